@@ -1,0 +1,1 @@
+"""Pictures of plans: layout, SVG, DOT, PNG and text, all made from data alone."""

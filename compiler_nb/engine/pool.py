@@ -1,0 +1,114 @@
+"""A bounded pool of daemon threads for sync tools: one wake-up of the loop for a burst of results.
+
+`asyncio.to_thread` wakes the loop once per call and its threads outlive the interpreter's exit; a hung tool of ours
+costs its thread and no more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import asyncio
+
+ABANDONED_LIMIT: Final = 64
+"""Threads that may hang before no further sync tool is started."""
+IDLE: Final = 5.0
+"""Seconds after which a thread without work ends."""
+
+
+class Job:
+    """One call on a thread; `outcome` and `error` are set when it ends. An abandoned job's end is not reported."""
+
+    __slots__ = ("abandoned", "args", "context", "error", "function", "kwargs", "outcome", "report", "started")
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        context: Context,
+        report: Callable[[Job], None],
+    ) -> None:
+        self.function, self.args, self.kwargs, self.context, self.report = function, args, kwargs, context, report
+        self.outcome: Any = None
+        self.error: BaseException | None = None
+        self.abandoned = self.started = False
+
+    def run(self) -> None:
+        """Call the function; whatever it raises is kept."""
+        self.started = True
+        try:
+            self.outcome = self.context.run(self.function, *self.args, **self.kwargs)
+        except BaseException as error:  # noqa: BLE001 - SystemExit and its kin stay in their task
+            self.error = error
+
+
+class Pool:
+    """Threads for at most `size` jobs at a time, made when needed; results are reported on the loop in batches."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, size: int) -> None:
+        self.loop, self.size = loop, size
+        self.jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self.results: deque[Job] = deque()
+        self.threads = self.pending = self.abandoned = 0
+        self.woken = False
+        self.lock = threading.Lock()
+
+    def submit(self, job: Job) -> None:
+        """Queue a job; on the loop's thread only."""
+        self.pending += 1
+        self.jobs.put(job)
+        if self.threads - self.abandoned < min(self.size, self.pending):
+            self.threads += 1
+            threading.Thread(target=self._work, name="compiler_nb-tool", daemon=True).start()
+
+    def abandon(self, job: Job) -> None:
+        """Give up on a job whose thread cannot be stopped: another thread takes its place."""
+        if not job.abandoned:
+            job.abandoned = True
+            self.abandoned += 1
+            self.pending -= 1
+            if self.pending > self.threads - self.abandoned:
+                self.threads += 1
+                threading.Thread(target=self._work, name="compiler_nb-tool", daemon=True).start()
+
+    def close(self) -> None:
+        """Let the threads end when they are idle."""
+        for _ in range(self.threads):
+            self.jobs.put(None)
+
+    def _work(self) -> None:
+        while True:
+            job = self.jobs.get()
+            if job is None:
+                return
+            if not job.abandoned:
+                job.run()
+            self.results.append(job)
+            with self.lock:
+                wake, self.woken = not self.woken, True
+            if wake:
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                    self.loop.call_soon_threadsafe(self._drain)
+            if job.abandoned:
+                return  # its place was taken
+
+    def _drain(self) -> None:
+        with self.lock:
+            self.woken = False
+        results = self.results
+        while results:
+            job = results.popleft()
+            if job.abandoned:
+                self.abandoned -= 1
+                self.threads -= 1
+            else:
+                self.pending -= 1
+                job.report(job)

@@ -1,0 +1,352 @@
+"""The pure decision of what may start: events in, tasks to start out.
+
+Theory of operation
+    The schedule knows no clock, no loop and no values. It is told what happens - `add`, `expand`, `finish`, `retry`,
+    `approve`, `close`, `cancel` - with the time as an argument, and each call returns the nodes that must be started
+    now. Every engine, the stepper and playback drive this one machine.
+
+    A node counts the parents that it still waits for. At zero it is ready: an expression or a fan-out is started at
+    once, for it holds no slot; a call is started where a slot is free, else it waits in the heap of its lane. A lane is
+    the set of limited resources (a tool's own limit, a provider's) that a call needs besides an overall slot; there are
+    few lanes, so the best of their tops is found by looking at each.
+
+    Priority is the height: the length of the longest chain that hangs on a task, in hops or in learned seconds. Heights
+    are recomputed when the plan has doubled and when it closes, never per added task.
+
+    A fan-out is started twice: first to be expanded into items, which are nodes from then on; then, when its last item
+    has ended, to be collected. A failed item skips only what refers to it.
+
+    All changes of state are in TRANSITIONS; everything else is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, Any, Final
+
+from compiler_nb.outcome import ENDED, NOT_DONE, Cancelled, Failure, Skipped, State
+
+if TYPE_CHECKING:
+    from compiler_nb.plan.task import Task
+
+TRANSITIONS: Final[frozenset[tuple[State, State]]] = frozenset({
+    ("waiting", "ready"), ("ready", "running"), ("running", "done"), ("running", "failed"), ("running", "cancelled"),
+    ("running", "waiting"),  # a retry: it holds no slot
+    ("waiting", "done"),  # cached, pinned or adopted
+    ("waiting", "failed"),  # its arguments, or a pinned or adopted outcome, are wrong
+    ("waiting", "skipped"), ("waiting", "cancelled"),
+    ("ready", "failed"),  # denied
+    ("ready", "cancelled"),
+})  # fmt: skip
+
+
+class Node:
+    """A task in the schedule, and all that changes about it."""
+
+    __slots__ = (
+        "attempt", "children", "expanded", "fate", "height", "held", "lane", "order", "owner", "ready_at", "state", "task",
+        "waiting", "watchers",
+    )  # fmt: skip
+
+    def __init__(self, task: Task, order: int, lane: tuple[str, ...], weight: float) -> None:
+        self.task, self.order, self.lane, self.height = task, order, lane, weight
+        self.state: State = "waiting"
+        self.waiting = 0
+        self.children: list[Node] = []
+        self.watchers: list[Node] | None = None  # fan-outs that need only to know this one's items
+        self.owner: Node | None = None  # the fan-out that this is an item of
+        self.expanded = False
+        self.held = ""
+        self.attempt = 0
+        self.ready_at = 0.0
+        self.fate: tuple[State, Any] = ("cancelled", Cancelled())  # what its descendants get where it is not done
+
+    def __repr__(self) -> str:
+        return f"<{self.task.id} {self.state}>"
+
+
+class Schedule:
+    """Tasks, their states, and who may start.
+
+    capacity: calls at a time; limits: calls at a time per resource; resources: the limited resources that a task
+    needs; gate: why a ready call may not start yet ("approval", "plan"), "" where it may; weigh: a task's expected
+    duration, in any unit.
+    """
+
+    def __init__(
+        self,
+        capacity: int = 8,
+        *,
+        limits: Mapping[str, int] | None = None,
+        resources: Callable[[Task], tuple[str, ...]] | None = None,
+        gate: Callable[[Task], str] | None = None,
+        weigh: Callable[[Task], float] | None = None,
+    ) -> None:
+        if capacity < 1:
+            raise ValueError("capacity is 1 or more")
+        self.capacity, self.free = capacity, capacity
+        self.limits: dict[str, int] = dict(limits or {})
+        self.spare: dict[str, int] = dict(self.limits)
+        self._resources, self._gate, self._weigh = resources, gate, weigh
+        self.nodes: dict[str, Node] = {}
+        self.lanes: dict[tuple[str, ...], list[tuple[float, int, Node]]] = {}
+        self.unfinished = 0
+        self.closed = self.paused = self.cancelled = False
+        self.ended: list[tuple[Node, Any]] = []  # nodes that ended without being started; the engine takes them
+        self._ranked = 16
+
+    # ---------------------------------------------------------------- events
+
+    def add(self, task: Task, now: float, *, after: Iterable[str] | None = None, shapes: Iterable[str] = ()) -> list[Node]:
+        """Take a task whose parents are all known. `shapes` are fan-outs of which only the items must be known;
+        `after` replaces the task's own dependencies where it has to wait for fewer.
+        """
+        if task.id in self.nodes:
+            raise ValueError(f"two tasks are called {task.id!r}")
+        node = self._new(task)
+        if self.cancelled:
+            return self._end_early(node, "cancelled", Cancelled())
+        for name in task.dependencies if after is None else after:
+            parent = self.nodes[name]
+            if parent.state in ENDED:
+                if parent.state != "done":
+                    return self._end_early(node, *parent.fate, fate=parent.fate)
+            else:
+                node.waiting += 1
+                parent.children.append(node)
+        for name in shapes:
+            parent = self.nodes[name]
+            if not parent.expanded:
+                if parent.state in ENDED:
+                    return self._end_early(node, *parent.fate, fate=parent.fate)
+                node.waiting += 1
+                parent.watchers = [*(parent.watchers or ()), node]
+        if node.waiting:
+            return []
+        return self._ready(node, now)
+
+    def _new(self, task: Task) -> Node:
+        lane = self._resources(task) if self._resources is not None and task.kind == "call" else ()
+        weight = 1.0 if self._weigh is None else self._weigh(task)
+        node = self.nodes[task.id] = Node(task, len(self.nodes), lane, weight)
+        self.unfinished += 1
+        if len(self.nodes) >= 2 * self._ranked:
+            self._rank()
+        return node
+
+    def expand(self, id_: str, items: Iterable[tuple[Task, bool]], now: float) -> list[Node]:
+        """Take the items of a fan-out: tasks, each with whether its value is an item's (else it is a step to one)."""
+        owner = self.nodes[id_]
+        owner.expanded = True
+        starts: list[Node] = []
+        for task, is_item in items:
+            if is_item:
+                owner.waiting += 1
+            starts += self._add_item(task, owner if is_item else None, now)
+        for watcher in owner.watchers or ():
+            watcher.waiting -= 1
+            if not watcher.waiting and watcher.state == "waiting":
+                starts += self._ready(watcher, now)
+        owner.watchers = None
+        if not owner.waiting:
+            starts.append(owner)
+        return starts
+
+    def _add_item(self, task: Task, owner: Node | None, now: float) -> list[Node]:
+        starts = self.add(task, now)
+        node = self.nodes[task.id]
+        if owner is not None:
+            if node.state in ENDED:
+                owner.waiting -= 1
+            else:
+                node.owner = owner
+        return starts
+
+    def finish(self, id_: str, outcome: Any, now: float) -> list[Node]:
+        """Note that a started task ended, or that one which needs no start has its outcome."""
+        node = self.nodes[id_]
+        if node.state == "running" and node.task.kind == "call":
+            self._give_back(node)
+        failed = isinstance(outcome, NOT_DONE)
+        state: State = "done" if not failed else "cancelled" if isinstance(outcome, Cancelled) else "failed"
+        if isinstance(outcome, Skipped):
+            state = "skipped"
+        starts: list[Node] = []
+        self._end(node, state, starts)
+        if failed:
+            if isinstance(outcome, Failure):
+                node.fate = ("skipped", Skipped(id_, outcome.message))
+            elif isinstance(outcome, Skipped):
+                node.fate = ("skipped", outcome)
+            self._skip(node, starts)
+        elif node.children:
+            for child in node.children:
+                child.waiting -= 1
+                if not child.waiting and child.state == "waiting":
+                    starts += self._ready(child, now)
+            node.children = []
+        if self.free and self.lanes:
+            self._fill(starts)
+        return starts
+
+    def retry(self, id_: str, now: float) -> list[Node]:
+        """Note that an attempt failed and another may follow: the slot is free, the task waits for `again`."""
+        node = self.nodes[id_]
+        self._give_back(node)
+        self._move(node, "waiting")
+        starts: list[Node] = []
+        self._fill(starts)
+        return starts
+
+    def again(self, id_: str, now: float) -> list[Node]:
+        """Note that the pause before another attempt is over."""
+        node = self.nodes[id_]
+        return self._ready(node, now) if node.state == "waiting" else []
+
+    def approve(self, id_: str, now: float) -> list[Node]:
+        """Let a held task start."""
+        node = self.nodes[id_]
+        if node.state != "ready" or not node.held:
+            return []
+        node.held = ""
+        return self._queue(node)
+
+    def close(self, now: float) -> list[Node]:
+        """Note that the plan is whole: what was held for that is judged again."""
+        self.closed = True
+        self._rank()
+        starts: list[Node] = []
+        for node in self.nodes.values():
+            if node.held and node.state == "ready":
+                node.held = self._gate(node.task) if self._gate is not None else ""
+                if not node.held:
+                    starts += self._queue(node)
+        return starts
+
+    def pause(self, paused: bool) -> list[Node]:  # noqa: FBT001 - the word says it
+        """Start no new call, or go on."""
+        self.paused = paused
+        starts: list[Node] = []
+        self._fill(starts)
+        return starts
+
+    def cancel(self) -> list[Node]:
+        """End everything that is not running; return what is."""
+        self.cancelled = True
+        self.lanes.clear()
+        running = []
+        for node in list(self.nodes.values()):
+            if node.state in ("waiting", "ready"):
+                self._end_early(node, "cancelled", Cancelled())
+            elif node.state == "running" and node.task.kind != "call":
+                self._end_early(node, "cancelled", Cancelled())
+            elif node.state == "running":
+                running.append(node)
+        return running
+
+    # ---------------------------------------------------------------- within
+
+    def _move(self, node: Node, state: State) -> None:
+        if (node.state, state) not in TRANSITIONS:
+            raise ValueError(f"{node.task.id} cannot go from {node.state} to {state}")
+        node.state = state
+
+    def _ready(self, node: Node, now: float) -> list[Node]:
+        node.ready_at = now
+        if node.task.kind != "call":
+            if node.task.kind == "fanout" and node.state == "waiting":
+                node.state = "running"  # through ready, in one step: it holds no slot
+            return [node]
+        self._move(node, "ready")
+        if self._gate is not None:
+            node.held = self._gate(node.task)
+            if node.held:
+                return [node]
+        return self._queue(node)
+
+    def _queue(self, node: Node) -> list[Node]:
+        """Start a ready call where there is room, else let it wait in its lane."""
+        heap = self.lanes.get(node.lane)
+        if self.free and not heap and not self.paused and (not node.lane or self._has_room(node.lane)):
+            self._take_slot(node)
+            return [node]
+        if heap is None:
+            heap = self.lanes[node.lane] = []
+        heappush(heap, (-node.height, node.order, node))
+        return []
+
+    def _take_slot(self, node: Node) -> None:
+        self.free -= 1
+        for resource in node.lane:
+            self.spare[resource] -= 1
+        node.state = "running"  # from ready
+        node.attempt += 1
+
+    def _give_back(self, node: Node) -> None:
+        self.free += 1
+        for resource in node.lane:
+            self.spare[resource] += 1
+
+    def _has_room(self, lane: tuple[str, ...]) -> bool:
+        return all(self.spare[resource] > 0 for resource in lane)
+
+    def _fill(self, starts: list[Node]) -> None:
+        while self.free and self.lanes and not self.paused:
+            best = None
+            for lane, heap in self.lanes.items():
+                if (not lane or self._has_room(lane)) and (best is None or heap[0] < best[0]):
+                    best = heap
+            if best is None:
+                return
+            node = heappop(best)[2]
+            if not best:
+                del self.lanes[node.lane]
+            self._take_slot(node)
+            starts.append(node)
+
+    def _end(self, node: Node, state: State, starts: list[Node]) -> None:
+        self._move(node, state)
+        self.unfinished -= 1
+        owner = node.owner
+        if owner is not None:
+            owner.waiting -= 1
+            if not owner.waiting and owner.state == "running":
+                starts.append(owner)
+
+    def _end_early(
+        self, node: Node, state: State, outcome: Any, fate: tuple[State, Any] | None = None
+    ) -> list[Node]:
+        starts: list[Node] = []
+        node.fate = fate or node.fate
+        self._end(node, state, starts)
+        self.ended.append((node, outcome))
+        return starts
+
+    def _skip(self, failed: Node, starts: list[Node]) -> None:
+        """End all that hangs on a node that did not end well, without recursion."""
+        state, outcome = failed.fate
+        stack = [failed]
+        while stack:
+            node = stack.pop()
+            hanging = [*node.children, *(node.watchers or ())]
+            node.children, node.watchers = [], None
+            for child in hanging:
+                if child.state == "waiting":
+                    child.fate = failed.fate
+                    self._end(child, state, starts)
+                    self.ended.append((child, outcome))
+                    stack.append(child)
+
+    def _rank(self) -> None:
+        """Recompute the heights of what has not ended, and the heaps by them."""
+        self._ranked = len(self.nodes)
+        weigh = self._weigh
+        for node in reversed(self.nodes.values()):
+            children = node.children
+            if children:
+                highest = max([child.height for child in children])
+                node.height = highest + (1.0 if weigh is None else weigh(node.task))
+        for heap in self.lanes.values():
+            heap[:] = [(-node.height, node.order, node) for _, _, node in heap]
+            heapify(heap)

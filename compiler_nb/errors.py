@@ -1,0 +1,156 @@
+"""The error tree: a branch says what to do about it, a leaf says what happened.
+
+CompilerError
+├── PlanError                mend the plan: every problem, with its line, column and mend
+├── ToolError                look at the tool
+│   ├── ArgumentError        the arguments do not fit the tool's signature
+│   ├── ExpressionError      an expression of the plan cannot be evaluated, or not within its bounds
+│   └── ToolUnavailable      what the tool needs is not there: a network, a worker model, a main thread
+├── ModelError               look at the model: provider, model, status and whether a retry may help
+│   ├── NoModel              none is set; the message names every way to one
+│   ├── AuthenticationFailed the key is missing, or the provider refuses it
+│   ├── RateLimited          too many requests or tokens; `retry_after` in seconds where the provider said it
+│   ├── QuotaExceeded        the account is used up: waiting does not help
+│   ├── ModelTimeout         no first token, or no next one, in time
+│   ├── StreamBroken         the stream ended before the model did
+│   ├── ModelRefused         the model or the provider's filter declined; `text` is what it said
+│   ├── ProviderUnavailable  no connection, or a server error
+│   └── BadRequest           the request is wrong: unknown model, context too long, bad parameter
+├── RunFailed                a run has no answer; `run` is at hand
+├── OptionError              a magic's option or a name in a cell is wrong
+└── HistoryError             a stored run or cassette cannot be read
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from compiler_nb.outcome import Problem
+
+
+class CompilerError(Exception):
+    """The root of all errors that this package raises on purpose."""
+
+
+class PlanError(CompilerError):
+    """A text is not a plan; `problems` lists all that is wrong, in the order of the text."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    @property
+    def kind(self) -> str:
+        """The kind of the first problem."""
+        return self.problems[0].kind
+
+
+class ToolError(CompilerError):
+    """A tool cannot do what is asked of it."""
+
+
+class ArgumentError(ToolError):
+    """Arguments do not fit the tool's signature."""
+
+
+class ExpressionError(ToolError):
+    """An expression of the plan cannot be evaluated, or not within its bounds."""
+
+
+class ToolUnavailable(ToolError):
+    """What the tool needs is not there."""
+
+
+class ModelError(CompilerError):
+    """A call of a model failed.
+
+    provider, model: as in `connect`; status: the HTTP status, or None; request_id: the provider's, or "";
+    retryable: whether the same call may succeed later.
+    """
+
+    retryable = False
+
+    def __init__(
+        self, message: str, *, provider: str = "", model: str = "", status: int | None = None, request_id: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.provider, self.model, self.status, self.request_id = provider, model, status, request_id
+
+
+class NoModel(ModelError):
+    """No model is set."""
+
+
+class AuthenticationFailed(ModelError):
+    """The key is missing or refused."""
+
+
+class RateLimited(ModelError):
+    """The provider asks to wait; `retry_after` is in seconds, None where it did not say."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: float | None = None, **where: Any) -> None:
+        super().__init__(message, **where)
+        self.retry_after = retry_after
+
+
+class QuotaExceeded(ModelError):
+    """The account's quota is used up."""
+
+
+class ModelTimeout(ModelError):
+    """No first token, or no next one, came in time."""
+
+    retryable = True
+
+
+class StreamBroken(ModelError):
+    """The stream ended before the model did."""
+
+    retryable = True
+
+
+class ModelRefused(ModelError):
+    """The model or a filter declined; `text` is what it said."""
+
+    def __init__(self, message: str, *, text: str = "", **where: Any) -> None:
+        super().__init__(message, **where)
+        self.text = text
+
+
+class ProviderUnavailable(ModelError):
+    """No connection to the provider, or a server error."""
+
+    retryable = True
+
+
+class BadRequest(ModelError):
+    """The provider cannot serve such a request."""
+
+
+class RunFailed(CompilerError):
+    """A run ended without an answer; `run` holds what there is."""
+
+    def __init__(self, message: str, run: Any = None) -> None:
+        super().__init__(message)
+        self.run = run
+
+    def _render_traceback_(self) -> list[str]:
+        """Show two lines in a notebook instead of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class OptionError(CompilerError):
+    """An option, a verb or a name given to a magic is wrong."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Show the message in a notebook without a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class HistoryError(CompilerError):
+    """A stored run or cassette cannot be read."""

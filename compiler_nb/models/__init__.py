@@ -1,0 +1,1 @@
+"""Models: one method, `stream`, and what implements it."""

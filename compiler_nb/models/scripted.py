@@ -1,0 +1,112 @@
+"""A model that says what it is told to: for tests, courses and simulated providers."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from compiler_nb.errors import ModelError
+from compiler_nb.models.base import Chunk, Request
+from compiler_nb.outcome import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+Reply: TypeAlias = "str | Exception"
+Script: TypeAlias = "Reply | Sequence[Reply] | Callable[[Request], Reply]"
+
+FALLBACK: Final = {"repair": "planner", "replan": "planner"}
+_PIECE: Final = re.compile(r"[^\S\n]?(?:\w{1,4}|[^\w\s]{1,4})\n?|\s")
+
+
+class ScriptedModel:
+    """A model whose replies are given beforehand.
+
+    replies: a list, used in order and on across runs; a function of the request; or a dict by role of such, or of one
+    text that is said every time (`repair` and `replan` fall back to `planner`). An exception among the replies is
+    raised. ttft: seconds to the first piece; tokens_per_second: the pace after it, None for no waiting.
+    `calls` holds the requests received. Raises a ModelError that names the role where no reply is left.
+    """
+
+    provider = "scripted"
+
+    def __init__(
+        self,
+        replies: Script | Mapping[str, Script],
+        *,
+        ttft: float = 0.0,
+        tokens_per_second: float | None = None,
+        name: str = "scripted",
+    ) -> None:
+        if tokens_per_second is not None and not tokens_per_second > 0:
+            raise ValueError(f"tokens_per_second is {tokens_per_second!r}; give a number above 0, or None")
+        self.replies, self.name = replies, name
+        self.ttft, self.tokens_per_second = ttft, tokens_per_second
+        self.calls: list[Request] = []
+        self._used: dict[str, int] = {}
+
+    def __repr__(self) -> str:
+        return f"ScriptedModel(name={self.name!r}, calls={len(self.calls)})"
+
+    async def stream(self, request: Request) -> AsyncIterator[Chunk]:
+        """Yield the next reply for the request in token-like pieces, at the model's pace."""
+        self.calls.append(request)
+        reply = self._reply(request)
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self.ttft
+        await asyncio.sleep(self.ttft)
+        if isinstance(reply, Exception):
+            raise reply.with_traceback(None)
+        for number, piece in enumerate(split_tokens(reply)):
+            if self.tokens_per_second and number:
+                # against the first piece's time, so that oversleeping once does not slow the whole reply
+                await asyncio.sleep(max(0.0, due + number / self.tokens_per_second - loop.time()))
+            yield Chunk(piece)
+        sent = sum(len(message["content"]) for message in request.messages)
+        yield Chunk("", "stop", Usage(1, estimate_tokens(sent), estimate_tokens(len(reply))))
+
+    def _reply(self, request: Request) -> Reply:
+        role, script = self._script(request.role)
+        if callable(script):
+            script = script(request)
+        elif isinstance(script, Sequence) and not isinstance(script, str):
+            script = self._next(role, script)
+        if not isinstance(script, str | Exception):
+            kind = type(script).__name__
+            raise ModelError(f"the script's reply for the {request.role} is a {kind}; give a text", **self._where)
+        return script
+
+    def _script(self, role: str) -> tuple[str, Any]:
+        """Return the key that counts the role's replies, and where they come from."""
+        if not isinstance(self.replies, Mapping):
+            return "", self.replies
+        for key in (role, FALLBACK.get(role, role)):
+            if key in self.replies:
+                return key, self.replies[key]
+        given = ", ".join(map(str, self.replies)) or "none"
+        raise ModelError(f"the script has no reply for the {role}; it has replies for: {given}", **self._where)
+
+    def _next(self, role: str, replies: Sequence[Reply]) -> Reply:
+        used = self._used.get(role, 0)
+        if used >= len(replies):
+            whose = f"the {role}" if role else "any role"
+            asked = f"the {self.calls[-1].role} asks for call {len(self.calls)}"
+            raise ModelError(f"the script's {len(replies)} replies for {whose} are used up; {asked}", **self._where)
+        self._used[role] = used + 1
+        return replies[used]
+
+    @property
+    def _where(self) -> dict[str, Any]:
+        return {"provider": self.provider, "model": self.name}
+
+
+def split_tokens(text: str) -> list[str]:
+    """Split a text into pieces of about a token; joined they are the text."""
+    return _PIECE.findall(text)
+
+
+def estimate_tokens(characters: int) -> int:
+    """Return about how many tokens a text of so many characters has: a quarter, rounded up."""
+    return -(-characters // 4)

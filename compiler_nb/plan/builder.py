@@ -1,0 +1,152 @@
+"""What every dialect needs to make a plan: names, references, checks, order and limits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from compiler_nb.outcome import Problem
+from compiler_nb.plan import check
+from compiler_nb.plan.task import Final, Ref, Task, Tree, fingerprint, references
+from compiler_nb.plan.task import replace as replace_nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from compiler_nb.tool import Tool
+
+PROBLEM_LIMIT = 100
+"""Problems kept of one text; after so many it is no plan, and the rest would not help."""
+
+
+class Builder:
+    """Collects the tasks and problems of one plan while a dialect reads it.
+
+    tools: by name, None to accept any; inputs: names of the offered variables; earlier: ids of earlier rounds' results,
+    which this plan may read, with their fingerprints; taken: all ids that the run has used.
+    After the first problem nothing more is released, but reading goes on.
+    """
+
+    def __init__(
+        self,
+        tools: Mapping[str, Tool] | None = None,
+        inputs: Collection[str] = (),
+        earlier: Mapping[str, str] | None = None,
+        taken: Iterable[str] = (),
+    ) -> None:
+        self.tools, self.inputs = tools, frozenset(inputs)
+        self.earlier = dict(earlier or {})
+        self.taken = {*taken, *self.earlier}
+        self.fingerprints = dict(self.earlier)
+        self.ids: dict[str, str] = {}  # a name in this plan's text -> the task's id, the latest where it has several
+        self.tasks: list[Task] = []
+        self.released: list[Task] = []
+        self.problems: list[Problem] = []
+        self.final: Final | None = None
+        self.last: Tree = None  # the value of the last statement
+        self.edges = 0
+
+    def problem(self, kind: str, line: int, column: int, message: str, task: str = "") -> None:
+        """Note a problem; line and column count from 1."""
+        if len(self.problems) < PROBLEM_LIMIT:
+            self.problems.append(Problem(kind, line, column, message, task))
+
+    def resolve(self, name: str) -> Ref | None:
+        """Return the reference that a name or number stands for: a task of this plan, else an earlier result."""
+        if name in self.ids:
+            return Ref(self.ids[name])
+        return Ref(name) if name in self.earlier else None
+
+    def check_call(self, task: Task) -> bool:
+        """Note what is wrong with a call's tool and arguments; return whether nothing is."""
+        unknown = check.check_tool(task.tool, self.tools)
+        if unknown:
+            self.problem(unknown[0], task.line, task.column, unknown[1], task.id)
+            return False
+        if len(task.args) + len(task.kwargs) > check.ARGUMENT_LIMIT:
+            message = f"a call with {len(task.args) + len(task.kwargs)} arguments; at most {check.ARGUMENT_LIMIT}"
+            self.problem("too_many_tasks", task.line, task.column, message, task.id)
+            return False
+        wrong = [] if self.tools is None else check.check_arguments(self.tools[task.tool], task.args, task.kwargs)
+        for message in wrong:
+            self.problem("bad_args", task.line, task.column, message, task.id)
+        return not wrong
+
+    def add(self, task: Task, parts: Iterable[Task] = (), *, avoid: Collection[str] = ()) -> str:
+        """Take a task whose references are all known, after the tasks made of the calls nested in it; return its id.
+
+        `task.id` is the name in the text, and the ids of `parts` begin with it and a dot. The id is the name where it
+        is free and not to be avoided, or where an earlier round's task of this name computes the same; else name_2, ...
+        """
+        group = [*parts, task]
+        prints = self._prints(group)
+        name = task.id
+        id_ = self._free(name, prints[name], avoid)
+        for each in group:
+            self._take(renamed(each, name, id_), prints[each.id])
+        self.ids[name] = id_
+        return id_
+
+    def add_parts(self, name: str, parts: Iterable[Task], trees: Iterable[Tree]) -> list[Tree]:
+        """Take the tasks made of calls in the last line; return the trees with the ids that these got."""
+        group = list(parts)
+        prints = self._prints(group)
+        taken = {id_.split(".")[0] for id_ in self.taken if "." in id_}
+        number, id_ = 1, name
+        while id_ in taken:
+            number += 1
+            id_ = f"{name}_{number}"
+        for each in group:
+            self._take(renamed(each, name, id_), prints[each.id])
+        return [_renamed_tree(tree, name, id_) for tree in trees]
+
+    def _prints(self, group: list[Task]) -> dict[str, str]:
+        known = dict(self.fingerprints) if len(group) > 1 else self.fingerprints
+        prints: dict[str, str] = {}
+        for each in group:
+            prints[each.id] = fingerprint(each, known)
+            if known is not self.fingerprints:
+                known[each.id] = prints[each.id]
+        return prints
+
+    def _free(self, name: str, print_: str, avoid: Collection[str]) -> str:
+        if name not in self.taken and name not in avoid:
+            return name
+        if name not in self.ids and self.earlier.get(name) == print_:
+            return name
+        number = 2
+        while (id_ := f"{name}_{number}") in self.taken:
+            if name not in self.ids and self.earlier.get(id_) == print_:
+                return id_
+            number += 1
+        return id_
+
+    def _take(self, task: Task, print_: str) -> None:
+        needs = references(task.args, task.kwargs)
+        self.edges += len(needs)
+        if len(self.tasks) >= check.TASK_LIMIT or self.edges > check.EDGE_LIMIT:
+            if not any(problem.kind == "too_many_tasks" for problem in self.problems):
+                limits = f"{check.TASK_LIMIT:,} tasks and {check.EDGE_LIMIT:,} references"
+                self.problem("too_many_tasks", task.line, task.column, f"a plan has at most {limits}", task.id)
+            return
+        task = replace(task, fingerprint=print_)
+        self.taken.add(task.id)
+        self.fingerprints[task.id] = print_
+        self.tasks.append(task)
+        if not self.problems:
+            self.released.append(task)
+
+
+def renamed(task: Task, name: str, id_: str) -> Task:
+    """Return a task that was named `name`, or is part of what was, under the id that it got."""
+    if name == id_:
+        return task
+    args, kwargs = _renamed_tree(task.args, name, id_), _renamed_tree(task.kwargs, name, id_)
+    return replace(task, id=id_ + task.id[len(name) :], args=args, kwargs=kwargs)
+
+
+def _renamed_tree(tree: Tree, name: str, id_: str) -> Tree:
+    def change(node: Tree) -> Tree:
+        return Ref(id_ + node.id[len(name) :]) if type(node) is Ref and node.id.startswith(f"{name}.") else node
+
+    return tree if name == id_ else replace_nodes(tree, change)

@@ -1,0 +1,119 @@
+"""What may be wrong with a call of a tool, judged from the plan's text alone."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from compiler_nb.plan.task import Node, Tree
+
+if TYPE_CHECKING:
+    from compiler_nb.tool import Tool
+
+TEXT_LIMIT: Final = 1_000_000
+STATEMENT_LIMIT: Final = 256_000
+STRING_LIMIT: Final = 200_000
+DEPTH_LIMIT: Final = 20
+TASK_LIMIT: Final = 10_000
+EDGE_LIMIT: Final = 100_000
+ARGUMENT_LIMIT: Final = 256
+NAME_LIMIT: Final = 64
+DIGIT_LIMIT: Final = 300
+
+SURROGATE: Final = re.compile("[\ud800-\udfff]")
+CONTROL: Final = re.compile("[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u2028-\u2029\u202a-\u202e\u2066-\u2069]")
+"""Control characters, line separators that only some programs heed, and those that reverse the reading order."""
+_IN_LITERAL: Final = re.compile("[\x00\u202a-\u202e\u2066-\u2069]")
+
+
+def check_characters(text: str, *, literal: bool = False) -> tuple[str, str, int] | None:
+    """Return (kind, message, index) of the first character that a plan may not hold, else None.
+
+    `literal` is for the value of a string literal, which may hold what an escape put there, NUL and reversals apart.
+    """
+    if text.isascii() and text.isprintable():
+        return None
+    bad = SURROGATE.search(text)
+    if bad:
+        return "encoding", f"the text holds a lone surrogate, {bad[0]!a}; write the character itself", bad.start()
+    bad = (_IN_LITERAL if literal else CONTROL).search(text)
+    if bad:
+        return "control_char", f"the text holds the control character {bad[0]!a}; leave it out", bad.start()
+    return None
+
+
+def check_name(name: str) -> tuple[str, str] | None:
+    """Return (kind, message) of what is wrong with a name that a plan gives to a task, else None."""
+    if name.startswith("_"):
+        return "dunder", f"{name!r} begins with an underscore; choose a name that begins with a letter"
+    if len(name) > NAME_LIMIT:
+        return "bad_name", f"the name {name[:20]}… has {len(name)} characters; at most {NAME_LIMIT} are allowed"
+    if unicodedata.normalize("NFKC", name) != name:
+        return "bad_name", f"Python reads {name!r} as {unicodedata.normalize('NFKC', name)!r}; write it so"
+    return None
+
+
+def check_literal(value: Any) -> tuple[str, str] | None:
+    """Return (kind, message) of what is wrong with a literal, else None."""
+    if isinstance(value, str):
+        if len(value) > STRING_LIMIT:
+            return "too_large", f"a string of {len(value):,} characters; at most {STRING_LIMIT:,} are allowed"
+        bad = check_characters(value, literal=True)
+        return bad and bad[:2]
+    if isinstance(value, float) and not -1e308 * 10 < value < 1e308 * 10:
+        return "non_finite", "a number that is not finite; write one that a float can hold"
+    if isinstance(value, int) and abs(value) >= 10**DIGIT_LIMIT:
+        return "too_large", f"an integer of more than {DIGIT_LIMIT} digits"
+    return None
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Return " Did you mean ...?" where a known word is near, else an empty string."""
+    near = difflib.get_close_matches(word[:NAME_LIMIT], list(known)[:2_000], 1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def check_tool(name: str, tools: Mapping[str, Tool] | None) -> tuple[str, str] | None:
+    """Return (kind, message) where there is no such tool."""
+    if tools is None or name in tools:
+        return None
+    shown = name if len(name) <= NAME_LIMIT else f"{name[:NAME_LIMIT]}…"
+    offered = ", ".join(list(tools)[:20]) or "none"
+    return "unknown_tool", f"no tool is called {shown!r}.{suggest(name, tools)} The tools are: {offered}"
+
+
+def check_arguments(tool: Tool, args: tuple[Tree, ...], kwargs: Mapping[str, Tree]) -> list[str]:
+    """Return what is wrong with a call's arguments, as far as the plan's text tells."""
+    problems = [f"{tool.name} {problem}: {tool.signature}" for problem in tool.fit(args, kwargs)]
+    for position, tree in (*enumerate(args), *kwargs.items()):
+        parameter = tool.parameter_of(position)
+        if parameter is None or parameter.check is None or isinstance(tree, Node):
+            continue
+        if parameter.kind is parameter.kind.VAR_POSITIONAL and position == parameter.name:
+            continue
+        if not is_literal(tree):
+            tree = _outline(tree)  # noqa: PLW2901 - only the container's own type can be judged
+            if parameter.annotation not in ("str", "int", "float", "bool", "list", "dict", "tuple", "set"):
+                continue
+        try:
+            parameter.check(tree)
+        except (TypeError, ValueError) as error:
+            problems.append(f"{tool.name}: {parameter.name!r} {error}: {tool.signature}")
+    return problems
+
+
+def is_literal(tree: Tree) -> bool:
+    """Whether a tree holds no expression, so that its value is known now."""
+    kind = type(tree)
+    if kind is list or kind is tuple or kind is set:
+        return all(is_literal(item) for item in tree)
+    if kind is dict:
+        return all(is_literal(key) and is_literal(value) for key, value in tree.items())
+    return not isinstance(tree, Node)
+
+
+def _outline(tree: Tree) -> Tree:
+    return type(tree)() if type(tree) in (list, tuple, dict, set) else tree

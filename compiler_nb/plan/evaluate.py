@@ -1,0 +1,318 @@
+"""Evaluate pure expressions, within bounds.
+
+Theory of operation
+    `evaluate` walks the nodes of `compiler_nb.plan.expression` over values: it never calls `eval`, never looks up an
+    attribute by a name from the plan, and calls nothing but the functions and methods of `compiler_nb.plan.functions`.
+    Values may be anything that a tool returned; operators on them are Python's own, so a user's objects work through
+    their operators. Work is counted: a step per node, more where big containers are built, STEPS in all; sizes, digits
+    and widths have bounds of their own, checked *before* something large is made. Over a bound is an ExpressionError
+    that says to use a tool.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from compiler_nb.errors import ExpressionError
+from compiler_nb.plan.expression import (
+    Apply,
+    Binary,
+    Choice,
+    Clause,
+    Compare,
+    Comprehension,
+    Fanout,
+    Field,
+    Function,
+    Item,
+    Lambda,
+    Local,
+    Logic,
+    Method,
+    Pattern,
+    Slice,
+    Text,
+    Unary,
+    Value,
+    spell,
+)
+from compiler_nb.plan.functions import FUNCTIONS, METHODS, Scope, apply_operator, format_value, items_of, short, to_text
+from compiler_nb.plan.task import Input, Node, Ref, Tree
+
+def evaluate(tree: Tree, scope: Scope) -> Any:
+    """Return the value of a tree; containers are made anew, so the plan's own are never handed out.
+
+    Raises ExpressionError with the failing part and its values in short.
+    """
+    rule = _RULES.get(type(tree))
+    if rule is None:
+        return tree
+    try:
+        return rule(tree, scope)
+    except ExpressionError:
+        raise
+    except RecursionError:
+        raise ExpressionError("a value is nested too deeply: use a tool") from None
+    except Exception as error:
+        raise ExpressionError(_explain(tree, scope, error)) from error
+
+
+def _explain(tree: Tree, scope: Scope, error: Exception) -> str:
+    values = []
+    for part in operands(tree):
+        try:
+            value = evaluate(part, scope)
+        except ExpressionError:
+            continue
+        values.append(f"{spell(part)[:60]} = {short(value)}")
+    reason = f"{type(error).__name__}: {short(error.args[0]) if len(error.args) == 1 else short(error)}"
+    told = f" (with {', '.join(values[:4])})" if values else ""
+    return f"{spell(tree)[:200]}: {reason}{told}"
+
+
+def operands(tree: Tree) -> list[Tree]:
+    """Return the parts of a node that are neither literals nor bound by the node itself."""
+    match tree:
+        case Binary(left, _, right):
+            parts = [left, right]
+        case Item(value, key):
+            parts = [value, key]
+        case Compare(first, rest):
+            parts = [first, *(part for _, part in rest)]
+        case Apply(_, args, _) | Method(_, _, args):
+            parts = [*([tree.value] if isinstance(tree, Method) else []), *args]
+        case Unary(_, operand):
+            parts = [operand]
+        case Field(value, _, _):
+            parts = [value]
+        case _:
+            parts = []
+    return [part for part in parts if isinstance(part, Ref | Input | Local | Item)]
+
+
+# -------------------------------------------------------------------- rules
+
+
+def _ref(node: Ref, scope: Scope) -> Any:
+    return scope.values[node.id]
+
+
+def _input(node: Input, scope: Scope) -> Any:
+    return scope.inputs[node.name]
+
+
+def _local(node: Local, scope: Scope) -> Any:
+    return scope.locals[node.name]
+
+
+def _list(tree: list[Tree], scope: Scope) -> Any:
+    return [evaluate(item, scope) for item in tree]
+
+
+def _tuple(tree: tuple[Tree, ...], scope: Scope) -> Any:
+    return tuple([evaluate(item, scope) for item in tree])
+
+
+def _set(tree: set[Tree], scope: Scope) -> Any:
+    return {evaluate(item, scope) for item in tree}
+
+
+def _dict(tree: dict[Tree, Tree], scope: Scope) -> Any:
+    return {evaluate(key, scope): evaluate(value, scope) for key, value in tree.items()}
+
+
+def _item(node: Item, scope: Scope) -> Any:
+    scope.spend(1)
+    return evaluate(node.value, scope)[evaluate(node.key, scope)]
+
+
+def _slice(node: Slice, scope: Scope) -> Any:
+    return slice(*(evaluate(part, scope) for part in (node.start, node.stop, node.step)))
+
+
+def _text(node: Text, scope: Scope) -> str:
+    parts = [part if type(part) is str else _as_text(part, scope) for part in node.parts]
+    return to_text(parts, scope)
+
+
+def _as_text(part: Tree, scope: Scope) -> str:
+    if isinstance(part, Field):
+        return str(evaluate(part, scope))
+    return format_value(evaluate(part, scope), "")
+
+
+def _field(node: Field, scope: Scope) -> str:
+    value = evaluate(node.value, scope)
+    if node.conversion:
+        value = {"r": repr, "s": str, "a": ascii}[node.conversion](value)
+    return format_value(value, str(evaluate(node.spec, scope)))
+
+
+def _unary(node: Unary, scope: Scope) -> Any:
+    scope.spend(1)
+    value = evaluate(node.operand, scope)
+    return _UNARY[node.operator](value)
+
+
+def _binary(node: Binary, scope: Scope) -> Any:
+    return apply_operator(node.operator, evaluate(node.left, scope), evaluate(node.right, scope), scope)
+
+
+def _compare(node: Compare, scope: Scope) -> Any:
+    left = evaluate(node.first, scope)
+    result: Any = True
+    for sign, tree in node.rest:
+        scope.spend(1)
+        right = evaluate(tree, scope)
+        result = _COMPARE[sign](left, right)
+        if len(node.rest) > 1 and not result:
+            return result
+        left = right
+    return result
+
+
+def _logic(node: Logic, scope: Scope) -> Any:
+    scope.spend(1)
+    value = None
+    for tree in node.values:
+        value = evaluate(tree, scope)
+        if bool(value) is (node.operator == "or"):
+            return value
+    return value
+
+
+def _choice(node: Choice, scope: Scope) -> Any:
+    scope.spend(1)
+    return evaluate(node.yes if evaluate(node.test, scope) else node.no, scope)
+
+
+def _apply(node: Apply, scope: Scope) -> Any:
+    scope.spend(1)
+    args = [evaluate(arg, scope) for arg in node.args]
+    kwargs = {name: _callable(arg, scope) if name == "key" else evaluate(arg, scope) for name, arg in node.kwargs}
+    return FUNCTIONS[node.function](scope, *args, **kwargs)
+
+
+def _callable(tree: Tree, scope: Scope) -> Callable[..., Any] | None:
+    if isinstance(tree, Lambda):
+        return lambda *args: _call_lambda(tree, args, scope)
+    if isinstance(tree, Function) and tree.name != "get":
+        return lambda value: FUNCTIONS[tree.name](scope, value)
+    if isinstance(tree, Function):
+        table = evaluate(tree.value, scope)
+        if type(table) is not dict:
+            raise ExpressionError(f"key=….get needs a dict, not {type(table).__name__}")
+        return table.get
+    return None
+
+
+def _call_lambda(node: Lambda, args: tuple[Any, ...], scope: Scope) -> Any:
+    if len(args) != len(node.names):
+        raise ExpressionError(f"a lambda of {len(node.names)} names gets {len(args)} values")
+    return _with(scope, dict(zip(node.names, args, strict=True)), node.body)
+
+
+def _with(scope: Scope, names: dict[str, Any], tree: Tree) -> Any:
+    outer = scope.locals
+    scope.spend(1)
+    scope.locals = {**outer, **names}
+    try:
+        return evaluate(tree, scope)
+    finally:
+        scope.locals = outer
+
+
+def _method(node: Method, scope: Scope) -> Any:
+    scope.spend(1)
+    value = evaluate(node.value, scope)
+    owner = METHODS[node.name]
+    if type(value) not in owner:
+        names = " or ".join(kind.__name__ for kind in owner)
+        raise ExpressionError(f".{node.name}() is for {names}, not {type(value).__name__}: use a tool")
+    args = [evaluate(arg, scope) for arg in node.args]
+    return owner[type(value)](scope, value, *args)
+
+
+def _comprehension(node: Comprehension, scope: Scope) -> Any:
+    outer = scope.locals
+    scope.locals = dict(outer)
+    try:
+        rows = _rows(node, node.clauses, scope)
+        return dict(rows) if node.container == "dict" else set(rows) if node.container == "set" else list(rows)
+    finally:
+        scope.locals = outer
+
+
+def _rows(node: Comprehension, clauses: tuple[Clause, ...], scope: Scope) -> Iterator[Any]:
+    if not clauses:
+        scope.spend(1)
+        element = evaluate(node.element, scope)
+        yield (evaluate(node.key, scope), element) if node.container == "dict" else element
+        return
+    clause = clauses[0]
+    for value in items_of(evaluate(clause.source, scope), scope):
+        bind(clause.target, value, scope.locals)
+        if all(evaluate(condition, scope) for condition in clause.conditions):
+            yield from _rows(node, clauses[1:], scope)
+
+
+def bind(target: Pattern, value: Any, names: dict[str, Any]) -> None:
+    """Bind the names of a `for` to a value; raise a ValueError where a tuple does not fit."""
+    if isinstance(target, str):
+        names[target] = value
+        return
+    parts = list(value) if isinstance(value, list | tuple | str) else None
+    if parts is None or len(parts) != len(target):
+        raise ValueError(f"cannot unpack a {type(value).__name__} into {len(target)} names")
+    for inner, part in zip(target, parts, strict=True):
+        bind(inner, part, names)
+
+
+def _lambda_alone(node: Node, scope: Scope) -> Any:
+    raise ExpressionError("a function can only be a key=")
+
+
+def _fanout(node: Fanout, scope: Scope) -> Any:
+    raise ExpressionError("a fan-out is expanded, not evaluated")
+
+
+_UNARY: Final[dict[str, Callable[[Any], Any]]] = {"-": operator.neg, "+": operator.pos, "not": operator.not_}
+_COMPARE: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "is": operator.is_,
+    "is not": operator.is_not,
+    "in": lambda left, right: left in right,
+    "not in": lambda left, right: left not in right,
+}
+_RULES: Final[dict[type, Callable[[Any, Scope], Any]]] = {
+    Ref: _ref,
+    Input: _input,
+    Local: _local,
+    Value: lambda node, scope: node.value,
+    list: _list,
+    tuple: _tuple,
+    set: _set,
+    dict: _dict,
+    Item: _item,
+    Slice: _slice,
+    Text: _text,
+    Field: _field,
+    Unary: _unary,
+    Binary: _binary,
+    Compare: _compare,
+    Logic: _logic,
+    Choice: _choice,
+    Apply: _apply,
+    Method: _method,
+    Lambda: _lambda_alone,
+    Function: _lambda_alone,
+    Comprehension: _comprehension,
+    Fanout: _fanout,
+}

@@ -1,0 +1,358 @@
+"""Pure expressions as data: the nodes that an argument tree may hold besides plain Python data; what has no node here
+cannot be said. `spell` writes a tree as Python source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Literal, TypeAlias
+
+from compiler_nb.plan.task import Input, Node, Ref, Task, Tree
+
+Pattern: TypeAlias = "str | tuple[Pattern, ...]"
+"""What a `for` binds: a name, or a tuple of patterns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value(Node):
+    """A value that is already there, never looked into."""
+
+    opaque: ClassVar[bool] = True
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Local(Node):
+    """A name bound by a `for` or a lambda."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item(Node):
+    """`value[key]`: an item, never an attribute; the key may be a Slice."""
+
+    value: Tree
+    key: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Slice(Node):
+    """`start:stop:step` in brackets."""
+
+    start: Tree
+    stop: Tree
+    step: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Node):
+    """An f-string, or a string with references in it: parts are strings, Fields, or trees that become text."""
+
+    parts: tuple[Tree, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Field(Node):
+    """`{value!conversion:spec}` in an f-string; conversion is "", "r", "s" or "a", spec a string or a Text."""
+
+    value: Tree
+    conversion: str = ""
+    spec: Tree = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unary(Node):
+    """`-x`, `+x`, `not x`."""
+
+    operator: str
+    operand: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Binary(Node):
+    """Arithmetic with two operands."""
+
+    left: Tree
+    operator: str
+    right: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Compare(Node):
+    """A chain of comparisons: `first op value op value ...`."""
+
+    first: Tree
+    rest: tuple[tuple[str, Tree], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Logic(Node):
+    """`a and b and ...`, or with `or`."""
+
+    operator: Literal["and", "or"]
+    values: tuple[Tree, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(Node):
+    """`yes if test else no`."""
+
+    test: Tree
+    yes: Tree
+    no: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Apply(Node):
+    """A pure function of the list, applied: `max(a, b, key=...)`."""
+
+    function: str
+    args: tuple[Tree, ...]
+    kwargs: tuple[tuple[str, Tree], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Method(Node):
+    """A method of the list, on exactly the type that has it: `text.upper()`."""
+
+    value: Tree
+    name: str
+    args: tuple[Tree, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lambda(Node):
+    """`lambda names: body`, only as a key."""
+
+    names: tuple[str, ...]
+    body: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Function(Node):
+    """A pure function as a key (`key=len`), or the `get` of a dict (`key=prices.get`)."""
+
+    name: str
+    value: Tree = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clause(Node):
+    """`for target in source if condition ...`."""
+
+    target: Pattern
+    source: Tree
+    conditions: tuple[Tree, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Comprehension(Node):
+    """A comprehension without a call of a tool; `key` only for a dict. A generator becomes a list."""
+
+    container: Literal["list", "set", "dict", "generator"]
+    element: Tree
+    clauses: tuple[Clause, ...]
+    key: Tree = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fanout(Node):
+    """A comprehension with calls in its element: one task per call and item, made when the source is known.
+
+    steps: the element's calls as tasks without an id of their own, in order of evaluation: ".1", ".2", ..., and ""
+    for a call that is the element itself; they refer to each other by these. element: the item's value.
+    """
+
+    container: Literal["list", "dict"]
+    target: Pattern
+    source: Tree
+    conditions: tuple[Tree, ...]
+    key: Tree
+    steps: tuple[Task, ...]
+    element: Tree
+
+# -------------------------------------------------------------------- as text
+
+_BINDING: Final = {"or": 1, "and": 2, "not": 3, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6, "**": 8}
+_TIGHT: Final = 10
+
+
+def spell(tree: Tree, name_of: Callable[[str], str] | None = None) -> str:
+    """Return a tree as Python source; `name_of` says how the id of a task is written, by default as its variable."""
+    return _Speller(name_of or variable).spell(tree, 0)
+
+
+def variable(id_: str) -> str:
+    """Return the variable of a task's id: "t1" for "1", else the id."""
+    return f"t{id_}" if id_[:1].isdigit() else id_
+
+
+class _Speller:
+    """Writes trees; `binding` is how tightly the surrounding operator binds."""
+
+    def __init__(self, name_of: Callable[[str], str]) -> None:
+        self.name_of = name_of
+
+    def spell(self, tree: Tree, binding: int = 0) -> str:
+        kind = type(tree)
+        if kind is list:
+            return f"[{self.many(tree)}]"
+        if kind is tuple:
+            return f"({self.many(tree)}{',' if len(tree) == 1 else ''})"
+        if kind is set:
+            return f"{{{self.many(sorted(tree, key=repr))}}}" if tree else "set()"
+        if kind is dict:
+            pairs = (f"{self.spell(key)}: {self.spell(value)}" for key, value in tree.items())
+            return f"{{{', '.join(pairs)}}}"
+        if isinstance(tree, Node):
+            text, own = self.node(tree)
+            return f"({text})" if own < binding else text
+        negative = kind in (int, float) and tree < 0
+        return f"({tree!r})" if negative and binding > _BINDING["*"] else repr(tree)
+
+    def many(self, trees: Any) -> str:
+        return ", ".join(self.spell(tree) for tree in trees)
+
+    def node(self, tree: Node) -> tuple[str, int]:
+        """Return a node's text and how tightly its own operator binds."""
+        spell = self.spell
+        match tree:
+            case Ref(id_):
+                return self.name_of(id_), _TIGHT
+            case Input(name) | Local(name):
+                return name, _TIGHT
+            case Value(value):
+                return _short_value(value), _TIGHT
+            case Item(value, key):
+                inner = spell(key)
+                return f"{spell(value, _TIGHT)}[{inner[1:-1] if type(key) is tuple and key else inner}]", _TIGHT
+            case Slice(start, stop, step):
+                ends = ":".join("" if part is None else spell(part, 1) for part in (start, stop))
+                return ends + ("" if step is None else f":{spell(step, 1)}"), 0
+            case Text():
+                return self.text(tree), _TIGHT
+            case Field(value):
+                return self.text(Text((tree,))), _TIGHT
+            case Unary(sign, operand):
+                own = _BINDING["not"] if sign == "not" else 7
+                return f"{sign}{' ' if sign == 'not' else ''}{spell(operand, own)}", own
+            case Binary(left, sign, right):
+                own = _BINDING[sign]
+                tight_left = own + (sign == "**")
+                return f"{spell(left, tight_left)} {sign} {spell(right, own + (sign != '**'))}", own
+            case Compare(first, rest):
+                return spell(first, 5) + "".join(f" {sign} {spell(part, 5)}" for sign, part in rest), 4
+            case Logic(sign, values):
+                own = _BINDING[sign]
+                return f" {sign} ".join(spell(value, own + 1) for value in values), own
+            case Choice(test, yes, no):
+                return f"{spell(yes, 1)} if {spell(test, 1)} else {spell(no)}", 0
+            case Lambda(names, body):
+                return f"lambda {', '.join(names)}: {spell(body)}", 0
+            case Function(name, value):
+                return (f"{spell(value, _TIGHT)}.get" if name == "get" else name), _TIGHT
+            case Apply(function, args, kwargs):
+                return f"{function}({self.arguments(args, dict(kwargs))})", _TIGHT
+            case Method(value, name, args):
+                return f"{spell(value, _TIGHT)}.{name}({self.many(args)})", _TIGHT
+            case Comprehension():
+                return self.comprehension(tree), _TIGHT
+            case Fanout():
+                return self.fanout(tree), _TIGHT
+        raise TypeError(f"{type(tree).__name__} cannot be written")
+
+    def arguments(self, args: tuple[Tree, ...], kwargs: dict[str, Tree]) -> str:
+        named = [f"{name}={self.spell(value)}" for name, value in kwargs.items()]
+        return ", ".join([*(self.spell(arg) for arg in args), *named])
+
+    def call(self, task: Task) -> str:
+        """Write a task's call, without its name."""
+        return f"{task.tool}({self.arguments(task.args, task.kwargs)})"
+
+    def text(self, node: Text) -> str:
+        body = self.pieces(node)
+        for quote in ('"', "'", '"""', "'''"):
+            if quote not in body and not (len(quote) == 3 and body.endswith(quote[0])):
+                return f"f{quote}{body}{quote}"
+        return f'f"{self.pieces(node, escape=True)}"'
+
+    def pieces(self, node: Text, *, escape: bool = False) -> str:
+        out = []
+        for part in node.parts:
+            if type(part) is str:
+                literal = "".join(_escape(character) for character in part)
+                out.append(literal.replace('"', '\\"') if escape else literal)
+                continue
+            field = part if isinstance(part, Field) else Field(part)
+            spec = field.spec if type(field.spec) is str else self.pieces(field.spec)
+            mark = f"!{field.conversion}" if field.conversion else ""
+            inner = self.spell(field.value, 1)
+            out.append(f"{{{' ' if inner[:1] == '{' else ''}{inner}{mark}{':' + spec if spec else ''}}}")
+        return "".join(out)
+
+    def comprehension(self, node: Comprehension) -> str:
+        head = f"{self.spell(node.key)}: " if node.container == "dict" else ""
+        body = f"{head}{self.spell(node.element)} {' '.join(self.clause(clause) for clause in node.clauses)}"
+        opening, closing = {"list": "[]", "generator": "()"}.get(node.container, "{}")
+        return f"{opening}{body}{closing}"
+
+    def clause(self, clause: Clause) -> str:
+        conditions = "".join(f" if {self.spell(condition, 1)}" for condition in clause.conditions)
+        return f"for {spell_pattern(clause.target)} in {self.spell(clause.source, 1)}{conditions}"
+
+    def fanout(self, node: Fanout) -> str:
+        steps = {step.id: step for step in node.steps}
+
+        def inline(part: Node) -> Tree:
+            return _Raw(speller.call(steps[part.name])) if isinstance(part, Local) and part.name in steps else part
+
+        speller = _Inlining(self.name_of, inline)
+        head = f"{speller.spell(node.key)}: " if node.container == "dict" else ""
+        body = f"{head}{speller.spell(node.element)} {self.clause(Clause(node.target, node.source, node.conditions))}"
+        return f"{{{body}}}" if node.container == "dict" else f"[{body}]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Raw(Node):
+    text: str
+
+
+class _Inlining(_Speller):
+    """Writes the calls of a fan-out's element where their values are used."""
+
+    def __init__(self, name_of: Callable[[str], str], change: Callable[[Node], Tree]) -> None:
+        super().__init__(name_of)
+        self.change = change
+
+    def node(self, tree: Node) -> tuple[str, int]:
+        changed = self.change(tree)
+        return (changed.text, _TIGHT) if isinstance(changed, _Raw) else super().node(changed)
+
+
+def spell_call(task: Task, name_of: Callable[[str], str] | None = None) -> str:
+    """Return the right-hand side of a task's line: its call, expression or comprehension."""
+    speller = _Speller(name_of or variable)
+    return speller.call(task) if task.kind == "call" else speller.spell(task.args[0])
+
+
+def spell_pattern(target: Pattern) -> str:
+    """Return what a `for` binds, as source."""
+    if isinstance(target, str):
+        return target
+    return ", ".join(part if isinstance(part, str) else f"({spell_pattern(part)})" for part in target)
+
+
+def _escape(character: str) -> str:
+    if character in "{}":
+        return character * 2
+    if character in "'\"":
+        return character
+    return repr(character)[1:-1]
+
+
+def _short_value(value: Any) -> str:
+    if value is None or type(value) in (bool, int, float):
+        return repr(value)
+    return repr(value) if type(value) is str and len(value) <= 60 else f"<{type(value).__name__}>"

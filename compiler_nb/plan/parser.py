@@ -1,0 +1,260 @@
+"""Read a plan as its text arrives: limits, fences, dialect; tasks come out as soon as their own text is complete.
+
+Theory of operation
+    feed(text) and close(complete) take text in any chunking and return the tasks that may start. The text passes three
+    doors, each linear in its length and each keeping only what is unfinished:
+      1. limits: a leading byte-order mark is dropped; text over its limit, or with a control character, is a problem;
+      2. fences: a line that begins with ``` opens or closes a block. What precedes the first block is dropped where it
+         held no task (models greet first); text after the block is ignored, a second block is a problem;
+      3. the dialect: `auto` waits for the first line that tells. From there on one dialect reads characters, and gives
+         a `Builder` what it has understood.
+    After the first problem nothing more is released, but reading goes on, so that all problems are reported together.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from compiler_nb.errors import PlanError
+from compiler_nb.outcome import Problem
+from compiler_nb.plan import check
+from compiler_nb.plan.builder import Builder
+from compiler_nb.plan.json import JsonDialect
+from compiler_nb.plan.numbered import NumberedDialect
+from compiler_nb.plan.python import PythonDialect
+from compiler_nb.plan.task import Join, Plan, Ref, Return, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from compiler_nb.tool import Tool
+
+DialectName = Literal["python", "numbered", "json"]
+
+
+class Dialect(Protocol):
+    """Reads text without fences, in any chunking, into a Builder."""
+
+    def feed(self, text: str) -> None:
+        """Read on."""
+        ...
+
+    def close(self, *, complete: bool) -> None:
+        """The text has ended; `complete` says whether its author ended it."""
+        ...
+
+
+DIALECTS: dict[str, Callable[[Builder, int], Dialect]] = {
+    "python": PythonDialect,
+    "numbered": NumberedDialect,
+    "json": JsonDialect,
+}
+_NUMBERED = re.compile(r"\s*(\d+\s*[.)]\s|Thought\b)")
+_PYTHON = re.compile(r"\s*(#|await\s|[^\W\d]\w*\s*(=|\(|\[|,))")
+
+
+class PlanParser:
+    """An incremental parser of plans.
+
+    dialect: "auto" or one of the three; tools, inputs, earlier, taken: see `Builder`; implied: what a plan without
+    a last line ends in: "join", or "value" for the last statement's value (in a cell that holds a plan).
+    """
+
+    def __init__(
+        self,
+        *,
+        dialect: str = "auto",
+        tools: Mapping[str, Tool] | None = None,
+        inputs: Collection[str] = (),
+        earlier: Mapping[str, str] | None = None,
+        taken: Iterable[str] = (),
+        implied: Literal["join", "value"] = "join",
+    ) -> None:
+        if dialect != "auto" and dialect not in DIALECTS:
+            raise ValueError(f"no dialect is called {dialect!r}; there are auto, {', '.join(DIALECTS)}")
+        self._make_builder = lambda: Builder(tools, inputs, earlier, taken)
+        self.builder = self._make_builder()
+        self.dialect, self.implied = dialect, implied
+        self.text: list[str] = []
+        self.closed = False
+        self._length = 0
+        self._line, self._column = 1, 1
+        self._fence: Literal["before", "inside", "after"] = "before"
+        self._head: str | None = ""  # the beginning of a line while it may still become a fence; None in mid-line
+        self._skipping = False  # in the rest of a fence's own line
+        self._pending = ""  # text that has not told its dialect yet
+        self._pending_line = 1
+        self._reader: Dialect | None = None
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What is wrong so far, in the order of the text."""
+        return sorted(self.builder.problems, key=lambda problem: problem[1:3])
+
+    def feed(self, text: str) -> list[Task]:
+        """Read more text; return the tasks that it completed, none once a problem was found."""
+        if not self._length:
+            text = text.removeprefix("\ufeff")
+        self.text.append(text)
+        self._length += len(text)
+        if self._length > check.TEXT_LIMIT:
+            if not any(problem.kind == "too_large" for problem in self.builder.problems):
+                message = f"the plan's text is longer than {check.TEXT_LIMIT:,} characters"
+                self.builder.problem("too_large", self._line, self._column, message)
+            return []
+        bad = check.check_characters(text)
+        if bad and not any(problem.kind == bad[0] for problem in self.builder.problems):
+            before = text[: bad[2]]
+            line = self._line + before.count("\n")
+            column = len(before) - before.rfind("\n") + (self._column - 1 if "\n" not in before else 0)
+            self.builder.problem(bad[0], line, column, bad[1])
+        self._split(text)
+        return self._drain()
+
+    def close(self, complete: bool = True) -> list[Task]:  # noqa: FBT001, FBT002 - the design's signature
+        """End the text; `complete` says whether the model ended of itself. Return the tasks that this completed."""
+        if self.closed:
+            return []
+        self.closed = True
+        if self._head:
+            self._read(self._head)
+        if self._reader is None and self._pending.strip():
+            self._choose("python")
+        if self._fence == "inside" and not any(p.kind == "too_large" for p in self.builder.problems):
+            self.builder.problem("truncated", self._line, self._column, "the block is not closed: end it with ```")
+        if self._reader is not None:
+            self._reader.close(complete=complete and self._fence != "inside")
+        self._end(complete)
+        return self._drain()
+
+    def plan(self) -> Plan:
+        """Return the whole plan; raise a PlanError with all problems where there are any."""
+        if not self.closed:
+            self.close()
+        if self.problems:
+            raise PlanError(self.problems)
+        final = self.builder.final
+        dialect = "python" if self.dialect == "auto" else self.dialect
+        return Plan(tuple(self.builder.tasks), final if final is not None else Join(), "".join(self.text), dialect)
+
+    # ---------------------------------------------------------------- doors
+
+    def _drain(self) -> list[Task]:
+        tasks, self.builder.released = self.builder.released, []
+        return [] if self.builder.problems else tasks
+
+    def _split(self, text: str) -> None:
+        """Take fence lines out of the text and read the rest."""
+        for piece in _lines(text):
+            ended = piece.endswith("\n")
+            if self._skipping:
+                self._skipping = not ended
+            elif self._head is None:
+                self._read(piece)
+            else:
+                self._head += piece
+                start = self._head.lstrip(" \t")
+                if start.startswith("```"):
+                    self._head, self._skipping = "", not ended
+                    self._meet_fence()
+                elif ended or not "```".startswith(start.rstrip("\n")):
+                    head, self._head = self._head, None
+                    self._read(head)
+            self._advance(piece)
+            if ended:
+                self._head = ""
+
+    def _advance(self, piece: str) -> None:
+        if piece.endswith("\n"):
+            self._line, self._column = self._line + 1, 1
+        else:
+            self._column += len(piece)
+
+    def _meet_fence(self) -> None:
+        if self._fence == "inside":
+            self._fence = "after"
+        elif self._fence == "before" and not self.builder.tasks:
+            kept = [problem for problem in self.builder.problems if problem.kind in ("encoding", "too_large")]
+            self.builder = self._make_builder()
+            self.builder.problems += kept
+            self._reader, self._pending = None, ""
+            self._fence, self._pending_line = "inside", self._line + 1
+        else:
+            message = "the text has more than one block; write one plan in one block"
+            self.builder.problem("multiple_blocks", self._line, 1, message)
+            self._fence = "after"
+
+    def _read(self, text: str) -> None:
+        if self._fence == "after":
+            return
+        if self._reader is None:
+            self._pending += text
+            chosen = self.dialect if self.dialect != "auto" else tell_dialect(self._pending)
+            if chosen:
+                self._choose(chosen)
+        else:
+            self._reader.feed(text)
+
+    def _choose(self, dialect: str) -> None:
+        pending, self._pending = self._pending, ""
+        self.dialect = dialect
+        self._reader = DIALECTS[dialect](self.builder, self._pending_line)
+        self._reader.feed(pending)
+
+    def _end(self, complete: bool) -> None:  # noqa: FBT001
+        builder = self.builder
+        if builder.final is None and not builder.problems:
+            if self.dialect == "numbered" or not complete:
+                what = "join()<END_OF_PLAN>" if self.dialect == "numbered" else "its last line"
+                if builder.tasks or not complete:
+                    builder.problem("truncated", self._line, self._column, f"the plan ends before {what}")
+            elif self.implied == "value" and builder.tasks:
+                builder.final = Return(builder.last if builder.last is not None else Ref(builder.tasks[-1].id))
+            else:
+                builder.final = Join()
+        if not builder.tasks and not isinstance(builder.final, Return) and not builder.problems:
+            builder.problem("empty", 1, 1, "the text holds no task: write at least one call of a tool, or answer(...)")
+
+
+def _lines(text: str) -> list[str]:
+    """Split at line feeds only: a form feed or a line separator is no end of a line here."""
+    lines = [line + "\n" for line in text.split("\n")]
+    lines[-1] = lines[-1][:-1]
+    return lines if lines[-1] else lines[:-1]
+
+
+def tell_dialect(text: str) -> str:
+    """Return the dialect of the first statement in a beginning of a text, "" while it does not tell."""
+    start = text.lstrip()
+    if start[:1] in ("{", "["):
+        return "json"
+    for line in text.split("\n")[:-1]:
+        if _NUMBERED.match(line):
+            return "numbered"
+        if _PYTHON.match(line) and not line.lstrip().startswith("#"):
+            return "python"
+    return ""
+
+
+def parse(
+    text: str | bytes,
+    *,
+    dialect: str = "auto",
+    tools: Mapping[str, Tool] | None = None,
+    inputs: Collection[str] = (),
+    implied: Literal["join", "value"] = "join",
+) -> Plan:
+    """Return the plan that a whole text (or its UTF-8 bytes) holds; raise a PlanError with all its problems."""
+    if isinstance(text, bytes):
+        try:
+            text = text.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = text.count(b"\n", 0, error.start) + 1
+            column = error.start - text.rfind(b"\n", 0, error.start)
+            message = f"the bytes are not UTF-8 (byte {error.start}); save the plan as UTF-8"
+            raise PlanError([Problem("encoding", line, column, message)]) from None
+    parser = PlanParser(dialect=dialect, tools=tools, inputs=inputs, implied=implied)
+    parser.feed(text)
+    parser.close()
+    return parser.plan()

@@ -1,0 +1,409 @@
+"""The python dialect: straight-line programs of calls and pure expressions, read statement by statement, never run.
+
+Theory of operation
+    Text is scanned once, a physical line at a time, for what decides where a statement ends (strings, brackets,
+    comments) and for how deeply it nests. A statement ends at a line feed outside strings and brackets; nothing of it
+    is looked at before. It is handed to `ast.parse` only after its length, depth and number of operators are known to
+    be harmless, since the parser of CPython can be made to overflow the stack. The tree is read by
+    `compiler_nb.plan.reading`.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+import warnings
+from collections.abc import Collection
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from compiler_nb.plan import check
+from compiler_nb.plan.functions import FUNCTIONS
+from compiler_nb.plan.reading import Reader, Refusal, refuse
+from compiler_nb.plan.task import Input, Join, Ref, Return, Task, Tree
+
+if TYPE_CHECKING:
+    from compiler_nb.plan.builder import Builder
+
+OPERATORS: Final = 200
+"""How many operators may be pending at one place of a statement: what bounds the depth of its syntax tree."""
+FIELDS: Final = 256
+IPYTHON: Final = frozenset({"In", "Out", "get_ipython", "exit", "quit", "display"})
+RESERVED: Final = frozenset(dir(builtins)) | IPYTHON | {"join", "answer"}
+_TOKEN: Final = re.compile(
+    r"""(?P<comment>\#[^\n]*)
+      | (?P<triple>[A-Za-z]{0,2}(?:\"\"\"|'''))
+      | (?P<string>\b[A-Za-z]{0,2}(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*') | "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*')
+      | (?P<open>[(\[{]) | (?P<close>[)\]}]) | (?P<comma>,)
+      | (?P<operator>[-+*/%@&|^~<>=!.:]+ | \b(?:not|and|or|if|else|lambda|in|is|await)\b)
+      | (?P<unended>["'])
+      | (?P<escape>\\\n)
+      | [^\W\d]\w* | \d[\w.]*""",
+    re.VERBOSE | re.DOTALL,
+)
+_END: Final = {mark: re.compile(rf"(?:[^\\]|\\.)*?{mark}", re.DOTALL) for mark in ('"""', "'''")}
+_COMPOUND: Final = {
+    "for": "write [tool(x) for x in xs]", "while": "a plan has no loops: ask for another plan with join()",
+    "if": "write name = a if test else b", "elif": "write name = a if test else b",
+    "else": "write name = a if test else b", "def": "a plan defines nothing: call the tools",
+    "class": "a plan defines nothing: call the tools", "with": "call the tools one by one",
+    "try": "leave it out: a failed call is reported by itself", "except": "leave it out",
+    "finally": "leave it out", "match": "write name = a if test else b", "case": "leave it out",
+    "async": "leave out async", "@": "a plan defines nothing: call the tools",
+}  # fmt: skip
+_SIMPLE: Final = {
+    "import": "a plan imports nothing: call the tools", "from": "a plan imports nothing: call the tools",
+    "global": "leave it out", "nonlocal": "leave it out", "raise": "leave it out", "assert": "leave it out",
+    "return": "write answer(value)", "yield": "write answer(value)", "pass": "leave it out", "del": "leave it out",
+    "break": "leave it out", "continue": "leave it out",
+}  # fmt: skip
+_KEYWORD: Final = re.compile(r"\s*(@|[a-z]+\b)")
+_FSTRING: Final = re.compile(r"(?i)\b(?:f|rf|fr)(\"\"\"|'''|\"|')")
+
+
+class PythonDialect:
+    """Reads a program of the python dialect; `line` is the number of its first line."""
+
+    def __init__(self, builder: Builder, line: int = 1) -> None:
+        self.builder = builder
+        self.line = line  # of the physical line that is being collected
+        self.partial: list[str] = []  # the physical line so far
+        self.statement: list[str] = []  # whole physical lines of the statement so far
+        self.begins = line
+        self.nesting: list[int] = [0]  # operators pending, per open bracket
+        self.triple = ""  # the mark that ends the string we are in
+        self.ended_early = ""  # why the statement cannot be parsed, found while scanning
+        self.skip_indented = False
+        self.indent: str | None = None
+        self.notes: list[str] = []
+        self.count = 0
+        self.names: dict[str, Tree] = {}
+        self.final_line = 0
+
+    def feed(self, text: str) -> None:
+        """Read on; statements are read when their last line feed arrives."""
+        *lines, rest = text.split("\n")
+        for line in lines:
+            self.partial.append(line)
+            whole, self.partial = "".join(self.partial) + "\n", []
+            self._scan(whole)
+        if rest:
+            self.partial.append(rest)
+
+    def close(self, *, complete: bool) -> None:
+        """End the text; an unterminated line counts only where its author ended it."""
+        rest = "".join(self.partial)
+        if complete:
+            if rest:
+                self._scan(rest + "\n")
+            if self.statement:
+                message = "the plan stops inside a string or a bracket"
+                self.builder.problem("truncated", self.begins, 1, message)
+        elif rest.strip() or self.statement:
+            self.builder.problem("truncated", self.line, 1, "the plan stops in the middle of a line")
+
+    # ---------------------------------------------------------------- where statements end
+
+    def _scan(self, line: str) -> None:
+        """Take one physical line, and read the statement that it ends, if it ends one."""
+        if not self.statement:
+            self.begins = self.line
+        self.statement.append(line)
+        self.line += 1
+        if self._is_open(line):
+            return
+        text, self.statement = "".join(self.statement), []
+        self.nesting = [0]
+        self.triple = ""
+        early, self.ended_early = self.ended_early, ""
+        self._take(text, early)
+
+    def _is_open(self, line: str) -> bool:
+        """Whether the statement goes on after this line."""
+        position = 0
+        if self.triple:
+            end = _END[self.triple].match(line)
+            if not end:
+                return True
+            position, self.triple = end.end(), ""
+        nesting = self.nesting
+        while True:
+            token = _TOKEN.search(line, position)
+            if token is None:
+                return len(nesting) > 1
+            position = token.end()
+            kind = token.lastgroup
+            if kind is None or kind == "string" or kind == "comment":
+                continue
+            if kind == "operator":
+                nesting[-1] += 1
+                if nesting[-1] > OPERATORS or sum(nesting) > OPERATORS:
+                    self.ended_early = "too_deep"
+            elif kind == "comma":
+                nesting[-1] = 0
+            elif kind == "open":
+                nesting[-1] += 1
+                nesting.append(0)
+                if len(nesting) > check.DEPTH_LIMIT + 1 or sum(nesting) > OPERATORS + check.DEPTH_LIMIT:
+                    self.ended_early = "too_deep"
+                    nesting[-2:] = [nesting[-2]] if len(nesting) > 2 * check.DEPTH_LIMIT else nesting[-2:]
+            elif kind == "close":
+                if len(nesting) > 1:
+                    nesting.pop()
+            elif kind == "triple":
+                mark = token[0][-3:]
+                end = _END[mark].match(line, position)
+                if not end:
+                    self.triple = mark
+                    return True
+                position = end.end()
+            elif kind == "unended":
+                return False
+            elif kind == "escape":
+                return True
+
+    # ---------------------------------------------------------------- statements
+
+    def _take(self, text: str, early: str) -> None:
+        stripped = text.strip()
+        if not stripped:
+            self.notes = []
+            return
+        if stripped.startswith("#"):
+            self.notes.append(stripped.lstrip("#").strip())
+            return
+        note, self.notes = " ".join(self.notes), []
+        indent = text[: len(text) - len(text.lstrip(" \t"))]
+        if self.skip_indented and indent:
+            return
+        self.skip_indented = False
+        if self.indent is None:
+            self.indent = indent
+        self.count += 1
+        try:
+            self._check_size(text, early)
+            statement = self._parse(text.removeprefix(self.indent))
+            if statement is not None:
+                self._read(statement, note)
+        except Refusal as refusal:
+            self._refuse(refusal, text)
+
+    def _refuse(self, refusal: Refusal, text: str) -> None:
+        node = refusal.node
+        line = getattr(node, "lineno", 1) or 1
+        column = getattr(node, "col_offset", 0) or 0
+        lines = text.split("\n")
+        if column and line <= len(lines) and not text.isascii():
+            column = len(lines[line - 1].encode("utf-8", "replace")[:column].decode("utf-8", "ignore"))
+        at = self.begins + line - 1
+        self.builder.problem(refusal.kind, at, column + 1 + (len(self.indent or "") if line == 1 else 0), refusal.message)
+
+    @staticmethod
+    def _check_size(text: str, early: str) -> None:
+        if len(text) > check.STATEMENT_LIMIT:
+            refuse("too_large", f"a statement of {len(text):,} characters; at most {check.STATEMENT_LIMIT:,} are allowed")
+        if early:
+            refuse("too_deep", f"nested more than {check.DEPTH_LIMIT} deep, or too many operators: use several lines")
+        if _FSTRING.search(text):
+            _check_fields(text)
+        if not text.isascii():
+            _check_names(text)
+
+    def _parse(self, text: str) -> ast.stmt | None:
+        self._check_keyword(text)
+        try:
+            if "\\" in text or re.search(r"\d[a-z]", text):
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    body = ast.parse(text).body
+            else:
+                body = ast.parse(text).body
+        except SyntaxError as error:
+            where = ast.Pass(lineno=error.lineno or 1, col_offset=max((error.offset or 1) - 1, 0))
+            kind = "too_large" if "digits" in (error.msg or "") else "syntax"
+            refuse(kind, f"this is no line of a plan ({error.msg}): write name = tool(...)", where)
+        except UnicodeEncodeError:
+            return None  # a lone surrogate, which is a problem already
+        except (ValueError, RecursionError, MemoryError) as error:
+            refuse("syntax", f"this cannot be read ({type(error).__name__}): write name = tool(...)")
+        if len(body) > 1:
+            refuse("statement", "two statements stand on one line: give each its own", body[1])
+        return body[0] if body else None
+
+    def _check_keyword(self, text: str) -> None:
+        found = _KEYWORD.match(text)
+        word = found[1] if found else ""
+        if word in ("match", "case") and not text.rstrip().endswith(":"):
+            return
+        if word in _COMPOUND:
+            self.skip_indented = True
+            refuse("statement", f"`{word}` cannot stand in a plan: {_COMPOUND[word]}")
+        if word in _SIMPLE:
+            refuse("statement", f"`{word}` cannot stand in a plan: {_SIMPLE[word]}")
+
+    # ---------------------------------------------------------------- meaning
+
+    def _read(self, statement: ast.stmt, note: str) -> None:
+        if self.builder.final is not None or self.final_line:
+            refuse("join", f"nothing may follow the last line (line {self.final_line})", statement)
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name) as target], value=value):
+                wrong = check.check_name(name)
+                if wrong:
+                    refuse(*wrong, target)
+                self._assign(name, value, note)
+            case ast.Expr(value=ast.Call(func=ast.Name(id="join" | "answer" as which)) as call):
+                self.final_line = self.begins
+                self._end(which, call)
+            case ast.Expr(value=ast.Call() | ast.Await(value=ast.Call()) as value):
+                self._assign(f"@{self.count}", value, note)
+            case ast.Assign(targets=[ast.Tuple() | ast.List()]):
+                refuse("statement", "one name per line: name = tool(...), then first = name[0]", statement)
+            case ast.Assign(targets=[ast.Subscript() | ast.Attribute()]):
+                refuse("statement", "a plan changes nothing in place: give the result a name of its own", statement)
+            case ast.Assign():
+                refuse("statement", "one name per line: name = tool(...)", statement)
+            case ast.AnnAssign():
+                refuse("statement", "leave out the annotation: name = tool(...)", statement)
+            case ast.AugAssign():
+                refuse("statement", "write it out: total = total + x", statement)
+            case _:
+                refuse("statement", "a line of a plan is name = expression, a call of a tool, join(...) or answer(...)", statement)
+
+    def _reader(self, base: str) -> Reader:
+        tools = self.builder.tools
+        return Reader(
+            base,
+            self._resolve,
+            lambda name: name not in FUNCTIONS if tools is None else name in tools,
+            lambda name: tools is not None and name in tools and tools[name].side_effects,
+            lambda: [*self.names, *self.builder.inputs, *self.builder.earlier],
+        )
+
+    def _resolve(self, name: str) -> tuple[Tree] | None:
+        if name in self.names:
+            return (self.names[name],)
+        found = self.builder.resolve(name)
+        if found is not None:
+            return (found,)
+        return (Input(name),) if name in self.builder.inputs else None
+
+    def _assign(self, name: str, value: ast.expr, note: str) -> None:
+        reader = self._reader(name)
+        if isinstance(value, ast.Await) and isinstance(value.value, ast.Call):
+            value = value.value
+        task = self._own_task(reader, value)
+        if task is None:
+            tree = reader.read(value)
+            if not reader.parts and (check.is_literal(tree) or isinstance(tree, Ref | Input)):
+                self.names[name] = self.builder.last = tree
+                return
+            if name.startswith("@"):
+                refuse("statement", "this line computes a value that nobody uses: give it a name", value)
+            task = Task(name, "expr", "", (tree,), line=value.lineno, column=value.col_offset)
+        avoid: Collection[str] = RESERVED if self.builder.tools is None else {*RESERVED, *self.builder.tools}
+        group = [self._placed(each) for each in (*reader.parts, replace(task, note=note))]
+        if all([self.builder.check_call(each) for each in _calls(group)]):
+            id_ = self.builder.add(group[-1], group[:-1], avoid=avoid)
+            self.names[name] = self.builder.last = Ref(id_)
+        else:
+            self.names[name] = Ref(name)  # what refers to it is no further problem
+
+    def _own_task(self, reader: Reader, value: ast.expr) -> Task | None:
+        """Return the task of a line that is a single call of a tool or a single fan-out, else None."""
+        if isinstance(value, ast.Call):
+            func = value.func
+            if isinstance(func, ast.Attribute) or (isinstance(func, ast.Name) and not self._is_call(func.id)):
+                return None
+            return reader.call(value)
+        return reader.fanout(value)
+
+    def _is_call(self, name: str) -> bool:
+        tools = self.builder.tools
+        return name not in FUNCTIONS or (tools is not None and name in tools)
+
+    def _placed(self, task: Task) -> Task:
+        return replace(task, line=self.begins + task.line - 1, column=task.column + 1 + len(self.indent or ""))
+
+    def _end(self, which: str, call: ast.Call) -> None:
+        reader = self._reader(which)
+        if which == "answer" and (len(call.args) != 1 or call.keywords):
+            refuse("join", "answer takes one value: answer(x), or answer({...}) for several", call)
+        words = {word.arg or "": word.value for word in call.keywords}
+        if words.keys() - {"instruction"}:
+            refuse("join", "join takes names of tasks: join(ny, note)", call)
+        trees = [reader.read(arg) for arg in call.args]
+        told = reader.read(words["instruction"]) if words else ""
+        if which == "join":
+            for position, tree in enumerate(trees):
+                if check.is_literal(tree):
+                    refuse("join", "join takes names of tasks: join(ny, note); a known value is answer(value)", call)
+                if type(tree) is not Ref:
+                    task = Task("", "expr", "", (tree,), line=call.lineno, column=call.col_offset)
+                    trees[position] = reader._part(task)  # noqa: SLF001 - the last line's own part
+        parts = [self._placed(each) for each in reader.parts]
+        if not all([self.builder.check_call(each) for each in _calls(parts)]):
+            return
+        tree = self.builder.add_parts(which, parts, trees)
+        if which == "answer":
+            self.builder.final = Return(tree[0])
+        else:
+            self.builder.final = Join(tuple(dict.fromkeys(ref.id for ref in tree)), told if isinstance(told, str) else "")
+
+
+def _calls(tasks: list[Task]) -> list[Task]:
+    """Return the calls among tasks and within fan-outs."""
+    found = []
+    for task in tasks:
+        if task.kind == "call":
+            found.append(task)
+        elif task.kind == "fanout":
+            inner = task.args[0].steps
+            found += [replace(step, line=task.line, column=task.column) for step in inner]
+    return found
+
+
+def _check_names(text: str) -> None:
+    """Refuse names that Python's parser would silently change."""
+    for token in _TOKEN.finditer(text):
+        wrong = check.check_name(token[0].lstrip("_")) if token.lastgroup is None and not token[0].isascii() else None
+        if wrong and wrong[0] == "bad_name":
+            refuse(*wrong)
+
+
+def _check_fields(text: str) -> None:
+    """Refuse f-strings whose fields are many, deep or cut off by a quote, before they reach the parser."""
+    position = 0
+    while (start := _FSTRING.search(text, position)) is not None:
+        mark = start[1]
+        end = re.compile(rf"(?:[^\\]|\\.)*?{mark}", re.DOTALL).match(text, start.end())
+        if end is None:
+            return
+        _check_content(text[start.end() : end.end() - len(mark)])
+        position = end.end()
+
+
+def _check_content(content: str) -> None:
+    depth = fields = operators = 0
+    index = 0
+    while index < len(content):
+        character = content[index]
+        if depth == 0 and content[index : index + 2] in ("{{", "}}"):
+            index += 2
+            continue
+        if character in "{[(" and (depth or character == "{"):
+            depth += 1
+            fields += depth == 1
+        elif character in "}])" and depth:
+            depth -= 1
+            operators = operators if depth else 0
+        elif depth and not (character.isalnum() or character in " _'\","):
+            operators += 1
+        if depth > check.DEPTH_LIMIT or operators > OPERATORS:
+            refuse("too_deep", "a field of an f-string nests too deeply: give its value a name first")
+        index += 1
+    if depth:
+        refuse("fstring", "a field of this f-string does not end: use the other kind of quotes inside it")
+    if fields > FIELDS:
+        refuse("too_large", f"an f-string with {fields} fields; at most {FIELDS} are allowed")

@@ -1,0 +1,468 @@
+"""Read Python's syntax tree of one statement into nodes and tasks, by an allow-list.
+
+Every call of a tool becomes a task of its own, wherever it stands; a comprehension with calls in its element becomes a
+fan-out. What is not on the list is refused with the way to write it instead.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from compiler_nb.plan import check
+from compiler_nb.plan.expression import (
+    Apply,
+    Binary,
+    Choice,
+    Clause,
+    Compare,
+    Comprehension,
+    Fanout,
+    Field,
+    Function,
+    Item,
+    Lambda,
+    Local,
+    Logic,
+    Method,
+    Pattern,
+    Slice,
+    Text,
+    Unary,
+)
+from compiler_nb.plan.functions import FUNCTIONS, KEYWORDS, METHODS, check_spec
+from compiler_nb.plan.task import Ref, Task, Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+KEYED: Final = frozenset({"max", "min", "sorted"})
+_SIGNS: Final[dict[type, str]] = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
+    ast.UAdd: "+", ast.USub: "-", ast.Not: "not",
+    ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
+    ast.Is: "is", ast.IsNot: "is not", ast.In: "in", ast.NotIn: "not in",
+}  # fmt: skip
+_COMPREHENSIONS: Final = {
+    ast.ListComp: "list", ast.SetComp: "set", ast.DictComp: "dict", ast.GeneratorExp: "generator",
+}  # fmt: skip
+
+
+class Refusal(Exception):
+    """A part of a statement cannot be said in a plan: kind, message with the mend, and where."""
+
+    def __init__(self, kind: str, message: str, node: ast.AST | None = None) -> None:
+        super().__init__(message)
+        self.kind, self.message, self.node = kind, message, node
+
+
+class Reader:
+    """Reads the expressions of one statement.
+
+    base: the name that ids of nested calls begin with; resolve: what a name stands for, as a tuple of one, None where nothing;
+    is_tool: whether a name in call position is a tool; side_effects: whether that tool changes something outside.
+    `parts` collects the tasks made of nested calls, in order of evaluation.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        resolve: Callable[[str], tuple[Tree] | None],
+        is_tool: Callable[[str], bool],
+        side_effects: Callable[[str], bool] = lambda name: False,
+        known: Callable[[], Collection[str]] = tuple,
+    ) -> None:
+        self.base, self.resolve, self.is_tool, self.side_effects, self.known = base, resolve, is_tool, side_effects, known
+        self.parts: list[Task] = []
+        self.steps: list[Task] | None = None  # the calls of a fan-out's element, while one is read
+        self.locals: frozenset[str] = frozenset()
+        self.barred = ""  # why a call may not stand here
+
+    # ---------------------------------------------------------------- entrances
+
+    def call(self, node: ast.Call) -> Task:
+        """Read a call of a tool that is a task of its own; its id is the base."""
+        name = self._tool_name(node)
+        args, kwargs = self._arguments(node)
+        return Task(self.base, "call", name, args, kwargs, line=node.lineno, column=node.col_offset)
+
+    def read(self, node: ast.expr) -> Tree:
+        """Return the tree of an expression; calls in it go to `parts`."""
+        rule = _RULES.get(type(node))
+        if rule is None:
+            refuse("expression", f"{_describe(node)} cannot stand in a plan: use a tool", node)
+        return rule(self, node)
+
+    # ---------------------------------------------------------------- leaves
+
+    def _constant(self, node: ast.Constant) -> Tree:
+        value = node.value
+        if isinstance(value, bytes | complex) or value is Ellipsis:
+            refuse("expression", f"{_describe(node)} cannot stand in a plan: write text or a number", node)
+        wrong = check.check_literal(value)
+        if wrong:
+            refuse(*wrong, node)
+        return value
+
+    def _name(self, node: ast.Name) -> Tree:
+        name = node.id
+        if name in self.locals:
+            return Local(name)
+        tree = self.resolve(name)
+        if tree is not None:
+            return tree[0]
+        if name.startswith("_"):
+            refuse("dunder", f"{name!r} begins with an underscore: a plan reads only tasks and offered inputs", node)
+        hint = check.suggest(name, self.known())
+        if self.is_tool(name) or name in FUNCTIONS:
+            hint = f" To use what it computes, call it: {name}(...)"
+        refuse("missing_ref", f"no task above and no offered input is called {name!r}.{hint}", node)
+
+    def _text(self, node: ast.JoinedStr) -> Tree:
+        parts = tuple(self._piece(part) for part in node.values)
+        return Text(parts) if any(type(part) is not str for part in parts) else "".join(parts)
+
+    def _piece(self, part: ast.expr) -> Tree:
+        if isinstance(part, ast.Constant):
+            return self._constant(part)
+        if not isinstance(part, ast.FormattedValue):
+            refuse("fstring", "this f-string cannot stand in a plan: write values in braces only", part)
+        spec: Tree = ""
+        if part.format_spec is not None:
+            spec = self._text(part.format_spec) if isinstance(part.format_spec, ast.JoinedStr) else ""
+            wrong = check_spec(spec) if isinstance(spec, str) else ""
+            if wrong:
+                refuse("fstring", wrong, part)
+        conversion = "" if part.conversion == -1 else chr(part.conversion)
+        return Field(self.read(part.value), conversion, spec)
+
+    # ---------------------------------------------------------------- containers
+
+    def _many(self, nodes: list[ast.expr]) -> Iterator[Tree]:
+        for node in nodes:
+            if isinstance(node, ast.Starred):
+                refuse("star_args", "a star cannot stand here: write the items one by one", node)
+            yield self.read(node)
+
+    def _list(self, node: ast.List) -> Tree:
+        return list(self._many(node.elts))
+
+    def _tuple(self, node: ast.Tuple) -> Tree:
+        return tuple(self._many(node.elts))
+
+    def _set(self, node: ast.Set) -> Tree:
+        return _hashed(set, list(self._many(node.elts)), node)
+
+    def _dict(self, node: ast.Dict) -> Tree:
+        pairs: list[tuple[Tree, Tree]] = []
+        for key, value in zip(node.keys, node.values, strict=True):
+            if key is None:
+                refuse("star_args", "** cannot stand here: write the keys one by one", value)
+            pairs.append((self.read(key), self.read(value)))
+        table: dict[Tree, Tree] = _hashed(dict, pairs, node)
+        if len(table) < len(pairs):
+            refuse("duplicate_key", "the same key stands twice in one dict: keep one", node)
+        return table
+
+    def _item(self, node: ast.Subscript) -> Tree:
+        value = self.read(node.value)
+        key = self._slice(node.slice) if isinstance(node.slice, ast.Slice) else self.read(node.slice)
+        if isinstance(key, str) and key.startswith("_"):
+            refuse("dunder", f"the key {key!r} begins with an underscore: items only, never attributes", node)
+        return Item(value, key)
+
+    def _slice(self, node: ast.Slice) -> Tree:
+        return Slice(*(None if part is None else self.read(part) for part in (node.lower, node.upper, node.step)))
+
+    # ---------------------------------------------------------------- operators
+
+    def _unary(self, node: ast.UnaryOp) -> Tree:
+        operand = self.read(node.operand)
+        sign = self._sign(node.op, node)
+        if type(operand) in (int, float) and sign in "+-":
+            return -operand if sign == "-" else operand
+        return Unary(sign, operand)
+
+    def _binary(self, node: ast.BinOp) -> Tree:
+        return Binary(self.read(node.left), self._sign(node.op, node), self.read(node.right))
+
+    def _compare(self, node: ast.Compare) -> Tree:
+        first = self.read(node.left)
+        rest = [(self._sign(sign, node), self.read(part)) for sign, part in zip(node.ops, node.comparators, strict=True)]
+        return Compare(first, tuple(rest))
+
+    @staticmethod
+    def _sign(sign: ast.AST, node: ast.AST) -> str:
+        text = _SIGNS.get(type(sign))
+        if text is None:
+            refuse("expression", "only + - * / // % ** and comparisons can stand in a plan: use a tool", node)
+        return text
+
+    def _logic(self, node: ast.BoolOp) -> Tree:
+        first = self.read(node.values[0])
+        why = "data would choose whether this call is made: give it a line of its own"
+        rest = [self._barred(why, part) for part in node.values[1:]]
+        return Logic("and" if isinstance(node.op, ast.And) else "or", (first, *rest))
+
+    def _choice(self, node: ast.IfExp) -> Tree:
+        why = "data would choose which call is made: give each call a line of its own, then choose between the results"
+        test = self.read(node.test)
+        return Choice(test, self._barred(why, node.body), self._barred(why, node.orelse))
+
+    def _barred(self, why: str, node: ast.expr) -> Tree:
+        outer, self.barred = self.barred, self.barred or why
+        try:
+            return self.read(node)
+        finally:
+            self.barred = outer
+
+    def _await(self, node: ast.Await) -> Tree:
+        if not isinstance(node.value, ast.Call):
+            refuse("expression", "await stands before a call, and may be left out", node)
+        return self.read(node.value)
+
+    # ---------------------------------------------------------------- calls
+
+    def _call(self, node: ast.Call) -> Tree:
+        if isinstance(node.func, ast.Attribute):
+            return self._method(node, node.func)
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        if name and not self.is_tool(name) and name in FUNCTIONS:
+            return self._apply(name, node)
+        if self.barred:
+            self._tool_name(node)
+            refuse("nested_call", f"{name}(...): {self.barred}", node)
+        if self.side_effects(name):
+            refuse("nested_call", f"{name} has side effects: give it a line of its own", node)
+        name = self._tool_name(node)
+        args, kwargs = self._arguments(node)
+        task = Task("", "call", name, args, kwargs, line=node.lineno, column=node.col_offset)
+        if self.steps is not None:
+            self.steps.append(replace(task, id=f".{len(self.steps) + 1}"))
+            return Local(self.steps[-1].id)
+        return self._part(task)
+
+    def _part(self, task: Task) -> Ref:
+        self.parts.append(replace(task, id=f"{self.base}.{len(self.parts) + 1}"))
+        return Ref(self.parts[-1].id)
+
+    def _tool_name(self, node: ast.Call) -> str:
+        func = node.func
+        if isinstance(func, ast.Name):
+            if func.id in ("join", "answer"):
+                refuse("join", f"{func.id}(...) stands alone, on the last line", node)
+            if func.id.startswith("_"):
+                refuse("unknown_tool", f"no tool is called {func.id!r}", node)
+            return func.id
+        if isinstance(func, ast.Attribute):
+            refuse("attribute", _no_attribute(func), func)
+        refuse("expression", "only a tool can be called, by its name", node)
+
+    def _arguments(self, node: ast.Call) -> tuple[tuple[Tree, ...], dict[str, Tree]]:
+        if len(node.args) + len(node.keywords) > check.ARGUMENT_LIMIT:
+            count = len(node.args) + len(node.keywords)
+            refuse("too_many_tasks", f"a call with {count:,} arguments; at most {check.ARGUMENT_LIMIT} are allowed", node)
+        if any(isinstance(arg, ast.Starred) for arg in node.args) or any(word.arg is None for word in node.keywords):
+            refuse("star_args", "* and ** cannot stand in a call: write the arguments one by one", node)
+        words = [word.arg or "" for word in node.keywords]
+        if len(set(words)) < len(words):
+            refuse("duplicate_key", "the same argument is given twice", node)
+        args = tuple(self.read(arg) for arg in node.args)
+        return args, {word.arg or "": self.read(word.value) for word in node.keywords}
+
+    def _apply(self, name: str, node: ast.Call) -> Tree:
+        words = [word.arg or "" for word in node.keywords]
+        allowed = KEYWORDS.get(name, frozenset())
+        unknown = [word for word in words if word not in allowed and name != "dict"]
+        if unknown:
+            refuse("bad_args", f"{name}() takes no {unknown[0]}= in a plan", node)
+        key = next((word.value for word in node.keywords if word.arg == "key"), None)
+        rest = ast.Call(node.func, node.args, [word for word in node.keywords if word.arg != "key" or name == "dict"])
+        args, kwargs = self._arguments(ast.copy_location(rest, node))
+        pairs = list(kwargs.items())
+        if key is not None and name in KEYED:
+            pairs.append(("key", self._key(key)))
+        return Apply(name, args, tuple(pairs))
+
+    def _key(self, node: ast.expr) -> Tree:
+        if isinstance(node, ast.Lambda):
+            return self._read_lambda(node)
+        if isinstance(node, ast.Name) and node.id in FUNCTIONS and node.id not in self.locals:
+            return Function(node.id)
+        if isinstance(node, ast.Attribute) and node.attr == "get":
+            return Function("get", self.read(node.value))
+        if isinstance(node, ast.Constant) and node.value is None:
+            return None
+        refuse("expression", "key= takes a lambda, a function such as len, or a dict's .get", node)
+
+    def _read_lambda(self, node: ast.Lambda) -> Tree:
+        spec = node.args
+        if spec.vararg or spec.kwarg or spec.kwonlyargs or spec.defaults or spec.posonlyargs:
+            refuse("expression", "a lambda in a plan takes plain names only", node)
+        names = tuple(arg.arg for arg in spec.args)
+        self._check_names(names, node)
+        return Lambda(names, self._inside(names, node.body, "a lambda holds no call of a tool"))
+
+    def _inside(self, names: Collection[str], node: ast.expr, why: str) -> Tree:
+        outer, self.locals = self.locals, self.locals.union(names)
+        try:
+            return self._barred(why, node) if why else self.read(node)
+        finally:
+            self.locals = outer
+
+    def _method(self, node: ast.Call, func: ast.Attribute) -> Tree:
+        if func.attr not in METHODS:
+            refuse("attribute", _no_attribute(func), func)
+        if node.keywords:
+            refuse("bad_args", f".{func.attr}() takes no named arguments in a plan", node)
+        args, _ = self._arguments(node)
+        return Method(self.read(func.value), func.attr, args)
+
+    def _attribute(self, node: ast.Attribute) -> NoReturn:
+        refuse("attribute", _no_attribute(node), node)
+
+    def _lambda(self, node: ast.Lambda) -> NoReturn:
+        refuse("expression", "a lambda can only be a key=, as in max(xs, key=lambda x: x[1])", node)
+
+    # ---------------------------------------------------------------- comprehensions
+
+    def _comprehension(self, node: ast.expr) -> Tree:
+        fanout = self.fanout(node)
+        if fanout is not None:
+            if self.barred:
+                refuse("nested_call", self.barred, node)
+            return self._part(fanout)
+        generators: list[ast.comprehension] = node.generators  # type: ignore[attr-defined]
+        outer = self.locals
+        clauses = []
+        for number, generator in enumerate(generators):
+            clauses.append(self._clause(generator, "" if number == 0 else "only the first `for` may call a tool"))
+        why = "call tools in the element of a comprehension with one `for`"
+        key = self._barred(why, node.key) if isinstance(node, ast.DictComp) else None
+        element = self._barred(why, node.value if isinstance(node, ast.DictComp) else node.elt)  # type: ignore[attr-defined]
+        self.locals = outer
+        return Comprehension(_COMPREHENSIONS[type(node)], element, tuple(clauses), key)  # type: ignore[arg-type]
+
+    def _clause(self, generator: ast.comprehension, why: str) -> Clause:
+        """Read a `for` with its conditions; its names stay in sight for what follows."""
+        if generator.is_async:
+            refuse("expression", "leave out async: calls run side by side anyway", generator.iter)
+        source = self._barred(why, generator.iter) if why else self.read(generator.iter)
+        target = self._pattern(generator.target)
+        self.locals = self.locals.union(_names(target))
+        why = "a condition holds no call of a tool: make the call before, then filter its results"
+        return Clause(target, source, tuple(self._barred(why, test) for test in generator.ifs))
+
+    def _pattern(self, node: ast.expr) -> Pattern:
+        if isinstance(node, ast.Name):
+            self._check_names((node.id,), node)
+            return node.id
+        if isinstance(node, ast.Tuple | ast.List):
+            return tuple(self._pattern(part) for part in node.elts)
+        refuse("expression", "a `for` binds a name or a tuple of names", node)
+
+    @staticmethod
+    def _check_names(names: Collection[str], node: ast.AST) -> None:
+        for name in names:
+            wrong = check.check_name(name) if name != "_" else None
+            if wrong:
+                refuse(*wrong, node)
+
+    def fanout(self, node: ast.expr) -> Task | None:
+        """Return the fan-out that a comprehension is, None where its element calls no tool; its id is the base."""
+        if type(node) not in _COMPREHENSIONS:
+            return None
+        parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]  # type: ignore[attr-defined]
+        if not any(self._calls(part) for part in parts):
+            return None
+        generators: list[ast.comprehension] = node.generators  # type: ignore[attr-defined]
+        if isinstance(node, ast.SetComp):
+            refuse("expression", "a set cannot hold calls of tools: write a list", node)
+        if len(generators) > 1 or self.steps is not None:
+            refuse("nested_call", "calls of tools fan out over one `for`: make two fan-outs, one after the other", node)
+        outer = self.locals
+        clause = self._clause(generators[0], "")
+        why = "a key holds no call of a tool"
+        key = self._barred(why, node.key) if isinstance(node, ast.DictComp) else None
+        element = self._element(parts[-1])
+        steps, self.steps, self.locals = self.steps or [], None, outer
+        container: Any = "dict" if isinstance(node, ast.DictComp) else "list"
+        tree = Fanout(container, clause.target, clause.source, clause.conditions, key, tuple(steps), element)
+        return Task(self.base, "fanout", "", (tree,), line=node.lineno, column=node.col_offset)
+
+    def _element(self, node: ast.expr) -> Tree:
+        """Read a fan-out's element: its calls become steps, the last one without a suffix where it is the element."""
+        self.steps = []
+        inner = node.value if isinstance(node, ast.Await) else node
+        if isinstance(inner, ast.Call) and self._is_tool_call(inner):
+            task = replace(self.call(inner), id="")
+            if self.side_effects(task.tool) and self.steps:
+                refuse("nested_call", f"{task.tool} has side effects: it must be the only call of its fan-out", node)
+            self.steps.append(task)
+            return Local("")
+        return self.read(node)
+
+    def _is_tool_call(self, node: ast.Call) -> bool:
+        return isinstance(node.func, ast.Name) and (self.is_tool(node.func.id) or node.func.id not in FUNCTIONS)
+
+    def _calls(self, node: ast.expr) -> bool:
+        return any(isinstance(part, ast.Call) and self._is_tool_call(part) for part in ast.walk(node))
+
+
+def refuse(kind: str, message: str, node: ast.AST | None = None) -> NoReturn:
+    """Raise a Refusal."""
+    raise Refusal(kind, message, node)
+
+
+def _names(target: Pattern) -> list[str]:
+    return [target] if isinstance(target, str) else [name for part in target for name in _names(part)]
+
+
+def _hashed(kind: Callable[[Any], Any], items: Any, node: ast.AST) -> Any:
+    try:
+        return kind(items)
+    except TypeError:
+        refuse("expression", "a list or a dict cannot be a key or a member of a set", node)
+
+
+def _describe(node: ast.AST) -> str:
+    names = {
+        ast.NamedExpr: "an assignment inside an expression", ast.Starred: "a star", ast.Yield: "yield",
+        ast.YieldFrom: "yield", ast.Slice: "a slice", ast.FormattedValue: "a format",
+    }  # fmt: skip
+    if isinstance(node, ast.Constant):
+        return "..." if node.value is Ellipsis else f"a {type(node.value).__name__} literal"
+    return names.get(type(node), type(node).__name__)
+
+
+def _no_attribute(node: ast.Attribute) -> str:
+    shown = node.attr[: check.NAME_LIMIT]
+    if shown.startswith("_"):
+        return f"the attribute .{shown} cannot be read"
+    return f'attributes cannot be read in a plan (.{shown}): use a tool, or an item such as value["{shown}"]'
+
+
+_RULES: Final[dict[type, Callable[[Reader, Any], Tree]]] = {
+    ast.Constant: Reader._constant,
+    ast.Name: Reader._name,
+    ast.JoinedStr: Reader._text,
+    ast.List: Reader._list,
+    ast.Tuple: Reader._tuple,
+    ast.Set: Reader._set,
+    ast.Dict: Reader._dict,
+    ast.Subscript: Reader._item,
+    ast.UnaryOp: Reader._unary,
+    ast.BinOp: Reader._binary,
+    ast.Compare: Reader._compare,
+    ast.BoolOp: Reader._logic,
+    ast.IfExp: Reader._choice,
+    ast.Await: Reader._await,
+    ast.Call: Reader._call,
+    ast.Attribute: Reader._attribute,
+    ast.Lambda: Reader._lambda,
+    ast.ListComp: Reader._comprehension,
+    ast.SetComp: Reader._comprehension,
+    ast.DictComp: Reader._comprehension,
+    ast.GeneratorExp: Reader._comprehension,
+}

@@ -1,0 +1,131 @@
+"""References that stand in text, `$1` and `${t1.title}`: how the numbered and the json dialect find and follow them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final, Literal, NamedTuple
+
+from compiler_nb.plan import check
+from compiler_nb.plan.expression import Field, Item, Text
+from compiler_nb.plan.task import Tree
+
+STEP: Final = r"""(?:\.\w++|\[(?:-?[0-9]{1,18}|"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')\])"""
+"""One part of a path: `.title`, `[0]`, `["title"]`; it looks an item up, never an attribute."""
+_STEP: Final = re.compile(STEP, re.DOTALL)
+_WHOLE: Final = re.compile(rf"\$(?:(\w++)|\{{(\w++)({STEP}*+)\}})({STEP}*+)", re.DOTALL)
+_DOLLAR: Final = re.compile(
+    rf"\$(?:(?P<escape>\$)|\{{(?P<braced>\w++)(?P<path>{STEP}*+)\}}|\{{(?P<open>\w*+)|(?P<bare>\w++))", re.DOTALL
+)
+_ESCAPE: Final = re.compile(
+    r"\\([0-7]{1,3}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|N\{[^{}]*+\}|.)", re.DOTALL
+)
+_SIMPLE: Final = {
+    "\n": "", "\\": "\\", "'": "'", '"': '"', "a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v",
+}  # fmt: skip
+
+
+class Refused(Exception):
+    """A part of a plan's text is wrong: kind and message of the problem, and the index in the text."""
+
+    def __init__(self, kind: str, message: str, index: int = 0) -> None:
+        super().__init__(message)
+        self.kind, self.message, self.index = kind, message, index
+
+
+class Dollar(NamedTuple):
+    """A dollar sign in a text, and what follows it.
+
+    form: "whole" where it is all of the text, "braced" or "bare" within a longer text, "open" where a brace holds more
+    than a reference or is not closed; name: what may be a task's id; path: the text of what is looked up in its value;
+    text: the whole as it was written.
+    """
+
+    form: Literal["whole", "braced", "bare", "open"]
+    name: str
+    path: str
+    text: str
+
+
+def read_whole(text: str) -> Dollar | None:
+    """Return the reference that a text consists of, None where it is another text."""
+    found = _WHOLE.fullmatch(text)
+    if found is None:
+        return None
+    return Dollar("whole", found[1] or found[2], (found[3] or "") + found[4], text)
+
+
+def split(text: str) -> list[str | Dollar]:
+    """Return a text as the pieces between its dollar signs and what these may refer to; `$$` is a literal dollar."""
+    pieces: list[str | Dollar] = []
+    literal: list[str] = []
+    at = 0
+    for found in _DOLLAR.finditer(text):
+        literal.append(text[at : found.start()])
+        at = found.end()
+        if found["escape"]:
+            literal.append("$")
+            continue
+        form: Literal["braced", "open", "bare"]
+        form = "braced" if found["braced"] else "bare" if found["bare"] else "open"
+        pieces += ("".join(literal), Dollar(form, found[form] or "", found["path"] or "", found[0]))
+        literal = []
+    pieces.append("".join(literal) + text[at:])
+    return [piece for piece in pieces if piece]
+
+
+def join_pieces(pieces: list[Tree]) -> Tree:
+    """Return one text where all pieces are, else the Text whose other pieces are put in when they are known."""
+    parts: list[Tree] = []
+    for piece in pieces:
+        if isinstance(piece, str) and parts and isinstance(parts[-1], str):
+            parts[-1] += piece
+        else:
+            parts.append(piece if isinstance(piece, str) else Field(piece))
+    if not parts:
+        return ""
+    return parts[0] if len(parts) == 1 and isinstance(parts[0], str) else Text(tuple(parts))
+
+
+def follow(value: Tree, path: str) -> Tree:
+    """Return the look-up of a path's items in a value; raise Refused for a part that begins with an underscore."""
+    steps = _STEP.findall(path)
+    if len(steps) > check.DEPTH_LIMIT:
+        raise Refused("too_deep", f"a path of {len(steps):,} parts; at most {check.DEPTH_LIMIT} are allowed")
+    for step in steps:
+        value = Item(value, _key(step[1:] if step[0] == "." else step[1:-1]))
+    return value
+
+
+def _key(text: str) -> str | int:
+    if text[0] in "\"'":
+        key = unescape(text[1:-1])
+    elif text.removeprefix("-").isdecimal() and text.isascii() and len(text) <= len("-") + 18:
+        return int(text)
+    else:
+        key = text
+    wrong = check.check_literal(key)
+    if wrong:
+        raise Refused(*wrong)
+    if key.startswith("_"):
+        raise Refused("dunder", f"the path part {key[:40]!r} begins with an underscore: items only, never attributes")
+    return key
+
+
+def unescape(body: str) -> str:
+    """Return what the inside of a Python string literal stands for; an unknown escape stands for itself."""
+    return _ESCAPE.sub(_unescape, body) if "\\" in body else body
+
+
+def _unescape(found: re.Match[str]) -> str:
+    code: str = found[1]
+    if code in _SIMPLE:
+        return _SIMPLE[code]
+    if code[0] in "01234567":
+        return chr(int(code, 8))
+    if code[0] not in "xuUN":
+        return found[0]
+    try:
+        return unicodedata.lookup(code[2:-1]) if code[0] == "N" else chr(int(code[1:], 16))
+    except (KeyError, ValueError, OverflowError):
+        raise Refused("syntax", f"the escape {found[0][:40]} names no character; write \\\\ for a backslash") from None

@@ -1,0 +1,179 @@
+"""The shape of a plan: order, levels, longest paths, bounds of time, and how two plans differ.
+
+References to ids that are not among the given tasks (an earlier round's results) are met already, and count for nothing.
+Every function is linear in tasks and references, and none recurs.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING
+
+from compiler_nb.plan.task import Task, fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from compiler_nb.plan.task import Plan
+
+DIFF_LINES = 40
+"""Longest list of changes that a PlanDiff prints; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanDiff:
+    """How one plan became another, by the tasks' ids.
+
+    same, added, removed, changed: ids (changed: the same id computes something else, itself or through what it reads);
+    renamed: pairs (old, new) that compute the same; widths: tasks of the widest level, before and after.
+    """
+
+    same: tuple[str, ...]
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+    renamed: tuple[tuple[str, str], ...]
+    widths: tuple[int, int]
+
+    def __str__(self) -> str:
+        counts = [f"{len(self.same)} same"]
+        for word in ("added", "removed", "changed", "renamed"):
+            count = len(getattr(self, word))
+            counts += [f"{count} {word}"] if count else []
+        before, after = self.widths
+        width = f"widest level {before}" if before == after else f"widest level {before} → {after}"
+        lines = [f"+ {id_}" for id_ in self.added] + [f"- {id_}" for id_ in self.removed]
+        lines += [f"~ {id_}" for id_ in self.changed] + [f"  {old} → {new}" for old, new in self.renamed]
+        more = [f"… {len(lines) - DIFF_LINES} more"] if len(lines) > DIFF_LINES else []
+        return "\n".join([f"{', '.join(counts)}; {width}", *lines[:DIFF_LINES], *more])
+
+
+def parents(tasks: Iterable[Task]) -> dict[str, tuple[str, ...]]:
+    """Return for each task the ids among the given tasks that it needs."""
+    needs = {task.id: task.dependencies for task in tasks}
+    return {id_: tuple(need for need in each if need in needs) for id_, each in needs.items()}
+
+
+def children(needs: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    """Return for each id the ids that need it, in order."""
+    needed: dict[str, list[str]] = {id_: [] for id_ in needs}
+    for id_, each in needs.items():
+        for need in each:
+            needed[need].append(id_)
+    return needed
+
+
+def order(tasks: Iterable[Task]) -> tuple[Task, ...]:
+    """Return the tasks so that each follows what it needs, and else as given; raise a ValueError where they circle."""
+    by_id = {task.id: task for task in tasks}
+    return tuple(by_id[id_] for id_ in _sorted(parents(by_id.values())))
+
+
+def _sorted(needs: Mapping[str, tuple[str, ...]]) -> list[str]:
+    ids = list(needs)
+    place = {id_: index for index, id_ in enumerate(ids)}
+    missing = {id_: len(each) for id_, each in needs.items()}
+    needed = children(needs)
+    free = [place[id_] for id_, count in missing.items() if not count]
+    heapify(free)
+    done: list[str] = []
+    while free:
+        id_ = ids[heappop(free)]
+        done.append(id_)
+        for child in needed[id_]:
+            missing[child] -= 1
+            if not missing[child]:
+                heappush(free, place[child])
+    if len(done) < len(ids):
+        stuck = [id_ for id_ in ids if missing[id_]]
+        raise ValueError(f"these tasks wait for each other: {', '.join(stuck[:10])}")
+    return done
+
+
+def levels(plan: Iterable[Task]) -> tuple[tuple[str, ...], ...]:
+    """Return the ids by level: a task stands one below the deepest task that it depends on."""
+    needs = parents(plan)
+    depth: dict[str, int] = {}
+    for id_ in _sorted(needs):
+        depth[id_] = 1 + max((depth[need] for need in needs[id_]), default=-1)
+    rows: list[list[str]] = [[] for _ in range(1 + max(depth.values(), default=-1))]
+    for id_ in needs:
+        rows[depth[id_]].append(id_)
+    return tuple(tuple(row) for row in rows)
+
+
+def heights(tasks: Iterable[Task], durations: Mapping[str, float] | None = None) -> dict[str, float]:
+    """Return for each task the longest path from its start to an end, its own duration included.
+
+    durations: seconds by task id or by tool name, 1 where neither is known.
+    """
+    by_id = {task.id: task for task in tasks}
+    needs = parents(by_id.values())
+    needed = children(needs)
+    found: dict[str, float] = {}
+    for id_ in reversed(_sorted(needs)):
+        below = max((found[child] for child in needed[id_]), default=0.0)
+        found[id_] = _duration(by_id[id_], durations) + below
+    return {id_: found[id_] for id_ in by_id}
+
+
+def _duration(task: Task, durations: Mapping[str, float] | None) -> float:
+    return durations.get(task.id, durations.get(task.tool, 1.0)) if durations else 1.0
+
+
+def critical_path(plan: Iterable[Task], durations: Mapping[str, float] | None = None) -> tuple[str, ...]:
+    """Return the ids of the longest chain, the earlier in the text where two are as long; durations as in `heights`."""
+    tasks = tuple(plan)
+    high = heights(tasks, durations)
+    needs = parents(tasks)
+    needed = children(needs)
+    path: list[str] = []
+    choices = [id_ for id_, each in needs.items() if not each]
+    while choices:
+        path.append(max(choices, key=high.__getitem__))
+        choices = needed[path[-1]]
+    return tuple(path)
+
+
+def lower_bound(
+    plan: Iterable[Task], durations: Mapping[str, float] | None = None, capacity: float | None = None
+) -> float:
+    """Return the shortest time that any schedule can take: the critical path, or the work over the capacity."""
+    tasks = tuple(plan)
+    longest = max(heights(tasks, durations).values(), default=0.0)
+    work = sum(_duration(task, durations) for task in tasks)
+    return max(longest, work / capacity) if capacity else longest
+
+
+def diff(one: Iterable[Task], other: Iterable[Task]) -> PlanDiff:
+    """Return what must be said to turn one plan into the other."""
+    before, after = tuple(one), tuple(other)
+    old, new = _fingerprints(before), _fingerprints(after)
+    common = [id_ for id_ in old if id_ in new]
+    orphans: dict[str, deque[str]] = defaultdict(deque)
+    for id_, print_ in new.items():
+        if id_ not in old:
+            orphans[print_].append(id_)
+    renamed = {id_: orphans[old[id_]].popleft() for id_ in old if id_ not in new and orphans.get(old[id_])}
+    taken = set(renamed.values())
+    return PlanDiff(
+        same=tuple(id_ for id_ in common if old[id_] == new[id_]),
+        added=tuple(id_ for id_ in new if id_ not in old and id_ not in taken),
+        removed=tuple(id_ for id_ in old if id_ not in new and id_ not in renamed),
+        changed=tuple(id_ for id_ in common if old[id_] != new[id_]),
+        renamed=tuple(renamed.items()),
+        widths=(_width(before), _width(after)),
+    )
+
+
+def _fingerprints(tasks: tuple[Task, ...]) -> dict[str, str]:
+    known: dict[str, str] = {}
+    for task in order(tasks):
+        known[task.id] = task.fingerprint or fingerprint(task, known)
+    return {task.id: known[task.id] for task in tasks}
+
+
+def _width(tasks: tuple[Task, ...]) -> int:
+    return max((len(level) for level in levels(tasks)), default=0)

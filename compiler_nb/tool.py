@@ -1,0 +1,449 @@
+"""Tools: functions with what a planner must know of them and what an engine must heed.
+
+A Tool checks and binds its own arguments: simple types at once, all others through pydantic, which is imported at the
+first argument that needs it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal, NamedTuple, TypeAlias, overload
+
+from compiler_nb.errors import ArgumentError, ToolError
+from compiler_nb.outcome import shorten
+
+Thread: TypeAlias = Literal["pool", "main"]
+Check: TypeAlias = Callable[[Any], Any]
+"""Returns the value as the tool gets it; raises ValueError or TypeError with the reason."""
+
+RESERVED = frozenset({"join", "answer"})
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+class Parameter(NamedTuple):
+    """One parameter of a tool: its name, kind, whether it must be given, its annotation as text, and its check."""
+
+    name: str
+    kind: inspect._ParameterKind
+    required: bool
+    annotation: str
+    check: Check | None
+
+
+class Tool:
+    """A function that plans may call; it stays callable.
+
+    name: its name in plans; timeout: seconds for one attempt, None for no end; retries: further attempts after a
+    failure; pure: equal arguments give equal values, so results may be cached; side_effects: it changes something
+    outside, so it runs once, after approval, and never twice; thread: "pool", or "main" for what may not leave the
+    main thread (a connection made in a cell, pyplot); provider: the provider whose limits its calls count against;
+    max_concurrency: attempts of this tool at a time.
+    Raises ToolError where the function cannot be a tool.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        timeout: float | None = 300.0,
+        retries: int = 0,
+        pure: bool = False,
+        side_effects: bool = False,
+        thread: Thread = "pool",
+        provider: str | None = None,
+        max_concurrency: int | None = None,
+    ) -> None:
+        if not callable(function):
+            raise ToolError(f"a tool is made of a function, not of {type(function).__name__}")
+        self.function = function
+        self.name = name or getattr(function, "__name__", "") or type(function).__name__
+        self.timeout, self.retries, self.pure, self.side_effects = timeout, retries, pure, side_effects
+        self.thread, self.provider, self.max_concurrency = thread, provider, max_concurrency
+        self._validate()
+        functools.update_wrapper(self, function, updated=())
+        self.__name__ = self.name
+
+    def _validate(self) -> None:
+        name, function = self.name, self.function
+        if not name.isidentifier() or name.startswith("_") or name in RESERVED:
+            raise ToolError(f"{name!r} cannot be a tool's name; give another: @tool(name='...')")
+        if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+            raise ToolError(f"{name} yields its values one by one; let it return a list instead")
+        if self.thread not in ("pool", "main"):
+            raise ToolError(f"{name}: thread is 'pool' or 'main', not {self.thread!r}")
+        if self.side_effects and (self.retries or self.pure):
+            raise ToolError(f"{name} has side effects, so it is neither pure nor tried again: leave out pure and retries")
+        if self.timeout is not None and not self.timeout > 0:
+            raise ToolError(f"{name}: timeout is a number of seconds above 0, or None")
+        if self.retries < 0 or (self.max_concurrency is not None and self.max_concurrency < 1):
+            raise ToolError(f"{name}: retries is 0 or more, max_concurrency 1 or more")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function itself, as if it were no tool."""
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<tool {self.signature}>"
+
+    @functools.cached_property
+    def is_async(self) -> bool:
+        """Whether its own call returns a coroutine."""
+        call = getattr(self.function, "__call__", None)  # noqa: B004 - an object's own async __call__
+        return inspect.iscoroutinefunction(self.function) or inspect.iscoroutinefunction(call)
+
+    @functools.cached_property
+    def _hints(self) -> dict[str, Any]:
+        function = self.function if inspect.isroutine(self.function) else type(self.function).__call__
+        while isinstance(function, functools.partial):
+            function = function.func
+        try:
+            return typing.get_type_hints(function, include_extras=True)
+        except Exception:  # noqa: BLE001 - a hint that cannot be resolved is no reason to refuse the tool
+            return {}
+
+    @functools.cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Its parameters in order."""
+        try:
+            signature = inspect.signature(self.function)
+        except (TypeError, ValueError) as error:
+            raise ToolError(f"{self.name} has no readable signature; wrap it in a function of your own") from error
+        return tuple(self._parameter(parameter) for parameter in signature.parameters.values())
+
+    def _parameter(self, parameter: inspect.Parameter) -> Parameter:
+        hint = self._hints.get(parameter.name, Any)
+        if parameter.default is None and hint is not Any:
+            hint = hint | None if isinstance(hint, type | types.UnionType | types.GenericAlias) else typing.Optional[hint]
+        variable = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        text = "" if parameter.annotation is parameter.empty else spell_type(parameter.annotation)
+        required = parameter.default is parameter.empty and not variable
+        return Parameter(parameter.name, parameter.kind, required, text, make_check(hint))
+
+    @functools.cached_property
+    def signature(self) -> str:
+        """One line: name, parameters with types and defaults, return type."""
+        try:
+            signature = inspect.signature(self.function)
+        except (TypeError, ValueError):
+            return f"{self.name}(...)"
+        shown = []
+        star = False
+        for parameter in signature.parameters.values():
+            if parameter.kind is parameter.KEYWORD_ONLY and not star:
+                shown.append("*")
+            star = star or parameter.kind in (parameter.KEYWORD_ONLY, parameter.VAR_POSITIONAL)
+            mark = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+            text = mark + parameter.name
+            if parameter.annotation is not parameter.empty:
+                text += f": {spell_type(parameter.annotation)}"
+            if parameter.default is not parameter.empty:
+                text += f" = {shorten(repr(parameter.default), 60)}"
+            shown.append(text)
+        result = signature.return_annotation
+        arrow = "" if result is signature.empty else f" -> {spell_type(result)}"
+        return f"{self.name}({', '.join(shown)}){arrow}"
+
+    @functools.cached_property
+    def purpose(self) -> str:
+        """The first sentence of its docstring, and whether it has side effects."""
+        own = getattr(self.function, "__doc__", None) or ""
+        first = " ".join(inspect.cleandoc(own).split("\n\n", 1)[0].split())
+        return " ".join(part for part in (first, "Has side effects." if self.side_effects else "") if part)
+
+    @property
+    def description(self) -> str:
+        """Two lines for the planner: the signature and the purpose."""
+        return f"{self.signature}\n    {self.purpose}" if self.purpose else self.signature
+
+    @functools.cached_property
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema of its arguments, by pydantic."""
+        from pydantic import TypeAdapter  # noqa: PLC0415 - imported at first use
+
+        return TypeAdapter(self.function).json_schema()
+
+    # ---------------------------------------------------------------- arguments
+
+    @functools.cached_property
+    def _by_name(self) -> dict[str, Parameter]:
+        return {p.name: p for p in self.parameters}
+
+    @functools.cached_property
+    def _positional(self) -> tuple[Parameter, ...]:
+        return tuple(p for p in self.parameters if p.kind in _POSITIONAL)
+
+    @functools.cached_property
+    def _rest(self) -> Parameter | None:
+        return next((p for p in self.parameters if p.kind is inspect.Parameter.VAR_POSITIONAL), None)
+
+    @functools.cached_property
+    def _named_rest(self) -> Parameter | None:
+        return next((p for p in self.parameters if p.kind is inspect.Parameter.VAR_KEYWORD), None)
+
+    @functools.cached_property
+    def _unchecked(self) -> bool:
+        return all(p.check is None and p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for p in self.parameters)
+
+    def fit(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[str]:
+        """Return what is wrong with the number and the names of arguments, in words; empty where nothing is."""
+        problems = []
+        positional, rest = self._positional, self._rest
+        if len(args) > len(positional) and rest is None:
+            problems.append(f"takes at most {len(positional)} positional arguments, not {len(args)}")
+        given = {p.name for p in positional[: len(args)]}
+        for name in kwargs:
+            if name in given:
+                problems.append(f"gets {name!r} twice")
+            elif name not in self._by_name and self._named_rest is None:
+                problems.append(f"has no argument {name!r}")
+        missing = [p.name for p in self.parameters if p.required and p.name not in given and p.name not in kwargs]
+        if missing:
+            problems.append(f"needs {', '.join(missing)}")
+        return problems
+
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments as the function gets them: named ones in their places, types as declared.
+
+        A value is coerced only where nothing is lost (1 to 1.0, a dict to the model it describes); raises
+        ArgumentError otherwise, or where arguments are missing, unknown or too many.
+        """
+        if self._unchecked and len(args) == len(self.parameters) and not kwargs:
+            return args, kwargs
+        problems = self.fit(args, kwargs)
+        if problems:
+            raise ArgumentError(f"{self.name} {'; '.join(problems)}: {self.signature}")
+        rest = self._rest
+        if rest is not None and rest.name in kwargs:  # JSON gives a var-positional parameter by its name, as a list
+            args, kwargs = self._spread(rest, args, dict(kwargs))
+        positional = self._positional
+        bound = [self._checked(p, value) for p, value in zip(positional, args, strict=False)]
+        bound += [self._checked(rest, value) for value in args[len(positional) :] if rest is not None]
+        named = {}
+        for name, value in kwargs.items():
+            parameter = self._by_name.get(name, self._named_rest)
+            named[name] = self._checked(parameter, value) if parameter is not None else value
+        for p in positional[len(bound) :]:
+            if p.kind is inspect.Parameter.POSITIONAL_ONLY and p.name in named:
+                bound.append(named.pop(p.name))
+        return tuple(bound), named
+
+    def _spread(
+        self, rest: Parameter, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        more = kwargs.pop(rest.name)
+        if not isinstance(more, list | tuple):
+            raise ArgumentError(f"{self.name}: {rest.name!r} is a list of arguments, not {type(more).__name__}")
+        if not more:
+            return args, kwargs
+        named = [p for p in self._positional[len(args) :]]
+        absent = [p.name for p in named if p.name not in kwargs]
+        if absent:
+            raise ArgumentError(f"{self.name}: give {', '.join(absent)} before {rest.name!r}")
+        return (*args, *(kwargs.pop(p.name) for p in named), *more), kwargs
+
+    def _checked(self, parameter: Parameter, value: Any) -> Any:
+        if parameter.check is None:
+            return value
+        try:
+            return parameter.check(value)
+        except (ValueError, TypeError) as error:
+            raise ArgumentError(f"{self.name}: {parameter.name!r} {error}") from None
+
+    def parameter_of(self, position: int | str) -> Parameter | None:
+        """Return the parameter that an argument at this position, or of this name, goes to."""
+        if isinstance(position, str):
+            return self._by_name.get(position, self._named_rest)
+        return self._positional[position] if position < len(self._positional) else self._rest
+
+
+# -------------------------------------------------------------------- types
+
+
+def spell_type(annotation: Any) -> str:
+    """Return a type as a planner reads it: `list[str]`, `DataFrame`, without module names."""
+    if isinstance(annotation, str):
+        return annotation
+    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+        return annotation.__name__
+    text = str(annotation)
+    return " ".join(_without_modules(text).split())
+
+
+def _without_modules(text: str) -> str:
+    out, word = [], ""
+    for character in text:
+        if character.isalnum() or character in "_.":
+            word += character
+        else:
+            out += (word.rsplit(".", 1)[-1] if not word.startswith("...") else word, character)
+            word = ""
+    out.append(word.rsplit(".", 1)[-1] if not word.startswith("...") else word)
+    return "".join(out)
+
+
+def make_check(hint: Any) -> Check | None:
+    """Return the check of a type, None where anything goes."""
+    if hint is Any or hint is object or hint is None or isinstance(hint, typing.TypeVar):
+        return None
+    if hint in _SIMPLE:
+        return _SIMPLE[hint]
+    if isinstance(hint, type) and not hasattr(hint, "__pydantic_validator__") and _is_opaque(hint):
+        return functools.partial(_instance, hint)
+    return _Adapter(hint)
+
+
+def _is_opaque(hint: type) -> bool:
+    """Whether a class is one that only `isinstance` can judge (a DataFrame, a connection)."""
+    from dataclasses import is_dataclass  # noqa: PLC0415
+
+    known = ("builtins", "datetime", "decimal", "uuid", "pathlib", "enum", "collections", "ipaddress", "fractions")
+    structured = is_dataclass(hint) or hasattr(hint, "__annotations__") or issubclass(hint, tuple | dict | list)
+    return not structured and not any(base.__module__ in known[1:] for base in hint.__mro__[:-1])
+
+
+def _instance(hint: type, value: Any) -> Any:
+    if isinstance(value, hint):
+        return value
+    raise TypeError(f"is a {hint.__name__}, not {_name(value)}")
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, float):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = float("inf")
+        if number == value:
+            return number
+        raise ValueError("is an integer too large for a float")
+    raise TypeError(f"is a number, not {_name(value)}")
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    raise TypeError(f"is a whole number, not {_name(value)}")
+
+
+def _name(value: Any) -> str:
+    if value is None or isinstance(value, bool | int | float):
+        return shorten(repr(value), 40)
+    return type(value).__name__
+
+
+_SIMPLE: dict[Any, Check] = {
+    str: functools.partial(_instance, str),
+    bool: functools.partial(_instance, bool),
+    int: _integer,
+    float: _number,
+    list: functools.partial(_instance, list),
+    dict: functools.partial(_instance, dict),
+    tuple: functools.partial(_instance, tuple),
+    set: functools.partial(_instance, set),
+    bytes: functools.partial(_instance, bytes),
+}
+
+
+class _Adapter:
+    """A check by pydantic, made at its first use: strictly first, then with what loses nothing."""
+
+    def __init__(self, hint: Any) -> None:
+        self.hint = hint
+
+    @functools.cached_property
+    def adapter(self) -> Any:
+        from pydantic import ConfigDict, TypeAdapter  # noqa: PLC0415 - imported at first use
+        from pydantic.errors import PydanticUserError  # noqa: PLC0415
+
+        try:
+            return TypeAdapter(self.hint, config=ConfigDict(arbitrary_types_allowed=True))
+        except PydanticUserError:  # a type with a configuration of its own takes no other
+            return TypeAdapter(self.hint)
+
+    def __call__(self, value: Any) -> Any:
+        from pydantic import ValidationError  # noqa: PLC0415 - imported at first use
+
+        try:
+            return self.adapter.validate_python(value, strict=True)
+        except ValidationError:
+            pass
+        try:
+            if isinstance(value, bool):
+                raise TypeError(f"is {spell_type(self.hint)}, not {value!r}")
+            return self.adapter.validate_python(value)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = "".join(f"[{part!r}]" for part in first["loc"])
+            raise TypeError(f"is {spell_type(self.hint)}: {where} {first['msg']}".replace(":  ", ": ")) from None
+
+
+# -------------------------------------------------------------------- making tools
+
+
+@overload
+def tool(function: Callable[..., Any], /) -> Tool: ...
+@overload
+def tool(
+    *,
+    name: str | None = None,
+    timeout: float | None = 300.0,
+    retries: int = 0,
+    pure: bool = False,
+    side_effects: bool = False,
+    thread: Thread = "pool",
+    provider: str | None = None,
+    max_concurrency: int | None = None,
+) -> Callable[[Callable[..., Any]], Tool]: ...
+def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a tool of a function, sync or async: `@tool` or `@tool(timeout=5, side_effects=True)`.
+
+    Schema and description come from the signature, the hints and the docstring; the options are those of `Tool`.
+    """
+    if function is not None:
+        return Tool(function)
+    return functools.partial(Tool, **options)
+
+
+class Toolbox(Mapping[str, Tool]):
+    """Tools by name, in a fixed order; plain functions are wrapped.
+
+    Raises ToolError where two have one name.
+    """
+
+    def __init__(self, tools: Iterable[Tool | Callable[..., Any]] | Mapping[str, Any] = ()) -> None:
+        self._tools: dict[str, Tool] = {}
+        for each in tools.values() if isinstance(tools, Mapping) else tools:
+            made = each if isinstance(each, Tool) else Tool(each)
+            if self._tools.get(made.name, made) is not made:
+                raise ToolError(f"two tools are called {made.name!r}; rename one: @tool(name='...')")
+            self._tools[made.name] = made
+
+    def __getitem__(self, name: str) -> Tool:
+        return self._tools[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tools)
+
+    def __len__(self) -> int:
+        return len(self._tools)
+
+    def __repr__(self) -> str:
+        return f"Toolbox({', '.join(self._tools)})"
+
+    def plus(self, other: Toolbox) -> Toolbox:
+        """Return a toolbox with the tools of both; mine win where names are equal."""
+        return Toolbox([*self.values(), *(tool for name, tool in other.items() if name not in self)])
+
+    @property
+    def description(self) -> str:
+        """What a planner reads of them, two lines each."""
+        return "\n".join(each.description for each in self.values())

@@ -1,0 +1,307 @@
+#!/usr/bin/env python3
+"""Set up and run compiler_nb with nothing but a Python: `python3 make.py VERB`, `python3 make.py VERB --help`.
+
+Each verb first makes `.venv` beside this file and installs the package there, editable, with the extras that the verb
+needs and the versions of constraints.txt; this is done again only when pyproject.toml or constraints.txt changed.
+The exit code is that of the tools it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import webbrowser
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+OLDEST = (3, 11)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+NOTEBOOK = "01_first_compile"
+ANSWER = "answer"  # the id of the demo notebook's cell that shows its answer
+Environment = dict[str, str]
+
+# -------------------------------------------------------------------- the virtual environment
+
+
+def venv_python() -> Path:
+    """Return the path of the virtual environment's Python, there or not."""
+    return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def digest(files: list[Path]) -> str:
+    """Return a hash of the contents of files and of where the package lies, since an editable install points there."""
+    parts = [str(ROOT).encode(), *(file.read_bytes() for file in files)]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def missing_extras(stamp: Path, wanted: str, extras: set[str]) -> set[str]:
+    """Return the extras to install, none where the stamp says that they are there at this digest."""
+    try:
+        known = json.loads(stamp.read_text(encoding="utf-8"))
+        there = set(known["extras"]) if known["digest"] == wanted else set()
+    except (OSError, ValueError, TypeError, KeyError):
+        there = set()
+    return set() if extras <= there else extras | there
+
+
+def venv_command(*, has_ensurepip: bool) -> list[str]:
+    """Return the command that makes the environment; Debian's bare Python has no ensurepip."""
+    return [sys.executable, "-m", "venv", *([] if has_ensurepip else ["--without-pip"]), str(VENV)]
+
+
+def pip_command(python: Path, extras: set[str], *, has_pip: bool) -> list[str]:
+    """Return the command that installs the package; a pip from outside serves an environment without one."""
+    pip = [str(python), "-m", "pip"] if has_pip else [sys.executable, "-m", "pip", "--python", str(python)]
+    package = f"{ROOT}[{','.join(sorted(extras))}]"
+    return [*pip, "install", "--quiet", "-c", str(ROOT / "constraints.txt"), "-e", package]
+
+
+def works(command: list[str]) -> bool:
+    """Whether a command can be run and says that it succeeded; what it prints is dropped."""
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def prepare(*extras: str) -> Path:
+    """Return the environment's Python, after installing what is not there yet; leave with pip's code where it fails."""
+    python, stamp = venv_python(), VENV / "compiler_nb.json"
+    wanted = digest([ROOT / "pyproject.toml", ROOT / "constraints.txt"])
+    if not works([str(python), "-c", ""]):
+        stamp.unlink(missing_ok=True)
+        say(f"making {VENV}")
+        must(venv_command(has_ensurepip=importlib.util.find_spec("ensurepip") is not None))
+    install = missing_extras(stamp, wanted, set(extras))
+    if install:
+        has_pip = works([str(python), "-m", "pip", "--version"])
+        if not has_pip and importlib.util.find_spec("pip") is None:
+            leave("there is no pip: install it for this Python (Debian: apt install python3-pip), then run this again")
+        say(f"installing compiler_nb with {', '.join(sorted(install))} into {VENV}; this takes a minute or two")
+        stamp.unlink(missing_ok=True)
+        must(pip_command(python, install, has_pip=has_pip))
+        stamp.write_text(json.dumps({"digest": wanted, "extras": sorted(install)}), encoding="utf-8")
+    return python
+
+
+def environment() -> Environment:
+    """Return the variables for the tools: the environment's programs and its own kernel come first."""
+    path = os.pathsep.join((str(venv_python().parent), os.environ.get("PATH", "")))
+    return {**os.environ, "PATH": path, "JUPYTER_PREFER_ENV_PATH": "1"}
+
+
+# -------------------------------------------------------------------- small helpers
+
+
+def say(text: str) -> None:
+    """Print a line at once, so that it stands before what the tools print."""
+    print(f"make.py: {text}", flush=True)
+
+
+def leave(text: str) -> None:
+    """End with a message and code 1."""
+    sys.exit(f"make.py: {text}")
+
+
+def run(command: list[str], **variables: str) -> int:
+    """Run a tool in the project's folder and return its exit code."""
+    return subprocess.run(command, cwd=ROOT, env=environment() | variables, check=False).returncode
+
+
+def must(command: list[str]) -> None:
+    """Run a tool; where it fails, name it and end with its code."""
+    code = subprocess.run(command, cwd=ROOT, check=False).returncode
+    if code:
+        print(f"make.py: this failed with exit code {code}: {' '.join(command)}", file=sys.stderr)
+        sys.exit(code)
+
+
+# -------------------------------------------------------------------- demo
+
+
+def demo(options: argparse.Namespace) -> int:
+    """Execute the first notebook, without a key or a network, and write it as .ipynb and .html."""
+    python = prepare("lab")
+    folder = ROOT / "build" / "demo"
+    executed, page = folder / f"{NOTEBOOK}.ipynb", folder / f"{NOTEBOOK}.html"
+    say(f"running notebooks/{NOTEBOOK}.ipynb")
+    convert = [str(python), "-m", "nbconvert", "--log-level", "WARN", "--output-dir", str(folder)]
+    code = run([*convert, *EXECUTE, str(ROOT / "notebooks" / executed.name)]) or run(
+        [*convert, *OFFLINE, str(executed)]
+    )
+    if code:
+        return code
+    print(f"notebook: {executed}\npage:     {page}\nanswer:   {read_answer(executed)}")
+    if has_screen() and not options.no_open:
+        webbrowser.open(page.as_uri())
+    return 0
+
+
+EXECUTE = [
+    *("--to", "notebook", "--execute", "--ExecutePreprocessor.timeout=300"),
+    *("--ExecutePreprocessor.record_timing=False", "--ExecutePreprocessor.store_widget_state=False"),
+]
+OFFLINE = [  # a page that asks for nothing from anywhere: the addresses of scripts that it would load are left empty
+    *("--to", "html", "--HTMLExporter.mathjax_url=", "--HTMLExporter.require_js_url=", "--HTMLExporter.jquery_url="),
+    *("--HTMLExporter.mermaid_js_url=", "--HTMLExporter.widget_renderer_url="),
+]
+
+
+def read_answer(notebook: Path) -> str:
+    """Return what the cell with the id `answer` of an executed notebook shows, in one line."""
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        if cell.get("id") == ANSWER:
+            return " ".join("".join(map(output_text, cell["outputs"])).split())
+    return f"(no cell has the id {ANSWER!r})"
+
+
+def output_text(output: dict[str, Any]) -> str:
+    """Return an output's plain text, "" where it has none."""
+    text = output.get("data", {}).get("text/plain", output.get("text", ""))
+    return text if isinstance(text, str) else "".join(text)
+
+
+def has_screen() -> bool:
+    """Whether there is a person to show a page to."""
+    if os.environ.get("CI"):
+        return False
+    return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+# -------------------------------------------------------------------- test, soak, bench, lint, lab
+
+
+def test(options: argparse.Namespace) -> int:
+    """Run all tests: units, real kernels, notebooks, and a real browser where one can be had."""
+    python = prepare("test", "lab")
+    browser = find_browser(os.environ) or downloaded_browser(python)
+    if not browser and not options.rest:  # a selection of tests is no reason to install a browser
+        browser = install_browser(python)
+    return run([str(python), "-m", "pytest", *options.rest], COMPILER_NB_CHROMIUM=browser)
+
+
+def find_browser(variables: Any) -> str:
+    """Return the path of a Chromium: the one that COMPILER_NB_CHROMIUM names, else one on PATH, else ""."""
+    named = variables.get("COMPILER_NB_CHROMIUM", "")
+    found = (shutil.which(name, path=variables.get("PATH", "")) for name in BROWSERS)
+    return named if named and Path(named).exists() else next(filter(None, found), "")
+
+
+def downloaded_browser(python: Path) -> str:
+    """Return the path of Playwright's own Chromium, "" where it is not there."""
+    code = (
+        "from playwright.sync_api import sync_playwright as p\nwith p() as play: print(play.chromium.executable_path)"
+    )
+    told = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False).stdout.strip()
+    return told if told and Path(told).exists() else ""
+
+
+def install_browser(python: Path) -> str:
+    """Install a Chromium and return its path: as root Debian's (it brings its libraries), else Playwright's."""
+    if shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
+        say("installing Debian's package chromium for the browser tests")
+        apt = ["apt-get", "-qq", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=300"]
+        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+        run([*apt, "update"], **quiet)
+        run([*apt, "install", "-y", "--no-install-recommends", "chromium"], **quiet)
+        found = find_browser(os.environ)
+        if found:
+            return found
+    say("installing Playwright's Chromium for the browser tests")
+    run([str(python), "-m", "playwright", "install", "chromium"], PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT="15000")
+    return downloaded_browser(python)
+
+
+def soak(options: argparse.Namespace) -> int:
+    """Run the promises' tests with larger figures; a promise that breaks gives a non-zero exit code."""
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**32)
+    python = prepare("test", "lab")
+    variables = {"COMPILER_NB_FACTOR": str(options.factor), "COMPILER_NB_SEED": str(seed)}
+    say(f"promises with factor {options.factor:g}, seed {seed}")
+    command = [str(python), "-m", "pytest", "-m", "promise", f"--timeout={120 * max(1, options.factor):.0f}"]
+    only = ["-k", options.only] if options.only else []
+    code = run(
+        [*command, f"--hypothesis-seed={seed}", *only], COMPILER_NB_CHROMIUM=find_browser(os.environ), **variables
+    )
+    again = f"python3 make.py soak --factor {options.factor:g} --seed {seed}"
+    say("all promises hold" if not code else f"failed; this shows it again: {again}")
+    return code
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Measure the figures of speed, each as a ratio to a baseline; a slow one fails nothing."""
+    python = prepare("test", "lab")
+    only = ["--only", options.only] if options.only else []
+    out = ["--json", str(Path(options.json).resolve())] if options.json else []
+    return run([str(python), "-m", "tests.bench", *only, *out])
+
+
+def lint(options: argparse.Namespace) -> int:
+    """Check style, format and types."""
+    python = str(prepare("test", "lab"))
+    tools = (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"])
+    codes = []
+    for tool in tools:
+        say(" ".join(tool))
+        codes.append(run([python, "-m", *tool]))
+    return max(codes)
+
+
+def lab(options: argparse.Namespace) -> int:
+    """Open JupyterLab on the notebooks."""
+    python = prepare("lab")
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    root = ["--allow-root"] if is_root else []  # in a container there is often no other user
+    return run([str(python), "-m", "jupyter", "lab", *root, *options.rest, str(ROOT / "notebooks")])
+
+
+# -------------------------------------------------------------------- the command line
+
+
+def read_options(arguments: list[str]) -> argparse.Namespace:
+    """Return the verb and its options; `rest` is what `test` and `lab` hand on to their tool."""
+    parser = argparse.ArgumentParser(prog="make.py", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    made = {}
+    for verb, tool in ((demo, ""), (test, "pytest"), (bench, ""), (soak, ""), (lint, ""), (lab, "jupyter lab")):
+        more = f"%(prog)s [-h] [options and arguments of {tool}]" if tool else None
+        name, about = verb.__name__, verb.__doc__
+        made[verb] = verbs.add_parser(name, help=about, description=about, usage=more, allow_abbrev=False)
+        made[verb].set_defaults(verb=verb, hands_on=bool(tool))
+    made[demo].add_argument("--no-open", action="store_true", help="do not open the page in a browser")
+    made[bench].add_argument("--only", metavar="NAME", help="only figures whose name holds NAME")
+    made[bench].add_argument("--json", metavar="FILE", help="write the figures to FILE too")
+    made[soak].add_argument(
+        "--factor", type=float, default=10.0, help="how much larger than in a test run (default: 10)"
+    )
+    made[soak].add_argument("--seed", type=int, help="a whole number; default: a new one, which is printed")
+    made[soak].add_argument("--only", metavar="NAME", help="only tests whose name holds NAME")
+    options, rest = parser.parse_known_args(arguments)
+    options.rest = rest
+    if rest and not options.hands_on:
+        made[options.verb].error(f"unknown: {' '.join(rest)}")
+    return options
+
+
+def main(arguments: list[str]) -> int:
+    """Run one verb and return its exit code."""
+    if sys.version_info < OLDEST:
+        leave(f"Python {'.'.join(map(str, OLDEST))} or newer is needed; this is {sys.version.split()[0]}")
+    options = read_options(arguments)
+    try:
+        return int(options.verb(options))
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

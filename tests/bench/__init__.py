@@ -1,0 +1,23 @@
+"""The figures of speed: ratios to fixed baselines, measured by `make.py bench`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure: `measure()` returns it; it is good at or under `goal`, and passes at or under `gate`.
+
+    name: short, for --only; what: one line for the table; gate, goal: in the unit of the figure, mostly a ratio.
+    """
+
+    name: str
+    what: str
+    gate: float
+    goal: float
+    measure: Callable[[], float]

@@ -1,0 +1,49 @@
+"""What all tests share: fuzzing by a seed, a Chromium, and a closing word on what did not run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.support.scale import factor, times
+
+settings.register_profile(
+    "house",
+    deadline=None,  # a shared machine is slow now and then
+    derandomize=factor() == 1,  # a test run is the same each time; a soak draws by its seed
+    database=None,
+    max_examples=times(100),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("house")
+
+NO_BROWSER = "no Chromium: install one, or name its path in COMPILER_NB_CHROMIUM"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium, as make.py found it or as PATH has it; without one the test does not run, and says so."""
+    named = os.environ.get("COMPILER_NB_CHROMIUM", "")
+    path = named if named and Path(named).exists() else shutil.which("chromium") or shutil.which("google-chrome")
+    if not path:
+        pytest.skip(NO_BROWSER)
+    return path
+
+
+def did_not_run(skipped: list[tuple[str, str]]) -> list[str]:
+    """Return a line for each reason, from (file, reason) of the tests that were skipped."""
+    reasons = Counter((reason.removeprefix("Skipped: "), file) for file, reason in skipped)
+    return [f"Did not run: {count} in {file}: {reason}" for (reason, file), count in sorted(reasons.items())]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end which tests did not run, and why."""
+    reports = terminalreporter.stats.get("skipped", [])
+    skipped = [(r.nodeid.split("::")[0], str(r.longrepr[2])) for r in reports if isinstance(r.longrepr, tuple)]
+    for text in did_not_run(skipped):
+        terminalreporter.write_line(text, yellow=True)

@@ -1,0 +1,74 @@
+"""The notebooks of the course run, and their saved outputs are what a new run shows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SECONDS = 300
+
+
+def shown(notebook) -> list[str]:
+    """Return the texts that the code cells of a notebook show."""
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    return [
+        str(output.get("text", "")) + str(output.get("data", "")) + str(output.get("evalue", "")) for output in outputs
+    ]
+
+
+def errors(notebook) -> list[str]:
+    """Return the errors that a notebook shows, with those that IPython only prints."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    raised = [output.evalue for cell in cells for output in cell.outputs if output.output_type == "error"]
+    return [*raised, *(text for text in shown(notebook) if "UsageError" in text)]
+
+
+def test_printed_usage_errors_are_errors():
+    """IPython prints a UsageError and goes on, and so would the tests below."""
+    cell = nbformat.v4.new_code_cell(
+        outputs=[nbformat.v4.new_output("stream", name="stderr", text="UsageError: no -x")]
+    )
+    assert errors(nbformat.v4.new_notebook(cells=[cell])) == ["UsageError: no -x"]
+    assert not errors(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell()]))
+
+
+@pytest.mark.kernel
+@pytest.mark.timeout(SECONDS)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs(path):
+    """Every cell runs in a new kernel, without an error and without a UsageError."""
+    notebook = nbformat.read(path, as_version=4)
+    resources = {"metadata": {"path": str(path.parent)}}
+    NotebookClient(notebook, timeout=120, resources=resources, store_widget_state=False).execute()
+    assert not errors(notebook)
+
+
+@pytest.mark.kernel
+@pytest.mark.timeout(SECONDS)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_saved_outputs_are_those_of_a_run(path):
+    """What a reader sees without a kernel is what comes out: nbval compares every output, times apart."""
+    options = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", str(ROOT / "tests/support/nbval.cfg")]
+    plain = ["-q", "-o", "addopts=", "-o", "filterwarnings=", "-p", "no:cacheprovider", "--timeout", str(SECONDS)]
+    command = [sys.executable, "-m", "pytest", *options, *plain, str(path)]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout[-8_000:]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_cells_have_fixed_names(path):
+    """A cell's id is a word, so that a change of a notebook can be read; nothing of a machine is saved with it."""
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    ids = [cell.id for cell in notebook.cells]
+    assert all(id_.replace("-", "").islower() and id_.replace("-", "").isalpha() for id_ in ids), ids
+    assert len(set(ids)) == len(ids)
+    assert set(notebook.metadata) <= {"kernelspec", "language_info"}
+    assert not [cell.id for cell in notebook.cells if "execution" in cell.metadata]
