@@ -1,1 +1,100 @@
 """The LLMCompiler pattern in a Jupyter notebook: a question becomes a plan, runs in parallel, leaves variables."""
+
+from typing import Any
+
+from compiler_nb.compiler import Budget, Compiler
+from compiler_nb.engine.limits import Limit
+from compiler_nb.errors import (
+    ArgumentError,
+    AuthenticationFailed,
+    BadRequest,
+    CompilerError,
+    ExpressionError,
+    HistoryError,
+    ModelError,
+    ModelRefused,
+    ModelTimeout,
+    NoModel,
+    OptionError,
+    PlanError,
+    ProviderUnavailable,
+    QuotaExceeded,
+    RateLimited,
+    RunFailed,
+    StreamBroken,
+    ToolError,
+    ToolUnavailable,
+)
+from compiler_nb.models.base import Chunk, Model, Request
+from compiler_nb.models.connect import connect
+from compiler_nb.models.hand import HandModel
+from compiler_nb.models.openai import OpenAIModel
+from compiler_nb.models.scripted import ScriptedModel
+from compiler_nb.outcome import Answer, Cancelled, Failure, Problem, Replan, Skipped, Usage
+from compiler_nb.plan.task import Input, Join, Plan, Ref, Return, Task
+from compiler_nb.run import Run
+from compiler_nb.tool import Tool, Toolbox, tool
+
+__all__ = [
+    "Answer",
+    "ArgumentError",
+    "AuthenticationFailed",
+    "BadRequest",
+    "Budget",
+    "Cancelled",
+    "Chunk",
+    "Compiler",
+    "CompilerError",
+    "ExpressionError",
+    "Failure",
+    "HandModel",
+    "HistoryError",
+    "Input",
+    "Join",
+    "Limit",
+    "Model",
+    "ModelError",
+    "ModelRefused",
+    "ModelTimeout",
+    "NoModel",
+    "OpenAIModel",
+    "OptionError",
+    "Plan",
+    "PlanError",
+    "Problem",
+    "ProviderUnavailable",
+    "QuotaExceeded",
+    "RateLimited",
+    "Ref",
+    "Replan",
+    "Request",
+    "Return",
+    "Run",
+    "RunFailed",
+    "ScriptedModel",
+    "Skipped",
+    "StreamBroken",
+    "Task",
+    "Tool",
+    "ToolError",
+    "ToolUnavailable",
+    "Toolbox",
+    "Usage",
+    "connect",
+    "tool",
+]
+__version__ = "0.1.0"
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Load the magics; IPython calls this for `%load_ext compiler_nb`."""
+    from compiler_nb.notebook import load  # noqa: PLC0415 - only a notebook needs that room
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Take the magics out again."""
+    from compiler_nb.notebook import unload  # noqa: PLC0415 - only a notebook needs that room
+
+    unload(shell)

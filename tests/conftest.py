@@ -6,11 +6,15 @@ import os
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.scale import factor, times
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 settings.register_profile(
     "house",
@@ -41,8 +45,10 @@ def did_not_run(skipped: list[tuple[str, str]]) -> list[str]:
     return [f"Did not run: {count} in {file}: {reason}" for (reason, file), count in sorted(reasons.items())]
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say at the end which tests did not run, and why."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """Say at the very end, before pytest's own count, which tests did not run, and why."""
+    yield
     reports = terminalreporter.stats.get("skipped", [])
     skipped = [(r.nodeid.split("::")[0], str(r.longrepr[2])) for r in reports if isinstance(r.longrepr, tuple)]
     for text in did_not_run(skipped):

@@ -7,105 +7,209 @@ are read by the same stand together in a block, so that a wide plan needs few ar
 from __future__ import annotations
 
 import math
-import unicodedata
-from collections import Counter, defaultdict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from compiler_nb.drawing.text import cut, shorten_call, shorten_final
-from compiler_nb.plan.shape import children, levels, parents
-from compiler_nb.plan.task import Join, Plan, Return, references
+from compiler_nb.drawing.boxes import (
+    BLOCK_GAP,
+    BLOCK_PAD,
+    CALL,
+    END,
+    MORE,
+    SHORT_CALL,
+    Box,
+    group_box,
+    sized,
+    task_box,
+)
+from compiler_nb.drawing.layout import GAP_RIGHT
+from compiler_nb.drawing.rows import GAP, assign_rows
+from compiler_nb.plan.shape import levels
+from compiler_nb.plan.task import Return, references
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from compiler_nb.outcome import State
-    from compiler_nb.plan.task import Final as FinalLine, Task
+    from compiler_nb.plan.task import Final as FinalLine
+    from compiler_nb.plan.task import Task
 
 FULL: Final = 200
 """Most tasks that are drawn one by one."""
-BOXES: Final = 110
-"""Most boxes of a collapsed picture; what comes later is counted in one."""
+FEW, WIDE = 60, 2_400.0
+"""More than FEW tasks in a picture wider than WIDE pixels would be too small to read, and are collapsed as well."""
+CLIP: Final = 100
+"""Most boxes of a collapsed picture; the tasks of later levels are counted in one."""
 BLOCK: Final = 9
 """Fewest tasks alike that make a block."""
 CELLS: Final = 600
-"""Most items and collapsed tasks that get a cell each; above, each box shows its states' shares."""
-CELL, CELL_PITCH, CELLS_IN_ROW = 9, 12, 20
-END: Final = "\0end"
-MORE: Final = "\0more"
-LABEL, CALL = 26, 32
-ROW_HEIGHT, LINE_HEIGHT = 46.0, 16.0
-PAD, MARK = 14.0, 26.0
-
-Kind = Literal["call", "expr", "fanout", "group", "block", "end", "more"]
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """One thing to draw.
-
-    key: its name in the layout; task: the task's id, "" where it is none; label, call: its two lines;
-    count: what stands in its corner; members: ids of the tasks that it holds as cells; inner: boxes of a block with
-    the place of each one's centre; width, height: in pixels.
-    """
-
-    key: str
-    kind: Kind
-    task: str = ""
-    label: str = ""
-    call: str = ""
-    count: str = ""
-    members: tuple[str, ...] = ()
-    inner: tuple[tuple[Box, float, float], ...] = ()
-    width: float = 0.0
-    height: float = ROW_HEIGHT
+"""Most items and collapsed tasks that get a cell each; with more, boxes show the states' shares instead."""
+PAGE: Final = 960.0
+"""Width in pixels up to which a picture goes down rather than to the right."""
+MANY: Final = 24
+"""Tasks from which on calls are shorter."""
 
 
 class Graph(NamedTuple):
-    """Boxes by key, in the plan's order; edges between keys; whether the picture goes down or to the right."""
+    """Boxes by key, in the plan's order; edges between keys; the way that it goes, and about how wide it will be."""
 
     boxes: Mapping[str, Box]
     edges: tuple[tuple[str, str], ...]
     down: bool
+    width: float
+
+    @property
+    def sizes(self) -> dict[str, tuple[float, float]]:
+        """Width and height of each box."""
+        return {key: (box.width, box.height) for key, box in self.boxes.items()}
 
 
-def text_width(text: str, *, mono: bool = False, size: float = 13.0) -> float:
-    """Return about how many pixels a text takes, rather too many than too few."""
-    if mono:
-        return size * sum(0.61 * (1 + _wide(char)) for char in text)
-    return size * sum(1.05 if _wide(char) else _PROPORTIONS.get(char, 0.72 if char.isupper() else 0.6) for char in text)
+def make_graph(tasks: Iterable[Task], final: FinalLine | None = None, *, known: Iterable[str] = (),
+               full: int = FULL, cells: int = CELLS, clip: int = CLIP, block: int = BLOCK) -> Graph:  # fmt: skip
+    """Return what to draw of some tasks and the plan's last line.
+
+    known: further ids of tasks, of which those of fan-outs' items are shown; full, cells, clip, block: see FULL,
+    CELLS, CLIP and BLOCK (0: no blocks).
+    """
+    every = list(tasks)
+    items = _items(every, known)
+    owner = {item: fanout for fanout, held in items.items() for item in held}
+    plain = [task for task in every if task.id not in owner]
+    cells_fit = sum(map(len, items.values())) + (len(plain) if len(plain) > full else 0) <= cells
+    if len(plain) <= full:
+        room = CALL if len(plain) <= MANY else SHORT_CALL
+        boxes = {task.id: task_box(task, items.get(task.id, ()), cells=cells_fit, call=room) for task in plain}
+    else:
+        boxes = _collapse(plain, items, cells=cells_fit, clip=clip)
+    owner |= {id_: key for key, box in boxes.items() for id_ in (box.members or (key,)) if id_ not in owner}
+    owner |= {key: key for key in boxes}
+    edges = {(owner[need], owner[task.id]): None for task in every for need in task.dependencies if need in owner}
+    edges |= _end_edges(boxes, final, edges, owner)
+    pairs = [pair for pair in edges if pair[0] != pair[1]]
+    if final is not None:
+        boxes[END] = sized(Box(END, "end", label="answer" if isinstance(final, Return) else "join"))
+    if len(plain) <= full and block:
+        boxes, pairs = _gather(boxes, pairs, block)
+    rows = assign_rows(list(boxes), pairs)
+    across, along = _extents(boxes, rows)
+    down = across <= max(PAGE, along)
+    width = across if down else along
+    if FEW < len(plain) <= full and width > WIDE:
+        return make_graph(every, final, known=known, full=0, cells=cells, clip=clip, block=block)
+    return Graph(boxes if down else _align(boxes, rows), tuple(pairs), down, width)
 
 
-_PROPORTIONS: Final = {char: 0.34 for char in "ijlI.,:;'|!()[] ft"} | {char: 0.95 for char in "mwMW@%"}
+def _items(tasks: Sequence[Task], known: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return for each fan-out the ids of its items, `rows[AAPL]`, and of the calls before them, `rows[AAPL].1`."""
+    held: dict[str, dict[str, None]] = {task.id: {} for task in tasks if task.kind == "fanout"}
+    for id_ in (*(task.id for task in tasks), *known):
+        fanout, bracket, _ = id_.partition("[")
+        if bracket and fanout in held:
+            held[fanout][id_] = None
+    return {fanout: tuple(ids) for fanout, ids in held.items() if ids}
 
 
-def _wide(char: str) -> bool:
-    return char > "\u10ff" and unicodedata.east_asian_width(char) in "WF"
+def _end_edges(
+    boxes: Mapping[str, Box],
+    final: FinalLine | None,
+    edges: Collection[tuple[str, str]],
+    owner: Mapping[str, str],
+) -> dict[tuple[str, str], None]:
+    """Return the edges to the last line: from what it names, or for `join()` from all that nothing else reads."""
+    if final is None:
+        return {}
+    named = references(final.expression) if isinstance(final, Return) else final.refs
+    read = {one for one, other in edges if one != other}
+    from_ = [owner[id_] for id_ in named if id_ in owner]
+    if not named and not isinstance(final, Return):
+        from_ = [key for key in boxes if key not in read]
+    return {(key, END): None for key in from_}
 
 
-def task_box(task: Task, items: Sequence[str] = ()) -> Box:
-    """Return the box of one task; items: ids of a fan-out's items, once they are known."""
-    label, call = cut(task.id, LABEL), shorten_call(task, CALL)
-    if task.id.startswith("@") or "." in task.id:
-        label = cut(task.tool or label, LABEL)
-    count = f"× {len(items):,}" if items else "× n" if task.kind == "fanout" else ""
-    return _sized(Box(task.id, task.kind, task.id, label, call, count, members=tuple(items)))
+def _collapse(tasks: Sequence[Task], items: Mapping[str, tuple[str, ...]], *, cells: bool, clip: int) -> dict[str, Box]:
+    """Return one box for the tasks of each level and tool, and one for all after the first `clip`."""
+    by_id = {task.id: task for task in tasks}
+    groups: dict[tuple[object, ...], list[Task]] = defaultdict(list)
+    for number, level in enumerate(levels(tasks)):
+        for id_ in level:
+            task = by_id[id_]
+            groups[number, task.kind, id_ if task.kind == "fanout" else task.tool].append(task)
+    boxes: dict[str, Box] = {}
+    for group in list(groups.values())[:clip]:
+        first = group[0]
+        alone = len(group) == 1
+        box = task_box(first, items.get(first.id, ()), cells=cells) if alone else group_box(group, cells=cells)
+        boxes[box.key] = box
+    rest = [task.id for group in list(groups.values())[clip:] for task in group]
+    if rest:
+        boxes[MORE] = sized(Box(MORE, "more", label=f"… {len(rest):,} more tasks", members=tuple(rest), cells=False))
+    return boxes
 
 
-def _sized(box: Box) -> Box:
-    mark = 0.0 if box.kind == "end" else MARK
-    count = text_width(box.count, size=12) + 16 if box.count else 0.0
-    words = max(text_width(box.label) + count, text_width(box.call, mono=True, size=11))
-    columns = min(len(box.members), CELLS_IN_ROW)
-    width = max(mark + words, MARK + columns * CELL_PITCH) + 2 * PAD
-    rows = math.ceil(len(box.members) / CELLS_IN_ROW)
-    height = ROW_HEIGHT if box.call else 34.0
-    if box.members:
-        height += 4 + rows * CELL_PITCH
-    return _replace(box, width=math.ceil(max(width, 96.0 if box.kind != "end" else 60.0)), height=height)
+# --------------------------------------------------------------------- blocks
 
 
-def _replace(box: Box, **changes: Any) -> Box:
-    from dataclasses import replace  # noqa: PLC0415
+def _gather(
+    boxes: Mapping[str, Box], edges: Sequence[tuple[str, str]], least: int
+) -> tuple[dict[str, Box], list[tuple[str, str]]]:
+    """Put tasks that have the same neighbours into blocks."""
+    above, below = defaultdict(list), defaultdict(list)
+    for one, other in edges:
+        above[other].append(one)
+        below[one].append(other)
+    alike: dict[tuple[object, ...], list[Box]] = defaultdict(list)
+    for key, box in boxes.items():
+        if box.kind in ("call", "expr"):
+            alike[tuple(sorted(above[key])), tuple(sorted(below[key]))].append(box)
+    owner = {key: key for key in boxes}
+    blocks: dict[str, Box] = {}
+    for group in alike.values():
+        if len(group) >= least:
+            block = _block(group)
+            blocks[group[0].key] = block
+            owner |= {box.key: block.key for box in group}
+    kept = {key: blocks.get(key, box) for key, box in boxes.items() if owner[key] == key or key in blocks}
+    pairs = dict.fromkeys((owner[one], owner[other]) for one, other in edges)
+    return {box.key: box for box in kept.values()}, list(pairs)
 
-    return replace(box, **changes)
+
+def _block(group: Sequence[Box]) -> Box:
+    """Return a block with boxes of one width in columns, somewhat wider than high."""
+    width, height = max(box.width for box in group), max(box.height for box in group)
+    columns = round(math.sqrt(len(group) * 1.5 * height / width)) or 1
+    columns = min(max(columns, 3), max(int(PAGE // (width + BLOCK_GAP)), 1))
+    rows = math.ceil(len(group) / columns)
+    columns = math.ceil(len(group) / rows)
+    inner = []
+    for index, box in enumerate(group):
+        row, column = divmod(index, columns)
+        x = BLOCK_PAD + column * (width + BLOCK_GAP) + width / 2
+        y = BLOCK_PAD + row * (height + BLOCK_GAP) + height / 2
+        inner.append((replace(box, width=width, height=height), x, y))
+    return Box(
+        f"\0block {group[0].key}", "block", inner=tuple(inner),
+        width=columns * (width + BLOCK_GAP) - BLOCK_GAP + 2 * BLOCK_PAD,
+        height=rows * (height + BLOCK_GAP) - BLOCK_GAP + 2 * BLOCK_PAD,
+    )  # fmt: skip
+
+
+def _extents(boxes: Mapping[str, Box], rows: Mapping[str, int]) -> tuple[float, float]:
+    """Return how wide the picture will be about when it goes down, and when it goes to the right."""
+    across: dict[int, float] = defaultdict(float)
+    along: dict[int, float] = defaultdict(float)
+    for key, row in rows.items():
+        across[row] += boxes[key].width + GAP
+        along[row] = max(along[row], boxes[key].width + GAP_RIGHT)
+    return max(across.values(), default=0.0), sum(along.values())
+
+
+def _align(boxes: Mapping[str, Box], rows: Mapping[str, int]) -> dict[str, Box]:
+    """Give the tasks of a column one width."""
+    widest: dict[int, float] = defaultdict(float)
+    for key, box in boxes.items():
+        if box.kind in ("call", "expr"):
+            widest[rows[key]] = max(widest[rows[key]], box.width)
+    return {
+        key: replace(box, width=widest[rows[key]]) if box.kind in ("call", "expr") else box
+        for key, box in boxes.items()
+    }

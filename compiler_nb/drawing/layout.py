@@ -2,8 +2,8 @@
 
 Theory of operation
     1. rows: a node stands one row below the lowest node that points to it;
-    2. lanes: an edge over several rows gets a point in each row between, shared by all long edges of its source, so that
-       arrows pass beside boxes; the lanes are limited, and edges beyond the limit are drawn straight;
+    2. lanes: an edge over several rows gets a point in each row between, shared with the other long edges of its
+       source (or target), so that arrows pass beside boxes; lanes are limited, and edges beyond that go straight;
     3. order: sweeps down and up sort each row by the mean place of its neighbours; the order with the fewest crossings
        is kept;
     4. places: sweeps move each row as near as can be to its neighbours' mean without changing order or overlapping
@@ -17,21 +17,17 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
+
+from compiler_nb.drawing.rows import GAP, Edge, Point, Rows, Size, arrange, assign_rows, make_rows, order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-GAP, LANE_GAP, ROW_GAP = 28.0, 14.0, 46.0
-"""Space between boxes of a row, beside a lane, and between rows, in pixels."""
-LANES = 4_000
-"""Most points of long edges; what is longer then goes straight."""
-PORT_GAP = 14.0
-
-Size = tuple[float, float]
-Point = tuple[float, float]
-Edge = tuple[str, str]
+GAP_DOWN, GAP_RIGHT = 52.0, 68.0
+"""Least space between rows, in pixels."""
+PORT_GAPS = (7.0, 14.0)
+"""Least and most space between two arrows that meet a box; with less they meet it in one point."""
 
 
 class Layout(NamedTuple):
@@ -47,37 +43,7 @@ class Layout(NamedTuple):
     routes: Mapping[Edge, tuple[Point, ...]]
 
 
-@dataclass(slots=True)
-class _Graph:
-    """Nodes and lanes by number: row, extent across the row, neighbours above and below, and place."""
-
-    rows: list[list[int]] = field(default_factory=list)
-    row: list[int] = field(default_factory=list)
-    across: list[float] = field(default_factory=list)
-    above: list[list[int]] = field(default_factory=list)
-    below: list[list[int]] = field(default_factory=list)
-    place: list[float] = field(default_factory=list)
-    nodes: int = 0
-
-    def add(self, row: int, across: float) -> int:
-        number = len(self.row)
-        self.row.append(row)
-        self.across.append(across)
-        self.above.append([])
-        self.below.append([])
-        self.place.append(0.0)
-        self.rows[row].append(number)
-        return number
-
-    def link(self, upper: int, lower: int) -> None:
-        if lower not in self.below[upper]:
-            self.below[upper].append(lower)
-            self.above[lower].append(upper)
-
-
-def lay_out(
-    nodes: Iterable[str], edges: Iterable[Edge], sizes: Mapping[str, Size], *, down: bool = True
-) -> Layout:
+def lay_out(nodes: Iterable[str], edges: Iterable[Edge], sizes: Mapping[str, Size], *, down: bool = True) -> Layout:
     """Return places for the nodes and routes for the edges; edges to unknown nodes, and back, are left out.
 
     sizes: width and height of each node in pixels; down: rows from top to bottom, else from left to right.
@@ -88,177 +54,30 @@ def lay_out(
     if not ids:
         return Layout(0.0, 0.0, {}, {})
     turned = {id_: sizes[id_] if down else sizes[id_][::-1] for id_ in ids}
-    rows = _assign_rows(ids, pairs)
+    rows = assign_rows(ids, pairs)
     pairs = [(one, other) for one, other in pairs if rows[one] < rows[other]]
-    graph, chains = _make_graph(ids, pairs, rows, turned)
-    _order(graph)
-    _arrange(graph)
-    layout = _route(graph, ids, pairs, chains, turned)
+    graph, chains = make_rows(ids, pairs, rows, turned)
+    order(graph)
+    arrange(graph)
+    layout = _route(graph, ids, pairs, chains, turned, GAP_DOWN if down else GAP_RIGHT)
     return layout if down else _turn(layout)
 
 
-def _assign_rows(ids: Sequence[str], pairs: Sequence[Edge]) -> dict[str, int]:
-    """Return each node's row; of nodes that circle, those first in the text stand first."""
-    below: dict[str, list[str]] = {id_: [] for id_ in ids}
-    missing = dict.fromkeys(ids, 0)
-    for one, other in pairs:
-        below[one].append(other)
-        missing[other] += 1
-    rows = dict.fromkeys(ids, 0)
-    done: set[str] = set()
-    for first in (*(id_ for id_ in ids if not missing[id_]), *ids):
-        stack = [] if first in done else [first]
-        while stack:
-            id_ = stack.pop()
-            done.add(id_)
-            for child in below[id_]:
-                missing[child] -= 1
-                if child not in done:
-                    rows[child] = max(rows[child], rows[id_] + 1)
-                    if not missing[child]:
-                        stack.append(child)
-    return rows
-
-
-def _make_graph(
-    ids: Sequence[str], pairs: Sequence[Edge], rows: Mapping[str, int], sizes: Mapping[str, Size]
-) -> tuple[_Graph, dict[Edge, list[int]]]:
-    """Return the graph with lanes, and for each edge the numbers that it passes."""
-    graph = _Graph(rows=[[] for _ in range(1 + max(rows.values()))], nodes=len(ids))
-    number = {id_: graph.add(rows[id_], sizes[id_][0]) for id_ in ids}
-    lanes: dict[str, list[int]] = defaultdict(list)
-    chains: dict[Edge, list[int]] = {}
-    left = LANES
-    for one, other in sorted(pairs, key=lambda pair: rows[pair[1]] - rows[pair[0]]):
-        span = rows[other] - rows[one]
-        lane = lanes[one]
-        wanted = span - 1 - len(lane)
-        if wanted > left:
-            chains[one, other] = [number[one], number[other]]
-            continue
-        for _ in range(wanted):
-            point = graph.add(rows[one] + 1 + len(lane), 0.0)
-            graph.link(lane[-1] if lane else number[one], point)
-            lane.append(point)
-        left -= max(wanted, 0)
-        chains[one, other] = [number[one], *lane[: span - 1], number[other]]
-        graph.link(chains[one, other][-2], number[other])
-    return graph, chains
-
-
-def _order(graph: _Graph) -> None:
-    """Sort the rows so that few edges cross."""
-    spot = [0.0] * len(graph.row)
-
-    def number(row: list[int]) -> None:
-        for index, item in enumerate(row):
-            spot[item] = index
-
-    def wish(item: int, beside: list[list[int]]) -> float:
-        near = beside[item]
-        return sum([spot[each] for each in near]) / len(near) if near else spot[item]
-
-    for row in graph.rows:
-        number(row)
-    best, fewest = [list(row) for row in graph.rows], _crossings(graph, spot)
-    for sweep in range(2 if len(graph.row) > 2_000 else 8):  # noqa: PLR2004
-        if not fewest:
-            break
-        beside = graph.below if sweep % 2 else graph.above
-        for row in reversed(graph.rows) if sweep % 2 else graph.rows:
-            row.sort(key=lambda item: wish(item, beside))  # noqa: B023 - called at once
-            number(row)
-        count = _crossings(graph, spot)
-        if count < fewest:
-            best, fewest = [list(row) for row in graph.rows], count
-    graph.rows = best
-
-
-def _crossings(graph: _Graph, spot: Sequence[float]) -> int:
-    """Count crossings between neighbouring rows, by insertion into a tree of sums."""
-    total = 0
-    for upper, lower in zip(graph.rows, graph.rows[1:], strict=False):
-        ends = [int(end) for item in upper for end in sorted([spot[each] for each in graph.below[item]])]
-        tree = [0] * (len(lower) + 1)
-        for seen, end in enumerate(ends):
-            before, index = 0, end + 1
-            while index:
-                before += tree[index]
-                index &= index - 1
-            total += seen - before
-            index = end + 1
-            while index <= len(lower):
-                tree[index] += 1
-                index += index & -index
-    return total
-
-
-def _arrange(graph: _Graph) -> None:
-    """Place each node across its row: in order, apart, and as near to its neighbours as can be."""
-    offsets = []
-    for row in graph.rows:
-        offset = [0.0]
-        for one, other in zip(row, row[1:], strict=False):
-            offset.append(offset[-1] + _apart(graph, one, other))
-        offsets.append(offset)
-        for item, at in zip(row, offset, strict=True):
-            graph.place[item] = at - offset[-1] / 2
-    sweeps = 6 if len(graph.row) > 2_000 else 20  # noqa: PLR2004
-    for sweep in range(sweeps):
-        last = sweep >= sweeps - 2
-        for row, offset in list(zip(graph.rows, offsets, strict=True))[:: -1 if sweep % 2 else 1]:
-            near = [_neighbours(graph, item, sweep, both=last) for item in row]
-            wishes = [
-                sum([graph.place[each] for each in each_near]) / len(each_near) if each_near else graph.place[item]
-                for item, each_near in zip(row, near, strict=True)
-            ]
-            weights = [
-                0.1 if not each_near else 4.0 if item >= graph.nodes else 1.0
-                for item, each_near in zip(row, near, strict=True)
-            ]
-            for item, at in zip(row, _nearest(wishes, weights, offset), strict=True):
-                graph.place[item] = at
-
-
-def _neighbours(graph: _Graph, item: int, sweep: int, *, both: bool) -> list[int]:
-    if both:
-        return graph.above[item] + graph.below[item]
-    return graph.below[item] if sweep % 2 else graph.above[item]
-
-
-def _apart(graph: _Graph, one: int, other: int) -> float:
-    gap = GAP if one < graph.nodes and other < graph.nodes else LANE_GAP
-    return (graph.across[one] + graph.across[other]) / 2 + gap
-
-
-def _nearest(wishes: Sequence[float], weights: Sequence[float], offsets: Sequence[float]) -> list[float]:
-    """Return the places nearest to the wishes that keep the order, each at least its offset apart from the first."""
-    pools: list[list[float]] = []  # each: weighted sum, weight, members
-    for wish, weight, offset in zip(wishes, weights, offsets, strict=True):
-        pools.append([(wish - offset) * weight, weight, 1])
-        while len(pools) > 1 and pools[-2][0] * pools[-1][1] > pools[-1][0] * pools[-2][1]:
-            total, heavy, members = pools.pop()
-            pools[-1][0] += total
-            pools[-1][1] += heavy
-            pools[-1][2] += members
-    shifts = [total / heavy for total, heavy, members in pools for _ in range(int(members))]
-    return [shift + offset for shift, offset in zip(shifts, offsets, strict=True)]
-
-
-def _route(
-    graph: _Graph,
+def _route(  # noqa: PLR0917 - the parts of one layout
+    graph: Rows,
     ids: Sequence[str],
     pairs: Sequence[Edge],
     chains: Mapping[Edge, list[int]],
     sizes: Mapping[str, Size],
+    gap: float,
 ) -> Layout:
     left = min(place - across / 2 for place, across in zip(graph.place, graph.across, strict=True))
-    places = [place - left for place in graph.place]
+    places = [float(round(place - left)) for place in graph.place]
     high = [max((sizes[ids[item]][1] for item in row if item < graph.nodes), default=0.0) for row in graph.rows]
     tops = [0.0]
     for upper, height in zip(graph.rows[:-1], high, strict=False):
         wide = max((abs(places[item] - places[each]) for item in upper for each in graph.below[item]), default=0.0)
-        tops.append(tops[-1] + height + min(max(ROW_GAP, 0.16 * wide), 2.4 * ROW_GAP))
+        tops.append(tops[-1] + height + round(min(max(gap, 0.18 * wide), 2.2 * gap)))
     middles = [top + height / 2 for top, height in zip(tops, high, strict=True)]
     ports = _ports(graph, pairs, chains, places)
     routes = {}
@@ -281,7 +100,7 @@ def _route(
 
 
 def _ports(
-    graph: _Graph, pairs: Sequence[Edge], chains: Mapping[Edge, list[int]], places: Sequence[float]
+    graph: Rows, pairs: Sequence[Edge], chains: Mapping[Edge, list[int]], places: Sequence[float]
 ) -> dict[Edge, float]:
     """Return where each edge meets its target, so that several arrive side by side in the order they come from."""
     arrivals: dict[int, list[Edge]] = defaultdict(list)
@@ -290,9 +109,12 @@ def _ports(
     ports: dict[Edge, float] = {}
     for target, each in arrivals.items():
         each.sort(key=lambda pair: places[chains[pair][-2]])
-        step = min(PORT_GAP, 0.5 * graph.across[target] / max(len(each) - 1, 1))
+        step = min(PORT_GAPS[1], 0.5 * graph.across[target] / max(len(each) - 1, 1))
+        step = 0.0 if step < PORT_GAPS[0] else step
         for index, pair in enumerate(each):
-            ports[pair] = places[target] + (index - (len(each) - 1) / 2) * step
+            port = places[target] + (index - (len(each) - 1) / 2) * step
+            straight = places[chains[pair][-2]]
+            ports[pair] = straight if abs(straight - port) < PORT_GAPS[0] else port
     return ports
 
 

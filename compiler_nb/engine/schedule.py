@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Mapping
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Final
 
-from compiler_nb.outcome import ENDED, NOT_DONE, Cancelled, Failure, Skipped, State
+from compiler_nb.outcome import ENDED, Cancelled, Failure, Skipped, State
 
 if TYPE_CHECKING:
     from compiler_nb.plan.task import Task
@@ -41,26 +41,25 @@ TRANSITIONS: Final[frozenset[tuple[State, State]]] = frozenset({
 })  # fmt: skip
 
 
+_ENDINGS: Final[dict[type, State]] = {Failure: "failed", Skipped: "skipped", Cancelled: "cancelled"}
+
+
 class Node:
-    """A task in the schedule, and all that changes about it."""
+    """A task in the schedule, and all that changes about it; what rarely changes stands on the class."""
 
-    __slots__ = (
-        "attempt", "children", "expanded", "fate", "height", "held", "lane", "order", "owner", "ready_at", "state", "task",
-        "waiting", "watchers",
-    )  # fmt: skip
+    waiting = 0
+    children: list[Node] | tuple[()] = ()
+    watchers: list[Node] | tuple[()] = ()  # fan-outs that need only to know this one's items
+    owner: Node | None = None  # the fan-out that this is an item of
+    expanded = False
+    held = ""
+    attempt = 0
+    ready_at = 0.0
+    fate: tuple[State, Any] = ("cancelled", Cancelled())  # what its descendants get where it is not done
 
-    def __init__(self, task: Task, order: int, lane: tuple[str, ...], weight: float) -> None:
-        self.task, self.order, self.lane, self.height = task, order, lane, weight
+    def __init__(self, task: Task, order: int, lane: tuple[str, ...], height: float) -> None:
+        self.task, self.order, self.lane, self.height = task, order, lane, height
         self.state: State = "waiting"
-        self.waiting = 0
-        self.children: list[Node] = []
-        self.watchers: list[Node] | None = None  # fan-outs that need only to know this one's items
-        self.owner: Node | None = None  # the fan-out that this is an item of
-        self.expanded = False
-        self.held = ""
-        self.attempt = 0
-        self.ready_at = 0.0
-        self.fate: tuple[State, Any] = ("cancelled", Cancelled())  # what its descendants get where it is not done
 
     def __repr__(self) -> str:
         return f"<{self.task.id} {self.state}>"
@@ -102,38 +101,34 @@ class Schedule:
         """Take a task whose parents are all known. `shapes` are fan-outs of which only the items must be known;
         `after` replaces the task's own dependencies where it has to wait for fewer.
         """
-        if task.id in self.nodes:
+        nodes = self.nodes
+        if task.id in nodes:
             raise ValueError(f"two tasks are called {task.id!r}")
-        node = self._new(task)
+        lane = self._resources(task) if self._resources is not None and task.kind == "call" else ()
+        node = nodes[task.id] = Node(task, len(nodes), lane, 1.0 if self._weigh is None else self._weigh(task))
+        self.unfinished += 1
+        if len(nodes) >= 2 * self._ranked:
+            self._rank()
         if self.cancelled:
             return self._end_early(node, "cancelled", Cancelled())
         for name in task.dependencies if after is None else after:
-            parent = self.nodes[name]
-            if parent.state in ENDED:
-                if parent.state != "done":
-                    return self._end_early(node, *parent.fate, fate=parent.fate)
-            else:
+            parent = nodes[name]
+            if parent.state not in ENDED:
                 node.waiting += 1
-                parent.children.append(node)
+                if parent.children:
+                    parent.children.append(node)  # type: ignore[union-attr]  # a list, once it is not empty
+                else:
+                    parent.children = [node]
+            elif parent.state != "done":
+                return self._end_early(node, *parent.fate, fate=parent.fate)
         for name in shapes:
-            parent = self.nodes[name]
+            parent = nodes[name]
             if not parent.expanded:
                 if parent.state in ENDED:
                     return self._end_early(node, *parent.fate, fate=parent.fate)
                 node.waiting += 1
-                parent.watchers = [*(parent.watchers or ()), node]
-        if node.waiting:
-            return []
-        return self._ready(node, now)
-
-    def _new(self, task: Task) -> Node:
-        lane = self._resources(task) if self._resources is not None and task.kind == "call" else ()
-        weight = 1.0 if self._weigh is None else self._weigh(task)
-        node = self.nodes[task.id] = Node(task, len(self.nodes), lane, weight)
-        self.unfinished += 1
-        if len(self.nodes) >= 2 * self._ranked:
-            self._rank()
-        return node
+                parent.watchers = [*parent.watchers, node]
+        return [] if node.waiting else self._ready(node, now)
 
     def expand(self, id_: str, items: Iterable[tuple[Task, bool]], now: float) -> list[Node]:
         """Take the items of a fan-out: tasks, each with whether its value is an item's (else it is a step to one)."""
@@ -144,11 +139,11 @@ class Schedule:
             if is_item:
                 owner.waiting += 1
             starts += self._add_item(task, owner if is_item else None, now)
-        for watcher in owner.watchers or ():
+        for watcher in owner.watchers:
             watcher.waiting -= 1
             if not watcher.waiting and watcher.state == "waiting":
                 starts += self._ready(watcher, now)
-        owner.watchers = None
+        owner.watchers = ()
         if not owner.waiting:
             starts.append(owner)
         return starts
@@ -166,35 +161,33 @@ class Schedule:
     def finish(self, id_: str, outcome: Any, now: float) -> list[Node]:
         """Note that a started task ended, or that one which needs no start has its outcome."""
         node = self.nodes[id_]
-        if node.state == "running" and node.task.kind == "call":
+        if node.attempt and node.state == "running":
             self._give_back(node)
-        failed = isinstance(outcome, NOT_DONE)
-        state: State = "done" if not failed else "cancelled" if isinstance(outcome, Cancelled) else "failed"
-        if isinstance(outcome, Skipped):
-            state = "skipped"
         starts: list[Node] = []
-        self._end(node, state, starts)
-        if failed:
-            if isinstance(outcome, Failure):
-                node.fate = ("skipped", Skipped(id_, outcome.message))
-            elif isinstance(outcome, Skipped):
-                node.fate = ("skipped", outcome)
-            self._skip(node, starts)
-        elif node.children:
+        kind = type(outcome)
+        if kind not in _ENDINGS:
+            self._end(node, "done", starts)
             for child in node.children:
                 child.waiting -= 1
                 if not child.waiting and child.state == "waiting":
                     starts += self._ready(child, now)
-            node.children = []
-        if self.free and self.lanes:
+            node.children = ()
+        else:
+            if kind is not Cancelled:
+                node.fate = ("skipped", outcome if kind is Skipped else Skipped(id_, outcome.message))
+            self._end(node, _ENDINGS[kind], starts)
+            self._skip(node, starts)
+        if self.lanes:
             self._fill(starts)
         return starts
 
     def retry(self, id_: str, now: float) -> list[Node]:
         """Note that an attempt failed and another may follow: the slot is free, the task waits for `again`."""
         node = self.nodes[id_]
+        if node.state != "running":
+            raise ValueError(f"{id_} is {node.state}, so no attempt of it can have failed")
         self._give_back(node)
-        self._move(node, "waiting")
+        node.state = "waiting"
         starts: list[Node] = []
         self._fill(starts)
         return starts
@@ -247,18 +240,13 @@ class Schedule:
 
     # ---------------------------------------------------------------- within
 
-    def _move(self, node: Node, state: State) -> None:
-        if (node.state, state) not in TRANSITIONS:
-            raise ValueError(f"{node.task.id} cannot go from {node.state} to {state}")
-        node.state = state
-
     def _ready(self, node: Node, now: float) -> list[Node]:
         node.ready_at = now
         if node.task.kind != "call":
-            if node.task.kind == "fanout" and node.state == "waiting":
+            if node.task.kind == "fanout":
                 node.state = "running"  # through ready, in one step: it holds no slot
             return [node]
-        self._move(node, "ready")
+        node.state = "ready"  # from waiting, as the caller has seen
         if self._gate is not None:
             node.held = self._gate(node.task)
             if node.held:
@@ -267,12 +255,13 @@ class Schedule:
 
     def _queue(self, node: Node) -> list[Node]:
         """Start a ready call where there is room, else let it wait in its lane."""
-        heap = self.lanes.get(node.lane)
-        if self.free and not heap and not self.paused and (not node.lane or self._has_room(node.lane)):
-            self._take_slot(node)
-            return [node]
+        lane = node.lane
+        heap = self.lanes.get(lane)
         if heap is None:
-            heap = self.lanes[node.lane] = []
+            if self.free and not self.paused and (not lane or self._has_room(lane)):
+                self._take_slot(node)
+                return [node]
+            heap = self.lanes[lane] = []
         heappush(heap, (-node.height, node.order, node))
         return []
 
@@ -292,9 +281,10 @@ class Schedule:
         return all(self.spare[resource] > 0 for resource in lane)
 
     def _fill(self, starts: list[Node]) -> None:
-        while self.free and self.lanes and not self.paused:
-            best = None
-            for lane, heap in self.lanes.items():
+        lanes = self.lanes
+        while self.free and lanes and not self.paused:
+            best = lanes.get(()) if len(lanes) == 1 else None
+            for lane, heap in lanes.items() if best is None else ():
                 if (not lane or self._has_room(lane)) and (best is None or heap[0] < best[0]):
                     best = heap
             if best is None:
@@ -306,7 +296,9 @@ class Schedule:
             starts.append(node)
 
     def _end(self, node: Node, state: State, starts: list[Node]) -> None:
-        self._move(node, state)
+        if (node.state, state) not in TRANSITIONS:
+            raise ValueError(f"{node.task.id} cannot go from {node.state} to {state}")
+        node.state = state
         self.unfinished -= 1
         owner = node.owner
         if owner is not None:
@@ -329,8 +321,8 @@ class Schedule:
         stack = [failed]
         while stack:
             node = stack.pop()
-            hanging = [*node.children, *(node.watchers or ())]
-            node.children, node.watchers = [], None
+            hanging = [*node.children, *node.watchers]
+            node.children = node.watchers = ()
             for child in hanging:
                 if child.state == "waiting":
                     child.fate = failed.fate

@@ -30,14 +30,14 @@ class HandModel:
     async def stream(self, request: Request) -> AsyncIterator[Chunk]:
         """Yield the person's reply as one piece; raise NoModel where there is nobody to ask, or no reply to await."""
         if self.ask is None:
-            raise NoModel("`hand` needs a notebook, where a person is asked; run it by %%compile -m hand", **WHERE)
+            raise self._nobody("`hand` needs a notebook, where a person is asked: %%compile -m hand")
         asked = self.ask(request)
         if asked is None:
-            raise NoModel("the prompt is shown; the reply goes into the cell that it opened", **WHERE)
+            raise self._nobody("the prompt is shown; the reply goes into the cell that it opened")
         yield Chunk(await asked, "stop")
 
-
-WHERE = {"provider": HandModel.provider, "model": HandModel.name}
+    def _nobody(self, message: str) -> NoModel:
+        return NoModel(message, provider=self.provider, model=self.name)
 
 
 def prompt_text(request: Request) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -45,11 +46,17 @@ class Builder:
         self.final: Final | None = None
         self.last: Tree = None  # the value of the last statement
         self.edges = 0
+        self._numbers: dict[str, int] = {}  # a name that is repeated -> the number to try next
 
     def problem(self, kind: str, line: int, column: int, message: str, task: str = "") -> None:
         """Note a problem; line and column count from 1."""
         if len(self.problems) < PROBLEM_LIMIT:
             self.problems.append(Problem(kind, line, column, message, task))
+
+    @property
+    def full(self) -> bool:
+        """Whether no more problems are kept, so that looking for them is of no use."""
+        return len(self.problems) >= PROBLEM_LIMIT
 
     def resolve(self, name: str) -> Ref | None:
         """Return the reference that a name or number stands for: a task of this plan, else an earlier result."""
@@ -101,12 +108,10 @@ class Builder:
         return [_renamed_tree(tree, name, id_) for tree in trees]
 
     def _prints(self, group: list[Task]) -> dict[str, str]:
-        known = dict(self.fingerprints) if len(group) > 1 else self.fingerprints
         prints: dict[str, str] = {}
+        known: Mapping[str, str] = ChainMap(prints, self.fingerprints) if len(group) > 1 else self.fingerprints
         for each in group:
             prints[each.id] = fingerprint(each, known)
-            if known is not self.fingerprints:
-                known[each.id] = prints[each.id]
         return prints
 
     def _free(self, name: str, print_: str, avoid: Collection[str]) -> str:
@@ -114,11 +119,12 @@ class Builder:
             return name
         if name not in self.ids and self.earlier.get(name) == print_:
             return name
-        number = 2
+        number = self._numbers.get(name, 2)
         while (id_ := f"{name}_{number}") in self.taken:
             if name not in self.ids and self.earlier.get(id_) == print_:
                 return id_
             number += 1
+        self._numbers[name] = number + 1
         return id_
 
     def _take(self, task: Task, print_: str) -> None:

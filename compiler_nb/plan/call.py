@@ -7,17 +7,21 @@ or a string stands for is the caller's to say.
 from __future__ import annotations
 
 import re
-from typing import Final, NoReturn, Protocol
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 from compiler_nb.plan import check
 from compiler_nb.plan.reference import STEP, Refused, unescape
-from compiler_nb.plan.task import Tree
 
-_STRING: Final = r"""\"{3}(?:[^"\\]|\\.|"(?!""))*+\"{3}|'{3}(?:[^'\\]|\\.|'(?!''))*+'{3}|"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'"""
+if TYPE_CHECKING:
+    from compiler_nb.plan.task import Tree
+
+_TRIPLE: Final = r"""\"{3}(?:[^"\\]|\\.|"(?!""))*+\"{3}|'{3}(?:[^'\\]|\\.|'(?!''))*+'{3}"""
+_STRING: Final = r""""(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'"""
+_DIGITS: Final = r"0[xXoObB][0-9a-fA-F_]++|(?:[0-9][0-9_]*+(?:\.[0-9_]*+)?|\.[0-9][0-9_]*+)(?:[eE][-+]?[0-9_]++)?"
 _TOKEN: Final = re.compile(
     rf"""[ \t\f\r]*+(?:
-        (?P<string>[A-Za-z]{{0,2}}+(?:{_STRING}))
-      | (?P<number>[-+]?(?:0[xXoObB][0-9a-fA-F_]++|(?:[0-9][0-9_]*+(?:\.[0-9_]*+)?|\.[0-9][0-9_]*+)(?:[eE][-+]?[0-9_]++)?)(?![\w.]))
+        (?P<string>[A-Za-z]{{0,2}}+(?:{_TRIPLE}|{_STRING}))
+      | (?P<number>[-+]?(?:{_DIGITS})(?![\w.]))
       | (?P<reference>\$(?:\w++|\{{\w++(?:{STEP})*+\}})(?:{STEP})*+)
       | (?P<input>@[^\W\d]\w*+(?:{STEP})*+)
       | (?P<name>[^\W\d]\w*+)
@@ -27,9 +31,12 @@ _TOKEN: Final = re.compile(
     )""",
     re.VERBOSE | re.DOTALL,
 )
+_WHOLE: Final = re.compile(r"[-+]?(?:0[xXoObB].*|[0-9_]+)")
 _KEYWORD: Final = re.compile(r"[ \t\f\r]*+=(?!=)")
 _CONSTANTS: Final = {"True": True, "False": False, "None": None, "true": True, "false": False, "null": None}
-_OPERATORS: Final = frozenset("+-*/%<>=!&|^~?") | {"if", "else", "for", "in", "and", "or", "not", "is", "await", "lambda"}
+_OPERATORS: Final = frozenset(
+    [*"+-*/%<>=!&|^~?", *["if", "else", "for", "in", "and", "or", "not", "is", "await", "lambda"]]
+)
 _ARITHMETIC: Final = "an argument is a literal or a reference: compute it by a tool, in a line before"
 
 
@@ -55,19 +62,19 @@ class CallReader:
     def __init__(self, line: str, at: int, meaning: Meaning) -> None:
         self.line, self.meaning = line, meaning
         self.at = self.start = at
-        self.kind, self.token = "", ""
-        self.previous = at  # where the token before this one ends
+        self.kind, self.word = "", ""  # of the token that comes next
+        self._containers = {"[": self._list, "(": self._tuple, "{": self._dict}
 
     def call(self) -> tuple[str, tuple[Tree, ...], dict[str, Tree]]:
         """Return the tool's name, its arguments and its keyword arguments."""
         self._next()
         name = self._tool_name()
-        if self.token != "(":
+        if self.word != "(":
             self._refuse("syntax", f"after {name[:40]} comes (, as in {name[:40]}(...)")
         self._next()
         args: list[Tree] = []
         kwargs: dict[str, Tree] = {}
-        while self.token != ")":
+        while self.word != ")":
             self._argument(args, kwargs)
             self._separator(")")
         return name, tuple(args), kwargs
@@ -76,26 +83,25 @@ class CallReader:
         found = _TOKEN.match(self.line, self.at)
         if found is None:  # cannot be: the last alternatives take anything
             raise Refused("syntax", "this cannot be read", self.at)
-        self.previous = self.at
         self.kind = found.lastgroup or ""
-        self.token = found[self.kind]
+        self.word = found[self.kind]
         self.start, self.at = found.start(self.kind), found.end()
 
     def _tool_name(self) -> str:
-        name, start = self.token, self.start
+        name, start = self.word, self.start
         if self.kind != "name":
-            self._refuse("syntax", "a line is: number, dot, call of a tool, as in 1. search(\"x\")")
+            self._refuse("syntax", 'a line is: number, dot, call of a tool, as in 1. search("x")')
         self._next()
-        while self.token == ".":
+        while self.word == ".":
             self._next()
-            name = f"{name}.{self.token}"
+            name = f"{name}.{self.word}"
             self._next()
         if "." in name:
             raise Refused("unknown_tool", f"no tool is called {name[:60]!r}: a tool's name has no dots", start)
         return name
 
     def _argument(self, args: list[Tree], kwargs: dict[str, Tree]) -> None:
-        if self.token in ("*", "**"):
+        if self.word in ("*", "**"):
             self._refuse("star_args", "* and ** cannot stand in a call: write the arguments one by one")
         equals = _KEYWORD.match(self.line, self.at) if self.kind == "name" else None
         if equals is None:
@@ -103,7 +109,7 @@ class CallReader:
                 self._refuse("syntax", "an argument without a name follows one with a name: write it first")
             args.append(self._value(1))
             return
-        name = self.token
+        name = self.word
         if name in kwargs:
             self._refuse("duplicate_key", f"the argument {name!r} is given twice")
         wrong = check.check_name(name)
@@ -115,60 +121,60 @@ class CallReader:
 
     def _separator(self, closing: str) -> None:
         """Step over a comma, or stop at the closing bracket; refuse anything else."""
-        if self.token == ",":
+        if self.word == ",":
             self._next()
-        elif self.token != closing:
+        elif self.word != closing:
             self._refuse_rest(closing)
 
     def _refuse_rest(self, closing: str) -> NoReturn:
         if self.kind == "end":
             self._refuse("truncated", f"the line ends before {closing}: a call stands on one line")
-        if self.token == "(":
-            self._refuse("nested_call", "a call cannot stand in a call: give it a line of its own and write $ its number")
-        if self.token in _OPERATORS or self.token.startswith(("-", "+")):
+        if self.word == "(":
+            self._refuse("nested_call", "a call cannot stand in a call: give it a line of its own")
+        if self.word in _OPERATORS or self.word.startswith(("-", "+")):
             self._refuse("expression", _ARITHMETIC)
-        self._refuse("syntax", f"before {self.token[:20]!r} a comma or {closing} is missing; text stands in quotes")
+        self._refuse("syntax", f"before {self.word[:20]!r} a comma or {closing} is missing; text stands in quotes")
 
     # ---------------------------------------------------------------- values
 
     def _value(self, depth: int) -> Tree:
-        """Return the value that begins at this token, and step behind it."""
-        if depth > check.DEPTH_LIMIT:
-            self._refuse("too_deep", f"nested more than {check.DEPTH_LIMIT} deep: use several lines")
-        start, token = self.start, self.token
+        """Return the value that begins at this token, within so many brackets, and step behind it."""
+        start, word = self.start, self.word
         match self.kind:
             case "string":
                 return self.meaning.text(self._strings(), start)
             case "number":
-                value = self._number()
+                value: Tree = self._number()
+                self._next()
             case "reference":
                 self._next()
-                return self.meaning.reference(token, start)
+                value = self.meaning.reference(word, start)
             case "input":
                 self._next()
-                name = re.match(r"@\w+", token)[0]  # type: ignore[index]  # the token's own beginning
-                return self.meaning.input(name[1:], token[len(name) :], start)
+                name = re.split(r"\W", word[1:], maxsplit=1)[0]
+                value = self.meaning.input(name, word[1 + len(name) :], start)
             case "name":
-                return self._constant()
-            case "mark" if token in ("[", "(", "{"):
+                value = self._constant()
+            case "mark" if word in self._containers:
+                if depth == check.DEPTH_LIMIT:
+                    self._refuse("too_deep", f"nested more than {check.DEPTH_LIMIT} deep: use several lines")
                 self._next()
-                return {"[": self._list, "(": self._tuple, "{": self._dict}[token](depth + 1)
+                value = self._containers[word](depth + 1)
             case _:
                 self._refuse_value()
-        self._next()
         return value
 
     def _refuse_value(self) -> NoReturn:
-        token = self.token
+        word = self.word
         if self.kind == "end":
             self._refuse("truncated", "the line ends within a call: a call stands on one line")
-        if token in "\"'":
-            self._refuse("truncated", f"the string is not closed: end it with {token}")
-        if token == "$":
+        if word in ('"', "'"):
+            self._refuse("truncated", f"the string is not closed: end it with {word}")
+        if word == "$":
             self._refuse("ambiguous_ref", "a reference is $1 or ${1}")
-        if token in _OPERATORS:
+        if word in _OPERATORS:
             self._refuse("expression", _ARITHMETIC)
-        self._refuse("syntax", f"{token[:20]!r} cannot stand here: an argument is a literal or a reference")
+        self._refuse("syntax", f"{word[:20]!r} cannot stand here: an argument is a literal or a reference")
 
     def _strings(self) -> str:
         """Return the text of a string literal, or of several side by side."""
@@ -179,15 +185,15 @@ class CallReader:
         return "".join(parts)
 
     def _string(self) -> str:
-        token = self.token
-        quote = token[-1]
-        prefix = token[: token.index(quote)].lower()
+        word = self.word
+        quote = word[-1]
+        prefix = word[: word.index(quote)].lower()
         if "f" in prefix:
             self._refuse("fstring", 'leave out the f: write "... ${1} ..." with the number of the line')
         if prefix not in ("", "r", "u"):
             self._refuse("expression", "bytes cannot stand in a plan: write text")
-        width = len(prefix) + (3 if len(token) >= len(prefix) + 6 and token.endswith(quote * 3) else 1)
-        body = token[width : len(prefix) - width]
+        marks = 3 if len(word) >= len(prefix) + 6 and word.endswith(quote * 3) else 1
+        body = word[len(prefix) + marks : -marks]
         value = body if prefix == "r" else self._unescape(body)
         wrong = check.check_literal(value)
         if wrong:
@@ -201,11 +207,11 @@ class CallReader:
             self._refuse(refused.kind, refused.message)
 
     def _number(self) -> float:
-        text = self.token
+        text = self.word
         if len(text) > check.DIGIT_LIMIT:
             self._refuse("too_large", f"a number of {len(text):,} characters; at most {check.DIGIT_LIMIT} are allowed")
         try:
-            whole = text.lstrip("+-")[:2].lower() in ("0x", "0o", "0b") or text.lstrip("+-").replace("_", "").isdecimal()
+            whole = _WHOLE.fullmatch(text)
             value = int(text, 0) if whole else float(text)
         except ValueError:
             self._refuse("syntax", f"{text[:20]} is no number: quote it where it is text")
@@ -215,11 +221,11 @@ class CallReader:
         return value
 
     def _constant(self) -> Tree:
-        name, start = self.token, self.start
+        name, start = self.word, self.start
         if name in _OPERATORS:
             self._refuse("expression", _ARITHMETIC)
         self._next()
-        if self.token == "(":
+        if self.word == "(":
             raise Refused("nested_call", f"{name[:40]}(...) cannot stand in a call: give it a line of its own", start)
         if name not in _CONSTANTS:
             mend = "quote it where it is text; a result is $1, an offered input @name"
@@ -230,7 +236,7 @@ class CallReader:
 
     def _list(self, depth: int) -> list[Tree]:
         items = []
-        while self.token != "]":
+        while self.word != "]":
             items.append(self._item(depth))
             self._separator("]")
         self._next()
@@ -239,27 +245,28 @@ class CallReader:
     def _tuple(self, depth: int) -> Tree:
         items = []
         commas = 0
-        while self.token != ")":
+        while self.word != ")":
             items.append(self._item(depth))
-            commas += self.token == ","
+            commas += self.word == ","
             self._separator(")")
         self._next()
         return tuple(items) if commas or not items else items[0]
 
     def _item(self, depth: int) -> Tree:
-        if self.token in ("*", "**"):
+        if self.word in ("*", "**"):
             self._refuse("star_args", "a star cannot stand here: write the items one by one")
         return self._value(depth)
 
     def _dict(self, depth: int) -> dict[Tree, Tree]:
         table: dict[Tree, Tree] = {}
-        while self.token != "}":
+        while self.word != "}":
             start = self.start
             key = self._dict_key()
             if key in table:
                 raise Refused("duplicate_key", f"the key {key!r} stands twice in one dict", start)
-            if self.token != ":":
-                self._refuse("truncated" if self.kind == "end" else "expression", "a dict is {key: value}; for a set write a list")
+            if self.word != ":":
+                kind = "truncated" if self.kind == "end" else "expression"
+                self._refuse(kind, "a dict is {key: value}; for a set write a list")
             self._next()
             table[key] = self._value(depth)
             self._separator("}")
@@ -268,20 +275,17 @@ class CallReader:
 
     def _dict_key(self) -> Tree:
         """Return a key: text as it stands, without references in it, a number or a constant."""
-        match self.kind:
-            case "string":
-                return self._strings()
-            case "number":
-                key: Tree = self._number()
-                self._next()
-                return key
-            case "name":
-                return self._constant()
-        if self.token in ("*", "**"):
+        if self.kind == "string":
+            return self._strings()
+        if self.kind == "name":
+            return self._constant()
+        if self.word in ("*", "**"):
             self._refuse("star_args", "** cannot stand here: write the keys one by one")
-        if self.kind == "end":
-            self._refuse_value()
-        self._refuse("expression", "a key is text, a number or a constant")
+        if self.kind != "number":
+            self._refuse("truncated" if self.kind == "end" else "expression", "a key is text, a number or a constant")
+        key = self._number()
+        self._next()
+        return key
 
     def _refuse(self, kind: str, message: str) -> NoReturn:
         raise Refused(kind, message, self.start)

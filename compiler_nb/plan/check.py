@@ -36,12 +36,12 @@ def check_characters(text: str, *, literal: bool = False) -> tuple[str, str, int
     """
     if text.isascii() and text.isprintable():
         return None
-    bad = SURROGATE.search(text)
-    if bad:
-        return "encoding", f"the text holds a lone surrogate, {bad[0]!a}; write the character itself", bad.start()
-    bad = (_IN_LITERAL if literal else CONTROL).search(text)
-    if bad:
-        return "control_char", f"the text holds the control character {bad[0]!a}; leave it out", bad.start()
+    lone = SURROGATE.search(text)
+    control = (_IN_LITERAL if literal else CONTROL).search(text)
+    if control and not (lone and lone.start() < control.start()):
+        return "control_char", f"the text holds the control character {control[0]!a}; leave it out", control.start()
+    if lone:
+        return "encoding", f"the text holds a lone surrogate, {lone[0]!a}; write the character itself", lone.start()
     return None
 
 

@@ -14,6 +14,7 @@ Theory of operation
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from compiler_nb.errors import PlanError
@@ -51,7 +52,9 @@ DIALECTS: dict[str, Callable[[Builder, int], Dialect]] = {
     "json": JsonDialect,
 }
 _NUMBERED = re.compile(r"\s*(\d+\s*[.)]\s|Thought\b)")
-_PYTHON = re.compile(r"\s*(#|await\s|[^\W\d]\w*\s*(=|\(|\[|,))")
+_PYTHON = re.compile(r"\s*(await\s|[^\W\d]\w*\s*(=|\(|\[|,[^=]*=))")
+INDENT = 64
+"""A fence that stands further right than this many blanks is none."""
 
 
 class PlanParser:
@@ -73,9 +76,10 @@ class PlanParser:
     ) -> None:
         if dialect != "auto" and dialect not in DIALECTS:
             raise ValueError(f"no dialect is called {dialect!r}; there are auto, {', '.join(DIALECTS)}")
-        self._make_builder = lambda: Builder(tools, inputs, earlier, taken)
+        self._make_builder = partial(Builder, tools, inputs, earlier, taken)
         self.builder = self._make_builder()
         self.dialect, self.implied = dialect, implied
+        self._asked = dialect
         self.text: list[str] = []
         self.closed = False
         self._length = 0
@@ -83,7 +87,9 @@ class PlanParser:
         self._fence: Literal["before", "inside", "after"] = "before"
         self._head: str | None = ""  # the beginning of a line while it may still become a fence; None in mid-line
         self._skipping = False  # in the rest of a fence's own line
-        self._pending = ""  # text that has not told its dialect yet
+        self._pending: list[str] = []  # text that has not told its dialect yet
+        self._untold: list[str] = []  # the line of it that has not ended
+        self._blank = True  # whether it is blank so far
         self._pending_line = 1
         self._reader: Dialect | None = None
 
@@ -119,11 +125,12 @@ class PlanParser:
         self.closed = True
         if self._head:
             self._read(self._head)
-        if self._reader is None and self._pending.strip():
-            self._choose("python")
-        if self._fence == "inside" and not any(p.kind == "too_large" for p in self.builder.problems):
+        if self._reader is None and any(piece.strip() for piece in self._pending):
+            self._choose(tell_dialect("".join(self._untold)) or "python")
+        cut = any(problem.kind == "too_large" for problem in self.builder.problems)
+        if self._fence == "inside" and not cut:
             self.builder.problem("truncated", self._line, self._column, "the block is not closed: end it with ```")
-        if self._reader is not None:
+        if self._reader is not None and not cut:
             self._reader.close(complete=complete and self._fence != "inside")
         self._end(complete)
         return self._drain()
@@ -155,10 +162,11 @@ class PlanParser:
             else:
                 self._head += piece
                 start = self._head.lstrip(" \t")
-                if start.startswith("```"):
+                indented = len(self._head) - len(start) > INDENT
+                if start.startswith("```") and not indented:
                     self._head, self._skipping = "", not ended
                     self._meet_fence()
-                elif ended or not "```".startswith(start.rstrip("\n")):
+                elif ended or indented or not "```".startswith(start):
                     head, self._head = self._head, None
                     self._read(head)
             self._advance(piece)
@@ -178,7 +186,8 @@ class PlanParser:
             kept = [problem for problem in self.builder.problems if problem.kind in ("encoding", "too_large")]
             self.builder = self._make_builder()
             self.builder.problems += kept
-            self._reader, self._pending = None, ""
+            self._reader, self.dialect = None, self._asked
+            self._pending, self._untold, self._blank = [], [], True
             self._fence, self._pending_line = "inside", self._line + 1
         else:
             message = "the text has more than one block; write one plan in one block"
@@ -188,16 +197,29 @@ class PlanParser:
     def _read(self, text: str) -> None:
         if self._fence == "after":
             return
-        if self._reader is None:
-            self._pending += text
-            chosen = self.dialect if self.dialect != "auto" else tell_dialect(self._pending)
-            if chosen:
-                self._choose(chosen)
-        else:
+        if self._reader is not None:
             self._reader.feed(text)
+            return
+        self._pending.append(text)
+        chosen = self._tell(text) if self.dialect == "auto" else self.dialect
+        if chosen:
+            self._choose(chosen)
+
+    def _tell(self, text: str) -> str:
+        """Return the dialect that the pending text tells, by its first character or by a line that has ended."""
+        if self._blank:
+            start = text.lstrip()
+            self._blank = not start
+            if start.startswith(("{", "[")):
+                return "json"
+        self._untold.append(text)
+        if not text.endswith("\n"):
+            return ""
+        line, self._untold = "".join(self._untold), []
+        return tell_dialect(line)
 
     def _choose(self, dialect: str) -> None:
-        pending, self._pending = self._pending, ""
+        pending, self._pending = "".join(self._pending), []
         self.dialect = dialect
         self._reader = DIALECTS[dialect](self.builder, self._pending_line)
         self._reader.feed(pending)
@@ -224,17 +246,9 @@ def _lines(text: str) -> list[str]:
     return lines if lines[-1] else lines[:-1]
 
 
-def tell_dialect(text: str) -> str:
-    """Return the dialect of the first statement in a beginning of a text, "" while it does not tell."""
-    start = text.lstrip()
-    if start[:1] in ("{", "["):
-        return "json"
-    for line in text.split("\n")[:-1]:
-        if _NUMBERED.match(line):
-            return "numbered"
-        if _PYTHON.match(line) and not line.lstrip().startswith("#"):
-            return "python"
-    return ""
+def tell_dialect(line: str) -> str:
+    """Return the dialect that a line of a plan tells, "" where it could be prose or a comment."""
+    return "numbered" if _NUMBERED.match(line) else "python" if _PYTHON.match(line) else ""
 
 
 def parse(
@@ -250,8 +264,8 @@ def parse(
         try:
             text = text.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            line = text.count(b"\n", 0, error.start) + 1
-            column = error.start - text.rfind(b"\n", 0, error.start)
+            line = error.object.count(b"\n", 0, error.start) + 1
+            column = error.start - error.object.rfind(b"\n", 0, error.start)
             message = f"the bytes are not UTF-8 (byte {error.start}); save the plan as UTF-8"
             raise PlanError([Problem("encoding", line, column, message)]) from None
     parser = PlanParser(dialect=dialect, tools=tools, inputs=inputs, implied=implied)

@@ -362,9 +362,10 @@ class Reader:
             return tuple(self._pattern(part) for part in node.elts)
         refuse("expression", "a `for` binds a name or a tuple of names", node)
 
-    @staticmethod
-    def _check_names(names: Collection[str], node: ast.AST) -> None:
+    def _check_names(self, names: Collection[str], node: ast.AST) -> None:
         for name in names:
+            if name in self.locals and name != "_":
+                refuse("bad_name", f"{name!r} is bound twice, one inside the other: choose another name", node)
             wrong = check.check_name(name) if name != "_" else None
             if wrong:
                 refuse(*wrong, node)

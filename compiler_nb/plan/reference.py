@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from compiler_nb.plan import check
 from compiler_nb.plan.expression import Field, Item, Text
-from compiler_nb.plan.task import Tree
+
+if TYPE_CHECKING:
+    from compiler_nb.plan.task import Tree
 
 STEP: Final = r"""(?:\.\w++|\[(?:-?[0-9]{1,18}|"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')\])"""
 """One part of a path: `.title`, `[0]`, `["title"]`; it looks an item up, never an attribute."""
@@ -17,12 +19,8 @@ _WHOLE: Final = re.compile(rf"\$(?:(\w++)|\{{(\w++)({STEP}*+)\}})({STEP}*+)", re
 _DOLLAR: Final = re.compile(
     rf"\$(?:(?P<escape>\$)|\{{(?P<braced>\w++)(?P<path>{STEP}*+)\}}|\{{(?P<open>\w*+)|(?P<bare>\w++))", re.DOTALL
 )
-_ESCAPE: Final = re.compile(
-    r"\\([0-7]{1,3}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|N\{[^{}]*+\}|.)", re.DOTALL
-)
-_SIMPLE: Final = {
-    "\n": "", "\\": "\\", "'": "'", '"': '"', "a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v",
-}  # fmt: skip
+_ESCAPE: Final = re.compile(r"\\([0-7]{1,3}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|N\{[^{}]*+\}|.)", re.DOTALL)
+_SIMPLE: Final = dict(zip("\\'\"abfnrtv", "\\'\"\a\b\f\n\r\t\v", strict=True))
 
 
 class Refused(Exception):

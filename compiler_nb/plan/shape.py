@@ -1,6 +1,7 @@
 """The shape of a plan: order, levels, longest paths, bounds of time, and how two plans differ.
 
-References to ids that are not among the given tasks (an earlier round's results) are met already, and count for nothing.
+References to ids that are not among the given tasks (an earlier round's results) are met already and do not
+count.
 Every function is linear in tasks and references, and none recurs.
 """
 
@@ -15,8 +16,6 @@ from compiler_nb.plan.task import Task, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    from compiler_nb.plan.task import Plan
 
 DIFF_LINES = 40
 """Longest list of changes that a PlanDiff prints; the rest is counted."""

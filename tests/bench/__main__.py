@@ -74,7 +74,7 @@ def main(arguments: list[str]) -> int:
     known = collect()
     figures = [figure for figure in known if options.only in figure.name]
     if not figures:
-        print(f"no figure is called {options.only!r}; there are: {', '.join(f.name for f in known) or 'none'}")
+        print(f"no figure's name holds {options.only!r}; there are: {', '.join(f.name for f in known) or 'none'}")
         return 2
     print(f"{'figure':<12} {'value':>8} {'gate':>8} {'goal':>8}")
     all_measured = []

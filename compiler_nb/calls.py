@@ -1,0 +1,337 @@
+"""One call of a model with everything around it: limits, timers, retries, events.
+
+A model only streams; what is the same for every model is here. `Calls` belongs to a run, whose events it emits; the
+limits behind it may be shared by several runs of one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+
+from compiler_nb.engine.limits import Limit, Limits
+from compiler_nb.errors import ModelError, ModelTimeout, RateLimited, StreamBroken
+from compiler_nb.events import ModelChunk, ModelEnded, ModelStarted, Warned
+from compiler_nb.models.base import Chunk, Model, Request
+from compiler_nb.models.providers import CONCURRENCY
+from compiler_nb.models.scripted import estimate_tokens
+from compiler_nb.outcome import Usage, describe_error
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+
+    from compiler_nb.events import Emit
+
+LONGEST_DELAY: Final = 20.0
+"""Seconds that a back-off of our own takes at most."""
+SILENT_TRIES: Final = 2
+"""Tries where the provider did not even answer: another one would only take longer."""
+MOST_TOKENS: Final = 100_000_000
+"""A usage above this is no measurement."""
+CLOSING: Final = 1.0
+"""Seconds that a model's stream has to close."""
+
+
+class Reply(NamedTuple):
+    """A whole reply: its text, why it ended, and what it used."""
+
+    text: str
+    finish: str
+    usage: Usage
+
+
+class Calls:
+    """Calls models for one run, numbers the calls, and emits their events.
+
+    limits: by provider, or the Limits that several runs share; first_token, idle: seconds to wait for the first and
+    for each next piece; tries: at most, before the first piece only; backoff: seconds before the second try, doubled
+    each time; longest_wait: seconds that a provider may ask to wait before the call fails instead.
+    """
+
+    def __init__(
+        self,
+        emit: Emit,
+        *,
+        limits: Mapping[str, Limit] | Limits | None = None,
+        first_token: float = 120.0,
+        idle: float = 30.0,
+        tries: int = 4,
+        backoff: float = 0.5,
+        longest_wait: float = 120.0,
+    ) -> None:
+        self.emit = emit
+        self.limits = limits if isinstance(limits, Limits) else default_limits(limits)
+        self.first_token, self.idle = first_token, idle
+        self.tries, self.backoff, self.longest_wait = tries, backoff, longest_wait
+        self.numbers = itertools.count(1)
+
+    def open(self, model: Model, request: Request) -> Stream:
+        """Return the reply as it comes: `async with calls.open(...) as reply: async for text in reply: ...`."""
+        return Stream(self, model, request)
+
+    async def text(self, model: Model, request: Request) -> Reply:
+        """Return the whole reply; one that broke off is asked for once more, then StreamBroken is raised."""
+        asked = 0
+        while True:
+            asked += 1
+            stream = self.open(model, request)
+            fault: ModelError | None = None
+            try:
+                async with stream:
+                    text = "".join([piece async for piece in stream])
+            except (StreamBroken, ModelTimeout) as error:
+                fault = error
+            if fault is None and not stream.finish:
+                fault = stream.cut()
+            if fault is None:
+                return Reply(text, stream.finish, stream.usage)
+            if asked == SILENT_TRIES or not stream.spoke:
+                raise fault
+
+
+def default_limits(limits: Mapping[str, Limit] | None = None) -> Limits:
+    """Return the limits as given, and for other providers those that they need: one call at a time for a local one."""
+    needed = {name: Limit(concurrency=number) for name, number in CONCURRENCY.items()}
+    return Limits({**needed, **(limits or {})})
+
+
+class Stream:
+    """A reply as it comes. Iterate it, in one task and within `async with`, for its pieces.
+
+    call: its number, 0 before it began; finish: why the model ended, "" while it has not, and where it was cut without
+    a word (`cut()` is the error for that); usage: what it used, estimated (`reported` is False) where the provider gave
+    no sane numbers; spoke: whether any text came.
+    Emits ModelStarted when its place at the provider is there, ModelChunk, and ModelEnded however it ends.
+    Raises a ModelError after the tries that are worth while; none is made once text came.
+    """
+
+    def __init__(self, calls: Calls, model: Model, request: Request) -> None:
+        self.call, self.finish, self.spoke = 0, "", False
+        self._calls, self._model, self._request = calls, model, request
+        self._sent = estimate_tokens(sum(len(message["content"]) for message in request.messages))
+        self._received = 0  # characters
+        self._usage: Usage | None = None
+        self._strings_only = True
+        self._pieces = self._run()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._pieces.aclose()
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return self._pieces
+
+    @property
+    def usage(self) -> Usage:
+        """What the call has used so far."""
+        return self._usage or Usage(1, self._sent, estimate_tokens(self._received), 0, reported=False)
+
+    def cut(self) -> StreamBroken:
+        """Return the error for a reply that ended without a finish."""
+        return StreamBroken(f"{self._name}: the reply ended before the model did; it may be cut off", **self._where)
+
+    async def _run(self) -> AsyncGenerator[str, None]:
+        calls = self._calls
+        error = ""
+        tried = 0
+        try:
+            while True:
+                tried += 1
+                async with calls.limits.slot(self._model.provider, self._sent) as slot, self._attempt() as attempt:
+                    watch = attempt.watch
+                    async for chunk in attempt.chunks:
+                        text = self._take(chunk)
+                        if text:
+                            watch.rest()
+                            calls.emit(ModelChunk, self.call, text)
+                            yield text
+                        watch.expect(calls.idle)
+                    slot.tokens = self.usage.tokens
+                if attempt.fault is None:
+                    break
+                await self._wait(attempt.fault, tried)
+            if self._strings_only:
+                self.finish = "stop"  # plain strings have no other way to say so
+        except BaseException as ended:
+            error = "" if isinstance(ended, GeneratorExit) else describe_error(ended)
+            raise
+        finally:
+            if self.call:
+                calls.emit(ModelEnded, self.call, self.finish, self.usage, error)
+
+    @asynccontextmanager
+    async def _attempt(self) -> AsyncIterator[Attempt]:
+        """Open the model's stream, and close it again; what it raised is kept as the attempt's fault."""
+        self._begin()
+        attempt = Attempt(Watch(self._calls.first_token))
+        try:
+            attempt.chunks = self._open()
+            yield attempt
+        except asyncio.CancelledError:
+            if not attempt.watch.stop():
+                raise
+            attempt.fault = self._late()
+        except Exception as raised:  # noqa: BLE001 - a model may raise anything
+            attempt.fault = self._late() if attempt.watch.stop() else self._fault(raised)
+        finally:
+            attempt.watch.stop()
+            await _close(attempt.chunks)
+
+    def _begin(self) -> None:
+        self.finish = ""
+        if not self.call:
+            self.call = next(self._calls.numbers)
+            asked, model = self._request, self._model
+            who = (asked.role, asked.task, model.provider, model.name)
+            self._calls.emit(ModelStarted, self.call, *who, asked.messages, asked.prompt)
+
+    def _open(self) -> AsyncGenerator[Chunk | str, None]:
+        stream: Any = self._model.stream(self._request)
+        if not hasattr(stream, "__aiter__"):
+            if asyncio.iscoroutine(stream):
+                stream.close()
+            kind = type(self._model).__name__
+            raise ModelError(f"{kind}.stream is no async generator: write `async def` and `yield`", **self._where)
+        return stream  # type: ignore[no-any-return]  # any async iterator will do
+
+    def _take(self, chunk: Any) -> str:
+        """Return a chunk's text, and keep the rest of it."""
+        if type(chunk) is str:
+            text = chunk
+        elif isinstance(chunk, Chunk):
+            self._strings_only = False
+            text = chunk.text
+            if chunk.finish:
+                self.finish = chunk.finish
+            if chunk.usage is not None:
+                self._usage = sane(chunk.usage)
+        else:
+            kind = type(chunk).__name__
+            raise ModelError(f"{self._name} yields {kind}; a model yields str or Chunk", **self._where)
+        if text:
+            self.spoke = True
+            self._received += len(text)
+        return text
+
+    def _late(self) -> ModelError:
+        if self.spoke:
+            return ModelTimeout(f"{self._name} said nothing more for {self._calls.idle:g} s", **self._where)
+        return ModelTimeout(f"{self._name} said nothing for {self._calls.first_token:g} s", **self._where)
+
+    def _fault(self, raised: Exception) -> ModelError:
+        if isinstance(raised, ModelError):
+            return raised
+        fault = ModelError(f"{self._name} raised {describe_error(raised)}", **self._where)
+        fault.__cause__ = raised
+        return fault
+
+    def _delay(self, fault: ModelError, tried: int) -> float | None:
+        """Return the seconds until the next try, None where none is worth while."""
+        calls = self._calls
+        most = calls.tries if fault.status is not None or isinstance(fault, RateLimited) else SILENT_TRIES
+        if self.spoke or not fault.retryable or tried >= min(most, calls.tries):
+            return None
+        delay = min(LONGEST_DELAY, calls.backoff * 2.0 ** (tried - 1))
+        jitter = random.uniform(0.5, 1.0)  # noqa: S311 - it spreads calls, it guards nothing
+        asked: float | None = getattr(fault, "retry_after", None)
+        if asked is None:
+            return delay * jitter
+        return asked + calls.backoff * jitter if asked <= calls.longest_wait else None
+
+    async def _wait(self, fault: ModelError, tried: int) -> None:
+        """Wait before the next try, or raise the fault; where a provider counts calls, all that go to it wait."""
+        delay = self._delay(fault, tried)
+        if delay is None:
+            raise fault
+        message = f"call {self.call}, try {tried} failed, the next comes in {delay:.1f} s: {fault}"
+        self._calls.emit(Warned, self._request.task, message)
+        if isinstance(fault, RateLimited):
+            self._calls.limits.pause(self._model.provider, delay)
+        else:
+            await asyncio.sleep(delay)
+
+    @property
+    def _name(self) -> str:
+        return f"{self._model.provider}:{self._model.name}"
+
+    @property
+    def _where(self) -> dict[str, Any]:
+        return {"provider": self._model.provider, "model": self._model.name}
+
+
+class Attempt:
+    """One try of a call: its timer, the model's stream, and what went wrong."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self.chunks: Any = None
+        self.fault: ModelError | None = None
+
+
+class Watch:
+    """A timer over the waiting for pieces, which cancels the waiting task when it rings.
+
+    Pieces come by the hundred in a second, so each only notes the new deadline; the one timer, when it fires, looks
+    whether the deadline has moved and goes on to it. Time that the reader of the pieces takes does not count.
+    """
+
+    def __init__(self, patience: float) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a model is called from within a task of an event loop")
+        self._task, self._loop = task, asyncio.get_running_loop()
+        self._cancels = task.cancelling()
+        self._patience, self._waits, self._rang, self._ours = patience, True, False, False
+        self._deadline = self._loop.time() + patience
+        self._timer = self._loop.call_at(self._deadline, self._ring)
+
+    def expect(self, patience: float) -> None:
+        """Wait for the next piece, so many seconds."""
+        self._waits = True
+        self._deadline = deadline = self._loop.time() + patience
+        self._patience = patience
+        if deadline < self._timer.when():
+            self._timer.cancel()
+            self._timer = self._loop.call_at(deadline, self._ring)
+
+    def rest(self) -> None:
+        """Stop waiting for a while."""
+        self._waits = False
+
+    def stop(self) -> bool:
+        """End the watch; return whether it rang, and was not overtaken by a cancellation from elsewhere."""
+        self._timer.cancel()
+        if self._rang:
+            self._rang = False
+            self._ours = self._task.uncancel() <= self._cancels
+        return self._ours
+
+    def _ring(self) -> None:
+        now = self._loop.time()
+        if self._waits and now >= self._deadline:
+            self._rang = True
+            self._task.cancel()
+            return
+        self._timer = self._loop.call_at(self._deadline if self._waits else now + self._patience, self._ring)
+
+
+def sane(usage: Usage) -> Usage | None:
+    """Return a usage that can be true, None for one that cannot."""
+    calls, sent, received, cached, reported = usage
+    numbers = (sent, received, cached)
+    if any(type(number) is not int or not 0 <= number <= MOST_TOKENS for number in numbers) or not sent + received:
+        return None
+    return Usage(max(1, calls), sent, received, min(cached, sent), reported)
+
+
+async def _close(chunks: Any) -> None:
+    """Close a model's stream, whatever it does about it."""
+    if hasattr(chunks, "aclose"):
+        with suppress(Exception):
+            async with asyncio.timeout(CLOSING):
+                await chunks.aclose()

@@ -1,0 +1,119 @@
+"""The boxes of a picture: what each says and holds, and how large it is."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal
+
+from compiler_nb.drawing.text import shorten_call
+from compiler_nb.drawing.value import TIMES, cut, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from compiler_nb.outcome import State
+    from compiler_nb.plan.task import Task
+
+CELL, CELL_ROW = 12, 20
+"""Pixels from one cell to the next, and cells in a row."""
+LABEL = 26
+CALL, SHORT_CALL = 36, 24
+"""Characters of a call, and of one in a picture of many boxes."""
+LABEL_SIZE, CALL_SIZE, COUNT_SIZE = 13.0, 11.0, 11.5
+PAD, MARK, LINE = 14.0, 26.0, 46.0
+BLOCK_PAD, BLOCK_GAP = 14.0, 12.0
+STACK: Final = 6.0
+"""How far the boxes behind a stack stand out, right and below."""
+EXTRA: Final = {"expr": 10.0, "fanout": STACK, "group": STACK}
+URGENT: Final[tuple[State, ...]] = ("failed", "running", "ready", "waiting", "cancelled", "skipped", "done")
+END, MORE = "\0end", "\0more"
+
+Kind = Literal["call", "expr", "fanout", "group", "block", "end", "more"]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One thing to draw.
+
+    key: its name in the layout; task: the task's id, "" where it is none; label, call: its two lines; count: what
+    stands in its corner; members: ids of the tasks that it stands for; cells: whether each has a cell;
+    inner: a block's boxes with their centres, from the block's top left corner; width, height: in pixels.
+    """
+
+    key: str
+    kind: Kind
+    task: str = ""
+    label: str = ""
+    call: str = ""
+    count: str = ""
+    members: tuple[str, ...] = ()
+    cells: bool = True
+    inner: tuple[tuple[Box, float, float], ...] = ()
+    width: float = 0.0
+    height: float = 0.0
+
+
+def task_box(task: Task, items: Sequence[str] = (), *, cells: bool = True, call: int = CALL) -> Box:
+    """Return the box of one task; items: ids of a fan-out's items once they are known, with a cell for each.
+
+    call: most characters of its call.
+    """
+    generated = task.id.startswith("@") or "." in task.id
+    label = cut(task.tool if generated and task.tool else task.id, LABEL)
+    number = sum(not re.search(r"\]\.\d+$", item) for item in items)
+    count = f"{TIMES} {number:,}" if items else f"{TIMES} n" if task.kind == "fanout" else ""
+    box = Box(task.id, task.kind, task.id, label, shorten_call(task, call), count, tuple(items), cells)
+    return sized(box)
+
+
+def group_box(group: Sequence[Task], *, cells: bool) -> Box:
+    """Return the box of several tasks of one level and tool."""
+    what = cut(group[0].tool or "expression", LABEL)
+    ids = tuple(task.id for task in group)
+    call = cut(f"{visible(ids[0][:LABEL])} … {visible(ids[-1][:LABEL])}", CALL)
+    return sized(Box(f"\0{ids[0]}", "group", "", what, call, f"{TIMES} {len(ids):,}", ids, cells))
+
+
+def sized(box: Box) -> Box:
+    """Return the box with the size that its words and cells need."""
+    if box.kind == "end":
+        return replace(box, width=2.0 * math.ceil(text_width(box.label) / 2 + 16), height=30.0)
+    corner = text_width(box.count, size=COUNT_SIZE) + 22 if box.count else 0.0
+    words = MARK + max(text_width(box.label) + corner, text_width(box.call, mono=True, size=CALL_SIZE))
+    columns = min(len(box.members), CELL_ROW) if box.cells else 8
+    rows = math.ceil(len(box.members) / CELL_ROW) if box.cells else 1
+    width = max(words, columns * CELL if box.members else 0.0) + 2 * PAD
+    height = (LINE if box.call else 30.0) + (rows * CELL + 8 if box.members else 0.0)
+    width, height = width + EXTRA.get(box.kind, 0.0), height + (STACK if is_stack(box) else 0.0)
+    return replace(box, width=2.0 * math.ceil(width / 2), height=float(height))
+
+
+def is_stack(box: Box) -> bool:
+    """Whether a box stands for several tasks, and is drawn as a stack."""
+    return box.kind in ("fanout", "group")
+
+
+def state_of(box: Box, states: Mapping[str, State]) -> State:
+    """Return a task's state; for several tasks, the first in the order of URGENT that one of them has."""
+    if box.task:
+        return states.get(box.task, "waiting")
+    held = {states.get(id_, "waiting") for id_ in box.members}
+    return next((state for state in URGENT if state in held), "waiting")
+
+
+def text_width(text: str, *, mono: bool = False, size: float = LABEL_SIZE) -> float:
+    """Return about how many pixels a text takes, rather too many than too few."""
+    if mono:
+        return size * sum(0.61 * (1 + _is_wide(char)) for char in text)
+    return size * sum(1.05 if _is_wide(char) else _PROPORTIONS.get(char, 0.72 if char.isupper() else 0.6)
+                      for char in text)  # fmt: skip
+
+
+_PROPORTIONS: Final = dict.fromkeys("ijlI.,:;'|!()[] ft", 0.36) | dict.fromkeys("mwMW@%", 0.95)
+
+
+def _is_wide(char: str) -> bool:
+    return char > "\u10ff" and unicodedata.east_asian_width(char) in "WF"

@@ -1,0 +1,140 @@
+"""DOT text of a plan, always quoted by our own function, and Graphviz as an engine for places and pictures.
+
+Graphviz is the system's `dot`, through the `graphviz` package, or else pygraphviz, which brings it along.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from compiler_nb.drawing.boxes import state_of
+from compiler_nb.drawing.graph import Graph, make_graph
+from compiler_nb.drawing.layout import Layout
+from compiler_nb.drawing.style import EDGE, LIGHT
+from compiler_nb.drawing.value import visible
+from compiler_nb.plan.task import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from compiler_nb.drawing.rows import Point
+    from compiler_nb.outcome import State
+    from compiler_nb.plan.task import Task
+
+_LOCK: Final = threading.Lock()
+"""Graphviz is not safe to be used by two threads of a process."""
+_INCH: Final = 72.0
+MOST_BOXES, MOST_EDGES = 200, 400
+_SHAPES: Final = {"expr": "ellipse", "end": "oval", "fanout": "box3d", "group": "box3d", "more": "plaintext"}
+
+
+def quote(text: str) -> str:
+    """Return a DOT string that shows a text as it is: nothing in it is an escape, an entity or markup."""
+    lines = "\\n".join(visible(line).replace("\\", "\\\\").replace('"', '\\"') for line in text.split("\n"))
+    return f'"{lines.replace("&", "&amp;")}"'
+
+
+def source(plan: Plan | Iterable[Task], states: Mapping[str, State] | None = None) -> str:
+    """Return a plan as DOT text."""
+    return "\n".join(["digraph plan {", *_lines(plan, states or {}), "}", ""])
+
+
+def to_graphviz(plan: Plan | Iterable[Task], states: Mapping[str, State] | None = None) -> Any:
+    """Return a plan as a `graphviz.Digraph`, which draws itself where the system has Graphviz."""
+    import graphviz  # noqa: PLC0415 - heavy
+
+    return graphviz.Digraph("plan", body=[f"{line}\n" for line in _lines(plan, states or {})])
+
+
+def _lines(plan: Plan | Iterable[Task], states: Mapping[str, State]) -> Iterator[str]:
+    final = plan.final if isinstance(plan, Plan) else None
+    graph = make_graph(plan, final, known=states, block=0)
+    yield f'  graph [rankdir={"TB" if graph.down else "LR"} bgcolor="transparent" nodesep=0.3 ranksep=0.5]'
+    yield '  node [shape=box style="rounded,filled" fillcolor=white fontname="Helvetica" fontsize=11 penwidth=1.3]'
+    yield f'  edge [color="{EDGE}" arrowsize=0.7]'
+    names = {key: f"n{number}" for number, key in enumerate(graph.boxes)}
+    for key, box in graph.boxes.items():
+        state = state_of(box, states)
+        label = "\n".join(part for part in (f"{box.label} {box.count}".rstrip(), box.call) if part)
+        shape = f" shape={_SHAPES[box.kind]}" if box.kind in _SHAPES else ""
+        colour = LIGHT["ink"] if box.kind == "end" else LIGHT[state]
+        kind = f"cnb-task cnb-{state}" if box.task else f"cnb-{box.kind}"
+        look = f'color="{colour}" id="{names[key]}" class="{kind}"{shape}'
+        yield f"  {names[key]} [label={quote(label)} {look}]"
+    for one, other in graph.edges:
+        yield f"  {names[one]} -> {names[other]}"
+
+
+def render(text: str, *, format: str, engine: str = "dot") -> bytes | None:  # noqa: A002 - Graphviz's word
+    """Return what Graphviz makes of DOT text, None where there is no Graphviz or it fails.
+
+    engine: "dot", or "nop2" to draw at the given places.
+    """
+    for run in _engines():
+        with contextlib.suppress(Exception):  # whatever goes wrong inside, there is always our own layout
+            return run(text, format, engine)
+    return None
+
+
+def _engines() -> Iterator[Callable[[str, str, str], bytes]]:
+    if shutil.which("dot"):
+        yield _run_dot
+    yield _run_pygraphviz
+
+
+def _run_dot(text: str, format: str, engine: str) -> bytes:  # noqa: A002
+    import graphviz  # noqa: PLC0415 - heavy
+
+    return bytes(graphviz.Source(text).pipe(format=format, engine=engine))
+
+
+def _run_pygraphviz(text: str, format: str, engine: str) -> bytes:  # noqa: A002
+    import pygraphviz  # noqa: PLC0415 - an extra
+
+    with _LOCK:
+        drawing = pygraphviz.AGraph(string=text)
+        try:
+            return bytes(drawing.draw(format=format, prog=engine))
+        finally:
+            drawing.close()
+
+
+def place(graph: Graph) -> Layout | None:
+    """Return Graphviz's places and routes for a graph; None where there is no Graphviz, or the graph is large."""
+    if len(graph.boxes) > MOST_BOXES or len(graph.edges) > MOST_EDGES:
+        return None
+    names = {key: f"n{number}" for number, key in enumerate(graph.boxes)}
+    lines = [f"graph [rankdir={'TB' if graph.down else 'LR'} nodesep=0.36 ranksep=0.6]", "edge [dir=none]"]
+    lines.append('node [shape=box fixedsize=true label=""]')
+    for key, box in graph.boxes.items():
+        lines.append(f"{names[key]} [width={box.width / _INCH:.4f} height={box.height / _INCH:.4f}]")
+    lines += [f"{names[one]} -> {names[other]}" for one, other in graph.edges]
+    plain = render("digraph {\n" + "\n".join(lines) + "\n}\n", format="plain")
+    try:
+        return _read_plain(plain.decode(), list(graph.boxes)) if plain else None
+    except (ValueError, IndexError, KeyError):
+        return None
+
+
+def _read_plain(text: str, keys: list[str]) -> Layout:
+    """Read Graphviz's plain format: inches, from the bottom left corner."""
+    width = height = 0.0
+    places: dict[str, Point] = {}
+    routes: dict[tuple[str, str], tuple[Point, ...]] = {}
+    for line in text.splitlines():
+        word, *parts = line.split()
+        if word == "graph":
+            width, height = float(parts[1]) * _INCH, float(parts[2]) * _INCH
+        elif word == "node":
+            places[keys[int(parts[0][1:])]] = (float(parts[1]) * _INCH, height - float(parts[2]) * _INCH)
+        elif word == "edge":
+            count = int(parts[2])
+            numbers = [float(part) * _INCH for part in parts[3 : 3 + 2 * count]]
+            points = tuple(zip(numbers[::2], (height - y for y in numbers[1::2]), strict=True))
+            routes[keys[int(parts[0][1:])], keys[int(parts[1][1:])]] = points
+    if len(places) != len(keys):
+        raise ValueError("Graphviz left nodes out")
+    return Layout(width, height, places, routes)

@@ -1,0 +1,248 @@
+"""A plan as a self-contained SVG: our own drawing, at places that Graphviz or our own layout chose.
+
+Each task is a group (a cell, where it is an item of a fan-out or the picture is collapsed) with `data-task`, its id,
+`data-state`, and the class `cnb-STATE`. Patching these two, and the mark's `d` from MARKS, is all it takes to show
+another state. All text is escaped here; there is no script, link or handler.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from compiler_nb.drawing.boxes import CELL, CELL_ROW, END, LINE, MARK, PAD, STACK, is_stack, state_of
+from compiler_nb.drawing.dot import place
+from compiler_nb.drawing.graph import make_graph
+from compiler_nb.drawing.layout import lay_out
+from compiler_nb.drawing.style import MARGIN, MARKS, STYLE
+from compiler_nb.drawing.text import plan_text, shorten_call, shorten_final
+from compiler_nb.drawing.value import cut, visible
+from compiler_nb.plan.task import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from compiler_nb.drawing.boxes import Box
+    from compiler_nb.drawing.graph import Graph
+    from compiler_nb.drawing.layout import Layout
+    from compiler_nb.drawing.rows import Point
+    from compiler_nb.outcome import State
+    from compiler_nb.plan.task import Final as FinalLine
+    from compiler_nb.plan.task import Task
+
+LIMIT: Final = 150_000
+"""Most bytes of a picture."""
+TITLE: Final = 400
+"""Most characters of a hover text."""
+ID: Final = 200
+HEAD: Final = 4.5
+_ATTEMPTS: Final[tuple[dict[str, int], ...]] = (
+    {}, {"full": 0}, {"full": 0, "cells": 0}, {"full": 0, "cells": 0, "clip": 40},
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A drawn plan: its SVG, the same as text, and what laid it out, "graphviz" or "own"."""
+
+    svg: str
+    text: str
+    engine: str
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"image/svg+xml": self.svg, "text/plain": self.text}
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def draw(
+    plan: Plan | Iterable[Task],
+    *,
+    states: Mapping[str, State] | None = None,
+    titles: Mapping[str, str] | None = None,
+    engine: Literal["auto", "graphviz", "own"] = "auto",
+    final: FinalLine | None = None,
+) -> Picture:
+    """Return the picture of a plan or of some tasks, the same for the same arguments and engine.
+
+    states: by task id, "waiting" where missing; titles: hover texts by task id; engine: what chooses the places: our
+    own layout, or Graphviz where there is one; final: the last line, by default the plan's.
+    Items of fan-outs, `rows[AAPL]`, are cells in their fan-out's box, whether they are tasks or only have a state.
+    """
+    tasks = tuple(plan)
+    last = plan.final if final is None and isinstance(plan, Plan) else final
+    now = states or {}
+    words = _words(tasks, now, titles or {}, last)
+    for attempt in _ATTEMPTS:
+        graph = make_graph(tasks, last, known=now, **attempt)
+        layout = place(graph) if engine != "own" else None
+        used = "graphviz" if layout else "own"
+        layout = layout or lay_out(graph.boxes, graph.edges, graph.sizes, down=graph.down)
+        svg = _page(graph, layout, now, words, [task.id for task in tasks])
+        if len(svg.encode()) <= LIMIT:
+            break
+    return Picture(svg, plan_text(plan if isinstance(plan, Plan) else tasks, now), used)
+
+
+def _words(
+    tasks: Sequence[Task], states: Mapping[str, State], titles: Mapping[str, str], final: FinalLine | None
+) -> dict[str, str]:
+    """Return the hover texts: those given, and for other tasks id, state and call."""
+    room = TITLE if len(tasks) <= 60 else 120  # noqa: PLR2004 - many long texts would fill the picture
+    words = {}
+    for task in tasks:
+        given = titles.get(task.id)
+        state = states.get(task.id, "waiting")
+        words[task.id] = _lines(given, room) if given else f"{visible(task.id)} · {state}\n{shorten_call(task, room)}"
+    words |= {id_: _lines(text, room) for id_, text in titles.items() if id_ not in words}
+    return words if final is None else words | {END: shorten_final(final, TITLE)}
+
+
+def _lines(text: str, limit: int) -> str:
+    return "\n".join(visible(line) for line in text[:limit].split("\n")) + ("…" if len(text) > limit else "")
+
+
+def _page(
+    graph: Graph, layout: Layout, states: Mapping[str, State], titles: Mapping[str, str], ids: Sequence[str]
+) -> str:
+    width, height = _number(layout.width + 2 * MARGIN), _number(layout.height + 2 * MARGIN)
+    name = f"Plan of {len(ids):,} task{'' if len(ids) == 1 else 's'}"
+    about = _count(ids, states) or "nothing to do"
+    body = [draw_edge(route) for route in layout.routes.values()]
+    body += [draw_box(box, *layout.places[key], states, titles) for key, box in graph.boxes.items()]
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="cnb" role="img" aria-label="{name}: {about}"'
+    size = f'width="{width}" height="{height}" viewBox="{_number(-MARGIN)} {_number(-MARGIN)} {width} {height}"'
+    words = f"<title>{name}</title><desc>{about}</desc><style>{STYLE}</style>"
+    return "\n".join([f'{head} {size} style="max-width:100%;height:auto">', words, *body, "</svg>", ""])
+
+
+def draw_edge(route: Sequence[Point]) -> str:
+    """Return an arrow along a route: a start, then two control points and an end for each curve."""
+    (x, y), before = route[-1], next((point for point in route[-2::-1] if point != route[-1]), route[0])
+    far = math.hypot(x - before[0], y - before[1]) or 1.0
+    dx, dy = (x - before[0]) / far, (y - before[1]) / far
+    tip = (x - 1.5 * dx, y - 1.5 * dy)  # a breath before the border
+    left, right = ((-HEAD * (dx - turn * dy), -HEAD * (dy + turn * dx)) for turn in (0.62, -0.62))
+    head = f"m{_point(left)}l{_point((-left[0], -left[1]))} {_point(right)}"
+    return f'<path class="cnb-edge" d="{_curve([*route[:-1], tip])}{head}"/>'
+
+
+def _curve(points: Sequence[Point]) -> str:
+    """Return path commands, in whole pixels and short: straight pieces as such, the others relative."""
+    whole = [(round(x), round(y)) for x, y in points]
+    (x, y), parts = whole[0], [f"M{whole[0][0]} {whole[0][1]}"]
+    for at in range(1, len(whole) - 2, 3):
+        piece = whole[at : at + 3]
+        if all(px == x for px, _ in piece):
+            parts.append(f"V{piece[-1][1]}")
+        elif all(py == y for _, py in piece):
+            parts.append(f"H{piece[-1][0]}")
+        else:
+            parts.append("c" + " ".join(f"{px - x} {py - y}" for px, py in piece))
+        x, y = piece[-1]
+    return "".join(parts)
+
+
+def draw_box(
+    box: Box, x: float, y: float, states: Mapping[str, State] | None = None, titles: Mapping[str, str] | None = None
+) -> str:
+    """Return a box with its centre at (x, y), in the states and with the hover texts of the tasks that it shows."""
+    states, titles = states or {}, titles or {}
+    at = f'transform="translate({_number(x - box.width / 2)} {_number(y - box.height / 2)})"'
+    if box.kind == "block":
+        inner = "".join(draw_box(each, dx, dy, states, titles) for each, dx, dy in box.inner)
+        return f'<g class="cnb-block" {at}>{_rectangle(box, "cnb-ground", radius=12)}{inner}</g>'
+    middle = box.height / 2 + 4.5
+    if box.kind in ("end", "more"):
+        hover = titles.get(box.key) or _count(box.members, states)
+        anchor = box.width / 2 if box.kind == "end" else PAD
+        return (f'<g class="cnb-{box.kind}" {at}><title>{escape(hover)}</title>{_rectangle(box, "cnb-box", radius=15)}'
+                f'<text x="{_number(anchor)}" y="{_number(middle)}">{escape(box.label)}</text></g>')  # fmt: skip
+    state = state_of(box, states)
+    about = f"{box.count} {box.label}: {_count(box.members, states)}" if box.kind == "group" else ""
+    hover = escape(about or titles.get(box.task) or box.label)
+    who = f'class="cnb-task cnb-{state}"{_data(box.task, state)}' if box.task else f'class="cnb-group cnb-{state}"'
+    return f"<g {who} {at}><title>{hover}</title>{_frame(box)}{_label(box, state)}{_members(box, states, titles)}</g>"
+
+
+def _data(task: str, state: str) -> str:
+    return f' data-task="{escape(cut(task, ID))}" data-state="{state}"'
+
+
+def _frame(box: Box) -> str:
+    """Return the outline: round ends for an expression, two more boxes behind a stack."""
+    if not is_stack(box):
+        return _rectangle(box, "cnb-box", radius=box.height / 2 if box.kind == "expr" else 8)
+    return "".join(_rectangle(box, "cnb-box", radius=8, shift=shift) for shift in (STACK, STACK / 2, 0.0))
+
+
+def _rectangle(box: Box, kind: str, *, radius: float, shift: float = 0.0) -> str:
+    less = STACK if is_stack(box) else 0.0
+    place = f'x="{_number(shift)}" y="{_number(shift)}" ' if shift else ""
+    size = f'width="{_number(box.width - less)}" height="{_number(box.height - less)}"'
+    return f'<rect class="{kind}" {place}{size} rx="{_number(radius)}"/>'
+
+
+def _label(box: Box, state: State) -> str:
+    left = PAD + (4 if box.kind == "expr" else 0)
+    high = LINE / 2 if box.call else 15.0
+    mark = f'<circle class="cnb-disc" cx="{_number(left + 6)}" cy="{_number(high)}" r="8"/>'
+    mark += f'<path class="cnb-mark" transform="translate({_number(left + 6)} {_number(high)})" d="{MARKS[state]}"/>'
+    x = _number(left + MARK)
+    words = f'<text class="cnb-id" x="{x}" y="20">{escape(box.label)}</text>'
+    if box.call:
+        words += f'<text class="cnb-call" x="{x}" y="36">{escape(box.call)}</text>'
+    if box.count:
+        right = _number(box.width - PAD - STACK)
+        words += f'<text class="cnb-count" x="{right}" y="20">{escape(box.count)}</text>'
+    return mark + words
+
+
+def _members(box: Box, states: Mapping[str, State], titles: Mapping[str, str]) -> str:
+    """Return a cell for each member, or a bar of the states' shares."""
+    top = LINE + 1
+    if not box.members:
+        return ""
+    if not box.cells:
+        return _shares(box, states, top)
+    parts = []
+    for index, id_ in enumerate(box.members):
+        row, column = divmod(index, CELL_ROW)
+        state = states.get(id_, "waiting")
+        d = f"M{_number(PAD + column * CELL)} {_number(top + row * CELL)}h8v8h-8z"
+        hover = f"><title>{escape(titles[id_])}</title></path>" if box.kind == "fanout" and id_ in titles else "/>"
+        parts.append(f'<path class="cnb-cell cnb-{state}"{_data(id_, state)} d="{d}"{hover}')
+    return "".join(parts)
+
+
+def _shares(box: Box, states: Mapping[str, State], top: float) -> str:
+    counts = Counter(states.get(id_, "waiting") for id_ in box.members)
+    x, parts = PAD, []
+    room = box.width - 2 * PAD - STACK
+    for state in MARKS:
+        if counts[state]:
+            wide = room * counts[state] / len(box.members)
+            d = f"M{_number(x)} {_number(top)}h{_number(max(wide - 2, 1))}v8h-{_number(max(wide - 2, 1))}z"
+            parts.append(f'<path class="cnb-cell cnb-{state}" d="{d}"/>')
+            x += wide
+    return "".join(parts)
+
+
+def _count(ids: Sequence[str], states: Mapping[str, State]) -> str:
+    counts = Counter(states.get(id_, "waiting") for id_ in ids)
+    return ", ".join(f"{counts[state]:,} {state}" for state in MARKS if counts[state])
+
+
+def _point(point: Point) -> str:
+    return f"{_number(point[0])} {_number(point[1])}"
+
+
+def _number(value: float) -> str:
+    return f"{round(value, 1):g}"

@@ -1,0 +1,189 @@
+"""Any value as one safe, bounded line.
+
+No foreign code runs here: a value's own `__repr__` or `__str__` is never called (it may raise, hang, build 100 MB, or
+tell a secret), only those of types that are known.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import enum
+import fractions
+import math
+import pathlib
+import re
+import sys
+import uuid
+from collections import deque
+from dataclasses import fields, is_dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from compiler_nb.outcome import Cancelled, Failure, Skipped
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+TIMES: Final = "\N{MULTIPLICATION SIGN}"
+_DEPTH: Final = 4
+ITEMS: Final = 6
+_SORTED: Final = 50
+_HIDDEN: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe00-\ufe0d\U000e0100-\U000e01ef]")
+"""Characters that Python calls printable, and that show nothing."""
+_SPACES: Final = "\u00a0\u3000"
+_AS_TEXT: Final = frozenset({
+    decimal.Decimal, fractions.Fraction, uuid.UUID, dt.date, dt.datetime, dt.time,
+    dt.timedelta, pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pathlib.PureWindowsPath,
+})  # fmt: skip
+_AS_CODE: Final = frozenset({type(None), bool, float, complex, range, type(...), type(NotImplemented)})
+BRACKETS: Final[Mapping[type, str]] = {list: "[]", tuple: "()", set: "{}", frozenset: "{}", deque: "[]"}
+
+
+def visible(text: str) -> str:
+    """Return a text with control, bidirectional and invisible characters written as escapes."""
+    if text.isprintable() and not _HIDDEN.search(text):
+        return text
+    return "".join(char if _shows(char) else char.encode("unicode_escape").decode() for char in text)
+
+
+def _shows(char: str) -> bool:
+    return (char.isprintable() and not _HIDDEN.match(char)) or char in _SPACES
+
+
+def cut(text: str, limit: int) -> str:
+    """Return a text as one visible line of at most `limit` characters, the last being … where it was longer."""
+    line = visible(text[: limit + 1])
+    return line if len(line) <= limit else f"{line[: max(limit - 1, 0)]}…"
+
+
+def quote(text: str, limit: int) -> str:
+    """Return a string as a literal in double quotes where it can be; over the limit with its length."""
+    shown = repr(text[:limit])
+    if shown[0] == "'" and "'" not in shown[1:-1] and '"' not in shown:
+        shown = f'"{shown[1:-1]}"'
+    return visible(shown) + (f"… ({len(text):,} characters)" if len(text) > limit else "")
+
+
+def shorten_value(value: Any, limit: int = 120) -> str:
+    """Return any value as one safe line of at most `limit` characters; never raises, never takes long."""
+    try:
+        return cut(_describe(value, 0, max(limit - 32, 8)), limit)
+    except Exception:  # noqa: BLE001 - a value may be broken in any way
+        return cut(f"<{_name(value)}>", limit)
+
+
+def _name(value: Any) -> str:
+    return str.__str__(type.__dict__["__name__"].__get__(type(value)))[:60]
+
+
+def _describe(value: Any, depth: int, limit: int) -> str:  # noqa: PLR0911 - one for each kind of value
+    kind = type(value)
+    if kind is str:
+        return quote(value, limit if depth == 0 else 40)
+    if kind is int:
+        return repr(value) if value.bit_length() < 200 else _large(value)  # noqa: PLR2004
+    if kind in _AS_CODE:
+        return repr(value)
+    if kind is dict or kind in BRACKETS:
+        return _container(value, depth)
+    if kind in (bytes, bytearray, memoryview):
+        more = f"… ({len(value):,} bytes)" if len(value) > 30 else ""  # noqa: PLR2004
+        return repr(bytes(value[:30])) + more
+    if kind in _AS_TEXT:
+        return str(value)
+    return _known(value, depth) or f"<{_name(value)}>"
+
+
+def _large(value: int) -> str:
+    digits = int(abs(value).bit_length() * math.log10(2)) + 1
+    return f"{'-' if value < 0 else ''}(an integer of about {digits:,} digits)"
+
+
+def _container(value: Any, depth: int) -> str:
+    kind, size = type(value), len(value)
+    brackets = BRACKETS.get(kind, "{}")
+    opening, closing = brackets[0], brackets[1]
+    if not size:
+        return "set()" if kind in (set, frozenset) else opening + closing
+    if depth >= _DEPTH:
+        return f"{opening}…{closing}"
+    if kind is dict:
+        pairs = islice(value.items(), ITEMS)
+        parts = [f"{_describe(key, depth + 1, 40)}: {_describe(item, depth + 1, 40)}" for key, item in pairs]
+    elif kind in (set, frozenset):
+        if size > _SORTED:  # its order differs from process to process
+            return f"{{{size:,} items}}"
+        parts = sorted(_describe(item, depth + 1, 40) for item in value)[:ITEMS]
+    else:
+        parts = [_describe(item, depth + 1, 40) for item in islice(value, ITEMS)]
+    if size > ITEMS:
+        parts.append(f"… {size - ITEMS:,} more")
+    return f"{opening}{', '.join(parts)}{',' if kind is tuple and size == 1 else ''}{closing}"
+
+
+def _known(value: Any, depth: int) -> str:  # noqa: PLR0911 - as above
+    """Describe what is neither plain data nor foreign: outcomes, records, exceptions, functions, tables, arrays."""
+    if isinstance(value, (Failure, Skipped, Cancelled)):
+        return describe_outcome(value)
+    if isinstance(value, BaseException):
+        return _call(_name(value), [("", item) for item in value.args[:ITEMS]], depth)
+    if isinstance(value, enum.Enum):
+        return f"{_name(value)}.{value._name_}"
+    if isinstance(value, type):
+        return f"<class {type.__dict__['__name__'].__get__(value)[:60]}>"
+    names = getattr(type(value), "_fields", None)
+    if isinstance(value, tuple) and names:
+        return _call(_name(value), list(zip(names, tuple.__iter__(value), strict=False)), depth)
+    if is_dataclass(value):
+        shown = [part.name for part in fields(value) if part.repr]
+        return _call(_name(value), [(name, getattr(value, name)) for name in shown[: ITEMS + 1]], depth)
+    return _from_library(value, depth)
+
+
+def _call(name: str, arguments: Sequence[tuple[str, Any]], depth: int) -> str:
+    if depth >= _DEPTH:
+        return f"{name}(…)"
+    parts = [f"{key}={_describe(item, depth + 1, 40)}" if key else _describe(item, depth + 1, 40)
+             for key, item in arguments[:ITEMS]]  # fmt: skip
+    return f"{name}({', '.join(parts)}{', …' if len(arguments) > ITEMS else ''})"
+
+
+def _from_library(value: Any, depth: int) -> str:  # noqa: PLR0911 - as above
+    """Describe objects of libraries that are loaded already; asks for nothing that copies their data."""
+    pandas, numpy, pydantic = (sys.modules.get(name) for name in ("pandas", "numpy", "pydantic"))
+    if pandas and isinstance(value, pandas.DataFrame):
+        rows, columns = value.shape
+        names = ", ".join(cut(str(label) if type(label) is str else _describe(label, 2, 20), 24)
+                          for label in value.columns[:4])  # fmt: skip
+        return f"DataFrame {rows:,} {TIMES} {columns:,} ({names}{', …' if columns > 4 else ''})"  # noqa: PLR2004
+    if pandas and isinstance(value, pandas.Series):
+        return f"Series {len(value):,} ({_describe(value.name, 2, 20)}, {value.dtype})"
+    if pandas and isinstance(value, pandas.Timestamp):
+        return str(value.isoformat())
+    if numpy and isinstance(value, numpy.ndarray):
+        return f"ndarray {_sizes(value.shape) or 'of one'} {value.dtype}"
+    if numpy and isinstance(value, numpy.generic):
+        item = value.item()
+        return f"<{_name(value)}>" if isinstance(item, numpy.generic) else _describe(item, depth, 40)
+    if pydantic and isinstance(value, pydantic.BaseModel):
+        held = vars(value)
+        shown = [(name, held.get(name)) for name, part in type(value).model_fields.items() if part.repr]
+        return _call(_name(value), shown[: ITEMS + 1], depth)
+    shape = getattr(type(value), "shape", None)
+    if shape is not None and type(value).__module__.partition(".")[0] in ("polars", "pyarrow", "xarray", "torch"):
+        return f"{_name(value)} {_sizes(value.shape)}"
+    return ""
+
+
+def _sizes(shape: Sequence[int]) -> str:
+    return f" {TIMES} ".join(f"{size:,}" for size in shape)
+
+
+def describe_outcome(outcome: Any, limit: int = 120) -> str:
+    """Return how a task ended as one line: its value, or what went wrong."""
+    if isinstance(outcome, Failure):
+        return cut(f"{outcome.kind}: {outcome.message}", limit)
+    if isinstance(outcome, (Skipped, Cancelled)):
+        return cut(outcome.message if isinstance(outcome, Cancelled) else f"because {outcome.cause} failed", limit)
+    return shorten_value(outcome, limit)

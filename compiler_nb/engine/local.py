@@ -1,0 +1,549 @@
+"""The asyncio engine: performs what the schedule says, on one loop.
+
+Theory of operation
+    A Session lives as long as a run. Whatever happens - a task is planned, an attempt ends, the plan closes, someone
+    cancels - calls a method on the loop's thread, which tells the schedule and performs what that returns: there is one
+    inbox, the loop's own queue, and nothing polls. Expressions and fan-outs are performed inline, in a work list and not
+    by recursion. An async tool runs in an asyncio task, a sync one on a thread of our pool, one that may not leave the
+    main thread where `main` posts it. An asyncio task whose attempt ended well takes the next one that may start in its
+    place, for making a task costs more than all else here; not where the tool left the task's context changed.
+
+    Attempts live in a dict that the session owns. An attempt that ends is taken out by its own last line, so a tool
+    that swallows its cancellation holds nobody: after a grace it is taken out as abandoned, and what it returns later
+    is dropped. All timeouts, graces and pauses between retries stand in one heap, with one timer of the loop armed for
+    its head.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import itertools
+import math
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from compiler_nb.engine.attempt import CURRENT, Attempt, failure_of, on_main_thread, spell_arguments
+from compiler_nb.engine.pool import ABANDONED_LIMIT, Job, Pool
+from compiler_nb.engine.schedule import Node, Schedule
+from compiler_nb.errors import ToolUnavailable
+from compiler_nb.events import Log, TaskApproved, TaskEnded, TaskExpanded, TaskHeld, TaskRetried, TaskStarted, Warned
+from compiler_nb.outcome import NOT_DONE, Cancelled, Failure
+from compiler_nb.plan.evaluate import evaluate
+from compiler_nb.plan.fanout import Shape, collect, expand, needs
+from compiler_nb.plan.functions import Scope, short
+from compiler_nb.plan.task import Task
+
+if TYPE_CHECKING:
+    from compiler_nb.tool import Tool
+
+GRACE: Final = 0.2
+"""Seconds that a cancelled coroutine has to end before it is abandoned."""
+FAIR: Final = 50
+"""Attempts that one asyncio task may take in a row before it lets the loop look at the rest of the world."""
+Approve: TypeAlias = "str | Collection[str]"
+Ask: TypeAlias = Callable[[Task, str], Awaitable[bool]]
+PostToMain: TypeAlias = Callable[[Callable[[], None]], bool]
+
+
+class Session:
+    """The tasks of one run, performed on the running loop.
+
+    tools: by name; log: takes the events; inputs: values of the offered variables; max_concurrency: calls at a time;
+    limits: calls at a time per resource ("provider:openai", "tool:search"); approve: "ask", "auto", "deny" or the names
+    of approved tools; ask: asks someone to approve a task and its arguments, None where there is no one;
+    main: posts a function to the main thread, False where nobody serves it.
+    """
+
+    def __init__(
+        self,
+        tools: Mapping[str, Tool],
+        log: Log,
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        max_concurrency: int = 8,
+        limits: Mapping[str, int] | None = None,
+        approve: Approve = "ask",
+        ask: Ask | None = None,
+        main: PostToMain | None = None,
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.tools, self.log, self.inputs = tools, log, dict(inputs or {})
+        self.approve_rule, self.ask, self.main = approve, ask, main
+        caps = {**(limits or {}), **{f"tool:{t.name}": t.max_concurrency for t in tools.values() if t.max_concurrency}}
+        self._lanes = {t.name: _lane(t, caps) for t in tools.values()}
+        effects = any(tool.side_effects for tool in tools.values())
+        self.schedule = Schedule(
+            max_concurrency,
+            limits=caps,
+            resources=(lambda task: self._lanes.get(task.tool, ())) if caps else None,
+            gate=self._gate if effects else None,
+        )
+        self.outcomes: dict[str, Any] = {}  # of all that ended
+        self.values: dict[str, Any] = {}  # of all that is done
+        self.shapes: dict[str, Shape] = {}
+        self.attempts: dict[str, Attempt] = {}
+        self.abandoned = 0
+        self.pool = Pool(self.loop, max_concurrency)
+        self.context = contextvars.copy_context()
+        self._approved: set[str] = set()
+        self._asking: dict[str, asyncio.Task[None]] = {}
+        self._deadlines: list[tuple[float, int, Attempt | Callable[[], None]]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings = math.inf  # when the timer does
+        self._armed = 0
+        self._work: deque[Node] = deque()
+        self._working = False
+        self._vacant = False  # an asyncio task is at its end and could take an attempt
+        self._next: tuple[Attempt, tuple[Any, ...], dict[str, Any]] | None = None  # the one that it takes
+        self._watches: list[tuple[set[str], asyncio.Future[bool]]] = []
+        self._idle: asyncio.Future[None] | None = None
+        self._adopted: dict[str, list[str]] = {}
+
+    # ---------------------------------------------------------------- what may happen
+
+    def add(self, task: Task) -> None:
+        """Take a planned task; it starts when its inputs exist."""
+        schedule = self.schedule
+        if task.kind == "fanout":
+            after, shapes = needs(task, self._is_fanout)
+            starts = schedule.add(task, self.log.now(), after=after, shapes=shapes)
+        else:
+            starts = schedule.add(task, self.log.now())
+        if starts or schedule.ended:
+            self._perform(starts)
+
+    def adopt(self, task: Task, source: str) -> None:
+        """Take a planned task that computes what `source` does, which is done or running: it gets the same outcome."""
+        known = self.outcomes.get(source, self)
+        if known is not self:
+            self.schedule.add(task, self.log.now(), after=())
+            self._end(self.schedule.nodes[task.id], known, "adopted")
+        else:
+            twin = Task(task.id, "expr", "", (), line=task.line, column=task.column, fingerprint=task.fingerprint)
+            self.schedule.add(twin, self.log.now(), after=(source,))
+            self._adopted.setdefault(source, []).append(task.id)
+
+    def pin(self, task: Task, value: Any, how: str = "pinned") -> None:
+        """Take a task whose value is known already."""
+        self.schedule.add(task, self.log.now(), after=())
+        self._end(self.schedule.nodes[task.id], value, how)
+
+    def close(self) -> None:
+        """Note that the plan is whole and right: side effects may start."""
+        self._perform(self.schedule.close(self.log.now()))
+
+    def pause(self, paused: bool) -> None:  # noqa: FBT001 - the word says it
+        """Start no new call, or go on."""
+        self._perform(self.schedule.pause(paused))
+
+    def approve(self, id_: str, by: str = "user") -> None:
+        """Let a held task start; nothing where it is not held."""
+        node = self.schedule.nodes.get(id_)
+        if node is None or not node.held or node.state != "ready":
+            return
+        self._approved.add(id_)
+        self.log.emit(TaskApproved, id_, node.attempt, True, by)
+        self._forget_question(id_)
+        self._perform(self.schedule.approve(id_, self.log.now()))
+
+    def deny(self, id_: str, by: str = "user", reason: str = "") -> None:
+        """End a held task as denied; nothing where it is not held."""
+        node = self.schedule.nodes.get(id_)
+        if node is None or not node.held or node.state != "ready":
+            return
+        self.log.emit(TaskApproved, id_, node.attempt, False, by)
+        self._forget_question(id_)
+        message = reason or f"{node.task.tool} was not approved"
+        self._end(node, Failure("denied", message, attempts=0))
+
+    def cancel(self, message: str = "the run was cancelled") -> None:
+        """Stop everything: what finished stays, the rest is cancelled; attempts get a grace to end."""
+        if self.schedule.cancelled:
+            return
+        running = self.schedule.cancel()
+        for question in self._asking.values():
+            question.cancel()
+        self._settle()
+        for node in running:
+            attempt = self.attempts.get(node.task.id)
+            if attempt is not None:
+                attempt.cancelled = True
+                self._stop(attempt, Cancelled(message))
+        self._check_idle()
+
+    async def drained(self) -> None:
+        """Wait until every task has ended."""
+        while self.schedule.unfinished:
+            self._idle = self.loop.create_future()
+            await self._idle
+
+    async def ready(self, ids: Iterable[str]) -> bool:
+        """Wait until these tasks have ended; return whether all are done."""
+        open_ids = {id_ for id_ in ids if id_ not in self.outcomes}
+        wanted = tuple(ids)
+        if open_ids:
+            future = self.loop.create_future()
+            self._watches.append((open_ids, future))
+            await future
+        return all(id_ in self.values for id_ in wanted)
+
+    def finish(self) -> None:
+        """Let go of threads and timers; the session takes no further task."""
+        self.pool.close()
+        if self._timer is not None:
+            self._timer.cancel()
+        for question in self._asking.values():
+            question.cancel()
+
+    # ---------------------------------------------------------------- performing
+
+    def _perform(self, starts: list[Node]) -> None:
+        """Start nodes, and what becomes startable by that, one after the other."""
+        work = self._work
+        work.extend(starts)
+        if self.schedule.ended:
+            self._settle()
+        if self._working:
+            return
+        self._working = True
+        try:
+            while work:
+                node = work.popleft()
+                kind = node.task.kind
+                if kind == "call":
+                    if node.held:
+                        self._hold(node)
+                    else:
+                        self._start(node)
+                elif kind == "expr":
+                    self._inline(node)
+                else:
+                    self._fan_out(node)
+        finally:
+            self._working = False
+        if not self.schedule.unfinished:
+            self._check_idle()
+
+    def _inline(self, node: Node) -> None:
+        if node.state != "waiting":
+            return
+        task = node.task
+        if not task.args:  # a twin: its source ended
+            return
+        try:
+            outcome = evaluate(task.args[0], Scope(self.values, self.inputs))
+        except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
+            outcome = failure_of(error, None, 1)
+        self._end(node, outcome, "inline")
+
+    def _fan_out(self, node: Node) -> None:
+        id_ = node.task.id
+        if node.state != "running":
+            return
+        if node.expanded:
+            self._end(node, collect(self.shapes[id_], self.outcomes), "inline")
+            return
+        try:
+            expansion = expand(node.task, Scope(self.values, self.inputs), self.shapes)
+        except BaseException as error:  # noqa: BLE001 - the source's own iterator may raise anything
+            self._end(node, failure_of(error, None, 1), "inline")
+            return
+        self.shapes[id_] = expansion.shape
+        self.log.emit(TaskExpanded, id_, 1, tuple(task for task, _ in expansion.tasks))
+        self._perform(self.schedule.expand(id_, expansion.tasks, self.log.now()))
+
+    def _start(self, node: Node) -> None:
+        task = node.task
+        log = self.log
+        tool = self.tools.get(task.tool)
+        try:
+            if tool is None:
+                raise ToolUnavailable(f"there is no tool {task.tool!r} here")  # noqa: TRY301 - one way to fail
+            args, kwargs = self._bind(task, tool)
+        except BaseException as error:  # noqa: BLE001 - a value's own methods may raise anything
+            log.emit(TaskStarted, task.id, node.attempt, node.ready_at)
+            self._end(node, failure_of(error, tool, node.attempt))
+            return
+        log.emit(TaskStarted, task.id, node.attempt, node.ready_at)
+        attempt = Attempt(node, tool)
+        self.attempts[task.id] = attempt
+        if tool.timeout is not None:
+            self._at(tool.timeout, attempt)
+        if not tool.is_async:
+            self._submit(attempt, args, kwargs)
+        elif self._vacant:
+            self._vacant = False
+            self._next = (attempt, args, kwargs)
+        else:
+            attempt.task = self.loop.create_task(self._serve(attempt, args, kwargs))
+
+    def _bind(self, task: Task, tool: Tool) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments as the tool gets them."""
+        args, kwargs = task.args, task.kwargs
+        if args or kwargs:
+            scope = Scope(self.values, self.inputs)
+            args = tuple([evaluate(arg, scope) for arg in args])
+            if kwargs:
+                kwargs = {name: evaluate(value, scope) for name, value in kwargs.items()}
+        elif not tool.parameters:
+            return args, kwargs
+        return tool.bind(args, kwargs)
+
+    async def _serve(self, attempt: Attempt, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Await an async tool and take its attempt out; go on with the next one that this lets start."""
+        task = asyncio.current_task()
+        for turn in itertools.count(1):
+            CURRENT.set(attempt.node.task.id)
+            context = contextvars.copy_context()
+            try:
+                if turn % FAIR == 0:
+                    await asyncio.sleep(0)
+                outcome = await attempt.tool.function(*args, **kwargs)
+            except BaseException as error:  # noqa: BLE001 - whatever a tool raises stays in its task
+                context = None  # a task that raised, or was cancelled, is not used again
+                outcome = self._interpret(attempt, error)
+            if attempt.ended:
+                return
+            self._vacant = context is not None and contextvars.copy_context() == context
+            self._ended(attempt, outcome)
+            if self._vacant or self._next is None:
+                self._vacant = False
+                return
+            (attempt, args, kwargs), self._next = self._next, None
+            attempt.task = task
+
+    def _interpret(self, attempt: Attempt, error: BaseException) -> Any:
+        if isinstance(error, asyncio.CancelledError):
+            if attempt.cancelled:
+                return Cancelled()
+            if attempt.timed_out:
+                return self._timeout_failure(attempt)
+        return failure_of(error, attempt.tool, attempt.node.attempt)
+
+    def _submit(self, attempt: Attempt, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        context = self.context.copy()
+        context.run(CURRENT.set, attempt.node.task.id)
+        job = Job(attempt.tool.function, args, kwargs, context, lambda job: self._job_ended(attempt, job))
+        attempt.job = job
+        if attempt.tool.thread == "main":
+            self._submit_to_main(attempt, job)
+        elif self.pool.abandoned >= ABANDONED_LIMIT:
+            message = f"{ABANDONED_LIMIT} earlier calls still hang in their threads: restart the kernel"
+            self._ended(attempt, Failure("abandoned", message, attempts=attempt.node.attempt))
+        else:
+            self.pool.submit(job)
+
+    def _submit_to_main(self, attempt: Attempt, job: Job) -> None:
+        def serve() -> None:
+            if not job.abandoned:
+                job.run()
+            self.loop.call_soon_threadsafe(job.report, job)
+
+        if on_main_thread():
+            self.loop.call_soon(serve)
+        elif self.main is None or not self.main(serve):
+            message = f"{attempt.tool.name} needs the main thread, and nothing serves it there: use run_sync, or a cell"
+            self._ended(attempt, failure_of(ToolUnavailable(message), attempt.tool, attempt.node.attempt))
+
+    def _job_ended(self, attempt: Attempt, job: Job) -> None:
+        if attempt.ended:
+            return
+        error = job.error
+        self._ended(attempt, job.outcome if error is None else failure_of(error, attempt.tool, attempt.node.attempt))
+
+    def _ended(self, attempt: Attempt, outcome: Any) -> None:
+        """Take an attempt out: its task ends, or is tried again."""
+        attempt.ended = True
+        attempt.task = attempt.job = None  # its deadline still holds it, and must not hold its arguments
+        node = attempt.node
+        id_ = node.task.id
+        if self.attempts.get(id_) is attempt:
+            del self.attempts[id_]
+        if isinstance(outcome, Failure) and node.attempt <= attempt.tool.retries and not attempt.cancelled:
+            self._retry(node, outcome)
+        else:
+            self._end(node, outcome)
+
+    def _retry(self, node: Node, failure: Failure) -> None:
+        delay = min(0.2 * 2 ** (node.attempt - 1), 10.0) * (0.5 + random.random())  # noqa: S311 - jitter
+        self.log.emit(TaskRetried, node.task.id, node.attempt, failure.message, delay)
+        starts = self.schedule.retry(node.task.id, self.log.now())
+        self._at(delay, lambda: self._perform(self.schedule.again(node.task.id, self.log.now())))
+        self._perform(starts)
+
+    def _end(self, node: Node, outcome: Any, how: str = "") -> None:
+        """Give a task its outcome, and start what waited for it."""
+        task = node.task
+        id_ = task.id
+        log = self.log
+        starts = self.schedule.finish(id_, outcome, log.clock() - log.began)
+        self.outcomes[id_] = outcome
+        if node.state == "done":
+            self.values[id_] = outcome
+        log.emit(TaskEnded, id_, node.attempt, node.state, outcome, how)
+        if self._adopted and id_ in self._adopted:
+            for twin in self._adopted.pop(id_):
+                if twin not in self.outcomes:
+                    self._end(self.schedule.nodes[twin], outcome, "adopted")
+        if self._watches:
+            self._tell_watches(id_)
+        if starts or self.schedule.ended:
+            self._perform(starts)
+        elif not self.schedule.unfinished:
+            self._check_idle()
+
+    def _settle(self) -> None:
+        """Record what the schedule ended by itself: skipped and cancelled tasks."""
+        ended, self.schedule.ended = self.schedule.ended, []
+        for node, outcome in ended:
+            id_ = node.task.id
+            self.outcomes[id_] = outcome
+            self.log.emit(TaskEnded, id_, 0, node.state, outcome, "")
+            for twin in self._adopted.pop(id_, ()):
+                if twin not in self.outcomes:
+                    self._end(self.schedule.nodes[twin], outcome, "adopted")
+            if self._watches:
+                self._tell_watches(id_)
+        self._check_idle()
+
+    def _check_idle(self) -> None:
+        if not self.schedule.unfinished and self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+    def _tell_watches(self, id_: str) -> None:
+        for open_ids, future in self._watches:
+            open_ids.discard(id_)
+            if not open_ids and not future.done():
+                future.set_result(True)
+        self._watches = [watch for watch in self._watches if watch[0]]
+
+    def _is_fanout(self, id_: str) -> bool:
+        node = self.schedule.nodes.get(id_)
+        return node is not None and node.task.kind == "fanout"
+
+    # ---------------------------------------------------------------- approval
+
+    def _gate(self, task: Task) -> str:
+        tool = self.tools.get(task.tool)
+        if tool is None or not tool.side_effects or task.id in self._approved:
+            return ""
+        if not self.schedule.closed:
+            return "plan"
+        if self.approve_rule == "auto" or self._is_named(tool.name):
+            return ""
+        return "approval"
+
+    def _is_named(self, name: str) -> bool:
+        return not isinstance(self.approve_rule, str) and name in self.approve_rule
+
+    def _hold(self, node: Node) -> None:
+        """Ask for what a ready task waits for, when its arguments are resolved."""
+        task = node.task
+        if node.held == "plan":
+            self.log.emit(TaskHeld, task.id, 0, "plan", "")
+            return
+        try:
+            args, kwargs = self._bind(task, self.tools[task.tool])
+        except BaseException as error:  # noqa: BLE001 - a value's own methods may raise anything
+            self._end(node, failure_of(error, self.tools[task.tool], 0))
+            return
+        shown = spell_arguments(args, kwargs, short)
+        self.log.emit(TaskHeld, task.id, 0, "approval", shown)
+        if self.approve_rule != "ask" or self.ask is None:
+            reason = "nobody is there to approve it" if self.approve_rule == "ask" else "side effects are not approved here"
+            self.deny(task.id, "rule", f"{task.tool}: {reason}")
+            return
+        self._asking[task.id] = self.loop.create_task(self._question(task, shown, self.ask))
+
+    async def _question(self, task: Task, shown: str, ask: Ask) -> None:
+        try:
+            approved = await ask(task, shown)
+        except Exception as error:  # noqa: BLE001 - who cannot be asked has not approved
+            self.deny(task.id, "rule", f"{task.tool}: nobody could be asked ({failure_of(error, None, 0).message})")
+            return
+        if approved:
+            self.approve(task.id)
+        else:
+            self.deny(task.id)
+
+    def _forget_question(self, id_: str) -> None:
+        question = self._asking.pop(id_, None)
+        if question is not None and question is not asyncio.current_task():
+            question.cancel()
+
+    # ---------------------------------------------------------------- time
+
+    def _at(self, delay: float, what: Attempt | Callable[[], None]) -> None:
+        """Time an attempt out, or call a function, after `delay` seconds: one heap, one timer armed for its head."""
+        when = self.loop.time() + delay
+        self._armed += 1
+        heappush(self._deadlines, (when, self._armed, what))
+        if when < self._rings:
+            self._arm(when)
+
+    def _arm(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings = when
+        self._timer = self.loop.call_at(when, self._ring)
+
+    def _ring(self) -> None:
+        self._timer, self._rings = None, math.inf
+        now, heap = self.loop.time(), self._deadlines
+        due = []
+        while heap and (heap[0][0] <= now or _is_over(heap[0][2])):
+            due.append(heappop(heap)[2])
+        if heap:
+            self._arm(heap[0][0])
+        for what in due:
+            if isinstance(what, Attempt):
+                self._time_out(what)
+            else:
+                what()
+
+    def _time_out(self, attempt: Attempt) -> None:
+        if attempt.ended or attempt.cancelled:
+            return
+        attempt.timed_out = True
+        self._stop(attempt, self._timeout_failure(attempt))
+
+    @staticmethod
+    def _timeout_failure(attempt: Attempt) -> Failure:
+        limit = attempt.tool.timeout
+        message = f"{attempt.tool.name} took longer than its timeout of {limit:g} s"
+        if attempt.job is not None:
+            return Failure("abandoned", f"{message}; its thread cannot be stopped", attempts=attempt.node.attempt)
+        return Failure("timeout", message, attempts=attempt.node.attempt)
+
+    def _stop(self, attempt: Attempt, outcome: Any) -> None:
+        """Cancel an attempt: a coroutine gets a grace, a thread is given up at once."""
+        if attempt.task is not None:
+            attempt.task.cancel()
+            self._at(GRACE, lambda: self._abandon(attempt, outcome))
+        else:
+            self._abandon(attempt, outcome)
+
+    def _abandon(self, attempt: Attempt, outcome: Any) -> None:
+        if attempt.ended:
+            return
+        self.abandoned += 1
+        if attempt.job is not None and attempt.tool.thread != "main":
+            self.pool.abandon(attempt.job)
+        elif attempt.job is not None:
+            attempt.job.abandoned = True
+        if attempt.job is None or attempt.job.started:
+            self.log.emit(Warned, attempt.node.task.id, f"{attempt.tool.name} still runs: it could not be stopped")
+        self._ended(attempt, outcome)
+
+
+def _is_over(what: Attempt | Callable[[], None]) -> bool:
+    return isinstance(what, Attempt) and what.ended
+
+
+def _lane(tool: Tool, caps: Mapping[str, int]) -> tuple[str, ...]:
+    needed = (f"tool:{tool.name}", f"provider:{tool.provider}")
+    return tuple(resource for resource in needed if resource in caps)

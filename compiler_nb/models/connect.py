@@ -1,0 +1,109 @@
+"""`connect("provider:model")`: from a name to a model, and what can be said about one."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import time
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Final
+
+from compiler_nb.errors import BadRequest, ModelTimeout, NoModel, StreamBroken
+from compiler_nb.models.base import Chunk, Model, Request
+from compiler_nb.models.hand import HandModel
+from compiler_nb.models.openai import OpenAIModel
+from compiler_nb.models.providers import HAND, PROVIDERS, set_key
+from compiler_nb.models.secret import Secret
+from compiler_nb.outcome import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+__all__ = ["NO_MODEL", "check", "connect", "describe", "no_model", "set_key"]
+
+HELLO: Final = Request("worker", ({"role": "user", "content": "Answer with the one word: ready"},))
+
+
+def connect(spec: str, **settings: Any) -> Model:
+    """Return the model that "provider:model" names, or "hand".
+
+    settings: those of OpenAIModel (base_url, api_key, ...) and the parameters of its requests (temperature, ...).
+    No connection is made, and no key needed, before the first call. Raises BadRequest for what names no model.
+    """
+    if settings.get("api_key"):
+        settings["api_key"] = Secret(settings["api_key"])
+    provider, colon, model = spec.strip().partition(":")
+    if spec.strip() == HAND:
+        return HandModel(**settings)
+    if provider not in PROVIDERS:
+        raise BadRequest(_unknown(provider, colon))
+    if not model:
+        example = f"{provider}:{PROVIDERS[provider].example}"
+        raise BadRequest(f"{spec!r} names no model; write it after a colon, as in {example!r}", provider=provider)
+    return OpenAIModel(model, provider=provider, **settings)
+
+
+def _unknown(provider: str, colon: str) -> str:
+    known = [*PROVIDERS, HAND]
+    shown = repr(shorten(provider, 60))
+    near = difflib.get_close_matches(provider.lower()[:60], known, 1)
+    if near:
+        mend = f" Did you mean {near[0]!r}?"
+    elif colon:
+        mend = " Any OpenAI-compatible server is openai:MODEL with base_url=..."
+    else:
+        mend = f" A model is named with its provider, as in {'openai:' + shorten(provider, 60)!r}."
+    return f"no provider is called {shown}.{mend} The providers are: {', '.join(known)}"
+
+
+def _ways() -> str:
+    hosted = [p for p in PROVIDERS.values() if p.needs_key]
+    local = [p for p in PROVIDERS.values() if not p.needs_key]
+    width = max(len(f"{p.name}:{p.example}") for p in PROVIDERS.values())
+    lines = ["no model is set. The ways to one, by %compile model NAME, -m NAME or Compiler(connect(NAME)):"]
+    lines += [f"  {f'{p.name}:{p.example}':<{width}}  a provider; its key from {p.key_variables[0]}" for p in hosted]
+    lines += [f"  {f'{p.name}:{p.example}':<{width}}  a local server, no key; start it by `{p.start}`" for p in local]
+    lines += [
+        f"  {'openai:MODEL':<{width}}  any other OpenAI-compatible server, with base_url=...",
+        f"  {HAND:<{width}}  you are the model: the prompt is shown, you write the reply",
+        f"  {'ScriptedModel':<{width}}  a model that says what it is told to, as in ScriptedModel([...])",
+    ]
+    return "\n".join(lines)
+
+
+NO_MODEL: Final = _ways()
+"""What a user is told who has set no model: every way to one."""
+
+
+def no_model() -> NoModel:
+    """Return the error for a missing model."""
+    return NoModel(NO_MODEL)
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """Return a model's name, provider, address ("" for none), whether a key was found, and where it comes from."""
+    about = {"name": model.name, "provider": model.provider, "address": "", "key_found": False, "key_source": "no need"}
+    if isinstance(model, OpenAIModel):
+        key = model.key
+        source = key.source if key.secret or model.needs_key else "no need"
+        about |= {"address": model.address, "key_found": key.secret is not None, "key_source": source}
+    return about
+
+
+async def check(model: Model, timeout: float = 60.0) -> str:  # noqa: ASYNC109 - a person waits for it
+    """Send one tiny call and return what came back in a sentence; raise the ModelError otherwise."""
+    who = f"{model.provider}:{model.name}"
+    began = time.perf_counter()
+    text = ""
+    try:
+        async with asyncio.timeout(timeout):
+            stream: AsyncGenerator[Chunk | str, None] = model.stream(HELLO)  # type: ignore[assignment]
+            async with aclosing(stream) as pieces:
+                async for piece in pieces:
+                    text += piece if isinstance(piece, str) else piece.text
+    except TimeoutError:
+        message = f"{who} did not answer within {timeout:g} s"
+        raise ModelTimeout(message, provider=model.provider, model=model.name) from None
+    if not text.strip():
+        raise StreamBroken(f"{who} answered with nothing", provider=model.provider, model=model.name)
+    return f"{who} answered {shorten(text.strip(), 60)!r} in {time.perf_counter() - began:.1f} s"

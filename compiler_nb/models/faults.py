@@ -1,0 +1,225 @@
+"""Whatever goes wrong with a provider, told in our own errors: without its objects, and without the key.
+
+An error of the SDK holds the request, and with it the key, so none is ever chained or kept: each is told again by
+`explain`, and raised outside the `except` that caught it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import socket
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from compiler_nb.errors import (
+    AuthenticationFailed,
+    BadRequest,
+    ModelError,
+    ModelRefused,
+    ModelTimeout,
+    ProviderUnavailable,
+    QuotaExceeded,
+    RateLimited,
+    StreamBroken,
+)
+from compiler_nb.models.providers import PROVIDERS, host_of
+from compiler_nb.models.secret import Secret, mask
+from compiler_nb.models.wire import ErrorObject, WireError
+from compiler_nb.outcome import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+SAID_LIMIT: Final = 400
+"""Characters kept of what a provider says."""
+_READ_LIMIT: Final = 4_000
+_REDIRECTS: Final = range(300, 400)
+
+BY_STATUS: Final[dict[int, tuple[type[ModelError], str]]] = {
+    400: (BadRequest, "the request is refused"),
+    401: (AuthenticationFailed, "the key is refused"),
+    402: (QuotaExceeded, "the account's quota is used up"),
+    403: (AuthenticationFailed, "the key may not do this"),
+    404: (BadRequest, "no such model or address; does the address end in /v1?"),
+    408: (ModelTimeout, "the provider did not answer in time"),
+    409: (ProviderUnavailable, "the provider is busy"),
+    413: (BadRequest, "the request is too large"),
+    429: (RateLimited, "too many requests or tokens"),
+}
+BY_WORD: Final[dict[str, int]] = {
+    "insufficient_quota": 402,
+    "billing_hard_limit_reached": 402,
+    "billing_not_active": 402,
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "requests": 429,
+    "tokens": 429,
+    "invalid_api_key": 401,
+    "authentication_error": 401,
+    "permission_error": 403,
+    "invalid_request_error": 400,
+    "context_length_exceeded": 400,
+    "model_not_found": 404,
+    "overloaded_error": 529,
+    "server_error": 500,
+}
+"""The HTTP status that a provider's error code or type stands for."""
+_FILTERED: Final = frozenset({"content_filter", "content_policy_violation"})
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Whose fault it is: what messages name, and the secrets that they must not show."""
+
+    provider: str
+    model: str
+    address: str
+    key_source: str
+    secrets: tuple[Secret, ...] = ()
+
+    def clean(self, text: str, limit: int = SAID_LIMIT) -> str:
+        """Return a text of the provider as short plain text without secrets."""
+        plain = text[:_READ_LIMIT]
+        if "<" in plain:
+            import html  # noqa: PLC0415 - only broken proxies need it
+
+            plain = html.unescape(re.sub(r"<(?:script|style)\b[^>]*>[^<]*|<[^>]*>", " ", plain))
+        return shorten(mask(" ".join(plain.split()), self.secrets), limit)
+
+    def error(self, kind: type[ModelError], what: str, said: str = "", **more: Any) -> ModelError:
+        """Return an error of this kind; `said` is the provider's own text."""
+        quoted = self.clean(said) if said else ""
+        message = mask(f"{self.provider}:{self.model}: {what}", self.secrets)
+        more["request_id"] = self.clean(str(more.get("request_id") or ""), 100)
+        provider, model = mask(self.provider, self.secrets), mask(self.model, self.secrets)
+        return kind(f"{message}: {quoted}" if quoted else message, provider=provider, model=model, **more)
+
+
+def explain(error: Exception, where: Where, *, begun: bool = False) -> ModelError:
+    """Return our error for any exception of a call; `begun` is whether the reply had begun."""
+    status = getattr(error, "status_code", None)
+    if isinstance(status, int):
+        headers = getattr(getattr(error, "response", None), "headers", {})
+        return from_body(getattr(error, "body", None), where, status, headers)
+    if isinstance(error, ErrorObject):
+        return from_body(error.body, where)
+    if isinstance(error, WireError):
+        return where.error(StreamBroken, "the reply is broken", str(error))
+    return _unanswered(error, where, begun=begun)
+
+
+def _unanswered(error: Exception, where: Where, *, begun: bool) -> ModelError:
+    # by name, since neither the SDK nor its HTTP client is imported before a call is made
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if names & {"APITimeoutError", "TimeoutException"}:
+        return where.error(ModelTimeout, f"{host_of(where.address)} sent nothing in time")
+    if begun and names & {"TransportError", "StreamError", "DecodingError"}:
+        return where.error(StreamBroken, "the connection broke in the middle of the reply", str(error))
+    if names & {"APIConnectionError", "TransportError"}:
+        return _no_connection(error, where)
+    return where.error(ModelError, f"the call failed ({type(error).__name__})", str(error))
+
+
+def from_body(
+    body: Any, where: Where, status: int | None = None, headers: Mapping[str, str] | None = None
+) -> ModelError:
+    """Return the error that a provider's error body means, with the HTTP status that came with it, or without."""
+    headers = headers or {}
+    inner = body.get("error", body) if isinstance(body, dict) else body
+    said = _said(inner)
+    words = [str(inner.get(key)) for key in ("code", "type")] if isinstance(inner, dict) else []
+    meant = next((BY_WORD[word] for word in words if word in BY_WORD), None)
+    number = next((int(word) for word in words if re.fullmatch(r"[45]\d\d", word)), None)
+    more: dict[str, Any] = {"status": status, "request_id": headers.get("x-request-id", "")}
+    if _FILTERED.intersection(words):
+        return where.error(ModelRefused, "filtered by the provider", said, text=where.clean(said), **more)
+    if status in _REDIRECTS:
+        return _redirected(where, headers, more)
+    if status is None or (status == 429 and meant == 402):  # noqa: PLR2004 - HTTP's own numbers
+        status = meant or number or status or 500
+        more["status"] = more["status"] or status
+    kind, what = BY_STATUS.get(status, (BadRequest, "the request is refused"))
+    if status >= 500:  # noqa: PLR2004
+        kind, what = ProviderUnavailable, f"{host_of(where.address)} has a fault of its own ({status})"
+    if kind is AuthenticationFailed:
+        what += f" (it came from: {where.key_source})"
+    if kind is RateLimited:
+        more["retry_after"] = retry_after(headers)
+    return where.error(kind, what, said, **more)
+
+
+def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Return the seconds that a provider asks to wait, never below 0; None where it does not say."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        value = headers.get(name)
+        if value is None:
+            continue
+        try:
+            seconds = float(value) * unit
+        except ValueError:
+            seconds = _until(value, now or datetime.now(UTC))
+        if math.isfinite(seconds):
+            return max(0.0, seconds)
+    return None
+
+
+def _until(date: str, now: datetime) -> float:
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - slow to import, and seldom needed
+
+    try:
+        moment = parsedate_to_datetime(date)
+    except (ValueError, TypeError):
+        return math.nan
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+
+
+def _said(body: Any) -> str:
+    if isinstance(body, dict):
+        for key in ("message", "detail", "error", "msg"):
+            if isinstance(body.get(key), str):
+                return str(body[key])
+        return "" if not body else str(body)
+    return body if isinstance(body, str) else ""
+
+
+def _redirected(where: Where, headers: Mapping[str, str], more: dict[str, Any]) -> ModelError:
+    to = headers.get("location", "")
+    what = "the address answers with a redirect, which is not followed, so that the key goes nowhere else; set base_url"
+    return final(where.error(ProviderUnavailable, what, to, **more))
+
+
+def _no_connection(error: Exception, where: Where) -> ModelError:
+    host = host_of(where.address)
+    causes = list(_causes(error))
+    certificate = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
+    if certificate is not None:
+        reason = getattr(certificate, "verify_message", "") or certificate.reason or "TLS error"
+        return final(where.error(ProviderUnavailable, f"no safe connection to {host}", str(reason)))
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return where.error(ProviderUnavailable, f"no host is called {host}; is the address right, is there a network?")
+    known = PROVIDERS.get(where.provider)
+    mend = f"start it by `{known.start}`" if known and known.start else "is the server up, is the address right?"
+    return where.error(ProviderUnavailable, f"no connection to {host}; {mend}")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    stack: list[BaseException | None] = [error]
+    while stack:
+        cause = stack.pop()
+        if cause is None or id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        stack += (cause.__cause__, cause.__context__)
+        if isinstance(cause, BaseExceptionGroup):
+            stack += cause.exceptions
+
+
+def final(error: ModelError) -> ModelError:
+    """Return the error as one that trying again does not help."""
+    error.retryable = False
+    return error

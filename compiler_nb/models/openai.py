@@ -1,0 +1,297 @@
+"""Any OpenAI-compatible server as a model, through the official SDK.
+
+Theory of operation
+    The SDK signs, sends and pools; the bytes of the reply are read by `wire`, since the SDK's own reading costs ten
+    times as much. It does not retry: `calls` does, because only it knows whether a piece was already used.
+    A client is bound to the event loop that it was first used on, so each loop has its own; models of one server share
+    it, and its open connections. A generator that the loop knows closes them when the loop shuts down.
+    An error of the SDK holds the request and so the key: it is caught, told again by `faults.explain`, and raised
+    where no exception is being handled, so that nothing of it hangs on the new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import importlib
+import os
+import sys
+import threading
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from compiler_nb.errors import AuthenticationFailed, ModelError, ModelRefused, ProviderUnavailable
+from compiler_nb.models.base import Chunk, Request
+from compiler_nb.models.faults import Where, explain, final
+from compiler_nb.models.providers import PROVIDERS, Key, find_address, find_key
+from compiler_nb.models.secret import Secret
+from compiler_nb.models.wire import REPLY_LIMIT, Completion, EventReader, WireError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+
+QUOTED: Final = 200
+"""Characters quoted of a page that came where a reply was asked for."""
+DRAIN: Final = 0.05
+"""Seconds to wait for a body's end after the reply's, so that the connection can be used again."""
+_SDK: Final = "openai.resources.chat.completions"
+_SENSITIVE: Final = ("auth", "key", "token", "secret", "cookie")
+_CLIENTS: Final[dict[asyncio.AbstractEventLoop, tuple[dict[str, Any], AsyncGenerator[None, None]]]] = {}
+_LOCK: Final = threading.Lock()
+
+
+class OpenAIModel:
+    """A model behind the chat completions of OpenAI, or of any server that speaks like it.
+
+    base_url: the server, by default the provider's; api_key: by default `set_key`'s, then the environment's;
+    provider: whose limits its calls count against; stream: False asks for the whole reply at once;
+    connect_timeout, read_timeout: seconds to connect, and between two reads; grace: seconds to wait for the numbers
+    that follow the text; api_version: Azure's dated API, by default OPENAI_API_VERSION or none;
+    parameters: what else the request says (temperature, reasoning_effort, max_tokens, ...), as the server calls it.
+
+    The stream ends without a `finish` where the server ended it without a word: the caller takes it for cut.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str | None = None,
+        api_key: str | Secret | None = None,
+        provider: str = "openai",
+        stream: bool = True,
+        connect_timeout: float = 10.0,
+        read_timeout: float = 600.0,
+        grace: float = 1.0,
+        api_version: str | None = None,
+        extra_headers: Mapping[str, str | Secret] | None = None,
+        **parameters: Any,
+    ) -> None:
+        # hidden before anything can fail: a verbose traceback shows the arguments of every frame
+        api_key = hidden_key = Secret(api_key) if api_key else None
+        extra_headers = hidden_headers = {name: Secret(value) for name, value in (extra_headers or {}).items()}
+        self.name, self.provider, self.streaming = model, provider, stream
+        self.address = find_address(provider, base_url)
+        self.connect_timeout, self.read_timeout, self.grace = connect_timeout, read_timeout, grace
+        self.api_version = api_version
+        self.parameters = {**parameters.pop("extra_body", {}), **parameters}
+        self._given_key, self._headers = hidden_key, hidden_headers
+
+    def __repr__(self) -> str:
+        return f"OpenAIModel({self.name!r}, provider={self.provider!r}, base_url={self.address!r})"
+
+    @property
+    def key(self) -> Key:
+        """The key that the next call uses, and where it comes from."""
+        return find_key(self.provider, self._given_key)
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether the provider answers nobody without a key."""
+        known = PROVIDERS.get(self.provider)
+        return known is not None and known.needs_key and known.address in ("", self.address)
+
+    async def stream(self, request: Request) -> AsyncIterator[Chunk]:
+        """Yield the reply as it arrives; an empty chunk says that the model is thinking."""
+        key = self.key
+        where = self._where(key)
+        if self.needs_key and not key.secret:
+            raise self._no_key(where)
+        reply, events = Completion(), EventReader()
+        response: Any = None
+        fault: ModelError | None = None
+        try:
+            client = await self._client(key)
+            async with self._send(client, request) as response:
+                await _check_kind(response, where)
+                async with aclosing(_body(response)) as body:
+                    if _is_json(response):
+                        yield Chunk(reply.absorb([await _whole(body)]))
+                    else:
+                        async for data in body:
+                            text = reply.absorb(events.feed(data))
+                            if text or reply.thinks:
+                                yield Chunk(text)
+                                reply.thinks = False
+                            if reply.ended:
+                                break
+                        await self._rest(body, events, reply)
+        except ModelError as error:
+            fault = error
+        except Exception as error:  # noqa: BLE001 - whatever the SDK raises is told again
+            fault = explain(error, where, begun=response is not None)
+        fault = fault or _fault_of(reply, where)
+        if fault is not None:
+            if response is not None:
+                fault.request_id = where.clean(response.request_id or "", 100)
+            raise fault
+        yield Chunk("", where.clean(reply.finish or ("stop" if reply.done else "")), reply.usage)
+
+    async def _rest(self, body: AsyncGenerator[bytes, None], events: EventReader, reply: Completion) -> None:
+        """Read what follows the text, its usage above all, but wait no longer for it than the grace."""
+        if not reply.ended:
+            reply.absorb(events.close())
+            return
+        if reply.broken:
+            return
+        if not reply.done:
+            await _read_on(body, events, reply, self.grace)
+        await _read_on(body, events, reply, DRAIN, to_end=True)
+
+    def _send(self, client: Any, request: Request) -> Any:
+        said = {"stream": True, "stream_options": {"include_usage": True}} if self.streaming else {}
+        body = {name: value for name, value in {**said, **self.parameters}.items() if value is not None}
+        return client.chat.completions.with_streaming_response.create(
+            model=self.name,
+            messages=[dict(message) for message in request.messages],
+            extra_body=body,
+            extra_headers={"Accept-Encoding": "identity"},
+        )
+
+    async def _client(self, key: Key) -> Any:
+        """Return this loop's client; the SDK's import, which takes long, does not hold the loop up."""
+        if _SDK not in sys.modules:
+            await asyncio.to_thread(importlib.import_module, _SDK)
+        clients = await _clients_of_loop()
+        settings = (self._settings(), key.secret and key.secret.reveal())
+        digest = hashlib.blake2b(repr(settings).encode()).hexdigest()
+        if digest not in clients:
+            clients[digest] = self._build(key)
+        return clients[digest]
+
+    def _settings(self) -> list[object]:
+        """Return all that makes one client differ from another, the key apart."""
+        headers = {name: value.reveal() for name, value in self._headers.items()}
+        return [self.provider, self.address, self.connect_timeout, self.read_timeout, self._version, headers]
+
+    @property
+    def _version(self) -> str:
+        """Azure's dated API, "" for the one without a date."""
+        dated = self.provider == "azure" and not self.address.endswith("/v1")
+        return (self.api_version or os.environ.get("OPENAI_API_VERSION", "")) if dated else ""
+
+    def _build(self, key: Key) -> Any:
+        import openai  # noqa: PLC0415 - it takes 0.4 s
+
+        headers = {name: value.reveal() for name, value in self._headers.items()}
+        timeout = openai.Timeout(self.read_timeout, connect=self.connect_timeout, pool=None)
+        http = openai.DefaultAsyncHttpxClient(follow_redirects=False, timeout=timeout)
+        settings: dict[str, Any] = {
+            "api_key": key.secret.reveal() if key.secret else "none",
+            "timeout": timeout,
+            "max_retries": 0,
+            "http_client": http,
+        }
+        if self._version:
+            return openai.AsyncAzureOpenAI(
+                azure_endpoint=self.address, api_version=self._version, default_headers=headers, **settings
+            )
+        if not any(name.lower() == "authorization" for name in headers):
+            # said again, so that no other authorization that the environment holds for the SDK takes its place
+            headers["Authorization"] = f"Bearer {settings['api_key']}"
+        azure = self.provider == "azure" and not self.address.endswith("/v1")
+        address = f"{self.address}/openai/v1" if azure else self.address
+        client = openai.AsyncOpenAI(base_url=address, default_headers=headers, **settings)
+        if self.provider != "openai":
+            client.organization = client.project = None  # the environment's are OpenAI's business alone
+        return client
+
+    def _where(self, key: Key) -> Where:
+        hidden = [value for name, value in self._headers.items() if any(word in name.lower() for word in _SENSITIVE)]
+        return Where(self.provider, self.name, self.address, key.source, tuple(filter(None, (key.secret, *hidden))))
+
+    def _no_key(self, where: Where) -> ModelError:
+        variables = " or ".join(PROVIDERS[self.provider].key_variables)
+        ways = f"set {variables}, or give it by %compile model {self.provider}:{self.name} --key"
+        return where.error(AuthenticationFailed, f"no key was found; {ways}")
+
+
+async def _clients_of_loop() -> dict[str, Any]:
+    """Return the clients of the running loop, which are closed with it."""
+    loop = asyncio.get_running_loop()
+    with _LOCK:
+        for other in [other for other in _CLIENTS if other.is_closed()]:
+            del _CLIENTS[other]
+        known = loop in _CLIENTS
+        if not known:
+            _CLIENTS[loop] = ({}, _keep(loop))
+        clients, keeper = _CLIENTS[loop]
+    if not known:
+        await anext(keeper)  # from its first step on the loop knows the generator, and ends it with itself
+    return clients
+
+
+async def _keep(loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        with _LOCK:
+            clients, _ = _CLIENTS.pop(loop)
+        for client in clients.values():
+            with suppress(Exception):
+                await client.close()
+
+
+def _fault_of(reply: Completion, where: Where) -> ModelError | None:
+    if reply.broken:
+        return explain(reply.broken, where, begun=True)
+    if reply.refusal:
+        said = where.clean(reply.refusal)
+        return where.error(ModelRefused, "the model declines", said, text=said)
+    return None
+
+
+def _kind(response: Any) -> str:
+    return str(response.headers.get("content-type", "text/event-stream")).partition(";")[0].strip().lower()
+
+
+def _is_json(response: Any) -> bool:
+    return _kind(response).endswith("json")
+
+
+async def _check_kind(response: Any, where: Where) -> None:
+    """Raise ProviderUnavailable where a page came instead of a reply: of a proxy, a login, a wrong address."""
+    kind = _kind(response)
+    if kind == "text/event-stream" or kind.endswith("json"):
+        return
+    page = b""
+    async with aclosing(_body(response)) as body:
+        async for data in body:
+            page += data
+            if len(page) > QUOTED * 20:
+                break
+    said = where.clean(page.decode("utf-8", "replace"), QUOTED)
+    what = f"a proxy or a wrong address answered {'HTML' if 'html' in kind else kind or 'something else'}"
+    error = where.error(ProviderUnavailable, what, said, status=response.status_code)
+    raise final(error)
+
+
+def _body(response: Any) -> AsyncGenerator[bytes, None]:
+    """Return the body's bytes; undecoded, which is cheaper, where the server did not compress them unasked."""
+    http = response.http_response
+    coded = http.headers.get("content-encoding", "identity") != "identity"
+    stream: AsyncGenerator[bytes, None] = http.aiter_bytes() if coded else http.aiter_raw()
+    return stream
+
+
+async def _read_on(
+    body: AsyncGenerator[bytes, None], events: EventReader, reply: Completion, seconds: float, *, to_end: bool = False
+) -> None:
+    """Read until nothing follows (to the body's end, so that the connection can be used again), or time is up."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            async for data in body:
+                reply.absorb(events.feed(data))
+                if reply.done and not to_end:
+                    return
+
+
+async def _whole(body: AsyncGenerator[bytes, None]) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for data in body:
+        parts.append(data)
+        size += len(data)
+        if size > REPLY_LIMIT:
+            raise WireError(f"the reply is over {REPLY_LIMIT:,} bytes")
+    return b"".join(parts)

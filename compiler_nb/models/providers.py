@@ -1,0 +1,128 @@
+"""The providers by name: their addresses, where their keys come from, and what they need."""
+
+from __future__ import annotations
+
+import os
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+from compiler_nb.errors import BadRequest
+from compiler_nb.models.secret import Secret
+
+
+class Provider(NamedTuple):
+    """An OpenAI-compatible provider.
+
+    address: its base URL, "" where the user's own one is needed; key_variables, address_variables: environment
+    variables, the first that is set counts; needs_key: whether it answers nobody without one;
+    concurrency: calls at a time unless limits say otherwise, None for any number; example: a model; start: how to
+    bring a local server up.
+    """
+
+    name: str
+    address: str
+    key_variables: tuple[str, ...]
+    address_variables: tuple[str, ...] = ()
+    needs_key: bool = True
+    concurrency: int | None = None
+    example: str = "MODEL"
+    start: str = ""
+
+
+PROVIDERS: Final = {
+    provider.name: provider
+    for provider in (
+        Provider(
+            "openai", "https://api.openai.com/v1", ("OPENAI_API_KEY",), ("OPENAI_BASE_URL",), example="gpt-5-mini"
+        ),
+        Provider("azure", "", ("AZURE_OPENAI_API_KEY",), ("AZURE_OPENAI_ENDPOINT",), example="DEPLOYMENT"),
+        Provider("friendli", "https://api.friendli.ai/serverless/v1", ("FRIENDLI_TOKEN",)),
+        Provider("openrouter", "https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",)),
+        Provider(
+            "ollama", "http://127.0.0.1:11434/v1", ("OLLAMA_API_KEY",), ("OLLAMA_HOST",),
+            needs_key=False, concurrency=1, example="llama3.2", start="ollama serve",
+        ),
+        Provider(
+            "vllm", "http://127.0.0.1:8000/v1", ("VLLM_API_KEY",), ("VLLM_BASE_URL",),
+            needs_key=False, start="vllm serve MODEL",
+        ),
+    )
+}  # fmt: skip
+HAND: Final = "hand"
+CONCURRENCY: Final = {
+    HAND: 1,
+    **{name: provider.concurrency for name, provider in PROVIDERS.items() if provider.concurrency is not None},
+}
+"""Calls at a time by provider, where it is not any number."""
+
+_KEYS: Final[dict[str, Secret]] = {}
+
+
+class Key(NamedTuple):
+    """A key, None where none was found, and where it comes from."""
+
+    secret: Secret | None
+    source: str
+
+
+def set_key(provider: str, key: str) -> None:
+    """Keep a key for a provider in this process only; an empty one forgets it."""
+    if key:
+        _KEYS[provider] = Secret(key.strip())
+    else:
+        _KEYS.pop(provider, None)
+
+
+def find_key(provider: str, given: Secret | None = None) -> Key:
+    """Return the key for a provider: the given one, else the one that was set, else the environment's."""
+    if given:
+        return Key(given, "api_key=")
+    if provider in _KEYS:
+        return Key(_KEYS[provider], "set in this session")
+    for variable in PROVIDERS[provider].key_variables if provider in PROVIDERS else ():
+        if os.environ.get(variable, "").strip():
+            return Key(Secret(os.environ[variable].strip()), variable)
+    return Key(None, "none found")
+
+
+def find_address(provider: str, given: str | None = None) -> str:
+    """Return a provider's base URL: the given one, else the environment's, else its own; raise BadRequest for none."""
+    if given:
+        return check_address(given, "base_url")
+    known = PROVIDERS.get(provider)
+    for variable in known.address_variables if known else ():
+        if os.environ.get(variable):
+            value = os.environ[variable]
+            return check_address(_ollama_address(value) if variable == "OLLAMA_HOST" else value, variable)
+    if known and known.address:
+        return known.address
+    variable = f" or set {known.address_variables[0]}" if known and known.address_variables else ""
+    raise BadRequest(f"{provider} has no address of its own: give base_url=...{variable}", provider=provider)
+
+
+def check_address(address: str, source: str) -> str:
+    """Return an http address without a trailing slash; raise BadRequest that says what is wrong with it."""
+    try:
+        parts = urlsplit(address.strip())
+        port_is_right = parts.port is None or parts.port > 0
+    except ValueError:
+        parts, port_is_right = urlsplit(""), False
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_right:
+        raise BadRequest(f"{source} is no address such as http://127.0.0.1:8000/v1")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise BadRequest(f"{source} holds a user, a query or a fragment; give a key by api_key= or its variable")
+    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+
+
+def host_of(address: str) -> str:
+    """Return the host, and the port where one is written, of an address."""
+    return urlsplit(address).netloc
+
+
+def _ollama_address(host: str) -> str:
+    """Return the address that OLLAMA_HOST means to a client: it may lack scheme, port and path."""
+    parts = urlsplit(host if "://" in host else f"http://{host}")
+    name = "127.0.0.1" if parts.hostname in (None, "0.0.0.0", "::") else parts.hostname  # noqa: S104 - it is replaced
+    name = f"[{name}]" if ":" in name else name
+    port = parts.port or (11434 if parts.scheme == "http" else 443)
+    return f"{parts.scheme}://{name}:{port}{parts.path.rstrip('/') or '/v1'}"

@@ -1,0 +1,216 @@
+"""The reply of an OpenAI-compatible server, read from bytes: pure, and cheap for each event.
+
+The SDK builds a validated object for each event, which costs more than all else together; a plan needs three fields.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from compiler_nb.outcome import Usage
+
+EVENT_LIMIT: Final = 1_000_000
+"""Bytes of one event; more is no reply."""
+REPLY_LIMIT: Final = 10_000_000
+"""Bytes of a whole reply; more is no plan."""
+FINISHES: Final = {
+    "eos": "stop",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_length": "length",
+    "safety": "content_filter",
+    "function_call": "tool_calls",
+}
+"""Words of some servers for what the others call so."""
+
+_decode = json.JSONDecoder().raw_decode
+
+
+class WireError(Exception):
+    """The bytes are no reply."""
+
+
+class ErrorObject(Exception):
+    """The provider says in the middle of a reply that it failed; `body` is what it says."""
+
+    def __init__(self, body: Any) -> None:
+        super().__init__("error object")
+        self.body = body
+
+
+class EventReader:
+    """Splits a body into the payloads of its server-sent events, in any chunking."""
+
+    def __init__(self) -> None:
+        self._rest: list[bytes] = []  # pieces of a line whose end has not come
+        self._payload = b""  # data lines of an event whose blank line has not come
+        self._waiting = 0
+        self._read = 0
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the payloads that are complete now; raise WireError over the limits."""
+        self._read += len(data)
+        if self._read > REPLY_LIMIT:
+            raise WireError(f"the reply is over {REPLY_LIMIT:,} bytes")
+        if not self._rest and not self._payload and _is_event(data):
+            return [data[5:-2]]
+        if b"\n" not in data:
+            self._hold(data)
+            return []
+        if self._rest:
+            data = b"".join((*self._rest, data))
+            self._rest.clear()
+        *whole, last = data.split(b"\n")
+        payloads: list[bytes] = []
+        for line in whole:
+            self._line(line, payloads)
+        self._waiting = 0
+        self._hold(last)
+        return payloads
+
+    def close(self) -> list[bytes]:
+        """Return what the body's end leaves: some servers end without the last blank line."""
+        payloads: list[bytes] = []
+        self._line(b"".join(self._rest), payloads)
+        self._line(b"", payloads)
+        return payloads
+
+    def _line(self, line: bytes, payloads: list[bytes]) -> None:
+        if line[-1:] == b"\r":
+            line = line[:-1]
+        if line[:5] == b"data:":
+            # an event may have several data lines; servers that forget the blank line between two events exist too
+            if self._payload and _is_whole(self._payload):
+                payloads.append(self._payload)
+                self._payload = b""
+            self._payload = self._payload + b"\n" + line[5:] if self._payload else line[5:]
+            if len(self._payload) > EVENT_LIMIT:
+                raise WireError(f"an event is over {EVENT_LIMIT:,} bytes")
+        elif not line and self._payload:
+            payloads.append(self._payload)
+            self._payload = b""
+
+    def _hold(self, data: bytes) -> None:
+        if data:
+            self._rest.append(data)
+            self._waiting += len(data)
+            if self._waiting > EVENT_LIMIT:
+                raise WireError(f"an event is over {EVENT_LIMIT:,} bytes")
+
+
+def _is_event(data: bytes) -> bool:
+    """Whether these bytes are just one event of one line, as most reads are."""
+    return data[:5] == b"data:" and data[-2:] == b"\n\n" and data.count(b"\n") == 2 and len(data) <= EVENT_LIMIT  # noqa: PLR2004
+
+
+def _is_whole(payload: bytes) -> bool:
+    try:
+        _parse(payload)
+    except WireError:
+        return False
+    return True
+
+
+def _parse(payload: bytes) -> dict[str, Any] | None:
+    """Return an event, None for the one that says that nothing follows."""
+    try:
+        text = payload.decode().strip()
+        if text == "[DONE]":
+            return None
+        event, end = _decode(text)
+    except (ValueError, RecursionError):
+        event, end = None, 0
+    if type(event) is not dict or end != len(text):
+        raise WireError(f"an event is no JSON object: {payload[:80]!r}")
+    return event
+
+
+class Completion:
+    """What the events of one reply add up to.
+
+    finish: why it ended, in OpenAI's words; done: whether the server said that nothing follows; usage: None where it
+    reported none; refusal: the text of a refusal; thinks: whether reasoning came, which is a sign of life but no text;
+    broken: what made the rest unreadable.
+    """
+
+    def __init__(self) -> None:
+        self.finish = ""
+        self.done = False
+        self.usage: Usage | None = None
+        self.refusal = ""
+        self.thinks = False
+        self.broken: WireError | ErrorObject | None = None
+
+    def absorb(self, payloads: list[bytes]) -> str:
+        """Return the text of payloads up to the first that is broken, which is kept in `broken`."""
+        text = ""
+        try:
+            for payload in payloads:
+                text += self.take(payload)
+        except (WireError, ErrorObject) as error:
+            self.broken = error
+        return text
+
+    @property
+    def ended(self) -> bool:
+        """Whether no more text comes."""
+        return self.done or self.finish != "" or self.broken is not None
+
+    def take(self, payload: bytes) -> str:
+        """Return the text of one payload; raise WireError or ErrorObject where it is none."""
+        event = _parse(payload)
+        if event is None:
+            self.done = True
+            return ""
+        choices = event.get("choices")
+        if event.get("error") or event.get("object") == "error" or (choices is None and _complains(event)):
+            raise ErrorObject(event.get("error") or event)
+        usage = event.get("usage")
+        if usage:
+            self.usage = usage_of(usage)
+        text = ""
+        for choice in choices if type(choices) is list else ():
+            if type(choice) is dict and not choice.get("index"):
+                text += self._choice(choice)
+        return text
+
+    def _choice(self, choice: dict[str, Any]) -> str:
+        delta = choice.get("delta") or choice.get("message")
+        text = ""
+        if type(delta) is dict:
+            content = delta.get("content")
+            if content and not self.finish:
+                text = content if type(content) is str else _joined(content)
+            refusal = delta.get("refusal")
+            if type(refusal) is str:
+                self.refusal += refusal
+            if not text and (delta.get("reasoning_content") or delta.get("reasoning")):
+                self.thinks = True
+        finish = choice.get("finish_reason")
+        if finish and type(finish) is str:
+            self.finish = FINISHES.get(finish.lower(), finish.lower()[:40])
+        return text
+
+
+def _complains(event: dict[str, Any]) -> bool:
+    return "message" in event or "detail" in event
+
+
+def _joined(content: Any) -> str:
+    """Return the text of content that comes as a list of parts."""
+    parts = content if type(content) is list else ()
+    return "".join(part["text"] for part in parts if type(part) is dict and type(part.get("text")) is str)
+
+
+def usage_of(usage: Any) -> Usage | None:
+    """Return the usage that a provider reports, None where it is not in numbers."""
+    if type(usage) is not dict:
+        return None
+    details = usage.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if type(details) is dict else None
+    sent, received = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if type(sent) is not int or type(received) is not int:
+        return None
+    return Usage(1, sent, received, cached if type(cached) is int else 0)

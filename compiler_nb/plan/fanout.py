@@ -1,0 +1,206 @@
+"""Expand a fan-out into its items, and collect their values.
+
+An item that reads another fan-out by key, index or iteration is linked to that item alone: while the source is
+evaluated, a fan-out whose items are known, but not yet their values, stands as a container of placeholders.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap, Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
+
+from compiler_nb.outcome import NOT_DONE, Failure
+from compiler_nb.plan.evaluate import bind, evaluate
+from compiler_nb.plan.expression import Apply, Fanout, Item, Local, Method, Pattern, Slice, Value
+from compiler_nb.plan.functions import Scope, items_of
+from compiler_nb.plan.task import Node, Ref, Task, Tree, references, walk
+from compiler_nb.plan.task import replace as replace_nodes
+
+ITEM_LIMIT: Final = 10_000
+_PLAIN: Final = (str, int, float, bool, type(None))
+_KEY_LENGTH: Final = 40
+
+
+class Shape(NamedTuple):
+    """What is known of an expanded fan-out: its container, the items' keys (None in a list), and their ids."""
+
+    container: str
+    keys: tuple[Any, ...]
+    ids: tuple[str, ...]
+    index: Mapping[Any, int]  # where a dict's keys stand; a key that stands twice is its last
+
+    @classmethod
+    def of(cls, container: str, keys: Sequence[Any], ids: Sequence[str]) -> Shape:
+        """Return the shape with these keys (Nones in a list) and ids."""
+        index = {key: number for number, key in enumerate(keys)} if container == "dict" else {}
+        return cls(container, tuple(keys), tuple(ids), index)
+
+
+class Expansion(NamedTuple):
+    """The tasks that a fan-out became, each with whether its value is an item's, and its shape."""
+
+    tasks: list[tuple[Task, bool]]
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class _Later:
+    """Stands for the value of an item that has not ended."""
+
+    id: str
+
+
+def needs(task: Task, is_fanout: Callable[[str], bool]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what a fan-out waits for before it is expanded: tasks that must be done, fan-outs that must be expanded."""
+    node: Fanout = task.args[0]
+    whole: set[str] = set()
+    shapes: set[str] = set()
+    later = _structure(node.source, node.target, is_fanout, whole, shapes)
+    read = {part.name for part in walk((node.conditions, node.key)) if isinstance(part, Local)}
+    whole.update(references(node.conditions, node.key))
+    if later is None or read & later:
+        whole |= shapes
+        shapes = set()
+    linked = {
+        part.value.id
+        for part in walk((node.steps, node.element))
+        if isinstance(part, Item) and isinstance(part.value, Ref) and is_fanout(part.value.id)
+    }
+    after = tuple(name for name in (*references(node.source), *references(node.conditions, node.key)) if name in whole)
+    return tuple(dict.fromkeys((*after, *task.after))), tuple(sorted((shapes | linked) - whole))
+
+
+def _structure(
+    source: Tree, target: Pattern, is_fanout: Callable[[str], bool], whole: set[str], shapes: set[str]
+) -> set[str] | None:
+    """Return the names in `target` that stand for values of unfinished items, None where one is taken apart.
+
+    Sorts the references of `source` into those needed `whole` and those of which the shape suffices.
+    """
+    match source:
+        case Ref(id_) if is_fanout(id_):
+            shapes.add(id_)
+            return _names(target) if isinstance(target, str) else None
+        case Apply("reversed" | "list" | "tuple", (inner,), ()) | Item(inner, Slice()) if not references(
+            source.key if isinstance(source, Item) else ()
+        ):
+            return _structure(inner, target, is_fanout, whole, shapes)
+        case Apply("zip", args, _):
+            parts = target if isinstance(target, tuple) and len(target) == len(args) else [target] * len(args)
+            found = [_structure(arg, part, is_fanout, whole, shapes) for arg, part in zip(args, parts, strict=True)]
+            return None if None in found else set().union(*(names or () for names in found))
+        case Apply("enumerate", (inner, *_), _):
+            part = target[1] if isinstance(target, tuple) and len(target) == 2 else target  # noqa: PLR2004 - a pair
+            return _structure(inner, part, is_fanout, whole, shapes)
+        case Method(Ref(id_), "items" | "values" | "keys" as name, ()) if is_fanout(id_):
+            shapes.add(id_)
+            if name == "keys":
+                return set()
+            part = target[1] if name == "items" and isinstance(target, tuple) and len(target) == 2 else target  # noqa: PLR2004
+            return _names(part) if isinstance(part, str) else None
+        case _:
+            whole.update(references(source))
+            return set()
+
+
+def _names(target: Pattern) -> set[str]:
+    return {target} if isinstance(target, str) else set().union(*(_names(part) for part in target))
+
+
+def expand(task: Task, scope: Scope, shapes: Mapping[str, Shape]) -> Expansion:
+    """Return the items of a fan-out whose needs are met; raise an ExpressionError where there are too many."""
+    node: Fanout = task.args[0]
+    unfinished = {id_: _placeholders(shape) for id_, shape in shapes.items() if id_ not in scope.values}
+    inner = Scope(ChainMap(unfinished, dict(scope.values)) if unfinished else scope.values, scope.inputs)
+    tasks: list[tuple[Task, bool]] = []
+    keys: list[Any] = []
+    ids: list[str] = []
+    seen: Counter[str] = Counter()
+    for value in items_of(evaluate(node.source, inner), inner, ITEM_LIMIT):
+        inner.locals = {}
+        bind(node.target, value, inner.locals)
+        if not all(evaluate(condition, inner) for condition in node.conditions):
+            continue
+        key = evaluate(node.key, inner) if node.container == "dict" else None
+        shown = _show(key, len(ids)) if node.container == "dict" else str(len(ids))
+        seen[shown] += 1
+        id_ = f"{task.id}[{shown}]" + (f"#{seen[shown]}" if seen[shown] > 1 else "")
+        keys.append(key)
+        ids.append(id_)
+        tasks += _item(task, node, id_, inner.locals, shapes)
+    return Expansion(tasks, Shape.of(node.container, keys, ids))
+
+
+def _placeholders(shape: Shape) -> Any:
+    later = [_Later(id_) for id_ in shape.ids]
+    return dict(zip(shape.keys, later, strict=True)) if shape.container == "dict" else later
+
+
+def _show(key: Any, number: int) -> str:
+    parts = key if type(key) is tuple else (key,)
+    if not all(type(part) in _PLAIN for part in parts):
+        return f"item {number}"
+    text = ", ".join(str(part)[:_KEY_LENGTH] for part in parts)
+    return "".join(character if character.isprintable() and character not in "[]#" else "_" for character in text)
+
+
+def _item(
+    parent: Task, node: Fanout, id_: str, names: Mapping[str, Any], shapes: Mapping[str, Shape]
+) -> list[tuple[Task, bool]]:
+    trees = {name: _tree(value) for name, value in names.items()}
+    trees |= {step.id: Ref(id_ + step.id) for step in node.steps}
+
+    def change(part: Node) -> Tree:
+        if isinstance(part, Local):
+            return trees.get(part.name, part)
+        if isinstance(part, Item) and isinstance(part.value, Ref) and part.value.id in shapes:
+            return _linked(part, shapes[part.value.id])
+        return part
+
+    def made(task: Task) -> Task:
+        return replace(
+            task,
+            id=id_ + task.id,
+            args=replace_nodes(task.args, change),
+            kwargs=replace_nodes(task.kwargs, change),
+            line=parent.line,
+            column=parent.column,
+            fingerprint=f"{parent.fingerprint}{id_[len(parent.id) :]}{task.id}",
+        )
+
+    tasks = [(made(step), step.id == "") for step in node.steps]
+    if not any(is_item for _, is_item in tasks):
+        tasks.append((made(Task("", "expr", "", (node.element,))), True))
+    return tasks
+
+
+def _tree(value: Any) -> Tree:
+    if isinstance(value, _Later):
+        return Ref(value.id)
+    if type(value) is tuple and any(isinstance(part, _Later | tuple) for part in value):
+        return tuple(_tree(part) for part in value)
+    return value if type(value) in _PLAIN else Value(value)
+
+
+def _linked(part: Item, shape: Shape) -> Tree:
+    key = part.key.value if isinstance(part.key, Value) else part.key
+    if isinstance(key, Node):
+        return part
+    try:
+        index = shape.index[key] if shape.container == "dict" else range(len(shape.ids))[key]
+        return Ref(shape.ids[index])
+    except (KeyError, IndexError, TypeError):
+        return part  # no such item: said when the whole is there
+
+
+def collect(shape: Shape, outcomes: Mapping[str, Any]) -> Any:
+    """Return a fan-out's value, the list or dict in order; a Failure with the partial value where an item has none."""
+    values = [outcomes[id_] for id_ in shape.ids]
+    partial = dict(zip(shape.keys, values, strict=True)) if shape.container == "dict" else values
+    failed = [(id_, value) for id_, value in zip(shape.ids, values, strict=True) if isinstance(value, NOT_DONE)]
+    if not failed:
+        return partial
+    first, why = failed[0]
+    return Failure("items", f"{len(failed)} of {len(values)} items failed; {first}: {why}"[:2_000], partial=partial)

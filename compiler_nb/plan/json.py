@@ -1,0 +1,232 @@
+"""The json dialect: `{"tasks": [{"id": "t1", "tool": "search", "args": {"query": "x"}}], "join_instruction": "..."}`.
+
+A task is complete with its closing brace. Tasks may stand in any order: one waits until those that it refers to have
+come. In `args` a whole string `"$t1"`, `"${t1}"` or `"$t1.title"` is that result, `"${t1}"` in a longer string becomes
+text, `$$` is a dollar sign; a whole string `"@name"` is an offered input, `"@@name"` the text. Arguments go by name;
+positional ones are called "0", "1", ... A task with an `instruction` and no tool is asked of the worker model, with
+the results of its deps in order. The last task may be `join`, or `answer` with the answer as its only argument.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING, Any, Final
+
+from compiler_nb.plan import check
+from compiler_nb.plan.json_task import WORKER, TaskReader, check_text, load, read_id, read_last
+from compiler_nb.plan.python import RESERVED
+from compiler_nb.plan.reference import Refused
+from compiler_nb.plan.scanner import Scanner, Unit
+from compiler_nb.plan.task import Join, Ref, Return, Task, Tree, references
+from compiler_nb.plan.task import replace as replace_nodes
+
+if TYPE_CHECKING:
+    from compiler_nb.plan.builder import Builder
+
+_ROOT: Final = ("tasks", "join_instruction", "final", "thought")
+SHOWN: Final = 10
+"""Cycles that are told, and ids of one that are named."""
+HINTED: Final = 200
+"""Up to so many ids are searched for one that an unknown id may have meant."""
+
+
+@dataclass(slots=True)
+class _Held:
+    """A task whose text is complete; its references are names in the text until all of them are known."""
+
+    task: Task
+    missing: set[str]
+    sound: bool
+
+
+class JsonDialect:
+    """Reads the json dialect; `line` is the number of its first line."""
+
+    def __init__(self, builder: Builder, line: int = 1) -> None:
+        self.builder = builder
+        self._scanner = Scanner(line)
+        self._key = ""
+        self._fields: dict[str, Any] = {}  # the root's, by key
+        self._declared: set[str] = set()  # all ids so far, also those of tasks with problems
+        self._held: dict[str, _Held] = {}
+        self._waiting: dict[str, list[_Held]] = {}  # an id -> the tasks that wait for it
+        self._bare: dict[str, list[tuple[int, int, str]]] = {}  # "$word" in longer strings -> line, column, task
+        self._read_earlier: set[str] = set()  # ids that were read as an earlier round's results
+        self._last: Task | None = None  # join or answer
+
+    def feed(self, text: str) -> None:
+        """Read on; a task is read when it is closed."""
+        for unit in self._scanner.feed(text):
+            try:
+                self._take(unit)
+            except Refused as refused:
+                before = unit.text[: refused.index]
+                feeds = before.count("\n")
+                column = len(before) - before.rfind("\n") if feeds else unit.column + len(before)
+                self.builder.problem(refused.kind, unit.line + feeds, column, refused.message)
+
+    def close(self, *, complete: bool) -> None:
+        """End the text; it is whole when its last brace came, whoever ended it."""
+        scanner = self._scanner
+        if scanner.expects not in ("{", "end") and not scanner.dead:
+            message = "the JSON text stops before its last }"
+            self.builder.problem("truncated", scanner.line, scanner.column, message)
+
+    def _take(self, unit: Unit) -> None:
+        match unit.kind:
+            case "key":
+                self._key = load(unit.text)
+                if self._key not in _ROOT:
+                    raise Refused("schema", f"a plan has no {self._key[:40]!r}; it has {', '.join(_ROOT)}")
+                if self._key in self._fields:
+                    raise Refused("duplicate_key", f"the key {self._key!r} stands twice in the plan")
+                self._fields[self._key] = None
+            case "value" if self._key in self._fields:
+                self._fields[self._key] = _instruction(self._key, load(unit.text))
+            case "task" if self.builder.full:
+                pass
+            case "task":
+                self._read_task(unit)
+            case "end":
+                self._end(unit)
+            case "value":
+                pass  # of a key that is a problem
+            case _:
+                self.builder.problem(unit.kind, unit.line, unit.column, unit.text)
+
+    def _read_task(self, unit: Unit) -> None:
+        data = load(unit.text)
+        id_ = read_id(data)
+        if id_ in self._declared:
+            raise Refused("duplicate_id", f"two tasks have the id {id_!r}: rename one")
+        self._declared.add(id_)
+        for place in self._bare.pop(id_, ()):
+            self._tell_bare(id_, *place)
+        if self._last is not None:
+            raise Refused("join", f"task {id_!r} follows the last one: nothing comes after join or answer")
+        reader = TaskReader(id_, self.builder.inputs)
+        task = reader.read(data, unit.line, unit.column)
+        for name in reader.bare:
+            self._meet_bare(name, unit.line, unit.column, id_)
+        if task.tool in ("join", "answer"):
+            self._last = read_last(task)
+            return
+        tools = self.builder.tools
+        implied = task.tool == WORKER and tools is not None and WORKER not in tools
+        self._hold(task, sound=implied or self.builder.check_call(task))
+
+    def _meet_bare(self, name: str, line: int, column: int, task: str) -> None:
+        """Note `$name` in a longer string: a problem where it is a task's id, now or later."""
+        if name in self._declared or name in self.builder.earlier:
+            self._tell_bare(name, line, column, task)
+        else:
+            self._bare.setdefault(name, []).append((line, column, task))
+
+    def _tell_bare(self, name: str, line: int, column: int, task: str) -> None:
+        message = f"${name} in a longer string: write ${{{name}}} for the result, $${name} for the text"
+        self.builder.problem("ambiguous_ref", line, column, message, task)
+
+    # ---------------------------------------------------------------- order
+
+    def _hold(self, task: Task, *, sound: bool) -> None:
+        """Take a task whose text is complete; pass it on once all that it refers to is."""
+        needs = [name for name in task.dependencies if name not in self.builder.ids]
+        earlier = {name for name in needs if name not in self._declared and name in self.builder.earlier}
+        self._read_earlier |= earlier
+        if task.id in needs:
+            message = f"task {task.id!r} refers to itself"
+            self.builder.problem("self_ref", task.line, task.column, message, task.id)
+            sound = False
+        held = _Held(task, set(needs) - earlier - {task.id}, sound)
+        self._held[task.id] = held
+        for name in held.missing:
+            self._waiting.setdefault(name, []).append(held)
+        if not held.missing:
+            self._release(held)
+
+    def _release(self, first: _Held) -> None:
+        ready = [first]
+        for held in ready:
+            if held.sound:
+                self._add(held.task)
+                for waiting in self._waiting.pop(held.task.id, ()):
+                    waiting.missing.discard(held.task.id)
+                    if not waiting.missing:
+                        ready.append(waiting)
+
+    def _add(self, task: Task) -> None:
+        del self._held[task.id]
+        args, kwargs = self._resolved(task.args), self._resolved(task.kwargs)
+        read = references(args, kwargs)
+        after = tuple(id_ for id_ in references(self._resolved([Ref(name) for name in task.after])) if id_ not in read)
+        id_ = self.builder.add(replace(task, args=args, kwargs=kwargs, after=after), avoid=RESERVED)
+        if id_ != task.id and task.id in self._read_earlier:
+            message = f"{task.id!r} was read as an earlier round's result before this plan gave it to a task: rename it"
+            self.builder.problem("forward_ref", task.line, task.column, message, task.id)
+
+    def _resolved(self, tree: Tree) -> Tree:
+        def change(node: Tree) -> Tree:
+            return (self.builder.resolve(node.id) or node) if type(node) is Ref else node
+
+        return replace_nodes(tree, change)
+
+    # ---------------------------------------------------------------- the end
+
+    def _end(self, unit: Unit) -> None:
+        """Close the root: say what is missing, and how the plan ends."""
+        if "tasks" not in self._fields:
+            self.builder.problem("schema", unit.line, unit.column, 'a plan is {"tasks": [...]}')
+        for task in (*(held.task for held in self._held.values()), *filter(None, (self._last,))):
+            self._tell_missing(task)
+        self._tell_cycles()
+        told = self._fields.get("join_instruction") or self._fields.get("final") or ""
+        self.builder.final = self._final(told)
+
+    def _final(self, told: str) -> Join | Return:
+        last = self._last
+        if last is None:
+            return Join((), told)
+        if last.tool == "answer":
+            return Return(self._resolved(last.args[0]))
+        refs = references(self._resolved([last.args, [Ref(name) for name in last.after]]))
+        return Join(refs, told or last.note)
+
+    def _tell_missing(self, task: Task) -> None:
+        names = () if self.builder.full else task.dependencies
+        last = "" if self._last is None else self._last.id
+        for name in names:
+            if name == last or (name not in self._declared and name not in self.builder.earlier):
+                hint = check.suggest(name, self._declared) if len(self._declared) <= HINTED else ""
+                message = f"no task with a value has the id {name[:40]!r}.{hint} Write $$ for a dollar sign"
+                self.builder.problem("missing_ref", task.line, task.column, message, task.id)
+
+    def _tell_cycles(self) -> None:
+        graph = {id_: held.missing & self._held.keys() for id_, held in self._held.items()}
+        for _ in range(SHOWN):
+            try:
+                TopologicalSorter(graph).prepare()
+            except CycleError as error:
+                cycle = error.args[1][:-1]
+                task = min((self._held[id_].task for id_ in cycle), key=lambda each: (each.line, each.column))
+                shown = ", ".join(cycle[:SHOWN]) + (f", … ({len(cycle):,} tasks)" if len(cycle) > SHOWN else "")
+                self.builder.problem("cycle", task.line, task.column, f"tasks wait for each other: {shown}", task.id)
+                for id_ in cycle:
+                    del graph[id_]
+            else:
+                return
+
+
+def _instruction(key: str, value: Any) -> Any:
+    """Return what a field of the root says."""
+    if key == "tasks":
+        raise Refused("schema", '"tasks" is a list of tasks')
+    if key == "final":
+        if not isinstance(value, dict) or value.keys() != {"instruction"}:
+            raise Refused("schema", '"final" is {"instruction": "..."}')
+        value = value["instruction"]
+    if key != "thought":
+        if not isinstance(value, str):
+            raise Refused("schema", f"the instruction of {key!r} is a text")
+        check_text(value)
+    return value

@@ -1,0 +1,244 @@
+"""The numbered dialect, the paper's: `1. search("x")`, `2. math("$1 * ${1}")`, `3. join()<END_OF_PLAN>`.
+
+A task is complete with its line's feed. `Thought:` lines and `#` lines are the note of the next task; prose may stand
+before the first numbered line and after the last, but not between. `$1`, `${1}` and `$1.title` are results, also in
+strings; there a bare `$1` ends with its digits, `${1.title}` has a path, and `$$` is a dollar sign. `@name` outside
+strings is an offered input. The last line is `join()`, `join($1, $2)` or `answer($1)`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from compiler_nb.plan import check
+from compiler_nb.plan.call import CallReader
+from compiler_nb.plan.reference import Dollar, Refused, follow, join_pieces, read_whole, split
+from compiler_nb.plan.task import Input, Join, Ref, Return, Task, Tree
+
+if TYPE_CHECKING:
+    from compiler_nb.outcome import Problem
+    from compiler_nb.plan.builder import Builder
+
+_NUMBERED: Final = re.compile(r"([ \t]*)(\d+)[ \t]*[.)][ \t]*")
+_THOUGHT: Final = re.compile(r"[ \t]*(?:Thought\b[^:]{0,20}:|#+)[ \t]*(.*)", re.IGNORECASE)
+_MARK: Final = re.compile(r"<(?:E(?:N(?:D(?:_(?:O(?:F(?:_(?:P(?:L(?:A(?:N>?)?)?)?)?)?)?)?)?)?)?)?\Z")
+"""The end marker, or as much of it as came."""
+_CALL: Final = re.compile(r"[ \t]*(?:[-*][ \t]+)?(?:\w+[ \t]*=[ \t]*)?(?:await[ \t]+)?\w+\(.*\)[ \t]*(?:#.*)?\Z")
+"""What looks like a task without a number."""
+_ID: Final = re.compile(r"[0-9]+(?:_[0-9]+)*")
+_OTHER: Final = re.compile(r"t[0-9]+")
+"""How other dialects, and variables, call a numbered task."""
+
+
+class NumberedDialect:
+    """Reads the numbered dialect; `line` is the number of its first line."""
+
+    def __init__(self, builder: Builder, line: int = 1) -> None:
+        self.builder = builder
+        self._line = line
+        self._parts: list[str] = []  # the unfinished line
+        self._length = 0
+        self._notes: list[str] = []
+        self._declared: set[str] = set()  # the numbers so far, also those of lines with problems
+        self._missing: dict[Problem, str] = {}  # references to numbers that no line before has
+        self._ended = False  # the last line was met
+
+    def feed(self, text: str) -> None:
+        """Read on; a line is read when its feed arrives."""
+        *lines, rest = text.split("\n")
+        for line in lines:
+            self._keep(line)
+            self._read_line(ended=True)
+            self._line += 1
+        self._keep(rest)
+
+    def close(self, *, complete: bool) -> None:
+        """End the text; an unterminated line counts only where its author ended it."""
+        if complete:
+            self._read_line(ended=False)
+        elif self._length and "".join(self._parts).strip():
+            self.builder.problem("truncated", self._line, 1, "the plan stops in the middle of this line")
+        self._tell_forward()
+
+    def _keep(self, text: str) -> None:
+        if text and self._length <= check.STATEMENT_LIMIT:
+            self._parts.append(text)
+        self._length += len(text)
+
+    def _read_line(self, *, ended: bool) -> None:
+        length, self._length = self._length, 0
+        line, self._parts = "".join(self._parts).rstrip(" \t\r"), []
+        if length > check.STATEMENT_LIMIT:
+            message = f"a line of {length:,} characters; at most {check.STATEMENT_LIMIT:,} are allowed"
+            self.builder.problem("too_large", self._line, 1, message)
+        elif line and not self.builder.full:
+            try:
+                self._read(line)
+            except Refused as refused:
+                kind = "syntax" if ended and refused.kind == "truncated" else refused.kind
+                self.builder.problem(kind, self._line, refused.index + 1, refused.message)
+
+    def _read(self, line: str) -> None:
+        numbered = _NUMBERED.match(line)
+        thought = _THOUGHT.match(line)
+        if numbered:
+            self._read_numbered(line, numbered)
+        elif thought:
+            self._notes.append(thought[1])
+        elif _MARK.match(line.lstrip(" \t")):
+            if not self._ended:
+                raise Refused("join", "the end marker stands before the last line, join(): write join()<END_OF_PLAN>")
+        elif _CALL.match(line):
+            raise Refused("junk", "this looks like a task without a number: write 1. tool(...), the number first")
+        elif self._declared and not self._ended:
+            raise Refused("junk", "text between the tasks: put it in a line that begins with Thought: or leave it out")
+
+    def _read_numbered(self, line: str, numbered: re.Match[str]) -> None:
+        number, column = numbered[2], numbered.end(1) + 1
+        note, self._notes = " ".join(note for note in self._notes if note), []
+        repeated = number in self._declared
+        self._declared.add(number)
+        if self._ended:
+            raise Refused("join", "a line after join(): nothing follows the last line", column - 1)
+        if not (number.isascii() and number[0] != "0" and len(number) <= check.NAME_LIMIT):
+            raise Refused(
+                "bad_id", f"{number[:20]!r} is no number of a task: number the lines 1, 2, 3, ...", column - 1
+            )
+        if repeated:
+            raise Refused("duplicate_id", f"two lines have the number {number}: number the lines on", column - 1)
+        references = _References(self, number)
+        reader = CallReader(line, numbered.end(), references)
+        tool, args, kwargs = reader.call()
+        self._check_rest(line, reader.at, tool)
+        if tool in ("join", "answer"):
+            self._ended = True
+            self.builder.final = _join(args, kwargs) if tool == "join" else _answer(args, kwargs)
+            return
+        wrong = check.check_name(tool)
+        if wrong:
+            raise Refused(*wrong, numbered.end())
+        task = Task(number, "call", tool, args, kwargs, note=note, line=self._line, column=column)
+        if self.builder.check_call(task) and references.sound:
+            self.builder.add(task)
+
+    def _check_rest(self, line: str, at: int, tool: str) -> None:
+        rest = line[at:].lstrip(" \t\r")
+        last = tool in ("join", "answer")
+        if not rest or rest.startswith("#") or (last and _MARK.match(rest.split("#")[0].rstrip())):
+            return
+        index = len(line) - len(rest)
+        if rest.startswith("<"):
+            raise Refused("join", "the end marker stands behind the last line, join(), only", index)
+        if rest[0] in ".[(+-*/%=!&|^,":
+            raise Refused("expression", "nothing can be done with a call's result here: use $ its number below", index)
+        raise Refused("junk", f"{rest[:20]!r} follows the call: one task per line", index)
+
+    def _tell_forward(self) -> None:
+        """Say of each reference to a number of a later line that it is that."""
+        problems = self.builder.problems
+        for index, problem in enumerate(problems):
+            number = self._missing.get(problem, "")
+            if number in self._declared:
+                message = f"line {number} comes later: write it before the line that uses ${number}"
+                problems[index] = problem._replace(kind="forward_ref", message=message)
+
+    def find(self, number: str) -> Ref | None:
+        """Return the reference to a number; one that is wrong already is no further problem."""
+        found = self.builder.resolve(number)
+        return Ref(number) if found is None and number in self._declared else found
+
+    def miss(self, number: str, own: str, index: int) -> None:
+        """Note a reference to a number that no line before has."""
+        count = len(self.builder.problems)
+        known = ", ".join(f"${name}" for name in list(self.builder.ids)[:10]) or "none"
+        message = f"no line before has the number {number[:20]}; there are {known}. Write $$ for a dollar sign"
+        self.builder.problem("missing_ref", self._line, index + 1, message, own)
+        if len(self.builder.problems) > count:
+            self._missing[self.builder.problems[-1]] = number
+
+
+class _References:
+    """What stands in the arguments of one numbered line; `sound` says whether all it refers to is there."""
+
+    def __init__(self, dialect: NumberedDialect, own: str) -> None:
+        self.dialect, self.own, self.sound = dialect, own, True
+
+    def text(self, text: str, index: int) -> Tree:
+        """Return a string with the references in it."""
+        if "$" not in text:
+            return text
+        whole = read_whole(text)
+        if whole is not None and (_ID.fullmatch(whole.name) or not whole.name[0].isdigit() or text[1] == "{"):
+            return self._resolve(whole, index)
+        return join_pieces([part for piece in split(text) for part in self._piece(piece, index)])
+
+    def reference(self, written: str, index: int) -> Tree:
+        """Return what `$1.title` outside strings stands for."""
+        whole = read_whole(written)
+        if whole is None:
+            raise Refused("ambiguous_ref", f"{written[:40]} is no reference; write $1 or ${{1}}", index)
+        return self._resolve(whole, index)
+
+    def input(self, name: str, path: str, index: int) -> Tree:
+        """Return an offered input, or an item of it."""
+        if name not in self.dialect.builder.inputs:
+            offered = ", ".join(f"@{each}" for each in sorted(self.dialect.builder.inputs)[:20]) or "none"
+            hint = check.suggest(name, self.dialect.builder.inputs)
+            raise Refused("private_ref", f"no offered input is called {name[:40]!r}.{hint} There are: {offered}", index)
+        return self._follow(Input(name), path, index)
+
+    def _piece(self, piece: str | Dollar, index: int) -> list[Tree]:
+        """Return what a piece of a longer string stands for."""
+        if isinstance(piece, str):
+            return [piece]
+        if piece.form == "bare":
+            found = _ID.match(piece.name)
+            number = found[0] if found else ""
+            if number and self.dialect.find(number) is None:
+                number = number.split("_")[0]
+            if number:
+                rest = piece.name[len(number) :]
+                return [self._resolve(Dollar("bare", number, "", f"${number}"), index), *([rest] if rest else [])]
+        elif piece.name[:1].isdigit():
+            if piece.form == "open":
+                raise Refused("ambiguous_ref", f"{piece.text[:40]} is not closed, or no reference; write ${{1}}", index)
+            return [self._resolve(piece, index)]
+        if _OTHER.fullmatch(piece.name):
+            return [self._resolve(piece, index)]
+        return [piece.text]
+
+    def _resolve(self, dollar: Dollar, index: int) -> Tree:
+        name = dollar.name
+        if name == self.own:
+            raise Refused("self_ref", f"line {name} refers to itself: ${name} is its own result", index)
+        if not name[0].isdigit():
+            mend = f"write ${name[1:]}" if _OTHER.fullmatch(name) else "write the number of the line, as in $1"
+            raise Refused(
+                "missing_ref", f"{dollar.text[:40]} is no reference here: {mend}, or $$ for a dollar sign", index
+            )
+        found = self.dialect.find(name)
+        if found is None:
+            self.sound = False
+            self.dialect.miss(name, self.own, index)
+        return self._follow(found or Ref(name), dollar.path, index)
+
+    @staticmethod
+    def _follow(value: Tree, path: str, index: int) -> Tree:
+        try:
+            return follow(value, path) if path else value
+        except Refused as refused:
+            raise Refused(refused.kind, refused.message, index) from None
+
+
+def _join(args: tuple[Tree, ...], kwargs: dict[str, Tree]) -> Join:
+    told = kwargs.get("instruction", "")
+    if not all(type(arg) is Ref for arg in args) or kwargs.keys() - {"instruction"} or not isinstance(told, str):
+        raise Refused("join", 'join takes results, as in join($1, $2), and an instruction="..." at most')
+    return Join(tuple(dict.fromkeys(arg.id for arg in args)), told)
+
+
+def _answer(args: tuple[Tree, ...], kwargs: dict[str, Tree]) -> Return:
+    if len(args) != 1 or kwargs:
+        raise Refused("join", "answer takes one value, as in answer($1)")
+    return Return(args[0])

@@ -1,0 +1,167 @@
+"""Find the values of one JSON object as its text arrives, in any chunking and in linear time.
+
+The outer structure, an object with a list called "tasks", is checked character by character; each value of the object
+and each item of that list is handed on as text the moment it is closed, with the place where it begins. What is inside
+is left to `json.loads`; its brackets are counted, so that nothing deep ever gets there.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from compiler_nb.plan import check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_BLANK: Final = re.compile(r"[ \t\r\n]*+")
+_BRACKET: Final = re.compile(r'["{}\[\]]')
+_QUOTE: Final = re.compile(r'["\\]')
+_WORD: Final = re.compile(r"[-+.\w]*+")
+_STRUCTURE: Final = {
+    ("{", "{"): "key or }",
+    ("key or }", "}"): "end",
+    ("key", ":"): ":",
+    (":", ":"): "value",
+    ("value", "["): "task or ]",  # of the key "tasks" only
+    ("task or ]", "]"): ", or }",
+    (", or ]", ","): "task",
+    (", or ]", "]"): ", or }",
+    (", or }", ","): "key",
+    (", or }", "}"): "end",
+}
+"""What is expected, and the character that comes -> what is expected then."""
+_AFTER: Final = {
+    "key or }": ":", "key": ":", "value": ", or }", "task": ", or ]", "task or ]": ", or ]",
+}  # fmt: skip
+"""What is expected while a unit is read -> what is expected then."""
+
+
+class Unit(NamedTuple):
+    """A closed piece of the text, or what is wrong with it.
+
+    kind: "key" or "value" of the root, "task", "end" of the root, or a problem's kind; text: the piece, or the
+    problem's message; line, column: where it begins, from 1.
+    """
+
+    kind: str
+    text: str
+    line: int
+    column: int
+
+
+class Scanner:
+    """Cuts the text of a JSON object into units; after a problem it takes no more (`dead`).
+
+    expects: what may come next; `line` and `column`: the place behind the text so far.
+    """
+
+    def __init__(self, line: int = 1) -> None:
+        self.expects = "{"
+        self.dead = False
+        self.line, self.column = line, 1
+        self._mark = 0  # the index of line and column in the text being fed
+        self._parts: list[str] | None = None  # the text of the open unit
+        self._place = (line, 1)  # where it begins
+        self._mode: Literal["brackets", "string", "escape", "word"] = "brackets"
+        self._depth = 0
+        self._is_list = False  # whether the last key was "tasks"
+
+    def feed(self, text: str) -> Iterator[Unit]:
+        """Yield the units that this text closes."""
+        self._mark = at = 0
+        while at < len(text) and not self.dead:
+            if self._parts is not None:
+                end, state = self._read_on(text, at)
+                self._parts.append(text[at:end])
+                at = end
+                if state == "deep":
+                    yield self._problem(text, at, "too_deep", f"nested more than {check.DEPTH_LIMIT} deep")
+                elif state == "closed":
+                    yield self._close_unit()
+                continue
+            at = _BLANK.match(text, at).end()  # type: ignore[union-attr]  # it matches the empty string, too
+            if at < len(text):
+                at, unit = self._meet(text, at)
+                if unit:
+                    yield unit
+        self._advance(text, len(text))
+
+    def _meet(self, text: str, at: int) -> tuple[int, Unit | None]:
+        """Take the character at an index outside units; return the index behind it, or where a unit begins."""
+        character = text[at]
+        then = _STRUCTURE.get((self.expects, character))
+        if then and (self.expects != "value" or self._is_list):
+            self.expects = then
+            return at + 1, Unit("end", "", *self._advance(text, at)) if then == "end" else None
+        key = self.expects in ("key", "key or }")
+        if self.expects not in _AFTER or not (character == '"' or (not key and re.match(r"[\[{\w-]", character))):
+            return at, self._problem(text, at, *_explain(self.expects, character))
+        self._place = self._advance(text, at)
+        self._mode = "string" if character == '"' else "brackets" if character in "{[" else "word"
+        self._depth = int(self._mode == "brackets")
+        self._parts = [] if self._mode == "word" else [character]
+        return at + len(self._parts), None
+
+    def _read_on(self, text: str, at: int) -> tuple[int, Literal["open", "closed", "deep"]]:
+        """Return the index up to which the text belongs to the open unit, and what that makes of it."""
+        limit = check.DEPTH_LIMIT - (2 if self.expects.startswith("task") else 1)
+        while at < len(text):
+            if self._mode == "word":
+                at = _WORD.match(text, at).end()  # type: ignore[union-attr]  # it matches the empty string, too
+                return at, "closed" if at < len(text) else "open"
+            if self._mode == "escape":
+                at, self._mode = at + 1, "string"
+                continue
+            found = (_QUOTE if self._mode == "string" else _BRACKET).search(text, at)
+            if found is None:
+                return len(text), "open"
+            at = found.end()
+            if found[0] == "\\":
+                self._mode = "escape"
+            elif found[0] == '"':
+                self._mode = "string" if self._mode == "brackets" else "brackets"
+            else:
+                self._depth += 1 if found[0] in "{[" else -1
+                if self._depth > limit:
+                    return at, "deep"
+            if self._mode == "brackets" and self._depth == 0:
+                return at, "closed"
+        return at, "open"
+
+    def _close_unit(self) -> Unit:
+        kind = "key" if self.expects.startswith("key") else "value" if self.expects == "value" else "task"
+        unit = Unit(kind, "".join(self._parts or ()), *self._place)
+        self._is_list = self._is_list if kind != "key" else unit.text == '"tasks"'
+        self.expects = _AFTER[self.expects]
+        self._parts = None
+        return unit
+
+    def _advance(self, text: str, at: int) -> tuple[int, int]:
+        """Count up to an index, which is never before the last one; return its line and column."""
+        feeds = text.count("\n", self._mark, at)
+        self.line += feeds
+        self.column = at - text.rfind("\n", self._mark, at) if feeds else self.column + at - self._mark
+        self._mark = at
+        return self.line, self.column
+
+    def _problem(self, text: str, at: int, kind: str, message: str) -> Unit:
+        self.dead = True
+        return Unit(kind, message, *self._advance(text, at))
+
+
+def _explain(expects: str, character: str) -> tuple[str, str]:
+    """Return kind and message of the problem that this character is not what is expected."""
+    known = {
+        ("end", "{"): ("multiple_blocks", "a second JSON object follows the plan: write one"),
+        ("{", "["): ("schema", 'a plan is an object, not a list: {"tasks": [...]}'),
+        ("key", "}"): ("syntax", "a comma stands before }: leave it out"),
+        ("task", "]"): ("syntax", "a comma stands before ]: leave it out"),
+    }.get((expects, character))
+    if known:
+        return known
+    if expects in ("{", "end"):
+        return "syntax", f"text that begins with {character!r} stands beside the plan: write the JSON object only"
+    mend = {"/": "JSON has no comments", "#": "JSON has no comments", "'": "JSON has double quotes only"}.get(character)
+    return "syntax", f"{character!r} cannot stand here: {mend or f'{expects} is expected'}"

@@ -1,0 +1,81 @@
+"""A plan as text, in any dialect that can say it.
+
+What is written reads back as the same plan. Ids that a dialect cannot say get others, so that a plan of another dialect
+reads back as the same but for its ids: the numbered dialect numbers the tasks 1, 2, 3, ... unless all have numbers
+already; python calls the task 1 t1; json calls the nested call note.1 note_1. In python the ids of calls that no name
+is given to follow from where they stand, so they may change, too.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from typing import TYPE_CHECKING, Final
+
+from compiler_nb.plan.expression import spell, spell_call, variable
+from compiler_nb.plan.task import Input, Return, Task, walk
+from compiler_nb.plan.writers import JsonWriter, NumberedWriter, Writer
+
+if TYPE_CHECKING:
+    from compiler_nb.plan.task import Plan
+
+_PART: Final = re.compile(r".+\.[0-9]+")
+"""The id of a call that is nested in another line."""
+
+
+def to_text(plan: Plan, dialect: str = "python") -> str:
+    """Return a plan as text; raise a PlanError that names the task where the dialect cannot say it."""
+    writers: dict[str, type[Writer]] = {"python": PythonWriter, "numbered": NumberedWriter, "json": JsonWriter}
+    if dialect not in writers:
+        raise ValueError(f"no dialect is called {dialect!r}; there are {', '.join(writers)}")
+    return writers[dialect](plan).write()
+
+
+class PythonWriter(Writer):
+    """Writes the python dialect; nested calls stand where their values are read."""
+
+    dialect = "python"
+
+    def write(self) -> str:
+        """Return the text: notes as comments, a line for each task, the last line."""
+        hiding = self._hiding()
+        self.name_all(
+            lambda id_: f"{id_}_2" if keyword.iskeyword(id_) or variable(id_) in hiding else variable(id_), variable
+        )
+        self.parts = {task.id: task for task in self.plan if _PART.fullmatch(task.id)}
+        lines = [line for task in self.plan if task.id not in self.parts for line in self._lines(task)]
+        self.task = None
+        return "\n".join([*lines, self._last()]) + "\n"
+
+    def _hiding(self) -> set[str]:
+        """Return the names of tasks that are those of inputs which are read after them."""
+        found: set[str] = set()
+        before: set[str] = set()
+        for task in self.plan:
+            found |= before.intersection(task.inputs)
+            before.add(variable(task.id))
+        last = [self.final.expression] if isinstance(self.final, Return) else []
+        return found | before.intersection(node.name for node in walk(last) if type(node) is Input)
+
+    def _lines(self, task: Task) -> list[str]:
+        self.task = task
+        self.check_after(task)
+        for name in task.kwargs:
+            if not name.isidentifier() or keyword.iskeyword(name):
+                raise self.wrong(f"its argument {name!r} is no name")
+        target = "" if task.id.startswith("@") else f"{self.names[task.id]} = "
+        note = [f"# {task.note}"] if task.note else []
+        return [*note, target + spell_call(task, self._name)]
+
+    def _name(self, id_: str) -> str:
+        part = self.parts.get(id_)
+        if part is None:
+            return self.names[id_]
+        text = spell_call(part, self._name)
+        return f"({text})" if part.kind == "expr" else text
+
+    def _last(self) -> str:
+        if isinstance(self.final, Return):
+            return f"answer({spell(self.final.expression, self._name)})"
+        told = [f"instruction={self.final.instruction!r}"] if self.final.instruction else []
+        return f"join({', '.join([*map(self._name, self.final.refs), *told])})"

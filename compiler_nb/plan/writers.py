@@ -1,0 +1,265 @@
+"""Plans as text in the two dialects that write references with a dollar sign, numbered and json."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+from compiler_nb.errors import PlanError
+from compiler_nb.outcome import Problem
+from compiler_nb.plan import check
+from compiler_nb.plan.expression import Field, Item, Text, spell
+from compiler_nb.plan.json_task import WORKER
+from compiler_nb.plan.reference import read_whole
+from compiler_nb.plan.task import Input, Node, Ref, Return, Task, Tree, references
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from compiler_nb.plan.task import Plan
+
+_NUMBER: Final = re.compile(r"[1-9][0-9]*")
+_NAME: Final = re.compile(r"[^\W\d_]\w*")
+_KEY_DIGITS: Final = 18
+"""Digits that an index in a path may have."""
+_JSON_DEPTH: Final = check.DEPTH_LIMIT - 4
+"""How deep an argument may nest: within root, list, task and args."""
+_SCALARS: Final = (int, float, bool, type(None))
+
+
+class Writer:
+    """Writes a plan; `names` maps ids to what the text calls them, those of earlier rounds' tasks too."""
+
+    dialect = ""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.final = plan, plan.final
+        self.task: Task | None = None  # the one being written
+        last = [self.final.expression] if isinstance(self.final, Return) else [Ref(id_) for id_ in self.final.refs]
+        needs = dict.fromkeys(id_ for task in plan for id_ in task.dependencies)
+        self.earlier = [id_ for id_ in (needs | dict.fromkeys(references(last))) if id_ not in plan]
+        self.names: dict[str, str] = {}
+
+    def write(self) -> str:
+        """Return the text."""
+        raise NotImplementedError
+
+    def wrong(self, reason: str, kind: str = "expression") -> PlanError:
+        """Return the error that this dialect cannot say the task being written."""
+        task = self.task
+        what = "the last line" if task is None else f"task {task.id!r}"
+        place = (0, 0) if task is None else (task.line, task.column)
+        message = f"{what} cannot be written in the dialect {self.dialect}: {reason}"
+        return PlanError([Problem(kind, *place, message, "" if task is None else task.id)])
+
+    def name_all(self, name_of: Callable[[str], str], earlier_of: Callable[[str], str] = str) -> None:
+        """Give each task the name that `name_of` makes of its id, or the next free one like it."""
+        self.names = {id_: earlier_of(id_) for id_ in self.earlier}
+        taken = set(self.names.values())
+        for task in self.plan:
+            self.names[task.id] = _free(name_of(task.id), taken)
+            taken.add(self.names[task.id])
+
+    def calls(self) -> Iterator[Task]:
+        """Yield the tasks in order; raise for one that is no call of a tool."""
+        for task in self.plan:
+            self.task = task
+            if task.kind != "call":
+                raise self.wrong("it is an expression" if task.kind == "expr" else "it is a fan-out")
+            yield task
+        self.task = None
+
+    def check_after(self, task: Task) -> None:
+        """Raise for a task that waits for one that it does not read."""
+        if task.after:
+            raise self.wrong(f"it waits for {', '.join(task.after)} without reading it")
+
+
+def _free(wanted: str, taken: set[str]) -> str:
+    return wanted if wanted not in taken else next(n for i in count(2) if (n := f"{wanted}_{i}") not in taken)
+
+
+def quote(text: str) -> str:
+    """Return a string literal that Python, JSON and paths read alike."""
+    return check.CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
+
+
+class _Dollars(Writer):
+    """What the two dialects share."""
+
+    def reference(self, tree: Node) -> str:
+        """Return a result, an offered input, or an item of one, as it stands outside strings."""
+        name, path = self._path(tree)
+        return name + path
+
+    def _path(self, tree: Tree) -> tuple[str, str]:
+        steps: list[str] = []
+        while type(tree) is Item:
+            steps.append(self._step(tree.key))
+            tree = tree.value
+        path = "".join(reversed(steps))
+        if type(tree) is Ref:
+            return f"${self.names[tree.id]}", path
+        if type(tree) is Input:
+            return f"@{tree.name}", path
+        raise self.wrong(f"{spell(tree)} stands in it: it has literals, results and their items")
+
+    def _step(self, key: Tree) -> str:
+        if type(key) is int and len(str(abs(key))) <= _KEY_DIGITS:
+            return f"[{key}]"
+        if type(key) is not str:
+            raise self.wrong(f"the key {spell(key)} is looked up: a path has names and whole numbers")
+        return f".{key}" if _NAME.fullmatch(key) else f"[{quote(key)}]"
+
+    def body(self, tree: Tree) -> str:
+        """Return what stands between the quotes for a text, or a text with results in it."""
+        if isinstance(tree, str):
+            return tree.replace("$", "$$")
+        text = "".join(self._part(part) for part in tree.parts)
+        if read_whole(text) is not None:
+            raise self.wrong(f"the string {text!r} would be the value itself, not its text")
+        return text
+
+    def _part(self, part: Tree) -> str:
+        if isinstance(part, Field):
+            if part.conversion or part.spec:
+                raise self.wrong("it formats a value: there is no conversion and no format")
+            part = part.value
+        if isinstance(part, str):
+            return self.body(part)
+        name, path = self._path(part)
+        if name.startswith("@"):
+            raise self.wrong(f"the input {name} stands in a string")
+        return f"${{{name[1:]}{path}}}"
+
+
+class NumberedWriter(_Dollars):
+    """Writes the numbered dialect."""
+
+    dialect = "numbered"
+
+    def write(self) -> str:
+        """Return the text: notes as thoughts, a line for each task, the last line."""
+        self._number()
+        lines = []
+        for task in self.calls():
+            self.check_after(task)
+            if task.note:
+                lines.append(f"Thought: {task.note}")
+            lines.append(f"{self.names[task.id]}. {self._call(task.tool, task.args, task.kwargs)}")
+        number = max((int(self.names[task.id]) for task in self.plan), default=0) + 1
+        return "\n".join([*lines, f"{number}. {self._last()}<END_OF_PLAN>"]) + "\n"
+
+    def _number(self) -> None:
+        """Keep ids that are all numbers, else number the tasks; then earlier rounds' results have no name any more."""
+        unnamed = self.earlier
+        if all(_NUMBER.fullmatch(task.id) for task in self.plan):
+            self.names = {id_: id_ for id_ in (*self.plan.by_id, *self.earlier)}
+            unnamed = [id_ for id_ in self.earlier if not id_[:1].isdigit()]
+        else:
+            self.names = {task.id: str(number) for number, task in enumerate(self.plan, 1)}
+        if unnamed:
+            self.task = next((task for task in self.plan if unnamed[0] in task.dependencies), None)
+            raise self.wrong(f"it reads {unnamed[0]!r}, which this plan does not hold", "missing_ref")
+
+    def _last(self) -> str:
+        if isinstance(self.final, Return):
+            return self._call("answer", (self.final.expression,), {})
+        told = {"instruction": self.final.instruction} if self.final.instruction else {}
+        return self._call("join", tuple(Ref(id_) for id_ in self.final.refs), told)
+
+    def _call(self, tool: str, args: tuple[Tree, ...], kwargs: dict[str, Tree]) -> str:
+        for name in kwargs:
+            if not _NAME.fullmatch(name):
+                raise self.wrong(f"its argument {name!r} is no name")
+        named = [f"{name}={self._spell(value)}" for name, value in kwargs.items()]
+        return f"{tool}({', '.join([*map(self._spell, args), *named])})"
+
+    def _spell(self, tree: Tree) -> str:
+        kind = type(tree)
+        if kind is str or kind is Text:
+            return quote(self.body(tree))
+        if isinstance(tree, Node):
+            return self.reference(tree)
+        if kind is dict:
+            return f"{{{', '.join(f'{self._key(key)}: {self._spell(value)}' for key, value in tree.items())}}}"
+        if kind is list or kind is tuple:
+            inner = ", ".join(map(self._spell, tree))
+            return f"[{inner}]" if kind is list else f"({inner}{',' if len(tree) == 1 else ''})"
+        if kind in _SCALARS:
+            return repr(tree)
+        raise self.wrong(f"it holds a {kind.__name__}")
+
+    def _key(self, key: Tree) -> str:
+        if type(key) is not str and type(key) not in _SCALARS:
+            raise self.wrong(f"the key {spell(key)} of a dict is neither a text nor a number")
+        return quote(key) if type(key) is str else repr(key)
+
+
+class JsonWriter(_Dollars):
+    """Writes the json dialect."""
+
+    dialect = "json"
+
+    def write(self) -> str:
+        """Return the text, a line for each task."""
+        self.name_all(_json_id)
+        tasks = [self._task(task) for task in self.calls()] + self._last()
+        told = "" if isinstance(self.final, Return) else self.final.instruction
+        lines = ",\n  ".join(_dump(task) for task in tasks)
+        return f'{{"tasks": [\n  {lines}\n]' + (f', "join_instruction": {quote(told)}' if told else "") + "}\n"
+
+    def _task(self, task: Task) -> dict[str, Any]:
+        fields: dict[str, Any] = {"id": self.names[task.id]}
+        read = [self.names[arg.id] for arg in task.args[1:] if type(arg) is Ref]
+        texts = task.tool == WORKER and task.args and type(task.args[0]) in (str, Text)
+        if texts and not (task.kwargs or task.after) and len(set(read)) == len(task.args) - 1:
+            fields |= {"instruction": self._data(task.args[0], 0), "deps": read}
+        else:
+            args = {str(position): self._data(arg, 1) for position, arg in enumerate(task.args)}
+            args |= {name: self._data(value, 1) for name, value in task.kwargs.items()}
+            fields |= {"tool": task.tool, "args": args, "deps": [self.names[id_] for id_ in task.dependencies]}
+        return fields | ({"note": task.note} if task.note else {})
+
+    def _last(self) -> list[dict[str, Any]]:
+        taken = set(self.names.values())
+        if isinstance(self.final, Return):
+            value = self._data(self.final.expression, 1)
+            return [{"id": _free("answer", taken), "tool": "answer", "args": {"value": value}}]
+        deps = [self.names[id_] for id_ in self.final.refs]
+        return [{"id": _free("join", taken), "tool": "join", "args": {}, "deps": deps}] if deps else []
+
+    def _data(self, tree: Tree, depth: int) -> Any:
+        """Return the JSON data that says a tree, so many brackets deep in an argument."""
+        kind = type(tree)
+        if kind is str or kind is Text:
+            text = self.body(tree)
+            return f"@{text}" if text.startswith("@") else text
+        if isinstance(tree, Node):
+            return self.reference(tree)
+        if kind in _SCALARS:
+            return tree
+        if kind not in (list, dict):
+            raise self.wrong(f"it holds a {kind.__name__}: JSON has lists and objects")
+        if depth > _JSON_DEPTH:
+            raise self.wrong(f"it nests more than {_JSON_DEPTH} deep", "too_deep")
+        if kind is list:
+            return [self._data(item, depth + 1) for item in tree]
+        return {self._key(key): self._data(value, depth + 1) for key, value in tree.items()}
+
+    def _key(self, key: Tree) -> str:
+        if not isinstance(key, str):
+            raise self.wrong(f"the key {spell(key)} of a dict is no text")
+        return key
+
+
+def _json_id(id_: str) -> str:
+    """Return an id as a JSON plan may give it."""
+    return f"line_{id_[1:]}" if id_.startswith("@") else id_.replace(".", "_")
+
+
+def _dump(data: Any) -> str:
+    """Return JSON on one line, with what no plan's text may hold as an escape."""
+    return check.CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(data, ensure_ascii=False))

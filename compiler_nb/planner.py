@@ -1,0 +1,147 @@
+"""The planner: a question and tools go in, tasks come out while the model speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+from compiler_nb.outcome import NOT_DONE, Problem, describe_error
+from compiler_nb.prompts import Prompt, fill, load
+
+if TYPE_CHECKING:
+    from compiler_nb.calls import Calls
+    from compiler_nb.models.base import Message, Model, Request
+    from compiler_nb.plan.parser import PlanParser
+    from compiler_nb.plan.task import Plan, Task
+    from compiler_nb.tool import Toolbox
+
+Example: TypeAlias = tuple[str, str]
+"""A question and the text of a good plan for it."""
+CUT: Final = frozenset({"", "length", "content_filter"})
+"""Why a model stopped, where it had not said all."""
+_COLUMNS: Final = 40
+_KEYS: Final = 12
+
+
+class Earlier(NamedTuple):
+    """What a replan request shows: the plan so far, results by name and schema, failures, and the reason."""
+
+    plan: str
+    results: Mapping[str, str]
+    failures: Mapping[str, str]
+    reason: str
+
+
+def system_prompt(dialect: str, tools: Toolbox, examples: Sequence[Example] = (), text: str = "") -> Prompt:
+    """Return the part of the planner's prompt that does not change between questions; `text` replaces the file's."""
+    frame = load("planner")
+    if text:
+        frame = Prompt(frame.name, text)
+    shown = "".join(f"\nQuestion: {question}\n{plan.strip()}\n" for question, plan in examples)
+    parts = {
+        "rules": load(dialect).text.strip(),
+        "tools": tools.description or "(none)",
+        "examples": f"\nExamples\n{shown}" if shown else "",
+    }
+    used = {name: value for name, value in parts.items() if f"{{{{{name}}}}}" in frame.text}
+    return Prompt(frame.name, fill(frame, **used))
+
+
+def ask_for_plan(system: str, question: str, inputs: Mapping[str, str], earlier: Earlier | None = None) -> list[Message]:
+    """Return the messages of a planner's (or, with `earlier`, a replan) request: what is stable comes first."""
+    parts = []
+    if inputs:
+        offered = "\n".join(f"{name}: {schema}" for name, schema in inputs.items())
+        parts.append(f"Offered variables (their values pass to tools by name; only their shapes are shown)\n{offered}")
+    parts.append(f"Question: {question}")
+    if earlier is not None:
+        parts.append(fill(
+            load("replan"),
+            plan=earlier.plan.strip() or "(none)",
+            results=_listed(earlier.results),
+            failures=_listed(earlier.failures),
+            reason=earlier.reason,
+        ))  # fmt: skip
+    return [{"role": "system", "content": system}, {"role": "user", "content": "\n\n".join(parts)}]
+
+
+def ask_for_repair(messages: Sequence[Message], text: str, problems: Iterable[Problem]) -> list[Message]:
+    """Return the messages that show a planner its own text and what is wrong with it, line by line."""
+    told = "\n".join(f"- line {problem.line}: {problem.message}" for problem in problems)
+    request = fill(load("repair"), problems=told)
+    return [*messages, {"role": "assistant", "content": text}, {"role": "user", "content": request}]
+
+
+def _listed(rows: Mapping[str, str]) -> str:
+    return "\n".join(f"{name}: {text}" for name, text in rows.items()) or "(none)"
+
+
+async def write_plan(
+    calls: Calls, model: Model, request: Request, parser: PlanParser, take: Callable[[Task], None]
+) -> bool:
+    """Feed a model's reply to the parser, and each task to `take` as soon as it is complete.
+
+    Returns whether the model ended of itself. Raises a ModelError where the call failed; the parser then holds what had
+    arrived, and is closed as cut off.
+    """
+    finish = ""
+    try:
+        async with calls.open(model, request) as reply:
+            async for text in reply:
+                for task in parser.feed(text):
+                    take(task)
+            finish = reply.finish
+    finally:
+        complete = finish not in CUT
+        last = parser.close(complete)
+    for task in last:
+        take(task)
+    return complete
+
+
+def describe_schema(value: Any, depth: int = 2) -> str:
+    """Return a value's type and shape in words, never its contents: what a planner may know of it."""
+    kind = type(value)
+    name = kind.__name__
+    try:
+        columns, dtypes = getattr(value, "columns", None), getattr(value, "dtypes", None)
+        if columns is not None and dtypes is not None and hasattr(value, "iloc"):
+            shown = ", ".join(f"{column}: {dtype}" for column, dtype in zip(columns[:_COLUMNS], dtypes, strict=False))
+            more = f", … {len(columns) - _COLUMNS} more" if len(columns) > _COLUMNS else ""
+            return f"{name} of {len(value):,} rows ({shown}{more})"
+        if hasattr(value, "shape") and hasattr(value, "dtype"):
+            return f"{name} of shape {tuple(value.shape)}, {value.dtype}"
+        if kind in (list, tuple, set, frozenset):
+            inner = describe_schema(next(iter(value)), depth - 1) if value and depth else ""
+            return f"{name} of {len(value):,}{f' {inner}' if inner else ''}"
+        if kind is dict:
+            return _describe_dict(value, depth)
+    except Exception as error:  # noqa: BLE001 - a user's object may raise anything
+        return f"{name} (its shape cannot be read: {describe_error(error)[:80]})"
+    return name
+
+
+def _describe_dict(value: dict[Any, Any], depth: int) -> str:
+    keys = list(value)[: _KEYS + 1]
+    if 0 < len(value) <= _KEYS and all(type(key) is str and key.isidentifier() for key in keys) and depth:
+        inner = ", ".join(f"{key}: {describe_schema(value[key], depth - 1)}" for key in keys)
+        return f"dict ({inner})"
+    if value and depth:
+        key, item = next(iter(value.items()))
+        return f"dict of {len(value):,} {type(key).__name__} to {describe_schema(item, depth - 1)}"
+    return f"dict of {len(value):,}"
+
+
+def earlier_of(plan: Plan | None, outcomes: Mapping[str, Any], known: Iterable[Task], reason: str) -> Earlier:
+    """Return what a replan request shows of the rounds so far."""
+    results: dict[str, str] = {}
+    failures: dict[str, str] = {}
+    for task in known:
+        outcome = outcomes.get(task.id)
+        if task.id not in outcomes or "[" in task.id:
+            continue
+        if isinstance(outcome, NOT_DONE):
+            failures[task.id] = str(outcome)[:500]
+        else:
+            results[task.id] = describe_schema(outcome)
+    return Earlier(plan.text if plan is not None else "", results, failures, reason)

@@ -1,0 +1,61 @@
+"""Prompts as text files beside this one, each with a short hash of its text as its version."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from compiler_nb.errors import OptionError
+
+_MARKER: Final = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+_SUFFIX: Final = ".md"
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt: its name and its text, in which `{{name}}` marks what is filled in."""
+
+    name: str
+    text: str
+
+    @property
+    def hash(self) -> str:
+        """The text's version: twelve hexadecimal digits of its content."""
+        return hashlib.blake2b(self.text.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        """The names that are filled in, each once, in order."""
+        return tuple(dict.fromkeys(_MARKER.findall(self.text)))
+
+
+@cache
+def load(name: str) -> Prompt:
+    """Return the prompt that comes with the package; raise an OptionError that lists them where there is none."""
+    known = names()
+    if name not in known:
+        raise OptionError(f"no prompt is called {name!r}; there are: {', '.join(known)}")
+    return Prompt(name, files(__name__).joinpath(name + _SUFFIX).read_text(encoding="utf-8"))
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Return the names of the prompts that come with the package, sorted."""
+    found = (entry.name for entry in files(__name__).iterdir())
+    return tuple(sorted(name.removesuffix(_SUFFIX) for name in found if name.endswith(_SUFFIX)))
+
+
+def fill(prompt: Prompt, **parts: str) -> str:
+    """Return the prompt's text with each `{{name}}` replaced by the part of that name; parts are never read again.
+
+    Raises an OptionError where the text has a marker that no part fills; a part without a marker is left out.
+    """
+    unknown = [name for name in prompt.markers if name not in parts]
+    if unknown:
+        known = ", ".join(f"{{{{{name}}}}}" for name in parts) or "none"
+        raise OptionError(f"the prompt {prompt.name!r} has {{{{{unknown[0]}}}}}, which nothing fills; it may have: {known}")
+    return _MARKER.sub(lambda found: parts[found[1]], prompt.text)

@@ -1,0 +1,380 @@
+r"""A real OpenAI-compatible server on 127.0.0.1, that answers what a test says and fails as it says.
+
+    with Server(reply="a = f(1)\n", faults=["429=0.01", "reset=2"]) as server:
+        ...                    # server.url, server.requests
+
+The first request gets the first fault, and so on; after the last one all goes well. `always` is a fault for every
+request. "name=value" gives a fault its value; FAULTS is the list of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+REASONS: Final = {200: "OK", 307: "Temporary Redirect", 400: "Bad Request", 401: "Unauthorized", 429: "Too Many"}
+SPIN: Final = 0.002
+"""Pauses below this, in seconds, are spun: the loop's timer is too coarse for them."""
+
+
+class Wait(NamedTuple):
+    """A pause in a body, in seconds."""
+
+    seconds: float
+
+
+RESET: Final = "reset"  # the connection is reset
+HANG: Final = "hang"  # nothing more comes until the client leaves
+Step = bytes | Wait | str
+
+
+class Seen(NamedTuple):
+    """A request that came."""
+
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """What the request was signed with."""
+        return self.headers.get("authorization", "").removeprefix("Bearer ") or self.headers.get("api-key", "")
+
+
+class Response(NamedTuple):
+    """What goes back: status, headers, and the body's steps; each bytes step is one write."""
+
+    status: int
+    headers: Mapping[str, str]
+    steps: tuple[Step, ...]
+
+
+class Case(NamedTuple):
+    """All that a fault may need: the request, the reply that would be right, its events, and the fault's value."""
+
+    seen: Seen
+    text: str
+    events: list[dict[str, Any]]
+    value: str
+
+    def number(self, default: float) -> float:
+        """Return the value as a number."""
+        return float(self.value or default)
+
+
+def events_of(text: str, size: int, model: str = "scripted") -> list[dict[str, Any]]:
+    """Return the events of a streamed reply: role, pieces of `size` characters, finish, usage."""
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+    deltas += [{"content": text[start : start + size]} for start in range(0, len(text), size)]
+    events = [_event(model, delta) for delta in deltas]
+    events.append(_event(model, {}, finish="stop"))
+    events.append({**_event(model, {}), "choices": [], "usage": usage_of(text)})
+    return events
+
+
+def usage_of(text: str) -> dict[str, int]:
+    """Return the usage that the server reports: 10 tokens in, one for each character out."""
+    return {"prompt_tokens": 10, "completion_tokens": len(text), "total_tokens": 10 + len(text)}
+
+
+def _event(model: str, delta: dict[str, Any], finish: str | None = None, index: int = 0) -> dict[str, Any]:
+    choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}
+    head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": model}
+    return {**head, "service_tier": "default", "system_fingerprint": None, "choices": [choice]}
+
+
+def sse(event: object, before: bytes = b"data: ", after: bytes = b"\n\n") -> bytes:
+    """Return an event as it goes over the wire."""
+    text = event if isinstance(event, str) else json.dumps(event, ensure_ascii=False)
+    return before + text.encode() + after
+
+
+DONE: Final = sse("[DONE]")
+
+
+def stream(steps: Iterable[Step], kind: str = "text/event-stream; charset=utf-8") -> Response:
+    """Return a streamed response."""
+    return Response(200, {"Content-Type": kind, "x-request-id": "req_1"}, tuple(steps))
+
+
+def whole(status: int, body: object, **headers: str) -> Response:
+    """Return a response in one piece: JSON, or HTML where the body is a text."""
+    kind = "text/html" if isinstance(body, str) else "application/json"
+    data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(status, {"Content-Type": kind, "x-request-id": "req_1", **named}, (data,))
+
+
+def _error(message: str, **more: Any) -> dict[str, Any]:
+    return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": None, **more}}
+
+
+def _good(case: Case) -> Response:
+    if case.seen.body.get("stream"):
+        return stream([*map(sse, case.events), DONE])
+    message = {"role": "assistant", "content": case.text, "refusal": None}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    return whole(200, {"object": "chat.completion", "choices": [choice], "usage": usage_of(case.text)})
+
+
+def _wire(before: bytes = b"data: ", after: bytes = b"\n\n") -> Callable[[Case], Response]:
+    return lambda case: stream(sse(event, before, after) for event in [*case.events, "[DONE]"])
+
+
+def _finish(reason: str) -> Callable[[Case], Response]:
+    def answer(case: Case) -> Response:
+        half = case.events[: 1 + len(case.events[1:-2]) // 2]
+        return stream([*map(sse, [*half, _event("scripted", {}, finish=reason), case.events[-1]]), DONE])
+
+    return answer
+
+
+def _cut(end: Step | None, count: int = 3) -> Callable[[Case], Response]:
+    """Return a fault that ends the stream after some events (the role's own counts)."""
+
+    def answer(case: Case) -> Response:
+        first = [sse(event) for event in case.events[: int(case.number(count))]]
+        return stream([*first, Wait(0.01), end] if end else first)
+
+    return answer
+
+
+def _in_stream(body: object, after: bytes = b"\n\n") -> Callable[[Case], Response]:
+    return lambda case: stream([*map(sse, case.events[:3]), sse(body, after=after)])
+
+
+def _usage(usage: object) -> Callable[[Case], Response]:
+    return lambda case: stream([*map(sse, case.events[:-1]), sse({"choices": [], "usage": usage}), DONE])
+
+
+def _bytes(case: Case) -> Response:
+    data = b"".join([*map(sse, case.events), DONE])
+    size = int(case.number(1))
+    return stream(data[start : start + size] for start in range(0, len(data), size))
+
+
+def _choices(case: Case) -> Response:
+    other = [_event("scripted", {"content": "NOT THIS"}, index=1) for _ in case.events[1:-2]]
+    mixed = [event for pair in zip(other, case.events[1:-2], strict=True) for event in pair]
+    return stream([*map(sse, [case.events[0], *mixed, *case.events[-2:]]), DONE])
+
+
+def _thinks(case: Case) -> Response:
+    thoughts = [_event("scripted", {"reasoning_content": "hm"}) for _ in range(3)]
+    steps: list[Step] = [part for thought in thoughts for part in (sse(thought), Wait(case.number(0.02)))]
+    return stream([*steps, *map(sse, case.events), DONE])
+
+
+def _refuses(case: Case) -> Response:
+    parts = [_event("scripted", {"refusal": piece}) for piece in ("I cannot ", "help with that.")]
+    return stream([*map(sse, [*parts, *case.events[-2:]]), DONE])
+
+
+def _overlong(case: Case) -> Response:
+    return stream([sse(case.events[0]), b"data: " + b"x" * int(case.number(1_100_000))])
+
+
+def _endless(case: Case) -> Response:
+    piece = sse(_event("scripted", {"content": "x" * 100_000}))
+    return stream([piece] * int(case.number(120)))
+
+
+FAULTS: Final[dict[str, Callable[[Case], Response]]] = {
+    "429": lambda case: whole(
+        429,
+        _error("Rate limit reached", code="rate_limit_exceeded"),
+        **({"Retry_After": case.value} if case.value else {}),
+    ),
+    "quota": lambda _: whole(429, _error("You exceeded your current quota", code="insufficient_quota")),
+    "status": lambda case: whole(int(case.number(500)), _error("The server had an error", type="server_error")),
+    "html-502": lambda _: whole(502, "<html><body><h1>502 Bad Gateway</h1></body></html>"),
+    "html-200": lambda _: whole(200, "<html><head><title>Sign in</title></head><body>to the wifi</body></html>"),
+    "401": lambda case: whole(401, _error(f"Incorrect API key provided: {case.seen.key}.", code="invalid_api_key")),
+    "context": lambda _: whole(400, _error("maximum context length is 8192", code="context_length_exceeded")),
+    "filter-400": lambda _: whole(400, _error("filtered", code="content_filter")),
+    "model-404": lambda _: whole(404, _error("The model does not exist", code="model_not_found")),
+    "redirect": lambda case: whole(307, {}, Location=case.value),
+    "reset": _cut(RESET),
+    "early-reset": lambda _: stream([RESET]),
+    "silent-end": _cut(None),
+    "stall": _cut(HANG),
+    "mute": lambda _: stream([HANG]),
+    "keep-alive": lambda case: stream([part for _ in range(500) for part in (b": ping\n\n", Wait(case.number(0.005)))]),
+    "slow-first": lambda case: stream([Wait(case.number(0.05)), *map(sse, case.events), DONE]),
+    "thinks": _thinks,
+    "open-end": lambda case: stream([*map(sse, case.events), DONE, HANG]),
+    "open-finish": lambda case: stream([*map(sse, case.events[:-1]), HANG]),
+    "no-done": lambda case: stream(map(sse, case.events)),
+    "no-finish": lambda case: stream([*map(sse, case.events[:-2]), DONE]),
+    "error": lambda case: _in_stream(_error("upstream failed", type="server_error", code=case.value or None))(case),
+    "error-echo": lambda case: _in_stream(_error(f"bad key {case.seen.key}", code="invalid_api_key"))(case),
+    "broken-json": _in_stream('{"choices": [{"index": 0, "delta": {"cont'),
+    "no-usage": lambda case: stream([*map(sse, case.events[:-1]), DONE]),
+    "bad-usage": _usage({"prompt_tokens": -5, "completion_tokens": "many"}),
+    "negative-usage": _usage({"prompt_tokens": -5, "completion_tokens": 7}),
+    "bytes": _bytes,
+    "crlf": _wire(after=b"\r\n\r\n"),
+    "no-space": _wire(before=b"data:"),
+    "one-newline": _wire(after=b"\n"),
+    "comments": _wire(before=b": ping\n\nid: 3\nretry: 10\nevent: x\ndata: "),
+    "choices": _choices,
+    "length": _finish("length"),
+    "content-filter": _finish("content_filter"),
+    "tool-calls": _finish("tool_calls"),
+    "refusal": _refuses,
+    "duplicate": lambda case: stream([*(sse(event) for each in case.events for event in (each, each)), DONE]),
+    "overlong": _overlong,
+    "endless": _endless,
+    "json": lambda case: _good(case._replace(seen=case.seen._replace(body={}))),
+    "json-error": lambda _: whole(200, _error("no such deployment", code="model_not_found")),
+}
+
+
+class Server:
+    """Serves /chat/completions under any path, in a thread of its own.
+
+    reply: a text, or a function of the request's body; chunk: characters per event; pace: seconds between events;
+    batch: events per write.
+    """
+
+    def __init__(
+        self,
+        reply: str | Callable[[dict[str, Any]], str] = "ok",
+        *,
+        chunk: int = 4,
+        pace: float = 0.0,
+        batch: int = 1,
+        faults: Iterable[str] = (),
+        always: str = "",
+    ) -> None:
+        self.reply, self.chunk, self.pace, self.batch = reply, chunk, pace, batch
+        self.faults, self.always = list(faults), always
+        self.requests: list[Seen] = []
+        self.connections = 0
+        for fault in (*self.faults, always):
+            if fault and fault.partition("=")[0] not in FAULTS:
+                raise ValueError(f"no fault is called {fault!r}; there are {', '.join(FAULTS)}")
+        self.port = 0
+        self._loop = asyncio.new_event_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._thread = threading.Thread(target=self._serve, name="test server", daemon=True)
+        self._listens = threading.Event()
+
+    @property
+    def url(self) -> str:
+        """The base URL."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._listens.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    def _serve(self) -> None:
+        loop = self._loop
+        server = loop.run_until_complete(asyncio.start_server(self._connected, "127.0.0.1", 0, limit=2**24))
+        self.port = server.sockets[0].getsockname()[1]
+        self._listens.set()
+        loop.run_forever()
+        server.close()
+        loop.run_until_complete(self._hang_up())
+        loop.close()
+
+    async def _hang_up(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.connections += 1
+        try:
+            while (seen := await _read(reader)) is not None:
+                self.requests.append(seen)
+                await self._send(self._answer(seen), reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            self._tasks.discard(task)
+            writer.transport.abort()
+
+    def _answer(self, seen: Seen) -> Response:
+        text = self.reply if isinstance(self.reply, str) else self.reply(seen.body)
+        fault = self.faults.pop(0) if self.faults else self.always
+        name, _, value = fault.partition("=")
+        events = events_of(text, self.chunk, seen.body.get("model", ""))
+        return FAULTS.get(name, _good)(Case(seen, text, events, value))
+
+    async def _send(self, response: Response, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = f"HTTP/1.1 {response.status} {REASONS.get(response.status, 'Other')}\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
+        writer.write(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
+        steps = _batched(response.steps, self.batch)
+        for step in steps:
+            if isinstance(step, bytes):
+                writer.write(b"%x\r\n%s\r\n" % (len(step), step))
+                await writer.drain()
+                await _pause(self.pace)
+            elif isinstance(step, Wait):
+                await asyncio.sleep(step.seconds)
+            elif step == HANG:
+                await reader.read(1)
+                raise ConnectionResetError
+            else:
+                linger = struct.pack("ii", 1, 0)
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                raise ConnectionResetError
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+
+
+async def _read(reader: asyncio.StreamReader) -> Seen | None:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    first, *lines = head.strip().split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    return Seen(first.split()[1], headers, json.loads(body or b"{}"))
+
+
+def _batched(steps: tuple[Step, ...], size: int) -> Iterable[Step]:
+    if size == 1 or not all(isinstance(step, bytes) for step in steps):
+        return steps
+    return [b"".join(steps[start : start + size]) for start in range(0, len(steps), size)]  # type: ignore[arg-type]
+
+
+async def _pause(seconds: float) -> None:
+    if seconds >= SPIN:
+        await asyncio.sleep(seconds)
+    elif seconds > 0:
+        until = time.perf_counter() + seconds
+        await asyncio.sleep(0)
+        while time.perf_counter() < until:
+            pass
+
+
+def main() -> None:
+    """Serve until standard input ends: arguments are the reply's events, seconds between writes, events per write."""
+    events, pace, batch = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
+    with Server("abcd" * events, pace=pace, batch=batch) as server:
+        sys.stdout.write(f"{server.url}\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

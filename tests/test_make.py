@@ -1,0 +1,117 @@
+"""make.py sets up what it runs, once, says what it does, and hands on the tools' exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import make
+from tests.conftest import did_not_run
+
+VERBS = ("demo", "test", "bench", "soak", "lint", "lab")
+
+
+def start(*arguments, cwd):
+    """Run make.py from a folder and return what it said."""
+    command = [sys.executable, str(make.ROOT / "make.py"), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def test_help_names_every_verb_from_anywhere(tmp_path):
+    """The help is there before anything is installed, whatever the current folder."""
+    told = start("--help", cwd=tmp_path)
+    assert told.returncode == 0
+    assert all(verb in told.stdout for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_has_a_help(verb, tmp_path):
+    """The help of a verb says in a sentence what it does."""
+    told = start(verb, "--help", cwd=tmp_path)
+    assert told.returncode == 0
+    assert getattr(make, verb).__doc__.split()[0] in told.stdout
+
+
+def test_what_is_unknown_is_refused(tmp_path):
+    """An unknown verb or option is named, with exit code 2, and nothing is installed."""
+    assert start("dance", cwd=tmp_path).returncode == 2
+    told = start("soak", "--factr", "2", cwd=tmp_path)
+    assert (told.returncode, "--factr 2" in told.stderr) == (2, True)
+
+
+def test_test_hands_on_what_is_pytests():
+    """Options and paths for pytest need no separator and keep their order."""
+    assert make.read_options(["test", "-x", "tests/plan", "-k", "fence"]).rest == ["-x", "tests/plan", "-k", "fence"]
+
+
+def test_an_install_is_done_once(tmp_path):
+    """It is done again when a file changed or another extra is wanted, then with all extras that are there."""
+    file, stamp = tmp_path / "constraints.txt", tmp_path / "stamp.json"
+    file.write_text("six==1.17.0\n", encoding="utf-8")
+    before = make.digest([file])
+    assert make.missing_extras(stamp, before, {"lab"}) == {"lab"}
+    stamp.write_text(json.dumps({"digest": before, "extras": ["lab"]}), encoding="utf-8")
+    assert make.missing_extras(stamp, before, {"lab"}) == set()
+    assert make.missing_extras(stamp, before, {"test"}) == {"lab", "test"}
+    file.write_text("six==1.18.0\n", encoding="utf-8")
+    assert make.missing_extras(stamp, make.digest([file]), {"lab"}) == {"lab"}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"digest": "x"}', "\N{SNOWMAN}"])
+def test_a_broken_stamp_means_install(text, tmp_path):
+    """A stamp that cannot be read is no stamp."""
+    stamp = tmp_path / "stamp.json"
+    stamp.write_text(text, encoding="utf-8")
+    assert make.missing_extras(stamp, "x", {"lab"}) == {"lab"}
+
+
+def test_an_environment_without_pip_is_served_from_outside():
+    """Where Python has no ensurepip, the environment has no pip, and the Python that runs make.py brings it."""
+    python = Path("env/bin/python")
+    assert "--without-pip" in make.venv_command(has_ensurepip=False)
+    assert "--without-pip" not in make.venv_command(has_ensurepip=True)
+    outside = make.pip_command(python, {"lab", "data"}, has_pip=False)
+    assert outside[:5] == [sys.executable, "-m", "pip", "--python", str(python)]
+    assert outside[-2:] == ["-e", f"{make.ROOT}[data,lab]"]
+    assert make.pip_command(python, {"lab"}, has_pip=True)[:3] == [str(python), "-m", "pip"]
+
+
+def test_a_browser_is_found_by_name_and_on_the_path(tmp_path):
+    """COMPILER_NB_CHROMIUM wins where the file is there; then PATH is searched."""
+    program = tmp_path / "chromium"
+    program.write_text("#!/bin/sh\n", encoding="utf-8")
+    program.chmod(0o755)
+    assert make.find_browser({"PATH": str(tmp_path)}) == str(program)
+    assert make.find_browser({"PATH": "", "COMPILER_NB_CHROMIUM": str(program)}) == str(program)
+    assert make.find_browser({"PATH": "", "COMPILER_NB_CHROMIUM": str(tmp_path / "gone")}) == ""
+
+
+def test_the_demo_reads_the_answer_of_the_cell_with_that_name(tmp_path):
+    """The answer is one line, from a printed text or from a value."""
+    outputs = [{"output_type": "stream", "name": "stdout", "text": ["AAPL gained\n", "most\n"]}]
+    notebook = tmp_path / "done.ipynb"
+    notebook.write_text(json.dumps({"cells": [{"id": "answer", "outputs": outputs}]}), encoding="utf-8")
+    assert make.read_answer(notebook) == "AAPL gained most"
+    value = [{"output_type": "execute_result", "data": {"text/plain": "42"}}]
+    notebook.write_text(json.dumps({"cells": [{"id": "intro"}, {"id": "answer", "outputs": value}]}), encoding="utf-8")
+    assert make.read_answer(notebook) == "42"
+
+
+def test_the_demo_notebook_has_an_answer_cell():
+    """The id that make.py looks for is in the notebook that it runs."""
+    text = (make.ROOT / "notebooks" / f"{make.NOTEBOOK}.ipynb").read_text(encoding="utf-8")
+    assert make.ANSWER in [cell["id"] for cell in json.loads(text)["cells"]]
+
+
+def test_what_did_not_run_is_said_by_reason():
+    """The closing lines count the skipped tests of a file by reason."""
+    skipped = [
+        ("tests/browser/test_view.py", "Skipped: no Chromium"),
+        ("tests/browser/test_view.py", "Skipped: no Chromium"),
+    ]
+    assert did_not_run(skipped) == ["Did not run: 2 in tests/browser/test_view.py: no Chromium"]
+    assert did_not_run([]) == []
