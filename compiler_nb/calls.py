@@ -31,8 +31,6 @@ SILENT_TRIES: Final = 2
 """Tries where the provider did not even answer: another one would only take longer."""
 MOST_TOKENS: Final = 100_000_000
 """A usage above this is no measurement."""
-CLOSING: Final = 1.0
-"""Seconds that a model's stream has to close."""
 
 
 class Reply(NamedTuple):
@@ -48,7 +46,8 @@ class Calls:
 
     limits: by provider, or the Limits that several runs share; first_token, idle: seconds to wait for the first and
     for each next piece; tries: at most, before the first piece only; backoff: seconds before the second try, doubled
-    each time; longest_wait: seconds that a provider may ask to wait before the call fails instead.
+    each time; longest_wait: seconds that a provider may ask to wait before the call fails instead; closing: seconds
+    that a model has to end when it is stopped.
     """
 
     def __init__(
@@ -61,11 +60,13 @@ class Calls:
         tries: int = 4,
         backoff: float = 0.5,
         longest_wait: float = 120.0,
+        closing: float = 1.0,
     ) -> None:
         self.emit = emit
         self.limits = limits if isinstance(limits, Limits) else default_limits(limits)
         self.first_token, self.idle = first_token, idle
         self.tries, self.backoff, self.longest_wait = tries, backoff, longest_wait
+        self.closing = closing
         self.numbers = itertools.count(1)
 
     def open(self, model: Model, request: Request) -> Stream:
@@ -115,6 +116,7 @@ class Stream:
         self._received = 0  # characters
         self._usage: Usage | None = None
         self._strings_only = True
+        self._silent = 0  # tries that nobody answered
         self._pieces = self._run()
 
     async def __aenter__(self) -> Self:
@@ -168,9 +170,8 @@ class Stream:
     async def _attempt(self) -> AsyncIterator[Attempt]:
         """Open the model's stream, and close it again; what it raised is kept as the attempt's fault."""
         self._begin()
-        attempt = Attempt(Watch(self._calls.first_token))
+        attempt = Attempt(self._open(), Watch(self._calls.first_token, self._calls.closing))
         try:
-            attempt.chunks = self._open()
             yield attempt
         except asyncio.CancelledError:
             if not attempt.watch.stop():
@@ -180,10 +181,10 @@ class Stream:
             attempt.fault = self._late() if attempt.watch.stop() else self._fault(raised)
         finally:
             attempt.watch.stop()
-            await _close(attempt.chunks)
+            await self._close(attempt.chunks)
 
     def _begin(self) -> None:
-        self.finish = ""
+        self.finish, self._strings_only = "", True
         if not self.call:
             self.call = next(self._calls.numbers)
             asked, model = self._request, self._model
@@ -218,6 +219,13 @@ class Stream:
             self._received += len(text)
         return text
 
+    async def _close(self, chunks: Any) -> None:
+        """Close a model's stream, whatever it does about it."""
+        if hasattr(chunks, "aclose"):
+            with suppress(Exception):
+                async with asyncio.timeout(self._calls.closing):
+                    await chunks.aclose()
+
     def _late(self) -> ModelError:
         if self.spoke:
             return ModelTimeout(f"{self._name} said nothing more for {self._calls.idle:g} s", **self._where)
@@ -233,8 +241,8 @@ class Stream:
     def _delay(self, fault: ModelError, tried: int) -> float | None:
         """Return the seconds until the next try, None where none is worth while."""
         calls = self._calls
-        most = calls.tries if fault.status is not None or isinstance(fault, RateLimited) else SILENT_TRIES
-        if self.spoke or not fault.retryable or tried >= min(most, calls.tries):
+        self._silent += fault.status is None and not isinstance(fault, RateLimited)
+        if self.spoke or not fault.retryable or tried >= calls.tries or self._silent >= SILENT_TRIES:
             return None
         delay = min(LONGEST_DELAY, calls.backoff * 2.0 ** (tried - 1))
         jitter = random.uniform(0.5, 1.0)  # noqa: S311 - it spreads calls, it guards nothing
@@ -267,9 +275,8 @@ class Stream:
 class Attempt:
     """One try of a call: its timer, the model's stream, and what went wrong."""
 
-    def __init__(self, watch: Watch) -> None:
-        self.watch = watch
-        self.chunks: Any = None
+    def __init__(self, chunks: AsyncGenerator[Chunk | str, None], watch: Watch) -> None:
+        self.chunks, self.watch = chunks, watch
         self.fault: ModelError | None = None
 
 
@@ -277,16 +284,18 @@ class Watch:
     """A timer over the waiting for pieces, which cancels the waiting task when it rings.
 
     Pieces come by the hundred in a second, so each only notes the new deadline; the one timer, when it fires, looks
-    whether the deadline has moved and goes on to it. Time that the reader of the pieces takes does not count.
+    whether the deadline has moved and goes on to it. Time that the reader of the pieces takes does not count. A model
+    that goes on in spite of the cancellation is cancelled again each `closing` seconds.
     """
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, patience: float, closing: float) -> None:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a model is called from within a task of an event loop")
         self._task, self._loop = task, asyncio.get_running_loop()
         self._cancels = task.cancelling()
-        self._patience, self._waits, self._rang, self._ours = patience, True, False, False
+        self._patience, self._closing, self._waits = patience, closing, True
+        self._rings, self._ours = 0, False
         self._deadline = self._loop.time() + patience
         self._timer = self._loop.call_at(self._deadline, self._ring)
 
@@ -306,18 +315,19 @@ class Watch:
     def stop(self) -> bool:
         """End the watch; return whether it rang, and was not overtaken by a cancellation from elsewhere."""
         self._timer.cancel()
-        if self._rang:
-            self._rang = False
+        for _ in range(self._rings):
             self._ours = self._task.uncancel() <= self._cancels
+        self._rings = 0
         return self._ours
 
     def _ring(self) -> None:
         now = self._loop.time()
-        if self._waits and now >= self._deadline:
-            self._rang = True
+        then = self._deadline if self._waits else now + self._patience
+        if now >= then:
+            self._rings += 1
             self._task.cancel()
-            return
-        self._timer = self._loop.call_at(self._deadline if self._waits else now + self._patience, self._ring)
+            then = self._deadline = now + self._closing
+        self._timer = self._loop.call_at(then, self._ring)
 
 
 def sane(usage: Usage) -> Usage | None:
@@ -327,11 +337,3 @@ def sane(usage: Usage) -> Usage | None:
     if any(type(number) is not int or not 0 <= number <= MOST_TOKENS for number in numbers) or not sent + received:
         return None
     return Usage(max(1, calls), sent, received, min(cached, sent), reported)
-
-
-async def _close(chunks: Any) -> None:
-    """Close a model's stream, whatever it does about it."""
-    if hasattr(chunks, "aclose"):
-        with suppress(Exception):
-            async with asyncio.timeout(CLOSING):
-                await chunks.aclose()

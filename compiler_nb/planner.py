@@ -21,6 +21,7 @@ CUT: Final = frozenset({"", "length", "content_filter"})
 """Why a model stopped, where it had not said all."""
 _COLUMNS: Final = 40
 _KEYS: Final = 12
+_FIELD_LENGTH: Final = 30
 
 
 class Earlier(NamedTuple):
@@ -121,9 +122,14 @@ def describe_schema(value: Any, depth: int = 2) -> str:
     return name
 
 
+def _is_field(key: Any) -> bool:
+    """Whether a dict's key looks like the name of a field, which is schema, and not like data: `max`, not `AAPL`."""
+    return type(key) is str and key.isidentifier() and key.islower() and len(key) <= _FIELD_LENGTH
+
+
 def _describe_dict(value: dict[Any, Any], depth: int) -> str:
     keys = list(value)[: _KEYS + 1]
-    if 0 < len(value) <= _KEYS and all(type(key) is str and key.isidentifier() for key in keys) and depth:
+    if 0 < len(value) <= _KEYS and all(_is_field(key) for key in keys) and depth:
         inner = ", ".join(f"{key}: {describe_schema(value[key], depth - 1)}" for key in keys)
         return f"dict ({inner})"
     if value and depth:

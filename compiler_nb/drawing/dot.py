@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from compiler_nb.drawing.boxes import state_of
 from compiler_nb.drawing.graph import Graph, make_graph
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from compiler_nb.outcome import State
     from compiler_nb.plan.task import Task
 
+Program: TypeAlias = "Callable[[str, str, str], bytes]"
+"""Makes a picture of DOT text, a format and an engine; raises whatever it wants."""
 _LOCK: Final = threading.Lock()
 """Graphviz is not safe to be used by two threads of a process."""
 _INCH: Final = 72.0
@@ -68,18 +70,25 @@ def _lines(plan: Plan | Iterable[Task], states: Mapping[str, State]) -> Iterator
         yield f"  {names[one]} -> {names[other]}"
 
 
-def render(text: str, *, format: str, engine: str = "dot") -> bytes | None:  # noqa: A002 - Graphviz's word
+def render(
+    text: str,
+    *,
+    format: str,  # noqa: A002 - Graphviz's word
+    engine: str = "dot",
+    programs: Iterable[Program] | None = None,
+) -> bytes | None:
     """Return what Graphviz makes of DOT text, None where there is no Graphviz or it fails.
 
-    engine: "dot", or "nop2" to draw at the given places.
+    engine: "dot", or "nop2" to draw at the given places; programs: what to try in turn, by default what is there.
     """
-    for run in _engines():
+    for run in find_programs() if programs is None else programs:
         with contextlib.suppress(Exception):  # whatever goes wrong inside, there is always our own layout
             return run(text, format, engine)
     return None
 
 
-def _engines() -> Iterator[Callable[[str, str, str], bytes]]:
+def find_programs() -> Iterator[Program]:
+    """Yield the ways to run Graphviz here."""
     if shutil.which("dot"):
         yield _run_dot
     yield _run_pygraphviz
@@ -102,7 +111,7 @@ def _run_pygraphviz(text: str, format: str, engine: str) -> bytes:  # noqa: A002
             drawing.close()
 
 
-def place(graph: Graph) -> Layout | None:
+def place(graph: Graph, programs: Iterable[Program] | None = None) -> Layout | None:
     """Return Graphviz's places and routes for a graph; None where there is no Graphviz, or the graph is large."""
     if len(graph.boxes) > MOST_BOXES or len(graph.edges) > MOST_EDGES:
         return None
@@ -112,7 +121,7 @@ def place(graph: Graph) -> Layout | None:
     for key, box in graph.boxes.items():
         lines.append(f"{names[key]} [width={box.width / _INCH:.4f} height={box.height / _INCH:.4f}]")
     lines += [f"{names[one]} -> {names[other]}" for one, other in graph.edges]
-    plain = render("digraph {\n" + "\n".join(lines) + "\n}\n", format="plain")
+    plain = render("digraph {\n" + "\n".join(lines) + "\n}\n", format="plain", programs=programs)
     try:
         return _read_plain(plain.decode(), list(graph.boxes)) if plain else None
     except (ValueError, IndexError, KeyError):

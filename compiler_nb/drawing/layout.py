@@ -15,6 +15,7 @@ Theory of operation
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 GAP_DOWN, GAP_RIGHT = 52.0, 68.0
 """Least space between rows, in pixels."""
+PITCHES = (100.0, 340.0)
+"""From one row of a growing layout to the next, down and to the right: room for usual boxes."""
 PORT_GAPS = (7.0, 14.0)
 """Least and most space between two arrows that meet a box; with less they meet it in one point."""
 
@@ -124,7 +127,7 @@ def _bend(start: Point, end: Point) -> list[Point]:
 
 
 def _straight(x: float, start: float, end: float) -> list[Point]:
-    return [(x, start), (x, end), (x, end)] if end - start > 0.5 else []  # noqa: PLR2004 - half a pixel
+    return [] if math.isclose(start, end, abs_tol=1e-6) else [(x, start), (x, end), (x, end)]
 
 
 def _turn(layout: Layout) -> Layout:
@@ -136,12 +139,12 @@ def _turn(layout: Layout) -> Layout:
 class Incremental:
     """A layout for a plan that still streams: each node gets its place when it comes, and keeps it.
 
-    down: as in `lay_out`; pitch: pixels from one row to the next; a node higher than a row takes several.
+    down: as in `lay_out`; pitch: pixels from one row to the next, by default PITCHES; a larger node takes several rows.
     `places` and `routes` grow as in a Layout, but places left of and above the first node are negative.
     """
 
-    def __init__(self, *, down: bool = True, pitch: float = 110.0) -> None:
-        self.down, self.pitch = down, pitch
+    def __init__(self, *, down: bool = True, pitch: float | None = None) -> None:
+        self.down, self.pitch = down, pitch or PITCHES[not down]
         self.places: dict[str, Point] = {}
         self.routes: dict[Edge, tuple[Point, ...]] = {}
         self.bounds = (0.0, 0.0, 0.0, 0.0)
@@ -153,7 +156,7 @@ class Incremental:
         above = [parent for parent in dict.fromkeys(parents) if parent in self._spans]
         across, depth = size if self.down else size[::-1]
         row = max((self._spans[parent][1] for parent in above), default=0)
-        rows = range(row, row + 1 + int(max(depth - 0.75 * self.pitch, 0.0) // self.pitch))
+        rows = range(row, row + max(math.ceil(depth / self.pitch + 0.2), 1))
         wish = self._wish(above, across, rows)
         x = self._free(rows, wish, across)
         for each in rows:

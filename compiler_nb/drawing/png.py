@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from compiler_nb.drawing.boxes import Box
+    from compiler_nb.drawing.dot import Program
     from compiler_nb.drawing.rows import Point
     from compiler_nb.outcome import State
     from compiler_nb.plan.task import Final as FinalLine
@@ -36,8 +37,12 @@ def to_png(
     *,
     states: Mapping[str, State] | None = None,
     final: FinalLine | None = None,
+    programs: Iterable[Program] | None = None,
 ) -> bytes | None:
-    """Return the picture of up to 200 tasks as PNG; None for more, or where there is no Graphviz."""
+    """Return the picture of up to 200 tasks as PNG; None for more, or where there is no Graphviz.
+
+    states, final: as for `draw`; programs: as for `render`.
+    """
     tasks = tuple(plan)
     if len(tasks) > FULL:
         return None
@@ -53,7 +58,7 @@ def to_png(
         lines += _nodes(names[key], box, layout.places[key], layout.height, states or {})
     for (one, other), route in layout.routes.items():
         lines.append(f'{names[one]} -> {names[other]} [pos="{_spline(route, layout.height)}"]')
-    return render("digraph {\n" + "\n".join(lines) + "\n}\n", format="png", engine="nop2")
+    return render("digraph {\n" + "\n".join(lines) + "\n}\n", format="png", engine="nop2", programs=programs)
 
 
 def _nodes(name: str, box: Box, place: Point, height: float, states: Mapping[str, State]) -> Iterator[str]:

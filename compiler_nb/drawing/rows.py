@@ -158,7 +158,9 @@ def arrange(graph: Rows) -> None:
         for item, at in zip(row, offset, strict=True):
             graph.place[item] = at - offset[-1] / 2
     both = [one + other for one, other in zip(graph.above, graph.below, strict=True)]
-    pulls = [[_pulls(graph, near) for near in beside] for beside in (graph.above, graph.below, both)]
+    pulls = [
+        [_pulls(graph, item, near) for item, near in enumerate(beside)] for beside in (graph.above, graph.below, both)
+    ]
     firm = [_firmness(graph, item, near) for item, near in enumerate(both)]
     sweeps = 6 if len(graph.row) > LARGE else 16
     for sweep in range(sweeps):
@@ -170,9 +172,9 @@ def arrange(graph: Rows) -> None:
                 graph.place[item] = at
 
 
-def _pulls(graph: Rows, near: Sequence[int]) -> list[tuple[int, float]]:
-    """Return the neighbours with their shares of a wish; beside nodes lanes count little, so that boxes are in line."""
-    weights = [1.0 if each < graph.nodes else 0.15 for each in near]
+def _pulls(graph: Rows, item: int, near: Sequence[int]) -> list[tuple[int, float]]:
+    """Return the neighbours with their shares of a wish: boxes keep in line with boxes, and lanes with their lane."""
+    weights = [1.0 if (each < graph.nodes) == (item < graph.nodes) else 0.1 for each in near]
     return [(each, weight / sum(weights)) for each, weight in zip(near, weights, strict=True)]
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from compiler_nb.drawing.boxes import Box
+    from compiler_nb.drawing.dot import Program
     from compiler_nb.drawing.graph import Graph
     from compiler_nb.drawing.layout import Layout
     from compiler_nb.drawing.rows import Point
@@ -69,11 +70,13 @@ def draw(
     titles: Mapping[str, str] | None = None,
     engine: Literal["auto", "graphviz", "own"] = "auto",
     final: FinalLine | None = None,
+    programs: Iterable[Program] | None = None,
 ) -> Picture:
     """Return the picture of a plan or of some tasks, the same for the same arguments and engine.
 
     states: by task id, "waiting" where missing; titles: hover texts by task id; engine: what chooses the places: our
-    own layout, or Graphviz where there is one; final: the last line, by default the plan's.
+    own layout, or Graphviz where there is one; final: the last line, by default the plan's; programs: ways to run
+    Graphviz, by default those that are there.
     Items of fan-outs, `rows[AAPL]`, are cells in their fan-out's box, whether they are tasks or only have a state.
     """
     tasks = tuple(plan)
@@ -82,7 +85,7 @@ def draw(
     words = _words(tasks, now, titles or {}, last)
     for attempt in _ATTEMPTS:
         graph = make_graph(tasks, last, known=now, **attempt)
-        layout = place(graph) if engine != "own" else None
+        layout = place(graph, programs) if engine != "own" else None
         used = "graphviz" if layout else "own"
         layout = layout or lay_out(graph.boxes, graph.edges, graph.sizes, down=graph.down)
         svg = _page(graph, layout, now, words, [task.id for task in tasks])

@@ -11,7 +11,7 @@ from compiler_nb.plan.expression import spell
 from compiler_nb.plan.task import Input, Node, Plan, Ref, Return
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence, Sized
 
     from compiler_nb.outcome import State
     from compiler_nb.plan.task import Final as FinalLine
@@ -27,24 +27,32 @@ ROWS: Final = 40
 
 
 def shorten_tree(tree: Tree, limit: int = 60) -> str:
-    """Return an argument tree as source text of at most `limit` characters."""
+    """Return an argument tree as source text of at most `limit` characters; numbered tasks are `$1`, `$2`."""
     kind = type(tree)
     if kind is Ref or kind is Input:
-        text = tree.id if kind is Ref else tree.name
+        text = _name_of(tree.id) if kind is Ref else tree.name
     elif isinstance(tree, Node):
-        text = spell(tree, str)
+        text = spell(tree, _name_of)
     elif kind is str:
         text = quote(tree[: limit + 1], limit + 1)
     elif kind is dict and tree:
         pairs = [f"{shorten_tree(key)}: {shorten_tree(value)}" for key, value in islice(tree.items(), ITEMS)]
-        text = f"{{{', '.join(pairs)}{', …' if len(tree) > ITEMS else ''}}}"
+        text = f"{{{', '.join(pairs)}{_more(tree)}}}"
     elif kind in (list, tuple) and tree:
         opening, closing = BRACKETS[kind][0], BRACKETS[kind][1]
-        parts = [shorten_tree(item) for item in islice(tree, ITEMS)] + ["…"] * (len(tree) > ITEMS)
-        text = f"{opening}{', '.join(parts)}{',' if kind is tuple and len(tree) == 1 else ''}{closing}"
+        parts = [shorten_tree(item) for item in islice(tree, ITEMS)]
+        text = f"{opening}{', '.join(parts)}{',' if kind is tuple and len(tree) == 1 else ''}{_more(tree)}{closing}"
     else:
         text = shorten_value(tree, limit)
     return cut(text, limit)
+
+
+def _name_of(id_: str) -> str:
+    return f"${id_}" if id_[:1].isdigit() else id_
+
+
+def _more(tree: Sized) -> str:
+    return f", … {len(tree) - ITEMS:,} more" if len(tree) > ITEMS else ""
 
 
 def shorten_call(task: Task, limit: int = 60) -> str:
@@ -60,7 +68,7 @@ def shorten_final(final: FinalLine, limit: int = 60) -> str:
     """Return a plan's last line: `answer(best)`, `join(ny, la)`."""
     if isinstance(final, Return):
         return cut(f"answer({shorten_tree(final.expression, limit)})", limit)
-    return cut(f"join({', '.join(final.refs[:20])})", limit)
+    return cut(f"join({', '.join(map(_name_of, final.refs[:20]))})", limit)
 
 
 def columns_of(text: str) -> int:

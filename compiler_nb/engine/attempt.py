@@ -25,13 +25,12 @@ _MAIN_THREAD: Final = ("created in a thread can only be used in that same thread
 class Attempt:
     """A running call: its node, and the asyncio task or the thread's job that performs it."""
 
-    __slots__ = ("cancelled", "ended", "job", "node", "task", "timed_out", "tool")
+    task: AsyncTask[None] | None = None
+    job: Job | None = None
+    ended = timed_out = cancelled = False
 
     def __init__(self, node: Node, tool: Tool) -> None:
         self.node, self.tool = node, tool
-        self.task: AsyncTask[None] | None = None
-        self.job: Job | None = None
-        self.ended = self.timed_out = self.cancelled = False
 
 
 def failure_of(error: BaseException, tool: Tool | None, attempt: int) -> Failure:

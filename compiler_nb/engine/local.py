@@ -31,7 +31,7 @@ from compiler_nb.engine.pool import ABANDONED_LIMIT, Job, Pool
 from compiler_nb.engine.schedule import Node, Schedule
 from compiler_nb.errors import ToolUnavailable
 from compiler_nb.events import Log, TaskApproved, TaskEnded, TaskExpanded, TaskHeld, TaskRetried, TaskStarted, Warned
-from compiler_nb.outcome import NOT_DONE, Cancelled, Failure
+from compiler_nb.outcome import Cancelled, Failure
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.fanout import Shape, collect, expand, needs
 from compiler_nb.plan.functions import Scope, short
@@ -83,7 +83,6 @@ class Session:
             gate=self._gate if effects else None,
         )
         self.outcomes: dict[str, Any] = {}  # of all that ended
-        self.values: dict[str, Any] = {}  # of all that is done
         self.shapes: dict[str, Shape] = {}
         self.attempts: dict[str, Attempt] = {}
         self.abandoned = 0
@@ -112,7 +111,8 @@ class Session:
             after, shapes = needs(task, self._is_fanout)
             starts = schedule.add(task, self.log.now(), after=after, shapes=shapes)
         else:
-            starts = schedule.add(task, self.log.now())
+            log = self.log
+            starts = schedule.add(task, log.clock() - log.began)
         if starts or schedule.ended:
             self._perform(starts)
 
@@ -189,7 +189,7 @@ class Session:
             future = self.loop.create_future()
             self._watches.append((open_ids, future))
             await future
-        return all(id_ in self.values for id_ in wanted)
+        return all(self.schedule.nodes[id_].state == "done" for id_ in wanted)
 
     def finish(self) -> None:
         """Let go of threads and timers; the session takes no further task."""
@@ -199,27 +199,32 @@ class Session:
         for question in self._asking.values():
             question.cancel()
 
+    @property
+    def values(self) -> dict[str, Any]:
+        """The values of all tasks that are done, by id."""
+        nodes = self.schedule.nodes
+        return {id_: outcome for id_, outcome in self.outcomes.items() if nodes[id_].state == "done"}
+
     # ---------------------------------------------------------------- performing
 
     def _perform(self, starts: list[Node]) -> None:
         """Start nodes, and what becomes startable by that, one after the other."""
-        work = self._work
-        work.extend(starts)
         if self.schedule.ended:
             self._settle()
+        work = self._work
+        work.extend(starts)
         if self._working:
             return
         self._working = True
         try:
             while work:
                 node = work.popleft()
-                kind = node.task.kind
-                if kind == "call":
+                if node.task.kind == "call":
                     if node.held:
                         self._hold(node)
                     else:
                         self._start(node)
-                elif kind == "expr":
+                elif node.task.kind == "expr":
                     self._inline(node)
                 else:
                     self._fan_out(node)
@@ -235,7 +240,7 @@ class Session:
         if not task.args:  # a twin: its source ended
             return
         try:
-            outcome = evaluate(task.args[0], Scope(self.values, self.inputs))
+            outcome = evaluate(task.args[0], Scope(self.outcomes, self.inputs))
         except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
             outcome = failure_of(error, None, 1)
         self._end(node, outcome, "inline")
@@ -248,7 +253,7 @@ class Session:
             self._end(node, collect(self.shapes[id_], self.outcomes), "inline")
             return
         try:
-            expansion = expand(node.task, Scope(self.values, self.inputs), self.shapes)
+            expansion = expand(node.task, Scope(self.outcomes, self.inputs), self.shapes)
         except BaseException as error:  # noqa: BLE001 - the source's own iterator may raise anything
             self._end(node, failure_of(error, None, 1), "inline")
             return
@@ -263,16 +268,21 @@ class Session:
         try:
             if tool is None:
                 raise ToolUnavailable(f"there is no tool {task.tool!r} here")  # noqa: TRY301 - one way to fail
-            args, kwargs = self._bind(task, tool)
+            args, kwargs = task.args, task.kwargs
+            if args or kwargs or tool.parameters:
+                args, kwargs = self._bind(task, tool)
         except BaseException as error:  # noqa: BLE001 - a value's own methods may raise anything
             log.emit(TaskStarted, task.id, node.attempt, node.ready_at)
             self._end(node, failure_of(error, tool, node.attempt))
             return
         log.emit(TaskStarted, task.id, node.attempt, node.ready_at)
-        attempt = Attempt(node, tool)
-        self.attempts[task.id] = attempt
+        attempt = self.attempts[task.id] = Attempt(node, tool)
         if tool.timeout is not None:
-            self._at(tool.timeout, attempt)
+            when = self.loop.time() + tool.timeout
+            self._armed += 1
+            heappush(self._deadlines, (when, self._armed, attempt))
+            if when < self._rings:
+                self._arm(when)
         if not tool.is_async:
             self._submit(attempt, args, kwargs)
         elif self._vacant:
@@ -285,12 +295,10 @@ class Session:
         """Return the arguments as the tool gets them."""
         args, kwargs = task.args, task.kwargs
         if args or kwargs:
-            scope = Scope(self.values, self.inputs)
+            scope = Scope(self.outcomes, self.inputs)
             args = tuple([evaluate(arg, scope) for arg in args])
             if kwargs:
                 kwargs = {name: evaluate(value, scope) for name, value in kwargs.items()}
-        elif not tool.parameters:
-            return args, kwargs
         return tool.bind(args, kwargs)
 
     async def _serve(self, attempt: Attempt, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -298,7 +306,7 @@ class Session:
         task = asyncio.current_task()
         for turn in itertools.count(1):
             CURRENT.set(attempt.node.task.id)
-            context = contextvars.copy_context()
+            context: contextvars.Context | None = contextvars.copy_context()
             try:
                 if turn % FAIR == 0:
                     await asyncio.sleep(0)
@@ -358,15 +366,13 @@ class Session:
     def _ended(self, attempt: Attempt, outcome: Any) -> None:
         """Take an attempt out: its task ends, or is tried again."""
         attempt.ended = True
-        attempt.task = attempt.job = None  # its deadline still holds it, and must not hold its arguments
         node = attempt.node
-        id_ = node.task.id
-        if self.attempts.get(id_) is attempt:
-            del self.attempts[id_]
-        if isinstance(outcome, Failure) and node.attempt <= attempt.tool.retries and not attempt.cancelled:
+        self.attempts.pop(node.task.id, None)
+        if type(outcome) is Failure and node.attempt <= attempt.tool.retries and not attempt.cancelled:
             self._retry(node, outcome)
         else:
             self._end(node, outcome)
+        attempt.task = attempt.job = None  # its deadline still holds it, and must not hold its arguments
 
     def _retry(self, node: Node, failure: Failure) -> None:
         delay = min(0.2 * 2 ** (node.attempt - 1), 10.0) * (0.5 + random.random())  # noqa: S311 - jitter
@@ -382,8 +388,6 @@ class Session:
         log = self.log
         starts = self.schedule.finish(id_, outcome, log.clock() - log.began)
         self.outcomes[id_] = outcome
-        if node.state == "done":
-            self.values[id_] = outcome
         log.emit(TaskEnded, id_, node.attempt, node.state, outcome, how)
         if self._adopted and id_ in self._adopted:
             for twin in self._adopted.pop(id_):

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 ABANDONED_LIMIT: Final = 64
 """Threads that may hang before no further sync tool is started."""
-IDLE: Final = 5.0
-"""Seconds after which a thread without work ends."""
+EAGER: Final = 8
+"""Threads that are made at once when there is work for them."""
+PATIENCE: Final = 0.001
+"""Seconds after which jobs that still wait get more threads."""
 
 
 class Job:
@@ -58,14 +60,36 @@ class Pool:
         self.jobs: SimpleQueue[Job | None] = SimpleQueue()
         self.results: deque[Job] = deque()
         self.threads = self.pending = self.abandoned = 0
-        self.woken = False
+        self.woken = self.growing = False
         self.lock = threading.Lock()
 
     def submit(self, job: Job) -> None:
         """Queue a job; on the loop's thread only."""
         self.pending += 1
         self.jobs.put(job)
-        if self.threads - self.abandoned < min(self.size, self.pending):
+        if self.threads < min(self.size, EAGER) and self.threads - self.abandoned < self.pending:
+            self._grow(1)
+        elif not self.growing and self._short():
+            self.growing = True
+            self.loop.call_later(PATIENCE, self._look)
+
+    def _short(self) -> bool:
+        """Whether more threads would have work."""
+        living = self.threads - self.abandoned
+        return living < min(self.size, self.pending)
+
+    def _look(self) -> None:
+        """Double the threads where jobs still wait: short jobs never get here, long ones soon have a thread each."""
+        self.growing = False
+        if self.jobs.qsize() and self._short():
+            living = self.threads - self.abandoned
+            self._grow(min(max(living, 1), min(self.size, self.pending) - living))
+            if self._short():
+                self.growing = True
+                self.loop.call_later(PATIENCE, self._look)
+
+    def _grow(self, count: int) -> None:
+        for _ in range(count):
             self.threads += 1
             threading.Thread(target=self._work, name="compiler_nb-tool", daemon=True).start()
 
@@ -75,9 +99,8 @@ class Pool:
             job.abandoned = True
             self.abandoned += 1
             self.pending -= 1
-            if self.pending > self.threads - self.abandoned:
-                self.threads += 1
-                threading.Thread(target=self._work, name="compiler_nb-tool", daemon=True).start()
+            if self._short():
+                self._grow(1)
 
     def close(self) -> None:
         """Let the threads end when they are idle."""

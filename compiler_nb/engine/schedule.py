@@ -21,8 +21,9 @@ Theory of operation
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.outcome import ENDED, Cancelled, Failure, Skipped, State
@@ -41,6 +42,9 @@ TRANSITIONS: Final[frozenset[tuple[State, State]]] = frozenset({
 })  # fmt: skip
 
 
+_LEGAL: Final = {old: frozenset(new for start, new in TRANSITIONS if start == old) for old, _ in TRANSITIONS} | {
+    state: frozenset[State]() for state in ENDED
+}
 _ENDINGS: Final[dict[type, State]] = {Failure: "failed", Skipped: "skipped", Cancelled: "cancelled"}
 
 
@@ -63,6 +67,47 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<{self.task.id} {self.state}>"
+
+
+class Lane:
+    """Ready calls that need the same resources, the highest first and first come first within a height.
+
+    Heights in hops are few, so nodes stand in a queue per height, and only the heights in a heap.
+    """
+
+    def __init__(self, nodes: Iterable[Node] = ()) -> None:
+        self.queues: dict[float, deque[Node]] = {}
+        self.heights: list[float] = []  # negated: the head is the highest
+        for node in nodes:
+            self.push(node)
+
+    def push(self, node: Node) -> None:
+        """Take a node in."""
+        queue = self.queues.get(node.height)
+        if queue is None:
+            self.queues[node.height] = deque((node,))
+            heappush(self.heights, -node.height)
+        else:
+            queue.append(node)
+
+    def pop(self) -> Node:
+        """Take the first node out."""
+        height = -self.heights[0]
+        queue = self.queues[height]
+        node = queue.popleft()
+        if not queue:
+            del self.queues[height]
+            heappop(self.heights)
+        return node
+
+    @property
+    def rank(self) -> tuple[float, int]:
+        """How early its first node is to start, compared with other lanes'."""
+        return self.heights[0], self.queues[-self.heights[0]][0].order
+
+    def nodes(self) -> list[Node]:
+        """All nodes, in the order in which they came to be."""
+        return sorted((node for queue in self.queues.values() for node in queue), key=lambda node: node.order)
 
 
 class Schedule:
@@ -89,7 +134,7 @@ class Schedule:
         self.spare: dict[str, int] = dict(self.limits)
         self._resources, self._gate, self._weigh = resources, gate, weigh
         self.nodes: dict[str, Node] = {}
-        self.lanes: dict[tuple[str, ...], list[tuple[float, int, Node]]] = {}
+        self.lanes: dict[tuple[str, ...], Lane] = {}
         self.unfinished = 0
         self.closed = self.paused = self.cancelled = False
         self.ended: list[tuple[Node, Any]] = []  # nodes that ended without being started; the engine takes them
@@ -161,22 +206,27 @@ class Schedule:
     def finish(self, id_: str, outcome: Any, now: float) -> list[Node]:
         """Note that a started task ended, or that one which needs no start has its outcome."""
         node = self.nodes[id_]
-        if node.attempt and node.state == "running":
-            self._give_back(node)
         starts: list[Node] = []
         kind = type(outcome)
-        if kind not in _ENDINGS:
-            self._end(node, "done", starts)
+        state: State = _ENDINGS.get(kind, "done")
+        if state not in _LEGAL[node.state]:
+            raise ValueError(f"{id_} cannot go from {node.state} to {state}")
+        if node.attempt and node.state == "running":
+            self._give_back(node)
+        node.state = state
+        self.unfinished -= 1
+        if node.owner is not None:
+            self._count_item(node.owner, starts)
+        if state != "done":
+            if kind is not Cancelled:
+                node.fate = ("skipped", outcome if kind is Skipped else Skipped(id_, outcome.message))
+            self._skip(node, starts)
+        elif node.children:
             for child in node.children:
                 child.waiting -= 1
                 if not child.waiting and child.state == "waiting":
                     starts += self._ready(child, now)
             node.children = ()
-        else:
-            if kind is not Cancelled:
-                node.fate = ("skipped", outcome if kind is Skipped else Skipped(id_, outcome.message))
-            self._end(node, _ENDINGS[kind], starts)
-            self._skip(node, starts)
         if self.lanes:
             self._fill(starts)
         return starts
@@ -255,27 +305,29 @@ class Schedule:
 
     def _queue(self, node: Node) -> list[Node]:
         """Start a ready call where there is room, else let it wait in its lane."""
-        lane = node.lane
-        heap = self.lanes.get(lane)
-        if heap is None:
-            if self.free and not self.paused and (not lane or self._has_room(lane)):
+        key = node.lane
+        lane = self.lanes.get(key)
+        if lane is None:
+            if self.free and not self.paused and (not key or self._has_room(key)):
                 self._take_slot(node)
                 return [node]
-            heap = self.lanes[lane] = []
-        heappush(heap, (-node.height, node.order, node))
+            lane = self.lanes[key] = Lane()
+        lane.push(node)
         return []
 
     def _take_slot(self, node: Node) -> None:
         self.free -= 1
-        for resource in node.lane:
-            self.spare[resource] -= 1
+        if node.lane:
+            for resource in node.lane:
+                self.spare[resource] -= 1
         node.state = "running"  # from ready
         node.attempt += 1
 
     def _give_back(self, node: Node) -> None:
         self.free += 1
-        for resource in node.lane:
-            self.spare[resource] += 1
+        if node.lane:
+            for resource in node.lane:
+                self.spare[resource] += 1
 
     def _has_room(self, lane: tuple[str, ...]) -> bool:
         return all(self.spare[resource] > 0 for resource in lane)
@@ -284,27 +336,31 @@ class Schedule:
         lanes = self.lanes
         while self.free and lanes and not self.paused:
             best = lanes.get(()) if len(lanes) == 1 else None
-            for lane, heap in lanes.items() if best is None else ():
-                if (not lane or self._has_room(lane)) and (best is None or heap[0] < best[0]):
-                    best = heap
             if best is None:
-                return
-            node = heappop(best)[2]
-            if not best:
-                del self.lanes[node.lane]
+                open_lanes = [lane for key, lane in lanes.items() if self._has_room(key)]
+                if not open_lanes:
+                    return
+                best = min(open_lanes, key=lambda lane: lane.rank)
+            node = best.pop()
+            if not best.heights:
+                del lanes[node.lane]
             self._take_slot(node)
             starts.append(node)
 
+    @staticmethod
+    def _count_item(owner: Node, starts: list[Node]) -> None:
+        """Note that an item of a fan-out ended; after the last one it is started again, to be collected."""
+        owner.waiting -= 1
+        if not owner.waiting and owner.state == "running":
+            starts.append(owner)
+
     def _end(self, node: Node, state: State, starts: list[Node]) -> None:
-        if (node.state, state) not in TRANSITIONS:
+        if state not in _LEGAL[node.state]:
             raise ValueError(f"{node.task.id} cannot go from {node.state} to {state}")
         node.state = state
         self.unfinished -= 1
-        owner = node.owner
-        if owner is not None:
-            owner.waiting -= 1
-            if not owner.waiting and owner.state == "running":
-                starts.append(owner)
+        if node.owner is not None:
+            self._count_item(node.owner, starts)
 
     def _end_early(
         self, node: Node, state: State, outcome: Any, fate: tuple[State, Any] | None = None
@@ -339,6 +395,4 @@ class Schedule:
             if children:
                 highest = max([child.height for child in children])
                 node.height = highest + (1.0 if weigh is None else weigh(node.task))
-        for heap in self.lanes.values():
-            heap[:] = [(-node.height, node.order, node) for _, _, node in heap]
-            heapify(heap)
+        self.lanes = {key: Lane(lane.nodes()) for key, lane in self.lanes.items()}

@@ -28,8 +28,8 @@ class Request:
 class Chunk(NamedTuple):
     """A piece of text; the last one says why the model ended ("stop", "length", ...) and what it used.
 
-    A stream that never says a `finish` was cut, unless all it yields is plain strings. A chunk without text is a sign of
-    life of a model that thinks.
+    A stream that never says a `finish` was cut, unless all that it yields is plain strings. A chunk without text is a
+    sign of life of a model that thinks.
     """
 
     text: str = ""

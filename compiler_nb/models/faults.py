@@ -131,15 +131,14 @@ def from_body(
     inner = body.get("error", body) if isinstance(body, dict) else body
     said = _said(inner)
     words = [str(inner.get(key)) for key in ("code", "type")] if isinstance(inner, dict) else []
-    meant = next((BY_WORD[word] for word in words if word in BY_WORD), None)
-    number = next((int(word) for word in words if re.fullmatch(r"[45]\d\d", word)), None)
+    meant = next((_status_of(word) for word in words if _status_of(word)), None)
     more: dict[str, Any] = {"status": status, "request_id": headers.get("x-request-id", "")}
     if _FILTERED.intersection(words):
         return where.error(ModelRefused, "filtered by the provider", said, text=where.clean(said), **more)
     if status in _REDIRECTS:
         return _redirected(where, headers, more)
     if status is None or (status == 429 and meant == 402):  # noqa: PLR2004 - HTTP's own numbers
-        status = meant or number or status or 500
+        status = meant or 500
         more["status"] = more["status"] or status
     kind, what = BY_STATUS.get(status, (BadRequest, "the request is refused"))
     if status >= 500:  # noqa: PLR2004
@@ -149,6 +148,11 @@ def from_body(
     if kind is RateLimited:
         more["retry_after"] = retry_after(headers)
     return where.error(kind, what, said, **more)
+
+
+def _status_of(word: str) -> int | None:
+    """Return the status that a code or type means; some providers write the status itself."""
+    return int(word) if re.fullmatch(r"[45]\d\d", word) else BY_WORD.get(word)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
@@ -196,7 +200,7 @@ def _no_connection(error: Exception, where: Where) -> ModelError:
     causes = list(_causes(error))
     certificate = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
     if certificate is not None:
-        reason = getattr(certificate, "verify_message", "") or certificate.reason or "TLS error"
+        reason = getattr(certificate, "verify_message", "") or getattr(certificate, "reason", "") or "TLS error"
         return final(where.error(ProviderUnavailable, f"no safe connection to {host}", str(reason)))
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         return where.error(ProviderUnavailable, f"no host is called {host}; is the address right, is there a network?")

@@ -70,7 +70,7 @@ class OpenAIModel:
         # hidden before anything can fail: a verbose traceback shows the arguments of every frame
         api_key = hidden_key = Secret(api_key) if api_key else None
         extra_headers = hidden_headers = {name: Secret(value) for name, value in (extra_headers or {}).items()}
-        self.name, self.provider, self.streaming = model, provider, stream
+        self.name, self.provider, self.address, self.streaming = model, provider, "", stream
         self.address = find_address(provider, base_url)
         self.connect_timeout, self.read_timeout, self.grace = connect_timeout, read_timeout, grace
         self.api_version = api_version
@@ -103,11 +103,11 @@ class OpenAIModel:
         try:
             client = await self._client(key)
             async with self._send(client, request) as response:
-                await _check_kind(response, where)
+                fault = await _page(response, where)
                 async with aclosing(_body(response)) as body:
                     if _is_json(response):
                         yield Chunk(reply.absorb([await _whole(body)]))
-                    else:
+                    elif fault is None:
                         async for data in body:
                             text = reply.absorb(events.feed(data))
                             if text or reply.thinks:
@@ -115,9 +115,8 @@ class OpenAIModel:
                                 reply.thinks = False
                             if reply.ended:
                                 break
+                        data = b""  # a traceback may show it, and a provider may have repeated the key in it
                         await self._rest(body, events, reply)
-        except ModelError as error:
-            fault = error
         except Exception as error:  # noqa: BLE001 - whatever the SDK raises is told again
             fault = explain(error, where, begun=response is not None)
         fault = fault or _fault_of(reply, where)
@@ -249,11 +248,11 @@ def _is_json(response: Any) -> bool:
     return _kind(response).endswith("json")
 
 
-async def _check_kind(response: Any, where: Where) -> None:
-    """Raise ProviderUnavailable where a page came instead of a reply: of a proxy, a login, a wrong address."""
+async def _page(response: Any, where: Where) -> ModelError | None:
+    """Return the error for a page that came instead of a reply: of a proxy, a login, a wrong address."""
     kind = _kind(response)
     if kind == "text/event-stream" or kind.endswith("json"):
-        return
+        return None
     page = b""
     async with aclosing(_body(response)) as body:
         async for data in body:
@@ -262,8 +261,7 @@ async def _check_kind(response: Any, where: Where) -> None:
                 break
     said = where.clean(page.decode("utf-8", "replace"), QUOTED)
     what = f"a proxy or a wrong address answered {'HTML' if 'html' in kind else kind or 'something else'}"
-    error = where.error(ProviderUnavailable, what, said, status=response.status_code)
-    raise final(error)
+    return final(where.error(ProviderUnavailable, what, said, status=response.status_code))
 
 
 def _body(response: Any) -> AsyncGenerator[bytes, None]:

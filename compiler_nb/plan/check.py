@@ -34,15 +34,23 @@ def check_characters(text: str, *, literal: bool = False) -> tuple[str, str, int
 
     `literal` is for the value of a string literal, which may hold what an escape put there, NUL and reversals apart.
     """
+    return min(find_characters(text, literal=literal), key=lambda found: found[2], default=None)
+
+
+def find_characters(text: str, *, literal: bool = False) -> list[tuple[str, str, int]]:
+    """Return (kind, message, index) of the first character of each kind that a plan may not hold."""
     if text.isascii() and text.isprintable():
-        return None
+        return []
     lone = SURROGATE.search(text)
     control = (_IN_LITERAL if literal else CONTROL).search(text)
-    if control and not (lone and lone.start() < control.start()):
-        return "control_char", f"the text holds the control character {control[0]!a}; leave it out", control.start()
+    found = []
+    if control:
+        message = f"the text holds the control character {control[0]!a}; leave it out"
+        found.append(("control_char", message, control.start()))
     if lone:
-        return "encoding", f"the text holds a lone surrogate, {lone[0]!a}; write the character itself", lone.start()
-    return None
+        message = f"the text holds a lone surrogate, {lone[0]!a}; write the character itself"
+        found.append(("encoding", message, lone.start()))
+    return found
 
 
 def check_name(name: str) -> tuple[str, str] | None:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from compiler_nb.errors import ExpressionError
+from compiler_nb.outcome import describe_error
 from compiler_nb.plan.expression import (
     Apply,
     Binary,
@@ -67,7 +68,7 @@ def _explain(tree: Tree, scope: Scope, error: Exception) -> str:
         except ExpressionError:
             continue
         values.append(f"{spell(part)[:60]} = {short(value)}")
-    reason = f"{type(error).__name__}: {short(error.args[0]) if len(error.args) == 1 else short(error)}"
+    reason = describe_error(error)[:200]
     told = f" (with {', '.join(values[:4])})" if values else ""
     return f"{spell(tree)[:200]}: {reason}{told}"
 

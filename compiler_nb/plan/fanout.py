@@ -6,7 +6,7 @@ evaluated, a fan-out whose items are known, but not yet their values, stands as 
 
 from __future__ import annotations
 
-from collections import ChainMap, Counter
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
@@ -112,8 +112,13 @@ def _names(target: Pattern) -> set[str]:
 def expand(task: Task, scope: Scope, shapes: Mapping[str, Shape]) -> Expansion:
     """Return the items of a fan-out whose needs are met; raise an ExpressionError where there are too many."""
     node: Fanout = task.args[0]
-    unfinished = {id_: _placeholders(shape) for id_, shape in shapes.items() if id_ not in scope.values}
-    inner = Scope(ChainMap(unfinished, dict(scope.values)) if unfinished else scope.values, scope.inputs)
+    values = scope.values
+    unfinished = {
+        id_: _placeholders(shape)
+        for id_, shape in shapes.items()
+        if id_ not in values or isinstance(values[id_], NOT_DONE)
+    }
+    inner = Scope({**values, **unfinished} if unfinished else values, scope.inputs)
     tasks: list[tuple[Task, bool]] = []
     keys: list[Any] = []
     ids: list[str] = []

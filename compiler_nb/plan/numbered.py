@@ -68,7 +68,8 @@ class NumberedDialect:
 
     def _read_line(self, *, ended: bool) -> None:
         length, self._length = self._length, 0
-        line, self._parts = "".join(self._parts).rstrip(" \t\r"), []
+        line = check.CONTROL.sub("", "".join(self._parts)).rstrip(" \t\r")  # a control character is a problem already
+        self._parts = []
         if length > check.STATEMENT_LIMIT:
             message = f"a line of {length:,} characters; at most {check.STATEMENT_LIMIT:,} are allowed"
             self.builder.problem("too_large", self._line, 1, message)

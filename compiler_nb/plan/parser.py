@@ -109,12 +109,6 @@ class PlanParser:
                 message = f"the plan's text is longer than {check.TEXT_LIMIT:,} characters"
                 self.builder.problem("too_large", self._line, self._column, message)
             return []
-        bad = check.check_characters(text)
-        if bad and not any(problem.kind == bad[0] for problem in self.builder.problems):
-            before = text[: bad[2]]
-            line = self._line + before.count("\n")
-            column = len(before) - before.rfind("\n") + (self._column - 1 if "\n" not in before else 0)
-            self.builder.problem(bad[0], line, column, bad[1])
         self._split(text)
         return self._drain()
 
@@ -152,9 +146,12 @@ class PlanParser:
         return [] if self.builder.problems else tasks
 
     def _split(self, text: str) -> None:
-        """Take fence lines out of the text and read the rest."""
+        """Check the characters, take fence lines out of the text, and read the rest."""
         for piece in _lines(text):
             ended = piece.endswith("\n")
+            for kind, message, index in check.find_characters(piece[:-1] if ended else piece):
+                if not any(problem.kind == kind for problem in self.builder.problems):
+                    self.builder.problem(kind, self._line, self._column + index, message)
             if self._skipping:
                 self._skipping = not ended
             elif self._head is None:
@@ -183,9 +180,9 @@ class PlanParser:
         if self._fence == "inside":
             self._fence = "after"
         elif self._fence == "before" and not self.builder.tasks:
-            kept = [problem for problem in self.builder.problems if problem.kind in ("encoding", "too_large")]
+            kept = [problem for problem in self.builder.problems if problem.kind == "encoding"]
             self.builder = self._make_builder()
-            self.builder.problems += kept
+            self.builder.problems += kept  # the text as a whole is kept, and could not be stored
             self._reader, self.dialect = None, self._asked
             self._pending, self._untold, self._blank = [], [], True
             self._fence, self._pending_line = "inside", self._line + 1
@@ -262,7 +259,7 @@ def parse(
     """Return the plan that a whole text (or its UTF-8 bytes) holds; raise a PlanError with all its problems."""
     if isinstance(text, bytes):
         try:
-            text = text.decode("utf-8-sig")
+            text = text.decode("utf-8")
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1
             column = error.start - error.object.rfind(b"\n", 0, error.start)

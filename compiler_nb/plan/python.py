@@ -212,13 +212,13 @@ class PythonDialect:
 
     def _parse(self, text: str) -> ast.stmt | None:
         self._check_keyword(text)
-        try:
+        try:  # in the mode "single", since for an error in the mode "exec" CPython opens a file of the source's name
             if "\\" in text or re.search(r"\d[a-z]", text):
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    body = ast.parse(text).body
+                    body = ast.parse(text, mode="single").body
             else:
-                body = ast.parse(text).body
+                body = ast.parse(text, mode="single").body
         except SyntaxError as error:
             where = ast.Pass(lineno=error.lineno or 1, col_offset=max((error.offset or 1) - 1, 0))
             kind = "too_large" if "digits" in (error.msg or "") else "syntax"

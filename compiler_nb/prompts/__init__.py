@@ -56,6 +56,10 @@ def fill(prompt: Prompt, **parts: str) -> str:
     """
     unknown = [name for name in prompt.markers if name not in parts]
     if unknown:
-        known = ", ".join(f"{{{{{name}}}}}" for name in parts) or "none"
-        raise OptionError(f"the prompt {prompt.name!r} has {{{{{unknown[0]}}}}}, which nothing fills; it may have: {known}")
+        told = f"the prompt {prompt.name!r} has {_mark(unknown[0])}, which nothing fills"
+        raise OptionError(f"{told}; it may have: {', '.join(map(_mark, parts)) or 'none'}")
     return _MARKER.sub(lambda found: parts[found[1]], prompt.text)
+
+
+def _mark(name: str) -> str:
+    return f"{{{{{name}}}}}"

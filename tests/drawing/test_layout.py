@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compiler_nb.drawing import layout, rows
+from compiler_nb.drawing import rows
 from compiler_nb.drawing.layout import GAP_DOWN, Incremental, lay_out
 from tests.support.pictures import random_graph
 
@@ -18,6 +18,7 @@ graphs = st.builds(
 
 
 def boxes(places, sizes):
+    """Yield left, top, right and bottom of each box."""
     for id_, (x, y) in places.items():
         width, height = sizes[id_]
         yield x - width / 2, y - height / 2, x + width / 2, y + height / 2
@@ -167,8 +168,3 @@ def test_a_growing_layout_ignores_parents_of_earlier_rounds_and_takes_ten_thousa
         return time.process_time() - began
 
     assert seconds(10_000) < 60 * max(seconds(1_000), 0.002)
-
-
-def test_module_exports_what_the_view_uses():
-    """The view needs a Layout's fields by name."""
-    assert layout.Layout._fields == ("width", "height", "places", "routes")

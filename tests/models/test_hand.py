@@ -10,6 +10,8 @@ REQUEST = Request("planner", ({"role": "system", "content": "You plan."}, {"role
 
 
 def ask(model):
+    """Return the chunks of one reply."""
+
     async def read():
         return [chunk async for chunk in model.stream(REQUEST)]
 

@@ -36,23 +36,20 @@ def test_reveal_gives_the_text():
     "form",
     [
         KEY,
-        f"Bearer {KEY}",
         quote(KEY, safe=""),
-        json.dumps(KEY),
+        json.dumps(KEY)[1:-1],
         base64.b64encode(KEY.encode()).decode(),
-        base64.b64encode(f"user:{KEY}".encode()).decode(),
+        base64.b64encode(f"user:{KEY}".encode()).decode()[8:],
+        base64.b64encode(f"a:{KEY}".encode()).decode()[4:],
         KEY[5:14],
     ],
 )
 def test_a_key_is_masked_in_every_form(form):
     """No piece of eight characters stays, however the key is written."""
-    masked = mask(f"before {form} after", [Secret(KEY)])
-    assert masked.startswith("before ")
+    masked = mask(f"Bearer {form} after", [Secret(KEY)])
+    assert masked.startswith("Bearer ***")
     assert masked.endswith(" after")
-    assert "***" in masked
-    pieces = [form[start : start + 8] for start in range(len(form) - 7)]
-    hidden = [piece for piece in pieces if piece in masked]
-    assert all(piece in f"Bearer {KEY[:1]}" or "user:" in form for piece in hidden), hidden
+    assert not [start for start in range(len(form) - 7) if form[start : start + 8] in masked]
 
 
 def test_what_is_no_key_stays():

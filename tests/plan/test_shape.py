@@ -14,6 +14,7 @@ plans = st.builds(random_plan, st.integers(0, 30), seed=st.integers(0, 1_000))
 
 
 def chain(count: int) -> Plan:
+    """Draw `count` calls, each of which reads the one before."""
     return Plan(tuple(call(f"t{n}", "step", *([Ref(f"t{n - 1}")] if n else [])) for n in range(count)))
 
 
@@ -103,14 +104,16 @@ def test_a_long_diff_is_bounded():
     assert lines[-1] == "… 960 more"
 
 
-def test_ten_thousand_tasks_in_a_chain_take_no_recursion_and_linear_time():
+def test_thousands_of_tasks_in_a_chain_take_no_recursion_and_linear_time():
     """Ten times the tasks take about ten times as long."""
 
     def seconds(plan: Plan) -> float:
         began = time.process_time()
-        shape.levels(plan), shape.critical_path(plan), shape.lower_bound(plan), shape.diff(plan, plan)
+        for measure in (shape.levels, shape.critical_path, shape.lower_bound):
+            measure(plan)
+        shape.diff(plan, plan)
         return time.process_time() - began
 
-    small, large = chain(1_000), chain(10_000)
-    assert len(shape.critical_path(large)) == 10_000
+    small, large = chain(500), chain(5_000)
+    assert len(shape.critical_path(large)) == 5_000
     assert min(seconds(large) for _ in range(3)) < 40 * min(seconds(small) for _ in range(3))

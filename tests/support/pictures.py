@@ -42,14 +42,17 @@ ATTRIBUTES = {
 
 
 def call(name: str, tool: str, *args: object, **kwargs: object) -> Task:
+    """Return a call."""
     return Task(name, "call", tool, args, kwargs)
 
 
 def expr(name: str, tree: object) -> Task:
+    """Return a pure expression."""
     return Task(name, "expr", args=(tree,))
 
 
 def fanout(name: str, source: str) -> Task:
+    """Return {t: price(t) for t in source}."""
     element = Apply("price", (Local("t"),))
     return Task(name, "fanout", "price", (Comprehension("dict", element, (Clause("t", Ref(source)),), Local("t")),))
 

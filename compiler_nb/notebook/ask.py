@@ -1,0 +1,76 @@
+"""Asking a person, in the main thread: to approve what has side effects, and for keys."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from compiler_nb.drawing.value import cut
+from compiler_nb.errors import ToolUnavailable
+
+if TYPE_CHECKING:
+    from compiler_nb.background import MainThread
+    from compiler_nb.engine.local import Ask
+    from compiler_nb.plan.task import Task
+
+SHOWN: Final = 2_000
+"""Characters of the arguments that a person is shown."""
+NOBODY: Final = "nobody can be asked here; --approve auto, or --approve with the tool's name, runs it"
+
+
+def asker(main: MainThread, question: Callable[[str], str] = lambda text: input(text)) -> Ask:
+    """Return what asks a person to approve a task, in the thread that `main` serves.
+
+    It raises ToolUnavailable where nobody can be asked; `question` is `input`, which the kernel replaces for each cell.
+    """
+
+    async def ask(task: Task, arguments: str) -> bool:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[bool] = loop.create_future()
+
+        def settle(approved: bool | None) -> None:
+            if answer.done():
+                return
+            if approved is None:
+                answer.set_exception(ToolUnavailable(NOBODY))
+            else:
+                answer.set_result(approved)
+
+        def put() -> None:
+            approved: bool | None = False  # also where an interrupt ends the question
+            try:
+                approved = put_question(f"{cut(f'{task.tool}({arguments})', SHOWN)} has side effects. Run it?", question)
+            finally:
+                loop.call_soon_threadsafe(settle, approved)
+
+        if not main.post(put):
+            raise ToolUnavailable(NOBODY)
+        return await answer
+
+    return ask
+
+
+def put_question(text: str, question: Callable[[str], str]) -> bool | None:
+    """Ask yes or no; None where nobody can answer."""
+    with interruptible():
+        try:
+            return question(f"{text} [y/N] ").strip().lower() in ("y", "yes")
+        except (NotImplementedError, EOFError, OSError):  # a kernel without stdin raises the first
+            return None
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Let an interrupt end a question: while a cell awaits, the kernel only notes it for its loop."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before: Any = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,117 @@
+"""Completion: options and their values, verbs, tools, models, variables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from compiler_nb.models.base import Model
+from compiler_nb.models.providers import HAND, PROVIDERS
+from compiler_nb.notebook.options import BY_FLAG, OPTIONS
+from compiler_nb.run import Run
+from compiler_nb.tool import Tool, Toolbox
+
+if TYPE_CHECKING:
+    from compiler_nb.notebook.namespace import Namespace
+
+_HEAD = re.compile(r"\s*(%{1,2})(compile|plan)(?=\s|$)")
+_REFERENCE = re.compile(r"[@{]([^\W\d]?\w*)$")
+
+
+def candidates(text: str, names: Namespace, verbs: Iterable[str]) -> list[str] | None:
+    """Return what may stand at the end of `text`, the cell up to the cursor; None where it is none of ours.
+
+    verbs: those of `%compile`.
+    """
+    line = text[text.rfind("\n") + 1 :]
+    first = next((each for each in text.split("\n") if each.strip() and not each.lstrip().startswith("#")), "")
+    head = _HEAD.match(first)
+    if head and head[1] == "%%" and first != line:
+        return _in_body(line, names, head[2])
+    head = _HEAD.match(line)
+    if not head or len(line) == head.end():
+        return None
+    words = line[head.end() :].split(" ")
+    typed, before = words[-1], [word for word in words[:-1] if word]
+    if head[1] == "%%":
+        return _in_line(typed, before, names)
+    if not before:
+        return _that_begin(typed, verbs)
+    if before[0] == "model":
+        return _that_begin(typed, ["--key", "--check", *_models(names)])
+    return _that_begin(typed, [*_of(names, Run), "-1"])
+
+
+def _in_body(line: str, names: Namespace, magic: str) -> list[str] | None:
+    """Return variables after `@` or `{` in a question, and tools in a plan."""
+    reference = _REFERENCE.search(line)
+    if magic == "compile":
+        return _that_begin(reference[1], names.visible()) if reference else None
+    word = re.search(r"[^\W\d]\w*$", line)
+    return _that_begin(word[0], [tool.name for tool in names.tools().values()]) if word else None
+
+
+def _in_line(typed: str, before: list[str], names: Namespace) -> list[str] | None:
+    flag, equals, value = typed.partition("=")
+    if equals and flag in BY_FLAG:
+        return _values(flag, value, names)
+    if before and before[-1] in BY_FLAG and BY_FLAG[before[-1]].value:
+        return _values(before[-1], typed, names)
+    if typed.startswith("-"):
+        return _that_begin(typed, [flag for option in OPTIONS if option.built for flag in option.flags])
+    return None
+
+
+def _values(flag: str, typed: str, names: Namespace) -> list[str]:
+    option, last = BY_FLAG[flag], typed[typed.rfind(",") + 1 :]
+    if option.choices:
+        return _that_begin(last, [choice for choice in option.choices if choice not in option.later])
+    if option.value == "MODEL":
+        return _that_begin(last, _models(names))
+    if option.field == "tools":
+        functions = [name for name, value in names.visible().items() if callable(value) and not isinstance(value, type)]
+        return _that_begin(last, [*_of(names, (Tool, Toolbox)), *functions])
+    if option.field == "approve":
+        return _that_begin(last, ["ask", "auto", "deny", *_of(names, Tool)])
+    return _that_begin(last, names.visible() if option.field == "inputs" else ())
+
+
+def _models(names: Namespace) -> list[str]:
+    own = [name for name, value in names.visible().items() if isinstance(value, Model) and not isinstance(value, type)]
+    return [*own, *(f"{provider}:" for provider in PROVIDERS), HAND]
+
+
+def _of(names: Namespace, kinds: Any) -> list[str]:
+    return [name for name, value in names.visible().items() if isinstance(value, kinds)]
+
+
+def _that_begin(typed: str, words: Iterable[str]) -> list[str]:
+    return [word for word in dict.fromkeys(words) if word.startswith(typed)]
+
+
+def make_matcher(names: Namespace, verbs: Iterable[str]) -> Any:
+    """Return IPython's matcher for our cells."""
+    from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher  # noqa: PLC0415
+
+    @context_matcher()  # type: ignore[untyped-decorator]
+    def compiler_nb_matcher(context: CompletionContext) -> dict[str, Any]:
+        lines = context.full_text.split("\n")[: context.cursor_line + 1]
+        lines[-1] = lines[-1][: context.cursor_position]
+        found = candidates("\n".join(lines), names, verbs)
+        start = len(_typed("\n".join(lines))) - len(context.token)
+        shown = [SimpleCompletion(text=word[max(start, 0) :], type="option") for word in found or ()]
+        return {"completions": shown, "suppress": bool(found), "do_not_suppress": set()}
+
+    return compiler_nb_matcher
+
+
+def _typed(text: str) -> str:
+    """Return what of a word is typed already, as `candidates` takes it."""
+    line = text[text.rfind("\n") + 1 :]
+    if reference := _REFERENCE.search(line):
+        return reference[1]
+    word = line.split(" ")[-1]
+    if word.startswith("-") and "=" not in word:
+        return word
+    return word[max(word.rfind("="), word.rfind(",")) + 1 :]

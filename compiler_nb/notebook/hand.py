@@ -1,0 +1,41 @@
+"""`-m hand`: a person is the planner. The cell shows the exact prompt, opens a cell for the plan, and ends."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from typing import Any, Final
+
+from compiler_nb.models.base import Request
+from compiler_nb.models.hand import HandModel, prompt_text
+from compiler_nb.notebook.show import display, visible_lines
+
+HINT: Final = "Write the plan into the cell below, or have any chat write it from this prompt, and run that cell."
+_WORDS = re.compile(r"\s+")
+
+
+class Hand:
+    """Takes the prompt that a planner would get; `request` is None until then."""
+
+    def __init__(self) -> None:
+        self.request: Request | None = None
+        self.model = HandModel(self._take)
+
+    def _take(self, request: Request) -> None:
+        self.request = request
+
+    def show(self, shell: Any, head: str, question: str) -> None:
+        """Show the prompt, and open a cell that carries options and question on."""
+        if self.request is None:
+            return
+        prompt = visible_lines(prompt_text(self.request))
+        page = f"<details open><summary>{escape(HINT)}</summary><pre>{escape(prompt)}</pre></details>"
+        display({"text/plain": f"{prompt}\n\n{HINT}", "text/html": f'<div class="mathjax_ignore">{page}</div>'})
+        shell.set_next_input(plan_cell(head, question))
+
+
+def plan_cell(head: str, question: str) -> str:
+    """Return the cell to open: `%%plan` with the options of the first cell, and the question on one line."""
+    asked = _WORDS.sub(" ", question).strip()
+    mark = "-- " if asked.startswith("-") else ""
+    return " ".join(part for part in ("%%plan", head, mark + asked) if part) + "\n"

@@ -1,0 +1,215 @@
+"""How a cell waits for a run: awaiting, blocking, not at all, or on the kernel's own loop.
+
+Theory of operation
+    A run lives on the background loop. The outermost cell awaits it, with a heartbeat: the kernel turns the stop button
+    into a cancellation, which is only noticed when the kernel's loop wakes up. Where there is nothing to await on
+    (a function, a nested cell), the main thread blocks. In both, it serves what must run on it: tools of
+    `thread="main"` and questions to the user. A background run is served when the kernel is idle.
+    With `--loop kernel` the run's coroutine itself lives on the kernel's loop; nest-asyncio makes that possible where
+    the loop is already running a synchronous cell. An interrupt never unwinds through that loop: it cancels.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import signal
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Protocol
+
+from compiler_nb.background import BACKGROUND, HEARTBEAT, PATIENCE, MainThread
+
+STOPPED: Final = (asyncio.CancelledError, KeyboardInterrupt)
+Work = Coroutine[Any, Any, Any]
+Stop = Callable[[], None]
+
+
+class Pending(Protocol):
+    """What both kinds of futures have."""
+
+    def done(self) -> bool:
+        """Whether it has ended."""
+        ...
+
+    def add_done_callback(self, callback: Callable[[Any], object], /) -> object:
+        """Call a function when it has."""
+        ...
+
+
+class Bell:
+    """Wakes a coroutine that waits, from any thread."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._future = self.loop.create_future()
+
+    def ring(self, *_: object) -> None:
+        """Wake who waits."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+            self.loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        if not self._future.done():
+            self._future.set_result(None)
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until it rings, for `seconds` at most."""
+        self._future = self.loop.create_future()
+        timer = self.loop.call_later(seconds, self._wake)
+        try:
+            await self._future
+        finally:
+            timer.cancel()
+
+
+async def attend(pending: Pending, stop: Stop, main: MainThread) -> bool:
+    """Wait for what runs elsewhere and serve the main thread meanwhile; return whether an interrupt stopped it.
+
+    After an interrupt it has PATIENCE seconds to end.
+    """
+    bell = Bell()
+    pending.add_done_callback(bell.ring)
+    main.posted = bell.ring
+    with main.serving():
+        try:
+            while not pending.done():
+                await bell.wait(HEARTBEAT)
+                main.serve_waiting()
+        except STOPPED:
+            stop()
+            deadline = bell.loop.time() + PATIENCE
+            with contextlib.suppress(*STOPPED):  # a second interrupt: no more patience
+                while not pending.done() and bell.loop.time() < deadline:
+                    await bell.wait(HEARTBEAT)
+            return True
+    return False
+
+
+async def wait(work: Work, stop: Stop, main: MainThread, *, kernel: bool = False) -> bool:
+    """Perform `work` on the background loop, or on this one, and await its end; return whether it was interrupted.
+
+    What the work itself raises is raised here.
+    """
+    if kernel:
+        task = asyncio.get_running_loop().create_task(work)
+        interrupted = await attend(task, stop, main)
+        if not interrupted:
+            task.result()
+        return interrupted
+    future = BACKGROUND.submit(work)
+    interrupted = await attend(future, stop, main)
+    if not interrupted:
+        future.result()
+    return interrupted
+
+
+def block(work: Work, stop: Stop, main: MainThread, *, kernel: bool = False) -> bool:
+    """Perform `work` and block this thread until its end; return whether it was interrupted."""
+    if kernel:
+        return _block_on_kernel_loop(work, stop, main)
+    try:
+        BACKGROUND.run(work, main=main, stop=stop)
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+def _block_on_kernel_loop(work: Work, stop: Stop, main: MainThread) -> bool:
+    from IPython.core.async_helpers import get_asyncio_loop  # noqa: PLC0415 - only this mode needs it
+
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        loop = get_asyncio_loop()  # type: ignore[no-untyped-call]
+    allow_nesting(loop)
+    task = loop.create_task(wait(work, stop, main, kernel=True))
+    if threading.current_thread() is not threading.main_thread():
+        return bool(loop.run_until_complete(task))
+    before = signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(task.cancel))
+    try:
+        return bool(loop.run_until_complete(task))
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def allow_nesting(loop: asyncio.AbstractEventLoop) -> None:
+    """Patch a loop, and asyncio with it, so that it can be run while it runs; for who asks for it by `--loop kernel`."""
+    try:
+        import nest_asyncio2 as nest  # noqa: PLC0415 - patched on request only
+    except ImportError:
+        import nest_asyncio as nest  # noqa: PLC0415
+    nest.apply(loop)
+
+
+class Idle:
+    """Runs functions in the main thread when no cell does: at once where the kernel waits, else after the cell."""
+
+    def __init__(self, shell: Any) -> None:
+        self.shell = shell
+        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def attach(self) -> None:
+        """Take the loop that runs here, where one does, for the kernel's."""
+        with contextlib.suppress(RuntimeError):
+            self._loop = asyncio.get_running_loop()
+
+    def post(self, job: Callable[[], None]) -> None:
+        """Queue a function, from any thread."""
+        self._jobs.put(job)
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the next cell runs the job
+                self._loop.call_soon_threadsafe(self.run_waiting)
+
+    def run_waiting(self, *_: object) -> None:
+        """Run what is queued, unless a cell is running or this is not the main thread."""
+        if self.shell.display_trap.is_active or threading.current_thread() is not threading.main_thread():
+            return
+        while True:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                job()
+            except Exception:  # noqa: BLE001 - one job's fault is shown, and the next one runs
+                self.shell.showtraceback()
+
+
+class Stoppable:
+    """A coroutine that can be stopped from any thread; `result` is what it returned."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.result: Any = None
+        self._stop: Stop | None = None
+
+    async def perform(self) -> None:
+        """Await it."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        if task is not None:
+            cancel = task.cancel
+            self._stop = lambda: loop.call_soon_threadsafe(cancel) and None
+        self.result = await self.work
+
+    def stop(self) -> None:
+        """Cancel it."""
+        if self._stop is not None:
+            self._stop()
+
+
+def start(work: Work, main: MainThread, idle: Idle, ended: Callable[[], None]) -> None:
+    """Perform `work` in the background; its jobs for the main thread, and `ended`, run when the kernel is idle."""
+    idle.attach()
+    main.posted = lambda: idle.post(main.serve_waiting)
+    serving = main.serving()
+    serving.__enter__()
+
+    def finish() -> None:
+        serving.__exit__(None, None, None)
+        main.serve_waiting()
+        ended()
+
+    BACKGROUND.submit(work).add_done_callback(lambda _: idle.post(finish))

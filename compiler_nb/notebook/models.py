@@ -1,0 +1,101 @@
+"""Which model a name means, and what a notebook says about it."""
+
+from __future__ import annotations
+
+import ast
+import getpass
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from compiler_nb.errors import ModelError, OptionError
+from compiler_nb.models.base import Model
+from compiler_nb.models.connect import check, connect, describe, no_model, set_key
+from compiler_nb.models.hand import HandModel
+from compiler_nb.models.providers import HAND, PROVIDERS
+
+if TYPE_CHECKING:
+    from compiler_nb.notebook.namespace import Namespace
+
+ROLES: Final = ("planner", "joiner", "worker")
+__all__ = ["ROLES", "about", "ask_key", "check", "find", "is_hand", "settings_of"]
+
+
+def find(spec: Any, names: Namespace, **settings: Any) -> Model | None:
+    """Return the model that a setting means: a Model, a notebook variable that holds one, or "provider:model".
+
+    None stays None. Raises OptionError where it means none.
+    """
+    if spec is None or spec == "":
+        return None
+    if not isinstance(spec, str):
+        return _checked(spec, type(spec).__name__)
+    known = names.visible()
+    if spec in known:
+        return _checked(known[spec], spec)
+    try:
+        return connect(spec, **settings)
+    except ModelError as error:
+        variable = f" No variable is called {spec!r} either." if spec.isidentifier() else ""
+        raise OptionError(f"{error}.{variable}".replace("..", ".")) from None
+    except TypeError as error:
+        raise OptionError(f"{spec}: {error}") from None
+
+
+def _checked(value: Any, name: str) -> Model:
+    if isinstance(value, type) or not isinstance(value, Model):
+        raise OptionError(f"{name} is no model; connect('openai:gpt-5-mini') or ScriptedModel([...]) makes one")
+    return value
+
+
+def is_hand(model: Model | None) -> bool:
+    """Whether a person is the model, and is asked by us."""
+    return isinstance(model, HandModel) and model.ask is None
+
+
+def about(models: Mapping[str, Model | None]) -> str:
+    """Return who plays which role, at which address, and whether a key was found; raises NoModel where nobody does."""
+    found = {role: model for role, model in models.items() if model is not None}
+    if not found:
+        raise no_model()
+    lines: dict[str, list[str]] = {}
+    for role, model in found.items():
+        facts = describe(model)
+        name = facts["name"] if facts["name"] == facts["provider"] else f"{facts['provider']}:{facts['name']}"
+        key = f"key: {facts['key_source']}" if facts["key_source"] != "no need" else "no key needed"
+        lines.setdefault("  ".join(part for part in (name, facts["address"], key) if part), []).append(role)
+    return "\n".join(f"{', '.join(roles)}: {line}" for line, roles in lines.items())
+
+
+def settings_of(words: list[str]) -> dict[str, Any]:
+    """Return settings written as name=value; raises OptionError for what is none, and for a key."""
+    settings: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name.isidentifier():
+            raise OptionError(f"%compile model: {word!r} is no setting; write it as temperature=0")
+        if name == "api_key":
+            raise OptionError("%compile model: a key in a cell would be saved with it; --key asks for it")
+        settings[name] = _literal(value)
+    return settings
+
+
+def _literal(text: str) -> Any:
+    for convert in (json.loads, ast.literal_eval):
+        try:
+            return convert(text)
+        except (ValueError, SyntaxError):
+            continue
+    return text
+
+
+def ask_key(provider: str) -> None:
+    """Ask for a provider's key, unseen, and keep it in this process; raises OptionError where nobody can be asked."""
+    if provider not in PROVIDERS:
+        raise OptionError(f"{provider} takes no key" + (", a person answers" if provider == HAND else ""))
+    try:
+        key = getpass.getpass(f"Key for {provider}: ")
+    except (NotImplementedError, EOFError, OSError):
+        variable = PROVIDERS[provider].key_variables[0]
+        raise OptionError(f"nobody can be asked here; set {variable} before the kernel starts") from None
+    set_key(provider, key)

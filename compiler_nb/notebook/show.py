@@ -1,0 +1,305 @@
+"""What a run shows: one output that reads the same in a live page, a saved notebook, an untrusted one, and as text.
+
+Theory of operation
+    One display holds four forms. `text/html` is what pages show: question, answer, picture, footer. Its picture stands
+    in it twice: inline, where hover texts and the page's theme work, and as an image. A page that does not trust the
+    notebook strips the inline one down to its words, and the style sheet with it: what the style sheet then no longer
+    uncovers stays `hidden`, and what it no longer hides, the image, is seen. `image/svg+xml` and `image/png` are the
+    picture for programs that take only pictures; `text/plain` is the same from run to run: no times, no ids.
+"""
+
+from __future__ import annotations
+
+import base64
+from html import escape
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from compiler_nb import trace
+from compiler_nb.drawing.png import to_png
+from compiler_nb.drawing.svg import Picture, draw
+from compiler_nb.drawing.text import plan_text, shorten_call
+from compiler_nb.drawing.value import cut, describe_outcome, visible
+from compiler_nb.events import Warned
+from compiler_nb.notebook import answer as answers
+from compiler_nb.notebook.namespace import Binding
+from compiler_nb.plan.task import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from compiler_nb.events import Event
+    from compiler_nb.outcome import State
+    from compiler_nb.plan.task import Final as FinalLine
+    from compiler_nb.plan.task import Task
+    from compiler_nb.run import Run
+
+Bundle = dict[str, Any]
+"""Data by MIME type."""
+NAMES: Final = 12
+REASON: Final = 120
+MESSAGE: Final = 1_000
+FLAT: Final = 60_000
+"""Most characters of a picture that stands in a page a second time, as an image."""
+DEFAULT_VIEWS: Final = ("graph",)
+_STYLE: Final = "".join([
+    ".cnb-out{line-height:1.45;max-width:1100px}.cnb-out p{margin:.35em 0}",
+    ".cnb-out .cnb-question{opacity:.72;border-left:3px solid #8792a2;padding-left:.7em;margin-bottom:.6em}",
+    ".cnb-out .cnb-answer{margin:.4em 0 .6em;font-size:1.08em;overflow-x:auto}",
+    ".cnb-out .cnb-error{border-left:3px solid #c8400a;padding-left:.7em;white-space:pre-wrap}",
+    ".cnb-out .cnb-inline{display:block!important;margin:.5em 0;overflow-x:auto}.cnb-out .cnb-flat{display:none}",
+    ".cnb-out .cnb-footer{opacity:.72;font-size:.9em}",
+    ".cnb-out table{border-collapse:collapse;margin:.3em 0}",
+    ".cnb-out th,.cnb-out td{padding:.15em .8em .15em 0;text-align:left;border-bottom:1px solid #8792a255}",
+])
+
+
+class Presenter(Protocol):
+    """Shows one run, from its beginning to its end: a still picture, or a live view."""
+
+    def begin(self, run: Run) -> None:
+        """Show that a run has begun; called in the main thread."""
+        ...
+
+    def event(self, event: Event) -> None:
+        """Note what happened; called on the run's thread, and must be cheap."""
+        ...
+
+    def end(self, run: Run, binding: Binding) -> None:
+        """Show what became of it; called in the main thread."""
+        ...
+
+
+class Look(NamedTuple):
+    """How runs are shown: the views, what lays the picture out, and whether times may stand in it."""
+
+    views: tuple[str, ...] = DEFAULT_VIEWS
+    layout: str = "auto"
+    times: bool = True
+    quiet: bool = False
+
+
+class Still:
+    """Shows a run once, when it has ended; nothing where it is to be quiet."""
+
+    def __init__(self, look: Look) -> None:
+        self.look = look
+
+    def begin(self, run: Run) -> None:
+        """Show nothing yet."""
+
+    def event(self, event: Event) -> None:
+        """Wait for the end."""
+
+    def end(self, run: Run, binding: Binding) -> None:
+        """Show the run."""
+        if not self.look.quiet:
+            display(bundle(run, binding, self.look))
+
+
+class Replaced(Still):
+    """Shows that a run is under way, and replaces that when it has ended: for runs in the background."""
+
+    def __init__(self, look: Look, name: str) -> None:
+        super().__init__(look)
+        self.name = name
+        self.handle: Any = None
+
+    def begin(self, run: Run) -> None:
+        """Show where the run can be had."""
+        if not self.look.quiet:
+            text = f"running in the background as `{self.name}`; %compile cancel stops it"
+            self.handle = display({"text/plain": text, "text/html": f"<p>{inert_lines(text)}</p>"}, replaceable=True)
+
+    def end(self, run: Run, binding: Binding) -> None:
+        """Show the run in the place of what was shown first."""
+        if self.handle is not None:
+            self.handle.update(bundle(run, binding, self.look), raw=True)
+
+
+def display(data: Bundle, *, replaceable: bool = False) -> Any:
+    """Show a bundle in the cell; return its handle where it will be replaced."""
+    from IPython.display import display as show  # noqa: PLC0415 - IPython is there where a cell is
+
+    return show(data, raw=True, display_id=True if replaceable else None)  # type: ignore[no-untyped-call]
+
+
+def say(text: str) -> None:
+    """Print to the cell."""
+    print(text)  # noqa: T201 - a verb's answer is printed text
+
+
+# ---------------------------------------------------------------- a run
+
+
+class Facts(NamedTuple):
+    """What is shown of a run's tasks: they themselves, their states and outcomes, and the plan's last line."""
+
+    tasks: tuple[Task, ...]
+    states: Mapping[str, State]
+    outcomes: Mapping[str, Any]
+    final: FinalLine | None
+
+    @property
+    def named(self) -> tuple[Task, ...]:
+        """The tasks without the items of fan-outs."""
+        return tuple(task for task in self.tasks if "[" not in task.id)
+
+
+def facts_of(run: Run) -> Facts:
+    """Return what is shown of a run's tasks."""
+    plan = run.plan
+    return Facts(tuple(run.tasks.values()), trace.states(run.events), run.outcomes, plan.final if plan else None)
+
+
+def bundle(run: Run, binding: Binding, look: Look = Look()) -> Bundle:  # noqa: B008 - it cannot be changed
+    """Return what a run shows, by MIME type."""
+    facts = facts_of(run)
+    drawn = picture(facts, look) if facts.tasks and "graph" in look.views else None
+    table = table_of(facts) if facts.tasks and "none" not in look.views else ""
+    data: Bundle = {
+        "text/plain": _text(run, binding, table),
+        "text/html": _html(run, binding, look, drawn, table),
+    }
+    if drawn is not None:
+        data["image/svg+xml"] = drawn.svg
+        png = to_png(facts.named, states=facts.states, final=facts.final)
+        if png is not None:
+            data["image/png"] = base64.b64encode(png).decode()
+    return data
+
+
+def plan_bundle(plan: Plan, look: Look = Look(), note: str = "") -> Bundle:  # noqa: B008 - it cannot be changed
+    """Return what a plan shows that has not run."""
+    drawn = draw(plan, engine=look.layout)  # type: ignore[arg-type]  # one of the three
+    foot = f"<p class='cnb-footer'>{inert_lines(note)}</p>" if note else ""
+    text = "\n\n".join(part for part in (plan_text(plan), note) if part)
+    return {"text/plain": text, "text/html": _page([*_picture_html(drawn), foot]), "image/svg+xml": drawn.svg}
+
+
+def table_of(facts: Facts) -> str:
+    """Return the tasks as an aligned table, with the plan's last line."""
+    plan = Plan(facts.named, facts.final) if facts.final is not None else facts.named
+    return plan_text(plan, facts.states, facts.outcomes)
+
+
+def picture(facts: Facts, look: Look) -> Picture:
+    """Return the picture of a run's tasks, each with its state, arguments and short value to hover over."""
+    titles = {}
+    for task in facts.tasks:
+        state = facts.states.get(task.id, "waiting")
+        lines = [f"{task.id} · {state}", shorten_call(task, 160)]
+        if task.id in facts.outcomes:
+            lines.append(f"{'=' if state == 'done' else ''} {describe_outcome(facts.outcomes[task.id], 160)}".strip())
+        titles[task.id] = "\n".join([*lines, *([f"# {task.note}"] if task.note else [])])
+    engine: Any = look.layout
+    return draw(facts.tasks, states=facts.states, titles=titles, engine=engine, final=facts.final)
+
+
+# ---------------------------------------------------------------- words
+
+
+def footer(run: Run, binding: Binding, *, times: bool) -> str:
+    """Return the last line: how much it was, and what became of the variables."""
+    count = sum("[" not in id_ for id_ in run.tasks)
+    parts = [f"{count} task{'' if count == 1 else 's'}"]
+    if len(run.rounds) > 1:
+        parts.append(f"{len(run.rounds)} rounds")
+    if times:
+        parts.append(seconds_text(run.seconds))
+    used = run.usage
+    if used.calls:
+        parts.append(f"{'' if used.reported else '~'}{used.tokens:,} tokens")
+    parts += [f"{what}: {names}" for what, names in (
+        ("bound", _listed(binding.bound)),
+        ("not bound", _listed([f"{name} ({cut(reason, REASON)})" for name, reason in binding.kept])),
+        ("deleted", _listed([f"{name} (stale)" for name in binding.deleted])),
+    ) if names]  # fmt: skip
+    return " · ".join(parts)
+
+
+def seconds_text(seconds: float) -> str:
+    """Return a duration: `12 ms`, `1.9 s`, `140 s`."""
+    if seconds < 0.1:  # noqa: PLR2004 - a tenth of a second
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds:,.0f} s"  # noqa: PLR2004
+
+
+def _listed(names: Iterable[str]) -> str:
+    every = list(names)
+    more = f", … {len(every) - NAMES:,} more" if len(every) > NAMES else ""
+    return ", ".join(every[:NAMES]) + more
+
+
+def outcome_text(run: Run) -> str:
+    """Return why a run has no answer, "" where it has one or still runs."""
+    if run.status in ("done", "running"):
+        return ""
+    return f"{run.status}: {run.error}"[:MESSAGE] if run.error else run.status
+
+
+def _warnings(run: Run) -> list[str]:
+    found = dict.fromkeys(event.message for event in run.events if isinstance(event, Warned))
+    return [cut(message, REASON * 2) for message in found][:3]
+
+
+def _text(run: Run, binding: Binding, table: str) -> str:
+    error = outcome_text(run)
+    shown = [f"{error.partition(':')[0]}:{visible_lines(error.partition(':')[2])}"] if error else []
+    if has_answer(run):
+        shown.append(answers.to_text(run.answer))
+    parts = [visible_lines(run.question), table, *shown, footer(run, binding, times=False)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def has_answer(run: Run) -> bool:
+    """Whether a run has answered; one that was stopped may have."""
+    return run.status == "done" or run.answer is not None
+
+
+def visible_lines(text: str) -> str:
+    """Return a text with its lines, and with escapes for what cannot be seen."""
+    return "\n".join(visible(line) for line in text.split("\n"))
+
+
+def inert_lines(text: str) -> str:
+    """Return a text with its lines as HTML that shows it."""
+    return "<br>".join(answers.inert(line) for line in text.split("\n"))
+
+
+# ---------------------------------------------------------------- the page
+
+
+def _html(run: Run, binding: Binding, look: Look, drawn: Picture | None, table: str) -> str:
+    parts = [f'<p class="cnb-question">{inert_lines(run.question)}</p>'] if run.question else []
+    if has_answer(run):
+        parts.append(f'<div class="cnb-answer">{answers.to_html(run.answer)}</div>')
+    if error := outcome_text(run):
+        status, _, reason = error.partition(":")
+        parts.append(f'<p class="cnb-error"><b>{escape(status)}</b>{inert_lines(f":{reason}" if reason else "")}</p>')
+    if drawn is not None:
+        parts += _picture_html(drawn, table)
+    if "table" in look.views and table:
+        parts.append(f"<pre>{_pre(table)}</pre>")
+    if look.times:
+        parts += [f'<p class="cnb-footer">note: {answers.inert(warning)}</p>' for warning in _warnings(run)]
+    parts.append(f'<p class="cnb-footer">{answers.inert(footer(run, binding, times=look.times))}</p>')
+    return _page(parts)
+
+
+def _pre(text: str) -> str:
+    """Return preformatted text as HTML."""
+    return "\n".join(answers.inert(line) for line in text.split("\n"))
+
+
+def _picture_html(drawn: Picture, table: str = "") -> list[str]:
+    flat = f'<pre class="cnb-flat">{_pre(table or drawn.text)}</pre>'
+    if len(drawn.svg) <= FLAT:
+        data = base64.b64encode(drawn.svg.encode()).decode()
+        flat = f'<img class="cnb-flat" alt="the plan" src="data:image/svg+xml;base64,{data}">'
+    return [f'<div class="cnb-inline" hidden>{drawn.svg}</div>', flat]
+
+
+def _page(parts: Iterable[str]) -> str:
+    body = "\n".join(part for part in parts if part)
+    return f'<div class="cnb-out mathjax_ignore tex2jax_ignore"><style>{_STYLE}</style>\n{body}\n</div>'
+

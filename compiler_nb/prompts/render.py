@@ -1,0 +1,279 @@
+"""Any value as text for a prompt: bounded, the same in every process, and safe whatever the value does.
+
+Text stays as it is, plain data becomes JSON, a table its first rows, everything else its `repr` without addresses.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import decimal
+import enum
+import fractions
+import io
+import json
+import pathlib
+import re
+import sys
+import uuid
+from collections import deque
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from compiler_nb.outcome import NOT_DONE, describe_error, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+LIMIT: Final = 20_000
+"""Characters of one value that a prompt takes."""
+ROWS: Final = 20
+"""Rows shown of a table that is not shown whole."""
+WHOLE: Final = 100
+"""Rows of the longest table that is shown whole."""
+COLUMNS: Final = 50
+CELL: Final = 500
+ELEMENTS: Final = 2_000
+"""Numbers of the largest array that is shown whole."""
+DEPTH: Final = 30
+_BITS: Final = 14_000
+_BYTES: Final = 60
+_ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
+_AS_TEXT: Final = (
+    dt.date, dt.time, dt.timedelta, decimal.Decimal, fractions.Fraction, uuid.UUID, pathlib.PurePath,
+)  # fmt: skip
+
+
+class Rendered(NamedTuple):
+    """A value as text, and whether it is the whole (of a table: all that is meant to be shown)."""
+
+    text: str
+    whole: bool
+
+
+def render_value(value: Any, limit: int = LIMIT) -> str:
+    """Return any value as text; never raises. Over `limit` characters it is cut, and a last line says so."""
+    text, whole = render(value, limit)
+    size = f" of {len(value):,}" if isinstance(value, str) else ""
+    return text if whole else f"{text}\n… (the first {limit:,}{size} characters)"
+
+
+def render(value: Any, limit: int = LIMIT) -> Rendered:
+    """Return at most `limit` characters of a value, and whether they are the whole; never raises."""
+    if isinstance(value, str) and not isinstance(value, enum.Enum):
+        text = str.__str__(value)
+        return Rendered(text[:limit], len(text) <= limit)
+    writer = Writer(limit)
+    try:
+        writer.value(value)
+    except _Full:
+        return Rendered("".join(writer.parts), whole=False)
+    return Rendered("".join(writer.parts), whole=True)
+
+
+def type_name(value: Any) -> str:
+    """Return the name of a value's type, whatever its metaclass does."""
+    return shorten(str.__str__(type.__dict__["__name__"].__get__(type(value))), 100)
+
+
+def measure(value: Any) -> str:
+    """Return a value's type and size in words: "str of 1,234 characters", "DataFrame of 12,000 by 5"."""
+    name = type_name(value)
+    if isinstance(value, str):
+        return f"{name} of {str.__len__(value):,} characters"
+    try:
+        if isinstance(value, list | tuple | dict | set | frozenset | bytes | bytearray | deque):
+            return f"{name} of {len(value):,}"
+        if hasattr(type(value), "shape"):
+            return f"{name} of {' by '.join(f'{int(size):,}' for size in value.shape) or 'one'}"
+    except Exception:  # noqa: BLE001 - an object's own shape may be anything
+        return name
+    return name
+
+
+class _Full(Exception):
+    """The limit is reached: it ends the writing, and is no error."""
+
+
+class Writer:
+    """Writes a value piece by piece up to a limit, so that 100 MB cost no more than what is shown."""
+
+    def __init__(self, limit: int, above: tuple[int, ...] = ()) -> None:
+        self.parts: list[str] = []
+        self.left = limit
+        self.above = above  # the ids of the containers that we are in
+
+    def write(self, text: str) -> None:
+        """Add a piece; raise _Full where it does not fit."""
+        self.parts.append(text[: self.left])
+        if len(text) > self.left:
+            raise _Full
+        self.left -= len(text)
+
+    def value(self, value: Any) -> None:
+        """Add any value; what its own methods raise is told in its place."""
+        try:
+            self._value(value)
+        except (_Full, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - a value's own methods may raise anything
+            self.write(f"<{type_name(value)}, cannot be shown: {type_name(error)}>")
+
+    def _value(self, value: Any) -> None:  # noqa: C901 - a table of types, one line each
+        if value is None or isinstance(value, bool):
+            self.write(json.dumps(value))
+        elif isinstance(value, NOT_DONE):
+            self.write(f"<{type(value).__name__.lower()}: {shorten(str(value), CELL)}>")
+        elif isinstance(value, enum.Enum):
+            self.value(value._value_)
+        elif isinstance(value, str):
+            self.write(_quote(str.__str__(value)[: self.left + 1]))
+        elif isinstance(value, int):
+            self.write(int.__repr__(value) if value.bit_length() < _BITS else "<an integer of thousands of digits>")
+        elif isinstance(value, float):
+            self.write(float.__repr__(value))
+        elif isinstance(value, _AS_TEXT):
+            self.write(_quote(str(value)))
+        elif isinstance(value, bytes | bytearray | memoryview):
+            more = "…" if len(value) > _BYTES else ""
+            self.write(f"<{type_name(value)} of {len(value):,}: {bytes(value[:_BYTES])!r}{more}>")
+        elif id(value) in self.above:
+            self.write("<itself again>")
+        elif len(self.above) >= DEPTH:
+            self.write("<nested too deeply to be shown>")
+        else:
+            outer, self.above = self.above, (*self.above, id(value))
+            self._inside(value)
+            self.above = outer
+
+    def _inside(self, value: Any) -> None:
+        """Add what has parts, or is none of the plain types."""
+        if isinstance(value, dict):
+            self._pairs(dict.items(value))
+        elif isinstance(value, tuple) and hasattr(type(value), "_fields"):
+            names: Any = type(value)
+            self._pairs(zip(names._fields, tuple.__iter__(value), strict=False))
+        elif isinstance(value, list | tuple | deque):
+            self._items(value, self.value)
+        elif isinstance(value, set | frozenset):
+            self._items(sorted(map(self._apart, value)), self.write)  # its own order differs between processes
+        elif is_dataclass(value) and not isinstance(value, type):
+            self._pairs((part.name, getattr(value, part.name)) for part in fields(value) if part.repr)
+        elif _is_record(value):
+            held = vars(value)
+            self._pairs((name, held.get(name)) for name, part in type(value).model_fields.items() if part.repr)
+        elif _is_table(value):
+            self.write(table_text(value, self.left))
+        elif _is_array(value):
+            self._array(value)
+        elif isinstance(value, BaseException):
+            self.write(describe_error(value))
+        else:
+            shown = repr(value)
+            plain = object.__repr__(value) == shown
+            self.write(f"<{type_name(value)}>" if plain else _ADDRESS.sub("", shown[: self.left + 1]))
+
+    def _items(self, items: Iterable[Any], write: Callable[[Any], None]) -> None:
+        opening = "["
+        for item in items:
+            self.write(opening)
+            write(item)
+            opening = ", "
+        self.write("[]" if opening == "[" else "]")
+
+    def _pairs(self, pairs: Iterable[tuple[Any, Any]]) -> None:
+        opening = "{"
+        for key, item in pairs:
+            self.write(opening)
+            self.value(key)
+            self.write(": ")
+            self.value(item)
+            opening = ", "
+        self.write("{}" if opening == "{" else "}")
+
+    def _apart(self, item: Any) -> str:
+        writer = Writer(self.left, self.above)
+        writer.value(item)
+        return "".join(writer.parts)
+
+    def _array(self, value: Any) -> None:
+        """Add a numpy array, or a number of its own kind; a large one by its first elements."""
+        if value.size <= ELEMENTS:
+            plain = value.tolist()
+            self.write(repr(plain)) if _is_array(plain) else self.value(plain)
+            return
+        rows = len(value)
+        if value[:ROWS].size <= ELEMENTS:
+            self.write(f"{measure(value)}, {ROWS} of {rows:,} rows: ")
+            self.value(value[:ROWS].tolist())
+        else:
+            self.write(f"{measure(value)}, {ROWS} of {value.size:,} elements: ")
+            self.value(value.reshape(-1)[:ROWS].tolist())
+
+
+def _quote(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _is_record(value: Any) -> bool:
+    pydantic = sys.modules.get("pydantic")
+    return pydantic is not None and isinstance(value, pydantic.BaseModel)
+
+
+def _is_array(value: Any) -> bool:
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, numpy.ndarray | numpy.generic)
+
+
+# -------------------------------------------------------------------- tables
+
+
+def _is_table(value: Any) -> bool:
+    """Whether it is a DataFrame or a Series, of pandas or of whoever has the same ways."""
+    kind = type(value)
+    return all(hasattr(kind, name) for name in ("iloc", "index", "shape", "to_csv"))
+
+
+def table_text(table: Any, limit: int = LIMIT) -> str:
+    """Return a DataFrame or a Series as CSV with a line above it that says how much of it this is.
+
+    A table of at most WHOLE rows is shown whole where it fits; of a longer one the first ROWS rows, or as many as fit.
+    """
+    rows = len(table)
+    text = ""
+    most = rows if rows <= WHOLE else ROWS
+    for count, width in ((most, CELL), (ROWS, CELL), (10, CELL), (5, CELL), (5, 80), (1, 80)):
+        text = _first_rows(table, min(count, rows), width)
+        if len(text) <= limit:
+            break
+    return text
+
+
+def _first_rows(table: Any, count: int, width: int) -> str:
+    """Return so many rows, each cell of at most `width` characters."""
+    flat = len(table.shape) == 1
+    head = table.iloc[:count] if flat else table.iloc[:count, :COLUMNS]
+    names = [_cell(table.name, width)] if flat else [_cell(name, width) for name in head.columns]
+    kinds = [table.dtype] if flat else list(head.dtypes)
+    body = [[value] for value in head.tolist()] if flat else head.astype(object).to_numpy().tolist()
+    header = [f"{name} ({kind})" for name, kind in zip(names, kinds, strict=True)]
+    if type(table.index).__name__ != "RangeIndex":
+        header.insert(0, _cell(table.index.name or "index", width))
+        body = [[label, *row] for label, row in zip(head.index.tolist(), body, strict=True)]
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([header, *([_cell(cell, width) for cell in row] for row in body)])
+    return f"{_extent(table, count)}\n{out.getvalue().rstrip()}"
+
+
+def _extent(table: Any, count: int) -> str:
+    rows = len(table)
+    shown = f"{rows:,} rows" if count == rows else f"{count:,} of {rows:,} rows"
+    if len(table.shape) == 1:
+        return f"{type_name(table)}, {shown}:"
+    columns = table.shape[1]
+    wide = f"{columns:,} columns" if columns <= COLUMNS else f"{COLUMNS} of {columns:,} columns"
+    return f"{type_name(table)}, {shown}, {wide}:"
+
+
+def _cell(value: Any, width: int) -> str:
+    return shorten(render(value, width * 20).text, width)

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from compiler_nb.drawing.graph import FULL, make_graph
+from compiler_nb.drawing.style import MARKS, STYLE
+from compiler_nb.drawing.svg import LIMIT, draw
+from compiler_nb.drawing.value import TIMES
+from compiler_nb.outcome import STATES
+from compiler_nb.plan.expression import Item
+from compiler_nb.plan.task import Join, Plan, Ref, Return
+from tests.support.pictures import HOSTILE, call, coasts, expr, fanout, random_plan, read, shown, wide
+
+ENGINES = ("own", "auto")
+SPACE = "{http://www.w3.org/2000/svg}"
+
+
+def texts(svg: str) -> list[str]:
+    """Return the words of a picture."""
+    return [each.text for each in read(svg).iter(f"{SPACE}text")]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_each_task_is_a_group_with_its_id_state_class_and_words(engine):
+    """The view finds tasks by data-task and patches class, state and mark."""
+    states = {"ny": "done", "la": "running"}
+    picture = draw(coasts(), states=states, titles={"ny": "31 degrees"}, engine=engine)
+    assert shown(picture.svg) == {"ny": "done", "la": "running", "best": "waiting", "note": "waiting"}
+    groups = {each.get("data-task"): each for each in read(picture.svg).iter(f"{SPACE}g")}
+    assert groups["ny"].get("class") == "cnb-task cnb-done"
+    assert groups["ny"].find(f"{SPACE}title").text == "31 degrees"
+    assert groups["la"].find(f"{SPACE}title").text == 'la · running\nweather("Los Angeles")'
+    assert groups["la"].find(f"{SPACE}path").get("d") == MARKS["running"]
+    assert [each.text for each in groups["note"].iter(f"{SPACE}text")] == ["note", "llm(best, days=3)"]
+    assert "answer" in texts(picture.svg)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_texts_stay_text(text, engine):
+    """Whatever a plan or a tool says, the picture parses, holds no foreign element, and stays small."""
+    tasks = (call("a", "f", text, key=text), expr("b", Item(Ref("a"), text)), fanout("rows", "a"))
+    states = {f"rows[{text}]": "done", "a": "failed"}
+    picture = draw(Plan(tasks, Return(text)), states=states, titles={"a": text, f"rows[{text}]": text}, engine=engine)
+    assert len(shown(picture.svg)) == 4
+    assert len(picture.svg) < 20_000
+    assert "\u202e" not in picture.svg
+    assert all(char.isprintable() or char == "\n" for char in picture.svg)
+    assert all(char.isprintable() or char == "\n" for char in picture.text)
+
+
+def test_states_differ_by_mark_and_style_not_only_by_colour():
+    """Seven marks, seven rules, and borders that tell them apart in print."""
+    assert len(set(MARKS.values())) == len(STATES) == 7
+    assert set(MARKS) == set(STATES)
+    assert all(f".cnb-{state}" in STYLE for state in STATES)
+    drawn = {state: draw([call("a", "f")], states={"a": state}, engine="own").svg for state in STATES}
+    assert len(set(drawn.values())) == 7
+
+
+def test_every_rule_of_the_style_is_kept_to_our_pictures():
+    """No selector reaches beyond .cnb, so that a picture inside a page changes nothing else."""
+    rules = STYLE.replace("@media (prefers-color-scheme:dark){", "").replace(
+        "@media (prefers-reduced-motion:no-preference){", ""
+    )
+    selectors = [part.rpartition("}")[2] for part in rules.split("{")[:-1]]
+    plain = [each for each in selectors if each and not each.startswith(("@keyframes cnb-", "50%"))]
+    assert plain
+    assert all(".cnb" in alone for each in plain for alone in each.split(","))
+
+
+def test_the_picture_tells_its_content_to_those_who_cannot_see_it():
+    """Role, label, title and description count the tasks by state."""
+    root = read(draw(coasts(), states=dict.fromkeys(("ny", "la"), "done"), engine="own").svg)
+    assert root.get("role") == "img"
+    assert root.get("aria-label") == "Plan of 4 tasks: 2 waiting, 2 done"
+    assert root.find(f"{SPACE}title").text == "Plan of 4 tasks"
+    assert root.find(f"{SPACE}desc").text == "2 waiting, 2 done"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_equal_plans_give_equal_bytes(engine):
+    """Nothing in a picture depends on time, chance or the order of sets."""
+    states = {f"t{number}": STATES[number % 7] for number in range(50)}
+    assert draw(random_plan(50), states=states, engine=engine) == draw(random_plan(50), states=states, engine=engine)
+
+
+def test_a_picture_is_the_same_in_another_process():
+    """The hash seed of a process leaves no trace."""
+    code = (
+        "from tests.support.pictures import random_plan\nfrom compiler_nb.drawing.svg import draw\n"
+        "import hashlib; print(hashlib.sha256(draw(random_plan(30), engine='own').svg.encode()).hexdigest())"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
+            capture_output=True, check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }  # fmt: skip
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("plan", [coasts(), wide(40), random_plan(40), random_plan(300), wide(300)], ids=len)
+def test_both_engines_show_the_same_tasks_and_states(plan):
+    """Only places and curves differ."""
+    states = {task.id: STATES[number % 7] for number, task in enumerate(plan)}
+    own, other = (draw(plan, states=states, engine=engine) for engine in ENGINES)
+    assert shown(own.svg) == shown(other.svg) == states
+    assert sorted(texts(own.svg)) == sorted(texts(other.svg))
+
+
+@pytest.mark.parametrize("programs", [[], [lambda *_: b"garbage"], [lambda *_: 1 / 0]])
+def test_without_graphviz_the_own_layout_draws(programs):
+    """No Graphviz, or one that fails, is no error."""
+    picture = draw(coasts(), engine="graphviz", programs=programs)
+    assert picture.engine == "own"
+    assert picture == draw(coasts(), engine="own")
+
+
+def test_items_of_a_fan_out_are_cells_of_its_box():
+    """Items show as soon as they have a state, and once the fan-out is expanded they may be tasks as well."""
+    tasks = [call("tickers", "movers"), fanout("rows", "tickers"), expr("dear", Ref("rows"))]
+    assert f"{TIMES} n" in texts(draw(tasks, engine="own").svg)
+    states = {"rows": "running", "rows[A].1": "done", "rows[A]": "done", "rows[B].1": "failed", "rows[B]": "skipped"}
+    svg = draw(tasks, states=states, engine="own").svg
+    assert f"{TIMES} 2" in texts(svg)
+    assert shown(svg) == {"tickers": "waiting", "dear": "waiting", **states}
+    expanded = [*tasks, *(call(id_, "price", Ref("tickers")) for id_ in states if id_ != "rows")]
+    assert shown(draw(expanded, states=states, engine="own").svg) == shown(svg)
+    assert make_graph(expanded).edges == (("tickers", "rows"), ("rows", "dear"))
+
+
+def test_tasks_alike_stand_in_a_block_with_one_arrow():
+    """Forty calls that one task reads need one arrow, and each is still drawn in full."""
+    graph = make_graph(wide(40), Return(Ref("best")))
+    assert [box.kind for box in graph.boxes.values()] == ["block", "call", "end"]
+    assert len(graph.edges) == 2
+    svg = draw(wide(40), engine="own").svg
+    assert svg.count('class="cnb-task ') == 41
+    assert svg.count("cnb-edge") == 2 + STYLE.count("cnb-edge")
+
+
+def test_the_last_line_has_a_box_but_is_no_task():
+    """`join()` is reached from all that nobody reads, `join(a)` from a; a list of tasks has no last line."""
+    tasks = (call("a", "f"), call("b", "f", Ref("a")), call("c", "f"))
+    ends = {one for one, other in make_graph(tasks, Join()).edges if other == "\0end"}
+    assert ends == {"b", "c"}
+    assert {one for one, other in make_graph(tasks, Join(("a",))).edges if other == "\0end"} == {"a"}
+    assert set(shown(draw(Plan(tasks), engine="own").svg)) == {"a", "b", "c"}
+    assert "join" not in texts(draw(tasks, engine="own").svg)
+
+
+def test_references_to_earlier_rounds_and_an_empty_plan_are_drawn():
+    """What is not in the plan has no box; nothing at all is a picture too."""
+    assert make_graph([call("a", "f", Ref("old"))], Return(Ref("older"))).edges == ()
+    assert read(draw(Plan((), Return(42)), engine="own").svg).get("aria-label") == "Plan of 0 tasks: nothing to do"
+    assert read(draw([], engine="own").svg) is not None
+
+
+@pytest.mark.parametrize(
+    "plan", [wide(1_000), random_plan(1_000), random_plan(1_000, window=900), random_plan(5_000), wide(10_000)], ids=len
+)
+def test_a_large_plan_is_collapsed_and_stays_small(plan):
+    """More than 200 tasks are drawn by level and tool, with counts, in less than 150 kB."""
+    states = {task.id: STATES[number % 7] for number, task in enumerate(plan)}
+    svg = draw(plan, states=states, engine="own").svg
+    assert len(svg.encode()) < LIMIT
+    assert any(text.startswith(TIMES) for text in texts(svg))
+    assert read(svg).get("aria-label").startswith(f"Plan of {len(plan):,} tasks")
+
+
+def test_a_chain_of_a_thousand_is_clipped_with_a_count():
+    """What does not fit is counted in a last box."""
+    plan = Plan(tuple(call(f"t{n}", "f", *([Ref(f"t{n - 1}")] if n else [])) for n in range(1_000)))
+    assert any(text.startswith("… 9") and text.endswith(" more tasks") for text in texts(draw(plan, engine="own").svg))
+
+
+def test_tasks_up_to_the_limit_are_drawn_one_by_one():
+    """Two hundred calls in a block are all there, in words."""
+    svg = draw(wide(FULL - 1), engine="own").svg
+    assert svg.count('class="cnb-task ') == FULL
+    assert len(svg.encode()) < LIMIT
+
+
+def test_a_picture_shows_itself_in_a_notebook():
+    """SVG for pages, text for terminals and comparison."""
+    picture = draw(coasts(), engine="own")
+    assert picture._repr_mimebundle_() == {"image/svg+xml": picture.svg, "text/plain": str(picture)}
+    assert picture._repr_svg_() == picture.svg
+    assert str(picture).startswith('ny    weather("New York")')

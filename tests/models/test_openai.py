@@ -1,0 +1,406 @@
+import asyncio
+import gc
+import logging
+import pickle
+import socket
+import ssl
+import time
+import traceback
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import openai.resources.chat.completions  # noqa: F401 - its import is no part of what is timed here
+import pytest
+
+from compiler_nb import errors
+from compiler_nb.models import providers
+from compiler_nb.models.base import Chunk, Model, Request
+from compiler_nb.models.faults import Where, explain, from_body, retry_after
+from compiler_nb.models.openai import OpenAIModel
+from compiler_nb.models.secret import Secret
+from compiler_nb.outcome import Usage
+from tests.support.server import FAULTS, Server
+
+KEY = "sk-canary-0123456789/abcdef"
+PLAN = 'ny = weather("Nový York")\njoin(ny)\n'
+QUESTION = Request("planner", ({"role": "system", "content": "Plan."}, {"role": "user", "content": "Which?"}))
+GOOD = [
+    "bytes", "crlf", "no-space", "one-newline", "comments", "choices", "json",
+    "open-end", "open-finish", "no-done", "slow-first", "thinks",
+]  # fmt: skip
+
+
+def model_of(server, **settings):
+    return OpenAIModel("gpt-test", **{"base_url": server.url, "api_key": KEY, "grace": 0.02, **settings})
+
+
+def ask(model, request=QUESTION):
+    """Return all chunks of one reply."""
+
+    async def read():
+        return [chunk async for chunk in model.stream(request)]
+
+    return asyncio.run(read())
+
+
+def fault_of(fault, **settings):
+    """Return the error that a fault of the server becomes."""
+    with Server(PLAN, always=fault) as server, pytest.raises(errors.ModelError) as caught:
+        ask(model_of(server, **settings))
+    return caught.value
+
+
+def text_of(chunks):
+    return "".join(chunk.text for chunk in chunks)
+
+
+def test_it_streams_the_reply_piece_by_piece():
+    """Text comes as the server sends it, then one chunk with finish and usage."""
+    with Server(PLAN, pace=0.003) as server:
+        model = model_of(server)
+        chunks = ask(model)
+    assert isinstance(model, Model)
+    assert text_of(chunks) == PLAN
+    assert len(chunks) > 5
+    assert chunks[-1] == Chunk("", "stop", Usage(1, 10, len(PLAN)))
+
+
+def test_the_request_says_what_was_asked_and_nothing_else():
+    """Messages and parameters go as they are; usage is asked for; the key is sent."""
+    with Server(PLAN) as server:
+        ask(model_of(server, temperature=0, reasoning_effort="low", top_k=3, seed=None, extra_headers={"X-Team": "a"}))
+        seen = server.requests[0]
+    assert seen.path == "/v1/chat/completions"
+    assert seen.key == KEY
+    assert seen.headers["x-team"] == "a"
+    assert seen.body == {
+        "model": "gpt-test",
+        "messages": [dict(message) for message in QUESTION.messages],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "temperature": 0,
+        "reasoning_effort": "low",
+        "top_k": 3,
+    }
+
+
+def test_without_streaming_the_reply_comes_at_once():
+    """One request, one reply."""
+    with Server(PLAN) as server:
+        chunks = ask(model_of(server, stream=False))
+        assert "stream" not in server.requests[0].body
+    assert chunks == [Chunk(PLAN), Chunk("", "stop", Usage(1, 10, len(PLAN)))]
+
+
+@pytest.mark.parametrize("fault", GOOD)
+def test_odd_but_right_replies_are_read(fault):
+    """However the server writes its events, the reply is the same, and is not waited for in vain."""
+    began = time.perf_counter()
+    with Server(PLAN, always=fault) as server:
+        chunks = ask(model_of(server))
+    assert text_of(chunks) == PLAN
+    assert chunks[-1].finish == "stop"
+    assert time.perf_counter() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "finish"),
+    [("length", "length"), ("content-filter", "content_filter"), ("tool-calls", "tool_calls"), ("no-finish", "stop")],
+)
+def test_the_finish_says_why_the_model_ended(fault, finish):
+    """A reply that is not whole says so."""
+    with Server(PLAN, always=fault) as server:
+        chunks = ask(model_of(server))
+    assert chunks[-1].finish == finish
+    assert PLAN.startswith(text_of(chunks))
+
+
+def test_a_silent_end_has_no_finish():
+    """A body that just ends is no whole reply, and the chunk says so."""
+    with Server(PLAN, always="silent-end") as server:
+        chunks = ask(model_of(server))
+    assert text_of(chunks) == PLAN[:8]
+    assert chunks[-1].finish == ""
+
+
+@pytest.mark.parametrize("fault", ["no-usage", "bad-usage"])
+def test_missing_usage_is_none(fault):
+    """The caller estimates where the provider gave no numbers."""
+    with Server(PLAN, always=fault) as server:
+        assert ask(model_of(server))[-1] == Chunk("", "stop", None)
+
+
+def test_thinking_is_a_chunk_without_text():
+    """Reasoning shows that the model lives."""
+    with Server(PLAN, always="thinks") as server:
+        assert ask(model_of(server))[0] == Chunk()
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "words", "retryable"),
+    [
+        ("429", "RateLimited", "too many requests", True),
+        ("quota", "QuotaExceeded", "quota is used up", False),
+        ("status=500", "ProviderUnavailable", "127.0.0.1:", True),
+        ("status=529", "ProviderUnavailable", "529", True),
+        ("html-502", "ProviderUnavailable", "502 Bad Gateway", True),
+        ("html-200", "ProviderUnavailable", "answered HTML: Sign in to the wifi", False),
+        ("401", "AuthenticationFailed", "it came from: api_key=", False),
+        ("status=403", "AuthenticationFailed", "may not", False),
+        ("context", "BadRequest", "maximum context length", False),
+        ("filter-400", "ModelRefused", "filtered", False),
+        ("model-404", "BadRequest", "does the address end in /v1", False),
+        ("status=408", "ModelTimeout", "in time", True),
+        ("status=422", "BadRequest", "refused", False),
+        ("redirect=http://127.0.0.1:9/v1", "ProviderUnavailable", "not followed", False),
+        ("reset", "StreamBroken", "in the middle of the reply", True),
+        ("early-reset", "StreamBroken", "in the middle of the reply", True),
+        ("broken-json", "StreamBroken", "no JSON", True),
+        ("overlong", "StreamBroken", "over 1,000,000 bytes", True),
+        ("endless", "StreamBroken", "over 10,000,000 bytes", True),
+        ("error", "ProviderUnavailable", "upstream failed", True),
+        ("error=rate_limit_exceeded", "RateLimited", "upstream failed", True),
+        ("error=429", "RateLimited", "upstream failed", True),
+        ("error=insufficient_quota", "QuotaExceeded", "upstream failed", False),
+        ("error=context_length_exceeded", "BadRequest", "upstream failed", False),
+        ("json-error", "BadRequest", "no such deployment", False),
+        ("refusal", "ModelRefused", "I cannot help with that.", False),
+    ],
+)
+def test_every_fault_has_its_error(fault, kind, words, retryable):
+    """A fault is told by its own class, names model and provider, and says whether a retry may help."""
+    error = fault_of(fault)
+    assert type(error).__name__ == kind
+    assert words in str(error)
+    assert (error.provider, error.model, error.retryable) == ("openai", "gpt-test", retryable)
+    assert str(error).startswith("openai:gpt-test: ")
+    assert error.request_id == "req_1"
+
+
+def test_statuses_and_refusals_are_kept():
+    """What a program may ask of an error is there."""
+    assert fault_of("quota").status == 429
+    assert fault_of("error=429").status == 429
+    assert fault_of("refusal").text == "I cannot help with that."
+    assert fault_of("429=7").retry_after == 7.0
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("fault", [*FAULTS, "redirect=http://127.0.0.1:9/v1?k={key}"])
+def test_the_key_is_in_no_error(fault, stream, caplog):
+    """Neither text, repr, attributes, chain, traceback, pickle nor log of any fault holds the key."""
+    caplog.set_level(logging.DEBUG)
+    headers = {"X-Api-Token": f"other-{KEY[::-1]}"}
+    shown = ""
+    fault = "keep-alive=0.0001" if fault == "keep-alive" else fault
+    with Server(PLAN, always=fault.format(key=KEY)) as server:
+        model = model_of(server, stream=stream, read_timeout=0.05, extra_headers=headers)
+        try:
+            chunks = ask(model)
+        except errors.ModelError as error:
+            assert error.__cause__ is None
+            assert error.__context__ is None
+            limit = traceback.TracebackException.from_exception(error, capture_locals=True)
+            shown = "".join(
+                [str(error), repr(error), repr(vars(error)), str(pickle.dumps(error.args)), *limit.format()]
+            )
+            # the test's own locals hold the key, and are named after it
+            shown = "\n".join(line for line in shown.splitlines() if "headers =" not in line and "fault =" not in line)
+        else:
+            shown = repr(chunks)
+    # the HTTP library's own debug log quotes the header in which this server repeats the key
+    shown += ("" if "{key}" in fault else caplog.text) + repr(model) + repr(vars(model))
+    assert KEY not in shown
+    assert KEY[10:18] not in shown
+    assert KEY[::-1] not in shown
+
+
+def test_the_echoed_key_is_starred():
+    """A provider that repeats the key is quoted without it, before and within a reply."""
+    for fault in ("401", "error-echo"):
+        assert "***" in str(fault_of(fault))
+
+
+def test_a_verbose_traceback_shows_no_key():
+    """Even with all local variables shown, a failing constructor or call hides the key."""
+    with pytest.raises(errors.BadRequest) as caught:
+        OpenAIModel("m", base_url="ftp://x", api_key=KEY, extra_headers={"Authorization": KEY})
+    frames = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack
+    ours = [frame for frame in frames if "compiler_nb/models" in frame.filename]
+    assert ours
+    assert KEY not in repr([frame.locals for frame in ours])
+
+
+def test_a_redirect_sends_nothing_elsewhere():
+    """The other host sees no request, so no key."""
+    with Server() as other, Server(always=f"redirect={other.url}/chat/completions") as server:
+        with pytest.raises(errors.ProviderUnavailable, match="not followed"):
+            ask(model_of(server))
+        assert (len(server.requests), other.requests) == (1, [])
+
+
+def test_the_sdk_does_not_retry():
+    """One call is one request: retries are the caller's."""
+    with Server(always="status=500") as server:
+        with pytest.raises(errors.ProviderUnavailable):
+            ask(model_of(server))
+        assert len(server.requests) == 1
+
+
+def test_a_silent_server_is_a_timeout():
+    """Without a byte the read timeout ends it, within the reply or before."""
+    for fault in ("mute", "stall"):
+        assert type(fault_of(fault, read_timeout=0.05)) is errors.ModelTimeout
+
+
+def test_nobody_listening_names_the_host_and_the_mend():
+    """A refused connection says where it went, and how a local server is started."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(errors.ProviderUnavailable, match=f"no connection to {address}; start it by `ollama serve`"):
+        ask(OpenAIModel("llama", provider="ollama", base_url=f"http://{address}/v1"))
+
+
+def test_an_early_end_closes_the_connection():
+    """Who stops reading leaves no stream behind."""
+
+    async def one_piece(model):
+        stream = model.stream(QUESTION)
+        first = await anext(stream)
+        await stream.aclose()
+        return first, [chunk async for chunk in model.stream(QUESTION)]
+
+    with Server(PLAN, faults=["stall"]) as server:
+        first, chunks = asyncio.run(one_piece(model_of(server)))
+        assert text_of([first]) in PLAN
+        assert text_of(chunks) == PLAN
+
+
+def test_one_loop_has_one_connection_and_every_loop_its_own():
+    """Models of one server share its connections; another loop never touches them."""
+
+    async def several(server):
+        for name in ("a", "b"):
+            model = OpenAIModel(name, base_url=server.url, api_key=KEY)
+            for _ in range(3):
+                [chunk async for chunk in model.stream(QUESTION)]
+
+    with Server(PLAN) as server:
+        asyncio.run(several(server))
+        assert server.connections == 1
+        asyncio.run(several(server))
+        assert server.connections == 2
+    gc.collect()  # an unclosed connection would warn here, and a warning is an error
+
+
+def test_another_key_is_another_client():
+    """A key that is set later is the one that is sent."""
+    with Server(PLAN) as server:
+        model = OpenAIModel("m", provider="vllm", base_url=server.url)
+        ask(model)
+        providers.set_key("vllm", KEY)
+        try:
+            ask(model)
+        finally:
+            providers.set_key("vllm", "")
+        assert [seen.key for seen in server.requests] == ["none", KEY]
+
+
+def test_the_environment_of_the_sdk_does_not_leak(monkeypatch):
+    """OpenAI's organization and authorization, set for the SDK, go to no other provider."""
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-1")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer other")
+    with Server(PLAN) as server:
+        ask(model_of(server, provider="friendli", timeout=None))
+        headers = server.requests[0].headers
+    assert headers["authorization"] == f"Bearer {KEY}"
+    assert not {"openai-organization", "openai-project"} & set(headers)
+
+
+@pytest.mark.parametrize(
+    ("settings", "path"),
+    [
+        ({"api_version": "2024-10-21"}, "/openai/deployments/gpt-test/chat/completions?api-version=2024-10-21"),
+        ({}, "/openai/v1/chat/completions"),
+    ],
+)
+def test_azure_is_reached_dated_and_undated(settings, path, monkeypatch):
+    """With an API version the deployment is in the path, without one it is the common interface."""
+    monkeypatch.delenv("OPENAI_API_VERSION", raising=False)
+    with Server(PLAN) as server:
+        chunks = ask(model_of(server, provider="azure", base_url=server.url.removesuffix("/v1"), **settings))
+        assert (server.requests[0].path, server.requests[0].key) == (path, KEY)
+    assert text_of(chunks) == PLAN
+
+
+def test_a_missing_key_names_its_variable(monkeypatch):
+    """No request is made, and the mend is in the message."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    with pytest.raises(errors.AuthenticationFailed, match=r"no key was found; set OPENAI_API_KEY, or .*--key"):
+        ask(OpenAIModel("gpt-5-mini"))
+
+
+WHERE = Where("p", "m", "https://host.example/v1", "P_KEY", (Secret(KEY),))
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "2.5"}, 2.5),
+        ({"retry-after": "-3"}, 0.0),
+        ({"retry-after-ms": "150", "retry-after": "9"}, 0.15),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": format_datetime(datetime(2026, 1, 1, 0, 0, 30, tzinfo=UTC), usegmt=True)}, 30.0),
+        ({"retry-after": format_datetime(datetime(2026, 1, 1, tzinfo=UTC) - timedelta(days=1), usegmt=True)}, 0.0),
+    ],
+)
+def test_the_provider_says_how_long_to_wait(headers, seconds):
+    """Seconds, milliseconds and dates are understood; a moment in the past is now, nonsense is nothing."""
+    assert retry_after(headers, datetime(2026, 1, 1, tzinfo=UTC)) == seconds
+
+
+def chained(*causes):
+    for outer, inner in zip(causes, causes[1:], strict=False):
+        outer.__cause__ = inner
+    return causes[0]
+
+
+class APIConnectionError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("cause", "words", "retryable"),
+    [
+        (socket.gaierror(-2, "unknown"), "no host is called host.example", True),
+        (ssl.SSLCertVerificationError(1, "bad"), "no safe connection to host.example", False),
+        (ExceptionGroup("all", [ConnectionRefusedError()]), "no connection to host.example", True),
+    ],
+)
+def test_a_connection_that_failed_says_why(cause, words, retryable):
+    """Name, certificate or nobody there: each in its own words, and never a hint to turn checks off."""
+    error = explain(chained(APIConnectionError(), OSError(), cause), WHERE)
+    assert type(error) is errors.ProviderUnavailable
+    assert words in str(error)
+    assert error.retryable is retryable
+    assert "verify=" not in str(error)
+
+
+def test_what_nobody_thought_of_is_an_error_of_ours():
+    """Any other exception becomes a ModelError, masked."""
+    error = explain(TypeError(f"bad {KEY}"), WHERE)
+    assert type(error) is errors.ModelError
+    assert str(error) == "p:m: the call failed (TypeError): bad ***"
+
+
+@pytest.mark.parametrize("body", [None, "", [], 3, {"error": None}, {"error": {"code": 3}}, "<script>x</script>" * 999])
+def test_any_error_body_will_do(body):
+    """A body of any shape gives a bounded message."""
+    error = from_body(body, WHERE, 500)
+    assert type(error) is errors.ProviderUnavailable
+    assert len(str(error)) < 600

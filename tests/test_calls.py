@@ -1,0 +1,428 @@
+import asyncio
+import time
+
+import openai.resources.chat.completions  # noqa: F401 - its import is no part of what is timed here
+import pytest
+
+from compiler_nb.calls import Calls, default_limits, sane
+from compiler_nb.engine.limits import Limit
+from compiler_nb.errors import (
+    AuthenticationFailed,
+    ModelError,
+    ModelTimeout,
+    ProviderUnavailable,
+    RateLimited,
+    StreamBroken,
+)
+from compiler_nb.events import Log, ModelChunk, ModelEnded, ModelStarted, Warned
+from compiler_nb.models.base import Chunk, Request
+from compiler_nb.models.openai import OpenAIModel
+from compiler_nb.models.scripted import ScriptedModel
+from compiler_nb.outcome import Usage
+from tests.support.server import Server
+
+QUESTION = Request("worker", ({"role": "user", "content": "12345678"},), task="note", prompt="hash")
+FAST = {"first_token": 0.05, "idle": 0.03, "backoff": 0.001}
+
+
+class Speaks:
+    """A model that yields what it is given: chunks, texts, exceptions to raise, seconds to wait."""
+
+    name = "speaks"
+
+    def __init__(self, *scripts, provider="double"):
+        self.scripts, self.provider, self.opened, self.closed = list(scripts), provider, 0, 0
+
+    async def stream(self, request):
+        script = self.scripts[min(self.opened, len(self.scripts) - 1)]
+        self.opened += 1
+        try:
+            for step in script:
+                if isinstance(step, float):
+                    await asyncio.sleep(step)
+                elif isinstance(step, BaseException):
+                    raise step
+                else:
+                    yield step
+        finally:
+            self.closed += 1
+
+
+def run(model, *, request=QUESTION, read=None, **settings):
+    """Return (pieces, stream, events) of one call; an error it ended in stands in the place of the stream."""
+    log = Log("r")
+
+    async def main():
+        calls = Calls(log.emit, **{**FAST, **settings})
+        pieces = []
+        try:
+            async with calls.open(model, request) as stream:
+                async for piece in stream:
+                    pieces.append(piece)
+                    if read is not None:
+                        await read(pieces)
+        except ModelError as error:
+            return pieces, error
+        return pieces, stream
+
+    pieces, end = asyncio.run(main())
+    return pieces, end, log.events
+
+
+def kinds(events):
+    return [type(event).__name__ for event in events]
+
+
+def test_a_call_is_told_by_its_events():
+    """Started says who asks whom what, chunks are the text, ended says why and what it used."""
+    usage = Usage(1, 5, 2)
+    pieces, stream, events = run(Speaks([Chunk("a = "), Chunk("f()\n"), Chunk("", "stop", usage)]))
+    assert pieces == ["a = ", "f()\n"]
+    assert (stream.call, stream.finish, stream.usage) == (1, "stop", usage)
+    assert [event[4:] for event in events] == [
+        (1, "worker", "note", "double", "speaks", QUESTION.messages, "hash"),
+        (1, "a = "),
+        (1, "f()\n"),
+        (1, "stop", usage, ""),
+    ]
+
+
+def test_calls_are_numbered():
+    """Each call of a run has its own number, whichever model it asks."""
+    log = Log("r")
+
+    async def main():
+        calls = Calls(log.emit)
+        await asyncio.gather(*(calls.text(Speaks(["x"]), QUESTION) for _ in range(3)))
+
+    asyncio.run(main())
+    for kind in (ModelStarted, ModelEnded):
+        assert sorted(event.call for event in log.events if type(event) is kind) == [1, 2, 3]
+
+
+def test_plain_strings_are_a_whole_reply():
+    """A model that knows no chunks ends with stop, and its usage is estimated and marked so."""
+    pieces, stream, _ = run(Speaks(["abcd", "efgh"]))
+    assert pieces == ["abcd", "efgh"]
+    assert (stream.finish, stream.usage) == ("stop", Usage(1, 2, 2, 0, reported=False))
+
+
+def test_a_stream_without_a_finish_was_cut():
+    """The caller sees no finish, and has the error for it."""
+    _, stream, events = run(Speaks([Chunk("half a li")]))
+    assert stream.finish == events[-1].finish == ""
+    assert isinstance(stream.cut(), StreamBroken)
+    assert "double:speaks: the reply ended before the model did" in str(stream.cut())
+
+
+@pytest.mark.parametrize("wrong", [3, None, b"bytes", ("text", "stop")])
+def test_a_model_that_yields_anything_else_is_told(wrong):
+    """A mistake in a model is named."""
+    _, error, events = run(Speaks([wrong]))
+    assert f"yields {type(wrong).__name__}; a model yields str or Chunk" in str(error)
+    assert kinds(events) == ["ModelStarted", "ModelEnded"]
+
+
+def test_a_model_that_is_no_generator_is_told():
+    """A coroutine in the place of a generator is named, and not left unawaited."""
+
+    class Wrong:
+        name = provider = "wrong"
+
+        async def stream(self, request):
+            return "text"
+
+    _, error, _ = run(Wrong())
+    assert "Wrong.stream is no async generator" in str(error)
+
+
+def test_what_a_model_raises_is_a_model_error():
+    """An unnamed exception gets the model's name and keeps its cause."""
+    _, error, events = run(Speaks(["a", ZeroDivisionError("by zero")]))
+    assert str(error) == "double:speaks raised ZeroDivisionError: by zero"
+    assert isinstance(error.__cause__, ZeroDivisionError)
+    assert "by zero" in events[-1].error
+
+
+@pytest.mark.parametrize(
+    ("told", "usage"),
+    [
+        (Usage(1, 5, 2), Usage(1, 5, 2)),
+        (Usage(0, 5, 2, 9), Usage(1, 5, 2, 5)),
+        (Usage(1, -5, 2), None),
+        (Usage(1, 5, 10**9), None),
+        (Usage(1, 0, 0), None),
+        (Usage(1, True, 2), None),
+        (Usage(1, 5.0, 2), None),
+    ],
+)
+def test_only_sane_usage_counts(told, usage):
+    """Negative, absurd and missing numbers are estimated; more cached tokens than tokens are cut."""
+    assert sane(told) == usage
+    _, stream, _ = run(Speaks([Chunk("abcd"), Chunk("", "stop", told)]))
+    assert stream.usage == (usage or Usage(1, 2, 1, 0, reported=False))
+
+
+@pytest.mark.parametrize(
+    ("script", "pieces", "words"),
+    [
+        ([9.0], [], "said nothing for 0.05 s"),
+        (["a", 9.0], ["a"], "said nothing more for 0.03 s"),
+        (["a", 0.015, "b", 0.015, "c", 9.0], ["a", "b", "c"], "said nothing more"),
+        ([0.04, "a", 9.0], ["a"], "said nothing more"),
+    ],
+)
+def test_silence_is_a_timeout(script, pieces, words):
+    """The first piece and each next one have their time; the stream is closed."""
+    model = Speaks(script)
+    began = time.perf_counter()
+    got, error, events = run(model)
+    assert got == pieces
+    assert type(error) is ModelTimeout
+    assert words in str(error)
+    assert words in events[-1].error
+    assert model.opened == model.closed == (1 if pieces else 2)
+    assert time.perf_counter() - began < 1
+
+
+def test_a_model_that_keeps_speaking_is_never_cut():
+    """Pieces and signs of life move the deadline, however long the whole takes."""
+    _, stream, _ = run(Speaks([step for _ in range(8) for step in (Chunk(), 0.015)] + [Chunk("a", "stop")]))
+    assert stream.finish == "stop"
+
+
+def test_the_reader_s_own_time_does_not_count():
+    """A slow reader is no slow model."""
+
+    async def slow(pieces):
+        await asyncio.sleep(0.05)
+
+    _, stream, _ = run(Speaks(["a", "b", Chunk("c", "stop")]), read=slow)
+    assert stream.finish == "stop"
+
+
+def test_a_cancellation_stays_one():
+    """Cancelling ends the call at once: stream closed, place given back, event emitted, no timeout made of it."""
+    log, model = Log("r"), Speaks(["a", 60.0])
+
+    async def main():
+        calls = Calls(log.emit, limits={"double": Limit(concurrency=1)})
+        task = asyncio.create_task(calls.text(model, QUESTION))
+        await asyncio.sleep(0.005)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return calls.limits.gate("double").running
+
+    assert asyncio.run(main()) == 0
+    assert model.closed == 1
+    assert kinds(log.events) == ["ModelStarted", "ModelChunk", "ModelEnded"]
+    assert "CancelledError" in log.events[-1].error
+
+
+def test_a_cancelled_wait_for_a_place_has_no_events():
+    """A call that never began never ends."""
+    log = Log("r")
+
+    async def main():
+        calls = Calls(log.emit, limits={"double": Limit(concurrency=1)})
+        async with calls.limits.slot("double"):
+            task = asyncio.create_task(calls.text(Speaks(["a"]), QUESTION))
+            await asyncio.sleep(0.001)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(main())
+    assert log.events == []
+
+
+def test_a_reader_that_leaves_early_closes_the_stream():
+    """What follows is not read, the place is free, and no error is told."""
+    log, model = Log("r"), Speaks(["a", "b", 60.0])
+
+    async def main():
+        calls = Calls(log.emit)
+        async with calls.open(model, QUESTION) as stream:
+            async for _ in stream:
+                break
+        return calls.limits.gate("double").running
+
+    assert asyncio.run(main()) == 0
+    assert model.closed == 1
+    assert (log.events[-1].finish, log.events[-1].error) == ("", "")
+
+
+def test_a_model_that_will_not_stop_is_stopped_again():
+    """A model that goes on after its time is cancelled until it ends."""
+
+    class Sticks:
+        name = provider = "sticks"
+
+        async def stream(self, request):
+            try:
+                yield "a"
+                await asyncio.sleep(60)
+            finally:
+                await asyncio.sleep(60)
+
+    began = time.perf_counter()
+    _, error, _ = run(Sticks(), closing=0.01)
+    assert type(error) is ModelTimeout
+    assert time.perf_counter() - began < 1
+
+
+BUSY = ProviderUnavailable("busy", status=503)
+
+
+@pytest.mark.parametrize(
+    ("scripts", "opened", "end"),
+    [
+        ([[BUSY], [BUSY], ["a"]], 3, "stop"),
+        ([[BUSY]], 4, ProviderUnavailable),
+        ([[ProviderUnavailable("nobody there")]], 2, ProviderUnavailable),
+        ([[RateLimited("slow")], ["a"]], 2, "stop"),
+        ([[RateLimited("slow", retry_after=0.01)], [RateLimited("slow")], [RateLimited("slow")], ["a"]], 4, "stop"),
+        ([[RateLimited("slow", retry_after=500.0)]], 1, RateLimited),
+        ([[StreamBroken("reset")], ["a"]], 2, "stop"),
+        ([[9.0], ["a"]], 2, "stop"),
+        ([[Chunk(), BUSY], ["a"]], 2, "stop"),
+        ([[AuthenticationFailed("no")]], 1, AuthenticationFailed),
+        ([[ZeroDivisionError()]], 1, ModelError),
+        ([["a", BUSY]], 1, ProviderUnavailable),
+        ([["a", StreamBroken("reset")]], 1, StreamBroken),
+    ],
+)
+def test_only_what_may_help_is_tried_again(scripts, opened, end):
+    """Before the first text and for passing faults; fewer times where nobody answered; else the fault is raised."""
+    model = Speaks(*scripts)
+    _, stream, events = run(model)
+    assert model.opened == model.closed == opened
+    assert stream.finish == end if isinstance(end, str) else type(stream) is end
+    assert kinds(events).count("ModelStarted") == kinds(events).count("ModelEnded") == 1
+    assert kinds(events).count("Warned") == opened - 1
+
+
+def test_a_retry_is_told():
+    """The user sees which call waits, for how long and why."""
+    _, _, events = run(Speaks([BUSY], ["a"]))
+    (warned,) = (event for event in events if type(event) is Warned)
+    assert (warned.task, warned.message) == ("note", "call 1, try 1 failed, the next comes in 0.0 s: busy")
+
+
+def test_a_rate_limit_pauses_its_provider_and_no_other():
+    """After a 429 all calls to that provider wait; others go on."""
+    log = Log("r")
+    limited = Speaks([RateLimited("slow", retry_after=0.05)], ["a"], provider="limited")
+
+    async def main():
+        calls = Calls(log.emit, **FAST)
+        first = asyncio.create_task(calls.text(limited, QUESTION))
+        await asyncio.sleep(0.005)
+        began = time.perf_counter()
+
+        async def timed(provider):
+            await calls.text(Speaks(["b"], provider=provider), QUESTION)
+            return time.perf_counter() - began
+
+        times = await asyncio.gather(timed("limited"), timed("other"))
+        await first
+        return times
+
+    same, other = asyncio.run(main())
+    assert other < 0.03 < 0.04 < same
+
+
+def test_places_at_a_provider_are_kept():
+    """No more calls at a time than allowed, and one at a time for a local server unless told otherwise."""
+    running = []
+
+    class Counts(Speaks):
+        async def stream(self, request):
+            running.append(1)
+            most.append(len(running))
+            await asyncio.sleep(0.002)
+            running.pop()
+            yield "a"
+
+    def most_of(provider, limits=None):
+        most.clear()
+
+        async def main():
+            calls = Calls(lambda *_: None, limits=limits)
+            await asyncio.gather(*(calls.text(Counts(provider=provider), QUESTION) for _ in range(6)))
+
+        asyncio.run(main())
+        return max(most)
+
+    most = []
+    assert most_of("double", {"double": Limit(concurrency=2)}) == 2
+    assert most_of("double") == 6
+    assert most_of("ollama") == 1
+    assert most_of("ollama", {"ollama": Limit(concurrency=3)}) == 3
+
+
+def test_limits_may_be_shared_and_count_the_tokens_used():
+    """Several runs go through the same gates, which learn what calls really used."""
+
+    async def main():
+        limits = default_limits({"double": Limit(tpm=1000)})
+        for _ in range(2):
+            await Calls(lambda *_: None, limits=limits).text(Speaks([Chunk("a", "stop", Usage(1, 90, 10))]), QUESTION)
+        gate = limits.gate("double")
+        return gate.opens(limits.now(), 800) <= limits.now(), gate.opens(limits.now(), 801) > limits.now()
+
+    assert asyncio.run(main()) == (True, True)
+
+
+def text_of(model, **settings):
+    log = Log("r")
+
+    async def main():
+        return await Calls(log.emit, **{**FAST, **settings}).text(model, QUESTION)
+
+    return asyncio.run(main()), log.events
+
+
+def test_a_whole_reply_has_text_finish_and_usage():
+    """What needs no stream gets the reply in one piece."""
+    reply, _ = text_of(ScriptedModel(["hello there"]))
+    assert reply == ("hello there", "stop", Usage(1, 2, 3))
+
+
+@pytest.mark.parametrize("broken", [[Chunk("hal")], ["a", StreamBroken("reset")], ["a", 9.0]])
+def test_a_whole_reply_that_broke_off_is_asked_for_once_more(broken):
+    """Nobody has used a half reply yet, so another call is made, once, and seen as such."""
+    reply, events = text_of(Speaks(broken, [Chunk("whole", "stop")]))
+    assert reply.text == "whole"
+    assert [event.call for event in events if type(event) is ModelEnded] == [1, 2]
+    with pytest.raises((StreamBroken, ModelTimeout)):
+        text_of(Speaks(broken))
+
+
+def test_an_empty_reply_is_not_asked_for_again_by_text():
+    """A stream that ends at once without a word is cut, and told so."""
+    model = Speaks([Chunk()])
+    with pytest.raises(StreamBroken):
+        text_of(model)
+    assert model.opened == 1
+
+
+@pytest.mark.parametrize("fault", ["keep-alive", "mute"])
+def test_a_server_s_keep_alives_are_no_content(fault):
+    """Comments do not move the deadline, over a real connection."""
+    with Server("plan", always=fault) as server:
+        began = time.perf_counter()
+        _, error, events = run(OpenAIModel("m", provider="vllm", base_url=server.url), tries=1)
+    assert type(error) is ModelTimeout
+    assert kinds(events) == ["ModelStarted", "ModelEnded"]
+    assert time.perf_counter() - began < 2
+
+
+@pytest.mark.parametrize("faults", [["429=0.01", "status=500", "early-reset"], ["html-502"], ["429", "429", "429"]])
+def test_a_real_server_s_passing_faults_are_overcome(faults):
+    """The same over a real connection: the reply comes once the faults are over."""
+    with Server("plan", faults=faults) as server:
+        pieces, stream, events = run(OpenAIModel("m", provider="vllm", base_url=server.url), first_token=1.0, idle=1.0)
+        assert len(server.requests) == len(faults) + 1
+    assert ("".join(pieces), stream.finish) == ("plan", "stop")
+    assert sum(type(event) is ModelChunk for event in events) == len(pieces)
