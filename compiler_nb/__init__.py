@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from compiler_nb.compiler import Budget, Compiler
+from compiler_nb.compiler import Compiler
+from compiler_nb.drive import Budget
 from compiler_nb.engine.limits import Limit
 from compiler_nb.errors import (
     ArgumentError,

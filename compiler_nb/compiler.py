@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from compiler_nb.background import BACKGROUND, MainThread
 from compiler_nb.drive import Budget, Drive, unasked
-from compiler_nb.engine.limits import Limit
-from compiler_nb.engine.local import Ask, PostToMain
 from compiler_nb.events import Listener, Log
-from compiler_nb.models.base import Model
 from compiler_nb.models.connect import connect, no_model
 from compiler_nb.plan.task import Plan
-from compiler_nb.planner import Example
 from compiler_nb.run import Run
 from compiler_nb.tool import Tool, Toolbox
 from compiler_nb.toolbox.language import make_language_tools
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+
+    from compiler_nb.engine.limits import Limit
+    from compiler_nb.engine.local import Ask, PostToMain
+    from compiler_nb.models.base import Model
+    from compiler_nb.planner import Example
+    from compiler_nb.prompts.data import Share
 
 DIALECTS: Final = ("python", "numbered", "json")
 
@@ -26,7 +30,7 @@ DIALECTS: Final = ("python", "numbered", "json")
 class Compiler:
     """A configuration that answers questions.
 
-    model: a Model, or "provider:model" for `connect`; planner, joiner, worker: models for these roles where they differ;
+    model: a Model, or "provider:model" for `connect`; planner, joiner, worker: models for roles where they differ;
     tools: functions or Tools (`llm` and `extract`, which ask the worker, are always offered); dialect: "python",
     "numbered" or "json"; examples: pairs of a question and a good plan; max_concurrency: calls of tools at a time;
     limits: by provider; max_replans, max_repairs: further plans per question, and second tries per plan; timeout:
@@ -53,7 +57,7 @@ class Compiler:
         timeout: float | None = None,
         budget: Budget | None = None,
         approve: str | Collection[str] = "ask",
-        history: None = None,
+        history: object = None,
         cache: str = "off",
         prompts: Mapping[str, str] | None = None,
         share: str = "all",
@@ -61,18 +65,22 @@ class Compiler:
         drop_failed: float = 0.0,
     ) -> None:
         own = _model(model)
-        self.planner, self.joiner, self.worker = (_model(each) or own for each in (planner, joiner, worker))
+        self.planner, self.joiner, self.worker = (
+            own if each is None else _model(each) for each in (planner, joiner, worker)
+        )
         self.tools = tools if isinstance(tools, Toolbox) else Toolbox(tools)
         self.dialect = _one_of("dialect", dialect, DIALECTS)
         self.engine = _one_of("engine", engine, ("local",))
         self.approve = approve if not isinstance(approve, str) else _one_of("approve", approve, ("ask", "auto", "deny"))
-        self.share = _one_of("share", share, ("all", "summary", "none"))
+        self.share = cast("Share", _one_of("share", share, ("all", "summary", "none")))
         self.cache = _one_of("cache", cache, ("off",))
         self.examples, self.max_concurrency, self.limits = tuple(examples), max_concurrency, dict(limits or {})
         self.max_replans, self.max_repairs, self.timeout, self.budget = max_replans, max_repairs, timeout, budget
         self.prompts, self.preview = dict(prompts or {}), preview
-        if history is not None or drop_failed:
-            raise ValueError("history and drop_failed are not built yet: leave them out")
+        if drop_failed:
+            raise ValueError("drop_failed is not built yet: leave it out")
+        if history is not None:
+            raise ValueError("history is not built yet: leave it out")
 
     # ---------------------------------------------------------------- doors
 
@@ -106,9 +114,7 @@ class Compiler:
         drive = Drive(self, run, executes=False)
         return await drive.plan_only()
 
-    def run_sync(
-        self, question: str, inputs: Mapping[str, Any] | None = None, on_event: Listener | None = None
-    ) -> Run:
+    def run_sync(self, question: str, inputs: Mapping[str, Any] | None = None, on_event: Listener | None = None) -> Run:
         """Answer a question on our own loop, and wait; an interrupt cancels the run and is raised."""
         return self._wait(lambda main: self.begin(question, inputs=inputs, on_event=on_event, main=main.post))
 

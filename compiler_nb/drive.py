@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,20 @@ from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.functions import Scope
 from compiler_nb.plan.parser import PlanParser
 from compiler_nb.plan.task import Join, Plan, Return, Task, references
-from compiler_nb.planner import Earlier, ask_for_plan, ask_for_repair, describe_schema, earlier_of, system_prompt, write_plan
+from compiler_nb.planner import (
+    Earlier,
+    ask_for_plan,
+    ask_for_repair,
+    describe_schema,
+    earlier_of,
+    system_prompt,
+    write_plan,
+)
 from compiler_nb.run import Round, Run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from compiler_nb.compiler import Compiler
     from compiler_nb.models.base import Message
 
@@ -46,10 +57,11 @@ class Budget:
 
 
 async def unasked(messages: tuple[Message, ...], task: str) -> str:
+    """Stand for the worker where there is none."""
     raise ToolUnavailable(f"{task} needs a worker model: Compiler(model=...) or worker=...")
 
 
-class Stopped(Exception):  # noqa: N818 - it is a signal
+class Stopped(Exception):
     """The run ends with this status, and why."""
 
     def __init__(self, status: str, error: str) -> None:
@@ -80,7 +92,7 @@ class Drive:
 
     # ---------------------------------------------------------------- the whole
 
-    async def perform(self, plan: Plan | None) -> None:
+    async def perform(self, plan: Plan | None) -> None:  # noqa: C901 - a line for each way to end
         """Run the rounds; whatever happens, the run ends with a status."""
         run, task, loop = self.run, asyncio.current_task(), asyncio.get_running_loop()
         self.session = self._open_session()
@@ -93,7 +105,7 @@ class Drive:
                 if task is not None:
                     task.cancel()
 
-        run.stop = lambda: loop.call_soon_threadsafe(stop)
+        run.stop = functools.partial(_on_loop, loop, stop)
         self._announce()
         try:
             async with asyncio.timeout(self.compiler.timeout):
@@ -169,11 +181,13 @@ class Drive:
             if isinstance(decision, Answer):
                 return
             session = self._session
-            earlier = earlier_of(planned, session.outcomes, [n.task for n in session.schedule.nodes.values()], decision.reason)
+            known = [node.task for node in session.schedule.nodes.values()]
+            earlier = earlier_of(planned, session.outcomes, known, decision.reason)
             if self.compiler.preview:
                 earlier = earlier._replace(results=_previewed(earlier.results, session.values))
         times = compiler.max_replans
-        raise Stopped("limit", f"no answer after {times} replan{'' if times == 1 else 's'}: {earlier.reason if earlier else ''}")
+        reason = earlier.reason if earlier is not None else ""
+        raise Stopped("limit", f"no answer after {times} replan{'' if times == 1 else 's'}: {reason}")
 
     @property
     def _session(self) -> Session:
@@ -187,7 +201,8 @@ class Drive:
         for task in plan.tasks:
             self.log.emit(TaskPlanned, task.id, 0, task)
             self._session.add(task)
-        self.log.emit(PlanClosed, plan.text, True, plan.final)
+        complete = True
+        self.log.emit(PlanClosed, plan.text, complete, plan.final)
         self._session.close()
         return plan
 
@@ -238,7 +253,9 @@ class Drive:
 
     def _parser(self) -> PlanParser:
         nodes = self.session.schedule.nodes if self.session is not None else {}
-        alive = {id_: n.task.fingerprint for id_, n in nodes.items() if n.state not in ("failed", "skipped", "cancelled")}
+        alive = {
+            id_: n.task.fingerprint for id_, n in nodes.items() if n.state not in ("failed", "skipped", "cancelled")
+        }
         return PlanParser(
             dialect=self.compiler.dialect, tools=self.tools, inputs=self.schemas, earlier=alive, taken=tuple(nodes)
         )
@@ -308,7 +325,7 @@ class Drive:
             return None, f"{lost}: {session.outcomes[lost]}"
         try:
             return Answer(evaluate(final.expression, Scope(values, session.inputs))), ""
-        except Exception as error:  # noqa: BLE001 - operators of a user's object may raise anything
+        except Exception as error:  # noqa: BLE001 - a fault of ours, or of a model's class, still ends the run
             return None, describe_error(error)
 
     def _joined(self, final: Join) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -340,9 +357,13 @@ class Drive:
         return reply.text
 
 
+def _on_loop(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    """Call a function on a loop's thread, from any thread; nothing happens where the loop is closed."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(call)
+
+
 def _previewed(results: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, str]:
     from compiler_nb.drawing.text import shorten_value  # noqa: PLC0415 - only where contents are shown
 
     return {name: f"{schema}: {shorten_value(values[name])}" for name, schema in results.items()}
-
-

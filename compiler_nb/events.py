@@ -242,8 +242,23 @@ class RunEnded(NamedTuple):
 
 
 Event: TypeAlias = (
-    RunStarted | RoundStarted | ModelStarted | ModelChunk | ModelEnded | TaskPlanned | PlanProblem | PlanClosed
-    | TaskExpanded | TaskHeld | TaskApproved | TaskStarted | TaskRetried | TaskEnded | Warned | Paused | Decided
+    RunStarted
+    | RoundStarted
+    | ModelStarted
+    | ModelChunk
+    | ModelEnded
+    | TaskPlanned
+    | PlanProblem
+    | PlanClosed
+    | TaskExpanded
+    | TaskHeld
+    | TaskApproved
+    | TaskStarted
+    | TaskRetried
+    | TaskEnded
+    | Warned
+    | Paused
+    | Decided
     | RunEnded
 )
 Listener: TypeAlias = Callable[[Event], None]

@@ -99,8 +99,13 @@ class Usage(NamedTuple):
 
     def plus(self, other: Usage) -> Usage:
         """Return the sum; it counts as reported where both are."""
-        numbers = (mine + theirs for mine, theirs in zip(self[:4], other[:4], strict=True))
-        return Usage(*numbers, self.reported and other.reported)
+        return Usage(
+            self.calls + other.calls,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.reported and other.reported,
+        )
 
 
 def describe_error(error: BaseException) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from compiler_nb.outcome import NOT_DONE, Problem, describe_error
 from compiler_nb.prompts import Prompt, fill, load
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
     from compiler_nb.calls import Calls
     from compiler_nb.models.base import Message, Model, Request
     from compiler_nb.plan.parser import PlanParser
@@ -48,7 +49,9 @@ def system_prompt(dialect: str, tools: Toolbox, examples: Sequence[Example] = ()
     return Prompt(frame.name, fill(frame, **used))
 
 
-def ask_for_plan(system: str, question: str, inputs: Mapping[str, str], earlier: Earlier | None = None) -> list[Message]:
+def ask_for_plan(
+    system: str, question: str, inputs: Mapping[str, str], earlier: Earlier | None = None
+) -> list[Message]:
     """Return the messages of a planner's (or, with `earlier`, a replan) request: what is stable comes first."""
     parts = []
     if inputs:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,8 @@ from compiler_nb.outcome import NOT_DONE, Answer, Failure, Problem, Replan, Stat
 from compiler_nb.plan.task import Plan, Task
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from compiler_nb.compiler import Compiler
 
 
@@ -192,4 +193,5 @@ class Run:
 
     def __repr__(self) -> str:
         count = len(self.tasks)
-        return f"<run {self.status}: {count} task{'' if count == 1 else 's'}{', ' + self.error[:80] if self.error else ''}>"
+        told = f", {self.error[:80]}" if self.error else ""
+        return f"<run {self.status}: {count} task{'' if count == 1 else 's'}{told}>"

@@ -21,6 +21,7 @@ Check: TypeAlias = Callable[[Any], Any]
 """Returns the value as the tool gets it; raises ValueError or TypeError with the reason."""
 
 RESERVED = frozenset({"join", "answer"})
+_STARS: dict[Any, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -77,7 +78,7 @@ class Tool:
         if self.thread not in ("pool", "main"):
             raise ToolError(f"{name}: thread is 'pool' or 'main', not {self.thread!r}")
         if self.side_effects and (self.retries or self.pure):
-            raise ToolError(f"{name} has side effects, so it is neither pure nor tried again: leave out pure and retries")
+            raise ToolError(f"{name} has side effects, so it is not pure nor tried again: leave out pure and retries")
         if self.timeout is not None and not self.timeout > 0:
             raise ToolError(f"{name}: timeout is a number of seconds above 0, or None")
         if self.retries < 0 or (self.max_concurrency is not None and self.max_concurrency < 1):
@@ -118,7 +119,7 @@ class Tool:
     def _parameter(self, parameter: inspect.Parameter) -> Parameter:
         hint = self._hints.get(parameter.name, Any)
         if parameter.default is None and hint is not Any:
-            hint = hint | None if isinstance(hint, type | types.UnionType | types.GenericAlias) else typing.Optional[hint]
+            hint = typing.Optional[hint]  # noqa: UP045 - a hint may be anything, even text
         variable = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
         text = "" if parameter.annotation is parameter.empty else spell_type(parameter.annotation)
         required = parameter.default is parameter.empty and not variable
@@ -137,7 +138,7 @@ class Tool:
             if parameter.kind is parameter.KEYWORD_ONLY and not star:
                 shown.append("*")
             star = star or parameter.kind in (parameter.KEYWORD_ONLY, parameter.VAR_POSITIONAL)
-            mark = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+            mark = _STARS.get(parameter.kind, "")
             text = mark + parameter.name
             if parameter.annotation is not parameter.empty:
                 text += f": {spell_type(parameter.annotation)}"
@@ -165,7 +166,8 @@ class Tool:
         """The JSON schema of its arguments, by pydantic."""
         from pydantic import TypeAdapter  # noqa: PLC0415 - imported at first use
 
-        return TypeAdapter(self.function).json_schema()
+        adapter: Any = TypeAdapter(self.function)  # type: ignore[arg-type]  # it takes functions too
+        return dict(adapter.json_schema())
 
     # ---------------------------------------------------------------- arguments
 
@@ -240,7 +242,7 @@ class Tool:
             raise ArgumentError(f"{self.name}: {rest.name!r} is a list of arguments, not {type(more).__name__}")
         if not more:
             return args, kwargs
-        named = [p for p in self._positional[len(args) :]]
+        named = list(self._positional[len(args) :])
         absent = [p.name for p in named if p.name not in kwargs]
         if absent:
             raise ArgumentError(f"{self.name}: give {', '.join(absent)} before {rest.name!r}")
@@ -268,14 +270,15 @@ def spell_type(annotation: Any) -> str:
     """Return a type as a planner reads it: `list[str]`, `DataFrame`, without module names."""
     if isinstance(annotation, str):
         return annotation
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+    if type(annotation) is not types.GenericAlias and isinstance(annotation, type):
         return annotation.__name__
     text = str(annotation)
     return " ".join(_without_modules(text).split())
 
 
 def _without_modules(text: str) -> str:
-    out, word = [], ""
+    out: list[str] = []
+    word = ""
     for character in text:
         if character.isalnum() or character in "_.":
             word += character
@@ -292,6 +295,8 @@ def make_check(hint: Any) -> Check | None:
         return None
     if hint in _SIMPLE:
         return _SIMPLE[hint]
+    if typing.get_origin(hint) is Literal:
+        return functools.partial(_one_of, typing.get_args(hint))
     if isinstance(hint, type) and not hasattr(hint, "__pydantic_validator__") and _is_opaque(hint):
         return functools.partial(_instance, hint)
     return _Adapter(hint)
@@ -310,6 +315,13 @@ def _instance(hint: type, value: Any) -> Any:
     if isinstance(value, hint):
         return value
     raise TypeError(f"is a {hint.__name__}, not {_name(value)}")
+
+
+def _one_of(allowed: tuple[Any, ...], value: Any) -> Any:
+    if any(type(value) is type(each) and value == each for each in allowed):
+        return value
+    shown = shorten(repr(value), 40) if isinstance(value, str) else _name(value)
+    raise TypeError(f"is one of {', '.join(map(repr, allowed))}, not {shown}")
 
 
 def _number(value: Any) -> float:

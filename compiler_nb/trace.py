@@ -1,10 +1,9 @@
-"""Folds of a run's events: usage, states, attempts, and why a task waits. Pure: each reads the list and nothing else."""
+"""Folds of a run's events: usage, states, attempts, and why a task waits; each reads the list and nothing else."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from compiler_nb.events import (
     Event,
@@ -19,7 +18,11 @@ from compiler_nb.events import (
     TaskStarted,
 )
 from compiler_nb.outcome import ENDED, State, Usage
-from compiler_nb.plan.task import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from compiler_nb.plan.task import Task
 
 
 class Span(NamedTuple):
@@ -99,7 +102,9 @@ def spans(events: Iterable[Event]) -> list[Span]:
     found: dict[tuple[str, int], Span] = {}
     for event in events:
         if isinstance(event, TaskStarted):
-            found[event.task, event.attempt] = Span(event.task, event.attempt, event.ready_at, event.at, None, "running")
+            found[event.task, event.attempt] = Span(
+                event.task, event.attempt, event.ready_at, event.at, None, "running"
+            )
         elif isinstance(event, TaskEnded | TaskRetried) and (event.task, event.attempt) in found:
             state: State = event.state if isinstance(event, TaskEnded) else "failed"
             span = found[event.task, event.attempt]

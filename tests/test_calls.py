@@ -70,6 +70,7 @@ def run(model, *, request=QUESTION, read=None, **settings):
 
 
 def kinds(events):
+    """Return the names of the events' classes, in order."""
     return [type(event).__name__ for event in events]
 
 
@@ -329,7 +330,8 @@ def test_a_rate_limit_pauses_its_provider_and_no_other():
         return times
 
     same, other = asyncio.run(main())
-    assert other < 0.03 < 0.04 < same
+    assert other < 0.03
+    assert same > 0.04
 
 
 def test_places_at_a_provider_are_kept():
@@ -375,6 +377,7 @@ def test_limits_may_be_shared_and_count_the_tokens_used():
 
 
 def text_of(model, **settings):
+    """Return (reply, events) of one call for a whole reply."""
     log = Log("r")
 
     async def main():

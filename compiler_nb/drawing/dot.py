@@ -97,7 +97,7 @@ def find_programs() -> Iterator[Program]:
 def _run_dot(text: str, format: str, engine: str) -> bytes:  # noqa: A002
     import graphviz  # noqa: PLC0415 - heavy
 
-    return bytes(graphviz.Source(text).pipe(format=format, engine=engine))
+    return bytes(graphviz.Source(text).pipe(format=format, engine=engine, quiet=True))
 
 
 def _run_pygraphviz(text: str, format: str, engine: str) -> bytes:  # noqa: A002

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import ArgumentError, ExpressionError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CURRENT: Final[ContextVar[str]] = ContextVar("compiler_nb_task", default="")
 """The id of the task whose tool is running: model calls that a tool makes are counted as its own."""
 
+_MISSING: Final = object()
 _MAIN_THREAD: Final = ("created in a thread can only be used in that same thread", "main thread", "outside of the main")
 
 
@@ -44,6 +45,13 @@ def failure_of(error: BaseException, tool: Tool | None, attempt: int) -> Failure
     if tool is not None and tool.thread != "main" and kind == "raised" and _wants_main_thread(message):
         message += f'. It may not leave the main thread: declare it @tool(thread="main") ({tool.name})'
     return Failure(kind, message, error, attempt)
+
+
+def is_unused(context: Context, task: AsyncTask[None] | None) -> bool:
+    """Whether a tool left its asyncio task as it was: the same values in its context, and no cancellation pending."""
+    now = copy_context()
+    same = len(now) == len(context) and all(now.get(var, _MISSING) is value for var, value in context.items())
+    return same and task is not None and not task.cancelling()
 
 
 def _wants_main_thread(message: str) -> bool:

@@ -2,11 +2,11 @@
 
 Theory of operation
     A Session lives as long as a run. Whatever happens - a task is planned, an attempt ends, the plan closes, someone
-    cancels - calls a method on the loop's thread, which tells the schedule and performs what that returns: there is one
-    inbox, the loop's own queue, and nothing polls. Expressions and fan-outs are performed inline, in a work list and not
-    by recursion. An async tool runs in an asyncio task, a sync one on a thread of our pool, one that may not leave the
-    main thread where `main` posts it. An asyncio task whose attempt ended well takes the next one that may start in its
-    place, for making a task costs more than all else here; not where the tool left the task's context changed.
+    cancels - is a call of a method on the loop's thread, which tells the schedule and performs what that returns: the
+    one inbox is the loop's own queue, and nothing polls. Expressions and fan-outs are performed inline, in a work list
+    and not by recursion. An async tool runs in an asyncio task, a sync one on a thread of our pool, one that may not
+    leave the main thread where `main` posts it. An asyncio task whose attempt ended well takes the next one that may
+    start in its place, for making a task costs more than all else here; not where the tool left the context changed.
 
     Attempts live in a dict that the session owns. An attempt that ends is taken out by its own last line, so a tool
     that swallows its cancellation holds nobody: after a grace it is taken out as abandoned, and what it returns later
@@ -26,12 +26,12 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from compiler_nb.engine.attempt import CURRENT, Attempt, failure_of, on_main_thread, spell_arguments
+from compiler_nb.engine.attempt import CURRENT, Attempt, failure_of, is_unused, on_main_thread, spell_arguments
 from compiler_nb.engine.pool import ABANDONED_LIMIT, Job, Pool
 from compiler_nb.engine.schedule import Node, Schedule
 from compiler_nb.errors import ToolUnavailable
 from compiler_nb.events import Log, TaskApproved, TaskEnded, TaskExpanded, TaskHeld, TaskRetried, TaskStarted, Warned
-from compiler_nb.outcome import Cancelled, Failure
+from compiler_nb.outcome import ENDED, Cancelled, Failure
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.fanout import Shape, collect, expand, needs
 from compiler_nb.plan.functions import Scope, short
@@ -108,7 +108,7 @@ class Session:
         """Take a planned task; it starts when its inputs exist."""
         schedule = self.schedule
         if task.kind == "fanout":
-            after, shapes = needs(task, self._is_fanout)
+            after, shapes = needs(task, self._container)
             starts = schedule.add(task, self.log.now(), after=after, shapes=shapes)
         else:
             log = self.log
@@ -120,17 +120,20 @@ class Session:
         """Take a planned task that computes what `source` does, which is done or running: it gets the same outcome."""
         known = self.outcomes.get(source, self)
         if known is not self:
-            self.schedule.add(task, self.log.now(), after=())
-            self._end(self.schedule.nodes[task.id], known, "adopted")
+            self.pin(task, known, "adopted")
         else:
             twin = Task(task.id, "expr", "", (), line=task.line, column=task.column, fingerprint=task.fingerprint)
-            self.schedule.add(twin, self.log.now(), after=(source,))
+            self.schedule.add(twin, self.log.now(), after=(), start=False)
             self._adopted.setdefault(source, []).append(task.id)
+            self._perform([])
 
     def pin(self, task: Task, value: Any, how: str = "pinned") -> None:
         """Take a task whose value is known already."""
-        self.schedule.add(task, self.log.now(), after=())
-        self._end(self.schedule.nodes[task.id], value, how)
+        self.schedule.add(task, self.log.now(), after=(), start=False)
+        if self.schedule.ended:  # the run was cancelled
+            self._settle()
+        else:
+            self._end(self.schedule.nodes[task.id], value, how)
 
     def close(self) -> None:
         """Note that the plan is whole and right: side effects may start."""
@@ -146,8 +149,7 @@ class Session:
         if node is None or not node.held or node.state != "ready":
             return
         self._approved.add(id_)
-        self.log.emit(TaskApproved, id_, node.attempt, True, by)
-        self._forget_question(id_)
+        self._judge(node, by, approved=True)
         self._perform(self.schedule.approve(id_, self.log.now()))
 
     def deny(self, id_: str, by: str = "user", reason: str = "") -> None:
@@ -155,8 +157,7 @@ class Session:
         node = self.schedule.nodes.get(id_)
         if node is None or not node.held or node.state != "ready":
             return
-        self.log.emit(TaskApproved, id_, node.attempt, False, by)
-        self._forget_question(id_)
+        self._judge(node, by, approved=False)
         message = reason or f"{node.task.tool} was not approved"
         self._end(node, Failure("denied", message, attempts=0))
 
@@ -183,8 +184,8 @@ class Session:
 
     async def ready(self, ids: Iterable[str]) -> bool:
         """Wait until these tasks have ended; return whether all are done."""
-        open_ids = {id_ for id_ in ids if id_ not in self.outcomes}
         wanted = tuple(ids)
+        open_ids = {id_ for id_ in wanted if id_ not in self.outcomes}
         if open_ids:
             future = self.loop.create_future()
             self._watches.append((open_ids, future))
@@ -237,8 +238,6 @@ class Session:
         if node.state != "waiting":
             return
         task = node.task
-        if not task.args:  # a twin: its source ended
-            return
         try:
             outcome = evaluate(task.args[0], Scope(self.outcomes, self.inputs))
         except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
@@ -254,7 +253,7 @@ class Session:
             return
         try:
             expansion = expand(node.task, Scope(self.outcomes, self.inputs), self.shapes)
-        except BaseException as error:  # noqa: BLE001 - the source's own iterator may raise anything
+        except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
             self._end(node, failure_of(error, None, 1), "inline")
             return
         self.shapes[id_] = expansion.shape
@@ -271,7 +270,7 @@ class Session:
             args, kwargs = task.args, task.kwargs
             if args or kwargs or tool.parameters:
                 args, kwargs = self._bind(task, tool)
-        except BaseException as error:  # noqa: BLE001 - a value's own methods may raise anything
+        except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
             log.emit(TaskStarted, task.id, node.attempt, node.ready_at)
             self._end(node, failure_of(error, tool, node.attempt))
             return
@@ -289,7 +288,7 @@ class Session:
             self._vacant = False
             self._next = (attempt, args, kwargs)
         else:
-            attempt.task = self.loop.create_task(self._serve(attempt, args, kwargs))
+            attempt.task = self.loop.create_task(self._serve(attempt, args, kwargs), context=self.context.copy())
 
     def _bind(self, task: Task, tool: Tool) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments as the tool gets them."""
@@ -316,7 +315,7 @@ class Session:
                 outcome = self._interpret(attempt, error)
             if attempt.ended:
                 return
-            self._vacant = context is not None and contextvars.copy_context() == context
+            self._vacant = context is not None and is_unused(context, task)
             self._ended(attempt, outcome)
             if self._vacant or self._next is None:
                 self._vacant = False
@@ -390,15 +389,20 @@ class Session:
         self.outcomes[id_] = outcome
         log.emit(TaskEnded, id_, node.attempt, node.state, outcome, how)
         if self._adopted and id_ in self._adopted:
-            for twin in self._adopted.pop(id_):
-                if twin not in self.outcomes:
-                    self._end(self.schedule.nodes[twin], outcome, "adopted")
+            self._end_twins(id_, outcome)
         if self._watches:
             self._tell_watches(id_)
         if starts or self.schedule.ended:
             self._perform(starts)
         elif not self.schedule.unfinished:
             self._check_idle()
+
+    def _end_twins(self, id_: str, outcome: Any) -> None:
+        """Give a task's outcome to those that adopted it while it ran."""
+        for twin in self._adopted.pop(id_, ()):
+            node = self.schedule.nodes[twin]
+            if node.state not in ENDED:
+                self._end(node, outcome, "adopted")
 
     def _settle(self) -> None:
         """Record what the schedule ended by itself: skipped and cancelled tasks."""
@@ -407,9 +411,7 @@ class Session:
             id_ = node.task.id
             self.outcomes[id_] = outcome
             self.log.emit(TaskEnded, id_, 0, node.state, outcome, "")
-            for twin in self._adopted.pop(id_, ()):
-                if twin not in self.outcomes:
-                    self._end(self.schedule.nodes[twin], outcome, "adopted")
+            self._end_twins(id_, outcome)
             if self._watches:
                 self._tell_watches(id_)
         self._check_idle()
@@ -425,9 +427,13 @@ class Session:
                 future.set_result(True)
         self._watches = [watch for watch in self._watches if watch[0]]
 
-    def _is_fanout(self, id_: str) -> bool:
+    def _container(self, id_: str) -> str:
+        """Return "list" or "dict" for a fan-out whose value is not there yet, else ""."""
         node = self.schedule.nodes.get(id_)
-        return node is not None and node.task.kind == "fanout"
+        if node is None or node.task.kind != "fanout" or node.state == "done":
+            return ""
+        container: str = node.task.args[0].container
+        return container
 
     # ---------------------------------------------------------------- approval
 
@@ -452,16 +458,19 @@ class Session:
             return
         try:
             args, kwargs = self._bind(task, self.tools[task.tool])
-        except BaseException as error:  # noqa: BLE001 - a value's own methods may raise anything
+        except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
             self._end(node, failure_of(error, self.tools[task.tool], 0))
             return
         shown = spell_arguments(args, kwargs, short)
         self.log.emit(TaskHeld, task.id, 0, "approval", shown)
         if self.approve_rule != "ask" or self.ask is None:
-            reason = "nobody is there to approve it" if self.approve_rule == "ask" else "side effects are not approved here"
+            reason = (
+                "nobody is there to approve it" if self.approve_rule == "ask" else "side effects are not approved here"
+            )
             self.deny(task.id, "rule", f"{task.tool}: {reason}")
             return
-        self._asking[task.id] = self.loop.create_task(self._question(task, shown, self.ask))
+        question = self._question(task, shown, self.ask)
+        self._asking[task.id] = self.loop.create_task(question, context=self.context.copy())
 
     async def _question(self, task: Task, shown: str, ask: Ask) -> None:
         try:
@@ -473,6 +482,10 @@ class Session:
             self.approve(task.id)
         else:
             self.deny(task.id)
+
+    def _judge(self, node: Node, by: str, *, approved: bool) -> None:
+        self.log.emit(TaskApproved, node.task.id, node.attempt, approved, by)
+        self._forget_question(node.task.id)
 
     def _forget_question(self, id_: str) -> None:
         question = self._asking.pop(id_, None)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable
-from contextvars import Context
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
+    from contextvars import Context
 
 ABANDONED_LIMIT: Final = 64
 """Threads that may hang before no further sync tool is started."""

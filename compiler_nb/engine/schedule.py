@@ -22,13 +22,14 @@ Theory of operation
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.outcome import ENDED, Cancelled, Failure, Skipped, State
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
     from compiler_nb.plan.task import Task
 
 TRANSITIONS: Final[frozenset[tuple[State, State]]] = frozenset({
@@ -142,9 +143,13 @@ class Schedule:
 
     # ---------------------------------------------------------------- events
 
-    def add(self, task: Task, now: float, *, after: Iterable[str] | None = None, shapes: Iterable[str] = ()) -> list[Node]:
-        """Take a task whose parents are all known. `shapes` are fan-outs of which only the items must be known;
-        `after` replaces the task's own dependencies where it has to wait for fewer.
+    def add(  # noqa: C901 - one loop over parents, and it is the hot path
+        self, task: Task, now: float, *, after: Iterable[str] | None = None, shapes: Iterable[str] = ()
+    ) -> list[Node]:
+        """Take a task whose parents are all known.
+
+        `shapes` are fan-outs of which only the items must be known; `after` replaces the task's own dependencies where
+        it has to wait for fewer; without `start` it waits until `finish` brings an outcome that is known elsewhere.
         """
         nodes = self.nodes
         if task.id in nodes:
@@ -161,19 +166,19 @@ class Schedule:
             if parent.state not in ENDED:
                 node.waiting += 1
                 if parent.children:
-                    parent.children.append(node)  # type: ignore[union-attr]  # a list, once it is not empty
+                    parent.children.append(node)
                 else:
                     parent.children = [node]
             elif parent.state != "done":
                 return self._end_early(node, *parent.fate, fate=parent.fate)
         for name in shapes:
             parent = nodes[name]
-            if not parent.expanded:
+            if not parent.expanded and parent.state != "done":
                 if parent.state in ENDED:
                     return self._end_early(node, *parent.fate, fate=parent.fate)
                 node.waiting += 1
                 parent.watchers = [*parent.watchers, node]
-        return [] if node.waiting else self._ready(node, now)
+        return self._ready(node, now) if start and not node.waiting else []
 
     def expand(self, id_: str, items: Iterable[tuple[Task, bool]], now: float) -> list[Node]:
         """Take the items of a fan-out: tasks, each with whether its value is an item's (else it is a step to one)."""
@@ -221,12 +226,12 @@ class Schedule:
             if kind is not Cancelled:
                 node.fate = ("skipped", outcome if kind is Skipped else Skipped(id_, outcome.message))
             self._skip(node, starts)
-        elif node.children:
-            for child in node.children:
+        elif node.children or node.watchers:
+            for child in _highest_first(node):
                 child.waiting -= 1
                 if not child.waiting and child.state == "waiting":
                     starts += self._ready(child, now)
-            node.children = ()
+            node.children = node.watchers = ()
         if self.lanes:
             self._fill(starts)
         return starts
@@ -263,8 +268,7 @@ class Schedule:
         for node in self.nodes.values():
             if node.held and node.state == "ready":
                 node.held = self._gate(node.task) if self._gate is not None else ""
-                if not node.held:
-                    starts += self._queue(node)
+                starts += [node] if node.held else self._queue(node)
         return starts
 
     def pause(self, paused: bool) -> list[Node]:  # noqa: FBT001 - the word says it
@@ -280,9 +284,7 @@ class Schedule:
         self.lanes.clear()
         running = []
         for node in list(self.nodes.values()):
-            if node.state in ("waiting", "ready"):
-                self._end_early(node, "cancelled", Cancelled())
-            elif node.state == "running" and node.task.kind != "call":
+            if node.state in ("waiting", "ready") or (node.state == "running" and node.task.kind != "call"):
                 self._end_early(node, "cancelled", Cancelled())
             elif node.state == "running":
                 running.append(node)
@@ -306,14 +308,17 @@ class Schedule:
     def _queue(self, node: Node) -> list[Node]:
         """Start a ready call where there is room, else let it wait in its lane."""
         key = node.lane
+        if self.free and not self.lanes and not self.paused and (not key or self._has_room(key)):
+            self._take_slot(node)
+            return [node]
         lane = self.lanes.get(key)
         if lane is None:
-            if self.free and not self.paused and (not key or self._has_room(key)):
-                self._take_slot(node)
-                return [node]
             lane = self.lanes[key] = Lane()
         lane.push(node)
-        return []
+        starts: list[Node] = []
+        if self.free:
+            self._fill(starts)  # another lane waits, with calls that may be higher
+        return starts
 
     def _take_slot(self, node: Node) -> None:
         self.free -= 1
@@ -362,9 +367,7 @@ class Schedule:
         if node.owner is not None:
             self._count_item(node.owner, starts)
 
-    def _end_early(
-        self, node: Node, state: State, outcome: Any, fate: tuple[State, Any] | None = None
-    ) -> list[Node]:
+    def _end_early(self, node: Node, state: State, outcome: Any, fate: tuple[State, Any] | None = None) -> list[Node]:
         starts: list[Node] = []
         node.fate = fate or node.fate
         self._end(node, state, starts)
@@ -396,3 +399,9 @@ class Schedule:
                 highest = max([child.height for child in children])
                 node.height = highest + (1.0 if weigh is None else weigh(node.task))
         self.lanes = {key: Lane(lane.nodes()) for key, lane in self.lanes.items()}
+
+
+def _highest_first(node: Node) -> list[Node]:
+    """Return what waits for a node: of those that it lets start, the highest is first at the free slot."""
+    hanging = [*node.children, *node.watchers]
+    return sorted(hanging, key=lambda child: -child.height) if len(hanging) > 1 else hanging

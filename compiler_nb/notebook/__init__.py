@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from typing import Any, Final
 
+from IPython.core.completer import context_matcher
 from traitlets import TraitError
 from traitlets.config import Config
 
 from compiler_nb.notebook.cell import AWAITED, Rewriter, drop_comments
-from compiler_nb.notebook.complete import make_matcher
 from compiler_nb.notebook.magics import CompileMagics
-from compiler_nb.notebook.verbs import VERBS
 
-if TYPE_CHECKING:
-    from compiler_nb.notebook.namespace import Namespace
+NAME: Final = "CompileMagics"
+EVENTS: Final = ("pre_run_cell", "post_run_cell")
 
-NAME = "CompileMagics"
-_NAMES: WeakKeyDictionary[Any, Namespace] = WeakKeyDictionary()
-"""What runs have bound, by shell: a reload forgets none of it."""
+
+class Matcher:
+    """Completes options, verbs and names in our cells, for one shell."""
+
+    def __init__(self, magics: CompileMagics) -> None:
+        self.magics = magics
+        self.__qualname__ = "compiler_nb_matcher"
+        context_matcher(identifier="compiler_nb")(self)
+
+    def __call__(self, context: Any) -> Any:
+        """Return what may stand at the cursor, in IPython's shape."""
+        from compiler_nb.notebook.complete import match  # noqa: PLC0415 - loading the extension stays cheap
+
+        return match(context, self.magics.memory.names)
 
 
 def load(shell: Any) -> None:
@@ -27,15 +36,14 @@ def load(shell: Any) -> None:
     if isinstance(shell.magics_manager.registry.get(NAME), CompileMagics):
         return
     _drop_wrong_settings(shell)
-    magics = CompileMagics(shell, _NAMES.get(shell))
-    _NAMES[shell] = magics.names
+    magics = CompileMagics(shell)
     shell.register_magics(magics)
     shell.register_magic_function(magics.compile_awaited, "cell", AWAITED["compile"])
     shell.register_magic_function(magics.plan_awaited, "cell", AWAITED["plan"])
     shell.input_transformers_cleanup.append(drop_comments)
     shell.input_transformers_post.append(Rewriter(shell))
-    shell.Completer.custom_matchers.append(make_matcher(magics.names, VERBS))
-    for event in ("pre_run_cell", "post_run_cell"):
+    shell.Completer.custom_matchers.append(Matcher(magics))
+    for event in EVENTS:
         shell.events.register(event, magics.idle.run_waiting)
 
 
@@ -47,15 +55,16 @@ def unload(shell: Any) -> None:
     for kind, names in {"line": ["compile"], "cell": ["compile", "plan", *AWAITED.values()]}.items():
         for name in names:
             shell.magics_manager.magics[kind].pop(name, None)
-    if drop_comments in shell.input_transformers_cleanup:
-        shell.input_transformers_cleanup.remove(drop_comments)
-    posts = shell.input_transformers_post
-    posts[:] = [each for each in posts if not isinstance(each, Rewriter)]
-    matchers = shell.Completer.custom_matchers
-    matchers[:] = [each for each in matchers if getattr(each, "__name__", "") != "compiler_nb_matcher"]
-    for event in ("pre_run_cell", "post_run_cell"):
+    _drop(shell.input_transformers_cleanup, lambda each: each is drop_comments)
+    _drop(shell.input_transformers_post, lambda each: isinstance(each, Rewriter))
+    _drop(shell.Completer.custom_matchers, lambda each: isinstance(each, Matcher))
+    for event in EVENTS:
         if magics.idle.run_waiting in shell.events.callbacks[event]:
             shell.events.unregister(event, magics.idle.run_waiting)
+
+
+def _drop(registered: list[Any], is_ours: Any) -> None:
+    registered[:] = [each for each in registered if not is_ours(each)]
 
 
 def _drop_wrong_settings(shell: Any) -> None:

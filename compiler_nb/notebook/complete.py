@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 from compiler_nb.models.base import Model
 from compiler_nb.models.providers import HAND, PROVIDERS
 from compiler_nb.notebook.options import BY_FLAG, OPTIONS
+from compiler_nb.notebook.verbs import VERBS
 from compiler_nb.run import Run
 from compiler_nb.tool import Tool, Toolbox
 
 if TYPE_CHECKING:
+    from IPython.core.completer import CompletionContext
+
     from compiler_nb.notebook.namespace import Namespace
 
 _HEAD = re.compile(r"\s*(%{1,2})(compile|plan)(?=\s|$)")
@@ -90,20 +93,17 @@ def _that_begin(typed: str, words: Iterable[str]) -> list[str]:
     return [word for word in dict.fromkeys(words) if word.startswith(typed)]
 
 
-def make_matcher(names: Namespace, verbs: Iterable[str]) -> Any:
-    """Return IPython's matcher for our cells."""
-    from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher  # noqa: PLC0415
+def match(context: CompletionContext, names: Namespace) -> dict[str, Any]:
+    """Return what may stand at the cursor, in the shape of IPython's matchers; other matchers then keep quiet."""
+    from IPython.core.completer import SimpleCompletion  # noqa: PLC0415 - there is a completer only where IPython is
 
-    @context_matcher()  # type: ignore[untyped-decorator]
-    def compiler_nb_matcher(context: CompletionContext) -> dict[str, Any]:
-        lines = context.full_text.split("\n")[: context.cursor_line + 1]
-        lines[-1] = lines[-1][: context.cursor_position]
-        found = candidates("\n".join(lines), names, verbs)
-        start = len(_typed("\n".join(lines))) - len(context.token)
-        shown = [SimpleCompletion(text=word[max(start, 0) :], type="option") for word in found or ()]
-        return {"completions": shown, "suppress": bool(found), "do_not_suppress": set()}
-
-    return compiler_nb_matcher
+    lines = context.full_text.split("\n")[: context.cursor_line + 1]
+    lines[-1] = lines[-1][: context.cursor_position]
+    text = "\n".join(lines)
+    found = candidates(text, names, VERBS)
+    done = max(len(_typed(text)) - len(context.token), 0)
+    shown = [SimpleCompletion(text=word[done:], type="option") for word in found or ()]
+    return {"completions": shown, "suppress": bool(found)}
 
 
 def _typed(text: str) -> str:

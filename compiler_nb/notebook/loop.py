@@ -179,11 +179,12 @@ class Idle:
 
 
 class Stoppable:
-    """A coroutine that can be stopped from any thread; `result` is what it returned."""
+    """A coroutine that can be stopped from any thread; `result` is what it returned, `error` what it raised."""
 
     def __init__(self, work: Work) -> None:
         self.work = work
         self.result: Any = None
+        self.error: Exception | None = None
         self._stop: Stop | None = None
 
     async def perform(self) -> None:
@@ -192,7 +193,10 @@ class Stoppable:
         if task is not None:
             cancel = task.cancel
             self._stop = lambda: loop.call_soon_threadsafe(cancel) and None
-        self.result = await self.work
+        try:
+            self.result = await self.work
+        except Exception as error:  # noqa: BLE001 - it is raised where the cell ends
+            self.error = error
 
     def stop(self) -> None:
         """Cancel it."""

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
-from compiler_nb.compiler import Budget
+from compiler_nb.drive import Budget
 from compiler_nb.errors import OptionError
 from compiler_nb.plan.python import IPYTHON
 

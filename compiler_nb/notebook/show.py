@@ -234,7 +234,7 @@ def outcome_text(run: Run) -> str:
     """Return why a run has no answer, "" where it has one or still runs."""
     if run.status in ("done", "running"):
         return ""
-    return f"{run.status}: {run.error}"[:MESSAGE] if run.error else run.status
+    return f"{run.status}: {run.error}"[:MESSAGE] if run.error and run.status != "cancelled" else run.status
 
 
 def _warnings(run: Run) -> list[str]:

@@ -14,14 +14,12 @@ from compiler_nb.errors import OptionError
 from compiler_nb.notebook import models, show
 from compiler_nb.notebook.namespace import Binding
 from compiler_nb.notebook.options import help_text
+from compiler_nb.notebook.settings import look_of, offered, roles_of
 from compiler_nb.run import Run
-from compiler_nb.tool import Toolbox
-from compiler_nb.toolbox.language import make_language_tools
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from compiler_nb.compiler import Compiler
     from compiler_nb.notebook.magics import CompileMagics
 
 _QUESTION: Final = 60
@@ -46,8 +44,8 @@ def perform(magics: CompileMagics, line: str) -> None:
         name = "help"
     if name not in VERBS:
         near = difflib.get_close_matches(name, VERBS, 1)
-        mend = f"did you mean {near[0]!r}? " if near else ""
-        raise OptionError(f"%compile has no verb {name!r}; {mend}It has: {', '.join(VERBS)}")
+        mend = f"; did you mean {near[0]!r}?" if near else ""
+        raise OptionError(f"%compile has no verb {name!r} yet{mend}; it has: {', '.join(VERBS)}")
     if {"-h", "--help"} & set(rest):
         rest, name = [name], "help"
     VERBS[name].perform(magics, rest)
@@ -61,8 +59,8 @@ def help_(magics: CompileMagics, words: list[str]) -> None:
             raise OptionError(f"%compile has no verb {words[0]!r}; it has: {', '.join(VERBS)}")
         show.say(f"%compile {verb.usage}\n\n{verb.help}.")
         return
-    rows = [[f"%compile {verb.usage}", verb.help] for verb in VERBS.values()]
-    show.say(f"{help_text('compile')}\n\n{text_table(rows)}\n\nRUN is a variable, an id, or -1 for the last one.")
+    rows = "\n".join(f"  {verb.usage}\n      {verb.help}" for verb in VERBS.values())
+    show.say(f"{help_text('compile')}\n\n%compile VERB\n{rows}\n\nRUN is a variable, an id, or -1 for the last one.")
 
 
 def model(magics: CompileMagics, words: list[str]) -> None:
@@ -72,10 +70,10 @@ def model(magics: CompileMagics, words: list[str]) -> None:
         raise OptionError(f"%compile model has no option {min(unknown)}; it has --key and --check")
     name, *settings = [word for word in words if word not in flags] or [""]
     if name:
-        found = models.find(name, magics.names, **models.settings_of(settings))
+        found = models.find(name, magics.memory.names, **models.settings_of(settings))
         magics.model = found if settings else name
-        magics.connected.pop(name, None)
-    roles = magics.roles({})
+        magics.memory.connected.pop(name, None)
+    roles = roles_of(magics, {})
     known = list({id(each): each for each in roles.values() if each is not None}.values())
     if "--key" in flags:
         for provider in dict.fromkeys(each.provider for each in known):
@@ -93,30 +91,20 @@ def _waited(work: Coroutine[Any, Any, str]) -> str:
 def tools(magics: CompileMagics, words: list[str]) -> None:
     """Print the tools that a question is offered."""
     _no_words("tools", words)
-    every = magics.names.tools().plus(Toolbox(make_language_tools(_nothing)))
-    show.say(every.description)
-
-
-async def _nothing(messages: Any, task: str) -> str:
-    return ""
-
-
-def offered(compiler: Compiler) -> Toolbox:
-    """Return the tools that a compiler's plans may call."""
-    return compiler.tools.plus(Toolbox(make_language_tools(_nothing)))
+    show.say(offered(magics.memory.names.tools()).description)
 
 
 def runs(magics: CompileMagics, words: list[str]) -> None:
     """Print the runs of this session, the newest first."""
     _no_words("runs", words)
-    if not magics.runs:
+    if not magics.memory.runs:
         show.say("no runs yet")
         return
     show.say(text_table([["", "status", "tasks", "time", "id", "question"], *_rows(magics)]))
 
 
 def _rows(magics: CompileMagics) -> Iterator[list[str]]:
-    for number, run in enumerate(reversed(magics.runs), 1):
+    for number, run in enumerate(reversed(magics.memory.runs), 1):
         count = sum("[" not in id_ for id_ in run.tasks)
         question = cut(" ".join(run.question.split()), _QUESTION) or "(a plan)"
         yield [f"-{number}", run.status, str(count), show.seconds_text(run.seconds), run.id, question]
@@ -125,12 +113,12 @@ def _rows(magics: CompileMagics) -> Iterator[list[str]]:
 def show_(magics: CompileMagics, words: list[str]) -> None:
     """Show a run again, as it is now."""
     run = find_run(magics, words[0] if words else "-1")
-    show.display(show.bundle(run, Binding(), magics.look({})))
+    show.display(show.bundle(run, Binding(), look_of(magics, {})))
 
 
 def cancel(magics: CompileMagics, words: list[str]) -> None:
     """Cancel a run, or all that are running."""
-    chosen = [find_run(magics, words[0])] if words else [run for run in magics.runs if run.status == "running"]
+    chosen = [find_run(magics, words[0])] if words else [run for run in magics.memory.runs if run.status == "running"]
     for run in chosen:
         run.cancel()
     show.say(f"cancelled: {len(chosen)} run{'' if len(chosen) == 1 else 's'}" if chosen else "no run is running")
@@ -138,15 +126,15 @@ def cancel(magics: CompileMagics, words: list[str]) -> None:
 
 def find_run(magics: CompileMagics, word: str) -> Run:
     """Return the run that a word means: a variable, an id, or a number counted back from -1."""
-    value = magics.names.values.get(word)
+    value = magics.memory.names.values.get(word)
     if isinstance(value, Run):
         return value
-    by_id = {run.id: run for run in magics.runs}
+    by_id = {run.id: run for run in magics.memory.runs}
     if word in by_id:
         return by_id[word]
-    if word.startswith("-") and word[1:].isdecimal() and 0 < int(word[1:]) <= len(magics.runs):
-        return magics.runs[int(word)]
-    raise OptionError(f"no run is called {word!r}; %compile runs lists them ({len(magics.runs)} so far)")
+    if word.startswith("-") and word[1:].isdecimal() and 0 < int(word[1:]) <= len(magics.memory.runs):
+        return magics.memory.runs[int(word)]
+    raise OptionError(f"no run is called {word!r}; %compile runs lists them ({len(magics.memory.runs)} so far)")
 
 
 def _no_words(verb: str, words: list[str]) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.plan.task import Node, Tree
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from compiler_nb.tool import Tool
 
 TEXT_LIMIT: Final = 1_000_000
@@ -96,7 +97,8 @@ def check_tool(name: str, tools: Mapping[str, Tool] | None) -> tuple[str, str] |
 def check_arguments(tool: Tool, args: tuple[Tree, ...], kwargs: Mapping[str, Tree]) -> list[str]:
     """Return what is wrong with a call's arguments, as far as the plan's text tells."""
     problems = [f"{tool.name} {problem}: {tool.signature}" for problem in tool.fit(args, kwargs)]
-    for position, tree in (*enumerate(args), *kwargs.items()):
+    places: list[tuple[int | str, Tree]] = [*enumerate(args), *kwargs.items()]
+    for position, tree in places:
         parameter = tool.parameter_of(position)
         if parameter is None or parameter.check is None or isinstance(tree, Node):
             continue

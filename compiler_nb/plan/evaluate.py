@@ -12,8 +12,7 @@ Theory of operation
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import ExpressionError
 from compiler_nb.outcome import describe_error
@@ -39,8 +38,23 @@ from compiler_nb.plan.expression import (
     Value,
     spell,
 )
-from compiler_nb.plan.functions import FUNCTIONS, METHODS, Scope, apply_operator, format_value, items_of, short, to_text
+from compiler_nb.plan.functions import (
+    FUNCTIONS,
+    METHODS,
+    Scope,
+    apply_operator,
+    check_size,
+    format_value,
+    items_of,
+    short,
+    to_text,
+    weigh,
+)
 from compiler_nb.plan.task import Input, Node, Ref, Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
 
 def evaluate(tree: Tree, scope: Scope) -> Any:
     """Return the value of a tree; containers are made anew, so the plan's own are never handed out.
@@ -126,7 +140,10 @@ def _dict(tree: dict[Tree, Tree], scope: Scope) -> Any:
 
 def _item(node: Item, scope: Scope) -> Any:
     scope.spend(1)
-    return evaluate(node.value, scope)[evaluate(node.key, scope)]
+    found = evaluate(node.value, scope)[evaluate(node.key, scope)]
+    if isinstance(node.key, Slice):
+        scope.spend(weigh(found))
+    return found
 
 
 def _slice(node: Slice, scope: Scope) -> Any:
@@ -147,7 +164,7 @@ def _as_text(part: Tree, scope: Scope) -> str:
 def _field(node: Field, scope: Scope) -> str:
     value = evaluate(node.value, scope)
     if node.conversion:
-        value = {"r": repr, "s": str, "a": ascii}[node.conversion](value)
+        value = _CONVERSIONS[node.conversion](value)
     return format_value(value, str(evaluate(node.spec, scope)))
 
 
@@ -164,11 +181,12 @@ def _binary(node: Binary, scope: Scope) -> Any:
 def _compare(node: Compare, scope: Scope) -> Any:
     left = evaluate(node.first, scope)
     result: Any = True
-    for sign, tree in node.rest:
-        scope.spend(1)
+    last = len(node.rest) - 1
+    for number, (sign, tree) in enumerate(node.rest):
         right = evaluate(tree, scope)
+        scope.spend(1 + min(weigh(left), weigh(right)) if sign not in ("in", "not in") else 1 + weigh(right))
         result = _COMPARE[sign](left, right)
-        if len(node.rest) > 1 and not result:
+        if number < last and not result:
             return result
         left = right
     return result
@@ -176,12 +194,11 @@ def _compare(node: Compare, scope: Scope) -> Any:
 
 def _logic(node: Logic, scope: Scope) -> Any:
     scope.spend(1)
-    value = None
-    for tree in node.values:
+    for tree in node.values[:-1]:
         value = evaluate(tree, scope)
         if bool(value) is (node.operator == "or"):
             return value
-    return value
+    return evaluate(node.values[-1], scope)
 
 
 def _choice(node: Choice, scope: Scope) -> Any:
@@ -191,9 +208,24 @@ def _choice(node: Choice, scope: Scope) -> Any:
 
 def _apply(node: Apply, scope: Scope) -> Any:
     scope.spend(1)
+    if node.function in ("any", "all") and len(node.args) == 1 and isinstance(node.args[0], Comprehension):
+        return _until(node.function == "any", node.args[0], scope)
     args = [evaluate(arg, scope) for arg in node.args]
-    kwargs = {name: _callable(arg, scope) if name == "key" else evaluate(arg, scope) for name, arg in node.kwargs}
+    keyed = node.function != "dict"
+    kwargs = {name: _callable(arg, scope) if keyed and name == "key" else evaluate(arg, scope) for name, arg in node.kwargs}
     return FUNCTIONS[node.function](scope, *args, **kwargs)
+
+
+def _until(wanted: bool, node: Comprehension, scope: Scope) -> bool:  # noqa: FBT001 - what the first decisive item is
+    """Return what `any` or `all` makes of a comprehension: of a generator only as much as decides."""
+    outer = scope.locals
+    scope.locals = dict(outer)
+    try:
+        rows = _rows(node, node.clauses, scope)
+        items = rows if node.container == "generator" else list(rows)
+        return any(bool(item) is wanted for item in items) is wanted
+    finally:
+        scope.locals = outer
 
 
 def _callable(tree: Tree, scope: Scope) -> Callable[..., Any] | None:
@@ -233,6 +265,7 @@ def _method(node: Method, scope: Scope) -> Any:
         names = " or ".join(kind.__name__ for kind in owner)
         raise ExpressionError(f".{node.name}() is for {names}, not {type(value).__name__}: use a tool")
     args = [evaluate(arg, scope) for arg in node.args]
+    scope.spend(weigh(value))
     return owner[type(value)](scope, value, *args)
 
 
@@ -279,6 +312,7 @@ def _fanout(node: Fanout, scope: Scope) -> Any:
     raise ExpressionError("a fan-out is expanded, not evaluated")
 
 
+_CONVERSIONS: Final[dict[str, Callable[[Any], str]]] = {"r": repr, "s": str, "a": ascii}
 _UNARY: Final[dict[str, Callable[[Any], Any]]] = {"-": operator.neg, "+": operator.pos, "not": operator.not_}
 _COMPARE: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "==": operator.eq,

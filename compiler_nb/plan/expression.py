@@ -1,14 +1,17 @@
-"""Pure expressions as data: the nodes that an argument tree may hold besides plain Python data; what has no node here
-cannot be said. `spell` writes a tree as Python source.
+"""Pure expressions as data: the nodes that an argument tree may hold besides plain Python data.
+
+What has no node here cannot be said. `spell` writes a tree as Python source.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
 
 from compiler_nb.plan.task import Input, Node, Ref, Task, Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Pattern: TypeAlias = "str | tuple[Pattern, ...]"
 """What a `for` binds: a name, or a tuple of patterns."""
@@ -173,10 +176,12 @@ class Fanout(Node):
     steps: tuple[Task, ...]
     element: Tree
 
+
 # -------------------------------------------------------------------- as text
 
 _BINDING: Final = {"or": 1, "and": 2, "not": 3, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6, "**": 8}
 _TIGHT: Final = 10
+_SHORT: Final = 60
 
 
 def spell(tree: Tree, name_of: Callable[[str], str] | None = None) -> str:
@@ -215,7 +220,7 @@ class _Speller:
     def many(self, trees: Any) -> str:
         return ", ".join(self.spell(tree) for tree in trees)
 
-    def node(self, tree: Node) -> tuple[str, int]:
+    def node(self, tree: Node) -> tuple[str, int]:  # noqa: C901, PLR0911, PLR0912 - one case per node, each a line
         """Return a node's text and how tightly its own operator binds."""
         spell = self.spell
         match tree:
@@ -274,7 +279,7 @@ class _Speller:
     def text(self, node: Text) -> str:
         body = self.pieces(node)
         for quote in ('"', "'", '"""', "'''"):
-            if quote not in body and not (len(quote) == 3 and body.endswith(quote[0])):
+            if quote not in body and not (len(quote) > 1 and body.endswith(quote[0])):
                 return f"f{quote}{body}{quote}"
         return f'f"{self.pieces(node, escape=True)}"'
 
@@ -295,8 +300,8 @@ class _Speller:
     def comprehension(self, node: Comprehension) -> str:
         head = f"{self.spell(node.key)}: " if node.container == "dict" else ""
         body = f"{head}{self.spell(node.element)} {' '.join(self.clause(clause) for clause in node.clauses)}"
-        opening, closing = {"list": "[]", "generator": "()"}.get(node.container, "{}")
-        return f"{opening}{body}{closing}"
+        brackets = {"list": "[]", "generator": "()"}.get(node.container, "{}")
+        return f"{brackets[0]}{body}{brackets[1]}"
 
     def clause(self, clause: Clause) -> str:
         conditions = "".join(f" if {self.spell(condition, 1)}" for condition in clause.conditions)
@@ -341,7 +346,8 @@ def spell_pattern(target: Pattern) -> str:
     """Return what a `for` binds, as source."""
     if isinstance(target, str):
         return target
-    return ", ".join(part if isinstance(part, str) else f"({spell_pattern(part)})" for part in target)
+    parts = [part if isinstance(part, str) else f"({spell_pattern(part)})" for part in tuple(target)]
+    return ", ".join(parts) + ("," if len(parts) == 1 else "")
 
 
 def _escape(character: str) -> str:
@@ -355,4 +361,4 @@ def _escape(character: str) -> str:
 def _short_value(value: Any) -> str:
     if value is None or type(value) in (bool, int, float):
         return repr(value)
-    return repr(value) if type(value) is str and len(value) <= 60 else f"<{type(value).__name__}>"
+    return repr(value) if type(value) is str and len(value) <= _SHORT else f"<{type(value).__name__}>"

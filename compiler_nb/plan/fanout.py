@@ -7,9 +7,8 @@ evaluated, a fan-out whose items are known, but not yet their values, stands as 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from compiler_nb.outcome import NOT_DONE, Failure
 from compiler_nb.plan.evaluate import bind, evaluate
@@ -17,6 +16,9 @@ from compiler_nb.plan.expression import Apply, Fanout, Item, Local, Method, Patt
 from compiler_nb.plan.functions import Scope, items_of
 from compiler_nb.plan.task import Node, Ref, Task, Tree, references, walk
 from compiler_nb.plan.task import replace as replace_nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 ITEM_LIMIT: Final = 10_000
 _PLAIN: Final = (str, int, float, bool, type(None))
@@ -29,13 +31,13 @@ class Shape(NamedTuple):
     container: str
     keys: tuple[Any, ...]
     ids: tuple[str, ...]
-    index: Mapping[Any, int]  # where a dict's keys stand; a key that stands twice is its last
+    places: Mapping[Any, int]  # where a dict's keys stand; a key that stands twice is its last
 
     @classmethod
     def of(cls, container: str, keys: Sequence[Any], ids: Sequence[str]) -> Shape:
         """Return the shape with these keys (Nones in a list) and ids."""
-        index = {key: number for number, key in enumerate(keys)} if container == "dict" else {}
-        return cls(container, tuple(keys), tuple(ids), index)
+        places = {key: number for number, key in enumerate(keys)} if container == "dict" else {}
+        return cls(container, tuple(keys), tuple(ids), places)
 
 
 class Expansion(NamedTuple):
@@ -53,11 +55,11 @@ class _Later:
 
 
 def needs(task: Task, is_fanout: Callable[[str], bool]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what a fan-out waits for before it is expanded: tasks that must be done, fan-outs that must be expanded."""
+    """Return what a fan-out waits for: tasks that must be done, and fan-outs of which the items must be known."""
     node: Fanout = task.args[0]
     whole: set[str] = set()
     shapes: set[str] = set()
-    later = _structure(node.source, node.target, is_fanout, whole, shapes)
+    later = _structure(node.source, node.target, container, whole, shapes)
     read = {part.name for part in walk((node.conditions, node.key)) if isinstance(part, Local)}
     whole.update(references(node.conditions, node.key))
     if later is None or read & later:
@@ -66,35 +68,39 @@ def needs(task: Task, is_fanout: Callable[[str], bool]) -> tuple[tuple[str, ...]
     linked = {
         part.value.id
         for part in walk((node.steps, node.element))
-        if isinstance(part, Item) and isinstance(part.value, Ref) and is_fanout(part.value.id)
+        if isinstance(part, Item) and isinstance(part.value, Ref) and container(part.value.id)
     }
     after = tuple(name for name in (*references(node.source), *references(node.conditions, node.key)) if name in whole)
     return tuple(dict.fromkeys((*after, *task.after))), tuple(sorted((shapes | linked) - whole))
 
 
-def _structure(
-    source: Tree, target: Pattern, is_fanout: Callable[[str], bool], whole: set[str], shapes: set[str]
+def _structure(  # noqa: PLR0911 - one case per form
+    source: Tree, target: Pattern, container: Callable[[str], str], whole: set[str], shapes: set[str]
 ) -> set[str] | None:
     """Return the names in `target` that stand for values of unfinished items, None where one is taken apart.
 
     Sorts the references of `source` into those needed `whole` and those of which the shape suffices.
     """
     match source:
-        case Ref(id_) if is_fanout(id_):
+        case Ref(id_) if container(id_):
             shapes.add(id_)
+            if container(id_) == "dict":
+                return set()  # its keys
             return _names(target) if isinstance(target, str) else None
         case Apply("reversed" | "list" | "tuple", (inner,), ()) | Item(inner, Slice()) if not references(
             source.key if isinstance(source, Item) else ()
         ):
-            return _structure(inner, target, is_fanout, whole, shapes)
-        case Apply("zip", args, _):
+            return _structure(inner, target, container, whole, shapes)
+        case Apply("zip", args, kwargs):
+            whole.update(references(kwargs))
             parts = target if isinstance(target, tuple) and len(target) == len(args) else [target] * len(args)
-            found = [_structure(arg, part, is_fanout, whole, shapes) for arg, part in zip(args, parts, strict=True)]
+            found = [_structure(arg, part, container, whole, shapes) for arg, part in zip(args, parts, strict=True)]
             return None if None in found else set().union(*(names or () for names in found))
-        case Apply("enumerate", (inner, *_), _):
+        case Apply("enumerate", (inner, *rest), kwargs):
+            whole.update(references(rest, kwargs))
             part = target[1] if isinstance(target, tuple) and len(target) == 2 else target  # noqa: PLR2004 - a pair
-            return _structure(inner, part, is_fanout, whole, shapes)
-        case Method(Ref(id_), "items" | "values" | "keys" as name, ()) if is_fanout(id_):
+            return _structure(inner, part, container, whole, shapes)
+        case Method(Ref(id_), "items" | "values" | "keys" as name, ()) if container(id_):
             shapes.add(id_)
             if name == "keys":
                 return set()
@@ -112,13 +118,11 @@ def _names(target: Pattern) -> set[str]:
 def expand(task: Task, scope: Scope, shapes: Mapping[str, Shape]) -> Expansion:
     """Return the items of a fan-out whose needs are met; raise an ExpressionError where there are too many."""
     node: Fanout = task.args[0]
-    values = scope.values
-    unfinished = {
-        id_: _placeholders(shape)
-        for id_, shape in shapes.items()
-        if id_ not in values or isinstance(values[id_], NOT_DONE)
-    }
-    inner = Scope({**values, **unfinished} if unfinished else values, scope.inputs)
+    values = {id_: scope.values.get(id_) for id_ in references(node.source, node.conditions, node.key)}
+    for id_ in values:
+        if id_ in shapes and (id_ not in scope.values or isinstance(scope.values[id_], NOT_DONE)):
+            values[id_] = _placeholders(shapes[id_])
+    inner = Scope(values, scope.inputs)
     tasks: list[tuple[Task, bool]] = []
     keys: list[Any] = []
     ids: list[str] = []
@@ -194,7 +198,7 @@ def _linked(part: Item, shape: Shape) -> Tree:
     if isinstance(key, Node):
         return part
     try:
-        index = shape.index[key] if shape.container == "dict" else range(len(shape.ids))[key]
+        index = shape.places[key] if shape.container == "dict" else range(len(shape.ids))[key]
         return Ref(shape.ids[index])
     except (KeyError, IndexError, TypeError):
         return part  # no such item: said when the whole is there

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import ExpressionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 STEPS: Final = 100_000
 ITEMS: Final = 1_000_000
@@ -15,6 +17,8 @@ TEXT: Final = 10_000_000
 DIGITS: Final = 4_300
 WIDTH: Final = 100
 BITS: Final = int(DIGITS * 3.33)
+SHORT: Final = 60
+_BATCH: Final = 1_000
 
 
 class Scope:
@@ -48,12 +52,34 @@ def short(value: Any) -> str:
     """Return a value in one short piece of text, whatever its `__repr__` does."""
     kind = type(value)
     if kind is str:
-        return repr(value) if len(value) <= 60 else f"{value[:60]!r}…"
-    if value is None or kind in (bool, float) or (kind is int and value.bit_length() < 256):
+        return repr(value) if len(value) <= SHORT else f"{value[:SHORT]!r}…"
+    if value is None or kind in (bool, float) or (kind is int and value.bit_length() < BITS // 50):
         return repr(value)
     if kind in (list, tuple, dict, set):
         return f"{kind.__name__} of {len(value)}"
     return kind.__name__
+
+
+def weigh(value: Any) -> int:
+    """Return the steps that copying or searching a plain value costs: one for a thousand items or characters."""
+    return len(value) // _BATCH if type(value) in _WEIGHED else 0
+
+
+def check_size(value: Any) -> None:
+    """Raise an ExpressionError where a nest of containers is too large to be written; shared parts count again."""
+    stack, count = [value], 0
+    while stack:
+        part = stack.pop()
+        kind = type(part)
+        if kind is str or kind is bytes:
+            count += len(part)
+        elif kind in _WEIGHED:
+            count += len(part)
+            if count <= TEXT:
+                stack += part
+                if kind is dict:
+                    stack += part.values()
+        _bound(count, TEXT, "characters of text")
 
 
 def format_value(value: Any, spec: str) -> str:
@@ -61,8 +87,7 @@ def format_value(value: Any, spec: str) -> str:
     problem = check_spec(spec)
     if problem:
         raise ExpressionError(problem)
-    if isinstance(value, str | list | dict | tuple | set):
-        _bound(len(value), TEXT, "characters of text")
+    check_size(value)
     return format(value, spec)
 
 
@@ -76,7 +101,7 @@ def apply_operator(sign: str, left: Any, right: Any, scope: Scope) -> Any:
     """Return `left sign right`, after checking that the result is not too large."""
     scope.spend(1)
     kinds = type(left), type(right)
-    if kinds == (int, int) or kinds == (bool, int) or kinds == (int, bool):
+    if kinds in _WHOLE:
         if sign == "**" and right > 0:
             _bound(abs(int(left)).bit_length() * right, BITS, "bits")
         elif sign == "*":
@@ -105,7 +130,7 @@ def _bound(size: int, limit: int, what: str) -> None:
         raise ExpressionError(f"the result has more than {limit:,} {what}: use a tool")
 
 
-def items_of(source: Any, scope: Scope, limit: int = ITEMS) -> Iterator[Any]:
+def items_of(source: Any, scope: Scope | _Loose, limit: int = ITEMS) -> Iterator[Any]:
     """Yield the items of a value, a step each, at most `limit`; raise an ExpressionError beyond."""
     for count, item in enumerate(source):
         if count >= limit:
@@ -131,7 +156,7 @@ class _Loose:
 
     def spend(self, steps: int) -> None:
         self.count += steps
-        if self.count >= 1_000:
+        if self.count >= _BATCH:
             self.scope.spend(1)
             self.count = 0
 
@@ -160,6 +185,7 @@ def _round(scope: Scope, number: Any, ndigits: Any = None) -> Any:
 
 
 def _dict_of(scope: Scope, pairs: Any = (), **named: Any) -> dict[Any, Any]:
+    scope.spend(weigh(pairs))
     return dict(pairs if isinstance(pairs, dict) else _sized(pairs, scope), **named)
 
 
@@ -168,8 +194,10 @@ def _collect(kind: Callable[[Iterable[Any]], Any]) -> Callable[..., Any]:
 
 
 def _string(scope: Scope, value: Any = "") -> str:
-    text = format_value(value, "") if isinstance(value, str) else str(value)
+    check_size(value)
+    text = str(value)
     _bound(len(text), TEXT, "characters of text")
+    scope.spend(len(text) // _BATCH)
     return text
 
 
@@ -185,11 +213,25 @@ def _join(scope: Scope, text: str, parts: Any) -> str:
     return text.join(items)
 
 
+def _split(scope: Scope, text: str, separator: str | None = None, limit: int = -1) -> list[str]:
+    parts = text.split(separator, limit if 0 <= limit <= ITEMS else ITEMS)
+    _bound(len(parts), ITEMS, "items")
+    return parts
+
+
+def _range(scope: Scope, *ends: Any) -> range:
+    numbers = range(*ends)
+    _bound(len(numbers), ITEMS, "items")
+    return numbers
+
+
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda scope, *args, **kwargs: function(*args, **kwargs)
 
 
+_WHOLE: Final = frozenset({(int, int), (bool, int), (int, bool)})
 _SIZED: Final = frozenset({str, list, tuple})
+_WEIGHED: Final = frozenset({str, bytes, list, tuple, dict, set, frozenset})
 _BINARY: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -208,9 +250,9 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "round": _round,
     "sorted": lambda scope, values, **kwargs: sorted(_sized(values, scope), **kwargs),
     "reversed": lambda scope, values: _sized(values, scope)[::-1],
-    "zip": lambda scope, *values, **kwargs: list(zip(*(_sized(value, scope) for value in values), **kwargs)),
+    "zip": lambda scope, *values, strict=False: list(zip(*(_sized(v, scope) for v in values), strict=strict)),
     "enumerate": lambda scope, values, start=0: list(enumerate(_sized(values, scope), start)),
-    "range": _plain(range),
+    "range": _range,
     "any": lambda scope, values: any(_sized(values, scope)),
     "all": lambda scope, values: all(_sized(values, scope)),
     "str": _string,
@@ -232,7 +274,7 @@ KEYWORDS: Final[dict[str, frozenset[str]]] = {
     "zip": frozenset({"strict"}),
 }
 METHODS: Final[dict[str, dict[type, Callable[..., Any]]]] = {
-    "split": {str: lambda scope, text, *args: text.split(*args)},
+    "split": {str: _split},
     "strip": {str: lambda scope, text, *args: text.strip(*args)},
     "lower": {str: lambda scope, text: text.lower()},
     "upper": {str: lambda scope, text: text.upper()},

@@ -146,35 +146,61 @@ class PlanParser:
         return [] if self.builder.problems else tasks
 
     def _split(self, text: str) -> None:
-        """Check the characters, take fence lines out of the text, and read the rest."""
-        for piece in _lines(text):
-            ended = piece.endswith("\n")
-            for kind, message, index in check.find_characters(piece[:-1] if ended else piece):
-                if not any(problem.kind == kind for problem in self.builder.problems):
-                    self.builder.problem(kind, self._line, self._column + index, message)
-            if self._skipping:
-                self._skipping = not ended
-            elif self._head is None:
-                self._read(piece)
-            else:
-                self._head += piece
-                start = self._head.lstrip(" \t")
-                indented = len(self._head) - len(start) > INDENT
-                if start.startswith("```") and not indented:
-                    self._head, self._skipping = "", not ended
-                    self._meet_fence()
-                elif ended or indented or not "```".startswith(start):
-                    head, self._head = self._head, None
-                    self._read(head)
-            self._advance(piece)
-            if ended:
-                self._head = ""
+        """Take fence lines out of the text and read the rest: line by line, or at once where no fence can be."""
+        at, last = 0, text.rfind("`")
+        while at < len(text):
+            end = text.find("\n", at) + 1 or len(text)
+            if at > last and not self._head and not self._skipping:
+                begins = text.rfind("\n") + 1  # a fence may still come of a line that is blank so far
+                end = begins if at <= begins < len(text) and text[begins:].isspace() else len(text)
+                if at < end:
+                    self._take_plain(text[at:end])
+                    at = end
+                    continue
+                end = len(text)
+            self._take_line(text[at:end])
+            at = end
 
-    def _advance(self, piece: str) -> None:
-        if piece.endswith("\n"):
-            self._line, self._column = self._line + 1, 1
+    def _take_plain(self, text: str) -> None:
+        """Read text that holds no fence, and no beginning of one at its end."""
+        self._check(text)
+        self._read(text)
+        self._head = "" if text.endswith("\n") else None
+        self._advance(text)
+
+    def _take_line(self, piece: str) -> None:
+        """Read a line, or a piece of one, that may be a fence."""
+        self._check(piece)
+        ended = piece.endswith("\n")
+        if self._skipping:
+            self._skipping = not ended
+        elif self._head is None:
+            self._read(piece)
         else:
-            self._column += len(piece)
+            self._head += piece
+            start = self._head.lstrip(" \t")
+            indented = len(self._head) - len(start) > INDENT
+            if start.startswith("```") and not indented:
+                self._head, self._skipping = "", not ended
+                self._meet_fence()
+            elif ended or indented or not "```".startswith(start):
+                head, self._head = self._head, None
+                self._read(head)
+        self._advance(piece)
+        if ended:
+            self._head = ""
+
+    def _check(self, text: str) -> None:
+        for kind, message, index in check.find_characters(text):
+            if not any(problem.kind == kind for problem in self.builder.problems):
+                feeds = text.count("\n", 0, index)
+                column = index - text.rfind("\n", 0, index) if feeds else self._column + index
+                self.builder.problem(kind, self._line + feeds, column, message)
+
+    def _advance(self, text: str) -> None:
+        feeds = text.count("\n")
+        self._line += feeds
+        self._column = len(text) - text.rfind("\n") if feeds else self._column + len(text)
 
     def _meet_fence(self) -> None:
         if self._fence == "inside":
@@ -209,11 +235,13 @@ class PlanParser:
             self._blank = not start
             if start.startswith(("{", "[")):
                 return "json"
-        self._untold.append(text)
-        if not text.endswith("\n"):
+        first, *lines = text.split("\n")
+        self._untold.append(first)
+        if not lines:
             return ""
-        line, self._untold = "".join(self._untold), []
-        return tell_dialect(line)
+        lines.insert(0, "".join(self._untold))
+        self._untold = [lines.pop()]
+        return next(filter(None, map(tell_dialect, lines)), "")
 
     def _choose(self, dialect: str) -> None:
         pending, self._pending = "".join(self._pending), []
@@ -234,13 +262,6 @@ class PlanParser:
                 builder.final = Join()
         if not builder.tasks and not isinstance(builder.final, Return) and not builder.problems:
             builder.problem("empty", 1, 1, "the text holds no task: write at least one call of a tool, or answer(...)")
-
-
-def _lines(text: str) -> list[str]:
-    """Split at line feeds only: a form feed or a line separator is no end of a line here."""
-    lines = [line + "\n" for line in text.split("\n")]
-    lines[-1] = lines[-1][:-1]
-    return lines if lines[-1] else lines[:-1]
 
 
 def tell_dialect(line: str) -> str:

@@ -14,7 +14,6 @@ import ast
 import builtins
 import re
 import warnings
-from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +23,8 @@ from compiler_nb.plan.reading import Reader, Refusal, refuse
 from compiler_nb.plan.task import Input, Join, Ref, Return, Task, Tree
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from compiler_nb.plan.builder import Builder
 
 OPERATORS: Final = 200
@@ -34,7 +35,8 @@ RESERVED: Final = frozenset(dir(builtins)) | IPYTHON | {"join", "answer"}
 _TOKEN: Final = re.compile(
     r"""(?P<comment>\#[^\n]*)
       | (?P<triple>[A-Za-z]{0,2}(?:\"\"\"|'''))
-      | (?P<string>\b[A-Za-z]{0,2}(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*') | "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*')
+      | (?P<string>\b[A-Za-z]{0,2}(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
+          | "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*')
       | (?P<open>[(\[{]) | (?P<close>[)\]}]) | (?P<comma>,)
       | (?P<operator>[-+*/%@&|^~<>=!.:]+ | \b(?:not|and|or|if|else|lambda|in|is|await)\b)
       | (?P<unended>["'])
@@ -42,6 +44,7 @@ _TOKEN: Final = re.compile(
       | [^\W\d]\w* | \d[\w.]*""",
     re.VERBOSE | re.DOTALL,
 )
+_SKIPPED: Final = frozenset({None, "string", "comment"})
 _END: Final = {mark: re.compile(rf"(?:[^\\]|\\.)*?{mark}", re.DOTALL) for mark in ('"""', "'''")}
 _COMPOUND: Final = {
     "for": "write [tool(x) for x in xs]", "while": "a plan has no loops: ask for another plan with join()",
@@ -119,7 +122,7 @@ class PythonDialect:
         early, self.ended_early = self.ended_early, ""
         self._take(text, early)
 
-    def _is_open(self, line: str) -> bool:
+    def _is_open(self, line: str) -> bool:  # noqa: C901, PLR0912 - a case per kind of token, in one loop
         """Whether the statement goes on after this line."""
         position = 0
         if self.triple:
@@ -134,7 +137,7 @@ class PythonDialect:
                 return len(nesting) > 1
             position = token.end()
             kind = token.lastgroup
-            if kind is None or kind == "string" or kind == "comment":
+            if kind in _SKIPPED:
                 continue
             if kind == "operator":
                 nesting[-1] += 1
@@ -173,6 +176,8 @@ class PythonDialect:
         if stripped.startswith("#"):
             self.notes.append(stripped.lstrip("#").strip())
             return
+        if self.builder.full:
+            return
         note, self.notes = " ".join(self.notes), []
         indent = text[: len(text) - len(text.lstrip(" \t"))]
         if self.skip_indented and indent:
@@ -197,12 +202,16 @@ class PythonDialect:
         if column and line <= len(lines) and not text.isascii():
             column = len(lines[line - 1].encode("utf-8", "replace")[:column].decode("utf-8", "ignore"))
         at = self.begins + line - 1
-        self.builder.problem(refusal.kind, at, column + 1 + (len(self.indent or "") if line == 1 else 0), refusal.message)
+        self.builder.problem(
+            refusal.kind, at, column + 1 + (len(self.indent or "") if line == 1 else 0), refusal.message
+        )
 
     @staticmethod
     def _check_size(text: str, early: str) -> None:
         if len(text) > check.STATEMENT_LIMIT:
-            refuse("too_large", f"a statement of {len(text):,} characters; at most {check.STATEMENT_LIMIT:,} are allowed")
+            refuse(
+                "too_large", f"a statement of {len(text):,} characters; at most {check.STATEMENT_LIMIT:,} are allowed"
+            )
         if early:
             refuse("too_deep", f"nested more than {check.DEPTH_LIMIT} deep, or too many operators: use several lines")
         if _FSTRING.search(text):
@@ -244,7 +253,7 @@ class PythonDialect:
 
     # ---------------------------------------------------------------- meaning
 
-    def _read(self, statement: ast.stmt, note: str) -> None:
+    def _read(self, statement: ast.stmt, note: str) -> None:  # noqa: C901 - a case per form
         if self.builder.final is not None or self.final_line:
             refuse("join", f"nothing may follow the last line (line {self.final_line})", statement)
         match statement:
@@ -269,7 +278,8 @@ class PythonDialect:
             case ast.AugAssign():
                 refuse("statement", "write it out: total = total + x", statement)
             case _:
-                refuse("statement", "a line of a plan is name = expression, a call of a tool, join(...) or answer(...)", statement)
+                message = "a line of a plan is name = expression, a call of a tool, join(...) or answer(...)"
+                refuse("statement", message, statement)
 
     def _reader(self, base: str) -> Reader:
         tools = self.builder.tools
@@ -304,11 +314,15 @@ class PythonDialect:
             task = Task(name, "expr", "", (tree,), line=value.lineno, column=value.col_offset)
         avoid: Collection[str] = RESERVED if self.builder.tools is None else {*RESERVED, *self.builder.tools}
         group = [self._placed(each) for each in (*reader.parts, replace(task, note=note))]
-        if all([self.builder.check_call(each) for each in _calls(group)]):
+        if self._check_calls(group):
             id_ = self.builder.add(group[-1], group[:-1], avoid=avoid)
             self.names[name] = self.builder.last = Ref(id_)
         else:
             self.names[name] = Ref(name)  # what refers to it is no further problem
+
+    def _check_calls(self, group: list[Task]) -> bool:
+        """Note all problems of all calls; return whether there is none."""
+        return False not in [self.builder.check_call(each) for each in _calls(group)]
 
     def _own_task(self, reader: Reader, value: ast.expr) -> Task | None:
         """Return the task of a line that is a single call of a tool or a single fan-out, else None."""
@@ -343,13 +357,15 @@ class PythonDialect:
                     task = Task("", "expr", "", (tree,), line=call.lineno, column=call.col_offset)
                     trees[position] = reader._part(task)  # noqa: SLF001 - the last line's own part
         parts = [self._placed(each) for each in reader.parts]
-        if not all([self.builder.check_call(each) for each in _calls(parts)]):
+        if not self._check_calls(parts):
             return
         tree = self.builder.add_parts(which, parts, trees)
         if which == "answer":
             self.builder.final = Return(tree[0])
         else:
-            self.builder.final = Join(tuple(dict.fromkeys(ref.id for ref in tree)), told if isinstance(told, str) else "")
+            self.builder.final = Join(
+                tuple(dict.fromkeys(ref.id for ref in tree)), told if isinstance(told, str) else ""
+            )
 
 
 def _calls(tasks: list[Task]) -> list[Task]:

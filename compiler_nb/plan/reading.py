@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
 from compiler_nb.plan import check
 from compiler_nb.plan.expression import (
@@ -73,7 +73,13 @@ class Reader:
         side_effects: Callable[[str], bool] = lambda name: False,
         known: Callable[[], Collection[str]] = tuple,
     ) -> None:
-        self.base, self.resolve, self.is_tool, self.side_effects, self.known = base, resolve, is_tool, side_effects, known
+        self.base, self.resolve, self.is_tool, self.side_effects, self.known = (
+            base,
+            resolve,
+            is_tool,
+            side_effects,
+            known,
+        )
         self.parts: list[Task] = []
         self.steps: list[Task] | None = None  # the calls of a fan-out's element, while one is read
         self.locals: frozenset[str] = frozenset()
@@ -89,7 +95,7 @@ class Reader:
 
     def read(self, node: ast.expr) -> Tree:
         """Return the tree of an expression; calls in it go to `parts`."""
-        rule = _RULES.get(type(node))
+        rule = self._rules.get(type(node))
         if rule is None:
             refuse("expression", f"{_describe(node)} cannot stand in a plan: use a tool", node)
         return rule(self, node)
@@ -117,7 +123,7 @@ class Reader:
         hint = check.suggest(name, self.known())
         if self.is_tool(name) or name in FUNCTIONS:
             hint = f" To use what it computes, call it: {name}(...)"
-        refuse("missing_ref", f"no task above and no offered input is called {name!r}.{hint}", node)
+        raise Refusal("missing_ref", f"no task above and no offered input is called {name!r}.{hint}", node)
 
     def _text(self, node: ast.JoinedStr) -> Tree:
         parts = tuple(self._piece(part) for part in node.values)
@@ -189,7 +195,9 @@ class Reader:
 
     def _compare(self, node: ast.Compare) -> Tree:
         first = self.read(node.left)
-        rest = [(self._sign(sign, node), self.read(part)) for sign, part in zip(node.ops, node.comparators, strict=True)]
+        rest = [
+            (self._sign(sign, node), self.read(part)) for sign, part in zip(node.ops, node.comparators, strict=True)
+        ]
         return Compare(first, tuple(rest))
 
     @staticmethod
@@ -257,12 +265,14 @@ class Reader:
             return func.id
         if isinstance(func, ast.Attribute):
             refuse("attribute", _no_attribute(func), func)
-        refuse("expression", "only a tool can be called, by its name", node)
+        raise Refusal("expression", "only a tool can be called, by its name", node)
 
     def _arguments(self, node: ast.Call) -> tuple[tuple[Tree, ...], dict[str, Tree]]:
         if len(node.args) + len(node.keywords) > check.ARGUMENT_LIMIT:
             count = len(node.args) + len(node.keywords)
-            refuse("too_many_tasks", f"a call with {count:,} arguments; at most {check.ARGUMENT_LIMIT} are allowed", node)
+            refuse(
+                "too_many_tasks", f"a call with {count:,} arguments; at most {check.ARGUMENT_LIMIT} are allowed", node
+            )
         if any(isinstance(arg, ast.Starred) for arg in node.args) or any(word.arg is None for word in node.keywords):
             refuse("star_args", "* and ** cannot stand in a call: write the arguments one by one", node)
         words = [word.arg or "" for word in node.keywords]
@@ -294,7 +304,7 @@ class Reader:
             return Function("get", self.read(node.value))
         if isinstance(node, ast.Constant) and node.value is None:
             return None
-        refuse("expression", "key= takes a lambda, a function such as len, or a dict's .get", node)
+        raise Refusal("expression", "key= takes a lambda, a function such as len, or a dict's .get", node)
 
     def _read_lambda(self, node: ast.Lambda) -> Tree:
         spec = node.args
@@ -360,7 +370,7 @@ class Reader:
             return node.id
         if isinstance(node, ast.Tuple | ast.List):
             return tuple(self._pattern(part) for part in node.elts)
-        refuse("expression", "a `for` binds a name or a tuple of names", node)
+        raise Refusal("expression", "a `for` binds a name or a tuple of names", node)
 
     def _check_names(self, names: Collection[str], node: ast.AST) -> None:
         for name in names:
@@ -387,7 +397,8 @@ class Reader:
         why = "a key holds no call of a tool"
         key = self._barred(why, node.key) if isinstance(node, ast.DictComp) else None
         element = self._element(parts[-1])
-        steps, self.steps, self.locals = self.steps or [], None, outer
+        steps: list[Task] = [*self.steps] if self.steps is not None else []
+        self.steps, self.locals = None, outer
         container: Any = "dict" if isinstance(node, ast.DictComp) else "list"
         tree = Fanout(container, clause.target, clause.source, clause.conditions, key, tuple(steps), element)
         return Task(self.base, "fanout", "", (tree,), line=node.lineno, column=node.col_offset)
@@ -410,6 +421,30 @@ class Reader:
     def _calls(self, node: ast.expr) -> bool:
         return any(isinstance(part, ast.Call) and self._is_tool_call(part) for part in ast.walk(node))
 
+    _rules: ClassVar[dict[type, Callable[[Reader, Any], Tree]]] = {
+        ast.Constant: _constant,
+        ast.Name: _name,
+        ast.JoinedStr: _text,
+        ast.List: _list,
+        ast.Tuple: _tuple,
+        ast.Set: _set,
+        ast.Dict: _dict,
+        ast.Subscript: _item,
+        ast.UnaryOp: _unary,
+        ast.BinOp: _binary,
+        ast.Compare: _compare,
+        ast.BoolOp: _logic,
+        ast.IfExp: _choice,
+        ast.Await: _await,
+        ast.Call: _call,
+        ast.Attribute: _attribute,
+        ast.Lambda: _lambda,
+        ast.ListComp: _comprehension,
+        ast.SetComp: _comprehension,
+        ast.DictComp: _comprehension,
+        ast.GeneratorExp: _comprehension,
+    }
+
 
 def refuse(kind: str, message: str, node: ast.AST | None = None) -> NoReturn:
     """Raise a Refusal."""
@@ -424,7 +459,7 @@ def _hashed(kind: Callable[[Any], Any], items: Any, node: ast.AST) -> Any:
     try:
         return kind(items)
     except TypeError:
-        refuse("expression", "a list or a dict cannot be a key or a member of a set", node)
+        raise Refusal("expression", "a list or a dict cannot be a key or a member of a set", node) from None
 
 
 def _describe(node: ast.AST) -> str:
@@ -442,28 +477,3 @@ def _no_attribute(node: ast.Attribute) -> str:
     if shown.startswith("_"):
         return f"the attribute .{shown} cannot be read"
     return f'attributes cannot be read in a plan (.{shown}): use a tool, or an item such as value["{shown}"]'
-
-
-_RULES: Final[dict[type, Callable[[Reader, Any], Tree]]] = {
-    ast.Constant: Reader._constant,
-    ast.Name: Reader._name,
-    ast.JoinedStr: Reader._text,
-    ast.List: Reader._list,
-    ast.Tuple: Reader._tuple,
-    ast.Set: Reader._set,
-    ast.Dict: Reader._dict,
-    ast.Subscript: Reader._item,
-    ast.UnaryOp: Reader._unary,
-    ast.BinOp: Reader._binary,
-    ast.Compare: Reader._compare,
-    ast.BoolOp: Reader._logic,
-    ast.IfExp: Reader._choice,
-    ast.Await: Reader._await,
-    ast.Call: Reader._call,
-    ast.Attribute: Reader._attribute,
-    ast.Lambda: Reader._lambda,
-    ast.ListComp: Reader._comprehension,
-    ast.SetComp: Reader._comprehension,
-    ast.DictComp: Reader._comprehension,
-    ast.GeneratorExp: Reader._comprehension,
-}

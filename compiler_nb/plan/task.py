@@ -73,7 +73,7 @@ def walk(tree: Tree) -> Iterator[Node]:
         elif kind is list or kind is tuple:
             stack += reversed(item)
         elif kind is set:
-            stack += item
+            stack += sorted(item, key=repr, reverse=True)  # the same order in every process
         elif kind is Task:
             stack += (item.kwargs, item.args)
         elif isinstance(item, Node):

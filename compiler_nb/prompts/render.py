@@ -276,4 +276,4 @@ def _extent(table: Any, count: int) -> str:
 
 
 def _cell(value: Any, width: int) -> str:
-    return shorten(render(value, width * 20).text, width)
+    return shorten(str.__str__(value) if isinstance(value, str) else render(value, width * 20).text, width)

@@ -165,7 +165,7 @@ async def sleep(seconds: float) -> float:
 
 
 def makespan() -> float:
-    """Real time over max(critical path, work over cap), mean over random graphs at cap 8, with the tools' real times."""
+    """Real time over max(critical path, work over cap), mean over random graphs, cap 8, the tools' real times."""
 
     async def timed(seconds: float, *_: Any) -> float:
         return await sleep(seconds)
@@ -203,7 +203,7 @@ def fan_out() -> float:
 
         tools = {"first": Tool(first), "second": Tool(second)}
         seconds = asyncio.run(_fan_out(plan, tools))
-        ratios.append(seconds / max(sum(took) / 8, max(took[n] + took[200 + n] for n in range(200))))
+        ratios.append(seconds / max(sum(took) / 8, *(took[n] + took[200 + n] for n in range(200))))
     return median(ratios)
 
 

@@ -21,6 +21,7 @@ def ask(model, role="planner", content="Which?"):
 
 
 def said(model, role="planner"):
+    """Return the text of one reply."""
     return "".join(chunk.text for chunk in ask(model, role))
 
 

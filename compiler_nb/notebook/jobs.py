@@ -1,0 +1,185 @@
+"""From what a cell says to what it waits for: models, tools, inputs, a run, and what follows its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from compiler_nb.background import MainThread
+from compiler_nb.compiler import Compiler
+from compiler_nb.errors import CompilerError, OptionError, RunFailed
+from compiler_nb.models.connect import no_model
+from compiler_nb.notebook import loop, show
+from compiler_nb.notebook.ask import asker
+from compiler_nb.notebook.cell import identity
+from compiler_nb.notebook.hand import Hand
+from compiler_nb.notebook.magics import shortened
+from compiler_nb.notebook.models import is_hand
+from compiler_nb.notebook.namespace import Binding, variables
+from compiler_nb.notebook.options import Line, help_text, read
+from compiler_nb.notebook.settings import look_of, offered, roles_of, setting
+from compiler_nb.plan.task import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from compiler_nb.notebook.magics import CompileMagics
+    from compiler_nb.notebook.show import Presenter
+    from compiler_nb.run import Run
+
+PASSED_ON = ("dialect", "share", "preview", "max_concurrency", "max_replans", "max_repairs", "timeout", "approve")
+
+
+class Job(NamedTuple):
+    """What a cell waits for: a coroutine, what stops it, its jobs for the main thread, and what follows its end.
+
+    finish is told whether an interrupt stopped it, and may raise; kernel: whether it lives on the kernel's loop.
+    """
+
+    work: loop.Work
+    stop: Callable[[], None]
+    main: MainThread
+    finish: Callable[[bool], None]
+    kernel: bool = False
+
+
+class Question(NamedTuple):
+    """What a cell asks: what it says, its text with variables pasted, its inputs, its identity, a person as planner."""
+
+    said: Line
+    text: str
+    inputs: dict[str, Any]
+    cell: str
+    hand: Hand
+    kernel: bool
+
+
+def make_job(magics: CompileMagics, magic: str, line: str, body: str, *, outermost: bool) -> Job | None:
+    """Return what a cell waits for; None where it has been served at once. Raises OptionError for a wrong line."""
+    said = read(magic, line, body)
+    if said.given.get("help") or not (said.plan.strip() if magic == "plan" else said.question):
+        show.say(help_text(magic))
+        return None
+    names = magics.memory.names
+    wanted = [*said.given.get("inputs", ()), *names.named_in(said.question), *names.read_by(said.plan)]
+    question = Question(
+        said,
+        names.paste(said.question),
+        names.inputs(dict.fromkeys(wanted)),
+        identity(magics.shell, outermost=outermost, text=f"{magic} {line}\n{body}"),
+        Hand(),
+        setting(magics, said.given, "loop") == "kernel",
+    )
+    compiler = _compiler(magics, said.given, question.hand)
+    make = _run_job if said.given.get("execute", True) else _plan_job
+    return make(magics, compiler, question)
+
+
+def _compiler(magics: CompileMagics, given: Mapping[str, Any], hand: Hand) -> Compiler:
+    """Return the compiler for a cell; a person plays the planner only, `hand` takes the prompt."""
+    roles = roles_of(magics, given)
+    by_hand = is_hand(roles["planner"])
+    roles = {role: None if is_hand(model) else model for role, model in roles.items()}
+    if by_hand:
+        roles["planner"] = hand.model
+    settings = {name: setting(magics, given, name) for name in PASSED_ON}
+    tools = magics.memory.names.tools(given.get("tools"))
+    try:
+        return Compiler(None, tools, **roles, **settings, budget=given.get("budget"))
+    except (ValueError, TypeError) as error:
+        raise OptionError(str(error)) from None
+
+
+# ---------------------------------------------------------------- a plan that is not run
+
+
+def _plan_job(magics: CompileMagics, compiler: Compiler, question: Question) -> Job:
+    """Return the making and drawing of a plan."""
+    said = question.said
+    if said.plan:
+        planning = loop.Stoppable(_parsed(compiler, said.plan, question.inputs))
+    elif compiler.planner is None:
+        raise no_model()
+    else:
+        planning = loop.Stoppable(compiler.plan(question.text, question.inputs))
+
+    def finish(interrupted: bool) -> None:  # noqa: FBT001 - a Job's shape
+        if question.hand.request is not None:
+            question.hand.show(magics.shell, said.head, question.text)
+            return
+        if interrupted:
+            raise interruption("planning was stopped")
+        look = look_of(magics, said.given)
+        if planning.error is not None:
+            raise planning.error
+        if not look.quiet:
+            show.display(show.plan_bundle(planning.result, look))
+
+    return Job(planning.perform(), planning.stop, MainThread(), finish, question.kernel)
+
+
+async def _parsed(compiler: Compiler, text: str, inputs: Mapping[str, Any]) -> Plan:
+    return Plan.parse(text, tools=offered(compiler.tools), inputs=tuple(inputs), implied="value")
+
+
+# ---------------------------------------------------------------- a run
+
+
+def _run_job(magics: CompileMagics, compiler: Compiler, question: Question) -> Job | None:
+    """Begin a run; in the background it is left to itself, and there is no job."""
+    said, main, memory = question.said, MainThread(), magics.memory
+    background, name = said.given.get("background", False), said.given.get("out", "run")
+    look = look_of(magics, said.given)
+    presenter: Presenter = show.Replaced(look, name) if background else show.Still(look)
+    try:
+        run, work = compiler.begin(
+            question.text,
+            plan=said.plan or None,
+            inputs=question.inputs,
+            on_event=presenter.event,
+            ask=None if background else asker(main),
+            main=main.post,
+        )
+    except CompilerError:
+        memory.names.bind(question.cell, {})  # what an earlier run of the cell has left is stale
+        raise
+    memory.runs.append(run)
+    presenter.begin(run)
+    if background:
+        memory.names.bind_more(question.cell, {name: run})
+        loop.start(work, main, magics.idle, lambda: presenter.end(run, bind(magics, run, question)))
+        return None
+
+    def finish(interrupted: bool) -> None:  # noqa: FBT001 - a Job's shape
+        if question.hand.request is not None:
+            memory.runs.remove(run)
+            memory.names.bind(question.cell, {})
+            question.hand.show(magics.shell, said.head, question.text)
+            return
+        presenter.end(run, bind(magics, run, question))
+        if interrupted:
+            raise interruption("the run was stopped; what had finished is kept")
+        if said.given.get("raises", True) and run.status in ("failed", "limit") and not show.has_answer(run):
+            raise shortened(RunFailed(show.outcome_text(run), run))
+
+    return Job(work, run.cancel, main, finish, question.kernel)
+
+
+def bind(magics: CompileMagics, run: Run, question: Question) -> Binding:
+    """Bind the results, the answer and the run, in the main thread."""
+    said = question.said
+    wanted: dict[str, Any] = {}
+    without: list[tuple[str, str]] = []
+    if said.given.get("bind", True):
+        tasks = {id_: task for id_, task in run.tasks.items() if "[" not in id_}
+        wanted, without = variables(tasks, run.outcomes, said.given.get("prefix", ""))
+    if said.answer and show.has_answer(run):
+        wanted[said.answer] = run.answer
+    elif said.answer:
+        without.append((said.answer, "no answer"))
+    wanted[said.given.get("out", "run")] = run
+    return magics.memory.names.bind(question.cell, wanted, without)
+
+
+def interruption(message: str) -> KeyboardInterrupt:
+    """Return what an interrupted cell raises; it shows one line."""
+    return shortened(KeyboardInterrupt(message))

@@ -1,0 +1,53 @@
+"""What a cell's options and the settings of `%config CompileMagics` say together; an option wins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from compiler_nb.notebook import models
+from compiler_nb.notebook.show import DEFAULT_VIEWS, Look
+from compiler_nb.tool import Toolbox
+from compiler_nb.toolbox.language import make_language_tools
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from compiler_nb.models.base import Message, Model
+    from compiler_nb.notebook.magics import CompileMagics
+
+
+def setting(magics: CompileMagics, given: Mapping[str, Any], name: str) -> Any:
+    """Return an option's value, by default the setting of its name."""
+    return given[name] if name in given else getattr(magics, name)
+
+
+def look_of(magics: CompileMagics, given: Mapping[str, Any]) -> Look:
+    """Return how runs are shown."""
+    views = given.get("display", DEFAULT_VIEWS)
+    return Look(views, magics.layout, setting(magics, given, "live"), given.get("quiet", False))
+
+
+def roles_of(magics: CompileMagics, given: Mapping[str, Any]) -> dict[str, Model | None]:
+    """Return the model for each role, None where there is none."""
+    own = _connect(magics, setting(magics, given, "model"))
+    return {role: _connect(magics, setting(magics, given, role)) or own for role in models.ROLES}
+
+
+def _connect(magics: CompileMagics, spec: Any) -> Model | None:
+    """Return the model that a setting means; one that is connected by its name is kept, with its connections."""
+    connected = magics.memory.connected
+    if isinstance(spec, str) and spec in connected:
+        return connected[spec]
+    model = models.find(spec, magics.memory.names)
+    if model is not None and isinstance(spec, str) and ":" in spec:
+        connected[spec] = model
+    return model
+
+
+def offered(tools: Toolbox) -> Toolbox:
+    """Return the tools that a plan may call beside the notebook's own."""
+    return tools.plus(Toolbox(make_language_tools(_nothing)))
+
+
+async def _nothing(messages: tuple[Message, ...], task: str) -> str:
+    return ""  # these tools are only described

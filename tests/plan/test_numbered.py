@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import pytest
+
+from compiler_nb.plan.expression import Field, Item, Text
+from compiler_nb.plan.parser import PlanParser
+from compiler_nb.plan.task import Input, Join, Ref, Return
+from compiler_nb.tool import tool
+from tests.support.corpus import TOOLS
+from tests.support.plans import Reading, edges, kinds, problems, read
+
+END = "9. join()<END_OF_PLAN>\n"
+
+
+@tool
+def keep(*values: object, **named: object) -> object: ...
+
+
+def plan_of(*lines: str, **options):
+    return read("\n".join([*lines, END]), "numbered", **options)
+
+
+def wrong(*lines: str, **options):
+    return kinds("\n".join([*lines, END]), "numbered", **options)
+
+
+def value(text: str):
+    """Return the argument of `keep(text)` in a plan with a line 1 before it."""
+    return plan_of('1. search("a")', f"2. keep({text})", tools=TOOLS.plus(type(TOOLS)([keep])))["2"].args[0]
+
+
+def test_a_line_is_a_task_as_soon_as_its_feed_comes():
+    """A task is released with its line's feed, not before, and the reference is a value in its arguments."""
+    parser = PlanParser(dialect="numbered", tools=TOOLS)
+    assert parser.feed('1. search("x")') == []
+    (first,) = parser.feed("\n2. math(")
+    assert (first.id, first.kind, first.tool, first.args, first.name) == ("1", "call", "search", ("x",), "t1")
+    (second,) = parser.feed('"$1")\n')
+    assert second.args == (Ref("1"),)
+    assert parser.feed("3. join()<END_OF_PLAN>\n") == []
+    assert parser.plan().final == Join()
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("$1", Ref("1")),
+        ("${1}", Ref("1")),
+        ('"$1"', Ref("1")),
+        ('"${1}"', Ref("1")),
+        ("$1.title", Item(Ref("1"), "title")),
+        ("$1[0]", Item(Ref("1"), 0)),
+        ("$1[-1].x", Item(Item(Ref("1"), -1), "x")),
+        ('$1["a b"]', Item(Ref("1"), "a b")),
+        ("${1.title}", Item(Ref("1"), "title")),
+        ("'${1}.title'", Item(Ref("1"), "title")),
+        ("'$1[\"x\"]'", Item(Ref("1"), "x")),
+        ('"a $1"', Text(("a ", Field(Ref("1"))))),
+        ('"${1} * ${1}"', Text((Field(Ref("1")), " * ", Field(Ref("1"))))),
+        ('"see ${1.title}!"', Text(("see ", Field(Item(Ref("1"), "title")), "!"))),
+        ('"a $1.title"', Text(("a ", Field(Ref("1")), ".title"))),
+        ('"$1abc"', Text((Field(Ref("1")), "abc"))),
+        ('"$1_2 or so"', Text((Field(Ref("1")), "_2 or so"))),
+        ('"$$1 and $$$1"', Text(("$1 and $", Field(Ref("1"))))),
+        ('"costs $$5"', "costs $5"),
+        ('"in $PATH and ${HOME}, $ alone, ${ x"', "in $PATH and ${HOME}, $ alone, ${ x"),
+        ("[$1, {'k': ($1, -2.5)}]", [Ref("1"), {"k": (Ref("1"), -2.5)}]),
+        ("{'$1': true}", {"$1": True}),
+    ],
+)
+def test_references(written, expected):
+    """A reference is typed as it is where it stands alone, and becomes text only in a longer string."""
+    assert value(written) == expected
+
+
+def test_inputs_are_offered_by_name():
+    """`@name` outside strings is an offered input, or an item of one; in a string it is text."""
+    plan = plan_of('1. summarize(@df["price"])', '2. search("@df")', "3. search(@city)")
+    assert [task.args for task in plan] == [(Item(Input("df"), "price"),), ("@df",), (Input("city"),)]
+    assert plan.inputs == ("df", "city")
+    (problem,) = problems(f"1. search(@cty)\n{END}", "numbered")
+    assert (problem.kind, "Did you mean 'city'?" in problem.message) == ("private_ref", True)
+
+
+@pytest.mark.parametrize(
+    ("lines", "kind"),
+    [
+        (['1. search("$2")', '2. search("a")'], "forward_ref"),
+        (['1. search("see $1")'], "self_ref"),
+        (['1. search("$7")'], "missing_ref"),
+        (['1. search("see ${7}")'], "missing_ref"),
+        (['1. search("$name")'], "missing_ref"),
+        (['1. search("a")', '2. search("see $t1 there")'], "missing_ref"),
+        (['1. search("a")', '2. search("see ${t1}")'], "missing_ref"),
+        (['1. search("a")', '2. search("see ${1 there")'], "ambiguous_ref"),
+        (['1. search("a")', '2. search("see ${1 + 2}")'], "ambiguous_ref"),
+        (['1. search("a")', "2. search(${1)"], "ambiguous_ref"),
+        (['1. search("a")', "2. search($1.__class__)"], "dunder"),
+        (['1. search("a")', "2. search($1['_x'])"], "dunder"),
+        (['1. search("a")', "2. search($1" + ".a" * 30 + ")"], "too_deep"),
+        (['1. search("a")', '1. search("b")'], "duplicate_id"),
+        (['01. search("a")'], "bad_id"),
+        (['1. search(math("2"))'], "nested_call"),
+        (['1. search(f"x")'], "fstring"),
+        (['1. search(b"x")'], "expression"),
+        (["1. search(1 + 2)"], "expression"),
+        (["1. combine([*$1])"], "star_args"),
+        (["1. search(*['x'])"], "star_args"),
+        (['1. search(query="a", query="b")'], "duplicate_key"),
+        (['1. summarize({"a": 1, "a": 2})'], "duplicate_key"),
+        (['1. summarize({"a", "b"})'], "expression"),
+        (['1. search("a", __x=1)'], "dunder"),
+        (['1. search(k=1, "a")'], "syntax"),
+        (["1. scale(1e999, 1)"], "non_finite"),
+        (["1. scale(" + "9" * 400 + ", 1)"], "too_large"),
+        (["1. scale(007, 1)"], "syntax"),
+        (["1. combine(" + "[" * 25 + "]" * 25 + ")"], "too_deep"),
+        (["1. combine([" + "1," * 130_000 + "])"], "too_large"),
+        (['1. search("' + "a" * 210_000 + '")'], "too_large"),
+        (['1. search("\\N{no such}")'], "syntax"),
+        (['1. search("\\ud800")'], "encoding"),
+        (['1. search("a\\0")'], "control_char"),
+        (['1. search("a)'], "syntax"),
+        (['1. search("a").title'], "expression"),
+        (['1. search("a") search("b")'], "junk"),
+        (['1. search("a")', "so far so good"], "junk"),
+        (['ny = search("a")'], "junk"),
+        (['1. os.system("a")'], "unknown_tool"),
+        (['1. search("a")<END_OF_PLAN>'], "join"),
+        (['1. search("a")', "<END_OF_PLAN>"], "join"),
+        (['1. search("a")', "2. join($1)", '3. search("b")'], "join"),
+        (['1. search("a")', '2. join("both")'], "join"),
+        (['1. search("a")', "2. answer()"], "join"),
+    ],
+)
+def test_what_is_refused(lines, kind):
+    """Everything else is a problem of the right kind."""
+    assert wrong(*lines)[0] == kind
+
+
+def test_problems_are_reported_together_with_their_places():
+    """All problems of a text come at once, each with the line and column where it stands."""
+    text = '1. search("a")\n  2. serch("b")\n3. compare($1, $8)\n4. math(1 + 1)\n'
+    found = [(p.kind, p.line, p.column) for p in problems(text + END, "numbered")]
+    assert found == [("unknown_tool", 2, 3), ("missing_ref", 3, 16), ("expression", 4, 11)]
+
+
+def test_a_broken_line_is_told_once():
+    """What refers to a line with a problem is no further problem."""
+    assert wrong('1. serch("a")', '2. search("$1")', '3. search("$2")') == ["unknown_tool"]
+
+
+def test_notes_and_what_is_left_out():
+    """Thoughts and comment lines are the next task's note; a greeting, trailing comments and what follows are not."""
+    plan = read(
+        "Sure, here it is:\n\nThought: first\n# then\n1. search('a')  # done\n2. now()\n3. join() <END_OF_PLAN>\nGood luck!",
+        "numbered",
+    )
+    assert [task.note for task in plan] == ["first then", ""]
+
+
+def test_the_last_line():
+    """The last line may name results and an instruction, or be the answer; the marker may be missing or cut."""
+    one = '1. search("a")\n'
+    assert read(one + "2. join($1, '$1')", "numbered").final == Join(("1",))
+    assert read(one + "2. join($1, instruction='be short')<END", "numbered").final == Join(("1",), "be short")
+    assert read(one + "2. join()\n<END_OF_PLAN>\n", "numbered").final == Join()
+    assert read(one + '2. answer({"a": $1})', "numbered").final == Return({"a": Ref("1")})
+    assert kinds(one, "numbered") == ["truncated"]
+
+
+def test_a_cut_line_is_dropped():
+    """Where the model did not end of itself, a line without its feed is no task and no last line."""
+    text = '1. search("a")\n2. search("b")\n3. join()'
+    cut = Reading([text], "numbered", complete=False)
+    assert [task.id for task in cut.released] == ["1", "2"]
+    assert [(p.kind, p.line) for p in cut.problems] == [("truncated", 3)]
+    assert Reading([text + "\n"], "numbered", complete=False).plan is not None
+
+
+def test_a_later_round():
+    """Earlier results can be read, `1_2` too; a number that is used again is the new one's."""
+    earlier = {"1": "x", "2": "y", "1_2": "z"}
+    text = '3. compare($1, $1_2)\n1. search("$2 and $1_2")\n4. math("$1")\n5. join($1)\n'
+    reading = Reading([text], "numbered", earlier=earlier, taken=["1", "2", "1_2"])
+    assert edges(reading.plan) == {"3": ("1", "1_2"), "1_3": ("2", "1_2"), "4": ("1_3",)}
+    assert reading.plan.final == Join(("1_3",))
+
+
+def test_deep_and_long_lines_within_the_limits_are_plans():
+    """The limits themselves are allowed."""
+    assert plan_of("1. combine(" + "[" * 19 + "]" * 19 + ")")
+    assert plan_of('1. search("' + "a" * 200_000 + '")')

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import pytest
+
+from compiler_nb.errors import PlanError
+from compiler_nb.plan.parser import PlanParser, tell_dialect
+from compiler_nb.plan.task import Join, Plan, Ref, Return
+from tests.support.corpus import INPUTS, TOOLS
+from tests.support.plans import Reading, edges, kinds, problems, read
+
+PYTHON = "a = search('x')\nb = summarize(a)\n"
+NUMBERED = '1. search("x")\n2. math("$1")\n3. join()<END_OF_PLAN>\n'
+JSON = '{"tasks": [{"id": "a", "tool": "search", "args": {"query": "x"}}]}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "dialect"),
+    [
+        (PYTHON, "python"),
+        ("# a note\n\n" + PYTHON, "python"),
+        ("await search('x')", "python"),
+        ("search('x')", "python"),
+        (NUMBERED, "numbered"),
+        ("Here is the plan:\n\n" + NUMBERED, "numbered"),
+        ("Sure, here it comes.\n" + NUMBERED, "numbered"),
+        ("Thought: easy\n" + NUMBERED, "numbered"),
+        ("1) now()\n2) join()", "numbered"),
+        (JSON, "json"),
+        ("\n\n  " + JSON, "json"),
+        ("\ufeff" + JSON, "json"),
+        (f"Here it is:\n```json\n{JSON}```\nGood luck!", "json"),
+        (f"```\n{NUMBERED}```", "numbered"),
+        (f"You could (perhaps) do this:\n  ```python\n{PYTHON}  ```", "python"),
+        (f"search(query) is what I need:\n```\n{NUMBERED}```", "numbered"),
+    ],
+)
+def test_auto_finds_the_dialect(text, dialect):
+    """The dialect is told by the first line that tells, with any greeting, fence or mark of byte order before it."""
+    plan = read(text, "auto")
+    assert plan.dialect == dialect
+    assert Reading(text, "auto").plan == plan
+    assert plan.text.lstrip("\ufeff") == text.lstrip("\ufeff")
+
+
+def test_a_line_tells_or_does_not():
+    """Prose and comments tell nothing."""
+    assert [tell_dialect(line) for line in ("Well, then", "# so", "", "I (we) say", "3. May")] == ["", "", "", "python", "numbered"]
+
+
+def test_an_unknown_dialect_is_refused():
+    """A dialect that does not exist is an error of the caller."""
+    with pytest.raises(ValueError, match="yaml"):
+        PlanParser(dialect="yaml")
+
+
+def test_text_after_the_block_is_ignored_and_a_second_block_is_not():
+    """One block is the plan; two are a problem where the second begins."""
+    one = f"```\n{PYTHON}```\n"
+    assert edges(read(one + "ny = nothing", "python")) == {"a": (), "b": ("a",)}
+    (problem,) = problems(f"{one}\nor\n{one}", "python")
+    assert (problem.kind, problem.line, problem.column) == ("multiple_blocks", 7, 1)
+
+
+def test_places_count_the_lines_of_the_whole_text():
+    """Lines are counted from the beginning of the text, fence and greeting included."""
+    (problem,) = problems("Hello\n```python\n\na = nosuch('x')\n```\n", "auto")
+    assert (problem.line, problem.column) == (4, 5)
+
+
+def test_a_block_that_does_not_close_is_truncated():
+    """A fence without its end is a cut text: what was whole was released, what was not is dropped."""
+    cut = Reading([f"```\n{NUMBERED[:20]}"], "numbered")
+    assert ([task.id for task in cut.released], [p.kind for p in cut.problems]) == (["1"], ["truncated", "truncated"])
+
+
+def test_backquotes_in_a_line_are_no_fence():
+    """Only a line that begins with three backquotes is one, indented a little at most."""
+    assert read("a = search('```')\n", "python")["a"].args == ("```",)
+    assert kinds(" " * 80 + "```\na = now()", "python") != []
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "place"),
+    [
+        ("a = now()\nb = search('\x00')", "control_char", (2, 13)),
+        ("a = now()\nb = search('\u202e')", "control_char", (2, 13)),
+        ("a = search('\udc80')", "encoding", (1, 13)),
+        ("a = search('\x00\udc80')", "control_char", (1, 13)),
+    ],
+)
+def test_characters_that_no_plan_holds(text, kind, place):
+    """Control characters and lone surrogates are problems where they stand, however the text comes."""
+    whole = problems(text, "python")
+    assert (whole[0].kind, whole[0][1:3]) == (kind, place)
+    assert Reading(text, "python").problems == whole
+
+
+def test_too_long_a_text_is_one_problem():
+    """Over the limit of a text nothing more is read, and nothing else is said."""
+    assert kinds("#" * 1_000_001, "python") == ["too_large"]
+    drops = ["a = now()\n", "b = search('" + "x" * 999_000, "y" * 2_000, "')\n"]
+    reading = Reading(drops, "python")
+    assert ([task.id for task in reading.released], [p.kind for p in reading.problems]) == (["a"], ["too_large"])
+
+
+def test_problems_have_an_end():
+    """Of a text that is no plan at all, a hundred problems are told."""
+    for dialect, line in (("python", "a b\n"), ("numbered", "1. x\n"), ("json", "")):
+        text = line * 5_000 or '{"tasks": [' + "null," * 5_000 + "null]}"
+        assert len(problems(text, dialect)) == 100
+
+
+def test_bytes_are_utf8():
+    """Bytes that are not UTF-8 are a problem with its place."""
+    with pytest.raises(PlanError) as caught:
+        Plan.parse("a = now()\nb = search('é')".encode("latin-1"), tools=TOOLS)
+    assert (caught.value.kind, caught.value.problems[0][1:3]) == ("encoding", (2, 13))
+    assert Plan.parse(PYTHON.encode(), tools=TOOLS, inputs=INPUTS) == read(PYTHON, "python")
+
+
+def test_after_a_problem_nothing_more_starts():
+    """Reading goes on to find all problems, but no further task is released."""
+    reading = Reading("a = now()\nb = nosuch()\nc = now()\nd = nosuch()\n", "python")
+    assert [task.id for task in reading.released] == ["a"]
+    assert [p.line for p in reading.problems] == [2, 4]
+
+
+def test_a_plan_that_is_cut_has_no_implied_end():
+    """No last line means join() only where the model ended of itself."""
+    assert Reading([PYTHON], "python").plan.final == Join()
+    assert [p.kind for p in Reading([PYTHON], "python", complete=False).problems] == ["truncated"]
+    assert Reading([PYTHON + "join()\n"], "python", complete=False).plan.final == Join()
+
+
+def test_a_cell_ends_in_its_last_value():
+    """Where a plan is written in a cell, the last statement's value is the answer."""
+    assert Plan.parse(PYTHON, tools=TOOLS, implied="value").final == Return(Ref("b"))
+
+
+def test_a_text_without_a_task_is_empty():
+    """Nothing, blanks, and join() alone are no plans in any dialect."""
+    for text in ("", " \n\n", "\ufeff", "join()", "1. join()<END_OF_PLAN>\n", '{"tasks": []}'):
+        assert kinds(text, "auto") == ["empty"], text
+
+
+def test_closing_twice_does_nothing():
+    """A closed parser stays as it is."""
+    parser = PlanParser(tools=TOOLS)
+    parser.feed("a = now()")
+    assert [task.id for task in parser.close()] == ["a"]
+    assert parser.close() == []
+
+
+def test_a_later_round_reads_earlier_results():
+    """Ids that a run has used are not given again; the same work keeps its id."""
+    first = Reading([PYTHON], "python").plan
+    known = {task.id: task.fingerprint for task in first}
+    again = Reading([PYTHON + "c = compare(a, b)\n"], "python", earlier=known).plan
+    assert [task.id for task in again] == ["a", "b", "c"]
+    other = Reading(["a = search('y')\nc = compare(a, b)\n"], "python", earlier=known, taken=["a", "b"]).plan
+    assert edges(other) == {"a_2": (), "c": ("a_2", "b")}
