@@ -6,6 +6,7 @@ Graphviz is the system's `dot`, through the `graphviz` package, or else pygraphv
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import threading
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -103,12 +104,25 @@ def _run_dot(text: str, format: str, engine: str) -> bytes:  # noqa: A002
 def _run_pygraphviz(text: str, format: str, engine: str) -> bytes:  # noqa: A002
     import pygraphviz  # noqa: PLC0415 - an extra
 
-    with _LOCK:
+    with _LOCK, _muted():
         drawing = pygraphviz.AGraph(string=text)
         try:
             return bytes(drawing.draw(format=format, prog=engine))
         finally:
             drawing.close()
+
+
+@contextlib.contextmanager
+def _muted() -> Iterator[None]:
+    """Drop what C code writes to stderr (fonts' warnings): a kernel would show it in the cell."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def place(graph: Graph, programs: Iterable[Program] | None = None) -> Layout | None:

@@ -144,7 +144,13 @@ class Schedule:
     # ---------------------------------------------------------------- events
 
     def add(  # noqa: C901 - one loop over parents, and it is the hot path
-        self, task: Task, now: float, *, after: Iterable[str] | None = None, shapes: Iterable[str] = ()
+        self,
+        task: Task,
+        now: float,
+        *,
+        after: Iterable[str] | None = None,
+        shapes: Iterable[str] = (),
+        start: bool = True,
     ) -> list[Node]:
         """Take a task whose parents are all known.
 

@@ -296,7 +296,7 @@ def _picture_html(drawn: Picture, table: str = "") -> list[str]:
     if len(drawn.svg) <= FLAT:
         data = base64.b64encode(drawn.svg.encode()).decode()
         flat = f'<img class="cnb-flat" alt="the plan" src="data:image/svg+xml;base64,{data}">'
-    return [f'<div class="cnb-inline" hidden>{drawn.svg}</div>', flat]
+    return [f'<div class="cnb-inline" hidden="hidden">{drawn.svg}</div>', flat]
 
 
 def _page(parts: Iterable[str]) -> str:

@@ -164,6 +164,7 @@ def _as_text(part: Tree, scope: Scope) -> str:
 def _field(node: Field, scope: Scope) -> str:
     value = evaluate(node.value, scope)
     if node.conversion:
+        check_size(value)
         value = _CONVERSIONS[node.conversion](value)
     return format_value(value, str(evaluate(node.spec, scope)))
 

@@ -54,8 +54,11 @@ class _Later:
     id: str
 
 
-def needs(task: Task, is_fanout: Callable[[str], bool]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what a fan-out waits for: tasks that must be done, and fan-outs of which the items must be known."""
+def needs(task: Task, container: Callable[[str], str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what a fan-out waits for: tasks that must be done, and fan-outs of which the items must be known.
+
+    container: "list" or "dict" for the id of a fan-out whose value is not there yet, "" for any other.
+    """
     node: Fanout = task.args[0]
     whole: set[str] = set()
     shapes: set[str] = set()

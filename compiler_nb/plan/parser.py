@@ -212,7 +212,7 @@ class PlanParser:
             self._reader, self.dialect = None, self._asked
             self._pending, self._untold, self._blank = [], [], True
             self._fence, self._pending_line = "inside", self._line + 1
-        else:
+        elif not any(problem.kind == "multiple_blocks" for problem in self.builder.problems):
             message = "the text has more than one block; write one plan in one block"
             self.builder.problem("multiple_blocks", self._line, 1, message)
             self._fence = "after"

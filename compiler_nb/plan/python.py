@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from compiler_nb.plan import check
 from compiler_nb.plan.functions import FUNCTIONS
 from compiler_nb.plan.reading import Reader, Refusal, refuse
-from compiler_nb.plan.task import Input, Join, Ref, Return, Task, Tree
+from compiler_nb.plan.task import Input, Join, Node, Ref, Return, Task, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -82,6 +82,9 @@ class PythonDialect:
         self.notes: list[str] = []
         self.count = 0
         self.names: dict[str, Tree] = {}
+        self.lengths: dict[str, int] = {}  # of the literals that stand behind names, written out
+        self.written = 0  # what was written out so far
+        self.text = ""  # of the statement that is being read
         self.final_line = 0
 
     def feed(self, text: str) -> None:
@@ -186,25 +189,29 @@ class PythonDialect:
         if self.indent is None:
             self.indent = indent
         self.count += 1
+        self.text = text
         try:
             self._check_size(text, early)
             statement = self._parse(text.removeprefix(self.indent))
             if statement is not None:
                 self._read(statement, note)
         except Refusal as refusal:
-            self._refuse(refusal, text)
+            self._refuse(refusal)
 
-    def _refuse(self, refusal: Refusal, text: str) -> None:
+    def _refuse(self, refusal: Refusal) -> None:
         node = refusal.node
         line = getattr(node, "lineno", 1) or 1
-        column = getattr(node, "col_offset", 0) or 0
-        lines = text.split("\n")
-        if column and line <= len(lines) and not text.isascii():
-            column = len(lines[line - 1].encode("utf-8", "replace")[:column].decode("utf-8", "ignore"))
-        at = self.begins + line - 1
-        self.builder.problem(
-            refusal.kind, at, column + 1 + (len(self.indent or "") if line == 1 else 0), refusal.message
-        )
+        column = self._column(line, getattr(node, "col_offset", 0) or 0)
+        self.builder.problem(refusal.kind, self.begins + line - 1, column, refusal.message)
+
+    def _column(self, line: int, offset: int) -> int:
+        """Return the column, from 1, of an offset that Python's parser counts in bytes, without the first line's indent."""
+        indent = self.indent or "" if line == 1 else ""
+        lines = self.text.split("\n", line) if offset and not self.text.isascii() else []
+        if line <= len(lines):
+            bytes_before = lines[line - 1].removeprefix(indent).encode("utf-8", "replace")[:offset]
+            offset = len(bytes_before.decode("utf-8", "ignore"))
+        return len(indent) + offset + 1
 
     @staticmethod
     def _check_size(text: str, early: str) -> None:
@@ -229,7 +236,9 @@ class PythonDialect:
             else:
                 body = ast.parse(text, mode="single").body
         except SyntaxError as error:
-            where = ast.Pass(lineno=error.lineno or 1, col_offset=max((error.offset or 1) - 1, 0))
+            line = error.lineno or 1
+            before = (text.split("\n", line) + [""] * line)[line - 1][: max((error.offset or 1) - 1, 0)]
+            where = ast.Pass(lineno=line, col_offset=len(before.encode("utf-8", "replace")))
             kind = "too_large" if "digits" in (error.msg or "") else "syntax"
             refuse(kind, f"this is no line of a plan ({error.msg}): write name = tool(...)", where)
         except UnicodeEncodeError:
@@ -293,6 +302,10 @@ class PythonDialect:
 
     def _resolve(self, name: str) -> tuple[Tree] | None:
         if name in self.names:
+            self.written += self.lengths.get(name, 0)
+            if self.written > check.STATEMENT_LIMIT:
+                limit = f"more than {check.STATEMENT_LIMIT:,} characters"
+                refuse("too_large", f"the literals behind names are repeated to {limit}: offer {name!r} as an input")
             return (self.names[name],)
         found = self.builder.resolve(name)
         if found is not None:
@@ -300,14 +313,25 @@ class PythonDialect:
         return (Input(name),) if name in self.builder.inputs else None
 
     def _assign(self, name: str, value: ast.expr, note: str) -> None:
+        try:
+            self._give(name, value, note)
+        except Refusal:
+            self.names.setdefault(name, Ref(name))  # what refers to it is no further problem
+            raise
+
+    def _give(self, name: str, value: ast.expr, note: str) -> None:
         reader = self._reader(name)
+        written = self.written
         if isinstance(value, ast.Await) and isinstance(value.value, ast.Call):
             value = value.value
         task = self._own_task(reader, value)
         if task is None:
             tree = reader.read(value)
             if not reader.parts and (check.is_literal(tree) or isinstance(tree, Ref | Input)):
+                if _is_deep(tree):
+                    refuse("too_deep", f"a value nested more than {check.DEPTH_LIMIT} deep: offer it as an input", value)
                 self.names[name] = self.builder.last = tree
+                self.lengths[name] = 0 if isinstance(tree, Node) else len(self.text) + self.written - written
                 return
             if name.startswith("@"):
                 refuse("statement", "this line computes a value that nobody uses: give it a name", value)
@@ -317,6 +341,7 @@ class PythonDialect:
         if self._check_calls(group):
             id_ = self.builder.add(group[-1], group[:-1], avoid=avoid)
             self.names[name] = self.builder.last = Ref(id_)
+            self.lengths.pop(name, None)
         else:
             self.names[name] = Ref(name)  # what refers to it is no further problem
 
@@ -338,7 +363,7 @@ class PythonDialect:
         return name not in FUNCTIONS or (tools is not None and name in tools)
 
     def _placed(self, task: Task) -> Task:
-        return replace(task, line=self.begins + task.line - 1, column=task.column + 1 + len(self.indent or ""))
+        return replace(task, line=self.begins + task.line - 1, column=self._column(task.line, task.column))
 
     def _end(self, which: str, call: ast.Call) -> None:
         reader = self._reader(which)
@@ -368,6 +393,15 @@ class PythonDialect:
             )
 
 
+def _is_deep(tree: Tree) -> bool:
+    """Whether a literal nests more than a plan may, by the literals that stand behind names in it."""
+    level = [tree]
+    for _ in range(check.DEPTH_LIMIT + 1):
+        nests = [part for part in level if type(part) in (list, tuple, set, dict)]
+        level = [item for part in nests for item in (*part, *(part.values() if type(part) is dict else ()))]
+    return bool(level)
+
+
 def _calls(tasks: list[Task]) -> list[Task]:
     """Return the calls among tasks and within fan-outs."""
     found = []
@@ -391,13 +425,18 @@ def _check_names(text: str) -> None:
 def _check_fields(text: str) -> None:
     """Refuse f-strings whose fields are many, deep or cut off by a quote, before they reach the parser."""
     position = 0
-    while (start := _FSTRING.search(text, position)) is not None:
-        mark = start[1]
-        end = re.compile(rf"(?:[^\\]|\\.)*?{mark}", re.DOTALL).match(text, start.end())
-        if end is None:
-            return
-        _check_content(text[start.end() : end.end() - len(mark)])
-        position = end.end()
+    while (token := _TOKEN.search(text, position)) is not None:
+        position = token.end()
+        if token.lastgroup == "triple":
+            end = _END[token[0][-3:]].match(text, position)
+            if end is None:
+                return
+            position = end.end()
+        elif token.lastgroup != "string":
+            continue
+        found = _FSTRING.match(token[0])
+        if found is not None:
+            _check_content(text[token.start() + found.end() : position - len(found[1])])
 
 
 def _check_content(content: str) -> None:

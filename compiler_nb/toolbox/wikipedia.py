@@ -121,6 +121,8 @@ class _Wiki:
                         raise ToolError(f"{self.host} answered with more than {MOST_BYTES:,} bytes: try another title")
                     if time.monotonic() > deadline:
                         raise TimeoutError(f"no whole answer within {self.timeout:g} s")
+                if response.length:
+                    raise OSError("the answer is cut off")
         except (OSError, HTTPException) as error:
             raise ToolUnavailable(f"{self.host} cannot be asked ({shorten(_reason(error), 200)}); {_MEND}") from error
         return b"".join(pieces)
@@ -134,7 +136,7 @@ def first_sentences(text: str, count: int) -> str:
 
 def _reason(error: Exception) -> str:
     reason = getattr(error, "reason", None)
-    return describe_error(reason) if isinstance(reason, BaseException) else describe_error(error)
+    return " ".join(describe_error(reason if isinstance(reason, BaseException) else error).split())
 
 
 def _opener(host: str) -> Any:

@@ -199,7 +199,9 @@ def test_a_cut_plan_is_truncated_and_a_closed_one_whole():
 def test_a_later_round():
     """Earlier results can be read; an id that is used again is renamed, unless it had been read by then."""
     earlier = {"a": "x", "b": "y"}
-    again = Reading([text_of(task("b"), task("c", args={"query": "$b"}), task("d", args={"query": "$a"}))], "json", earlier=earlier)
+    again = Reading(
+        [text_of(task("b"), task("c", args={"query": "$b"}), task("d", args={"query": "$a"}))], "json", earlier=earlier
+    )
     assert edges(again.plan) == {"b_2": (), "c": ("b_2",), "d": ("a",)}
     before = Reading([text_of(task("c", args={"query": "$b"}), task("b"))], "json", earlier=earlier)
     assert [p.kind for p in before.problems] == ["forward_ref"]
