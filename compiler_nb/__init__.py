@@ -1,40 +1,42 @@
 """The LLMCompiler pattern in a Jupyter notebook: a question becomes a plan, runs in parallel, leaves variables."""
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from compiler_nb.compiler import Compiler
-from compiler_nb.drive import Budget
-from compiler_nb.engine.limits import Limit
-from compiler_nb.errors import (
-    ArgumentError,
-    AuthenticationFailed,
-    BadRequest,
-    CompilerError,
-    ExpressionError,
-    HistoryError,
-    ModelError,
-    ModelRefused,
-    ModelTimeout,
-    NoModel,
-    OptionError,
-    PlanError,
-    ProviderUnavailable,
-    QuotaExceeded,
-    RateLimited,
-    RunFailed,
-    StreamBroken,
-    ToolError,
-    ToolUnavailable,
-)
-from compiler_nb.models.base import Chunk, Model, Request
-from compiler_nb.models.connect import connect
-from compiler_nb.models.hand import HandModel
-from compiler_nb.models.openai import OpenAIModel
-from compiler_nb.models.scripted import ScriptedModel
-from compiler_nb.outcome import Answer, Cancelled, Failure, Problem, Replan, Skipped, Usage
-from compiler_nb.plan.task import Input, Join, Plan, Ref, Return, Task
-from compiler_nb.run import Run
-from compiler_nb.tool import Tool, Toolbox, tool
+if TYPE_CHECKING:
+    from compiler_nb.compiler import Compiler
+    from compiler_nb.drive import Budget
+    from compiler_nb.engine.limits import Limit
+    from compiler_nb.errors import (
+        ArgumentError,
+        AuthenticationFailed,
+        BadRequest,
+        CompilerError,
+        ExpressionError,
+        HistoryError,
+        ModelError,
+        ModelRefused,
+        ModelTimeout,
+        NoModel,
+        OptionError,
+        PlanError,
+        ProviderUnavailable,
+        QuotaExceeded,
+        RateLimited,
+        RunFailed,
+        StreamBroken,
+        ToolError,
+        ToolUnavailable,
+    )
+    from compiler_nb.models.base import Chunk, Model, Request
+    from compiler_nb.models.connect import connect
+    from compiler_nb.models.hand import HandModel
+    from compiler_nb.models.openai import OpenAIModel
+    from compiler_nb.models.scripted import ScriptedModel
+    from compiler_nb.outcome import Answer, Cancelled, Failure, Problem, Replan, Skipped, Usage
+    from compiler_nb.plan.task import Input, Join, Plan, Ref, Return, Task
+    from compiler_nb.run import Run
+    from compiler_nb.tool import Tool, Toolbox, tool
 
 __all__ = [
     "Answer",
@@ -85,6 +87,39 @@ __all__ = [
     "tool",
 ]
 __version__ = "0.1.0"
+
+_ROOMS = {
+    "compiler": "Compiler",
+    "drive": "Budget",
+    "engine.limits": "Limit",
+    "errors": (
+        "ArgumentError AuthenticationFailed BadRequest CompilerError ExpressionError HistoryError "
+        "ModelError ModelRefused ModelTimeout NoModel OptionError PlanError ProviderUnavailable "
+        "QuotaExceeded RateLimited RunFailed StreamBroken ToolError ToolUnavailable"
+    ),
+    "models.base": "Chunk Model Request",
+    "models.connect": "connect",
+    "models.hand": "HandModel",
+    "models.openai": "OpenAIModel",
+    "models.scripted": "ScriptedModel",
+    "outcome": "Answer Cancelled Failure Problem Replan Skipped Usage",
+    "plan.task": "Input Join Plan Ref Return Task",
+    "run": "Run",
+    "tool": "Tool Toolbox tool",
+}
+_HOMES = {name: room for room, names in _ROOMS.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    """Return a public name from its room, which is imported when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"compiler_nb has no {name!r}")
+    value = globals()[name] = getattr(import_module(f"compiler_nb.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
 
 
 def load_ipython_extension(shell: Any) -> None:

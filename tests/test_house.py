@@ -31,7 +31,7 @@ events background models drawing
 engine calls trace prompts
 planner joiner toolbox
 run history
-compiler
+drive compiler
 evals course __main__ notebook
 """
 RANK = {room: rank for rank, room in enumerate(LAYERS.split())}
@@ -42,8 +42,8 @@ UPWARD = {  # (module, method) -> the higher room that it imports when it is cal
     ("compiler", "Compiler.compare"): "evals",
 }
 PUBLIC = """
-tool Tool Toolbox Plan Task Compiler Run Budget History connect ScriptedModel OpenAIModel Cassette
-"""
+tool Tool Toolbox Plan Task Compiler Run Budget connect ScriptedModel OpenAIModel
+"""  # History and Cassette join them when they are built
 HEAVY = ("openai", "pydantic", "ipywidgets", "anywidget", "graphviz", "IPython", "pandas")
 ONLY_NOTEBOOK = {"IPython", "ipywidgets", "anywidget", "ipykernel", "traitlets", "nest_asyncio", "nest_asyncio2"}
 STORES_CODE = {"pickle", "marshal", "shelve", "dill", "cloudpickle"}

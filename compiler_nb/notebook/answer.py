@@ -9,12 +9,14 @@ from __future__ import annotations
 import base64
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from itertools import islice
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from compiler_nb.drawing.value import shorten_value, visible
+from compiler_nb.drawing.value import TIMES, shorten_value, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
 
 LIMIT: Final = 20_000
 """Characters of an answer that are shown; the rest is counted."""
@@ -24,7 +26,9 @@ PICTURE: Final = 2_000_000
 _FENCE = re.compile(r"\s*(```|~~~)")
 _HEADING = re.compile(r"\s{0,3}#{1,6}\s+(.*)")
 _ITEM = re.compile(r"\s*(?:([-*+])|(\d{1,9})[.)])\s+(.*)")
-_INLINE = re.compile(r"(`+)(?P<code>.+?)\1|\*\*(?P<bold>\S(?:.*?\S)?)\*\*|(?<![\w*])\*(?P<it>\S(?:[^*]*?\S)?)\*(?![\w*])")
+_INLINE = re.compile(
+    r"(`+)(?P<code>.+?)\1|\*\*(?P<bold>\S(?:.*?\S)?)\*\*|(?<![\w*])\*(?P<slant>\S(?:[^*]*?\S)?)\*(?![\w*])"
+)
 
 
 def to_html(value: Any) -> str:
@@ -115,7 +119,7 @@ def inline(text: str) -> str:
         elif match["bold"] is not None:
             parts.append(f"<b>{inert(match['bold'])}</b>")
         else:
-            parts.append(f"<i>{inert(match['it'])}</i>")
+            parts.append(f"<i>{inert(match['slant'])}</i>")
         position = match.end()
     return "".join([*parts, inert(text[position:])])
 
@@ -133,7 +137,7 @@ def _table_of(value: Any) -> str:
         index = [_cell(label) for label in shown.index]
         columns = [shown.iloc[:, number].tolist() for number in range(shown.shape[1])]
         rows = [[label, *(_cell(column[n]) for column in columns)] for n, label in enumerate(index)]
-        return _table(names, rows, f"{value.shape[0]:,} rows × {value.shape[1]:,} columns")
+        return _table(names, rows, f"{value.shape[0]:,} rows {TIMES} {value.shape[1]:,} columns")
     if type(value) is dict and value:
         pairs = [[_cell(key), _cell(item)] for key, item in islice(value.items(), ROWS)]
         return _table([], pairs, f"{len(value):,} entries" if len(value) > ROWS else "")
@@ -181,4 +185,3 @@ def _draw_figure(figure: Any) -> bytes:
     page = io.BytesIO()
     figure.savefig(page, format="png", bbox_inches="tight", metadata={"Software": None})
     return page.getvalue()
-

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.drawing.value import cut
 from compiler_nb.errors import ToolUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from compiler_nb.background import MainThread
     from compiler_nb.engine.local import Ask
     from compiler_nb.plan.task import Task
@@ -22,17 +23,21 @@ SHOWN: Final = 2_000
 NOBODY: Final = "nobody can be asked here; --approve auto, or --approve with the tool's name, runs it"
 
 
-def asker(main: MainThread, question: Callable[[str], str] = lambda text: input(text)) -> Ask:
+def _input(text: str) -> str:
+    return input(text)  # looked up when called: the kernel replaces it for each cell
+
+
+def asker(main: MainThread, question: Callable[[str], str] = _input) -> Ask:
     """Return what asks a person to approve a task, in the thread that `main` serves.
 
-    It raises ToolUnavailable where nobody can be asked; `question` is `input`, which the kernel replaces for each cell.
+    It raises ToolUnavailable where nobody can be asked; question: puts a text and returns the reply.
     """
 
     async def ask(task: Task, arguments: str) -> bool:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[bool] = loop.create_future()
 
-        def settle(approved: bool | None) -> None:
+        def settle(approved: bool | None) -> None:  # noqa: FBT001 - called by the loop
             if answer.done():
                 return
             if approved is None:
@@ -43,7 +48,8 @@ def asker(main: MainThread, question: Callable[[str], str] = lambda text: input(
         def put() -> None:
             approved: bool | None = False  # also where an interrupt ends the question
             try:
-                approved = put_question(f"{cut(f'{task.tool}({arguments})', SHOWN)} has side effects. Run it?", question)
+                call = cut(f"{task.tool}({arguments})", SHOWN)
+                approved = put_question(f"{call} has side effects. Run it?", question)
             finally:
                 loop.call_soon_threadsafe(settle, approved)
 

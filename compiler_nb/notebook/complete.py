@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from compiler_nb.models.base import Model
@@ -14,6 +13,8 @@ from compiler_nb.run import Run
 from compiler_nb.tool import Tool, Toolbox
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from IPython.core.completer import CompletionContext
 
     from compiler_nb.notebook.namespace import Namespace
@@ -95,7 +96,7 @@ def _that_begin(typed: str, words: Iterable[str]) -> list[str]:
 
 def match(context: CompletionContext, names: Namespace) -> dict[str, Any]:
     """Return what may stand at the cursor, in the shape of IPython's matchers; other matchers then keep quiet."""
-    from IPython.core.completer import SimpleCompletion  # noqa: PLC0415 - there is a completer only where IPython is
+    from IPython.core.completer import SimpleCompletion  # noqa: PLC0415 - IPython is there where a completer is
 
     lines = context.full_text.split("\n")[: context.cursor_line + 1]
     lines[-1] = lines[-1][: context.cursor_position]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from html import escape
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from compiler_nb.models.base import Request
 from compiler_nb.models.hand import HandModel, prompt_text
-from compiler_nb.notebook.show import display, visible_lines
+from compiler_nb.notebook.presenter import display
+from compiler_nb.notebook.show import visible_lines
+
+if TYPE_CHECKING:
+    from compiler_nb.models.base import Request
 
 HINT: Final = "Write the plan into the cell below, or have any chat write it from this prompt, and run that cell."
 _WORDS = re.compile(r"\s+")

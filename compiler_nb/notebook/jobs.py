@@ -16,6 +16,7 @@ from compiler_nb.notebook.magics import shortened
 from compiler_nb.notebook.models import is_hand
 from compiler_nb.notebook.namespace import Binding, variables
 from compiler_nb.notebook.options import Line, help_text, read
+from compiler_nb.notebook.presenter import Presenter, Replaced, Still, display, say
 from compiler_nb.notebook.settings import look_of, offered, roles_of, setting
 from compiler_nb.plan.task import Plan
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from compiler_nb.notebook.magics import CompileMagics
-    from compiler_nb.notebook.show import Presenter
     from compiler_nb.run import Run
 
 PASSED_ON = ("dialect", "share", "preview", "max_concurrency", "max_replans", "max_repairs", "timeout", "approve")
@@ -57,7 +57,7 @@ def make_job(magics: CompileMagics, magic: str, line: str, body: str, *, outermo
     """Return what a cell waits for; None where it has been served at once. Raises OptionError for a wrong line."""
     said = read(magic, line, body)
     if said.given.get("help") or not (said.plan.strip() if magic == "plan" else said.question):
-        show.say(help_text(magic))
+        say(help_text(magic))
         return None
     names = magics.memory.names
     wanted = [*said.given.get("inputs", ()), *names.named_in(said.question), *names.read_by(said.plan)]
@@ -76,15 +76,14 @@ def make_job(magics: CompileMagics, magic: str, line: str, body: str, *, outermo
 
 def _compiler(magics: CompileMagics, given: Mapping[str, Any], hand: Hand) -> Compiler:
     """Return the compiler for a cell; a person plays the planner only, `hand` takes the prompt."""
-    roles = roles_of(magics, given)
-    by_hand = is_hand(roles["planner"])
-    roles = {role: None if is_hand(model) else model for role, model in roles.items()}
-    if by_hand:
+    models = roles_of(magics, given)
+    roles: dict[str, Any] = {role: None if is_hand(model) else model for role, model in models.items()}
+    if is_hand(models["planner"]):
         roles["planner"] = hand.model
-    settings = {name: setting(magics, given, name) for name in PASSED_ON}
+    settings: dict[str, Any] = {name: setting(magics, given, name) for name in PASSED_ON}
     tools = magics.memory.names.tools(given.get("tools"))
     try:
-        return Compiler(None, tools, **roles, **settings, budget=given.get("budget"))
+        return Compiler(None, tools, **(roles | settings), budget=given.get("budget"))
     except (ValueError, TypeError) as error:
         raise OptionError(str(error)) from None
 
@@ -112,7 +111,7 @@ def _plan_job(magics: CompileMagics, compiler: Compiler, question: Question) -> 
         if planning.error is not None:
             raise planning.error
         if not look.quiet:
-            show.display(show.plan_bundle(planning.result, look))
+            display(show.plan_bundle(planning.result, look))
 
     return Job(planning.perform(), planning.stop, MainThread(), finish, question.kernel)
 
@@ -129,7 +128,7 @@ def _run_job(magics: CompileMagics, compiler: Compiler, question: Question) -> J
     said, main, memory = question.said, MainThread(), magics.memory
     background, name = said.given.get("background", False), said.given.get("out", "run")
     look = look_of(magics, said.given)
-    presenter: Presenter = show.Replaced(look, name) if background else show.Still(look)
+    presenter: Presenter = Replaced(look, name) if background else Still(look)
     try:
         run, work = compiler.begin(
             question.text,

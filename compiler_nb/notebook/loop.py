@@ -135,11 +135,11 @@ def _block_on_kernel_loop(work: Work, stop: Stop, main: MainThread) -> bool:
 
 
 def allow_nesting(loop: asyncio.AbstractEventLoop) -> None:
-    """Patch a loop, and asyncio with it, so that it can be run while it runs; for who asks for it by `--loop kernel`."""
+    """Patch a loop, and asyncio with it, so that it can run while it runs: for who asks by `--loop kernel`."""
     try:
-        import nest_asyncio2 as nest  # noqa: PLC0415 - patched on request only
+        import nest_asyncio2 as nest  # noqa: PLC0415 - only this mode needs it
     except ImportError:
-        import nest_asyncio as nest  # noqa: PLC0415
+        import nest_asyncio as nest  # noqa: PLC0415 - only this mode needs it
     nest.apply(loop)
 
 
@@ -185,14 +185,13 @@ class Stoppable:
         self.work = work
         self.result: Any = None
         self.error: Exception | None = None
-        self._stop: Stop | None = None
+        self._stop: Callable[[], object] | None = None
 
     async def perform(self) -> None:
         """Await it."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         if task is not None:
-            cancel = task.cancel
-            self._stop = lambda: loop.call_soon_threadsafe(cancel) and None
+            self._stop = lambda: loop.call_soon_threadsafe(task.cancel)
         try:
             self.result = await self.work
         except Exception as error:  # noqa: BLE001 - it is raised where the cell ends

@@ -43,7 +43,7 @@ _MEMORIES: WeakKeyDictionary[Any, Memory] = WeakKeyDictionary()
 
 
 @magics_class
-class CompileMagics(Magics):  # type: ignore[misc]  # IPython's classes are untyped
+class CompileMagics(Magics):
     """`%%compile` answers a question, `%%plan` runs a plan, `%compile VERB` does the rest."""
 
     model = AnyTrait(None, help="provider:model, a Model, or the name of a variable that holds one").tag(config=True)
@@ -52,7 +52,7 @@ class CompileMagics(Magics):  # type: ignore[misc]  # IPython's classes are unty
     worker = AnyTrait(None, help="another model for the tools llm and extract").tag(config=True)
     dialect = Enum(("python", "numbered", "json"), "python", help="the planner's language").tag(config=True)
     share = Enum(("all", "summary", "none"), "all", help="what of contents models see").tag(config=True)
-    preview = Bool(False, help="show contents of results when asking for another plan").tag(config=True)
+    preview = Bool(default_value=False, help="show contents of results when asking for another plan").tag(config=True)
     max_concurrency = Int(8, min=1, help="calls of tools at a time").tag(config=True)
     max_replans = Int(2, min=0, help="further plans at most").tag(config=True)
     max_repairs = Int(1, min=0, help="second tries for a plan that is none").tag(config=True)
@@ -73,20 +73,21 @@ class CompileMagics(Magics):  # type: ignore[misc]  # IPython's classes are unty
     @property
     def memory(self) -> Memory:
         """What is remembered of this shell's runs."""
-        if self.shell not in _MEMORIES:
+        shell: Any = self.shell
+        if shell not in _MEMORIES:
             from compiler_nb.notebook.namespace import Namespace  # noqa: PLC0415 - see above
 
-            _MEMORIES[self.shell] = Memory(Namespace(self.shell.user_ns))
-        return _MEMORIES[self.shell]
+            _MEMORIES[shell] = Memory(Namespace(shell.user_ns))
+        return _MEMORIES[shell]
 
     @no_var_expand
-    @cell_magic("compile")
+    @cell_magic("compile")  # type: ignore[arg-type]  # annotated for plain functions only
     def compile_cell(self, line: str, body: str) -> None:
         """Answer the question in the cell: `%%compile -h` lists the options."""
         self._block("compile", line, body)
 
     @no_var_expand
-    @cell_magic("plan")
+    @cell_magic("plan")  # type: ignore[arg-type]  # as above
     def plan_cell(self, line: str, body: str) -> None:
         """Run the plan in the cell: `%%plan -h` lists the options."""
         self._block("plan", line, body)
@@ -102,7 +103,7 @@ class CompileMagics(Magics):  # type: ignore[misc]  # IPython's classes are unty
         await self._await("plan", line, body)
 
     @no_var_expand
-    @line_magic("compile")
+    @line_magic("compile")  # type: ignore[arg-type]  # as above
     def compile_line(self, line: str) -> None:
         """Do the rest: `%compile help` lists the verbs."""
         from compiler_nb.notebook.verbs import perform  # noqa: PLC0415 - see above
@@ -138,5 +139,5 @@ def tidy() -> Iterator[None]:
 
 def shortened(error: Error) -> Error:
     """Return an error that a notebook shows as its message alone."""
-    error._render_traceback_ = lambda: [f"{type(error).__name__}: {error}"]  # type: ignore[attr-defined]  # noqa: SLF001
+    error._render_traceback_ = lambda: [f"{type(error).__name__}: {error}"]  # type: ignore[attr-defined]
     return error

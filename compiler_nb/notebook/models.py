@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import getpass
 import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import ModelError, OptionError
@@ -15,6 +14,8 @@ from compiler_nb.models.hand import HandModel
 from compiler_nb.models.providers import HAND, PROVIDERS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from compiler_nb.notebook.namespace import Namespace
 
 ROLES: Final = ("planner", "joiner", "worker")

@@ -8,14 +8,17 @@ from __future__ import annotations
 import difflib
 import re
 import types
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from compiler_nb.errors import OptionError, ToolError
 from compiler_nb.outcome import NOT_DONE, Cancelled, Failure, describe_error
 from compiler_nb.plan.python import IPYTHON, RESERVED
-from compiler_nb.plan.task import Task
 from compiler_nb.tool import Tool, Toolbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from compiler_nb.plan.task import Task
 
 PASTE_LIMIT: Final = 100_000
 """Characters that `{name}` may paste."""

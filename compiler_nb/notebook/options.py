@@ -75,7 +75,7 @@ def _seconds(text: str) -> float:
         seconds = float(text.removesuffix("s"))
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds < 1e9:  # noqa: PLR2004 - neither nothing, nor for ever, nor nan
+    if not 0 < seconds < 1e9:  # noqa: PLR2004 - not nothing, for ever, or nan
         raise ValueError("a number of seconds above 0")
     return seconds
 
@@ -144,7 +144,7 @@ OPTIONS: Final = (
     Option("timeout", ("--timeout",), "SECONDS", "the longest that a run may take", _seconds),
     Option("max_replans", ("--max-replans",), "N", "further plans at most", _whole),
     Option("budget", ("--budget",), "LIMITS", "hard limits, as in tokens=20k,calls=30", _budget),
-    Option("approve", ("--approve",), "RULE", "side effects: ask, auto, deny, or the names of approved tools", _approve),
+    Option("approve", ("--approve",), "RULE", "side effects: ask, auto, deny, or names of approved tools", _approve),
     Option("engine", ("--engine",), "NAME", "what performs the tasks", choices=("local", "dask"), later=("dask",)),
     Option("loop", ("--loop",), "WHOSE", "the event loop: our own, or the kernel's", choices=("own", "kernel")),
     Option("background", ("-b", "--background"), help="return at once; results are bound when it has ended"),
@@ -200,7 +200,7 @@ def _options(magic: str, line: str, position: int) -> tuple[dict[str, Any], int]
         position = match.end()
         if flag == "--":  # what follows is the question, whatever it begins with
             return given, position
-        if flag not in BY_FLAG and flag[:2] in BY_FLAG and BY_FLAG[flag[:2]].value and not flag.startswith("--"):
+        if flag not in BY_FLAG and (short := BY_FLAG.get(flag[:2])) is not None and short.value:
             flag, equals, value = flag[:2], "=", match[1][2:]  # -j4
         option = BY_FLAG.get(flag)
         if option is None:
@@ -215,7 +215,8 @@ def _options(magic: str, line: str, position: int) -> tuple[dict[str, Any], int]
         if not equals:
             value, position = _next_value(magic, option, flag, line, position)
         given[option.field] = _read_value(magic, option, flag, value)
-    late = next((word for word in line[position:].split() if word.startswith("--") and word.partition("=")[0] in BY_FLAG), "")
+    words = line[position:].split()
+    late = next((word for word in words if word.startswith("--") and word.partition("=")[0] in BY_FLAG), "")
     if late:
         raise OptionError(f"%%{magic}: write {late} before the question, or the question below the line")
     return given, position
@@ -261,10 +262,10 @@ def _unknown(magic: str, flag: str) -> str:
 # ---------------------------------------------------------------- help
 
 _USAGE: Final = {
-    "compile": "%%compile [NAME <<] [options] [question]\nquestion\n\nAnswer a question: a model plans calls of tools, they "
-    "run side by side, every result becomes a variable.",
-    "plan": "%%plan [NAME <<] [options] [question]\nplan\n\nRun the plan that the cell holds; its last line's value is the "
-    "answer, unless it says join(...) or answer(...).",
+    "compile": "%%compile [NAME <<] [options] [question]\nquestion\n\n"
+    "Answer a question: a model plans calls of tools, they run side by side, every result becomes a variable.",
+    "plan": "%%plan [NAME <<] [options] [question]\nplan\n\n"
+    "Run the plan in the cell; its last line's value is the answer, unless it says join(...) or answer(...).",
 }
 
 
@@ -281,5 +282,6 @@ def _rows() -> Iterator[str]:
     for option in OPTIONS:
         if option.built:
             spelled = f"{', '.join(option.flags)} {option.value}".rstrip()
-            choices = f" ({' | '.join(c for c in option.choices if c not in option.later)})" if option.read is str else ""
-            yield f"  {spelled:<26} {option.help}{choices if option.choices else ''}"
+            built = [choice for choice in option.choices if choice not in option.later]
+            choices = f" ({' | '.join(built)})" if built and option.read is str else ""
+            yield f"  {spelled:<26} {option.help}{choices}"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 from html import escape
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from compiler_nb import trace
 from compiler_nb.drawing.png import to_png
@@ -21,13 +21,12 @@ from compiler_nb.drawing.text import plan_text, shorten_call
 from compiler_nb.drawing.value import cut, describe_outcome, visible
 from compiler_nb.events import Warned
 from compiler_nb.notebook import answer as answers
-from compiler_nb.notebook.namespace import Binding
 from compiler_nb.plan.task import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from compiler_nb.events import Event
+    from compiler_nb.notebook.namespace import Binding
     from compiler_nb.outcome import State
     from compiler_nb.plan.task import Final as FinalLine
     from compiler_nb.plan.task import Task
@@ -41,32 +40,16 @@ MESSAGE: Final = 1_000
 FLAT: Final = 60_000
 """Most characters of a picture that stands in a page a second time, as an image."""
 DEFAULT_VIEWS: Final = ("graph",)
-_STYLE: Final = "".join([
-    ".cnb-out{line-height:1.45;max-width:1100px}.cnb-out p{margin:.35em 0}",
-    ".cnb-out .cnb-question{opacity:.72;border-left:3px solid #8792a2;padding-left:.7em;margin-bottom:.6em}",
-    ".cnb-out .cnb-answer{margin:.4em 0 .6em;font-size:1.08em;overflow-x:auto}",
-    ".cnb-out .cnb-error{border-left:3px solid #c8400a;padding-left:.7em;white-space:pre-wrap}",
-    ".cnb-out .cnb-inline{display:block!important;margin:.5em 0;overflow-x:auto}.cnb-out .cnb-flat{display:none}",
-    ".cnb-out .cnb-footer{opacity:.72;font-size:.9em}",
-    ".cnb-out table{border-collapse:collapse;margin:.3em 0}",
-    ".cnb-out th,.cnb-out td{padding:.15em .8em .15em 0;text-align:left;border-bottom:1px solid #8792a255}",
-])
-
-
-class Presenter(Protocol):
-    """Shows one run, from its beginning to its end: a still picture, or a live view."""
-
-    def begin(self, run: Run) -> None:
-        """Show that a run has begun; called in the main thread."""
-        ...
-
-    def event(self, event: Event) -> None:
-        """Note what happened; called on the run's thread, and must be cheap."""
-        ...
-
-    def end(self, run: Run, binding: Binding) -> None:
-        """Show what became of it; called in the main thread."""
-        ...
+_STYLE: Final = (
+    ".cnb-out{line-height:1.45;max-width:1100px}.cnb-out p{margin:.35em 0}"
+    ".cnb-out .cnb-question{opacity:.72;border-left:3px solid #8792a2;padding-left:.7em;margin-bottom:.6em}"
+    ".cnb-out .cnb-answer{margin:.4em 0 .6em;font-size:1.08em;overflow-x:auto}"
+    ".cnb-out .cnb-error{border-left:3px solid #c8400a;padding-left:.7em;white-space:pre-wrap}"
+    ".cnb-out .cnb-inline{display:block!important;margin:.5em 0;overflow-x:auto}.cnb-out .cnb-flat{display:none}"
+    ".cnb-out .cnb-footer{opacity:.72;font-size:.9em}"
+    ".cnb-out table{border-collapse:collapse;margin:.3em 0}"
+    ".cnb-out th,.cnb-out td{padding:.15em .8em .15em 0;text-align:left;border-bottom:1px solid #8792a255}"
+)
 
 
 class Look(NamedTuple):
@@ -76,56 +59,6 @@ class Look(NamedTuple):
     layout: str = "auto"
     times: bool = True
     quiet: bool = False
-
-
-class Still:
-    """Shows a run once, when it has ended; nothing where it is to be quiet."""
-
-    def __init__(self, look: Look) -> None:
-        self.look = look
-
-    def begin(self, run: Run) -> None:
-        """Show nothing yet."""
-
-    def event(self, event: Event) -> None:
-        """Wait for the end."""
-
-    def end(self, run: Run, binding: Binding) -> None:
-        """Show the run."""
-        if not self.look.quiet:
-            display(bundle(run, binding, self.look))
-
-
-class Replaced(Still):
-    """Shows that a run is under way, and replaces that when it has ended: for runs in the background."""
-
-    def __init__(self, look: Look, name: str) -> None:
-        super().__init__(look)
-        self.name = name
-        self.handle: Any = None
-
-    def begin(self, run: Run) -> None:
-        """Show where the run can be had."""
-        if not self.look.quiet:
-            text = f"running in the background as `{self.name}`; %compile cancel stops it"
-            self.handle = display({"text/plain": text, "text/html": f"<p>{inert_lines(text)}</p>"}, replaceable=True)
-
-    def end(self, run: Run, binding: Binding) -> None:
-        """Show the run in the place of what was shown first."""
-        if self.handle is not None:
-            self.handle.update(bundle(run, binding, self.look), raw=True)
-
-
-def display(data: Bundle, *, replaceable: bool = False) -> Any:
-    """Show a bundle in the cell; return its handle where it will be replaced."""
-    from IPython.display import display as show  # noqa: PLC0415 - IPython is there where a cell is
-
-    return show(data, raw=True, display_id=True if replaceable else None)  # type: ignore[no-untyped-call]
-
-
-def say(text: str) -> None:
-    """Print to the cell."""
-    print(text)  # noqa: T201 - a verb's answer is printed text
 
 
 # ---------------------------------------------------------------- a run
@@ -219,9 +152,9 @@ def footer(run: Run, binding: Binding, *, times: bool) -> str:
 
 def seconds_text(seconds: float) -> str:
     """Return a duration: `12 ms`, `1.9 s`, `140 s`."""
-    if seconds < 0.1:  # noqa: PLR2004 - a tenth of a second
+    if seconds < 0.1:  # noqa: PLR2004 - see the examples
         return f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds:,.0f} s"  # noqa: PLR2004
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds:,.0f} s"  # noqa: PLR2004 - see the examples
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -302,4 +235,3 @@ def _picture_html(drawn: Picture, table: str = "") -> list[str]:
 def _page(parts: Iterable[str]) -> str:
     body = "\n".join(part for part in parts if part)
     return f'<div class="cnb-out mathjax_ignore tex2jax_ignore"><style>{_STYLE}</style>\n{body}\n</div>'
-

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import shlex
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from compiler_nb.background import BACKGROUND
@@ -14,11 +13,12 @@ from compiler_nb.errors import OptionError
 from compiler_nb.notebook import models, show
 from compiler_nb.notebook.namespace import Binding
 from compiler_nb.notebook.options import help_text
+from compiler_nb.notebook.presenter import display, say
 from compiler_nb.notebook.settings import look_of, offered, roles_of
 from compiler_nb.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
 
     from compiler_nb.notebook.magics import CompileMagics
 
@@ -57,10 +57,10 @@ def help_(magics: CompileMagics, words: list[str]) -> None:
         verb = VERBS.get(words[0])
         if verb is None:
             raise OptionError(f"%compile has no verb {words[0]!r}; it has: {', '.join(VERBS)}")
-        show.say(f"%compile {verb.usage}\n\n{verb.help}.")
+        say(f"%compile {verb.usage}\n\n{verb.help}.")
         return
     rows = "\n".join(f"  {verb.usage}\n      {verb.help}" for verb in VERBS.values())
-    show.say(f"{help_text('compile')}\n\n%compile VERB\n{rows}\n\nRUN is a variable, an id, or -1 for the last one.")
+    say(f"{help_text('compile')}\n\n%compile VERB\n{rows}\n\nRUN is a variable, an id, or -1 for the last one.")
 
 
 def model(magics: CompileMagics, words: list[str]) -> None:
@@ -78,10 +78,10 @@ def model(magics: CompileMagics, words: list[str]) -> None:
     if "--key" in flags:
         for provider in dict.fromkeys(each.provider for each in known):
             models.ask_key(provider)
-    show.say(models.about(roles))
+    say(models.about(roles))
     if "--check" in flags:
         for each in known:
-            show.say(_waited(models.check(each)) if not models.is_hand(each) else "hand: a person answers")
+            say(_waited(models.check(each)) if not models.is_hand(each) else "hand: a person answers")
 
 
 def _waited(work: Coroutine[Any, Any, str]) -> str:
@@ -91,16 +91,16 @@ def _waited(work: Coroutine[Any, Any, str]) -> str:
 def tools(magics: CompileMagics, words: list[str]) -> None:
     """Print the tools that a question is offered."""
     _no_words("tools", words)
-    show.say(offered(magics.memory.names.tools()).description)
+    say(offered(magics.memory.names.tools()).description)
 
 
 def runs(magics: CompileMagics, words: list[str]) -> None:
     """Print the runs of this session, the newest first."""
     _no_words("runs", words)
     if not magics.memory.runs:
-        show.say("no runs yet")
+        say("no runs yet")
         return
-    show.say(text_table([["", "status", "tasks", "time", "id", "question"], *_rows(magics)]))
+    say(text_table([["", "status", "tasks", "time", "id", "question"], *_rows(magics)]))
 
 
 def _rows(magics: CompileMagics) -> Iterator[list[str]]:
@@ -113,7 +113,7 @@ def _rows(magics: CompileMagics) -> Iterator[list[str]]:
 def show_(magics: CompileMagics, words: list[str]) -> None:
     """Show a run again, as it is now."""
     run = find_run(magics, words[0] if words else "-1")
-    show.display(show.bundle(run, Binding(), look_of(magics, {})))
+    display(show.bundle(run, Binding(), look_of(magics, {})))
 
 
 def cancel(magics: CompileMagics, words: list[str]) -> None:
@@ -121,7 +121,7 @@ def cancel(magics: CompileMagics, words: list[str]) -> None:
     chosen = [find_run(magics, words[0])] if words else [run for run in magics.memory.runs if run.status == "running"]
     for run in chosen:
         run.cancel()
-    show.say(f"cancelled: {len(chosen)} run{'' if len(chosen) == 1 else 's'}" if chosen else "no run is running")
+    say(f"cancelled: {len(chosen)} run{'' if len(chosen) == 1 else 's'}" if chosen else "no run is running")
 
 
 def find_run(magics: CompileMagics, word: str) -> Run:

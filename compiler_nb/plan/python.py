@@ -302,8 +302,9 @@ class PythonDialect:
 
     def _resolve(self, name: str) -> tuple[Tree] | None:
         if name in self.names:
-            self.written += self.lengths.get(name, 0)
-            if self.written > check.STATEMENT_LIMIT:
+            length = self.lengths.get(name, 0)
+            self.written += length
+            if length and self.written > check.STATEMENT_LIMIT:
                 limit = f"more than {check.STATEMENT_LIMIT:,} characters"
                 refuse("too_large", f"the literals behind names are repeated to {limit}: offer {name!r} as an input")
             return (self.names[name],)

@@ -13,6 +13,7 @@ from compiler_nb.tool import Tool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from http.client import HTTPResponse
 
 BASE_URL: Final = "https://en.wikipedia.org/w/api.php"
 USER_AGENT: Final = "compiler_nb (a tool in a notebook; python-urllib)"
@@ -109,23 +110,25 @@ class _Wiki:
         from http.client import HTTPException  # noqa: PLC0415 - only where it is used
         from urllib.request import Request  # noqa: PLC0415
 
+        request = Request(url, headers=self.headers)  # noqa: S310 - the scheme is checked
         deadline = time.monotonic() + self.timeout
-        pieces: list[bytes] = []
-        size = 0
         try:
-            with _opener(self.host).open(Request(url, headers=self.headers), timeout=self.timeout) as response:  # noqa: S310 - the scheme is checked
-                while piece := response.read1(_PIECE):
-                    pieces.append(piece)
-                    size += len(piece)
-                    if size > MOST_BYTES:
-                        raise ToolError(f"{self.host} answered with more than {MOST_BYTES:,} bytes: try another title")
-                    if time.monotonic() > deadline:
-                        raise TimeoutError(f"no whole answer within {self.timeout:g} s")
-                if response.length:
-                    raise OSError("the answer is cut off")
+            with _opener(self.host).open(request, timeout=self.timeout) as response:
+                return self._body(response, deadline)
         except (OSError, HTTPException) as error:
             raise ToolUnavailable(f"{self.host} cannot be asked ({shorten(_reason(error), 200)}); {_MEND}") from error
-        return b"".join(pieces)
+
+    def _body(self, response: HTTPResponse, deadline: float) -> bytes:
+        body = b""
+        while piece := response.read1(_PIECE):
+            body += piece
+            if len(body) > MOST_BYTES:
+                raise ToolError(f"{self.host} answered with more than {MOST_BYTES:,} bytes: try another title")
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no whole answer within {self.timeout:g} s")
+        if response.length:
+            raise OSError("the answer is cut off")
+        return body
 
 
 def first_sentences(text: str, count: int) -> str:

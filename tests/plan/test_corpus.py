@@ -20,14 +20,17 @@ LONG = 600
 
 
 def by_name(cases):
+    """Run a test for each case, under its name."""
     return pytest.mark.parametrize("case", cases, ids=lambda case: case.name)
 
 
 def text_of(case: Case):
+    """Return a case's text, made now where it is huge."""
     return case.text() if callable(case.text) else case.text
 
 
 def judge(case: Case, plan: Plan | None, kinds: list[str]):
+    """Compare what came of a text with what should."""
     expected = case.expected
     if plan is None:
         assert expected.kinds, f"refused for {kinds}"
@@ -42,14 +45,17 @@ def judge(case: Case, plan: Plan | None, kinds: list[str]):
 
 
 def parse(case: Case) -> tuple[Plan | None, list[str]]:
+    """Return the plan, or the kinds of problem, of which each must have a place and a mend."""
     try:
         return Plan.parse(text_of(case), dialect=case.dialect, tools=TOOLS, inputs=INPUTS), []
     except PlanError as error:
-        assert all(problem.line >= 1 and problem.column >= 1 and problem.message for problem in error.problems)
-        return None, [problem.kind for problem in error.problems]
+        problems = error.problems
+    assert all(problem.line >= 1 and problem.column >= 1 and problem.message for problem in problems)
+    return None, [problem.kind for problem in problems]
 
 
 def cuts(text: str) -> list[int]:
+    """Return where to cut a text: at each character, or at LONG places."""
     step = max(1, len(text) // LONG)
     return list(range(0, len(text), step))
 

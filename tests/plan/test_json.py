@@ -13,22 +13,27 @@ from tests.support.plans import Reading, edges, kinds, problems, read
 
 
 @tool
-def keep(*values: object, **named: object) -> object: ...
+def keep(*values: object, **named: object) -> object:
+    """Take anything."""
 
 
 @tool
-def llm(instruction: str, *inputs: object) -> str: ...
+def llm(instruction: str, *inputs: object) -> str:
+    """Ask a model."""
 
 
 def task(id_, tool="search", args=None, **fields):
+    """Return a task object."""
     return {"id": id_, "tool": tool, "args": {"query": "x"} if args is None else args, **fields}
 
 
 def text_of(*tasks, **root):
+    """Return the text of a plan of these tasks."""
     return json.dumps({"tasks": tasks, **root})
 
 
 def wrong(*tasks, **root):
+    """Return the kinds of what is wrong with a plan of these tasks."""
     return kinds(text_of(*tasks, **root), "json")
 
 

@@ -13,14 +13,17 @@ END = "9. join()<END_OF_PLAN>\n"
 
 
 @tool
-def keep(*values: object, **named: object) -> object: ...
+def keep(*values: object, **named: object) -> object:
+    """Take anything."""
 
 
 def plan_of(*lines: str, **options):
+    """Return the plan of these lines and a last one."""
     return read("\n".join([*lines, END]), "numbered", **options)
 
 
 def wrong(*lines: str, **options):
+    """Return the kinds of what is wrong with these lines and a last one."""
     return kinds("\n".join([*lines, END]), "numbered", **options)
 
 
@@ -153,7 +156,8 @@ def test_a_broken_line_is_told_once():
 def test_notes_and_what_is_left_out():
     """Thoughts and comment lines are the next task's note; a greeting, trailing comments and what follows are not."""
     plan = read(
-        "Sure, here it is:\n\nThought: first\n# then\n1. search('a')  # done\n2. now()\n3. join() <END_OF_PLAN>\nGood luck!",
+        "Sure, here it is:\n\nThought: first\n# then\n1. search('a')  # done\n2. now()\n"
+        "3. join() <END_OF_PLAN>\nGood luck!",
         "numbered",
     )
     assert [task.note for task in plan] == ["first then", ""]

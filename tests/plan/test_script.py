@@ -18,6 +18,7 @@ DIALECTS = ("python", "numbered", "json")
 
 
 def again(plan: Plan, dialect: str) -> Plan:
+    """Return what is read of what is written."""
     return Plan.parse(to_text(plan, dialect), dialect=dialect, inputs=plan.inputs)
 
 
@@ -41,8 +42,10 @@ def test_a_plan_reads_back_in_every_dialect_that_can_say_it(case, dialect):
     try:
         read = again(plan, dialect)
     except PlanError as error:
+        read, problem = None, error.problems[0]
+    if read is None:
         assert dialect != case.dialect
-        assert repr(error.problems[0].task) in error.problems[0].message
+        assert repr(problem.task) in problem.message
         return
     if dialect == case.dialect:
         assert (read.tasks, read.final) == (plan.tasks, plan.final)
@@ -71,7 +74,8 @@ def test_text_looks_as_planners_write_it():
     )
     assert to_text(plan, "json") == (
         '{"tasks": [\n  {"id": "ny", "tool": "search", "args": {"0": "a"}, "deps": [], "note": "first"},\n'
-        '  {"id": "both", "tool": "compare", "args": {"0": "$ny.title", "k": [1, null], "t": "${ny} $$1"}, "deps": ["ny"]},\n'
+        '  {"id": "both", "tool": "compare", "args": {"0": "$ny.title", "k": [1, null], "t": "${ny} $$1"}, '
+        '"deps": ["ny"]},\n'
         '  {"id": "join", "tool": "join", "args": {}, "deps": ["both"]}\n]}\n'
     )
 

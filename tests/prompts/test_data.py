@@ -48,7 +48,8 @@ def test_no_name_breaks_its_frame(name):
 
 def test_hidden_characters_are_shown():
     """Tag characters, reversals and escapes of a terminal are written as escapes; tabs and lines stay."""
-    assert frame("x", "a\U000e0063\u202e\x1b\tb\r\nc\rd").split("\n")[1:3] == [r"a\U000e0063\u202e\x1b" + "\tb", r"c\rd"]
+    lines = frame("x", "a\U000e0063\u202e\x1b\tb\r\nc\rd").split("\n")
+    assert lines[1:3] == [r"a\U000e0063\u202e\x1b" + "\tb", r"c\rd"]
 
 
 def test_ordinary_text_stays_as_it_is():

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nbformat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
@@ -73,7 +75,7 @@ def _wait_for(address: str, process: subprocess.Popen[Any]) -> None:
         if process.poll() is not None:
             raise RuntimeError("JupyterLab ended at once; see lab.log")
         try:
-            with urllib.request.urlopen(address, timeout=1):
+            with urllib.request.urlopen(address, timeout=1):  # noqa: S310 - it is our own address
                 return
         except OSError:
             time.sleep(0.2)

@@ -7,6 +7,7 @@ import math
 import operator
 import sys
 import threading
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -62,7 +63,7 @@ def test_it_computes_as_python_does(text):
     [
         ("10984 * 1.15 - 8376 * 0.80", 10984 * 1.15 - 8376 * 0.80),
         ("2 ** 10 // 3 % 7", 5),
-        ("sqrt(2) + log(8, 2) + exp(0)", math.sqrt(2) + math.log(8, 2) + 1),
+        ("sqrt(2) + log(8, 2) + exp(0)", math.sqrt(2) + 3 + 1),
         ("log(e) * pi", math.pi),
         ("mean([1, 2, 6]) + mean(1, 2)", 4.5),
         ("round(sum([1.25, 2]), 1)", 3.2),
@@ -181,10 +182,8 @@ def test_nothing_is_executed():
 
     sys.addaudithook(audit)
     for text in ("__import__('os').system('x')", "open('x')", "exec('1')", "max(1, 2)", "().__class__"):
-        try:
+        with suppress(ExpressionError):
             calculate(text)
-        except ExpressionError:
-            pass
     watching = False
     assert not seen
 

@@ -27,8 +27,8 @@ def asked(wiki, way="w", **options):
 def test_the_first_sentences_of_a_page(wiki):
     """As many as are wanted; numbers and initials do not end one."""
     assert asked(wiki, sentences=1)("Mount Everest") == "Mount Everest is Earth's highest mountain."
-    three = "Mount Everest is Earth's highest mountain. It is 8,848.86 m high. It was first climbed by E. Hillary and T. "
-    assert asked(wiki, sentences=3)("Mount Everest") == f"{three}Norgay on 29 May 1953."
+    three = asked(wiki, sentences=3)("Mount Everest")
+    assert three.endswith(" It is 8,848.86 m high. It was first climbed by E. Hillary and T. Norgay on 29 May 1953.")
     assert asked(wiki, sentences=50)("  Mount   Everest ") == PAGES["Mount Everest"]
 
 
@@ -69,7 +69,8 @@ def test_redirects_of_titles_and_other_scripts(wiki):
 
 def test_similar_titles_where_there_is_no_page(wiki):
     """They are the result, so that a plan or a joiner can go on; titles that no page can have are searched for."""
-    assert asked(wiki)("Everest mountain") == "'Everest mountain' is not the title of a page. Similar: ['Mount Everest']"
+    told = "'Everest mountain' is not the title of a page. Similar: ['Mount Everest']"
+    assert asked(wiki)("Everest mountain") == told
     count = len(Handler.seen)
     assert "Similar: ['Mount Everest', 'Zürich']" in asked(wiki)("Everest|Zürich#x")
     assert [query.get("list") for _, query, _ in Handler.seen[count:]] == ["search"]

@@ -1,0 +1,80 @@
+"""Presenters: what shows a run while a cell waits for it. Here they are still; a live view is another one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from compiler_nb.notebook import show
+
+if TYPE_CHECKING:
+    from compiler_nb.events import Event
+    from compiler_nb.notebook.namespace import Binding
+    from compiler_nb.run import Run
+
+
+class Presenter(Protocol):
+    """Shows one run, from its beginning to its end: a still picture, or a live view."""
+
+    def begin(self, run: Run) -> None:
+        """Show that a run has begun; called in the main thread."""
+        ...
+
+    def event(self, event: Event) -> None:
+        """Note what happened; called on the run's thread, and must be cheap."""
+        ...
+
+    def end(self, run: Run, binding: Binding) -> None:
+        """Show what became of it; called in the main thread."""
+        ...
+
+
+class Still:
+    """Shows a run once, when it has ended; nothing where it is to be quiet."""
+
+    def __init__(self, look: show.Look) -> None:
+        self.look = look
+
+    def begin(self, run: Run) -> None:
+        """Show nothing yet."""
+
+    def event(self, event: Event) -> None:
+        """Wait for the end."""
+
+    def end(self, run: Run, binding: Binding) -> None:
+        """Show the run."""
+        if not self.look.quiet:
+            display(show.bundle(run, binding, self.look))
+
+
+class Replaced(Still):
+    """Shows that a run is under way, and replaces that when it has ended: for runs in the background."""
+
+    def __init__(self, look: show.Look, name: str) -> None:
+        super().__init__(look)
+        self.name = name
+        self.handle: Any = None
+
+    def begin(self, run: Run) -> None:
+        """Show where the run can be had."""
+        if not self.look.quiet:
+            text = f"running in the background as `{self.name}`; %compile cancel stops it"
+            self.handle = display(
+                {"text/plain": text, "text/html": f"<p>{show.inert_lines(text)}</p>"}, replaceable=True
+            )
+
+    def end(self, run: Run, binding: Binding) -> None:
+        """Show the run in the place of what was shown first."""
+        if self.handle is not None:
+            self.handle.update(show.bundle(run, binding, self.look), raw=True)
+
+
+def display(data: show.Bundle, *, replaceable: bool = False) -> Any:
+    """Show a bundle in the cell; return its handle where it will be replaced."""
+    from IPython.display import display as put  # noqa: PLC0415 - IPython is there where a cell is
+
+    return put(data, raw=True, display_id=True if replaceable else None)  # type: ignore[no-untyped-call]
+
+
+def say(text: str) -> None:
+    """Print to the cell."""
+    print(text)  # noqa: T201 - a verb's answer is printed text
