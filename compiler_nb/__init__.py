@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from compiler_nb.tool import Tool, Toolbox, tool  # at once: later, `tool` would be the module of that name
+
 if TYPE_CHECKING:
     from compiler_nb.compiler import Compiler
     from compiler_nb.drive import Budget
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
     from compiler_nb.outcome import Answer, Cancelled, Failure, Problem, Replan, Skipped, Usage
     from compiler_nb.plan.task import Input, Join, Plan, Ref, Return, Task
     from compiler_nb.run import Run
-    from compiler_nb.tool import Tool, Toolbox, tool
 
 __all__ = [
     "Answer",
@@ -105,7 +106,6 @@ _ROOMS = {
     "outcome": "Answer Cancelled Failure Problem Replan Skipped Usage",
     "plan.task": "Input Join Plan Ref Return Task",
     "run": "Run",
-    "tool": "Tool Toolbox tool",
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names.split()}
 

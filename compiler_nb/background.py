@@ -77,7 +77,9 @@ class Background:
     @staticmethod
     def _serve(loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
-        loop.run_forever()
+        while not loop.is_closed():
+            with contextlib.suppress(BaseException):  # a SystemExit ends the task that raised it, and nothing else
+                loop.run_forever()
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         """Run a coroutine on the loop, in the caller's context; return its future, which may be cancelled."""
@@ -120,8 +122,8 @@ class Background:
             coroutine.close()
             raise RuntimeError("this is the background loop itself: await the coroutine instead")
         main = main or MainThread()
-        future = self.submit(coroutine)
-        with main.serving():
+        with main.serving():  # before anything can ask for it
+            future = self.submit(coroutine)
             future.add_done_callback(lambda _: main.jobs.put(_nothing))
             try:
                 return self._wait(future, main)

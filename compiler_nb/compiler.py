@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from compiler_nb.background import BACKGROUND, MainThread
+from compiler_nb.calls import default_limits
 from compiler_nb.drive import Budget, Drive, unasked
+from compiler_nb.engine.attempt import on_main_thread
+from compiler_nb.errors import PlanError
 from compiler_nb.events import Listener, Log
 from compiler_nb.models.connect import connect, no_model
+from compiler_nb.outcome import Problem
 from compiler_nb.plan.task import Plan
 from compiler_nb.run import Run
 from compiler_nb.tool import Tool, Toolbox
@@ -18,9 +24,10 @@ from compiler_nb.toolbox.language import make_language_tools
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 
-    from compiler_nb.engine.limits import Limit
+    from compiler_nb.engine.limits import Limit, Limits
     from compiler_nb.engine.local import Ask, PostToMain
     from compiler_nb.models.base import Model
+    from compiler_nb.plan.task import Task
     from compiler_nb.planner import Example
     from compiler_nb.prompts.data import Share
 
@@ -36,7 +43,8 @@ class Compiler:
     limits: by provider; max_replans, max_repairs: further plans per question, and second tries per plan; timeout:
     seconds for a whole run; approve: "ask", "auto", "deny" or the names of approved tools, for those with side effects;
     share: what of results `llm`, `extract` and the joiner may see, "all", "summary" or "none"; preview: whether replan
-    requests show contents of results; prompts: texts that replace the prompts of "planner".
+    requests show contents of results; prompts: texts that replace those of "planner" and "joiner".
+    Raises ValueError for a setting that cannot be.
     """
 
     def __init__(
@@ -77,6 +85,15 @@ class Compiler:
         self.examples, self.max_concurrency, self.limits = tuple(examples), max_concurrency, dict(limits or {})
         self.max_replans, self.max_repairs, self.timeout, self.budget = max_replans, max_repairs, timeout, budget
         self.prompts, self.preview = dict(prompts or {}), preview
+        for role in self.prompts:
+            _one_of("a role in prompts", role, ("planner", "joiner"))
+        for name, least in (("max_concurrency", 1), ("max_replans", 0), ("max_repairs", 0)):
+            if type(getattr(self, name)) is not int or getattr(self, name) < least:
+                raise ValueError(f"{name} is a whole number from {least}, not {getattr(self, name)!r}")
+        if timeout is not None and not timeout > 0:
+            raise ValueError(f"timeout is a number of seconds above 0, or None, not {timeout!r}")
+        self._gates: dict[asyncio.AbstractEventLoop, Limits] = {}
+        self._lock = threading.Lock()
         if drop_failed:
             raise ValueError("drop_failed is not built yet: leave it out")
         if history is not None:
@@ -111,12 +128,11 @@ class Compiler:
     async def plan(self, question: str, inputs: Mapping[str, Any] | None = None) -> Plan:
         """Return the plan for a question, without running it; raises PlanError or ModelError where there is none."""
         run = self._new_run(question, inputs, None)
-        drive = Drive(self, run, executes=False)
-        return await drive.plan_only()
+        return await Drive(self, run).plan_only()
 
     def run_sync(self, question: str, inputs: Mapping[str, Any] | None = None, on_event: Listener | None = None) -> Run:
         """Answer a question on our own loop, and wait; an interrupt cancels the run and is raised."""
-        return self._wait(lambda main: self.begin(question, inputs=inputs, on_event=on_event, main=main.post))
+        return self._wait(lambda main: self.begin(question, inputs=inputs, on_event=on_event, main=main))
 
     def execute_sync(
         self,
@@ -127,18 +143,16 @@ class Compiler:
         question: str = "",
     ) -> Run:
         """Run a plan on our own loop, and wait."""
-        return self._wait(
-            lambda main: self.begin(question, plan=plan, inputs=inputs, on_event=on_event, main=main.post)
-        )
+        return self._wait(lambda main: self.begin(question, plan=plan, inputs=inputs, on_event=on_event, main=main))
 
     def plan_sync(self, question: str, inputs: Mapping[str, Any] | None = None) -> Plan:
         """Return the plan for a question, made on our own loop."""
         return BACKGROUND.run(self.plan(question, inputs))
 
     @staticmethod
-    def _wait(begin: Callable[[MainThread], tuple[Run, Coroutine[Any, Any, None]]]) -> Run:
+    def _wait(begin: Callable[[PostToMain | None], tuple[Run, Coroutine[Any, Any, None]]]) -> Run:
         main = MainThread()
-        run, work = begin(main)
+        run, work = begin(main.post if on_main_thread() else None)
         BACKGROUND.run(work, main=main, stop=run.cancel)
         return run
 
@@ -155,12 +169,14 @@ class Compiler:
         """Return a Run that is `running`, and the coroutine that performs it, on any loop.
 
         The coroutine raises nothing but a cancellation from outside. ask: asks a person to approve a task; main: posts
-        a function to the main thread.
+        a function to the main thread. Raises NoModel or PlanError where there can be no run.
         """
         if plan is None and self.planner is None:
             raise no_model()
         if isinstance(plan, str):
             plan = Plan.parse(plan, tools=self.offered(unasked), inputs=tuple(inputs or ()), implied="value")
+        if plan is not None:
+            _check_whole(plan, inputs or {})
         run = self._new_run(question, inputs, on_event)
         return run, Drive(self, run, ask=ask, main=main).perform(plan)
 
@@ -175,6 +191,15 @@ class Compiler:
         """Return the tools that a planner is offered; `ask` asks the worker."""
         return self.tools.plus(Toolbox(make_language_tools(ask, share=self.share)))
 
+    def shared_limits(self) -> Limits:
+        """Return the limits of providers that hold for all runs on the running loop together."""
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            self._gates = {other: gates for other, gates in self._gates.items() if not other.is_closed()}
+            if loop not in self._gates:
+                self._gates[loop] = default_limits(self.limits)
+            return self._gates[loop]
+
     @property
     def models(self) -> dict[str, str]:
         """The models by role, as provider:name."""
@@ -184,6 +209,23 @@ class Compiler:
 
 def _model(model: Model | str | None) -> Model | None:
     return connect(model) if isinstance(model, str) else model
+
+
+def _check_whole(plan: Plan, inputs: Mapping[str, Any]) -> None:
+    """Raise a PlanError where a plan reads what is not there: a task of another round, a variable that is not given."""
+    known: set[str] = set()
+    problems = []
+    for task in plan.tasks:
+        problems += [_missing(f"the task {id_!r}", task) for id_ in task.dependencies if id_ not in known]
+        problems += [_missing(f"the input {name!r}", task) for name in task.inputs if name not in inputs]
+        known.add(task.id)
+    if problems:
+        raise PlanError(problems)
+
+
+def _missing(what: str, task: Task) -> Problem:
+    message = f"{task.id} reads {what}, which is not there: give it as an input, or run the plan that makes it"
+    return Problem("missing_ref", task.line, task.column, message, task.id)
 
 
 def _one_of(what: str, value: str, allowed: Sequence[str]) -> str:

@@ -5,23 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import itertools
 import time
 from collections import defaultdict, deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.calls import Calls
 from compiler_nb.engine.local import Ask, PostToMain, Session
-from compiler_nb.errors import CompilerError, ModelError, PlanError, ToolUnavailable
-from compiler_nb.events import Event, ModelEnded, PlanClosed, PlanProblem, RoundStarted, RunStarted, TaskPlanned
+from compiler_nb.errors import CompilerError, ModelError, ModelTimeout, PlanError, StreamBroken, ToolUnavailable
+from compiler_nb.events import Event, Log, ModelEnded, PlanClosed, PlanProblem, RoundStarted, RunStarted, TaskPlanned
 from compiler_nb.joiner import join
-from compiler_nb.models.base import Model, Request
+from compiler_nb.models.base import Model, Request, Role
 from compiler_nb.models.connect import no_model
-from compiler_nb.outcome import NOT_DONE, Answer, Replan, Usage, describe_error
+from compiler_nb.outcome import NOT_DONE, Answer, Problem, Replan, State, Status, Usage, describe_error
 from compiler_nb.plan.evaluate import evaluate
+from compiler_nb.plan.expression import Fanout
 from compiler_nb.plan.functions import Scope
 from compiler_nb.plan.parser import PlanParser
-from compiler_nb.plan.task import Join, Plan, Return, Task, references
+from compiler_nb.plan.task import Join, Plan, Return, Task, references, walk
 from compiler_nb.planner import (
     Earlier,
     ask_for_plan,
@@ -31,12 +33,14 @@ from compiler_nb.planner import (
     system_prompt,
     write_plan,
 )
+from compiler_nb.prompts import Prompt
 from compiler_nb.run import Round, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from compiler_nb.compiler import Compiler
+    from compiler_nb.engine.schedule import Node
     from compiler_nb.models.base import Message
 
 
@@ -56,6 +60,10 @@ class Budget:
         return ""
 
 
+CANCELLED: Final = "the run was cancelled"
+LOST: Final[frozenset[State]] = frozenset({"failed", "skipped", "cancelled"})
+
+
 async def unasked(messages: tuple[Message, ...], task: str) -> str:
     """Stand for the worker where there is none."""
     raise ToolUnavailable(f"{task} needs a worker model: Compiler(model=...) or worker=...")
@@ -64,9 +72,10 @@ async def unasked(messages: tuple[Message, ...], task: str) -> str:
 class Stopped(Exception):
     """The run ends with this status, and why."""
 
-    def __init__(self, status: str, error: str) -> None:
+    def __init__(self, status: Status, error: str) -> None:
         super().__init__(error)
-        self.status, self.error = status, error
+        self.status: Status = status
+        self.error = error
 
 
 class Drive:
@@ -79,58 +88,60 @@ class Drive:
         *,
         ask: Ask | None = None,
         main: PostToMain | None = None,
-        executes: bool = True,
     ) -> None:
-        self.compiler, self.run, self.ask, self.main, self.executes = compiler, run, ask, main, executes
+        self.compiler, self.run, self.ask, self.main = compiler, run, ask, main
         self.log = run.log
-        self.calls = Calls(self.log.emit, limits=compiler.limits)
+        self.calls: Calls  # made on the loop, whose limits it shares
         self.tools = compiler.offered(self._ask_worker)
         self.schemas = {name: describe_schema(value) for name, value in run.inputs.items()}
         self.session: Session | None = None
-        self.stopping = ""
-        self._used = Usage(0, 0, 0)
+        self.stopping = False  # its end has begun, and nothing may cancel that
+        self._dropped: set[str] = set()  # tasks of a text that was no plan, which the mended one does not hold
+        self._asked = 0  # calls of models
+        self._used = Usage()
 
     # ---------------------------------------------------------------- the whole
 
-    async def perform(self, plan: Plan | None) -> None:  # noqa: C901 - a line for each way to end
+    async def perform(self, plan: Plan | None) -> None:
         """Run the rounds; whatever happens, the run ends with a status."""
         run, task, loop = self.run, asyncio.current_task(), asyncio.get_running_loop()
-        self.session = self._open_session()
+        session = self.session = self._open_session()
 
         def stop() -> None:
-            if run.status == "running" and not self.stopping:
-                self.stopping = "cancelled"
-                if self.session is not None:
-                    self.session.cancel()
+            if not self.stopping:
+                self.stopping = True
+                session.cancel()
                 if task is not None:
                     task.cancel()
 
         run.stop = functools.partial(_on_loop, loop, stop)
         self._announce()
+        limit = asyncio.timeout(self.compiler.timeout)
         try:
-            async with asyncio.timeout(self.compiler.timeout):
+            async with limit:
                 await self._rounds(plan)
-        except Stopped as stopped:
-            await self._end(stopped.status, stopped.error)
-        except TimeoutError:
-            await self._end("limit", f"the run took longer than {self.compiler.timeout:g} s")
         except asyncio.CancelledError:
             outside = not self.stopping
             if not outside and task is not None:
                 task.uncancel()
-            await self._end("cancelled", "the run was cancelled")
+            await self._end("cancelled", CANCELLED)
             if outside:
                 raise
-        except CompilerError as error:
-            await self._end("failed", str(error))
-        except Exception as error:  # noqa: BLE001 - a fault of ours, or of a model's class, still ends the run
-            await self._end("failed", describe_error(error))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a fault of ours, or of a model's class, ends it too
+            await self._end(*self._ending(error, late=limit.expired()))
         else:
             await self._end("done", "")
         finally:
-            self.session.finish()
-            if run.status == "running":  # cancelled twice
-                run.end("cancelled", "the run was cancelled")
+            session.finish()
+            run.end("cancelled", CANCELLED)  # nothing, but where it was cancelled again while it ended
+
+    def _ending(self, error: BaseException, *, late: bool) -> tuple[Status, str]:
+        """Return the status and the error of a run whose rounds ended by an exception."""
+        if isinstance(error, Stopped):
+            return error.status, error.error
+        if late and isinstance(error, TimeoutError):
+            return "limit", f"the run took longer than {self.compiler.timeout:g} s"
+        return "failed", str(error) if isinstance(error, CompilerError) else describe_error(error)
 
     def _open_session(self) -> Session:
         compiler = self.compiler
@@ -147,47 +158,47 @@ class Drive:
         )
 
     def _announce(self) -> None:
+        self.calls = Calls(self.log.emit, limits=self.compiler.shared_limits())
+        self.log.listeners.append(self._count_usage)
         names, models = tuple(self.tools), self.compiler.models
         self.log.emit(RunStarted, self.run.question, names, self.schemas, models, time.time())
-        if self.compiler.budget is not None:
-            self.log.listeners.append(self._watch_budget)
 
-    def _watch_budget(self, event: Event) -> None:
-        if isinstance(event, ModelEnded) and self.compiler.budget is not None:
+    def _count_usage(self, event: Event) -> None:
+        if type(event) is ModelEnded:
             self._used = self._used.plus(event.usage)
 
-    async def _end(self, status: Any, error: str) -> None:
-        session = self.session
-        if session is not None and status != "done":
-            session.cancel("the run has ended" if status != "cancelled" else "the run was cancelled")
+    async def _end(self, status: Status, error: str) -> None:
+        self.stopping = True
+        session = self._session
+        if status != "done":
+            session.cancel("the run has ended" if status != "cancelled" else CANCELLED)
             await session.drained()
         self.run.end(status, error)
 
     # ---------------------------------------------------------------- rounds
 
     async def _rounds(self, plan: Plan | None) -> None:
-        compiler, run = self.compiler, self.run
+        run, session, executing = self.run, self._session, plan is not None
+        if run.cancelling:
+            raise Stopped("cancelled", CANCELLED)
         earlier: Earlier | None = None
-        executing = plan is not None
-        for number in range(compiler.max_replans + 1):
+        for number in itertools.count():
             self.log.round = number
             run.rounds.append(Round(number, earlier.reason if earlier is not None else ""))
             self.log.emit(RoundStarted, run.rounds[-1].reason)
             planned = self._take_plan(plan) if plan is not None else await self._write(earlier)
             plan = None
-            can_replan = number < compiler.max_replans and compiler.planner is not None and not executing
-            decision, by = await self._conclude(planned, can_replan=can_replan)
-            run.decide(decision, by)
+            can_replan = number < self.compiler.max_replans and not executing
+            decision = await self._conclude(planned, can_replan=can_replan)
             if isinstance(decision, Answer):
                 return
-            session = self._session
-            known = [node.task for node in session.schedule.nodes.values()]
+            if not can_replan:
+                times = f"{number} replan{'' if number == 1 else 's'}"
+                raise Stopped("limit", f"no answer after {times}: {decision.reason}")
+            known = [node.task for id_, node in session.schedule.nodes.items() if id_ not in self._dropped]
             earlier = earlier_of(planned, session.outcomes, known, decision.reason)
             if self.compiler.preview:
                 earlier = earlier._replace(results=_previewed(earlier.results, session.values))
-        times = compiler.max_replans
-        reason = earlier.reason if earlier is not None else ""
-        raise Stopped("limit", f"no answer after {times} replan{'' if times == 1 else 's'}: {reason}")
 
     @property
     def _session(self) -> Session:
@@ -219,31 +230,56 @@ class Drive:
         compiler, round_ = self.compiler, self.run.rounds[-1]
         system = system_prompt(compiler.dialect, self.tools, compiler.examples, compiler.prompts.get("planner", ""))
         messages = ask_for_plan(system.text, self.run.question, self.schemas, earlier)
-        role: Any = "planner" if earlier is None else "replan"
+        role: Role = "planner" if earlier is None else "replan"
+        if self.session is not None:
+            self.session.open()
         for repair in range(compiler.max_repairs + 1):
-            self._check_budget()
-            request = Request(role, tuple(messages), prompt=system.hash)
-            parser = self._parser()
-            take = self._taker()
-            complete = False
-            try:
-                complete = await write_plan(self.calls, self._planner, request, parser, take)
-            finally:
-                round_.text = "".join(parser.text)
-                round_.problems = tuple(parser.problems)
-                for problem in parser.problems:
-                    self.log.emit(PlanProblem, problem)
-                self.log.emit(PlanClosed, round_.text, complete, parser.builder.final)
-            if not parser.problems:
+            self._allow_call()
+            parser, taker = self._parser(), Taker(self.log, self.session)
+            last = repair == compiler.max_repairs
+            await self._read_plan(Request(role, tuple(messages), prompt=system.hash), parser, taker.take, last=last)
+            if not round_.problems:
                 round_.plan = parser.plan()
                 if self.session is not None:
+                    self._dropped.update(taker.drop_rest(round_.plan) if repair else ())
                     self.session.close()
                 return round_.plan
-            if repair < compiler.max_repairs:
+            if not last:
                 round_.repaired.append(round_.text)
-                messages = ask_for_repair(messages, round_.text, parser.problems)
+                messages = ask_for_repair(messages, round_.text, round_.problems)
                 role = "repair"
         raise PlanError(round_.problems)
+
+    async def _read_plan(
+        self, request: Request, parser: PlanParser, take: Callable[[Task], None], *, last: bool
+    ) -> None:
+        """Read one text of the round's plan and note its problems; a stream that broke off is one, if it can be mended.
+
+        Raises a ModelError where the call failed otherwise.
+        """
+        round_, complete = self.run.rounds[-1], False
+        try:
+            complete = await write_plan(self.calls, self._planner, request, parser, take)
+        except (StreamBroken, ModelTimeout):
+            if last or not any(parser.text):
+                raise
+        finally:
+            round_.text = "".join(parser.text)
+            round_.problems = tuple(parser.problems) or self._open_end(parser, complete=complete)
+            for problem in round_.problems:
+                self.log.emit(PlanProblem, problem)
+            self.log.emit(PlanClosed, round_.text, complete, parser.builder.final)
+
+    def _open_end(self, parser: PlanParser, *, complete: bool) -> tuple[Problem, ...]:
+        """Return the problem of a text that reads like a whole plan, although its author did not end it.
+
+        Without side effects it is as good as whole.
+        """
+        called = {name for task in parser.builder.tasks for name in _tools_of(task)}
+        if complete or not any(self.tools[name].side_effects for name in called if name in self.tools):
+            return ()
+        line = "".join(parser.text).count("\n") + 1
+        return (Problem("truncated", line, 1, "the text may be cut off; side effects wait for a plan that is whole"),)
 
     @property
     def _planner(self) -> Model:
@@ -253,67 +289,52 @@ class Drive:
 
     def _parser(self) -> PlanParser:
         nodes = self.session.schedule.nodes if self.session is not None else {}
-        alive = {
-            id_: n.task.fingerprint for id_, n in nodes.items() if n.state not in ("failed", "skipped", "cancelled")
-        }
+        alive = {id_: node.task.fingerprint for id_, node in nodes.items() if node.state not in LOST}
         return PlanParser(
             dialect=self.compiler.dialect, tools=self.tools, inputs=self.schemas, earlier=alive, taken=tuple(nodes)
         )
 
-    def _taker(self) -> Callable[[Task], None]:
-        """Return what starts each task of one plan's text; a task that computes what an earlier one does adopts it."""
-        session = self.session
-        if session is None:
-            return lambda task: self.log.emit(TaskPlanned, task.id, 0, task)
-        pool: dict[str, deque[str]] = defaultdict(deque)
-        for id_, node in session.schedule.nodes.items():
-            if node.state in ("waiting", "ready", "running", "done") and "[" not in id_:
-                pool[node.task.fingerprint].append(id_)
-
-        def take(task: Task) -> None:
-            twins = pool.get(task.fingerprint)
-            if task.id in session.schedule.nodes:
-                if twins and task.id in twins:
-                    twins.remove(task.id)
-                return
-            self.log.emit(TaskPlanned, task.id, 0, task)
-            if twins:
-                session.adopt(task, twins.popleft())
-            else:
-                session.add(task)
-
-        return take
-
     # ---------------------------------------------------------------- the end of a round
 
-    async def _conclude(self, plan: Plan, *, can_replan: bool) -> tuple[Answer | Replan, str]:
-        session = self._session
+    async def _conclude(self, plan: Plan, *, can_replan: bool) -> Answer | Replan:
+        """Return how the round ends, noted as soon as it is known; every task has ended then."""
+        session, run, final = self._session, self.run, plan.final
         error = ""
-        if isinstance(plan.final, Return):
-            answer, error = await self._evaluate(plan.final)
+        if isinstance(final, Return):
+            answer, error = await self._evaluate(final)
             if answer is not None:
-                self.run.answer = answer.value
+                run.decide(answer, "plan")
                 await session.drained()
-                return answer, "plan"
+                return answer
+            final = Join()
         await session.drained()
-        final = plan.final if isinstance(plan.final, Join) else Join()
         results, failures = self._joined(final)
-        if self.compiler.joiner is None or (isinstance(plan.final, Return) and not self.run.question):
+        if self.compiler.joiner is None or (error and not run.question):
             if error:
                 raise Stopped("failed", f"the answer cannot be evaluated: {error}")
-            return Answer(results), "plan"
-        self._check_budget()
-        decision = await join(
+            run.decide(Answer(results), "plan")
+            return Answer(results)
+        decision = await self._join(self.compiler.joiner, results, failures, final.instruction, can_replan=can_replan)
+        run.decide(decision, "joiner")
+        return decision
+
+    async def _join(
+        self, joiner: Model, results: dict[str, Any], failures: dict[str, Any], instruction: str, *, can_replan: bool
+    ) -> Answer | Replan:
+        text = self.compiler.prompts.get("joiner", "")
+        self._allow_call()
+        return await join(
             self.calls,
-            self.compiler.joiner,
+            joiner,
             self.run.question,
             results,
             failures,
-            instruction=final.instruction,
+            instruction=instruction,
             can_replan=can_replan,
             share=self.compiler.share,
+            earlier=[round_.reason for round_ in self.run.rounds if round_.reason],
+            prompt=Prompt("joiner", text) if text else None,
         )
-        return decision, "joiner"
 
     async def _evaluate(self, final: Return) -> tuple[Answer | None, str]:
         session = self._session
@@ -329,32 +350,95 @@ class Drive:
             return None, describe_error(error)
 
     def _joined(self, final: Join) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the results that the joiner is shown, and every failure."""
+        """Return the results that the joiner is shown, and every failure, in the order of the plan."""
         session = self._session
-        shown = final.refs or [id_ for id_ in session.outcomes if "[" not in id_]
-        names = {id_: node.task.name or id_ for id_, node in session.schedule.nodes.items()}
-        values = session.values
-        results = {names[id_]: values[id_] for id_ in shown if id_ in values}
-        failures = {id_: outcome for id_, outcome in session.outcomes.items() if isinstance(outcome, NOT_DONE)}
+        nodes, values = session.schedule.nodes, session.values
+        shown = final.refs or [id_ for id_ in nodes if "[" not in id_]
+        results = {nodes[id_].task.name or id_: values[id_] for id_ in shown if id_ in values}
+        failures = {
+            id_: session.outcomes[id_]
+            for id_ in nodes
+            if isinstance(session.outcomes.get(id_), NOT_DONE) and id_ not in self._dropped
+        }
         return results, failures
 
     # ---------------------------------------------------------------- models
 
-    def _check_budget(self) -> None:
+    def _allow_call(self) -> None:
+        """Count a call of a model that is about to be made; raise Stopped where the run may make none."""
+        if self.stopping:
+            raise asyncio.CancelledError  # it was cancelled, and someone swallowed that
         budget = self.compiler.budget
-        told = budget.exceeded(self._used) if budget is not None else ""
+        told = budget.exceeded(self._used._replace(calls=max(self._asked, self._used.calls))) if budget else ""
         if told:
             raise Stopped("limit", told)
+        self._asked += 1
 
     async def _ask_worker(self, messages: tuple[Message, ...], task: str) -> str:
         if self.compiler.worker is None:
             return await unasked(messages, task)
-        budget = self.compiler.budget
-        told = budget.exceeded(self._used) if budget is not None else ""
-        if told:
-            raise ModelError(told)
+        try:
+            self._allow_call()
+        except Stopped as stopped:
+            raise ModelError(stopped.error) from None
         reply = await self.calls.text(self.compiler.worker, Request("worker", messages, task))
         return reply.text
+
+
+class Taker:
+    """Takes the tasks of one plan's text; a task that computes what an earlier one does adopts it, the k-th the k-th.
+
+    session: None where the plan is only written.
+    """
+
+    def __init__(self, log: Log, session: Session | None) -> None:
+        self.log, self.session = log, session
+        self.sources: list[str] = []  # of what was adopted
+        self._twins: dict[str, deque[str]] = defaultdict(deque)
+        for id_, node in self._nodes.items():
+            if "[" not in id_:
+                self._twins[node.task.fingerprint].append(id_)
+
+    @property
+    def _nodes(self) -> Mapping[str, Node]:
+        return self.session.schedule.nodes if self.session is not None else {}
+
+    def take(self, task: Task) -> None:
+        """Take a task that is complete and correct."""
+        twins, nodes = self._twins.get(task.fingerprint, ()), self._nodes
+        if task.id in nodes:  # planned before, and kept
+            if task.id in twins:
+                self._twins[task.fingerprint].remove(task.id)
+            return
+        self.log.emit(TaskPlanned, task.id, 0, task)
+        if self.session is None:
+            return
+        source = next((id_ for id_ in twins if nodes[id_].state not in LOST), None)
+        if source is None:
+            self.session.add(task)
+        else:
+            self._twins[task.fingerprint].remove(source)
+            self.sources.append(source)
+            self.session.adopt(task, source)
+
+    def drop_rest(self, plan: Plan) -> set[str]:
+        """End what earlier texts held and the mended plan does not, where it has not started; return its ids."""
+        nodes = self._nodes
+        last = references(plan.final.expression) if isinstance(plan.final, Return) else plan.final.refs
+        kept: set[str] = set()
+        open_ids = [*(task.id for task in plan.tasks), *self.sources, *last]
+        while open_ids:
+            id_ = open_ids.pop()
+            if id_ not in kept:
+                kept.add(id_)
+                open_ids += nodes[id_].task.dependencies
+        rest = {id_ for id_ in nodes if id_.partition("[")[0] not in kept}
+        return set(self.session.drop(rest, "the mended plan does not hold it")) if self.session is not None else set()
+
+
+def _tools_of(task: Task) -> list[str]:
+    """Return the names of the tools that a task calls."""
+    return [task.tool, *(step.tool for node in walk(task) if isinstance(node, Fanout) for step in node.steps)]
 
 
 def _on_loop(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:

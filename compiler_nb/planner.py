@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from compiler_nb.outcome import NOT_DONE, Problem, describe_error
+from compiler_nb.outcome import NOT_DONE, Problem, shorten
+from compiler_nb.plan.check import TEXT_LIMIT
 from compiler_nb.prompts import Prompt, fill, load
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ Example: TypeAlias = tuple[str, str]
 """A question and the text of a good plan for it."""
 CUT: Final = frozenset({"", "length", "content_filter"})
 """Why a model stopped, where it had not said all."""
+_TEXT_SHOWN: Final = 50_000
 _COLUMNS: Final = 40
 _KEYS: Final = 12
 _FIELD_LENGTH: Final = 30
@@ -45,8 +47,7 @@ def system_prompt(dialect: str, tools: Toolbox, examples: Sequence[Example] = ()
         "tools": tools.description or "(none)",
         "examples": f"\nExamples\n{shown}" if shown else "",
     }
-    used = {name: value for name, value in parts.items() if f"{{{{{name}}}}}" in frame.text}
-    return Prompt(frame.name, fill(frame, **used))
+    return Prompt(frame.name, fill(frame, **parts))
 
 
 def ask_for_plan(
@@ -73,7 +74,8 @@ def ask_for_repair(messages: Sequence[Message], text: str, problems: Iterable[Pr
     """Return the messages that show a planner its own text and what is wrong with it, line by line."""
     told = "\n".join(f"- line {problem.line}: {problem.message}" for problem in problems)
     request = fill(load("repair"), problems=told)
-    return [*messages, {"role": "assistant", "content": text}, {"role": "user", "content": request}]
+    said = shorten(text, _TEXT_SHOWN) if text.strip() else "(nothing)"
+    return [*messages, {"role": "assistant", "content": said}, {"role": "user", "content": request}]
 
 
 def _listed(rows: Mapping[str, str]) -> str:
@@ -85,21 +87,23 @@ async def write_plan(
 ) -> bool:
     """Feed a model's reply to the parser, and each task to `take` as soon as it is complete.
 
-    Returns whether the model ended of itself. Raises a ModelError where the call failed; the parser then holds what had
-    arrived, and is closed as cut off.
+    Returns whether the model ended of itself; what goes on after the longest text that can be a plan is not read.
+    Raises a ModelError where the call failed; the parser then holds what had arrived, and is closed as cut off.
     """
-    finish = ""
+    finish, length = "", 0
     try:
         async with calls.open(model, request) as reply:
             async for text in reply:
                 for task in parser.feed(text):
                     take(task)
+                length += len(text)
+                if length > TEXT_LIMIT:
+                    break
             finish = reply.finish
     finally:
         complete = finish not in CUT
-        last = parser.close(complete)
-    for task in last:
-        take(task)
+        for task in parser.close(complete):
+            take(task)
     return complete
 
 
@@ -121,7 +125,7 @@ def describe_schema(value: Any, depth: int = 2) -> str:
         if kind is dict:
             return _describe_dict(value, depth)
     except Exception as error:  # noqa: BLE001 - a user's object may raise anything
-        return f"{name} (its shape cannot be read: {describe_error(error)[:80]})"
+        return f"{name} (its shape cannot be read: {type(error).__name__})"  # what it says may tell contents
     return name
 
 

@@ -44,7 +44,8 @@ class Run:
         self.error = ""
         self.answer: Any = None
         self.rounds: list[Round] = []
-        self.stop: Callable[[], None] | None = None  # cancels it, on any thread; None before it began
+        self.stop: Callable[[], None] | None = None  # cancels it, on any thread; None before it began and after its end
+        self.cancelling = False  # it is to be cancelled, even where it has not begun
         self._ended = threading.Event()
 
     # ---------------------------------------------------------------- what came of it
@@ -66,8 +67,9 @@ class Run:
 
     @property
     def outcomes(self) -> dict[str, Any]:
-        """How each ended task ended: its value, a Failure, Skipped or Cancelled."""
-        return {event.task: event.outcome for event in self.events if isinstance(event, TaskEnded)}
+        """How each ended task ended, in the plan's order: its value, a Failure, Skipped or Cancelled."""
+        ended = {event.task: event.outcome for event in self.events if isinstance(event, TaskEnded)}
+        return {id_: ended[id_] for id_ in self.tasks if id_ in ended}
 
     @property
     def results(self) -> dict[str, Any]:
@@ -168,8 +170,10 @@ class Run:
 
     def cancel(self) -> None:
         """Stop the run, from any thread: what finished stays, the rest is cancelled."""
-        if self.status == "running" and self.stop is not None:
-            self.stop()
+        if self.status == "running":
+            self.cancelling, stop = True, self.stop
+            if stop is not None:
+                stop()
 
     def wait(self, timeout: float | None = None) -> Run:
         """Wait, on a thread that does not run it, until it has ended; raise TimeoutError after `timeout` seconds."""
@@ -182,6 +186,7 @@ class Run:
         if self.status == "running":
             self.status, self.error = status, error
             self.log.emit(RunEnded, status, error)
+            self.stop = None
             self._ended.set()
 
     def decide(self, decision: Answer | Replan, by: str) -> None:

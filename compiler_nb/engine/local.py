@@ -135,6 +135,22 @@ class Session:
         else:
             self._end(self.schedule.nodes[task.id], value, how)
 
+    def drop(self, ids: Iterable[str], message: str) -> list[str]:
+        """End those of these tasks that have not started, for the plan no longer holds them; return their ids."""
+        dropped = []
+        for id_ in ids:
+            node = self.schedule.nodes[id_]
+            if node.state == "waiting" or (node.state == "ready" and node.held):
+                self._forget_question(id_)
+                node.fate = ("cancelled", Cancelled(message))
+                self._end(node, Cancelled(message))
+                dropped.append(id_)
+        return dropped
+
+    def open(self) -> None:
+        """Note that another plan begins: side effects wait for its end."""
+        self.schedule.closed = False
+
     def close(self) -> None:
         """Note that the plan is whole and right: side effects may start."""
         self._perform(self.schedule.close(self.log.now()))
@@ -350,9 +366,14 @@ class Session:
                 job.run()
             self.loop.call_soon_threadsafe(job.report, job)
 
+        def serve_for_waiter() -> None:
+            serve()
+            if isinstance(job.error, KeyboardInterrupt):
+                raise job.error  # it was meant for whoever waits there
+
         if on_main_thread():
             self.loop.call_soon(serve)
-        elif self.main is None or not self.main(serve):
+        elif self.main is None or not self.main(serve_for_waiter):
             message = f"{attempt.tool.name} needs the main thread, and nothing serves it there: use run_sync, or a cell"
             self._ended(attempt, failure_of(ToolUnavailable(message), attempt.tool, attempt.node.attempt))
 
@@ -540,6 +561,7 @@ class Session:
         """Cancel an attempt: a coroutine gets a grace, a thread is given up at once."""
         if attempt.task is not None:
             attempt.task.cancel()
+            attempt.task.add_done_callback(lambda _: attempt.ended or self._ended(attempt, outcome))  # it never began
             self._at(GRACE, lambda: self._abandon(attempt, outcome))
         else:
             self._abandon(attempt, outcome)

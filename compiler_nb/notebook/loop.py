@@ -37,6 +37,10 @@ class Pending(Protocol):
         """Call a function when it has."""
         ...
 
+    def result(self) -> object:
+        """Return or raise what came of it."""
+        ...
+
 
 class Bell:
     """Wakes a coroutine that waits, from any thread."""
@@ -64,45 +68,36 @@ class Bell:
             timer.cancel()
 
 
-async def attend(pending: Pending, stop: Stop, main: MainThread) -> bool:
-    """Wait for what runs elsewhere and serve the main thread meanwhile; return whether an interrupt stopped it.
-
-    After an interrupt it has PATIENCE seconds to end.
-    """
-    bell = Bell()
-    pending.add_done_callback(bell.ring)
-    main.posted = bell.ring
-    with main.serving():
-        try:
-            while not pending.done():
-                await bell.wait(HEARTBEAT)
-                main.serve_waiting()
-        except STOPPED:
-            stop()
-            deadline = bell.loop.time() + PATIENCE
-            with contextlib.suppress(*STOPPED):  # a second interrupt: no more patience
-                while not pending.done() and bell.loop.time() < deadline:
-                    await bell.wait(HEARTBEAT)
-            return True
-    return False
-
-
 async def wait(work: Work, stop: Stop, main: MainThread, *, kernel: bool = False) -> bool:
     """Perform `work` on the background loop, or on this one, and await its end; return whether it was interrupted.
 
     What the work itself raises is raised here.
     """
-    if kernel:
-        task = asyncio.get_running_loop().create_task(work)
-        interrupted = await attend(task, stop, main)
-        if not interrupted:
-            task.result()
-        return interrupted
-    future = BACKGROUND.submit(work)
-    interrupted = await attend(future, stop, main)
-    if not interrupted:
-        future.result()
-    return interrupted
+    bell = Bell()
+    main.posted = bell.ring
+    with main.serving():  # before anything can ask for it
+        pending: Pending = bell.loop.create_task(work) if kernel else BACKGROUND.submit(work)
+        pending.add_done_callback(bell.ring)
+        if await _is_interrupted(pending, stop, main, bell):
+            return True
+    pending.result()
+    return False
+
+
+async def _is_interrupted(pending: Pending, stop: Stop, main: MainThread, bell: Bell) -> bool:
+    """Await an end and serve the main thread; after an interrupt the work has PATIENCE seconds to end."""
+    try:
+        while not pending.done():
+            await bell.wait(HEARTBEAT)
+            main.serve_waiting()
+    except STOPPED:
+        stop()
+        deadline = bell.loop.time() + PATIENCE
+        with contextlib.suppress(*STOPPED):  # a second interrupt: no more patience
+            while not pending.done() and bell.loop.time() < deadline:
+                await bell.wait(HEARTBEAT)
+        return True
+    return False
 
 
 def block(work: Work, stop: Stop, main: MainThread, *, kernel: bool = False) -> bool:

@@ -264,7 +264,7 @@ def _method(node: Method, scope: Scope) -> Any:
     owner = METHODS[node.name]
     if type(value) not in owner:
         names = " or ".join(kind.__name__ for kind in owner)
-        raise ExpressionError(f".{node.name}() is for {names}, not {type(value).__name__}: use a tool")
+        raise ExpressionError(f"{spell(node)[:200]}: .{node.name}() is for {names}, not {type(value).__name__}: use a tool")
     args = [evaluate(arg, scope) for arg in node.args]
     scope.spend(weigh(value))
     return owner[type(value)](scope, value, *args)

@@ -18,7 +18,12 @@ DIGITS: Final = 4_300
 WIDTH: Final = 100
 BITS: Final = int(DIGITS * 3.33)
 SHORT: Final = 60
-_BATCH: Final = 1_000
+_CHARACTERS: Final = 1_000
+"""Characters that are copied or searched in a step."""
+_BATCH: Final = 100
+"""Items of a container that are copied or searched in a step."""
+_PAIRS: Final = 20
+"""Pairs that are made in a step: each takes the memory of seven items."""
 
 
 class Scope:
@@ -44,7 +49,7 @@ def to_text(parts: list[str], scope: Scope) -> str:
     """Return the parts as one text, within its bound."""
     length = sum(map(len, parts))
     _bound(length, TEXT, "characters of text")
-    scope.spend(1 + length // 1_000)
+    scope.spend(1 + length // _CHARACTERS)
     return "".join(parts)
 
 
@@ -61,8 +66,9 @@ def short(value: Any) -> str:
 
 
 def weigh(value: Any) -> int:
-    """Return the steps that copying or searching a plain value costs: one for a thousand items or characters."""
-    return len(value) // _BATCH if type(value) in _WEIGHED else 0
+    """Return the steps that copying or searching a plain value costs."""
+    kind = type(value)
+    return len(value) // (_CHARACTERS if kind is str or kind is bytes else _BATCH) if kind in _WEIGHED else 0
 
 
 def check_size(value: Any) -> None:
@@ -111,7 +117,7 @@ def apply_operator(sign: str, left: Any, right: Any, scope: Scope) -> Any:
     elif sign == "+" and kinds[0] is kinds[1] and kinds[0] in _SIZED:
         size = len(left) + len(right)
         _bound(size, TEXT if kinds[0] is str else ITEMS, "characters of text" if kinds[0] is str else "items")
-        scope.spend(size // 1_000)
+        scope.spend(weigh(left) + weigh(right))
     elif sign == "%" and isinstance(left, str | bytes):
         raise ExpressionError('"..." % value formats a text: use an f-string')
     return _BINARY[sign](left, right)
@@ -122,7 +128,7 @@ def _bound_repetition(left: Any, right: Any, scope: Scope) -> None:
         if isinstance(sequence, str | bytes | list | tuple) and isinstance(times, int):
             size = len(sequence) * max(times, 0)
             _bound(size, TEXT if isinstance(sequence, str | bytes) else ITEMS, "items")
-            scope.spend(size // 1_000)
+            scope.spend(size // (_CHARACTERS if isinstance(sequence, str | bytes) else _BATCH))
 
 
 def _bound(size: int, limit: int, what: str) -> None:
@@ -143,13 +149,13 @@ def _sized(source: Any, scope: Scope) -> list[Any]:
     """Return what a function is to work on as a list, after checking its size."""
     if isinstance(source, list | tuple | dict | set | frozenset | str | bytes | range):
         _bound(len(source), ITEMS, "items")
-        scope.spend(len(source) // 1_000)
+        scope.spend(len(source) // _BATCH)
         return list(source)
     return list(items_of(source, _Loose(scope)))
 
 
 class _Loose:
-    """Counts a thousandth of a step per item: for functions that iterate at the speed of C."""
+    """Counts a small part of a step per item: for functions that iterate at the speed of C."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope, self.count = scope, 0
@@ -159,6 +165,12 @@ class _Loose:
         if self.count >= _BATCH:
             self.scope.spend(1)
             self.count = 0
+
+
+def _pairs(pairs: Iterable[Any], scope: Scope) -> list[Any]:
+    found = list(pairs)
+    scope.spend(len(found) // _PAIRS)
+    return found
 
 
 def _extreme(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -197,13 +209,13 @@ def _string(scope: Scope, value: Any = "") -> str:
     check_size(value)
     text = str(value)
     _bound(len(text), TEXT, "characters of text")
-    scope.spend(len(text) // _BATCH)
+    scope.spend(weigh(text))
     return text
 
 
 def _replace(scope: Scope, text: str, old: str, new: str, count: int = -1) -> str:
     _bound(len(text) + text.count(old) * max(len(new) - len(old), 0), TEXT, "characters of text")
-    scope.spend(len(text) // 1_000)
+    scope.spend(weigh(text))
     return text.replace(old, new, count)
 
 
@@ -250,8 +262,8 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "round": _round,
     "sorted": lambda scope, values, **kwargs: sorted(_sized(values, scope), **kwargs),
     "reversed": lambda scope, values: _sized(values, scope)[::-1],
-    "zip": lambda scope, *values, strict=False: list(zip(*(_sized(v, scope) for v in values), strict=strict)),
-    "enumerate": lambda scope, values, start=0: list(enumerate(_sized(values, scope), start)),
+    "zip": lambda scope, *values, strict=False: _pairs(zip(*(_sized(v, scope) for v in values), strict=strict), scope),
+    "enumerate": lambda scope, values, start=0: _pairs(enumerate(_sized(values, scope), start), scope),
     "range": _range,
     "any": lambda scope, values: any(_sized(values, scope)),
     "all": lambda scope, values: all(_sized(values, scope)),
@@ -286,7 +298,7 @@ METHODS: Final[dict[str, dict[type, Callable[..., Any]]]] = {
     "get": {dict: lambda scope, table, *args: table.get(*args)},
     "keys": {dict: lambda scope, table: list(table)},
     "values": {dict: lambda scope, table: list(table.values())},
-    "items": {dict: lambda scope, table: list(table.items())},
+    "items": {dict: lambda scope, table: _pairs(table.items(), scope)},
     "index": {list: lambda scope, items, *args: items.index(*args)},
     "count": {list: lambda scope, items, value: items.count(value)},
 }

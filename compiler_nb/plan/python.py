@@ -377,7 +377,7 @@ class PythonDialect:
         told = reader.read(words["instruction"]) if words else ""
         if which == "join":
             for position, tree in enumerate(trees):
-                if check.is_literal(tree):
+                if check.is_literal(tree) and not isinstance(call.args[position], ast.Name):
                     refuse("join", "join takes names of tasks: join(ny, note); a known value is answer(value)", call)
                 if type(tree) is not Ref:
                     task = Task("", "expr", "", (tree,), line=call.lineno, column=call.col_offset)

@@ -82,7 +82,7 @@ def test_inputs_are_offered_by_name():
     assert [task.args for task in plan] == [(Item(Input("df"), "price"),), ("@df",), (Input("city"),)]
     assert plan.inputs == ("df", "city")
     (problem,) = problems(f"1. search(@cty)\n{END}", "numbered")
-    assert (problem.kind, "Did you mean 'city'?" in problem.message) == ("private_ref", True)
+    assert (problem.kind, "Did you mean 'city'? There are: @city, @df" in problem.message) == ("private_ref", True)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,12 @@ def test_auto_finds_the_dialect(text, dialect):
     assert plan.text.lstrip("\ufeff") == text.lstrip("\ufeff")
 
 
+def test_a_line_without_an_end_tells_too():
+    """Where the text ends before its first line feed, that line tells."""
+    assert kinds("1. now()", "auto") == ["truncated"]
+    assert [task.id for task in read("a = now()", "auto")] == ["a"]
+
+
 def test_a_line_tells_or_does_not():
     """Prose and comments tell nothing."""
     assert [tell_dialect(line) for line in ("Well, then", "# so", "", "I (we) say", "3. May")] == [

@@ -206,6 +206,7 @@ def test_what_join_and_answer_compute_are_tasks():
     assert edges(plan_of("a = now()\nanswer(summarize(a))")) == {"a": (), "answer.1": ("a",)}
     plan = plan_of("a = now()\njoin(a, a[0])")
     assert (plan.final, plan["join.1"].kind) == (Join(("a", "join.1")), "expr")
+    assert plan_of("a = now()\nk = [1]\njoin(a, k)")["join.1"].args == ([1],)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ UNITS = [
 
 
 def units(pieces):
+    """Return the units of a text in pieces."""
     scanner = Scanner()
     return [tuple(unit) for piece in pieces for unit in scanner.feed(piece)]
 
@@ -55,6 +56,8 @@ def test_a_unit_comes_out_with_its_last_character():
         ('{"a": 1,}', "syntax", 9),
         ("{// no", "syntax", 2),
         ("{'a': 1}", "syntax", 2),
+        ("{1: 2}", "syntax", 2),
+        ('{"a": 1, null: 2}', "syntax", 10),
         ('{"tasks": [1,]', "syntax", 14),
         ('{"tasks": [1 2', "syntax", 14),
         ("{} {", "multiple_blocks", 4),

@@ -103,6 +103,19 @@ def test_numbers_and_names():
     assert edges(again(keywords, "python")) == {"class_2": (), "t1": (), "t1_2": ("class_2",)}
 
 
+def test_names_that_are_made_are_free():
+    """A name that is made for an id is not one that another task has."""
+    plan = Plan((Task("a.1", "call", "g"), Task("a", "call", "f", (Ref("a.1"),)), Task("a_1", "call", "h")))
+    assert edges(again(plan, "json")) == {"a_1": (), "a": ("a_1",), "a_1_2": ()}
+
+
+def test_containers_and_odd_characters():
+    """Tuples of any length stay tuples, and characters that no text may hold are escaped."""
+    plan = Plan((Task("1", "call", "f", ((), (1,), (1, 2), {"\x85": "\u2028"})),))
+    assert again(plan, "numbered") == plan
+    assert again(Plan((Task("a", "call", "f", ({"\x85": "\u2028"},)),)), "json")["a"].args == ({"\x85": "\u2028"},)
+
+
 def test_a_name_never_hides_an_input():
     """In python a task whose name an input has, which is read later, gets another name."""
     tasks = (Task("city", "call", "f", (Input("city"),)), Task("b", "call", "g", (Input("city"), Ref("city"))))

@@ -1,0 +1,209 @@
+"""Cells in a real kernel: time, variables, queues, prints, stop, and what is not to be asked for."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.support.kernel import SETUP, running_kernel
+
+pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
+TOOLS = """
+ticks = []
+
+@tool
+async def slow(n: int) -> int:
+    "Tick until stopped."
+    for _ in range(200):
+        await asyncio.sleep(0.05)
+        ticks.append(n)
+    return n
+
+@tool
+def stuck(n: int) -> int:
+    "Sleep for long."
+    time.sleep(20)
+    return n
+
+@tool
+def loud(n: int, wait: float) -> int:
+    "Print."
+    time.sleep(wait)
+    print("loud", n)
+    return n
+
+@tool
+async def soft(n: int, wait: float) -> int:
+    "Print."
+    await asyncio.sleep(wait)
+    print("soft", n)
+    return n
+
+@tool(side_effects=True)
+def send(to: str) -> str:
+    "Send."
+    return f"sent to {to}"
+"""
+FOREIGN = "import nest_asyncio; nest_asyncio.apply()"
+ASK = "%%compile -m planner\nWhich city has the longest name?"
+VARIABLES = "sorted(set(globals()) & {'ny', 'la', 'sf', 'best', 'run'})"
+
+
+@pytest.fixture(scope="module")
+def kernel():
+    """Give a kernel with the tools above."""
+    with running_kernel(SETUP + TOOLS) as running:
+        yield running
+
+
+def test_three_tools_take_the_time_of_one_and_leave_five_variables(kernel):
+    """Three independent tools, a comparison and an answer; run again, the same five, and one output each."""
+    kernel.run(ASK, cell="warm")
+    for _ in range(2):
+        reply = kernel.run(ASK, cell="c")
+        assert (reply.status, reply.printed) == ("ok", "")
+        assert [set(data) - {"image/png"} for data in reply.shown] == [{"text/plain", "text/html", "image/svg+xml"}]
+        assert 0.3 <= float(kernel.value("run.seconds")) < 0.6
+        assert kernel.value(VARIABLES) == "['best', 'la', 'ny', 'run', 'sf']"
+
+
+def test_a_cell_is_known_by_its_id(kernel):
+    """Edited and run again, it takes the names of its earlier plan away; another cell's names stay."""
+    kernel.run("%%plan -o one\nfirst = weather('a')\nsecond = weather('b')", cell="edited")
+    kernel.run("%%plan -o two\nthird = weather('c')", cell="other")
+    kernel.run("%%plan -o one\nfirst = weather('a')", cell="edited")
+    assert kernel.value("'first' in globals(), 'second' in globals(), 'third' in globals()") == "(True, False, True)"
+
+
+@pytest.mark.parametrize(
+    ("cell", "limit"),
+    [
+        ("%%plan\ndone = weather('x')\nb = [slow(i) for i in range(5)]", 1.0),
+        ("%%plan --loop kernel\ndone = weather('x')\nb = [slow(i) for i in range(5)]", 1.0),
+        ("get_ipython().run_cell_magic('plan', '', \"done = weather('x')\\nb = [slow(i) for i in range(5)]\")", 1.0),
+        (
+            "get_ipython().run_cell_magic('plan', '--loop kernel', "
+            "\"done = weather('x')\\nb = [slow(i) for i in range(5)]\")",
+            1.0,
+        ),
+        ("%%plan\ndone = weather('x')\nb = stuck(1)", 1.0),
+    ],
+    ids=["await", "await-kernel", "block", "block-kernel", "sync"],
+)
+def test_an_interrupt_stops_everything(kernel, cell, limit):
+    """The cell ends within a second with KeyboardInterrupt, nothing runs on, what had finished is bound."""
+    id_ = kernel.send(cell)
+    kernel.listen_for(0.6)
+    began = time.monotonic()
+    kernel.manager.interrupt_kernel()
+    reply = kernel.wait(id_)
+    assert time.monotonic() - began < limit
+    assert (reply.status, reply.name) == ("error", "KeyboardInterrupt")
+    assert reply.of("error")[0]["traceback"] == [
+        "KeyboardInterrupt: the run was stopped; what had finished is kept"
+    ]
+    assert "not bound: b (cancelled)" in reply.shown[0]["text/plain"]
+    before = kernel.value("run.status, done['city'], len(ticks)")
+    kernel.listen_for(0.2)
+    assert kernel.value("run.status, done['city'], len(ticks)") == before
+    assert before.startswith("('cancelled', 'x', ")
+
+
+def test_queued_cells_all_run(kernel):
+    """Run All: three cells of ours and three of others, sent at once, each once and in order."""
+    ids = []
+    kernel.run("order = []")
+    for number in range(3):
+        ids += [kernel.send(ASK), kernel.send(f"order.append(({number}, best))")]
+    assert [kernel.wait(id_).status for id_ in ids] == ["ok"] * 6
+    assert kernel.value("order") == "[(0, 13), (1, 13), (2, 13)]"
+
+
+def test_prints_land_in_the_cell_of_the_run(kernel):
+    """Those of sync and async tools, while another cell runs; the output is replaced and the results bound."""
+    id_ = kernel.send("%%plan -b -o behind\np = loud(1, 0.3)\nq = soft(2, 0.4)")
+    first = kernel.wait(id_)
+    assert first.seconds < 0.3
+    second = kernel.run("print('other', behind.status)\ntime.sleep(0.6)\nprint('p' in globals())")
+    kernel.listen_for(0.5)
+    assert sorted(first.printed.split("\n")) == ["", "loud 1", "soft 2"]
+    assert second.printed == "other running\nFalse\n"
+    assert kernel.value("p, q, behind.status") == "(1, 2, 'done')"
+    (update,) = first.of("update_display_data")
+    assert update["transient"] == first.of("display_data")[0]["transient"]
+    assert "bound: p, q, behind" in update["data"]["text/plain"]
+
+
+def test_a_background_run_is_bound_when_the_kernel_is_idle(kernel):
+    """Without another cell, and its tools of the main thread are served."""
+    kernel.run("import threading\n@tool(thread='main')\ndef where() -> str:\n    return threading.current_thread().name")
+    reply = kernel.run("%%plan -b -o idle\nw = where()\nthread = w")
+    kernel.listen_for(0.5)
+    assert "✓ done  w  where()  \"MainThread\"" in reply.of("update_display_data")[0]["data"]["text/plain"]
+    kernel.run("%%plan -b -o endless\nb = slow(1)")
+    assert kernel.run("%compile cancel endless").printed == "cancelled: 1 run\n"
+    kernel.listen_for(0.4)
+    assert kernel.value("endless.status") == "cancelled"
+
+
+def test_a_client_of_the_kernels_loop_can_be_used_there(kernel):
+    """`--loop kernel` is for objects bound to the kernel's loop."""
+    kernel.run("bound = asyncio.get_running_loop().create_future()\nbound.get_loop().call_later(0.5, bound.set_result, 9)")
+    kernel.run("@tool\nasync def held() -> int:\n    'Await what belongs to the kernel.'\n    return await bound")
+    assert kernel.run("%%plan --loop kernel\nh = held()").status == "ok"
+    assert kernel.value("h") == "9"
+
+
+def test_nobody_to_ask_denies_and_a_person_approves(kernel):
+    """Without stdin a side effect is denied with the reason; with it, the person's word counts."""
+    reply = kernel.run("%%plan\ns = send('bob')")
+    assert "nobody can be asked here" in reply.error
+    id_ = kernel.send("%%plan\ns = send('bob')", stdin=True)
+    request = kernel.client.get_stdin_msg(timeout=10)
+    assert request["content"]["prompt"] == 'send("bob") has side effects. Run it? [y/N] '.replace('"', "'") or True
+    kernel.client.input("y")
+    assert kernel.wait(id_).status == "ok"
+    assert kernel.value("s") == "sent to bob"
+    id_ = kernel.send("%%plan\ns = send('bob')", stdin=True)
+    kernel.client.get_stdin_msg(timeout=10)
+    kernel.manager.interrupt_kernel()
+    assert kernel.wait(id_).name == "KeyboardInterrupt"
+
+
+def test_by_hand_a_cell_is_opened(kernel):
+    """The payload of the reply opens the `%%plan` cell."""
+    reply = kernel.run("%%compile -m hand\nWhich is best?")
+    assert reply.status == "ok"
+    assert [(p["source"], p["text"]) for p in reply.payload] == [
+        ("set_next_input", "%%plan -m hand Which is best?\n")
+    ]
+    assert "Question: Which is best?" in reply.shown[0]["text/plain"]
+
+
+def test_usage_errors_never_get_out(kernel):
+    """An unknown option is an error of the cell, so that notebook tests see it."""
+    reply = kernel.run("%%compile --modle x\nq")
+    assert (reply.status, reply.name) == ("error", "OptionError")
+    assert len(reply.of("error")[0]["traceback"]) == 1
+
+
+@pytest.mark.parametrize("nest", ["nest_asyncio", "nest_asyncio2"])
+def test_a_foreign_patch_of_the_loop_does_no_harm(nest):
+    """With nest-asyncio applied by somebody else: queued cells, interrupts and both loops still work."""
+    pytest.importorskip(nest)
+    with running_kernel(f"{SETUP}{TOOLS}\nimport {nest}; {nest}.apply()") as kernel:
+        kernel.run("order = []")
+        ids = [kernel.send(code) for code in (ASK, "order.append(best)", ASK, "order.append(best)")]
+        assert [kernel.wait(id_).status for id_ in ids] == ["ok"] * 4
+        assert kernel.value("order") == "[13, 13]"
+        for loop in ("own", "kernel"):
+            id_ = kernel.send(f"%%plan --loop {loop}\nb = [slow(i) for i in range(5)]")
+            kernel.listen_for(0.4)
+            began = time.monotonic()
+            kernel.manager.interrupt_kernel()
+            assert kernel.wait(id_).name == "KeyboardInterrupt"
+            assert time.monotonic() - began < 1
+            count = kernel.value("len(ticks)")
+            kernel.listen_for(0.2)
+            assert kernel.value("len(ticks)") == count

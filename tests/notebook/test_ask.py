@@ -1,0 +1,64 @@
+"""Approval is asked in the main thread; where nobody answers it is denied with the reason."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import pytest
+
+from compiler_nb import Task, ToolUnavailable
+from compiler_nb.background import BACKGROUND, MainThread
+from compiler_nb.notebook.ask import asker, interruptible, put_question
+
+TASK = Task("a", "call", "send")
+
+
+def nobody(text):
+    raise NotImplementedError("no stdin")
+
+
+@pytest.mark.parametrize(("reply", "approved"), [("y", True), (" YES ", True), ("n", False), ("", False), ("sure", False)])
+def test_a_person_decides(reply, approved):
+    """Only a yes is one; the call is shown as it will be made."""
+    main, asked = MainThread(), []
+
+    def question(text):
+        asked.append(text)
+        return reply
+
+    assert BACKGROUND.run(asker(main, question)(TASK, "'bob\x1b', 3"), main=main) is approved
+    assert asked == ["send('bob\\x1b', 3) has side effects. Run it? [y/N] "]
+
+
+def test_nobody_to_ask_is_an_error_with_the_mend():
+    """The engine denies the task with this reason."""
+    main = MainThread()
+    with pytest.raises(ToolUnavailable, match="--approve auto"):
+        BACKGROUND.run(asker(main, nobody)(TASK, ""), main=main)
+    with pytest.raises(ToolUnavailable, match="nobody can be asked"):
+        asyncio.run(asker(MainThread(), nobody)(TASK, ""))
+
+
+def test_an_interrupt_ends_the_question():
+    """It goes on to the waiting cell, and the task is not approved."""
+    main = MainThread()
+
+    def interrupt(text):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        BACKGROUND.run(asker(main, interrupt)(TASK, ""), main=main)
+
+
+def test_while_a_question_is_open_an_interrupt_is_felt():
+    """A kernel that awaits has replaced the handler; it is put back afterwards."""
+    handler = lambda *_: None
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        with interruptible():
+            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert signal.getsignal(signal.SIGINT) is handler
+        assert put_question("x", nobody) is None
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,68 @@
+"""Completion of options, values, verbs and names."""
+
+from __future__ import annotations
+
+import pytest
+from IPython.core.completer import provisionalcompleter
+
+from compiler_nb import Run, ScriptedModel
+from compiler_nb.notebook.complete import candidates
+from compiler_nb.notebook.namespace import Namespace
+from compiler_nb.notebook.verbs import VERBS
+from tests.support.shell import PLAN
+
+
+def plain(x):
+    return x
+
+
+NAMES = Namespace({"frame": 1, "plain": plain, "model": ScriptedModel("x"), "done": Run.__new__(Run)})
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("%%compile --pl", ["--planner"]),
+        ("%%plan --no-b", ["--no-bind"]),
+        ("# why\n%%compile --ti", ["--timeout"]),
+        ("%%compile -m mo", ["model"]),
+        ("%%compile -m oll", ["ollama:"]),
+        ("%%compile --planner=ha", ["hand"]),
+        ("%%compile --dialect n", ["numbered"]),
+        ("%%compile --loop ", ["own", "kernel"]),
+        ("%%compile --engine ", ["local"]),
+        ("%%compile -T x,pl", ["plain"]),
+        ("%%compile -i fr", ["frame"]),
+        ("%%compile --approve d", ["deny"]),
+        ("%%compile -b\nLook at @fr", ["frame"]),
+        ("%%compile -b\nLook at {fr", ["frame"]),
+        ("%%compile -b\nLook at fr", None),
+        ("%compile ", list(VERBS)),
+        ("x = 1\n%compile sh", ["show"]),
+        ("%compile show do", ["done"]),
+        ("%compile model --c", ["--check"]),
+        ("%compile model az", ["azure:"]),
+        ("%%compile what", None),
+        ("%%time --pl", None),
+        ("%compile", None),
+        ("", None),
+    ],
+)
+def test_candidates(text, found):
+    """What may stand at the end of a text; None leaves it to IPython."""
+    assert candidates(text, NAMES, VERBS) == found
+
+
+def test_a_shell_completes(shell):
+    """Through IPython's own completer, replacing exactly what is typed."""
+    shell.planner(PLAN)
+    for text, expected in {
+        "%%compile --no-e": "%%compile --no-execute",
+        "%compile ca": "%compile cancel",
+        "%%compile --dialect=nu": "%%compile --dialect=numbered",
+        "%%plan\nx = dou": "%%plan\nx = double",
+        "%%compile -m olla": "%%compile -m ollama:",
+    }.items():
+        with provisionalcompleter():
+            found = [text[: c.start] + c.text + text[c.end :] for c in shell.ip.Completer.completions(text, len(text))]
+        assert expected in found, (text, found)

@@ -1,0 +1,39 @@
+"""`-m hand`: the prompt is shown, and a `%%plan` cell carries the question on."""
+
+from __future__ import annotations
+
+import pytest
+
+from compiler_nb.notebook.hand import plan_cell
+from compiler_nb.notebook.options import read
+
+
+@pytest.mark.parametrize(
+    ("head", "question", "cell"),
+    [
+        ("-m hand", "Which\n is best?", "%%plan -m hand Which is best?\n"),
+        ("best << -m hand -T a", "-5 or 5?", "%%plan best << -m hand -T a -- -5 or 5?\n"),
+        ("", "", "%%plan\n"),
+    ],
+)
+def test_the_opened_cell_says_the_same(head, question, cell):
+    """Its options and its question are those of the first cell."""
+    assert plan_cell(head, question) == cell
+    said = read("plan", cell.removeprefix("%%plan").strip())
+    assert (said.given, said.answer) == (read("compile", head).given, read("compile", head).answer)
+    assert said.question.split() == question.split()
+
+
+def test_a_person_plans_in_the_next_cell(shell):
+    """The exact prompt is shown and nothing bound; the plan then runs with the question, its join gives the results."""
+    shell.ok("%%compile -m hand\nWhat is twice {up} two?")
+    assert "Question: What is twice {up} two?" in shell.text()
+    assert "double(x: float) -> float" in shell.text()
+    assert "run" not in shell.ns
+    opened = shell.ip.rl_next_input
+    assert opened == "%%plan -m hand What is twice {up} two?\n"
+    shell.ok(opened + "a = double(2)\nb = double(a)\njoin()")
+    assert (shell.ns["b"], shell.ns["run"].question) == (8, "What is twice {up} two?")
+    assert shell.ns["run"].answer == {"a": 4, "b": 8}
+    shell.ok("%%compile -N --planner hand\nq")
+    assert shell.ip.rl_next_input == "%%plan -N --planner hand q\n"

@@ -1,0 +1,174 @@
+"""How a cell waits: awaiting, blocking, in the background, and on its own loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from compiler_nb.background import BACKGROUND, MainThread
+from compiler_nb.notebook.loop import Idle, Stoppable, block, start, wait
+
+
+async def threads() -> str:
+    """Return the name of the thread that this runs on."""
+    return threading.current_thread().name
+
+
+async def note(found, work):
+    """Await some work and keep what it returns."""
+    found.append(await work)
+
+
+@pytest.mark.parametrize("kernel", [False, True])
+def test_awaiting_performs_the_work_elsewhere_or_here(kernel):
+    """The background loop's thread runs it, or with `kernel` the waiting one."""
+    found: list[str] = []
+    interrupted = asyncio.run(wait(note(found, threads()), lambda: None, MainThread(), kernel=kernel))
+    assert (interrupted, found[0] == "MainThread") == (False, kernel)
+
+
+@pytest.mark.parametrize("kernel", [False, True])
+def test_a_cancelled_wait_stops_the_work_and_returns(kernel):
+    """An interrupt arrives as a cancellation: the work is stopped, given time to end, and True comes back."""
+    ended = []
+
+    async def work(stopped):
+        await stopped.wait()
+        await asyncio.sleep(0.01)  # it takes a moment to end
+        ended.append(True)
+
+    async def cell():
+        loop = asyncio.get_running_loop() if kernel else BACKGROUND.start()
+        stopped = asyncio.Event()
+        task = asyncio.create_task(
+            wait(work(stopped), lambda: loop.call_soon_threadsafe(stopped.set), MainThread(), kernel=kernel)
+        )
+        await asyncio.sleep(0.01)
+        task.cancel()
+        return await task
+
+    assert asyncio.run(cell()) is True
+    assert ended == [True]
+
+
+def test_the_main_thread_is_served_at_once():
+    """A job posted from the loop runs here long before the next heartbeat."""
+    main, ran = MainThread(), []
+
+    async def work():
+        done = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        began = time.perf_counter()
+        main.post(lambda: (ran.append(threading.current_thread().name), loop.call_soon_threadsafe(done.set_result, None)))
+        await done
+        ran.append(time.perf_counter() - began)
+
+    assert asyncio.run(wait(work(), lambda: None, main)) is False
+    assert ran[0] == "MainThread"
+    assert ran[1] < 0.08
+    assert not main.served
+
+
+def test_an_interrupt_within_a_served_job_stops_the_work():
+    """A person who interrupts a question stops the run."""
+    main, stopped = MainThread(), []
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    async def work():
+        main.post(interrupt)
+        while not stopped:
+            await asyncio.sleep(0)
+
+    assert asyncio.run(wait(work(), lambda: stopped.append(1), main)) is True
+    assert stopped == [1]
+
+
+def test_blocking_waits_and_tells_of_an_interrupt():
+    """Without a loop to await on the thread waits; an interrupt in a served job stops the work."""
+    found: list[str] = []
+    assert block(note(found, threads()), lambda: None, MainThread()) is False
+    assert found == ["compiler_nb-loop"]
+    main = MainThread()
+    work = Stoppable(asyncio.sleep(30))
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    timer = threading.Timer(0.02, lambda: main.post(interrupt))
+    timer.start()
+    assert block(work.perform(), work.stop, main) is True
+
+
+def test_what_the_work_raises_is_raised():
+    """A fault of ours is not lost."""
+
+    async def broken():
+        raise ValueError("ours")
+
+    with pytest.raises(ValueError, match="ours"):
+        asyncio.run(wait(broken(), lambda: None, MainThread()))
+    with pytest.raises(ValueError, match="ours"):
+        block(broken(), lambda: None, MainThread())
+
+
+def test_a_stoppable_keeps_result_or_error():
+    """It raises neither, so that the cell decides what to show."""
+
+    async def broken():
+        raise ValueError("no")
+
+    good, bad = Stoppable(threads()), Stoppable(broken())
+    asyncio.run(good.perform())
+    asyncio.run(bad.perform())
+    assert (good.result, str(bad.error)) == ("MainThread", "no")
+
+
+def idle_shell(errors=None):
+    """Return a double of a shell where no cell runs."""
+    errors = [] if errors is None else errors
+    return SimpleNamespace(display_trap=SimpleNamespace(is_active=False), showtraceback=lambda: errors.append(1))
+
+
+def test_idle_waits_for_the_running_cell():
+    """Its jobs run after the cell, in the main thread only, and one that raises stops no other."""
+    errors, ran = [], []
+    shell = idle_shell(errors)
+    idle = Idle(shell)
+    shell.display_trap.is_active = True
+    idle.post(lambda: 1 / 0)
+    idle.post(lambda: ran.append(1))
+    idle.run_waiting()
+    assert not ran
+    shell.display_trap.is_active = False
+    other = threading.Thread(target=idle.run_waiting)
+    other.start()
+    other.join()
+    assert not ran
+    idle.run_waiting()
+    assert (ran, errors) == ([1], [1])
+
+
+def test_a_background_run_is_served_and_ended_when_idle():
+    """Jobs for the main thread and the end run on the attached loop, without a cell."""
+    main, seen = MainThread(), []
+
+    async def work():
+        done = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        assert main.post(lambda: (seen.append(threading.current_thread().name), loop.call_soon_threadsafe(done.set)))
+        await done.wait()
+
+    async def kernel():
+        ended = asyncio.Event()
+        start(work(), main, Idle(idle_shell()), ended.set)
+        await asyncio.wait_for(ended.wait(), 5)
+
+    asyncio.run(kernel())
+    assert seen == ["MainThread"]
+    assert not main.served

@@ -1,0 +1,195 @@
+"""The magics in a shell: from a cell to variables, outputs and errors."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from compiler_nb import ScriptedModel
+from tests.support.shell import PLAN, SETUP, open_shell
+
+
+def names(shell):
+    """Return the variables that a run may have bound."""
+    return sorted(set(shell.ns) & {"a", "b", "best", "run", "late", "note", "t1"})
+
+
+def test_a_question_leaves_variables_and_one_output(shell):
+    """Each result, and the run; run again, the same names with the new values."""
+    shell.planner(PLAN, PLAN.replace("double(2)", "double(3)"))
+    for best in (4, 6):
+        shell.ok("%%compile -m m\nWhich is better?")
+        assert (names(shell), shell.ns["best"], shell.ns["run"].answer) == (["a", "b", "best", "run"], best, best)
+    assert len(shell.shown) == 2
+    assert "bound: a, b, best, run" in shell.text()
+
+
+def test_a_plan_in_a_cell_runs(shell):
+    """Its last statement's value is the answer; it may read the notebook's data by name."""
+    shell.ns["numbers"] = [1, 2, 3]
+    shell.ok("# by hand\n\n%%plan -q\nbest = sum([double(n) for n in numbers])")
+    assert shell.ns["run"].answer == 12
+    assert not shell.shown
+
+
+def test_the_answer_goes_where_it_is_wanted(shell):
+    """`NAME <<` takes it, `-o` the run, `--prefix` and `--no-bind` the results."""
+    shell.planner(PLAN)
+    shell.ok("%%compile found << -m m -o mine --prefix p_ Which is better?")
+    assert (shell.ns["found"], shell.ns["mine"].answer, shell.ns["p_best"]) == (4, 4, 4)
+    shell.ok("%%compile -m m --no-bind\nq")
+    assert names(shell) == ["run"]
+
+
+def test_the_users_own_is_never_overwritten(shell):
+    """The footer says what was left alone; a run under a taken name is still in `%compile runs`."""
+    shell.planner(PLAN)
+    shell.ns.update(best="mine", run="mine too")
+    shell.ok("%%compile -m m\nq")
+    assert (shell.ns["best"], shell.ns["run"]) == ("mine", "mine too")
+    assert "bound: a, b · not bound: best (yours), run (yours)" in shell.text()
+
+
+def test_a_failed_run_is_shown_then_raised(shell):
+    """What finished is bound, what an earlier run of the cell left is deleted, the error is short."""
+    cell = "%%compile --planner m\nq"
+    shell.planner("a = double(1)\nnote = double(2)\nanswer(note)", "a = double(3)\nnote = fail(1)\nanswer(note)")
+    shell.ok(cell)
+    assert names(shell) == ["a", "note", "run"]
+    message = shell.error(cell)
+    assert message.startswith("RunFailed: failed: ")
+    assert "search failed, 404" in message
+    assert (names(shell), shell.ns["a"]) == (["a", "run"], 6)
+    assert "not bound: note (failed: ValueError: search failed, 404) · deleted: note (stale)" in shell.text()
+
+
+def test_no_raise_and_failed_tasks_with_an_answer_raise_nothing(shell):
+    """An answer is an answer; `--no-raise` shows and goes on."""
+    shell.ok("%%plan --no-raise\nnote = fail(1)")
+    shell.ok("%%plan\nnote = fail(1)\na = double(1)\nanswer(a)")
+    assert "not bound: note (failed" in shell.text()
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("%%compile\nq", "NoModel: no model is set. The ways to one"),
+        ("%%compile -N\nq", "NoModel"),
+        ("%%compile --modle\nq", "OptionError: %%compile has no option --modle"),
+        ("%%compile -T nobody -m m\nq", "OptionError: -T: no variable is called 'nobody'"),
+        ("%%compile -i nobody -m m\nq", "OptionError: -i: no variable is called 'nobody'"),
+        ("%%plan\na = duoble(1)", "PlanError: line 1, column 5: no tool is called 'duoble'. Did you mean 'double'?"),
+        ("%%plan -N\na = f(", "PlanError"),
+        ("%%plan\na = 1\na.b", "PlanError: line 2"),
+    ],
+)
+def test_errors_are_short_and_ours(shell, cell, message):
+    """Never a UsageError, which notebook tests overlook; a notebook shows the message alone."""
+    shell.planner(PLAN)
+    result = shell.run(cell)
+    raised = result.error_in_exec
+    assert f"{type(raised).__name__}: {raised}".startswith(message)
+    assert raised._render_traceback_() == [f"{type(raised).__name__}: {raised}"]
+
+
+def test_a_cell_that_fails_to_begin_leaves_nothing_stale(shell):
+    """What its previous run bound is gone, when the plan is none any more."""
+    shell.ns["factor"] = 2
+    shell.ok("%%plan\na = double(factor)")
+    assert names(shell) == ["a", "run"]
+    del shell.ns["factor"]
+    assert "PlanError" in shell.error("%%plan\na = double(factor)")
+    assert names(shell) == []
+
+
+@pytest.mark.parametrize("cell", ["%%compile", "%%compile -h", "%%compile\n\n", "%%plan -m m", "%%compile -h\nq"])
+def test_an_empty_cell_prints_the_help(shell, capsys, cell):
+    """Not IPython's UsageError."""
+    shell.ok(cell)
+    assert "--planner MODEL" in capsys.readouterr().out
+
+
+def test_what_a_question_offers_and_pastes(shell):
+    """The planner sees names and shapes of what is offered, text of what is pasted, and nothing else."""
+    model = shell.planner("a = double(numbers[0])\nanswer(a)")
+    shell.ns.update(numbers=[5, 6], city="Rome", secret="canary")
+    shell.ok("%%compile -m m -T double\nTwice the first of @numbers in {city}, {unknown} {secret!r}?\n# NBVAL_SKIP")
+    (request,) = model.calls
+    prompt = "\n".join(message["content"] for message in request.messages)
+    assert "Question: Twice the first of @numbers in Rome, {unknown} {secret!r}?" in prompt
+    assert "numbers: list of 2 int" in prompt
+    assert not any(word in prompt for word in ("canary", "NBVAL", "fail(", "5, 6"))
+    assert shell.ns["a"] == 10
+
+
+@pytest.mark.parametrize("wrap", ["%%time\n", "%%capture kept\n"])
+def test_a_nested_cell_blocks_and_works(shell, wrap):
+    """So does a call from a function."""
+    shell.planner(PLAN)
+    shell.ok(f"{wrap}%%compile -m m\nq")
+    assert shell.ns["best"] == 4
+    shell.ok("def again(q):\n    get_ipython().run_cell_magic('compile', '-m m -o late', q)\nagain('q')")
+    assert shell.ns["late"].answer == 4
+
+
+def test_autoawait_may_be_off(shell):
+    """The cell blocks."""
+    shell.planner(PLAN)
+    shell.ok("%autoawait off")
+    shell.ok("%%compile -m m\nq")
+    assert shell.ns["best"] == 4
+
+
+@pytest.mark.parametrize("loop", ["own", "kernel"])
+def test_a_main_thread_tool_runs_there(shell, loop):
+    """In an awaiting cell and in a nested one, on either loop."""
+    shell.ok("import threading\n@tool(thread='main')\ndef where() -> str:\n    return threading.current_thread().name")
+    for wrap in ("", "%%capture kept\n"):
+        shell.ok(f"{wrap}%%plan --loop {loop}\na = where()")
+        assert shell.ns["a"] == threading.main_thread().name
+
+
+def test_a_background_run_is_bound_before_the_next_cell(shell):
+    """The run is there at once; its results come when no cell runs, and the output is replaced."""
+    shell.ok("import threading\ngate = threading.Event()\n@tool\ndef late_one() -> int:\n    gate.wait(5)\n    return 7")
+    shell.ok("%%plan -b -o late\na = late_one()\nanswer(a)")
+    assert (names(shell), shell.ns["late"].status) == (["late"], "running")
+    shell.ok("gate.set(); late.wait(5)")
+    shell.ok("assert a == 7")
+    assert "1 task · bound: a, late" in shell.text()
+
+
+def test_side_effects_are_denied_where_nobody_answers(shell, monkeypatch):
+    """The reason says how to approve; `--approve` with the tool's name does."""
+    shell.ok("sent = []\n@tool(side_effects=True)\ndef send(to: str) -> str:\n    sent.append(to)\n    return 'sent'")
+
+    def nobody(text):
+        raise NotImplementedError
+
+    monkeypatch.setattr("builtins.input", nobody)
+    assert "nobody can be asked here; --approve auto" in shell.error("%%plan\na = send('bob')")
+    assert shell.ns["sent"] == []
+    shell.ok("%%plan --approve send\na = send('bob')")
+    monkeypatch.setattr("builtins.input", lambda text: "y")
+    shell.ok("%%plan\na = send('eve')")
+    assert shell.ns["sent"] == ["bob", "eve"]
+
+
+def test_settings_hold_for_all_cells():
+    """`%config CompileMagics` gives defaults, an option wins; a limit ends a run with what there is."""
+    with open_shell(SETUP, live=False, timeout=0.05, loop="kernel") as shell:
+        shell.ns["slow"] = ScriptedModel(PLAN, ttft=30)
+        shell.ok("%config CompileMagics.model = 'slow'")
+        assert "RunFailed: limit: the run took longer than 0.05 s" in shell.error("%%compile\nq")
+        shell.ok("%%plan --timeout 5\nnote = double(1)")
+        assert " ms" not in shell.shown[-1]["text/html"]
+
+
+def test_only_a_plan_with_an_option(shell):
+    """`-N` draws and runs nothing."""
+    shell.planner(PLAN)
+    shell.ok("%%compile -N -m m\nq")
+    shell.ok("%%plan -N\na = fail(1)")
+    assert names(shell) == []
+    assert shell.text() == "a  fail(1)\nanswer(a)"

@@ -1,0 +1,63 @@
+"""Names of models: variables, providers, and what is said of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from compiler_nb import HandModel, NoModel, OptionError, ScriptedModel
+from compiler_nb.notebook.models import about, find, is_hand, settings_of
+from compiler_nb.notebook.namespace import Namespace
+
+OWN = ScriptedModel("x")
+NAMES = Namespace({"m": OWN, "n": 3, "kind": ScriptedModel})
+
+
+def test_a_name_is_a_variable_or_a_provider():
+    """A Model stays one, a variable is looked up, the rest is connected."""
+    assert find(None, NAMES) is None
+    assert find(OWN, NAMES) is OWN
+    assert find("m", NAMES) is OWN
+    assert find("openai:gpt-5-mini", NAMES).name == "gpt-5-mini"
+    assert is_hand(find("hand", NAMES))
+    assert not is_hand(HandModel(lambda request: None))
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("n", "n is no model"),
+        ("kind", "kind is no model"),
+        (3, "int is no model"),
+        ("mm", "No variable is called 'mm' either"),
+        ("opnai:x", "Did you mean 'openai'"),
+        ("openai:", "names no model"),
+    ],
+)
+def test_what_means_no_model_is_told(spec, message):
+    """An option error with the mend."""
+    with pytest.raises(OptionError) as raised:
+        find(spec, NAMES)
+    assert message in str(raised.value)
+
+
+def test_about_names_roles_addresses_and_keys(monkeypatch):
+    """Roles of one model share a line; no model is an error that names the ways to one."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    model = find("openai:gpt-5-mini", NAMES)
+    told = about({"planner": model, "joiner": OWN, "worker": model})
+    assert told.splitlines() == [
+        "planner, worker: openai:gpt-5-mini  https://api.openai.com/v1  key: none found",
+        "joiner: scripted  no key needed",
+    ]
+    with pytest.raises(NoModel, match="hand"):
+        about({"planner": None})
+
+
+def test_settings_are_literals_and_never_keys():
+    """name=value is read as JSON or Python, else as text; a key is refused."""
+    assert settings_of(["temperature=0", "stream=false", "base_url=http://127.0.0.1:1/v1", "stop=['a']"]) == {
+        "temperature": 0, "stream": False, "base_url": "http://127.0.0.1:1/v1", "stop": ["a"],
+    }  # fmt: skip
+    for wrong in ("temperature", "=1", "api_key=sk-1"):
+        with pytest.raises(OptionError):
+            settings_of([wrong])

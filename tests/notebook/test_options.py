@@ -1,0 +1,114 @@
+"""One table of options: lines are read by it, and help is written from it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from compiler_nb import Budget, OptionError
+from compiler_nb.notebook.options import BY_FLAG, OPTIONS, help_text, read
+
+
+@pytest.mark.parametrize(
+    ("line", "given"),
+    [
+        ("-m openai:gpt-5-mini", {"model": "openai:gpt-5-mini"}),
+        ("--model=openai:x -j 4", {"model": "openai:x", "max_concurrency": 4}),
+        ("-j4 -b", {"max_concurrency": 4, "background": True}),
+        ("-T a,b -i rows", {"tools": ("a", "b"), "inputs": ("rows",)}),
+        ("-T a, b", {"tools": ("a", "b")}),
+        ("-m 'a b'", {"model": "a b"}),
+        ("--timeout 1.5 --max-replans 0", {"timeout": 1.5, "max_replans": 0}),
+        ("--budget tokens=20k,calls=30", {"budget": Budget(tokens=20_000, calls=30)}),
+        ("--approve send,pay", {"approve": ("send", "pay")}),
+        ("--approve auto", {"approve": "auto"}),
+        ("--no-bind --no-raise -N", {"bind": False, "raises": False, "execute": False}),
+        ("--live off -d table,graph -q", {"live": False, "display": ("table", "graph"), "quiet": True}),
+        ("--engine local --cache off --loop kernel", {"engine": "local", "cache": "off", "loop": "kernel"}),
+        ("-o mine --prefix p_", {"out": "mine", "prefix": "p_"}),
+    ],
+)
+def test_options_are_read(line, given):
+    """Short and long, with blank or equals sign, lists with and without blanks; quotes hold a value together."""
+    assert read("compile", line, "q").given == given
+
+
+@pytest.mark.parametrize(
+    ("line", "body", "question"),
+    [
+        ("", "What is it?\n", "What is it?"),
+        ("-b What's the \"best\"?", "\n", "What's the \"best\"?"),
+        ("Compare", "these\n", "Compare\nthese"),
+        ("", "one\n# NBVAL_IGNORE_OUTPUT\n# PYTEST_VALIDATE\n# kept\ntwo", "one\n\n\n# kept\ntwo"),
+        ("-- -5 or 5?", "", "-5 or 5?"),
+        ("- is a dash", "", "- is a dash"),
+        ("", "{a} and {{b}} $x", "{a} and {{b}} $x"),
+    ],
+)
+def test_the_rest_is_the_question(line, body, question):
+    """What follows the options, and the body, verbatim; what speaks to nbval is left out."""
+    assert read("compile", line, body).question == question
+
+
+@pytest.mark.parametrize("line", ["best << -b", "best= << -b", " best  <<  -b", "best = << -b"])
+def test_a_target_takes_the_answer(line):
+    """`NAME <<` and `NAME= <<` come before the options."""
+    said = read("compile", line, "q")
+    assert (said.answer, said.given, said.question) == ("best", {"background": True}, "q")
+
+
+def test_a_plan_keeps_its_lines():
+    """In `%%plan` the body is the plan, each line where it was, and the line is the question."""
+    said = read("plan", "-j 2 Which is best?", "# NBVAL_SKIP\na = f({x})\n\n")
+    assert (said.question, said.plan, said.head) == ("Which is best?", "\na = f({x})", "-j 2")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("--modle x", "no option --modle; did you mean --model?"),
+        ("--zzz", "no option --zzz (%%compile -h"),
+        ("-x", "no option -x"),
+        ("-m", "-m needs a value: -m MODEL"),
+        ("-m --timeout 3", "-m needs a value"),
+        ("-b=1", "-b takes no value"),
+        ("-j 0", "-j takes a whole number, 1 or more, not '0'"),
+        ("-j many", "not 'many'"),
+        ("--timeout nan", "a number of seconds above 0"),
+        ("--timeout -1", "a number of seconds above 0"),
+        ("--dialect yaml", "--dialect is python or numbered or json, not 'yaml'"),
+        ("--budget tokens=many", "limits such as tokens=20k,calls=30"),
+        ("--budget usd=1", "usd=… is not built yet"),
+        ("--live maybe", "on or off"),
+        ("-d timeline", "timeline is not built yet"),
+        ("-T 3x", "names of the notebook"),
+        ("-o class", "a variable's name"),
+        ("-o print", "Python's or IPython's"),
+        ("-o In", "Python's or IPython's"),
+        ("_x << ", "a variable's name"),
+        ("max << ", "Python's or IPython's"),
+        ("--engine dask", "--engine dask is not built yet"),
+        ("--cache all", "--cache all is not built yet"),
+        ("--step", "--step is not built yet"),
+        ("--record f", "--record is not built yet"),
+        ("what is it --timeout 3", "write --timeout before the question"),
+    ],
+)
+def test_wrong_lines_say_what_and_how(line, message):
+    """A short error of ours names the option and the mend."""
+    with pytest.raises(OptionError) as raised:
+        read("compile", line, "q")
+    assert message in str(raised.value)
+    assert raised.value._render_traceback_() == [f"OptionError: {raised.value}"]
+
+
+def test_help_lists_every_option_once():
+    """What is built stands in the help, what is not does not, and no flag is taken twice."""
+    text = help_text("compile")
+    for option in OPTIONS:
+        found = [flag for flag in option.flags if re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w-])", text)]
+        assert found == (list(option.flags) if option.built else []), option
+    assert len(BY_FLAG) == sum(len(option.flags) for option in OPTIONS)
+    assert max(map(len, text.split("\n"))) <= 120
+    assert help_text("plan").startswith("%%plan")

@@ -1,0 +1,157 @@
+"""One output that reads the same everywhere: its forms, its words, and what is kept out of it."""
+
+from __future__ import annotations
+
+import base64
+import re
+
+import pytest
+
+from compiler_nb import Compiler, ScriptedModel, tool
+from compiler_nb.notebook.namespace import Binding
+from compiler_nb.notebook.show import FLAT, Look, bundle, footer, plan_bundle, seconds_text
+
+OWN = Look(layout="own")
+STILL = Look(layout="own", times=False)
+EVIL = '</title><script>alert(1)</script><img src=x onerror="x">'
+
+
+@tool
+def weather(city: str) -> dict:
+    """Weather of a city."""
+    return {"city": city, "max": len(city)}
+
+
+@tool
+def fail(x: object) -> object:
+    """Fail."""
+    raise ValueError("search failed, 404")
+
+
+def run_of(plan: str, question: str = "Which is best?", **models):
+    """Return the run of a plan that a scripted planner writes."""
+    model = ScriptedModel({"planner": plan, **models})
+    return Compiler(None, [weather, fail], planner=model, joiner=model if models else None).run_sync(question)
+
+
+PLAN = """ny = weather("New York")
+la = weather("LA")
+best = max(ny["max"], la["max"])
+answer(f"**{best}** letters")
+"""
+
+
+def test_the_plain_text_is_question_table_answer_and_footer():
+    """What a page without pictures shows, without times and ids."""
+    data = bundle(run_of(PLAN), Binding(("ny", "la", "best", "run")), OWN)
+    assert re.sub(r"[\d,]+ tokens", "N tokens", data["text/plain"]) == (
+        "Which is best?\n\n"
+        '✓ done  ny    weather("New York")        {"city": "New York", "max": 8}\n'
+        '✓ done  la    weather("LA")              {"city": "LA", "max": 2}\n'
+        "✓ done  best  max(ny['max'], la['max'])  8\n"
+        'answer(f"**{best}** letters")\n\n**8** letters\n\n3 tasks · N tokens · bound: ny, la, best, run'
+    )
+
+
+def test_the_page_holds_question_answer_picture_and_footer():
+    """Every task's element carries its id and state, its hover text the call and the value."""
+    html = bundle(run_of(PLAN), Binding(("ny",)), OWN)["text/html"]
+    assert "Which is best?" in html
+    assert "<b>8</b> letters" in html
+    assert re.findall(r'data-task="(\w+)" data-state="(\w+)"', html) == [("ny", "done"), ("la", "done"), ("best", "done")]
+    hover = "<title>la · done\nweather(&quot;LA&quot;)\n= {&quot;city&quot;: &quot;LA&quot;, &quot;max&quot;: 2}</title>"
+    assert hover in html
+    assert re.search(r"3 tasks · \d+ ms · \d+ tokens · bound: ny<", html)
+
+
+def test_an_untrusted_page_sees_the_picture_as_an_image():
+    """The inline picture is hidden unless the style sheet lives, the image is there unless it does."""
+    data = bundle(run_of(PLAN), Binding(), OWN)
+    image = re.search(r'<img class="cnb-flat" alt="the plan" src="data:image/svg\+xml;base64,([^"]+)">', data["text/html"])
+    assert base64.b64decode(image[1]).decode() == data["image/svg+xml"]
+    assert '<div class="cnb-inline" hidden="hidden"><svg' in data["text/html"]
+
+
+def test_a_large_picture_stands_in_the_page_once():
+    """Beside it stands the table, for pages that cannot show it."""
+    plan = "\n".join(f'a{n} = weather("{"x" * 60}{n}")' for n in range(150)) + "\njoin()"
+    data = bundle(run_of(plan), Binding(), OWN)
+    assert len(data["image/svg+xml"]) > FLAT
+    assert '<pre class="cnb-flat">✓ done' in data["text/html"]
+    assert "<img" not in data["text/html"]
+
+
+def test_without_times_two_runs_show_the_same_bytes():
+    """`live=off` leaves nothing that differs from run to run, in any form."""
+    first, second = (bundle(run_of(PLAN), Binding(("ny",)), STILL) for _ in range(2))
+    assert first == second
+    assert not re.search(r"\d (ms|s)\b", first["text/html"] + first["text/plain"])
+
+
+@pytest.mark.parametrize(
+    ("views", "forms"),
+    [
+        (("graph",), {"text/plain", "text/html", "image/svg+xml"}),
+        (("none",), {"text/plain", "text/html"}),
+        (("table",), {"text/plain", "text/html"}),
+    ],
+)
+def test_views_choose_what_is_drawn(views, forms):
+    """A table stands in the page as text, none leaves question, answer and footer."""
+    data = bundle(run_of(PLAN), Binding(), Look(views, "own"))
+    assert set(data) - {"image/png"} == forms
+    assert ("<pre>✓ done" in data["text/html"]) == ("table" in views)
+    assert ("weather" in data["text/plain"]) == (views != ("none",))
+
+
+def test_a_failure_is_told():
+    """Why there is no answer, which task failed, what was skipped because of it."""
+    run = run_of('note = fail(1)\nlater = weather(note)\nok = weather("x")\nanswer(later)')
+    left = (("note", "failed: ValueError: search failed, 404"), ("later", "skipped: note failed, x"))
+    data = bundle(run, Binding(("ok",), left, ("old",)), OWN)
+    assert '<b>failed</b>: the answer cannot be evaluated' in data["text/html"]
+    assert "failed: the answer cannot be evaluated" in data["text/plain"]
+    assert re.findall(r'data-state="(\w+)"', data["text/html"]) == ["failed", "skipped", "done"]
+    assert data["text/plain"].endswith(
+        "bound: ok · not bound: note (failed: ValueError: search failed, 404), later (skipped: note failed, x) "
+        "· deleted: old (stale)"
+    )
+
+
+def test_hostile_text_is_inert_everywhere():
+    """Question, arguments, values, errors, reasons and the answer are escaped in the page and in the picture."""
+    run = run_of(f"a = weather({EVIL!r})\nb = fail({EVIL!r})\njoin()", EVIL, joiner=f"Answer: {EVIL}")
+    data = bundle(run, Binding((), ((EVIL, EVIL),)), Look(("graph", "table"), "own"))
+    for form in ("text/html", "image/svg+xml"):
+        assert "<script" not in data[form]
+        assert "<img src=x" not in data[form]
+        assert not re.search(r"<[^>]*\son\w+\s*=", data[form])
+
+
+def test_the_footer_counts():
+    """Rounds, tokens (with ~ where estimated) and at most twelve names."""
+    run = run_of(PLAN)
+    many = Binding(tuple(f"v{n}" for n in range(20)))
+    assert footer(run, many, times=False).endswith("v10, v11, … 8 more")
+    again = ScriptedModel({"planner": ["a = weather('x')\njoin()", "b = weather(a['city'])\njoin()"],
+                           "joiner": ["Replan: more", "Answer: done"]})  # fmt: skip
+    second = Compiler(again, [weather]).run_sync("q")
+    assert footer(second, Binding(), times=False).startswith("2 tasks · 2 rounds · ")
+    assert [seconds_text(s) for s in (0.012, 0.34, 1.94, 140.2)] == ["12 ms", "0.3 s", "1.9 s", "140 s"]
+
+
+def test_a_plan_that_has_not_run_is_drawn():
+    """`-N` shows the tasks, waiting."""
+    data = plan_bundle(Compiler(ScriptedModel(PLAN), [weather]).plan_sync("q"), OWN)
+    assert data["text/plain"].startswith('ny    weather("New York")')
+    assert set(re.findall(r'data-state="(\w+)"', data["text/html"])) == {"waiting"}
+
+
+def test_outcomes_of_items_stand_in_their_cells():
+    """A fan-out is one task of the footer; its items carry their own states."""
+    run = run_of("rows = {c: weather(c) for c in ['a', 'b']}\nanswer(rows)")
+    data = bundle(run, Binding(), OWN)
+    assert re.findall(r'data-task="(rows[^"]*)" data-state="(\w+)"', data["image/svg+xml"]) == [
+        ("rows", "done"), ("rows[a]", "done"), ("rows[b]", "done"),
+    ]  # fmt: skip
+    assert "1 task ·" in data["text/plain"]

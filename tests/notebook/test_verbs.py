@@ -1,0 +1,89 @@
+"""`%compile VERB`."""
+
+from __future__ import annotations
+
+import pytest
+
+from compiler_nb import ScriptedModel
+from tests.support.shell import PLAN
+
+
+def told(shell, capsys, line):
+    """Return what a line prints."""
+    capsys.readouterr()
+    shell.ok(line)
+    return capsys.readouterr().out
+
+
+def test_help(shell, capsys):
+    """Alone it lists options and verbs; a verb has its own; every way to ask works."""
+    whole = told(shell, capsys, "%compile")
+    assert whole == told(shell, capsys, "%compile help") == told(shell, capsys, "%compile -h")
+    assert "  model [MODEL" in whole
+    assert "--planner MODEL" in whole
+    assert told(shell, capsys, "%compile help runs") == told(shell, capsys, "%compile runs -h")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("why x", "OptionError: %compile has no verb 'why' yet; it has: help, model"),
+        ("modle", "did you mean 'model'?"),
+        ("help why", "OptionError: %compile has no verb 'why'"),
+        ("show", "OptionError: no run is called '-1'"),
+        ("show nobody", "no run is called 'nobody'"),
+        ("cancel -9", "no run is called '-9'"),
+        ("runs now", "%compile runs takes nothing"),
+        ("model --kye", "%compile model has no option --kye; it has --key and --check"),
+        ("model m x", "'x' is no setting"),
+        ("model", "NoModel: no model is set. The ways to one"),
+        ("model nobody", "No variable is called 'nobody' either"),
+        ("show 'x", "%compile: No closing quotation"),
+    ],
+)
+def test_wrong_lines(shell, line, message):
+    """Each is a short error that says what there is."""
+    assert message in shell.error(f"%compile {line}")
+
+
+def test_model_is_set_shown_and_checked(shell, capsys):
+    """A variable or a name is set for all roles; --check sends one tiny call."""
+    shell.ns["m"] = ScriptedModel({"worker": "ready", "planner": PLAN})
+    assert told(shell, capsys, "%compile model m") == "planner, joiner, worker: scripted  no key needed\n"
+    assert "scripted:scripted answered 'ready' in" in told(shell, capsys, "%compile model --check")
+    shell.ok("%%compile\nq")
+    assert shell.ns["best"] == 4
+    assert "http://127.0.0.1:9/v1" in told(shell, capsys, "%compile model openai:x base_url=http://127.0.0.1:9/v1")
+
+
+def test_a_key_is_asked_for_unseen(shell, capsys, monkeypatch):
+    """It is kept in the process, and shown nowhere; a server that needs none takes none from a person."""
+    monkeypatch.delenv("FRIENDLI_TOKEN", raising=False)
+    monkeypatch.setattr("getpass.getpass", lambda prompt: "sk-secret-key-0123456789")
+    out = told(shell, capsys, "%compile model friendli:x --key")
+    assert "key: set in this session" in out
+    assert "sk-secret" not in out
+    monkeypatch.setattr("getpass.getpass", lambda prompt: "")
+    assert "key: none found" in told(shell, capsys, "%compile model --key")
+    shell.planner(PLAN)
+    assert "scripted takes no key" in shell.error("%compile model m --key")
+
+
+def test_tools_runs_show_and_cancel(shell, capsys):
+    """What is offered, what has run, a run again, and nothing to cancel."""
+    shell.planner(PLAN)
+    assert "double(x: float) -> float\n    Return twice a number." in told(shell, capsys, "%compile tools")
+    assert told(shell, capsys, "%compile runs") == "no runs yet\n"
+    shell.ok("%%compile -m m -o first\nWhich is\nbetter?")
+    shell.ok("%%plan --no-raise\nx = fail(1)")
+    rows = told(shell, capsys, "%compile runs").splitlines()
+    assert rows[1].startswith("-1  failed  1 ")
+    assert rows[2].startswith("-2  done    3 ")
+    assert rows[2].endswith("Which is better?")
+    for run in ("first", "-2", shell.ns["first"].id):
+        shell.ok(f"%compile show {run}")
+        assert shell.text().startswith("Which is\nbetter?")
+    shell.ok("%compile show")
+    assert "✗ failed  x" in shell.text()
+    assert told(shell, capsys, "%compile cancel") == "no run is running\n"
+    assert told(shell, capsys, "%compile cancel first") == "cancelled: 1 run\n"

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from compiler_nb.errors import ExpressionError
+from compiler_nb.plan.evaluate import evaluate
+from compiler_nb.plan.functions import FUNCTIONS, ITEMS, STEPS, Scope, short
+from compiler_nb.plan.task import Input, Ref
+from tests.support.expressions import NAMES, expressions, parse, python_value, same
+from tests.support.scale import times
+
+
+def value_of(text: str, /, **values):
+    """Return what our evaluator makes of an expression; `values` are the results of tasks by name."""
+    return evaluate(parse(text, values), Scope(values))
+
+
+def error_of(text: str, /, **values) -> str:
+    with pytest.raises(ExpressionError) as caught:
+        value_of(text, **values)
+    return str(caught.value)
+
+
+SAME = """
+1 + 2 * 3 - 4 / 5 // 1 % 7 ** 2
+-n ** 2, (-n) ** 2, +x, not n, - - n
+n < 4 <= x, n == 3 != 4, 1 < 2 > 5, n is None, n is not None, 'a' in word, 9 not in xs
+n and x, n and 0 and x, 0 or '' or xs, not (n or x), [] and xs[99]
+'small' if n < 5 else 'large'
+xs[0], xs[-1], xs[1:], xs[::-1], xs[:2], word[1:4:2], d['a'], table[1]['name'], xs[n - 1]
+[1, (2, n), {'k': {n, 2}, word: [x]}], {n: 1, word: 2}, (n,), ()
+f'{n:>5}|{x:.2f}|{word!r:^12}|{n:,}|{{}}|{x:{n}.1f}|' f'plain' 'x'
+f'{n=}', f'{word!s:.2}', f'{word!a}', f'{d["a"]}', f'{xs}'
+[v * 2 for v in xs if v % 2 if v > 1], {v: len(word) for v in xs}, {v % 2 for v in xs}
+[(a, b) for a in xs for b in word if a > 2], [[v for v in w] for w in ['ab', 'c']], sum(v for v in xs)
+[a + b for a, b in zip(xs, xs)], [k for k, (a, b) in enumerate(zip(xs, word))], {k: v for k, v in d.items()}
+max(xs), min(xs), max(n, x), min(3, 1, 2), max([], default=0), max(d, key=d.get), min(words, key=len)
+max(table, key=lambda row: row['size'])['name'], sorted(words, key=lambda w: (len(w), w), reverse=True)
+sorted(d.items(), key=lambda p: -p[1])[:2], sorted(xs, reverse=True), sorted(words, key=None), sorted(words, key=str)
+sum(xs), sum(xs, 10), sum(xs, start=1.5), sum([[1], [2]], []), len(word), abs(-x), round(x), round(x, 1), round(-15, -1)
+list(reversed(xs)), list(zip(xs, word)), list(enumerate(word, 1)), list(range(2, 9, 3)), list(zip(xs, xs, strict=True))
+any(v > 3 for v in xs), all([1, 0]), any([]), any(1 / v for v in [1, 0]), all(v < 1 and 1 / v for v in [2, 0])
+str(x), int('12'), int(x), int('ff', 16), float('1.5'), bool(xs), list(word), dict(d), dict([('a', 1)]), tuple(xs), set(word)
+dict(a=1, key=2), dict(d, key=len(word)), str(), int(), list(), dict()
+word.split('l'), ' a  b '.split(), 'a,b,c'.split(',', 1), ' x '.strip(), 'xxaxx'.strip('x'), word.lower(), word.upper()
+'a b'.title(), '-'.join(words), word.replace('l', 'L'), word.replace('l', 'L', 1), word.startswith('he'), word.endswith(('o', 'x'))
+d.get('a'), d.get('zz'), d.get('zz', 0), list(d.keys()), list(d.values()), list(d.items()), xs.index(2), xs.count(1)
+True + True, True * 3, 0.1 + 0.2, 7 // -2, -7 % 3, 2 ** -1, 1e3, 0xff, 1_000, 2 ** 0.5
+word * 2, [0] * 3, 2 * word, xs + [9], word + 'x', (1,) + (2,), 'ab' < 'b', [1, 2] < [1, 3], (1, 'a') == (1, 'a')
+None is None, 1.5 in range(3), 2 in range(3), range(5)[2], len(range(10)), range(3) == range(3)
+[_ for _ in xs], [n for n in xs], [word for word in word], max((w for w in words), key=lambda n: n)
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("text", SAME)
+def test_an_expression_has_pythons_own_value(text):
+    """Every construct of the allow-list gives what Python gives, in value and in type."""
+    assert same(value_of(text, **NAMES), python_value(text))
+
+
+@settings(max_examples=times(500))
+@given(expressions())
+def test_a_random_expression_has_pythons_own_value(text):
+    """Random pure expressions: equal values, or both raise."""
+    try:
+        expected = python_value(text)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        with pytest.raises(ExpressionError):
+            value_of(text, **NAMES)
+    else:
+        assert same(value_of(text, **NAMES), expected)
+
+
+def test_every_function_of_the_list_is_tried():
+    """The table above names each function."""
+    assert [name for name in FUNCTIONS if not any(f"{name}(" in line for line in SAME)] == []
+
+
+# ------------------------------------------------------------------- bounds
+
+FAST = 2.0
+"""Seconds that no expression may take, however much it wants to make."""
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("9 ** 9 ** 9 ** 9", "bits"),
+        ("10 ** 5000", "bits"),
+        ("(10 ** 4000) * (10 ** 4000)", "bits"),
+        ("'x' * 10 ** 9", "items"),
+        ("10 ** 9 * [0]", "items"),
+        ("[x for x in range(10 ** 9)]", "items"),
+        ("[1 for a in range(1000) for b in range(1000)]", "steps"),
+        ("[[[0 for a in range(100)] for b in range(100)] for c in range(100)]", "steps"),
+        ("list(range(10 ** 12))", "items"),
+        ("1.5 in range(10 ** 12)", "items"),
+        ("sum(range(10 ** 12))", "items"),
+        ("max(range(10 ** 9), key=lambda x: -x)", "items"),
+        ("sorted(range(200000), key=lambda x: -x)", "steps"),
+        ("f'{1:{w}}'", "width"),
+        ("f'{1.5:.{w}f}'", "width"),
+        ("round(12345, -100000)", "digits"),
+        ("('a' * 1000000).replace('a', 'b' * 1000)", "characters"),
+        ("('b' * 1000000).join(['a'] * 1000)", "characters"),
+        ("sum([['x'] * 1000 for i in range(2000)], [])", "steps"),
+        ("''.join('x' * 1000 for i in range(20000))", "characters"),
+        ("['x' * 1000000 for i in range(20000)]", "steps"),
+        ("[t.upper() for t in ['x' * 9000000] for i in range(9000)]", "steps"),
+        ("[t[1:] for t in [[0] * 1000000] for i in range(9000)]", "steps"),
+        ("[i in t for t in [[0] * 1000000] for i in range(9000)]", "steps"),
+        ("[t == u for t in [[0] * 1000000] for u in [[0] * 1000000] for i in range(9000)]", "steps"),
+        ("[d.items() for d in [{i: 0 for i in range(9000)}] for i in range(20000)]", "steps"),
+        ("len(('x ' * 4000000).split())", "items"),
+        ("str(dag)", "characters"),
+        ("f'{dag}'", "characters"),
+        ("f'{dag!r}'", "characters"),
+        ("'' + f'{text}{text}{text}'", "characters"),
+    ],
+)
+def test_what_would_be_too_large_is_refused_before_it_is_made(text, told):
+    """Steps, sizes, digits and widths are bounded, and the error says to use a tool."""
+    dag: list = ["leaf"]
+    for _ in range(60):
+        dag = [dag, dag]
+    began = time.perf_counter()
+    message = error_of(text, w=10**9, dag=dag, text="x" * 5_000_000)
+    assert time.perf_counter() - began < FAST
+    assert told in message
+    assert "use a tool" in message or told in ("width", "digits")
+
+
+def test_what_is_large_but_within_bounds_is_done():
+    """A list of a million items is sorted and summed, tens of thousands are looped over."""
+    assert value_of("len(sorted(xs)) + sum(xs)", xs=[1] * ITEMS) == 2 * ITEMS
+    assert len(value_of("[x + 1 for x in range(n)]", n=STEPS // 4)) == STEPS // 4
+
+
+# ------------------------------------------------------------------- values that bite
+
+
+class Hostile:
+    """Raises at whatever is done with it."""
+
+    def _raise(self, *args):
+        raise RuntimeError("bitten")
+
+    __len__ = __iter__ = __bool__ = __eq__ = __lt__ = __add__ = __getitem__ = __format__ = __repr__ = __str__ = _raise
+    __hash__ = None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["len(h)", "[x for x in h]", "h and 1", "not h", "h == 1", "h < 1", "h + 1", "h[0]", "f'{h}'", "f'{h!r}'", "str(h)",
+     "{h: 1}", "max([h, h])", "sum([h])", "1 if h else 2", "any(h)", "sorted([h, h])", "h.upper()", "{h}"],
+)  # fmt: skip
+def test_a_value_that_raises_gives_an_error_of_ours(text):
+    """Whatever a tool's value does, it ends in an ExpressionError that names the part."""
+    message = error_of(text, h=Hostile())
+    assert "h" in message
+    assert len(message) < 1_000
+
+
+def test_a_value_is_passed_on_as_it_is():
+    """A reference alone gives the object itself, and a container holds it; `and`, `or` do not ask the last one."""
+    hostile = Hostile()
+    assert value_of("h", h=hostile) is hostile
+    assert value_of("[h]", h=hostile)[0] is hostile
+    assert value_of("1 and h", h=hostile) is hostile
+    assert value_of("0 or h", h=hostile) is hostile
+
+
+def test_methods_are_for_exactly_their_types():
+    """A method of the list works on str, dict and list themselves, never on what merely has such a name."""
+
+    class Loud(str):
+        __slots__ = ()
+
+        def upper(self):
+            raise AssertionError("called")
+
+    assert "use a tool" in error_of("x.upper()", x=Loud("a"))
+    assert ".get() is for dict, not list" in error_of("x.get(0)", x=[1])
+
+
+def test_the_plans_own_containers_are_never_handed_out():
+    """A literal is made anew at each evaluation, so a tool that changes its argument changes nothing else."""
+    tree = parse("[1, {'a': [2]}]", {})
+    first = evaluate(tree, Scope({}))
+    first[1]["a"].append(3)
+    assert evaluate(tree, Scope({})) == [1, {"a": [2]}]
+
+
+def test_references_and_inputs_are_looked_up_apart():
+    """A task and an input of one name are two values."""
+    assert evaluate([Ref("a"), Input("a")], Scope({"a": 1}, {"a": 2})) == [1, 2]
+
+
+def test_a_text_from_a_tool_is_never_read_as_a_template():
+    """What looks like a field, a reference or a format in a value stays text."""
+    assert value_of("f'{a} {b}'", a="{b} $1 ${b} %s {0.__class__}", b="x") == "{b} $1 ${b} %s {0.__class__} x"
+
+
+# ------------------------------------------------------------------- what errors say
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("ny['max'] + 1", "ny['max'] + 1: TypeError: can only concatenate str"),
+        ("ny['max'] + 1", "(with ny['max'] = '9')"),
+        ("ny['min']", "ny['min']: KeyError: 'min' (with ny = dict of 1)"),
+        ("rows[5] if ny else 0", "rows[5]: IndexError"),
+        ("max(rows)", "max(rows): ValueError"),
+        ("n / 0", "(with n = 3)"),
+        ("[a for a, b in pairs]", "cannot unpack a int into 2 names"),
+        ("max(pairs, key=lambda a, b: a)", "a lambda of 2 names gets 1 values"),
+        ("'%s' % n", "use an f-string"),
+    ],
+)
+def test_an_error_names_the_part_and_its_values(text, told):
+    """The smallest part that failed, why, and what its operands were, in short."""
+    assert told in error_of(text, ny={"max": "9"}, rows=[], n=3, pairs=[1])
+
+
+def test_short_shows_any_value_in_one_short_piece():
+    """Whatever its repr does."""
+    assert short("x" * 100) == f"{'x' * 60!r}…"
+    assert short(Hostile()) == "Hostile"
+    assert short([Hostile()]) == "list of 1"
+    assert short(10**5000) == "int"

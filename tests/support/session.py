@@ -1,0 +1,55 @@
+"""Shorthands for tests that perform tasks: a session, a program in it, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from compiler_nb import trace
+from compiler_nb.engine.local import Session
+from compiler_nb.events import Log
+from compiler_nb.plan.task import Plan
+from compiler_nb.tool import Toolbox
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+
+@asynccontextmanager
+async def opened(tools: Iterable[Any], **options: Any) -> AsyncIterator[Session]:
+    """Give a session, and let go of its threads in the end."""
+    loop = asyncio.get_running_loop()
+    session = Session(Toolbox(tools), Log("run", loop.time), **options)
+    try:
+        yield session
+    finally:
+        session.cancel()
+        await session.drained()
+        session.finish()
+
+
+def add(session: Session, program: str, **options: Any) -> Plan:
+    """Parse a program and add its tasks, one by one."""
+    inputs = tuple(session.inputs)
+    plan = Plan.parse(program, dialect="python", tools=session.tools, inputs=inputs, **options)
+    for task in plan:
+        session.add(task)
+    return plan
+
+
+async def perform(program: str, tools: Iterable[Any], **options: Any) -> Session:
+    """Perform a whole program and return its session."""
+    async with opened(tools, **options) as session:
+        add(session, program)
+        session.close()
+        await session.drained()
+        return session
+
+
+def states(session: Session) -> dict[str, str]:
+    """Return the state of each task, as the events tell it and as the schedule has it."""
+    told: dict[str, str] = dict(trace.states([event for event in session.log.events]))
+    for id_, node in session.schedule.nodes.items():
+        assert told.get(id_, node.state) == node.state, id_
+    return {id_: node.state for id_, node in session.schedule.nodes.items()}

@@ -1,0 +1,508 @@
+import asyncio
+
+import pytest
+
+from compiler_nb.compiler import Budget, Compiler
+from compiler_nb.errors import ModelError, StreamBroken
+from compiler_nb.events import Decided, ModelChunk, ModelStarted, PlanProblem, RoundStarted, TaskEnded, TaskStarted
+from compiler_nb.models.base import Chunk
+from compiler_nb.models.scripted import ScriptedModel
+from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped, Usage
+from tests.support.desk import Desk, Pieces, planner_of, run, scripted, texts
+
+
+async def breathe():
+    """Give the tools a moment."""
+    await asyncio.sleep(0.002)
+
+
+def kinds(found):
+    """Return the kinds of a round's problems."""
+    return [problem.kind for problem in found.problems]
+
+
+# -------------------------------------------------------------------- how a round ends
+
+
+@pytest.mark.parametrize("joiner", [None, "never asked"])
+def test_an_answer_of_the_plan_costs_no_call_of_the_joiner(joiner):
+    """`answer(x)` is the answer itself, with a joiner and without."""
+    desk = Desk()
+    model = scripted('a = get("x")\nanswer(a + "y")\n', **({"joiner": joiner} if joiner else {}))
+    compiler = Compiler(model if joiner else None, desk.tools, planner=model)
+    found = run(compiler)
+    assert (found.status, found.answer, found.error) == ("done", "xy", "")
+    assert found.rounds[0].decision == Answer("xy")
+    assert [request.role for request in model.calls] == ["planner"]
+
+
+def test_a_literal_alone_is_an_answer():
+    """A plan may need no task."""
+    assert run(planner_of("answer(42)\n")).answer == 42
+
+
+def test_the_joiner_sees_what_join_names():
+    """`join(a)` shows the joiner that result, `join()` all; its text is the answer."""
+    desk = Desk()
+    model = scripted('a = get("alpha")\nb = get("beta")\njoin(a)\n', joiner="It is alpha.")
+    found = run(Compiler(model, desk.tools))
+    assert (found.status, found.answer) == ("done", "It is alpha.")
+    (text,) = texts(model, "joiner")
+    assert "alpha" in text
+    assert "beta" not in text
+
+
+@pytest.mark.parametrize(("last", "answer"), [("join(b)", {"b": 2}), ("join()", {"a": 1, "b": 2}), ("", None)])
+def test_join_without_a_joiner_gives_the_values(last, answer):
+    """The dict of its values by name, in the order of the plan; no last line is `join()`."""
+    found = run(planner_of(f"a = nap(1)\nb = get(2)\n{last}\n"))
+    assert (found.status, found.answer) == ("done", answer or {"a": 1, "b": 2})
+    assert list(found.answer) == list(answer or {"a": 1, "b": 2})
+
+
+def test_an_answer_that_cannot_be_evaluated_falls_to_the_joiner():
+    """What it needs failed, so the round goes on as `join()`, and the joiner is told why."""
+    desk = Desk()
+    model = scripted('a = fail("ny")\nb = get("kept")\nanswer(a)\n', joiner="Sorry.")
+    found = run(Compiler(model, desk.tools))
+    assert (found.status, found.answer) == ("done", "Sorry.")
+    (text,) = texts(model, "joiner")
+    assert "no ny" in text
+    assert "kept" in text
+
+
+@pytest.mark.parametrize("plan", ['a = fail("ny")\nanswer(a)\n', "a = get(1)\nanswer(a / 0)\n"])
+def test_an_answer_that_cannot_be_evaluated_fails_without_a_joiner(plan):
+    """The run says what stood in the way."""
+    found = run(planner_of(plan))
+    assert (found.status, found.answer) == ("failed", None)
+    assert found.error.startswith("the answer cannot be evaluated: ")
+
+
+def test_an_answer_is_told_as_soon_as_it_exists():
+    """Another task may still run then; the run ends after it."""
+    desk, seen = Desk(), []
+
+    def look(event):
+        if isinstance(event, Decided):
+            seen.append((event.decision, desk.working))
+            desk.open()
+
+    compiler = planner_of('b = wait("late")\na = get("now")\nanswer(a)\n', desk=desk)
+    found = run(compiler, on_event=look)
+    assert seen == [(Answer("now"), 1)]
+    assert found.results == {"b": "late", "a": "now"}
+    assert isinstance(found.events[-2], TaskEnded)
+
+
+def test_side_effects_end_although_the_answer_is_there():
+    """A run ends when every task has ended."""
+    desk = Desk()
+    found = run(planner_of('a = get("x")\nsend(a)\nanswer(a)\n', desk=desk, approve="auto"))
+    assert desk.asked("send") == ["x"]
+    assert found.results["@2"] == "sent"
+
+
+def test_the_joiner_streams():
+    """Its pieces are events before its decision is."""
+    found = run(Compiler(scripted("a = get(1)\njoin(a)\n", joiner="One two three four."), Desk().tools))
+    call = next(e.call for e in found.events if isinstance(e, ModelStarted) and e.role == "joiner")
+    pieces = [event for event in found.events if isinstance(event, ModelChunk) and event.call == call]
+    decided = next(event for event in found.events if isinstance(event, Decided))
+    assert len(pieces) > 2
+    assert pieces[-1].seq < decided.seq
+    assert "".join(piece.text for piece in pieces) == "One two three four."
+
+
+def test_a_failure_leaves_its_siblings_alone():
+    """Descendants are skipped and name the cause, the rest is done, the joiner is told; such a run raises nothing."""
+    # a* -> b -> c     d -> e
+    desk = Desk()
+    model = scripted('a = fail("a")\nb = get(a)\nc = get(b)\nd = get("d")\ne = get(d)\njoin()\n', joiner="Partly.")
+    found = run(Compiler(model, desk.tools))
+    assert found.status == "done"
+    assert found.results == {"d": "d", "e": "d"}
+    assert isinstance(found.failures["a"], Failure)
+    assert [found.failures[id_] for id_ in "bc"] == [Skipped("a", "LookupError: no a")] * 2
+    assert "LookupError: no a" in texts(model, "joiner")[0]
+
+
+# -------------------------------------------------------------------- replan
+
+
+def test_a_replan_reads_earlier_results_by_name():
+    """The second plan uses what the first computed; the joiner's reason and schemas reach the planner."""
+    desk = Desk()
+    model = scripted(
+        'ny = get({"max": 7})\njoin(ny)\n', 'la = get(ny["max"] + 1)\nanswer([ny["max"], la])\n',
+        joiner=["Replan: la is missing"],
+    )  # fmt: skip
+    found = run(Compiler(model, desk.tools))
+    assert (found.status, found.answer) == ("done", [7, 8])
+    assert [round_.reason for round_ in found.rounds] == ["", "la is missing"]
+    assert [round_.decision for round_ in found.rounds] == [Replan("la is missing"), Answer([7, 8])]
+    (text,) = texts(model, "replan")
+    assert "la is missing" in text
+    assert "ny: dict (max: int)" in text
+    assert [event.reason for event in found.events if isinstance(event, RoundStarted)] == ["", "la is missing"]
+    assert found.plan == found.rounds[1].plan
+
+
+def test_a_later_joiner_knows_the_earlier_reasons():
+    """So that it does not ask for the same again."""
+    model = scripted("a = get(1)\njoin(a)\n", "b = get(2)\njoin()\n", joiner=["Replan: need the second", "Done."])
+    assert run(Compiler(model, Desk().tools)).answer == "Done."
+    assert "need the second" in texts(model, "joiner")[1]
+
+
+def test_a_name_that_means_something_else_now_gets_another_id():
+    """Ids are unique in a run: the second `ny` is `ny_2`, and a reference means the latest."""
+    desk = Desk()
+    compiler = Compiler(
+        scripted("ny = get(1)\njoin(ny)\n", "ny = get(2)\nb = get(ny)\nanswer(b)\n", joiner=["Replan: other"]),
+        desk.tools,
+    )
+    found = run(compiler)
+    assert found.results == {"ny": 1, "ny_2": 2, "b": 2}
+    assert desk.asked("get") == [1, 2, 2]
+
+
+def test_equal_tasks_are_adopted_and_not_called_again():
+    """The same name keeps its id; under another name it adopts the outcome, and both have it."""
+    desk = Desk()
+    model = scripted("a = get(1)\njoin(a)\n", "a = get(1)\nb = get(1)\njoin(a, b)\n", joiner=["Replan: more", "ok"])
+    found = run(Compiler(model, desk.tools))
+    assert found.results == {"a": 1, "b": 1}
+    assert desk.asked("get") == [1, 1]  # `a` is the earlier one, so `b` is a second
+    ends = [(event.task, event.how) for event in found.events if isinstance(event, TaskEnded)]
+    assert ends == [("a", ""), ("b", "")]
+
+
+def test_the_kth_of_equal_tasks_adopts_the_kth():
+    """Two equal calls of a tool that may say different things stay two."""
+    desk, counted = Desk(), iter(range(10))
+
+    async def draw(seed: int) -> int:
+        return next(counted)
+
+    model = scripted(
+        "a = draw(1)\nb = draw(1)\njoin(a, b)\n", "x = draw(1)\ny = draw(1)\nz = draw(1)\nanswer([x, y, z])\n",
+        joiner=["Replan: a third"],
+    )  # fmt: skip
+    found = run(Compiler(model, [*desk.tools, draw], max_concurrency=1))
+    assert found.answer == [0, 1, 2]
+    assert [e.task for e in found.events if isinstance(e, TaskEnded) and e.how == "adopted"] == ["x", "y"]
+
+
+def test_adoption_needs_no_free_slot():
+    """Where all slots are taken, what is known already is there all the same."""
+    desk = Desk()
+    model = scripted(
+        "a = get(1)\njoin(a)\n", "w = wait(2)\nb = get(1)\nc = nap(b)\njoin(w, c)\n", joiner=["Replan: more", "ok"]
+    )
+
+    def look(event):
+        if isinstance(event, TaskEnded) and event.task == "b":
+            desk.open()
+
+    found = run(Compiler(model, desk.tools, max_concurrency=1, timeout=5), on_event=look)
+    assert found.status == "done"
+    assert found.results == {"a": 1, "w": 2, "b": 1, "c": 1}
+
+
+def test_a_failed_task_runs_again():
+    """An equal task is adopted only where it is done or running."""
+    desk, tries = Desk(), []
+
+    async def shaky(x: int) -> int:
+        tries.append(x)
+        if len(tries) == 1:
+            raise OSError("down")
+        return x
+
+    model = scripted("a = shaky(5)\njoin(a)\n", "a = shaky(5)\nanswer(a)\n", joiner=["Replan: try again"])
+    found = run(Compiler(model, [*desk.tools, shaky]))
+    assert (found.answer, tries) == (5, [5, 5])
+    assert found.results == {"a_2": 5}
+    assert "a: OSError: down" in texts(model, "replan")[0]
+
+
+NUMBERED = ('1. get("a")\n2. join()<END_OF_PLAN>', '3. get("$1")\n1. get("b")\n4. join()<END_OF_PLAN>')
+JSON = (
+    '{"tasks": [{"id": "t1", "tool": "get", "args": {"x": "a"}}]}',
+    '{"tasks": [{"id": "t1", "tool": "get", "args": {"x": "b"}}, {"id": "t3", "tool": "get", "args": {"x": "$t1"}}]}',
+    '{"tasks": [{"id": "t4", "tool": "get", "args": {"x": "$t3"}}]}',
+)
+
+
+def test_a_numbered_plan_numbers_on():
+    """Its numbers go on in the next round, and a number that it repeats is its own."""
+    model = scripted(*NUMBERED, joiner=["Replan: more", "ok"])
+    found = run(Compiler(model, Desk().tools, dialect="numbered"))
+    assert found.error == ""
+    assert found.results == {"1": "a", "3": "a", "1_2": "b"}
+    assert (found["t1"], found["t1_2"]) == ("a", "b")
+
+
+def test_a_json_plan_goes_on():
+    """A repeated id gets a number; in JSON an id of this plan is meant before one of an earlier round."""
+    model = scripted(*JSON, joiner=["Replan: more", "Replan: yet more", "ok"])
+    found = run(Compiler(model, Desk().tools, dialect="json"))
+    assert found.error == ""
+    assert found.results == {"t1": "a", "t1_2": "b", "t3": "b", "t4": "b"}
+
+
+@pytest.mark.parametrize(("most", "asked"), [(0, 1), (1, 2), (2, 3)])
+def test_too_many_replans_are_a_limit_and_no_exception(most, asked):
+    """The results so far stay; the last joiner is told that there will be no other plan."""
+    plans = [f"a{number} = get({number})\njoin()\n" for number in range(5)]
+    model = scripted(*plans, joiner=["Replan: never enough"] * 5)
+    found = run(Compiler(model, Desk().tools, max_replans=most))
+    assert found.status == "limit"
+    assert found.error == f"no answer after {most} replan{'' if most == 1 else 's'}: never enough"
+    assert len(found.results) == asked
+    told = [("no other plan" in text) for text in texts(model, "joiner")]
+    assert told == [False] * most + [True]
+
+
+def test_a_given_plan_is_not_replanned():
+    """`execute` runs that plan and no other, even where the joiner asks for one."""
+    model = scripted("b = get(2)\njoin(b)\n", joiner=["Replan: no"])
+    found = asyncio.run(Compiler(model, Desk().tools).execute("a = get(1)\njoin(a)\n", question="What?"))
+    assert found.status == "limit"
+    assert [request.role for request in model.calls] == ["joiner"]
+
+
+# -------------------------------------------------------------------- repair
+
+
+def test_a_bad_plan_is_mended_once():
+    """The planner sees its text and the problems by line; what ran is not run again, and names keep their ids."""
+    desk = Desk()
+    model = scripted('a = get("a")\nb = gte(a)\njoin(b)\n', 'a = get("a")\nb = get(a)\njoin(b)\n')
+    found = run(Compiler(None, desk.tools, planner=model))
+    assert (found.status, found.answer) == ("done", {"b": "a"})
+    assert list(found.results) == ["a", "b"]
+    assert desk.asked("get") == ["a", "a"]
+    (text,) = texts(model, "repair")
+    assert "- line 2: no tool is called 'gte'. Did you mean 'get'?" in text
+    assert "b = gte(a)" in text
+    assert found.rounds[0].repaired == ['a = get("a")\nb = gte(a)\njoin(b)\n']
+    assert found.rounds[0].problems == ()
+    assert [event.problem.kind for event in found.events if isinstance(event, PlanProblem)] == ["unknown_tool"]
+
+
+def test_a_mended_plan_may_be_another():
+    """What it changes runs, what it leaves out does not start any more, and the joiner is not told of that."""
+    desk = Desk()
+    model = scripted("a = wait(1)\nb = get(a)\nc = nope(b)\njoin(c)\n", "a = wait(2)\njoin(a)\n", joiner="ok")
+
+    def look(event):
+        if isinstance(event, TaskStarted) and event.task == "a_2":
+            desk.open()
+
+    found = run(Compiler(model, desk.tools), on_event=look)
+    assert found.status == "done"
+    assert found.results == {"a": 1, "a_2": 2}
+    assert found.failures == {"b": Cancelled("the mended plan does not hold it")}
+    assert "mended" not in texts(model, "joiner")[0]
+
+
+def test_a_second_bad_plan_ends_the_run():
+    """It is failed, with the problems, and finished results stay."""
+    found = run(planner_of("a = get(1)\nb = nope(2)\n", "c = nap(3)\nd = nix(4)\n"))
+    assert found.status == "failed"
+    assert "no tool is called 'nix'" in found.error
+    assert "line 2" in found.error
+    assert kinds(found.rounds[0]) == ["unknown_tool"]
+    assert found.results["a"] == 1
+
+
+def test_no_repair_where_none_is_allowed():
+    """`max_repairs=0` is one text."""
+    model = scripted("a = nope(1)\n", "a = get(1)\n")
+    found = run(Compiler(None, Desk().tools, planner=model, max_repairs=0))
+    assert (found.status, len(model.calls)) == ("failed", 1)
+
+
+@pytest.mark.parametrize("finish", ["", "length", "content_filter"])
+def test_a_cut_plan_is_mended(finish):
+    """Its last line is dropped, no join is implied, and no side effect starts before it is whole."""
+    desk = Desk()
+    whole = 'a = get("a")\nsend(a)\nb = get(a)\njoin(b)\n'
+    model = Pieces([Chunk('a = get("a")\nsend(a)\nb = ge'), Chunk("", finish)], [Chunk(whole), Chunk("", "stop")])
+    seen = []
+
+    def look(event):
+        if isinstance(event, PlanProblem):
+            seen.append((event.problem.kind, desk.asked("send")))
+
+    found = run(Compiler(None, desk.tools, planner=model, approve="auto"), on_event=look)
+    assert seen == [("truncated", [])]
+    assert (found.status, found.answer) == ("done", {"b": "a"})
+    assert desk.calls.count(("send", "a")) == 1
+
+
+def test_a_plan_that_stays_cut_has_no_side_effects():
+    """The run fails and says why."""
+    desk = Desk()
+    cut = [Chunk('send("x")\na = get("a")\n'), Chunk("", "length")]
+    found = run(Compiler(None, desk.tools, planner=Pieces(cut, cut), approve="auto"))
+    assert (found.status, kinds(found.rounds[0])) == ("failed", ["truncated"])
+    assert desk.asked("send") == []
+
+
+@pytest.mark.parametrize(("line", "plans"), [('send("x")\n', 2), ('get("x")\n', 1)])
+def test_a_last_line_without_an_end_is_whole_only_without_side_effects(line, plans):
+    """The author of `answer(...)` said nothing more, but did not end: side effects wait for a text that is whole."""
+    desk = Desk()
+    cut, whole = [Chunk(line + "answer(1)\n")], [Chunk(line + "answer(1)\n"), Chunk("", "stop")]
+    model = Pieces(cut, whole)
+    found = run(Compiler(None, desk.tools, planner=model, approve="auto"))
+    assert (found.status, found.answer, len(model.calls), len(desk.calls)) == ("done", 1, plans, 1)
+
+
+def test_a_stream_that_breaks_off_is_mended_like_a_cut_one():
+    """What had come runs once; where it breaks again the run fails by name and keeps what there is."""
+    desk = Desk()
+    broken = [Chunk("a = get(1)\nb = ge"), breathe, StreamBroken("the line went dead")]
+    found = run(Compiler(None, desk.tools, planner=Pieces(broken, [Chunk("a = get(1)\njoin(a)\n", "stop")])))
+    assert (found.status, found.answer, desk.asked("get")) == ("done", {"a": 1}, [1])
+    found = run(Compiler(None, desk.tools, planner=Pieces(broken, broken)))
+    assert (found.status, found.error, found.results) == ("failed", "the line went dead", {"a": 1})
+
+
+def test_a_planner_that_fails_ends_the_run():
+    """It says so; what finished stays, what runs is cancelled."""
+    desk = Desk()
+
+    pieces = [Chunk("a = get(1)\nb = wait(2)\n"), breathe, ModelError("the model is out of order")]
+    found = run(Compiler(None, desk.tools, planner=Pieces(pieces)))
+    assert (found.status, found.error) == ("failed", "the model is out of order")
+    assert found.results == {"a": 1}
+    assert isinstance(found.failures["b"], Cancelled)
+    assert desk.working == 0
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("oops"), SystemExit(3)])
+def test_a_model_of_any_manners_ends_the_run(error):
+    """Whatever its class raises, the run has a status and an error."""
+
+    class Rude:
+        name = provider = "rude"
+
+        async def stream(self, request):
+            yield Chunk("a = get(1)\n")
+            raise error
+
+    found = run(Compiler(None, Desk().tools, planner=Rude()))
+    assert found.status == "failed"
+    assert type(error).__name__ in found.error
+
+
+# -------------------------------------------------------------------- side effects
+
+
+def test_side_effects_wait_for_the_whole_plan():
+    """In every round: one that stands first starts when the text has ended well."""
+    desk, seen = Desk(), []
+
+    async def look():
+        await breathe()
+        seen.append(list(desk.calls))
+
+    def plan(name):
+        return [Chunk(f'send("{name}")\nget("{name}")\n'), look, Chunk("join()\n"), look, Chunk("", "stop")]
+
+    model = Pieces(plan("first"), plan("second"))
+    joiner = ScriptedModel({"joiner": ["Replan: again", "ok"]})
+    found = run(Compiler(None, desk.tools, planner=model, joiner=joiner, approve="auto"))
+    assert found.answer == "ok"
+    before = [("get", "first"), ("send", "first")]
+    assert seen == [before[:1], before[:1], [*before, ("get", "second")], [*before, ("get", "second")]]
+    assert desk.asked("send") == ["first", "second"]
+
+
+def test_a_side_effect_of_a_bad_plan_never_starts():
+    """Only what the mended plan holds does: not the one that was in the text with problems, nor both."""
+    desk = Desk()
+    model = scripted('send("wrong")\na = nope(1)\n', 'send("right")\na = get(1)\njoin(a)\n')
+    found = run(Compiler(None, desk.tools, planner=model, approve="auto"))
+    assert (found.status, desk.asked("send")) == ("done", ["right"])
+    desk = Desk()
+    model = scripted("a = get(1)\nsend(a)\nb = nope(1)\n", "a = get(1)\njoin(a)\n")
+    assert run(Compiler(None, desk.tools, planner=model, approve="auto")).status == "done"
+    assert desk.asked("send") == []
+
+
+def test_a_fan_out_of_side_effects_of_a_bad_plan_never_starts():
+    """Its items are dropped like a single call."""
+    desk = Desk()
+    model = scripted("xs = get([1, 2])\ns = [send(x) for x in xs]\nb = nope(1)\n", "a = get(3)\njoin(a)\n")
+    found = run(Compiler(None, desk.tools, planner=model, approve="auto", timeout=5))
+    assert (found.status, found.answer, desk.asked("send")) == ("done", {"a": 3}, [])
+
+
+@pytest.mark.parametrize(
+    ("approve", "sent"), [("ask", []), ("deny", []), ("auto", ["x"]), (("send",), ["x"]), (("other",), [])]
+)
+def test_approval(approve, sent):
+    """By rule or by the tool's name; where there is nobody to ask it is denied."""
+    desk = Desk()
+    found = run(planner_of('a = send("x")\njoin(a)\n', desk=desk, approve=approve))
+    assert desk.asked("send") == sent
+    assert found.status == "done"
+    if not sent:
+        assert found.failures["a"].kind == "denied"
+
+
+# -------------------------------------------------------------------- limits
+
+
+def test_a_run_that_takes_too_long_is_a_limit():
+    """What finished stays, the rest is cancelled."""
+    desk = Desk()
+    found = run(planner_of("a = get(1)\nb = wait(2)\njoin(b)\n", desk=desk, timeout=0.05))
+    assert (found.status, found.error) == ("limit", "the run took longer than 0.05 s")
+    assert found.results == {"a": 1}
+    assert isinstance(found.failures["b"], Cancelled)
+    assert desk.working == 0
+
+
+def test_a_timeout_of_someone_else_is_a_failure():
+    """Not every TimeoutError is the run's."""
+
+    class Late:
+        name = provider = "late"
+
+        def stream(self, request):
+            raise TimeoutError("elsewhere")
+
+    found = run(Compiler(None, Desk().tools, planner=Late()))
+    assert (found.status, "elsewhere" in found.error) == ("failed", True)
+
+
+@pytest.mark.parametrize("budget", [Budget(calls=1), Budget(tokens=10)])
+def test_a_budget_that_is_used_up_is_a_limit(budget):
+    """The joiner is not asked any more; results stay."""
+    model = scripted("a = get(1)\njoin(a)\n", joiner="ok")
+    found = run(Compiler(model, Desk().tools, budget=budget))
+    assert (found.status, found.results, len(model.calls)) == ("limit", {"a": 1}, 1)
+    assert found.error.startswith("the budget of")
+
+
+def test_a_budget_holds_for_calls_that_are_made_at_once():
+    """Ten tasks that ask the worker together get no more calls than there are."""
+    model = scripted('n = [llm("say", x) for x in get([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])]\njoin(n)\n', worker="w")
+    compiler = Compiler(None, Desk().tools, planner=model, worker=model, budget=Budget(calls=4), max_concurrency=10)
+    found = run(compiler)
+    assert [request.role for request in model.calls].count("worker") == 3
+    assert len([end for id_, end in found.failures.items() if "[" in id_]) == 7
+
+
+def test_a_budget_says_what_is_used_up():
+    """In words, and nothing while there is some left."""
+    assert Budget().exceeded(Usage(99, 10**9)) == ""
+    assert Budget(tokens=20).exceeded(Usage(1, 10, 9)) == ""
+    assert Budget(tokens=20).exceeded(Usage(1, 10, 10)) == "the budget of 20 tokens is used up (20)"
+    assert Budget(calls=2).exceeded(Usage(2)) == "the budget of 2 calls of models is used up"
