@@ -107,6 +107,11 @@ class Session:
     def add(self, task: Task) -> None:
         """Take a planned task; it starts when its inputs exist."""
         schedule = self.schedule
+        if task.kind == "expr" and schedule.has_inputs(task):
+            outcome = self._evaluate(task)
+            self.log.emit(TaskEnded, task.id, 0, schedule.record(task, outcome), outcome, "inline")
+            self.outcomes[task.id] = outcome
+            return
         if task.kind == "fanout":
             after, shapes = needs(task, self._container)
             starts = schedule.add(task, self.log.now(), after=after, shapes=shapes)
@@ -254,11 +259,19 @@ class Session:
         if node.state != "waiting":
             return
         task = node.task
+        outcome = self._evaluate(task)
+        if self._watches or self._adopted or isinstance(outcome, Failure) or not self.schedule.close_leaf(node):
+            self._end(node, outcome, "inline")
+        else:
+            self.outcomes[task.id] = outcome
+            self.log.emit(TaskEnded, task.id, 0, "done", outcome, "inline")
+
+    def _evaluate(self, task: Task) -> Any:
+        """Return an expression's value, or the Failure that it is."""
         try:
-            outcome = evaluate(task.args[0], Scope(self.outcomes, self.inputs))
+            return evaluate(task.args[0], Scope(self.outcomes, self.inputs))
         except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
-            outcome = failure_of(error, None, 1)
-        self._end(node, outcome, "inline")
+            return failure_of(error, None, 1)
 
     def _fan_out(self, node: Node) -> None:
         id_ = node.task.id

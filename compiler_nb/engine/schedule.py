@@ -186,6 +186,32 @@ class Schedule:
                 parent.watchers = [*parent.watchers, node]
         return self._ready(node, now) if start and not node.waiting else []
 
+    def has_inputs(self, task: Task) -> bool:
+        """Whether an expression could be evaluated now, so that it never has to wait here."""
+        nodes = self.nodes
+        for name in task.dependencies:
+            if nodes[name].state != "done":
+                return False
+        return not self.cancelled
+
+    def close_leaf(self, node: Node) -> bool:
+        """End an expression well for which nothing waits; return whether that was all there was to do."""
+        if node.children or node.watchers or node.owner is not None:
+            return False
+        node.state = "done"  # from waiting, as the caller has seen
+        self.unfinished -= 1
+        return True
+
+    def record(self, task: Task, outcome: Any) -> State:
+        """Take an expression that was evaluated before it was added; return its end state."""
+        if task.id in self.nodes:
+            raise ValueError(f"two tasks are called {task.id!r}")
+        node = self.nodes[task.id] = Node(task, len(self.nodes), (), 1.0)
+        node.state = _ENDINGS.get(type(outcome), "done")
+        if node.state != "done":
+            node.fate = ("skipped", Skipped(task.id, outcome.message))
+        return node.state
+
     def expand(self, id_: str, items: Iterable[tuple[Task, bool]], now: float) -> list[Node]:
         """Take the items of a fan-out: tasks, each with whether its value is an item's (else it is a step to one)."""
         owner = self.nodes[id_]
@@ -236,7 +262,10 @@ class Schedule:
             for child in _highest_first(node):
                 child.waiting -= 1
                 if not child.waiting and child.state == "waiting":
-                    starts += self._ready(child, now)
+                    if child.task.kind == "expr":
+                        starts.append(child)
+                    else:
+                        starts += self._ready(child, now)
             node.children = node.watchers = ()
         if self.lanes:
             self._fill(starts)

@@ -176,7 +176,10 @@ def _unary(node: Unary, scope: Scope) -> Any:
 
 
 def _binary(node: Binary, scope: Scope) -> Any:
-    return apply_operator(node.operator, evaluate(node.left, scope), evaluate(node.right, scope), scope)
+    left, right = node.left, node.right
+    left = scope.values[left.id] if type(left) is Ref else evaluate(left, scope)
+    right = scope.values[right.id] if type(right) is Ref else evaluate(right, scope)
+    return apply_operator(node.operator, left, right, scope)
 
 
 def _compare(node: Compare, scope: Scope) -> Any:

@@ -26,6 +26,9 @@ _PAIRS: Final = 20
 """Pairs that are made in a step: each takes the memory of seven items."""
 
 
+_NOTHING: Final[dict[str, Any]] = {}
+
+
 class Scope:
     """What names mean while an expression is evaluated, and the steps that are left."""
 
@@ -34,8 +37,8 @@ class Scope:
     def __init__(
         self, values: Mapping[str, Any], inputs: Mapping[str, Any] | None = None, names: Mapping[str, Any] | None = None
     ) -> None:
-        self.values, self.inputs = values, inputs or {}
-        self.locals: dict[str, Any] = dict(names or {})
+        self.values, self.inputs = values, inputs or _NOTHING
+        self.locals = dict(names) if names else _NOTHING  # replaced, never changed in place
         self.steps = STEPS
 
     def spend(self, steps: int) -> None:
@@ -107,6 +110,8 @@ def apply_operator(sign: str, left: Any, right: Any, scope: Scope) -> Any:
     """Return `left sign right`, after checking that the result is not too large."""
     scope.spend(1)
     kinds = type(left), type(right)
+    if kinds in _SMALL and sign in _CHEAP:
+        return _BINARY[sign](left, right)  # a number that cannot grow by more than a digit
     if kinds in _WHOLE:
         if sign == "**" and right > 0:
             _bound(abs(int(left)).bit_length() * right, BITS, "bits")
@@ -181,6 +186,8 @@ def _extreme(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _sum(scope: Scope, values: Any, start: Any = 0) -> Any:
+    if isinstance(start, str | bytes):
+        raise ExpressionError('sum() adds no texts: use "".join(...)')
     items = _sized(values, scope)
     if type(start) in (int, float) and all(type(item) in (int, float, bool) for item in items):
         return sum(items, start)
@@ -241,6 +248,8 @@ def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda scope, *args, **kwargs: function(*args, **kwargs)
 
 
+_CHEAP: Final = frozenset("+-/")
+_SMALL: Final = frozenset({(int, int), (int, float), (float, int), (float, float)})
 _WHOLE: Final = frozenset({(int, int), (bool, int), (int, bool)})
 _SIZED: Final = frozenset({str, list, tuple})
 _WEIGHED: Final = frozenset({str, bytes, list, tuple, dict, set, frozenset})

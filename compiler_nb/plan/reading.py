@@ -397,7 +397,7 @@ class Reader:
         why = "a key holds no call of a tool"
         key = self._barred(why, node.key) if isinstance(node, ast.DictComp) else None
         element = self._element(parts[-1])
-        steps: list[Task] = [*self.steps] if self.steps is not None else []
+        steps: list[Task] = list(self.steps or ())  # type: ignore[redundant-expr]  # the element filled it
         self.steps, self.locals = None, outer
         container: Any = "dict" if isinstance(node, ast.DictComp) else "list"
         tree = Fanout(container, clause.target, clause.source, clause.conditions, key, tuple(steps), element)

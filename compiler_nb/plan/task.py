@@ -125,15 +125,18 @@ class Task:
     line: int = field(default=0, compare=False)
     column: int = field(default=0, compare=False)
     fingerprint: str = field(default="", compare=False, repr=False)
+    _needs: tuple[str, ...] | None = field(default=None, init=False, compare=False, repr=False)  # a cache
 
     __hash__ = None  # type: ignore[assignment]  # the arguments are plain, mutable data
 
     @property
     def dependencies(self) -> tuple[str, ...]:
         """The ids of the tasks whose values this one needs, in order: those in its arguments, then those declared."""
-        if not self.args and not self.kwargs:
-            return self.after
-        return tuple(dict.fromkeys((*references(self.args, self.kwargs), *self.after)))
+        if self._needs is None:
+            found = tuple(dict.fromkeys((*references(self.args, self.kwargs), *self.after)))
+            object.__setattr__(self, "_needs", found)
+            return found
+        return self._needs
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ _HEAD: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _THOUGHT: Final = re.compile(r"[*_]{0,3}thoughts?[*_]{0,3} ?:[*_]{0,3}", re.IGNORECASE)
-_FENCE: Final = re.compile(r"```([\w-]*)[^\n]*\n(.*?)\n?```", re.DOTALL)
+_FENCE: Final = re.compile(r"```([\w-]*+)[^\n]*+\n(.*?)\n?```", re.DOTALL)
 _LATE: Final = re.compile(r"^(?:action:[ ]?)?finish\(", re.IGNORECASE | re.MULTILINE)
 _THINKING: Final = ("<think>", "</think>")
 
@@ -171,13 +171,18 @@ def _from_json(text: str) -> Answer | Replan | None:
 
 
 class DecisionReader:
-    """Reads a reply while it streams: what is certainly part of the answer can be shown at once."""
+    """Reads a reply while it streams: what is certainly part of the answer can be shown at once.
+
+    The time is linear in the text: while it is open how to read it, it is looked at when it has grown by a part of its
+    length, and pieces that make nothing certain are only collected.
+    """
 
     def __init__(self) -> None:
         self._parts: list[str] = []
-        self._form: _Form | None = None
-        self._held = ""  # of the content, not shown yet
-        self._began = False  # whether any of the content was shown
+        self._size = self._look_at = 0  # characters so far, and how many there must be to look again
+        self._kind = ""
+        self._held: list[str] = []  # of the content, not shown yet
+        self._began = self._bracket = False  # whether content was shown, and whether a bracket is held
 
     def feed(self, text: str) -> str:
         """Take a piece of the reply; return the next piece of the answer, "" where none is certain.
@@ -185,27 +190,41 @@ class DecisionReader:
         All pieces together are the beginning of the answer that `close` returns, and nothing of a Replan.
         """
         self._parts.append(text)
-        if self._form is None:
-            whole = "".join(self._parts)
-            self._form = _form_of(whole, ended=False)
-            if self._form is None:
-                return ""
-            text = whole[self._form.start :]
-        if self._form.kind not in ("plain", "label", "finish"):
+        if not self._kind:
+            text = self._begin(len(text))
+        if self._kind not in ("plain", "label", "finish") or not text.strip(_BLANK):
+            self._held.append(text)
             return ""
-        self._held += text
-        return self._certain(self._form.kind)
+        self._held.append(text)
+        return "" if self._bracket and ")" not in text else self._certain()
 
-    def _certain(self, kind: str) -> str:
+    def _begin(self, size: int) -> str:
+        """Find out how the reply is to be read, where that can be known; return what there is of its content."""
+        self._size += size
+        if self._size < max(self._look_at, AHEAD):
+            return ""
+        self._look_at = self._size + self._size // 8
+        whole = "".join(self._parts)
+        form = _form_of(whole, ended=False)
+        if form is None:
+            return ""
+        self._kind = form.kind
+        return whole[form.start :]
+
+    def _certain(self) -> str:
+        """Return what is certain of what is held: all but blanks at its end, and all from its last bracket on."""
+        held = "".join(self._held)
         if not self._began:
-            self._held = self._held.lstrip(_BLANK)
-        end = len(self._held)
-        if kind == "finish":
-            if not self._began and self._held[:1] in _QUOTES:
-                return ""  # nothing yet, or a quote that may be no part of the answer
-            end = self._held.rfind(")") if ")" in self._held else end
-        shown = self._held[:end].rstrip(_BLANK)
-        self._held = self._held[len(shown) :]
+            held = held.lstrip(_BLANK)
+        end = len(held)
+        if self._kind == "finish":
+            if not self._began and held[0] in _QUOTES:
+                self._kind = "whole"  # the quotes may be no part of the answer
+                return ""
+            self._bracket = ")" in held
+            end = held.rfind(")") if self._bracket else end
+        shown = held[:end].rstrip(_BLANK)
+        self._held = [held[len(shown) :]]
         self._began = self._began or bool(shown)
         return shown
 

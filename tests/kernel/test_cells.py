@@ -45,7 +45,6 @@ def send(to: str) -> str:
     "Send."
     return f"sent to {to}"
 """
-FOREIGN = "import nest_asyncio; nest_asyncio.apply()"
 ASK = "%%compile -m planner\nWhich city has the longest name?"
 VARIABLES = "sorted(set(globals()) & {'ny', 'la', 'sf', 'best', 'run'})"
 
@@ -76,33 +75,28 @@ def test_a_cell_is_known_by_its_id(kernel):
     assert kernel.value("'first' in globals(), 'second' in globals(), 'third' in globals()") == "(True, False, True)"
 
 
-@pytest.mark.parametrize(
-    ("cell", "limit"),
-    [
-        ("%%plan\ndone = weather('x')\nb = [slow(i) for i in range(5)]", 1.0),
-        ("%%plan --loop kernel\ndone = weather('x')\nb = [slow(i) for i in range(5)]", 1.0),
-        ("get_ipython().run_cell_magic('plan', '', \"done = weather('x')\\nb = [slow(i) for i in range(5)]\")", 1.0),
-        (
-            "get_ipython().run_cell_magic('plan', '--loop kernel', "
-            "\"done = weather('x')\\nb = [slow(i) for i in range(5)]\")",
-            1.0,
-        ),
-        ("%%plan\ndone = weather('x')\nb = stuck(1)", 1.0),
-    ],
-    ids=["await", "await-kernel", "block", "block-kernel", "sync"],
-)
-def test_an_interrupt_stops_everything(kernel, cell, limit):
+INTERRUPTED = {
+    "await": "%%plan\ndone = weather('x')\nb = [slow(i) for i in range(5)]",
+    "block": "get_ipython().run_cell_magic('plan', '', \"done = weather('x')\\nb = [slow(i) for i in range(5)]\")",
+    "sync": "%%plan\ndone = weather('x')\nb = stuck(1)",
+}
+INTERRUPTED |= {
+    "await-kernel": INTERRUPTED["await"].replace("%%plan", "%%plan --loop kernel"),
+    "block-kernel": INTERRUPTED["block"].replace("''", "'--loop kernel'"),
+}
+
+
+@pytest.mark.parametrize("cell", INTERRUPTED.values(), ids=list(INTERRUPTED))
+def test_an_interrupt_stops_everything(kernel, cell):
     """The cell ends within a second with KeyboardInterrupt, nothing runs on, what had finished is bound."""
     id_ = kernel.send(cell)
     kernel.listen_for(0.6)
     began = time.monotonic()
     kernel.manager.interrupt_kernel()
     reply = kernel.wait(id_)
-    assert time.monotonic() - began < limit
+    assert time.monotonic() - began < 1
     assert (reply.status, reply.name) == ("error", "KeyboardInterrupt")
-    assert reply.of("error")[0]["traceback"] == [
-        "KeyboardInterrupt: the run was stopped; what had finished is kept"
-    ]
+    assert reply.of("error")[0]["traceback"] == ["KeyboardInterrupt: the run was stopped; what had finished is kept"]
     assert "not bound: b (cancelled)" in reply.shown[0]["text/plain"]
     before = kernel.value("run.status, done['city'], len(ticks)")
     kernel.listen_for(0.2)
@@ -126,21 +120,24 @@ def test_prints_land_in_the_cell_of_the_run(kernel):
     first = kernel.wait(id_)
     assert first.seconds < 0.3
     second = kernel.run("print('other', behind.status)\ntime.sleep(0.6)\nprint('p' in globals())")
-    kernel.listen_for(0.5)
+    kernel.listen_for(0.2)
     assert sorted(first.printed.split("\n")) == ["", "loud 1", "soft 2"]
     assert second.printed == "other running\nFalse\n"
     assert kernel.value("p, q, behind.status") == "(1, 2, 'done')"
-    (update,) = first.of("update_display_data")
+    (update,) = [*first.of("update_display_data"), *second.of("update_display_data")]  # found by its display's id
     assert update["transient"] == first.of("display_data")[0]["transient"]
     assert "bound: p, q, behind" in update["data"]["text/plain"]
 
 
 def test_a_background_run_is_bound_when_the_kernel_is_idle(kernel):
     """Without another cell, and its tools of the main thread are served."""
-    kernel.run("import threading\n@tool(thread='main')\ndef where() -> str:\n    return threading.current_thread().name")
-    reply = kernel.run("%%plan -b -o idle\nw = where()\nthread = w")
-    kernel.listen_for(0.5)
-    assert "✓ done  w  where()  \"MainThread\"" in reply.of("update_display_data")[0]["data"]["text/plain"]
+    kernel.run(
+        "import threading\n@tool(thread='main')\ndef where() -> str:\n    return threading.current_thread().name"
+    )
+    id_ = kernel.send("%%plan -b -o idle\nw = where()\nthread = w")
+    reply = kernel.wait(id_)
+    kernel.until(id_, "update_display_data")
+    assert '✓ done  w  where()  "MainThread"' in reply.of("update_display_data")[0]["data"]["text/plain"]
     kernel.run("%%plan -b -o endless\nb = slow(1)")
     assert kernel.run("%compile cancel endless").printed == "cancelled: 1 run\n"
     kernel.listen_for(0.4)
@@ -149,7 +146,9 @@ def test_a_background_run_is_bound_when_the_kernel_is_idle(kernel):
 
 def test_a_client_of_the_kernels_loop_can_be_used_there(kernel):
     """`--loop kernel` is for objects bound to the kernel's loop."""
-    kernel.run("bound = asyncio.get_running_loop().create_future()\nbound.get_loop().call_later(0.5, bound.set_result, 9)")
+    kernel.run(
+        "bound = asyncio.get_running_loop().create_future()\nbound.get_loop().call_later(0.5, bound.set_result, 9)"
+    )
     kernel.run("@tool\nasync def held() -> int:\n    'Await what belongs to the kernel.'\n    return await bound")
     assert kernel.run("%%plan --loop kernel\nh = held()").status == "ok"
     assert kernel.value("h") == "9"
@@ -161,7 +160,7 @@ def test_nobody_to_ask_denies_and_a_person_approves(kernel):
     assert "nobody can be asked here" in reply.error
     id_ = kernel.send("%%plan\ns = send('bob')", stdin=True)
     request = kernel.client.get_stdin_msg(timeout=10)
-    assert request["content"]["prompt"] == 'send("bob") has side effects. Run it? [y/N] '.replace('"', "'") or True
+    assert request["content"]["prompt"] == "send('bob') has side effects. Run it? [y/N] "
     kernel.client.input("y")
     assert kernel.wait(id_).status == "ok"
     assert kernel.value("s") == "sent to bob"
@@ -175,9 +174,7 @@ def test_by_hand_a_cell_is_opened(kernel):
     """The payload of the reply opens the `%%plan` cell."""
     reply = kernel.run("%%compile -m hand\nWhich is best?")
     assert reply.status == "ok"
-    assert [(p["source"], p["text"]) for p in reply.payload] == [
-        ("set_next_input", "%%plan -m hand Which is best?\n")
-    ]
+    assert [(p["source"], p["text"]) for p in reply.payload] == [("set_next_input", "%%plan -m hand Which is best?\n")]
     assert "Question: Which is best?" in reply.shown[0]["text/plain"]
 
 

@@ -15,10 +15,13 @@ TASK = Task("a", "call", "send")
 
 
 def nobody(text):
+    """Answer as a kernel without stdin does."""
     raise NotImplementedError("no stdin")
 
 
-@pytest.mark.parametrize(("reply", "approved"), [("y", True), (" YES ", True), ("n", False), ("", False), ("sure", False)])
+@pytest.mark.parametrize(
+    ("reply", "approved"), [("y", True), (" YES ", True), ("n", False), ("", False), ("sure", False)]
+)
 def test_a_person_decides(reply, approved):
     """Only a yes is one; the call is shown as it will be made."""
     main, asked = MainThread(), []

@@ -19,7 +19,7 @@ CALL = "get_ipython().run_cell_magic('compile', '-b', 'What?\\n')\n"
 
 def test_the_outermost_cell_is_awaited():
     """Its call becomes an await of the hidden magic, the line and the body verbatim."""
-    body = "it's\n\"quoted\" {x}\n"
+    body = 'it\'s\n"quoted" {x}\n'
     line = "get_ipython().run_cell_magic('plan', \"-o it's\", {!r})\n".format(body)  # noqa: UP032
     assert Rewriter(shell())([line]) == [
         f"await get_ipython().run_cell_magic('_plan_awaited', \"-o it's\", {body!r})\n"
@@ -60,7 +60,14 @@ def test_comments_above_our_magics_are_allowed():
     """They and empty lines are dropped; those above other code stay."""
     assert drop_comments(["# a\n", "\n", "%%compile -b\n", "q\n"]) == ["%%compile -b\n", "q\n"]
     assert drop_comments(["# a\n", "%%plan\n"]) == ["%%plan\n"]
-    for lines in (["# a\n", "%%time\n"], ["# a\n", "x = 1\n"], ["# a\n"], [], ["%%compile\n"], ["# a\n", "%%compiler\n"]):
+    for lines in (
+        ["# a\n", "%%time\n"],
+        ["# a\n", "x = 1\n"],
+        ["# a\n"],
+        [],
+        ["%%compile\n"],
+        ["# a\n", "%%compiler\n"],
+    ):
         assert drop_comments(lines) == lines
 
 

@@ -13,6 +13,7 @@ from tests.support.shell import PLAN
 
 
 def plain(x):
+    """Return x."""
     return x
 
 

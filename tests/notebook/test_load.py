@@ -18,7 +18,8 @@ import sys
 from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell.instance()
 shell.run_line_magic("load_ext", "compiler_nb")
-print(*{"openai", "ipywidgets", "anywidget", "pydantic", "graphviz", "pandas", "nest_asyncio", "nest_asyncio2"} & set(sys.modules))
+heavy = "openai ipywidgets anywidget pydantic graphviz pandas nest_asyncio nest_asyncio2"
+print(*(set(heavy.split()) & set(sys.modules)))
 """
 
 
@@ -31,7 +32,7 @@ def test_loading_is_silent_and_imports_nothing_heavy():
 def everything(ip):
     """Return all that an extension may have registered."""
     return [
-        list(ip.magics_manager.registry), sorted(ip.magics_manager.magics["cell"]), sorted(ip.magics_manager.magics["line"]),
+        list(ip.magics_manager.registry), *(sorted(ip.magics_manager.magics[kind]) for kind in ("cell", "line")),
         list(ip.input_transformers_cleanup), list(ip.input_transformers_post), list(ip.Completer.custom_matchers),
         {event: list(found) for event, found in ip.events.callbacks.items()},
     ]  # fmt: skip

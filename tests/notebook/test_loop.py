@@ -63,7 +63,9 @@ def test_the_main_thread_is_served_at_once():
         done = asyncio.get_running_loop().create_future()
         loop = asyncio.get_running_loop()
         began = time.perf_counter()
-        main.post(lambda: (ran.append(threading.current_thread().name), loop.call_soon_threadsafe(done.set_result, None)))
+        main.post(
+            lambda: (ran.append(threading.current_thread().name), loop.call_soon_threadsafe(done.set_result, None))
+        )
         await done
         ran.append(time.perf_counter() - began)
 
@@ -75,18 +77,17 @@ def test_the_main_thread_is_served_at_once():
 
 def test_an_interrupt_within_a_served_job_stops_the_work():
     """A person who interrupts a question stops the run."""
-    main, stopped = MainThread(), []
+    main = MainThread()
 
     def interrupt():
         raise KeyboardInterrupt
 
     async def work():
         main.post(interrupt)
-        while not stopped:
-            await asyncio.sleep(0)
+        await asyncio.sleep(30)
 
-    assert asyncio.run(wait(work(), lambda: stopped.append(1), main)) is True
-    assert stopped == [1]
+    stoppable = Stoppable(work())
+    assert asyncio.run(wait(stoppable.perform(), stoppable.stop, main)) is True
 
 
 def test_blocking_waits_and_tells_of_an_interrupt():

@@ -113,7 +113,7 @@ def test_an_empty_cell_prints_the_help(shell, capsys, cell):
 def test_what_a_question_offers_and_pastes(shell):
     """The planner sees names and shapes of what is offered, text of what is pasted, and nothing else."""
     model = shell.planner("a = double(numbers[0])\nanswer(a)")
-    shell.ns.update(numbers=[5, 6], city="Rome", secret="canary")
+    shell.ns.update({"numbers": [5, 6], "city": "Rome", "secret": "canary"})
     shell.ok("%%compile -m m -T double\nTwice the first of @numbers in {city}, {unknown} {secret!r}?\n# NBVAL_SKIP")
     (request,) = model.calls
     prompt = "\n".join(message["content"] for message in request.messages)
@@ -152,7 +152,9 @@ def test_a_main_thread_tool_runs_there(shell, loop):
 
 def test_a_background_run_is_bound_before_the_next_cell(shell):
     """The run is there at once; its results come when no cell runs, and the output is replaced."""
-    shell.ok("import threading\ngate = threading.Event()\n@tool\ndef late_one() -> int:\n    gate.wait(5)\n    return 7")
+    shell.ok(
+        "import threading\ngate = threading.Event()\n@tool\ndef late_one() -> int:\n    gate.wait(5)\n    return 7"
+    )
     shell.ok("%%plan -b -o late\na = late_one()\nanswer(a)")
     assert (names(shell), shell.ns["late"].status) == (["late"], "running")
     shell.ok("gate.set(); late.wait(5)")

@@ -109,6 +109,7 @@ def one(x: int) -> int:
 
 
 def plain(x):
+    """Return x."""
     return x
 
 

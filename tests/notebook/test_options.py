@@ -38,7 +38,7 @@ def test_options_are_read(line, given):
     ("line", "body", "question"),
     [
         ("", "What is it?\n", "What is it?"),
-        ("-b What's the \"best\"?", "\n", "What's the \"best\"?"),
+        ('-b What\'s the "best"?', "\n", 'What\'s the "best"?'),
         ("Compare", "these\n", "Compare\nthese"),
         ("", "one\n# NBVAL_IGNORE_OUTPUT\n# PYTEST_VALIDATE\n# kept\ntwo", "one\n\n\n# kept\ntwo"),
         ("-- -5 or 5?", "", "-5 or 5?"),

@@ -58,8 +58,14 @@ def test_the_page_holds_question_answer_picture_and_footer():
     html = bundle(run_of(PLAN), Binding(("ny",)), OWN)["text/html"]
     assert "Which is best?" in html
     assert "<b>8</b> letters" in html
-    assert re.findall(r'data-task="(\w+)" data-state="(\w+)"', html) == [("ny", "done"), ("la", "done"), ("best", "done")]
-    hover = "<title>la · done\nweather(&quot;LA&quot;)\n= {&quot;city&quot;: &quot;LA&quot;, &quot;max&quot;: 2}</title>"
+    assert re.findall(r'data-task="(\w+)" data-state="(\w+)"', html) == [
+        ("ny", "done"),
+        ("la", "done"),
+        ("best", "done"),
+    ]
+    hover = (
+        "<title>la · done\nweather(&quot;LA&quot;)\n= {&quot;city&quot;: &quot;LA&quot;, &quot;max&quot;: 2}</title>"
+    )
     assert hover in html
     assert re.search(r"3 tasks · \d+ ms · \d+ tokens · bound: ny<", html)
 
@@ -67,7 +73,9 @@ def test_the_page_holds_question_answer_picture_and_footer():
 def test_an_untrusted_page_sees_the_picture_as_an_image():
     """The inline picture is hidden unless the style sheet lives, the image is there unless it does."""
     data = bundle(run_of(PLAN), Binding(), OWN)
-    image = re.search(r'<img class="cnb-flat" alt="the plan" src="data:image/svg\+xml;base64,([^"]+)">', data["text/html"])
+    image = re.search(
+        r'<img class="cnb-flat" alt="the plan" src="data:image/svg\+xml;base64,([^"]+)">', data["text/html"]
+    )
     assert base64.b64decode(image[1]).decode() == data["image/svg+xml"]
     assert '<div class="cnb-inline" hidden="hidden"><svg' in data["text/html"]
 
@@ -109,7 +117,7 @@ def test_a_failure_is_told():
     run = run_of('note = fail(1)\nlater = weather(note)\nok = weather("x")\nanswer(later)')
     left = (("note", "failed: ValueError: search failed, 404"), ("later", "skipped: note failed, x"))
     data = bundle(run, Binding(("ok",), left, ("old",)), OWN)
-    assert '<b>failed</b>: the answer cannot be evaluated' in data["text/html"]
+    assert "<b>failed</b>: the answer cannot be evaluated" in data["text/html"]
     assert "failed: the answer cannot be evaluated" in data["text/plain"]
     assert re.findall(r'data-state="(\w+)"', data["text/html"]) == ["failed", "skipped", "done"]
     assert data["text/plain"].endswith(

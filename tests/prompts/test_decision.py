@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -143,6 +145,19 @@ def test_a_long_answer_streams_at_once():
     assert len(stream(text, 5)[0]) >= len(text) - 1
     shown, decision = stream(f"Action: Finish({text}(really) so)", 5)
     assert shown == decision.value == f"{text}(really) so"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [" ", "\n", "Thought: x\n", "<think>", "Thought: a\n\n", "a ", "Finish(a", "Finish(a) ", "{", "Action: ", "```a"],
+)
+def test_reading_takes_no_more_than_linear_time(text):
+    """A model that repeats itself without end holds up nothing, in small pieces either."""
+    long = text + (text[-1] if text[-1] in " a" else text) * 200_000
+    began = time.perf_counter()
+    stream(long[:200_000], 4)
+    stream("x" + long[:200_000], 4)
+    assert time.perf_counter() - began < 8
 
 
 def test_a_fence_is_recognised_around_the_whole_only():

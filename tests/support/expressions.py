@@ -7,14 +7,13 @@ import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import strategies as st
-
 from compiler_nb.plan.functions import FUNCTIONS
 from compiler_nb.plan.parser import PlanParser
 from compiler_nb.plan.task import Return
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from random import Random
 
     from compiler_nb.plan.task import Tree
 
@@ -64,53 +63,35 @@ def same(ours: Any, theirs: Any) -> bool:
     return bool(ours == theirs)
 
 
-NUMBERS = ("n", "x", "(0)", "(1)", "(-2)", "(2.5)", "(7)", "True", "len(word)", "xs[0]", "d['b']")
-TEXTS = ("word", "words[0]", "'ab'", "''", "f'{n}-{x:.1f}'", "str(n)")
-LISTS = ("xs", "[1, 2]", "[]", "list(range(4))", "sorted(d.values())", "[len(w) for w in words]")
+LEAVES = """
+n x (0) (1) (-2) (2.5) (7) True len(word) xs[0] d['b'] word words[0] 'ab' '' f'{n}-{x:.1f}' str(n)
+xs [1,2] [] list(range(4)) sorted(d.values()) [len(w)for(w)in(words)] d table
+""".split()
+FORMS = """
+{0} + {1}|{0} - {1}|{0} * {1}|{0} / {1}|{0} // {1}|{0} % {1}|{0} ** 2|{0} ** -1|-{0}|+{0}|not {0}
+{0} < {1}|{0} == {1}|{0} != {1}|{0} >= {1}|{0} in {1}|{0} not in {1}|{0} < {1} <= {2}|{0} == {1} != {2}
+{0} and {1}|{0} or {1}|{0} if {1} else {2}|{0}[{1}]|{0}[{1}:{2}]|{0}[::{1}]|[{0}, {1}]|({0}, {1})|{{'k': {0}, 'l': {1}}}
+[{v} for {v} in {0} if {v} != {1}]|[{0} for {v} in {1}]|{{{v}: {0} for {v} in {1}}}|{{{v} for {v} in {0}}}
+[({v}, {0}) for {v} in {1} if {2}]|any({v} for {v} in {0} if {1})|all({v} != {0} for {v} in {1})|any([{0}, {1}])
+sum({v} for {v} in {0})|max(({v} for {v} in {0}), default={1})|sorted({0}, key=lambda {v}: {1}, reverse={2})
+max({0}, key=lambda {v}: ({v}, {1}))|min({0}, key=len)|max(d, key=d.get)|max({0})|min({0}, {1})|sum({0})|sum({0}, {1})
+len({0})|abs({0})|round({0})|round({0}, {1})|sorted({0})|list(reversed({0}))|list(zip({0}, {1}))|list(enumerate({0}))
+list(range({0}))|any({0})|all({0})|str({0})|int({0})|float({0})|bool({0})|list({0})|dict({0})|tuple({0})|set({0})
+{0}.upper()|{0}.strip()|{0}.title()|{0}.split()|{0}.split({1})|{0}.join({1})|{0}.replace({1}, {2})|{0}.startswith({1})
+{0}.get({1})|{0}.get({1}, {2})|list({0}.items())|list({0}.keys())|xs.index({0})|xs.count({0})
+""".strip().replace("\n", "|").split("|")
 
 
-def expressions() -> st.SearchStrategy[str]:
-    """Random expressions over NAMES; many of them raise in Python."""
-    number, text, items = st.sampled_from(NUMBERS), st.sampled_from(TEXTS), st.sampled_from(LISTS)
-    return st.recursive(number | text | items, _grown, max_leaves=14)
+def random_expression(random: Random, size: int = 12) -> str:
+    """Return a random expression over NAMES of at most so many leaves; many raise in Python."""
+    if size <= 1:
+        return random.choice(LEAVES)
+    form = random.choice(FORMS)
+    count = sum(f"{{{number}}}" in form for number in range(3))
+    parts = [random_expression(random, random.randint(1, max(1, size - 1) // max(count, 1) + 1) - 1) for _ in range(count)]
+    return f"({form.format(*parts, v=_new_name(parts))})"
 
 
-def _grown(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    def form(pattern: str, *parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-        return st.tuples(*parts).map(lambda found: "(" + pattern.format(*found, v=_new_name(found)) + ")")
-
-    sign = st.sampled_from("+ - * / // % == != < <= > >= and or in".split())
-    return st.one_of(
-        form("{0} {1} {2}", inner, sign, inner),
-        form("{0} {1} {2} {3} {4}", inner, st.sampled_from(["<", "==", "!=", ">="]), inner, st.sampled_from("<>"), inner),
-        form("{0} ** {1}", inner, st.sampled_from(["0", "1", "2", "-1", "0.5"])),
-        form("{0}{1}", st.sampled_from(["-", "+", "not "]), inner),
-        form("{0} if {1} else {2}", inner, inner, inner),
-        form("{0}[{1}]", inner, inner),
-        form("{0}[{1}:{2}]", inner, inner, inner),
-        form("[{0}, {1}]", inner, inner),
-        form("{{'k': {0}, 'l': {1}}}", inner, inner),
-        form("[{v} for {v} in {0} if {v} != {1}]", inner, inner),
-        form("[{0} for {v} in {1}]", inner, inner),
-        form("{{{v}: {0} for {v} in {1}}}", inner, inner),
-        form("{0}({1})", st.sampled_from(sorted(set(FUNCTIONS) - {"reversed", "zip", "enumerate"})), inner),
-        form("{0}({1}, {2})", st.sampled_from(["max", "min", "sum", "round", "range", "dict", "int"]), inner, inner),
-        form("sorted({0}, key=lambda {v}: {1}, reverse={2})", inner, inner, inner),
-        form("{0}({1}, key=lambda {v}: ({v}, {2}))", st.sampled_from(["max", "min"]), inner, inner),
-        form("list({0}({1}))", st.sampled_from(["reversed", "zip", "enumerate"]), inner),
-        form("{0}({v} for {v} in {1} if {2})", st.sampled_from(["any", "all", "sum", "max", "list", "set"]), inner, inner),
-        form("{0}.{1}()", inner, st.sampled_from(["upper", "strip", "title", "split", "lower"])),
-        form("{0}.{1}({2})", inner, st.sampled_from(["split", "join", "get", "startswith"]), inner),
-        form("xs.{0}({1})", st.sampled_from(["count", "index"]), inner),
-        form("f'{{{0}}}|{{{1}!r:>9}}'", inner.filter(_fits), inner.filter(_fits)),
-    )
-
-
-def _fits(text: str) -> bool:
-    """Whether a text may stand in a field: fields hold no quotes of the string's own kind in older Pythons."""
-    return "'" not in text and len(text) < 80
-
-
-def _new_name(parts: tuple[str, ...]) -> str:
+def _new_name(parts: list[str]) -> str:
     """Return a loop's name that is in none of its parts, since no name is bound within its own scope again."""
-    return "v" * (1 + max((len(found) for part in parts for found in re.findall("v+", part)), default=0))
+    return "v" * (1 + max((len(found) for part in parts for found in re.findall(r"\bv+\b", part)), default=0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -96,3 +97,105 @@ OUTPUTS: Final[dict[str, Callable[[], Any]]] = {
     "an evil text": lambda: EvilText("good"),
     "evil within": lambda: {"x": [EvilRepr()], "y": EvilText("good")},
 }
+
+
+class EvilHtml:
+    """A value that brings its own script."""
+
+    def _repr_html_(self):
+        return "<script>alert(1)</script>"
+
+
+class EvilReduce:
+    """A value that runs code where it is unpickled."""
+
+    def __reduce__(self):
+        return (print, ("pickle executed",))
+
+
+class EvilAwait:
+    """A value that raises where it is awaited or iterated."""
+
+    def __await__(self):
+        raise RuntimeError("awaited a result")
+
+    def __iter__(self):
+        raise RuntimeError("iterated a result")
+
+
+class EvilCopy:
+    """A value that raises where it is copied or measured."""
+
+    def __deepcopy__(self, memo):
+        raise RuntimeError("deepcopy")
+
+    def __sizeof__(self):
+        raise RuntimeError("sizeof")
+
+
+async def nothing() -> None:
+    """Do nothing."""
+
+
+VALUES: Final[dict[str, Callable[[], Any]]] = {
+    **OUTPUTS,
+    "digits after a dollar": lambda: "$1",
+    "an escaped dollar": lambda: "$$1",
+    "a reference as json": lambda: {"$ref": "t1", "ref": "t1", "$id": "t1"},
+    "a constructor as json": lambda: {"lc": 2, "type": "constructor", "id": ["subprocess", "Popen"], "kwargs": {}},
+    "pickle": lambda: b"cos\nsystem\n(S'id'\ntR.",
+    "a yaml tag": lambda: "!!python/object/apply:os.system ['id']",
+    "infinity": lambda: float("inf"),
+    "a coroutine": nothing,
+    "an exception": lambda: ValueError("returned, not raised"),
+    "nothing": lambda: None,
+    "an evil html": EvilHtml,
+    "an evil reduce": EvilReduce,
+    "an evil await": EvilAwait,
+    "an evil copy": EvilCopy,
+}
+"""What a tool may return: the next tool gets exactly it, and tasks, edges and calls stay as planned."""
+
+
+def chained() -> BaseException:
+    """Return an error with a cause."""
+    error = RuntimeError("request failed")
+    error.__cause__ = ValueError("Authorization: Bearer sk-CANARY-0123456789abcdef")
+    return error
+
+
+def cyclic() -> BaseException:
+    """Return an error whose context leads back to it."""
+    first, second = ValueError("a"), ValueError("b")
+    first.__context__, second.__context__ = second, first
+    return first
+
+
+class EvilError(Exception):
+    """An error that has no text."""
+
+    def __str__(self):
+        raise RuntimeError("str of an error")
+
+    __repr__ = __str__
+
+
+ERRORS: Final[dict[str, Callable[[], BaseException]]] = {
+    "a value error": lambda: ValueError("x"),
+    "a timeout of its own": lambda: TimeoutError("inner"),
+    "system exit": lambda: SystemExit(3),
+    "keyboard interrupt": lambda: KeyboardInterrupt("inner"),
+    "a cancellation of its own": lambda: asyncio.CancelledError("inner"),
+    "generator exit": lambda: GeneratorExit("inner"),
+    "stop iteration": lambda: StopIteration(1),
+    "stop async iteration": lambda: StopAsyncIteration(1),
+    "memory error": MemoryError,
+    "recursion error": RecursionError,
+    "a group": lambda: BaseExceptionGroup("g", [ValueError(1), SystemExit(2)]),
+    "a huge message": lambda: RuntimeError("x" * 50_000_000),
+    "html": lambda: RuntimeError("<img src=x onerror=alert(1)>"),
+    "an error with a cause": chained,
+    "a cyclic context": cyclic,
+    "an error without a text": EvilError,
+}
+"""What a tool may raise: its task fails, what hangs on it is skipped, all else finishes."""

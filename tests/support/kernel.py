@@ -124,7 +124,7 @@ class Kernel:
 
     def value(self, expression: str) -> str:
         """Return what an expression prints."""
-        reply = self.run(f"print({expression})")
+        reply = self.run(f"print(({expression}))")
         assert reply.status == "ok", reply.error
         return reply.printed.strip()
 

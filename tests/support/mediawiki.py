@@ -84,7 +84,7 @@ class Handler(BaseHTTPRequestHandler):
         self.redirect(self.path)
 
     def way_slow(self, query):
-        time.sleep(0.3)
+        time.sleep(1.0)
 
     def way_drip(self, query):
         self.send_response(200)
@@ -92,7 +92,7 @@ class Handler(BaseHTTPRequestHandler):
         for _ in range(40):
             self.wfile.write(b" ")
             self.wfile.flush()
-            time.sleep(0.01)
+            time.sleep(0.03)
 
     def way_cut(self, query):
         self.send_response(200)

@@ -1,0 +1,485 @@
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from compiler_nb.engine.schedule import TRANSITIONS, Schedule
+from compiler_nb.outcome import ENDED, STATES, Cancelled, Failure, Skipped
+from compiler_nb.plan.task import Ref, Task
+from tests.support.scale import times
+
+BAD = Failure("raised", "ValueError: x")
+
+
+def call(id_: str, *needs: str, tool: str = "t", kind: str = "call") -> Task:
+    return Task(id_, kind, tool if kind == "call" else "", tuple(Ref(need) for need in needs))
+
+
+def names(nodes) -> list[str]:
+    return [node.task.id for node in nodes]
+
+
+def ended(schedule: Schedule) -> dict[str, object]:
+    """Take what ended without being started."""
+    found, schedule.ended = schedule.ended, []
+    return {node.task.id: outcome for node, outcome in found}
+
+
+def states(schedule: Schedule) -> str:
+    return " ".join(f"{id_}:{node.state}" for id_, node in schedule.nodes.items())
+
+
+# ------------------------------------------------------------------- events in, starts out
+
+DIAMOND = ["a", "b a", "c a", "d b c"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "capacity", "events", "starts"),
+    [
+        (["a", "b"], 8, [], "a b"),
+        (["a", "b"], 1, ["a"], "a | b"),
+        (DIAMOND, 8, ["a", "c", "b", "d"], "a | b c | | d |"),
+        (DIAMOND, 1, ["a", "b", "c", "d"], "a | b | c | d |"),
+        (DIAMOND, 8, ["a!"], "a |"),
+        (DIAMOND, 8, ["a", "b!", "c"], "a | b c | |"),
+        (["a", "b", "c a b"], 8, ["b", "a"], "a b | | c"),
+        (["a", "b a a"], 8, ["a"], "a | b"),
+        (["x", "a", "b a", "c b"], 1, ["x", "a", "b"], "x | a | b | c"),
+    ],
+)
+def test_events_start_tasks(plan, capacity, events, starts):
+    """A task starts when all that it refers to is done and a slot is free; a failure (!) starts nothing that hangs on it."""
+    schedule = Schedule(capacity)
+    told = [[]]
+    for text in plan:
+        id_, *needs = text.split()
+        told[0] += names(schedule.add(call(id_, *needs), 0.0))
+    for event in events:
+        told.append(names(schedule.finish(event.rstrip("!"), BAD if event.endswith("!") else 1, 0.0)))
+    assert [" ".join(group) for group in told] == [group.strip() for group in starts.split("|")]
+
+
+def test_descendants_of_a_failure_are_skipped_and_name_it():
+    """All of them, at any distance, with the cause's own message; what comes later, too."""
+    schedule = Schedule()
+    for text in [*DIAMOND, "e"]:
+        schedule.add(call(*text.split()), 0.0)
+    schedule.finish("a", 1, 0.0)
+    schedule.finish("b", BAD, 0.0)
+    assert ended(schedule) == {"d": Skipped("b", "ValueError: x")}
+    schedule.add(call("f", "d"), 0.0)
+    assert ended(schedule) == {"f": Skipped("b", "ValueError: x")}
+    assert states(schedule) == "a:done b:failed c:running d:skipped e:running f:skipped"
+    assert schedule.unfinished == 2
+
+
+def test_expressions_hold_no_slot():
+    """They are started at once, whatever the capacity."""
+    schedule = Schedule(1)
+    schedule.add(call("a"), 0.0)
+    assert names(schedule.add(call("e", kind="expr"), 0.0)) == ["e"]
+    assert names(schedule.finish("e", 1, 0.0)) == []
+    assert schedule.free == 0
+
+
+def test_the_longest_chain_goes_first():
+    """Priority is the height; of equal heights who came first."""
+    schedule = Schedule(1)
+    plan = ["first", "leaf", "top", "mid top", "low mid", "other", "end other"]
+    for text in plan:
+        schedule.add(call(*text.split()), 0.0)
+    schedule.close(0.0)
+    order = ["first"]
+    for _ in range(len(plan) - 1):
+        order += names(schedule.finish(order[-1], 1, 0.0))
+    assert order == ["first", "top", "other", "mid", "leaf", "end", "low"]
+
+
+def test_of_several_children_the_highest_takes_the_free_slot():
+    """Not the one that stands first in the plan."""
+    schedule = Schedule(1)
+    for text in ["root", "leaf root", "top root", "mid top", "low mid"]:
+        schedule.add(call(*text.split()), 0.0)
+    schedule.close(0.0)
+    assert names(schedule.finish("root", 1, 0.0)) == ["top"]
+
+
+def test_durations_weigh_more_than_hops():
+    """With learned durations one long task is higher than two short ones."""
+    schedule = Schedule(1, weigh=lambda task: 10.0 if task.tool == "slow" else 1.0)
+    schedule.add(call("first"), 0.0)
+    for task in [call("a"), call("b", "a"), call("c", tool="slow")]:
+        schedule.add(task, 0.0)
+    schedule.close(0.0)
+    assert names(schedule.finish("first", 1, 0.0)) == ["c"]
+
+
+LIMITS = {"limits": {"tool:s": 1}, "resources": lambda task: ("tool:s",) if task.tool == "s" else ()}
+
+
+def test_a_limited_resource_holds_only_those_that_need_it():
+    """Others pass; its slot goes on when it is given back."""
+    schedule = Schedule(3, **LIMITS)
+    plan = [call("a", tool="s"), call("b", tool="s"), call("c"), call("d"), call("e")]
+    assert [names(schedule.add(task, 0.0)) for task in plan] == [["a"], [], ["c"], ["d"], []]
+    assert names(schedule.finish("c", 1, 0.0)) == ["e"]
+    assert names(schedule.finish("a", 1, 0.0)) == ["b"]
+    assert (schedule.free, schedule.spare) == (0, {"tool:s": 0})
+
+
+def test_a_new_task_does_not_overtake_another_lanes_higher_one():
+    """A slot that is given back goes to the highest of all lanes, not to the child that asks first."""
+    schedule = Schedule(1, **LIMITS)
+    for text in ["a", "child a", "high", "mid high", "low mid"]:
+        schedule.add(call(*text.split(), tool="s" if text == "child a" else "t"), 0.0)
+    schedule.close(0.0)
+    assert names(schedule.finish("a", 1, 0.0)) == ["high"]
+
+
+def test_a_retry_gives_its_slot_back():
+    """While it waits another starts; then it queues like any other."""
+    schedule = Schedule(1)
+    schedule.add(call("a"), 0.0)
+    schedule.add(call("b"), 0.0)
+    assert names(schedule.retry("a", 1.0)) == ["b"]
+    assert schedule.again("a", 2.0) == []
+    assert names(schedule.finish("b", 1, 3.0)) == ["a"]
+    assert (schedule.nodes["a"].attempt, schedule.nodes["a"].ready_at) == (2, 2.0)
+
+
+def test_what_is_held_waits_for_close_and_for_approval():
+    """It is told each time why it waits; approved, it starts where there is room."""
+    why = {"a": "plan"}
+    schedule = Schedule(1, gate=lambda task: why.get(task.id, ""))
+    (held,) = schedule.add(call("a"), 0.0)
+    assert (held.held, held.state, schedule.free) == ("plan", "ready", 1)
+    why["a"] = "approval"
+    (held,) = schedule.close(0.0)
+    assert held.held == "approval"
+    assert names(schedule.approve("a", 0.0)) == ["a"]
+    assert schedule.approve("a", 0.0) == []
+    assert states(schedule) == "a:running"
+
+
+def test_pause_starts_no_new_call():
+    """What runs goes on; the rest starts when the pause is over."""
+    schedule = Schedule(2)
+    schedule.add(call("a"), 0.0)
+    assert schedule.pause(True) == []
+    assert schedule.add(call("b"), 0.0) == []
+    assert schedule.finish("a", 1, 0.0) == []
+    assert names(schedule.pause(False)) == ["b"]
+
+
+def test_cancel_ends_all_that_does_not_run():
+    """It returns what runs; nothing starts afterwards, and what is added is cancelled."""
+    schedule = Schedule(1)
+    for text in ["a", "b", "c a"]:
+        schedule.add(call(*text.split()), 0.0)
+    assert names(schedule.cancel()) == ["a"]
+    assert ended(schedule) == {"b": Cancelled(), "c": Cancelled()}
+    assert schedule.finish("a", 1, 0.0) == []
+    assert schedule.add(call("d", "a"), 0.0) == []
+    assert states(schedule) == "a:done b:cancelled c:cancelled d:cancelled"
+    assert schedule.unfinished == 0
+
+
+# ------------------------------------------------------------------- fan-outs
+
+
+def fan(schedule: Schedule, id_: str = "f", *needs: str, **options) -> list[str]:
+    return names(schedule.add(call(id_, *needs, kind="fanout"), 0.0, **options))
+
+
+def test_a_fanout_is_started_twice():
+    """To be expanded, and when its last item has ended; children wait for the second."""
+    schedule = Schedule(2)
+    assert fan(schedule) == ["f"]
+    schedule.add(call("after", "f"), 0.0)
+    assert names(schedule.expand("f", [(call("f[0]"), True), (call("f[1]"), True)], 0.0)) == ["f[0]", "f[1]"]
+    assert schedule.finish("f[1]", 1, 0.0) == []
+    assert names(schedule.finish("f[0]", BAD, 0.0)) == ["f"]
+    assert names(schedule.finish("f", [1, 2], 0.0)) == ["after"]
+
+
+def test_an_empty_fanout_is_collected_at_once():
+    """No items, no waiting."""
+    schedule = Schedule()
+    fan(schedule)
+    assert names(schedule.expand("f", [], 0.0)) == ["f"]
+
+
+def test_a_failed_step_skips_its_own_item_only():
+    """The chain of an item is its own; the fan-out is collected when all items have ended."""
+    schedule = Schedule()
+    fan(schedule)
+    steps = [(call("f[0].1"), False), (call("f[0]", "f[0].1"), True), (call("f[1]"), True)]
+    schedule.expand("f", steps, 0.0)
+    assert schedule.finish("f[0].1", BAD, 0.0) == []
+    assert ended(schedule) == {"f[0]": Skipped("f[0].1", "ValueError: x")}
+    assert names(schedule.finish("f[1]", 1, 0.0)) == ["f"]
+
+
+def test_a_fanout_may_wait_for_anothers_items_only():
+    """With `shapes` it starts when the other is expanded; where that fails before, it is skipped."""
+    schedule = Schedule()
+    fan(schedule)
+    assert fan(schedule, "g", after=(), shapes=["f"]) == []
+    assert names(schedule.expand("f", [(call("f[0]"), True)], 0.0)) == ["f[0]", "g"]
+    assert fan(schedule, "h", after=(), shapes=["f"]) == ["h"]
+    other = Schedule()
+    fan(other)
+    fan(other, "g", after=(), shapes=["f"])
+    other.finish("f", BAD, 0.0)
+    assert ended(other) == {"g": Skipped("f", "ValueError: x")}
+
+
+def test_a_known_fanout_holds_nobody():
+    """One that got its value without being expanded, before or after others wait for its items."""
+    schedule = Schedule()
+    schedule.add(call("f", kind="fanout"), 0.0, start=False)
+    assert fan(schedule, "g", after=(), shapes=["f"]) == []
+    assert names(schedule.finish("f", [1], 0.0)) == ["g"]
+    assert fan(schedule, "h", after=(), shapes=["f"]) == ["h"]
+
+
+def test_what_is_known_elsewhere_takes_no_slot():
+    """Without `start` a task waits for its outcome, whatever runs."""
+    schedule = Schedule(1)
+    schedule.add(call("a"), 0.0)
+    assert schedule.add(call("b"), 0.0, after=(), start=False) == []
+    assert names(schedule.finish("b", 1, 0.0)) == []
+    assert (schedule.free, states(schedule)) == (0, "a:running b:done")
+
+
+# ------------------------------------------------------------------- the table
+
+
+def in_state(state: str) -> Schedule:
+    """Return a schedule whose task "a" is in a state."""
+    schedule = Schedule(1, gate=lambda task: "approval" if state == "ready" else "")
+    schedule.add(call("root", kind="expr"), 0.0)
+    schedule.add(call("a", "root"), 0.0)
+    if state in ("skipped", "cancelled"):
+        schedule.finish("root", BAD if state == "skipped" else Cancelled(), 0.0)
+    elif state != "waiting":
+        schedule.finish("root", 1, 0.0)
+        if state in ("done", "failed"):
+            schedule.finish("a", 1 if state == "done" else BAD, 0.0)
+    assert schedule.nodes["a"].state == state
+    return schedule
+
+
+@pytest.mark.parametrize(("old", "new"), [pair for pair in product(STATES, ENDED) if pair[0] != pair[1]])
+def test_only_what_the_table_allows_happens(old, new):
+    """Every end from every state: legal ones happen, all others raise and change nothing."""
+    schedule = in_state(old)
+    before = schedule.unfinished
+    outcome = {"done": 1, "failed": BAD, "skipped": Skipped("x", "y"), "cancelled": Cancelled()}[new]
+    if (old, new) in TRANSITIONS:
+        schedule.finish("a", outcome, 0.0)
+        assert (schedule.nodes["a"].state, schedule.unfinished) == (new, before - 1)
+    else:
+        with pytest.raises(ValueError, match=f"a cannot go from {old} to {new}"):
+            schedule.finish("a", outcome, 0.0)
+        assert (schedule.nodes["a"].state, schedule.unfinished, schedule.free) == (old, before, schedule.free)
+
+
+def test_what_cannot_be_is_refused():
+    """Two tasks of a name, an unknown parent, no capacity, a retry of what does not run."""
+    schedule = in_state("done")
+    for wrong in [lambda: schedule.add(call("a"), 0.0), lambda: schedule.retry("a", 0.0), lambda: Schedule(0)]:
+        with pytest.raises(ValueError, match="."):
+            wrong()
+    with pytest.raises(KeyError):
+        schedule.add(call("b", "nobody"), 0.0)
+
+
+# ------------------------------------------------------------------- any sequence of events
+
+SEEN: set[tuple[str, str]] = set()
+TOOLS = ("t", "s", "u", "effect")
+NEEDS = {"s": ("tool:s",), "u": ("tool:s", "provider:p")}
+
+
+class AnyEvents(RuleBasedStateMachine):
+    """Whatever happens in whatever order, what must hold holds after each step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.limits = {"tool:s": 2, "provider:p": 1}
+        self.schedule = Schedule(
+            3, limits=self.limits, resources=lambda task: NEEDS.get(task.tool, ()), gate=self.gate
+        )
+        self.approved: set[str] = set()
+        self.running: set[str] = set()
+        self.started: dict[str, int] = {}
+        self.outcomes: dict[str, object] = {}
+        self.inline: list = []
+        self.retrying: set[str] = set()
+        self.before: dict[str, str] = {}
+
+    def gate(self, task: Task) -> str:
+        if task.tool != "effect" or task.id in self.approved:
+            return ""
+        return "approval" if self.schedule.closed else "plan"
+
+    def take(self, nodes) -> None:
+        """Start what the schedule says, and record what it ended by itself."""
+        for id_, outcome in ended(self.schedule).items():
+            assert id_ not in self.outcomes, "ended twice"
+            self.outcomes[id_] = outcome
+        for node in nodes:
+            assert not self.schedule.cancelled or node.state in ENDED, "started after cancel"
+            if node.state in ENDED:
+                continue
+            if node.task.kind != "call":
+                self.inline.append(node)
+            elif not node.held:
+                assert node.task.id not in self.running
+                assert all(need in self.outcomes for need in node.task.dependencies), "started early"
+                assert all(not isinstance(self.outcomes[n], Failure | Skipped) for n in node.task.dependencies)
+                self.running.add(node.task.id)
+
+    def end(self, id_: str, outcome: object) -> None:
+        assert id_ not in self.outcomes, "ended twice"
+        self.outcomes[id_] = outcome
+        self.running.discard(id_)
+        self.take(self.schedule.finish(id_, outcome, 0.0))
+
+    @rule(data=st.data(), tool=st.sampled_from(TOOLS), kind=st.sampled_from(["call", "call", "call", "expr", "fanout"]))
+    def add(self, data, tool, kind):
+        known = list(self.schedule.nodes)
+        needs = data.draw(st.lists(st.sampled_from(known), max_size=3, unique=True)) if known else []
+        task = call(f"n{len(known)}", *needs, tool=tool, kind=kind)
+        self.take(self.schedule.add(task, 0.0))
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data(), outcome=st.sampled_from([1, 1, 1, BAD, Cancelled()]))
+    def finish(self, data, outcome):
+        self.end(data.draw(st.sampled_from(sorted(self.running))), outcome)
+
+    @precondition(lambda self: self.inline)
+    @rule(outcome=st.sampled_from([1, 1, BAD]), count=st.integers(0, 3), step=st.booleans())
+    def perform(self, outcome, count, step):
+        node = self.inline.pop(0)
+        id_ = node.task.id
+        if node.state in ENDED:
+            return
+        if node.task.kind == "fanout" and not node.expanded and outcome == 1:
+            items = [(call(f"{id_}[{i}]", *([f"{id_}[{i}].1"] if step else [])), True) for i in range(count)]
+            steps = [(call(f"{id_}[{i}].1", tool="s"), False) for i in range(count if step else 0)]
+            self.take(self.schedule.expand(id_, [*steps, *items], 0.0))
+        else:
+            self.end(id_, outcome)
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def retry(self, data):
+        if self.schedule.cancelled:
+            return
+        id_ = data.draw(st.sampled_from(sorted(self.running)))
+        self.running.discard(id_)
+        self.retrying.add(id_)
+        self.take(self.schedule.retry(id_, 0.0))
+
+    @precondition(lambda self: self.retrying)
+    @rule()
+    def again(self):
+        self.take(self.schedule.again(self.retrying.pop(), 0.0))
+
+    @precondition(lambda self: any(node.held for node in self.schedule.nodes.values()))
+    @rule(data=st.data(), approved=st.booleans())
+    def decide(self, data, approved):
+        held = sorted(id_ for id_, node in self.schedule.nodes.items() if node.held and node.state == "ready")
+        if not held:
+            return
+        id_ = data.draw(st.sampled_from(held))
+        if approved:
+            self.approved.add(id_)
+            self.take(self.schedule.approve(id_, 0.0))
+        else:
+            self.end(id_, Failure("denied", "no"))
+
+    @rule(value=st.sampled_from([1, BAD]))
+    def pin(self, value):
+        id_ = f"n{len(self.schedule.nodes)}"
+        self.take(self.schedule.add(call(id_), 0.0, after=(), start=False))
+        if id_ not in self.outcomes:
+            self.end(id_, value)
+
+    @rule(paused=st.booleans())
+    def pause(self, paused):
+        self.take(self.schedule.pause(paused))
+
+    @precondition(lambda self: len(self.schedule.nodes) > 8)
+    @rule()
+    def close(self):
+        self.take(self.schedule.close(0.0))
+
+    @precondition(lambda self: len(self.schedule.nodes) > 25)
+    @rule()
+    def cancel(self):
+        running = names(self.schedule.cancel())
+        assert set(running) == self.running
+        self.take([])
+
+    @invariant()
+    def never_over_capacity(self):
+        schedule = self.schedule
+        running = [node for node in schedule.nodes.values() if node.state == "running" and node.task.kind == "call"]
+        assert {node.task.id for node in running} == self.running
+        assert schedule.free == 3 - len(running) >= 0
+        for resource, limit in self.limits.items():
+            used = sum(resource in NEEDS.get(node.task.tool, ()) for node in running)
+            assert schedule.spare[resource] == limit - used >= 0
+
+    @invariant()
+    def nothing_startable_waits(self):
+        schedule = self.schedule
+        if schedule.paused or not schedule.free:
+            return
+        for node in schedule.nodes.values():
+            if node.state == "ready" and not node.held:
+                assert any(schedule.spare[resource] == 0 for resource in node.lane), f"{node} starves"
+
+    @invariant()
+    def every_task_has_one_end(self):
+        nodes = self.schedule.nodes
+        assert {id_ for id_, node in nodes.items() if node.state in ENDED} == set(self.outcomes)
+        assert self.schedule.unfinished == len(nodes) - len(self.outcomes)
+
+    @invariant()
+    def only_descendants_are_skipped_and_the_cause_is_true(self):
+        for id_, outcome in self.outcomes.items():
+            if isinstance(outcome, Skipped):
+                assert isinstance(self.outcomes[outcome.cause], Failure)
+                assert outcome.cause in self.ancestors(id_)
+
+    def ancestors(self, id_: str) -> set[str]:
+        found: set[str] = set()
+        stack = [id_]
+        while stack:
+            for need in self.schedule.nodes[stack.pop()].task.dependencies:
+                if need not in found:
+                    found.add(need)
+                    stack.append(need)
+        return found
+
+    @invariant()
+    def states_change_by_the_table(self):
+        for id_, node in self.schedule.nodes.items():
+            old, new = self.before.get(id_, "waiting"), node.state
+            if old != new:
+                SEEN.add((old, new))
+                assert (old, new) in TRANSITIONS or (old, new) == ("waiting", "running") or new in ENDED
+            self.before[id_] = new
+
+
+TestAnyEvents = AnyEvents.TestCase
+TestAnyEvents.settings = settings(max_examples=times(60), stateful_step_count=80)

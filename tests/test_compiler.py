@@ -1,0 +1,459 @@
+import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from compiler_nb.compiler import Compiler
+from compiler_nb.engine.limits import Limit
+from compiler_nb.errors import NoModel, PlanError
+from compiler_nb.events import ModelEnded, ModelStarted, RunStarted, TaskEnded, TaskStarted
+from compiler_nb.models.base import Chunk
+from compiler_nb.models.scripted import ScriptedModel
+from compiler_nb.outcome import Cancelled
+from compiler_nb.plan.task import Plan, Ref, Task
+from compiler_nb.tool import tool
+from tests.support.desk import Desk, Pieces, planner_of, run, scripted, texts
+
+PLAN = "a = get(1)\nb = get(a)\nanswer(b)\n"
+
+
+# -------------------------------------------------------------------- doors
+
+
+def test_without_a_model_there_is_no_run():
+    """The error names the ways to one, before anything starts."""
+    with pytest.raises(NoModel, match="no model is set"):
+        run(Compiler())
+    with pytest.raises(NoModel, match="no model is set"):
+        asyncio.run(Compiler().plan("What?"))
+
+
+def test_a_plan_needs_no_model():
+    """A Plan, or its text, is executed as it is; the text's last value is the answer."""
+    desk = Desk()
+    compiler = Compiler(tools=desk.tools)
+    assert asyncio.run(compiler.execute("a = get(1)\nb = get(a)\n")).answer == 1
+    plan = Plan.parse("a = get(2)\njoin(a)\n", tools=desk.tools)
+    found = asyncio.run(compiler.execute(plan))
+    assert (found.status, found.answer, found.plan) == ("done", {"a": 2}, plan)
+
+
+def test_a_text_that_is_no_plan_is_not_executed():
+    """PlanError comes before the run."""
+    desk = Desk()
+    with pytest.raises(PlanError, match="nope"):
+        asyncio.run(Compiler(tools=desk.tools).execute("a = get(1)\nb = nope(1)\n"))
+    assert desk.calls == []
+
+
+def test_a_plan_that_reads_what_is_not_there_is_not_executed():
+    """A task of another round, or an input that is not given, is named before anything starts."""
+    plan = Plan((Task("b", "call", "get", (Ref("ny"),)),))
+    with pytest.raises(PlanError, match="b reads the task 'ny', which is not there"):
+        asyncio.run(Compiler(tools=Desk().tools).execute(plan))
+    plan = Plan.parse("a = get(df)\n", tools=Desk().tools, inputs=["df"])
+    with pytest.raises(PlanError, match="a reads the input 'df'"):
+        asyncio.run(Compiler(tools=Desk().tools).execute(plan))
+    assert asyncio.run(Compiler(tools=Desk().tools).execute(plan, {"df": 3})).answer == {"a": 3}
+
+
+def test_a_plan_can_be_had_without_running_it():
+    """`plan` calls the planner, mends what is wrong, and no tool."""
+    desk = Desk()
+    compiler = planner_of("a = nope(1)\n", PLAN, desk=desk)
+    plan = asyncio.run(compiler.plan("What?"))
+    assert [task.id for task in plan.tasks] == ["a", "b"]
+    assert desk.calls == []
+    with pytest.raises(PlanError, match="nix"):
+        asyncio.run(planner_of("a = nope(1)\n", "a = nix(1)\n").plan("What?"))
+
+
+def test_the_sync_twins_do_the_same():
+    """On our own loop, from a plain cell."""
+    assert planner_of(PLAN).run_sync("What?").answer == 1
+    assert planner_of(PLAN).plan_sync("What?").final.expression == Ref("b")
+    assert Compiler(tools=Desk().tools).execute_sync("a = nap(3)\n").answer == 3
+
+
+def test_the_sync_twins_work_where_a_loop_runs():
+    """A notebook's cell has a running loop in its thread."""
+
+    async def cell():
+        return planner_of(PLAN).run_sync("What?")
+
+    assert asyncio.run(cell()).answer == 1
+
+
+def test_a_sync_twin_within_a_tool():
+    """A sync tool may ask a compiler of its own; an async one gets a clear error, for it would stop the loop."""
+    inner = planner_of("answer(1)\n", "answer(2)\n")
+
+    @tool
+    def sync_ask(x: int) -> int:
+        return inner.run_sync("What?").answer
+
+    @tool
+    async def async_ask(x: int) -> int:
+        return inner.run_sync("What?").answer
+
+    found = Compiler(tools=[sync_ask, async_ask]).execute_sync("a = sync_ask(1)\nb = async_ask(1)\njoin()\n")
+    assert found["a"] == 1
+    assert "await the coroutine instead" in found.failures["b"].message
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"dialect": "yaml"}, "dialect is 'python' or 'numbered' or 'json', not 'yaml'"),
+        ({"approve": "sometimes"}, "approve is"),
+        ({"share": "some"}, "share is"),
+        ({"max_concurrency": 0}, "max_concurrency is a whole number from 1, not 0"),
+        ({"max_replans": -1}, "max_replans is a whole number from 0"),
+        ({"max_repairs": 1.5}, "max_repairs is a whole number from 0"),
+        ({"timeout": 0}, "timeout is a number of seconds above 0"),
+        ({"prompts": {"worker": "Hi"}}, "a role in prompts is 'planner' or 'joiner', not 'worker'"),
+    ],
+)
+def test_a_wrong_setting_is_refused_at_once(settings, words):
+    """With what it may be."""
+    with pytest.raises(ValueError, match=words):
+        Compiler(**settings)
+
+
+def test_a_run_knows_its_beginning():
+    """Question, tools, inputs by schema and models by role are its first event."""
+    model = scripted(PLAN, joiner="ok")
+    found = run(Compiler(None, Desk().tools, planner=model), inputs={"n": 1})
+    first = found.events[0]
+    assert isinstance(first, RunStarted)
+    assert (first.question, first.inputs, first.models) == ("What?", {"n": "int"}, {"planner": "scripted:scripted"})
+    assert {"get", "send", "llm", "extract"} <= set(first.tools)
+
+
+def test_prompts_and_examples_replace_the_packages():
+    """The user's own text reaches the model, with what it wants filled in."""
+    model = scripted("a = get(1)\njoin(a)\n", joiner="ok")
+    prompts = {"planner": "PLAN IT WITH {{ tools }}{{examples}}", "joiner": "JOIN IT"}
+    run(Compiler(model, Desk().tools, prompts=prompts, examples=[("How?", "x = get(9)\n")]))
+    (planner,), (joiner,) = texts(model, "planner"), texts(model, "joiner")
+    assert planner.startswith("PLAN IT WITH get(x: Any) -> Any")
+    assert "Question: How?\nx = get(9)" in planner
+    assert joiner.startswith("JOIN IT\n")
+
+
+# -------------------------------------------------------------------- inputs
+
+
+class Table(list):
+    """A list with a name."""
+
+
+def test_inputs_are_offered_by_name_and_schema_only():
+    """Neither contents nor other variables reach a planner's request, first or later; values pass by reference."""
+    rows = pd.DataFrame({"town": ["CANARY1"], "price": [7.0]})
+    nested = {"title": "CANARY2", "CANARY3 key": ["CANARY4"]}
+    inputs = {"rows": rows, "nested": nested, "word": "CANARY5", "thing": Table(["CANARY6"])}
+    got = []
+
+    @tool
+    def look(x: object) -> object:
+        got.append(x)
+        return x
+
+    model = scripted(
+        "a = look(rows)\nb = look(nested)\njoin()\n", "c = look(word)\nd = nope(1)\n",
+        "c = look(word)\nd = look(thing)\nanswer(len(c))\n", joiner=["Replan: more"],
+    )  # fmt: skip
+    found = run(Compiler(model, [look]), inputs=inputs)
+    assert found.answer == 7
+    assert [any(value is each for each in inputs.values()) for value in got] == [True] * 4
+    asked = "\n".join(texts(model, "planner", "replan", "repair"))
+    assert "CANARY" not in asked
+    assert asked.count("rows: DataFrame of 1 rows (town: ") == 3
+    assert "a: DataFrame of 1 rows" in asked
+
+
+def test_previews_are_shown_where_they_are_wanted():
+    """`preview=True` shows the planner contents of results, in a replan only."""
+    model = scripted('a = get("KANTON")\njoin()\n', "answer(a)\n", joiner=["Replan: more"])
+    assert run(Compiler(model, Desk().tools, preview=True)).answer == "KANTON"
+    assert "KANTON" in texts(model, "replan")[0].rpartition("Results so far")[2]
+
+
+# -------------------------------------------------------------------- cancelling
+
+
+@pytest.mark.parametrize("moment", range(24))
+def test_a_run_can_be_cancelled_from_another_thread_at_any_moment(moment):
+    """It ends as cancelled (or had ended), nothing of it still works, and what finished stays."""
+    desk = Desk()
+    plan = 'a = get("a")\nb = nap(a)\nc = wait(b)\nd = [get(x) for x in get([1, 2])]\nsend(c)\njoin(c, d)\n'
+    model = ScriptedModel({"planner": plan, "joiner": "ok"}, tokens_per_second=20_000)
+    found, work = Compiler(model, desk.tools, approve="auto").begin("What?", on_event=lambda event: at(event.seq))
+
+    def at(seq):
+        if seq == moment * 2:
+            thread.start()
+
+    thread = threading.Thread(target=found.cancel)
+
+    async def main():
+        opening = asyncio.get_running_loop().call_later(0.05, desk.open)
+        await work
+        opening.cancel()
+        return [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+
+    left = asyncio.run(main())
+    assert left == []
+    assert desk.working == 0
+    assert found.status == "cancelled" or thread.ident is None or found.answer == "ok"
+    ended = {event.task for event in found.events if isinstance(event, TaskEnded)}
+    assert ended == set(found.tasks)
+    calls = {event.call for event in found.events if isinstance(event, ModelStarted)}
+    assert calls == {event.call for event in found.events if isinstance(event, ModelEnded)}
+
+
+def test_a_run_that_is_cancelled_before_it_begins_does_nothing():
+    """Its status says so."""
+    desk = Desk()
+    model = scripted(PLAN)
+    found, work = Compiler(None, desk.tools, planner=model).begin("What?")
+    found.cancel()
+    asyncio.run(work)
+    assert (found.status, found.error) == ("cancelled", "the run was cancelled")
+    assert (desk.calls, model.calls) == ([], [])
+
+
+def test_a_cancelled_run_keeps_what_finished():
+    """The rest is cancelled; the awaiting task goes on."""
+    desk = Desk()
+
+    async def main():
+        found, work = planner_of("a = get(1)\nb = wait(a)\nc = get(b)\njoin(c)\n", desk=desk).begin("What?")
+        asyncio.get_running_loop().call_later(0.01, found.cancel)
+        await work
+        await asyncio.sleep(0)
+        return found, asyncio.current_task().cancelling()
+
+    found, cancelling = asyncio.run(main())
+    assert (found.status, found.error, cancelling) == ("cancelled", "the run was cancelled", 0)
+    assert found.results == {"a": 1}
+    assert [type(end) for end in found.failures.values()] == [Cancelled, Cancelled]
+    assert desk.working == 0
+
+
+def test_cancelling_while_it_ends_changes_nothing():
+    """A run that takes too long, and is cancelled while a stubborn tool gets its grace, ends as it was going to."""
+
+    @tool
+    async def stubborn(x: int) -> int:
+        try:
+            await asyncio.sleep(5)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0.05)
+        return x
+
+    async def main():
+        found, work = Compiler(tools=[stubborn], timeout=0.02).begin(plan="a = stubborn(1)\n")
+        asyncio.get_running_loop().call_later(0.04, found.cancel)
+        await work
+        return found
+
+    assert asyncio.run(main()).status == "limit"
+
+
+def test_cancelling_an_ended_run_does_nothing():
+    """Its status stays."""
+    found = run(planner_of(PLAN))
+    found.cancel()
+    assert found.status == "done"
+
+
+def test_a_cancellation_from_outside_is_raised():
+    """`await compiler.run(...)` in a cancelled task drains the run and raises what cancelled it."""
+    desk, runs = Desk(), []
+
+    async def main():
+        compiler = planner_of("a = get(1)\nb = wait(a)\njoin(b)\n", desk=desk)
+        found, work = compiler.begin("What?")
+        runs.append(found)
+        async with asyncio.timeout(0.02):
+            await work
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(main())
+    assert (runs[0].status, runs[0].results, desk.working) == ("cancelled", {"a": 1}, 0)
+
+
+@pytest.mark.parametrize("role", ["planner", "joiner"])
+def test_a_model_that_is_speaking_is_stopped(role):
+    """The cancellation does not wait for its next piece."""
+    desk = Desk()
+    replies = {"planner": "a = get(1)\njoin(a)\n", "joiner": "never"}
+    slow = ScriptedModel(replies, ttft=30)
+    quick = ScriptedModel(replies)
+    compiler = Compiler(quick if role == "joiner" else slow, desk.tools, joiner=slow)
+
+    async def main():
+        found, work = compiler.begin("What?")
+        asyncio.get_running_loop().call_later(0.02, found.cancel)
+        await work
+        return found
+
+    began = time.perf_counter()
+    found = asyncio.run(main())
+    assert time.perf_counter() - began < 1
+    assert (found.status, found.results) == ("cancelled", {"a": 1} if role == "joiner" else {})
+
+
+# -------------------------------------------------------------------- interrupts, threads
+
+
+def test_an_interrupt_of_the_waiting_thread_cancels_the_run():
+    """KeyboardInterrupt in a tool that the waiting thread serves is raised there, and the run is cancelled."""
+    desk, runs = Desk(), []
+
+    @tool(thread="main")
+    def interrupted(x: int) -> int:
+        raise KeyboardInterrupt
+
+    compiler = Compiler(tools=[*desk.tools, interrupted])
+    begin = compiler.begin
+    compiler.begin = lambda *args, **given: runs.append(begin(*args, **given)) or runs[0]
+    with pytest.raises(KeyboardInterrupt):
+        compiler.execute_sync("a = wait(1)\nb = interrupted(2)\njoin(a, b)\n")
+    found = runs[0][0].wait(1)
+    assert (found.status, desk.working) == ("cancelled", 0)
+    assert isinstance(found.failures["a"], Cancelled)
+
+
+def thread_tool():
+    """Return a tool of the main thread that says where it ran."""
+
+    @tool(thread="main")
+    def where(x: int) -> bool:
+        return threading.current_thread() is threading.main_thread()
+
+    return where
+
+
+def test_main_thread_tools():
+    """The waiting cell serves them; an awaited run in the main thread does too."""
+    compiler = Compiler(tools=[thread_tool()])
+    assert compiler.execute_sync("a = where(1)\n").answer is True
+    assert asyncio.run(compiler.execute("a = where(1)\n")).answer is True
+
+
+@pytest.mark.parametrize("door", ["await", "sync"])
+def test_main_thread_tools_where_nobody_serves_the_main_thread(door):
+    """On another thread, awaited or waited for, they fail with a clear word instead of running on the wrong thread."""
+    compiler = Compiler(tools=[thread_tool()])
+    plan = "a = where(1)\njoin(a)\n"
+    work = (lambda: compiler.execute_sync(plan)) if door == "sync" else (lambda: asyncio.run(compiler.execute(plan)))
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(work).result(5)
+    assert found.status == "done"
+    assert "where needs the main thread, and nothing serves it there" in found.failures["a"].message
+
+
+# -------------------------------------------------------------------- several runs
+
+
+def plan_for(request):
+    """Write a plan that holds the question's number."""
+    number = request.messages[-1]["content"].rpartition("Question: ")[2].strip()
+    return f"a = nap({number})\nb = get(a)\nanswer([a, b])\n"
+
+
+def test_runs_at_once_do_not_mix():
+    """Fifty questions to one compiler: each gets its own answer, events and results."""
+    compiler = Compiler(None, Desk().tools, planner=ScriptedModel({"planner": plan_for}))
+
+    async def main():
+        return await asyncio.gather(*(compiler.run(str(number)) for number in range(50)))
+
+    for number, found in enumerate(asyncio.run(main())):
+        assert found.answer == [number, number]
+        assert found.results == {"a": number, "b": number}
+        assert {event.run for event in found.events} == {found.id}
+        assert [event.seq for event in found.events] == list(range(len(found.events)))
+
+
+def test_runs_from_several_threads_do_not_mix():
+    """`run_sync` is for any thread."""
+    compiler = Compiler(None, Desk().tools, planner=ScriptedModel({"planner": plan_for}))
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda number: compiler.run_sync(str(number)), range(24)))
+    assert [each.answer for each in found] == [[number, number] for number in range(24)]
+
+
+class Crowd:
+    """A model that counts how many calls it serves at a time."""
+
+    provider = name = "crowd"
+
+    def __init__(self):
+        self.now = self.most = 0
+
+    async def stream(self, request):
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(0.002)
+        self.now -= 1
+        yield Chunk("answer(1)\n", "stop")
+
+
+@pytest.mark.parametrize("door", ["await", "sync"])
+def test_the_limits_of_a_provider_hold_for_all_runs_together(door):
+    """Three calls at a time, however many runs of one compiler go on."""
+    crowd = Crowd()
+    compiler = Compiler(None, planner=crowd, limits={"crowd": Limit(concurrency=3)})
+
+    async def main():
+        return await asyncio.gather(*(compiler.run("What?") for _ in range(12)))
+
+    if door == "await":
+        found = asyncio.run(main())
+    else:
+        with ThreadPoolExecutor(12) as pool:
+            found = list(pool.map(lambda _: compiler.run_sync("What?"), range(12)))
+    assert [each.answer for each in found] == [1] * 12
+    assert crowd.most == 3
+
+
+def test_a_loop_that_is_closed_is_forgotten():
+    """A compiler that lives long does not keep every loop that it worked on."""
+    compiler = Compiler(None, planner=Crowd(), limits={"crowd": Limit(concurrency=1)})
+    for _ in range(3):
+        run(compiler)
+    assert len(compiler._gates) == 1
+
+
+def test_a_listener_that_fails_is_dropped():
+    """The run goes on without it."""
+
+    def bad(event):
+        raise RuntimeError("no")
+
+    found = run(planner_of(PLAN), on_event=bad)
+    assert found.answer == 1
+    assert len(found.log.broken) == 1
+
+
+def test_a_model_may_be_anything_with_a_stream():
+    """Tasks start while it speaks."""
+    desk, seen = Desk(), SimpleNamespace(started=False)
+
+    async def look():
+        await asyncio.sleep(0.002)
+        seen.started = desk.asked("get") == [1]
+
+    model = Pieces([Chunk("a = get(1)\nb = "), look, Chunk("get(2)\njoin(b)\n"), Chunk("", "stop")])
+    found = run(Compiler(None, desk.tools, planner=model))
+    assert (found.answer, seen.started) == ({"b": 2}, True)
+    started = next(event for event in found.events if isinstance(event, TaskStarted))
+    assert started.task == "a"

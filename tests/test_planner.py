@@ -1,0 +1,209 @@
+import asyncio
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from compiler_nb.calls import Calls
+from compiler_nb.errors import ModelError, OptionError
+from compiler_nb.events import Log
+from compiler_nb.models.base import Chunk, Request
+from compiler_nb.outcome import Failure, Problem
+from compiler_nb.plan.check import TEXT_LIMIT
+from compiler_nb.plan.parser import PlanParser
+from compiler_nb.plan.task import Plan
+from compiler_nb.planner import (
+    Earlier,
+    ask_for_plan,
+    ask_for_repair,
+    describe_schema,
+    earlier_of,
+    system_prompt,
+    write_plan,
+)
+from compiler_nb.tool import Toolbox
+from tests.support.desk import Desk, Pieces
+from tests.support.hostile import EvilRepr
+
+TOOLS = Toolbox(Desk().tools)
+
+# -------------------------------------------------------------------- prompts
+
+
+@pytest.mark.parametrize("dialect", ["python", "numbered", "json"])
+def test_the_system_prompt_is_the_same_for_every_question(dialect):
+    """Rules of the dialect, tools, examples; its hash tells which text it was."""
+    prompt = system_prompt(dialect, TOOLS, [("How far?", "a = get(1)\n")])
+    assert prompt == system_prompt(dialect, TOOLS, [("How far?", "a = get(1)\n")])
+    assert "send(x: Any) -> str\n    Send it. Has side effects." in prompt.text
+    assert prompt.text.rstrip().endswith("Question: How far?\na = get(1)")
+    assert "{{" not in prompt.text
+
+
+def test_the_dialects_have_rules_of_their_own():
+    """Each names its last line."""
+    last = {"python": "answer(value)", "numbered": "<END_OF_PLAN>", "json": "join_instruction"}
+    for dialect, words in last.items():
+        assert words in system_prompt(dialect, TOOLS).text
+
+
+def test_a_text_of_the_users_replaces_the_prompt():
+    """What it marks is filled in, what it leaves out stays out, and an unknown mark is an error."""
+    assert system_prompt("python", Toolbox([]), text="Use {{ tools }}.").text == "Use (none)."
+    assert system_prompt("python", TOOLS, text="Plan!").text == "Plan!"
+    with pytest.raises(OptionError, match="which nothing fills"):
+        system_prompt("python", TOOLS, text="Use {{wands}}.")
+
+
+def test_a_question_comes_last_and_its_inputs_before_it():
+    """What is stable comes first."""
+    system, user = ask_for_plan("SYSTEM", "How far?", {"df": "DataFrame of 2 rows"})
+    assert system == {"role": "system", "content": "SYSTEM"}
+    assert user["content"].endswith("df: DataFrame of 2 rows\n\nQuestion: How far?")
+    assert ask_for_plan("S", "How far?", {})[1]["content"] == "Question: How far?"
+
+
+def test_a_replan_shows_the_rounds_so_far():
+    """The plan, results by schema, failures and the reason; `{{}}` in them is text."""
+    earlier = Earlier("a = get(1)\n", {"a": "int"}, {"b": "OSError: {{reason}}"}, "b is missing")
+    text = ask_for_plan("S", "How far?", {}, earlier)[1]["content"]
+    parts = ["a = get(1)", "a: int", "b: OSError: {{reason}}", "b is missing"]
+    assert [text.index(part) for part in parts] == sorted(text.index(part) for part in parts)
+    assert "(none)" in ask_for_plan("S", "?", {}, Earlier("", {}, {}, "x"))[1]["content"]
+
+
+def test_a_repair_shows_the_text_and_its_problems():
+    """By line; a text that is empty, or far too long, is shown as far as it makes sense."""
+    problems = [Problem("unknown_tool", 3, 1, "no tool is called 'x'"), Problem("bad_args", 4, 2, "too few")]
+    first = ask_for_plan("S", "?", {})
+    messages = ask_for_repair(first, "a = x()\n", problems)
+    assert messages[:2] == first
+    assert [message["role"] for message in messages] == ["system", "user", "assistant", "user"]
+    assert messages[2]["content"] == "a = x()\n"
+    assert "- line 3: no tool is called 'x'\n- line 4: too few" in messages[3]["content"]
+    assert ask_for_repair(first, " \n", problems)[2]["content"] == "(nothing)"
+    assert len(ask_for_repair(first, "x" * TEXT_LIMIT, problems)[2]["content"]) < 60_000
+
+
+# -------------------------------------------------------------------- reading
+
+
+def read(pieces, **limits):
+    """Return whether a model's reply was complete, the ids that were taken, and the parser."""
+    taken = []
+
+    async def main():
+        calls, parser = Calls(Log("r").emit, **limits), PlanParser(dialect="python", tools=TOOLS)
+        try:
+            complete = await write_plan(calls, Pieces(pieces), Request("planner", ()), parser, taken.append)
+        except ModelError as error:
+            complete = error
+        return complete, [task.id for task in taken], parser
+
+    return asyncio.run(main())
+
+
+def test_tasks_are_taken_while_the_model_speaks():
+    """Each as soon as its line is complete."""
+    seen = []
+
+    async def main():
+        parser = PlanParser(dialect="python", tools=TOOLS)
+
+        async def look():
+            seen.append(len(parser.builder.tasks))
+
+        model = Pieces([Chunk("a = get(1)"), look, Chunk("\nb"), look, Chunk(" = get(2)\n"), look, Chunk("", "stop")])
+        return await write_plan(Calls(Log("r").emit), model, Request("planner", ()), parser, lambda task: None)
+
+    assert asyncio.run(main())
+    assert seen == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("finish", "complete"), [("stop", True), ("", False), ("length", False), ("weird", True)])
+def test_a_reply_is_complete_where_the_model_ended(finish, complete):
+    """A last line without its end counts only then."""
+    ended, ids, parser = read([Chunk("a = get(1)\nb = get(2)"), Chunk("", finish)])
+    assert (ended, ids) == (complete, ["a", "b"] if complete else ["a"])
+    assert [problem.kind for problem in parser.problems] == ([] if complete else ["truncated"])
+
+
+def test_a_failed_call_leaves_what_had_come():
+    """The error is raised, and the parser is closed as cut."""
+    error, ids, parser = read([Chunk("a = get(1)\nb = g"), ModelError("down")])
+    assert (str(error), ids, parser.closed) == ("down", ["a"], True)
+    assert [problem.kind for problem in parser.problems] == ["truncated"]
+
+
+def test_a_model_without_end_is_not_read_for_ever():
+    """After the longest text that can be a plan nothing more is read."""
+    told = []
+
+    def endless():
+        while True:
+            told.append(1)
+            yield Chunk("# " + "x" * 99_998 + "\n")
+
+    complete, _, parser = read(endless())
+    assert complete is False
+    assert len(told) <= 12
+    assert "too_large" in [problem.kind for problem in parser.problems]
+
+
+# -------------------------------------------------------------------- schemas
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (7, "int"),
+        ("SECRET", "str"),
+        (None, "NoneType"),
+        ([], "list of 0"),
+        ([{"max": 1.5}, {}], "list of 2 dict (max: float)"),
+        (("SECRET",), "tuple of 1 str"),
+        ({"max": 7, "days": ["SECRET"]}, "dict (max: int, days: list of 1 str)"),
+        ({"AAPL": 1, "MSFT": 2}, "dict of 2 str to int"),
+        ({"the secret key": 1}, "dict of 1 str to int"),
+        ({}, "dict of 0"),
+        ({str(number): number for number in range(2_000)}, "dict of 2,000 str to int"),
+        (np.zeros((3, 4)), "ndarray of shape (3, 4), float64"),
+        (pd.DataFrame({"town": ["SECRET"], "price": [1.0]}).astype({"town": "category"}),
+         "DataFrame of 1 rows (town: category, price: float64)"),
+        (pd.Series([1, 2]), "Series of shape (2,), int64"),
+        (lambda: "SECRET", "function"),
+        (Failure("raised", "SECRET"), "Failure"),
+    ],
+)  # fmt: skip
+def test_a_schema_says_type_and_shape_and_nothing_of_the_contents(value, text):
+    """In words that a planner understands."""
+    assert describe_schema(value) == text
+
+
+def test_a_wide_table_is_described_shortly():
+    """Forty columns, and how many more."""
+    wide = pd.DataFrame({f"c{number}": [1] for number in range(60)})
+    text = describe_schema(wide)
+    assert text.endswith("c39: int64, … 20 more)")
+
+
+def test_an_object_that_cannot_be_read_says_nothing_either():
+    """Neither its own words nor an exception of ours get out."""
+
+    class Leaky(list):
+        @property
+        def columns(self):
+            raise ValueError("SECRET")
+
+    assert describe_schema(Leaky()) == "Leaky (its shape cannot be read: ValueError)"
+    assert describe_schema(EvilRepr()).startswith("EvilRepr")
+
+
+def test_what_a_replan_is_told_of_the_rounds():
+    """Results by schema, failures by message; items of fan-outs are in their parent."""
+    plan = Plan.parse("a = get(1)\nb = fail(2)\nrows = [get(x) for x in a]\nc = get(3)\n", tools=TOOLS)
+    outcomes = {"a": [1], "b": Failure("raised", "OSError: down"), "rows": ["x"], "rows[0]": "x"}
+    found = earlier_of(plan, outcomes, plan.tasks, "more")
+    assert found.results == {"a": "list of 1 int", "rows": "list of 1 str"}
+    assert found.failures == {"b": "OSError: down"}
+    assert (found.plan, found.reason) == (plan.text, "more")

@@ -1,0 +1,189 @@
+import asyncio
+import threading
+
+import pytest
+
+from compiler_nb.compiler import Compiler
+from compiler_nb.errors import RunFailed, ToolError
+from compiler_nb.events import PlanClosed
+from compiler_nb.outcome import Cancelled, Failure, Skipped, Usage
+from compiler_nb.tool import tool
+from tests.support.desk import Desk, planner_of, run, scripted
+
+# a -> b     f* -> g     rows = [r0 r1* r2]
+PLAN = 'a = get("x")\nb = nap(a)\nf = fail("f")\ng = get(f)\nrows = [odd(n) for n in [1, 2, 3]]\njoin()\n'
+
+
+@tool
+async def odd(n: int) -> int:
+    """Return an odd number."""
+    if n % 2 == 0:
+        raise ValueError(f"{n} is even")
+    return n
+
+
+def mixed(**settings):
+    """Return a run in which something failed."""
+    return run(Compiler(None, [*Desk().tools, odd], planner=scripted(PLAN), **settings))
+
+
+def test_results_and_failures_part_the_tasks():
+    """What is done by id, and the others with their Failure or Skipped; both in the plan's order."""
+    found = mixed()
+    assert found.results == {"a": "x", "b": "x", "rows[0]": 1, "rows[2]": 3}
+    assert list(found.failures) == ["f", "g", "rows", "rows[1]"]
+    assert {type(found.failures[id_]) for id_ in ("f", "rows", "rows[1]")} == {Failure}
+    assert found.failures["g"] == Skipped("f", "LookupError: no f")
+    assert list(found.outcomes) == list(found.tasks)
+
+
+def test_an_item_is_a_result():
+    """`run["b"]` is the value; what has none raises with the reason and the cause."""
+    found = mixed()
+    assert (found["b"], found["rows[2]"]) == ("x", 3)
+    with pytest.raises(ToolError, match="f: LookupError: no f") as caught:
+        found["f"]
+    assert isinstance(caught.value.__cause__, LookupError)
+    with pytest.raises(ToolError, match="g: skipped: f failed, LookupError: no f"):
+        found["g"]
+    with pytest.raises(KeyError, match="no task 'zz' in this run; it has a, b, f, g"):
+        found["zz"]
+
+
+def test_numbered_tasks_have_a_variables_name_too():
+    """`run["1"]` and `run["t1"]`."""
+    found = run(planner_of('1. get("x")\n2. join()<END_OF_PLAN>', dialect="numbered"))
+    assert (found["1"], found["t1"], found.state("t1")) == ("x", "x", "done")
+
+
+def test_a_task_that_has_not_ended_has_no_result():
+    """The error says why it waits."""
+    desk, seen = Desk(), []
+    compiler = planner_of("a = wait(1)\nb = get(a)\njoin(b)\n", desk=desk)
+    found, work = compiler.begin("What?")
+
+    def look(event):
+        if isinstance(event, PlanClosed):
+            with pytest.raises(ToolError) as caught:
+                found["b"]
+            seen.append(str(caught.value))
+            desk.open()
+
+    found.log.listeners.append(look)
+
+    asyncio.run(work)
+    assert seen[0] == "b has not ended: b waits for a (running)"
+
+
+def test_partial_shows_what_a_fan_out_has():
+    """The failures stand in their places; of other tasks it is the value."""
+    found = mixed()
+    first, second, third = found.partial("rows")
+    assert (first, third) == (1, 3)
+    assert isinstance(second, Failure)
+    assert found.partial("a") == "x"
+
+
+def test_failures_are_raised_only_where_one_asks():
+    """The run is done; `raise_for_failures` names what failed, and returns a run where nothing did."""
+    found = mixed()
+    assert found.status == "done"
+    with pytest.raises(RunFailed, match="f: LookupError: no f; rows: ") as caught:
+        found.raise_for_failures()
+    assert caught.value.run is found
+    good = run(planner_of("a = get(1)\nanswer(a)\n"))
+    assert good.raise_for_failures() is good
+    bad = run(planner_of("a = nope(1)\n", "a = nope(1)\n"))
+    with pytest.raises(RunFailed, match="no tool is called 'nope'"):
+        bad.raise_for_failures()
+
+
+def test_why_tells_in_words():
+    """How a task ended, and why one did not run."""
+    found = mixed()
+    assert found.why("a").startswith("a is done")
+    assert found.why("f") == "f is failed: LookupError: no f"
+    assert found.why("g") == "g is skipped: skipped: f failed, LookupError: no f"
+
+
+def test_usage_is_counted_by_call_and_by_task():
+    """The worker's tokens belong to the task whose tool asked, items of fan-outs included."""
+    model = scripted(
+        'a = llm("say", "x")\nb = [llm("say more", n) for n in get([1, 2])]\njoin(a)\n',
+        joiner="ok", worker=lambda request: "word " * (8 if request.task == "a" else 4),
+    )  # fmt: skip
+    found = run(Compiler(model, Desk().tools))
+    assert found.answer == "ok"
+    by_task = found.usage_by_task
+    assert set(by_task) == {"a", "b[0]", "b[1]"}
+    assert (by_task["a"].calls, by_task["a"].output_tokens, by_task["b[0]"].output_tokens) == (1, 10, 5)
+    assert found.usage.calls == 5
+    assert found.usage.tokens > sum(used.tokens for used in by_task.values())
+    assert [request.task for request in model.calls if request.role == "worker"] == ["a", "b[0]", "b[1]"]
+
+
+def test_the_exact_prompt_is_at_hand():
+    """By role, the last one that was sent."""
+    found = run(planner_of("a = nope(1)\n", "a = get(1)\nanswer(a)\n"), "How far?")
+    assert found.prompt().startswith("[system]\nYou are the planner.")
+    assert found.prompt("planner").endswith("Question: How far?")
+    assert "no tool is called 'nope'" in found.prompt("repair")
+    with pytest.raises(KeyError, match="no call was made as 'joiner'"):
+        found.prompt("joiner")
+
+
+def test_to_pandas_has_a_row_per_task():
+    """With state, times and outcome."""
+    table = mixed().to_pandas().set_index("task")
+    assert list(table.columns) == ["kind", "tool", "state", "ready", "started", "ended", "tokens", "outcome"]
+    assert table.loc["b", "state"] == "done"
+    assert table.loc["b", "ready"] <= table.loc["b", "started"] <= table.loc["b", "ended"]
+    assert table.loc["g", "state"] == "skipped"
+    assert table.loc["rows[1]", "tool"] == "odd"
+    assert len(table) == 8
+
+
+def test_it_can_be_drawn():
+    """The last plan with the states of its tasks."""
+    picture = mixed().visualize()._repr_mimebundle_()["image/svg+xml"]
+    assert 'data-task="f"' in picture
+    assert 'data-state="failed"' in picture
+    assert run(planner_of("a = nope(1)\n", "a = nope(1)\n")).visualize() is not None
+
+
+def test_its_repr_is_one_short_line():
+    """Status, tasks and error."""
+    assert repr(run(planner_of("a = get(1)\nanswer(a)\n"))) == "<run done: 1 task>"
+    failed = repr(run(planner_of("a = nope(1)\n", "a = nope(1)\n")))
+    assert failed.startswith("<run failed: 0 tasks, line 1, column")
+    assert len(failed) < 130
+
+
+def test_one_can_wait_for_it_on_another_thread():
+    """`wait` returns the run, or raises after its time."""
+    desk = Desk()
+    found, work = planner_of("a = nap(1)\nanswer(a)\n", desk=desk).begin("What?")
+    with pytest.raises(TimeoutError, match=r"has not ended after 0.001 s"):
+        found.wait(0.001)
+    thread = threading.Thread(target=asyncio.run, args=(work,))
+    thread.start()
+    assert found.wait(5).answer == 1
+    thread.join()
+    assert 0 < found.seconds < 5
+
+
+def test_it_ends_once():
+    """The first status stands."""
+    found = run(planner_of("answer(1)\n"))
+    count = len(found.events)
+    found.end("failed", "late")
+    assert (found.status, found.error, len(found.events)) == ("done", "", count)
+
+
+def test_cancelled_tasks_are_among_the_failures():
+    """They raise when their value is asked for."""
+    found = run(planner_of("a = wait(1)\njoin(a)\n", timeout=0.01))
+    assert isinstance(found.failures["a"], Cancelled)
+    with pytest.raises(ToolError, match="a: the run was cancelled"):
+        found["a"]
+    assert found.usage == Usage(1, found.usage.input_tokens, found.usage.output_tokens)
