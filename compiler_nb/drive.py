@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.calls import Calls
 from compiler_nb.engine.local import Ask, PostToMain, Session
-from compiler_nb.errors import CompilerError, ModelError, ModelTimeout, PlanError, StreamBroken, ToolUnavailable
+from compiler_nb.errors import CompilerError, ModelError, PlanError, ToolUnavailable
 from compiler_nb.events import Event, Log, ModelEnded, PlanClosed, PlanProblem, RoundStarted, RunStarted, TaskPlanned
 from compiler_nb.joiner import join
 from compiler_nb.models.base import Model, Request, Role
@@ -253,15 +253,15 @@ class Drive:
     async def _read_plan(
         self, request: Request, parser: PlanParser, take: Callable[[Task], None], *, last: bool
     ) -> None:
-        """Read one text of the round's plan and note its problems; a stream that broke off is one, if it can be mended.
+        """Read one text of the round's plan and note its problems; that it broke off is one, if it can be mended.
 
         Raises a ModelError where the call failed otherwise.
         """
         round_, complete = self.run.rounds[-1], False
         try:
             complete = await write_plan(self.calls, self._planner, request, parser, take)
-        except (StreamBroken, ModelTimeout):
-            if last or not any(parser.text):
+        except ModelError as error:
+            if last or not error.retryable or not any(parser.text):
                 raise
         finally:
             round_.text = "".join(parser.text)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from compiler_nb.outcome import NOT_DONE, Problem, shorten
 from compiler_nb.plan.check import TEXT_LIMIT
 from compiler_nb.prompts import Prompt, fill, load
+from compiler_nb.prompts.data import frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -56,16 +57,16 @@ def ask_for_plan(
     """Return the messages of a planner's (or, with `earlier`, a replan) request: what is stable comes first."""
     parts = []
     if inputs:
-        offered = "\n".join(f"{name}: {schema}" for name, schema in inputs.items())
+        offered = _framed("variables", inputs)
         parts.append(f"Offered variables (their values pass to tools by name; only their shapes are shown)\n{offered}")
     parts.append(f"Question: {question}")
     if earlier is not None:
         parts.append(fill(
             load("replan"),
             plan=earlier.plan.strip() or "(none)",
-            results=_listed(earlier.results),
-            failures=_listed(earlier.failures),
-            reason=earlier.reason,
+            results=_framed("results", earlier.results),
+            failures=_framed("failures", earlier.failures),
+            reason=frame("reason", earlier.reason),
         ))  # fmt: skip
     return [{"role": "system", "content": system}, {"role": "user", "content": "\n\n".join(parts)}]
 
@@ -78,8 +79,9 @@ def ask_for_repair(messages: Sequence[Message], text: str, problems: Iterable[Pr
     return [*messages, {"role": "assistant", "content": said}, {"role": "user", "content": request}]
 
 
-def _listed(rows: Mapping[str, str]) -> str:
-    return "\n".join(f"{name}: {text}" for name, text in rows.items()) or "(none)"
+def _framed(name: str, rows: Mapping[str, str]) -> str:
+    """Return rows as a block of data: names of columns and messages of tools are nobody's instructions."""
+    return frame(name, "\n".join(f"{key}: {text}" for key, text in rows.items())) if rows else "(none)"
 
 
 async def write_plan(

@@ -13,6 +13,7 @@ COLOUR = contextvars.ContextVar("colour", default="none")
 
 
 async def who():
+    """Return the thread that it runs on."""
     return threading.current_thread()
 
 
@@ -24,7 +25,6 @@ def test_work_runs_on_a_daemon_thread_of_its_own():
     assert first is second is not threading.current_thread()
     assert first.daemon
     assert first.name == "compiler_nb-loop"
-    fresh.loop.call_soon_threadsafe(fresh.loop.stop)
 
 
 def test_results_and_errors_come_back():

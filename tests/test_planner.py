@@ -59,7 +59,7 @@ def test_a_question_comes_last_and_its_inputs_before_it():
     """What is stable comes first."""
     system, user = ask_for_plan("SYSTEM", "How far?", {"df": "DataFrame of 2 rows"})
     assert system == {"role": "system", "content": "SYSTEM"}
-    assert user["content"].endswith("df: DataFrame of 2 rows\n\nQuestion: How far?")
+    assert user["content"].endswith("df: DataFrame of 2 rows\n</data>\n\nQuestion: How far?")
     assert ask_for_plan("S", "How far?", {})[1]["content"] == "Question: How far?"
 
 

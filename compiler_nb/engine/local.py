@@ -165,9 +165,9 @@ class Session:
         self._perform(self.schedule.pause(paused))
 
     def approve(self, id_: str, by: str = "user") -> None:
-        """Let a held task start; nothing where it is not held."""
+        """Let a task start that is held for approval; nothing where it is not."""
         node = self.schedule.nodes.get(id_)
-        if node is None or not node.held or node.state != "ready":
+        if node is None or node.held != "approval" or node.state != "ready":
             return
         self._approved.add(id_)
         self._judge(node, by, approved=True)
@@ -574,10 +574,15 @@ class Session:
         """Cancel an attempt: a coroutine gets a grace, a thread is given up at once."""
         if attempt.task is not None:
             attempt.task.cancel()
-            attempt.task.add_done_callback(lambda _: attempt.ended or self._ended(attempt, outcome))  # it never began
+            attempt.task.add_done_callback(lambda _: self._never_began(attempt, outcome))
             self._at(GRACE, lambda: self._abandon(attempt, outcome))
         else:
             self._abandon(attempt, outcome)
+
+    def _never_began(self, attempt: Attempt, outcome: Any) -> None:
+        """Take an attempt out whose coroutine was cancelled before its first line, and so had no last one."""
+        if not attempt.ended:
+            self._ended(attempt, outcome)
 
     def _abandon(self, attempt: Attempt, outcome: Any) -> None:
         if attempt.ended:

@@ -240,7 +240,7 @@ class Schedule:
                 node.owner = owner
         return starts
 
-    def finish(self, id_: str, outcome: Any, now: float) -> list[Node]:
+    def finish(self, id_: str, outcome: Any, now: float) -> list[Node]:  # noqa: C901 - the hot path
         """Note that a started task ended, or that one which needs no start has its outcome."""
         node = self.nodes[id_]
         starts: list[Node] = []

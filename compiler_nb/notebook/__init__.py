@@ -21,7 +21,7 @@ class Matcher:
 
     def __init__(self, magics: CompileMagics) -> None:
         self.magics = magics
-        self.__qualname__ = "compiler_nb_matcher"
+        self.__qualname__ = "compiler_nb_matcher"  # IPython asks matchers, which mostly are functions, for theirs
         context_matcher(identifier="compiler_nb")(self)
 
     def __call__(self, context: Any) -> Any:

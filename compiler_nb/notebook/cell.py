@@ -15,7 +15,7 @@ _MAGIC = re.compile(r"%%(?:compile|plan)\b")
 
 def is_running(shell: Any) -> bool:
     """Whether a cell is being run, suspended ones included: what is transformed now is nested in it."""
-    return bool(shell.display_trap.is_active)
+    return bool(shell.display_trap._nested_level)  # noqa: SLF001 - `is_active` says the same, since IPython 9
 
 
 def drop_comments(lines: list[str]) -> list[str]:

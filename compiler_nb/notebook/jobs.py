@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from compiler_nb.background import MainThread
 from compiler_nb.compiler import Compiler
 from compiler_nb.errors import CompilerError, OptionError, RunFailed
+from compiler_nb.events import RunEnded
 from compiler_nb.models.connect import no_model
 from compiler_nb.notebook import loop, show
 from compiler_nb.notebook.ask import asker
@@ -23,6 +24,7 @@ from compiler_nb.plan.task import Plan
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from compiler_nb.events import Event
     from compiler_nb.notebook.magics import CompileMagics
     from compiler_nb.run import Run
 
@@ -129,12 +131,19 @@ def _run_job(magics: CompileMagics, compiler: Compiler, question: Question) -> J
     background, name = said.given.get("background", False), said.given.get("out", "run")
     look = look_of(magics, said.given)
     presenter: Presenter = Replaced(look, name) if background else Still(look)
+    detached = loop.Detached(main, magics.idle)
+
+    def listen(event: Event) -> None:
+        presenter.event(event)
+        if background and isinstance(event, RunEnded):
+            detached.over()
+
     try:
         run, work = compiler.begin(
             question.text,
             plan=said.plan or None,
             inputs=question.inputs,
-            on_event=presenter.event,
+            on_event=listen,
             ask=None if background else asker(main),
             main=main.post,
         )
@@ -145,7 +154,7 @@ def _run_job(magics: CompileMagics, compiler: Compiler, question: Question) -> J
     presenter.begin(run)
     if background:
         memory.names.bind_more(question.cell, {name: run})
-        loop.start(work, main, magics.idle, lambda: presenter.end(run, bind(magics, run, question)))
+        detached.start(work, lambda: presenter.end(run, bind(magics, run, question)))
         return None
 
     def finish(interrupted: bool) -> None:  # noqa: FBT001 - a Job's shape

@@ -20,6 +20,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol
 
 from compiler_nb.background import BACKGROUND, HEARTBEAT, PATIENCE, MainThread
+from compiler_nb.notebook.cell import is_running
 
 STOPPED: Final = (asyncio.CancelledError, KeyboardInterrupt)
 Work = Coroutine[Any, Any, Any]
@@ -160,7 +161,7 @@ class Idle:
 
     def run_waiting(self, *_: object) -> None:
         """Run what is queued, unless a cell is running or this is not the main thread."""
-        if self.shell.display_trap.is_active or threading.current_thread() is not threading.main_thread():
+        if is_running(self.shell) or threading.current_thread() is not threading.main_thread():
             return
         while True:
             try:
@@ -198,16 +199,29 @@ class Stoppable:
             self._stop()
 
 
-def start(work: Work, main: MainThread, idle: Idle, ended: Callable[[], None]) -> None:
-    """Perform `work` in the background; its jobs for the main thread, and `ended`, run when the kernel is idle."""
-    idle.attach()
-    main.posted = lambda: idle.post(main.serve_waiting)
-    serving = main.serving()
-    serving.__enter__()
+class Detached:
+    """Work in the background: its jobs for the main thread, and what follows its end, run when the kernel is idle."""
 
-    def finish() -> None:
-        serving.__exit__(None, None, None)
-        main.serve_waiting()
-        ended()
+    def __init__(self, main: MainThread, idle: Idle) -> None:
+        self.main, self.idle = main, idle
+        self._serving = main.serving()
+        self._ended: Callable[[], None] | None = None
 
-    BACKGROUND.submit(work).add_done_callback(lambda _: idle.post(finish))
+    def start(self, work: Work, ended: Callable[[], None]) -> None:
+        """Perform `work`; `ended` is called once."""
+        self._ended = ended
+        self.idle.attach()
+        self.main.posted = lambda: self.idle.post(self.main.serve_waiting)
+        self._serving.__enter__()
+        BACKGROUND.submit(work).add_done_callback(self.over)
+
+    def over(self, *_: object) -> None:
+        """Note that it is over; a run says so itself, before it tells those who wait for it."""
+        self.idle.post(self._finish)
+
+    def _finish(self) -> None:
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            self._serving.__exit__(None, None, None)
+            self.main.serve_waiting()
+            ended()

@@ -216,7 +216,9 @@ def _apply(node: Apply, scope: Scope) -> Any:
         return _until(node.function == "any", node.args[0], scope)
     args = [evaluate(arg, scope) for arg in node.args]
     keyed = node.function != "dict"
-    kwargs = {name: _callable(arg, scope) if keyed and name == "key" else evaluate(arg, scope) for name, arg in node.kwargs}
+    kwargs = {
+        name: _callable(arg, scope) if keyed and name == "key" else evaluate(arg, scope) for name, arg in node.kwargs
+    }
     return FUNCTIONS[node.function](scope, *args, **kwargs)
 
 
@@ -267,7 +269,8 @@ def _method(node: Method, scope: Scope) -> Any:
     owner = METHODS[node.name]
     if type(value) not in owner:
         names = " or ".join(kind.__name__ for kind in owner)
-        raise ExpressionError(f"{spell(node)[:200]}: .{node.name}() is for {names}, not {type(value).__name__}: use a tool")
+        wrong = f".{node.name}() is for {names}, not {type(value).__name__}: use a tool"
+        raise ExpressionError(f"{spell(node)[:200]}: {wrong}")
     args = [evaluate(arg, scope) for arg in node.args]
     scope.spend(weigh(value))
     return owner[type(value)](scope, value, *args)

@@ -189,6 +189,12 @@ def spell(tree: Tree, name_of: Callable[[str], str] | None = None) -> str:
     return _Speller(name_of or variable).spell(tree, 0)
 
 
+def quote(text: str, mark: str = '"') -> str:
+    """Return a string as a literal, in these quotes unless that takes escapes."""
+    plain = repr(text)
+    return f"{mark}{plain[1:-1]}{mark}" if mark not in text and plain[0] not in plain[1:-1] else plain
+
+
 def variable(id_: str) -> str:
     """Return the variable of a task's id: "t1" for "1", else the id."""
     return f"t{id_}" if id_[:1].isdigit() else id_
@@ -199,6 +205,7 @@ class _Speller:
 
     def __init__(self, name_of: Callable[[str], str]) -> None:
         self.name_of = name_of
+        self.mark = '"'  # the quotes of strings: the other kind within f-strings
 
     def spell(self, tree: Tree, binding: int = 0) -> str:
         kind = type(tree)
@@ -214,8 +221,10 @@ class _Speller:
         if isinstance(tree, Node):
             text, own = self.node(tree)
             return f"({text})" if own < binding else text
-        negative = kind in (int, float) and tree < 0
-        return f"({tree!r})" if negative and binding > _BINDING["*"] else repr(tree)
+        if kind is str:
+            return quote(tree, self.mark)
+        number = kind is int or kind is float
+        return f"({tree!r})" if number and binding > (_BINDING["*"] if tree < 0 else 9) else repr(tree)
 
     def many(self, trees: Any) -> str:
         return ", ".join(self.spell(tree) for tree in trees)
@@ -277,6 +286,13 @@ class _Speller:
         return f"{task.tool}({self.arguments(task.args, task.kwargs)})"
 
     def text(self, node: Text) -> str:
+        outer, self.mark = self.mark, "'"
+        try:
+            return self.quoted(node)
+        finally:
+            self.mark = outer
+
+    def quoted(self, node: Text) -> str:
         body = self.pieces(node)
         for quote in ('"', "'", '"""', "'''"):
             if quote not in body and not (len(quote) > 1 and body.endswith(quote[0])):

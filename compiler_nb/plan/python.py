@@ -205,7 +205,7 @@ class PythonDialect:
         self.builder.problem(refusal.kind, self.begins + line - 1, column, refusal.message)
 
     def _column(self, line: int, offset: int) -> int:
-        """Return the column, from 1, of an offset that Python's parser counts in bytes, without the first line's indent."""
+        """Return the column, from 1, of an offset that Python's parser counted in bytes, behind the first indent."""
         indent = self.indent or "" if line == 1 else ""
         lines = self.text.split("\n", line) if offset and not self.text.isascii() else []
         if line <= len(lines):
@@ -330,7 +330,8 @@ class PythonDialect:
             tree = reader.read(value)
             if not reader.parts and (check.is_literal(tree) or isinstance(tree, Ref | Input)):
                 if _is_deep(tree):
-                    refuse("too_deep", f"a value nested more than {check.DEPTH_LIMIT} deep: offer it as an input", value)
+                    wrong = f"a value nested more than {check.DEPTH_LIMIT} deep: offer it as an input"
+                    refuse("too_deep", wrong, value)
                 self.names[name] = self.builder.last = tree
                 self.lengths[name] = 0 if isinstance(tree, Node) else len(self.text) + self.written - written
                 return

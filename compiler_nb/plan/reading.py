@@ -121,7 +121,7 @@ class Reader:
         if name.startswith("_"):
             refuse("dunder", f"{name!r} begins with an underscore: a plan reads only tasks and offered inputs", node)
         hint = check.suggest(name, self.known())
-        if self.is_tool(name) or name in FUNCTIONS:
+        if not hint and (self.is_tool(name) or name in FUNCTIONS) and name not in self.known():
             hint = f" To use what it computes, call it: {name}(...)"
         raise Refusal("missing_ref", f"no task above and no offered input is called {name!r}.{hint}", node)
 

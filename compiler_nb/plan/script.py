@@ -12,8 +12,9 @@ import keyword
 import re
 from typing import TYPE_CHECKING, Final
 
-from compiler_nb.plan.expression import spell, spell_call, variable
-from compiler_nb.plan.task import Input, Return, Task, walk
+from compiler_nb.plan.expression import Text, quote, spell, spell_call, variable
+from compiler_nb.plan.parser import PlanParser
+from compiler_nb.plan.task import Input, Return, Task, Tree, references, walk
 from compiler_nb.plan.writers import JsonWriter, NumberedWriter, Writer
 
 if TYPE_CHECKING:
@@ -65,7 +66,22 @@ class PythonWriter(Writer):
                 raise self.wrong(f"its argument {name!r} is no name")
         target = "" if task.id.startswith("@") else f"{self.names[task.id]} = "
         note = [f"# {task.note}"] if task.note else []
-        return [*note, target + spell_call(task, self._name)]
+        line = target + spell_call(task, self._name)
+        self._check_text(line, (task.args, task.kwargs))
+        return [*note, line]
+
+    def _check_text(self, line: str, tree: Tree) -> None:
+        """Raise where a line cannot be read back: an f-string's braces hold no odd quotes, brackets and escapes."""
+        if any(type(node) is Text for node in walk(tree)):
+            read = list(references(tree))
+            for id_ in read:
+                read += self.parts[id_].dependencies if id_ in self.parts else ()
+            known = {self.names[id_]: "" for id_ in read}
+            parser = PlanParser(dialect="python", inputs=self.plan.inputs, earlier=known)
+            parser.feed(line)
+            parser.close()
+            if parser.problems:
+                raise self.wrong(parser.problems[0].message)
 
     def _name(self, id_: str) -> str:
         part = self.parts.get(id_)
@@ -76,6 +92,8 @@ class PythonWriter(Writer):
 
     def _last(self) -> str:
         if isinstance(self.final, Return):
-            return f"answer({spell(self.final.expression, self._name)})"
-        told = [f"instruction={self.final.instruction!r}"] if self.final.instruction else []
+            line = f"answer({spell(self.final.expression, self._name)})"
+            self._check_text(line, self.final.expression)
+            return line
+        told = [f"instruction={quote(self.final.instruction)}"] if self.final.instruction else []
         return f"join({', '.join([*map(self._name, self.final.refs), *told])})"

@@ -42,7 +42,7 @@ def lab(tmp_path_factory):
 
 
 def test_a_cell_is_seen_live_saved_and_opened_again(lab, chromium):
-    """The picture stands in the page with ids and states, after a reload too; untrusted it is an image; nothing acts."""
+    """The picture stands in the page, after a reload too; in an untrusted one it is an image; nothing acts."""
     base, folder = lab
     with open_browser(chromium) as browser:
         page = browser.new_page(viewport={"width": 1200, "height": 1800})

@@ -1,3 +1,4 @@
+# ruff: noqa: D103 - tools and helpers of a test are read where they stand
 from __future__ import annotations
 
 from itertools import product
@@ -53,14 +54,13 @@ DIAMOND = ["a", "b a", "c a", "d b c"]
     ],
 )
 def test_events_start_tasks(plan, capacity, events, starts):
-    """A task starts when all that it refers to is done and a slot is free; a failure (!) starts nothing that hangs on it."""
+    """A task starts when all that it refers to is done and a slot is free; a failure (!) starts none of its own."""
     schedule = Schedule(capacity)
     told = [[]]
     for text in plan:
         id_, *needs = text.split()
         told[0] += names(schedule.add(call(id_, *needs), 0.0))
-    for event in events:
-        told.append(names(schedule.finish(event.rstrip("!"), BAD if event.endswith("!") else 1, 0.0)))
+    told += [names(schedule.finish(event.rstrip("!"), BAD if event.endswith("!") else 1, 0.0)) for event in events]
     assert [" ".join(group) for group in told] == [group.strip() for group in starts.split("|")]
 
 
@@ -294,7 +294,7 @@ def test_what_cannot_be_is_refused():
     """Two tasks of a name, an unknown parent, no capacity, a retry of what does not run."""
     schedule = in_state("done")
     for wrong in [lambda: schedule.add(call("a"), 0.0), lambda: schedule.retry("a", 0.0), lambda: Schedule(0)]:
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError):
             wrong()
     with pytest.raises(KeyError):
         schedule.add(call("b", "nobody"), 0.0)
@@ -313,9 +313,7 @@ class AnyEvents(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.limits = {"tool:s": 2, "provider:p": 1}
-        self.schedule = Schedule(
-            3, limits=self.limits, resources=lambda task: NEEDS.get(task.tool, ()), gate=self.gate
-        )
+        self.schedule = Schedule(3, limits=self.limits, resources=lambda task: NEEDS.get(task.tool, ()), gate=self.gate)
         self.approved: set[str] = set()
         self.running: set[str] = set()
         self.started: dict[str, int] = {}

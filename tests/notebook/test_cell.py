@@ -11,7 +11,7 @@ from compiler_nb.notebook.cell import Rewriter, drop_comments, identity
 
 def shell(*, running=False, autoawait=True):
     """Return a double of a shell."""
-    return SimpleNamespace(display_trap=SimpleNamespace(is_active=running), autoawait=autoawait)
+    return SimpleNamespace(display_trap=SimpleNamespace(_nested_level=int(running)), autoawait=autoawait)
 
 
 CALL = "get_ipython().run_cell_magic('compile', '-b', 'What?\\n')\n"

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from compiler_nb.background import BACKGROUND, MainThread
-from compiler_nb.notebook.loop import Idle, Stoppable, block, start, wait
+from compiler_nb.notebook.loop import Detached, Idle, Stoppable, block, wait
 
 
 async def threads() -> str:
@@ -133,7 +133,7 @@ def test_a_stoppable_keeps_result_or_error():
 def idle_shell(errors=None):
     """Return a double of a shell where no cell runs."""
     errors = [] if errors is None else errors
-    return SimpleNamespace(display_trap=SimpleNamespace(is_active=False), showtraceback=lambda: errors.append(1))
+    return SimpleNamespace(display_trap=SimpleNamespace(_nested_level=0), showtraceback=lambda: errors.append(1))
 
 
 def test_idle_waits_for_the_running_cell():
@@ -141,12 +141,12 @@ def test_idle_waits_for_the_running_cell():
     errors, ran = [], []
     shell = idle_shell(errors)
     idle = Idle(shell)
-    shell.display_trap.is_active = True
+    shell.display_trap._nested_level = 1
     idle.post(lambda: 1 / 0)
     idle.post(lambda: ran.append(1))
     idle.run_waiting()
     assert not ran
-    shell.display_trap.is_active = False
+    shell.display_trap._nested_level = 0
     other = threading.Thread(target=idle.run_waiting)
     other.start()
     other.join()
@@ -167,9 +167,29 @@ def test_a_background_run_is_served_and_ended_when_idle():
 
     async def kernel():
         ended = asyncio.Event()
-        start(work(), main, Idle(idle_shell()), ended.set)
+        Detached(main, Idle(idle_shell())).start(work(), ended.set)
         await asyncio.wait_for(ended.wait(), 5)
 
     asyncio.run(kernel())
     assert seen == ["MainThread"]
     assert not main.served
+
+
+def test_the_end_of_a_background_run_follows_once():
+    """A run says that it is over before its work has ended; whoever waited for it finds its results bound."""
+    idle, ended = Idle(idle_shell()), []
+    detached = Detached(MainThread(), idle)
+    gate = threading.Event()
+
+    async def work():
+        detached.over()
+        gate.set()
+        await asyncio.sleep(0.02)
+
+    detached.start(work(), lambda: ended.append(1))
+    assert gate.wait(5)
+    idle.run_waiting()
+    assert ended == [1]
+    time.sleep(0.05)
+    idle.run_waiting()
+    assert ended == [1]

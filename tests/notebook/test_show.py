@@ -48,7 +48,7 @@ def test_the_plain_text_is_question_table_answer_and_footer():
         "Which is best?\n\n"
         '✓ done  ny    weather("New York")        {"city": "New York", "max": 8}\n'
         '✓ done  la    weather("LA")              {"city": "LA", "max": 2}\n'
-        "✓ done  best  max(ny['max'], la['max'])  8\n"
+        '✓ done  best  max(ny["max"], la["max"])  8\n'
         'answer(f"**{best}** letters")\n\n**8** letters\n\n3 tasks · N tokens · bound: ny, la, best, run'
     )
 

@@ -33,7 +33,7 @@ def test_a_random_tree_that_is_spelled_can_be_read_again():
         ("1 + (n * 2)", "1 + n * 2"),
         ("(-n) ** 2", "(-n) ** 2"),
         ("-(n ** 2)", "-n ** 2"),
-        ("2 ** (-1)", "2 ** -1"),
+        ("2 ** (-1)", "2 ** (-1)"),
         ("n - (1 - n)", "n - (1 - n)"),
         ("(1 if n else 2) + 1", "(1 if n else 2) + 1"),
         ("not (n and x)", "not (n and x)"),
@@ -61,10 +61,10 @@ def test_a_task_is_named_by_its_variable():
 def test_a_task_is_spelled_as_its_line():
     """Calls, expressions and fan-outs; the calls of an element stand where their values are used."""
     lines = {
-        "a": "search('x', k=1)",
+        "a": 'search("x", k=1)',
         "b": "{k: f(g(v), n=1) for k, v in a.items() if v}",
-        "c": "[{'k': f(x)} for x in b]",
-        "d": "a['n'] + len(c)",
+        "c": '[{"k": f(x)} for x in b]',
+        "d": 'a["n"] + len(c)',
     }
     plan = Plan.parse("\n".join(f"{name} = {line}" for name, line in lines.items()), dialect="python")
     assert {task.id: spell_call(task) for task in plan} == lines

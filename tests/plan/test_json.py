@@ -73,6 +73,7 @@ def test_a_task_waits_for_those_it_refers_to():
         ("@df.price", Item(Input("df"), "price")),
         ("@@city", "@city"),
         ("@nobody.com", "@nobody.com"),
+        ("@city, please", "@city, please"),
         ("mail @city", "mail @city"),
         ([{"$t1": "$t1"}, None, 1.5], [{"$t1": Ref("t1")}, None, 1.5]),
     ],
@@ -189,6 +190,8 @@ def test_the_last_task():
     assert read(text_of(joined | {"id": "a", "tool": "now", "args": {}}, task("b"), joined), "json").final == Join(
         ("a", "b")
     )
+    told = {"id": "j", "tool": "join", "deps": ["a"], "instruction": "be short"}
+    assert read(text_of(task("a"), told), "json").final == Join(("a",), "be short")
     answer = {"id": "z", "tool": "answer", "args": {"value": {"x": "$a"}}}
     assert read(text_of(task("a"), answer), "json").final == Return({"x": Ref("a")})
 

@@ -1,3 +1,4 @@
+# ruff: noqa: D103 - tools and helpers of a test are read where they stand
 from __future__ import annotations
 
 import pytest

@@ -39,6 +39,7 @@ def test_a_path_looks_items_up():
     assert follow(Ref("a"), ".b[1].2['c d'][\"\\u00e9\"]") == Item(
         Item(Item(Item(Item(Ref("a"), "b"), 1), 2), "c d"), "é"
     )
+    assert follow(Ref("a"), ".b" * 20) is not None
     for path, kind in ((".__class__", "dunder"), ("['_x']", "dunder"), (".a" * 21, "too_deep")):
         with pytest.raises(Refused) as caught:
             follow(Ref("a"), path)

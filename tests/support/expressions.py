@@ -63,11 +63,13 @@ def same(ours: Any, theirs: Any) -> bool:
     return bool(ours == theirs)
 
 
-LEAVES = """
-n x (0) (1) (-2) (2.5) (7) True len(word) xs[0] d['b'] word words[0] 'ab' '' f'{n}-{x:.1f}' str(n)
-xs [1,2] [] list(range(4)) sorted(d.values()) [len(w)for(w)in(words)] d table
-""".split()
-FORMS = """
+LEAVES = (
+    "n", "x", "(0)", "(1)", "(-2)", "(2.5)", "(7)", "True", "len(word)", "xs[0]", "d['b']", "word", "words[0]",
+    "'ab'", "''", "f'{n}-{x:.1f}'", "str(n)", "xs", "[1,2]", "[]", "list(range(4))", "sorted(d.values())",
+    "[len(w)for(w)in(words)]", "d", "table",
+)  # fmt: skip
+FORMS = (
+    """
 {0} + {1}|{0} - {1}|{0} * {1}|{0} / {1}|{0} // {1}|{0} % {1}|{0} ** 2|{0} ** -1|-{0}|+{0}|not {0}
 {0} < {1}|{0} == {1}|{0} != {1}|{0} >= {1}|{0} in {1}|{0} not in {1}|{0} < {1} <= {2}|{0} == {1} != {2}
 {0} and {1}|{0} or {1}|{0} if {1} else {2}|{0}[{1}]|{0}[{1}:{2}]|{0}[::{1}]|[{0}, {1}]|({0}, {1})|{{'k': {0}, 'l': {1}}}
@@ -79,7 +81,10 @@ len({0})|abs({0})|round({0})|round({0}, {1})|sorted({0})|list(reversed({0}))|lis
 list(range({0}))|any({0})|all({0})|str({0})|int({0})|float({0})|bool({0})|list({0})|dict({0})|tuple({0})|set({0})
 {0}.upper()|{0}.strip()|{0}.title()|{0}.split()|{0}.split({1})|{0}.join({1})|{0}.replace({1}, {2})|{0}.startswith({1})
 {0}.get({1})|{0}.get({1}, {2})|list({0}.items())|list({0}.keys())|xs.index({0})|xs.count({0})
-""".strip().replace("\n", "|").split("|")
+""".strip()
+    .replace("\n", "|")
+    .split("|")
+)
 
 
 def random_expression(random: Random, size: int = 12) -> str:
@@ -88,7 +93,8 @@ def random_expression(random: Random, size: int = 12) -> str:
         return random.choice(LEAVES)
     form = random.choice(FORMS)
     count = sum(f"{{{number}}}" in form for number in range(3))
-    parts = [random_expression(random, random.randint(1, max(1, size - 1) // max(count, 1) + 1) - 1) for _ in range(count)]
+    largest = (size - 1) // max(count, 1)
+    parts = [random_expression(random, random.randint(0, largest)) for _ in range(count)]
     return f"({form.format(*parts, v=_new_name(parts))})"
 
 

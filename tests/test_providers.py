@@ -1,0 +1,226 @@
+import asyncio
+import re
+
+import openai.resources.chat.completions  # noqa: F401 - its import is no part of what is timed here
+import pytest
+
+from compiler_nb.compiler import Compiler
+from compiler_nb.events import ModelChunk, PlanProblem, TaskEnded
+from compiler_nb.models.openai import OpenAIModel
+from compiler_nb.outcome import Usage
+from tests.support.desk import Desk
+from tests.support.server import Server
+
+KEY = "sk-canary-0123456789/abcdef"
+PLANS = {
+    "python": ('a = get("x")\nb = get([a, "y"])\njoin(b)\n', 'c = get(["z", b])\njoin(c)\n'),
+    "numbered": (
+        '1. get("x")\n2. get(["$1", "y"])\n3. join()<END_OF_PLAN>',
+        '3. get(["z", $2])\n4. join()<END_OF_PLAN>',
+    ),
+    "json": (
+        """{"tasks": [{"id": "a", "tool": "get", "args": {"x": "x"}},
+                      {"id": "b", "tool": "get", "args": {"x": ["$a", "y"]}, "deps": ["a"]}]}""",
+        '{"tasks": [{"id": "c", "tool": "get", "args": {"x": ["z", "$b"]}}]}',
+    ),
+}
+
+
+def role_of(body):
+    """Return the role that a request's messages tell."""
+    system, user = body["messages"][0]["content"], body["messages"][-1]["content"]
+    if system.startswith("You are the planner"):
+        if user.startswith("This plan cannot be read"):
+            return "repair"
+        return "replan" if "Why another plan is needed" in user else "planner"
+    return "joiner" if system.startswith("You are the joiner") else "worker"
+
+
+class Says:
+    """A server's replies by role: a text, or a list of texts in order; the last one stays."""
+
+    def __init__(self, **replies):
+        self.replies = {role: [said] if isinstance(said, str) else list(said) for role, said in replies.items()}
+        self.asked = []
+
+    def __call__(self, body):
+        role = role_of(body)
+        self.asked.append(role)
+        left = self.replies[role]
+        return left.pop(0) if len(left) > 1 else left[0]
+
+
+def model_of(server, **settings):
+    """Return a real model behind the test server."""
+    return OpenAIModel("gpt-test", base_url=server.url, api_key=KEY, grace=0.02, **settings)
+
+
+def ask(server, desk, *, question="What?", **settings):
+    """Return the run of a question, answered by what the server says."""
+
+    async def main():
+        return await Compiler(model_of(server), desk.tools, **settings).run(question)
+
+    return asyncio.run(main())
+
+
+def leaks(found):
+    """Return whether the key, or a long piece of it, is anywhere in a run."""
+    text = "\n".join([repr(found), found.error, repr(found.events), repr(found.outcomes), repr(vars(found.compiler))])
+    return "0123456789" in text or KEY[:12] in text
+
+
+@pytest.mark.parametrize("fault", ["", "json"], ids=["streaming", "whole"])
+@pytest.mark.parametrize("dialect", list(PLANS))
+def test_a_question_with_a_replan(dialect, fault):
+    """Each dialect, streamed and in one piece: plan, join, another plan that reads the first one's result, answer."""
+    first, second = PLANS[dialect]
+    desk = Desk()
+    says = Says(planner=first, replan=second, joiner=["Replan: z is missing", "It is x, y and z."])
+    with Server(says, always=fault) as server:
+        found = ask(server, desk, dialect=dialect)
+    assert (found.error, found.status, found.answer) == ("", "done", "It is x, y and z.")
+    assert says.asked == ["planner", "joiner", "replan", "joiner"]
+    assert desk.asked("get") == ["x", ["x", "y"], ["z", ["x", "y"]]]
+    assert [round_.reason for round_ in found.rounds] == ["", "z is missing"]
+    assert found.usage.calls == 4
+    assert found.usage.input_tokens == 40
+    assert (any(isinstance(event, ModelChunk) for event in found.events), leaks(found)) == (True, False)
+
+
+def test_tasks_start_while_the_plan_streams():
+    """The first tool is called before the plan's last word was sent."""
+    desk, order = Desk(), []
+
+    def look(event):
+        if isinstance(event, ModelChunk | TaskEnded):
+            order.append(type(event).__name__)
+
+    plan = 'a = get("x")\n' + "".join(f'a{number} = get("{number}")\n' for number in range(20)) + "answer(a)\n"
+    with Server(Says(planner=plan), pace=0.003) as server:
+        compiler = Compiler(model_of(server), desk.tools)
+        found = asyncio.run(compiler.run("What?", on_event=look))
+    assert found.answer == "x"
+    assert order.index("TaskEnded") < len(order) - 20 - order[::-1].index("ModelChunk")
+
+
+def test_the_worker_serves_tools_that_call_a_model():
+    """`llm` and `extract` ask it, with the inputs as data; its tokens belong to the tasks."""
+    plan = 'text = get("Mont Blanc is 4,806 m high.")\nh = extract("height", text, type="number")\n'
+    plan += 'note = llm("Say it in French.", text)\nanswer([h, note])\n'
+
+    def says(body):
+        if role_of(body) == "planner":
+            return plan
+        return '{"value": 4806}' if "Find: height" in body["messages"][-1]["content"] else "Haut."
+
+    with Server(says) as server:
+        found = ask(server, Desk())
+    assert found.answer == [4806, "Haut."]
+    assert found.usage_by_task == {"h": Usage(1, 10, 15), "note": Usage(1, 10, 5)}
+    assert "Mont Blanc" not in found.prompt("planner")
+    assert "Mont Blanc" in found.prompt("worker")
+
+
+PLAN = PLANS["python"][0]
+STOPS = {
+    "401": "the key is refused",
+    "model-404": "no such model or address",
+    "quota": "the account's quota is used up",
+    "refusal": "the model declines",
+    "html-200": "a proxy or a wrong address answered HTML",
+    "error-echo": "the key is refused",
+}
+
+
+@pytest.mark.parametrize(("fault", "words"), STOPS.items())
+def test_a_planner_that_cannot_be_asked_ends_the_run_by_name(fault, words):
+    """The run is failed and says why, without the key."""
+    with Server(Says(planner=PLAN, joiner="ok"), always=fault) as server:
+        found = ask(server, Desk())
+    assert found.status == "failed"
+    assert found.error.startswith(f"openai:gpt-test: {words}")
+    assert not leaks(found)
+
+
+def test_a_server_error_is_tried_again():
+    """A 500 before any text costs a second try and nothing else."""
+    desk = Desk()
+    with Server(Says(planner=PLAN, joiner="ok"), faults=["status=500"]) as server:
+        found = ask(server, desk)
+    assert (found.status, found.answer) == ("done", "ok")
+    assert desk.asked("get") == ["x", ["x", "y"]]
+
+
+@pytest.mark.parametrize("fault", ["silent-end=8", "reset=8", "length", "content-filter", "broken-json", "error"])
+def test_a_plan_that_breaks_off_is_mended(fault):
+    """The planner writes it again; no task runs twice, and the answer is whole."""
+    desk = Desk()
+    says = Says(planner=PLAN, repair=PLAN, joiner="ok")
+    with Server(says, faults=[fault]) as server:
+        found = ask(server, desk)
+    assert (found.status, found.answer, found.error) == ("done", "ok", "")
+    assert says.asked == ["planner", "repair", "joiner"]
+    assert [event.problem.kind for event in found.events if isinstance(event, PlanProblem)] == ["truncated"]
+    assert found.results == {"a": "x", "b": ["x", "y"]}
+    assert desk.asked("get") == ["x", ["x", "y"]]
+    assert not leaks(found)
+
+
+@pytest.mark.parametrize("fault", ["reset=8", "error"])
+def test_a_plan_that_breaks_off_twice_ends_the_run_by_name(fault):
+    """What had finished stays, and nothing ran twice."""
+    desk = Desk()
+    with Server(Says(planner=PLAN, repair=PLAN), always=fault) as server:
+        found = ask(server, desk)
+    assert found.status == "failed"
+    assert found.error.startswith("openai:gpt-test: ")
+    assert len(desk.asked("get")) <= 1
+    assert not leaks(found)
+
+
+@pytest.mark.parametrize("fault", ["silent-end=1", "reset", "length", "status=400"])
+def test_a_joiner_that_fails_keeps_the_results(fault):
+    """It is asked once more at most; then the run is failed by name, and the results are there."""
+
+    def says(body):
+        if role_of(body) == "joiner":
+            server.always = fault
+            return "a long enough answer"
+        return PLAN
+
+    with Server(says) as server:
+        found = ask(server, Desk())
+    assert found.status == "failed"
+    assert re.search(r"joiner|openai|cut off|400", found.error)
+    assert found.results == {"a": "x", "b": ["x", "y"]}
+
+
+def test_a_worker_that_fails_fails_its_task():
+    """The joiner is told, the key is not."""
+
+    def says(body):
+        server.always = "401" if role_of(body) == "worker" else ""
+        return {"planner": 'a = llm("say")\nb = get(1)\njoin()\n', "joiner": "partly"}.get(role_of(body), "")
+
+    with Server(says) as server:
+        found = ask(server, Desk())
+    assert (found.status, found.answer, found.results) == ("done", "partly", {"b": 1})
+    assert "AuthenticationFailed" in found.failures["a"].message
+    assert not leaks(found)
+
+
+def test_a_provider_that_says_nothing_is_left():
+    """A planner that never speaks ends by the run's own timeout."""
+    with Server(Says(planner=PLAN), always="mute") as server:
+        found = ask(server, Desk(), timeout=0.2)
+    assert (found.status, found.error) == ("limit", "the run took longer than 0.2 s")
+
+
+def test_calls_are_made_by_the_run_alone():
+    """Nothing is asked that no event tells."""
+    with Server(Says(planner=PLAN, joiner="ok")) as server:
+        found = ask(server, Desk())
+        sent = [[message["content"] for message in seen.body["messages"]] for seen in server.requests]
+    told = [[message["content"] for message in event.messages] for event in found.events if hasattr(event, "messages")]
+    assert told == sent
