@@ -174,7 +174,7 @@ class Compiler:
         if plan is None and self.planner is None:
             raise no_model()
         if isinstance(plan, str):
-            plan = Plan.parse(plan, tools=self.offered(unasked), inputs=tuple(inputs or ()), implied="value")
+            plan = Plan.parse(plan, tools=self.offered(unasked), inputs=tuple(inputs or ()))
         if plan is not None:
             _check_whole(plan, inputs or {})
         run = self._new_run(question, inputs, on_event)

@@ -33,10 +33,10 @@ def test_without_a_model_there_is_no_run():
 
 
 def test_a_plan_needs_no_model():
-    """A Plan, or its text, is executed as it is; the text's last value is the answer."""
+    """A Plan, or its text, is executed as it is; a text without a last line ends in join()."""
     desk = Desk()
     compiler = Compiler(tools=desk.tools)
-    assert asyncio.run(compiler.execute("a = get(1)\nb = get(a)\n")).answer == 1
+    assert asyncio.run(compiler.execute("a = get(1)\nb = get(a)\n")).answer == {"a": 1, "b": 1}
     plan = Plan.parse("a = get(2)\njoin(a)\n", tools=desk.tools)
     found = asyncio.run(compiler.execute(plan))
     assert (found.status, found.answer, found.plan) == ("done", {"a": 2}, plan)
@@ -76,7 +76,7 @@ def test_the_sync_twins_do_the_same():
     """On our own loop, from a plain cell."""
     assert planner_of(PLAN).run_sync("What?").answer == 1
     assert planner_of(PLAN).plan_sync("What?").final.expression == Ref("b")
-    assert Compiler(tools=Desk().tools).execute_sync("a = nap(3)\n").answer == 3
+    assert Compiler(tools=Desk().tools).execute_sync("a = nap(3)\nanswer(a)\n").answer == 3
 
 
 def test_the_sync_twins_work_where_a_loop_runs():
@@ -344,8 +344,9 @@ def thread_tool():
 def test_main_thread_tools():
     """The waiting cell serves them; an awaited run in the main thread does too."""
     compiler = Compiler(tools=[thread_tool()])
-    assert compiler.execute_sync("a = where(1)\n").answer is True
-    assert asyncio.run(compiler.execute("a = where(1)\n")).answer is True
+    plan = "a = where(1)\nanswer(a)\n"
+    assert compiler.execute_sync(plan).answer is True
+    assert asyncio.run(compiler.execute(plan)).answer is True
 
 
 @pytest.mark.parametrize("door", ["await", "sync"])

@@ -212,7 +212,7 @@ def _choice(node: Choice, scope: Scope) -> Any:
 
 def _apply(node: Apply, scope: Scope) -> Any:
     scope.spend(1)
-    if node.function in ("any", "all") and len(node.args) == 1 and isinstance(node.args[0], Comprehension):
+    if node.function in ("any", "all") and len(node.args) == 1 and _is_generator(node.args[0]):
         return _until(node.function == "any", node.args[0], scope)
     args = [evaluate(arg, scope) for arg in node.args]
     keyed = node.function != "dict"
@@ -222,14 +222,16 @@ def _apply(node: Apply, scope: Scope) -> Any:
     return FUNCTIONS[node.function](scope, *args, **kwargs)
 
 
+def _is_generator(tree: Tree) -> bool:
+    return isinstance(tree, Comprehension) and tree.container == "generator"
+
+
 def _until(wanted: bool, node: Comprehension, scope: Scope) -> bool:  # noqa: FBT001 - what the first decisive item is
-    """Return what `any` or `all` makes of a comprehension: of a generator only as much as decides."""
+    """Return what `any` or `all` makes of a generator: of its items only as much as decides."""
     outer = scope.locals
     scope.locals = dict(outer)
     try:
-        rows = _rows(node, node.clauses, scope)
-        items = rows if node.container == "generator" else list(rows)
-        return any(bool(item) is wanted for item in items) is wanted
+        return any(bool(item) is wanted for item in _rows(node, node.clauses, scope)) is wanted
     finally:
         scope.locals = outer
 

@@ -207,7 +207,7 @@ class _Speller:
         self.name_of = name_of
         self.mark = '"'  # the quotes of strings: the other kind within f-strings
 
-    def spell(self, tree: Tree, binding: int = 0) -> str:
+    def spell(self, tree: Tree, binding: int = 0) -> str:  # noqa: PLR0911 - one line per kind of data
         kind = type(tree)
         if kind is list:
             return f"[{self.many(tree)}]"

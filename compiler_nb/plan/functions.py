@@ -238,6 +238,12 @@ def _split(scope: Scope, text: str, separator: str | None = None, limit: int = -
     return parts
 
 
+def _reversed(scope: Scope, values: Any) -> list[Any]:
+    if isinstance(values, set | frozenset):
+        raise ExpressionError("a set has no order that could be reversed: sort it")
+    return _sized(values, scope)[::-1]
+
+
 def _range(scope: Scope, *ends: Any) -> range:
     numbers = range(*ends)
     _bound(len(numbers), ITEMS, "items")
@@ -270,7 +276,7 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "abs": _plain(abs),
     "round": _round,
     "sorted": lambda scope, values, **kwargs: sorted(_sized(values, scope), **kwargs),
-    "reversed": lambda scope, values: _sized(values, scope)[::-1],
+    "reversed": _reversed,
     "zip": lambda scope, *values, strict=False: _pairs(zip(*(_sized(v, scope) for v in values), strict=strict), scope),
     "enumerate": lambda scope, values, start=0: _pairs(enumerate(_sized(values, scope), start), scope),
     "range": _range,

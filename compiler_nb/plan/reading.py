@@ -60,7 +60,7 @@ class Refusal(Exception):
 class Reader:
     """Reads the expressions of one statement.
 
-    base: the name that ids of nested calls begin with; resolve: what a name stands for, as a tuple of one, None where nothing;
+    base: the name that ids of nested calls begin with; resolve: what a name stands for, as a tuple of one, or None;
     is_tool: whether a name in call position is a tool; side_effects: whether that tool changes something outside.
     `parts` collects the tasks made of nested calls, in order of evaluation.
     """
