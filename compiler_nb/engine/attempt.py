@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 CURRENT: Final[ContextVar[str]] = ContextVar("compiler_nb_task", default="")
 """The id of the task whose tool is running: model calls that a tool makes are counted as its own."""
 
-_MISSING: Final = object()
 _MAIN_THREAD: Final = ("created in a thread can only be used in that same thread", "main thread", "outside of the main")
 
 
@@ -48,9 +47,11 @@ def failure_of(error: BaseException, tool: Tool | None, attempt: int) -> Failure
 
 
 def is_unused(context: Context, task: AsyncTask[None] | None) -> bool:
-    """Whether a tool left its asyncio task as it was: the same values in its context, and no cancellation pending."""
-    now = copy_context()
-    same = len(now) == len(context) and all(now.get(var, _MISSING) is value for var, value in context.items())
+    """Whether a tool left its asyncio task as it was: equal values in its context, and no cancellation pending."""
+    try:
+        same = copy_context() == context  # at once where nothing was set; else values are compared, and may raise
+    except Exception:  # noqa: BLE001 - a value's own __eq__ may raise anything
+        return False
     return same and task is not None and not task.cancelling()
 
 

@@ -97,7 +97,7 @@ def _plan_job(magics: CompileMagics, compiler: Compiler, question: Question) -> 
     """Return the making and drawing of a plan."""
     said = question.said
     if said.plan:
-        planning = loop.Stoppable(_parsed(compiler, said.plan, question.inputs))
+        planning = loop.Stoppable(_parse_later(compiler, question))
     elif compiler.planner is None:
         raise no_model()
     else:
@@ -118,8 +118,14 @@ def _plan_job(magics: CompileMagics, compiler: Compiler, question: Question) -> 
     return Job(planning.perform(), planning.stop, MainThread(), finish, question.kernel)
 
 
-async def _parsed(compiler: Compiler, text: str, inputs: Mapping[str, Any]) -> Plan:
-    return Plan.parse(text, tools=offered(compiler.tools), inputs=tuple(inputs), implied="value")
+async def _parse_later(compiler: Compiler, question: Question) -> Plan:
+    return _parse(compiler, question)
+
+
+def _parse(compiler: Compiler, question: Question) -> Plan:
+    """Return the plan in the cell; without a last line its last statement's value is the answer."""
+    tools = offered(compiler.tools)
+    return Plan.parse(question.said.plan, tools=tools, inputs=tuple(question.inputs), implied="value")
 
 
 # ---------------------------------------------------------------- a run
@@ -141,7 +147,7 @@ def _run_job(magics: CompileMagics, compiler: Compiler, question: Question) -> J
     try:
         run, work = compiler.begin(
             question.text,
-            plan=said.plan or None,
+            plan=_parse(compiler, question) if said.plan else None,
             inputs=question.inputs,
             on_event=listen,
             ask=None if background else asker(main),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from compiler_nb.drive import unasked
 from compiler_nb.notebook import models
 from compiler_nb.notebook.show import DEFAULT_VIEWS, Look
 from compiler_nb.tool import Toolbox
@@ -12,7 +13,7 @@ from compiler_nb.toolbox.language import make_language_tools
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from compiler_nb.models.base import Message, Model
+    from compiler_nb.models.base import Model
     from compiler_nb.notebook.magics import CompileMagics
 
 
@@ -46,8 +47,4 @@ def _connect(magics: CompileMagics, spec: Any) -> Model | None:
 
 def offered(tools: Toolbox) -> Toolbox:
     """Return the tools that a plan may call beside the notebook's own."""
-    return tools.plus(Toolbox(make_language_tools(_nothing)))
-
-
-async def _nothing(messages: tuple[Message, ...], task: str) -> str:
-    return ""  # these tools are only described
+    return tools.plus(Toolbox(make_language_tools(unasked)))
