@@ -29,7 +29,8 @@ pytestmark = pytest.mark.promise
 ROOT = Path(__file__).parents[1]
 
 FUZZ = """
-import json, resource, sys, time
+import json, sys, time
+from tests.support.memory import peak_kilobytes
 from random import Random
 from compiler_nb.errors import PlanError
 from compiler_nb.plan.task import Plan
@@ -73,7 +74,7 @@ for number in range(count):
     case = random.choice(cases)
     others = [other.text for other in random.sample(cases, 2)]
     parse(mutate(random, case.text, others), random.choice([case.dialect, "auto"]))
-print(json.dumps([found[:5], slowest, accepted, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
+print(json.dumps([found[:5], slowest, accepted, peak_kilobytes()]))
 """
 
 

@@ -46,13 +46,12 @@ def failure_of(error: BaseException, tool: Tool | None, attempt: int) -> Failure
     return Failure(kind, message, error, attempt)
 
 
-def is_unused(context: Context, task: AsyncTask[None] | None) -> bool:
-    """Whether a tool left its asyncio task as it was: equal values in its context, and no cancellation pending."""
+def is_unused(context: Context) -> bool:
+    """Whether a tool left the context as it was: told at once where it set nothing, else by comparing values."""
     try:
-        same = copy_context() == context  # at once where nothing was set; else values are compared, and may raise
+        return copy_context() == context
     except Exception:  # noqa: BLE001 - a value's own __eq__ may raise anything
         return False
-    return same and task is not None and not task.cancelling()
 
 
 def _wants_main_thread(message: str) -> bool:

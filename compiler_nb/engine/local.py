@@ -331,7 +331,7 @@ class Session:
 
     async def _serve(self, attempt: Attempt, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Await an async tool and take its attempt out; go on with the next one that this lets start."""
-        task = asyncio.current_task()
+        task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]  # this runs in one
         for turn in itertools.count(1):
             CURRENT.set(attempt.node.task.id)
             context: contextvars.Context | None = contextvars.copy_context()
@@ -344,7 +344,7 @@ class Session:
                 outcome = self._interpret(attempt, error)
             if attempt.ended:
                 return
-            self._vacant = context is not None and is_unused(context, task)
+            self._vacant = context is not None and not task.cancelling() and is_unused(context)
             self._ended(attempt, outcome)
             if self._vacant or self._next is None:
                 self._vacant = False

@@ -249,7 +249,9 @@ class Schedule:
         if state not in _LEGAL[node.state]:
             raise ValueError(f"{id_} cannot go from {node.state} to {state}")
         if node.attempt and node.state == "running":
-            self._give_back(node)
+            self.free += 1
+            if node.lane:
+                self._give_resources(node)
         node.state = state
         self.unfinished -= 1
         if node.owner is not None:
@@ -365,9 +367,11 @@ class Schedule:
 
     def _give_back(self, node: Node) -> None:
         self.free += 1
-        if node.lane:
-            for resource in node.lane:
-                self.spare[resource] += 1
+        self._give_resources(node)
+
+    def _give_resources(self, node: Node) -> None:
+        for resource in node.lane:
+            self.spare[resource] += 1
 
     def _has_room(self, lane: tuple[str, ...]) -> bool:
         return all(self.spare[resource] > 0 for resource in lane)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from compiler_nb.outcome import Problem
 from compiler_nb.plan import check
-from compiler_nb.plan.task import Final, Ref, Task, Tree, fingerprint, references
+from compiler_nb.plan.task import Final, Ref, Task, Tree, fingerprint
 from compiler_nb.plan.task import replace as replace_nodes
 
 if TYPE_CHECKING:
@@ -128,14 +128,13 @@ class Builder:
         return id_
 
     def _take(self, task: Task, print_: str) -> None:
-        needs = references(task.args, task.kwargs)
-        self.edges += len(needs)
+        task = replace(task, fingerprint=print_)
+        self.edges += len(task.dependencies)
         if len(self.tasks) >= check.TASK_LIMIT or self.edges > check.EDGE_LIMIT:
             if not any(problem.kind == "too_many_tasks" for problem in self.problems):
                 limits = f"{check.TASK_LIMIT:,} tasks and {check.EDGE_LIMIT:,} references"
                 self.problem("too_many_tasks", task.line, task.column, f"a plan has at most {limits}", task.id)
             return
-        task = replace(task, fingerprint=print_)
         self.taken.add(task.id)
         self.fingerprints[task.id] = print_
         self.tasks.append(task)

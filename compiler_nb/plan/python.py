@@ -13,13 +13,13 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from compiler_nb.plan import check
 from compiler_nb.plan.functions import FUNCTIONS
 from compiler_nb.plan.reading import Reader, Refusal, refuse
+from compiler_nb.plan.syntax import parse_syntax
 from compiler_nb.plan.task import Input, Join, Node, Ref, Return, Task, Tree
 
 if TYPE_CHECKING:
@@ -228,13 +228,8 @@ class PythonDialect:
 
     def _parse(self, text: str) -> ast.stmt | None:
         self._check_keyword(text)
-        try:  # in the mode "single", since for an error in the mode "exec" CPython opens a file of the source's name
-            if "\\" in text or re.search(r"\d[a-z]", text):
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    body = ast.parse(text, mode="single").body
-            else:
-                body = ast.parse(text, mode="single").body
+        try:
+            body = parse_syntax(text, "single").body
         except SyntaxError as error:
             line = error.lineno or 1
             before = (text.split("\n", line) + [""] * line)[line - 1][: max((error.offset or 1) - 1, 0)]

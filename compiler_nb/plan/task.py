@@ -132,6 +132,8 @@ class Task:
     @property
     def dependencies(self) -> tuple[str, ...]:
         """The ids of the tasks whose values this one needs, in order: those in its arguments, then those declared."""
+        if not self.args and not self.kwargs:
+            return self.after
         if self._needs is None:
             found = tuple(dict.fromkeys((*references(self.args, self.kwargs), *self.after)))
             object.__setattr__(self, "_needs", found)

@@ -14,6 +14,7 @@ from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.functions import Scope
 from compiler_nb.plan.python import OPERATORS
 from compiler_nb.plan.reading import Reader, Refusal, refuse
+from compiler_nb.plan.syntax import parse_syntax
 from compiler_nb.tool import tool
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _check_size(text: str) -> None:
 
 def _parse(text: str) -> ast.expr:
     try:
-        return ast.parse(text, mode="eval").body
+        return parse_syntax(text, "eval").body
     except SyntaxError as error:
         near = text[max((error.offset or 1) - 1, 0) :] or text
         _fail(near[:40], "this is no arithmetic: write numbers, operators and functions, without words or units")

@@ -108,7 +108,8 @@ def test_a_huge_text_that_drips_in_gives_the_same():
 
 
 MEASURE = """
-import json, pathlib, re, resource, sys, time
+import json, sys, time
+from tests.support.memory import peak_kilobytes
 from tests.plan.test_corpus import HUGE, parse, text_of
 parse(HUGE[0]._replace(text="a = now()"))
 seconds = {}
@@ -117,9 +118,7 @@ for case in HUGE:
     began = time.process_time()
     parse(case)
     seconds[case.name] = time.process_time() - began
-status = pathlib.Path("/proc/self/status")  # ru_maxrss counts what the parent held when it forked
-peak = int(re.search(r"VmHWM:\\s+(\\d+)", status.read_text())[1]) if status.exists() else 0
-print(json.dumps([seconds, peak or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
+print(json.dumps([seconds, peak_kilobytes()]))
 """
 
 

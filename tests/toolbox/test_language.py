@@ -240,7 +240,7 @@ def test_checking_a_plan_that_extracts_imports_nothing_heavy():
     """The type is judged without pydantic, which would hold up a plan's first task."""
     code = (
         "import sys; from compiler_nb.plan.task import Plan; from compiler_nb.toolbox import make_language_tools;"
-        "Plan.parse('a = extract(\"x\", \"y\", \"number\")', tools=make_language_tools(None));"
+        'Plan.parse(\'a = extract("x", "y", "number")\', tools=make_language_tools(None));'
         "print('pydantic' in sys.modules, 'urllib.request' in sys.modules)"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
