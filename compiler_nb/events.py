@@ -288,9 +288,13 @@ class Log:
 
     def emit(self, kind: type[Any], *fields: Any) -> None:
         """Append an event of the class `kind`; `fields` are those after `at`."""
+        self.emit_at(self.clock() - self.began, kind, fields)
+
+    def emit_at(self, at: float, kind: type[Any], fields: tuple[Any, ...]) -> None:
+        """Append an event for which the time was taken already."""
         events = self.events
         # tuple.__new__ is what the class's own constructor calls, at a third of the time
-        event = _new(kind, (len(events), self.run, self.round, self.clock() - self.began) + fields)  # noqa: RUF005 - faster
+        event = _new(kind, (len(events), self.run, self.round, at) + fields)  # noqa: RUF005 - faster
         events.append(event)
         if self.listeners:
             for listener in self.listeners:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextvars import Context, ContextVar, copy_context
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import ArgumentError, ExpressionError
@@ -28,6 +29,7 @@ class Attempt:
     task: AsyncTask[None] | None = None
     job: Job | None = None
     ended = timed_out = cancelled = False
+    deadline = inf  # on the loop's clock
 
     def __init__(self, node: Node, tool: Tool) -> None:
         self.node, self.tool = node, tool

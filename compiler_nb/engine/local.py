@@ -10,8 +10,8 @@ Theory of operation
 
     Attempts live in a dict that the session owns. An attempt that ends is taken out by its own last line, so a tool
     that swallows its cancellation holds nobody: after a grace it is taken out as abandoned, and what it returns later
-    is dropped. All timeouts, graces and pauses between retries stand in one heap, with one timer of the loop armed for
-    its head.
+    is dropped. One timer of the loop serves all: it is armed for the earliest of the deadlines of what runs, which are
+    few, and of the calls that stand in a heap (graces, pauses between retries).
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Session:
         self.context = contextvars.copy_context()
         self._approved: set[str] = set()
         self._asking: dict[str, asyncio.Task[None]] = {}
-        self._deadlines: list[tuple[float, int, Attempt | Callable[[], None]]] = []
+        self._calls: list[tuple[float, int, Callable[[], None]]] = []  # by time: graces, pauses between retries
         self._timer: asyncio.TimerHandle | None = None
         self._rings = math.inf  # when the timer does
         self._armed = 0
@@ -303,12 +303,10 @@ class Session:
             log.emit(TaskStarted, task.id, node.attempt, node.ready_at)
             self._end(node, failure_of(error, tool, node.attempt))
             return
-        log.emit(TaskStarted, task.id, node.attempt, node.ready_at)
+        log.emit_at(log.clock() - log.began, TaskStarted, (task.id, node.attempt, node.ready_at))
         attempt = self.attempts[task.id] = Attempt(node, tool)
         if tool.timeout is not None:
-            when = self.loop.time() + tool.timeout
-            self._armed += 1
-            heappush(self._deadlines, (when, self._armed, attempt))
+            attempt.deadline = when = self.loop.time() + tool.timeout
             if when < self._rings:
                 self._arm(when)
         if not tool.is_async:
@@ -419,9 +417,10 @@ class Session:
         task = node.task
         id_ = task.id
         log = self.log
-        starts = self.schedule.finish(id_, outcome, log.clock() - log.began)
+        now = log.clock() - log.began
+        starts = self.schedule.finish(id_, outcome, now)
         self.outcomes[id_] = outcome
-        log.emit(TaskEnded, id_, node.attempt, node.state, outcome, how)
+        log.emit_at(now, TaskEnded, (id_, node.attempt, node.state, outcome, how))
         if self._adopted and id_ in self._adopted:
             self._end_twins(id_, outcome)
         if self._watches:
@@ -528,11 +527,11 @@ class Session:
 
     # ---------------------------------------------------------------- time
 
-    def _at(self, delay: float, what: Attempt | Callable[[], None]) -> None:
-        """Time an attempt out, or call a function, after `delay` seconds: one heap, one timer armed for its head."""
+    def _at(self, delay: float, what: Callable[[], None]) -> None:
+        """Call a function after `delay` seconds."""
         when = self.loop.time() + delay
         self._armed += 1
-        heappush(self._deadlines, (when, self._armed, what))
+        heappush(self._calls, (when, self._armed, what))
         if when < self._rings:
             self._arm(when)
 
@@ -543,20 +542,22 @@ class Session:
         self._timer = self.loop.call_at(when, self._ring)
 
     def _ring(self) -> None:
+        """Do what is due, and arm the one timer for what is next: calls, and deadlines of what runs."""
         self._timer, self._rings = None, math.inf
-        now, heap = self.loop.time(), self._deadlines
+        now, heap = self.loop.time(), self._calls
         due = []
-        while heap and (heap[0][0] <= now or _is_over(heap[0][2])):
+        while heap and heap[0][0] <= now:
             due.append(heappop(heap)[2])
-        if heap:
-            self._arm(heap[0][0])
-        for what in due:
-            if isinstance(what, Attempt):
-                self._time_out(what)
-            else:
-                what()
+        for attempt in [each for each in self.attempts.values() if each.deadline <= now]:
+            self._time_out(attempt)
+        for call in due:
+            call()
+        following = min([heap[0][0] if heap else math.inf, *(each.deadline for each in self.attempts.values())])
+        if following < self._rings:
+            self._arm(following)
 
     def _time_out(self, attempt: Attempt) -> None:
+        attempt.deadline = math.inf
         if attempt.ended or attempt.cancelled:
             return
         attempt.timed_out = True
@@ -595,10 +596,6 @@ class Session:
         if attempt.job is None or attempt.job.started:
             self.log.emit(Warned, attempt.node.task.id, f"{attempt.tool.name} still runs: it could not be stopped")
         self._ended(attempt, outcome)
-
-
-def _is_over(what: Attempt | Callable[[], None]) -> bool:
-    return isinstance(what, Attempt) and what.ended
 
 
 def _lane(tool: Tool, caps: Mapping[str, int]) -> tuple[str, ...]:

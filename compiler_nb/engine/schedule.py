@@ -431,13 +431,14 @@ class Schedule:
     def _rank(self) -> None:
         """Recompute the heights of what has not ended, and the heaps by them."""
         self._ranked = len(self.nodes)
-        weigh = self._weigh
+        weigh, moved = self._weigh, False
         for node in reversed(self.nodes.values()):
-            children = node.children
-            if children:
-                highest = max([child.height for child in children])
-                node.height = highest + (1.0 if weigh is None else weigh(node.task))
-        self.lanes = {key: Lane(lane.nodes()) for key, lane in self.lanes.items()}
+            if node.children:
+                height = max([child.height for child in node.children]) + (1.0 if weigh is None else weigh(node.task))
+                if height != node.height:
+                    node.height, moved = height, True
+        if moved:
+            self.lanes = {key: Lane(lane.nodes()) for key, lane in self.lanes.items()}
 
 
 def _highest_first(node: Node) -> list[Node]:
