@@ -235,6 +235,12 @@ class Plan:
 
         return to_text(self, dialect)
 
+    def explain(self) -> str:
+        """Return how the plan was understood: its tasks after lowering, what each waits for, and its shape."""
+        from compiler_nb.plan.explain import explain  # noqa: PLC0415 - it reads plans
+
+        return explain(self)
+
     def to_graphviz(self) -> Any:
         """Return the plan as a `graphviz.Digraph`."""
         from compiler_nb.drawing.dot import to_graphviz  # noqa: PLC0415 - drawing knows plans, not the other way

@@ -180,7 +180,7 @@ def test_side_effects_are_denied_where_nobody_answers(shell, monkeypatch):
 
 def test_settings_hold_for_all_cells():
     """`%config CompileMagics` gives defaults, an option wins; a limit ends a run with what there is."""
-    with open_shell(SETUP, live=False, timeout=0.05, loop="kernel") as shell:
+    with open_shell(SETUP, live=False, timeout=0.05) as shell:  # loop="kernel" patches asyncio: see tests/kernel
         shell.ns["slow"] = ScriptedModel(PLAN, ttft=30)
         shell.ok("%config CompileMagics.model = 'slow'")
         assert "RunFailed: limit: the run took longer than 0.05 s" in shell.error("%%compile\nq")

@@ -1,0 +1,75 @@
+"""Say in words how a plan was understood: its tasks after lowering, what each waits for, and what may run at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from compiler_nb.plan.expression import Fanout, Local, spell, spell_call, spell_pattern
+from compiler_nb.plan.shape import critical_path, levels
+from compiler_nb.plan.task import Node, Ref, Return, Tree, references, replace
+
+if TYPE_CHECKING:
+    from compiler_nb.plan.task import Final, Plan, Task
+
+_WIDTH = 72
+
+
+def explain(plan: Plan) -> str:
+    """Return a line per task as it will run, then what the plan's shape allows.
+
+    A nested call is a task of its own (`note.1`), an expression runs without a tool, and a fan-out becomes one task
+    per call and item when its source is known.
+    """
+    lines = [line for task in plan.tasks for line in _task_lines(task)]
+    lines.append(_last_line(plan.final))
+    return "\n".join([*lines, "", *_shape_lines(plan)])
+
+
+def _task_lines(task: Task) -> list[str]:
+    waits = ", ".join(task.dependencies)
+    after = f"waits for {waits}" if waits else "starts at once"
+    what = {"call": "a call", "expr": "an expression, without a tool", "fanout": "a fan-out"}[task.kind]
+    if task.kind != "fanout":
+        return [f"{_cut(f'{task.id} = {spell_call(task, str)}')}  # {what}; {after}"]
+    node: Fanout = task.args[0]
+    source = spell(node.source, str)
+    lines = [f"{_cut(f'{task.id} = {spell_call(task, str)}')}  # {what}; {after}"]
+    item = f"{task.id}[{spell(node.key, str) if node.container == 'dict' else 'n'}]"
+    lines.append(f"    for each {spell_pattern(node.target)} in {_cut(source)}:")
+
+    def named(part: Node) -> Tree:
+        return Ref(item + part.name) if isinstance(part, Local) and part.name.startswith(".") else part
+
+    lines += [
+        f"    {_cut(f'{item}{step.id} = {spell_call(replace(step, named), str)}')}  # a call per item"
+        for step in node.steps
+    ]
+    if all(step.id for step in node.steps):
+        lines.append(f"    {_cut(f'{item} = {spell(replace(node.element, named), str)}')}  # an expression per item")
+    return lines
+
+
+def _last_line(final: Final) -> str:
+    if isinstance(final, Return):
+        waits = ", ".join(references(final.expression))
+        return f"{_cut(f'answer({spell(final.expression, str)})')}  # the answer itself" + (
+            f", as soon as {waits} {'is' if ',' not in waits else 'are'} there" if waits else ""
+        )
+    shown = ", ".join(final.refs) or "all results"
+    return f"join({', '.join(final.refs)})  # when all tasks have ended, the joiner is shown {shown}"
+
+
+def _shape_lines(plan: Plan) -> list[str]:
+    if not plan.tasks:
+        return ["no task"]
+    wide = levels(plan)
+    widest = max(wide, key=len)
+    path = critical_path(plan)
+    return [
+        f"{len(plan.tasks)} tasks in {len(wide)} levels; at most {len(widest)} at once: {_cut(', '.join(widest))}",
+        f"the longest chain: {_cut(' -> '.join(path))}",
+    ]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
