@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections import Counter
@@ -43,6 +44,14 @@ def did_not_run(skipped: list[tuple[str, str]]) -> list[str]:
     """Return a line for each reason, from (file, reason) of the tests that were skipped."""
     reasons = Counter((reason.removeprefix("Skipped: "), file) for file, reason in skipped)
     return [f"Did not run: {count} in {file}: {reason}" for (reason, file), count in sorted(reasons.items())]
+
+
+@pytest.fixture(autouse=True)
+def _asyncio_stays_unpatched() -> Iterator[None]:
+    """Fail the test that lets nest-asyncio patch this process: all later tests would leak their loops."""
+    yield
+    if getattr(asyncio, "_nest_patched", False):
+        pytest.fail("this test patched asyncio for the whole process: run it in a kernel, or in a process of its own")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -154,6 +154,14 @@ def test_a_client_of_the_kernels_loop_can_be_used_there(kernel):
     assert kernel.value("h") == "9"
 
 
+def test_a_main_thread_tool_runs_on_the_kernels_loop(kernel):
+    """In an awaiting cell, and in a nested one, for which asyncio is patched: that is why it is tried in a kernel."""
+    kernel.run("import threading\n@tool(thread='main')\ndef here() -> str:\n    return threading.current_thread().name")
+    for wrap in ("", "%%capture kept\n"):
+        assert kernel.run(f"{wrap}%%plan --loop kernel\na = here()").status == "ok"
+        assert kernel.value("a") == "'MainThread'"
+
+
 def test_nobody_to_ask_denies_and_a_person_approves(kernel):
     """Without stdin a side effect is denied with the reason; with it, the person's word counts."""
     reply = kernel.run("%%plan\ns = send('bob')")

@@ -141,12 +141,11 @@ def test_autoawait_may_be_off(shell):
     assert shell.ns["best"] == 4
 
 
-@pytest.mark.parametrize("loop", ["own", "kernel"])
-def test_a_main_thread_tool_runs_there(shell, loop):
-    """In an awaiting cell and in a nested one, on either loop."""
+def test_a_main_thread_tool_runs_there(shell):
+    """In an awaiting cell and in a nested one; on the kernel's loop, see tests/kernel."""
     shell.ok("import threading\n@tool(thread='main')\ndef where() -> str:\n    return threading.current_thread().name")
     for wrap in ("", "%%capture kept\n"):
-        shell.ok(f"{wrap}%%plan --loop {loop}\na = where()")
+        shell.ok(f"{wrap}%%plan\na = where()")
         assert shell.ns["a"] == threading.main_thread().name
 
 
