@@ -159,7 +159,7 @@ def test_a_main_thread_tool_runs_on_the_kernels_loop(kernel):
     kernel.run("import threading\n@tool(thread='main')\ndef here() -> str:\n    return threading.current_thread().name")
     for wrap in ("", "%%capture kept\n"):
         assert kernel.run(f"{wrap}%%plan --loop kernel\na = here()").status == "ok"
-        assert kernel.value("a") == "'MainThread'"
+        assert kernel.value("a") == "MainThread"
 
 
 def test_nobody_to_ask_denies_and_a_person_approves(kernel):
