@@ -33,8 +33,8 @@ from compiler_nb.errors import ToolUnavailable
 from compiler_nb.events import Log, TaskApproved, TaskEnded, TaskExpanded, TaskHeld, TaskRetried, TaskStarted, Warned
 from compiler_nb.outcome import ENDED, Cancelled, Failure
 from compiler_nb.plan.evaluate import evaluate
-from compiler_nb.plan.fanout import Shape, collect, expand, needs
-from compiler_nb.plan.functions import Scope, short
+from compiler_nb.plan.fanout import Shape, collect, expand, item_reads, link_items, needs
+from compiler_nb.plan.functions import STEPS, Scope, short
 from compiler_nb.plan.task import Task
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ class Session:
             gate=self._gate if effects else None,
         )
         self.outcomes: dict[str, Any] = {}  # of all that ended
+        self.shapes_wanted = False  # whether there is any fan-out
+        self._scope = Scope(self.outcomes, self.inputs)
         self.shapes: dict[str, Shape] = {}
         self.attempts: dict[str, Attempt] = {}
         self.abandoned = 0
@@ -108,13 +110,18 @@ class Session:
         """Take a planned task; it starts when its inputs exist."""
         schedule = self.schedule
         if task.kind == "expr" and schedule.has_inputs(task):
-            outcome = self._evaluate(task)
-            self.log.emit(TaskEnded, task.id, 0, schedule.record(task, outcome), outcome, "inline")
+            log, outcome = self.log, self._evaluate(task)
+            fields = (task.id, 0, schedule.record(task, outcome), outcome, "inline")
+            log.emit_at(log.clock() - log.began, TaskEnded, fields)
             self.outcomes[task.id] = outcome
             return
         if task.kind == "fanout":
+            self.shapes_wanted = True
             after, shapes = needs(task, self._container)
             starts = schedule.add(task, self.log.now(), after=after, shapes=shapes)
+        elif self.shapes_wanted and (read := item_reads(task, self._container)):
+            rest = [name for name in task.dependencies if name not in read]
+            starts = schedule.add(task, self.log.now(), after=rest, shapes=read, link=True)
         else:
             log = self.log
             starts = schedule.add(task, log.clock() - log.began)
@@ -241,7 +248,9 @@ class Session:
         try:
             while work:
                 node = work.popleft()
-                if node.task.kind == "call":
+                if node.unlinked:
+                    self._link(node)
+                elif node.task.kind == "call":
                     if node.held:
                         self._hold(node)
                     else:
@@ -255,6 +264,12 @@ class Session:
         if not self.schedule.unfinished:
             self._check_idle()
 
+    def _link(self, node: Node) -> None:
+        """Let a task wait for the very items that it reads, now that they are known."""
+        if node.state == "waiting":
+            task = link_items(node.task, self.shapes)
+            self._perform(self.schedule.link(task.id, task, self.log.now()))
+
     def _inline(self, node: Node) -> None:
         if node.state != "waiting":
             return
@@ -264,12 +279,14 @@ class Session:
             self._end(node, outcome, "inline")
         else:
             self.outcomes[task.id] = outcome
-            self.log.emit(TaskEnded, task.id, 0, "done", outcome, "inline")
+            log = self.log
+            log.emit_at(log.clock() - log.began, TaskEnded, (task.id, 0, "done", outcome, "inline"))
 
     def _evaluate(self, task: Task) -> Any:
         """Return an expression's value, or the Failure that it is."""
         try:
-            return evaluate(task.args[0], Scope(self.outcomes, self.inputs))
+            self._scope.steps = STEPS
+            return evaluate(task.args[0], self._scope)
         except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
             return failure_of(error, None, 1)
 

@@ -57,6 +57,7 @@ class Node:
     watchers: list[Node] | tuple[()] = ()  # fan-outs that need only to know this one's items
     owner: Node | None = None  # the fan-out that this is an item of
     expanded = False
+    unlinked = False  # it waits to be told which items of fan-outs it reads
     held = ""
     attempt = 0
     ready_at = 0.0
@@ -143,7 +144,7 @@ class Schedule:
 
     # ---------------------------------------------------------------- events
 
-    def add(  # noqa: C901 - one loop over parents, and it is the hot path
+    def add(
         self,
         task: Task,
         now: float,
@@ -151,11 +152,13 @@ class Schedule:
         after: Iterable[str] | None = None,
         shapes: Iterable[str] = (),
         start: bool = True,
+        link: bool = False,
     ) -> list[Node]:
         """Take a task whose parents are all known.
 
         `shapes` are fan-outs of which only the items must be known; `after` replaces the task's own dependencies where
-        it has to wait for fewer; without `start` it waits until `finish` brings an outcome that is known elsewhere.
+        it has to wait for fewer; without `start` it waits until `finish` brings an outcome that is known elsewhere;
+        with `link` it is handed out, unstarted, when the shapes are known, for `link` to say which items it reads.
         """
         nodes = self.nodes
         if task.id in nodes:
@@ -167,16 +170,10 @@ class Schedule:
             self._rank()
         if self.cancelled:
             return self._end_early(node, "cancelled", Cancelled())
-        for name in task.dependencies if after is None else after:
-            parent = nodes[name]
-            if parent.state not in ENDED:
-                node.waiting += 1
-                if parent.children:
-                    parent.children.append(node)
-                else:
-                    parent.children = [node]
-            elif parent.state != "done":
-                return self._end_early(node, *parent.fate, fate=parent.fate)
+        node.unlinked = link
+        early = self._wait_for(node, task.dependencies if after is None else after)
+        if early is not None:
+            return early
         for name in shapes:
             parent = nodes[name]
             if not parent.expanded and parent.state != "done":
@@ -185,6 +182,27 @@ class Schedule:
                 node.waiting += 1
                 parent.watchers = [*parent.watchers, node]
         return self._ready(node, now) if start and not node.waiting else []
+
+    def link(self, id_: str, task: Task, now: float) -> list[Node]:
+        """Take what a task reads once the fan-outs that it reads items of are known; start it where all is there."""
+        node = self.nodes[id_]
+        node.task, node.unlinked = task, False
+        early = self._wait_for(node, task.dependencies)
+        return early if early is not None else [] if node.waiting else self._ready(node, now)
+
+    def _wait_for(self, node: Node, names: Iterable[str]) -> list[Node] | None:
+        """Let a node wait for those parents that have not ended; where one ended badly, end the node and return."""
+        for name in names:
+            parent = self.nodes[name]
+            if parent.state not in ENDED:
+                node.waiting += 1
+                if parent.children:
+                    parent.children.append(node)
+                else:
+                    parent.children = [node]
+            elif parent.state != "done":
+                return self._end_early(node, *parent.fate, fate=parent.fate)
+        return None
 
     def has_inputs(self, task: Task) -> bool:
         """Whether an expression could be evaluated now, so that it never has to wait here."""
@@ -264,7 +282,7 @@ class Schedule:
             for child in _highest_first(node):
                 child.waiting -= 1
                 if not child.waiting and child.state == "waiting":
-                    if child.task.kind == "expr":
+                    if child.task.kind == "expr" or child.unlinked:
                         starts.append(child)
                     else:
                         starts += self._ready(child, now)
@@ -330,6 +348,8 @@ class Schedule:
     # ---------------------------------------------------------------- within
 
     def _ready(self, node: Node, now: float) -> list[Node]:
+        if node.unlinked:
+            return [node]
         node.ready_at = now
         if node.task.kind != "call":
             if node.task.kind == "fanout":

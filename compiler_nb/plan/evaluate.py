@@ -39,8 +39,10 @@ from compiler_nb.plan.expression import (
     spell,
 )
 from compiler_nb.plan.functions import (
+    CHEAP,
     FUNCTIONS,
     METHODS,
+    SMALL,
     Scope,
     apply_operator,
     check_size,
@@ -179,7 +181,11 @@ def _binary(node: Binary, scope: Scope) -> Any:
     left, right = node.left, node.right
     left = scope.values[left.id] if type(left) is Ref else evaluate(left, scope)
     right = scope.values[right.id] if type(right) is Ref else evaluate(right, scope)
-    return apply_operator(node.operator, left, right, scope)
+    sign = node.operator
+    if sign in CHEAP and (type(left), type(right)) in SMALL:  # numbers, which cannot grow by more than a digit
+        scope.steps -= 1
+        return _ARITHMETIC[sign](left, right)
+    return apply_operator(sign, left, right, scope)
 
 
 def _compare(node: Compare, scope: Scope) -> Any:
@@ -321,6 +327,7 @@ def _fanout(node: Fanout, scope: Scope) -> Any:
     raise ExpressionError("a fan-out is expanded, not evaluated")
 
 
+_ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {"+": operator.add, "-": operator.sub, "/": operator.truediv}
 _CONVERSIONS: Final[dict[str, Callable[[Any], str]]] = {"r": repr, "s": str, "a": ascii}
 _UNARY: Final[dict[str, Callable[[Any], Any]]] = {"-": operator.neg, "+": operator.pos, "not": operator.not_}
 _COMPARE: Final[dict[str, Callable[[Any, Any], Any]]] = {

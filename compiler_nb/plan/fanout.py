@@ -77,6 +77,33 @@ def needs(task: Task, container: Callable[[str], str]) -> tuple[tuple[str, ...],
     return tuple(dict.fromkeys((*after, *task.after))), tuple(sorted((shapes | linked) - whole))
 
 
+def item_reads(task: Task, container: Callable[[str], str]) -> tuple[str, ...]:
+    """Return the unfinished fan-outs of which a call or an expression reads items by known keys, and nothing else."""
+    by_key: set[str] = set()
+    inside: list[Ref] = []
+    for part in walk((task.args, task.kwargs)):
+        if isinstance(part, Item) and isinstance(part.value, Ref) and not isinstance(part.key, Node):
+            by_key.add(part.value.id)
+            inside.append(part.value)
+    whole = {
+        part.id
+        for part in walk((task.args, task.kwargs))
+        if isinstance(part, Ref) and not any(part is each for each in inside)
+    }
+    return tuple(sorted(id_ for id_ in by_key - whole if container(id_)))
+
+
+def link_items(task: Task, shapes: Mapping[str, Shape]) -> Task:
+    """Return a task that reads single items of fan-outs instead of the whole; one that is not there stays as it is."""
+
+    def change(part: Node) -> Tree:
+        if isinstance(part, Item) and isinstance(part.value, Ref) and part.value.id in shapes:
+            return _linked(part, shapes[part.value.id])
+        return part
+
+    return replace(task, args=replace_nodes(task.args, change), kwargs=replace_nodes(task.kwargs, change))
+
+
 def _structure(  # noqa: PLR0911 - one case per form
     source: Tree, target: Pattern, container: Callable[[str], str], whole: set[str], shapes: set[str]
 ) -> set[str] | None:

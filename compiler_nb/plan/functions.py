@@ -110,8 +110,6 @@ def apply_operator(sign: str, left: Any, right: Any, scope: Scope) -> Any:
     """Return `left sign right`, after checking that the result is not too large."""
     scope.spend(1)
     kinds = type(left), type(right)
-    if kinds in _SMALL and sign in _CHEAP:
-        return _BINARY[sign](left, right)  # a number that cannot grow by more than a digit
     if kinds in _WHOLE:
         if sign == "**" and right > 0:
             _bound(abs(int(left)).bit_length() * right, BITS, "bits")
@@ -254,8 +252,8 @@ def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda scope, *args, **kwargs: function(*args, **kwargs)
 
 
-_CHEAP: Final = frozenset("+-/")
-_SMALL: Final = frozenset({(int, int), (int, float), (float, int), (float, float)})
+CHEAP: Final = frozenset("+-/")
+SMALL: Final = frozenset({(int, int), (int, float), (float, int), (float, float)})
 _WHOLE: Final = frozenset({(int, int), (bool, int), (int, bool)})
 _SIZED: Final = frozenset({str, list, tuple})
 _WEIGHED: Final = frozenset({str, bytes, list, tuple, dict, set, frozenset})

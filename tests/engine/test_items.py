@@ -1,0 +1,97 @@
+"""Tasks that read single items of a fan-out wait for those items, and for no other."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from compiler_nb import Compiler, Run, tool
+from compiler_nb.events import TaskEnded
+
+
+@tool
+async def price(name: str) -> float:
+    """Be slow for B, fail for C."""
+    await asyncio.sleep({"B": 0.15}.get(name, 0.0))
+    if name == "C":
+        raise ValueError("no price")
+    return float(ord(name))
+
+
+@tool
+async def twice(x: float) -> float:
+    """Return twice a number."""
+    return 2 * x
+
+
+def run_of(plan: str) -> Run:
+    """Run a plan to its end."""
+    return Compiler(tools=[price, twice]).execute_sync(plan)
+
+
+def order(run: Run) -> list[str]:
+    """Return the ids in the order of their ends."""
+    return [event.task for event in run.events if isinstance(event, TaskEnded)]
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        'rows = {t: price(t) for t in ["A", "B"]}\na = twice(rows["A"])\nb = rows["A"] + 1\njoin()\n',
+        'rows = [price(t) for t in ["A", "B"]]\na = twice(rows[0])\nb = rows[-2] + 1\njoin()\n',
+    ],
+)
+def test_an_item_is_all_that_a_reader_waits_for(plan):
+    """rows[A] --> a, b, while rows[B] still runs."""
+    run = run_of(plan)
+    assert (run["a"], run["b"]) == (130.0, 66.0)
+    ends = order(run)
+    assert max(ends.index("a"), ends.index("b")) < ends.index("rows")
+
+
+def test_a_failed_item_takes_only_its_readers_along():
+    """rows[C] fails: its reader is skipped and names it, another item's reader is done, who reads all is skipped."""
+    run = run_of(
+        'rows = {t: price(t) for t in ["A", "C"]}\na = twice(rows["A"])\nc = twice(rows["C"])\nn = len(rows)\n'
+    )
+    assert run["a"] == 130.0
+    assert run.failures["c"].cause == "rows[C]"
+    assert run.failures["n"].cause == "rows"
+    assert run.partial("rows")["A"] == 65.0
+
+
+def test_an_item_that_is_not_there_fails_when_the_whole_is_known():
+    """The error is Python's own."""
+    run = run_of('rows = {t: price(t) for t in ["A"]}\nz = twice(rows["Z"])\nlate = [price("A")]\njoin()\n')
+    assert "KeyError: 'Z'" in run.failures["z"].message
+
+
+def test_who_reads_an_item_and_the_whole_waits_for_the_whole():
+    """A second use by name is a use of all."""
+    run = run_of('rows = {t: price(t) for t in ["A", "B"]}\nshare = rows["A"] / sum(rows.values())\njoin()\n')
+    assert order(run).index("share") > order(run).index("rows")
+    assert run["share"] == pytest.approx(65 / 131)
+
+
+def test_a_source_that_fails_takes_the_readers_of_items_along():
+    """There are no items to read."""
+    run = run_of('bad = price("C")\nrows = [price(t) for t in bad]\na = twice(rows[0])\njoin()\n')
+    assert run.failures["a"].cause == "bad"
+
+
+def test_readers_of_items_are_cancelled_with_the_run():
+    """A cancelled run leaves nobody waiting for items."""
+
+    async def main() -> Run:
+        plan = 'rows = {t: price(t) for t in ["B"]}\na = twice(rows["B"])\nb = twice(a)\njoin()\n'
+        run, work = Compiler(tools=[price, twice]).begin(plan=plan)
+        task = asyncio.create_task(work)
+        await asyncio.sleep(0.02)
+        run.cancel()
+        await task
+        return run
+
+    run = asyncio.run(main())
+    assert run.status == "cancelled"
+    assert {run.state(id_) for id_ in ("rows", "a", "b")} == {"cancelled"}
