@@ -58,6 +58,8 @@ class Session:
     main: posts a function to the main thread, False where nobody serves it.
     """
 
+    shapes_wanted = False  # whether there is any fan-out; on the class, for CPython is slower beyond 30 attributes
+
     def __init__(
         self,
         tools: Mapping[str, Tool],
@@ -74,16 +76,15 @@ class Session:
         self.tools, self.log, self.inputs = tools, log, dict(inputs or {})
         self.approve_rule, self.ask, self.main = approve, ask, main
         caps = {**(limits or {}), **{f"tool:{t.name}": t.max_concurrency for t in tools.values() if t.max_concurrency}}
-        self._lanes = {t.name: _lane(t, caps) for t in tools.values()}
+        lanes = {t.name: _lane(t, caps) for t in tools.values()}
         effects = any(tool.side_effects for tool in tools.values())
         self.schedule = Schedule(
             max_concurrency,
             limits=caps,
-            resources=(lambda task: self._lanes.get(task.tool, ())) if caps else None,
+            resources=(lambda task: lanes.get(task.tool, ())) if caps else None,
             gate=self._gate if effects else None,
         )
         self.outcomes: dict[str, Any] = {}  # of all that ended
-        self.shapes_wanted = False  # whether there is any fan-out
         self._scope = Scope(self.outcomes, self.inputs)
         self.shapes: dict[str, Shape] = {}
         self.attempts: dict[str, Attempt] = {}
@@ -236,29 +237,36 @@ class Session:
 
     # ---------------------------------------------------------------- performing
 
-    def _perform(self, starts: list[Node]) -> None:
+    def _perform(self, starts: list[Node]) -> None:  # noqa: PLR0912 - a case per kind, in one loop
         """Start nodes, and what becomes startable by that, one after the other."""
         if self.schedule.ended:
             self._settle()
         work = self._work
-        work.extend(starts)
         if self._working:
+            work.extend(starts)
             return
         self._working = True
+        node: Node | None
         try:
-            while work:
-                node = work.popleft()
-                if node.unlinked:
-                    self._link(node)
-                elif node.task.kind == "call":
+            if len(starts) == 1:
+                node = starts[0]  # mostly it is one, and needs no list
+            else:
+                work.extend(starts)
+                node = work.popleft() if work else None
+            while node is not None:
+                kind = node.kind
+                if kind == "call":
                     if node.held:
                         self._hold(node)
                     else:
                         self._start(node)
-                elif node.task.kind == "expr":
+                elif kind == "expr":
                     self._inline(node)
-                else:
+                elif kind == "fanout":
                     self._fan_out(node)
+                else:
+                    self._link(node)
+                node = work.popleft() if work else None
         finally:
             self._working = False
         if not self.schedule.unfinished:
@@ -359,7 +367,7 @@ class Session:
                 outcome = self._interpret(attempt, error)
             if attempt.ended:
                 return
-            self._vacant = context is not None and not task.cancelling() and is_unused(context)
+            self._vacant = context is not None and is_unused(context) and not task.cancelling()
             self._ended(attempt, outcome)
             if self._vacant or self._next is None:
                 self._vacant = False

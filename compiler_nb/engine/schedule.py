@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final
 from compiler_nb.outcome import ENDED, Cancelled, Failure, Skipped, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from compiler_nb.plan.task import Task
 
@@ -46,6 +46,7 @@ TRANSITIONS: Final[frozenset[tuple[State, State]]] = frozenset({
 _LEGAL: Final = {old: frozenset(new for start, new in TRANSITIONS if start == old) for old, _ in TRANSITIONS} | {
     state: frozenset[State]() for state in ENDED
 }
+_INLINE: Final = frozenset({"expr", "link"})
 _ENDINGS: Final[dict[type, State]] = {Failure: "failed", Skipped: "skipped", Cancelled: "cancelled"}
 
 
@@ -57,7 +58,6 @@ class Node:
     watchers: list[Node] | tuple[()] = ()  # fan-outs that need only to know this one's items
     owner: Node | None = None  # the fan-out that this is an item of
     expanded = False
-    unlinked = False  # it waits to be told which items of fan-outs it reads
     held = ""
     attempt = 0
     ready_at = 0.0
@@ -65,10 +65,20 @@ class Node:
 
     def __init__(self, task: Task, order: int, lane: tuple[str, ...], height: float) -> None:
         self.task, self.order, self.lane, self.height = task, order, lane, height
+        self.kind: str = task.kind  # or "link", while it waits to be told which items of fan-outs it reads
         self.state: State = "waiting"
 
     def __repr__(self) -> str:
         return f"<{self.task.id} {self.state}>"
+
+
+class Evaluated(Node):
+    """An expression that had its end state before it came here."""
+
+    order, lane, height, kind = 0, (), 1.0, "expr"
+
+    def __init__(self, task: Task, state: State) -> None:
+        self.task, self.state = task, state
 
 
 class Lane:
@@ -144,12 +154,12 @@ class Schedule:
 
     # ---------------------------------------------------------------- events
 
-    def add(
+    def add(  # noqa: C901 - the hot path
         self,
         task: Task,
         now: float,
         *,
-        after: Iterable[str] | None = None,
+        after: Collection[str] | None = None,
         shapes: Iterable[str] = (),
         start: bool = True,
         link: bool = False,
@@ -170,8 +180,10 @@ class Schedule:
             self._rank()
         if self.cancelled:
             return self._end_early(node, "cancelled", Cancelled())
-        node.unlinked = link
-        early = self._wait_for(node, task.dependencies if after is None else after)
+        if link:
+            node.kind = "link"
+        names = task.dependencies if after is None else after
+        early = self._wait_for(node, names) if names else None
         if early is not None:
             return early
         for name in shapes:
@@ -181,12 +193,17 @@ class Schedule:
                     return self._end_early(node, *parent.fate, fate=parent.fate)
                 node.waiting += 1
                 parent.watchers = [*parent.watchers, node]
-        return self._ready(node, now) if start and not node.waiting else []
+        if node.waiting or not start:
+            return []
+        if node.kind == "call" and self._gate is None:
+            node.ready_at, node.state = now, "ready"  # as in _ready
+            return self._queue(node)
+        return self._ready(node, now)
 
     def link(self, id_: str, task: Task, now: float) -> list[Node]:
         """Take what a task reads once the fan-outs that it reads items of are known; start it where all is there."""
         node = self.nodes[id_]
-        node.task, node.unlinked = task, False
+        node.task, node.kind = task, task.kind
         early = self._wait_for(node, task.dependencies)
         return early if early is not None else [] if node.waiting else self._ready(node, now)
 
@@ -224,8 +241,7 @@ class Schedule:
         """Take an expression that was evaluated before it was added; return its end state."""
         if task.id in self.nodes:
             raise ValueError(f"two tasks are called {task.id!r}")
-        node = self.nodes[task.id] = Node(task, len(self.nodes), (), 1.0)
-        node.state = _ENDINGS.get(type(outcome), "done")
+        node = self.nodes[task.id] = Evaluated(task, _ENDINGS.get(type(outcome), "done"))
         if node.state != "done":
             node.fate = ("skipped", Skipped(task.id, outcome.message))
         return node.state
@@ -282,7 +298,7 @@ class Schedule:
             for child in _highest_first(node):
                 child.waiting -= 1
                 if not child.waiting and child.state == "waiting":
-                    if child.task.kind == "expr" or child.unlinked:
+                    if child.kind in _INLINE:
                         starts.append(child)
                     else:
                         starts += self._ready(child, now)
@@ -339,7 +355,7 @@ class Schedule:
         self.lanes.clear()
         running = []
         for node in list(self.nodes.values()):
-            if node.state in ("waiting", "ready") or (node.state == "running" and node.task.kind != "call"):
+            if node.state in ("waiting", "ready") or (node.state == "running" and node.kind != "call"):
                 self._end_early(node, "cancelled", Cancelled())
             elif node.state == "running":
                 running.append(node)
@@ -348,11 +364,9 @@ class Schedule:
     # ---------------------------------------------------------------- within
 
     def _ready(self, node: Node, now: float) -> list[Node]:
-        if node.unlinked:
-            return [node]
         node.ready_at = now
-        if node.task.kind != "call":
-            if node.task.kind == "fanout":
+        if node.kind != "call":
+            if node.kind == "fanout":
                 node.state = "running"  # through ready, in one step: it holds no slot
             return [node]
         node.state = "ready"  # from waiting, as the caller has seen
