@@ -8,6 +8,8 @@ from compiler_nb.events import Decided, ModelChunk, ModelStarted, PlanProblem, R
 from compiler_nb.models.base import Chunk
 from compiler_nb.models.scripted import ScriptedModel
 from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped, Usage
+from compiler_nb.plan.task import Task
+from compiler_nb.tool import tool
 from tests.support.desk import Desk, Pieces, planner_of, run, scripted, texts
 
 
@@ -506,3 +508,47 @@ def test_a_budget_says_what_is_used_up():
     assert Budget(tokens=20).exceeded(Usage(1, 10, 9)) == ""
     assert Budget(tokens=20).exceeded(Usage(1, 10, 10)) == "the budget of 20 tokens is used up (20)"
     assert Budget(calls=2).exceeded(Usage(2)) == "the budget of 2 calls of models is used up"
+
+
+@pytest.mark.parametrize("approve", ["auto", ("slow_mail",)])
+def test_a_side_effect_that_was_cut_off_is_not_made_again_unasked(approve):
+    """Its end is unknown: no rule lets an equal one start in the next round, only a person does."""
+    sent: list[str] = []
+
+    @tool(side_effects=True, timeout=0.03)
+    async def slow_mail(to: str) -> str:
+        """Send, and never come back."""
+        sent.append(to)
+        await asyncio.sleep(30)
+        return "sent"
+
+    replies = {"planner": "a = slow_mail('bob')\njoin()\n", "joiner": ["Replan: try again", "done"]}
+    model = ScriptedModel({**replies, "replan": "b = slow_mail('bob')\nc = slow_mail('eve')\njoin()\n"})
+    run = Compiler(model, [slow_mail], approve=approve).run_sync("Tell Bob.")
+    assert (run.status, run.answer) == ("done", "done")
+    assert sent == ["bob", "eve"]
+    assert run.failures["b"].kind == "denied"
+    assert "may have had its effect" in run.failures["b"].message
+
+
+def test_a_person_may_repeat_a_side_effect_that_was_cut_off():
+    """Who is asked may know that nothing happened."""
+    sent: list[str] = []
+    asked: list[str] = []
+
+    @tool(side_effects=True, timeout=0.03)
+    async def slow_mail(to: str) -> str:
+        """Send; the first time it never comes back."""
+        sent.append(to)
+        await asyncio.sleep(30 if len(sent) == 1 else 0)
+        return "sent"
+
+    async def ask(task: Task, arguments: str) -> bool:
+        asked.append(f"{task.id}({arguments})")
+        return True
+
+    replies = {"planner": "a = slow_mail('bob')\njoin()\n", "joiner": ["Replan: try again", "done"]}
+    model = ScriptedModel({**replies, "replan": "b = slow_mail('bob')\njoin(b)\n"})
+    run, work = Compiler(model, [slow_mail], approve="auto").begin("Tell Bob.", ask=ask)
+    asyncio.run(work)
+    assert (run["b"], sent, asked) == ("sent", ["bob", "bob"], ["b('bob')"])

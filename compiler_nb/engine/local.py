@@ -58,6 +58,7 @@ class Session:
     main: posts a function to the main thread, False where nobody serves it.
     """
 
+    _in_doubt: frozenset[str] = frozenset()  # fingerprints of side effects that were cut off
     shapes_wanted = False  # whether there is any fan-out; on the class, for CPython is slower beyond 30 attributes
 
     def __init__(
@@ -424,6 +425,8 @@ class Session:
         attempt.ended = True
         node = attempt.node
         self.attempts.pop(node.task.id, None)
+        if type(outcome) is Failure and attempt.tool.side_effects and outcome.kind in ("timeout", "abandoned"):
+            self._in_doubt |= {node.task.fingerprint}
         if type(outcome) is Failure and node.attempt <= attempt.tool.retries and not attempt.cancelled:
             self._retry(node, outcome)
         else:
@@ -501,9 +504,15 @@ class Session:
             return ""
         if not self.schedule.closed:
             return "plan"
+        if self._is_in_doubt(task):
+            return "approval"
         if self.approve_rule == "auto" or self._is_named(tool.name):
             return ""
         return "approval"
+
+    def _is_in_doubt(self, task: Task) -> bool:
+        """Whether an equal side effect was cut off, so that it may have happened already: then no rule suffices."""
+        return bool(task.fingerprint) and task.fingerprint in self._in_doubt
 
     def _is_named(self, name: str) -> bool:
         return not isinstance(self.approve_rule, str) and name in self.approve_rule
@@ -521,9 +530,14 @@ class Session:
             return
         shown = spell_arguments(args, kwargs, short)
         self.log.emit(TaskHeld, task.id, 0, "approval", shown)
-        if self.approve_rule != "ask" or self.ask is None:
+        doubt = self._is_in_doubt(task)
+        if self.ask is None or not (doubt or self.approve_rule == "ask"):
             reason = (
-                "nobody is there to approve it" if self.approve_rule == "ask" else "side effects are not approved here"
+                "an equal call was cut off and may have had its effect, and nobody is there to approve another"
+                if doubt
+                else "nobody is there to approve it"
+                if self.approve_rule == "ask"
+                else "side effects are not approved here"
             )
             self.deny(task.id, "rule", f"{task.tool}: {reason}")
             return
