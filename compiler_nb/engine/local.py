@@ -425,11 +425,13 @@ class Session:
         attempt.ended = True
         node = attempt.node
         self.attempts.pop(node.task.id, None)
-        if type(outcome) is Failure and attempt.tool.side_effects and outcome.kind in ("timeout", "abandoned"):
-            self._in_doubt |= {node.task.fingerprint}
-        if type(outcome) is Failure and node.attempt <= attempt.tool.retries and not attempt.cancelled:
+        if type(outcome) is not Failure:
+            self._end(node, outcome)
+        elif node.attempt <= attempt.tool.retries and not attempt.cancelled:
             self._retry(node, outcome)
         else:
+            if attempt.tool.side_effects and outcome.kind in ("timeout", "abandoned"):
+                self._in_doubt |= {node.task.fingerprint}
             self._end(node, outcome)
         attempt.task = attempt.job = None  # its deadline still holds it, and must not hold its arguments
 
