@@ -264,7 +264,7 @@ class Reader:
                 refuse("unknown_tool", f"no tool is called {func.id!r}", node)
             return func.id
         if isinstance(func, ast.Attribute):
-            refuse("attribute", _no_attribute(func), func)
+            refuse("attribute", _no_method(func), func)
         raise Refusal("expression", "only a tool can be called, by its name", node)
 
     def _arguments(self, node: ast.Call) -> tuple[tuple[Tree, ...], dict[str, Tree]]:
@@ -323,7 +323,7 @@ class Reader:
 
     def _method(self, node: ast.Call, func: ast.Attribute) -> Tree:
         if func.attr not in METHODS:
-            refuse("attribute", _no_attribute(func), func)
+            refuse("attribute", _no_method(func), func)
         if node.keywords:
             refuse("bad_args", f".{func.attr}() takes no named arguments in a plan", node)
         args, _ = self._arguments(node)
@@ -470,6 +470,14 @@ def _describe(node: ast.AST) -> str:
     if isinstance(node, ast.Constant):
         return "..." if node.value is Ellipsis else f"a {type(node.value).__name__} literal"
     return names.get(type(node), type(node).__name__)
+
+
+def _no_method(node: ast.Attribute) -> str:
+    shown = node.attr[: check.NAME_LIMIT]
+    known = ", ".join(METHODS)
+    return (
+        f"methods of results cannot be called here (.{shown}): use a tool; of text, dicts and lists only {known}"
+    )
 
 
 def _no_attribute(node: ast.Attribute) -> str:

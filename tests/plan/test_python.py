@@ -382,3 +382,14 @@ def test_a_plan_can_be_written_again():
     again = plan_of(plan.to_text("python"))
     assert [task.fingerprint for task in again] == [task.fingerprint for task in plan]
     assert spell(again.final.expression) == spell(plan.final.expression)
+
+
+def test_a_refused_method_is_not_mended_as_an_item():
+    """`df.nlargest(3)` is a tool's work; `df.size` may be an item."""
+    parser = PlanParser(dialect="python")
+    parser.feed('a = f(1)\nb = a.nlargest(3, "x")\nc = a["x"].sum()\nd = g(a.size)\n')
+    parser.close()
+    told = [problem.message for problem in parser.problems]
+    assert [problem.kind for problem in parser.problems] == ["attribute"] * 3
+    assert all("methods of results" in each and "use a tool" in each and "value[" not in each for each in told[:2])
+    assert 'value["size"]' in told[2]
