@@ -475,9 +475,7 @@ def _describe(node: ast.AST) -> str:
 def _no_method(node: ast.Attribute) -> str:
     shown = node.attr[: check.NAME_LIMIT]
     known = ", ".join(METHODS)
-    return (
-        f"methods of results cannot be called here (.{shown}): use a tool; of text, dicts and lists only {known}"
-    )
+    return f"methods of results cannot be called here (.{shown}): use a tool; of text, dicts and lists only {known}"
 
 
 def _no_attribute(node: ast.Attribute) -> str:
