@@ -113,8 +113,7 @@ class Session:
         schedule = self.schedule
         if task.kind == "expr" and schedule.has_inputs(task):
             log, outcome = self.log, self._evaluate(task)
-            fields = (task.id, 0, schedule.record(task, outcome), outcome, "inline")
-            log.emit_at(log.clock() - log.began, TaskEnded, fields)
+            log.emit_ended(log.clock() - log.began, task.id, 0, schedule.record(task, outcome), outcome, "inline")
             self.outcomes[task.id] = outcome
             return
         if task.kind == "fanout":
@@ -289,7 +288,7 @@ class Session:
         else:
             self.outcomes[task.id] = outcome
             log = self.log
-            log.emit_at(log.clock() - log.began, TaskEnded, (task.id, 0, "done", outcome, "inline"))
+            log.emit_ended(log.clock() - log.began, task.id, 0, "done", outcome, "inline")
 
     def _evaluate(self, task: Task) -> Any:
         """Return an expression's value, or the Failure that it is."""
@@ -450,7 +449,7 @@ class Session:
         now = log.clock() - log.began
         starts = self.schedule.finish(id_, outcome, now)
         self.outcomes[id_] = outcome
-        log.emit_at(now, TaskEnded, (id_, node.attempt, node.state, outcome, how))
+        log.emit_ended(now, id_, node.attempt, node.state, outcome, how)
         if self._adopted and id_ in self._adopted:
             self._end_twins(id_, outcome)
         if self._watches:

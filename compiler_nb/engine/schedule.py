@@ -73,12 +73,13 @@ class Node:
 
 
 class Evaluated(Node):
-    """An expression that had its end state before it came here."""
+    """An expression that was evaluated before it came here: all but its task is on the class, for there are many."""
 
     order, lane, height, kind = 0, (), 1.0, "expr"
+    state: State = "done"
 
-    def __init__(self, task: Task, state: State) -> None:
-        self.task, self.state = task, state
+    def __init__(self, task: Task) -> None:
+        self.task = task
 
 
 class Lane:
@@ -151,6 +152,7 @@ class Schedule:
         self.closed = self.paused = self.cancelled = False
         self.ended: list[tuple[Node, Any]] = []  # nodes that ended without being started; the engine takes them
         self._ranked = 16
+        self._chained = False  # whether anything ever waited for anything: else all heights are alike
 
     # ---------------------------------------------------------------- events
 
@@ -217,15 +219,15 @@ class Schedule:
                     parent.children.append(node)
                 else:
                     parent.children = [node]
+                    self._chained = True
             elif parent.state != "done":
                 return self._end_early(node, *parent.fate, fate=parent.fate)
         return None
 
     def has_inputs(self, task: Task) -> bool:
         """Whether an expression could be evaluated now, so that it never has to wait here."""
-        nodes = self.nodes
         for name in task.dependencies:
-            if nodes[name].state != "done":
+            if self.nodes[name].state != "done":
                 return False
         return not self.cancelled
 
@@ -239,11 +241,11 @@ class Schedule:
 
     def record(self, task: Task, outcome: Any) -> State:
         """Take an expression that was evaluated before it was added; return its end state."""
-        if task.id in self.nodes:
+        node = Evaluated(task)
+        if self.nodes.setdefault(task.id, node) is not node:
             raise ValueError(f"two tasks are called {task.id!r}")
-        node = self.nodes[task.id] = Evaluated(task, _ENDINGS.get(type(outcome), "done"))
-        if node.state != "done":
-            node.fate = ("skipped", Skipped(task.id, outcome.message))
+        if type(outcome) is Failure:
+            node.state, node.fate = "failed", ("skipped", Skipped(task.id, outcome.message))
         return node.state
 
     def expand(self, id_: str, items: Iterable[tuple[Task, bool]], now: float) -> list[Node]:
@@ -336,9 +338,11 @@ class Schedule:
         self.closed = True
         self._rank()
         starts: list[Node] = []
+        if self._gate is None:
+            return starts
         for node in self.nodes.values():
             if node.held and node.state == "ready":
-                node.held = self._gate(node.task) if self._gate is not None else ""
+                node.held = self._gate(node.task)
                 starts += [node] if node.held else self._queue(node)
         return starts
 
@@ -465,6 +469,8 @@ class Schedule:
     def _rank(self) -> None:
         """Recompute the heights of what has not ended, and the heaps by them."""
         self._ranked = len(self.nodes)
+        if not self._chained:
+            return
         weigh, moved = self._weigh, False
         for node in reversed(self.nodes.values()):
             if node.children:

@@ -182,9 +182,9 @@ def _binary(node: Binary, scope: Scope) -> Any:
     left = scope.values[left.id] if type(left) is Ref else evaluate(left, scope)
     right = scope.values[right.id] if type(right) is Ref else evaluate(right, scope)
     sign = node.operator
-    if sign in CHEAP and (type(left), type(right)) in SMALL:  # numbers, which cannot grow by more than a digit
-        scope.steps -= 1
-        return _ARITHMETIC[sign](left, right)
+    if type(right) in SMALL and type(left) in SMALL and sign in CHEAP:
+        scope.steps -= 1  # numbers cannot grow by more than a digit
+        return CHEAP[sign](left, right)
     return apply_operator(sign, left, right, scope)
 
 
@@ -327,7 +327,6 @@ def _fanout(node: Fanout, scope: Scope) -> Any:
     raise ExpressionError("a fan-out is expanded, not evaluated")
 
 
-_ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {"+": operator.add, "-": operator.sub, "/": operator.truediv}
 _CONVERSIONS: Final[dict[str, Callable[[Any], str]]] = {"r": repr, "s": str, "a": ascii}
 _UNARY: Final[dict[str, Callable[[Any], Any]]] = {"-": operator.neg, "+": operator.pos, "not": operator.not_}
 _COMPARE: Final[dict[str, Callable[[Any, Any], Any]]] = {

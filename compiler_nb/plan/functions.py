@@ -252,8 +252,9 @@ def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda scope, *args, **kwargs: function(*args, **kwargs)
 
 
-CHEAP: Final = frozenset("+-/")
-SMALL: Final = frozenset({(int, int), (int, float), (float, int), (float, float)})
+CHEAP: Final[dict[str, Callable[[Any, Any], Any]]] = {"+": operator.add, "-": operator.sub, "/": operator.truediv}
+"""Operators whose result is no larger than their operands."""
+SMALL: Final = frozenset({int, float})
 _WHOLE: Final = frozenset({(int, int), (bool, int), (int, bool)})
 _SIZED: Final = frozenset({str, list, tuple})
 _WEIGHED: Final = frozenset({str, bytes, list, tuple, dict, set, frozenset})
