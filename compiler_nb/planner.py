@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+from compiler_nb.drawing.value import cut
 from compiler_nb.outcome import NOT_DONE, Problem, shorten
 from compiler_nb.plan.check import TEXT_LIMIT
 from compiler_nb.prompts import Prompt, fill, load
@@ -23,6 +26,9 @@ Example: TypeAlias = tuple[str, str]
 CUT: Final = frozenset({"", "length", "content_filter"})
 """Why a model stopped, where it had not said all."""
 _TEXT_SHOWN: Final = 50_000
+_LINE_SHOWN: Final = 160
+_READABLE: Final = re.compile(r"\w+")
+"""An id that a plan can name: not `note.1` or `@2`, which stand for calls without a name of their own."""
 _COLUMNS: Final = 40
 _KEYS: Final = 12
 _FIELD_LENGTH: Final = 30
@@ -38,7 +44,11 @@ class Earlier(NamedTuple):
 
 
 def system_prompt(dialect: str, tools: Toolbox, examples: Sequence[Example] = (), text: str = "") -> Prompt:
-    """Return the part of the planner's prompt that does not change between questions; `text` replaces the file's."""
+    """Return the part of the planner's prompt that does not change between questions; `text` replaces the file's.
+
+    Role, rules and the dialect's own examples come first: they are the same in every notebook. The user's examples do
+    not replace ours: theirs show their tools, ours the language, and few show a fan-out or a choice.
+    """
     frame = load("planner")
     if text:
         frame = Prompt(frame.name, text)
@@ -46,9 +56,9 @@ def system_prompt(dialect: str, tools: Toolbox, examples: Sequence[Example] = ()
     parts = {
         "rules": load(dialect).text.strip(),
         "tools": tools.description or "(none)",
-        "examples": f"\nExamples\n{shown}" if shown else "",
+        "examples": f"\nExamples with these tools\n{shown}" if shown else "",
     }
-    return Prompt(frame.name, fill(frame, **parts))
+    return Prompt(frame.name, fill(frame, **parts).strip())
 
 
 def ask_for_plan(
@@ -58,7 +68,7 @@ def ask_for_plan(
     parts = []
     if inputs:
         offered = _framed("variables", inputs)
-        parts.append(f"Offered variables (their values pass to tools by name; only their shapes are shown)\n{offered}")
+        parts.append(f"Offered variables (use them by name; only their shapes are shown)\n{offered}")
     parts.append(f"Question: {question}")
     if earlier is not None:
         parts.append(fill(
@@ -67,16 +77,27 @@ def ask_for_plan(
             results=_framed("results", earlier.results),
             failures=_framed("failures", earlier.failures),
             reason=frame("reason", earlier.reason),
-        ))  # fmt: skip
+        ).strip())  # fmt: skip
     return [{"role": "system", "content": system}, {"role": "user", "content": "\n\n".join(parts)}]
 
 
 def ask_for_repair(messages: Sequence[Message], text: str, problems: Iterable[Problem]) -> list[Message]:
     """Return the messages that show a planner its own text and what is wrong with it, line by line."""
-    told = "\n".join(f"- line {problem.line}: {problem.message}" for problem in problems)
-    request = fill(load("repair"), problems=told)
+    lines = text.split("\n")
+    told: list[str] = []
+    for source, found in groupby(problems, lambda problem: (problem.line, _source(problem, lines))):
+        told += [f"- line {problem.line}: {problem.message}" for problem in found]
+        told += [f"    {source[1]}"] if source[1] else []
+    request = fill(load("repair"), problems="\n".join(told)).strip()
     said = shorten(text, _TEXT_SHOWN) if text.strip() else "(nothing)"
     return [*messages, {"role": "assistant", "content": said}, {"role": "user", "content": request}]
+
+
+def _source(problem: Problem, lines: Sequence[str]) -> str:
+    """Return the line that has a problem, of a long one what begins there; "" where there is no such line."""
+    line = lines[problem.line - 1] if problem.line <= len(lines) else ""
+    rest = line if len(line) <= _LINE_SHOWN else f"… {line[problem.column - 1 :][:_LINE_SHOWN]}"
+    return cut(rest.strip(), _LINE_SHOWN)
 
 
 def _framed(name: str, rows: Mapping[str, str]) -> str:
@@ -157,6 +178,6 @@ def earlier_of(plan: Plan | None, outcomes: Mapping[str, Any], known: Iterable[T
             continue
         if isinstance(outcome, NOT_DONE):
             failures[task.id] = str(outcome)[:500]
-        else:
+        elif _READABLE.fullmatch(task.id):
             results[task.id] = describe_schema(outcome)
     return Earlier(plan.text if plan is not None else "", results, failures, reason)

@@ -55,6 +55,38 @@ def test_a_text_of_the_users_replaces_the_prompt():
         system_prompt("python", TOOLS, text="Use {{wands}}.")
 
 
+@pytest.mark.parametrize(("dialect", "most"), [("python", 1_650), ("numbered", 1_370), ("json", 1_850)])
+def test_what_is_the_same_in_every_notebook_comes_first_and_stays_short(dialect, most):
+    """Role, rules and examples, up to the tools: a provider's cache finds them again; a longer text is a decision."""
+    one = system_prompt(dialect, TOOLS).text
+    other = system_prompt(dialect, Toolbox([len]), [("How far?", "a = len(1)\n")]).text
+    fixed, _, tools = one.partition("\nTools\n")
+    assert other.startswith(f"{fixed}\nTools\n")
+    assert tools == TOOLS.description
+    assert len(fixed) <= most
+
+
+def test_two_questions_differ_from_the_question_on():
+    """With the same tools and inputs all before it is the same."""
+    first, second = (ask_for_plan("SYSTEM", question, {"df": "DataFrame"}) for question in ("Why?", "How?"))
+    assert first[0] == second[0]
+    assert first[1]["content"].removesuffix("Why?") == second[1]["content"].removesuffix("How?")
+
+
+def test_examples_of_the_users_come_behind_ours():
+    """Ours show the language, theirs the tools; both are written alike."""
+    text = system_prompt("python", TOOLS, [("How far?", "a = get(1)\n"), ("Who?", "a = get(2)")]).text
+    parts = [
+        "Examples, with invented tools",
+        "Tools\n",
+        "Examples with these tools\n",
+        "Question: How far?",
+        "a = get(2)",
+    ]
+    assert [text.index(part) for part in parts] == sorted(text.index(part) for part in parts)
+    assert text.endswith("\n\nQuestion: Who?\na = get(2)")
+
+
 def test_a_question_comes_last_and_its_inputs_before_it():
     """What is stable comes first."""
     system, user = ask_for_plan("SYSTEM", "How far?", {"df": "DataFrame of 2 rows"})
@@ -73,16 +105,47 @@ def test_a_replan_shows_the_rounds_so_far():
 
 
 def test_a_repair_shows_the_text_and_its_problems():
-    """By line; a text that is empty, or far too long, is shown as far as it makes sense."""
-    problems = [Problem("unknown_tool", 3, 1, "no tool is called 'x'"), Problem("bad_args", 4, 2, "too few")]
+    """Each line once with all that is wrong with it, and what becomes of the others."""
+    problems = [Problem("unknown_tool", 2, 5, "no tool is called 'x'"), Problem("bad_args", 2, 9, "too few")]
     first = ask_for_plan("S", "?", {})
-    messages = ask_for_repair(first, "a = x()\n", problems)
+    text = "a = get(1)\nb = x(y())\n"
+    messages = ask_for_repair(first, text, [*problems, Problem("truncated", 4, 1, "the plan stops")])
     assert messages[:2] == first
     assert [message["role"] for message in messages] == ["system", "user", "assistant", "user"]
-    assert messages[2]["content"] == "a = x()\n"
-    assert "- line 3: no tool is called 'x'\n- line 4: too few" in messages[3]["content"]
-    assert ask_for_repair(first, " \n", problems)[2]["content"] == "(nothing)"
-    assert len(ask_for_repair(first, "x" * TEXT_LIMIT, problems)[2]["content"]) < 60_000
+    assert messages[2]["content"] == text
+    told = "- line 2: no tool is called 'x'\n- line 2: too few\n    b = x(y())\n- line 4: the plan stops\n\n"
+    assert told in messages[3]["content"]
+    assert "keep everything else as it is" in messages[3]["content"]
+
+
+def test_a_repair_shows_no_more_of_a_text_than_makes_sense():
+    """Of nothing that there is nothing, of a long text its beginning, of a long line what begins at the problem."""
+    first = ask_for_plan("S", "?", {})
+    problem = Problem("unknown_tool", 1, 501, "no tool is called 'x'")
+    assert ask_for_repair(first, " \n", [problem])[2]["content"] == "(nothing)"
+    long = f"{'a' * 500}{'b' * TEXT_LIMIT}"
+    messages = ask_for_repair(first, long, [problem])
+    assert len(messages[2]["content"]) < 60_000
+    assert f"\n    … {'b' * 157}…\n" in messages[3]["content"]
+    assert len(messages[3]["content"]) < 500
+
+
+@pytest.mark.parametrize(
+    ("dialect", "text", "told"),
+    [
+        ("python", "Here it is:\n```python\nn = get(1)\nrow = n.row\nx = got(n)\n```\n", ["row = n.row", "x = got(n)"]),
+        ("numbered", "Thought: easy\n1. get(1)\n2. got($1)\n3. join()<END_OF_PLAN>\n", ["2. got($1)"]),
+        ("json", '{"tasks": [{"id": "a", "tool": "got", "args": {"x": "' + "y" * 200 + '"}}]}',
+         ['… {"id": "a", "tool": "got", "args": {"x": "' + "y" * 115 + "…"]),
+    ],
+)  # fmt: skip
+def test_a_repair_shows_the_lines_that_are_meant(dialect, text, told):
+    """As the parser counts them, also behind a fence, a thought, or in JSON on one line."""
+    parser = PlanParser(dialect=dialect, tools=TOOLS)
+    parser.feed(text)
+    parser.close()
+    request = ask_for_repair([], text, parser.problems)[-1]["content"]
+    assert [line.strip() for line in request.splitlines() if line.startswith("    ")] == told
 
 
 # -------------------------------------------------------------------- reading
@@ -201,9 +264,12 @@ def test_an_object_that_cannot_be_read_says_nothing_either():
 
 def test_what_a_replan_is_told_of_the_rounds():
     """Results by schema, failures by message; items of fan-outs are in their parent."""
-    plan = Plan.parse("a = get(1)\nb = fail(2)\nrows = [get(x) for x in a]\nc = get(3)\n", tools=TOOLS)
+    plan = Plan.parse(
+        "a = get(1)\nb = fail(2)\nrows = [get(x) for x in a]\nc = get(3)\nd = get(get(4))\nget(5)\n", tools=TOOLS
+    )
     outcomes = {"a": [1], "b": Failure("raised", "OSError: down"), "rows": ["x"], "rows[0]": "x"}
+    outcomes |= {"d.1": 4, "d": 4, "@6": 5}  # calls without a name of their own cannot be read, and are not offered
     found = earlier_of(plan, outcomes, plan.tasks, "more")
-    assert found.results == {"a": "list of 1 int", "rows": "list of 1 str"}
+    assert found.results == {"a": "list of 1 int", "rows": "list of 1 str", "d": "int"}
     assert found.failures == {"b": "OSError: down"}
     assert (found.plan, found.reason) == (plan.text, "more")

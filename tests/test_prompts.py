@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+
 import pytest
 
+from compiler_nb import Compiler, Plan, PlanError, tool
 from compiler_nb.errors import OptionError
+from compiler_nb.plan.functions import FUNCTIONS, METHODS
+from compiler_nb.plan.task import Join, Return, references
 from compiler_nb.prompts import Prompt, fill, load, names
 
 
@@ -55,3 +61,139 @@ def test_an_unknown_marker_is_an_error():
 def test_a_part_may_be_left_out():
     """A prompt of one's own need not use every part."""
     assert fill(Prompt("mine", "short"), question="?") == "short"
+
+
+# -------------------------------------------------------------------- the examples in the dialects' rules
+
+WEIGHTS = {"Ash": 900, "Ember": 700}
+TALES = {1: "gold", 2: "fire", 3: "ice", 4: "fog"}
+
+
+@tool
+def weigh_dragon(name: str) -> dict:
+    """Weigh a dragon."""
+    return {"kg": WEIGHTS[name]}
+
+
+@tool
+def pick_heavier(weights: dict) -> str:
+    """Return the key of the greatest value."""
+    return max(weights, key=weights.get)
+
+
+@tool
+def find_lair(name: str) -> str:
+    """Say where a dragon sleeps."""
+    return f"{name}'s cave"
+
+
+@tool
+def list_dragons(region: str, order: str = "name") -> list[dict]:
+    """List the dragons of a region."""
+    return [{"id": id_, "name": f"{region} {id_}", "age": 10 * id_} for id_ in TALES]
+
+
+@tool
+def read_tale(id: int) -> str:  # noqa: A002 - as the examples write it
+    """Read a dragon's tale."""
+    return TALES[id]
+
+
+@tool
+def outline_tale(tale: str, words: int) -> str:
+    """Make a tale short."""
+    return f"{tale} in {words}"
+
+
+DRAGONS = [weigh_dragon, pick_heavier, find_lair, list_dragons, read_tale, outline_tale]
+INPUTS = {"region": "north"}
+EDGES = {  # the tasks of each example with what they wait for, and what its last line reads
+    "python": (
+        {"ash": "", "ember": "", "heavier": "ash ember", "answer.1": "heavier", "last": "heavier answer.1"},
+        {"dragons": "@region", "oldest": "dragons", "tales": "oldest", "plots": "tales", "last": "oldest plots"},
+    ),
+    "numbered": (
+        {"1": "", "2": "", "3": "1 2", "4": "3", "last": "3 4"},
+        {"1": "@region", "2": "1", "3": "1", "last": "2 3"},
+    ),
+    "json": (
+        {"t1": "", "t2": "", "t3": "t1 t2", "t4": "t3", "last": "t3 t4"},
+        {"t1": "@region", "t2": "t1", "t3": "t1", "last": ""},
+    ),
+}
+each_dialect = pytest.mark.parametrize("dialect", EDGES)
+
+
+def examples(dialect):
+    """Return the plans that a dialect's rules show, read with the tools that they call."""
+    blocks = load(dialect).text.split("\nQuestion: ")[1:]
+    texts = [block.partition("\n")[2].strip() + "\n" for block in blocks]
+    return [Plan.parse(text, dialect=dialect, tools=DRAGONS, inputs=INPUTS) for text in texts]
+
+
+def edges(plan):
+    """Return what each task of a plan waits for, and what its last line reads."""
+    found = {task.id: " ".join([*task.dependencies, *(f"@{name}" for name in task.inputs)]) for task in plan.tasks}
+    last = references(plan.final.expression) if isinstance(plan.final, Return) else plan.final.refs
+    return {**found, "last": " ".join(last)}
+
+
+@each_dialect
+def test_every_example_is_a_plan_and_its_edges_are_the_ones_meant(dialect):
+    """With tools and inputs checked, as a planner's own reply would be."""
+    assert tuple(edges(plan) for plan in examples(dialect)) == EDGES[dialect]
+
+
+@each_dialect
+def test_every_example_runs(dialect):
+    """The first ends in an answer, the second is joined, which gives its results where there is no joiner."""
+    heavier, tales = examples(dialect)
+    found = asyncio.run(Compiler(tools=DRAGONS).execute(heavier))
+    assert (found.status, found.answer) == ("done", "Ash, in Ash's cave")
+    found = asyncio.run(Compiler(tools=DRAGONS).execute(tales, INPUTS))
+    assert (found.status, isinstance(tales.final, Join)) == ("done", True)
+    if dialect == "python":
+        assert found.answer["plots"] == {"north 4": "fog in 50", "north 3": "ice in 50", "north 2": "fire in 50"}
+    else:
+        assert {"gold", "fire"} <= {value for value in found.answer.values() if isinstance(value, str)}
+
+
+def test_the_python_examples_show_what_the_language_can():
+    """Calls side by side, an item, a choice, a call in an f-string, a fan-out that another one goes on with."""
+    heavier, tales = examples("python")
+    assert [task.kind for task in heavier.tasks] == ["call", "call", "expr", "call"]
+    assert [task.kind for task in tales.tasks] == ["call", "expr", "fanout", "fanout"]
+    text = load("python").text
+    assert all(shown in text for shown in ['ash["kg"]', " if ", "{find_lair(", "tales.items()", "answer(", "join("])
+
+
+@each_dialect
+def test_the_tools_of_the_examples_cannot_be_taken_for_real_ones(dialect):
+    """The rules say that they are invented, and none is called like a tool that ships."""
+    text = load(dialect).text
+    assert "with invented tools: call only those listed under Tools" in text
+    assert not {each.name for each in DRAGONS} & set(Compiler().offered(print))
+
+
+def test_what_the_python_rules_allow_and_refuse_is_so():
+    """The functions, methods and items that they name can be read, and what they forbid is a problem."""
+    text = load("python").text
+    functions = re.search(r"comprehensions, (.*)\.\n", text)[1].split(", ")
+    methods = re.search(r"dicts \((.*?)\)", text)[1].split(", ")
+    assert set(functions) <= set(FUNCTIONS)
+    assert set(methods) <= set(METHODS)
+    allowed = re.search(r"only items, as in (.*) or (.*);", text).groups()
+    assert all(Plan.parse(f"x = {shown}\n", dialect="python", inputs=["df"]) for shown in allowed)
+    keywords = re.search(r"No import, (.*) or (\w+) statement", text)
+    for line in [
+        "import os",
+        "x = df.price",
+        "x = df.mean()",
+        "x = get(1) if df else 2",
+        "x = [1 for a in df if get(a)]",
+    ]:
+        with pytest.raises(PlanError):
+            Plan.parse(f"{line}\n", dialect="python", inputs=["df"])
+    for word in [*keywords[1].split(", "), keywords[2]]:
+        with pytest.raises(PlanError, match=f"`{word}` cannot stand in a plan"):
+            Plan.parse(f"{word} x in df:\n    get(x)\n", dialect="python", inputs=["df"])
