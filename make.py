@@ -26,6 +26,8 @@ VENV = ROOT / ".venv"
 OLDEST = (3, 11)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 NOTEBOOK = "01_first_compile"
+KERNELS = ("6.31.0", "7.0.1", "7.3.0")
+"""Versions of ipykernel that the live view is tried with, beside the newest; they differ in what a busy kernel hears."""
 ANSWER = "answer"  # the id of the demo notebook's cell that shows its answer
 Environment = dict[str, str]
 
@@ -58,11 +60,16 @@ def venv_command(*, has_ensurepip: bool) -> list[str]:
     return [sys.executable, "-m", "venv", *([] if has_ensurepip else ["--without-pip"]), str(VENV)]
 
 
+def pip_of(python: Path, *, has_pip: bool) -> list[str]:
+    """Return the command of pip for an environment; a pip from outside serves one without."""
+    return [str(python), "-m", "pip"] if has_pip else [sys.executable, "-m", "pip", "--python", str(python)]
+
+
 def pip_command(python: Path, extras: set[str], *, has_pip: bool) -> list[str]:
-    """Return the command that installs the package; a pip from outside serves an environment without one."""
-    pip = [str(python), "-m", "pip"] if has_pip else [sys.executable, "-m", "pip", "--python", str(python)]
+    """Return the command that installs the package."""
     package = f"{ROOT}[{','.join(sorted(extras))}]"
-    return [*pip, "install", "--quiet", "-c", str(ROOT / "constraints.txt"), "-e", package]
+    constraints = str(ROOT / "constraints.txt")
+    return [*pip_of(python, has_pip=has_pip), "install", "--quiet", "-c", constraints, "-e", package]
 
 
 def works(command: list[str]) -> bool:
@@ -184,10 +191,21 @@ def has_screen() -> bool:
 def test(options: argparse.Namespace) -> int:
     """Run all tests: units, real kernels, notebooks, and a real browser where one can be had."""
     python = prepare("test", "lab")
+    install_kernels(python)
     browser = find_browser(os.environ) or downloaded_browser(python)
     if not browser and not options.rest:  # a selection of tests is no reason to install a browser
         browser = install_browser(python)
     return run([str(python), "-m", "pytest", *options.rest], COMPILER_NB_CHROMIUM=browser)
+
+
+def install_kernels(python: Path) -> None:
+    """Install the older versions of ipykernel, each in a folder of its own that a test puts first on the path."""
+    pip = pip_of(python, has_pip=works([str(python), "-m", "pip", "--version"]))
+    for version in KERNELS:
+        folder = VENV / "kernels" / version
+        if not (folder / "ipykernel").exists():
+            say(f"installing ipykernel {version} beside the newest, for the kernel tests")
+            run([*pip, "install", "--quiet", "--no-deps", "--target", str(folder), f"ipykernel=={version}"])
 
 
 def find_browser(variables: Any) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.calls import Calls
+from compiler_nb.engine.limits import provider_caps
 from compiler_nb.engine.local import Ask, PostToMain, Session
 from compiler_nb.errors import CompilerError, ModelError, PlanError, ToolUnavailable
 from compiler_nb.events import Event, Log, ModelEnded, PlanClosed, PlanProblem, RoundStarted, RunStarted, TaskPlanned
@@ -19,9 +20,9 @@ from compiler_nb.joiner import join
 from compiler_nb.models.base import Model, Request, Role
 from compiler_nb.models.connect import no_model
 from compiler_nb.outcome import NOT_DONE, Answer, Problem, Replan, State, Status, Usage, describe_error
+from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.expression import Fanout
-from compiler_nb.plan.functions import Scope
 from compiler_nb.plan.parser import PlanParser
 from compiler_nb.plan.task import Join, Plan, Return, Task, references, walk
 from compiler_nb.planner import (
@@ -115,6 +116,7 @@ class Drive:
                     task.cancel()
 
         run.stop = functools.partial(_on_loop, loop, stop)
+        run.steer = lambda what: _on_loop(loop, lambda: what(session))
         self._announce()
         limit = asyncio.timeout(self.compiler.timeout)
         try:
@@ -145,7 +147,7 @@ class Drive:
 
     def _open_session(self) -> Session:
         compiler = self.compiler
-        caps = {f"provider:{name}": limit.concurrency for name, limit in compiler.limits.items() if limit.concurrency}
+        caps = provider_caps(compiler.limits)
         return Session(
             self.tools,
             self.log,

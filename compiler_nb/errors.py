@@ -36,10 +36,10 @@ class CompilerError(Exception):
 
 
 class PlanError(CompilerError):
-    """A text is not a plan; `problems` lists all that is wrong, in the order of the text."""
+    """A text is not a plan; `problems` lists all that is wrong, in the order of `text` ("" where it is not at hand)."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
+    def __init__(self, problems: Iterable[Problem], text: str = "") -> None:
+        self.problems, self.text = tuple(problems), text
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
     @property

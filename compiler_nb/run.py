@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from compiler_nb import trace
+from compiler_nb.engine.limits import find_lanes, provider_caps
 from compiler_nb.errors import RunFailed, ToolError
 from compiler_nb.events import Decided, Event, Log, ModelStarted, RunEnded, TaskEnded
 from compiler_nb.outcome import NOT_DONE, Answer, Failure, Problem, Replan, State, Status, Usage
-from compiler_nb.plan.task import Plan, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from compiler_nb.compiler import Compiler
+    from compiler_nb.drawing.svg import Picture
+    from compiler_nb.drawing.timeline import Timeline
+    from compiler_nb.notebook.view import View
+    from compiler_nb.plan.task import Plan, Task
 
 
 @dataclass
@@ -29,6 +33,22 @@ class Round:
     problems: tuple[Problem, ...] = ()
     decision: Answer | Replan | None = None
     repaired: list[str] = field(default_factory=list)  # the texts that were no plan
+
+
+class Steered(Protocol):
+    """What performs the tasks of a run, on its loop."""
+
+    def pause(self, paused: bool) -> None:  # noqa: FBT001 - the word says it
+        """Start no new call, or go on."""
+        ...
+
+    def approve(self, id_: str, by: str = "user") -> None:
+        """Let a held task start."""
+        ...
+
+    def deny(self, id_: str, by: str = "user", reason: str = "") -> None:
+        """End a held task."""
+        ...
 
 
 class Run:
@@ -45,6 +65,7 @@ class Run:
         self.answer: Any = None
         self.rounds: list[Round] = []
         self.stop: Callable[[], None] | None = None  # cancels it, on any thread; None before it began and after its end
+        self.steer: Callable[[Callable[[Steered], None]], None] | None = None  # calls a function with it, on its loop
         self.cancelling = False  # it is to be cancelled, even where it has not begun
         self._ended = threading.Event()
 
@@ -102,8 +123,10 @@ class Run:
         return trace.states(self.events)[self._id(id_)]
 
     def why(self, id_: str) -> str:
-        """Say why a task waits, or how it ended."""
-        return trace.why(self.events, self._id(id_))
+        """Say in words why a task waits or waited, or how it ended."""
+        caps, lanes = find_lanes(self.compiler.tools.values(), provider_caps(self.compiler.limits))
+        limits = {"": self.compiler.max_concurrency, **caps}
+        return trace.why(self.events, self._id(id_), at=self.seconds, limits=limits, lanes=lanes)
 
     def prompt(self, role: str = "planner") -> str:
         """Return the exact messages of the last call in a role (planner, repair, replan, joiner, worker)."""
@@ -160,11 +183,32 @@ class Run:
             })  # fmt: skip
         return pd.DataFrame(rows)
 
-    def visualize(self) -> Any:
-        """Return the picture of its plan with the states of its tasks."""
+    def visualize(self) -> Picture:
+        """Return the picture of its tasks, with states and hover texts: it shows itself anywhere, and has `save`."""
         from compiler_nb.drawing.svg import draw  # noqa: PLC0415 - only who looks needs it
+        from compiler_nb.drawing.text import task_titles  # noqa: PLC0415 - as above
 
-        return draw(self.plan or Plan(()), states=trace.states(self.events))
+        tasks, states, plan = self.tasks.values(), trace.states(self.events), self.plan
+        titles = task_titles(tasks, states, self.outcomes)
+        return draw(tasks, states=states, titles=titles, final=plan.final if plan is not None else None)
+
+    def timeline(self) -> Timeline:
+        """Return when what ran, with the critical path and times in words: it shows itself anywhere, and has `save`."""
+        from compiler_nb.drawing.timeline import timeline  # noqa: PLC0415 - only who looks needs it
+
+        progress, now = trace.Progress(self.events), self.seconds
+        times = trace.times_of(progress, self.compiler.max_concurrency, at=now)
+        calls = [call for call in trace.calls(self.events) if not call.task]
+        return timeline(
+            trace.spans(self.events), tasks=self.tasks, states=progress.states, calls=calls, critical=times.path,
+            total=now, words=str(times),
+        )  # fmt: skip
+
+    def view(self) -> View:
+        """Return the live view, for a page: the plan, its tasks, timeline, table, and all that is known of each."""
+        from compiler_nb.notebook.view import View  # noqa: PLC0415 - the one way up, for who looks
+
+        return View(self).follow()
 
     # ---------------------------------------------------------------- steering
 
@@ -174,6 +218,33 @@ class Run:
             self.cancelling, stop = True, self.stop
             if stop is not None:
                 stop()
+
+    def pause(self) -> None:
+        """Start no new task, from any thread; what runs goes on, and so do the planner and the joiner."""
+        self._steer(lambda session: session.pause(paused=True))
+
+    def go(self) -> None:
+        """Let tasks start again, from any thread."""
+        self._steer(lambda session: session.pause(paused=False))
+
+    def approve(self, name: str) -> None:
+        """Let a task with side effects start that waits for approval, from any thread; nothing where none does."""
+        id_ = self._id(name)
+        self._steer(lambda session: session.approve(id_))
+
+    def deny(self, name: str) -> None:
+        """End a task that waits for approval as denied, from any thread; nothing where none does."""
+        id_ = self._id(name)
+        self._steer(lambda session: session.deny(id_))
+
+    @property
+    def held(self) -> dict[str, str]:
+        """The arguments of the tasks that wait for approval, by id."""
+        return trace.held(self.events)
+
+    def _steer(self, what: Callable[[Steered], None]) -> None:
+        if self.steer is not None:
+            self.steer(what)
 
     def wait(self, timeout: float | None = None) -> Run:
         """Wait, on a thread that does not run it, until it has ended; raise TimeoutError after `timeout` seconds."""
@@ -186,7 +257,7 @@ class Run:
         if self.status == "running":
             self.status, self.error = status, error
             self.log.emit(RunEnded, status, error)
-            self.stop = None
+            self.stop = self.steer = None
             self._ended.set()
 
     def decide(self, decision: Answer | Replan, by: str) -> None:

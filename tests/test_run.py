@@ -1,4 +1,5 @@
 import asyncio
+import re
 import threading
 
 import pytest
@@ -72,7 +73,7 @@ def test_a_task_that_has_not_ended_has_no_result():
     found.log.listeners.append(look)
 
     asyncio.run(work)
-    assert seen[0] == "b has not ended: b waits for a (running)"
+    assert re.fullmatch(r"b has not ended: waits for `a` \(running \d+ ms\)", seen[0])
 
 
 def test_partial_shows_what_a_fan_out_has():
@@ -101,9 +102,9 @@ def test_failures_are_raised_only_where_one_asks():
 def test_why_tells_in_words():
     """How a task ended, and why one did not run."""
     found = mixed()
-    assert found.why("a").startswith("a is done")
-    assert found.why("f") == "f is failed: LookupError: no f"
-    assert found.why("g") == "g is skipped: skipped: f failed, LookupError: no f"
+    assert re.match(r"done after \d+ ms", found.why("a"))
+    assert re.match(r"failed after \d+ ms: LookupError: no f", found.why("f"))
+    assert found.why("g") == "skipped, because `f` failed: LookupError: no f"
 
 
 def test_usage_is_counted_by_call_and_by_task():
@@ -143,12 +144,28 @@ def test_to_pandas_has_a_row_per_task():
     assert len(table) == 8
 
 
-def test_it_can_be_drawn():
-    """The last plan with the states of its tasks."""
-    picture = mixed().visualize()._repr_mimebundle_()["image/svg+xml"]
-    assert 'data-task="f"' in picture
-    assert 'data-state="failed"' in picture
+def test_it_can_be_drawn(tmp_path):
+    """All its tasks with their states and values, items of fan-outs as cells; the picture can be saved."""
+    picture = mixed().visualize()
+    svg = picture._repr_mimebundle_()["image/svg+xml"]
+    assert re.search(r'data-task="f" data-state="failed"', svg)
+    assert re.search(r'data-task="rows\[1\]" data-state="failed"', svg)
+    assert "<title>a · done\nget(&quot;x&quot;)\n= &quot;x&quot;</title>" in svg
+    assert picture.save(tmp_path / "plan.svg").read_text(encoding="utf-8") == svg
     assert run(planner_of("a = nope(1)\n", "a = nope(1)\n")).visualize() is not None
+
+
+def test_its_timeline_shows_when_what_ran():
+    """Attempts, models above them, and the times in words; a run that goes on has one, too."""
+    found = mixed().timeline()
+    assert re.search(r'data-task="f" data-state="failed"', found.svg)
+    assert [row.label for row in found.chart.models] == ["planner"]
+    assert {row.id for row in found.chart.rows} == {"a", "b", "f", "rows[0]", "rows[1]", "rows[2]"}
+    assert found.chart.words.startswith("tasks took ")
+    assert found.chart.path
+    begun, work = planner_of("answer(1)\n").begin("What?")
+    assert begun.timeline().chart.rows == ()
+    work.close()
 
 
 def test_its_repr_is_one_short_line():

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 CELL, CELL_ROW = 12, 20
 """Pixels from one cell to the next, and cells in a row."""
+BAR = 15
+"""Least width of a bar, in cells."""
 LABEL = 26
 CALL, SHORT_CALL = 36, 24
 """Characters of a call, and of one in a picture of many boxes."""
@@ -31,6 +33,7 @@ EXTRA: Final = {"expr": 10.0, "fanout": STACK, "group": STACK}
 URGENT: Final[tuple[State, ...]] = ("failed", "running", "ready", "waiting", "cancelled", "skipped", "done")
 END, MORE = "\0end", "\0more"
 
+Inside = Literal["cells", "shares", "bar"]
 Kind = Literal["call", "expr", "fanout", "group", "block", "end", "more"]
 
 
@@ -39,7 +42,8 @@ class Box:
     """One thing to draw.
 
     key: its name in the layout; task: the task's id, "" where it is none; label, call: its two lines; count: what
-    stands in its corner; members: ids of the tasks that it stands for; cells: whether each has a cell;
+    stands in its corner; members: ids of the tasks that it stands for; inside: what a stack shows of them, a cell for
+    each, the shares of their states, or an empty bar, of one size for any number, which a page fills;
     inner: a block's boxes with their centres, from the block's top left corner; width, height: in pixels.
     """
 
@@ -50,31 +54,28 @@ class Box:
     call: str = ""
     count: str = ""
     members: tuple[str, ...] = ()
-    cells: bool = True
+    inside: Inside = "cells"
     inner: tuple[tuple[Box, float, float], ...] = ()
     width: float = 0.0
     height: float = 0.0
 
 
-def task_box(task: Task, items: Sequence[str] = (), *, cells: bool = True, call: int = CALL) -> Box:
-    """Return the box of one task; items: ids of a fan-out's items once they are known, with a cell for each.
-
-    call: most characters of its call.
-    """
+def task_box(task: Task, items: Sequence[str] = (), *, inside: Inside = "cells", call: int = CALL) -> Box:
+    """Return the box of one task; items: ids of a fan-out's items once they are known; call: characters of its call."""
     generated = task.id.startswith("@") or "." in task.id
     label = cut(task.tool if generated and task.tool else task.id, LABEL)
     number = sum(not re.search(r"\]\.\d+$", item) for item in items)
     count = f"{TIMES} {number:,}" if items else f"{TIMES} n" if task.kind == "fanout" else ""
-    box = Box(task.id, task.kind, task.id, label, shorten_call(task, call), count, tuple(items), cells)
+    box = Box(task.id, task.kind, task.id, label, shorten_call(task, call), count, tuple(items), inside)
     return sized(box)
 
 
-def group_box(group: Sequence[Task], *, cells: bool) -> Box:
+def group_box(group: Sequence[Task], *, inside: Inside) -> Box:
     """Return the box of several tasks of one level and tool."""
     what = cut(group[0].tool or "expression", LABEL)
     ids = tuple(task.id for task in group)
     call = cut(f"{visible(ids[0][:LABEL])} … {visible(ids[-1][:LABEL])}", CALL)
-    return sized(Box(f"\0{ids[0]}", "group", "", what, call, f"{TIMES} {len(ids):,}", ids, cells))
+    return sized(Box(f"\0{ids[0]}", "group", "", what, call, f"{TIMES} {len(ids):,}", ids, inside))
 
 
 def sized(box: Box) -> Box:
@@ -83,12 +84,18 @@ def sized(box: Box) -> Box:
         return replace(box, width=2.0 * math.ceil(text_width(box.label) / 2 + 16), height=30.0)
     corner = text_width(box.count, size=COUNT_SIZE) + 22 if box.count else 0.0
     words = MARK + max(text_width(box.label) + corner, text_width(box.call, mono=True, size=CALL_SIZE))
-    columns = min(len(box.members), CELL_ROW) if box.cells else 8
-    rows = math.ceil(len(box.members) / CELL_ROW) if box.cells else 1
-    width = max(words, columns * CELL if box.members else 0.0) + 2 * PAD
-    height = (LINE if box.call else 30.0) + (rows * CELL + 8 if box.members else 0.0)
+    filled = bool(box.members) or has_bar(box)
+    columns = min(len(box.members), CELL_ROW) if box.inside == "cells" else 8 if box.inside == "shares" else BAR
+    rows = math.ceil(len(box.members) / CELL_ROW) if box.inside == "cells" else 1
+    width = max(words, columns * CELL if filled else 0.0) + 2 * PAD
+    height = (LINE if box.call else 30.0) + (rows * CELL + 8 if filled else 0.0)
     width, height = width + EXTRA.get(box.kind, 0.0), height + (STACK if is_stack(box) else 0.0)
     return replace(box, width=2.0 * math.ceil(width / 2), height=float(height))
+
+
+def has_bar(box: Box) -> bool:
+    """Whether a box holds a bar that a page fills."""
+    return box.inside == "bar" and is_stack(box)
 
 
 def is_stack(box: Box) -> bool:

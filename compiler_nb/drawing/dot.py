@@ -9,7 +9,7 @@ import contextlib
 import os
 import shutil
 import threading
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from compiler_nb.drawing.boxes import state_of
 from compiler_nb.drawing.graph import Graph, make_graph
@@ -42,17 +42,11 @@ def quote(text: str) -> str:
 
 def source(plan: Plan | Iterable[Task], states: Mapping[str, State] | None = None) -> str:
     """Return a plan as DOT text."""
-    return "\n".join(["digraph plan {", *_lines(plan, states or {}), "}", ""])
+    return "\n".join(["digraph plan {", *lines_of(plan, states or {}), "}", ""])
 
 
-def to_graphviz(plan: Plan | Iterable[Task], states: Mapping[str, State] | None = None) -> Any:
-    """Return a plan as a `graphviz.Digraph`, which draws itself where the system has Graphviz."""
-    import graphviz  # noqa: PLC0415 - heavy
-
-    return graphviz.Digraph("plan", body=[f"{line}\n" for line in _lines(plan, states or {})])
-
-
-def _lines(plan: Plan | Iterable[Task], states: Mapping[str, State]) -> Iterator[str]:
+def lines_of(plan: Plan | Iterable[Task], states: Mapping[str, State]) -> Iterator[str]:
+    """Yield the statements of a plan's DOT text."""
     final = plan.final if isinstance(plan, Plan) else None
     graph = make_graph(plan, final, known=states, block=0)
     yield f'  graph [rankdir={"TB" if graph.down else "LR"} bgcolor="transparent" nodesep=0.3 ranksep=0.5]'

@@ -19,6 +19,7 @@ from compiler_nb.drawing.boxes import (
     MORE,
     SHORT_CALL,
     Box,
+    Inside,
     group_box,
     sized,
     task_box,
@@ -65,22 +66,24 @@ class Graph(NamedTuple):
 
 
 def make_graph(tasks: Iterable[Task], final: FinalLine | None = None, *, known: Iterable[str] = (),
-               full: int = FULL, cells: int = CELLS, clip: int = CLIP, block: int = BLOCK) -> Graph:  # fmt: skip
+               full: int = FULL, cells: int = CELLS, clip: int = CLIP, block: int = BLOCK,
+               bars: bool = False) -> Graph:  # fmt: skip
     """Return what to draw of some tasks and the plan's last line.
 
     known: further ids of tasks, of which those of fan-outs' items are shown; full, cells, clip, block: see FULL,
-    CELLS, CLIP and BLOCK (0: no blocks).
+    CELLS, CLIP and BLOCK (0: no blocks); bars: stacks hold empty bars, which a page fills.
     """
     every = list(tasks)
     items = _items(every, known)
     owner = {item: fanout for fanout, held in items.items() for item in held}
     plain = [task for task in every if task.id not in owner]
     cells_fit = sum(map(len, items.values())) + (len(plain) if len(plain) > full else 0) <= cells
+    inside: Inside = "bar" if bars else "cells" if cells_fit else "shares"
     if len(plain) <= full:
         room = CALL if len(plain) <= MANY else SHORT_CALL
-        boxes = {task.id: task_box(task, items.get(task.id, ()), cells=cells_fit, call=room) for task in plain}
+        boxes = {task.id: task_box(task, items.get(task.id, ()), inside=inside, call=room) for task in plain}
     else:
-        boxes = _collapse(plain, items, cells=cells_fit, clip=clip)
+        boxes = _collapse(plain, items, inside=inside, clip=clip)
     owner |= {id_: key for key, box in boxes.items() for id_ in (box.members or (key,)) if id_ not in owner}
     owner |= {key: key for key in boxes}
     edges = {(owner[need], owner[task.id]): None for task in every for need in task.dependencies if need in owner}
@@ -95,7 +98,7 @@ def make_graph(tasks: Iterable[Task], final: FinalLine | None = None, *, known: 
     down = across <= max(PAGE, along)
     width = across if down else along
     if FEW < len(plain) <= full and width > WIDE:
-        return make_graph(every, final, known=known, full=0, cells=cells, clip=clip, block=block)
+        return make_graph(every, final, known=known, full=0, cells=cells, clip=clip, block=block, bars=bars)
     return Graph(boxes if down else _align(boxes, rows), tuple(pairs), down, width)
 
 
@@ -126,7 +129,9 @@ def _end_edges(
     return {(key, END): None for key in from_}
 
 
-def _collapse(tasks: Sequence[Task], items: Mapping[str, tuple[str, ...]], *, cells: bool, clip: int) -> dict[str, Box]:
+def _collapse(
+    tasks: Sequence[Task], items: Mapping[str, tuple[str, ...]], *, inside: Inside, clip: int
+) -> dict[str, Box]:
     """Return one box for the tasks of each level and tool, and one for all after the first `clip`."""
     by_id = {task.id: task for task in tasks}
     groups: dict[tuple[object, ...], list[Task]] = defaultdict(list)
@@ -138,11 +143,12 @@ def _collapse(tasks: Sequence[Task], items: Mapping[str, tuple[str, ...]], *, ce
     for group in list(groups.values())[:clip]:
         first = group[0]
         alone = len(group) == 1
-        box = task_box(first, items.get(first.id, ()), cells=cells) if alone else group_box(group, cells=cells)
+        box = task_box(first, items.get(first.id, ()), inside=inside) if alone else group_box(group, inside=inside)
         boxes[box.key] = box
     rest = [task.id for group in list(groups.values())[clip:] for task in group]
     if rest:
-        boxes[MORE] = sized(Box(MORE, "more", label=f"… {len(rest):,} more tasks", members=tuple(rest), cells=False))
+        label = f"… {len(rest):,} more tasks"
+        boxes[MORE] = sized(Box(MORE, "more", label=label, members=tuple(rest), inside="shares"))
     return boxes
 
 

@@ -151,6 +151,18 @@ class Incremental:
         self._spans: dict[str, tuple[int, int, float]] = {}  # first row, row after the last, half of the depth
         self._taken: dict[int, list[tuple[float, float]]] = defaultdict(list)  # runs without room between, by row
 
+    def keep(self, layout: Layout, sizes: Mapping[str, Size]) -> None:
+        """Take what stands already, laid out otherwise, for placed; what comes finds its place around it."""
+        for node, place in layout.places.items():
+            (x, y), (across, depth) = (place, sizes[node]) if self.down else (place[::-1], sizes[node][::-1])
+            first = math.floor((y - depth / 2) / self.pitch)
+            last = max(math.ceil((y + depth / 2) / self.pitch), first + 1)
+            for row in range(first, last):
+                self._take(row, x - across / 2, x + across / 2)
+            self._spans[node] = (first, last, depth / 2)
+            self.places[node] = place
+        self.bounds = (0.0, 0.0, layout.width, layout.height)
+
     def add(self, node: str, parents: Iterable[str], size: Size) -> Point:
         """Place a node below those of its parents that are placed, near their middle; return its centre."""
         above = [parent for parent in dict.fromkeys(parents) if parent in self._spans]

@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from compiler_nb.drawing.boxes import CELL, CELL_ROW, END, LINE, MARK, PAD, STACK, is_stack, state_of
-from compiler_nb.drawing.dot import place
+from compiler_nb.drawing.boxes import CELL, CELL_ROW, END, LINE, MARK, PAD, STACK, has_bar, is_stack, state_of
+from compiler_nb.drawing.dot import place, source
+from compiler_nb.drawing.files import save
 from compiler_nb.drawing.graph import make_graph
 from compiler_nb.drawing.layout import lay_out
+from compiler_nb.drawing.png import to_png
 from compiler_nb.drawing.style import MARGIN, MARKS, STYLE
 from compiler_nb.drawing.text import plan_text, shorten_call, shorten_final
 from compiler_nb.drawing.value import cut, visible
 from compiler_nb.plan.task import Plan
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from compiler_nb.drawing.boxes import Box
     from compiler_nb.drawing.dot import Program
@@ -40,18 +44,40 @@ TITLE: Final = 400
 """Most characters of a hover text."""
 ID: Final = 200
 HEAD: Final = 4.5
-_ATTEMPTS: Final[tuple[dict[str, int], ...]] = (
+_ATTEMPTS: Final[tuple[dict[str, Any], ...]] = (
     {}, {"full": 0}, {"full": 0, "cells": 0}, {"full": 0, "cells": 0, "clip": 40},
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Picture:
-    """A drawn plan: its SVG, the same as text, and what laid it out, "graphviz" or "own"."""
+    """A drawn plan: its SVG, the same as text, what laid it out, "graphviz" or "own", and what it shows."""
 
     svg: str
     text: str
     engine: str
+    plan: Plan | tuple[Task, ...] = field(default=(), compare=False)
+    states: Mapping[str, State] = field(default_factory=dict, compare=False)
+
+    @property
+    def dot(self) -> str:
+        """The same as DOT text."""
+        return source(self.plan, self.states)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write it as .svg, .png (where there is Graphviz, up to 200 tasks), .dot or .txt; return the path.
+
+        Raises ValueError for another suffix, and RuntimeError where no PNG can be made.
+        """
+        return save(path, {".svg": lambda: self.svg, ".png": self.png, ".dot": lambda: self.dot, ".txt": self._lines})
+
+    def png(self) -> bytes | None:
+        """Return it as PNG; None for more than 200 tasks, or where there is no Graphviz."""
+        named = tuple(task for task in self.plan if "[" not in task.id)
+        return to_png(named, states=self.states, final=self.plan.final if isinstance(self.plan, Plan) else None)
+
+    def _lines(self) -> str:
+        return f"{self.text}\n"
 
     def _repr_svg_(self) -> str:
         return self.svg
@@ -61,6 +87,10 @@ class Picture:
 
     def __str__(self) -> str:
         return self.text
+
+    def __repr__(self) -> str:
+        count = sum("[" not in task.id for task in self.plan)
+        return f"<picture of {count:,} task{'' if count == 1 else 's'}>"
 
 
 def draw(
@@ -91,7 +121,8 @@ def draw(
         svg = _page(graph, layout, now, words, [task.id for task in tasks])
         if len(svg.encode()) <= LIMIT:
             break
-    return Picture(svg, plan_text(plan if isinstance(plan, Plan) else tasks, now), used)
+    shown = tasks if last is None else Plan(tasks, last)
+    return Picture(svg, plan_text(plan if isinstance(plan, Plan) else tasks, now), used, shown, dict(now))
 
 
 def _words(
@@ -211,9 +242,13 @@ def _label(box: Box, state: State) -> str:
 def _members(box: Box, states: Mapping[str, State], titles: Mapping[str, str]) -> str:
     """Return a cell for each member, or a bar of the states' shares."""
     top = LINE + 1
+    if has_bar(box):
+        room = box.width - 2 * PAD - STACK
+        at = f'transform="translate({_number(PAD)} {_number(top)})"'
+        return f'<g class="cnb-bar" data-width="{_number(room)}" {at}></g>'
     if not box.members:
         return ""
-    if not box.cells:
+    if box.inside == "shares":
         return _shares(box, states, top)
     parts = []
     for index, id_ in enumerate(box.members):

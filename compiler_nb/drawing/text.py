@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from compiler_nb.plan.task import Final as FinalLine
     from compiler_nb.plan.task import Task, Tree
 
-__all__ = ["MARKS", "plan_text", "shorten_call", "shorten_final", "shorten_tree", "shorten_value", "text_table"]
+__all__ = [
+    "MARKS",
+    "plan_text",
+    "seconds_text",
+    "shorten_call",
+    "shorten_final",
+    "shorten_tree",
+    "shorten_value",
+    "task_titles",
+    "text_table",
+]
 
 MARKS: Final[Mapping[str, str]] = {
     "waiting": "·", "ready": "○", "running": "▸", "done": "✓", "failed": "✗", "skipped": "»", "cancelled": "■",
@@ -71,6 +81,13 @@ def shorten_final(final: FinalLine, limit: int = 60) -> str:
     return cut(f"join({', '.join(map(_name_of, final.refs[:20]))})", limit)
 
 
+def seconds_text(seconds: float) -> str:
+    """Return a duration: `12 ms`, `1.9 s`, `140 s`."""
+    if seconds < 0.1:  # noqa: PLR2004 - see the examples
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds:,.0f} s"  # noqa: PLR2004 - see the examples
+
+
 def columns_of(text: str) -> int:
     """Return how many columns of a terminal a text takes: East Asian wide characters two, combining ones none."""
     if text.isascii():
@@ -119,3 +136,17 @@ def _row(task: Task, states: Mapping[str, State], outcomes: Mapping[str, Any]) -
     state = states.get(task.id, "waiting")
     value = describe_outcome(outcomes[task.id], WIDTH) if task.id in outcomes else ""
     return f"{MARKS[state]} {state}", cut(task.id, 30), shorten_call(task, WIDTH // 2), value
+
+
+def task_titles(
+    tasks: Iterable[Task], states: Mapping[str, State], outcomes: Mapping[str, Any], limit: int = 160
+) -> dict[str, str]:
+    """Return what a picture says of each task when one points at it: state, call, short value, note."""
+    titles = {}
+    for task in tasks:
+        state = states.get(task.id, "waiting")
+        lines = [f"{task.id} · {state}", shorten_call(task, limit)]
+        if task.id in outcomes:
+            lines.append(f"{'=' if state == 'done' else ''} {describe_outcome(outcomes[task.id], limit)}".strip())
+        titles[task.id] = "\n".join([*lines, *([f"# {task.note}"] if task.note else [])])
+    return titles

@@ -47,6 +47,11 @@ def visible(text: str) -> str:
     return "".join(char if _shows(char) else char.encode("unicode_escape").decode() for char in text)
 
 
+def visible_lines(text: str) -> str:
+    """Return a text with its lines, and with escapes for what cannot be seen."""
+    return "\n".join(visible(line) for line in text.split("\n"))
+
+
 def _shows(char: str) -> bool:
     return (char.isprintable() and not _HIDDEN.match(char)) or char in _SPACES
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+
+    from compiler_nb.tool import Tool
 
 WINDOW: Final = 60.0
 """Seconds over which calls and tokens are counted."""
@@ -195,3 +197,22 @@ class Limits:
                 gate.end(future.result())
             self.wake(provider)
             raise
+
+
+# ---------------------------------------------------------------- calls of tools
+
+
+def provider_caps(limits: Mapping[str, Limit]) -> dict[str, int]:
+    """Return how many calls of tools may go to each provider at a time, as a resource: "provider:openai"."""
+    return {f"provider:{name}": limit.concurrency for name, limit in limits.items() if limit.concurrency}
+
+
+def find_lanes(tools: Iterable[Tool], caps: Mapping[str, int]) -> tuple[dict[str, int], dict[str, tuple[str, ...]]]:
+    """Return the calls at a time by resource, with each tool's own ("tool:search"), and the resources that tools need.
+
+    caps: those of providers.
+    """
+    tools = list(tools)
+    caps = {**caps, **{f"tool:{tool.name}": tool.max_concurrency for tool in tools if tool.max_concurrency}}
+    needed = {tool.name: (f"tool:{tool.name}", f"provider:{tool.provider}") for tool in tools}
+    return caps, {name: tuple(each for each in pair if each in caps) for name, pair in needed.items()}

@@ -27,14 +27,25 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from compiler_nb.engine.attempt import CURRENT, Attempt, failure_of, is_unused, on_main_thread, spell_arguments
+from compiler_nb.engine.limits import find_lanes
 from compiler_nb.engine.pool import ABANDONED_LIMIT, Job, Pool
 from compiler_nb.engine.schedule import Node, Schedule
 from compiler_nb.errors import ToolUnavailable
-from compiler_nb.events import Log, TaskApproved, TaskEnded, TaskExpanded, TaskHeld, TaskRetried, TaskStarted, Warned
+from compiler_nb.events import (
+    Log,
+    Paused,
+    TaskApproved,
+    TaskEnded,
+    TaskExpanded,
+    TaskHeld,
+    TaskRetried,
+    TaskStarted,
+    Warned,
+)
 from compiler_nb.outcome import ENDED, Cancelled, Failure
+from compiler_nb.plan.bounds import STEPS, Scope, short
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.fanout import Shape, collect, expand, item_reads, link_items, needs
-from compiler_nb.plan.functions import STEPS, Scope, short
 from compiler_nb.plan.task import Task
 
 if TYPE_CHECKING:
@@ -76,8 +87,7 @@ class Session:
         self.loop = asyncio.get_running_loop()
         self.tools, self.log, self.inputs = tools, log, dict(inputs or {})
         self.approve_rule, self.ask, self.main = approve, ask, main
-        caps = {**(limits or {}), **{f"tool:{t.name}": t.max_concurrency for t in tools.values() if t.max_concurrency}}
-        lanes = {t.name: _lane(t, caps) for t in tools.values()}
+        caps, lanes = find_lanes(tools.values(), limits or {})
         effects = any(tool.side_effects for tool in tools.values())
         self.schedule = Schedule(
             max_concurrency,
@@ -170,6 +180,8 @@ class Session:
 
     def pause(self, paused: bool) -> None:  # noqa: FBT001 - the word says it
         """Start no new call, or go on."""
+        if paused != self.schedule.paused:
+            self.log.emit(Paused, paused)
         self._perform(self.schedule.pause(paused))
 
     def approve(self, id_: str, by: str = "user") -> None:
@@ -636,8 +648,3 @@ class Session:
         if attempt.job is None or attempt.job.started:
             self.log.emit(Warned, attempt.node.task.id, f"{attempt.tool.name} still runs: it could not be stopped")
         self._ended(attempt, outcome)
-
-
-def _lane(tool: Tool, caps: Mapping[str, int]) -> tuple[str, ...]:
-    needed = (f"tool:{tool.name}", f"provider:{tool.provider}")
-    return tuple(resource for resource in needed if resource in caps)

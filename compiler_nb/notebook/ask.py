@@ -12,7 +12,7 @@ from compiler_nb.drawing.value import cut
 from compiler_nb.errors import ToolUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from compiler_nb.background import MainThread
     from compiler_nb.engine.local import Ask
@@ -56,6 +56,20 @@ def asker(main: MainThread, question: Callable[[str], str] = _input) -> Ask:
         if not main.post(put):
             raise ToolUnavailable(NOBODY)
         return await answer
+
+    return ask
+
+
+def page_asker(heard: Callable[[], Awaitable[bool]], otherwise: Ask | None) -> Ask:
+    """Return what leaves a question to the page's buttons and to `%compile approve`.
+
+    Where the page is not heard, `otherwise` asks; without it the question stays open.
+    """
+
+    async def ask(task: Task, arguments: str) -> bool:
+        if otherwise is not None and not await heard():
+            return await otherwise(task, arguments)
+        return bool(await asyncio.get_running_loop().create_future())  # approve() and deny() of the run end the wait
 
     return ask
 

@@ -10,20 +10,21 @@ from compiler_nb.errors import CompilerError, OptionError, RunFailed
 from compiler_nb.events import RunEnded
 from compiler_nb.models.connect import no_model
 from compiler_nb.notebook import loop, show
-from compiler_nb.notebook.ask import asker
+from compiler_nb.notebook.ask import asker, page_asker
 from compiler_nb.notebook.cell import identity
 from compiler_nb.notebook.hand import Hand
 from compiler_nb.notebook.magics import shortened
 from compiler_nb.notebook.models import is_hand
 from compiler_nb.notebook.namespace import Binding, variables
 from compiler_nb.notebook.options import Line, help_text, read
-from compiler_nb.notebook.presenter import Presenter, Replaced, Still, display, say
-from compiler_nb.notebook.settings import look_of, offered, roles_of, setting
+from compiler_nb.notebook.presenter import Live, Presenter, Replaced, Still, display, say
+from compiler_nb.notebook.settings import front_end, look_of, offered, roles_of, setting
 from compiler_nb.plan.task import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from compiler_nb.engine.local import Ask
     from compiler_nb.events import Event
     from compiler_nb.notebook.magics import CompileMagics
     from compiler_nb.run import Run
@@ -136,7 +137,7 @@ def _run_job(magics: CompileMagics, compiler: Compiler, question: Question) -> J
     said, main, memory = question.said, MainThread(), magics.memory
     background, name = said.given.get("background", False), said.given.get("out", "run")
     look = look_of(magics, said.given)
-    presenter: Presenter = Replaced(look, name) if background else Still(look)
+    presenter, ask = _front(magics, said, look, main)
     detached = loop.Detached(main, magics.idle)
 
     def listen(event: Event) -> None:
@@ -150,7 +151,7 @@ def _run_job(magics: CompileMagics, compiler: Compiler, question: Question) -> J
             plan=_parse(compiler, question) if said.plan else None,
             inputs=question.inputs,
             on_event=listen,
-            ask=None if background else asker(main),
+            ask=ask,
             main=main.post,
         )
     except CompilerError:
@@ -176,6 +177,22 @@ def _run_job(magics: CompileMagics, compiler: Compiler, question: Question) -> J
             raise shortened(RunFailed(show.outcome_text(run), run))
 
     return Job(work, run.cancel, main, finish, question.kernel)
+
+
+def _front(magics: CompileMagics, said: Line, look: show.Look, main: MainThread) -> tuple[Presenter, Ask | None]:
+    """Return what shows a run, and what asks for approval: the page where it is heard, else the waiting cell."""
+    background, front = said.given.get("background", False), front_end(magics, said.given)
+    waiting = None if background else asker(main)
+    if front == "page":
+        live = Live(look)
+        return live, page_asker(live.is_heard, waiting)
+    if background:
+        return Replaced(look, said.given.get("out", "run")), None
+    if front == "terminal":
+        from compiler_nb.notebook.lines import Lines  # noqa: PLC0415 - only there
+
+        return Lines(look), waiting
+    return Still(look), waiting
 
 
 def bind(magics: CompileMagics, run: Run, question: Question) -> Binding:

@@ -16,8 +16,9 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_
 from traitlets import Any as AnyTrait
 from traitlets import Bool, Enum, Float, Int, default
 
-from compiler_nb.errors import CompilerError
+from compiler_nb.errors import CompilerError, PlanError
 from compiler_nb.notebook import loop as loops
+from compiler_nb.notebook.mark import marked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,6 +139,7 @@ def tidy() -> Iterator[None]:
 
 
 def shortened(error: Error) -> Error:
-    """Return an error that a notebook shows as its message alone."""
-    error._render_traceback_ = lambda: [f"{type(error).__name__}: {error}"]  # type: ignore[attr-defined]
+    """Return an error that a notebook shows as its message alone; a plan's problems stand with their lines."""
+    told = marked(error) if isinstance(error, PlanError) else error
+    error._render_traceback_ = lambda: [f"{type(error).__name__}: {told}"]  # type: ignore[attr-defined]
     return error

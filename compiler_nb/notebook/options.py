@@ -99,9 +99,8 @@ def _approve(text: str) -> str | tuple[str, ...]:
 
 def _views(text: str) -> tuple[str, ...]:
     views = tuple(view.strip() for view in text.split(",") if view.strip())
-    if not views or set(views) - {"graph", "table", "none"}:
-        later = "; timeline is not built yet" if "timeline" in views else ""
-        raise ValueError(f"graph, table or none, with commas between them{later}")
+    if not views or set(views) - set(VIEWS):
+        raise ValueError("graph, timeline, table or none, with commas between them")
     return views
 
 
@@ -126,6 +125,7 @@ def _prefix(text: str) -> str:
     return text
 
 
+VIEWS: Final = ("graph", "timeline", "table", "none")
 OPTIONS: Final = (
     Option("model", ("-m", "--model"), "MODEL", "provider:model, or a variable that holds a model, for all roles"),
     Option("planner", ("--planner",), "MODEL", "another model for the planner"),
@@ -149,7 +149,7 @@ OPTIONS: Final = (
     Option("loop", ("--loop",), "WHOSE", "the event loop: our own, or the kernel's", choices=("own", "kernel")),
     Option("background", ("-b", "--background"), help="return at once; results are bound when it has ended"),
     Option("live", ("--live",), "on|off", "off: one output that is the same from run to run", _on, ("on", "off")),
-    Option("display", ("-d", "--display"), "VIEWS", "graph, table or none", _views, ("graph", "table", "none")),
+    Option("display", ("-d", "--display"), "VIEWS", "graph, timeline, table or none", _views, VIEWS),
     Option("raises", ("--no-raise",), help="raise no error when there is no answer", sets=False),
     Option("quiet", ("-q", "--quiet"), help="show nothing"),
     Option("help", ("-h", "--help"), help="show this help"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from compiler_nb.notebook import show
 
 if TYPE_CHECKING:
+    from compiler_nb.drawing.live import Engine
     from compiler_nb.events import Event
     from compiler_nb.notebook.namespace import Binding
+    from compiler_nb.notebook.view import View
     from compiler_nb.run import Run
 
 
@@ -44,6 +46,38 @@ class Still:
         """Show the run."""
         if not self.look.quiet:
             display(show.bundle(run, binding, self.look))
+
+
+class Live(Still):
+    """Shows a run while it goes on, in a widget, and replaces that when it has ended."""
+
+    def __init__(self, look: show.Look) -> None:
+        super().__init__(look)
+        self.view: View | None = None
+        self.handle: Any = None
+
+    def begin(self, run: Run) -> None:
+        """Show the view."""
+        from compiler_nb.notebook.view import View  # noqa: PLC0415 - heavy
+
+        self.view = View(run, cast("Engine", self.look.layout))
+        self.handle = display(self.view.mime, replaceable=True)
+
+    def event(self, event: Event) -> None:
+        """Pass it on to the view."""
+        if self.view is not None:
+            self.view.event(event)
+
+    async def is_heard(self) -> bool:
+        """Whether what the page says reaches the kernel."""
+        return self.view is not None and await self.view.is_heard()
+
+    def end(self, run: Run, binding: Binding) -> None:
+        """Show what became of it in the place of the view."""
+        if self.view is not None:
+            self.view.end(show.footer(run, binding, times=True))
+        if self.handle is not None:
+            self.handle.update(show.bundle(run, binding, self.look), raw=True)
 
 
 class Replaced(Still):

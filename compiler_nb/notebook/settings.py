@@ -28,6 +28,24 @@ def look_of(magics: CompileMagics, given: Mapping[str, Any]) -> Look:
     return Look(views, magics.layout, setting(magics, given, "live"), given.get("quiet", False))
 
 
+def front_end(magics: CompileMagics, given: Mapping[str, Any]) -> str:
+    """Return what looks at a cell's output: "page" (with a person), "terminal", or "" where one output is wanted."""
+    if not setting(magics, given, "live") or given.get("quiet") or "none" in given.get("display", ()):
+        return ""
+    kernel = getattr(magics.shell, "kernel", None)
+    if kernel is None:
+        return "terminal" if hasattr(magics.shell, "simple_prompt") else ""
+    return "page" if given.get("live") or is_attended(magics.shell) else ""
+
+
+def is_attended(shell: Any) -> bool:
+    """Whether a person looks at the running cell: programs that execute notebooks offer no standard input."""
+    try:
+        return bool(shell.kernel.get_parent()["content"]["allow_stdin"])
+    except (AttributeError, LookupError, TypeError):
+        return False
+
+
 def roles_of(magics: CompileMagics, given: Mapping[str, Any]) -> dict[str, Model | None]:
     """Return the model for each role, None where there is none."""
     own = _connect(magics, setting(magics, given, "model"))

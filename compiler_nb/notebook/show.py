@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from compiler_nb import trace
 from compiler_nb.drawing.png import to_png
 from compiler_nb.drawing.svg import Picture, draw
-from compiler_nb.drawing.text import plan_text, shorten_call
-from compiler_nb.drawing.value import cut, describe_outcome, visible
+from compiler_nb.drawing.text import plan_text, seconds_text, task_titles
+from compiler_nb.drawing.value import cut, visible_lines
 from compiler_nb.events import Warned
 from compiler_nb.notebook import answer as answers
 from compiler_nb.plan.task import Plan
@@ -26,6 +26,7 @@ from compiler_nb.plan.task import Plan
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from compiler_nb.drawing.timeline import Timeline
     from compiler_nb.notebook.namespace import Binding
     from compiler_nb.outcome import State
     from compiler_nb.plan.task import Final as FinalLine
@@ -88,16 +89,19 @@ def bundle(run: Run, binding: Binding, look: Look = Look()) -> Bundle:  # noqa: 
     """Return what a run shows, by MIME type."""
     facts = facts_of(run)
     drawn = picture(facts, look) if facts.tasks and "graph" in look.views else None
+    times = run.timeline() if facts.tasks and look.times and "timeline" in look.views else None
     table = table_of(facts) if facts.tasks and "none" not in look.views else ""
     data: Bundle = {
         "text/plain": _text(run, binding, table),
-        "text/html": _html(run, binding, look, drawn, table),
+        "text/html": _html(run, binding, look, drawn, times, table),
     }
     if drawn is not None:
         data["image/svg+xml"] = drawn.svg
         png = to_png(facts.named, states=facts.states, final=facts.final)
         if png is not None:
             data["image/png"] = base64.b64encode(png).decode()
+    elif times is not None:
+        data["image/svg+xml"] = times.svg
     return data
 
 
@@ -117,13 +121,7 @@ def table_of(facts: Facts) -> str:
 
 def picture(facts: Facts, look: Look) -> Picture:
     """Return the picture of a run's tasks, each with its state, arguments and short value to hover over."""
-    titles = {}
-    for task in facts.tasks:
-        state = facts.states.get(task.id, "waiting")
-        lines = [f"{task.id} · {state}", shorten_call(task, 160)]
-        if task.id in facts.outcomes:
-            lines.append(f"{'=' if state == 'done' else ''} {describe_outcome(facts.outcomes[task.id], 160)}".strip())
-        titles[task.id] = "\n".join([*lines, *([f"# {task.note}"] if task.note else [])])
+    titles = task_titles(facts.tasks, facts.states, facts.outcomes)
     engine: Any = look.layout
     return draw(facts.tasks, states=facts.states, titles=titles, engine=engine, final=facts.final)
 
@@ -148,13 +146,6 @@ def footer(run: Run, binding: Binding, *, times: bool) -> str:
         ("deleted", _listed([f"{name} (stale)" for name in binding.deleted])),
     ) if names]  # fmt: skip
     return " · ".join(parts)
-
-
-def seconds_text(seconds: float) -> str:
-    """Return a duration: `12 ms`, `1.9 s`, `140 s`."""
-    if seconds < 0.1:  # noqa: PLR2004 - see the examples
-        return f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds:,.0f} s"  # noqa: PLR2004 - see the examples
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -189,11 +180,6 @@ def has_answer(run: Run) -> bool:
     return run.status == "done" or run.answer is not None
 
 
-def visible_lines(text: str) -> str:
-    """Return a text with its lines, and with escapes for what cannot be seen."""
-    return "\n".join(visible(line) for line in text.split("\n"))
-
-
 def inert_lines(text: str) -> str:
     """Return a text with its lines as HTML that shows it."""
     return "<br>".join(answers.inert(line) for line in text.split("\n"))
@@ -202,7 +188,9 @@ def inert_lines(text: str) -> str:
 # ---------------------------------------------------------------- the page
 
 
-def _html(run: Run, binding: Binding, look: Look, drawn: Picture | None, table: str) -> str:
+def _html(  # noqa: PLR0917 - the parts of the page
+    run: Run, binding: Binding, look: Look, drawn: Picture | None, times: Timeline | None, table: str
+) -> str:
     parts = [f'<p class="cnb-question">{inert_lines(run.question)}</p>'] if run.question else []
     if has_answer(run):
         parts.append(f'<div class="cnb-answer">{answers.to_html(run.answer)}</div>')
@@ -211,6 +199,8 @@ def _html(run: Run, binding: Binding, look: Look, drawn: Picture | None, table: 
         parts.append(f'<p class="cnb-error"><b>{escape(status)}</b>{inert_lines(f":{reason}" if reason else "")}</p>')
     if drawn is not None:
         parts += _picture_html(drawn, table)
+    if times is not None:
+        parts += _picture_html(times, name="the timeline")
     if "table" in look.views and table:
         parts.append(f"<pre>{_pre(table)}</pre>")
     if look.times:
@@ -224,11 +214,11 @@ def _pre(text: str) -> str:
     return "\n".join(answers.inert(line) for line in text.split("\n"))
 
 
-def _picture_html(drawn: Picture, table: str = "") -> list[str]:
+def _picture_html(drawn: Picture | Timeline, table: str = "", name: str = "the plan") -> list[str]:
     flat = f'<pre class="cnb-flat">{_pre(table or drawn.text)}</pre>'
     if len(drawn.svg) <= FLAT:
         data = base64.b64encode(drawn.svg.encode()).decode()
-        flat = f'<img class="cnb-flat" alt="the plan" src="data:image/svg+xml;base64,{data}">'
+        flat = f'<img class="cnb-flat" alt="{name}" src="data:image/svg+xml;base64,{data}">'
     return [f'<div class="cnb-inline" hidden="hidden">{drawn.svg}</div>', flat]
 
 

@@ -6,15 +6,17 @@ import difflib
 import shlex
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from compiler_nb import trace
 from compiler_nb.background import BACKGROUND
-from compiler_nb.drawing.text import text_table
+from compiler_nb.drawing.text import seconds_text, text_table
 from compiler_nb.drawing.value import cut
 from compiler_nb.errors import OptionError
 from compiler_nb.notebook import models, show
 from compiler_nb.notebook.namespace import Binding
-from compiler_nb.notebook.options import help_text
+from compiler_nb.notebook.options import help_text, read
 from compiler_nb.notebook.presenter import display, say
-from compiler_nb.notebook.settings import look_of, offered, roles_of
+from compiler_nb.notebook.settings import front_end, look_of, offered, roles_of
+from compiler_nb.outcome import ENDED
 from compiler_nb.run import Run
 
 if TYPE_CHECKING:
@@ -107,13 +109,90 @@ def _rows(magics: CompileMagics) -> Iterator[list[str]]:
     for number, run in enumerate(reversed(magics.memory.runs), 1):
         count = sum("[" not in id_ for id_ in run.tasks)
         question = cut(" ".join(run.question.split()), _QUESTION) or "(a plan)"
-        yield [f"-{number}", run.status, str(count), show.seconds_text(run.seconds), run.id, question]
+        yield [f"-{number}", run.status, str(count), seconds_text(run.seconds), run.id, question]
 
 
 def show_(magics: CompileMagics, words: list[str]) -> None:
-    """Show a run again, as it is now."""
-    run = find_run(magics, words[0] if words else "-1")
-    display(show.bundle(run, Binding(), look_of(magics, {})))
+    """Show a run again, as it is now: the live view where there is a page for it and no views are named."""
+    back = [word for word in words if word[:1] == "-" and word[1:].isdecimal()]
+    rest = [word for word in words if word not in back]
+    start = next((number for number, word in enumerate(rest) if word.startswith("-")), len(rest))
+    said = read("compile", shlex.join(rest[start:]))
+    if other := set(said.given) - {"display"}:
+        raise OptionError(f"%compile show takes -d VIEWS and a run, not {', '.join(sorted(other))}")
+    named = [*back, *rest[:start], *said.question.split()]
+    run = find_run(magics, named[0] if named else "-1")
+    if not said.given and front_end(magics, {}) == "page":
+        display(run.view().mime)
+    else:
+        display(show.bundle(run, Binding(), look_of(magics, said.given)))
+
+
+def why(magics: CompileMagics, words: list[str]) -> None:
+    """Say why a task waits or waited; without one, of all that have not ended."""
+    name, run = _task_and_run(magics, words)
+    wanted = [name] if name else [id_ for id_, state in trace.states(run.events).items() if state not in ENDED]
+    say("\n".join(_of_task(run.why, id_) for id_ in wanted) or "every task has ended")
+
+
+def pause(magics: CompileMagics, words: list[str]) -> None:
+    """Start no new task of the runs that go on, or of one."""
+    for run in _running(magics, words):
+        run.pause()
+        say(f"paused: {run.id}; what runs goes on, %compile go starts the rest")
+
+
+def go(magics: CompileMagics, words: list[str]) -> None:
+    """Let tasks start again."""
+    for run in _running(magics, words):
+        run.go()
+        say(f"goes on: {run.id}")
+
+
+def approve(magics: CompileMagics, words: list[str]) -> None:
+    """Let a task start that waits for approval; without one, list those that do."""
+    _judge(magics, words, "approve")
+
+
+def deny(magics: CompileMagics, words: list[str]) -> None:
+    """End a task that waits for approval as denied; without one, list those that wait."""
+    _judge(magics, words, "deny")
+
+
+def _judge(magics: CompileMagics, words: list[str], verb: str) -> None:
+    name, run = _task_and_run(magics, words)
+    held = run.held
+    if not name or name not in held:
+        known = "\n".join(f"  {id_}: {run.tasks[id_].tool}({arguments})" for id_, arguments in held.items())
+        told = f"{name} does not wait for approval; " if name else ""
+        say(f"{told}waiting for approval:\n{known}" if held else f"{told}nothing waits for approval")
+        return
+    call = f"{run.tasks[name].tool}({held[name]})"
+    {"approve": run.approve, "deny": run.deny}[verb](name)
+    say(f"{'approved' if verb == 'approve' else 'denied'}: {call}")
+
+
+def _task_and_run(magics: CompileMagics, words: list[str]) -> tuple[str, Run]:
+    """Return the task and the run that words mean; without a run the last one, without both no task."""
+    if len(words) > 2:  # noqa: PLR2004 - a task and a run
+        raise OptionError(f"a task and a run at most, not {' '.join(words)!r}")
+    return words[0] if words else "", find_run(magics, words[1] if len(words) > 1 else "-1")
+
+
+def _of_task(what: Callable[[str], str], name: str) -> str:
+    try:
+        return what(name)
+    except KeyError as error:
+        raise OptionError(str(error.args[0])) from None
+
+
+def _running(magics: CompileMagics, words: list[str]) -> list[Run]:
+    """Return the run that is named, or all that are running; say so where there is none."""
+    chosen = [find_run(magics, words[0])] if words else list(magics.memory.runs)
+    running = [run for run in chosen if run.status == "running"]
+    if not running:
+        say("no run is running")
+    return running
 
 
 def cancel(magics: CompileMagics, words: list[str]) -> None:
@@ -151,6 +230,13 @@ VERBS: Final = {
     ),
     "tools": Verb(tools, "tools", "print the tools that a question is offered"),
     "runs": Verb(runs, "runs", "print the runs of this session, the newest first"),
-    "show": Verb(show_, "show [RUN]", "show a run again"),
+    "show": Verb(
+        show_, "show [RUN] [-d VIEWS]", "show a run again, in a page with the live view; -d shows these views only"
+    ),
+    "why": Verb(why, "why [TASK [RUN]]", "say why a task waits or waited; without one, of all that have not ended"),
+    "pause": Verb(pause, "pause [RUN]", "start no new task; what runs goes on"),
+    "go": Verb(go, "go [RUN]", "let tasks start again"),
+    "approve": Verb(approve, "approve [TASK [RUN]]", "let a task with side effects start; without one, list who waits"),
+    "deny": Verb(deny, "deny [TASK [RUN]]", "end a task that waits for approval; without one, list who waits"),
     "cancel": Verb(cancel, "cancel [RUN]", "cancel a run, or all that are running"),
 }

@@ -12,10 +12,12 @@ Theory of operation
 from __future__ import annotations
 
 import operator
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import ExpressionError
 from compiler_nb.outcome import describe_error
+from compiler_nb.plan.bounds import Scope, check_size, hashed, is_a, items_of, short, spend_on_parts, weigh
 from compiler_nb.plan.expression import (
     Apply,
     Binary,
@@ -38,20 +40,8 @@ from compiler_nb.plan.expression import (
     Value,
     spell,
 )
-from compiler_nb.plan.functions import (
-    CHEAP,
-    FUNCTIONS,
-    METHODS,
-    SMALL,
-    Scope,
-    apply_operator,
-    check_size,
-    format_value,
-    items_of,
-    short,
-    to_text,
-    weigh,
-)
+from compiler_nb.plan.functions import FUNCTIONS, METHODS, format_value, to_text
+from compiler_nb.plan.operators import CHEAP, LEAST, MOST, SMALL, apply_operator, compare
 from compiler_nb.plan.task import Input, Node, Ref, Tree
 
 if TYPE_CHECKING:
@@ -72,11 +62,13 @@ def evaluate(tree: Tree, scope: Scope) -> Any:
         raise
     except RecursionError:
         raise ExpressionError("a value is nested too deeply: use a tool") from None
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # operators of a user's object may raise anything
         raise ExpressionError(_explain(tree, scope, error)) from error
 
 
-def _explain(tree: Tree, scope: Scope, error: Exception) -> str:
+def _explain(tree: Tree, scope: Scope, error: BaseException) -> str:
     values = []
     for part in operands(tree):
         try:
@@ -133,16 +125,16 @@ def _tuple(tree: tuple[Tree, ...], scope: Scope) -> Any:
 
 
 def _set(tree: set[Tree], scope: Scope) -> Any:
-    return {evaluate(item, scope) for item in tree}
+    return {hashed(evaluate(item, scope), scope) for item in tree}
 
 
 def _dict(tree: dict[Tree, Tree], scope: Scope) -> Any:
-    return {evaluate(key, scope): evaluate(value, scope) for key, value in tree.items()}
+    return {hashed(evaluate(key, scope), scope): evaluate(value, scope) for key, value in tree.items()}
 
 
 def _item(node: Item, scope: Scope) -> Any:
     scope.spend(1)
-    found = evaluate(node.value, scope)[evaluate(node.key, scope)]
+    found = evaluate(node.value, scope)[hashed(evaluate(node.key, scope), scope)]
     if isinstance(node.key, Slice):
         scope.spend(weigh(found))
     return found
@@ -183,8 +175,10 @@ def _binary(node: Binary, scope: Scope) -> Any:
     right = scope.values[right.id] if type(right) is Ref else evaluate(right, scope)
     sign = node.operator
     if type(right) in SMALL and type(left) in SMALL and sign in CHEAP:
-        scope.steps -= 1  # numbers cannot grow by more than a digit
-        return CHEAP[sign](left, right)
+        scope.steps -= 1
+        result = CHEAP[sign](left, right)
+        if LEAST < result < MOST:
+            return result
     return apply_operator(sign, left, right, scope)
 
 
@@ -194,8 +188,7 @@ def _compare(node: Compare, scope: Scope) -> Any:
     last = len(node.rest) - 1
     for number, (sign, tree) in enumerate(node.rest):
         right = evaluate(tree, scope)
-        scope.spend(1 + min(weigh(left), weigh(right)) if sign not in ("in", "not in") else 1 + weigh(right))
-        result = _COMPARE[sign](left, right)
+        result = compare(sign, left, right, scope)
         if number < last and not result:
             return result
         left = right
@@ -243,16 +236,22 @@ def _until(wanted: bool, node: Comprehension, scope: Scope) -> bool:  # noqa: FB
 
 
 def _callable(tree: Tree, scope: Scope) -> Callable[..., Any] | None:
+    """Return what gives the key of an item; keys are compared, which costs."""
     if isinstance(tree, Lambda):
-        return lambda *args: _call_lambda(tree, args, scope)
+        return lambda *args: _compared(_call_lambda(tree, args, scope), scope)
     if isinstance(tree, Function) and tree.name != "get":
-        return lambda value: FUNCTIONS[tree.name](scope, value)
+        return lambda value: _compared(FUNCTIONS[tree.name](scope, value), scope)
     if isinstance(tree, Function):
         table = evaluate(tree.value, scope)
         if type(table) is not dict:
             raise ExpressionError(f"key=….get needs a dict, not {type(table).__name__}")
-        return table.get
+        return lambda value: _compared(table.get(hashed(value, scope)), scope)
     return None
+
+
+def _compared(value: Any, scope: Scope) -> Any:
+    spend_on_parts(value, scope)
+    return value
 
 
 def _call_lambda(node: Lambda, args: tuple[Any, ...], scope: Scope) -> Any:
@@ -298,7 +297,10 @@ def _rows(node: Comprehension, clauses: tuple[Clause, ...], scope: Scope) -> Ite
     if not clauses:
         scope.spend(1)
         element = evaluate(node.element, scope)
-        yield (evaluate(node.key, scope), element) if node.container == "dict" else element
+        if node.container == "dict":
+            yield hashed(evaluate(node.key, scope), scope), element
+        else:
+            yield hashed(element, scope) if node.container == "set" else element
         return
     clause = clauses[0]
     for value in items_of(evaluate(clause.source, scope), scope):
@@ -312,7 +314,7 @@ def bind(target: Pattern, value: Any, names: dict[str, Any]) -> None:
     if isinstance(target, str):
         names[target] = value
         return
-    parts = list(value) if isinstance(value, list | tuple | str) else None
+    parts = list(islice(value, len(target) + 1)) if is_a(value, (list, tuple, str)) else None
     if parts is None or len(parts) != len(target):
         raise ValueError(f"cannot unpack a {type(value).__name__} into {len(target)} names")
     for inner, part in zip(target, parts, strict=True):
@@ -329,18 +331,6 @@ def _fanout(node: Fanout, scope: Scope) -> Any:
 
 _CONVERSIONS: Final[dict[str, Callable[[Any], str]]] = {"r": repr, "s": str, "a": ascii}
 _UNARY: Final[dict[str, Callable[[Any], Any]]] = {"-": operator.neg, "+": operator.pos, "not": operator.not_}
-_COMPARE: Final[dict[str, Callable[[Any, Any], Any]]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "is": operator.is_,
-    "is not": operator.is_not,
-    "in": lambda left, right: left in right,
-    "not in": lambda left, right: left not in right,
-}
 _RULES: Final[dict[type, Callable[[Any, Scope], Any]]] = {
     Ref: _ref,
     Input: _input,

@@ -10,10 +10,11 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from compiler_nb.outcome import NOT_DONE, Failure
+from compiler_nb.errors import ExpressionError
+from compiler_nb.outcome import NOT_DONE, Failure, describe_error
+from compiler_nb.plan.bounds import Scope, hashed, is_a, items_of, short
 from compiler_nb.plan.evaluate import bind, evaluate
-from compiler_nb.plan.expression import Apply, Fanout, Item, Local, Method, Pattern, Slice, Value
-from compiler_nb.plan.functions import Scope, items_of
+from compiler_nb.plan.expression import Apply, Fanout, Item, Local, Method, Pattern, Slice, Value, spell, variable
 from compiler_nb.plan.task import Node, Ref, Task, Tree, references, walk
 from compiler_nb.plan.task import replace as replace_nodes
 
@@ -146,13 +147,27 @@ def _names(target: Pattern) -> set[str]:
 
 
 def expand(task: Task, scope: Scope, shapes: Mapping[str, Shape]) -> Expansion:
-    """Return the items of a fan-out whose needs are met; raise an ExpressionError where there are too many."""
+    """Return the items of a fan-out whose needs are met; raise an ExpressionError where its source gives none.
+
+    The source is read once, by one iteration: that it changes later, or meanwhile, cannot make a second one.
+    """
     node: Fanout = task.args[0]
     values = {id_: scope.values.get(id_) for id_ in references(node.source, node.conditions, node.key)}
     for id_ in values:
-        if id_ in shapes and (id_ not in scope.values or isinstance(scope.values[id_], NOT_DONE)):
+        if id_ in shapes and (id_ not in scope.values or is_a(scope.values[id_], NOT_DONE)):
             values[id_] = _placeholders(shapes[id_])
     inner = Scope(values, scope.inputs)
+    try:
+        return _expand(task, node, inner, shapes)
+    except (ExpressionError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # what a user's object does when it is read may raise anything
+        told = ", ".join(f"{variable(id_)} = {short(value)}" for id_, value in values.items())
+        reason = f"{describe_error(error)[:200]}{f' (with {told})' if told else ''}"
+        raise ExpressionError(f"{spell(node)[:200]}: {reason}; a fan-out goes over a list") from error
+
+
+def _expand(task: Task, node: Fanout, inner: Scope, shapes: Mapping[str, Shape]) -> Expansion:
     tasks: list[tuple[Task, bool]] = []
     keys: list[Any] = []
     ids: list[str] = []
@@ -162,7 +177,7 @@ def expand(task: Task, scope: Scope, shapes: Mapping[str, Shape]) -> Expansion:
         bind(node.target, value, inner.locals)
         if not all(evaluate(condition, inner) for condition in node.conditions):
             continue
-        key = evaluate(node.key, inner) if node.container == "dict" else None
+        key = hashed(evaluate(node.key, inner), inner) if node.container == "dict" else None
         shown = _show(key, len(ids)) if node.container == "dict" else str(len(ids))
         seen[shown] += 1
         id_ = f"{task.id}[{shown}]" + (f"#{seen[shown]}" if seen[shown] > 1 else "")
@@ -216,17 +231,30 @@ def _item(
 
 
 def _tree(value: Any) -> Tree:
-    if isinstance(value, _Later):
+    if type(value) is _Later:
         return Ref(value.id)
-    if type(value) is tuple and any(isinstance(part, _Later | tuple) for part in value):
+    if type(value) is tuple and _holds_later(value):
         return tuple(_tree(part) for part in value)
     return value if type(value) in _PLAIN else Value(value)
 
 
+def _holds_later(value: tuple[Any, ...]) -> bool:
+    """Whether a placeholder stands in a nest of tuples, which may share parts."""
+    stack, seen = [value], set()
+    while stack:
+        part = stack.pop()
+        if id(part) not in seen:
+            seen.add(id(part))
+            if any(type(each) is _Later for each in part):
+                return True
+            stack += [each for each in part if type(each) is tuple]
+    return False
+
+
 def _linked(part: Item, shape: Shape) -> Tree:
-    key = part.key.value if isinstance(part.key, Value) else part.key
-    if isinstance(key, Node):
-        return part
+    key = part.key.value if type(part.key) is Value else part.key
+    if not all(type(each) in _PLAIN for each in (key if type(key) is tuple else (key,))):
+        return part  # computed, or a value whose hash could do anything
     try:
         index = shape.places[key] if shape.container == "dict" else range(len(shape.ids))[key]
         return Ref(shape.ids[index])
@@ -238,7 +266,7 @@ def collect(shape: Shape, outcomes: Mapping[str, Any]) -> Any:
     """Return a fan-out's value, the list or dict in order; a Failure with the partial value where an item has none."""
     values = [outcomes[id_] for id_ in shape.ids]
     partial = dict(zip(shape.keys, values, strict=True)) if shape.container == "dict" else values
-    failed = [(id_, value) for id_, value in zip(shape.ids, values, strict=True) if isinstance(value, NOT_DONE)]
+    failed = [(id_, value) for id_, value in zip(shape.ids, values, strict=True) if is_a(value, NOT_DONE)]
     if not failed:
         return partial
     first, why = failed[0]

@@ -134,7 +134,7 @@ class PlanParser:
         if not self.closed:
             self.close()
         if self.problems:
-            raise PlanError(self.problems)
+            raise PlanError(self.problems, "".join(self.text))
         final = self.builder.final
         dialect = "python" if self.dialect == "auto" else self.dialect
         return Plan(tuple(self.builder.tasks), final if final is not None else Join(), "".join(self.text), dialect)

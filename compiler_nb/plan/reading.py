@@ -48,6 +48,14 @@ _COMPREHENSIONS: Final = {
     ast.ListComp: "list", ast.SetComp: "set", ast.DictComp: "dict", ast.GeneratorExp: "generator",
 }  # fmt: skip
 
+_INSTEAD: Final = {
+    **{name: f"{name}(value) of a list or a column" for name in ("sum", "max", "min", "any", "all")},
+    "tolist": "list(value)", "to_list": "list(value)", "columns": "list(value)", "shape": "len(value)",
+    "format": "an f-string", "append": "value + [item]", "extend": "value + items", "sort": "sorted(value)",
+    "iloc": "", "loc": "", "iat": "", "at": "",
+}  # fmt: skip
+"""What says the same as a method or an attribute that cannot be used; "" where only a tool does."""
+
 
 class Refusal(Exception):
     """A part of a statement cannot be said in a plan: kind, message with the mend, and where."""
@@ -474,12 +482,16 @@ def _describe(node: ast.AST) -> str:
 
 def _no_method(node: ast.Attribute) -> str:
     shown = node.attr[: check.NAME_LIMIT]
-    known = ", ".join(METHODS)
-    return f"methods of results cannot be called here (.{shown}): use a tool; of text, dicts and lists only {known}"
+    instead = _INSTEAD.get(shown)
+    mend = f", or write {instead}" if instead else f"; of text, dicts and lists only {', '.join(METHODS)}"
+    return f"methods of results cannot be called here (.{shown}): use a tool{mend}"
 
 
 def _no_attribute(node: ast.Attribute) -> str:
     shown = node.attr[: check.NAME_LIMIT]
     if shown.startswith("_"):
         return f"the attribute .{shown} cannot be read"
-    return f'attributes cannot be read in a plan (.{shown}): use a tool, or an item such as value["{shown}"]'
+    if shown in METHODS:
+        return f"attributes cannot be read in a plan (.{shown}): call it, value.{shown}(...)"
+    mend = _INSTEAD.get(shown, f'an item such as value["{shown}"]')
+    return f"attributes cannot be read in a plan (.{shown}): use a tool{mend and f', or {mend}'}"

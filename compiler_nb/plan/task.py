@@ -242,10 +242,13 @@ class Plan:
         return explain(self)
 
     def to_graphviz(self) -> Any:
-        """Return the plan as a `graphviz.Digraph`."""
-        from compiler_nb.drawing.dot import to_graphviz  # noqa: PLC0415 - drawing knows plans, not the other way
+        """Return the plan as a `graphviz.Digraph` that shows itself anywhere, and saves itself as its file's suffix says.
 
-        return to_graphviz(self)
+        It is drawn by Graphviz where there is one, else by our own layout.
+        """
+        from compiler_nb.drawing.digraph import make_digraph  # noqa: PLC0415 - drawing knows plans, not the other way
+
+        return make_digraph(self)
 
     def __getitem__(self, id: str) -> Task:  # noqa: A002 - the field's word
         """Return the task with this id, or with this variable name ("t1" for "1")."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from compiler_nb.drawing.value import cut
 from compiler_nb.errors import ExpressionError
+from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.check import DEPTH_LIMIT
 from compiler_nb.plan.evaluate import evaluate
-from compiler_nb.plan.functions import Scope
 from compiler_nb.plan.python import OPERATORS
 from compiler_nb.plan.reading import Reader, Refusal, refuse
 from compiler_nb.plan.syntax import parse_syntax

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from compiler_nb.drawing import dot
-from compiler_nb.drawing.dot import place, quote, render, source, to_graphviz
+from compiler_nb.drawing.digraph import make_digraph
+from compiler_nb.drawing.dot import place, quote, render, source
 from compiler_nb.drawing.graph import make_graph
 from compiler_nb.drawing.png import to_png
 from compiler_nb.plan.task import Plan, Ref, Return
@@ -22,7 +23,7 @@ def test_a_plan_as_dot_is_a_node_for_each_task_and_an_edge_for_each_reference():
     assert [line.strip() for line in text.splitlines() if "->" in line] == [
         "n0 -> n2", "n1 -> n2", "n2 -> n3", "n3 -> n4",
     ]  # fmt: skip
-    assert to_graphviz(coasts(), {"ny": "done"}).source == text
+    assert make_digraph(coasts(), {"ny": "done"}).source == text
     assert coasts().to_graphviz().source == source(coasts())
 
 

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from compiler_nb.engine.limits import Gate, Limit, Limits
+from compiler_nb.engine.limits import Gate, Limit, Limits, find_lanes, provider_caps
+from compiler_nb.tool import tool
 
 
 @pytest.mark.parametrize("bad", [0, -1, 1.5, "8", True])
@@ -218,3 +219,19 @@ def test_the_clock_can_be_given():
         await asyncio.wait_for(waiter, 1)
 
     asyncio.run(main())
+
+
+def test_tools_need_what_limits_them_or_their_provider():
+    """A lane holds only what is limited; a tool's own limit is one of the caps."""
+
+    @tool(provider="openai", max_concurrency=2)
+    def ask(x: int) -> int:
+        return x
+
+    @tool(provider="other")
+    def look(x: int) -> int:
+        return x
+
+    caps, lanes = find_lanes([ask, look], provider_caps({"openai": Limit(4), "other": Limit(rpm=9)}))
+    assert caps == {"provider:openai": 4, "tool:ask": 2}
+    assert lanes == {"ask": ("tool:ask", "provider:openai"), "look": ()}

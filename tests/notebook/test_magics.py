@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from compiler_nb import ScriptedModel
+from compiler_nb import PlanError, ScriptedModel
+from compiler_nb.notebook.mark import marked
 from tests.support.shell import PLAN, SETUP, open_shell
 
 
@@ -90,7 +91,8 @@ def test_errors_are_short_and_ours(shell, cell, message):
     result = shell.run(cell)
     raised = result.error_in_exec
     assert f"{type(raised).__name__}: {raised}".startswith(message)
-    assert raised._render_traceback_() == [f"{type(raised).__name__}: {raised}"]
+    told = marked(raised) if isinstance(raised, PlanError) else raised
+    assert raised._render_traceback_() == [f"{type(raised).__name__}: {told}"]
 
 
 def test_a_cell_that_fails_to_begin_leaves_nothing_stale(shell):

@@ -81,7 +81,7 @@ def test_a_plan_keeps_its_lines():
         ("--budget tokens=many", "limits such as tokens=20k,calls=30"),
         ("--budget usd=1", "usd=… is not built yet"),
         ("--live maybe", "on or off"),
-        ("-d timeline", "timeline is not built yet"),
+        ("-d times", "graph, timeline, table or none"),
         ("-T 3x", "names of the notebook"),
         ("-o class", "a variable's name"),
         ("-o print", "Python's or IPython's"),

@@ -8,8 +8,10 @@ import re
 import pytest
 
 from compiler_nb import Compiler, ScriptedModel, tool
+from compiler_nb.drawing.text import seconds_text
 from compiler_nb.notebook.namespace import Binding
-from compiler_nb.notebook.show import FLAT, Look, bundle, footer, plan_bundle, seconds_text
+from compiler_nb.notebook.show import FLAT, Look, bundle, footer, plan_bundle
+from tests.support.shell import open_shell
 
 OWN = Look(layout="own")
 STILL = Look(layout="own", times=False)
@@ -163,3 +165,34 @@ def test_outcomes_of_items_stand_in_their_cells():
         ("rows", "done"), ("rows[a]", "done"), ("rows[b]", "done"),
     ]  # fmt: skip
     assert "1 task ·" in data["text/plain"]
+
+
+def test_a_timeline_stands_below_the_picture():
+    """Inline and as an image; alone it is the picture."""
+    html = bundle(run_of(PLAN), Binding(), Look(("graph", "timeline"), "own"))["text/html"]
+    assert html.index("Plan of 3 tasks") < html.index("Timeline of 2 tasks: tasks took ")
+    assert '<img class="cnb-flat" alt="the timeline" src="data:image/svg+xml;base64,' in html
+    alone = bundle(run_of(PLAN), Binding(), Look(("timeline",), "own"))
+    assert "Timeline of 2 tasks" in alone["image/svg+xml"]
+    assert "Plan of" not in alone["text/html"]
+
+
+def test_a_timeline_is_no_part_of_what_must_stay_the_same():
+    """It is in no plain text, and in nothing where times may not be shown."""
+    first, second = (bundle(run_of(PLAN), Binding(), STILL._replace(views=("graph", "timeline"))) for _ in range(2))
+    assert first == second
+    assert "took" not in bundle(run_of(PLAN), Binding(), Look(("timeline",), "own"))["text/plain"]
+
+
+def test_views_of_a_run_are_shown_again():
+    """`%compile show RUN -d timeline`, in any order; other options are refused."""
+    with open_shell() as shell:
+        shell.planner("a = double(1)\nanswer(a)")
+        shell.ok("%%compile -m m -o first\nWhich?")
+        for line in ("first -d timeline", "-d timeline first", "-1 --display=timeline", "-d timeline -1"):
+            shell.ok(f"%compile show {line}")
+            assert "Timeline of 1 task" in shell.shown[-1]["image/svg+xml"]
+        shell.ok("%compile show -d graph,timeline,table")
+        assert "Timeline of 1 task" in shell.shown[-1]["text/html"]
+        assert "%compile show takes -d VIEWS and a run, not quiet" in shell.error("%compile show -q")
+        assert "graph, timeline, table or none" in shell.error("%compile show -d times")

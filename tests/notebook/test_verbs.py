@@ -27,9 +27,9 @@ def test_help(shell, capsys):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("why x", "OptionError: %compile has no verb 'why' yet; it has: help, model"),
+        ("rerun x", "OptionError: %compile has no verb 'rerun' yet; it has: help, model"),
         ("modle", "did you mean 'model'?"),
-        ("help why", "OptionError: %compile has no verb 'why'"),
+        ("help rerun", "OptionError: %compile has no verb 'rerun'"),
         ("show", "OptionError: no run is called '-1'"),
         ("show nobody", "no run is called 'nobody'"),
         ("cancel -9", "no run is called '-9'"),

@@ -9,7 +9,6 @@ import pytest
 
 from compiler_nb.errors import PlanError
 from compiler_nb.plan.task import Plan
-from tests.support import planner
 from tests.support.corpus import HUGE, INPUTS, JSON, NUMBERED, PYTHON, RAW, TOOLS, Case
 from tests.support.plans import Reading, edges
 
@@ -155,14 +154,3 @@ def test_reading_a_plan_runs_nothing():
     """No text of the corpus makes Python import, open, compile or execute anything."""
     done = subprocess.run([sys.executable, "-c", AUDIT], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "0 []"
-
-
-@pytest.mark.parametrize("dialect", ["numbered", "json"])
-def test_what_planners_replied_is_a_plan(dialect):
-    """The replies of a planner to real questions are plans, also when they come in characters."""
-    for name, text in planner.replies(dialect).items():
-        plan = Plan.parse(text, dialect=dialect, tools=planner.TOOLS, inputs=planner.INPUTS)
-        assert plan.tasks, name
-        dripped = Reading(text, "auto", tools=planner.TOOLS, inputs=planner.INPUTS)
-        assert dripped.plan == plan, name
-        assert dripped.released == list(plan.tasks), name

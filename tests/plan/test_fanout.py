@@ -5,10 +5,11 @@ import pytest
 
 from compiler_nb.errors import ExpressionError
 from compiler_nb.outcome import Failure, Skipped
+from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.fanout import ITEM_LIMIT, Shape, collect, expand, needs
-from compiler_nb.plan.functions import Scope
 from compiler_nb.plan.parser import PlanParser
 from compiler_nb.plan.task import Ref, Task
+from tests.support.witness import LOOKED_UP, Witness
 
 EARLIER = {"rows": "f1", "pages": "f2", "k": "f3", "xs": "f4", "who": "f5"}
 CONTAINERS = {"rows": "dict", "pages": "list"}
@@ -175,11 +176,102 @@ def test_there_are_at_most_ten_thousand_items():
         items("[t(x) for x in xs]", xs=iter(int, 1))
 
 
-@pytest.mark.parametrize("xs", [5, None, [1, 2], {"a": 1}])
-def test_a_source_that_does_not_fit_is_an_error(xs):
-    """Not iterable, or not to be taken apart."""
-    with pytest.raises((ExpressionError, TypeError, ValueError)):
+@pytest.mark.parametrize(
+    ("xs", "told"),
+    [
+        (5, "TypeError: 'int' object is not iterable (with xs = 5); a fan-out goes over a list"),
+        (None, "'NoneType' object is not iterable (with xs = None)"),
+        ([1, 2], "cannot unpack a int into 2 names (with xs = list of 2)"),
+        ({"ab": 1, "c": 2}, "cannot unpack a str into 2 names (with xs = dict of 2)"),
+        ([(1, 2, 3)], "cannot unpack a tuple into 2 names"),
+    ],
+)
+def test_a_source_that_does_not_fit_is_an_error(xs, told):
+    """Not iterable, or not to be taken apart: the error names the comprehension, the reason and the value."""
+    with pytest.raises(ExpressionError) as caught:
         items("[t(a) for a, b in xs]", xs=xs)
+    assert str(caught.value).startswith("[t(a) for a, b in xs]: ")
+    assert told in str(caught.value)
+
+
+def test_an_empty_source_is_an_empty_value():
+    """Of any kind; nothing is called."""
+    for xs in ([], (), {}, "", set(), range(0), iter([])):
+        assert items("[t(x) for x in xs]", xs=xs) == {}
+    assert collect(Shape.of("dict", [], []), {}) == {}
+
+
+class Growing:
+    """Gives one more item with each that is taken."""
+
+    def __init__(self, limit):
+        self.found = [0]
+        self.limit = limit
+
+    def __iter__(self):
+        for item in self.found:
+            if len(self.found) < self.limit:
+                self.found.append(item + 1)
+            yield item
+
+
+def test_a_source_that_changes_while_it_is_read_is_read_once():
+    """It ends, or is too long, or fails as Python's own does; what it holds later makes no more items."""
+    xs = Growing(50)
+    assert len(items("[t(x) for x in xs]", xs=xs)) == 50
+    with pytest.raises(ExpressionError, match="more than 10,000 items"):
+        items("[t(x) for x in xs]", xs=Growing(10**9))
+
+    class Changing(dict):
+        def __iter__(self):
+            for key in super().__iter__():
+                self[key, 1] = 1
+                yield key
+
+    with pytest.raises(ExpressionError, match="RuntimeError: dictionary changed size during iteration"):
+        items("[t(x) for x in xs]", xs=Changing(a=1))
+    source = [1, 2]
+    expansion = expand(fanout("[t(x) for x in xs]"), Scope({"xs": source}), {})
+    source.append(3)
+    assert [task.args for task, _ in expansion.tasks] == [(1,), (2,)]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit, GeneratorExit])
+def test_a_source_that_raises_is_an_error_of_ours(error):
+    """Where it is iterated, filtered, unpacked or used as a key."""
+
+    class Biting:
+        def __iter__(self):
+            raise error("bitten")
+
+        __bool__ = __hash__ = __iter__
+
+    for comprehension in ("[t(x) for x in xs]", "[t(1) for x in [xs] if x]", "{x: t(1) for x in [xs]}"):
+        with pytest.raises(ExpressionError, match="bitten"):
+            items(comprehension, xs=Biting())
+
+
+def test_nothing_is_looked_up_on_items():
+    """Neither on the source, nor on keys, nor on what is passed on."""
+    for comprehension in (
+        "[t(x, x[0]) for x in xs if x]",
+        "{x: t(y + 1) for x, y in [(xs, xs)]}",
+        "[t(k) for k in xs]",
+    ):
+        items(comprehension, xs=Witness(), k=Witness())
+    assert not LOOKED_UP
+
+
+def test_items_that_share_parts_or_nest_deeply_are_passed_on():
+    """What Python would take forever to compare is a value like any other; as a key it is refused."""
+    twin: tuple = ()
+    for _ in range(200):
+        twin = (twin, twin)
+    assert items("[t(x) for x in xs]", xs=[twin])["f[0]"][0].value is twin
+    assert items("[t(p) for p in zip(pages, xs)]", xs=[twin])["f[0]"][0][0] == Ref("pages[0]")
+    with pytest.raises(ExpressionError, match="use a tool"):
+        items("{x: t(1) for x in xs}", xs=[twin])
+    assert items("[t(rows[x]) for x in xs]", xs=[twin])  # it fails when the whole is there, as any other key
 
 
 # ------------------------------------------------------------------- the value

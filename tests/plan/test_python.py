@@ -8,7 +8,6 @@ from compiler_nb.plan.expression import Binary, Field, Item, Text, spell
 from compiler_nb.plan.parser import PlanParser
 from compiler_nb.plan.task import Input, Join, Plan, Ref, Return
 from compiler_nb.tool import Toolbox, tool
-from tests.support import planner
 from tests.support.plans import Reading, edges, kinds, problems, read
 
 
@@ -266,6 +265,7 @@ def test_in_a_cell_the_last_value_is_the_answer():
         ("a = [x for x in city for x in x]", "bad_name", 1, 26, "another name"),
         ('a = search(f"{df["x"]}")', "fstring", 1, 1, "other kind of quotes"),
         ("a = search(\n f'{city:>101}')", "fstring", 2, 0, "leave it out"),
+        (f"a = search(\n f'{{city:{'0' * 30}1{'0' * 9}}}')", "fstring", 2, 0, "leave it out"),
         ("a = (lambda: 1)()", "expression", 1, 5, "by its name"),
         ("x = lambda a: a", "expression", 1, 5, "key="),
     ],
@@ -304,6 +304,30 @@ def test_literals_behind_names_stay_within_bounds():
     assert set(kinds("\n".join(nested), "python")) == {"too_deep"}
     long = ["a = '" + "x" * 100_000 + "'", *(f"b{n} = search(a)" for n in range(1_000))]
     assert set(kinds("\n".join(long), "python")) == {"too_large"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "mend"),
+    [
+        ("a.nlargest(3)", "(.nlargest): use a tool; of text, dicts and lists only split, strip"),
+        ("a['x'].sum()", "(.sum): use a tool, or write sum(value) of a list or a column"),
+        ("a.tolist()", "use a tool, or write list(value)"),
+        ("'{}'.format(a)", "use a tool, or write an f-string"),
+        ("a.append(1)", "use a tool, or write value + [item]"),
+        ("a.iloc(3)", "(.iloc): use a tool; of text"),
+        ("a.iloc[0]", "(.iloc): use a tool"),
+        ("a.columns", "use a tool, or list(value)"),
+        ("a.shape[0]", "use a tool, or len(value)"),
+        ("a.size", 'use a tool, or an item such as value["size"]'),
+        ("a.keys", "call it, value.keys(...)"),
+    ],
+)
+def test_a_method_or_an_attribute_is_mended_by_what_says_the_same(expression, mend):
+    """An item only where it may be one: `df.nlargest(3)` and `df.iloc[0]` are a tool's work."""
+    problem = only_problem(f"a = now()\nb = {expression}")
+    assert problem.kind == "attribute"
+    assert mend in problem.message
+    assert ("value[" in problem.message) == (expression == "a.size")
 
 
 # ------------------------------------------------------------------- as text arrives
@@ -358,22 +382,7 @@ def test_names_of_earlier_rounds_are_results_and_ids_stay_unique():
     assert [(task.id, task.dependencies) for task in tasks] == [("la_2", ("ny",)), ("ny_2", ("la_2",))]
 
 
-# ------------------------------------------------------------------- what planners replied
-
-
-@pytest.mark.parametrize("dialect", ["python", "free"])
-def test_what_planners_replied_is_a_plan(dialect):
-    """Programs that a planner wrote are plans; those that use pandas objects are refused with a mend."""
-    pandas = {"data-0", "data-2", "data-8"} if dialect == "free" else set()
-    for name, text in planner.replies(dialect).items():
-        reading = Reading(text, "auto", tools=planner.TOOLS, inputs=(*planner.INPUTS, "weather_df"))
-        if name in pandas:
-            refused = [problem for problem in reading.problems if problem.kind == "attribute"]
-            assert refused, name
-            assert all("use a tool" in problem.message for problem in refused)
-        else:
-            assert reading.plan is not None, (name, reading.problems)
-            assert reading.released == list(reading.plan.tasks), name
+# ------------------------------------------------------------------- written again
 
 
 def test_a_plan_can_be_written_again():
@@ -382,14 +391,3 @@ def test_a_plan_can_be_written_again():
     again = plan_of(plan.to_text("python"))
     assert [task.fingerprint for task in again] == [task.fingerprint for task in plan]
     assert spell(again.final.expression) == spell(plan.final.expression)
-
-
-def test_a_refused_method_is_not_mended_as_an_item():
-    """`df.nlargest(3)` is a tool's work; `df.size` may be an item."""
-    parser = PlanParser(dialect="python")
-    parser.feed('a = f(1)\nb = a.nlargest(3, "x")\nc = a["x"].sum()\nd = g(a.size)\n')
-    parser.close()
-    told = [problem.message for problem in parser.problems]
-    assert [problem.kind for problem in parser.problems] == ["attribute"] * 3
-    assert all("methods of results" in each and "use a tool" in each and "value[" not in each for each in told[:2])
-    assert 'value["size"]' in told[2]

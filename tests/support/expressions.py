@@ -7,6 +7,11 @@ import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from compiler_nb.errors import ExpressionError
+from compiler_nb.plan.bounds import Scope
+from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.functions import FUNCTIONS
 from compiler_nb.plan.parser import PlanParser
 from compiler_nb.plan.task import Return
@@ -40,6 +45,18 @@ def parse(text: str, names: Collection[str]) -> Tree:
 
 def _is_one(text: str) -> bool:
     return "," not in text
+
+
+def value_of(text: str, /, **values: Any) -> Any:
+    """Return what our evaluator makes of an expression; `values` are the results of tasks by name."""
+    return evaluate(parse(text, values), Scope(values))
+
+
+def error_of(text: str, /, **values: Any) -> str:
+    """Return the message of the ExpressionError that an expression ends in."""
+    with pytest.raises(ExpressionError) as caught:
+        value_of(text, **values)
+    return str(caught.value)
 
 
 def python_value(text: str) -> Any:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from jupyter_client.manager import KernelManager
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
+KERNELS = Path(sys.prefix) / "kernels"
 SETUP = """
 %load_ext compiler_nb
 import time, asyncio
@@ -77,6 +78,16 @@ class Kernel:
         self.client.start_channels()
         self.client.wait_for_ready(timeout=60)
         self.replies: dict[str, Reply] = {}
+        self.comms: list[dict[str, Any]] = []  # what widgets said, whichever cell they belong to
+
+    def info(self) -> dict[str, Any]:
+        """Return what the kernel says of itself."""
+        self.client.kernel_info()
+        while True:
+            reply = self.client.get_shell_msg(timeout=10)
+            if reply["msg_type"] == "kernel_info_reply":
+                content: dict[str, Any] = reply["content"]
+                return content
 
     def send(self, code: str, *, cell: str = "", stdin: bool = False) -> str:
         """Send a cell; return its message's id."""
@@ -96,10 +107,20 @@ class Kernel:
             message = self.client.get_iopub_msg(timeout=seconds)
         except Empty:
             return False
+        if message["msg_type"].startswith("comm_"):
+            self.comms.append(message)
         reply = self.replies.get(message["parent_header"].get("msg_id", ""))
         if reply is not None:
             reply.messages.append(message)
         return True
+
+    def until_true(self, condition: Callable[[], bool], timeout: float = 10.0) -> None:
+        """Take what comes until a condition holds; raise TimeoutError after `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the condition did not come true within {timeout} s")
+            self.listen(0.05)
 
     def wait(self, id_: str, timeout: float = 30.0) -> Reply:
         """Return a cell's reply when it is idle; raise TimeoutError after `timeout` seconds."""
@@ -144,9 +165,13 @@ class Kernel:
 
 
 @contextmanager
-def running_kernel(setup: str = SETUP, **variables: str) -> Iterator[Kernel]:
-    """Start a kernel that has run `setup`, with these environment variables; stop it at the end."""
-    path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
+def running_kernel(setup: str = SETUP, *, version: str = "", **variables: str) -> Iterator[Kernel]:
+    """Start a kernel that has run `setup`, with these environment variables; stop it at the end.
+
+    version: of ipykernel, one that make.py has installed beside the newest.
+    """
+    own = str(KERNELS / version) if version else ""
+    path = os.pathsep.join(part for part in (own, str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
     manager = KernelManager()
     command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     assert manager.kernel_spec is not None

@@ -51,7 +51,7 @@ def running_lab(folder: Path) -> Iterator[str]:
     path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
     options = ["--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.token=",
                "--ServerApp.password=", "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=null",
-               "--ServerApp.port_retries=0"]  # fmt: skip
+               "--JupyterNotebookApp.expose_app_in_browser=True", "--ServerApp.port_retries=0"]  # fmt: skip
     log = (folder / "lab.log").open("w")
     process = subprocess.Popen(
         [sys.executable, "-m", "jupyterlab", *options, str(folder / "notebooks")],
@@ -101,6 +101,13 @@ def open_notebook(page: Any, base: str, name: str, *, kernel: bool = True) -> No
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
     if kernel:
         page.wait_for_function(IDLE, timeout=60_000)
+
+
+def open_notebook7(page: Any, base: str, name: str) -> None:
+    """Open a notebook in Notebook 7, which the same server serves, and wait for its cells and its kernel."""
+    page.goto(f"{base}/notebooks/{name}")
+    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+    page.wait_for_function(IDLE, timeout=60_000)
 
 
 def command(page: Any, name: str) -> None:

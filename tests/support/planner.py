@@ -1,10 +1,12 @@
 # ruff: noqa: D103 - tools that are never called need no words
-"""What planners replied to real questions, with the tools that they were offered."""
+"""What planners replied to real questions, with the tools that they were offered, and what these give."""
 
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
+from typing import Any
 
 from compiler_nb.tool import Toolbox, tool
 
@@ -59,7 +61,9 @@ TOOLS = Toolbox(
         backtest, train, prices, volatility, topics, read_pdf, exchange_rate, weather, plot, send_email,
     ]
 )  # fmt: skip
-INPUTS = ("sales", "regions", "weather", "tickers", "reviews", "paths", "df", "orders")
+INPUTS = ("sales", "regions", "weather", "weather_df", "tickers", "reviews", "paths", "df", "orders")
+"""The table of the weather was offered under its tool's name; `free` calls it by its own."""
+NUMBERS = ("calculate", "exchange_rate", "backtest", "volatility")
 
 
 def replies(dialect: str) -> dict[str, str]:
@@ -67,3 +71,13 @@ def replies(dialect: str) -> dict[str, str]:
     path = Path(__file__).parent / "replies" / f"{dialect}.json"
     found: dict[str, str] = json.loads(path.read_text("utf-8"))
     return found
+
+
+def give(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return what a call gives: another value for other arguments, of the kind that the tool gives."""
+    print_ = zlib.crc32(repr((name, args, sorted(kwargs.items()))).encode())
+    if name in NUMBERS:
+        return print_ / 1_000
+    if name == "topics":
+        return [{"topic": f"topic {print_ + n}", "examples": [f"{print_ + n}.{k}" for k in range(3)]} for n in range(3)]
+    return f"{name} {print_}"

@@ -17,30 +17,44 @@ def digest(name: str, args: tuple[Any, ...]) -> int:
     return zlib.crc32(repr((name, args)).encode()) % 97
 
 
+LITERALS = {
+    "list": "[3, 1, 2]",
+    "dict": "{1: 5, 2: 6}",
+    "text": "'ab c'",
+    "three": "[7, 5, 7]",
+    "two": "{'a': 4, 'b': 8}",
+}
+"""By kind of value; of "three" and "two" the indexes and the keys are known."""
+
+
 class Writer:
-    """Writes programs of calls, expressions and fan-outs over whole numbers, lists and dicts of them."""
+    """Writes programs of calls, expressions and fan-outs over whole numbers, texts, lists and dicts of numbers."""
 
     def __init__(self, random: Random) -> None:
         self.random = random
-        self.names: dict[str, list[str]] = {"number": [], "list": [], "dict": []}
+        self.names: dict[str, list[str]] = {kind: [] for kind in ("number", *LITERALS)}
         self.lines: list[str] = []
 
     def program(self, size: int) -> str:
         """Return a program of so many lines."""
+        calls, pures = [self.call] * 2, [self.pure, self.mixed]
         for index in range(size):
-            forms = [self.call, self.call, self.call, self.pure, self.many, self.many, self.linked]
-            kind, text = self.random.choice(forms)()
-            name = f"v{index}"
+            kind, text = self.random.choice([*calls, *pures, self.many, self.many, self.linked, self.known])()
+            again = self.names[kind] and self.random.random() < 0.1
+            name = self.random.choice(self.names[kind]) if again else f"v{index}"
             self.lines.append(f"{name} = {text}")
-            self.names[kind].append(name)
+            if not again:
+                self.names[kind].append(name)
         return "\n".join(self.lines) + "\n"
 
     def pick(self, kind: str) -> str:
         """Return a name of a kind, the later the likelier, or a literal where there is none."""
         names = self.names[kind]
+        if kind == "list" and self.names["three"] and self.random.random() < 0.2:
+            names = self.names["three"]
         if names and self.random.random() < 0.85:
             return names[max(self.random.randrange(len(names)) for _ in range(2))]
-        return {"number": str(self.random.randrange(9)), "list": "[3, 1, 2]", "dict": "{1: 5, 2: 6}"}[kind]
+        return LITERALS.get(kind) or str(self.random.randrange(9))
 
     def tool(self) -> str:
         """Return a tool's name."""
@@ -48,11 +62,17 @@ class Writer:
 
     def number(self) -> str:
         """Return an expression of a whole number, at times one that calls a tool."""
-        number, items, table = self.pick("number"), self.pick("list"), self.pick("dict")
+        number, items, table, text = self.pick("number"), self.pick("list"), self.pick("dict"), self.pick("text")
+        three, two = self.pick("three"), self.pick("two")
         return self.random.choice([
             number, number, number, f"{number} + 1", f"{number} * 2 if {number} > 40 else {number} - 1",
             f"len({items})", f"sum({items})", f"max({table}, key={table}.get, default=0)", f"sum({table}.values())",
             f"len(f'{{{number}:>4}}-{{{items}}}')", f"{self.tool()}({number})", f"min({items}, default={number})",
+            f"{three}[0]", f"{three}[-1]", f"{two}['b']", f"len({text})", f"-{number} ** 2 % 7 // 2",
+            f"({number} or {three}[1]) and {number}", f"int({number} < {three}[2] <= 50 or not {number})",
+            f"sum(x * y for x, y in zip({items}, {items}[1:]))", f"sorted({items} + [{number}], key=lambda x: -x)[0]",
+            f"{table}.get({number}, {number})", f"({items} + [1]).count({number})", f"{self.tool()}({three}[1])",
+            f"int(any(x > {number} for x in {items})) + abs({number} - 50)", f"len({{x % 3 for x in {items}}})",
         ])  # fmt: skip
 
     def call(self) -> tuple[str, str]:
@@ -62,13 +82,31 @@ class Writer:
 
     def pure(self) -> tuple[str, str]:
         """Return an expression without a call."""
-        items, table, number = self.pick("list"), self.pick("dict"), self.pick("number")
+        items, table, number, text = self.pick("list"), self.pick("dict"), self.pick("number"), self.pick("text")
         return self.random.choice([
             ("list", f"sorted({items})[:4]"),
             ("list", f"[x + {number} for x in {items} if x % 2]"),
             ("dict", f"{{x: x * {number} for x in {items}}}"),
             ("list", f"list({table}.values())"),
+            ("list", f"[x - y for x in {items}[:3] for y in {items}[-2:] if x != y]"),
+            ("list", f"[x for x in reversed({items}) if x not in {table}]"),
             ("number", f"{number} + len({items}) if {number} in {items} else {number}"),
+            ("text", f'f"{{{number}:03d}} of {{{items}!r}}: {{{text}[:9]}}"'),
+            ("text", f"'-'.join(str(x) for x in {items})[:20]"),
+            ("text", f"{text}.upper().replace('A', '{{}}').strip()"),
+            ("list", f"[len(part) for part in {text}.split()]"),
+            ("list", items),
+        ])  # fmt: skip
+
+    def mixed(self) -> tuple[str, str]:
+        """Return an expression with calls in containers and texts."""
+        number, items, text = self.pick("number"), self.pick("list"), self.pick("text")
+        return self.random.choice([
+            ("list", f"[{self.tool()}({number}), {number}, {self.tool()}({items})]"),
+            ("dict", f"{{99: {self.tool()}({text}), {number}: {self.tool()}([{self.tool()}({number})])}}"),
+            ("text", f"f'{{{self.tool()}({number})}}, {{{self.tool()}({items}):>5}}'"),
+            ("number", f"sum([{self.tool()}(x) for x in {items}]) + {self.tool()}({self.number()}, {self.number()})"),
+            ("list", f"sorted({{(x, i): {self.tool()}(x) for i, x in enumerate({items})}}.values())"),
         ])  # fmt: skip
 
     def many(self) -> tuple[str, str]:
@@ -80,6 +118,18 @@ class Writer:
             ("dict", f"{{x: {self.tool()}({self.tool()}(x), {number}) for x in {items}}}"),
             ("list", f"[{self.tool()}(x) + {self.tool()}({number}) for x in range({number} % 5)]"),
             ("dict", f"{{i: {self.tool()}(x) for i, x in enumerate({items})}}"),
+            ("list", f"[{{'k': {self.tool()}(f'{{x}}/{{{number}}}'), 'x': x}}['k'] for x in {items} if x if x != 5]"),
+            ("dict", f"{{x % 3: {self.tool()}(x) for x in {items}}}"),
+        ])  # fmt: skip
+
+    def known(self) -> tuple[str, str]:
+        """Return a fan-out of which the items are known by the text."""
+        number = self.pick("number")
+        return self.random.choice([
+            ("three", f"[{self.tool()}(x) for x in [3, {number}, 2]]"),
+            ("three", f"[{self.tool()}(x) for x in {self.pick('three')}]"),
+            ("two", f"{{k: {self.tool()}({number}, k) for k in ['a', 'b']}}"),
+            ("two", f"{{k: {self.tool()}({self.pick('two')}[k]) for k in ('b', 'a')}}"),
         ])  # fmt: skip
 
     def linked(self) -> tuple[str, str]:
@@ -92,6 +142,10 @@ class Writer:
             ("list", f"[{self.tool()}(v) for v in reversed({items})]"),
             ("list", f"[{self.tool()}(v) for v in {table}.values()]"),
             ("list", f"[{self.tool()}({items}[i], i) for i in range(len({items}))]"),
+            ("list", f"[{self.tool()}(x, y) for i, (x, y) in enumerate(zip({items}, {other}), 1) if i > 1]"),
+            ("list", f"[{self.tool()}(pair, {self.pick('three')}[0]) for pair in zip({items}, {other}[1:])]"),
+            ("list", f"[{self.tool()}(v) for v in {items}[::2]]"),
+            ("list", f"[{self.tool()}({self.pick('two')}['a'], v) for v in list({items})]"),
         ])  # fmt: skip
 
 
@@ -100,8 +154,8 @@ def random_program(random: Random, size: int) -> str:
     return Writer(random).program(size)
 
 
-def sequentially(program: str) -> tuple[dict[str, Any], Counter[tuple[str, str]]]:
-    """Return what each line gives when Python performs them one after the other, and the calls that it makes."""
+def sequentially(program: str) -> tuple[dict[int, Any], Counter[tuple[str, str]]]:
+    """Return what each line gives, by its number, when Python performs them one by one, and the calls that it makes."""
     calls: Counter[tuple[str, str]] = Counter()
 
     def make(name: str) -> Any:
@@ -111,6 +165,9 @@ def sequentially(program: str) -> tuple[dict[str, Any], Counter[tuple[str, str]]
 
         return call
 
-    values: dict[str, Any] = {name: make(name) for name in TOOLS}
-    exec(program, values)  # noqa: S102 - the tests' own text
-    return {name: value for name, value in values.items() if name.startswith("v")}, calls
+    names: dict[str, Any] = {name: make(name) for name in TOOLS}
+    values: dict[int, Any] = {}
+    for number, line in enumerate(program.splitlines(), 1):
+        exec(line, names)  # noqa: S102 - the tests' own text
+        values[number] = names[line.split(" = ")[0]]
+    return values, calls

@@ -2,48 +2,12 @@ import asyncio
 
 from compiler_nb import trace
 from compiler_nb.compiler import Compiler
-from compiler_nb.events import (
-    Log,
-    ModelEnded,
-    ModelStarted,
-    TaskApproved,
-    TaskEnded,
-    TaskExpanded,
-    TaskHeld,
-    TaskPlanned,
-    TaskRetried,
-    TaskStarted,
-)
-from compiler_nb.outcome import Failure, Usage
-from compiler_nb.plan.task import Ref, Task
+from compiler_nb.events import ModelChunk, ModelEnded, ModelStarted, TaskEnded, TaskExpanded, TaskRetried, TaskStarted
+from compiler_nb.outcome import Usage
+from compiler_nb.plan.task import Task
 from compiler_nb.tool import tool
 from tests.support.desk import Desk
-
-
-class Story:
-    """Events with a clock that goes on by a second each."""
-
-    def __init__(self):
-        self.now = 0.0
-        self.log = Log("r", clock=self.tick)
-
-    def tick(self):
-        self.now += 1.0
-        return self.now
-
-    def tell(self, kind, *fields):
-        """Append an event, and return the story."""
-        self.log.emit(kind, *fields)
-        return self
-
-    def plan(self, id_, *needs):
-        """Append the planning of a call."""
-        return self.tell(TaskPlanned, id_, 0, Task(id_, "call", "get", tuple(Ref(name) for name in needs)))
-
-    @property
-    def events(self):
-        """What happened."""
-        return self.log.events
+from tests.support.story import Story
 
 
 def called(story, call, usage, task=""):
@@ -77,29 +41,6 @@ def test_tasks_are_in_the_order_of_their_birth():
     assert list(trace.tasks(story.events)) == ["rows", "b", "rows[0]", "rows[1]"]
 
 
-def test_states_follow_the_events():
-    """waiting, ready where it is held, running, back to waiting for a retry, and the end."""
-    story, seen = Story().plan("a"), []
-
-    def tell(*event):
-        story.tell(*event)
-        seen.append(trace.states(story.events)["a"])
-
-    tell(TaskHeld, "a", 0, "approval", "x=1")
-    tell(TaskApproved, "a", 0, True, "user")
-    tell(TaskStarted, "a", 1, 1.0)
-    tell(TaskRetried, "a", 1, "down", 0.1)
-    tell(TaskStarted, "a", 2, 1.0)
-    tell(TaskEnded, "a", 2, "done", 7, "")
-    assert seen == ["ready", "ready", "running", "waiting", "running", "done"]
-
-
-def test_a_fan_out_runs_from_its_expansion_on():
-    """Its items wait at first."""
-    story = Story().plan("rows").tell(TaskExpanded, "rows", 1, (Task("rows[0]", "call", "get"),))
-    assert trace.states(story.events) == {"rows": "running", "rows[0]": "waiting"}
-
-
 def test_spans_are_attempts():
     """Each with when it was ready, began and ended; one that runs has no end."""
     story = Story().plan("a")
@@ -116,27 +57,6 @@ def test_what_was_adopted_has_no_span():
     story = Story().plan("a").tell(TaskEnded, "a", 0, "done", 1, "adopted")
     assert trace.spans(story.events) == []
     assert trace.states(story.events) == {"a": "done"}
-
-
-def test_why_a_task_waits():
-    """For others, for approval, for the plan's end, for a slot."""
-    story = Story().plan("a").plan("b", "a", "c")
-    assert trace.why(story.events, "b") == "b waits for a (waiting), c (not planned)"
-    assert trace.why(story.events, "a") == "a is ready and waits for a slot"
-    story.tell(TaskHeld, "a", 0, "plan", "")
-    assert trace.why(story.events, "a") == "a is ready and waits for the end of the plan"
-    story.tell(TaskHeld, "a", 0, "approval", "x='hi'")
-    assert trace.why(story.events, "a") == "a is ready and waits for approval of (x='hi')"
-    story.tell(TaskApproved, "a", 0, True, "user")
-    assert trace.why(story.events, "a") == "a is ready and waits for a slot"
-    assert trace.why(story.events, "z") == "there is no task 'z' in this run"
-
-
-def test_why_a_task_ended_so():
-    """A failure's own words, and how long it waited for a slot."""
-    story = Story().plan("a").tell(TaskStarted, "a", 1, 0.5)
-    story.tell(TaskEnded, "a", 1, "failed", Failure("raised", "OSError: down"), "")
-    assert trace.why(story.events, "a") == "a is failed; it waited 1.50 s for a slot: OSError: down"
 
 
 def test_the_folds_of_a_real_run_agree():
@@ -159,3 +79,24 @@ def test_the_folds_of_a_real_run_agree():
     spans = trace.spans(found.events)
     assert [span.state for span in spans if span.task == "a"] == ["failed", "done"]
     assert all(span.ready <= span.started <= span.ended for span in spans)
+
+
+def test_calls_of_models_have_a_beginning_a_first_word_and_an_end():
+    """Each as far as it went."""
+    story = (
+        Story()
+        .tell(ModelStarted, 1, "planner", "", "p", "m", (), "")
+        .tell(ModelStarted, 2, "worker", "a", "p", "m", (), "")
+    )
+    assert [(call.role, call.started, call.first, call.ended) for call in trace.calls(story.events)] == [
+        ("planner", 1.0, None, None), ("worker", 2.0, None, None),
+    ]  # fmt: skip
+    story.tell(ModelChunk, 1, "x").tell(ModelChunk, 1, "y").tell(ModelEnded, 1, "stop", Usage(), "cut")
+    assert trace.calls(story.events)[0] == trace.Call(1, "planner", "", "p", "m", 1.0, 3.0, 5.0, "cut")
+
+
+def test_what_writes_words_is_imported_when_it_is_asked_for():
+    """A name that is none is an error as with any module."""
+    assert trace.why([], "a") == "there is no task 'a' in this run"
+    assert set(trace.__all__) <= {*dir(trace), *trace._LATER}
+    assert not hasattr(trace, "nothing")

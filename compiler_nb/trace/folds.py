@@ -1,4 +1,4 @@
-"""Folds of a run's events: usage, states, attempts, and why a task waits; each reads the list and nothing else."""
+"""Short folds of a run's events: tasks, attempts, calls of models, and what they used."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from compiler_nb.events import (
     Event,
+    ModelChunk,
     ModelEnded,
     ModelStarted,
-    TaskApproved,
     TaskEnded,
     TaskExpanded,
-    TaskHeld,
     TaskPlanned,
     TaskRetried,
     TaskStarted,
 )
-from compiler_nb.outcome import ENDED, State, Usage
+from compiler_nb.outcome import State, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from compiler_nb.plan.task import Task
 
@@ -34,6 +33,24 @@ class Span(NamedTuple):
     started: float
     ended: float | None
     state: State
+
+
+class Call(NamedTuple):
+    """One call of a model: seconds since the run began.
+
+    task: the task whose tool asked, "" for the planner and the joiner; first: when its text began, None where there is
+    none yet; ended: None while it goes on.
+    """
+
+    number: int
+    role: str
+    task: str
+    provider: str
+    model: str
+    started: float
+    first: float | None = None
+    ended: float | None = None
+    error: str = ""
 
 
 def usage(events: Iterable[Event]) -> Usage:
@@ -76,27 +93,6 @@ def tasks(events: Iterable[Event]) -> dict[str, Task]:
     return found
 
 
-def states(events: Iterable[Event]) -> dict[str, State]:
-    """Return the state of every task, as far as events tell: `ready` only of those that are held."""
-    found: dict[str, State] = {}
-    for event in events:
-        match event:
-            case TaskPlanned():
-                found.setdefault(event.task, "waiting")
-            case TaskExpanded():
-                found[event.task] = "running"
-                found.update((item.id, "waiting") for item in event.items)
-            case TaskHeld():
-                found[event.task] = "ready"
-            case TaskStarted():
-                found[event.task] = "running"
-            case TaskRetried():
-                found[event.task] = "waiting"
-            case TaskEnded():
-                found[event.task] = event.state
-    return found
-
-
 def spans(events: Iterable[Event]) -> list[Span]:
     """Return the attempts in the order of their starts."""
     found: dict[tuple[str, int], Span] = {}
@@ -112,36 +108,14 @@ def spans(events: Iterable[Event]) -> list[Span]:
     return list(found.values())
 
 
-def why(events: Iterable[Event], id_: str) -> str:
-    """Say in words why a task waits or waited, or how it ended."""
-    events = list(events)
-    known = tasks(events)
-    if id_ not in known:
-        return f"there is no task {id_!r} in this run"
-    now = states(events)
-    state = now[id_]
-    if state in ENDED or state == "running":
-        return _why_so(events, id_, state)
-    held = [event for event in events if isinstance(event, TaskHeld | TaskApproved) and event.task == id_]
-    if state == "ready" and held and isinstance(held[-1], TaskHeld):
-        reason = "the end of the plan" if held[-1].reason == "plan" else f"approval of ({held[-1].arguments})"
-        return f"{id_} is ready and waits for {reason}"
-    return _why_waiting(known[id_], now)
-
-
-def _why_waiting(task: Task, now: Mapping[str, State]) -> str:
-    missing = [f"{name} ({now.get(name, 'not planned')})" for name in task.dependencies if now.get(name) != "done"]
-    if missing:
-        return f"{task.id} waits for {', '.join(missing)}"
-    return f"{task.id} is ready and waits for a slot"
-
-
-def _why_so(events: Iterable[Event], id_: str, state: State) -> str:
-    tried = [span for span in spans(events) if span.task == id_]
-    text = f"{id_} is {state}"
-    if tried and tried[0].started - tried[0].ready > 0.001:  # noqa: PLR2004 - a millisecond is no wait
-        text += f"; it waited {tried[0].started - tried[0].ready:.2f} s for a slot"
-    ends = [event for event in events if isinstance(event, TaskEnded) and event.task == id_]
-    if ends and state != "done":
-        text += f": {ends[-1].outcome}"
-    return text
+def calls(events: Iterable[Event]) -> list[Call]:
+    """Return the calls of models in the order of their starts."""
+    found: dict[int, Call] = {}
+    for event in events:
+        if isinstance(event, ModelStarted):
+            found[event.call] = Call(event.call, event.role, event.task, event.provider, event.model, event.at)
+        elif isinstance(event, ModelChunk) and event.call in found and found[event.call].first is None:
+            found[event.call] = found[event.call]._replace(first=event.at)
+        elif isinstance(event, ModelEnded) and event.call in found:
+            found[event.call] = found[event.call]._replace(ended=event.at, error=event.error)
+    return list(found.values())

@@ -1,0 +1,138 @@
+"""What a timeline shows, as data: rows of bars, and the round seconds of its axis."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from compiler_nb.drawing.text import seconds_text, shorten_call
+from compiler_nb.drawing.value import cut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from compiler_nb.outcome import State
+    from compiler_nb.plan.task import Task
+    from compiler_nb.trace import Call, Span
+
+MOST: Final = 200
+"""Most rows of tasks; the others are counted."""
+LABEL: Final = 26
+"""Characters of a row's label."""
+CALL, SHORT_CALL, FEW = 160, 60, 60
+"""Characters of a call in a hover text, in a timeline of up to FEW rows and above."""
+WORDS: Final = 150
+"""Characters of the line below."""
+TICKS: Final = 8
+LEAST: Final = 0.001
+"""Seconds of waiting that are worth a word."""
+
+
+class Bar(NamedTuple):
+    """A stretch of time, in seconds: "wait" for a slot, "think" and "write" of a model, or an attempt's state."""
+
+    start: float
+    end: float
+    look: str
+
+
+class Row(NamedTuple):
+    """One line: a task's id, its label, state, bars and hover text; a model has no id and no state."""
+
+    id: str
+    label: str
+    state: State | None
+    bars: tuple[Bar, ...]
+    title: str
+    critical: bool = False
+
+    @property
+    def ran(self) -> float:
+        """How long its bars last, without those of waiting."""
+        return sum(bar.end - bar.start for bar in self.bars if bar.look != "wait")
+
+
+class Chart(NamedTuple):
+    """What a timeline shows: rows of models and of tasks, how many more there are, seconds in all, and its words.
+
+    path: the ids of the critical path, in its order; ticks: seconds and their labels.
+    """
+
+    models: tuple[Row, ...]
+    rows: tuple[Row, ...]
+    more: int
+    total: float
+    words: str
+    path: tuple[str, ...]
+    ticks: tuple[tuple[float, str], ...]
+
+
+def make_chart(
+    spans: Iterable[Span],
+    *,
+    tasks: Mapping[str, Task],
+    states: Mapping[str, State],
+    calls: Iterable[Call] = (),
+    critical: Sequence[str] = (),
+    total: float | None = None,
+    words: str = "",
+) -> Chart:
+    """Return the rows of some attempts and calls of models; see `timeline`."""
+    tried: dict[str, list[Span]] = {}
+    for span in spans:
+        tried.setdefault(span.task, []).append(span)
+    asked = list(calls)
+    ends = [span.started if span.ended is None else span.ended for each in tried.values() for span in each]
+    ends += [call.started if call.ended is None else call.ended for call in asked]
+    length = max([*ends, total or 0.0, 1e-6])
+    room = CALL if len(tried) <= FEW else SHORT_CALL
+    chain = set(critical)
+    rows = []
+    for id_, each in list(tried.items())[:MOST]:
+        state = states.get(id_, each[-1].state)
+        bars = tuple(_bars(each, length))
+        task = tasks.get(id_)
+        lines = [f"{cut(id_, CALL)} · {state}", *([shorten_call(task, room)] if task is not None else [])]
+        title = "\n".join([*lines, _times(bars, len(each))])
+        rows.append(Row(id_, cut(id_, LABEL), state, bars, title, id_ in chain))
+    models = [_model_row(role, asked, length) for role in dict.fromkeys(call.role for call in asked)]
+    return Chart(
+        tuple(models), tuple(rows), max(len(tried) - MOST, 0), length, cut(words, WORDS), tuple(critical),
+        tuple(find_ticks(length)),
+    )  # fmt: skip
+
+
+def _bars(tried: Iterable[Span], total: float) -> Iterator[Bar]:
+    for span in tried:
+        if span.started - span.ready >= LEAST:
+            yield Bar(span.ready, span.started, "wait")
+        yield Bar(span.started, max(total if span.ended is None else span.ended, span.started), span.state)
+
+
+def _times(bars: Iterable[Bar], attempts: int) -> str:
+    """Return how long a task waited for slots and ran."""
+    waited = sum(bar.end - bar.start for bar in bars if bar.look == "wait")
+    ran = sum(bar.end - bar.start for bar in bars if bar.look != "wait")
+    told = f"waited {seconds_text(waited)}, " if waited else ""
+    return f"{told}ran {seconds_text(ran)}" + (f" in {attempts} attempts" if attempts > 1 else "")
+
+
+def _model_row(role: str, calls: Iterable[Call], total: float) -> Row:
+    """Return the calls of one role in a row: until the first word came, and from then on."""
+    bars: list[Bar] = []
+    for call in calls:
+        if call.role == role:
+            end = total if call.ended is None else call.ended
+            first = end if call.first is None else min(call.first, end)
+            bars += [Bar(call.started, first, "think"), Bar(first, end, "write")]
+    title = f"{cut(role, LABEL)}: {seconds_text(sum(bar.end - bar.start for bar in bars))}"
+    return Row("", cut(role, LABEL), None, tuple(bar for bar in bars if bar.end > bar.start), title)
+
+
+def find_ticks(total: float, most: int = TICKS) -> list[tuple[float, str]]:
+    """Return round seconds from 0 up to a total, at most `most` steps apart, with their labels in one unit."""
+    power = 10.0 ** math.floor(math.log10(total / most))
+    step = next(power * factor for factor in (1, 2, 5, 10, 20) if power * factor * most >= total)
+    unit, name = (1.0, "s") if total >= 1 else (1000.0, "ms")
+    count = int(total / step + 1e-9)
+    return [(number * step, f"{number * step * unit:.6g} {name}" if number else "0") for number in range(count + 1)]

@@ -1,0 +1,70 @@
+"""A plan as a `graphviz.Digraph`, for those who go on with it there; only who asks for one imports this."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import graphviz
+
+from compiler_nb.drawing.dot import lines_of
+from compiler_nb.drawing.files import save
+from compiler_nb.drawing.svg import Picture, draw
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Mapping
+
+    from compiler_nb.outcome import State
+    from compiler_nb.plan.task import Plan, Task
+
+
+class Digraph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
+    """Graphviz's own object, which also shows and saves itself where the system has no Graphviz.
+
+    picture: what is shown then; a copy has none.
+    """
+
+    picture: Picture | None = None
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, Any]:
+        text = {"text/plain": str(self.picture)} if self.picture is not None else {}
+        try:
+            return {"image/svg+xml": self.pipe(format="svg", encoding="utf-8"), **text}
+        except graphviz.ExecutableNotFound:
+            if self.picture is None:
+                raise
+            return self.picture._repr_mimebundle_()
+
+    def save(
+        self,
+        filename: str | os.PathLike[str] | None = None,
+        directory: str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> str:
+        """Write it as .svg, .png, .dot or .txt; as .gv, or under a name without suffix, as Graphviz does.
+
+        Raises ValueError for another suffix, and RuntimeError where no PNG can be made.
+        """
+        if filename is None or Path(filename).suffix.lower() in ("", ".gv"):
+            return str(super().save(filename, directory=directory, **options))
+        forms = {".svg": lambda: self._form("svg"), ".png": lambda: self._form("png"), ".dot": lambda: self.source,
+                 ".txt": lambda: f"{self.picture or self.source}\n"}  # fmt: skip
+        return str(save(Path(directory or "") / filename, forms))
+
+    def _form(self, form: str) -> bytes | str | None:
+        """Return what Graphviz makes of it, or else the picture's form."""
+        try:
+            return bytes(self.pipe(format=form))
+        except graphviz.ExecutableNotFound:
+            if self.picture is None:
+                raise
+            return self.picture.svg if form == "svg" else self.picture.png()
+
+
+def make_digraph(plan: Plan | Iterable[Task], states: Mapping[str, State] | None = None) -> Digraph:
+    """Return a plan as a Digraph."""
+    tasks = plan if hasattr(plan, "final") else tuple(plan)
+    digraph = Digraph("plan", body=[f"{line}\n" for line in lines_of(tasks, states or {})])
+    digraph.picture = draw(tasks, states=states)
+    return digraph

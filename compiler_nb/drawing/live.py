@@ -1,0 +1,91 @@
+"""Pictures that a page changes: boxes one by one while a plan streams, then the whole; without states and style."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from compiler_nb.drawing.boxes import CALL, SHORT_CALL, task_box
+from compiler_nb.drawing.dot import place
+from compiler_nb.drawing.graph import FULL, MANY, make_graph
+from compiler_nb.drawing.layout import Incremental, Layout, lay_out
+from compiler_nb.drawing.style import MARGIN
+from compiler_nb.drawing.svg import draw_box, draw_edge
+from compiler_nb.drawing.text import shorten_call
+from compiler_nb.drawing.value import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from compiler_nb.plan.task import Final as FinalLine
+    from compiler_nb.plan.task import Task
+
+TITLE: Final = 200
+"""Characters of a call in a hover text."""
+Engine = Literal["auto", "graphviz", "own"]
+Bounds = tuple[float, float, float, float]
+"""Left, top, width and height in pixels."""
+
+
+class Piece(NamedTuple):
+    """What a task adds to a picture: its box, the arrows to it, and how large the picture is now."""
+
+    box: str
+    edges: tuple[str, ...]
+    bounds: Bounds
+
+
+class Drawn(NamedTuple):
+    """A whole picture: its SVG, the ids that each of its `.cnb-group` elements stands for, and where boxes are."""
+
+    svg: str
+    groups: tuple[tuple[str, ...], ...]
+    layout: Layout
+    sizes: Mapping[str, tuple[float, float]]
+
+
+class Sketch:
+    """A picture that grows: each task gets its box and its place when it comes, and keeps them.
+
+    around: a whole picture that is there already, as after a replan.
+    """
+
+    def __init__(self, around: Drawn | None = None) -> None:
+        self._layout = Incremental()
+        self._count = 0
+        if around is not None:
+            self._layout.keep(around.layout, around.sizes)
+
+    def add(self, task: Task) -> Piece:
+        """Return what a task adds."""
+        self._count += 1
+        box = task_box(task, inside="bar", call=CALL if self._count <= MANY else SHORT_CALL)
+        x, y = self._layout.add(task.id, task.dependencies, (box.width, box.height))
+        routes = [self._layout.routes.get((name, task.id)) for name in task.dependencies]
+        edges = tuple(draw_edge(route) for route in routes if route is not None)
+        return Piece(draw_box(box, x, y, titles={task.id: _title(task)}), edges, framed(self._layout.bounds))
+
+
+def framed(bounds: tuple[float, float, float, float]) -> Bounds:
+    """Return left, top, right and bottom as bounds with a margin around."""
+    left, top, right, bottom = bounds
+    return (left - MARGIN, top - MARGIN, right - left + 2 * MARGIN, bottom - top + 2 * MARGIN)
+
+
+def draw_whole(tasks: Iterable[Task], final: FinalLine | None = None, *, engine: Engine = "auto") -> Drawn:
+    """Return the picture of all tasks, each waiting; above 200 of them, those of a level and tool share a box."""
+    every = list(tasks)
+    graph = make_graph(every, final, bars=True)
+    layout = place(graph) if engine != "own" else None
+    layout = layout or lay_out(graph.boxes, graph.edges, graph.sizes, down=graph.down)
+    titles = {task.id: _title(task) for task in every} if len(every) <= FULL else {}
+    body = [draw_edge(route) for route in layout.routes.values()]
+    body += [draw_box(box, *layout.places[key], titles=titles) for key, box in graph.boxes.items()]
+    corners = " ".join(f"{number:g}" for number in framed((0.0, 0.0, layout.width, layout.height)))
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" class="cnb" viewBox="{corners}">{"".join(body)}</svg>'
+    groups = tuple(box.members for box in graph.boxes.values() if box.kind == "group")
+    return Drawn(svg, groups, layout, graph.sizes)
+
+
+def _title(task: Task) -> str:
+    note = f"\n# {visible(task.note)}" if task.note else ""
+    return f"{visible(task.id)}\n{shorten_call(task, TITLE)}{note}"

@@ -1,0 +1,451 @@
+"""The board: a run's events folded into frames, which a page folds into the same picture; pure, no IPython, no clock.
+
+Theory of operation
+    `take` notes an event and what it changes; `frame` returns those changes since the last one as plain JSON, or None.
+    A page applies frames in their order. `snapshot` returns one frame that tells everything from the start (`reset`):
+    for a page that was reloaded, a second view, or a page that missed a frame (they are numbered).
+    Tasks are numbers in the order in which they came, so that a change of state takes a dozen bytes.
+
+    A frame is a dict; all but `n` and `at` may be missing:
+    n           its number; a reset's is that of the last frame before it, which it replaces
+    at          seconds since the run began, when it was made
+    reset       True: forget all before
+    run         {id, question, tools: [names], models: {role: name}, live: bool, buttons: bool}; `live`: the run may
+                still change; `buttons`: stop, pause, approve and deny can reach the kernel
+    status      "running", "done", "failed", "cancelled" or "limit";  error  why it has no answer
+    phase       what goes on, in words: "the planner writes"
+    paused      bool
+    usage       {calls, tokens}
+    sections    [[section, {round, role, reason, closed}]]: a text of a plan: of the planner, a repair or a replan
+    text        [[section, more of its text]]
+    problems    [[section, line, column, message]]: lines and columns count from 1
+    tasks       [[id, kind, tool, call, note, section, line, owner, needs]]: appended; the next number is its own.
+                kind: "call", "expr" or "fanout"; call: its source in short, "" where there are too many tasks;
+                section and line: where it stands, -1 and 0 for items; owner: the fan-out that it is an item of, or -1;
+                needs: numbers of the tasks whose values it reads
+    states      [task, state, ms, task, state, ms, ...]: state counts in STATES, ms since the run began
+    held        [[task, reason, arguments]]: "approval" or "plan"; "" where it is held no longer
+    notes       [[task, text]]: warnings, errors of attempts that are tried again
+    values      [[task, text]]: what came of it in short; only while there are few tasks
+    calls       [[task, text]]: calls in short, on demand
+    graph       {"svg": whole picture, "groups": [[tasks], ...]}: its `.cnb-group` elements stand for these, in order
+                {"boxes": [[task, svg]], "edges": [svg], "bounds": [x, y, width, height]}: added to what is there
+                (a snapshot may have both: the whole picture comes first)
+    critical    [tasks]: those of the critical path;  times: actual, sequential and least time in words
+    answer      {"text": more of the joiner's text} or {"html": the answer}; {"text": "", "reset": true} begins anew
+    footer      the last line: variables and so on
+
+    In pictures, elements with `data-task` (an id) have `data-state`, the class `cnb-STATE`, and a `.cnb-mark` path
+    whose `d` is MARKS[state]. A stack has `<g class="cnb-bar" data-width="w">`, w pixels wide and 8 high, which the
+    page fills: a cell for each item, or the shares of the states.
+
+    What a page says: {"say": "here"} (what it says can reach the kernel: then `buttons` becomes true), {"say": "hello"}
+    (it wants a snapshot), "stop", "pause", "go", {"say": "approve", "task": number}, "deny", {"say": "task", "task":
+    number} (answered by {"task": number, "html": details}), {"say": "rows", "from": number, "to": number} (answered by
+    a frame with their calls and values, whose `n` is that of the last frame).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from compiler_nb.drawing.live import Drawn, Engine, Sketch, draw_whole
+from compiler_nb.drawing.svg import ID
+from compiler_nb.drawing.text import shorten_call
+from compiler_nb.drawing.value import cut, describe_outcome, visible_lines
+from compiler_nb.events import (
+    Decided,
+    Event,
+    ModelChunk,
+    ModelEnded,
+    ModelStarted,
+    Paused,
+    PlanClosed,
+    PlanProblem,
+    RoundStarted,
+    RunEnded,
+    RunStarted,
+    TaskApproved,
+    TaskEnded,
+    TaskExpanded,
+    TaskHeld,
+    TaskPlanned,
+    TaskRetried,
+    TaskStarted,
+    Warned,
+)
+from compiler_nb.outcome import Answer, State, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from compiler_nb.plan.task import Final as FinalLine
+    from compiler_nb.plan.task import Task
+
+STATES: Final[tuple[State, ...]] = ("waiting", "ready", "running", "done", "failed", "skipped", "cancelled")
+CODE: Final = {state: number for number, state in enumerate(STATES)}
+WAITING, READY, RUNNING, DONE = 0, 1, 2, 3
+FEW: Final = 200
+"""Tasks up to which each has a box of its own from the start, and says its call and its value unasked."""
+SHORT: Final = 80
+TEXT: Final = 200_000
+"""Characters of a plan's and of a joiner's text that are shown."""
+_WRITING: Final = {
+    "planner": "the planner writes", "repair": "the planner mends its plan",
+    "replan": "the planner writes another plan", "joiner": "the joiner reads the results",
+}  # fmt: skip
+Frame = dict[str, Any]
+Change = tuple[int, int, int]
+"""A task's number, its state's code, and when, in milliseconds since the run began."""
+
+
+class Section:
+    """One text of a plan, as it streams, and its problems."""
+
+    def __init__(self, number: int, role: str, round_: int, reason: str) -> None:
+        self.number, self.role, self.round, self.reason = number, role, round_, reason
+        self.text: list[str] = []
+        self.length = 0
+        self.closed = False
+        self.problems: list[tuple[int, int, str]] = []
+
+    @property
+    def head(self) -> list[Any]:
+        """What a frame says of it."""
+        about = {"round": self.round, "role": self.role, "reason": cut(self.reason, 400), "closed": self.closed}
+        return [self.number, about]
+
+
+class Board:
+    """What a page is to show of a run, as far as its events went.
+
+    live: whether more events may come; buttons: whether what a page says can reach the kernel.
+    """
+
+    def __init__(self, *, live: bool = True, buttons: bool = False) -> None:
+        self.run: dict[str, Any] = {
+            "id": "",
+            "question": "",
+            "tools": [],
+            "models": {},
+            "live": live,
+            "buttons": buttons,
+        }
+        self.status, self.error, self.phase, self.paused = "running", "", "begins", False
+        self.usage = Usage()
+        self.sections: list[Section] = []
+        self.numbers: dict[str, int] = {}  # of tasks, by id
+        self.tasks: list[Task] = []
+        self.rows: list[list[Any]] = []
+        self.state: list[int] = []
+        self.history: list[Change] = []
+        self.held: dict[int, tuple[str, str]] = {}
+        self.notes: dict[int, str] = {}
+        self.values: dict[int, str] = {}
+        self.joined: list[str] = []
+        self.answer_html = ""
+        self.footer = ""
+        self.critical: tuple[list[int], str] | None = None
+        self.final: FinalLine | None = None
+        self.drawn: Drawn | None = None
+        self.stale = False  # the picture does not hold all tasks, and is to be drawn whole
+        self._pieces: Frame = {}  # what was added to the picture since it was drawn whole
+        self._sketch = Sketch()
+        self._plain = 0  # tasks that are no items
+        self._round, self._reason = 0, ""
+        self._calls: dict[int, Section | None] = {}  # what a call of a model writes; None: the answer
+        self._missing: list[int] = []  # values that each task waits for, by number
+        self._readers: dict[int, list[int]] = {}
+        self._becoming: dict[int, int] = {}  # tasks that have all their values, and since when; most start at once
+        self._count = 0  # plain tasks when the picture was last drawn
+        self.number = 0  # of the last frame
+        self._new: Frame = {}
+
+    # ---------------------------------------------------------------- events in
+
+    def take(self, event: Event) -> None:
+        """Note what happened."""
+        fold = self._folds.get(type(event))
+        if fold is not None:
+            fold(self, event)
+
+    def _begin(self, event: RunStarted) -> None:
+        names = [cut(name, SHORT) for name in event.tools]
+        self.tell_run(id=event.run, question=visible_lines(event.question), tools=names, models=dict(event.models))
+        self._set(status="running", phase="begins")
+
+    def tell_run(self, **facts: Any) -> None:
+        """Say something of the run itself."""
+        self.run |= facts
+        self._new["run"] = self.run
+
+    def _begin_round(self, event: RoundStarted) -> None:
+        self._round, self._reason = event.round, event.reason
+        if self.drawn is not None:
+            self._sketch = Sketch(self.drawn)
+
+    def _ask_model(self, event: ModelStarted) -> None:
+        if event.role not in _WRITING:
+            return
+        self._set(phase=_WRITING[event.role])
+        if event.role == "joiner":
+            self._calls[event.call] = None
+            self.joined.clear()
+            self._new["answer"] = {"text": "", "reset": True}
+        else:
+            self._calls[event.call] = self._open_section(event.role)
+
+    def _open_section(self, role: str) -> Section:
+        section = Section(len(self.sections), role, self._round, self._reason)
+        self.sections.append(section)
+        self._new.setdefault("sections", []).append(section.head)
+        return section
+
+    @property
+    def _section(self) -> Section:
+        """The text that is being written; a plan that was given has none before its end."""
+        if not self.sections or self.sections[-1].closed or self.sections[-1].round != self._round:
+            return self._open_section("plan")
+        return self.sections[-1]
+
+    def _chunk(self, event: ModelChunk) -> None:
+        if event.call not in self._calls:
+            return
+        section = self._calls[event.call]
+        if section is not None:
+            self._write(section, event.text)
+        elif sum(map(len, self.joined)) < TEXT:
+            self.joined.append(visible_lines(event.text))
+            told = self._new.setdefault("answer", {"text": ""})
+            told["text"] = told.get("text", "") + self.joined[-1]
+
+    def _write(self, section: Section, text: str) -> None:
+        text = visible_lines(text[: max(TEXT - section.length, 0)])
+        section.length += len(text)
+        section.text.append(text)
+        pending = self._new.setdefault("text", [])
+        if pending and pending[-1][0] == section.number:
+            pending[-1][1] += text
+        else:
+            pending.append([section.number, text])
+
+    def _end_model(self, event: ModelEnded) -> None:
+        self.usage = self.usage.plus(event.usage)
+        self._new["usage"] = {"calls": self.usage.calls, "tokens": self.usage.tokens}
+
+    def _problem(self, event: PlanProblem) -> None:
+        section, problem = self.sections[-1] if self.sections else self._section, event.problem
+        section.problems.append((problem.line, problem.column, visible_lines(problem.message)))
+        self._new.setdefault("problems", []).append([section.number, *section.problems[-1]])
+
+    def _close(self, event: PlanClosed) -> None:
+        section = self._section
+        if not section.text and event.text:
+            self._write(section, event.text)
+        section.closed = True
+        self.final = event.final
+        self._new.setdefault("sections", []).append(section.head)
+        self._set(phase="tasks run")
+        self.stale = bool(self.tasks)
+
+    # ---------------------------------------------------------------- tasks
+
+    def _plan(self, event: TaskPlanned) -> None:
+        task, section = event.planned, self._section
+        number = self._add(task, section.number, task.line, -1, event.at)
+        self._plain += 1
+        if self._plain > FEW:
+            self.stale = True
+            return
+        piece = self._sketch.add(task)
+        for frame in (self._new.setdefault("graph", {}), self._pieces):
+            frame.setdefault("boxes", []).append([number, piece.box])
+            frame.setdefault("edges", []).extend(piece.edges)
+            frame["bounds"] = list(piece.bounds)
+
+    def _add(self, task: Task, section: int, line: int, owner: int, at: float) -> int:
+        number = self.numbers[task.id] = len(self.tasks)
+        self.tasks.append(task)
+        needs = [self.numbers[name] for name in task.dependencies if name in self.numbers]
+        call = shorten_call(task, SHORT) if number < FEW else ""
+        note = cut(task.note, SHORT * 2) if task.note else ""
+        row = [cut(task.id, ID), task.kind, cut(task.tool, SHORT), call, note, section, line, owner, needs]
+        self.rows.append(row)
+        self.state.append(WAITING)
+        missing = [need for need in needs if self.state[need] < DONE]
+        self._missing.append(len(missing))
+        for need in missing:
+            self._readers.setdefault(need, []).append(number)
+        if not missing and task.kind == "call":
+            self._becoming[number] = _ms(at)
+        self._new.setdefault("tasks", []).append(row)
+        return number
+
+    def _expand(self, event: TaskExpanded) -> None:
+        owner = self.numbers.get(event.task, -1)
+        for item in event.items:
+            self._add(item, -1, 0, owner, event.at)
+        self._change(event.task, RUNNING, event.at)
+
+    def _hold(self, event: TaskHeld) -> None:
+        number = self._change(event.task, READY, event.at)
+        self._tell_held(number, event.reason, cut(event.arguments, 2_000))
+
+    def _judge(self, event: TaskApproved) -> None:
+        number = self.numbers.get(event.task)
+        if number is not None:
+            self._tell_held(number, "", "")
+
+    def _tell_held(self, number: int, reason: str, arguments: str) -> None:
+        if reason:
+            self.held[number] = (reason, arguments)
+        elif self.held.pop(number, None) is None:
+            return
+        self._new.setdefault("held", []).append([number, reason, arguments])
+
+    def _start(self, event: TaskStarted) -> None:
+        number = self.numbers[event.task]
+        if self.state[number] != READY and event.at - event.ready_at >= 0.002:  # noqa: PLR2004 - else it did not wait
+            self._change(event.task, READY, event.ready_at)
+        self._change(event.task, RUNNING, event.at)
+        if self.held:
+            self._tell_held(number, "", "")
+
+    def _retry(self, event: TaskRetried) -> None:
+        number = self._change(event.task, WAITING, event.at)
+        self._tell_note(number, f"attempt {event.attempt} failed: {cut(event.error, 400)}")
+
+    def _warn(self, event: Warned) -> None:
+        if event.task in self.numbers:
+            self._tell_note(self.numbers[event.task], cut(event.message, 400))
+
+    def _tell_note(self, number: int, text: str) -> None:
+        self.notes[number] = text
+        self._new.setdefault("notes", []).append([number, text])
+
+    def _end(self, event: TaskEnded) -> None:
+        number = self._change(event.task, CODE[event.state], event.at)
+        if self.held:
+            self._tell_held(number, "", "")
+        if number < FEW:
+            self.values[number] = describe_outcome(event.outcome, SHORT)
+            self._new.setdefault("values", []).append([number, self.values[number]])
+        for reader in self._readers.pop(number, ()):
+            self._missing[reader] -= 1
+            if not self._missing[reader] and self.state[reader] == WAITING and self.tasks[reader].kind == "call":
+                self._becoming[reader] = _ms(event.at)
+
+    def _change(self, id_: str, code: int, at: float) -> int:
+        number = self.numbers[id_]
+        self._becoming.pop(number, None)
+        self._note_state(number, code, _ms(at))
+        return number
+
+    def _note_state(self, number: int, code: int, ms: int) -> None:
+        self.state[number] = code
+        self.history.append((number, code, ms))
+        self._new.setdefault("states", []).extend((number, code, ms))
+
+    # ---------------------------------------------------------------- the end
+
+    def _pause(self, event: Paused) -> None:
+        self._set(paused=event.paused)
+
+    def _decide(self, event: Decided) -> None:
+        if isinstance(event.decision, Answer):
+            from compiler_nb.notebook.answer import to_html  # noqa: PLC0415 - where there is an answer
+
+            self.answer_html = to_html(event.decision.value)
+            self._new["answer"] = {"html": self.answer_html}
+        else:
+            self._set(phase="the joiner asks for another plan")
+
+    def _finish(self, event: RunEnded) -> None:
+        self._set(status=event.status, error=visible_lines(event.error), phase=event.status)
+        self.held.clear()
+        self.tell_run(live=False, buttons=False)
+
+    def _set(self, **facts: Any) -> None:
+        for name, value in facts.items():
+            setattr(self, name, value)
+        self._new |= facts
+
+    def say_footer(self, text: str) -> None:
+        """Set the last line."""
+        self._set(footer=text)
+
+    def say_times(self, critical: Iterable[str], words: str) -> None:
+        """Set the tasks of the critical path, and the times in words."""
+        self.critical = ([self.numbers[id_] for id_ in critical if id_ in self.numbers], words)
+        self._new |= {"critical": self.critical[0], "times": words}
+
+    # ---------------------------------------------------------------- the picture
+
+    def drawing(self, engine: Engine = "auto") -> Callable[[], Drawn]:
+        """Return what draws all tasks that there are now: for any thread, for it may take long."""
+        self.stale, self._count = False, self._plain
+        tasks, final = [task for task, row in zip(self.tasks, self.rows, strict=True) if row[_OWNER] < 0], self.final
+        return lambda: draw_whole(tasks, final, engine=engine)
+
+    def show_drawn(self, drawn: Drawn) -> None:
+        """Take a picture that was drawn; where tasks have come in the meantime, another one is due."""
+        self.drawn, self._pieces = drawn, {}
+        self.stale = self.stale or self._plain > self._count
+        self._new["graph"] = self._whole(drawn)
+
+    def _whole(self, drawn: Drawn) -> Frame:
+        groups = [[self.numbers[id_] for id_ in members if id_ in self.numbers] for members in drawn.groups]
+        return {"svg": drawn.svg, "groups": groups}
+
+    # ---------------------------------------------------------------- frames out
+
+    def frame(self, at: float) -> Frame | None:
+        """Return what changed since the last frame, None where nothing did."""
+        for number, ms in self._becoming.items():
+            self._note_state(number, READY, ms)
+        self._becoming.clear()
+        if not self._new:
+            return None
+        self.number += 1
+        frame, self._new = {"n": self.number, "at": round(at, 3), **self._new}, {}
+        return frame
+
+    def snapshot(self, at: float) -> Frame:
+        """Return one frame that tells all that the frames so far have told."""
+        frame: Frame = {"n": self.number, "at": round(at, 3), "reset": True, "run": self.run, "status": self.status}
+        frame |= {"error": self.error, "phase": self.phase, "paused": self.paused, "footer": self.footer}
+        frame["usage"] = {"calls": self.usage.calls, "tokens": self.usage.tokens}
+        frame["sections"] = [section.head for section in self.sections]
+        frame["text"] = [[section.number, "".join(section.text)] for section in self.sections]
+        frame["problems"] = [[section.number, *each] for section in self.sections for each in section.problems]
+        frame["tasks"] = self.rows
+        frame["states"] = [part for change in self.history for part in change]
+        frame["held"] = [[number, *held] for number, held in self.held.items()]
+        frame["notes"] = [[number, text] for number, text in self.notes.items()]
+        frame["values"] = [[number, text] for number, text in self.values.items()]
+        frame["graph"] = (self._whole(self.drawn) if self.drawn is not None else {}) | self._pieces
+        if self.critical is not None:
+            frame |= {"critical": self.critical[0], "times": self.critical[1]}
+        html = {"html": self.answer_html} if self.answer_html else {}
+        frame["answer"] = {"text": "".join(self.joined), "reset": True, **html}
+        return frame
+
+    def rows_from(self, first: int, last: int, outcomes: Callable[[str], Any]) -> Frame:
+        """Return the calls and values of some tasks: of those that did not say them unasked; `outcomes` knows by id."""
+        chosen = range(max(first, 0), min(last, len(self.tasks), first + FEW))
+        values = [[n, describe_outcome(outcomes(self.tasks[n].id), SHORT)] for n in chosen if self.state[n] >= DONE]
+        return {"n": self.number, "calls": [[n, shorten_call(self.tasks[n], SHORT)] for n in chosen], "values": values}
+
+    _folds: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
+        RunStarted: _begin, RoundStarted: _begin_round, ModelStarted: _ask_model, ModelChunk: _chunk,
+        ModelEnded: _end_model, PlanProblem: _problem, PlanClosed: _close, TaskPlanned: _plan, TaskExpanded: _expand,
+        TaskHeld: _hold, TaskApproved: _judge, TaskStarted: _start, TaskRetried: _retry, TaskEnded: _end,
+        Warned: _warn, Paused: _pause, Decided: _decide, RunEnded: _finish,
+    }  # fmt: skip
+
+
+def _ms(at: float) -> int:
+    return round(at * 1000)
+
+
+_OWNER: Final = 7

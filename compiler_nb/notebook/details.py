@@ -1,0 +1,114 @@
+"""All that is known of one task, as inert HTML: why it waits, its arguments, its value or error, attempts, prompts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from compiler_nb import trace
+from compiler_nb.drawing.text import shorten_call
+from compiler_nb.drawing.value import shorten_value, visible_lines
+from compiler_nb.events import ModelEnded, ModelStarted, TaskEnded, TaskRetried, Warned
+from compiler_nb.notebook.answer import inert, to_html
+from compiler_nb.outcome import NOT_DONE, Failure
+from compiler_nb.plan.bounds import Scope
+from compiler_nb.plan.evaluate import evaluate
+from compiler_nb.plan.task import references
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from compiler_nb.events import Event
+    from compiler_nb.plan.task import Task
+    from compiler_nb.run import Run
+
+ARGUMENT: Final = 2_000
+PROMPT: Final = 20_000
+"""Characters of an argument, and of a prompt, that are shown."""
+CALLS: Final = 3
+"""Calls of models that a task made which are shown; the last ones."""
+
+
+def details(run: Run, id_: str) -> str:
+    """Return what is known of a task of a run."""
+    task = run.tasks[id_]
+    mine = [event for event in list(run.events) if getattr(event, "task", None) == id_]
+    parts = [f"<p>{inert(run.why(id_))}</p>", f"<pre>{inert(shorten_call(task, ARGUMENT))}</pre>"]
+    if task.note:
+        parts.append(f"<p><i>{inert(task.note)}</i></p>")
+    parts += _section("arguments", _arguments(run, task))
+    parts += _section("value", _outcome(mine))
+    parts += _section("attempts", _attempts(run, mine))
+    parts += _prompts(run, mine)
+    return "".join(parts)
+
+
+def _section(name: str, html: str) -> list[str]:
+    return [f"<h5>{name}</h5>{html}"] if html else []
+
+
+def _arguments(run: Run, task: Task) -> str:
+    """Return the arguments as the tool gets them; those that read what is not there yet, as they are written."""
+    if task.kind != "call":
+        return ""
+    outcomes = run.outcomes
+    ready = {name: value for name, value in outcomes.items() if not isinstance(value, NOT_DONE)}
+    named: list[tuple[str, Any]] = [(str(number), arg) for number, arg in enumerate(task.args, 1)]
+    rows = [(name, _resolved(tree, ready, run.inputs)) for name, tree in [*named, *task.kwargs.items()]]
+    return _rows(rows)
+
+
+def _resolved(tree: Any, values: Mapping[str, Any], inputs: Mapping[str, Any]) -> str:
+    missing = [name for name in references(tree) if name not in values]
+    if missing:
+        return f"waits for {', '.join(missing[:5])}"
+    try:
+        return shorten_value(evaluate(tree, Scope(values, inputs)), ARGUMENT)
+    except Exception as error:  # noqa: BLE001 - operators of a user's object may raise anything
+        return f"cannot be evaluated: {type(error).__name__}"
+
+
+def _outcome(events: Iterable[Event]) -> str:
+    ended = [event for event in events if isinstance(event, TaskEnded)]
+    if not ended:
+        return ""
+    outcome = ended[-1].outcome
+    if isinstance(outcome, Failure):
+        told = f'<p class="cnb-error"><b>{inert(outcome.kind)}</b>: {_lines(outcome.message)}</p>'
+        return told + (to_html(outcome.partial) if outcome.partial is not None else "")
+    return f"<p>{_lines(str(outcome))}</p>" if isinstance(outcome, NOT_DONE) else to_html(outcome)
+
+
+def _attempts(run: Run, events: Sequence[Event]) -> str:
+    """Return a row for each attempt; nothing of a single one that went well."""
+    spans = [span for span in trace.spans(events) if span.ended is not None]
+    errors = {event.attempt: event.error for event in events if isinstance(event, TaskRetried)}
+    rows = [(f"{span.attempt}", _attempt(span, errors.get(span.attempt, ""))) for span in spans]
+    rows += [("", event.message) for event in events if isinstance(event, Warned)]
+    return _rows(rows) if len(rows) > 1 or errors else ""
+
+
+def _attempt(span: trace.Span, error: str) -> str:
+    took = f"{(span.ended or span.started) - span.started:.2f} s"
+    return f"{span.state} after {took}{f': {error}' if error else ''}"
+
+
+def _prompts(run: Run, events: Sequence[Event]) -> Iterator[str]:
+    """Yield the exact prompts of the calls of models that the task made, with their usage."""
+    asked = [event for event in events if isinstance(event, ModelStarted)]
+    ended = {event.call: event for event in list(run.events) if isinstance(event, ModelEnded)}
+    for event in asked[-CALLS:]:
+        end = ended.get(event.call)
+        used = f" · {end.usage.tokens:,} tokens" if end is not None else " · running"
+        text = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in event.messages)
+        cut = "" if len(text) <= PROMPT else f"\n… {len(text) - PROMPT:,} more characters"
+        head = inert(f"prompt to {event.provider}:{event.model}{used}")
+        yield f"<details><summary>{head}</summary><pre>{_lines(text[:PROMPT] + cut)}</pre></details>"
+
+
+def _lines(text: str) -> str:
+    return "<br>".join(inert(line) for line in visible_lines(text).split("\n"))
+
+
+def _rows(rows: Iterable[tuple[str, str]]) -> str:
+    body = "".join(f"<tr><th>{inert(name)}</th><td>{inert(text)}</td></tr>" for name, text in rows)
+    return f"<table><tbody>{body}</tbody></table>" if body else ""

@@ -1,0 +1,35 @@
+// The answer: the joiner's words as they come, then the answer itself; an error; and the last line.
+import { make, say } from "./dom.js";
+import { cleanHtml } from "./sanitize.js";
+
+export class AnswerPane {
+  /** @param {import("./feed.js").Feed} feed */
+  constructor(feed) {
+    this.feed = feed;
+    this.root = make("section", "cnb-end-part");
+    this.answer = make("div", "cnb-answer");
+    this.answer.setAttribute("aria-live", "polite");
+    this.error = make("div", "cnb-error");
+    this.error.setAttribute("role", "alert");
+    this.footer = make("footer", "cnb-footer");
+    this.root.append(this.answer, this.error, this.footer);
+    this.shown = "";
+  }
+
+  update() {
+    const { answer, error, footer } = this.feed.run;
+    const shown = answer.html ? `html ${answer.html}` : `text ${answer.text}`;
+    if (shown !== this.shown) {
+      this.shown = shown;
+      this.answer.classList.toggle("cnb-streams", !answer.html);
+      if (answer.html) this.answer.replaceChildren(cleanHtml(answer.html));
+      else say(this.answer, answer.text);
+    }
+    say(this.error, error);
+    say(this.footer, footer);
+    this.answer.hidden = !answer.text && !answer.html;
+    this.error.hidden = !error;
+    this.footer.hidden = !footer;
+    this.root.hidden = this.answer.hidden && this.error.hidden && this.footer.hidden;
+  }
+}

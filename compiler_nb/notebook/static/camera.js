@@ -1,0 +1,138 @@
+// What part of a picture is seen: fits it until the user pans or zooms, and glides from place to place.
+
+/** @typedef {{x: number, y: number, k: number}} Place the middle, and pixels for each of the picture's */
+
+const GLIDE = 250;
+const LEAST = 0.05;
+const MOST = 8;
+const TALLEST = 460;
+const LOWEST = 150;
+
+export class Camera {
+  /** @param {SVGSVGElement} svg @param {() => void} moved called after each move */
+  constructor(svg, moved) {
+    this.svg = svg;
+    this.moved = moved;
+    /** @type {Place} */ this.at = { x: 0, y: 0, k: 1 };
+    /** @type {Place} */ this.goal = this.at;
+    this.bounds = [0, 0, 100, 100];
+    this.width = 0;
+    this.height = LOWEST;
+    this.free = false; // whether the user has taken it
+    this.still = matchMedia("(prefers-reduced-motion: reduce)");
+    this.beat = 0;
+    this._listen();
+  }
+
+  /** @param {number} width in pixels */
+  resize(width) {
+    if (!width || width === this.width) return;
+    this.width = width;
+    this.fit(false, !this.free);
+  }
+
+  /** @param {number[]} bounds x, y, width and height of the picture @param {boolean} glide */
+  frame(bounds, glide) {
+    this.bounds = bounds;
+    this.fit(glide, !this.free);
+  }
+
+  /** Choose the height, and show all. @param {boolean} glide @param {boolean} [move] */
+  fit(glide, move = true) {
+    const [x, y, wide, high] = this.bounds;
+    if (!this.width || !wide || !high) return;
+    const k = Math.min(1, this.width / wide, TALLEST / high);
+    this.height = Math.round(Math.max(LOWEST, Math.min(TALLEST, high * k)));
+    this.svg.style.height = `${this.height}px`;
+    if (move) {
+      this.free = false;
+      this.go({ x: x + wide / 2, y: y + high / 2, k: Math.max(k, LEAST) }, glide);
+    } else this._show();
+  }
+
+  /** @param {Place} goal @param {boolean} glide */
+  go(goal, glide) {
+    this.goal = goal;
+    cancelAnimationFrame(this.beat);
+    if (!glide || this.still.matches) {
+      this.at = goal;
+      this._show();
+      return;
+    }
+    const from = this.at;
+    const begin = performance.now();
+    const step = (/** @type {number} */ now) => {
+      const part = Math.min(Math.max((now - begin) / GLIDE, 0), 1);
+      const soft = 1 - (1 - part) ** 3;
+      const k = from.k * (goal.k / from.k) ** soft;
+      this.at = { x: from.x + (goal.x - from.x) * soft, y: from.y + (goal.y - from.y) * soft, k };
+      this._show();
+      if (part < 1) this.beat = requestAnimationFrame(step);
+    };
+    this.beat = requestAnimationFrame(step);
+  }
+
+  /** @param {number} factor @param {[number, number]} [around] pixels from the middle @param {boolean} [glide] */
+  zoom(factor, around = [0, 0], glide = true) {
+    const { x, y, k } = glide ? this.goal : this.at;
+    const next = Math.min(Math.max(k * factor, LEAST), MOST);
+    const keep = (/** @type {number} */ place, /** @type {number} */ off) => place + off / k - off / next;
+    this.free = true;
+    this.go({ x: keep(x, around[0]), y: keep(y, around[1]), k: next }, glide);
+  }
+
+  /** Bring a part of the picture into sight, if it is not. @param {DOMRect} seen @param {DOMRect} whole */
+  reveal(seen, whole) {
+    const over = (/** @type {number} */ low, /** @type {number} */ high, /** @type {number} */ from, /** @type {number} */ to) =>
+      low < from ? low - from - 24 : high > to ? high - to + 24 : 0;
+    const dx = over(seen.left, seen.right, whole.left, whole.right);
+    const dy = over(seen.top, seen.bottom, whole.top, whole.bottom);
+    if (!dx && !dy) return;
+    this.free = true;
+    this.go({ x: this.at.x + dx / this.at.k, y: this.at.y + dy / this.at.k, k: this.at.k }, true);
+  }
+
+  _show() {
+    const { x, y, k } = this.at;
+    const [wide, high] = [(this.width || 1) / k, this.height / k];
+    this.svg.setAttribute("viewBox", [x - wide / 2, y - high / 2, wide, high].map((each) => each.toFixed(2)).join(" "));
+    this.moved();
+  }
+
+  _listen() {
+    /** @type {{id: number, x: number, y: number, at: Place}|null} */
+    let drag = null;
+    this.dragged = false;
+    this.svg.addEventListener("pointerdown", (event) => {
+      this.dragged = false;
+      if (event.button !== 0 || event.pointerType === "touch") return; // a finger scrolls the page
+      drag = { id: event.pointerId, x: event.clientX, y: event.clientY, at: this.at };
+    });
+    this.svg.addEventListener("pointermove", (event) => {
+      if (!drag || event.pointerId !== drag.id) return;
+      const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
+      if (!this.dragged && Math.hypot(dx, dy) < 4) return;
+      if (!this.dragged) this.svg.setPointerCapture(drag.id);
+      this.dragged = this.free = true;
+      this.svg.classList.add("cnb-dragged");
+      this.go({ x: drag.at.x - dx / drag.at.k, y: drag.at.y - dy / drag.at.k, k: drag.at.k }, false);
+    });
+    const release = () => {
+      drag = null;
+      this.svg.classList.remove("cnb-dragged");
+    };
+    this.svg.addEventListener("pointerup", release);
+    this.svg.addEventListener("pointercancel", release);
+    this.svg.addEventListener("wheel", (event) => {
+      if (!event.ctrlKey && !event.metaKey) return; // a plain wheel scrolls the page
+      event.preventDefault();
+      const box = this.svg.getBoundingClientRect();
+      const [x, y] = [event.clientX - box.left - box.width / 2, event.clientY - box.top - box.height / 2];
+      this.zoom(Math.exp(-Math.max(-60, Math.min(60, event.deltaY)) / 120), [x, y], false);
+    }, { passive: false });
+  }
+
+  close() {
+    cancelAnimationFrame(this.beat);
+  }
+}

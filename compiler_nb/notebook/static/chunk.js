@@ -1,0 +1,90 @@
+// Some lines of a plan's text, which become elements when one looks at them: a plan may have ten thousand.
+import { make, makeMark, setState } from "./dom.js";
+import { mostUrgent, STATES } from "./states.js";
+
+export const LINES = 100; // of a chunk
+const LINE_HEIGHT = 20;
+
+export class Chunk {
+  /** @param {number} section @param {number} first lines before it */
+  constructor(section, first) {
+    this.section = section;
+    this.first = first;
+    /** @type {string[]} */ this.texts = [];
+    /** @type {HTMLElement[]} */ this.rows = [];
+    this.filled = false;
+    this.seen = false;
+    this.root = make("div", "cnb-chunk");
+  }
+
+  /** Begin a line. */
+  add() {
+    this.texts.push("");
+    if (this.filled) this._row(this.texts.length - 1);
+    else this.root.style.height = `${this.texts.length * LINE_HEIGHT}px`;
+  }
+
+  /** Go on with the last line. @param {string} piece @returns {number} how long it is now */
+  write(piece) {
+    const last = this.texts.length - 1;
+    this.texts[last] += piece;
+    if (this.filled) this.rows[last].querySelector(".cnb-source")?.append(piece);
+    return this.texts[last].length;
+  }
+
+  /** @param {boolean} seen whether one may look at it now @param {import("./store.js").Run} run */
+  see(seen, run) {
+    const fresh = seen && !this.seen;
+    this.seen = seen;
+    if (seen) this._fill();
+    if (fresh) this.rows.forEach((_, at) => this.mark(this.first + at + 1, run));
+  }
+
+  _fill() {
+    if (this.filled) return;
+    this.filled = true;
+    this.root.style.height = "";
+    this.texts.forEach((_, at) => this._row(at));
+  }
+
+  /** @param {number} at */
+  _row(at) {
+    const row = make("div", "cnb-line");
+    row.dataset.number = String(this.first + at + 1);
+    row.dataset.line = `${this.section}:${row.dataset.number}`;
+    row.append(make("span", "cnb-source", this.texts[at]));
+    this.rows.push(row);
+    this.root.append(row);
+  }
+
+  /** @param {number} line from 1 @returns {HTMLElement|undefined} */
+  lineAt(line) {
+    return this.rows[line - this.first - 1];
+  }
+
+  /** Show in the gutter what has become of a line's tasks, if one looks. @param {number} line @param {import("./store.js").Run} run */
+  mark(line, run) {
+    const row = this.lineAt(line);
+    const tasks = run.lines.get(`${this.section}:${line}`);
+    if (!this.seen || !row || !tasks) return;
+    const counts = STATES.map(() => 0);
+    for (const number of tasks) counts[run.tasks[number].state] += 1;
+    const sign = row.firstElementChild;
+    if (sign instanceof SVGElement) setState(sign, mostUrgent(counts));
+    else row.prepend(makeMark(mostUrgent(counts)));
+    row.classList.add("cnb-has-task");
+  }
+
+  /** Say a problem under its line. @param {{line: number, column: number, message: string}} problem */
+  tell({ line, column, message }) {
+    this._fill();
+    const told = make("div", "cnb-problem");
+    const caret = make("span", "cnb-at", `${" ".repeat(Math.min(Math.max(column - 1, 0), 400))}^`);
+    told.append(caret, make("span", "cnb-message", message));
+    const on = /** @type {HTMLElement} */ (this.lineAt(line));
+    /** @type {Element} */ let before = on;
+    while (before.nextElementSibling?.classList.contains("cnb-problem")) before = before.nextElementSibling;
+    before.after(told);
+    on.classList.add("cnb-wrong");
+  }
+}

@@ -1,0 +1,136 @@
+// The drawer under the graph: one task as the kernel tells it, or the tasks of a stack as cells.
+import { make, makeButton, makeMark, rove, say, setState } from "./dom.js";
+import { cleanHtml } from "./sanitize.js";
+import { RUNNING, STATES, sayClock, sayCounts, sayNumber, sayTime } from "./states.js";
+import { spansOf } from "./store.js";
+import { tallyOf } from "./bars.js";
+
+const PATIENCE_MS = 300;
+const MOST_CELLS = 2000;
+const BUSY = "the kernel is busy; details come when the cell ends";
+
+export class Details {
+  /** @param {import("./feed.js").Feed} feed @param {(task: number) => void} select */
+  constructor(feed, select) {
+    this.feed = feed;
+    this.root = make("section", "cnb-drawer");
+    this.root.setAttribute("aria-label", "details");
+    this.root.hidden = true;
+    const head = make("div", "cnb-drawer-head");
+    this.sign = makeMark(0);
+    this.name = make("code", "cnb-drawer-name");
+    this.facts = make("span", "cnb-facts");
+    head.append(this.sign, this.name, this.facts, makeButton("cnb-close", "\u00d7", "Close (Esc)", () => select(-1)));
+    this.cells = make("div", "cnb-cells");
+    this.notes = make("div", "cnb-notes");
+    this.body = make("div", "cnb-drawer-body");
+    this.root.append(head, this.cells, this.notes, this.body);
+    this.task = -1;
+    /** @type {number[]} */ this.members = [];
+    this.title = "";
+    this.timer = 0;
+    this.shown = "";
+    const choose = (/** @type {Event} */ event) => {
+      const cell = /** @type {HTMLElement|null} */ (/** @type {Element} */ (event.target).closest("[data-number]"));
+      if (cell) select(Number(cell.dataset.number));
+    };
+    this.cells.addEventListener("click", choose);
+    this.cells.addEventListener("keydown", (event) => rove(event, [...this.cells.children]));
+    this.root.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") select(-1);
+    });
+  }
+
+  /** @param {number} task or -1 @param {number[]} [members] of a group @param {string} [title] */
+  show(task, members = [], title = "") {
+    const other = task !== this.task;
+    Object.assign(this, { task, title });
+    this.root.hidden = task < 0 && !members.length;
+    this.members = members;
+    this.cells.replaceChildren();
+    clearTimeout(this.timer);
+    if (other) this.shown = "";
+    if (other) this.body.replaceChildren();
+    if (task >= 0) this._ask();
+    if (!this.root.hidden) this.update({ keys: new Set(), tasks: new Set() });
+  }
+
+  _ask() {
+    this.feed.send({ say: "task", task: this.task });
+    const asked = this.task;
+    clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => {
+      if (this.task === asked && !this.feed.details.has(asked)) this.body.replaceChildren(make("p", "cnb-busy", BUSY));
+    }, PATIENCE_MS);
+  }
+
+  /** @param {import("./store.js").Changes} changes */
+  update(changes) {
+    if (this.root.hidden) return;
+    if (changes.tasks.has(this.task)) this._ask();
+    const html = this.feed.details.get(this.task) ?? "";
+    if (html && html !== this.shown) {
+      this.shown = html;
+      this.body.replaceChildren(cleanHtml(html));
+    }
+    this._head();
+    this._cells(changes);
+  }
+
+  _head() {
+    const { run } = this.feed;
+    const task = run.tasks[this.task];
+    this.sign.style.display = task ? "" : "none";
+    if (!task) {
+      say(this.name, this.title);
+      say(this.facts, `${sayNumber(this.members.length)} tasks: ${sayCounts(tallyOf(run, this.members))}`);
+      return;
+    }
+    const { ran, attempts } = spansOf(task, this.feed.now());
+    const held = run.held.get(task.number);
+    const time = task.state === RUNNING ? sayClock(ran) : attempts.length ? sayTime(ran) : "";
+    const why = held ? (held.reason === "plan" ? "waits for the end of the plan" : "waits for approval") : "";
+    const tries = attempts.length > 1 ? `${attempts.length} attempts` : "";
+    setState(this.sign, task.state);
+    say(this.name, task.id);
+    say(this.facts, [STATES[task.state], time, tries, why].filter(Boolean).join(" · "));
+    say(this.notes, task.notes.join("\n"));
+  }
+
+  /** @param {import("./store.js").Changes} changes */
+  _cells(changes) {
+    const { tasks } = this.feed.run;
+    const members = this.task >= 0 ? (tasks[this.task]?.items ?? []) : this.members;
+    const before = this.cells.childElementCount;
+    for (const number of members.slice(before, MOST_CELLS)) {
+      const cell = make("button", "cnb-item");
+      cell.tabIndex = this.cells.childElementCount ? -1 : 0;
+      cell.dataset.number = String(number);
+      this.cells.append(cell);
+      this._cell(cell, number);
+    }
+    if (before && changes.tasks.size) {
+      for (const cell of this.cells.children) {
+        const number = Number(/** @type {HTMLElement} */ (cell).dataset.number);
+        if (changes.tasks.has(number)) this._cell(/** @type {HTMLElement} */ (cell), number);
+      }
+    }
+    this.cells.hidden = !members.length;
+  }
+
+  /** @param {HTMLElement} cell @param {number} number */
+  _cell(cell, number) {
+    const task = this.feed.run.tasks[number];
+    setState(cell, task.state);
+    cell.title = `${task.id} · ${STATES[task.state]}`;
+    cell.setAttribute("aria-label", cell.title);
+  }
+
+  tick() {
+    if (!this.root.hidden) this._head();
+  }
+
+  close() {
+    clearTimeout(this.timer);
+  }
+}

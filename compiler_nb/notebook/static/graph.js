@@ -1,0 +1,265 @@
+// The graph: pictures and boxes from the kernel, patched in place as states change.
+import { Camera } from "./camera.js";
+import { make, makeButton, makeSvg, rove, say, setState } from "./dom.js";
+import { glide, placesOf } from "./glide.js";
+import { cleanSvg } from "./sanitize.js";
+import { Stacks } from "./stacks.js";
+import { RUNNING, STATES, sayClock, sayTime } from "./states.js";
+import { spansOf } from "./store.js";
+
+const CLOSE = 2; // zoom from which on stacks of many show each task
+const FAR = 0.4; // zoom below which words cannot be read, and boxes only show their states
+const TIME_ROOM = 46; // pixels beside a label that a time needs
+const LETTER = 7.8;
+
+export class GraphPane {
+  /**
+   * @param {import("./feed.js").Feed} feed
+   * @param {{select(task: number): void, open(tasks: number[], title: string): void}} view
+   */
+  constructor(feed, view) {
+    this.feed = feed;
+    this.view = view;
+    /** @type {[number[], number[]]} what is selected, and near it */ this.picks = [[], []];
+    this.root = make("div", "cnb-pane cnb-graph-pane");
+    const about = { class: "cnb cnb-graph", role: "group", "aria-label": "the plan as a graph" };
+    this.svg = /** @type {SVGSVGElement} */ (makeSvg("svg", about));
+    this.edges = makeSvg("g", { class: "cnb-edges" });
+    this.stage = makeSvg("g", { class: "cnb-stage" });
+    this.svg.append(this.edges, this.stage);
+    this.empty = make("div", "cnb-empty");
+    this.camera = new Camera(this.svg, () => this._look());
+    this.tools = make("div", "cnb-zoom");
+    this.tools.append(
+      makeButton("cnb-zoom-out", "\u2212", "Zoom out (-)", () => this.camera.zoom(1 / 1.4)),
+      makeButton("cnb-zoom-fit", "Fit", "Show all (0)", () => this.camera.fit(true)),
+      makeButton("cnb-zoom-in", "+", "Zoom in (+)", () => this.camera.zoom(1.4)),
+    );
+    this.root.append(this.svg, this.empty, this.tools);
+    this.svg.addEventListener("click", (event) => this._click(event));
+    this.svg.addEventListener("keydown", (event) => this._key(event));
+    this.svg.addEventListener("focusin", (event) => {
+      const box = /** @type {Element} */ (event.target).getBoundingClientRect();
+      if (!this.camera.dragged) this.camera.reveal(box, this.svg.getBoundingClientRect());
+    });
+    this.looks = 0;
+    this._clear();
+  }
+
+  _clear() {
+    this.run = this.feed.run;
+    this.picture = null;
+    this.drawn = { boxes: 0, edges: 0 };
+    this.bounds = "";
+    this._forget();
+  }
+
+  _forget() {
+    this.stage.replaceChildren();
+    this.edges.replaceChildren();
+    /** @type {Map<number, SVGElement>} */ this.boxes = new Map();
+    this.stacks = new Stacks(this.svg);
+    /** @type {Map<number, SVGElement>} */ this.times = new Map();
+    /** @type {Element[]} */ this.stops = [];
+  }
+
+  /** @param {import("./store.js").Changes} changes */
+  update(changes) {
+    const { run } = this.feed;
+    const again = run !== this.run;
+    if (again) this._clear();
+    if (run.picture !== this.picture) this._swap(!again && !changes.keys.has("reset"));
+    const more = this.drawn.boxes < run.boxes.length;
+    for (; this.drawn.boxes < run.boxes.length; this.drawn.boxes += 1) this._add(...run.boxes[this.drawn.boxes], !again);
+    for (; this.drawn.edges < run.edges.length; this.drawn.edges += 1) {
+      this.edges.append(_fresh(cleanSvg(run.edges[this.drawn.edges]), !again));
+    }
+    const first = !this.bounds && !this.picture;
+    if (more) this._reindex();
+    if (run.bounds && String(run.bounds) !== this.bounds) {
+      this.bounds = String(run.bounds);
+      this.camera.frame(run.bounds, !again && !first);
+    }
+    for (const number of changes.tasks) this._patch(number);
+    this.stacks.update(changes, this.run);
+    this._hint();
+  }
+
+  /** Say what the planner may call while there is nothing to draw. */
+  _hint() {
+    const nothing = !this.stage.childElementCount;
+    this.empty.hidden = !nothing;
+    this.svg.style.display = this.tools.style.display = nothing ? "none" : "";
+    const { tools } = this.run.run;
+    if (!nothing || this.empty.childElementCount === Math.min(tools.length, 40) + 1) return;
+    const words = tools.length ? (this.feed.live ? "the planner may call" : "tools") : "no tasks";
+    const names = tools.slice(0, 40).map((name) => make("code", "cnb-tool", name));
+    this.empty.replaceChildren(make("span", "cnb-empty-words", words), ...names);
+  }
+
+  // ------------------------------------------------------------- pictures
+
+  /** Replace all by a whole picture; boxes that were there glide to their new places. @param {boolean} moves */
+  _swap(moves) {
+    const before = placesOf(this.boxes);
+    this._forget();
+    this.picture = this.run.picture;
+    this.drawn = { boxes: 0, edges: 0 };
+    this.bounds = "";
+    const svg = cleanSvg(this.picture?.svg ?? "").firstElementChild;
+    if (!svg) return;
+    for (const child of [...svg.children]) {
+      if (child.localName === "path") this.edges.append(child);
+      else if (child.localName === "g") this.stage.append(child);
+    }
+    this._reindex();
+    const bounds = (svg.getAttribute("viewBox") ?? "").split(/[\s,]+/).map(Number);
+    const shift = moves && !this.camera.still.matches ? glide(this.boxes, before) : null;
+    if (shift) {
+      const { x, y, k } = this.camera.at;
+      this.camera.go({ x: x + shift.x, y: y + shift.y, k }, false); // the eye stays with the boxes
+    }
+    for (const edge of moves ? this.edges.children : []) edge.classList.add("cnb-fresh");
+    for (const [number, box] of moves ? this.boxes : []) if (!before.has(number)) box.classList.add("cnb-fresh");
+    if (bounds.length === 4 && bounds.every(Number.isFinite)) this.camera.frame(bounds, shift !== null);
+  }
+
+  /** @param {number} number @param {string} text @param {boolean} fresh */
+  _add(number, text, fresh) {
+    const fragment = _fresh(cleanSvg(text), fresh && !this.boxes.has(number));
+    this.boxes.get(number)?.remove();
+    this.boxes.delete(number);
+    this.stage.append(fragment);
+  }
+
+  /** Find the tasks' elements among those that are new, and dress them. */
+  _reindex() {
+    for (const box of this.stage.querySelectorAll(".cnb-task[data-task]:not([tabindex])")) {
+      const number = this.run.numbers.get(/** @type {SVGElement} */ (box).dataset.task ?? "");
+      if (number === undefined) continue;
+      this.boxes.set(number, /** @type {SVGElement} */ (box));
+      const place = box.querySelector(":scope > .cnb-bar");
+      if (place) this.stacks.add(box, place, number, []);
+      else this._makeTime(number, box);
+      this._patch(number);
+    }
+    const groups = this.stage.querySelectorAll(".cnb-group");
+    groups.forEach((root, at) => {
+      const place = root.querySelector(":scope > .cnb-bar");
+      const members = (this.picture?.groups?.[at] ?? []).filter((number) => this.run.tasks[number]);
+      if (place && members.length && !root.hasAttribute("tabindex")) this.stacks.add(root, place, -1, members);
+    });
+    this.stops = [...this.stage.querySelectorAll(".cnb-task[data-state], .cnb-group")];
+    for (const stop of this.stops) {
+      if (!stop.hasAttribute("tabindex")) stop.setAttribute("tabindex", "-1");
+      stop.setAttribute("role", "button");
+    }
+    if (!this.stops.some((stop) => stop.getAttribute("tabindex") === "0")) this.stops[0]?.setAttribute("tabindex", "0");
+    this.pick(...this.picks);
+  }
+
+  // ------------------------------------------------------------- states
+
+  /** @param {number} number */
+  _patch(number) {
+    const box = this.boxes.get(number);
+    const task = this.run.tasks[number];
+    if (!box || !task) return;
+    const name = STATES[task.state];
+    setState(box, task.state);
+    box.setAttribute("aria-label", `${task.id}, ${name}`);
+    const title = box.querySelector(":scope > title");
+    const [, ...rest] = (title?.textContent ?? "").split("\n");
+    if (title) say(title, [`${task.id} · ${name}`, ...rest].join("\n"));
+    if (this.times.has(number)) this._time(number);
+  }
+
+  /** After a move: stacks of many show more or less. */
+  _look() {
+    this.looks ||= requestAnimationFrame(() => {
+      this.looks = 0;
+      this.svg.classList.toggle("cnb-far", this.camera.at.k < FAR);
+      this.stacks.look(this.camera.at.k > CLOSE);
+    });
+  }
+
+  /** Make a place for a task's time, where its label leaves room. @param {number} number @param {Element} box */
+  _makeTime(number, box) {
+    const width = Number(box.querySelector(":scope > .cnb-box")?.getAttribute("width"));
+    const label = box.querySelector(":scope > .cnb-id");
+    const right = width - 14;
+    const words = Number(label?.getAttribute("x")) + LETTER * (label?.textContent ?? "").length;
+    if (!(right - words >= TIME_ROOM)) return;
+    const time = makeSvg("text", { class: "cnb-time", x: right, y: 20 });
+    box.append(time);
+    this.times.set(number, time);
+  }
+
+  /** @param {number} number */
+  _time(number) {
+    const task = this.run.tasks[number];
+    const { ran, attempts } = spansOf(task, this.feed.now());
+    const words = task.state === RUNNING ? sayClock(ran) : attempts.length ? sayTime(ran) : "";
+    say(/** @type {Element} */ (this.times.get(number)), words);
+  }
+
+  tick() {
+    for (const number of this.times.keys()) if (this.run.tasks[number]?.state === RUNNING) this._time(number);
+  }
+
+  // ------------------------------------------------------------- selecting
+
+  /** @param {number[]} chosen @param {number[]} near their inputs and readers */
+  pick(chosen, near) {
+    this.picks = [chosen, near];
+    for (const each of this.stage.querySelectorAll(".cnb-chosen,.cnb-near")) each.classList.remove("cnb-chosen", "cnb-near");
+    for (const number of near) this._elementOf(number)?.classList.add("cnb-near");
+    for (const number of chosen) this._elementOf(number)?.classList.add("cnb-chosen");
+    this.svg.classList.toggle("cnb-picked", chosen.length > 0);
+  }
+
+  /** @param {number} number @returns {SVGElement|undefined} the box that shows a task */
+  _elementOf(number) {
+    return this.boxes.get(number) ?? this.stacks.of(number)?.root ?? this.boxes.get(this.run.tasks[number]?.owner);
+  }
+
+  /** @param {Element|null} target */
+  _choose(target) {
+    const held = /** @type {SVGElement|null} */ (target?.closest("[data-task]"));
+    const number = held ? this.run.numbers.get(held.dataset.task ?? "") : undefined;
+    if (number !== undefined) return this.view.select(number);
+    const group = this.stacks.all.find((stack) => stack.root === target?.closest(".cnb-group"));
+    return group ? this.view.open(group.members, group.bar.label) : this.view.select(-1);
+  }
+
+  /** @param {MouseEvent} event */
+  _click(event) {
+    if (!this.camera.dragged) this._choose(/** @type {Element} */ (event.target));
+  }
+
+  /** @param {KeyboardEvent} event */
+  _key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || rove(event, this.stops)) return;
+    const target = /** @type {Element} */ (event.target);
+    const acts = /** @type {Record<string, () => void>} */ ({
+      "+": () => this.camera.zoom(1.4), "=": () => this.camera.zoom(1.4), "-": () => this.camera.zoom(1 / 1.4),
+      0: () => this.camera.fit(true), Enter: () => this._choose(target), " ": () => this._choose(target),
+      Escape: () => this.view.select(-1),
+    });
+    if (!acts[event.key]) return;
+    event.preventDefault();
+    event.stopPropagation();
+    acts[event.key]();
+  }
+
+  close() {
+    this.camera.close();
+    cancelAnimationFrame(this.looks);
+  }
+}
+
+/** @param {DocumentFragment} fragment @param {boolean} fresh whether it fades in */
+function _fresh(fragment, fresh) {
+  if (fresh) for (const child of fragment.children) child.classList.add("cnb-fresh");
+  return fragment;
+}

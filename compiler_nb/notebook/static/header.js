@@ -1,0 +1,126 @@
+// The head of the view: question, what goes on, the clock, buttons; and a bar for each task that waits for approval.
+import { make, makeButton, makeMark, say, setState } from "./dom.js";
+import { isEnd, sayClock, sayCounts, sayNumber } from "./states.js";
+
+/** @typedef {import("./feed.js").Feed} Feed */
+
+const ENDS = { done: "done", failed: "failed", cancelled: "stopped", limit: "stopped at a limit" };
+const SIGNS = { running: 2, done: 3, failed: 4, cancelled: 6, limit: 4 };
+const MOST_ASKED = 5;
+
+export class Header {
+  /** @param {Feed} feed */
+  constructor(feed) {
+    this.feed = feed;
+    this.root = make("header", "cnb-head");
+    this.question = make("div", "cnb-question");
+    const line = make("div", "cnb-status");
+    this.sign = makeMark(2);
+    this.phase = make("span", "cnb-phase");
+    this.phase.setAttribute("role", "status");
+    this.clock = make("span", "cnb-clock");
+    this.facts = make("span", "cnb-facts");
+    this.buttons = make("span", "cnb-buttons");
+    this.pause = makeButton("cnb-pause", "Pause", "Pause: start no new task", () => this._press(this.pause));
+    this.stop = makeButton("cnb-stop", "Stop", "Stop the run", () => this._press(this.stop));
+    this.advice = make("span", "cnb-advice", "interrupt the kernel to stop");
+    this.buttons.append(this.pause, this.stop);
+    line.append(this.sign, this.phase, this.clock, this.facts, this.advice, this.buttons);
+    this.root.append(this.question, line);
+  }
+
+  /** Say what was pressed, and wait for the kernel's next frame. @param {HTMLButtonElement} button */
+  _press(button) {
+    button.disabled = true;
+    this.feed.send({ say: button === this.stop ? "stop" : this.feed.run.paused ? "go" : "pause" });
+  }
+
+  /** @param {import("./store.js").Changes} changes */
+  update(changes) {
+    const { run, status, phase, paused, usage, counts, tasks } = this.feed.run;
+    const live = this.feed.live;
+    say(this.question, run.question);
+    setState(this.sign, paused && live ? 1 : (SIGNS[status] ?? 2));
+    this.sign.classList.toggle("cnb-pulse", live && !paused);
+    say(this.phase, live ? (paused ? `paused · ${phase}` : phase) : (ENDS[status] ?? status));
+    const ended = counts.reduce((sum, count, state) => sum + (isEnd(state) ? count : 0), 0);
+    const facts = [];
+    if (tasks.length) facts.push(`${ended < tasks.length ? `${sayNumber(ended)} of ` : ""}${_plural(tasks.length, "task")}`);
+    if (counts[4]) facts.push(`${sayNumber(counts[4])} failed`);
+    if (usage.tokens) facts.push(_plural(usage.tokens, "token"));
+    if (usage.calls) facts.push(_plural(usage.calls, "model call"));
+    say(this.facts, facts.join(" · "));
+    this.facts.title = sayCounts(counts);
+    this.buttons.hidden = !(live && run.buttons);
+    this.advice.hidden = !live || run.buttons;
+    if (changes.keys.has("frame")) this.pause.disabled = this.stop.disabled = false;
+    say(this.pause, paused ? "Go on" : "Pause");
+    this.pause.title = paused ? "Go on: start tasks again" : "Pause: start no new task";
+    this.pause.setAttribute("aria-label", this.pause.title);
+    this.tick();
+  }
+
+  tick() {
+    say(this.clock, sayClock(this.feed.now()));
+  }
+}
+
+/** The bars of tasks that wait for approval. */
+export class Asks {
+  /** @param {Feed} feed @param {(task: number) => void} select */
+  constructor(feed, select) {
+    this.feed = feed;
+    this.select = select;
+    this.root = make("div", "cnb-asks");
+    /** @type {Map<number, HTMLElement>} */ this.bars = new Map();
+    this.more = make("div", "cnb-asks-more");
+    this.root.append(this.more);
+  }
+
+  update() {
+    const { held, run, tasks } = this.feed.run;
+    const asked = [...held].filter(([number, { reason }]) => reason === "approval" && tasks[number]);
+    const shown = new Map(this.feed.live ? asked.slice(0, MOST_ASKED) : []);
+    for (const [number, bar] of this.bars) {
+      if (shown.get(number)?.words !== bar.dataset.words || run.buttons !== (bar.dataset.buttons === "true")) {
+        bar.remove();
+        this.bars.delete(number);
+      }
+    }
+    for (const [number, { words }] of shown) {
+      if (!this.bars.has(number)) this.bars.set(number, this._bar(number, words));
+      this.root.insertBefore(/** @type {HTMLElement} */ (this.bars.get(number)), this.more);
+    }
+    const rest = this.feed.live ? asked.length - shown.size : 0;
+    this.more.hidden = rest <= 0;
+    say(this.more, `${sayNumber(rest)} more wait for approval`);
+    this.root.hidden = !shown.size;
+  }
+
+  /** @param {number} number @param {string} words the arguments */
+  _bar(number, words) {
+    const { tasks, run } = this.feed.run;
+    const bar = make("div", "cnb-ask");
+    Object.assign(bar.dataset, { words, buttons: run.buttons, ask: tasks[number].id });
+    const what = make("code", "cnb-ask-call", `${tasks[number].tool}(${words})`);
+    what.addEventListener("click", () => this.select(number));
+    const name = tasks[number].id;
+    const answer = (/** @type {string} */ word) => {
+      for (const button of bar.querySelectorAll("button")) button.disabled = true;
+      this.feed.send({ say: word, task: number });
+    };
+    bar.append(makeMark(1), what);
+    if (run.buttons) {
+      bar.append(
+        makeButton("cnb-approve", "Approve", `Approve ${name}`, () => answer("approve")),
+        makeButton("cnb-deny", "Deny", `Deny ${name}`, () => answer("deny")),
+      );
+    } else bar.append(make("span", "cnb-advice", "the kernel asks below the cell"));
+    return bar;
+  }
+}
+
+/** @param {number} count @param {string} word */
+function _plural(count, word) {
+  return `${sayNumber(count)} ${word}${count === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,54 @@
+// What the seven states are called and look like, and how numbers are said; the marks are those of drawing/style.py.
+
+/** States in the order in which frames count them. */
+export const STATES = ["waiting", "ready", "running", "done", "failed", "skipped", "cancelled"];
+
+/** The path inside the disc of a task, around its middle, by state. @type {Record<string, string>} */
+export const MARKS = {
+  waiting: "M-3.6 0h.01M0 0h.01M3.6 0h.01",
+  ready: "M-1.8-3.4 3.4 0-1.8 3.4z",
+  running: "M0-3.9A3.9 3.9 0 1 1-3.9 0",
+  done: "M-3.7.3-1.1 2.9 3.8-2.7",
+  failed: "M-2.8-2.8 2.8 2.8M2.8-2.8-2.8 2.8",
+  skipped: "M-3.2-3.2 0 0-3.2 3.2M.8-3.2 4 0 .8 3.2",
+  cancelled: "M-2.6-2.6h5.2v5.2h-5.2z",
+};
+
+export const RUNNING = 2;
+export const DONE = 3;
+
+/** Of several tasks the state that is told: the first of these that one of them has. */
+const URGENT = [4, 2, 1, 0, 6, 5, 3];
+
+/** @param {number} state @returns {boolean} whether a task in it has ended */
+export function isEnd(state) {
+  return state >= DONE;
+}
+
+/** @param {number[]} counts tasks by state @returns {number} the state that stands for all */
+export function mostUrgent(counts) {
+  return URGENT.find((state) => counts[state]) ?? 0;
+}
+
+/** @param {number[]} counts tasks by state @returns {string} "3 done, 1 failed" */
+export function sayCounts(counts) {
+  const parts = STATES.map((name, state) => (counts[state] ? `${sayNumber(counts[state])} ${name}` : ""));
+  return parts.filter(Boolean).join(", ");
+}
+
+/** @param {number} value @returns {string} "1,240" */
+export function sayNumber(value) {
+  return Math.round(value).toLocaleString("en-US");
+}
+
+/** @param {number} ms @returns {string} "40 ms", "1.9 s", "2:05" */
+export function sayTime(ms) {
+  return ms < 99.5 ? `${Math.round(ms)} ms` : sayClock(ms);
+}
+
+/** @param {number} ms @returns {string} the same for a clock that runs: always tenths, then minutes */
+export function sayClock(ms) {
+  if (ms < 59950) return `${(Math.max(0, ms) / 1000).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1000);
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+}

@@ -1,0 +1,160 @@
+// The timeline: a row for each attempt, waiting apart from running, growing by the clock.
+//
+// Bars stand at their milliseconds by CSS variables; the clock moves two variables of the whole, never a bar.
+import { make, say, setState } from "./dom.js";
+import { RUNNING, sayNumber, sayTime } from "./states.js";
+import { spansOf } from "./store.js";
+
+const MOST_ROWS = 400;
+const TICKS = 6;
+const BUDGET = 12; // ms for rows in one repaint
+const FEW = 60; // rows up to which bars grow with each repaint
+const PAUSE = 100; // ms between two steps of more
+
+export class TimelinePane {
+  /** @param {import("./feed.js").Feed} feed @param {(task: number) => void} select */
+  constructor(feed, select) {
+    this.feed = feed;
+    this.root = make("div", "cnb-pane cnb-timeline-pane");
+    this.words = make("div", "cnb-times");
+    this.axis = make("div", "cnb-axis");
+    this.rows = make("div", "cnb-rows");
+    this.more = make("div", "cnb-more-rows");
+    this.root.append(this.axis, this.rows, this.more, this.words);
+    this.shown = false;
+    this.stale = true;
+    this.beat = 0;
+    /** @type {Set<number>} */ this.changed = new Set();
+    this.rows.addEventListener("click", (event) => {
+      const row = /** @type {HTMLElement|null} */ (/** @type {Element} */ (event.target).closest("[data-number]"));
+      if (row) select(Number(row.dataset.number));
+    });
+    this._clear();
+  }
+
+  _clear() {
+    this.run = this.feed.run;
+    /** @type {Map<string, HTMLElement>} rows by task and attempt */ this.made = new Map();
+    this.hidden = new Set();
+    this.step = 0;
+    this.ticked = -PAUSE;
+    this.picked = -1;
+    this.rows.replaceChildren();
+    this.axis.replaceChildren();
+    this.stale = true;
+  }
+
+  /** @param {boolean} shown */
+  show(shown) {
+    this.shown = shown;
+    if (shown) this._draw();
+  }
+
+  /** @param {import("./store.js").Changes} changes */
+  update(changes) {
+    if (this.feed.run !== this.run) this._clear();
+    for (const number of changes.tasks) this.changed.add(number);
+    if (changes.keys.has("critical") || changes.keys.has("times")) this.stale = true;
+    if (this.shown) this._draw();
+  }
+
+  /** Draw what changed; where it is much, the rest at the next repaints. */
+  _draw() {
+    cancelAnimationFrame(this.beat);
+    if (this.stale) this.changed = new Set(this.run.tasks.keys());
+    this.stale = false;
+    const until = performance.now() + BUDGET;
+    for (const number of [...this.changed].sort((one, other) => one - other)) {
+      if (performance.now() > until) break;
+      if (this.run.tasks[number]) this._task(number);
+      this.changed.delete(number);
+    }
+    if (this.changed.size) this.beat = requestAnimationFrame(() => this._draw());
+    say(this.more, this.hidden.size ? `… ${sayNumber(this.hidden.size)} more` : "");
+    say(this.words, this.run.times);
+    this.tick(!this.feed.live);
+  }
+
+  /** @param {number} number */
+  _task(number) {
+    const task = this.run.tasks[number];
+    const { attempts } = spansOf(task, 0);
+    attempts.forEach((attempt, at) => {
+      const key = `${number}.${at}`;
+      let row = this.made.get(key);
+      if (!row && this.made.size >= MOST_ROWS) {
+        this.hidden.add(key);
+        return;
+      }
+      if (!row) this.made.set(key, (row = this._row(number, at)));
+      this._fill(row, attempt, this.run.critical.has(number));
+    });
+  }
+
+  /** @param {number} number @param {number} at the attempt, from 0 */
+  _row(number, at) {
+    const row = make("div", "cnb-row");
+    const track = make("span", "cnb-track");
+    track.append(make("i", "cnb-wait"), make("i", "cnb-ran"), make("span", "cnb-took"));
+    row.dataset.number = String(number);
+    row.append(make("span", "cnb-who", this.run.tasks[number].id + (at ? ` · try ${at + 1}` : "")), track);
+    row.classList.toggle("cnb-chosen-row", number === this.picked);
+    this.rows.append(row);
+    return row;
+  }
+
+  /** @param {HTMLElement} row @param {import("./store.js").Attempt} attempt @param {boolean} critical */
+  _fill(row, { ready, start, end, state }, critical) {
+    setState(/** @type {HTMLElement} */ (row.lastElementChild), state);
+    row.style.setProperty("--ready", String(ready));
+    row.style.setProperty("--start", String(start));
+    if (end !== null) row.style.setProperty("--end", String(end));
+    row.classList.toggle("cnb-critical", critical);
+    row.classList.toggle("cnb-open", state === RUNNING);
+    const waited = start - ready;
+    const took = end === null ? "" : sayTime(end - start);
+    say(/** @type {Element} */ (row.lastElementChild?.lastElementChild), took);
+    const facts = [`waited ${sayTime(waited)}`, took && `ran ${took}`, critical && "on the critical path"];
+    row.title = facts.filter(Boolean).join(", ");
+  }
+
+  /** Move the clock's variables: many rows are not styled anew at each repaint. @param {boolean} [must] */
+  tick(must = true) {
+    const now = this.feed.now();
+    if (!this.shown || (!must && this.made.size > FEW && now - this.ticked < PAUSE)) return;
+    this.ticked = now;
+    const span = Math.max(now, 50) * 1.02;
+    this.root.style.setProperty("--now", now.toFixed(0));
+    this.root.style.setProperty("--span", span.toFixed(0));
+    const step = _roundStep(span / TICKS);
+    if (step !== this.step || this.axis.childElementCount < Math.floor(span / step) + 1) this._ticks(step, span);
+  }
+
+  /** @param {number} step @param {number} span */
+  _ticks(step, span) {
+    this.step = step;
+    const ticks = [];
+    for (let at = 0; at <= span; at += step) {
+      const tick = make("span", "cnb-tick-at", at ? sayTime(at) : "0");
+      tick.style.setProperty("--at", String(at));
+      ticks.push(tick);
+    }
+    this.axis.replaceChildren(...ticks);
+  }
+
+  close() {
+    cancelAnimationFrame(this.beat);
+  }
+
+  /** @param {number} number */
+  pick(number) {
+    this.picked = number;
+    for (const row of this.made.values()) row.classList.toggle("cnb-chosen-row", row.dataset.number === String(number));
+  }
+}
+
+/** @param {number} least @returns {number} the next of 1, 2, 5, 10, 20, 50, ... */
+function _roundStep(least) {
+  const power = 10 ** Math.floor(Math.log10(least));
+  return power * ([1, 2, 5].find((each) => each * power >= least) ?? 10);
+}

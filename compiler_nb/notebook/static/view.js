@@ -1,0 +1,171 @@
+// The view of one run: puts the panes together, and hands them what frames changed, once per repaint.
+import { AnswerPane } from "./answer.js";
+import { Details } from "./details.js";
+import { make, makeButton, rove } from "./dom.js";
+import { Feed } from "./feed.js";
+import { GraphPane } from "./graph.js";
+import { Asks, Header } from "./header.js";
+import { PlanPane } from "./plan.js";
+import { RUNNING } from "./states.js";
+import { TablePane } from "./table.js";
+import { TimelinePane } from "./timeline.js";
+
+const TABS = ["Graph", "Timeline", "Table"];
+const TICK = 100;
+const CROWD = 40; // running tasks from which on they do not breathe one by one
+
+class View {
+  /** @param {Feed} feed @param {HTMLElement} host */
+  constructor(feed, host) {
+    this.feed = feed;
+    this.root = make("div", "cnb cnb-live");
+    this.root.setAttribute("data-lm-suppress-shortcuts", "true"); // keys are ours, not JupyterLab's
+    const select = (/** @type {number} */ task) => this.select(task);
+    this.header = new Header(feed);
+    this.asks = new Asks(feed, select);
+    this.plan = new PlanPane(feed, select);
+    this.graph = new GraphPane(feed, { select, open: (tasks, title) => this.open(tasks, title) });
+    this.timeline = new TimelinePane(feed, select);
+    this.table = new TablePane(feed, select);
+    this.details = new Details(feed, select);
+    this.answer = new AnswerPane(feed);
+    this.panes = [this.graph, this.timeline, this.table];
+    this.main = make("div", "cnb-main");
+    const right = make("div", "cnb-right");
+    right.append(this._tabs(), ...this.panes.map((pane) => pane.root));
+    this.main.append(this.plan.root, right);
+    this.root.append(this.header.root, this.asks.root, this.main, this.details.root, this.answer.root);
+    host.append(this.root);
+    this.run = feed.run;
+    this.selected = -1;
+    this.tab(0);
+    this.resize = new ResizeObserver(() => this.graph.camera.resize(this.graph.root.clientWidth));
+    this.resize.observe(this.graph.root);
+    this.graph.camera.resize(this.graph.root.clientWidth);
+    this.update({ keys: new Set(["reset", "text"]), tasks: new Set() });
+    this.timer = window.setInterval(() => this.tick(), TICK);
+    this.beat = requestAnimationFrame(() => this._flow());
+    this.unlisten = feed.listen((changes) => this.update(changes));
+  }
+
+  _tabs() {
+    const bar = make("div", "cnb-tabs");
+    const list = make("div", "cnb-tab-list");
+    list.setAttribute("role", "tablist");
+    TABS.forEach((name, at) => {
+      const tab = makeButton("cnb-tab", name, name, () => this.tab(at));
+      tab.setAttribute("role", "tab");
+      tab.removeAttribute("title");
+      list.append(tab);
+    });
+    list.addEventListener("keydown", (event) => {
+      if (rove(event, [...list.children])) /** @type {HTMLElement} */ (document.activeElement)?.click();
+    });
+    this.fold = makeButton("cnb-fold", "Hide plan", "Show or hide the plan's text", () => {
+      const folded = this.main.classList.toggle("cnb-folded");
+      this.fold.textContent = folded ? "Show plan" : "Hide plan";
+      this.fold.setAttribute("aria-expanded", String(!folded));
+    });
+    this.fold.setAttribute("aria-expanded", "true");
+    bar.append(list, this.fold);
+    this.tabs = /** @type {HTMLElement[]} */ ([...list.children]);
+    return bar;
+  }
+
+  /** @param {number} chosen */
+  tab(chosen) {
+    this.panes.forEach((pane, at) => {
+      pane.root.hidden = at !== chosen;
+      this.tabs[at].setAttribute("aria-selected", String(at === chosen));
+      this.tabs[at].tabIndex = at === chosen ? 0 : -1;
+    });
+    this.timeline.show(chosen === 1);
+    this.table.show(chosen === 2);
+  }
+
+  /** @param {import("./store.js").Changes} changes */
+  update(changes) {
+    const { run } = this.feed;
+    this.header.update(changes);
+    this.asks.update();
+    this.main.hidden = !run.run.live && !run.tasks.length && !run.sections.length;
+    this.main.classList.toggle("cnb-no-plan", !this.feed.live && !run.sections.some((section) => section.text));
+    this.plan.update(changes);
+    this.graph.update(changes);
+    this.timeline.update(changes);
+    this.table.update(changes);
+    if (run !== this.run) this._again();
+    this.details.update(changes);
+    this.answer.update();
+    this.root.classList.toggle("cnb-crowd", run.counts[RUNNING] > CROWD);
+    this.root.dataset.status = run.status;
+    this.root.classList.toggle("cnb-is-live", this.feed.live);
+  }
+
+  /** After a reset: the selected task has the same name, and perhaps another number. */
+  _again() {
+    const id = this.run.tasks[this.selected]?.id;
+    this.run = this.feed.run;
+    this.select(this.run.numbers.get(id ?? "") ?? -1);
+  }
+
+  /** @param {number} task or -1 for none */
+  select(task) {
+    this.selected = this.feed.run.tasks[task] ? task : -1;
+    const { needs = [], readers = [] } = this.feed.run.tasks[this.selected] ?? {};
+    this.graph.pick(this.selected < 0 ? [] : [this.selected], [...needs, ...readers]);
+    this.plan.pick(this.selected);
+    this.timeline.pick(this.selected);
+    this.table.pick(this.selected);
+    this.details.show(this.selected);
+  }
+
+  /** Show the tasks of a group. @param {number[]} tasks @param {string} title */
+  open(tasks, title) {
+    this.select(-1);
+    this.graph.pick(tasks.slice(0, 1), []);
+    this.details.show(-1, tasks, title);
+  }
+
+  tick() {
+    if (!this.feed.live) return;
+    this.header.tick();
+    this.graph.tick();
+    this.table.tick();
+    this.details.tick();
+  }
+
+  /** The timeline's bars grow with each repaint. */
+  _flow() {
+    if (this.feed.live) this.timeline.tick(false);
+    this.beat = requestAnimationFrame(() => this._flow());
+  }
+
+  close() {
+    clearInterval(this.timer);
+    cancelAnimationFrame(this.beat);
+    this.resize.disconnect();
+    this.unlisten();
+    this.plan.close();
+    this.graph.close();
+    this.timeline.close();
+    this.details.close();
+    this.root.remove();
+  }
+}
+
+/** What anywidget asks for: one feed for a model, a view for each place where it is shown. */
+export default () => {
+  const feed = new Feed();
+  return {
+    /** @param {{model: import("./feed.js").Model}} context */
+    initialize({ model }) {
+      return feed.open(model);
+    },
+    /** @param {{model: import("./feed.js").Model, el: HTMLElement}} context */
+    render({ el }) {
+      const view = new View(feed, el);
+      return () => view.close();
+    },
+  };
+};

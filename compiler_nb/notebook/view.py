@@ -1,0 +1,307 @@
+"""The live view of one run: a widget that a page folds frames into, and that says what people click.
+
+Theory of operation
+    Events fold into a Board on the run's own thread; at most once in FRAME seconds what changed goes to the page as a
+    custom message (a trait would wait for the page while the kernel is busy). The trait `snapshot` is made anew
+    whenever a page asks for the widget's state, so a page that is reloaded sees all.
+    A picture is laid out on a thread of its own, for Graphviz may take long, and is not begun again before the pauses
+    have been longer than the drawing. What a page says arrives on any thread, is checked, and is done by methods of the
+    run that may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import functools
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from compiler_nb import trace
+from compiler_nb.drawing.style import STYLE
+from compiler_nb.events import RunEnded
+from compiler_nb.notebook import show
+from compiler_nb.notebook.board import Board, Frame
+from compiler_nb.notebook.details import details
+from compiler_nb.notebook.namespace import Binding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from compiler_nb.drawing.live import Drawn, Engine
+    from compiler_nb.events import Event
+    from compiler_nb.run import Run
+
+FRAME: Final = 0.06
+"""Seconds from one frame to the next at least."""
+BREAK: Final = 0.25
+"""Seconds from one drawing to the next at least; longer after one that took long."""
+KEPT: Final = 20
+"""Views that stay connected, the newest; a page that is reloaded finds the others gone."""
+PATIENCE: Final = 2.0
+"""Seconds that a page has, from the beginning, to be heard: a busy kernel of some versions hears none."""
+MODULES: Final = (
+    "states", "dom", "sanitize", "store", "feed", "header", "chunk", "plan", "bars", "stacks", "camera", "glide", "graph",
+    "timeline", "table", "details", "answer", "view",
+)  # fmt: skip
+"""The files of the page's side, each after those that it imports."""
+_FOLDER: Final = Path(__file__).parent / "static"
+_KEPT: Final[deque[Any]] = deque()
+
+
+@functools.cache
+def module() -> str:
+    """Return the page's side as one ES module: our files one after the other, without their imports of each other."""
+    lines = [line for name in MODULES for line in (_FOLDER / f"{name}.js").read_text("utf-8").splitlines()]
+    kept = [line if line.startswith("export default") else line.removeprefix("export ") for line in lines]
+    return "\n".join(line for line in kept if not line.startswith("import "))
+
+
+@functools.cache
+def style() -> str:
+    """Return the style sheet: that of pictures, and the view's own."""
+    return STYLE + (_FOLDER / "view.css").read_text("utf-8")
+
+
+@functools.cache
+def _widget_class() -> Any:
+    """Return the widget's class; made when the first view is, for its library takes long to import."""
+    import anywidget  # noqa: PLC0415 - heavy
+    import traitlets  # noqa: PLC0415 - with it
+
+    def snapshot_of(value: Callable[[], Frame], _: Any) -> Frame:
+        return value()
+
+    class LiveWidget(anywidget.AnyWidget):
+        _esm = module()
+        _css = style()
+        snapshot = traitlets.Any().tag(sync=True, to_json=snapshot_of)
+
+    return LiveWidget
+
+
+class View:
+    """Shows one run in a page, from its beginning or when it is over.
+
+    engine: what lays the picture out, as for `draw`.
+    """
+
+    def __init__(self, run: Run, engine: Engine = "auto") -> None:
+        self.run, self.engine = run, engine
+        self.board = Board(live=run.status == "running")
+        self.began = time.monotonic()
+        self._context = contextvars.copy_context()  # the cell's: some kernels send nothing from outside of one
+        self._arrived = asyncio.Event()  # what the page says reaches the kernel
+        self._lock = threading.Lock()  # of the board
+        self._sending = threading.Lock()  # frames leave in their order
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._sent = 0.0
+        self._drawing = False
+        self._draw_after = 0.0
+        self.board.tell_run(id=run.id, question=run.question, tools=list(run.compiler.tools))
+        self._taken = 0
+        self._catch_up()
+        if run.status != "running":
+            self._conclude()
+        self.widget = _widget_class()(snapshot=self.snapshot)
+        self.widget.on_msg(self._hear)
+        _KEPT.append(self.widget)
+        while len(_KEPT) > KEPT:
+            _KEPT.popleft().close()
+
+    @property
+    def mime(self) -> dict[str, Any]:
+        """What a cell displays to show it."""
+        kind = "application/vnd.jupyter.widget-view+json"
+        shown = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
+        return {kind: shown, "text/plain": f"{self.run.question or 'a plan'} …"}
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return self.mime
+
+    def __repr__(self) -> str:
+        return f"<the live view of {self.run!r}>"
+
+    def snapshot(self) -> Frame:
+        """Return a frame that tells everything, on any thread."""
+        with self._lock:
+            return self.board.snapshot(self.run.seconds)
+
+    # ---------------------------------------------------------------- events in, frames out
+
+    def follow(self) -> View:
+        """Take what the run has told so far, and what it will tell; for a view that nobody passes events to."""
+        if self.run.steer is not None:
+            self.run.steer(lambda _: self._follow())
+        return self
+
+    def _follow(self) -> None:
+        """Catch up, and listen from now on; called on the run's thread, where nothing else happens meanwhile."""
+        with self._lock:
+            self._catch_up()
+        self.run.log.listeners.append(self._note)
+        self._schedule()
+
+    def _note(self, event: Event) -> None:
+        self.event(event)
+        if isinstance(event, RunEnded):
+            footer = show.footer(self.run, Binding(), times=True)
+            threading.Thread(target=self.end, args=(footer,), name="compiler_nb drawing", daemon=True).start()
+
+    def _catch_up(self) -> None:
+        for event in self.run.events[self._taken :]:
+            self.board.take(event)
+            self._taken += 1
+
+    def event(self, event: Event) -> None:
+        """Note what happened; called on the run's thread."""
+        with self._lock:
+            self.board.take(event)
+        if self._timer is None:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        if self._loop is None:
+            try:
+                self._loop = asyncio.get_running_loop()
+            except RuntimeError:
+                self.flush()
+                return
+        self._timer = self._loop.call_at(max(self._loop.time(), self._sent + FRAME), self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what changed."""
+        with self._sending:
+            with self._lock:
+                frame = self.board.frame(self.run.seconds)
+                stale = self.board.stale and not self._drawing
+            if self._loop is not None:
+                self._sent = self._loop.time()
+            if frame is not None:
+                self._send({"frame": frame})
+        if stale:
+            self._draw()
+
+    def _send(self, content: Frame) -> None:
+        with contextlib.suppress(Exception):  # the page is gone, or the kernel ends: the run goes on
+            self._context.copy().run(self.widget.send, content)
+
+    def end(self, footer: str) -> None:
+        """Tell how it ended, with the last line."""
+        with self._lock:
+            self.board.say_footer(footer)
+            self._conclude()
+        self.flush()
+
+    def _conclude(self) -> None:
+        """Note what is known at the end only: the critical path, and a picture where there is none."""
+        events = list(self.run.events)
+        with contextlib.suppress(Exception):  # times are told where they can be
+            times = trace.times(events, self.run.compiler.max_concurrency)
+            self.board.say_times(times.path, str(times))
+        if self.board.stale or (self.board.tasks and self.board.drawn is None):
+            self.board.show_drawn(self.board.drawing(self.engine)())
+
+    # ---------------------------------------------------------------- the picture
+
+    def _draw(self) -> None:
+        """Lay the whole picture out, on another thread."""
+        if self._loop is None:
+            return
+        wait = self._draw_after - time.monotonic()
+        if wait > 0:
+            self._drawing = True
+            self._loop.call_later(wait, self._draw_now)
+        else:
+            self._draw_now()
+
+    def _draw_now(self) -> None:
+        self._drawing = True
+        with self._lock:
+            job = self.board.drawing(self.engine)
+        threading.Thread(target=self._perform, args=(job,), name="compiler_nb drawing", daemon=True).start()
+
+    def _perform(self, job: Callable[[], Drawn]) -> None:
+        began = time.monotonic()
+        drawn: Drawn | None = None
+        with contextlib.suppress(Exception):  # the boxes that are there stay
+            drawn = job()
+        took = time.monotonic() - began
+        self._draw_after = began + took + max(BREAK, 4 * took)
+        self._on_loop(lambda: self._drawn(drawn))
+
+    def _drawn(self, drawn: Drawn | None) -> None:
+        self._drawing = False
+        if drawn is not None:
+            with self._lock:
+                self.board.show_drawn(drawn)
+            self.flush()
+
+    def _on_loop(self, call: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody looks
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(call)
+
+    # ---------------------------------------------------------------- what the page says
+
+    def _hear(self, _: Any, content: Any, __: Any = None) -> None:
+        """Do what a page says, if it makes sense; called on any thread."""
+        if not isinstance(content, dict):
+            return
+        said = content.get("say")
+        if said == "here":
+            self._arrive()
+        elif said == "hello":
+            self._send({"frame": self.snapshot()})
+        elif said == "rows":
+            self._tell_rows(content.get("from"), content.get("to"))
+        elif said in ("stop", "pause", "go"):
+            {"stop": self.run.cancel, "pause": self.run.pause, "go": self.run.go}[said]()
+        elif said in ("approve", "deny", "task"):
+            id_ = self._task(content.get("task"))
+            if id_ is not None:
+                {"approve": self.run.approve, "deny": self.run.deny, "task": self._tell_details}[said](id_)
+
+    def _arrive(self) -> None:
+        with self._lock:
+            if self.board.run["buttons"] or self.run.status != "running":
+                return
+            self.board.tell_run(buttons=True)
+        if self._loop is None:
+            self._arrived.set()
+        else:
+            self._on_loop(self._arrived.set)
+            self._on_loop(self.flush)
+
+    async def is_heard(self) -> bool:
+        """Whether what the page says reaches the kernel, as it must have done within PATIENCE seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.began + PATIENCE - time.monotonic()):
+                await self._arrived.wait()
+        return self._arrived.is_set()
+
+    def _task(self, number: Any) -> str | None:
+        known = self.board.tasks
+        return known[number].id if type(number) is int and 0 <= number < len(known) else None
+
+    def _tell_details(self, id_: str) -> None:
+        html = ""
+        try:
+            html = details(self.run, id_)
+        except Exception as error:  # noqa: BLE001 - values of any kind are shown
+            html = f"<p>its details cannot be shown: {type(error).__name__}</p>"
+        self._send({"task": self.board.numbers[id_], "html": html})
+
+    def _tell_rows(self, first: Any, last: Any) -> None:
+        if type(first) is int and type(last) is int:
+            outcomes = self.run.outcomes
+            self._send({"frame": self.board.rows_from(first, last, outcomes.get)})

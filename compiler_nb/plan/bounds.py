@@ -1,0 +1,194 @@
+"""What an expression may cost: the steps that are left, and how large and how deep values may be.
+
+Nothing is looked up on a value here, nor in the files that use this: a value is what its type is, and a text or a
+sequence is as long as its built-in type counts it, whatever a subclass says.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any, Final
+
+from compiler_nb.errors import ExpressionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+STEPS: Final = 100_000
+ITEMS: Final = 1_000_000
+TEXT: Final = 10_000_000
+DIGITS: Final = 4_300
+BITS: Final = int(DIGITS * 3.33)
+BATCH: Final = 100
+"""Items of a container that are copied or searched in a step."""
+CHARACTERS: Final = 1_000
+"""Characters that are copied or searched in a step."""
+OBJECTS: Final = 20
+"""Objects that are made in a step: a pair takes the memory of seven items, a piece of text that of six."""
+LEVELS: Final = 1_000
+"""How deep a value may nest that is compared or hashed: Python's own hash of a tuple overflows the stack."""
+_VISIT: Final = 20
+"""Items that looking into one more container counts for."""
+_SHORT: Final = 60
+_SEQUENCES: Final = (str, bytes, list, tuple)
+NESTS: Final = frozenset({list, tuple, dict, set, frozenset})
+_WEIGHED: Final = NESTS | {str, bytes}
+
+_NOTHING: Final[dict[str, Any]] = {}
+
+
+class Scope:
+    """What names mean while an expression is evaluated, and the steps that are left."""
+
+    __slots__ = ("inputs", "locals", "steps", "values")
+
+    def __init__(
+        self, values: Mapping[str, Any], inputs: Mapping[str, Any] | None = None, names: Mapping[str, Any] | None = None
+    ) -> None:
+        self.values, self.inputs = values, inputs or _NOTHING
+        self.locals = dict(names) if names else _NOTHING  # replaced, never changed in place
+        self.steps = STEPS
+
+    def spend(self, steps: int) -> None:
+        """Count work; raise an ExpressionError when there was too much."""
+        self.steps -= steps
+        if self.steps < 0:
+            raise ExpressionError(f"the expression takes more than {STEPS:,} steps: use a tool")
+
+
+def bound(size: int, limit: int, what: str) -> None:
+    """Raise an ExpressionError where a result would be larger than it may."""
+    if size > limit:
+        raise ExpressionError(f"the result has more than {limit:,} {what}: use a tool")
+
+
+# -------------------------------------------------------------------- what a value is
+
+
+def is_a(value: Any, kinds: type | tuple[type, ...]) -> bool:
+    """Whether a value is of a type or of a subclass; unlike isinstance, this does not ask the value."""
+    return issubclass(type(value), kinds)
+
+
+def length(value: Any) -> int:
+    """Return the true length of a text or a sequence, -1 for anything else."""
+    for kind in _SEQUENCES:
+        if issubclass(type(value), kind):
+            return kind.__len__(value)
+    return -1
+
+
+def whole(value: Any) -> int | None:
+    """Return the whole number that a value counts as where Python wants one, None where it is none."""
+    if not hasattr(type(value), "__index__"):
+        return None
+    try:
+        return operator.index(value)
+    except Exception:  # noqa: BLE001 - an array of numbers, or a user's object, which may raise anything
+        return None
+
+
+def short(value: Any) -> str:
+    """Return a value in one short piece of text, whatever its `__repr__` does."""
+    kind = type(value)
+    if kind is str:
+        return repr(value) if len(value) <= _SHORT else f"{value[:_SHORT]!r}…"
+    if value is None or kind in (bool, float) or (kind is int and value.bit_length() < BITS // 50):
+        return repr(value)
+    if kind in (list, tuple, dict, set):
+        return f"{kind.__name__} of {len(value)}"
+    return kind.__name__
+
+
+# -------------------------------------------------------------------- what work costs
+
+
+def weigh(value: Any) -> int:
+    """Return the steps that copying or searching a plain value costs."""
+    kind = type(value)
+    return len(value) // (CHARACTERS if kind is str or kind is bytes else BATCH) if kind in _WEIGHED else 0
+
+
+def spend_on_parts(value: Any, scope: Scope) -> None:
+    """Spend what comparing or hashing a value costs: its parts at all depths, shared ones as often as they are met."""
+    level, count, depth = [value] if type(value) in NESTS else [], 0, 0
+    scope.spend(weigh(value))
+    while level:
+        depth += 1
+        if depth > LEVELS:
+            raise ExpressionError(f"a value nests more than {LEVELS:,} deep: use a tool")
+        below: list[Any] = []
+        for part in level:
+            count += _VISIT + (len(part) * BATCH // CHARACTERS if type(part) in (str, bytes) else len(part))
+            if count >= BATCH:
+                scope.spend(count // BATCH)
+                count %= BATCH
+            if type(part) in NESTS:
+                below += [each for each in part if _is_heavy(each)]
+            if type(part) is dict:
+                below += [each for each in part.values() if _is_heavy(each)]
+        level = below
+
+
+def _is_heavy(value: Any) -> bool:
+    kind = type(value)
+    return kind in NESTS or (kind in (str, bytes) and len(value) >= CHARACTERS)
+
+
+def hashed(value: Any, scope: Scope) -> Any:
+    """Return a value that becomes a key or a member of a set, after spending what its hash costs."""
+    if type(value) is tuple or type(value) is frozenset:
+        spend_on_parts(value, scope)
+    return value
+
+
+def check_size(value: Any) -> None:
+    """Raise an ExpressionError where a nest of containers is too large to be written; shared parts count again."""
+    stack, count = [value], 0
+    while stack:
+        part = stack.pop()
+        kind = type(part)
+        if kind is str or kind is bytes:
+            count += len(part)
+        elif kind in NESTS:
+            count += 2 + 3 * len(part)  # brackets, and at least "0, " for an item
+            if count <= TEXT:
+                stack += part
+                if kind is dict:
+                    stack += part.values()
+        bound(count, TEXT, "characters of text")
+
+
+# -------------------------------------------------------------------- items
+
+
+def items_of(source: Any, scope: Scope | _Loose, limit: int = ITEMS) -> Iterator[Any]:
+    """Yield the items of a value, a step each, at most `limit`; raise an ExpressionError beyond."""
+    for count, item in enumerate(source):
+        if count >= limit:
+            raise ExpressionError(f"more than {limit:,} items: use a tool")
+        scope.spend(1)
+        yield item
+
+
+def listed(source: Any, scope: Scope) -> list[Any]:
+    """Return what a function is to work on as a list, after checking its size."""
+    kind = type(source)
+    if kind in _WEIGHED or kind is range:
+        bound(len(source), ITEMS, "items")
+        scope.spend(len(source) // (OBJECTS if kind is str else BATCH))
+        return list(source)
+    return list(items_of(source, _Loose(scope)))
+
+
+class _Loose:
+    """Counts a small part of a step per item: for functions that iterate at the speed of C."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope, self.count = scope, 0
+
+    def spend(self, steps: int) -> None:
+        self.count += steps
+        if self.count >= BATCH:
+            self.scope.spend(1)
+            self.count = 0

@@ -1,0 +1,233 @@
+"""The live view in a real JupyterLab and Notebook 7: seen while a cell runs, clicked, reloaded, frozen and saved."""
+
+from __future__ import annotations
+
+import time
+
+import nbformat
+import pytest
+
+from tests.support.kernel import SETUP
+from tests.support.lab import (
+    command,
+    open_browser,
+    open_notebook,
+    open_notebook7,
+    running_lab,
+    shut_down,
+    write_notebook,
+)
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+TOOLS = '''
+@tool
+async def slow(n: object, wait: float = 0.5) -> object:
+    "Return it later."
+    await asyncio.sleep(wait)
+    return n
+
+@tool(side_effects=True)
+def send(to: str) -> str:
+    "Send."
+    return f"sent to {to}"
+
+hostile = ScriptedModel({"planner": """
+a = slow("<img src=http://x.invalid/a onerror=window.hacked=1> <script>window.hacked=2</script>", wait=0.2)
+b = slow(f"{a} </text></svg><script>window.hacked=3</script> [x](http://x.invalid/b)", wait=0.2)
+join(a, b)
+""", "joiner": "<script>window.hacked=4</script> ![i](http://x.invalid/c) <b onclick=x>bold</b>"}, tokens_per_second=400)
+'''
+CELLS = {
+    "steer": ["%%plan -j 1\na = slow(1, wait=2)\nb = slow(2)\nc = slow(3, wait=30)\njoin()", "print('after', a, b)"],
+    "approve": ["%%plan\na = send('ann')\nb = send('bob')\nc = slow(3, wait=1)\nanswer(a)", "print('after', a)"],
+    "interrupt": ["%%plan\na = slow(1, wait=0.5)\nb = slow(2, wait=30)"],
+    "reload": ["%%plan -b -o behind\na = slow(1, wait=0.1)\nb = slow(2, wait=6)\nanswer(b)"],
+    "freeze": ["%%compile -m planner\nWhich city has the longest name?", "print('after', best)"],
+    "fanout": ["%%plan -j 8\nxs = [slow(x, wait=0.2) for x in range(40)]\nanswer(len(xs))"],
+    "hostile": ["%%compile -m hostile\n<script>window.hacked=5</script> <img src=http://x.invalid/d onerror=alert(1)>"],
+    "many": ["%%plan -j 50\nxs = {x: slow(x, wait=0.05) for x in range(500)}\nys = {x: slow(y, wait=0.05) for x, y in xs.items()}\nanswer(len(ys))"],
+    "show": ["%%plan -q\na = slow(1, wait=0.1)\nb = slow(a, wait=0.1)\nanswer(b)", "%compile show"],
+}  # fmt: skip
+PROMPT = "(number) => document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')[number].textContent"
+STATE = """(id) => document.querySelector(`.cnb-live svg.cnb [data-task="${id}"]`)?.dataset.state"""
+SEEN = f"([id, state]) => ({STATE})(id) === state"
+ENDED = f"([number]) => /\\[\\d+\\]/.test(({PROMPT})(number))"
+GAPS = """() => {
+  window.gaps = []; let before = performance.now();
+  const beat = (now) => { window.gaps.push(now - before); before = now; requestAnimationFrame(beat); };
+  requestAnimationFrame(beat);
+}"""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """Give a JupyterLab with a notebook for each of CELLS: its address and folder."""
+    folder = tmp_path_factory.mktemp("lab")
+    (folder / "notebooks").mkdir()
+    for name, cells in CELLS.items():
+        write_notebook(folder / "notebooks" / f"{name}.ipynb", [SETUP + TOOLS, *cells])
+    with running_lab(folder) as base:
+        yield base, folder / "notebooks"
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    """Give a Chromium."""
+    with open_browser(chromium) as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser):
+    """Give a page, closed at the end with its kernels."""
+    made = browser.new_page(viewport={"width": 1200, "height": 1600})
+    made.asked = []
+    made.on("request", lambda request: made.asked.append(request.url))
+    yield made
+    if made.url.startswith("http"):
+        shut_down(made)
+    made.close()
+
+
+def run(page, lab, name, *, opened=open_notebook):
+    """Open a notebook and run all its cells; wait for the live view."""
+    opened(page, lab[0], f"{name}.ipynb")
+    command(page, "notebook:run-all-cells")
+    page.wait_for_selector(".cnb-live", timeout=60_000)
+
+
+def until(page, id_, state, timeout=15_000):
+    """Wait until a task is seen in a state."""
+    page.wait_for_function(SEEN, arg=[id_, state], timeout=timeout)
+
+
+def until_ended(page, number, timeout=15_000):
+    """Wait until a cell's prompt has its number."""
+    page.wait_for_function(ENDED, arg=[number], timeout=timeout)
+
+
+def saved(page, lab, name):
+    """Save the notebook and return it."""
+    command(page, "docmanager:save")
+    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty", timeout=20_000)
+    page.wait_for_timeout(300)
+    return nbformat.read(lab[1] / f"{name}.ipynb", as_version=4)
+
+
+@pytest.mark.parametrize("front", [open_notebook, open_notebook7], ids=["lab", "notebook"])
+def test_paused_gone_on_and_stopped_by_its_buttons(lab, page, front):
+    """A task is seen to run while the prompt says so; nothing starts in the pause; stop ends the cell normally."""
+    run(page, lab, "steer", opened=front)
+    until(page, "a", "running")
+    assert page.evaluate(PROMPT, 1) == "[*]:"
+    page.click(".cnb-live button:has-text('Pause')")
+    until(page, "a", "done")
+    page.wait_for_timeout(400)
+    assert page.evaluate(STATE, "b") in ("ready", "waiting")
+    page.click(".cnb-live button:has-text('Go on')")
+    until(page, "c", "running")
+    began = time.monotonic()
+    page.click(".cnb-live button:has-text('Stop')")
+    until_ended(page, 1)
+    assert time.monotonic() - began < 2
+    until_ended(page, 2)
+    assert "after 1 2" in page.inner_text(".jp-Notebook")
+
+
+def test_approved_and_denied_by_its_buttons(lab, page):
+    """What has side effects waits; one is approved, the other denied, and the cell goes on."""
+    run(page, lab, "approve")
+    page.click("button[aria-label='Approve a']")
+    until(page, "a", "done")
+    page.click("button[aria-label='Deny b']")
+    until_ended(page, 2)
+    assert "after sent to ann" in page.inner_text(".jp-Notebook")
+    assert "denied" in page.inner_text(".jp-Notebook")
+
+
+def test_the_kernels_stop_button_stops_it(lab, page):
+    """The cell shows KeyboardInterrupt, and the picture with what had finished."""
+    run(page, lab, "interrupt")
+    until(page, "a", "done")
+    until(page, "b", "running")
+    command(page, "notebook:interrupt-kernel")
+    until_ended(page, 1)
+    text = page.inner_text(".jp-Notebook")
+    assert "KeyboardInterrupt" in text
+    assert (
+        page.evaluate("() => document.querySelector('.jp-OutputArea svg [data-task=\"b\"]').dataset.state")
+        == "cancelled"
+    )
+
+
+def test_a_page_that_is_reloaded_in_mid_run_sees_all_of_it(lab, page):
+    """The view is there again with what has happened, and follows to the end."""
+    run(page, lab, "reload")
+    until(page, "b", "running")
+    saved(page, lab, "reload")
+    open_notebook(page, lab[0], "reload.ipynb", kernel=False)
+    page.wait_for_selector(".cnb-live svg.cnb [data-task='a']", timeout=30_000)
+    assert page.evaluate(STATE, "a") == "done"
+    assert page.evaluate(STATE, "b") in ("running", "done")
+    until(page, "b", "done")
+
+
+def test_at_its_end_it_becomes_a_picture_that_is_saved(lab, page):
+    """No widget is left; the notebook holds SVG, PNG, HTML and text, and grows by less than 50 kB beyond the picture."""
+    run(page, lab, "freeze")
+    until(page, "ny", "running")
+    until_ended(page, 2)
+    assert page.evaluate("() => document.querySelectorAll('.cnb-live').length") == 0
+    (output,) = saved(page, lab, "freeze").cells[1].outputs
+    assert set(output.data) == {"text/plain", "text/html", "image/svg+xml", "image/png"}
+    rest = len(str(output.data)) - sum(len(output.data[kind]) for kind in ("image/svg+xml", "image/png"))
+    assert rest < 50_000 + 2.4 * len(output.data["image/svg+xml"])  # the page holds the picture twice
+
+
+def test_a_fan_out_of_forty_is_one_stack_with_forty_cells(lab, page):
+    """Items are seen to end one by one in the stack's bar; a click opens them."""
+    run(page, lab, "fanout")
+    page.wait_for_function("() => document.querySelectorAll('.cnb-live .cnb-bar [data-task]').length === 40")
+    page.wait_for_function("""() => { const of = (state) =>
+        document.querySelectorAll(`.cnb-live .cnb-bar [data-state="${state}"]`).length;
+        return of('done') > 5 && of('running') > 0; }""")
+    until_ended(page, 1)
+
+
+def test_a_thousand_tasks_leave_the_page_smooth(lab, page):
+    """Two stages of 500 items in some seconds: no frame of the page takes longer than 100 ms after the first."""
+    run(page, lab, "many")
+    until(page, "xs", "running")
+    page.evaluate(GAPS)
+    until(page, "xs", "done", 30_000)
+    gaps = page.evaluate("() => window.gaps.slice(2)")
+    assert len(gaps) > 20
+    assert max(gaps) <= 100, sorted(gaps)[-5:]
+    until_ended(page, 1, 30_000)
+
+
+def test_nothing_that_models_and_tools_say_acts(lab, page):
+    """Hostile text everywhere, live and frozen: no script runs, no request leaves the page."""
+    run(page, lab, "hostile")
+    page.wait_for_selector(".cnb-live svg.cnb [data-task='a']")
+    page.focus(".cnb-live svg.cnb [data-task='a']")
+    page.keyboard.press("Enter")
+    until_ended(page, 1, 30_000)
+    page.wait_for_timeout(300)
+    assert page.evaluate("() => window.hacked") is None
+    assert not [url for url in page.asked if not url.startswith((lab[0], "data:", "blob:"))]
+
+
+def test_a_finished_run_is_opened_again_in_the_dark(lab, page):
+    """`%compile show` opens the whole view: a click on a task tells its value; colours are those of the theme."""
+    opened = lab[0]
+    open_notebook(page, opened, "show.ipynb")
+    page.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
+    page.wait_for_selector("body[data-jp-theme-light='false']")
+    command(page, "notebook:run-all-cells")
+    page.wait_for_selector(".cnb-live svg.cnb [data-task='b']", timeout=60_000)
+    assert page.evaluate(STATE, "b") == "done"
+    page.click(".cnb-live svg.cnb [data-task='b'] .cnb-box")
+    page.wait_for_function("() => /value/.test(document.querySelector('.cnb-live').innerText)", timeout=10_000)
+    ink = page.evaluate("() => getComputedStyle(document.querySelector('.cnb-live svg.cnb text')).fill")
+    assert ink == "rgb(236, 239, 244)"

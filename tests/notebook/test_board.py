@@ -1,0 +1,191 @@
+"""A run's events become frames, and frames become what a page shows."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from compiler_nb import tool
+from compiler_nb.events import Log, TaskEnded, TaskHeld, TaskPlanned, TaskStarted
+from compiler_nb.notebook.board import FEW, STATES, Board
+from compiler_nb.plan.task import Ref, Task
+from tests.support.frames import Page, watch
+from tests.support.hostile import OUTPUTS
+
+
+@tool
+async def get(x: object) -> object:
+    """Return it."""
+    return x
+
+
+@tool
+async def fail(x: object) -> object:
+    """Raise."""
+    raise LookupError(f"no {x}")
+
+
+@tool(retries=1)
+async def twice(x: object) -> object:
+    """Raise the first time."""
+    TRIED.append(x)
+    if len(TRIED) == 1:
+        raise ConnectionError("line is dead")
+    return x
+
+
+TEXTS = [made for each in OUTPUTS.values() if isinstance(made := each(), str)]
+TRIED: list[object] = []
+PLANS = {
+    "chain": "a = get(1)\nb = get(a)\nanswer(b)",
+    "expressions": "a = get(1)\nb = a + 1\nc = max(a, b)\nanswer(c)",
+    "fan-out": "xs = get([1, 2, 3])\nys = [get(x) for x in xs]\nzs = {y: get(fail(y)) for y in ys}\nanswer(ys)",
+    "failure": "a = fail(1)\nb = get(a)\nc = get(2)\njoin(b, c)",
+    "nested": "# says why\na = get(f'{get(1)} and {get(2)}')\nanswer(a)",
+}
+
+
+@pytest.mark.parametrize("plan", PLANS.values(), ids=list(PLANS))
+@pytest.mark.parametrize("every", [1, 3, 1_000])
+def test_frames_tell_what_a_snapshot_tells(plan, every):
+    """However the events are cut into frames, a page that saw them all and one that is reloaded show the same."""
+    run, board, page = watch(plan, [get, fail], every)
+    again = Page([board.snapshot(run.seconds)])
+    assert page.states == again.states
+    assert {id_: page.states[id_] for id_ in run.outcomes} == {id_: run.state(id_) for id_ in run.outcomes}
+    assert page.seen() == again.seen()
+
+
+def test_a_board_can_be_made_of_a_run_that_is_over():
+    """The events of a finished run, folded at once, tell the same tasks and states."""
+    run, _, page = watch(PLANS["fan-out"], [get, fail])
+    late = Board(live=False)
+    for event in run.events:
+        late.take(event)
+    again = Page([late.snapshot(run.seconds)])
+    assert (again.tasks, again.states, again.answer) == (page.tasks, page.states, page.answer)
+
+
+def test_text_streams_in_sections_with_their_problems():
+    """A plan that had to be mended is two texts, the first with its problem on its line."""
+    replies = {"planner": "a = get(1)\nb = gte(2)\njoin()\n", "repair": "a = get(1)\nb = get(2)\njoin(b)\n"}
+    replies["joiner"] = "Two."
+    _, _, page = watch(replies, [get])
+    assert [page.sections[number]["role"] for number in sorted(page.sections)] == ["planner", "repair"]
+    assert page.text == {0: replies["planner"], 1: replies["repair"]}
+    ((section, line, column, message),) = page.problems
+    assert (section, line, column) == (0, 2, 5)
+    assert "gte" in message
+    assert page.answer["text"].endswith("Two.")
+    assert "Two." in page.answer["html"]
+    assert page.facts["status"] == "done"
+
+
+def test_a_replan_is_a_text_of_its_own_round():
+    """With the joiner's reason, and the tasks of both rounds numbered on."""
+    replies = {"planner": "a = get(1)\njoin(a)\n", "joiner": ["Replan: more is needed", "Done."],
+               "replan": "b = get(2)\njoin(b)\n"}  # fmt: skip
+    _, _, page = watch(replies, [get])
+    assert [(each["round"], each["reason"]) for each in page.sections.values()] == [(0, ""), (1, "more is needed")]
+    assert [row[:2] + row[5:7] for row in page.tasks] == [["a", "call", 0, 1], ["b", "call", 1, 1]]
+    assert page.answer["text"].endswith("Done.")
+
+
+def test_items_know_their_fan_out_and_what_they_need():
+    """An item names its owner; chains within an element need each other."""
+    _, _, page = watch(PLANS["fan-out"], [get, fail])
+    rows = {row[0]: row for row in page.tasks}
+    assert page.ids[rows["ys[0]"][7]] == "ys"
+    assert [page.ids[need] for need in rows["ys"][8]] == ["xs"]
+    assert [page.ids[need] for need in rows["zs[1]"][8]] == ["zs[1].1"]
+    assert page.states["zs"] == "failed"
+    assert page.states["zs[1]"] == "skipped"
+
+
+def test_a_task_is_ready_from_the_end_of_its_last_input():
+    """Also while it waits for a slot: no event says so, the page sees it."""
+    log, board = Log("r"), Board()
+    for event in (
+        (TaskPlanned, "a", 0, Task("a", "call", "get")),
+        (TaskPlanned, "b", 0, Task("b", "call", "get", (Ref("a"),))),
+        (TaskStarted, "a", 1, 0.0),
+        (TaskEnded, "a", 1, "done", 1, ""),
+    ):
+        log.emit(*event)
+        board.take(log.events[-1])
+    page = Page([board.frame(1.0)])
+    assert page.states == {"a": "done", "b": "ready"}
+    ended = page.history[-2]
+    assert page.history[-1] == (1, STATES.index("ready"), ended[2])
+
+
+def test_what_waits_for_approval_says_its_arguments_until_it_is_judged():
+    """The page lists it while it is held, and no longer."""
+    log, board = Log("r"), Board()
+    for event in ((TaskPlanned, "a", 0, Task("a", "call", "send")), (TaskHeld, "a", 0, "approval", "to='bob'")):
+        log.emit(*event)
+        board.take(log.events[-1])
+    page = Page([board.frame(0.1)])
+    assert page.by_task["held"] == {0: ["approval", "to='bob'"]}
+    assert page.states == {"a": "ready"}
+    log.emit(TaskEnded, "a", 0, "cancelled", None, "")
+    board.take(log.events[-1])
+    page.apply(board.frame(0.2))
+    assert page.by_task["held"] == {}
+
+
+def test_an_attempt_that_failed_leaves_a_note():
+    """A retry is seen: the error of the first attempt, and two times running."""
+    TRIED.clear()
+    _, _, page = watch("a = twice(1)\nanswer(a)", [twice])
+    assert "line is dead" in page.by_task["notes"][0][0]
+    assert [STATES[code] for _, code, _ in page.history].count("running") == 2
+
+
+def test_a_thousand_tasks_with_three_changes_each_are_fifty_kilobytes():
+    """What frames of 60 ms carry of 1,000 tasks that become ready, run and end, within two seconds."""
+    log, board = Log("r"), Board()
+    for number in range(1_000):
+        log.emit(TaskPlanned, f"t{number}", 0, Task(f"t{number}", "call", "get", (number,)))
+    for event in log.events:
+        board.take(event)
+    board.frame(0.0)
+    size = frames = 0
+    for start in range(0, 1_000, 30):
+        for number in range(start, min(start + 30, 1_000)):
+            board.take(TaskStarted(0, "r", 0, 1.0 + start / 500, f"t{number}", 1, 0.5))
+            board.take(TaskEnded(0, "r", 0, 1.1 + start / 500, f"t{number}", 1, "done", number, ""))
+        frame = board.frame(1.2)
+        size += len(json.dumps({"frame": frame}, separators=(",", ":")))
+        frames += 1
+    assert frames == 34
+    assert size <= 50_000
+
+
+def test_many_tasks_say_calls_and_values_only_when_asked():
+    """Above 200 tasks a frame names them; a page asks for the rows that it shows."""
+    plan = "\n".join(f"a{number} = get({number})" for number in range(FEW + 50)) + "\nanswer(a0)"
+    run, board, page = watch(plan, [get], 10_000)
+    assert len(page.tasks) == FEW + 50
+    assert not page.tasks[-1][3]
+    assert board.stale
+    answer = board.rows_from(FEW, FEW + 50, run.outcomes.get)
+    assert answer["calls"][0] == [FEW, f"get({FEW})"]
+    assert answer["values"][-1] == [FEW + 49, f"= {FEW + 49}"] or answer["values"][-1] == [FEW + 49, str(FEW + 49)]
+    board.show_drawn(board.drawing("own")())
+    drawn = board.snapshot(1.0)["graph"]
+    assert sum(map(len, drawn["groups"])) == FEW + 50
+    assert not board.stale
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_hostile_text_is_data(text):
+    """In ids' values, arguments and answers nothing that could be markup is left as such in what is inserted."""
+    _, board, page = watch({"planner": f"a = get({text[:2_000]!r})\nanswer(a)\n"}, [get])
+    board.show_drawn(board.drawing("own")())
+    inserted = [board.snapshot(1.0)["graph"]["svg"], *(str(piece) for piece in page.pieces), page.answer["html"]]
+    for html in inserted:
+        tags = set(re.findall(r"<\s*([a-zA-Z!/?]+)", html))
+        assert not {tag.lower() for tag in tags} & {"script", "img", "iframe", "foreignobject", "image", "a", "style"}

@@ -1,0 +1,74 @@
+"""A refused plan in a cell: what is wrong, where, and the mend."""
+
+from __future__ import annotations
+
+import pytest
+
+from compiler_nb import Plan, PlanError
+from compiler_nb.notebook.mark import marked
+
+TOOLS = "The tools are: double, fail, llm, extract"
+
+
+def told(text: str, **options) -> list[str]:
+    """Return the lines that a person sees for a text that is no plan."""
+    with pytest.raises(PlanError) as caught:
+        Plan.parse(text, dialect="python", **options)
+    return marked(caught.value).split("\n")
+
+
+def test_a_cell_shows_the_mend_below_which_the_column_is_marked(shell):
+    """Each problem with its own line, in the order of the text; nothing has started."""
+    result = shell.run("%%plan\na = double(2)\nb = max(a.get, 3)\nnote = dubble(b)\nimport os")
+    (shown,) = result.error_in_exec._render_traceback_()
+    assert shown.split("\n") == [
+        "PlanError: line 2, column 9: attributes cannot be read in a plan (.get): call it, value.get(...) [attribute]",
+        "    b = max(a.get, 3)",
+        "            ^",
+        f"line 3, column 8: no tool is called 'dubble'. Did you mean 'double'? {TOOLS} [unknown_tool]",
+        "    note = dubble(b)",
+        "           ^",
+        "line 4, column 1: `import` cannot stand in a plan: a plan imports nothing: call the tools [statement]",
+        "    import os",
+        "    ^",
+    ]
+    assert "run" not in shell.ns
+
+
+@pytest.mark.parametrize("options", ["", "-N", "--dialect json"])
+def test_every_way_to_a_plan_in_a_cell_marks_it(shell, options):
+    """Run, or drawn only."""
+    result = shell.run(f"%%plan {options}\ntotal = fail(x=frame.sum())")
+    (shown,) = result.error_in_exec._render_traceback_()
+    assert shown.endswith("    total = fail(x=frame.sum())\n                   ^")
+    assert "use a tool, or write sum(value)" in shown
+
+
+def test_the_mark_stands_below_the_column_whatever_stands_before():
+    """Wide characters take two places, combining ones none; the second line of a statement is shown, not the first."""
+    assert told("x = f('\u6771\u4eac', a.b)")[-2:] == ["    x = f('\u6771\u4eac', a.b)", " " * 18 + "^"]
+    assert told("x = f('e\u0301', a.b)")[-2:] == ["    x = f('e\u0301', a.b)", " " * 15 + "^"]
+    assert told("x = f(\r\n\ta.b,\r\n)")[-2:] == ["     a.b,", "     ^"]
+
+
+def test_a_long_line_is_shown_around_its_column():
+    """At most a hundred characters of it."""
+    line, mark = told(f"x = f('{'y' * 500}', a.b, '{'z' * 500}')")[-2:]
+    assert line == f"    …{'y' * 57}', a.b, '{'z' * 34}…"
+    assert (len(mark), line[len(mark) - 1 :][:3]) == (66, "a.b")
+
+
+def test_what_a_line_hides_is_not_shown():
+    """Characters that turn the text around, or end it, take the place of one that does nothing."""
+    assert told("x = f('\u202e\x00', 1)")[1] == "    x = f('\ufffd\ufffd', 1)"
+
+
+def test_without_a_text_or_a_line_the_message_stands_alone():
+    """As for bytes that are no text, and for a plan that ends too early."""
+    assert told("x = [")[-1] == "    ^"
+    with pytest.raises(PlanError) as caught:
+        Plan.parse(b"\xff")
+    assert marked(caught.value) == str(caught.value)
+    assert told("") == [
+        "line 1, column 1: the text holds no task: write at least one call of a tool, or answer(...) [empty]"
+    ]

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import enum
+import itertools
+import json
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from compiler_nb.plan.bounds import ITEMS, STEPS, short
+from tests.support.clock import run_virtually
+from tests.support.expressions import value_of
+from tests.support.session import perform
+
+ROOT = Path(__file__).parents[2]
+FAST = 2.0
+"""Seconds that no expression may take, however much it wants to make."""
+
+
+class Liar(list):
+    """A list that says that it is short."""
+
+    __slots__ = ()
+
+    def __len__(self):
+        return 0
+
+
+class Endless(list):
+    """A list that never ends."""
+
+    __slots__ = ()
+
+    def __iter__(self):
+        return itertools.count()
+
+
+class Growing:
+    """Gives one more item with each that is taken."""
+
+    def __init__(self):
+        self.items = [1]
+
+    def __iter__(self):
+        for item in self.items:
+            self.items.append(item)
+            yield item
+
+
+class Unreadable:
+    """Raises where it is written."""
+
+    def __repr__(self):
+        raise RuntimeError("bitten")
+
+
+def nest(kind, leaf, levels, times=1):
+    """Return a container in a container, so many levels deep, each holding the one below so many times."""
+    for _ in range(levels):
+        leaf = kind([leaf] * times)
+    return leaf
+
+
+MONSTERS = {
+    "wide": 10**9,
+    "spec": "0" * 29 + "1" + "0" * 9,
+    "text": "x" * 5_000_000,
+    "xs": [0] * 1_000_000,
+    "huge": 7**400_000,
+    "half": 7**200_000,
+    "third": Fraction(1, 3),
+    "ten": enum.IntEnum("Number", {"TEN": 10}).TEN,
+    "big": enum.IntEnum("Number", {"BIG": 10**9}).BIG,
+    "liar": Liar([0] * 100_000),
+    "count": itertools.count(10),
+    "endless": Endless(),
+    "growing": Growing(),
+    "dag": nest(list, "leaf", 60, 2),
+    "same": nest(list, "leaf", 60, 2),
+    "twin": nest(tuple, "leaf", 60, 2),
+    "flat": tuple(range(500_000)),
+    "deep": nest(tuple, "leaf", 200_000),
+}
+"""Values that take more than a kernel has where they are compared, hashed, read or written without a bound."""
+
+
+EXPLODING = [
+    ("9 ** 9 ** 9 ** 9", "bits"),
+    ("10 ** 5000", "bits"),
+    ("(10 ** 4000) * (10 ** 4000)", "bits"),
+    ("'x' * 10 ** 9", "items"),
+    ("10 ** 9 * [0]", "items"),
+    ("[x for x in range(10 ** 9)]", "items"),
+    ("[1 for a in range(1000) for b in range(1000)]", "steps"),
+    ("[[[0 for a in range(100)] for b in range(100)] for c in range(100)]", "steps"),
+    ("list(range(10 ** 12))", "items"),
+    ("1.5 in range(10 ** 12)", "items"),
+    ("sum(range(10 ** 12))", "items"),
+    ("max(range(10 ** 9), key=lambda x: -x)", "items"),
+    ("sorted(range(200000), key=lambda x: -x)", "steps"),
+    ("f'{1:{wide}}'", "width"),
+    ("f'{1.5:.{wide}f}'", "width"),
+    ("round(12345, -100000)", "digits"),
+    ("('a' * 1000000).replace('a', 'b' * 1000)", "characters"),
+    ("('b' * 1000000).join(['a'] * 1000)", "characters"),
+    ("sum([['x'] * 1000 for i in range(2000)], [])", "steps"),
+    ("''.join('x' * 1000 for i in range(20000))", "characters"),
+    ("['x' * 1000000 for i in range(20000)]", "steps"),
+    ("[t.upper() for t in ['x' * 9000000] for i in range(9000)]", "steps"),
+    ("[t[1:] for t in [[0] * 1000000] for i in range(9000)]", "steps"),
+    ("[i in t for t in [[0] * 1000000] for i in range(9000)]", "steps"),
+    ("[t == u for t in [[0] * 1000000] for u in [[0] * 1000000] for i in range(9000)]", "steps"),
+    ("[d.items() for d in [{i: 0 for i in range(9000)}] for i in range(20000)]", "steps"),
+    ("len(('x ' * 4000000).split())", "items"),
+    ("str(dag)", "characters"),
+    ("f'{dag}'", "characters"),
+    ("f'{dag!r}'", "characters"),
+    ("'' + f'{text}{text}{text}'", "characters"),
+    ("[''.join([text, text]) for i in range(20000)]", "steps"),
+    ("[('a' * 1000).replace('a', 'b' * 10000) for i in range(20000)]", "steps"),
+    ("[('xy ' * 300000).split() for i in range(100)]", "steps"),
+    ("[list(text[:999999]) for i in range(100)]", "steps"),
+    ("text.strip('y' * 5000000 + 'x')", "steps"),
+    ("int('1' * 5000000, 2)", "digits"),
+    ("int('9' * 17000, 16) * 1", "bits"),
+    ("[huge + i for i in range(30000)]", "bits"),
+    ("huge // half", "bits"),
+    ("huge % half", "bits"),
+    ("sum([huge] * 1000000)", "bits"),
+    ("third ** 100000", "digits"),
+    ("ten ** 100000", "bits"),
+    ("'x' * big", "items"),
+    ("('ab', 1) * big", "items"),
+    ("liar * 1000", "items"),
+    ("f'{1:{spec}}'", "width"),
+    ("9 in count", "steps"),
+    ("sum(count)", "items"),
+    ("[x for x in endless]", "steps"),
+    ("max(endless)", "items"),
+    ("sorted(growing)", "items"),
+    ("dag == same", "steps"),
+    ("dag < same", "steps"),
+    ("dag != same or 1", "steps"),
+    ("max(dag, same)", "steps"),
+    ("sorted([dag, same])", "steps"),
+    ("max([1, 2], key=lambda x: dag)", "steps"),
+    ("max([1, 2], key={1: dag, 2: same}.get)", "steps"),
+    ("[dag].index(same)", "steps"),
+    ("[dag].count(same)", "steps"),
+    ("same in [dag]", "steps"),
+    ("text + 'x' in [text + 'y'] * 1000000", "steps"),
+    ("([xs] * 100000).count([0] * 1000000)", "steps"),
+    ("{twin}", "steps"),
+    ("{twin: 1}", "steps"),
+    ("{1: 2}[twin]", "steps"),
+    ("{1: 2}.get(twin)", "steps"),
+    ("twin in {1: 2}", "steps"),
+    ("{x for x in [twin]}", "steps"),
+    ("{x: 1 for x in [twin]}", "steps"),
+    ("set([twin])", "steps"),
+    ("dict([(twin, 1)])", "steps"),
+    ("{twin} - {1}", "steps"),
+    ("[{1: 2}.get(flat) for i in range(30000)]", "steps"),
+    ("{deep}", "nests"),
+    ("{1: 2}.get(deep)", "nests"),
+    ("deep == deep[:1]", "nests"),
+]
+"""Expressions, and what the error tells of the bound."""
+
+
+MEASURE = """
+import json, time
+from tests.plan.test_bounds import EXPLODING, MONSTERS
+from tests.support.expressions import error_of
+from tests.support.memory import peak_kilobytes
+before, found = peak_kilobytes(), []
+for text, told in EXPLODING:
+    began = time.process_time()
+    message = error_of(text, **MONSTERS)
+    found.append([text, told, message, time.process_time() - began, peak_kilobytes() - before])
+print(json.dumps(found))
+"""
+
+
+def test_what_would_be_too_large_is_refused_before_it_is_made():
+    """Steps, sizes, digits, widths and depths are bounded: 2 s and 200 MB at most, and the error says to use a tool."""
+    done = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True, cwd=ROOT)
+    found = json.loads(done.stdout)
+    assert [text for text, *_ in found] == [text for text, _ in EXPLODING]
+    for text, told, message, seconds, kilobytes in found:
+        assert told in message, text
+        assert "use a tool" in message or told in ("width", "digits"), text
+        assert seconds < FAST, text
+        assert kilobytes < 200_000, text
+
+
+@pytest.mark.parametrize(
+    ("line", "last", "told"),
+    [
+        ("{0}{2} = [{0}{1}, {0}{1}]", "a60 == b60", "steps"),
+        ("{0}{2} = ({0}{1}, {0}{1})", "{a60}", "steps"),
+        ("{0}{2} = {{'x': {0}{1}, 'y': {0}{1}}}", "a60 != b60", "steps"),
+        ("{0}{2} = " + "(" * 18 + "{0}{1}" + ",)" * 18, "{a60: 1}", "nests"),
+        ("{0}{2} = {0}{1} + {0}{1}", "len(a60)", "a20 failed"),
+        ("{0}{2} = {0}{1} * {0}{1}[0]", "len(a60)", "a20 failed"),
+        ("{0}{2} = f'{{{0}{1}}}{{{0}{1}}}'", "len(a60)", "characters of text"),
+    ],
+)
+def test_no_plan_of_expressions_blocks_the_loop(line, last, told):
+    """Each line is harmless alone: what shares its parts, or nests, is bounded where it is compared or hashed."""
+    lines = [line.format(name, number, number + 1) for name in "ab" for number in range(60)]
+    program = "\n".join(["a0 = list(range(2, 3))", "b0 = list(range(2, 3))", *lines, f"z = {last}"])
+    began = time.process_time()
+    session = run_virtually(perform(program, []))
+    assert time.process_time() - began < FAST
+    assert told in str(session.outcomes["z"])
+
+
+def test_what_is_large_but_within_bounds_is_done():
+    """A list of a million items is sorted and summed, tens of thousands are looped over."""
+    assert value_of("len(sorted(xs)) + sum(xs)", xs=[1] * ITEMS) == 2 * ITEMS
+    assert len(value_of("[x + 1 for x in range(n)]", n=STEPS // 4)) == STEPS // 4
+
+
+def test_a_look_up_in_a_large_set_or_dict_costs_little():
+    """A filter by what is known already stays within the bounds."""
+    known = set(range(ITEMS))
+    assert (
+        value_of("len([x for x in range(20000) if x in known or x in d])", known=known, d=dict.fromkeys(known))
+        == 20_000
+    )
+
+
+def test_short_shows_any_value_in_one_short_piece():
+    """Whatever its repr does."""
+    assert short("x" * 100) == f"{'x' * 60!r}…"
+    assert short(Unreadable()) == "Unreadable"
+    assert short([Unreadable()]) == "list of 1"
+    assert short(10**5000) == "int"

@@ -1,0 +1,105 @@
+"""A page's fold of frames in Python: what a test reads instead of a browser."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+from compiler_nb.compiler import Compiler
+from compiler_nb.models.scripted import ScriptedModel
+from compiler_nb.notebook.board import STATES, Board, Frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from compiler_nb.run import Run
+
+PLAIN = ("status", "error", "phase", "paused", "usage", "run", "footer", "critical", "times")
+
+
+class Page:
+    """What frames have told, keyed for comparison."""
+
+    def __init__(self, frames: Iterable[Frame] = ()) -> None:
+        self.facts: dict[str, Any] = {"paused": False, "footer": "", "usage": {"calls": 0, "tokens": 0}}
+        self.sections: dict[int, Any] = {}
+        self.text: dict[int, str] = {}
+        self.problems: list[Any] = []
+        self.tasks: list[Any] = []
+        self.history: list[tuple[int, int, int]] = []
+        self.by_task: dict[str, dict[int, Any]] = {"held": {}, "notes": {}, "values": {}, "calls": {}}
+        self.pieces: list[Any] = []
+        self.answer = {"text": "", "html": ""}
+        self.last = 0
+        for frame in frames:
+            self.apply(frame)
+
+    def apply(self, frame: Frame) -> None:
+        """Fold a frame in, after it went through JSON."""
+        frame = json.loads(json.dumps(frame))
+        if frame.get("reset"):
+            self.__init__()  # type: ignore[misc]  # forget all
+        else:
+            assert frame["n"] == self.last + 1
+        self.last = frame["n"]
+        self.facts |= {name: frame[name] for name in PLAIN if name in frame}
+        self.sections |= dict(frame.get("sections", []))
+        for section, more in frame.get("text", []):
+            self.text[section] = self.text.get(section, "") + more
+        self.problems += frame.get("problems", [])
+        self.tasks += frame.get("tasks", [])
+        states = frame.get("states", [])
+        self.history += zip(states[::3], states[1::3], states[2::3], strict=True)
+        for name, known in self.by_task.items():
+            known |= {number: rest for number, *rest in frame.get(name, [])}
+        self.by_task["held"] = {number: rest for number, rest in self.by_task["held"].items() if rest[0]}
+        self._draw(frame.get("graph", {}))
+        told = frame.get("answer", {})
+        self.answer["text"] = ("" if told.get("reset") else self.answer["text"]) + told.get("text", "")
+        self.answer["html"] = told.get("html", "" if told.get("reset") else self.answer["html"])
+
+    def _draw(self, graph: Frame) -> None:
+        if "svg" in graph:
+            self.pieces = [graph["svg"], graph["groups"]]
+        self.pieces += graph.get("boxes", [])
+        self.pieces += graph.get("edges", [])
+
+    @property
+    def ids(self) -> list[str]:
+        """The tasks' ids in their order."""
+        return [row[0] for row in self.tasks]
+
+    @property
+    def states(self) -> dict[str, str]:
+        """The states of the tasks by id."""
+        now = dict.fromkeys(range(len(self.tasks)), 0) | {number: code for number, code, _ in self.history}
+        return {self.ids[number]: STATES[code] for number, code in now.items()}
+
+    def seen(self) -> dict[str, Any]:
+        """Everything, for comparison."""
+        pieces = sorted(map(str, self.pieces))
+        return {name: value for name, value in vars(self).items() if name not in ("pieces", "last")} | {"drawn": pieces}
+
+
+def watch(plan: str | dict[str, Any], tools: Iterable[Any], every: int = 1, **settings: Any) -> tuple[Run, Board, Page]:
+    """Run a plan (or a question, with a model's replies by role) and fold a frame after each `every` events."""
+    board, page = Board(), Page()
+    count = 0
+
+    def listen(event: Any) -> None:
+        nonlocal count
+        board.take(event)
+        count += 1
+        if count % every == 0 and (frame := board.frame(event.at)) is not None:
+            page.apply(frame)
+
+    async def perform() -> Run:
+        if isinstance(plan, str):
+            return await Compiler(None, tools, **settings).execute(plan, on_event=listen)
+        return await Compiler(ScriptedModel(plan), tools, **settings).run("Which?", on_event=listen)
+
+    run = asyncio.run(perform())
+    if (frame := board.frame(run.seconds)) is not None:
+        page.apply(frame)
+    return run, board, page
