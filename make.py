@@ -27,7 +27,7 @@ OLDEST = (3, 11)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 NOTEBOOK = "01_first_compile"
 KERNELS = ("6.31.0", "7.0.1", "7.3.0")
-"""Versions of ipykernel that the live view is tried with, beside the newest; they differ in what a busy kernel hears."""
+"""Versions of ipykernel that the live view is tried with, beside the newest: what a busy kernel hears differs."""
 ANSWER = "answer"  # the id of the demo notebook's cell that shows its answer
 Environment = dict[str, str]
 

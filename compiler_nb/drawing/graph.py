@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 FULL: Final = 200
 """Most tasks that are drawn one by one."""
 FEW, WIDE = 60, 2_400.0
-"""More than FEW tasks in a picture wider than WIDE pixels would be too small to read, and are collapsed as well."""
+"""More than FEW tasks in a picture wider or higher than WIDE pixels would be too small to read: they are collapsed."""
 CLIP: Final = 100
 """Most boxes of a collapsed picture; the tasks of later levels are counted in one."""
 BLOCK: Final = 9
@@ -94,10 +94,10 @@ def make_graph(tasks: Iterable[Task], final: FinalLine | None = None, *, known: 
     if len(plain) <= full and block:
         boxes, pairs = _gather(boxes, pairs, block)
     rows = assign_rows(list(boxes), pairs)
-    across, along = _extents(boxes, rows)
+    across, along, high = _extents(boxes, rows)
     down = across <= max(PAGE, along)
     width = across if down else along
-    if FEW < len(plain) <= full and width > WIDE:
+    if FEW < len(plain) <= full and (width > WIDE or (high > WIDE and not down)):
         return make_graph(every, final, known=known, full=0, cells=cells, clip=clip, block=block, bars=bars)
     return Graph(boxes if down else _align(boxes, rows), tuple(pairs), down, width)
 
@@ -199,14 +199,16 @@ def _block(group: Sequence[Box]) -> Box:
     )  # fmt: skip
 
 
-def _extents(boxes: Mapping[str, Box], rows: Mapping[str, int]) -> tuple[float, float]:
-    """Return how wide the picture will be about when it goes down, and when it goes to the right."""
+def _extents(boxes: Mapping[str, Box], rows: Mapping[str, int]) -> tuple[float, float, float]:
+    """Return how wide the picture will be about when it goes down, and how wide and high when it goes to the right."""
     across: dict[int, float] = defaultdict(float)
     along: dict[int, float] = defaultdict(float)
+    high: dict[int, float] = defaultdict(float)
     for key, row in rows.items():
         across[row] += boxes[key].width + GAP
         along[row] = max(along[row], boxes[key].width + GAP_RIGHT)
-    return max(across.values(), default=0.0), sum(along.values())
+        high[row] += boxes[key].height + GAP
+    return max(across.values(), default=0.0), sum(along.values()), max(high.values(), default=0.0)
 
 
 def _align(boxes: Mapping[str, Box], rows: Mapping[str, int]) -> dict[str, Box]:

@@ -45,8 +45,8 @@ KEPT: Final = 20
 PATIENCE: Final = 2.0
 """Seconds that a page has, from the beginning, to be heard: a busy kernel of some versions hears none."""
 MODULES: Final = (
-    "states", "dom", "sanitize", "store", "feed", "header", "chunk", "plan", "bars", "stacks", "camera", "glide", "graph",
-    "timeline", "table", "details", "answer", "view",
+    "states", "dom", "sanitize", "store", "feed", "header", "chunk", "plan", "bars", "stacks", "camera", "glide",
+    "graph", "timeline", "table", "details", "answer", "view",
 )  # fmt: skip
 """The files of the page's side, each after those that it imports."""
 _FOLDER: Final = Path(__file__).parent / "static"

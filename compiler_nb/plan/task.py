@@ -242,7 +242,7 @@ class Plan:
         return explain(self)
 
     def to_graphviz(self) -> Any:
-        """Return the plan as a `graphviz.Digraph` that shows itself anywhere, and saves itself as its file's suffix says.
+        """Return the plan as a `graphviz.Digraph` that shows itself anywhere, and saves itself by its file's suffix.
 
         It is drawn by Graphviz where there is one, else by our own layout.
         """

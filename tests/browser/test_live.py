@@ -35,7 +35,8 @@ hostile = ScriptedModel({"planner": """
 a = slow("<img src=http://x.invalid/a onerror=window.hacked=1> <script>window.hacked=2</script>", wait=0.2)
 b = slow(f"{a} </text></svg><script>window.hacked=3</script> [x](http://x.invalid/b)", wait=0.2)
 join(a, b)
-""", "joiner": "<script>window.hacked=4</script> ![i](http://x.invalid/c) <b onclick=x>bold</b>"}, tokens_per_second=400)
+""", "joiner": "<script>window.hacked=4</script> ![i](http://x.invalid/c) <b onclick=x>bold</b>"},
+    tokens_per_second=400)
 '''
 CELLS = {
     "steer": ["%%plan -j 1\na = slow(1, wait=2)\nb = slow(2)\nc = slow(3, wait=30)\njoin()", "print('after', a, b)"],
@@ -44,8 +45,8 @@ CELLS = {
     "reload": ["%%plan -b -o behind\na = slow(1, wait=0.1)\nb = slow(2, wait=6)\nanswer(b)"],
     "freeze": ["%%compile -m planner\nWhich city has the longest name?", "print('after', best)"],
     "fanout": ["%%plan -j 8\nxs = [slow(x, wait=0.2) for x in range(40)]\nanswer(len(xs))"],
-    "hostile": ["%%compile -m hostile\n<script>window.hacked=5</script> <img src=http://x.invalid/d onerror=alert(1)>"],
-    "many": ["%%plan -j 50\nxs = {x: slow(x, wait=0.05) for x in range(500)}\nys = {x: slow(y, wait=0.05) for x, y in xs.items()}\nanswer(len(ys))"],
+    "hostile": ["%%compile -m hostile\n<script>window.hacked=5</script> <img src=http://x.invalid/d onerror=x()>"],
+    "many": ["%%plan -j 50\nxs = [slow(x, wait=0.05) for x in range(500)]\nys = [slow(x) for x in xs]\nanswer(1)"],
     "show": ["%%plan -q\na = slow(1, wait=0.1)\nb = slow(a, wait=0.1)\nanswer(b)", "%compile show"],
 }  # fmt: skip
 PROMPT = "(number) => document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')[number].textContent"
@@ -142,7 +143,7 @@ def test_approved_and_denied_by_its_buttons(lab, page):
     page.click("button[aria-label='Deny b']")
     until_ended(page, 2)
     assert "after sent to ann" in page.inner_text(".jp-Notebook")
-    assert "denied" in page.inner_text(".jp-Notebook")
+    assert "b (failed: send was not approved)" in page.inner_text(".jp-Notebook")
 
 
 def test_the_kernels_stop_button_stops_it(lab, page):
@@ -173,7 +174,7 @@ def test_a_page_that_is_reloaded_in_mid_run_sees_all_of_it(lab, page):
 
 
 def test_at_its_end_it_becomes_a_picture_that_is_saved(lab, page):
-    """No widget is left; the notebook holds SVG, PNG, HTML and text, and grows by less than 50 kB beyond the picture."""
+    """No widget is left; the notebook holds SVG, PNG, HTML and text, and grows by at most 50 kB beyond its picture."""
     run(page, lab, "freeze")
     until(page, "ny", "running")
     until_ended(page, 2)
@@ -223,7 +224,7 @@ def test_a_finished_run_is_opened_again_in_the_dark(lab, page):
     opened = lab[0]
     open_notebook(page, opened, "show.ipynb")
     page.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
-    page.wait_for_selector("body[data-jp-theme-light='false']")
+    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
     command(page, "notebook:run-all-cells")
     page.wait_for_selector(".cnb-live svg.cnb [data-task='b']", timeout=60_000)
     assert page.evaluate(STATE, "b") == "done"

@@ -27,7 +27,7 @@ def test_help(shell, capsys):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("rerun x", "OptionError: %compile has no verb 'rerun' yet; it has: help, model"),
+        ("rerun x", "OptionError: %compile has no verb 'rerun' yet; did you mean 'runs'?; it has: help, model"),
         ("modle", "did you mean 'model'?"),
         ("help rerun", "OptionError: %compile has no verb 'rerun'"),
         ("show", "OptionError: no run is called '-1'"),
