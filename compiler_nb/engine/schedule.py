@@ -226,10 +226,12 @@ class Schedule:
 
     def has_inputs(self, task: Task) -> bool:
         """Whether an expression could be evaluated now, so that it never has to wait here."""
+        if self.cancelled:
+            return False
         for name in task.dependencies:
             if self.nodes[name].state != "done":
                 return False
-        return not self.cancelled
+        return True
 
     def close_leaf(self, node: Node) -> bool:
         """End an expression well for which nothing waits; return whether that was all there was to do."""

@@ -171,8 +171,10 @@ def _unary(node: Unary, scope: Scope) -> Any:
 
 def _binary(node: Binary, scope: Scope) -> Any:
     left, right = node.left, node.right
-    left = scope.values[left.id] if type(left) is Ref else evaluate(left, scope)
-    right = scope.values[right.id] if type(right) is Ref else evaluate(right, scope)
+    if type(left) not in SMALL:
+        left = scope.values[left.id] if type(left) is Ref else evaluate(left, scope)
+    if type(right) not in SMALL:
+        right = scope.values[right.id] if type(right) is Ref else evaluate(right, scope)
     sign = node.operator
     if type(right) in SMALL and type(left) in SMALL and sign in CHEAP:
         scope.steps -= 1

@@ -132,13 +132,13 @@ class Task:
     @property
     def dependencies(self) -> tuple[str, ...]:
         """The ids of the tasks whose values this one needs, in order: those in its arguments, then those declared."""
-        if not self.args and not self.kwargs:
-            return self.after
-        if self._needs is None:
+        found = self._needs
+        if found is None:
+            if not self.args and not self.kwargs:
+                return self.after
             found = tuple(dict.fromkeys((*references(self.args, self.kwargs), *self.after)))
             object.__setattr__(self, "_needs", found)
-            return found
-        return self._needs
+        return found
 
     @property
     def inputs(self) -> tuple[str, ...]:
