@@ -228,7 +228,7 @@ class Schedule:
         """Whether an expression could be evaluated now, so that it never has to wait here."""
         if self.cancelled:
             return False
-        for name in task.dependencies:
+        for name in task.dependencies:  # noqa: SIM110 - faster
             if self.nodes[name].state != "done":
                 return False
         return True
