@@ -49,7 +49,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from compiler_nb.drawing.live import Drawn, Engine, Sketch, draw_whole
+from compiler_nb.drawing.live import Drawn, Engine, draw_whole
 from compiler_nb.drawing.svg import ID
 from compiler_nb.drawing.text import shorten_call
 from compiler_nb.drawing.value import cut, describe_outcome, visible_lines
@@ -74,6 +74,8 @@ from compiler_nb.events import (
     TaskStarted,
     Warned,
 )
+from compiler_nb.notebook.canvas import FEW, Canvas
+from compiler_nb.notebook.texts import Texts
 from compiler_nb.outcome import Answer, State, Usage
 
 if TYPE_CHECKING:
@@ -85,11 +87,7 @@ if TYPE_CHECKING:
 STATES: Final[tuple[State, ...]] = ("waiting", "ready", "running", "done", "failed", "skipped", "cancelled")
 CODE: Final = {state: number for number, state in enumerate(STATES)}
 WAITING, READY, RUNNING, DONE = 0, 1, 2, 3
-FEW: Final = 200
-"""Tasks up to which each has a box of its own from the start, and says its call and its value unasked."""
 SHORT: Final = 80
-TEXT: Final = 200_000
-"""Characters of a plan's and of a joiner's text that are shown."""
 _WRITING: Final = {
     "planner": "the planner writes", "repair": "the planner mends its plan",
     "replan": "the planner writes another plan", "joiner": "the joiner reads the results",
@@ -97,23 +95,6 @@ _WRITING: Final = {
 Frame = dict[str, Any]
 Change = tuple[int, int, int]
 """A task's number, its state's code, and when, in milliseconds since the run began."""
-
-
-class Section:
-    """One text of a plan, as it streams, and its problems."""
-
-    def __init__(self, number: int, role: str, round_: int, reason: str) -> None:
-        self.number, self.role, self.round, self.reason = number, role, round_, reason
-        self.text: list[str] = []
-        self.length = 0
-        self.closed = False
-        self.problems: list[tuple[int, int, str]] = []
-
-    @property
-    def head(self) -> list[Any]:
-        """What a frame says of it."""
-        about = {"round": self.round, "role": self.role, "reason": cut(self.reason, 400), "closed": self.closed}
-        return [self.number, about]
 
 
 class Board:
@@ -133,7 +114,7 @@ class Board:
         }
         self.status, self.error, self.phase, self.paused = "running", "", "begins", False
         self.usage = Usage()
-        self.sections: list[Section] = []
+        self.texts, self.canvas = Texts(), Canvas()
         self.numbers: dict[str, int] = {}  # of tasks, by id
         self.tasks: list[Task] = []
         self.rows: list[list[Any]] = []
@@ -142,22 +123,12 @@ class Board:
         self.held: dict[int, tuple[str, str]] = {}
         self.notes: dict[int, str] = {}
         self.values: dict[int, str] = {}
-        self.joined: list[str] = []
-        self.answer_html = ""
         self.footer = ""
         self.critical: tuple[list[int], str] | None = None
         self.final: FinalLine | None = None
-        self.drawn: Drawn | None = None
-        self.stale = False  # the picture does not hold all tasks, and is to be drawn whole
-        self._pieces: Frame = {}  # what was added to the picture since it was drawn whole
-        self._sketch = Sketch()
-        self._plain = 0  # tasks that are no items
-        self._round, self._reason = 0, ""
-        self._calls: dict[int, Section | None] = {}  # what a call of a model writes; None: the answer
         self._missing: list[int] = []  # values that each task waits for, by number
         self._readers: dict[int, list[int]] = {}
         self._becoming: dict[int, int] = {}  # tasks that have all their values, and since when; most start at once
-        self._count = 0  # plain tasks when the picture was last drawn
         self.number = 0  # of the last frame
         self._new: Frame = {}
 
@@ -180,88 +151,35 @@ class Board:
         self._new["run"] = self.run
 
     def _begin_round(self, event: RoundStarted) -> None:
-        self._round, self._reason = event.round, event.reason
-        if self.drawn is not None:
-            self._sketch = Sketch(self.drawn)
+        self.texts.round, self.texts.reason = event.round, event.reason
+        self.canvas.begin_round()
 
     def _ask_model(self, event: ModelStarted) -> None:
-        if event.role not in _WRITING:
-            return
-        self._set(phase=_WRITING[event.role])
-        if event.role == "joiner":
-            self._calls[event.call] = None
-            self.joined.clear()
-            self._new["answer"] = {"text": "", "reset": True}
-        else:
-            self._calls[event.call] = self._open_section(event.role)
-
-    def _open_section(self, role: str) -> Section:
-        section = Section(len(self.sections), role, self._round, self._reason)
-        self.sections.append(section)
-        self._new.setdefault("sections", []).append(section.head)
-        return section
-
-    @property
-    def _section(self) -> Section:
-        """The text that is being written; a plan that was given has none before its end."""
-        if not self.sections or self.sections[-1].closed or self.sections[-1].round != self._round:
-            return self._open_section("plan")
-        return self.sections[-1]
+        if event.role in _WRITING:
+            self._set(phase=_WRITING[event.role])
+            self.texts.ask(event.call, event.role)
 
     def _chunk(self, event: ModelChunk) -> None:
-        if event.call not in self._calls:
-            return
-        section = self._calls[event.call]
-        if section is not None:
-            self._write(section, event.text)
-        elif sum(map(len, self.joined)) < TEXT:
-            self.joined.append(visible_lines(event.text))
-            told = self._new.setdefault("answer", {"text": ""})
-            told["text"] = told.get("text", "") + self.joined[-1]
-
-    def _write(self, section: Section, text: str) -> None:
-        text = visible_lines(text[: max(TEXT - section.length, 0)])
-        section.length += len(text)
-        section.text.append(text)
-        pending = self._new.setdefault("text", [])
-        if pending and pending[-1][0] == section.number:
-            pending[-1][1] += text
-        else:
-            pending.append([section.number, text])
+        self.texts.add(event.call, event.text)
 
     def _end_model(self, event: ModelEnded) -> None:
         self.usage = self.usage.plus(event.usage)
         self._new["usage"] = {"calls": self.usage.calls, "tokens": self.usage.tokens}
 
     def _problem(self, event: PlanProblem) -> None:
-        section, problem = self.sections[-1] if self.sections else self._section, event.problem
-        section.problems.append((problem.line, problem.column, visible_lines(problem.message)))
-        self._new.setdefault("problems", []).append([section.number, *section.problems[-1]])
+        self.texts.blame(event.problem)
 
     def _close(self, event: PlanClosed) -> None:
-        section = self._section
-        if not section.text and event.text:
-            self._write(section, event.text)
-        section.closed = True
+        self.texts.close(event.text)
         self.final = event.final
-        self._new.setdefault("sections", []).append(section.head)
         self._set(phase="tasks run")
-        self.stale = bool(self.tasks)
+        self.canvas.stale = bool(self.tasks)
 
     # ---------------------------------------------------------------- tasks
 
     def _plan(self, event: TaskPlanned) -> None:
-        task, section = event.planned, self._section
-        number = self._add(task, section.number, task.line, -1, event.at)
-        self._plain += 1
-        if self._plain > FEW:
-            self.stale = True
-            return
-        piece = self._sketch.add(task)
-        for frame in (self._new.setdefault("graph", {}), self._pieces):
-            frame.setdefault("boxes", []).append([number, piece.box])
-            frame.setdefault("edges", []).extend(piece.edges)
-            frame["bounds"] = list(piece.bounds)
+        task = event.planned
+        self.canvas.add(self._add(task, self.texts.section.number, task.line, -1, event.at), task)
 
     def _add(self, task: Task, section: int, line: int, owner: int, at: float) -> int:
         number = self.numbers[task.id] = len(self.tasks)
@@ -353,10 +271,7 @@ class Board:
 
     def _decide(self, event: Decided) -> None:
         if isinstance(event.decision, Answer):
-            from compiler_nb.notebook.answer import to_html  # noqa: PLC0415 - where there is an answer
-
-            self.answer_html = to_html(event.decision.value)
-            self._new["answer"] = {"html": self.answer_html}
+            self.texts.answer(event.decision.value)
         else:
             self._set(phase="the joiner asks for another plan")
 
@@ -383,19 +298,13 @@ class Board:
 
     def drawing(self, engine: Engine = "auto") -> Callable[[], Drawn]:
         """Return what draws all tasks that there are now: for any thread, for it may take long."""
-        self.stale, self._count = False, self._plain
+        self.canvas.begin_drawing()
         tasks, final = [task for task, row in zip(self.tasks, self.rows, strict=True) if row[_OWNER] < 0], self.final
         return lambda: draw_whole(tasks, final, engine=engine)
 
     def show_drawn(self, drawn: Drawn) -> None:
-        """Take a picture that was drawn; where tasks have come in the meantime, another one is due."""
-        self.drawn, self._pieces = drawn, {}
-        self.stale = self.stale or self._plain > self._count
-        self._new["graph"] = self._whole(drawn)
-
-    def _whole(self, drawn: Drawn) -> Frame:
-        groups = [[self.numbers[id_] for id_ in members if id_ in self.numbers] for members in drawn.groups]
-        return {"svg": drawn.svg, "groups": groups}
+        """Take a picture that was drawn."""
+        self.canvas.replace(drawn, self.numbers)
 
     # ---------------------------------------------------------------- frames out
 
@@ -404,30 +313,27 @@ class Board:
         for number, ms in self._becoming.items():
             self._note_state(number, READY, ms)
         self._becoming.clear()
-        if not self._new:
+        graph = self.canvas.news()
+        new, self._new = self._new | self.texts.news() | ({"graph": graph} if graph else {}), {}
+        if not new:
             return None
         self.number += 1
-        frame, self._new = {"n": self.number, "at": round(at, 3), **self._new}, {}
-        return frame
+        return {"n": self.number, "at": round(at, 3), **new}
 
     def snapshot(self, at: float) -> Frame:
         """Return one frame that tells all that the frames so far have told."""
         frame: Frame = {"n": self.number, "at": round(at, 3), "reset": True, "run": self.run, "status": self.status}
         frame |= {"error": self.error, "phase": self.phase, "paused": self.paused, "footer": self.footer}
         frame["usage"] = {"calls": self.usage.calls, "tokens": self.usage.tokens}
-        frame["sections"] = [section.head for section in self.sections]
-        frame["text"] = [[section.number, "".join(section.text)] for section in self.sections]
-        frame["problems"] = [[section.number, *each] for section in self.sections for each in section.problems]
+        frame |= self.texts.all()
         frame["tasks"] = self.rows
         frame["states"] = [part for change in self.history for part in change]
         frame["held"] = [[number, *held] for number, held in self.held.items()]
         frame["notes"] = [[number, text] for number, text in self.notes.items()]
         frame["values"] = [[number, text] for number, text in self.values.items()]
-        frame["graph"] = (self._whole(self.drawn) if self.drawn is not None else {}) | self._pieces
+        frame["graph"] = self.canvas.all()
         if self.critical is not None:
             frame |= {"critical": self.critical[0], "times": self.critical[1]}
-        html = {"html": self.answer_html} if self.answer_html else {}
-        frame["answer"] = {"text": "".join(self.joined), "reset": True, **html}
         return frame
 
     def rows_from(self, first: int, last: int, outcomes: Callable[[str], Any]) -> Frame:

@@ -84,13 +84,20 @@ def _widget_class() -> Any:
     return LiveWidget
 
 
+def make_widget(snapshot: Callable[[], Frame]) -> Any:
+    """Return a widget that sends and hears messages; its state is what `snapshot` returns when it is asked for."""
+    return _widget_class()(snapshot=snapshot)
+
+
 class View:
     """Shows one run in a page, from its beginning or when it is over.
 
-    engine: what lays the picture out, as for `draw`.
+    engine: what lays the picture out, as for `draw`; widget: makes the link to the page.
     """
 
-    def __init__(self, run: Run, engine: Engine = "auto") -> None:
+    def __init__(
+        self, run: Run, engine: Engine = "auto", widget: Callable[[Callable[[], Frame]], Any] = make_widget
+    ) -> None:
         self.run, self.engine = run, engine
         self.board = Board(live=run.status == "running")
         self.began = time.monotonic()
@@ -108,7 +115,8 @@ class View:
         self._catch_up()
         if run.status != "running":
             self._conclude()
-        self.widget = _widget_class()(snapshot=self.snapshot)
+        self.widget: Any = None
+        self.widget = widget(self.snapshot)
         self.widget.on_msg(self._hear)
         _KEPT.append(self.widget)
         while len(_KEPT) > KEPT:
@@ -128,9 +136,14 @@ class View:
         return f"<the live view of {self.run!r}>"
 
     def snapshot(self) -> Frame:
-        """Return a frame that tells everything, on any thread."""
-        with self._lock:
-            return self.board.snapshot(self.run.seconds)
+        """Return a frame that tells everything, on any thread; the others are first told what is new."""
+        with self._sending:
+            with self._lock:
+                frame = self.board.frame(self.run.seconds)
+                snapshot = self.board.snapshot(self.run.seconds)
+            if frame is not None and self.widget is not None:
+                self._send({"frame": frame})
+        return snapshot
 
     # ---------------------------------------------------------------- events in, frames out
 
@@ -183,7 +196,7 @@ class View:
         with self._sending:
             with self._lock:
                 frame = self.board.frame(self.run.seconds)
-                stale = self.board.stale and not self._drawing
+                stale = self.board.canvas.stale and not self._drawing
             if self._loop is not None:
                 self._sent = self._loop.time()
             if frame is not None:
@@ -208,7 +221,7 @@ class View:
         with contextlib.suppress(Exception):  # times are told where they can be
             times = trace.times(events, self.run.compiler.max_concurrency)
             self.board.say_times(times.path, str(times))
-        if self.board.stale or (self.board.tasks and self.board.drawn is None):
+        if self.board.canvas.stale or (self.board.tasks and self.board.canvas.drawn is None):
             self.board.show_drawn(self.board.drawing(self.engine)())
 
     # ---------------------------------------------------------------- the picture

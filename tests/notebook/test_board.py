@@ -9,7 +9,8 @@ import pytest
 
 from compiler_nb import tool
 from compiler_nb.events import Log, TaskEnded, TaskHeld, TaskPlanned, TaskStarted
-from compiler_nb.notebook.board import FEW, STATES, Board
+from compiler_nb.notebook.board import STATES, Board
+from compiler_nb.notebook.canvas import FEW
 from compiler_nb.plan.task import Ref, Task
 from tests.support.frames import Page, watch
 from tests.support.hostile import OUTPUTS
@@ -170,14 +171,14 @@ def test_many_tasks_say_calls_and_values_only_when_asked():
     run, board, page = watch(plan, [get], 10_000)
     assert len(page.tasks) == FEW + 50
     assert not page.tasks[-1][3]
-    assert board.stale
+    assert board.canvas.stale
     answer = board.rows_from(FEW, FEW + 50, run.outcomes.get)
     assert answer["calls"][0] == [FEW, f"get({FEW})"]
     assert answer["values"][-1] == [FEW + 49, f"= {FEW + 49}"] or answer["values"][-1] == [FEW + 49, str(FEW + 49)]
     board.show_drawn(board.drawing("own")())
     drawn = board.snapshot(1.0)["graph"]
     assert sum(map(len, drawn["groups"])) == FEW + 50
-    assert not board.stale
+    assert not board.canvas.stale
 
 
 @pytest.mark.parametrize("text", TEXTS)

@@ -1,0 +1,70 @@
+"""The picture of a run as a page holds it: boxes that were added while the plan streamed, or the whole as laid out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from compiler_nb.drawing.live import Drawn, Sketch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from compiler_nb.plan.task import Task
+
+FEW: Final = 200
+"""Tasks up to which each gets a box at once; of more, the picture is drawn whole from time to time."""
+
+
+class Canvas:
+    """What is drawn; `news` returns what is new of it, in the shape of a frame's `graph` (see `board`).
+
+    stale: it does not hold all tasks at their best places, and is to be drawn whole.
+    """
+
+    def __init__(self) -> None:
+        self.drawn: Drawn | None = None
+        self.stale = False
+        self.count = 0
+        self._drawn_count = 0
+        self._sketch = Sketch()
+        self._whole: dict[str, Any] = {}
+        self._pieces: dict[str, Any] = {}  # added since it was drawn whole
+        self._new: dict[str, Any] = {}
+
+    def add(self, number: int, task: Task) -> None:
+        """Add a task's box at a place of its own."""
+        self.count += 1
+        if self.count > FEW:
+            self.stale = True
+            return
+        piece = self._sketch.add(task)
+        for told in (self._new, self._pieces):
+            told.setdefault("boxes", []).append([number, piece.box])
+            told.setdefault("edges", []).extend(piece.edges)
+            told["bounds"] = list(piece.bounds)
+
+    def begin_round(self) -> None:
+        """Let what comes find its place around what is there."""
+        if self.drawn is not None:
+            self._sketch = Sketch(self.drawn)
+
+    def begin_drawing(self) -> None:
+        """Note that all that is there now is being drawn."""
+        self.stale, self._drawn_count = False, self.count
+
+    def replace(self, drawn: Drawn, numbers: Mapping[str, int]) -> None:
+        """Take a whole picture; where tasks have come in the meantime, another one is due."""
+        groups = [[numbers[id_] for id_ in members if id_ in numbers] for members in drawn.groups]
+        self.drawn, self._pieces = drawn, {}
+        self._whole = {"svg": drawn.svg, "groups": groups}
+        self._new = dict(self._whole)
+        self.stale = self.stale or self.count > self._drawn_count
+
+    def news(self) -> dict[str, Any]:
+        """Return what is new since the last time."""
+        new, self._new = self._new, {}
+        return new
+
+    def all(self) -> dict[str, Any]:
+        """Return everything."""
+        return self._whole | self._pieces

@@ -1,0 +1,299 @@
+"""The live view's side in the kernel: what it sends and when, what it hears, and what it shows of one task."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from html.parser import HTMLParser
+
+import pytest
+
+from compiler_nb import Compiler, ScriptedModel, tool
+from compiler_nb.notebook import view as views
+from compiler_nb.notebook.details import details
+from compiler_nb.notebook.view import FRAME, KEPT, MODULES, View, module, style
+from tests.support.frames import Page
+from tests.support.hostile import OUTPUTS, VALUES
+
+
+@tool
+async def get(x: object) -> object:
+    """Return it."""
+    return x
+
+
+@tool
+async def nap(x: object, wait: float = 0.02) -> object:
+    """Return it later."""
+    await asyncio.sleep(wait)
+    return x
+
+
+@tool(side_effects=True)
+def send(to: str) -> str:
+    """Send."""
+    return f"sent to {to}"
+
+
+class Wire:
+    """A widget that keeps what it is given to send."""
+
+    def __init__(self, snapshot) -> None:
+        self.snapshot = snapshot
+        self.page = Page([snapshot()])
+        self.sent: list[dict] = []
+        self.said = None
+
+    def send(self, content) -> None:
+        """Keep it, as JSON."""
+        self.sent.append(json.loads(json.dumps(content)))
+        if "frame" in content and (content["frame"].get("reset") or content["frame"]["n"] > self.page.last):
+            self.page.apply(content["frame"])
+
+    def on_msg(self, hear) -> None:
+        """Keep who listens."""
+        self.said = lambda **content: hear(self, content, [])
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def tell_first(made):
+    """Return what passes events to the first of a list, which is there when the first one comes."""
+
+    def tell(event):
+        made[0].event(event)
+
+    return tell
+
+
+def watched(plan, tools, **settings):
+    """Run a plan with a view that looks on from its beginning; return the view and the run."""
+
+    async def perform():
+        waiting = []
+        run, work = Compiler(None, tools, **settings).begin("", plan=plan, on_event=tell_first(waiting))
+        waiting.append(View(run, "own", Wire))
+        await work
+        waiting[0].end("the end")
+        return waiting[0], run
+
+    return asyncio.run(perform())
+
+
+def test_it_follows_a_run_to_its_end():
+    """Frames come in their order, the last one with the footer, the times and the whole picture."""
+    view, run = watched("a = nap(1)\nb = nap(a)\nc = a + b\nanswer(c)", [nap])
+    page = view.widget.page
+    assert page.states == {"a": "done", "b": "done", "c": "done"}
+    assert (page.facts["status"], page.facts["footer"]) == ("done", "the end")
+    assert page.facts["critical"] == [0, 1]
+    assert page.facts["times"].startswith("tasks took")
+    assert any("<svg" in str(piece) for piece in page.pieces)
+    assert run.answer == 2
+
+
+def test_frames_are_at_least_sixty_milliseconds_apart():
+    """However much happens; the first one and the last one do not wait."""
+    began = time.monotonic()
+    view, _ = watched("xs = [nap(x) for x in range(200)]\nanswer(1)", [nap])
+    seconds = time.monotonic() - began
+    assert len(view.widget.sent) <= seconds / FRAME + 4
+    assert len(view.widget.sent) >= 3
+
+
+def test_ten_thousand_tasks_are_shown_as_groups():
+    """The picture stays small, the page holds each task's state, and the run gets its answer."""
+    lines = [f"a{number} = get({number})\nb{number} = get(a{number})" for number in range(5_000)]
+    view, run = watched("\n".join([*lines, "answer(b1)"]), [get])
+    assert run.answer == 1
+    assert len(view.widget.page.states) == 10_000
+    assert set(view.widget.page.states.values()) == {"done"}
+    graph = view.board.canvas.all()
+    assert sum(map(len, graph["groups"])) == 10_000
+    assert len(graph["svg"]) < 20_000
+
+
+def test_what_a_page_says_is_done_or_ignored():
+    """Approval by number; numbers of no task, words of no meaning and things of no shape do nothing."""
+
+    async def perform():
+        ask = asyncio.Event()
+
+        async def wait_for_ever(*_):
+            ask.set()
+            return await asyncio.get_running_loop().create_future()
+
+        made = []
+        plan = "a = send('ann')\nb = send('bob')\nanswer(a)"
+        run, work = Compiler(None, [send]).begin("", plan=plan, ask=wait_for_ever, on_event=tell_first(made))
+        made.append(View(run, "own", Wire))
+        task = asyncio.create_task(work)
+        await ask.wait()
+        say = made[0].widget.said
+        for number in (None, True, 1.0, -1, 2, 10**9, "0", [0], {}):
+            say(say="approve", task=number)
+        say(say=["approve"], task=0)
+        say(say="rows", **{"from": "x", "to": 3})
+        made[0]._hear(None, "text", [])  # a page may send what is no dict
+        await asyncio.sleep(0.05)
+        assert set(run.held) == {"a", "b"}
+        for _ in range(2):
+            say(say="approve", task=0)
+        say(say="deny", task=1)
+        await task
+        return run
+
+    run = asyncio.run(perform())
+    assert (run.answer, run.failures["b"].kind) == ("sent to ann", "denied")
+
+
+def test_pause_starts_nothing_and_go_starts_the_rest():
+    """What runs in the pause goes on to its end."""
+
+    async def perform():
+        made = []
+        run, work = Compiler(None, [nap], max_concurrency=1).begin(
+            "", plan="a = nap(1)\nb = nap(2)\nanswer(b)", on_event=tell_first(made)
+        )
+        made.append(View(run, "own", Wire))
+        task = asyncio.create_task(work)
+        await asyncio.sleep(0.005)
+        made[0].widget.said(say="pause")
+        await asyncio.sleep(0.1)
+        assert {id_: run.state(id_) for id_ in "ab"} == {"a": "done", "b": "ready"}
+        assert "paused" in run.why("b")
+        made[0].widget.said(say="go")
+        await task
+        assert made[0].widget.page.facts["paused"] is False
+        return run
+
+    assert asyncio.run(perform()).answer == 2
+
+
+def test_a_view_of_a_run_that_goes_on_catches_up_and_follows():
+    """`run.view()` in another cell, while the run is in the background."""
+
+    async def perform():
+        run, work = Compiler(None, [nap]).begin("", plan="a = nap(1)\nb = nap(a, wait=0.1)\nanswer(b)")
+        task = asyncio.create_task(work)
+        await asyncio.sleep(0.06)
+        view = View(run, "own", Wire).follow()
+        await task
+        for _ in range(50):
+            if view.widget.page.facts["footer"]:
+                break
+            await asyncio.sleep(0.02)
+        return view.widget.page
+
+    page = asyncio.run(perform())
+    assert page.states == {"a": "done", "b": "done"}
+    assert page.facts["status"] == "done"
+    assert page.facts["footer"].startswith("2 tasks")
+
+
+def test_old_views_are_closed():
+    """A kernel that runs for days keeps only some of them connected."""
+    view, run = watched("a = get(1)\nanswer(a)", [get])
+    for _ in range(KEPT + 5):
+        View(run, "own", Wire)
+    assert len(views._KEPT) == KEPT
+    assert view.widget not in views._KEPT
+
+
+# ---------------------------------------------------------------- one task
+
+
+def test_details_tell_arguments_value_and_why():
+    """Arguments as the tool got them, the value as a table, and the time in words."""
+    _, run = watched("a = get([{'x': 1}, {'x': 2}])\nb = get(a[0]['x'] + 1)\nanswer(b)", [get])
+    html = details(run, "b")
+    assert "done after" in html
+    assert "get(a[0]" in html
+    assert "<td>2</td>" in html
+    assert "<th>x</th>" in details(run, "a")
+
+
+def test_details_hold_the_exact_prompt_of_a_model_call():
+    """With its model and what it used."""
+
+    async def perform():
+        model = ScriptedModel({"planner": "a = llm('Say <b>it</b> twice.')\nanswer(a)\n", "worker": "it it"})
+        return await Compiler(model).run("Say it.")
+
+    html = details(asyncio.run(perform()), "a")
+    assert "prompt to scripted:" in html
+    assert "Say &lt;b&gt;it&lt;/b&gt; twice." in html
+    assert "<b>it" not in html
+
+
+def test_details_of_a_hundred_megabytes_are_short():
+    """The value is cut, counted, and never copied as text."""
+    big = "x" * 100_000_000
+
+    @tool
+    async def huge() -> str:
+        """Return much."""
+        return big
+
+    _, run = watched("a = huge()\nb = get([a, a])\nanswer(1)", [huge, get])
+    began = time.monotonic()
+    html = details(run, "a") + details(run, "b")
+    assert time.monotonic() - began < 2
+    assert len(html) < 60_000
+    assert "100,000,000 characters" in html
+
+
+class Tags(HTMLParser):
+    """Notes the elements and attributes of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def handle_starttag(self, tag, attrs):
+        """Note them."""
+        self.found |= {tag, *(f"@{name}" for name, _ in attrs)}
+
+
+@pytest.mark.parametrize("made", [*OUTPUTS.values(), *VALUES.values()], ids=[*OUTPUTS, *VALUES])
+def test_details_of_hostile_values_are_inert(made):
+    """Whatever a tool returns: no element but those of tables and text, and it never raises."""
+    value = made()
+
+    @tool
+    async def nasty() -> object:
+        """Return it."""
+        return value
+
+    _, run = watched("a = nasty()\nb = get(a)\njoin()", [nasty, get])
+    reader = Tags()
+    reader.feed(details(run, "a") + details(run, "b"))
+    allowed = {"p", "pre", "h5", "table", "tbody", "thead", "tr", "th", "td", "code", "b", "i", "ul", "ol", "li", "br"}
+    allowed |= {"small", "span", "details", "summary", "img", "@alt", "@src", "@class", "@start"}
+    assert reader.found <= allowed
+
+
+# ---------------------------------------------------------------- the page's side
+
+
+def test_the_module_is_all_files_in_their_order():
+    """Each file comes after those that it imports, and nothing is imported from anywhere else."""
+    files = {path.stem: path.read_text("utf-8") for path in views._FOLDER.glob("*.js")}
+    assert set(files) == set(MODULES)
+    for number, name in enumerate(MODULES):
+        wanted = re.findall(r'^import .* from "\./(\w+)\.js";$', files[name], re.MULTILINE)
+        assert set(wanted) <= set(MODULES[:number]), name
+    joined = module()
+    assert not re.findall(r"^import |^export (?!default)", joined, re.MULTILINE)
+    assert joined.count("export default") == 1
+    assert "http" not in joined.replace("http://www.w3.org/", "")
+
+
+def test_the_style_sheet_asks_for_nothing():
+    """No address, no import, and the pictures' own style is in it."""
+    assert "url(" not in style()
+    assert "@import" not in style()
+    assert ".cnb-box" in style()
