@@ -24,8 +24,9 @@ from compiler_nb.toolbox.language import make_language_tools
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 
+    from compiler_nb.engine.approval import Ask
     from compiler_nb.engine.limits import Limit, Limits
-    from compiler_nb.engine.local import Ask, PostToMain
+    from compiler_nb.engine.local import PostToMain
     from compiler_nb.models.base import Model
     from compiler_nb.plan.task import Task
     from compiler_nb.planner import Example

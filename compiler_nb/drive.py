@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.calls import Calls
 from compiler_nb.engine.limits import provider_caps
-from compiler_nb.engine.local import Ask, PostToMain, Session
+from compiler_nb.engine.local import PostToMain, Session
 from compiler_nb.errors import CompilerError, ModelError, PlanError, ToolUnavailable
 from compiler_nb.events import Event, Log, ModelEnded, PlanClosed, PlanProblem, RoundStarted, RunStarted, TaskPlanned
 from compiler_nb.joiner import join
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from compiler_nb.compiler import Compiler
+    from compiler_nb.engine.approval import Ask
     from compiler_nb.engine.schedule import Node
     from compiler_nb.models.base import Message
 

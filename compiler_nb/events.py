@@ -134,7 +134,11 @@ class TaskExpanded(NamedTuple):
 
 
 class TaskHeld(NamedTuple):
-    """A ready task waits for more than a slot: for the `approval` of its arguments, or for the plan's end."""
+    """A ready task waits for more than a slot.
+
+    reason: "approval" of its arguments, "fanout", where its fan-out's are asked for together, or "plan", for its end;
+    arguments: as they are shown; mark: their digest, which an answer may name.
+    """
 
     seq: int
     run: str
@@ -144,6 +148,7 @@ class TaskHeld(NamedTuple):
     attempt: int
     reason: str
     arguments: str
+    mark: str = ""
 
 
 class TaskApproved(NamedTuple):

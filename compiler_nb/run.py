@@ -42,11 +42,11 @@ class Steered(Protocol):
         """Start no new call, or go on."""
         ...
 
-    def approve(self, id_: str, by: str = "user") -> None:
+    def approve(self, id_: str, by: str = "user", mark: str = "") -> None:
         """Let a held task start."""
         ...
 
-    def deny(self, id_: str, by: str = "user", reason: str = "") -> None:
+    def deny(self, id_: str, by: str = "user", reason: str = "", mark: str = "") -> None:
         """End a held task."""
         ...
 
@@ -227,15 +227,18 @@ class Run:
         """Let tasks start again, from any thread."""
         self._steer(lambda session: session.pause(paused=False))
 
-    def approve(self, name: str) -> None:
-        """Let a task with side effects start that waits for approval, from any thread; nothing where none does."""
-        id_ = self._id(name)
-        self._steer(lambda session: session.approve(id_))
+    def approve(self, name: str, mark: str = "") -> None:
+        """Let a task with side effects start that waits for approval, from any thread; nothing where none does.
 
-    def deny(self, name: str) -> None:
+        mark: the digest of the arguments that are meant, as TaskHeld tells it; with others nothing happens.
+        """
+        id_ = self._id(name)
+        self._steer(lambda session: session.approve(id_, mark=mark))
+
+    def deny(self, name: str, mark: str = "") -> None:
         """End a task that waits for approval as denied, from any thread; nothing where none does."""
         id_ = self._id(name)
-        self._steer(lambda session: session.deny(id_))
+        self._steer(lambda session: session.deny(id_, mark=mark))
 
     @property
     def held(self) -> dict[str, str]:

@@ -418,7 +418,7 @@ def test_side_effects_wait_for_the_whole_plan():
 
     model = Pieces(plan("first"), plan("second"))
     joiner = ScriptedModel({"joiner": ["Replan: again", "ok"]})
-    found = run(Compiler(None, desk.tools, planner=model, joiner=joiner, approve="auto"))
+    found = run(Compiler(None, desk.tools, planner=model, joiner=joiner, approve=["send"]))
     assert found.answer == "ok"
     before = [("get", "first"), ("send", "first")]
     assert seen == [before[:1], before[:1], [*before, ("get", "second")], [*before, ("get", "second")]]
@@ -526,7 +526,7 @@ def test_a_side_effect_that_was_cut_off_is_not_made_again_unasked(approve):
     model = ScriptedModel({**replies, "replan": "b = slow_mail('bob')\nc = slow_mail('eve')\njoin()\n"})
     run = Compiler(model, [slow_mail], approve=approve).run_sync("Tell Bob.")
     assert (run.status, run.answer) == ("done", "done")
-    assert sent == ["bob", "eve"]
+    assert sent == (["bob"] if approve == "auto" else ["bob", "eve"])  # what a replan wants, "auto" does not approve
     assert run.failures["b"].kind == "denied"
     assert "may have had its effect" in run.failures["b"].message
 
@@ -551,4 +551,4 @@ def test_a_person_may_repeat_a_side_effect_that_was_cut_off():
     model = ScriptedModel({**replies, "replan": "b = slow_mail('bob')\njoin(b)\n"})
     run, work = Compiler(model, [slow_mail], approve="auto").begin("Tell Bob.", ask=ask)
     asyncio.run(work)
-    assert (run["b"], sent, asked) == ("sent", ["bob", "bob"], ["b('bob')"])
+    assert (run["b"], sent, asked) == ("sent", ["bob", "bob"], ['b("bob")'])

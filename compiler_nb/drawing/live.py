@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from compiler_nb.drawing.boxes import CALL, SHORT_CALL, task_box
@@ -9,13 +10,15 @@ from compiler_nb.drawing.dot import place
 from compiler_nb.drawing.graph import FULL, MANY, make_graph
 from compiler_nb.drawing.layout import Incremental, Layout, lay_out
 from compiler_nb.drawing.style import MARGIN
-from compiler_nb.drawing.svg import draw_box, draw_edge
+from compiler_nb.drawing.svg import ID, draw_box, draw_edge
 from compiler_nb.drawing.text import shorten_call
-from compiler_nb.drawing.value import visible
+from compiler_nb.drawing.value import cut, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from compiler_nb.drawing.boxes import Box
+    from compiler_nb.drawing.rows import Point
     from compiler_nb.plan.task import Final as FinalLine
     from compiler_nb.plan.task import Task
 
@@ -60,8 +63,8 @@ class Sketch:
         self._count += 1
         box = task_box(task, inside="bar", call=CALL if self._count <= MANY else SHORT_CALL)
         x, y = self._layout.add(task.id, task.dependencies, (box.width, box.height))
-        routes = [self._layout.routes.get((name, task.id)) for name in task.dependencies]
-        edges = tuple(draw_edge(route) for route in routes if route is not None)
+        routes = ((name, self._layout.routes.get((name, task.id))) for name in task.dependencies)
+        edges = tuple(_edge(route, name, task.id) for name, route in routes if route is not None)
         return Piece(draw_box(box, x, y, titles={task.id: _title(task)}), edges, framed(self._layout.bounds))
 
 
@@ -78,12 +81,24 @@ def draw_whole(tasks: Iterable[Task], final: FinalLine | None = None, *, engine:
     layout = place(graph) if engine != "own" else None
     layout = layout or lay_out(graph.boxes, graph.edges, graph.sizes, down=graph.down)
     titles = {task.id: _title(task) for task in every} if len(every) <= FULL else {}
-    body = [draw_edge(route) for route in layout.routes.values()]
+    names = {key: _first(box) for key, box in graph.boxes.items()}
+    body = [_edge(route, names[one], names[other]) for (one, other), route in layout.routes.items()]
     body += [draw_box(box, *layout.places[key], titles=titles) for key, box in graph.boxes.items()]
     corners = " ".join(f"{number:g}" for number in framed((0.0, 0.0, layout.width, layout.height)))
     svg = f'<svg xmlns="http://www.w3.org/2000/svg" class="cnb" viewBox="{corners}">{"".join(body)}</svg>'
     groups = tuple(box.members for box in graph.boxes.values() if box.kind == "group")
     return Drawn(svg, groups, layout, graph.sizes)
+
+
+def _edge(route: Sequence[Point], one: str, other: str) -> str:
+    """Return an arrow that names the tasks at its ends; of several in one box it is the first, and the end has none."""
+    ends = "".join(f' data-{key}="{escape(cut(id_, ID))}"' for key, id_ in (("from", one), ("to", other)) if id_)
+    return draw_edge(route).replace("<path", f"<path{ends}", 1)
+
+
+def _first(box: Box) -> str:
+    """Return the first task that a box shows."""
+    return _first(box.inner[0][0]) if box.inner else box.task or next(iter(box.members), "")
 
 
 def _title(task: Task) -> str:

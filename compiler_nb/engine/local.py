@@ -22,11 +22,12 @@ import itertools
 import math
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from compiler_nb.engine.attempt import CURRENT, Attempt, failure_of, is_unused, on_main_thread, spell_arguments
+from compiler_nb.engine.approval import Approval, Ask, Rule
+from compiler_nb.engine.attempt import CURRENT, Attempt, failure_of, is_unused, on_main_thread
 from compiler_nb.engine.limits import find_lanes
 from compiler_nb.engine.pool import ABANDONED_LIMIT, Job, Pool
 from compiler_nb.engine.schedule import Node, Schedule
@@ -34,16 +35,14 @@ from compiler_nb.errors import ToolUnavailable
 from compiler_nb.events import (
     Log,
     Paused,
-    TaskApproved,
     TaskEnded,
     TaskExpanded,
-    TaskHeld,
     TaskRetried,
     TaskStarted,
     Warned,
 )
 from compiler_nb.outcome import ENDED, Cancelled, Failure
-from compiler_nb.plan.bounds import STEPS, Scope, short
+from compiler_nb.plan.bounds import STEPS, Scope
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.fanout import Shape, collect, expand, item_reads, link_items, needs
 from compiler_nb.plan.task import Task
@@ -55,8 +54,6 @@ GRACE: Final = 0.2
 """Seconds that a cancelled coroutine has to end before it is abandoned."""
 FAIR: Final = 50
 """Attempts that one asyncio task may take in a row before it lets the loop look at the rest of the world."""
-Approve: TypeAlias = "str | Collection[str]"
-Ask: TypeAlias = Callable[[Task, str], Awaitable[bool]]
 PostToMain: TypeAlias = Callable[[Callable[[], None]], bool]
 
 
@@ -69,7 +66,6 @@ class Session:
     main: posts a function to the main thread, False where nobody serves it.
     """
 
-    _in_doubt: frozenset[str] = frozenset()  # fingerprints of side effects that were cut off
     shapes_wanted = False  # whether there is any fan-out; on the class, for CPython is slower beyond 30 attributes
 
     def __init__(
@@ -80,20 +76,21 @@ class Session:
         inputs: Mapping[str, Any] | None = None,
         max_concurrency: int = 8,
         limits: Mapping[str, int] | None = None,
-        approve: Approve = "ask",
+        approve: Rule = "ask",
         ask: Ask | None = None,
         main: PostToMain | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.tools, self.log, self.inputs = tools, log, dict(inputs or {})
-        self.approve_rule, self.ask, self.main = approve, ask, main
+        self.main = main
+        self.approval = Approval(self, approve, ask)
         caps, lanes = find_lanes(tools.values(), limits or {})
         effects = any(tool.side_effects for tool in tools.values())
         self.schedule = Schedule(
             max_concurrency,
             limits=caps,
             resources=(lambda task: lanes.get(task.tool, ())) if caps else None,
-            gate=self._gate if effects else None,
+            gate=self.approval.gate if effects else None,
         )
         self.outcomes: dict[str, Any] = {}  # of all that ended
         self._scope = Scope(self.outcomes, self.inputs)
@@ -102,8 +99,6 @@ class Session:
         self.abandoned = 0
         self.pool = Pool(self.loop, max_concurrency)
         self.context = contextvars.copy_context()
-        self._approved: set[str] = set()
-        self._asking: dict[str, asyncio.Task[None]] = {}
         self._calls: list[tuple[float, int, Callable[[], None]]] = []  # by time: graces, pauses between retries
         self._timer: asyncio.TimerHandle | None = None
         self._rings = math.inf  # when the timer does
@@ -142,7 +137,7 @@ class Session:
             log = self.log
             starts = schedule.add(task, log.clock() - log.began)
         if starts or schedule.ended:
-            self._perform(starts)
+            self.perform(starts)
 
     def adopt(self, task: Task, source: str) -> None:
         """Take a planned task that computes what `source` does, which is done or running: it gets the same outcome."""
@@ -153,7 +148,7 @@ class Session:
             twin = Task(task.id, "expr", "", (), line=task.line, column=task.column, fingerprint=task.fingerprint)
             self.schedule.add(twin, self.log.now(), after=(), start=False)
             self._adopted.setdefault(source, []).append(task.id)
-            self._perform([])
+            self.perform([])
 
     def pin(self, task: Task, value: Any, how: str = "pinned") -> None:
         """Take a task whose value is known already."""
@@ -161,7 +156,7 @@ class Session:
         if self.schedule.ended:  # the run was cancelled
             self._settle()
         else:
-            self._end(self.schedule.nodes[task.id], value, how)
+            self.end(self.schedule.nodes[task.id], value, how)
 
     def drop(self, ids: Iterable[str], message: str) -> list[str]:
         """End those of these tasks that have not started, for the plan no longer holds them; return their ids."""
@@ -169,9 +164,9 @@ class Session:
         for id_ in ids:
             node = self.schedule.nodes[id_]
             if node.state == "waiting" or (node.state == "ready" and node.held):
-                self._forget_question(id_)
+                self.approval.forget(id_)
                 node.fate = ("cancelled", Cancelled(message))
-                self._end(node, Cancelled(message))
+                self.end(node, Cancelled(message))
                 dropped.append(id_)
         return dropped
 
@@ -181,39 +176,28 @@ class Session:
 
     def close(self) -> None:
         """Note that the plan is whole and right: side effects may start."""
-        self._perform(self.schedule.close(self.log.now()))
+        self.perform(self.schedule.close(self.log.now()))
 
     def pause(self, paused: bool) -> None:  # noqa: FBT001 - the word says it
         """Start no new call, or go on."""
         if paused != self.schedule.paused:
             self.log.emit(Paused, paused)
-        self._perform(self.schedule.pause(paused))
+        self.perform(self.schedule.pause(paused))
 
-    def approve(self, id_: str, by: str = "user") -> None:
-        """Let a task start that is held for approval; nothing where it is not."""
-        node = self.schedule.nodes.get(id_)
-        if node is None or node.held != "approval" or node.state != "ready":
-            return
-        self._approved.add(id_)
-        self._judge(node, by, approved=True)
-        self._perform(self.schedule.approve(id_, self.log.now()))
+    def approve(self, id_: str, by: str = "user", mark: str = "") -> None:
+        """Let a task start that is held for approval; nothing where it is not, or `mark` not its arguments' digest."""
+        self.approval.approve(id_, by, mark)
 
-    def deny(self, id_: str, by: str = "user", reason: str = "") -> None:
+    def deny(self, id_: str, by: str = "user", reason: str = "", mark: str = "") -> None:
         """End a held task as denied; nothing where it is not held."""
-        node = self.schedule.nodes.get(id_)
-        if node is None or not node.held or node.state != "ready":
-            return
-        self._judge(node, by, approved=False)
-        message = reason or f"{node.task.tool} was not approved"
-        self._end(node, Failure("denied", message, attempts=0))
+        self.approval.deny(id_, by, reason, mark)
 
     def cancel(self, message: str = "the run was cancelled") -> None:
         """Stop everything: what finished stays, the rest is cancelled; attempts get a grace to end."""
         if self.schedule.cancelled:
             return
         running = self.schedule.cancel()
-        for question in self._asking.values():
-            question.cancel()
+        self.approval.close()
         self._settle()
         for node in running:
             attempt = self.attempts.get(node.task.id)
@@ -243,8 +227,7 @@ class Session:
         self.pool.close()
         if self._timer is not None:
             self._timer.cancel()
-        for question in self._asking.values():
-            question.cancel()
+        self.approval.close()
 
     @property
     def values(self) -> dict[str, Any]:
@@ -254,7 +237,7 @@ class Session:
 
     # ---------------------------------------------------------------- performing
 
-    def _perform(self, starts: list[Node]) -> None:  # noqa: PLR0912 - a case per kind, in one loop
+    def perform(self, starts: list[Node]) -> None:  # noqa: PLR0912 - a case per kind, in one loop
         """Start nodes, and what becomes startable by that, one after the other."""
         if self.schedule.ended:
             self._settle()
@@ -274,7 +257,7 @@ class Session:
                 kind = node.kind
                 if kind == "call":
                     if node.held:
-                        self._hold(node)
+                        self.approval.hold(node)
                     else:
                         self._start(node)
                 elif kind == "expr":
@@ -293,7 +276,7 @@ class Session:
         """Let a task wait for the very items that it reads, now that they are known."""
         if node.state == "waiting":
             task = link_items(node.task, self.shapes)
-            self._perform(self.schedule.link(task.id, task, self.log.now()))
+            self.perform(self.schedule.link(task.id, task, self.log.now()))
 
     def _inline(self, node: Node) -> None:
         if node.state != "waiting":
@@ -301,7 +284,7 @@ class Session:
         task = node.task
         outcome = self._evaluate(task)
         if self._watches or self._adopted or isinstance(outcome, Failure) or not self.schedule.close_leaf(node):
-            self._end(node, outcome, "inline")
+            self.end(node, outcome, "inline")
         else:
             self.outcomes[task.id] = outcome
             log = self.log
@@ -320,16 +303,16 @@ class Session:
         if node.state != "running":
             return
         if node.expanded:
-            self._end(node, collect(self.shapes[id_], self.outcomes), "inline")
+            self.end(node, collect(self.shapes[id_], self.outcomes), "inline")
             return
         try:
             expansion = expand(node.task, Scope(self.outcomes, self.inputs), self.shapes)
         except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
-            self._end(node, failure_of(error, None, 1), "inline")
+            self.end(node, failure_of(error, None, 1), "inline")
             return
         self.shapes[id_] = expansion.shape
         self.log.emit(TaskExpanded, id_, 1, tuple(task for task, _ in expansion.tasks))
-        self._perform(self.schedule.expand(id_, expansion.tasks, self.log.now()))
+        self.perform(self.schedule.expand(id_, expansion.tasks, self.log.now()))
 
     def _start(self, node: Node) -> None:
         task = node.task
@@ -340,10 +323,13 @@ class Session:
                 raise ToolUnavailable(f"there is no tool {task.tool!r} here")  # noqa: TRY301 - one way to fail
             args, kwargs = task.args, task.kwargs
             if args or kwargs or tool.parameters:
-                args, kwargs = self._bind(task, tool)
+                args, kwargs = self.bind(task, tool)
         except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
             log.emit(TaskStarted, task.id, node.attempt, node.ready_at)
-            self._end(node, failure_of(error, tool, node.attempt))
+            self.end(node, failure_of(error, tool, node.attempt))
+            return
+        if tool.side_effects and not self.approval.confirms(task.id, args, kwargs):
+            self._ask_again(node)
             return
         log.emit_at(log.clock() - log.began, TaskStarted, (task.id, node.attempt, node.ready_at))
         attempt = self.attempts[task.id] = Attempt(node, tool)
@@ -359,7 +345,13 @@ class Session:
         else:
             attempt.task = self.loop.create_task(self._serve(attempt, args, kwargs), context=self.context.copy())
 
-    def _bind(self, task: Task, tool: Tool) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def _ask_again(self, node: Node) -> None:
+        """Give a call's slot back whose arguments are no longer those that were approved."""
+        node.attempt -= 1
+        starts = self.schedule.retry(node.task.id, self.log.now())
+        self.perform([*starts, *self.schedule.again(node.task.id, self.log.now())])
+
+    def bind(self, task: Task, tool: Tool) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments as the tool gets them."""
         args, kwargs = task.args, task.kwargs
         if args or kwargs:
@@ -442,23 +434,23 @@ class Session:
         node = attempt.node
         self.attempts.pop(node.task.id, None)
         if type(outcome) is not Failure:
-            self._end(node, outcome)
+            self.end(node, outcome)
         elif node.attempt <= attempt.tool.retries and not attempt.cancelled:
             self._retry(node, outcome)
         else:
             if attempt.tool.side_effects and outcome.kind in ("timeout", "abandoned"):
-                self._in_doubt |= {node.task.fingerprint}
-            self._end(node, outcome)
+                self.approval.in_doubt.add(node.task.fingerprint)
+            self.end(node, outcome)
         attempt.task = attempt.job = None  # its deadline still holds it, and must not hold its arguments
 
     def _retry(self, node: Node, failure: Failure) -> None:
         delay = min(0.2 * 2 ** (node.attempt - 1), 10.0) * (0.5 + random.random())  # noqa: S311 - jitter
         self.log.emit(TaskRetried, node.task.id, node.attempt, failure.message, delay)
         starts = self.schedule.retry(node.task.id, self.log.now())
-        self._at(delay, lambda: self._perform(self.schedule.again(node.task.id, self.log.now())))
-        self._perform(starts)
+        self._at(delay, lambda: self.perform(self.schedule.again(node.task.id, self.log.now())))
+        self.perform(starts)
 
-    def _end(self, node: Node, outcome: Any, how: str = "") -> None:
+    def end(self, node: Node, outcome: Any, how: str = "") -> None:
         """Give a task its outcome, and start what waited for it."""
         task = node.task
         id_ = task.id
@@ -472,16 +464,18 @@ class Session:
         if self._watches:
             self._tell_watches(id_)
         if starts or self.schedule.ended:
-            self._perform(starts)
+            self.perform(starts)
         elif not self.schedule.unfinished:
             self._check_idle()
+        if self.approval.groups and node.owner is not None:
+            self.approval.look_at(node.owner)
 
     def _end_twins(self, id_: str, outcome: Any) -> None:
         """Give a task's outcome to those that adopted it while it ran."""
         for twin in self._adopted.pop(id_, ()):
             node = self.schedule.nodes[twin]
             if node.state not in ENDED:
-                self._end(node, outcome, "adopted")
+                self.end(node, outcome, "adopted")
 
     def _settle(self) -> None:
         """Record what the schedule ended by itself: skipped and cancelled tasks."""
@@ -493,6 +487,8 @@ class Session:
             self._end_twins(id_, outcome)
             if self._watches:
                 self._tell_watches(id_)
+            if self.approval.groups and node.owner is not None:
+                self.approval.look_at(node.owner)
         self._check_idle()
 
     def _check_idle(self) -> None:
@@ -513,74 +509,6 @@ class Session:
             return ""
         container: str = node.task.args[0].container
         return container
-
-    # ---------------------------------------------------------------- approval
-
-    def _gate(self, task: Task) -> str:
-        tool = self.tools.get(task.tool)
-        if tool is None or not tool.side_effects or task.id in self._approved:
-            return ""
-        if not self.schedule.closed:
-            return "plan"
-        if self._is_in_doubt(task):
-            return "approval"
-        if self.approve_rule == "auto" or self._is_named(tool.name):
-            return ""
-        return "approval"
-
-    def _is_in_doubt(self, task: Task) -> bool:
-        """Whether an equal side effect was cut off, so that it may have happened already: then no rule suffices."""
-        return bool(task.fingerprint) and task.fingerprint in self._in_doubt
-
-    def _is_named(self, name: str) -> bool:
-        return not isinstance(self.approve_rule, str) and name in self.approve_rule
-
-    def _hold(self, node: Node) -> None:
-        """Ask for what a ready task waits for, when its arguments are resolved."""
-        task = node.task
-        if node.held == "plan":
-            self.log.emit(TaskHeld, task.id, 0, "plan", "")
-            return
-        try:
-            args, kwargs = self._bind(task, self.tools[task.tool])
-        except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
-            self._end(node, failure_of(error, self.tools[task.tool], 0))
-            return
-        shown = spell_arguments(args, kwargs, short)
-        self.log.emit(TaskHeld, task.id, 0, "approval", shown)
-        doubt = self._is_in_doubt(task)
-        if self.ask is None or not (doubt or self.approve_rule == "ask"):
-            reason = (
-                "an equal call was cut off and may have had its effect, and nobody is there to approve another"
-                if doubt
-                else "nobody is there to approve it"
-                if self.approve_rule == "ask"
-                else "side effects are not approved here"
-            )
-            self.deny(task.id, "rule", f"{task.tool}: {reason}")
-            return
-        question = self._question(task, shown, self.ask)
-        self._asking[task.id] = self.loop.create_task(question, context=self.context.copy())
-
-    async def _question(self, task: Task, shown: str, ask: Ask) -> None:
-        try:
-            approved = await ask(task, shown)
-        except Exception as error:  # noqa: BLE001 - who cannot be asked has not approved
-            self.deny(task.id, "rule", f"{task.tool}: nobody could be asked ({failure_of(error, None, 0).message})")
-            return
-        if approved:
-            self.approve(task.id)
-        else:
-            self.deny(task.id)
-
-    def _judge(self, node: Node, by: str, *, approved: bool) -> None:
-        self.log.emit(TaskApproved, node.task.id, node.attempt, approved, by)
-        self._forget_question(node.task.id)
-
-    def _forget_question(self, id_: str) -> None:
-        question = self._asking.pop(id_, None)
-        if question is not None and question is not asyncio.current_task():
-            question.cancel()
 
     # ---------------------------------------------------------------- time
 

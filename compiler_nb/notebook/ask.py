@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from compiler_nb.background import MainThread
-    from compiler_nb.engine.local import Ask
+    from compiler_nb.engine.approval import Ask
     from compiler_nb.plan.task import Task
 
 SHOWN: Final = 2_000

@@ -24,7 +24,8 @@ Theory of operation
                 section and line: where it stands, -1 and 0 for items; owner: the fan-out that it is an item of, or -1;
                 needs: numbers of the tasks whose values it reads
     states      [task, state, ms, task, state, ms, ...]: state counts in STATES, ms since the run began
-    held        [[task, reason, arguments]]: "approval" or "plan"; "" where it is held no longer
+    held        [[task, reason, arguments, mark]]: "approval", "plan", or "fanout" where the fan-out is asked for; ""
+                where it is held no longer; an answer may name the mark, and then holds for these arguments alone
     notes       [[task, text]]: warnings, errors of attempts that are tried again
     values      [[task, text]]: what came of it in short; only while there are few tasks
     calls       [[task, text]]: calls in short, on demand
@@ -40,9 +41,9 @@ Theory of operation
     page fills: a cell for each item, or the shares of the states.
 
     What a page says: {"say": "here"} (what it says can reach the kernel: then `buttons` becomes true), {"say": "hello"}
-    (it wants a snapshot), "stop", "pause", "go", {"say": "approve", "task": number}, "deny", {"say": "task", "task":
-    number} (answered by {"task": number, "html": details}), {"say": "rows", "from": number, "to": number} (answered by
-    a frame with their calls and values, whose `n` is that of the last frame).
+    (it wants a snapshot), "stop", "pause", "go", {"say": "approve", "task": number, "mark": mark}, "deny", {"say":
+    "task", "task": number} (answered by {"task": number, "html": details}), {"say": "rows", "from": number, "to":
+    number} (answered by a frame with their calls and values, whose `n` is that of the last frame).
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ class Board:
         self.rows: list[list[Any]] = []
         self.state: list[int] = []
         self.history: list[Change] = []
-        self.held: dict[int, tuple[str, str]] = {}
+        self.held: dict[int, tuple[str, str, str]] = {}
         self.notes: dict[int, str] = {}
         self.values: dict[int, str] = {}
         self.footer = ""
@@ -206,20 +207,22 @@ class Board:
         self._change(event.task, RUNNING, event.at)
 
     def _hold(self, event: TaskHeld) -> None:
-        number = self._change(event.task, READY, event.at)
-        self._tell_held(number, event.reason, cut(event.arguments, 2_000))
+        number = self.numbers[event.task]
+        if self.tasks[number].kind == "call":  # a fan-out that is asked for as a whole goes on
+            self._change(event.task, READY, event.at)
+        self._tell_held(number, event.reason, cut(event.arguments, 2_000), event.mark)
 
     def _judge(self, event: TaskApproved) -> None:
         number = self.numbers.get(event.task)
         if number is not None:
-            self._tell_held(number, "", "")
+            self._tell_held(number, "")
 
-    def _tell_held(self, number: int, reason: str, arguments: str) -> None:
+    def _tell_held(self, number: int, reason: str, arguments: str = "", mark: str = "") -> None:
         if reason:
-            self.held[number] = (reason, arguments)
+            self.held[number] = (reason, arguments, mark)
         elif self.held.pop(number, None) is None:
             return
-        self._new.setdefault("held", []).append([number, reason, arguments])
+        self._new.setdefault("held", []).append([number, reason, arguments, mark])
 
     def _start(self, event: TaskStarted) -> None:
         number = self.numbers[event.task]
@@ -227,7 +230,7 @@ class Board:
             self._change(event.task, READY, event.ready_at)
         self._change(event.task, RUNNING, event.at)
         if self.held:
-            self._tell_held(number, "", "")
+            self._tell_held(number, "")
 
     def _retry(self, event: TaskRetried) -> None:
         number = self._change(event.task, WAITING, event.at)
@@ -244,7 +247,7 @@ class Board:
     def _end(self, event: TaskEnded) -> None:
         number = self._change(event.task, CODE[event.state], event.at)
         if self.held:
-            self._tell_held(number, "", "")
+            self._tell_held(number, "")
         if number < FEW:
             self.values[number] = describe_outcome(event.outcome, SHORT)
             self._new.setdefault("values", []).append([number, self.values[number]])

@@ -27,24 +27,30 @@ class Canvas:
         self.count = 0
         self._drawn_count = 0
         self._sketch = Sketch()
+        self._waiting: list[tuple[int, Task]] = []  # for their boxes
         self._whole: dict[str, Any] = {}
         self._pieces: dict[str, Any] = {}  # added since it was drawn whole
         self._new: dict[str, Any] = {}
 
     def add(self, number: int, task: Task) -> None:
-        """Add a task's box at a place of its own."""
+        """Add a task, which gets a box at a place of its own; not at once, for the run waits until this returns."""
         self.count += 1
-        if self.count > FEW:
-            self.stale = True
-            return
-        piece = self._sketch.add(task)
-        for told in (self._new, self._pieces):
-            told.setdefault("boxes", []).append([number, piece.box])
-            told.setdefault("edges", []).extend(piece.edges)
-            told["bounds"] = list(piece.bounds)
+        self.stale = self.stale or self.count > FEW
+        self._waiting.append((number, task))
+
+    def _draw_waiting(self) -> None:
+        """Draw the boxes of the tasks that have come; of more than FEW none, for the whole follows."""
+        for number, task in self._waiting if self.count <= FEW else ():
+            piece = self._sketch.add(task)
+            for told in (self._new, self._pieces):
+                told.setdefault("boxes", []).append([number, piece.box])
+                told.setdefault("edges", []).extend(piece.edges)
+                told["bounds"] = list(piece.bounds)
+        self._waiting.clear()
 
     def begin_round(self) -> None:
         """Let what comes find its place around what is there."""
+        self._draw_waiting()
         if self.drawn is not None:
             self._sketch = Sketch(self.drawn)
 
@@ -54,6 +60,7 @@ class Canvas:
 
     def replace(self, drawn: Drawn, numbers: Mapping[str, int]) -> None:
         """Take a whole picture; where tasks have come in the meantime, another one is due."""
+        self._draw_waiting()
         groups = [[numbers[id_] for id_ in members if id_ in numbers] for members in drawn.groups]
         self.drawn, self._pieces = drawn, {}
         self._whole = {"svg": drawn.svg, "groups": groups}
@@ -62,9 +69,11 @@ class Canvas:
 
     def news(self) -> dict[str, Any]:
         """Return what is new since the last time."""
+        self._draw_waiting()
         new, self._new = self._new, {}
         return new
 
     def all(self) -> dict[str, Any]:
         """Return everything."""
+        self._draw_waiting()
         return self._whole | self._pieces

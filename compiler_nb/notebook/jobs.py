@@ -24,7 +24,7 @@ from compiler_nb.plan.task import Plan
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from compiler_nb.engine.local import Ask
+    from compiler_nb.engine.approval import Ask
     from compiler_nb.events import Event
     from compiler_nb.notebook.magics import CompileMagics
     from compiler_nb.run import Run

@@ -163,13 +163,18 @@ def _judge(magics: CompileMagics, words: list[str], verb: str) -> None:
     name, run = _task_and_run(magics, words)
     held = run.held
     if not name or name not in held:
-        known = "\n".join(f"  {id_}: {run.tasks[id_].tool}({arguments})" for id_, arguments in held.items())
+        known = "\n".join(f"  {id_}: {_call(run, id_, arguments)}" for id_, arguments in held.items())
         told = f"{name} does not wait for approval; " if name else ""
         say(f"{told}waiting for approval:\n{known}" if held else f"{told}nothing waits for approval")
         return
-    call = f"{run.tasks[name].tool}({held[name]})"
+    call = _call(run, name, held[name])
     {"approve": run.approve, "deny": run.deny}[verb](name)
     say(f"{'approved' if verb == 'approve' else 'denied'}: {call}")
+
+
+def _call(run: Run, id_: str, arguments: str) -> str:
+    tool = run.tasks[id_].tool
+    return f"{tool}({arguments})" if tool else arguments  # of a fan-out all calls are shown
 
 
 def _task_and_run(magics: CompileMagics, words: list[str]) -> tuple[str, Run]:

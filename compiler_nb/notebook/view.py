@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import contextvars
 import functools
+import re
 import threading
 import time
 from collections import deque
@@ -55,10 +56,11 @@ _KEPT: Final[deque[Any]] = deque()
 
 @functools.cache
 def module() -> str:
-    """Return the page's side as one ES module: our files one after the other, without their imports of each other."""
-    lines = [line for name in MODULES for line in (_FOLDER / f"{name}.js").read_text("utf-8").splitlines()]
-    kept = [line if line.startswith("export default") else line.removeprefix("export ") for line in lines]
-    return "\n".join(line for line in kept if not line.startswith("import "))
+    """Return the page's side as one ES module: our files one after the other, without imports, comments and indents."""
+    source = "\n".join((_FOLDER / f"{name}.js").read_text("utf-8") for name in MODULES)
+    lines = [line.strip() for line in re.sub(r"/\*\*.*?\*/", "", source, flags=re.DOTALL).splitlines()]
+    kept = [line for line in lines if line and not line.startswith(("import ", "//"))]
+    return "\n".join(line if line.startswith("export default") else line.removeprefix("export ") for line in kept)
 
 
 @functools.cache
@@ -280,9 +282,11 @@ class View:
         elif said in ("stop", "pause", "go"):
             {"stop": self.run.cancel, "pause": self.run.pause, "go": self.run.go}[said]()
         elif said in ("approve", "deny", "task"):
-            id_ = self._task(content.get("task"))
-            if id_ is not None:
-                {"approve": self.run.approve, "deny": self.run.deny, "task": self._tell_details}[said](id_)
+            id_, mark = self._task(content.get("task")), content.get("mark")
+            if id_ is not None and said == "task":
+                self._tell_details(id_)
+            elif id_ is not None and type(mark) is str and mark:
+                {"approve": self.run.approve, "deny": self.run.deny}[said](id_, mark)
 
     def _arrive(self) -> None:
         with self._lock:

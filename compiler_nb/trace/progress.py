@@ -206,7 +206,9 @@ class Progress:
 
     def _hold(self, event: TaskHeld) -> None:
         self._let_go(event.task, event.at)
-        self.states[event.task] = "ready"
+        task = self.tasks.get(event.task)
+        if task is None or task.kind == "call":  # a fan-out that is asked for as a whole goes on
+            self.states[event.task] = "ready"
         self._held.add(event.task)
         self.holds.setdefault(event.task, []).append(Hold(event.reason, event.arguments, event.at))
 

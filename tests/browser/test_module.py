@@ -148,14 +148,86 @@ def test_states_are_patched_where_they_stand(live):
 
 
 def test_boxes_tell_their_time_where_there_is_room(live):
-    """A running box counts the time, an ended one keeps it; a narrow box has no room for it."""
+    """A running box counts the time, an ended one keeps it and says its tries; above the box where its name is long."""
     live.open().feed(1.0, tasks=[task("ny"), task("a_long_name_of_it")], graph={
         "boxes": [[0, box("ny")], [1, box("a_long_name_of_it", 200)]], "bounds": [0, 0, 400, 60]})  # fmt: skip
     live.feed(1.0, states=states([(0, RUNNING, 0), (1, RUNNING, 0)]))
     assert re.fullmatch(r"1\.\d s", live.text("[data-task=ny] .cnb-time"))
     live.feed(2.0, states=states([(0, DONE, 840), (1, DONE, 840)]))
-    assert live.text("[data-task=ny] .cnb-time") == "0.8 s"
-    assert live.count(".cnb-time") == 1
+    places = "() => [...document.querySelectorAll('.cnb-time')].map((e) => [e.textContent, e.getAttribute('y')])"
+    assert live.page.evaluate(places) == [["0.8 s", "20"], ["0.8 s", "-5"]]
+    live.feed(3.0, states=states([(0, WAITING, 900), (0, RUNNING, 1000), (0, DONE, 1200)]))
+    assert live.text("[data-task=ny] .cnb-time") == "2nd try · 1.0 s"
+
+
+def test_a_box_tells_what_its_task_waits_for(live):
+    """Its title and its words for readers name the tasks that are missing, a slot, an approval or a pause."""
+    told = "(id) => document.querySelector(`.cnb-graph [data-task=${id}]`).getAttribute('aria-label')"
+    plan(live.open(), states=[2, WAITING, 1])
+    assert live.page.evaluate(told, "best") == "best, waiting, waits for ny, la"
+    live.feed(1.0, states=states([(0, RUNNING, 500), (1, READY, 500)]))
+    assert live.page.evaluate(told, "la") == "la, ready, waits for a slot, 1 running"
+    live.page.hover(".cnb-graph [data-task=best]")
+    live.feed(1.1, states=[0, DONE, 1100], held=[[1, "approval", ""]])
+    assert live.page.evaluate(told, "la") == "la, ready, waits for approval"
+    assert live.text(".cnb-phase") == "the planner writes"
+    live.feed(1.2, phase="tasks run")
+    assert live.text(".cnb-phase") == "waits for approval"
+    live.page.hover(".cnb-tab")
+    live.page.hover(".cnb-graph [data-task=best]")
+    assert live.text(".cnb-graph [data-task=best] > title").split("\n")[0] == "best · waiting · waits for la"
+    live.feed(1.3, paused=True, held=[[1, "", ""]])
+    assert live.page.evaluate(told, "la") == "la, ready, the run is paused"
+    assert live.text(".cnb-phase") == "paused"
+
+
+def test_the_arrows_of_a_selected_task_stand_out(live):
+    """They name the tasks at their ends; in a block it is the first of its tasks."""
+    block = f'<g class="cnb-block" transform="translate(300 0)">{box("a")}{box("b", 0, 60)}</g>'
+    edges = [f'<path class="cnb-edge" data-from="{one}" data-to="{other}" d="M0 0V10"/>'
+             for one, other in (("ny", "best"), ("la", "best"), ("a", "la"))]  # fmt: skip
+    whole = {"svg": picture(box("ny"), box("la", 150), block, box("best", 0, 200)).replace(
+        '<path class="cnb-edge" d="M0 0V10"/>', "".join(edges)), "groups": []}  # fmt: skip
+    live.open().feed(1.0, tasks=[*THREE, task("a"), task("b")], graph=whole)
+    near = "() => [...document.querySelectorAll('.cnb-near-edge')].map((e) => `${e.dataset.from} ${e.dataset.to}`)"
+    for name, seen in (("ny", ["ny best"]), ("best", ["ny best", "la best"]), ("b", ["a la"])):
+        live.page.click(f".cnb-graph [data-task={name}]")
+        assert live.page.evaluate(near) == seen
+    live.page.keyboard.press("Escape")
+    assert live.page.evaluate(near) == []
+
+
+def test_a_wide_picture_takes_the_plans_place_until_one_chooses(live):
+    """When the plan is written and its picture too small to read beside it; another text, or the button, brings it back."""
+    about = {"round": 0, "role": "planner", "reason": "", "closed": True}
+    wide = {"svg": picture(box("ny"), box("la", 700), width=900), "groups": []}
+    live.open().feed(1.0, tasks=THREE, graph=wide, sections=[[0, about | {"closed": False}]], text=[[0, "ny = 1"]])
+    assert live.page.is_visible(".cnb-plan")
+    live.feed(1.1, sections=[[0, about]])
+    assert not live.page.is_visible(".cnb-plan")
+    assert live.text(".cnb-fold") == "Show plan"
+    live.feed(1.2, sections=[[1, about | {"round": 1, "closed": False}]])
+    assert live.page.is_visible(".cnb-plan")
+    live.page.click(".cnb-fold")
+    live.page.click(".cnb-fold")
+    live.feed(1.3, sections=[[1, about | {"round": 1}]])
+    assert live.page.is_visible(".cnb-plan")
+
+
+def test_names_can_be_read_from_far_away(live):
+    """Where a picture is shown small, names grow as far as their boxes have room, and calls and times go."""
+    boxes = [box("ny", 0, 0, 200), box("a_long_name_of_it", 2000, 0, 190)]
+    live.open().feed(1.0, tasks=[task("ny"), task("a_long_name_of_it")],
+                     graph={"svg": picture(*boxes, width=2300), "groups": []})  # fmt: skip
+    size = """() => [...document.querySelectorAll('.cnb-graph .cnb-id')].map(
+        (e) => [getComputedStyle(e).display, parseFloat(getComputedStyle(e).fontSize)])"""
+    (shown, high), (gone, _) = live.page.evaluate(size)
+    assert (shown, gone) == ("inline", "none") or (shown, gone) == ("block", "none")
+    assert high > 25
+    for _ in range(6):
+        live.page.click(".cnb-zoom-in")
+    live.page.wait_for_function("() => !document.querySelector('.cnb-small')")
+    assert [high for _, high in live.page.evaluate(size)] == [13, 13]
 
 
 def test_a_missed_frame_asks_for_all_again_once(live):
@@ -265,15 +337,34 @@ def test_the_plan_streams_with_marks_and_problems_on_their_lines(live):
         0.4, tasks=[task("ny", line=1)], states=[0, RUNNING, 350], problems=[[0, 3, 6, "no tool is called 'wether'"]]
     )
     assert live.page.get_attribute(".cnb-line >> nth=0 >> .cnb-sign", "data-state") == "running"
-    assert live.page.text_content(".cnb-problem .cnb-at") == "     ^"
-    assert live.text(".cnb-problem .cnb-message") == "no tool is called 'wether'"
+    assert live.text(".cnb-line .cnb-at") == "wether"
+    assert live.text(".cnb-problem") == "no tool is called 'wether'"
+    assert live.text(".cnb-wrong .cnb-source") == "la = wether()"
     live.feed(0.5, sections=[[0, {"closed": True}], [1, {"round": 1, "role": "repair", "reason": "", "closed": False}],
-                             [2, {"round": 2, "role": "replan", "reason": "too little", "closed": True}]])  # fmt: skip
+                             [2, {"round": 1, "role": "replan", "reason": "too little", "closed": True}]])  # fmt: skip
     assert live.page.locator(".cnb-part-title").all_inner_texts() == ["Plan", "Repair", "Round 2: too little"]
     live.page.click(".cnb-line >> nth=0")
     assert live.sent == [{"say": "task", "task": 0}]
     live.page.click(".cnb-fold")
     assert not live.page.is_visible(".cnb-plan")
+
+
+def test_a_plan_that_is_there_at_once_is_read_from_its_beginning(live):
+    """Of a run that is over, or a plan that was given, the first lines are seen, and a blank first line is not."""
+    about = {"round": 0, "role": "plan", "reason": "", "closed": True}
+    live.open().feed(0.2, sections=[[0, about]], text=[[0, "\n" + "".join(f"a{n} = 1\n" for n in range(60))]])
+    assert live.page.evaluate("() => document.querySelector('.cnb-plan').scrollTop") == 0
+    assert not live.page.is_visible(".cnb-line >> nth=0")
+    assert live.page.is_visible(".cnb-line >> nth=1")
+
+
+def test_what_the_joiner_said_goes_when_another_plan_is_written(live):
+    """Its wish for another plan is the next section's title, not an answer."""
+    live.open().feed(1.0, answer={"text": "REPLAN: more", "reset": True})
+    assert live.text(".cnb-answer") == "REPLAN: more"
+    live.feed(1.1, sections=[[0, {"round": 1, "role": "replan", "reason": "more", "closed": False}]])
+    assert not live.page.is_visible(".cnb-answer")
+    assert live.text(".cnb-part-title") == "Round 2: more"
 
 
 def test_the_plan_follows_what_streams_unless_one_reads_above(live):

@@ -18,7 +18,7 @@ from compiler_nb.plan.task import Plan
 from compiler_nb.tool import tool
 from tests.support.clock import run_virtually
 from tests.support.hostile import ERRORS, VALUES
-from tests.support.session import add, opened, perform, states
+from tests.support.session import add, opened, perform, states, told
 
 
 @tool
@@ -47,10 +47,6 @@ def soon(main):
         return await asyncio.wait_for(main, 10)
 
     return asyncio.run(bounded())
-
-
-def told(session, kind):
-    return [event for event in session.log.events if isinstance(event, kind)]
 
 
 # ------------------------------------------------------------------- values
@@ -520,7 +516,7 @@ def test_someone_is_asked_once_with_the_arguments(answer):
         return answer
 
     session = run_virtually(asked("n = nap(0.1, 'x')\na = send(n + 'y')", ask=ask))
-    assert questions == [("a", "'xy'")]
+    assert questions == [("a", '"xy"')]
     assert states(session)["a"] == ("done" if answer else "failed")
     assert [event.approved for event in told(session, TaskApproved)] == [answer]
     assert session.outcomes["a"] == ("sent xy" if answer else Failure("denied", "send was not approved", attempts=0))

@@ -125,11 +125,11 @@ def test_a_task_is_ready_from_the_end_of_its_last_input():
 def test_what_waits_for_approval_says_its_arguments_until_it_is_judged():
     """The page lists it while it is held, and no longer."""
     log, board = Log("r"), Board()
-    for event in ((TaskPlanned, "a", 0, Task("a", "call", "send")), (TaskHeld, "a", 0, "approval", "to='bob'")):
+    for event in ((TaskPlanned, "a", 0, Task("a", "call", "send")), (TaskHeld, "a", 0, "approval", "to='bob'", "m")):
         log.emit(*event)
         board.take(log.events[-1])
     page = Page([board.frame(0.1)])
-    assert page.by_task["held"] == {0: ["approval", "to='bob'"]}
+    assert page.by_task["held"] == {0: ["approval", "to='bob'", "m"]}
     assert page.states == {"a": "ready"}
     log.emit(TaskEnded, "a", 0, "cancelled", None, "")
     board.take(log.events[-1])

@@ -134,15 +134,18 @@ def test_what_a_page_says_is_done_or_ignored():
         await ask.wait()
         say = made[0].widget.said
         for number in (None, True, 1.0, -1, 2, 10**9, "0", [0], {}):
-            say(say="approve", task=number)
+            say(say="approve", task=number, mark="0")
         say(say=["approve"], task=0)
         say(say="rows", **{"from": "x", "to": 3})
+        marks = {number: held[2] for number, held in made[0].widget.page.by_task["held"].items()}
+        for mark in (None, "", "other", 5, marks[1]):
+            say(say="approve", task=0, mark=mark)
         made[0]._hear(None, "text", [])  # a page may send what is no dict
         await asyncio.sleep(0.05)
         assert set(run.held) == {"a", "b"}
         for _ in range(2):
-            say(say="approve", task=0)
-        say(say="deny", task=1)
+            say(say="approve", task=0, mark=marks[0])
+        say(say="deny", task=1, mark=marks[1])
         await task
         return run
 

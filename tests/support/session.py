@@ -54,3 +54,8 @@ def states(session: Session) -> dict[str, str]:
         state = told.get(id_, node.state)  # events do not tell what is ready and waits for a slot
         assert state == node.state or (state, node.state) == ("waiting", "ready"), id_
     return {id_: node.state for id_, node in session.schedule.nodes.items()}
+
+
+def told(session: Session, kind: type) -> list[Any]:
+    """Return the events of a kind, in order."""
+    return [event for event in session.log.events if isinstance(event, kind)]

@@ -36,7 +36,7 @@ def test_states_follow_the_events():
         story.tell(*event)
         seen.append(trace.states(story.events)["a"])
 
-    tell(TaskHeld, "a", 0, "approval", "x=1")
+    tell(TaskHeld, "a", 0, "approval", "x=1", "")
     tell(TaskApproved, "a", 0, True, "user")
     tell(TaskStarted, "a", 1, 1.0)
     tell(TaskRetried, "a", 1, "down", 0.1)
@@ -123,7 +123,7 @@ def test_a_task_that_computes_what_an_earlier_text_does_waits_for_its_twin():
 
 def test_what_is_held_for_the_plan_is_let_go_when_it_is_whole():
     """A text with problems is none."""
-    story = Story().plan("a").tell(TaskHeld, "a", 0, "plan", "")
+    story = Story().plan("a").tell(TaskHeld, "a", 0, "plan", "", "")
     story.tell(PlanProblem, Problem("syntax", 1, 1, "no")).tell(PlanClosed, "", True, None)
     assert Progress(story.events).hold("a").reason == "plan"
     assert Progress(story.tell(PlanClosed, "", True, None).events).hold("a") is None
@@ -131,7 +131,7 @@ def test_what_is_held_for_the_plan_is_let_go_when_it_is_whole():
 
 def test_held_tells_the_arguments_of_those_that_wait_for_approval():
     """Until someone has decided."""
-    story = Story().plan("a").tell(TaskHeld, "a", 0, "plan", "").tell(TaskHeld, "a", 0, "approval", "x=1")
+    story = Story().plan("a").tell(TaskHeld, "a", 0, "plan", "", "").tell(TaskHeld, "a", 0, "approval", "x=1", "")
     assert trace.held(story.events) == {"a": "x=1"}
     assert trace.held(story.tell(TaskApproved, "a", 0, False, "user").events) == {}
 

@@ -74,11 +74,11 @@ def test_it_waits_for_a_slot(running, name, told):
 
 def test_it_is_held():
     """For the plan's end, for approval, because the run is paused."""
-    story = Story().plan("a").tell(TaskHeld, "a", 0, "plan", "")
+    story = Story().plan("a").tell(TaskHeld, "a", 0, "plan", "", "")
     assert why(story) == "ready, waits for the end of the plan"
     story.tell(PlanClosed, "", True, None)
     assert why(story) == "ready, waits for a slot"
-    story.tell(TaskHeld, "a", 0, "approval", 'to="bob"')
+    story.tell(TaskHeld, "a", 0, "approval", 'to="bob"', "")
     assert why(story) == 'ready, waits for approval of (to="bob")'
     story.plan("b", "a")
     assert why(story, "b") == 'waits for `a` (ready, waits for approval of (to="bob"))'
@@ -127,7 +127,7 @@ def test_a_wait_for_a_models_slot_is_told_apart():
 def test_an_ended_task_tells_what_it_waited_for():
     """One after the other: others, approval, a pause, a slot, between attempts."""
     story = Story().plan("la").plan("a", "la").tell(TaskEnded, "la", 1, "done", 1, "")  # ready at 3
-    story.tell(TaskHeld, "a", 0, "approval", "").tell(TaskApproved, "a", 0, True, "user").tell(Paused, True)
+    story.tell(TaskHeld, "a", 0, "approval", "", "").tell(TaskApproved, "a", 0, True, "user").tell(Paused, True)
     story.tell(Paused, False).tell(TaskStarted, "a", 1, 3.0)
     story.tell(TaskRetried, "a", 1, "down", 0.5).tell(TaskStarted, "a", 2, 9.5).tell(TaskEnded, "a", 2, "done", 1, "")
     assert why(story) == (

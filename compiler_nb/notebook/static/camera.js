@@ -5,7 +5,7 @@
 const GLIDE = 250;
 const LEAST = 0.05;
 const MOST = 8;
-const TALLEST = 460;
+const TALL = 0.6; // of the window's height, at most
 const LOWEST = 150;
 
 export class Camera {
@@ -24,11 +24,21 @@ export class Camera {
     this._listen();
   }
 
-  /** @param {number} width in pixels */
-  resize(width) {
+  /** @param {number} width in pixels @param {number} [shift] how far its middle went to the right, for the picture to glide */
+  resize(width, shift = 0) {
     if (!width || width === this.width) return;
     this.width = width;
-    this.fit(false, !this.free);
+    if (shift) this.go({ ...this.at, x: this.at.x + shift / this.at.k }, false);
+    this.fit(shift !== 0, !this.free);
+  }
+
+  get tallest() {
+    return Math.min(Math.max(window.innerHeight * TALL, 360), 640);
+  }
+
+  /** @param {number} width @returns {number} pixels for each of the picture's, when all of it is shown so wide */
+  scaleAt(width) {
+    return Math.max(Math.min(1, width / this.bounds[2], this.tallest / this.bounds[3]), LEAST);
   }
 
   /** @param {number[]} bounds x, y, width and height of the picture @param {boolean} glide */
@@ -41,12 +51,12 @@ export class Camera {
   fit(glide, move = true) {
     const [x, y, wide, high] = this.bounds;
     if (!this.width || !wide || !high) return;
-    const k = Math.min(1, this.width / wide, TALLEST / high);
-    this.height = Math.round(Math.max(LOWEST, Math.min(TALLEST, high * k)));
+    const k = this.scaleAt(this.width);
+    this.height = Math.round(Math.max(LOWEST, Math.min(this.tallest, high * k)));
     this.svg.style.height = `${this.height}px`;
     if (move) {
       this.free = false;
-      this.go({ x: x + wide / 2, y: y + high / 2, k: Math.max(k, LEAST) }, glide);
+      this.go({ x: x + wide / 2, y: y + high / 2, k }, glide);
     } else this._show();
   }
 

@@ -24,12 +24,11 @@ export class Chunk {
     else this.root.style.height = `${this.texts.length * LINE_HEIGHT}px`;
   }
 
-  /** Go on with the last line. @param {string} piece @returns {number} how long it is now */
+  /** Go on with the last line. @param {string} piece */
   write(piece) {
     const last = this.texts.length - 1;
     this.texts[last] += piece;
     if (this.filled) this.rows[last].querySelector(".cnb-source")?.append(piece);
-    return this.texts[last].length;
   }
 
   /** @param {boolean} seen whether one may look at it now @param {import("./store.js").Run} run */
@@ -78,13 +77,29 @@ export class Chunk {
   /** Say a problem under its line. @param {{line: number, column: number, message: string}} problem */
   tell({ line, column, message }) {
     this._fill();
-    const told = make("div", "cnb-problem");
-    const caret = make("span", "cnb-at", `${" ".repeat(Math.min(Math.max(column - 1, 0), 400))}^`);
-    told.append(caret, make("span", "cnb-message", message));
+    const told = make("div", "cnb-problem", message);
     const on = /** @type {HTMLElement} */ (this.lineAt(line));
+    _underline(/** @type {HTMLElement} */ (on.querySelector(".cnb-source")), column);
     /** @type {Element} */ let before = on;
     while (before.nextElementSibling?.classList.contains("cnb-problem")) before = before.nextElementSibling;
     before.after(told);
     on.classList.add("cnb-wrong");
+  }
+}
+
+/** Mark the word at a column, from 1, of a line; words that are marked already stay so. @param {HTMLElement} source @param {number} column */
+function _underline(source, column) {
+  let from = column - 1;
+  for (const node of [...source.childNodes]) {
+    const text = node.textContent ?? "";
+    if (from >= 0 && from < text.length && node instanceof Text) {
+      const word = node.splitText(from);
+      word.splitText(/** @type {RegExpExecArray} */ (/^(\w+|[^])/.exec(word.data))[0].length);
+      const mark = make("span", "cnb-at");
+      word.replaceWith(mark);
+      mark.append(word);
+      return;
+    }
+    from -= text.length;
   }
 }

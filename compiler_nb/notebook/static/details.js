@@ -1,8 +1,8 @@
 // The drawer under the graph: one task as the kernel tells it, or the tasks of a stack as cells.
 import { make, makeButton, makeMark, rove, say, setState } from "./dom.js";
 import { cleanHtml } from "./sanitize.js";
-import { RUNNING, STATES, sayClock, sayCounts, sayNumber, sayTime } from "./states.js";
-import { spansOf } from "./store.js";
+import { DONE, RUNNING, STATES, sayClock, sayCounts, sayNumber, sayTime } from "./states.js";
+import { spansOf, whyWaits } from "./store.js";
 import { tallyOf } from "./bars.js";
 
 const PATIENCE_MS = 300;
@@ -87,14 +87,12 @@ export class Details {
       return;
     }
     const { ran, attempts } = spansOf(task, this.feed.now());
-    const held = run.held.get(task.number);
     const time = task.state === RUNNING ? sayClock(ran) : attempts.length ? sayTime(ran) : "";
-    const why = held ? (held.reason === "plan" ? "waits for the end of the plan" : "waits for approval") : "";
     const tries = attempts.length > 1 ? `${attempts.length} attempts` : "";
     setState(this.sign, task.state);
     say(this.name, task.id);
-    say(this.facts, [STATES[task.state], time, tries, why].filter(Boolean).join(" · "));
-    say(this.notes, task.notes.join("\n"));
+    say(this.facts, [STATES[task.state], time, tries, whyWaits(run, task)].filter(Boolean).join(" · "));
+    say(this.notes, task.state === DONE ? "" : task.notes.join("\n")); // the attempts tell what went wrong before
   }
 
   /** @param {import("./store.js").Changes} changes */

@@ -4,13 +4,16 @@ import { make, makeButton, makeSvg, rove, say, setState } from "./dom.js";
 import { glide, placesOf } from "./glide.js";
 import { cleanSvg } from "./sanitize.js";
 import { Stacks } from "./stacks.js";
-import { RUNNING, STATES, sayClock, sayTime } from "./states.js";
-import { spansOf } from "./store.js";
+import { RUNNING, STATES, sayClock, sayNth, sayTime } from "./states.js";
+import { spansOf, whyWaits } from "./store.js";
 
 const CLOSE = 2; // zoom from which on stacks of many show each task
-const FAR = 0.4; // zoom below which words cannot be read, and boxes only show their states
-const TIME_ROOM = 46; // pixels beside a label that a time needs
-const LETTER = 7.8;
+const SMALL = 0.75; // zoom below which only names are written, as large as their boxes allow
+const FAR = 0.4; // zoom below which boxes are filled with their states
+const NAME = [13, 34]; // least and greatest height of a name in the picture,
+const LEGIBLE = 8; // and least on the page
+const [LETTER, TIME_LETTER] = [7.8, 6.4]; // widths of one, rather too much
+const INSET = 14;
 
 export class GraphPane {
   /**
@@ -35,9 +38,10 @@ export class GraphPane {
       makeButton("cnb-zoom-fit", "Fit", "Show all (0)", () => this.camera.fit(true)),
       makeButton("cnb-zoom-in", "+", "Zoom in (+)", () => this.camera.zoom(1.4)),
     );
-    this.root.append(this.svg, this.empty, this.tools);
+    this.root.append(this.svg, this.empty);
     this.svg.addEventListener("click", (event) => this._click(event));
     this.svg.addEventListener("keydown", (event) => this._key(event));
+    this.svg.addEventListener("pointerover", (event) => this._explain(/** @type {Element} */ (event.target)));
     this.svg.addEventListener("focusin", (event) => {
       const box = /** @type {Element} */ (event.target).getBoundingClientRect();
       if (!this.camera.dragged) this.camera.reveal(box, this.svg.getBoundingClientRect());
@@ -60,6 +64,8 @@ export class GraphPane {
     /** @type {Map<number, SVGElement>} */ this.boxes = new Map();
     this.stacks = new Stacks(this.svg);
     /** @type {Map<number, SVGElement>} */ this.times = new Map();
+    /** @type {{label: SVGElement, most: number}[]} names, and how high they may become */ this.names = [];
+    this.written = "";
     /** @type {Element[]} */ this.stops = [];
   }
 
@@ -89,7 +95,8 @@ export class GraphPane {
   _hint() {
     const nothing = !this.stage.childElementCount;
     this.empty.hidden = !nothing;
-    this.svg.style.display = this.tools.style.display = nothing ? "none" : "";
+    this.svg.style.display = nothing ? "none" : "";
+    this.tools.style.visibility = nothing ? "hidden" : "";
     const { tools } = this.run.run;
     if (!nothing || this.empty.childElementCount === Math.min(tools.length, 40) + 1) return;
     const words = tools.length ? (this.feed.live ? "the planner may call" : "tools") : "no tasks";
@@ -140,7 +147,7 @@ export class GraphPane {
       this.boxes.set(number, /** @type {SVGElement} */ (box));
       const place = box.querySelector(":scope > .cnb-bar");
       if (place) this.stacks.add(box, place, number, []);
-      else this._makeTime(number, box);
+      else if (this.run.tasks[number].kind !== "expr") this._makeTime(number, box);
       this._patch(number);
     }
     const groups = this.stage.querySelectorAll(".cnb-group");
@@ -151,9 +158,12 @@ export class GraphPane {
     });
     this.stops = [...this.stage.querySelectorAll(".cnb-task[data-state], .cnb-group")];
     for (const stop of this.stops) {
-      if (!stop.hasAttribute("tabindex")) stop.setAttribute("tabindex", "-1");
+      if (stop.hasAttribute("tabindex")) continue;
+      stop.setAttribute("tabindex", "-1");
       stop.setAttribute("role", "button");
+      this._measure(stop);
     }
+    this._write();
     if (!this.stops.some((stop) => stop.getAttribute("tabindex") === "0")) this.stops[0]?.setAttribute("tabindex", "0");
     this.pick(...this.picks);
   }
@@ -167,40 +177,75 @@ export class GraphPane {
     if (!box || !task) return;
     const name = STATES[task.state];
     setState(box, task.state);
-    box.setAttribute("aria-label", `${task.id}, ${name}`);
+    const why = task.state < RUNNING ? whyWaits(this.run, task) : "";
+    box.setAttribute("aria-label", [task.id, name, why].filter(Boolean).join(", "));
     const title = box.querySelector(":scope > title");
     const [, ...rest] = (title?.textContent ?? "").split("\n");
-    if (title) say(title, [`${task.id} · ${name}`, ...rest].join("\n"));
+    if (title) say(title, [[task.id, name, why].filter(Boolean).join(" · "), ...rest].join("\n"));
     if (this.times.has(number)) this._time(number);
+  }
+
+  /** Say anew what a task waits for, when one looks at it. @param {Element} target */
+  _explain(target) {
+    const id = /** @type {SVGElement|null} */ (target.closest(".cnb-task"))?.dataset.task;
+    const number = this.run.numbers.get(id ?? "");
+    if (number !== undefined && this.run.tasks[number].state < RUNNING) this._patch(number);
   }
 
   /** After a move: stacks of many show more or less. */
   _look() {
     this.looks ||= requestAnimationFrame(() => {
       this.looks = 0;
-      this.svg.classList.toggle("cnb-far", this.camera.at.k < FAR);
+      this._write();
       this.stacks.look(this.camera.at.k > CLOSE);
     });
   }
 
-  /** Make a place for a task's time, where its label leaves room. @param {number} number @param {Element} box */
+  /** Find how high a name may be written in its box. @param {Element} box */
+  _measure(box) {
+    const label = /** @type {SVGElement|null} */ (box.querySelector(":scope > .cnb-id"));
+    if (!label) return;
+    const room = _roomBeside(box, label) + LETTER * (label.textContent ?? "").length;
+    const most = (NAME[0] * (room - (box.querySelector(":scope > .cnb-count") ? 60 : 0))) / (room - _roomBeside(box, label));
+    this.names.push({ label, most: Math.min(Math.max(most, NAME[0]), NAME[1]) });
+  }
+
+  /** Write the names as large as the zoom asks for and their boxes allow: from far away they alone can be read. */
+  _write() {
+    const { k } = this.camera.at;
+    const small = k < SMALL;
+    const height = small ? Math.round(NAME[0] / k) : NAME[0];
+    const written = `${height} ${this.names.length}`;
+    if (written === this.written) return;
+    this.written = written;
+    this.svg.classList.toggle("cnb-small", small);
+    this.svg.classList.toggle("cnb-far", k < FAR);
+    for (const { label, most } of this.names) {
+      const high = Math.min(height, most);
+      label.style.fontSize = small ? `${high.toFixed(1)}px` : "";
+      label.style.display = high * k < LEGIBLE ? "none" : "";
+    }
+  }
+
+  /** Make a place for a task's time. @param {number} number @param {Element} box */
   _makeTime(number, box) {
     const width = Number(box.querySelector(":scope > .cnb-box")?.getAttribute("width"));
-    const label = box.querySelector(":scope > .cnb-id");
-    const right = width - 14;
-    const words = Number(label?.getAttribute("x")) + LETTER * (label?.textContent ?? "").length;
-    if (!(right - words >= TIME_ROOM)) return;
-    const time = makeSvg("text", { class: "cnb-time", x: right, y: 20 });
+    const time = makeSvg("text", { class: "cnb-time", x: width - INSET });
     box.append(time);
     this.times.set(number, time);
   }
 
-  /** @param {number} number */
+  /** Say a task's time, and its tries: beside its name, or above the box where the name leaves no room. @param {number} number */
   _time(number) {
     const task = this.run.tasks[number];
     const { ran, attempts } = spansOf(task, this.feed.now());
-    const words = task.state === RUNNING ? sayClock(ran) : attempts.length ? sayTime(ran) : "";
-    say(/** @type {Element} */ (this.times.get(number)), words);
+    const spent = task.state === RUNNING ? sayClock(ran) : attempts.length ? sayTime(ran) : "";
+    const words = [attempts.length > 1 ? sayNth(attempts.length, "try") : "", spent].filter(Boolean).join(" · ");
+    const time = /** @type {SVGElement} */ (this.times.get(number));
+    const box = /** @type {Element} */ (this.boxes.get(number));
+    const label = box.querySelector(":scope > .cnb-id");
+    say(time, words);
+    time.setAttribute("y", label && _roomBeside(box, label) < TIME_LETTER * words.length + 6 ? "-5" : "20");
   }
 
   tick() {
@@ -216,6 +261,19 @@ export class GraphPane {
     for (const number of near) this._elementOf(number)?.classList.add("cnb-near");
     for (const number of chosen) this._elementOf(number)?.classList.add("cnb-chosen");
     this.svg.classList.toggle("cnb-picked", chosen.length > 0);
+    const ends = new Set(chosen.map((number) => this._endOf(number)));
+    for (const edge of /** @type {Iterable<SVGElement>} */ (this.edges.querySelectorAll(".cnb-edge"))) {
+      const { from, to } = edge.dataset;
+      edge.classList.toggle("cnb-near-edge", ends.has(from ?? "") || ends.has(to ?? ""));
+    }
+  }
+
+  /** @param {number} number @returns {string} the id by which edges know the box of a task: of several, that of the first */
+  _endOf(number) {
+    const { id, owner } = this.run.tasks[number];
+    const block = this.boxes.get(number)?.closest(".cnb-block")?.querySelector("[data-task]");
+    const first = this.run.tasks[this.stacks.of(number)?.members[0] ?? owner]?.id;
+    return /** @type {SVGElement|undefined} */ (block)?.dataset.task ?? first ?? id;
   }
 
   /** @param {number} number @returns {SVGElement|undefined} the box that shows a task */
@@ -262,4 +320,10 @@ export class GraphPane {
 function _fresh(fragment, fresh) {
   if (fresh) for (const child of fragment.children) child.classList.add("cnb-fresh");
   return fragment;
+}
+
+/** @param {Element} box @param {Element} label @returns {number} pixels between a label and the right end of its box */
+function _roomBeside(box, label) {
+  const width = Number(box.querySelector(":scope > .cnb-box")?.getAttribute("width"));
+  return width - INSET - Number(label.getAttribute("x")) - LETTER * (label.textContent ?? "").length;
 }

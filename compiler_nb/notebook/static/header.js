@@ -1,6 +1,6 @@
 // The head of the view: question, what goes on, the clock, buttons; and a bar for each task that waits for approval.
 import { make, makeButton, makeMark, say, setState } from "./dom.js";
-import { isEnd, sayClock, sayCounts, sayNumber } from "./states.js";
+import { RUNNING, isEnd, sayClock, sayCounts, sayNumber } from "./states.js";
 
 /** @typedef {import("./feed.js").Feed} Feed */
 
@@ -37,12 +37,12 @@ export class Header {
 
   /** @param {import("./store.js").Changes} changes */
   update(changes) {
-    const { run, status, phase, paused, usage, counts, tasks } = this.feed.run;
+    const { run, status, paused, usage, counts, tasks } = this.feed.run;
     const live = this.feed.live;
     say(this.question, run.question);
     setState(this.sign, paused && live ? 1 : (SIGNS[status] ?? 2));
     this.sign.classList.toggle("cnb-pulse", live && !paused);
-    say(this.phase, live ? (paused ? `paused · ${phase}` : phase) : (ENDS[status] ?? status));
+    say(this.phase, live ? this._phase() : (ENDS[status] ?? status));
     const ended = counts.reduce((sum, count, state) => sum + (isEnd(state) ? count : 0), 0);
     const facts = [];
     if (tasks.length) facts.push(`${ended < tasks.length ? `${sayNumber(ended)} of ` : ""}${_plural(tasks.length, "task")}`);
@@ -58,6 +58,14 @@ export class Header {
     this.pause.title = paused ? "Go on: start tasks again" : "Pause: start no new task";
     this.pause.setAttribute("aria-label", this.pause.title);
     this.tick();
+  }
+
+  /** What goes on, in words. */
+  _phase() {
+    const { phase, paused, counts, held } = this.feed.run;
+    const asked = [...held.values()].some(({ reason }) => reason === "approval");
+    if (paused) return counts[RUNNING] ? `paused · ${sayNumber(counts[RUNNING])} still running` : "paused";
+    return asked && !counts[RUNNING] && phase === "tasks run" ? "waits for approval" : phase;
   }
 
   tick() {
@@ -82,13 +90,13 @@ export class Asks {
     const asked = [...held].filter(([number, { reason }]) => reason === "approval" && tasks[number]);
     const shown = new Map(this.feed.live ? asked.slice(0, MOST_ASKED) : []);
     for (const [number, bar] of this.bars) {
-      if (shown.get(number)?.words !== bar.dataset.words || run.buttons !== (bar.dataset.buttons === "true")) {
+      if (shown.get(number)?.words !== bar.dataset.words || shown.get(number)?.mark !== bar.dataset.mark || run.buttons !== (bar.dataset.buttons === "true")) {
         bar.remove();
         this.bars.delete(number);
       }
     }
-    for (const [number, { words }] of shown) {
-      if (!this.bars.has(number)) this.bars.set(number, this._bar(number, words));
+    for (const [number, { words, mark }] of shown) {
+      if (!this.bars.has(number)) this.bars.set(number, this._bar(number, words, mark));
       this.root.insertBefore(/** @type {HTMLElement} */ (this.bars.get(number)), this.more);
     }
     const rest = this.feed.live ? asked.length - shown.size : 0;
@@ -97,19 +105,19 @@ export class Asks {
     this.root.hidden = !shown.size;
   }
 
-  /** @param {number} number @param {string} words the arguments */
-  _bar(number, words) {
+  /** @param {number} number @param {string} words the arguments @param {string} mark theirs, which an answer names */
+  _bar(number, words, mark) {
     const { tasks, run } = this.feed.run;
     const bar = make("div", "cnb-ask");
-    Object.assign(bar.dataset, { words, buttons: run.buttons, ask: tasks[number].id });
-    const what = make("code", "cnb-ask-call", `${tasks[number].tool}(${words})`);
+    Object.assign(bar.dataset, { words, mark, buttons: run.buttons, ask: tasks[number].id });
+    const what = make("code", "cnb-ask-call", tasks[number].tool ? `${tasks[number].tool}(${words})` : words);
     what.addEventListener("click", () => this.select(number));
     const name = tasks[number].id;
     const answer = (/** @type {string} */ word) => {
       for (const button of bar.querySelectorAll("button")) button.disabled = true;
-      this.feed.send({ say: word, task: number });
+      this.feed.send({ say: word, task: number, mark });
     };
-    bar.append(makeMark(1), what);
+    bar.append(makeMark(1), make("b", "cnb-ask-name", name), what);
     if (run.buttons) {
       bar.append(
         makeButton("cnb-approve", "Approve", `Approve ${name}`, () => answer("approve")),

@@ -39,7 +39,6 @@ export class PlanPane {
     this.run = this.feed.run;
     this.follows = true;
     this.seen = 0;
-    this.widest = 0;
     /** @type {Part[]} */ this.parts = [];
     this.chunkOf.clear();
     this.sight.disconnect();
@@ -58,7 +57,8 @@ export class PlanPane {
       if (task) this._chunkAt(task.section, task.line)?.mark(task.line, run);
     }
     this._caret();
-    if (this.follows && changes.keys.has("text")) this.root.scrollTop = this.root.scrollHeight;
+    const streams = this.feed.live && run.sections.some((section) => !section.closed);
+    if (streams && this.follows && changes.keys.has("text")) this.root.scrollTop = this.root.scrollHeight;
   }
 
   /** @param {number} section @param {number} line from 1 @returns {Chunk|undefined} */
@@ -80,10 +80,9 @@ export class PlanPane {
         if (!piece) return;
         if (part.due) this._line(part, number);
         part.due = false;
-        this.widest = Math.max(this.widest, part.chunks[part.chunks.length - 1].write(piece));
+        part.chunks[part.chunks.length - 1].write(piece);
       });
       part.chunks[part.chunks.length - 1]?.see(true, this.run);
-      this.inner.style.setProperty("--widest", String(Math.min(this.widest, 2000)));
     }
     for (; part.problems < section.problems.length; part.problems += 1) {
       const problem = section.problems[part.problems];
@@ -145,6 +144,6 @@ export class PlanPane {
 
 /** @param {Section} section */
 function _titleOf({ round, role, reason }) {
-  const name = role === "repair" ? "Repair" : round > 1 ? `Round ${round}` : "Plan";
+  const name = role === "repair" ? "Repair" : round > 0 ? `Round ${round + 1}` : "Plan";
   return reason ? `${name}: ${reason}` : name;
 }

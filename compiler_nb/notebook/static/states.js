@@ -41,6 +41,12 @@ export function sayNumber(value) {
   return Math.round(value).toLocaleString("en-US");
 }
 
+/** @param {number} value @param {string} word @returns {string} "2nd try" */
+export function sayNth(value, word) {
+  const ending = value % 100 > 10 && value % 100 < 14 ? "th" : (["th", "st", "nd", "rd"][value % 10] ?? "th");
+  return `${value}${ending} ${word}`;
+}
+
 /** @param {number} ms @returns {string} "40 ms", "1.9 s", "2:05" */
 export function sayTime(ms) {
   return ms < 99.5 ? `${Math.round(ms)} ms` : sayClock(ms);

@@ -4,6 +4,8 @@
 // and each pane remembers how far it has drawn.
 import { RUNNING, STATES, isEnd } from "./states.js";
 
+const MOST_NAMES = 3; // of tasks that one waits for
+
 /**
  * @typedef {object} Task
  * @property {number} number its place in `tasks`
@@ -41,7 +43,7 @@ export function emptyRun() {
     /** @type {[number, string][]} */ boxes: [],
     /** @type {string[]} */ edges: [],
     /** @type {number[]|null} */ bounds: null,
-    /** @type {Map<number, {reason: string, words: string}>} */ held: new Map(),
+    /** @type {Map<number, {reason: string, words: string, mark: string}>} */ held: new Map(),
     /** @type {Set<number>} */ critical: new Set(),
     times: "", answer: { text: "", html: "" }, footer: "",
   };
@@ -79,14 +81,17 @@ export function applyFrame(run, frame, changes) {
 /** @param {Run} run @param {number} number @returns {Section} */
 function _section(run, number) {
   while (run.sections.length <= number) {
-    run.sections.push({ round: 1, role: "planner", reason: "", closed: false, text: "", problems: [] });
+    run.sections.push({ round: 0, role: "planner", reason: "", closed: false, text: "", problems: [] });
   }
   return run.sections[number];
 }
 
 /** @param {Run} run @param {Record<string, any>} frame */
 function _foldText(run, frame) {
-  for (const [number, about] of frame.sections ?? []) Object.assign(_section(run, number), about);
+  for (const [number, about] of frame.sections ?? []) {
+    if (number >= run.sections.length) run.answer = { text: "", html: "" }; // what the joiner said has led to another plan
+    Object.assign(_section(run, number), about);
+  }
   for (const [number, more] of frame.text ?? []) _section(run, number).text += more;
   for (const [number, line, column, message] of frame.problems ?? []) {
     _section(run, number).problems.push({ line, column, message });
@@ -136,8 +141,8 @@ function _setTask(run, number, state, ms, changes) {
 
 /** @param {Run} run @param {Record<string, any>} frame @param {Changes} changes */
 function _foldMore(run, frame, changes) {
-  for (const [number, reason, words] of frame.held ?? []) {
-    if (reason) run.held.set(number, { reason, words });
+  for (const [number, reason, words, mark = ""] of frame.held ?? []) {
+    if (reason) run.held.set(number, { reason, words, mark });
     else run.held.delete(number);
     changes.tasks.add(number);
   }
@@ -154,6 +159,22 @@ function _foldMore(run, frame, changes) {
   run.boxes.push(...(graph.boxes ?? []));
   run.edges.push(...(graph.edges ?? []));
   run.bounds = graph.bounds ?? run.bounds;
+}
+
+/**
+ * Return in words what a task waits for, as far as is known here; "" where it does not wait.
+ * @param {Run} run @param {Task} task @returns {string}
+ */
+export function whyWaits(run, task) {
+  const held = run.held.get(task.number);
+  if (run.status !== "running" || task.state >= RUNNING) return "";
+  if (held) return held.reason === "plan" ? "waits for the end of the plan" : "waits for approval";
+  if (run.paused) return "the run is paused";
+  if (task.state === 1) return `waits for a slot, ${run.counts[RUNNING]} running`;
+  const names = task.needs.filter((need) => !isEnd(run.tasks[need]?.state ?? 0)).map((need) => run.tasks[need].id);
+  if (names.length > MOST_NAMES) names.splice(MOST_NAMES, names.length, `${names.length - MOST_NAMES} more`);
+  if (names.length) return `waits for ${names.join(", ")}`;
+  return task.history.includes(RUNNING) ? "waits before it is tried again" : "";
 }
 
 /**

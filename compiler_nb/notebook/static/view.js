@@ -12,6 +12,8 @@ import { TimelinePane } from "./timeline.js";
 
 const TABS = ["Graph", "Timeline", "Table"];
 const TICK = 100;
+const [READABLE, GAIN] = [0.85, 1.12]; // scale below which a picture takes the plan's place, if it grows so much by it
+const [SHARE, NARROW] = [0.65, 640]; // of the width beside the plan; a width in which the plan stands above
 const CROWD = 40; // running tasks from which on they do not breathe one by one
 
 class View {
@@ -38,10 +40,11 @@ class View {
     host.append(this.root);
     this.run = feed.run;
     this.selected = -1;
+    this.folded = this.chosen = this.drawn = false; // `chosen`: somebody has pressed the button
     this.tab(0);
-    this.resize = new ResizeObserver(() => this.graph.camera.resize(this.graph.root.clientWidth));
+    this.resize = new ResizeObserver(() => this._resize());
     this.resize.observe(this.graph.root);
-    this.graph.camera.resize(this.graph.root.clientWidth);
+    this._resize();
     this.update({ keys: new Set(["reset", "text"]), tasks: new Set() });
     this.timer = window.setInterval(() => this.tick(), TICK);
     this.beat = requestAnimationFrame(() => this._flow());
@@ -62,12 +65,11 @@ class View {
       if (rove(event, [...list.children])) /** @type {HTMLElement} */ (document.activeElement)?.click();
     });
     this.fold = makeButton("cnb-fold", "Hide plan", "Show or hide the plan's text", () => {
-      const folded = this.main.classList.toggle("cnb-folded");
-      this.fold.textContent = folded ? "Show plan" : "Hide plan";
-      this.fold.setAttribute("aria-expanded", String(!folded));
+      this.chosen = true;
+      this._fold(!this.folded);
     });
     this.fold.setAttribute("aria-expanded", "true");
-    bar.append(list, this.fold);
+    bar.append(list, this.graph.tools, this.fold);
     this.tabs = /** @type {HTMLElement[]} */ ([...list.children]);
     return bar;
   }
@@ -79,8 +81,39 @@ class View {
       this.tabs[at].setAttribute("aria-selected", String(at === chosen));
       this.tabs[at].tabIndex = at === chosen ? 0 : -1;
     });
+    this.graph.tools.classList.toggle("cnb-aside", chosen !== 0);
     this.timeline.show(chosen === 1);
     this.table.show(chosen === 2);
+  }
+
+  _resize() {
+    this.graph.camera.resize(this.graph.root.clientWidth);
+    this._unfold();
+  }
+
+  /** Give a picture that would be too small the plan's place when the plan is written; until somebody has chosen. */
+  _unfold() {
+    const all = this.main.clientWidth;
+    if (this.chosen || !all || this.graph.root.hidden) return;
+    const { camera } = this.graph;
+    const written = this.feed.run.sections.every((section) => section.closed);
+    const [half, whole] = [camera.scaleAt(all * SHARE), camera.scaleAt(all)];
+    const better = this.run.picture !== null && half < READABLE && whole > half * GAIN;
+    this._fold(written && better && all > NARROW);
+  }
+
+  /** @param {boolean} folded */
+  _fold(folded) {
+    if (folded === this.folded) return;
+    const middle = () => {
+      const { left, width } = this.graph.root.getBoundingClientRect();
+      return left + width / 2;
+    };
+    const before = middle();
+    this.folded = this.main.classList.toggle("cnb-folded", folded);
+    this.fold.textContent = folded ? "Show plan" : "Hide plan";
+    this.fold.setAttribute("aria-expanded", String(!folded));
+    this.graph.camera.resize(this.graph.root.clientWidth, this.drawn ? middle() - before : 0);
   }
 
   /** @param {import("./store.js").Changes} changes */
@@ -92,9 +125,11 @@ class View {
     this.main.classList.toggle("cnb-no-plan", !this.feed.live && !run.sections.some((section) => section.text));
     this.plan.update(changes);
     this.graph.update(changes);
+    if (run === this.run) this._unfold();
     this.timeline.update(changes);
     this.table.update(changes);
     if (run !== this.run) this._again();
+    this.drawn = true;
     this.details.update(changes);
     this.answer.update();
     this.root.classList.toggle("cnb-crowd", run.counts[RUNNING] > CROWD);
@@ -106,6 +141,7 @@ class View {
   _again() {
     const id = this.run.tasks[this.selected]?.id;
     this.run = this.feed.run;
+    this._unfold();
     this.select(this.run.numbers.get(id ?? "") ?? -1);
   }
 

@@ -1,0 +1,167 @@
+"""Side effects: who is asked, once, for which arguments, and what an answer is bound to."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from compiler_nb import Compiler, ScriptedModel, tool
+from compiler_nb.engine.approval import digest
+from compiler_nb.events import TaskApproved, TaskHeld
+from tests.support.clock import run_virtually
+from tests.support.session import add, opened, states, told
+
+SENT: list[object] = []
+
+
+@tool(side_effects=True)
+async def send(x: object) -> object:
+    """Send it."""
+    SENT.append(x)
+    return x
+
+
+@tool
+async def aid(x: object, wait: float = 0.0) -> object:
+    """Return it later; nothing for a negative number."""
+    await asyncio.sleep(wait)
+    if isinstance(x, int) and x < 0:
+        raise LookupError(f"no {x}")
+    return x
+
+
+@pytest.fixture(autouse=True)
+def _nothing_sent():
+    SENT.clear()
+
+
+def perform(program, ask, tools=(send, aid), **options):
+    """Run a program in a session whose plan is whole from the start."""
+
+    async def main():
+        async with opened(list(tools), ask=ask, **options) as session:
+            add(session, program)
+            session.close()
+            await session.drained()
+            return session
+
+    return run_virtually(main())
+
+
+def saying(answer, questions):
+    """Return a person who says the same to each question, and what they were asked."""
+
+    async def ask(task, arguments):
+        questions.append((task.id, arguments))
+        await asyncio.sleep(1)
+        return answer
+
+    return ask
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_a_fan_out_is_asked_for_once_with_all_its_calls(answer):
+    """When the arguments of all items are there; the one word is for all of them."""
+    questions: list[tuple[str, str]] = []
+    program = "xs = [aid(x, wait=x) for x in [3, 1, 2]]\nys = [send(x) for x in xs]"
+    session = perform(program, saying(answer, questions))
+    assert questions == [("ys", "3 calls: send(1); send(2); send(3)")]
+    assert sorted(SENT) == ([1, 2, 3] if answer else [])
+    assert {state for id_, state in states(session).items() if id_.startswith("ys[")} == {
+        "done" if answer else "failed"
+    }
+    held = [(event.task, event.reason) for event in told(session, TaskHeld)]
+    assert held == [("ys[1]", "fanout"), ("ys[2]", "fanout"), ("ys[0]", "fanout"), ("ys", "approval")]
+    assert {event.approved for event in told(session, TaskApproved)} == {answer}
+
+
+def test_items_without_arguments_do_not_keep_the_others_waiting():
+    """One that fails before, also as the last one, is left out of the question."""
+    for numbers in ("[-1, 2, 3]", "[2, 3, -1]"):
+        SENT.clear()
+        questions: list[tuple[str, str]] = []
+        program = f"xs = [aid(x, wait=4 + x) for x in {numbers}]\nys = [send(x) for x in xs]"
+        session = perform(program, saying(True, questions))
+        assert questions == [("ys", "2 calls: send(2); send(3)")]
+        assert sorted(SENT) == [2, 3]
+        assert sorted(states(session).values()).count("skipped") == 1
+
+
+def test_many_calls_are_counted():
+    """A question shows fifty calls and says how many more there are."""
+    questions: list[tuple[str, str]] = []
+    perform("ys = [send(x) for x in range(60)]", saying(True, questions))
+    assert questions[0][1].startswith("60 calls: send(0); send(1);")
+    assert questions[0][1].endswith("; … 10 more")
+    assert len(SENT) == 60
+
+
+def test_a_word_is_bound_to_the_arguments():
+    """A list that another tool changes after the question makes the call ask again, with what it is then."""
+    questions: list[tuple[str, str]] = []
+
+    @tool
+    async def spoil(xs: list, wait: float) -> int:
+        """Change what it is given."""
+        await asyncio.sleep(wait)
+        xs.append("eve@example.com")
+        return len(xs)
+
+    async def ask(task, arguments):
+        questions.append((task.id, arguments))
+        await asyncio.sleep(1 if len(questions) == 1 else 0)
+        return True
+
+    program = 'to = aid(["bob@example.com"])\na = send(to)\nb = spoil(to, wait=0.5)'
+    perform(program, ask, tools=(send, aid, spoil))
+    assert questions == [("a", '["bob@example.com"]'), ("a", '["bob@example.com", "eve@example.com"]')]
+    assert SENT == [["bob@example.com", "eve@example.com"]]
+
+
+def test_an_answer_that_names_other_arguments_is_none():
+    """What a page says of a question that is not the one that waits does nothing."""
+
+    async def main():
+        async def ask(task, arguments):
+            await asyncio.sleep(1_000)
+
+        async with opened([send], ask=ask) as session:
+            add(session, "a = send('x')")
+            session.close()
+            await asyncio.sleep(0.1)
+            held = told(session, TaskHeld)[-1]
+            session.approve("a", mark="0" * 12)
+            session.deny("a", mark="other")
+            assert states(session) == {"a": "ready"}
+            session.approve("a", mark=held.mark)
+            await session.drained()
+            assert states(session) == {"a": "done"}
+
+    run_virtually(main())
+
+
+def test_a_replan_is_not_approved_by_auto():
+    """A plan made after tools had spoken may have been asked for by what they said: its effects need a word."""
+    replies = {"planner": "a = send('first')\njoin()\n", "joiner": ["Replan: more", "done"]}
+    replies["replan"] = "b = send('second')\njoin()\n"
+    run = Compiler(ScriptedModel(replies), [send], approve="auto").run_sync("Tell them.")
+    assert SENT == ["first"]
+    assert run.failures["b"].kind == "denied"
+    assert "name the tool" in run.failures["b"].message
+    SENT.clear()
+    Compiler(ScriptedModel(replies), [send], approve=["send"]).run_sync("Tell them.")
+    assert SENT == ["first", "second"]
+
+
+def test_digests_tell_content_and_identity():
+    """Plain data by what it says, other objects by which one they are; order, type and nesting count."""
+    one = object()
+    alike = [((1, "a"), {}), ((1, "a"), {})]
+    other = [((1, b"a"), {}), ((1, ["a"]), {}), (("1", "a"), {}), ((1,), {"x": "a"}), (("a", 1), {}), ((1.0, "a"), {})]
+    assert digest(*alike[0]) == digest(*alike[1])
+    assert len({digest(*each) for each in [alike[0], *other]}) == 7
+    assert digest((one,), {}) == digest((one,), {}) != digest((object(),), {})
+    loop: list[object] = []
+    loop.append(loop)
+    assert len(digest((loop, "\ud800"), {})) == 12
