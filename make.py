@@ -261,7 +261,8 @@ def bench(options: argparse.Namespace) -> int:
     python = prepare("test", "lab")
     only = ["--only", options.only] if options.only else []
     out = ["--json", str(Path(options.json).resolve())] if options.json else []
-    return run([str(python), "-m", "tests.bench", *only, *out])
+    browser = find_browser(os.environ) or downloaded_browser(python)
+    return run([str(python), "-m", "tests.bench", *only, *out], COMPILER_NB_CHROMIUM=browser)
 
 
 def lint(options: argparse.Namespace) -> int:

@@ -20,6 +20,8 @@ T = TypeVar("T")
 HEARTBEAT: Final = 0.1
 PATIENCE: Final = 1.0
 """Seconds that an interrupted run has to end before its caller gets the prompt back."""
+SIGN: Final = 0.3
+"""Seconds within which a loop that is not blocked gives a sign of life."""
 
 
 class MainThread:
@@ -131,7 +133,24 @@ class Background:
                 (stop or future.stop)()  # type: ignore[attr-defined]
                 with contextlib.suppress(concurrent.futures.TimeoutError, concurrent.futures.CancelledError, Exception):
                     future.result(PATIENCE)
+                if not future.done():
+                    self.give_up()
                 raise
+
+    def give_up(self) -> bool:
+        """Leave the loop to itself where it gives no sign of life; the next run gets another one. Say whether it did.
+
+        A tool that blocks the loop cannot be stopped: its thread ends with the process.
+        """
+        loop, alive = self.loop, threading.Event()
+        if loop is not None:
+            loop.call_soon_threadsafe(alive.set)
+            if alive.wait(SIGN):
+                return False
+            with self._lock:
+                if self.loop is loop:
+                    self.loop = None
+        return True
 
     @staticmethod
     def _wait(future: concurrent.futures.Future[T], main: MainThread) -> T:

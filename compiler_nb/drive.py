@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from compiler_nb.calls import Calls
 from compiler_nb.engine.limits import provider_caps
 from compiler_nb.engine.local import PostToMain, Session
+from compiler_nb.engine.watch import WATCH
 from compiler_nb.errors import CompilerError, ModelError, PlanError, ToolUnavailable
 from compiler_nb.events import Event, Log, ModelEnded, PlanClosed, PlanProblem, RoundStarted, RunStarted, TaskPlanned
 from compiler_nb.joiner import join
@@ -116,6 +117,7 @@ class Drive:
                 if task is not None:
                     task.cancel()
 
+        WATCH.begin(session)
         run.stop = functools.partial(_on_loop, loop, stop)
         run.steer = lambda what: _on_loop(loop, lambda: what(session))
         self._announce()
@@ -135,6 +137,7 @@ class Drive:
         else:
             await self._end("done", "")
         finally:
+            WATCH.end(session)
             session.finish()
             run.end("cancelled", CANCELLED)  # nothing, but where it was cancelled again while it ended
 

@@ -274,6 +274,10 @@ Emit: TypeAlias = Callable[..., None]
 _new = tuple.__new__
 
 
+def _drop(*_: object) -> None:
+    """Take an event that comes too late."""
+
+
 class Log:
     """The events of one run in order; `emit` numbers, times and keeps them, and tells the listeners.
 
@@ -286,6 +290,11 @@ class Log:
         self.events: list[Event] = []
         self.listeners: list[Listener] = []
         self.broken: list[BaseException] = []
+        self.urgent: Callable[[str, str], None] | None = None  # told of a task and a warning at once, on any thread
+
+    def close(self) -> None:
+        """Take no further event: what emits them cannot be stopped, and is not heard any more."""
+        vars(self).update(emit=_drop, emit_at=_drop, emit_ended=_drop)
 
     def now(self) -> float:
         """Return the seconds since the run began."""

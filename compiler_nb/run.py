@@ -10,7 +10,7 @@ from compiler_nb import trace
 from compiler_nb.engine.limits import find_lanes, provider_caps
 from compiler_nb.errors import RunFailed, ToolError
 from compiler_nb.events import Decided, Event, Log, ModelStarted, RunEnded, TaskEnded
-from compiler_nb.outcome import NOT_DONE, Answer, Failure, Problem, Replan, State, Status, Usage
+from compiler_nb.outcome import ENDED, NOT_DONE, Answer, Cancelled, Failure, Problem, Replan, State, Status, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -262,6 +262,14 @@ class Run:
             self.log.emit(RunEnded, status, error)
             self.stop = self.steer = None
             self._ended.set()
+
+    def give_up(self, reason: str) -> None:
+        """Note, on any thread, that it goes on and nobody can stop it: nothing that it does counts any more."""
+        for id_, state in trace.states(list(self.events)).items():
+            if state not in ENDED:
+                self.log.emit(TaskEnded, id_, 0, "cancelled", Cancelled(reason), "")
+        self.end("cancelled", reason)
+        self.log.close()
 
     def decide(self, decision: Answer | Replan, by: str) -> None:
         """Note what the joiner, or the plan itself, decided."""

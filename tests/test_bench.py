@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.bench import Figure
-from tests.bench.__main__ import as_json, line, measure
+from tests.bench.__main__ import as_json, collect, line, measure
+from tests.bench.live import find_chromium, kilobytes, most_in_a_second, p95
 
 
 def figure(value):
@@ -30,3 +33,44 @@ def test_json_holds_what_the_table_shows():
     (row,) = json.loads(as_json([measure(figure(1.2))]))
     assert row == {"name": "small", "what": "something small", "value": 1.2, "gate": 2.0, "goal": 1.5, "mark": "goal"}
     assert line(measure(figure(1.2))).split()[:5] == ["small", "1.2", "2", "1.5", "goal"]
+
+
+def test_figures_have_names_of_their_own():
+    """`--only` can name each, and a goal is no laxer than its gate."""
+    figures = collect()
+    names = [figure.name for figure in figures]
+    assert len(set(names)) == len(names)
+    assert {"live", "bytes", "messages", "colour", "picture"} <= set(names)
+    assert all(figure.goal <= figure.gate for figure in figures)
+
+
+def test_a_figure_of_the_page_says_where_there_is_no_browser(monkeypatch, tmp_path):
+    """Its line says what to do; a path that leads nowhere is no browser."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("COMPILER_NB_CHROMIUM", str(tmp_path / "none"))
+    with pytest.raises(LookupError, match="no Chromium: install one, or name its path in COMPILER_NB_CHROMIUM"):
+        find_chromium()
+    (colour,) = (figure for figure in collect() if figure.name == "colour")
+    assert "not measured: LookupError: no Chromium" in line(measure(colour))
+
+
+def test_a_browser_is_the_one_that_is_named(monkeypatch, tmp_path):
+    """COMPILER_NB_CHROMIUM wins over PATH."""
+    named = tmp_path / "chromium"
+    named.touch()
+    monkeypatch.setenv("COMPILER_NB_CHROMIUM", str(named))
+    assert find_chromium() == str(named)
+
+
+def test_frames_are_weighed_and_counted():
+    """Kilobytes as on the wire; the most frames in any second, however the others lie."""
+    contents = [{"data": {"content": {"frame": {"at": at, "phase": "é"}}}} for at in (0.0, 0.9, 1.1, 1.5, 1.89, 3.0)]
+    one = '{"data": {"content": {"frame": {"at": 0.0, "phase": "é"}}}}'
+    assert kilobytes(contents[:1]) == len(one.encode()) / 1000
+    assert most_in_a_second(contents) == 4
+
+
+def test_the_slow_end_of_many_values():
+    """Of 100 values about 95 are not above it."""
+    values = [float(number) for number in range(1, 101)]
+    assert 95 <= p95(values) <= 97

@@ -222,6 +222,13 @@ class Session:
             await future
         return all(self.schedule.nodes[id_].state == "done" for id_ in wanted)
 
+    def tell_blocked(self, attempt: Attempt) -> None:
+        """Warn of a tool that blocks the loop: at once who asked for that, and in the log when the loop goes on."""
+        message = f"{attempt.tool.name} blocks the event loop, and with it all other tasks: make it a plain `def`"
+        if self.log.urgent is not None:
+            self.log.urgent(attempt.node.task.id, message)
+        self.loop.call_soon_threadsafe(self.log.emit, Warned, attempt.node.task.id, message)
+
     def finish(self) -> None:
         """Let go of threads and timers; the session takes no further task."""
         self.pool.close()

@@ -240,6 +240,11 @@ class Board:
         if event.task in self.numbers:
             self._tell_note(self.numbers[event.task], cut(event.message, 400))
 
+    def warn(self, id_: str, message: str) -> None:
+        """Note a warning of a task that the log will tell later."""
+        if id_ in self.numbers:
+            self._tell_note(self.numbers[id_], message)
+
     def _tell_note(self, number: int, text: str) -> None:
         self.notes[number] = text
         self._new.setdefault("notes", []).append([number, text])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from compiler_nb.background import MainThread
+from compiler_nb.background import BACKGROUND, MainThread
 from compiler_nb.compiler import Compiler
 from compiler_nb.errors import CompilerError, OptionError, RunFailed
 from compiler_nb.events import RunEnded
@@ -170,6 +170,8 @@ def _run_job(magics: CompileMagics, compiler: Compiler, question: Question) -> J
             memory.names.bind(question.cell, {})
             question.hand.show(magics.shell, said.head, question.text)
             return
+        if interrupted and run.status == "running" and not question.kernel and BACKGROUND.give_up():
+            run.give_up("a tool blocks the event loop and cannot be stopped; it goes on until the kernel ends")
         presenter.end(run, bind(magics, run, question))
         if interrupted:
             raise interruption("the run was stopped; what had finished is kept")

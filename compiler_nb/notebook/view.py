@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 FRAME: Final = 0.06
 """Seconds from one frame to the next at least."""
+LULL: Final = 0.005
+"""Seconds from what changed first to its frame at least: what else changes with it is told with it."""
 BREAK: Final = 0.25
 """Seconds from one drawing to the next at least; longer after one that took long."""
 KEPT: Final = 20
@@ -180,6 +182,12 @@ class View:
         if self._timer is None:
             self._schedule()
 
+    def warn(self, id_: str, message: str) -> None:
+        """Show a warning at once, on any thread: the run's own may be blocked."""
+        with self._lock:
+            self.board.warn(id_, message)
+        self.flush()
+
     def _schedule(self) -> None:
         if self._loop is None:
             try:
@@ -187,7 +195,7 @@ class View:
             except RuntimeError:
                 self.flush()
                 return
-        self._timer = self._loop.call_at(max(self._loop.time(), self._sent + FRAME), self._ring)
+        self._timer = self._loop.call_at(max(self._loop.time() + LULL, self._sent + FRAME), self._ring)
 
     def _ring(self) -> None:
         self._timer = None

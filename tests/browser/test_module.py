@@ -327,7 +327,7 @@ def test_held_tasks_ask_once_and_at_most_five_at_a_time(live):
 
 def test_the_plan_streams_with_marks_and_problems_on_their_lines(live):
     """Text in any pieces makes numbered lines; a line has its task's mark, a problem stands under its line with a ^."""
-    live.open().feed(0.2, sections=[[0, {"round": 1, "role": "planner", "reason": "", "closed": False}]])
+    live.open().feed(0.2, sections=[[0, {"round": 0, "role": "planner", "reason": "", "closed": False}]])
     for piece in ("ny", ' = weather("x")\n', "\nla = wether", "()", "\n"):
         live.feed(0.3, text=[[0, piece]])
     assert live.page.evaluate("() => [...document.querySelectorAll('.cnb-line')].map((e) => e.textContent)") == [
@@ -340,7 +340,7 @@ def test_the_plan_streams_with_marks_and_problems_on_their_lines(live):
     assert live.text(".cnb-line .cnb-at") == "wether"
     assert live.text(".cnb-problem") == "no tool is called 'wether'"
     assert live.text(".cnb-wrong .cnb-source") == "la = wether()"
-    live.feed(0.5, sections=[[0, {"closed": True}], [1, {"round": 1, "role": "repair", "reason": "", "closed": False}],
+    live.feed(0.5, sections=[[0, {"closed": True}], [1, {"round": 0, "role": "repair", "reason": "", "closed": False}],
                              [2, {"round": 1, "role": "replan", "reason": "too little", "closed": True}]])  # fmt: skip
     assert live.page.locator(".cnb-part-title").all_inner_texts() == ["Plan", "Repair", "Round 2: too little"]
     live.page.click(".cnb-line >> nth=0")

@@ -168,7 +168,7 @@ def test_nobody_to_ask_denies_and_a_person_approves(kernel):
     assert "nobody can be asked here" in reply.error
     id_ = kernel.send("%%plan\ns = send('bob')", stdin=True)
     request = kernel.client.get_stdin_msg(timeout=10)
-    assert request["content"]["prompt"] == "send('bob') has side effects. Run it? [y/N] "
+    assert request["content"]["prompt"] == 'send("bob") has side effects. Run it? [y/N] '
     kernel.client.input("y")
     assert kernel.wait(id_).status == "ok"
     assert kernel.value("s") == "sent to bob"
@@ -212,3 +212,26 @@ def test_a_foreign_patch_of_the_loop_does_no_harm(nest):
             count = kernel.value("len(ticks)")
             kernel.listen_for(0.2)
             assert kernel.value("len(ticks)") == count
+
+
+JAMMED = {
+    "await": "%%plan\ndone = weather('x')\nb = jam(done['max'])",
+    "block": "get_ipython().run_cell_magic('plan', '', \"done = weather('x')\\nb = jam(done['max'])\")",
+}
+
+
+@pytest.mark.parametrize("cell", JAMMED.values(), ids=list(JAMMED))
+def test_a_tool_that_blocks_the_loop_for_good_takes_nothing_with_it(kernel, cell):
+    """An interrupt gives the prompt back, what had finished is bound, and the next run has a loop of its own."""
+    kernel.run("@tool\nasync def jam(n: int) -> int:\n    'Block.'\n    time.sleep(25)\n    return n")
+    id_ = kernel.send(cell)
+    kernel.listen_for(1)
+    began = time.monotonic()
+    kernel.manager.interrupt_kernel()
+    reply = kernel.wait(id_)
+    assert time.monotonic() - began < 2.5
+    assert reply.name == "KeyboardInterrupt"
+    assert kernel.value("run.status, done['city'], run.state('b')") == "('cancelled', 'x', 'cancelled')"
+    assert "cannot be stopped" in kernel.value("run.failures['b'].message")
+    assert kernel.run(ASK).status == "ok"
+    assert kernel.value("best") == "13"
