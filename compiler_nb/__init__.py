@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from compiler_nb.tool import Tool, Toolbox, tool  # at once: later, `tool` would be the module of that name
 
 if TYPE_CHECKING:
+    from compiler_nb.budget import Budget
     from compiler_nb.compiler import Compiler
-    from compiler_nb.drive import Budget
     from compiler_nb.engine.limits import Limit
     from compiler_nb.errors import (
         ArgumentError,
@@ -91,7 +91,7 @@ __version__ = "0.1.0"
 
 _ROOMS = {
     "compiler": "Compiler",
-    "drive": "Budget",
+    "budget": "Budget",
     "engine.limits": "Limit",
     "errors": (
         "ArgumentError AuthenticationFailed BadRequest CompilerError ExpressionError HistoryError "

@@ -9,13 +9,14 @@ import time
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from compiler_nb.background import BACKGROUND, MainThread
+from compiler_nb.budget import Budget, price
 from compiler_nb.calls import default_limits
-from compiler_nb.drive import Budget, Drive, unasked
+from compiler_nb.drive import Drive, unasked
 from compiler_nb.engine.attempt import on_main_thread
 from compiler_nb.errors import PlanError
 from compiler_nb.events import Listener, Log
 from compiler_nb.models.connect import connect, no_model
-from compiler_nb.outcome import Problem
+from compiler_nb.outcome import Problem, Usage
 from compiler_nb.plan.task import Plan
 from compiler_nb.run import Run
 from compiler_nb.tool import Tool, Toolbox
@@ -93,12 +94,26 @@ class Compiler:
                 raise ValueError(f"{name} is a whole number from {least}, not {getattr(self, name)!r}")
         if timeout is not None and not timeout > 0:
             raise ValueError(f"timeout is a number of seconds above 0, or None, not {timeout!r}")
+        if budget is not None:
+            self._keep_to(budget)
         self._gates: dict[asyncio.AbstractEventLoop, Limits] = {}
         self._lock = threading.Lock()
         if drop_failed:
             raise ValueError("drop_failed is not built yet: leave it out")
         if history is not None:
             raise ValueError("history is not built yet: leave it out")
+
+    def _keep_to(self, budget: Budget) -> None:
+        """Take what a budget says of time and replans; refuse one of money where a model has no known price."""
+        seconds = [each for each in (self.timeout, budget.seconds) if each is not None]
+        self.timeout = min(seconds, default=None)
+        self.max_replans = self.max_replans if budget.replans is None else min(self.max_replans, budget.replans)
+        if budget.usd is None:
+            return
+        for model in (self.planner, self.joiner, self.worker):
+            if model is not None and price(model.provider, model.name, Usage(1, 1, 1)) is None:
+                name = f"{model.provider}:{model.name}"
+                raise ValueError(f"no price is known for {name}: leave usd out, or install compiler_nb[prices]")
 
     # ---------------------------------------------------------------- doors
 

@@ -8,19 +8,19 @@ import functools
 import itertools
 import time
 from collections import defaultdict, deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from compiler_nb.budget import Meter
 from compiler_nb.calls import Calls
 from compiler_nb.engine.limits import provider_caps
 from compiler_nb.engine.local import PostToMain, Session
 from compiler_nb.engine.watch import WATCH
 from compiler_nb.errors import CompilerError, ModelError, PlanError, ToolUnavailable
-from compiler_nb.events import Event, Log, ModelEnded, PlanClosed, PlanProblem, RoundStarted, RunStarted, TaskPlanned
+from compiler_nb.events import Log, PlanClosed, PlanProblem, RoundStarted, RunStarted, TaskPlanned
 from compiler_nb.joiner import join
 from compiler_nb.models.base import Model, Request, Role
 from compiler_nb.models.connect import no_model
-from compiler_nb.outcome import NOT_DONE, Answer, Problem, Replan, State, Status, Usage, describe_error
+from compiler_nb.outcome import NOT_DONE, Answer, Problem, Replan, State, Status, describe_error
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.expression import Fanout
@@ -45,22 +45,6 @@ if TYPE_CHECKING:
     from compiler_nb.engine.approval import Ask
     from compiler_nb.engine.schedule import Node
     from compiler_nb.models.base import Message
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What a run may use: tokens and calls of models; None for any number."""
-
-    tokens: int | None = None
-    calls: int | None = None
-
-    def exceeded(self, used: Usage) -> str:
-        """Return which limit is reached, in words, "" where none is."""
-        if self.tokens is not None and used.tokens >= self.tokens:
-            return f"the budget of {self.tokens:,} tokens is used up ({used.tokens:,})"
-        if self.calls is not None and used.calls >= self.calls:
-            return f"the budget of {self.calls} calls of models is used up"
-        return ""
 
 
 CANCELLED: Final = "the run was cancelled"
@@ -100,8 +84,7 @@ class Drive:
         self.session: Session | None = None
         self.stopping = False  # its end has begun, and nothing may cancel that
         self._dropped: set[str] = set()  # tasks of a text that was no plan, which the mended one does not hold
-        self._asked = 0  # calls of models
-        self._used = Usage()
+        self.meter = Meter(compiler.budget)
 
     # ---------------------------------------------------------------- the whole
 
@@ -165,13 +148,9 @@ class Drive:
 
     def _announce(self) -> None:
         self.calls = Calls(self.log.emit, limits=self.compiler.shared_limits())
-        self.log.listeners.append(self._count_usage)
+        self.log.listeners.append(self.meter.take)
         names, models = tuple(self.tools), self.compiler.models
         self.log.emit(RunStarted, self.run.question, names, self.schemas, models, time.time())
-
-    def _count_usage(self, event: Event) -> None:
-        if type(event) is ModelEnded:
-            self._used = self._used.plus(event.usage)
 
     async def _end(self, status: Status, error: str) -> None:
         self.stopping = True
@@ -179,7 +158,18 @@ class Drive:
         if status != "done":
             session.cancel("the run has ended" if status != "cancelled" else CANCELLED)
             await session.drained()
+        if status == "limit":
+            self._answer_with_what_exists()
         self.run.end(status, error)
+
+    def _answer_with_what_exists(self) -> None:
+        """Let a run that reached a limit answer with the results that its last plan would have joined."""
+        run = self.run
+        if run.answer is None and run.plan is not None:
+            final = run.plan.final
+            results, _ = self._joined(final if isinstance(final, Join) else Join())
+            if results:
+                run.decide(Answer(results), "limit")
 
     # ---------------------------------------------------------------- rounds
 
@@ -374,11 +364,9 @@ class Drive:
         """Count a call of a model that is about to be made; raise Stopped where the run may make none."""
         if self.stopping:
             raise asyncio.CancelledError  # it was cancelled, and someone swallowed that
-        budget = self.compiler.budget
-        told = budget.exceeded(self._used._replace(calls=max(self._asked, self._used.calls))) if budget else ""
-        if told:
+        if told := self.meter.exceeded():
             raise Stopped("limit", told)
-        self._asked += 1
+        self.meter.asked += 1
 
     async def _ask_worker(self, messages: tuple[Message, ...], task: str) -> str:
         if self.compiler.worker is None:

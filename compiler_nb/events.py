@@ -225,7 +225,7 @@ class Paused(NamedTuple):
 
 
 class Decided(NamedTuple):
-    """The joiner decided, or the plan's own answer was evaluated (`by` is "joiner" or "plan")."""
+    """The joiner decided, or the plan's own answer was evaluated (`by` is "joiner", "plan", or "limit")."""
 
     seq: int
     run: str

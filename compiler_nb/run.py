@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from compiler_nb import trace
+from compiler_nb.budget import cost
 from compiler_nb.engine.limits import find_lanes, provider_caps
 from compiler_nb.errors import RunFailed, ToolError
 from compiler_nb.events import Decided, Event, Log, ModelStarted, RunEnded, TaskEnded
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from compiler_nb.drawing.timeline import Timeline
     from compiler_nb.notebook.view import View
     from compiler_nb.plan.task import Plan, Task
+
+
+DROPPED: Final = "the mended plan does not hold it"
+"""Why a task is cancelled that only a text held which was no plan."""
 
 
 @dataclass
@@ -67,6 +72,8 @@ class Run:
         self.stop: Callable[[], None] | None = None  # cancels it, on any thread; None before it began and after its end
         self.steer: Callable[[Callable[[Steered], None]], None] | None = None  # calls a function with it, on its loop
         self.cancelling = False  # it is to be cancelled, even where it has not begun
+        self.parent = ""  # the id of the run that this one resumes, or runs again
+        self.doubts: frozenset[str] = frozenset()  # fingerprints of side effects that earlier runs may have had
         self._ended = threading.Event()
 
     # ---------------------------------------------------------------- what came of it
@@ -106,6 +113,11 @@ class Run:
     def usage(self) -> Usage:
         """What all calls of models used, those that tools made included."""
         return trace.usage(self.events)
+
+    @property
+    def cost(self) -> float | None:
+        """What all calls of models cost, in dollars by the list of the extra `prices`; None where one is not known."""
+        return cost(self.events)
 
     @property
     def usage_by_task(self) -> dict[str, Usage]:
@@ -270,6 +282,11 @@ class Run:
                 self.log.emit(TaskEnded, id_, 0, "cancelled", Cancelled(reason), "")
         self.end("cancelled", reason)
         self.log.close()
+
+    def restore(self, status: Status, error: str, answer: Any) -> None:
+        """Note how a stored run ended; nothing is emitted."""
+        self.status, self.error, self.answer = status, error, answer
+        self._ended.set()
 
     def decide(self, decision: Answer | Replan, by: str) -> None:
         """Note what the joiner, or the plan itself, decided."""

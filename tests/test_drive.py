@@ -2,12 +2,13 @@ import asyncio
 
 import pytest
 
-from compiler_nb.compiler import Budget, Compiler
+from compiler_nb.budget import Budget
+from compiler_nb.compiler import Compiler
 from compiler_nb.errors import ModelError, StreamBroken
 from compiler_nb.events import Decided, ModelChunk, ModelStarted, PlanProblem, RoundStarted, TaskEnded, TaskStarted
 from compiler_nb.models.base import Chunk
 from compiler_nb.models.scripted import ScriptedModel
-from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped, Usage
+from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped
 from compiler_nb.plan.task import Task
 from compiler_nb.tool import tool
 from tests.support.desk import Desk, Pieces, planner_of, run, scripted, texts
@@ -500,14 +501,6 @@ def test_a_budget_holds_for_calls_that_are_made_at_once():
     found = run(compiler)
     assert [request.role for request in model.calls].count("worker") == 3
     assert len([end for id_, end in found.failures.items() if "[" in id_]) == 7
-
-
-def test_a_budget_says_what_is_used_up():
-    """In words, and nothing while there is some left."""
-    assert Budget().exceeded(Usage(99, 10**9)) == ""
-    assert Budget(tokens=20).exceeded(Usage(1, 10, 9)) == ""
-    assert Budget(tokens=20).exceeded(Usage(1, 10, 10)) == "the budget of 20 tokens is used up (20)"
-    assert Budget(calls=2).exceeded(Usage(2)) == "the budget of 2 calls of models is used up"
 
 
 @pytest.mark.parametrize("approve", ["auto", ("slow_mail",)])

@@ -28,7 +28,7 @@ LAYERS = """
 errors outcome tool
 plan
 events background models drawing
-engine calls trace prompts
+budget engine calls trace prompts
 planner joiner toolbox
 run history
 drive compiler

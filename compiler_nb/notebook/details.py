@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb import trace
+from compiler_nb.budget import price
 from compiler_nb.drawing.text import shorten_call
 from compiler_nb.drawing.value import shorten_value, visible_lines
 from compiler_nb.events import ModelEnded, ModelStarted, TaskEnded, TaskRetried, Warned
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from compiler_nb.events import Event
+    from compiler_nb.outcome import Usage
     from compiler_nb.plan.task import Task
     from compiler_nb.run import Run
 
@@ -98,11 +100,16 @@ def _prompts(run: Run, events: Sequence[Event]) -> Iterator[str]:
     ended = {event.call: event for event in list(run.events) if isinstance(event, ModelEnded)}
     for event in asked[-CALLS:]:
         end = ended.get(event.call)
-        used = f" · {end.usage.tokens:,} tokens" if end is not None else " · running"
+        used = _spent(event, end.usage) if end is not None else " · running"
         text = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in event.messages)
         cut = "" if len(text) <= PROMPT else f"\n… {len(text) - PROMPT:,} more characters"
         head = inert(f"prompt to {event.provider}:{event.model}{used}")
         yield f"<details><summary>{head}</summary><pre>{_lines(text[:PROMPT] + cut)}</pre></details>"
+
+
+def _spent(asked: ModelStarted, usage: Usage) -> str:
+    dollars = price(asked.provider, asked.model, usage)
+    return f" · {usage.tokens:,} tokens{f' · ${dollars:.4f}' if dollars else ''}"
 
 
 def _lines(text: str) -> str:

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
-from compiler_nb.drive import Budget
+from compiler_nb.budget import Budget
 from compiler_nb.errors import OptionError
 from compiler_nb.plan.python import IPYTHON
 
@@ -81,15 +81,14 @@ def _seconds(text: str) -> float:
 
 
 def _budget(text: str) -> Budget:
-    limits: dict[str, int] = {}
+    limits: dict[str, Any] = {}
     for part in text.split(","):
         name, _, number = part.strip().partition("=")
-        if name == "usd":
-            raise ValueError("tokens=… or calls=…; usd=… is not built yet")
         match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmM]?)", number)
-        if name not in ("tokens", "calls") or not match:
-            raise ValueError("limits such as tokens=20k,calls=30")
-        limits[name] = round(float(match[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[match[2].lower()])
+        if name not in ("tokens", "usd", "calls", "seconds", "replans") or not match:
+            raise ValueError("limits such as tokens=20k,usd=0.05,calls=30,seconds=60,replans=1")
+        amount = float(match[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[match[2].lower()]
+        limits[name] = amount if name in ("usd", "seconds") else round(amount)
     return Budget(**limits)
 
 
