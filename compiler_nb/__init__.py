@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         ToolError,
         ToolUnavailable,
     )
+    from compiler_nb.history import History
     from compiler_nb.models.base import Chunk, Model, Request
     from compiler_nb.models.connect import connect
     from compiler_nb.models.hand import HandModel
@@ -52,6 +53,7 @@ __all__ = [
     "ExpressionError",
     "Failure",
     "HandModel",
+    "History",
     "HistoryError",
     "Input",
     "Join",
@@ -93,6 +95,7 @@ _ROOMS = {
     "compiler": "Compiler",
     "budget": "Budget",
     "engine.limits": "Limit",
+    "history": "History",
     "errors": (
         "ArgumentError AuthenticationFailed BadRequest CompilerError ExpressionError HistoryError "
         "ModelError ModelRefused ModelTimeout NoModel OptionError PlanError ProviderUnavailable "

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from compiler_nb.engine.limits import Limit, Limits
-from compiler_nb.errors import ModelError, ModelTimeout, RateLimited, StreamBroken
+from compiler_nb.errors import ModelError, ModelRefused, ModelTimeout, RateLimited, StreamBroken
 from compiler_nb.events import ModelChunk, ModelEnded, ModelStarted, Warned
 from compiler_nb.models.base import Chunk, Model, Request
 from compiler_nb.models.providers import CONCURRENCY
@@ -29,6 +29,11 @@ LONGEST_DELAY: Final = 20.0
 """Seconds that a back-off of our own takes at most."""
 SILENT_TRIES: Final = 2
 """Tries where the provider did not even answer: another one would only take longer."""
+STOPPED: Final = {
+    "length": "the reply is cut off at the longest that the model may give: ask for less, or allow it more tokens",
+    "content_filter": "the reply is cut off by the provider's filter: rephrase what is asked",
+}
+"""What it means that a model had to stop, by its finish."""
 MOST_TOKENS: Final = 100_000_000
 """A usage above this is no measurement."""
 
@@ -46,8 +51,8 @@ class Calls:
 
     limits: by provider, or the Limits that several runs share; first_token, idle: seconds to wait for the first and
     for each next piece; tries: at most, before the first piece only; backoff: seconds before the second try, doubled
-    each time; longest_wait: seconds that a provider may ask to wait before the call fails instead; closing: seconds
-    that a model has to end when it is stopped.
+    each time; longest_wait: seconds that a call waits, all its tries together, for a provider that is asked too often:
+    as long as these last, such tries do not count; closing: seconds that a model has to end when it is stopped.
     """
 
     def __init__(
@@ -74,7 +79,10 @@ class Calls:
         return Stream(self, model, request)
 
     async def text(self, model: Model, request: Request) -> Reply:
-        """Return the whole reply; one that broke off is asked for once more, then StreamBroken is raised."""
+        """Return the whole reply; one that broke off is asked for once more, then its fault is raised.
+
+        A worker's reply is a task's value, and half of one is none: it is an error where the model had to stop.
+        """
         asked = 0
         while True:
             asked += 1
@@ -83,11 +91,15 @@ class Calls:
             try:
                 async with stream:
                     text = "".join([piece async for piece in stream])
-            except (StreamBroken, ModelTimeout) as error:
+            except ModelError as error:
+                if not error.retryable:
+                    raise
                 fault = error
             if fault is None and not stream.finish:
                 fault = stream.cut()
             if fault is None:
+                if request.role == "worker" and stream.finish in STOPPED:
+                    raise stream.stopped()
                 return Reply(text, stream.finish, stream.usage)
             if asked == SILENT_TRIES or not stream.spoke:
                 raise fault
@@ -117,6 +129,7 @@ class Stream:
         self._usage: Usage | None = None
         self._strings_only = True
         self._silent = 0  # tries that nobody answered
+        self._waited = 0.0  # seconds, for a provider that is asked too often
         self._pieces = self._run()
 
     async def __aenter__(self) -> Self:
@@ -137,6 +150,11 @@ class Stream:
         """Return the error for a reply that ended without a finish."""
         return StreamBroken(f"{self._name}: the reply ended before the model did; it may be cut off", **self._where)
 
+    def stopped(self) -> ModelError:
+        """Return the error for a reply whose model had to stop."""
+        kind = ModelRefused if self.finish == "content_filter" else ModelError
+        return kind(f"{self._name}: {STOPPED[self.finish]}", **self._where)
+
     async def _run(self) -> AsyncGenerator[str, None]:
         calls = self._calls
         error = ""
@@ -154,6 +172,8 @@ class Stream:
                             yield text
                         watch.expect(calls.idle)
                     slot.tokens = self.usage.tokens
+                if attempt.fault is None and not (self.spoke or self.finish or self._strings_only):
+                    attempt.fault = self.cut()
                 if attempt.fault is None:
                     break
                 await self._wait(attempt.fault, tried)
@@ -229,7 +249,8 @@ class Stream:
     def _late(self) -> ModelError:
         if self.spoke:
             return ModelTimeout(f"{self._name} said nothing more for {self._calls.idle:g} s", **self._where)
-        return ModelTimeout(f"{self._name} said nothing for {self._calls.first_token:g} s", **self._where)
+        told = f"{self._name} said nothing for {self._calls.first_token:g} s: is it up, or overloaded?"
+        return ModelTimeout(told, **self._where)
 
     def _fault(self, raised: Exception) -> ModelError:
         if isinstance(raised, ModelError):
@@ -241,15 +262,16 @@ class Stream:
     def _delay(self, fault: ModelError, tried: int) -> float | None:
         """Return the seconds until the next try, None where none is worth while."""
         calls = self._calls
-        self._silent += fault.status is None and not isinstance(fault, RateLimited)
-        if self.spoke or not fault.retryable or tried >= calls.tries or self._silent >= SILENT_TRIES:
+        if self.spoke or not fault.retryable:
             return None
-        delay = min(LONGEST_DELAY, calls.backoff * 2.0 ** (tried - 1))
-        jitter = random.uniform(0.5, 1.0)  # noqa: S311 - it spreads calls, it guards nothing
-        asked: float | None = getattr(fault, "retry_after", None)
-        if asked is None:
-            return delay * jitter
-        return asked + calls.backoff * jitter if asked <= calls.longest_wait else None
+        delay = min(LONGEST_DELAY, calls.backoff * 2.0 ** min(tried - 1, 30))
+        delay *= random.uniform(0.5, 1.0)  # noqa: S311 - it spreads calls, it guards nothing
+        if isinstance(fault, RateLimited):
+            delay += fault.retry_after or 0.0
+            self._waited += delay
+            return delay if self._waited <= calls.longest_wait else None
+        self._silent += fault.status is None
+        return delay if tried < calls.tries and self._silent < SILENT_TRIES else None
 
     async def _wait(self, fault: ModelError, tried: int) -> None:
         """Wait before the next try, or raise the fault; where a provider counts calls, all that go to it wait."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import threading
 import time
@@ -13,7 +14,7 @@ from compiler_nb.budget import Budget, price
 from compiler_nb.calls import default_limits
 from compiler_nb.drive import Drive, unasked
 from compiler_nb.engine.attempt import on_main_thread
-from compiler_nb.errors import PlanError
+from compiler_nb.errors import HistoryError, PlanError
 from compiler_nb.events import Listener, Log
 from compiler_nb.models.connect import connect, no_model
 from compiler_nb.outcome import Problem, Usage
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from compiler_nb.engine.approval import Ask
     from compiler_nb.engine.limits import Limit, Limits
     from compiler_nb.engine.local import PostToMain
+    from compiler_nb.history.history import History
     from compiler_nb.models.base import Model
     from compiler_nb.plan.task import Task
     from compiler_nb.planner import Example
@@ -44,6 +46,7 @@ class Compiler:
     "numbered" or "json"; examples: pairs of a question and a good plan; max_concurrency: calls of tools at a time;
     limits: by provider; max_replans, max_repairs: further plans per question, and second tries per plan; timeout:
     seconds for a whole run; approve: "ask", "auto", "deny" or the names of approved tools, for those with side effects;
+    history: a History, or the path of one, in which runs are kept;
     share: what of results `llm`, `extract` and the joiner may see, "all", "summary" or "none"; preview: whether replan
     requests show contents of results; prompts: texts that replace those of "planner" and "joiner".
     Raises ValueError for a setting that cannot be.
@@ -100,8 +103,7 @@ class Compiler:
         self._lock = threading.Lock()
         if drop_failed:
             raise ValueError("drop_failed is not built yet: leave it out")
-        if history is not None:
-            raise ValueError("history is not built yet: leave it out")
+        self.history = _history(history)
 
     def _keep_to(self, budget: Budget) -> None:
         """Take what a budget says of time and replans; refuse one of money where a model has no known price."""
@@ -165,6 +167,67 @@ class Compiler:
         """Return the plan for a question, made on our own loop."""
         return BACKGROUND.run(self.plan(question, inputs))
 
+    async def resume(
+        self, run: Run | str, inputs: Mapping[str, Any] | None = None, on_event: Listener | None = None
+    ) -> Run:
+        """Go on with a run that did not finish (a Run, or the id of one in the history), as another one.
+
+        Only what had not finished runs: what is done is adopted where its tool's code and its inputs are what they
+        were. A side effect whose end is unknown is asked for, and denied where nobody is there. inputs: those that are
+        to replace the run's own, which are taken from the run. Raises HistoryError where there is no such run.
+        """
+        old = await asyncio.to_thread(self.recall, run)
+        new, work = self.begin_resumed(old, inputs=inputs, on_event=on_event)
+        await work
+        return new
+
+    async def rerun(
+        self,
+        run: Run | str,
+        start: str = "",
+        overrides: Mapping[str, Any] | None = None,
+        *,
+        failed: bool = False,
+        inputs: Mapping[str, Any] | None = None,
+        on_event: Listener | None = None,
+    ) -> Run:
+        """Run the plan of a finished run again, all of it or a part; what does not run keeps its outcome.
+
+        start: this task and all that hangs on it; failed: what failed, was skipped or cancelled; overrides: values of
+        tasks, which do not run, while what hangs on them does. Raises KeyError for a task that there is not.
+        """
+        old = await asyncio.to_thread(self.recall, run)
+        new, work = self.begin_again(
+            old, start=start, overrides=overrides, failed=failed, inputs=inputs, on_event=on_event
+        )
+        await work
+        return new
+
+    def resume_sync(
+        self, run: Run | str, inputs: Mapping[str, Any] | None = None, on_event: Listener | None = None
+    ) -> Run:
+        """Go on with a run that did not finish, on our own loop, and wait."""
+        old = self.recall(run)
+        return self._wait(lambda main: self.begin_resumed(old, inputs=inputs, on_event=on_event, main=main))
+
+    def rerun_sync(
+        self,
+        run: Run | str,
+        start: str = "",
+        overrides: Mapping[str, Any] | None = None,
+        *,
+        failed: bool = False,
+        inputs: Mapping[str, Any] | None = None,
+        on_event: Listener | None = None,
+    ) -> Run:
+        """Run the plan of a finished run again on our own loop, and wait."""
+        old = self.recall(run)
+        return self._wait(
+            lambda main: self.begin_again(
+                old, start=start, overrides=overrides, failed=failed, inputs=inputs, on_event=on_event, main=main
+            )
+        )
+
     @staticmethod
     def _wait(begin: Callable[[PostToMain | None], tuple[Run, Coroutine[Any, Any, None]]]) -> Run:
         main = MainThread()
@@ -196,6 +259,59 @@ class Compiler:
         run = self._new_run(question, inputs, on_event)
         return run, Drive(self, run, ask=ask, main=main).perform(plan)
 
+    def recall(self, run: Run | str) -> Run:
+        """Return a run by its id from the history, with what runs that came from it may have done."""
+        found, history = run if isinstance(run, Run) else None, self.history
+        if found is None and history is None:
+            raise HistoryError(f"there is no history to look for {run!r} in: Compiler(history='runs.db')")
+        if history is not None:
+            found = found or history.load(str(run), self.offered(unasked))
+            with contextlib.suppress(HistoryError):  # a run at hand needs none
+                found.doubts |= history.effects_after(found.id)
+        if found is None or found.status == "running":
+            raise HistoryError(f"{run if found is None else found.id} is still running")
+        return found
+
+    def begin_resumed(
+        self,
+        old: Run,
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        on_event: Listener | None = None,
+        ask: Ask | None = None,
+        main: PostToMain | None = None,
+    ) -> tuple[Run, Coroutine[Any, Any, None]]:
+        """Return a Run that goes on where another stopped, and the coroutine that performs it, as `begin` does."""
+        from compiler_nb.history.past import resumed  # noqa: PLC0415 - only who goes on needs it
+
+        run = self._new_run(old.question, _inputs_of(old, inputs), on_event)
+        drive = Drive(self, run, ask=ask, main=main)
+        past = drive.past = resumed(old, run, drive.tools)
+        if self.planner is None and len(past.rounds) < max(1, len(old.rounds)):
+            raise no_model()
+        return run, drive.perform(None)
+
+    def begin_again(
+        self,
+        old: Run,
+        *,
+        start: str = "",
+        overrides: Mapping[str, Any] | None = None,
+        failed: bool = False,
+        inputs: Mapping[str, Any] | None = None,
+        on_event: Listener | None = None,
+        ask: Ask | None = None,
+        main: PostToMain | None = None,
+    ) -> tuple[Run, Coroutine[Any, Any, None]]:
+        """Return a Run of another's plan, and the coroutine that performs it, as `begin` does."""
+        from compiler_nb.history.past import repeated  # noqa: PLC0415 - only who repeats needs it
+
+        plan, past = repeated(old, start=start, overrides=overrides or {}, failed=failed)
+        run = self._new_run(old.question, _inputs_of(old, inputs), on_event)
+        drive = Drive(self, run, ask=ask, main=main)
+        drive.past = past
+        return run, drive.perform(plan)
+
     def _new_run(self, question: str, inputs: Mapping[str, Any] | None, on_event: Listener | None) -> Run:
         id_ = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
         log = Log(id_)
@@ -225,6 +341,25 @@ class Compiler:
 
 def _model(model: Model | str | None) -> Model | None:
     return connect(model) if isinstance(model, str) else model
+
+
+def _history(given: object) -> History | None:
+    if given is None:
+        return None
+    from compiler_nb.history.history import open_history  # noqa: PLC0415 - only who keeps runs needs it
+
+    return open_history(given)
+
+
+def _inputs_of(old: Run, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a run's inputs, given ones in their places; raise HistoryError for one that is not there."""
+    from compiler_nb.history.codec import NotStored  # noqa: PLC0415 - only who goes on needs it
+
+    inputs = {**old.inputs, **(given or {})}
+    for name, value in inputs.items():
+        if isinstance(value, NotStored):
+            raise HistoryError(f"the input {name} was not stored ({value.reason}): give it, inputs={{{name!r}: ...}}")
+    return inputs
 
 
 def _check_whole(plan: Plan, inputs: Mapping[str, Any]) -> None:

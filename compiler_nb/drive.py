@@ -16,7 +16,7 @@ from compiler_nb.engine.limits import provider_caps
 from compiler_nb.engine.local import PostToMain, Session
 from compiler_nb.engine.watch import WATCH
 from compiler_nb.errors import CompilerError, ModelError, PlanError, ToolUnavailable
-from compiler_nb.events import Log, PlanClosed, PlanProblem, RoundStarted, RunStarted, TaskPlanned
+from compiler_nb.events import Log, PlanClosed, PlanProblem, RoundStarted, RunStarted, TaskPlanned, Warned
 from compiler_nb.joiner import join
 from compiler_nb.models.base import Model, Request, Role
 from compiler_nb.models.connect import no_model
@@ -36,7 +36,7 @@ from compiler_nb.planner import (
     write_plan,
 )
 from compiler_nb.prompts import Prompt
-from compiler_nb.run import Round, Run
+from compiler_nb.run import DROPPED, Round, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from compiler_nb.compiler import Compiler
     from compiler_nb.engine.approval import Ask
     from compiler_nb.engine.schedule import Node
+    from compiler_nb.history.keeper import Keeper
+    from compiler_nb.history.past import Past
     from compiler_nb.models.base import Message
 
 
@@ -82,6 +84,8 @@ class Drive:
         self.tools = compiler.offered(self._ask_worker)
         self.schemas = {name: describe_schema(value) for name, value in run.inputs.items()}
         self.session: Session | None = None
+        self.past: Past | None = None  # what an earlier run leaves to this one
+        self.keeper: Keeper | None = None  # keeps it in the history
         self.stopping = False  # its end has begun, and nothing may cancel that
         self._dropped: set[str] = set()  # tasks of a text that was no plan, which the mended one does not hold
         self.meter = Meter(compiler.budget)
@@ -103,6 +107,7 @@ class Drive:
         WATCH.begin(session)
         run.stop = functools.partial(_on_loop, loop, stop)
         run.steer = lambda what: _on_loop(loop, lambda: what(session))
+        self._keep(session)
         self._announce()
         limit = asyncio.timeout(self.compiler.timeout)
         try:
@@ -146,6 +151,19 @@ class Drive:
             main=self.main,
         )
 
+    def _keep(self, session: Session) -> None:
+        """Have the run kept in the history, where there is one, and take over what an earlier run leaves."""
+        compiler, past, run = self.compiler, self.past, self.run
+        if past is not None:
+            run.parent, run.doubts = past.parent, past.doubts
+            session.approval.in_doubt |= past.doubts
+            session.recall = past.recall
+        if compiler.history is not None:
+            from compiler_nb.history.keeper import Keeper, facts_of  # noqa: PLC0415 - only who keeps runs needs it
+
+            self.keeper = Keeper(compiler.history, run, facts_of(run, self.tools))
+            session.intent = self.keeper.intend
+
     def _announce(self) -> None:
         self.calls = Calls(self.log.emit, limits=self.compiler.shared_limits())
         self.log.listeners.append(self.meter.take)
@@ -160,7 +178,11 @@ class Drive:
             await session.drained()
         if status == "limit":
             self._answer_with_what_exists()
+        if self.keeper is not None:
+            await self.keeper.committed()  # what is wrong with the history is told before the end
         self.run.end(status, error)
+        if self.keeper is not None:
+            await self.keeper.committed()
 
     def _answer_with_what_exists(self) -> None:
         """Let a run that reached a limit answer with the results that its last plan would have joined."""
@@ -174,7 +196,8 @@ class Drive:
     # ---------------------------------------------------------------- rounds
 
     async def _rounds(self, plan: Plan | None) -> None:
-        run, session, executing = self.run, self._session, plan is not None
+        run, session, past = self.run, self._session, self.past
+        executing = plan is not None or (past is not None and past.executing)
         if run.cancelling:
             raise Stopped("cancelled", CANCELLED)
         earlier: Earlier | None = None
@@ -182,10 +205,15 @@ class Drive:
             self.log.round = number
             run.rounds.append(Round(number, earlier.reason if earlier is not None else ""))
             self.log.emit(RoundStarted, run.rounds[-1].reason)
+            old = past.rounds[number] if past is not None and number < len(past.rounds) else None
+            plan = old.plan if old is not None else plan
             planned = self._take_plan(plan) if plan is not None else await self._write(earlier)
             plan = None
             can_replan = number < self.compiler.max_replans and not executing
-            decision = await self._conclude(planned, can_replan=can_replan)
+            if old is not None and old.decision is not None:
+                decision = await self._decide_again(old.decision)
+            else:
+                decision = await self._conclude(planned, can_replan=can_replan)
             if isinstance(decision, Answer):
                 return
             if not can_replan:
@@ -207,11 +235,28 @@ class Drive:
         self.run.rounds[-1].plan, self.run.rounds[-1].text = plan, plan.text
         for task in plan.tasks:
             self.log.emit(TaskPlanned, task.id, 0, task)
-            self._session.add(task)
+            self._add(task)
         complete = True
         self.log.emit(PlanClosed, plan.text, complete, plan.final)
         self._session.close()
         return plan
+
+    def _add(self, task: Task) -> None:
+        """Let a task run, or take over the outcome that an earlier run has left for it."""
+        session, past = self._session, self.past
+        found = past.take(task) if past is not None else None
+        if found is not None:
+            session.pin(task, *found)
+            return
+        if task.fingerprint in session.approval.in_doubt:
+            self.log.emit(Warned, task.id, f"{task.id} may have had its effect before, in a run that was cut off")
+        session.add(task)
+
+    async def _decide_again(self, decision: Answer | Replan) -> Answer | Replan:
+        """Let a round of an earlier run end as it did."""
+        await self._session.drained()
+        self.run.decide(decision, "joiner")
+        return decision
 
     async def plan_only(self) -> Plan:
         """Return the plan, starting nothing."""
@@ -231,7 +276,7 @@ class Drive:
             self.session.open()
         for repair in range(compiler.max_repairs + 1):
             self._allow_call()
-            parser, taker = self._parser(), Taker(self.log, self.session)
+            parser, taker = self._parser(), Taker(self.log, self.session, self._add)
             last = repair == compiler.max_repairs
             await self._read_plan(Request(role, tuple(messages), prompt=system.hash), parser, taker.take, last=last)
             if not round_.problems:
@@ -382,11 +427,11 @@ class Drive:
 class Taker:
     """Takes the tasks of one plan's text; a task that computes what an earlier one does adopts it, the k-th the k-th.
 
-    session: None where the plan is only written.
+    session: None where the plan is only written; add: takes those that adopt nothing.
     """
 
-    def __init__(self, log: Log, session: Session | None) -> None:
-        self.log, self.session = log, session
+    def __init__(self, log: Log, session: Session | None, add: Callable[[Task], None]) -> None:
+        self.log, self.session, self.add = log, session, add
         self.sources: list[str] = []  # of what was adopted
         self._twins: dict[str, deque[str]] = defaultdict(deque)
         for id_, node in self._nodes.items():
@@ -409,7 +454,7 @@ class Taker:
             return
         source = next((id_ for id_ in twins if nodes[id_].state not in LOST), None)
         if source is None:
-            self.session.add(task)
+            self.add(task)
         else:
             self._twins[task.fingerprint].remove(source)
             self.sources.append(source)
@@ -427,7 +472,7 @@ class Taker:
                 kept.add(id_)
                 open_ids += nodes[id_].task.dependencies
         rest = {id_ for id_ in nodes if id_.partition("[")[0] not in kept}
-        return set(self.session.drop(rest, "the mended plan does not hold it")) if self.session is not None else set()
+        return set(self.session.drop(rest, DROPPED)) if self.session is not None else set()
 
 
 def _tools_of(task: Task) -> list[str]:

@@ -59,13 +59,15 @@ async def join(
 
 
 def _check_answer(value: Any, text: str, finish: str, model: Model) -> None:
+    who = f"{model.provider}:{model.name}: the joiner's"
     if finish == "length":
-        message = "the joiner's answer is cut off at the longest reply that the model may give: allow it more tokens"
-        raise ModelError(message, **_where(model))
+        message = "answer is cut off at the longest reply that the model may give: allow it more tokens"
+        raise ModelError(f"{who} {message}", **_where(model))
     if finish == "content_filter":
-        raise ModelRefused("the joiner's answer is cut off by the provider's filter", text=text, **_where(model))
+        message = "answer is cut off by the provider's filter: rephrase the question"
+        raise ModelRefused(f"{who} {message}", text=text, **_where(model))
     if value is None or value == "":
-        raise ModelError("the joiner's reply holds no answer: ask again, or take another model", **_where(model))
+        raise ModelError(f"{who} reply holds no answer: ask again, or take another model", **_where(model))
 
 
 def _where(model: Model) -> dict[str, Any]:

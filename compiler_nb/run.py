@@ -132,13 +132,13 @@ class Run:
 
     def state(self, id_: str) -> State:
         """Return the state of a task."""
-        return trace.states(self.events)[self._id(id_)]
+        return trace.states(self.events)[self.id_of(id_)]
 
     def why(self, id_: str) -> str:
         """Say in words why a task waits or waited, or how it ended."""
         caps, lanes = find_lanes(self.compiler.tools.values(), provider_caps(self.compiler.limits))
         limits = {"": self.compiler.max_concurrency, **caps}
-        return trace.why(self.events, self._id(id_), at=self.seconds, limits=limits, lanes=lanes)
+        return trace.why(self.events, self.id_of(id_), at=self.seconds, limits=limits, lanes=lanes)
 
     def prompt(self, role: str = "planner") -> str:
         """Return the exact messages of the last call in a role (planner, repair, replan, joiner, worker)."""
@@ -147,7 +147,8 @@ class Run:
             raise KeyError(f"no call was made as {role!r} in this run")
         return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in asked[-1].messages)
 
-    def _id(self, name: str) -> str:
+    def id_of(self, name: str) -> str:
+        """Return the id of a task, by its id or its variable; raise KeyError where there is none."""
         known = self.tasks
         if name in known:
             return name
@@ -158,7 +159,7 @@ class Run:
 
     def __getitem__(self, name: str) -> Any:
         """Return the result of a task, by its id or its variable; raise a ToolError where it has none."""
-        id_ = self._id(name)
+        id_ = self.id_of(name)
         if id_ not in self.outcomes:
             raise ToolError(f"{id_} has not ended: {self.why(id_)}")
         outcome = self.outcomes[id_]
@@ -168,7 +169,7 @@ class Run:
 
     def partial(self, name: str) -> Any:
         """Return what there is of a fan-out: its value, with the failures of items in their places."""
-        outcome = self.outcomes.get(self._id(name))
+        outcome = self.outcomes.get(self.id_of(name))
         return outcome.partial if isinstance(outcome, Failure) else outcome
 
     def raise_for_failures(self) -> Run:
@@ -244,12 +245,12 @@ class Run:
 
         mark: the digest of the arguments that are meant, as TaskHeld tells it; with others nothing happens.
         """
-        id_ = self._id(name)
+        id_ = self.id_of(name)
         self._steer(lambda session: session.approve(id_, mark=mark))
 
     def deny(self, name: str, mark: str = "") -> None:
         """End a task that waits for approval as denied, from any thread; nothing where none does."""
-        id_ = self._id(name)
+        id_ = self.id_of(name)
         self._steer(lambda session: session.deny(id_, mark=mark))
 
     @property

@@ -169,6 +169,12 @@ class Tool:
         adapter: Any = TypeAdapter(self.function)  # type: ignore[arg-type]  # it takes functions too
         return dict(adapter.json_schema())
 
+    @property
+    def returns(self) -> Any:
+        """The type that its signature says it returns, None where it says none, or anything."""
+        hint = self._hints.get("return")
+        return None if hint is Any or hint is object else hint
+
     # ---------------------------------------------------------------- arguments
 
     @functools.cached_property

@@ -17,6 +17,7 @@ from tests.support.scale import factor, times
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+os.environ.setdefault("COMPILER_NB_HISTORY", "off")  # kernels would leave a file in the folder that they start in
 settings.register_profile(
     "house",
     deadline=None,  # a shared machine is slow now and then

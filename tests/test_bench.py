@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 
@@ -71,6 +72,8 @@ def test_frames_are_weighed_and_counted():
 
 
 def test_the_slow_end_of_many_values():
-    """Of 100 values about 95 are not above it."""
+    """Of 100 values 95 are not above it; some that never came do not hide the others, and more of them are seen."""
     values = [float(number) for number in range(1, 101)]
-    assert 95 <= p95(values) <= 97
+    assert p95(values) == 95
+    assert p95([*values[:95], *[math.inf] * 5]) == 95
+    assert p95([*values[:94], *[math.inf] * 6]) == math.inf

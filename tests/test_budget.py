@@ -92,7 +92,6 @@ def test_prices_are_known_or_not():
 
 def test_money_needs_a_price():
     """A budget in dollars is refused for a model whose price is not known, before anything is asked."""
-
     unknown = Sold({"planner": "answer(1)\n"})
     unknown.name = "no-such-model"
     with pytest.raises(ValueError, match=r"no price is known for openai:no-such-model: leave usd out"):

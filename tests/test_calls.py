@@ -19,6 +19,7 @@ from compiler_nb.models.base import Chunk, Request
 from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.models.scripted import ScriptedModel
 from compiler_nb.outcome import Usage
+from tests.support.clock import run_virtually
 from tests.support.server import Server
 
 QUESTION = Request("worker", ({"role": "user", "content": "12345678"},), task="note", prompt="hash")
@@ -402,12 +403,38 @@ def test_a_whole_reply_that_broke_off_is_asked_for_once_more(broken):
         text_of(Speaks(broken))
 
 
-def test_an_empty_reply_is_not_asked_for_again_by_text():
-    """A stream that ends at once without a word is cut, and told so."""
+def test_an_empty_reply_is_asked_for_once_more():
+    """A stream that ends at once without a word is cut, like one that is reset before its first."""
     model = Speaks([Chunk()])
     with pytest.raises(StreamBroken):
         text_of(model)
-    assert model.opened == 1
+    assert model.opened == 2
+
+
+@pytest.mark.parametrize("finish", ["length", "content_filter"])
+def test_a_workers_reply_that_had_to_stop_is_an_error(finish):
+    """Half a value is none; whoever reads a plan or a decision looks at the finish."""
+    with pytest.raises(ModelError, match="double:speaks: the reply is cut off"):
+        text_of(Speaks([Chunk("half", finish)]))
+    log = Log("r")
+    request = Request("joiner", QUESTION.messages)
+    reply = asyncio.run(Calls(log.emit).text(Speaks([Chunk("half", finish)]), request))
+    assert (reply.text, reply.finish) == ("half", finish)
+
+
+@pytest.mark.parametrize(("asks", "opened"), [(None, 10), (50.0, 2), (130.0, 1)])
+def test_a_provider_that_is_asked_too_often_is_waited_for_two_minutes(asks, opened):
+    """However many tries that takes; it is not waited for where it asks for more than is left."""
+    model = Speaks([RateLimited("slow", retry_after=asks)])
+
+    async def main():
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(RateLimited):
+            await Calls(lambda *_: None).text(model, QUESTION)
+        return asyncio.get_running_loop().time() - began
+
+    assert run_virtually(main()) <= 120
+    assert model.opened >= opened
 
 
 @pytest.mark.parametrize("fault", ["keep-alive", "mute"])

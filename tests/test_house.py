@@ -42,8 +42,8 @@ UPWARD = {  # (module, method) -> the higher room that it imports when it is cal
     ("compiler", "Compiler.compare"): "evals",
 }
 PUBLIC = """
-tool Tool Toolbox Plan Task Compiler Run Budget connect ScriptedModel OpenAIModel
-"""  # History and Cassette join them when they are built
+tool Tool Toolbox Plan Task Compiler Run Budget History connect ScriptedModel OpenAIModel
+"""  # Cassette joins them when it is built
 HEAVY = ("openai", "pydantic", "ipywidgets", "anywidget", "graphviz", "IPython", "pandas")
 ONLY_NOTEBOOK = {"IPython", "ipywidgets", "anywidget", "ipykernel", "traitlets", "nest_asyncio", "nest_asyncio2"}
 STORES_CODE = {"pickle", "marshal", "shelve", "dill", "cloudpickle"}

@@ -10,6 +10,7 @@ from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.outcome import Usage
 from tests.support.desk import Desk
 from tests.support.server import Server
+from tests.support.wire import role_of
 
 KEY = "sk-canary-0123456789/abcdef"
 PLANS = {
@@ -24,16 +25,6 @@ PLANS = {
         '{"tasks": [{"id": "c", "tool": "get", "args": {"x": ["z", "$b"]}}]}',
     ),
 }
-
-
-def role_of(body):
-    """Return the role that a request's messages tell."""
-    system, user = body["messages"][0]["content"], body["messages"][-1]["content"]
-    if system.startswith("You are the planner"):
-        if user.startswith("This plan cannot be read"):
-            return "repair"
-        return "replan" if "Why another plan is needed" in user else "planner"
-    return "joiner" if system.startswith("You are the joiner") else "worker"
 
 
 class Says:

@@ -215,7 +215,8 @@ def digest(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         if kind in (str, int, float, bool, type(None)):
             told.update((value if kind is str else repr(value)).encode("utf-8", "surrogatepass") + b";")
         elif kind in (bytes, bytearray):
-            told.update(bytes(value) + b";")
+            told.update(value)
+            told.update(b";")
         elif kind in (list, tuple, dict) and depth < _DEPTH:
             told.update(f"{len(value)}[".encode())
             parts = value if kind is not dict else [part for pair in value.items() for part in pair]

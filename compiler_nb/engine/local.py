@@ -22,7 +22,7 @@ import itertools
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -55,6 +55,7 @@ GRACE: Final = 0.2
 FAIR: Final = 50
 """Attempts that one asyncio task may take in a row before it lets the loop look at the rest of the world."""
 PostToMain: TypeAlias = Callable[[Callable[[], None]], bool]
+Intent: TypeAlias = Callable[[Node], Awaitable[bool]]
 
 
 class Session:
@@ -63,9 +64,13 @@ class Session:
     tools: by name; log: takes the events; inputs: values of the offered variables; max_concurrency: calls at a time;
     limits: calls at a time per resource ("provider:openai", "tool:search"); approve: "ask", "auto", "deny" or the names
     of approved tools; ask: asks someone to approve a task and its arguments, None where there is no one;
-    main: posts a function to the main thread, False where nobody serves it.
+    main: posts a function to the main thread, False where nobody serves it; intent: notes that a call with side effects
+    is about to begin, False where it cannot be noted; recall: returns an item of a fan-out, as its value where an
+    earlier run has left one.
     """
 
+    intent: Intent | None = None
+    recall: Callable[[Task], Task] | None = None
     shapes_wanted = False  # whether there is any fan-out; on the class, for CPython is slower beyond 30 attributes
 
     def __init__(
@@ -319,7 +324,10 @@ class Session:
             return
         self.shapes[id_] = expansion.shape
         self.log.emit(TaskExpanded, id_, 1, tuple(task for task, _ in expansion.tasks))
-        self.perform(self.schedule.expand(id_, expansion.tasks, self.log.now()))
+        tasks = expansion.tasks
+        if self.recall is not None:
+            tasks = [(self.recall(task), is_item) for task, is_item in tasks]
+        self.perform(self.schedule.expand(id_, tasks, self.log.now()))
 
     def _start(self, node: Node) -> None:
         task = node.task
@@ -340,6 +348,10 @@ class Session:
             return
         log.emit_at(log.clock() - log.began, TaskStarted, (task.id, node.attempt, node.ready_at))
         attempt = self.attempts[task.id] = Attempt(node, tool)
+        if tool.side_effects and self.intent is not None:
+            noted = self._note(attempt, args, kwargs, self.intent)
+            attempt.task = self.loop.create_task(noted, context=self.context.copy())
+            return
         if tool.timeout is not None:
             attempt.deadline = when = self.loop.time() + tool.timeout
             if when < self._rings:
@@ -351,6 +363,31 @@ class Session:
             self._next = (attempt, args, kwargs)
         else:
             attempt.task = self.loop.create_task(self._serve(attempt, args, kwargs), context=self.context.copy())
+
+    async def _note(self, attempt: Attempt, args: tuple[Any, ...], kwargs: dict[str, Any], intent: Intent) -> None:
+        """Begin an attempt with side effects when it is noted; where it cannot be, ask a person, or deny it."""
+        node, tool = attempt.node, attempt.tool
+        task = node.task
+        if not await intent(node):
+            if self.approval.ask is None or not task.fingerprint or task.fingerprint in self.approval.in_doubt:
+                told = f"{tool.name}: the history cannot note it, and nobody is there to approve it without"
+                self._ended(attempt, Failure("denied", told, attempts=0))
+                return
+            attempt.ended = True
+            del self.attempts[task.id]
+            self.approval.in_doubt.add(task.fingerprint)
+            self.log.emit(TaskRetried, task.id, node.attempt, "the history cannot note it", 0.0)
+            self._ask_again(node)
+            return
+        if tool.timeout is not None:
+            attempt.deadline = when = self.loop.time() + tool.timeout
+            if when < self._rings:
+                self._arm(when)
+        if tool.is_async:
+            await self._serve(attempt, args, kwargs)
+        else:
+            attempt.task = None
+            self._submit(attempt, args, kwargs)
 
     def _ask_again(self, node: Node) -> None:
         """Give a call's slot back whose arguments are no longer those that were approved."""

@@ -67,7 +67,8 @@ class Pool:
         """Queue a job; on the loop's thread only."""
         self.pending += 1
         self.jobs.put(job)
-        if self.threads < min(self.size, EAGER) and self.threads - self.abandoned < self.pending:
+        living = self.threads - self.abandoned
+        if living < min(self.size, EAGER) and living < self.pending:
             self._grow(1)
         elif not self.growing and self._short():
             self.growing = True

@@ -38,15 +38,16 @@ SAID_LIMIT: Final = 400
 _READ_LIMIT: Final = 4_000
 _REDIRECTS: Final = range(300, 400)
 
+_SHORTER: Final = "offer or share less, or take a model with a longer context"
 BY_STATUS: Final[dict[int, tuple[type[ModelError], str]]] = {
     400: (BadRequest, "the request is refused"),
     401: (AuthenticationFailed, "the key is refused"),
-    402: (QuotaExceeded, "the account's quota is used up"),
+    402: (QuotaExceeded, "the account's quota is used up; waiting does not help"),
     403: (AuthenticationFailed, "the key may not do this"),
     404: (BadRequest, "no such model or address; does the address end in /v1?"),
-    408: (ModelTimeout, "the provider did not answer in time"),
-    409: (ProviderUnavailable, "the provider is busy"),
-    413: (BadRequest, "the request is too large"),
+    408: (ModelTimeout, "the provider did not answer in time; ask again"),
+    409: (ProviderUnavailable, "the provider is busy; ask again"),
+    413: (BadRequest, f"the request is too large; {_SHORTER}"),
     429: (RateLimited, "too many requests or tokens"),
 }
 BY_WORD: Final[dict[str, int]] = {
@@ -82,7 +83,7 @@ class Where:
 
     def clean(self, text: str, limit: int = SAID_LIMIT) -> str:
         """Return a text of the provider as short plain text without secrets."""
-        plain = text[:_READ_LIMIT]
+        plain = mask(text[:_READ_LIMIT], self.secrets)  # before anything in it changes, and again afterwards
         if "<" in plain:
             import html  # noqa: PLC0415 - only broken proxies need it
 
@@ -107,7 +108,7 @@ def explain(error: Exception, where: Where, *, begun: bool = False) -> ModelErro
     if isinstance(error, ErrorObject):
         return from_body(error.body, where)
     if isinstance(error, WireError):
-        return where.error(StreamBroken, "the reply is broken", str(error))
+        return where.error(StreamBroken, "the reply is broken; ask again", str(error))
     return _unanswered(error, where, begun=begun)
 
 
@@ -115,9 +116,9 @@ def _unanswered(error: Exception, where: Where, *, begun: bool) -> ModelError:
     # by name, since neither the SDK nor its HTTP client is imported before a call is made
     names = {kind.__name__ for kind in type(error).__mro__}
     if names & {"APITimeoutError", "TimeoutException"}:
-        return where.error(ModelTimeout, f"{host_of(where.address)} sent nothing in time")
+        return where.error(ModelTimeout, f"{host_of(where.address)} sent nothing in time; ask again later")
     if begun and names & {"TransportError", "StreamError", "DecodingError"}:
-        return where.error(StreamBroken, "the connection broke in the middle of the reply", str(error))
+        return where.error(StreamBroken, "the connection broke in the middle of the reply; ask again", str(error))
     if names & {"APIConnectionError", "TransportError"}:
         return _no_connection(error, where)
     return where.error(ModelError, f"the call failed ({type(error).__name__})", str(error))
@@ -134,7 +135,8 @@ def from_body(
     meant = next((_status_of(word) for word in words if _status_of(word)), None)
     more: dict[str, Any] = {"status": status, "request_id": headers.get("x-request-id", "")}
     if _FILTERED.intersection(words):
-        return where.error(ModelRefused, "filtered by the provider", said, text=where.clean(said), **more)
+        told = "filtered by the provider; rephrase the question"
+        return where.error(ModelRefused, told, said, text=where.clean(said), **more)
     if status in _REDIRECTS:
         return _redirected(where, headers, more)
     if status is None or (status == 429 and meant == 402):  # noqa: PLR2004 - HTTP's own numbers
@@ -142,11 +144,14 @@ def from_body(
         more["status"] = more["status"] or status
     kind, what = BY_STATUS.get(status, (BadRequest, "the request is refused"))
     if status >= 500:  # noqa: PLR2004
-        kind, what = ProviderUnavailable, f"{host_of(where.address)} has a fault of its own ({status})"
+        kind, what = ProviderUnavailable, f"{host_of(where.address)} has a fault of its own ({status}); ask again later"
     if kind is AuthenticationFailed:
         what += f" (it came from: {where.key_source})"
     if kind is RateLimited:
-        more["retry_after"] = retry_after(headers)
+        more["retry_after"] = seconds = retry_after(headers)
+        what += f"; it asks to wait {seconds:,.0f} s" if seconds else "; limits=Limit(rpm=...) keeps below its limit"
+    if "context_length_exceeded" in words:
+        what = f"the request is too long for the model; {_SHORTER}"
     return where.error(kind, what, said, **more)
 
 
@@ -201,7 +206,8 @@ def _no_connection(error: Exception, where: Where) -> ModelError:
     certificate = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
     if certificate is not None:
         reason = getattr(certificate, "verify_message", "") or getattr(certificate, "reason", "") or "TLS error"
-        return final(where.error(ProviderUnavailable, f"no safe connection to {host}", str(reason)))
+        told = f"no safe connection to {host}; is a proxy between, whose certificate is not known here?"
+        return final(where.error(ProviderUnavailable, told, str(reason)))
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         return where.error(ProviderUnavailable, f"no host is called {host}; is the address right, is there a network?")
     known = PROVIDERS.get(where.provider)

@@ -24,7 +24,7 @@ from compiler_nb.errors import AuthenticationFailed, ModelError, ModelRefused, P
 from compiler_nb.models.base import Chunk, Request
 from compiler_nb.models.faults import Where, explain, final
 from compiler_nb.models.providers import PROVIDERS, Key, find_address, find_key
-from compiler_nb.models.secret import Secret
+from compiler_nb.models.secret import LOG_MASK, Secret
 from compiler_nb.models.wire import REPLY_LIMIT, Completion, EventReader, WireError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ QUOTED: Final = 200
 DRAIN: Final = 0.05
 """Seconds to wait for a body's end after the reply's, so that the connection can be used again."""
 _SDK: Final = "openai.resources.chat.completions"
+_SDK_LOG: Final = "openai._base_client"
 _SENSITIVE: Final = ("auth", "key", "token", "secret", "cookie")
 _CLIENTS: Final[dict[asyncio.AbstractEventLoop, tuple[dict[str, Any], AsyncGenerator[None, None]]]] = {}
 _LOCK: Final = threading.Lock()
@@ -47,6 +48,7 @@ class OpenAIModel:
     provider: whose limits its calls count against; stream: False asks for the whole reply at once;
     connect_timeout, read_timeout: seconds to connect, and between two reads; grace: seconds to wait for the numbers
     that follow the text; api_version: Azure's dated API, by default OPENAI_API_VERSION or none;
+    transport: one of the HTTP client's own, in place of its connections: for a proxy, a certificate, a test;
     parameters: what else the request says (temperature, reasoning_effort, max_tokens, ...), as the server calls it.
 
     The stream ends without a `finish` where the server ended it without a word: the caller takes it for cut.
@@ -65,6 +67,7 @@ class OpenAIModel:
         grace: float = 1.0,
         api_version: str | None = None,
         extra_headers: Mapping[str, str | Secret] | None = None,
+        transport: Any = None,
         **parameters: Any,
     ) -> None:
         # hidden before anything can fail: a verbose traceback shows the arguments of every frame
@@ -73,7 +76,7 @@ class OpenAIModel:
         self.name, self.provider, self.address, self.streaming = model, provider, "", stream
         self.address = find_address(provider, base_url)
         self.connect_timeout, self.read_timeout, self.grace = connect_timeout, read_timeout, grace
-        self.api_version = api_version
+        self.api_version, self.transport = api_version, transport
         self.parameters = {**parameters.pop("extra_body", {}), **parameters}
         self._given_key, self._headers = hidden_key, hidden_headers
 
@@ -84,6 +87,11 @@ class OpenAIModel:
     def key(self) -> Key:
         """The key that the next call uses, and where it comes from."""
         return find_key(self.provider, self._given_key)
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """What no stored or shown text may hold: its key, and what its own headers hide."""
+        return self._where(self.key).secrets
 
     @property
     def needs_key(self) -> bool:
@@ -97,6 +105,9 @@ class OpenAIModel:
         where = self._where(key)
         if self.needs_key and not key.secret:
             raise self._no_key(where)
+        if key.secret and not key.secret.is_sendable:  # told here: the HTTP client would show it, in its log too
+            told = "the key holds a line break, or another sign that no key has: is it whole, is it only the key?"
+            raise where.error(AuthenticationFailed, f"{told} (it came from: {key.source})")
         reply, events = Completion(), EventReader()
         response: Any = None
         fault: ModelError | None = None
@@ -161,7 +172,8 @@ class OpenAIModel:
     def _settings(self) -> list[object]:
         """Return all that makes one client differ from another, the key apart."""
         headers = {name: value.reveal() for name, value in self._headers.items()}
-        return [self.provider, self.address, self.connect_timeout, self.read_timeout, self._version, headers]
+        connection = [self.address, self.connect_timeout, self.read_timeout, self.transport and id(self.transport)]
+        return [self.provider, self._version, headers, *connection]
 
     @property
     def _version(self) -> str:
@@ -172,9 +184,10 @@ class OpenAIModel:
     def _build(self, key: Key) -> Any:
         import openai  # noqa: PLC0415 - it takes 0.4 s
 
+        LOG_MASK.watch(_SDK_LOG, self._where(key).secrets)
         headers = {name: value.reveal() for name, value in self._headers.items()}
         timeout = openai.Timeout(self.read_timeout, connect=self.connect_timeout, pool=None)
-        http = openai.DefaultAsyncHttpxClient(follow_redirects=False, timeout=timeout)
+        http = openai.DefaultAsyncHttpxClient(follow_redirects=False, timeout=timeout, transport=self.transport)
         settings: dict[str, Any] = {
             "api_key": key.secret.reveal() if key.secret else "none",
             "timeout": timeout,
@@ -236,7 +249,7 @@ def _fault_of(reply: Completion, where: Where) -> ModelError | None:
         return explain(reply.broken, where, begun=True)
     if reply.refusal:
         said = where.clean(reply.refusal)
-        return where.error(ModelRefused, "the model declines", said, text=said)
+        return where.error(ModelRefused, "the model declines; rephrase the question", said, text=said)
     return None
 
 

@@ -76,7 +76,7 @@ def set_key(provider: str, key: str) -> None:
 def find_key(provider: str, given: Secret | None = None) -> Key:
     """Return the key for a provider: the given one, else the one that was set, else the environment's."""
     if given:
-        return Key(given, "api_key=")
+        return Key(Secret(given.reveal().strip()), "api_key=")
     if provider in _KEYS:
         return Key(_KEYS[provider], "set in this session")
     for variable in PROVIDERS[provider].key_variables if provider in PROVIDERS else ():

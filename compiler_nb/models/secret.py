@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -29,6 +30,11 @@ class Secret:
         """Return the text itself."""
         return self._value
 
+    @property
+    def is_sendable(self) -> bool:
+        """Whether it can stand in a header: one line of visible ASCII."""
+        return self._value.isascii() and self._value.isprintable()
+
     def __repr__(self) -> str:
         return STARS
 
@@ -43,6 +49,30 @@ class Secret:
 
     def __deepcopy__(self, memo: object) -> Secret:
         return self
+
+
+class LogMask(logging.Filter):
+    """Takes secrets out of what a library logs, which may hold what a provider has repeated."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.secrets: set[str] = set()
+
+    def watch(self, logger: str, secrets: Iterable[Secret]) -> None:
+        """Take these secrets, too, out of the records of a logger."""
+        self.secrets.update(secret.reveal() for secret in secrets)
+        logging.getLogger(logger).addFilter(self)  # once, however often it is added
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Mask a record, and let it pass."""
+        text = record.getMessage()
+        masked = mask(text, [Secret(value) for value in self.secrets])
+        if masked != text:
+            record.msg, record.args = masked, ()
+        return True
+
+
+LOG_MASK: Final = LogMask()
 
 
 def mask(text: str, secrets: Iterable[Secret]) -> str:
@@ -71,10 +101,9 @@ def _forms(key: str) -> Iterator[str]:
         return
     yield from dict.fromkeys((key, quote(key, safe=""), json.dumps(key)[1:-1]))
     raw = key.encode("utf-8", "replace")
-    if len(raw) >= PIECE:
-        for offset in range(3):
-            coded = base64.b64encode(b"x" * offset + raw).decode("ascii").rstrip("=")
-            yield coded[4 if offset else 0 : -1]
+    for offset in range(3):
+        coded = base64.b64encode(b"x" * offset + raw).decode("ascii").rstrip("=")
+        yield coded[4 if offset else 0 : -1]
 
 
 def _found(text: str, form: str) -> Iterator[tuple[int, int]]:

@@ -123,7 +123,7 @@ def _parse(payload: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         event, end = None, 0
     if type(event) is not dict or end != len(text):
-        raise WireError(f"an event is no JSON object: {payload[:80]!r}")
+        raise WireError(f"an event is no JSON object: {payload[:80].decode('utf-8', 'replace')}")
     return event
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from compiler_nb.background import BACKGROUND, MainThread
 from compiler_nb.compiler import Compiler
 from compiler_nb.errors import CompilerError, OptionError, RunFailed
 from compiler_nb.events import RunEnded
+from compiler_nb.history.codec import NotStored
 from compiler_nb.models.connect import no_model
 from compiler_nb.notebook import loop, show
 from compiler_nb.notebook.ask import asker, page_asker
@@ -18,17 +19,18 @@ from compiler_nb.notebook.models import is_hand
 from compiler_nb.notebook.namespace import Binding, variables
 from compiler_nb.notebook.options import Line, help_text, read
 from compiler_nb.notebook.presenter import Live, Presenter, Replaced, Still, display, say
-from compiler_nb.notebook.settings import front_end, look_of, offered, roles_of, setting
+from compiler_nb.notebook.settings import front_end, history_of, look_of, offered, roles_of, setting
 from compiler_nb.plan.task import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from compiler_nb.engine.approval import Ask
     from compiler_nb.events import Event
     from compiler_nb.notebook.magics import CompileMagics
     from compiler_nb.run import Run
 
+Begun: TypeAlias = "tuple[Run, Coroutine[Any, Any, None]]"
 PASSED_ON = ("dialect", "share", "preview", "max_concurrency", "max_replans", "max_repairs", "timeout", "approve")
 
 
@@ -86,7 +88,7 @@ def _compiler(magics: CompileMagics, given: Mapping[str, Any], hand: Hand) -> Co
     settings: dict[str, Any] = {name: setting(magics, given, name) for name in PASSED_ON}
     tools = magics.memory.names.tools(given.get("tools"))
     try:
-        return Compiler(None, tools, **(roles | settings), budget=given.get("budget"))
+        return Compiler(None, tools, **(roles | settings), budget=given.get("budget"), history=history_of(magics))
     except (ValueError, TypeError) as error:
         raise OptionError(str(error)) from None
 
@@ -133,6 +135,36 @@ def _parse(compiler: Compiler, question: Question) -> Plan:
 
 
 def _run_job(magics: CompileMagics, compiler: Compiler, question: Question) -> Job | None:
+    """Begin the run of a question or a plan."""
+
+    def begin(**front: Any) -> Begun:
+        plan = _parse(compiler, question) if question.said.plan else None
+        return compiler.begin(question.text, plan=plan, inputs=question.inputs, **front)
+
+    return _job_of(magics, question, begin)
+
+
+def make_again_job(magics: CompileMagics, old: Run, *, start: str = "", failed: bool = False) -> Job | None:
+    """Return what `%compile rerun` waits for: a run that goes on with one that did not finish, or repeats its plan."""
+    said = Line({}, question=old.question)
+    hand, own = Hand(), {name: value for name, value in old.inputs.items() if not isinstance(value, NotStored)}
+    lost = {name: magics.memory.names.get(name, "rerun") for name in old.inputs if name not in own}
+    question = Question(said, old.question, own | lost, "rerun", hand, setting(magics, {}, "loop") == "kernel")
+    compiler = _compiler(magics, {}, hand)
+    old = compiler.recall(old)
+
+    def begin(**front: Any) -> Begun:
+        if old.status == "done" or start or failed:
+            try:
+                return compiler.begin_again(old, start=start, failed=failed, inputs=lost, **front)
+            except KeyError as error:
+                raise OptionError(str(error.args[0])) from None
+        return compiler.begin_resumed(old, inputs=lost, **front)
+
+    return _job_of(magics, question, begin)
+
+
+def _job_of(magics: CompileMagics, question: Question, begin: Callable[..., Begun]) -> Job | None:
     """Begin a run; in the background it is left to itself, and there is no job."""
     said, main, memory = question.said, MainThread(), magics.memory
     background, name = said.given.get("background", False), said.given.get("out", "run")
@@ -146,14 +178,7 @@ def _run_job(magics: CompileMagics, compiler: Compiler, question: Question) -> J
             detached.over()
 
     try:
-        run, work = compiler.begin(
-            question.text,
-            plan=_parse(compiler, question) if said.plan else None,
-            inputs=question.inputs,
-            on_event=listen,
-            ask=ask,
-            main=main.post,
-        )
+        run, work = begin(on_event=listen, ask=ask, main=main.post)
     except CompilerError:
         memory.names.bind(question.cell, {})  # what an earlier run of the cell has left is stale
         raise

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 from traitlets import Any as AnyTrait
-from traitlets import Bool, Enum, Float, Int, default
+from traitlets import Bool, Enum, Float, Int, Unicode, default
 
 from compiler_nb.errors import CompilerError, PlanError
 from compiler_nb.notebook import loop as loops
@@ -23,11 +23,14 @@ from compiler_nb.notebook.mark import marked
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from compiler_nb.history.history import History
     from compiler_nb.models.base import Model
     from compiler_nb.notebook.namespace import Namespace
     from compiler_nb.run import Run
 
 KEPT_RUNS: Final = 50
+HISTORY: Final = ".compiler_nb/runs.db"
+"""Where the runs of a notebook are kept, beside it."""
 Error = TypeVar("Error", bound=BaseException)
 
 
@@ -38,6 +41,8 @@ class Memory:
     names: Namespace
     runs: deque[Run] = field(default_factory=lambda: deque(maxlen=KEPT_RUNS))
     connected: dict[str, Model] = field(default_factory=dict)
+    histories: dict[str, History] = field(default_factory=dict)  # by setting
+    unwritten: set[str] = field(default_factory=set)  # settings whose files cannot be written
 
 
 _MEMORIES: WeakKeyDictionary[Any, Memory] = WeakKeyDictionary()
@@ -60,16 +65,26 @@ class CompileMagics(Magics):
     timeout = Float(None, allow_none=True, min=1e-3, help="seconds that a run may take").tag(config=True)
     approve = AnyTrait("ask", help="side effects: ask, auto, deny, or names of approved tools").tag(config=True)
     layout = Enum(("auto", "graphviz", "own"), "auto", help="what lays pictures out").tag(config=True)
+    history = Unicode(help="the file in which runs are kept; empty for none").tag(config=True)
     loop = Enum(("own", "kernel"), "own", help="whose event loop runs are on").tag(config=True)
     live = Bool(help="off: one output that is the same from run to run").tag(config=True)
 
     def __init__(self, shell: Any, **kwargs: Any) -> None:
         super().__init__(shell, **kwargs)
         self.idle = loops.Idle(shell)
+        self.folder = os.getcwd()  # noqa: PTH109 - a path is made when one is needed
 
     @default("live")
     def _live_by_environment(self) -> bool:
         return os.environ.get("COMPILER_NB_LIVE", "1") != "0"
+
+    @default("history")
+    def _history_by_environment(self) -> str:
+        given = os.environ.get("COMPILER_NB_HISTORY", "on")
+        if given not in ("on", "off"):
+            return given
+        beside = given == "on" and getattr(self.shell, "kernel", None) is not None  # a notebook, not a terminal
+        return HISTORY if beside else ""
 
     @property
     def memory(self) -> Memory:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler_nb.drive import unasked
+from compiler_nb.history.history import History
 from compiler_nb.notebook import models
 from compiler_nb.notebook.show import DEFAULT_VIEWS, Look
 from compiler_nb.tool import Toolbox
@@ -61,6 +65,31 @@ def _connect(magics: CompileMagics, spec: Any) -> Model | None:
     if model is not None and isinstance(spec, str) and ":" in spec:
         connected[spec] = model
     return model
+
+
+def history_of(magics: CompileMagics, *, to_write: bool = True) -> History | None:
+    """Return where runs are kept, None for nowhere; where it cannot be written that is said once in a session."""
+    given, memory = magics.history, magics.memory
+    if not given:
+        return None
+    if given not in memory.histories:
+        history = memory.histories[given] = History(Path(magics.folder, Path(given).expanduser()))
+        try:
+            _prepare(history.path)
+        except OSError as error:
+            memory.unwritten.add(given)
+            warnings.warn(f"runs are not kept: {error}; %config CompileMagics.history names the file", stacklevel=2)
+    return None if to_write and given in memory.unwritten else memory.histories[given]
+
+
+def _prepare(path: Path) -> None:
+    """Make the folder of a history, with a .gitignore of its own; raise OSError where it cannot be written."""
+    folder = path.parent
+    if not folder.is_dir():
+        folder.mkdir(mode=0o700, parents=True)
+        (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise PermissionError(f"{path} cannot be written")
 
 
 def offered(tools: Toolbox) -> Toolbox:

@@ -10,20 +10,24 @@ from compiler_nb import trace
 from compiler_nb.background import BACKGROUND
 from compiler_nb.drawing.text import seconds_text, text_table
 from compiler_nb.drawing.value import cut
-from compiler_nb.errors import OptionError
-from compiler_nb.notebook import models, show
+from compiler_nb.errors import HistoryError, OptionError
+from compiler_nb.notebook import loop, models, show
+from compiler_nb.notebook.jobs import make_again_job
 from compiler_nb.notebook.namespace import Binding
 from compiler_nb.notebook.options import help_text, read
 from compiler_nb.notebook.presenter import display, say
-from compiler_nb.notebook.settings import front_end, look_of, offered, roles_of
+from compiler_nb.notebook.settings import front_end, history_of, look_of, offered, roles_of
 from compiler_nb.outcome import ENDED
 from compiler_nb.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
+    from compiler_nb.history import StoredRun
     from compiler_nb.notebook.magics import CompileMagics
 
+LISTED: Final = 30
+"""Runs that are listed at most."""
 _QUESTION: Final = 60
 
 
@@ -97,19 +101,55 @@ def tools(magics: CompileMagics, words: list[str]) -> None:
 
 
 def runs(magics: CompileMagics, words: list[str]) -> None:
-    """Print the runs of this session, the newest first."""
+    """Print the runs of this session, the newest first, then those that are only in the history."""
     _no_words("runs", words)
-    if not magics.memory.runs:
+    rows = list(_rows(magics))
+    if not rows:
         say("no runs yet")
         return
-    say(text_table([["", "status", "tasks", "time", "id", "question"], *_rows(magics)]))
+    more = f"\n… {len(rows) - LISTED:,} older ones" if len(rows) > LISTED else ""
+    say(text_table([["", "status", "tasks", "time", "id", "question"], *rows[:LISTED]]) + more)
 
 
 def _rows(magics: CompileMagics) -> Iterator[list[str]]:
-    for number, run in enumerate(reversed(magics.memory.runs), 1):
-        count = sum("[" not in id_ for id_ in run.tasks)
-        question = cut(" ".join(run.question.split()), _QUESTION) or "(a plan)"
-        yield [f"-{number}", run.status, str(count), seconds_text(run.seconds), run.id, question]
+    own = reversed(magics.memory.runs)
+    told: list[tuple[str, int, float, str, str]]
+    told = [(run.status, sum("[" not in id_ for id_ in run.tasks), run.seconds, run.id, run.question) for run in own]
+    told += [(run.status, run.tasks, run.seconds, run.id, run.question) for run in _stored(magics)]
+    for number, (status, count, seconds, id_, question) in enumerate(told, 1):
+        shown = cut(" ".join(question.split()), _QUESTION) or "(a plan)"
+        yield [f"-{number}", status, str(count), seconds_text(seconds), id_, shown]
+
+
+def _stored(magics: CompileMagics) -> list[StoredRun]:
+    """Return the runs that are in the history and not in this session, the newest first."""
+    history, known = history_of(magics, to_write=False), {run.id for run in magics.memory.runs}
+    if history is None:
+        return []
+    try:
+        return [run for run in history.runs() if run.id not in known]
+    except HistoryError as error:
+        say(str(error))
+        return []
+
+
+def rerun(magics: CompileMagics, words: list[str]) -> None:
+    """Run a run's plan again, or a part of it; one that did not finish goes on where it stopped."""
+    start, rest = "", list(words)
+    if "--start" in rest:
+        at = rest.index("--start")
+        start = next(iter(rest[at + 1 :]), "")
+        del rest[at : at + 2]
+        if not start:
+            raise OptionError("%compile rerun: --start needs a value: --start TASK")
+    named = [word for word in rest if word != "--failed"]
+    unknown = [word for word in named if word.startswith("--")]
+    if unknown or len(named) > 1:
+        raise OptionError(f"%compile rerun takes a run, --start TASK and --failed, not {' '.join(unknown or named)!r}")
+    old = find_run(magics, named[0] if named else "-1")
+    job = make_again_job(magics, old, start=start, failed="--failed" in rest)
+    if job is not None:
+        job.finish(loop.block(job.work, job.stop, job.main, kernel=job.kernel))
 
 
 def show_(magics: CompileMagics, words: list[str]) -> None:
@@ -216,8 +256,14 @@ def find_run(magics: CompileMagics, word: str) -> Run:
     by_id = {run.id: run for run in magics.memory.runs}
     if word in by_id:
         return by_id[word]
-    if word.startswith("-") and word[1:].isdecimal() and 0 < int(word[1:]) <= len(magics.memory.runs):
-        return magics.memory.runs[int(word)]
+    back = int(word[1:]) if word.startswith("-") and word[1:].isdecimal() else 0
+    if 0 < back <= len(magics.memory.runs):
+        return magics.memory.runs[-back]
+    stored = _stored(magics)
+    by_number = {str(-number): run.id for number, run in enumerate(stored, len(magics.memory.runs) + 1)}
+    id_, history = by_number.get(word, word), history_of(magics, to_write=False)
+    if history is not None and id_ in {run.id for run in stored}:
+        return history.load(id_, magics.memory.names.tools())
     raise OptionError(f"no run is called {word!r}; %compile runs lists them ({len(magics.memory.runs)} so far)")
 
 
@@ -234,9 +280,14 @@ VERBS: Final = {
         "show the models, or set the one for all roles; --key asks for its key, --check sends one tiny call",
     ),
     "tools": Verb(tools, "tools", "print the tools that a question is offered"),
-    "runs": Verb(runs, "runs", "print the runs of this session, the newest first"),
+    "runs": Verb(runs, "runs", "print the runs, the newest first: those of this session, then those in the history"),
     "show": Verb(
         show_, "show [RUN] [-d VIEWS]", "show a run again, in a page with the live view; -d shows these views only"
+    ),
+    "rerun": Verb(
+        rerun,
+        "rerun [RUN] [--start TASK] [--failed]",
+        "run its plan again: all of it, a task and what hangs on it, or what failed; one that did not finish goes on",
     ),
     "why": Verb(why, "why [TASK [RUN]]", "say why a task waits or waited; without one, of all that have not ended"),
     "pause": Verb(pause, "pause [RUN]", "start no new task; what runs goes on"),

@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 FRAME: Final = 0.06
 """Seconds from one frame to the next at least."""
-LULL: Final = 0.005
-"""Seconds from what changed first to its frame at least: what else changes with it is told with it."""
 BREAK: Final = 0.25
 """Seconds from one drawing to the next at least; longer after one that took long."""
 KEPT: Final = 20
@@ -49,7 +47,7 @@ PATIENCE: Final = 2.0
 """Seconds that a page has, from the beginning, to be heard: a busy kernel of some versions hears none."""
 MODULES: Final = (
     "states", "dom", "sanitize", "store", "feed", "header", "chunk", "plan", "bars", "stacks", "camera", "glide",
-    "graph", "timeline", "table", "details", "answer", "view",
+    "names", "graph", "timeline", "table", "details", "answer", "view",
 )  # fmt: skip
 """The files of the page's side, each after those that it imports."""
 _FOLDER: Final = Path(__file__).parent / "static"
@@ -195,7 +193,7 @@ class View:
             except RuntimeError:
                 self.flush()
                 return
-        self._timer = self._loop.call_at(max(self._loop.time() + LULL, self._sent + FRAME), self._ring)
+        self._timer = self._loop.call_at(max(self._loop.time(), self._sent + FRAME), self._ring)
 
     def _ring(self) -> None:
         self._timer = None

@@ -117,7 +117,7 @@ def test_an_approval_is_given_by_the_page_and_others_are_denied(kernel):
     page.say("here")
     page.until_state("a", "ready")
     page.until_state("b", "ready")
-    assert page.look().by_task["held"][page.number("a")][:2] == ["approval", "'ann'"]
+    assert page.look().by_task["held"][page.number("a")][:2] == ["approval", '"ann"']
     for nonsense in (None, 1.5, True, -1, 99, "a", [0], {"x": 1}):
         page.say("approve", task=nonsense)
     page.say("dance")

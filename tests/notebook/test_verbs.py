@@ -27,9 +27,13 @@ def test_help(shell, capsys):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("rerun x", "OptionError: %compile has no verb 'rerun' yet; did you mean 'runs'?; it has: help, model"),
+        ("edit x", "OptionError: %compile has no verb 'edit' yet"),
+        ("run x", "OptionError: %compile has no verb 'run' yet; did you mean 'runs'?; it has: help, model"),
+        ("rerun x", "no run is called 'x'"),
+        ("rerun -1 --start", "--start needs a value"),
+        ("rerun a b", "%compile rerun takes a run, --start TASK and --failed, not 'a b'"),
         ("modle", "did you mean 'model'?"),
-        ("help rerun", "OptionError: %compile has no verb 'rerun'"),
+        ("help edit", "OptionError: %compile has no verb 'edit'"),
         ("show", "OptionError: no run is called '-1'"),
         ("show nobody", "no run is called 'nobody'"),
         ("cancel -9", "no run is called '-9'"),

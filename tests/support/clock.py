@@ -7,39 +7,59 @@ import selectors
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
 T = TypeVar("T")
+LOOK = 0.05
+"""Real seconds between two looks whether threads still work."""
 
 
 class _Selector(selectors.DefaultSelector):
-    """Waits for nothing: what it would have waited is added to the clock."""
+    """Waits for nothing but working threads: what it would have waited is added to the clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, busy: Callable[[], bool]) -> None:
         super().__init__()
         self.now = 0.0
+        self.busy = busy
 
     def select(self, timeout: float | None = None) -> list[Any]:
         """Return what is ready at once; where nothing is, time passes."""
         found = super().select(0 if timeout is not None else None)
-        if not found and timeout:
-            self.now += timeout
+        if found or not timeout:
+            return found
+        if self.busy():
+            return super().select(LOOK)
+        self.now += timeout
         return found
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Runs coroutines that sleep without sleeping; threads are not for it."""
+    """Runs coroutines that sleep without sleeping.
 
-    def __init__(self) -> None:
-        self._virtual = _Selector()
+    busy: whether threads work whose results the loop is to wait for; those of its executor are known to it.
+    """
+
+    def __init__(self, busy: Callable[[], bool] = lambda: False) -> None:
+        self._executing = 0
+        self._virtual = _Selector(lambda: self._executing > 0 or busy())
         super().__init__(self._virtual)
 
     def time(self) -> float:
         """Return the virtual seconds since the loop was made."""
         return self._virtual.now
 
+    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        """Call a function on a thread; no time passes until it returns."""
+        future = super().run_in_executor(executor, func, *args)
+        self._executing += 1
+        future.add_done_callback(self._executed)
+        return future
 
-def run_virtually(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end on virtual time."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+    def _executed(self, _: asyncio.Future[Any]) -> None:
+        self._executing -= 1
+
+
+def run_virtually(main: Coroutine[Any, Any, T], busy: Callable[[], bool] = lambda: False) -> T:
+    """Run a coroutine to its end on virtual time; `busy` as for the loop."""
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(busy)) as runner:
         return runner.run(main)

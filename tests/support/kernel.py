@@ -176,7 +176,15 @@ def running_kernel(setup: str = SETUP, *, version: str = "", **variables: str) -
     command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     assert manager.kernel_spec is not None
     manager.kernel_spec.argv = command
-    manager.start_kernel(env={**os.environ, "PYTHONPATH": path, "JPY_PARENT_PID": str(os.getpid()), **variables})
+    manager.start_kernel(
+        env={
+            "COMPILER_NB_HISTORY": "off",
+            **os.environ,
+            "PYTHONPATH": path,
+            "JPY_PARENT_PID": str(os.getpid()),
+            **variables,
+        }
+    )
     kernel = Kernel(manager)
     try:
         reply = kernel.run(setup)

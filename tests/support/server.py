@@ -10,6 +10,8 @@ request. "name=value" gives a fault its value; FAULTS is the list of them.
 from __future__ import annotations
 
 import asyncio
+import base64
+import gzip
 import json
 import socket
 import struct
@@ -17,6 +19,7 @@ import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -35,6 +38,8 @@ class Wait(NamedTuple):
 RESET: Final = "reset"  # the connection is reset
 HANG: Final = "hang"  # nothing more comes until the client leaves
 Step = bytes | Wait | str
+UNREACHED: Final = 0
+"""The status where no connection came about; the only step says why: "refused", "no host" or "tls"."""
 
 
 class Seen(NamedTuple):
@@ -188,6 +193,49 @@ def _endless(case: Case) -> Response:
     return stream([piece] * int(case.number(120)))
 
 
+def _alive(case: Case) -> Response:
+    pings = [part for _ in range(50) for part in (b": ping\n\n", Wait(case.number(0.005)))]
+    return stream([*map(sse, case.events[:3]), *pings, HANG])
+
+
+def _bomb(case: Case) -> Response:
+    event = sse(_event("scripted", {"content": "x" * 900_000}))
+    packed = gzip.compress(event * int(case.number(60)))
+    response = stream([packed[start : start + 10_000] for start in range(0, len(packed), 10_000)])
+    return response._replace(headers={**response.headers, "Content-Encoding": "gzip"})
+
+
+def _typed(kind: str | None) -> Callable[[Case], Response]:
+    def answer(case: Case) -> Response:
+        response = _good(case)
+        headers = {"x-request-id": "req_1", **({"Content-Type": kind} if kind else {})}
+        return response._replace(headers=headers)
+
+    return answer
+
+
+def _unreached(why: str) -> Callable[[Case], Response]:
+    return lambda _: Response(UNREACHED, {}, (why,))
+
+
+def _echoes(case: Case) -> Response:
+    """Say the key in some place of a reply where a provider may say something of its own."""
+    key = case.seen.key
+    coded = base64.b64encode(f"Bearer {key}".encode()).decode()
+    begun = [*map(sse, case.events[:3])]
+    return {
+        "finish": lambda: stream([*begun, sse(_event("scripted", {}, finish=key)), DONE]),
+        "refusal": lambda: stream([*begun, sse(_event("scripted", {"refusal": f"not with {key}"})), DONE]),
+        "broken": lambda: stream([*begun, sse(f'{{"choices": {key}')]),
+        "html": lambda: whole(200, f"<html><p title='{key}'>You came with Bearer {key}</p></html>"),
+        "header": lambda: whole(500, _error("fault"), x_request_id=quote(key)),
+        "code": lambda: whole(400, _error("no", code=key, type=key, param=key)),
+        "base64": lambda: whole(403, _error(coded)),
+        "detail": lambda: whole(422, {"detail": [{"input": {"authorization": f"Bearer {key}"}}]}),
+        "redirect": lambda: whole(307, {}, Location=f"http://elsewhere.test/v1?key={quote(key, safe='')}"),
+    }[case.value or "detail"]()
+
+
 FAULTS: Final[dict[str, Callable[[Case], Response]]] = {
     "429": lambda case: whole(
         429,
@@ -235,8 +283,27 @@ FAULTS: Final[dict[str, Callable[[Case], Response]]] = {
     "overlong": _overlong,
     "endless": _endless,
     "json": lambda case: _good(case._replace(seen=case.seen._replace(body={}))),
+    "stall-alive": _alive,
+    "bomb": _bomb,
+    "empty": lambda _: stream([]),
+    "no-choices": lambda case: stream([sse({"choices": []}), *map(sse, case.events), DONE]),
+    "plain": _typed("text/plain"),
+    "octets": _typed("application/octet-stream"),
+    "false-json": _typed("application/json"),
+    "no-type": _typed(None),
+    "refused": _unreached("refused"),
+    "no-host": _unreached("no host"),
+    "tls": _unreached("tls"),
+    "echo": _echoes,
     "json-error": lambda _: whole(200, _error("no such deployment", code="model_not_found")),
 }
+
+
+def answer(seen: Seen, text: str, fault: str = "", chunk: int = 4) -> Response:
+    """Return the response to a request: a text in pieces of `chunk` characters, or what a fault makes of it."""
+    name, _, value = fault.partition("=")
+    events = events_of(text, chunk, seen.body.get("model", ""))
+    return FAULTS.get(name, _good)(Case(seen, text, events, value))
 
 
 class Server:
@@ -316,11 +383,11 @@ class Server:
     def _answer(self, seen: Seen) -> Response:
         text = self.reply if isinstance(self.reply, str) else self.reply(seen.body)
         fault = self.faults.pop(0) if self.faults else self.always
-        name, _, value = fault.partition("=")
-        events = events_of(text, self.chunk, seen.body.get("model", ""))
-        return FAULTS.get(name, _good)(Case(seen, text, events, value))
+        return answer(seen, text, fault, self.chunk)
 
     async def _send(self, response: Response, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if response.status == UNREACHED:
+            raise ConnectionResetError
         head = f"HTTP/1.1 {response.status} {REASONS.get(response.status, 'Other')}\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
         writer.write(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())

@@ -5,8 +5,10 @@
 const GLIDE = 250;
 const LEAST = 0.05;
 const MOST = 8;
+const AWAY = 0.3; // of what is seen, from its middle, within which nothing is followed
 const TALL = 0.6; // of the window's height, at most
 const LOWEST = 150;
+const [COARSE, EASY] = [0.3, 0.6]; // a picture that would be smaller than the first is shown in part, at most as large as the second
 
 export class Camera {
   /** @param {SVGSVGElement} svg @param {() => void} moved called after each move */
@@ -17,8 +19,9 @@ export class Camera {
     /** @type {Place} */ this.goal = this.at;
     this.bounds = [0, 0, 100, 100];
     this.width = 0;
-    this.height = LOWEST;
+    this.height = this.seen = LOWEST; // what it will be, and is now
     this.free = false; // whether the user has taken it
+    this.partial = false; // whether it shows a part, of a picture that is too large
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
     this.beat = 0;
     this._listen();
@@ -47,17 +50,37 @@ export class Camera {
     this.fit(glide, !this.free);
   }
 
-  /** Choose the height, and show all. @param {boolean} glide @param {boolean} [move] */
-  fit(glide, move = true) {
+  /**
+   * Choose the height, and show all; of a picture that would be too small its beginning, unless all is asked for.
+   * @param {boolean} glide @param {boolean} [move] @param {boolean} [all]
+   */
+  fit(glide, move = true, all = false) {
     const [x, y, wide, high] = this.bounds;
     if (!this.width || !wide || !high) return;
-    const k = this.scaleAt(this.width);
+    const whole = this.scaleAt(this.width);
+    const partial = whole < COARSE && !all;
+    const k = partial ? Math.max(whole, Math.min(EASY, Math.max(this.width / wide, this.tallest / high))) : whole;
     this.height = Math.round(Math.max(LOWEST, Math.min(this.tallest, high * k)));
-    this.svg.style.height = `${this.height}px`;
     if (move) {
       this.free = false;
-      this.go({ x: x + wide / 2, y: y + high / 2, k }, glide);
-    } else this._show();
+      this.partial = partial;
+      this.go(this._within({ x, y, k }), glide);
+    } else this.go(this.at, false);
+  }
+
+  /** Show what happens, where only a part is shown. @param {{x: number, y: number}} place in the picture */
+  follow({ x, y }) {
+    const { k } = this.at;
+    const off = Math.max(Math.abs(x - this.goal.x) / this.width, Math.abs(y - this.goal.y) / this.height) * k;
+    if (this.partial && !this.free && off > AWAY) this.go(this._within({ x, y, k }), true);
+  }
+
+  /** @param {Place} place @returns {Place} the nearest to it that shows nothing beyond the picture, or all of it */
+  _within({ x, y, k }) {
+    const keep = (/** @type {number} */ at, /** @type {number} */ from, /** @type {number} */ size, /** @type {number} */ seen) =>
+      size <= seen ? from + size / 2 : Math.min(Math.max(at, from + seen / 2), from + size - seen / 2);
+    const [left, top, wide, high] = this.bounds;
+    return { x: keep(x, left, wide, this.width / k), y: keep(y, top, high, this.height / k), k };
   }
 
   /** @param {Place} goal @param {boolean} glide */
@@ -66,16 +89,18 @@ export class Camera {
     cancelAnimationFrame(this.beat);
     if (!glide || this.still.matches) {
       this.at = goal;
+      this.seen = this.height;
       this._show();
       return;
     }
-    const from = this.at;
+    const [from, high] = [this.at, this.seen];
     const begin = performance.now();
     const step = (/** @type {number} */ now) => {
       const part = Math.min(Math.max((now - begin) / GLIDE, 0), 1);
       const soft = 1 - (1 - part) ** 3;
       const k = from.k * (goal.k / from.k) ** soft;
       this.at = { x: from.x + (goal.x - from.x) * soft, y: from.y + (goal.y - from.y) * soft, k };
+      this.seen = high + (this.height - high) * soft;
       this._show();
       if (part < 1) this.beat = requestAnimationFrame(step);
     };
@@ -104,7 +129,8 @@ export class Camera {
 
   _show() {
     const { x, y, k } = this.at;
-    const [wide, high] = [(this.width || 1) / k, this.height / k];
+    const [wide, high] = [(this.width || 1) / k, this.seen / k];
+    this.svg.style.height = `${this.seen.toFixed(1)}px`;
     this.svg.setAttribute("viewBox", [x - wide / 2, y - high / 2, wide, high].map((each) => each.toFixed(2)).join(" "));
     this.moved();
   }

@@ -12,7 +12,7 @@ function _translateOf(element) {
 }
 
 /** @param {Element} element @returns {Point} where it stands in the picture */
-function _placeOf(element) {
+export function placeOf(element) {
   const place = { x: 0, y: 0 };
   for (let each = /** @type {Element|null} */ (element); each && each.localName === "g"; each = each.parentElement) {
     const { x, y } = _translateOf(each);
@@ -24,7 +24,7 @@ function _placeOf(element) {
 
 /** @param {Map<number, Element>} boxes by task @returns {Map<number, Point>} */
 export function placesOf(boxes) {
-  return new Map([...boxes].map(([number, box]) => [number, _placeOf(box)]));
+  return new Map([...boxes].map(([number, box]) => [number, placeOf(box)]));
 }
 
 /**

@@ -1,19 +1,15 @@
 // The graph: pictures and boxes from the kernel, patched in place as states change.
 import { Camera } from "./camera.js";
 import { make, makeButton, makeSvg, rove, say, setState } from "./dom.js";
-import { glide, placesOf } from "./glide.js";
+import { glide, placeOf, placesOf } from "./glide.js";
+import { INSET, Names, roomBeside } from "./names.js";
 import { cleanSvg } from "./sanitize.js";
 import { Stacks } from "./stacks.js";
 import { RUNNING, STATES, sayClock, sayNth, sayTime } from "./states.js";
 import { spansOf, whyWaits } from "./store.js";
 
 const CLOSE = 2; // zoom from which on stacks of many show each task
-const SMALL = 0.75; // zoom below which only names are written, as large as their boxes allow
-const FAR = 0.4; // zoom below which boxes are filled with their states
-const NAME = [13, 34]; // least and greatest height of a name in the picture,
-const LEGIBLE = 8; // and least on the page
-const [LETTER, TIME_LETTER] = [7.8, 6.4]; // widths of one, rather too much
-const INSET = 14;
+const TIME_LETTER = 6.4; // width of one, rather too much
 
 export class GraphPane {
   /**
@@ -35,7 +31,7 @@ export class GraphPane {
     this.tools = make("div", "cnb-zoom");
     this.tools.append(
       makeButton("cnb-zoom-out", "\u2212", "Zoom out (-)", () => this.camera.zoom(1 / 1.4)),
-      makeButton("cnb-zoom-fit", "Fit", "Show all (0)", () => this.camera.fit(true)),
+      makeButton("cnb-zoom-fit", "Fit", "Show all (0)", () => this.camera.fit(true, true, true)),
       makeButton("cnb-zoom-in", "+", "Zoom in (+)", () => this.camera.zoom(1.4)),
     );
     this.root.append(this.svg, this.empty);
@@ -64,8 +60,7 @@ export class GraphPane {
     /** @type {Map<number, SVGElement>} */ this.boxes = new Map();
     this.stacks = new Stacks(this.svg);
     /** @type {Map<number, SVGElement>} */ this.times = new Map();
-    /** @type {{label: SVGElement, most: number}[]} names, and how high they may become */ this.names = [];
-    this.written = "";
+    this.names = new Names(this.svg);
     /** @type {Element[]} */ this.stops = [];
   }
 
@@ -161,9 +156,9 @@ export class GraphPane {
       if (stop.hasAttribute("tabindex")) continue;
       stop.setAttribute("tabindex", "-1");
       stop.setAttribute("role", "button");
-      this._measure(stop);
+      this.names.add(stop);
     }
-    this._write();
+    this._look();
     if (!this.stops.some((stop) => stop.getAttribute("tabindex") === "0")) this.stops[0]?.setAttribute("tabindex", "0");
     this.pick(...this.picks);
   }
@@ -196,35 +191,9 @@ export class GraphPane {
   _look() {
     this.looks ||= requestAnimationFrame(() => {
       this.looks = 0;
-      this._write();
+      this.names.write(this.camera.at.k);
       this.stacks.look(this.camera.at.k > CLOSE);
     });
-  }
-
-  /** Find how high a name may be written in its box. @param {Element} box */
-  _measure(box) {
-    const label = /** @type {SVGElement|null} */ (box.querySelector(":scope > .cnb-id"));
-    if (!label) return;
-    const room = _roomBeside(box, label) + LETTER * (label.textContent ?? "").length;
-    const most = (NAME[0] * (room - (box.querySelector(":scope > .cnb-count") ? 60 : 0))) / (room - _roomBeside(box, label));
-    this.names.push({ label, most: Math.min(Math.max(most, NAME[0]), NAME[1]) });
-  }
-
-  /** Write the names as large as the zoom asks for and their boxes allow: from far away they alone can be read. */
-  _write() {
-    const { k } = this.camera.at;
-    const small = k < SMALL;
-    const height = small ? Math.round(NAME[0] / k) : NAME[0];
-    const written = `${height} ${this.names.length}`;
-    if (written === this.written) return;
-    this.written = written;
-    this.svg.classList.toggle("cnb-small", small);
-    this.svg.classList.toggle("cnb-far", k < FAR);
-    for (const { label, most } of this.names) {
-      const high = Math.min(height, most);
-      label.style.fontSize = small ? `${high.toFixed(1)}px` : "";
-      label.style.display = high * k < LEGIBLE ? "none" : "";
-    }
   }
 
   /** Make a place for a task's time. @param {number} number @param {Element} box */
@@ -245,11 +214,14 @@ export class GraphPane {
     const box = /** @type {Element} */ (this.boxes.get(number));
     const label = box.querySelector(":scope > .cnb-id");
     say(time, words);
-    time.setAttribute("y", label && _roomBeside(box, label) < TIME_LETTER * words.length + 6 ? "-5" : "20");
+    time.setAttribute("y", label && roomBeside(box, label) < TIME_LETTER * words.length + 6 ? "-5" : "20");
   }
 
   tick() {
     for (const number of this.times.keys()) if (this.run.tasks[number]?.state === RUNNING) this._time(number);
+    if (!this.camera.partial || this.camera.free) return;
+    const works = /** @type {SVGElement|undefined} */ (this.stops.find((stop) => stop.classList.contains("cnb-running")));
+    if (works) this.camera.follow(placeOf(works));
   }
 
   // ------------------------------------------------------------- selecting
@@ -301,7 +273,7 @@ export class GraphPane {
     const target = /** @type {Element} */ (event.target);
     const acts = /** @type {Record<string, () => void>} */ ({
       "+": () => this.camera.zoom(1.4), "=": () => this.camera.zoom(1.4), "-": () => this.camera.zoom(1 / 1.4),
-      0: () => this.camera.fit(true), Enter: () => this._choose(target), " ": () => this._choose(target),
+      0: () => this.camera.fit(true, true, true), Enter: () => this._choose(target), " ": () => this._choose(target),
       Escape: () => this.view.select(-1),
     });
     if (!acts[event.key]) return;
@@ -320,10 +292,4 @@ export class GraphPane {
 function _fresh(fragment, fresh) {
   if (fresh) for (const child of fragment.children) child.classList.add("cnb-fresh");
   return fragment;
-}
-
-/** @param {Element} box @param {Element} label @returns {number} pixels between a label and the right end of its box */
-function _roomBeside(box, label) {
-  const width = Number(box.querySelector(":scope > .cnb-box")?.getAttribute("width"));
-  return width - INSET - Number(label.getAttribute("x")) - LETTER * (label.textContent ?? "").length;
 }

@@ -88,18 +88,17 @@ function _section(run, number) {
 
 /** @param {Run} run @param {Record<string, any>} frame */
 function _foldText(run, frame) {
+  if (frame.answer?.reset) run.answer = { text: "", html: "" };
+  run.answer.text += frame.answer?.text ?? "";
+  run.answer.html = frame.answer?.html ?? run.answer.html;
   for (const [number, about] of frame.sections ?? []) {
-    if (number >= run.sections.length) run.answer = { text: "", html: "" }; // what the joiner said has led to another plan
+    if (number >= run.sections.length && !frame.reset) run.answer.text = ""; // what the joiner said has led to another plan
     Object.assign(_section(run, number), about);
   }
   for (const [number, more] of frame.text ?? []) _section(run, number).text += more;
   for (const [number, line, column, message] of frame.problems ?? []) {
     _section(run, number).problems.push({ line, column, message });
   }
-  if (!frame.answer) return;
-  if (frame.answer.reset) run.answer = { text: "", html: "" };
-  run.answer.text += frame.answer.text ?? "";
-  run.answer.html = frame.answer.html ?? run.answer.html;
 }
 
 /** @param {Run} run @param {any[]} row */

@@ -40,6 +40,7 @@ class View {
     host.append(this.root);
     this.run = feed.run;
     this.selected = -1;
+    this.width = this.folding = 0;
     this.folded = this.chosen = this.drawn = false; // `chosen`: somebody has pressed the button
     this.tab(0);
     this.resize = new ResizeObserver(() => this._resize());
@@ -88,23 +89,28 @@ class View {
 
   _resize() {
     this.graph.camera.resize(this.graph.root.clientWidth);
+    this.width = this.main.clientWidth;
     this._unfold();
   }
 
   /** Give a picture that would be too small the plan's place when the plan is written; until somebody has chosen. */
   _unfold() {
-    const all = this.main.clientWidth;
-    if (this.chosen || !all || this.graph.root.hidden) return;
     const { camera } = this.graph;
+    const all = this.width;
+    if (this.chosen || !all || this.graph.root.hidden) return;
     const written = this.feed.run.sections.every((section) => section.closed);
     const [half, whole] = [camera.scaleAt(all * SHARE), camera.scaleAt(all)];
     const better = this.run.picture !== null && half < READABLE && whole > half * GAIN;
-    this._fold(written && better && all > NARROW);
+    const fold = written && better && all > NARROW;
+    cancelAnimationFrame(this.folding);
+    if (fold === this.folded) return;
+    if (this.drawn) this.folding = requestAnimationFrame(() => this._fold(fold)); // the picture comes first
+    else this._fold(fold);
   }
 
   /** @param {boolean} folded */
   _fold(folded) {
-    if (folded === this.folded) return;
+    cancelAnimationFrame(this.folding);
     const middle = () => {
       const { left, width } = this.graph.root.getBoundingClientRect();
       return left + width / 2;
@@ -179,6 +185,7 @@ class View {
 
   close() {
     clearInterval(this.timer);
+    cancelAnimationFrame(this.folding);
     cancelAnimationFrame(this.beat);
     this.resize.disconnect();
     this.unlisten();

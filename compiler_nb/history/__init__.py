@@ -1,0 +1,8 @@
+"""Runs kept in a file: written as they happen, read back without running anything, continued after a crash."""
+
+from __future__ import annotations
+
+from compiler_nb.history.codec import NotStored
+from compiler_nb.history.history import History, StoredRun, open_history
+
+__all__ = ["History", "NotStored", "StoredRun", "open_history"]

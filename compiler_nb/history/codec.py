@@ -1,0 +1,328 @@
+"""Values as JSON that says what they are: plain data, our own records, arrays, tables; nothing that could run.
+
+A value of a built-in type is written as JSON, one that JSON has no form for as an object with the key "$" that names
+the form. Tables and arrays become blobs of bytes beside the text. A class of the user's is written only by its tool's
+return type, and read back only by that: no name in a stored text ever leads to a class, an import or a call. What
+cannot be written so that it comes back equal is NotStored, with the reason.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import decimal
+import fractions
+import functools
+import hashlib
+import json
+import math
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from compiler_nb.history import tables
+from compiler_nb.history.records import BY_NAME, fields_of
+from compiler_nb.history.tables import Unstorable
+from compiler_nb.outcome import Answer, Failure, describe_error
+from compiler_nb.plan.expression import Value
+
+Shared: TypeAlias = Mapping[int, tuple[Any, str]]
+Leaks: TypeAlias = Callable[[bytes | bytearray], bool]
+LARGEST: Final = 10_000_000
+"""Bytes that one value may take, by default."""
+DEEPEST: Final = 100
+"""Levels that a value may nest."""
+_SMALL: Final = 1 << 63
+_SHORT: Final = 100_000
+_NUMBERS: Final = (int, float)
+_NOTHING: Final[Shared] = {}
+_dump: Final = json.JSONEncoder(separators=(",", ":")).encode
+_ITEM: Final = 8
+"""Bytes that an item of a container counts for, beside its own."""
+
+
+class NotStored(NamedTuple):
+    """Stands for a value that was not stored: its type's name, and why."""
+
+    type: str
+    reason: str
+
+    def __repr__(self) -> str:
+        return f"<not stored: {self.type}, {self.reason}>"
+
+
+class Coded(NamedTuple):
+    """A coded value: JSON, and the blobs that it names by their numbers; stored: whether it comes back."""
+
+    text: str
+    blobs: tuple[bytes, ...] = ()
+    stored: bool = True
+
+    @property
+    def digest(self) -> str:
+        """A hash of the content; a blob's own hash stands in the text."""
+        return hashlib.blake2b(self.text.encode(), digest_size=16).hexdigest()
+
+
+def encode(
+    value: Any,
+    *,
+    hint: Any = None,
+    largest: int = LARGEST,
+    shared: Shared | None = None,
+    leaks: Leaks | None = None,
+) -> Coded:
+    """Return a value coded; where it has no form, that it is not stored, and why.
+
+    hint: the type that its tool says to return; shared: objects that are stored already, by id, with their tasks;
+    leaks: whether bytes hold a key.
+    """
+    if _is_scalar(value) and (type(value) is not str or len(value) <= largest):
+        return Coded(_dump(value))
+    encoder = _Encoder(largest, shared or _NOTHING, hint, leaks)
+    try:
+        return Coded(_dump(encoder.top(value)), tuple(encoder.blobs))
+    except Unstorable as error:
+        reason = str(error)
+    except Exception as error:  # noqa: BLE001 - a value's own methods may raise anything
+        reason = describe_error(error)[:200]
+    return Coded(_dump(_absent(value, reason)), stored=False)
+
+
+def encode_fields(
+    fields: list[Any], *, largest: int = LARGEST, shared: Shared | None = None, leaks: Leaks | None = None
+) -> Coded:
+    """Return the fields of a record coded; a value within them that has no form is not stored, and says so."""
+    if all(map(_is_scalar, fields)):
+        return Coded(_dump(fields))
+    encoder = _Encoder(largest, shared or _NOTHING, None, leaks)
+    encoder.left = math.inf  # what is ours is bounded already
+    data = [encoder.field(value) for value in fields]
+    return Coded(_dump(data), tuple(encoder.blobs))
+
+
+def _is_scalar(value: Any) -> bool:
+    """Whether a value is small, and is in JSON what it is in Python."""
+    kind = type(value)
+    if kind is str:
+        return len(value) <= _SHORT
+    return value is None or kind is bool or (kind in _NUMBERS and -_SMALL < value < _SMALL)
+
+
+def _absent(value: Any, reason: str) -> dict[str, str]:
+    return {"$": "absent", "type": type(value).__name__[:100], "reason": reason}
+
+
+class _Encoder:
+    def __init__(self, largest: int, shared: Shared, hint: Any, leaks: Leaks | None) -> None:
+        self.largest, self.shared, self.hint, self.leaks = largest, shared, hint, leaks
+        self.left: float = largest  # of what may be written
+        self.values_left: float = largest  # of that, for values within our own records
+        self.blobs: list[bytes] = []
+
+    def top(self, value: Any) -> Any:
+        """Return a whole value's form, by the hint where it has no other."""
+        try:
+            return self.data(value, 0)
+        except Unstorable:
+            if self.hint is None:
+                raise
+            self.left, self.blobs = self.largest, []
+            return self.typed(value)
+
+    def spend(self, size: int) -> None:
+        self.left -= size
+        if self.left < 0:
+            raise Unstorable(f"it takes more than {self.largest:,} bytes; History(path, largest=...) allows more")
+
+    def data(self, value: Any, depth: int) -> Any:  # noqa: C901, PLR0911 - one line per kind
+        kind = type(value)
+        if value is None or kind is bool:
+            return value
+        if kind is str:
+            self.spend(len(value))
+            return value
+        if kind is int:
+            return self.integer(value)
+        if kind is float:
+            return value if math.isfinite(value) else {"$": "float", "v": repr(value)}
+        if depth > DEEPEST:
+            raise Unstorable(f"it nests more than {DEEPEST} deep")
+        known = self.shared.get(id(value))
+        if known is not None and known[0] is value:
+            return {"$": "task", "v": known[1]}
+        if kind is list:
+            return self.many(value, depth)
+        if kind is dict:
+            return self.table(value, depth)
+        if kind in _FORMS:
+            name, write = _FORMS[kind]
+            return {"$": name, "v": write(self, value, depth)}
+        if BY_NAME.get(kind.__name__) is kind:
+            return {"$": kind.__name__, "v": self.record(value, kind, depth)}
+        if kind is NotStored:
+            return {"$": "absent", "type": value.type, "reason": value.reason}
+        return self.foreign(value, kind)
+
+    def record(self, record: Any, kind: type, depth: int) -> list[Any]:
+        """Return a record's fields; a value that it carries may be absent, and the rest is there all the same."""
+        fields = fields_of(record)
+        place = _CARRIED.get(kind)
+        if place is None:
+            return self.many(fields, depth)
+        head = self.many(fields[:place], depth)
+        return [*head, self.carried(fields[place], depth + 1), *self.many(fields[place + 1 :], depth)]
+
+    def field(self, value: Any) -> Any:
+        try:
+            return self.data(value, 0)
+        except Unstorable as error:
+            return _absent(value, str(error))
+
+    def carried(self, value: Any, depth: int) -> Any:
+        before, blobs = self.left, len(self.blobs)
+        self.left = allowed = min(self.left, self.values_left)
+        try:
+            form = self.data(value, depth)
+        except Unstorable as error:
+            del self.blobs[blobs:]
+            self.left = before
+            return _absent(value, str(error))
+        self.values_left -= allowed - self.left
+        self.left = before - (allowed - self.left)
+        return form
+
+    def integer(self, value: int) -> Any:
+        self.spend(value.bit_length() // 4)
+        return value if -_SMALL <= value < _SMALL else {"$": "int", "v": hex(value)}
+
+    def many(self, values: Any, depth: int) -> list[Any]:
+        self.spend(_ITEM * len(values))
+        forms = []
+        for value in values:
+            kind = type(value)
+            if kind is str:
+                self.left -= len(value)
+                forms.append(value)
+            elif value is None or kind is bool or (kind in _NUMBERS and -_SMALL < value < _SMALL):
+                forms.append(value)  # as `data` does, without a call for each of what may be many
+            else:
+                forms.append(self.data(value, depth + 1))
+        self.spend(0)
+        return forms
+
+    def table(self, value: dict[Any, Any], depth: int) -> Any:
+        if all(type(key) is str and key[:1] != "$" for key in value):
+            self.spend(_ITEM * len(value) + sum(map(len, value)))
+            return {key: self.data(item, depth + 1) for key, item in value.items()}
+        return {"$": "dict", "v": [self.many(pair, depth + 1) for pair in value.items()]}
+
+    def text(self, value: Any, _: int) -> str:
+        told = str(value)
+        self.spend(len(told))
+        return told
+
+    def raw(self, value: bytes | bytearray, _: int) -> str:
+        self.spend(len(value) * 4 // 3)
+        if self.leaks is not None and self.leaks(value):
+            raise Unstorable("it holds a key")
+        return base64.b64encode(value).decode("ascii")
+
+    def sorted(self, value: Any, depth: int) -> list[Any]:
+        """Return a set's members in an order that does not depend on the process."""
+        return sorted(self.many(list(value), depth), key=json.dumps)
+
+    def moment(self, value: dt.datetime, _: int) -> list[Any]:
+        zone = value.tzinfo
+        if zone is None:
+            where: Any = None
+        elif type(zone) is dt.timezone:
+            where = zone.utcoffset(None).total_seconds()
+        else:
+            where = getattr(zone, "key", None)
+            if type(zone).__module__ != "zoneinfo" or not isinstance(where, str):
+                raise Unstorable(f"its time zone is a {type(zone).__name__}")
+        return [value.replace(tzinfo=None, fold=0).isoformat(), where, value.fold]
+
+    def hour(self, value: dt.time, _: int) -> str:
+        if value.tzinfo is not None:
+            raise Unstorable("a time of day has a time zone")
+        return value.isoformat()
+
+    def span(self, value: dt.timedelta, _: int) -> list[int]:
+        return [value.days, value.seconds, value.microseconds]
+
+    def foreign(self, value: Any, kind: type) -> Any:
+        """Return the form of a table or an array, as far as its library is there already."""
+        form = tables.encode(value, int(min(self.left, self.largest)))
+        if form is None:
+            raise Unstorable("no plain data; a tool that declares its return type can store it")
+        if form.blob is None:
+            return form.head
+        self.spend(len(form.blob))
+        if self.leaks is not None and self.leaks(form.blob):
+            raise Unstorable("it holds a key")
+        self.blobs.append(form.blob)
+        return {**form.head, "blob": len(self.blobs) - 1, "hash": digest_of(form.blob)}
+
+    def typed(self, value: Any) -> Any:
+        """Return what the tool's return type makes of a value, where that comes back equal."""
+        adapter = adapter_of(self.hint)
+        text = adapter.dump_json(value, warnings=False).decode()
+        self.spend(len(text))
+        if not bool(adapter.validate_json(text) == value):
+            raise Unstorable(f"a {type(value).__name__} does not come back equal from its tool's return type")
+        return {"$": "typed", "type": type(value).__name__, "v": text}
+
+
+_Write = Callable[[_Encoder, Any, int], Any]
+_FORMS: Final[dict[type, tuple[str, _Write]]] = {
+    tuple: ("tuple", _Encoder.many),
+    set: ("set", _Encoder.sorted),
+    frozenset: ("frozenset", _Encoder.sorted),
+    bytes: ("bytes", _Encoder.raw),
+    bytearray: ("bytearray", _Encoder.raw),
+    complex: ("complex", lambda self, value, depth: [self.data(part, depth) for part in (value.real, value.imag)]),
+    range: ("range", lambda self, value, depth: [self.integer(p) for p in (value.start, value.stop, value.step)]),
+    dt.datetime: ("datetime", _Encoder.moment),
+    dt.time: ("time", _Encoder.hour),
+    dt.date: ("date", lambda self, value, depth: value.isoformat()),
+    dt.timedelta: ("timedelta", _Encoder.span),
+    decimal.Decimal: ("decimal", _Encoder.text),
+    fractions.Fraction: ("fraction", lambda self, value, depth: [hex(value.numerator), hex(value.denominator)]),
+    uuid.UUID: ("uuid", _Encoder.text),
+}
+
+
+_CARRIED: Final[dict[type, int]] = {Value: 0, Answer: 0, Failure: 4}
+"""Our records that carry a value of any kind, and the field that it stands in."""
+
+
+def adapter_of(hint: Any) -> Any:
+    """Return what turns values of a type into JSON and back."""
+    try:
+        return _adapter_of(hint)
+    except TypeError:  # a type that is not hashable
+        return _adapter_of.__wrapped__(hint)
+
+
+@functools.lru_cache(maxsize=100)
+def _adapter_of(hint: Any) -> Any:
+    from pydantic import TypeAdapter  # noqa: PLC0415 - heavy, and needed for few values
+
+    return TypeAdapter(hint)
+
+
+def digest_of(blob: bytes) -> str:
+    """Return the hash by which a blob is checked."""
+    return hashlib.blake2b(blob, digest_size=16).hexdigest()
+
+
+def content_hash(value: Any) -> str | None:
+    """Return a hash of a value's content, the same in every process; None where it has no form."""
+    told = tables.content_hash(value) if "pandas" in sys.modules else None
+    if told is not None:
+        return told
+    coded = encode(value, largest=10 * LARGEST)
+    return coded.digest if coded.stored else None

@@ -1,0 +1,93 @@
+"""Keeps one run in a history while it goes on: what a run asks of its history, on the run's own loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Final
+
+from compiler_nb.events import TaskApproved, Warned
+from compiler_nb.history.history import LOG, secrets_of
+from compiler_nb.history.rows import Facts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from compiler_nb.engine.schedule import Node
+    from compiler_nb.events import Event
+    from compiler_nb.history.history import History
+    from compiler_nb.run import Run
+    from compiler_nb.tool import Tool
+
+PATIENCE: Final = 2.0
+"""Seconds that the end of a run waits until it is stored."""
+LOCKED: Final = 12.0
+"""Seconds that a side effect waits until it is noted: another process may hold the file for a while."""
+
+
+class Keeper:
+    """Keeps a run; made on its loop, before its first event."""
+
+    def __init__(self, history: History, run: Run, facts: Facts) -> None:
+        self.history, self.run = history, run
+        self.loop = asyncio.get_running_loop()
+        self.fault = ""
+        self._approved: set[str] = set()  # tasks that a person approved
+        run.log.listeners += (history.begin(run.id, facts, self._lost), self._listen)
+
+    def _listen(self, event: Event) -> None:
+        if type(event) is TaskApproved and event.approved and event.by != "rule":
+            self._approved.add(event.task)
+
+    def _lost(self, reason: str) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the run is over
+            self.loop.call_soon_threadsafe(self.lose, reason)
+
+    def lose(self, reason: str) -> None:
+        """Say once that the run is not kept, and why."""
+        if self.fault:
+            return
+        self.fault = reason
+        if self.run.status == "running":
+            self.run.log.emit(Warned, "", f"this run is not kept: {reason}")
+        else:
+            LOG.warning("the end of the run %s is not kept: %s", self.run.id, reason)
+
+    async def committed(self, seconds: float = PATIENCE, *, full: bool = False) -> bool:
+        """Wait until all that happened so far is stored; return whether it is, within `seconds`."""
+        if self.fault:
+            return False
+        stored: asyncio.Future[bool] = self.loop.create_future()
+
+        def note(done: bool) -> None:  # noqa: FBT001 - as below
+            if not stored.done():
+                stored.set_result(done)
+
+        def tell(done: bool) -> None:  # noqa: FBT001 - the one thing that is told
+            with contextlib.suppress(RuntimeError):
+                self.loop.call_soon_threadsafe(note, done)
+
+        self.history.flush(self.run.id, tell, full=full)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                return await stored
+        self.lose(f"{self.history.path} is slow or locked: nothing was written for {seconds:g} s")
+        return False
+
+    async def intend(self, node: Node) -> bool:
+        """Note that an attempt with side effects is about to begin; whether it may, noted or approved by a person."""
+        return await self.committed(LOCKED, full=True) or node.task.id in self._approved
+
+
+def facts_of(run: Run, tools: Mapping[str, Tool]) -> Facts:
+    """Return what is stored of a run beside its events."""
+    compiler = run.compiler
+    return Facts(
+        tools,
+        run.inputs,
+        max_concurrency=compiler.max_concurrency,
+        limits={name: limit.concurrency for name, limit in compiler.limits.items() if limit.concurrency},
+        parent=run.parent,
+        doubts=run.doubts,
+        secrets=secrets_of((compiler.planner, compiler.joiner, compiler.worker)),
+    )

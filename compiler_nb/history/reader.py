@@ -1,0 +1,298 @@
+"""Reading a history: the list of its runs, and a Run from its stored events."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import defaultdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from compiler_nb import trace
+from compiler_nb.engine.limits import Limit
+from compiler_nb.errors import HistoryError
+from compiler_nb.events import (
+    Decided,
+    Event,
+    Log,
+    ModelChunk,
+    ModelEnded,
+    ModelStarted,
+    PlanClosed,
+    PlanProblem,
+    RoundStarted,
+    RunEnded,
+    RunStarted,
+    TaskEnded,
+    TaskExpanded,
+    TaskPlanned,
+    TaskStarted,
+    Warned,
+)
+from compiler_nb.history.decoder import decode
+from compiler_nb.history.history import BROKEN_OFF, StoredRun
+from compiler_nb.history.records import make_event
+from compiler_nb.history.rows import checksum
+from compiler_nb.history.sources import is_alive
+from compiler_nb.history.store import Unmade, naming, reading
+from compiler_nb.outcome import ENDED, Answer, Cancelled, Problem
+from compiler_nb.plan.task import Join, Plan, Return, Task, references
+from compiler_nb.run import DROPPED, Round, Run
+from compiler_nb.tool import Tool, Toolbox
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Collection, Iterable, Mapping
+    from pathlib import Path
+
+_LAST: Final = "SELECT max(at) FROM events WHERE run = runs.id"
+_COUNT: Final = "SELECT count(*) FROM tasks WHERE run = runs.id AND instr(id, '[') = 0"
+_LIST: Final = f"SELECT id, question, status, at, owner, ({_COUNT}), ({_LAST}) FROM runs ORDER BY at DESC, id DESC"  # noqa: S608 - constants
+_DESCENDANTS: Final = """
+    WITH RECURSIVE later(id) AS (
+        SELECT id FROM runs WHERE parent = ? UNION SELECT runs.id FROM runs JOIN later ON runs.parent = later.id)
+    SELECT fingerprint FROM attempts WHERE effects AND run IN later
+"""
+LONGEST: Final = 1e9
+"""Seconds below which any time within a run is."""
+GONE: Final = "its process ended before the run did"
+
+
+class StoredTool(NamedTuple):
+    """What is stored of a tool."""
+
+    name: str
+    hash: str
+    provider: str | None
+    max_concurrency: int | None
+    side_effects: bool
+    pure: bool
+
+
+class Settings:
+    """What a stored run was made with, in the place of its compiler."""
+
+    def __init__(self, data: Any, inputs: Mapping[str, str | None]) -> None:
+        self.max_concurrency = _of(int, data["max_concurrency"])
+        self.limits = {_of(str, name): Limit(concurrency=_of(int, each)) for name, each in data["limits"].items()}
+        self.tools = {
+            _of(str, name): StoredTool(
+                name, _of(str, each["hash"]), _of(str, each["provider"], none=True),
+                _of(int, each["max_concurrency"], none=True), _of(bool, each["side_effects"]), _of(bool, each["pure"]),
+            )
+            for name, each in data["tools"].items()
+        }  # fmt: skip
+        self.doubts = frozenset(_of(str, each) for each in data["doubts"])
+        self.input_hashes = inputs
+
+
+def _of(kind: type, value: Any, *, none: bool = False) -> Any:
+    if type(value) is not kind and not (none and value is None):
+        raise HistoryError(f"a stored setting is no {kind.__name__}")
+    return value
+
+
+def read_runs(path: Path, alive: Collection[str]) -> list[StoredRun]:
+    """Return the runs of a file, the newest first; alive: those that this process is writing."""
+    with contextlib.suppress(Unmade), reading(path) as connection:
+        found = connection.execute(_LIST).fetchall()
+        return [
+            StoredRun(
+                _of(str, id_),
+                _of(str, question),
+                _status(_of(str, status), _of(str, owner), here=id_ in alive),
+                datetime.fromtimestamp(at).astimezone(),
+                _of(int, tasks),
+                float(last or 0.0),
+            )
+            for id_, question, status, at, owner, tasks, last in found
+        ]
+    return []
+
+
+def _status(status: str, owner: str, *, here: bool) -> str:
+    if status != "running" or here:
+        return status
+    from compiler_nb.history.sources import owner_mark  # noqa: PLC0415 - only for runs without an end
+
+    return "running" if owner != owner_mark() and is_alive(owner) else BROKEN_OFF
+
+
+def effects_after(path: Path, run_id: str) -> frozenset[str]:
+    """Return the fingerprints of side effects that were begun by runs which come from a run."""
+    with reading(path) as connection:
+        return frozenset(_of(str, row[0]) for row in connection.execute(_DESCENDANTS, (run_id,)))
+
+
+def load(path: Path, run_id: str, tools: Iterable[Any] | Mapping[str, Any], *, alive: Collection[str]) -> Run:
+    """Return a stored run; raises HistoryError where there is none, or it is damaged."""
+    known = tools if isinstance(tools, Toolbox) else Toolbox(tools)
+    with reading(path) as connection:
+        row = connection.execute("SELECT question, status, owner, settings, crc FROM runs WHERE id = ?", (run_id,))
+        found = row.fetchone()
+        if found is None:
+            raise HistoryError(f"there is no run {run_id!r} in {path}")
+        question, status, owner, settings, crc = found
+        if checksum(_of(str, question), _of(str, settings)) != crc:
+            raise HistoryError(f"the beginning of the run {run_id} is damaged")
+        status = _status(_of(str, status), _of(str, owner), here=run_id in alive)
+        loader = _Loader(connection, run_id, known)
+        inputs = loader.inputs()
+        events = loader.events()
+    with naming(path, "cannot be read"):
+        log = Log(run_id)
+        log.events = events
+        compiler: Any = Settings(json.loads(settings), loader.hashes)  # it stands for one
+        return _finished(Run(run_id, question, compiler, inputs, log), status, compiler)
+
+
+class _Loader:
+    """Reads one run's rows."""
+
+    def __init__(self, connection: sqlite3.Connection, run: str, tools: Mapping[str, Tool]) -> None:
+        self.connection, self.run, self.tools = connection, run, tools
+        self.blobs: dict[str, dict[int, bytes]] = defaultdict(dict)
+        for owner, number, data in connection.execute("SELECT owner, number, data FROM blobs WHERE run = ?", (run,)):
+            self.blobs[owner][number] = _of(bytes, data)
+        self.hashes: dict[str, str | None] = {}
+        self.values: dict[str, Any] = {}  # of inputs ("@df") and of tasks, as far as they have been read
+        self.called: dict[str, str] = {}  # tool by task
+
+    def inputs(self) -> dict[str, Any]:
+        rows = self.connection.execute("SELECT name, hash, body, crc FROM inputs WHERE run = ?", (self.run,))
+        for name, digest, body, crc in rows.fetchall():
+            if checksum(_of(str, name), _of(str, body)) != crc:
+                raise HistoryError(f"an input of the run {self.run} is damaged")
+            self.hashes[_of(str, name)] = _of(str, digest, none=True)
+            self.values[f"@{name}"] = decode(body, blob=self.blobs[f"input {name}"].__getitem__)
+        return {name: self.values[f"@{name}"] for name in self.hashes}
+
+    def events(self) -> list[Event]:
+        rows = self.connection.execute(
+            "SELECT seq, round, at, kind, body, crc FROM events WHERE run = ? ORDER BY seq", (self.run,)
+        )
+        found: list[Event] = []
+        for seq, round_, at, kind, body, crc in rows:
+            if checksum(_of(str, kind), _of(str, body)) != crc or seq != len(found):
+                raise HistoryError(f"event {seq} of the run {self.run} is damaged")
+            found.append(self.event(seq, round_, at, kind, body))
+        return found
+
+    def event(self, seq: int, round_: int, at: float, kind: str, body: str) -> Event:
+        data = json.loads(body)
+        task = data[0] if kind == "TaskEnded" else ""
+        fields = decode(
+            body,
+            blob=self.blobs[f"seq {seq}"].__getitem__,
+            shared=self.values,
+            hint=lambda name: self.hint(task),
+        )
+        event = make_event(kind, (seq, self.run, round_, at), fields)
+        if isinstance(event, TaskPlanned):
+            self.called[event.task] = event.planned.tool
+        elif isinstance(event, TaskExpanded):
+            self.called |= {item.id: item.tool for item in event.items}
+        elif isinstance(event, TaskEnded):
+            self.values[event.task] = event.outcome
+        return event
+
+    def hint(self, task: Any) -> Any:
+        tool = self.tools.get(self.called.get(task, ""))
+        return tool.returns if tool is not None else None
+
+
+def _finished(run: Run, status: str, settings: Settings) -> Run:
+    """Return a run as its events tell it; one that was broken off is given an end, which says so."""
+    run.doubts, log, events = settings.doubts, run.log, run.events
+    if not events or not isinstance(events[0], RunStarted):
+        raise HistoryError(f"the run {run.id} has no beginning")
+    times = [getattr(event, name) for event in events for name in ("at", "ready_at", "delay") if hasattr(event, name)]
+    if not all(0 <= time < LONGEST for time in times):
+        raise HistoryError(f"the run {run.id} has times that cannot be")
+    check_events(events)
+    fold_rounds(run)
+    if status == BROKEN_OFF:
+        _end(log, settings)
+    last = log.events[-1]
+    answers = [
+        event.decision.value for event in events if isinstance(event, Decided) and type(event.decision) is Answer
+    ]
+    if isinstance(last, RunEnded):
+        run.restore(last.status, last.error, answers[-1] if answers else None)
+    trace.states(events), run.outcomes, trace.spans(events), trace.calls(events)  # damage shows now, not later
+    return run
+
+
+def check_events(events: Iterable[Event]) -> None:
+    """Raise HistoryError where an event tells of a task, or of a call of a model, of which there was no word before."""
+    tasks: set[str] = set()
+    calls: set[int] = set()
+    sound = True  # the plan's text, so far
+    for event in events:
+        read: set[str] = set()
+        if isinstance(event, TaskPlanned):
+            tasks.add(event.planned.id)
+            read = {event.task, *event.planned.dependencies}
+        elif isinstance(event, TaskExpanded):
+            tasks.update(item.id for item in event.items)
+            read = {event.task, *(id_ for item in event.items for id_ in item.dependencies)}
+        elif isinstance(event, PlanProblem):
+            sound = False
+        elif isinstance(event, PlanClosed):
+            final = event.final if sound else None
+            read = set(references(final.expression) if isinstance(final, Return) else final.refs if final else ())
+            sound = True
+        elif isinstance(event, ModelStarted):
+            calls.add(event.call)
+        elif isinstance(event, ModelChunk | ModelEnded):
+            read = set() if event.call in calls else {f"call {event.call}"}
+        elif not isinstance(event, Warned):
+            read = {getattr(event, "task", "")} - {""}
+        if not read <= tasks:
+            raise HistoryError(f"event {event.seq} tells of {min(read - tasks)[:40]!r}, which is not there")
+
+
+def fold_rounds(run: Run) -> None:
+    """Give a run the rounds that its events tell."""
+    tasks: dict[str, Task] = {}
+    problems: list[Problem] = []
+    ended = [event for event in run.events if isinstance(event, TaskEnded) and event.state == "cancelled"]
+    dropped = {event.task for event in ended if str(event.outcome) == DROPPED}
+    for event in run.events:
+        if isinstance(event, RoundStarted):
+            run.rounds.append(Round(len(run.rounds), event.reason))
+            tasks, problems = {}, []
+        elif isinstance(event, TaskPlanned):
+            tasks[event.task] = event.planned
+        elif isinstance(event, PlanProblem):
+            problems.append(event.problem)
+        elif isinstance(event, PlanClosed):
+            _close(run.rounds[-1], event, problems, [task for id_, task in tasks.items() if id_ not in dropped])
+            problems = []
+        elif isinstance(event, Decided):
+            run.rounds[-1].decision = event.decision
+
+
+def _close(round_: Round, event: PlanClosed, problems: list[Problem], tasks: list[Task]) -> None:
+    """Note a plan's text in its round; one after another is the mended one."""
+    if round_.problems:
+        round_.repaired.append(round_.text)
+    round_.text, round_.problems = event.text, tuple(problems)
+    if not problems:
+        round_.plan = Plan(tuple(tasks), event.final if event.final is not None else Join(), event.text)
+
+
+def _end(log: Log, settings: Settings) -> None:
+    """Add the end that a run has not: what ran is in doubt where it has side effects, what had not ended is not run."""
+    events, tasks = log.events, trace.tasks(log.events)
+    at, log.round = events[-1].at, events[-1].round
+    begun = {event.task: event.attempt for event in events if isinstance(event, TaskStarted)}
+    for id_, state in trace.states(events).items():
+        if state in ENDED:
+            continue
+        tool, message = settings.tools.get(tasks[id_].tool), GONE
+        if state == "running" and tool is not None and tool.side_effects:
+            message = f"in doubt: {tool.name} had begun, and whether it had its effect is unknown"
+            log.emit_at(at, Warned, (id_, f"{id_} is {message}"))
+        log.emit_ended(at, id_, begun.get(id_, 0), "cancelled", Cancelled(message), BROKEN_OFF)
+    log.emit_at(at, RunEnded, ("cancelled", GONE))

@@ -1,0 +1,153 @@
+"""The package's own records that a stored run is made of: events, tasks, expressions, outcomes; by name, and checked.
+
+A record is stored as its name and its fields in order. What comes back is checked by the types of those fields, so that
+whatever stands in a file, a record is what its class says.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args
+
+from compiler_nb import events
+from compiler_nb.errors import HistoryError
+from compiler_nb.outcome import STATES, Answer, Cancelled, Failure, Problem, Replan, Skipped, Status, Usage
+from compiler_nb.plan import expression
+from compiler_nb.plan.task import Input, Join, Node, Ref, Return, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+Record: TypeAlias = Any
+"""An instance of one of the classes below."""
+
+_NODES: Final = [
+    each
+    for name, each in vars(expression).items()
+    if isinstance(each, type) and issubclass(each, Node) and each is not Node and not name.startswith("_")
+]
+BY_NAME: Final[dict[str, type[Any]]] = {
+    each.__name__: each
+    for each in (Ref, Input, Join, Return, Task, Answer, Replan, Failure, Skipped, Cancelled, Problem, Usage, *_NODES)
+}
+EVENTS: Final[dict[str, type[Any]]] = {each.__name__: each for each in get_args(events.Event)}
+_HEAD: Final = 4
+"""Fields that all events begin with."""
+
+
+def _fields(kind: type[Any]) -> tuple[tuple[str, str], ...]:
+    """Return the names and annotations of the fields that are stored."""
+    if dataclasses.is_dataclass(kind):
+        return tuple((each.name, str(each.type)) for each in dataclasses.fields(kind) if each.init)
+    return tuple((name, _written(hint)) for name, hint in kind.__annotations__.items())
+
+
+def _written(hint: Any) -> str:
+    return str(getattr(hint, "__forward_arg__", hint))
+
+
+_FIELDS: Final = {kind: _fields(kind) for kind in (*BY_NAME.values(), *EVENTS.values())}
+
+
+def fields_of(record: Record) -> list[Any]:
+    """Return the fields in order; an exception is left out, for its text stands in the message."""
+    values = [getattr(record, name) for name, _ in _FIELDS[type(record)]]
+    return [None if isinstance(value, BaseException) else value for value in values]
+
+
+def make(kind: type[Any], values: list[Any]) -> Record:
+    """Return a record of these fields; raises HistoryError where they are not such a record's."""
+    wanted = _FIELDS[kind]
+    if len(values) > len(wanted):
+        raise HistoryError(f"a stored {kind.__name__} has {len(values)} fields instead of {len(wanted)}")
+    for (name, hint), value in zip(wanted, values, strict=False):
+        if not _FITS.get(hint, _anything)(value):
+            raise HistoryError(f"a stored {kind.__name__} has a wrong {name!r}")
+    return kind(*values)
+
+
+def body_of(event: events.Event) -> list[Any]:
+    """Return what an event says beside its number, run, round and time."""
+    return list(event[_HEAD:])
+
+
+def make_event(name: str, head: Iterable[Any], body: Any) -> events.Event:
+    """Return an event; raises HistoryError where it is none."""
+    if name not in EVENTS or type(body) is not list:
+        raise HistoryError(f"a stored event is of the unknown kind {str(name)[:40]!r}")
+    event: events.Event = make(EVENTS[name], [*head, *body])
+    return event
+
+
+# -------------------------------------------------------------------- types
+
+
+def _anything(value: Any) -> bool:
+    return True
+
+
+def _is(*kinds: type) -> Callable[[Any], bool]:
+    return lambda value: type(value) in kinds
+
+
+def _one_of(*allowed: Any) -> Callable[[Any], bool]:
+    return lambda value: type(value) is str and value in allowed
+
+
+def _all(*kinds: type) -> Callable[[Any], bool]:
+    return lambda value: type(value) is tuple and all(type(each) in kinds for each in value)
+
+
+def _texts(value: Any) -> bool:
+    return type(value) is dict and all(type(part) is str for pair in value.items() for part in pair)
+
+
+def _messages(value: Any) -> bool:
+    return type(value) is tuple and all(_texts(each) for each in value)
+
+
+def _is_pattern(value: Any) -> bool:
+    return type(value) is str or (type(value) is tuple and all(_is_pattern(each) for each in value))
+
+
+def _is_named(value: Any) -> bool:
+    """Whether a value is a dict by names."""
+    return type(value) is dict and all(type(key) is str for key in value)
+
+
+def _rest(value: Any) -> bool:
+    """Whether a value is the rest of a chain of comparisons, or the named arguments of a function."""
+    return type(value) is tuple and all(
+        type(pair) is tuple and len(pair) == 2 and type(pair[0]) is str  # noqa: PLR2004 - a pair
+        for pair in value
+    )
+
+
+_FITS: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "str": _is(str),
+    "int": _is(int),
+    "float": _is(float, int),
+    "bool": _is(bool),
+    "tuple[str, ...]": _all(str),
+    "tuple[Tree, ...]": _is(tuple),
+    "tuple[Task, ...]": _all(Task),
+    "tuple[Clause, ...]": _all(expression.Clause),
+    "tuple[tuple[str, Tree], ...]": _rest,
+    "dict[str, Tree]": _is_named,
+    "Mapping[str, str]": _texts,
+    "tuple[Mapping[str, str], ...]": _messages,
+    "BaseException | None": _is(type(None)),
+    "Pattern": _is_pattern,
+    "Kind": _one_of("call", "expr", "fanout"),
+    "State": _one_of(*STATES),
+    "Status": _one_of(*get_args(Status)),
+    "Usage": _is(Usage),
+    "Task": _is(Task),
+    "Problem": _is(Problem),
+    "Final | None": _is(Join, Return, type(None)),
+    "Answer | Replan": _is(Answer, Replan),
+    "Literal['and', 'or']": _one_of("and", "or"),
+    "Literal['list', 'dict']": _one_of("list", "dict"),
+    "Literal['list', 'set', 'dict', 'generator']": _one_of("list", "set", "dict", "generator"),
+}
+"""What values a field of this annotation may have; one of another annotation may have any."""

@@ -1,0 +1,103 @@
+"""What tells one tool's code from another's, and one process from another."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import socket
+import types
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from compiler_nb.tool import Tool
+
+_PLAIN: Final = (str, int, float, bool, bytes, type(None))
+_DEEPEST: Final = 10
+
+
+def code_hash(tool: Tool) -> str:
+    """Return a hash of a tool's own code: its instructions and constants, its defaults and what it encloses.
+
+    Comments and layout do not count, nor do objects that may change, nor what it reads from its module.
+    """
+    told = hashlib.blake2b(digest_size=16)
+    for part in _parts(tool.function, 0):
+        told.update(part.encode("utf-8", "surrogatepass") + b"\0")
+    return told.hexdigest()
+
+
+def _parts(value: Any, depth: int) -> Iterator[str]:
+    if depth > _DEEPEST:
+        return
+    if isinstance(value, functools.partial):
+        for part in (value.func, *value.args, *value.keywords.items()):
+            yield from _parts(part, depth + 1)
+    elif isinstance(value, types.MethodType):
+        yield from _parts(value.__func__, depth)
+    elif isinstance(value, types.FunctionType):
+        yield from _code(value.__code__)
+        cells = [_content(cell) for cell in value.__closure__ or ()]
+        for part in (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).items(), *cells):
+            yield from _parts(part, depth + 1)
+        yield from _parts(getattr(value, "__wrapped__", None), depth + 1)
+    elif type(value) in _PLAIN:
+        yield repr(value)
+    elif type(value) is tuple:
+        for part in value:
+            yield from _parts(part, depth + 1)
+    else:
+        kind = value if isinstance(value, type) else type(value)
+        yield f"{kind.__module__}.{kind.__qualname__}.{getattr(value, '__qualname__', '')}"
+
+
+def _content(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # it is empty still
+        return None
+
+
+def _code(code: types.CodeType) -> Iterator[str]:
+    yield code.co_code.hex()
+    yield repr((code.co_names, code.co_varnames))
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _code(constant)
+        else:
+            yield repr(sorted(constant, key=repr)) if isinstance(constant, frozenset) else repr(constant)
+
+
+# -------------------------------------------------------------------- processes
+
+
+def owner_mark(pid: int = 0) -> str:
+    """Return what names a process, by default this one: its host, its number, and when it began where that is told."""
+    pid = pid or os.getpid()
+    return f"{socket.gethostname()}:{pid}:{_began(pid)}"
+
+
+def is_alive(mark: str) -> bool:
+    """Whether a process of this host that a mark names still runs."""
+    host, _, rest = mark.rpartition(":")[0].rpartition(":")
+    if host != socket.gethostname() or not rest.isdecimal():
+        return False
+    if os.name == "nt":  # where asking would be killing
+        return int(rest) == os.getpid()
+    try:
+        os.kill(int(rest), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # it is another user's
+    return owner_mark(int(rest)) == mark
+
+
+def _began(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""

@@ -1,0 +1,150 @@
+"""The thread that writes a history: events go into a queue, groups of them into one transaction each.
+
+Theory of operation
+    The listener of a run's log is the queue's own `put`, so that an event costs its run nothing more. The thread takes
+    what has come within GROUP seconds, codes it, masks keys, and commits it; who waits for a commit rings, and the
+    group is committed at once. Values are coded on this thread: one that a tool changes after it returned it may be
+    stored as it is then.
+    Whatever goes wrong with the file is a fault of the runs that are being written: each is told once, the rest of its
+    events is dropped, and the next run tries the file again.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from compiler_nb.errors import HistoryError
+from compiler_nb.events import Event, RunEnded
+from compiler_nb.history.codec import LARGEST
+from compiler_nb.history.rows import Facts, Record, Row, mark
+from compiler_nb.outcome import describe_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from compiler_nb.history.store import Store
+
+GROUP: Final = 0.02
+"""Seconds within which events are committed together."""
+
+
+class Flush(NamedTuple):
+    """Asks for a commit of what came before; `tell` hears whether it was made."""
+
+    run: str
+    tell: Callable[[bool], None]
+    full: bool = False
+
+
+class Writer:
+    """Writes the runs of one process to one file, on a thread that starts with the first of them."""
+
+    def __init__(self, path: Path, largest: int = LARGEST) -> None:
+        self.path, self.largest = path, largest
+        self.runs: dict[str, Record] = {}  # those that are being written
+        self.store: Store | None = None
+        self.closed = False
+        self._queue: queue.SimpleQueue[Event | Flush | None] = queue.SimpleQueue()
+        self._urgent = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def begin(self, run: str, facts: Facts, lost: Callable[[str], None]) -> Callable[[Event], None]:
+        """Take a run to be written; return the listener for its log. `lost` is called on the thread, once at most."""
+        self.runs[run] = Record(facts, lost, self.largest)
+        with self._lock:
+            if self._thread is None and not self.closed:
+                self._thread = threading.Thread(target=self._serve, name="compiler_nb-history", daemon=True)
+                self._thread.start()
+        return self._queue.put
+
+    def flush(self, run: str, tell: Callable[[bool], None], *, full: bool = False) -> None:
+        """Commit at once what came before, and tell (on the thread) whether it was written."""
+        if self._thread is None:
+            tell(False)  # noqa: FBT003 - the one thing that is told
+            return
+        self._queue.put(Flush(run, tell, full))
+        self._urgent.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until all that came before is written; return whether that was within `seconds`."""
+        done = threading.Event()
+        self.flush("", lambda _: done.set())
+        return done.wait(seconds)
+
+    def close(self, seconds: float = 2.0) -> None:
+        """Write what came before and let go of the file, within `seconds`."""
+        with self._lock:
+            thread, self._thread, self.closed = self._thread, None, True
+        if thread is not None:
+            self._queue.put(None)
+            self._urgent.set()
+            thread.join(seconds)
+        self.runs.clear()
+
+    # ---------------------------------------------------------------- the thread
+
+    def _serve(self) -> None:
+        going = True
+        while going:
+            group = [self._queue.get()]
+            self._urgent.wait(GROUP)
+            self._urgent.clear()
+            try:
+                while True:
+                    group.append(self._queue.get_nowait())
+            except queue.Empty:
+                pass
+            going = None not in group
+            self._commit([each for each in group if each is not None])
+        if self.store is not None:
+            self.store.close()
+
+    def _commit(self, group: list[Event | Flush]) -> None:
+        events = [each for each in group if not isinstance(each, Flush)]
+        flushes = [each for each in group if isinstance(each, Flush)]
+        try:
+            rows = list(self._rows(events))
+            if rows:
+                self._open().write(rows, full=any(each.full for each in flushes))
+        except HistoryError as error:
+            self._fail(str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the runs go on without
+            self._fail(f"the history {self.path} cannot be written: {describe_error(error)}")
+        for flush in flushes:
+            record = self.runs.get(flush.run)
+            flush.tell(record is not None and not record.fault)
+        for event in events:
+            if isinstance(event, RunEnded):
+                self.runs.pop(event.run, None)
+
+    def _open(self) -> Store:
+        if self.store is None:
+            from compiler_nb.history.store import Store  # noqa: PLC0415 - sqlite3 is not for who stores nothing
+
+            self.store = Store(self.path)
+        return self.store
+
+    def _fail(self, reason: str) -> None:
+        """Tell all runs that are being written that they are not any more; the next one opens the file anew."""
+        if self.store is not None:
+            self.store.close()
+            self.store = None
+        for record in list(self.runs.values()):
+            if not record.fault:
+                record.fault = reason
+                record.lost(reason)
+
+    def _rows(self, events: Iterable[Event]) -> Iterator[Row]:
+        """Yield the statements that write events, with keys masked."""
+        by_run: dict[str, list[Event]] = {}
+        for event in events:
+            by_run.setdefault(event.run, []).append(event)
+        for run, own in by_run.items():
+            record = self.runs.get(run)
+            if record is not None and not record.fault:
+                rows = [row for event in own for row in record.rows(event)]
+                yield from mark(rows if not record.facts.secrets else record.masked(rows, own))

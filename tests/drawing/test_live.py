@@ -1,0 +1,34 @@
+"""Pictures that a page changes: boxes and arrows one by one, then the whole."""
+
+from __future__ import annotations
+
+import re
+
+from compiler_nb.drawing.live import Sketch, draw_whole
+from compiler_nb.plan.task import Ref
+from tests.support.pictures import HOSTILE, call, coasts, wide
+
+ENDS = r'<path data-from="([^"]*)"(?: data-to="([^"]*)")? class="cnb-edge"'
+
+
+def test_arrows_name_the_tasks_at_their_ends():
+    """While the plan streams and in the whole picture, where the arrow to the last line has a beginning only."""
+    sketch = Sketch()
+    streamed = [ends for task in coasts() for edge in sketch.add(task).edges for ends in re.findall(ENDS, edge)]
+    assert streamed == [("ny", "best"), ("la", "best"), ("best", "note")]
+    plan = coasts()
+    assert sorted(re.findall(ENDS, draw_whole(plan, plan.final, engine="own").svg)) == sorted([*streamed, ("note", "")])
+
+
+def test_the_arrow_of_a_block_names_its_first_task():
+    """Twelve calls that one other reads stand in a block, and one arrow goes from it."""
+    assert re.findall(ENDS, draw_whole(wide(12), engine="own").svg) == [("city0", "best")]
+
+
+def test_a_hostile_name_stays_within_its_attribute():
+    """An id is cut and escaped wherever it stands."""
+    for text in HOSTILE:
+        svg = draw_whole([call(text, "a"), call("b", "b", Ref(text))], engine="own").svg
+        assert len(re.findall(ENDS, svg)) == 1
+        assert "<script" not in svg
+        assert "<img" not in svg

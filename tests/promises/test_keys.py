@@ -1,0 +1,150 @@
+"""The API key is never in an output, trace, log, repr or exception."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+import pprint
+import traceback
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import openai.resources.chat.completions  # noqa: F401 - its import is no part of what is timed here
+import pytest
+
+from compiler_nb import trace
+from compiler_nb.compiler import Compiler
+from compiler_nb.models.openai import OpenAIModel
+from compiler_nb.models.secret import PIECE
+from compiler_nb.notebook.board import Board
+from compiler_nb.notebook.namespace import Binding
+from compiler_nb.notebook.show import Look, bundle, facts_of, picture
+from tests.support.clock import run_virtually
+from tests.support.desk import Desk
+from tests.support.server import Server
+from tests.support.wire import Wire, model_on, role_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from compiler_nb.run import Run
+
+pytestmark = pytest.mark.promise
+KEYS: Final = {
+    "openai": "sk-proj-Q7w9zXk2LmN4pR6tV8yB0cD3fG5hJ1aS",
+    "azure": "9f8e7d6c5b4a39281706f5e4d3c2b1a0",
+    "bearer": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.5mZq-Kf_0rT",
+    "url": "canary+key/with=odd&signs?and#more%20",
+    "quotes": "q\"uo'te\\d zB8vX<in>t5&lQ9",
+    "short": "zq7#Xk",
+}
+FAULTS: Final = (
+    "", "401", "error-echo", "echo=finish", "echo=refusal", "echo=broken", "echo=html", "echo=header", "echo=code",
+    "echo=base64", "echo=detail", "echo=redirect", "429=0", "quota", "status=500", "html-502", "reset", "silent-end",
+    "stall", "broken-json", "length", "json-error", "refused", "tls", "plain",
+)  # fmt: skip
+SAYS: Final = {"planner": 'a = get("x")\nb = llm("say it", a)\njoin(b)\n', "joiner": "It is so.", "worker": "said"}
+
+
+def pieces_of(key: str) -> set[str]:
+    """Return what must be nowhere: each piece of the key of eight characters, however it is written."""
+    forms = {key, quote(key, safe=""), json.dumps(key)[1:-1], repr(key)[1:-1]}
+    forms |= {base64.b64encode(b"x" * offset + key.encode()).decode()[4:-4] for offset in range(3)}
+    return {form[at : at + PIECE] for form in forms for at in range(max(1, len(form) - PIECE + 1)) if form}
+
+
+def everything(found: object, seen: set[int]) -> Iterator[str]:
+    """Yield every text that can be reached from an object by its items, attributes and tracebacks, and its reprs."""
+    if id(found) in seen or isinstance(found, type | type(pytest) | asyncio.AbstractEventLoop):
+        return
+    seen.add(id(found))
+    if isinstance(found, str | bytes):
+        yield found if isinstance(found, str) else repr(found)
+        return
+    if not isinstance(found, dict | list | tuple | set | frozenset):
+        yield repr(found)
+    if isinstance(found, dict):
+        parts = [*found.keys(), *found.values()]
+    elif isinstance(found, list | tuple | set | frozenset):
+        parts = list(found)
+    elif isinstance(found, BaseException):
+        yield "".join(traceback.TracebackException.from_exception(found, capture_locals=True).format())
+        parts = [found.args, vars(found), found.__cause__, found.__context__]
+    elif type(found).__module__.startswith("compiler_nb") and type(found).__name__ not in ("Secret", "Compiler"):
+        parts = list(getattr(found, "__dict__", {}).values())
+        parts += [getattr(found, name, None) for name in getattr(type(found), "__slots__", ())]
+    else:
+        return
+    for part in parts:
+        yield from everything(part, seen)
+
+
+def shown(run: Run) -> Iterator[Any]:
+    """Yield all that is shown and told of a run."""
+    board = Board()
+    for event in run.events:
+        board.take(event)
+    binding = Binding([*run.results], [(id_, str(outcome)) for id_, outcome in run.failures.items()], [])
+    yield from (board.snapshot(1.0), board.frame(1.0), bundle(run, binding, Look(("timeline", "table"))))
+    yield from (picture(facts_of(run), Look(layout="own")).svg, run.timeline(), pprint.pformat(vars(run.compiler)))
+    yield from (run.error, repr(run), trace.calls(run.events), trace.spans(run.events), list(map(run.why, run.tasks)))
+    for raised in (run.raise_for_failures, lambda: [run[id_] for id_ in run.tasks]):
+        try:
+            raised()
+        except Exception as error:  # noqa: BLE001 - all that it says is looked at
+            yield error
+
+
+def ask(key: str, fault: str, role: str) -> Run:
+    """Answer a question with this key while the provider always fails in a role."""
+    wire = Wire(lambda body: SAYS.get(role_of(body), SAYS["planner"]), lambda body: fault * (role_of(body) == role))
+    compiler = Compiler(model_on(wire, key), Desk().tools)
+    return run_virtually(compiler.run("What?"))
+
+
+@pytest.mark.parametrize("role", ["planner", "joiner", "worker"])
+@pytest.mark.parametrize("form", KEYS)
+def test_the_key_is_nowhere(form, role, caplog, capfd):
+    """6 forms of a key, 25 ways to fail, three roles: not in an event, error, traceback, output, picture or log."""
+    caplog.set_level(logging.DEBUG)
+    key = KEYS[form]
+    pieces = pieces_of(key)
+    for fault in FAULTS:
+        run = ask(key, fault, role)
+        assert run.status in ("done", "failed")
+        told = [*everything([run.events, list(shown(run))], set()), caplog.text, *capfd.readouterr()]
+        text = "\n".join(told)
+        found = sorted(piece for piece in pieces if piece in text)
+        assert not found, f"{fault}: {next(each for each in told if found[0] in each)[-500:]}"
+        caplog.clear()
+
+
+@pytest.mark.parametrize("form", KEYS)
+def test_the_key_is_nowhere_with_a_real_connection(form, caplog):
+    """Where the client itself complains of the key, and where the server does."""
+    caplog.set_level(logging.DEBUG)
+    key = KEYS[form]
+    for fault in ("", "401", "echo=html"):
+        with Server(SAYS["planner"], always=fault) as server:
+            model = OpenAIModel("gpt-test", base_url=server.url, api_key=key)
+            run = asyncio.run(Compiler(model, Desk().tools, max_replans=0).run("What?"))
+        text = "\n".join([*everything([run.events, list(shown(run))], set()), caplog.text])
+        assert not sorted(piece for piece in pieces_of(key) if piece in text), fault
+        caplog.clear()
+
+
+@pytest.mark.parametrize(
+    "key", ["sk-canary-0123\n456789abcdef", "sk-canary-0123456789abcd\u00e9f", "sk-canary-\x1b012345678"]
+)
+def test_a_key_that_cannot_be_sent_is_refused_by_name(key, caplog):
+    """A line break or another sign that no key has: nothing is sent, and no complaint shows it."""
+    caplog.set_level(logging.DEBUG)
+    with Server(SAYS["planner"]) as server:
+        model = OpenAIModel("gpt-test", base_url=server.url, api_key=f" {key}\n")
+        run = asyncio.run(Compiler(model, Desk().tools).run("What?"))
+        assert server.requests == []
+    assert run.error.startswith("openai:gpt-test: the key holds a line break, or another sign")
+    text = "\n".join([*everything([run.events, list(shown(run))], set()), caplog.text])
+    assert not sorted(piece for piece in pieces_of(key) if piece in text)

@@ -1,0 +1,223 @@
+"""The provider may fail in any way, in any role: nothing hangs, every error has a name, no task runs twice."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import openai.resources.chat.completions  # noqa: F401 - its import is no part of what is timed here
+import pytest
+
+from compiler_nb.compiler import Compiler
+from compiler_nb.errors import ModelError
+from compiler_nb.outcome import Failure
+from tests.support.clock import run_virtually
+from tests.support.desk import Desk
+from tests.support.server import FAULTS
+from tests.support.wire import Wire, model_on, role_of
+
+if TYPE_CHECKING:
+    from compiler_nb.run import Run
+
+pytestmark = pytest.mark.promise
+PLAN: Final = 'a = get("x")\nb = get([a, "y"])\nc = llm("say it", b)\nsent = send(a)\njoin(b, c)\n'
+SAYS: Final = {
+    "planner": PLAN,
+    "repair": PLAN,
+    "replan": '# what is missing, and what is there\nd = get(["z", b])\njoin(d)\n',
+    "joiner": "It is so, and there is nothing more to be said about it today.",
+    "worker": "It was said so, and those who heard it agreed, each of them.",
+}
+BOUND: Final = 500.0
+"""Virtual seconds that a run takes at most: twice the time for a first token, and the waits between."""
+PAST: Final = "Wed, 21 Oct 2015 07:28:00 GMT"
+WAITS: Final = {"429=2", f"429={PAST}", "429"}
+
+# What a scenario comes to. "fine": nobody notices; "again": a fault before the first text, so the call is tried again;
+# "broken": the text breaks off, so a plan is mended and another reply asked for once more; "stopped": the same, but
+# the model had to stop, and would again; "final": asking again does not help; "odd": it is a reply, only not a good one
+FINE = (
+    "", "slow-first", "slow-first=100", "thinks=20", "open-end", "open-finish", "no-done", "no-finish", "no-usage",
+    "bad-usage", "negative-usage", "bytes", "crlf", "no-space", "one-newline", "comments", "choices", "json",
+    "no-choices", "no-type",
+)  # fmt: skip
+AGAIN = {
+    "429": "too many requests", "429=2": "it asks to wait 2 s", f"429={PAST}": "too many requests",
+    "status=500": "fault of its own (500); ask again later", "status=502": "(502)", "status=503": "(503)",
+    "status=529": "(529)", "status=408": "ask again", "status=409": "ask again", "html-502": "(502)",
+    "early-reset": "the connection broke", "empty": "the reply ended before the model did",
+    "mute": "said nothing for 120 s: is it up", "keep-alive": "the reply ended before",
+    "keep-alive=1": "said nothing for 120 s", "overlong": "over 1,000,000 bytes", "false-json": "no JSON object",
+    "refused": "no connection to provider.test; is the server up", "no-host": "no host is called provider.test",
+}  # fmt: skip
+BROKEN = {
+    "reset=12": "the connection broke in the middle", "silent-end=12": "it may be cut off",
+    "stall": "said nothing more for 30 s", "stall-alive": "said nothing more", "stall-alive=1": "said nothing more",
+    "error": "fault of its own (500)", "error=rate_limit_exceeded": "too many requests",
+    "broken-json": "the reply is broken",
+}  # fmt: skip
+STOPPED = {"length": "cut off at the longest", "content-filter": "cut off by the provider's filter"}
+FINAL = {
+    "quota": "quota is used up; waiting does not help", "401": "the key is refused (it came from: api_key=)",
+    "status=403": "the key may not do this", "context": "too long for the model; offer or share less",
+    "status=413": "too large", "filter-400": "rephrase", "model-404": "no such model or address",
+    "redirect=http://elsewhere.test/v1": "not followed", "html-200": "a proxy or a wrong address answered HTML",
+    "plain": "answered text/plain", "octets": "answered application/octet-stream", "refusal": "declines; rephrase",
+    "error-echo": "the key is refused", "json-error": "no such model", "tls": "no safe connection to provider.test",
+    "429=1000": "it asks to wait 1,000 s", "echo=code": "the request is refused", "status=418": "refused",
+}  # fmt: skip
+ODD = ("tool-calls", "duplicate", "endless", "bomb")
+CLASSES: Final = {
+    **dict.fromkeys(FINE, "fine"), **dict.fromkeys(AGAIN, "again"), **dict.fromkeys(BROKEN, "broken"),
+    **dict.fromkeys(STOPPED, "stopped"), **dict.fromkeys(FINAL, "final"), **dict.fromkeys(ODD, "odd"),
+}  # fmt: skip
+WORDS: Final = {**AGAIN, **BROKEN, **STOPPED, **FINAL}
+
+
+class Asked(NamedTuple):
+    """A run whose provider failed in one role, and what the provider and the tools saw."""
+
+    run: Run
+    desk: Desk
+    roles: list[str]
+    seconds: float
+
+    def count(self, *roles: str) -> int:
+        """Return the requests in some roles."""
+        return sum(role in roles for role in self.roles)
+
+
+def ask(fault: str, *roles: str, once: bool, **settings: Any) -> Asked:
+    """Answer a question while the provider fails in some roles, the first time or always."""
+    desk, failed = Desk(), []
+    decisions = ["Replan: z is missing"] if "replan" in roles else []
+
+    def reply(body: dict[str, Any]) -> str:
+        role = role_of(body)
+        return decisions.pop() if role == "joiner" and decisions else SAYS[role]
+
+    def fails(body: dict[str, Any]) -> str:
+        if role_of(body) not in roles or (once and failed):
+            return ""
+        failed.append(fault)
+        return fault
+
+    wire = Wire(reply, fails)
+
+    async def main() -> tuple[Run, float]:
+        compiler = Compiler(model_on(wire), desk.tools, approve="auto", **settings)
+        run = await asyncio.wait_for(compiler.run("What?"), BOUND)
+        return run, asyncio.get_running_loop().time()
+
+    run, seconds = run_virtually(main())
+    return Asked(run, desk, [role_of(seen.body) for seen in wire.requests], seconds)
+
+
+def check_whole(asked: Asked, *, replanned: bool = False) -> None:
+    """See that nothing ran twice, and nothing with side effects before a plan was whole."""
+    got = asked.desk.asked("get")
+    whole = ["x", ["x", "y"], *([["z", ["x", "y"]]] if replanned else [])]
+    assert got == whole[: len(got)], "a task ran twice"
+    assert len(asked.desk.asked("send")) <= 1
+
+
+def check_named(message: str, fault: str) -> None:
+    """See that an error names the provider, the model, what happened, and what to do."""
+    assert message.startswith("openai:gpt-test"), message
+    assert WORDS[fault] in message
+
+
+def test_every_fault_is_in_the_table():
+    """A new one is to say what it comes to."""
+    assert {fault.partition("=")[0] for fault in CLASSES} == {*FAULTS, "status", ""}
+
+
+@pytest.mark.parametrize("fault", CLASSES)
+def test_a_planner_that_fails_once(fault):
+    """What may pass is tried again or mended, and the answer is whole; else the run fails by name."""
+    asked = ask(fault, "planner", once=True)
+    check_whole(asked)
+    run, kind = asked.run, CLASSES[fault]
+    if kind == "final":
+        assert (run.status, asked.roles) == ("failed", ["planner"])
+        check_named(run.error, fault)
+    else:
+        assert (run.status, run.error, run.answer) == ("done", "", SAYS["joiner"])
+        assert run.results == {"a": "x", "b": ["x", "y"], "c": SAYS["worker"], "sent": "sent"}
+        assert asked.count("repair") == (kind in ("broken", "stopped", "odd"))
+        assert asked.count("planner") == (2 if kind == "again" else 1)
+
+
+@pytest.mark.parametrize("fault", CLASSES)
+def test_a_planner_that_always_fails(fault):
+    """The run ends, by name; tasks of whole lines ran once; nothing with side effects did."""
+    asked = ask(fault, "planner", "repair", once=False)
+    check_whole(asked)
+    run, kind = asked.run, CLASSES[fault]
+    if kind == "fine":
+        assert run.status == "done"
+        return
+    assert run.status == "failed"
+    assert asked.desk.asked("send") == []
+    assert asked.count("planner", "repair") <= (16 if fault in WAITS else 4)
+    if kind == "broken" and "=12" in fault:
+        assert run.results["a"] == "x", "a whole line was not kept"
+    if kind in ("again", "broken", "final") and not fault.startswith("silent-end"):
+        check_named(run.error, fault)
+    else:
+        assert run.error.startswith("line "), "a plan's problems are told by line"
+
+
+@pytest.mark.parametrize("fault", CLASSES)
+def test_another_plan_that_fails(fault):
+    """In a later round too: what ran before is kept, and is not run again."""
+    asked = ask(fault, "replan", "repair", once=False)
+    check_whole(asked, replanned=True)
+    run, kind = asked.run, CLASSES[fault]
+    assert run.results["b"] == ["x", "y"]
+    assert run.status == ("done" if kind == "fine" else "failed")
+    if kind in ("again", "broken", "final") and not fault.startswith("silent-end"):
+        check_named(run.error, fault)
+
+
+@pytest.mark.parametrize("once", [True, False])
+@pytest.mark.parametrize("fault", CLASSES)
+def test_a_joiner_that_fails(fault, once):
+    """It is asked again where that may help; else the run fails by name, and the results are there."""
+    asked = ask(fault, "joiner", once=once)
+    check_whole(asked)
+    run, kind = asked.run, CLASSES[fault]
+    assert run.results == {"a": "x", "b": ["x", "y"], "c": SAYS["worker"], "sent": "sent"}
+    if kind == "fine" or (once and kind in ("again", "broken")):
+        assert (run.status, run.answer) == ("done", SAYS["joiner"])
+        assert asked.count("joiner") == (1 if kind == "fine" else 2)
+    elif kind == "odd":
+        assert run.status == ("done" if once or fault in ("tool-calls", "duplicate") else "failed")
+    else:
+        assert (run.status, run.answer) == ("failed", None)
+        check_named(run.error, fault)
+
+
+@pytest.mark.parametrize("once", [True, False])
+@pytest.mark.parametrize("fault", CLASSES)
+def test_a_worker_that_fails(fault, once):
+    """Its task is tried again where that may help; else that task alone fails, by name, and the run has an answer."""
+    asked = ask(fault, "worker", once=once)
+    check_whole(asked)
+    run, kind = asked.run, CLASSES[fault]
+    assert (run.status, run.answer) == ("done", SAYS["joiner"])
+    assert run.results["b"] == ["x", "y"]
+    if kind == "fine" or (once and kind in ("again", "broken")):
+        assert run["c"] == SAYS["worker"]
+    elif kind != "odd":
+        failure = run.failures["c"]
+        assert isinstance(failure, Failure)
+        assert isinstance(failure.error, ModelError)
+        check_named(str(failure.error), fault)
+
+
+def test_a_wait_that_is_longer_than_the_run_may_take_ends_with_it():
+    """The run's own timeout holds while a provider is waited for."""
+    asked = ask("429=60", "planner", once=False, timeout=10.0)
+    assert (asked.run.status, asked.run.error) == ("limit", "the run took longer than 10 s")
+    assert asked.seconds <= 10.1
