@@ -152,7 +152,7 @@ class Board:
         self._new["run"] = self.run
 
     def _begin_round(self, event: RoundStarted) -> None:
-        self.texts.round, self.texts.reason = event.round, event.reason
+        self.texts.begin_round(event.round, event.reason)
         self.canvas.begin_round()
 
     def _ask_model(self, event: ModelStarted) -> None:

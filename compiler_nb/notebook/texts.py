@@ -43,6 +43,13 @@ class Texts:
         self._calls: dict[int, Section | None] = {}  # what a call of a model writes; None: the answer
         self._new: dict[str, Any] = {}
 
+    def begin_round(self, number: int, reason: str) -> None:
+        """Note that another pass begins; what the joiner said in the last one is no answer."""
+        self.round, self.reason = number, reason
+        if self.joined:
+            self.joined.clear()
+            self._new["answer"] = {"text": "", "reset": True}
+
     def ask(self, call: int, role: str) -> None:
         """Note that a model is asked for a plan, or for the answer."""
         if role == "joiner":
