@@ -332,6 +332,7 @@ class Session:
     def _start(self, node: Node) -> None:
         task = node.task
         log = self.log
+        began = log.clock() - log.began  # a tool's first binding makes its schema, which is no wait for a slot
         tool = self.tools.get(task.tool)
         try:
             if tool is None:
@@ -340,13 +341,13 @@ class Session:
             if args or kwargs or tool.parameters:
                 args, kwargs = self.bind(task, tool)
         except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
-            log.emit(TaskStarted, task.id, node.attempt, node.ready_at)
+            log.emit_at(began, TaskStarted, (task.id, node.attempt, node.ready_at))
             self.end(node, failure_of(error, tool, node.attempt))
             return
         if tool.side_effects and not self.approval.confirms(task.id, args, kwargs):
             self._ask_again(node)
             return
-        log.emit_at(log.clock() - log.began, TaskStarted, (task.id, node.attempt, node.ready_at))
+        log.emit_at(began, TaskStarted, (task.id, node.attempt, node.ready_at))
         attempt = self.attempts[task.id] = Attempt(node, tool)
         if tool.side_effects and self.intent is not None:
             noted = self._note(attempt, args, kwargs, self.intent)

@@ -46,7 +46,7 @@ CELLS = {
     "freeze": ["%%compile -m planner\nWhich city has the longest name?", "print('after', best)"],
     "fanout": ["%%plan -j 8\nxs = [slow(x, wait=0.2) for x in range(40)]\nanswer(len(xs))"],
     "hostile": ["%%compile -m hostile\n<script>window.hacked=5</script> <img src=http://x.invalid/d onerror=x()>"],
-    "many": ["%%plan -j 50\nxs = [slow(x, wait=0.05) for x in range(500)]\nys = [slow(x) for x in xs]\nanswer(1)"],
+    "many": ["%%plan -j 50\nxs = [slow(x, wait=0.2) for x in range(500)]\nys = [slow(x, 0.05) for x in xs]\nanswer(1)"],
     "show": ["%%plan -q\na = slow(1, wait=0.1)\nb = slow(a, wait=0.1)\nanswer(b)", "%compile show"],
 }  # fmt: skip
 PROMPT = "(number) => document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')[number].textContent"
@@ -217,6 +217,7 @@ def test_a_thousand_tasks_leave_the_page_smooth(lab, page):
     assert min(worst) <= 100, worst
 
 
+@pytest.mark.promise
 def test_nothing_that_models_and_tools_say_acts(lab, page):
     """Hostile text everywhere, live and frozen: no script runs, no request leaves the page."""
     run(page, lab, "hostile")

@@ -576,6 +576,7 @@ def test_the_answer_streams_and_then_stands(live):
     assert live.text(".cnb-error") == "no <answer>"
 
 
+@pytest.mark.promise
 def test_nothing_that_arrives_acts_or_leaves_the_page(live):
     """Hostile pictures, details, answers and texts run no script, ask no address, keep no foreign class or command."""
     asked: list[str] = []

@@ -302,9 +302,17 @@ def test_what_cannot_be_is_refused():
 
 # ------------------------------------------------------------------- any sequence of events
 
-SEEN: set[tuple[str, str]] = set()
 TOOLS = ("t", "s", "u", "effect")
 NEEDS = {"s": ("tool:s",), "u": ("tool:s", "provider:p")}
+
+
+def after(state: str) -> set[str]:
+    """Return the states that a task may come to by the table, in one step or more."""
+    found, more = set(), {state}
+    while more:
+        more = {new for old, new in TRANSITIONS if old in more} - found
+        found |= more
+    return found
 
 
 class AnyEvents(RuleBasedStateMachine):
@@ -321,6 +329,7 @@ class AnyEvents(RuleBasedStateMachine):
         self.inline: list = []
         self.retrying: set[str] = set()
         self.before: dict[str, str] = {}
+        self.sources: dict[str, str] = {}  # the fan-outs that tasks read items of
 
     def gate(self, task: Task) -> str:
         if task.tool != "effect" or task.id in self.approved:
@@ -336,7 +345,9 @@ class AnyEvents(RuleBasedStateMachine):
             assert not self.schedule.cancelled or node.state in ENDED, "started after cancel"
             if node.state in ENDED:
                 continue
-            if node.task.kind != "call":
+            if node.kind == "link":
+                self.link(node)
+            elif node.task.kind != "call":
                 self.inline.append(node)
             elif not node.held:
                 assert node.task.id not in self.running
@@ -403,6 +414,25 @@ class AnyEvents(RuleBasedStateMachine):
             self.take(self.schedule.approve(id_, 0.0))
         else:
             self.end(id_, Failure("denied", "no"))
+
+    @precondition(lambda self: any(node.task.kind == "fanout" for node in self.schedule.nodes.values()))
+    @rule(data=st.data(), tool=st.sampled_from(TOOLS), deferred=st.booleans())
+    def read_items(self, data, tool, deferred):
+        """Take a task that waits only until a fan-out's items are known, and then for some of these."""
+        fanouts = [id_ for id_, node in self.schedule.nodes.items() if node.task.kind == "fanout"]
+        id_, source = f"n{len(self.schedule.nodes)}", data.draw(st.sampled_from(fanouts))
+        if deferred:
+            task = call(id_, source, tool=tool)
+            self.sources[id_] = source
+            self.take(self.schedule.add(task, 0.0, after=(), shapes=[source], link=True))
+        else:
+            self.take(self.schedule.add(call(id_, source, kind="fanout"), 0.0, after=(), shapes=[source]))
+
+    def link(self, node) -> None:
+        """Say which items a task reads: the first, where there is one."""
+        id_, source = node.task.id, self.sources[node.task.id]
+        items = [f"{source}[0]"] if f"{source}[0]" in self.schedule.nodes else []
+        self.take(self.schedule.link(id_, call(id_, *items, tool=node.task.tool), 0.0))
 
     @rule(value=st.sampled_from([1, BAD]))
     def pin(self, value):
@@ -474,10 +504,16 @@ class AnyEvents(RuleBasedStateMachine):
         for id_, node in self.schedule.nodes.items():
             old, new = self.before.get(id_, "waiting"), node.state
             if old != new:
-                SEEN.add((old, new))
-                assert (old, new) in TRANSITIONS or (old, new) == ("waiting", "running") or new in ENDED
+                assert new in after(old), f"{node} was {old}"
             self.before[id_] = new
 
+    @invariant()
+    def what_is_ready_has_its_inputs(self):
+        for id_, node in self.schedule.nodes.items():
+            if node.state in ("ready", "running") and node.task.kind == "call":
+                needs = node.task.dependencies
+                assert all(self.schedule.nodes[need].state == "done" for need in needs), f"{id_} is {node.state} early"
 
-TestAnyEvents = AnyEvents.TestCase
+
+TestAnyEvents = pytest.mark.promise(AnyEvents.TestCase)
 TestAnyEvents.settings = settings(max_examples=times(60), stateful_step_count=80)

@@ -40,7 +40,8 @@ async def after(x: int = 0) -> int:
 
 def check_cut(hang: Tool, kind: str, release: threading.Event, places: int) -> None:
     """See that twenty calls that hang, and those that wait behind them, end in time."""
-    count = times(20)
+    release.clear()
+    count = 20
     plan = f"h = [hang(x) for x in range({count})]\na = [after(x) for x in range({count})]"
 
     async def main() -> Run:
@@ -72,7 +73,8 @@ def test_a_hanging_async_tool_is_cut_at_its_timeout():
                 if x % 4:
                     raise
 
-    check_cut(hang, "timeout", release, places=4)
+    for _ in range(times(1)):
+        check_cut(hang, "timeout", release, places=4)
 
 
 @pytest.mark.parametrize("places", [1, 4])
@@ -84,7 +86,8 @@ def test_a_hanging_sync_tool_is_called_abandoned_and_gives_its_slot_back(places)
     def hang(x: int) -> None:
         release.wait()
 
-    check_cut(hang, "abandoned", release, places)
+    for _ in range(times(1)):
+        check_cut(hang, "abandoned", release, places)
 
 
 HANGS = """

@@ -90,14 +90,17 @@ export class Asks {
     const asked = [...held].filter(([number, { reason }]) => reason === "approval" && tasks[number]);
     const shown = new Map(this.feed.live ? asked.slice(0, MOST_ASKED) : []);
     for (const [number, bar] of this.bars) {
-      if (shown.get(number)?.words !== bar.dataset.words || shown.get(number)?.mark !== bar.dataset.mark || run.buttons !== (bar.dataset.buttons === "true")) {
-        bar.remove();
-        this.bars.delete(number);
-      }
+      const { words = "", mark = "" } = shown.get(number) ?? {};
+      const stays = shown.has(number) && words === bar.dataset.words && mark === bar.dataset.mark;
+      if (stays && run.buttons === (bar.dataset.buttons === "true")) continue;
+      bar.remove();
+      this.bars.delete(number);
     }
     for (const [number, { words, mark }] of shown) {
-      if (!this.bars.has(number)) this.bars.set(number, this._bar(number, words, mark));
-      this.root.insertBefore(/** @type {HTMLElement} */ (this.bars.get(number)), this.more);
+      if (this.bars.has(number)) continue; // a bar that is put in again loses the click that is being made on it
+      const bar = this._bar(number, words, mark);
+      this.bars.set(number, bar);
+      this.root.insertBefore(bar, this.more);
     }
     const rest = this.feed.live ? asked.length - shown.size : 0;
     this.more.hidden = rest <= 0;
