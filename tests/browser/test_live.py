@@ -32,7 +32,7 @@ def send(to: str) -> str:
     return f"sent to {to}"
 
 hostile = ScriptedModel({"planner": """
-a = slow("<img src=http://x.invalid/a onerror=window.hacked=1> <script>window.hacked=2</script>", wait=0.2)
+a = slow("<img src=http://x.invalid/a onerror=window.hacked=1> <script>window.hacked=2</script>", wait=1.5)
 b = slow(f"{a} </text></svg><script>window.hacked=3</script> [x](http://x.invalid/b)", wait=0.2)
 join(a, b)
 """, "joiner": "<script>window.hacked=4</script> ![i](http://x.invalid/c) <b onclick=x>bold</b>"},
@@ -40,11 +40,11 @@ join(a, b)
 '''
 CELLS = {
     "steer": ["%%plan -j 1\na = slow(1, wait=2)\nb = slow(2)\nc = slow(3, wait=30)\njoin()", "print('after', a, b)"],
-    "approve": ["%%plan\na = send('ann')\nb = send('bob')\nc = slow(3, wait=1)\nanswer(a)", "print('after', a)"],
+    "approve": ["%%plan\na = send('ann')\nb = send('bob')\nc = slow(3, wait=2)\nanswer(a)", "print('after', a)"],
     "interrupt": ["%%plan\na = slow(1, wait=0.5)\nb = slow(2, wait=30)"],
     "reload": ["%%plan -b -o behind\na = slow(1, wait=0.1)\nb = slow(2, wait=6)\nanswer(b)"],
     "freeze": ["%%compile -m planner\nWhich city has the longest name?", "print('after', best)"],
-    "fanout": ["%%plan -j 8\nxs = [slow(x, wait=0.2) for x in range(40)]\nanswer(len(xs))"],
+    "fanout": ["%%plan -j 8\nxs = [slow(x, wait=0.5) for x in range(40)]\nanswer(len(xs))"],
     "hostile": ["%%compile -m hostile\n<script>window.hacked=5</script> <img src=http://x.invalid/d onerror=x()>"],
     "many": ["%%plan -j 50\nxs = [slow(x, wait=0.2) for x in range(500)]\nys = [slow(x, 0.05) for x in xs]\nanswer(1)"],
     "show": ["%%plan -q\na = slow(1, wait=0.1)\nb = slow(a, wait=0.1)\nanswer(b)", "%compile show"],
@@ -175,7 +175,8 @@ def test_a_page_that_is_reloaded_in_mid_run_sees_all_of_it(lab, page):
 
 def test_at_its_end_it_becomes_a_picture_that_is_saved(lab, page):
     """No widget is left; the notebook holds SVG, PNG, HTML and text, and grows by at most 50 kB beyond its picture."""
-    run(page, lab, "freeze")
+    open_notebook(page, lab[0], "freeze.ipynb")
+    command(page, "notebook:run-all-cells")
     until_ended(page, 2)
     assert page.evaluate("() => document.querySelectorAll('.cnb-live').length") == 0
     (output,) = saved(page, lab, "freeze").cells[1].outputs
