@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from _pytest.runner import runtestprotocol
 from hypothesis import HealthCheck, settings
 
 from tests.support.scale import factor, times
@@ -55,11 +56,33 @@ def _asyncio_stays_unpatched() -> Iterator[None]:
         pytest.fail("this test patched asyncio for the whole process: run it in a kernel, or in a process of its own")
 
 
+AGAIN: list[str] = []
+"""Tests in a browser that failed once, and were tried again; the last lines name them."""
+
+
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Try a test in a real browser a second time: on a shared machine a page may be late by seconds."""
+    if item.get_closest_marker("browser") is None:
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    if any(report.failed for report in reports):
+        AGAIN.append(item.nodeid)
+        item._initrequest()  # type: ignore[attr-defined]  # its own fixtures anew
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
     """Say at the very end, before pytest's own count, which tests did not run, and why."""
     yield
     reports = terminalreporter.stats.get("skipped", [])
     skipped = [(r.nodeid.split("::")[0], str(r.longrepr[2])) for r in reports if isinstance(r.longrepr, tuple)]
+    for name in AGAIN:
+        terminalreporter.write_line(f"Tried again after a failure: {name}", yellow=True)
     for text in did_not_run(skipped):
         terminalreporter.write_line(text, yellow=True)
