@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from compiler_nb.drawing.value import shorten_value
@@ -67,9 +67,9 @@ class Approval:
             return self.rule == "auto" and not self.session.log.round
         return tool in self.rule
 
-    def _refusal(self, task: Task) -> str:
-        """Return why a call cannot be asked for, "" where it can."""
-        doubt = task.fingerprint in self.in_doubt
+    def _refusal(self, calls: Iterable[Task]) -> str:
+        """Return why calls cannot be asked for, "" where they can."""
+        doubt = any(task.fingerprint in self.in_doubt for task in calls)
         asked = doubt or self.rule in ("ask", "auto")
         if asked and self.ask is not None:
             return ""
@@ -95,7 +95,7 @@ class Approval:
         shown = spell_arguments(args, kwargs, lambda value: shorten_value(value, SHOWN))
         self._waiting[task.id] = digest(args, kwargs)
         if node.owner is None:
-            self._put(task, shown, self._waiting[task.id])
+            self._put(task, [task], shown, self._waiting[task.id])
         else:
             session.log.emit(TaskHeld, task.id, 0, "fanout", shown, self._waiting[task.id])
             self.groups.setdefault(node.owner.task.id, {})[task.id] = shown
@@ -108,18 +108,18 @@ class Approval:
             return
         held = [id_ for id_ in group if id_ in self._waiting]
         if held and len(held) == owner.waiting:
-            tool = self.session.schedule.nodes[held[0]].task.tool
-            shown = "; ".join(f"{tool}({group[id_]})" for id_ in held[:LISTED])
+            calls = [self.session.schedule.nodes[id_].task for id_ in held]
+            shown = "; ".join(f"{call.tool}({group[call.id]})" for call in calls[:LISTED])
             more = f"; … {len(held) - LISTED:,} more" if len(held) > LISTED else ""
             together = hashlib.sha256("".join(self._waiting[id_] for id_ in held).encode()).hexdigest()[:12]
             self._waiting[owner.task.id] = together
-            self._put(owner.task, f"{len(held):,} calls: {shown}{more}", together)
+            self._put(owner.task, calls, f"{len(held):,} call{'' if len(held) == 1 else 's'}: {shown}{more}", together)
 
-    def _put(self, task: Task, shown: str, mark: str) -> None:
-        """Put a question, or answer it where nobody can."""
+    def _put(self, task: Task, calls: Iterable[Task], shown: str, mark: str) -> None:
+        """Put the question whether a task, or a fan-out's calls, may start; answer it where nobody can."""
         session = self.session
         session.log.emit(TaskHeld, task.id, 0, "approval", shown, mark)
-        refusal = self._refusal(task)
+        refusal = self._refusal(calls)
         if refusal or self.ask is None:
             self.deny(task.id, "rule", f"{task.tool or task.id}: {refusal}")
             return

@@ -9,6 +9,8 @@ import pytest
 from compiler_nb import Compiler, ScriptedModel, tool
 from compiler_nb.engine.approval import digest
 from compiler_nb.events import TaskApproved, TaskHeld
+from compiler_nb.plan.bounds import Scope
+from compiler_nb.plan.fanout import expand
 from tests.support.clock import run_virtually
 from tests.support.session import add, opened, states, told
 
@@ -152,6 +154,25 @@ def test_a_replan_is_not_approved_by_auto():
     SENT.clear()
     Compiler(ScriptedModel(replies), [send], approve=["send"]).run_sync("Tell them.")
     assert SENT == ["first", "second"]
+
+
+@pytest.mark.parametrize("rule", ["auto", ("send",)])
+def test_an_item_in_doubt_is_asked_for_whatever_the_rule(rule):
+    """One equal to a call that was cut off needs a word, also in a fan-out; the other items start unasked."""
+    questions: list[tuple[str, str]] = []
+
+    async def main():
+        async with opened([send], ask=saying(True, questions), approve=rule) as session:
+            plan = add(session, "xs = [send(x) for x in [1, 2, 3]]")
+            twin = expand(plan["xs"], Scope({}, {}), {}).tasks[1][0]
+            session.approval.in_doubt.add(twin.fingerprint)
+            session.close()
+            await session.drained()
+            return session
+
+    session = run_virtually(main())
+    assert states(session)["xs"] == "done"
+    assert questions == [("xs", "1 call: send(2)")]
 
 
 def test_digests_tell_content_and_identity():
