@@ -18,7 +18,6 @@ import functools
 import re
 import threading
 import time
-from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,7 +41,7 @@ FRAME: Final = 0.06
 BREAK: Final = 0.25
 """Seconds from one drawing to the next at least; longer after one that took long."""
 KEPT: Final = 20
-"""Views that stay connected, the newest; a page that is reloaded finds the others gone."""
+"""Views of ended runs that stay connected, the newest; a page that is reloaded finds the others gone."""
 PATIENCE: Final = 2.0
 """Seconds that a page has, from the beginning, to be heard: a busy kernel of some versions hears none."""
 MODULES: Final = (
@@ -51,7 +50,7 @@ MODULES: Final = (
 )  # fmt: skip
 """The files of the page's side, each after those that it imports."""
 _FOLDER: Final = Path(__file__).parent / "static"
-_KEPT: Final[deque[Any]] = deque()
+_KEPT: Final[list[View]] = []
 
 
 @functools.cache
@@ -120,9 +119,7 @@ class View:
         self.widget: Any = None
         self.widget = widget(self.snapshot)
         self.widget.on_msg(self._hear)
-        _KEPT.append(self.widget)
-        while len(_KEPT) > KEPT:
-            _KEPT.popleft().close()
+        _keep(self)
 
     @property
     def mime(self) -> dict[str, Any]:
@@ -230,7 +227,8 @@ class View:
             times = trace.times(events, self.run.compiler.max_concurrency)
             self.board.say_times(times.path, str(times))
         if self.board.canvas.stale or (self.board.tasks and self.board.canvas.drawn is None):
-            self.board.show_drawn(self.board.drawing(self.engine)())
+            with contextlib.suppress(Exception):  # the boxes that are there stay, and the cell goes on to its output
+                self.board.show_drawn(self.board.drawing(self.engine)())
 
     # ---------------------------------------------------------------- the picture
 
@@ -328,3 +326,11 @@ class View:
         if type(first) is int and type(last) is int:
             outcomes = self.run.outcomes
             self._send({"frame": self.board.rows_from(first, last, outcomes.get)})
+
+
+def _keep(view: View) -> None:
+    """Keep a view connected, and close the oldest of those whose runs have ended, where there are too many."""
+    _KEPT.append(view)
+    for old in [each for each in _KEPT if each.run.status != "running"][:-KEPT]:
+        _KEPT.remove(old)
+        old.widget.close()

@@ -203,7 +203,18 @@ def test_old_views_are_closed():
     for _ in range(KEPT + 5):
         View(run, "own", Wire)
     assert len(views._KEPT) == KEPT
-    assert view.widget not in views._KEPT
+    assert view not in views._KEPT
+
+
+def test_the_view_of_a_run_that_goes_on_is_never_closed():
+    """A run in the background is still followed after many other cells."""
+    _, ended = watched("a = get(1)\nanswer(a)", [get])
+    going, work = Compiler(None, [get]).begin("", plan="a = get(1)\nanswer(a)")
+    view = View(going, "own", Wire)
+    for _ in range(KEPT + 5):
+        View(ended, "own", Wire)
+    assert view in views._KEPT
+    asyncio.run(work)
 
 
 # ---------------------------------------------------------------- one task
