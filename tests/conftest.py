@@ -57,16 +57,17 @@ def _asyncio_stays_unpatched() -> Iterator[None]:
 
 
 AGAIN: list[str] = []
-"""Tests in a browser that failed once, and were tried again; the last lines name them."""
+"""Tests in a browser whose page was late, and that were tried again; the last lines name them."""
 
 
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Try a test in a real browser a second time: on a shared machine a page may be late by seconds."""
+    """Try a test in a real browser a second time where a page was late; what was seen to be wrong is wrong."""
     if item.get_closest_marker("browser") is None:
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
-    if any(report.failed for report in reports):
+    failed = [str(report.longrepr) for report in reports if report.failed]
+    if failed and all("playwright._impl._errors.TimeoutError" in text for text in failed):
         AGAIN.append(item.nodeid)
         item._initrequest()  # type: ignore[attr-defined]  # its own fixtures anew
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
@@ -83,6 +84,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterat
     reports = terminalreporter.stats.get("skipped", [])
     skipped = [(r.nodeid.split("::")[0], str(r.longrepr[2])) for r in reports if isinstance(r.longrepr, tuple)]
     for name in AGAIN:
-        terminalreporter.write_line(f"Tried again after a failure: {name}", yellow=True)
+        terminalreporter.write_line(f"Tried again, for the page was late: {name}", yellow=True)
     for text in did_not_run(skipped):
         terminalreporter.write_line(text, yellow=True)
