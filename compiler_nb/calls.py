@@ -7,12 +7,13 @@ limits behind it may be shared by several runs of one event loop.
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import random
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
-from compiler_nb.engine.limits import Limit, Limits
+from compiler_nb.engine.limits import Limit, Limits, Parking
 from compiler_nb.errors import ModelError, ModelRefused, ModelTimeout, RateLimited, StreamBroken
 from compiler_nb.events import ModelChunk, ModelEnded, ModelStarted, Warned
 from compiler_nb.models.base import Chunk, Model, Request
@@ -21,7 +22,7 @@ from compiler_nb.models.scripted import estimate_tokens
 from compiler_nb.outcome import Usage, describe_error
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
     from compiler_nb.events import Emit
 
@@ -52,7 +53,8 @@ class Calls:
     limits: by provider, or the Limits that several runs share; first_token, idle: seconds to wait for the first and
     for each next piece; tries: at most, before the first piece only; backoff: seconds before the second try, doubled
     each time; longest_wait: seconds that a call waits, all its tries together, for a provider that is asked too often:
-    as long as these last, such tries do not count; closing: seconds that a model has to end when it is stopped.
+    as long as these last, such tries do not count; closing: seconds that a model has to end when it is stopped;
+    parking: how the task that asks waits for its provider, None where it has nothing to give up.
     """
 
     def __init__(
@@ -66,8 +68,9 @@ class Calls:
         backoff: float = 0.5,
         longest_wait: float = 120.0,
         closing: float = 1.0,
+        parking: Callable[[str], Parking | None] | None = None,
     ) -> None:
-        self.emit = emit
+        self.emit, self.parking = emit, parking
         self.limits = limits if isinstance(limits, Limits) else default_limits(limits)
         self.first_token, self.idle = first_token, idle
         self.tries, self.backoff, self.longest_wait = tries, backoff, longest_wait
@@ -130,6 +133,7 @@ class Stream:
         self._strings_only = True
         self._silent = 0  # tries that nobody answered
         self._waited = 0.0  # seconds, for a provider that is asked too often
+        self._parking = calls.parking(request.task) if calls.parking is not None else None
         self._pieces = self._run()
 
     async def __aenter__(self) -> Self:
@@ -159,10 +163,11 @@ class Stream:
         calls = self._calls
         error = ""
         tried = 0
+        place = functools.partial(calls.limits.slot, self._model.provider, self._sent, self._parking)
         try:
             while True:
                 tried += 1
-                async with calls.limits.slot(self._model.provider, self._sent) as slot, self._attempt() as attempt:
+                async with place() as slot, self._attempt() as attempt:
                     watch = attempt.watch
                     async for chunk in attempt.chunks:
                         text = self._take(chunk)
@@ -282,8 +287,12 @@ class Stream:
         self._calls.emit(Warned, self._request.task, message)
         if isinstance(fault, RateLimited):
             self._calls.limits.pause(self._model.provider, delay)
-        else:
+        elif self._parking is None:
             await asyncio.sleep(delay)
+        else:
+            self._parking.park()
+            await asyncio.sleep(delay)
+            await self._parking.back()
 
     @property
     def _name(self) -> str:

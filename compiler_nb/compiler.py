@@ -321,7 +321,8 @@ class Compiler:
 
     def offered(self, ask: Callable[..., Any]) -> Toolbox:
         """Return the tools that a planner is offered; `ask` asks the worker."""
-        return self.tools.plus(Toolbox(make_language_tools(ask, share=self.share)))
+        provider = self.worker.provider if self.worker is not None else None
+        return self.tools.plus(Toolbox(make_language_tools(ask, share=self.share, provider=provider)))
 
     def shared_limits(self) -> Limits:
         """Return the limits of providers that hold for all runs on the running loop together."""

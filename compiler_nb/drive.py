@@ -81,7 +81,7 @@ class Drive:
         self.compiler, self.run, self.ask, self.main = compiler, run, ask, main
         self.log = run.log
         self.calls: Calls  # made on the loop, whose limits it shares
-        self.tools = compiler.offered(self._ask_worker)
+        self.tools = run.tools = compiler.offered(self._ask_worker)
         self.schemas = {name: describe_schema(value) for name, value in run.inputs.items()}
         self.session: Session | None = None
         self.past: Past | None = None  # what an earlier run leaves to this one
@@ -139,17 +139,21 @@ class Drive:
 
     def _open_session(self) -> Session:
         compiler = self.compiler
-        caps = provider_caps(compiler.limits)
-        return Session(
+        session = Session(
             self.tools,
             self.log,
             inputs=self.run.inputs,
             max_concurrency=compiler.max_concurrency,
-            limits=caps,
+            limits=provider_caps(compiler.limits),
             approve=compiler.approve,
             ask=self.ask,
             main=self.main,
         )
+        counted = {name for name, limit in compiler.limits.items() if limit.rpm or limit.tpm}
+        rated = {name: tool.provider for name, tool in compiler.tools.items() if tool.provider in counted}
+        if rated:
+            session.rates, session.rated = compiler.shared_limits(), rated
+        return session
 
     def _keep(self, session: Session) -> None:
         """Have the run kept in the history, where there is one, and take over what an earlier run leaves."""
@@ -165,7 +169,8 @@ class Drive:
             session.intent = self.keeper.intend
 
     def _announce(self) -> None:
-        self.calls = Calls(self.log.emit, limits=self.compiler.shared_limits())
+        park = self.session.parking if self.session is not None else None
+        self.calls = Calls(self.log.emit, limits=self.compiler.shared_limits(), parking=park)
         self.log.listeners.append(self.meter.take)
         names, models = tuple(self.tools), self.compiler.models
         self.log.emit(RunStarted, self.run.question, names, self.schemas, models, time.time())

@@ -68,16 +68,25 @@ class ModelError(CompilerError):
     """A call of a model failed.
 
     provider, model: as in `connect`; status: the HTTP status, or None; request_id: the provider's, or "";
-    retryable: whether the same call may succeed later.
+    retryable: whether the same call may succeed later; attempts: how often it was tried; kept: what stays of the work
+    that it was part of, in words. The text tells id, attempts and what is kept, where there is something to tell.
     """
 
     retryable = False
+    attempts = 1
+    kept = ""
 
     def __init__(
         self, message: str, *, provider: str = "", model: str = "", status: int | None = None, request_id: str = ""
     ) -> None:
         super().__init__(message)
         self.provider, self.model, self.status, self.request_id = provider, model, status, request_id
+
+    def __str__(self) -> str:
+        tried = f"tried {self.attempts} times" if self.attempts > 1 else ""
+        request = f"request {self.request_id}" if self.request_id else ""
+        told = ", ".join(filter(None, (tried, request, self.kept)))
+        return f"{super().__str__()} ({told})" if told else super().__str__()
 
 
 class NoModel(ModelError):

@@ -176,6 +176,19 @@ class TaskStarted(NamedTuple):
     ready_at: float
 
 
+class TaskParked(NamedTuple):
+    """A running task waits for its provider and holds no slot (`parked`), or goes on."""
+
+    seq: int
+    run: str
+    round: int
+    at: float
+    task: str
+    attempt: int
+    provider: str
+    parked: bool
+
+
 class TaskRetried(NamedTuple):
     """An attempt failed and another follows after `delay` seconds."""
 
@@ -259,6 +272,7 @@ Event: TypeAlias = (
     | TaskHeld
     | TaskApproved
     | TaskStarted
+    | TaskParked
     | TaskRetried
     | TaskEnded
     | Warned

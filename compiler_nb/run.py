@@ -65,6 +65,7 @@ class Run:
 
     def __init__(self, id_: str, question: str, compiler: Compiler, inputs: Mapping[str, Any], log: Log) -> None:
         self.id, self.question, self.compiler, self.inputs, self.log = id_, question, compiler, dict(inputs), log
+        self.tools: Mapping[str, Any] = compiler.tools  # and those that its compiler adds, once it begins
         self.status: Status = "running"
         self.error = ""
         self.answer: Any = None
@@ -136,7 +137,7 @@ class Run:
 
     def why(self, id_: str) -> str:
         """Say in words why a task waits or waited, or how it ended."""
-        caps, lanes = find_lanes(self.compiler.tools.values(), provider_caps(self.compiler.limits))
+        caps, lanes = find_lanes(self.tools.values(), provider_caps(self.compiler.limits))
         limits = {"": self.compiler.max_concurrency, **caps}
         return trace.why(self.events, self.id_of(id_), at=self.seconds, limits=limits, lanes=lanes)
 

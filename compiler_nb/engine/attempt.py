@@ -11,6 +11,7 @@ from compiler_nb.errors import ArgumentError, ExpressionError
 from compiler_nb.outcome import Failure, describe_error
 
 if TYPE_CHECKING:
+    from asyncio import Future
     from asyncio import Task as AsyncTask
 
     from compiler_nb.engine.pool import Job
@@ -28,6 +29,7 @@ class Attempt:
 
     task: AsyncTask[None] | None = None
     job: Job | None = None
+    back: Future[None] | None = None  # done when a parked call has a slot again
     ended = timed_out = cancelled = False
     deadline = inf  # on the loop's clock
 

@@ -10,7 +10,9 @@ import math
 from collections import defaultdict, deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
+
+from compiler_nb.models.providers import CONCURRENCY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -110,6 +112,16 @@ class Gate:
         return self._starts[-1].expires
 
 
+class Parking(Protocol):
+    """Somebody who waits for a place, and holds nothing meanwhile."""
+
+    def park(self) -> None:
+        """Begin to wait."""
+
+    async def back(self) -> None:
+        """Go on: the place is there, and what was given up is held again at the end of this."""
+
+
 class Slot:
     """A place at a provider; `tokens` is what the call really used, None while that is not known."""
 
@@ -148,15 +160,24 @@ class Limits:
         return self._clock() if self._clock else asyncio.get_running_loop().time()
 
     @asynccontextmanager
-    async def slot(self, provider: str, tokens: int = 0) -> AsyncIterator[Slot]:
-        """Hold a place at a provider, after waiting for one; tokens: what the call is expected to use."""
-        start = await self._begin(provider, tokens)
+    async def slot(self, provider: str, tokens: int = 0, parking: Parking | None = None) -> AsyncIterator[Slot]:
+        """Hold a place at a provider, after waiting for one.
+
+        tokens: what the call is expected to use; parking: told where it has to wait.
+        """
+        start = await self._begin(provider, tokens, parking)
         slot = Slot()
         try:
             yield slot
         finally:
             self.gate(provider).end(start, slot.tokens)
             self.wake(provider)
+
+    async def admit(self, provider: str, parking: Parking | None = None) -> None:
+        """Count a call by somebody else's client, after waiting until it may begin; its place is not held."""
+        start = await self._begin(provider, 0, parking)
+        self.gate(provider).end(start)
+        self.wake(provider)
 
     def pause(self, provider: str, seconds: float) -> None:
         """Let nothing begin at one provider for some seconds; others go on."""
@@ -181,7 +202,7 @@ class Limits:
                 future.set_result(gate.begin(now, tokens))
             queue.popleft()
 
-    async def _begin(self, provider: str, tokens: int) -> Start:
+    async def _begin(self, provider: str, tokens: int, parking: Parking | None) -> Start:
         gate = self.gate(provider)
         if not self._queues[provider]:
             now = self.now()
@@ -191,7 +212,12 @@ class Limits:
         self._queues[provider].append((tokens, future))
         self.wake(provider)
         try:
-            return await future
+            if parking is None or future.done():
+                return await future
+            parking.park()
+            start = await future
+            await parking.back()
+            return start  # noqa: TRY300 - a cancellation until here gives the place back
         except asyncio.CancelledError:
             if future.done() and not future.cancelled():  # the place came in the same moment
                 gate.end(future.result())
@@ -203,16 +229,23 @@ class Limits:
 
 
 def provider_caps(limits: Mapping[str, Limit]) -> dict[str, int]:
-    """Return how many calls of tools may go to each provider at a time, as a resource: "provider:openai"."""
-    return {f"provider:{name}": limit.concurrency for name, limit in limits.items() if limit.concurrency}
+    """Return how many calls may go to each provider at a time, as a resource: "provider:openai"."""
+    caps = {name: Limit(concurrency=number) for name, number in CONCURRENCY.items()} | dict(limits)
+    return {f"provider:{name}": limit.concurrency for name, limit in caps.items() if limit.concurrency}
 
 
 def find_lanes(tools: Iterable[Tool], caps: Mapping[str, int]) -> tuple[dict[str, int], dict[str, tuple[str, ...]]]:
     """Return the calls at a time by resource, with each tool's own ("tool:search"), and the resources that tools need.
 
-    caps: those of providers.
+    caps: those of providers; a provider without one is a resource all the same, for it may be closed for a while.
     """
     tools = list(tools)
     caps = {**caps, **{f"tool:{tool.name}": tool.max_concurrency for tool in tools if tool.max_concurrency}}
-    needed = {tool.name: (f"tool:{tool.name}", f"provider:{tool.provider}") for tool in tools}
-    return caps, {name: tuple(each for each in pair if each in caps) for name, pair in needed.items()}
+    needed = {
+        tool.name: (
+            *([f"tool:{tool.name}"] if tool.max_concurrency else []),
+            *([f"provider:{tool.provider}"] if tool.provider else []),
+        )
+        for tool in tools
+    }
+    return caps, {name: lane for name, lane in needed.items() if lane}

@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from compiler_nb.engine.approval import Approval, Ask, Rule
 from compiler_nb.engine.attempt import CURRENT, Attempt, failure_of, is_unused, on_main_thread
-from compiler_nb.engine.limits import find_lanes
+from compiler_nb.engine.limits import Limits, find_lanes
+from compiler_nb.engine.parking import Parked
 from compiler_nb.engine.pool import ABANDONED_LIMIT, Job, Pool
 from compiler_nb.engine.schedule import Node, Schedule
 from compiler_nb.errors import ToolUnavailable
@@ -66,11 +67,14 @@ class Session:
     of approved tools; ask: asks someone to approve a task and its arguments, None where there is no one;
     main: posts a function to the main thread, False where nobody serves it; intent: notes that a call with side effects
     is about to begin, False where it cannot be noted; recall: returns an item of a fan-out, as its value where an
-    earlier run has left one.
+    earlier run has left one; rates: the providers' limits per minute, rated: the tools whose calls these count here
+    (others count their calls of models where they make them), with their providers.
     """
 
     intent: Intent | None = None
     recall: Callable[[Task], Task] | None = None
+    rates: Limits | None = None
+    rated: Mapping[str, str] = {}
     shapes_wanted = False  # whether there is any fan-out; on the class, for CPython is slower beyond 30 attributes
 
     def __init__(
@@ -94,7 +98,7 @@ class Session:
         self.schedule = Schedule(
             max_concurrency,
             limits=caps,
-            resources=(lambda task: lanes.get(task.tool, ())) if caps else None,
+            resources=(lambda task: lanes.get(task.tool, ())) if lanes else None,
             gate=self.approval.gate if effects else None,
         )
         self.outcomes: dict[str, Any] = {}  # of all that ended
@@ -269,7 +273,7 @@ class Session:
                 kind = node.kind
                 if kind == "call":
                     if node.held:
-                        self.approval.hold(node)
+                        self._hold(node)
                     else:
                         self._start(node)
                 elif kind == "expr":
@@ -349,9 +353,9 @@ class Session:
             return
         log.emit_at(began, TaskStarted, (task.id, node.attempt, node.ready_at))
         attempt = self.attempts[task.id] = Attempt(node, tool)
-        if tool.side_effects and self.intent is not None:
-            noted = self._note(attempt, args, kwargs, self.intent)
-            attempt.task = self.loop.create_task(noted, context=self.context.copy())
+        if (tool.side_effects and self.intent is not None) or task.tool in self.rated:
+            admitted = self._admit(attempt, args, kwargs)
+            attempt.task = self.loop.create_task(admitted, context=self.context.copy())
             return
         if tool.timeout is not None:
             attempt.deadline = when = self.loop.time() + tool.timeout
@@ -365,30 +369,51 @@ class Session:
         else:
             attempt.task = self.loop.create_task(self._serve(attempt, args, kwargs), context=self.context.copy())
 
-    async def _note(self, attempt: Attempt, args: tuple[Any, ...], kwargs: dict[str, Any], intent: Intent) -> None:
-        """Begin an attempt with side effects when it is noted; where it cannot be, ask a person, or deny it."""
+    async def _admit(self, attempt: Attempt, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Begin an attempt when its provider lets it and, with side effects, when it is noted."""
         node, tool = attempt.node, attempt.tool
-        task = node.task
-        if not await intent(node):
-            if self.approval.ask is None or not task.fingerprint or task.fingerprint in self.approval.in_doubt:
-                told = f"{tool.name}: the history cannot note it, and nobody is there to approve it without"
-                self._ended(attempt, Failure("denied", told, attempts=0))
-                return
-            attempt.ended = True
-            del self.attempts[task.id]
-            self.approval.in_doubt.add(task.fingerprint)
-            self.log.emit(TaskRetried, task.id, node.attempt, "the history cannot note it", 0.0)
-            self._ask_again(node)
+        provider = self.rated.get(node.task.tool)
+        if provider is not None and self.rates is not None:
+            await self.rates.admit(provider, Parked(self, attempt))
+        if tool.side_effects and self.intent is not None and not await self.intent(node):
+            self._ask_unnoted(attempt)
             return
         if tool.timeout is not None:
-            attempt.deadline = when = self.loop.time() + tool.timeout
-            if when < self._rings:
-                self._arm(when)
+            self.arm(attempt, tool.timeout)
         if tool.is_async:
             await self._serve(attempt, args, kwargs)
         else:
             attempt.task = None
             self._submit(attempt, args, kwargs)
+
+    def _ask_unnoted(self, attempt: Attempt) -> None:
+        """Ask a person for a call with side effects that cannot be noted, or deny it."""
+        node, name = attempt.node, attempt.tool.name
+        task = node.task
+        if self.approval.ask is None or not task.fingerprint or task.fingerprint in self.approval.in_doubt:
+            told = f"{name}: the history cannot note it, and nobody is there to approve it without"
+            self._ended(attempt, Failure("denied", told, attempts=0))
+            return
+        attempt.ended = True
+        del self.attempts[task.id]
+        self.approval.in_doubt.add(task.fingerprint)
+        self.log.emit(TaskRetried, task.id, node.attempt, "the history cannot note it", 0.0)
+        self._ask_again(node)
+
+    def _hold(self, node: Node) -> None:
+        """Ask for a call that is held; one that was parked has a slot again, and goes on."""
+        if node.held != "slot":
+            self.approval.hold(node)
+            return
+        node.held = ""
+        attempt = self.attempts.get(node.task.id)
+        if attempt is not None and attempt.back is not None and not attempt.back.done():
+            attempt.back.set_result(None)
+
+    def parking(self, id_: str) -> Parked | None:
+        """Return how a running task waits for its provider, None where there is no such task."""
+        attempt = self.attempts.get(id_)
+        return None if attempt is None else Parked(self, attempt)
 
     def _ask_again(self, node: Node) -> None:
         """Give a call's slot back whose arguments are no longer those that were approved."""
@@ -562,6 +587,12 @@ class Session:
         when = self.loop.time() + delay
         self._armed += 1
         heappush(self._calls, (when, self._armed, what))
+        if when < self._rings:
+            self._arm(when)
+
+    def arm(self, attempt: Attempt, seconds: float) -> None:
+        """Let an attempt's timeout ring after so many seconds."""
+        attempt.deadline = when = self.loop.time() + seconds
         if when < self._rings:
             self._arm(when)
 

@@ -8,7 +8,9 @@ Theory of operation
     A node counts the parents that it still waits for. At zero it is ready: an expression or a fan-out is started at
     once, for it holds no slot; a call is started where a slot is free, else it waits in the heap of its lane. A lane is
     the set of limited resources (a tool's own limit, a provider's) that a call needs besides an overall slot; there are
-    few lanes, so the best of their tops is found by looking at each.
+    few lanes, so the best of their tops is found by looking at each. A running call that has to wait for its provider
+    is parked: it gives its slot back and closes its lane, for whoever started there would only wait too; when the
+    provider takes it, it gets the next free slot before all that is ready.
 
     Priority is the height: the length of the longest chain that hangs on a task, in hops or in learned seconds. Heights
     are recomputed when the plan has doubled and when it closes, never per added task.
@@ -21,7 +23,7 @@ Theory of operation
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,6 +49,10 @@ _LEGAL: Final = {old: frozenset(new for start, new in TRANSITIONS if start == ol
     state: frozenset[State]() for state in ENDED
 }
 _INLINE: Final = frozenset({"expr", "link"})
+_ANY: Final = 1 << 30
+"""Calls at a time of a resource without a limit."""
+_CLOSED: Final = 1 << 40
+"""What each parked call takes from its provider's spare calls, so that none is left."""
 _ENDINGS: Final[dict[type, State]] = {Failure: "failed", Skipped: "skipped", Cancelled: "cancelled"}
 
 
@@ -58,7 +64,8 @@ class Node:
     watchers: list[Node] | tuple[()] = ()  # fan-outs that need only to know this one's items
     owner: Node | None = None  # the fan-out that this is an item of
     expanded = False
-    held = ""
+    held = ""  # why a ready call may not start yet; "slot" where one that was parked has a slot again
+    parked = ""  # "provider" while a running call waits for that, then "slot" while it waits for one; it holds none
     attempt = 0
     ready_at = 0.0
     fate: tuple[State, Any] = ("cancelled", Cancelled())  # what its descendants get where it is not done
@@ -144,10 +151,11 @@ class Schedule:
             raise ValueError("capacity is 1 or more")
         self.capacity, self.free = capacity, capacity
         self.limits: dict[str, int] = dict(limits or {})
-        self.spare: dict[str, int] = dict(self.limits)
+        self.spare: defaultdict[str, int] = defaultdict(lambda: _ANY, self.limits)
         self._resources, self._gate, self._weigh = resources, gate, weigh
         self.nodes: dict[str, Node] = {}
         self.lanes: dict[tuple[str, ...], Lane] = {}
+        self.returning: deque[Node] = deque()  # parked calls that want a slot again
         self.unfinished = 0
         self.closed = self.paused = self.cancelled = False
         self.ended: list[tuple[Node, Any]] = []  # nodes that ended without being started; the engine takes them
@@ -307,7 +315,7 @@ class Schedule:
                     else:
                         starts += self._ready(child, now)
             node.children = node.watchers = ()
-        if self.lanes:
+        if self.lanes or self.returning:
             self._fill(starts)
         return starts
 
@@ -316,7 +324,8 @@ class Schedule:
         node = self.nodes[id_]
         if node.state != "running":
             raise ValueError(f"{id_} is {node.state}, so no attempt of it can have failed")
-        self._give_back(node)
+        self.free += 1
+        self._give_resources(node)
         node.state = "waiting"
         starts: list[Node] = []
         self._fill(starts)
@@ -326,6 +335,28 @@ class Schedule:
         """Note that the pause before another attempt is over."""
         node = self.nodes[id_]
         return self._ready(node, now) if node.state == "waiting" else []
+
+    def park(self, id_: str) -> list[Node]:
+        """Note that a running call waits for its provider: its slot is free, and no other call to that one starts."""
+        node = self.nodes[id_]
+        starts: list[Node] = []
+        if node.state == "running" and not node.parked and any(map(_is_provider, node.lane)):
+            node.parked = "provider"
+            self.free += 1
+            self._count_provider(node, -_CLOSED)
+            self._fill(starts)
+        return starts
+
+    def unpark(self, id_: str) -> list[Node]:
+        """Note that a parked call's provider takes it: it goes on when it is returned, here or by a later event."""
+        node = self.nodes[id_]
+        starts: list[Node] = []
+        if node.parked == "provider":
+            node.parked = "slot"
+            self._count_provider(node, _CLOSED)
+            self.returning.append(node)
+            self._fill(starts)
+        return starts
 
     def approve(self, id_: str, now: float) -> list[Node]:
         """Let a held task start."""
@@ -405,20 +436,34 @@ class Schedule:
         node.state = "running"  # from ready
         node.attempt += 1
 
-    def _give_back(self, node: Node) -> None:
-        self.free += 1
-        self._give_resources(node)
-
     def _give_resources(self, node: Node) -> None:
+        """Give back what a call holds besides its slot; the slot of a parked one was given back before."""
+        if node.parked:
+            self.free -= 1
+            if node.parked == "provider":
+                self._count_provider(node, _CLOSED)
+            else:
+                self.returning.remove(node)
+            node.parked = ""
         for resource in node.lane:
             self.spare[resource] += 1
+
+    def _count_provider(self, node: Node, calls: int) -> None:
+        for resource in node.lane:
+            if _is_provider(resource):
+                self.spare[resource] += calls
 
     def _has_room(self, lane: tuple[str, ...]) -> bool:
         return all(self.spare[resource] > 0 for resource in lane)
 
     def _fill(self, starts: list[Node]) -> None:
         lanes = self.lanes
-        while self.free and lanes and not self.paused:
+        while self.free > 0 and self.returning:
+            node = self.returning.popleft()
+            node.parked, node.held = "", "slot"
+            self.free -= 1
+            starts.append(node)
+        while self.free > 0 and lanes and not self.paused:
             best = lanes.get(()) if len(lanes) == 1 else None
             if best is None:
                 open_lanes = [lane for key, lane in lanes.items() if self._has_room(key)]
@@ -487,3 +532,7 @@ def _highest_first(node: Node) -> list[Node]:
     """Return what waits for a node: of those that it lets start, the highest is first at the free slot."""
     hanging = [*node.children, *node.watchers]
     return sorted(hanging, key=lambda child: -child.height) if len(hanging) > 1 else hanging
+
+
+def _is_provider(resource: str) -> bool:
+    return resource.startswith("provider:")

@@ -26,15 +26,16 @@ class Request:
 
 
 class Chunk(NamedTuple):
-    """A piece of text; the last one says why the model ended ("stop", "length", ...) and what it used.
+    """A piece of text; the last one says why the model ended ("stop", "length", ...), what it used, and who it was.
 
     A stream that never says a `finish` was cut, unless all that it yields is plain strings. A chunk without text is a
-    sign of life of a model that thinks.
+    sign of life of a model that thinks. model: the name that the reply itself gives, "" where it gives none.
     """
 
     text: str = ""
     finish: str = ""
     usage: Usage | None = None
+    model: str = ""
 
 
 @runtime_checkable

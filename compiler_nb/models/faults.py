@@ -10,7 +10,7 @@ import math
 import re
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,11 +27,14 @@ from compiler_nb.errors import (
 )
 from compiler_nb.models.providers import PROVIDERS, host_of
 from compiler_nb.models.secret import Secret, mask
+from compiler_nb.models.sizes import describe_sizes
 from compiler_nb.models.wire import ErrorObject, WireError
 from compiler_nb.outcome import shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from compiler_nb.models.base import Request
 
 SAID_LIMIT: Final = 400
 """Characters kept of what a provider says."""
@@ -47,7 +50,6 @@ BY_STATUS: Final[dict[int, tuple[type[ModelError], str]]] = {
     404: (BadRequest, "no such model or address; does the address end in /v1?"),
     408: (ModelTimeout, "the provider did not answer in time; ask again"),
     409: (ProviderUnavailable, "the provider is busy; ask again"),
-    413: (BadRequest, f"the request is too large; {_SHORTER}"),
     429: (RateLimited, "too many requests or tokens"),
 }
 BY_WORD: Final[dict[str, int]] = {
@@ -68,18 +70,26 @@ BY_WORD: Final[dict[str, int]] = {
     "server_error": 500,
 }
 """The HTTP status that a provider's error code or type stands for."""
+_TOO_LONG: Final = frozenset({"context_length_exceeded", "exceed_context_size_error", "request_too_large"})
+_SAYS_TOO_LONG: Final = re.compile(
+    r"context (?:length|window|size)|(?:prompt|input|request)s? (?:is |are )?too (?:long|large)|input token count"
+    r"|reduce the length|too many (?:input|prompt) tokens",
+    re.IGNORECASE,
+)
+"""How providers that have no code for it say that a request is too long."""
 _FILTERED: Final = frozenset({"content_filter", "content_policy_violation"})
 
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Whose fault it is: what messages name, and the secrets that they must not show."""
+    """Whose fault it is: what messages name, the secrets that they must not show, and what was asked."""
 
     provider: str
     model: str
     address: str
     key_source: str
     secrets: tuple[Secret, ...] = ()
+    request: Request | None = field(default=None, repr=False)
 
     def clean(self, text: str, limit: int = SAID_LIMIT) -> str:
         """Return a text of the provider as short plain text without secrets."""
@@ -142,6 +152,9 @@ def from_body(
     if status is None or (status == 429 and meant == 402):  # noqa: PLR2004 - HTTP's own numbers
         status = meant or 500
         more["status"] = more["status"] or status
+    if _is_too_long(status, words, said):
+        sizes = f" ({describe_sizes(where.request)})" if where.request is not None else ""
+        return where.error(BadRequest, f"the request is too long for the model; {_SHORTER}{sizes}", said, **more)
     kind, what = BY_STATUS.get(status, (BadRequest, "the request is refused"))
     if status >= 500:  # noqa: PLR2004
         kind, what = ProviderUnavailable, f"{host_of(where.address)} has a fault of its own ({status}); ask again later"
@@ -150,9 +163,16 @@ def from_body(
     if kind is RateLimited:
         more["retry_after"] = seconds = retry_after(headers)
         what += f"; it asks to wait {seconds:,.0f} s" if seconds else "; limits=Limit(rpm=...) keeps below its limit"
-    if "context_length_exceeded" in words:
-        what = f"the request is too long for the model; {_SHORTER}"
     return where.error(kind, what, said, **more)
+
+
+def _is_too_long(status: int, words: Iterable[str], said: str) -> bool:
+    """Whether a request cannot be served for its length: where tokens are counted by the minute, that too."""
+    if _TOO_LONG.intersection(words) or status == 413:  # noqa: PLR2004 - HTTP's own number
+        return True
+    if status == 429:  # noqa: PLR2004
+        return "request too large" in said[:_READ_LIMIT].lower()
+    return status in (400, 422) and _SAYS_TOO_LONG.search(said[:_READ_LIMIT]) is not None
 
 
 def _status_of(word: str) -> int | None:

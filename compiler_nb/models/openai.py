@@ -102,7 +102,7 @@ class OpenAIModel:
     async def stream(self, request: Request) -> AsyncIterator[Chunk]:  # noqa: C901 - a fault at each step
         """Yield the reply as it arrives; an empty chunk says that the model is thinking."""
         key = self.key
-        where = self._where(key)
+        where = self._where(key, request)
         if self.needs_key and not key.secret:
             raise self._no_key(where)
         if key.secret and not key.secret.is_sendable:  # told here: the HTTP client would show it, in its log too
@@ -126,7 +126,7 @@ class OpenAIModel:
                                 reply.thinks = False
                             if reply.ended:
                                 break
-                        data = b""  # a traceback may show it, and a provider may have repeated the key in it
+                        data, text = b"", ""  # a traceback may show them, and a provider may have repeated the key there
                         await self._rest(body, events, reply)
         except Exception as error:  # noqa: BLE001 - whatever the SDK raises is told again
             fault = explain(error, where, begun=response is not None)
@@ -135,7 +135,8 @@ class OpenAIModel:
             if response is not None:
                 fault.request_id = where.clean(response.request_id or "", 100)
             raise fault
-        yield Chunk("", where.clean(reply.finish or ("stop" if reply.done else "")), reply.usage)
+        finish = where.clean(reply.finish or ("stop" if reply.done else ""))
+        yield Chunk("", finish, reply.usage, where.clean(reply.model))
 
     async def _rest(self, body: AsyncGenerator[bytes, None], events: EventReader, reply: Completion) -> None:
         """Read what follows the text, its usage above all, but wait no longer for it than the grace."""
@@ -208,9 +209,10 @@ class OpenAIModel:
             client.organization = client.project = None  # the environment's are OpenAI's business alone
         return client
 
-    def _where(self, key: Key) -> Where:
+    def _where(self, key: Key, request: Request | None = None) -> Where:
         hidden = [value for name, value in self._headers.items() if any(word in name.lower() for word in _SENSITIVE)]
-        return Where(self.provider, self.name, self.address, key.source, tuple(filter(None, (key.secret, *hidden))))
+        secrets = tuple(filter(None, (key.secret, *hidden)))
+        return Where(self.provider, self.name, self.address, key.source, secrets, request)
 
     def _no_key(self, where: Where) -> ModelError:
         variables = " or ".join(PROVIDERS[self.provider].key_variables)

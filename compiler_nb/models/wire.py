@@ -14,6 +14,8 @@ EVENT_LIMIT: Final = 1_000_000
 """Bytes of one event; more is no reply."""
 REPLY_LIMIT: Final = 10_000_000
 """Bytes of a whole reply; more is no plan."""
+NAME_LIMIT: Final = 200
+"""Characters of a model's name that are kept."""
 FINISHES: Final = {
     "eos": "stop",
     "end_turn": "stop",
@@ -131,7 +133,7 @@ class Completion:
     """What the events of one reply add up to.
 
     finish: why it ended, in OpenAI's words; done: whether the server said that nothing follows; usage: None where it
-    reported none; refusal: the text of a refusal; thinks: whether reasoning came, which is a sign of life but no text;
+    reported none; model: whom the reply names as its author; refusal: the text of a refusal; thinks: whether reasoning came, which is a sign of life but no text;
     broken: what made the rest unreadable.
     """
 
@@ -139,6 +141,7 @@ class Completion:
         self.finish = ""
         self.done = False
         self.usage: Usage | None = None
+        self.model = ""
         self.refusal = ""
         self.thinks = False
         self.broken: WireError | ErrorObject | None = None
@@ -167,6 +170,9 @@ class Completion:
         choices = event.get("choices")
         if event.get("error") or event.get("object") == "error" or (choices is None and _complains(event)):
             raise ErrorObject(event.get("error") or event)
+        if not self.model:
+            model = event.get("model")
+            self.model = model[:NAME_LIMIT] if type(model) is str else ""
         usage = event.get("usage")
         if usage:
             self.usage = usage_of(usage)

@@ -29,10 +29,10 @@ class Unreadable(ValueError):
     """A reply does not hold a value of the type; the message tells the model what is wrong."""
 
 
-def make_language_tools(ask: Ask, *, share: Share = "all") -> list[Tool]:
+def make_language_tools(ask: Ask, *, share: Share = "all", provider: str | None = None) -> list[Tool]:
     """Return the tools `llm` and `extract`, which ask a worker model.
 
-    share: what of the inputs' contents the model may see. The tools raise ToolError where an input is too long to be
+    share: what of the inputs' contents the model may see; provider: the worker's. The tools raise ToolError where an input is too long to be
     sent, or where no reply of two can be read.
     """
 
@@ -64,7 +64,7 @@ def make_language_tools(ask: Ask, *, share: Share = "all") -> list[Tool]:
             said = shorten(" ".join(reply.split()), 100)
             raise ToolError(f"no {type} can be read out of the model's reply, {said!r}: {problem}") from None
 
-    return [Tool(llm, timeout=300.0), Tool(extract, timeout=300.0)]
+    return [Tool(function, timeout=300.0, provider=provider) for function in (llm, extract)]
 
 
 def _messages(system: str, instruction: str, inputs: Iterable[Any], share: Share) -> tuple[Message, ...]:

@@ -25,6 +25,7 @@ from compiler_nb.events import (
     TaskEnded,
     TaskExpanded,
     TaskHeld,
+    TaskParked,
     TaskPlanned,
     TaskRetried,
     TaskStarted,
@@ -56,13 +57,22 @@ class Hold(NamedTuple):
     until: float | None = None
 
 
+class Park(NamedTuple):
+    """A time during which a running task waited for its provider and held no slot; `until` None: it does."""
+
+    provider: str
+    since: float
+    until: float | None = None
+
+
 class Progress:
     """Where each task of a run stands, after the events that it took.
 
     tasks, states, born: by id, with the second in which it was planned; missing: what it waits for, and VALUE, ITEMS,
     ITEM or TWIN; needs: what it waited for in the end, shapes: fan-outs of which it needed to know the items;
     last: the task whose end made it ready, and when that was; items: of fan-outs; spans: attempts; holds: see Hold;
-    busy: calls that hold a slot; calls: of models, by task; pauses: pairs of seconds, the second None while it lasts.
+    busy: calls that hold a slot; parks: when a task waited for its provider, the last second None while it does;
+    calls: of models, by task; pauses: pairs of seconds, the second None while it lasts.
     """
 
     def __init__(self, events: Iterable[Event] = ()) -> None:
@@ -81,6 +91,8 @@ class Progress:
         self.holds: dict[str, list[Hold]] = {}
         self.ends: dict[str, TaskEnded] = {}
         self.busy: dict[str, None] = {}
+        self.parks: dict[str, list[Park]] = {}
+        self.parked: dict[str, str] = {}  # providers by task
         self.calls: dict[str, list[Call]] = {}
         self.pauses: list[tuple[float, float | None]] = []
         self._readers: defaultdict[str, list[str]] = defaultdict(list)
@@ -231,6 +243,20 @@ class Progress:
         span = Span(id_, event.attempt, event.ready_at, event.at, None, "running")
         self.spans.setdefault(id_, []).append(span)
 
+    def _park(self, event: TaskParked) -> None:
+        id_ = event.task
+        if event.parked:
+            self.busy.pop(id_, None)
+            self.parked[id_] = event.provider
+            self.parks.setdefault(id_, []).append(Park(event.provider, event.at))
+        elif id_ in self.parked:
+            self.busy[id_] = None
+            self._unpark(id_, event.at)
+
+    def _unpark(self, id_: str, at: float) -> None:
+        if self.parked.pop(id_, None) is not None:
+            self.parks[id_][-1] = self.parks[id_][-1]._replace(until=at)
+
     def _retry(self, event: TaskRetried) -> None:
         self._close_span(event.task, event.at, "failed")
         self.states[event.task] = "waiting"
@@ -250,6 +276,8 @@ class Progress:
 
     def _close_span(self, id_: str, at: float, state: State) -> None:
         self.busy.pop(id_, None)
+        if self.parked:
+            self._unpark(id_, at)
         tried = self.spans.get(id_)
         if tried and tried[-1].ended is None:
             tried[-1] = tried[-1]._replace(ended=at, state=state)
@@ -289,7 +317,7 @@ class Progress:
 
     _folds: ClassVar[dict[type, Callable[[Progress, Any], None]]] = {
         TaskPlanned: _plan, TaskExpanded: _expand, TaskHeld: _hold, TaskApproved: _judge, TaskStarted: _start,
-        TaskRetried: _retry, TaskEnded: _end, RoundStarted: _begin_text, PlanProblem: _problem,
+        TaskParked: _park, TaskRetried: _retry, TaskEnded: _end, RoundStarted: _begin_text, PlanProblem: _problem,
         PlanClosed: _close_text, Paused: _pause, ModelStarted: _ask, ModelEnded: _answered,
     }  # fmt: skip
 

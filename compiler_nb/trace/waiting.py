@@ -127,12 +127,14 @@ class Words:
 
     def _slot(self, resource: str) -> str:
         """Return a resource's slot in words where none is free, else nothing."""
-        most, tasks = self.limits.get(resource), self.progress.tasks
+        most, tasks, owner = self.limits.get(resource), self.progress.tasks, resource.partition(":")[2]
+        ahead = [id_ for id_, provider in self.progress.parked.items() if resource == f"provider:{provider}"]
+        if ahead:
+            return f"{owner}, as {_and([_name(id_) for id_ in ahead])} {'does' if len(ahead) == 1 else 'do'}"
         if most is None:
             return ""
         busy = [id_ for id_ in self.progress.busy if not resource or resource in self._lane(tasks.get(id_))]
-        owner = f" of {resource.partition(':')[2]}" if resource else ""
-        return f"a slot{owner} ({most} of {most} in use)" if len(busy) >= most else ""
+        return f"a slot{f' of {owner}' if owner else ''} ({most} of {most} in use)" if len(busy) >= most else ""
 
     def _lane(self, task: Task | None) -> Sequence[str]:
         return self.lanes.get(task.tool, ()) if task is not None else ()
@@ -154,28 +156,13 @@ class Words:
         return max(self.at - self.progress.spans[id_][-1].started, 0.0)
 
     def _asking(self, id_: str) -> str:
-        """Return how much of a task's time went by before its calls of models got their slots."""
+        """Return how much of a task's time it waited for its provider."""
         waits: dict[str, float] = {}
-        calls = self.progress.calls.get(id_, ())
-        for span in self.progress.spans.get(id_, ()):
-            end = self.at if span.ended is None else span.ended
-            since, own = span.started, [call for call in calls if span.started <= call.started <= end]
-            for call in own:
-                waits[call.provider] = waits.get(call.provider, 0.0) + call.started - since
-                since = end if call.ended is None else call.ended
-            provider = self._provider(id_)
-            if not own and provider and span.ended is None:
-                waits[provider] = waits.get(provider, 0.0) + end - since
-        told = [f"{seconds_text(wait)} waiting for a slot of {name}" for name, wait in waits.items() if wait > SHORTEST]
+        for park in self.progress.parks.get(id_, ()):
+            until = self.at if park.until is None else park.until
+            waits[park.provider] = waits.get(park.provider, 0.0) + until - park.since
+        told = [f"{seconds_text(wait)} waiting for {name}" for name, wait in waits.items() if wait > SHORTEST]
         return f", of which {_and(told)}" if told else ""
-
-    def _provider(self, id_: str) -> str:
-        """Return the provider that a task's tool asks before all else, as other tasks of the tool show."""
-        tasks, tool = self.progress.tasks, self.progress.tasks[id_].tool
-        for other, calls in self.progress.calls.items():
-            if other in tasks and tasks[other].tool == tool:
-                return calls[-1].provider
-        return ""
 
     # ---------------------------------------------------------------- ended
 

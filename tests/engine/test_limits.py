@@ -222,7 +222,7 @@ def test_the_clock_can_be_given():
 
 
 def test_tools_need_what_limits_them_or_their_provider():
-    """A lane holds only what is limited; a tool's own limit is one of the caps."""
+    """A lane holds a tool's own limit and its provider, which may be closed for a while; a local one serves one call."""
 
     @tool(provider="openai", max_concurrency=2)
     def ask(x: int) -> int:
@@ -232,6 +232,10 @@ def test_tools_need_what_limits_them_or_their_provider():
     def look(x: int) -> int:
         return x
 
-    caps, lanes = find_lanes([ask, look], provider_caps({"openai": Limit(4), "other": Limit(rpm=9)}))
-    assert caps == {"provider:openai": 4, "tool:ask": 2}
-    assert lanes == {"ask": ("tool:ask", "provider:openai"), "look": ()}
+    @tool
+    def free(x: int) -> int:
+        return x
+
+    caps, lanes = find_lanes([ask, look, free], provider_caps({"openai": Limit(4), "other": Limit(rpm=9)}))
+    assert caps == {"provider:openai": 4, "tool:ask": 2, "provider:ollama": 1, "provider:hand": 1}
+    assert lanes == {"ask": ("tool:ask", "provider:openai"), "look": ("provider:other",)}

@@ -152,6 +152,49 @@ def test_a_retry_gives_its_slot_back():
     assert (schedule.nodes["a"].attempt, schedule.nodes["a"].ready_at) == (2, 2.0)
 
 
+def parking() -> Schedule:
+    """Return a schedule of two slots: `a` and `b` run and ask a provider, as `c` would; `d` and `e` do not."""
+    schedule = Schedule(2, resources=lambda task: ("provider:p",) if task.tool == "p" else ())
+    for name in "abcde":
+        schedule.add(call(name, tool="p" if name in "abc" else "t"), 0.0)
+    return schedule
+
+
+def test_a_parked_call_gives_its_slot_to_another_provider():
+    """What would ask the same one does not start, for it would only wait too."""
+    schedule = parking()
+    assert [names(schedule.park(name)) for name in "ab"] == [["d"], ["e"]]
+    assert states(schedule) == "a:running b:running c:ready d:running e:running"
+
+
+def test_a_parked_call_gets_the_next_slot_before_all_that_is_ready():
+    """It is handed out again, held for its slot; with it the last one parked, its provider is open again."""
+    schedule = parking()
+    schedule.park("a")
+    assert names(schedule.unpark("a")) == []
+    assert names(schedule.finish("d", 1, 0.0)) == ["a"]
+    assert (schedule.nodes["a"].held, schedule.nodes["a"].parked) == ("slot", "")
+    assert names(schedule.finish("b", 1, 0.0)) == ["c"]
+
+
+def test_a_parked_call_may_end():
+    """It gives back what it holds, and no slot that it has not."""
+    schedule = parking()
+    schedule.park("a")
+    assert names(schedule.finish("a", BAD, 0.0)) == []
+    assert schedule.free == 0
+    assert names(schedule.finish("d", 1, 0.0)) == ["c"]
+
+
+def test_a_call_without_a_provider_is_not_parked():
+    """It keeps its slot: nothing would be closed for it, and all might come to wait."""
+    schedule = Schedule(1)
+    schedule.add(call("a"), 0.0)
+    schedule.add(call("b"), 0.0)
+    assert schedule.park("a") == []
+    assert schedule.nodes["a"].parked == ""
+
+
 def test_what_is_held_waits_for_close_and_for_approval():
     """It is told each time why it waits; approved, it starts where there is room."""
     why = {"a": "plan"}
@@ -349,6 +392,10 @@ class AnyEvents(RuleBasedStateMachine):
                 self.link(node)
             elif node.task.kind != "call":
                 self.inline.append(node)
+            elif node.held == "slot":
+                assert node.task.id in self.running
+                assert not node.parked
+                node.held = ""
             elif not node.held:
                 assert node.task.id not in self.running
                 assert all(need in self.outcomes for need in node.task.dependencies), "started early"
@@ -396,6 +443,13 @@ class AnyEvents(RuleBasedStateMachine):
         self.running.discard(id_)
         self.retrying.add(id_)
         self.take(self.schedule.retry(id_, 0.0))
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def park(self, data):
+        id_ = data.draw(st.sampled_from(sorted(self.running)))
+        act = self.schedule.unpark if self.schedule.nodes[id_].parked == "provider" else self.schedule.park
+        self.take(act(id_))
 
     @precondition(lambda self: self.retrying)
     @rule()
@@ -462,19 +516,22 @@ class AnyEvents(RuleBasedStateMachine):
         schedule = self.schedule
         running = [node for node in schedule.nodes.values() if node.state == "running" and node.task.kind == "call"]
         assert {node.task.id for node in running} == self.running
-        assert schedule.free == 3 - len(running) >= 0
+        assert schedule.free == 3 - sum(not node.parked for node in running) >= 0
+        closed = {r for node in running if node.parked == "provider" for r in node.lane if r.startswith("provider")}
         for resource, limit in self.limits.items():
             used = sum(resource in NEEDS.get(node.task.tool, ()) for node in running)
-            assert schedule.spare[resource] == limit - used >= 0
+            assert used <= limit
+            assert schedule.spare[resource] < 0 if resource in closed else schedule.spare[resource] == limit - used
 
     @invariant()
     def nothing_startable_waits(self):
         schedule = self.schedule
         if schedule.paused or not schedule.free:
             return
+        assert not schedule.returning
         for node in schedule.nodes.values():
             if node.state == "ready" and not node.held:
-                assert any(schedule.spare[resource] == 0 for resource in node.lane), f"{node} starves"
+                assert any(schedule.spare[resource] <= 0 for resource in node.lane), f"{node} starves"
 
     @invariant()
     def every_task_has_one_end(self):

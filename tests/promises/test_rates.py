@@ -12,6 +12,7 @@ from compiler_nb.calls import Calls
 from compiler_nb.compiler import Compiler
 from compiler_nb.engine.limits import Limit
 from compiler_nb.errors import RateLimited
+from compiler_nb.events import TaskEnded
 from compiler_nb.models.base import Chunk, Request
 from compiler_nb.outcome import Usage
 from compiler_nb.tool import tool
@@ -120,3 +121,36 @@ def test_tries_again_count_too():
     for provider in ask_all(times(100), refused=0.3).values():
         assert len(provider.calls) > times(100)
         check_kept(provider)
+
+
+def test_a_provider_that_makes_wait_starves_nobody():
+    """Tasks of a provider that serves one a minute, and of a free one: these take as long as they would alone."""
+    count = times(100)
+
+    @tool(provider="slow")
+    async def ask(x: int) -> int:
+        return x
+
+    @tool
+    async def look(x: int) -> int:
+        await asyncio.sleep(1)
+        return x
+
+    plan = f"asked = [ask(i) for i in range(40)]\nseen = [look(i) for i in range({count})]\n"
+    compiler = Compiler(None, [ask, look], max_concurrency=4, limits={"slow": Limit(rpm=1)})
+    ended: dict[str, float] = {}
+
+    async def main() -> Any:
+        loop = asyncio.get_running_loop()
+
+        def note(event: Any) -> None:
+            if isinstance(event, TaskEnded):
+                ended[event.task] = loop.time()
+
+        run, work = compiler.begin(plan=plan, on_event=note)
+        await work
+        return run
+
+    assert run_virtually(main()).status == "done"
+    assert ended["seen"] <= count / 4 / SHARE + 1
+    assert ended["asked"] <= 39 * 60 / SHARE

@@ -15,6 +15,7 @@ from compiler_nb.events import (
     TaskApproved,
     TaskEnded,
     TaskHeld,
+    TaskParked,
     TaskPlanned,
     TaskRetried,
     TaskStarted,
@@ -113,15 +114,24 @@ def test_a_moment_can_be_looked_back_at():
     ]  # fmt: skip
 
 
-def test_a_wait_for_a_models_slot_is_told_apart():
-    """A call of a model begins when its provider has a place; what its tool needs is seen from other tasks."""
+def test_a_wait_for_a_provider_is_told_apart():
+    """A running task that is parked waits for its provider, and so does what would ask the same one."""
     story = called(called(Story(), "a", "ask"), "b", "ask")
-    story.tell(ModelStarted, 1, "worker", "a", "openai", "m", (), "")
-    assert why(story, "b", at=6.0) == "running for 2.0 s, of which 2.0 s waiting for a slot of openai"
-    story.tell(ModelStarted, 2, "worker", "b", "openai", "m", (), "")
-    assert why(story, "b", at=9.0) == "running for 5.0 s, of which 2.0 s waiting for a slot of openai"
-    story.tell(ModelEnded, 2, "stop", Usage(), "").tell(TaskEnded, "b", 1, "done", 1, "")
-    assert why(story, "b") == "done after 4.0 s, of which 2.0 s waiting for a slot of openai"
+    story.tell(TaskParked, "b", 1, "openai", True)
+    assert why(story, "b", at=7.0) == "running for 3.0 s, of which 2.0 s waiting for openai"
+    story.tell(TaskParked, "b", 1, "openai", False)
+    assert why(story, "b", at=9.0) == "running for 5.0 s, of which 1.0 s waiting for openai"
+    story.tell(TaskParked, "b", 1, "openai", True).tell(TaskEnded, "b", 1, "done", 1, "")
+    assert why(story, "b") == "done after 4.0 s, of which 2.0 s waiting for openai"
+
+
+def test_a_task_whose_provider_is_closed_says_who_waits_there_too():
+    """A slot is free for others, but not for those that need the same provider."""
+    story = called(Story(), "a", "ask").tell(TaskParked, "a", 1, "openai", True).plan("c")
+    lanes = {"get": ("provider:openai",)}
+    assert why(story, "c", limits={"": 1}, lanes=lanes) == "ready, waits for openai, as `a` does"
+    story.tell(TaskParked, "a", 1, "openai", False)
+    assert why(story, "c", limits={"": 1}, lanes=lanes) == "ready, waits for a slot (1 of 1 in use)"
 
 
 def test_an_ended_task_tells_what_it_waited_for():

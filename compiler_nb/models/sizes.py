@@ -1,0 +1,33 @@
+"""What a request is made of, by size and never by content: for the error that says that it is too long."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from compiler_nb.models.scripted import estimate_tokens
+from compiler_nb.outcome import shorten
+
+if TYPE_CHECKING:
+    from compiler_nb.models.base import Request
+
+SHOWN: Final = 5
+"""Parts of a request that are named; the largest ones."""
+_BLOCK: Final = re.compile(r'^<data name="([^"\n]*)">\n.*?\n</data>$', re.MULTILINE | re.DOTALL)
+_NAMES: Final = {"system": "the system prompt (rules, tools, examples)", "assistant": "the earlier reply"}
+
+
+def describe_sizes(request: Request) -> str:
+    """Return a request's largest parts in estimated tokens: framed data by name, and what else its messages hold."""
+    asked = "the instruction" if request.role == "worker" else "the question"
+    sizes: Counter[str] = Counter()
+    for message in request.messages:
+        text = message["content"]
+        blocks = list(_BLOCK.finditer(text))
+        for block in blocks:
+            sizes[f"`{shorten(block[1], 60)}`"] += len(block[0])
+        sizes[_NAMES.get(message["role"], asked)] += len(text) - sum(len(block[0]) for block in blocks)
+    named = [f"{name} {estimate_tokens(size):,}" for name, size in sizes.most_common(SHOWN)]
+    more = [f"{len(sizes) - SHOWN} more"] if len(sizes) > SHOWN else []
+    return f"of about {estimate_tokens(sizes.total()):,} tokens: {', '.join(named + more)}"

@@ -1,0 +1,215 @@
+"""A call that waits for its provider holds nobody up, and is not held up by its own timeout."""
+# ruff: noqa: D103 - tools of a test are read where they stand
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from compiler_nb.calls import Calls
+from compiler_nb.compiler import Compiler
+from compiler_nb.engine.limits import Limit, Limits
+from compiler_nb.errors import ProviderUnavailable, RateLimited
+from compiler_nb.events import TaskEnded, TaskParked, TaskStarted
+from compiler_nb.models.base import Chunk, Request
+from compiler_nb.outcome import Failure
+from compiler_nb.tool import tool
+from tests.support.clock import run_virtually
+from tests.support.session import add, opened, told
+
+
+class Moody:
+    """A worker that refuses so many calls at first, each with the same fault, and then answers."""
+
+    name, provider = "m", "moody"
+
+    def __init__(self, *faults) -> None:
+        self.faults = list(faults)
+
+    async def stream(self, request: Request):
+        if self.faults:
+            raise self.faults.pop(0)
+        yield Chunk("fine", "stop")
+
+
+@tool
+async def look(x):
+    await asyncio.sleep(1)
+    return x
+
+
+def run_with_times(compiler, plan):
+    """Execute a plan on virtual time; return the run, and when each task ended."""
+    ends = {}
+
+    async def main():
+        loop = asyncio.get_running_loop()
+
+        def note(event):
+            if isinstance(event, TaskEnded):
+                ends[event.task] = loop.time()
+
+        run, work = compiler.begin(plan=plan, on_event=note)
+        await work
+        return run
+
+    return run_virtually(main()), ends
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [[RateLimited("slow down", retry_after=60.0)], [ProviderUnavailable("down", status=503)] * 20],
+    ids=["429", "503"],
+)
+def test_a_provider_that_makes_wait_starves_no_other_tool(faults):
+    """Eight slots, twenty calls of a model that is away: what asks nobody goes on at once."""
+    compiler = Compiler(None, [look], worker=Moody(*faults))
+    plan = 'said = [llm("x", i) for i in range(20)]\nseen = [look(i) for i in range(8)]\n'
+    run, ends = run_with_times(compiler, plan)
+    assert run.status == "done"
+    assert run["said"] == ["fine"] * 20
+    assert ends["seen"] == 1.0
+    assert ends["said"] > 1.5
+
+
+def test_a_parked_call_says_so_and_why():
+    """Two events, and words for itself and for those behind it."""
+    words = []
+    compiler = Compiler(None, [look], worker=Moody(RateLimited("slow down", retry_after=30.0)), max_concurrency=2)
+
+    async def main():
+        run, work = compiler.begin(plan='a = llm("a")\nb = llm("b")\nc = llm("c")\nd = look(1)\n')
+        working = asyncio.ensure_future(work)
+        await asyncio.sleep(10)
+        words.extend([run.why("a"), run.why("c"), run.state("d")])
+        await working
+        return run
+
+    run = run_virtually(main())
+    assert "waiting for moody" in words[0]
+    assert words[1:] == ["ready, waits for moody, as `a` and `b` do", "done"]
+    parked = [(event.task, event.provider, event.parked) for event in run.events if isinstance(event, TaskParked)]
+    assert sorted(parked) == [("a", "moody", False), ("a", "moody", True), ("b", "moody", False), ("b", "moody", True)]
+
+
+def test_a_timeout_does_not_run_while_a_call_waits_for_its_provider():
+    """What is left of it runs when the call goes on."""
+    limits = Limits({"p": Limit(concurrency=1)})
+
+    @tool(provider="p", timeout=1.5)
+    async def ask(x):
+        async with limits.slot("p", 0, session.parking(f"n{x}")):
+            await asyncio.sleep(1)
+        if x == 2:
+            await asyncio.sleep(1)
+
+    async def main():
+        nonlocal session
+        async with opened([ask]) as session:
+            add(session, "n0 = ask(0)\nn1 = ask(1)\nn2 = ask(2)\n")
+            await session.drained()
+            return session
+
+    session = None
+    run_virtually(main())
+    assert [session.outcomes[name] for name in ("n0", "n1")] == [None, None]
+    assert isinstance(session.outcomes["n2"], Failure)
+    assert (session.outcomes["n2"].kind, session.log.events[-1].at) == ("timeout", 3.5)
+
+
+def test_a_parked_call_can_be_cancelled():
+    """Its place goes to the next; nothing waits for it."""
+    limits = Limits({"p": Limit(concurrency=1)})
+    used = []
+
+    @tool(provider="p")
+    async def ask(x):
+        async with limits.slot("p", 0, session.parking(f"n{x}")):
+            used.append(x)
+            await asyncio.sleep(1)
+
+    async def main():
+        nonlocal session
+        async with opened([ask]) as session:
+            add(session, "n0 = ask(0)\nn1 = ask(1)\n")
+            await asyncio.sleep(0.5)
+            session.cancel()
+            await session.drained()
+        async with limits.slot("p"):
+            return limits.gate("p").running
+
+    session = None
+    assert run_virtually(main()) == 1
+    assert used == [0]
+    assert [session.schedule.nodes[name].state for name in ("n0", "n1")] == ["cancelled", "cancelled"]
+
+
+def test_calls_a_minute_hold_for_tools_of_a_provider():
+    """Three of a provider in a minute, of eight that are ready; what asks another goes on meanwhile."""
+
+    @tool(provider="p")
+    async def ask(x):
+        return x
+
+    compiler = Compiler(None, [ask, look], limits={"p": Limit(rpm=3)}, max_concurrency=4)
+    run, ends = run_with_times(compiler, "asked = [ask(i) for i in range(8)]\nseen = [look(i) for i in range(8)]\n")
+    assert run["asked"] == list(range(8))
+    assert [ends[f"asked[{i}]"] for i in range(8)] == [0, 0, 0, 60, 60, 60, 120, 120]
+    assert ends["seen"] <= 3
+
+
+@pytest.mark.parametrize("effects", [True, False])
+def test_calls_a_minute_hold_on_threads_too(effects):
+    """A sync tool gets its thread when its provider lets it begin; one with side effects is noted then."""
+    seen = []
+
+    @tool(provider="p", side_effects=effects)
+    def send(x):
+        seen.append(x)
+
+    async def main():
+        loop, limits = asyncio.get_running_loop(), Limits({"p": Limit(rpm=2)}, window=0.2)
+        async with opened([send], approve="auto") as session:
+            session.rates, session.rated = limits, {"send": "p"}
+            began = loop.time()
+            add(session, "".join(f"n{i} = send({i})\n" for i in range(5)))
+            session.close()
+            await session.drained()
+            return loop.time() - began
+
+    assert asyncio.run(main()) >= 0.4
+    assert sorted(seen) == list(range(5))
+
+
+def test_a_task_that_asks_twice_waits_for_its_provider_each_time():
+    """Each wait gives the slot back, and each gets one again."""
+    limits = Limits({"p": Limit(rpm=1)})
+    calls_made = []
+
+    @tool(provider="p")
+    async def ask(x):
+        calls = Calls(lambda *_: None, limits=limits, parking=session.parking)
+        for turn in range(2):
+            await calls.text(Model(), Request("worker", ({"role": "user", "content": "x"},), f"n{x}"))
+            calls_made.append((x, turn))
+
+    class Model:
+        name, provider = "m", "p"
+
+        async def stream(self, request):
+            yield Chunk("yes", "stop")
+
+    async def main():
+        nonlocal session
+        async with opened([ask, look], max_concurrency=1) as session:
+            add(session, "n0 = ask(0)\nn1 = ask(1)\ns = look(1)\n")
+            await session.drained()
+            return session
+
+    session = None
+    run_virtually(main())
+    assert sorted(calls_made) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert session.schedule.free == 1
+    starts = {event.task: event.at for event in told(session, TaskStarted)}
+    assert starts["s"] < 1
