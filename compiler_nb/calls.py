@@ -17,14 +17,16 @@ from compiler_nb.engine.limits import Limit, Limits, Parking
 from compiler_nb.errors import ModelError, ModelRefused, ModelTimeout, RateLimited, StreamBroken
 from compiler_nb.events import ModelChunk, ModelEnded, ModelStarted, Warned
 from compiler_nb.models.base import Chunk, Model, Request
-from compiler_nb.models.providers import CONCURRENCY
+from compiler_nb.models.providers import CONCURRENCY, is_same_model
 from compiler_nb.models.scripted import estimate_tokens
+from compiler_nb.models.secret import Screen, mask
 from compiler_nb.outcome import Usage, describe_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
     from compiler_nb.events import Emit
+    from compiler_nb.models.secret import Secret
 
 LONGEST_DELAY: Final = 20.0
 """Seconds that a back-off of our own takes at most."""
@@ -76,6 +78,7 @@ class Calls:
         self.tries, self.backoff, self.longest_wait = tries, backoff, longest_wait
         self.closing = closing
         self.numbers = itertools.count(1)
+        self.answerers: set[tuple[str, str]] = set()  # (asked, answered) of which the user was told
 
     def open(self, model: Model, request: Request) -> Stream:
         """Return the reply as it comes: `async with calls.open(...) as reply: async for text in reply: ...`."""
@@ -86,7 +89,7 @@ class Calls:
 
         A worker's reply is a task's value, and half of one is none: it is an error where the model had to stop.
         """
-        asked = 0
+        asked = tried = 0
         while True:
             asked += 1
             stream = self.open(model, request)
@@ -95,8 +98,6 @@ class Calls:
                 async with stream:
                     text = "".join([piece async for piece in stream])
             except ModelError as error:
-                if not error.retryable:
-                    raise
                 fault = error
             if fault is None and not stream.finish:
                 fault = stream.cut()
@@ -104,7 +105,9 @@ class Calls:
                 if request.role == "worker" and stream.finish in STOPPED:
                     raise stream.stopped()
                 return Reply(text, stream.finish, stream.usage)
-            if asked == SILENT_TRIES or not stream.spoke:
+            tried += stream.tried
+            if not fault.retryable or asked == SILENT_TRIES or not stream.spoke:
+                fault.attempts = tried
                 raise fault
 
 
@@ -119,14 +122,16 @@ class Stream:
 
     call: its number, 0 before it began; finish: why the model ended, "" while it has not, and where it was cut without
     a word (`cut()` is the error for that); usage: what it used, estimated (`reported` is False) where the provider gave
-    no sane numbers; spoke: whether any text came.
+    no sane numbers; spoke: whether any text came; tried: requests made; answered: the model that the reply names,
+    "" where it is the asked one. What a model has in `secrets` never comes out of it.
     Emits ModelStarted when its place at the provider is there, ModelChunk, and ModelEnded however it ends.
     Raises a ModelError after the tries that are worth while; none is made once text came.
     """
 
     def __init__(self, calls: Calls, model: Model, request: Request) -> None:
-        self.call, self.finish, self.spoke = 0, "", False
+        self.call, self.finish, self.spoke, self.tried, self.answered = 0, "", False, 0, ""
         self._calls, self._model, self._request = calls, model, request
+        self._secrets: tuple[Secret, ...] = getattr(model, "secrets", ())
         self._sent = estimate_tokens(sum(len(message["content"]) for message in request.messages))
         self._received = 0  # characters
         self._usage: Usage | None = None
@@ -152,7 +157,9 @@ class Stream:
 
     def cut(self) -> StreamBroken:
         """Return the error for a reply that ended without a finish."""
-        return StreamBroken(f"{self._name}: the reply ended before the model did; it may be cut off", **self._where)
+        mend = "ask again, or look at the server, or at a proxy before it"
+        told = f"{self._name}: the reply ended before the model did; it may be cut off: {mend}"
+        return StreamBroken(told, **self._where)
 
     def stopped(self) -> ModelError:
         """Return the error for a reply whose model had to stop."""
@@ -162,26 +169,32 @@ class Stream:
     async def _run(self) -> AsyncGenerator[str, None]:
         calls = self._calls
         error = ""
-        tried = 0
+        screen = Screen(self._secrets) if self._secrets else None
         place = functools.partial(calls.limits.slot, self._model.provider, self._sent, self._parking)
         try:
             while True:
-                tried += 1
+                self.tried += 1
                 async with place() as slot, self._attempt() as attempt:
                     watch = attempt.watch
                     async for chunk in attempt.chunks:
                         text = self._take(chunk)
+                        del chunk  # a traceback may show it, and a provider may have repeated the key in it
+                        if screen is not None:
+                            text = screen.feed(text)
                         if text:
                             watch.rest()
                             calls.emit(ModelChunk, self.call, text)
                             yield text
                         watch.expect(calls.idle)
                     slot.tokens = self.usage.tokens
+                if screen is not None and (text := screen.close()):
+                    calls.emit(ModelChunk, self.call, text)
+                    yield text
                 if attempt.fault is None and not (self.spoke or self.finish or self._strings_only):
                     attempt.fault = self.cut()
                 if attempt.fault is None:
                     break
-                await self._wait(attempt.fault, tried)
+                await self._wait(attempt.fault)
             if self._strings_only:
                 self.finish = "stop"  # plain strings have no other way to say so
         except BaseException as ended:
@@ -189,7 +202,7 @@ class Stream:
             raise
         finally:
             if self.call:
-                calls.emit(ModelEnded, self.call, self.finish, self.usage, error)
+                calls.emit(ModelEnded, self.call, self.finish, self.usage, error, self.answered)
 
     @asynccontextmanager
     async def _attempt(self) -> AsyncIterator[Attempt]:
@@ -233,7 +246,9 @@ class Stream:
             self._strings_only = False
             text = chunk.text
             if chunk.finish:
-                self.finish = chunk.finish
+                self.finish = mask(chunk.finish, self._secrets)
+            if chunk.model:
+                self._name_answerer(mask(chunk.model, self._secrets))
             if chunk.usage is not None:
                 self._usage = sane(chunk.usage)
         else:
@@ -243,6 +258,18 @@ class Stream:
             self.spoke = True
             self._received += len(text)
         return text
+
+    def _name_answerer(self, answered: str) -> None:
+        """Note which model the reply names, and tell the user once where it is another than was asked for."""
+        asked = self._model.name
+        self.answered = answered if answered != asked else ""
+        told = self._calls.answerers
+        # a deployment is called as its owner likes, and names the model behind it
+        if self._model.provider == "azure" or is_same_model(asked, answered) or (asked, answered) in told:
+            return
+        told.add((asked, answered))
+        message = f"call {self.call}: {self._name} was asked, and {answered} answered: is it an alias, or a proxy's choice?"
+        self._calls.emit(Warned, self._request.task, message)
 
     async def _close(self, chunks: Any) -> None:
         """Close a model's stream, whatever it does about it."""
@@ -264,26 +291,27 @@ class Stream:
         fault.__cause__ = raised
         return fault
 
-    def _delay(self, fault: ModelError, tried: int) -> float | None:
+    def _delay(self, fault: ModelError) -> float | None:
         """Return the seconds until the next try, None where none is worth while."""
         calls = self._calls
         if self.spoke or not fault.retryable:
             return None
-        delay = min(LONGEST_DELAY, calls.backoff * 2.0 ** min(tried - 1, 30))
+        delay = min(LONGEST_DELAY, calls.backoff * 2.0 ** min(self.tried - 1, 30))
         delay *= random.uniform(0.5, 1.0)  # noqa: S311 - it spreads calls, it guards nothing
         if isinstance(fault, RateLimited):
             delay += fault.retry_after or 0.0
             self._waited += delay
             return delay if self._waited <= calls.longest_wait else None
         self._silent += fault.status is None
-        return delay if tried < calls.tries and self._silent < SILENT_TRIES else None
+        return delay if self.tried < calls.tries and self._silent < SILENT_TRIES else None
 
-    async def _wait(self, fault: ModelError, tried: int) -> None:
+    async def _wait(self, fault: ModelError) -> None:
         """Wait before the next try, or raise the fault; where a provider counts calls, all that go to it wait."""
-        delay = self._delay(fault, tried)
+        delay = self._delay(fault)
         if delay is None:
+            fault.attempts = self.tried
             raise fault
-        message = f"call {self.call}, try {tried} failed, the next comes in {delay:.1f} s: {fault}"
+        message = f"call {self.call}, try {self.tried} failed, the next comes in {delay:.1f} s: {fault}"
         self._calls.emit(Warned, self._request.task, message)
         if isinstance(fault, RateLimited):
             self._calls.limits.pause(self._model.provider, delay)

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 
 CANCELLED: Final = "the run was cancelled"
+UNPLANNED: Final = "side effects wait for a whole plan, and there is none"
 LOST: Final[frozenset[State]] = frozenset({"failed", "skipped", "cancelled"})
 
 
@@ -212,7 +213,7 @@ class Drive:
             self.log.emit(RoundStarted, run.rounds[-1].reason)
             old = past.rounds[number] if past is not None and number < len(past.rounds) else None
             plan = old.plan if old is not None else plan
-            planned = self._take_plan(plan) if plan is not None else await self._write(earlier)
+            planned = self._take_plan(plan) if plan is not None else await self._ask_for_plan(earlier)
             plan = None
             can_replan = number < self.compiler.max_replans and not executing
             if old is not None and old.decision is not None:
@@ -270,6 +271,15 @@ class Drive:
         if self.compiler.planner is None:
             raise no_model()
         return await self._write(None)
+
+    async def _ask_for_plan(self, earlier: Earlier | None) -> Plan:
+        """Have a plan written; where there will be none, what whole lines have asked for ends first."""
+        try:
+            return await self._write(earlier)
+        except (ModelError, PlanError):
+            self._session.give_up_plan(UNPLANNED)
+            await self._session.drained()
+            raise
 
     async def _write(self, earlier: Earlier | None) -> Plan:
         """Have a plan written, its tasks started as they come, and mended where it has problems."""

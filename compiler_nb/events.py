@@ -75,7 +75,10 @@ class ModelChunk(NamedTuple):
 
 
 class ModelEnded(NamedTuple):
-    """A call of a model ended; `finish` is the provider's reason, `error` a message or empty."""
+    """A call of a model ended; `finish` is the provider's reason, `error` a message or empty.
+
+    answered: the model that the reply names, "" where it is the asked one or none is named.
+    """
 
     seq: int
     run: str
@@ -85,6 +88,7 @@ class ModelEnded(NamedTuple):
     finish: str
     usage: Usage
     error: str
+    answered: str = ""
 
 
 class TaskPlanned(NamedTuple):

@@ -5,7 +5,16 @@ import pytest
 from compiler_nb.budget import Budget
 from compiler_nb.compiler import Compiler
 from compiler_nb.errors import ModelError, StreamBroken
-from compiler_nb.events import Decided, ModelChunk, ModelStarted, PlanProblem, RoundStarted, TaskEnded, TaskStarted
+from compiler_nb.events import (
+    Decided,
+    ModelChunk,
+    ModelStarted,
+    PlanClosed,
+    PlanProblem,
+    RoundStarted,
+    TaskEnded,
+    TaskStarted,
+)
 from compiler_nb.models.base import Chunk
 from compiler_nb.models.scripted import ScriptedModel
 from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped
@@ -376,15 +385,48 @@ def test_a_stream_that_breaks_off_is_mended_like_a_cut_one():
 
 
 def test_a_planner_that_fails_ends_the_run():
-    """It says so; what finished stays, what runs is cancelled."""
+    """It says so; what whole lines have asked for ends first, what waits for what they give included."""
     desk = Desk()
 
-    pieces = [Chunk("a = get(1)\nb = wait(2)\n"), breathe, ModelError("the model is out of order")]
-    found = run(Compiler(None, desk.tools, planner=Pieces(pieces)))
+    def look(event):
+        if isinstance(event, PlanClosed):
+            desk.open()
+
+    pieces = [Chunk("a = get(1)\nb = wait(2)\nc = get(b)\nd = ge"), breathe, ModelError("the model is out of order")]
+    found = run(Compiler(None, desk.tools, planner=Pieces(pieces)), on_event=look)
     assert (found.status, found.error) == ("failed", "the model is out of order")
-    assert found.results == {"a": 1}
-    assert isinstance(found.failures["b"], Cancelled)
+    assert found.results == {"a": 1, "b": 2, "c": 2}
     assert desk.working == 0
+
+
+def test_side_effects_of_a_plan_that_never_comes_are_dropped():
+    """Those that wait already and those that are asked for later; the rest of the plan's lines ends."""
+    desk = Desk()
+
+    def look(event):
+        if isinstance(event, PlanClosed):
+            desk.open()
+
+    text = 'send("now")\nx = wait("later")\nsend(x)\nxs = get([x, x])\ns = [send(y) for y in xs]\ne = get(s)\n'
+    found = run(Compiler(None, desk.tools, planner=Pieces([Chunk(text), breathe, ModelError("gone")])), on_event=look)
+    assert (found.status, found.error) == ("failed", "gone")
+    assert found.results == {"x": "later", "xs": ["later", "later"]}
+    assert desk.asked("send") == []
+    assert "side effects wait for a whole plan, and there is none" in str(found.failures["s"])
+
+
+def test_a_run_whose_planner_failed_can_be_cancelled():
+    """While what it has asked for still works."""
+    desk = Desk()
+
+    def look(event):
+        if isinstance(event, PlanClosed):
+            found.cancel()
+
+    compiler = Compiler(None, desk.tools, planner=Pieces([Chunk("b = wait(2)\n"), breathe, ModelError("gone")]))
+    found, work = compiler.begin("q", on_event=look)
+    asyncio.run(work)
+    assert (found.status, type(found.failures["b"])) == ("cancelled", Cancelled)
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("oops"), SystemExit(3)])

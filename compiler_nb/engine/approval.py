@@ -44,6 +44,7 @@ class Approval:
     def __init__(self, session: Session, rule: Rule, ask: Ask | None) -> None:
         self.session, self.rule, self.ask = session, rule, ask
         self.in_doubt: set[str] = set()  # fingerprints of side effects that were cut off
+        self.planless = ""  # why the plan will never be whole, where it will not
         self.groups: dict[str, dict[str, str]] = {}  # by fan-out: what its held items were to be called with
         self._approved: dict[str, str] = {}  # digests of the arguments by task
         self._waiting: dict[str, str] = {}  # the same, of those that are held
@@ -84,6 +85,9 @@ class Approval:
     def hold(self, node: Node) -> None:
         """Ask for what a ready call waits for; its arguments are resolved."""
         task, session = node.task, self.session
+        if node.held == "plan" and self.planless:
+            session.drop([task.id], self.planless)
+            return
         if node.held == "plan":
             session.log.emit(TaskHeld, task.id, 0, "plan", "", "")
             return

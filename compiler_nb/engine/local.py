@@ -187,6 +187,11 @@ class Session:
         """Note that the plan is whole and right: side effects may start."""
         self.perform(self.schedule.close(self.log.now()))
 
+    def give_up_plan(self, message: str) -> None:
+        """Note that the plan will never be whole: what waits for that is dropped, now and later; the rest goes on."""
+        self.approval.planless = message
+        self.drop([id_ for id_, node in self.schedule.nodes.items() if node.held == "plan"], message)
+
     def pause(self, paused: bool) -> None:  # noqa: FBT001 - the word says it
         """Start no new call, or go on."""
         if paused != self.schedule.paused:

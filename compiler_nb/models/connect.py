@@ -13,7 +13,7 @@ from compiler_nb.models.base import Chunk, Model, Request
 from compiler_nb.models.hand import HandModel
 from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.models.providers import HAND, PROVIDERS, set_key
-from compiler_nb.models.secret import Secret
+from compiler_nb.models.secret import Secret, mask
 from compiler_nb.outcome import shorten
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ async def check(model: Model, timeout: float = 60.0) -> str:  # noqa: ASYNC109 -
     except TimeoutError:
         message = f"{who} did not answer within {timeout:g} s"
         raise ModelTimeout(message, provider=model.provider, model=model.name) from None
+    text = mask(text, getattr(model, "secrets", ()))
     if not text.strip():
         raise StreamBroken(f"{who} answered with nothing", provider=model.provider, model=model.name)
     return f"{who} answered {shorten(text.strip(), 60)!r} in {time.perf_counter() - began:.1f} s"

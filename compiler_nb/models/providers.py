@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
@@ -54,6 +55,9 @@ CONCURRENCY: Final = {
     **{name: provider.concurrency for name, provider in PROVIDERS.items() if provider.concurrency is not None},
 }
 """Calls at a time by provider, where it is not any number."""
+
+_DATED: Final = re.compile(r"[-@:](\d{4}-\d\d-\d\d|\d{3,8}|latest)$")
+"""How a provider names the very version of a model, which was asked for without one."""
 
 _KEYS: Final[dict[str, Secret]] = {}
 
@@ -112,6 +116,16 @@ def check_address(address: str, source: str) -> str:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise BadRequest(f"{source} holds a user, a query or a fragment; give a key by api_key= or its variable")
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+
+
+def is_same_model(asked: str, answered: str) -> bool:
+    """Whether two names mean one model: without who makes it, a plan's tag, and a version that only one of them says."""
+    names = [name.casefold().rpartition("/")[2] for name in (asked, answered)]
+    versions = [match[1] if (match := _DATED.search(name)) else "latest" for name in names]
+    if "latest" not in versions and versions[0] != versions[1]:
+        return False
+    named, other = (_DATED.sub("", name) for name in names)
+    return other in (named, named.partition(":")[0])
 
 
 def host_of(address: str) -> str:

@@ -103,7 +103,8 @@ def _prompts(run: Run, events: Sequence[Event]) -> Iterator[str]:
         used = _spent(event, end.usage) if end is not None else " · running"
         text = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in event.messages)
         cut = "" if len(text) <= PROMPT else f"\n… {len(text) - PROMPT:,} more characters"
-        head = inert(f"prompt to {event.provider}:{event.model}{used}")
+        other = f", answered by {end.answered}" if end is not None and end.answered else ""
+        head = inert(f"prompt to {event.provider}:{event.model}{other}{used}")
         yield f"<details><summary>{head}</summary><pre>{_lines(text[:PROMPT] + cut)}</pre></details>"
 
 

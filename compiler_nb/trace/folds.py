@@ -39,7 +39,7 @@ class Call(NamedTuple):
     """One call of a model: seconds since the run began.
 
     task: the task whose tool asked, "" for the planner and the joiner; first: when its text began, None where there is
-    none yet; ended: None while it goes on.
+    none yet; ended: None while it goes on; answered: the model that the reply names, "" where it is the asked one.
     """
 
     number: int
@@ -51,6 +51,7 @@ class Call(NamedTuple):
     first: float | None = None
     ended: float | None = None
     error: str = ""
+    answered: str = ""
 
 
 def usage(events: Iterable[Event]) -> Usage:
@@ -117,5 +118,6 @@ def calls(events: Iterable[Event]) -> list[Call]:
         elif isinstance(event, ModelChunk) and event.call in found and found[event.call].first is None:
             found[event.call] = found[event.call]._replace(first=event.at)
         elif isinstance(event, ModelEnded) and event.call in found:
-            found[event.call] = found[event.call]._replace(ended=event.at, error=event.error)
+            end = {"ended": event.at, "error": event.error, "answered": event.answered}
+            found[event.call] = found[event.call]._replace(**end)
     return list(found.values())
