@@ -268,7 +268,7 @@ class Stream:
         if self._model.provider == "azure" or is_same_model(asked, answered) or (asked, answered) in told:
             return
         told.add((asked, answered))
-        message = f"call {self.call}: {self._name} was asked, and {answered} answered: is it an alias, or a proxy's choice?"
+        message = f"call {self.call}: {self._name} was asked, {answered} answered: is it an alias, or a proxy's choice?"
         self._calls.emit(Warned, self._request.task, message)
 
     async def _close(self, chunks: Any) -> None:
@@ -287,8 +287,10 @@ class Stream:
     def _fault(self, raised: Exception) -> ModelError:
         if isinstance(raised, ModelError):
             return raised
-        fault = ModelError(f"{self._name} raised {describe_error(raised)}", **self._where)
-        fault.__cause__ = raised
+        told = describe_error(raised)
+        masked = mask(told, self._secrets)
+        fault = ModelError(f"{self._name} raised {masked}", **self._where)
+        fault.__cause__ = raised if masked == told else None
         return fault
 
     def _delay(self, fault: ModelError) -> float | None:

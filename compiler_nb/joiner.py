@@ -51,7 +51,11 @@ async def join(
     except Oversize as oversize:
         mend = "let a task shorten it, name fewer results in join(...), or use share='summary'"
         raise BadRequest(f"the joiner cannot be asked: {oversize}; {mend}", **_where(model)) from None
-    reply = await calls.text(model, Request("joiner", messages, prompt=used.hash))
+    try:
+        reply = await calls.text(model, Request("joiner", messages, prompt=used.hash))
+    except ModelError as error:
+        error.kept = f"kept: {len(results)} result{'' if len(results) == 1 else 's'}"
+        raise
     decision = read_decision(reply.text)
     if isinstance(decision, Answer):
         _check_answer(decision.value, reply.text, reply.finish, model)

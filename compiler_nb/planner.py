@@ -7,8 +7,11 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from compiler_nb.drawing.value import cut
+from compiler_nb.errors import ModelError
 from compiler_nb.outcome import NOT_DONE, Problem, shorten
 from compiler_nb.plan.check import TEXT_LIMIT
+from compiler_nb.plan.expression import Fanout
+from compiler_nb.plan.task import walk
 from compiler_nb.prompts import Prompt, fill, load
 from compiler_nb.prompts.data import frame
 
@@ -27,6 +30,7 @@ CUT: Final = frozenset({"", "length", "content_filter"})
 """Why a model stopped, where it had not said all."""
 _TEXT_SHOWN: Final = 50_000
 _LINE_SHOWN: Final = 160
+_KEPT: Final = 8
 _READABLE: Final = re.compile(r"\w+")
 """An id that a plan can name: not `note.1` or `@2`, which stand for calls without a name of their own."""
 _COLUMNS: Final = 40
@@ -111,23 +115,57 @@ async def write_plan(
     """Feed a model's reply to the parser, and each task to `take` as soon as it is complete.
 
     Returns whether the model ended of itself; what goes on after the longest text that can be a plan is not read.
-    Raises a ModelError where the call failed; the parser then holds what had arrived, and is closed as cut off.
+    Raises a ModelError where the call failed, or the reply broke off and so is no plan; the parser then holds what had
+    arrived, and is closed as cut off.
     """
-    finish, length = "", 0
+    finish, length, fault = "", 0, None
+    reply, whole = calls.open(model, request), list(parser.builder.earlier)
     try:
-        async with calls.open(model, request) as reply:
+        async with reply:
             async for text in reply:
                 for task in parser.feed(text):
                     take(task)
+                    whole.append(task.id)
                 length += len(text)
                 if length > TEXT_LIMIT:
                     break
             finish = reply.finish
+    except ModelError as error:
+        fault = error
     finally:
         complete = finish not in CUT
         for task in parser.close(complete):
             take(task)
+            whole.append(task.id)
+    if fault is None and not complete and _is_cut(parser):
+        fault = reply.stopped() if finish else reply.cut()
+        fault.retryable = True  # it is asked for a mended plan, which may be shorter or come through
+    if fault is not None:
+        earlier = sum(message["role"] == "assistant" for message in request.messages)  # each a plan that was no good
+        fault.attempts, fault.kept = earlier + reply.tried, _kept(whole)
+        raise fault
     return complete
+
+
+def _is_cut(parser: PlanParser) -> bool:
+    """Whether a text that its author did not end is no plan for that reason alone: where side effects wait, too."""
+    builder = parser.builder
+    if builder.problems:
+        return all(problem.kind == "truncated" for problem in builder.problems)
+    tools = builder.tools or {}
+    return any(tools[name].side_effects for task in builder.tasks for name in tools_of(task) if name in tools)
+
+
+def tools_of(task: Task) -> list[str]:
+    """Return the names of the tools that a task calls."""
+    return [task.tool, *(step.tool for node in walk(task) if isinstance(node, Fanout) for step in node.steps)]
+
+
+def _kept(whole: Iterable[str]) -> str:
+    """Return which tasks stay, with what they give, when a plan broke off."""
+    ids = [id_ for id_ in dict.fromkeys(whole) if "[" not in id_]
+    more = f" and {len(ids) - _KEPT} more" if len(ids) > _KEPT else ""
+    return f"kept: {', '.join(ids[:_KEPT])}{more}" if ids else "no task was whole"
 
 
 def describe_schema(value: Any, depth: int = 2) -> str:

@@ -26,11 +26,16 @@ if TYPE_CHECKING:
 PATIENCE: Final = 2.0
 """Seconds that a reader waits for what this process still has to write."""
 BROKEN_OFF: Final = "broken off"
+DAMAGED: Final = "damaged"
 LOG: Final = logging.getLogger("compiler_nb")
 
 
 class StoredRun(NamedTuple):
-    """A run in a history: `status` is a Run's, or "broken off" where its process ended first; `at` is local time."""
+    """A run in a history; `at` is local time.
+
+    status: a Run's, "broken off" where its process ended first, or "damaged" where it cannot be read: then only what
+    can be told is.
+    """
 
     id: str
     question: str
@@ -54,7 +59,7 @@ class History:
 
     def runs(self) -> list[StoredRun]:
         """Return the runs, the newest first; raises HistoryError where the file cannot be read."""
-        from compiler_nb.history.reader import read_runs  # noqa: PLC0415 - sqlite3 is not for who stores nothing
+        from compiler_nb.history.listing import read_runs  # noqa: PLC0415 - sqlite3 is not for who stores nothing
 
         self._writer.wait(PATIENCE)
         return read_runs(self.path, _being_written()) if self.path.exists() else []

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections import defaultdict
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from compiler_nb import trace
@@ -30,11 +28,11 @@ from compiler_nb.events import (
     Warned,
 )
 from compiler_nb.history.decoder import decode
-from compiler_nb.history.history import BROKEN_OFF, StoredRun
+from compiler_nb.history.history import BROKEN_OFF
+from compiler_nb.history.listing import LONGEST, of_kind, status_of
 from compiler_nb.history.records import make_event
 from compiler_nb.history.rows import checksum
-from compiler_nb.history.sources import is_alive
-from compiler_nb.history.store import Unmade, naming, reading
+from compiler_nb.history.store import naming, reading
 from compiler_nb.outcome import ENDED, Answer, Cancelled, Problem
 from compiler_nb.plan.task import Join, Plan, Return, Task, references
 from compiler_nb.run import DROPPED, Round, Run
@@ -45,16 +43,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
-_LAST: Final = "SELECT max(at) FROM events WHERE run = runs.id"
-_COUNT: Final = "SELECT count(*) FROM tasks WHERE run = runs.id AND instr(id, '[') = 0"
-_LIST: Final = f"SELECT id, question, status, at, owner, ({_COUNT}), ({_LAST}) FROM runs ORDER BY at DESC, id DESC"  # noqa: S608 - constants
 _DESCENDANTS: Final = """
     WITH RECURSIVE later(id) AS (
         SELECT id FROM runs WHERE parent = ? UNION SELECT runs.id FROM runs JOIN later ON runs.parent = later.id)
     SELECT fingerprint FROM attempts WHERE effects AND run IN later
 """
-LONGEST: Final = 1e9
-"""Seconds below which any time within a run is."""
 GONE: Final = "its process ended before the run did"
 
 
@@ -73,55 +66,25 @@ class Settings:
     """What a stored run was made with, in the place of its compiler."""
 
     def __init__(self, data: Any, inputs: Mapping[str, str | None]) -> None:
-        self.max_concurrency = _of(int, data["max_concurrency"])
-        self.limits = {_of(str, name): Limit(concurrency=_of(int, each)) for name, each in data["limits"].items()}
+        self.max_concurrency = of_kind(int, data["max_concurrency"])
+        self.limits = {
+            of_kind(str, name): Limit(concurrency=of_kind(int, each)) for name, each in data["limits"].items()
+        }
         self.tools = {
-            _of(str, name): StoredTool(
-                name, _of(str, each["hash"]), _of(str, each["provider"], none=True),
-                _of(int, each["max_concurrency"], none=True), _of(bool, each["side_effects"]), _of(bool, each["pure"]),
+            of_kind(str, name): StoredTool(
+                name, of_kind(str, each["hash"]), of_kind(str, each["provider"], none=True),
+                of_kind(int, each["max_concurrency"], none=True), of_kind(bool, each["side_effects"]), of_kind(bool, each["pure"]),
             )
             for name, each in data["tools"].items()
         }  # fmt: skip
-        self.doubts = frozenset(_of(str, each) for each in data["doubts"])
+        self.doubts = frozenset(of_kind(str, each) for each in data["doubts"])
         self.input_hashes = inputs
-
-
-def _of(kind: type, value: Any, *, none: bool = False) -> Any:
-    if type(value) is not kind and not (none and value is None):
-        raise HistoryError(f"a stored setting is no {kind.__name__}")
-    return value
-
-
-def read_runs(path: Path, alive: Collection[str]) -> list[StoredRun]:
-    """Return the runs of a file, the newest first; alive: those that this process is writing."""
-    with contextlib.suppress(Unmade), reading(path) as connection:
-        found = connection.execute(_LIST).fetchall()
-        return [
-            StoredRun(
-                _of(str, id_),
-                _of(str, question),
-                _status(_of(str, status), _of(str, owner), here=id_ in alive),
-                datetime.fromtimestamp(at).astimezone(),
-                _of(int, tasks),
-                float(last or 0.0),
-            )
-            for id_, question, status, at, owner, tasks, last in found
-        ]
-    return []
-
-
-def _status(status: str, owner: str, *, here: bool) -> str:
-    if status != "running" or here:
-        return status
-    from compiler_nb.history.sources import owner_mark  # noqa: PLC0415 - only for runs without an end
-
-    return "running" if owner != owner_mark() and is_alive(owner) else BROKEN_OFF
 
 
 def effects_after(path: Path, run_id: str) -> frozenset[str]:
     """Return the fingerprints of side effects that were begun by runs which come from a run."""
     with reading(path) as connection:
-        return frozenset(_of(str, row[0]) for row in connection.execute(_DESCENDANTS, (run_id,)))
+        return frozenset(of_kind(str, row[0]) for row in connection.execute(_DESCENDANTS, (run_id,)))
 
 
 def load(path: Path, run_id: str, tools: Iterable[Any] | Mapping[str, Any], *, alive: Collection[str]) -> Run:
@@ -133,9 +96,9 @@ def load(path: Path, run_id: str, tools: Iterable[Any] | Mapping[str, Any], *, a
         if found is None:
             raise HistoryError(f"there is no run {run_id!r} in {path}")
         question, status, owner, settings, crc = found
-        if checksum(_of(str, question), _of(str, settings)) != crc:
+        if checksum(of_kind(str, question), of_kind(str, settings)) != crc:
             raise HistoryError(f"the beginning of the run {run_id} is damaged")
-        status = _status(_of(str, status), _of(str, owner), here=run_id in alive)
+        status = status_of(of_kind(str, status), of_kind(str, owner), here=run_id in alive)
         loader = _Loader(connection, run_id, known)
         inputs = loader.inputs()
         events = loader.events()
@@ -153,7 +116,7 @@ class _Loader:
         self.connection, self.run, self.tools = connection, run, tools
         self.blobs: dict[str, dict[int, bytes]] = defaultdict(dict)
         for owner, number, data in connection.execute("SELECT owner, number, data FROM blobs WHERE run = ?", (run,)):
-            self.blobs[owner][number] = _of(bytes, data)
+            self.blobs[owner][number] = of_kind(bytes, data)
         self.hashes: dict[str, str | None] = {}
         self.values: dict[str, Any] = {}  # of inputs ("@df") and of tasks, as far as they have been read
         self.called: dict[str, str] = {}  # tool by task
@@ -161,9 +124,9 @@ class _Loader:
     def inputs(self) -> dict[str, Any]:
         rows = self.connection.execute("SELECT name, hash, body, crc FROM inputs WHERE run = ?", (self.run,))
         for name, digest, body, crc in rows.fetchall():
-            if checksum(_of(str, name), _of(str, body)) != crc:
+            if checksum(of_kind(str, name), of_kind(str, body)) != crc:
                 raise HistoryError(f"an input of the run {self.run} is damaged")
-            self.hashes[_of(str, name)] = _of(str, digest, none=True)
+            self.hashes[of_kind(str, name)] = of_kind(str, digest, none=True)
             self.values[f"@{name}"] = decode(body, blob=self.blobs[f"input {name}"].__getitem__)
         return {name: self.values[f"@{name}"] for name in self.hashes}
 
@@ -173,7 +136,7 @@ class _Loader:
         )
         found: list[Event] = []
         for seq, round_, at, kind, body, crc in rows:
-            if checksum(_of(str, kind), _of(str, body)) != crc or seq != len(found):
+            if checksum(of_kind(str, kind), of_kind(str, body)) != crc or seq != len(found):
                 raise HistoryError(f"event {seq} of the run {self.run} is damaged")
             found.append(self.event(seq, round_, at, kind, body))
         return found

@@ -82,18 +82,27 @@ def owner_mark(pid: int = 0) -> str:
 
 def is_alive(mark: str) -> bool:
     """Whether a process of this host that a mark names still runs."""
-    host, _, rest = mark.rpartition(":")[0].rpartition(":")
-    if host != socket.gethostname() or not rest.isdecimal():
-        return False
-    if os.name == "nt":  # where asking would be killing
-        return int(rest) == os.getpid()
+    pid = _pid(mark)
+    if pid is None or not can_be_asked(mark):
+        return pid == os.getpid()
     try:
-        os.kill(int(rest), 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except OSError:
         pass  # it is another user's
-    return owner_mark(int(rest)) == mark
+    return owner_mark(pid) == mark
+
+
+def can_be_asked(mark: str) -> bool:
+    """Whether it can be told if a process still runs: not one of another host, nor where asking would be killing."""
+    return os.name != "nt" and _pid(mark) is not None
+
+
+def _pid(mark: str) -> int | None:
+    """Return the number of a process of this host, None for one of another."""
+    host, _, rest = mark.rpartition(":")[0].rpartition(":")
+    return int(rest) if host == socket.gethostname() and rest.isdecimal() else None
 
 
 def _began(pid: int) -> str:

@@ -126,7 +126,10 @@ class OpenAIModel:
                                 reply.thinks = False
                             if reply.ended:
                                 break
-                        data, text = b"", ""  # a traceback may show them, and a provider may have repeated the key there
+                        data, text = (
+                            b"",
+                            "",
+                        )  # a traceback may show them, and a provider may have repeated the key there
                         await self._rest(body, events, reply)
         except Exception as error:  # noqa: BLE001 - whatever the SDK raises is told again
             fault = explain(error, where, begun=response is not None)

@@ -32,7 +32,7 @@ from compiler_nb.plan.expression import (
     Unary,
 )
 from compiler_nb.plan.functions import FUNCTIONS, KEYWORDS, METHODS, check_spec
-from compiler_nb.plan.task import Ref, Task, Tree
+from compiler_nb.plan.task import Node, Ref, Task, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -166,7 +166,8 @@ class Reader:
         return tuple(self._many(node.elts))
 
     def _set(self, node: ast.Set) -> Tree:
-        return _hashed(set, list(self._many(node.elts)), node)
+        members = list(self._many(node.elts))
+        return Apply("set", (members,)) if _holds_lists(members, node) else set(members)
 
     def _dict(self, node: ast.Dict) -> Tree:
         pairs: list[tuple[Tree, Tree]] = []
@@ -174,7 +175,9 @@ class Reader:
             if key is None:
                 refuse("star_args", "** cannot stand here: write the keys one by one", value)
             pairs.append((self.read(key), self.read(value)))
-        table: dict[Tree, Tree] = _hashed(dict, pairs, node)
+        if _holds_lists([key for key, _ in pairs], node):
+            return Apply("dict", (pairs,))
+        table = dict(pairs)
         if len(table) < len(pairs):
             refuse("duplicate_key", "the same key stands twice in one dict: keep one", node)
         return table
@@ -463,11 +466,20 @@ def _names(target: Pattern) -> list[str]:
     return [target] if isinstance(target, str) else [name for part in target for name in _names(part)]
 
 
-def _hashed(kind: Callable[[Any], Any], items: Any, node: ast.AST) -> Any:
-    try:
-        return kind(items)
-    except TypeError:
-        raise Refusal("expression", "a list or a dict cannot be a key or a member of a set", node) from None
+def _holds_lists(keys: list[Tree], node: ast.AST) -> bool:
+    """Whether an expression among the keys, or members of a set, cannot be a key itself, for it holds a list.
+
+    Raises Refusal where a key is a list or a dict.
+    """
+    found = False
+    for key in keys:
+        try:
+            hash(key)
+        except TypeError:
+            if not isinstance(key, Node):
+                raise Refusal("expression", "a list or a dict cannot be a key or a member of a set", node) from None
+            found = True
+    return found
 
 
 def _describe(node: ast.AST) -> str:

@@ -33,6 +33,7 @@ n and x, n and 0 and x, 0 or '' or xs, not (n or x), [] and xs[99]
 'small' if n < 5 else 'large'
 xs[0], xs[-1], xs[1:], xs[::-1], xs[:2], word[1:4:2], d['a'], table[1]['name'], xs[n - 1]
 [1, (2, n), {'k': {n, 2}, word: [x]}], {n: 1, word: 2}, (n,), ()
+{str([n]): 2, 'z': n}, {[n, x][0]: x, word: 1}, {len([1, n]), 2}, {len([1]): 1, len([2]): n}
 f'{n:>5}|{x:.2f}|{word!r:^12}|{n:,}|{{}}|{x:{n}.1f}|' f'plain' 'x'
 f'{n=}', f'{word!s:.2}', f'{word!a}', f'{d["a"]}', f'{xs}'
 [v * 2 for v in xs if v % 2 if v > 1], {v: len(word) for v in xs}, {v % 2 for v in xs}
