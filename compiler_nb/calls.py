@@ -132,6 +132,7 @@ class Stream:
         self.call, self.finish, self.spoke, self.tried, self.answered = 0, "", False, 0, ""
         self._calls, self._model, self._request = calls, model, request
         self._secrets: tuple[Secret, ...] = getattr(model, "secrets", ())
+        self._screen = Screen(self._secrets) if self._secrets else None
         self._sent = estimate_tokens(sum(len(message["content"]) for message in request.messages))
         self._received = 0  # characters
         self._usage: Usage | None = None
@@ -169,7 +170,6 @@ class Stream:
     async def _run(self) -> AsyncGenerator[str, None]:
         calls = self._calls
         error = ""
-        screen = Screen(self._secrets) if self._secrets else None
         place = functools.partial(calls.limits.slot, self._model.provider, self._sent, self._parking)
         try:
             while True:
@@ -179,15 +179,13 @@ class Stream:
                     async for chunk in attempt.chunks:
                         text = self._take(chunk)
                         del chunk  # a traceback may show it, and a provider may have repeated the key in it
-                        if screen is not None:
-                            text = screen.feed(text)
                         if text:
                             watch.rest()
                             calls.emit(ModelChunk, self.call, text)
                             yield text
                         watch.expect(calls.idle)
                     slot.tokens = self.usage.tokens
-                if screen is not None and (text := screen.close()):
+                if text := self._screen.close() if self._screen is not None else "":
                     calls.emit(ModelChunk, self.call, text)
                     yield text
                 if attempt.fault is None and not (self.spoke or self.finish or self._strings_only):
@@ -239,7 +237,7 @@ class Stream:
         return stream  # type: ignore[no-any-return]  # any async iterator will do
 
     def _take(self, chunk: Any) -> str:
-        """Return a chunk's text, and keep the rest of it."""
+        """Return what may be shown of a chunk's text, and keep the rest of the chunk."""
         if type(chunk) is str:
             text = chunk
         elif isinstance(chunk, Chunk):
@@ -257,7 +255,7 @@ class Stream:
         if text:
             self.spoke = True
             self._received += len(text)
-        return text
+        return text if self._screen is None else self._screen.feed(text)
 
     def _name_answerer(self, answered: str) -> None:
         """Note which model the reply names, and tell the user once where it is another than was asked for."""

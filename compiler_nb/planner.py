@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from compiler_nb.calls import Calls
     from compiler_nb.models.base import Message, Model, Request
+    from compiler_nb.plan.builder import Builder
     from compiler_nb.plan.parser import PlanParser
     from compiler_nb.plan.task import Plan, Task
     from compiler_nb.tool import Toolbox
@@ -119,13 +120,14 @@ async def write_plan(
     arrived, and is closed as cut off.
     """
     finish, length, fault = "", 0, None
-    reply, whole = calls.open(model, request), list(parser.builder.earlier)
+    reply = calls.open(model, request)
+    whole: list[Task] = []
     try:
         async with reply:
             async for text in reply:
                 for task in parser.feed(text):
                     take(task)
-                    whole.append(task.id)
+                    whole.append(task)
                 length += len(text)
                 if length > TEXT_LIMIT:
                     break
@@ -136,13 +138,13 @@ async def write_plan(
         complete = finish not in CUT
         for task in parser.close(complete):
             take(task)
-            whole.append(task.id)
+            whole.append(task)
     if fault is None and not complete and _is_cut(parser):
         fault = reply.stopped() if finish else reply.cut()
         fault.retryable = True  # it is asked for a mended plan, which may be shorter or come through
     if fault is not None:
         earlier = sum(message["role"] == "assistant" for message in request.messages)  # each a plan that was no good
-        fault.attempts, fault.kept = earlier + reply.tried, _kept(whole)
+        fault.attempts, fault.kept = earlier + reply.tried, _kept(whole, parser.builder)
         raise fault
     return complete
 
@@ -152,8 +154,12 @@ def _is_cut(parser: PlanParser) -> bool:
     builder = parser.builder
     if builder.problems:
         return all(problem.kind == "truncated" for problem in builder.problems)
+    return any(_has_effects(task, builder) for task in builder.tasks)
+
+
+def _has_effects(task: Task, builder: Builder) -> bool:
     tools = builder.tools or {}
-    return any(tools[name].side_effects for task in builder.tasks for name in tools_of(task) if name in tools)
+    return any(tools[name].side_effects for name in tools_of(task) if name in tools)
 
 
 def tools_of(task: Task) -> list[str]:
@@ -161,9 +167,15 @@ def tools_of(task: Task) -> list[str]:
     return [task.tool, *(step.tool for node in walk(task) if isinstance(node, Fanout) for step in node.steps)]
 
 
-def _kept(whole: Iterable[str]) -> str:
-    """Return which tasks stay, with what they give, when a plan broke off."""
-    ids = [id_ for id_ in dict.fromkeys(whole) if "[" not in id_]
+def _kept(whole: Iterable[Task], builder: Builder) -> str:
+    """Return which tasks stay, with what they give, when a plan broke off: not those that wait for side effects."""
+    ids = [id_ for id_ in builder.earlier if _READABLE.fullmatch(id_)]
+    held: set[str] = set()
+    for task in whole:
+        if _has_effects(task, builder) or not held.isdisjoint(task.dependencies):
+            held.add(task.id)
+        elif _READABLE.fullmatch(task.id) and task.id not in builder.earlier:
+            ids.append(task.id)
     more = f" and {len(ids) - _KEPT} more" if len(ids) > _KEPT else ""
     return f"kept: {', '.join(ids[:_KEPT])}{more}" if ids else "no task was whole"
 

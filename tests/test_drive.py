@@ -381,7 +381,7 @@ def test_a_stream_that_breaks_off_is_mended_like_a_cut_one():
     found = run(Compiler(None, desk.tools, planner=Pieces(broken, [Chunk("a = get(1)\njoin(a)\n", "stop")])))
     assert (found.status, found.answer, desk.asked("get")) == ("done", {"a": 1}, [1])
     found = run(Compiler(None, desk.tools, planner=Pieces(broken, broken)))
-    assert (found.status, found.error, found.results) == ("failed", "the line went dead", {"a": 1})
+    assert (found.status, found.error, found.results) == ("failed", "the line went dead (tried 2 times, kept: a)", {"a": 1})
 
 
 def test_a_planner_that_fails_ends_the_run():
@@ -394,7 +394,7 @@ def test_a_planner_that_fails_ends_the_run():
 
     pieces = [Chunk("a = get(1)\nb = wait(2)\nc = get(b)\nd = ge"), breathe, ModelError("the model is out of order")]
     found = run(Compiler(None, desk.tools, planner=Pieces(pieces)), on_event=look)
-    assert (found.status, found.error) == ("failed", "the model is out of order")
+    assert (found.status, found.error) == ("failed", "the model is out of order (kept: a, b, c)")
     assert found.results == {"a": 1, "b": 2, "c": 2}
     assert desk.working == 0
 
@@ -409,7 +409,7 @@ def test_side_effects_of_a_plan_that_never_comes_are_dropped():
 
     text = 'send("now")\nx = wait("later")\nsend(x)\nxs = get([x, x])\ns = [send(y) for y in xs]\ne = get(s)\n'
     found = run(Compiler(None, desk.tools, planner=Pieces([Chunk(text), breathe, ModelError("gone")])), on_event=look)
-    assert (found.status, found.error) == ("failed", "gone")
+    assert (found.status, found.error) == ("failed", "gone (kept: x, xs)")
     assert found.results == {"x": "later", "xs": ["later", "later"]}
     assert desk.asked("send") == []
     assert "side effects wait for a whole plan, and there is none" in str(found.failures["s"])

@@ -10,8 +10,7 @@ Theory of operation
 
     Attempts live in a dict that the session owns. An attempt that ends is taken out by its own last line, so a tool
     that swallows its cancellation holds nobody: after a grace it is taken out as abandoned, and what it returns later
-    is dropped. One timer of the loop serves all: it is armed for the earliest of the deadlines of what runs, which are
-    few, and of the calls that stand in a heap (graces, pauses between retries).
+    is dropped. One timer of the loop serves all.
 """
 
 from __future__ import annotations
@@ -19,19 +18,21 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import itertools
-import math
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from compiler_nb.engine.admission import admit, ask_again
 from compiler_nb.engine.approval import Approval, Ask, Rule
-from compiler_nb.engine.attempt import CURRENT, Attempt, failure_of, is_unused, on_main_thread
+from compiler_nb.engine.attempt import CURRENT, Attempt, failure_of, is_unused
 from compiler_nb.engine.limits import Limits, find_lanes
 from compiler_nb.engine.parking import Parked
-from compiler_nb.engine.pool import ABANDONED_LIMIT, Job, Pool
+from compiler_nb.engine.pool import Pool
 from compiler_nb.engine.schedule import Node, Schedule
+from compiler_nb.engine.stopping import stop, time_out, timeout_failure
+from compiler_nb.engine.threads import submit
+from compiler_nb.engine.timer import Timer
 from compiler_nb.errors import ToolUnavailable
 from compiler_nb.events import (
     Log,
@@ -51,8 +52,6 @@ from compiler_nb.plan.task import Task
 if TYPE_CHECKING:
     from compiler_nb.tool import Tool
 
-GRACE: Final = 0.2
-"""Seconds that a cancelled coroutine has to end before it is abandoned."""
 FAIR: Final = 50
 """Attempts that one asyncio task may take in a row before it lets the loop look at the rest of the world."""
 PostToMain: TypeAlias = Callable[[Callable[[], None]], bool]
@@ -108,10 +107,7 @@ class Session:
         self.abandoned = 0
         self.pool = Pool(self.loop, max_concurrency)
         self.context = contextvars.copy_context()
-        self._calls: list[tuple[float, int, Callable[[], None]]] = []  # by time: graces, pauses between retries
-        self._timer: asyncio.TimerHandle | None = None
-        self._rings = math.inf  # when the timer does
-        self._armed = 0
+        self.timer = Timer(self.loop, self.attempts, lambda attempt: time_out(self, attempt))
         self._work: deque[Node] = deque()
         self._working = False
         self._vacant = False  # an asyncio task is at its end and could take an attempt
@@ -217,7 +213,7 @@ class Session:
             attempt = self.attempts.get(node.task.id)
             if attempt is not None:
                 attempt.cancelled = True
-                self._stop(attempt, Cancelled(message))
+                stop(self, attempt, Cancelled(message))
         self._check_idle()
 
     async def drained(self) -> None:
@@ -246,8 +242,7 @@ class Session:
     def finish(self) -> None:
         """Let go of threads and timers; the session takes no further task."""
         self.pool.close()
-        if self._timer is not None:
-            self._timer.cancel()
+        self.timer.close()
         self.approval.close()
 
     @property
@@ -354,56 +349,23 @@ class Session:
             self.end(node, failure_of(error, tool, node.attempt))
             return
         if tool.side_effects and not self.approval.confirms(task.id, args, kwargs):
-            self._ask_again(node)
+            ask_again(self, node)
             return
         log.emit_at(began, TaskStarted, (task.id, node.attempt, node.ready_at))
         attempt = self.attempts[task.id] = Attempt(node, tool)
         if (tool.side_effects and self.intent is not None) or task.tool in self.rated:
-            admitted = self._admit(attempt, args, kwargs)
+            admitted = admit(self, attempt, args, kwargs)
             attempt.task = self.loop.create_task(admitted, context=self.context.copy())
             return
         if tool.timeout is not None:
-            attempt.deadline = when = self.loop.time() + tool.timeout
-            if when < self._rings:
-                self._arm(when)
+            self.timer.watch(attempt, tool.timeout)
         if not tool.is_async:
-            self._submit(attempt, args, kwargs)
+            submit(self, attempt, args, kwargs)
         elif self._vacant:
             self._vacant = False
             self._next = (attempt, args, kwargs)
         else:
-            attempt.task = self.loop.create_task(self._serve(attempt, args, kwargs), context=self.context.copy())
-
-    async def _admit(self, attempt: Attempt, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Begin an attempt when its provider lets it and, with side effects, when it is noted."""
-        node, tool = attempt.node, attempt.tool
-        provider = self.rated.get(node.task.tool)
-        if provider is not None and self.rates is not None:
-            await self.rates.admit(provider, Parked(self, attempt))
-        if tool.side_effects and self.intent is not None and not await self.intent(node):
-            self._ask_unnoted(attempt)
-            return
-        if tool.timeout is not None:
-            self.arm(attempt, tool.timeout)
-        if tool.is_async:
-            await self._serve(attempt, args, kwargs)
-        else:
-            attempt.task = None
-            self._submit(attempt, args, kwargs)
-
-    def _ask_unnoted(self, attempt: Attempt) -> None:
-        """Ask a person for a call with side effects that cannot be noted, or deny it."""
-        node, name = attempt.node, attempt.tool.name
-        task = node.task
-        if self.approval.ask is None or not task.fingerprint or task.fingerprint in self.approval.in_doubt:
-            told = f"{name}: the history cannot note it, and nobody is there to approve it without"
-            self._ended(attempt, Failure("denied", told, attempts=0))
-            return
-        attempt.ended = True
-        del self.attempts[task.id]
-        self.approval.in_doubt.add(task.fingerprint)
-        self.log.emit(TaskRetried, task.id, node.attempt, "the history cannot note it", 0.0)
-        self._ask_again(node)
+            attempt.task = self.loop.create_task(self.serve(attempt, args, kwargs), context=self.context.copy())
 
     def _hold(self, node: Node) -> None:
         """Ask for a call that is held; one that was parked has a slot again, and goes on."""
@@ -420,12 +382,6 @@ class Session:
         attempt = self.attempts.get(id_)
         return None if attempt is None else Parked(self, attempt)
 
-    def _ask_again(self, node: Node) -> None:
-        """Give a call's slot back whose arguments are no longer those that were approved."""
-        node.attempt -= 1
-        starts = self.schedule.retry(node.task.id, self.log.now())
-        self.perform([*starts, *self.schedule.again(node.task.id, self.log.now())])
-
     def bind(self, task: Task, tool: Tool) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments as the tool gets them."""
         args, kwargs = task.args, task.kwargs
@@ -436,7 +392,7 @@ class Session:
                 kwargs = {name: evaluate(value, scope) for name, value in kwargs.items()}
         return tool.bind(args, kwargs)
 
-    async def _serve(self, attempt: Attempt, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    async def serve(self, attempt: Attempt, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Await an async tool and take its attempt out; go on with the next one that this lets start."""
         task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]  # this runs in one
         for turn in itertools.count(1):
@@ -452,7 +408,7 @@ class Session:
             if attempt.ended:
                 return
             self._vacant = context is not None and is_unused(context) and not task.cancelling()
-            self._ended(attempt, outcome)
+            self.take_out(attempt, outcome)
             if self._vacant or self._next is None:
                 self._vacant = False
                 return
@@ -464,46 +420,10 @@ class Session:
             if attempt.cancelled:
                 return Cancelled()
             if attempt.timed_out:
-                return self._timeout_failure(attempt)
+                return timeout_failure(attempt)
         return failure_of(error, attempt.tool, attempt.node.attempt)
 
-    def _submit(self, attempt: Attempt, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        context = self.context.copy()
-        context.run(CURRENT.set, attempt.node.task.id)
-        job = Job(attempt.tool.function, args, kwargs, context, lambda job: self._job_ended(attempt, job))
-        attempt.job = job
-        if attempt.tool.thread == "main":
-            self._submit_to_main(attempt, job)
-        elif self.pool.abandoned >= ABANDONED_LIMIT:
-            message = f"{ABANDONED_LIMIT} earlier calls still hang in their threads: restart the kernel"
-            self._ended(attempt, Failure("abandoned", message, attempts=attempt.node.attempt))
-        else:
-            self.pool.submit(job)
-
-    def _submit_to_main(self, attempt: Attempt, job: Job) -> None:
-        def serve() -> None:
-            if not job.abandoned:
-                job.run()
-            self.loop.call_soon_threadsafe(job.report, job)
-
-        def serve_for_waiter() -> None:
-            serve()
-            if isinstance(job.error, KeyboardInterrupt):
-                raise job.error  # it was meant for whoever waits there
-
-        if on_main_thread():
-            self.loop.call_soon(serve)
-        elif self.main is None or not self.main(serve_for_waiter):
-            message = f"{attempt.tool.name} needs the main thread, and nothing serves it there: use run_sync, or a cell"
-            self._ended(attempt, failure_of(ToolUnavailable(message), attempt.tool, attempt.node.attempt))
-
-    def _job_ended(self, attempt: Attempt, job: Job) -> None:
-        if attempt.ended:
-            return
-        error = job.error
-        self._ended(attempt, job.outcome if error is None else failure_of(error, attempt.tool, attempt.node.attempt))
-
-    def _ended(self, attempt: Attempt, outcome: Any) -> None:
+    def take_out(self, attempt: Attempt, outcome: Any) -> None:
         """Take an attempt out: its task ends, or is tried again."""
         attempt.ended = True
         node = attempt.node
@@ -522,7 +442,7 @@ class Session:
         delay = min(0.2 * 2 ** (node.attempt - 1), 10.0) * (0.5 + random.random())  # noqa: S311 - jitter
         self.log.emit(TaskRetried, node.task.id, node.attempt, failure.message, delay)
         starts = self.schedule.retry(node.task.id, self.log.now())
-        self._at(delay, lambda: self.perform(self.schedule.again(node.task.id, self.log.now())))
+        self.timer.call(delay, lambda: self.perform(self.schedule.again(node.task.id, self.log.now())))
         self.perform(starts)
 
     def end(self, node: Node, outcome: Any, how: str = "") -> None:
@@ -584,81 +504,3 @@ class Session:
             return ""
         container: str = node.task.args[0].container
         return container
-
-    # ---------------------------------------------------------------- time
-
-    def _at(self, delay: float, what: Callable[[], None]) -> None:
-        """Call a function after `delay` seconds."""
-        when = self.loop.time() + delay
-        self._armed += 1
-        heappush(self._calls, (when, self._armed, what))
-        if when < self._rings:
-            self._arm(when)
-
-    def arm(self, attempt: Attempt, seconds: float) -> None:
-        """Let an attempt's timeout ring after so many seconds."""
-        attempt.deadline = when = self.loop.time() + seconds
-        if when < self._rings:
-            self._arm(when)
-
-    def _arm(self, when: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._rings = when
-        self._timer = self.loop.call_at(when, self._ring)
-
-    def _ring(self) -> None:
-        """Do what is due, and arm the one timer for what is next: calls, and deadlines of what runs."""
-        self._timer, self._rings = None, math.inf
-        now, heap = self.loop.time(), self._calls
-        due = []
-        while heap and heap[0][0] <= now:
-            due.append(heappop(heap)[2])
-        for attempt in [each for each in self.attempts.values() if each.deadline <= now]:
-            self._time_out(attempt)
-        for call in due:
-            call()
-        following = min([heap[0][0] if heap else math.inf, *(each.deadline for each in self.attempts.values())])
-        if following < self._rings:
-            self._arm(following)
-
-    def _time_out(self, attempt: Attempt) -> None:
-        attempt.deadline = math.inf
-        if attempt.ended or attempt.cancelled:
-            return
-        attempt.timed_out = True
-        self._stop(attempt, self._timeout_failure(attempt))
-
-    @staticmethod
-    def _timeout_failure(attempt: Attempt) -> Failure:
-        limit = attempt.tool.timeout
-        message = f"{attempt.tool.name} took longer than its timeout of {limit:g} s"
-        if attempt.job is not None:
-            return Failure("abandoned", f"{message}; its thread cannot be stopped", attempts=attempt.node.attempt)
-        return Failure("timeout", message, attempts=attempt.node.attempt)
-
-    def _stop(self, attempt: Attempt, outcome: Any) -> None:
-        """Cancel an attempt: a coroutine gets a grace, a thread is given up at once."""
-        if attempt.task is not None:
-            attempt.task.cancel()
-            attempt.task.add_done_callback(lambda _: self._never_began(attempt, outcome))
-            self._at(GRACE, lambda: self._abandon(attempt, outcome))
-        else:
-            self._abandon(attempt, outcome)
-
-    def _never_began(self, attempt: Attempt, outcome: Any) -> None:
-        """Take an attempt out whose coroutine was cancelled before its first line, and so had no last one."""
-        if not attempt.ended:
-            self._ended(attempt, outcome)
-
-    def _abandon(self, attempt: Attempt, outcome: Any) -> None:
-        if attempt.ended:
-            return
-        self.abandoned += 1
-        if attempt.job is not None and attempt.tool.thread != "main":
-            self.pool.abandon(attempt.job)
-        elif attempt.job is not None:
-            attempt.job.abandoned = True
-        if attempt.job is None or attempt.job.started:
-            self.log.emit(Warned, attempt.node.task.id, f"{attempt.tool.name} still runs: it could not be stopped")
-        self._ended(attempt, outcome)

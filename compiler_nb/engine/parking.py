@@ -41,4 +41,4 @@ class Parked:
         attempt.back = None
         session.log.emit(TaskParked, node.task.id, node.attempt, attempt.tool.provider, False)  # noqa: FBT003 - a field
         if self.left < inf:
-            session.arm(attempt, self.left)
+            session.timer.watch(attempt, self.left)

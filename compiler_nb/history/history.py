@@ -75,6 +75,19 @@ class History:
         self._writer.wait(PATIENCE)
         return load(self.path, run_id, tools, alive=_being_written())
 
+    def prune(self, keep: int) -> int:
+        """Remove all runs but the newest ones and those that are being written; return how many.
+
+        keep: the runs that stay, 0 or more. What is removed is forgotten, and its space given back. Raises ValueError
+        for another number, HistoryError where the file cannot be written.
+        """
+        if type(keep) is not int or keep < 0:
+            raise ValueError(f"keep is the number of runs that stay, 0 or more, not {keep!r}")
+        from compiler_nb.history.pruning import prune  # noqa: PLC0415 - as above
+
+        self._writer.wait(PATIENCE)
+        return prune(self.path, keep, _being_written()) if self.path.exists() else 0
+
     def effects_after(self, run_id: str) -> frozenset[str]:
         """Return the fingerprints of side effects that runs began which continue or repeat a run."""
         from compiler_nb.history.reader import effects_after  # noqa: PLC0415 - as above

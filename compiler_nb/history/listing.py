@@ -73,28 +73,37 @@ def _keys(connection: sqlite3.Connection) -> tuple[list[Any], bool]:
 
 
 def _listed(connection: sqlite3.Connection, key: Any, alive: Collection[str]) -> Listed:
-    held = key in alive
+    here = held = key in alive
     try:
-        (question, status, at, owner, settings, crc, tasks, last) = connection.execute(_ONE, (key,)).fetchone()
-        held = _is_held(status, owner, at, last, here=held)
-        if checksum(question, settings) != crc:
-            raise HistoryError("its beginning is damaged")
-        run = StoredRun(
-            of_kind(str, key),
-            question,
-            status_of(status, owner, here=key in alive),
-            datetime.fromtimestamp(at).astimezone(),
-            of_kind(int, tasks),
-            _seconds(last),
-        )
+        row = connection.execute(_ONE, (key,)).fetchone()
+        held = _is_held(row, here=here)
+        return Listed(key, _sound(key, row, here=here), held)
     except sqlite3.DatabaseError as error:
         if not _is_damage(error):
             raise
     except (HistoryError, TypeError, ValueError, OverflowError, OSError):
-        pass
-    else:
-        return Listed(key, run, held)
+        pass  # a value of another kind, or one that cannot be
     return Listed(key, _damaged(key), held)
+
+
+def _sound(key: Any, row: tuple[Any, ...], *, here: bool) -> StoredRun:
+    """Return a run; raises HistoryError, or what a wrong value raises, where it is damaged."""
+    question, status, at, owner, settings, crc, tasks, last = row
+    seconds = float(last or 0.0)
+    if checksum(of_kind(str, question), of_kind(str, settings)) != crc or not 0 <= seconds < LONGEST:
+        raise HistoryError("the beginning of a run is damaged")
+    status = status_of(of_kind(str, status), of_kind(str, owner), here=here)
+    return StoredRun(
+        of_kind(str, key), question, status, datetime.fromtimestamp(at).astimezone(), of_kind(int, tasks), seconds
+    )
+
+
+def _is_held(row: tuple[Any, ...], *, here: bool) -> bool:
+    """Whether a process may still be writing a run; one that cannot be asked may, until it was silent for long."""
+    _, status, at, owner, *_, last = row
+    if status != "running" or here:
+        return here
+    return _is_another_alive(owner) if can_be_asked(owner) else time.time() - (at + (last or 0.0)) < _SILENT
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
@@ -107,13 +116,6 @@ def _damaged(key: Any) -> StoredRun:
     return StoredRun(raw[:_ID].decode("utf-8", "replace"), "", DAMAGED, _NEVER.astimezone(), 0, 0.0)
 
 
-def _seconds(last: Any) -> float:
-    found = float(last or 0.0)
-    if not 0 <= found < LONGEST:
-        raise HistoryError("a stored time cannot be")
-    return found
-
-
 def status_of(status: str, owner: str, *, here: bool) -> str:
     """Return how a run stands: one whose process has ended before it is broken off; here: this process writes it."""
     if status not in get_args(Status):
@@ -123,14 +125,6 @@ def status_of(status: str, owner: str, *, here: bool) -> str:
 
 def _is_another_alive(owner: str) -> bool:
     return owner != owner_mark() and is_alive(owner)
-
-
-def _is_held(status: Any, owner: Any, at: float, last: float | None, *, here: bool) -> bool:
-    """Whether a process may still be writing a run; one that cannot be asked may, until it was silent for long."""
-    if status != "running" or here:
-        return here
-    asked = can_be_asked(owner)
-    return _is_another_alive(owner) if asked else time.time() - (at + (last or 0.0)) < _SILENT
 
 
 def of_kind(kind: type, value: Any, *, none: bool = False) -> Any:

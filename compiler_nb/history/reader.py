@@ -73,7 +73,8 @@ class Settings:
         self.tools = {
             of_kind(str, name): StoredTool(
                 name, of_kind(str, each["hash"]), of_kind(str, each["provider"], none=True),
-                of_kind(int, each["max_concurrency"], none=True), of_kind(bool, each["side_effects"]), of_kind(bool, each["pure"]),
+                of_kind(int, each["max_concurrency"], none=True), of_kind(bool, each["side_effects"]),
+                of_kind(bool, each["pure"]),
             )
             for name, each in data["tools"].items()
         }  # fmt: skip

@@ -14,7 +14,8 @@ Schema, version 1 (`PRAGMA user_version`; `application_id` says that the file is
     blobs     run, owner ("seq 12", "input df"), number, data: tables and arrays of a value
 
 A newer version is refused and left alone; an older one is brought up by the scripts in MIGRATIONS, one by one, each in
-a transaction. Readers take a connection of their own that cannot write.
+a transaction. Readers take a connection of their own that cannot write, nor bring a write-ahead log into the file; who
+writes does so alone, by a lock (lock.py).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from compiler_nb.errors import HistoryError
+from compiler_nb.history.lock import SAFE, FolderLock
 from compiler_nb.outcome import describe_error
 
 if TYPE_CHECKING:
@@ -37,6 +39,10 @@ APPLICATION: Final = 0x636E6221
 """What marks a file as ours: "cnb!"."""
 BUSY: Final = 10.0
 """Seconds that a writer waits for another process to let go of the file."""
+_LAST_WAIT: Final = 1.0
+"""Seconds that closing waits at most."""
+_PIECE: Final = 1_000
+"""Pages that are given back at once."""
 MIGRATIONS: Final = (
     """
     CREATE TABLE runs (id TEXT PRIMARY KEY, question TEXT, status TEXT, error TEXT, at REAL, parent TEXT, owner TEXT,
@@ -67,24 +73,30 @@ class Unmade(HistoryError):
 
 
 class Store:
-    """A connection that writes; made, used and closed on one thread. Raises HistoryError where the file will not do."""
+    """A connection that writes; made, used and closed on one thread. Raises HistoryError where the file will not do.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    busy: seconds that it waits for another process to let go of the file.
+    """
+
+    def __init__(self, path: Path, *, busy: float = BUSY) -> None:
+        self.path, self.busy = path, busy
         with naming(path, "cannot be written"):
             make_private(path)
-            self.connection = sqlite3.connect(path, timeout=BUSY, isolation_level=None, cached_statements=64)
-            try:
-                self._prepare()
-            except BaseException:
-                self.connection.close()
-                raise
+            self.lock = FolderLock(path.resolve().parent)
+            with self.lock.held(busy):
+                self.connection = sqlite3.connect(path, timeout=busy, isolation_level=None, cached_statements=64)
+                try:
+                    self._prepare()
+                except BaseException:
+                    self.connection.close()
+                    raise
             self._identity = _identity(path)
 
     def _prepare(self) -> None:
         run = self.connection.execute
         check_ours(self.connection, self.path)
         run("PRAGMA trusted_schema=OFF")
+        run("PRAGMA auto_vacuum=INCREMENTAL")  # of a new file: space can be given back piece by piece
         self._set_mode()
         run("PRAGMA synchronous=NORMAL")
         if version_of(self.connection) < VERSION:
@@ -102,7 +114,7 @@ class Store:
 
     def _set_mode(self) -> None:
         """Take a write-ahead log where one works and is safe, else the rollback journal."""
-        wanted = "DELETE" if filesystem(self.path) in NETWORK else "WAL"
+        wanted = journal_mode(filesystem(self.path), sqlite3.sqlite_version_info, locks=self.lock.works)
         for mode in dict.fromkeys((wanted, "DELETE")):
             with contextlib.suppress(sqlite3.OperationalError):
                 if self.connection.execute(f"PRAGMA journal_mode={mode}").fetchone()[0] == mode.lower():
@@ -111,9 +123,7 @@ class Store:
     def write(self, rows: Iterable[tuple[str, tuple[Any, ...]]], *, full: bool = False) -> None:
         """Commit statements with their values together; `full` waits until the disk has them, against a power loss."""
         run = self.connection.execute
-        with naming(self.path, "cannot be written"):
-            if _identity(self.path) != self._identity:
-                raise HistoryError(f"the history {self.path} was deleted or replaced while it was in use")
+        with self._alone():
             run(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
             run("BEGIN IMMEDIATE")
             try:
@@ -125,10 +135,48 @@ class Store:
                     run("ROLLBACK")
                 raise
 
+    def give_back(self) -> bool:
+        """Give a piece of what is free in the file back to the disk; return whether there is more."""
+        run = self.connection.execute
+        with self._alone():
+            if run("PRAGMA auto_vacuum").fetchone()[0] == 0:  # a file from before it was asked for
+                run("PRAGMA auto_vacuum=INCREMENTAL")
+                run("VACUUM")
+            run(f"PRAGMA incremental_vacuum({_PIECE})").fetchall()
+            more = bool(run("PRAGMA freelist_count").fetchone()[0])
+            if not more:
+                run("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            return more
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep the others of us from writing during the block, in the file that was opened."""
+        with naming(self.path, "cannot be written"), self.lock.held(self.busy):
+            if _identity(self.path) != self._identity:
+                raise HistoryError(f"the history {self.path} was deleted or replaced while it was in use")
+            yield
+
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file; its log is brought into it, or left beside it where another process is writing."""
+        try:
+            with self.lock.held(min(self.busy, _LAST_WAIT)):
+                self._close()
+        except TimeoutError:
+            with contextlib.suppress(sqlite3.Error):
+                other = _open_to_read(self.path)  # the log is left alone by who is not the last
+                self._close()
+                other.close()
+        except OSError:  # the folder is gone
+            self._close()
+
+    def _close(self) -> None:
         with contextlib.suppress(sqlite3.Error):
             self.connection.close()
+
+
+def journal_mode(filesystem: str, version: tuple[int, ...], *, locks: bool) -> str:
+    """Return the journal that is safe on a file system with a version of SQLite; locks: we can keep one another out."""
+    return "DELETE" if filesystem in NETWORK or not (locks or version >= SAFE) else "WAL"
 
 
 @contextlib.contextmanager
@@ -210,8 +258,8 @@ def make_private(path: Path) -> None:
     """Make the file, and its folder where there is none, for the user alone."""
     if not path.parent.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    with contextlib.suppress(FileExistsError):  # never opened where it is: to close it would undo SQLite's locks
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _identity(path: Path) -> tuple[int, int]:

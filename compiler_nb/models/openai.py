@@ -126,10 +126,7 @@ class OpenAIModel:
                                 reply.thinks = False
                             if reply.ended:
                                 break
-                        data, text = (
-                            b"",
-                            "",
-                        )  # a traceback may show them, and a provider may have repeated the key there
+                        data, text = b"", ""  # a traceback may show what they held: a key that was repeated
                         await self._rest(body, events, reply)
         except Exception as error:  # noqa: BLE001 - whatever the SDK raises is told again
             fault = explain(error, where, begun=response is not None)

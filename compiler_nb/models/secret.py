@@ -18,11 +18,12 @@ PIECE: Final = 8
 SHORTEST: Final = 4
 """Texts below this length are no keys: masking them would only spoil messages."""
 STARS: Final = "***"
-PLACEHOLDERS: Final = frozenset(
-    "api-key apikey anything bearer default dummy empty fake free key litellm llama llama.cpp lm-studio lmstudio local "
-    "local-llm localhost no-key no-key-needed no-key-required none not-needed not-required nothing null ollama openai "
-    "placeholder secret sk-no-key-required test token unused vllm whatever your-api-key".split()
-)
+PLACEHOLDERS: Final = frozenset({
+    "api-key", "apikey", "anything", "bearer", "default", "dummy", "empty", "fake", "free", "litellm", "llama",
+    "llama.cpp", "lm-studio", "lmstudio", "local", "local-llm", "localhost", "no-key", "no-key-needed",
+    "no-key-required", "none", "not-needed", "not-required", "nothing", "null", "ollama", "openai", "placeholder",
+    "secret", "sk-no-key-required", "test", "token", "unused", "vllm", "whatever", "your-api-key",
+})  # fmt: skip
 """What people write where a server asks for no key: taken out of a text it would spoil plans and answers."""
 
 

@@ -133,8 +133,8 @@ class Completion:
     """What the events of one reply add up to.
 
     finish: why it ended, in OpenAI's words; done: whether the server said that nothing follows; usage: None where it
-    reported none; model: whom the reply names as its author; refusal: the text of a refusal; thinks: whether reasoning came, which is a sign of life but no text;
-    broken: what made the rest unreadable.
+    reported none; model: which one it says that it is; refusal: the text of a refusal; thinks: whether reasoning came,
+    which is a sign of life but no text; broken: what made the rest unreadable.
     """
 
     def __init__(self) -> None:

@@ -101,7 +101,10 @@ def tools(magics: CompileMagics, words: list[str]) -> None:
 
 
 def runs(magics: CompileMagics, words: list[str]) -> None:
-    """Print the runs of this session, the newest first, then those that are only in the history."""
+    """Print the runs of this session, the newest first, then those in the history; with --keep N remove older ones."""
+    if words[:1] == ["--keep"]:
+        say(_pruned(magics, words[1:]))
+        return
     _no_words("runs", words)
     rows = list(_rows(magics))
     if not rows:
@@ -109,6 +112,17 @@ def runs(magics: CompileMagics, words: list[str]) -> None:
         return
     more = f"\n… {len(rows) - LISTED:,} older ones" if len(rows) > LISTED else ""
     say(text_table([["", "status", "tasks", "time", "id", "question"], *rows[:LISTED]]) + more)
+
+
+def _pruned(magics: CompileMagics, words: list[str]) -> str:
+    """Remove all but the newest runs from the history; return what was done."""
+    if len(words) != 1 or not (words[0].isascii() and words[0].isdigit()):
+        raise OptionError(f"%compile runs: --keep takes a number of runs, 0 or more, not {' '.join(words)!r}")
+    history = history_of(magics)
+    if history is None:
+        raise OptionError("%compile runs: no history is kept here; %config CompileMagics.history names its file")
+    count = history.prune(int(words[0]))
+    return f"removed {count:,} run{'' if count == 1 else 's'} from {history.path}, kept the newest {words[0]}"
 
 
 def _rows(magics: CompileMagics) -> Iterator[list[str]]:
@@ -280,7 +294,12 @@ VERBS: Final = {
         "show the models, or set the one for all roles; --key asks for its key, --check sends one tiny call",
     ),
     "tools": Verb(tools, "tools", "print the tools that a question is offered"),
-    "runs": Verb(runs, "runs", "print the runs, the newest first: those of this session, then those in the history"),
+    "runs": Verb(
+        runs,
+        "runs [--keep N]",
+        "print the runs, the newest first: those of this session, then those in the history; --keep removes from the "
+        "history all but the newest N, and those that still run",
+    ),
     "show": Verb(
         show_, "show [RUN] [-d VIEWS]", "show a run again, in a page with the live view; -d shows these views only"
     ),

@@ -32,8 +32,8 @@ class Unreadable(ValueError):
 def make_language_tools(ask: Ask, *, share: Share = "all", provider: str | None = None) -> list[Tool]:
     """Return the tools `llm` and `extract`, which ask a worker model.
 
-    share: what of the inputs' contents the model may see; provider: the worker's. The tools raise ToolError where an input is too long to be
-    sent, or where no reply of two can be read.
+    share: what of the inputs' contents the model may see; provider: the worker's. The tools raise ToolError where an
+    input is too long to be sent, or where no reply of two can be read.
     """
 
     async def llm(instruction: str, *inputs) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN002 - as planners read it

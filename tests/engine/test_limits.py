@@ -222,7 +222,7 @@ def test_the_clock_can_be_given():
 
 
 def test_tools_need_what_limits_them_or_their_provider():
-    """A lane holds a tool's own limit and its provider, which may be closed for a while; a local one serves one call."""
+    """A lane holds a tool's own limit and its provider, which may be closed; a local provider serves one call."""
 
     @tool(provider="openai", max_concurrency=2)
     def ask(x: int) -> int:

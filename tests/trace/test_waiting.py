@@ -8,8 +8,6 @@ from compiler_nb import trace
 from compiler_nb.compiler import Compiler
 from compiler_nb.engine.limits import Limit
 from compiler_nb.events import (
-    ModelEnded,
-    ModelStarted,
     Paused,
     PlanClosed,
     TaskApproved,
@@ -20,7 +18,7 @@ from compiler_nb.events import (
     TaskRetried,
     TaskStarted,
 )
-from compiler_nb.outcome import Cancelled, Failure, Skipped, Usage
+from compiler_nb.outcome import Cancelled, Failure, Skipped
 from compiler_nb.plan.task import Task
 from compiler_nb.tool import tool
 from tests.support.desk import Desk, scripted
