@@ -40,7 +40,7 @@ def metered(budget, *calls, provider="openai", model="gpt-4o-mini"):
     log.listeners.append(meter.take)
     for number, usage in enumerate(calls):
         log.emit(ModelStarted, number, "planner", "", provider, model, (), "")
-        log.emit(ModelEnded, number, "stop", usage, "")
+        log.emit(ModelEnded, number, "stop", usage, "", "")
     return meter
 
 
@@ -83,10 +83,10 @@ def test_prices_are_known_or_not():
     assert price("openai", "no-such-model", used) is None
     log = Log("r")
     log.emit(ModelStarted, 0, "planner", "", "openai", "gpt-4o-mini", (), "")
-    log.emit(ModelEnded, 0, "stop", Usage(1, 1_000_000, 0), "")
+    log.emit(ModelEnded, 0, "stop", Usage(1, 1_000_000, 0), "", "")
     assert cost(log.events) == pytest.approx(0.15)
     log.emit(ModelStarted, 1, "joiner", "", "openai", "no-such-model", (), "")
-    log.emit(ModelEnded, 1, "stop", Usage(1, 5, 0), "")
+    log.emit(ModelEnded, 1, "stop", Usage(1, 5, 0), "", "")
     assert cost(log.events) is None
 
 

@@ -185,16 +185,21 @@ def test_tasks_are_taken_while_the_model_speaks():
 
 @pytest.mark.parametrize(("finish", "complete"), [("stop", True), ("", False), ("length", False), ("weird", True)])
 def test_a_reply_is_complete_where_the_model_ended(finish, complete):
-    """A last line without its end counts only then."""
+    """A last line without its end counts only then; else the error says whose, why, how often, and what is kept."""
     ended, ids, parser = read([Chunk("a = get(1)\nb = get(2)"), Chunk("", finish)])
-    assert (ended, ids) == (complete, ["a", "b"] if complete else ["a"])
+    assert (ended is True, ids) == (complete, ["a", "b"] if complete else ["a"])
+    if not complete:
+        why = {"": "the reply ended before the model did", "length": "the reply is cut off at the longest"}[finish]
+        assert str(ended).startswith(f"pieces:pieces: {why}")
+        assert str(ended).endswith("(kept: a)")
+        assert ended.retryable
     assert [problem.kind for problem in parser.problems] == ([] if complete else ["truncated"])
 
 
 def test_a_failed_call_leaves_what_had_come():
     """The error is raised, and the parser is closed as cut."""
     error, ids, parser = read([Chunk("a = get(1)\nb = g"), ModelError("down")])
-    assert (str(error), ids, parser.closed) == ("down", ["a"], True)
+    assert (str(error), ids, parser.closed) == ("down (kept: a)", ["a"], True)
     assert [problem.kind for problem in parser.problems] == ["truncated"]
 
 

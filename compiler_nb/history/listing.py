@@ -103,7 +103,9 @@ def _is_held(row: tuple[Any, ...], *, here: bool) -> bool:
     _, status, at, owner, *_, last = row
     if status != "running" or here:
         return here
-    return _is_another_alive(owner) if can_be_asked(owner) else time.time() - (at + (last or 0.0)) < _SILENT
+    return (
+        _is_another_alive(owner) if can_be_asked(of_kind(str, owner)) else time.time() - (at + (last or 0.0)) < _SILENT
+    )
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:

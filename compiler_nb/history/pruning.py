@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 _PAUSE: Final = 0.002
 """Seconds between two writes, in which others come in."""
-_HANDED_ON: Final = "UPDATE runs SET parent = (SELECT parent FROM runs WHERE id = ?) WHERE parent = ?"
+_HANDED_ON: Final = (
+    "UPDATE runs SET parent = ifnull(nullif((SELECT parent FROM runs WHERE id = ?), ''), parent) WHERE parent = ?"
+)
 
 
 def prune(path: Path, keep: int, alive: Collection[str]) -> int:
@@ -45,7 +47,7 @@ def _has_name(key: Any) -> bool:
 
 
 def _removed(key: Any) -> Iterator[Row]:
-    """Yield the statements that remove a run; what came from it comes, from then on, from where it came from."""
+    """Yield the statements that remove a run; what came from it counts as come from where it came from."""
     yield _HANDED_ON, (key, key)
     for table in sorted(TABLES - {"runs"}):
         yield f"DELETE FROM {table} WHERE run = ?", (key,)  # noqa: S608 - our own names

@@ -142,7 +142,7 @@ class Store:
             if run("PRAGMA auto_vacuum").fetchone()[0] == 0:  # a file from before it was asked for
                 run("PRAGMA auto_vacuum=INCREMENTAL")
                 run("VACUUM")
-            run(f"PRAGMA incremental_vacuum({_PIECE})").fetchall()
+            self.connection.executescript(f"PRAGMA incremental_vacuum({_PIECE})")  # `execute` would do one page
             more = bool(run("PRAGMA freelist_count").fetchone()[0])
             if not more:
                 run("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

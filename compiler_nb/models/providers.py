@@ -119,7 +119,7 @@ def check_address(address: str, source: str) -> str:
 
 
 def is_same_model(asked: str, answered: str) -> bool:
-    """Whether two names mean one model: the maker, a tag of the asked one, a version that one leaves out do not count."""
+    """Whether two names mean one model: maker, tag of the asked one, and a version that one leaves out apart."""
     names = [name.casefold().rpartition("/")[2] for name in (asked, answered)]
     versions = [match[1] if (match := _DATED.search(name)) else "latest" for name in names]
     if "latest" not in versions and versions[0] != versions[1]:

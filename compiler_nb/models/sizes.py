@@ -15,19 +15,24 @@ if TYPE_CHECKING:
 SHOWN: Final = 5
 """Parts of a request that are named; the largest ones."""
 _BLOCK: Final = re.compile(r'^<data name="([^"\n]*)">\n.*?\n</data>$', re.MULTILINE | re.DOTALL)
-_NAMES: Final = {"system": "the system prompt (rules, tools, examples)", "assistant": "the earlier reply"}
+_PLANNERS: Final = frozenset({"planner", "repair", "replan"})
 
 
 def describe_sizes(request: Request) -> str:
     """Return a request's largest parts in estimated tokens: framed data by name, and what else its messages hold."""
-    asked = "the instruction" if request.role == "worker" else "the question"
+    names = {
+        "system": f"the system prompt{' (rules, tools, examples)' if request.role in _PLANNERS else ''}",
+        "assistant": "the earlier reply",
+        "user": "the instruction" if request.role == "worker" else "the question",
+    }
     sizes: Counter[str] = Counter()
     for message in request.messages:
         text = message["content"]
         blocks = list(_BLOCK.finditer(text))
         for block in blocks:
             sizes[f"`{shorten(block[1], 60)}`"] += len(block[0])
-        sizes[_NAMES.get(message["role"], asked)] += len(text) - sum(len(block[0]) for block in blocks)
+        rest = names.get(message["role"], "other messages")
+        sizes[rest] += len(text) - sum(len(block[0]) for block in blocks)
     named = [f"{name} {estimate_tokens(size):,}" for name, size in sizes.most_common(SHOWN)]
     more = [f"{len(sizes) - SHOWN} more"] if len(sizes) > SHOWN else []
-    return f"of about {estimate_tokens(sizes.total()):,} tokens: {', '.join(named + more)}"
+    return f"about {estimate_tokens(sizes.total()):,} tokens: {', '.join(named + more)}"

@@ -10,8 +10,8 @@ import time
 import pytest
 
 from compiler_nb.engine.attempt import CURRENT
-from compiler_nb.engine.stopping import GRACE
 from compiler_nb.engine.pool import ABANDONED_LIMIT
+from compiler_nb.engine.stopping import GRACE
 from compiler_nb.events import TaskApproved, TaskEnded, TaskHeld, TaskRetried, TaskStarted, Warned
 from compiler_nb.outcome import Cancelled, Failure, Skipped
 from compiler_nb.plan.task import Plan

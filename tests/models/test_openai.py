@@ -65,7 +65,7 @@ def test_it_streams_the_reply_piece_by_piece():
     assert isinstance(model, Model)
     assert text_of(chunks) == PLAN
     assert len(chunks) > 5
-    assert chunks[-1] == Chunk("", "stop", Usage(1, 10, len(PLAN)))
+    assert chunks[-1] == Chunk("", "stop", Usage(1, 10, len(PLAN)), "gpt-test")
 
 
 def test_the_request_says_what_was_asked_and_nothing_else():
@@ -92,7 +92,7 @@ def test_without_streaming_the_reply_comes_at_once():
     with Server(PLAN) as server:
         chunks = ask(model_of(server, stream=False))
         assert "stream" not in server.requests[0].body
-    assert chunks == [Chunk(PLAN), Chunk("", "stop", Usage(1, 10, len(PLAN)))]
+    assert chunks == [Chunk(PLAN), Chunk("", "stop", Usage(1, 10, len(PLAN)), "gpt-test")]
 
 
 @pytest.mark.parametrize("fault", GOOD)
@@ -130,7 +130,7 @@ def test_a_silent_end_has_no_finish():
 def test_missing_usage_is_none(fault):
     """The caller estimates where the provider gave no numbers."""
     with Server(PLAN, always=fault) as server:
-        assert ask(model_of(server))[-1] == Chunk("", "stop", None)
+        assert ask(model_of(server))[-1] == Chunk("", "stop", None, "gpt-test")
 
 
 def test_thinking_is_a_chunk_without_text():

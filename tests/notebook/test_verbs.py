@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from compiler_nb import ScriptedModel
@@ -38,6 +41,10 @@ def test_help(shell, capsys):
         ("show nobody", "no run is called 'nobody'"),
         ("cancel -9", "no run is called '-9'"),
         ("runs now", "%compile runs takes nothing"),
+        ("runs --keep", "--keep takes a number of runs, 0 or more, not ''"),
+        ("runs --keep -1", "--keep takes a number of runs, 0 or more, not '-1'"),
+        ("runs --keep 3 x", "--keep takes a number of runs, 0 or more, not '3 x'"),
+        ("runs --keep 3", "no history is kept here"),
         ("model --kye", "%compile model has no option --kye; it has --key and --check"),
         ("model m x", "'x' is no setting"),
         ("model", "NoModel: no model is set. The ways to one"),
@@ -91,3 +98,20 @@ def test_tools_runs_show_and_cancel(shell, capsys):
     assert "✗ failed  x" in shell.text()
     assert told(shell, capsys, "%compile cancel") == "no run is running\n"
     assert told(shell, capsys, "%compile cancel first") == "cancelled: 1 run\n"
+
+
+def test_runs_are_pruned_and_damaged_ones_listed(shell, capsys, tmp_path):
+    """One line says what was done; a run of this session is listed still; what is damaged hides nothing."""
+    path = tmp_path / "runs.db"
+    shell.ok(f"%config CompileMagics.history = {str(path)!r}")
+    shell.planner(PLAN)
+    for _ in range(3):
+        shell.ok("%%compile -m m\nWhich?")
+    assert told(shell, capsys, "%compile runs --keep 2") == f"removed 1 run from {path}, kept the newest 2\n"
+    assert len(told(shell, capsys, "%compile runs").splitlines()) == 4
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("INSERT INTO runs (id, question, status) VALUES ('bad', 7, 'done')")
+    rows = told(shell, capsys, "%compile runs").splitlines()
+    assert rows[-1].split()[:2] == ["-4", "damaged"]
+    assert "HistoryError" in shell.error("%compile show bad")
+    assert told(shell, capsys, "%compile runs --keep 0") == f"removed 3 runs from {path}, kept the newest 0\n"

@@ -12,6 +12,7 @@ import pytest
 
 from compiler_nb import Budget
 from compiler_nb.compiler import Compiler
+from compiler_nb.engine.limits import Limit
 from compiler_nb.errors import PlanError
 from compiler_nb.events import RunEnded, RunStarted, TaskEnded, TaskExpanded, TaskPlanned, TaskStarted
 from compiler_nb.models.scripted import ScriptedModel
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.promise
 NEVER = 10_000.0
 """Virtual seconds that no run takes: each attempt has at most five, and three tries."""
 ENDINGS = {Failure: "failed", Skipped: "skipped", Cancelled: "cancelled"}
+LIMITS = {"some": Limit(concurrency=2, rpm=20), "few": Limit(rpm=3)}
 STOPS = ("cancel", "cancelled from outside", "timeout", "budget", "pause")
 
 
@@ -50,6 +52,7 @@ def compiler_of(random: Random, faults: Faults, stop: str, text: str, decisions:
         approve=random.choice(["auto", "deny", "ask"]),
         timeout=random.random() * 12 if stop == "timeout" else None,
         budget=Budget(calls=random.randint(1, 2)) if stop == "budget" else None,
+        limits=LIMITS if random.random() < 0.3 else None,
     )
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import openai.resources.chat.completions  # noqa: F401 - its import is no part of what is timed here
 import pytest
 
+from compiler_nb import trace
 from compiler_nb.compiler import Compiler
 from compiler_nb.errors import ModelError
+from compiler_nb.events import Warned
 from compiler_nb.outcome import Failure
 from tests.support.clock import run_virtually
 from tests.support.desk import Desk
@@ -39,7 +42,7 @@ WAITS: Final = {"429=2", f"429={PAST}", "429"}
 FINE = (
     "", "slow-first", "slow-first=100", "thinks=20", "open-end", "open-finish", "no-done", "no-finish", "no-usage",
     "bad-usage", "negative-usage", "bytes", "crlf", "no-space", "one-newline", "comments", "choices", "json",
-    "no-choices", "no-type",
+    "no-choices", "no-type", "model=gpt-test-2026-11-20", "model=a-smaller-one",
 )  # fmt: skip
 AGAIN = {
     "429": "too many requests", "429=2": "it asks to wait 2 s", f"429={PAST}": "too many requests",
@@ -52,6 +55,7 @@ AGAIN = {
 }  # fmt: skip
 BROKEN = {
     "reset=12": "the connection broke in the middle", "silent-end=12": "it may be cut off",
+    "no-end": "it may be cut off: ask again, or look at the server",
     "stall": "said nothing more for 30 s", "stall-alive": "said nothing more", "stall-alive=1": "said nothing more",
     "error": "fault of its own (500)", "error=rate_limit_exceeded": "too many requests",
     "broken-json": "the reply is broken",
@@ -60,7 +64,7 @@ STOPPED = {"length": "cut off at the longest", "content-filter": "cut off by the
 FINAL = {
     "quota": "quota is used up; waiting does not help", "401": "the key is refused (it came from: api_key=)",
     "status=403": "the key may not do this", "context": "too long for the model; offer or share less",
-    "status=413": "too large", "filter-400": "rephrase", "model-404": "no such model or address",
+    "status=413": "too long", "context=vllm": "too long", "context=claude": "too long", "filter-400": "rephrase", "model-404": "no such model or address",
     "redirect=http://elsewhere.test/v1": "not followed", "html-200": "a proxy or a wrong address answered HTML",
     "plain": "answered text/plain", "octets": "answered application/octet-stream", "refusal": "declines; rephrase",
     "error-echo": "the key is refused", "json-error": "no such model", "tls": "no safe connection to provider.test",
@@ -121,10 +125,11 @@ def check_whole(asked: Asked, *, replanned: bool = False) -> None:
     assert len(asked.desk.asked("send")) <= 1
 
 
-def check_named(message: str, fault: str) -> None:
-    """See that an error names the provider, the model, what happened, and what to do."""
+def check_named(message: str, fault: str, *, tried: bool = False) -> None:
+    """See that an error names the provider, the model, what happened, what to do, and how often it was tried."""
     assert message.startswith("openai:gpt-test"), message
     assert WORDS[fault] in message
+    assert bool(re.search(r"\(tried \d+ times[,)]", message)) == tried, message
 
 
 def test_every_fault_is_in_the_table():
@@ -160,12 +165,16 @@ def test_a_planner_that_always_fails(fault):
     assert run.status == "failed"
     assert asked.desk.asked("send") == []
     assert asked.count("planner", "repair") <= (16 if fault in WAITS else 4)
-    if kind == "broken" and "=12" in fault:
-        assert run.results["a"] == "x", "a whole line was not kept"
-    if kind in ("again", "broken", "final") and not fault.startswith("silent-end"):
-        check_named(run.error, fault)
-    else:
+    if kind == "odd":
         assert run.error.startswith("line "), "a plan's problems are told by line"
+        return
+    check_named(run.error, fault, tried=kind != "final")
+    if kind in ("broken", "stopped"):
+        kept = [id_ for id_ in ("a", "b", "c") if id_ in run.tasks]
+        assert "(tried 2 times, " in run.error
+        assert (f"kept: {', '.join(kept)})" if kept else "no task was whole)") in run.error
+        assert set(kept) <= {*run.results}, "a whole line was not kept"
+        assert kept or "=12" not in fault
 
 
 @pytest.mark.parametrize("fault", CLASSES)
@@ -176,8 +185,10 @@ def test_another_plan_that_fails(fault):
     run, kind = asked.run, CLASSES[fault]
     assert run.results["b"] == ["x", "y"]
     assert run.status == ("done" if kind == "fine" else "failed")
-    if kind in ("again", "broken", "final") and not fault.startswith("silent-end"):
-        check_named(run.error, fault)
+    if kind not in ("fine", "odd"):
+        check_named(run.error, fault, tried=kind != "final")
+    if kind in ("broken", "stopped"):
+        assert "kept: a, b, c, sent" in run.error
 
 
 @pytest.mark.parametrize("once", [True, False])
@@ -193,9 +204,11 @@ def test_a_joiner_that_fails(fault, once):
         assert asked.count("joiner") == (1 if kind == "fine" else 2)
     elif kind == "odd":
         assert run.status == ("done" if once or fault in ("tool-calls", "duplicate") else "failed")
+        assert run.status == "done" or "over 10,000,000 bytes" in run.error
     else:
         assert (run.status, run.answer) == ("failed", None)
-        check_named(run.error, fault)
+        check_named(run.error, fault, tried=kind in ("again", "broken"))
+        assert kind == "stopped" or "kept: 4 results)" in run.error
 
 
 @pytest.mark.parametrize("once", [True, False])
@@ -213,7 +226,7 @@ def test_a_worker_that_fails(fault, once):
         failure = run.failures["c"]
         assert isinstance(failure, Failure)
         assert isinstance(failure.error, ModelError)
-        check_named(str(failure.error), fault)
+        check_named(str(failure.error), fault, tried=kind in ("again", "broken"))
 
 
 def test_a_wait_that_is_longer_than_the_run_may_take_ends_with_it():
@@ -221,3 +234,24 @@ def test_a_wait_that_is_longer_than_the_run_may_take_ends_with_it():
     asked = ask("429=60", "planner", once=False, timeout=10.0)
     assert (asked.run.status, asked.run.error) == ("limit", "the run took longer than 10 s")
     assert asked.seconds <= 10.1
+
+
+@pytest.mark.parametrize("role", ["planner", "joiner", "worker"])
+@pytest.mark.parametrize("name", ["gpt-test-2026-11-20", "a-smaller-one"])
+def test_another_models_name_is_shown(name, role):
+    """Whoever answers in whose place stands in the trace; the user is told once, where a version is all that differs not."""
+    asked = ask(f"model={name}", role, once=False)
+    run = asked.run
+    assert {call.role: call.answered for call in trace.calls(run.events)} == {
+        each: name if each == role else "" for each in ("planner", "joiner", "worker")
+    }
+    told = [event.message for event in run.events if isinstance(event, Warned)]
+    assert len(told) == (name == "a-smaller-one")
+    assert all("openai:gpt-test was asked, a-smaller-one answered" in message for message in told)
+
+
+def test_the_user_is_told_once_of_another_model():
+    """However often it answers."""
+    asked = ask("model=a-smaller-one", "planner", "joiner", "worker", once=False)
+    assert sum(isinstance(event, Warned) for event in asked.run.events) == 1
+    assert [call.answered for call in trace.calls(asked.run.events)] == ["a-smaller-one"] * 3

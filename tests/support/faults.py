@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from compiler_nb.engine.attempt import CURRENT
-from compiler_nb.events import TaskEnded, TaskExpanded, TaskPlanned, TaskRetried, TaskStarted
+from compiler_nb.events import TaskEnded, TaskExpanded, TaskParked, TaskPlanned, TaskRetried, TaskStarted
 from compiler_nb.tool import tool
 from tests.support.hostile import ERRORS, VALUES
 
@@ -140,6 +140,7 @@ class Faults:
         for name, function in named.items():
             kind = name.partition("_")[2]
             options = {"timeout": 5.0, "retries": {"flaky": 2, "hang": 1}.get(kind, 0)}
+            options |= {"provider": self.random.choice([None, "some", "few"])}
             found.append(tool(name=name, thread="main" if name[0] == "m" else "pool", **options)(function))
 
         @tool
@@ -162,12 +163,12 @@ class Faults:
             self._tools[event.task] = event.planned.tool
         elif isinstance(event, TaskExpanded):
             self._tools |= {task.id: task.tool for task in event.items}
-        elif isinstance(event, TaskStarted):
+        elif isinstance(event, TaskEnded | TaskRetried) or (isinstance(event, TaskParked) and event.parked):
+            self._working.discard(event.task)
+        elif isinstance(event, TaskStarted | TaskParked):
             name = self._tools[event.task]
             if name.startswith("s_") and name != "s_hang":
                 self._working.add(event.task)
-        elif isinstance(event, TaskEnded | TaskRetried):
-            self._working.discard(event.task)
 
     def busy(self) -> bool:
         """Whether a thread works that soon returns."""

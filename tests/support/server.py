@@ -71,6 +71,11 @@ class Case(NamedTuple):
     events: list[dict[str, Any]]
     value: str
 
+    @property
+    def model(self) -> str:
+        """The model that was asked for."""
+        return str(self.seen.body.get("model", ""))
+
     def number(self, default: float) -> float:
         """Return the value as a number."""
         return float(self.value or default)
@@ -128,7 +133,8 @@ def _good(case: Case) -> Response:
         return stream([*map(sse, case.events), DONE])
     message = {"role": "assistant", "content": case.text, "refusal": None}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
-    return whole(200, {"object": "chat.completion", "choices": [choice], "usage": usage_of(case.text)})
+    body = {"object": "chat.completion", "model": case.model, "choices": [choice], "usage": usage_of(case.text)}
+    return whole(200, body)
 
 
 def _wire(before: bytes = b"data: ", after: bytes = b"\n\n") -> Callable[[Case], Response]:
@@ -138,7 +144,7 @@ def _wire(before: bytes = b"data: ", after: bytes = b"\n\n") -> Callable[[Case],
 def _finish(reason: str) -> Callable[[Case], Response]:
     def answer(case: Case) -> Response:
         half = case.events[: 1 + len(case.events[1:-2]) // 2]
-        return stream([*map(sse, [*half, _event("scripted", {}, finish=reason), case.events[-1]]), DONE])
+        return stream([*map(sse, [*half, _event(case.model, {}, finish=reason), case.events[-1]]), DONE])
 
     return answer
 
@@ -168,19 +174,19 @@ def _bytes(case: Case) -> Response:
 
 
 def _choices(case: Case) -> Response:
-    other = [_event("scripted", {"content": "NOT THIS"}, index=1) for _ in case.events[1:-2]]
+    other = [_event(case.model, {"content": "NOT THIS"}, index=1) for _ in case.events[1:-2]]
     mixed = [event for pair in zip(other, case.events[1:-2], strict=True) for event in pair]
     return stream([*map(sse, [case.events[0], *mixed, *case.events[-2:]]), DONE])
 
 
 def _thinks(case: Case) -> Response:
-    thoughts = [_event("scripted", {"reasoning_content": "hm"}) for _ in range(3)]
+    thoughts = [_event(case.model, {"reasoning_content": "hm"}) for _ in range(3)]
     steps: list[Step] = [part for thought in thoughts for part in (sse(thought), Wait(case.number(0.02)))]
     return stream([*steps, *map(sse, case.events), DONE])
 
 
 def _refuses(case: Case) -> Response:
-    parts = [_event("scripted", {"refusal": piece}) for piece in ("I cannot ", "help with that.")]
+    parts = [_event(case.model, {"refusal": piece}) for piece in ("I cannot ", "help with that.")]
     return stream([*map(sse, [*parts, *case.events[-2:]]), DONE])
 
 
@@ -189,7 +195,7 @@ def _overlong(case: Case) -> Response:
 
 
 def _endless(case: Case) -> Response:
-    piece = sse(_event("scripted", {"content": "x" * 100_000}))
+    piece = sse(_event(case.model, {"content": "x" * 100_000}))
     return stream([piece] * int(case.number(120)))
 
 
@@ -199,7 +205,7 @@ def _alive(case: Case) -> Response:
 
 
 def _bomb(case: Case) -> Response:
-    event = sse(_event("scripted", {"content": "x" * 900_000}))
+    event = sse(_event(case.model, {"content": "x" * 900_000}))
     packed = gzip.compress(event * int(case.number(60)))
     response = stream([packed[start : start + 10_000] for start in range(0, len(packed), 10_000)])
     return response._replace(headers={**response.headers, "Content-Encoding": "gzip"})
@@ -214,8 +220,28 @@ def _typed(kind: str | None) -> Callable[[Case], Response]:
     return answer
 
 
+def _named(case: Case) -> Response:
+    """Answer in another model's name, as a server does that knows an alias, or chooses itself."""
+    return stream([*(sse({**event, "model": case.value}) for event in case.events), DONE])
+
+
+def _context(case: Case) -> Response:
+    """Refuse a request for its length, by a code, or in the words of servers that have none."""
+    body = {
+        "vllm": {"object": "error", "type": "BadRequestError", "code": 400,
+                 "message": "This model's maximum context length is 8192 tokens. However, you requested 9000."},
+        "claude": {"error": {"type": "invalid_request_error", "message": "prompt is too long: 9000 tokens > 8192"}},
+    }.get(case.value, _error("maximum context length is 8192", code="context_length_exceeded"))  # fmt: skip
+    return whole(400, body)
+
+
 def _unreached(why: str) -> Callable[[Case], Response]:
     return lambda _: Response(UNREACHED, {}, (why,))
+
+
+def _with_ids(case: Case, key: str) -> Response:
+    response = stream([*(sse({**event, "id": key, "system_fingerprint": key}) for event in case.events), DONE])
+    return response._replace(headers={**response.headers, "x-request-id": quote(key)})
 
 
 def _echoes(case: Case) -> Response:
@@ -224,9 +250,12 @@ def _echoes(case: Case) -> Response:
     coded = base64.b64encode(f"Bearer {key}".encode()).decode()
     begun = [*map(sse, case.events[:3])]
     return {
-        "finish": lambda: stream([*begun, sse(_event("scripted", {}, finish=key)), DONE]),
-        "refusal": lambda: stream([*begun, sse(_event("scripted", {"refusal": f"not with {key}"})), DONE]),
+        "finish": lambda: stream([*begun, sse(_event(case.model, {}, finish=key)), DONE]),
+        "refusal": lambda: stream([*begun, sse(_event(case.model, {"refusal": f"not with {key}"})), DONE]),
         "broken": lambda: stream([*begun, sse(f'{{"choices": {key}')]),
+        "model": lambda: stream([*(sse({**event, "model": f"m-{key}"}) for event in case.events), DONE]),
+        "ids": lambda: _with_ids(case, key),
+        "usage": lambda: _usage({"prompt_tokens": key, "completion_tokens": 3, key: {"cached_tokens": key}})(case),
         "html": lambda: whole(200, f"<html><p title='{key}'>You came with Bearer {key}</p></html>"),
         "header": lambda: whole(500, _error("fault"), x_request_id=quote(key)),
         "code": lambda: whole(400, _error("no", code=key, type=key, param=key)),
@@ -247,13 +276,15 @@ FAULTS: Final[dict[str, Callable[[Case], Response]]] = {
     "html-502": lambda _: whole(502, "<html><body><h1>502 Bad Gateway</h1></body></html>"),
     "html-200": lambda _: whole(200, "<html><head><title>Sign in</title></head><body>to the wifi</body></html>"),
     "401": lambda case: whole(401, _error(f"Incorrect API key provided: {case.seen.key}.", code="invalid_api_key")),
-    "context": lambda _: whole(400, _error("maximum context length is 8192", code="context_length_exceeded")),
+    "context": _context,
     "filter-400": lambda _: whole(400, _error("filtered", code="content_filter")),
     "model-404": lambda _: whole(404, _error("The model does not exist", code="model_not_found")),
     "redirect": lambda case: whole(307, {}, Location=case.value),
     "reset": _cut(RESET),
     "early-reset": lambda _: stream([RESET]),
     "silent-end": _cut(None),
+    "no-end": lambda case: stream(map(sse, case.events[:-2])),
+    "model": _named,
     "stall": _cut(HANG),
     "mute": lambda _: stream([HANG]),
     "keep-alive": lambda case: stream([part for _ in range(500) for part in (b": ping\n\n", Wait(case.number(0.005)))]),

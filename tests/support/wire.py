@@ -25,13 +25,17 @@ CAUSES = {
 class Wire:
     """A transport of the HTTP client, which answers by itself.
 
-    reply, fault: the text, and the name of a fault or "", for the body of a request; `requests` holds what came.
+    reply, fault: the text, and the name of a fault or "", for the body of a request; chunk: characters per event;
+    `requests` holds what came.
     """
 
     def __init__(
-        self, reply: Callable[[dict[str, Any]], str], fault: Callable[[dict[str, Any]], str] = lambda _: ""
+        self,
+        reply: Callable[[dict[str, Any]], str],
+        fault: Callable[[dict[str, Any]], str] = lambda _: "",
+        chunk: int = 4,
     ) -> None:
-        self.reply, self.fault = reply, fault
+        self.reply, self.fault, self.chunk = reply, fault, chunk
         self.requests: list[Seen] = []
 
     async def handle_async_request(self, request: Any) -> Any:
@@ -40,7 +44,7 @@ class Wire:
         headers = {name.lower(): value for name, value in request.headers.items()}
         seen = Seen(request.url.path, headers, json.loads(await request.aread()))
         self.requests.append(seen)
-        response = answer(seen, self.reply(seen.body), self.fault(seen.body))
+        response = answer(seen, self.reply(seen.body), self.fault(seen.body), self.chunk)
         if response.status == UNREACHED:
             raise http.ConnectError("all attempts failed") from CAUSES[str(response.steps[0])]
         content = _body(response, http)

@@ -14,7 +14,7 @@ def called(story, call, usage, task=""):
     """Append a model's call."""
     role = "worker" if task else "planner"
     story.tell(ModelStarted, call, role, task, "p", "m", (), "")
-    return story.tell(ModelEnded, call, "stop", usage, "")
+    return story.tell(ModelEnded, call, "stop", usage, "", "")
 
 
 def test_usage_is_the_sum_of_the_calls():
@@ -82,7 +82,7 @@ def test_the_folds_of_a_real_run_agree():
 
 
 def test_calls_of_models_have_a_beginning_a_first_word_and_an_end():
-    """Each as far as it went."""
+    """Each as far as it went, and which model answered where that was another."""
     story = (
         Story()
         .tell(ModelStarted, 1, "planner", "", "p", "m", (), "")
@@ -91,8 +91,8 @@ def test_calls_of_models_have_a_beginning_a_first_word_and_an_end():
     assert [(call.role, call.started, call.first, call.ended) for call in trace.calls(story.events)] == [
         ("planner", 1.0, None, None), ("worker", 2.0, None, None),
     ]  # fmt: skip
-    story.tell(ModelChunk, 1, "x").tell(ModelChunk, 1, "y").tell(ModelEnded, 1, "stop", Usage(), "cut")
-    assert trace.calls(story.events)[0] == trace.Call(1, "planner", "", "p", "m", 1.0, 3.0, 5.0, "cut")
+    story.tell(ModelChunk, 1, "x").tell(ModelChunk, 1, "y").tell(ModelEnded, 1, "stop", Usage(), "cut", "m-2")
+    assert trace.calls(story.events)[0] == trace.Call(1, "planner", "", "p", "m", 1.0, 3.0, 5.0, "cut", "m-2")
 
 
 def test_what_writes_words_is_imported_when_it_is_asked_for():
