@@ -20,6 +20,7 @@ import sys
 import webbrowser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
@@ -190,12 +191,16 @@ def has_screen() -> bool:
 
 def test(options: argparse.Namespace) -> int:
     """Run all tests: units, real kernels, notebooks, and a real browser where one can be had."""
+    python, browser = prepare_tests(install=not options.rest)
+    return run([str(python), "-m", "pytest", *options.rest], COMPILER_NB_CHROMIUM=browser)
+
+
+def prepare_tests(*, install: bool) -> tuple[Path, str]:
+    """Return the Python and the Chromium for the tests; a selection of tests is no reason to install a browser."""
     python = prepare("test", "lab")
     install_kernels(python)
     browser = find_browser(os.environ) or downloaded_browser(python)
-    if not browser and not options.rest:  # a selection of tests is no reason to install a browser
-        browser = install_browser(python)
-    return run([str(python), "-m", "pytest", *options.rest], COMPILER_NB_CHROMIUM=browser)
+    return python, browser if browser or not install else install_browser(python)
 
 
 def install_kernels(python: Path) -> None:
@@ -243,17 +248,39 @@ def install_browser(python: Path) -> str:
 def soak(options: argparse.Namespace) -> int:
     """Run the promises' tests with larger figures; a promise that breaks gives a non-zero exit code."""
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**32)
-    python = prepare("test", "lab")
+    python, browser = prepare_tests(install=not options.only)
     variables = {"COMPILER_NB_FACTOR": str(options.factor), "COMPILER_NB_SEED": str(seed)}
     say(f"promises with factor {options.factor:g}, seed {seed}")
+    told = VENV / "soak.xml"
+    told.unlink(missing_ok=True)
     command = [str(python), "-m", "pytest", "-m", "promise", f"--timeout={120 * max(1, options.factor):.0f}"]
     only = ["-k", options.only] if options.only else []
     code = run(
-        [*command, f"--hypothesis-seed={seed}", *only], COMPILER_NB_CHROMIUM=find_browser(os.environ), **variables
+        [*command, f"--hypothesis-seed={seed}", f"--junit-xml={told}", *only], COMPILER_NB_CHROMIUM=browser, **variables
     )
+    if told.exists():
+        print("\n".join(report(told.read_text(encoding="utf-8"))))
     again = f"python3 make.py soak --factor {options.factor:g} --seed {seed}"
     say("no promise broke" if not code else f"failed; this shows it again: {again}")
     return code
+
+
+def report(told: str) -> list[str]:
+    """Return a line for each test of a JUnit file: whether it held, its cases, its seconds, and what it has found."""
+    cases: dict[str, list[ET.Element]] = {}
+    for case in ET.fromstring(told).iter("testcase"):  # noqa: S314 - pytest wrote it just now
+        name = case.get("name", "").partition("[")[0].removeprefix("test_").replace("_", " ")
+        cases.setdefault(name, []).append(case)
+    lines = [f"{'':9} {'cases':>5} {'s':>6}  promise"]
+    for name, found in cases.items():
+        broken = sum(case.find("failure") is not None or case.find("error") is not None for case in found)
+        skipped = sum(case.find("skipped") is not None for case in found)
+        held = f"{broken} BROKE" if broken else "holds" if not skipped else f"{skipped} not run"
+        seconds = sum(float(case.get("time", "0")) for case in found)
+        lines.append(f"{held:9} {len(found):5,} {seconds:6,.0f}  {name}")
+        figures = dict.fromkeys(each.get("value", "") for case in found for each in case.iter("property"))
+        lines += [f"{'':24}{figure}" for figure in figures]
+    return lines
 
 
 def bench(options: argparse.Namespace) -> int:

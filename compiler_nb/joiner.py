@@ -53,12 +53,12 @@ async def join(
         raise BadRequest(f"the joiner cannot be asked: {oversize}; {mend}", **_where(model)) from None
     try:
         reply = await calls.text(model, Request("joiner", messages, prompt=used.hash))
+        decision = read_decision(reply.text)
+        if isinstance(decision, Answer):
+            _check_answer(decision.value, reply.text, reply.finish, model)
     except ModelError as error:
-        error.kept = f"kept: {len(results)} result{'' if len(results) == 1 else 's'}"
+        error.kept = "kept: all results"
         raise
-    decision = read_decision(reply.text)
-    if isinstance(decision, Answer):
-        _check_answer(decision.value, reply.text, reply.finish, model)
     return decision
 
 

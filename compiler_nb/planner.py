@@ -169,15 +169,17 @@ def tools_of(task: Task) -> list[str]:
 
 def _kept(whole: Iterable[Task], builder: Builder) -> str:
     """Return which tasks stay, with what they give, when a plan broke off: not those that wait for side effects."""
-    ids = [id_ for id_ in builder.earlier if _READABLE.fullmatch(id_)]
+    ids: list[str] = []
     held: set[str] = set()
     for task in whole:
         if _has_effects(task, builder) or not held.isdisjoint(task.dependencies):
             held.add(task.id)
-        elif _READABLE.fullmatch(task.id) and task.id not in builder.earlier:
+        elif _READABLE.fullmatch(task.id):
             ids.append(task.id)
-    more = f" and {len(ids) - _KEPT} more" if len(ids) > _KEPT else ""
-    return f"kept: {', '.join(ids[:_KEPT])}{more}" if ids else "no task was whole"
+    named = [", ".join(ids[:_KEPT])] if ids else []
+    named += [f"{len(ids) - _KEPT} more"] if len(ids) > _KEPT else []
+    named += ["all that ran before"] if builder.earlier.keys() - ids else []
+    return f"kept: {' and '.join(named)}" if named else "no task was whole"
 
 
 def describe_schema(value: Any, depth: int = 2) -> str:

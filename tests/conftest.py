@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from tests.support.scale import factor, times
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 os.environ.setdefault("COMPILER_NB_HISTORY", "off")  # kernels would leave a file in the folder that they start in
 settings.register_profile(
@@ -28,6 +29,12 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("house")
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Take what a promise's test has tried and found, for the report of `make.py soak`."""
+    return partial(record_property, "figure")
+
 
 NO_BROWSER = "no Chromium: install one, or name its path in COMPILER_NB_CHROMIUM"
 

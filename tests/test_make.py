@@ -115,3 +115,16 @@ def test_what_did_not_run_is_said_by_reason():
     ]
     assert did_not_run(skipped) == ["Did not run: 2 in tests/browser/test_view.py: no Chromium"]
     assert did_not_run([]) == []
+
+
+def test_a_soak_ends_with_a_report():
+    """A line for each promise: whether it held, its cases and seconds, and what it has found, once."""
+    told = make.report("""<testsuites><testsuite>
+        <testcase name="test_no_run_hangs[a]" time="1.6"><property name="figure" value="9 runs"/></testcase>
+        <testcase name="test_no_run_hangs[b]" time="2"><property name="figure" value="9 runs"/></testcase>
+        <testcase name="test_killed" time="0.5"><failure message="lost"/></testcase>
+        <testcase name="test_lost" time="0"><skipped message="no browser"/></testcase>
+    </testsuite></testsuites>""")  # fmt: skip
+    assert [" ".join(line.split()) for line in told] == [
+        "cases s promise", "holds 2 4 no run hangs", "9 runs", "1 BROKE 1 0 killed", "1 not run 1 0 lost",
+    ]  # fmt: skip

@@ -18,16 +18,16 @@ import json
 import math
 import sys
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from compiler_nb.history import tables
 from compiler_nb.history.records import BY_NAME, fields_of
+from compiler_nb.history.shared import Named, Shared
 from compiler_nb.history.tables import Unstorable
 from compiler_nb.outcome import Answer, Failure, describe_error
 from compiler_nb.plan.expression import Value
 
-Shared: TypeAlias = Mapping[int, tuple[Any, str]]
 Leaks: TypeAlias = Callable[[bytes | bytearray], bool]
 LARGEST: Final = 10_000_000
 """Bytes that one value may take, by default."""
@@ -36,7 +36,7 @@ DEEPEST: Final = 100
 _SMALL: Final = 1 << 63
 _SHORT: Final = 100_000
 _NUMBERS: Final = (int, float)
-_NOTHING: Final[Shared] = {}
+_NOTHING: Final = Shared()
 _dump: Final = json.JSONEncoder(separators=(",", ":")).encode
 _ITEM: Final = 8
 """Bytes that an item of a container counts for, beside its own."""
@@ -75,7 +75,7 @@ def encode(
 ) -> Coded:
     """Return a value coded; where it has no form, that it is not stored, and why.
 
-    hint: the type that its tool says to return; shared: objects that are stored already, by id, with their tasks;
+    hint: the type that its tool says to return; shared: what is stored already, and may be named;
     leaks: whether bytes hold a key.
     """
     if _is_scalar(value) and (type(value) is not str or len(value) <= largest):
@@ -149,9 +149,11 @@ class _Encoder:
             return value if math.isfinite(value) else {"$": "float", "v": repr(value)}
         if depth > DEEPEST:
             raise Unstorable(f"it nests more than {DEEPEST} deep")
-        known = self.shared.get(id(value))
-        if known is not None and known[0] is value:
-            return {"$": "task", "v": known[1]}
+        if kind is Named:
+            return self.named(value, depth)
+        name = self.shared.name_of(value)
+        if name is not None:
+            return {"$": "task", "v": name}
         if kind is list:
             return self.many(value, depth)
         if kind is dict:
@@ -164,6 +166,17 @@ class _Encoder:
         if kind is NotStored:
             return {"$": "absent", "type": value.type, "reason": value.reason}
         return self.foreign(value, kind)
+
+    def named(self, known: Named, depth: int) -> Any:
+        """Return a known object's name where it is what is stored under it, else its form."""
+        told = known.value
+        ready = type(told) is Coded
+        coded = told if ready else encode(told, largest=self.largest, shared=self.shared, leaks=self.leaks)
+        if self.shared.digests.get(known.name) == coded.digest:
+            return {"$": "task", "v": known.name}
+        if ready:
+            raise Unstorable("it holds what another task returned, and what was changed since")
+        return self.data(told, depth)
 
     def record(self, record: Any, kind: type, depth: int) -> list[Any]:
         """Return a record's fields; a value that it carries may be absent, and the rest is there all the same."""

@@ -19,7 +19,9 @@ from compiler_nb.events import (
 )
 from compiler_nb.history.codec import Coded, content_hash, encode, encode_fields
 from compiler_nb.history.records import body_of
+from compiler_nb.history.shared import Shared
 from compiler_nb.history.sources import code_hash, owner_mark
+from compiler_nb.history.taking import ATOMS, Taker
 from compiler_nb.models.secret import STARS, Secret, mask
 from compiler_nb.outcome import NOT_DONE
 
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 
 _TAIL: Final = 256
 """Characters of a model's text that are kept to find a key that arrives in pieces."""
-_CONTAINERS: Final = (list, dict, tuple, set, frozenset)
 
 _RUN: Final = "INSERT INTO runs VALUES (?, ?, 'running', '', ?, ?, ?, ?, ?)"
 _RUN_ENDED: Final = "UPDATE runs SET status = ?, error = ? WHERE id = ?"
@@ -60,11 +61,14 @@ class Facts(NamedTuple):
 class Record:
     """What the thread knows of one run that is being written; `lost` is told once why it is not written any more."""
 
-    def __init__(self, facts: Facts, lost: Callable[[str], None], largest: int) -> None:
-        self.facts, self.lost, self.largest = facts, lost, largest
+    def __init__(self, facts: Facts, lost: Callable[[str], None], largest: int, put: Callable[[Event], None]) -> None:
+        self.lost, self.largest = lost, largest
+        self.taker = Taker(facts.tools, put, largest=largest, leaks=lambda blob: holds_key(blob, facts.secrets))
+        self.facts = facts._replace(inputs=self.taker.inputs(facts.inputs))
         self.fault = ""
         self.tasks: dict[str, tuple[str, str]] = {}  # tool and fingerprint by task
-        self.shared: dict[int, tuple[Any, str]] = {}  # outcomes that are stored, by their objects' ids
+        self.digests: dict[str, str] = {}  # of outcomes and inputs that are stored
+        self.shared = Shared(self.taker.known, self.digests)
         self.tails: dict[int, str] = {}  # the end of what each call of a model has said
 
     # ---------------------------------------------------------------- rows
@@ -72,6 +76,7 @@ class Record:
     def rows(self, event: Event) -> Iterator[Row]:
         """Yield the statements that write an event."""
         run, kind = event.run, type(event)
+        self.taker.landed(event)
         if kind in _MORE:
             yield from _MORE[kind](self, event)
         coded = self.body(event)
@@ -129,7 +134,7 @@ class Record:
             yield _INPUT, (event.run, name, content_hash(value), coded.text, 0)
             for number, blob in enumerate(coded.blobs):
                 yield _BLOB, (event.run, f"input {name}", number, blob)
-            self.share(value, f"@{name}", coded)
+            self.note(f"@{name}", coded)
 
     def task_row(self, run: str, task: Task) -> Row:
         """Return a task's row."""
@@ -145,17 +150,21 @@ class Record:
 
     def outcome(self, event: TaskEnded) -> Coded:
         """Return a task's outcome coded, by its tool's return type where it needs that."""
-        tool = self.facts.tools.get(self.tasks.get(event.task, ("", ""))[0])
-        hint = tool.returns if tool is not None and not isinstance(event.outcome, NOT_DONE) else None
-        coded = encode(event.outcome, hint=hint, largest=self.largest, shared=self.shared, leaks=self.leaks)
-        self.share(event.outcome, event.task, coded)
+        value = event.outcome
+        if type(value) is Coded:
+            coded = value
+        else:
+            tool = self.facts.tools.get(self.tasks.get(event.task, ("", ""))[0])
+            hint = tool.returns if tool is not None and not isinstance(value, NOT_DONE) else None
+            coded = encode(value, hint=hint, largest=self.largest, shared=self.shared, leaks=self.leaks)
+        if type(value) not in ATOMS:
+            self.note(event.task, coded)
         return coded
 
-    def share(self, value: Any, name: str, coded: Coded) -> None:
-        """Note an object that is stored, so that other values may name it instead of holding it again."""
-        kind = type(value)
-        if coded.stored and (kind in _CONTAINERS or kind.__module__ != "builtins") and not isinstance(value, NOT_DONE):
-            self.shared.setdefault(id(value), (value, name))
+    def note(self, name: str, coded: Coded) -> None:
+        """Note what is stored, so that other values may name it instead of holding it again."""
+        if coded.stored:
+            self.digests[name] = coded.digest
 
     # ---------------------------------------------------------------- keys
 
@@ -174,8 +183,7 @@ class Record:
 
     def leaks(self, blob: bytes | bytearray) -> bool:
         """Whether bytes hold a piece of a key."""
-        text = blob.decode("latin-1")
-        return mask(text, self.facts.secrets) is not text
+        return holds_key(blob, self.facts.secrets)
 
     def _without_split_keys(self, rows: list[Row], events: list[Event]) -> list[Row]:
         """Return rows in which a key that a model said in several pieces is masked in each of them."""
@@ -196,6 +204,12 @@ class Record:
             (sql, (*values[:5], changed[values[1]], 0)) if sql is _EVENT and values[1] in changed else (sql, values)
             for sql, values in rows
         ]
+
+
+def holds_key(blob: bytes | bytearray, secrets: tuple[Secret, ...]) -> bool:
+    """Whether bytes hold a piece of a key."""
+    text = blob.decode("latin-1")
+    return mask(text, secrets) is not text
 
 
 _CHECKED: Final = {_EVENT: (4, 5), _RUN: (1, 5), _INPUT: (1, 3)}

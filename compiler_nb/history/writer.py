@@ -1,10 +1,9 @@
 """The thread that writes a history: events go into a queue, groups of them into one transaction each.
 
 Theory of operation
-    The listener of a run's log is the queue's own `put`, so that an event costs its run nothing more. The thread takes
-    what has come within GROUP seconds, codes it, masks keys, and commits it; who waits for a commit rings, and the
-    group is committed at once. Values are coded on this thread: one that a tool changes after it returned it may be
-    stored as it is then.
+    The listener of a run's log puts events into the queue, with copies of what may change in them (taking.py). The
+    thread takes what has come within GROUP seconds, codes it, masks keys, and commits it; who waits for a commit
+    rings, and the group is committed at once.
     Whatever goes wrong with the file is a fault of the runs that are being written: each is told once, the rest of its
     events is dropped, and the next run tries the file again.
 """
@@ -54,12 +53,12 @@ class Writer:
 
     def begin(self, run: str, facts: Facts, lost: Callable[[str], None]) -> Callable[[Event], None]:
         """Take a run to be written; return the listener for its log. `lost` is called on the thread, once at most."""
-        self.runs[run] = Record(facts, lost, self.largest)
+        self.runs[run] = record = Record(facts, lost, self.largest, self._queue.put)
         with self._lock:
             if self._thread is None and not self.closed:
                 self._thread = threading.Thread(target=self._serve, name="compiler_nb-history", daemon=True)
                 self._thread.start()
-        return self._queue.put
+        return record.taker.listener
 
     def flush(self, run: str, tell: Callable[[bool], None], *, full: bool = False) -> None:
         """Commit at once what came before, and tell (on the thread) whether it was written."""

@@ -196,10 +196,11 @@ def _starred(text: str, hidden: bytearray, *, after_stars: bool = False) -> str:
 
 
 def _forms(key: str) -> Iterator[str]:
-    """Yield how a key may be written: plainly, in an address, in JSON, in base64 at any offset."""
+    """Yield how a key may be written: plainly, in an address, in JSON, in a text within these, in base64 anywhere."""
     if len(key) < SHORTEST or key.casefold() in PLACEHOLDERS:
         return
-    yield from dict.fromkeys((key, quote(key, safe=""), json.dumps(key)[1:-1]))
+    plain = (key, quote(key, safe=""), json.dumps(key)[1:-1])
+    yield from dict.fromkeys((*plain, *(write(text)[1:-1] for text in plain for write in (json.dumps, repr))))
     raw = key.encode("utf-8", "replace")
     for offset in range(3):
         coded = base64.b64encode(b"x" * offset + raw).decode("ascii").rstrip("=")

@@ -21,6 +21,7 @@ from pydantic import BaseModel
 from compiler_nb.errors import HistoryError
 from compiler_nb.history.codec import NotStored, content_hash, encode, encode_fields
 from compiler_nb.history.decoder import decode
+from compiler_nb.history.shared import Known, Shared
 from compiler_nb.outcome import Answer, Cancelled, Failure, Skipped
 from compiler_nb.plan.expression import Value
 from compiler_nb.plan.task import Plan
@@ -183,7 +184,7 @@ def test_a_record_is_there_although_its_value_is_not():
 def test_an_object_that_is_stored_already_is_named():
     """It comes back as the same object; what only looks like it does not."""
     table = {"a": [1, 2, 3]}
-    coded = encode([table, {"a": [1, 2, 3]}], shared={id(table): (table, "t")})
+    coded = encode([table, {"a": [1, 2, 3]}], shared=Shared({id(table): Known(table, "t")}, {"t": "its"}))
     back = decode(coded.text, shared={"t": table})
     assert back[0] is table
     assert back[1] == table

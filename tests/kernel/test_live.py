@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.support.kernel import KERNELS, SETUP, running_kernel
+from tests.support.kernel import SETUP, VERSIONS, installed, running_kernel
 from tests.support.live import WIDGET, LivePage, make_subshell
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
@@ -26,7 +26,6 @@ def send(to: str) -> str:
     return f"sent to {to}"
 """
 ASK = "%%compile -m planner\nWhich city has the longest name?"
-VERSIONS = ["6.31.0", "7.0.1", "7.3.0", ""]
 
 
 def _name(version):
@@ -40,9 +39,7 @@ HEARING = pytest.mark.parametrize("kernel", VERSIONS[1:], indirect=True, ids=_na
 @pytest.fixture(scope="module", params=VERSIONS, ids=_name)
 def kernel(request):
     """Give a kernel of a version, with the tools above."""
-    if request.param and not (KERNELS / request.param).exists():
-        pytest.skip(f"ipykernel {request.param} is not installed beside the newest: make.py test does that")
-    with running_kernel(SETUP + TOOLS, version=request.param) as running:
+    with running_kernel(SETUP + TOOLS, version=installed(request.param)) as running:
         running.version = request.param
         running.subshell = make_subshell(running)
         yield running

@@ -137,3 +137,19 @@ def test_cached_tokens_are_read():
     """Cached input is part of the usage."""
     details = {"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 8}}
     assert usage_of(details) == Usage(1, 9, 2, 8)
+
+
+@pytest.mark.parametrize(
+    ("events", "name"),
+    [
+        ([{"model": "a"}, {"model": "b"}], "a"),
+        ([{"model": ""}, {"model": "b"}], "b"),
+        ([{"model": None}, {"model": 3}, {}], ""),
+        ([{"model": "x" * 9_999}], "x" * 200),
+    ],
+)
+def test_the_reply_says_which_model_it_is_from(events, name):
+    """The first name that is given, bounded; anything else is none."""
+    completion = Completion()
+    completion.absorb([json.dumps({"choices": [], **event}).encode() for event in events])
+    assert completion.model == name

@@ -129,7 +129,7 @@ def check(left: Left, stop: str) -> None:
     assert run.status != "done" or Cancelled not in map(type, outcomes.values())
 
 
-def test_no_run_hangs_and_every_task_has_one_end_state():
+def test_no_run_hangs_and_every_task_has_one_end_state(figure):
     """1,000 runs of random plans whose tools fail in every way, some of them stopped in one way or another.
 
     Each ends with a status, each task in one state that agrees with its outcome; no asyncio task, no thread and no
@@ -150,5 +150,6 @@ def test_no_run_hangs_and_every_task_has_one_end_state():
             kind = outcome.kind if isinstance(outcome, Failure) else type(outcome).__name__
             found[kind] = found.get(kind, 0) + 1
     kinds = {"done", "failed", "cancelled", "limit", "Skipped", "Cancelled"}
+    figure(f"{times(1_000):,} runs: {', '.join(f'{found[kind]:,} {kind}' for kind in sorted(kinds & set(found)))}")
     kinds |= {"raised", "timeout", "abandoned", "denied", "arguments", "expression", "items"}
     assert kinds <= set(found), "the faults are too tame"

@@ -60,7 +60,7 @@ def check_cut(hang: Tool, kind: str, release: threading.Event, places: int) -> N
     assert all(0 <= start - end <= NEXT for end, start in zip(ends, starts[places:], strict=False)), "a place is empty"
 
 
-def test_a_hanging_async_tool_is_cut_at_its_timeout():
+def test_a_hanging_async_tool_is_cut_at_its_timeout(figure):
     """20 of them, some of which swallow that, on four places: each within 0.25 s, and the next starts within 0.1 s."""
     release = threading.Event()
 
@@ -75,10 +75,11 @@ def test_a_hanging_async_tool_is_cut_at_its_timeout():
 
     for _ in range(times(1)):
         check_cut(hang, "timeout", release, places=4)
+    figure(f"{20 * times(1):,} tools")
 
 
 @pytest.mark.parametrize("places", [1, 4])
-def test_a_hanging_sync_tool_is_called_abandoned_and_gives_its_slot_back(places):
+def test_a_hanging_sync_tool_is_called_abandoned_and_gives_its_slot_back(places, figure):
     """20 of them: each is given up within 0.25 s after its timeout, and the next starts within 0.1 s."""
     release = threading.Event()
 
@@ -88,6 +89,7 @@ def test_a_hanging_sync_tool_is_called_abandoned_and_gives_its_slot_back(places)
 
     for _ in range(times(1)):
         check_cut(hang, "abandoned", release, places)
+    figure(f"{20 * times(1):,} tools")
 
 
 HANGS = """
@@ -117,18 +119,20 @@ print(sorted(set(outcome.kind for outcome in run.outcomes.values())), flush=True
 """
 
 
-def test_a_process_with_hung_tools_ends_within_two_seconds():
+def test_a_process_with_hung_tools_ends_within_two_seconds(figure):
     """Neither their threads nor the loop hold the interpreter's exit up."""
     with subprocess.Popen([sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "['abandoned', 'items', 'timeout']\n"
         began = time.monotonic()
         assert process.wait(10) == 0
-        assert time.monotonic() - began <= EXIT
+        took = time.monotonic() - began
+        figure(f"exit within {took:.2f} s")
+        assert took <= EXIT
 
 
 @pytest.mark.kernel
-def test_a_kernel_with_hung_tools_ends_within_two_seconds():
+def test_a_kernel_with_hung_tools_ends_within_two_seconds(figure):
     """Asked to shut down, with tools that were abandoned, and others that still run in the background."""
     with running_kernel(f"%load_ext compiler_nb\n{HANGS}") as kernel:
         kernel.run("%%plan --no-raise\na = [hang(x) for x in range(5)]\nb = [swallow(x) for x in range(5)]")
@@ -138,4 +142,6 @@ def test_a_kernel_with_hung_tools_ends_within_two_seconds():
         kernel.client.shutdown()
         while kernel.manager.is_alive() and time.monotonic() - began < 10:
             time.sleep(0.02)
-        assert time.monotonic() - began <= EXIT
+        took = time.monotonic() - began
+        figure(f"exit within {took:.2f} s")
+        assert took <= EXIT

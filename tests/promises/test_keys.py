@@ -43,7 +43,8 @@ KEYS: Final = {
 FAULTS: Final = (
     "", "401", "error-echo", "echo=finish", "echo=refusal", "echo=broken", "echo=html", "echo=header", "echo=code",
     "echo=base64", "echo=detail", "echo=redirect", "429=0", "quota", "status=500", "html-502", "reset", "silent-end",
-    "stall", "broken-json", "length", "json-error", "refused", "tls", "plain",
+    "stall", "broken-json", "length", "json-error", "refused", "tls", "plain", "echo=model", "echo=ids", "echo=usage",
+    "context",
 )  # fmt: skip
 SAYS: Final = {"planner": 'a = get("x")\nb = llm("say it", a)\njoin(b)\n', "joiner": "It is so.", "worker": "said"}
 
@@ -107,7 +108,7 @@ def ask(key: str, fault: str, role: str) -> Run:
 @pytest.mark.parametrize("role", ["planner", "joiner", "worker"])
 @pytest.mark.parametrize("form", KEYS)
 def test_the_key_is_nowhere(form, role, caplog, capfd):
-    """6 forms of a key, 25 ways to fail, three roles: not in an event, error, traceback, output, picture or log."""
+    """6 forms of a key, 29 ways to fail or to repeat it, three roles: not in an event, error, traceback, output, picture or log."""
     caplog.set_level(logging.DEBUG)
     key = KEYS[form]
     pieces = pieces_of(key)
@@ -121,13 +122,50 @@ def test_the_key_is_nowhere(form, role, caplog, capfd):
         caplog.clear()
 
 
+def ways_to_say(key: str) -> dict[str, str]:
+    """Return how a reply may hold a key."""
+    return {
+        "raw": key,
+        "header": f"Authorization: Bearer {key}",
+        "url": f"http://host.test/v1?key={quote(key, safe='')}&x=1",
+        "base64": base64.b64encode(f"user:{key}".encode()).decode(),
+        "json": json.dumps({"authorization": key}),
+        "piece": key[-PIECE - 3 :],
+    }
+
+
+def saying(said: str) -> dict[str, str]:
+    """Return replies that hold a text: in a comment, an argument, an instruction, prose, and at the very end."""
+    plan = f"# {said}\na = get({said!r})\nb = llm('say {said.encode().hex()[:4]}', a)\njoin(b)  # {said}"
+    return {"planner": plan, "joiner": f"It is so: {said}, and {said}", "worker": f"{said} was said.\n{said}"}
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 1_000])
+@pytest.mark.parametrize("form", KEYS)
+def test_a_key_that_a_reply_repeats_is_nowhere(form, size):
+    """As content, in six forms, split anywhere, in every role: no event, parser, tool or value ever sees it."""
+    key = KEYS[form]
+    pieces = pieces_of(key)
+    for way, said in ways_to_say(key).items():
+        says, desk = saying(said), Desk()
+        wire = Wire(lambda body, says=says: says.get(role_of(body), says["planner"]), chunk=size)
+        run = run_virtually(Compiler(model_on(wire, key), desk.tools).run("What?"))
+        assert (run.status, len(run.results)) == ("done", 2), (way, run.error)
+        told = [*everything([run.events, list(shown(run)), desk.calls], set())]
+        told += [json.dumps(seen.body["messages"], ensure_ascii=False) for seen in wire.requests]
+        text = "\n".join(told)
+        found = sorted(piece for piece in pieces if piece in text)
+        assert not found, f"{way}: {next(each for each in told if found[0] in each)[-500:]}"
+        assert "***" in run.answer
+
+
 @pytest.mark.parametrize("form", KEYS)
 def test_the_key_is_nowhere_with_a_real_connection(form, caplog):
     """Where the client itself complains of the key, and where the server does."""
     caplog.set_level(logging.DEBUG)
     key = KEYS[form]
-    for fault in ("", "401", "echo=html"):
-        with Server(SAYS["planner"], always=fault) as server:
+    for fault, said in (("", "x"), ("401", "x"), ("echo=html", "x"), ("echo=model", "x"), ("", key), ("json", key)):
+        with Server(lambda body, said=said: saying(said)[role_of(body)], always=fault, chunk=3) as server:
             model = OpenAIModel("gpt-test", base_url=server.url, api_key=key)
             run = asyncio.run(Compiler(model, Desk().tools, max_replans=0).run("What?"))
         text = "\n".join([*everything([run.events, list(shown(run))], set()), caplog.text])

@@ -89,7 +89,7 @@ print(json.dumps([found[:5], sorted(LOOKED_UP), slowest, accepted, evaluated, pe
 """
 
 
-def test_any_text_gives_a_plan_or_problems_and_runs_nothing():
+def test_any_text_gives_a_plan_or_problems_and_runs_nothing(figure):
     """The corpus cut at every byte and 20,000 mutations of it and of planners' replies.
 
     No other exception, 2 s and 200 MB at most, and nothing run, neither when read nor when the expressions are
@@ -99,6 +99,7 @@ def test_any_text_gives_a_plan_or_problems_and_runs_nothing():
     done = subprocess.run(arguments, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3_000:]
     found, looked_up, slowest, accepted, evaluated, kilobytes = json.loads(done.stdout)
+    figure(f"{times(20_000):,} texts, {accepted:,} plans; slowest {slowest:.2f} s, most {kilobytes / 1_000:.0f} MB")
     assert (found, looked_up) == ([], []), f"seed {seed()}"
     assert slowest <= 2
     assert kilobytes <= 200_000
@@ -183,12 +184,13 @@ def test_a_tools_output_never_changes_the_plan(dialect):
 # ------------------------------------------------------------------- streaming
 
 
-def test_streaming_starts_nothing_that_the_whole_plan_does_not_hold():
+def test_streaming_starts_nothing_that_the_whole_plan_does_not_hold(figure):
     """50 plans cut at every byte: what was released by then is in the whole plan, with the same fingerprint."""
     random = Random(seed())
     python = [("python", random_program(random, random.randint(3, 6))) for _ in range(times(20))]
     good = [(case.dialect, case.text) for case in (*JSON, *NUMBERED) if not case.expected.kinds]
     assert len(python) + len(good[:30]) >= times(20) + 30
+    figure(f"{len(python) + 30:,} plans, cut at every byte")
     for dialect, text in [*python, *good[:30]]:
         options = {} if dialect == "python" else {"tools": CORPUS_TOOLS, "inputs": INPUTS}
         whole = {task.id: task.fingerprint for task in Plan.parse(text, dialect=dialect, **options)}

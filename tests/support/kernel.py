@@ -11,6 +11,7 @@ from pathlib import Path
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from jupyter_client.manager import KernelManager
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNELS = Path(sys.prefix) / "kernels"
+VERSIONS = ("6.31.0", "7.0.1", "7.3.0", "")
+"""Versions of ipykernel that the tests are tried with; "" is the newest."""
 SETUP = """
 %load_ext compiler_nb
 import time, asyncio
@@ -162,6 +165,13 @@ class Kernel:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"no {kind} within {timeout} s")
             self.listen(0.1)
+
+
+def installed(version: str) -> str:
+    """Return a version; skip the test where it is not there."""
+    if version and not (KERNELS / version).exists():
+        pytest.skip(f"ipykernel {version} is not installed beside the newest: make.py test does that")
+    return version
 
 
 @contextmanager
