@@ -17,6 +17,7 @@ from compiler_nb.errors import (
 from compiler_nb.events import Log, ModelChunk, ModelEnded, ModelStarted, Warned
 from compiler_nb.models.base import Chunk, Request
 from compiler_nb.models.openai import OpenAIModel
+from compiler_nb.models.secret import Secret
 from compiler_nb.models.scripted import ScriptedModel
 from compiler_nb.outcome import Usage
 from tests.support.clock import run_virtually
@@ -115,6 +116,7 @@ def test_a_stream_without_a_finish_was_cut():
     assert stream.finish == events[-1].finish == ""
     assert isinstance(stream.cut(), StreamBroken)
     assert "double:speaks: the reply ended before the model did" in str(stream.cut())
+    assert "ask again, or look at the server, or at a proxy before it" in str(stream.cut())
 
 
 @pytest.mark.parametrize("wrong", [3, None, b"bytes", ("text", "stop")])
@@ -302,6 +304,9 @@ def test_only_what_may_help_is_tried_again(scripts, opened, end):
     assert stream.finish == end if isinstance(end, str) else type(stream) is end
     assert kinds(events).count("ModelStarted") == kinds(events).count("ModelEnded") == 1
     assert kinds(events).count("Warned") == opened - 1
+    if not isinstance(end, str):
+        assert stream.attempts == opened
+        assert str(stream).endswith(f"(tried {opened} times)") == (opened > 1)
 
 
 def test_a_retry_is_told():
@@ -399,7 +404,7 @@ def test_a_whole_reply_that_broke_off_is_asked_for_once_more(broken):
     reply, events = text_of(Speaks(broken, [Chunk("whole", "stop")]))
     assert reply.text == "whole"
     assert [event.call for event in events if type(event) is ModelEnded] == [1, 2]
-    with pytest.raises((StreamBroken, ModelTimeout)):
+    with pytest.raises((StreamBroken, ModelTimeout), match=r"\(tried 2 times\)"):
         text_of(Speaks(broken))
 
 
@@ -456,3 +461,78 @@ def test_a_real_server_s_passing_faults_are_overcome(faults):
         assert len(server.requests) == len(faults) + 1
     assert ("".join(pieces), stream.finish) == ("plan", "stop")
     assert sum(type(event) is ModelChunk for event in events) == len(pieces)
+
+
+# -------------------------------------------------------------------- who answered
+
+
+def warnings(events):
+    """Return what the user is told."""
+    return [event.message for event in events if type(event) is Warned]
+
+
+@pytest.mark.parametrize(
+    ("named", "answered", "told"),
+    [("", "", 0), ("speaks", "", 0), ("speaks-2026-11-20", "speaks-2026-11-20", 0), ("mumbles", "mumbles", 1)],
+)
+def test_who_answered_is_noted_and_told_where_it_is_another(named, answered, told):
+    """The event names it where it is not the very name that was asked for."""
+    _, stream, events = run(Speaks([Chunk("a"), Chunk("", "stop", None, named)]))
+    assert stream.answered == events[-1].answered == answered
+    mends = "double:speaks was asked, mumbles answered: is it an alias, or a proxy's choice?"
+    assert warnings(events) == [f"call 1: {mends}"] * told
+
+
+def test_a_deployment_is_called_as_its_owner_likes():
+    """It names the model behind it, which is no news."""
+    _, stream, events = run(Speaks([Chunk("a", "stop", None, "gpt-5")], provider="azure"))
+    assert (stream.answered, warnings(events)) == ("gpt-5", [])
+
+
+# -------------------------------------------------------------------- keys
+
+KEY = "sk-canary-0123456789"
+
+
+class Holds(Speaks):
+    """A model that holds a key."""
+
+    secrets = (Secret(KEY),)
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 100])
+def test_a_key_never_comes_out_of_a_model_that_holds_it(size):
+    """Neither in a piece nor over several: not to the reader, not to an event, not as finish or name."""
+    text = f"a = get('{KEY}')\n# Bearer {KEY} and on, {KEY[:6]}"
+    pieces = [Chunk(text[at : at + size]) for at in range(0, len(text), size)]
+    got, stream, events = run(Holds([*pieces, Chunk("", f"end-{KEY}", Usage(1, 5, 2), f"m-{KEY}")]))
+    assert "".join(got) == "a = get('***')\n# Bearer *** and on, sk-can"
+    assert [event.text for event in events if type(event) is ModelChunk] == got
+    assert (stream.finish, stream.answered) == ("end-***", "m-***")
+    assert KEY[:8] not in repr(events)
+
+
+def test_a_line_is_handed_on_at_once_where_a_key_is_held():
+    """What is held back is never a whole line of a plan."""
+    seen = []
+
+    async def look(pieces):
+        seen.append("".join(pieces))
+
+    run(Holds([Chunk("a = sk-can\n"), Chunk("b = sk-"), Chunk("can()\n"), Chunk("", "stop")]), read=look)
+    assert [text.count("\n") for text in seen if text.endswith("\n")] == [1, 2]
+
+
+@pytest.mark.parametrize("end", [[], [StreamBroken("reset")]])
+def test_what_was_held_back_comes_out_at_the_end(end):
+    """However the reply ends."""
+    got, _, _ = run(Holds([Chunk("b = sk-can"), *end]))
+    assert "".join(got) == "b = sk-can"
+
+
+def test_what_a_model_raises_is_told_without_its_key():
+    """Nor is the cause kept, whose text holds it."""
+    _, error, events = run(Holds([ZeroDivisionError(f"with {KEY}")]))
+    assert str(error) == "double:speaks raised ZeroDivisionError: with ***"
+    assert error.__cause__ is None
+    assert KEY not in repr(events)

@@ -160,3 +160,10 @@ def test_no_model_names_every_way_to_one():
     needed = [p.key_variables[0] for p in PROVIDERS.values() if p.needs_key]
     for word in (*PROVIDERS, *needed, "ollama serve", "vllm serve", "hand", "ScriptedModel", "base_url"):
         assert word in NO_MODEL
+
+
+def test_check_repeats_no_key():
+    """What the model says is shown without the key that it was asked with."""
+    with Server("your key is sk-canary-012345") as server:
+        said = asyncio.run(check(connect("openai:m", base_url=server.url, api_key="sk-canary-012345")))
+    assert said.startswith("openai:m answered 'your key is ***' in ")

@@ -20,6 +20,7 @@ from compiler_nb.models.faults import Where, explain, from_body, retry_after
 from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.models.secret import Secret
 from compiler_nb.outcome import Usage
+from compiler_nb.prompts.data import frame
 from tests.support.server import FAULTS, Server
 
 KEY = "sk-canary-0123456789/abcdef"
@@ -151,6 +152,9 @@ def test_thinking_is_a_chunk_without_text():
         ("401", "AuthenticationFailed", "it came from: api_key=", False),
         ("status=403", "AuthenticationFailed", "may not", False),
         ("context", "BadRequest", "maximum context length", False),
+        ("context=vllm", "BadRequest", "the request is too long for the model", False),
+        ("context=claude", "BadRequest", "offer or share less, or take a model with a longer context", False),
+        ("status=413", "BadRequest", "too long", False),
         ("filter-400", "ModelRefused", "filtered", False),
         ("model-404", "BadRequest", "does the address end in /v1", False),
         ("status=408", "ModelTimeout", "in time", True),
@@ -177,6 +181,7 @@ def test_every_fault_has_its_error(fault, kind, words, retryable):
     assert words in str(error)
     assert (error.provider, error.model, error.retryable) == ("openai", "gpt-test", retryable)
     assert str(error).startswith("openai:gpt-test: ")
+    assert str(error).endswith(" (request req_1)")
     assert error.request_id == "req_1"
 
 
@@ -407,3 +412,45 @@ def test_any_error_body_will_do(body):
     error = from_body(body, WHERE, 500)
     assert type(error) is errors.ProviderUnavailable
     assert len(str(error)) < 600
+
+
+@pytest.mark.parametrize("fault", ["context", "context=vllm", "context=claude", "status=413"])
+def test_a_request_that_is_too_long_is_told_by_its_parts(fault):
+    """The largest ones first, in estimated tokens, and nothing of what they hold."""
+    rows = frame("rows", "SECRET" * 2_000)
+    messages = ({"role": "system", "content": "s" * 80}, {"role": "user", "content": f"Question: why?\n\n{rows}"})
+    with Server(always=fault) as server, pytest.raises(errors.BadRequest) as caught:
+        ask(model_of(server), Request("joiner", messages))
+    assert "(about 3,032 tokens: `rows` 3,007, the system prompt 20, the question 4)" in str(caught.value)
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "too_long"),
+    [
+        (400, {"code": "context_length_exceeded"}, True),
+        (400, {"type": "exceed_context_size_error", "message": "the request exceeds what is there"}, True),
+        (400, {"message": "The input token count (9) exceeds the maximum number of tokens allowed (8)."}, True),
+        (422, {"message": "Please reduce the length of the messages or completion."}, True),
+        (429, {"code": "rate_limit_exceeded", "type": "tokens", "message": "Request too large for m on TPM"}, True),
+        (None, {"code": 400, "message": "This endpoint's maximum context length is 8 tokens."}, True),
+        (400, {"message": "max_tokens is too large: this model supports at most 16384 completion tokens"}, False),
+        (400, {"message": "temperature must be below 2", "param": "temperature"}, False),
+        (429, {"message": "Too many tokens per minute; the context window is fine"}, False),
+        (500, {"message": "context length"}, False),
+    ],
+)
+def test_too_long_is_told_by_code_type_or_words(status, error, too_long):
+    """Providers say it in their own ways; another fault of a number is not taken for it."""
+    found = from_body({"error": error}, WHERE, status)
+    assert ("too long for the model" in str(found)) == too_long
+    assert not too_long or (type(found), found.retryable) == (errors.BadRequest, False)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_last_chunk_says_which_model_answered(stream):
+    """As the reply names it, without the key where a provider repeats that."""
+    with Server(PLAN, faults=["model=gpt-test-2026-11-20", "echo=model"] * stream) as server:
+        model = model_of(server, stream=stream)
+        assert ask(model)[-1].model == ("gpt-test-2026-11-20" if stream else "gpt-test")
+        assert ask(model)[-1].model == ("m-***" if stream else "gpt-test")

@@ -243,6 +243,18 @@ def test_details_hold_the_exact_prompt_of_a_model_call():
     assert "<b>it" not in html
 
 
+def test_details_name_the_model_that_answered_where_it_is_another():
+    """A proxy may choose."""
+
+    class Other(ScriptedModel):
+        async def stream(self, request):
+            yield Chunk("it it", "stop", None, "<i>another")
+
+    planner = ScriptedModel(["a = llm('Say it.')\nanswer(a)\n"])
+    run = asyncio.run(Compiler(Other([]), planner=planner).run("Say it."))
+    assert "prompt to scripted:scripted, answered by &lt;i&gt;another" in details(run, "a")
+
+
 def test_details_of_a_hundred_megabytes_are_short():
     """The value is cut, counted, and never copied as text."""
     big = "x" * 100_000_000

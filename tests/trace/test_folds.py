@@ -3,6 +3,7 @@ import asyncio
 from compiler_nb import trace
 from compiler_nb.compiler import Compiler
 from compiler_nb.events import ModelChunk, ModelEnded, ModelStarted, TaskEnded, TaskExpanded, TaskRetried, TaskStarted
+from compiler_nb.history.records import body_of, make_event
 from compiler_nb.outcome import Usage
 from compiler_nb.plan.task import Task
 from compiler_nb.tool import tool
@@ -100,3 +101,12 @@ def test_what_writes_words_is_imported_when_it_is_asked_for():
     assert trace.why([], "a") == "there is no task 'a' in this run"
     assert set(trace.__all__) <= {*dir(trace), *trace._LATER}
     assert not hasattr(trace, "nothing")
+
+
+def test_a_call_that_was_stored_before_it_said_who_answered_is_still_one():
+    """Events of older runs have fewer fields."""
+    story = called(Story(), 1, Usage(1, 10, 5))
+    started, ended = story.events
+    old = make_event("ModelEnded", ended[:4], body_of(ended)[:-1])
+    assert old == ended
+    assert trace.calls([started, old])[0].answered == ""
