@@ -57,7 +57,7 @@ async def join(
         if isinstance(decision, Answer):
             _check_answer(decision.value, reply.text, reply.finish, model)
     except ModelError as error:
-        error.kept = "kept: all results"
+        error.kept = "kept: all results" if results else ""
         raise
     return decision
 

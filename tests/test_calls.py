@@ -17,8 +17,8 @@ from compiler_nb.errors import (
 from compiler_nb.events import Log, ModelChunk, ModelEnded, ModelStarted, Warned
 from compiler_nb.models.base import Chunk, Request
 from compiler_nb.models.openai import OpenAIModel
-from compiler_nb.models.secret import Secret
 from compiler_nb.models.scripted import ScriptedModel
+from compiler_nb.models.secret import Secret
 from compiler_nb.outcome import Usage
 from tests.support.clock import run_virtually
 from tests.support.server import Server

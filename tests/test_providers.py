@@ -4,8 +4,9 @@ import re
 import openai.resources.chat.completions  # noqa: F401 - its import is no part of what is timed here
 import pytest
 
+from compiler_nb import trace
 from compiler_nb.compiler import Compiler
-from compiler_nb.events import ModelChunk, PlanProblem, TaskEnded
+from compiler_nb.events import ModelChunk, PlanProblem, TaskEnded, Warned
 from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.outcome import Usage
 from tests.support.desk import Desk
@@ -167,6 +168,76 @@ def test_a_plan_that_breaks_off_twice_ends_the_run_by_name(fault):
     assert found.status == "failed"
     assert found.error.startswith("openai:gpt-test: ")
     assert len(desk.asked("get")) <= 1
+    assert not leaks(found)
+
+
+def failing(role, fault, server):
+    """Return the replies of a server that fails in one role only, whenever it is asked in that role."""
+
+    def says(body):
+        server.always = fault if role_of(body) in {role, "repair" if role == "planner" else role} else ""
+        return TEXTS.get(role_of(body), TEXTS["planner"])
+
+    return says
+
+
+TEXTS = {
+    "planner": 'a = get("x")\nb = get([a, "y"])\nc = llm("say it", b)\njoin(b, c)\n',
+    "joiner": "It is so, and there is no more to it.",
+    "worker": "said, in so many words",
+}
+ROLES = ["planner", "joiner", "worker"]
+
+
+def ask_failing(role, fault, **settings):
+    """Return the run of a question whose provider always fails in a role, and the message of what failed."""
+    with Server(always="") as server:
+        server.reply = failing(role, fault, server)
+        found = ask(server, Desk(), **settings)
+    return found, found.failures["c"].message if role == "worker" and "c" in found.failures else found.error
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_reply_that_ends_without_a_word_each_time_is_told(role):
+    """Whose it is, that it was cut, how often it was tried, what is kept, and what to do."""
+    found, told = ask_failing(role, "silent-end=5")
+    assert found.status == ("done" if role == "worker" else "failed")
+    assert "openai:gpt-test: the reply ended before the model did; it may be cut off" in told
+    assert "ask again, or look at the server, or at a proxy before it (tried 2 times" in told
+    kept = {"planner": ", kept: a)", "joiner": ", kept: all results)", "worker": "times)"}[role]
+    assert told.endswith(kept)
+    assert found.results["a"] == "x"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_request_that_is_too_long_says_what_is_long_in_it(role):
+    """By name and size, without contents; and it is not asked again."""
+    found, told = ask_failing(role, "context")
+    assert "openai:gpt-test: the request is too long for the model; offer or share less" in told
+    part = {"planner": "the system prompt (rules, tools, examples)", "joiner": "`b`", "worker": "`input`"}[role]
+    assert re.search(rf"\(about [\d,]+ tokens: .*{re.escape(part)} \d", told)
+    assert sum(call.role == role for call in trace.calls(found.events)) == 1
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_another_model_that_answers_is_shown(role):
+    """In the trace, and by one warning; nothing else changes."""
+    found, _ = ask_failing(role, "model=a-smaller-one")
+    assert (found.status, found.answer) == ("done", TEXTS["joiner"])
+    assert [call.answered for call in trace.calls(found.events) if call.role == role] == ["a-smaller-one"]
+    (told,) = [event.message for event in found.events if isinstance(event, Warned)]
+    assert told.endswith("openai:gpt-test was asked, a-smaller-one answered: is it an alias, or a proxy's choice?")
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 7])
+def test_a_key_in_a_reply_is_masked_before_anything_sees_it(chunk):
+    """In a plan, an answer and a worker's text, split anywhere: tools and variables get stars."""
+    desk = Desk()
+    said = {"planner": f'a = get("{KEY}")\nb = llm("say it", a)\njoin(b)  # {KEY}', "joiner": f"so, {KEY}"}
+    with Server(lambda body: {**said, "worker": f"{KEY} it is"}[role_of(body)], chunk=chunk) as server:
+        found = ask(server, desk)
+    assert (found.results, found.answer) == ({"a": "***", "b": "*** it is"}, "so, ***")
+    assert desk.asked("get") == ["***"]
     assert not leaks(found)
 
 

@@ -33,7 +33,7 @@ class Parked:
     async def back(self) -> None:
         """Wait for a slot again."""
         session, attempt, node = self.session, self.attempt, self.attempt.node
-        if attempt.ended or not node.parked:
+        if attempt.ended or attempt.cancelled or not node.parked:
             return
         attempt.back = session.loop.create_future()
         session.perform(session.schedule.unpark(node.task.id))

@@ -458,7 +458,7 @@ class Schedule:
 
     def _fill(self, starts: list[Node]) -> None:
         lanes = self.lanes
-        while self.free > 0 and self.returning:
+        while self.free > 0 and self.returning and not self.cancelled:
             node = self.returning.popleft()
             node.parked, node.held = "", "slot"
             self.free -= 1

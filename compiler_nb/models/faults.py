@@ -41,6 +41,7 @@ SAID_LIMIT: Final = 400
 _READ_LIMIT: Final = 4_000
 _REDIRECTS: Final = range(300, 400)
 
+_PROXY: Final = "Behind a proxy, set HTTPS_PROXY"
 _SHORTER: Final = "offer or share less, or take a model with a longer context"
 BY_STATUS: Final[dict[int, tuple[type[ModelError], str]]] = {
     400: (BadRequest, "the request is refused"),
@@ -226,12 +227,16 @@ def _no_connection(error: Exception, where: Where) -> ModelError:
     certificate = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
     if certificate is not None:
         reason = getattr(certificate, "verify_message", "") or getattr(certificate, "reason", "") or "TLS error"
-        told = f"no safe connection to {host}; is a proxy between, whose certificate is not known here?"
+        mend = "is a proxy between, whose certificate is not known here?"
+        if not isinstance(certificate, ssl.SSLCertVerificationError):
+            mend = "does it speak https, or only http?"
+        told = f"no safe connection to {host}; {mend}"
         return final(where.error(ProviderUnavailable, told, str(reason)))
     if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return where.error(ProviderUnavailable, f"no host is called {host}; is the address right, is there a network?")
+        told = f"no host is called {host}; is the address (base_url) right, is there a network? {_PROXY}"
+        return where.error(ProviderUnavailable, told)
     known = PROVIDERS.get(where.provider)
-    mend = f"start it by `{known.start}`" if known and known.start else "is the server up, is the address right?"
+    mend = f"start it by `{known.start}`" if known and known.start else f"is the server up, is the address (base_url) right? {_PROXY}"
     return where.error(ProviderUnavailable, f"no connection to {host}; {mend}")
 
 

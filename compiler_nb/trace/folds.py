@@ -118,6 +118,6 @@ def calls(events: Iterable[Event]) -> list[Call]:
         elif isinstance(event, ModelChunk) and event.call in found and found[event.call].first is None:
             found[event.call] = found[event.call]._replace(first=event.at)
         elif isinstance(event, ModelEnded) and event.call in found:
-            end = {"ended": event.at, "error": event.error, "answered": event.answered}
-            found[event.call] = found[event.call]._replace(**end)
+            call = found[event.call]
+            found[event.call] = call._replace(ended=event.at, error=event.error, answered=event.answered)
     return list(found.values())

@@ -53,7 +53,7 @@ def serve(pieces: int, pace: float, batch: int) -> Iterator[str]:
 async def read_ours(url: str) -> int:
     """Read a reply as a run does; return its pieces."""
     log = Log("bench")
-    model = OpenAIModel("bench", base_url=url, api_key="none")
+    model = OpenAIModel("bench", base_url=url, api_key="sk-bench-Q7w9zXk2LmN4pR6tV8yB0cD3fG5hJ1aS")
     async with Calls(log.emit).open(model, QUESTION) as reply:
         async for _ in reply:
             pass

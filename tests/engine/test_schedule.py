@@ -528,7 +528,7 @@ class AnyEvents(RuleBasedStateMachine):
         schedule = self.schedule
         if schedule.paused or not schedule.free:
             return
-        assert not schedule.returning
+        assert schedule.cancelled or not schedule.returning
         for node in schedule.nodes.values():
             if node.state == "ready" and not node.held:
                 assert any(schedule.spare[resource] <= 0 for resource in node.lane), f"{node} starves"

@@ -269,6 +269,14 @@ def test_nobody_listening_names_the_host_and_the_mend():
         ask(OpenAIModel("llama", provider="ollama", base_url=f"http://{address}/v1"))
 
 
+def test_a_server_without_tls_is_told_as_such():
+    """A slip in the address: it is not tried again, and nobody is told to turn checks off."""
+    with Server(PLAN) as server, pytest.raises(errors.ProviderUnavailable, match="does it speak https, or") as caught:
+        ask(model_of(server, base_url=server.url.replace("http:", "https:")))
+    assert "no safe connection to 127.0.0.1:" in str(caught.value)
+    assert (caught.value.retryable, "verify" in str(caught.value)) == (False, False)
+
+
 def test_an_early_end_closes_the_connection():
     """Who stops reading leaves no stream behind."""
 
@@ -385,8 +393,10 @@ class APIConnectionError(Exception):
 @pytest.mark.parametrize(
     ("cause", "words", "retryable"),
     [
-        (socket.gaierror(-2, "unknown"), "no host is called host.example", True),
-        (ssl.SSLCertVerificationError(1, "bad"), "no safe connection to host.example", False),
+        (socket.gaierror(-2, "unknown"), "no host is called host.example; is the address (base_url) right", True),
+        (socket.gaierror(-2, "unknown"), "Behind a proxy, set HTTPS_PROXY", True),
+        (ssl.SSLCertVerificationError(1, "bad"), "no safe connection to host.example; is a proxy between", False),
+        (ssl.SSLError(1, "[SSL] wrong version"), "no safe connection to host.example; does it speak https", False),
         (ExceptionGroup("all", [ConnectionRefusedError()]), "no connection to host.example", True),
     ],
 )
@@ -421,7 +431,7 @@ def test_a_request_that_is_too_long_is_told_by_its_parts(fault):
     messages = ({"role": "system", "content": "s" * 80}, {"role": "user", "content": f"Question: why?\n\n{rows}"})
     with Server(always=fault) as server, pytest.raises(errors.BadRequest) as caught:
         ask(model_of(server), Request("joiner", messages))
-    assert "(about 3,032 tokens: `rows` 3,007, the system prompt 20, the question 4)" in str(caught.value)
+    assert "(about 3,031 tokens: `rows` 3,007, the system prompt 20, the question 4)" in str(caught.value)
     assert "SECRET" not in str(caught.value)
 
 

@@ -24,8 +24,8 @@ def user(*parts):
             "about 120 tokens: the system prompt 100, `input` 17, the instruction 3",
         ),
         (
-            Request("repair", (SYSTEM, user("Which?"), {"role": "assistant", "content": "p" * 4_000}, user("Mend it."))),
-            "about 1,104 tokens: the earlier reply 1,000, the system prompt (rules, tools, examples) 100, the question 4",
+            Request("repair", (SYSTEM, user("Which?"), {"role": "assistant", "content": "p" * 400}, user("Mend."))),
+            "about 203 tokens: the system prompt (rules, tools, examples) 100, the earlier reply 100, the question 3",
         ),
         (Request("worker", ()), "about 0 tokens: "),
     ],

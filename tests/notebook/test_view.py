@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import pytest
 
 from compiler_nb import Compiler, ScriptedModel, tool
+from compiler_nb.models.base import Chunk
 from compiler_nb.notebook import view as views
 from compiler_nb.notebook.details import details
 from compiler_nb.notebook.view import FRAME, KEPT, MODULES, View, module, style

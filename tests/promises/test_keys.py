@@ -108,7 +108,7 @@ def ask(key: str, fault: str, role: str) -> Run:
 @pytest.mark.parametrize("role", ["planner", "joiner", "worker"])
 @pytest.mark.parametrize("form", KEYS)
 def test_the_key_is_nowhere(form, role, caplog, capfd):
-    """6 forms of a key, 29 ways to fail or to repeat it, three roles: not in an event, error, traceback, output, picture or log."""
+    """6 forms of a key, 29 ways to fail or repeat it, 3 roles: in no event, error, traceback, output or log."""
     caplog.set_level(logging.DEBUG)
     key = KEYS[form]
     pieces = pieces_of(key)

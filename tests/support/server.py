@@ -283,6 +283,7 @@ FAULTS: Final[dict[str, Callable[[Case], Response]]] = {
     "reset": _cut(RESET),
     "early-reset": lambda _: stream([RESET]),
     "silent-end": _cut(None),
+    "blank": lambda case: stream(map(sse, [case.events[0], *case.events[-2:]])),
     "no-end": lambda case: stream(map(sse, case.events[:-2])),
     "model": _named,
     "stall": _cut(HANG),

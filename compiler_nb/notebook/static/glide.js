@@ -2,7 +2,8 @@
 
 /** @typedef {{x: number, y: number}} Point */
 
-const MOST_GLIDES = 300;
+/** Boxes of which a picture may have more than one's eye could follow, and a page could move in time. */
+export const MOST_GLIDES = 60;
 const PACE = { duration: 250, easing: "cubic-bezier(.3,0,.2,1)" };
 
 /** @param {Element} element @returns {Point} */
@@ -33,7 +34,7 @@ export function placesOf(boxes) {
  * @returns {Point|null} how far the picture as a whole has moved, for the camera to follow; null where no box stayed
  */
 export function glide(boxes, before) {
-  const moves = [...boxes].filter(([number]) => before.has(number)).slice(0, MOST_GLIDES);
+  const moves = [...boxes].filter(([number]) => before.has(number));
   if (!moves.length) return null;
   const after = placesOf(new Map(moves));
   const mean = (/** @type {Map<number, Point>} */ places, /** @type {"x"|"y"} */ axis) =>

@@ -1,7 +1,7 @@
 // The graph: pictures and boxes from the kernel, patched in place as states change.
 import { Camera } from "./camera.js";
 import { make, makeButton, makeSvg, rove, say, setState } from "./dom.js";
-import { glide, placeOf, placesOf } from "./glide.js";
+import { MOST_GLIDES, glide, placeOf, placesOf } from "./glide.js";
 import { INSET, Names, roomBeside } from "./names.js";
 import { cleanSvg } from "./sanitize.js";
 import { Stacks } from "./stacks.js";
@@ -70,13 +70,8 @@ export class GraphPane {
     const again = run !== this.run;
     if (again) this._clear();
     if (run.picture !== this.picture) this._swap(!again && !changes.keys.has("reset"));
-    const more = this.drawn.boxes < run.boxes.length;
-    for (; this.drawn.boxes < run.boxes.length; this.drawn.boxes += 1) this._add(...run.boxes[this.drawn.boxes], !again);
-    for (; this.drawn.edges < run.edges.length; this.drawn.edges += 1) {
-      this.edges.append(_fresh(cleanSvg(run.edges[this.drawn.edges]), !again));
-    }
+    this._grow(!again);
     const first = !this.bounds && !this.picture;
-    if (more) this._reindex();
     if (run.bounds && String(run.bounds) !== this.bounds) {
       this.bounds = String(run.bounds);
       this.camera.frame(run.bounds, !again && !first);
@@ -108,7 +103,7 @@ export class GraphPane {
     this.picture = this.run.picture;
     this.drawn = { boxes: 0, edges: 0 };
     this.bounds = "";
-    const svg = cleanSvg(this.picture?.svg ?? "").firstElementChild;
+    const svg = cleanSvg([this.picture?.svg ?? ""]).firstElementChild;
     if (!svg) return;
     for (const child of [...svg.children]) {
       if (child.localName === "path") this.edges.append(child);
@@ -116,22 +111,26 @@ export class GraphPane {
     }
     this._reindex();
     const bounds = (svg.getAttribute("viewBox") ?? "").split(/[\s,]+/).map(Number);
-    const shift = moves && !this.camera.still.matches ? glide(this.boxes, before) : null;
+    const eases = moves && this.boxes.size <= MOST_GLIDES;
+    const shift = eases && !this.camera.still.matches ? glide(this.boxes, before) : null;
     if (shift) {
       const { x, y, k } = this.camera.at;
       this.camera.go({ x: x + shift.x, y: y + shift.y, k }, false); // the eye stays with the boxes
     }
-    for (const edge of moves ? this.edges.children : []) edge.classList.add("cnb-fresh");
-    for (const [number, box] of moves ? this.boxes : []) if (!before.has(number)) box.classList.add("cnb-fresh");
+    for (const edge of eases ? this.edges.children : []) edge.classList.add("cnb-fresh");
+    for (const [number, box] of eases ? this.boxes : []) if (!before.has(number)) box.classList.add("cnb-fresh");
     if (bounds.length === 4 && bounds.every(Number.isFinite)) this.camera.frame(bounds, shift !== null);
   }
 
-  /** @param {number} number @param {string} text @param {boolean} fresh */
-  _add(number, text, fresh) {
-    const fragment = _fresh(cleanSvg(text), fresh && !this.boxes.has(number));
-    this.boxes.get(number)?.remove();
-    this.boxes.delete(number);
-    this.stage.append(fragment);
+  /** Add the boxes and arrows that have come. @param {boolean} fresh whether they fade in */
+  _grow(fresh) {
+    const { boxes, edges } = this.run;
+    const [box, edge] = [this.drawn.boxes, this.drawn.edges];
+    this.drawn = { boxes: boxes.length, edges: edges.length };
+    if (edge < edges.length) this.edges.append(_fresh(cleanSvg(edges.slice(edge)), fresh));
+    if (box === boxes.length) return;
+    this.stage.append(_fresh(cleanSvg(boxes.slice(box).map(([, text]) => text)), fresh));
+    this._reindex();
   }
 
   /** Find the tasks' elements among those that are new, and dress them. */
@@ -139,6 +138,7 @@ export class GraphPane {
     for (const box of this.stage.querySelectorAll(".cnb-task[data-task]:not([tabindex])")) {
       const number = this.run.numbers.get(/** @type {SVGElement} */ (box).dataset.task ?? "");
       if (number === undefined) continue;
+      this.boxes.get(number)?.remove();
       this.boxes.set(number, /** @type {SVGElement} */ (box));
       const place = box.querySelector(":scope > .cnb-bar");
       if (place) this.stacks.add(box, place, number, []);

@@ -16,11 +16,17 @@ const OURS = /^(cnb(-[\w-]+)?|dataframe)$/;
 const PNG = /^data:image\/png;base64,[A-Za-z0-9+/=\s]*$/;
 const DEEPEST = 100;
 
-/** @param {string} text an element or several of a picture @returns {DocumentFragment} */
-export function cleanSvg(text) {
-  const whole = new DOMParser().parseFromString(`<svg xmlns="${SVG}">${text}</svg>`, "image/svg+xml");
-  const broken = whole.getElementsByTagName("parsererror").length > 0;
-  return _copyAll(broken ? [] : whole.documentElement.childNodes, DRAWN, SVG, 0);
+/**
+ * Return the elements of some texts, each an element or several of a picture; they are parsed together, for each document
+ * takes its time, unless one of them is broken: then that one is left out.
+ * @param {string[]} texts @returns {DocumentFragment}
+ */
+export function cleanSvg(texts) {
+  const whole = new DOMParser().parseFromString(`<svg xmlns="${SVG}">${texts.join("")}</svg>`, "image/svg+xml");
+  if (!whole.getElementsByTagName("parsererror").length) return _copyAll(whole.documentElement.childNodes, DRAWN, SVG, 0);
+  const all = document.createDocumentFragment();
+  if (texts.length > 1) all.append(...texts.map((text) => cleanSvg([text])));
+  return all;
 }
 
 /** @param {string} text @returns {DocumentFragment} */
