@@ -284,6 +284,7 @@ class Stream:
 
     def _fault(self, raised: Exception) -> ModelError:
         if isinstance(raised, ModelError):
+            raised.attempts, raised.kept = 1, ""  # a script may raise one again, which was told of another call
             return raised
         told = describe_error(raised)
         masked = mask(told, self._secrets)

@@ -354,7 +354,7 @@ def _history(given: object) -> History | None:
 
 def _inputs_of(old: Run, given: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return a run's inputs, given ones in their places; raise HistoryError for one that is not there."""
-    from compiler_nb.history.codec import NotStored  # noqa: PLC0415 - only who goes on needs it
+    from compiler_nb.history import NotStored  # noqa: PLC0415 - only who goes on needs it
 
     inputs = {**old.inputs, **(given or {})}
     for name, value in inputs.items():

@@ -309,6 +309,14 @@ def test_only_what_may_help_is_tried_again(scripts, opened, end):
         assert str(stream).endswith(f"(tried {opened} times)") == (opened > 1)
 
 
+def test_an_error_that_is_raised_again_tells_of_its_own_call():
+    """A script may hold one and raise it each time."""
+    error = ProviderUnavailable("nobody there")
+    error.attempts, error.kept = 9, "kept: a"
+    _, told, _ = run(Speaks([error]))
+    assert str(told) == "nobody there (tried 2 times)"
+
+
 def test_a_retry_is_told():
     """The user sees which call waits, for how long and why."""
     _, _, events = run(Speaks([BUSY], ["a"]))

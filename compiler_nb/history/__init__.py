@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler_nb.history.codec import NotStored
 from compiler_nb.history.history import History, StoredRun, open_history
+from compiler_nb.history.unstorable import NotStored
 
 __all__ = ["History", "NotStored", "StoredRun", "open_history"]

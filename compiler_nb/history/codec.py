@@ -9,22 +9,19 @@ cannot be written so that it comes back equal is NotStored, with the reason.
 from __future__ import annotations
 
 import base64
-import datetime as dt
-import decimal
-import fractions
-import functools
 import hashlib
 import json
 import math
 import sys
-import uuid
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from compiler_nb.history import tables
+from compiler_nb.history.forms import FORMS
 from compiler_nb.history.records import BY_NAME, fields_of
 from compiler_nb.history.shared import Named, Shared
-from compiler_nb.history.tables import Unstorable
+from compiler_nb.history.typed import write_typed
+from compiler_nb.history.unstorable import NotStored, Unstorable
 from compiler_nb.outcome import Answer, Failure, describe_error
 from compiler_nb.plan.expression import Value
 
@@ -40,16 +37,6 @@ _NOTHING: Final = Shared()
 _dump: Final = json.JSONEncoder(separators=(",", ":")).encode
 _ITEM: Final = 8
 """Bytes that an item of a container counts for, beside its own."""
-
-
-class NotStored(NamedTuple):
-    """Stands for a value that was not stored: its type's name, and why."""
-
-    type: str
-    reason: str
-
-    def __repr__(self) -> str:
-        return f"<not stored: {self.type}, {self.reason}>"
 
 
 class Coded(NamedTuple):
@@ -136,7 +123,7 @@ class _Encoder:
         if self.left < 0:
             raise Unstorable(f"it takes more than {self.largest:,} bytes; History(path, largest=...) allows more")
 
-    def data(self, value: Any, depth: int) -> Any:  # noqa: C901, PLR0911 - one line per kind
+    def data(self, value: Any, depth: int) -> Any:  # noqa: C901, PLR0911, PLR0912 - one line per kind
         kind = type(value)
         if value is None or kind is bool:
             return value
@@ -161,6 +148,10 @@ class _Encoder:
         if kind in _FORMS:
             name, write = _FORMS[kind]
             return {"$": name, "v": write(self, value, depth)}
+        if kind in FORMS:
+            told = FORMS[kind].write(value)
+            self.spend(len(told))
+            return {"$": FORMS[kind].name, "v": told}
         if BY_NAME.get(kind.__name__) is kind:
             return {"$": kind.__name__, "v": self.record(value, kind, depth)}
         if kind is NotStored:
@@ -231,11 +222,6 @@ class _Encoder:
             return {key: self.data(item, depth + 1) for key, item in value.items()}
         return {"$": "dict", "v": [self.many(pair, depth + 1) for pair in value.items()]}
 
-    def text(self, value: Any, _: int) -> str:
-        told = str(value)
-        self.spend(len(told))
-        return told
-
     def raw(self, value: bytes | bytearray, _: int) -> str:
         self.spend(len(value) * 4 // 3)
         if self.leaks is not None and self.leaks(value):
@@ -245,26 +231,6 @@ class _Encoder:
     def sorted(self, value: Any, depth: int) -> list[Any]:
         """Return a set's members in an order that does not depend on the process."""
         return sorted(self.many(list(value), depth), key=json.dumps)
-
-    def moment(self, value: dt.datetime, _: int) -> list[Any]:
-        zone = value.tzinfo
-        if zone is None:
-            where: Any = None
-        elif type(zone) is dt.timezone:
-            where = zone.utcoffset(None).total_seconds()
-        else:
-            where = getattr(zone, "key", None)
-            if type(zone).__module__ != "zoneinfo" or not isinstance(where, str):
-                raise Unstorable(f"its time zone is a {type(zone).__name__}")
-        return [value.replace(tzinfo=None, fold=0).isoformat(), where, value.fold]
-
-    def hour(self, value: dt.time, _: int) -> str:
-        if value.tzinfo is not None:
-            raise Unstorable("a time of day has a time zone")
-        return value.isoformat()
-
-    def span(self, value: dt.timedelta, _: int) -> list[int]:
-        return [value.days, value.seconds, value.microseconds]
 
     def foreign(self, value: Any, kind: type) -> Any:
         """Return the form of a table or an array, as far as its library is there already."""
@@ -281,11 +247,8 @@ class _Encoder:
 
     def typed(self, value: Any) -> Any:
         """Return what the tool's return type makes of a value, where that comes back equal."""
-        adapter = adapter_of(self.hint)
-        text = adapter.dump_json(value, warnings=False).decode()
+        text = write_typed(value, self.hint)
         self.spend(len(text))
-        if not bool(adapter.validate_json(text) == value):
-            raise Unstorable(f"a {type(value).__name__} does not come back equal from its tool's return type")
         return {"$": "typed", "type": type(value).__name__, "v": text}
 
 
@@ -298,33 +261,11 @@ _FORMS: Final[dict[type, tuple[str, _Write]]] = {
     bytearray: ("bytearray", _Encoder.raw),
     complex: ("complex", lambda self, value, depth: [self.data(part, depth) for part in (value.real, value.imag)]),
     range: ("range", lambda self, value, depth: [self.integer(p) for p in (value.start, value.stop, value.step)]),
-    dt.datetime: ("datetime", _Encoder.moment),
-    dt.time: ("time", _Encoder.hour),
-    dt.date: ("date", lambda self, value, depth: value.isoformat()),
-    dt.timedelta: ("timedelta", _Encoder.span),
-    decimal.Decimal: ("decimal", _Encoder.text),
-    fractions.Fraction: ("fraction", lambda self, value, depth: [hex(value.numerator), hex(value.denominator)]),
-    uuid.UUID: ("uuid", _Encoder.text),
 }
 
 
 _CARRIED: Final[dict[type, int]] = {Value: 0, Answer: 0, Failure: 4}
 """Our records that carry a value of any kind, and the field that it stands in."""
-
-
-def adapter_of(hint: Any) -> Any:
-    """Return what turns values of a type into JSON and back."""
-    try:
-        return _adapter_of(hint)
-    except TypeError:  # a type that is not hashable
-        return _adapter_of.__wrapped__(hint)
-
-
-@functools.lru_cache(maxsize=100)
-def _adapter_of(hint: Any) -> Any:
-    from pydantic import TypeAdapter  # noqa: PLC0415 - heavy, and needed for few values
-
-    return TypeAdapter(hint)
 
 
 def digest_of(blob: bytes) -> str:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import base64
-import datetime as dt
-import decimal
-import fractions
 import json
 import math
-import re
-import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import HistoryError
 from compiler_nb.history import tables
-from compiler_nb.history.codec import NotStored, adapter_of, digest_of
+from compiler_nb.history.codec import digest_of
+from compiler_nb.history.forms import FORMS, read_integer, text_of
 from compiler_nb.history.records import BY_NAME, make
+from compiler_nb.history.typed import read_typed
+from compiler_nb.history.unstorable import NotStored
 from compiler_nb.outcome import describe_error
 
 if TYPE_CHECKING:
@@ -66,12 +64,15 @@ class _Decoder:
         return self.special(name, data)
 
     def special(self, name: Any, data: dict[str, Any]) -> Any:
+        if name in _FORMS:
+            return _FORMS[name].read(data["v"])
         if name == "absent":
-            return NotStored(_text(data["type"]), _text(data["reason"]))
+            return NotStored(text_of(data["type"]), text_of(data["reason"]))
         if name == "task":
             return self.shared[data["v"]]
         if name == "typed":
-            return self.typed(_text(data["type"]), _text(data["v"]))
+            name, hint = text_of(data["type"]), self.hint
+            return read_typed(name, text_of(data["v"]), hint(name) if hint is not None else None)
         if "blob" not in data:
             return tables.decode(data, b"")
         if self.blob is None or type(data["blob"]) is not int:
@@ -80,17 +81,6 @@ class _Decoder:
         if digest_of(blob) != data["hash"]:
             raise HistoryError("the bytes of a stored value are damaged")
         return tables.decode(data, blob)
-
-    def typed(self, name: str, text: str) -> Any:
-        hint = self.hint(name) if self.hint is not None else None
-        if hint is None:
-            return NotStored(name, "it takes the tool that made it: history.load(id, tools=[...])")
-        from pydantic import ValidationError  # noqa: PLC0415 - heavy, and needed for few values
-
-        try:
-            return adapter_of(hint).validate_json(text)
-        except ValidationError:
-            return NotStored(name, "the tool's return type has changed")
 
     def many(self, data: Any) -> list[Any]:
         if type(data) is not list:
@@ -104,22 +94,11 @@ class _Decoder:
             found[key] = value
         return found
 
-    def moment(self, data: Any) -> dt.datetime:
-        text, where, fold = data
-        value = dt.datetime.fromisoformat(_text(text)).replace(fold=int(fold))
-        if where is None:
-            return value
-        if type(where) is str:
-            from zoneinfo import ZoneInfo  # noqa: PLC0415 - needed for few values
-
-            return value.replace(tzinfo=ZoneInfo(where))
-        return value.replace(tzinfo=dt.timezone(dt.timedelta(seconds=where)))
-
 
 _Read = Callable[[_Decoder, Any], Any]
 _READ: Final[dict[str, _Read]] = {
     "float": lambda self, data: {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[data],
-    "int": lambda self, data: _integer(data),
+    "int": lambda self, data: read_integer(data),
     "dict": _Decoder.pairs,
     "tuple": lambda self, data: tuple(self.many(data)),
     "set": lambda self, data: set(self.many(data)),
@@ -128,24 +107,5 @@ _READ: Final[dict[str, _Read]] = {
     "bytearray": lambda self, data: bytearray(base64.b64decode(data, validate=True)),
     "complex": lambda self, data: complex(*map(float, self.many(data))),
     "range": lambda self, data: range(*self.many(data)),
-    "datetime": _Decoder.moment,
-    "time": lambda self, data: dt.time.fromisoformat(data),
-    "date": lambda self, data: dt.date.fromisoformat(data),
-    "timedelta": lambda self, data: dt.timedelta(*data),
-    "decimal": lambda self, data: decimal.Decimal(_text(data)),
-    "fraction": lambda self, data: fractions.Fraction(*map(_integer, data)),
-    "uuid": lambda self, data: uuid.UUID(_text(data)),
 }
-_HEX: Final = re.compile(r"-?0x[0-9a-f]+")
-
-
-def _integer(data: Any) -> int:
-    if not _HEX.fullmatch(_text(data)):
-        raise HistoryError("a stored number is none")
-    return int(data, 16)
-
-
-def _text(data: Any) -> str:
-    if type(data) is not str:
-        raise HistoryError("a stored text is none")
-    return data
+_FORMS: Final = {form.name: form for form in FORMS.values()}

@@ -18,10 +18,11 @@ from compiler_nb.events import (
     TaskStarted,
 )
 from compiler_nb.history.codec import Coded, content_hash, encode, encode_fields
+from compiler_nb.history.copying import ATOMS
 from compiler_nb.history.records import body_of
 from compiler_nb.history.shared import Shared
 from compiler_nb.history.sources import code_hash, owner_mark
-from compiler_nb.history.taking import ATOMS, Taker
+from compiler_nb.history.taking import Taker
 from compiler_nb.models.secret import STARS, Secret, mask
 from compiler_nb.outcome import NOT_DONE
 

@@ -23,17 +23,17 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from compiler_nb.errors import HistoryError
-from compiler_nb.history.lock import SAFE, FolderLock
+from compiler_nb.history.lock import FolderLock
+from compiler_nb.history.place import filesystem, identity, journal_mode, make_private
 from compiler_nb.outcome import describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 APPLICATION: Final = 0x636E6221
 """What marks a file as ours: "cnb!"."""
@@ -61,11 +61,6 @@ MIGRATIONS: Final = (
 )
 VERSION: Final = len(MIGRATIONS)
 TABLES: Final = frozenset({"runs", "inputs", "tasks", "attempts", "events", "blobs"})
-NETWORK: Final = frozenset({
-    "nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "lustre", "gpfs", "glusterfs", "beegfs", "9p", "virtiofs",
-    "fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse", "fuse.rclone", "fuse.glusterfs", "fuse.ceph-fuse", "efs", "davfs",
-})  # fmt: skip
-"""File systems that several machines may share: there a write-ahead log, which needs shared memory, is not safe."""
 
 
 class Unmade(HistoryError):
@@ -90,7 +85,7 @@ class Store:
                 except BaseException:
                     self.connection.close()
                     raise
-            self._identity = _identity(path)
+            self._identity = identity(path)
 
     def _prepare(self) -> None:
         run = self.connection.execute
@@ -152,7 +147,7 @@ class Store:
     def _alone(self) -> Iterator[None]:
         """Keep the others of us from writing during the block, in the file that was opened."""
         with naming(self.path, "cannot be written"), self.lock.held(self.busy):
-            if _identity(self.path) != self._identity:
+            if identity(self.path) != self._identity:
                 raise HistoryError(f"the history {self.path} was deleted or replaced while it was in use")
             yield
 
@@ -172,11 +167,6 @@ class Store:
     def _close(self) -> None:
         with contextlib.suppress(sqlite3.Error):
             self.connection.close()
-
-
-def journal_mode(filesystem: str, version: tuple[int, ...], *, locks: bool) -> str:
-    """Return the journal that is safe on a file system with a version of SQLite; locks: we can keep one another out."""
-    return "DELETE" if filesystem in NETWORK or not (locks or version >= SAFE) else "WAL"
 
 
 @contextlib.contextmanager
@@ -252,38 +242,3 @@ def check_ours(connection: sqlite3.Connection, path: Path) -> None:
 def version_of(connection: sqlite3.Connection) -> int:
     """Return the version of the schema, 0 for a new file."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def make_private(path: Path) -> None:
-    """Make the file, and its folder where there is none, for the user alone."""
-    if not path.parent.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):  # never opened where it is: to close it would undo SQLite's locks
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    """Return which file lies at a path."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return 0, 0
-    return found.st_dev, found.st_ino
-
-
-def filesystem(path: Path) -> str:
-    """Return the kind of file system that a path lies on, "" where it cannot be told."""
-    if not sys.platform.startswith("linux"):
-        return ""
-    try:
-        lines = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
-        place = path.parent.resolve()
-    except OSError:
-        return ""
-    kind, longest = "", -1
-    for line in lines:
-        _, mount, name, *_ = line.split(" ")
-        folder = Path(mount.encode().decode("unicode_escape"))
-        if len(folder.parts) > longest and (place == folder or folder in place.parents):
-            kind, longest = name, len(folder.parts)
-    return kind

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import math
 import re
 import sys
 from typing import Any, Final, NamedTuple
 
 from compiler_nb.errors import HistoryError
+from compiler_nb.history import parquet
+from compiler_nb.history.unstorable import Unstorable
 
 _DTYPE: Final = re.compile(r"[<>|][biufcmMUS][0-9]{1,9}(\[[a-zA-Z0-9]{1,8}\])?")
 """Types of numbers, texts and times of fixed size: no objects."""
+_AXES: Final = 64
+"""Axes that an array has at most."""
+_NAMES: Final = (str, int, bool)
 
 
 class Form(NamedTuple):
@@ -20,10 +24,6 @@ class Form(NamedTuple):
 
     head: dict[str, Any]
     blob: bytes | None
-
-
-class Unstorable(Exception):
-    """A value has no form here; the message says why."""
 
 
 def encode(value: Any, largest: int) -> Form | None:
@@ -46,16 +46,27 @@ def encode(value: Any, largest: int) -> Form | None:
 def _frame(frame: Any, largest: int, head: dict[str, Any]) -> Form:
     if int(frame.memory_usage(index=True).sum()) > 10 * largest:
         raise Unstorable(f"it takes more than {largest:,} bytes; History(path, largest=...) allows more")
+    flat = frame
+    if frame.columns.nlevels > 1:  # Parquet has names of one level only
+        head |= {"columns": [_plain(each) for each in frame.columns], "names": _plain(frame.columns.names)}
+        flat = frame.set_axis([str(number) for number in range(frame.shape[1])], axis=1)
     try:
-        from pyarrow import Table, parquet  # noqa: PLC0415 - an extra
+        blob = parquet.write(flat)
+        back = _read_frame(head, blob)
     except ImportError:
         raise Unstorable("tables are stored by pyarrow, which is not installed: pip install pyarrow") from None
-    out = io.BytesIO()
-    parquet.write_table(Table.from_pandas(frame), out, compression="none")  # a key in it would be found
-    blob = out.getvalue()
-    if not _equal(_read_frame(blob), frame):
+    except HistoryError as error:
+        raise Unstorable(f"it does not come back from Parquet: {error}") from None
+    if not _equal(back, frame):
         raise Unstorable("it does not come back equal from Parquet")
     return Form(head, blob)
+
+
+def _plain(names: Any) -> list[Any]:
+    """Return the names of one column by levels, as JSON has them."""
+    if not all(name is None or type(name) in _NAMES for name in names):
+        raise Unstorable("its columns' names are no texts or whole numbers")
+    return list(names)
 
 
 def _equal(back: Any, frame: Any) -> bool:
@@ -65,10 +76,15 @@ def _equal(back: Any, frame: Any) -> bool:
     )
 
 
-def _read_frame(blob: bytes) -> Any:
-    from pyarrow import parquet  # noqa: PLC0415 - an extra
-
-    return parquet.read_table(io.BytesIO(blob)).to_pandas()
+def _read_frame(head: dict[str, Any], blob: bytes) -> Any:
+    frame = parquet.read(blob)
+    if "columns" in head:
+        pandas, levels = sys.modules["pandas"], _plain(head["names"])
+        names = [tuple(_plain(each)) for each in head["columns"]]
+        if any(len(each) != len(levels) for each in names):
+            raise HistoryError("a stored table has names of other levels than it says")
+        frame.columns = pandas.MultiIndex.from_tuples(names, names=levels)
+    return frame
 
 
 def _array(array: Any, largest: int, *, scalar: bool, shape: tuple[int, ...]) -> Form:
@@ -87,7 +103,7 @@ def decode(head: dict[str, Any], blob: bytes) -> Any:
     name = head["$"]
     try:
         if name in ("frame", "series"):
-            frame = _read_frame(blob)
+            frame = _read_frame(head, blob)
             if name == "frame":
                 return frame
             series = frame.iloc[:, 0]
@@ -107,8 +123,10 @@ def _decode_array(head: dict[str, Any], blob: bytes) -> Any:
     dtype = numpy.dtype(head["dtype"])
     if head["$"] == "scalar":
         return numpy.frombuffer(bytes.fromhex(head["v"]), dtype=dtype, count=1)[0]
-    shape = [int(size) for size in head["shape"]]
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(blob):
+    shape = head["shape"]
+    if len(shape) > _AXES or not all(type(size) is int and size >= 0 for size in shape):
+        raise HistoryError("a stored array has a shape that is none")
+    if math.prod(shape) * dtype.itemsize != len(blob):
         raise HistoryError("a stored array has another size than its bytes")
     return numpy.frombuffer(blob, dtype=dtype).reshape(shape).copy()
 

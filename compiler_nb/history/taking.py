@@ -16,60 +16,22 @@ Theory of operation
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import datetime as dt
-import decimal
-import fractions
-import gc
-import sys
-import types
-import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.events import Decided, Event, TaskEnded, TaskExpanded, TaskPlanned
-from compiler_nb.history.codec import DEEPEST, LARGEST, Coded, Leaks, NotStored, encode
-from compiler_nb.history.shared import Known, Named
-from compiler_nb.outcome import NOT_DONE, Answer, Cancelled, Failure, Replan, Skipped
-from compiler_nb.plan.expression import Value
-from compiler_nb.plan.task import Task, Tree, replace
+from compiler_nb.history.codec import LARGEST, Coded, Leaks, encode
+from compiler_nb.history.copying import ATOMS, BYTES, Copier, NoCopy, TooMuch, is_small
+from compiler_nb.history.shared import Known
+from compiler_nb.outcome import NOT_DONE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from compiler_nb.tool import Tool
 
-ITEMS: Final = 10_000
-"""Items of containers that are copied for one event."""
-BYTES: Final = 4_000_000
-"""Bytes of arrays, tables and byte arrays that are copied for one event."""
 FLYING: Final = 100_000_000
 """Bytes of copies of one run that may wait to be coded."""
-_OBJECTS: Final = 2_000
-"""Objects that a value of a class may consist of, to be coded at once."""
-_CELL: Final = 8
-"""Bytes that a cell of a table counts for."""
-_ON_WRITE: Final = 3
-"""The version of pandas from which what is not copied is, once it is written to."""
-_CODED: Final = 100
-"""Items that a value of a class counts for."""
-_TASK: Final = 5
-"""Items that a task of a fan-out counts for."""
-ATOMS: Final = frozenset({
-    type(None), bool, int, float, complex, str, bytes, range, dt.date, dt.datetime, dt.time, dt.timedelta,
-    decimal.Decimal, fractions.Fraction, uuid.UUID, Skipped, Cancelled, Replan, NotStored,
-})  # fmt: skip
-"""Types whose values do not change."""
 _CONTAINERS: Final = (list, dict, tuple, set, frozenset)
-_BULKY: Final = (str, bytes, bytearray)
-_NO_PART: Final = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
-
-
-class _Unknown(Exception):
-    """There is no copy of such a value."""
-
-
-class _TooMuch(Exception):
-    """There would be a copy, but it is too large to be made here."""
 
 
 class Taker:
@@ -152,7 +114,7 @@ class Taker:
         copier = self._copier()
         try:
             taken = copier.part(value, 0)
-        except _Unknown:
+        except NoCopy:
             return value if hint is None else self._coded(value, hint)
         except Exception:  # noqa: BLE001 - too large, too deep, or changed by a thread meanwhile
             return value
@@ -160,18 +122,18 @@ class Taker:
             self.flying[seq] = copier.copied
         return taken
 
-    def _copier(self) -> _Copier:
+    def _copier(self) -> Copier:
         free = FLYING - sum(list(self.flying.values()))
-        return _Copier(self, max(0, min(BYTES, free)))
+        return Copier(self.known, self._now, max(0, min(BYTES, free)))
 
     def _coded(self, value: Any, hint: Any) -> Any:
         return encode(value, hint=hint, largest=self.largest, leaks=self.leaks) if is_small(value) else value
 
-    def now(self, known: Known) -> Any:
+    def _now(self, known: Known) -> Any:
         """Return an object of a class, coded as it is now; raises an error where it has no such form."""
         coded = self._coded(known.value, known.hint) if known.hint is not None else None
         if type(coded) is not Coded:
-            raise _TooMuch if coded is not None else _Unknown
+            raise TooMuch if coded is not None else NoCopy
         return coded
 
     def _note(self, value: Any, name: str, hint: Any) -> None:
@@ -179,113 +141,3 @@ class Taker:
         kind = type(value)
         if kind in _CONTAINERS or (kind.__module__ != "builtins" and kind not in ATOMS and kind not in NOT_DONE):
             self.known.setdefault(id(value), Known(value, name, hint))
-
-
-class _Copier:
-    """Copies the parts of one event's value, within bounds."""
-
-    def __init__(self, taker: Taker, size: int) -> None:
-        self.taker, self.size, self.items = taker, size, ITEMS
-        self.copied = 0  # bytes
-
-    def part(self, value: Any, depth: int) -> Any:
-        """Return a copy of a value, or the value itself where it cannot change."""
-        kind = type(value)
-        if kind in ATOMS:
-            return value
-        if depth > DEEPEST:
-            raise _TooMuch
-        known = self.taker.known.get(id(value))
-        if known is None or known.value is not value:
-            return self.plain(value, kind, depth, lazy=True)
-        try:
-            try:
-                return Named(known.name, self.plain(value, kind, depth))
-            except _Unknown:
-                self.count(_CODED)
-                return Named(known.name, self.taker.now(known))
-        except (_TooMuch, _Unknown):
-            return value  # it is named by its identity
-
-    def plain(self, value: Any, kind: type, depth: int, *, lazy: bool = False) -> Any:  # noqa: PLR0911 - one line per kind
-        if kind is list:
-            return self.many(value, depth) if self.varies(value) else value.copy()
-        if kind is dict:
-            if not self.varies(value) and not self.varies(value.values()):
-                return value.copy()
-            return {self.part(key, depth + 1): self.part(item, depth + 1) for key, item in value.items()}
-        if kind is tuple or kind is frozenset:
-            return kind(self.many(value, depth)) if self.varies(value) else value
-        if kind is set:
-            return set(self.many(value, depth)) if self.varies(value) else value.copy()
-        if kind is bytearray:
-            self.spend(len(value))
-            return bytearray(value)
-        if kind is Failure:
-            return dataclasses.replace(value, partial=self.part(value.partial, depth + 1))
-        if kind is Answer:
-            return Answer(self.part(value.value, depth + 1))
-        return self.foreign(value, kind, lazy=lazy)
-
-    def varies(self, values: Any) -> bool:
-        """Count items, and return whether one of them may change."""
-        self.count(len(values))
-        return not ATOMS.issuperset(map(type, values))
-
-    def count(self, items: int) -> None:
-        self.items -= items
-        if self.items < 0:
-            raise _TooMuch
-
-    def many(self, values: Iterable[Any], depth: int) -> list[Any]:
-        return [self.part(each, depth + 1) for each in values]
-
-    def spend(self, size: int) -> None:
-        self.copied += size
-        if self.copied > self.size:
-            raise _TooMuch
-
-    def foreign(self, value: Any, kind: type, *, lazy: bool) -> Any:
-        pandas, numpy = sys.modules.get("pandas"), sys.modules.get("numpy")
-        if pandas is not None and kind in (pandas.DataFrame, pandas.Series):
-            size = _CELL * value.size
-            if lazy and self.copied + size > self.size and int(pandas.__version__.partition(".")[0]) >= _ON_WRITE:
-                return value.copy(deep=False)
-            self.spend(size)
-            return value.copy()
-        if numpy is not None and kind is numpy.ndarray and not value.dtype.hasobject:
-            self.spend(value.nbytes)
-            return value.copy()
-        if numpy is not None and isinstance(value, numpy.generic):
-            return value
-        raise _Unknown
-
-    def item(self, task: Task) -> Task:
-        """Return a fan-out's item with the values in its arguments copied."""
-        self.count(_TASK)
-        if ATOMS.issuperset(map(type, task.args)) and ATOMS.issuperset(map(type, task.kwargs.values())):
-            return task
-        return dataclasses.replace(task, args=replace(task.args, self.node), kwargs=replace(task.kwargs, self.node))
-
-    def node(self, part: Any) -> Tree:
-        if type(part) is not Value:
-            return part
-        try:
-            return Value(self.part(part.value, 0))
-        except _Unknown:
-            return part
-
-
-def is_small(value: Any) -> bool:
-    """Whether a value of a class consists of few objects and bytes."""
-    ahead, seen, size = [value], {id(value)}, 0
-    while ahead:
-        each = ahead.pop()
-        size += sys.getsizeof(each) if type(each) in _BULKY or type(each).__module__ == "numpy" else 0
-        if len(seen) > _OBJECTS or size > BYTES:
-            return False
-        for part in gc.get_referents(each):
-            if id(part) not in seen and not isinstance(part, _NO_PART):
-                seen.add(id(part))
-                ahead.append(part)
-    return True

@@ -236,7 +236,11 @@ def _no_connection(error: Exception, where: Where) -> ModelError:
         told = f"no host is called {host}; is the address (base_url) right, is there a network? {_PROXY}"
         return where.error(ProviderUnavailable, told)
     known = PROVIDERS.get(where.provider)
-    mend = f"start it by `{known.start}`" if known and known.start else f"is the server up, is the address (base_url) right? {_PROXY}"
+    mend = (
+        f"start it by `{known.start}`"
+        if known and known.start
+        else f"is the server up, is the address (base_url) right? {_PROXY}"
+    )
     return where.error(ProviderUnavailable, f"no connection to {host}; {mend}")
 
 

@@ -153,7 +153,6 @@ class Board:
 
     def _begin_round(self, event: RoundStarted) -> None:
         self.texts.begin_round(event.round, event.reason)
-        self.canvas.begin_round()
 
     def _ask_model(self, event: ModelStarted) -> None:
         if event.role in _WRITING:
@@ -310,8 +309,8 @@ class Board:
         tasks, final = [task for task, row in zip(self.tasks, self.rows, strict=True) if row[_OWNER] < 0], self.final
         return lambda: draw_whole(tasks, final, engine=engine)
 
-    def show_drawn(self, drawn: Drawn) -> None:
-        """Take a picture that was drawn."""
+    def show_drawn(self, drawn: Drawn | None) -> None:
+        """Take a picture that was drawn, None where that failed: then boxes must do."""
         self.canvas.replace(drawn, self.numbers)
 
     # ---------------------------------------------------------------- frames out

@@ -13,17 +13,19 @@ if TYPE_CHECKING:
 
 FEW: Final = 200
 """Tasks up to which each gets a box at once; of more, the picture is drawn whole from time to time."""
+AT_ONCE: Final = 24
+"""Boxes that come together, and before any picture, from which on a page is not to draw them: the whole follows."""
 
 
 class Canvas:
     """What is drawn; `news` returns what is new of it, in the shape of a frame's `graph` (see `board`).
 
-    stale: it does not hold all tasks at their best places, and is to be drawn whole.
+    stale: it does not hold all tasks at their best places, and is to be drawn whole; due: that is being done.
     """
 
     def __init__(self) -> None:
         self.drawn: Drawn | None = None
-        self.stale = False
+        self.stale = self.due = False
         self.count = 0
         self._drawn_count = 0
         self._sketch = Sketch()
@@ -39,7 +41,10 @@ class Canvas:
         self._waiting.append((number, task))
 
     def _draw_waiting(self) -> None:
-        """Draw the boxes of the tasks that have come; of more than FEW none, for the whole follows."""
+        """Draw the boxes of the tasks that have come; not where the whole follows, as of more than FEW."""
+        first = self.drawn is None and not self._pieces
+        if first and (self.stale or self.due) and AT_ONCE < len(self._waiting) <= FEW:
+            return
         for number, task in self._waiting if self.count <= FEW else ():
             piece = self._sketch.add(task)
             for told in (self._new, self._pieces):
@@ -48,21 +53,21 @@ class Canvas:
                 told["bounds"] = list(piece.bounds)
         self._waiting.clear()
 
-    def begin_round(self) -> None:
-        """Let what comes find its place around what is there."""
-        self._draw_waiting()
-        if self.drawn is not None:
-            self._sketch = Sketch(self.drawn)
-
     def begin_drawing(self) -> None:
         """Note that all that is there now is being drawn."""
-        self.stale, self._drawn_count = False, self.count
+        self.stale, self.due, self._drawn_count = False, True, self.count
 
-    def replace(self, drawn: Drawn, numbers: Mapping[str, int]) -> None:
-        """Take a whole picture; where tasks have come in the meantime, another one is due."""
-        self._draw_waiting()
+    def replace(self, drawn: Drawn | None, numbers: Mapping[str, int]) -> None:
+        """Take a whole picture, None where there is none; where tasks have come in the meantime, another one is due.
+
+        What comes later finds its place around what it shows.
+        """
+        self.due = False
+        if drawn is None:
+            return
         groups = [[numbers[id_] for id_ in members if id_ in numbers] for members in drawn.groups]
-        self.drawn, self._pieces = drawn, {}
+        self.drawn, self._pieces, self._sketch = drawn, {}, Sketch(drawn)
+        self._waiting.clear()
         self._whole = {"svg": drawn.svg, "groups": groups}
         self._new = dict(self._whole)
         self.stale = self.stale or self.count > self._drawn_count

@@ -8,7 +8,7 @@ from compiler_nb.background import BACKGROUND, MainThread
 from compiler_nb.compiler import Compiler
 from compiler_nb.errors import CompilerError, OptionError, RunFailed
 from compiler_nb.events import RunEnded
-from compiler_nb.history.codec import NotStored
+from compiler_nb.history import NotStored
 from compiler_nb.models.connect import no_model
 from compiler_nb.notebook import loop, show
 from compiler_nb.notebook.ask import asker, page_asker

@@ -227,8 +227,7 @@ class View:
             times = trace.times(events, self.run.compiler.max_concurrency)
             self.board.say_times(times.path, str(times))
         if self.board.canvas.stale or (self.board.tasks and self.board.canvas.drawn is None):
-            with contextlib.suppress(Exception):  # the boxes that are there stay, and the cell goes on to its output
-                self.board.show_drawn(self.board.drawing(self.engine)())
+            self.board.show_drawn(_try(self.board.drawing(self.engine)))
 
     # ---------------------------------------------------------------- the picture
 
@@ -251,19 +250,16 @@ class View:
 
     def _perform(self, job: Callable[[], Drawn]) -> None:
         began = time.monotonic()
-        drawn: Drawn | None = None
-        with contextlib.suppress(Exception):  # the boxes that are there stay
-            drawn = job()
+        drawn = _try(job)
         took = time.monotonic() - began
         self._draw_after = began + took + max(BREAK, 4 * took)
         self._on_loop(lambda: self._drawn(drawn))
 
     def _drawn(self, drawn: Drawn | None) -> None:
         self._drawing = False
-        if drawn is not None:
-            with self._lock:
-                self.board.show_drawn(drawn)
-            self.flush()
+        with self._lock:
+            self.board.show_drawn(drawn)
+        self.flush()
 
     def _on_loop(self, call: Callable[[], None]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody looks
@@ -326,6 +322,13 @@ class View:
         if type(first) is int and type(last) is int:
             outcomes = self.run.outcomes
             self._send({"frame": self.board.rows_from(first, last, outcomes.get)})
+
+
+def _try(job: Callable[[], Drawn]) -> Drawn | None:
+    """Return what was drawn; None where that fails: the boxes that are there stay, and the run goes on."""
+    with contextlib.suppress(Exception):
+        return job()
+    return None
 
 
 def _keep(view: View) -> None:

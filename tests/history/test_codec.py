@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from compiler_nb.errors import HistoryError
-from compiler_nb.history.codec import NotStored, content_hash, encode, encode_fields
+from compiler_nb.history import NotStored
+from compiler_nb.history.codec import content_hash, encode, encode_fields
 from compiler_nb.history.decoder import decode
 from compiler_nb.history.shared import Known, Shared
 from compiler_nb.outcome import Answer, Cancelled, Failure, Skipped

@@ -18,7 +18,8 @@ from compiler_nb.compiler import Compiler
 from compiler_nb.errors import HistoryError
 from compiler_nb.events import TaskEnded, TaskStarted, Warned
 from compiler_nb.history import History, NotStored
-from compiler_nb.history.store import APPLICATION, VERSION, filesystem
+from compiler_nb.history.place import filesystem
+from compiler_nb.history.store import APPLICATION, VERSION
 from compiler_nb.outcome import Failure
 from compiler_nb.tool import tool
 from tests.support.desk import Desk, planner_of, run

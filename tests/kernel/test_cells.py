@@ -104,6 +104,66 @@ def test_an_interrupt_stops_everything(kernel, cell):
     assert before.startswith("('cancelled', 'x', ")
 
 
+STUCK = """
+import threading
+release = threading.Event()
+
+@tool
+async def deaf(n: int) -> int:
+    "Swallow what stops it."
+    while not release.is_set():
+        try:
+            await asyncio.sleep(0.05)
+        except BaseException:
+            pass
+
+@tool
+async def block(n: int) -> int:
+    "Block the loop."
+    release.wait(20)
+
+@tool
+def hang(n: int) -> int:
+    "Hang on a thread."
+    release.wait(20)
+
+@tool(thread="main")
+def main(n: int) -> int:
+    "Ignore the first interrupt, in the main thread."
+    try:
+        release.wait(20)
+    except KeyboardInterrupt:
+        release.wait(20)
+"""
+WAYS = {
+    "await": "%%plan\n{plan}",
+    "block": "get_ipython().run_cell_magic('plan', '', {plan!r})",
+    "kernel": "%%plan --loop kernel\n{plan}",
+}
+
+
+@pytest.mark.parametrize("tool", ["deaf", "block", "hang", "main"])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_second_interrupt_always_gives_the_prompt_back(way, tool):
+    """Whatever a tool does about the first: within two seconds, and the kernel goes on working."""
+    with running_kernel(SETUP + STUCK) as kernel:
+        id_ = kernel.send(WAYS[way].format(plan=f"a = weather('x')\nb = {tool}(1)\n"))
+        kernel.listen_for(1.0)
+        began = time.monotonic()
+        kernel.manager.interrupt_kernel()
+        kernel.listen_for(0.4)
+        if not any(content["execution_state"] == "idle" for content in kernel.replies[id_].of("status")):
+            kernel.manager.interrupt_kernel()
+        reply = kernel.wait(id_)
+        assert time.monotonic() - began < 2
+        assert (reply.status, reply.name) == ("error", "KeyboardInterrupt")
+        assert kernel.value("1 + 1") == "2"
+        assert kernel.value("a['city'], run.status") == "('x', 'cancelled')"
+        kernel.run("release.set()")
+        assert kernel.run("%%plan\nc = weather('abc')\n").status == "ok"
+        assert kernel.value("c['max']") == "3"
+
+
 def test_queued_cells_all_run(kernel):
     """Run All: three cells of ours and three of others, sent at once, each once and in order."""
     ids = []

@@ -406,6 +406,7 @@ class Server:
             while (seen := await _read(reader)) is not None:
                 self.requests.append(seen)
                 await self._send(self._answer(seen), reader, writer)
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
@@ -443,7 +444,10 @@ class Server:
 
 
 async def _read(reader: asyncio.StreamReader) -> Seen | None:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    begin = await reader.readexactly(1)
+    if begin == b"\x16":  # a TLS handshake, which is no request
+        return None
+    head = (begin + await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = head.strip().split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     body = await reader.readexactly(int(headers.get("content-length", 0)))

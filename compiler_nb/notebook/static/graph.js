@@ -214,7 +214,7 @@ export class GraphPane {
     const box = /** @type {Element} */ (this.boxes.get(number));
     const label = box.querySelector(":scope > .cnb-id");
     say(time, words);
-    time.setAttribute("y", label && roomBeside(box, label) < TIME_LETTER * words.length + 6 ? "-5" : "20");
+    if (words) time.setAttribute("y", label && roomBeside(box, label) < TIME_LETTER * words.length + 6 ? "-5" : "20");
   }
 
   tick() {

@@ -23,7 +23,7 @@ export class TimelinePane {
     this.root.append(this.axis, this.rows, this.more, this.words);
     this.shown = false;
     this.stale = true;
-    this.beat = 0;
+    this.beat = this.flow = 0;
     /** @type {Set<number>} */ this.changed = new Set();
     this.rows.addEventListener("click", (event) => {
       const row = /** @type {HTMLElement|null} */ (/** @type {Element} */ (event.target).closest("[data-number]"));
@@ -48,6 +48,16 @@ export class TimelinePane {
   show(shown) {
     this.shown = shown;
     if (shown) this._draw();
+    this._flow();
+  }
+
+  /** Bars grow with each repaint, while one looks at them. */
+  _flow() {
+    cancelAnimationFrame(this.flow);
+    this.flow = 0;
+    if (!this.shown || !this.feed.live) return;
+    this.tick(false);
+    this.flow = requestAnimationFrame(() => this._flow());
   }
 
   /** @param {import("./store.js").Changes} changes */
@@ -56,6 +66,7 @@ export class TimelinePane {
     for (const number of changes.tasks) this.changed.add(number);
     if (changes.keys.has("critical") || changes.keys.has("times")) this.stale = true;
     if (this.shown) this._draw();
+    if (!this.flow) this._flow();
   }
 
   /** Draw what changed; where it is much, the rest at the next repaints. */
@@ -144,6 +155,7 @@ export class TimelinePane {
 
   close() {
     cancelAnimationFrame(this.beat);
+    cancelAnimationFrame(this.flow);
   }
 
   /** @param {number} number */

@@ -48,7 +48,6 @@ class View {
     this._resize();
     this.update({ keys: new Set(["reset", "text"]), tasks: new Set() });
     this.timer = window.setInterval(() => this.tick(), TICK);
-    this.beat = requestAnimationFrame(() => this._flow());
     this.unlisten = feed.listen((changes) => this.update(changes));
   }
 
@@ -177,16 +176,9 @@ class View {
     this.details.tick();
   }
 
-  /** The timeline's bars grow with each repaint. */
-  _flow() {
-    if (this.feed.live) this.timeline.tick(false);
-    this.beat = requestAnimationFrame(() => this._flow());
-  }
-
   close() {
     clearInterval(this.timer);
     cancelAnimationFrame(this.folding);
-    cancelAnimationFrame(this.beat);
     this.resize.disconnect();
     this.unlisten();
     this.plan.close();

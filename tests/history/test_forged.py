@@ -1,0 +1,142 @@
+"""Forged tables and arrays: whatever their bytes say, a HistoryError or a value, in bounded memory, and no code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from compiler_nb.errors import HistoryError
+from compiler_nb.history.codec import digest_of, encode
+from compiler_nb.history.decoder import decode
+from compiler_nb.history.zones import is_zone
+from tests.support.forged import ARRAYS, BOMBS, TABLES, code, frame, pivoted
+from tests.support.scale import seed, times
+
+ROOT = Path(__file__).parents[2]
+
+
+def told(head: dict, blob: bytes):
+    """Return what a head and bytes with the right hash are read as."""
+    return decode(json.dumps(head | {"blob": 0, "hash": digest_of(blob)}), blob=lambda number: blob)
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_table_that_says_it_is_large_or_more_is_refused(bomb):
+    """Before it is made."""
+    with pytest.raises(HistoryError):
+        told({"$": "frame"}, BOMBS[bomb]())
+
+
+@pytest.mark.parametrize("head", ARRAYS, ids=str)
+def test_a_head_that_does_not_fit_an_arrays_bytes_is_refused(head):
+    """Shapes and types that cannot be."""
+    with pytest.raises(HistoryError):
+        told({"$": "array", "dtype": "<f8", "shape": [6]} | head, np.arange(6.0).tobytes())
+
+
+@pytest.mark.parametrize("head", TABLES, ids=str)
+def test_a_head_that_does_not_fit_a_tables_bytes_is_refused(head):
+    """Names of columns that are too few, or none."""
+    coded = encode(pivoted())
+    with pytest.raises(HistoryError):
+        told(json.loads(coded.text) | head, coded.blobs[0])
+
+
+def test_a_type_that_would_be_made_by_running_something_is_not(tmp_path, monkeypatch):
+    """Its column is what it is stored as."""
+    monkeypatch.chdir(tmp_path)
+    assert told({"$": "frame"}, code()).to_dict() == {"x": {0: 1}}
+    assert not list(tmp_path.iterdir())
+
+
+def test_tables_of_all_kinds_come_back():
+    """Names of two levels, types of pandas' own, time zones, cells that are dicts."""
+    for value in (frame(), pivoted(), frame().reset_index(drop=True), pd.DataFrame({"a": [None] * 100_000}),
+                  pd.DataFrame({"s": ["x" * 1_000] * 20_000})):  # fmt: skip
+        coded = encode(value)
+        assert coded.stored, coded.text
+        pd.testing.assert_frame_equal(decode(coded.text, blob=coded.blobs.__getitem__), value)
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("Europe/Paris", True), ("UTC", True), ("+02:00", True), ("-11:30", True), ("Foo/Bar", False), ("", False),
+        ("../../etc/passwd", False), ("/etc/passwd", False), ("dateutil/Europe/Paris", False), ("Europe", False),
+        (None, False), ("Europe/Paris\0", False), ("os.system", False),
+    ],
+)  # fmt: skip
+def test_time_zones_are_those_of_this_machine(name, known):
+    """No name leads to a file elsewhere, or to an import."""
+    assert is_zone(name) is known
+
+
+def test_a_time_in_an_unknown_zone_is_a_history_error():
+    """It is not looked for."""
+    with pytest.raises(HistoryError, match="unknown zone"):
+        decode('{"$":"datetime","v":["2026-01-05T00:00:00","os.path",0]}')
+
+
+LOAD = """
+import json, shutil, sys
+from pathlib import Path
+from random import Random
+from compiler_nb.errors import HistoryError
+from compiler_nb.history import History
+from tests.support.forged import BOMBS, code, forge, store_tables
+from tests.support.memory import peak_kilobytes
+
+folder, count, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+good, bad = folder / "good.db", folder / "bad.db"
+with History(good) as history:
+    run = store_tables(history)
+bombs = [code(), *(make() for make in BOMBS.values())]
+found, loading = [], False
+ACTS = ("import", "exec", "compile", "os.system", "subprocess.Popen", "socket.connect", "ctypes.dlopen")
+
+def hook(event, args):
+    if loading and (event in ACTS or event == "open" and not str(args[0]).startswith(str(folder))):
+        found.append((event, str(args)[:200]))
+
+def load(path):
+    inputs = History(path).load(run.id).inputs
+    repr(inputs)
+    return inputs
+
+assert len(load(good)) == 4
+sys.addaudithook(hook)
+before, refused = peak_kilobytes(), 0
+for number in range(count):
+    shutil.copyfile(good, bad)
+    forge(Random(seed + number), bad, bombs)
+    print(f"seed {seed}, forgery {number}", file=sys.stderr)
+    loading = True
+    try:
+        load(bad)
+    except HistoryError as error:
+        assert str(error)
+        refused += 1
+    finally:
+        loading = False
+print(json.dumps([found[:5], refused, (peak_kilobytes() - before) // 1_000]))
+"""
+
+
+@pytest.mark.promise
+@pytest.mark.timeout(900)
+def test_loading_history_of_forged_tables_runs_no_code(tmp_path, figure):
+    """500 forgeries with right hashes: only HistoryError, 0 imports, 0 opened files, memory that is bounded."""
+    arguments = [sys.executable, "-W", "ignore", "-c", LOAD, str(tmp_path), str(times(500)), str(seed())]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-3_000:]
+    found, refused, megabytes = json.loads(done.stdout)
+    assert found == []
+    assert times(500) * 0.3 < refused < times(500)
+    assert megabytes < 600
+    figure(f"{times(500):,} forgeries, {refused:,} refused, {megabytes:,} MB at most")
