@@ -1,7 +1,6 @@
 """What an earlier run leaves to one that goes on where it stopped, or runs its plan again.
 
-A task is the same as an earlier one when its key is: a hash of its tool's name and code, and of its arguments, with
-references replaced by keys and values by hashes of their content. The k-th of equal tasks takes the k-th's outcome.
+A task is the same as an earlier one when its key is (keys.py). The k-th of equal tasks takes the k-th's outcome.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from compiler_nb.history.records import body_of
 from compiler_nb.history.shared import Shared
 from compiler_nb.history.sources import code_hash, owner_mark
 from compiler_nb.history.taking import Taker
+from compiler_nb.history.typed import prepare
 from compiler_nb.models.secret import STARS, Secret, mask
 from compiler_nb.outcome import NOT_DONE
 
@@ -117,6 +118,7 @@ class Record:
     def run_rows(self, event: RunStarted) -> Iterator[Row]:
         """Yield the rows of the run itself and of its inputs."""
         facts = self.facts
+        prepare(tool.returns for tool in facts.tools.values())
         tools = {
             name: {
                 "hash": code_hash(tool), "provider": tool.provider, "max_concurrency": tool.max_concurrency,

@@ -137,11 +137,15 @@ class Store:
             if run("PRAGMA auto_vacuum").fetchone()[0] == 0:  # a file from before it was asked for
                 run("PRAGMA auto_vacuum=INCREMENTAL")
                 run("VACUUM")
+            before = self._free()
             self.connection.executescript(f"PRAGMA incremental_vacuum({_PIECE})")  # `execute` would do one page
-            more = bool(run("PRAGMA freelist_count").fetchone()[0])
+            more = 0 < self._free() < before
             if not more:
                 run("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             return more
+
+    def _free(self) -> int:
+        return int(self.connection.execute("PRAGMA freelist_count").fetchone()[0])
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from typing import Any
+import typing
+from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.history.unstorable import NotStored, Unstorable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_OTHERS: Final = frozenset({
+    "builtins", "collections", "datetime", "decimal", "fractions", "numpy", "pandas", "types", "typing", "uuid",
+})  # fmt: skip
+"""Modules whose types have forms of their own, or none."""
 
 
 def write_typed(value: Any, hint: Any) -> str:
@@ -27,6 +37,19 @@ def read_typed(name: str, text: str, hint: Any) -> Any:
         return adapter_of(hint).validate_json(text)
     except ValidationError:
         return NotStored(name, "the tool's return type has changed")
+
+
+def prepare(hints: Iterable[Any]) -> None:
+    """Make ready what values of classes are coded by, so that the first of them need not wait for it."""
+    for hint in hints:
+        if _names_class(hint):
+            with contextlib.suppress(Exception):  # no value will be coded by it
+                adapter_of(hint)
+
+
+def _names_class(hint: Any) -> bool:
+    own = isinstance(hint, type) and hint.__module__.partition(".")[0] not in _OTHERS
+    return own or any(map(_names_class, typing.get_args(hint)))
 
 
 def adapter_of(hint: Any) -> Any:

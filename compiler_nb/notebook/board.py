@@ -4,7 +4,7 @@ Theory of operation
     `take` notes an event and what it changes; `frame` returns those changes since the last one as plain JSON, or None.
     A page applies frames in their order. `snapshot` returns one frame that tells everything from the start (`reset`):
     for a page that was reloaded, a second view, or a page that missed a frame (they are numbered).
-    Tasks are numbers in the order in which they came, so that a change of state takes a dozen bytes.
+    Tasks are numbers in the order in which they came, so that a change of state takes some four bytes.
 
     A frame is a dict; all but `n` and `at` may be missing:
     n           its number; a reset's is that of the last frame before it, which it replaces
@@ -23,9 +23,10 @@ Theory of operation
                 kind: "call", "expr" or "fanout"; call: its source in short, "" where there are too many tasks;
                 section and line: where it stands, -1 and 0 for items; owner: the fan-out that it is an item of, or -1;
                 needs: numbers of the tasks whose values it reads
-    states      [task, state, ms, task, state, ms, ...]: state counts in STATES, ms since the run began
+    states      changes of state, in the short form of `notebook.changes`
     held        [[task, reason, arguments, mark]]: "approval", "plan", or "fanout" where the fan-out is asked for; ""
                 where it is held no longer; an answer may name the mark, and then holds for these arguments alone
+    parked      [[task, provider]]: it runs, but waits for its provider, and holds no slot; "" where it goes on
     notes       [[task, text]]: warnings, errors of attempts that are tried again
     values      [[task, text]]: what came of it in short; only while there are few tasks
     calls       [[task, text]]: calls in short, on demand
@@ -70,12 +71,14 @@ from compiler_nb.events import (
     TaskEnded,
     TaskExpanded,
     TaskHeld,
+    TaskParked,
     TaskPlanned,
     TaskRetried,
     TaskStarted,
     Warned,
 )
 from compiler_nb.notebook.canvas import FEW, Canvas
+from compiler_nb.notebook.changes import Change, pack
 from compiler_nb.notebook.texts import Texts
 from compiler_nb.outcome import Answer, State, Usage
 
@@ -94,8 +97,6 @@ _WRITING: Final = {
     "replan": "the planner writes another plan", "joiner": "the joiner reads the results",
 }  # fmt: skip
 Frame = dict[str, Any]
-Change = tuple[int, int, int]
-"""A task's number, its state's code, and when, in milliseconds since the run began."""
 
 
 class Board:
@@ -122,6 +123,7 @@ class Board:
         self.state: list[int] = []
         self.history: list[Change] = []
         self.held: dict[int, tuple[str, str, str]] = {}
+        self.parked: dict[int, str] = {}  # providers by task
         self.notes: dict[int, str] = {}
         self.values: dict[int, str] = {}
         self.footer = ""
@@ -130,7 +132,7 @@ class Board:
         self._missing: list[int] = []  # values that each task waits for, by number
         self._readers: dict[int, list[int]] = {}
         self._becoming: dict[int, int] = {}  # tasks that have all their values, and since when; most start at once
-        self.number = 0  # of the last frame
+        self.number = self._told = 0  # the last frame's, and how much of the history the frames have told
         self._new: Frame = {}
 
     # ---------------------------------------------------------------- events in
@@ -231,8 +233,19 @@ class Board:
         if self.held:
             self._tell_held(number, "")
 
+    def _park(self, event: TaskParked) -> None:
+        self._tell_parked(self.numbers[event.task], cut(event.provider, SHORT) if event.parked else "")
+
+    def _tell_parked(self, number: int, provider: str) -> None:
+        if provider:
+            self.parked[number] = provider
+        elif self.parked.pop(number, None) is None:
+            return
+        self._new.setdefault("parked", []).append([number, provider])
+
     def _retry(self, event: TaskRetried) -> None:
         number = self._change(event.task, WAITING, event.at)
+        self._tell_parked(number, "")
         self._tell_note(number, f"attempt {event.attempt} failed: {cut(event.error, 400)}")
 
     def _warn(self, event: Warned) -> None:
@@ -252,6 +265,8 @@ class Board:
         number = self._change(event.task, CODE[event.state], event.at)
         if self.held:
             self._tell_held(number, "")
+        if self.parked:
+            self._tell_parked(number, "")
         if number < FEW:
             self.values[number] = describe_outcome(event.outcome, SHORT)
             self._new.setdefault("values", []).append([number, self.values[number]])
@@ -269,7 +284,6 @@ class Board:
     def _note_state(self, number: int, code: int, ms: int) -> None:
         self.state[number] = code
         self.history.append((number, code, ms))
-        self._new.setdefault("states", []).extend((number, code, ms))
 
     # ---------------------------------------------------------------- the end
 
@@ -285,6 +299,7 @@ class Board:
     def _finish(self, event: RunEnded) -> None:
         self._set(status=event.status, error=visible_lines(event.error), phase=event.status)
         self.held.clear()
+        self.parked.clear()
         self.tell_run(live=False, buttons=False)
 
     def _set(self, **facts: Any) -> None:
@@ -321,7 +336,9 @@ class Board:
             self._note_state(number, READY, ms)
         self._becoming.clear()
         graph = self.canvas.news()
-        new, self._new = self._new | self.texts.news() | ({"graph": graph} if graph else {}), {}
+        changes, self._told = self.history[self._told :], len(self.history)
+        states = {"states": pack(changes)} if changes else {}
+        new, self._new = self._new | states | self.texts.news() | ({"graph": graph} if graph else {}), {}
         if not new:
             return None
         self.number += 1
@@ -334,8 +351,9 @@ class Board:
         frame["usage"] = {"calls": self.usage.calls, "tokens": self.usage.tokens}
         frame |= self.texts.all()
         frame["tasks"] = self.rows
-        frame["states"] = [part for change in self.history for part in change]
+        frame["states"] = pack(self.history)
         frame["held"] = [[number, *held] for number, held in self.held.items()]
+        frame["parked"] = [[number, provider] for number, provider in self.parked.items()]
         frame["notes"] = [[number, text] for number, text in self.notes.items()]
         frame["values"] = [[number, text] for number, text in self.values.items()]
         frame["graph"] = self.canvas.all()
@@ -352,8 +370,8 @@ class Board:
     _folds: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
         RunStarted: _begin, RoundStarted: _begin_round, ModelStarted: _ask_model, ModelChunk: _chunk,
         ModelEnded: _end_model, PlanProblem: _problem, PlanClosed: _close, TaskPlanned: _plan, TaskExpanded: _expand,
-        TaskHeld: _hold, TaskApproved: _judge, TaskStarted: _start, TaskRetried: _retry, TaskEnded: _end,
-        Warned: _warn, Paused: _pause, Decided: _decide, RunEnded: _finish,
+        TaskHeld: _hold, TaskApproved: _judge, TaskStarted: _start, TaskParked: _park, TaskRetried: _retry,
+        TaskEnded: _end, Warned: _warn, Paused: _pause, Decided: _decide, RunEnded: _finish,
     }  # fmt: skip
 
 

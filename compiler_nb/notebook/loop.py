@@ -21,6 +21,7 @@ from typing import Any, Final, Protocol
 
 from compiler_nb.background import BACKGROUND, HEARTBEAT, PATIENCE, MainThread
 from compiler_nb.notebook.cell import is_running
+from compiler_nb.notebook.interrupts import raised_in_tools
 
 STOPPED: Final = (asyncio.CancelledError, KeyboardInterrupt)
 Work = Coroutine[Any, Any, Any]
@@ -76,7 +77,7 @@ async def wait(work: Work, stop: Stop, main: MainThread, *, kernel: bool = False
     """
     bell = Bell()
     main.posted = bell.ring
-    with main.serving():  # before anything can ask for it
+    with main.serving(), raised_in_tools(stop, kernel=kernel):  # before anything can ask for it
         pending: Pending = bell.loop.create_task(work) if kernel else BACKGROUND.submit(work)
         pending.add_done_callback(bell.ring)
         if await _is_interrupted(pending, stop, main, bell):

@@ -134,7 +134,7 @@ def test_states_are_patched_where_they_stand(live):
     """A change of state is a class, a data-state, a mark and a word for readers; the element stays the same one."""
     plan(live.open())
     live.page.evaluate("() => { window.kept = document.querySelector('.cnb-graph [data-task=ny]'); }")
-    live.feed(1.0, states=states([(0, READY, 500), (0, RUNNING, 600), (1, READY, 500)]))
+    live.feed(1.0, states=states((0, READY, 500), (0, RUNNING, 600), (1, READY, 500)))
     assert live.states() == {"ny": "running", "la": "ready", "best": "waiting"}
     seen = live.page.evaluate("""() => [kept.isConnected, kept.getAttribute('class'), kept.getAttribute('aria-label'),
         kept.querySelector('.cnb-mark').getAttribute('d'), kept.querySelector('title').textContent]""")
@@ -145,7 +145,7 @@ def test_states_are_patched_where_they_stand(live):
         MARKS["running"],
         'ny · running\nweather("x")',
     ]
-    live.feed(1.5, states=states([(0, DONE, 1400), (1, FAILED, 1400), (2, SKIPPED, 1400)]))
+    live.feed(1.5, states=states((0, DONE, 1400), (1, FAILED, 1400), (2, SKIPPED, 1400)))
     assert live.states() == {"ny": "done", "la": "failed", "best": "skipped"}
     assert live.text(".cnb-facts") == "3 tasks · 1 failed"
 
@@ -154,24 +154,24 @@ def test_boxes_tell_their_time_where_there_is_room(live):
     """A running box counts the time, an ended one keeps it and says its tries; above the box where its name is long."""
     live.open().feed(1.0, tasks=[task("ny"), task("a_long_name_of_it")], graph={
         "boxes": [[0, box("ny")], [1, box("a_long_name_of_it", 200)]], "bounds": [0, 0, 400, 60]})  # fmt: skip
-    live.feed(1.0, states=states([(0, RUNNING, 0), (1, RUNNING, 0)]))
+    live.feed(1.0, states=states((0, RUNNING, 0), (1, RUNNING, 0)))
     assert re.fullmatch(r"1\.\d s", live.text("[data-task=ny] .cnb-time"))
-    live.feed(2.0, states=states([(0, DONE, 840), (1, DONE, 840)]))
+    live.feed(2.0, states=states((0, DONE, 840), (1, DONE, 840)))
     places = "() => [...document.querySelectorAll('.cnb-time')].map((e) => [e.textContent, e.getAttribute('y')])"
     assert live.page.evaluate(places) == [["0.8 s", "20"], ["0.8 s", "-5"]]
-    live.feed(3.0, states=states([(0, WAITING, 900), (0, RUNNING, 1000), (0, DONE, 1200)]))
+    live.feed(3.0, states=states((0, WAITING, 900), (0, RUNNING, 1000), (0, DONE, 1200)))
     assert live.text("[data-task=ny] .cnb-time") == "2nd try · 1.0 s"
 
 
 def test_a_box_tells_what_its_task_waits_for(live):
     """Its title and its words for readers name the tasks that are missing, a slot, an approval or a pause."""
     told = "(id) => document.querySelector(`.cnb-graph [data-task=${id}]`).getAttribute('aria-label')"
-    plan(live.open(), states=[2, WAITING, 1])
+    plan(live.open(), states=states((2, WAITING, 1)))
     assert live.page.evaluate(told, "best") == "best, waiting, waits for ny, la"
-    live.feed(1.0, states=states([(0, RUNNING, 500), (1, READY, 500)]))
+    live.feed(1.0, states=states((0, RUNNING, 500), (1, READY, 500)))
     assert live.page.evaluate(told, "la") == "la, ready, waits for a slot, 1 running"
     live.page.hover(".cnb-graph [data-task=best]")
-    live.feed(1.1, states=[0, DONE, 1100], held=[[1, "approval", ""]])
+    live.feed(1.1, states=states((0, DONE, 1100)), held=[[1, "approval", ""]])
     assert live.page.evaluate(told, "la") == "la, ready, waits for approval"
     assert live.text(".cnb-phase") == "the planner writes"
     live.feed(1.2, phase="tasks run")
@@ -225,7 +225,7 @@ def test_of_a_very_large_picture_the_part_where_tasks_run_is_shown(live):
     top = "(id) => document.querySelector(`.cnb-graph [data-task=${id}]`).getBoundingClientRect().top"
     pane = live.page.evaluate("() => document.querySelector('.cnb-graph').getBoundingClientRect().toJSON()")
     assert 0 <= live.page.evaluate(top, "t0") - pane["top"] < 40
-    live.feed(1.2, states=[60, RUNNING, 1100])
+    live.feed(1.2, states=states((60, RUNNING, 1100)))
     live.page.wait_for_timeout(600)
     assert pane["top"] < live.page.evaluate(top, "t60") < pane["bottom"]
     live.page.click(".cnb-zoom-fit")
@@ -255,11 +255,11 @@ def test_a_missed_frame_asks_for_all_again_once(live):
     """After a gap the page says hello once, holds what comes, and goes on from the reset."""
     plan(live.open())
     for number in (7, 8):
-        live.tell(frame={"n": number, "at": 2, "states": [0, DONE, 1000]})
+        live.tell(frame={"n": number, "at": 2, "states": states((0, DONE, 1000))})
     assert live.sent == [{"say": "hello"}]
     assert live.states()["ny"] == "waiting"
-    live.tell(frame=start(n=8, tasks=THREE, graph=BOXES, states=[0, DONE, 1000]))
-    live.tell(frame={"n": 9, "at": 3, "states": [1, DONE, 1100]})
+    live.tell(frame=start(n=8, tasks=THREE, graph=BOXES, states=states((0, DONE, 1000))))
+    live.tell(frame={"n": 9, "at": 3, "states": states((1, DONE, 1100))})
     assert live.states() == {"ny": "done", "la": "done", "best": "waiting"}
     live.tell(frame={"n": 9, "at": 3, "tasks": THREE})
     assert live.count(".cnb-graph .cnb-task") == 3
@@ -269,8 +269,8 @@ def test_a_missed_frame_asks_for_all_again_once(live):
 def test_a_newer_snapshot_heals_a_gap_without_the_kernel(live):
     """A page that waits for a reset takes it from the trait as well."""
     plan(live.open())
-    live.tell(frame={"n": 9, "at": 2, "states": [0, DONE, 1000]})
-    fresh = start(n=9, tasks=THREE, graph=BOXES, states=[0, DONE, 1000])
+    live.tell(frame={"n": 9, "at": 2, "states": states((0, DONE, 1000))})
+    fresh = start(n=9, tasks=THREE, graph=BOXES, states=states((0, DONE, 1000)))
     live.page.evaluate("(s) => { model.snapshot = s; for (const f of model.listeners['change:snapshot']) f(); }", fresh)
     live.settle()
     assert live.states()["ny"] == "done"
@@ -278,23 +278,23 @@ def test_a_newer_snapshot_heals_a_gap_without_the_kernel(live):
 
 def test_two_views_of_one_model_show_the_same_until_closed(live):
     """A second view draws what has been, follows what comes, and leaves nothing behind when it closes."""
-    plan(live.open()).feed(1.0, states=[0, RUNNING, 900])
+    plan(live.open()).feed(1.0, states=states((0, RUNNING, 900)))
     live.page.evaluate("""() => {
         const el = document.body.appendChild(document.createElement('div'));
         el.id = 'second'; window.close_second = widget.render({model, el}); }""")
     live.settle()
-    live.feed(1.5, states=[0, DONE, 1400])
+    live.feed(1.5, states=states((0, DONE, 1400)))
     told = "() => [...document.querySelectorAll('.cnb-graph [data-task=ny]')].map((e) => e.dataset.state)"
     assert live.page.evaluate(told) == ["done", "done"]
     live.page.evaluate("() => { close_second(); close_first(); close_model(); }")
-    live.feed(2.0, states=[1, DONE, 1900])
+    live.feed(2.0, states=states((1, DONE, 1900)))
     assert live.count(".cnb-live") == 0
     assert live.page.evaluate("() => Object.values(model.listeners).map((each) => each.size)") == [0, 0]
 
 
 def test_a_reload_shows_all_from_the_snapshot(live):
     """A snapshot of a run under way, with a whole picture and boxes that came since, is drawn at once."""
-    live.open(start(n=40, tasks=THREE, states=states([(0, RUNNING, 100), (0, DONE, 900)]), text=[[0, "ny = 1\nla = 2"]],
+    live.open(start(n=40, tasks=THREE, states=states((0, RUNNING, 100), (0, DONE, 900)), text=[[0, "ny = 1\nla = 2"]],
                     graph={"svg": picture(box("ny"), box("la", 200)), "groups": [], "boxes": [[2, box("best", 0, 90)]]},
                     answer={"text": "It is", "reset": True}))  # fmt: skip
     assert live.states() == {"ny": "done", "la": "waiting", "best": "waiting"}
@@ -356,7 +356,7 @@ def test_the_plan_streams_with_marks_and_problems_on_their_lines(live):
         'ny = weather("x")', "", "la = wether()"]  # fmt: skip
     assert live.count(".cnb-caret") == 1
     live.feed(
-        0.4, tasks=[task("ny", line=1)], states=[0, RUNNING, 350], problems=[[0, 3, 6, "no tool is called 'wether'"]]
+        0.4, tasks=[task("ny", line=1)], states=states((0, RUNNING, 350)), problems=[[0, 3, 6, "no tool is called 'wether'"]]
     )
     assert live.page.get_attribute(".cnb-line >> nth=0 >> .cnb-sign", "data-state") == "running"
     assert live.text(".cnb-line .cnb-at") == "wether"
@@ -411,7 +411,7 @@ def test_the_bar_of_a_fan_out_shows_its_items_or_their_shares(live, count, cells
     assert live.text(".cnb-count") == f"\u00d7 {count}"
     assert live.count(".cnb-bar .cnb-cell") == cells
     half = count // 2
-    live.feed(2.0, states=states([(n, DONE if n <= half else RUNNING, 1500) for n in range(1, count + 1)]))
+    live.feed(2.0, states=states(*((n, DONE if n <= half else RUNNING, 1500) for n in range(1, count + 1))))
     assert live.text(".cnb-count") == f"{half}/{count}"
     wide = """(name) => [...document.querySelectorAll(`.cnb-bar .cnb-${name}`)]
         .reduce((sum, e) => sum + e.getBBox().width, 0)"""
@@ -427,7 +427,7 @@ def test_a_group_of_many_shows_each_task_when_one_looks_closer(live):
         tasks=[task(f"p{n}") for n in range(300)],
         graph={"svg": picture(group(), width=240, height=100), "groups": [list(range(300))]},
     )
-    live.feed(1.0, states=states([(n, FAILED if n == 7 else DONE, 900) for n in range(300)]))
+    live.feed(1.0, states=states(*((n, FAILED if n == 7 else DONE, 900) for n in range(300))))
     assert live.page.get_attribute(".cnb-group", "data-state") == "failed"
     assert live.page.text_content(".cnb-group title") == "300 price: 299 done, 1 failed"
     assert live.count(".cnb-bar .cnb-cell") == 7
@@ -454,7 +454,7 @@ def test_boxes_glide_to_their_new_places(browser, live):
     assert live.count(".cnb-graph .cnb-task") == 3
     page = browser.new_page(reduced_motion="reduce")
     still = LivePage(page)
-    plan(still.open()).feed(1.0, states=[0, RUNNING, 900], graph=whole)
+    plan(still.open()).feed(1.0, states=states((0, RUNNING, 900)), graph=whole)
     assert page.evaluate("() => document.getAnimations().length") == 0
     page.close()
 
@@ -506,7 +506,7 @@ def test_the_timeline_has_a_row_for_each_attempt(live):
     plan(live.open())
     first = [(0, READY, 100), (0, RUNNING, 600), (0, WAITING, 1000)]
     second = [(0, RUNNING, 1500), (0, DONE, 2000), (1, RUNNING, 500), (2, SKIPPED, 2000)]
-    live.feed(3.0, states=states(first + second))
+    live.feed(3.0, states=states(*first, *second))
     live.page.click("text=Timeline")
     rows = live.page.evaluate("""() => [...document.querySelectorAll('.cnb-row')].map((row) => [
         row.querySelector('.cnb-who').textContent, row.querySelector('.cnb-track').dataset.state,
@@ -524,7 +524,7 @@ def test_the_timeline_has_a_row_for_each_attempt(live):
 
 def test_open_bars_grow_by_the_clock(live):
     """Without any frame the bar of a running task gets longer."""
-    plan(live.open()).feed(1.0, states=[0, RUNNING, 900])
+    plan(live.open()).feed(1.0, states=states((0, RUNNING, 900)))
     live.page.click("text=Timeline")
     wide = "() => document.querySelector('.cnb-ran').getBoundingClientRect().width"
     before = live.page.evaluate(wide)
@@ -539,7 +539,7 @@ def test_the_table_sorts_and_asks_for_what_it_shows(live):
     assert live.sent == [{"say": "rows", "from": 0, "to": 50}]
     live.tell(frame={"n": live.number, "at": 1.0, "calls": [[0, 'price("A")']], "values": [[0, "12"]]})
     assert live.text(".cnb-table-row >> nth=0 >> .cnb-c-call") == 'price("A")'
-    live.feed(1.1, states=[999, RUNNING, 1000])
+    live.feed(1.1, states=states((999, RUNNING, 1000)))
     live.page.click(".cnb-column >> nth=0")
     live.page.click(".cnb-column >> nth=0")
     assert live.text(".cnb-table-row >> nth=0 >> .cnb-c-id") == "t0999"
@@ -550,16 +550,16 @@ def test_the_table_sorts_and_asks_for_what_it_shows(live):
 
 def test_details_come_from_the_kernel_and_say_when_it_is_busy(live):
     """The head is there at once, the kernel's words when they come, anew after a change, and a word if they do not."""
-    plan(live.open()).feed(1.0, states=[0, RUNNING, 200])
+    plan(live.open()).feed(1.0, states=states((0, RUNNING, 200)))
     live.page.click(".cnb-graph [data-task=ny]")
     assert live.text(".cnb-drawer-head").startswith("ny\nrunning · ")
     live.page.wait_for_selector(".cnb-busy")
     live.tell(task=0, html="<p>waits for <b>la</b></p><script>1</script>")
     assert live.text(".cnb-drawer-body") == "waits for la"
-    live.feed(1.5, states=[0, DONE, 1400])
+    live.feed(1.5, states=states((0, DONE, 1400)))
     assert live.sent == [{"say": "task", "task": 0}] * 2
     assert "done · 1.2 s" in live.text(".cnb-drawer-head")
-    live.tell(frame=start(n=9, tasks=[task("new"), *THREE], states=[1, DONE, 100]))
+    live.tell(frame=start(n=9, tasks=[task("new"), *THREE], states=states((1, DONE, 100))))
     assert live.text(".cnb-drawer-name") == "ny"
     live.page.click(".cnb-close")
     assert not live.page.is_visible(".cnb-drawer")
@@ -659,7 +659,7 @@ def test_a_thousand_tasks_with_three_changes_each_stay_smooth(browser, tab):
               for n in range(0, 1000, 200)]  # fmt: skip
     frames += [{"n": 6, "at": 0.2, "graph": whole}]
     frames += [
-        {"n": n + 7, "at": 0.3 + n * 0.06, "states": states(changes[n * 100 : n * 100 + 100])} for n in range(30)
+        {"n": n + 7, "at": 0.3 + n * 0.06, "states": states(*changes[n * 100 : n * 100 + 100])} for n in range(30)
     ]
     worst = []
     while len(worst) < 3 and min(worst, default=200) > 101:
@@ -681,7 +681,7 @@ def test_ten_thousand_tasks_do_not_freeze_the_page(live):
     groups = [list(range(n * 200, n * 200 + 200)) for n in range(50)]
     live.open()
     frames = [{"n": 1, "at": 0.2, "tasks": rows, "text": [[0, text]], "graph": {"svg": svg, "groups": groups}}]
-    frames += [{"n": n + 2, "at": 1 + n, "states": states([(t, state, 500) for t in range(10_000)])}
+    frames += [{"n": n + 2, "at": 1 + n, "states": states(*((t, state, 500) for t in range(10_000)))}
                for n, state in enumerate((RUNNING, CANCELLED))]  # fmt: skip
     live.page.evaluate("""() => {
         window.blocked = 0;

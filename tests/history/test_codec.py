@@ -23,6 +23,7 @@ from compiler_nb.history import NotStored
 from compiler_nb.history.codec import content_hash, encode, encode_fields
 from compiler_nb.history.decoder import decode
 from compiler_nb.history.shared import Known, Shared
+from compiler_nb.history.typed import _adapter_of, prepare
 from compiler_nb.outcome import Answer, Cancelled, Failure, Skipped
 from compiler_nb.plan.expression import Value
 from compiler_nb.plan.task import Plan
@@ -43,6 +44,13 @@ class Pair:
 
     left: str
     points: list[Point]
+
+
+@dataclass
+class Ready:
+    """A dataclass that no other test uses."""
+
+    left: str
 
 
 class Tricky(str):
@@ -127,6 +135,15 @@ def test_a_class_comes_back_by_its_tools_return_type_only(value):
     assert told.type == type(value).__name__
     changed = decode(coded.text, hint=lambda name: dict[str, int])
     assert repr(changed) == f"<not stored: {told.type}, the tool's return type has changed>"
+
+
+def test_only_types_of_the_users_own_are_made_ready():
+    """Where they stand within others, too; one that cannot be is let be."""
+    before = _adapter_of.cache_info().currsize
+    prepare([None, int, list[str], dict[str, float] | None, dt.date, pd.DataFrame, np.ndarray, "x"])
+    assert _adapter_of.cache_info().currsize == before
+    prepare([Ready, list[Ready], Tricky])
+    assert _adapter_of.cache_info().currsize >= before + 2
 
 
 @pytest.mark.parametrize(

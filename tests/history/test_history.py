@@ -190,8 +190,8 @@ def test_a_file_that_is_deleted_meanwhile_is_noticed_and_made_anew(tmp_path):
 
     @tool
     async def remove() -> None:
-        """Delete it."""
-        await asyncio.sleep(0.05)
+        """Delete it, once it is there and at rest."""
+        await asyncio.to_thread(history.runs)
         path.unlink()
 
     with History(path) as history:

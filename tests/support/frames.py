@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from compiler_nb.compiler import Compiler
@@ -11,7 +12,7 @@ from compiler_nb.models.scripted import ScriptedModel
 from compiler_nb.notebook.board import STATES, Board, Frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from compiler_nb.run import Run
 
@@ -28,7 +29,7 @@ class Page:
         self.problems: list[Any] = []
         self.tasks: list[Any] = []
         self.history: list[tuple[int, int, int]] = []
-        self.by_task: dict[str, dict[int, Any]] = {"held": {}, "notes": {}, "values": {}, "calls": {}}
+        self.by_task: dict[str, dict[int, Any]] = {"held": {}, "parked": {}, "notes": {}, "values": {}, "calls": {}}
         self.pieces: list[Any] = []
         self.answer = {"text": "", "html": ""}
         self.last = 0
@@ -49,11 +50,11 @@ class Page:
             self.text[section] = self.text.get(section, "") + more
         self.problems += frame.get("problems", [])
         self.tasks += frame.get("tasks", [])
-        states = frame.get("states", [])
-        self.history += zip(states[::3], states[1::3], states[2::3], strict=True)
+        self.history += unpack(frame.get("states", ""))
         for name, known in self.by_task.items():
             known |= {number: rest for number, *rest in frame.get(name, [])}
-        self.by_task["held"] = {number: rest for number, rest in self.by_task["held"].items() if rest[0]}
+        for name in ("held", "parked"):
+            self.by_task[name] = {number: rest for number, rest in self.by_task[name].items() if rest[0]}
         self._draw(frame.get("graph", {}))
         told = frame.get("answer", {})
         self.answer["text"] = ("" if told.get("reset") else self.answer["text"]) + told.get("text", "")
@@ -80,6 +81,17 @@ class Page:
         """Everything, for comparison."""
         pieces = sorted(map(str, self.pieces))
         return {name: value for name, value in vars(self).items() if name not in ("pieces", "last")} | {"drawn": pieces}
+
+
+def unpack(states: str) -> Iterator[tuple[int, int, int]]:
+    """Yield the changes of state that a text tells: numbers of tasks, codes of states, and milliseconds."""
+    number = at = 0
+    while states:
+        found = re.match(r"([A-G])(-?[0-9a-f]+)?(?:\.(-?[0-9a-f]+))?", states)
+        assert found is not None, states
+        number, at = number + int(found[2] or "0", 16), at + int(found[3] or "0", 16)
+        yield number, ord(found[1]) - 65, at
+        number, states = number + 1, states[found.end() :]
 
 
 def watch(plan: str | dict[str, Any], tools: Iterable[Any], every: int = 1, **settings: Any) -> tuple[Run, Board, Page]:

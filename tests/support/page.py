@@ -6,6 +6,7 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from compiler_nb.notebook.changes import pack
 from compiler_nb.notebook.view import module, style
 from tests.support.lab import open_browser
 
@@ -142,6 +143,6 @@ def picture(*boxes: str, width: float = 700, height: float = 300) -> str:
             f'<title>Plan</title><path class="cnb-edge" d="M0 0V10"/>{"".join(boxes)}</svg>')  # fmt: skip
 
 
-def states(changes: Iterable[tuple[int, int, int]]) -> list[int]:
-    """Return changes of state as a frame has them."""
-    return [part for change in changes for part in change]
+def states(*changes: tuple[int, int, int]) -> str:
+    """Return changes of state, (task, state, ms), as a frame has them."""
+    return pack(changes)

@@ -172,7 +172,8 @@ export class GraphPane {
     if (!box || !task) return;
     const name = STATES[task.state];
     setState(box, task.state);
-    const why = task.state < RUNNING ? whyWaits(this.run, task) : "";
+    box.classList.toggle("cnb-parked", this.run.parked.has(number));
+    const why = whyWaits(this.run, task);
     box.setAttribute("aria-label", [task.id, name, why].filter(Boolean).join(", "));
     const title = box.querySelector(":scope > title");
     const [, ...rest] = (title?.textContent ?? "").split("\n");
@@ -209,7 +210,8 @@ export class GraphPane {
     const task = this.run.tasks[number];
     const { ran, attempts } = spansOf(task, this.feed.now());
     const spent = task.state === RUNNING ? sayClock(ran) : attempts.length ? sayTime(ran) : "";
-    const words = [attempts.length > 1 ? sayNth(attempts.length, "try") : "", spent].filter(Boolean).join(" · ");
+    const tries = attempts.length > 1 ? sayNth(attempts.length, "try") : "";
+    const words = [tries, this.run.parked.has(number) ? "waits" : "", spent].filter(Boolean).join(" · ");
     const time = /** @type {SVGElement} */ (this.times.get(number));
     const box = /** @type {Element} */ (this.boxes.get(number));
     const label = box.querySelector(":scope > .cnb-id");

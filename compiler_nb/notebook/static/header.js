@@ -62,9 +62,10 @@ export class Header {
 
   /** What goes on, in words. */
   _phase() {
-    const { phase, paused, counts, held } = this.feed.run;
+    const { phase, paused, counts, held, parked } = this.feed.run;
     const asked = [...held.values()].some(({ reason }) => reason === "approval");
     if (paused) return counts[RUNNING] ? `paused · ${sayNumber(counts[RUNNING])} still running` : "paused";
+    if (parked.size) return `${phase} · ${_sayParked([...parked.values()])}`;
     return asked && !counts[RUNNING] && phase === "tasks run" ? "waits for approval" : phase;
   }
 
@@ -134,4 +135,11 @@ export class Asks {
 /** @param {number} count @param {string} word */
 function _plural(count, word) {
   return `${sayNumber(count)} ${word}${count === 1 ? "" : "s"}`;
+}
+
+/** @param {string[]} providers of tasks that wait for them @returns {string} "2 wait for openai, 1 waits for mistral" */
+function _sayParked(providers) {
+  const counts = new Map();
+  for (const name of providers) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts].map(([name, count]) => `${sayNumber(count)} wait${count === 1 ? "s" : ""} for ${name}`).join(", ");
 }

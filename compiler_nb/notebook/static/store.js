@@ -44,6 +44,7 @@ export function emptyRun() {
     /** @type {string[]} */ edges: [],
     /** @type {number[]|null} */ bounds: null,
     /** @type {Map<number, {reason: string, words: string, mark: string}>} */ held: new Map(),
+    /** @type {Map<number, string>} providers that running tasks wait for, without a slot */ parked: new Map(),
     /** @type {Set<number>} */ critical: new Set(),
     times: "", answer: { text: "", html: "" }, footer: "",
   };
@@ -72,8 +73,7 @@ export function applyFrame(run, frame, changes) {
   if (frame.usage) Object.assign(now.usage, frame.usage);
   _foldText(now, frame);
   for (const row of frame.tasks ?? []) _addTask(now, row);
-  const states = frame.states ?? [];
-  for (let i = 0; i + 2 < states.length; i += 3) _setTask(now, states[i], states[i + 1], states[i + 2], changes);
+  _foldStates(now, frame.states ?? "", changes);
   _foldMore(now, frame, changes);
   return now;
 }
@@ -122,6 +122,22 @@ function _addTask(run, row) {
   else run.lines.set(`${section}:${line}`, [number]);
 }
 
+/**
+ * Fold changes of state, as notebook/changes.py writes them: "C.64" is that the task after the last one named runs, 100 ms
+ * later than the last change.
+ * @param {Run} run @param {string} states @param {Changes} changes
+ */
+function _foldStates(run, states, changes) {
+  let number = 0;
+  let ms = 0;
+  for (const [, letter, step, later] of states.matchAll(/([A-G])(-?[0-9a-f]*)(?:\.(-?[0-9a-f]+))?/g)) {
+    number += parseInt(step || "0", 16);
+    ms += parseInt(later ?? "0", 16);
+    _setTask(run, number, letter.charCodeAt(0) - 65, ms, changes);
+    number += 1;
+  }
+}
+
 /** @param {Run} run @param {number} number @param {number} state @param {number} ms @param {Changes} changes */
 function _setTask(run, number, state, ms, changes) {
   const task = run.tasks[number];
@@ -145,6 +161,11 @@ function _foldMore(run, frame, changes) {
     else run.held.delete(number);
     changes.tasks.add(number);
   }
+  for (const [number, provider] of frame.parked ?? []) {
+    if (provider) run.parked.set(number, provider);
+    else run.parked.delete(number);
+    changes.tasks.add(number);
+  }
   for (const [number, text] of frame.notes ?? []) run.tasks[number]?.notes.push(text);
   for (const key of /** @type {const} */ (["value", "call"])) {
     for (const [number, text] of frame[`${key}s`] ?? []) {
@@ -166,10 +187,12 @@ function _foldMore(run, frame, changes) {
  */
 export function whyWaits(run, task) {
   const held = run.held.get(task.number);
-  if (run.status !== "running" || task.state >= RUNNING) return "";
+  const provider = run.parked.get(task.number);
+  if (run.status !== "running" || isEnd(task.state)) return "";
+  if (task.state === RUNNING) return provider ? `waits for ${provider}` : "";
   if (held) return held.reason === "plan" ? "waits for the end of the plan" : "waits for approval";
   if (run.paused) return "the run is paused";
-  if (task.state === 1) return `waits for a slot, ${run.counts[RUNNING]} running`;
+  if (task.state === 1) return `waits for a slot, ${run.counts[RUNNING] - run.parked.size} running`;
   const names = task.needs.filter((need) => !isEnd(run.tasks[need]?.state ?? 0)).map((need) => run.tasks[need].id);
   if (names.length > MOST_NAMES) names.splice(MOST_NAMES, names.length, `${names.length - MOST_NAMES} more`);
   if (names.length) return `waits for ${names.join(", ")}`;

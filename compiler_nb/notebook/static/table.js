@@ -1,7 +1,7 @@
 // The table of tasks: sorted by any column, with rows made only where one looks.
 import { make, makeMark, say, setState } from "./dom.js";
 import { STATES, isEnd, sayTime } from "./states.js";
-import { spansOf } from "./store.js";
+import { spansOf, whyWaits } from "./store.js";
 
 /** @typedef {import("./store.js").Task} Task */
 
@@ -134,6 +134,7 @@ export class TablePane {
     say(call, task.call || (task.tool ? `${task.tool}(…)` : ""));
     setState(/** @type {SVGElement} */ (state.firstElementChild), task.state);
     say(/** @type {Element} */ (state.lastElementChild), STATES[task.state]);
+    row.title = whyWaits(this.feed.run, task);
     say(waits, sayTime(waited));
     say(time, attempts.length ? sayTime(ran) : "");
     say(tries, attempts.length ? String(attempts.length) : "");

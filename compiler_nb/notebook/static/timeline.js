@@ -3,7 +3,7 @@
 // Bars stand at their milliseconds by CSS variables; the clock moves two variables of the whole, never a bar.
 import { make, say, setState } from "./dom.js";
 import { RUNNING, sayNumber, sayTime } from "./states.js";
-import { spansOf } from "./store.js";
+import { spansOf, whyWaits } from "./store.js";
 
 const MOST_ROWS = 400;
 const TICKS = 6;
@@ -98,7 +98,7 @@ export class TimelinePane {
         return;
       }
       if (!row) this.made.set(key, (row = this._row(number, at)));
-      this._fill(row, attempt, this.run.critical.has(number));
+      this._fill(row, attempt, this.run.critical.has(number), attempt.end === null ? whyWaits(this.run, task) : "");
     });
   }
 
@@ -114,18 +114,19 @@ export class TimelinePane {
     return row;
   }
 
-  /** @param {HTMLElement} row @param {import("./store.js").Attempt} attempt @param {boolean} critical */
-  _fill(row, { ready, start, end, state }, critical) {
+  /** @param {HTMLElement} row @param {import("./store.js").Attempt} attempt @param {boolean} critical @param {string} why it waits */
+  _fill(row, { ready, start, end, state }, critical, why) {
     setState(/** @type {HTMLElement} */ (row.lastElementChild), state);
     row.style.setProperty("--ready", String(ready));
     row.style.setProperty("--start", String(start));
     if (end !== null) row.style.setProperty("--end", String(end));
     row.classList.toggle("cnb-critical", critical);
     row.classList.toggle("cnb-open", state === RUNNING);
+    row.classList.toggle("cnb-parked", why !== "");
     const waited = start - ready;
     const took = end === null ? "" : sayTime(end - start);
     say(/** @type {Element} */ (row.lastElementChild?.lastElementChild), took);
-    const facts = [`waited ${sayTime(waited)}`, took && `ran ${took}`, critical && "on the critical path"];
+    const facts = [`waited ${sayTime(waited)}`, took && `ran ${took}`, critical && "on the critical path", why];
     row.title = facts.filter(Boolean).join(", ");
   }
 

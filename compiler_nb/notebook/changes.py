@@ -1,0 +1,28 @@
+"""Changes of state as one short text, which a page reads as they are: most differ little from the one before.
+
+A change is a letter, A for the first of `board.STATES` and so on; then how far its task's number is from the one after
+the last change's, nothing where it is that one; then, after a point, how many milliseconds later it was, nothing where
+it was at the same time. Numbers are hexadecimal, and the first change is told from task 0 and time 0.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Change = tuple[int, int, int]
+"""A task's number, its state's code, and when, in milliseconds since the run began."""
+
+
+def pack(changes: Iterable[Change]) -> str:
+    """Return changes as a text: tasks 0 and 1 that run from 100 ms on, and the first that ends 50 ms later: "C.64CD-2.32"."""
+    parts = []
+    due = at = 0
+    for number, code, ms in changes:
+        step = f"{number - due:x}" if number != due else ""
+        later = f".{ms - at:x}" if ms != at else ""
+        parts.append(f"{chr(65 + code)}{step}{later}")
+        due, at = number + 1, ms
+    return "".join(parts)
