@@ -8,6 +8,8 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import ArgumentError, ExpressionError
+from compiler_nb.models.providers import known_secrets
+from compiler_nb.models.secret import mask
 from compiler_nb.outcome import Failure, describe_error
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ def failure_of(error: BaseException, tool: Tool | None, attempt: int) -> Failure
         kind = "arguments"
     elif isinstance(error, ExpressionError):
         kind = "expression"
-    message = describe_error(error)
+    message = mask(describe_error(error), known_secrets())
     if tool is not None and tool.thread != "main" and kind == "raised" and _wants_main_thread(message):
         message += f'. It may not leave the main thread: declare it @tool(thread="main") ({tool.name})'
     return Failure(kind, message, error, attempt)

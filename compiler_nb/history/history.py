@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from compiler_nb.events import Event
     from compiler_nb.history.rows import Facts
-    from compiler_nb.models.base import Model
-    from compiler_nb.models.secret import Secret
     from compiler_nb.run import Run
 
 PATIENCE: Final = 2.0
@@ -139,13 +137,3 @@ def open_history(given: object) -> History | None:
     if isinstance(given, str | Path) and str(given):
         return History(given)
     raise ValueError(f"history is a History, a path, or None, not {given!r}")
-
-
-def secrets_of(models: Iterable[Model | None]) -> tuple[Secret, ...]:
-    """Return the keys that no stored text may hold: those of the models, and those that are set for providers."""
-    from compiler_nb.models.providers import PROVIDERS, find_key  # noqa: PLC0415 - only who stores needs it
-
-    found = [find_key(name).secret for name in PROVIDERS]
-    for model in models:
-        found += getattr(model, "secrets", ())
-    return tuple({key.reveal(): key for key in found if key}.values())

@@ -7,8 +7,9 @@ import contextlib
 from typing import TYPE_CHECKING, Final
 
 from compiler_nb.events import TaskApproved, Warned
-from compiler_nb.history.history import LOG, secrets_of
+from compiler_nb.history.history import LOG
 from compiler_nb.history.rows import Facts
+from compiler_nb.models.providers import known_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,5 +90,5 @@ def facts_of(run: Run, tools: Mapping[str, Tool]) -> Facts:
         limits={name: limit.concurrency for name, limit in compiler.limits.items() if limit.concurrency},
         parent=run.parent,
         doubts=run.doubts,
-        secrets=secrets_of((compiler.planner, compiler.joiner, compiler.worker)),
+        secrets=known_secrets((compiler.planner, compiler.joiner, compiler.worker)),
     )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 from compiler_nb.errors import BadRequest
-from compiler_nb.models.secret import Secret
+from compiler_nb.models.secret import LOG_MASK, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Provider(NamedTuple):
@@ -87,6 +90,15 @@ def find_key(provider: str, given: Secret | None = None) -> Key:
         if os.environ.get(variable, "").strip():
             return Key(Secret(os.environ[variable].strip()), variable)
     return Key(None, "none found")
+
+
+def known_secrets(models: Iterable[Any] = ()) -> tuple[Secret, ...]:
+    """Return the keys that no text may show: those of models, those set for providers, and those in use already."""
+    found = [find_key(name).secret for name in (*PROVIDERS, *_KEYS)]
+    for model in models:
+        found += getattr(model, "secrets", ())
+    found += map(Secret, LOG_MASK.secrets)
+    return tuple({key.reveal(): key for key in found if key}.values())
 
 
 def find_address(provider: str, given: str | None = None) -> str:

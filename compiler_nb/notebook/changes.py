@@ -17,7 +17,7 @@ Change = tuple[int, int, int]
 
 
 def pack(changes: Iterable[Change]) -> str:
-    """Return changes as a text: tasks 0 and 1 that run from 100 ms on, and the first that ends 50 ms later: "C.64CD-2.32"."""
+    """Return changes as a text: "C.64CD-2.32" is that tasks 0 and 1 run from 100 ms on, and 0 ends 50 ms later."""
     parts = []
     due = at = 0
     for number, code, ms in changes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from compiler_nb.models.providers import known_secrets
+from compiler_nb.models.secret import mask
 from compiler_nb.notebook import show
 
 if TYPE_CHECKING:
@@ -112,4 +114,4 @@ def display(data: show.Bundle, *, replaceable: bool = False) -> Any:
 
 def say(text: str) -> None:
     """Print to the cell."""
-    print(text)  # noqa: T201 - a verb's answer is printed text
+    print(mask(text, known_secrets()))  # noqa: T201 - a verb's answer is printed text

@@ -11,6 +11,8 @@ Theory of operation
 from __future__ import annotations
 
 import base64
+import dataclasses
+import functools
 from html import escape
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -20,6 +22,8 @@ from compiler_nb.drawing.svg import Picture, draw
 from compiler_nb.drawing.text import plan_text, seconds_text, task_titles
 from compiler_nb.drawing.value import cut, visible_lines
 from compiler_nb.events import Warned
+from compiler_nb.models.providers import known_secrets
+from compiler_nb.models.secret import mask
 from compiler_nb.notebook import answer as answers
 from compiler_nb.plan.task import Plan
 
@@ -87,17 +91,18 @@ def facts_of(run: Run) -> Facts:
 
 def bundle(run: Run, binding: Binding, look: Look = Look()) -> Bundle:  # noqa: B008 - it cannot be changed
     """Return what a run shows, by MIME type."""
-    facts = facts_of(run)
-    drawn = picture(facts, look) if facts.tasks and "graph" in look.views else None
+    facts, hide = facts_of(run), functools.partial(mask, secrets=known_secrets())
+    whole = picture(facts, look) if facts.tasks and "graph" in look.views else None
+    drawn = whole and dataclasses.replace(whole, svg=hide(whole.svg))
     times = run.timeline() if facts.tasks and look.times and "timeline" in look.views else None
     table = table_of(facts) if facts.tasks and "none" not in look.views else ""
     data: Bundle = {
-        "text/plain": _text(run, binding, table),
-        "text/html": _html(run, binding, look, drawn, times, table),
+        "text/plain": hide(_text(run, binding, table)),
+        "text/html": hide(_html(run, binding, look, drawn, times, table)),
     }
     if drawn is not None:
         data["image/svg+xml"] = drawn.svg
-        png = to_png(facts.named, states=facts.states, final=facts.final)
+        png = to_png(facts.named, states=facts.states, final=facts.final) if drawn == whole else None
         if png is not None:
             data["image/png"] = base64.b64encode(png).decode()
     elif times is not None:
@@ -158,7 +163,8 @@ def outcome_text(run: Run) -> str:
     """Return why a run has no answer, "" where it has one or still runs."""
     if run.status in ("done", "running"):
         return ""
-    return f"{run.status}: {run.error}"[:MESSAGE] if run.error and run.status != "cancelled" else run.status
+    told = mask(run.error[:MESSAGE], known_secrets()) if run.status != "cancelled" else ""
+    return f"{run.status}: {told}" if told else run.status
 
 
 def _warnings(run: Run) -> list[str]:

@@ -161,7 +161,9 @@ class Words:
         for park in self.progress.parks.get(id_, ()):
             until = self.at if park.until is None else park.until
             waits[park.provider] = waits.get(park.provider, 0.0) + until - park.since
-        told = [f"{seconds_text(wait)} waiting for {name}" for name, wait in waits.items() if wait > SHORTEST]
+        now = self.progress.parked.get(id_) if self.progress.states[id_] == "running" else None
+        shown = [(name, wait) for name, wait in waits.items() if wait > SHORTEST or name == now]
+        told = [f"{seconds_text(wait)} waiting for {name}" for name, wait in shown]
         return f", of which {_and(told)}" if told else ""
 
     # ---------------------------------------------------------------- ended

@@ -184,6 +184,28 @@ def test_a_box_tells_what_its_task_waits_for(live):
     assert live.text(".cnb-phase") == "paused"
 
 
+def test_a_task_that_waits_for_its_provider_says_so_until_it_goes_on(live):
+    """Its box, its row and the head tell whom it waits for; it holds no slot, and is not counted among what runs."""
+    told = "(id) => document.querySelector(`.cnb-graph [data-task=${id}]`).getAttribute('aria-label')"
+    plan(live.open(), phase="tasks run", states=states((0, RUNNING, 100), (1, READY, 100)), parked=[[0, "openai"]])
+    assert live.states()["ny"] == "running"
+    assert live.page.evaluate(told, "ny") == "ny, running, waits for openai"
+    assert live.page.evaluate(told, "la") == "la, ready, waits for a slot, 0 running"
+    assert live.text("[data-task=ny] > title").split("\n")[0] == "ny · running · waits for openai"
+    assert re.fullmatch(r"waits · \d\.\d s", live.text("[data-task=ny] .cnb-time"))
+    assert live.text(".cnb-phase") == "tasks run · 1 waits for openai"
+    live.feed(1.0, states=states((1, RUNNING, 900)), parked=[[1, "openai"]])
+    assert live.text(".cnb-phase") == "tasks run · 2 wait for openai"
+    for name, row in (("Timeline", ".cnb-row"), ("Table", ".cnb-table-row")):
+        live.page.click(f".cnb-tab:text-is('{name}')")
+        assert live.page.get_attribute(f"{row} >> nth=0", "title").endswith("waits for openai")
+    live.feed(1.1, parked=[[0, ""], [1, ""]])
+    live.page.click("text=Graph")
+    assert live.page.evaluate(told, "ny") == "ny, running"
+    assert live.text(".cnb-phase") == "tasks run"
+    assert live.count(".cnb-graph .cnb-parked") == 0
+
+
 def test_the_arrows_of_a_selected_task_stand_out(live):
     """They name the tasks at their ends; in a block it is the first of its tasks."""
     block = f'<g class="cnb-block" transform="translate(300 0)">{box("a")}{box("b", 0, 60)}</g>'
@@ -355,9 +377,8 @@ def test_the_plan_streams_with_marks_and_problems_on_their_lines(live):
     assert live.page.evaluate("() => [...document.querySelectorAll('.cnb-line')].map((e) => e.textContent)") == [
         'ny = weather("x")', "", "la = wether()"]  # fmt: skip
     assert live.count(".cnb-caret") == 1
-    live.feed(
-        0.4, tasks=[task("ny", line=1)], states=states((0, RUNNING, 350)), problems=[[0, 3, 6, "no tool is called 'wether'"]]
-    )
+    problem = [0, 3, 6, "no tool is called 'wether'"]
+    live.feed(0.4, tasks=[task("ny", line=1)], states=states((0, RUNNING, 350)), problems=[problem])
     assert live.page.get_attribute(".cnb-line >> nth=0 >> .cnb-sign", "data-state") == "running"
     assert live.text(".cnb-line .cnb-at") == "wether"
     assert live.text(".cnb-problem") == "no tool is called 'wether'"
@@ -457,6 +478,37 @@ def test_boxes_glide_to_their_new_places(browser, live):
     plan(still.open()).feed(1.0, states=states((0, RUNNING, 900)), graph=whole)
     assert page.evaluate("() => document.getAnimations().length") == 0
     page.close()
+
+
+def test_of_many_boxes_none_glides(live):
+    """More than one's eye could follow stand at their new places at once, and nothing moves or fades in."""
+    boxes = {"boxes": [[n, box(f"t{n}", n * 150)] for n in range(61)], "bounds": [0, 0, 9150, 60]}
+    live.open().feed(0.5, tasks=[task(f"t{n}") for n in range(61)], graph=boxes, states=states((3, DONE, 400)))
+    live.page.wait_for_function("() => !document.getAnimations().some((each) => each.animationName === 'cnb-come')")
+    whole = {"svg": picture(*(box(f"t{n}", n % 8 * 150, n // 8 * 60) for n in range(61)), width=1200), "groups": []}
+    live.feed(1.0, graph=whole, states=states((4, DONE, 900)))
+    assert live.count(".cnb-graph .cnb-fresh") == 0
+    assert [id_ for id_, state in live.states().items() if state == "done"] == ["t3", "t4"]
+
+
+def test_a_broken_box_takes_no_other_with_it(live):
+    """Of boxes that come together only the one that is no markup is left out."""
+    live.open().feed(1.0, tasks=THREE, graph={
+        "boxes": [[0, box("ny")], [1, "<g class='cnb-task' data-task='la'>"], [2, box("best", 200)]],
+        "bounds": [0, 0, 400, 60]})  # fmt: skip
+    assert list(live.states()) == ["ny", "best"]
+
+
+def test_a_run_that_is_over_asks_for_no_repaints(live):
+    """The clock and the timeline's bars stand still, and the page sleeps."""
+    plan(live.open()).feed(1.0, states=states((0, RUNNING, 900)))
+    live.page.click("text=Timeline")
+    live.feed(1.1, status="done", run={"live": False}, states=states((0, DONE, 1000)))
+    count = """() => new Promise((done) => {
+        const ask = window.requestAnimationFrame; let asked = 0;
+        window.requestAnimationFrame = (f) => { asked += 1; return ask(f); };
+        setTimeout(() => { window.requestAnimationFrame = ask; done(asked); }, 300); })"""
+    assert live.page.evaluate(count) == 0
 
 
 def test_the_graph_is_walked_by_keys(live):

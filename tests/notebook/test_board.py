@@ -8,9 +8,9 @@ import re
 import pytest
 
 from compiler_nb import tool
-from compiler_nb.events import Log, TaskEnded, TaskHeld, TaskPlanned, TaskStarted
+from compiler_nb.events import Log, PlanClosed, TaskEnded, TaskHeld, TaskParked, TaskPlanned, TaskRetried, TaskStarted
 from compiler_nb.notebook.board import STATES, Board
-from compiler_nb.notebook.canvas import FEW
+from compiler_nb.notebook.canvas import AT_ONCE, FEW
 from compiler_nb.plan.task import Ref, Task
 from tests.support.frames import Page, watch
 from tests.support.hostile import OUTPUTS
@@ -135,6 +135,64 @@ def test_what_waits_for_approval_says_its_arguments_until_it_is_judged():
     board.take(log.events[-1])
     page.apply(board.frame(0.2))
     assert page.by_task["held"] == {}
+
+
+@pytest.mark.parametrize("then", [
+    (TaskParked, "a", 1, "openai", False),
+    (TaskRetried, "a", 1, "no", 1.0),
+    (TaskEnded, "a", 1, "cancelled", None, ""),
+], ids=["goes on", "is tried again", "ends"])  # fmt: skip
+def test_a_task_that_waits_for_its_provider_says_so_while_it_does(then):
+    """It stays running; the page knows its provider until it goes on, also from a snapshot."""
+    log, board = Log("r"), Board()
+    for event in (
+        (TaskPlanned, "a", 0, Task("a", "call", "ask")),
+        (TaskStarted, "a", 1, 0.0),
+        (TaskParked, "a", 1, "openai", True),
+    ):
+        log.emit(*event)
+        board.take(log.events[-1])
+    page = Page([board.frame(0.1)])
+    assert page.states == {"a": "running"}
+    assert page.by_task["parked"] == {0: ["openai"]} == Page([board.snapshot(0.1)]).by_task["parked"]
+    log.emit(*then)
+    board.take(log.events[-1])
+    page.apply(board.frame(0.2))
+    assert page.by_task["parked"] == {} == Page([board.snapshot(0.2)]).by_task["parked"]
+
+
+def closed(count):
+    """Return the board of a plan that came at once."""
+    log, board = Log("r"), Board()
+    for number in range(count):
+        log.emit(TaskPlanned, f"t{number}", 0, Task(f"t{number}", "call", "get", (number,)))
+    log.emit(PlanClosed, "", True, None)
+    for event in log.events:
+        board.take(event)
+    return board
+
+
+@pytest.mark.parametrize(("count", "boxes"), [(AT_ONCE, AT_ONCE), (AT_ONCE + 1, 0)])
+def test_many_tasks_that_come_at_once_are_drawn_once(count, boxes):
+    """A page is not to draw boxes that the whole picture replaces at once; those of a few are there before it."""
+    board = closed(count)
+    page = Page([board.frame(0.1)])
+    assert len(page.pieces) == boxes
+    draw = board.drawing("own")
+    assert board.frame(0.2) is None  # while it is drawn
+    board.show_drawn(draw())
+    page.apply(board.frame(0.3))
+    assert page.pieces[0].count('class="cnb-task') == count
+    assert board.frame(0.4) is None
+
+
+def test_boxes_are_drawn_where_there_is_no_picture():
+    """A page is not left without any because the whole could not be drawn."""
+    board = closed(AT_ONCE + 1)
+    board.frame(0.1)
+    board.drawing("own")
+    board.show_drawn(None)
+    assert len(board.frame(0.2)["graph"]["boxes"]) == AT_ONCE + 1
 
 
 def test_an_attempt_that_failed_leaves_a_note():

@@ -11,7 +11,7 @@ from compiler_nb.notebook.view import module, style
 from tests.support.lab import open_browser
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 WAITING, READY, RUNNING, DONE, FAILED, SKIPPED, CANCELLED = range(7)
 SIGN = '<circle class="cnb-disc" cx="20" cy="23" r="8"/><path class="cnb-mark" transform="translate(20 23)" d=""/>'
