@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import logging
 import re
@@ -196,10 +197,10 @@ def _starred(text: str, hidden: bytearray, *, after_stars: bool = False) -> str:
 
 
 def _forms(key: str) -> Iterator[str]:
-    """Yield how a key may be written: plainly, in an address, in JSON, in a text within these, in base64 anywhere."""
+    """Yield how a key may be written: plainly, in an address, in JSON, in a page, within these, in base64."""
     if len(key) < SHORTEST or key.casefold() in PLACEHOLDERS:
         return
-    plain = (key, quote(key, safe=""), json.dumps(key)[1:-1])
+    plain = (key, quote(key, safe=""), json.dumps(key)[1:-1], html.escape(key))
     yield from dict.fromkeys((*plain, *(write(text)[1:-1] for text in plain for write in (json.dumps, repr))))
     raw = key.encode("utf-8", "replace")
     for offset in range(3):

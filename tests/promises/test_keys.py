@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import html
 import json
 import logging
 import pprint
@@ -20,7 +21,9 @@ from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.models.secret import PIECE
 from compiler_nb.notebook.board import Board
 from compiler_nb.notebook.namespace import Binding
+from compiler_nb.notebook.presenter import say
 from compiler_nb.notebook.show import Look, bundle, facts_of, picture
+from compiler_nb.tool import tool
 from tests.support.clock import run_virtually
 from tests.support.desk import Desk
 from tests.support.server import Server
@@ -186,3 +189,40 @@ def test_a_key_that_cannot_be_sent_is_refused_by_name(key, caplog):
     assert run.error.startswith("openai:gpt-test: the key holds a line break, or another sign")
     text = "\n".join([*everything([run.events, list(shown(run))], set()), caplog.text])
     assert not sorted(piece for piece in pieces_of(key) if piece in text)
+
+
+def leaky(key: str) -> list[Any]:
+    """Return tools that return a key, and that fail with it."""
+
+    @tool
+    async def leak(x: Any) -> Any:
+        """Return it."""
+        return {"headers": {"authorization": f"Bearer {key}"}, "note": [key]}
+
+    @tool
+    async def fail(x: Any) -> Any:
+        """Fail."""
+        raise ValueError(f"401 for {key}")
+
+    return [leak, fail]
+
+
+@pytest.mark.parametrize("form", KEYS)
+def test_a_key_that_a_tool_tells_is_sent_and_shown_to_nobody(form, capsys):
+    """Returned or raised, it is in no request, failure, output or printed line; the value itself is the user's."""
+    key = KEYS[form]
+    plan = "a = leak(1)\nb = llm('say it', a)\nc = fail(a)\njoin(a, b, c)\n"
+    says = {"planner": plan, "joiner": ["Replan: once more", "It is so."], "worker": "said"}
+    joined = iter(says["joiner"])
+    wire = Wire(lambda body: next(joined) if role_of(body) == "joiner" else says.get(role_of(body), plan))
+    run = run_virtually(Compiler(model_on(wire, key), leaky(key)).run(f"What does {key} open?"))
+    assert run.status == "done"
+    assert key in run["a"]["note"]
+    shown = bundle(run, Binding([*run.results], [], []), Look(("timeline", "table", "graph"), layout="own"))
+    say(f"{run['a']} {run.why('c')}")
+    told = [*shown.values(), capsys.readouterr().out]
+    told += [json.dumps(seen.body["messages"], ensure_ascii=False) for seen in wire.requests]
+    told += [str(outcome) for outcome in run.failures.values()]
+    text = "\n".join(map(str, told))
+    assert not [piece for piece in pieces_of(key) if piece in html.unescape(text)]
+    assert len(wire.requests) == 5
