@@ -7,7 +7,6 @@ import contextlib
 import functools
 import itertools
 import time
-from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.budget import Meter
@@ -16,34 +15,24 @@ from compiler_nb.engine.limits import provider_caps
 from compiler_nb.engine.local import PostToMain, Session
 from compiler_nb.engine.watch import WATCH
 from compiler_nb.errors import CompilerError, ModelError, PlanError, ToolUnavailable
-from compiler_nb.events import Log, PlanClosed, PlanProblem, RoundStarted, RunStarted, TaskPlanned, Warned
+from compiler_nb.events import PlanClosed, RoundStarted, RunStarted, TaskPlanned, Warned
 from compiler_nb.joiner import join
-from compiler_nb.models.base import Model, Request, Role
+from compiler_nb.models.base import Model, Request
 from compiler_nb.models.connect import no_model
-from compiler_nb.outcome import NOT_DONE, Answer, Problem, Replan, State, Status, describe_error
+from compiler_nb.outcome import NOT_DONE, Answer, Replan, Status, describe_error
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
-from compiler_nb.plan.expression import Fanout
-from compiler_nb.plan.parser import PlanParser
-from compiler_nb.plan.task import Join, Plan, Return, Task, references, walk
-from compiler_nb.planner import (
-    Earlier,
-    ask_for_plan,
-    ask_for_repair,
-    describe_schema,
-    earlier_of,
-    system_prompt,
-    write_plan,
-)
+from compiler_nb.plan.task import Join, Plan, Return, Task, references
+from compiler_nb.planner import Earlier, describe_schema, earlier_of
 from compiler_nb.prompts import Prompt
-from compiler_nb.run import DROPPED, Round, Run
+from compiler_nb.run import Round, Run
+from compiler_nb.writing import Writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from compiler_nb.compiler import Compiler
     from compiler_nb.engine.approval import Ask
-    from compiler_nb.engine.schedule import Node
     from compiler_nb.history.keeper import Keeper
     from compiler_nb.history.past import Past
     from compiler_nb.models.base import Message
@@ -51,7 +40,8 @@ if TYPE_CHECKING:
 
 CANCELLED: Final = "the run was cancelled"
 UNPLANNED: Final = "side effects wait for a whole plan, and there is none"
-LOST: Final[frozenset[State]] = frozenset({"failed", "skipped", "cancelled"})
+LONGEST_WAIT: Final = 120.0
+"""Seconds that a call waits for a provider that is asked too often; less where the run may not take so long."""
 
 
 async def unasked(messages: tuple[Message, ...], task: str) -> str:
@@ -82,13 +72,13 @@ class Drive:
         self.compiler, self.run, self.ask, self.main = compiler, run, ask, main
         self.log = run.log
         self.calls: Calls  # made on the loop, whose limits it shares
+        self.writing: Writing
         self.tools = run.tools = compiler.offered(self._ask_worker)
         self.schemas = {name: describe_schema(value) for name, value in run.inputs.items()}
         self.session: Session | None = None
         self.past: Past | None = None  # what an earlier run leaves to this one
         self.keeper: Keeper | None = None  # keeps it in the history
         self.stopping = False  # its end has begun, and nothing may cancel that
-        self._dropped: set[str] = set()  # tasks of a text that was no plan, which the mended one does not hold
         self.meter = Meter(compiler.budget)
 
     # ---------------------------------------------------------------- the whole
@@ -171,7 +161,13 @@ class Drive:
 
     def _announce(self) -> None:
         park = self.session.parking if self.session is not None else None
-        self.calls = Calls(self.log.emit, limits=self.compiler.shared_limits(), parking=park)
+        patience = min(self.compiler.timeout or LONGEST_WAIT, LONGEST_WAIT)
+        limits = self.compiler.shared_limits()
+        self.calls = Calls(self.log.emit, limits=limits, parking=park, longest_wait=patience)
+        self.writing = Writing(
+            self.compiler, self.run, self.tools, self.schemas, self.session,
+            calls=self.calls, add=self._add, allow=self._allow_call,
+        )  # fmt: skip
         self.log.listeners.append(self.meter.take)
         names, models = tuple(self.tools), self.compiler.models
         self.log.emit(RunStarted, self.run.question, names, self.schemas, models, time.time())
@@ -225,7 +221,7 @@ class Drive:
             if not can_replan:
                 times = f"{number} replan{'' if number == 1 else 's'}"
                 raise Stopped("limit", f"no answer after {times}: {decision.reason}")
-            known = [node.task for id_, node in session.schedule.nodes.items() if id_ not in self._dropped]
+            known = [node.task for id_, node in session.schedule.nodes.items() if id_ not in self.writing.dropped]
             earlier = earlier_of(planned, session.outcomes, known, decision.reason)
             if self.compiler.preview:
                 earlier = earlier._replace(results=_previewed(earlier.results, session.values))
@@ -270,85 +266,16 @@ class Drive:
         self.run.rounds.append(Round(0))
         if self.compiler.planner is None:
             raise no_model()
-        return await self._write(None)
+        return await self.writing.write(None)
 
     async def _ask_for_plan(self, earlier: Earlier | None) -> Plan:
         """Have a plan written; where there will be none, what whole lines have asked for ends first."""
         try:
-            return await self._write(earlier)
+            return await self.writing.write(earlier)
         except (ModelError, PlanError):
             self._session.give_up_plan(UNPLANNED)
             await self._session.drained()
             raise
-
-    async def _write(self, earlier: Earlier | None) -> Plan:
-        """Have a plan written, its tasks started as they come, and mended where it has problems."""
-        compiler, round_ = self.compiler, self.run.rounds[-1]
-        system = system_prompt(compiler.dialect, self.tools, compiler.examples, compiler.prompts.get("planner", ""))
-        messages = ask_for_plan(system.text, self.run.question, self.schemas, earlier)
-        role: Role = "planner" if earlier is None else "replan"
-        if self.session is not None:
-            self.session.open()
-        for repair in range(compiler.max_repairs + 1):
-            self._allow_call()
-            parser, taker = self._parser(), Taker(self.log, self.session, self._add)
-            last = repair == compiler.max_repairs
-            await self._read_plan(Request(role, tuple(messages), prompt=system.hash), parser, taker.take, last=last)
-            if not round_.problems:
-                round_.plan = parser.plan()
-                if self.session is not None:
-                    self._dropped.update(taker.drop_rest(round_.plan) if repair else ())
-                    self.session.close()
-                return round_.plan
-            if not last:
-                round_.repaired.append(round_.text)
-                messages = ask_for_repair(messages, round_.text, round_.problems)
-                role = "repair"
-        raise PlanError(round_.problems)
-
-    async def _read_plan(
-        self, request: Request, parser: PlanParser, take: Callable[[Task], None], *, last: bool
-    ) -> None:
-        """Read one text of the round's plan and note its problems; that it broke off is one, if it can be mended.
-
-        Raises a ModelError where the call failed otherwise.
-        """
-        round_, complete = self.run.rounds[-1], False
-        try:
-            complete = await write_plan(self.calls, self._planner, request, parser, take)
-        except ModelError as error:
-            if last or not error.retryable or not any(parser.text):
-                raise
-        finally:
-            round_.text = "".join(parser.text)
-            round_.problems = tuple(parser.problems) or self._open_end(parser, complete=complete)
-            for problem in round_.problems:
-                self.log.emit(PlanProblem, problem)
-            self.log.emit(PlanClosed, round_.text, complete, parser.builder.final)
-
-    def _open_end(self, parser: PlanParser, *, complete: bool) -> tuple[Problem, ...]:
-        """Return the problem of a text that reads like a whole plan, although its author did not end it.
-
-        Without side effects it is as good as whole.
-        """
-        called = {name for task in parser.builder.tasks for name in _tools_of(task)}
-        if complete or not any(self.tools[name].side_effects for name in called if name in self.tools):
-            return ()
-        line = "".join(parser.text).count("\n") + 1
-        return (Problem("truncated", line, 1, "the text may be cut off; side effects wait for a plan that is whole"),)
-
-    @property
-    def _planner(self) -> Model:
-        if self.compiler.planner is None:
-            raise no_model()
-        return self.compiler.planner
-
-    def _parser(self) -> PlanParser:
-        nodes = self.session.schedule.nodes if self.session is not None else {}
-        alive = {id_: node.task.fingerprint for id_, node in nodes.items() if node.state not in LOST}
-        return PlanParser(
-            dialect=self.compiler.dialect, tools=self.tools, inputs=self.schemas, earlier=alive, taken=tuple(nodes)
-        )
 
     # ---------------------------------------------------------------- the end of a round
 
@@ -414,7 +341,7 @@ class Drive:
         failures = {
             id_: session.outcomes[id_]
             for id_ in nodes
-            if isinstance(session.outcomes.get(id_), NOT_DONE) and id_ not in self._dropped
+            if isinstance(session.outcomes.get(id_), NOT_DONE) and id_ not in self.writing.dropped
         }
         return results, failures
 
@@ -437,62 +364,6 @@ class Drive:
             raise ModelError(stopped.error) from None
         reply = await self.calls.text(self.compiler.worker, Request("worker", messages, task))
         return reply.text
-
-
-class Taker:
-    """Takes the tasks of one plan's text; a task that computes what an earlier one does adopts it, the k-th the k-th.
-
-    session: None where the plan is only written; add: takes those that adopt nothing.
-    """
-
-    def __init__(self, log: Log, session: Session | None, add: Callable[[Task], None]) -> None:
-        self.log, self.session, self.add = log, session, add
-        self.sources: list[str] = []  # of what was adopted
-        self._twins: dict[str, deque[str]] = defaultdict(deque)
-        for id_, node in self._nodes.items():
-            if "[" not in id_:
-                self._twins[node.task.fingerprint].append(id_)
-
-    @property
-    def _nodes(self) -> Mapping[str, Node]:
-        return self.session.schedule.nodes if self.session is not None else {}
-
-    def take(self, task: Task) -> None:
-        """Take a task that is complete and correct."""
-        twins, nodes = self._twins.get(task.fingerprint, ()), self._nodes
-        if task.id in nodes:  # planned before, and kept
-            if task.id in twins:
-                self._twins[task.fingerprint].remove(task.id)
-            return
-        self.log.emit(TaskPlanned, task.id, 0, task)
-        if self.session is None:
-            return
-        source = next((id_ for id_ in twins if nodes[id_].state not in LOST), None)
-        if source is None:
-            self.add(task)
-        else:
-            self._twins[task.fingerprint].remove(source)
-            self.sources.append(source)
-            self.session.adopt(task, source)
-
-    def drop_rest(self, plan: Plan) -> set[str]:
-        """End what earlier texts held and the mended plan does not, where it has not started; return its ids."""
-        nodes = self._nodes
-        last = references(plan.final.expression) if isinstance(plan.final, Return) else plan.final.refs
-        kept: set[str] = set()
-        open_ids = [*(task.id for task in plan.tasks), *self.sources, *last]
-        while open_ids:
-            id_ = open_ids.pop()
-            if id_ not in kept:
-                kept.add(id_)
-                open_ids += nodes[id_].task.dependencies
-        rest = {id_ for id_ in nodes if id_.partition("[")[0] not in kept}
-        return set(self.session.drop(rest, DROPPED)) if self.session is not None else set()
-
-
-def _tools_of(task: Task) -> list[str]:
-    """Return the names of the tools that a task calls."""
-    return [task.tool, *(step.tool for node in walk(task) if isinstance(node, Fanout) for step in node.steps)]
 
 
 def _on_loop(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:

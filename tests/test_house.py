@@ -31,7 +31,7 @@ events background models drawing
 budget engine calls trace prompts
 planner joiner toolbox
 run history
-drive compiler
+writing drive compiler
 evals course __main__ notebook
 """
 RANK = {room: rank for rank, room in enumerate(LAYERS.split())}

@@ -237,10 +237,14 @@ def test_a_worker_that_fails(fault, once):
         check_named(str(failure.error), fault, tried=kind in ("again", "broken", "odd"))
 
 
-def test_a_wait_that_is_longer_than_the_run_may_take_ends_with_it():
-    """The run's own timeout holds while a provider is waited for."""
+def test_a_wait_that_is_longer_than_the_run_may_take_is_not_begun():
+    """The run fails at once and says how long the provider asks to wait; a shorter wait ends with the run's time."""
     asked = ask("429=60", "planner", once=False, timeout=10.0)
-    assert (asked.run.status, asked.run.error) == ("limit", "the run took longer than 10 s")
+    assert asked.run.status == "failed"
+    assert "60 s" in asked.run.error
+    assert asked.seconds <= 0.1
+    asked = ask("429=4", "planner", once=False, timeout=10.0)
+    assert asked.run.status in ("failed", "limit")
     assert asked.seconds <= 10.1
 
 

@@ -1,0 +1,173 @@
+"""How a plan comes to be: asked for, its tasks taken while the model speaks, and mended where it has problems."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from typing import TYPE_CHECKING, Final
+
+from compiler_nb.errors import ModelError, PlanError
+from compiler_nb.events import PlanClosed, PlanProblem, TaskPlanned
+from compiler_nb.models.base import Model, Request, Role
+from compiler_nb.models.connect import no_model
+from compiler_nb.outcome import Problem, State
+from compiler_nb.plan.parser import PlanParser
+from compiler_nb.plan.task import Plan, Return, Task, references
+from compiler_nb.planner import Earlier, ask_for_plan, ask_for_repair, system_prompt, tools_of, write_plan
+from compiler_nb.run import DROPPED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from compiler_nb.calls import Calls
+    from compiler_nb.compiler import Compiler
+    from compiler_nb.engine.local import Session
+    from compiler_nb.engine.schedule import Node
+    from compiler_nb.events import Log
+    from compiler_nb.run import Run
+    from compiler_nb.tool import Toolbox
+
+LOST: Final[frozenset[State]] = frozenset({"failed", "skipped", "cancelled"})
+
+
+class Writing:
+    """Has the plans of one run written, one for each round.
+
+    session: None where nothing is to start; add: takes a task that adopts no other's outcome; allow: called before each
+    call of a model; dropped: tasks of a text that was no plan, which the mended one does not hold.
+    """
+
+    def __init__(
+        self,
+        compiler: Compiler,
+        run: Run,
+        tools: Toolbox,
+        schemas: Mapping[str, str],
+        session: Session | None,
+        *,
+        calls: Calls,
+        add: Callable[[Task], None],
+        allow: Callable[[], None],
+    ) -> None:
+        self.compiler, self.run, self.log, self.tools, self.schemas = compiler, run, run.log, tools, schemas
+        self.calls, self.session, self.add, self.allow = calls, session, add, allow
+        self.dropped: set[str] = set()
+
+    async def write(self, earlier: Earlier | None) -> Plan:
+        """Have a plan written, its tasks started as they come, and mended where it has problems."""
+        compiler, round_ = self.compiler, self.run.rounds[-1]
+        system = system_prompt(compiler.dialect, self.tools, compiler.examples, compiler.prompts.get("planner", ""))
+        messages = ask_for_plan(system.text, self.run.question, self.schemas, earlier)
+        role: Role = "planner" if earlier is None else "replan"
+        if self.session is not None:
+            self.session.open()
+        for repair in range(compiler.max_repairs + 1):
+            self.allow()
+            parser, taker = self._parser(), Taker(self.log, self.session, self.add)
+            last = repair == compiler.max_repairs
+            await self._read_plan(Request(role, tuple(messages), prompt=system.hash), parser, taker.take, last=last)
+            if not round_.problems:
+                round_.plan = parser.plan()
+                if self.session is not None:
+                    self.dropped.update(taker.drop_rest(round_.plan) if repair else ())
+                    self.session.close()
+                return round_.plan
+            if not last:
+                round_.repaired.append(round_.text)
+                messages = ask_for_repair(messages, round_.text, round_.problems)
+                role = "repair"
+        raise PlanError(round_.problems)
+
+    async def _read_plan(
+        self, request: Request, parser: PlanParser, take: Callable[[Task], None], *, last: bool
+    ) -> None:
+        """Read one text of the round's plan and note its problems; that it broke off is one, if it can be mended.
+
+        Raises a ModelError where the call failed otherwise.
+        """
+        round_, complete = self.run.rounds[-1], False
+        try:
+            complete = await write_plan(self.calls, self._planner, request, parser, take)
+        except ModelError as error:
+            if last or not error.retryable or not any(parser.text):
+                raise
+        finally:
+            round_.text = "".join(parser.text)
+            round_.problems = tuple(parser.problems) or self._open_end(parser, complete=complete)
+            for problem in round_.problems:
+                self.log.emit(PlanProblem, problem)
+            self.log.emit(PlanClosed, round_.text, complete, parser.builder.final)
+
+    def _open_end(self, parser: PlanParser, *, complete: bool) -> tuple[Problem, ...]:
+        """Return the problem of a text that reads like a whole plan, although its author did not end it.
+
+        Without side effects it is as good as whole.
+        """
+        called = {name for task in parser.builder.tasks for name in tools_of(task)}
+        if complete or not any(self.tools[name].side_effects for name in called if name in self.tools):
+            return ()
+        line = "".join(parser.text).count("\n") + 1
+        return (Problem("truncated", line, 1, "the text may be cut off; side effects wait for a plan that is whole"),)
+
+    @property
+    def _planner(self) -> Model:
+        if self.compiler.planner is None:
+            raise no_model()
+        return self.compiler.planner
+
+    def _parser(self) -> PlanParser:
+        nodes = self.session.schedule.nodes if self.session is not None else {}
+        alive = {id_: node.task.fingerprint for id_, node in nodes.items() if node.state not in LOST}
+        return PlanParser(
+            dialect=self.compiler.dialect, tools=self.tools, inputs=self.schemas, earlier=alive, taken=tuple(nodes)
+        )
+
+
+class Taker:
+    """Takes the tasks of one plan's text; a task that computes what an earlier one does adopts it, the k-th the k-th.
+
+    session: None where the plan is only written; add: takes those that adopt nothing.
+    """
+
+    def __init__(self, log: Log, session: Session | None, add: Callable[[Task], None]) -> None:
+        self.log, self.session, self.add = log, session, add
+        self.sources: list[str] = []  # of what was adopted
+        self._twins: dict[str, deque[str]] = defaultdict(deque)
+        for id_, node in self._nodes.items():
+            if "[" not in id_:
+                self._twins[node.task.fingerprint].append(id_)
+
+    @property
+    def _nodes(self) -> Mapping[str, Node]:
+        return self.session.schedule.nodes if self.session is not None else {}
+
+    def take(self, task: Task) -> None:
+        """Take a task that is complete and correct."""
+        twins, nodes = self._twins.get(task.fingerprint, ()), self._nodes
+        if task.id in nodes:  # planned before, and kept
+            if task.id in twins:
+                self._twins[task.fingerprint].remove(task.id)
+            return
+        self.log.emit(TaskPlanned, task.id, 0, task)
+        if self.session is None:
+            return
+        source = next((id_ for id_ in twins if nodes[id_].state not in LOST), None)
+        if source is None:
+            self.add(task)
+        else:
+            self._twins[task.fingerprint].remove(source)
+            self.sources.append(source)
+            self.session.adopt(task, source)
+
+    def drop_rest(self, plan: Plan) -> set[str]:
+        """End what earlier texts held and the mended plan does not, where it has not started; return its ids."""
+        nodes = self._nodes
+        last = references(plan.final.expression) if isinstance(plan.final, Return) else plan.final.refs
+        kept: set[str] = set()
+        open_ids = [*(task.id for task in plan.tasks), *self.sources, *last]
+        while open_ids:
+            id_ = open_ids.pop()
+            if id_ not in kept:
+                kept.add(id_)
+                open_ids += nodes[id_].task.dependencies
+        rest = {id_ for id_ in nodes if id_.partition("[")[0] not in kept}
+        return set(self.session.drop(rest, DROPPED)) if self.session is not None else set()
