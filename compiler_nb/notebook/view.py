@@ -27,6 +27,7 @@ from compiler_nb.events import RunEnded
 from compiler_nb.notebook import show
 from compiler_nb.notebook.board import Board, Frame
 from compiler_nb.notebook.details import details
+from compiler_nb.notebook.masking import without_keys
 from compiler_nb.notebook.namespace import Binding
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ PATIENCE: Final = 2.0
 """Seconds that a page has, from the beginning, to be heard: a busy kernel of some versions hears none."""
 MODULES: Final = (
     "states", "dom", "sanitize", "store", "feed", "header", "chunk", "plan", "bars", "stacks", "camera", "glide",
-    "names", "graph", "timeline", "table", "details", "answer", "view",
+    "names", "times", "graph", "timeline", "table", "details", "answer", "view",
 )  # fmt: skip
 """The files of the page's side, each after those that it imports."""
 _FOLDER: Final = Path(__file__).parent / "static"
@@ -142,7 +143,7 @@ class View:
                 snapshot = self.board.snapshot(self.run.seconds)
             if frame is not None and self.widget is not None:
                 self._send({"frame": frame})
-        return snapshot
+        return without_keys(snapshot)
 
     # ---------------------------------------------------------------- events in, frames out
 
@@ -211,7 +212,7 @@ class View:
 
     def _send(self, content: Frame) -> None:
         with contextlib.suppress(Exception):  # the page is gone, or the kernel ends: the run goes on
-            self._context.copy().run(self.widget.send, content)
+            self._context.copy().run(self.widget.send, without_keys(content))
 
     def end(self, footer: str) -> None:
         """Tell how it ended, with the last line."""

@@ -23,6 +23,7 @@ from compiler_nb.notebook.board import Board
 from compiler_nb.notebook.namespace import Binding
 from compiler_nb.notebook.presenter import say
 from compiler_nb.notebook.show import Look, bundle, facts_of, picture
+from compiler_nb.notebook.view import View
 from compiler_nb.tool import tool
 from tests.support.clock import run_virtually
 from tests.support.desk import Desk
@@ -207,6 +208,27 @@ def leaky(key: str) -> list[Any]:
     return [leak, fail]
 
 
+class Widget:
+    """A widget that keeps what it is given to send."""
+
+    def __init__(self, _: Any) -> None:
+        self.sent: list[Any] = []
+        self.send = self.sent.append
+        self.hear: Any = None
+
+    def on_msg(self, hear: Any) -> None:
+        """Keep who listens."""
+        self.hear = hear
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def asking(count: int) -> list[dict[str, Any]]:
+    """Return what a page says to see the details of each of so many tasks."""
+    return [{"say": "task", "task": number} for number in range(count)]
+
+
 @pytest.mark.parametrize("form", KEYS)
 def test_a_key_that_a_tool_tells_is_sent_and_shown_to_nobody(form, capsys):
     """Returned or raised, it is in no request, failure, output or printed line; the value itself is the user's."""
@@ -220,7 +242,12 @@ def test_a_key_that_a_tool_tells_is_sent_and_shown_to_nobody(form, capsys):
     assert key in run["a"]["note"]
     shown = bundle(run, Binding([*run.results], [], []), Look(("timeline", "table", "graph"), layout="own"))
     say(f"{run['a']} {run.why('c')}")
+    view = View(run, "own", Widget)
+    for said in ({"say": "hello"}, {"say": "rows", "from": 0, "to": 9}, *asking(len(run.tasks))):
+        view.widget.hear(view.widget, said, [])
     told = [*shown.values(), capsys.readouterr().out]
+    told += [json.dumps(content, ensure_ascii=False) for content in (*view.widget.sent, view.snapshot())]
+    assert len(view.widget.sent) >= 2 + len(run.tasks)
     told += [json.dumps(seen.body["messages"], ensure_ascii=False) for seen in wire.requests]
     told += [str(outcome) for outcome in run.failures.values()]
     text = "\n".join(map(str, told))

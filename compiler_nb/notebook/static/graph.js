@@ -2,14 +2,14 @@
 import { Camera } from "./camera.js";
 import { make, makeButton, makeSvg, rove, say, setState } from "./dom.js";
 import { MOST_GLIDES, glide, placeOf, placesOf } from "./glide.js";
-import { INSET, Names, roomBeside } from "./names.js";
+import { Names } from "./names.js";
 import { cleanSvg } from "./sanitize.js";
 import { Stacks } from "./stacks.js";
-import { RUNNING, STATES, sayClock, sayNth, sayTime } from "./states.js";
-import { spansOf, whyWaits } from "./store.js";
+import { RUNNING, STATES } from "./states.js";
+import { whyWaits } from "./store.js";
+import { Times } from "./times.js";
 
 const CLOSE = 2; // zoom from which on stacks of many show each task
-const TIME_LETTER = 6.4; // width of one, rather too much
 
 export class GraphPane {
   /**
@@ -59,7 +59,7 @@ export class GraphPane {
     this.edges.replaceChildren();
     /** @type {Map<number, SVGElement>} */ this.boxes = new Map();
     this.stacks = new Stacks(this.svg);
-    /** @type {Map<number, SVGElement>} */ this.times = new Map();
+    this.times = new Times(this.feed);
     this.names = new Names(this.svg);
     /** @type {Element[]} */ this.stops = [];
   }
@@ -142,7 +142,7 @@ export class GraphPane {
       this.boxes.set(number, /** @type {SVGElement} */ (box));
       const place = box.querySelector(":scope > .cnb-bar");
       if (place) this.stacks.add(box, place, number, []);
-      else if (this.run.tasks[number].kind !== "expr") this._makeTime(number, box);
+      else if (this.run.tasks[number].kind !== "expr") this.times.add(number, box);
       this._patch(number);
     }
     const groups = this.stage.querySelectorAll(".cnb-group");
@@ -178,7 +178,7 @@ export class GraphPane {
     const title = box.querySelector(":scope > title");
     const [, ...rest] = (title?.textContent ?? "").split("\n");
     if (title) say(title, [[task.id, name, why].filter(Boolean).join(" · "), ...rest].join("\n"));
-    if (this.times.has(number)) this._time(number);
+    this.times.write(number);
   }
 
   /** Say anew what a task waits for, when one looks at it. @param {Element} target */
@@ -197,30 +197,8 @@ export class GraphPane {
     });
   }
 
-  /** Make a place for a task's time. @param {number} number @param {Element} box */
-  _makeTime(number, box) {
-    const width = Number(box.querySelector(":scope > .cnb-box")?.getAttribute("width"));
-    const time = makeSvg("text", { class: "cnb-time", x: width - INSET });
-    box.append(time);
-    this.times.set(number, time);
-  }
-
-  /** Say a task's time, and its tries: beside its name, or above the box where the name leaves no room. @param {number} number */
-  _time(number) {
-    const task = this.run.tasks[number];
-    const { ran, attempts } = spansOf(task, this.feed.now());
-    const spent = task.state === RUNNING ? sayClock(ran) : attempts.length ? sayTime(ran) : "";
-    const tries = attempts.length > 1 ? sayNth(attempts.length, "try") : "";
-    const words = [tries, this.run.parked.has(number) ? "waits" : "", spent].filter(Boolean).join(" · ");
-    const time = /** @type {SVGElement} */ (this.times.get(number));
-    const box = /** @type {Element} */ (this.boxes.get(number));
-    const label = box.querySelector(":scope > .cnb-id");
-    say(time, words);
-    if (words) time.setAttribute("y", label && roomBeside(box, label) < TIME_LETTER * words.length + 6 ? "-5" : "20");
-  }
-
   tick() {
-    for (const number of this.times.keys()) if (this.run.tasks[number]?.state === RUNNING) this._time(number);
+    this.times.tick();
     if (!this.camera.partial || this.camera.free) return;
     const works = /** @type {SVGElement|undefined} */ (this.stops.find((stop) => stop.classList.contains("cnb-running")));
     if (works) this.camera.follow(placeOf(works));

@@ -1,0 +1,36 @@
+"""Frames without keys: what a tool has returned or raised may hold one, and a page is saved, and shown to others."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from compiler_nb.models.providers import known_secrets
+from compiler_nb.models.secret import mask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from compiler_nb.models.secret import Secret
+
+T = TypeVar("T")
+
+
+def without_keys(content: T) -> T:
+    """Return plain JSON data without any piece of a key in its texts; the same object where there is none."""
+    secrets = known_secrets()
+    if not secrets:
+        return content
+    text = json.dumps(content, ensure_ascii=False)
+    masked: T = content if mask(text, secrets) == text else _masked(content, secrets)
+    return masked
+
+
+def _masked(content: Any, secrets: Iterable[Secret]) -> Any:
+    if isinstance(content, str):
+        return mask(content, secrets)
+    if isinstance(content, dict):
+        return {key: _masked(value, secrets) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_masked(value, secrets) for value in content]
+    return content

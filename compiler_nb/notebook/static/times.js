@@ -1,0 +1,43 @@
+// The times of tasks in the graph: how long each has run, after how many tries, and whether it waits for its provider.
+import { makeSvg, say } from "./dom.js";
+import { INSET, roomBeside } from "./names.js";
+import { RUNNING, sayClock, sayNth, sayTime } from "./states.js";
+import { spansOf } from "./store.js";
+
+const TIME_LETTER = 6.4; // width of one, rather too much
+
+export class Times {
+  /** @param {import("./feed.js").Feed} feed */
+  constructor(feed) {
+    this.feed = feed;
+    /** @type {Map<number, {label: SVGElement, box: Element}>} by task */ this.all = new Map();
+  }
+
+  /** Make a place for a task's time. @param {number} number @param {Element} box */
+  add(number, box) {
+    const width = Number(box.querySelector(":scope > .cnb-box")?.getAttribute("width"));
+    const label = makeSvg("text", { class: "cnb-time", x: width - INSET });
+    box.append(label);
+    this.all.set(number, { label, box });
+  }
+
+  /** Say a task's time: beside its name, or above the box where the name leaves no room. @param {number} number */
+  write(number) {
+    const { label, box } = this.all.get(number) ?? {};
+    if (!label || !box) return;
+    const { tasks, parked } = this.feed.run;
+    const { ran, attempts } = spansOf(tasks[number], this.feed.now());
+    const spent = tasks[number].state === RUNNING ? sayClock(ran) : attempts.length ? sayTime(ran) : "";
+    const tries = attempts.length > 1 ? sayNth(attempts.length, "try") : "";
+    const words = [tries, parked.has(number) ? "waits" : "", spent].filter(Boolean).join(" · ");
+    say(label, words);
+    const name = box.querySelector(":scope > .cnb-id");
+    if (words) label.setAttribute("y", name && roomBeside(box, name) < TIME_LETTER * words.length + 6 ? "-5" : "20");
+  }
+
+  /** Those of running tasks go on. */
+  tick() {
+    const { tasks } = this.feed.run;
+    for (const number of this.all.keys()) if (tasks[number]?.state === RUNNING) this.write(number);
+  }
+}
