@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from compiler_nb.calls import Calls
     from compiler_nb.compiler import Compiler
     from compiler_nb.engine.local import Session
-    from compiler_nb.engine.schedule import Node
+    from compiler_nb.engine.node import Node
     from compiler_nb.events import Log
     from compiler_nb.run import Run
     from compiler_nb.tool import Toolbox

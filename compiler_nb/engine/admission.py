@@ -12,7 +12,7 @@ from compiler_nb.outcome import Failure
 if TYPE_CHECKING:
     from compiler_nb.engine.attempt import Attempt
     from compiler_nb.engine.local import Session
-    from compiler_nb.engine.schedule import Node
+    from compiler_nb.engine.node import Node
 
 
 async def admit(session: Session, attempt: Attempt, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ from compiler_nb.plan.task import Task
 
 if TYPE_CHECKING:
     from compiler_nb.engine.local import Session
-    from compiler_nb.engine.schedule import Node
+    from compiler_nb.engine.node import Node
 
 Rule: TypeAlias = "str | Collection[str]"
 """Which calls may start unasked: "ask" none, "auto" all, "deny" none and nobody is asked, or those of named tools."""

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from asyncio import Future
     from asyncio import Task as AsyncTask
 
+    from compiler_nb.engine.node import Node
     from compiler_nb.engine.pool import Job
-    from compiler_nb.engine.schedule import Node
     from compiler_nb.tool import Tool
 
 CURRENT: Final[ContextVar[str]] = ContextVar("compiler_nb_task", default="")

@@ -27,9 +27,10 @@ from compiler_nb.engine.admission import admit, ask_again
 from compiler_nb.engine.approval import Approval, Ask, Rule
 from compiler_nb.engine.attempt import CURRENT, Attempt, failure_of, is_unused
 from compiler_nb.engine.limits import Limits, find_lanes
+from compiler_nb.engine.node import Node
 from compiler_nb.engine.parking import Parked
 from compiler_nb.engine.pool import Pool
-from compiler_nb.engine.schedule import Node, Schedule
+from compiler_nb.engine.schedule import Schedule
 from compiler_nb.engine.stopping import stop, time_out, timeout_failure
 from compiler_nb.engine.threads import submit
 from compiler_nb.engine.timer import Timer

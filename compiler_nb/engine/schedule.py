@@ -24,9 +24,10 @@ Theory of operation
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final
 
+from compiler_nb.engine.lane import Lane
+from compiler_nb.engine.node import Evaluated, Node
 from compiler_nb.outcome import ENDED, Cancelled, Failure, Skipped, State
 
 if TYPE_CHECKING:
@@ -54,80 +55,6 @@ _ANY: Final = 1 << 30
 _CLOSED: Final = 1 << 40
 """What each parked call takes from its provider's spare calls, so that none is left."""
 _ENDINGS: Final[dict[type, State]] = {Failure: "failed", Skipped: "skipped", Cancelled: "cancelled"}
-
-
-class Node:
-    """A task in the schedule, and all that changes about it; what rarely changes stands on the class."""
-
-    waiting = 0
-    children: list[Node] | tuple[()] = ()
-    watchers: list[Node] | tuple[()] = ()  # fan-outs that need only to know this one's items
-    owner: Node | None = None  # the fan-out that this is an item of
-    expanded = False
-    held = ""  # why a ready call may not start yet; "slot" where one that was parked has a slot again
-    parked = ""  # "provider" while a running call waits for that, then "slot" while it waits for one; it holds none
-    attempt = 0
-    ready_at = 0.0
-    fate: tuple[State, Any] = ("cancelled", Cancelled())  # what its descendants get where it is not done
-
-    def __init__(self, task: Task, order: int, lane: tuple[str, ...], height: float) -> None:
-        self.task, self.order, self.lane, self.height = task, order, lane, height
-        self.kind: str = task.kind  # or "link", while it waits to be told which items of fan-outs it reads
-        self.state: State = "waiting"
-
-    def __repr__(self) -> str:
-        return f"<{self.task.id} {self.state}>"
-
-
-class Evaluated(Node):
-    """An expression that was evaluated before it came here: all but its task is on the class, for there are many."""
-
-    order, lane, height, kind = 0, (), 1.0, "expr"
-    state: State = "done"
-
-    def __init__(self, task: Task) -> None:
-        self.task = task
-
-
-class Lane:
-    """Ready calls that need the same resources, the highest first and first come first within a height.
-
-    Heights in hops are few, so nodes stand in a queue per height, and only the heights in a heap.
-    """
-
-    def __init__(self, nodes: Iterable[Node] = ()) -> None:
-        self.queues: dict[float, deque[Node]] = {}
-        self.heights: list[float] = []  # negated: the head is the highest
-        for node in nodes:
-            self.push(node)
-
-    def push(self, node: Node) -> None:
-        """Take a node in."""
-        queue = self.queues.get(node.height)
-        if queue is None:
-            self.queues[node.height] = deque((node,))
-            heappush(self.heights, -node.height)
-        else:
-            queue.append(node)
-
-    def pop(self) -> Node:
-        """Take the first node out."""
-        height = -self.heights[0]
-        queue = self.queues[height]
-        node = queue.popleft()
-        if not queue:
-            del self.queues[height]
-            heappop(self.heights)
-        return node
-
-    @property
-    def rank(self) -> tuple[float, int]:
-        """How early its first node is to start, compared with other lanes'."""
-        return self.heights[0], self.queues[-self.heights[0]][0].order
-
-    def nodes(self) -> list[Node]:
-        """All nodes, in the order in which they came to be."""
-        return sorted((node for queue in self.queues.values() for node in queue), key=lambda node: node.order)
 
 
 class Schedule:

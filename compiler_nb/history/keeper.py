@@ -14,7 +14,7 @@ from compiler_nb.models.providers import known_secrets
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from compiler_nb.engine.schedule import Node
+    from compiler_nb.engine.node import Node
     from compiler_nb.events import Event
     from compiler_nb.history.history import History
     from compiler_nb.run import Run
