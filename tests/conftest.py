@@ -30,6 +30,7 @@ settings.register_profile(
 )
 settings.load_profile("house")
 
+
 @pytest.fixture
 def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Take what a promise's test has tried and found, for the report of `make.py soak`."""
