@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 GRACE: Final = 0.2
 """Seconds that a cancelled coroutine has to end before it is abandoned."""
+STILL_RUNS: Final = "still runs: it could not be stopped"
+"""How the warning of a call that was abandoned while it worked ends."""
 
 
 def time_out(session: Session, attempt: Attempt) -> None:
@@ -57,5 +59,5 @@ def _abandon(session: Session, attempt: Attempt, outcome: Any) -> None:
     elif attempt.job is not None:
         attempt.job.abandoned = True
     if attempt.job is None or attempt.job.started:
-        session.log.emit(Warned, attempt.node.task.id, f"{attempt.tool.name} still runs: it could not be stopped")
+        session.log.emit(Warned, attempt.node.task.id, f"{attempt.tool.name} {STILL_RUNS}")
     session.take_out(attempt, outcome)

@@ -21,6 +21,7 @@ from compiler_nb.drawing.png import to_png
 from compiler_nb.drawing.svg import Picture, draw
 from compiler_nb.drawing.text import plan_text, seconds_text, task_titles
 from compiler_nb.drawing.value import cut, visible_lines
+from compiler_nb.engine.stopping import STILL_RUNS
 from compiler_nb.events import Warned
 from compiler_nb.models.providers import known_secrets
 from compiler_nb.models.secret import mask
@@ -145,6 +146,9 @@ def footer(run: Run, binding: Binding, *, times: bool) -> str:
     used = run.usage
     if used.calls:
         parts.append(f"{'' if used.reported else '~'}{used.tokens:,} tokens")
+    left = sum(isinstance(event, Warned) and event.message.endswith(STILL_RUNS) for event in run.events)
+    if left:
+        parts.append(f"{left} call{'' if left == 1 else 's'} could not be stopped")
     parts += [f"{what}: {names}" for what, names in (
         ("bound", _listed(binding.bound)),
         ("not bound", _listed([f"{name} ({cut(reason, REASON)})" for name, reason in binding.kept])),

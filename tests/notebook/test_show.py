@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import threading
 
 import pytest
 
@@ -147,6 +148,16 @@ def test_the_footer_counts():
                            "joiner": ["Replan: more", "Answer: done"]})  # fmt: skip
     second = Compiler(again, [weather]).run_sync("q")
     assert footer(second, Binding(), times=False).startswith("2 tasks · 2 rounds · ")
+
+    @tool(timeout=0.01)
+    def hang(x: object) -> None:
+        """Hang."""
+        release.wait(5)
+
+    release = threading.Event()
+    hung = Compiler(None, [hang]).execute_sync("a = hang(1)\nb = hang(2)\n")
+    release.set()
+    assert "2 tasks · 2 calls could not be stopped" in footer(hung, Binding(), times=False)
     assert [seconds_text(s) for s in (0.012, 0.34, 1.94, 140.2)] == ["12 ms", "0.3 s", "1.9 s", "140 s"]
 
 
