@@ -82,7 +82,7 @@ def test_what_a_page_forges_starts_nothing(figure):
 
         views: list[View] = []
         plan = "a = send('ann')\nb = send('bob')\nanswer(a)"
-        tell = lambda event: views[0].event(event)  # noqa: E731, PLW0108 - it is there only then
+        tell = lambda event: views[0].event(event)  # noqa: PLW0108 - it is there only then
         run, work = Compiler(None, [send]).begin(plan=plan, ask=ask, on_event=tell)
         view = View(run, "own", Widget)
         views.append(view)
