@@ -19,6 +19,7 @@ from compiler_nb.events import PlanClosed, RoundStarted, RunStarted, TaskPlanned
 from compiler_nb.joiner import join
 from compiler_nb.models.base import Model, Request
 from compiler_nb.models.connect import no_model
+from compiler_nb.models.providers import known_secrets
 from compiler_nb.outcome import NOT_DONE, Answer, Replan, Status, describe_error
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
@@ -140,6 +141,7 @@ class Drive:
             ask=self.ask,
             main=self.main,
         )
+        session.secrets = known_secrets((compiler.planner, compiler.joiner, compiler.worker))
         counted = {name for name, limit in compiler.limits.items() if limit.rpm or limit.tpm}
         rated = {name: tool.provider for name, tool in compiler.tools.items() if tool.provider in counted}
         if rated:

@@ -8,8 +8,6 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import ArgumentError, ExpressionError
-from compiler_nb.models.providers import known_secrets
-from compiler_nb.models.secret import mask
 from compiler_nb.outcome import Failure, describe_error
 
 if TYPE_CHECKING:
@@ -46,7 +44,7 @@ def failure_of(error: BaseException, tool: Tool | None, attempt: int) -> Failure
         kind = "arguments"
     elif isinstance(error, ExpressionError):
         kind = "expression"
-    message = mask(describe_error(error), known_secrets())
+    message = describe_error(error)
     if tool is not None and tool.thread != "main" and kind == "raised" and _wants_main_thread(message):
         message += f'. It may not leave the main thread: declare it @tool(thread="main") ({tool.name})'
     return Failure(kind, message, error, attempt)

@@ -21,6 +21,7 @@ import itertools
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from compiler_nb.engine.admission import admit, ask_again
@@ -44,6 +45,7 @@ from compiler_nb.events import (
     TaskStarted,
     Warned,
 )
+from compiler_nb.models.secret import mask
 from compiler_nb.outcome import ENDED, Cancelled, Failure
 from compiler_nb.plan.bounds import STEPS, Scope
 from compiler_nb.plan.evaluate import evaluate
@@ -51,6 +53,7 @@ from compiler_nb.plan.fanout import Shape, collect, expand, item_reads, link_ite
 from compiler_nb.plan.task import Task
 
 if TYPE_CHECKING:
+    from compiler_nb.models.secret import Secret
     from compiler_nb.tool import Tool
 
 FAIR: Final = 50
@@ -67,12 +70,14 @@ class Session:
     of approved tools; ask: asks someone to approve a task and its arguments, None where there is no one;
     main: posts a function to the main thread, False where nobody serves it; intent: notes that a call with side effects
     is about to begin, False where it cannot be noted; recall: returns an item of a fan-out, as its value where an
-    earlier run has left one; rates: the providers' limits per minute, rated: the tools whose calls these count here
-    (others count their calls of models where they make them), with their providers.
+    earlier run has left one; secrets: what no failure's message may hold; rates: the providers' limits per minute,
+    rated: the tools whose calls these count here (others count their calls of models where they make them), with their
+    providers.
     """
 
     intent: Intent | None = None
     recall: Callable[[Task], Task] | None = None
+    secrets: tuple[Secret, ...] = ()
     rates: Limits | None = None
     rated: Mapping[str, str] = {}
     shapes_wanted = False  # whether there is any fan-out; on the class, for CPython is slower beyond 30 attributes
@@ -429,15 +434,20 @@ class Session:
         attempt.ended = True
         node = attempt.node
         self.attempts.pop(node.task.id, None)
-        if type(outcome) is not Failure:
-            self.end(node, outcome)
-        elif node.attempt <= attempt.tool.retries and not attempt.cancelled:
-            self._retry(node, outcome)
+        if type(outcome) is Failure:
+            self._failed(attempt, replace(outcome, message=mask(outcome.message, self.secrets)))
         else:
-            if attempt.tool.side_effects and outcome.kind in ("timeout", "abandoned"):
-                self.approval.in_doubt.add(node.task.fingerprint)
             self.end(node, outcome)
         attempt.task = attempt.job = None  # its deadline still holds it, and must not hold its arguments
+
+    def _failed(self, attempt: Attempt, failure: Failure) -> None:
+        node, tool = attempt.node, attempt.tool
+        if node.attempt <= tool.retries and not attempt.cancelled:
+            self._retry(node, failure)
+            return
+        if tool.side_effects and failure.kind in ("timeout", "abandoned"):
+            self.approval.in_doubt.add(node.task.fingerprint)
+        self.end(node, failure)
 
     def _retry(self, node: Node, failure: Failure) -> None:
         delay = min(0.2 * 2 ** (node.attempt - 1), 10.0) * (0.5 + random.random())  # noqa: S311 - jitter

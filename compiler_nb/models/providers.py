@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 from compiler_nb.errors import BadRequest
-from compiler_nb.models.secret import LOG_MASK, Secret
+from compiler_nb.models.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,11 +93,10 @@ def find_key(provider: str, given: Secret | None = None) -> Key:
 
 
 def known_secrets(models: Iterable[Any] = ()) -> tuple[Secret, ...]:
-    """Return the keys that no text may show: those of models, those set for providers, and those in use already."""
+    """Return the keys that no text may show: those of models, and those that are set for providers."""
     found = [find_key(name).secret for name in (*PROVIDERS, *_KEYS)]
     for model in models:
         found += getattr(model, "secrets", ())
-    found += map(Secret, LOG_MASK.secrets)
     return tuple({key.reveal(): key for key in found if key}.values())
 
 

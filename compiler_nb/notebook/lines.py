@@ -32,9 +32,11 @@ class Lines:
         self.tasks: dict[str, Task] = {}
         self.started: dict[str, float] = {}
         self.count = 0
+        self.run: Run | None = None
 
     def begin(self, run: Run) -> None:
         """Show nothing: the question stands in the cell."""
+        self.run = run
 
     def event(self, event: Event) -> None:
         """Show a task that has ended, and why there is another plan."""
@@ -80,4 +82,4 @@ class Lines:
 
     def _say(self, text: str) -> None:
         if not self.look.quiet:
-            say(text)
+            say(text, self.run)

@@ -1,4 +1,4 @@
-"""Frames without keys: what a tool has returned or raised may hold one, and a page is saved, and shown to others."""
+"""What is shown, without keys: a tool may have returned or raised one, and a page is saved, and shown to others."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from compiler_nb.models.secret import Secret
+    from compiler_nb.run import Run
 
 T = TypeVar("T")
 
 
-def without_keys(content: T) -> T:
+def secrets_of(run: Run | None) -> tuple[Secret, ...]:
+    """Return the keys that what is shown of a run may not hold; a stored run has no models any more."""
+    compiler = run.compiler if run is not None else None
+    return known_secrets(getattr(compiler, role, None) for role in ("planner", "joiner", "worker"))
+
+
+def without_keys(content: T, run: Run) -> T:
     """Return plain JSON data without any piece of a key in its texts; the same object where there is none."""
-    secrets = known_secrets()
+    secrets = secrets_of(run)
     if not secrets:
         return content
     text = json.dumps(content, ensure_ascii=False)

@@ -186,7 +186,7 @@ def why(magics: CompileMagics, words: list[str]) -> None:
     """Say why a task waits or waited; without one, of all that have not ended."""
     name, run = _task_and_run(magics, words)
     wanted = [name] if name else [id_ for id_, state in trace.states(run.events).items() if state not in ENDED]
-    say("\n".join(_of_task(run.why, id_) for id_ in wanted) or "every task has ended")
+    say("\n".join(_of_task(run.why, id_) for id_ in wanted) or "every task has ended", run)
 
 
 def pause(magics: CompileMagics, words: list[str]) -> None:
@@ -219,7 +219,7 @@ def _judge(magics: CompileMagics, words: list[str], verb: str) -> None:
     if not name or name not in held:
         known = "\n".join(f"  {id_}: {_call(run, id_, arguments)}" for id_, arguments in held.items())
         told = f"{name} does not wait for approval; " if name else ""
-        say(f"{told}waiting for approval:\n{known}" if held else f"{told}nothing waits for approval")
+        say(f"{told}waiting for approval:\n{known}" if held else f"{told}nothing waits for approval", run)
         return
     call = _call(run, name, held[name])
     {"approve": run.approve, "deny": run.deny}[verb](name)

@@ -143,7 +143,7 @@ class View:
                 snapshot = self.board.snapshot(self.run.seconds)
             if frame is not None and self.widget is not None:
                 self._send({"frame": frame})
-        return without_keys(snapshot)
+        return without_keys(snapshot, self.run)
 
     # ---------------------------------------------------------------- events in, frames out
 
@@ -212,7 +212,7 @@ class View:
 
     def _send(self, content: Frame) -> None:
         with contextlib.suppress(Exception):  # the page is gone, or the kernel ends: the run goes on
-            self._context.copy().run(self.widget.send, without_keys(content))
+            self._context.copy().run(self.widget.send, without_keys(content, self.run))
 
     def end(self, footer: str) -> None:
         """Tell how it ended, with the last line."""

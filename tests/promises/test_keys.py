@@ -241,7 +241,7 @@ def test_a_key_that_a_tool_tells_is_sent_and_shown_to_nobody(form, capsys):
     assert run.status == "done"
     assert key in run["a"]["note"]
     shown = bundle(run, Binding([*run.results], [], []), Look(("timeline", "table", "graph"), layout="own"))
-    say(f"{run['a']} {run.why('c')}")
+    say(f"{run['a']} {run.why('c')}", run)
     view = View(run, "own", Widget)
     for said in ({"say": "hello"}, {"say": "rows", "from": 0, "to": 9}, *asking(len(run.tasks))):
         view.widget.hear(view.widget, said, [])
