@@ -10,6 +10,7 @@ import asyncio
 import functools
 import itertools
 import random
+import threading
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
@@ -117,6 +118,21 @@ def default_limits(limits: Mapping[str, Limit] | None = None) -> Limits:
     """Return the limits as given, and for other providers those that they need: one call at a time for a local one."""
     needed = {name: Limit(concurrency=number) for name, number in CONCURRENCY.items()}
     return Limits({**needed, **(limits or {})})
+
+
+_SHARED: Final[dict[tuple[asyncio.AbstractEventLoop, frozenset[tuple[str, Limit]]], Limits]] = {}
+_LOCK: Final = threading.Lock()
+
+
+def shared_limits(limits: Mapping[str, Limit]) -> Limits:
+    """Return the one Limits of all who call on the running loop under equal limits: several runs, cell after cell."""
+    key = asyncio.get_running_loop(), frozenset(limits.items())
+    with _LOCK:
+        for closed in [other for other in _SHARED if other[0].is_closed()]:
+            del _SHARED[closed]
+        if key not in _SHARED:
+            _SHARED[key] = default_limits(limits)
+        return _SHARED[key]
 
 
 class Stream:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from compiler_nb.background import BACKGROUND, MainThread
 from compiler_nb.budget import Budget, price
-from compiler_nb.calls import default_limits
 from compiler_nb.drive import Drive, unasked
 from compiler_nb.engine.attempt import on_main_thread
+from compiler_nb.engine.limits import read_limits
 from compiler_nb.errors import HistoryError, PlanError
 from compiler_nb.events import Listener, Log
 from compiler_nb.models.connect import connect, no_model
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 
     from compiler_nb.engine.approval import Ask
-    from compiler_nb.engine.limits import Limit, Limits
+    from compiler_nb.engine.limits import Limit
     from compiler_nb.engine.local import PostToMain
     from compiler_nb.history.history import History
     from compiler_nb.models.base import Model
@@ -44,8 +43,9 @@ class Compiler:
     model: a Model, or "provider:model" for `connect`; planner, joiner, worker: models for roles where they differ;
     tools: functions or Tools (`llm` and `extract`, which ask the worker, are always offered); dialect: "python",
     "numbered" or "json"; examples: pairs of a question and a good plan; max_concurrency: calls of tools at a time;
-    limits: by provider; max_replans, max_repairs: further plans per question, and second tries per plan; timeout:
-    seconds for a whole run; approve: "ask", "auto", "deny" or the names of approved tools, for those with side effects;
+    limits: a Limit, or its fields as a dict, by provider, for all runs on a loop under equal limits together;
+    max_replans, max_repairs: further plans per question, and second tries per plan; timeout: seconds for a whole run;
+    approve: "ask", "auto", "deny" or the names of approved tools, for those with side effects;
     history: a History, or the path of one, in which runs are kept;
     share: what of results `llm`, `extract` and the joiner may see, "all", "summary" or "none"; preview: whether replan
     requests show contents of results; prompts: texts that replace those of "planner" and "joiner".
@@ -64,7 +64,7 @@ class Compiler:
         examples: Sequence[Example] = (),
         engine: str = "local",
         max_concurrency: int = 8,
-        limits: Mapping[str, Limit] | None = None,
+        limits: Mapping[str, Limit | Mapping[str, int]] | None = None,
         max_replans: int = 2,
         max_repairs: int = 1,
         timeout: float | None = None,
@@ -87,7 +87,7 @@ class Compiler:
         self.approve = approve if not isinstance(approve, str) else _one_of("approve", approve, ("ask", "auto", "deny"))
         self.share = cast("Share", _one_of("share", share, ("all", "summary", "none")))
         self.cache = _one_of("cache", cache, ("off",))
-        self.examples, self.max_concurrency, self.limits = tuple(examples), max_concurrency, dict(limits or {})
+        self.examples, self.max_concurrency, self.limits = tuple(examples), max_concurrency, read_limits(limits)
         self.max_replans, self.max_repairs, self.timeout, self.budget = max_replans, max_repairs, timeout, budget
         self.prompts, self.preview = dict(prompts or {}), preview
         for role in self.prompts:
@@ -99,8 +99,6 @@ class Compiler:
             raise ValueError(f"timeout is a number of seconds above 0, or None, not {timeout!r}")
         if budget is not None:
             self._keep_to(budget)
-        self._gates: dict[asyncio.AbstractEventLoop, Limits] = {}
-        self._lock = threading.Lock()
         if drop_failed:
             raise ValueError("drop_failed is not built yet: leave it out")
         self.history = _history(history)
@@ -323,15 +321,6 @@ class Compiler:
         """Return the tools that a planner is offered; `ask` asks the worker."""
         provider = self.worker.provider if self.worker is not None else None
         return self.tools.plus(Toolbox(make_language_tools(ask, share=self.share, provider=provider)))
-
-    def shared_limits(self) -> Limits:
-        """Return the limits of providers that hold for all runs on the running loop together."""
-        loop = asyncio.get_running_loop()
-        with self._lock:
-            self._gates = {other: gates for other, gates in self._gates.items() if not other.is_closed()}
-            if loop not in self._gates:
-                self._gates[loop] = default_limits(self.limits)
-            return self._gates[loop]
 
     @property
     def models(self) -> dict[str, str]:

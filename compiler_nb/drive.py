@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.budget import Meter
-from compiler_nb.calls import Calls
+from compiler_nb.calls import Calls, shared_limits
 from compiler_nb.engine.limits import provider_caps
 from compiler_nb.engine.local import PostToMain, Session
 from compiler_nb.engine.watch import WATCH
@@ -145,7 +145,7 @@ class Drive:
         counted = {name for name, limit in compiler.limits.items() if limit.rpm or limit.tpm}
         rated = {name: tool.provider for name, tool in compiler.tools.items() if tool.provider in counted}
         if rated:
-            session.rates, session.rated = compiler.shared_limits(), rated
+            session.rates, session.rated = shared_limits(compiler.limits), rated
         return session
 
     def _keep(self, session: Session) -> None:
@@ -164,7 +164,7 @@ class Drive:
     def _announce(self) -> None:
         park = self.session.parking if self.session is not None else None
         patience = min(self.compiler.timeout or LONGEST_WAIT, LONGEST_WAIT)
-        limits = self.compiler.shared_limits()
+        limits = shared_limits(self.compiler.limits)
         self.calls = Calls(self.log.emit, limits=limits, parking=park, longest_wait=patience)
         self.writing = Writing(
             self.compiler, self.run, self.tools, self.schemas, self.session,

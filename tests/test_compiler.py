@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+from compiler_nb.calls import _SHARED
 from compiler_nb.compiler import Compiler
 from compiler_nb.engine.limits import Limit
 from compiler_nb.errors import NoModel, PlanError
@@ -115,6 +116,9 @@ def test_a_sync_twin_within_a_tool():
         ({"max_replans": -1}, "max_replans is a whole number from 0"),
         ({"max_repairs": 1.5}, "max_repairs is a whole number from 0"),
         ({"timeout": 0}, "timeout is a number of seconds above 0"),
+        ({"limits": {"openai": 5}}, "limits of openai: it is 5; give a Limit, or a dict with some of concurrency"),
+        ({"limits": {"openai": {"rpm": 0}}}, "limits of openai: rpm is 0; give a whole number from 1"),
+        ({"limits": {"openai": {"rps": 9}}}, "limits of openai: it is {'rps': 9}"),
         ({"prompts": {"worker": "Hi"}}, "a role in prompts is 'planner' or 'joiner', not 'worker'"),
     ],
 )
@@ -410,28 +414,29 @@ class Crowd:
 
 @pytest.mark.parametrize("door", ["await", "sync"])
 def test_the_limits_of_a_provider_hold_for_all_runs_together(door):
-    """Three calls at a time, however many runs of one compiler go on."""
+    """Three calls at a time, however many runs go on, of one compiler or of several under equal limits."""
     crowd = Crowd()
-    compiler = Compiler(None, planner=crowd, limits={"crowd": Limit(concurrency=3)})
+    limits = [{"crowd": Limit(concurrency=3)}, {"crowd": {"concurrency": 3}}] * 6
+    compilers = [Compiler(None, planner=crowd, limits=each) for each in limits]
 
     async def main():
-        return await asyncio.gather(*(compiler.run("What?") for _ in range(12)))
+        return await asyncio.gather(*(compiler.run("What?") for compiler in compilers))
 
     if door == "await":
         found = asyncio.run(main())
     else:
         with ThreadPoolExecutor(12) as pool:
-            found = list(pool.map(lambda _: compiler.run_sync("What?"), range(12)))
+            found = list(pool.map(lambda compiler: compiler.run_sync("What?"), compilers))
     assert [each.answer for each in found] == [1] * 12
     assert crowd.most == 3
 
 
 def test_a_loop_that_is_closed_is_forgotten():
-    """A compiler that lives long does not keep every loop that it worked on."""
+    """What its runs have shared goes when the next loop comes."""
     compiler = Compiler(None, planner=Crowd(), limits={"crowd": Limit(concurrency=1)})
     for _ in range(3):
         run(compiler)
-    assert len(compiler._gates) == 1
+    assert sum(loop.is_closed() for loop, _ in _SHARED) <= 1
 
 
 def test_a_listener_that_fails_is_dropped():

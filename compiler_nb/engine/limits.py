@@ -41,6 +41,19 @@ class Limit:
 UNLIMITED: Final = Limit()
 
 
+def read_limits(given: Mapping[str, Limit | Mapping[str, int]] | None) -> dict[str, Limit]:
+    """Return limits by provider, each a Limit or its fields, {"rpm": 60}; raises ValueError for anything else."""
+    found = {}
+    for name, limit in (given or {}).items():
+        try:
+            found[name] = limit if isinstance(limit, Limit) else Limit(**limit)
+        except (TypeError, ValueError) as error:
+            reason = str(error) if isinstance(error, ValueError) else f"it is {limit!r}"
+            fields = ", ".join(Limit.__slots__)
+            raise ValueError(f"limits of {name}: {reason}; give a Limit, or a dict with some of {fields}") from None
+    return found
+
+
 @dataclass(slots=True, eq=False)
 class Start:
     """A call that began; it counts in the window until `expires`, with its tokens as far as they are known."""

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from compiler_nb.run import Run
 
 Begun: TypeAlias = "tuple[Run, Coroutine[Any, Any, None]]"
-PASSED_ON = ("dialect", "share", "preview", "max_concurrency", "max_replans", "max_repairs", "timeout", "approve")
+PASSED_ON = (
+    "dialect", "share", "preview", "max_concurrency", "max_replans", "max_repairs", "timeout", "limits", "approve",
+)  # fmt: skip
 
 
 class Job(NamedTuple):

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 from traitlets import Any as AnyTrait
-from traitlets import Bool, Enum, Float, Int, Unicode, default
+from traitlets import Bool, Dict, Enum, Float, Int, Unicode, default
 
 from compiler_nb.errors import CompilerError, PlanError
 from compiler_nb.notebook import loop as loops
@@ -63,6 +63,7 @@ class CompileMagics(Magics):
     max_replans = Int(2, min=0, help="further plans at most").tag(config=True)
     max_repairs = Int(1, min=0, help="second tries for a plan that is none").tag(config=True)
     timeout = Float(None, allow_none=True, min=1e-3, help="seconds that a run may take").tag(config=True)
+    limits = Dict(help="what providers allow, as {'openai': {'concurrency': 4, 'rpm': 60}}").tag(config=True)
     approve = AnyTrait("ask", help="side effects: ask, auto, deny, or names of approved tools").tag(config=True)
     layout = Enum(("auto", "graphviz", "own"), "auto", help="what lays pictures out").tag(config=True)
     history = Unicode(help="the file in which runs are kept; empty for none").tag(config=True)

@@ -189,6 +189,16 @@ def test_settings_hold_for_all_cells():
         assert " ms" not in shell.shown[-1]["text/html"]
 
 
+def test_limits_of_providers_are_a_setting():
+    """A dict by provider, which holds from cell to cell; a wrong one is a short error."""
+    with open_shell(SETUP, limits={"scripted": {"rpm": 1}}) as shell:
+        shell.planner("answer(1)\n")
+        shell.ok("%%compile --timeout 0.2 -m m\nq")
+        assert "RunFailed: limit: the run took longer than 0.2 s" in shell.error("%%compile --timeout 0.2 -m m\nq")
+        shell.ok("%config CompileMagics.limits = {'scripted': {'rps': 1}}")
+        assert "OptionError: limits of scripted: it is {'rps': 1}" in shell.error("%%compile -m m\nq")
+
+
 def test_only_a_plan_with_an_option(shell):
     """`-N` draws and runs nothing."""
     shell.planner(PLAN)
