@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from compiler_nb import trace
@@ -11,6 +11,8 @@ from compiler_nb.budget import cost
 from compiler_nb.engine.limits import find_lanes, provider_caps
 from compiler_nb.errors import RunFailed, ToolError
 from compiler_nb.events import Decided, Event, Log, ModelStarted, RunEnded, TaskEnded
+from compiler_nb.models.providers import known_secrets
+from compiler_nb.models.secret import mask
 from compiler_nb.outcome import ENDED, NOT_DONE, Answer, Cancelled, Failure, Problem, Replan, State, Status, Usage
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from compiler_nb.compiler import Compiler
     from compiler_nb.drawing.svg import Picture
     from compiler_nb.drawing.timeline import Timeline
+    from compiler_nb.models.secret import Secret
     from compiler_nb.notebook.view import View
     from compiler_nb.plan.task import Plan, Task
 
@@ -126,6 +129,11 @@ class Run:
         return trace.usage_by_task(self.events)
 
     @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The keys that nothing shown of it may hold: those of its models (a stored run has none), and those set."""
+        return known_secrets(getattr(self.compiler, role, None) for role in ("planner", "joiner", "worker"))
+
+    @property
     def seconds(self) -> float:
         """How long it took, or has taken so far."""
         last = self.events[-1] if self.events else None
@@ -204,7 +212,8 @@ class Run:
 
         tasks, states, plan = self.tasks.values(), trace.states(self.events), self.plan
         titles = task_titles(tasks, states, self.outcomes)
-        return draw(tasks, states=states, titles=titles, final=plan.final if plan is not None else None)
+        drawn = draw(tasks, states=states, titles=titles, final=plan.final if plan is not None else None)
+        return replace(drawn, svg=mask(drawn.svg, self.secrets), text=mask(drawn.text, self.secrets))
 
     def timeline(self) -> Timeline:
         """Return when what ran, with the critical path and times in words: it shows itself anywhere, and has `save`."""
@@ -213,10 +222,11 @@ class Run:
         progress, now = trace.Progress(self.events), self.seconds
         times = trace.times_of(progress, self.compiler.max_concurrency, at=now)
         calls = [call for call in trace.calls(self.events) if not call.task]
-        return timeline(
+        drawn = timeline(
             trace.spans(self.events), tasks=self.tasks, states=progress.states, calls=calls, critical=times.path,
             total=now, words=str(times),
         )  # fmt: skip
+        return replace(drawn, svg=mask(drawn.svg, self.secrets), text=mask(drawn.text, self.secrets))
 
     def view(self) -> View:
         """Return the live view, for a page: the plan, its tasks, timeline, table, and all that is known of each."""

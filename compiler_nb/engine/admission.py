@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 async def admit(session: Session, attempt: Attempt, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Begin an attempt when its provider lets it and, with side effects, when it is noted."""
     node, tool = attempt.node, attempt.tool
+    if tool.side_effects and session.intent is not None and not await session.intent(node):
+        _ask_without_note(session, attempt)
+        return
     provider = session.rated.get(node.task.tool)
     if provider is not None and session.rates is not None:
         await session.rates.admit(provider, Parked(session, attempt))
-    if tool.side_effects and session.intent is not None and not await session.intent(node):
-        _ask_without_note(session, attempt)
+    if tool.side_effects and not session.approval.confirms(node.task.id, args, kwargs):
+        _take_back(session, attempt, "its arguments have changed since they were approved")
         return
     if tool.timeout is not None:
         session.timer.watch(attempt, tool.timeout)
@@ -41,11 +44,17 @@ def _ask_without_note(session: Session, attempt: Attempt) -> None:
         told = f"{name}: the history cannot note it, and nobody is there to approve it without"
         session.take_out(attempt, Failure("denied", told, attempts=0))
         return
+    approval.in_doubt.add(task.fingerprint)
+    _take_back(session, attempt, "the history cannot note it")
+
+
+def _take_back(session: Session, attempt: Attempt, reason: str) -> None:
+    """Take back the start of a call that did not begin, and ask for it again."""
+    task = attempt.node.task
     attempt.ended = True
     del session.attempts[task.id]
-    approval.in_doubt.add(task.fingerprint)
-    session.log.emit(TaskRetried, task.id, node.attempt, "the history cannot note it", 0.0)
-    ask_again(session, node)
+    session.log.emit(TaskRetried, task.id, attempt.node.attempt, reason, 0.0)
+    ask_again(session, attempt.node)
 
 
 def ask_again(session: Session, node: Node) -> None:

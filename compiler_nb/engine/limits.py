@@ -231,7 +231,7 @@ class Limits:
             start = await future
             await parking.back()
             return start  # noqa: TRY300 - a cancellation until here gives the place back
-        except asyncio.CancelledError:
+        except BaseException:
             if future.done() and not future.cancelled():  # the place came in the same moment
                 gate.end(future.result())
             self.wake(provider)

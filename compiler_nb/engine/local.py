@@ -220,6 +220,8 @@ class Session:
             if attempt is not None:
                 attempt.cancelled = True
                 stop(self, attempt, Cancelled(message))
+            else:  # a fault of ours took it out without an end
+                self.end(node, Cancelled(message))
         self._check_idle()
 
     async def drained(self) -> None:

@@ -213,12 +213,14 @@ class Schedule:
                 node.owner = owner
         return starts
 
-    def finish(self, id_: str, outcome: Any, now: float) -> list[Node]:  # noqa: C901 - the hot path
+    def finish(self, id_: str, outcome: Any, now: float) -> list[Node]:  # noqa: C901, PLR0912 - the hot path
         """Note that a started task ended, or that one which needs no start has its outcome."""
         node = self.nodes[id_]
         starts: list[Node] = []
         kind = type(outcome)
-        state: State = _ENDINGS.get(kind, "done")
+        state: State = "done"
+        if kind is Failure or kind is Skipped or kind is Cancelled:  # a user's class may have no hash
+            state = _ENDINGS[kind]
         if state not in _LEGAL[node.state]:
             raise ValueError(f"{id_} cannot go from {node.state} to {state}")
         if node.attempt and node.state == "running":
@@ -343,7 +345,8 @@ class Schedule:
     def _queue(self, node: Node) -> list[Node]:
         """Start a ready call where there is room, else let it wait in its lane."""
         key = node.lane
-        if self.free and not self.lanes and not self.paused and (not key or self._has_room(key)):
+        at_once = self.free and not self.lanes and not self.returning and not self.paused
+        if at_once and (not key or self._has_room(key)):
             self._take_slot(node)
             return [node]
         lane = self.lanes.get(key)

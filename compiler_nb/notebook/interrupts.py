@@ -11,6 +11,7 @@ Theory of operation
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from pathlib import Path
@@ -23,7 +24,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-_PACKAGE: Final = str(Path(__file__).parents[1])
+_PACKAGE: Final = f"{Path(__file__).parents[1]}{os.sep}"
+
+
+class _Handler:
+    """Takes SIGINT while a wait goes on; once that is over it hands all on to who was there before."""
+
+    def __init__(self, stop: Callable[[], None], before: Any, *, kernel: bool) -> None:
+        self.stop, self.before, self.kernel = stop, before, kernel
+        self.count, self.over = 0, False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.count += 1
+        is_held = not self.over and (_holds(frame, Job.run) or (self.count > 1 and _holds(frame, Session.serve)))
+        if is_held:
+            self.stop()
+        if callable(self.before) and (self.kernel or not is_held):
+            self.before(number, frame)
+        if is_held:
+            raise KeyboardInterrupt
+
+    def end(self) -> None:
+        """Give the signal back, unless a later wait has it, which then does that for this one, too."""
+        self.over = True
+        handler: Any = signal.getsignal(signal.SIGINT)
+        while isinstance(handler, _Handler) and handler.over:
+            handler = handler.before
+        if handler is not None:
+            signal.signal(signal.SIGINT, handler)
 
 
 @contextlib.contextmanager
@@ -32,27 +60,17 @@ def raised_in_tools(stop: Callable[[], None], *, kernel: bool) -> Iterator[None]
 
     kernel: whether the run is on the kernel's loop: there nobody is told of what is raised in a tool.
     """
-    if threading.current_thread() is not threading.main_thread():
+    is_main = threading.current_thread() is threading.main_thread()
+    before: Any = signal.getsignal(signal.SIGINT) if is_main else None
+    if before is None:  # or who is not Python has installed it, and it could not be given back
         yield
         return
-    count = 0
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal count
-        count += 1
-        is_held = _holds(frame, Job.run) or (count > 1 and _holds(frame, Session.serve))
-        if is_held:
-            stop()
-        if callable(before) and (kernel or not is_held):
-            before(number, frame)
-        if is_held:
-            raise KeyboardInterrupt
-
-    before: Any = signal.signal(signal.SIGINT, handle)
+    handler = _Handler(stop, before, kernel=kernel)
+    signal.signal(signal.SIGINT, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        handler.end()
 
 
 def _holds(frame: FrameType | None, caller: Any) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from compiler_nb.models.providers import known_secrets
 from compiler_nb.models.secret import mask
 
 if TYPE_CHECKING:
@@ -17,15 +16,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def secrets_of(run: Run | None) -> tuple[Secret, ...]:
-    """Return the keys that what is shown of a run may not hold; a stored run has no models any more."""
-    compiler = run.compiler if run is not None else None
-    return known_secrets(getattr(compiler, role, None) for role in ("planner", "joiner", "worker"))
-
-
 def without_keys(content: T, run: Run) -> T:
     """Return plain JSON data without any piece of a key in its texts; the same object where there is none."""
-    secrets = secrets_of(run)
+    secrets = run.secrets
     if not secrets:
         return content
     text = json.dumps(content, ensure_ascii=False)

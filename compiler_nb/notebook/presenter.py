@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from compiler_nb.models.providers import known_secrets
 from compiler_nb.models.secret import mask
 from compiler_nb.notebook import show
-from compiler_nb.notebook.masking import secrets_of
 
 if TYPE_CHECKING:
     from compiler_nb.drawing.live import Engine
@@ -114,4 +114,4 @@ def display(data: show.Bundle, *, replaceable: bool = False) -> Any:
 
 def say(text: str, run: Run | None = None) -> None:
     """Print to the cell what is told of a run, or of none."""
-    print(mask(text, secrets_of(run)))  # noqa: T201 - a verb's answer is printed text
+    print(mask(text, known_secrets() if run is None else run.secrets))  # noqa: T201 - a verb's answer is printed text

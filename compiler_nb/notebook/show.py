@@ -25,7 +25,6 @@ from compiler_nb.engine.stopping import STILL_RUNS
 from compiler_nb.events import Warned
 from compiler_nb.models.secret import mask
 from compiler_nb.notebook import answer as answers
-from compiler_nb.notebook.masking import secrets_of
 from compiler_nb.plan.task import Plan
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def facts_of(run: Run) -> Facts:
 
 def bundle(run: Run, binding: Binding, look: Look = Look()) -> Bundle:  # noqa: B008 - it cannot be changed
     """Return what a run shows, by MIME type."""
-    facts, hide = facts_of(run), functools.partial(mask, secrets=secrets_of(run))
+    facts, hide = facts_of(run), functools.partial(mask, secrets=run.secrets)
     whole = picture(facts, look) if facts.tasks and "graph" in look.views else None
     drawn = whole and dataclasses.replace(whole, svg=hide(whole.svg))
     times = run.timeline() if facts.tasks and look.times and "timeline" in look.views else None
@@ -167,7 +166,7 @@ def outcome_text(run: Run) -> str:
     """Return why a run has no answer, "" where it has one or still runs."""
     if run.status in ("done", "running"):
         return ""
-    told = mask(run.error[:MESSAGE], secrets_of(run)) if run.status != "cancelled" else ""
+    told = mask(run.error[:MESSAGE], run.secrets) if run.status != "cancelled" else ""
     return f"{run.status}: {told}" if told else run.status
 
 

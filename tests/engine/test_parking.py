@@ -10,10 +10,12 @@ import pytest
 from compiler_nb.calls import Calls
 from compiler_nb.compiler import Compiler
 from compiler_nb.engine.limits import Limit, Limits
+from compiler_nb.engine.schedule import Schedule
 from compiler_nb.errors import ProviderUnavailable, RateLimited
 from compiler_nb.events import TaskEnded, TaskParked, TaskStarted
 from compiler_nb.models.base import Chunk, Request
 from compiler_nb.outcome import Failure
+from compiler_nb.plan.task import Ref, Task
 from compiler_nb.tool import tool
 from tests.support.clock import run_virtually
 from tests.support.session import add, opened, told
@@ -213,3 +215,92 @@ def test_a_task_that_asks_twice_waits_for_its_provider_each_time():
     assert session.schedule.free == 1
     starts = {event.task: event.at for event in told(session, TaskStarted)}
     assert starts["s"] < 1
+
+
+def test_a_call_that_is_taken_gets_the_next_slot_before_new_ones():
+    """Also before what a task that ends lets start: else a chain would hold it up, and its provider's place with it."""
+    schedule = Schedule(1, resources=lambda task: ("provider:p",) if task.tool == "p" else ())
+    for task in (Task("a", "call", "p"), Task("c0", "call", "t"), Task("c1", "call", "t", (Ref("c0"),))):
+        schedule.add(task, 0.0)
+    assert [node.task.id for node in schedule.park("a")] == ["c0"]
+    assert schedule.unpark("a") == []
+    assert [node.task.id for node in schedule.finish("c0", 1, 0.0)] == ["a"]
+
+
+def test_arguments_that_change_while_a_provider_is_waited_for_are_asked_for_again():
+    """A word is for the arguments that were shown, however long the call waits until it begins."""
+    sent, shown = [], []
+
+    @tool(side_effects=True, provider="bank")
+    async def pay(who, sums):
+        sent.append((who, list(sums)))
+
+    @tool
+    async def make():
+        return [1]
+
+    @tool
+    async def grow(sums):
+        await asyncio.sleep(5)
+        sums.append(1_000_000)
+
+    async def ask(task, arguments):
+        shown.append((task.id, arguments))
+        return len(shown) < 3
+
+    plan = 's = make()\na = pay("a", [0])\nb = pay("b", s)\ng = grow(s)\n'
+
+    async def main():
+        compiler = Compiler(None, [pay, make, grow], limits={"bank": Limit(rpm=1)})
+        run, work = compiler.begin(plan=plan, ask=ask)
+        await work
+        return run
+
+    run = run_virtually(main())
+    assert shown == [("a", '"a", [0]'), ("b", '"b", [1]'), ("b", '"b", [1, 1000000]')]
+    assert sent == [("a", [0])]
+    assert run.failures["b"].kind == "denied"
+
+
+def test_a_side_effect_that_cannot_be_noted_is_counted_once():
+    """Its provider counts the call, not the asking for it."""
+    begun = []
+
+    @tool(side_effects=True, provider="p")
+    async def send(x):
+        begun.append(asyncio.get_running_loop().time())
+
+    async def yes(task, _):
+        approved.add(task.id)
+        return True
+
+    async def intent(node):
+        return node.task.id in approved
+
+    approved = set()
+
+    async def main():
+        async with opened([send], approve="auto", ask=yes) as session:
+            session.rates, session.rated, session.intent = Limits({"p": Limit(rpm=2)}), {"send": "p"}, intent
+            add(session, "n0 = send(0)\nn1 = send(1)\n")
+            session.close()
+            await session.drained()
+
+    run_virtually(main())
+    assert begun == [0, 0]
+
+
+def test_a_value_whose_class_has_no_hash_is_a_value():
+    """Its task ends like any other."""
+
+    class Odd(type):
+        __hash__ = None
+
+    thing = Odd("Thing", (), {})()
+
+    @tool
+    async def get():
+        return thing
+
+    run = run_virtually(Compiler(None, [get]).execute("a = get()\nb = [a]\n"))
+    assert (run.status, run["a"], run["b"]) == ("done", thing, [thing])

@@ -245,7 +245,8 @@ def test_a_key_that_a_tool_tells_is_sent_and_shown_to_nobody(form, capsys):
     view = View(run, "own", Widget)
     for said in ({"say": "hello"}, {"say": "rows", "from": 0, "to": 9}, *asking(len(run.tasks))):
         view.widget.hear(view.widget, said, [])
-    told = [*shown.values(), capsys.readouterr().out]
+    only = bundle(run, Binding(), Look(("timeline",), layout="own"))
+    told = [*shown.values(), *only.values(), run.visualize().svg, run.timeline().svg, capsys.readouterr().out]
     told += [json.dumps(content, ensure_ascii=False) for content in (*view.widget.sent, view.snapshot())]
     assert len(view.widget.sent) >= 2 + len(run.tasks)
     told += [json.dumps(seen.body["messages"], ensure_ascii=False) for seen in wire.requests]
