@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
-from compiler_nb.engine.limits import Limit, Limits, Parking
+from compiler_nb.engine.limits import Doors, Limit, Limits, Parking
 from compiler_nb.errors import ModelError, ModelRefused, ModelTimeout, RateLimited, StreamBroken
 from compiler_nb.events import ModelChunk, ModelEnded, ModelStarted, Warned
 from compiler_nb.models.base import Chunk, Model, Request
@@ -114,25 +114,24 @@ class Calls:
                 raise fault
 
 
-def default_limits(limits: Mapping[str, Limit] | None = None) -> Limits:
+def default_limits(limits: Mapping[str, Limit] | None = None, doors: Doors | None = None) -> Limits:
     """Return the limits as given, and for other providers those that they need: one call at a time for a local one."""
     needed = {name: Limit(concurrency=number) for name, number in CONCURRENCY.items()}
-    return Limits({**needed, **(limits or {})})
+    return Limits({**needed, **(limits or {})}, doors=doors)
 
 
-_SHARED: Final[dict[tuple[asyncio.AbstractEventLoop, frozenset[tuple[str, Limit]]], Limits]] = {}
+_SHARED: Final[dict[asyncio.AbstractEventLoop, Doors]] = {}
 _LOCK: Final = threading.Lock()
 
 
 def shared_limits(limits: Mapping[str, Limit]) -> Limits:
-    """Return the one Limits of all who call on the running loop under equal limits: several runs, cell after cell."""
-    key = asyncio.get_running_loop(), frozenset(limits.items())
+    """Return limits that hold for all who call on the running loop, where a provider has equal ones."""
+    loop = asyncio.get_running_loop()
     with _LOCK:
-        for closed in [other for other in _SHARED if other[0].is_closed()]:
+        for closed in [other for other in _SHARED if other.is_closed()]:
             del _SHARED[closed]
-        if key not in _SHARED:
-            _SHARED[key] = default_limits(limits)
-        return _SHARED[key]
+        doors = _SHARED.setdefault(loop, {})
+    return default_limits(limits, doors)
 
 
 class Stream:

@@ -43,7 +43,7 @@ class Compiler:
     model: a Model, or "provider:model" for `connect`; planner, joiner, worker: models for roles where they differ;
     tools: functions or Tools (`llm` and `extract`, which ask the worker, are always offered); dialect: "python",
     "numbered" or "json"; examples: pairs of a question and a good plan; max_concurrency: calls of tools at a time;
-    limits: a Limit, or its fields as a dict, by provider, for all runs on a loop under equal limits together;
+    limits: a Limit, or its fields as a dict, by provider, for all runs on a loop together where they are equal;
     max_replans, max_repairs: further plans per question, and second tries per plan; timeout: seconds for a whole run;
     approve: "ask", "auto", "deny" or the names of approved tools, for those with side effects;
     history: a History, or the path of one, in which runs are kept;

@@ -414,9 +414,9 @@ class Crowd:
 
 @pytest.mark.parametrize("door", ["await", "sync"])
 def test_the_limits_of_a_provider_hold_for_all_runs_together(door):
-    """Three calls at a time, however many runs go on, of one compiler or of several under equal limits."""
+    """Three calls at a time, however many runs go on, of one compiler or of several, if its limit is the same."""
     crowd = Crowd()
-    limits = [{"crowd": Limit(concurrency=3)}, {"crowd": {"concurrency": 3}}] * 6
+    limits = [{"crowd": Limit(concurrency=3)}, {"crowd": {"concurrency": 3}, "other": Limit(rpm=1)}] * 6
     compilers = [Compiler(None, planner=crowd, limits=each) for each in limits]
 
     async def main():
@@ -436,7 +436,7 @@ def test_a_loop_that_is_closed_is_forgotten():
     compiler = Compiler(None, planner=Crowd(), limits={"crowd": Limit(concurrency=1)})
     for _ in range(3):
         run(compiler)
-    assert sum(loop.is_closed() for loop, _ in _SHARED) <= 1
+    assert sum(loop.is_closed() for loop in _SHARED) <= 1
 
 
 def test_a_listener_that_fails_is_dropped():

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import defaultdict, deque
+from collections import deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from compiler_nb.models.providers import CONCURRENCY
 
@@ -144,10 +144,23 @@ class Slot:
         self.tokens: int | None = None
 
 
+class Door:
+    """A provider's gate and those who wait at it."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        self.queue: deque[tuple[int, asyncio.Future[Start]]] = deque()
+        self.timer: asyncio.TimerHandle | None = None
+
+
+Doors: TypeAlias = dict[tuple[str, Limit], Door]
+
+
 class Limits:
     """The gates of all providers, for the coroutines of one event loop; who waits longest goes first.
 
-    limits: by provider, others are unlimited; clock: seconds, by default the loop's own; window: seconds.
+    limits: by provider, others are unlimited; clock: seconds, by default the loop's own; window: seconds; doors: those
+    that several Limits share, by provider and limit.
     """
 
     def __init__(
@@ -156,17 +169,21 @@ class Limits:
         *,
         clock: Callable[[], float] | None = None,
         window: float = WINDOW,
+        doors: Doors | None = None,
     ) -> None:
         self._limits, self._clock, self._window = dict(limits or {}), clock, window
-        self._gates: dict[str, Gate] = {}
-        self._queues: dict[str, deque[tuple[int, asyncio.Future[Start]]]] = defaultdict(deque)
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._doors: Doors = {} if doors is None else doors
+
+    def _door(self, provider: str) -> Door:
+        limit = self._limits.get(provider, UNLIMITED)
+        door = self._doors.get((provider, limit))
+        if door is None:
+            door = self._doors[provider, limit] = Door(Gate(limit, self._window))
+        return door
 
     def gate(self, provider: str) -> Gate:
         """Return a provider's gate."""
-        if provider not in self._gates:
-            self._gates[provider] = Gate(self._limits.get(provider, UNLIMITED), self._window)
-        return self._gates[provider]
+        return self._door(provider).gate
 
     def now(self) -> float:
         """Return the clock's time."""
@@ -198,10 +215,11 @@ class Limits:
 
     def wake(self, provider: str) -> None:
         """Let those begin who may, and come back when the next one may."""
-        gate, queue = self.gate(provider), self._queues[provider]
-        timer = self._timers.pop(provider, None)
-        if timer is not None:
-            timer.cancel()
+        door = self._door(provider)
+        gate, queue = door.gate, door.queue
+        if door.timer is not None:
+            door.timer.cancel()
+            door.timer = None
         while queue:
             tokens, future = queue[0]
             if not future.done():
@@ -210,19 +228,20 @@ class Limits:
                 if opens > now:
                     if opens < math.inf:
                         loop = asyncio.get_running_loop()
-                        self._timers[provider] = loop.call_later(opens - now, self.wake, provider)
+                        door.timer = loop.call_later(opens - now, self.wake, provider)
                     return
                 future.set_result(gate.begin(now, tokens))
             queue.popleft()
 
     async def _begin(self, provider: str, tokens: int, parking: Parking | None) -> Start:
-        gate = self.gate(provider)
-        if not self._queues[provider]:
+        door = self._door(provider)
+        gate = door.gate
+        if not door.queue:
             now = self.now()
             if gate.opens(now, tokens) <= now:
                 return gate.begin(now, tokens)
         future: asyncio.Future[Start] = asyncio.get_running_loop().create_future()
-        self._queues[provider].append((tokens, future))
+        door.queue.append((tokens, future))
         self.wake(provider)
         try:
             if parking is None or future.done():
