@@ -187,9 +187,9 @@ def test_a_tools_output_never_changes_the_plan(dialect):
 def test_streaming_starts_nothing_that_the_whole_plan_does_not_hold(figure):
     """50 plans cut at every byte: what was released by then is in the whole plan, with the same fingerprint."""
     random = Random(seed())
-    python = [("python", random_program(random, random.randint(3, 6))) for _ in range(times(20))]
+    python = [("python", random_program(random, random.randint(3, 6))) for _ in range(times(50) - 30)]
     good = [(case.dialect, case.text) for case in (*JSON, *NUMBERED) if not case.expected.kinds]
-    assert len(python) + len(good[:30]) >= times(20) + 30
+    assert len(python) + len(good[:30]) == times(50)
     figure(f"{len(python) + 30:,} plans, cut at every byte")
     for dialect, text in [*python, *good[:30]]:
         options = {} if dialect == "python" else {"tools": CORPUS_TOOLS, "inputs": INPUTS}

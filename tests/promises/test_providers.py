@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import openai.resources.chat.completions  # noqa: F401 - its import is no part of what is timed here
@@ -16,10 +17,13 @@ from compiler_nb.events import Warned
 from compiler_nb.outcome import Failure
 from tests.support.clock import run_virtually
 from tests.support.desk import Desk
+from tests.support.scale import times
 from tests.support.server import FAULTS
 from tests.support.wire import Wire, model_on, role_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from compiler_nb.run import Run
 
 pytestmark = pytest.mark.promise
@@ -31,6 +35,8 @@ SAYS: Final = {
     "joiner": "It is so, and there is nothing more to be said about it today.",
     "worker": "It was said so, and those who heard it agreed, each of them.",
 }
+CHUNKS: Final = (4, 1, 2, 3, 5, 6, 7, 8, 9, 11)
+"""Characters of a reply that come together; a test run tries the first, a soak more of them."""
 BOUND: Final = 500.0
 """Virtual seconds that a run takes at most: twice the time for a first token, and the waits between."""
 PAST: Final = "Wed, 21 Oct 2015 07:28:00 GMT"
@@ -93,7 +99,13 @@ class Asked(NamedTuple):
         return sum(role in roles for role in self.roles)
 
 
-def ask(fault: str, *roles: str, once: bool, **settings: Any) -> Asked:
+@pytest.fixture(params=CHUNKS[: times(1)])
+def ask(request: pytest.FixtureRequest) -> Callable[..., Asked]:
+    """Return what answers a question while the provider fails, its replies in pieces of some size."""
+    return partial(ask_in_pieces, request.param)
+
+
+def ask_in_pieces(size: int, fault: str, *roles: str, once: bool, **settings: Any) -> Asked:
     """Answer a question while the provider fails in some roles, the first time or always."""
     desk, failed = Desk(), []
     decisions = ["Replan: z is missing"] if "replan" in roles else []
@@ -106,9 +118,9 @@ def ask(fault: str, *roles: str, once: bool, **settings: Any) -> Asked:
         if role_of(body) not in roles or (once and failed):
             return ""
         failed.append(fault)
-        return fault
+        return fault.replace("=12", f"={48 // size}")  # it breaks off at the same character
 
-    wire = Wire(reply, fails)
+    wire = Wire(reply, fails, size)
 
     async def main() -> tuple[Run, float]:
         compiler = Compiler(model_on(wire), desk.tools, approve="auto", **settings)
@@ -140,7 +152,7 @@ def test_every_fault_is_in_the_table():
 
 
 @pytest.mark.parametrize("fault", CLASSES)
-def test_a_planner_that_fails_once(fault):
+def test_a_planner_that_fails_once(ask, fault):
     """What may pass is tried again or mended, and the answer is whole; else the run fails by name."""
     asked = ask(fault, "planner", once=True)
     check_whole(asked)
@@ -156,7 +168,7 @@ def test_a_planner_that_fails_once(fault):
 
 
 @pytest.mark.parametrize("fault", CLASSES)
-def test_a_planner_that_always_fails(fault):
+def test_a_planner_that_always_fails(ask, fault):
     """The run ends, by name; tasks of whole lines ran once; nothing with side effects did."""
     asked = ask(fault, "planner", "repair", once=False)
     check_whole(asked)
@@ -181,7 +193,7 @@ def test_a_planner_that_always_fails(fault):
 
 
 @pytest.mark.parametrize("fault", CLASSES)
-def test_another_plan_that_fails(fault):
+def test_another_plan_that_fails(ask, fault):
     """In a later round too: what ran before is kept, and is not run again."""
     asked = ask(fault, "replan", "repair", once=False)
     check_whole(asked, replanned=True)
@@ -198,7 +210,7 @@ def test_another_plan_that_fails(fault):
 
 @pytest.mark.parametrize("once", [True, False])
 @pytest.mark.parametrize("fault", CLASSES)
-def test_a_joiner_that_fails(fault, once):
+def test_a_joiner_that_fails(ask, fault, once):
     """It is asked again where that may help; else the run fails by name, and the results are there."""
     asked = ask(fault, "joiner", once=once)
     check_whole(asked)
@@ -219,7 +231,7 @@ def test_a_joiner_that_fails(fault, once):
 
 @pytest.mark.parametrize("once", [True, False])
 @pytest.mark.parametrize("fault", CLASSES)
-def test_a_worker_that_fails(fault, once):
+def test_a_worker_that_fails(ask, fault, once):
     """Its task is tried again where that may help; else that task alone fails, by name, and the run has an answer."""
     asked = ask(fault, "worker", once=once)
     check_whole(asked)
@@ -237,7 +249,7 @@ def test_a_worker_that_fails(fault, once):
         check_named(str(failure.error), fault, tried=kind in ("again", "broken", "odd"))
 
 
-def test_a_wait_that_is_longer_than_the_run_may_take_is_not_begun():
+def test_a_wait_that_is_longer_than_the_run_may_take_is_not_begun(ask):
     """The run fails at once and says how long the provider asks to wait; a shorter wait ends with the run's time."""
     asked = ask("429=60", "planner", once=False, timeout=10.0)
     assert asked.run.status == "failed"
@@ -250,7 +262,7 @@ def test_a_wait_that_is_longer_than_the_run_may_take_is_not_begun():
 
 @pytest.mark.parametrize("role", ["planner", "joiner", "worker"])
 @pytest.mark.parametrize("name", ["gpt-test-2026-11-20", "a-smaller-one"])
-def test_another_models_name_is_shown(name, role):
+def test_another_models_name_is_shown(ask, name, role):
     """Who answers stands in the trace; the user is told where more than a version differs."""
     asked = ask(f"model={name}", role, once=False)
     run = asked.run
@@ -262,7 +274,7 @@ def test_another_models_name_is_shown(name, role):
     assert all("openai:gpt-test was asked, a-smaller-one answered" in message for message in told)
 
 
-def test_the_user_is_told_once_of_another_model():
+def test_the_user_is_told_once_of_another_model(ask):
     """However often it answers."""
     asked = ask("model=a-smaller-one", "planner", "joiner", "worker", once=False)
     assert sum(isinstance(event, Warned) for event in asked.run.events) == 1
