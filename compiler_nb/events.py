@@ -346,6 +346,6 @@ class Log:
     def _tell(self, listener: Listener, event: Event) -> None:
         try:
             listener(event)
-        except Exception as error:  # noqa: BLE001 - an observer never breaks the run
+        except BaseException as error:  # noqa: BLE001 - an observer never breaks the run, by SystemExit neither
             self.broken.append(error)
             self.listeners = [other for other in self.listeners if other is not listener]

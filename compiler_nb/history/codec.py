@@ -18,8 +18,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from compiler_nb.history import tables
 from compiler_nb.history.forms import FORMS
+from compiler_nb.history.kinds import ids_of, type_name
 from compiler_nb.history.records import BY_NAME, fields_of
-from compiler_nb.history.shared import Named, Shared
+from compiler_nb.history.shared import Known, Named, Shared
 from compiler_nb.history.typed import write_typed
 from compiler_nb.history.unstorable import NotStored, Unstorable
 from compiler_nb.outcome import Answer, Failure, describe_error
@@ -32,11 +33,11 @@ DEEPEST: Final = 100
 """Levels that a value may nest."""
 _SMALL: Final = 1 << 63
 _SHORT: Final = 100_000
-_NUMBERS: Final = (int, float)
 _NOTHING: Final = Shared()
 _dump: Final = json.JSONEncoder(separators=(",", ":")).encode
 _ITEM: Final = 8
 """Bytes that an item of a container counts for, beside its own."""
+_CHANGED: Final = "it holds what another task returned, and what was changed since"
 
 
 class Coded(NamedTuple):
@@ -70,11 +71,8 @@ def encode(
     encoder = _Encoder(largest, shared or _NOTHING, hint, leaks)
     try:
         return Coded(_dump(encoder.top(value)), tuple(encoder.blobs))
-    except Unstorable as error:
-        reason = str(error)
-    except Exception as error:  # noqa: BLE001 - a value's own methods may raise anything
-        reason = describe_error(error)[:200]
-    return Coded(_dump(_absent(value, reason)), stored=False)
+    except BaseException as error:  # noqa: BLE001 - a value's own methods may raise anything, SystemExit too
+        return Coded(_dump(_absent(value, _reason(error))), stored=False)
 
 
 def encode_fields(
@@ -94,24 +92,38 @@ def _is_scalar(value: Any) -> bool:
     kind = type(value)
     if kind is str:
         return len(value) <= _SHORT
-    return value is None or kind is bool or (kind in _NUMBERS and -_SMALL < value < _SMALL)
+    return value is None or kind is bool or ((kind is int or kind is float) and -_SMALL < value < _SMALL)
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) if isinstance(error, Unstorable) else describe_error(error)[:200]
 
 
 def _absent(value: Any, reason: str) -> dict[str, str]:
-    return {"$": "absent", "type": type(value).__name__[:100], "reason": reason}
+    return {"$": "absent", "type": type_name(value)[:100], "reason": reason}
+
+
+class _Now(NamedTuple):
+    """What a known object is now, where it is not what was stored: its form, its blobs, and the bytes that it takes."""
+
+    form: Any
+    blobs: list[bytes]
+    size: int
 
 
 class _Encoder:
     def __init__(self, largest: int, shared: Shared, hint: Any, leaks: Leaks | None) -> None:
         self.largest, self.shared, self.hint, self.leaks = largest, shared, hint, leaks
+        self.itself: Any = None  # the known object that is coded, so that it is not named in its own form
+        self.now: dict[int, _Now | str | None] = {}  # known objects by ids: None where unchanged, a text where no form
         self.left: float = largest  # of what may be written
         self.values_left: float = largest  # of that, for values within our own records
         self.blobs: list[bytes] = []
 
-    def top(self, value: Any) -> Any:
+    def top(self, value: Any, depth: int = 0) -> Any:
         """Return a whole value's form, by the hint where it has no other."""
         try:
-            return self.data(value, 0)
+            return self.data(value, depth)
         except Unstorable:
             if self.hint is None:
                 raise
@@ -138,21 +150,21 @@ class _Encoder:
             raise Unstorable(f"it nests more than {DEEPEST} deep")
         if kind is Named:
             return self.named(value, depth)
-        name = self.shared.name_of(value)
-        if name is not None:
-            return {"$": "task", "v": name}
+        known = self.shared.find(value)
+        if known is not None and value is not self.itself:
+            return self.known(known, depth)
         if kind is list:
             return self.many(value, depth)
         if kind is dict:
             return self.table(value, depth)
-        if kind in _FORMS:
+        if id(kind) in _OURS:
             name, write = _FORMS[kind]
             return {"$": name, "v": write(self, value, depth)}
-        if kind in FORMS:
+        if id(kind) in _SMALL_ONES:
             told = FORMS[kind].write(value)
             self.spend(len(told))
             return {"$": FORMS[kind].name, "v": told}
-        if BY_NAME.get(kind.__name__) is kind:
+        if id(kind) in _RECORDS:
             return {"$": kind.__name__, "v": self.record(value, kind, depth)}
         if kind is NotStored:
             return {"$": "absent", "type": value.type, "reason": value.reason}
@@ -161,13 +173,41 @@ class _Encoder:
     def named(self, known: Named, depth: int) -> Any:
         """Return a known object's name where it is what is stored under it, else its form."""
         told = known.value
-        ready = type(told) is Coded
-        coded = told if ready else encode(told, largest=self.largest, shared=self.shared, leaks=self.leaks)
-        if self.shared.digests.get(known.name) == coded.digest:
+        if type(told) is not Coded:
+            return self.known(Known(told, known.name), depth)
+        if self.shared.digests.get(known.name) != told.digest:
+            raise Unstorable(_CHANGED)
+        return {"$": "task", "v": known.name}
+
+    def known(self, known: Known, depth: int) -> Any:
+        """Return an object's name where it is now what is stored under it, else its form."""
+        key = id(known.value)
+        if key not in self.now:
+            self.now[key] = "it holds itself"  # for whoever asks meanwhile
+            self.now[key] = self.compare(known, depth)
+        now = self.now[key]
+        if now is None:
             return {"$": "task", "v": known.name}
-        if ready:
-            raise Unstorable("it holds what another task returned, and what was changed since")
-        return self.data(told, depth)
+        if isinstance(now, str):
+            raise Unstorable(now)
+        self.spend(now.size)
+        first = len(self.blobs)
+        self.blobs += now.blobs
+        return _renumbered(now.form, first) if first and now.blobs else now.form
+
+    def compare(self, known: Known, depth: int) -> _Now | str | None:
+        """Return None where an object is what is stored under its name, else what it is now, or why it has no form."""
+        encoder = _Encoder(self.largest, self.shared, known.hint, self.leaks)
+        encoder.itself, encoder.now = known.value, self.now
+        try:
+            form = encoder.top(known.value, depth)
+        except BaseException as error:  # noqa: BLE001 - a value's own methods may raise anything, SystemExit too
+            return _reason(error)
+        if self.shared.digests.get(known.name) == Coded(_dump(form)).digest:
+            return None
+        if type(form) is dict and form.get("$") == "typed":  # only its own tool's return type can read that
+            return _CHANGED
+        return _Now(form, encoder.blobs, int(self.largest - encoder.left))
 
     def record(self, record: Any, kind: type, depth: int) -> list[Any]:
         """Return a record's fields; a value that it carries may be absent, and the rest is there all the same."""
@@ -179,20 +219,22 @@ class _Encoder:
         return [*head, self.carried(fields[place], depth + 1), *self.many(fields[place + 1 :], depth)]
 
     def field(self, value: Any) -> Any:
+        blobs = len(self.blobs)
         try:
             return self.data(value, 0)
-        except Unstorable as error:
-            return _absent(value, str(error))
+        except BaseException as error:  # noqa: BLE001 - a value's own methods may raise anything, SystemExit too
+            del self.blobs[blobs:]
+            return _absent(value, _reason(error))
 
     def carried(self, value: Any, depth: int) -> Any:
         before, blobs = self.left, len(self.blobs)
         self.left = allowed = min(self.left, self.values_left)
         try:
             form = self.data(value, depth)
-        except Unstorable as error:
+        except BaseException as error:  # noqa: BLE001 - as above
             del self.blobs[blobs:]
             self.left = before
-            return _absent(value, str(error))
+            return _absent(value, _reason(error))
         self.values_left -= allowed - self.left
         self.left = before - (allowed - self.left)
         return form
@@ -209,7 +251,7 @@ class _Encoder:
             if kind is str:
                 self.left -= len(value)
                 forms.append(value)
-            elif value is None or kind is bool or (kind in _NUMBERS and -_SMALL < value < _SMALL):
+            elif value is None or kind is bool or ((kind is int or kind is float) and -_SMALL < value < _SMALL):
                 forms.append(value)  # as `data` does, without a call for each of what may be many
             else:
                 forms.append(self.data(value, depth + 1))
@@ -249,7 +291,7 @@ class _Encoder:
         """Return what the tool's return type makes of a value, where that comes back equal."""
         text = write_typed(value, self.hint)
         self.spend(len(text))
-        return {"$": "typed", "type": type(value).__name__, "v": text}
+        return {"$": "typed", "type": type_name(value), "v": text}
 
 
 _Write = Callable[[_Encoder, Any, int], Any]
@@ -262,10 +304,23 @@ _FORMS: Final[dict[type, tuple[str, _Write]]] = {
     complex: ("complex", lambda self, value, depth: [self.data(part, depth) for part in (value.real, value.imag)]),
     range: ("range", lambda self, value, depth: [self.integer(p) for p in (value.start, value.stop, value.step)]),
 }
+_OURS: Final = ids_of(_FORMS)
+_SMALL_ONES: Final = ids_of(FORMS)
+_RECORDS: Final = ids_of(BY_NAME.values())
 
 
 _CARRIED: Final[dict[type, int]] = {Value: 0, Answer: 0, Failure: 4}
 """Our records that carry a value of any kind, and the field that it stands in."""
+
+
+def _renumbered(form: Any, first: int) -> Any:
+    """Return a form whose blobs begin at another number than 0."""
+    if type(form) is list:
+        return [_renumbered(each, first) for each in form]
+    if type(form) is not dict:
+        return form
+    moved = {key: _renumbered(each, first) for key, each in form.items()}
+    return {**moved, "blob": form["blob"] + first} if "$" in form and "blob" in form else moved
 
 
 def digest_of(blob: bytes) -> str:
@@ -275,7 +330,10 @@ def digest_of(blob: bytes) -> str:
 
 def content_hash(value: Any) -> str | None:
     """Return a hash of a value's content, the same in every process; None where it has no form."""
-    told = tables.content_hash(value) if "pandas" in sys.modules else None
+    try:
+        told = tables.content_hash(value) if "pandas" in sys.modules else None
+    except BaseException:  # noqa: BLE001 - cells of a table may raise anything, SystemExit too
+        return None
     if told is not None:
         return told
     coded = encode(value, largest=10 * LARGEST)

@@ -13,6 +13,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.history.codec import DEEPEST
+from compiler_nb.history.kinds import ids_of, type_module
 from compiler_nb.history.shared import Named
 from compiler_nb.history.unstorable import NotStored
 from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped
@@ -38,13 +39,18 @@ _CODED: Final = 100
 """Items that a value of a class counts for."""
 _TASK: Final = 5
 """Items that a task of a fan-out counts for."""
-ATOMS: Final = frozenset({
+ATOMS: Final = ids_of({
     type(None), bool, int, float, complex, str, bytes, range, dt.date, dt.datetime, dt.time, dt.timedelta,
     decimal.Decimal, fractions.Fraction, uuid.UUID, Skipped, Cancelled, Replan, NotStored,
 })  # fmt: skip
-"""Types whose values do not change."""
-_BULKY: Final = (str, bytes, bytearray)
+"""Ids of types whose values do not change."""
+_BULKY: Final = ids_of((str, bytes, bytearray))
 _NO_PART: Final = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
+
+
+def are_atoms(values: Iterable[Any]) -> bool:
+    """Whether none of the values can change."""
+    return ATOMS.issuperset(map(id, map(type, values)))
 
 
 class NoCopy(Exception):
@@ -68,7 +74,7 @@ class Copier:
     def part(self, value: Any, depth: int) -> Any:
         """Return a copy of a value, or the value itself where it cannot change."""
         kind = type(value)
-        if kind in ATOMS:
+        if id(kind) in ATOMS:
             return value
         if depth > DEEPEST:
             raise TooMuch
@@ -107,7 +113,7 @@ class Copier:
     def _varies(self, values: Any) -> bool:
         """Count items, and return whether one of them may change."""
         self._count(len(values))
-        return not ATOMS.issuperset(map(type, values))
+        return not are_atoms(values)
 
     def _count(self, items: int) -> None:
         self.items -= items
@@ -124,7 +130,7 @@ class Copier:
 
     def _foreign(self, value: Any, kind: type, *, lazy: bool) -> Any:
         pandas, numpy = sys.modules.get("pandas"), sys.modules.get("numpy")
-        if pandas is not None and kind in (pandas.DataFrame, pandas.Series):
+        if pandas is not None and (kind is pandas.DataFrame or kind is pandas.Series):
             size = _CELL * value.size
             if lazy and self.copied + size > self.size and int(pandas.__version__.partition(".")[0]) >= _ON_WRITE:
                 return value.copy(deep=False)
@@ -133,14 +139,14 @@ class Copier:
         if numpy is not None and kind is numpy.ndarray and not value.dtype.hasobject:
             self._spend(value.nbytes)
             return value.copy()
-        if numpy is not None and isinstance(value, numpy.generic):
+        if numpy is not None and issubclass(kind, numpy.generic):
             return value
         raise NoCopy
 
     def item(self, task: Task) -> Task:
         """Return a fan-out's item with the values in its arguments copied."""
         self._count(_TASK)
-        if ATOMS.issuperset(map(type, task.args)) and ATOMS.issuperset(map(type, task.kwargs.values())):
+        if are_atoms(task.args) and are_atoms(task.kwargs.values()):
             return task
         return dataclasses.replace(task, args=replace(task.args, self._node), kwargs=replace(task.kwargs, self._node))
 
@@ -158,11 +164,26 @@ def is_small(value: Any) -> bool:
     ahead, seen, size = [value], {id(value)}, 0
     while ahead:
         each = ahead.pop()
-        size += sys.getsizeof(each) if type(each) in _BULKY or type(each).__module__ == "numpy" else 0
+        size += _bytes_of(each)
         if len(seen) > _OBJECTS or size > BYTES:
             return False
         for part in gc.get_referents(each):
-            if id(part) not in seen and not isinstance(part, _NO_PART):
+            if id(part) not in seen and not issubclass(type(part), _NO_PART):
                 seen.add(id(part))
                 ahead.append(part)
     return True
+
+
+def _bytes_of(value: Any) -> int:
+    """Return the bytes of a text or an array, those that it only shows included; 0 for anything else."""
+    kind, numpy = type(value), sys.modules.get("numpy")
+    if id(kind) in _BULKY:
+        return sys.getsizeof(value)
+    if kind is memoryview:
+        return int(value.nbytes)
+    if numpy is not None and issubclass(kind, numpy.ndarray):
+        own = vars(numpy.ndarray)
+        if own["dtype"].__get__(value).hasobject:
+            return BYTES + 1  # what it holds is not seen
+        return int(own["nbytes"].__get__(value))
+    return int(getattr(value, "nbytes", 0)) if type_module(value).partition(".")[0] == "pyarrow" else 0

@@ -10,6 +10,7 @@ from compiler_nb.events import TaskApproved, Warned
 from compiler_nb.history.history import LOG
 from compiler_nb.history.rows import Facts
 from compiler_nb.models.providers import known_secrets
+from compiler_nb.outcome import describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +35,8 @@ class Keeper:
         self.loop = asyncio.get_running_loop()
         self.fault = ""
         self._approved: set[str] = set()  # tasks that a person approved
-        run.log.listeners += (history.begin(run.id, facts, self._lost), self._listen)
+        self._taking = history.begin(run.id, facts, self._lost)
+        run.log.listeners += (self._taking, self._listen)
 
     def _listen(self, event: Event) -> None:
         if type(event) is TaskApproved and event.approved and event.by != "rule":
@@ -56,6 +58,9 @@ class Keeper:
 
     async def committed(self, seconds: float = PATIENCE, *, full: bool = False) -> bool:
         """Wait until all that happened so far is stored; return whether it is, within `seconds`."""
+        log = self.run.log
+        if not self.fault and not any(each is self._taking for each in log.listeners):  # the log drops one that raises
+            self.lose("; ".join(map(describe_error, log.broken[:3])) or "its events are not heard any more")
         if self.fault:
             return False
         stored: asyncio.Future[bool] = self.loop.create_future()

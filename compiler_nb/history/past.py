@@ -13,6 +13,7 @@ from compiler_nb.events import ModelStarted, TaskStarted
 from compiler_nb.history.keys import Keys, hash_inputs, hash_tools
 from compiler_nb.history.unstorable import NotStored
 from compiler_nb.outcome import NOT_DONE, Answer, Failure, Replan
+from compiler_nb.plan.bounds import is_a
 from compiler_nb.plan.expression import Value
 from compiler_nb.plan.task import Plan, Return, Task, references
 
@@ -60,7 +61,7 @@ class Past:
     def recall(self, item: Task) -> Task:
         """Return an item of a fan-out, as the value that it has where that is known."""
         found = self.take(item)
-        if found is None or isinstance(found[0], NOT_DONE):
+        if found is None or is_a(found[0], NOT_DONE):
             return item
         return Task(item.id, "expr", "", (Value(found[0]),), line=item.line, column=item.column)
 
@@ -104,7 +105,7 @@ def _to_run_again(old: Run, rounds: list[Old]) -> set[str]:
     needed, again = _needed(old, rounds), set()
     for id_, task in reversed(old.tasks.items()):
         outcome = outcomes.get(id_, _NONE)
-        lost = isinstance(outcome, NOT_DONE) and id_.partition("[")[0] not in decided
+        lost = is_a(outcome, NOT_DONE) and id_.partition("[")[0] not in decided
         if outcome is _NONE or lost or (isinstance(outcome, NotStored) and id_ in needed):
             again.add(id_)
             needed.update(task.dependencies)
@@ -151,7 +152,7 @@ def repeated(old: Run, *, start: str = "", overrides: Mapping[str, Any], failed:
     begin = {old.id_of(start)} if start else set()
     outcomes = old.outcomes
     if failed:
-        begin |= {task.id for task in plan if isinstance(outcomes.get(task.id, _NONE), NOT_DONE)}
+        begin |= {task.id for task in plan if is_a(outcomes.get(task.id, _NONE), NOT_DONE)}
     begin |= {task.id for task in plan if task.id not in outcomes}
     if not (start or failed):
         begin = {task.id for task in plan}
@@ -187,7 +188,7 @@ def _items(old: Run, plan: Plan, moved: set[str]) -> dict[str, tuple[Any, str]]:
     return {
         id_: (outcome, "pinned")
         for id_, outcome in old.outcomes.items()
-        if "[" in id_ and id_.partition("[")[0] in sources & moved and not isinstance(outcome, (*NOT_DONE, NotStored))
+        if "[" in id_ and id_.partition("[")[0] in sources & moved and not is_a(outcome, (*NOT_DONE, NotStored))
     }
 
 

@@ -52,7 +52,7 @@ _FIELDS: Final = {kind: _fields(kind) for kind in (*BY_NAME.values(), *EVENTS.va
 def fields_of(record: Record) -> list[Any]:
     """Return the fields in order; an exception is left out, for its text stands in the message."""
     values = [getattr(record, name) for name, _ in _FIELDS[type(record)]]
-    return [None if isinstance(value, BaseException) else value for value in values]
+    return [None if issubclass(type(value), BaseException) else value for value in values]
 
 
 def make(kind: type[Any], values: list[Any]) -> Record:

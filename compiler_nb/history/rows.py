@@ -26,6 +26,7 @@ from compiler_nb.history.taking import Taker
 from compiler_nb.history.typed import prepare
 from compiler_nb.models.secret import STARS, Secret, mask
 from compiler_nb.outcome import NOT_DONE
+from compiler_nb.plan.bounds import is_a
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -158,9 +159,9 @@ class Record:
             coded = value
         else:
             tool = self.facts.tools.get(self.tasks.get(event.task, ("", ""))[0])
-            hint = tool.returns if tool is not None and not isinstance(value, NOT_DONE) else None
+            hint = tool.returns if tool is not None and not is_a(value, NOT_DONE) else None
             coded = encode(value, hint=hint, largest=self.largest, shared=self.shared, leaks=self.leaks)
-        if type(value) not in ATOMS:
+        if id(type(value)) not in ATOMS:
             self.note(event.task, coded)
         return coded
 

@@ -29,7 +29,7 @@ class Shared(NamedTuple):
     objects: Mapping[int, Known] = {}
     digests: Mapping[str, str] = {}
 
-    def name_of(self, value: Any) -> str | None:
-        """Return the name of an object that is stored, None for any other."""
+    def find(self, value: Any) -> Known | None:
+        """Return what is known of an object that was stored, as it was then; None for any other."""
         known = self.objects.get(id(value))
-        return known.name if known is not None and known.value is value and known.name in self.digests else None
+        return known if known is not None and known.value is value and known.name in self.digests else None

@@ -10,12 +10,15 @@ import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from compiler_nb.history.kinds import ids_of, type_name
+from compiler_nb.plan.bounds import is_a
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from compiler_nb.tool import Tool
 
-_PLAIN: Final = (str, int, float, bool, bytes, type(None))
+_PLAIN: Final = ids_of((str, int, float, bool, bytes, type(None)))
 _DEEPEST: Final = 10
 
 
@@ -33,25 +36,32 @@ def code_hash(tool: Tool) -> str:
 def _parts(value: Any, depth: int) -> Iterator[str]:
     if depth > _DEEPEST:
         return
-    if isinstance(value, functools.partial):
+    if is_a(value, functools.partial):
         for part in (value.func, *value.args, *value.keywords.items()):
             yield from _parts(part, depth + 1)
-    elif isinstance(value, types.MethodType):
+    elif is_a(value, types.MethodType):
         yield from _parts(value.__func__, depth)
-    elif isinstance(value, types.FunctionType):
+    elif is_a(value, types.FunctionType):
         yield from _code(value.__code__)
         cells = [_content(cell) for cell in value.__closure__ or ()]
         for part in (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).items(), *cells):
             yield from _parts(part, depth + 1)
         yield from _parts(getattr(value, "__wrapped__", None), depth + 1)
-    elif type(value) in _PLAIN:
+    elif id(type(value)) in _PLAIN:
         yield repr(value)
     elif type(value) is tuple:
         for part in value:
             yield from _parts(part, depth + 1)
     else:
-        kind = value if isinstance(value, type) else type(value)
-        yield f"{kind.__module__}.{kind.__qualname__}.{getattr(value, '__qualname__', '')}"
+        yield _named(value)
+
+
+def _named(value: Any) -> str:
+    kind = value if is_a(value, type) else type(value)
+    try:
+        return f"{kind.__module__}.{kind.__qualname__}.{getattr(value, '__qualname__', '')}"
+    except BaseException:  # noqa: BLE001 - an object's own attributes may raise anything
+        return type_name(value)
 
 
 def _content(cell: Any) -> Any:

@@ -161,10 +161,10 @@ class Store:
             with self.lock.held(min(self.busy, _LAST_WAIT)):
                 self._close()
         except TimeoutError:
-            with contextlib.suppress(sqlite3.Error):
-                other = _open_to_read(self.path)  # the log is left alone by who is not the last
+            with contextlib.ExitStack() as stack:
+                with contextlib.suppress(sqlite3.Error, OSError, HistoryError):  # the file may be gone
+                    stack.enter_context(contextlib.closing(_open_to_read(self.path)))  # the last brings in the log
                 self._close()
-                other.close()
         except OSError:  # the folder is gone
             self._close()
 

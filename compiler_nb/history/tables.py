@@ -38,7 +38,7 @@ def encode(value: Any, largest: int) -> Form | None:
     if pandas is not None and kind is pandas.Series:
         named = value.to_frame("value" if value.name is None else value.name)
         return _frame(named, largest, {"$": "series", "named": value.name is not None})
-    if numpy is not None and (kind is numpy.ndarray or isinstance(value, numpy.generic)):
+    if numpy is not None and (kind is numpy.ndarray or issubclass(kind, numpy.generic)):
         return _array(numpy.ascontiguousarray(value), largest, scalar=kind is not numpy.ndarray, shape=value.shape)
     return None
 
@@ -134,7 +134,7 @@ def _decode_array(head: dict[str, Any], blob: bytes) -> Any:
 def content_hash(value: Any) -> str | None:
     """Return a hash of a large table's content without writing it down, None for anything else."""
     pandas = sys.modules["pandas"]
-    if type(value) not in (pandas.DataFrame, pandas.Series):
+    if type(value) is not pandas.DataFrame and type(value) is not pandas.Series:
         return None
     told = hashlib.blake2b(digest_size=16)
     columns = value.columns if type(value) is pandas.DataFrame else [value.name]

@@ -10,7 +10,8 @@ Theory of operation
     What is larger is stored as it is when it is coded, within some hundredths of a second; tables are safe from that
     where pandas copies on write (from version 3).
     An object that an earlier task returned is copied as Named: it is written as that task's value where it still is
-    what was stored of that, and as a value of its own where a tool has changed it since.
+    what was stored of that, and as a value of its own where a tool has changed it since. One that is too large to be
+    copied goes as it is, and is compared with what was stored, too, when it is coded.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from typing import TYPE_CHECKING, Any, Final
 from compiler_nb.events import Decided, Event, TaskEnded, TaskExpanded, TaskPlanned
 from compiler_nb.history.codec import LARGEST, Coded, Leaks, encode
 from compiler_nb.history.copying import ATOMS, BYTES, Copier, NoCopy, TooMuch, is_small
+from compiler_nb.history.kinds import ids_of, type_module
 from compiler_nb.history.shared import Known
 from compiler_nb.outcome import NOT_DONE
+from compiler_nb.plan.bounds import is_a
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,7 +34,8 @@ if TYPE_CHECKING:
 
 FLYING: Final = 100_000_000
 """Bytes of copies of one run that may wait to be coded."""
-_CONTAINERS: Final = (list, dict, tuple, set, frozenset)
+_CONTAINERS: Final = ids_of((list, dict, tuple, set, frozenset))
+_NEVER: Final = ATOMS | ids_of(NOT_DONE)
 
 
 class Taker:
@@ -66,7 +70,10 @@ class Taker:
 
         def listen(event: Event) -> None:
             take = find(type(event))
-            put(event if take is None else take(event))
+            if take is not None:
+                with contextlib.suppress(BaseException):  # whatever its values do, the event is kept as it is
+                    event = take(event)
+            put(event)
 
         return listen
 
@@ -90,7 +97,7 @@ class Taker:
     def _expanded(self, event: TaskExpanded) -> Event:
         self._called.update((item.id, item.tool) for item in event.items)
         copier = self._copier()
-        with contextlib.suppress(Exception):  # too many, or a value that changes meanwhile: they go as they are
+        with contextlib.suppress(BaseException):  # too many, or what raises when it is copied: they go as they are
             items = tuple(copier.item(item) for item in event.items)
             self.flying[event.seq] = copier.copied
             return event._replace(items=items)
@@ -98,10 +105,10 @@ class Taker:
 
     def _ended(self, event: TaskEnded) -> Event:
         value = event.outcome
-        if type(value) in ATOMS:
+        if id(type(value)) in ATOMS:
             return event
         tool = self.tools.get(self._called.get(event.task, ""))
-        hint = tool.returns if tool is not None and not isinstance(value, NOT_DONE) else None
+        hint = tool.returns if tool is not None and not is_a(value, NOT_DONE) else None
         taken = self._copy(value, event.seq, hint)
         self._note(value, event.task, hint)
         return event if taken is value else event._replace(outcome=taken)
@@ -116,7 +123,7 @@ class Taker:
             taken = copier.part(value, 0)
         except NoCopy:
             return value if hint is None else self._coded(value, hint)
-        except Exception:  # noqa: BLE001 - too large, too deep, or changed by a thread meanwhile
+        except BaseException:  # noqa: BLE001 - too large, too deep, changed by a thread, or whatever its methods raise
             return value
         if copier.copied:
             self.flying[seq] = copier.copied
@@ -138,6 +145,6 @@ class Taker:
 
     def _note(self, value: Any, name: str, hint: Any) -> None:
         """Note an object, so that other values may name it instead of holding it again."""
-        kind = type(value)
-        if kind in _CONTAINERS or (kind.__module__ != "builtins" and kind not in ATOMS and kind not in NOT_DONE):
+        kind = id(type(value))
+        if kind in _CONTAINERS or (kind not in _NEVER and type_module(value) != "builtins"):
             self.known.setdefault(id(value), Known(value, name, hint))

@@ -7,6 +7,7 @@ import functools
 import typing
 from typing import TYPE_CHECKING, Any, Final
 
+from compiler_nb.history.kinds import type_name
 from compiler_nb.history.unstorable import NotStored, Unstorable
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def write_typed(value: Any, hint: Any) -> str:
     adapter = adapter_of(hint)
     text = str(adapter.dump_json(value, warnings=False), "utf-8")
     if not bool(adapter.validate_json(text) == value):
-        raise Unstorable(f"a {type(value).__name__} does not come back equal from its tool's return type")
+        raise Unstorable(f"a {type_name(value)} does not come back equal from its tool's return type")
     return text
 
 

@@ -53,16 +53,18 @@ class Writer:
 
     def begin(self, run: str, facts: Facts, lost: Callable[[str], None]) -> Callable[[Event], None]:
         """Take a run to be written; return the listener for its log. `lost` is called on the thread, once at most."""
-        self.runs[run] = record = Record(facts, lost, self.largest, self._queue.put)
         with self._lock:
+            if self._thread is not None and not self._thread.is_alive():
+                self._forget()
             if self._thread is None and not self.closed:
                 self._thread = threading.Thread(target=self._serve, name="compiler_nb-history", daemon=True)
                 self._thread.start()
+            self.runs[run] = record = Record(facts, lost, self.largest, self._queue.put)
         return record.taker.listener
 
     def flush(self, run: str, tell: Callable[[bool], None], *, full: bool = False) -> None:
         """Commit at once what came before, and tell (on the thread) whether it was written."""
-        if self._thread is None:
+        if self._thread is None or not self._thread.is_alive():
             tell(False)  # noqa: FBT003 - the one thing that is told
             return
         self._queue.put(Flush(run, tell, full))
@@ -84,9 +86,23 @@ class Writer:
             thread.join(seconds)
         self.runs.clear()
 
+    def _forget(self) -> None:
+        """Give up what a thread had to do that is there no more: an error ended it, or this is a forked process."""
+        self._fail("the thread that wrote it has ended")
+        self.runs.clear()
+        self._queue, self._thread = queue.SimpleQueue(), None
+
     # ---------------------------------------------------------------- the thread
 
     def _serve(self) -> None:
+        try:
+            self._serve_all()
+        finally:
+            if self.store is not None:
+                self.store.close()
+                self.store = None
+
+    def _serve_all(self) -> None:
         going = True
         while going:
             group = [self._queue.get()]
@@ -99,8 +115,6 @@ class Writer:
                 pass
             going = None not in group
             self._commit([each for each in group if each is not None])
-        if self.store is not None:
-            self.store.close()
 
     def _commit(self, group: list[Event | Flush]) -> None:
         events = [each for each in group if not isinstance(each, Flush)]
@@ -111,7 +125,7 @@ class Writer:
                 self._open().write(rows, full=any(each.full for each in flushes))
         except HistoryError as error:
             self._fail(str(error))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the runs go on without
+        except BaseException as error:  # noqa: BLE001 - whatever a value's methods raise, the thread goes on
             self._fail(f"the history {self.path} cannot be written: {describe_error(error)}")
         for flush in flushes:
             record = self.runs.get(flush.run)

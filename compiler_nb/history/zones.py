@@ -22,10 +22,10 @@ def is_zone(name: Any) -> bool:
 @functools.lru_cache(maxsize=1_000)
 def _is_there(name: str) -> bool:
     folders = [Path(each) for each in zoneinfo.TZPATH if Path(each).is_dir()]
-    if folders:
-        return any((folder / name).is_file() for folder in folders)
-    try:  # there is none but the package that Python knows of
+    if folders and not any((folder / name).is_file() for folder in folders):
+        return False
+    try:  # where there is no folder, in the package that Python knows of
         zoneinfo.ZoneInfo(name)
-    except zoneinfo.ZoneInfoNotFoundError:
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # it may be another file of the database
         return False
     return True

@@ -202,7 +202,8 @@ def test_a_record_is_there_although_its_value_is_not():
 def test_an_object_that_is_stored_already_is_named():
     """It comes back as the same object; what only looks like it does not."""
     table = {"a": [1, 2, 3]}
-    coded = encode([table, {"a": [1, 2, 3]}], shared=Shared({id(table): Known(table, "t")}, {"t": "its"}))
+    shared = Shared({id(table): Known(table, "t")}, {"t": encode(table).digest})
+    coded = encode([table, {"a": [1, 2, 3]}], shared=shared)
     back = decode(coded.text, shared={"t": table})
     assert back[0] is table
     assert back[1] == table
