@@ -17,6 +17,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import HistoryError
+from compiler_nb.history.footer import codecs
 from compiler_nb.history.zones import is_zone
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def read(blob: bytes) -> Any:
     """Return the table; raises HistoryError, or what pyarrow and pandas raise, for bytes that are none."""
     from pyarrow import parquet  # noqa: PLC0415 - an extra
 
+    if codecs(blob) - {0}:
+        raise HistoryError("a stored table is packed")
     most = max(ALWAYS, TIMES * len(blob))
     file = parquet.ParquetFile(io.BytesIO(blob))
     left = most - _room(file.metadata)
@@ -93,8 +96,8 @@ def _room(metadata: Any) -> int:
     for number in range(groups):
         group = metadata.row_group(number)
         chunks = [group.column(each) for each in range(columns)]
-        if any(chunk.compression != "UNCOMPRESSED" or chunk.file_path for chunk in chunks):
-            raise HistoryError("a stored table is packed, or lies elsewhere")
+        if any(chunk.file_path for chunk in chunks):
+            raise HistoryError("a stored table lies elsewhere")
         counts = [group.num_rows, *(chunk.num_values for chunk in chunks)]
         if min(counts) < 0:
             raise HistoryError("a stored table has less than no rows")
