@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from compiler_nb.drawing.svg import Picture
     from compiler_nb.drawing.timeline import Timeline
     from compiler_nb.models.secret import Secret
-    from compiler_nb.notebook.view import View
+    from compiler_nb.notebook.live.view import View
     from compiler_nb.plan.task import Plan, Task
 
 
@@ -230,7 +230,7 @@ class Run:
 
     def view(self) -> View:
         """Return the live view, for a page: the plan, its tasks, timeline, table, and all that is known of each."""
-        from compiler_nb.notebook.view import View  # noqa: PLC0415 - the one way up, for who looks
+        from compiler_nb.notebook.live.view import View  # noqa: PLC0415 - the one way up, for who looks
 
         return View(self).follow()
 

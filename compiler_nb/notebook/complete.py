@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from IPython.core.completer import CompletionContext
 
-    from compiler_nb.notebook.namespace import Namespace
+    from compiler_nb.notebook.variables.namespace import Namespace
 
 _HEAD = re.compile(r"\s*(%{1,2})(compile|plan)(?=\s|$)")
 _REFERENCE = re.compile(r"[@{]([^\W\d]?\w*)$")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.drawing.value import visible_lines
 from compiler_nb.models.hand import HandModel, prompt_text
-from compiler_nb.notebook.presenter import display
+from compiler_nb.notebook.output.presenter import display
 
 if TYPE_CHECKING:
     from compiler_nb.models.base import Request

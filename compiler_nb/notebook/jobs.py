@@ -10,16 +10,17 @@ from compiler_nb.errors import CompilerError, OptionError, RunFailed
 from compiler_nb.events import RunEnded
 from compiler_nb.history import NotStored
 from compiler_nb.models.connect import no_model
-from compiler_nb.notebook import loop, show
+from compiler_nb.notebook import loop
 from compiler_nb.notebook.ask import asker, page_asker
 from compiler_nb.notebook.cell import identity
 from compiler_nb.notebook.hand import Hand
 from compiler_nb.notebook.magics import shortened
 from compiler_nb.notebook.models import is_hand
-from compiler_nb.notebook.namespace import Binding, variables
 from compiler_nb.notebook.options import Line, help_text, read
-from compiler_nb.notebook.presenter import Live, Presenter, Replaced, Still, display, say
+from compiler_nb.notebook.output import show
+from compiler_nb.notebook.output.presenter import Live, Presenter, Replaced, Still, display, say
 from compiler_nb.notebook.settings import front_end, history_of, look_of, offered, roles_of, setting
+from compiler_nb.notebook.variables.namespace import Binding, variables
 from compiler_nb.plan.task import Plan
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ def _front(magics: CompileMagics, said: Line, look: show.Look, main: MainThread)
     if background:
         return Replaced(look, said.given.get("out", "run")), None
     if front == "terminal":
-        from compiler_nb.notebook.lines import Lines  # noqa: PLC0415 - only there
+        from compiler_nb.notebook.output.lines import Lines  # noqa: PLC0415 - only there
 
         return Lines(look), waiting
     return Still(look), waiting

@@ -18,14 +18,14 @@ from traitlets import Bool, Dict, Enum, Float, Int, Unicode, default
 
 from compiler_nb.errors import CompilerError, PlanError
 from compiler_nb.notebook import loop as loops
-from compiler_nb.notebook.mark import marked
+from compiler_nb.notebook.output.mark import marked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from compiler_nb.history.history import History
     from compiler_nb.models.base import Model
-    from compiler_nb.notebook.namespace import Namespace
+    from compiler_nb.notebook.variables.namespace import Namespace
     from compiler_nb.run import Run
 
 KEPT_RUNS: Final = 50
@@ -92,7 +92,7 @@ class CompileMagics(Magics):
         """What is remembered of this shell's runs."""
         shell: Any = self.shell
         if shell not in _MEMORIES:
-            from compiler_nb.notebook.namespace import Namespace  # noqa: PLC0415 - see above
+            from compiler_nb.notebook.variables.namespace import Namespace  # noqa: PLC0415 - see above
 
             _MEMORIES[shell] = Memory(Namespace(shell.user_ns))
         return _MEMORIES[shell]

@@ -16,7 +16,7 @@ from compiler_nb.models.providers import HAND, PROVIDERS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from compiler_nb.notebook.namespace import Namespace
+    from compiler_nb.notebook.variables.namespace import Namespace
 
 ROLES: Final = ("planner", "joiner", "worker")
 __all__ = ["ROLES", "about", "ask_key", "check", "find", "is_hand", "settings_of"]

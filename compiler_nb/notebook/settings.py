@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from compiler_nb.drive import unasked
 from compiler_nb.history.history import History
 from compiler_nb.notebook import models
-from compiler_nb.notebook.show import DEFAULT_VIEWS, Look
+from compiler_nb.notebook.output.show import DEFAULT_VIEWS, Look
 from compiler_nb.tool import Toolbox
 from compiler_nb.toolbox.language import make_language_tools
 

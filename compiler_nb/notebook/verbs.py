@@ -11,12 +11,13 @@ from compiler_nb.background import BACKGROUND
 from compiler_nb.drawing.text import seconds_text, text_table
 from compiler_nb.drawing.value import cut
 from compiler_nb.errors import HistoryError, OptionError
-from compiler_nb.notebook import loop, models, show
+from compiler_nb.notebook import loop, models
 from compiler_nb.notebook.jobs import make_again_job
-from compiler_nb.notebook.namespace import Binding
 from compiler_nb.notebook.options import help_text, read
-from compiler_nb.notebook.presenter import display, say
+from compiler_nb.notebook.output import show
+from compiler_nb.notebook.output.presenter import display, say
 from compiler_nb.notebook.settings import front_end, history_of, look_of, offered, roles_of
+from compiler_nb.notebook.variables.namespace import Binding
 from compiler_nb.outcome import ENDED
 from compiler_nb.run import Run
 

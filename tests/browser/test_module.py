@@ -7,8 +7,8 @@ import re
 import pytest
 
 from compiler_nb.drawing.style import MARKS
-from compiler_nb.notebook.board import STATES
-from compiler_nb.notebook.view import MODULES, module
+from compiler_nb.notebook.live.board import STATES
+from compiler_nb.notebook.live.view import MODULES, module
 from tests.support.lab import ROOT, open_browser
 from tests.support.page import (
     CANCELLED,
@@ -28,7 +28,7 @@ from tests.support.page import (
 )
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
-STATIC = ROOT / "compiler_nb" / "notebook" / "static"
+STATIC = ROOT / "compiler_nb" / "notebook" / "live" / "static"
 THREE = [
     task("ny", line=1, call='weather("New York")'),
     task("la", line=2),

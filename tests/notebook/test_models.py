@@ -6,7 +6,7 @@ import pytest
 
 from compiler_nb import HandModel, NoModel, OptionError, ScriptedModel
 from compiler_nb.notebook.models import about, find, is_hand, settings_of
-from compiler_nb.notebook.namespace import Namespace
+from compiler_nb.notebook.variables.namespace import Namespace
 
 OWN = ScriptedModel("x")
 NAMES = Namespace({"m": OWN, "n": 3, "kind": ScriptedModel})

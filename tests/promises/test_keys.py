@@ -19,11 +19,11 @@ from compiler_nb import trace
 from compiler_nb.compiler import Compiler
 from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.models.secret import PIECE
-from compiler_nb.notebook.board import Board
-from compiler_nb.notebook.namespace import Binding
-from compiler_nb.notebook.presenter import say
-from compiler_nb.notebook.show import Look, bundle, facts_of, picture
-from compiler_nb.notebook.view import View
+from compiler_nb.notebook.live.board import Board
+from compiler_nb.notebook.live.view import View
+from compiler_nb.notebook.output.presenter import say
+from compiler_nb.notebook.output.show import Look, bundle, facts_of, picture
+from compiler_nb.notebook.variables.namespace import Binding
 from compiler_nb.tool import tool
 from tests.support.clock import run_virtually
 from tests.support.desk import Desk

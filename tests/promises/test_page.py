@@ -11,7 +11,7 @@ import pytest
 
 from compiler_nb.compiler import Compiler
 from compiler_nb.events import TaskStarted
-from compiler_nb.notebook.view import View
+from compiler_nb.notebook.live.view import View
 from compiler_nb.tool import tool
 from tests.support.scale import seed, times
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from compiler_nb.compiler import Compiler
 from compiler_nb.models.scripted import ScriptedModel
-from compiler_nb.notebook.board import STATES, Board, Frame
+from compiler_nb.notebook.live.board import STATES, Board, Frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -77,9 +77,9 @@ from compiler_nb.events import (
     TaskStarted,
     Warned,
 )
-from compiler_nb.notebook.canvas import FEW, Canvas
-from compiler_nb.notebook.changes import Change, pack
-from compiler_nb.notebook.texts import Texts
+from compiler_nb.notebook.live.canvas import FEW, Canvas
+from compiler_nb.notebook.live.changes import Change, pack
+from compiler_nb.notebook.live.texts import Texts
 from compiler_nb.outcome import Answer, State, Usage
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 from compiler_nb.drawing.text import MARKS, columns_of, seconds_text, shorten_call
 from compiler_nb.drawing.value import cut, describe_outcome, visible_lines
 from compiler_nb.events import Event, RoundStarted, TaskEnded, TaskExpanded, TaskPlanned, TaskStarted
-from compiler_nb.notebook import answer as answers
-from compiler_nb.notebook import show
-from compiler_nb.notebook.presenter import say
+from compiler_nb.notebook.output import answer as answers
+from compiler_nb.notebook.output import show
+from compiler_nb.notebook.output.presenter import say
 
 if TYPE_CHECKING:
-    from compiler_nb.notebook.namespace import Binding
+    from compiler_nb.notebook.variables.namespace import Binding
     from compiler_nb.plan.task import Task
     from compiler_nb.run import Run
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from compiler_nb import Compiler, ScriptedModel, tool
 from compiler_nb.drawing.text import columns_of
 from compiler_nb.events import TaskEnded, TaskPlanned
-from compiler_nb.notebook.lines import MOST, Lines
-from compiler_nb.notebook.namespace import Binding
-from compiler_nb.notebook.show import Look
+from compiler_nb.notebook.output.lines import MOST, Lines
+from compiler_nb.notebook.output.show import Look
+from compiler_nb.notebook.variables.namespace import Binding
 from compiler_nb.plan.task import Task
 from tests.support.shell import PLAN, SETUP
 
@@ -126,7 +126,7 @@ def test_a_terminal_shows_them(tmp_path):
     told = subprocess.run(
         [sys.executable, "-m", "IPython", "--no-banner", "--colors=nocolor", "--HistoryManager.enabled=False"],
         input="\n\n".join(f"{cell}\n" for cell in cells), capture_output=True, text=True, check=False, timeout=60,
-        env={"IPYTHONDIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2]), "HOME": str(tmp_path)},
+        env={"IPYTHONDIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[3]), "HOME": str(tmp_path)},
     ).stdout  # fmt: skip
     assert "✓ a  double(1)  2.0" in told
     assert told.index("✓ best  max(a, b)  4.0") < told.index("3 tasks · ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.drawing.value import cut, visible_lines
-from compiler_nb.notebook.answer import to_html
+from compiler_nb.notebook.output.answer import to_html
 
 if TYPE_CHECKING:
     from compiler_nb.outcome import Problem

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from compiler_nb.models.providers import known_secrets
 from compiler_nb.models.secret import mask
-from compiler_nb.notebook import show
+from compiler_nb.notebook.output import show
 
 if TYPE_CHECKING:
     from compiler_nb.drawing.live import Engine
     from compiler_nb.events import Event
-    from compiler_nb.notebook.namespace import Binding
-    from compiler_nb.notebook.view import View
+    from compiler_nb.notebook.live.view import View
+    from compiler_nb.notebook.variables.namespace import Binding
     from compiler_nb.run import Run
 
 
@@ -60,7 +60,7 @@ class Live(Still):
 
     def begin(self, run: Run) -> None:
         """Show the view."""
-        from compiler_nb.notebook.view import View  # noqa: PLC0415 - heavy
+        from compiler_nb.notebook.live.view import View  # noqa: PLC0415 - heavy
 
         self.view = View(run, cast("Engine", self.look.layout))
         run.log.urgent = self.view.warn

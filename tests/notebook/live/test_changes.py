@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler_nb.notebook.changes import pack
+from compiler_nb.notebook.live.changes import pack
 from tests.support.frames import unpack
 
 CHANGES = st.tuples(st.integers(0, 20_000), st.integers(0, 6), st.integers(0, 10**8))

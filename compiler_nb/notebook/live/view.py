@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Any, Final
 from compiler_nb import trace
 from compiler_nb.drawing.style import STYLE
 from compiler_nb.events import RunEnded
-from compiler_nb.notebook import show
-from compiler_nb.notebook.board import Board, Frame
-from compiler_nb.notebook.details import details
-from compiler_nb.notebook.masking import without_keys
-from compiler_nb.notebook.namespace import Binding
+from compiler_nb.notebook.live.board import Board, Frame
+from compiler_nb.notebook.live.details import details
+from compiler_nb.notebook.output import show
+from compiler_nb.notebook.output.masking import without_keys
+from compiler_nb.notebook.variables.namespace import Binding
 
 if TYPE_CHECKING:
     from collections.abc import Callable

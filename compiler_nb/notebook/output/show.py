@@ -24,14 +24,14 @@ from compiler_nb.drawing.value import cut, visible_lines
 from compiler_nb.engine.stopping import STILL_RUNS
 from compiler_nb.events import Warned
 from compiler_nb.models.secret import mask
-from compiler_nb.notebook import answer as answers
+from compiler_nb.notebook.output import answer as answers
 from compiler_nb.plan.task import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from compiler_nb.drawing.timeline import Timeline
-    from compiler_nb.notebook.namespace import Binding
+    from compiler_nb.notebook.variables.namespace import Binding
     from compiler_nb.outcome import State
     from compiler_nb.plan.task import Final as FinalLine
     from compiler_nb.plan.task import Task

@@ -9,7 +9,7 @@ from compiler_nb.budget import price
 from compiler_nb.drawing.text import shorten_call
 from compiler_nb.drawing.value import shorten_value, visible_lines
 from compiler_nb.events import ModelEnded, ModelStarted, TaskEnded, TaskRetried, Warned
-from compiler_nb.notebook.answer import inert, to_html
+from compiler_nb.notebook.output.answer import inert, to_html
 from compiler_nb.outcome import NOT_DONE, Failure
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate

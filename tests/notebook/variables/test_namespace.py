@@ -7,7 +7,7 @@ import math
 import pytest
 
 from compiler_nb import Cancelled, Failure, OptionError, Plan, Skipped, Toolbox, tool
-from compiler_nb.notebook.namespace import Binding, Namespace, variables
+from compiler_nb.notebook.variables.namespace import Binding, Namespace, variables
 
 
 def test_results_are_bound_and_bound_again():

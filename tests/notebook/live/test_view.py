@@ -12,9 +12,9 @@ import pytest
 
 from compiler_nb import Compiler, ScriptedModel, tool
 from compiler_nb.models.base import Chunk
-from compiler_nb.notebook import view as views
-from compiler_nb.notebook.details import details
-from compiler_nb.notebook.view import FRAME, KEPT, MODULES, View, module, style
+from compiler_nb.notebook.live import view as views
+from compiler_nb.notebook.live.details import details
+from compiler_nb.notebook.live.view import FRAME, KEPT, MODULES, View, module, style
 from tests.support.frames import Page
 from tests.support.hostile import OUTPUTS, VALUES
 
