@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from compiler_nb.engine.approval import Ask
     from compiler_nb.engine.limits import Limit
-    from compiler_nb.engine.local import PostToMain
+    from compiler_nb.engine.session import PostToMain
     from compiler_nb.history.history import History
     from compiler_nb.models.base import Model
     from compiler_nb.plan.task import Task

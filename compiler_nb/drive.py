@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from compiler_nb.budget import Meter
 from compiler_nb.calls import Calls, shared_limits
 from compiler_nb.engine.limits import provider_caps
-from compiler_nb.engine.local import PostToMain, Session
+from compiler_nb.engine.session import PostToMain, Session
 from compiler_nb.engine.watch import WATCH
 from compiler_nb.errors import CompilerError, ModelError, PlanError, ToolUnavailable
 from compiler_nb.events import PlanClosed, RoundStarted, RunStarted, TaskPlanned, Warned
@@ -153,7 +153,7 @@ class Drive:
         compiler, past, run = self.compiler, self.past, self.run
         if past is not None:
             run.parent, run.doubts = past.parent, past.doubts
-            session.approval.in_doubt |= past.doubts
+            session.doubts(past.doubts)
             session.recall = past.recall
         if compiler.history is not None:
             from compiler_nb.history.keeper import Keeper, facts_of  # noqa: PLC0415 - only who keeps runs needs it
@@ -223,7 +223,7 @@ class Drive:
             if not can_replan:
                 times = f"{number} replan{'' if number == 1 else 's'}"
                 raise Stopped("limit", f"no answer after {times}: {decision.reason}")
-            known = [node.task for id_, node in session.schedule.nodes.items() if id_ not in self.writing.dropped]
+            known = [task for id_, task in session.tasks.items() if id_ not in self.writing.dropped]
             earlier = earlier_of(planned, session.outcomes, known, decision.reason)
             if self.compiler.preview:
                 earlier = earlier._replace(results=_previewed(earlier.results, session.values))
@@ -252,7 +252,7 @@ class Drive:
         if found is not None:
             session.pin(task, *found)
             return
-        if task.fingerprint in session.approval.in_doubt:
+        if session.is_in_doubt(task):
             self.log.emit(Warned, task.id, f"{task.id} may have had its effect before, in a run that was cut off")
         session.add(task)
 
@@ -337,12 +337,12 @@ class Drive:
     def _joined(self, final: Join) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the results that the joiner is shown, and every failure, in the order of the plan."""
         session = self._session
-        nodes, values = session.schedule.nodes, session.values
-        shown = final.refs or [id_ for id_ in nodes if "[" not in id_]
-        results = {nodes[id_].task.name or id_: values[id_] for id_ in shown if id_ in values}
+        tasks, values = session.tasks, session.values
+        shown = final.refs or [id_ for id_ in tasks if "[" not in id_]
+        results = {tasks[id_].name or id_: values[id_] for id_ in shown if id_ in values}
         failures = {
             id_: session.outcomes[id_]
-            for id_ in nodes
+            for id_ in tasks
             if isinstance(session.outcomes.get(id_), NOT_DONE) and id_ not in self.writing.dropped
         }
         return results, failures

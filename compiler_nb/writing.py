@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from compiler_nb.errors import ModelError, PlanError
 from compiler_nb.events import PlanClosed, PlanProblem, TaskPlanned
 from compiler_nb.models.base import Model, Request, Role
 from compiler_nb.models.connect import no_model
-from compiler_nb.outcome import Problem, State
+from compiler_nb.outcome import Problem
 from compiler_nb.plan.parser import PlanParser
 from compiler_nb.plan.task import Plan, Return, Task, references
 from compiler_nb.planner import Earlier, ask_for_plan, ask_for_repair, system_prompt, tools_of, write_plan
@@ -20,13 +20,10 @@ if TYPE_CHECKING:
 
     from compiler_nb.calls import Calls
     from compiler_nb.compiler import Compiler
-    from compiler_nb.engine.local import Session
-    from compiler_nb.engine.node import Node
+    from compiler_nb.engine.session import Session
     from compiler_nb.events import Log
     from compiler_nb.run import Run
     from compiler_nb.tool import Toolbox
-
-LOST: Final[frozenset[State]] = frozenset({"failed", "skipped", "cancelled"})
 
 
 class Writing:
@@ -115,10 +112,10 @@ class Writing:
         return self.compiler.planner
 
     def _parser(self) -> PlanParser:
-        nodes = self.session.schedule.nodes if self.session is not None else {}
-        alive = {id_: node.task.fingerprint for id_, node in nodes.items() if node.state not in LOST}
+        session = self.session
+        alive, taken = (session.alive(), tuple(session.tasks)) if session is not None else ({}, ())
         return PlanParser(
-            dialect=self.compiler.dialect, tools=self.tools, inputs=self.schemas, earlier=alive, taken=tuple(nodes)
+            dialect=self.compiler.dialect, tools=self.tools, inputs=self.schemas, earlier=alive, taken=taken
         )
 
 
@@ -132,25 +129,22 @@ class Taker:
         self.log, self.session, self.add = log, session, add
         self.sources: list[str] = []  # of what was adopted
         self._twins: dict[str, deque[str]] = defaultdict(deque)
-        for id_, node in self._nodes.items():
+        self._tasks: Mapping[str, Task] = session.tasks if session is not None else {}
+        for id_, task in self._tasks.items():
             if "[" not in id_:
-                self._twins[node.task.fingerprint].append(id_)
-
-    @property
-    def _nodes(self) -> Mapping[str, Node]:
-        return self.session.schedule.nodes if self.session is not None else {}
+                self._twins[task.fingerprint].append(id_)
 
     def take(self, task: Task) -> None:
         """Take a task that is complete and correct."""
-        twins, nodes = self._twins.get(task.fingerprint, ()), self._nodes
-        if task.id in nodes:  # planned before, and kept
+        twins = self._twins.get(task.fingerprint, ())
+        if task.id in self._tasks:  # planned before, and kept
             if task.id in twins:
                 self._twins[task.fingerprint].remove(task.id)
             return
         self.log.emit(TaskPlanned, task.id, 0, task)
         if self.session is None:
             return
-        source = next((id_ for id_ in twins if nodes[id_].state not in LOST), None)
+        source = next((id_ for id_ in twins if not self.session.is_lost(id_)), None)
         if source is None:
             self.add(task)
         else:
@@ -160,7 +154,6 @@ class Taker:
 
     def drop_rest(self, plan: Plan) -> set[str]:
         """End what earlier texts held and the mended plan does not, where it has not started; return its ids."""
-        nodes = self._nodes
         last = references(plan.final.expression) if isinstance(plan.final, Return) else plan.final.refs
         kept: set[str] = set()
         open_ids = [*(task.id for task in plan.tasks), *self.sources, *last]
@@ -168,6 +161,6 @@ class Taker:
             id_ = open_ids.pop()
             if id_ not in kept:
                 kept.add(id_)
-                open_ids += nodes[id_].task.dependencies
-        rest = {id_ for id_ in nodes if id_.partition("[")[0] not in kept}
+                open_ids += self._tasks[id_].dependencies
+        rest = {id_ for id_ in self._tasks if id_.partition("[")[0] not in kept}
         return set(self.session.drop(rest, DROPPED)) if self.session is not None else set()

@@ -11,8 +11,8 @@ from compiler_nb.outcome import Failure
 
 if TYPE_CHECKING:
     from compiler_nb.engine.attempt import Attempt
-    from compiler_nb.engine.local import Session
     from compiler_nb.engine.node import Node
+    from compiler_nb.engine.session import Session
 
 
 async def admit(session: Session, attempt: Attempt, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -24,8 +24,8 @@ from compiler_nb.outcome import Failure
 from compiler_nb.plan.task import Task
 
 if TYPE_CHECKING:
-    from compiler_nb.engine.local import Session
     from compiler_nb.engine.node import Node
+    from compiler_nb.engine.session import Session
 
 Rule: TypeAlias = "str | Collection[str]"
 """Which calls may start unasked: "ask" none, "auto" all, "deny" none and nobody is asked, or those of named tools."""

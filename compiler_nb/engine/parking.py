@@ -9,7 +9,7 @@ from compiler_nb.events import TaskParked
 
 if TYPE_CHECKING:
     from compiler_nb.engine.attempt import Attempt
-    from compiler_nb.engine.local import Session
+    from compiler_nb.engine.session import Session
 
 
 class Parked:

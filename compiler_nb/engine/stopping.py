@@ -10,7 +10,7 @@ from compiler_nb.outcome import Failure
 
 if TYPE_CHECKING:
     from compiler_nb.engine.attempt import Attempt
-    from compiler_nb.engine.local import Session
+    from compiler_nb.engine.session import Session
 
 GRACE: Final = 0.2
 """Seconds that a cancelled coroutine has to end before it is abandoned."""

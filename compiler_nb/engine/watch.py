@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from compiler_nb.engine.attempt import Attempt
-    from compiler_nb.engine.local import Session
+    from compiler_nb.engine.session import Session
 
 PERIOD: Final = 0.1
 PATIENCE: Final = 0.25

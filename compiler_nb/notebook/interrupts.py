@@ -17,8 +17,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from compiler_nb.engine.local import Session
 from compiler_nb.engine.pool import Job
+from compiler_nb.engine.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

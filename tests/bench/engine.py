@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from statistics import mean, median
 from typing import Any
 
-from compiler_nb.engine.local import Session
+from compiler_nb.engine.session import Session
 from compiler_nb.events import Log, TaskEnded, TaskStarted
 from compiler_nb.plan.expression import Binary
 from compiler_nb.plan.task import Plan, Ref, Task

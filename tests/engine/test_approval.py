@@ -165,7 +165,7 @@ def test_an_item_in_doubt_is_asked_for_whatever_the_rule(rule):
         async with opened([send], ask=saying(True, questions), approve=rule) as session:
             plan = add(session, "xs = [send(x) for x in [1, 2, 3]]")
             twin = expand(plan["xs"], Scope({}, {}), {}).tasks[1][0]
-            session.approval.in_doubt.add(twin.fingerprint)
+            session.doubts([twin.fingerprint])
             session.close()
             await session.drained()
             return session

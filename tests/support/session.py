@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from compiler_nb import trace
-from compiler_nb.engine.local import Session
+from compiler_nb.engine.session import Session
 from compiler_nb.events import Log
 from compiler_nb.plan.task import Plan
 from compiler_nb.tool import Toolbox

@@ -20,8 +20,9 @@ import contextvars
 import itertools
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from compiler_nb.engine.admission import admit, ask_again
@@ -46,7 +47,7 @@ from compiler_nb.events import (
     Warned,
 )
 from compiler_nb.models.secret import mask
-from compiler_nb.outcome import ENDED, Cancelled, Failure
+from compiler_nb.outcome import ENDED, Cancelled, Failure, State
 from compiler_nb.plan.bounds import STEPS, Scope
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.fanout import Shape, collect, expand, item_reads, link_items, needs
@@ -58,8 +59,26 @@ if TYPE_CHECKING:
 
 FAIR: Final = 50
 """Attempts that one asyncio task may take in a row before it lets the loop look at the rest of the world."""
+LOST: Final[frozenset[State]] = frozenset({"failed", "skipped", "cancelled"})
+"""The states of tasks that have ended without a value."""
 PostToMain: TypeAlias = Callable[[Callable[[], None]], bool]
 Intent: TypeAlias = Callable[[Node], Awaitable[bool]]
+
+
+class _Tasks(Mapping[str, Task]):
+    """The tasks of a schedule's nodes, by id: a view, which shows what is added later, too."""
+
+    def __init__(self, nodes: Mapping[str, Node]) -> None:
+        self._nodes = nodes
+
+    def __getitem__(self, id_: str) -> Task:
+        return self._nodes[id_].task
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._nodes)
+
+    def __len__(self) -> int:
+        return len(self._nodes)
 
 
 class Session:
@@ -106,8 +125,10 @@ class Session:
             resources=(lambda task: lanes.get(task.tool, ())) if lanes else None,
             gate=self.approval.gate if effects else None,
         )
-        self.outcomes: dict[str, Any] = {}  # of all that ended
-        self._scope = Scope(self.outcomes, self.inputs)
+        self._outcomes: dict[str, Any] = {}
+        self.outcomes: Mapping[str, Any] = MappingProxyType(self._outcomes)  # of all that ended, by id
+        self.tasks: Mapping[str, Task] = _Tasks(self.schedule.nodes)  # all of them, by id, items of fan-outs included
+        self._scope = Scope(self._outcomes, self.inputs)
         self.shapes: dict[str, Shape] = {}
         self.attempts: dict[str, Attempt] = {}
         self.abandoned = 0
@@ -135,7 +156,7 @@ class Session:
             except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
                 outcome = failure_of(error, None, 1)
             log.emit_ended(log.clock() - log.began, task.id, 0, schedule.record(task, outcome), outcome, "inline")
-            self.outcomes[task.id] = outcome
+            self._outcomes[task.id] = outcome
             return
         if task.kind == "fanout":
             self.shapes_wanted = True
@@ -152,7 +173,7 @@ class Session:
 
     def adopt(self, task: Task, source: str) -> None:
         """Take a planned task that computes what `source` does, which is done or running: it gets the same outcome."""
-        known = self.outcomes.get(source, self)
+        known = self._outcomes.get(source, self)
         if known is not self:
             self.pin(task, known, "adopted")
         else:
@@ -253,11 +274,29 @@ class Session:
         self.timer.close()
         self.approval.close()
 
+    # ---------------------------------------------------------------- what came of it
+
     @property
     def values(self) -> dict[str, Any]:
         """The values of all tasks that are done, by id."""
         nodes = self.schedule.nodes
-        return {id_: outcome for id_, outcome in self.outcomes.items() if nodes[id_].state == "done"}
+        return {id_: outcome for id_, outcome in self._outcomes.items() if nodes[id_].state == "done"}
+
+    def is_lost(self, id_: str) -> bool:
+        """Whether a task has ended without a value. Raises KeyError if there is no such task."""
+        return self.schedule.nodes[id_].state in LOST
+
+    def alive(self) -> dict[str, str]:
+        """Return the fingerprints of the tasks that are not lost, by id."""
+        return {id_: node.task.fingerprint for id_, node in self.schedule.nodes.items() if node.state not in LOST}
+
+    def doubts(self, fingerprints: Iterable[str]) -> None:
+        """Note side effects that may have happened before: equal calls need approval, whatever the rule."""
+        self.approval.in_doubt.update(fingerprints)
+
+    def is_in_doubt(self, task: Task) -> bool:
+        """Whether a task's side effect may have happened before."""
+        return task.fingerprint in self.approval.in_doubt
 
     # ---------------------------------------------------------------- performing
 
@@ -310,7 +349,7 @@ class Session:
         if self._watches or self._adopted or isinstance(outcome, Failure) or not self.schedule.close_leaf(node):
             self.end(node, outcome, "inline")
         else:
-            self.outcomes[task.id] = outcome
+            self._outcomes[task.id] = outcome
             log = self.log
             log.emit_ended(log.clock() - log.began, task.id, 0, "done", outcome, "inline")
 
@@ -327,10 +366,10 @@ class Session:
         if node.state != "running":
             return
         if node.expanded:
-            self.end(node, collect(self.shapes[id_], self.outcomes), "inline")
+            self.end(node, collect(self.shapes[id_], self._outcomes), "inline")
             return
         try:
-            expansion = expand(node.task, Scope(self.outcomes, self.inputs), self.shapes)
+            expansion = expand(node.task, Scope(self._outcomes, self.inputs), self.shapes)
         except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
             self.end(node, failure_of(error, None, 1), "inline")
             return
@@ -394,7 +433,7 @@ class Session:
         """Return the arguments as the tool gets them."""
         args, kwargs = task.args, task.kwargs
         if args or kwargs:
-            scope = Scope(self.outcomes, self.inputs)
+            scope = Scope(self._outcomes, self.inputs)
             args = tuple([evaluate(arg, scope) for arg in args])
             if kwargs:
                 kwargs = {name: evaluate(value, scope) for name, value in kwargs.items()}
@@ -465,7 +504,7 @@ class Session:
         log = self.log
         now = log.clock() - log.began
         starts = self.schedule.finish(id_, outcome, now)
-        self.outcomes[id_] = outcome
+        self._outcomes[id_] = outcome
         log.emit_ended(now, id_, node.attempt, node.state, outcome, how)
         if self._adopted and id_ in self._adopted:
             self._end_twins(id_, outcome)
@@ -490,7 +529,7 @@ class Session:
         ended, self.schedule.ended = self.schedule.ended, []
         for node, outcome in ended:
             id_ = node.task.id
-            self.outcomes[id_] = outcome
+            self._outcomes[id_] = outcome
             self.log.emit(TaskEnded, id_, 0, node.state, outcome, "")
             self._end_twins(id_, outcome)
             if self._watches:
