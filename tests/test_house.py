@@ -28,7 +28,7 @@ LAYERS = """
 errors outcome tool
 plan
 events background models drawing
-budget engine calls trace prompts
+budget values engine calls trace prompts
 planner joiner toolbox
 run history
 writing drive compiler

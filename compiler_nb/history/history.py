@@ -8,8 +8,8 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
-from compiler_nb.history.codec import LARGEST
 from compiler_nb.history.writer import Writer
+from compiler_nb.values.code import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

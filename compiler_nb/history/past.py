@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from compiler_nb import trace
 from compiler_nb.events import ModelStarted, TaskStarted
-from compiler_nb.history.keys import Keys, hash_inputs, hash_tools
-from compiler_nb.history.unstorable import NotStored
 from compiler_nb.outcome import NOT_DONE, Answer, Failure, Replan
 from compiler_nb.plan.bounds import is_a
 from compiler_nb.plan.expression import Value
 from compiler_nb.plan.task import Plan, Return, Task, references
+from compiler_nb.values.code import content_hash
+from compiler_nb.values.keys import Keys, hash_tools
+from compiler_nb.values.unstorable import NotStored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,6 +89,15 @@ def resumed(old: Run, new: Run, tools: Mapping[str, Any]) -> Past:
         if key is not None and task.id not in again:
             past.known[key].append(outcomes[task.id])
     return past
+
+
+def hash_inputs(run: Run) -> dict[str, str | None]:
+    """Return the hashes of a run's inputs; what has no content to hash is told by which object it is."""
+    stored: Mapping[str, str | None] = getattr(run.compiler, "input_hashes", {})
+    return {
+        name: stored[name] if name in stored else content_hash(value) or f"object {id(value)}"
+        for name, value in run.inputs.items()
+    }
 
 
 def _kept(round_: Round) -> Answer | Replan | None:

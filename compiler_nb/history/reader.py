@@ -21,16 +21,16 @@ from compiler_nb.events import (
     TaskStarted,
     Warned,
 )
-from compiler_nb.history.decoder import decode
 from compiler_nb.history.history import BROKEN_OFF
 from compiler_nb.history.listing import LONGEST, of_kind, status_of
-from compiler_nb.history.records import make_event
 from compiler_nb.history.rounds import check_events, fold_rounds
 from compiler_nb.history.rows import checksum
 from compiler_nb.history.store import naming, reading
 from compiler_nb.outcome import ENDED, Answer, Cancelled
 from compiler_nb.run import Run
 from compiler_nb.tool import Tool, Toolbox
+from compiler_nb.values.decoder import decode
+from compiler_nb.values.records import make_event
 
 if TYPE_CHECKING:
     import sqlite3

@@ -17,16 +17,16 @@ from compiler_nb.events import (
     TaskRetried,
     TaskStarted,
 )
-from compiler_nb.history.codec import Coded, content_hash, encode, encode_fields
-from compiler_nb.history.copying import ATOMS
-from compiler_nb.history.records import body_of
-from compiler_nb.history.shared import Shared
-from compiler_nb.history.sources import code_hash, owner_mark
-from compiler_nb.history.taking import Taker
-from compiler_nb.history.typed import prepare
 from compiler_nb.models.secret import STARS, Secret, mask
 from compiler_nb.outcome import NOT_DONE
 from compiler_nb.plan.bounds import is_a
+from compiler_nb.values.code import Coded, content_hash, encode, encode_fields
+from compiler_nb.values.copies import ATOMS
+from compiler_nb.values.records import body_of
+from compiler_nb.values.shared import Shared
+from compiler_nb.values.sources import code_hash, owner_mark
+from compiler_nb.values.taking import Taker
+from compiler_nb.values.typed import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

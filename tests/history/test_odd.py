@@ -14,17 +14,17 @@ import pytest
 from compiler_nb.compiler import Compiler
 from compiler_nb.events import Event, Log, RunEnded, RunStarted, TaskEnded, Warned
 from compiler_nb.history import History, NotStored
-from compiler_nb.history.codec import content_hash, encode, encode_fields
-from compiler_nb.history.copying import BYTES, is_small
-from compiler_nb.history.decoder import decode
 from compiler_nb.history.lock import FolderLock
 from compiler_nb.history.rows import Facts
-from compiler_nb.history.sources import code_hash
 from compiler_nb.history.store import Store
-from compiler_nb.history.taking import Taker
-from compiler_nb.history.zones import is_zone
 from compiler_nb.plan.expression import Value
 from compiler_nb.tool import tool
+from compiler_nb.values.code import content_hash, encode, encode_fields
+from compiler_nb.values.copies import BYTES, is_small
+from compiler_nb.values.decoder import decode
+from compiler_nb.values.sources import code_hash
+from compiler_nb.values.taking import Taker
+from compiler_nb.values.zones import is_zone
 from tests.support.desk import run, scripted
 
 

@@ -13,12 +13,12 @@ import pytest
 from compiler_nb.compiler import Compiler
 from compiler_nb.events import Decided, ModelChunk, TaskEnded, TaskExpanded
 from compiler_nb.history import History, NotStored
-from compiler_nb.history.copying import BYTES, ITEMS, is_small
-from compiler_nb.history.taking import FLYING, Taker
 from compiler_nb.outcome import Answer, Failure, Skipped
 from compiler_nb.plan.expression import Value
 from compiler_nb.plan.task import Ref, Task
 from compiler_nb.tool import tool
+from compiler_nb.values.copies import BYTES, ITEMS, is_small
+from compiler_nb.values.taking import FLYING, Taker
 from tests.support.desk import run, scripted
 
 

@@ -14,8 +14,8 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from compiler_nb.compiler import Compiler
-from compiler_nb.history.codec import digest_of
 from compiler_nb.history.rows import checksum
+from compiler_nb.values.code import digest_of
 from tests.support.desk import Desk, run, scripted
 
 if TYPE_CHECKING:

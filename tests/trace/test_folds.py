@@ -3,10 +3,10 @@ import asyncio
 from compiler_nb import trace
 from compiler_nb.compiler import Compiler
 from compiler_nb.events import ModelChunk, ModelEnded, ModelStarted, TaskEnded, TaskExpanded, TaskRetried, TaskStarted
-from compiler_nb.history.records import body_of, make_event
 from compiler_nb.outcome import Usage
 from compiler_nb.plan.task import Task
 from compiler_nb.tool import tool
+from compiler_nb.values.records import body_of, make_event
 from tests.support.desk import Desk
 from tests.support.story import Story
 

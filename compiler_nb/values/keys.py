@@ -10,15 +10,13 @@ import dataclasses
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from compiler_nb.history.codec import content_hash, encode_fields
-from compiler_nb.history.sources import code_hash
 from compiler_nb.plan.expression import Fanout, Value
 from compiler_nb.plan.task import Input, Node, Ref, Task, Tree, replace, walk
+from compiler_nb.values.code import content_hash, encode_fields
+from compiler_nb.values.sources import code_hash
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from compiler_nb.run import Run
 
 
 class Keys:
@@ -76,12 +74,3 @@ def _there(found: str | None) -> str:
 def hash_tools(tools: Mapping[str, Any]) -> dict[str, str]:
     """Return the hashes of tools' code; a stored tool has its own."""
     return {name: getattr(tool, "hash", None) or code_hash(tool) for name, tool in tools.items()}
-
-
-def hash_inputs(run: Run) -> dict[str, str | None]:
-    """Return the hashes of a run's inputs; what has no content to hash is told by which object it is."""
-    stored: Mapping[str, str | None] = getattr(run.compiler, "input_hashes", {})
-    return {
-        name: stored[name] if name in stored else content_hash(value) or f"object {id(value)}"
-        for name, value in run.inputs.items()
-    }

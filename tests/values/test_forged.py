@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from compiler_nb.errors import HistoryError
-from compiler_nb.history.codec import digest_of, encode
-from compiler_nb.history.decoder import decode
-from compiler_nb.history.zones import is_zone
+from compiler_nb.values.code import digest_of, encode
+from compiler_nb.values.decoder import decode
+from compiler_nb.values.zones import is_zone
 from tests.support.forged import ARRAYS, BOMBS, TABLES, code, frame, pivoted
 from tests.support.scale import seed, times
 

@@ -9,8 +9,8 @@ import sys
 from typing import Any, Final, NamedTuple
 
 from compiler_nb.errors import HistoryError
-from compiler_nb.history import parquet
-from compiler_nb.history.unstorable import Unstorable
+from compiler_nb.values import parquet
+from compiler_nb.values.unstorable import Unstorable
 
 _DTYPE: Final = re.compile(r"[<>|][biufcmMUS][0-9]{1,9}(\[[a-zA-Z0-9]{1,8}\])?")
 """Types of numbers, texts and times of fixed size: no objects."""

@@ -16,15 +16,15 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from compiler_nb.history import tables
-from compiler_nb.history.forms import FORMS
-from compiler_nb.history.kinds import ids_of, type_name
-from compiler_nb.history.records import BY_NAME, fields_of
-from compiler_nb.history.shared import Known, Named, Shared
-from compiler_nb.history.typed import write_typed
-from compiler_nb.history.unstorable import NotStored, Unstorable
 from compiler_nb.outcome import Answer, Failure, describe_error
 from compiler_nb.plan.expression import Value
+from compiler_nb.values import columns
+from compiler_nb.values.forms import FORMS
+from compiler_nb.values.kinds import ids_of, type_name
+from compiler_nb.values.records import BY_NAME, fields_of
+from compiler_nb.values.shared import Known, Named, Shared
+from compiler_nb.values.typed import write_typed
+from compiler_nb.values.unstorable import NotStored, Unstorable
 
 Leaks: TypeAlias = Callable[[bytes | bytearray], bool]
 LARGEST: Final = 10_000_000
@@ -276,7 +276,7 @@ class _Encoder:
 
     def foreign(self, value: Any, kind: type) -> Any:
         """Return the form of a table or an array, as far as its library is there already."""
-        form = tables.encode(value, int(min(self.left, self.largest)))
+        form = columns.encode(value, int(min(self.left, self.largest)))
         if form is None:
             raise Unstorable("no plain data; a tool that declares its return type can store it")
         if form.blob is None:
@@ -331,7 +331,7 @@ def digest_of(blob: bytes) -> str:
 def content_hash(value: Any) -> str | None:
     """Return a hash of a value's content, the same in every process; None where it has no form."""
     try:
-        told = tables.content_hash(value) if "pandas" in sys.modules else None
+        told = columns.content_hash(value) if "pandas" in sys.modules else None
     except BaseException:  # noqa: BLE001 - cells of a table may raise anything, SystemExit too
         return None
     if told is not None:

@@ -10,8 +10,8 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from compiler_nb.errors import HistoryError
-from compiler_nb.history.unstorable import Unstorable
-from compiler_nb.history.zones import is_zone
+from compiler_nb.values.unstorable import Unstorable
+from compiler_nb.values.zones import is_zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,8 @@ import functools
 import typing
 from typing import TYPE_CHECKING, Any, Final
 
-from compiler_nb.history.kinds import type_name
-from compiler_nb.history.unstorable import NotStored, Unstorable
+from compiler_nb.values.kinds import type_name
+from compiler_nb.values.unstorable import NotStored, Unstorable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from compiler_nb.history.sources import code_hash, is_alive, owner_mark
 from compiler_nb.tool import tool
+from compiler_nb.values.sources import code_hash, is_alive, owner_mark
 
 ROOT = Path(__file__).parents[2]
 SOURCE = "def f(x, y=1):\n    def g(z): return z in {{'a', 'b', 'c'}}\n    return x + {}, g(y)\n"
@@ -40,7 +40,7 @@ def test_code_counts_and_layout_does_not():
 
 def test_code_is_told_alike_in_every_process():
     """Sets in it are written in an order of their own, whatever the hash seed."""
-    code = "from tests.history.test_sources import *; print(code_hash(made(SOURCE.format(1))))"
+    code = "from tests.values.test_sources import *; print(code_hash(made(SOURCE.format(1))))"
     told = {
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT,
                        env={**os.environ, "PYTHONHASHSEED": seed}).stdout.strip()

@@ -20,12 +20,12 @@ import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.events import Decided, Event, TaskEnded, TaskExpanded, TaskPlanned
-from compiler_nb.history.codec import LARGEST, Coded, Leaks, encode
-from compiler_nb.history.copying import ATOMS, BYTES, Copier, NoCopy, TooMuch, is_small
-from compiler_nb.history.kinds import ids_of, type_module
-from compiler_nb.history.shared import Known
 from compiler_nb.outcome import NOT_DONE
 from compiler_nb.plan.bounds import is_a
+from compiler_nb.values.code import LARGEST, Coded, Leaks, encode
+from compiler_nb.values.copies import ATOMS, BYTES, Copier, NoCopy, TooMuch, is_small
+from compiler_nb.values.kinds import ids_of, type_module
+from compiler_nb.values.shared import Known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -17,8 +17,8 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import HistoryError
-from compiler_nb.history.footer import codecs
-from compiler_nb.history.zones import is_zone
+from compiler_nb.values.footer import codecs
+from compiler_nb.values.zones import is_zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -20,13 +20,13 @@ from pydantic import BaseModel
 
 from compiler_nb.errors import HistoryError
 from compiler_nb.history import NotStored
-from compiler_nb.history.codec import content_hash, encode, encode_fields
-from compiler_nb.history.decoder import decode
-from compiler_nb.history.shared import Known, Shared
-from compiler_nb.history.typed import _adapter_of, prepare
 from compiler_nb.outcome import Answer, Cancelled, Failure, Skipped
 from compiler_nb.plan.expression import Value
 from compiler_nb.plan.task import Plan
+from compiler_nb.values.code import content_hash, encode, encode_fields
+from compiler_nb.values.decoder import decode
+from compiler_nb.values.shared import Known, Shared
+from compiler_nb.values.typed import _adapter_of, prepare
 from tests.support.corpus import INPUTS, PYTHON, TOOLS
 from tests.support.hostile import VALUES
 

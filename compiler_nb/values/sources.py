@@ -10,8 +10,8 @@ import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from compiler_nb.history.kinds import ids_of, type_name
 from compiler_nb.plan.bounds import is_a
+from compiler_nb.values.kinds import ids_of, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

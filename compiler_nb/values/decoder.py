@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import HistoryError
-from compiler_nb.history import tables
-from compiler_nb.history.codec import digest_of
-from compiler_nb.history.forms import FORMS, read_integer, text_of
-from compiler_nb.history.records import BY_NAME, make
-from compiler_nb.history.typed import read_typed
-from compiler_nb.history.unstorable import NotStored
 from compiler_nb.outcome import describe_error
+from compiler_nb.values import columns
+from compiler_nb.values.code import digest_of
+from compiler_nb.values.forms import FORMS, read_integer, text_of
+from compiler_nb.values.records import BY_NAME, make
+from compiler_nb.values.typed import read_typed
+from compiler_nb.values.unstorable import NotStored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,13 +74,13 @@ class _Decoder:
             name, hint = text_of(data["type"]), self.hint
             return read_typed(name, text_of(data["v"]), hint(name) if hint is not None else None)
         if "blob" not in data:
-            return tables.decode(data, b"")
+            return columns.decode(data, b"")
         if self.blob is None or type(data["blob"]) is not int:
             raise HistoryError("a stored value misses its bytes")
         blob = self.blob(data["blob"])
         if digest_of(blob) != data["hash"]:
             raise HistoryError("the bytes of a stored value are damaged")
-        return tables.decode(data, blob)
+        return columns.decode(data, blob)
 
     def many(self, data: Any) -> list[Any]:
         if type(data) is not list:
