@@ -8,7 +8,6 @@ from compiler_nb.tool import Tool, Toolbox, tool  # at once: later, `tool` would
 if TYPE_CHECKING:
     from compiler_nb.budget import Budget
     from compiler_nb.compiler import Compiler
-    from compiler_nb.engine.limits import Limit
     from compiler_nb.errors import (
         ArgumentError,
         AuthenticationFailed,
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from compiler_nb.models.base import Chunk, Model, Request
     from compiler_nb.models.connect import connect
     from compiler_nb.models.hand import HandModel
+    from compiler_nb.models.limits import Limit
     from compiler_nb.models.openai import OpenAIModel
     from compiler_nb.models.scripted import ScriptedModel
     from compiler_nb.outcome import Answer, Cancelled, Failure, Problem, Replan, Skipped, Usage
@@ -94,7 +94,7 @@ __version__ = "0.1.0"
 _ROOMS = {
     "compiler": "Compiler",
     "budget": "Budget",
-    "engine.limits": "Limit",
+    "models.limits": "Limit",
     "history": "History",
     "errors": (
         "ArgumentError AuthenticationFailed BadRequest CompilerError ExpressionError HistoryError "

@@ -8,14 +8,14 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from compiler_nb.background import BACKGROUND, MainThread
 from compiler_nb.budget import Budget, price
 from compiler_nb.drive import Drive, unasked
 from compiler_nb.engine.attempt import on_main_thread
-from compiler_nb.engine.limits import read_limits
+from compiler_nb.engine.background import BACKGROUND, MainThread
 from compiler_nb.errors import HistoryError, PlanError
 from compiler_nb.events import Listener, Log
 from compiler_nb.models.connect import connect, no_model
+from compiler_nb.models.limits import read_limits
 from compiler_nb.outcome import Problem, Usage
 from compiler_nb.plan.task import Plan
 from compiler_nb.run import Run
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 
     from compiler_nb.engine.approval import Ask
-    from compiler_nb.engine.limits import Limit
     from compiler_nb.engine.session import PostToMain
     from compiler_nb.history.history import History
     from compiler_nb.models.base import Model
+    from compiler_nb.models.limits import Limit
     from compiler_nb.plan.task import Task
     from compiler_nb.planner import Example
     from compiler_nb.prompts.data import Share

@@ -10,7 +10,6 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.budget import Meter
-from compiler_nb.calls import Calls, shared_limits
 from compiler_nb.engine.limits import provider_caps
 from compiler_nb.engine.session import PostToMain, Session
 from compiler_nb.engine.watch import WATCH
@@ -18,6 +17,7 @@ from compiler_nb.errors import CompilerError, ModelError, PlanError, ToolUnavail
 from compiler_nb.events import PlanClosed, RoundStarted, RunStarted, TaskPlanned, Warned
 from compiler_nb.joiner import join
 from compiler_nb.models.base import Model, Request
+from compiler_nb.models.calls import Calls, shared_limits
 from compiler_nb.models.connect import no_model
 from compiler_nb.models.providers import known_secrets
 from compiler_nb.outcome import NOT_DONE, Answer, Replan, Status, describe_error

@@ -15,8 +15,8 @@ from compiler_nb.prompts.decision import DecisionReader, read_decision
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from compiler_nb.calls import Calls
     from compiler_nb.models.base import Message, Model
+    from compiler_nb.models.calls import Calls
 
 __all__ = ["DecisionReader", "ask_for_decision", "frame", "join", "read_decision"]
 

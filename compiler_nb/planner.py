@@ -18,8 +18,8 @@ from compiler_nb.prompts.data import frame
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from compiler_nb.calls import Calls
     from compiler_nb.models.base import Message, Model, Request
+    from compiler_nb.models.calls import Calls
     from compiler_nb.plan.builder import Builder
     from compiler_nb.plan.parser import PlanParser
     from compiler_nb.plan.task import Plan, Task

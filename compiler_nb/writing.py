@@ -18,10 +18,10 @@ from compiler_nb.run import DROPPED
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from compiler_nb.calls import Calls
     from compiler_nb.compiler import Compiler
     from compiler_nb.engine.session import Session
     from compiler_nb.events import Log
+    from compiler_nb.models.calls import Calls
     from compiler_nb.run import Run
     from compiler_nb.tool import Toolbox
 

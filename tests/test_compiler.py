@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from compiler_nb.calls import _SHARED
 from compiler_nb.compiler import Compiler
-from compiler_nb.engine.limits import Limit
 from compiler_nb.errors import NoModel, PlanError
 from compiler_nb.events import ModelEnded, ModelStarted, RunStarted, TaskEnded, TaskStarted
 from compiler_nb.models.base import Chunk
+from compiler_nb.models.calls import _SHARED
+from compiler_nb.models.limits import Limit
 from compiler_nb.models.scripted import ScriptedModel
 from compiler_nb.outcome import Cancelled
 from compiler_nb.plan.task import Plan, Ref, Task

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import graphlib
 import importlib
 import re
 import shutil
@@ -25,22 +24,27 @@ PACKAGE = ROOT / "compiler_nb"
 MODULES = {path.relative_to(ROOT).with_suffix(""): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 LAYERS = """
-errors outcome tool
+outcome errors text tool
 plan
-events background models drawing
-budget values engine calls trace prompts
+events models trace
+drawing values engine prompts settings
 planner joiner toolbox
 run history
-writing drive compiler
+drive compiler
 evals course __main__ notebook
 """
 RANK = {room: rank for rank, room in enumerate(LAYERS.split())}
-UPWARD = {  # (module, method) -> the higher room that it imports when it is called
-    ("plan.task", "Plan.to_graphviz"): "drawing",
-    ("run", "Run.view"): "notebook",
-    ("run", "Run.step"): "notebook",
-    ("compiler", "Compiler.compare"): "evals",
+SHOWS = r"(Plan\.(to_graphviz|visualize|_repr_\w+_)|Run\.(view|visualize|timeline|save|_repr_\w+_))"
+"""The methods that show: each may import a higher room inside itself, and is no part of a circle."""
+
+# What is still wrong while the rooms are redrawn; both lists only ever get shorter.
+LEAVING = {"budget": "drawing", "writing": "drive"}  # a loose file, and the room that it ranks with until it has moved
+OFFENDERS = {
+    *("drive compiler", "run compiler", "run notebook", "trace drawing", "writing compiler"),
+    *("planner compiler", "planner drive", "planner run", "planner history"),  # when `writing` has moved there
 }
+CIRCLING = {"compiler", "drive", "engine", "history", "notebook", "plan", "planner", "run", "writing"}
+"""Rooms whose files still import each other in circles."""
 PUBLIC = """
 tool Tool Toolbox Plan Task Compiler Run Budget History connect ScriptedModel OpenAIModel
 """  # Cassette joins them when it is built
@@ -56,6 +60,11 @@ class Import(NamedTuple):
     inside: str
     line: int
 
+    @property
+    def shows(self) -> bool:
+        """Whether it stands in a method that shows."""
+        return re.fullmatch(SHOWS, self.inside) is not None
+
 
 def name_of(module: Path) -> str:
     """Return a module's dotted name within the package: "plan.task", "plan" for a room's own file, "" for the root."""
@@ -68,14 +77,12 @@ def room_of(name: str) -> str:
 
 
 def imports(node: ast.AST, package: str, inside: str = "") -> Iterator[Import]:
-    """Yield what a tree imports when it runs; what stands under TYPE_CHECKING does not run."""
+    """Yield what a tree imports, of every kind: at once, later, and for its types only."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import):
             yield from (Import(alias.name, inside, child.lineno) for alias in child.names)
         elif isinstance(child, ast.ImportFrom):
             yield from (Import(target, inside, child.lineno) for target in targets(child, package))
-        elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-            yield from (each for part in child.orelse for each in imports(ast.Module([part], []), package, inside))
         elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield from imports(child, package, f"{inside}.{child.name}".strip("."))
         else:
@@ -94,55 +101,82 @@ def targets(node: ast.ImportFrom, package: str) -> Iterator[str]:
 
 
 def imports_of(module: Path) -> list[Import]:
-    """Return what a module of the package imports when it runs, at once or later."""
+    """Return every import of a module of the package."""
     return list(imports(ast.parse(MODULES[module].read_text(encoding="utf-8")), ".".join(module.parent.parts)))
 
 
-def wrong_imports(name: str, found: list[Import]) -> Iterator[str]:
-    """Yield what a module imports from a room that does not stand above its own."""
+def wrong_imports(name: str, found: list[Import]) -> Iterator[tuple[str, str]]:
+    """Yield what a module imports from a room that does not come before its own: "mine higher", and where it is."""
+    mine = room_of(name)
     for each in found:
-        if not each.module.startswith("compiler_nb"):
+        room = room_of(each.module.removeprefix("compiler_nb").removeprefix("."))
+        if not each.module.startswith("compiler_nb") or room == mine or (room in RANK and each.shows):
             continue
-        target = each.module.removeprefix("compiler_nb").removeprefix(".")
-        room, mine = room_of(target), room_of(name)
-        if room not in RANK:
-            yield f"{name}:{each.line} imports {each.module!r}, which is no room of the design"
-        elif room != mine and RANK[room] > RANK[mine] and UPWARD.get((name, each.inside)) != room:
-            yield f"{name}:{each.line} imports {room}, which stands below {mine}"
+        if rank(room) is None or rank(mine) is None or rank(room) > rank(mine):
+            yield f"{mine} {room}", f"{name}:{each.line} imports {each.module!r}"
+
+
+def rank(room: str) -> int | None:
+    """Return how high a room lies, or None if the house has no such room."""
+    return RANK.get(LEAVING.get(room, room))
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)
-def test_a_room_imports_only_what_stands_above_it(module):
-    """Lower layers only, and within a layer only what the design lists before it."""
+def test_a_room_imports_only_what_comes_before_it(module):
+    """Lower layers only, and within a layer only what is listed before it, by any kind of import."""
     name = name_of(module)
     if not name:
         return  # the table of contents names every room
-    assert room_of(name) in RANK, f"{name} is in no room of the design; add its room to LAYERS, with its layer"
-    assert not list(wrong_imports(name, imports_of(module)))
+    assert rank(room_of(name)) is not None, f"{name} is in no room of the house; add its room to LAYERS"
+    assert [where for pair, where in wrong_imports(name, imports_of(module)) if pair not in OFFENDERS] == []
 
 
 def test_wrong_imports_are_seen():
-    """The test above can fail: downward imports, in a function too, and unknown rooms are found; typing is free."""
+    """The test above can fail: for types, inside a function and from unknown rooms; only methods that show may."""
     text = "if TYPE_CHECKING:\n    import compiler_nb.run\ndef f():\n    from compiler_nb.engine import local\n"
     found = list(imports(ast.parse(text + "import compiler_nb.cellar\nfrom compiler_nb import Plan\n"), "compiler_nb"))
-    assert [each.split(" imports ")[0] for each in wrong_imports("plan.task", found)] == [
+    assert [where.split(" imports ")[0] for _, where in wrong_imports("plan.task", found)] == [
+        "plan.task:2",
         "plan.task:4",
         "plan.task:5",
         "plan.task:6",
     ]
     allowed = Import("compiler_nb.drawing.dot", "Plan.to_graphviz", 1)
-    assert not list(wrong_imports("plan.task", [allowed]))
-    assert list(wrong_imports("plan.task", [allowed._replace(inside="Plan.levels")]))
+    assert not list(wrong_imports("plan.plan", [allowed]))
+    assert list(wrong_imports("plan.plan", [allowed._replace(inside="Plan.levels")]))
 
 
-def test_no_cycles_within_a_room():
-    """Files of one room import each other at module level without a cycle."""
+def circles(graph: dict[str, set[str]]) -> Iterator[set[str]]:
+    """Yield the groups of modules that import each other in a circle."""
+    reach = {name: set(reached) for name, reached in graph.items()}
+    for middle in graph:
+        for name in graph:
+            if middle in reach[name]:
+                reach[name] |= reach[middle]
+    left = {name for name in graph if name in reach[name]}
+    while left:
+        circle = (
+            {name for name in left if name in reach[first] and first in reach[name]} if (first := min(left)) else set()
+        )
+        yield circle
+        left -= circle
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Not even for types or inside functions; only what a method that shows imports is apart."""
     graph = {}
     for module in MODULES:
         name = ".".join(part for part in module.parts if part != "__init__")
-        own = {each.module for each in imports_of(module) if not each.inside and each.module.startswith("compiler_nb.")}
-        graph[name] = own - {name}
-    assert list(graphlib.TopologicalSorter(graph).static_order())
+        graph[name] = {each.module for each in imports_of(module) if not each.shows} - {name}
+    graph = {name: {other for other in others if other in graph} for name, others in graph.items()}
+    assert [
+        sorted(circle) for circle in circles(graph) if not {room_of(n.partition(".")[2]) for n in circle} <= CIRCLING
+    ] == []
+
+
+def test_circles_are_seen():
+    """The test above can fail."""
+    assert list(circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}})) == [{"b", "c"}]
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)

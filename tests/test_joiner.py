@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from compiler_nb.calls import Calls
 from compiler_nb.errors import BadRequest, ModelError, ModelRefused
 from compiler_nb.events import Log, ModelStarted
 from compiler_nb.joiner import ask_for_decision, join
 from compiler_nb.models.base import Chunk
+from compiler_nb.models.calls import Calls
 from compiler_nb.models.scripted import ScriptedModel
 from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped
 from compiler_nb.prompts import Prompt, load

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from compiler_nb.calls import Calls
 from compiler_nb.errors import ModelError, OptionError
 from compiler_nb.events import Log
 from compiler_nb.models.base import Chunk, Request
+from compiler_nb.models.calls import Calls
 from compiler_nb.outcome import Failure, Problem
 from compiler_nb.plan.check import TEXT_LIMIT
 from compiler_nb.plan.parser import PlanParser

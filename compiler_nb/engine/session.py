@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from compiler_nb.engine.admission import admit, ask_again
 from compiler_nb.engine.approval import Approval, Ask, Rule
 from compiler_nb.engine.attempt import CURRENT, Attempt, failure_of, is_unused
-from compiler_nb.engine.limits import Limits, find_lanes
+from compiler_nb.engine.limits import find_lanes
 from compiler_nb.engine.node import Node
 from compiler_nb.engine.parking import Parked
 from compiler_nb.engine.pool import Pool
@@ -54,6 +54,7 @@ from compiler_nb.plan.fanout import Shape, collect, expand, item_reads, link_ite
 from compiler_nb.plan.task import Task
 
 if TYPE_CHECKING:
+    from compiler_nb.models.limits import Limits
     from compiler_nb.models.secret import Secret
     from compiler_nb.tool import Tool
 

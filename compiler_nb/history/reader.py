@@ -7,7 +7,6 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from compiler_nb import trace
-from compiler_nb.engine.limits import Limit
 from compiler_nb.errors import HistoryError
 from compiler_nb.events import (
     Decided,
@@ -26,6 +25,7 @@ from compiler_nb.history.listing import LONGEST, of_kind, status_of
 from compiler_nb.history.rounds import check_events, fold_rounds
 from compiler_nb.history.rows import checksum
 from compiler_nb.history.store import naming, reading
+from compiler_nb.models.limits import Limit
 from compiler_nb.outcome import ENDED, Answer, Cancelled
 from compiler_nb.run import Run
 from compiler_nb.tool import Tool, Toolbox

@@ -14,8 +14,8 @@ from compiler_nb.errors import ToolUnavailable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from compiler_nb.background import MainThread
     from compiler_nb.engine.approval import Ask
+    from compiler_nb.engine.background import MainThread
     from compiler_nb.plan.task import Task
 
 SHOWN: Final = 2_000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from compiler_nb.background import BACKGROUND, MainThread
 from compiler_nb.compiler import Compiler
+from compiler_nb.engine.background import BACKGROUND, MainThread
 from compiler_nb.errors import CompilerError, OptionError, RunFailed
 from compiler_nb.events import RunEnded
 from compiler_nb.history import NotStored

@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol
 
-from compiler_nb.background import BACKGROUND, HEARTBEAT, PATIENCE, MainThread
+from compiler_nb.engine.background import BACKGROUND, HEARTBEAT, PATIENCE, MainThread
 from compiler_nb.notebook.cell import is_running
 from compiler_nb.notebook.interrupts import raised_in_tools
 

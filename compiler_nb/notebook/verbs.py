@@ -7,9 +7,9 @@ import shlex
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from compiler_nb import trace
-from compiler_nb.background import BACKGROUND
 from compiler_nb.drawing.text import seconds_text, text_table
 from compiler_nb.drawing.value import cut
+from compiler_nb.engine.background import BACKGROUND
 from compiler_nb.errors import HistoryError, OptionError
 from compiler_nb.notebook import loop, models
 from compiler_nb.notebook.jobs import make_again_job

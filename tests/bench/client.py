@@ -16,9 +16,9 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from compiler_nb.calls import Calls
 from compiler_nb.events import Log, ModelChunk
 from compiler_nb.models.base import Request
+from compiler_nb.models.calls import Calls
 from compiler_nb.models.openai import OpenAIModel
 from tests.bench import Figure
 

@@ -7,13 +7,13 @@ import asyncio
 
 import pytest
 
-from compiler_nb.calls import Calls
 from compiler_nb.compiler import Compiler
-from compiler_nb.engine.limits import Limit, Limits
 from compiler_nb.engine.schedule import Schedule
 from compiler_nb.errors import ProviderUnavailable, RateLimited
 from compiler_nb.events import TaskEnded, TaskParked, TaskStarted
 from compiler_nb.models.base import Chunk, Request
+from compiler_nb.models.calls import Calls
+from compiler_nb.models.limits import Limit, Limits
 from compiler_nb.outcome import Failure
 from compiler_nb.plan.task import Ref, Task
 from compiler_nb.tool import tool

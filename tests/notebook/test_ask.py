@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from compiler_nb import Task, ToolUnavailable
-from compiler_nb.background import BACKGROUND, MainThread
+from compiler_nb.engine.background import BACKGROUND, MainThread
 from compiler_nb.notebook.ask import asker, interruptible, put_question
 
 TASK = Task("a", "call", "send")

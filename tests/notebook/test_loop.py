@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from compiler_nb.background import BACKGROUND, MainThread
+from compiler_nb.engine.background import BACKGROUND, MainThread
 from compiler_nb.notebook.loop import Detached, Idle, Stoppable, block, wait
 
 

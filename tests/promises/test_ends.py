@@ -12,9 +12,9 @@ import pytest
 
 from compiler_nb import Budget
 from compiler_nb.compiler import Compiler
-from compiler_nb.engine.limits import Limit
 from compiler_nb.errors import PlanError
 from compiler_nb.events import RunEnded, RunStarted, TaskEnded, TaskExpanded, TaskPlanned, TaskStarted
+from compiler_nb.models.limits import Limit
 from compiler_nb.models.scripted import ScriptedModel
 from compiler_nb.outcome import Cancelled, Failure, Skipped
 from tests.support.clock import run_virtually

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from compiler_nb.calls import Calls
 from compiler_nb.compiler import Compiler
-from compiler_nb.engine.limits import Limit
 from compiler_nb.errors import RateLimited
 from compiler_nb.events import TaskEnded
 from compiler_nb.models.base import Chunk, Request
+from compiler_nb.models.calls import Calls
+from compiler_nb.models.limits import Limit
 from compiler_nb.outcome import Usage
 from compiler_nb.tool import tool
 from tests.support.clock import run_virtually

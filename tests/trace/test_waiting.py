@@ -6,7 +6,6 @@ import pytest
 
 from compiler_nb import trace
 from compiler_nb.compiler import Compiler
-from compiler_nb.engine.limits import Limit
 from compiler_nb.events import (
     Paused,
     PlanClosed,
@@ -18,6 +17,7 @@ from compiler_nb.events import (
     TaskRetried,
     TaskStarted,
 )
+from compiler_nb.models.limits import Limit
 from compiler_nb.outcome import Cancelled, Failure, Skipped
 from compiler_nb.plan.task import Task
 from compiler_nb.tool import tool

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from compiler_nb.background import Background, MainThread
+from compiler_nb.engine.background import Background, MainThread
 
 LOOPS = Background()
 COLOUR = contextvars.ContextVar("colour", default="none")

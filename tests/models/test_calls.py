@@ -4,8 +4,6 @@ import time
 import openai.resources.chat.completions  # noqa: F401 - its import is no part of what is timed here
 import pytest
 
-from compiler_nb.calls import Calls, default_limits, sane
-from compiler_nb.engine.limits import Limit
 from compiler_nb.errors import (
     AuthenticationFailed,
     ModelError,
@@ -16,6 +14,8 @@ from compiler_nb.errors import (
 )
 from compiler_nb.events import Log, ModelChunk, ModelEnded, ModelStarted, Warned
 from compiler_nb.models.base import Chunk, Request
+from compiler_nb.models.calls import Calls, default_limits, sane
+from compiler_nb.models.limits import Limit
 from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.models.scripted import ScriptedModel
 from compiler_nb.models.secret import Secret

@@ -15,10 +15,10 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
-from compiler_nb.engine.limits import Doors, Limit, Limits, Parking
 from compiler_nb.errors import ModelError, ModelRefused, ModelTimeout, RateLimited, StreamBroken
 from compiler_nb.events import ModelChunk, ModelEnded, ModelStarted, Warned
 from compiler_nb.models.base import Chunk, Model, Request
+from compiler_nb.models.limits import Doors, Limit, Limits, Parking
 from compiler_nb.models.patience import Attempt, Watch
 from compiler_nb.models.providers import CONCURRENCY, is_same_model, known_secrets
 from compiler_nb.models.scripted import estimate_tokens
