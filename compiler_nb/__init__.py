@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 from compiler_nb.tool import Tool, Toolbox, tool  # at once: later, `tool` would be the module of that name
 
 if TYPE_CHECKING:
-    from compiler_nb.budget import Budget
     from compiler_nb.compiler import Compiler
     from compiler_nb.errors import (
         ArgumentError,
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from compiler_nb.outcome import Answer, Cancelled, Failure, Problem, Replan, Skipped, Usage
     from compiler_nb.plan.task import Input, Join, Plan, Ref, Return, Task
     from compiler_nb.run import Run
+    from compiler_nb.settings.budget import Budget
 
 __all__ = [
     "Answer",
@@ -93,7 +93,7 @@ __version__ = "0.1.0"
 
 _ROOMS = {
     "compiler": "Compiler",
-    "budget": "Budget",
+    "settings.budget": "Budget",
     "models.limits": "Limit",
     "history": "History",
     "errors": (

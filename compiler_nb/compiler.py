@@ -8,7 +8,6 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from compiler_nb.budget import Budget, price
 from compiler_nb.drive import Drive, unasked
 from compiler_nb.engine.attempt import on_main_thread
 from compiler_nb.engine.background import BACKGROUND, MainThread
@@ -19,6 +18,7 @@ from compiler_nb.models.limits import read_limits
 from compiler_nb.outcome import Problem, Usage
 from compiler_nb.plan.task import Plan
 from compiler_nb.run import Run
+from compiler_nb.settings.budget import Budget, price
 from compiler_nb.tool import Tool, Toolbox
 from compiler_nb.toolbox.language import make_language_tools
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from compiler_nb.models.base import Model
     from compiler_nb.models.limits import Limit
     from compiler_nb.plan.task import Task
-    from compiler_nb.planner import Example
+    from compiler_nb.planner.requests import Example
     from compiler_nb.prompts.data import Share
 
 DIALECTS: Final = ("python", "numbered", "json")

@@ -9,7 +9,6 @@ import itertools
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from compiler_nb.budget import Meter
 from compiler_nb.engine.limits import provider_caps
 from compiler_nb.engine.session import PostToMain, Session
 from compiler_nb.engine.watch import WATCH
@@ -24,10 +23,12 @@ from compiler_nb.outcome import NOT_DONE, Answer, Replan, Status, describe_error
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.task import Join, Plan, Return, Task, references
-from compiler_nb.planner import Earlier, describe_schema, earlier_of
+from compiler_nb.planner.requests import Earlier, earlier_of
+from compiler_nb.planner.schema import describe_schema
+from compiler_nb.planner.writing import Writing
 from compiler_nb.prompts import Prompt
 from compiler_nb.run import Round, Run
-from compiler_nb.writing import Writing
+from compiler_nb.settings.budget import Meter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

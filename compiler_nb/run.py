@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from compiler_nb import trace
-from compiler_nb.budget import cost
 from compiler_nb.engine.limits import find_lanes, provider_caps
 from compiler_nb.errors import RunFailed, ToolError
 from compiler_nb.events import Decided, Event, Log, ModelStarted, RunEnded, TaskEnded
 from compiler_nb.models.providers import known_secrets
 from compiler_nb.models.secret import mask
 from compiler_nb.outcome import ENDED, NOT_DONE, Answer, Cancelled, Failure, Problem, Replan, State, Status, Usage
+from compiler_nb.settings.budget import cost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from compiler_nb.models.secret import Secret
     from compiler_nb.notebook.live.view import View
     from compiler_nb.plan.task import Plan, Task
-
-
-DROPPED: Final = "the mended plan does not hold it"
-"""Why a task is cancelled that only a text held which was no plan."""
 
 
 @dataclass

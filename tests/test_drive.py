@@ -2,7 +2,6 @@ import asyncio
 
 import pytest
 
-from compiler_nb.budget import Budget
 from compiler_nb.compiler import Compiler
 from compiler_nb.errors import ModelError, StreamBroken
 from compiler_nb.events import (
@@ -19,6 +18,7 @@ from compiler_nb.models.base import Chunk
 from compiler_nb.models.scripted import ScriptedModel
 from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped
 from compiler_nb.plan.task import Task
+from compiler_nb.settings.budget import Budget
 from compiler_nb.tool import tool
 from tests.support.desk import Desk, Pieces, planner_of, run, scripted, texts
 

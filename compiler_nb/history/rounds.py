@@ -20,7 +20,8 @@ from compiler_nb.events import (
     Warned,
 )
 from compiler_nb.plan.task import Join, Plan, Return, Task, references
-from compiler_nb.run import DROPPED, Round, Run
+from compiler_nb.planner.writing import DROPPED
+from compiler_nb.run import Round, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,9 +10,9 @@ import shlex
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
-from compiler_nb.budget import Budget
 from compiler_nb.errors import OptionError
 from compiler_nb.plan.python import IPYTHON
+from compiler_nb.settings.budget import Budget
 
 Read = Callable[[str], Any]
 """Returns an option's value from its text; raises ValueError that says what is wanted."""

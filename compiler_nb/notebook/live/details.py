@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb import trace
-from compiler_nb.budget import price
 from compiler_nb.drawing.text import shorten_call
 from compiler_nb.drawing.value import shorten_value, visible_lines
 from compiler_nb.events import ModelEnded, ModelStarted, TaskEnded, TaskRetried, Warned
@@ -14,6 +13,7 @@ from compiler_nb.outcome import NOT_DONE, Failure
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.task import references
+from compiler_nb.settings.budget import price
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from compiler_nb import Budget, Compiler, ScriptedModel, tool
-from compiler_nb.budget import Meter, cost, price
 from compiler_nb.events import Log, ModelEnded, ModelStarted
 from compiler_nb.outcome import Usage
+from compiler_nb.settings.budget import Meter, cost, price
 
 
 @tool

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from compiler_nb.errors import ModelError, PlanError
 from compiler_nb.events import PlanClosed, PlanProblem, TaskPlanned
@@ -12,8 +12,8 @@ from compiler_nb.models.connect import no_model
 from compiler_nb.outcome import Problem
 from compiler_nb.plan.parser import PlanParser
 from compiler_nb.plan.task import Plan, Return, Task, references
-from compiler_nb.planner import Earlier, ask_for_plan, ask_for_repair, system_prompt, tools_of, write_plan
-from compiler_nb.run import DROPPED
+from compiler_nb.planner.reading import tools_of, write_plan
+from compiler_nb.planner.requests import Earlier, ask_for_plan, ask_for_repair, system_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from compiler_nb.models.calls import Calls
     from compiler_nb.run import Run
     from compiler_nb.tool import Toolbox
+
+DROPPED: Final = "the mended plan does not hold it"
+"""Why a task is cancelled that only a text held which was no plan."""
 
 
 class Writing:

@@ -1,29 +1,13 @@
-import asyncio
-
-import numpy as np
-import pandas as pd
 import pytest
 
-from compiler_nb.errors import ModelError, OptionError
-from compiler_nb.events import Log
-from compiler_nb.models.base import Chunk, Request
-from compiler_nb.models.calls import Calls
+from compiler_nb.errors import OptionError
 from compiler_nb.outcome import Failure, Problem
 from compiler_nb.plan.check import TEXT_LIMIT
 from compiler_nb.plan.parser import PlanParser
 from compiler_nb.plan.task import Plan
-from compiler_nb.planner import (
-    Earlier,
-    ask_for_plan,
-    ask_for_repair,
-    describe_schema,
-    earlier_of,
-    system_prompt,
-    write_plan,
-)
+from compiler_nb.planner.requests import Earlier, ask_for_plan, ask_for_repair, earlier_of, system_prompt
 from compiler_nb.tool import Toolbox
-from tests.support.desk import Desk, Pieces
-from tests.support.hostile import EvilRepr
+from tests.support.desk import Desk
 
 TOOLS = Toolbox(Desk().tools)
 
@@ -146,125 +130,6 @@ def test_a_repair_shows_the_lines_that_are_meant(dialect, text, told):
     parser.close()
     request = ask_for_repair([], text, parser.problems)[-1]["content"]
     assert [line.strip() for line in request.splitlines() if line.startswith("    ")] == told
-
-
-# -------------------------------------------------------------------- reading
-
-
-def read(pieces, **limits):
-    """Return whether a model's reply was complete, the ids that were taken, and the parser."""
-    taken = []
-
-    async def main():
-        calls, parser = Calls(Log("r").emit, **limits), PlanParser(dialect="python", tools=TOOLS)
-        try:
-            complete = await write_plan(calls, Pieces(pieces), Request("planner", ()), parser, taken.append)
-        except ModelError as error:
-            complete = error
-        return complete, [task.id for task in taken], parser
-
-    return asyncio.run(main())
-
-
-def test_tasks_are_taken_while_the_model_speaks():
-    """Each as soon as its line is complete."""
-    seen = []
-
-    async def main():
-        parser = PlanParser(dialect="python", tools=TOOLS)
-
-        async def look():
-            seen.append(len(parser.builder.tasks))
-
-        model = Pieces([Chunk("a = get(1)"), look, Chunk("\nb"), look, Chunk(" = get(2)\n"), look, Chunk("", "stop")])
-        return await write_plan(Calls(Log("r").emit), model, Request("planner", ()), parser, lambda task: None)
-
-    assert asyncio.run(main())
-    assert seen == [0, 1, 2]
-
-
-@pytest.mark.parametrize(("finish", "complete"), [("stop", True), ("", False), ("length", False), ("weird", True)])
-def test_a_reply_is_complete_where_the_model_ended(finish, complete):
-    """A last line without its end counts only then; else the error says whose, why, how often, and what is kept."""
-    ended, ids, parser = read([Chunk("a = get(1)\nb = get(2)"), Chunk("", finish)])
-    assert (ended is True, ids) == (complete, ["a", "b"] if complete else ["a"])
-    if not complete:
-        why = {"": "the reply ended before the model did", "length": "the reply is cut off at the longest"}[finish]
-        assert str(ended).startswith(f"pieces:pieces: {why}")
-        assert str(ended).endswith("(kept: a)")
-        assert ended.retryable
-    assert [problem.kind for problem in parser.problems] == ([] if complete else ["truncated"])
-
-
-def test_a_failed_call_leaves_what_had_come():
-    """The error is raised, and the parser is closed as cut."""
-    error, ids, parser = read([Chunk("a = get(1)\nb = g"), ModelError("down")])
-    assert (str(error), ids, parser.closed) == ("down (kept: a)", ["a"], True)
-    assert [problem.kind for problem in parser.problems] == ["truncated"]
-
-
-def test_a_model_without_end_is_not_read_for_ever():
-    """After the longest text that can be a plan nothing more is read."""
-    told = []
-
-    def endless():
-        while True:
-            told.append(1)
-            yield Chunk("# " + "x" * 99_998 + "\n")
-
-    complete, _, parser = read(endless())
-    assert complete is False
-    assert len(told) <= 12
-    assert "too_large" in [problem.kind for problem in parser.problems]
-
-
-# -------------------------------------------------------------------- schemas
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (7, "int"),
-        ("SECRET", "str"),
-        (None, "NoneType"),
-        ([], "list of 0"),
-        ([{"max": 1.5}, {}], "list of 2 dict (max: float)"),
-        (("SECRET",), "tuple of 1 str"),
-        ({"max": 7, "days": ["SECRET"]}, "dict (max: int, days: list of 1 str)"),
-        ({"AAPL": 1, "MSFT": 2}, "dict of 2 str to int"),
-        ({"the secret key": 1}, "dict of 1 str to int"),
-        ({}, "dict of 0"),
-        ({str(number): number for number in range(2_000)}, "dict of 2,000 str to int"),
-        (np.zeros((3, 4)), "ndarray of shape (3, 4), float64"),
-        (pd.DataFrame({"town": ["SECRET"], "price": [1.0]}).astype({"town": "category"}),
-         "DataFrame of 1 rows (town: category, price: float64)"),
-        (pd.Series([1, 2]), "Series of shape (2,), int64"),
-        (lambda: "SECRET", "function"),
-        (Failure("raised", "SECRET"), "Failure"),
-    ],
-)  # fmt: skip
-def test_a_schema_says_type_and_shape_and_nothing_of_the_contents(value, text):
-    """In words that a planner understands."""
-    assert describe_schema(value) == text
-
-
-def test_a_wide_table_is_described_shortly():
-    """Forty columns, and how many more."""
-    wide = pd.DataFrame({f"c{number}": [1] for number in range(60)})
-    text = describe_schema(wide)
-    assert text.endswith("c39: int64, … 20 more)")
-
-
-def test_an_object_that_cannot_be_read_says_nothing_either():
-    """Neither its own words nor an exception of ours get out."""
-
-    class Leaky(list):
-        @property
-        def columns(self):
-            raise ValueError("SECRET")
-
-    assert describe_schema(Leaky()) == "Leaky (its shape cannot be read: ValueError)"
-    assert describe_schema(EvilRepr()).startswith("EvilRepr")
 
 
 def test_what_a_replan_is_told_of_the_rounds():

@@ -1,0 +1,1 @@
+"""The planner: a question and tools go in, tasks come out while the model speaks."""
