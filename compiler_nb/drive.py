@@ -27,7 +27,6 @@ from compiler_nb.planner.requests import Earlier, earlier_of
 from compiler_nb.planner.schema import describe_schema
 from compiler_nb.planner.writing import Writing
 from compiler_nb.prompts import Prompt
-from compiler_nb.run import Round, Run
 from compiler_nb.settings.budget import Meter
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from compiler_nb.history.keeper import Keeper
     from compiler_nb.history.past import Past
     from compiler_nb.models.base import Message
+    from compiler_nb.run import Run
 
 
 CANCELLED: Final = "the run was cancelled"
@@ -208,8 +208,7 @@ class Drive:
         earlier: Earlier | None = None
         for number in itertools.count():
             self.log.round = number
-            run.rounds.append(Round(number, earlier.reason if earlier is not None else ""))
-            self.log.emit(RoundStarted, run.rounds[-1].reason)
+            self.log.emit(RoundStarted, earlier.reason if earlier is not None else "")
             old = past.rounds[number] if past is not None and number < len(past.rounds) else None
             plan = old.plan if old is not None else plan
             planned = self._take_plan(plan) if plan is not None else await self._ask_for_plan(earlier)
@@ -237,12 +236,11 @@ class Drive:
 
     def _take_plan(self, plan: Plan) -> Plan:
         """Start a plan that is there already."""
-        self.run.rounds[-1].plan, self.run.rounds[-1].text = plan, plan.text
         for task in plan.tasks:
             self.log.emit(TaskPlanned, task.id, 0, task)
             self._add(task)
         complete = True
-        self.log.emit(PlanClosed, plan.text, complete, plan.final)
+        self.log.emit(PlanClosed, plan.text, complete, plan.final, plan.dialect, tuple(plan.by_id))
         self._session.close()
         return plan
 
@@ -266,7 +264,6 @@ class Drive:
     async def plan_only(self) -> Plan:
         """Return the plan, starting nothing."""
         self._announce()
-        self.run.rounds.append(Round(0))
         if self.compiler.planner is None:
             raise no_model()
         return await self.writing.write(None)

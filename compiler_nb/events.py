@@ -114,7 +114,11 @@ class PlanProblem(NamedTuple):
 
 
 class PlanClosed(NamedTuple):
-    """The plan's text ended; `complete` is False where it was cut, `final` is its last line."""
+    """The plan's text ended; `complete` is False if it was cut off, `final` is its last line.
+
+    tasks: the ids of the plan's tasks in its order, those of earlier texts that it keeps included; None if the text is
+    not a plan.
+    """
 
     seq: int
     run: str
@@ -123,6 +127,8 @@ class PlanClosed(NamedTuple):
     text: str
     complete: bool
     final: Final | None
+    dialect: str = "python"
+    tasks: tuple[str, ...] | None = None
 
 
 class TaskExpanded(NamedTuple):
@@ -217,7 +223,7 @@ class TaskEnded(NamedTuple):
     attempt: int
     state: State
     outcome: Any
-    how: str  # "inline", "adopted", "cached", "pinned" where no attempt was made, else ""
+    how: str  # "inline", "adopted", "cached" or "pinned" if no attempt was made; "dropped" with its text; else ""
 
 
 class Warned(NamedTuple):

@@ -97,8 +97,8 @@ class Usage(NamedTuple):
         """Input and output tokens together."""
         return self.input_tokens + self.output_tokens
 
-    def plus(self, other: Usage) -> Usage:
-        """Return the sum; it counts as reported where both are."""
+    def __add__(self, other: Usage) -> Usage:  # type: ignore[override]  # a tuple's own would join the fields
+        """Return the sum; it counts as reported if both do."""
         return Usage(
             self.calls + other.calls,
             self.input_tokens + other.input_tokens,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from compiler_nb import trace
@@ -12,7 +12,7 @@ from compiler_nb.errors import RunFailed, ToolError
 from compiler_nb.events import Decided, Event, Log, ModelStarted, RunEnded, TaskEnded
 from compiler_nb.models.providers import known_secrets
 from compiler_nb.models.secret import mask
-from compiler_nb.outcome import ENDED, NOT_DONE, Answer, Cancelled, Failure, Problem, Replan, State, Status, Usage
+from compiler_nb.outcome import ENDED, NOT_DONE, Answer, Cancelled, Failure, Replan, State, Status, Usage
 from compiler_nb.settings.budget import cost
 
 if TYPE_CHECKING:
@@ -24,19 +24,6 @@ if TYPE_CHECKING:
     from compiler_nb.models.secret import Secret
     from compiler_nb.notebook.live.view import View
     from compiler_nb.plan.task import Plan, Task
-
-
-@dataclass
-class Round:
-    """One pass of plan, run and join: the plan (None where its text is none), its problems, and what was decided."""
-
-    number: int
-    reason: str = ""
-    text: str = ""
-    plan: Plan | None = None
-    problems: tuple[Problem, ...] = ()
-    decision: Answer | Replan | None = None
-    repaired: list[str] = field(default_factory=list)  # the texts that were no plan
 
 
 class Steered(Protocol):
@@ -68,7 +55,7 @@ class Run:
         self.status: Status = "running"
         self.error = ""
         self.answer: Any = None
-        self.rounds: list[Round] = []
+        self._progress = trace.Progress()
         self.stop: Callable[[], None] | None = None  # cancels it, on any thread; None before it began and after its end
         self.steer: Callable[[Callable[[Steered], None]], None] | None = None  # calls a function with it, on its loop
         self.cancelling = False  # it is to be cancelled, even where it has not begun
@@ -84,9 +71,19 @@ class Run:
         return self.log.events
 
     @property
+    def progress(self) -> trace.Progress:
+        """What its events say, up to the last one."""
+        return self._progress.catch_up(self.log.events)
+
+    @property
+    def rounds(self) -> tuple[trace.Round, ...]:
+        """The passes of plan, run and join."""
+        return tuple(self.progress.rounds)
+
+    @property
     def plan(self) -> Plan | None:
         """The plan of the last round that has one."""
-        return next((round_.plan for round_ in reversed(self.rounds) if round_.plan is not None), None)
+        return self.progress.plan
 
     @property
     def tasks(self) -> dict[str, Task]:
@@ -300,7 +297,6 @@ class Run:
         """Note what the joiner, or the plan itself, decided."""
         if isinstance(decision, Answer):
             self.answer = decision.value
-        self.rounds[-1].decision = decision
         self.log.emit(Decided, decision, by)
 
     def __repr__(self) -> str:

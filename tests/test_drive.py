@@ -299,7 +299,7 @@ def test_a_bad_plan_is_mended_once():
     (text,) = texts(model, "repair")
     assert "- line 2: no tool is called 'gte'. Did you mean 'get'?" in text
     assert "b = gte(a)" in text
-    assert found.rounds[0].repaired == ['a = get("a")\nb = gte(a)\njoin(b)\n']
+    assert found.rounds[0].repaired == ('a = get("a")\nb = gte(a)\njoin(b)\n',)
     assert found.rounds[0].problems == ()
     assert [event.problem.kind for event in found.events if isinstance(event, PlanProblem)] == ["unknown_tool"]
 
@@ -316,7 +316,7 @@ def test_a_mended_plan_may_be_another():
     found = run(Compiler(model, desk.tools), on_event=look)
     assert found.status == "done"
     assert found.results == {"a": 1, "a_2": 2}
-    assert found.failures == {"b": Cancelled("the mended plan does not hold it")}
+    assert found.failures == {"b": Cancelled("the repaired plan does not hold it")}
     assert "mended" not in texts(model, "joiner")[0]
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from compiler_nb.outcome import State
     from compiler_nb.plan.task import Task
-    from compiler_nb.trace import Call, Span
+    from compiler_nb.trace import ModelCall, Span
 
 MOST: Final = 200
 """Most rows of tasks; the others are counted."""
@@ -72,7 +72,7 @@ def make_chart(
     *,
     tasks: Mapping[str, Task],
     states: Mapping[str, State],
-    calls: Iterable[Call] = (),
+    calls: Iterable[ModelCall] = (),
     critical: Sequence[str] = (),
     total: float | None = None,
     words: str = "",
@@ -117,7 +117,7 @@ def _times(bars: Iterable[Bar], attempts: int) -> str:
     return f"{told}ran {seconds_text(ran)}" + (f" in {attempts} attempts" if attempts > 1 else "")
 
 
-def _model_row(role: str, calls: Iterable[Call], total: float) -> Row:
+def _model_row(role: str, calls: Iterable[ModelCall], total: float) -> Row:
     """Return the calls of one role in a row: until the first word came, and from then on."""
     bars: list[Bar] = []
     for call in calls:

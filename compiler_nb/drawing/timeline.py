@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from compiler_nb.outcome import State
     from compiler_nb.plan.task import Task
-    from compiler_nb.trace import Call, Span
+    from compiler_nb.trace import ModelCall, Span
 
 TEXT: Final = 50
 """Columns of the bars in text."""
@@ -67,7 +67,7 @@ def timeline(
     *,
     tasks: Mapping[str, Task],
     states: Mapping[str, State] | None = None,
-    calls: Iterable[Call] = (),
+    calls: Iterable[ModelCall] = (),
     critical: Sequence[str] = (),
     total: float | None = None,
     words: str = "",

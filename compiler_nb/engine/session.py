@@ -191,7 +191,7 @@ class Session:
         else:
             self.end(self.schedule.nodes[task.id], value, how)
 
-    def drop(self, ids: Iterable[str], message: str) -> list[str]:
+    def drop(self, ids: Iterable[str], message: str, how: str = "") -> list[str]:
         """End those of these tasks that have not started, for the plan no longer holds them; return their ids."""
         dropped = []
         for id_ in ids:
@@ -199,7 +199,7 @@ class Session:
             if node.state == "waiting" or (node.state == "ready" and node.held):
                 self.approval.forget(id_)
                 node.fate = ("cancelled", Cancelled(message))
-                self.end(node, Cancelled(message))
+                self.end(node, Cancelled(message), how)
                 dropped.append(id_)
         return dropped
 

@@ -21,7 +21,8 @@ from compiler_nb.values.unstorable import NotStored
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from compiler_nb.run import Round, Run
+    from compiler_nb.run import Run
+    from compiler_nb.trace import Round
 
 UNKNOWN: Final = frozenset({"timeout", "abandoned"})
 """Kinds of failures of which the tool itself knows nothing: its side effect may have happened."""

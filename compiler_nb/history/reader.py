@@ -22,7 +22,7 @@ from compiler_nb.events import (
 )
 from compiler_nb.history.history import BROKEN_OFF
 from compiler_nb.history.listing import LONGEST, of_kind, status_of
-from compiler_nb.history.rounds import check_events, fold_rounds
+from compiler_nb.history.rounds import check_events
 from compiler_nb.history.rows import checksum
 from compiler_nb.history.store import naming, reading
 from compiler_nb.models.limits import Limit
@@ -168,7 +168,6 @@ def _finished(run: Run, status: str, settings: Settings) -> Run:
     if not all(0 <= time < LONGEST for time in times):
         raise HistoryError(f"the run {run.id} has times that cannot be")
     check_events(events)
-    fold_rounds(run)
     if status == BROKEN_OFF:
         _end(log, settings)
     last = log.events[-1]
@@ -177,7 +176,7 @@ def _finished(run: Run, status: str, settings: Settings) -> Run:
     ]
     if isinstance(last, RunEnded):
         run.restore(last.status, last.error, answers[-1] if answers else None)
-    trace.states(events), run.outcomes, trace.spans(events), trace.calls(events)  # damage shows now, not later
+    run.progress, run.outcomes, trace.spans(events), trace.calls(events)  # damage shows now, not later
     return run
 
 

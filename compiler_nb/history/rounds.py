@@ -1,4 +1,4 @@
-"""What the events of a stored run tell of its rounds, after a check that they tell of nothing that was not there."""
+"""A check that the events of a stored run name no task and no call of a model that they have not introduced."""
 
 from __future__ import annotations
 
@@ -6,27 +6,20 @@ from typing import TYPE_CHECKING
 
 from compiler_nb.errors import HistoryError
 from compiler_nb.events import (
-    Decided,
     Event,
     ModelChunk,
     ModelEnded,
     ModelStarted,
     PlanClosed,
     PlanProblem,
-    RoundStarted,
-    TaskEnded,
     TaskExpanded,
     TaskPlanned,
     Warned,
 )
-from compiler_nb.plan.task import Join, Plan, Return, Task, references
-from compiler_nb.planner.writing import DROPPED
-from compiler_nb.run import Round, Run
+from compiler_nb.plan.task import Return, references
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from compiler_nb.outcome import Problem
 
 
 def check_events(events: Iterable[Event]) -> None:
@@ -47,6 +40,7 @@ def check_events(events: Iterable[Event]) -> None:
         elif isinstance(event, PlanClosed):
             final = event.final if sound else None
             read = set(references(final.expression) if isinstance(final, Return) else final.refs if final else ())
+            read.update(event.tasks or ())
             sound = True
         elif isinstance(event, ModelStarted):
             calls.add(event.call)
@@ -56,33 +50,3 @@ def check_events(events: Iterable[Event]) -> None:
             read = {getattr(event, "task", "")} - {""}
         if not read <= tasks:
             raise HistoryError(f"event {event.seq} tells of {min(read - tasks)[:40]!r}, which is not there")
-
-
-def fold_rounds(run: Run) -> None:
-    """Give a run the rounds that its events tell."""
-    tasks: dict[str, Task] = {}
-    problems: list[Problem] = []
-    ended = [event for event in run.events if isinstance(event, TaskEnded) and event.state == "cancelled"]
-    dropped = {event.task for event in ended if str(event.outcome) == DROPPED}
-    for event in run.events:
-        if isinstance(event, RoundStarted):
-            run.rounds.append(Round(len(run.rounds), event.reason))
-            tasks, problems = {}, []
-        elif isinstance(event, TaskPlanned):
-            tasks[event.task] = event.planned
-        elif isinstance(event, PlanProblem):
-            problems.append(event.problem)
-        elif isinstance(event, PlanClosed):
-            _close(run.rounds[-1], event, problems, [task for id_, task in tasks.items() if id_ not in dropped])
-            problems = []
-        elif isinstance(event, Decided):
-            run.rounds[-1].decision = event.decision
-
-
-def _close(round_: Round, event: PlanClosed, problems: list[Problem], tasks: list[Task]) -> None:
-    """Note a plan's text in its round; one after another is the mended one."""
-    if round_.problems:
-        round_.repaired.append(round_.text)
-    round_.text, round_.problems = event.text, tuple(problems)
-    if not problems:
-        round_.plan = Plan(tuple(tasks), event.final if event.final is not None else Join(), event.text)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from compiler_nb.run import Run
     from compiler_nb.tool import Toolbox
 
-DROPPED: Final = "the mended plan does not hold it"
-"""Why a task is cancelled that only a text held which was no plan."""
+DROPPED: Final = "the repaired plan does not hold it"
+"""Why a task is cancelled that only a text held which was not a plan."""
 
 
 class Writing:
@@ -54,7 +54,8 @@ class Writing:
 
     async def write(self, earlier: Earlier | None) -> Plan:
         """Have a plan written, its tasks started as they come, and mended where it has problems."""
-        compiler, round_ = self.compiler, self.run.rounds[-1]
+        compiler = self.compiler
+        problems: tuple[Problem, ...] = ()
         system = system_prompt(compiler.dialect, self.tools, compiler.examples, compiler.prompts.get("planner", ""))
         messages = ask_for_plan(system.text, self.run.question, self.schemas, earlier)
         role: Role = "planner" if earlier is None else "replan"
@@ -64,38 +65,42 @@ class Writing:
             self.allow()
             parser, taker = self._parser(), Taker(self.log, self.session, self.add)
             last = repair == compiler.max_repairs
-            await self._read_plan(Request(role, tuple(messages), prompt=system.hash), parser, taker.take, last=last)
-            if not round_.problems:
-                round_.plan = parser.plan()
+            request = Request(role, tuple(messages), prompt=system.hash)
+            problems = await self._read_plan(request, parser, taker.take, last=last)
+            if not problems:
+                plan = parser.plan()
                 if self.session is not None:
-                    self.dropped.update(taker.drop_rest(round_.plan) if repair else ())
+                    self.dropped.update(taker.drop_rest(plan) if repair else ())
                     self.session.close()
-                return round_.plan
+                return plan
             if not last:
-                round_.repaired.append(round_.text)
-                messages = ask_for_repair(messages, round_.text, round_.problems)
+                messages = ask_for_repair(messages, "".join(parser.text), problems)
                 role = "repair"
-        raise PlanError(round_.problems)
+        raise PlanError(problems)
 
     async def _read_plan(
         self, request: Request, parser: PlanParser, take: Callable[[Task], None], *, last: bool
-    ) -> None:
-        """Read one text of the round's plan and note its problems; that it broke off is one, if it can be mended.
+    ) -> tuple[Problem, ...]:
+        """Read one text of the round's plan and return its problems; that it broke off is one, if it can be repaired.
 
-        Raises a ModelError where the call failed otherwise.
+        Raises a ModelError if the call failed otherwise.
         """
-        round_, complete = self.run.rounds[-1], False
+        complete, failed = False, True
         try:
             complete = await write_plan(self.calls, self._planner, request, parser, take)
+            failed = False
         except ModelError as error:
             if last or not error.retryable or not any(parser.text):
                 raise
+            failed = False
         finally:
-            round_.text = "".join(parser.text)
-            round_.problems = tuple(parser.problems) or self._open_end(parser, complete=complete)
-            for problem in round_.problems:
+            problems = tuple(parser.problems) or self._open_end(parser, complete=complete)
+            for problem in problems:
                 self.log.emit(PlanProblem, problem)
-            self.log.emit(PlanClosed, round_.text, complete, parser.builder.final)
+            ids = None if problems or failed else tuple(task.id for task in parser.builder.tasks)
+            text, dialect = "".join(parser.text), "python" if parser.dialect == "auto" else parser.dialect
+            self.log.emit(PlanClosed, text, complete, parser.builder.final, dialect, ids)
+        return problems
 
     def _open_end(self, parser: PlanParser, *, complete: bool) -> tuple[Problem, ...]:
         """Return the problem of a text that reads like a whole plan, although its author did not end it.
@@ -166,4 +171,4 @@ class Taker:
                 kept.add(id_)
                 open_ids += self._tasks[id_].dependencies
         rest = {id_ for id_ in self._tasks if id_.partition("[")[0] not in kept}
-        return set(self.session.drop(rest, DROPPED)) if self.session is not None else set()
+        return set(self.session.drop(rest, DROPPED, "dropped")) if self.session is not None else set()

@@ -53,7 +53,7 @@ class Meter:
         if type(event) is ModelStarted:
             self._models[event.call] = (event.provider, event.model)
         elif type(event) is ModelEnded:
-            self.used = self.used.plus(event.usage)
+            self.used = self.used + event.usage
             if self.budget.usd is not None:
                 self.usd += price(*self._models.get(event.call, ("", "")), event.usage) or 0.0
 

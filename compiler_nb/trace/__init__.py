@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.trace.folds import (
-    Call,
+    ModelCall,
     Span,
     calls,
     spans,
@@ -16,7 +16,7 @@ from compiler_nb.trace.folds import (
     usage_by_call,
     usage_by_task,
 )
-from compiler_nb.trace.progress import Hold, Progress
+from compiler_nb.trace.progress import Hold, Progress, Round
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from compiler_nb.trace.waiting import explain, why
 
 __all__ = [
-    "Call",
     "Hold",
+    "ModelCall",
     "Progress",
+    "Round",
     "Span",
     "Times",
     "calls",

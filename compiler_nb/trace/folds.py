@@ -35,7 +35,7 @@ class Span(NamedTuple):
     state: State
 
 
-class Call(NamedTuple):
+class ModelCall(NamedTuple):
     """One call of a model: seconds since the run began.
 
     task: the task whose tool asked, "" for the planner and the joiner; first: when its text began, None where there is
@@ -71,7 +71,7 @@ def usage_by_task(events: Iterable[Event]) -> dict[str, Usage]:
     found: dict[str, Usage] = defaultdict(Usage)
     for call, used in usage_by_call(events).items():
         if askers.get(call):
-            found[askers[call]] = found[askers[call]].plus(used)
+            found[askers[call]] = found[askers[call]] + used
     return dict(found)
 
 
@@ -79,7 +79,7 @@ def sum_usage(parts: Iterable[Usage]) -> Usage:
     """Return the sum of usages; it is reported where all are."""
     total = Usage()
     for part in parts:
-        total = total.plus(part)
+        total = total + part
     return total
 
 
@@ -109,12 +109,12 @@ def spans(events: Iterable[Event]) -> list[Span]:
     return list(found.values())
 
 
-def calls(events: Iterable[Event]) -> list[Call]:
+def calls(events: Iterable[Event]) -> list[ModelCall]:
     """Return the calls of models in the order of their starts."""
-    found: dict[int, Call] = {}
+    found: dict[int, ModelCall] = {}
     for event in events:
         if isinstance(event, ModelStarted):
-            found[event.call] = Call(event.call, event.role, event.task, event.provider, event.model, event.at)
+            found[event.call] = ModelCall(event.call, event.role, event.task, event.provider, event.model, event.at)
         elif isinstance(event, ModelChunk) and event.call in found and found[event.call].first is None:
             found[event.call] = found[event.call]._replace(first=event.at)
         elif isinstance(event, ModelEnded) and event.call in found:

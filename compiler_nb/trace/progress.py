@@ -10,10 +10,13 @@ Theory of operation
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self
 
 from compiler_nb.events import (
+    Decided,
     Event,
     ModelEnded,
     ModelStarted,
@@ -32,13 +35,13 @@ from compiler_nb.events import (
 )
 from compiler_nb.plan.expression import Item
 from compiler_nb.plan.fanout import item_reads, needs
-from compiler_nb.plan.task import Node, Ref, walk
-from compiler_nb.trace.folds import Call, Span
+from compiler_nb.plan.task import JOIN, Node, Plan, Ref, walk
+from compiler_nb.trace.folds import ModelCall, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from compiler_nb.outcome import State
+    from compiler_nb.outcome import Answer, Problem, Replan, State
     from compiler_nb.plan.task import Task
 
 VALUE, ITEMS, ITEM, TWIN = "", "items", "item", "twin"
@@ -65,6 +68,23 @@ class Park(NamedTuple):
     until: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One pass of plan, run and join.
+
+    text: the last that was written, plan: what it holds, None if it is not a plan; problems: of the text; decision: how
+    the round ended, None while it goes on; repaired: earlier texts, which were not plans.
+    """
+
+    number: int
+    reason: str = ""  # why the joiner asked for it
+    text: str = ""
+    plan: Plan | None = None
+    problems: tuple[Problem, ...] = ()
+    decision: Answer | Replan | None = None
+    repaired: tuple[str, ...] = ()
+
+
 class Progress:
     """Where each task of a run stands, after the events that it took.
 
@@ -76,6 +96,8 @@ class Progress:
     """
 
     def __init__(self, events: Iterable[Event] = ()) -> None:
+        self.lock = threading.RLock()
+        self._taken = 0
         self.at = 0.0
         self.tasks: dict[str, Task] = {}
         self.states: dict[str, State] = {}
@@ -93,20 +115,33 @@ class Progress:
         self.busy: dict[str, None] = {}
         self.parks: dict[str, list[Park]] = {}
         self.parked: dict[str, str] = {}  # providers by task
-        self.calls: dict[str, list[Call]] = {}
+        self.calls: dict[str, list[ModelCall]] = {}
         self.pauses: list[tuple[float, float | None]] = []
         self._readers: defaultdict[str, list[str]] = defaultdict(list)
         self._watchers: defaultdict[str, list[str]] = defaultdict(list)
         self._held: set[str] = set()
         self._open_calls: dict[int, str] = {}
         self._twins: dict[str, list[str]] | None = None  # by fingerprint: the tasks of earlier texts
-        self._problems = self._fanouts = False
+        self.rounds: list[Round] = []
+        self.plan: Plan | None = None  # of the last round that has one
+        self._problems: list[Problem] = []  # of the text that is being written
+        self._planned: list[str] = []  # the ids of the round
+        self._fanouts = False
         for event in events:
             self.take(event)
+
+    def catch_up(self, events: Sequence[Event]) -> Self:
+        """Take what is new of a run's events, which only grow; may be called from any thread."""
+        if len(events) > self._taken:
+            with self.lock:
+                while self._taken < len(events):
+                    self.take(events[self._taken])
+        return self
 
     def take(self, event: Event) -> None:
         """Note what happened."""
         self.at = event.at
+        self._taken += 1
         fold = self._folds.get(type(event))
         if fold is not None:
             fold(self, event)
@@ -127,6 +162,7 @@ class Progress:
         if task.id in self.tasks:
             return
         twin = self._twin(task)
+        self._planned.append(task.id)
         self._note(task, event.at)
         if twin is None:
             self._wait(task)
@@ -284,18 +320,37 @@ class Progress:
 
     # ---------------------------------------------------------------- the run
 
-    def _begin_text(self, event: RoundStarted) -> None:
-        self._twins, self._problems = None, False
+    def _begin_round(self, event: RoundStarted) -> None:
+        self.rounds.append(Round(event.round, event.reason))
+        self._twins, self._problems, self._planned = None, [], []
 
     def _problem(self, event: PlanProblem) -> None:
-        self._problems = True
+        self._problems.append(event.problem)
 
     def _close_text(self, event: PlanClosed) -> None:
-        """Note a text's end: where it is a plan, what was held for that may go on."""
-        if not self._problems:
+        """Note a text's end: if it is a plan, what was held for that may go on."""
+        ids, text, problems = event.tasks, event.text, tuple(self._problems)
+        if ids is None and event.complete and not problems:  # stored before the event named the plan's tasks
+            ids = tuple(self._planned)
+        plan = None
+        if ids is not None:
+            tasks = tuple(self.tasks[id_] for id_ in ids)
+            plan = self.plan = Plan(tasks, event.final or JOIN, text, event.dialect)
             for id_ in [id_ for id_ in self._held if self.holds[id_][-1].reason == "plan"]:
                 self._let_go(id_, event.at)
-        self._twins, self._problems = None, False
+        last = self._round
+        repaired = (*last.repaired, last.text) if last.problems else last.repaired
+        self.rounds[-1] = replace(last, text=text, plan=plan, problems=problems, repaired=repaired)
+        self._twins, self._problems = None, []
+
+    def _decide(self, event: Decided) -> None:
+        self.rounds[-1:] = [replace(self._round, decision=event.decision)]
+
+    @property
+    def _round(self) -> Round:
+        if not self.rounds:  # a plan that is only written
+            self.rounds.append(Round(0))
+        return self.rounds[-1]
 
     def _pause(self, event: Paused) -> None:
         if event.paused and not self.paused:
@@ -304,7 +359,7 @@ class Progress:
             self.pauses[-1] = (self.pauses[-1][0], event.at)
 
     def _ask(self, event: ModelStarted) -> None:
-        asked = Call(event.call, event.role, event.task, event.provider, event.model, event.at)
+        asked = ModelCall(event.call, event.role, event.task, event.provider, event.model, event.at)
         self.calls.setdefault(event.task, []).append(asked)
         self._open_calls[event.call] = event.task
 
@@ -317,8 +372,8 @@ class Progress:
 
     _folds: ClassVar[dict[type, Callable[[Progress, Any], None]]] = {
         TaskPlanned: _plan, TaskExpanded: _expand, TaskHeld: _hold, TaskApproved: _judge, TaskStarted: _start,
-        TaskParked: _park, TaskRetried: _retry, TaskEnded: _end, RoundStarted: _begin_text, PlanProblem: _problem,
-        PlanClosed: _close_text, Paused: _pause, ModelStarted: _ask, ModelEnded: _answered,
+        TaskParked: _park, TaskRetried: _retry, TaskEnded: _end, RoundStarted: _begin_round, PlanProblem: _problem,
+        PlanClosed: _close_text, Decided: _decide, Paused: _pause, ModelStarted: _ask, ModelEnded: _answered,
     }  # fmt: skip
 
 

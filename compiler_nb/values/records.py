@@ -129,6 +129,7 @@ _FITS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "float": _is(float, int),
     "bool": _is(bool),
     "tuple[str, ...]": _all(str),
+    "tuple[str, ...] | None": lambda value: value is None or _all(str)(value),
     "tuple[Tree, ...]": _is(tuple),
     "tuple[Task, ...]": _all(Task),
     "tuple[Clause, ...]": _all(expression.Clause),

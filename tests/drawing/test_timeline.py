@@ -11,7 +11,7 @@ from compiler_nb.drawing.dot import render
 from compiler_nb.drawing.style import MARKS
 from compiler_nb.drawing.timeline import timeline
 from compiler_nb.outcome import STATES
-from compiler_nb.trace import Call, Span
+from compiler_nb.trace import ModelCall, Span
 from tests.support.pictures import HOSTILE, call, coasts, read, shown
 
 SPACE = "{http://www.w3.org/2000/svg}"
@@ -21,7 +21,7 @@ COASTS = [
     Span("la", 2, 1.1, 1.1, 1.5, "done"),
     Span("note", 1, 1.5, 1.6, None, "running"),
 ]
-PLANNER = Call(1, "planner", "", "openai", "m", 0.0, 0.3, 0.9)
+PLANNER = ModelCall(1, "planner", "", "openai", "m", 0.0, 0.3, 0.9)
 has_graphviz = render("digraph {}", format="plain") is not None
 
 
@@ -78,7 +78,7 @@ def test_the_critical_path_is_marked_by_frames_a_line_and_bold_names():
 def test_models_have_thin_bars_above():
     """Light until the first word came, dark from then on; a role's calls stand in one row."""
     again = PLANNER._replace(number=2, started=1.0, first=None, ended=None)
-    svg = made(calls=[PLANNER, again, Call(3, "joiner", "", "p", "m", 1.8)]).svg
+    svg = made(calls=[PLANNER, again, ModelCall(3, "joiner", "", "p", "m", 1.8)]).svg
     assert [len(re.findall(f'<rect class="cnb-{kind}" ', svg)) for kind in ("think", "write")] == [3 + 1, 1 + 1]
     assert [each.text for each in read(svg).iter(f"{SPACE}text") if each.get("class") == "cnb-role"] == [
         "planner", "joiner",

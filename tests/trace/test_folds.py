@@ -93,7 +93,7 @@ def test_calls_of_models_have_a_beginning_a_first_word_and_an_end():
         ("planner", 1.0, None, None), ("worker", 2.0, None, None),
     ]  # fmt: skip
     story.tell(ModelChunk, 1, "x").tell(ModelChunk, 1, "y").tell(ModelEnded, 1, "stop", Usage(), "cut", "m-2")
-    assert trace.calls(story.events)[0] == trace.Call(1, "planner", "", "p", "m", 1.0, 3.0, 5.0, "cut", "m-2")
+    assert trace.calls(story.events)[0] == trace.ModelCall(1, "planner", "", "p", "m", 1.0, 3.0, 5.0, "cut", "m-2")
 
 
 def test_what_writes_words_is_imported_when_it_is_asked_for():

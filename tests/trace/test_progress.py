@@ -112,7 +112,7 @@ def test_a_task_that_computes_what_an_earlier_text_does_waits_for_its_twin():
         return Task(id_, "call", "get", (1,), fingerprint="f")
 
     story = Story().tell(RoundStarted, "").tell(TaskPlanned, "a", 0, twin("a")).tell(TaskPlanned, "b", 0, twin("b"))
-    story.tell(PlanClosed, "", True, None).tell(RoundStarted, "more")
+    story.tell(PlanClosed, "", True, None, "python", None).tell(RoundStarted, "more")
     for id_ in ("c", "d", "e"):
         story.tell(TaskPlanned, id_, 0, twin(id_))
     now = Progress(story.events)
@@ -124,9 +124,9 @@ def test_a_task_that_computes_what_an_earlier_text_does_waits_for_its_twin():
 def test_what_is_held_for_the_plan_is_let_go_when_it_is_whole():
     """A text with problems is none."""
     story = Story().plan("a").tell(TaskHeld, "a", 0, "plan", "", "")
-    story.tell(PlanProblem, Problem("syntax", 1, 1, "no")).tell(PlanClosed, "", True, None)
+    story.tell(PlanProblem, Problem("syntax", 1, 1, "no")).tell(PlanClosed, "", True, None, "python", None)
     assert Progress(story.events).hold("a").reason == "plan"
-    assert Progress(story.tell(PlanClosed, "", True, None).events).hold("a") is None
+    assert Progress(story.tell(PlanClosed, "", True, None, "python", None).events).hold("a") is None
 
 
 def test_held_tells_the_arguments_of_those_that_wait_for_approval():

@@ -165,7 +165,7 @@ class Board:
         self.texts.add(event.call, event.text)
 
     def _end_model(self, event: ModelEnded) -> None:
-        self.usage = self.usage.plus(event.usage)
+        self.usage = self.usage + event.usage
         self._new["usage"] = {"calls": self.usage.calls, "tokens": self.usage.tokens}
 
     def _problem(self, event: PlanProblem) -> None:

@@ -166,7 +166,7 @@ def closed(count):
     log, board = Log("r"), Board()
     for number in range(count):
         log.emit(TaskPlanned, f"t{number}", 0, Task(f"t{number}", "call", "get", (number,)))
-    log.emit(PlanClosed, "", True, None)
+    log.emit(PlanClosed, "", True, None, "python", None)
     for event in log.events:
         board.take(event)
     return board
