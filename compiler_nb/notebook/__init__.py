@@ -1,4 +1,4 @@
-"""The notebook: magics, what they bind and show, and the loop they run on; the only room that says IPython."""
+"""The notebook: magics, what they bind and show, and the loop they run on. No other room knows IPython."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from traitlets import TraitError
 from traitlets.config import Config
 
 from compiler_nb.notebook.cell import AWAITED, Rewriter, drop_comments
+from compiler_nb.notebook.desk import CellSettings, Desk
 from compiler_nb.notebook.magics import CompileMagics
 
 NAME: Final = "CompileMagics"
@@ -19,20 +20,20 @@ EVENTS: Final = ("pre_run_cell", "post_run_cell")
 class Matcher:
     """Completes options, verbs and names in our cells, for one shell."""
 
-    def __init__(self, magics: CompileMagics) -> None:
-        self.magics = magics
-        self.__qualname__ = "compiler_nb_matcher"  # IPython asks matchers, which mostly are functions, for theirs
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.__qualname__ = "compiler_nb_matcher"  # IPython reads it: it expects functions
         context_matcher(identifier="compiler_nb")(self)
 
     def __call__(self, context: Any) -> Any:
-        """Return what may stand at the cursor, in IPython's shape."""
+        """Return what completes the text at the cursor, in IPython's shape."""
         from compiler_nb.notebook.complete import match  # noqa: PLC0415 - loading the extension stays cheap
 
-        return match(context, self.magics.memory.names)
+        return match(context, self.desk.memory.names)
 
 
 def load(shell: Any) -> None:
-    """Register the magics with a shell, with what they need; nothing where they are there already."""
+    """Register the magics and what they need with a shell; does nothing if they are registered already."""
     if isinstance(shell.magics_manager.registry.get(NAME), CompileMagics):
         return
     _drop_wrong_settings(shell)
@@ -42,16 +43,17 @@ def load(shell: Any) -> None:
     shell.register_magic_function(magics.plan_awaited, "cell", AWAITED["plan"])
     shell.input_transformers_cleanup.append(drop_comments)
     shell.input_transformers_post.append(Rewriter(shell))
-    shell.Completer.custom_matchers.append(Matcher(magics))
+    shell.Completer.custom_matchers.append(Matcher(magics.desk))
     for event in EVENTS:
-        shell.events.register(event, magics.idle.run_waiting)
+        shell.events.register(event, magics.desk.idle.run_waiting)
 
 
 def unload(shell: Any) -> None:
-    """Take everything out again that `load` has put in."""
+    """Remove everything that `load` has registered."""
     magics = shell.magics_manager.registry.pop(NAME, None)
     if magics is None:
         return
+    shell.configurables.remove(magics)  # `%config` would go on to set what nobody reads
     for kind, names in {"line": ["compile"], "cell": ["compile", "plan", *AWAITED.values()]}.items():
         for name in names:
             shell.magics_manager.magics[kind].pop(name, None)
@@ -59,8 +61,8 @@ def unload(shell: Any) -> None:
     _drop(shell.input_transformers_post, lambda each: isinstance(each, Rewriter))
     _drop(shell.Completer.custom_matchers, lambda each: isinstance(each, Matcher))
     for event in EVENTS:
-        if magics.idle.run_waiting in shell.events.callbacks[event]:
-            shell.events.unregister(event, magics.idle.run_waiting)
+        if magics.desk.idle.run_waiting in shell.events.callbacks[event]:
+            shell.events.unregister(event, magics.desk.idle.run_waiting)
 
 
 def _drop(registered: list[Any], is_ours: Any) -> None:
@@ -68,11 +70,11 @@ def _drop(registered: list[Any], is_ours: Any) -> None:
 
 
 def _drop_wrong_settings(shell: Any) -> None:
-    """Drop settings that are wrong, with a warning: `%config` keeps them, and no later load would succeed."""
+    """Drop invalid settings with a warning: `%config` keeps them, so that every later load would fail."""
     given = shell.config.get(NAME, {})
     for name in list(given):
         try:
-            CompileMagics(shell, config=Config({NAME: {name: given[name]}}))
+            CellSettings(config=Config({CellSettings.__name__: {name: given[name]}}))
         except TraitError as error:
             del given[name]
             warnings.warn(f"{NAME}.{name} is left at its default: {error}", stacklevel=3)

@@ -16,10 +16,11 @@ from compiler_nb.models.providers import HAND, PROVIDERS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from compiler_nb.notebook.desk import Desk
     from compiler_nb.notebook.variables.namespace import Namespace
 
 ROLES: Final = ("planner", "joiner", "worker")
-__all__ = ["ROLES", "about", "ask_key", "check", "find", "is_hand", "settings_of"]
+__all__ = ["ROLES", "about", "ask_key", "check", "find", "is_hand", "roles_of", "settings_of"]
 
 
 def find(spec: Any, names: Namespace, **settings: Any) -> Model | None:
@@ -41,6 +42,23 @@ def find(spec: Any, names: Namespace, **settings: Any) -> Model | None:
         raise OptionError(f"{error}.{variable}".replace("..", ".")) from None
     except TypeError as error:
         raise OptionError(f"{spec}: {error}") from None
+
+
+def roles_of(desk: Desk, given: Mapping[str, Any]) -> dict[str, Model | None]:
+    """Return the model for each role, None where there is none."""
+    own = _connect(desk, desk.setting(given, "model"))
+    return {role: _connect(desk, desk.setting(given, role)) or own for role in ROLES}
+
+
+def _connect(desk: Desk, spec: Any) -> Model | None:
+    """Return the model that a setting means; one that is connected by its name is kept, with its connections."""
+    connected = desk.memory.connected
+    if isinstance(spec, str) and spec in connected:
+        return connected[spec]
+    model = find(spec, desk.memory.names)
+    if model is not None and isinstance(spec, str) and ":" in spec:
+        connected[spec] = model
+    return model
 
 
 def _checked(value: Any, name: str) -> Model:

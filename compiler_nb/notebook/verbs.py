@@ -10,22 +10,23 @@ from compiler_nb import trace
 from compiler_nb.drawing.text import seconds_text, text_table
 from compiler_nb.drawing.value import cut
 from compiler_nb.engine.background import BACKGROUND
-from compiler_nb.errors import HistoryError, OptionError
+from compiler_nb.errors import OptionError
 from compiler_nb.notebook import loop, models
-from compiler_nb.notebook.jobs import make_again_job
+from compiler_nb.notebook.jobs import make_again_job, offered
+from compiler_nb.notebook.models import roles_of
 from compiler_nb.notebook.options import help_text, read
 from compiler_nb.notebook.output import show
+from compiler_nb.notebook.output.front import front_end, look_of
 from compiler_nb.notebook.output.presenter import display, say
-from compiler_nb.notebook.settings import front_end, history_of, look_of, offered, roles_of
-from compiler_nb.notebook.variables.namespace import Binding
+from compiler_nb.notebook.runs import find_run, history_of, stored_runs
+from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.outcome import ENDED
-from compiler_nb.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
-    from compiler_nb.history import StoredRun
-    from compiler_nb.notebook.magics import CompileMagics
+    from compiler_nb.notebook.desk import Desk
+    from compiler_nb.run import Run
 
 LISTED: Final = 30
 """Runs that are listed at most."""
@@ -35,12 +36,12 @@ _QUESTION: Final = 60
 class Verb(NamedTuple):
     """A verb: what does it, how it is written, and what it is for."""
 
-    perform: Callable[[CompileMagics, list[str]], None]
+    perform: Callable[[Desk, list[str]], None]
     usage: str
     help: str
 
 
-def perform(magics: CompileMagics, line: str) -> None:
+def perform(desk: Desk, line: str) -> None:
     """Do what a line says; raises OptionError for a verb that is none."""
     try:
         words = shlex.split(line)
@@ -55,10 +56,10 @@ def perform(magics: CompileMagics, line: str) -> None:
         raise OptionError(f"%compile has no verb {name!r} yet{mend}; it has: {', '.join(VERBS)}")
     if {"-h", "--help"} & set(rest):
         rest, name = [name], "help"
-    VERBS[name].perform(magics, rest)
+    VERBS[name].perform(desk, rest)
 
 
-def help_(magics: CompileMagics, words: list[str]) -> None:
+def help_(desk: Desk, words: list[str]) -> None:
     """Print the verbs, or the help of one."""
     if words:
         verb = VERBS.get(words[0])
@@ -70,17 +71,17 @@ def help_(magics: CompileMagics, words: list[str]) -> None:
     say(f"{help_text('compile')}\n\n%compile VERB\n{rows}\n\nRUN is a variable, an id, or -1 for the last one.")
 
 
-def model(magics: CompileMagics, words: list[str]) -> None:
+def model(desk: Desk, words: list[str]) -> None:
     """Show the models, or set the model for all roles; ask for its key, or try it."""
     flags = {word for word in words if word.startswith("--")}
     if unknown := flags - {"--key", "--check"}:
         raise OptionError(f"%compile model has no option {min(unknown)}; it has --key and --check")
     name, *settings = [word for word in words if word not in flags] or [""]
     if name:
-        found = models.find(name, magics.memory.names, **models.settings_of(settings))
-        magics.model = found if settings else name
-        magics.memory.connected.pop(name, None)
-    roles = roles_of(magics, {})
+        found = models.find(name, desk.memory.names, **models.settings_of(settings))
+        desk.settings.model = found if settings else name
+        desk.memory.connected.pop(name, None)
+    roles = roles_of(desk, {})
     known = list({id(each): each for each in roles.values() if each is not None}.values())
     if "--key" in flags:
         for provider in dict.fromkeys(each.provider for each in known):
@@ -95,19 +96,19 @@ def _waited(work: Coroutine[Any, Any, str]) -> str:
     return BACKGROUND.run(work)
 
 
-def tools(magics: CompileMagics, words: list[str]) -> None:
+def tools(desk: Desk, words: list[str]) -> None:
     """Print the tools that a question is offered."""
     _no_words("tools", words)
-    say(offered(magics.memory.names.tools()).description)
+    say(offered(desk.memory.names.tools()).description)
 
 
-def runs(magics: CompileMagics, words: list[str]) -> None:
+def runs(desk: Desk, words: list[str]) -> None:
     """Print the runs of this session, the newest first, then those in the history; with --keep N remove older ones."""
     if words[:1] == ["--keep"]:
-        say(_pruned(magics, words[1:]))
+        say(_pruned(desk, words[1:]))
         return
     _no_words("runs", words)
-    rows = list(_rows(magics))
+    rows = list(_rows(desk))
     if not rows:
         say("no runs yet")
         return
@@ -115,40 +116,28 @@ def runs(magics: CompileMagics, words: list[str]) -> None:
     say(text_table([["", "status", "tasks", "time", "id", "question"], *rows[:LISTED]]) + more)
 
 
-def _pruned(magics: CompileMagics, words: list[str]) -> str:
+def _pruned(desk: Desk, words: list[str]) -> str:
     """Remove all but the newest runs from the history; return what was done."""
     if len(words) != 1 or not (words[0].isascii() and words[0].isdigit()):
         raise OptionError(f"%compile runs: --keep takes a number of runs, 0 or more, not {' '.join(words)!r}")
-    history = history_of(magics)
+    history = history_of(desk)
     if history is None:
         raise OptionError("%compile runs: no history is kept here; %config CompileMagics.history names its file")
     count = history.prune(int(words[0]))
     return f"removed {count:,} run{'' if count == 1 else 's'} from {history.path}, kept the newest {words[0]}"
 
 
-def _rows(magics: CompileMagics) -> Iterator[list[str]]:
-    own = reversed(magics.memory.runs)
+def _rows(desk: Desk) -> Iterator[list[str]]:
+    own = reversed(desk.memory.runs)
     told: list[tuple[str, int, float, str, str]]
     told = [(run.status, sum("[" not in id_ for id_ in run.tasks), run.seconds, run.id, run.question) for run in own]
-    told += [(run.status, run.tasks, run.seconds, run.id, run.question) for run in _stored(magics)]
+    told += [(run.status, run.tasks, run.seconds, run.id, run.question) for run in stored_runs(desk)]
     for number, (status, count, seconds, id_, question) in enumerate(told, 1):
         shown = cut(" ".join(question.split()), _QUESTION) or "(a plan)"
         yield [f"-{number}", status, str(count), seconds_text(seconds), id_, shown]
 
 
-def _stored(magics: CompileMagics) -> list[StoredRun]:
-    """Return the runs that are in the history and not in this session, the newest first."""
-    history, known = history_of(magics, to_write=False), {run.id for run in magics.memory.runs}
-    if history is None:
-        return []
-    try:
-        return [run for run in history.runs() if run.id not in known]
-    except HistoryError as error:
-        say(str(error))
-        return []
-
-
-def rerun(magics: CompileMagics, words: list[str]) -> None:
+def rerun(desk: Desk, words: list[str]) -> None:
     """Run a run's plan again, or a part of it; one that did not finish goes on where it stopped."""
     start, rest = "", list(words)
     if "--start" in rest:
@@ -161,13 +150,13 @@ def rerun(magics: CompileMagics, words: list[str]) -> None:
     unknown = [word for word in named if word.startswith("--")]
     if unknown or len(named) > 1:
         raise OptionError(f"%compile rerun takes a run, --start TASK and --failed, not {' '.join(unknown or named)!r}")
-    old = find_run(magics, named[0] if named else "-1")
-    job = make_again_job(magics, old, start=start, failed="--failed" in rest)
+    old = find_run(desk, named[0] if named else "-1")
+    job = make_again_job(desk, old, start=start, failed="--failed" in rest)
     if job is not None:
         job.finish(loop.block(job.work, job.stop, job.main, kernel=job.kernel))
 
 
-def show_(magics: CompileMagics, words: list[str]) -> None:
+def show_(desk: Desk, words: list[str]) -> None:
     """Show a run again, as it is now: the live view where there is a page for it and no views are named."""
     back = [word for word in words if word[:1] == "-" and word[1:].isdecimal()]
     rest = [word for word in words if word not in back]
@@ -176,46 +165,46 @@ def show_(magics: CompileMagics, words: list[str]) -> None:
     if other := set(said.given) - {"display"}:
         raise OptionError(f"%compile show takes -d VIEWS and a run, not {', '.join(sorted(other))}")
     named = [*back, *rest[:start], *said.question.split()]
-    run = find_run(magics, named[0] if named else "-1")
-    if not said.given and front_end(magics, {}) == "page":
+    run = find_run(desk, named[0] if named else "-1")
+    if not said.given and front_end(desk, {}) == "page":
         display(run.view().mime)
     else:
-        display(show.bundle(run, Binding(), look_of(magics, said.given)))
+        display(show.bundle(run, Binding(), look_of(desk, said.given)))
 
 
-def why(magics: CompileMagics, words: list[str]) -> None:
+def why(desk: Desk, words: list[str]) -> None:
     """Say why a task waits or waited; without one, of all that have not ended."""
-    name, run = _task_and_run(magics, words)
+    name, run = _task_and_run(desk, words)
     wanted = [name] if name else [id_ for id_, state in trace.states(run.events).items() if state not in ENDED]
     say("\n".join(_of_task(run.why, id_) for id_ in wanted) or "every task has ended", run)
 
 
-def pause(magics: CompileMagics, words: list[str]) -> None:
+def pause(desk: Desk, words: list[str]) -> None:
     """Start no new task of the runs that go on, or of one."""
-    for run in _running(magics, words):
+    for run in _running(desk, words):
         run.pause()
         say(f"paused: {run.id}; what runs goes on, %compile go starts the rest")
 
 
-def go(magics: CompileMagics, words: list[str]) -> None:
+def go(desk: Desk, words: list[str]) -> None:
     """Let tasks start again."""
-    for run in _running(magics, words):
+    for run in _running(desk, words):
         run.go()
         say(f"goes on: {run.id}")
 
 
-def approve(magics: CompileMagics, words: list[str]) -> None:
+def approve(desk: Desk, words: list[str]) -> None:
     """Let a task start that waits for approval; without one, list those that do."""
-    _judge(magics, words, "approve")
+    _judge(desk, words, "approve")
 
 
-def deny(magics: CompileMagics, words: list[str]) -> None:
+def deny(desk: Desk, words: list[str]) -> None:
     """End a task that waits for approval as denied; without one, list those that wait."""
-    _judge(magics, words, "deny")
+    _judge(desk, words, "deny")
 
 
-def _judge(magics: CompileMagics, words: list[str], verb: str) -> None:
-    name, run = _task_and_run(magics, words)
+def _judge(desk: Desk, words: list[str], verb: str) -> None:
+    name, run = _task_and_run(desk, words)
     held = run.held
     if not name or name not in held:
         known = "\n".join(f"  {id_}: {_call(run, id_, arguments)}" for id_, arguments in held.items())
@@ -232,11 +221,11 @@ def _call(run: Run, id_: str, arguments: str) -> str:
     return f"{tool}({arguments})" if tool else arguments  # of a fan-out all calls are shown
 
 
-def _task_and_run(magics: CompileMagics, words: list[str]) -> tuple[str, Run]:
+def _task_and_run(desk: Desk, words: list[str]) -> tuple[str, Run]:
     """Return the task and the run that words mean; without a run the last one, without both no task."""
     if len(words) > 2:  # noqa: PLR2004 - a task and a run
         raise OptionError(f"a task and a run at most, not {' '.join(words)!r}")
-    return words[0] if words else "", find_run(magics, words[1] if len(words) > 1 else "-1")
+    return words[0] if words else "", find_run(desk, words[1] if len(words) > 1 else "-1")
 
 
 def _of_task(what: Callable[[str], str], name: str) -> str:
@@ -246,40 +235,21 @@ def _of_task(what: Callable[[str], str], name: str) -> str:
         raise OptionError(str(error.args[0])) from None
 
 
-def _running(magics: CompileMagics, words: list[str]) -> list[Run]:
+def _running(desk: Desk, words: list[str]) -> list[Run]:
     """Return the run that is named, or all that are running; say so where there is none."""
-    chosen = [find_run(magics, words[0])] if words else list(magics.memory.runs)
+    chosen = [find_run(desk, words[0])] if words else list(desk.memory.runs)
     running = [run for run in chosen if run.status == "running"]
     if not running:
         say("no run is running")
     return running
 
 
-def cancel(magics: CompileMagics, words: list[str]) -> None:
+def cancel(desk: Desk, words: list[str]) -> None:
     """Cancel a run, or all that are running."""
-    chosen = [find_run(magics, words[0])] if words else [run for run in magics.memory.runs if run.status == "running"]
+    chosen = [find_run(desk, words[0])] if words else [run for run in desk.memory.runs if run.status == "running"]
     for run in chosen:
         run.cancel()
     say(f"cancelled: {len(chosen)} run{'' if len(chosen) == 1 else 's'}" if chosen else "no run is running")
-
-
-def find_run(magics: CompileMagics, word: str) -> Run:
-    """Return the run that a word means: a variable, an id, or a number counted back from -1."""
-    value = magics.memory.names.values.get(word)
-    if isinstance(value, Run):
-        return value
-    by_id = {run.id: run for run in magics.memory.runs}
-    if word in by_id:
-        return by_id[word]
-    back = int(word[1:]) if word.startswith("-") and word[1:].isdecimal() else 0
-    if 0 < back <= len(magics.memory.runs):
-        return magics.memory.runs[-back]
-    stored = _stored(magics)
-    by_number = {str(-number): run.id for number, run in enumerate(stored, len(magics.memory.runs) + 1)}
-    id_, history = by_number.get(word, word), history_of(magics, to_write=False)
-    if history is not None and id_ in {run.id for run in stored}:
-        return history.load(id_, magics.memory.names.tools())
-    raise OptionError(f"no run is called {word!r}; %compile runs lists them ({len(magics.memory.runs)} so far)")
 
 
 def _no_words(verb: str, words: list[str]) -> None:

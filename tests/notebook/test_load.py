@@ -34,7 +34,7 @@ def everything(ip):
     return [
         list(ip.magics_manager.registry), *(sorted(ip.magics_manager.magics[kind]) for kind in ("cell", "line")),
         list(ip.input_transformers_cleanup), list(ip.input_transformers_post), list(ip.Completer.custom_matchers),
-        {event: list(found) for event, found in ip.events.callbacks.items()},
+        {event: list(found) for event, found in ip.events.callbacks.items()}, list(ip.configurables),
     ]  # fmt: skip
 
 

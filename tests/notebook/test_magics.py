@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from compiler_nb import PlanError, ScriptedModel
-from compiler_nb.notebook.output.mark import marked
+from compiler_nb.notebook.output.errors import marked
 from tests.support.shell import PLAN, SETUP, open_shell
 
 

@@ -28,7 +28,7 @@ from compiler_nb.notebook.live.board import Board, Frame
 from compiler_nb.notebook.live.details import details
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.masking import without_keys
-from compiler_nb.notebook.variables.namespace import Binding
+from compiler_nb.notebook.variables.binding import Binding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ BREAK: Final = 0.25
 """Seconds from one drawing to the next at least; longer after one that took long."""
 KEPT: Final = 20
 """Views of ended runs that stay connected, the newest; a page that is reloaded finds the others gone."""
-PATIENCE: Final = 2.0
+HEARD_WITHIN: Final = 2.0
 """Seconds that a page has, from the beginning, to be heard: a busy kernel of some versions hears none."""
 MODULES: Final = (
     "states", "dom", "sanitize", "store", "feed", "header", "chunk", "plan", "bars", "stacks", "camera", "glide",
@@ -301,9 +301,9 @@ class View:
             self._on_loop(self.flush)
 
     async def is_heard(self) -> bool:
-        """Whether what the page says reaches the kernel, as it must have done within PATIENCE seconds."""
+        """Whether what the page says reaches the kernel, as it must have done within HEARD_WITHIN seconds."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.began + PATIENCE - time.monotonic()):
+            async with asyncio.timeout(self.began + HEARD_WITHIN - time.monotonic()):
                 await self._arrived.wait()
         return self._arrived.is_set()
 

@@ -13,7 +13,7 @@ from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.presenter import say
 
 if TYPE_CHECKING:
-    from compiler_nb.notebook.variables.namespace import Binding
+    from compiler_nb.notebook.variables.binding import Binding
     from compiler_nb.plan.task import Task
     from compiler_nb.run import Run
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from compiler_nb.drawing.live import Engine
     from compiler_nb.events import Event
     from compiler_nb.notebook.live.view import View
-    from compiler_nb.notebook.variables.namespace import Binding
+    from compiler_nb.notebook.variables.binding import Binding
     from compiler_nb.run import Run
 
 

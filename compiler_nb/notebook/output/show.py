@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from compiler_nb.drawing.timeline import Timeline
-    from compiler_nb.notebook.variables.namespace import Binding
+    from compiler_nb.notebook.variables.binding import Binding
     from compiler_nb.outcome import State
     from compiler_nb.plan.task import Final as FinalLine
     from compiler_nb.plan.task import Task
@@ -69,7 +69,7 @@ class Look(NamedTuple):
 # ---------------------------------------------------------------- a run
 
 
-class Facts(NamedTuple):
+class Shown(NamedTuple):
     """What is shown of a run's tasks: they themselves, their states and outcomes, and the plan's last line."""
 
     tasks: tuple[Task, ...]
@@ -83,26 +83,26 @@ class Facts(NamedTuple):
         return tuple(task for task in self.tasks if "[" not in task.id)
 
 
-def facts_of(run: Run) -> Facts:
+def shown_of(run: Run) -> Shown:
     """Return what is shown of a run's tasks."""
     plan = run.plan
-    return Facts(tuple(run.tasks.values()), trace.states(run.events), run.outcomes, plan.final if plan else None)
+    return Shown(tuple(run.tasks.values()), trace.states(run.events), run.outcomes, plan.final if plan else None)
 
 
 def bundle(run: Run, binding: Binding, look: Look = Look()) -> Bundle:  # noqa: B008 - it cannot be changed
     """Return what a run shows, by MIME type."""
-    facts, hide = facts_of(run), functools.partial(mask, secrets=run.secrets)
-    whole = picture(facts, look) if facts.tasks and "graph" in look.views else None
+    shown, hide = shown_of(run), functools.partial(mask, secrets=run.secrets)
+    whole = picture(shown, look) if shown.tasks and "graph" in look.views else None
     drawn = whole and dataclasses.replace(whole, svg=hide(whole.svg))
-    times = run.timeline() if facts.tasks and look.times and "timeline" in look.views else None
-    table = table_of(facts) if facts.tasks and "none" not in look.views else ""
+    times = run.timeline() if shown.tasks and look.times and "timeline" in look.views else None
+    table = table_of(shown) if shown.tasks and "none" not in look.views else ""
     data: Bundle = {
         "text/plain": hide(_text(run, binding, table)),
         "text/html": hide(_html(run, binding, look, drawn, times, table)),
     }
     if drawn is not None:
         data["image/svg+xml"] = drawn.svg
-        png = to_png(facts.named, states=facts.states, final=facts.final) if drawn == whole else None
+        png = to_png(shown.named, states=shown.states, final=shown.final) if drawn == whole else None
         if png is not None:
             data["image/png"] = base64.b64encode(png).decode()
     elif times is not None:
@@ -118,17 +118,17 @@ def plan_bundle(plan: Plan, look: Look = Look(), note: str = "") -> Bundle:  # n
     return {"text/plain": text, "text/html": _page([*_picture_html(drawn), foot]), "image/svg+xml": drawn.svg}
 
 
-def table_of(facts: Facts) -> str:
+def table_of(shown: Shown) -> str:
     """Return the tasks as an aligned table, with the plan's last line."""
-    plan = Plan(facts.named, facts.final) if facts.final is not None else facts.named
-    return plan_text(plan, facts.states, facts.outcomes)
+    plan = Plan(shown.named, shown.final) if shown.final is not None else shown.named
+    return plan_text(plan, shown.states, shown.outcomes)
 
 
-def picture(facts: Facts, look: Look) -> Picture:
+def picture(shown: Shown, look: Look) -> Picture:
     """Return the picture of a run's tasks, each with its state, arguments and short value to hover over."""
-    titles = task_titles(facts.tasks, facts.states, facts.outcomes)
+    titles = task_titles(shown.tasks, shown.states, shown.outcomes)
     engine: Any = look.layout
-    return draw(facts.tasks, states=facts.states, titles=titles, engine=engine, final=facts.final)
+    return draw(shown.tasks, states=shown.states, titles=titles, engine=engine, final=shown.final)
 
 
 # ---------------------------------------------------------------- words

@@ -12,7 +12,7 @@ from compiler_nb.drawing.text import columns_of
 from compiler_nb.events import TaskEnded, TaskPlanned
 from compiler_nb.notebook.output.lines import MOST, Lines
 from compiler_nb.notebook.output.show import Look
-from compiler_nb.notebook.variables.namespace import Binding
+from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.plan.task import Task
 from tests.support.shell import PLAN, SETUP
 

@@ -1,21 +1,42 @@
-"""A refused plan for the person who wrote it: each problem, the line that it stands in, and a mark below its column."""
+"""Errors as a notebook shows them: the message alone, and for a refused plan the lines with the problems."""
 
 from __future__ import annotations
 
+import contextlib
 import unicodedata
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from compiler_nb.errors import CompilerError, PlanError
 
 if TYPE_CHECKING:
-    from compiler_nb.errors import PlanError
+    from collections.abc import Iterator
+
     from compiler_nb.outcome import Problem
 
+Error = TypeVar("Error", bound=BaseException)
 BEFORE: Final = 60
 """Characters of a long line that are shown before its column."""
 AFTER: Final = 40
 
 
+@contextlib.contextmanager
+def message_only() -> Iterator[None]:
+    """Make our own errors show their message only, without a traceback through our own files."""
+    try:
+        yield
+    except CompilerError as error:
+        raise shortened(error) from None
+
+
+def shortened(error: Error) -> Error:
+    """Return an error that a notebook shows as its message only."""
+    message = marked(error) if isinstance(error, PlanError) else error
+    error._render_traceback_ = lambda: [f"{type(error).__name__}: {message}"]  # type: ignore[attr-defined]
+    return error
+
+
 def marked(error: PlanError) -> str:
-    """Return the problems, each with its line and a caret; without the lines where the error has no text."""
+    """Return the problems, each with its line and a caret below its column; without the line if the text is unknown."""
     lines = error.text.replace("\r\n", "\n").split("\n")
     return "\n".join(_marked(problem, lines) for problem in error.problems)
 
@@ -33,12 +54,12 @@ def _marked(problem: Problem, lines: list[str]) -> str:
 
 
 def _shown(text: str) -> str:
-    """Return a text without what a terminal or a page could take for more than text."""
+    """Return a text without control characters, which a terminal or a page could act on."""
     return "".join(each if each.isprintable() else " " if each == "\t" else "\ufffd" for each in text)
 
 
 def _blank(character: str) -> str:
-    """Return the blanks that take the place of a character."""
+    """Return blanks as wide as a character."""
     if unicodedata.combining(character):
         return ""
     return "  " if unicodedata.east_asian_width(character) in "WF" else " "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from compiler_nb import Plan, PlanError
-from compiler_nb.notebook.output.mark import marked
+from compiler_nb.notebook.output.errors import marked
 
 TOOLS = "The tools are: double, fail, llm, extract"
 

@@ -1,0 +1,105 @@
+"""The desk that a cell's work is done at: the shell, the settings of `%config`, and what is remembered of other cells.
+
+It is made when the extension is loaded, so what costs time to import is imported later.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
+
+from traitlets import Any as AnyTrait
+from traitlets import Bool, Dict, Enum, Float, Int, Unicode, default
+from traitlets.config import Configurable
+
+from compiler_nb.notebook.loop import Idle
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from compiler_nb.history.history import History
+    from compiler_nb.models.base import Model
+    from compiler_nb.notebook.variables.binding import Binder
+    from compiler_nb.notebook.variables.namespace import Namespace
+    from compiler_nb.run import Run
+
+KEPT_RUNS: Final = 50
+HISTORY: Final = ".compiler_nb/runs.db"
+"""The file in which a notebook's runs are kept, in the notebook's folder."""
+
+
+class CellSettings(Configurable):
+    """What `%config CompileMagics` sets: the defaults of a cell's options, and what has no option."""
+
+    shell: Any = None  # set by the magics
+    model = AnyTrait(None, help="provider:model, a Model, or the name of a variable that holds one").tag(config=True)
+    planner = AnyTrait(None, help="another model for the planner").tag(config=True)
+    joiner = AnyTrait(None, help="another model for the joiner").tag(config=True)
+    worker = AnyTrait(None, help="another model for the tools llm and extract").tag(config=True)
+    dialect = Enum(("python", "numbered", "json"), "python", help="the language of plans").tag(config=True)
+    share = Enum(("all", "summary", "none"), "all", help="how much of the contents models see").tag(config=True)
+    preview = Bool(default_value=False, help="show contents of results when asking for another plan").tag(config=True)
+    max_concurrency = Int(8, min=1, help="how many tool calls may run at the same time").tag(config=True)
+    max_replans = Int(2, min=0, help="how many further plans the joiner may ask for").tag(config=True)
+    max_repairs = Int(1, min=0, help="how often the planner may fix an invalid plan").tag(config=True)
+    timeout = Float(None, allow_none=True, min=1e-3, help="the longest a run may take, in seconds").tag(config=True)
+    limits = Dict(help="limits of providers, such as {'openai': {'concurrency': 4, 'rpm': 60}}").tag(config=True)
+    approve = AnyTrait("ask", help="side effects: ask, auto, deny, or names of approved tools").tag(config=True)
+    layout = Enum(("auto", "graphviz", "own"), "auto", help="what lays out the pictures").tag(config=True)
+    history = Unicode(help="the file in which runs are kept; empty to keep none").tag(config=True)
+    loop = Enum(("own", "kernel"), "own", help="the event loop that runs use").tag(config=True)
+    live = Bool(help="off: one output at the end, the same from run to run").tag(config=True)
+
+    @default("live")
+    def _live_by_environment(self) -> bool:
+        return os.environ.get("COMPILER_NB_LIVE", "1") != "0"
+
+    @default("history")
+    def _history_by_environment(self) -> str:
+        given = os.environ.get("COMPILER_NB_HISTORY", "on")
+        if given not in ("on", "off"):
+            return given
+        in_notebook = getattr(self.shell, "kernel", None) is not None  # in a terminal there is nothing to keep it with
+        return HISTORY if given == "on" and in_notebook else ""
+
+
+@dataclass
+class Memory:
+    """What outlives a reload of the extension: the variables, the runs, and models and histories by their names."""
+
+    names: Namespace
+    binder: Binder
+    runs: deque[Run] = field(default_factory=lambda: deque(maxlen=KEPT_RUNS))
+    connected: dict[str, Model] = field(default_factory=dict)
+    histories: dict[str, History] = field(default_factory=dict)  # by setting
+    unwritten: set[str] = field(default_factory=set)  # settings whose files cannot be written
+
+
+_MEMORIES: WeakKeyDictionary[Any, Memory] = WeakKeyDictionary()
+
+
+class Desk:
+    """What a cell's work is given: the shell, the settings, what is remembered, and the kernel's idle time."""
+
+    def __init__(self, shell: Any, settings: CellSettings) -> None:
+        self.shell, self.settings = shell, settings
+        self.idle = Idle(shell)
+        self.folder = os.getcwd()  # noqa: PTH109 - a path is made when one is needed
+
+    @property
+    def memory(self) -> Memory:
+        """What is remembered of this shell's cells."""
+        if self.shell not in _MEMORIES:
+            from compiler_nb.notebook.variables.binding import Binder  # noqa: PLC0415 - see above
+            from compiler_nb.notebook.variables.namespace import Namespace  # noqa: PLC0415 - see above
+
+            values = self.shell.user_ns
+            _MEMORIES[self.shell] = Memory(Namespace(values), Binder(values))
+        return _MEMORIES[self.shell]
+
+    def setting(self, given: Mapping[str, Any], name: str) -> Any:
+        """Return an option's value; defaults to the setting of its name."""
+        return given[name] if name in given else getattr(self.settings, name)
