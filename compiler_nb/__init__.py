@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         NoModel,
         OptionError,
         PlanError,
+        Problem,
         ProviderUnavailable,
         QuotaExceeded,
         RateLimited,
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
     from compiler_nb.models.limits import Limit
     from compiler_nb.models.openai import OpenAIModel
     from compiler_nb.models.scripted import ScriptedModel
-    from compiler_nb.outcome import Answer, Cancelled, Failure, Problem, Replan, Skipped, Usage
-    from compiler_nb.plan.task import Input, Join, Plan, Ref, Return, Task
+    from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped, Usage
+    from compiler_nb.plan.plan import Plan
+    from compiler_nb.plan.task import Join, Return, Task
+    from compiler_nb.plan.tree import Input, Ref
     from compiler_nb.run import Run
     from compiler_nb.settings.budget import Budget
 
@@ -98,7 +101,7 @@ _ROOMS = {
     "history": "History",
     "errors": (
         "ArgumentError AuthenticationFailed BadRequest CompilerError ExpressionError HistoryError "
-        "ModelError ModelRefused ModelTimeout NoModel OptionError PlanError ProviderUnavailable "
+        "ModelError ModelRefused ModelTimeout NoModel OptionError PlanError Problem ProviderUnavailable "
         "QuotaExceeded RateLimited RunFailed StreamBroken ToolError ToolUnavailable"
     ),
     "models.base": "Chunk Model Request",
@@ -106,8 +109,10 @@ _ROOMS = {
     "models.hand": "HandModel",
     "models.openai": "OpenAIModel",
     "models.scripted": "ScriptedModel",
-    "outcome": "Answer Cancelled Failure Problem Replan Skipped Usage",
-    "plan.task": "Input Join Plan Ref Return Task",
+    "outcome": "Answer Cancelled Failure Replan Skipped Usage",
+    "plan.plan": "Plan",
+    "plan.task": "Join Return Task",
+    "plan.tree": "Input Ref",
     "run": "Run",
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names.split()}

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from compiler_nb.drive import Drive, unasked
 from compiler_nb.engine.attempt import on_main_thread
 from compiler_nb.engine.background import BACKGROUND, MainThread
-from compiler_nb.errors import HistoryError, PlanError
+from compiler_nb.errors import HistoryError, PlanError, Problem
 from compiler_nb.events import Listener, Log
 from compiler_nb.models.connect import connect, no_model
 from compiler_nb.models.limits import read_limits
-from compiler_nb.outcome import Problem, Usage
-from compiler_nb.plan.task import Plan
+from compiler_nb.outcome import Usage
+from compiler_nb.plan.plan import Plan
 from compiler_nb.run import Run
 from compiler_nb.settings.budget import Budget, price
 from compiler_nb.tool import Tool, Toolbox

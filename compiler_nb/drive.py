@@ -19,15 +19,17 @@ from compiler_nb.models.base import Model, Request
 from compiler_nb.models.calls import Calls, shared_limits
 from compiler_nb.models.connect import no_model
 from compiler_nb.models.providers import known_secrets
-from compiler_nb.outcome import NOT_DONE, Answer, Replan, Status, describe_error
+from compiler_nb.outcome import NOT_DONE, Answer, Replan, Status
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
-from compiler_nb.plan.task import Join, Plan, Return, Task, references
+from compiler_nb.plan.task import Join, Return, Task
+from compiler_nb.plan.tree import references
 from compiler_nb.planner.requests import Earlier, earlier_of
 from compiler_nb.planner.schema import describe_schema
 from compiler_nb.planner.writing import Writing
 from compiler_nb.prompts import Prompt
 from compiler_nb.settings.budget import Meter
+from compiler_nb.text import describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from compiler_nb.history.keeper import Keeper
     from compiler_nb.history.past import Past
     from compiler_nb.models.base import Message
+    from compiler_nb.plan.plan import Plan
     from compiler_nb.run import Run
 
 
@@ -373,6 +376,6 @@ def _on_loop(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
 
 
 def _previewed(results: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, str]:
-    from compiler_nb.drawing.text import shorten_value  # noqa: PLC0415 - only where contents are shown
+    from compiler_nb.text import shorten_value  # noqa: PLC0415 - only where contents are shown
 
     return {name: f"{schema}: {shorten_value(values[name])}" for name, schema in results.items()}

@@ -23,12 +23,23 @@ CompilerError
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from compiler_nb.outcome import Problem
+
+class Problem(NamedTuple):
+    """One thing wrong with a plan: its kind, where (line and column from 1), and a mend in words."""
+
+    kind: str
+    line: int
+    column: int
+    message: str
+    task: str = ""
+
+    def __str__(self) -> str:
+        return f"line {self.line}, column {self.column}: {self.message} [{self.kind}]"
 
 
 class CompilerError(Exception):

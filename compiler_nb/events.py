@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from compiler_nb.outcome import Answer, Problem, Replan, State, Status, Usage
-    from compiler_nb.plan.task import Final, Task
+    from compiler_nb.errors import Problem
+    from compiler_nb.outcome import Answer, Replan, State, Status, Usage
+    from compiler_nb.plan.task import LastLine, Task
 
 
 class RunStarted(NamedTuple):
@@ -126,7 +127,7 @@ class PlanClosed(NamedTuple):
     at: float
     text: str
     complete: bool
-    final: Final | None
+    final: LastLine | None
     dialect: str = "python"
     tasks: tuple[str, ...] | None = None
 

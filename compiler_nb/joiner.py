@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from compiler_nb.drawing.value import cut
 from compiler_nb.errors import BadRequest, ModelError, ModelRefused
 from compiler_nb.models.base import Request
 from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped
 from compiler_nb.prompts import Prompt, load
 from compiler_nb.prompts.data import Oversize, Share, frame, frame_values
 from compiler_nb.prompts.decision import DecisionReader, read_decision
+from compiler_nb.text import cut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

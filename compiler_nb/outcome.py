@@ -1,4 +1,4 @@
-"""How things end: outcomes of tasks, decisions of the joiner, problems of a plan, usage of models."""
+"""How things end: outcomes of tasks, decisions of the joiner, usage of models."""
 
 from __future__ import annotations
 
@@ -9,21 +9,6 @@ State = Literal["waiting", "ready", "running", "done", "failed", "skipped", "can
 Status = Literal["running", "done", "failed", "cancelled", "limit"]
 STATES: Final = ("waiting", "ready", "running", "done", "failed", "skipped", "cancelled")
 ENDED: Final = frozenset({"done", "failed", "skipped", "cancelled"})
-MESSAGE_LIMIT: Final = 2_000
-"""Longest text of an error that is kept, in characters; the rest is counted."""
-
-
-class Problem(NamedTuple):
-    """One thing wrong with a plan: its kind, where (line and column from 1), and a mend in words."""
-
-    kind: str
-    line: int
-    column: int
-    message: str
-    task: str = ""
-
-    def __str__(self) -> str:
-        return f"line {self.line}, column {self.column}: {self.message} [{self.kind}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +16,7 @@ class Failure:
     """A task failed.
 
     kind: raised | timeout | abandoned | denied | arguments | expression | items (of a fan-out) | limit;
-    message: short, never longer than MESSAGE_LIMIT; error: the exception where there was one;
+    message: short, never longer than `text.MESSAGE_LIMIT`; error: the exception where there was one;
     attempts: tries made; partial: a fan-out's container with its items' failures in place.
     """
 
@@ -106,20 +91,3 @@ class Usage(NamedTuple):
             self.cached_tokens + other.cached_tokens,
             self.reported and other.reported,
         )
-
-
-def describe_error(error: BaseException) -> str:
-    """Return an exception as one bounded line, whatever its `__str__` does."""
-    try:
-        text = str(error)
-    except BaseException as broken:  # noqa: BLE001 - an error's own __str__ may raise anything
-        text = f"(its text cannot be read: {type(broken).__name__})"
-    parts = getattr(error, "exceptions", None)
-    if isinstance(error, BaseExceptionGroup) and parts:
-        text += ": " + "; ".join(describe_error(part) for part in parts[:10])
-    return shorten(f"{type(error).__name__}: {text}" if text else type(error).__name__)
-
-
-def shorten(text: str, limit: int = MESSAGE_LIMIT) -> str:
-    """Cut a text at `limit` characters and say how long it was."""
-    return text if len(text) <= limit else f"{text[:limit]}… ({len(text):,} characters)"

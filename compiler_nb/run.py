@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from compiler_nb.drawing.timeline import Timeline
     from compiler_nb.models.secret import Secret
     from compiler_nb.notebook.live.view import View
-    from compiler_nb.plan.task import Plan, Task
+    from compiler_nb.plan.plan import Plan
+    from compiler_nb.plan.task import Task
 
 
 class Steered(Protocol):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias, overload
 
 from compiler_nb.errors import ArgumentError, ToolError
-from compiler_nb.outcome import shorten
+from compiler_nb.text import shorten, type_name
 
 Thread: TypeAlias = Literal["pool", "main"]
 Check: TypeAlias = Callable[[Any], Any]
@@ -355,7 +355,7 @@ def _integer(value: Any) -> int:
 def _name(value: Any) -> str:
     if value is None or isinstance(value, bool | int | float):
         return shorten(repr(value), 40)
-    return type(value).__name__
+    return type_name(value)
 
 
 _SIMPLE: dict[Any, Check] = {

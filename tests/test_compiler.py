@@ -15,7 +15,9 @@ from compiler_nb.models.calls import _SHARED
 from compiler_nb.models.limits import Limit
 from compiler_nb.models.scripted import ScriptedModel
 from compiler_nb.outcome import Cancelled
-from compiler_nb.plan.task import Plan, Ref, Task
+from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.task import Task
+from compiler_nb.plan.tree import Ref
 from compiler_nb.tool import tool
 from tests.support.desk import Desk, Pieces, planner_of, run, scripted, texts
 

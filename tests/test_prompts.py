@@ -10,7 +10,8 @@ import pytest
 from compiler_nb import Compiler, Plan, PlanError, tool
 from compiler_nb.errors import OptionError
 from compiler_nb.plan.functions import FUNCTIONS, METHODS
-from compiler_nb.plan.task import Join, Return, references
+from compiler_nb.plan.task import Join, Return
+from compiler_nb.plan.tree import references
 from compiler_nb.prompts import Prompt, fill, load, names
 
 

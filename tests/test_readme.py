@@ -7,7 +7,7 @@ from pathlib import Path
 
 from compiler_nb.models.providers import PROVIDERS
 from compiler_nb.notebook.options import BY_FLAG, OPTIONS
-from compiler_nb.plan.task import Plan
+from compiler_nb.plan.plan import Plan
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

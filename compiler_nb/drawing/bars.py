@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from compiler_nb.drawing.boxes import text_width
 from compiler_nb.drawing.chart import Bar
 from compiler_nb.drawing.style import EDGE, LIGHT, MARKS, STYLE
-from compiler_nb.drawing.text import seconds_text
-from compiler_nb.drawing.value import cut
+from compiler_nb.text import cut, seconds_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from compiler_nb.drawing.bars import FOOT, HEAD, MODEL, PAD, RIGHT, WIDTH, make_plot
 from compiler_nb.drawing.dot import quote, render
 from compiler_nb.drawing.style import LIGHT
-from compiler_nb.drawing.text import seconds_text
+from compiler_nb.text import seconds_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

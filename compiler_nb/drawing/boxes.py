@@ -8,8 +8,8 @@ import unicodedata
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
-from compiler_nb.drawing.text import shorten_call
-from compiler_nb.drawing.value import TIMES, cut, visible
+from compiler_nb.plan.short import shorten_call
+from compiler_nb.text import TIMES, cut, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from compiler_nb.drawing.text import seconds_text, shorten_call
-from compiler_nb.drawing.value import cut
+from compiler_nb.plan.short import shorten_call
+from compiler_nb.text import cut, seconds_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from compiler_nb.outcome import State
-    from compiler_nb.plan.task import Plan, Task
+    from compiler_nb.plan.plan import Plan
+    from compiler_nb.plan.task import Task
 
 
 class Digraph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types

@@ -15,8 +15,8 @@ from compiler_nb.drawing.boxes import state_of
 from compiler_nb.drawing.graph import Graph, make_graph
 from compiler_nb.drawing.layout import Layout
 from compiler_nb.drawing.style import EDGE, LIGHT
-from compiler_nb.drawing.value import visible
-from compiler_nb.plan.task import Plan
+from compiler_nb.plan.plan import Plan
+from compiler_nb.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -27,13 +27,13 @@ from compiler_nb.drawing.boxes import (
 from compiler_nb.drawing.layout import GAP_RIGHT
 from compiler_nb.drawing.rows import GAP, assign_rows
 from compiler_nb.plan.shape import levels
-from compiler_nb.plan.task import Return, references
+from compiler_nb.plan.task import Return
+from compiler_nb.plan.tree import references
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from compiler_nb.plan.task import Final as FinalLine
-    from compiler_nb.plan.task import Task
+    from compiler_nb.plan.task import LastLine, Task
 
 FULL: Final = 200
 """Most tasks that are drawn one by one."""
@@ -65,7 +65,7 @@ class Graph(NamedTuple):
         return {key: (box.width, box.height) for key, box in self.boxes.items()}
 
 
-def make_graph(tasks: Iterable[Task], final: FinalLine | None = None, *, known: Iterable[str] = (),
+def make_graph(tasks: Iterable[Task], final: LastLine | None = None, *, known: Iterable[str] = (),
                full: int = FULL, cells: int = CELLS, clip: int = CLIP, block: int = BLOCK,
                bars: bool = False) -> Graph:  # fmt: skip
     """Return what to draw of some tasks and the plan's last line.
@@ -114,7 +114,7 @@ def _items(tasks: Sequence[Task], known: Iterable[str]) -> dict[str, tuple[str, 
 
 def _end_edges(
     boxes: Mapping[str, Box],
-    final: FinalLine | None,
+    final: LastLine | None,
     edges: Collection[tuple[str, str]],
     owner: Mapping[str, str],
 ) -> dict[tuple[str, str], None]:

@@ -11,16 +11,15 @@ from compiler_nb.drawing.graph import FULL, MANY, make_graph
 from compiler_nb.drawing.layout import Incremental, Layout, lay_out
 from compiler_nb.drawing.style import MARGIN
 from compiler_nb.drawing.svg import ID, draw_box, draw_edge
-from compiler_nb.drawing.text import shorten_call
-from compiler_nb.drawing.value import cut, visible
+from compiler_nb.plan.short import shorten_call
+from compiler_nb.text import cut, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from compiler_nb.drawing.boxes import Box
     from compiler_nb.drawing.rows import Point
-    from compiler_nb.plan.task import Final as FinalLine
-    from compiler_nb.plan.task import Task
+    from compiler_nb.plan.task import LastLine, Task
 
 TITLE: Final = 200
 """Characters of a call in a hover text."""
@@ -74,7 +73,7 @@ def framed(bounds: tuple[float, float, float, float]) -> Bounds:
     return (left - MARGIN, top - MARGIN, right - left + 2 * MARGIN, bottom - top + 2 * MARGIN)
 
 
-def draw_whole(tasks: Iterable[Task], final: FinalLine | None = None, *, engine: Engine = "auto") -> Drawn:
+def draw_whole(tasks: Iterable[Task], final: LastLine | None = None, *, engine: Engine = "auto") -> Drawn:
     """Return the picture of all tasks, each waiting; above 200 of them, those of a level and tool share a box."""
     every = list(tasks)
     graph = make_graph(every, final, bars=True)

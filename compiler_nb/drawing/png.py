@@ -10,7 +10,7 @@ from compiler_nb.drawing.dot import quote, render
 from compiler_nb.drawing.graph import FULL, make_graph
 from compiler_nb.drawing.layout import lay_out
 from compiler_nb.drawing.style import EDGE, LIGHT, MARGIN
-from compiler_nb.plan.task import Plan
+from compiler_nb.plan.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from compiler_nb.drawing.dot import Program
     from compiler_nb.drawing.rows import Point
     from compiler_nb.outcome import State
-    from compiler_nb.plan.task import Final as FinalLine
-    from compiler_nb.plan.task import Task
+    from compiler_nb.plan.task import LastLine, Task
 
 INCH: Final = 72.0
 HEAD: Final = 5.0
@@ -36,7 +35,7 @@ def to_png(
     plan: Plan | Iterable[Task],
     *,
     states: Mapping[str, State] | None = None,
-    final: FinalLine | None = None,
+    final: LastLine | None = None,
     programs: Iterable[Program] | None = None,
 ) -> bytes | None:
     """Return the picture of up to 200 tasks as PNG; None for more, or where there is no Graphviz.

@@ -20,9 +20,10 @@ from compiler_nb.drawing.graph import make_graph
 from compiler_nb.drawing.layout import lay_out
 from compiler_nb.drawing.png import to_png
 from compiler_nb.drawing.style import MARGIN, MARKS, STYLE
-from compiler_nb.drawing.text import plan_text, shorten_call, shorten_final
-from compiler_nb.drawing.value import cut, visible
-from compiler_nb.plan.task import Plan
+from compiler_nb.drawing.text import plan_text
+from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.short import shorten_call, shorten_final
+from compiler_nb.text import cut, visible
 
 if TYPE_CHECKING:
     import os
@@ -35,8 +36,7 @@ if TYPE_CHECKING:
     from compiler_nb.drawing.layout import Layout
     from compiler_nb.drawing.rows import Point
     from compiler_nb.outcome import State
-    from compiler_nb.plan.task import Final as FinalLine
-    from compiler_nb.plan.task import Task
+    from compiler_nb.plan.task import LastLine, Task
 
 LIMIT: Final = 150_000
 """Most bytes of a picture."""
@@ -99,7 +99,7 @@ def draw(
     states: Mapping[str, State] | None = None,
     titles: Mapping[str, str] | None = None,
     engine: Literal["auto", "graphviz", "own"] = "auto",
-    final: FinalLine | None = None,
+    final: LastLine | None = None,
     programs: Iterable[Program] | None = None,
 ) -> Picture:
     """Return the picture of a plan or of some tasks, the same for the same arguments and engine.
@@ -126,7 +126,7 @@ def draw(
 
 
 def _words(
-    tasks: Sequence[Task], states: Mapping[str, State], titles: Mapping[str, str], final: FinalLine | None
+    tasks: Sequence[Task], states: Mapping[str, State], titles: Mapping[str, str], final: LastLine | None
 ) -> dict[str, str]:
     """Return the hover texts: those given, and for other tasks id, state and call."""
     room = TITLE if len(tasks) <= 60 else 120  # noqa: PLR2004 - many long texts would fill the picture

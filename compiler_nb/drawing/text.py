@@ -3,89 +3,23 @@
 from __future__ import annotations
 
 import unicodedata
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from compiler_nb.drawing.value import BRACKETS, ITEMS, cut, describe_outcome, quote, shorten_value
-from compiler_nb.plan.expression import spell
-from compiler_nb.plan.task import Input, Node, Plan, Ref, Return
+from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.short import shorten_call, shorten_final
+from compiler_nb.text import cut, describe_outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence, Sized
+    from collections.abc import Iterable, Mapping, Sequence
 
     from compiler_nb.outcome import State
-    from compiler_nb.plan.task import Final as FinalLine
-    from compiler_nb.plan.task import Task, Tree
-
-__all__ = [
-    "MARKS",
-    "plan_text",
-    "seconds_text",
-    "shorten_call",
-    "shorten_final",
-    "shorten_tree",
-    "shorten_value",
-    "task_titles",
-    "text_table",
-]
+    from compiler_nb.plan.task import Task
 
 MARKS: Final[Mapping[str, str]] = {
     "waiting": "·", "ready": "○", "running": "▸", "done": "✓", "failed": "✗", "skipped": "»", "cancelled": "■",
 }  # fmt: skip
 WIDTH: Final = 100
 ROWS: Final = 40
-
-
-def shorten_tree(tree: Tree, limit: int = 60) -> str:
-    """Return an argument tree as source text of at most `limit` characters; numbered tasks are `$1`, `$2`."""
-    kind = type(tree)
-    if kind is Ref or kind is Input:
-        text = _name_of(tree.id) if kind is Ref else tree.name
-    elif isinstance(tree, Node):
-        text = spell(tree, _name_of)
-    elif kind is str:
-        text = quote(tree[: limit + 1], limit + 1)
-    elif kind is dict and tree:
-        pairs = [f"{shorten_tree(key)}: {shorten_tree(value)}" for key, value in islice(tree.items(), ITEMS)]
-        text = f"{{{', '.join(pairs)}{_more(tree)}}}"
-    elif kind in (list, tuple) and tree:
-        opening, closing = BRACKETS[kind][0], BRACKETS[kind][1]
-        parts = [shorten_tree(item) for item in islice(tree, ITEMS)]
-        text = f"{opening}{', '.join(parts)}{',' if kind is tuple and len(tree) == 1 else ''}{_more(tree)}{closing}"
-    else:
-        text = shorten_value(tree, limit)
-    return cut(text, limit)
-
-
-def _name_of(id_: str) -> str:
-    return f"${id_}" if id_[:1].isdigit() else id_
-
-
-def _more(tree: Sized) -> str:
-    return f", … {len(tree) - ITEMS:,} more" if len(tree) > ITEMS else ""
-
-
-def shorten_call(task: Task, limit: int = 60) -> str:
-    """Return what a task computes as one line: `weather("New York", days=3)`, or its expression."""
-    if task.kind != "call":
-        return shorten_tree(task.args[0], limit) if task.args else ""
-    parts = [shorten_tree(tree, limit) for tree in task.args[:20]]
-    parts += [f"{name}={shorten_tree(tree, limit)}" for name, tree in islice(task.kwargs.items(), 20)]
-    return cut(f"{task.tool}({', '.join(parts)})", limit)
-
-
-def shorten_final(final: FinalLine, limit: int = 60) -> str:
-    """Return a plan's last line: `answer(best)`, `join(ny, la)`."""
-    if isinstance(final, Return):
-        return cut(f"answer({shorten_tree(final.expression, limit)})", limit)
-    return cut(f"join({', '.join(map(_name_of, final.refs[:20]))})", limit)
-
-
-def seconds_text(seconds: float) -> str:
-    """Return a duration: `12 ms`, `1.9 s`, `140 s`."""
-    if seconds < 0.1:  # noqa: PLR2004 - see the examples
-        return f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds:,.0f} s"  # noqa: PLR2004 - see the examples
 
 
 def columns_of(text: str) -> int:

@@ -13,7 +13,8 @@ from compiler_nb.drawing.bars import draw_svg
 from compiler_nb.drawing.bars_png import draw_png
 from compiler_nb.drawing.chart import Chart, Row, make_chart
 from compiler_nb.drawing.files import save
-from compiler_nb.drawing.text import MARKS, columns_of, seconds_text
+from compiler_nb.drawing.text import MARKS, columns_of
+from compiler_nb.text import seconds_text
 
 if TYPE_CHECKING:
     import os

@@ -17,11 +17,11 @@ import hashlib
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from compiler_nb.drawing.value import shorten_value
 from compiler_nb.engine.attempt import failure_of, spell_arguments
 from compiler_nb.events import TaskApproved, TaskHeld
 from compiler_nb.outcome import Failure
 from compiler_nb.plan.task import Task
+from compiler_nb.text import shorten_value
 
 if TYPE_CHECKING:
     from compiler_nb.engine.node import Node

@@ -8,7 +8,8 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import ArgumentError, ExpressionError
-from compiler_nb.outcome import Failure, describe_error
+from compiler_nb.outcome import Failure
+from compiler_nb.text import describe_error
 
 if TYPE_CHECKING:
     from asyncio import Future

@@ -10,7 +10,7 @@ from compiler_nb.events import TaskApproved, Warned
 from compiler_nb.history.history import LOG
 from compiler_nb.history.rows import Facts
 from compiler_nb.models.providers import known_secrets
-from compiler_nb.outcome import describe_error
+from compiler_nb.text import describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,9 @@ from compiler_nb.events import ModelStarted, TaskStarted
 from compiler_nb.outcome import NOT_DONE, Answer, Failure, Replan
 from compiler_nb.plan.bounds import is_a
 from compiler_nb.plan.expression import Value
-from compiler_nb.plan.task import Plan, Return, Task, references
+from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.task import Return, Task
+from compiler_nb.plan.tree import references
 from compiler_nb.values.code import content_hash
 from compiler_nb.values.keys import Keys, hash_tools
 from compiler_nb.values.unstorable import NotStored

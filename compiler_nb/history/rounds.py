@@ -16,7 +16,8 @@ from compiler_nb.events import (
     TaskPlanned,
     Warned,
 )
-from compiler_nb.plan.task import Return, references
+from compiler_nb.plan.task import Return
+from compiler_nb.plan.tree import references
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -29,7 +29,7 @@ from urllib.parse import quote
 from compiler_nb.errors import HistoryError
 from compiler_nb.history.lock import FolderLock
 from compiler_nb.history.place import filesystem, identity, journal_mode, make_private
-from compiler_nb.outcome import describe_error
+from compiler_nb.text import describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from compiler_nb.errors import HistoryError
 from compiler_nb.events import Event, RunEnded
 from compiler_nb.history.rows import Facts, Record, Row, mark
-from compiler_nb.outcome import describe_error
+from compiler_nb.text import describe_error
 from compiler_nb.values.code import LARGEST
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ from compiler_nb.models.patience import Attempt, Watch
 from compiler_nb.models.providers import CONCURRENCY, is_same_model, known_secrets
 from compiler_nb.models.scripted import estimate_tokens
 from compiler_nb.models.secret import Screen, mask
-from compiler_nb.outcome import Usage, describe_error
+from compiler_nb.outcome import Usage
+from compiler_nb.text import describe_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping

@@ -14,7 +14,7 @@ from compiler_nb.models.hand import HandModel
 from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.models.providers import HAND, PROVIDERS, set_key
 from compiler_nb.models.secret import Secret, mask
-from compiler_nb.outcome import shorten
+from compiler_nb.text import shorten
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -29,7 +29,7 @@ from compiler_nb.models.providers import PROVIDERS, host_of
 from compiler_nb.models.secret import Secret, mask
 from compiler_nb.models.sizes import describe_sizes
 from compiler_nb.models.wire import ErrorObject, WireError
-from compiler_nb.outcome import shorten
+from compiler_nb.text import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from compiler_nb.models.scripted import estimate_tokens
-from compiler_nb.outcome import shorten
+from compiler_nb.text import shorten
 
 if TYPE_CHECKING:
     from compiler_nb.models.base import Request

@@ -8,8 +8,8 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from compiler_nb.drawing.value import cut
 from compiler_nb.errors import ToolUnavailable
+from compiler_nb.text import cut
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

@@ -6,9 +6,9 @@ import re
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
-from compiler_nb.drawing.value import visible_lines
 from compiler_nb.models.hand import HandModel, prompt_text
 from compiler_nb.notebook.output.presenter import display
+from compiler_nb.text import visible_lines
 
 if TYPE_CHECKING:
     from compiler_nb.models.base import Request

@@ -23,7 +23,7 @@ from compiler_nb.notebook.output.front import front_end, look_of
 from compiler_nb.notebook.output.presenter import Live, Presenter, Replaced, Still, display, say
 from compiler_nb.notebook.runs import history_of
 from compiler_nb.notebook.variables.binding import Binding, variables
-from compiler_nb.plan.task import Plan
+from compiler_nb.plan.plan import Plan
 from compiler_nb.tool import Toolbox
 from compiler_nb.toolbox.language import make_language_tools
 

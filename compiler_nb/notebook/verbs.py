@@ -7,8 +7,7 @@ import shlex
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from compiler_nb import trace
-from compiler_nb.drawing.text import seconds_text, text_table
-from compiler_nb.drawing.value import cut
+from compiler_nb.drawing.text import text_table
 from compiler_nb.engine.background import BACKGROUND
 from compiler_nb.errors import OptionError
 from compiler_nb.notebook import loop, models
@@ -21,6 +20,7 @@ from compiler_nb.notebook.output.presenter import display, say
 from compiler_nb.notebook.runs import find_run, history_of, stored_runs
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.outcome import ENDED
+from compiler_nb.text import cut, seconds_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator

@@ -6,10 +6,11 @@ from collections import ChainMap
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from compiler_nb.outcome import Problem
+from compiler_nb.errors import Problem
 from compiler_nb.plan import check
-from compiler_nb.plan.task import Final, Ref, Task, Tree, fingerprint
-from compiler_nb.plan.task import replace as replace_nodes
+from compiler_nb.plan.task import LastLine, Task, fingerprint
+from compiler_nb.plan.tree import Ref, Tree
+from compiler_nb.plan.tree import replace as replace_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -43,7 +44,7 @@ class Builder:
         self.tasks: list[Task] = []
         self.released: list[Task] = []
         self.problems: list[Problem] = []
-        self.final: Final | None = None
+        self.final: LastLine | None = None
         self.last: Tree = None  # the value of the last statement
         self.edges = 0
         self._numbers: dict[str, int] = {}  # a name that is repeated -> the number to try next

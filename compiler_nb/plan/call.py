@@ -13,7 +13,7 @@ from compiler_nb.plan import check
 from compiler_nb.plan.reference import STEP, Refused, unescape
 
 if TYPE_CHECKING:
-    from compiler_nb.plan.task import Tree
+    from compiler_nb.plan.tree import Tree
 
 _TRIPLE: Final = r"""\"{3}(?:[^"\\]|\\.|"(?!""))*+\"{3}|'{3}(?:[^'\\]|\\.|'(?!''))*+'{3}"""
 _STRING: Final = r""""(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'"""

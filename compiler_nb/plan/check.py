@@ -7,7 +7,7 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, Any, Final
 
-from compiler_nb.plan.task import Node, Tree
+from compiler_nb.plan.tree import Node, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -16,7 +16,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import ExpressionError
-from compiler_nb.outcome import describe_error
 from compiler_nb.plan.bounds import Scope, check_size, hashed, is_a, items_of, short, spend_on_parts, weigh
 from compiler_nb.plan.expression import (
     Apply,
@@ -42,7 +41,8 @@ from compiler_nb.plan.expression import (
 )
 from compiler_nb.plan.functions import FUNCTIONS, METHODS, format_value, to_text
 from compiler_nb.plan.operators import CHEAP, LEAST, MOST, SMALL, apply_operator, compare
-from compiler_nb.plan.task import Input, Node, Ref, Tree
+from compiler_nb.plan.tree import Input, Node, Ref, Tree
+from compiler_nb.text import describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,23 +6,26 @@ from typing import TYPE_CHECKING
 
 from compiler_nb.plan.expression import Fanout, Local, spell, spell_call, spell_pattern
 from compiler_nb.plan.shape import critical_path, levels
-from compiler_nb.plan.task import Node, Ref, Return, Tree, references, replace
+from compiler_nb.plan.task import Return
+from compiler_nb.plan.tree import Node, Ref, Tree, references, replace
 
 if TYPE_CHECKING:
-    from compiler_nb.plan.task import Final, Plan, Task
+    from collections.abc import Sequence
+
+    from compiler_nb.plan.task import LastLine, Task
 
 _WIDTH = 72
 
 
-def explain(plan: Plan) -> str:
+def explain(tasks: Sequence[Task], final: LastLine) -> str:
     """Return a line per task as it will run, then what the plan's shape allows.
 
     A nested call is a task of its own (`note.1`), an expression runs without a tool, and a fan-out becomes one task
     per call and item when its source is known.
     """
-    lines = [line for task in plan.tasks for line in _task_lines(task)]
-    lines.append(_last_line(plan.final))
-    return "\n".join([*lines, "", *_shape_lines(plan)])
+    lines = [line for task in tasks for line in _task_lines(task)]
+    lines.append(_last_line(final))
+    return "\n".join([*lines, "", *_shape_lines(tasks)])
 
 
 def _task_lines(task: Task) -> list[str]:
@@ -49,7 +52,7 @@ def _task_lines(task: Task) -> list[str]:
     return lines
 
 
-def _last_line(final: Final) -> str:
+def _last_line(final: LastLine) -> str:
     if isinstance(final, Return):
         waits = ", ".join(references(final.expression))
         return f"{_cut(f'answer({spell(final.expression, str)})')}  # the answer itself" + (
@@ -59,14 +62,14 @@ def _last_line(final: Final) -> str:
     return f"join({', '.join(final.refs)})  # when all tasks have ended, the joiner is shown {shown}"
 
 
-def _shape_lines(plan: Plan) -> list[str]:
-    if not plan.tasks:
+def _shape_lines(tasks: Sequence[Task]) -> list[str]:
+    if not tasks:
         return ["no task"]
-    wide = levels(plan)
+    wide = levels(tasks)
     widest = max(wide, key=len)
-    path = critical_path(plan)
+    path = critical_path(tasks)
     return [
-        f"{len(plan.tasks)} tasks in {len(wide)} levels; at most {len(widest)} at once: {_cut(', '.join(widest))}",
+        f"{len(tasks)} tasks in {len(wide)} levels; at most {len(widest)} at once: {_cut(', '.join(widest))}",
         f"the longest chain: {_cut(' -> '.join(path))}",
     ]
 

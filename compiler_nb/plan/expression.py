@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
 
-from compiler_nb.plan.task import Input, Node, Ref, Task, Tree
+from compiler_nb.plan.tree import Input, Node, Ref, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from compiler_nb.plan.task import Task
 
 Pattern: TypeAlias = "str | tuple[Pattern, ...]"
 """What a `for` binds: a name, or a tuple of patterns."""

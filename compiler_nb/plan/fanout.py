@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from compiler_nb.errors import ExpressionError
-from compiler_nb.outcome import NOT_DONE, Failure, describe_error
+from compiler_nb.outcome import NOT_DONE, Failure
 from compiler_nb.plan.bounds import Scope, hashed, is_a, items_of, short
 from compiler_nb.plan.evaluate import bind, evaluate
 from compiler_nb.plan.expression import Apply, Fanout, Item, Local, Method, Pattern, Slice, Value, spell, variable
-from compiler_nb.plan.task import Node, Ref, Task, Tree, references, walk
-from compiler_nb.plan.task import replace as replace_nodes
+from compiler_nb.plan.task import Task
+from compiler_nb.plan.tree import Node, Ref, Tree, references, walk
+from compiler_nb.plan.tree import replace as replace_nodes
+from compiler_nb.text import describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -18,8 +18,9 @@ from compiler_nb.plan.json_task import WORKER, TaskReader, check_text, load, rea
 from compiler_nb.plan.python import RESERVED
 from compiler_nb.plan.reference import Refused
 from compiler_nb.plan.scanner import Scanner, Unit
-from compiler_nb.plan.task import Join, Ref, Return, Task, Tree, references
-from compiler_nb.plan.task import replace as replace_nodes
+from compiler_nb.plan.task import Join, Return, Task
+from compiler_nb.plan.tree import Ref, Tree, references
+from compiler_nb.plan.tree import replace as replace_nodes
 
 if TYPE_CHECKING:
     from compiler_nb.plan.builder import Builder

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.plan import check
 from compiler_nb.plan.reference import Dollar, Refused, follow, join_pieces, read_whole, split
-from compiler_nb.plan.task import Input, Ref, Task, Tree
+from compiler_nb.plan.task import Task
+from compiler_nb.plan.tree import Input, Ref, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Final
 from compiler_nb.plan import check
 from compiler_nb.plan.call import CallReader
 from compiler_nb.plan.reference import Dollar, Refused, follow, join_pieces, read_whole, split
-from compiler_nb.plan.task import Input, Join, Ref, Return, Task, Tree
+from compiler_nb.plan.task import Join, Return, Task
+from compiler_nb.plan.tree import Input, Ref, Tree
 
 if TYPE_CHECKING:
-    from compiler_nb.outcome import Problem
+    from compiler_nb.errors import Problem
     from compiler_nb.plan.builder import Builder
 
 _NUMBERED: Final = re.compile(r"([ \t]*)(\d+)[ \t]*[.)][ \t]*")

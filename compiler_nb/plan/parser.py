@@ -15,16 +15,16 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
-from compiler_nb.errors import PlanError
-from compiler_nb.outcome import Problem
+from compiler_nb.errors import PlanError, Problem
 from compiler_nb.plan import check
 from compiler_nb.plan.builder import Builder
 from compiler_nb.plan.json import JsonDialect
 from compiler_nb.plan.numbered import NumberedDialect
 from compiler_nb.plan.python import PythonDialect
-from compiler_nb.plan.task import Join, Plan, Ref, Return, Task
+from compiler_nb.plan.task import Join, LastLine, Return, Task
+from compiler_nb.plan.tree import Ref
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -32,6 +32,15 @@ if TYPE_CHECKING:
     from compiler_nb.tool import Tool
 
 DialectName = Literal["python", "numbered", "json"]
+
+
+class Parts(NamedTuple):
+    """What a Plan is made of, as `Plan(*parts)`."""
+
+    tasks: tuple[Task, ...]
+    final: LastLine
+    text: str
+    dialect: str
 
 
 class Dialect(Protocol):
@@ -129,15 +138,15 @@ class PlanParser:
         self._end(complete)
         return self._drain()
 
-    def plan(self) -> Plan:
-        """Return the whole plan; raise a PlanError with all problems where there are any."""
+    def parts(self) -> Parts:
+        """Return what makes the plan; raise a PlanError with all problems if there are any."""
         if not self.closed:
             self.close()
         if self.problems:
             raise PlanError(self.problems, "".join(self.text))
         final = self.builder.final
         dialect = "python" if self.dialect == "auto" else self.dialect
-        return Plan(tuple(self.builder.tasks), final if final is not None else Join(), "".join(self.text), dialect)
+        return Parts(tuple(self.builder.tasks), final if final is not None else Join(), "".join(self.text), dialect)
 
     # ---------------------------------------------------------------- doors
 
@@ -276,8 +285,8 @@ def parse(
     tools: Mapping[str, Tool] | None = None,
     inputs: Collection[str] = (),
     implied: Literal["join", "value"] = "join",
-) -> Plan:
-    """Return the plan that a whole text (or its UTF-8 bytes) holds; raise a PlanError with all its problems."""
+) -> Parts:
+    """Return the parts of the plan in a text (or its UTF-8 bytes); raise a PlanError with all problems."""
     if isinstance(text, bytes):
         try:
             text = text.decode("utf-8")
@@ -289,4 +298,4 @@ def parse(
     parser = PlanParser(dialect=dialect, tools=tools, inputs=inputs, implied=implied)
     parser.feed(text)
     parser.close()
-    return parser.plan()
+    return parser.parts()

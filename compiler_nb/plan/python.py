@@ -20,7 +20,8 @@ from compiler_nb.plan import check
 from compiler_nb.plan.functions import FUNCTIONS
 from compiler_nb.plan.reading import Reader, Refusal, refuse
 from compiler_nb.plan.syntax import parse_syntax
-from compiler_nb.plan.task import Input, Join, Node, Ref, Return, Task, Tree
+from compiler_nb.plan.task import Join, Return, Task
+from compiler_nb.plan.tree import Input, Node, Ref, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Collection

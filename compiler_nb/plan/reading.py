@@ -32,7 +32,8 @@ from compiler_nb.plan.expression import (
     Unary,
 )
 from compiler_nb.plan.functions import FUNCTIONS, KEYWORDS, METHODS, check_spec
-from compiler_nb.plan.task import Node, Ref, Task, Tree
+from compiler_nb.plan.task import Task
+from compiler_nb.plan.tree import Node, Ref, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

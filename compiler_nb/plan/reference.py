@@ -10,7 +10,7 @@ from compiler_nb.plan import check
 from compiler_nb.plan.expression import Field, Item, Text
 
 if TYPE_CHECKING:
-    from compiler_nb.plan.task import Tree
+    from compiler_nb.plan.tree import Tree
 
 STEP: Final = r"""(?:\.\w++|\[(?:-?[0-9]{1,18}|"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')\])"""
 """One part of a path: `.title`, `[0]`, `["title"]`; it looks an item up, never an attribute."""

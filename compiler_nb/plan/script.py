@@ -14,22 +14,25 @@ from typing import TYPE_CHECKING, Final
 
 from compiler_nb.plan.expression import Text, quote, spell, spell_call, variable
 from compiler_nb.plan.parser import PlanParser
-from compiler_nb.plan.task import Input, Return, Task, Tree, references, walk
+from compiler_nb.plan.task import Return, Task, inputs_of
+from compiler_nb.plan.tree import Input, Tree, references, walk
 from compiler_nb.plan.writers import JsonWriter, NumberedWriter, Writer
 
 if TYPE_CHECKING:
-    from compiler_nb.plan.task import Plan
+    from collections.abc import Sequence
+
+    from compiler_nb.plan.task import LastLine
 
 _PART: Final = re.compile(r".+\.[0-9]+")
 """The id of a call that is nested in another line."""
 
 
-def to_text(plan: Plan, dialect: str = "python") -> str:
+def to_text(tasks: Sequence[Task], final: LastLine, dialect: str = "python") -> str:
     """Return a plan as text; raise a PlanError that names the task where the dialect cannot say it."""
     writers: dict[str, type[Writer]] = {"python": PythonWriter, "numbered": NumberedWriter, "json": JsonWriter}
     if dialect not in writers:
         raise ValueError(f"no dialect is called {dialect!r}; there are {', '.join(writers)}")
-    return writers[dialect](plan).write()
+    return writers[dialect](tasks, final).write()
 
 
 class PythonWriter(Writer):
@@ -43,8 +46,8 @@ class PythonWriter(Writer):
         self.name_all(
             lambda id_: f"{id_}_2" if keyword.iskeyword(id_) or variable(id_) in hiding else variable(id_), variable
         )
-        self.parts = {task.id: task for task in self.plan if _PART.fullmatch(task.id)}
-        lines = [line for task in self.plan if task.id not in self.parts for line in self._lines(task)]
+        self.parts = {task.id: task for task in self.tasks if _PART.fullmatch(task.id)}
+        lines = [line for task in self.tasks if task.id not in self.parts for line in self._lines(task)]
         self.task = None
         return "\n".join([*lines, self._last()]) + "\n"
 
@@ -52,7 +55,7 @@ class PythonWriter(Writer):
         """Return the names of tasks that are those of inputs which are read after them."""
         found: set[str] = set()
         before: set[str] = set()
-        for task in self.plan:
+        for task in self.tasks:
             found |= before.intersection(task.inputs)
             before.add(variable(task.id))
         last = [self.final.expression] if isinstance(self.final, Return) else []
@@ -77,7 +80,7 @@ class PythonWriter(Writer):
             for id_ in read:
                 read += self.parts[id_].dependencies if id_ in self.parts else ()
             known = {self.names[id_]: "" for id_ in read}
-            parser = PlanParser(dialect="python", inputs=self.plan.inputs, earlier=known)
+            parser = PlanParser(dialect="python", inputs=inputs_of(self.tasks, self.final), earlier=known)
             parser.feed(line)
             parser.close()
             if parser.problems:

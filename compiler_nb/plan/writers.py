@@ -7,18 +7,18 @@ import re
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
-from compiler_nb.errors import PlanError
-from compiler_nb.outcome import Problem
+from compiler_nb.errors import PlanError, Problem
 from compiler_nb.plan import check
 from compiler_nb.plan.expression import Field, Item, Text, spell
 from compiler_nb.plan.json_task import WORKER
 from compiler_nb.plan.reference import read_whole
-from compiler_nb.plan.task import Input, Node, Ref, Return, Task, Tree, references
+from compiler_nb.plan.task import Return, Task
+from compiler_nb.plan.tree import Input, Node, Ref, Tree, references
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from compiler_nb.plan.task import Plan
+    from compiler_nb.plan.task import LastLine
 
 _NUMBER: Final = re.compile(r"[1-9][0-9]*")
 _NAME: Final = re.compile(r"[^\W\d_]\w*")
@@ -34,12 +34,13 @@ class Writer:
 
     dialect = ""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan, self.final = plan, plan.final
+    def __init__(self, tasks: Sequence[Task], final: LastLine) -> None:
+        self.tasks, self.final = tasks, final
         self.task: Task | None = None  # the one being written
         last = [self.final.expression] if isinstance(self.final, Return) else [Ref(id_) for id_ in self.final.refs]
-        needs = dict.fromkeys(id_ for task in plan for id_ in task.dependencies)
-        self.earlier = [id_ for id_ in (needs | dict.fromkeys(references(last))) if id_ not in plan]
+        ids = {task.id for task in tasks}
+        needs = dict.fromkeys(id_ for task in tasks for id_ in task.dependencies)
+        self.earlier = [id_ for id_ in (needs | dict.fromkeys(references(last))) if id_ not in ids]
         self.names: dict[str, str] = {}
 
     def write(self) -> str:
@@ -58,13 +59,13 @@ class Writer:
         """Give each task the name that `name_of` makes of its id, or the next free one like it."""
         self.names = {id_: earlier_of(id_) for id_ in self.earlier}
         taken = set(self.names.values())
-        for task in self.plan:
+        for task in self.tasks:
             self.names[task.id] = _free(name_of(task.id), taken)
             taken.add(self.names[task.id])
 
     def calls(self) -> Iterator[Task]:
         """Yield the tasks in order; raise for one that is no call of a tool."""
-        for task in self.plan:
+        for task in self.tasks:
             self.task = task
             if task.kind != "call":
                 raise self.wrong("it is an expression" if task.kind == "expr" else "it is a fan-out")
@@ -149,19 +150,19 @@ class NumberedWriter(_Dollars):
             if task.note:
                 lines.append(f"Thought: {task.note}")
             lines.append(f"{self.names[task.id]}. {self._call(task.tool, task.args, task.kwargs)}")
-        number = max((int(self.names[task.id]) for task in self.plan), default=0) + 1
+        number = max((int(self.names[task.id]) for task in self.tasks), default=0) + 1
         return "\n".join([*lines, f"{number}. {self._last()}<END_OF_PLAN>"]) + "\n"
 
     def _number(self) -> None:
         """Keep ids that are all numbers, else number the tasks; then earlier rounds' results have no name any more."""
         unnamed = self.earlier
-        if all(_NUMBER.fullmatch(task.id) for task in self.plan):
-            self.names = {id_: id_ for id_ in (*self.plan.by_id, *self.earlier)}
+        if all(_NUMBER.fullmatch(task.id) for task in self.tasks):
+            self.names = {id_: id_ for id_ in (*(task.id for task in self.tasks), *self.earlier)}
             unnamed = [id_ for id_ in self.earlier if not id_[:1].isdigit()]
         else:
-            self.names = {task.id: str(number) for number, task in enumerate(self.plan, 1)}
+            self.names = {task.id: str(number) for number, task in enumerate(self.tasks, 1)}
         if unnamed:
-            self.task = next((task for task in self.plan if unnamed[0] in task.dependencies), None)
+            self.task = next((task for task in self.tasks if unnamed[0] in task.dependencies), None)
             raise self.wrong(f"it reads {unnamed[0]!r}, which this plan does not hold", "missing_ref")
 
     def _last(self) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from compiler_nb.errors import ModelError
 from compiler_nb.plan.check import TEXT_LIMIT
 from compiler_nb.plan.expression import Fanout
-from compiler_nb.plan.task import walk
+from compiler_nb.plan.tree import walk
 from compiler_nb.planner.requests import READABLE
 
 if TYPE_CHECKING:

@@ -6,17 +6,19 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from compiler_nb.drawing.value import cut
-from compiler_nb.outcome import NOT_DONE, Problem, shorten
+from compiler_nb.outcome import NOT_DONE
 from compiler_nb.planner.schema import describe_schema
 from compiler_nb.prompts import Prompt, fill, load
 from compiler_nb.prompts.data import frame
+from compiler_nb.text import cut, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from compiler_nb.errors import Problem
     from compiler_nb.models.base import Message
-    from compiler_nb.plan.task import Plan, Task
+    from compiler_nb.plan.plan import Plan
+    from compiler_nb.plan.task import Task
     from compiler_nb.tool import Toolbox
 
 Example: TypeAlias = tuple[str, str]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Final
 
-from compiler_nb.errors import ModelError, PlanError
+from compiler_nb.errors import ModelError, PlanError, Problem
 from compiler_nb.events import PlanClosed, PlanProblem, TaskPlanned
 from compiler_nb.models.base import Model, Request, Role
 from compiler_nb.models.connect import no_model
-from compiler_nb.outcome import Problem
 from compiler_nb.plan.parser import PlanParser
-from compiler_nb.plan.task import Plan, Return, Task, references
+from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.task import Return, Task
+from compiler_nb.plan.tree import references
 from compiler_nb.planner.reading import tools_of, write_plan
 from compiler_nb.planner.requests import Earlier, ask_for_plan, ask_for_repair, system_prompt
 
@@ -68,7 +69,7 @@ class Writing:
             request = Request(role, tuple(messages), prompt=system.hash)
             problems = await self._read_plan(request, parser, taker.take, last=last)
             if not problems:
-                plan = parser.plan()
+                plan = Plan(*parser.parts())
                 if self.session is not None:
                     self.dropped.update(taker.drop_rest(plan) if repair else ())
                     self.session.close()

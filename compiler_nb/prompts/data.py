@@ -17,8 +17,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from compiler_nb.drawing.value import cut, visible
-from compiler_nb.prompts.render import LIMIT, measure, render, render_value, type_name
+from compiler_nb.prompts.render import LIMIT, measure, render, render_value
+from compiler_nb.text import cut, type_name, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

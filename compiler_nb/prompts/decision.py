@@ -6,7 +6,8 @@ import json
 import re
 from typing import Final, Literal, NamedTuple
 
-from compiler_nb.outcome import Answer, Replan, shorten
+from compiler_nb.outcome import Answer, Replan
+from compiler_nb.text import shorten
 
 AHEAD: Final = 48
 """Characters of a reply that show whether it begins with a mark."""

@@ -20,7 +20,8 @@ from collections import deque
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from compiler_nb.outcome import NOT_DONE, describe_error, shorten
+from compiler_nb.outcome import NOT_DONE
+from compiler_nb.text import describe_error, shorten, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -69,11 +70,6 @@ def render(value: Any, limit: int = LIMIT) -> Rendered:
     except _Full:
         return Rendered("".join(writer.parts), whole=False)
     return Rendered("".join(writer.parts), whole=True)
-
-
-def type_name(value: Any) -> str:
-    """Return the name of a value's type, whatever its metaclass does."""
-    return shorten(str.__str__(type.__dict__["__name__"].__get__(type(value))), 100)
 
 
 def measure(value: Any) -> str:

@@ -7,7 +7,6 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from compiler_nb.drawing.value import cut
 from compiler_nb.errors import ExpressionError
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.check import DEPTH_LIMIT
@@ -15,12 +14,13 @@ from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.python import OPERATORS
 from compiler_nb.plan.reading import Reader, Refusal, refuse
 from compiler_nb.plan.syntax import parse_syntax
+from compiler_nb.text import cut
 from compiler_nb.tool import tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from compiler_nb.plan.task import Tree
+    from compiler_nb.plan.tree import Tree
 
 LENGTH: Final = 10_000
 """Characters of the longest expression."""

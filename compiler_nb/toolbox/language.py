@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from compiler_nb.engine.attempt import CURRENT
 from compiler_nb.errors import ToolError
-from compiler_nb.outcome import shorten
 from compiler_nb.prompts import fill, load
 from compiler_nb.prompts.data import Oversize, Share, frame_values
 from compiler_nb.prompts.decision import unfence
+from compiler_nb.text import shorten
 from compiler_nb.tool import Tool
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import ArgumentError, ToolError, ToolUnavailable
-from compiler_nb.outcome import describe_error, shorten
+from compiler_nb.text import describe_error, shorten
 from compiler_nb.tool import Tool
 
 if TYPE_CHECKING:

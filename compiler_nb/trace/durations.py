@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from compiler_nb.drawing.text import seconds_text
-from compiler_nb.drawing.value import cut
 from compiler_nb.plan.shape import critical_path, heights
 from compiler_nb.plan.task import Task
+from compiler_nb.text import cut, seconds_text
 from compiler_nb.trace.progress import Progress
 
 if TYPE_CHECKING:

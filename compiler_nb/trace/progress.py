@@ -35,13 +35,16 @@ from compiler_nb.events import (
 )
 from compiler_nb.plan.expression import Item
 from compiler_nb.plan.fanout import item_reads, needs
-from compiler_nb.plan.task import JOIN, Node, Plan, Ref, walk
+from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.task import JOIN
+from compiler_nb.plan.tree import Node, Ref, walk
 from compiler_nb.trace.folds import ModelCall, Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from compiler_nb.outcome import Answer, Problem, Replan, State
+    from compiler_nb.errors import Problem
+    from compiler_nb.outcome import Answer, Replan, State
     from compiler_nb.plan.task import Task
 
 VALUE, ITEMS, ITEM, TWIN = "", "items", "item", "twin"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from compiler_nb.drawing.text import seconds_text
-from compiler_nb.drawing.value import cut
 from compiler_nb.outcome import Failure, Skipped
+from compiler_nb.text import cut, seconds_text
 from compiler_nb.trace.progress import ITEM, ITEMS, TWIN, Progress
 
 if TYPE_CHECKING:

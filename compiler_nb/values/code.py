@@ -16,11 +16,12 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from compiler_nb.outcome import Answer, Failure, describe_error
+from compiler_nb.outcome import Answer, Failure
 from compiler_nb.plan.expression import Value
+from compiler_nb.text import describe_error, type_name
 from compiler_nb.values import columns
 from compiler_nb.values.forms import FORMS
-from compiler_nb.values.kinds import ids_of, type_name
+from compiler_nb.values.kinds import ids_of
 from compiler_nb.values.records import BY_NAME, fields_of
 from compiler_nb.values.shared import Known, Named, Shared
 from compiler_nb.values.typed import write_typed

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped
 from compiler_nb.plan.expression import Value
-from compiler_nb.plan.task import Task, Tree, replace
+from compiler_nb.plan.tree import Tree, replace
 from compiler_nb.values.code import DEEPEST
 from compiler_nb.values.kinds import ids_of, type_module
 from compiler_nb.values.shared import Named
@@ -23,6 +23,7 @@ from compiler_nb.values.unstorable import NotStored
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from compiler_nb.plan.task import Task
     from compiler_nb.values.shared import Known
 
 ITEMS: Final = 10_000

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import HistoryError
-from compiler_nb.outcome import describe_error
+from compiler_nb.text import describe_error
 from compiler_nb.values import columns
 from compiler_nb.values.code import digest_of
 from compiler_nb.values.forms import FORMS, read_integer, text_of

@@ -11,12 +11,14 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from compiler_nb.plan.expression import Fanout, Value
-from compiler_nb.plan.task import Input, Node, Ref, Task, Tree, replace, walk
+from compiler_nb.plan.tree import Input, Node, Ref, Tree, replace, walk
 from compiler_nb.values.code import content_hash, encode_fields
 from compiler_nb.values.sources import code_hash
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from compiler_nb.plan.task import Task
 
 
 class Keys:

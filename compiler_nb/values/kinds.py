@@ -7,18 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_NAME: Final = vars(type)["__name__"]
 _MODULE: Final = vars(type)["__module__"]
 
 
 def ids_of(kinds: Iterable[type[Any]]) -> frozenset[int]:
     """Return the ids of types that are there for good: `id(type(value))` is looked for among them."""
     return frozenset(map(id, kinds))
-
-
-def type_name(value: Any) -> str:
-    """Return the name of a value's type."""
-    return str(_NAME.__get__(type(value)))
 
 
 def type_module(value: Any) -> str:

@@ -10,10 +10,11 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args
 
 from compiler_nb import events
-from compiler_nb.errors import HistoryError
-from compiler_nb.outcome import STATES, Answer, Cancelled, Failure, Problem, Replan, Skipped, Status, Usage
+from compiler_nb.errors import HistoryError, Problem
+from compiler_nb.outcome import STATES, Answer, Cancelled, Failure, Replan, Skipped, Status, Usage
 from compiler_nb.plan import expression
-from compiler_nb.plan.task import Input, Join, Node, Ref, Return, Task
+from compiler_nb.plan.task import Join, Return, Task
+from compiler_nb.plan.tree import Input, Node, Ref
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -145,7 +146,7 @@ _FITS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "Usage": _is(Usage),
     "Task": _is(Task),
     "Problem": _is(Problem),
-    "Final | None": _is(Join, Return, type(None)),
+    "LastLine | None": _is(Join, Return, type(None)),
     "Answer | Replan": _is(Answer, Replan),
     "Literal['and', 'or']": _one_of("and", "or"),
     "Literal['list', 'dict']": _one_of("list", "dict"),

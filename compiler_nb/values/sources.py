@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.plan.bounds import is_a
-from compiler_nb.values.kinds import ids_of, type_name
+from compiler_nb.text import type_name
+from compiler_nb.values.kinds import ids_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

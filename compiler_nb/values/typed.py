@@ -7,7 +7,7 @@ import functools
 import typing
 from typing import TYPE_CHECKING, Any, Final
 
-from compiler_nb.values.kinds import type_name
+from compiler_nb.text import type_name
 from compiler_nb.values.unstorable import NotStored, Unstorable
 
 if TYPE_CHECKING:

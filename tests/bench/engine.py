@@ -15,7 +15,9 @@ from typing import Any
 from compiler_nb.engine.session import Session
 from compiler_nb.events import Log, TaskEnded, TaskStarted
 from compiler_nb.plan.expression import Binary
-from compiler_nb.plan.task import Plan, Ref, Task
+from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.task import Task
+from compiler_nb.plan.tree import Ref
 from compiler_nb.tool import Tool
 from tests.bench import Figure
 

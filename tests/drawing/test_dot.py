@@ -9,7 +9,9 @@ from compiler_nb.drawing.digraph import make_digraph
 from compiler_nb.drawing.dot import place, quote, render, source
 from compiler_nb.drawing.graph import make_graph
 from compiler_nb.drawing.png import to_png
-from compiler_nb.plan.task import Plan, Ref, Return
+from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.task import Return
+from compiler_nb.plan.tree import Ref
 from tests.support.pictures import HOSTILE, call, coasts, expr, fanout, random_plan, wide
 
 NODE = re.compile(r'  n\d+ \[label="(?:[^"\\]|\\.)*" color="#\w{6}" id="n\d+" class="[\w -]+"( shape=\w+)?\]')

@@ -5,7 +5,7 @@ import pytest
 from compiler_nb.drawing.dot import render
 from compiler_nb.drawing.files import save
 from compiler_nb.drawing.svg import draw
-from compiler_nb.plan.task import Plan
+from compiler_nb.plan.plan import Plan
 from tests.support.pictures import coasts, expr, wide
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from compiler_nb.drawing.live import Sketch, draw_whole
-from compiler_nb.plan.task import Ref
+from compiler_nb.plan.tree import Ref
 from tests.support.pictures import HOSTILE, call, coasts, wide
 
 ENDS = r'<path data-from="([^"]*)"(?: data-to="([^"]*)")? class="cnb-edge"'

@@ -8,10 +8,12 @@ import pytest
 from compiler_nb.drawing.graph import FULL, make_graph
 from compiler_nb.drawing.style import MARKS, STYLE
 from compiler_nb.drawing.svg import LIMIT, draw
-from compiler_nb.drawing.value import TIMES
 from compiler_nb.outcome import STATES
 from compiler_nb.plan.expression import Item
-from compiler_nb.plan.task import Join, Plan, Ref, Return
+from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.task import Join, Return
+from compiler_nb.plan.tree import Ref
+from compiler_nb.text import TIMES
 from tests.support.pictures import HOSTILE, call, coasts, expr, fanout, random_plan, read, shown, wide
 
 ENGINES = ("own", "auto")

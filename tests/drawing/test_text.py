@@ -4,20 +4,14 @@ import time
 
 import pytest
 
-from compiler_nb.drawing.text import (
-    MARKS,
-    ROWS,
-    WIDTH,
-    columns_of,
-    plan_text,
-    shorten_call,
-    shorten_final,
-    shorten_value,
-    text_table,
-)
+from compiler_nb.drawing.text import MARKS, ROWS, WIDTH, columns_of, plan_text, text_table
 from compiler_nb.outcome import STATES, Failure, Skipped
 from compiler_nb.plan.expression import Item, Text
-from compiler_nb.plan.task import Input, Join, Node, Plan, Ref, Return
+from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.short import shorten_call, shorten_final
+from compiler_nb.plan.task import Join, Return
+from compiler_nb.plan.tree import Input, Node, Ref
+from compiler_nb.text import shorten_value
 from tests.support.pictures import HOSTILE, call, coasts, expr, fanout, wide
 
 CALLS = [

@@ -15,7 +15,8 @@ from compiler_nb.models.base import Chunk, Request
 from compiler_nb.models.calls import Calls
 from compiler_nb.models.limits import Limit, Limits
 from compiler_nb.outcome import Failure
-from compiler_nb.plan.task import Ref, Task
+from compiler_nb.plan.task import Task
+from compiler_nb.plan.tree import Ref
 from compiler_nb.tool import tool
 from tests.support.clock import run_virtually
 from tests.support.session import add, opened, told

@@ -10,7 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from compiler_nb.engine.schedule import TRANSITIONS, Schedule
 from compiler_nb.outcome import ENDED, STATES, Cancelled, Failure, Skipped
-from compiler_nb.plan.task import Ref, Task
+from compiler_nb.plan.task import Task
+from compiler_nb.plan.tree import Ref
 from tests.support.scale import times
 
 BAD = Failure("raised", "ValueError: x")

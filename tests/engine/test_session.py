@@ -14,7 +14,7 @@ from compiler_nb.engine.pool import ABANDONED_LIMIT
 from compiler_nb.engine.stopping import GRACE
 from compiler_nb.events import TaskApproved, TaskEnded, TaskHeld, TaskRetried, TaskStarted, Warned
 from compiler_nb.outcome import Cancelled, Failure, Skipped
-from compiler_nb.plan.task import Plan
+from compiler_nb.plan.plan import Plan
 from compiler_nb.tool import tool
 from tests.support.clock import run_virtually
 from tests.support.hostile import ERRORS, VALUES

@@ -15,7 +15,8 @@ from compiler_nb.events import Decided, ModelChunk, TaskEnded, TaskExpanded
 from compiler_nb.history import History, NotStored
 from compiler_nb.outcome import Answer, Failure, Skipped
 from compiler_nb.plan.expression import Value
-from compiler_nb.plan.task import Ref, Task
+from compiler_nb.plan.task import Task
+from compiler_nb.plan.tree import Ref
 from compiler_nb.tool import tool
 from compiler_nb.values.copies import BYTES, ITEMS, is_small
 from compiler_nb.values.taking import FLYING, Taker

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from compiler_nb.errors import PlanError
-from compiler_nb.plan.task import Plan
+from compiler_nb.plan.plan import Plan
 from tests.support.corpus import HUGE, INPUTS, JSON, NUMBERED, PYTHON, RAW, TOOLS, Case
 from tests.support.plans import Reading, edges
 

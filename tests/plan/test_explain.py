@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler_nb.plan.task import Plan
+from compiler_nb.plan.plan import Plan
 
 PLAN = """
 rows = {t: price(t) for t in tickers}

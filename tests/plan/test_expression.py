@@ -5,7 +5,8 @@ from random import Random
 import pytest
 
 from compiler_nb.plan.expression import Value, spell, spell_call, spell_pattern, variable
-from compiler_nb.plan.task import Input, Plan, Ref, references, replace, walk
+from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.tree import Input, Ref, references, replace, walk
 from tests.plan.test_evaluate import SAME
 from tests.support.expressions import NAMES, parse, random_expression
 from tests.support.scale import seed, times

@@ -1,6 +1,8 @@
 # ruff: noqa: D103 - tools and helpers of a test are read where they stand
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from compiler_nb.errors import ExpressionError
@@ -8,8 +10,11 @@ from compiler_nb.outcome import Failure, Skipped
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.fanout import ITEM_LIMIT, Shape, collect, expand, needs
 from compiler_nb.plan.parser import PlanParser
-from compiler_nb.plan.task import Ref, Task
+from compiler_nb.plan.tree import Ref
 from tests.support.witness import LOOKED_UP, Witness
+
+if TYPE_CHECKING:
+    from compiler_nb.plan.task import Task
 
 EARLIER = {"rows": "f1", "pages": "f2", "k": "f3", "xs": "f4", "who": "f5"}
 CONTAINERS = {"rows": "dict", "pages": "list"}

@@ -6,7 +6,8 @@ import pytest
 
 from compiler_nb.plan.expression import Field, Item, Text
 from compiler_nb.plan.parser import PlanParser
-from compiler_nb.plan.task import Input, Join, Ref, Return
+from compiler_nb.plan.task import Join, Return
+from compiler_nb.plan.tree import Input, Ref
 from compiler_nb.tool import Toolbox, tool
 from tests.support.corpus import TOOLS
 from tests.support.plans import Reading, edges, kinds, problems, read

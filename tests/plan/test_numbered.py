@@ -4,7 +4,8 @@ import pytest
 
 from compiler_nb.plan.expression import Field, Item, Text
 from compiler_nb.plan.parser import PlanParser
-from compiler_nb.plan.task import Input, Join, Ref, Return
+from compiler_nb.plan.task import Join, Return
+from compiler_nb.plan.tree import Input, Ref
 from compiler_nb.tool import tool
 from tests.support.corpus import TOOLS
 from tests.support.plans import Reading, edges, kinds, problems, read
@@ -41,7 +42,7 @@ def test_a_line_is_a_task_as_soon_as_its_feed_comes():
     (second,) = parser.feed('"$1")\n')
     assert second.args == (Ref("1"),)
     assert parser.feed("3. join()<END_OF_PLAN>\n") == []
-    assert parser.plan().final == Join()
+    assert parser.parts().final == Join()
 
 
 @pytest.mark.parametrize(

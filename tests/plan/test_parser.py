@@ -4,7 +4,9 @@ import pytest
 
 from compiler_nb.errors import PlanError
 from compiler_nb.plan.parser import PlanParser, tell_dialect
-from compiler_nb.plan.task import Join, Plan, Ref, Return
+from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.task import Join, Return
+from compiler_nb.plan.tree import Ref
 from tests.support.corpus import INPUTS, TOOLS
 from tests.support.plans import Reading, edges, kinds, problems, read
 

@@ -1,14 +1,20 @@
 # ruff: noqa: D103 - tools and helpers of a test are read where they stand
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from compiler_nb.plan.builder import Builder
 from compiler_nb.plan.expression import Binary, Field, Item, Text, spell
 from compiler_nb.plan.parser import PlanParser
-from compiler_nb.plan.task import Input, Join, Plan, Ref, Return
+from compiler_nb.plan.task import Join, Return
+from compiler_nb.plan.tree import Input, Ref
 from compiler_nb.tool import Toolbox, tool
 from tests.support.plans import Reading, edges, kinds, problems, read
+
+if TYPE_CHECKING:
+    from compiler_nb.plan.plan import Plan
 
 
 def plan_of(text: str, **options) -> Plan:

@@ -4,7 +4,7 @@ import pytest
 
 from compiler_nb.plan.expression import Field, Item, Text
 from compiler_nb.plan.reference import Dollar, Refused, follow, join_pieces, read_whole, split, unescape
-from compiler_nb.plan.task import Ref
+from compiler_nb.plan.tree import Ref
 
 
 def test_a_whole_reference_is_nothing_but_one():

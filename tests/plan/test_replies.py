@@ -15,7 +15,9 @@ import pytest
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.fanout import Shape, expand, item_reads, needs
-from compiler_nb.plan.task import Join, Plan, Ref, Return
+from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.task import Join, Return
+from compiler_nb.plan.tree import Ref
 from compiler_nb.tool import Tool
 from compiler_nb.toolbox.arithmetic import calculate
 from tests.support import planner

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from compiler_nb.errors import PlanError
 from compiler_nb.plan.expression import Field, Item, Text
-from compiler_nb.plan.script import to_text
-from compiler_nb.plan.task import Input, Join, Plan, Ref, Return, Task, replace
+from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.task import Join, Return, Task
+from compiler_nb.plan.tree import Input, Ref, replace
 from tests.support import planner
 from tests.support.corpus import JSON, NUMBERED, PYTHON
 from tests.support.plans import Reading, edges
@@ -19,7 +20,7 @@ DIALECTS = ("python", "numbered", "json")
 
 def again(plan: Plan, dialect: str) -> Plan:
     """Return what is read of what is written."""
-    return Plan.parse(to_text(plan, dialect), dialect=dialect, inputs=plan.inputs)
+    return Plan.parse(plan.to_text(dialect), dialect=dialect, inputs=plan.inputs)
 
 
 def prints(plan: Plan) -> list[str]:
@@ -68,11 +69,11 @@ def test_text_looks_as_planners_write_it():
     """Each dialect has one plan as a person would write it."""
     text = '# first\nny = search("a")\nboth = compare(ny["title"], k=[1, None], t=f"{ny} $1")\njoin(both)\n'
     plan = Plan.parse(text)
-    assert to_text(plan, "python") == text
-    assert to_text(plan, "numbered") == (
+    assert plan.to_text("python") == text
+    assert plan.to_text("numbered") == (
         'Thought: first\n1. search("a")\n2. compare($1.title, k=[1, None], t="${1} $$1")\n3. join($2)<END_OF_PLAN>\n'
     )
-    assert to_text(plan, "json") == (
+    assert plan.to_text("json") == (
         '{"tasks": [\n  {"id": "ny", "tool": "search", "args": {"0": "a"}, "deps": [], "note": "first"},\n'
         '  {"id": "both", "tool": "compare", "args": {"0": "$ny.title", "k": [1, null], "t": "${ny} $$1"}, '
         '"deps": ["ny"]},\n'
@@ -88,7 +89,7 @@ def test_python_keeps_all_that_it_can_say():
     )
     plan = Plan.parse(text, dialect="python", inputs=["x"])
     assert again(plan, "python") == plan
-    assert to_text(plan) == text
+    assert plan.to_text() == text
 
 
 def test_numbers_and_names():
@@ -126,11 +127,11 @@ def test_a_name_never_hides_an_input():
 def test_results_of_earlier_rounds():
     """What an earlier round computed is written by its name; numbered lines can write numbers only."""
     plan = Plan((Task("3", "call", "f", (Ref("1_2"), Ref("1"))),))
-    assert "3. f($1_2, $1)" in to_text(plan, "numbered")
-    assert "t3 = f(t1_2, t1)" in to_text(plan, "python")
-    assert '"$1_2"' in to_text(plan, "json")
+    assert "3. f($1_2, $1)" in plan.to_text("numbered")
+    assert "t3 = f(t1_2, t1)" in plan.to_text("python")
+    assert '"$1_2"' in plan.to_text("json")
     with pytest.raises(PlanError, match="'ny', which this plan does not hold"):
-        to_text(Plan((Task("3", "call", "f", (Ref("ny"),)),)), "numbered")
+        Plan((Task("3", "call", "f", (Ref("ny"),)),)).to_text("numbered")
 
 
 @pytest.mark.parametrize(
@@ -159,7 +160,7 @@ def test_what_a_dialect_cannot_say_names_the_task(task, dialects):
     for dialect in DIALECTS:
         if dialect in dialects:
             with pytest.raises(PlanError, match="task 'a' cannot be written") as caught:
-                to_text(plan, dialect)
+                plan.to_text(dialect)
             assert caught.value.problems[0].task == "a"
         elif plan.inputs or task.kind == "call":
             assert len(again(plan, dialect)) == 2
@@ -168,7 +169,7 @@ def test_what_a_dialect_cannot_say_names_the_task(task, dialects):
 def test_an_unknown_dialect_is_refused():
     """A dialect that does not exist is an error of the caller."""
     with pytest.raises(ValueError, match="yaml"):
-        to_text(Plan(()), "yaml")
+        Plan(()).to_text("yaml")
 
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,5}", fullmatch=True).filter(lambda name: not keyword.iskeyword(name))
@@ -223,4 +224,4 @@ def test_keys_that_no_fstring_can_hold():
         plan = Plan((Task("a", "call", "f"), Task("b", "call", "g", (Text(("x", Field(Item(Ref("a"), key)))),))))
         assert again(plan, "json") == plan
         with pytest.raises(PlanError, match=r"task 'b' cannot be written in the dialect python: .*f-string"):
-            to_text(plan)
+            plan.to_text()

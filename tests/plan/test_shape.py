@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compiler_nb.plan import shape
-from compiler_nb.plan.task import Plan, Ref, Task
+from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.task import Task
+from compiler_nb.plan.tree import Ref
 from tests.support.pictures import call, coasts, random_plan
 
 plans = st.builds(random_plan, st.integers(0, 30), seed=st.integers(0, 1_000))

@@ -1,10 +1,10 @@
 import pytest
 
-from compiler_nb.errors import OptionError
-from compiler_nb.outcome import Failure, Problem
+from compiler_nb.errors import OptionError, Problem
+from compiler_nb.outcome import Failure
 from compiler_nb.plan.check import TEXT_LIMIT
 from compiler_nb.plan.parser import PlanParser
-from compiler_nb.plan.task import Plan
+from compiler_nb.plan.plan import Plan
 from compiler_nb.planner.requests import Earlier, ask_for_plan, ask_for_repair, earlier_of, system_prompt
 from compiler_nb.tool import Toolbox
 from tests.support.desk import Desk

@@ -11,7 +11,8 @@ import pytest
 
 from compiler_nb.outcome import Skipped
 from compiler_nb.plan.parser import PlanParser
-from compiler_nb.plan.task import Ref, Task
+from compiler_nb.plan.task import Task
+from compiler_nb.plan.tree import Ref
 from compiler_nb.tool import tool
 from tests.support.clock import run_virtually
 from tests.support.programs import TOOLS, digest, random_program, sequentially

@@ -14,7 +14,7 @@ import pytest
 
 from compiler_nb.outcome import Failure
 from compiler_nb.plan.parser import PlanParser
-from compiler_nb.plan.task import Plan
+from compiler_nb.plan.plan import Plan
 from compiler_nb.tool import tool
 from tests.support.corpus import INPUTS, JSON, NUMBERED
 from tests.support.corpus import TOOLS as CORPUS_TOOLS
@@ -31,7 +31,7 @@ import json, sys, time
 from tests.support.memory import peak_kilobytes
 from random import Random
 from compiler_nb.errors import PlanError
-from compiler_nb.plan.task import Plan
+from compiler_nb.plan.plan import Plan
 from tests.support import planner
 from tests.support.corpus import INPUTS, JSON, NUMBERED, PYTHON, TOOLS, Case, ok
 from tests.support.mutate import mutate

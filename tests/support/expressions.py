@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from random import Random
 
-    from compiler_nb.plan.task import Tree
+    from compiler_nb.plan.tree import Tree
 
 NAMES: dict[str, Any] = {
     "n": 3,
@@ -38,7 +38,7 @@ def parse(text: str, names: Collection[str]) -> Tree:
     """Return the tree of one expression that may read these tasks."""
     parser = PlanParser(dialect="python", earlier=dict.fromkeys(names, ""))
     parser.feed(f"answer({text if _is_one(text) else f'({text})'})")
-    final = parser.plan().final
+    final = parser.parts().final
     assert isinstance(final, Return)
     return final.expression
 

@@ -7,7 +7,9 @@ import re
 from xml.etree import ElementTree as ET
 
 from compiler_nb.plan.expression import Apply, Clause, Comprehension, Local
-from compiler_nb.plan.task import Join, Plan, Ref, Return, Task
+from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.task import Join, Return, Task
+from compiler_nb.plan.tree import Ref
 
 HOSTILE = (
     "<img src=x onerror=alert(1)>",

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from compiler_nb.errors import PlanError
 from compiler_nb.plan.parser import PlanParser
-from compiler_nb.plan.task import Plan
+from compiler_nb.plan.plan import Plan
 from tests.support.corpus import INPUTS, TOOLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from compiler_nb.outcome import Problem
+    from compiler_nb.errors import Problem
     from compiler_nb.plan.task import Task
 
 
@@ -52,7 +52,7 @@ class Reading:
         self.plan: Plan | None = None
         self.problems: tuple[Problem, ...] = ()
         try:
-            self.plan = parser.plan()
+            self.plan = Plan(*parser.parts())
         except PlanError as error:
             self.problems = error.problems
 

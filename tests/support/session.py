@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from compiler_nb import trace
 from compiler_nb.engine.session import Session
 from compiler_nb.events import Log
-from compiler_nb.plan.task import Plan
+from compiler_nb.plan.plan import Plan
 from compiler_nb.tool import Toolbox
 
 if TYPE_CHECKING:

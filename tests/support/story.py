@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from compiler_nb.events import Log, TaskExpanded, TaskPlanned
-from compiler_nb.plan.task import Plan, Ref, Task
+from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.task import Task
+from compiler_nb.plan.tree import Ref
 
 if TYPE_CHECKING:
     from compiler_nb.events import Event

@@ -13,7 +13,8 @@ from compiler_nb.plan.task import Return
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from compiler_nb.plan.task import Plan, Tree
+    from compiler_nb.plan.plan import Plan
+    from compiler_nb.plan.tree import Tree
 
 LOOKED_UP: set[str] = set()
 """The names of attributes that were asked of a Witness. Operators do not ask: they go by the type's slots."""

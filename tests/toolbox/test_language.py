@@ -239,7 +239,7 @@ def test_what_a_planner_reads():
 def test_checking_a_plan_that_extracts_imports_nothing_heavy():
     """The type is judged without pydantic, which would hold up a plan's first task."""
     code = (
-        "import sys; from compiler_nb.plan.task import Plan; from compiler_nb.toolbox import make_language_tools;"
+        "import sys; from compiler_nb.plan.plan import Plan; from compiler_nb.toolbox import make_language_tools;"
         'Plan.parse(\'a = extract("x", "y", "number")\', tools=make_language_tools(None));'
         "print('pydantic' in sys.modules, 'urllib.request' in sys.modules)"
     )

@@ -7,7 +7,8 @@ import pytest
 from compiler_nb import trace
 from compiler_nb.compiler import Compiler
 from compiler_nb.events import Log, TaskEnded, TaskExpanded, TaskPlanned, TaskRetried, TaskStarted
-from compiler_nb.plan.task import Ref, Task
+from compiler_nb.plan.task import Task
+from compiler_nb.plan.tree import Ref
 from tests.support.desk import Desk, scripted
 from tests.support.story import Story
 

@@ -7,6 +7,7 @@ import re
 from compiler_nb import trace
 from compiler_nb.compiler import Compiler
 from compiler_nb.drive import Drive
+from compiler_nb.errors import Problem
 from compiler_nb.events import (
     Paused,
     PlanClosed,
@@ -20,7 +21,7 @@ from compiler_nb.events import (
     TaskRetried,
     TaskStarted,
 )
-from compiler_nb.outcome import ENDED, Problem
+from compiler_nb.outcome import ENDED
 from compiler_nb.plan.task import Task
 from compiler_nb.tool import tool
 from compiler_nb.trace.progress import ITEM, ITEMS, TWIN, VALUE, Progress

@@ -22,7 +22,7 @@ from compiler_nb.errors import HistoryError
 from compiler_nb.history import NotStored
 from compiler_nb.outcome import Answer, Cancelled, Failure, Skipped
 from compiler_nb.plan.expression import Value
-from compiler_nb.plan.task import Plan
+from compiler_nb.plan.plan import Plan
 from compiler_nb.values.code import content_hash, encode, encode_fields
 from compiler_nb.values.decoder import decode
 from compiler_nb.values.shared import Known, Shared

@@ -53,8 +53,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from compiler_nb.drawing.live import Drawn, Engine, draw_whole
 from compiler_nb.drawing.svg import ID
-from compiler_nb.drawing.text import shorten_call
-from compiler_nb.drawing.value import cut, describe_outcome, visible_lines
 from compiler_nb.events import (
     Decided,
     Event,
@@ -81,12 +79,13 @@ from compiler_nb.notebook.live.canvas import FEW, Canvas
 from compiler_nb.notebook.live.changes import Change, pack
 from compiler_nb.notebook.live.texts import Texts
 from compiler_nb.outcome import Answer, State, Usage
+from compiler_nb.plan.short import shorten_call
+from compiler_nb.text import cut, describe_outcome, visible_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from compiler_nb.plan.task import Final as FinalLine
-    from compiler_nb.plan.task import Task
+    from compiler_nb.plan.task import LastLine, Task
 
 STATES: Final[tuple[State, ...]] = ("waiting", "ready", "running", "done", "failed", "skipped", "cancelled")
 CODE: Final = {state: number for number, state in enumerate(STATES)}
@@ -128,7 +127,7 @@ class Board:
         self.values: dict[int, str] = {}
         self.footer = ""
         self.critical: tuple[list[int], str] | None = None
-        self.final: FinalLine | None = None
+        self.final: LastLine | None = None
         self._missing: list[int] = []  # values that each task waits for, by number
         self._readers: dict[int, list[int]] = {}
         self._becoming: dict[int, int] = {}  # tasks that have all their values, and since when; most start at once

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb import trace
-from compiler_nb.drawing.text import shorten_call
-from compiler_nb.drawing.value import shorten_value, visible_lines
 from compiler_nb.events import ModelEnded, ModelStarted, TaskEnded, TaskRetried, Warned
 from compiler_nb.notebook.output.answer import inert, to_html
 from compiler_nb.outcome import NOT_DONE, Failure
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
-from compiler_nb.plan.task import references
+from compiler_nb.plan.short import shorten_call
+from compiler_nb.plan.tree import references
 from compiler_nb.settings.budget import price
+from compiler_nb.text import shorten_value, visible_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from compiler_nb.drawing.value import cut, visible_lines
 from compiler_nb.notebook.output.answer import to_html
+from compiler_nb.text import cut, visible_lines
 
 if TYPE_CHECKING:
-    from compiler_nb.outcome import Problem
+    from compiler_nb.errors import Problem
 
 TEXT: Final = 200_000
 """Characters of a plan's and of a joiner's text that are shown."""

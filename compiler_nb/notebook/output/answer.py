@@ -13,7 +13,7 @@ from html import escape
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from compiler_nb.drawing.value import TIMES, shorten_value, visible
+from compiler_nb.text import TIMES, shorten_value, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -11,7 +11,7 @@ from compiler_nb.errors import CompilerError, PlanError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from compiler_nb.outcome import Problem
+    from compiler_nb.errors import Problem
 
 Error = TypeVar("Error", bound=BaseException)
 BEFORE: Final = 60

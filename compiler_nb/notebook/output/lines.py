@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Final
 
-from compiler_nb.drawing.text import MARKS, columns_of, seconds_text, shorten_call
-from compiler_nb.drawing.value import cut, describe_outcome, visible_lines
+from compiler_nb.drawing.text import MARKS, columns_of
 from compiler_nb.events import Event, RoundStarted, TaskEnded, TaskExpanded, TaskPlanned, TaskStarted
 from compiler_nb.notebook.output import answer as answers
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.presenter import say
+from compiler_nb.plan.short import shorten_call
+from compiler_nb.text import cut, describe_outcome, seconds_text, visible_lines
 
 if TYPE_CHECKING:
     from compiler_nb.notebook.variables.binding import Binding

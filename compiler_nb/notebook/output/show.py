@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from compiler_nb import trace
 from compiler_nb.drawing.png import to_png
 from compiler_nb.drawing.svg import Picture, draw
-from compiler_nb.drawing.text import plan_text, seconds_text, task_titles
-from compiler_nb.drawing.value import cut, visible_lines
+from compiler_nb.drawing.text import plan_text, task_titles
 from compiler_nb.engine.stopping import STILL_RUNS
 from compiler_nb.events import Warned
 from compiler_nb.models.secret import mask
 from compiler_nb.notebook.output import answer as answers
-from compiler_nb.plan.task import Plan
+from compiler_nb.plan.plan import Plan
+from compiler_nb.text import cut, seconds_text, visible_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from compiler_nb.drawing.timeline import Timeline
     from compiler_nb.notebook.variables.binding import Binding
     from compiler_nb.outcome import State
-    from compiler_nb.plan.task import Final as FinalLine
-    from compiler_nb.plan.task import Task
+    from compiler_nb.plan.task import LastLine, Task
     from compiler_nb.run import Run
 
 Bundle = dict[str, Any]
@@ -75,7 +74,7 @@ class Shown(NamedTuple):
     tasks: tuple[Task, ...]
     states: Mapping[str, State]
     outcomes: Mapping[str, Any]
-    final: FinalLine | None
+    final: LastLine | None
 
     @property
     def named(self) -> tuple[Task, ...]:

@@ -8,8 +8,8 @@ import types
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import OptionError, ToolError
-from compiler_nb.outcome import describe_error
 from compiler_nb.plan.python import IPYTHON
+from compiler_nb.text import describe_error
 from compiler_nb.tool import Tool, Toolbox
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from compiler_nb import tool
 from compiler_nb.events import Log, PlanClosed, TaskEnded, TaskHeld, TaskParked, TaskPlanned, TaskRetried, TaskStarted
 from compiler_nb.notebook.live.board import STATES, Board
 from compiler_nb.notebook.live.canvas import AT_ONCE, FEW
-from compiler_nb.plan.task import Ref, Task
+from compiler_nb.plan.task import Task
+from compiler_nb.plan.tree import Ref
 from tests.support.frames import Page, watch
 from tests.support.hostile import OUTPUTS
 

@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from compiler_nb.drawing.value import TIMES
 from compiler_nb.notebook.output.answer import LIMIT, PICTURE, markdown, to_html, to_text
+from compiler_nb.text import TIMES
 
 ALLOWED = {"p", "br", "b", "i", "code", "pre", "ul", "ol", "li", "span", "table", "thead", "tbody", "tr", "th", "td",
            "small", "img"}  # fmt: skip

@@ -9,9 +9,9 @@ import threading
 import pytest
 
 from compiler_nb import Compiler, ScriptedModel, tool
-from compiler_nb.drawing.text import seconds_text
 from compiler_nb.notebook.output.show import FLAT, Look, bundle, footer, plan_bundle
 from compiler_nb.notebook.variables.binding import Binding
+from compiler_nb.text import seconds_text
 from tests.support.shell import open_shell
 
 OWN = Look(layout="own")

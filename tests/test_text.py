@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler_nb.drawing.value import TIMES, cut, describe_outcome, quote, shorten_value, visible
 from compiler_nb.outcome import Cancelled, Failure, Skipped
+from compiler_nb.text import TIMES, cut, describe_outcome, quote, shorten_value, visible
 from tests.support.pictures import HOSTILE
 
 

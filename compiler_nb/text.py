@@ -1,7 +1,7 @@
-"""Any value as one safe, bounded line.
+"""Words for people: texts cut and made visible, values, errors and durations as one safe, bounded line.
 
-No foreign code runs here: a value's own `__repr__` or `__str__` is never called (it may raise, hang, build 100 MB, or
-tell a secret), only those of types that are known.
+No foreign code runs here, an exception's `__str__` apart: a value's own `__repr__` or `__str__` is never called (it may
+raise, hang, build 100 MB, or tell a secret), only those of types that are known.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ _AS_TEXT: Final = frozenset({
     dt.timedelta, pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pathlib.PureWindowsPath,
 })  # fmt: skip
 _AS_CODE: Final = frozenset({type(None), bool, float, complex, range, type(...), type(NotImplemented)})
+_NAME: Final = vars(type)["__name__"]
+_NAME_LIMIT: Final = 100
+MESSAGE_LIMIT: Final = 2_000
+"""Longest text of an error that is kept, in characters; the rest is counted."""
 BRACKETS: Final[Mapping[type, str]] = {list: "[]", tuple: "()", set: "{}", frozenset: "{}", deque: "[]"}
 
 
@@ -62,6 +66,40 @@ def cut(text: str, limit: int) -> str:
     return line if len(line) <= limit else f"{line[: max(limit - 1, 0)]}…"
 
 
+def shorten(text: str, limit: int = MESSAGE_LIMIT) -> str:
+    """Cut a text at `limit` characters and say how long it was."""
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text):,} characters)"
+
+
+def seconds_text(seconds: float) -> str:
+    """Return a duration: `12 ms`, `1.9 s`, `140 s`."""
+    if seconds < 0.1:  # noqa: PLR2004 - see the examples
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds:,.0f} s"  # noqa: PLR2004 - see the examples
+
+
+def type_name(value: Any) -> str:
+    """Return the name of a value's type, at most 100 characters of it; none of the type's own code runs."""
+    return name_of(type(value))
+
+
+def name_of(kind: type) -> str:
+    """Return the name of a type, as `type_name` does."""
+    return str.__str__(_NAME.__get__(kind))[:_NAME_LIMIT]
+
+
+def describe_error(error: BaseException) -> str:
+    """Return an exception as one bounded line, whatever its `__str__` does."""
+    try:
+        text = str(error)
+    except BaseException as broken:  # noqa: BLE001 - an error's own __str__ may raise anything
+        text = f"(its text cannot be read: {type_name(broken)})"
+    parts = getattr(error, "exceptions", None)
+    if isinstance(error, BaseExceptionGroup) and parts:
+        text += ": " + "; ".join(describe_error(part) for part in parts[:10])
+    return shorten(f"{type_name(error)}: {text}" if text else type_name(error))
+
+
 def quote(text: str, limit: int) -> str:
     """Return a string as a literal in double quotes where it can be; over the limit with its length."""
     shown = repr(text[:limit])
@@ -75,11 +113,7 @@ def shorten_value(value: Any, limit: int = 120) -> str:
     try:
         return cut(_describe(value, 0, max(limit - 32, 8)), limit)
     except Exception:  # noqa: BLE001 - a value may be broken in any way
-        return cut(f"<{_name(value)}>", limit)
-
-
-def _name(value: Any) -> str:
-    return str.__str__(type.__dict__["__name__"].__get__(type(value)))[:60]
+        return cut(f"<{type_name(value)}>", limit)
 
 
 def _describe(value: Any, depth: int, limit: int) -> str:  # noqa: PLR0911 - one for each kind of value
@@ -97,7 +131,7 @@ def _describe(value: Any, depth: int, limit: int) -> str:  # noqa: PLR0911 - one
         return repr(bytes(value[:30])) + more
     if kind in _AS_TEXT:
         return str(value)
-    return _known(value, depth) or f"<{_name(value)}>"
+    return _known(value, depth) or f"<{type_name(value)}>"
 
 
 def _large(value: int) -> str:
@@ -132,17 +166,17 @@ def _known(value: Any, depth: int) -> str:  # noqa: PLR0911 - as above
     if isinstance(value, (Failure, Skipped, Cancelled)):
         return describe_outcome(value)
     if isinstance(value, BaseException):
-        return _call(_name(value), [("", item) for item in value.args[:ITEMS]], depth)
+        return _call(type_name(value), [("", item) for item in value.args[:ITEMS]], depth)
     if isinstance(value, enum.Enum):
-        return f"{_name(value)}.{value._name_}"
+        return f"{type_name(value)}.{value._name_}"
     if isinstance(value, type):
-        return f"<class {type.__dict__['__name__'].__get__(value)[:60]}>"
+        return f"<class {name_of(value)}>"
     names = getattr(type(value), "_fields", None)
     if isinstance(value, tuple) and names:
-        return _call(_name(value), list(zip(names, tuple.__iter__(value), strict=False)), depth)
+        return _call(type_name(value), list(zip(names, tuple.__iter__(value), strict=False)), depth)
     if is_dataclass(value):
         shown = [part.name for part in fields(value) if part.repr]
-        return _call(_name(value), [(name, getattr(value, name)) for name in shown[: ITEMS + 1]], depth)
+        return _call(type_name(value), [(name, getattr(value, name)) for name in shown[: ITEMS + 1]], depth)
     return _from_library(value, depth)
 
 
@@ -170,14 +204,14 @@ def _from_library(value: Any, depth: int) -> str:  # noqa: PLR0911 - as above
         return f"ndarray {_sizes(value.shape) or 'of one'} {value.dtype}"
     if numpy and isinstance(value, numpy.generic):
         item = value.item()
-        return f"<{_name(value)}>" if isinstance(item, numpy.generic) else _describe(item, depth, 40)
+        return f"<{type_name(value)}>" if isinstance(item, numpy.generic) else _describe(item, depth, 40)
     if pydantic and isinstance(value, pydantic.BaseModel):
         held = vars(value)
         shown = [(name, held.get(name)) for name, part in type(value).model_fields.items() if part.repr]
-        return _call(_name(value), shown[: ITEMS + 1], depth)
+        return _call(type_name(value), shown[: ITEMS + 1], depth)
     shape = getattr(type(value), "shape", None)
     if shape is not None and type(value).__module__.partition(".")[0] in ("polars", "pyarrow", "xarray", "torch"):
-        return f"{_name(value)} {_sizes(value.shape)}"
+        return f"{type_name(value)} {_sizes(value.shape)}"
     return ""
 
 

@@ -1,0 +1,116 @@
+"""Plan: a question's tasks and last line as data, with all that can be asked of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from compiler_nb.plan import explain, parser, script, shape
+from compiler_nb.plan.task import JOIN, LastLine, Task, inputs_of
+from compiler_nb.tool import Toolbox
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A directed acyclic graph of tasks, in the order of the text, and how it ends.
+
+    `plan["ny"]` is a task, `plan.tasks` all of them without the last line, `plan.final` the last line,
+    `plan.text` what it was parsed from.
+    """
+
+    tasks: tuple[Task, ...]
+    final: LastLine = JOIN
+    text: str = field(default="", compare=False)
+    dialect: str = field(default="python", compare=False)
+
+    __hash__ = None  # type: ignore[assignment]  # tasks hold plain, mutable data
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Task]:
+        """The tasks by id."""
+        return {task.id: task for task in self.tasks}
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the offered variables that the plan reads, in the order of the text."""
+        return inputs_of(self.tasks, self.final)
+
+    @staticmethod
+    def parse(
+        text: str | bytes,
+        *,
+        dialect: str = "auto",
+        tools: Iterable[Any] | Mapping[str, Any] | None = None,
+        inputs: Collection[str] = (),
+        implied: Literal["join", "value"] = "join",
+    ) -> Plan:
+        """Return the plan that a text (or its UTF-8 bytes) holds; nothing of it is executed.
+
+        dialect: "auto", "python", "numbered" or "json"; tools: what may be called (functions, Tools or a Toolbox),
+        None to turn the checks of tools off; inputs: names of offered variables; implied: what a plan without a last
+        line ends in, "join", or "value" for its last statement's value.
+        Raises PlanError with all problems of the text.
+        """
+        known = tools if tools is None or isinstance(tools, Toolbox) else Toolbox(tools)
+        return Plan(*parser.parse(text, dialect=dialect, tools=known, inputs=inputs, implied=implied))
+
+    def levels(self) -> tuple[tuple[str, ...], ...]:
+        """Return the ids by level: a task stands one below the deepest task that it depends on."""
+        return shape.levels(self)
+
+    def critical_path(self, durations: Mapping[str, float] | None = None) -> tuple[str, ...]:
+        """Return the ids of the longest chain; durations: seconds by id or tool, 1 for each where None."""
+        return shape.critical_path(self, durations)
+
+    def lower_bound(self, durations: Mapping[str, float] | None = None, capacity: int | None = None) -> float:
+        """Return the shortest time any schedule can take: the critical path, or the work over the capacity."""
+        return shape.lower_bound(self, durations, capacity)
+
+    def diff(self, other: Plan) -> shape.PlanDiff:
+        """Return what another plan adds, drops and changes."""
+        return shape.diff(self, other)
+
+    def to_text(self, dialect: str = "python") -> str:
+        """Return the plan as text; raise a PlanError that names the task where the dialect cannot say it."""
+        return script.to_text(self.tasks, self.final, dialect)
+
+    def explain(self) -> str:
+        """Return how the plan was understood: its tasks after lowering, what each waits for, and its shape."""
+        return explain.explain(self.tasks, self.final)
+
+    def to_graphviz(self) -> Any:
+        """Return the plan as a `graphviz.Digraph` that shows itself anywhere, and saves itself by its file's suffix.
+
+        It is drawn by Graphviz where there is one, else by our own layout.
+        """
+        from compiler_nb.drawing.digraph import make_digraph  # noqa: PLC0415 - drawing knows plans, not the other way
+
+        return make_digraph(self)
+
+    def visualize(self) -> Any:
+        """Return the picture of the plan: it shows itself anywhere, and has `save`."""
+        from compiler_nb.drawing.svg import draw  # noqa: PLC0415 - as above
+
+        return draw(self)
+
+    def __getitem__(self, id: str) -> Task:  # noqa: A002 - the field's word
+        """Return the task with this id, or with this variable name ("t1" for "1")."""
+        if id in self.by_id:
+            return self.by_id[id]
+        for task in self.tasks:
+            if task.name == id:
+                return task
+        raise KeyError(f"no task {id!r} in this plan; it has {', '.join(self.by_id) or 'none'}")
+
+    def __contains__(self, id: object) -> bool:  # noqa: A002 - the field's word
+        return id in self.by_id
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(self.tasks)
