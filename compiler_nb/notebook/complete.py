@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from compiler_nb.models.base import Model
 from compiler_nb.models.providers import HAND, PROVIDERS
-from compiler_nb.notebook.options import BY_FLAG, OPTIONS
+from compiler_nb.notebook.options import BY_FLAG, VIEWS, listed
 from compiler_nb.notebook.verbs import VERBS
 from compiler_nb.run import Run
 from compiler_nb.tool import Tool, Toolbox
@@ -63,14 +63,16 @@ def _in_line(typed: str, before: list[str], names: Namespace) -> list[str] | Non
     if before and before[-1] in BY_FLAG and BY_FLAG[before[-1]].value:
         return _values(before[-1], typed, names)
     if typed.startswith("-"):
-        return _that_begin(typed, [flag for option in OPTIONS if option.built for flag in option.flags])
+        return _that_begin(typed, [flag for option in listed() for flag in option.flags])
     return None
 
 
 def _values(flag: str, typed: str, names: Namespace) -> list[str]:
     option, last = BY_FLAG[flag], typed[typed.rfind(",") + 1 :]
     if option.choices:
-        return _that_begin(last, [choice for choice in option.choices if choice not in option.later])
+        return _that_begin(last, option.choices)
+    if option.field == "display":
+        return _that_begin(last, VIEWS)
     if option.value == "MODEL":
         return _that_begin(last, _models(names))
     if option.field == "tools":

@@ -1,4 +1,4 @@
-"""The options of the magics: one table, from which lines are read, help is written and completions are taken."""
+"""The options of the magics: one table for reading lines, for the help and for completion."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from compiler_nb.plan.python import IPYTHON
 from compiler_nb.settings.budget import Budget
 
 Read = Callable[[str], Any]
-"""Returns an option's value from its text; raises ValueError that says what is wanted."""
+"""Returns the value of an option from its text; raises ValueError that says what it takes."""
 
 
 class Option(NamedTuple):
-    """One option: its field, spellings, its value's name ("" for a flag, which sets `sets`), what it does.
+    """One option: its field, its spellings, the name of its value ("" for a flag, which sets `sets`), its help.
 
-    choices: all the values there are; later: those of them that are not built yet; built: whether any of it is.
+    read: makes the value; choices: all values it takes. With one choice it is accepted, but not listed anywhere.
     """
 
     field: str
@@ -30,15 +30,13 @@ class Option(NamedTuple):
     help: str = ""
     read: Read = str
     choices: tuple[str, ...] = ()
-    later: tuple[str, ...] = ()
     sets: Any = True
-    built: bool = True
 
 
 class Line(NamedTuple):
     """What a magic's line and body say: the options given, the name before `<<`, the question, and a plan's text.
 
-    head: the line up to the question, as it was written.
+    head: the line up to the question, as the user wrote it.
     """
 
     given: dict[str, Any]
@@ -54,20 +52,18 @@ class Line(NamedTuple):
 def _names(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if not names or not all(name.isidentifier() for name in names):
-        raise ValueError("names of the notebook, with commas between them")
+        raise ValueError("names of variables, separated by commas")
     return names
 
 
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise ValueError("a whole number, 0 or more")
+def _whole(text: str, least: int = 0) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise ValueError(f"a whole number, {least} or more")
     return int(text)
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise ValueError("a whole number, 1 or more")
-    return int(text)
+    return _whole(text, 1)
 
 
 def _seconds(text: str) -> float:
@@ -75,7 +71,7 @@ def _seconds(text: str) -> float:
         seconds = float(text.removesuffix("s"))
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds < 1e9:  # noqa: PLR2004 - not nothing, for ever, or nan
+    if not 0 < seconds < 1e9:  # noqa: PLR2004 - refuses zero, infinity and nan
         raise ValueError("a number of seconds above 0")
     return seconds
 
@@ -83,12 +79,11 @@ def _seconds(text: str) -> float:
 def _budget(text: str) -> Budget:
     limits: dict[str, Any] = {}
     for part in text.split(","):
-        name, _, number = part.strip().partition("=")
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmM]?)", number)
-        if name not in ("tokens", "usd", "calls", "seconds", "replans") or not match:
+        match = re.fullmatch(r"(tokens|usd|calls|seconds|replans)=(\d+(?:\.\d+)?)([kKmM]?)", part.strip())
+        if not match:
             raise ValueError("limits such as tokens=20k,usd=0.05,calls=30,seconds=60,replans=1")
-        amount = float(match[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[match[2].lower()]
-        limits[name] = amount if name in ("usd", "seconds") else round(amount)
+        amount = float(match[2]) * {"": 1, "k": 1_000, "m": 1_000_000}[match[3].lower()]
+        limits[match[1]] = amount if match[1] in ("usd", "seconds") else round(amount)
     return Budget(**limits)
 
 
@@ -99,22 +94,16 @@ def _approve(text: str) -> str | tuple[str, ...]:
 def _views(text: str) -> tuple[str, ...]:
     views = tuple(view.strip() for view in text.split(",") if view.strip())
     if not views or set(views) - set(VIEWS):
-        raise ValueError("graph, timeline, table or none, with commas between them")
+        raise ValueError("graph, timeline, table or none, separated by commas")
     return views
 
 
-def _on(text: str) -> bool:
-    if text not in ("on", "off"):
-        raise ValueError("on or off")
-    return text == "on"
-
-
 def check_name(name: str) -> str:
-    """Return a variable's name; raise ValueError where no result may be bound to it."""
+    """Return the name of a variable; raise ValueError if no result may be bound to it."""
     if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
-        raise ValueError("a variable's name")
+        raise ValueError("the name of a variable")
     if hasattr(builtins, name) or name in IPYTHON:
-        raise ValueError(f"a name of your own; {name!r} is Python's or IPython's")
+        raise ValueError("a name that Python and IPython do not use")
     return name
 
 
@@ -130,41 +119,38 @@ OPTIONS: Final = (
     Option("planner", ("--planner",), "MODEL", "another model for the planner"),
     Option("joiner", ("--joiner",), "MODEL", "another model for the joiner"),
     Option("worker", ("--worker",), "MODEL", "another model for the tools llm and extract"),
-    Option("dialect", ("--dialect",), "NAME", "the planner's language", choices=("python", "numbered", "json")),
-    Option("tools", ("-T", "--tools"), "a,b", "functions to offer; by default every @tool of the notebook", _names),
-    Option("inputs", ("-i", "--inputs"), "a,b", "variables to offer, as does @name in the question", _names),
-    Option("share", ("--share",), "WHAT", "what of contents models see", choices=("all", "summary", "none")),
+    Option("dialect", ("--dialect",), "NAME", "the language of plans", choices=("python", "numbered", "json")),
+    Option("tools", ("-T", "--tools"), "a,b", "functions to offer; defaults to every @tool of the notebook", _names),
+    Option("inputs", ("-i", "--inputs"), "a,b", "variables to offer, like @name in the question", _names),
+    Option("share", ("--share",), "WHAT", "how much of the contents models see", choices=("all", "summary", "none")),
     Option("preview", ("--preview",), help="show contents of results when asking for another plan"),
-    Option("out", ("-o", "--out"), "NAME", "the variable for the run (default run)", check_name),
-    Option("prefix", ("--prefix",), "P", "begin the results' variables with P", _prefix),
-    Option("bind", ("--no-bind",), help="leave the results in the run, bind none", sets=False),
-    Option("execute", ("-N", "--no-execute"), help="plan and draw only", sets=False),
-    Option("max_concurrency", ("-j", "--max-concurrency"), "N", "calls of tools at a time", _count),
-    Option("timeout", ("--timeout",), "SECONDS", "the longest that a run may take", _seconds),
-    Option("max_replans", ("--max-replans",), "N", "further plans at most", _whole),
-    Option("budget", ("--budget",), "LIMITS", "hard limits, as in tokens=20k,calls=30", _budget),
+    Option("out", ("-o", "--out"), "NAME", "the variable for the run; defaults to run", check_name),
+    Option("prefix", ("--prefix",), "P", "start the names of the results' variables with P", _prefix),
+    Option("bind", ("--no-bind",), help="bind no results to variables; they stay in the run", sets=False),
+    Option("execute", ("-N", "--no-execute"), help="make and draw the plan, but do not run it", sets=False),
+    Option("max_concurrency", ("-j", "--max-concurrency"), "N", "run at most N tool calls at the same time", _count),
+    Option("timeout", ("--timeout",), "SECONDS", "stop the run after so many seconds", _seconds),
+    Option("max_replans", ("--max-replans",), "N", "make at most N further plans", _whole),
+    Option("budget", ("--budget",), "LIMITS", "stop the run at these limits, such as tokens=20k,calls=30", _budget),
     Option("approve", ("--approve",), "RULE", "side effects: ask, auto, deny, or names of approved tools", _approve),
-    Option("engine", ("--engine",), "NAME", "what performs the tasks", choices=("local", "dask"), later=("dask",)),
-    Option("loop", ("--loop",), "WHOSE", "the event loop: our own, or the kernel's", choices=("own", "kernel")),
-    Option("background", ("-b", "--background"), help="return at once; results are bound when it has ended"),
-    Option("live", ("--live",), "on|off", "off: one output that is the same from run to run", _on, ("on", "off")),
-    Option("display", ("-d", "--display"), "VIEWS", "graph, timeline, table or none", _views, VIEWS),
-    Option("raises", ("--no-raise",), help="raise no error when there is no answer", sets=False),
+    Option("engine", ("--engine",), "NAME", choices=("local",)),
+    Option("loop", ("--loop",), "WHOSE", "the event loop to run on, ours or the kernel's", choices=("own", "kernel")),
+    Option("background", ("-b", "--background"), help="return at once; results are bound when the run has ended"),
+    Option("live", ("--live",), "on|off", "off: one output at the end, the same from run to run",
+           {"on": True, "off": False}.__getitem__, ("on", "off")),
+    Option("display", ("-d", "--display"), "VIEWS", "what to show: graph, timeline, table or none", _views),
+    Option("raises", ("--no-raise",), help="raise no error if there is no answer", sets=False),
     Option("quiet", ("-q", "--quiet"), help="show nothing"),
     Option("help", ("-h", "--help"), help="show this help"),
-    Option("cache", ("--cache",), "WHAT", "what is kept across runs", choices=("off", "plan", "pure", "all"),
-           later=("plan", "pure", "all")),
-    Option("planner_prompt", ("--planner-prompt",), "NAME", built=False),
-    Option("joiner_prompt", ("--joiner-prompt",), "NAME", built=False),
-    Option("drop_failed", ("--drop-failed",), "SHARE", built=False),
-    Option("start", ("--start",), "TASK", built=False),
-    Option("override", ("--override",), "NAME=VALUE", built=False),
-    Option("repeat", ("--repeat",), "N", built=False),
-    Option("step", ("--step",), built=False),
-    Option("record", ("--record",), "FILE", built=False),
-    Option("replay", ("--replay",), "FILE", built=False),
+    Option("cache", ("--cache",), "WHAT", choices=("off",)),
 )  # fmt: skip
 BY_FLAG: Final = {flag: option for option in OPTIONS for flag in option.flags}
+NOT_YET: Final = frozenset({
+    "--engine dask", "--cache plan", "--cache pure", "--cache all", "--planner-prompt", "--joiner-prompt",
+    "--drop-failed", "--start", "--override", "--repeat", "--step", "--record", "--replay", "--as", "--after", "--from",
+    "--check", "--variants", "--failed",
+})  # fmt: skip
+"""Options, and values of options, that are planned: each is refused by its name, and listed nowhere."""
 
 _TARGET = re.compile(r"\s*([^\W\d]\w*)\s*=?\s*<<(?=\s|$)")
 _WORD = re.compile(r"""\s*((?:"[^"]*"|'[^']*'|[^\s"'])+)""")
@@ -174,14 +160,13 @@ _MARKER = re.compile(r"[^\S\n]*#[^\S\n]*(?:NBVAL_|PYTEST)[^\n]*", re.IGNORECASE)
 
 
 def read(magic: str, line: str, body: str = "") -> Line:
-    """Return what a magic's line and body say; raise OptionError that names what is wrong and the mend.
+    """Return what a magic's line and body say; raise OptionError that says what is wrong and how to fix it.
 
     Options come first; what follows them on the line is the question, with the body for `%%compile`. Lines of the body
-    that speak to nbval or pytest are left out.
+    that are meant for nbval or pytest are left out.
     """
     answer, position = "", 0
-    target = _TARGET.match(line)
-    if target:
+    if target := _TARGET.match(line):
         answer, position = _value(magic, "<<", check_name, target[1]), target.end()
     given, position = _options(magic, line, position)
     head, rest = line[:position].strip(), line[position:].strip()
@@ -197,15 +182,13 @@ def _options(magic: str, line: str, position: int) -> tuple[dict[str, Any], int]
     while (match := _WORD.match(line, position)) and match[1].startswith("-") and len(match[1]) > 1:
         flag, equals, value = match[1].partition("=")
         position = match.end()
-        if flag == "--":  # what follows is the question, whatever it begins with
+        if flag == "--":  # what follows is the question, even if it begins with a dash
             return given, position
         if flag not in BY_FLAG and (short := BY_FLAG.get(flag[:2])) is not None and short.value:
             flag, equals, value = flag[:2], "=", match[1][2:]  # -j4
         option = BY_FLAG.get(flag)
         if option is None:
             raise OptionError(_unknown(magic, flag))
-        if not option.built:
-            raise OptionError(f"%%{magic}: {flag} is not built yet")
         if not option.value:
             if equals:
                 raise OptionError(f"%%{magic}: {flag} takes no value")
@@ -214,15 +197,15 @@ def _options(magic: str, line: str, position: int) -> tuple[dict[str, Any], int]
         if not equals:
             value, position = _next_value(magic, option, flag, line, position)
         given[option.field] = _read_value(magic, option, flag, value)
-    words = line[position:].split()
-    late = next((word for word in words if word.startswith("--") and word.partition("=")[0] in BY_FLAG), "")
+    words = (word.partition("=")[0] for word in line[position:].split() if word.startswith("--"))
+    late = next((word for word in words if word in BY_FLAG or word in NOT_YET), "")
     if late:
         raise OptionError(f"%%{magic}: write {late} before the question, or the question below the line")
     return given, position
 
 
 def _next_value(magic: str, option: Option, flag: str, line: str, position: int) -> tuple[str, int]:
-    """Return an option's value, which is the next word, and where it ends; a list may have blanks after its commas."""
+    """Return the value of an option, which is the next word, and where it ends; a list may have blanks after commas."""
     match = _WORD.match(line, position)
     if not match or (match[1].startswith("-") and match[1].partition("=")[0] in BY_FLAG):
         raise OptionError(f"%%{magic}: {flag} needs a value: {flag} {option.value}")
@@ -237,11 +220,10 @@ def _read_value(magic: str, option: Option, flag: str, text: str) -> Any:
         value = " ".join(shlex.split(text))
     except ValueError:
         value = text
-    if option.choices and option.read is str and value not in option.choices:
-        known = [choice for choice in option.choices if choice not in option.later]
-        raise OptionError(f"%%{magic}: {flag} is {' or '.join(known)}, not {value!r}")
-    if value in option.later:
-        raise OptionError(f"%%{magic}: {flag} {value} is not built yet")
+    if any(f"{spelling} {value}" in NOT_YET for spelling in option.flags):
+        raise OptionError(f"%%{magic}: {flag} {value} does not exist yet")
+    if option.choices and value not in option.choices:
+        raise OptionError(f"%%{magic}: {flag} takes {' or '.join(option.choices)}, not {value!r}")
     return _value(magic, flag, option.read, value)
 
 
@@ -253,34 +235,35 @@ def _value(magic: str, flag: str, convert: Read, value: str) -> Any:
 
 
 def _unknown(magic: str, flag: str) -> str:
-    near = difflib.get_close_matches(flag, [each for each, option in BY_FLAG.items() if option.built], 1, 0.5)
-    mend = f"; did you mean {near[0]}?" if near else ""
-    return f"%%{magic} has no option {flag}{mend} (%%{magic} -h lists them)"
+    if flag in NOT_YET:
+        return f"%%{magic}: {flag} does not exist yet"
+    near = difflib.get_close_matches(flag, BY_FLAG, 1, 0.5)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"%%{magic} has no option {flag}{hint} (%%{magic} -h lists them)"
 
 
 # ---------------------------------------------------------------- help
 
 _USAGE: Final = {
     "compile": "%%compile [NAME <<] [options] [question]\nquestion\n\n"
-    "Answer a question: a model plans calls of tools, they run side by side, every result becomes a variable.",
+    "Answer a question: a model plans tool calls, they run in parallel, and every result becomes a variable.",
     "plan": "%%plan [NAME <<] [options] [question]\nplan\n\n"
-    "Run the plan in the cell; its last line's value is the answer, unless it says join(...) or answer(...).",
+    "Run the plan in the cell. The value of its last line is the answer, unless that is join(...) or answer(...).",
 }
 
 
+def listed() -> Iterator[Option]:
+    """Yield the options that help and completion show."""
+    return (option for option in OPTIONS if len(option.choices) != 1)
+
+
 def help_text(magic: str) -> str:
-    """Return a magic's usage and its options."""
+    """Return the usage of a magic and its options."""
     lines = [_USAGE[magic], "", "  NAME <<                    bind the answer to NAME"]
-    lines += _rows()
+    for option in listed():
+        spelled = f"{', '.join(option.flags)} {option.value}".rstrip()
+        choices = f" ({' | '.join(option.choices)})" if option.choices and option.read is str else ""
+        lines.append(f"  {spelled:<26} {option.help}{choices}")
     if magic == "compile":
-        lines += ["", "In the question @name offers a variable, {name} pastes its text. %compile help lists the verbs."]
+        lines += ["", "In the question, @name offers a variable, {name} pastes its text. %compile help lists verbs."]
     return "\n".join(lines)
-
-
-def _rows() -> Iterator[str]:
-    for option in OPTIONS:
-        if option.built:
-            spelled = f"{', '.join(option.flags)} {option.value}".rstrip()
-            built = [choice for choice in option.choices if choice not in option.later]
-            choices = f" ({' | '.join(built)})" if built and option.read is str else ""
-            yield f"  {spelled:<26} {option.help}{choices}"

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from compiler_nb import Budget, OptionError
-from compiler_nb.notebook.options import BY_FLAG, OPTIONS, help_text, read
+from compiler_nb.notebook.options import BY_FLAG, NOT_YET, OPTIONS, help_text, listed, read
 
 
 @pytest.mark.parametrize(
@@ -78,26 +78,28 @@ def test_a_plan_keeps_its_lines():
         ("-j many", "not 'many'"),
         ("--timeout nan", "a number of seconds above 0"),
         ("--timeout -1", "a number of seconds above 0"),
-        ("--dialect yaml", "--dialect is python or numbered or json, not 'yaml'"),
+        ("--dialect yaml", "--dialect takes python or numbered or json, not 'yaml'"),
         ("--budget tokens=many", "limits such as tokens=20k,usd=0.05,calls=30"),
         ("--budget euro=1", "limits such as tokens=20k,usd=0.05,calls=30"),
-        ("--live maybe", "on or off"),
+        ("--live maybe", "--live takes on or off, not 'maybe'"),
         ("-d times", "graph, timeline, table or none"),
-        ("-T 3x", "names of the notebook"),
-        ("-o class", "a variable's name"),
-        ("-o print", "Python's or IPython's"),
-        ("-o In", "Python's or IPython's"),
-        ("_x << ", "a variable's name"),
-        ("max << ", "Python's or IPython's"),
-        ("--engine dask", "--engine dask is not built yet"),
-        ("--cache all", "--cache all is not built yet"),
-        ("--step", "--step is not built yet"),
-        ("--record f", "--record is not built yet"),
+        ("-T 3x", "-T takes names of variables, separated by commas"),
+        ("-o class", "-o takes the name of a variable, not 'class'"),
+        ("-o print", "-o takes a name that Python and IPython do not use, not 'print'"),
+        ("-o In", "a name that Python and IPython do not use"),
+        ("_x << ", "the name of a variable"),
+        ("max << ", "a name that Python and IPython do not use"),
+        ("--engine dask", "--engine dask does not exist yet"),
+        ("--cache all", "--cache all does not exist yet"),
+        ("--step", "--step does not exist yet"),
+        ("--variants A,B", "%%compile: --variants does not exist yet"),
+        ("what is it --step", "write --step before the question"),
+        ("--record f", "--record does not exist yet"),
         ("what is it --timeout 3", "write --timeout before the question"),
     ],
 )
 def test_wrong_lines_say_what_and_how(line, message):
-    """A short error of ours names the option and the mend."""
+    """A short error of ours names the option and how to fix it."""
     with pytest.raises(OptionError) as raised:
         read("compile", line, "q")
     assert message in str(raised.value)
@@ -105,11 +107,13 @@ def test_wrong_lines_say_what_and_how(line, message):
 
 
 def test_help_lists_every_option_once():
-    """What is built stands in the help, what is not does not, and no flag is taken twice."""
+    """What exists is listed, what does not exist yet is not, and no flag is taken twice."""
     text = help_text("compile")
     for option in OPTIONS:
         found = [flag for flag in option.flags if re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w-])", text)]
-        assert found == (list(option.flags) if option.built else []), option
+        assert found == (list(option.flags) if option in listed() else []), option
     assert len(BY_FLAG) == sum(len(option.flags) for option in OPTIONS)
+    assert not [name for name in NOT_YET if name in text]
+    assert not NOT_YET & set(BY_FLAG)
     assert max(map(len, text.split("\n"))) <= 120
     assert help_text("plan").startswith("%%plan")
