@@ -22,7 +22,7 @@ from compiler_nb.models.providers import known_secrets
 from compiler_nb.outcome import NOT_DONE, Answer, Replan, Status
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
-from compiler_nb.plan.task import Join, Return, Task
+from compiler_nb.plan.task import Join, Return, Task, owner_of
 from compiler_nb.plan.tree import references
 from compiler_nb.planner.requests import Earlier, earlier_of
 from compiler_nb.planner.schema import describe_schema
@@ -339,7 +339,7 @@ class Drive:
         """Return the results that the joiner is shown, and every failure, in the order of the plan."""
         session = self._session
         tasks, values = session.tasks, session.values
-        shown = final.refs or [id_ for id_ in tasks if "[" not in id_]
+        shown = final.refs or [id_ for id_ in tasks if not owner_of(id_)]
         results = {tasks[id_].name or id_: values[id_] for id_ in shown if id_ in values}
         failures = {
             id_: session.outcomes[id_]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from compiler_nb.errors import BadRequest, ModelError, ModelRefused
 from compiler_nb.models.base import Request
 from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped
+from compiler_nb.plan.task import owner_of
 from compiler_nb.prompts import Prompt, load
 from compiler_nb.prompts.data import Oversize, Share, frame, frame_values
 from compiler_nb.prompts.decision import DecisionReader, read_decision
@@ -118,7 +119,7 @@ def _part(end: Failure | Skipped | Cancelled | None) -> Any:
 def _list_failures(failures: Mapping[str, Failure | Skipped | Cancelled], share: Share) -> str:
     """Return a line for each failure; those of a fan-out's items stand in its partial value already."""
     told = {id_ for id_, end in failures.items() if _part(end) is not None}
-    shown = [(id_, end) for id_, end in failures.items() if id_ in told or id_.partition("[")[0] not in told]
+    shown = [(id_, end) for id_, end in failures.items() if id_ in told or owner_of(id_) not in told]
     lines = [f"{cut(id_, 100)}: {_tell(end, share)}" for id_, end in shown[:FAILURES]]
     if len(shown) > FAILURES:
         lines.append(f"and {len(shown) - FAILURES:,} more")

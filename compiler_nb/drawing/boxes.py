@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 import unicodedata
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from compiler_nb.plan.short import shorten_call
+from compiler_nb.plan.task import is_part
 from compiler_nb.text import TIMES, cut, visible
 
 if TYPE_CHECKING:
@@ -62,9 +62,9 @@ class Box:
 
 def task_box(task: Task, items: Sequence[str] = (), *, inside: Inside = "cells", call: int = CALL) -> Box:
     """Return the box of one task; items: ids of a fan-out's items once they are known; call: characters of its call."""
-    generated = task.id.startswith("@") or "." in task.id
+    generated = task.id.startswith("@") or is_part(task.id)
     label = cut(task.tool if generated and task.tool else task.id, LABEL)
-    number = sum(not re.search(r"\]\.\d+$", item) for item in items)
+    number = sum(not is_part(item) for item in items)
     count = f"{TIMES} {number:,}" if items else f"{TIMES} n" if task.kind == "fanout" else ""
     box = Box(task.id, task.kind, task.id, label, shorten_call(task, call), count, tuple(items), inside)
     return sized(box)

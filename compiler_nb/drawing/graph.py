@@ -27,7 +27,7 @@ from compiler_nb.drawing.boxes import (
 from compiler_nb.drawing.layout import GAP_RIGHT
 from compiler_nb.drawing.rows import GAP, assign_rows
 from compiler_nb.plan.shape import levels
-from compiler_nb.plan.task import Return
+from compiler_nb.plan.task import Return, owner_of
 from compiler_nb.plan.tree import references
 
 if TYPE_CHECKING:
@@ -106,9 +106,8 @@ def _items(tasks: Sequence[Task], known: Iterable[str]) -> dict[str, tuple[str, 
     """Return for each fan-out the ids of its items, `rows[AAPL]`, and of the calls before them, `rows[AAPL].1`."""
     held: dict[str, dict[str, None]] = {task.id: {} for task in tasks if task.kind == "fanout"}
     for id_ in (*(task.id for task in tasks), *known):
-        fanout, bracket, _ = id_.partition("[")
-        if bracket and fanout in held:
-            held[fanout][id_] = None
+        if owner_of(id_) in held:
+            held[owner_of(id_)][id_] = None
     return {fanout: tuple(ids) for fanout, ids in held.items() if ids}
 
 

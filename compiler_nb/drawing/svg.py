@@ -73,7 +73,7 @@ class Picture:
 
     def png(self) -> bytes | None:
         """Return it as PNG; None for more than 200 tasks, or where there is no Graphviz."""
-        named = tuple(task for task in self.plan if "[" not in task.id)
+        named = tuple(task for task in self.plan if not task.owner)
         return to_png(named, states=self.states, final=self.plan.final if isinstance(self.plan, Plan) else None)
 
     def _lines(self) -> str:
@@ -89,7 +89,7 @@ class Picture:
         return self.text
 
     def __repr__(self) -> str:
-        count = sum("[" not in task.id for task in self.plan)
+        count = sum(not task.owner for task in self.plan)
         return f"<picture of {count:,} task{'' if count == 1 else 's'}>"
 
 

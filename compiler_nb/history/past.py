@@ -14,7 +14,7 @@ from compiler_nb.outcome import NOT_DONE, Answer, Failure, Replan
 from compiler_nb.plan.bounds import is_a
 from compiler_nb.plan.expression import Value
 from compiler_nb.plan.plan import Plan
-from compiler_nb.plan.task import Return, Task
+from compiler_nb.plan.task import Return, Task, owner_of
 from compiler_nb.plan.tree import references
 from compiler_nb.values.code import content_hash
 from compiler_nb.values.keys import Keys, hash_tools
@@ -118,7 +118,7 @@ def _to_run_again(old: Run, rounds: list[Old]) -> set[str]:
     needed, again = _needed(old, rounds), set()
     for id_, task in reversed(old.tasks.items()):
         outcome = outcomes.get(id_, _NONE)
-        lost = is_a(outcome, NOT_DONE) and id_.partition("[")[0] not in decided
+        lost = is_a(outcome, NOT_DONE) and (owner_of(id_) or id_) not in decided
         if outcome is _NONE or lost or (isinstance(outcome, NotStored) and id_ in needed):
             again.add(id_)
             needed.update(task.dependencies)
@@ -201,7 +201,7 @@ def _items(old: Run, plan: Plan, moved: set[str]) -> dict[str, tuple[Any, str]]:
     return {
         id_: (outcome, "pinned")
         for id_, outcome in old.outcomes.items()
-        if "[" in id_ and id_.partition("[")[0] in sources & moved and not is_a(outcome, (*NOT_DONE, NotStored))
+        if owner_of(id_) in sources & moved and not is_a(outcome, (*NOT_DONE, NotStored))
     }
 
 
@@ -232,5 +232,5 @@ def whole_plan(old: Run) -> Plan:
         if id_ in tasks and id_ not in needed:
             needed.add(id_)
             open_ids += tasks[id_].dependencies
-    kept = tuple(task for id_, task in tasks.items() if id_ in needed and "[" not in id_)
+    kept = tuple(task for id_, task in tasks.items() if id_ in needed and not task.owner)
     return Plan(kept, last.final, last.text, last.dialect)

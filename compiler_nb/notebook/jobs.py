@@ -235,7 +235,7 @@ def bind(desk: Desk, run: Run, question: Question) -> Binding:
     wanted: dict[str, Any] = {}
     without: list[tuple[str, str]] = []
     if said.given.get("bind", True):
-        tasks = {id_: task for id_, task in run.tasks.items() if "[" not in id_}
+        tasks = {id_: task for id_, task in run.tasks.items() if not task.owner}
         wanted, without = variables(tasks, run.outcomes, said.given.get("prefix", ""))
     if said.answer and show.has_answer(run):
         wanted[said.answer] = run.answer

@@ -20,6 +20,7 @@ from compiler_nb.notebook.output.presenter import display, say
 from compiler_nb.notebook.runs import find_run, history_of, stored_runs
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.outcome import ENDED
+from compiler_nb.plan.task import owner_of
 from compiler_nb.text import cut, seconds_text
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _pruned(desk: Desk, words: list[str]) -> str:
 def _rows(desk: Desk) -> Iterator[list[str]]:
     own = reversed(desk.memory.runs)
     told: list[tuple[str, int, float, str, str]]
-    told = [(run.status, sum("[" not in id_ for id_ in run.tasks), run.seconds, run.id, run.question) for run in own]
+    told = [(run.status, sum(not owner_of(id_) for id_ in run.tasks), run.seconds, run.id, run.question) for run in own]
     told += [(run.status, run.tasks, run.seconds, run.id, run.question) for run in stored_runs(desk)]
     for number, (status, count, seconds, id_, question) in enumerate(told, 1):
         shown = cut(" ".join(question.split()), _QUESTION) or "(a plan)"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from compiler_nb.plan.expression import Fanout, Local, spell, spell_call, spell_pattern
 from compiler_nb.plan.shape import critical_path, levels
-from compiler_nb.plan.task import Return
+from compiler_nb.plan.task import Return, item_id
 from compiler_nb.plan.tree import Node, Ref, Tree, references, replace
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _task_lines(task: Task) -> list[str]:
     node: Fanout = task.args[0]
     source = spell(node.source, str)
     lines = [f"{_cut(f'{task.id} = {spell_call(task, str)}')}  # {what}; {after}"]
-    item = f"{task.id}[{spell(node.key, str) if node.container == 'dict' else 'n'}]"
+    item = item_id(task.id, spell(node.key, str) if node.container == "dict" else "n")
     lines.append(f"    for each {spell_pattern(node.target)} in {_cut(source)}:")
 
     def named(part: Node) -> Tree:

@@ -15,7 +15,7 @@ from compiler_nb.outcome import NOT_DONE, Failure
 from compiler_nb.plan.bounds import Scope, hashed, is_a, items_of, short
 from compiler_nb.plan.evaluate import bind, evaluate
 from compiler_nb.plan.expression import Apply, Fanout, Item, Local, Method, Pattern, Slice, Value, spell, variable
-from compiler_nb.plan.task import Task
+from compiler_nb.plan.task import Task, item_id
 from compiler_nb.plan.tree import Node, Ref, Tree, references, walk
 from compiler_nb.plan.tree import replace as replace_nodes
 from compiler_nb.text import describe_error
@@ -182,7 +182,7 @@ def _expand(task: Task, node: Fanout, inner: Scope, shapes: Mapping[str, Shape])
         key = hashed(evaluate(node.key, inner), inner) if node.container == "dict" else None
         shown = _show(key, len(ids)) if node.container == "dict" else str(len(ids))
         seen[shown] += 1
-        id_ = f"{task.id}[{shown}]" + (f"#{seen[shown]}" if seen[shown] > 1 else "")
+        id_ = item_id(task.id, shown, seen[shown])
         keys.append(key)
         ids.append(id_)
         tasks += _item(task, node, id_, inner.locals, shapes)

@@ -32,7 +32,7 @@ from compiler_nb.plan.expression import (
     Unary,
 )
 from compiler_nb.plan.functions import FUNCTIONS, KEYWORDS, METHODS, check_spec
-from compiler_nb.plan.task import Task
+from compiler_nb.plan.task import Task, part_id
 from compiler_nb.plan.tree import Node, Ref, Tree
 
 if TYPE_CHECKING:
@@ -259,12 +259,12 @@ class Reader:
         args, kwargs = self._arguments(node)
         task = Task("", "call", name, args, kwargs, line=node.lineno, column=node.col_offset)
         if self.steps is not None:
-            self.steps.append(replace(task, id=f".{len(self.steps) + 1}"))
+            self.steps.append(replace(task, id=part_id("", len(self.steps) + 1)))
             return Local(self.steps[-1].id)
         return self._part(task)
 
     def _part(self, task: Task) -> Ref:
-        self.parts.append(replace(task, id=f"{self.base}.{len(self.parts) + 1}"))
+        self.parts.append(replace(task, id=part_id(self.base, len(self.parts) + 1)))
         return Ref(self.parts[-1].id)
 
     def _tool_name(self, node: ast.Call) -> str:

@@ -9,12 +9,11 @@ is given to follow from where they stand, so they may change, too.
 from __future__ import annotations
 
 import keyword
-import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from compiler_nb.plan.expression import Text, quote, spell, spell_call, variable
 from compiler_nb.plan.parser import PlanParser
-from compiler_nb.plan.task import Return, Task, inputs_of
+from compiler_nb.plan.task import Return, Task, inputs_of, is_part
 from compiler_nb.plan.tree import Input, Tree, references, walk
 from compiler_nb.plan.writers import JsonWriter, NumberedWriter, Writer
 
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from compiler_nb.plan.task import LastLine
-
-_PART: Final = re.compile(r".+\.[0-9]+")
-"""The id of a call that is nested in another line."""
 
 
 def to_text(tasks: Sequence[Task], final: LastLine, dialect: str = "python") -> str:
@@ -46,7 +42,7 @@ class PythonWriter(Writer):
         self.name_all(
             lambda id_: f"{id_}_2" if keyword.iskeyword(id_) or variable(id_) in hiding else variable(id_), variable
         )
-        self.parts = {task.id: task for task in self.tasks if _PART.fullmatch(task.id)}
+        self.parts = {task.id: task for task in self.tasks if is_part(task.id)}
         lines = [line for task in self.tasks if task.id not in self.parts for line in self._lines(task)]
         self.task = None
         return "\n".join([*lines, self._last()]) + "\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 Kind = Literal["call", "expr", "fanout"]
+_PART: Final = re.compile(r".+\.[0-9]+", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,40 @@ class Task(Holder):
         return tuple(dict.fromkeys(n.name for n in walk((self.args, self.kwargs)) if type(n) is Input))
 
     @property
+    def owner(self) -> str:
+        """The id of the fan-out that it is an item of, or a call in an item's chain; "" if it is neither."""
+        return owner_of(self.id)
+
+    @property
     def name(self) -> str:
         """The variable that its value is bound to: its id, "t1" for the id "1", "" for a generated id."""
         if self.id[:1].isdigit():
             return f"t{self.id}"
         return self.id if self.id.isidentifier() else ""
+
+
+# ---- ids: of the items of the fan-out `rows`, `rows[AAPL]`, of the second one with that key, `rows[AAPL]#2`,
+# ---- and of the calls within a line: `note.1` in the line `note`, `rows[AAPL].1` in an item's chain.
+
+
+def item_id(fanout: str, key: str, number: int = 1) -> str:
+    """Return the id of the item with this key as text, the `number`th that shows the same key."""
+    return f"{fanout}[{key}]{f'#{number}' if number > 1 else ''}"
+
+
+def part_id(line: str, number: int) -> str:
+    """Return the id of the `number`th call within the line or item with this id."""
+    return f"{line}.{number}"
+
+
+def is_part(id_: str) -> bool:
+    """Whether an id is that of a call within a line, or within the chain of an item."""
+    return _PART.fullmatch(id_) is not None
+
+
+def owner_of(id_: str) -> str:
+    """Return the id of the fan-out that a task is an item of, or a call in an item's chain; "" if it is neither."""
+    return id_.partition("[")[0] if "[" in id_ else ""
 
 
 def inputs_of(tasks: Iterable[Task], last: LastLine) -> tuple[str, ...]:

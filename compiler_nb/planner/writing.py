@@ -11,7 +11,7 @@ from compiler_nb.models.base import Model, Request, Role
 from compiler_nb.models.connect import no_model
 from compiler_nb.plan.parser import PlanParser
 from compiler_nb.plan.plan import Plan
-from compiler_nb.plan.task import Return, Task
+from compiler_nb.plan.task import Return, Task, owner_of
 from compiler_nb.plan.tree import references
 from compiler_nb.planner.reading import tools_of, write_plan
 from compiler_nb.planner.requests import Earlier, ask_for_plan, ask_for_repair, system_prompt
@@ -140,7 +140,7 @@ class Taker:
         self._twins: dict[str, deque[str]] = defaultdict(deque)
         self._tasks: Mapping[str, Task] = session.tasks if session is not None else {}
         for id_, task in self._tasks.items():
-            if "[" not in id_:
+            if not owner_of(id_):
                 self._twins[task.fingerprint].append(id_)
 
     def take(self, task: Task) -> None:
@@ -171,5 +171,5 @@ class Taker:
             if id_ not in kept:
                 kept.add(id_)
                 open_ids += self._tasks[id_].dependencies
-        rest = {id_ for id_ in self._tasks if id_.partition("[")[0] not in kept}
+        rest = {id_ for id_ in self._tasks if (owner_of(id_) or id_) not in kept}
         return set(self.session.drop(rest, DROPPED, "dropped")) if self.session is not None else set()

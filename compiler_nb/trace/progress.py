@@ -36,7 +36,7 @@ from compiler_nb.events import (
 from compiler_nb.plan.expression import Item
 from compiler_nb.plan.fanout import item_reads, needs
 from compiler_nb.plan.plan import Plan
-from compiler_nb.plan.task import JOIN
+from compiler_nb.plan.task import JOIN, item_id, owner_of
 from compiler_nb.plan.tree import Node, Ref, walk
 from compiler_nb.trace.folds import ModelCall, Span
 
@@ -179,7 +179,7 @@ class Progress:
         if self._twins is None:
             self._twins = defaultdict(list)
             for id_, known in self.tasks.items():
-                if "[" not in id_ and known.fingerprint:
+                if not owner_of(id_) and known.fingerprint:
                     self._twins[known.fingerprint].append(id_)
         alike = self._twins.get(task.fingerprint, [])
         twin = next((id_ for id_ in alike if self.states[id_] not in LOST), None)
@@ -398,8 +398,8 @@ def _find_item(key: Any, container: str, fanout: str, ids: tuple[str, ...]) -> s
         own = [id_ for id_ in ids if id_.endswith("]")]
         return own[key] if type(key) is int and -len(own) <= key < len(own) else None
     told = type(key) is str and len(key) <= _LONGEST_KEY and key.isprintable() and not set(key) & set("[]#,")
-    item = f"{fanout}[{key}]"
-    if not told or key in _OTHER_VALUES or _is_number(key) or item not in ids or f"{item}#2" in ids:
+    item = item_id(fanout, key)
+    if not told or key in _OTHER_VALUES or _is_number(key) or item not in ids or item_id(fanout, key, 2) in ids:
         return None
     return item
 

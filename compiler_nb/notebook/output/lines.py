@@ -11,6 +11,7 @@ from compiler_nb.notebook.output import answer as answers
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.presenter import say
 from compiler_nb.plan.short import shorten_call
+from compiler_nb.plan.task import owner_of
 from compiler_nb.text import cut, describe_outcome, seconds_text, visible_lines
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Lines:
 
     def line(self, event: TaskEnded) -> str:
         """Return the line of a task: state, id, call, value and time, as wide as the terminal at most."""
-        inner = "  " if "[" in event.task else ""
+        inner = "  " if owner_of(event.task) else ""
         head = f"{inner}{MARKS[event.state]} {cut(event.task, ID)}"
         task = self.tasks.get(event.task)
         call = shorten_call(task, max(int(self.columns * CALL), LEAST)) if task is not None else ""

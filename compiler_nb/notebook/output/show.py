@@ -25,6 +25,7 @@ from compiler_nb.events import Warned
 from compiler_nb.models.secret import mask
 from compiler_nb.notebook.output import answer as answers
 from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.task import owner_of
 from compiler_nb.text import cut, seconds_text, visible_lines
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Shown(NamedTuple):
     @property
     def named(self) -> tuple[Task, ...]:
         """The tasks without the items of fan-outs."""
-        return tuple(task for task in self.tasks if "[" not in task.id)
+        return tuple(task for task in self.tasks if not task.owner)
 
 
 def shown_of(run: Run) -> Shown:
@@ -135,7 +136,7 @@ def picture(shown: Shown, look: Look) -> Picture:
 
 def footer(run: Run, binding: Binding, *, times: bool) -> str:
     """Return the last line: how much it was, and what became of the variables."""
-    count = sum("[" not in id_ for id_ in run.tasks)
+    count = sum(not owner_of(id_) for id_ in run.tasks)
     parts = [f"{count} task{'' if count == 1 else 's'}"]
     if len(run.rounds) > 1:
         parts.append(f"{len(run.rounds)} rounds")
