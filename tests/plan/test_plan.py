@@ -8,6 +8,7 @@ COASTS = 'ny = weather("New York")\nla = weather("Los Angeles")\nanswer(max(ny, 
 
 
 def test_a_plan_shows_itself():
+    """`visualize` returns a picture with `text/plain` and SVG."""
     plan = Plan.parse(COASTS)
     picture = plan.visualize()
     assert picture.svg.startswith("<svg")
@@ -15,6 +16,7 @@ def test_a_plan_shows_itself():
 
 
 def test_a_plan_is_made_of_what_the_parser_returns():
+    """Equality is of tasks and last line; text and dialect are kept beside them."""
     plan = Plan.parse(COASTS.encode())
     assert plan == Plan(plan.tasks, plan.final)
     assert (plan.text, plan.dialect, plan["ny"].name) == (COASTS, "python", "ny")
