@@ -16,8 +16,9 @@ from compiler_nb.errors import CompilerError, ModelError, PlanError, ToolUnavail
 from compiler_nb.events import PlanClosed, RoundStarted, RunStarted, TaskPlanned, Warned
 from compiler_nb.joiner import join
 from compiler_nb.models.base import Model, Request
-from compiler_nb.models.calls import Calls, shared_limits
+from compiler_nb.models.calls import Calls
 from compiler_nb.models.connect import no_model
+from compiler_nb.models.limits import shared_limits
 from compiler_nb.models.providers import known_secrets
 from compiler_nb.outcome import NOT_DONE, Answer, Replan, Status
 from compiler_nb.plan.bounds import Scope

@@ -11,8 +11,7 @@ from compiler_nb.compiler import Compiler
 from compiler_nb.errors import NoModel, PlanError
 from compiler_nb.events import ModelEnded, ModelStarted, RunStarted, TaskEnded, TaskStarted
 from compiler_nb.models.base import Chunk
-from compiler_nb.models.calls import _SHARED
-from compiler_nb.models.limits import Limit
+from compiler_nb.models.limits import _SHARED, Limit
 from compiler_nb.models.scripted import ScriptedModel
 from compiler_nb.outcome import Cancelled
 from compiler_nb.plan.plan import Plan

@@ -116,12 +116,12 @@ def test_the_worker_serves_tools_that_call_a_model():
 
 PLAN = PLANS["python"][0]
 STOPS = {
-    "401": "the key is refused",
+    "401": "the key was refused",
     "model-404": "no such model or address",
     "quota": "the account's quota is used up",
     "refusal": "the model declines",
     "html-200": "a proxy or a wrong address answered HTML",
-    "error-echo": "the key is refused",
+    "error-echo": "the key was refused",
 }
 
 
@@ -202,8 +202,8 @@ def test_a_reply_that_ends_without_a_word_each_time_is_told(role):
     """Whose it is, that it was cut, how often it was tried, what is kept, and what to do."""
     found, told = ask_failing(role, "silent-end=5")
     assert found.status == ("done" if role == "worker" else "failed")
-    assert "openai:gpt-test: the reply ended before the model did; it may be cut off" in told
-    assert "ask again, or look at the server, or at a proxy before it (tried 2 times" in told
+    assert "openai:gpt-test: the reply ended without a finish reason and may be cut off" in told
+    assert "in front of it (tried 2 times" in told
     kept = {"planner": ", kept: a)", "joiner": ", kept: all results)", "worker": "times)"}[role]
     assert told.endswith(kept)
     assert found.results["a"] == "x"
@@ -226,7 +226,7 @@ def test_another_model_that_answers_is_shown(role):
     assert (found.status, found.answer) == ("done", TEXTS["joiner"])
     assert [call.answered for call in trace.calls(found.events) if call.role == role] == ["a-smaller-one"]
     (told,) = [event.message for event in found.events if isinstance(event, Warned)]
-    assert told.endswith("openai:gpt-test was asked, a-smaller-one answered: is it an alias, or a proxy's choice?")
+    assert told.endswith("openai:gpt-test was asked, a-smaller-one answered; is it an alias, or does a proxy choose?")
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 7])

@@ -17,7 +17,7 @@ Message: TypeAlias = "Mapping[str, str]"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a model is asked: its role in the pattern, the messages, and the task that asks ("" where none does)."""
+    """What a model is asked: its role in the pattern, the messages, and the task that asks ("" if none does)."""
 
     role: Role
     messages: tuple[Message, ...]
@@ -28,8 +28,8 @@ class Request:
 class Chunk(NamedTuple):
     """A piece of text; the last one says why the model ended ("stop", "length", ...), what it used, and who it was.
 
-    A stream that never says a `finish` was cut, unless all that it yields is plain strings. A chunk without text is a
-    sign of life of a model that thinks. model: the name that the reply itself gives, "" where it gives none.
+    A stream that never gives a `finish` was cut, unless it yields only plain strings. A chunk without text shows that
+    the model is still thinking. model: the name that the reply itself gives, or "".
     """
 
     text: str = ""
@@ -49,5 +49,5 @@ class Model(Protocol):
     provider: str
 
     def stream(self, request: Request) -> AsyncIterator[Chunk | str]:
-        """Yield the reply in pieces; raise a ModelError where there is none."""
+        """Yield the reply in pieces; raise a ModelError if there is none."""
         ...

@@ -1,28 +1,26 @@
 """One call of a model with everything around it: limits, timers, retries, events.
 
-A model only streams; what is the same for every model is here. `Calls` belongs to a run, whose events it emits; the
+A model only streams; what is the same for every model is here. `Calls` belongs to one run and emits its events; the
 limits behind it may be shared by several runs of one event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import itertools
-import random
-import threading
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from compiler_nb.errors import ModelError, ModelRefused, ModelTimeout, RateLimited, StreamBroken
 from compiler_nb.events import ModelChunk, ModelEnded, ModelStarted, Warned
 from compiler_nb.models.base import Chunk, Model, Request
-from compiler_nb.models.limits import Doors, Limit, Limits, Parking
-from compiler_nb.models.patience import Attempt, Watch
-from compiler_nb.models.providers import CONCURRENCY, is_same_model, known_secrets
+from compiler_nb.models.limits import Limit, Limits, Parking, default_limits
+from compiler_nb.models.providers import is_same_model, known_secrets
+from compiler_nb.models.retries import Retries
 from compiler_nb.models.scripted import estimate_tokens
 from compiler_nb.models.secret import Screen, mask
+from compiler_nb.models.silence import SilenceTimer
 from compiler_nb.outcome import Usage
 from compiler_nb.text import describe_error
 
@@ -32,17 +30,13 @@ if TYPE_CHECKING:
     from compiler_nb.events import Emit
     from compiler_nb.models.secret import Secret
 
-LONGEST_DELAY: Final = 20.0
-"""Seconds that a back-off of our own takes at most."""
-SILENT_TRIES: Final = 2
-"""Tries where the provider did not even answer: another one would only take longer."""
 STOPPED: Final = {
-    "length": "the reply is cut off at the longest that the model may give: ask for less, or allow it more tokens",
-    "content_filter": "the reply is cut off by the provider's filter: rephrase what is asked",
+    "length": "the reply is cut off at the model's token limit; ask for less, or allow more tokens (max_tokens)",
+    "content_filter": "the reply is cut off by the provider's content filter; rephrase the request",
 }
-"""What it means that a model had to stop, by its finish."""
+"""Why a reply is incomplete, by the finish that the model gave."""
 MOST_TOKENS: Final = 100_000_000
-"""A usage above this is no measurement."""
+"""A usage above this is not a measurement."""
 
 
 class Reply(NamedTuple):
@@ -57,10 +51,9 @@ class Calls:
     """Calls models for one run, numbers the calls, and emits their events.
 
     limits: by provider, or the Limits that several runs share; first_token, idle: seconds to wait for the first and
-    for each next piece; tries: at most, before the first piece only; backoff: seconds before the second try, doubled
-    each time; longest_wait: seconds that a call waits, all its tries together, for a provider that is asked too often:
-    as long as these last, such tries do not count; closing: seconds that a model has to end when it is stopped;
-    parking: how the task that asks waits for its provider, None where it has nothing to give up.
+    for each next piece; tries, backoff, longest_wait: as in Retries; a call is only tried again before its first piece;
+    closing: seconds that a model has to end when it is stopped; parking: how the task that calls waits for its
+    provider, or None if it holds nothing that it could give up.
     """
 
     def __init__(
@@ -78,85 +71,73 @@ class Calls:
     ) -> None:
         self.emit, self.parking = emit, parking
         self.limits = limits if isinstance(limits, Limits) else default_limits(limits)
-        self.first_token, self.idle = first_token, idle
-        self.tries, self.backoff, self.longest_wait = tries, backoff, longest_wait
-        self.closing = closing
+        self.first_token, self.idle, self.closing = first_token, idle, closing
+        self.retries = Retries(tries, backoff, longest_wait)
         self.numbers = itertools.count(1)
-        self.answerers: set[tuple[str, str]] = set()  # (asked, answered) of which the user was told
+        self.answerers: set[tuple[str, str]] = set()  # (asked, answered) that the user was told of
 
     def open(self, model: Model, request: Request) -> Stream:
         """Return the reply as it comes: `async with calls.open(...) as reply: async for text in reply: ...`."""
         return Stream(self, model, request)
 
     async def text(self, model: Model, request: Request) -> Reply:
-        """Return the whole reply; one that broke off is asked for once more, then its fault is raised.
+        """Return the whole reply. If it breaks off, ask once more, then raise the fault.
 
-        A worker's reply is a task's value, and half of one is none: it is an error where the model had to stop.
+        A worker's reply is a task's value, and half a value is useless: an error if the model had to stop.
         """
-        asked = tried = 0
+        tried = 0
         while True:
-            asked += 1
             stream = self.open(model, request)
             fault: ModelError | None = None
             try:
                 async with stream:
                     text = "".join([piece async for piece in stream])
+                if not stream.finish:
+                    fault = stream.cut()
             except ModelError as error:
                 fault = error
-            if fault is None and not stream.finish:
-                fault = stream.cut()
             if fault is None:
                 if request.role == "worker" and stream.finish in STOPPED:
                     raise stream.stopped()
                 return Reply(text, stream.finish, stream.usage)
+            is_first = not tried
             tried += stream.tried
-            if not fault.retryable or asked == SILENT_TRIES or not stream.spoke:
+            # without any text, the stream has made all tries that could help
+            if not (is_first and stream.spoke and fault.retryable):
                 fault.attempts = tried
                 raise fault
 
 
-def default_limits(limits: Mapping[str, Limit] | None = None, doors: Doors | None = None) -> Limits:
-    """Return the limits as given, and for other providers those that they need: one call at a time for a local one."""
-    needed = {name: Limit(concurrency=number) for name, number in CONCURRENCY.items()}
-    return Limits({**needed, **(limits or {})}, doors=doors)
+@dataclass(slots=True)
+class Try:
+    """One try of a call: the model's stream, the timer over its silence, and what went wrong."""
 
-
-_SHARED: Final[dict[asyncio.AbstractEventLoop, Doors]] = {}
-_LOCK: Final = threading.Lock()
-
-
-def shared_limits(limits: Mapping[str, Limit]) -> Limits:
-    """Return limits that hold for all who call on the running loop, where a provider has equal ones."""
-    loop = asyncio.get_running_loop()
-    with _LOCK:
-        for closed in [other for other in _SHARED if other.is_closed()]:
-            del _SHARED[closed]
-        doors = _SHARED.setdefault(loop, {})
-    return default_limits(limits, doors)
+    chunks: AsyncGenerator[Chunk | str, None]
+    timer: SilenceTimer
+    fault: ModelError | None = None
 
 
 class Stream:
     """A reply as it comes. Iterate it, in one task and within `async with`, for its pieces.
 
-    call: its number, 0 before it began; finish: why the model ended, "" while it has not, and where it was cut without
-    a word (`cut()` is the error for that); usage: what it used, estimated (`reported` is False) where the provider gave
-    no sane numbers; spoke: whether any text came; tried: requests made; answered: the model that the reply names,
-    "" where it is the asked one. What a model has in `secrets` never comes out of it.
-    Emits ModelStarted when its place at the provider is there, ModelChunk, and ModelEnded however it ends.
-    Raises a ModelError after the tries that are worth while; none is made once text came.
+    call: its number, 0 before the call begins; finish: why the model ended, "" until then, and also if the reply broke
+    off (`cut()` is the error for that); usage: what the call used, estimated (`reported` is False) if the provider
+    gave no plausible numbers; spoke: whether any text came; answered: the model that the reply names, "" if it is the
+    one that was asked. No secret of the model ever comes out of the stream.
+    Emits ModelStarted when the provider has a place for the call, ModelChunk, and ModelEnded however the call ends.
+    Raises a ModelError after the tries that could help; nothing is tried again once text came.
     """
 
     def __init__(self, calls: Calls, model: Model, request: Request) -> None:
-        self.call, self.finish, self.spoke, self.tried, self.answered = 0, "", False, 0, ""
+        self.call, self.finish, self.spoke, self.answered = 0, "", False, ""
         self._calls, self._model, self._request = calls, model, _without_keys(request, model)
         self._secrets: tuple[Secret, ...] = getattr(model, "secrets", ())
-        self._screen = Screen(self._secrets) if self._secrets else None
+        self._screen = Screen(self._secrets)
         self._sent = estimate_tokens(sum(len(message["content"]) for message in request.messages))
         self._received = 0  # characters
         self._usage: Usage | None = None
         self._strings_only = True
-        self._silent = 0  # tries that nobody answered
-        self._waited = 0.0  # seconds, for a provider that is asked too often
+        self._retries = replace(calls.retries)
         self._parking = calls.parking(request.task) if calls.parking is not None else None
         self._pieces = self._run()
 
@@ -170,15 +151,21 @@ class Stream:
         return self._pieces
 
     @property
+    def tried(self) -> int:
+        """The requests made."""
+        return self._retries.tried
+
+    @property
     def usage(self) -> Usage:
         """What the call has used so far."""
         return self._usage or Usage(1, self._sent, estimate_tokens(self._received), 0, reported=False)
 
     def cut(self) -> StreamBroken:
         """Return the error for a reply that ended without a finish."""
-        mend = "ask again, or look at the server, or at a proxy before it"
-        told = f"{self._name}: the reply ended before the model did; it may be cut off: {mend}"
-        return StreamBroken(told, **self._where)
+        what = "the reply ended without a finish reason and may be cut off"
+        return StreamBroken(
+            f"{self._name}: {what}; ask again, or check the server and any proxy in front of it", **self._where
+        )
 
     def stopped(self) -> ModelError:
         """Return the error for a reply whose model had to stop."""
@@ -186,31 +173,28 @@ class Stream:
         return kind(f"{self._name}: {STOPPED[self.finish]}", **self._where)
 
     async def _run(self) -> AsyncGenerator[str, None]:
-        calls = self._calls
-        error = ""
-        place = functools.partial(calls.limits.slot, self._model.provider, self._sent, self._parking)
+        calls, limits, error = self._calls, self._calls.limits, ""
         try:
             while True:
-                self.tried += 1
-                async with place() as slot, self._attempt() as attempt:
-                    watch = attempt.watch
-                    async for chunk in attempt.chunks:
+                async with limits.slot(self._model.provider, self._sent, self._parking) as slot, self._try() as current:
+                    async for chunk in current.chunks:
                         text = self._take(chunk)
-                        del chunk  # a traceback may show it, and a provider may have repeated the key in it
+                        del chunk  # a traceback shows local variables, and a provider may have repeated the key in it
                         if text:
-                            watch.rest()
+                            current.timer.rest()
                             calls.emit(ModelChunk, self.call, text)
                             yield text
-                        watch.expect(calls.idle)
+                        current.timer.expect(calls.idle)
                     slot.tokens = self.usage.tokens
-                if text := self._screen.close() if self._screen is not None else "":
+                if text := self._screen.close():
                     calls.emit(ModelChunk, self.call, text)
                     yield text
-                if attempt.fault is None and not (self.spoke or self.finish or self._strings_only):
-                    attempt.fault = self.cut()
-                if attempt.fault is None:
+                fault = current.fault
+                if fault is None and not (self.spoke or self.finish or self._strings_only):
+                    fault = self.cut()
+                if fault is None:
                     break
-                await self._wait(attempt.fault)
+                await self._wait(fault)
             if self._strings_only:
                 self.finish = "stop"  # plain strings have no other way to say so
         except BaseException as ended:
@@ -221,24 +205,25 @@ class Stream:
                 calls.emit(ModelEnded, self.call, self.finish, self.usage, error, self.answered)
 
     @asynccontextmanager
-    async def _attempt(self) -> AsyncIterator[Attempt]:
-        """Open the model's stream, and close it again; what it raised is kept as the attempt's fault."""
+    async def _try(self) -> AsyncIterator[Try]:
+        """Open the model's stream, and close it again; whatever the model raised is kept as the fault of the try."""
         self._begin()
-        attempt = Attempt(self._open(), Watch(self._calls.first_token, self._calls.closing))
+        current = Try(self._open(), SilenceTimer(self._calls.first_token, self._calls.closing))
         try:
-            yield attempt
+            yield current
         except asyncio.CancelledError:
-            if not attempt.watch.stop():
+            if not current.timer.stop():
                 raise
-            attempt.fault = self._late()
+            current.fault = self._late()
         except Exception as raised:  # noqa: BLE001 - a model may raise anything
-            attempt.fault = self._late() if attempt.watch.stop() else self._fault(raised)
+            current.fault = self._late() if current.timer.stop() else self._fault(raised)
         finally:
-            attempt.watch.stop()
-            await self._close(attempt.chunks)
+            current.timer.stop()
+            await self._close(current.chunks)
 
     def _begin(self) -> None:
         self.finish, self._strings_only = "", True
+        self._retries.tried += 1
         if not self.call:
             self.call = next(self._calls.numbers)
             asked, model = self._request, self._model
@@ -251,11 +236,12 @@ class Stream:
             if asyncio.iscoroutine(stream):
                 stream.close()
             kind = type(self._model).__name__
-            raise ModelError(f"{kind}.stream is no async generator: write `async def` and `yield`", **self._where)
+            what = f"{kind}.stream is not an async generator; write it with `async def` and `yield`"
+            raise ModelError(what, **self._where)
         return stream  # type: ignore[no-any-return]  # any async iterator will do
 
     def _take(self, chunk: Any) -> str:
-        """Return what may be shown of a chunk's text, and keep the rest of the chunk."""
+        """Return the part of a chunk's text that may be shown, and keep the rest of the chunk."""
         if type(chunk) is str:
             text = chunk
         elif isinstance(chunk, Chunk):
@@ -273,64 +259,50 @@ class Stream:
         if text:
             self.spoke = True
             self._received += len(text)
-        return text if self._screen is None else self._screen.feed(text)
+        return self._screen.feed(text)
 
     def _name_answerer(self, answered: str) -> None:
-        """Note which model the reply names, and tell the user once where it is another than was asked for."""
-        asked = self._model.name
+        """Note which model the reply names, and tell the user once if it is not the one that was asked."""
+        calls, asked = self._calls, self._model.name
         self.answered = answered if answered != asked else ""
-        told = self._calls.answerers
-        # a deployment is called as its owner likes, and names the model behind it
-        if self._model.provider == "azure" or is_same_model(asked, answered) or (asked, answered) in told:
-            return
-        told.add((asked, answered))
-        message = f"call {self.call}: {self._name} was asked, {answered} answered: is it an alias, or a proxy's choice?"
-        self._calls.emit(Warned, self._request.task, message)
+        # an Azure deployment has a name of its owner's choice, and the reply names the model behind it
+        is_known = self._model.provider == "azure" or is_same_model(asked, answered)
+        if not is_known and (asked, answered) not in calls.answerers:
+            calls.answerers.add((asked, answered))
+            what = f"{self._name} was asked, {answered} answered; is it an alias, or does a proxy choose?"
+            calls.emit(Warned, self._request.task, f"call {self.call}: {what}")
 
     async def _close(self, chunks: Any) -> None:
-        """Close a model's stream, whatever it does about it."""
+        """Close a model's stream, whatever it raises and however long it takes."""
         if hasattr(chunks, "aclose"):
             with suppress(Exception):
                 async with asyncio.timeout(self._calls.closing):
                     await chunks.aclose()
 
     def _late(self) -> ModelError:
+        calls = self._calls
+        what = f"said nothing for {calls.first_token:g} s; is it up, or overloaded?"
         if self.spoke:
-            return ModelTimeout(f"{self._name} said nothing more for {self._calls.idle:g} s", **self._where)
-        told = f"{self._name} said nothing for {self._calls.first_token:g} s: is it up, or overloaded?"
-        return ModelTimeout(told, **self._where)
+            what = f"said nothing more for {calls.idle:g} s"
+        return ModelTimeout(f"{self._name} {what}", **self._where)
 
     def _fault(self, raised: Exception) -> ModelError:
         if isinstance(raised, ModelError):
-            raised.attempts, raised.kept = 1, ""  # a script may raise one again, which was told of another call
+            raised.attempts, raised.kept = 1, ""  # a script may raise one error twice: forget the earlier call
             return raised
-        told = describe_error(raised)
-        masked = mask(told, self._secrets)
+        text = describe_error(raised)
+        masked = mask(text, self._secrets)
         fault = ModelError(f"{self._name} raised {masked}", **self._where)
-        fault.__cause__ = raised if masked == told else None
+        fault.__cause__ = raised if masked == text else None  # a traceback would show the key in the cause
         return fault
 
-    def _delay(self, fault: ModelError) -> float | None:
-        """Return the seconds until the next try, None where none is worth while."""
-        calls = self._calls
-        if self.spoke or not fault.retryable:
-            return None
-        delay = min(LONGEST_DELAY, calls.backoff * 2.0 ** min(self.tried - 1, 30))
-        delay *= random.uniform(0.5, 1.0)  # noqa: S311 - it spreads calls, it guards nothing
-        if isinstance(fault, RateLimited):
-            delay += fault.retry_after or 0.0
-            self._waited += delay
-            return delay if self._waited <= calls.longest_wait else None
-        self._silent += fault.status is None
-        return delay if self.tried < calls.tries and self._silent < SILENT_TRIES else None
-
     async def _wait(self, fault: ModelError) -> None:
-        """Wait before the next try, or raise the fault; where a provider counts calls, all that go to it wait."""
-        delay = self._delay(fault)
+        """Wait until the next try, or raise the fault; all calls wait for a provider that has too many."""
+        delay = None if self.spoke else self._retries.delay(fault)
         if delay is None:
             fault.attempts = self.tried
             raise fault
-        message = f"call {self.call}, try {self.tried} failed, the next comes in {delay:.1f} s: {fault}"
+        message = f"call {self.call}: try {self.tried} failed, trying again in {delay:.1f} s: {fault}"
         self._calls.emit(Warned, self._request.task, message)
         if isinstance(fault, RateLimited):
             self._calls.limits.pause(self._model.provider, delay)
@@ -351,7 +323,7 @@ class Stream:
 
 
 def _without_keys(request: Request, model: Model) -> Request:
-    """Return a request that tells no key, although a tool may have returned one, or a question hold it."""
+    """Return the request without any key: a tool may have returned one, or a question may hold it."""
     secrets = known_secrets((model,))
     if not secrets:
         return request
@@ -360,7 +332,7 @@ def _without_keys(request: Request, model: Model) -> Request:
 
 
 def sane(usage: Usage) -> Usage | None:
-    """Return a usage that can be true, None for one that cannot."""
+    """Return a usage that can be true, or None if it cannot."""
     calls, sent, received, cached, reported = usage
     numbers = (sent, received, cached)
     if any(type(number) is not int or not 0 <= number <= MOST_TOKENS for number in numbers) or not sent + received:

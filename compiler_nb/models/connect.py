@@ -1,4 +1,4 @@
-"""`connect("provider:model")`: from a name to a model, and what can be said about one."""
+"""`connect("provider:model")`: from a name to a model, and what is known about a model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def connect(spec: str, **settings: Any) -> Model:
     """Return the model that "provider:model" names, or "hand".
 
     settings: those of OpenAIModel (base_url, api_key, ...) and the parameters of its requests (temperature, ...).
-    No connection is made, and no key needed, before the first call. Raises BadRequest for what names no model.
+    No connection is made, and no key needed, before the first call. Raises BadRequest if `spec` names no model.
     """
     if settings.get("api_key"):
         settings["api_key"] = Secret(settings["api_key"])
@@ -39,7 +39,7 @@ def connect(spec: str, **settings: Any) -> Model:
         raise BadRequest(_unknown(provider, colon))
     if not model:
         example = f"{provider}:{PROVIDERS[provider].example}"
-        raise BadRequest(f"{spec!r} names no model; write it after a colon, as in {example!r}", provider=provider)
+        raise BadRequest(f"{spec!r} names no model; write one after the colon, as in {example!r}", provider=provider)
     return OpenAIModel(model, provider=provider, **settings)
 
 
@@ -48,31 +48,31 @@ def _unknown(provider: str, colon: str) -> str:
     shown = repr(shorten(provider, 60))
     near = difflib.get_close_matches(provider.lower()[:60], known, 1)
     if near:
-        mend = f" Did you mean {near[0]!r}?"
+        hint = f"Did you mean {near[0]!r}?"
     elif colon:
-        mend = " Any OpenAI-compatible server is openai:MODEL with base_url=..."
+        hint = "For any other OpenAI-compatible server write openai:MODEL, with base_url=..."
     else:
-        mend = f" A model is named with its provider, as in {'openai:' + shorten(provider, 60)!r}."
-    return f"no provider is called {shown}.{mend} The providers are: {', '.join(known)}"
+        hint = f"Put the provider before the model, as in {'openai:' + shorten(provider, 60)!r}."
+    return f"there is no provider {shown}. {hint} The providers are: {', '.join(known)}"
 
 
 def _ways() -> str:
     hosted = [p for p in PROVIDERS.values() if p.needs_key]
     local = [p for p in PROVIDERS.values() if not p.needs_key]
     width = max(len(f"{p.name}:{p.example}") for p in PROVIDERS.values())
-    lines = ["no model is set. The ways to one, by %compile model NAME, -m NAME or Compiler(connect(NAME)):"]
-    lines += [f"  {f'{p.name}:{p.example}':<{width}}  a provider; its key from {p.key_variables[0]}" for p in hosted]
-    lines += [f"  {f'{p.name}:{p.example}':<{width}}  a local server, no key; start it by `{p.start}`" for p in local]
+    lines = ["no model is set. Choose one with %compile model NAME, -m NAME or Compiler(connect(NAME)):"]
+    lines += [f"  {f'{p.name}:{p.example}':<{width}}  a provider; key from {p.key_variables[0]}" for p in hosted]
+    lines += [f"  {f'{p.name}:{p.example}':<{width}}  a local server, no key; start it with `{p.start}`" for p in local]
     lines += [
         f"  {'openai:MODEL':<{width}}  any other OpenAI-compatible server, with base_url=...",
         f"  {HAND:<{width}}  you are the model: the prompt is shown, you write the reply",
-        f"  {'ScriptedModel':<{width}}  a model that says what it is told to, as in ScriptedModel([...])",
+        f"  {'ScriptedModel':<{width}}  a model with replies written in advance: ScriptedModel([...])",
     ]
     return "\n".join(lines)
 
 
 NO_MODEL: Final = _ways()
-"""What a user is told who has set no model: every way to one."""
+"""The message for a user who has set no model: every way to get one."""
 
 
 def no_model() -> NoModel:
@@ -81,7 +81,7 @@ def no_model() -> NoModel:
 
 
 def describe(model: Model) -> dict[str, Any]:
-    """Return a model's name, provider, address ("" for none), whether a key was found, and where it comes from."""
+    """Return a model's name, provider, address (or ""), whether a key was found, and where it comes from."""
     about = {"name": model.name, "provider": model.provider, "address": "", "key_found": False, "key_source": "no need"}
     if isinstance(model, OpenAIModel):
         key = model.key
@@ -91,7 +91,7 @@ def describe(model: Model) -> dict[str, Any]:
 
 
 async def check(model: Model, timeout: float = 60.0) -> str:  # noqa: ASYNC109 - a person waits for it
-    """Send one tiny call and return what came back in a sentence; raise the ModelError otherwise."""
+    """Send one tiny call; return a sentence about the reply, or raise the ModelError."""
     who = f"{model.provider}:{model.name}"
     began = time.perf_counter()
     text = ""
@@ -106,5 +106,5 @@ async def check(model: Model, timeout: float = 60.0) -> str:  # noqa: ASYNC109 -
         raise ModelTimeout(message, provider=model.provider, model=model.name) from None
     text = mask(text, getattr(model, "secrets", ()))
     if not text.strip():
-        raise StreamBroken(f"{who} answered with nothing", provider=model.provider, model=model.name)
+        raise StreamBroken(f"{who} sent an empty reply", provider=model.provider, model=model.name)
     return f"{who} answered {shorten(text.strip(), 60)!r} in {time.perf_counter() - began:.1f} s"

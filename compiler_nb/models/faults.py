@@ -1,7 +1,7 @@
-"""Whatever goes wrong with a provider, told in our own errors: without its objects, and without the key.
+"""Whatever goes wrong with a provider, as one of our own errors: without the SDK's objects, and without the key.
 
-An error of the SDK holds the request, and with it the key, so none is ever chained or kept: each is told again by
-`explain`, and raised outside the `except` that caught it.
+An error of the SDK holds the request, and with it the key. So none is ever chained or kept: `explain` makes one of ours
+from it, which is raised outside the `except` block that caught it.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ _READ_LIMIT: Final = 4_000
 _REDIRECTS: Final = range(300, 400)
 
 _PROXY: Final = "Behind a proxy, set HTTPS_PROXY"
-_SHORTER: Final = "offer or share less, or take a model with a longer context"
+_SHORTER: Final = "offer or share less, or use a model with a longer context"
 BY_STATUS: Final[dict[int, tuple[type[ModelError], str]]] = {
-    400: (BadRequest, "the request is refused"),
-    401: (AuthenticationFailed, "the key is refused"),
+    400: (BadRequest, "the request was refused"),
+    401: (AuthenticationFailed, "the key was refused"),
     402: (QuotaExceeded, "the account's quota is used up; waiting does not help"),
     403: (AuthenticationFailed, "the key may not do this"),
     404: (BadRequest, "no such model or address; does the address end in /v1?"),
-    408: (ModelTimeout, "the provider did not answer in time; ask again"),
-    409: (ProviderUnavailable, "the provider is busy; ask again"),
+    408: (ModelTimeout, "the provider did not answer in time; try again"),
+    409: (ProviderUnavailable, "the provider is busy; try again"),
     429: (RateLimited, "too many requests or tokens"),
 }
 BY_WORD: Final[dict[str, int]] = {
@@ -77,13 +77,13 @@ _SAYS_TOO_LONG: Final = re.compile(
     r"|reduce the length|too many (?:input|prompt) tokens",
     re.IGNORECASE,
 )
-"""How providers that have no code for it say that a request is too long."""
+"""How providers without an error code for it say that a request is too long."""
 _FILTERED: Final = frozenset({"content_filter", "content_policy_violation"})
 
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Whose fault it is: what messages name, the secrets that they must not show, and what was asked."""
+    """The call that failed: what messages name, the secrets that they must not show, and what was asked."""
 
     provider: str
     model: str
@@ -94,7 +94,8 @@ class Where:
 
     def clean(self, text: str, limit: int = SAID_LIMIT) -> str:
         """Return a text of the provider as short plain text without secrets."""
-        plain = mask(text[:_READ_LIMIT], self.secrets)  # before anything in it changes, and again afterwards
+        # masked first, since whatever changes the text could hide a key, and last, since it could also complete one
+        plain = mask(text[:_READ_LIMIT], self.secrets)
         if "<" in plain:
             import html  # noqa: PLC0415 - only broken proxies need it
 
@@ -111,7 +112,7 @@ class Where:
 
 
 def explain(error: Exception, where: Where, *, begun: bool = False) -> ModelError:
-    """Return our error for any exception of a call; `begun` is whether the reply had begun."""
+    """Return our error for any exception of a call; `begun` says whether the reply had begun."""
     status = getattr(error, "status_code", None)
     if isinstance(status, int):
         headers = getattr(getattr(error, "response", None), "headers", {})
@@ -119,7 +120,7 @@ def explain(error: Exception, where: Where, *, begun: bool = False) -> ModelErro
     if isinstance(error, ErrorObject):
         return from_body(error.body, where)
     if isinstance(error, WireError):
-        return where.error(StreamBroken, "the reply is broken; ask again", str(error))
+        return where.error(StreamBroken, "the reply cannot be read; try again", str(error))
     return _unanswered(error, where, begun=begun)
 
 
@@ -127,9 +128,9 @@ def _unanswered(error: Exception, where: Where, *, begun: bool) -> ModelError:
     # by name, since neither the SDK nor its HTTP client is imported before a call is made
     names = {kind.__name__ for kind in type(error).__mro__}
     if names & {"APITimeoutError", "TimeoutException"}:
-        return where.error(ModelTimeout, f"{host_of(where.address)} sent nothing in time; ask again later")
+        return where.error(ModelTimeout, f"{host_of(where.address)} sent nothing in time; try again later")
     if begun and names & {"TransportError", "StreamError", "DecodingError"}:
-        return where.error(StreamBroken, "the connection broke in the middle of the reply; ask again", str(error))
+        return where.error(StreamBroken, "the connection broke in the middle of the reply; try again", str(error))
     if names & {"APIConnectionError", "TransportError"}:
         return _no_connection(error, where)
     return where.error(ModelError, f"the call failed ({type(error).__name__})", str(error))
@@ -138,7 +139,7 @@ def _unanswered(error: Exception, where: Where, *, begun: bool) -> ModelError:
 def from_body(
     body: Any, where: Where, status: int | None = None, headers: Mapping[str, str] | None = None
 ) -> ModelError:
-    """Return the error that a provider's error body means, with the HTTP status that came with it, or without."""
+    """Return the error that a provider's error body means; status: of HTTP, None if the body came within a reply."""
     headers = headers or {}
     inner = body.get("error", body) if isinstance(body, dict) else body
     said = _said(inner)
@@ -146,29 +147,30 @@ def from_body(
     meant = next((_status_of(word) for word in words if _status_of(word)), None)
     more: dict[str, Any] = {"status": status, "request_id": headers.get("x-request-id", "")}
     if _FILTERED.intersection(words):
-        told = "filtered by the provider; rephrase the question"
-        return where.error(ModelRefused, told, said, text=where.clean(said), **more)
+        what = "filtered by the provider; rephrase the question"
+        return where.error(ModelRefused, what, said, text=where.clean(said), **more)
     if status in _REDIRECTS:
-        return _redirected(where, headers, more)
+        what = "the address redirects, which is not followed, so that the key goes to no other server; set base_url"
+        return final(where.error(ProviderUnavailable, what, headers.get("location", ""), **more))
     if status is None or (status == 429 and meant == 402):  # noqa: PLR2004 - HTTP's own numbers
         status = meant or 500
         more["status"] = more["status"] or status
     if _is_too_long(status, words, said):
         sizes = f" ({describe_sizes(where.request)})" if where.request is not None else ""
         return where.error(BadRequest, f"the request is too long for the model; {_SHORTER}{sizes}", said, **more)
-    kind, what = BY_STATUS.get(status, (BadRequest, "the request is refused"))
+    kind, what = BY_STATUS.get(status, BY_STATUS[400])
     if status >= 500:  # noqa: PLR2004
-        kind, what = ProviderUnavailable, f"{host_of(where.address)} has a fault of its own ({status}); ask again later"
+        kind, what = ProviderUnavailable, f"{host_of(where.address)} failed with status {status}; try again later"
     if kind is AuthenticationFailed:
         what += f" (it came from: {where.key_source})"
     if kind is RateLimited:
         more["retry_after"] = seconds = retry_after(headers)
-        what += f"; it asks to wait {seconds:,.0f} s" if seconds else "; limits=Limit(rpm=...) keeps below its limit"
+        what += f"; the provider asks to wait {seconds:,.0f} s" if seconds else "; limits=Limit(rpm=...) avoids this"
     return where.error(kind, what, said, **more)
 
 
 def _is_too_long(status: int, words: Iterable[str], said: str) -> bool:
-    """Whether a request cannot be served for its length: where tokens are counted by the minute, that too."""
+    """Whether a request is too long, for the model or for the tokens that the provider allows in a minute."""
     if _TOO_LONG.intersection(words) or status == 413:  # noqa: PLR2004 - HTTP's own number
         return True
     if status == 429:  # noqa: PLR2004
@@ -177,12 +179,12 @@ def _is_too_long(status: int, words: Iterable[str], said: str) -> bool:
 
 
 def _status_of(word: str) -> int | None:
-    """Return the status that a code or type means; some providers write the status itself."""
+    """Return the status that an error code or type means; some providers write the status itself."""
     return int(word) if re.fullmatch(r"[45]\d\d", word) else BY_WORD.get(word)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Return the seconds that a provider asks to wait, never below 0; None where it does not say."""
+    """Return the seconds that a provider asks to wait, never below 0, or None if it does not say."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = headers.get(name)
         if value is None:
@@ -215,33 +217,22 @@ def _said(body: Any) -> str:
     return body if isinstance(body, str) else ""
 
 
-def _redirected(where: Where, headers: Mapping[str, str], more: dict[str, Any]) -> ModelError:
-    to = headers.get("location", "")
-    what = "the address answers with a redirect, which is not followed, so that the key goes nowhere else; set base_url"
-    return final(where.error(ProviderUnavailable, what, to, **more))
-
-
 def _no_connection(error: Exception, where: Where) -> ModelError:
     host = host_of(where.address)
     causes = list(_causes(error))
-    certificate = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
-    if certificate is not None:
-        reason = getattr(certificate, "verify_message", "") or getattr(certificate, "reason", "") or "TLS error"
-        mend = "is a proxy between, whose certificate is not known here?"
-        if not isinstance(certificate, ssl.SSLCertVerificationError):
-            mend = "does it speak https, or only http?"
-        told = f"no safe connection to {host}; {mend}"
-        return final(where.error(ProviderUnavailable, told, str(reason)))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLError):
+            is_untrusted = isinstance(cause, ssl.SSLCertVerificationError)
+            hint = "is a proxy's certificate not trusted here?" if is_untrusted else "does it speak only http?"
+            reason = getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or "TLS error"
+            return final(where.error(ProviderUnavailable, f"no secure connection to {host}; {hint}", str(reason)))
     if any(isinstance(cause, socket.gaierror) for cause in causes):
-        told = f"no host is called {host}; is the address (base_url) right, is there a network? {_PROXY}"
-        return where.error(ProviderUnavailable, told)
-    known = PROVIDERS.get(where.provider)
-    mend = (
-        f"start it by `{known.start}`"
-        if known and known.start
-        else f"is the server up, is the address (base_url) right? {_PROXY}"
-    )
-    return where.error(ProviderUnavailable, f"no connection to {host}; {mend}")
+        what = f"there is no host {host}; check the address (base_url) and the network. {_PROXY}"
+    elif where.provider in PROVIDERS and PROVIDERS[where.provider].start:
+        what = f"no connection to {host}; start it with `{PROVIDERS[where.provider].start}`"
+    else:
+        what = f"no connection to {host}; check that the server is up and the address (base_url) right. {_PROXY}"
+    return where.error(ProviderUnavailable, what)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -259,6 +250,6 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def final(error: ModelError) -> ModelError:
-    """Return the error as one that trying again does not help."""
+    """Mark an error as one that another try cannot help."""
     error.retryable = False
     return error

@@ -11,29 +11,29 @@ from compiler_nb.models.base import Chunk, Request
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-Ask: TypeAlias = Callable[[Request], "Awaitable[str] | None"]
-"""Shows a request to a person; returns what will be the reply, or None where the person answers in another cell."""
+AskForReply: TypeAlias = Callable[[Request], "Awaitable[str] | None"]
+"""Shows a request to a person; returns the future reply, or None if the person answers in another cell."""
 
 
 class HandModel:
-    """A person is the model; `ask` is set by the notebook, which knows how to ask."""
+    """A person is the model. The notebook sets `ask`, which shows the prompt and waits for the reply."""
 
     name = "hand"
     provider = "hand"
 
-    def __init__(self, ask: Ask | None = None) -> None:
+    def __init__(self, ask: AskForReply | None = None) -> None:
         self.ask = ask
 
     def __repr__(self) -> str:
         return "HandModel()" if self.ask is None else "HandModel(ask=...)"
 
     async def stream(self, request: Request) -> AsyncIterator[Chunk]:
-        """Yield the person's reply as one piece; raise NoModel where there is nobody to ask, or no reply to await."""
+        """Yield the reply as one piece; raise NoModel if there is nobody to ask, or no reply to wait for."""
         if self.ask is None:
-            raise self._nobody("`hand` needs a notebook, where a person is asked: %%compile -m hand")
+            raise self._nobody("`hand` needs a notebook to ask a person: %%compile -m hand")
         asked = self.ask(request)
         if asked is None:
-            raise self._nobody("the prompt is shown; the reply goes into the cell that it opened")
+            raise self._nobody("the prompt is shown; write the reply in the cell that opened below it")
         yield Chunk(await asked, "stop")
 
     def _nobody(self, message: str) -> NoModel:
@@ -41,5 +41,5 @@ class HandModel:
 
 
 def prompt_text(request: Request) -> str:
-    """Return the exact prompt as one readable text: every message under its role."""
+    """Return the exact prompt as one text: each message under its role."""
     return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in request.messages)

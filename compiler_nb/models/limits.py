@@ -1,4 +1,4 @@
-"""How many calls a provider bears: at a time, in a minute, and in tokens.
+"""How many calls a provider takes: at a time, per minute, and in tokens per minute.
 
 `Gate` is the pure rule for one provider, with time as an argument; `Limits` lets coroutines wait at the gates.
 """
@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 from collections import deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+
+from compiler_nb.models.providers import CONCURRENCY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -21,7 +24,7 @@ WINDOW: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What a provider allows: calls at a time, calls per minute, tokens per minute; None for any number."""
+    """What a provider allows: calls at a time, calls per minute, tokens per minute. None means no limit."""
 
     concurrency: int | None = None
     rpm: int | None = None
@@ -38,7 +41,10 @@ UNLIMITED: Final = Limit()
 
 
 def read_limits(given: Mapping[str, Limit | Mapping[str, int]] | None) -> dict[str, Limit]:
-    """Return limits by provider, each a Limit or its fields, {"rpm": 60}; raises ValueError for anything else."""
+    """Return limits by provider, each given as a Limit or as its fields: {"rpm": 60}.
+
+    Raises ValueError if one is neither, or if a field is invalid.
+    """
     found = {}
     for name, limit in (given or {}).items():
         try:
@@ -52,17 +58,17 @@ def read_limits(given: Mapping[str, Limit | Mapping[str, int]] | None) -> dict[s
 
 @dataclass(slots=True, eq=False)
 class Start:
-    """A call that began; it counts in the window until `expires`, with its tokens as far as they are known."""
+    """A call that began; it counts in the window until `expires`, with the tokens known so far."""
 
     expires: float
     tokens: int
 
 
 class Gate:
-    """What one provider still allows; any moment is given in seconds of one clock.
+    """What one provider still allows. All moments are seconds of one clock.
 
-    No window of 60 s ever holds more calls or tokens than the limit, as far as the tokens are known when calls begin.
-    One call of more tokens than the limit passes alone.
+    No window of 60 s ever holds more calls or tokens than the limit, given the tokens that are known when calls begin.
+    A call of more tokens than the limit passes alone, for otherwise it would wait forever.
     """
 
     def __init__(self, limit: Limit = UNLIMITED, window: float = WINDOW) -> None:
@@ -73,12 +79,12 @@ class Gate:
         self._tokens = 0
 
     def opens(self, now: float, tokens: int = 0) -> float:
-        """Return when a call may begin as things are: `now` or before for at once, inf for when another ends."""
-        limit = self.limit
+        """Return the earliest time at which a call may begin, not after `now` if at once, inf if another must end."""
+        limit, starts = self.limit, self._starts
         if limit.concurrency is not None and self.running >= limit.concurrency:
             return math.inf
-        self._forget(now)
-        starts = self._starts
+        while starts and starts[0].expires <= now:
+            self._tokens -= starts.popleft().tokens
         opens = self.paused_until
         if limit.rpm is not None and len(starts) >= limit.rpm:
             opens = max(opens, starts[len(starts) - limit.rpm].expires)
@@ -98,21 +104,17 @@ class Gate:
     def end(self, start: Start, tokens: int | None = None) -> None:
         """Count a call's end, and the tokens that it really used."""
         self.running -= 1
+        # a start that has left the window has taken its tokens with it
         if tokens is not None and self._starts and start.expires >= self._starts[0].expires:
             self._tokens += tokens - start.tokens
             start.tokens = tokens
 
     def pause(self, until: float) -> None:
-        """Let nothing begin before a moment; a longer pause stands."""
+        """Let nothing begin before a moment. A longer pause stays."""
         self.paused_until = max(self.paused_until, until)
 
-    def _forget(self, now: float) -> None:
-        starts = self._starts
-        while starts and starts[0].expires <= now:
-            self._tokens -= starts.popleft().tokens
-
     def _room(self, tokens: int, limit: int) -> float:
-        """Return when the window has lost enough tokens."""
+        """Return when enough tokens have left the window."""
         left = self._tokens
         for start in self._starts:
             left -= start.tokens
@@ -122,26 +124,24 @@ class Gate:
 
 
 class Parking(Protocol):
-    """Somebody who waits for a place, and holds nothing meanwhile."""
+    """A caller who can wait for a provider without holding anything meanwhile."""
 
     def park(self) -> None:
-        """Begin to wait."""
+        """Give up what is held, and begin to wait."""
 
     async def back(self) -> None:
-        """Go on: the place is there, and what was given up is held again at the end of this."""
+        """Stop waiting; when this returns, what was given up is held again."""
 
 
+@dataclass(slots=True)
 class Slot:
-    """A place at a provider; `tokens` is what the call really used, None while that is not known."""
+    """A place at a provider; `tokens` is what the call really used, or None if that is not known."""
 
-    __slots__ = ("tokens",)
-
-    def __init__(self) -> None:
-        self.tokens: int | None = None
+    tokens: int | None = None
 
 
 class Door:
-    """A provider's gate and those who wait at it."""
+    """A provider's gate and the calls that wait at it, the oldest first."""
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
@@ -153,10 +153,10 @@ Doors: TypeAlias = dict[tuple[str, Limit], Door]
 
 
 class Limits:
-    """The gates of all providers, for the coroutines of one event loop; who waits longest goes first.
+    """The gates of all providers, for the coroutines of one event loop. The call that has waited longest goes first.
 
-    limits: by provider, others are unlimited; clock: seconds, by default the loop's own; window: seconds; doors: those
-    that several Limits share, by provider and limit.
+    limits: by provider, others are unlimited; clock: seconds, by default the loop's own; window: seconds; doors: shared
+    by several Limits, by provider and limit.
     """
 
     def __init__(
@@ -187,9 +187,9 @@ class Limits:
 
     @asynccontextmanager
     async def slot(self, provider: str, tokens: int = 0, parking: Parking | None = None) -> AsyncIterator[Slot]:
-        """Hold a place at a provider, after waiting for one.
+        """Wait for a place at a provider, and hold it.
 
-        tokens: what the call is expected to use; parking: told where it has to wait.
+        tokens: what the call is expected to use; parking: parked if the call must wait.
         """
         start = await self._begin(provider, tokens, parking)
         slot = Slot()
@@ -200,17 +200,16 @@ class Limits:
             self.wake(provider)
 
     async def admit(self, provider: str, parking: Parking | None = None) -> None:
-        """Count a call by somebody else's client, after waiting until it may begin; its place is not held."""
-        start = await self._begin(provider, 0, parking)
-        self.gate(provider).end(start)
-        self.wake(provider)
+        """Wait until a call by somebody else's client may begin, and count it; its place is not held."""
+        async with self.slot(provider, parking=parking):
+            pass
 
     def pause(self, provider: str, seconds: float) -> None:
         """Let nothing begin at one provider for some seconds; others go on."""
         self.gate(provider).pause(self.now() + seconds)
 
     def wake(self, provider: str) -> None:
-        """Let those begin who may, and come back when the next one may."""
+        """Let waiting calls begin if they may, and set a timer for the next one."""
         door = self._door(provider)
         gate, queue = door.gate, door.queue
         if door.timer is not None:
@@ -218,7 +217,7 @@ class Limits:
             door.timer = None
         while queue:
             tokens, future = queue[0]
-            if not future.done():
+            if not future.done():  # otherwise its caller was cancelled
                 now = self.now()
                 opens = gate.opens(now, tokens)
                 if opens > now:
@@ -232,7 +231,7 @@ class Limits:
     async def _begin(self, provider: str, tokens: int, parking: Parking | None) -> Start:
         door = self._door(provider)
         gate = door.gate
-        if not door.queue:
+        if not door.queue:  # nobody may overtake the calls that wait
             now = self.now()
             if gate.opens(now, tokens) <= now:
                 return gate.begin(now, tokens)
@@ -247,7 +246,27 @@ class Limits:
             await parking.back()
             return start  # noqa: TRY300 - a cancellation until here gives the place back
         except BaseException:
-            if future.done() and not future.cancelled():  # the place came in the same moment
+            if future.done() and not future.cancelled():  # the place came at the same moment
                 gate.end(future.result())
             self.wake(provider)
             raise
+
+
+def default_limits(limits: Mapping[str, Limit] | None = None, doors: Doors | None = None) -> Limits:
+    """Return the given limits, and those that other providers need: a local server takes one call at a time."""
+    needed = {name: Limit(concurrency=number) for name, number in CONCURRENCY.items()}
+    return Limits({**needed, **(limits or {})}, doors=doors)
+
+
+_SHARED: Final[dict[asyncio.AbstractEventLoop, Doors]] = {}
+_LOCK: Final = threading.Lock()
+
+
+def shared_limits(limits: Mapping[str, Limit]) -> Limits:
+    """Return limits that count together with all others of the running loop that allow a provider the same."""
+    loop = asyncio.get_running_loop()
+    with _LOCK:  # several loops live in threads of their own
+        for closed in [other for other in _SHARED if other.is_closed()]:
+            del _SHARED[closed]
+        doors = _SHARED.setdefault(loop, {})
+    return default_limits(limits, doors)

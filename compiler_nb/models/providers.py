@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 class Provider(NamedTuple):
     """An OpenAI-compatible provider.
 
-    address: its base URL, "" where the user's own one is needed; key_variables, address_variables: environment
-    variables, the first that is set counts; needs_key: whether it answers nobody without one;
-    concurrency: calls at a time unless limits say otherwise, None for any number; example: a model; start: how to
-    bring a local server up.
+    address: its base URL, "" if only the user knows it; key_variables, address_variables: environment variables, the
+    first that is set counts; needs_key: whether every call needs a key; concurrency: calls at a time, None means no
+    limit; example: a model; start: the command that starts a local server.
     """
 
     name: str
@@ -57,23 +56,23 @@ CONCURRENCY: Final = {
     HAND: 1,
     **{name: provider.concurrency for name, provider in PROVIDERS.items() if provider.concurrency is not None},
 }
-"""Calls at a time by provider, where it is not any number."""
+"""Calls at a time, by the providers that have such a limit."""
 
 _DATED: Final = re.compile(r"[-@:](\d{4}-\d\d-\d\d|\d{3,8}|latest)$")
-"""How a provider names the very version of a model, which was asked for without one."""
+"""How a reply names the exact version of a model that was asked for without one."""
 
 _KEYS: Final[dict[str, Secret]] = {}
 
 
 class Key(NamedTuple):
-    """A key, None where none was found, and where it comes from."""
+    """A key, or None if none was found, and where it comes from."""
 
     secret: Secret | None
     source: str
 
 
 def set_key(provider: str, key: str) -> None:
-    """Keep a key for a provider in this process only; an empty one forgets it."""
+    """Keep a key for a provider, in this process only. An empty key forgets it."""
     if key:
         _KEYS[provider] = Secret(key.strip())
     else:
@@ -81,7 +80,7 @@ def set_key(provider: str, key: str) -> None:
 
 
 def find_key(provider: str, given: Secret | None = None) -> Key:
-    """Return the key for a provider: the given one, else the one that was set, else the environment's."""
+    """Return the key for a provider: the given one, else the one set by `set_key`, else the environment's."""
     if given:
         return Key(Secret(given.reveal().strip()), "api_key=")
     if provider in _KEYS:
@@ -93,7 +92,7 @@ def find_key(provider: str, given: Secret | None = None) -> Key:
 
 
 def known_secrets(models: Iterable[Any] = ()) -> tuple[Secret, ...]:
-    """Return the keys that no text may show: those of models, and those that are set for providers."""
+    """Return the keys that no text may show: those of the models, and those known for any provider."""
     found = [find_key(name).secret for name in (*PROVIDERS, *_KEYS)]
     for model in models:
         found += getattr(model, "secrets", ())
@@ -101,7 +100,10 @@ def known_secrets(models: Iterable[Any] = ()) -> tuple[Secret, ...]:
 
 
 def find_address(provider: str, given: str | None = None) -> str:
-    """Return a provider's base URL: the given one, else the environment's, else its own; raise BadRequest for none."""
+    """Return a provider's base URL: the given one, else the environment's, else its own.
+
+    Raises BadRequest if there is none.
+    """
     if given:
         return check_address(given, "base_url")
     known = PROVIDERS.get(provider)
@@ -116,21 +118,21 @@ def find_address(provider: str, given: str | None = None) -> str:
 
 
 def check_address(address: str, source: str) -> str:
-    """Return an http address without a trailing slash; raise BadRequest that says what is wrong with it."""
+    """Return an http address without a trailing slash; raise BadRequest if it is not one."""
     try:
         parts = urlsplit(address.strip())
         port_is_right = parts.port is None or parts.port > 0
     except ValueError:
         parts, port_is_right = urlsplit(""), False
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_right:
-        raise BadRequest(f"{source} is no address such as http://127.0.0.1:8000/v1")
+        raise BadRequest(f"{source} is not an address such as http://127.0.0.1:8000/v1")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise BadRequest(f"{source} holds a user, a query or a fragment; give a key by api_key= or its variable")
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
 
 
 def is_same_model(asked: str, answered: str) -> bool:
-    """Whether two names mean one model: maker, tag of the asked one, and a version that one leaves out apart."""
+    """Whether two names mean one model, ignoring the maker, the asked one's tag, and a version that one leaves out."""
     names = [name.casefold().rpartition("/")[2] for name in (asked, answered)]
     versions = [match[1] if (match := _DATED.search(name)) else "latest" for name in names]
     if "latest" not in versions and versions[0] != versions[1]:
@@ -140,12 +142,12 @@ def is_same_model(asked: str, answered: str) -> bool:
 
 
 def host_of(address: str) -> str:
-    """Return the host, and the port where one is written, of an address."""
+    """Return the host of an address, with its port if one is given."""
     return urlsplit(address).netloc
 
 
 def _ollama_address(host: str) -> str:
-    """Return the address that OLLAMA_HOST means to a client: it may lack scheme, port and path."""
+    """Return the address that OLLAMA_HOST means to a client. It may lack the scheme, port and path."""
     parts = urlsplit(host if "://" in host else f"http://{host}")
     name = "127.0.0.1" if parts.hostname in (None, "0.0.0.0", "::") else parts.hostname  # noqa: S104 - it is replaced
     name = f"[{name}]" if ":" in name else name

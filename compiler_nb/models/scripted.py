@@ -1,4 +1,4 @@
-"""A model that says what it is told to: for tests, courses and simulated providers."""
+"""A model whose replies are written in advance: for tests, courses and simulated providers."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _PIECE: Final = re.compile(r"[^\S\n]?(?:\w{1,4}|[^\w\s]{1,4})\n?|\s")
 
 
 class ScriptedModel:
-    """A model whose replies are given beforehand.
+    """A model whose replies are written in advance.
 
-    replies: a list, used in order and on across runs; a function of the request; or a dict by role of such, or of one
-    text that is said every time (`repair` and `replan` fall back to `planner`). An exception among the replies is
-    raised. ttft: seconds to the first piece; tokens_per_second: the pace after it, None for no waiting.
-    `calls` holds the requests received. Raises a ModelError that names the role where no reply is left.
+    replies: a list, used up in order, across runs too; a function of the request; or a dict by role of either, or of
+    one text for every call (`repair` and `replan` fall back to `planner`). An exception among the replies is raised.
+    ttft: seconds to the first piece; tokens_per_second: the pace after it, None means at once.
+    `calls` holds the requests received. Raises a ModelError that names the role if no reply is left.
     """
 
     provider = "scripted"
@@ -61,7 +61,7 @@ class ScriptedModel:
             raise reply.with_traceback(None)
         for number, piece in enumerate(split_tokens(reply)):
             if self.tokens_per_second and number:
-                # against the first piece's time, so that oversleeping once does not slow the whole reply
+                # counted from the first piece, so that oversleeping once does not slow down the whole reply
                 await asyncio.sleep(max(0.0, due + number / self.tokens_per_second - loop.time()))
             yield Chunk(piece)
         sent = sum(len(message["content"]) for message in request.messages)
@@ -75,11 +75,11 @@ class ScriptedModel:
             script = self._next(role, script)
         if not isinstance(script, str | Exception):
             kind = type(script).__name__
-            raise ModelError(f"the script's reply for the {request.role} is a {kind}; give a text", **self._where)
+            raise ModelError(f"the script's reply for the {request.role} is a {kind}; give a str", **self._where)
         return script
 
     def _script(self, role: str) -> tuple[str, Any]:
-        """Return the key that counts the role's replies, and where they come from."""
+        """Return the key under which the role's replies are counted, and the replies."""
         if not isinstance(self.replies, Mapping):
             return "", self.replies
         for key in (role, FALLBACK.get(role, role)):
@@ -103,10 +103,10 @@ class ScriptedModel:
 
 
 def split_tokens(text: str) -> list[str]:
-    """Split a text into pieces of about a token; joined they are the text."""
+    """Split a text into pieces of about a token each."""
     return _PIECE.findall(text)
 
 
 def estimate_tokens(characters: int) -> int:
-    """Return about how many tokens a text of so many characters has: a quarter, rounded up."""
+    """Estimate the tokens of a text by its characters: a quarter, rounded up."""
     return -(-characters // 4)

@@ -1,4 +1,4 @@
-"""What a request is made of, by size and never by content: for the error that says that it is too long."""
+"""The parts of a request by size, never by content, for the error that the request is too long."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from compiler_nb.models.base import Request
 
 SHOWN: Final = 5
-"""Parts of a request that are named; the largest ones."""
+"""How many parts of a request are named, the largest first."""
 _BLOCK: Final = re.compile(r'^<data name="([^"\n]*)">\n.*?\n</data>$', re.MULTILINE | re.DOTALL)
 _PLANNERS: Final = frozenset({"planner", "repair", "replan"})
 
 
 def describe_sizes(request: Request) -> str:
-    """Return a request's largest parts in estimated tokens: framed data by name, and what else its messages hold."""
+    """Return a request's largest parts in estimated tokens: framed data by name, then the rest of each message."""
     names = {
         "system": f"the system prompt{' (rules, tools, examples)' if request.role in _PLANNERS else ''}",
         "assistant": "the earlier reply",

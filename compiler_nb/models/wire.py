@@ -1,6 +1,7 @@
-"""The reply of an OpenAI-compatible server, read from bytes: pure, and cheap for each event.
+"""The reply of an OpenAI-compatible server, read from bytes: pure, and cheap per event.
 
-The SDK builds a validated object for each event, which costs more than all else together; a plan needs three fields.
+The SDK builds a validated object for each event, which costs more than everything else together; a plan needs three of
+its fields.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import Any, Final
 from compiler_nb.outcome import Usage
 
 EVENT_LIMIT: Final = 1_000_000
-"""Bytes of one event; more is no reply."""
+"""Bytes of one event; more cannot be a reply."""
 REPLY_LIMIT: Final = 10_000_000
-"""Bytes of a whole reply; more is no plan."""
+"""Bytes of a whole reply; more cannot be a plan."""
 NAME_LIMIT: Final = 200
 """Characters of a model's name that are kept."""
 FINISHES: Final = {
@@ -25,17 +26,17 @@ FINISHES: Final = {
     "safety": "content_filter",
     "function_call": "tool_calls",
 }
-"""Words of some servers for what the others call so."""
+"""What some servers say, and what OpenAI calls it."""
 
 _decode = json.JSONDecoder().raw_decode
 
 
 class WireError(Exception):
-    """The bytes are no reply."""
+    """The bytes are not a reply."""
 
 
 class ErrorObject(Exception):
-    """The provider says in the middle of a reply that it failed; `body` is what it says."""
+    """In the middle of a reply the provider says that it failed; `body` is what it says."""
 
     def __init__(self, body: Any) -> None:
         super().__init__("error object")
@@ -52,7 +53,7 @@ class EventReader:
         self._read = 0
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Return the payloads that are complete now; raise WireError over the limits."""
+        """Return the payloads that are complete now; raise WireError if a limit is exceeded."""
         self._read += len(data)
         if self._read > REPLY_LIMIT:
             raise WireError(f"the reply is over {REPLY_LIMIT:,} bytes")
@@ -73,7 +74,7 @@ class EventReader:
         return payloads
 
     def close(self) -> list[bytes]:
-        """Return what the body's end leaves: some servers end without the last blank line."""
+        """Return the last payload: some servers end without the last blank line."""
         payloads: list[bytes] = []
         self._line(b"".join(self._rest), payloads)
         self._line(b"", payloads)
@@ -83,7 +84,7 @@ class EventReader:
         if line[-1:] == b"\r":
             line = line[:-1]
         if line[:5] == b"data:":
-            # an event may have several data lines; servers that forget the blank line between two events exist too
+            # an event may have several data lines, but some servers forget the blank line between two events
             if self._payload and _is_whole(self._payload):
                 payloads.append(self._payload)
                 self._payload = b""
@@ -103,7 +104,7 @@ class EventReader:
 
 
 def _is_event(data: bytes) -> bool:
-    """Whether these bytes are just one event of one line, as most reads are."""
+    """Whether these bytes are exactly one event of one line, as most reads are."""
     return data[:5] == b"data:" and data[-2:] == b"\n\n" and data.count(b"\n") == 2 and len(data) <= EVENT_LIMIT  # noqa: PLR2004
 
 
@@ -116,7 +117,7 @@ def _is_whole(payload: bytes) -> bool:
 
 
 def _parse(payload: bytes) -> dict[str, Any] | None:
-    """Return an event, None for the one that says that nothing follows."""
+    """Return an event, or None if it says that nothing follows."""
     try:
         text = payload.decode().strip()
         if text == "[DONE]":
@@ -125,16 +126,16 @@ def _parse(payload: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         event, end = None, 0
     if type(event) is not dict or end != len(text):
-        raise WireError(f"an event is no JSON object: {payload[:80].decode('utf-8', 'replace')}")
+        raise WireError(f"an event is not a JSON object: {payload[:80].decode('utf-8', 'replace')}")
     return event
 
 
 class Completion:
     """What the events of one reply add up to.
 
-    finish: why it ended, in OpenAI's words; done: whether the server said that nothing follows; usage: None where it
-    reported none; model: which one it says that it is; refusal: the text of a refusal; thinks: whether reasoning came,
-    which is a sign of life but no text; broken: what made the rest unreadable.
+    finish: why it ended, in OpenAI's words; done: whether the server said that nothing follows; usage: None if the
+    server reported none; model: the name that the reply gives; refusal: the text of a refusal; thinks: whether
+    reasoning came, which is not text but shows that the model works; broken: what made the rest unreadable.
     """
 
     def __init__(self) -> None:
@@ -147,7 +148,7 @@ class Completion:
         self.broken: WireError | ErrorObject | None = None
 
     def absorb(self, payloads: list[bytes]) -> str:
-        """Return the text of payloads up to the first that is broken, which is kept in `broken`."""
+        """Return the text of payloads up to the first broken one, whose error is kept in `broken`."""
         text = ""
         try:
             for payload in payloads:
@@ -162,25 +163,24 @@ class Completion:
         return self.done or self.finish != "" or self.broken is not None
 
     def take(self, payload: bytes) -> str:
-        """Return the text of one payload; raise WireError or ErrorObject where it is none."""
+        """Return the text of one payload; raise WireError or ErrorObject if it is not part of a reply."""
         event = _parse(payload)
         if event is None:
             self.done = True
             return ""
         choices = event.get("choices")
-        if event.get("error") or event.get("object") == "error" or (choices is None and _complains(event)):
+        if (
+            event.get("error")
+            or event.get("object") == "error"
+            or (choices is None and {"message", "detail"} & event.keys())
+        ):
             raise ErrorObject(event.get("error") or event)
-        if not self.model:
-            model = event.get("model")
-            self.model = model[:NAME_LIMIT] if type(model) is str else ""
-        usage = event.get("usage")
-        if usage:
+        if not self.model and type(model := event.get("model")) is str:
+            self.model = model[:NAME_LIMIT]
+        if usage := event.get("usage"):
             self.usage = usage_of(usage)
-        text = ""
-        for choice in choices if type(choices) is list else ():
-            if type(choice) is dict and not choice.get("index"):
-                text += self._choice(choice)
-        return text
+        listed = choices if type(choices) is list else ()
+        return "".join(self._choice(each) for each in listed if type(each) is dict and not each.get("index"))
 
     def _choice(self, choice: dict[str, Any]) -> str:
         delta = choice.get("delta") or choice.get("message")
@@ -189,8 +189,7 @@ class Completion:
             content = delta.get("content")
             if content and not self.finish:
                 text = content if type(content) is str else _joined(content)
-            refusal = delta.get("refusal")
-            if type(refusal) is str:
+            if type(refusal := delta.get("refusal")) is str:
                 self.refusal += refusal
             if not text and (delta.get("reasoning_content") or delta.get("reasoning")):
                 self.thinks = True
@@ -200,10 +199,6 @@ class Completion:
         return text
 
 
-def _complains(event: dict[str, Any]) -> bool:
-    return "message" in event or "detail" in event
-
-
 def _joined(content: Any) -> str:
     """Return the text of content that comes as a list of parts."""
     parts = content if type(content) is list else ()
@@ -211,7 +206,7 @@ def _joined(content: Any) -> str:
 
 
 def usage_of(usage: Any) -> Usage | None:
-    """Return the usage that a provider reports, None where it is not in numbers."""
+    """Return the usage that a provider reports, or None if it is not in numbers."""
     if type(usage) is not dict:
         return None
     details = usage.get("prompt_tokens_details")

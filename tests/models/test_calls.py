@@ -14,8 +14,8 @@ from compiler_nb.errors import (
 )
 from compiler_nb.events import Log, ModelChunk, ModelEnded, ModelStarted, Warned
 from compiler_nb.models.base import Chunk, Request
-from compiler_nb.models.calls import Calls, default_limits, sane
-from compiler_nb.models.limits import Limit
+from compiler_nb.models.calls import Calls, sane
+from compiler_nb.models.limits import Limit, default_limits
 from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.models.scripted import ScriptedModel
 from compiler_nb.models.secret import Secret
@@ -115,8 +115,8 @@ def test_a_stream_without_a_finish_was_cut():
     _, stream, events = run(Speaks([Chunk("half a li")]))
     assert stream.finish == events[-1].finish == ""
     assert isinstance(stream.cut(), StreamBroken)
-    assert "double:speaks: the reply ended before the model did" in str(stream.cut())
-    assert "ask again, or look at the server, or at a proxy before it" in str(stream.cut())
+    assert "double:speaks: the reply ended without a finish reason and may be cut off" in str(stream.cut())
+    assert "ask again, or check the server and any proxy in front of it" in str(stream.cut())
 
 
 @pytest.mark.parametrize("wrong", [3, None, b"bytes", ("text", "stop")])
@@ -137,7 +137,7 @@ def test_a_model_that_is_no_generator_is_told():
             return "text"
 
     _, error, _ = run(Wrong())
-    assert "Wrong.stream is no async generator" in str(error)
+    assert "Wrong.stream is not an async generator" in str(error)
 
 
 def test_what_a_model_raises_is_a_model_error():
@@ -321,7 +321,7 @@ def test_a_retry_is_told():
     """The user sees which call waits, for how long and why."""
     _, _, events = run(Speaks([BUSY], ["a"]))
     (warned,) = (event for event in events if type(event) is Warned)
-    assert (warned.task, warned.message) == ("note", "call 1, try 1 failed, the next comes in 0.0 s: busy")
+    assert (warned.task, warned.message) == ("note", "call 1: try 1 failed, trying again in 0.0 s: busy")
 
 
 def test_a_rate_limit_pauses_its_provider_and_no_other():
@@ -487,7 +487,7 @@ def test_who_answered_is_noted_and_told_where_it_is_another(named, answered, tol
     """The event names it where it is not the very name that was asked for."""
     _, stream, events = run(Speaks([Chunk("a"), Chunk("", "stop", None, named)]))
     assert stream.answered == events[-1].answered == answered
-    mends = "double:speaks was asked, mumbles answered: is it an alias, or a proxy's choice?"
+    mends = "double:speaks was asked, mumbles answered; is it an alias, or does a proxy choose?"
     assert warnings(events) == [f"call 1: {mends}"] * told
 
 

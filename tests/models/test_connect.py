@@ -56,7 +56,7 @@ def test_settings_and_parameters_go_through():
         ("opnai:gpt-5", "Did you mean 'openai'?"),
         ("Ollama:x", "Did you mean 'ollama'?"),
         ("gpt-5-mini", "as in 'openai:gpt-5-mini'"),
-        ("mistral:large", "openai:MODEL with base_url="),
+        ("mistral:large", "openai:MODEL, with base_url="),
         ("openai", "as in 'openai:gpt-5-mini'"),
         ("azure:", "as in 'azure:DEPLOYMENT'"),
         ("", "The providers are: openai, azure"),
@@ -148,7 +148,7 @@ def test_check_says_what_is_wrong():
         asyncio.run(check(connect("vllm:m", base_url=server.url)))
     with pytest.raises(ModelTimeout, match=r"did not answer within 0.01 s"):
         asyncio.run(check(ScriptedModel(["late"], ttft=5), timeout=0.01))
-    with pytest.raises(StreamBroken, match="answered with nothing"):
+    with pytest.raises(StreamBroken, match="sent an empty reply"):
         asyncio.run(check(ScriptedModel([" "])))
 
 

@@ -40,7 +40,7 @@ def test_without_a_notebook_there_is_nobody_to_ask():
 
 def test_an_answer_in_another_cell_ends_this_call():
     """A callback that has only shown the prompt gives no reply to wait for."""
-    with pytest.raises(NoModel, match="the cell that it opened"):
+    with pytest.raises(NoModel, match="the cell that opened below it"):
         ask(HandModel(lambda _: None))
 
 

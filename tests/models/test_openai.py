@@ -153,7 +153,7 @@ def test_thinking_is_a_chunk_without_text():
         ("status=403", "AuthenticationFailed", "may not", False),
         ("context", "BadRequest", "maximum context length", False),
         ("context=vllm", "BadRequest", "the request is too long for the model", False),
-        ("context=claude", "BadRequest", "offer or share less, or take a model with a longer context", False),
+        ("context=claude", "BadRequest", "offer or share less, or use a model with a longer context", False),
         ("status=413", "BadRequest", "too long", False),
         ("filter-400", "ModelRefused", "filtered", False),
         ("model-404", "BadRequest", "does the address end in /v1", False),
@@ -162,7 +162,7 @@ def test_thinking_is_a_chunk_without_text():
         ("redirect=http://127.0.0.1:9/v1", "ProviderUnavailable", "not followed", False),
         ("reset", "StreamBroken", "in the middle of the reply", True),
         ("early-reset", "StreamBroken", "in the middle of the reply", True),
-        ("broken-json", "StreamBroken", "no JSON", True),
+        ("broken-json", "StreamBroken", "not a JSON", True),
         ("overlong", "StreamBroken", "over 1,000,000 bytes", True),
         ("endless", "StreamBroken", "over 10,000,000 bytes", True),
         ("error", "ProviderUnavailable", "upstream failed", True),
@@ -265,15 +265,15 @@ def test_nobody_listening_names_the_host_and_the_mend():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    with pytest.raises(errors.ProviderUnavailable, match=f"no connection to {address}; start it by `ollama serve`"):
+    with pytest.raises(errors.ProviderUnavailable, match=f"no connection to {address}; start it with `ollama serve`"):
         ask(OpenAIModel("llama", provider="ollama", base_url=f"http://{address}/v1"))
 
 
 def test_a_server_without_tls_is_told_as_such():
     """A slip in the address: it is not tried again, and nobody is told to turn checks off."""
-    with Server(PLAN) as server, pytest.raises(errors.ProviderUnavailable, match="does it speak https, or") as caught:
+    with Server(PLAN) as server, pytest.raises(errors.ProviderUnavailable, match="does it speak only http") as caught:
         ask(model_of(server, base_url=server.url.replace("http:", "https:")))
-    assert "no safe connection to 127.0.0.1:" in str(caught.value)
+    assert "no secure connection to 127.0.0.1:" in str(caught.value)
     assert (caught.value.retryable, "verify" in str(caught.value)) == (False, False)
 
 
@@ -393,10 +393,18 @@ class APIConnectionError(Exception):
 @pytest.mark.parametrize(
     ("cause", "words", "retryable"),
     [
-        (socket.gaierror(-2, "unknown"), "no host is called host.example; is the address (base_url) right", True),
+        (socket.gaierror(-2, "unknown"), "there is no host host.example; check the address (base_url)", True),
         (socket.gaierror(-2, "unknown"), "Behind a proxy, set HTTPS_PROXY", True),
-        (ssl.SSLCertVerificationError(1, "bad"), "no safe connection to host.example; is a proxy between", False),
-        (ssl.SSLError(1, "[SSL] wrong version"), "no safe connection to host.example; does it speak https", False),
+        (
+            ssl.SSLCertVerificationError(1, "bad"),
+            "host.example; is a proxy's certificate not trusted",
+            False,
+        ),
+        (
+            ssl.SSLError(1, "[SSL] wrong version"),
+            "host.example; does it speak only http",
+            False,
+        ),
         (ExceptionGroup("all", [ConnectionRefusedError()]), "no connection to host.example", True),
     ],
 )

@@ -83,7 +83,7 @@ def test_an_exception_is_raised_before_any_text():
 @pytest.mark.parametrize("reply", [None, 3, ["nested"]])
 def test_a_reply_that_is_no_text_is_named(reply):
     """A script's mistake is a clear error."""
-    with pytest.raises(ModelError, match=f"for the planner is a {type(reply).__name__}; give a text"):
+    with pytest.raises(ModelError, match=f"for the planner is a {type(reply).__name__}; give a str"):
         ask(ScriptedModel([reply]))
 
 

@@ -47,7 +47,7 @@ def test_help(shell, capsys):
         ("runs --keep 3", "no history is kept here"),
         ("model --kye", "%compile model has no option --kye; it has --key and --check"),
         ("model m x", "'x' is no setting"),
-        ("model", "NoModel: no model is set. The ways to one"),
+        ("model", "NoModel: no model is set. Choose one with"),
         ("model nobody", "No variable is called 'nobody' either"),
         ("show 'x", "%compile: No closing quotation"),
     ],

@@ -51,31 +51,31 @@ FINE = (
     "no-choices", "no-type", "model=gpt-test-2026-11-20", "model=a-smaller-one",
 )  # fmt: skip
 AGAIN = {
-    "429": "too many requests", "429=2": "it asks to wait 2 s", f"429={PAST}": "too many requests",
-    "status=500": "fault of its own (500); ask again later", "status=502": "(502)", "status=503": "(503)",
-    "status=529": "(529)", "status=408": "ask again", "status=409": "ask again", "html-502": "(502)",
-    "early-reset": "the connection broke", "empty": "the reply ended before the model did",
-    "mute": "said nothing for 120 s: is it up", "keep-alive": "the reply ended before",
-    "keep-alive=1": "said nothing for 120 s", "overlong": "over 1,000,000 bytes", "false-json": "no JSON object",
-    "refused": "no connection to provider.test; is the server up", "no-host": "no host is called provider.test",
+    "429": "too many requests", "429=2": "the provider asks to wait 2 s", f"429={PAST}": "too many requests",
+    "status=500": "failed with status 500; try again later", "status=502": "status 502", "status=503": "status 503",
+    "status=529": "status 529", "status=408": "try again", "status=409": "try again", "html-502": "status 502",
+    "early-reset": "the connection broke", "empty": "the reply ended without a finish",
+    "mute": "said nothing for 120 s; is it up", "keep-alive": "the reply ended without",
+    "keep-alive=1": "said nothing for 120 s", "overlong": "over 1,000,000 bytes", "false-json": "not a JSON object",
+    "refused": "no connection to provider.test; check that", "no-host": "there is no host provider.test",
 }  # fmt: skip
 BROKEN = {
-    "reset=12": "the connection broke in the middle", "silent-end=12": "it may be cut off",
-    "no-end": "it may be cut off: ask again, or look at the server",
+    "reset=12": "the connection broke in the middle", "silent-end=12": "may be cut off",
+    "no-end": "may be cut off; ask again, or check the server",
     "stall": "said nothing more for 30 s", "stall-alive": "said nothing more", "stall-alive=1": "said nothing more",
-    "error": "fault of its own (500)", "error=rate_limit_exceeded": "too many requests",
-    "broken-json": "the reply is broken",
+    "error": "failed with status 500", "error=rate_limit_exceeded": "too many requests",
+    "broken-json": "the reply cannot be read",
 }  # fmt: skip
-STOPPED = {"length": "cut off at the longest", "content-filter": "cut off by the provider's filter"}
+STOPPED = {"length": "cut off at the", "content-filter": "cut off by the provider's"}
 FINAL = {
-    "quota": "quota is used up; waiting does not help", "401": "the key is refused (it came from: api_key=)",
+    "quota": "quota is used up; waiting does not help", "401": "the key was refused (it came from: api_key=)",
     "status=403": "the key may not do this", "context": "too long for the model; offer or share less",
     "status=413": "too long", "context=vllm": "too long", "context=claude": "too long",
     "filter-400": "rephrase", "model-404": "no such model or address",
     "redirect=http://elsewhere.test/v1": "not followed", "html-200": "a proxy or a wrong address answered HTML",
     "plain": "answered text/plain", "octets": "answered application/octet-stream", "refusal": "declines; rephrase",
-    "error-echo": "the key is refused", "json-error": "no such model", "tls": "no safe connection to provider.test",
-    "429=1000": "it asks to wait 1,000 s", "echo=code": "the request is refused", "status=418": "refused",
+    "error-echo": "the key was refused", "json-error": "no such model", "tls": "no secure connection to provider.test",
+    "429=1000": "the provider asks to wait 1,000 s", "echo=code": "the request was refused", "status=418": "refused",
 }  # fmt: skip
 ODD = ("tool-calls", "duplicate", "endless", "bomb", "blank")
 BAD = {"endless": "over 10,000,000 bytes", "bomb": "over 10,000,000 bytes", "blank": "holds no answer: ask again"}

@@ -1,0 +1,44 @@
+"""Whether a call that failed is tried again, and after how long: pure."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Final
+
+from compiler_nb.errors import ModelError, RateLimited
+
+LONGEST_DELAY: Final = 20.0
+"""Seconds of the longest back-off of our own."""
+SILENT_TRIES: Final = 2
+"""Tries that may end without any answer from the provider; more would only take longer."""
+
+
+@dataclass(slots=True)
+class Retries:
+    """Counts the tries of one call.
+
+    most: tries; backoff: seconds before the second try, doubled each time; longest_wait: seconds that the call waits in
+    total while its provider reports too many requests. Tries that the provider rejected for that reason do not count
+    against `most`: waiting longer is all that helps, and it does help.
+    """
+
+    most: int = 4
+    backoff: float = 0.5
+    longest_wait: float = 120.0
+    tried: int = 0
+    silent: int = 0
+    waited: float = 0.0
+
+    def delay(self, fault: ModelError) -> float | None:
+        """Count a failed try; return the seconds until the next one, or None if there should be none."""
+        if not fault.retryable:
+            return None
+        delay = min(LONGEST_DELAY, self.backoff * 2.0 ** min(self.tried - 1, 30))
+        delay *= random.uniform(0.5, 1.0)  # noqa: S311 - it spreads calls, it protects nothing
+        if isinstance(fault, RateLimited):
+            delay += fault.retry_after or 0.0
+            self.waited += delay
+            return delay if self.waited <= self.longest_wait else None
+        self.silent += fault.status is None
+        return delay if self.tried < self.most and self.silent < SILENT_TRIES else None
