@@ -167,7 +167,7 @@ def read(magic: str, line: str, body: str = "") -> Line:
     """
     answer, position = "", 0
     if target := _TARGET.match(line):
-        answer, position = _value(magic, "<<", check_name, target[1]), target.end()
+        answer, position = _value(f"%%{magic}", "<<", check_name, target[1]), target.end()
     given, position = _options(magic, line, position)
     head, rest = line[:position].strip(), line[position:].strip()
     body = "\n".join("" if _MARKER.fullmatch(each) else each for each in body.split("\n"))
@@ -196,7 +196,7 @@ def _options(magic: str, line: str, position: int) -> tuple[dict[str, Any], int]
             continue
         if not equals:
             value, position = _next_value(magic, option, flag, line, position)
-        given[option.field] = _read_value(magic, option, flag, value)
+        given[option.field] = read_value(f"%%{magic}", option, flag, value)
     words = (word.partition("=")[0] for word in line[position:].split() if word.startswith("--"))
     late = next((word for word in words if word in BY_FLAG or word in NOT_YET), "")
     if late:
@@ -215,23 +215,24 @@ def _next_value(magic: str, option: Option, flag: str, line: str, position: int)
     return value, position
 
 
-def _read_value(magic: str, option: Option, flag: str, text: str) -> Any:
+def read_value(where: str, option: Option, flag: str, text: str) -> Any:
+    """Return the value of an option from its text; raises OptionError that begins with `where`."""
     try:
         value = " ".join(shlex.split(text))
     except ValueError:
         value = text
     if any(f"{spelling} {value}" in NOT_YET for spelling in option.flags):
-        raise OptionError(f"%%{magic}: {flag} {value} does not exist yet")
+        raise OptionError(f"{where}: {flag} {value} does not exist yet")
     if option.choices and value not in option.choices:
-        raise OptionError(f"%%{magic}: {flag} takes {' or '.join(option.choices)}, not {value!r}")
-    return _value(magic, flag, option.read, value)
+        raise OptionError(f"{where}: {flag} takes {' or '.join(option.choices)}, not {value!r}")
+    return _value(where, flag, option.read, value)
 
 
-def _value(magic: str, flag: str, convert: Read, value: str) -> Any:
+def _value(where: str, flag: str, convert: Read, value: str) -> Any:
     try:
         return convert(value)
     except ValueError as error:
-        raise OptionError(f"%%{magic}: {flag} takes {error}, not {value!r}") from None
+        raise OptionError(f"{where}: {flag} takes {error}, not {value!r}") from None
 
 
 def _unknown(magic: str, flag: str) -> str:

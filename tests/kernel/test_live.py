@@ -166,7 +166,7 @@ def test_a_line_magic_does_what_a_button_does(kernel):
     assert "paused" in kernel.run("%compile pause").printed
     page.until_state("a", "done")
     assert "paused" in kernel.run("%compile why b").printed
-    assert "goes on" in kernel.run("%compile go").printed
+    assert "resumed" in kernel.run("%compile resume").printed
     page.until_state("c", "ready")
     assert "send(" in kernel.run("%compile approve").printed
     assert "denied" in kernel.run("%compile deny c").printed

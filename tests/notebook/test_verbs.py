@@ -30,21 +30,23 @@ def test_help(shell, capsys):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("edit x", "OptionError: %compile has no verb 'edit' yet"),
-        ("run x", "OptionError: %compile has no verb 'run' yet; did you mean 'runs'?; it has: help, model"),
+        ("edit x", "OptionError: %compile edit does not exist yet"),
+        ("run x", "OptionError: %compile has no verb 'run'; did you mean 'runs'?; it has: help, model"),
         ("rerun x", "no run is called 'x'"),
         ("rerun -1 --start", "--start needs a value"),
-        ("rerun a b", "%compile rerun takes a run, --start TASK and --failed, not 'a b'"),
+        ("rerun a b", "%compile rerun does not take 'b'; write: %compile rerun [RUN] [--start TASK] [--failed]"),
         ("modle", "did you mean 'model'?"),
-        ("help edit", "OptionError: %compile has no verb 'edit'"),
+        ("help edit", "OptionError: %compile edit does not exist yet"),
+        ("rerun --from x", "%compile rerun has no option --from; it has --start TASK and --failed"),
+        ("pause --all", "OptionError: %compile pause has no option --all"),
         ("show", "OptionError: no run is called '-1'"),
         ("show nobody", "no run is called 'nobody'"),
         ("cancel -9", "no run is called '-9'"),
-        ("runs now", "%compile runs takes nothing"),
-        ("runs --keep", "--keep takes a number of runs, 0 or more, not ''"),
+        ("runs now", "%compile runs does not take 'now'; write: %compile runs [--keep N]"),
+        ("runs --keep", "%compile runs: --keep needs a value: --keep N"),
         ("runs --keep -1", "--keep takes a number of runs, 0 or more, not '-1'"),
-        ("runs --keep 3 x", "--keep takes a number of runs, 0 or more, not '3 x'"),
-        ("runs --keep 3", "no history is kept here"),
+        ("runs --keep 3 x", "%compile runs does not take 'x'"),
+        ("runs --keep 3", "there is no history"),
         ("model --kye", "%compile model has no option --kye; it has --key and --check"),
         ("model m x", "'x' is no setting"),
         ("model", "NoModel: no model is set. Choose one with"),
@@ -97,7 +99,9 @@ def test_tools_runs_show_and_cancel(shell, capsys):
     shell.ok("%compile show")
     assert "✗ failed  x" in shell.text()
     assert told(shell, capsys, "%compile cancel") == "no run is running\n"
-    assert told(shell, capsys, "%compile cancel first") == "cancelled: 1 run\n"
+    assert told(shell, capsys, "%compile cancel first") == "first is not running, its status is done\n"
+    assert "%compile rerun goes on" in told(shell, capsys, "%compile resume first")
+    assert told(shell, capsys, "%compile go") == told(shell, capsys, "%compile resume")
 
 
 def test_runs_are_pruned_and_damaged_ones_listed(shell, capsys, tmp_path):

@@ -14,9 +14,8 @@ import base64
 import dataclasses
 import functools
 from html import escape
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from compiler_nb import trace
 from compiler_nb.drawing.png import to_png
 from compiler_nb.drawing.svg import Picture, draw
 from compiler_nb.drawing.text import plan_text, task_titles
@@ -29,11 +28,11 @@ from compiler_nb.plan.task import owner_of
 from compiler_nb.text import cut, seconds_text, visible_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
+    from compiler_nb.drawing.live import Engine
     from compiler_nb.drawing.timeline import Timeline
     from compiler_nb.notebook.variables.binding import Binding
-    from compiler_nb.outcome import State
     from compiler_nb.plan.task import LastLine, Task
     from compiler_nb.run import Run
 
@@ -66,43 +65,20 @@ class Look(NamedTuple):
     quiet: bool = False
 
 
-# ---------------------------------------------------------------- a run
-
-
-class Shown(NamedTuple):
-    """What is shown of a run's tasks: they themselves, their states and outcomes, and the plan's last line."""
-
-    tasks: tuple[Task, ...]
-    states: Mapping[str, State]
-    outcomes: Mapping[str, Any]
-    final: LastLine | None
-
-    @property
-    def named(self) -> tuple[Task, ...]:
-        """The tasks without the items of fan-outs."""
-        return tuple(task for task in self.tasks if not task.owner)
-
-
-def shown_of(run: Run) -> Shown:
-    """Return what is shown of a run's tasks."""
-    plan = run.plan
-    return Shown(tuple(run.tasks.values()), trace.states(run.events), run.outcomes, plan.final if plan else None)
-
-
 def bundle(run: Run, binding: Binding, look: Look = Look()) -> Bundle:  # noqa: B008 - it cannot be changed
     """Return what a run shows, by MIME type."""
-    shown, hide = shown_of(run), functools.partial(mask, secrets=run.secrets)
-    whole = picture(shown, look) if shown.tasks and "graph" in look.views else None
+    hide, tasks = functools.partial(mask, secrets=run.secrets), plain_tasks(run)
+    whole = picture(run, look) if tasks and "graph" in look.views else None
     drawn = whole and dataclasses.replace(whole, svg=hide(whole.svg))
-    times = run.timeline() if shown.tasks and look.times and "timeline" in look.views else None
-    table = table_of(shown) if shown.tasks and "none" not in look.views else ""
+    times = run.timeline() if tasks and look.times and "timeline" in look.views else None
+    table = _table(run) if tasks and "none" not in look.views else ""
     data: Bundle = {
         "text/plain": hide(_text(run, binding, table)),
         "text/html": hide(_html(run, binding, look, drawn, times, table)),
     }
     if drawn is not None:
         data["image/svg+xml"] = drawn.svg
-        png = to_png(shown.named, states=shown.states, final=shown.final) if drawn == whole else None
+        png = to_png(tasks, states=run.progress.states, final=last_line(run)) if drawn == whole else None
         if png is not None:
             data["image/png"] = base64.b64encode(png).decode()
     elif times is not None:
@@ -112,23 +88,33 @@ def bundle(run: Run, binding: Binding, look: Look = Look()) -> Bundle:  # noqa: 
 
 def plan_bundle(plan: Plan, look: Look = Look(), note: str = "") -> Bundle:  # noqa: B008 - it cannot be changed
     """Return what a plan shows that has not run."""
-    drawn = draw(plan, engine=look.layout)  # type: ignore[arg-type]  # one of the three
+    drawn = draw(plan, engine=cast("Engine", look.layout))
     foot = f"<p class='cnb-footer'>{inert_lines(note)}</p>" if note else ""
     text = "\n\n".join(part for part in (plan_text(plan), note) if part)
     return {"text/plain": text, "text/html": _page([*_picture_html(drawn), foot]), "image/svg+xml": drawn.svg}
 
 
-def table_of(shown: Shown) -> str:
+def plain_tasks(run: Run) -> tuple[Task, ...]:
+    """Return the tasks of a run without the items of fan-outs."""
+    return tuple(task for task in run.tasks.values() if not task.owner)
+
+
+def last_line(run: Run) -> LastLine | None:
+    """Return the last line of a run's plan, None if there is no plan."""
+    return run.plan.final if run.plan else None
+
+
+def picture(run: Run, look: Look) -> Picture:
+    """Return the picture of a run's tasks; each shows its state, arguments and short value when hovered over."""
+    tasks, states, engine = tuple(run.tasks.values()), run.progress.states, cast("Engine", look.layout)
+    titles = task_titles(tasks, states, run.outcomes)
+    return draw(tasks, states=states, titles=titles, engine=engine, final=last_line(run))
+
+
+def _table(run: Run) -> str:
     """Return the tasks as an aligned table, with the plan's last line."""
-    plan = Plan(shown.named, shown.final) if shown.final is not None else shown.named
-    return plan_text(plan, shown.states, shown.outcomes)
-
-
-def picture(shown: Shown, look: Look) -> Picture:
-    """Return the picture of a run's tasks, each with its state, arguments and short value to hover over."""
-    titles = task_titles(shown.tasks, shown.states, shown.outcomes)
-    engine: Any = look.layout
-    return draw(shown.tasks, states=shown.states, titles=titles, engine=engine, final=shown.final)
+    tasks, final = plain_tasks(run), last_line(run)
+    return plan_text(Plan(tasks, final) if final is not None else tasks, run.progress.states, run.outcomes)
 
 
 # ---------------------------------------------------------------- words

@@ -205,5 +205,5 @@ def test_views_of_a_run_are_shown_again():
             assert "Timeline of 1 task" in shell.shown[-1]["image/svg+xml"]
         shell.ok("%compile show -d graph,timeline,table")
         assert "Timeline of 1 task" in shell.shown[-1]["text/html"]
-        assert "%compile show takes -d VIEWS and a run, not quiet" in shell.error("%compile show -q")
-        assert "graph, timeline, table or none" in shell.error("%compile show -d times")
+        assert "%compile show has no option -q; it has -d VIEWS and --display VIEWS" in shell.error("%compile show -q")
+        assert "%compile show: -d takes graph, timeline, table or none" in shell.error("%compile show -d times")
