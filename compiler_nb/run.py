@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from compiler_nb import trace
-from compiler_nb.engine.limits import find_lanes, provider_caps
+from compiler_nb.engine.limits import find_lanes
 from compiler_nb.errors import RunFailed, ToolError
 from compiler_nb.events import Decided, Event, Log, ModelStarted, RunEnded, TaskEnded
-from compiler_nb.models.providers import known_secrets
 from compiler_nb.models.secret import mask
 from compiler_nb.outcome import ENDED, NOT_DONE, Answer, Cancelled, Failure, Replan, State, Status, Usage
 from compiler_nb.settings.budget import cost
@@ -18,13 +17,14 @@ from compiler_nb.settings.budget import cost
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from compiler_nb.compiler import Compiler
     from compiler_nb.drawing.svg import Picture
     from compiler_nb.drawing.timeline import Timeline
     from compiler_nb.models.secret import Secret
     from compiler_nb.notebook.live.view import View
     from compiler_nb.plan.plan import Plan
     from compiler_nb.plan.task import Task
+    from compiler_nb.settings.order import Order
+    from compiler_nb.settings.settings import Settings
 
 
 class Steered(Protocol):
@@ -50,9 +50,8 @@ class Run:
     error: why there is no answer, "" where there is one. `run["ny"]` is a result; it raises the task's failure.
     """
 
-    def __init__(self, id_: str, question: str, compiler: Compiler, inputs: Mapping[str, Any], log: Log) -> None:
-        self.id, self.question, self.compiler, self.inputs, self.log = id_, question, compiler, dict(inputs), log
-        self.tools: Mapping[str, Any] = compiler.tools  # and those that its compiler adds, once it begins
+    def __init__(self, order: Order, settings: Settings, log: Log) -> None:
+        self.order, self.settings, self.log = order, settings, log
         self.status: Status = "running"
         self.error = ""
         self.answer: Any = None
@@ -60,9 +59,24 @@ class Run:
         self.stop: Callable[[], None] | None = None  # cancels it, on any thread; None before it began and after its end
         self.steer: Callable[[Callable[[Steered], None]], None] | None = None  # calls a function with it, on its loop
         self.cancelling = False  # it is to be cancelled, even where it has not begun
-        self.parent = ""  # the id of the run that this one resumes, or runs again
-        self.doubts: frozenset[str] = frozenset()  # fingerprints of side effects that earlier runs may have had
         self._ended = threading.Event()
+
+    # ---------------------------------------------------------------- what it is to do
+
+    @property
+    def id(self) -> str:
+        """The name of the run in its events, and in a history."""
+        return self.log.run
+
+    @property
+    def question(self) -> str:
+        """What it answers, "" if it only runs a plan."""
+        return self.order.question
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """The values of the variables that it was offered."""
+        return self.order.inputs
 
     # ---------------------------------------------------------------- what came of it
 
@@ -125,7 +139,7 @@ class Run:
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """The keys that nothing shown of it may hold: those of its models (a stored run has none), and those set."""
-        return known_secrets(getattr(self.compiler, role, None) for role in ("planner", "joiner", "worker"))
+        return self.settings.secrets
 
     @property
     def seconds(self) -> float:
@@ -139,8 +153,8 @@ class Run:
 
     def why(self, id_: str) -> str:
         """Say in words why a task waits or waited, or how it ended."""
-        caps, lanes = find_lanes(self.tools.values(), provider_caps(self.compiler.limits))
-        limits = {"": self.compiler.max_concurrency, **caps}
+        caps, lanes = find_lanes(self.settings.tools.values(), self.settings.caps)
+        limits = {"": self.settings.max_concurrency, **caps}
         return trace.why(self.events, self.id_of(id_), at=self.seconds, limits=limits, lanes=lanes)
 
     def prompt(self, role: str = "planner") -> str:
@@ -214,7 +228,7 @@ class Run:
         from compiler_nb.drawing.timeline import timeline  # noqa: PLC0415 - only who looks needs it
 
         progress, now = trace.Progress(self.events), self.seconds
-        times = trace.times_of(progress, self.compiler.max_concurrency, at=now)
+        times = trace.times_of(progress, self.settings.max_concurrency, at=now)
         calls = [call for call in trace.calls(self.events) if not call.task]
         drawn = timeline(
             trace.spans(self.events), tasks=self.tasks, states=progress.states, calls=calls, critical=times.path,

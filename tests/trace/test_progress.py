@@ -9,6 +9,7 @@ from compiler_nb.compiler import Compiler
 from compiler_nb.drive import Drive
 from compiler_nb.errors import Problem
 from compiler_nb.events import (
+    Log,
     Paused,
     PlanClosed,
     PlanProblem,
@@ -23,6 +24,7 @@ from compiler_nb.events import (
 )
 from compiler_nb.outcome import ENDED
 from compiler_nb.plan.task import Task
+from compiler_nb.run import Run
 from compiler_nb.tool import tool
 from compiler_nb.trace.progress import ITEM, ITEMS, TWIN, VALUE, Progress
 from tests.support.desk import Desk, scripted
@@ -210,10 +212,10 @@ def test_what_is_derived_is_what_the_schedule_holds():
         more = more if seed % 20 else more.replace("nap(", "shaky(")
         model = scripted(program, more, joiner=["Replan: again", "Answer: x"])
         compiler = Compiler(None, tools, planner=model, joiner=model, max_concurrency=dice.choice([1, 2, 8]))
-        run = compiler._new_run("What?", None, None)
-        drive, progress = Drive(compiler, run), Progress()
+        run = Run(compiler.order("What?"), compiler.settings, Log("r"))
+        drive, progress = Drive(run), Progress()
         run.log.listeners.append(lambda event, drive=drive, progress=progress: check(drive, progress, event))
-        asyncio.run(drive.perform(None))
+        asyncio.run(drive.perform())
         assert not run.log.broken
         assert progress.states == {id_: node.state for id_, node in drive.session.schedule.nodes.items()}
         adopted += len(progress.adopted)
