@@ -7,24 +7,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from compiler_nb import trace
-from compiler_nb.engine.limits import find_lanes
+from compiler_nb.engine.limits import find_lanes, provider_caps
 from compiler_nb.errors import RunFailed, ToolError
-from compiler_nb.events import Decided, Event, Log, ModelStarted, RunEnded, TaskEnded
+from compiler_nb.events import Decided, Event, Log, RunEnded, TaskEnded
+from compiler_nb.models.providers import known_secrets
 from compiler_nb.models.secret import mask
 from compiler_nb.outcome import ENDED, NOT_DONE, Answer, Cancelled, Failure, Replan, State, Status, Usage
-from compiler_nb.settings.budget import cost
+from compiler_nb.plan.bounds import is_a
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from compiler_nb.compiler import Compiler
     from compiler_nb.drawing.svg import Picture
     from compiler_nb.drawing.timeline import Timeline
     from compiler_nb.models.secret import Secret
     from compiler_nb.notebook.live.view import View
     from compiler_nb.plan.plan import Plan
-    from compiler_nb.plan.task import Task
-    from compiler_nb.settings.order import Order
-    from compiler_nb.settings.settings import Settings
 
 
 class Steered(Protocol):
@@ -46,37 +45,21 @@ class Steered(Protocol):
 class Run:
     """A question, its rounds, and everything that came of them.
 
-    status: "running", then "done" (there is an answer), "failed", "cancelled" or "limit" (of time, budget or replans);
-    error: why there is no answer, "" where there is one. `run["ny"]` is a result; it raises the task's failure.
+    `run["ny"]` is a result; it raises the task's failure. All that it says is folded from its events, when somebody
+    asks: a run that is going on, one that ended and a stored one answer alike, and no copy can disagree.
     """
 
-    def __init__(self, order: Order, settings: Settings, log: Log) -> None:
-        self.order, self.settings, self.log = order, settings, log
-        self.status: Status = "running"
-        self.error = ""
-        self.answer: Any = None
-        self._progress = trace.Progress()
+    def __init__(self, id_: str, question: str, compiler: Compiler, inputs: Mapping[str, Any], log: Log) -> None:
+        self.id, self.question, self.compiler, self.inputs, self.log = id_, question, compiler, dict(inputs), log
+        self.tools: Mapping[str, Any] = compiler.tools  # and those that its compiler adds, once it begins
+        self._progress = trace.Progress(log.events)
+        self._limits: tuple[Any, Mapping[str, int], Mapping[str, tuple[str, ...]]] | None = None
         self.stop: Callable[[], None] | None = None  # cancels it, on any thread; None before it began and after its end
         self.steer: Callable[[Callable[[Steered], None]], None] | None = None  # calls a function with it, on its loop
         self.cancelling = False  # it is to be cancelled, even where it has not begun
+        self.parent = ""  # the id of the run that this one resumes, or runs again
+        self.doubts: frozenset[str] = frozenset()  # fingerprints of side effects that earlier runs may have had
         self._ended = threading.Event()
-
-    # ---------------------------------------------------------------- what it is to do
-
-    @property
-    def id(self) -> str:
-        """The name of the run in its events, and in a history."""
-        return self.log.run
-
-    @property
-    def question(self) -> str:
-        """What it answers, "" if it only runs a plan."""
-        return self.order.question
-
-    @property
-    def inputs(self) -> Mapping[str, Any]:
-        """The values of the variables that it was offered."""
-        return self.order.inputs
 
     # ---------------------------------------------------------------- what came of it
 
@@ -88,7 +71,25 @@ class Run:
     @property
     def progress(self) -> trace.Progress:
         """What its events say, up to the last one."""
-        return self._progress.catch_up(self.log.events)
+        return self._progress.catch_up()
+
+    @property
+    def status(self) -> Status:
+        """How it stands: "running", then "done" (there is an answer), "failed", "cancelled", or "limit".
+
+        A limit is one of time, budget or replans.
+        """
+        return self.progress.status
+
+    @property
+    def error(self) -> str:
+        """Why there is no answer, or "" if there is one."""
+        return self.progress.error
+
+    @property
+    def answer(self) -> Any:
+        """The answer, or None if there is none yet."""
+        return self.progress.answer
 
     @property
     def rounds(self) -> tuple[trace.Round, ...]:
@@ -101,93 +102,78 @@ class Run:
         return self.progress.plan
 
     @property
-    def tasks(self) -> dict[str, Task]:
-        """Every task by id, items of fan-outs included."""
-        return trace.tasks(self.events)
-
-    @property
-    def outcomes(self) -> dict[str, Any]:
-        """How each ended task ended, in the plan's order: its value, a Failure, Skipped or Cancelled."""
-        ended = {event.task: event.outcome for event in self.events if isinstance(event, TaskEnded)}
-        return {id_: ended[id_] for id_ in self.tasks if id_ in ended}
-
-    @property
     def results(self) -> dict[str, Any]:
         """The values of the tasks that are done, by id."""
-        return {id_: value for id_, value in self.outcomes.items() if not isinstance(value, NOT_DONE)}
+        return {id_: value for id_, value in self.progress.outcomes.items() if not is_a(value, NOT_DONE)}
 
     @property
     def failures(self) -> dict[str, Any]:
         """The Failure, Skipped or Cancelled of the others, by id."""
-        return {id_: value for id_, value in self.outcomes.items() if isinstance(value, NOT_DONE)}
+        return {id_: value for id_, value in self.progress.outcomes.items() if is_a(value, NOT_DONE)}
 
     @property
     def usage(self) -> Usage:
         """What all calls of models used, those that tools made included."""
-        return trace.usage(self.events)
-
-    @property
-    def cost(self) -> float | None:
-        """What all calls of models cost, in dollars by the list of the extra `prices`; None where one is not known."""
-        return cost(self.events)
-
-    @property
-    def usage_by_task(self) -> dict[str, Usage]:
-        """What the calls of models that tools made used, by task."""
-        return trace.usage_by_task(self.events)
+        return self.progress.usage
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """The keys that nothing shown of it may hold: those of its models (a stored run has none), and those set."""
-        return self.settings.secrets
+        return known_secrets(getattr(self.compiler, role, None) for role in ("planner", "joiner", "worker"))
 
     @property
     def seconds(self) -> float:
         """How long it took, or has taken so far."""
-        last = self.events[-1] if self.events else None
-        return last.at if isinstance(last, RunEnded) else self.log.now()
+        return self.log.now() if self.status == "running" else self.progress.at
 
-    def state(self, id_: str) -> State:
-        """Return the state of a task."""
-        return trace.states(self.events)[self.id_of(id_)]
+    def state(self, name: str) -> State:
+        """Return the state of a task; raises KeyError if there is no such task."""
+        return self.progress.states[self.id_of(name)]
 
-    def why(self, id_: str) -> str:
-        """Say in words why a task waits or waited, or how it ended."""
-        caps, lanes = find_lanes(self.settings.tools.values(), self.settings.caps)
-        limits = {"": self.settings.max_concurrency, **caps}
-        return trace.why(self.events, self.id_of(id_), at=self.seconds, limits=limits, lanes=lanes)
+    def why(self, name: str) -> str:
+        """Say in words why a task waits or waited, or how it ended; raises KeyError if there is no such task."""
+        words, id_ = self.words(), self.id_of(name)
+        with words.progress.lock:
+            return words.whole(id_)
+
+    def words(self) -> trace.Words:
+        """Return what says why tasks wait now, with this run's own limits."""
+        tools = self.tools
+        if self._limits is None or self._limits[0] is not tools:  # a run gets more tools when it begins
+            caps, lanes = find_lanes(tools.values(), provider_caps(self.compiler.limits))
+            self._limits = (tools, {"": self.compiler.max_concurrency, **caps}, lanes)
+        return trace.Words(self.progress, self.seconds, *self._limits[1:])
 
     def prompt(self, role: str = "planner") -> str:
         """Return the exact messages of the last call in a role (planner, repair, replan, joiner, worker)."""
-        asked = [event for event in self.events if isinstance(event, ModelStarted) and event.role == role]
-        if not asked:
+        call = self.progress.last_call(role)
+        if call is None:
             raise KeyError(f"no call was made as {role!r} in this run")
-        return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in asked[-1].messages)
+        return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in call.messages)
 
     def id_of(self, name: str) -> str:
-        """Return the id of a task, by its id or its variable; raise KeyError where there is none."""
-        known = self.tasks
-        if name in known:
-            return name
-        for task in reversed(known.values()):
-            if task.name == name:
-                return task.id
-        raise KeyError(f"no task {name!r} in this run; it has {', '.join(known) or 'none'}")
+        """Return the id of a task, by its id or its variable; raises KeyError if there is no such task."""
+        progress = self.progress
+        id_ = name if name in progress.tasks else progress.names.get(name)
+        if id_ is None:
+            raise KeyError(f"no task {name!r} in this run; it has {', '.join(progress.tasks) or 'none'}")
+        return id_
 
     def __getitem__(self, name: str) -> Any:
-        """Return the result of a task, by its id or its variable; raise a ToolError where it has none."""
+        """Return the result of a task, by its id or its variable; raises a ToolError if it has none."""
         id_ = self.id_of(name)
-        if id_ not in self.outcomes:
+        end = self.progress.ends.get(id_)
+        if end is None:
             raise ToolError(f"{id_} has not ended: {self.why(id_)}")
-        outcome = self.outcomes[id_]
-        if isinstance(outcome, NOT_DONE):
-            raise ToolError(f"{id_}: {outcome}") from getattr(outcome, "error", None)
-        return outcome
+        if is_a(end.outcome, NOT_DONE):
+            raise ToolError(f"{id_}: {end.outcome}") from getattr(end.outcome, "error", None)
+        return end.outcome
 
     def partial(self, name: str) -> Any:
         """Return what there is of a fan-out: its value, with the failures of items in their places."""
-        outcome = self.outcomes.get(self.id_of(name))
-        return outcome.partial if isinstance(outcome, Failure) else outcome
+        end = self.progress.ends.get(self.id_of(name))
+        outcome: Any = end.outcome if end is not None else None
+        return outcome.partial if is_a(outcome, Failure) else outcome
 
     def raise_for_failures(self) -> Run:
         """Raise RunFailed where a task failed or the run has no answer; return the run otherwise."""
@@ -201,15 +187,14 @@ class Run:
         """Return a DataFrame with a row per task: id, tool, state, ready, started, ended (seconds), tokens, outcome."""
         import pandas as pd  # noqa: PLC0415 - an extra
 
-        spans = {span.task: span for span in trace.spans(self.events)}
-        used, states, outcomes = self.usage_by_task, trace.states(self.events), self.outcomes
-        rows = []
-        for id_, task in self.tasks.items():
-            span = spans.get(id_)
+        progress, rows = self.progress, []
+        for id_, task in list(progress.tasks.items()):
+            tried, end = progress.spans.get(id_, []), progress.ends.get(id_)
+            span = tried[-1] if tried and task.kind != "fanout" else None
             rows.append({
-                "task": id_, "kind": task.kind, "tool": task.tool, "state": states[id_],
+                "task": id_, "kind": task.kind, "tool": task.tool, "state": progress.states[id_],
                 "ready": span and span.ready, "started": span and span.started, "ended": span and span.ended,
-                "tokens": used.get(id_, Usage()).tokens, "outcome": outcomes.get(id_),
+                "tokens": progress.usage_by_task.get(id_, Usage()).tokens, "outcome": end and end.outcome,
             })  # fmt: skip
         return pd.DataFrame(rows)
 
@@ -218,8 +203,9 @@ class Run:
         from compiler_nb.drawing.svg import draw  # noqa: PLC0415 - only who looks needs it
         from compiler_nb.drawing.text import task_titles  # noqa: PLC0415 - as above
 
-        tasks, states, plan = self.tasks.values(), trace.states(self.events), self.plan
-        titles = task_titles(tasks, states, self.outcomes)
+        progress, plan = self.progress, self.plan
+        tasks, states = list(progress.tasks.values()), dict(progress.states)
+        titles = task_titles(tasks, states, progress.outcomes)
         drawn = draw(tasks, states=states, titles=titles, final=plan.final if plan is not None else None)
         return replace(drawn, svg=mask(drawn.svg, self.secrets), text=mask(drawn.text, self.secrets))
 
@@ -227,13 +213,14 @@ class Run:
         """Return when what ran, with the critical path and times in words: it shows itself anywhere, and has `save`."""
         from compiler_nb.drawing.timeline import timeline  # noqa: PLC0415 - only who looks needs it
 
-        progress, now = trace.Progress(self.events), self.seconds
-        times = trace.times_of(progress, self.settings.max_concurrency, at=now)
-        calls = [call for call in trace.calls(self.events) if not call.task]
-        drawn = timeline(
-            trace.spans(self.events), tasks=self.tasks, states=progress.states, calls=calls, critical=times.path,
-            total=now, words=str(times),
-        )  # fmt: skip
+        progress, now = self.progress, self.seconds
+        with progress.lock:
+            times = trace.times(progress, self.compiler.max_concurrency, at=now)
+            calls = [call for call in progress.calls.values() if not call.task]
+            drawn = timeline(
+                progress.attempts, tasks=progress.tasks, states=progress.states, calls=calls, critical=times.path,
+                total=now, words=str(times),
+            )  # fmt: skip
         return replace(drawn, svg=mask(drawn.svg, self.secrets), text=mask(drawn.text, self.secrets))
 
     def view(self) -> View:
@@ -246,7 +233,7 @@ class Run:
 
     def cancel(self) -> None:
         """Stop the run, from any thread: what finished stays, the rest is cancelled."""
-        if self.status == "running":
+        if not self._ended.is_set():
             self.cancelling, stop = True, self.stop
             if stop is not None:
                 stop()
@@ -272,49 +259,36 @@ class Run:
         id_ = self.id_of(name)
         self._steer(lambda session: session.deny(id_, mark=mark))
 
-    @property
-    def held(self) -> dict[str, str]:
-        """The arguments of the tasks that wait for approval, by id."""
-        return trace.held(self.events)
-
     def _steer(self, what: Callable[[Steered], None]) -> None:
         if self.steer is not None:
             self.steer(what)
 
     def wait(self, timeout: float | None = None) -> Run:
         """Wait, on a thread that does not run it, until it has ended; raise TimeoutError after `timeout` seconds."""
-        if not self._ended.wait(timeout):
+        if self.status == "running" and not self._ended.wait(timeout):
             raise TimeoutError(f"the run has not ended after {timeout} s")
         return self
 
     def end(self, status: Status, error: str = "") -> None:
         """Note that it is over; the compiler calls this once."""
-        if self.status == "running":
-            self.status, self.error = status, error
+        if not self._ended.is_set():
             self.log.emit(RunEnded, status, error)
             self.stop = self.steer = None
             self._ended.set()
 
     def give_up(self, reason: str) -> None:
         """Note, on any thread, that it goes on and nobody can stop it: nothing that it does counts any more."""
-        for id_, state in trace.states(list(self.events)).items():
+        for id_, state in list(self.progress.states.items()):
             if state not in ENDED:
                 self.log.emit(TaskEnded, id_, 0, "cancelled", Cancelled(reason), "")
         self.end("cancelled", reason)
         self.log.close()
 
-    def restore(self, status: Status, error: str, answer: Any) -> None:
-        """Note how a stored run ended; nothing is emitted."""
-        self.status, self.error, self.answer = status, error, answer
-        self._ended.set()
-
     def decide(self, decision: Answer | Replan, by: str) -> None:
         """Note what the joiner, or the plan itself, decided."""
-        if isinstance(decision, Answer):
-            self.answer = decision.value
         self.log.emit(Decided, decision, by)
 
     def __repr__(self) -> str:
-        count = len(self.tasks)
+        count = len(self.progress.tasks)
         told = f", {self.error[:80]}" if self.error else ""
         return f"<run {self.status}: {count} task{'' if count == 1 else 's'}{told}>"

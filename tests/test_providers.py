@@ -4,11 +4,11 @@ import re
 import openai.resources.chat.completions  # noqa: F401 - its import is no part of what is timed here
 import pytest
 
-from compiler_nb import trace
 from compiler_nb.compiler import Compiler
 from compiler_nb.events import ModelChunk, PlanProblem, TaskEnded, Warned
 from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.outcome import Usage
+from compiler_nb.trace import Progress
 from tests.support.desk import Desk
 from tests.support.server import Server
 from tests.support.wire import role_of
@@ -58,7 +58,9 @@ def ask(server, desk, *, question="What?", **settings):
 
 def leaks(found):
     """Return whether the key, or a long piece of it, is anywhere in a run."""
-    text = "\n".join([repr(found), found.error, repr(found.events), repr(found.outcomes), repr(vars(found.settings))])
+    text = "\n".join(
+        [repr(found), found.error, repr(found.events), repr(found.progress.outcomes), repr(vars(found.compiler))]
+    )
     return "0123456789" in text or KEY[:12] in text
 
 
@@ -109,7 +111,7 @@ def test_the_worker_serves_tools_that_call_a_model():
     with Server(says) as server:
         found = ask(server, Desk())
     assert found.answer == [4806, "Haut."]
-    assert found.usage_by_task == {"h": Usage(1, 10, 15), "note": Usage(1, 10, 5)}
+    assert found.progress.usage_by_task == {"h": Usage(1, 10, 15), "note": Usage(1, 10, 5)}
     assert "Mont Blanc" not in found.prompt("planner")
     assert "Mont Blanc" in found.prompt("worker")
 
@@ -216,7 +218,7 @@ def test_a_request_that_is_too_long_says_what_is_long_in_it(role):
     assert "openai:gpt-test: the request is too long for the model; offer or share less" in told
     part = {"planner": "the system prompt (rules, tools, examples)", "joiner": "`b`", "worker": "`input`"}[role]
     assert re.search(rf"\(about [\d,]+ tokens: .*{re.escape(part)} \d", told)
-    assert sum(call.role == role for call in trace.calls(found.events)) == 1
+    assert sum(call.role == role for call in Progress(found.events).calls.values()) == 1
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -224,7 +226,7 @@ def test_another_model_that_answers_is_shown(role):
     """In the trace, and by one warning; nothing else changes."""
     found, _ = ask_failing(role, "model=a-smaller-one")
     assert (found.status, found.answer) == ("done", TEXTS["joiner"])
-    assert [call.answered for call in trace.calls(found.events) if call.role == role] == ["a-smaller-one"]
+    assert [call.answered for call in Progress(found.events).calls.values() if call.role == role] == ["a-smaller-one"]
     (told,) = [event.message for event in found.events if isinstance(event, Warned)]
     assert told.endswith("openai:gpt-test was asked, a-smaller-one answered; is it an alias, or does a proxy choose?")
 

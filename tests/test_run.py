@@ -9,7 +9,7 @@ from compiler_nb.errors import RunFailed, ToolError
 from compiler_nb.events import PlanClosed
 from compiler_nb.outcome import Cancelled, Failure, Skipped, Usage
 from compiler_nb.tool import tool
-from tests.support.desk import Desk, begin, planner_of, run, scripted
+from tests.support.desk import Desk, planner_of, run, scripted
 
 # a -> b     f* -> g     rows = [r0 r1* r2]
 PLAN = 'a = get("x")\nb = nap(a)\nf = fail("f")\ng = get(f)\nrows = [odd(n) for n in [1, 2, 3]]\njoin()\n'
@@ -35,7 +35,7 @@ def test_results_and_failures_part_the_tasks():
     assert list(found.failures) == ["f", "g", "rows", "rows[1]"]
     assert {type(found.failures[id_]) for id_ in ("f", "rows", "rows[1]")} == {Failure}
     assert found.failures["g"] == Skipped("f", "LookupError: no f")
-    assert list(found.outcomes) == list(found.tasks)
+    assert list(found.progress.outcomes) == list(found.progress.tasks)
 
 
 def test_an_item_is_a_result():
@@ -61,7 +61,7 @@ def test_a_task_that_has_not_ended_has_no_result():
     """The error says why it waits."""
     desk, seen = Desk(), []
     compiler = planner_of("a = wait(1)\nb = get(a)\njoin(b)\n", desk=desk)
-    found, work = begin(compiler, "What?")
+    found, work = compiler.begin("What?")
 
     def look(event):
         if isinstance(event, PlanClosed):
@@ -115,7 +115,7 @@ def test_usage_is_counted_by_call_and_by_task():
     )  # fmt: skip
     found = run(Compiler(model, Desk().tools))
     assert found.answer == "ok"
-    by_task = found.usage_by_task
+    by_task = found.progress.usage_by_task
     assert set(by_task) == {"a", "b[0]", "b[1]"}
     assert (by_task["a"].calls, by_task["a"].output_tokens, by_task["b[0]"].output_tokens) == (1, 10, 5)
     assert found.usage.calls == 5
@@ -163,7 +163,7 @@ def test_its_timeline_shows_when_what_ran():
     assert {row.id for row in found.chart.rows} == {"a", "b", "f", "rows[0]", "rows[1]", "rows[2]"}
     assert found.chart.words.startswith("tasks took ")
     assert found.chart.path
-    begun, work = begin(planner_of("answer(1)\n"), "What?")
+    begun, work = planner_of("answer(1)\n").begin("What?")
     assert begun.timeline().chart.rows == ()
     work.close()
 
@@ -179,7 +179,7 @@ def test_its_repr_is_one_short_line():
 def test_one_can_wait_for_it_on_another_thread():
     """`wait` returns the run, or raises after its time."""
     desk = Desk()
-    found, work = begin(planner_of("a = nap(1)\nanswer(a)\n", desk=desk), "What?")
+    found, work = planner_of("a = nap(1)\nanswer(a)\n", desk=desk).begin("What?")
     with pytest.raises(TimeoutError, match=r"has not ended after 0.001 s"):
         found.wait(0.001)
     thread = threading.Thread(target=asyncio.run, args=(work,))

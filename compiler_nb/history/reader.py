@@ -6,10 +6,8 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from compiler_nb import trace
 from compiler_nb.errors import HistoryError
 from compiler_nb.events import (
-    Decided,
     Event,
     Log,
     RunEnded,
@@ -17,7 +15,6 @@ from compiler_nb.events import (
     TaskEnded,
     TaskExpanded,
     TaskPlanned,
-    TaskStarted,
     Warned,
 )
 from compiler_nb.history.history import BROKEN_OFF
@@ -26,10 +23,8 @@ from compiler_nb.history.rounds import check_events
 from compiler_nb.history.rows import checksum
 from compiler_nb.history.store import naming, reading
 from compiler_nb.models.limits import Limit
-from compiler_nb.outcome import ENDED, Answer, Cancelled
+from compiler_nb.outcome import ENDED, Cancelled
 from compiler_nb.run import Run
-from compiler_nb.settings.order import Order, Past
-from compiler_nb.settings.settings import Settings
 from compiler_nb.tool import Tool, Toolbox
 from compiler_nb.values.decoder import decode
 from compiler_nb.values.records import make_event
@@ -58,18 +53,24 @@ class StoredTool(NamedTuple):
     pure: bool
 
 
-def read_settings(data: Any) -> Settings:
-    """Return what a stored run was made with: of its tools only the facts that are stored."""
-    tools: Any = {
-        of_kind(str, name): StoredTool(
-            name, of_kind(str, each["hash"]), of_kind(str, each["provider"], none=True),
-            of_kind(int, each["max_concurrency"], none=True), of_kind(bool, each["side_effects"]),
-            of_kind(bool, each["pure"]),
-        )
-        for name, each in data["tools"].items()
-    }  # fmt: skip
-    limits = {of_kind(str, name): Limit(concurrency=of_kind(int, each)) for name, each in data["limits"].items()}
-    return Settings(tools=tools, max_concurrency=of_kind(int, data["max_concurrency"]), limits=limits)
+class Settings:
+    """What a stored run was made with, in the place of its compiler."""
+
+    def __init__(self, data: Any, inputs: Mapping[str, str | None]) -> None:
+        self.max_concurrency = of_kind(int, data["max_concurrency"])
+        self.limits = {
+            of_kind(str, name): Limit(concurrency=of_kind(int, each)) for name, each in data["limits"].items()
+        }
+        self.tools = {
+            of_kind(str, name): StoredTool(
+                name, of_kind(str, each["hash"]), of_kind(str, each["provider"], none=True),
+                of_kind(int, each["max_concurrency"], none=True), of_kind(bool, each["side_effects"]),
+                of_kind(bool, each["pure"]),
+            )
+            for name, each in data["tools"].items()
+        }  # fmt: skip
+        self.doubts = frozenset(of_kind(str, each) for each in data["doubts"])
+        self.input_hashes = inputs
 
 
 def effects_after(path: Path, run_id: str) -> frozenset[str]:
@@ -96,10 +97,8 @@ def load(path: Path, run_id: str, tools: Iterable[Any] | Mapping[str, Any], *, a
     with naming(path, "cannot be read"):
         log = Log(run_id)
         log.events = events
-        data = json.loads(settings)
-        past = Past(doubts=frozenset(of_kind(str, each) for each in data["doubts"]))
-        order = Order(question=question, inputs=inputs, past=past, input_hashes=loader.hashes)
-        return _finished(Run(order, read_settings(data), log), status)
+        compiler: Any = Settings(json.loads(settings), loader.hashes)  # it stands for one
+        return _finished(Run(run_id, question, compiler, inputs, log), status, compiler)
 
 
 class _Loader:
@@ -157,9 +156,9 @@ class _Loader:
         return tool.returns if tool is not None else None
 
 
-def _finished(run: Run, status: str) -> Run:
+def _finished(run: Run, status: str, settings: Settings) -> Run:
     """Return a run as its events tell it; one that was broken off is given an end, which says so."""
-    log, events = run.log, run.events
+    run.doubts, events = settings.doubts, run.events
     if not events or not isinstance(events[0], RunStarted):
         raise HistoryError(f"the run {run.id} has no beginning")
     times = [getattr(event, name) for event in events for name in ("at", "ready_at", "delay") if hasattr(event, name)]
@@ -167,28 +166,22 @@ def _finished(run: Run, status: str) -> Run:
         raise HistoryError(f"the run {run.id} has times that cannot be")
     check_events(events)
     if status == BROKEN_OFF:
-        _end(log, run.settings.tools)
-    last = log.events[-1]
-    answers = [
-        event.decision.value for event in events if isinstance(event, Decided) and type(event.decision) is Answer
-    ]
-    if isinstance(last, RunEnded):
-        run.restore(last.status, last.error, answers[-1] if answers else None)
-    run.progress, run.outcomes, trace.spans(events), trace.calls(events)  # damage shows now, not later
+        _end(run, settings)
+    run.progress.outcomes  # noqa: B018 - damage shows now, not later
     return run
 
 
-def _end(log: Log, tools: Mapping[str, Any]) -> None:
+def _end(run: Run, settings: Settings) -> None:
     """Add the end that a run has not: what ran is in doubt where it has side effects, what had not ended is not run."""
-    events, tasks = log.events, trace.tasks(log.events)
-    at, log.round = events[-1].at, events[-1].round
-    begun = {event.task: event.attempt for event in events if isinstance(event, TaskStarted)}
-    for id_, state in trace.states(events).items():
+    log, progress = run.log, run.progress
+    at, log.round = progress.at, log.events[-1].round
+    for id_, state in list(progress.states.items()):
         if state in ENDED:
             continue
-        tool, message = tools.get(tasks[id_].tool), GONE
+        tool, message = settings.tools.get(progress.tasks[id_].tool), GONE
         if state == "running" and tool is not None and tool.side_effects:
             message = f"in doubt: {tool.name} had begun, and whether it had its effect is unknown"
             log.emit_at(at, Warned, (id_, f"{id_} is {message}"))
-        log.emit_ended(at, id_, begun.get(id_, 0), "cancelled", Cancelled(message), BROKEN_OFF)
+        tried = progress.spans.get(id_)
+        log.emit_ended(at, id_, tried[-1].attempt if tried else 0, "cancelled", Cancelled(message), BROKEN_OFF)
     log.emit_at(at, RunEnded, ("cancelled", GONE))

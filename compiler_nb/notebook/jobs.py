@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from compiler_nb.compiler import Compiler
+from compiler_nb.drive import unasked
 from compiler_nb.engine.background import BACKGROUND, MainThread
 from compiler_nb.errors import CompilerError, OptionError, RunFailed
 from compiler_nb.events import RunEnded
@@ -107,7 +108,7 @@ def _plan_job(desk: Desk, compiler: Compiler, question: Question) -> Job:
     said = question.said
     if said.plan:
         planning = loop.Stoppable(_parse_later(compiler, question))
-    elif compiler.settings.planner is None:
+    elif compiler.planner is None:
         raise no_model()
     else:
         planning = loop.Stoppable(compiler.plan(question.text, question.inputs))
@@ -133,7 +134,7 @@ async def _parse_later(compiler: Compiler, question: Question) -> Plan:
 
 def _parse(compiler: Compiler, question: Question) -> Plan:
     """Return the plan in the cell; without a last line its last statement's value is the answer."""
-    tools = compiler.settings.tools
+    tools = offered(compiler.tools)
     return Plan.parse(question.said.plan, tools=tools, inputs=tuple(question.inputs), implied="value")
 
 
@@ -145,7 +146,7 @@ def _run_job(desk: Desk, compiler: Compiler, question: Question) -> Job | None:
 
     def begin(**front: Any) -> Begun:
         plan = _parse(compiler, question) if question.said.plan else None
-        return compiler.begin(compiler.order(question.text, plan=plan, inputs=question.inputs), **front)
+        return compiler.begin(question.text, plan=plan, inputs=question.inputs, **front)
 
     return _job_of(desk, question, begin)
 
@@ -162,10 +163,10 @@ def make_again_job(desk: Desk, old: Run, *, start: str = "", failed: bool = Fals
     def begin(**front: Any) -> Begun:
         if old.status == "done" or start or failed:
             try:
-                return compiler.begin(compiler.order_again(old, start, failed=failed, inputs=lost), **front)
+                return compiler.begin_again(old, start=start, failed=failed, inputs=lost, **front)
             except KeyError as error:
                 raise OptionError(str(error.args[0])) from None
-        return compiler.begin(compiler.order_resumed(old, lost), **front)
+        return compiler.begin_resumed(old, inputs=lost, **front)
 
     return _job_of(desk, question, begin)
 
@@ -234,8 +235,8 @@ def bind(desk: Desk, run: Run, question: Question) -> Binding:
     wanted: dict[str, Any] = {}
     without: list[tuple[str, str]] = []
     if said.given.get("bind", True):
-        tasks = {id_: task for id_, task in run.tasks.items() if not task.owner}
-        wanted, without = variables(tasks, run.outcomes, said.given.get("prefix", ""))
+        tasks = {id_: task for id_, task in run.progress.tasks.items() if not task.owner}
+        wanted, without = variables(tasks, run.progress.outcomes, said.given.get("prefix", ""))
     if said.answer and show.has_answer(run):
         wanted[said.answer] = run.answer
     elif said.answer:
@@ -251,4 +252,4 @@ def interruption(message: str) -> KeyboardInterrupt:
 
 def offered(tools: Toolbox) -> Toolbox:
     """Return the tools that a plan may call beside the notebook's own."""
-    return tools.plus(Toolbox(make_language_tools()))
+    return tools.plus(Toolbox(make_language_tools(unasked)))

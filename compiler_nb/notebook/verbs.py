@@ -177,7 +177,7 @@ def why(desk: Desk, words: list[str], _: dict[str, str]) -> None:
     """Say why a task waits or waited; without a task, do so for all that have not ended."""
     run = _run(desk, words[1:])
     try:
-        names = words[:1] or [id_ for id_ in run.tasks if run.state(id_) not in ENDED]
+        names = words[:1] or [id_ for id_ in run.progress.tasks if run.state(id_) not in ENDED]
         say("\n".join(map(run.why, names)) or "every task has ended", run)
     except KeyError as error:
         raise OptionError(str(error.args[0])) from None
@@ -219,7 +219,7 @@ def cancel(desk: Desk, words: list[str], _: dict[str, str]) -> None:
 def _judge(desk: Desk, words: list[str], _: dict[str, str], *, approve: bool) -> None:
     """Approve or deny a task that waits for approval; without a task, list those that wait."""
     name, run = words[0] if words else "", _run(desk, words[1:])
-    held = {id_: _call(run, id_, arguments) for id_, arguments in run.held.items()}
+    held = {id_: _call(run, id_, arguments) for id_, arguments in run.progress.held.items()}
     if name in held:
         (run.approve if approve else run.deny)(name)
         say(f"{'approved' if approve else 'denied'}: {held[name]}")
@@ -230,7 +230,7 @@ def _judge(desk: Desk, words: list[str], _: dict[str, str], *, approve: bool) ->
 
 
 def _call(run: Run, id_: str, arguments: str) -> str:
-    tool = run.tasks[id_].tool
+    tool = run.progress.tasks[id_].tool
     return f"{tool}({arguments})" if tool else arguments  # a fan-out shows all its calls
 
 

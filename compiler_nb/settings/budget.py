@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from compiler_nb.events import Event
+    from compiler_nb.trace import ModelCall
 
 FREE: Final = frozenset({"scripted", "hand", "ollama", "vllm"})
 """Providers whose calls cost nothing: scripts, people, and servers of one's own."""
@@ -91,16 +92,7 @@ def price(provider: str, model: str, usage: Usage) -> float | None:
     return None
 
 
-def cost(events: Iterable[Event]) -> float | None:
-    """Return what all calls of models of a run cost in dollars, None where the price of one is not known."""
-    models: dict[int, tuple[str, str]] = {}
-    total = 0.0
-    for event in events:
-        if isinstance(event, ModelStarted):
-            models[event.call] = (event.provider, event.model)
-        elif isinstance(event, ModelEnded):
-            spent = price(*models.get(event.call, ("", "")), event.usage)
-            if spent is None:
-                return None
-            total += spent
-    return total
+def cost(calls: Iterable[ModelCall]) -> float | None:
+    """Return what a run's calls of models cost in dollars, or None if the price of one is not known."""
+    spent = [price(call.provider, call.model, call.usage) for call in calls if call.usage is not None]
+    return None if None in spent else sum(each or 0.0 for each in spent)

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from compiler_nb.plan.shape import critical_path, heights
 from compiler_nb.plan.task import Task
 from compiler_nb.text import cut, seconds_text
-from compiler_nb.trace.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from compiler_nb.events import Event
+    from compiler_nb.trace.progress import Progress
 
 NAMED: Final = 6
 """Most tasks of a path that are named."""
@@ -44,28 +43,14 @@ class Times(NamedTuple):
         )
 
 
-def times(events: Iterable[Event], capacity: int | None = None, *, at: float | None = None) -> Times:
+def times(progress: Progress, capacity: int | None = None, *, at: float | None = None) -> Times:
     """Return the times of a run's tasks; capacity: calls at a time; at: until when tasks that run count."""
-    return times_of(Progress(events), capacity, at=at)
-
-
-def critical(events: Iterable[Event]) -> tuple[str, ...]:
-    """Return the ids of the critical path: of all chains of tasks that needed each other, the one that took longest."""
-    return times(events).path
-
-
-def times_of(progress: Progress, capacity: int | None = None, *, at: float | None = None) -> Times:
-    """Return the times of a Progress that is at hand."""
     now = progress.at if at is None else at
-    bars = sorted(
-        (span.started, max(now, span.started) if span.ended is None else span.ended)
-        for id_, tried in progress.spans.items()
-        if id_ not in progress.items
-        for span in tried
-    )
+    attempts = progress.attempts
+    bars = sorted((span.started, max(now, span.started) if span.ended is None else span.ended) for span in attempts)
     durations = dict.fromkeys(progress.tasks, 0.0)
-    for id_ in progress.tasks.keys() & progress.spans.keys() - progress.items.keys():
-        durations[id_] = sum((now if span.ended is None else span.ended) - span.started for span in progress.spans[id_])
+    for span in attempts:
+        durations[span.task] += (now if span.ended is None else span.ended) - span.started
     graph = list(_graph(progress))
     weights = {task.id: durations.get(task.id, 0.0) for task in graph}
     chain = max(heights(graph, weights).values(), default=0.0) if graph else 0.0
@@ -88,23 +73,24 @@ def _graph(progress: Progress) -> Iterator[Task]:
 
     A fan-out is two: its expansion, which its items need, and itself, which needs its items.
     """
-    owners = {item: fanout for fanout, items in progress.items.items() for item in items}
+    readiness = progress.readiness
+    owners = {item: fanout for fanout, items in readiness.items.items() for item in items}
     waiting = {}
     for id_ in progress.tasks:
-        known = [name for name in progress.needs.get(id_, ()) if name in progress.tasks]
+        known = [name for name in readiness.needs.get(id_, ()) if name in progress.tasks]
         if id_ in owners:
             known.append(_EXPANSION + owners[id_])
-        if id_ in progress.items:
-            shapes = [_EXPANSION + name for name in progress.shapes.get(id_, ()) if name in progress.items]
+        if id_ in readiness.items:
+            shapes = [_EXPANSION + name for name in readiness.shapes.get(id_, ()) if name in readiness.items]
             yield Task(_EXPANSION + id_, "expr", after=(*known, *shapes))
-            known = [*progress.items[id_], _EXPANSION + id_]
+            known = [*readiness.items[id_], _EXPANSION + id_]
         waiting[id_] = Task(id_, "expr", after=tuple(known))
     yield from waiting.values()
 
 
 def _trim(path: list[str], progress: Progress, durations: dict[str, float]) -> tuple[str, ...]:
     """Return a path without fan-outs, whose items stand for them, and without what took no time at its ends."""
-    kept = [id_ for id_ in path if id_ not in progress.items]
+    kept = [id_ for id_ in path if id_ not in progress.readiness.items]
     long = [number for number, id_ in enumerate(kept) if durations[id_] > 0.0]
     return tuple(kept[long[0] : long[-1] + 1]) if long else ()
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
-from compiler_nb.outcome import Failure, Skipped
+from compiler_nb.outcome import ENDED, Failure, Skipped
 from compiler_nb.text import cut, seconds_text
-from compiler_nb.trace.progress import ITEM, ITEMS, TWIN, Progress
+from compiler_nb.trace.progress import Progress
+from compiler_nb.trace.readiness import ITEM, ITEMS, TWIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from compiler_nb.events import Event, TaskEnded
-    from compiler_nb.plan.task import Task
 
 NAMED: Final = 3
 """Most things named in one list; the others are counted."""
@@ -22,7 +21,8 @@ MESSAGE: Final = 300
 SHORTEST: Final = 0.001
 """Seconds that are worth telling."""
 _WHAT: Final = {ITEMS: "the items of ", ITEM: "an item of "}
-_HELD: Final = {"approval": "approval", "plan": "the end of the plan"}
+_HELD: Final = {"approval": "approval", "plan": "the end of the plan", "fanout": "approval of its fan-out"}
+_ENDS: Final = {"cached": ", from the cache", "pinned": ", with a given value"}
 
 
 def why(
@@ -33,54 +33,53 @@ def why(
     limits: Mapping[str, int] | None = None,
     lanes: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
-    """Say in words why a task waits or waited, or how it ended.
-
-    at: seconds since the run began, by default those of the last event; limits: calls at a time, by resource ("" for
-    all together, "provider:openai", "tool:search"); lanes: the limited resources that each tool needs.
-    """
-    progress = Progress()
-    for event in events:
-        if at is not None and event.at > at:
-            break
-        progress.take(event)
-    return explain(progress, id_, at=at, limits=limits, lanes=lanes)
-
-
-def explain(
-    progress: Progress,
-    id_: str,
-    *,
-    at: float | None = None,
-    limits: Mapping[str, int] | None = None,
-    lanes: Mapping[str, Sequence[str]] | None = None,
-) -> str:
-    """Say the same of a Progress that is at hand, whose events go up to `at`."""
+    """Say in words why a task waits or waited, or how it ended, as far as events up to `at` go; see Words."""
+    progress = Progress([event for event in events if at is None or event.at <= at])
     if id_ not in progress.tasks:
         return f"there is no task {id_!r} in this run"
     return Words(progress, progress.at if at is None else at, limits or {}, lanes or {}).whole(id_)
 
 
 class Words:
-    """What can be said of the tasks at one moment."""
+    """What can be said of the tasks at one moment: in full for a person who asks, in short for a row or a box.
+
+    Both come from the same rules, so that they cannot contradict each other; `short` leaves out what changes with
+    every moment: times, counts, and how those stand that are waited for.
+    at: seconds since the run began; limits: calls at a time, by resource ("" for all together, "provider:openai",
+    "tool:search"); lanes: the limited resources that each tool needs.
+    """
 
     def __init__(
         self, progress: Progress, at: float, limits: Mapping[str, int], lanes: Mapping[str, Sequence[str]]
     ) -> None:
         self.progress, self.at, self.limits, self.lanes = progress, at, limits, lanes
+        self._short = False
 
     def whole(self, id_: str) -> str:
-        """Return all that is to say of a task."""
-        progress = self.progress
-        if id_ in progress.ends:
-            return self._ended(progress.ends[id_])
-        if progress.states[id_] == "running":
+        """Return all that can be said of a task."""
+        state = self.progress.states[id_]
+        if id_ in self.progress.ends:
+            return self._ended(self.progress.ends[id_])
+        if state == "running":
             return self._running(id_)
-        if progress.states[id_] == "ready" or id_ in progress.retries:
+        if state == "ready" or id_ in self.progress.retries:
             return self._ready(id_)
         return self._waiting(id_)
 
-    def brief(self, id_: str) -> str:
-        """Return where another task stands, for brackets."""
+    def short(self, id_: str) -> str:
+        """Return what a task waits for, in a few words; "" if it does not wait."""
+        state, provider = self.progress.states[id_], self.progress.parked.get(id_)
+        if state == "running":
+            return f"waits for {provider}" if provider else ""
+        if state in ENDED:
+            return ""
+        self._short = True
+        told = self._ready(id_) if state == "ready" or id_ in self.progress.retries else self._waiting(id_)
+        self._short = False
+        return told.removeprefix("ready, ")
+
+    def _brief(self, id_: str) -> str:
+        """Return how another task stands."""
         state = self.progress.states.get(id_)
         if state is None:
             return "not planned"
@@ -90,52 +89,57 @@ class Words:
             return f"running {seconds_text(self._since_start(id_))}"
         return state
 
+    def _detail(self, words: str) -> str:
+        return "" if self._short else f" ({words})"
+
     # ---------------------------------------------------------------- not yet
 
     def _waiting(self, id_: str) -> str:
-        missing = self.progress.missing.get(id_, {})
-        parts = [
-            f"{_WHAT.get(how, '')}{_name(name)} ({self.brief(name)}){', which computes the same' * (how == TWIN)}"
-            for name, how in missing.items()
-        ]
-        return f"waits for {_and(parts)}" if parts else "has all its inputs, and is evaluated next"
+        missing = self.progress.readiness.missing.get(id_, {})
+        parts = []
+        for name, how in list(missing.items())[: NAMED + 1]:
+            standing = "" if self._short else self._detail(self._brief(name))
+            parts.append(f"{_WHAT.get(how, '')}{_name(name)}{standing}{', which computes the same' * (how == TWIN)}")
+        return f"waits for {_and(parts, len(missing))}" if parts else "has all its inputs, and is evaluated next"
 
     def _ready(self, id_: str) -> str:
         progress, retry = self.progress, self.progress.retries.get(id_)
         if retry is not None:
-            left = retry.at + retry.delay - self.at
-            error = cut(retry.error, MESSAGE)
+            left, error = retry.at + retry.delay - self.at, cut(retry.error, MESSAGE)
+            if self._short:
+                return "waits before it is tried again" if left > 0 else f"{self._for_slot(id_)} to try again"
             if left > 0:
                 return f"tries again in {seconds_text(left)}, after: {error}"
-            return f"{self._for_slot(progress.tasks.get(id_))} to try again, after: {error}"
+            return f"{self._for_slot(id_)} to try again, after: {error}"
         hold = progress.hold(id_)
-        if hold is not None and hold.reason == "approval":
-            return f"ready, waits for approval of ({cut(hold.arguments, MESSAGE)})"
         if hold is not None:
-            return f"ready, waits for {_HELD.get(hold.reason, hold.reason)}"
-        return self._for_slot(progress.tasks.get(id_))
+            arguments = f" of ({cut(hold.arguments, MESSAGE)})" if hold.reason == "approval" and not self._short else ""
+            return f"ready, waits for {_HELD.get(hold.reason, hold.reason)}{arguments}"
+        return self._for_slot(id_)
 
-    def _for_slot(self, task: Task | None) -> str:
+    def _for_slot(self, id_: str) -> str:
         if self.progress.paused:
-            return "ready, but no new task starts: the run is paused"
+            return "the run is paused" if self._short else "ready, but no new task starts: the run is paused"
         if not self.limits:
             return "ready, waits for a slot"
-        needed = ["", *(self.lanes.get(task.tool, ()) if task is not None else ())]
-        full = [slot for slot in map(self._slot, needed) if slot]
-        return f"ready, waits for {_and(full)}" if full else "ready, starts next"
+        full = [slot for slot in map(self._slot, ["", *self._lane(id_)]) if slot]
+        return f"ready, waits for {_and(full, len(full))}" if full else "ready, starts next"
 
     def _slot(self, resource: str) -> str:
-        """Return a resource's slot in words where none is free, else nothing."""
-        most, tasks, owner = self.limits.get(resource), self.progress.tasks, resource.partition(":")[2]
+        """Return a resource's slot in words if none is free, else nothing."""
+        most, busy, owner = self.limits.get(resource), self.progress.busy, resource.partition(":")[2]
         ahead = [id_ for id_, provider in self.progress.parked.items() if resource == f"provider:{provider}"]
         if ahead:
-            return f"{owner}, as {_and([_name(id_) for id_ in ahead])} {'does' if len(ahead) == 1 else 'do'}"
-        if most is None:
+            who = f"{_and(list(map(_name, ahead[: NAMED + 2])), len(ahead))} {'does' if len(ahead) == 1 else 'do'}"
+            return owner if self._short else f"{owner}, as {who}"
+        if most is None or len(busy) < most:
             return ""
-        busy = [id_ for id_ in self.progress.busy if not resource or resource in self._lane(tasks.get(id_))]
-        return f"a slot{f' of {owner}' if owner else ''} ({most} of {most} in use)" if len(busy) >= most else ""
+        count = len(busy) if not resource else sum(resource in self._lane(id_) for id_ in busy)
+        slot = f"a slot{f' of {owner}' if owner else ''}"
+        return f"{slot}{self._detail(f'{most} of {most} in use')}" if count >= most else ""
 
-    def _lane(self, task: Task | None) -> Sequence[str]:
+    def _lane(self, id_: str) -> Sequence[str]:
+        task = self.progress.tasks.get(id_)
         return self.lanes.get(task.tool, ()) if task is not None else ()
 
     # ---------------------------------------------------------------- running
@@ -145,10 +149,9 @@ class Words:
         tried = self.progress.spans[id_]
         if tried[-1].attempt > 1:
             told += f", attempt {tried[-1].attempt}"
-        items = [item for item in self.progress.items.get(id_, ()) if not re.search(r"\]\.\d+$", item)]
-        if items:
-            ended = sum(item in self.progress.ends for item in items)
-            told += f", {ended:,} of {len(items):,} items have ended"
+        ended, count = self.progress.items_ended.get(id_, (0, 0))
+        if count:
+            told += f", {ended:,} of {count:,} items have ended"
         return told + self._asking(id_)
 
     def _since_start(self, id_: str) -> float:
@@ -163,7 +166,7 @@ class Words:
         now = self.progress.parked.get(id_) if self.progress.states[id_] == "running" else None
         shown = [(name, wait) for name, wait in waits.items() if wait > SHORTEST or name == now]
         told = [f"{seconds_text(wait)} waiting for {name}" for name, wait in shown]
-        return f", of which {_and(told)}" if told else ""
+        return f", of which {_and(told, len(told))}" if told else ""
 
     # ---------------------------------------------------------------- ended
 
@@ -184,22 +187,23 @@ class Words:
         return f"{told}; it waited {', then '.join(waits)}" if waits else told
 
     def _how(self, event: TaskEnded) -> str:
-        source = self.progress.adopted.get(event.task)
+        source = self.progress.readiness.adopted.get(event.task)
         if event.how == "adopted":
             return f", with the outcome of {_name(source) if source else 'another task'}, which computes the same"
-        return {"cached": ", from the cache", "pinned": ", with a given value"}.get(event.how, "")
+        return _ENDS.get(event.how, "")
 
     def _waits(self, id_: str, event: TaskEnded) -> Iterator[tuple[str, float]]:
         """Yield what a task waited for and how long, one after the other."""
-        progress = self.progress
-        tried, born = progress.spans.get(id_, ()), progress.born[id_]
-        name, ready = progress.last.get(id_, ("", born))
-        if id_ in progress.adopted:
+        progress, readiness = self.progress, self.progress.readiness
+        born = progress.born[id_]
+        tried = progress.spans.get(id_, ()) if id_ not in readiness.items else ()  # a fan-out itself needs no slot
+        name, ready = readiness.last.get(id_, ("", born))
+        if id_ in readiness.adopted:
             return
-        ready = tried[0].ready if tried and id_ not in progress.items else min(ready, event.at)
-        if name or progress.missing.get(id_):
+        ready = tried[0].ready if tried else min(ready, event.at)
+        if name or readiness.missing.get(id_):
             yield f"for {_name(name) if name else 'one of its inputs'}", ready - born
-        for number, span in enumerate(tried if id_ not in progress.items else ()):
+        for number, span in enumerate(tried):
             if number:
                 yield "between two attempts", span.ready - (tried[number - 1].ended or span.ready)
             slot = span.started - span.ready
@@ -220,9 +224,9 @@ def _name(id_: str) -> str:
     return f"`{cut(id_, NAME)}`"
 
 
-def _and(parts: Sequence[str]) -> str:
-    """Return a list in words."""
-    shown = list(parts[:NAMED]) if len(parts) > NAMED + 1 else list(parts)
-    if len(shown) < len(parts):
-        shown.append(f"{len(parts) - len(shown):,} more")
+def _and(parts: Sequence[str], count: int) -> str:
+    """Return a list in words; count: of all, of which `parts` may be the first few."""
+    shown = list(parts[:NAMED]) if count > NAMED + 1 else list(parts)
+    if len(shown) < count:
+        shown.append(f"{count - len(shown):,} more")
     return " and ".join([part for part in (", ".join(shown[:-1]), shown[-1]) if part])

@@ -8,7 +8,6 @@ import pytest
 
 from compiler_nb import Compiler, Run, tool
 from compiler_nb.events import TaskEnded
-from tests.support.desk import begin
 
 
 @tool
@@ -86,7 +85,7 @@ def test_readers_of_items_are_cancelled_with_the_run():
 
     async def main() -> Run:
         plan = 'rows = {t: price(t) for t in ["B"]}\na = twice(rows["B"])\nb = twice(a)\njoin()\n'
-        run, work = begin(Compiler(tools=[price, twice]), plan=plan)
+        run, work = Compiler(tools=[price, twice]).begin(plan=plan)
         task = asyncio.create_task(work)
         await asyncio.sleep(0.02)
         run.cancel()

@@ -34,7 +34,7 @@ def load(path):
     loaded = [history.load(row.id, [city]) for row in history.runs()]
     for each in loaded:
         each.results, each.failures, each.usage, each.plan, each.answer, repr(each)
-        each.timeline().text, each.to_pandas(), [each.why(id_) for id_ in each.tasks], each.view()
+        each.timeline().text, each.to_pandas(), [each.why(id_) for id_ in each.progress.tasks], each.view()
     return loaded
 
 assert len(load(good)) == 1

@@ -18,7 +18,6 @@ from compiler_nb.models.limits import Limit
 from compiler_nb.models.scripted import ScriptedModel
 from compiler_nb.outcome import Cancelled, Failure, Skipped
 from tests.support.clock import run_virtually
-from tests.support.desk import begin
 from tests.support.faults import Faults, Plans
 from tests.support.scale import seed, times
 
@@ -61,7 +60,7 @@ async def ended(random: Random, faults: Faults, stop: str, text: str) -> Left:
     """Start a run, stop it somehow, and see it end."""
     planned = {"plan": text} if random.random() < 0.6 else {}
     compiler = compiler_of(random, faults, stop, text, ["fine"] if planned else ["Replan: more", "fine"])
-    run, work = begin(compiler, "What?", on_event=faults.note, **planned)
+    run, work = compiler.begin("What?", on_event=faults.note, **planned)
     loop, before = asyncio.get_running_loop(), set(threading.enumerate())
     task = loop.create_task(work)
     if stop.startswith("cancel"):
@@ -120,7 +119,7 @@ def check(left: Left, stop: str) -> None:
     assert run.status in ("done", "failed", "limit", *(["cancelled"] if stop.startswith("cancel") else []))
     assert (run.error == "") == (run.status == "done")
     check_events(run)
-    outcomes = run.outcomes
+    outcomes = run.progress.outcomes
     for event in run.events:
         if isinstance(event, TaskEnded):
             assert event.state == ENDINGS.get(type(event.outcome), "done"), event.task
@@ -147,7 +146,7 @@ def test_no_run_hangs_and_every_task_has_one_end_state(figure):
         except (AssertionError, PlanError) as error:
             raise AssertionError(f"seed {seed() + number}, {stop or 'not stopped'}: {error!r}\n{text}") from error
         found[left.run.status] = found.get(left.run.status, 0) + 1
-        for outcome in left.run.outcomes.values():
+        for outcome in left.run.progress.outcomes.values():
             kind = outcome.kind if isinstance(outcome, Failure) else type(outcome).__name__
             found[kind] = found.get(kind, 0) + 1
     kinds = {"done", "failed", "cancelled", "limit", "Skipped", "Cancelled"}

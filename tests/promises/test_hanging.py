@@ -53,7 +53,7 @@ def check_cut(hang: Tool, kind: str, release: threading.Event, places: int) -> N
     started = {event.task: event.at for event in run.events if isinstance(event, TaskStarted)}
     over = {event.task: event.at for event in run.events if isinstance(event, TaskEnded)}
     hung = [f"h[{number}]" for number in range(count)]
-    assert {run.outcomes[id_].kind for id_ in hung} == {kind}
+    assert {run.progress.outcomes[id_].kind for id_ in hung} == {kind}
     assert all(TIMEOUT <= over[id_] - started[id_] <= TIMEOUT + GRACE for id_ in hung)
     assert run["a"] == list(range(count))
     starts, ends = sorted(started.values()), sorted(over[id_] for id_ in started)
@@ -115,7 +115,7 @@ def busy(x: int) -> None:
 SCRIPT = f"""{HANGS}
 plan = "a = [hang(x) for x in range(5)]\\nb = [swallow(x) for x in range(5)]"
 run = Compiler(None, [hang, swallow]).execute_sync(plan)
-print(sorted(set(outcome.kind for outcome in run.outcomes.values())), flush=True)
+print(sorted(set(outcome.kind for outcome in run.progress.outcomes.values())), flush=True)
 """
 
 

@@ -15,7 +15,6 @@ from urllib.parse import quote
 import openai.resources.chat.completions  # noqa: F401 - its import is no part of what is timed here
 import pytest
 
-from compiler_nb import trace
 from compiler_nb.compiler import Compiler
 from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.models.secret import PIECE
@@ -93,9 +92,9 @@ def shown(run: Run) -> Iterator[Any]:
         board.take(event)
     binding = Binding([*run.results], [(id_, str(outcome)) for id_, outcome in run.failures.items()], [])
     yield from (board.snapshot(1.0), board.frame(1.0), bundle(run, binding, Look(("timeline", "table"))))
-    yield from (picture(run, Look(layout="own")).svg, run.timeline(), pprint.pformat(vars(run.settings)))
-    yield from (run.error, repr(run), trace.calls(run.events), trace.spans(run.events), list(map(run.why, run.tasks)))
-    for raised in (run.raise_for_failures, lambda: [run[id_] for id_ in run.tasks]):
+    yield from (picture(run, Look(layout="own")).svg, run.timeline(), pprint.pformat(vars(run.compiler)))
+    yield from (run.error, repr(run), run.progress.calls, run.progress.attempts, list(map(run.why, run.progress.tasks)))
+    for raised in (run.raise_for_failures, lambda: [run[id_] for id_ in run.progress.tasks]):
         try:
             raised()
         except Exception as error:  # noqa: BLE001 - all that it says is looked at
@@ -243,12 +242,12 @@ def test_a_key_that_a_tool_tells_is_sent_and_shown_to_nobody(form, capsys):
     shown = bundle(run, Binding([*run.results], [], []), Look(("timeline", "table", "graph"), layout="own"))
     say(f"{run['a']} {run.why('c')}", run)
     view = View(run, "own", Widget)
-    for said in ({"say": "hello"}, {"say": "rows", "from": 0, "to": 9}, *asking(len(run.tasks))):
+    for said in ({"say": "hello"}, {"say": "rows", "from": 0, "to": 9}, *asking(len(run.progress.tasks))):
         view.widget.hear(view.widget, said, [])
     only = bundle(run, Binding(), Look(("timeline",), layout="own"))
     told = [*shown.values(), *only.values(), run.visualize().svg, run.timeline().svg, capsys.readouterr().out]
     told += [json.dumps(content, ensure_ascii=False) for content in (*view.widget.sent, view.snapshot())]
-    assert len(view.widget.sent) >= 2 + len(run.tasks)
+    assert len(view.widget.sent) >= 2 + len(run.progress.tasks)
     told += [json.dumps(seen.body["messages"], ensure_ascii=False) for seen in wire.requests]
     told += [str(outcome) for outcome in run.failures.values()]
     text = "\n".join(map(str, told))

@@ -13,7 +13,6 @@ from compiler_nb.compiler import Compiler
 from compiler_nb.events import TaskStarted
 from compiler_nb.notebook.live.view import View
 from compiler_nb.tool import tool
-from tests.support.desk import begin
 from tests.support.scale import seed, times
 
 pytestmark = pytest.mark.promise
@@ -86,7 +85,7 @@ def test_what_a_page_forges_starts_nothing(figure):
         views: list[View] = []
         plan = "a = send('ann')\nb = send('bob')\nanswer(a)"
         tell = lambda event: views[0].event(event)  # noqa: PLW0108 - it is there only then
-        run, work = begin(Compiler(None, [send]), plan=plan, ask=ask, on_event=tell)
+        run, work = Compiler(None, [send]).begin(plan=plan, ask=ask, on_event=tell)
         view = View(run, "own", Widget)
         views.append(view)
         task = asyncio.create_task(work)
@@ -98,7 +97,7 @@ def test_what_a_page_forges_starts_nothing(figure):
             if number % 100 == 0:
                 await asyncio.sleep(0)
         await asyncio.sleep(0.05)
-        assert set(run.held) == {"a", "b"}
+        assert set(run.progress.held) == {"a", "b"}
         assert not any(isinstance(event, TaskStarted) for event in run.events)
         assert sent == []
         run.cancel()

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import openai.resources.chat.completions  # noqa: F401 - its import is no part of what is timed here
 import pytest
 
-from compiler_nb import trace
 from compiler_nb.compiler import Compiler
 from compiler_nb.errors import ModelError
 from compiler_nb.events import Warned
 from compiler_nb.outcome import Failure
+from compiler_nb.trace import Progress
 from tests.support.clock import run_virtually
 from tests.support.desk import Desk
 from tests.support.scale import times
@@ -184,7 +184,7 @@ def test_a_planner_that_always_fails(ask, fault):
         return
     check_named(run.error, fault, tried=kind != "final")
     if kind in ("broken", "stopped"):
-        kept = [id_ for id_ in ("a", "b", "c") if id_ in run.tasks]
+        kept = [id_ for id_ in ("a", "b", "c") if id_ in run.progress.tasks]
         assert "(tried 2 times, " in run.error
         assert (f"kept: {', '.join(kept)}" if kept else "no task was whole)") in run.error
         assert not re.search(r"kept:.*sent", run.error), "what has side effects waits for a plan that is whole"
@@ -266,7 +266,7 @@ def test_another_models_name_is_shown(ask, name, role):
     """Who answers stands in the trace; the user is told where more than a version differs."""
     asked = ask(f"model={name}", role, once=False)
     run = asked.run
-    assert {call.role: call.answered for call in trace.calls(run.events)} == {
+    assert {call.role: call.answered for call in Progress(run.events).calls.values()} == {
         each: name if each == role else "" for each in ("planner", "joiner", "worker")
     }
     told = [event.message for event in run.events if isinstance(event, Warned)]
@@ -278,4 +278,4 @@ def test_the_user_is_told_once_of_another_model(ask):
     """However often it answers."""
     asked = ask("model=a-smaller-one", "planner", "joiner", "worker", once=False)
     assert sum(isinstance(event, Warned) for event in asked.run.events) == 1
-    assert [call.answered for call in trace.calls(asked.run.events)] == ["a-smaller-one"] * 3
+    assert [call.answered for call in Progress(asked.run.events).calls.values()] == ["a-smaller-one"] * 3

@@ -10,6 +10,7 @@ from compiler_nb import Budget, Compiler, ScriptedModel, tool
 from compiler_nb.events import Log, ModelEnded, ModelStarted
 from compiler_nb.outcome import Usage
 from compiler_nb.settings.budget import Meter, cost, price
+from compiler_nb.trace import Progress
 
 
 @tool
@@ -84,10 +85,10 @@ def test_prices_are_known_or_not():
     log = Log("r")
     log.emit(ModelStarted, 0, "planner", "", "openai", "gpt-4o-mini", (), "")
     log.emit(ModelEnded, 0, "stop", Usage(1, 1_000_000, 0), "", "")
-    assert cost(log.events) == pytest.approx(0.15)
+    assert cost(Progress(log.events).calls.values()) == pytest.approx(0.15)
     log.emit(ModelStarted, 1, "joiner", "", "openai", "no-such-model", (), "")
     log.emit(ModelEnded, 1, "stop", Usage(1, 5, 0), "", "")
-    assert cost(log.events) is None
+    assert cost(Progress(log.events).calls.values()) is None
 
 
 def test_money_needs_a_price():
@@ -105,7 +106,7 @@ def test_money_that_is_used_up_ends_the_run_with_what_exists():
     run = Compiler(model, [get], budget=Budget(usd=1e-9)).run_sync("?")
     assert (run.status, run.answer) == ("limit", {"a": 1})
     assert run.error.startswith("the budget of $1e-09 is used up")
-    assert run.cost > 0
+    assert cost(run.progress.calls.values()) > 0
     assert [request.role for request in model.calls] == ["planner"]
 
 
@@ -114,7 +115,7 @@ def test_seconds_end_the_run_with_what_exists():
     compiler = Compiler(None, [get, nap], timeout=30, budget=Budget(seconds=0.05))
     run = compiler.execute_sync("a = get(1)\nb = nap(20)\njoin(a, b)")
     assert (run.status, run.answer, run.error) == ("limit", {"a": 1}, "the run took longer than 0.05 s")
-    assert Compiler(None, timeout=1, budget=Budget(seconds=5)).settings.seconds == 1
+    assert Compiler(None, timeout=1, budget=Budget(seconds=5)).timeout == 1
 
 
 def test_replans_end_the_run_with_what_exists():

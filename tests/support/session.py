@@ -6,11 +6,11 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from compiler_nb import trace
 from compiler_nb.engine.session import Session
 from compiler_nb.events import Log
 from compiler_nb.plan.plan import Plan
 from compiler_nb.tool import Toolbox
+from compiler_nb.trace import Progress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -49,7 +49,7 @@ async def perform(program: str, tools: Iterable[Any], **options: Any) -> Session
 
 def states(session: Session) -> dict[str, str]:
     """Return the state of each task, as the events tell it and as the schedule has it."""
-    told: dict[str, str] = dict(trace.states(session.log.events))
+    told: dict[str, str] = dict(Progress(session.log.events).states)
     for id_, node in session.schedule.nodes.items():
         state = told.get(id_, node.state)  # events do not tell what is ready and waits for a slot
         assert state == node.state or (state, node.state) == ("waiting", "ready"), id_

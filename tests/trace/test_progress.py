@@ -4,12 +4,13 @@ import asyncio
 import random
 import re
 
-from compiler_nb import trace
 from compiler_nb.compiler import Compiler
 from compiler_nb.drive import Drive
 from compiler_nb.errors import Problem
 from compiler_nb.events import (
-    Log,
+    ModelChunk,
+    ModelEnded,
+    ModelStarted,
     Paused,
     PlanClosed,
     PlanProblem,
@@ -22,11 +23,12 @@ from compiler_nb.events import (
     TaskRetried,
     TaskStarted,
 )
-from compiler_nb.outcome import ENDED
+from compiler_nb.outcome import ENDED, Usage
 from compiler_nb.plan.task import Task
-from compiler_nb.run import Run
 from compiler_nb.tool import tool
-from compiler_nb.trace.progress import ITEM, ITEMS, TWIN, VALUE, Progress
+from compiler_nb.trace import ModelCall, Progress, Span
+from compiler_nb.trace.readiness import ITEM, ITEMS, TWIN, VALUE
+from compiler_nb.values.records import body_of, make_event
 from tests.support.desk import Desk, scripted
 from tests.support.story import Story
 
@@ -37,7 +39,7 @@ def test_states_follow_the_events():
 
     def tell(*event):
         story.tell(*event)
-        seen.append(trace.states(story.events)["a"])
+        seen.append(Progress(story.events).states["a"])
 
     tell(TaskHeld, "a", 0, "approval", "x=1", "")
     tell(TaskApproved, "a", 0, True, "user")
@@ -51,25 +53,25 @@ def test_states_follow_the_events():
 def test_a_call_is_ready_when_the_last_of_its_inputs_is_there():
     """Not before, and not where one failed; an expression is never ready."""
     story = Story().plan("a").plan("b").plan("c", "a", "b").tell(TaskPlanned, "x", 0, Task("x", "expr", after=("a",)))
-    assert trace.states(story.events) == {"a": "ready", "b": "ready", "c": "waiting", "x": "waiting"}
+    assert Progress(story.events).states == {"a": "ready", "b": "ready", "c": "waiting", "x": "waiting"}
     story.tell(TaskEnded, "a", 1, "done", 1, "")
-    assert (trace.states(story.events)["c"], trace.states(story.events)["x"]) == ("waiting", "waiting")
+    assert (Progress(story.events).states["c"], Progress(story.events).states["x"]) == ("waiting", "waiting")
     done = Progress(story.tell(TaskEnded, "b", 1, "done", 1, "").events)
-    assert (done.states["c"], done.last["c"]) == ("ready", ("b", 6.0))
+    assert (done.states["c"], done.readiness.last["c"]) == ("ready", ("b", 6.0))
     failed = Story().plan("a").plan("c", "a").tell(TaskEnded, "a", 1, "failed", None, "")
-    assert trace.states(failed.events)["c"] == "waiting"
+    assert Progress(failed.events).states["c"] == "waiting"
 
 
 def test_a_fan_out_runs_from_its_expansion_on():
     """Its items are ready when what they read is there."""
     items = (Task("rows[0].1", "call", "get"), Task("rows[0]", "call", "get", after=("rows[0].1",)))
     story = Story().plan("rows").tell(TaskExpanded, "rows", 1, items)
-    assert trace.states(story.events) == {"rows": "running", "rows[0].1": "ready", "rows[0]": "waiting"}
+    assert Progress(story.events).states == {"rows": "running", "rows[0].1": "ready", "rows[0]": "waiting"}
 
 
 def missing(story, id_):
     """Return what a task waits for."""
-    return Progress(story.events).missing[id_]
+    return Progress(story.events).readiness.missing[id_]
 
 
 def test_what_reads_an_item_waits_for_the_item_alone():
@@ -81,7 +83,7 @@ def test_what_reads_an_item_waits_for_the_item_alone():
     story.expand("rows", "rows[x].1", "rows[x]", "rows[y]").expand("l", "l[0]", "l[1]")
     assert missing(story, "b") == {"rows[x]": VALUE}
     assert missing(story, "c") == {"l[1]": VALUE}
-    assert trace.states(story.tell(TaskEnded, "rows[x]", 1, "done", 1, "").events)["b"] == "ready"
+    assert Progress(story.tell(TaskEnded, "rows[x]", 1, "done", 1, "").events).states["b"] == "ready"
 
 
 def test_an_item_that_the_ids_do_not_tell_is_never_called_ready():
@@ -94,8 +96,8 @@ def test_an_item_that_the_ids_do_not_tell_is_never_called_ready():
         assert missing(story, "b") == {"rows": ITEM}
         for id_ in ids:
             story.tell(TaskEnded, id_, 1, "done", 1, "")
-        assert trace.states(story.events)["b"] == "waiting"
-        assert trace.states(story.tell(TaskEnded, "rows", 1, "done", {}, "inline").events)["b"] == "ready"
+        assert Progress(story.events).states["b"] == "waiting"
+        assert Progress(story.tell(TaskEnded, "rows", 1, "done", {}, "inline").events).states["b"] == "ready"
 
 
 def test_a_fan_out_over_another_waits_for_its_items_only_to_be_known():
@@ -119,9 +121,9 @@ def test_a_task_that_computes_what_an_earlier_text_does_waits_for_its_twin():
     for id_ in ("c", "d", "e"):
         story.tell(TaskPlanned, id_, 0, twin(id_))
     now = Progress(story.events)
-    assert now.adopted == {"c": "a", "d": "b"}
-    assert (now.missing["c"], now.states["c"], now.states["e"]) == ({"a": TWIN}, "waiting", "ready")
-    assert not Progress(story.tell(TaskStarted, "c", 1, 0.0).events).adopted.get("c")
+    assert now.readiness.adopted == {"c": "a", "d": "b"}
+    assert (now.readiness.missing["c"], now.states["c"], now.states["e"]) == ({"a": TWIN}, "waiting", "ready")
+    assert not Progress(story.tell(TaskStarted, "c", 1, 0.0).events).readiness.adopted.get("c")
 
 
 def test_what_is_held_for_the_plan_is_let_go_when_it_is_whole():
@@ -135,8 +137,8 @@ def test_what_is_held_for_the_plan_is_let_go_when_it_is_whole():
 def test_held_tells_the_arguments_of_those_that_wait_for_approval():
     """Until someone has decided."""
     story = Story().plan("a").tell(TaskHeld, "a", 0, "plan", "", "").tell(TaskHeld, "a", 0, "approval", "x=1", "")
-    assert trace.held(story.events) == {"a": "x=1"}
-    assert trace.held(story.tell(TaskApproved, "a", 0, False, "user").events) == {}
+    assert Progress(story.events).held == {"a": "x=1"}
+    assert Progress(story.tell(TaskApproved, "a", 0, False, "user").events).held == {}
 
 
 def test_pauses_have_a_beginning_and_an_end():
@@ -194,7 +196,7 @@ def test_what_is_derived_is_what_the_schedule_holds():
         return x
 
     def check(drive, progress, event):
-        progress.take(event)
+        progress.catch_up()
         for id_, state in progress.states.items():
             node = drive.session.schedule.nodes.get(id_)
             if node is None or node.state in ENDED:  # what has just ended says so in the next event
@@ -212,11 +214,110 @@ def test_what_is_derived_is_what_the_schedule_holds():
         more = more if seed % 20 else more.replace("nap(", "shaky(")
         model = scripted(program, more, joiner=["Replan: again", "Answer: x"])
         compiler = Compiler(None, tools, planner=model, joiner=model, max_concurrency=dice.choice([1, 2, 8]))
-        run = Run(compiler.order("What?"), compiler.settings, Log("r"))
-        drive, progress = Drive(run), Progress()
+        run = compiler._new_run("What?", None, None)
+        drive, progress = Drive(compiler, run), Progress(run.log.events)
         run.log.listeners.append(lambda event, drive=drive, progress=progress: check(drive, progress, event))
-        asyncio.run(drive.perform())
+        asyncio.run(drive.perform(None))
         assert not run.log.broken
         assert progress.states == {id_: node.state for id_, node in drive.session.schedule.nodes.items()}
-        adopted += len(progress.adopted)
+        adopted += len(progress.readiness.adopted)
     assert min(len(derived), adopted) > 100
+
+
+# ---------------------------------------------------------------- usage, attempts, calls
+
+
+def called(story, call, usage, task=""):
+    """Append a model's call."""
+    role = "worker" if task else "planner"
+    story.tell(ModelStarted, call, role, task, "p", "m", (), "")
+    return story.tell(ModelEnded, call, "stop", usage, "", "")
+
+
+def test_usage_is_the_sum_of_the_calls():
+    """It is reported where all are; by task it is that of the calls its tool made."""
+    story = called(called(called(Story(), 1, Usage(1, 10, 5)), 2, Usage(1, 3, 2), "a"), 3, Usage(1, 1, 1), "a")
+    assert Progress(story.events).usage == Usage(3, 14, 8)
+    assert Progress(story.events).calls[2].usage == Usage(1, 3, 2)
+    assert Progress(story.events).usage_by_task == {"a": Usage(2, 4, 3)}
+    called(story, 4, Usage(1, 1, 1, reported=False))
+    assert Progress(story.events).usage.reported is False
+    assert Progress([]).usage == Usage()
+
+
+def test_a_call_that_goes_on_has_used_nothing_yet():
+    """Only ended calls count."""
+    story = Story().tell(ModelStarted, 1, "planner", "", "p", "m", (), "")
+    assert Progress(story.events).usage == Usage()
+
+
+def test_tasks_are_in_the_order_of_their_birth():
+    """Items of a fan-out come when it is expanded."""
+    items = (Task("rows[0]", "call", "get"), Task("rows[1]", "call", "get"))
+    story = Story().plan("rows").plan("b").tell(TaskExpanded, "rows", 1, items)
+    assert list(Progress(story.events).tasks) == ["rows", "b", "rows[0]", "rows[1]"]
+
+
+def test_spans_are_attempts():
+    """Each with when it was ready, began and ended; one that runs has no end."""
+    story = Story().plan("a")
+    story.tell(TaskStarted, "a", 1, 1.5).tell(TaskRetried, "a", 1, "down", 0.1).tell(TaskStarted, "a", 2, 4.5)
+    first, second = Progress(story.events).attempts
+    assert first == Span("a", 1, 1.5, 2.0, 3.0, "failed", "down")
+    assert second == Span("a", 2, 4.5, 4.0, None, "running")
+    story.tell(TaskEnded, "a", 2, "done", 1, "")
+    assert Progress(story.events).attempts[1].ended == 5.0
+
+
+def test_what_was_adopted_has_no_span():
+    """No attempt was made."""
+    story = Story().plan("a").tell(TaskEnded, "a", 0, "done", 1, "adopted")
+    assert Progress(story.events).attempts == []
+    assert Progress(story.events).states == {"a": "done"}
+
+
+def test_the_folds_of_a_real_run_agree():
+    """Retries, fan-outs and failures: every task has one end state, every attempt a span that ends."""
+    tries = []
+
+    @tool(retries=1)
+    async def shaky(x: int) -> int:
+        tries.append(x)
+        if len(tries) == 1:
+            raise OSError("down")
+        return x
+
+    plan = 'a = shaky(1)\nb = get([1, 2])\nc = [get(x) for x in b]\nd = fail("d")\ne = get(d)\njoin()\n'
+    found = asyncio.run(Compiler(tools=[*Desk().tools, shaky]).execute(plan))
+    states = Progress(found.events).states
+    assert {id_ for id_, state in states.items() if state == "done"} == set(found.results)
+    assert states["d"] == "failed"
+    assert states["e"] == "skipped"
+    spans = Progress(found.events).attempts
+    assert [span.state for span in spans if span.task == "a"] == ["failed", "done"]
+    assert all(span.ready <= span.started <= span.ended for span in spans)
+
+
+def test_calls_of_models_have_a_beginning_a_first_word_and_an_end():
+    """Each as far as it went, and which model answered where that was another."""
+    story = (
+        Story()
+        .tell(ModelStarted, 1, "planner", "", "p", "m", (), "")
+        .tell(ModelStarted, 2, "worker", "a", "p", "m", (), "")
+    )
+    assert [(call.role, call.started, call.first, call.ended) for call in Progress(story.events).calls.values()] == [
+        ("planner", 1.0, None, None), ("worker", 2.0, None, None),
+    ]  # fmt: skip
+    story.tell(ModelChunk, 1, "x").tell(ModelChunk, 1, "y").tell(ModelEnded, 1, "stop", Usage(), "cut", "m-2")
+    assert next(iter(Progress(story.events).calls.values())) == ModelCall(
+        1, "planner", "", "p", "m", 1.0, 3.0, 5.0, "cut", "m-2", Usage()
+    )
+
+
+def test_a_call_that_was_stored_before_it_said_who_answered_is_still_one():
+    """Events of older runs have fewer fields."""
+    story = called(Story(), 1, Usage(1, 10, 5))
+    started, ended = story.events
+    old = make_event("ModelEnded", ended[:4], body_of(ended)[:-1])
+    assert old == ended
+    assert next(iter(Progress([started, old]).calls.values())).answered == ""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from compiler_nb import trace
-from compiler_nb.events import ModelEnded, ModelStarted, TaskEnded, TaskRetried, Warned
 from compiler_nb.notebook.output.answer import inert, to_html
 from compiler_nb.outcome import NOT_DONE, Failure
-from compiler_nb.plan.bounds import Scope
+from compiler_nb.plan.bounds import Scope, is_a
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.tree import references
@@ -16,12 +14,12 @@ from compiler_nb.settings.budget import price
 from compiler_nb.text import shorten_value, visible_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
-    from compiler_nb.events import Event
     from compiler_nb.outcome import Usage
     from compiler_nb.plan.task import Task
     from compiler_nb.run import Run
+    from compiler_nb.trace import ModelCall, Progress, Span
 
 ARGUMENT: Final = 2_000
 PROMPT: Final = 20_000
@@ -32,15 +30,15 @@ CALLS: Final = 3
 
 def details(run: Run, id_: str) -> str:
     """Return what is known of a task of a run."""
-    task = run.tasks[id_]
-    mine = [event for event in list(run.events) if getattr(event, "task", None) == id_]
+    progress = run.progress
+    task, end = progress.tasks[id_], progress.ends.get(id_)
     parts = [f"<p>{inert(run.why(id_))}</p>", f"<pre>{inert(shorten_call(task, ARGUMENT))}</pre>"]
     if task.note:
         parts.append(f"<p><i>{inert(task.note)}</i></p>")
     parts += _section("arguments", _arguments(run, task))
-    parts += _section("value", _outcome(mine))
-    parts += _section("attempts", _attempts(run, mine))
-    parts += _prompts(run, mine)
+    parts += _section("value", _outcome(end.outcome) if end is not None else "")
+    parts += _section("attempts", _attempts(progress, id_))
+    parts += [_prompt(call) for call in list(progress.calls.values()) if call.task == id_][-CALLS:]
     return "".join(parts)
 
 
@@ -52,7 +50,7 @@ def _arguments(run: Run, task: Task) -> str:
     """Return the arguments as the tool gets them; those that read what is not there yet, as they are written."""
     if task.kind != "call":
         return ""
-    outcomes = run.outcomes
+    outcomes = run.progress.outcomes
     ready = {name: value for name, value in outcomes.items() if not isinstance(value, NOT_DONE)}
     named: list[tuple[str, Any]] = [(str(number), arg) for number, arg in enumerate(task.args, 1)]
     rows = [(name, _resolved(tree, ready, run.inputs)) for name, tree in [*named, *task.kwargs.items()]]
@@ -69,47 +67,38 @@ def _resolved(tree: Any, values: Mapping[str, Any], inputs: Mapping[str, Any]) -
         return f"cannot be evaluated: {type(error).__name__}"
 
 
-def _outcome(events: Iterable[Event]) -> str:
-    ended = [event for event in events if isinstance(event, TaskEnded)]
-    if not ended:
-        return ""
-    outcome = ended[-1].outcome
-    if isinstance(outcome, Failure):
+def _outcome(outcome: Any) -> str:
+    if is_a(outcome, Failure):
         told = f'<p class="cnb-error"><b>{inert(outcome.kind)}</b>: {_lines(outcome.message)}</p>'
         return told + (to_html(outcome.partial) if outcome.partial is not None else "")
-    return f"<p>{_lines(str(outcome))}</p>" if isinstance(outcome, NOT_DONE) else to_html(outcome)
+    return f"<p>{_lines(str(outcome))}</p>" if is_a(outcome, NOT_DONE) else to_html(outcome)
 
 
-def _attempts(run: Run, events: Sequence[Event]) -> str:
+def _attempts(progress: Progress, id_: str) -> str:
     """Return a row for each attempt; nothing of a single one that went well."""
-    spans = [span for span in trace.spans(events) if span.ended is not None]
-    errors = {event.attempt: event.error for event in events if isinstance(event, TaskRetried)}
-    rows = [(f"{span.attempt}", _attempt(span, errors.get(span.attempt, ""))) for span in spans]
-    rows += [("", event.message) for event in events if isinstance(event, Warned)]
-    return _rows(rows) if len(rows) > 1 or errors else ""
+    warnings, tried = progress.warnings.get(id_, []), progress.spans.get(id_, [])
+    spans = [span for span in tried if span.ended is not None and id_ not in progress.readiness.items]
+    rows = [(f"{span.attempt}", _attempt(span)) for span in spans] + [("", warning) for warning in warnings]
+    return _rows(rows) if len(rows) > 1 or any(span.error for span in spans) else ""
 
 
-def _attempt(span: trace.Span, error: str) -> str:
+def _attempt(span: Span) -> str:
     took = f"{(span.ended or span.started) - span.started:.2f} s"
-    return f"{span.state} after {took}{f': {error}' if error else ''}"
+    return f"{span.state} after {took}{f': {span.error}' if span.error else ''}"
 
 
-def _prompts(run: Run, events: Sequence[Event]) -> Iterator[str]:
-    """Yield the exact prompts of the calls of models that the task made, with their usage."""
-    asked = [event for event in events if isinstance(event, ModelStarted)]
-    ended = {event.call: event for event in list(run.events) if isinstance(event, ModelEnded)}
-    for event in asked[-CALLS:]:
-        end = ended.get(event.call)
-        used = _spent(event, end.usage) if end is not None else " · running"
-        text = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in event.messages)
-        cut = "" if len(text) <= PROMPT else f"\n… {len(text) - PROMPT:,} more characters"
-        other = f", answered by {end.answered}" if end is not None and end.answered else ""
-        head = inert(f"prompt to {event.provider}:{event.model}{other}{used}")
-        yield f"<details><summary>{head}</summary><pre>{_lines(text[:PROMPT] + cut)}</pre></details>"
+def _prompt(call: ModelCall) -> str:
+    """Return the exact prompt of a call of a model that the task made, with its usage."""
+    used = _spent(call, call.usage) if call.usage is not None else " · running"
+    text = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in call.messages)
+    more = "" if len(text) <= PROMPT else f"\n… {len(text) - PROMPT:,} more characters"
+    other = f", answered by {call.answered}" if call.answered else ""
+    head = inert(f"prompt to {call.provider}:{call.model}{other}{used}")
+    return f"<details><summary>{head}</summary><pre>{_lines(text[:PROMPT] + more)}</pre></details>"
 
 
-def _spent(asked: ModelStarted, usage: Usage) -> str:
-    dollars = price(asked.provider, asked.model, usage)
+def _spent(call: ModelCall, usage: Usage) -> str:
+    dollars = price(call.provider, call.model, usage)
     return f" · {usage.tokens:,} tokens{f' · ${dollars:.4f}' if dollars else ''}"
 
 

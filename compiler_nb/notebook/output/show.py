@@ -96,7 +96,7 @@ def plan_bundle(plan: Plan, look: Look = Look(), note: str = "") -> Bundle:  # n
 
 def plain_tasks(run: Run) -> tuple[Task, ...]:
     """Return the tasks of a run without the items of fan-outs."""
-    return tuple(task for task in run.tasks.values() if not task.owner)
+    return tuple(task for task in run.progress.tasks.values() if not task.owner)
 
 
 def last_line(run: Run) -> LastLine | None:
@@ -106,15 +106,15 @@ def last_line(run: Run) -> LastLine | None:
 
 def picture(run: Run, look: Look) -> Picture:
     """Return the picture of a run's tasks; each shows its state, arguments and short value when hovered over."""
-    tasks, states, engine = tuple(run.tasks.values()), run.progress.states, cast("Engine", look.layout)
-    titles = task_titles(tasks, states, run.outcomes)
+    tasks, states, engine = tuple(run.progress.tasks.values()), run.progress.states, cast("Engine", look.layout)
+    titles = task_titles(tasks, states, run.progress.outcomes)
     return draw(tasks, states=states, titles=titles, engine=engine, final=last_line(run))
 
 
 def _table(run: Run) -> str:
     """Return the tasks as an aligned table, with the plan's last line."""
     tasks, final = plain_tasks(run), last_line(run)
-    return plan_text(Plan(tasks, final) if final is not None else tasks, run.progress.states, run.outcomes)
+    return plan_text(Plan(tasks, final) if final is not None else tasks, run.progress.states, run.progress.outcomes)
 
 
 # ---------------------------------------------------------------- words
@@ -122,7 +122,7 @@ def _table(run: Run) -> str:
 
 def footer(run: Run, binding: Binding, *, times: bool) -> str:
     """Return the last line: how much it was, and what became of the variables."""
-    count = sum(not owner_of(id_) for id_ in run.tasks)
+    count = sum(not owner_of(id_) for id_ in run.progress.tasks)
     parts = [f"{count} task{'' if count == 1 else 's'}"]
     if len(run.rounds) > 1:
         parts.append(f"{len(run.rounds)} rounds")

@@ -56,7 +56,7 @@ def test_frames_tell_what_a_snapshot_tells(plan, every):
     run, board, page = watch(plan, [get, fail], every)
     again = Page([board.snapshot(run.seconds)])
     assert page.states == again.states
-    assert {id_: page.states[id_] for id_ in run.outcomes} == {id_: run.state(id_) for id_ in run.outcomes}
+    assert page.states == run.progress.states
     assert page.seen() == again.seen()
 
 
@@ -231,7 +231,7 @@ def test_many_tasks_say_calls_and_values_only_when_asked():
     assert len(page.tasks) == FEW + 50
     assert not page.tasks[-1][3]
     assert board.canvas.stale
-    answer = board.rows_from(FEW, FEW + 50, run.outcomes.get)
+    answer = board.rows_from(FEW, FEW + 50, run.progress.outcomes.get)
     assert answer["calls"][0] == [FEW, f"get({FEW})"]
     assert answer["values"][-1] == [FEW + 49, f"= {FEW + 49}"] or answer["values"][-1] == [FEW + 49, str(FEW + 49)]
     board.show_drawn(board.drawing("own")())

@@ -1,0 +1,180 @@
+"""Which tasks have all that they read, by the rules that the engine follows.
+
+A task that reads items of a fan-out by key waits for these items alone. A fan-out may need no more of another one than
+to know its items. A task that computes what a task of an earlier text does gets that one's outcome. Events show items
+only by their ids; if an id does not say which item is meant, the task stays `waiting`: it may be ready, but it is never
+called ready while it is not.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, Final
+
+from compiler_nb.plan.expression import Item
+from compiler_nb.plan.fanout import item_reads, needs
+from compiler_nb.plan.task import item_id
+from compiler_nb.plan.tree import Node, Ref, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from compiler_nb.outcome import State
+    from compiler_nb.plan.task import Task
+
+VALUE, ITEMS, ITEM, TWIN = "", "items", "item", "twin"
+"""What of a task another one waits for: its value, that its items are known, one of its items, the same outcome."""
+LOST: Final = frozenset({"failed", "skipped", "cancelled"})
+_LONGEST_KEY: Final = 40
+_OTHER_VALUES: Final = frozenset({"None", "True", "False"})
+
+
+class Readiness:
+    """What each task still waits for.
+
+    tasks, states: those of the run, by id; whoever keeps them adds a task after `plan` has seen it.
+    missing: what a task waits for, with VALUE, ITEMS, ITEM or TWIN; needs: what it waited for in the end; shapes: the
+    fan-outs of which it needed to know the items; last: the task whose end made it ready, and when that was; items: of
+    fan-outs; adopted: the tasks whose outcomes others get.
+    """
+
+    def __init__(self, tasks: Mapping[str, Task], states: Mapping[str, State]) -> None:
+        self.tasks, self.states = tasks, states
+        self.missing: dict[str, dict[str, str]] = {}
+        self.needs: dict[str, list[str]] = {}
+        self.shapes: dict[str, tuple[str, ...]] = {}
+        self.last: dict[str, tuple[str, float]] = {}
+        self.items: dict[str, tuple[str, ...]] = {}
+        self.adopted: dict[str, str] = {}
+        self._own: dict[str, list[str]] = {}  # items without the earlier calls of their chains, by fan-out
+        self._readers: defaultdict[str, list[str]] = defaultdict(list)
+        self._watchers: defaultdict[str, list[str]] = defaultdict(list)
+        self._twins: dict[str, list[str]] | None = None  # by fingerprint: the tasks of earlier texts
+        self._fanouts = False
+
+    def begin_text(self) -> None:
+        """Note that a text of a plan ended or begins: what is planned next may compute what was planned before."""
+        self._twins = None
+
+    def plan(self, task: Task) -> bool:
+        """Take a task of a plan; return whether it has all that it reads."""
+        twin = self._twin(task)
+        if twin is None:
+            return self.wait(task)
+        self._fanouts = self._fanouts or task.kind == "fanout"
+        self.adopted[task.id] = twin
+        self.needs[task.id] = [twin]
+        self.missing[task.id] = {twin: TWIN}
+        return False
+
+    def _twin(self, task: Task) -> str | None:
+        """Return the task of an earlier text whose outcome this one gets: of equal ones, the k-th that of the k-th."""
+        if self._twins is None:
+            self._twins = defaultdict(list)
+            for id_, known in self.tasks.items():
+                if not known.owner and known.fingerprint:
+                    self._twins[known.fingerprint].append(id_)
+        if not self._twins:
+            return None
+        alike = self._twins.get(task.fingerprint, [])
+        twin = next((id_ for id_ in alike if self.states[id_] not in LOST), None)
+        if twin is not None:
+            alike.remove(twin)
+        return twin
+
+    def wait(self, task: Task) -> bool:
+        """Let a task wait for what is not there yet of all that it needs; return whether it has all."""
+        id_, whole = task.id, task.dependencies
+        shapes: tuple[str, ...] = ()
+        if task.kind == "fanout" and task.args:
+            self._fanouts = True
+            whole, shapes = needs(task, self._container)
+            self.shapes[id_] = shapes
+        elif self._fanouts and (shapes := item_reads(task, self._container)):
+            whole = tuple(name for name in task.dependencies if name not in shapes)
+        self.needs[id_] = []
+        missing = self.missing[id_] = {}
+        self._need(id_, dict.fromkeys(whole, VALUE))
+        for name in shapes:
+            if name in self.items:
+                self._link(task, name)
+            elif self.states.get(name) != "done":
+                missing[name] = ITEMS
+                self._watchers[name].append(id_)
+        return not missing
+
+    def _need(self, id_: str, what: Mapping[str, str]) -> None:
+        self.needs[id_] += what
+        for name, how in what.items():
+            if self.states.get(name) != "done":
+                self.missing[id_][name] = how
+                self._readers[name].append(id_)
+
+    def _link(self, task: Task, fanout: str) -> None:
+        """Let a task wait for the items of a fan-out that it reads, now that they are known; a fan-out for none."""
+        if task.kind != "fanout":
+            self._need(task.id, dict(self._items_read(task, fanout)))
+
+    def _container(self, id_: str) -> str:
+        task = self.tasks.get(id_)
+        if task is None or task.kind != "fanout" or id_ in self.adopted or self.states[id_] == "done":
+            return ""
+        container: str = task.args[0].container
+        return container
+
+    def expand(self, id_: str, items: tuple[str, ...], at: float) -> Iterator[str]:
+        """Note the items of a fan-out; yield the ids of the tasks that have all that they read with that."""
+        self.items[id_] = items
+        for reader in self._watchers.pop(id_, ()):
+            self.missing[reader].pop(id_, None)
+            self._link(self.tasks[reader], id_)
+            yield from self._look(reader, id_, at)
+
+    def end(self, id_: str, at: float) -> Iterator[str]:
+        """Note that a task is done; yield the ids of the tasks that have all that they read with that."""
+        for reader in (*self._readers.pop(id_, ()), *self._watchers.pop(id_, ())):
+            self.missing[reader].pop(id_, None)
+            yield from self._look(reader, id_, at)
+
+    def _look(self, reader: str, id_: str, at: float) -> Iterator[str]:
+        if not self.missing[reader]:
+            self.last[reader] = (id_, at)
+            yield reader
+
+    def start(self, id_: str) -> None:
+        """Note that a task starts: if it was to adopt an outcome, it computes its own after all."""
+        if self.adopted.pop(id_, None) is not None:
+            self.needs[id_] = list(self.tasks[id_].dependencies)
+
+    # ---------------------------------------------------------------- items by key
+
+    def _items_read(self, task: Task, fanout: str) -> Iterator[tuple[str, str]]:
+        """Yield the items of a fan-out that a task reads by known keys, each a VALUE, or an ITEM if ids do not say."""
+        for part in walk((task.args, task.kwargs)):
+            if isinstance(part, Item) and isinstance(part.value, Ref) and part.value.id == fanout:
+                item = None if isinstance(part.key, Node) else self._find_item(part.key, fanout)
+                yield (fanout, ITEM) if item is None else (item, VALUE)
+
+    def _find_item(self, key: Any, fanout: str) -> str | None:
+        """Return the id of the item with a key, or None if ids, which only show keys, do not say.
+
+        They do not for a key that is shown like one of another type (1 and "1"), cut, or there twice.
+        """
+        args = self.tasks[fanout].args
+        if args and args[0].container == "list":
+            own = self._own.get(fanout)
+            if own is None:
+                own = self._own[fanout] = [id_ for id_ in self.items[fanout] if id_.endswith("]")]
+            return own[key] if type(key) is int and -len(own) <= key < len(own) else None
+        plain = type(key) is str and len(key) <= _LONGEST_KEY and key.isprintable() and not set(key) & set("[]#,")
+        item, twice = item_id(fanout, key), item_id(fanout, key, 2)
+        unclear = not plain or key in _OTHER_VALUES or _is_number(key) or twice in self.tasks
+        return item if not unclear and item in self.tasks else None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

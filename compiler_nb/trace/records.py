@@ -1,0 +1,89 @@
+"""What the fold of events remembers: attempts, calls of models, holds, parks, rounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from compiler_nb.errors import Problem
+    from compiler_nb.outcome import Answer, Replan, State, Usage
+    from compiler_nb.plan.plan import Plan
+
+
+class Span(NamedTuple):
+    """One attempt of a task: seconds since the run began; `ended` is None while it runs.
+
+    ready: when the attempt could have begun; error: why it failed, if another attempt follows.
+    """
+
+    task: str
+    attempt: int
+    ready: float
+    started: float
+    ended: float | None
+    state: State
+    error: str = ""
+
+
+class ModelCall(NamedTuple):
+    """One call of a model: seconds since the run began.
+
+    task: the task whose tool asked, "" for the planner and the joiner; first: when its text began, None if there is no
+    text yet; ended, usage: None while it goes on; answered: the model that the reply names, "" if it is the asked one.
+    """
+
+    number: int
+    role: str
+    task: str
+    provider: str
+    model: str
+    started: float
+    first: float | None = None
+    ended: float | None = None
+    error: str = ""
+    answered: str = ""
+    usage: Usage | None = None
+    messages: tuple[Mapping[str, str], ...] = ()
+
+
+class Hold(NamedTuple):
+    """A time during which a ready task was held; `until` is None while it is.
+
+    reason: "approval", "plan" (until the plan ends), or "fanout" (its fan-out's items are asked for together);
+    arguments: as they are shown; mark: their digest.
+    """
+
+    reason: str
+    arguments: str
+    since: float
+    until: float | None = None
+    mark: str = ""
+
+
+class Park(NamedTuple):
+    """A time during which a running task waited for its provider and held no slot; `until` is None while it does."""
+
+    provider: str
+    since: float
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One pass of plan, run and join.
+
+    reason: why the joiner asked for it; text: the last that was written; plan: what it holds, None if it is not a plan;
+    problems: of the text; decision: how the round ended, None while it goes on; repaired: earlier texts, which were not
+    plans.
+    """
+
+    number: int
+    reason: str = ""
+    text: str = ""
+    plan: Plan | None = None
+    problems: tuple[Problem, ...] = ()
+    decision: Answer | Replan | None = None
+    repaired: tuple[str, ...] = ()
