@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from compiler_nb.history.history import History, StoredRun, open_history
-from compiler_nb.values.unstorable import NotStored
+from compiler_nb.values.forms import NotStored
 
 __all__ = ["History", "NotStored", "StoredRun", "open_history"]

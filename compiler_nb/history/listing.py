@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 from compiler_nb.errors import HistoryError
 from compiler_nb.history.history import BROKEN_OFF, DAMAGED, StoredRun
+from compiler_nb.history.owner import can_be_asked, is_alive, owner_mark
 from compiler_nb.history.rows import checksum
 from compiler_nb.history.store import Unmade, reading
 from compiler_nb.outcome import Status
-from compiler_nb.values.sources import can_be_asked, is_alive, owner_mark
 
 if TYPE_CHECKING:
     from collections.abc import Collection

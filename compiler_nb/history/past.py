@@ -16,8 +16,8 @@ from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Return, Task, owner_of
 from compiler_nb.plan.tree import references
 from compiler_nb.values.code import content_hash
+from compiler_nb.values.forms import NotStored
 from compiler_nb.values.keys import Keys, hash_tools
-from compiler_nb.values.unstorable import NotStored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -26,7 +26,7 @@ from compiler_nb.models.limits import Limit
 from compiler_nb.outcome import ENDED, Cancelled
 from compiler_nb.run import Run
 from compiler_nb.tool import Tool, Toolbox
-from compiler_nb.values.decoder import decode
+from compiler_nb.values.code import decode
 from compiler_nb.values.records import make_event
 
 if TYPE_CHECKING:

@@ -17,16 +17,14 @@ from compiler_nb.events import (
     TaskRetried,
     TaskStarted,
 )
+from compiler_nb.history.owner import owner_mark
 from compiler_nb.models.secret import STARS, Secret, mask
 from compiler_nb.outcome import NOT_DONE
 from compiler_nb.plan.bounds import is_a
-from compiler_nb.values.code import Coded, content_hash, encode, encode_fields
-from compiler_nb.values.copies import ATOMS
+from compiler_nb.values.code import Coded, Shared, content_hash, encode, encode_fields, prepare
+from compiler_nb.values.copies import ATOMS, Snapshots
+from compiler_nb.values.keys import code_hash
 from compiler_nb.values.records import body_of
-from compiler_nb.values.shared import Shared
-from compiler_nb.values.sources import code_hash, owner_mark
-from compiler_nb.values.taking import Taker
-from compiler_nb.values.typed import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -66,7 +64,7 @@ class Record:
 
     def __init__(self, facts: Facts, lost: Callable[[str], None], largest: int, put: Callable[[Event], None]) -> None:
         self.lost, self.largest = lost, largest
-        self.taker = Taker(facts.tools, put, largest=largest, leaks=lambda blob: holds_key(blob, facts.secrets))
+        self.taker = Snapshots(facts.tools, put, largest=largest, leaks=lambda blob: holds_key(blob, facts.secrets))
         self.facts = facts._replace(inputs=self.taker.inputs(facts.inputs))
         self.fault = ""
         self.tasks: dict[str, tuple[str, str]] = {}  # tool and fingerprint by task

@@ -1,48 +1,71 @@
-"""Values as JSON that says what they are: plain data, our own records, arrays, tables; nothing that could run.
+"""Values as text and bytes, and back: the table of all forms, and what is bounded, shared and checked around them.
 
-A value of a built-in type is written as JSON, one that JSON has no form for as an object with the key "$" that names
-the form. Tables and arrays become blobs of bytes beside the text. A class of the user's is written only by its tool's
-return type, and read back only by that: no name in a stored text ever leads to a class, an import or a call. What
-cannot be written so that it comes back equal is NotStored, with the reason.
+A class of the user's is written only by its tool's return type, and read back only by that. What cannot be written so
+that it comes back equal is NotStored, with the reason. Whatever is wrong with what is read is a HistoryError.
 """
 
 from __future__ import annotations
 
-import base64
+import contextlib
+import functools
 import hashlib
 import json
 import math
 import sys
-from collections.abc import Callable
+import typing
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from compiler_nb.outcome import Answer, Failure
-from compiler_nb.plan.expression import Value
+from compiler_nb.errors import HistoryError
 from compiler_nb.text import describe_error, type_name
-from compiler_nb.values import columns
-from compiler_nb.values.forms import FORMS
-from compiler_nb.values.kinds import ids_of
-from compiler_nb.values.records import BY_NAME, fields_of
-from compiler_nb.values.shared import Known, Named, Shared
-from compiler_nb.values.typed import write_typed
-from compiler_nb.values.unstorable import NotStored, Unstorable
+from compiler_nb.values.columns import LIBRARY
+from compiler_nb.values.forms import PLAIN, Form, Head, NotStored, Unstorable, text_of, type_module
+from compiler_nb.values.records import RECORDS
 
+FORMS: Final[tuple[Form, ...]] = (*PLAIN, *LIBRARY, *RECORDS)
+"""The table of all stored types: nothing else knows one."""
 Leaks: TypeAlias = Callable[[bytes | bytearray], bool]
 LARGEST: Final = 10_000_000
 """Bytes that one value may take, by default."""
 DEEPEST: Final = 100
 """Levels that a value may nest."""
+_HASHED: Final = 100 * LARGEST
+"""Bytes of the largest value that has a hash."""
 _SMALL: Final = 1 << 63
 _SHORT: Final = 100_000
-_NOTHING: Final = Shared()
-_dump: Final = json.JSONEncoder(separators=(",", ":")).encode
 _ITEM: Final = 8
 """Bytes that an item of a container counts for, beside its own."""
 _CHANGED: Final = "it holds what another task returned, and what was changed since"
+_dump: Final = json.JSONEncoder(separators=(",", ":")).encode
+_BY_NAME: Final = {form.name: form for form in FORMS}
+_BY_TYPE: Final = {id(form.type): form for form in FORMS if isinstance(form.type, type)}
+"""By the ids of types; those of libraries join them once they are seen."""
+
+
+def form_of(value: Any) -> Form | None:
+    """Return the form of a value's type, None if it has none. A library is there already if one of its values is."""
+    kind, name = type(value), type_module(value).partition(".")[0]
+    form = _BY_TYPE.get(id(kind))
+    if form is None and name in ("numpy", "pandas") and name in sys.modules:
+        found = (each for each in LIBRARY if each.type and _is_class(kind, sys.modules[name], str(each.type)))
+        form = next(found, None)
+        if form is not None:
+            _BY_TYPE[id(kind)] = form
+    return form
+
+
+def _is_class(kind: type[Any], library: Any, path: str) -> bool:
+    if path == "numpy.generic":  # an exact one: a subclass would come back as another
+        return library.__name__ == "numpy" and any(kind is each for each in library.sctypeDict.values())
+    root, _, name = path.partition(".")
+    if root != library.__name__:
+        return False
+    found = functools.reduce(lambda place, part: getattr(place, part, None), name.split("."), library)
+    return kind is (found if isinstance(found, type) else type(found))
 
 
 class Coded(NamedTuple):
-    """A coded value: JSON, and the blobs that it names by their numbers; stored: whether it comes back."""
+    """A coded value: JSON, and the pieces of bytes that it names by their numbers; stored: whether it comes back."""
 
     text: str
     blobs: tuple[bytes, ...] = ()
@@ -50,8 +73,44 @@ class Coded(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """A hash of the content; a blob's own hash stands in the text."""
-        return hashlib.blake2b(self.text.encode(), digest_size=16).hexdigest()
+        """A hash of the content; a hash of the bytes stands in the text."""
+        return digest_of(self.text.encode())
+
+
+class Known(NamedTuple):
+    """An object that a task returned, or an input ("@df"), with its name, and its tool's return type."""
+
+    value: Any
+    name: str
+    hint: Any = None
+
+
+class Named(NamedTuple):
+    """A known object in another value, as it is there: a copy, or coded already."""
+
+    name: str
+    value: Any
+
+
+class Shared(NamedTuple):
+    """What may be named instead of being written again: objects by their ids, and digests of what is stored, by names.
+
+    An object is named only if it is still what was stored under its name.
+    """
+
+    objects: Mapping[int, Known] = {}
+    digests: Mapping[str, str] = {}
+
+    def find(self, value: Any) -> Known | None:
+        """Return what is known of an object that was stored, as it was then; None for any other."""
+        known = self.objects.get(id(value))
+        return known if known is not None and known.value is value and known.name in self.digests else None
+
+
+_NOTHING: Final = Shared()
+
+
+# -------------------------------------------------------------------- writing
 
 
 def encode(
@@ -62,7 +121,7 @@ def encode(
     shared: Shared | None = None,
     leaks: Leaks | None = None,
 ) -> Coded:
-    """Return a value coded; where it has no form, that it is not stored, and why.
+    """Return a value coded; if it has no form, that it is not stored, and why.
 
     hint: the type that its tool says to return; shared: what is stored already, and may be named;
     leaks: whether bytes hold a key.
@@ -73,7 +132,7 @@ def encode(
     try:
         return Coded(_dump(encoder.top(value)), tuple(encoder.blobs))
     except BaseException as error:  # noqa: BLE001 - a value's own methods may raise anything, SystemExit too
-        return Coded(_dump(_absent(value, _reason(error))), stored=False)
+        return Coded(_dump(_absent(value, error)), stored=False)
 
 
 def encode_fields(
@@ -84,12 +143,26 @@ def encode_fields(
         return Coded(_dump(fields))
     encoder = _Encoder(largest, shared or _NOTHING, None, leaks)
     encoder.left = math.inf  # what is ours is bounded already
-    data = [encoder.field(value) for value in fields]
+    data = [encoder.attempt(value) for value in fields]
     return Coded(_dump(data), tuple(encoder.blobs))
 
 
+def content_hash(value: Any) -> str | None:
+    """Return a hash of a value's content, the same in every process; None if it has no form."""
+    encoder = _Encoder(_HASHED, _NOTHING, None, None, keeping=False)
+    try:
+        return digest_of(_dump(encoder.top(value)).encode())
+    except BaseException:  # noqa: BLE001 - as above
+        return None
+
+
+def digest_of(data: bytes) -> str:
+    """Return the hash by which bytes are checked."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
 def _is_scalar(value: Any) -> bool:
-    """Whether a value is small, and is in JSON what it is in Python."""
+    """Return whether a value is small, and is in JSON what it is in Python."""
     kind = type(value)
     if kind is str:
         return len(value) <= _SHORT
@@ -100,92 +173,132 @@ def _reason(error: BaseException) -> str:
     return str(error) if isinstance(error, Unstorable) else describe_error(error)[:200]
 
 
-def _absent(value: Any, reason: str) -> dict[str, str]:
-    return {"$": "absent", "type": type_name(value)[:100], "reason": reason}
+def _absent(value: Any, error: BaseException) -> Head:
+    return {"$": "absent", "type": type_name(value), "reason": _reason(error)}
 
 
 class _Now(NamedTuple):
-    """What a known object is now, where it is not what was stored: its form, its blobs, and the bytes that it takes."""
+    """What a known object is now, if it is not what was stored: its data, its bytes, and how much it takes."""
 
-    form: Any
+    data: Any
     blobs: list[bytes]
     size: int
 
 
 class _Encoder:
-    def __init__(self, largest: int, shared: Shared, hint: Any, leaks: Leaks | None) -> None:
-        self.largest, self.shared, self.hint, self.leaks = largest, shared, hint, leaks
+    """Writes one value within bounds; what it may be asked by a form is ToData."""
+
+    def __init__(self, largest: int, shared: Shared, hint: Any, leaks: Leaks | None, *, keeping: bool = True) -> None:
+        self.largest, self.shared, self.hint, self.leaks, self.keeping = largest, shared, hint, leaks, keeping
         self.itself: Any = None  # the known object that is coded, so that it is not named in its own form
-        self.now: dict[int, _Now | str | None] = {}  # known objects by ids: None where unchanged, a text where no form
+        self.now: dict[int, _Now | str | None] = {}  # known objects by ids: None if unchanged, a text if without form
         self.left: float = largest  # of what may be written
         self.values_left: float = largest  # of that, for values within our own records
+        self.depth = 0
+        self.checking = False  # whether what is written is part of what will be read back
         self.blobs: list[bytes] = []
 
-    def top(self, value: Any, depth: int = 0) -> Any:
-        """Return a whole value's form, by the hint where it has no other."""
+    def top(self, value: Any) -> Any:
+        """Return a whole value's data, by the hint if it has no other form."""
+        depth = self.depth
         try:
-            return self.data(value, depth)
+            return self.data(value)
         except Unstorable:
             if self.hint is None:
                 raise
-            self.left, self.blobs = self.largest, []
-            return self.typed(value)
+        self.left, self.blobs, self.depth = self.largest, [], depth
+        text = _write_typed(value, self.hint)
+        self.spend(len(text))
+        return {"$": "typed", "type": type_name(value), "v": text}
 
     def spend(self, size: int) -> None:
         self.left -= size
         if self.left < 0:
             raise Unstorable(f"it takes more than {self.largest:,} bytes; History(path, largest=...) allows more")
 
-    def data(self, value: Any, depth: int) -> Any:  # noqa: C901, PLR0911, PLR0912 - one line per kind
+    def check(self, data: bytes | bytearray) -> None:
+        if self.leaks is not None and self.leaks(data):
+            raise Unstorable("it holds a key")
+
+    def keep(self, data: bytes) -> Head:
+        self.check(data)
+        self.blobs.append(data if self.keeping else b"")
+        return {"blob": len(self.blobs) - 1, "hash": digest_of(data)}
+
+    def data(self, value: Any) -> Any:
         kind = type(value)
         if value is None or kind is bool:
             return value
         if kind is str:
             self.spend(len(value))
             return value
-        if kind is int:
-            return self.integer(value)
-        if kind is float:
-            return value if math.isfinite(value) else {"$": "float", "v": repr(value)}
-        if depth > DEEPEST:
+        if (kind is int and -_SMALL <= value < _SMALL) or (kind is float and math.isfinite(value)):
+            return value
+        self.depth += 1
+        if self.depth > DEEPEST:
             raise Unstorable(f"it nests more than {DEEPEST} deep")
-        if kind is Named:
-            return self.named(value, depth)
-        known = self.shared.find(value)
-        if known is not None and value is not self.itself:
-            return self.known(known, depth)
-        if kind is list:
-            return self.many(value, depth)
-        if kind is dict:
-            return self.table(value, depth)
-        if id(kind) in _OURS:
-            name, write = _FORMS[kind]
-            return {"$": name, "v": write(self, value, depth)}
-        if id(kind) in _SMALL_ONES:
-            told = FORMS[kind].write(value)
-            self.spend(len(told))
-            return {"$": FORMS[kind].name, "v": told}
-        if id(kind) in _RECORDS:
-            return {"$": kind.__name__, "v": self.record(value, kind, depth)}
-        if kind is NotStored:
-            return {"$": "absent", "type": value.type, "reason": value.reason}
-        return self.foreign(value, kind)
+        data = self.formed(value, kind)
+        self.depth -= 1
+        return data
 
-    def named(self, known: Named, depth: int) -> Any:
-        """Return a known object's name where it is what is stored under it, else its form."""
-        told = known.value
-        if type(told) is not Coded:
-            return self.known(Known(told, known.name), depth)
-        if self.shared.digests.get(known.name) != told.digest:
+    def formed(self, value: Any, kind: type[Any]) -> Any:
+        if kind is Named:
+            return self.named(value)
+        known = self.shared.find(value)
+        if known is not None and value is not self.itself and not self.checking:
+            return self.known(known)
+        if kind is list:
+            return self.many(value)
+        if kind is dict and all(type(key) is str and key[:1] != "$" for key in value):
+            self.spend(_ITEM * len(value) + sum(map(len, value)))
+            return {key: self.data(item) for key, item in value.items()}
+        form = form_of(value)
+        library = type_module(value).partition(".")[0]
+        if form is None and library in ("numpy", "pandas"):
+            raise Unstorable(f"a {type_name(value)} of {library} has no form")
+        if form is None:
+            raise Unstorable("no plain data; a tool that declares its return type can store it")
+        if form.same is None or self.checking or not self.keeping:
+            return {"$": form.name, **form.write(value, self)}
+        self.checking = True
+        data = {"$": form.name, **form.write(value, self)}
+        self.checking = False
+        if not form.same(_Decoder(self.blobs.__getitem__, {}, None).data(data), value):
+            raise Unstorable("it does not come back equal")
+        return data
+
+    def many(self, values: Any) -> list[Any]:
+        self.spend(_ITEM * len(values))
+        found = []
+        for value in values:
+            kind = type(value)
+            if kind is str:
+                self.left -= len(value)
+                found.append(value)
+            elif value is None or kind is bool or ((kind is int or kind is float) and -_SMALL < value < _SMALL):
+                found.append(value)  # as `data` does, without a call for each of what may be many
+            else:
+                found.append(self.data(value))
+        self.spend(0)
+        return found
+
+    # ---------------------------------------------------------------- what is stored elsewhere
+
+    def named(self, known: Named) -> Any:
+        """Return a known object's name if it is what is stored under it, else its data."""
+        coded = known.value
+        if type(coded) is not Coded:
+            return self.known(Known(coded, known.name))
+        if self.shared.digests.get(known.name) != coded.digest:
             raise Unstorable(_CHANGED)
         return {"$": "task", "v": known.name}
 
-    def known(self, known: Known, depth: int) -> Any:
-        """Return an object's name where it is now what is stored under it, else its form."""
+    def known(self, known: Known) -> Any:
+        """Return an object's name if it is now what is stored under it, else its data."""
         key = id(known.value)
         if key not in self.now:
             self.now[key] = "it holds itself"  # for whoever asks meanwhile
-            self.now[key] = self.compare(known, depth)
+            self.now[key] = self.compare(known)
         now = self.now[key]
         if now is None:
             return {"$": "task", "v": known.name}
@@ -194,148 +307,176 @@ class _Encoder:
         self.spend(now.size)
         first = len(self.blobs)
         self.blobs += now.blobs
-        return _renumbered(now.form, first) if first and now.blobs else now.form
+        return _renumbered(now.data, first) if first and now.blobs else now.data
 
-    def compare(self, known: Known, depth: int) -> _Now | str | None:
-        """Return None where an object is what is stored under its name, else what it is now, or why it has no form."""
+    def compare(self, known: Known) -> _Now | str | None:
+        """Return None if an object is what is stored under its name, else what it is now, or why it has no form."""
         encoder = _Encoder(self.largest, self.shared, known.hint, self.leaks)
-        encoder.itself, encoder.now = known.value, self.now
+        encoder.itself, encoder.now, encoder.depth = known.value, self.now, self.depth - 1
         try:
-            form = encoder.top(known.value, depth)
+            data = encoder.top(known.value)
         except BaseException as error:  # noqa: BLE001 - a value's own methods may raise anything, SystemExit too
             return _reason(error)
-        if self.shared.digests.get(known.name) == Coded(_dump(form)).digest:
+        if self.shared.digests.get(known.name) == digest_of(_dump(data).encode()):
             return None
-        if type(form) is dict and form.get("$") == "typed":  # only its own tool's return type can read that
+        if type(data) is dict and data.get("$") == "typed":  # only its own tool's return type can read that
             return _CHANGED
-        return _Now(form, encoder.blobs, int(self.largest - encoder.left))
+        return _Now(data, encoder.blobs, int(self.largest - encoder.left))
 
-    def record(self, record: Any, kind: type, depth: int) -> list[Any]:
-        """Return a record's fields; a value that it carries may be absent, and the rest is there all the same."""
-        fields = fields_of(record)
-        place = _CARRIED.get(kind)
-        if place is None:
-            return self.many(fields, depth)
-        head = self.many(fields[:place], depth)
-        return [*head, self.carried(fields[place], depth + 1), *self.many(fields[place + 1 :], depth)]
+    # ---------------------------------------------------------------- what may be absent
 
-    def field(self, value: Any) -> Any:
-        blobs = len(self.blobs)
+    def attempt(self, value: Any) -> Any:
+        """Return a value's data, or that it is not stored, and nothing of it is left."""
+        blobs, depth, left = len(self.blobs), self.depth, self.left
         try:
-            return self.data(value, 0)
-        except BaseException as error:  # noqa: BLE001 - a value's own methods may raise anything, SystemExit too
-            del self.blobs[blobs:]
-            return _absent(value, _reason(error))
-
-    def carried(self, value: Any, depth: int) -> Any:
-        before, blobs = self.left, len(self.blobs)
-        self.left = allowed = min(self.left, self.values_left)
-        try:
-            form = self.data(value, depth)
+            return self.data(value)
         except BaseException as error:  # noqa: BLE001 - as above
             del self.blobs[blobs:]
-            self.left = before
-            return _absent(value, _reason(error))
-        self.values_left -= allowed - self.left
-        self.left = before - (allowed - self.left)
-        return form
+            self.depth, self.left, self.checking = depth, left, False
+            return _absent(value, error)
 
-    def integer(self, value: int) -> Any:
-        self.spend(value.bit_length() // 4)
-        return value if -_SMALL <= value < _SMALL else {"$": "int", "v": hex(value)}
-
-    def many(self, values: Any, depth: int) -> list[Any]:
-        self.spend(_ITEM * len(values))
-        forms = []
-        for value in values:
-            kind = type(value)
-            if kind is str:
-                self.left -= len(value)
-                forms.append(value)
-            elif value is None or kind is bool or ((kind is int or kind is float) and -_SMALL < value < _SMALL):
-                forms.append(value)  # as `data` does, without a call for each of what may be many
-            else:
-                forms.append(self.data(value, depth + 1))
-        self.spend(0)
-        return forms
-
-    def table(self, value: dict[Any, Any], depth: int) -> Any:
-        if all(type(key) is str and key[:1] != "$" for key in value):
-            self.spend(_ITEM * len(value) + sum(map(len, value)))
-            return {key: self.data(item, depth + 1) for key, item in value.items()}
-        return {"$": "dict", "v": [self.many(pair, depth + 1) for pair in value.items()]}
-
-    def raw(self, value: bytes | bytearray, _: int) -> str:
-        self.spend(len(value) * 4 // 3)
-        if self.leaks is not None and self.leaks(value):
-            raise Unstorable("it holds a key")
-        return base64.b64encode(value).decode("ascii")
-
-    def sorted(self, value: Any, depth: int) -> list[Any]:
-        """Return a set's members in an order that does not depend on the process."""
-        return sorted(self.many(list(value), depth), key=json.dumps)
-
-    def foreign(self, value: Any, kind: type) -> Any:
-        """Return the form of a table or an array, as far as its library is there already."""
-        form = columns.encode(value, int(min(self.left, self.largest)))
-        if form is None:
-            raise Unstorable("no plain data; a tool that declares its return type can store it")
-        if form.blob is None:
-            return form.head
-        self.spend(len(form.blob))
-        if self.leaks is not None and self.leaks(form.blob):
-            raise Unstorable("it holds a key")
-        self.blobs.append(form.blob)
-        return {**form.head, "blob": len(self.blobs) - 1, "hash": digest_of(form.blob)}
-
-    def typed(self, value: Any) -> Any:
-        """Return what the tool's return type makes of a value, where that comes back equal."""
-        text = write_typed(value, self.hint)
-        self.spend(len(text))
-        return {"$": "typed", "type": type_name(value), "v": text}
+    def carried(self, value: Any) -> Any:
+        """Return the data of a value within one of our records: all of them share one bound."""
+        before = self.left
+        self.left = allowed = min(self.left, self.values_left)
+        data = self.attempt(value)
+        used = allowed - self.left
+        self.values_left, self.left = self.values_left - used, before - used
+        return data
 
 
-_Write = Callable[[_Encoder, Any, int], Any]
-_FORMS: Final[dict[type, tuple[str, _Write]]] = {
-    tuple: ("tuple", _Encoder.many),
-    set: ("set", _Encoder.sorted),
-    frozenset: ("frozenset", _Encoder.sorted),
-    bytes: ("bytes", _Encoder.raw),
-    bytearray: ("bytearray", _Encoder.raw),
-    complex: ("complex", lambda self, value, depth: [self.data(part, depth) for part in (value.real, value.imag)]),
-    range: ("range", lambda self, value, depth: [self.integer(p) for p in (value.start, value.stop, value.step)]),
-}
-_OURS: Final = ids_of(_FORMS)
-_SMALL_ONES: Final = ids_of(FORMS)
-_RECORDS: Final = ids_of(BY_NAME.values())
+def _renumbered(data: Any, first: int) -> Any:
+    """Return data whose bytes begin at another number than 0."""
+    if type(data) is list:
+        return [_renumbered(each, first) for each in data]
+    if type(data) is not dict:
+        return data
+    moved = {key: _renumbered(each, first) for key, each in data.items()}
+    return {**moved, "blob": data["blob"] + first} if "$" in data and "blob" in data else moved
 
 
-_CARRIED: Final[dict[type, int]] = {Value: 0, Answer: 0, Failure: 4}
-"""Our records that carry a value of any kind, and the field that it stands in."""
+# -------------------------------------------------------------------- reading
 
 
-def _renumbered(form: Any, first: int) -> Any:
-    """Return a form whose blobs begin at another number than 0."""
-    if type(form) is list:
-        return [_renumbered(each, first) for each in form]
-    if type(form) is not dict:
-        return form
-    moved = {key: _renumbered(each, first) for key, each in form.items()}
-    return {**moved, "blob": form["blob"] + first} if "$" in form and "blob" in form else moved
+def decode(
+    text: str,
+    *,
+    blob: Callable[[int], bytes] | None = None,
+    shared: Mapping[str, Any] | None = None,
+    hint: Callable[[str], Any] | None = None,
+) -> Any:
+    """Return the value of a coded text; raises HistoryError if it has none.
 
-
-def digest_of(blob: bytes) -> str:
-    """Return the hash by which a blob is checked."""
-    return hashlib.blake2b(blob, digest_size=16).hexdigest()
-
-
-def content_hash(value: Any) -> str | None:
-    """Return a hash of a value's content, the same in every process; None where it has no form."""
+    blob: gives the bytes of a number; shared: values by task; hint: the return type of a tool, or None.
+    """
     try:
-        told = columns.content_hash(value) if "pandas" in sys.modules else None
-    except BaseException:  # noqa: BLE001 - cells of a table may raise anything, SystemExit too
-        return None
-    if told is not None:
-        return told
-    coded = encode(value, largest=10 * LARGEST)
-    return coded.digest if coded.stored else None
+        return _Decoder(blob, shared or {}, hint).data(json.loads(text))
+    except HistoryError:
+        raise
+    except ImportError as error:
+        raise HistoryError(f"a stored value takes {error.name}, which is not installed") from None
+    except Exception as error:  # noqa: BLE001 - a damaged text may raise anything
+        raise HistoryError(f"a stored value cannot be read: {describe_error(error)[:200]}") from None
+
+
+class _Decoder:
+    """Reads one value; what it may be asked by a form is FromData."""
+
+    def __init__(
+        self, blob: Callable[[int], bytes] | None, shared: Mapping[str, Any], hint: Callable[[str], Any] | None
+    ) -> None:
+        self.blob, self.shared, self.hint = blob, shared, hint
+        self.used: set[int] = set()
+
+    def data(self, data: Any) -> Any:
+        if type(data) is list:
+            return [self.data(item) for item in data]
+        if type(data) is not dict:
+            return data
+        if "$" not in data:
+            return {key: self.data(item) for key, item in data.items()}
+        form = _BY_NAME.get(data["$"])
+        if form is None:
+            raise HistoryError(f"a stored value has the unknown form {str(data['$'])[:40]!r}")
+        return form.read(data, self)
+
+    def many(self, data: Any) -> list[Any]:
+        if type(data) is not list:
+            raise HistoryError("a stored value is not a list")
+        return [self.data(item) for item in data]
+
+    def part(self, data: Any, names: Collection[str]) -> Any:
+        if type(data) is not dict or data.get("$") not in names:
+            raise HistoryError("a part of a stored value is of another form")
+        return self.data(data)
+
+    def kept(self, head: Head) -> bytes:
+        number = head["blob"]
+        if self.blob is None or type(number) is not int or number in self.used:
+            raise HistoryError("the bytes of a stored value are missing, or used twice")
+        self.used.add(number)
+        data = self.blob(number)
+        if digest_of(data) != head["hash"]:
+            raise HistoryError("the bytes of a stored value are damaged")
+        return data
+
+    def typed(self, head: Head) -> Any:
+        name, text = text_of(head["type"]), text_of(head["v"])
+        return _read_typed(name, text, self.hint(name) if self.hint is not None else None)
+
+
+# -------------------------------------------------------------------- classes of the user's
+
+
+def _write_typed(value: Any, hint: Any) -> str:
+    """Return what a tool's return type makes of a value, if that comes back equal; raises Unstorable, or its own."""
+    adapter = adapter_of(hint)
+    text = str(adapter.dump_json(value, warnings=False), "utf-8")
+    if not bool(adapter.validate_json(text) == value):
+        raise Unstorable(f"a {type_name(value)} does not come back equal from its tool's return type")
+    return text
+
+
+def _read_typed(name: str, text: str, hint: Any) -> Any:
+    """Return the value of a text, NotStored if the type is not there or does not take it anymore."""
+    if hint is None:
+        return NotStored(name, "it takes the tool that made it: history.load(id, tools=[...])")
+    from pydantic import ValidationError  # noqa: PLC0415 - heavy, and needed for few values
+
+    try:
+        return adapter_of(hint).validate_json(text)
+    except ValidationError:
+        return NotStored(name, "the tool's return type has changed")
+
+
+def prepare(hints: Iterable[Any]) -> None:
+    """Make ready what values of classes are coded by, so that the first of them need not wait for it."""
+    for hint in hints:
+        if _names_class(hint):
+            with contextlib.suppress(Exception):  # no value will be coded by it
+                adapter_of(hint)
+
+
+def _names_class(hint: Any) -> bool:
+    own = isinstance(hint, type) and hint.__module__.partition(".")[0] not in _OTHERS
+    return own or any(map(_names_class, typing.get_args(hint)))
+
+
+_OTHERS: Final = {"types", "typing", "collections", "numpy", "pandas", "builtins", *(
+    form.type.__module__ for form in PLAIN if isinstance(form.type, type))}  # fmt: skip
+"""Modules whose types have forms of their own, or none."""
+
+
+def adapter_of(hint: Any) -> Any:
+    """Return what turns values of a type into JSON and back."""
+    try:
+        return _adapter_of(hint)
+    except TypeError:  # a type that is not hashable
+        return _adapter_of.__wrapped__(hint)
+
+
+@functools.lru_cache(maxsize=100)
+def _adapter_of(hint: Any) -> Any:
+    from pydantic import TypeAdapter  # noqa: PLC0415 - heavy, and needed for few values
+
+    return TypeAdapter(hint)

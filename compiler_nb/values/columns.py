@@ -1,147 +1,334 @@
-"""Tables and arrays as bytes: pandas by Parquet, numpy by its plain buffers."""
+"""Arrays and tables as columns: numbers and times as NumPy's own bytes, texts and mixed cells as JSON.
+
+Theory of operation
+    A table is its index, its labels and one array for each column, each with a form of its own: plain arrays are bytes
+    beside a type and a shape; a category is codes and categories; a nullable column is its data and a mask; a column of
+    texts or of mixed cells is a list like any other. pandas is given arrays that are built already, with their types,
+    so that it has nothing to guess, to parse or to look up.
+    Whoever reads trusts nothing. Bytes are as long as type and shape say, or refused before an array is made. Each
+    piece of bytes is used once, so that nothing grows beyond what is stored. A part must have one of the forms that
+    are allowed in its place. Types of a library are named by us and never by the file; what a file does name (types of
+    numbers, units, zones, frequencies) is compared with what we know.
+    What is written is read back at once: a table that would not be the same is not stored, and says so.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
-import sys
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import HistoryError
-from compiler_nb.values import parquet
-from compiler_nb.values.unstorable import Unstorable
+from compiler_nb.values.forms import (
+    Form,
+    Head,
+    NotStored,
+    Unstorable,
+    integer_of,
+    is_zone,
+    read_zone,
+    text_of,
+    write_zone,
+)
 
-_DTYPE: Final = re.compile(r"[<>|][biufcmMUS][0-9]{1,9}(\[[a-zA-Z0-9]{1,8}\])?")
-"""Types of numbers, texts and times of fixed size: no objects."""
+if TYPE_CHECKING:
+    from compiler_nb.values.forms import FromData, ToData
+
+_DTYPE: Final = re.compile(r"[<>|](?:[biufcSU][0-9]{1,9}|[mM]8\[(?:[YMWDhms]|ms|us|ns|ps|fs|as)\])")
+"""Types of numbers, texts and times of fixed size: no objects, no records."""
+_FREQUENCY: Final = re.compile(r"-?[0-9]{0,4}[A-Za-z]{1,4}(?:-[A-Z]{3})?")
 _AXES: Final = 64
 """Axes that an array has at most."""
-_NAMES: Final = (str, int, bool)
+_ROWS: Final = 100_000_000
+"""Rows of a table that has no columns, which take no room."""
+_MASKED: Final = ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float32", "Float64",
+                  "boolean")  # fmt: skip
+_UNITS: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_NOT_A_TIME: Final = -(2**63)
+_FIRST, _LAST = -62_135_510_400, 253_402_128_000
+"""Seconds since 1970 of the years 1 to 9999, but for two days at either end."""
+_ARRAYS: Final = ("array", "category", "masked", "texts", "zoned", "periods", "intervals")
+_INDEXES: Final = ("index", "range index", "levels")
 
 
-class Form(NamedTuple):
-    """How a value is written: what the JSON says, and the bytes beside it."""
-
-    head: dict[str, Any]
-    blob: bytes | None
+# -------------------------------------------------------------------- arrays
 
 
-def encode(value: Any, largest: int) -> Form | None:
-    """Return the form of a table, an array or one of its scalars, None for anything else; raises Unstorable.
-
-    Its library is there already, or it would not be one.
-    """
-    pandas, numpy = sys.modules.get("pandas"), sys.modules.get("numpy")
-    kind = type(value)
-    if pandas is not None and kind is pandas.DataFrame:
-        return _frame(value, largest, {"$": "frame"})
-    if pandas is not None and kind is pandas.Series:
-        named = value.to_frame("value" if value.name is None else value.name)
-        return _frame(named, largest, {"$": "series", "named": value.name is not None})
-    if numpy is not None and (kind is numpy.ndarray or issubclass(kind, numpy.generic)):
-        return _array(numpy.ascontiguousarray(value), largest, scalar=kind is not numpy.ndarray, shape=value.shape)
-    return None
+def _write_array(array: Any, to: ToData) -> Head:
+    if array.dtype == object:
+        cells = array.ravel().tolist()
+        _check_texts(cells, to)
+        return {"shape": list(array.shape), "v": to.many(cells)}
+    dtype = array.dtype.str
+    if not _DTYPE.fullmatch(dtype):
+        raise Unstorable(f"an array of {array.dtype} is not plain data")
+    to.spend(array.nbytes)  # before it is copied
+    return {"dtype": dtype, "shape": list(array.shape), **to.keep(array.tobytes())}
 
 
-def _frame(frame: Any, largest: int, head: dict[str, Any]) -> Form:
-    if int(frame.memory_usage(index=True).sum()) > 10 * largest:
-        raise Unstorable(f"it takes more than {largest:,} bytes; History(path, largest=...) allows more")
-    flat = frame
-    if frame.columns.nlevels > 1:  # Parquet has names of one level only
-        head |= {"columns": [_plain(each) for each in frame.columns], "names": _plain(frame.columns.names)}
-        flat = frame.set_axis([str(number) for number in range(frame.shape[1])], axis=1)
-    try:
-        blob = parquet.write(flat)
-        back = _read_frame(head, blob)
-    except ImportError:
-        raise Unstorable("tables are stored by pyarrow, which is not installed: pip install pyarrow") from None
-    except HistoryError as error:
-        raise Unstorable(f"it does not come back from Parquet: {error}") from None
-    if not _equal(back, frame):
-        raise Unstorable("it does not come back equal from Parquet")
-    return Form(head, blob)
+def _read_array(head: Head, by: FromData) -> Any:
+    import numpy  # noqa: PLC0415, ICN001 - only if an array was stored
+
+    shape = head["shape"]
+    if type(shape) is not list or len(shape) > _AXES or not all(type(size) is int and size >= 0 for size in shape):
+        raise HistoryError("a stored array has no shape")
+    if "dtype" not in head:
+        return _cells(by.many(head["v"])).reshape(shape)
+    dtype, data = _dtype(head["dtype"]), by.kept(head)
+    if math.prod(shape) * dtype.itemsize != len(data):
+        raise HistoryError("a stored array is not as large as its bytes")
+    return numpy.frombuffer(data, dtype=dtype).reshape(shape).copy()
 
 
-def _plain(names: Any) -> list[Any]:
-    """Return the names of one column by levels, as JSON has them."""
-    if not all(name is None or type(name) in _NAMES for name in names):
-        raise Unstorable("its columns' names are no texts or whole numbers")
-    return list(names)
+def _check_texts(cells: list[Any], to: ToData) -> None:
+    """Raise Unstorable if one of the texts holds a key: masked it would be another table."""
+    to.check("\n".join(cell for cell in cells if type(cell) is str).encode("utf-8", "surrogatepass"))
 
 
-def _equal(back: Any, frame: Any) -> bool:
-    same = back.columns.equals(frame.columns) and list(back.dtypes) == list(frame.dtypes)
-    return bool(same and type(back.index) is type(frame.index) and back.index.equals(frame.index)) and bool(
-        back.index.names == frame.index.names and back.equals(frame)
+def _dtype(name: Any) -> Any:
+    import numpy  # noqa: PLC0415, ICN001 - as above
+
+    if not _DTYPE.fullmatch(name):
+        raise HistoryError("a stored array is not of numbers, texts or times")
+    return numpy.dtype(name)
+
+
+def _cells(items: list[Any]) -> Any:
+    import numpy  # noqa: PLC0415, ICN001 - as above
+
+    cells = numpy.empty(len(items), dtype=object)
+    for place, item in enumerate(items):  # one by one: a list of lists would become a table
+        cells[place] = item
+    return cells
+
+
+def _write_number(value: Any, to: ToData) -> Head:
+    if not _DTYPE.fullmatch(value.dtype.str) or value.dtype.type is not type(value):
+        raise Unstorable(f"a {value.dtype} is not plain data")
+    return {"dtype": value.dtype.str, "v": value.tobytes().hex()}
+
+
+def _read_number(head: Head, by: FromData) -> Any:
+    import numpy  # noqa: PLC0415, ICN001 - as above
+
+    return numpy.frombuffer(bytes.fromhex(head["v"]), dtype=_dtype(head["dtype"]), count=1)[0]
+
+
+# -------------------------------------------------------------------- pandas' own arrays
+
+
+def _write_category(array: Any, to: ToData) -> Head:
+    categories = _pandas().Index(_array_of(array.categories))  # a range is written out: a forged one would never end
+    return {"v": to.many([array.codes, categories]), "ordered": bool(array.ordered)}
+
+
+def _read_category(head: Head, by: FromData) -> Any:
+    codes, categories = head["v"]
+    return _pandas().Categorical.from_codes(
+        by.part(codes, ("array",)), by.part(categories, ("index",)), ordered=head["ordered"] is True
     )
 
 
-def _read_frame(head: dict[str, Any], blob: bytes) -> Any:
-    frame = parquet.read(blob)
-    if "columns" in head:
-        pandas, levels = sys.modules["pandas"], _plain(head["names"])
-        names = [tuple(_plain(each)) for each in head["columns"]]
-        if any(len(each) != len(levels) for each in names):
-            raise HistoryError("a stored table has names of other levels than it says")
-        frame.columns = pandas.MultiIndex.from_tuples(names, names=levels)
-    return frame
+def _write_masked(array: Any, to: ToData) -> Head:
+    kind = array.dtype.numpy_dtype
+    return {"v": to.many([array.to_numpy(kind, na_value=kind.type(0)), array.isna()]), "type": str(array.dtype)}
 
 
-def _array(array: Any, largest: int, *, scalar: bool, shape: tuple[int, ...]) -> Form:
-    dtype = array.dtype.str
-    if not _DTYPE.fullmatch(dtype):
-        raise Unstorable(f"an array of {array.dtype} is no plain data")
-    if array.nbytes > largest:
-        raise Unstorable(f"it takes more than {largest:,} bytes; History(path, largest=...) allows more")
-    if scalar:
-        return Form({"$": "scalar", "dtype": dtype, "v": array.tobytes().hex()}, None)
-    return Form({"$": "array", "dtype": dtype, "shape": list(shape)}, array.tobytes())
+def _read_masked(head: Head, by: FromData) -> Any:
+    data, mask = (by.part(part, ("array",)) for part in head["v"])
+    if head["type"] not in _MASKED:
+        raise HistoryError("a stored column is of an unknown type")
+    dtype = _pandas().api.types.pandas_dtype(head["type"])
+    if data.ndim != 1 or data.dtype != dtype.numpy_dtype:
+        raise HistoryError("a stored column is not of the type that it says")
+    return dtype.construct_array_type()(data, mask)
 
 
-def decode(head: dict[str, Any], blob: bytes) -> Any:
-    """Return the table, array or scalar; raises HistoryError where there is none, or its library is not there."""
-    name = head["$"]
-    try:
-        if name in ("frame", "series"):
-            frame = _read_frame(head, blob)
-            if name == "frame":
-                return frame
-            series = frame.iloc[:, 0]
-            return series if head["named"] else series.rename(None)
-        if name in ("array", "scalar"):
-            return _decode_array(head, blob)
-    except ImportError as error:
-        raise HistoryError(f"a stored {name} takes {error.name}, which is not installed") from None
-    raise HistoryError(f"a stored value has the unknown form {str(name)[:40]!r}")
+def _write_texts(array: Any, to: ToData) -> Head:
+    texts = [None if missing else text for text, missing in zip(array.tolist(), array.isna(), strict=True)]
+    _check_texts(texts, to)
+    return {"v": to.many(texts), "storage": array.dtype.storage, "nan": array.dtype.na_value is not _pandas().NA}
 
 
-def _decode_array(head: dict[str, Any], blob: bytes) -> Any:
-    import numpy  # noqa: PLC0415, ICN001 - where an array was stored
-
-    if not _DTYPE.fullmatch(head["dtype"]):
-        raise HistoryError("a stored array has a type that is none of numbers")
-    dtype = numpy.dtype(head["dtype"])
-    if head["$"] == "scalar":
-        return numpy.frombuffer(bytes.fromhex(head["v"]), dtype=dtype, count=1)[0]
-    shape = head["shape"]
-    if len(shape) > _AXES or not all(type(size) is int and size >= 0 for size in shape):
-        raise HistoryError("a stored array has a shape that is none")
-    if math.prod(shape) * dtype.itemsize != len(blob):
-        raise HistoryError("a stored array has another size than its bytes")
-    return numpy.frombuffer(blob, dtype=dtype).reshape(shape).copy()
+def _read_texts(head: Head, by: FromData) -> Any:
+    pandas, texts = _pandas(), by.many(head["v"])
+    if head["storage"] not in ("python", "pyarrow") or not all(type(each) in (str, type(None)) for each in texts):
+        raise HistoryError("a stored column is not of texts")
+    missing = math.nan if head["nan"] is True else pandas.NA
+    return pandas.array(texts, dtype=pandas.StringDtype(head["storage"], na_value=missing))
 
 
-def content_hash(value: Any) -> str | None:
-    """Return a hash of a large table's content without writing it down, None for anything else."""
-    pandas = sys.modules["pandas"]
-    if type(value) is not pandas.DataFrame and type(value) is not pandas.Series:
-        return None
-    told = hashlib.blake2b(digest_size=16)
-    columns = value.columns if type(value) is pandas.DataFrame else [value.name]
-    types = value.dtypes if type(value) is pandas.DataFrame else [value.dtype]
-    told.update(repr([type(value).__name__, list(columns), [str(each) for each in types]]).encode())
-    try:
-        told.update(pandas.util.hash_pandas_object(value, index=True).to_numpy().tobytes())
-    except TypeError:  # cells that are lists, dicts, objects
-        return None
-    return told.hexdigest()
+def _write_zoned(array: Any, to: ToData) -> Head:
+    name = str(array.dtype.tz)  # pandas 2 has zones of another library, of the same names
+    zone = name if is_zone(name) else write_zone(array.dtype.tz)
+    return {"v": to.data(array.asi8), "unit": array.dtype.unit, "zone": zone}
+
+
+def _read_zoned(head: Head, by: FromData) -> Any:
+    zone, unit, data = head["zone"], head["unit"], by.part(head["v"], ("array",))
+    if unit not in _UNITS or data.ndim != 1 or data.dtype.str[1:] != "i8":
+        raise HistoryError("a stored column is not of times")
+    seconds = data[data != _NOT_A_TIME] // _UNITS[unit]
+    if seconds.size and not (seconds.min() > _FIRST and seconds.max() < _LAST):
+        raise HistoryError("a stored column has times that no zone knows")  # pandas could not even show them
+    known = read_zone(zone)
+    dtype = _pandas().DatetimeTZDtype(unit, zone if type(zone) is str else known)  # by its name pandas finds its own
+    return _pandas().DatetimeIndex(data.view(f"M8[{unit}]"), tz="UTC").astype(dtype).array
+
+
+def _write_periods(array: Any, to: ToData) -> Head:
+    return {"v": to.data(array.asi8), "freq": array.freqstr}
+
+
+def _read_periods(head: Head, by: FromData) -> Any:
+    data = by.part(head["v"], ("array",))
+    if data.ndim != 1 or data.dtype.str[1:] != "i8":
+        raise HistoryError("a stored column is not of periods")
+    return _pandas().arrays.PeriodArray(data, dtype=_pandas().PeriodDtype(_frequency(head["freq"])))
+
+
+def _frequency(name: Any) -> str:
+    if not _FREQUENCY.fullmatch(text_of(name)):
+        raise HistoryError("a stored column has an unknown frequency")
+    return str(name)
+
+
+def _write_intervals(array: Any, to: ToData) -> Head:
+    return {"v": to.many([array.left, array.right]), "closed": array.closed}
+
+
+def _read_intervals(head: Head, by: FromData) -> Any:
+    left, right = (by.part(part, ("index",)) for part in head["v"])
+    return _pandas().arrays.IntervalArray.from_arrays(left, right, closed=head["closed"])
+
+
+def _write_cell(value: Any, to: ToData) -> Head:
+    return {"v": to.data(_array_of(_pandas().Series([value])))}
+
+
+def _read_cell(head: Head, by: FromData) -> Any:
+    return _pandas().Series(by.part(head["v"], _ARRAYS)).iloc[0]
+
+
+# -------------------------------------------------------------------- indexes and tables
+
+
+def _array_of(column: Any) -> Any:
+    """Return the array of a column or an index."""
+    return column.to_numpy() if type(column.dtype).__module__.partition(".")[0] == "numpy" else column.array
+
+
+def _write_index(index: Any, to: ToData) -> Head:
+    freq = getattr(index, "freq", None) if index.dtype.kind in "mM" else None
+    head = {"v": to.data(_array_of(index)), "name": to.data(index.name)}
+    return head if freq is None else head | {"freq": freq.freqstr}
+
+
+def _read_index(head: Head, by: FromData) -> Any:
+    array = by.part(head["v"], _ARRAYS)
+    index = _pandas().Index(array, dtype=array.dtype, name=by.data(head["name"]))
+    if "freq" in head:
+        index.freq = _frequency(head["freq"])
+    return index
+
+
+def _write_range(index: Any, to: ToData) -> Head:
+    return {"v": [hex(part) for part in (index.start, index.stop, index.step)], "name": to.data(index.name)}
+
+
+def _read_range(head: Head, by: FromData) -> Any:
+    return _pandas().RangeIndex(*map(integer_of, head["v"]), name=by.data(head["name"]))
+
+
+def _write_levels(index: Any, to: ToData) -> Head:
+    levels = [_array_of(index.get_level_values(number)) for number in range(index.nlevels)]
+    return {"v": to.many(levels), "name": to.many(list(index.names))}
+
+
+def _read_levels(head: Head, by: FromData) -> Any:
+    pandas, arrays = _pandas(), [by.part(part, _ARRAYS) for part in head["v"]]
+    levels = [pandas.Index(array, dtype=array.dtype) for array in arrays]
+    return pandas.MultiIndex.from_arrays(levels, names=by.many(head["name"]))
+
+
+def _write_frame(frame: Any, to: ToData) -> Head:
+    to.spend(frame.shape[1])
+    columns = [_array_of(frame.iloc[:, number]) for number in range(frame.shape[1])]
+    return {"v": to.many(columns), "index": to.data(frame.index), "columns": to.data(frame.columns)}
+
+
+def _read_frame(head: Head, by: FromData) -> Any:
+    pandas, index = _pandas(), by.part(head["index"], _INDEXES)
+    arrays = [by.part(part, _ARRAYS) for part in head["v"]]
+    if any(len(array) != len(index) for array in arrays) or (not arrays and len(index) > _ROWS):
+        raise HistoryError("a stored table has columns of another length than its index")
+    columns = {number: pandas.Series(array, index, dtype=array.dtype) for number, array in enumerate(arrays)}
+    frame = pandas.DataFrame(columns, index=index)
+    return frame.set_axis(by.part(head["columns"], _INDEXES), axis=1)
+
+
+def _write_series(series: Any, to: ToData) -> Head:
+    return {"v": to.data(_array_of(series)), "index": to.data(series.index), "name": to.data(series.name)}
+
+
+def _read_series(head: Head, by: FromData) -> Any:
+    array = by.part(head["v"], _ARRAYS)
+    return _pandas().Series(array, by.part(head["index"], _INDEXES), dtype=array.dtype, name=by.data(head["name"]))
+
+
+def _pandas() -> Any:
+    import pandas  # noqa: PLC0415, ICN001 - an extra, and only if a table was stored
+
+    return pandas
+
+
+def _earlier(head: Head, by: FromData) -> NotStored:
+    return NotStored("DataFrame", "an earlier version stored it as Parquet, which is not read anymore")
+
+
+def _same_frame(back: Any, frame: Any) -> bool:
+    columns = range(frame.shape[1])
+    return _same_index(back.index, frame.index) and _same_index(back.columns, frame.columns) and all(
+        _same_column(back.iloc[:, number], frame.iloc[:, number]) for number in columns
+    )  # fmt: skip
+
+
+def _same_series(back: Any, series: Any) -> bool:
+    return _same_index(back.index, series.index) and _same_column(back, series)
+
+
+def _same_column(back: Any, column: Any) -> bool:
+    """Return whether a column is the same; cells of mixed types have forms that are exact, and may not compare."""
+    return bool(back.dtype == column.dtype and (column.dtype == object or back.equals(column)))
+
+
+def _same_index(back: Any, index: Any) -> bool:
+    return bool(back.identical(index))  # names, types and frequencies too
+
+
+def _same(back: Any, value: Any) -> bool:
+    return back is value or bool(back == value)
+
+
+LIBRARY: Final = (
+    Form("numpy.ndarray", "array", _write_array, _read_array),
+    Form("numpy.generic", "scalar", _write_number, _read_number, fixed=True),
+    Form("pandas.DataFrame", "table", _write_frame, _read_frame, _same_frame),
+    Form("pandas.Series", "column", _write_series, _read_series, _same_series),
+    Form("pandas.RangeIndex", "range index", _write_range, _read_range, _same_index, fixed=True),
+    Form("pandas.MultiIndex", "levels", _write_levels, _read_levels, _same_index, fixed=True),
+    *(Form(f"pandas.{name}", "index", _write_index, _read_index, _same_index, fixed=True)
+      for name in ("Index", "DatetimeIndex", "TimedeltaIndex", "PeriodIndex", "IntervalIndex", "CategoricalIndex")),
+    Form("pandas.Categorical", "category", _write_category, _read_category),
+    *(Form(f"pandas.arrays.{name}", "masked", _write_masked, _read_masked)
+      for name in ("IntegerArray", "FloatingArray", "BooleanArray")),
+    *(Form(f"pandas.arrays.{name}", "texts", _write_texts, _read_texts)
+      for name in ("StringArray", "ArrowStringArray")),
+    Form("pandas.arrays.DatetimeArray", "zoned", _write_zoned, _read_zoned),
+    Form("pandas.arrays.PeriodArray", "periods", _write_periods, _read_periods),
+    Form("pandas.arrays.IntervalArray", "intervals", _write_intervals, _read_intervals),
+    *(Form(f"pandas.{name}", "cell", _write_cell, _read_cell, _same, fixed=True)
+      for name in ("Timestamp", "Timedelta", "Period", "Interval", "NaT")),
+    Form("pandas.NA", "NA", lambda value, to: {}, lambda head, by: _pandas().NA, fixed=True),
+    *(Form(None, name, lambda value, to: {}, _earlier) for name in ("frame", "series")),
+)  # fmt: skip

@@ -1,71 +1,191 @@
-"""Moments, spans and numbers of the standard library as JSON, and back: small values that hold no others."""
+"""What a stored type is, and the forms of Python's own: numbers, times, bytes and containers.
+
+A value is written as JSON. Where JSON has no such type, an object with the key "$" names the form: `{"$": "tuple",
+"v": [1, 2]}`. No name in a stored text ever leads to a class, an import or a call: it is looked up in the table of
+forms (code.py), and a form reads only data that it has checked.
+"""
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import decimal
 import fractions
+import functools
+import json
+import math
 import re
 import uuid
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+import zoneinfo
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
 from compiler_nb.errors import HistoryError
-from compiler_nb.values.unstorable import Unstorable
-from compiler_nb.values.zones import is_zone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
+Head: TypeAlias = dict[str, Any]
+"""What the JSON of a form says beside its name."""
 _HEX: Final = re.compile(r"-?0x[0-9a-f]+")
+_MODULE: Final = vars(type)["__module__"]
+
+
+class NotStored(NamedTuple):
+    """Stands for a value that was not stored: its type's name, and why."""
+
+    type: str
+    reason: str
+
+    def __repr__(self) -> str:
+        return f"<not stored: {self.type}, {self.reason}>"
+
+
+class Unstorable(Exception):
+    """A value has no form here; the message says why."""
+
+
+class ToData(Protocol):
+    """What a form may ask while it writes: to write what the value holds, within the bounds of the whole."""
+
+    def data(self, value: Any) -> Any:
+        """Return the data of a value within this one."""
+
+    def many(self, values: Any) -> list[Any]:
+        """Return the data of several values."""
+
+    def carried(self, value: Any) -> Any:
+        """Return the data of a value that one of our records carries, or that it is not stored: the rest still is."""
+
+    def spend(self, size: int) -> None:
+        """Count bytes; raises Unstorable if there are too many."""
+
+    def keep(self, data: bytes) -> Head:
+        """Keep bytes beside the text; return what the head says of them. Raises Unstorable if they hold a key."""
+
+    def check(self, data: bytes | bytearray) -> None:
+        """Raise Unstorable if bytes hold a key."""
+
+
+class FromData(Protocol):
+    """What a form may ask while it reads."""
+
+    shared: Any
+    """Values that are stored elsewhere, by name."""
+
+    def data(self, data: Any) -> Any:
+        """Return the value of data within this one."""
+
+    def many(self, data: Any) -> list[Any]:
+        """Return the values of a list."""
+
+    def part(self, data: Any, names: Collection[str]) -> Any:
+        """Return the value of data that has one of these forms; raises HistoryError for any other."""
+
+    def kept(self, head: Head) -> bytes:
+        """Return the bytes that a head names, each only once; raises HistoryError if they are damaged."""
+
+    def typed(self, head: Head) -> Any:
+        """Return a value of a class of the user's, by its tool's return type."""
 
 
 class Form(NamedTuple):
-    """How the values of a type are written: the name of the form, and its two directions."""
+    """How the values of a type are stored.
 
+    type: the class, a library's by its path ("numpy.ndarray"), None for what only a text holds; name: in the text;
+    write, read: the two directions, between a value and the head that stands beside the name; same: compares a value
+    with what is read of it, if it is read back at once to be sure; fixed: such values never change, so that nobody
+    needs a copy.
+    """
+
+    type: type[Any] | str | None
     name: str
-    write: Callable[[Any], Any]
-    read: Callable[[Any], Any]
+    write: Callable[[Any, ToData], Head]
+    read: Callable[[Head, FromData], Any]
+    same: Callable[[Any, Any], bool] | None = None
+    fixed: bool = False
+
+
+# -------------------------------------------------------------------- types, asked without running their code
+
+
+def ids_of(kinds: Collection[type[Any]]) -> frozenset[int]:
+    """Return the ids of types that stay for good: `id(type(value))` is compared, as a metaclass may be anyone's."""
+    return frozenset(map(id, kinds))
+
+
+def type_module(value: Any) -> str:
+    """Return the name of the module of a value's type, "" if it has none."""
+    try:
+        module = _MODULE.__get__(type(value))
+    except AttributeError:
+        return ""
+    return module if type(module) is str else ""
+
+
+# -------------------------------------------------------------------- checks of what is read
 
 
 def text_of(data: Any) -> str:
-    """Return a stored text; raises HistoryError where it is none."""
+    """Return a stored text; raises HistoryError if it is something else."""
     if type(data) is not str:
-        raise HistoryError("a stored text is none")
+        raise HistoryError("a stored text is not a text")
     return data
 
 
-def read_integer(data: Any) -> int:
-    """Return a stored whole number; raises HistoryError where it is none."""
+def integer_of(data: Any) -> int:
+    """Return a stored whole number, written in hexadecimal; raises HistoryError if it is something else."""
     if not _HEX.fullmatch(text_of(data)):
-        raise HistoryError("a stored number is none")
+        raise HistoryError("a stored number is not a number")
     return int(data, 16)
 
 
-def _write_moment(value: dt.datetime) -> list[Any]:
-    zone = value.tzinfo
+@functools.cache
+def _zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
+
+
+def is_zone(name: Any) -> bool:
+    """Return whether a name is that of a time zone of this machine.
+
+    It is looked up among names that are known already: to try it would open the file, or import the package, that it
+    leads to.
+    """
+    return type(name) is str and name in _zones()
+
+
+def write_zone(zone: dt.tzinfo | None) -> float | str | None:
+    """Return a time zone as seconds from UTC, or by its name; raises Unstorable if it has neither."""
     if zone is None:
-        where: Any = None
-    elif type(zone) is dt.timezone:
-        where = zone.utcoffset(None).total_seconds()
-    else:
-        where = getattr(zone, "key", None)
-        if type(zone).__module__ != "zoneinfo" or not isinstance(where, str):
-            raise Unstorable(f"its time zone is a {type(zone).__name__}")
-    return [value.replace(tzinfo=None, fold=0).isoformat(), where, value.fold]
+        return None
+    if type(zone) is dt.timezone:
+        return zone.utcoffset(None).total_seconds()
+    name = getattr(zone, "key", None)
+    if type(zone) is not zoneinfo.ZoneInfo or not is_zone(name):
+        raise Unstorable(f"its time zone is a {type(zone).__name__}")
+    return str(name)
+
+
+def read_zone(data: Any) -> dt.tzinfo | None:
+    """Return a time zone; raises HistoryError if there is none of that name."""
+    if data is None:
+        return None
+    if type(data) is not str:
+        return dt.timezone(dt.timedelta(seconds=data))
+    if not is_zone(data):
+        raise HistoryError("a stored time is in an unknown zone")
+    return zoneinfo.ZoneInfo(data)
+
+
+# -------------------------------------------------------------------- the forms
+
+
+def _write_moment(value: dt.datetime) -> list[Any]:
+    return [value.replace(tzinfo=None, fold=0).isoformat(), write_zone(value.tzinfo), value.fold]
 
 
 def _read_moment(data: Any) -> dt.datetime:
-    text, where, fold = data
-    value = dt.datetime.fromisoformat(text_of(text)).replace(fold=int(fold))
-    if where is None:
-        return value
-    if type(where) is str:
-        if not is_zone(where):
-            raise HistoryError("a stored time is in an unknown zone")
-        from zoneinfo import ZoneInfo  # noqa: PLC0415 - needed for few values
-
-        return value.replace(tzinfo=ZoneInfo(where))
-    return value.replace(tzinfo=dt.timezone(dt.timedelta(seconds=where)))
+    text, zone, fold = data
+    return dt.datetime.fromisoformat(text_of(text)).replace(fold=int(fold), tzinfo=read_zone(zone))
 
 
 def _write_hour(value: dt.time) -> str:
@@ -74,18 +194,66 @@ def _write_hour(value: dt.time) -> str:
     return value.isoformat()
 
 
-FORMS: Final[dict[type, Form]] = {
-    dt.datetime: Form("datetime", _write_moment, _read_moment),
-    dt.time: Form("time", _write_hour, dt.time.fromisoformat),
-    dt.date: Form("date", dt.date.isoformat, dt.date.fromisoformat),
-    dt.timedelta: Form(
-        "timedelta", lambda span: [span.days, span.seconds, span.microseconds], lambda data: dt.timedelta(*data)
-    ),
-    decimal.Decimal: Form("decimal", str, lambda data: decimal.Decimal(text_of(data))),
-    fractions.Fraction: Form(
-        "fraction",
-        lambda value: [hex(value.numerator), hex(value.denominator)],
-        lambda data: fractions.Fraction(*map(read_integer, data)),
-    ),
-    uuid.UUID: Form("uuid", str, lambda data: uuid.UUID(text_of(data))),
-}
+def _write_bytes(value: bytes | bytearray, to: ToData) -> Head:
+    to.spend(len(value) * 4 // 3)
+    to.check(value)
+    return {"v": base64.b64encode(value).decode("ascii")}
+
+
+def _read_pairs(head: Head, by: FromData) -> dict[Any, Any]:
+    return {key: value for key, value in by.many(head["v"])}  # noqa: C416 - a pair of another length is an error
+
+
+def _write_set(value: Any, to: ToData) -> Head:
+    return {"v": sorted(to.many(list(value)), key=json.dumps)}  # in an order that does not depend on the process
+
+
+def _scalar(kind: type[Any], name: str, write: Callable[[Any], Any], read: Callable[[Any], Any]) -> Form:
+    """Return the form of small values that hold no others."""
+
+    def spend(value: Any, to: ToData) -> Head:
+        data = write(value)
+        to.spend(len(data))
+        return {"v": data}
+
+    return Form(kind, name, spend, lambda head, by: read(head["v"]), fixed=True)
+
+
+def _many(kind: Callable[[Any], Any], name: str, write: Callable[[Any, ToData], Head] | None = None) -> Form:
+    """Return the form of a container that is made of a list."""
+    write = write or (lambda value, to: {"v": to.many(value)})
+    return Form(kind, name, write, lambda head, by: kind(by.many(head["v"])))  # type: ignore[arg-type]
+
+
+PLAIN: Final = (
+    _scalar(int, "int", hex, integer_of),
+    _scalar(float, "float", repr, {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}.__getitem__),
+    Form(complex, "complex", lambda value, to: {"v": to.many([value.real, value.imag])},
+         lambda head, by: complex(*map(float, by.many(head["v"]))), fixed=True),
+    Form(range, "range", lambda value, to: {"v": to.many([value.start, value.stop, value.step])},
+         lambda head, by: range(*by.many(head["v"])), fixed=True),
+    _scalar(dt.datetime, "datetime", _write_moment, _read_moment),
+    _scalar(dt.time, "time", _write_hour, dt.time.fromisoformat),
+    _scalar(dt.date, "date", dt.date.isoformat, dt.date.fromisoformat),
+    _scalar(dt.timedelta, "timedelta", lambda span: [span.days, span.seconds, span.microseconds],
+            lambda data: dt.timedelta(*data)),
+    _scalar(decimal.Decimal, "decimal", str, lambda data: decimal.Decimal(text_of(data))),
+    _scalar(fractions.Fraction, "fraction", lambda value: [hex(value.numerator), hex(value.denominator)],
+            lambda data: fractions.Fraction(*map(integer_of, data))),
+    _scalar(uuid.UUID, "uuid", str, lambda data: uuid.UUID(text_of(data))),
+    Form(bytes, "bytes", _write_bytes, lambda head, by: base64.b64decode(head["v"], validate=True), fixed=True),
+    Form(bytearray, "bytearray", _write_bytes, lambda head, by: bytearray(base64.b64decode(head["v"], validate=True))),
+    Form(dict, "dict", lambda value, to: {"v": to.many([list(pair) for pair in value.items()])}, _read_pairs),
+    _many(tuple, "tuple"),
+    _many(set, "set", _write_set),
+    _many(frozenset, "frozenset", _write_set),
+    Form(NotStored, "absent", lambda value, to: value._asdict(),
+         lambda head, by: NotStored(text_of(head["type"]), text_of(head["reason"])), fixed=True),
+    Form(None, "task", lambda name, to: {"v": name}, lambda head, by: by.shared[head["v"]]),
+    Form(None, "typed", lambda head, to: head, lambda head, by: by.typed(head)),
+)  # fmt: skip
+"""The forms of Python's own types, and of what stands in the place of a value.
+
+"dict" is one with keys that JSON does not have; "absent" was not stored; "task" names a value that is stored elsewhere
+in the run; "typed" is what a tool's return type made of a value of the user's own class.
+"""

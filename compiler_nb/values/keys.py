@@ -1,24 +1,32 @@
 """Keys of tasks: two are the same when their keys are, whatever their names and in whatever run.
 
 A key is a hash of the tool's name and code, and of the arguments, with references replaced by keys and values by hashes
-of their content.
+of their content. What tells one tool's code from another's is the hash of its own instructions and constants.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
-from typing import TYPE_CHECKING, Any
+import types
+from typing import TYPE_CHECKING, Any, Final
 
+from compiler_nb.plan.bounds import is_a
 from compiler_nb.plan.expression import Fanout, Value
 from compiler_nb.plan.tree import Input, Node, Ref, Tree, replace, walk
+from compiler_nb.text import type_name
 from compiler_nb.values.code import content_hash, encode_fields
-from compiler_nb.values.sources import code_hash
+from compiler_nb.values.forms import ids_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from compiler_nb.plan.task import Task
+    from compiler_nb.tool import Tool
+
+_PLAIN: Final = ids_of((str, int, float, bool, bytes, type(None)))
+_DEEPEST: Final = 10
 
 
 class Keys:
@@ -76,3 +84,62 @@ def _there(found: str | None) -> str:
 def hash_tools(tools: Mapping[str, Any]) -> dict[str, str]:
     """Return the hashes of tools' code; a stored tool has its own."""
     return {name: getattr(tool, "hash", None) or code_hash(tool) for name, tool in tools.items()}
+
+
+def code_hash(tool: Tool) -> str:
+    """Return a hash of a tool's own code: its instructions and constants, its defaults and what it encloses.
+
+    Comments and layout do not count, nor do objects that may change, nor what it reads from its module.
+    """
+    told = hashlib.blake2b(digest_size=16)
+    for part in _parts(tool.function, 0):
+        told.update(part.encode("utf-8", "surrogatepass") + b"\0")
+    return told.hexdigest()
+
+
+def _parts(value: Any, depth: int) -> Iterator[str]:
+    if depth > _DEEPEST:
+        return
+    if is_a(value, functools.partial):
+        for part in (value.func, *value.args, *value.keywords.items()):
+            yield from _parts(part, depth + 1)
+    elif is_a(value, types.MethodType):
+        yield from _parts(value.__func__, depth)
+    elif is_a(value, types.FunctionType):
+        yield from _code(value.__code__)
+        cells = [_content(cell) for cell in value.__closure__ or ()]
+        for part in (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).items(), *cells):
+            yield from _parts(part, depth + 1)
+        yield from _parts(getattr(value, "__wrapped__", None), depth + 1)
+    elif id(type(value)) in _PLAIN:
+        yield repr(value)
+    elif type(value) is tuple:
+        for part in value:
+            yield from _parts(part, depth + 1)
+    else:
+        yield _named(value)
+
+
+def _named(value: Any) -> str:
+    kind = value if is_a(value, type) else type(value)
+    try:
+        return f"{kind.__module__}.{kind.__qualname__}.{getattr(value, '__qualname__', '')}"
+    except BaseException:  # noqa: BLE001 - an object's own attributes may raise anything
+        return type_name(value)
+
+
+def _content(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # it is empty still
+        return None
+
+
+def _code(code: types.CodeType) -> Iterator[str]:
+    yield code.co_code.hex()
+    yield repr((code.co_names, code.co_varnames))
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _code(constant)
+        else:
+            yield repr(sorted(constant, key=repr)) if isinstance(constant, frozenset) else repr(constant)

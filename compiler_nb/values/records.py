@@ -15,22 +15,21 @@ from compiler_nb.outcome import STATES, Answer, Cancelled, Failure, Replan, Skip
 from compiler_nb.plan import expression
 from compiler_nb.plan.task import Join, Return, Task
 from compiler_nb.plan.tree import Input, Node, Ref
+from compiler_nb.values.forms import Form, Head, ToData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 Record: TypeAlias = Any
 """An instance of one of the classes below."""
-
+_CARRIES: Final = {expression.Value: 0, Answer: 0, Failure: 4}
+"""Records that carry a value of any kind, and the field that it stands in."""
 _NODES: Final = [
     each
     for name, each in vars(expression).items()
     if isinstance(each, type) and issubclass(each, Node) and each is not Node and not name.startswith("_")
 ]
-BY_NAME: Final[dict[str, type[Any]]] = {
-    each.__name__: each
-    for each in (Ref, Input, Join, Return, Task, Answer, Replan, Failure, Skipped, Cancelled, Problem, Usage, *_NODES)
-}
+_KINDS: Final = (Ref, Input, Join, Return, Task, Answer, Replan, Failure, Skipped, Cancelled, Problem, Usage, *_NODES)
 EVENTS: Final[dict[str, type[Any]]] = {each.__name__: each for each in get_args(events.Event)}
 _HEAD: Final = 4
 """Fields that all events begin with."""
@@ -47,13 +46,29 @@ def _written(hint: Any) -> str:
     return str(getattr(hint, "__forward_arg__", hint))
 
 
-_FIELDS: Final = {kind: _fields(kind) for kind in (*BY_NAME.values(), *EVENTS.values())}
+_FIELDS: Final = {kind: _fields(kind) for kind in (*_KINDS, *EVENTS.values())}
 
 
 def fields_of(record: Record) -> list[Any]:
     """Return the fields in order; an exception is left out, for its text stands in the message."""
     values = [getattr(record, name) for name, _ in _FIELDS[type(record)]]
     return [None if issubclass(type(value), BaseException) else value for value in values]
+
+
+def _form(kind: type[Any]) -> Form:
+    place = _CARRIES.get(kind)
+
+    def write(record: Record, to: ToData) -> Head:
+        fields = fields_of(record)
+        if place is None:
+            return {"v": to.many(fields)}
+        return {"v": [*to.many(fields[:place]), to.carried(fields[place]), *to.many(fields[place + 1 :])]}
+
+    fixed = kind in (Replan, Skipped, Cancelled)
+    return Form(kind, kind.__name__, write, lambda head, by: make(kind, by.many(head["v"])), fixed=fixed)
+
+
+RECORDS: Final = tuple(map(_form, _KINDS))
 
 
 def make(kind: type[Any], values: list[Any]) -> Record:

@@ -15,10 +15,8 @@ from compiler_nb.history import History, NotStored
 from compiler_nb.history.rows import Facts, Record
 from compiler_nb.plan.task import Task
 from compiler_nb.tool import tool
-from compiler_nb.values.code import LARGEST, Coded, encode
+from compiler_nb.values.code import LARGEST, Coded, Known, Named, Shared, decode, encode
 from compiler_nb.values.copies import BYTES, ITEMS
-from compiler_nb.values.decoder import decode
-from compiler_nb.values.shared import Known, Named, Shared
 from tests.support.desk import run, scripted
 
 HALF = BYTES // 8

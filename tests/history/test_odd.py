@@ -19,12 +19,10 @@ from compiler_nb.history.rows import Facts
 from compiler_nb.history.store import Store
 from compiler_nb.plan.expression import Value
 from compiler_nb.tool import tool
-from compiler_nb.values.code import content_hash, encode, encode_fields
-from compiler_nb.values.copies import BYTES, is_small
-from compiler_nb.values.decoder import decode
-from compiler_nb.values.sources import code_hash
-from compiler_nb.values.taking import Taker
-from compiler_nb.values.zones import is_zone
+from compiler_nb.values.code import content_hash, decode, encode, encode_fields
+from compiler_nb.values.copies import BYTES, Snapshots, is_small
+from compiler_nb.values.forms import is_zone
+from compiler_nb.values.keys import code_hash
 from tests.support.desk import run, scripted
 
 
@@ -105,7 +103,7 @@ def test_a_value_of_an_odd_class_is_not_stored(kind, within):
     got: list[Any] = []
     value = ODD[kind]()
     event = TaskEnded(1, "r", 0, 0.1, "a", 1, "done", [value] if within else value, "")
-    taker = Taker({}, got.append)
+    taker = Snapshots({}, got.append)
     taker.inputs({"x": value})
     taker.listener(event)
     assert got[0].outcome == event.outcome
@@ -141,7 +139,7 @@ def test_a_table_that_cannot_be_written_costs_only_itself():
 def test_the_listener_passes_on_an_event_that_cannot_be_taken():
     """Whatever it is that raises."""
     got: list[Any] = []
-    taker = Taker({}, got.append)
+    taker = Snapshots({}, got.append)
     taker.tools = None  # type: ignore[assignment]
     event = TaskEnded(1, "r", 0, 0.1, "a", 1, "done", [1], "")
     taker.listener(event)

@@ -18,8 +18,7 @@ from compiler_nb.plan.expression import Value
 from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Ref
 from compiler_nb.tool import tool
-from compiler_nb.values.copies import BYTES, ITEMS, is_small
-from compiler_nb.values.taking import FLYING, Taker
+from compiler_nb.values.copies import BYTES, FLYING, ITEMS, Snapshots, is_small
 from tests.support.desk import run, scripted
 
 
@@ -168,9 +167,9 @@ def test_the_items_of_a_fan_out_are_stored_as_they_were(tmp_path):
 # ------------------------------------------------------------------- the copies
 
 
-def taker(put=lambda event: None) -> Taker:
+def taker(put=lambda event: None) -> Snapshots:
     """Return what takes the events of a run with one tool."""
-    return Taker({"shop": shop}, put)
+    return Snapshots({"shop": shop}, put)
 
 
 def ended(value: Any, task: str = "a", seq: int = 1) -> TaskEnded:

@@ -160,4 +160,4 @@ def mutated_data(random: Random, data: Any) -> Any:
         changed[key] = mutated_data(random, part)
         return changed
     forms = [{"$": name, "v": data} for name in ("tuple", "Ref", "Task", "Fanout", "task", "typed", "int", "dict", "x")]
-    return random.choice([*forms, None, True, 3, "x", [], {}, [data], "DEEP", {"$": "frame", "blob": 0, "hash": ""}])
+    return random.choice([*forms, None, True, 3, "x", [], {}, [data], "DEEP", {"$": "table", "blob": 0, "hash": ""}])

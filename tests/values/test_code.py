@@ -23,10 +23,7 @@ from compiler_nb.history import NotStored
 from compiler_nb.outcome import Answer, Cancelled, Failure, Skipped
 from compiler_nb.plan.expression import Value
 from compiler_nb.plan.plan import Plan
-from compiler_nb.values.code import content_hash, encode, encode_fields
-from compiler_nb.values.decoder import decode
-from compiler_nb.values.shared import Known, Shared
-from compiler_nb.values.typed import _adapter_of, prepare
+from compiler_nb.values.code import Known, Shared, _adapter_of, content_hash, decode, encode, encode_fields, prepare
 from tests.support.corpus import INPUTS, PYTHON, TOOLS
 from tests.support.hostile import VALUES
 
@@ -151,7 +148,8 @@ def test_only_types_of_the_users_own_are_made_ready():
     [
         (object(), None, "no plain data"), (Tricky("x"), None, "no plain data"),
         ([1, {"a": Point}], None, "no plain data"),
-        (np.array([object()]), None, "no plain data"), (pd.DataFrame({"a": [[1], {"b": 1}]}), None, ""),
+        (np.array([object()]), None, "no plain data"), (pd.DataFrame({"a": [[1], object()]}), None, "no plain data"),
+        (pd.Series([1], dtype="Sparse[int]"), None, "a SparseArray of pandas has no form"),
         (Point(x=1, when=dt.date(2026, 1, 5)), dict, "does not come back equal"),
         ("x" * 2_000, None, "more than 1,000"),
         ([1] * 1_000, None, "more than 1,000"), (np.zeros(10_000), None, "more than 1,000"),
@@ -213,7 +211,7 @@ def test_an_object_that_is_stored_already_is_named():
     "text",
     ["", "[", "[" * 100_000, '{"$":"tuple"}', '{"$":"Task","v":[1]}', '{"$":"Ref","v":["a","b"]}',
      '{"$":"task","v":"x"}',
-     '{"$":"frame","blob":0,"hash":""}', '{"$":"int","v":"9"}', '{"$":["x"]}',
+     '{"$":"table","blob":0,"hash":""}', '{"$":"int","v":"9"}', '{"$":["x"]}',
      '{"$":"array","dtype":"|O8","shape":[1]}',
      '{"$":"datetime","v":["x",null,0]}', '{"$":"date","v":5}', '{"$":"absent","type":1,"reason":""}'],
 )  # fmt: skip

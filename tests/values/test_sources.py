@@ -8,8 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from compiler_nb.history.owner import is_alive, owner_mark
 from compiler_nb.tool import tool
-from compiler_nb.values.sources import code_hash, is_alive, owner_mark
+from compiler_nb.values.keys import code_hash
 
 ROOT = Path(__file__).parents[2]
 SOURCE = "def f(x, y=1):\n    def g(z): return z in {{'a', 'b', 'c'}}\n    return x + {}, g(y)\n"
