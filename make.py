@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Set up and run compiler_nb with nothing but a Python: `python3 make.py VERB`, `python3 make.py VERB --help`.
 
-Each verb first makes `.venv` beside this file and installs the package there, editable, with the extras that the verb
-needs and the versions of constraints.txt; this is done again only when pyproject.toml or constraints.txt changed.
-The exit code is that of the tools it runs.
+Each verb first creates `.venv` next to this file and installs the package there, editable, with the extras that the
+verb needs and the versions in constraints.txt. This is repeated only if pyproject.toml or constraints.txt changed.
+The exit code is that of the tools that the verb runs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ OLDEST = (3, 11)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 NOTEBOOK = "01_first_compile"
 KERNELS = ("6.31.0", "7.0.1", "7.3.0")
-"""Versions of ipykernel that the live view is tried with, beside the newest: what a busy kernel hears differs."""
+"""Versions of ipykernel that the live view is tested with besides the newest; busy, they hear different messages."""
+FAST = "not (kernel or browser or promise or slow)"
+"""The tests for the daily loop, by pytest's markers; the notebooks' tests are among those of the kernel."""
 ANSWER = "answer"  # the id of the demo notebook's cell that shows its answer
 Environment = dict[str, str]
 
@@ -36,18 +38,18 @@ Environment = dict[str, str]
 
 
 def venv_python() -> Path:
-    """Return the path of the virtual environment's Python, there or not."""
+    """Return the path of the virtual environment's Python, whether or not it exists."""
     return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 def digest(files: list[Path]) -> str:
-    """Return a hash of the contents of files and of where the package lies, since an editable install points there."""
+    """Return a hash of the contents of files and of the package's path, which an editable install points to."""
     parts = [str(ROOT).encode(), *(file.read_bytes() for file in files)]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
 def missing_extras(stamp: Path, wanted: str, extras: set[str]) -> set[str]:
-    """Return the extras to install, none where the stamp says that they are there at this digest."""
+    """Return the extras to install; none if the stamp says that they are installed for this digest."""
     try:
         known = json.loads(stamp.read_text(encoding="utf-8"))
         there = set(known["extras"]) if known["digest"] == wanted else set()
@@ -57,12 +59,12 @@ def missing_extras(stamp: Path, wanted: str, extras: set[str]) -> set[str]:
 
 
 def venv_command(*, has_ensurepip: bool) -> list[str]:
-    """Return the command that makes the environment; Debian's bare Python has no ensurepip."""
+    """Return the command that creates the environment. Debian's bare Python has no ensurepip."""
     return [sys.executable, "-m", "venv", *([] if has_ensurepip else ["--without-pip"]), str(VENV)]
 
 
 def pip_of(python: Path, *, has_pip: bool) -> list[str]:
-    """Return the command of pip for an environment; a pip from outside serves one without."""
+    """Return the command of pip for an environment. If it has no pip, one from outside does the work."""
     return [str(python), "-m", "pip"] if has_pip else [sys.executable, "-m", "pip", "--python", str(python)]
 
 
@@ -74,7 +76,7 @@ def pip_command(python: Path, extras: set[str], *, has_pip: bool) -> list[str]:
 
 
 def works(command: list[str]) -> bool:
-    """Whether a command can be run and says that it succeeded; what it prints is dropped."""
+    """Whether a command runs and succeeds; its output is dropped."""
     try:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
     except OSError:
@@ -82,18 +84,18 @@ def works(command: list[str]) -> bool:
 
 
 def prepare(*extras: str) -> Path:
-    """Return the environment's Python, after installing what is not there yet; leave with pip's code where it fails."""
+    """Install what is missing, and return the environment's Python. If pip fails, exit with its code."""
     python, stamp = venv_python(), VENV / "compiler_nb.json"
     wanted = digest([ROOT / "pyproject.toml", ROOT / "constraints.txt"])
     if not works([str(python), "-c", ""]):
         stamp.unlink(missing_ok=True)
-        say(f"making {VENV}")
+        say(f"creating {VENV}")
         must(venv_command(has_ensurepip=importlib.util.find_spec("ensurepip") is not None))
     install = missing_extras(stamp, wanted, set(extras))
     if install:
         has_pip = works([str(python), "-m", "pip", "--version"])
         if not has_pip and importlib.util.find_spec("pip") is None:
-            leave("there is no pip: install it for this Python (Debian: apt install python3-pip), then run this again")
+            leave("this Python has no pip: install it (Debian: apt install python3-pip), then run this again")
         say(f"installing compiler_nb with {', '.join(sorted(install))} into {VENV}; this takes a minute or two")
         stamp.unlink(missing_ok=True)
         must(pip_command(python, install, has_pip=has_pip))
@@ -102,7 +104,7 @@ def prepare(*extras: str) -> Path:
 
 
 def environment() -> Environment:
-    """Return the variables for the tools: the environment's programs and its own kernel come first."""
+    """Return the variables for the tools; the environment's own programs and kernel come first."""
     path = os.pathsep.join((str(venv_python().parent), os.environ.get("PATH", "")))
     return {**os.environ, "PATH": path, "JUPYTER_PREFER_ENV_PATH": "1"}
 
@@ -111,12 +113,12 @@ def environment() -> Environment:
 
 
 def say(text: str) -> None:
-    """Print a line at once, so that it stands before what the tools print."""
+    """Print a line at once, so that it appears before the output of the tools."""
     print(f"make.py: {text}", flush=True)
 
 
 def leave(text: str) -> None:
-    """End with a message and code 1."""
+    """Exit with a message and code 1."""
     sys.exit(f"make.py: {text}")
 
 
@@ -126,7 +128,7 @@ def run(command: list[str], **variables: str) -> int:
 
 
 def must(command: list[str]) -> None:
-    """Run a tool; where it fails, name it and end with its code."""
+    """Run a tool. If it fails, name it and exit with its code."""
     code = subprocess.run(command, cwd=ROOT, check=False).returncode
     if code:
         print(f"make.py: this failed with exit code {code}: {' '.join(command)}", file=sys.stderr)
@@ -137,7 +139,7 @@ def must(command: list[str]) -> None:
 
 
 def demo(options: argparse.Namespace) -> int:
-    """Execute the first notebook, without a key or a network, and write it as .ipynb and .html."""
+    """Run the first notebook, without a key or a network, and write it as .ipynb and .html."""
     python = prepare("lab")
     folder = ROOT / "build" / "demo"
     executed, page = folder / f"{NOTEBOOK}.ipynb", folder / f"{NOTEBOOK}.html"
@@ -157,16 +159,16 @@ def demo(options: argparse.Namespace) -> int:
 EXECUTE = [
     *("--to", "notebook", "--execute", "--ExecutePreprocessor.timeout=300"),
     *("--ExecutePreprocessor.record_timing=False", "--ExecutePreprocessor.store_widget_state=False"),
-    "--KernelManager.transport_encryption=auto",  # else the kernel warns that others could listen
+    "--KernelManager.transport_encryption=auto",  # otherwise the kernel warns that others could listen
 ]
-OFFLINE = [  # a page that asks for nothing from anywhere: the addresses of scripts that it would load are left empty
+OFFLINE = [  # without these addresses the page loads nothing from elsewhere
     *("--to", "html", "--HTMLExporter.mathjax_url=", "--HTMLExporter.require_js_url=", "--HTMLExporter.jquery_url="),
     "--HTMLExporter.widget_renderer_url=",
 ]
 
 
 def read_answer(notebook: Path) -> str:
-    """Return what the cell with the id `answer` of an executed notebook shows, in one line."""
+    """Return in one line what the cell with the id `answer` of an executed notebook shows."""
     for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
         if cell.get("id") == ANSWER:
             return " ".join("".join(map(output_text, cell["outputs"])).split())
@@ -174,13 +176,13 @@ def read_answer(notebook: Path) -> str:
 
 
 def output_text(output: dict[str, Any]) -> str:
-    """Return an output's plain text, "" where it has none."""
+    """Return an output's plain text, or "" if it has none."""
     text = output.get("data", {}).get("text/plain", output.get("text", ""))
     return text if isinstance(text, str) else "".join(text)
 
 
 def has_screen() -> bool:
-    """Whether there is a person to show a page to."""
+    """Whether there is a screen to open a page on."""
     if os.environ.get("CI"):
         return False
     return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
@@ -190,13 +192,21 @@ def has_screen() -> bool:
 
 
 def test(options: argparse.Namespace) -> int:
-    """Run all tests: units, real kernels, notebooks, and a real browser where one can be had."""
+    """Run all tests: units, promises, real kernels, notebooks, and a real browser if there is one."""
+    if options.fast:
+        return run(test_command(prepare("test", "lab"), options))
     python, browser = prepare_tests(install=not options.rest)
-    return run([str(python), "-m", "pytest", *options.rest], COMPILER_NB_CHROMIUM=browser)
+    return run(test_command(python, options), COMPILER_NB_CHROMIUM=browser)
+
+
+def test_command(python: Path, options: argparse.Namespace) -> list[str]:
+    """Return the command that runs the tests and names the ten slowest; what the user adds for pytest comes last."""
+    fast = ["-m", FAST] if options.fast else []
+    return [str(python), "-m", "pytest", "--durations=10", *fast, *options.rest]
 
 
 def prepare_tests(*, install: bool) -> tuple[Path, str]:
-    """Return the Python and the Chromium for the tests; a selection of tests is no reason to install a browser."""
+    """Return the Python and the Chromium for the tests; install: whether a missing browser is installed."""
     python = prepare("test", "lab")
     install_kernels(python)
     browser = find_browser(os.environ) or downloaded_browser(python)
@@ -204,24 +214,24 @@ def prepare_tests(*, install: bool) -> tuple[Path, str]:
 
 
 def install_kernels(python: Path) -> None:
-    """Install the older versions of ipykernel, each in a folder of its own that a test puts first on the path."""
+    """Install the older versions of ipykernel, each in its own folder, which a test puts first on the path."""
     pip = pip_of(python, has_pip=works([str(python), "-m", "pip", "--version"]))
     for version in KERNELS:
         folder = VENV / "kernels" / version
         if not (folder / "ipykernel").exists():
-            say(f"installing ipykernel {version} beside the newest, for the kernel tests")
+            say(f"installing ipykernel {version} besides the newest, for the kernel tests")
             run([*pip, "install", "--quiet", "--no-deps", "--target", str(folder), f"ipykernel=={version}"])
 
 
 def find_browser(variables: Any) -> str:
-    """Return the path of a Chromium: the one that COMPILER_NB_CHROMIUM names, else one on PATH, else ""."""
+    """Return the path of a Chromium: the one in COMPILER_NB_CHROMIUM, else one on PATH, else ""."""
     named = variables.get("COMPILER_NB_CHROMIUM", "")
     found = (shutil.which(name, path=variables.get("PATH", "")) for name in BROWSERS)
     return named if named and Path(named).exists() else next(filter(None, found), "")
 
 
 def downloaded_browser(python: Path) -> str:
-    """Return the path of Playwright's own Chromium, "" where it is not there."""
+    """Return the path of Playwright's own Chromium, or "" if it is not installed."""
     code = (
         "from playwright.sync_api import sync_playwright as p\nwith p() as play: print(play.chromium.executable_path)"
     )
@@ -230,7 +240,7 @@ def downloaded_browser(python: Path) -> str:
 
 
 def install_browser(python: Path) -> str:
-    """Install a Chromium and return its path: as root Debian's (it brings its libraries), else Playwright's."""
+    """Install a Chromium and return its path: as root Debian's, which brings its libraries, else Playwright's."""
     if shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
         say("installing Debian's package chromium for the browser tests")
         apt = ["apt-get", "-qq", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=300"]
@@ -246,29 +256,31 @@ def install_browser(python: Path) -> str:
 
 
 def soak(options: argparse.Namespace) -> int:
-    """Run the promises' tests with larger figures; a promise that breaks gives a non-zero exit code."""
+    """Run the tests of the promises with larger figures; the exit code is non-zero if a promise breaks."""
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**32)
     python, browser = prepare_tests(install=not options.only)
     variables = {"COMPILER_NB_FACTOR": str(options.factor), "COMPILER_NB_SEED": str(seed)}
     say(f"promises with factor {options.factor:g}, seed {seed}")
-    told = VENV / "soak.xml"
-    told.unlink(missing_ok=True)
+    junit = VENV / "soak.xml"
+    junit.unlink(missing_ok=True)
     command = [str(python), "-m", "pytest", "-m", "promise", f"--timeout={120 * max(1, options.factor):.0f}"]
     only = ["-k", options.only] if options.only else []
     code = run(
-        [*command, f"--hypothesis-seed={seed}", f"--junit-xml={told}", *only], COMPILER_NB_CHROMIUM=browser, **variables
+        [*command, f"--hypothesis-seed={seed}", f"--junit-xml={junit}", *only],
+        COMPILER_NB_CHROMIUM=browser,
+        **variables,
     )
-    if told.exists():
-        print("\n".join(report(told.read_text(encoding="utf-8"))))
+    if junit.exists():
+        print("\n".join(report(junit.read_text(encoding="utf-8"))))
     again = f"python3 make.py soak --factor {options.factor:g} --seed {seed}"
-    say("no promise broke" if not code else f"failed; this shows it again: {again}")
+    say("no promise broke" if not code else f"failed; to repeat it: {again}")
     return code
 
 
-def report(told: str) -> list[str]:
-    """Return a line for each test of a JUnit file: whether it held, its cases, its seconds, and what it has found."""
+def report(junit: str) -> list[str]:
+    """Return a line for each test in a JUnit file: whether it held, its cases, its seconds, and its figures."""
     cases: dict[str, list[ET.Element]] = {}
-    for case in ET.fromstring(told).iter("testcase"):  # noqa: S314 - pytest wrote it just now
+    for case in ET.fromstring(junit).iter("testcase"):  # noqa: S314 - pytest wrote it just now
         name = case.get("name", "").partition("[")[0].removeprefix("test_").replace("_", " ")
         cases.setdefault(name, []).append(case)
     lines = [f"{'':9} {'cases':>5} {'s':>6}  promise"]
@@ -284,7 +296,7 @@ def report(told: str) -> list[str]:
 
 
 def bench(options: argparse.Namespace) -> int:
-    """Measure the figures of speed, each as a ratio to a baseline; a slow one fails nothing."""
+    """Measure the speed, each figure as a ratio to a baseline. A slow figure does not fail."""
     python = prepare("test", "lab")
     only = ["--only", options.only] if options.only else []
     out = ["--json", str(Path(options.json).resolve())] if options.json else []
@@ -307,7 +319,7 @@ def lab(options: argparse.Namespace) -> int:
     """Open JupyterLab on the notebooks."""
     python = prepare("lab")
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0
-    root = ["--allow-root"] if is_root else []  # in a container there is often no other user
+    root = ["--allow-root"] if is_root else []  # a container often has no other user
     return run([str(python), "-m", "jupyter", "lab", *root, *options.rest, str(ROOT / "notebooks")])
 
 
@@ -315,26 +327,30 @@ def lab(options: argparse.Namespace) -> int:
 
 
 def read_options(arguments: list[str]) -> argparse.Namespace:
-    """Return the verb and its options; `rest` is what `test` and `lab` hand on to their tool."""
+    """Return the verb and its options; `rest` is what `test` and `lab` pass on to their tool."""
     parser = argparse.ArgumentParser(prog="make.py", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     made = {}
     for verb, tool in ((demo, ""), (test, "pytest"), (bench, ""), (soak, ""), (lint, ""), (lab, "jupyter lab")):
-        more = f"%(prog)s [-h] [options and arguments of {tool}]" if tool else None
+        own = " [--fast]" if verb is test else ""
+        more = f"%(prog)s [-h]{own} [options and arguments of {tool}]" if tool else None
         name, about = verb.__name__, verb.__doc__
         made[verb] = verbs.add_parser(name, help=about, description=about, usage=more, allow_abbrev=False)
-        made[verb].set_defaults(verb=verb, hands_on=bool(tool))
+        made[verb].set_defaults(verb=verb, passes_on=bool(tool))
+    made[test].add_argument(
+        "--fast", action="store_true", help="without kernels, browser, notebooks, promises, slow tests"
+    )
     made[demo].add_argument("--no-open", action="store_true", help="do not open the page in a browser")
-    made[bench].add_argument("--only", metavar="NAME", help="only figures whose name holds NAME")
-    made[bench].add_argument("--json", metavar="FILE", help="write the figures to FILE too")
+    made[bench].add_argument("--only", metavar="NAME", help="only figures whose name contains NAME")
+    made[bench].add_argument("--json", metavar="FILE", help="also write the figures to FILE")
     made[soak].add_argument(
         "--factor", type=float, default=10.0, help="how much larger than in a test run (default: 10)"
     )
-    made[soak].add_argument("--seed", type=int, help="a whole number; default: a new one, which is printed")
-    made[soak].add_argument("--only", metavar="NAME", help="only tests whose name holds NAME")
+    made[soak].add_argument("--seed", type=int, help="a whole number (default: a new one, which is printed)")
+    made[soak].add_argument("--only", metavar="NAME", help="only tests whose name contains NAME")
     options, rest = parser.parse_known_args(arguments)
     options.rest = rest
-    if rest and not options.hands_on:
+    if rest and not options.passes_on:
         made[options.verb].error(f"unknown: {' '.join(rest)}")
     return options
 

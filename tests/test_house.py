@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -242,6 +243,50 @@ def test_importing_brings_no_heavy_library():
     code = f"from compiler_nb import Compiler, tool; import sys; print(*(set({HEAVY!r}) & set(sys.modules)))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
     assert (told.returncode, told.stdout.strip()) == (0, ""), told.stderr
+
+
+def not_in_a_browser() -> set[str]:
+    """Return the dependencies that Pyodide cannot have, by the names of their modules."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    marked = [each for each in project["dependencies"] if "sys_platform != 'emscripten'" in each]
+    return {re.split(r"[<>=;\s]", each)[0].replace("-", "_") for each in marked}
+
+
+def test_the_public_names_need_no_thread_and_nothing_that_a_browser_lacks():
+    """In Pyodide there is no thread to start, and no kernel with sockets: importing takes neither."""
+    refused = not_in_a_browser() | {"zmq", "tornado"}
+    assert {"ipykernel", "nest_asyncio"} <= refused
+    code = f"""
+import sys, threading
+
+class Refuse:
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] in {refused!r}:
+            raise ImportError(f"{{name}} is refused")
+
+def start(thread):
+    raise RuntimeError(f"{{thread.name}} is refused")
+
+sys.meta_path.insert(0, Refuse)
+threading.Thread.start = start
+import compiler_nb
+for name in compiler_nb.__all__:
+    getattr(compiler_nb, name)
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (told.returncode, told.stderr) == (0, "")
+
+
+def test_extras_are_those_that_code_uses():
+    """An extra comes with its code: each package of one is imported somewhere, or serves the tests and the course."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    named = {
+        re.split(r"[<>=\[;]", each)[0].replace("-", "_")
+        for extra in set(extras) - {"lab", "test"}
+        for each in extras[extra]
+    }
+    imported = {each.module.split(".")[0] for module in MODULES for each in imports_of(module)}
+    assert named <= imported
 
 
 def project_files() -> list[Path]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -43,9 +45,24 @@ def test_what_is_unknown_is_refused(tmp_path):
     assert (told.returncode, "--factr 2" in told.stderr) == (2, True)
 
 
-def test_test_hands_on_what_is_pytests():
+def test_test_passes_on_what_is_pytests():
     """Options and paths for pytest need no separator and keep their order."""
     assert make.read_options(["test", "-x", "tests/plan", "-k", "fence"]).rest == ["-x", "tests/plan", "-k", "fence"]
+
+
+def test_the_ten_slowest_tests_are_named_and_fast_leaves_the_slow_ones_out():
+    """Both hold with arguments for pytest too, whose own options come last and so win."""
+    python = Path("python")
+    assert make.test_command(python, make.read_options(["test", "-x"]))[2:] == ["pytest", "--durations=10", "-x"]
+    fast = make.test_command(python, make.read_options(["test", "--fast", "tests/plan"]))
+    assert fast[2:] == ["pytest", "--durations=10", "-m", make.FAST, "tests/plan"]
+
+
+def test_fast_leaves_out_only_what_has_a_marker():
+    """Each name in the selection is one of the markers that pytest knows."""
+    known = tomllib.loads((make.ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["pytest"]["ini_options"]["markers"]
+    named = re.findall(r"\w+", make.FAST.removeprefix("not "))
+    assert set(named) - {"or"} == {marker.partition(":")[0] for marker in known}
 
 
 def test_an_install_is_done_once(tmp_path):

@@ -671,6 +671,7 @@ def test_a_chain_of_quick_tools_does_not_starve_the_loop(capacity):
     assert soon(main()) >= 2_000 / 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["chain", "star", "expressions"])
 def test_ten_thousand_tasks_are_no_recursion(shape):
     """A chain, a star, and a chain of expressions."""

@@ -172,6 +172,7 @@ def test_trouble_with_the_file_costs_one_warning(tmp_path, spoil):
     assert (path.read_bytes() if path.exists() else b"") == before
 
 
+@pytest.mark.slow
 def test_a_locked_file_does_not_hold_the_run(tmp_path):
     """It ends within seconds, with a warning."""
     path = tmp_path / "runs.db"
@@ -230,6 +231,7 @@ for _ in range(3):
 """
 
 
+@pytest.mark.slow
 def test_two_runs_and_two_processes_in_one_file(tmp_path):
     """All are kept whole."""
     path = tmp_path / "runs.db"
@@ -299,6 +301,7 @@ def test_a_sync_side_effect_and_its_timeout_are_noted_first(tmp_path):
     compiler.history.close()
 
 
+@pytest.mark.slow
 def test_a_run_can_be_cancelled_while_an_intent_is_noted(tmp_path):
     """The file is locked; the side effect never begins."""
     path, desk = tmp_path / "runs.db", Desk()

@@ -186,6 +186,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 def test_what_would_be_too_large_is_refused_before_it_is_made():
     """Steps, sizes, digits, widths and depths are bounded: 2 s and 200 MB at most, and the error says to use a tool."""
     done = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True, cwd=ROOT)

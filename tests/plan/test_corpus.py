@@ -97,6 +97,7 @@ def test_a_huge_text_gives_what_it_should(case):
     judge(case, *parse(case))
 
 
+@pytest.mark.slow
 def test_a_huge_text_that_drips_in_gives_the_same():
     """A huge text in small pieces gives the same kind of problem, or the same tasks."""
     for case in HUGE:

@@ -81,6 +81,7 @@ values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(values)
 def test_plain_data_comes_back_equal_and_of_its_type(value):
     """Nested as it may be, keys of any kind, texts with half a surrogate pair."""

@@ -105,6 +105,7 @@ def test_frames_are_at_least_sixty_milliseconds_apart():
     assert len(view.widget.sent) >= 3
 
 
+@pytest.mark.slow
 def test_ten_thousand_tasks_are_shown_as_groups():
     """The picture stays small, the page holds each task's state, and the run gets its answer."""
     lines = [f"a{number} = get({number})\nb{number} = get(a{number})" for number in range(5_000)]
