@@ -311,7 +311,7 @@ def test_a_model_that_is_speaking_is_stopped(role):
 
     began = time.perf_counter()
     found = asyncio.run(main())
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < 15  # of the model's 30
     assert (found.status, found.results) == ("cancelled", {"a": 1} if role == "joiner" else {})
 
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -98,9 +99,16 @@ def targets(node: ast.ImportFrom, package: str) -> Iterator[str]:
         yield f"{base}.{alias.name}" if path in MODULES or path / "__init__" in MODULES else base
 
 
+@cache
+def tree_of(module: Path) -> ast.Module:
+    """Return the syntax tree of a module of the package."""
+    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
+
+
+@cache
 def imports_of(module: Path) -> list[Import]:
     """Return every import of a module of the package."""
-    return list(imports(ast.parse(MODULES[module].read_text(encoding="utf-8")), ".".join(module.parent.parts)))
+    return list(imports(tree_of(module), ".".join(module.parent.parts)))
 
 
 def wrong_imports(name: str, found: list[Import]) -> Iterator[tuple[str, str]]:
@@ -189,7 +197,7 @@ def test_only_the_notebook_room_knows_the_notebook(module):
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_nothing_runs_text_or_loads_code(module):
     """No eval, no exec, no pickle: what a model or a file says is data."""
-    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    tree = tree_of(module)
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     assert not names & {"eval", "exec", "__import__"}
     assert not {each.module.split(".")[0] for each in imports_of(module)} & STORES_CODE
@@ -208,7 +216,7 @@ def test_a_print_has_its_reason(module):
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_a_module_says_what_it_does(module):
     """The first line of each module is one sentence."""
-    text = ast.get_docstring(ast.parse(MODULES[module].read_text(encoding="utf-8"))) or ""
+    text = ast.get_docstring(tree_of(module)) or ""
     first = text.split("\n")[0]
     assert first[:1].isalpha() or first[:1] in "`%@", first
     assert first.endswith((".", ":", "?")), first

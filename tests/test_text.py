@@ -110,9 +110,9 @@ def test_a_huge_or_evil_value_takes_no_time_and_one_line(value):
     """The work is bounded whatever the size; the best of three tells."""
     seconds = []
     for _ in range(3):
-        began = time.perf_counter()
+        began = time.thread_time()
         text = shorten_value(value)
-        seconds.append(time.perf_counter() - began)
+        seconds.append(time.thread_time() - began)
     assert min(seconds) < 0.005
     assert 0 < len(text) <= 120
     assert text.isprintable()

@@ -1,4 +1,4 @@
-"""Importing the package, over importing asyncio: whole processes less an empty one, in turns."""
+"""Importing the package over importing asyncio, in whole processes less an empty one, and loading the magics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import sys
 import time
 from statistics import median
 
+from compiler_nb import load_ipython_extension, unload_ipython_extension
 from tests.bench import Figure
+from tests.support.shell import open_shell
 
 
 def seconds(statement: str) -> float:
@@ -28,4 +30,19 @@ def ratio() -> float:
     return median(ratios)
 
 
-FIGURES = [Figure("import", "from compiler_nb import Compiler, tool / import asyncio", 4, 2.5, ratio)]
+def load_milliseconds() -> float:
+    """Return the milliseconds in which the magics are registered, once their modules are imported."""
+    spent = []
+    with open_shell() as shell:
+        for _ in range(11):
+            unload_ipython_extension(shell.ip)
+            began = time.perf_counter()
+            load_ipython_extension(shell.ip)
+            spent.append(1_000 * (time.perf_counter() - began))
+    return median(spent)
+
+
+FIGURES = [
+    Figure("import", "from compiler_nb import Compiler, tool / import asyncio", 4, 2.5, ratio),
+    Figure("load", "the room's own share of %load_ext, ms", 30, 5, load_milliseconds),
+]

@@ -46,6 +46,10 @@ def send(to: str) -> str:
     return f"sent to {to}"
 """
 ASK = "%%compile -m planner\nWhich city has the longest name?"
+OVERLAP = """(
+max(event.at for event in run.events if type(event).__name__ == "TaskStarted" and event.task in ("ny", "la", "sf"))
+< min(event.at for event in run.events if type(event).__name__ == "TaskEnded")
+)"""
 VARIABLES = "sorted(set(globals()) & {'ny', 'la', 'sf', 'best', 'run'})"
 
 
@@ -63,7 +67,7 @@ def test_three_tools_take_the_time_of_one_and_leave_five_variables(kernel):
         reply = kernel.run(ASK, cell="c")
         assert (reply.status, reply.printed) == ("ok", "")
         assert [set(data) - {"image/png"} for data in reply.shown] == [{"text/plain", "text/html", "image/svg+xml"}]
-        assert 0.3 <= float(kernel.value("run.seconds")) < 0.6
+        assert kernel.value(OVERLAP) == "True"
         assert kernel.value(VARIABLES) == "['best', 'la', 'ny', 'run', 'sf']"
 
 

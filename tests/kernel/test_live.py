@@ -73,12 +73,12 @@ def test_it_lives_while_the_cell_runs_and_is_replaced_at_its_end(kernel):
 
 def test_the_first_picture_is_there_at_once(kernel):
     """The question, the tools and a clock's start, before the planner has said a word."""
-    kernel.run("late = ScriptedModel({'planner': 'a = slow(1, wait=0.01)\\nanswer(a)'}, ttft=0.6)")
+    kernel.run("late = ScriptedModel({'planner': 'a = slow(1, wait=0.01)\\nanswer(a)'}, ttft=3)")
     kernel.comms.clear()
     began = time.monotonic()
     id_ = kernel.send("%%compile -m late\nWhat is first?", stdin=True)
     page = LivePage(kernel)
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 2  # of the three seconds in which the planner says nothing
     assert page.page.facts["run"]["question"] == "What is first?"
     assert "slow" in page.page.facts["run"]["tools"]
     page.until_fact("phase", "the planner writes")

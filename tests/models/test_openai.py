@@ -98,7 +98,7 @@ def test_without_streaming_the_reply_comes_at_once():
 
 @pytest.mark.parametrize("fault", GOOD)
 def test_odd_but_right_replies_are_read(fault):
-    """However the server writes its events, the reply is the same, and is not waited for in vain."""
+    """However the server writes its events, the reply is the same, and what never comes is not waited for."""
     began = time.perf_counter()
     with Server(PLAN, always=fault) as server:
         chunks = ask(model_of(server))
@@ -203,6 +203,7 @@ def everything_of(error):
 
 
 @pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [*FAULTS, "redirect=http://127.0.0.1:9/v1?k={key}"])
 def test_the_key_is_in_no_error(fault, stream, caplog):
     """Neither text, repr, attributes, chain, traceback, pickle nor log of any fault holds the key."""

@@ -55,8 +55,9 @@ def test_a_cancelled_wait_stops_the_work_and_returns(kernel):
     assert ended == [True]
 
 
-def test_the_main_thread_is_served_at_once():
-    """A job posted from the loop runs here long before the next heartbeat."""
+def test_the_main_thread_is_served_at_once(monkeypatch):
+    """A job posted from the loop runs here, and does not wait for the next heartbeat."""
+    monkeypatch.setattr("compiler_nb.notebook.loop.HEARTBEAT", 30.0)
     main, ran = MainThread(), []
 
     async def work():
@@ -71,7 +72,7 @@ def test_the_main_thread_is_served_at_once():
 
     assert asyncio.run(wait(work(), lambda: None, main)) is False
     assert ran[0] == "MainThread"
-    assert ran[1] < 0.08
+    assert ran[1] < 15
     assert not main.served
 
 

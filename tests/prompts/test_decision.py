@@ -154,10 +154,10 @@ def test_a_long_answer_streams_at_once():
 def test_reading_takes_no_more_than_linear_time(text):
     """A model that repeats itself without end holds up nothing, in small pieces either."""
     long = text + (text[-1] if text[-1] in " a" else text) * 200_000
-    began = time.perf_counter()
+    began = time.process_time()
     stream(long[:200_000], 4)
     stream("x" + long[:200_000], 4)
-    assert time.perf_counter() - began < 8
+    assert time.process_time() - began < 8
 
 
 def test_a_fence_is_recognised_around_the_whole_only():

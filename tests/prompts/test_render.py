@@ -101,11 +101,11 @@ def test_a_huge_value_costs_no_more_than_what_is_shown():
             while True:
                 yield 1
 
-    began = time.perf_counter()
+    began = time.process_time()
     assert not render(["x" * 100_000_000], 1_000).whole
     assert not render(Endless(), 1_000).whole
     assert not render({"x" * 1_000_000: 1}, 1_000).whole
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_models_of_pydantic_are_records():

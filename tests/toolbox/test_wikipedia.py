@@ -126,7 +126,7 @@ def test_a_slow_wiki_is_given_up(wiki, way):
     began = time.monotonic()
     with pytest.raises(ToolUnavailable, match=r"127\.0\.0\.1"):
         make_wikipedia(f"{wiki}/{way}/api.php", timeout=0.05)("Everest")
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < 4  # of the server's five
 
 
 def test_nobody_there_is_unavailable():

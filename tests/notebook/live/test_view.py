@@ -267,9 +267,9 @@ def test_details_of_a_hundred_megabytes_are_short():
         return big
 
     _, run = watched("a = huge()\nb = get([a, a])\nanswer(1)", [huge, get])
-    began = time.monotonic()
+    began = time.process_time()
     html = details(run, "a") + details(run, "b")
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
     assert len(html) < 60_000
     assert "100,000,000 characters" in html
 
