@@ -9,17 +9,15 @@ import itertools
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from compiler_nb.engine.limits import provider_caps
 from compiler_nb.engine.session import PostToMain, Session
 from compiler_nb.engine.watch import WATCH
-from compiler_nb.errors import CompilerError, ModelError, PlanError, ToolUnavailable
+from compiler_nb.errors import CompilerError, ModelError, PlanError
 from compiler_nb.events import PlanClosed, RoundStarted, RunStarted, TaskPlanned, Warned
 from compiler_nb.joiner import join
 from compiler_nb.models.base import Model, Request
 from compiler_nb.models.calls import Calls
 from compiler_nb.models.connect import no_model
 from compiler_nb.models.limits import shared_limits
-from compiler_nb.models.providers import known_secrets
 from compiler_nb.outcome import NOT_DONE, Answer, Replan, Status
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
@@ -31,14 +29,13 @@ from compiler_nb.planner.writing import Writing
 from compiler_nb.prompts import Prompt
 from compiler_nb.settings.budget import Meter
 from compiler_nb.text import describe_error
+from compiler_nb.toolbox.language import WORKER, LanguageTool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from compiler_nb.compiler import Compiler
     from compiler_nb.engine.approval import Ask
     from compiler_nb.history.keeper import Keeper
-    from compiler_nb.history.past import Past
     from compiler_nb.models.base import Message
     from compiler_nb.plan.plan import Plan
     from compiler_nb.run import Run
@@ -48,11 +45,6 @@ CANCELLED: Final = "the run was cancelled"
 UNPLANNED: Final = "side effects wait for a whole plan, and there is none"
 LONGEST_WAIT: Final = 120.0
 """Seconds that a call waits for a provider that is asked too often; less where the run may not take so long."""
-
-
-async def unasked(messages: tuple[Message, ...], task: str) -> str:
-    """Stand for the worker where there is none."""
-    raise ToolUnavailable(f"{task} needs a worker model: Compiler(model=...) or worker=...")
 
 
 class Stopped(Exception):
@@ -67,29 +59,20 @@ class Stopped(Exception):
 class Drive:
     """Drives one run through its rounds."""
 
-    def __init__(
-        self,
-        compiler: Compiler,
-        run: Run,
-        *,
-        ask: Ask | None = None,
-        main: PostToMain | None = None,
-    ) -> None:
-        self.compiler, self.run, self.ask, self.main = compiler, run, ask, main
-        self.log = run.log
+    def __init__(self, run: Run, *, ask: Ask | None = None, main: PostToMain | None = None) -> None:
+        self.run, self.ask, self.main = run, ask, main
+        self.settings, self.order, self.log = run.settings, run.order, run.log
         self.calls: Calls  # made on the loop, whose limits it shares
         self.writing: Writing
-        self.tools = run.tools = compiler.offered(self._ask_worker)
         self.schemas = {name: describe_schema(value) for name, value in run.inputs.items()}
         self.session: Session | None = None
-        self.past: Past | None = None  # what an earlier run leaves to this one
         self.keeper: Keeper | None = None  # keeps it in the history
         self.stopping = False  # its end has begun, and nothing may cancel that
-        self.meter = Meter(compiler.budget)
+        self.meter = Meter(self.settings.budget)
 
     # ---------------------------------------------------------------- the whole
 
-    async def perform(self, plan: Plan | None) -> None:
+    async def perform(self) -> None:
         """Run the rounds; whatever happens, the run ends with a status."""
         run, task, loop = self.run, asyncio.current_task(), asyncio.get_running_loop()
         session = self.session = self._open_session()
@@ -106,10 +89,10 @@ class Drive:
         run.steer = lambda what: _on_loop(loop, lambda: what(session))
         self._keep(session)
         self._announce()
-        limit = asyncio.timeout(self.compiler.timeout)
+        limit = asyncio.timeout(self.settings.seconds)
         try:
             async with limit:
-                await self._rounds(plan)
+                await self._rounds()
         except asyncio.CancelledError:
             outside = not self.stopping
             if not outside and task is not None:
@@ -131,53 +114,57 @@ class Drive:
         if isinstance(error, Stopped):
             return error.status, error.error
         if late and isinstance(error, TimeoutError):
-            return "limit", f"the run took longer than {self.compiler.timeout:g} s"
+            return "limit", f"the run took longer than {self.settings.seconds:g} s"
         return "failed", str(error) if isinstance(error, CompilerError) else describe_error(error)
 
     def _open_session(self) -> Session:
-        compiler = self.compiler
-        session = Session(
-            self.tools,
+        settings, past = self.settings, self.order.past
+        worker = WORKER.set(self._ask_worker if settings.worker is not None else None)
+        session = Session(  # its tasks run in a copy of the context of this moment, and so know the worker
+            settings.tools,
             self.log,
-            inputs=self.run.inputs,
-            max_concurrency=compiler.max_concurrency,
-            limits=provider_caps(compiler.limits),
-            approve=compiler.approve,
+            inputs=self.order.inputs,
+            max_concurrency=settings.max_concurrency,
+            limits=settings.caps,
+            approve=settings.approve,
             ask=self.ask,
             main=self.main,
         )
-        session.secrets = known_secrets((compiler.planner, compiler.joiner, compiler.worker))
-        counted = {name for name, limit in compiler.limits.items() if limit.rpm or limit.tpm}
-        rated = {name: tool.provider for name, tool in compiler.tools.items() if tool.provider in counted}
+        WORKER.reset(worker)
+        session.secrets = settings.secrets
+        session.doubts(past.doubts)
+        session.recall = past.recall if past.parent else None
+        counted = {name for name, limit in settings.limits.items() if limit.rpm or limit.tpm}
+        rated = {
+            name: tool.provider
+            for name, tool in settings.tools.items()
+            if tool.provider in counted and not isinstance(tool, LanguageTool)
+        }
         if rated:
-            session.rates, session.rated = shared_limits(compiler.limits), rated
+            session.rates, session.rated = shared_limits(settings.limits), rated
         return session
 
     def _keep(self, session: Session) -> None:
-        """Have the run kept in the history, where there is one, and take over what an earlier run leaves."""
-        compiler, past, run = self.compiler, self.past, self.run
-        if past is not None:
-            run.parent, run.doubts = past.parent, past.doubts
-            session.doubts(past.doubts)
-            session.recall = past.recall
-        if compiler.history is not None:
-            from compiler_nb.history.keeper import Keeper, facts_of  # noqa: PLC0415 - only who keeps runs needs it
+        """Have the run kept in the history, if there is one."""
+        if self.settings.history is not None:
+            from compiler_nb.history.keeper import Keeper  # noqa: PLC0415 - only who keeps runs needs it
 
-            self.keeper = Keeper(compiler.history, run, facts_of(run, self.tools))
+            self.keeper = Keeper(self.settings.history, self.run)
             session.intent = self.keeper.intend
 
     def _announce(self) -> None:
         park = self.session.parking if self.session is not None else None
-        patience = min(self.compiler.timeout or LONGEST_WAIT, LONGEST_WAIT)
-        limits = shared_limits(self.compiler.limits)
+        settings = self.settings
+        patience = min(settings.seconds or LONGEST_WAIT, LONGEST_WAIT)
+        limits = shared_limits(settings.limits)
         self.calls = Calls(self.log.emit, limits=limits, parking=park, longest_wait=patience)
         self.writing = Writing(
-            self.compiler, self.run, self.tools, self.schemas, self.session,
+            settings, self.order.question, self.schemas, self.log, self.session,
             calls=self.calls, add=self._add, allow=self._allow_call,
         )  # fmt: skip
         self.log.listeners.append(self.meter.take)
-        names, models = tuple(self.tools), self.compiler.models
-        self.log.emit(RunStarted, self.run.question, names, self.schemas, models, time.time())
+        names = tuple(settings.tools)
+        self.log.emit(RunStarted, self.order.question, names, self.schemas, settings.models, time.time())
 
     async def _end(self, status: Status, error: str) -> None:
         self.stopping = True
@@ -204,20 +191,19 @@ class Drive:
 
     # ---------------------------------------------------------------- rounds
 
-    async def _rounds(self, plan: Plan | None) -> None:
-        run, session, past = self.run, self._session, self.past
-        executing = plan is not None or (past is not None and past.executing)
+    async def _rounds(self) -> None:
+        run, session, plan, past = self.run, self._session, self.order.plan, self.order.past
         if run.cancelling:
             raise Stopped("cancelled", CANCELLED)
         earlier: Earlier | None = None
         for number in itertools.count():
             self.log.round = number
             self.log.emit(RoundStarted, earlier.reason if earlier is not None else "")
-            old = past.rounds[number] if past is not None and number < len(past.rounds) else None
+            old = past.rounds[number] if number < len(past.rounds) else None
             plan = old.plan if old is not None else plan
             planned = self._take_plan(plan) if plan is not None else await self._ask_for_plan(earlier)
             plan = None
-            can_replan = number < self.compiler.max_replans and not executing
+            can_replan = number < self.settings.replans and not self.order.executing
             if old is not None and old.decision is not None:
                 decision = await self._decide_again(old.decision)
             else:
@@ -229,7 +215,7 @@ class Drive:
                 raise Stopped("limit", f"no answer after {times}: {decision.reason}")
             known = [task for id_, task in session.tasks.items() if id_ not in self.writing.dropped]
             earlier = earlier_of(planned, session.outcomes, known, decision.reason)
-            if self.compiler.preview:
+            if self.settings.preview:
                 earlier = earlier._replace(results=_previewed(earlier.results, session.values))
 
     @property
@@ -250,8 +236,7 @@ class Drive:
 
     def _add(self, task: Task) -> None:
         """Let a task run, or take over the outcome that an earlier run has left for it."""
-        session, past = self._session, self.past
-        found = past.take(task) if past is not None else None
+        session, found = self._session, self.order.past.take(task)
         if found is not None:
             session.pin(task, *found)
             return
@@ -268,8 +253,6 @@ class Drive:
     async def plan_only(self) -> Plan:
         """Return the plan, starting nothing."""
         self._announce()
-        if self.compiler.planner is None:
-            raise no_model()
         return await self.writing.write(None)
 
     async def _ask_for_plan(self, earlier: Earlier | None) -> Plan:
@@ -296,29 +279,29 @@ class Drive:
             final = Join()
         await session.drained()
         results, failures = self._joined(final)
-        if self.compiler.joiner is None or (error and not run.question):
+        if self.settings.joiner is None or (error and not self.order.question):
             if error:
                 raise Stopped("failed", f"the answer cannot be evaluated: {error}")
             run.decide(Answer(results), "plan")
             return Answer(results)
-        decision = await self._join(self.compiler.joiner, results, failures, final.instruction, can_replan=can_replan)
+        decision = await self._join(self.settings.joiner, results, failures, final.instruction, can_replan=can_replan)
         run.decide(decision, "joiner")
         return decision
 
     async def _join(
         self, joiner: Model, results: dict[str, Any], failures: dict[str, Any], instruction: str, *, can_replan: bool
     ) -> Answer | Replan:
-        text = self.compiler.prompts.get("joiner", "")
+        text = self.settings.prompts.get("joiner", "")
         self._allow_call()
         return await join(
             self.calls,
             joiner,
-            self.run.question,
+            self.order.question,
             results,
             failures,
             instruction=instruction,
             can_replan=can_replan,
-            share=self.compiler.share,
+            share=self.settings.share,
             earlier=[round_.reason for round_ in self.run.rounds if round_.reason],
             prompt=Prompt("joiner", text) if text else None,
         )
@@ -360,13 +343,14 @@ class Drive:
         self.meter.asked += 1
 
     async def _ask_worker(self, messages: tuple[Message, ...], task: str) -> str:
-        if self.compiler.worker is None:
-            return await unasked(messages, task)
+        worker = self.settings.worker
+        if worker is None:
+            raise no_model()
         try:
             self._allow_call()
         except Stopped as stopped:
             raise ModelError(stopped.error) from None
-        reply = await self.calls.text(self.compiler.worker, Request("worker", messages, task))
+        reply = await self.calls.text(worker, Request("worker", messages, task))
         return reply.text
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from compiler_nb import trace
-from compiler_nb.engine.limits import find_lanes, provider_caps
+from compiler_nb.engine.limits import find_lanes
 from compiler_nb.errors import RunFailed, ToolError
 from compiler_nb.events import Decided, Event, Log, RunEnded, TaskEnded
-from compiler_nb.models.providers import known_secrets
 from compiler_nb.models.secret import mask
 from compiler_nb.outcome import ENDED, NOT_DONE, Answer, Cancelled, Failure, Replan, State, Status, Usage
 from compiler_nb.plan.bounds import is_a
@@ -18,12 +18,13 @@ from compiler_nb.plan.bounds import is_a
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from compiler_nb.compiler import Compiler
     from compiler_nb.drawing.svg import Picture
     from compiler_nb.drawing.timeline import Timeline
     from compiler_nb.models.secret import Secret
     from compiler_nb.notebook.live.view import View
     from compiler_nb.plan.plan import Plan
+    from compiler_nb.settings.order import Order
+    from compiler_nb.settings.settings import Settings
 
 
 class Steered(Protocol):
@@ -49,17 +50,30 @@ class Run:
     asks: a run that is going on, one that ended and a stored one answer alike, and no copy can disagree.
     """
 
-    def __init__(self, id_: str, question: str, compiler: Compiler, inputs: Mapping[str, Any], log: Log) -> None:
-        self.id, self.question, self.compiler, self.inputs, self.log = id_, question, compiler, dict(inputs), log
-        self.tools: Mapping[str, Any] = compiler.tools  # and those that its compiler adds, once it begins
+    def __init__(self, order: Order, settings: Settings, log: Log) -> None:
+        self.order, self.settings, self.log = order, settings, log
         self._progress = trace.Progress(log.events)
-        self._limits: tuple[Any, Mapping[str, int], Mapping[str, tuple[str, ...]]] | None = None
         self.stop: Callable[[], None] | None = None  # cancels it, on any thread; None before it began and after its end
         self.steer: Callable[[Callable[[Steered], None]], None] | None = None  # calls a function with it, on its loop
         self.cancelling = False  # it is to be cancelled, even where it has not begun
-        self.parent = ""  # the id of the run that this one resumes, or runs again
-        self.doubts: frozenset[str] = frozenset()  # fingerprints of side effects that earlier runs may have had
         self._ended = threading.Event()
+
+    # ---------------------------------------------------------------- what it is to do
+
+    @property
+    def id(self) -> str:
+        """The name of the run in its events, and in a history."""
+        return self.log.run
+
+    @property
+    def question(self) -> str:
+        """What it answers, "" if it only runs a plan."""
+        return self.order.question
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """The values of the variables that it was offered."""
+        return self.order.inputs
 
     # ---------------------------------------------------------------- what came of it
 
@@ -119,7 +133,7 @@ class Run:
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """The keys that nothing shown of it may hold: those of its models (a stored run has none), and those set."""
-        return known_secrets(getattr(self.compiler, role, None) for role in ("planner", "joiner", "worker"))
+        return self.settings.secrets
 
     @property
     def seconds(self) -> float:
@@ -131,18 +145,19 @@ class Run:
         return self.progress.states[self.id_of(name)]
 
     def why(self, name: str) -> str:
-        """Say in words why a task waits or waited, or how it ended; raises KeyError if there is no such task."""
+        """Say in words why a task waits or waited, or how it ended. Raises KeyError if there is no such task."""
         words, id_ = self.words(), self.id_of(name)
         with words.progress.lock:
             return words.whole(id_)
 
     def words(self) -> trace.Words:
         """Return what says why tasks wait now, with this run's own limits."""
-        tools = self.tools
-        if self._limits is None or self._limits[0] is not tools:  # a run gets more tools when it begins
-            caps, lanes = find_lanes(tools.values(), provider_caps(self.compiler.limits))
-            self._limits = (tools, {"": self.compiler.max_concurrency, **caps}, lanes)
-        return trace.Words(self.progress, self.seconds, *self._limits[1:])
+        caps, lanes = self._limits
+        return trace.Words(self.progress, self.seconds, {"": self.settings.max_concurrency, **caps}, lanes)
+
+    @functools.cached_property
+    def _limits(self) -> tuple[dict[str, int], dict[str, tuple[str, ...]]]:
+        return find_lanes(self.settings.tools.values(), self.settings.caps)
 
     def prompt(self, role: str = "planner") -> str:
         """Return the exact messages of the last call in a role (planner, repair, replan, joiner, worker)."""
@@ -215,7 +230,7 @@ class Run:
 
         progress, now = self.progress, self.seconds
         with progress.lock:
-            times = trace.times(progress, self.compiler.max_concurrency, at=now)
+            times = trace.times(progress, self.settings.max_concurrency, at=now)
             calls = [call for call in progress.calls.values() if not call.task]
             drawn = timeline(
                 progress.attempts, tasks=progress.tasks, states=progress.states, calls=calls, critical=times.path,

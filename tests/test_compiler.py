@@ -18,7 +18,7 @@ from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Ref
 from compiler_nb.tool import tool
-from tests.support.desk import Desk, Pieces, planner_of, run, scripted, texts
+from tests.support.desk import Desk, Pieces, begin, planner_of, run, scripted, texts
 
 PLAN = "a = get(1)\nb = get(a)\nanswer(b)\n"
 
@@ -198,7 +198,7 @@ def test_a_run_can_be_cancelled_from_another_thread_at_any_moment(moment):
     desk = Desk()
     plan = 'a = get("a")\nb = nap(a)\nc = wait(b)\nd = [get(x) for x in get([1, 2])]\nsend(c)\njoin(c, d)\n'
     model = ScriptedModel({"planner": plan, "joiner": "ok"}, tokens_per_second=20_000)
-    found, work = Compiler(model, desk.tools, approve="auto").begin("What?", on_event=lambda event: at(event.seq))
+    found, work = begin(Compiler(model, desk.tools, approve="auto"), "What?", on_event=lambda event: at(event.seq))
 
     def at(seq):
         if seq == moment * 2:
@@ -226,7 +226,7 @@ def test_a_run_that_is_cancelled_before_it_begins_does_nothing():
     """Its status says so."""
     desk = Desk()
     model = scripted(PLAN)
-    found, work = Compiler(None, desk.tools, planner=model).begin("What?")
+    found, work = begin(Compiler(None, desk.tools, planner=model), "What?")
     found.cancel()
     asyncio.run(work)
     assert (found.status, found.error) == ("cancelled", "the run was cancelled")
@@ -238,7 +238,7 @@ def test_a_cancelled_run_keeps_what_finished():
     desk = Desk()
 
     async def main():
-        found, work = planner_of("a = get(1)\nb = wait(a)\nc = get(b)\njoin(c)\n", desk=desk).begin("What?")
+        found, work = begin(planner_of("a = get(1)\nb = wait(a)\nc = get(b)\njoin(c)\n", desk=desk), "What?")
         asyncio.get_running_loop().call_later(0.01, found.cancel)
         await work
         await asyncio.sleep(0)
@@ -263,7 +263,7 @@ def test_cancelling_while_it_ends_changes_nothing():
         return x
 
     async def main():
-        found, work = Compiler(tools=[stubborn], timeout=0.02).begin(plan="a = stubborn(1)\n")
+        found, work = begin(Compiler(tools=[stubborn], timeout=0.02), plan="a = stubborn(1)\n")
         asyncio.get_running_loop().call_later(0.04, found.cancel)
         await work
         return found
@@ -284,7 +284,7 @@ def test_a_cancellation_from_outside_is_raised():
 
     async def main():
         compiler = planner_of("a = get(1)\nb = wait(a)\njoin(b)\n", desk=desk)
-        found, work = compiler.begin("What?")
+        found, work = begin(compiler, "What?")
         runs.append(found)
         async with asyncio.timeout(0.02):
             await work
@@ -304,7 +304,7 @@ def test_a_model_that_is_speaking_is_stopped(role):
     compiler = Compiler(quick if role == "joiner" else slow, desk.tools, joiner=slow)
 
     async def main():
-        found, work = compiler.begin("What?")
+        found, work = begin(compiler, "What?")
         asyncio.get_running_loop().call_later(0.02, found.cancel)
         await work
         return found

@@ -20,7 +20,7 @@ from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped
 from compiler_nb.plan.task import Task
 from compiler_nb.settings.budget import Budget
 from compiler_nb.tool import tool
-from tests.support.desk import Desk, Pieces, planner_of, run, scripted, texts
+from tests.support.desk import Desk, Pieces, begin, planner_of, run, scripted, texts
 
 
 async def breathe():
@@ -425,7 +425,7 @@ def test_a_run_whose_planner_failed_can_be_cancelled():
             found.cancel()
 
     compiler = Compiler(None, desk.tools, planner=Pieces([Chunk("b = wait(2)\n"), breathe, ModelError("gone")]))
-    found, work = compiler.begin("q", on_event=look)
+    found, work = begin(compiler, "q", on_event=look)
     asyncio.run(work)
     assert (found.status, type(found.failures["b"])) == ("cancelled", Cancelled)
 
@@ -585,6 +585,6 @@ def test_a_person_may_repeat_a_side_effect_that_was_cut_off():
 
     replies = {"planner": "a = slow_mail('bob')\njoin()\n", "joiner": ["Replan: try again", "done"]}
     model = ScriptedModel({**replies, "replan": "b = slow_mail('bob')\njoin(b)\n"})
-    run, work = Compiler(model, [slow_mail], approve="auto").begin("Tell Bob.", ask=ask)
+    run, work = begin(Compiler(model, [slow_mail], approve="auto"), "Tell Bob.", ask=ask)
     asyncio.run(work)
     assert (run["b"], sent, asked) == ("sent", ["bob", "bob"], ['b("bob")'])

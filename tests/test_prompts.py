@@ -173,7 +173,7 @@ def test_the_tools_of_the_examples_cannot_be_taken_for_real_ones(dialect):
     """The rules say that they are invented, and none is called like a tool that ships."""
     text = load(dialect).text
     assert "with invented tools: call only those listed under Tools" in text
-    assert not {each.name for each in DRAGONS} & set(Compiler().offered(print))
+    assert not {each.name for each in DRAGONS} & set(Compiler().settings.tools)
 
 
 def test_what_the_python_rules_allow_and_refuse_is_so():

@@ -59,7 +59,7 @@ def ask(server, desk, *, question="What?", **settings):
 def leaks(found):
     """Return whether the key, or a long piece of it, is anywhere in a run."""
     text = "\n".join(
-        [repr(found), found.error, repr(found.events), repr(found.progress.outcomes), repr(vars(found.compiler))]
+        [repr(found), found.error, repr(found.events), repr(found.progress.outcomes), repr(vars(found.settings))]
     )
     return "0123456789" in text or KEY[:12] in text
 

@@ -9,7 +9,7 @@ from compiler_nb.errors import RunFailed, ToolError
 from compiler_nb.events import PlanClosed
 from compiler_nb.outcome import Cancelled, Failure, Skipped, Usage
 from compiler_nb.tool import tool
-from tests.support.desk import Desk, planner_of, run, scripted
+from tests.support.desk import Desk, begin, planner_of, run, scripted
 
 # a -> b     f* -> g     rows = [r0 r1* r2]
 PLAN = 'a = get("x")\nb = nap(a)\nf = fail("f")\ng = get(f)\nrows = [odd(n) for n in [1, 2, 3]]\njoin()\n'
@@ -61,7 +61,7 @@ def test_a_task_that_has_not_ended_has_no_result():
     """The error says why it waits."""
     desk, seen = Desk(), []
     compiler = planner_of("a = wait(1)\nb = get(a)\njoin(b)\n", desk=desk)
-    found, work = compiler.begin("What?")
+    found, work = begin(compiler, "What?")
 
     def look(event):
         if isinstance(event, PlanClosed):
@@ -163,7 +163,7 @@ def test_its_timeline_shows_when_what_ran():
     assert {row.id for row in found.chart.rows} == {"a", "b", "f", "rows[0]", "rows[1]", "rows[2]"}
     assert found.chart.words.startswith("tasks took ")
     assert found.chart.path
-    begun, work = planner_of("answer(1)\n").begin("What?")
+    begun, work = begin(planner_of("answer(1)\n"), "What?")
     assert begun.timeline().chart.rows == ()
     work.close()
 
@@ -179,7 +179,7 @@ def test_its_repr_is_one_short_line():
 def test_one_can_wait_for_it_on_another_thread():
     """`wait` returns the run, or raises after its time."""
     desk = Desk()
-    found, work = planner_of("a = nap(1)\nanswer(a)\n", desk=desk).begin("What?")
+    found, work = begin(planner_of("a = nap(1)\nanswer(a)\n", desk=desk), "What?")
     with pytest.raises(TimeoutError, match=r"has not ended after 0.001 s"):
         found.wait(0.001)
     thread = threading.Thread(target=asyncio.run, args=(work,))

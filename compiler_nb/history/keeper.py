@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING, Final
 from compiler_nb.events import TaskApproved, Warned
 from compiler_nb.history.history import LOG
 from compiler_nb.history.rows import Facts
-from compiler_nb.models.providers import known_secrets
 from compiler_nb.text import describe_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from compiler_nb.engine.node import Node
     from compiler_nb.events import Event
-    from compiler_nb.history.history import History
     from compiler_nb.run import Run
-    from compiler_nb.tool import Tool
+    from compiler_nb.settings.settings import RunHistory
 
 PATIENCE: Final = 2.0
 """Seconds that the end of a run waits until it is stored."""
@@ -30,12 +26,12 @@ LOCKED: Final = 12.0
 class Keeper:
     """Keeps a run; made on its loop, before its first event."""
 
-    def __init__(self, history: History, run: Run, facts: Facts) -> None:
+    def __init__(self, history: RunHistory, run: Run) -> None:
         self.history, self.run = history, run
         self.loop = asyncio.get_running_loop()
         self.fault = ""
         self._approved: set[str] = set()  # tasks that a person approved
-        self._taking = history.begin(run.id, facts, self._lost)
+        self._taking = history.begin(run.id, facts_of(run), self._lost)
         run.log.listeners += (self._taking, self._listen)
 
     def _listen(self, event: Event) -> None:
@@ -85,15 +81,15 @@ class Keeper:
         return await self.committed(LOCKED, full=True) or node.task.id in self._approved
 
 
-def facts_of(run: Run, tools: Mapping[str, Tool]) -> Facts:
+def facts_of(run: Run) -> Facts:
     """Return what is stored of a run beside its events."""
-    compiler = run.compiler
+    settings, past = run.settings, run.order.past
     return Facts(
-        tools,
+        settings.tools,
         run.inputs,
-        max_concurrency=compiler.max_concurrency,
-        limits={name: limit.concurrency for name, limit in compiler.limits.items() if limit.concurrency},
-        parent=run.parent,
-        doubts=run.doubts,
-        secrets=known_secrets((compiler.planner, compiler.joiner, compiler.worker)),
+        max_concurrency=settings.max_concurrency,
+        limits={name: limit.concurrency for name, limit in settings.limits.items() if limit.concurrency},
+        parent=past.parent,
+        doubts=past.doubts,
+        secrets=settings.secrets,
     )

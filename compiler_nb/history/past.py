@@ -5,16 +5,16 @@ A task is the same as an earlier one when its key is (keys.py). The k-th of equa
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
+from compiler_nb.errors import HistoryError
 from compiler_nb.events import ModelStarted, TaskStarted
 from compiler_nb.outcome import NOT_DONE, Answer, Failure, Replan
 from compiler_nb.plan.bounds import is_a
-from compiler_nb.plan.expression import Value
 from compiler_nb.plan.plan import Plan
-from compiler_nb.plan.task import Return, Task, owner_of
+from compiler_nb.plan.task import Return, owner_of
 from compiler_nb.plan.tree import references
+from compiler_nb.settings.order import Order, Past, PastRound
 from compiler_nb.values.code import content_hash
 from compiler_nb.values.forms import NotStored
 from compiler_nb.values.keys import Keys, hash_tools
@@ -31,74 +31,46 @@ NOT_BEGUN: Final = frozenset({"denied", "arguments", "expression"})
 """Kinds of failures before a tool was called."""
 
 
-class Old(NamedTuple):
-    """An earlier round: its plan, and what the joiner decided after it."""
-
-    plan: Plan
-    decision: Answer | Replan | None
-
-
-class Past:
-    """The outcomes that a new run may take over.
-
-    rounds: earlier rounds whose plans are whole, to be gone through again; doubts: fingerprints of side effects that
-    may have happened; executing: whether the plan was given, not asked for.
-    """
-
-    def __init__(self, parent: str = "", doubts: frozenset[str] = frozenset()) -> None:
-        self.parent, self.doubts = parent, doubts
-        self.rounds: list[Old] = []
-        self.executing = False
-        self.pins: dict[str, tuple[Any, str]] = {}  # outcomes by id, with how they came to be
-        self.known: dict[str, deque[Any]] = defaultdict(deque)  # outcomes by key
-        self.keys: Keys | None = None
-
-    def take(self, task: Task) -> tuple[Any, str] | None:
-        """Return a task's outcome and how it came to be known, None where it is to run."""
-        key = self.keys.add(task) if self.keys is not None else None
-        if task.id in self.pins:
-            return self.pins[task.id]
-        found = self.known.get(key) if key is not None else None
-        return (found.popleft(), "adopted") if found else None
-
-    def recall(self, item: Task) -> Task:
-        """Return an item of a fan-out, as the value that it has where that is known."""
-        found = self.take(item)
-        if found is None or is_a(found[0], NOT_DONE):
-            return item
-        return Task(item.id, "expr", "", (Value(found[0]),), line=item.line, column=item.column)
-
-
 # -------------------------------------------------------------------- going on
 
 
-def resumed(old: Run, new: Run, tools: Mapping[str, Any]) -> Past:
-    """Return what a run leaves to `new`, which goes on where it stopped.
+def resumed(old: Run, tools: Mapping[str, Any], inputs: Mapping[str, Any], *, later: frozenset[str]) -> Order:
+    """Return the order to go on where a run stopped.
 
-    tools: the new run's.
+    tools: the new run's; inputs: those that replace the run's own; later: fingerprints of side effects that runs which
+    came from it have begun. Raises HistoryError if an input was not stored.
     """
-    past = Past(old.id, begun_effects(old, tools))
+    given = _inputs_of(old, inputs)
+    past = Past(parent=old.id, doubts=begun_effects(old, tools) | later)
     past.executing = not any(isinstance(event, ModelStarted) and not event.task for event in old.events)
     for round_ in old.rounds:
         if round_.plan is None:
             break
-        past.rounds.append(Old(round_.plan, _kept(round_)))
-    past.keys = Keys(hash_tools(tools), hash_inputs(new))
-    keys = Keys({**past.keys.tools, **hash_tools(old.compiler.tools)}, hash_inputs(old))
+        past.rounds.append(PastRound(round_.plan, _kept(round_)))
+    past.keys = Keys(hash_tools(tools), hash_inputs(given, {}))
+    keys = Keys({**past.keys.tools, **hash_tools(old.settings.tools)}, hash_inputs(old.inputs, old.order.input_hashes))
     again, outcomes = _to_run_again(old, past.rounds), old.progress.outcomes
     for task in old.progress.tasks.values():
         key = keys.add(task)
         if key is not None and task.id not in again:
             past.known[key].append(outcomes[task.id])
-    return past
+    return Order(question=old.question, inputs=given, past=past)
 
 
-def hash_inputs(run: Run) -> dict[str, str | None]:
-    """Return the hashes of a run's inputs; what has no content to hash is told by which object it is."""
-    stored: Mapping[str, str | None] = getattr(run.compiler, "input_hashes", {})
+def _inputs_of(old: Run, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's inputs, given ones in their places. Raises HistoryError if one was not stored."""
+    inputs = {**old.inputs, **given}
+    for name, value in inputs.items():
+        if isinstance(value, NotStored):
+            raise HistoryError(f"the input {name} was not stored ({value.reason}): give it, inputs={{{name!r}: ...}}")
+    return inputs
+
+
+def hash_inputs(inputs: Mapping[str, Any], stored: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return the hashes of inputs; a value whose content has no hash is known by which object it is."""
     return {
         name: stored[name] if name in stored else content_hash(value) or f"object {id(value)}"
-        for name, value in run.inputs.items()
+        for name, value in inputs.items()
     }
 
 
@@ -110,7 +82,7 @@ def _kept(round_: Round) -> Answer | Replan | None:
     return None if isinstance(decision, Answer) and isinstance(decision.value, NotStored) else decision
 
 
-def _to_run_again(old: Run, rounds: list[Old]) -> set[str]:
+def _to_run_again(old: Run, rounds: list[PastRound]) -> set[str]:
     """Return the ids of the tasks that are to run: those not done, and those whose values are needed and not stored."""
     outcomes = old.progress.outcomes
     decided = {task.id for each in rounds if each.decision is not None for task in each.plan}
@@ -127,7 +99,7 @@ def _to_run_again(old: Run, rounds: list[Old]) -> set[str]:
 _NONE: Final = object()
 
 
-def _needed(old: Run, rounds: list[Old]) -> set[str]:
+def _needed(old: Run, rounds: list[PastRound]) -> set[str]:
     """Return the ids whose values the end of the run reads."""
     if len(rounds) < len(old.rounds) or not rounds:
         return set(old.progress.tasks)  # another plan is to be written, and may read anything
@@ -139,9 +111,9 @@ def _needed(old: Run, rounds: list[Old]) -> set[str]:
 
 def begun_effects(old: Run, tools: Mapping[str, Any]) -> frozenset[str]:
     """Return the fingerprints of the side effects that a run, or one before it, has begun: done, failed or cut off."""
-    found = set(old.doubts)
+    found = set(old.order.past.doubts)
     tasks, outcomes = old.progress.tasks, old.progress.outcomes
-    known = {**tools, **old.compiler.tools}
+    known = {**tools, **old.settings.tools}
     for id_ in {event.task for event in old.events if isinstance(event, TaskStarted)}:
         tool, outcome = known.get(tasks[id_].tool), outcomes.get(id_)
         harmless = isinstance(outcome, Failure) and outcome.kind in NOT_BEGUN
@@ -153,12 +125,21 @@ def begun_effects(old: Run, tools: Mapping[str, Any]) -> frozenset[str]:
 # -------------------------------------------------------------------- running again
 
 
-def repeated(old: Run, *, start: str = "", overrides: Mapping[str, Any], failed: bool) -> tuple[Plan, Past]:
-    """Return the whole plan of a run, and what is pinned of it: all but what is to run.
+def repeated(
+    old: Run,
+    *,
+    start: str,
+    overrides: Mapping[str, Any],
+    failed: bool,
+    inputs: Mapping[str, Any],
+    later: frozenset[str],
+) -> Order:
+    """Return the order to run the whole plan of a run again, with what is pinned of it: all but what is to run.
 
-    That is everything; with `start` that task and what hangs on it, with `failed` what is not done; and what hangs on
-    an overridden task. Raises KeyError for a task that there is not.
+    That is everything; with `start` that task and what depends on it, with `failed` what is not done; and what depends
+    on an overridden task. inputs, later: as for `resumed`. Raises KeyError if there is no such task.
     """
+    given = _inputs_of(old, inputs)
     plan = whole_plan(old)
     fixed = {old.id_of(name): value for name, value in overrides.items()}
     begin = {old.id_of(start)} if start else set()
@@ -173,15 +154,14 @@ def repeated(old: Run, *, start: str = "", overrides: Mapping[str, Any], failed:
         if task.id not in fixed and moved.intersection(task.dependencies):
             moved.add(task.id)
     moved = _with_lost_values(plan, outcomes, moved - set(fixed))
-    past = Past(old.id, unknown_effects(old))
-    past.executing = True
+    past = Past(parent=old.id, doubts=unknown_effects(old) | later, executing=True)
     past.pins = {
         task.id: (outcomes[task.id], "pinned") for task in plan if task.id not in moved and task.id in outcomes
     }
     past.pins |= {id_: (value, "pinned") for id_, value in fixed.items()}
     if failed:
         past.pins |= _items(old, plan, moved)
-    return plan, past
+    return Order(question=old.question, plan=plan, inputs=given, past=past)
 
 
 def _with_lost_values(plan: Plan, outcomes: Mapping[str, Any], moved: set[str]) -> set[str]:
@@ -208,8 +188,8 @@ def unknown_effects(old: Run) -> frozenset[str]:
     """Return the fingerprints of the side effects of which it is unknown whether they happened."""
     tasks, outcomes, states = old.progress.tasks, old.progress.outcomes, old.progress.states
     begun = {event.task for event in old.events if isinstance(event, TaskStarted)}
-    tools = old.compiler.tools
-    return old.doubts | {
+    tools = old.settings.tools
+    return old.order.past.doubts | {
         tasks[id_].fingerprint
         for id_ in begun
         if tasks[id_].tool in tools and tools[tasks[id_].tool].side_effects

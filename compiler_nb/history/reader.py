@@ -25,6 +25,8 @@ from compiler_nb.history.store import naming, reading
 from compiler_nb.models.limits import Limit
 from compiler_nb.outcome import ENDED, Cancelled
 from compiler_nb.run import Run
+from compiler_nb.settings.order import Order, Past
+from compiler_nb.settings.settings import Settings
 from compiler_nb.tool import Tool, Toolbox
 from compiler_nb.values.code import decode
 from compiler_nb.values.records import make_event
@@ -53,24 +55,18 @@ class StoredTool(NamedTuple):
     pure: bool
 
 
-class Settings:
-    """What a stored run was made with, in the place of its compiler."""
-
-    def __init__(self, data: Any, inputs: Mapping[str, str | None]) -> None:
-        self.max_concurrency = of_kind(int, data["max_concurrency"])
-        self.limits = {
-            of_kind(str, name): Limit(concurrency=of_kind(int, each)) for name, each in data["limits"].items()
-        }
-        self.tools = {
-            of_kind(str, name): StoredTool(
-                name, of_kind(str, each["hash"]), of_kind(str, each["provider"], none=True),
-                of_kind(int, each["max_concurrency"], none=True), of_kind(bool, each["side_effects"]),
-                of_kind(bool, each["pure"]),
-            )
-            for name, each in data["tools"].items()
-        }  # fmt: skip
-        self.doubts = frozenset(of_kind(str, each) for each in data["doubts"])
-        self.input_hashes = inputs
+def read_settings(data: Any) -> Settings:
+    """Return what a stored run was made with: of its tools only the facts that are stored."""
+    tools: Any = {
+        of_kind(str, name): StoredTool(
+            name, of_kind(str, each["hash"]), of_kind(str, each["provider"], none=True),
+            of_kind(int, each["max_concurrency"], none=True), of_kind(bool, each["side_effects"]),
+            of_kind(bool, each["pure"]),
+        )
+        for name, each in data["tools"].items()
+    }  # fmt: skip
+    limits = {of_kind(str, name): Limit(concurrency=of_kind(int, each)) for name, each in data["limits"].items()}
+    return Settings(tools=tools, max_concurrency=of_kind(int, data["max_concurrency"]), limits=limits)
 
 
 def effects_after(path: Path, run_id: str) -> frozenset[str]:
@@ -97,8 +93,10 @@ def load(path: Path, run_id: str, tools: Iterable[Any] | Mapping[str, Any], *, a
     with naming(path, "cannot be read"):
         log = Log(run_id)
         log.events = events
-        compiler: Any = Settings(json.loads(settings), loader.hashes)  # it stands for one
-        return _finished(Run(run_id, question, compiler, inputs, log), status, compiler)
+        data = json.loads(settings)
+        past = Past(doubts=frozenset(of_kind(str, each) for each in data["doubts"]))
+        order = Order(question=question, inputs=inputs, past=past, input_hashes=loader.hashes)
+        return _finished(Run(order, read_settings(data), log), status)
 
 
 class _Loader:
@@ -156,9 +154,9 @@ class _Loader:
         return tool.returns if tool is not None else None
 
 
-def _finished(run: Run, status: str, settings: Settings) -> Run:
+def _finished(run: Run, status: str) -> Run:
     """Return a run as its events tell it; one that was broken off is given an end, which says so."""
-    run.doubts, events = settings.doubts, run.events
+    events = run.events
     if not events or not isinstance(events[0], RunStarted):
         raise HistoryError(f"the run {run.id} has no beginning")
     times = [getattr(event, name) for event in events for name in ("at", "ready_at", "delay") if hasattr(event, name)]
@@ -166,19 +164,19 @@ def _finished(run: Run, status: str, settings: Settings) -> Run:
         raise HistoryError(f"the run {run.id} has times that cannot be")
     check_events(events)
     if status == BROKEN_OFF:
-        _end(run, settings)
+        _end(run)
     run.progress.outcomes  # noqa: B018 - damage shows now, not later
     return run
 
 
-def _end(run: Run, settings: Settings) -> None:
+def _end(run: Run) -> None:
     """Add the end that a run has not: what ran is in doubt where it has side effects, what had not ended is not run."""
     log, progress = run.log, run.progress
     at, log.round = progress.at, log.events[-1].round
     for id_, state in list(progress.states.items()):
         if state in ENDED:
             continue
-        tool, message = settings.tools.get(progress.tasks[id_].tool), GONE
+        tool, message = run.settings.tools.get(progress.tasks[id_].tool), GONE
         if state == "running" and tool is not None and tool.side_effects:
             message = f"in doubt: {tool.name} had begun, and whether it had its effect is unknown"
             log.emit_at(at, Warned, (id_, f"{id_} is {message}"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from compiler_nb.compiler import Compiler
-from compiler_nb.drive import unasked
 from compiler_nb.engine.background import BACKGROUND, MainThread
 from compiler_nb.errors import CompilerError, OptionError, RunFailed
 from compiler_nb.events import RunEnded
@@ -108,7 +107,7 @@ def _plan_job(desk: Desk, compiler: Compiler, question: Question) -> Job:
     said = question.said
     if said.plan:
         planning = loop.Stoppable(_parse_later(compiler, question))
-    elif compiler.planner is None:
+    elif compiler.settings.planner is None:
         raise no_model()
     else:
         planning = loop.Stoppable(compiler.plan(question.text, question.inputs))
@@ -134,7 +133,7 @@ async def _parse_later(compiler: Compiler, question: Question) -> Plan:
 
 def _parse(compiler: Compiler, question: Question) -> Plan:
     """Return the plan in the cell; without a last line its last statement's value is the answer."""
-    tools = offered(compiler.tools)
+    tools = compiler.settings.tools
     return Plan.parse(question.said.plan, tools=tools, inputs=tuple(question.inputs), implied="value")
 
 
@@ -146,7 +145,7 @@ def _run_job(desk: Desk, compiler: Compiler, question: Question) -> Job | None:
 
     def begin(**front: Any) -> Begun:
         plan = _parse(compiler, question) if question.said.plan else None
-        return compiler.begin(question.text, plan=plan, inputs=question.inputs, **front)
+        return compiler.begin(compiler.order(question.text, plan=plan, inputs=question.inputs), **front)
 
     return _job_of(desk, question, begin)
 
@@ -163,10 +162,10 @@ def make_again_job(desk: Desk, old: Run, *, start: str = "", failed: bool = Fals
     def begin(**front: Any) -> Begun:
         if old.status == "done" or start or failed:
             try:
-                return compiler.begin_again(old, start=start, failed=failed, inputs=lost, **front)
+                return compiler.begin(compiler.order_again(old, start, failed=failed, inputs=lost), **front)
             except KeyError as error:
                 raise OptionError(str(error.args[0])) from None
-        return compiler.begin_resumed(old, inputs=lost, **front)
+        return compiler.begin(compiler.order_resumed(old, lost), **front)
 
     return _job_of(desk, question, begin)
 
@@ -252,4 +251,4 @@ def interruption(message: str) -> KeyboardInterrupt:
 
 def offered(tools: Toolbox) -> Toolbox:
     """Return the tools that a plan may call beside the notebook's own."""
-    return tools.plus(Toolbox(make_language_tools(unasked)))
+    return tools.plus(Toolbox(make_language_tools()))

@@ -19,12 +19,10 @@ from compiler_nb.planner.requests import Earlier, ask_for_plan, ask_for_repair, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from compiler_nb.compiler import Compiler
     from compiler_nb.engine.session import Session
     from compiler_nb.events import Log
     from compiler_nb.models.calls import Calls
-    from compiler_nb.run import Run
-    from compiler_nb.tool import Toolbox
+    from compiler_nb.settings.settings import Settings
 
 DROPPED: Final = "the repaired plan does not hold it"
 """Why a task is cancelled that only a text held which was not a plan."""
@@ -39,33 +37,34 @@ class Writing:
 
     def __init__(
         self,
-        compiler: Compiler,
-        run: Run,
-        tools: Toolbox,
+        settings: Settings,
+        question: str,
         schemas: Mapping[str, str],
+        log: Log,
         session: Session | None,
         *,
         calls: Calls,
         add: Callable[[Task], None],
         allow: Callable[[], None],
     ) -> None:
-        self.compiler, self.run, self.log, self.tools, self.schemas = compiler, run, run.log, tools, schemas
+        self.settings, self.question, self.schemas, self.log = settings, question, schemas, log
         self.calls, self.session, self.add, self.allow = calls, session, add, allow
         self.dropped: set[str] = set()
 
     async def write(self, earlier: Earlier | None) -> Plan:
         """Have a plan written, its tasks started as they come, and mended where it has problems."""
-        compiler = self.compiler
+        settings = self.settings
         problems: tuple[Problem, ...] = ()
-        system = system_prompt(compiler.dialect, self.tools, compiler.examples, compiler.prompts.get("planner", ""))
-        messages = ask_for_plan(system.text, self.run.question, self.schemas, earlier)
+        text = settings.prompts.get("planner", "")
+        system = system_prompt(settings.dialect, settings.tools, settings.examples, text)
+        messages = ask_for_plan(system.text, self.question, self.schemas, earlier)
         role: Role = "planner" if earlier is None else "replan"
         if self.session is not None:
             self.session.open()
-        for repair in range(compiler.max_repairs + 1):
+        for repair in range(settings.max_repairs + 1):
             self.allow()
             parser, taker = self._parser(), Taker(self.log, self.session, self.add)
-            last = repair == compiler.max_repairs
+            last = repair == settings.max_repairs
             request = Request(role, tuple(messages), prompt=system.hash)
             problems = await self._read_plan(request, parser, taker.take, last=last)
             if not problems:
@@ -108,23 +107,24 @@ class Writing:
 
         Without side effects it is as good as whole.
         """
+        tools = self.settings.tools
         called = {name for task in parser.builder.tasks for name in tools_of(task)}
-        if complete or not any(self.tools[name].side_effects for name in called if name in self.tools):
+        if complete or not any(tools[name].side_effects for name in called if name in tools):
             return ()
         line = "".join(parser.text).count("\n") + 1
         return (Problem("truncated", line, 1, "the text may be cut off; side effects wait for a plan that is whole"),)
 
     @property
     def _planner(self) -> Model:
-        if self.compiler.planner is None:
+        if self.settings.planner is None:
             raise no_model()
-        return self.compiler.planner
+        return self.settings.planner
 
     def _parser(self) -> PlanParser:
         session = self.session
         alive, taken = (session.alive(), tuple(session.tasks)) if session is not None else ({}, ())
         return PlanParser(
-            dialect=self.compiler.dialect, tools=self.tools, inputs=self.schemas, earlier=alive, taken=taken
+            dialect=self.settings.dialect, tools=self.settings.tools, inputs=self.schemas, earlier=alive, taken=taken
         )
 
 

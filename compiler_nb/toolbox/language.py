@@ -6,10 +6,11 @@ import datetime as dt
 import json
 import math
 import re
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from compiler_nb.engine.attempt import CURRENT
-from compiler_nb.errors import ToolError
+from compiler_nb.errors import ToolError, ToolUnavailable
 from compiler_nb.prompts import fill, load
 from compiler_nb.prompts.data import Oversize, Share, frame_values
 from compiler_nb.prompts.decision import unfence
@@ -25,11 +26,27 @@ Ask: TypeAlias = "Callable[[tuple[Message, ...], str], Awaitable[str]]"
 """Asks the worker model: messages and the id of the task that asks go in, the text of the reply comes out."""
 
 
+WORKER: Final[ContextVar[Ask | None]] = ContextVar("worker", default=None)
+"""How the tasks of the running run ask its worker."""
+
+
+async def ask_worker(messages: tuple[Message, ...], task: str) -> str:
+    """Ask the worker of the run that a task belongs to. Raises ToolUnavailable if there is none."""
+    ask = WORKER.get()
+    if ask is None:
+        raise ToolUnavailable(f"{task} needs a worker model: Compiler(model=...) or worker=...")
+    return await ask(messages, task)
+
+
+class LanguageTool(Tool):
+    """A tool that asks a model: that counts against the provider's limits when it asks, not when it starts."""
+
+
 class Unreadable(ValueError):
     """A reply does not hold a value of the type; the message tells the model what is wrong."""
 
 
-def make_language_tools(ask: Ask, *, share: Share = "all", provider: str | None = None) -> list[Tool]:
+def make_language_tools(ask: Ask = ask_worker, *, share: Share = "all", provider: str | None = None) -> list[Tool]:
     """Return the tools `llm` and `extract`, which ask a worker model.
 
     share: what of the inputs' contents the model may see; provider: the worker's. The tools raise ToolError where an
@@ -64,7 +81,7 @@ def make_language_tools(ask: Ask, *, share: Share = "all", provider: str | None 
             said = shorten(" ".join(reply.split()), 100)
             raise ToolError(f"no {type} can be read out of the model's reply, {said!r}: {problem}") from None
 
-    return [Tool(function, timeout=300.0, provider=provider) for function in (llm, extract)]
+    return [LanguageTool(function, timeout=300.0, provider=provider) for function in (llm, extract)]
 
 
 def _messages(system: str, instruction: str, inputs: Iterable[Any], share: Share) -> tuple[Message, ...]:

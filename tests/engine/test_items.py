@@ -8,6 +8,7 @@ import pytest
 
 from compiler_nb import Compiler, Run, tool
 from compiler_nb.events import TaskEnded
+from tests.support.desk import begin
 
 
 @tool
@@ -85,7 +86,7 @@ def test_readers_of_items_are_cancelled_with_the_run():
 
     async def main() -> Run:
         plan = 'rows = {t: price(t) for t in ["B"]}\na = twice(rows["B"])\nb = twice(a)\njoin()\n'
-        run, work = Compiler(tools=[price, twice]).begin(plan=plan)
+        run, work = begin(Compiler(tools=[price, twice]), plan=plan)
         task = asyncio.create_task(work)
         await asyncio.sleep(0.02)
         run.cancel()

@@ -19,6 +19,7 @@ from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Ref
 from compiler_nb.tool import tool
 from tests.support.clock import run_virtually
+from tests.support.desk import begin
 from tests.support.session import add, opened, told
 
 
@@ -53,7 +54,7 @@ def run_with_times(compiler, plan):
             if isinstance(event, TaskEnded):
                 ends[event.task] = loop.time()
 
-        run, work = compiler.begin(plan=plan, on_event=note)
+        run, work = begin(compiler, plan=plan, on_event=note)
         await work
         return run
 
@@ -82,7 +83,7 @@ def test_a_parked_call_says_so_and_why():
     compiler = Compiler(None, [look], worker=Moody(RateLimited("slow down", retry_after=30.0)), max_concurrency=2)
 
     async def main():
-        run, work = compiler.begin(plan='a = llm("a")\nb = llm("b")\nc = llm("c")\nd = look(1)\n')
+        run, work = begin(compiler, plan='a = llm("a")\nb = llm("b")\nc = llm("c")\nd = look(1)\n')
         working = asyncio.ensure_future(work)
         await asyncio.sleep(10)
         words.extend([run.why("a"), run.why("c"), run.state("d")])
@@ -253,7 +254,7 @@ def test_arguments_that_change_while_a_provider_is_waited_for_are_asked_for_agai
 
     async def main():
         compiler = Compiler(None, [pay, make, grow], limits={"bank": Limit(rpm=1)})
-        run, work = compiler.begin(plan=plan, ask=ask)
+        run, work = begin(compiler, plan=plan, ask=ask)
         await work
         return run
 

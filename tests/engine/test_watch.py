@@ -9,6 +9,7 @@ import time
 from compiler_nb import Compiler, tool
 from compiler_nb.engine.watch import PATIENCE, PERIOD, WATCH
 from compiler_nb.events import Log, Warned
+from tests.support.desk import begin
 
 
 @tool
@@ -38,7 +39,7 @@ def test_it_is_named_once_while_it_blocks():
     heard: list[tuple[float, str, str]] = []
 
     async def main():
-        run, work = Compiler(None, [blocking]).begin("", plan="a = blocking(1.2)\nb = blocking(0.01)\nanswer(a)")
+        run, work = begin(Compiler(None, [blocking]), "", plan="a = blocking(1.2)\nb = blocking(0.01)\nanswer(a)")
         began = time.monotonic()
         run.log.urgent = lambda task, message: heard.append((time.monotonic() - began, task, message))
         await work

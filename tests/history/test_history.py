@@ -22,7 +22,7 @@ from compiler_nb.history.place import filesystem
 from compiler_nb.history.store import APPLICATION, VERSION
 from compiler_nb.outcome import Failure
 from compiler_nb.tool import tool
-from tests.support.desk import Desk, planner_of, run
+from tests.support.desk import Desk, begin, planner_of, run, scripted
 from tests.support.stored import City, city, prices, rich_compiler, store_rich_run, until
 
 ROOT = Path(__file__).parents[2]
@@ -85,7 +85,7 @@ def test_rows_are_written_as_things_happen(tmp_path):
         with closing(sqlite3.connect(path)) as db:
             seen.append(db.execute("SELECT task, state, effects FROM attempts WHERE effects").fetchall())
 
-    compiler = Compiler(None, [*desk.tools, look], planner=planner_of("look()\n").planner, history=path, approve="auto")
+    compiler = Compiler(None, [*desk.tools, look], planner=scripted("look()\n"), history=path, approve="auto")
     found = run(compiler)
     assert seen == [[("@1", "running", 1)]]
     with closing(sqlite3.connect(path)) as db:
@@ -119,7 +119,7 @@ def test_a_value_that_cannot_be_stored_says_so(tmp_path):
 
     plan = 'a = thing(0)\nb = thing(1)\nc = city("Oslo")\nd = [a, 1]\nanswer(b)\n'
     with History(tmp_path / "runs.db", largest=2_000) as history:
-        found = run(Compiler(None, [thing, city], planner=planner_of(plan).planner, history=history))
+        found = run(Compiler(None, [thing, city], planner=scripted(plan), history=history))
         loaded = history.load(found.id)
     assert isinstance(loaded["a"], NotStored)
     assert "no plain data" in loaded["a"].reason
@@ -196,7 +196,7 @@ def test_a_file_that_is_deleted_meanwhile_is_noticed_and_made_anew(tmp_path):
         path.unlink()
 
     with History(path) as history:
-        model = planner_of("remove()\nanswer(1)\n", "answer(2)\n").planner
+        model = scripted("remove()\nanswer(1)\n", "answer(2)\n")
         first = run(Compiler(None, [remove], planner=model, history=history))
         assert ["was deleted or replaced" in message for message in warnings_of(first)] == [True]
         second = run(Compiler(None, [remove], planner=model, history=history))
@@ -267,7 +267,7 @@ def test_without_a_history_at_hand_a_side_effect_is_denied_or_asked_for(tmp_path
         return True
 
     async def main():
-        again, work = compiler.begin("Again?", ask=ask)
+        again, work = begin(compiler, "Again?", ask=ask)
         await work
         return again
 
@@ -293,12 +293,12 @@ def test_a_sync_side_effect_and_its_timeout_are_noted_first(tmp_path):
         calls.append(threading.current_thread() is threading.main_thread())
         return x
 
-    compiler = Compiler(None, [write], planner=planner_of("a = write(1)\nb = write(a)\n").planner, approve="auto",
+    compiler = Compiler(None, [write], planner=scripted("a = write(1)\nb = write(a)\n"), approve="auto",
                         history=tmp_path / "runs.db")  # fmt: skip
     found = run(compiler)
     assert (found.results, calls) == ({"a": 1, "b": 1}, [False, False])
     assert [event.task for event in found.events if isinstance(event, TaskStarted)] == ["a", "b"]
-    compiler.history.close()
+    compiler.settings.history.close()
 
 
 @pytest.mark.slow
@@ -311,7 +311,7 @@ def test_a_run_can_be_cancelled_while_an_intent_is_noted(tmp_path):
 
         async def main():
             compiler = planner_of('send("hi")\n', desk=desk, history=history, approve="auto")
-            found, work = compiler.begin("What?")
+            found, work = begin(compiler, "What?")
             task = asyncio.create_task(work)
             await until(lambda: any(isinstance(event, TaskStarted) for event in found.events))
             found.cancel()

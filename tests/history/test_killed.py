@@ -53,12 +53,12 @@ def test_killed_at_any_instant_history_opens_and_a_resume_runs_only_what_had_not
         before = calls_in(folder)
         compiler, outside = compiler_in(folder)
         assert integrity(folder / "runs.db") in ("ok", "no file"), number
-        runs = compiler.history.runs()
+        runs = compiler.settings.history.runs()
         if not runs:
             assert not [call for call in before if call[0] == "send"], "a side effect before its intent"
             continue
         begun += 1
-        old = compiler.history.load(runs[0].id, compiler.tools)
+        old = compiler.settings.history.load(runs[0].id, compiler.settings.tools)
         done = set(old.results)
         lost = {id_ for _, _, known in before for id_ in known} - done
         assert not lost, f"seed {seed()}, kill {number}: {lost} had ended before a side effect, and are not stored"
@@ -78,8 +78,8 @@ def test_killed_at_any_instant_history_opens_and_a_resume_runs_only_what_had_not
         }
         assert denied == doubts, shown
         assert (again.status == "done") == (not denied), shown
-        assert {e.id for e in compiler.history.runs()} == {old.id, again.id}
-        compiler.history.close()
+        assert {e.id for e in compiler.settings.history.runs()} == {old.id, again.id}
+        compiler.settings.history.close()
     figure(f"{times(100):,} kills, {begun:,} runs begun, {doubted:,} side effects in doubt")
     assert begun > times(100) / 2, "the kills come too early to try anything"
     assert doubted, "no kill came within a side effect"
@@ -121,4 +121,4 @@ def test_a_whole_run_of_the_plan_is_what_the_kills_are_tried_on(tmp_path):
     assert len(run.progress.tasks) == TASKS
     assert 0.1 < run.seconds < 5
     assert Counter(name for name, _, _ in calls_in(tmp_path)) == {"get": 6, "slow": 1, "send": 8}
-    compiler.history.close()
+    compiler.settings.history.close()

@@ -11,7 +11,7 @@ from compiler_nb.errors import HistoryError, NoModel
 from compiler_nb.events import ModelStarted, TaskPlanned, Warned
 from compiler_nb.history import History
 from compiler_nb.tool import tool
-from tests.support.desk import Desk, Pieces, planner_of, run, scripted
+from tests.support.desk import Desk, Pieces, begin, planner_of, run, scripted
 from tests.support.stored import until
 
 # a -> b -> c*      rows = [r0 r1 r2*]
@@ -20,7 +20,7 @@ PLAN = 'a = get("x")\nb = nap(a)\nrows = [get(n) for n in [1, 2]]\nc = wait(b)\n
 
 async def stopped(compiler: Compiler, desk: Desk, inputs=None):
     """Return a run that was cancelled while `wait` waited."""
-    found, work = compiler.begin("What?", inputs=inputs)
+    found, work = begin(compiler, "What?", inputs=inputs)
     task = asyncio.create_task(work)
     await until(lambda: desk.working)
     found.cancel()
@@ -48,7 +48,7 @@ def test_only_what_had_not_finished_runs(tmp_path, stored):
     again, calls = resumed(compiler, desk, old.id if stored else old)
     assert (again.status, again.answer, calls) == ("done", ["x", [1, 2]], ["get", "wait"])
     assert not [event for event in again.events if isinstance(event, ModelStarted)]
-    assert (again.parent, again.question) == (old.id, "What?")
+    assert (again.order.past.parent, again.question) == (old.id, "What?")
     if history is not None:
         assert [row.status for row in history.runs()] == ["done", "cancelled"]
         history.close()
@@ -77,7 +77,7 @@ def test_a_plan_that_was_being_written_is_asked_for_again(tmp_path):
         runs = []
 
         async def main():
-            found, work = compiler.begin("What?")
+            found, work = begin(compiler, "What?")
             runs.append(found)
             await work
 
@@ -182,7 +182,7 @@ def test_a_side_effect_whose_end_is_unknown_is_shown_in_doubt_and_asked_for(tmp_
         return f"sent {x}"
 
     async def cut():
-        found, work = compiler.begin("What?")
+        found, work = begin(compiler, "What?")
         task = asyncio.create_task(work)
         await until(lambda: len(sent) == 2)
         found.cancel()
@@ -194,7 +194,7 @@ def test_a_side_effect_whose_end_is_unknown_is_shown_in_doubt_and_asked_for(tmp_
         return True
 
     async def approved(stored):
-        found, work = compiler.begin_resumed(compiler.recall(stored), ask=ask)
+        found, work = compiler.begin(compiler.order_resumed(compiler.recall(stored)), ask=ask)
         await work
         return found
 
@@ -265,7 +265,7 @@ def test_what_cannot_be_resumed_says_why(tmp_path):
             asyncio.run(compiler.resume("x"))
 
         async def running():
-            found, work = compiler.begin("What?", inputs={"thing": object})
+            found, work = begin(compiler, "What?", inputs={"thing": object})
             task = asyncio.create_task(work)
             await until(lambda: desk.working)
             with pytest.raises(HistoryError, match="is still running"):
@@ -327,7 +327,7 @@ def test_a_part_of_a_plan_is_run_again(finished, stored, options, calls):
     compiler, desk, found = finished
     again = asyncio.run(compiler.rerun(found.id if stored else found, **options))
     assert sorted(desk.calls, key=repr) == sorted(calls, key=repr)
-    assert again.parent == found.id
+    assert again.order.past.parent == found.id
     assert [event.task for event in again.events if isinstance(event, TaskPlanned)] == ["a", "b", "f", "rows", "g"]
 
 

@@ -16,7 +16,7 @@ from compiler_nb.errors import HistoryError
 from compiler_nb.history import History
 from compiler_nb.history.store import MIGRATIONS, TABLES
 from compiler_nb.tool import tool
-from tests.support.desk import Desk, planner_of, run, scripted
+from tests.support.desk import Desk, begin, planner_of, run, scripted
 from tests.support.stored import until
 
 ROOT = Path(__file__).parents[2]
@@ -88,7 +88,7 @@ def test_a_run_that_is_being_written_stays(tmp_path):
     with History(tmp_path / "runs.db") as history:
 
         async def main():
-            found, work = planner_of("a = wait(1)\nanswer(a)\n", desk=desk, history=history).begin("What?")
+            found, work = begin(planner_of("a = wait(1)\nanswer(a)\n", desk=desk, history=history), "What?")
             task = asyncio.create_task(work)
             await until(lambda: desk.working)
             for _ in range(2):
@@ -105,15 +105,15 @@ def test_a_run_that_is_being_written_stays(tmp_path):
 
 WRITING = """
 import asyncio, sys
-from tests.support.desk import Desk, planner_of
+from tests.support.desk import Desk, begin, planner_of
 from tests.support.stored import until
 
 async def main():
     desk = Desk()
-    found, work = planner_of("a = wait(1)\\nanswer(a)\\n", desk=desk, history=sys.argv[1]).begin("There?")
+    found, work = begin(planner_of("a = wait(1)\\nanswer(a)\\n", desk=desk, history=sys.argv[1]), "There?")
     task = asyncio.create_task(work)
     await until(lambda: desk.working)
-    compiler_history = found.compiler.history
+    compiler_history = found.settings.history
     compiler_history.runs()
     print(found.id, flush=True)
     await asyncio.to_thread(sys.stdin.readline)

@@ -18,6 +18,7 @@ from compiler_nb.models.limits import Limit
 from compiler_nb.models.scripted import ScriptedModel
 from compiler_nb.outcome import Cancelled, Failure, Skipped
 from tests.support.clock import run_virtually
+from tests.support.desk import begin
 from tests.support.faults import Faults, Plans
 from tests.support.scale import seed, times
 
@@ -60,7 +61,7 @@ async def ended(random: Random, faults: Faults, stop: str, text: str) -> Left:
     """Start a run, stop it somehow, and see it end."""
     planned = {"plan": text} if random.random() < 0.6 else {}
     compiler = compiler_of(random, faults, stop, text, ["fine"] if planned else ["Replan: more", "fine"])
-    run, work = compiler.begin("What?", on_event=faults.note, **planned)
+    run, work = begin(compiler, "What?", on_event=faults.note, **planned)
     loop, before = asyncio.get_running_loop(), set(threading.enumerate())
     task = loop.create_task(work)
     if stop.startswith("cancel"):

@@ -92,7 +92,7 @@ def shown(run: Run) -> Iterator[Any]:
         board.take(event)
     binding = Binding([*run.results], [(id_, str(outcome)) for id_, outcome in run.failures.items()], [])
     yield from (board.snapshot(1.0), board.frame(1.0), bundle(run, binding, Look(("timeline", "table"))))
-    yield from (picture(run, Look(layout="own")).svg, run.timeline(), pprint.pformat(vars(run.compiler)))
+    yield from (picture(run, Look(layout="own")).svg, run.timeline(), pprint.pformat(vars(run.settings)))
     yield from (run.error, repr(run), run.progress.calls, run.progress.attempts, list(map(run.why, run.progress.tasks)))
     for raised in (run.raise_for_failures, lambda: [run[id_] for id_ in run.progress.tasks]):
         try:

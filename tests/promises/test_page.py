@@ -13,6 +13,7 @@ from compiler_nb.compiler import Compiler
 from compiler_nb.events import TaskStarted
 from compiler_nb.notebook.live.view import View
 from compiler_nb.tool import tool
+from tests.support.desk import begin
 from tests.support.scale import seed, times
 
 pytestmark = pytest.mark.promise
@@ -85,7 +86,7 @@ def test_what_a_page_forges_starts_nothing(figure):
         views: list[View] = []
         plan = "a = send('ann')\nb = send('bob')\nanswer(a)"
         tell = lambda event: views[0].event(event)  # noqa: PLW0108 - it is there only then
-        run, work = Compiler(None, [send]).begin(plan=plan, ask=ask, on_event=tell)
+        run, work = begin(Compiler(None, [send]), plan=plan, ask=ask, on_event=tell)
         view = View(run, "own", Widget)
         views.append(view)
         task = asyncio.create_task(work)

@@ -17,6 +17,7 @@ from compiler_nb.models.limits import Limit
 from compiler_nb.outcome import Usage
 from compiler_nb.tool import tool
 from tests.support.clock import run_virtually
+from tests.support.desk import begin
 from tests.support.scale import seed, times
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def test_a_provider_that_makes_wait_starves_nobody():
             if isinstance(event, TaskEnded):
                 ended[event.task] = loop.time()
 
-        run, work = compiler.begin(plan=plan, on_event=note)
+        run, work = begin(compiler, plan=plan, on_event=note)
         await work
         return run
 

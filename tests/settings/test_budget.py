@@ -115,7 +115,7 @@ def test_seconds_end_the_run_with_what_exists():
     compiler = Compiler(None, [get, nap], timeout=30, budget=Budget(seconds=0.05))
     run = compiler.execute_sync("a = get(1)\nb = nap(20)\njoin(a, b)")
     assert (run.status, run.answer, run.error) == ("limit", {"a": 1}, "the run took longer than 0.05 s")
-    assert Compiler(None, timeout=1, budget=Budget(seconds=5)).timeout == 1
+    assert Compiler(None, timeout=1, budget=Budget(seconds=5)).settings.seconds == 1
 
 
 def test_replans_end_the_run_with_what_exists():

@@ -12,7 +12,7 @@ from compiler_nb.models.scripted import ScriptedModel
 from compiler_nb.tool import Tool, tool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 
     from compiler_nb.models.base import Request
     from compiler_nb.run import Run
@@ -127,6 +127,13 @@ def planner_of(*plans: Any, desk: Desk | None = None, **settings: Any) -> Compil
 def run(compiler: Compiler, question: str = "What?", **given: Any) -> Run:
     """Return the run of a question on a loop of its own."""
     return asyncio.run(compiler.run(question, **given))
+
+
+def begin(
+    compiler: Compiler, question: str = "", *, plan: Any = None, inputs: Mapping[str, Any] | None = None, **front: Any
+) -> tuple[Run, Coroutine[Any, Any, None]]:
+    """Return a run that has not begun, and the coroutine that performs it; `front` as for `Compiler.begin`."""
+    return compiler.begin(compiler.order(question, plan=plan, inputs=inputs), **front)
 
 
 def texts(model: Any, *roles: str) -> list[str]:

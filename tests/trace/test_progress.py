@@ -8,6 +8,7 @@ from compiler_nb.compiler import Compiler
 from compiler_nb.drive import Drive
 from compiler_nb.errors import Problem
 from compiler_nb.events import (
+    Log,
     ModelChunk,
     ModelEnded,
     ModelStarted,
@@ -25,6 +26,7 @@ from compiler_nb.events import (
 )
 from compiler_nb.outcome import ENDED, Usage
 from compiler_nb.plan.task import Task
+from compiler_nb.run import Run
 from compiler_nb.tool import tool
 from compiler_nb.trace import ModelCall, Progress, Span
 from compiler_nb.trace.readiness import ITEM, ITEMS, TWIN, VALUE
@@ -214,10 +216,10 @@ def test_what_is_derived_is_what_the_schedule_holds():
         more = more if seed % 20 else more.replace("nap(", "shaky(")
         model = scripted(program, more, joiner=["Replan: again", "Answer: x"])
         compiler = Compiler(None, tools, planner=model, joiner=model, max_concurrency=dice.choice([1, 2, 8]))
-        run = compiler._new_run("What?", None, None)
-        drive, progress = Drive(compiler, run), Progress(run.log.events)
+        run = Run(compiler.order("What?"), compiler.settings, Log("r"))
+        drive, progress = Drive(run), Progress(run.log.events)
         run.log.listeners.append(lambda event, drive=drive, progress=progress: check(drive, progress, event))
-        asyncio.run(drive.perform(None))
+        asyncio.run(drive.perform())
         assert not run.log.broken
         assert progress.states == {id_: node.state for id_, node in drive.session.schedule.nodes.items()}
         adopted += len(progress.readiness.adopted)

@@ -21,7 +21,7 @@ from compiler_nb.models.limits import Limit
 from compiler_nb.outcome import Cancelled, Failure, Skipped
 from compiler_nb.plan.task import Task
 from compiler_nb.tool import tool
-from tests.support.desk import Desk, scripted
+from tests.support.desk import Desk, begin, scripted
 from tests.support.story import Story
 
 LIMITS = {"": 2, "provider:openai": 1, "tool:search": 1}
@@ -179,7 +179,7 @@ def test_a_run_says_it_with_its_own_limits():
     wait = tool(max_concurrency=1)(desk.tools[1].function)
     plan = "a = wait(1)\nb = wait(2)\nc = get(a)\nanswer(c)"
     compiler = Compiler(None, [ask, wait, desk.tools[0]], planner=scripted(plan), limits={"openai": Limit(1)})
-    run, work = compiler.begin("What?")
+    run, work = begin(compiler, "What?")
     told = []
 
     def look(event):

@@ -112,7 +112,7 @@ class View:
         self._sent = 0.0
         self._drawing = False
         self._draw_after = 0.0
-        self.board.tell_run(id=run.id, question=run.question, tools=list(run.compiler.tools))
+        self.board.tell_run(id=run.id, question=run.question, tools=list(run.settings.tools))
         self._taken = 0
         self._catch_up()
         if run.status != "running":
@@ -224,7 +224,7 @@ class View:
     def _conclude(self) -> None:
         """Note what is known at the end only: the critical path, and a picture where there is none."""
         with contextlib.suppress(Exception):  # times are told where they can be
-            times = trace.times(self.run.progress, self.run.compiler.max_concurrency)
+            times = trace.times(self.run.progress, self.run.settings.max_concurrency)
             self.board.say_times(times.path, str(times))
         if self.board.canvas.stale or (self.board.tasks and self.board.canvas.drawn is None):
             self.board.show_drawn(_try(self.board.drawing(self.engine)))

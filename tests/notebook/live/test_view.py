@@ -15,6 +15,7 @@ from compiler_nb.models.base import Chunk
 from compiler_nb.notebook.live import view as views
 from compiler_nb.notebook.live.details import details
 from compiler_nb.notebook.live.view import FRAME, KEPT, MODULES, View, module, style
+from tests.support.desk import begin
 from tests.support.frames import Page
 from tests.support.hostile import OUTPUTS, VALUES
 
@@ -75,7 +76,7 @@ def watched(plan, tools, **settings):
 
     async def perform():
         waiting = []
-        run, work = Compiler(None, tools, **settings).begin("", plan=plan, on_event=tell_first(waiting))
+        run, work = begin(Compiler(None, tools, **settings), "", plan=plan, on_event=tell_first(waiting))
         waiting.append(View(run, "own", Wire))
         await work
         waiting[0].end("the end")
@@ -130,7 +131,7 @@ def test_what_a_page_says_is_done_or_ignored():
 
         made = []
         plan = "a = send('ann')\nb = send('bob')\nanswer(a)"
-        run, work = Compiler(None, [send]).begin("", plan=plan, ask=wait_for_ever, on_event=tell_first(made))
+        run, work = begin(Compiler(None, [send]), "", plan=plan, ask=wait_for_ever, on_event=tell_first(made))
         made.append(View(run, "own", Wire))
         task = asyncio.create_task(work)
         await ask.wait()
@@ -160,8 +161,11 @@ def test_pause_starts_nothing_and_go_starts_the_rest():
 
     async def perform():
         made = []
-        run, work = Compiler(None, [nap], max_concurrency=1).begin(
-            "", plan="a = nap(1)\nb = nap(2)\nanswer(b)", on_event=tell_first(made)
+        run, work = begin(
+            Compiler(None, [nap], max_concurrency=1),
+            "",
+            plan="a = nap(1)\nb = nap(2)\nanswer(b)",
+            on_event=tell_first(made),
         )
         made.append(View(run, "own", Wire))
         task = asyncio.create_task(work)
@@ -182,7 +186,7 @@ def test_a_view_of_a_run_that_goes_on_catches_up_and_follows():
     """`run.view()` in another cell, while the run is in the background."""
 
     async def perform():
-        run, work = Compiler(None, [nap]).begin("", plan="a = nap(1)\nb = nap(a, wait=0.1)\nanswer(b)")
+        run, work = begin(Compiler(None, [nap]), "", plan="a = nap(1)\nb = nap(a, wait=0.1)\nanswer(b)")
         task = asyncio.create_task(work)
         await asyncio.sleep(0.06)
         view = View(run, "own", Wire).follow()
@@ -211,7 +215,7 @@ def test_old_views_are_closed():
 def test_the_view_of_a_run_that_goes_on_is_never_closed():
     """A run in the background is still followed after many other cells."""
     _, ended = watched("a = get(1)\nanswer(a)", [get])
-    going, work = Compiler(None, [get]).begin("", plan="a = get(1)\nanswer(a)")
+    going, work = begin(Compiler(None, [get]), "", plan="a = get(1)\nanswer(a)")
     view = View(going, "own", Wire)
     for _ in range(KEPT + 5):
         View(ended, "own", Wire)

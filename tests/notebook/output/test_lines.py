@@ -14,6 +14,7 @@ from compiler_nb.notebook.output.lines import MOST, Lines
 from compiler_nb.notebook.output.show import Look
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.plan.task import Task
+from tests.support.desk import begin
 from tests.support.shell import PLAN, SETUP
 
 STILL = Look(times=False)
@@ -43,7 +44,7 @@ def shown(capsys, plan, look=STILL, columns=100, **models):
     model = ScriptedModel({"planner": plan, **models})
     lines = Lines(look, columns)
     compiler = Compiler(None, [weather, fail, evil], planner=model, joiner=model if models else None, max_concurrency=1)
-    run, work = compiler.begin("Which?", on_event=lines.event)
+    run, work = begin(compiler, "Which?", on_event=lines.event)
     lines.begin(run)
     asyncio.run(work)
     lines.end(run, Binding(("ny",)))

@@ -1,0 +1,79 @@
+"""Order: what a run is to do, and what an earlier run leaves to it."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from compiler_nb.outcome import NOT_DONE, Answer, Replan
+from compiler_nb.plan.bounds import is_a
+from compiler_nb.plan.expression import Value
+from compiler_nb.plan.task import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from compiler_nb.plan.plan import Plan
+    from compiler_nb.values.keys import Keys
+
+
+class PastRound(NamedTuple):
+    """An earlier round: its plan, and what the joiner decided after it."""
+
+    plan: Plan
+    decision: Answer | Replan | None
+
+
+@dataclass(kw_only=True, eq=False)
+class Past:
+    """What an earlier run leaves to one that goes on, or runs its plan again; an empty one leaves nothing.
+
+    parent: the earlier run's id; doubts: fingerprints of side effects that may have happened; rounds: earlier rounds
+    whose plans are whole, to be gone through again; pins: outcomes by id, with how they came to be; known: outcomes by
+    key, of which the k-th equal task takes the k-th; keys: of the new run's tasks; executing: whether the plan was
+    given, not asked for.
+    """
+
+    parent: str = ""
+    doubts: frozenset[str] = frozenset()
+    rounds: list[PastRound] = field(default_factory=list)
+    pins: dict[str, tuple[Any, str]] = field(default_factory=dict)
+    known: dict[str, deque[Any]] = field(default_factory=lambda: defaultdict(deque))
+    keys: Keys | None = None
+    executing: bool = False
+
+    def take(self, task: Task) -> tuple[Any, str] | None:
+        """Return a task's outcome and how it came to be known, or None if the task is to run."""
+        key = self.keys.add(task) if self.keys is not None else None
+        if task.id in self.pins:
+            return self.pins[task.id]
+        found = self.known.get(key) if key is not None else None
+        return (found.popleft(), "adopted") if found else None
+
+    def recall(self, item: Task) -> Task:
+        """Return an item of a fan-out, as an expression of its value if that is known."""
+        found = self.take(item)
+        if found is None or is_a(found[0], NOT_DONE):
+            return item
+        return Task(item.id, "expr", "", (Value(found[0]),), line=item.line, column=item.column)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Order:
+    """What a run is to do: answer a question, or run a plan, perhaps with what an earlier run leaves.
+
+    plan: None if the planner is to write it; inputs: values of the offered variables; input_hashes: hashes of the
+    contents of those that came from a history.
+    """
+
+    question: str = ""
+    plan: Plan | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    past: Past = field(default_factory=Past)
+    input_hashes: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def executing(self) -> bool:
+        """Whether a plan was given, so that no planner is asked for another."""
+        return self.plan is not None or self.past.executing

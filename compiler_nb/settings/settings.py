@@ -1,0 +1,148 @@
+"""Settings: what a run is made with. They are checked when they are made, and never change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from compiler_nb.engine.limits import provider_caps
+from compiler_nb.models.providers import known_secrets
+from compiler_nb.outcome import Usage
+from compiler_nb.settings.budget import Budget, price
+from compiler_nb.tool import Toolbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+    from pathlib import Path
+
+    from compiler_nb.engine.approval import Rule
+    from compiler_nb.events import Listener
+    from compiler_nb.models.base import Model
+    from compiler_nb.models.limits import Limit
+    from compiler_nb.models.secret import Secret
+    from compiler_nb.prompts.data import Share
+
+CHOICES: Final = {
+    "dialect": ("python", "numbered", "json"),
+    "engine": ("local",),
+    "share": ("all", "summary", "none"),
+    "cache": ("off",),
+}
+APPROVE: Final = ("ask", "auto", "deny")
+PROMPTS: Final = ("planner", "joiner")
+
+
+class RunHistory(Protocol):
+    """Where runs are kept: the part of a History that a run and its compiler need."""
+
+    @property
+    def path(self) -> Path:
+        """The file in which they are kept."""
+        ...
+
+    def begin(self, run: str, facts: Any, lost: Callable[[str], None]) -> Listener:
+        """Take a run to be kept; `lost` is called if no more of it can be kept."""
+        ...
+
+    def flush(self, run: str, tell: Callable[[bool], None], *, full: bool = False) -> None:
+        """Store what came of a run so far, and report whether that was done."""
+
+    def load(self, run_id: str, tools: Mapping[str, Any]) -> Any:
+        """Return a stored run. Raises HistoryError if there is no such run."""
+
+    def effects_after(self, run_id: str) -> frozenset[str]:
+        """Return the fingerprints of the side effects of runs that continue or repeat a run."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Settings:
+    """What a run is made with.
+
+    planner, joiner, worker: the models by role, None if a role has none; tools: all tools that a plan may call (in a
+    stored run only facts of them: name, hash, provider, max_concurrency, side_effects, pure); dialect: "python",
+    "numbered" or "json"; examples: pairs of a question and a good plan; max_concurrency: calls of tools at a time;
+    limits: by provider; max_replans, max_repairs: further plans per question, and second tries per plan; timeout:
+    seconds for a whole run, None means no limit; approve: "ask", "auto", "deny", or the names of tools whose side
+    effects are approved; history: where runs are kept; prompts: texts that replace those of "planner" and "joiner";
+    share: what of results `llm`, `extract` and the joiner may see; preview: whether replan requests show contents.
+    Raises ValueError if a setting is invalid.
+    """
+
+    planner: Model | None = None
+    joiner: Model | None = None
+    worker: Model | None = None
+    tools: Toolbox = field(default_factory=Toolbox)
+    dialect: str = "python"
+    examples: tuple[tuple[str, str], ...] = ()
+    engine: str = "local"
+    max_concurrency: int = 8
+    limits: Mapping[str, Limit] = field(default_factory=dict)
+    max_replans: int = 2
+    max_repairs: int = 1
+    timeout: float | None = None
+    budget: Budget = field(default_factory=Budget)
+    approve: Rule = "ask"
+    history: RunHistory | None = None
+    cache: str = "off"
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    share: Share = "all"
+    preview: bool = False
+    drop_failed: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, allowed in CHOICES.items():
+            _check_choice(name, getattr(self, name), allowed)
+        if isinstance(self.approve, str):
+            _check_choice("approve", self.approve, APPROVE)
+        for role in self.prompts:
+            _check_choice("a role in prompts", role, PROMPTS)
+        for name, least in (("max_concurrency", 1), ("max_replans", 0), ("max_repairs", 0)):
+            if type(getattr(self, name)) is not int or getattr(self, name) < least:
+                raise ValueError(f"{name} is a whole number from {least}, not {getattr(self, name)!r}")
+        if self.timeout is not None and not self.timeout > 0:
+            raise ValueError(f"timeout is a number of seconds above 0, or None, not {self.timeout!r}")
+        if self.drop_failed:
+            raise ValueError("drop_failed is not built yet: leave it out")
+        for model in self.roles.values() if self.budget.usd is not None else ():
+            if price(model.provider, model.name, Usage(1, 1, 1)) is None:
+                name = f"{model.provider}:{model.name}"
+                raise ValueError(f"no price is known for {name}: leave usd out, or install compiler_nb[prices]")
+
+    # ---------------------------------------------------------------- what follows from them
+
+    @property
+    def roles(self) -> dict[str, Model]:
+        """The models by role, without the roles that have none."""
+        roles = {"planner": self.planner, "joiner": self.joiner, "worker": self.worker}
+        return {role: model for role, model in roles.items() if model is not None}
+
+    @property
+    def models(self) -> dict[str, str]:
+        """The models by role, as provider:name."""
+        return {role: f"{model.provider}:{model.name}" for role, model in self.roles.items()}
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The keys that nothing shown of a run may hold: those of its models, and those set for providers."""
+        return known_secrets(self.roles.values())
+
+    @property
+    def seconds(self) -> float | None:
+        """The longest that a run may take, None means no limit."""
+        return min((each for each in (self.timeout, self.budget.seconds) if each is not None), default=None)
+
+    @property
+    def replans(self) -> int:
+        """The most replans that a run may have."""
+        return self.max_replans if self.budget.replans is None else min(self.max_replans, self.budget.replans)
+
+    @property
+    def caps(self) -> dict[str, int]:
+        """How many calls may go to each provider at a time, as a resource: "provider:openai"."""
+        return provider_caps(self.limits)
+
+
+def _check_choice(what: str, value: str, allowed: Collection[str]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{what} is {' or '.join(repr(each) for each in allowed)}, not {value!r}")
