@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import functools
 import itertools
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -32,7 +30,7 @@ from compiler_nb.text import describe_error
 from compiler_nb.toolbox.language import WORKER, LanguageTool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from compiler_nb.engine.approval import Ask
     from compiler_nb.history.keeper import Keeper
@@ -61,44 +59,33 @@ class Drive:
 
     def __init__(self, run: Run, *, ask: Ask | None = None, main: PostToMain | None = None) -> None:
         self.run, self.ask, self.main = run, ask, main
-        self.settings, self.order, self.log = run.settings, run.order, run.log
+        self.settings, self.order, self.log, self.control = run.settings, run.order, run.log, run.control
         self.calls: Calls  # made on the loop, whose limits it shares
         self.writing: Writing
         self.schemas = {name: describe_schema(value) for name, value in run.inputs.items()}
         self.session: Session | None = None
         self.keeper: Keeper | None = None  # keeps it in the history
-        self.stopping = False  # its end has begun, and nothing may cancel that
         self.meter = Meter(self.settings.budget)
 
     # ---------------------------------------------------------------- the whole
 
     async def perform(self) -> None:
         """Run the rounds; whatever happens, the run ends with a status."""
-        run, task, loop = self.run, asyncio.current_task(), asyncio.get_running_loop()
-        session = self.session = self._open_session()
-
-        def stop() -> None:
-            if not self.stopping:
-                self.stopping = True
-                session.cancel()
-                if task is not None:
-                    task.cancel()
-
+        control, session = self.control, self._open_session()
+        self.session = session
+        self.log.urgent = control.warn
         WATCH.begin(session)
-        run.stop = functools.partial(_on_loop, loop, stop)
-        run.steer = lambda what: _on_loop(loop, lambda: what(session))
         self._keep(session)
         self._announce()
+        control.begin(session)
         limit = asyncio.timeout(self.settings.seconds)
         try:
             async with limit:
                 await self._rounds()
         except asyncio.CancelledError:
-            outside = not self.stopping
-            if not outside and task is not None:
-                task.uncancel()
+            own = control.is_own()
             await self._end("cancelled", CANCELLED)
-            if outside:
+            if not own:  # who awaits this run was cancelled, and is to hear of it
                 raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a fault of ours, or of a model's class, ends it too
             await self._end(*self._ending(error, late=limit.expired()))
@@ -107,7 +94,7 @@ class Drive:
         finally:
             WATCH.end(session)
             session.finish()
-            run.end("cancelled", CANCELLED)  # nothing, but where it was cancelled again while it ended
+            self.run.end("cancelled", CANCELLED)  # nothing, but where it was cancelled again while it ended
 
     def _ending(self, error: BaseException, *, late: bool) -> tuple[Status, str]:
         """Return the status and the error of a run whose rounds ended by an exception."""
@@ -167,7 +154,7 @@ class Drive:
         self.log.emit(RunStarted, self.order.question, names, self.schemas, settings.models, time.time())
 
     async def _end(self, status: Status, error: str) -> None:
-        self.stopping = True
+        self.control.closing = True
         session = self._session
         if status != "done":
             session.cancel("the run has ended" if status != "cancelled" else CANCELLED)
@@ -192,8 +179,8 @@ class Drive:
     # ---------------------------------------------------------------- rounds
 
     async def _rounds(self) -> None:
-        run, session, plan, past = self.run, self._session, self.order.plan, self.order.past
-        if run.cancelling:
+        session, plan, past = self._session, self.order.plan, self.order.past
+        if self.control.cancelled:
             raise Stopped("cancelled", CANCELLED)
         earlier: Earlier | None = None
         for number in itertools.count():
@@ -336,7 +323,7 @@ class Drive:
 
     def _allow_call(self) -> None:
         """Count a call of a model that is about to be made; raise Stopped where the run may make none."""
-        if self.stopping:
+        if self.control.closing:
             raise asyncio.CancelledError  # it was cancelled, and someone swallowed that
         if told := self.meter.exceeded():
             raise Stopped("limit", told)
@@ -352,12 +339,6 @@ class Drive:
             raise ModelError(stopped.error) from None
         reply = await self.calls.text(worker, Request("worker", messages, task))
         return reply.text
-
-
-def _on_loop(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
-    """Call a function on a loop's thread, from any thread; nothing happens where the loop is closed."""
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(call)
 
 
 def _previewed(results: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, str]:

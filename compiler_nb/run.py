@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from compiler_nb import trace
 from compiler_nb.engine.limits import find_lanes
@@ -14,9 +13,10 @@ from compiler_nb.events import Decided, Event, Log, RunEnded, TaskEnded
 from compiler_nb.models.secret import mask
 from compiler_nb.outcome import ENDED, NOT_DONE, Answer, Cancelled, Failure, Replan, State, Status, Usage
 from compiler_nb.plan.bounds import is_a
+from compiler_nb.settings.control import Control
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from compiler_nb.drawing.svg import Picture
     from compiler_nb.drawing.timeline import Timeline
@@ -27,22 +27,6 @@ if TYPE_CHECKING:
     from compiler_nb.settings.settings import Settings
 
 
-class Steered(Protocol):
-    """What performs the tasks of a run, on its loop."""
-
-    def pause(self, paused: bool) -> None:  # noqa: FBT001 - the word says it
-        """Start no new call, or go on."""
-        ...
-
-    def approve(self, id_: str, by: str = "user", mark: str = "") -> None:
-        """Let a held task start."""
-        ...
-
-    def deny(self, id_: str, by: str = "user", reason: str = "", mark: str = "") -> None:
-        """End a held task."""
-        ...
-
-
 class Run:
     """A question, its rounds, and everything that came of them.
 
@@ -50,13 +34,9 @@ class Run:
     asks: a run that is going on, one that ended and a stored one answer alike, and no copy can disagree.
     """
 
-    def __init__(self, order: Order, settings: Settings, log: Log) -> None:
-        self.order, self.settings, self.log = order, settings, log
+    def __init__(self, order: Order, settings: Settings, log: Log, control: Control | None = None) -> None:
+        self.order, self.settings, self.log, self.control = order, settings, log, control or Control()
         self._progress = trace.Progress(log.events)
-        self.stop: Callable[[], None] | None = None  # cancels it, on any thread; None before it began and after its end
-        self.steer: Callable[[Callable[[Steered], None]], None] | None = None  # calls a function with it, on its loop
-        self.cancelling = False  # it is to be cancelled, even where it has not begun
-        self._ended = threading.Event()
 
     # ---------------------------------------------------------------- what it is to do
 
@@ -244,52 +224,45 @@ class Run:
 
         return View(self).follow()
 
-    # ---------------------------------------------------------------- steering
+    # ---------------------------------------------------------------- steering, from any thread
 
     def cancel(self) -> None:
-        """Stop the run, from any thread: what finished stays, the rest is cancelled."""
-        if not self._ended.is_set():
-            self.cancelling, stop = True, self.stop
-            if stop is not None:
-                stop()
+        """Stop the run: what finished stays, the rest is cancelled; do nothing if it has ended."""
+        self.control.cancel()
 
     def pause(self) -> None:
-        """Start no new task, from any thread; what runs goes on, and so do the planner and the joiner."""
-        self._steer(lambda session: session.pause(paused=True))
+        """Start no new task; what runs goes on, and so do the planner and the joiner.
 
-    def go(self) -> None:
-        """Let tasks start again, from any thread."""
-        self._steer(lambda session: session.pause(paused=False))
+        A run that has ended is not changed. Raises HistoryError if it comes from a history.
+        """
+        self.control.pause()
+
+    def resume(self) -> None:
+        """Let tasks start again after a pause. Raises HistoryError if the run comes from a history."""
+        self.control.resume()
 
     def approve(self, name: str, mark: str = "") -> None:
-        """Let a task with side effects start that waits for approval, from any thread; nothing where none does.
+        """Let a task with side effects start that waits for approval; do nothing if it does not wait.
 
-        mark: the digest of the arguments that are meant, as TaskHeld tells it; with others nothing happens.
+        mark: the digest of the arguments that are meant, as in TaskHeld; if they have another one nothing happens.
+        Raises KeyError if there is no such task, HistoryError if the run comes from a history.
         """
-        id_ = self.id_of(name)
-        self._steer(lambda session: session.approve(id_, mark=mark))
+        self.control.approve(self.id_of(name), mark)
 
     def deny(self, name: str, mark: str = "") -> None:
-        """End a task that waits for approval as denied, from any thread; nothing where none does."""
-        id_ = self.id_of(name)
-        self._steer(lambda session: session.deny(id_, mark=mark))
-
-    def _steer(self, what: Callable[[Steered], None]) -> None:
-        if self.steer is not None:
-            self.steer(what)
+        """End a task that waits for approval as denied; mark and errors as for `approve`."""
+        self.control.deny(self.id_of(name), mark)
 
     def wait(self, timeout: float | None = None) -> Run:
-        """Wait, on a thread that does not run it, until it has ended; raise TimeoutError after `timeout` seconds."""
-        if self.status == "running" and not self._ended.wait(timeout):
-            raise TimeoutError(f"the run has not ended after {timeout} s")
+        """Wait, on a thread that does not run it, until it has ended. Raises TimeoutError after `timeout` seconds."""
+        self.control.wait(timeout)
         return self
 
     def end(self, status: Status, error: str = "") -> None:
         """Note that it is over; the compiler calls this once."""
-        if not self._ended.is_set():
+        if not self.control.ended:
             self.log.emit(RunEnded, status, error)
-            self.stop = self.steer = None
-            self._ended.set()
+            self.control.end()
 
     def give_up(self, reason: str) -> None:
         """Note, on any thread, that it goes on and nobody can stop it: nothing that it does counts any more."""

@@ -25,6 +25,7 @@ from compiler_nb.history.store import naming, reading
 from compiler_nb.models.limits import Limit
 from compiler_nb.outcome import ENDED, Cancelled
 from compiler_nb.run import Run
+from compiler_nb.settings.control import Control
 from compiler_nb.settings.order import Order, Past
 from compiler_nb.settings.settings import Settings
 from compiler_nb.tool import Tool, Toolbox
@@ -96,7 +97,7 @@ def load(path: Path, run_id: str, tools: Iterable[Any] | Mapping[str, Any], *, a
         data = json.loads(settings)
         past = Past(doubts=frozenset(of_kind(str, each) for each in data["doubts"]))
         order = Order(question=question, inputs=inputs, past=past, input_hashes=loader.hashes)
-        return _finished(Run(order, read_settings(data), log), status)
+        return _finished(Run(order, read_settings(data), log, Control(stored=run_id)), status)
 
 
 class _Loader:
@@ -166,6 +167,8 @@ def _finished(run: Run, status: str) -> Run:
     if status == BROKEN_OFF:
         _end(run)
     run.progress.outcomes  # noqa: B018 - damage shows now, not later
+    if run.status != "running":
+        run.control.end()
     return run
 
 

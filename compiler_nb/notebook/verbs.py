@@ -203,7 +203,7 @@ def pause(desk: Desk, words: list[str], _: dict[str, str]) -> None:
 def resume(desk: Desk, words: list[str], _: dict[str, str]) -> None:
     """Let tasks start again."""
     for run in _running(desk, words, "; %compile rerun goes on with a run that was stopped"):
-        run.go()
+        run.resume()
         say(f"resumed: {run.id}")
 
 

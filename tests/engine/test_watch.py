@@ -41,7 +41,7 @@ def test_it_is_named_once_while_it_blocks():
     async def main():
         run, work = begin(Compiler(None, [blocking]), "", plan="a = blocking(1.2)\nb = blocking(0.01)\nanswer(a)")
         began = time.monotonic()
-        run.log.urgent = lambda task, message: heard.append((time.monotonic() - began, task, message))
+        run.control.listen(lambda task, message: heard.append((time.monotonic() - began, task, message)))
         await work
         return run
 

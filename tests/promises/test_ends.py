@@ -68,7 +68,7 @@ async def ended(random: Random, faults: Faults, stop: str, text: str) -> Left:
         loop.call_later(random.random() * 12, run.cancel if stop == "cancel" else task.cancel)
     elif stop == "pause":
         loop.call_later(random.random(), run.pause)
-        loop.call_later(random.random() * 20 + 1, run.go)
+        loop.call_later(random.random() * 20 + 1, run.resume)
     done, _ = await asyncio.wait([task], timeout=NEVER)
     assert done, "it hangs"
     await asyncio.sleep(0.01)

@@ -149,8 +149,8 @@ class View:
 
     def follow(self) -> View:
         """Take what the run has told so far, and what it will tell; for a view that nobody passes events to."""
-        if self.run.steer is not None:
-            self.run.steer(lambda _: self._follow())
+        if self.run.status == "running" and not self.run.control.stored:
+            self.run.control.call(self._follow)
         return self
 
     def _follow(self) -> None:
@@ -280,7 +280,7 @@ class View:
         elif said == "rows":
             self._tell_rows(content.get("from"), content.get("to"))
         elif said in ("stop", "pause", "go"):
-            {"stop": self.run.cancel, "pause": self.run.pause, "go": self.run.go}[said]()
+            {"stop": self.run.cancel, "pause": self.run.pause, "go": self.run.resume}[said]()
         elif said in ("approve", "deny", "task"):
             id_, mark = self._task(content.get("task")), content.get("mark")
             if id_ is not None and said == "task":

@@ -63,7 +63,7 @@ class Live(Still):
         from compiler_nb.notebook.live.view import View  # noqa: PLC0415 - heavy
 
         self.view = View(run, cast("Engine", self.look.layout))
-        run.log.urgent = self.view.warn
+        run.control.listen(self.view.warn)
         self.handle = display(self.view.mime, replaceable=True)
 
     def event(self, event: Event) -> None:

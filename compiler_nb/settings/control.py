@@ -1,0 +1,159 @@
+"""Control: what may be done to a run from outside, from any thread.
+
+Theory of operation
+    A run lives on one loop, and whoever holds it may be on any thread: a cell, a page's button, a signal handler. Each
+    call of this object becomes a call on that loop, so nothing of the run is ever touched by two threads. What comes
+    before the run has begun is kept and done when it begins; what comes after its end does nothing. A run that was
+    read from a history runs nowhere here, so there is nothing to steer, and each call says so.
+
+    A cancellation is the one call that also ends the task that drives the run. It counts until the end has begun: from
+    then on (`closing`) only what was to be done anyway is done, and a second cancellation must not break that off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Protocol
+
+from compiler_nb.errors import HistoryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Steered(Protocol):
+    """What performs the tasks of a run; its methods are called on its loop."""
+
+    def cancel(self) -> None:
+        """Stop everything."""
+
+    def pause(self, paused: bool) -> None:  # noqa: FBT001 - the word says it
+        """Start no new call, or go on."""
+
+    def approve(self, id_: str, by: str = "user", mark: str = "") -> None:
+        """Let a held task start."""
+
+    def deny(self, id_: str, by: str = "user", reason: str = "", mark: str = "") -> None:
+        """End a held task."""
+
+
+class Control:
+    """What may be done to a run from outside; its public methods may be called from any thread.
+
+    stored: the id of a run that was read from a history, "" for one that runs here; cancelled: whether it was to be
+    cancelled at any time; closing: whether its end has begun, which nothing may cancel.
+    """
+
+    def __init__(self, stored: str = "") -> None:
+        self.stored, self.cancelled, self.closing = stored, False, False
+        self._lock = threading.RLock()  # a signal handler may cancel while its own thread is in here
+        self._ended = threading.Event()
+        self._early: list[Callable[[], None]] = []
+        self._hearers: list[Callable[[str, str], None]] = []
+        self._steered: Steered | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[object] | None = None
+
+    # ---------------------------------------------------------------- from outside
+
+    def cancel(self) -> None:
+        """Stop the run; one that has not begun never begins, and one that has ended is not changed."""
+        if self.ended:
+            return
+        self._check_here()
+        with self._lock:
+            self.cancelled, begun = True, self._loop is not None
+        if begun:
+            self.call(self._stop)
+
+    def pause(self) -> None:
+        """Start no new task."""
+        self._steer(lambda steered: steered.pause(paused=True))
+
+    def resume(self) -> None:
+        """Let tasks start again."""
+        self._steer(lambda steered: steered.pause(paused=False))
+
+    def approve(self, id_: str, mark: str = "") -> None:
+        """Let a task start that waits for approval, if its arguments have this mark; "" means any."""
+        self._steer(lambda steered: steered.approve(id_, mark=mark))
+
+    def deny(self, id_: str, mark: str = "") -> None:
+        """End a task that waits for approval, if its arguments have this mark; "" means any."""
+        self._steer(lambda steered: steered.deny(id_, mark=mark))
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until the run has ended. Raises TimeoutError after `timeout` seconds; None means no limit."""
+        if not self.ended:
+            self._check_here()
+        if not self._ended.wait(timeout):
+            raise TimeoutError(f"the run has not ended after {timeout} s")
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over."""
+        return self._ended.is_set()
+
+    def listen(self, hear: Callable[[str, str], None]) -> None:
+        """Have a function called with a task's id and a warning that cannot wait for the loop, on any thread."""
+        self._hearers.append(hear)
+
+    def call(self, what: Callable[[], None]) -> None:
+        """Call a function on the run's loop, now or when the run begins; never if it has ended."""
+        with self._lock:
+            loop = self._loop
+            if loop is None and not self.ended:
+                self._early.append(what)
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and so the run is over
+                loop.call_soon_threadsafe(what)
+
+    def _steer(self, what: Callable[[Steered], None]) -> None:
+        self._check_here()
+
+        def act() -> None:
+            if self._steered is not None:  # it may have ended since
+                what(self._steered)
+
+        self.call(act)
+
+    def _check_here(self) -> None:
+        if self.stored:
+            told = f"the run {self.stored} comes from a history, and does not run here"
+            raise HistoryError(f"{told}; to go on with it: compiler.resume({self.stored!r})")
+
+    # ---------------------------------------------------------------- from the run, on its loop
+
+    def begin(self, steered: Steered) -> None:
+        """Take what performs the run, whose task and loop are the current ones, and do what was asked for before."""
+        with self._lock:
+            self._steered, self._loop, self._task = steered, asyncio.get_running_loop(), asyncio.current_task()
+            early, self._early = self._early, []
+        for what in early:
+            what()
+
+    def end(self) -> None:
+        """Let go of the run: it is over."""
+        with self._lock:
+            self._steered = self._loop = self._task = None
+            self._ended.set()
+
+    def warn(self, task: str, message: str) -> None:
+        """Tell those who listen of a warning; called from any thread."""
+        for hear in self._hearers:
+            hear(task, message)
+
+    def is_own(self) -> bool:
+        """Whether a CancelledError that has just been caught was caused here; the task then counts as not cancelled."""
+        if self.closing and self._task is not None:
+            self._task.uncancel()
+        return self.closing
+
+    def _stop(self) -> None:
+        if not self.closing and self._steered is not None:
+            self.closing = True
+            self._steered.cancel()
+            if self._task is not None:
+                self._task.cancel()

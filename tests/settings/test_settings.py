@@ -1,0 +1,93 @@
+import dataclasses
+
+import pytest
+
+from compiler_nb.compiler import Compiler
+from compiler_nb.models.hand import HandModel
+from compiler_nb.models.limits import Limit
+from compiler_nb.models.scripted import ScriptedModel
+from compiler_nb.settings.budget import Budget
+from compiler_nb.settings.settings import Settings
+from tests.support.desk import Desk
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"dialect": "lisp"}, "dialect is 'python' or 'numbered' or 'json', not 'lisp'"),
+        ({"engine": "dask"}, "engine is 'local', not 'dask'"),
+        ({"approve": "maybe"}, "approve is 'ask' or 'auto' or 'deny', not 'maybe'"),
+        ({"share": "some"}, "share is 'all' or 'summary' or 'none', not 'some'"),
+        ({"cache": "all"}, "cache is 'off', not 'all'"),
+        ({"prompts": {"worker": ""}}, "a role in prompts is 'planner' or 'joiner', not 'worker'"),
+        ({"max_concurrency": 0}, "max_concurrency is a whole number from 1, not 0"),
+        ({"max_concurrency": True}, "max_concurrency is a whole number from 1, not True"),
+        ({"max_replans": -1}, "max_replans is a whole number from 0, not -1"),
+        ({"max_repairs": 1.5}, "max_repairs is a whole number from 0, not 1.5"),
+        ({"timeout": 0}, "timeout is a number of seconds above 0, or None, not 0"),
+        ({"drop_failed": 0.1}, "drop_failed is not built yet: leave it out"),
+    ],
+)
+def test_settings_are_valid_once_made(given, message):
+    """By whatever door they come; the message says what is allowed."""
+    for make in (Settings, lambda **each: dataclasses.replace(Settings(), **each), Compiler):
+        with pytest.raises(ValueError, match=r".") as caught:
+            make(**given)
+        assert str(caught.value) == message
+
+
+def test_settings_never_change():
+    """Whoever holds them may rely on them."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Settings().timeout = 3  # type: ignore[misc]
+
+
+def test_roles_without_a_model_are_left_out():
+    """By role, in one order."""
+    model = ScriptedModel([])
+    settings = Settings(joiner=HandModel(), planner=model)
+    assert settings.roles == {"planner": model, "joiner": settings.joiner}
+    assert settings.models == {"planner": "scripted:scripted", "joiner": "hand:hand"}
+
+
+@pytest.mark.parametrize(
+    ("timeout", "budget", "seconds", "replans"),
+    [(None, Budget(), None, 2), (3, Budget(), 3, 2), (3, Budget(seconds=5, replans=5), 3, 2),
+     (None, Budget(seconds=5, replans=0), 5, 0)],
+)  # fmt: skip
+def test_the_smaller_bound_holds(timeout, budget, seconds, replans):
+    """Of the timeout and the budget's seconds, and of the replans."""
+    settings = Settings(timeout=timeout, budget=budget)
+    assert (settings.seconds, settings.replans) == (seconds, replans)
+
+
+def test_limits_are_caps_of_resources():
+    """As the schedule counts them; a person is one at a time unless it is said otherwise."""
+    caps = Settings(limits={"openai": Limit(concurrency=3), "azure": Limit(rpm=5)}).caps
+    assert (caps["provider:openai"], caps["provider:hand"], "provider:azure" in caps) == (3, 1, False)
+
+
+def test_a_compiler_reads_friendly_spellings(tmp_path):
+    """Names of models, functions, dicts of limits, a path; one model serves all roles that have none of their own."""
+
+    def look(x: int) -> int:
+        """Look."""
+        return x
+
+    compiler = Compiler("hand", [look], worker="ollama:llama3.2", limits={"openai": {"rpm": 5}}, history=tmp_path / "r")
+    settings = compiler.settings
+    assert settings.models == {"planner": "hand:hand", "joiner": "hand:hand", "worker": "ollama:llama3.2"}
+    assert settings.planner is settings.joiner
+    assert (list(settings.tools), settings.tools["llm"].provider) == (["look", "llm", "extract"], "ollama")
+    assert settings.limits == {"openai": Limit(rpm=5)}
+    assert settings.history.path == tmp_path / "r"
+
+
+def test_a_tool_of_the_users_wins_over_ours():
+    """By its name."""
+
+    def llm(x: str) -> str:
+        """Say it."""
+        return x
+
+    assert Compiler(None, [llm, *Desk().tools]).settings.tools["llm"].function is llm
