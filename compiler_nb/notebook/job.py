@@ -22,7 +22,7 @@ from compiler_nb.notebook.output.presenter import display, say
 from compiler_nb.notebook.runs import history_of
 from compiler_nb.notebook.variables.binding import variables
 from compiler_nb.plan.plan import Plan
-from compiler_nb.values.unstorable import NotStored
+from compiler_nb.values.forms import NotStored
 
 if TYPE_CHECKING:
     from compiler_nb.notebook.desk import Desk
