@@ -31,7 +31,7 @@ from compiler_nb.plan.task import Return, owner_of
 from compiler_nb.plan.tree import references
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from compiler_nb.plan.task import LastLine, Task
 
@@ -75,31 +75,20 @@ def make_graph(tasks: Iterable[Task], final: LastLine | None = None, *, known: I
     """
     every = list(tasks)
     items = _items(every, known)
-    owner = {item: fanout for fanout, held in items.items() for item in held}
-    plain = [task for task in every if task.id not in owner]
-    cells_fit = sum(map(len, items.values())) + (len(plain) if len(plain) > full else 0) <= cells
-    inside: Inside = "bar" if bars else "cells" if cells_fit else "shares"
-    if len(plain) <= full:
-        room = CALL if len(plain) <= MANY else SHORT_CALL
-        boxes = {task.id: task_box(task, items.get(task.id, ()), inside=inside, call=room) for task in plain}
-    else:
-        boxes = _collapse(plain, items, inside=inside, clip=clip)
-    owner |= {id_: key for key, box in boxes.items() for id_ in (box.members or (key,)) if id_ not in owner}
-    owner |= {key: key for key in boxes}
-    edges = {(owner[need], owner[task.id]): None for task in every for need in task.dependencies if need in owner}
-    edges |= _end_edges(boxes, final, edges, owner)
-    pairs = [pair for pair in edges if pair[0] != pair[1]]
+    plain = [task for task in every if task.owner not in items]
+    whole = len(plain) <= full
+    shown = sum(map(len, items.values())) + (0 if whole else len(plain))
+    inside: Inside = "bar" if bars else "cells" if shown <= cells else "shares"
+    boxes = _each(plain, items, inside) if whole else _collapse(plain, items, inside, clip)
+    pairs = _edges(every, items, boxes, final)
     if final is not None:
         boxes[END] = sized(Box(END, "end", label="answer" if isinstance(final, Return) else "join"))
-    if len(plain) <= full and block:
+    if whole and block:
         boxes, pairs = _gather(boxes, pairs, block)
-    rows = assign_rows(list(boxes), pairs)
-    across, along, high = _extents(boxes, rows)
-    down = across <= max(PAGE, along)
-    width = across if down else along
-    if FEW < len(plain) <= full and (width > WIDE or (high > WIDE and not down)):
+    graph, extent = _turn(boxes, pairs)
+    if whole and len(plain) > FEW and extent > WIDE:
         return make_graph(every, final, known=known, full=0, cells=cells, clip=clip, block=block, bars=bars)
-    return Graph(boxes if down else _align(boxes, rows), tuple(pairs), down, width)
+    return graph
 
 
 def _items(tasks: Sequence[Task], known: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -111,44 +100,56 @@ def _items(tasks: Sequence[Task], known: Iterable[str]) -> dict[str, tuple[str, 
     return {fanout: tuple(ids) for fanout, ids in held.items() if ids}
 
 
-def _end_edges(
-    boxes: Mapping[str, Box],
-    final: LastLine | None,
-    edges: Collection[tuple[str, str]],
-    owner: Mapping[str, str],
-) -> dict[tuple[str, str], None]:
-    """Return the edges to the last line: from what it names, or for `join()` from all that nothing else reads."""
-    if final is None:
-        return {}
-    named = references(final.expression) if isinstance(final, Return) else final.refs
-    read = {one for one, other in edges if one != other}
-    from_ = [owner[id_] for id_ in named if id_ in owner]
-    if not named and not isinstance(final, Return):
-        from_ = [key for key in boxes if key not in read]
-    return {(key, END): None for key in from_}
+def _each(tasks: Sequence[Task], items: Mapping[str, tuple[str, ...]], inside: Inside) -> dict[str, Box]:
+    """Return a box for each task."""
+    room = CALL if len(tasks) <= MANY else SHORT_CALL
+    return {task.id: task_box(task, items.get(task.id, ()), inside=inside, call=room) for task in tasks}
 
 
-def _collapse(
-    tasks: Sequence[Task], items: Mapping[str, tuple[str, ...]], *, inside: Inside, clip: int
-) -> dict[str, Box]:
+def _collapse(tasks: Sequence[Task], items: Mapping[str, tuple[str, ...]], inside: Inside, clip: int) -> dict[str, Box]:
     """Return one box for the tasks of each level and tool, and one for all after the first `clip`."""
     by_id = {task.id: task for task in tasks}
-    groups: dict[tuple[object, ...], list[Task]] = defaultdict(list)
+    alike: dict[tuple[object, ...], list[Task]] = defaultdict(list)
     for number, level in enumerate(levels(tasks)):
         for id_ in level:
             task = by_id[id_]
-            groups[number, task.kind, id_ if task.kind == "fanout" else task.tool].append(task)
-    boxes: dict[str, Box] = {}
-    for group in list(groups.values())[:clip]:
-        first = group[0]
-        alone = len(group) == 1
-        box = task_box(first, items.get(first.id, ()), inside=inside) if alone else group_box(group, inside=inside)
-        boxes[box.key] = box
-    rest = [task.id for group in list(groups.values())[clip:] for task in group]
+            alike[number, task.kind, id_ if task.kind == "fanout" else task.tool].append(task)
+    groups = list(alike.values())
+    shown = [
+        task_box(group[0], items.get(group[0].id, ()), inside=inside)
+        if len(group) == 1
+        else group_box(group, inside=inside)
+        for group in groups[:clip]
+    ]
+    rest = tuple(task.id for group in groups[clip:] for task in group)
     if rest:
         label = f"… {len(rest):,} more tasks"
-        boxes[MORE] = sized(Box(MORE, "more", label=label, members=tuple(rest), inside="shares"))
-    return boxes
+        shown.append(sized(Box(MORE, "more", label=label, members=rest, inside="shares")))
+    return {box.key: box for box in shown}
+
+
+def _edges(
+    tasks: Sequence[Task],
+    items: Mapping[str, tuple[str, ...]],
+    boxes: Mapping[str, Box],
+    final: LastLine | None,
+) -> list[tuple[str, str]]:
+    """Return the edges between boxes, each once, those to the last line at the end.
+
+    They come from what the last line names, or for `join()` from all that nothing else reads.
+    """
+    box_of = {id_: key for key, box in boxes.items() for id_ in (key, *box.members)}
+    box_of |= {item: box_of[fanout] for fanout, held in items.items() for item in held}
+    pairs = ((box_of[need], box_of[task.id]) for task in tasks for need in task.dependencies if need in box_of)
+    edges = dict.fromkeys((one, other) for one, other in pairs if one != other)
+    if final is not None:
+        named = references(final.expression) if isinstance(final, Return) else final.refs
+        ends = [box_of[id_] for id_ in named if id_ in box_of]
+        if not named and not isinstance(final, Return):
+            read = {one for one, _ in edges}
+            ends = [key for key in boxes if key not in read]
+        edges |= dict.fromkeys((key, END) for key in ends)
+    return list(edges)
 
 
 # --------------------------------------------------------------------- blocks
@@ -198,8 +199,12 @@ def _block(group: Sequence[Box]) -> Box:
     )  # fmt: skip
 
 
-def _extents(boxes: Mapping[str, Box], rows: Mapping[str, int]) -> tuple[float, float, float]:
-    """Return how wide the picture will be about when it goes down, and how wide and high when it goes to the right."""
+# --------------------------------------------------------------------- the whole
+
+
+def _turn(boxes: dict[str, Box], edges: Sequence[tuple[str, str]]) -> tuple[Graph, float]:
+    """Return the picture, going down if it fits on a page so and to the right if not, and its largest extent."""
+    rows = assign_rows(list(boxes), edges)
     across: dict[int, float] = defaultdict(float)
     along: dict[int, float] = defaultdict(float)
     high: dict[int, float] = defaultdict(float)
@@ -207,7 +212,10 @@ def _extents(boxes: Mapping[str, Box], rows: Mapping[str, int]) -> tuple[float, 
         across[row] += boxes[key].width + GAP
         along[row] = max(along[row], boxes[key].width + GAP_RIGHT)
         high[row] += boxes[key].height + GAP
-    return max(across.values(), default=0.0), sum(along.values()), max(high.values(), default=0.0)
+    down, right = max(across.values(), default=0.0), sum(along.values())
+    if down <= max(PAGE, right):
+        return Graph(boxes, tuple(edges), down=True, width=down), down
+    return Graph(_align(boxes, rows), tuple(edges), down=False, width=right), max(right, *high.values())
 
 
 def _align(boxes: Mapping[str, Box], rows: Mapping[str, int]) -> dict[str, Box]:

@@ -138,6 +138,15 @@ def test_items_of_a_fan_out_are_cells_of_its_box():
     assert make_graph(expanded).edges == (("tickers", "rows"), ("rows", "dear"))
 
 
+def test_a_fan_out_far_down_a_long_plan_is_counted_with_its_items():
+    """What reads an item of a fan-out that shares a box with others is linked to that box."""
+    chain = [call("t0", "f"), *(call(f"t{n}", "f", Ref(f"t{n - 1}")) for n in range(1, 2 * FULL))]
+    late = [fanout("rows", chain[-1].id), call("rows[0]", "g", Ref(chain[-1].id)), call("last", "g", Ref("rows[0]"))]
+    graph = make_graph([*chain, *late])
+    assert {key for edge in graph.edges for key in edge} <= graph.boxes.keys()
+    assert "rows" in list(graph.boxes.values())[-1].members
+
+
 def test_tasks_alike_stand_in_a_block_with_one_arrow():
     """Forty calls that one task reads need one arrow, and each is still drawn in full."""
     graph = make_graph(wide(40), Return(Ref("best")))
