@@ -9,8 +9,8 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 
 from compiler_nb.drive import Drive
-from compiler_nb.engine.attempt import on_main_thread
 from compiler_nb.engine.background import BACKGROUND, MainThread
+from compiler_nb.engine.runners import on_main_thread
 from compiler_nb.errors import HistoryError, PlanError, Problem
 from compiler_nb.events import Listener, Log
 from compiler_nb.models.connect import connect, no_model
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 
     from compiler_nb.engine.approval import Ask
-    from compiler_nb.engine.session import PostToMain
+    from compiler_nb.engine.runners import PostToMain
     from compiler_nb.history.history import History
     from compiler_nb.models.base import Model
     from compiler_nb.models.limits import Limit

@@ -7,7 +7,7 @@ import itertools
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from compiler_nb.engine.session import PostToMain, Session
+from compiler_nb.engine.session import Session
 from compiler_nb.engine.watch import WATCH
 from compiler_nb.errors import CompilerError, ModelError, PlanError
 from compiler_nb.events import PlanClosed, RoundStarted, RunStarted, TaskPlanned, Warned
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from compiler_nb.engine.approval import Ask
+    from compiler_nb.engine.runners import PostToMain
     from compiler_nb.history.keeper import Keeper
     from compiler_nb.models.base import Message
     from compiler_nb.plan.plan import Plan
@@ -157,7 +158,7 @@ class Drive:
         self.control.closing = True
         session = self._session
         if status != "done":
-            session.cancel("the run has ended" if status != "cancelled" else CANCELLED)
+            session.cancel()
             await session.drained()
         if status == "limit":
             self._answer_with_what_exists()

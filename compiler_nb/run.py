@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from compiler_nb import trace
-from compiler_nb.engine.limits import find_lanes
+from compiler_nb.engine.node import find_lanes
 from compiler_nb.errors import RunFailed, ToolError
 from compiler_nb.events import Decided, Event, Log, RunEnded, TaskEnded
 from compiler_nb.models.secret import mask

@@ -1,36 +1,45 @@
 """Approval: which calls with side effects may start, and who is asked.
 
 Theory of operation
-    A call of a tool with side effects waits until the plan is whole, and then, where no rule lets it start, for a
-    person's word on its resolved arguments. That word holds for this task and these arguments alone: it is bound to
-    their digest, which is taken again when the call starts; where they have changed in between, it is asked anew.
-    The items of a fan-out are asked for together, once the arguments of all of them are there, and get one answer.
-    Where nobody can be asked the answer is no. Two things are asked for even where a rule would let them start: a call
-    equal to one that was cut off, which may have had its effect already, and, under "auto", calls of a plan that was
-    made after tools had spoken, for what they said may have asked for them.
+    A call of a tool with side effects waits until the plan is whole, and then, if no rule lets it start, until a person
+    approves it with its resolved arguments. An approval holds for this task and these arguments alone: it is bound to
+    their digest, which is taken again when the call starts, for a list may have been changed by another tool meanwhile;
+    if so, the person is asked anew. The items of a fan-out are asked for together, once the arguments of all of them
+    are there, and get one answer. If nobody can be asked, the answer is no.
+
+    In two cases a person is asked although a rule would let the call start: if an equal call was cut off, which may
+    have had its effect already; and, under "auto", if the plan was made after tools had returned something, for what
+    they returned may have asked for the call.
+
+    Approvals knows no session. It is told what is held and what has ended, and tells `decide` what may start and what
+    is denied.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Collection, Iterable
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from collections.abc import Awaitable, Callable, Collection
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from compiler_nb.engine.attempt import failure_of, spell_arguments
 from compiler_nb.events import TaskApproved, TaskHeld
-from compiler_nb.outcome import Failure
 from compiler_nb.plan.task import Task
-from compiler_nb.text import shorten_value
+from compiler_nb.text import describe_error, shorten_value
 
 if TYPE_CHECKING:
-    from compiler_nb.engine.node import Node
-    from compiler_nb.engine.session import Session
+    from collections.abc import Mapping
+
+    from compiler_nb.events import Log
+    from compiler_nb.tool import Tool
 
 Rule: TypeAlias = "str | Collection[str]"
-"""Which calls may start unasked: "ask" none, "auto" all, "deny" none and nobody is asked, or those of named tools."""
+"""Which calls start without being asked for: "ask" none, "auto" all, "deny" none, and nobody is asked; or the names of
+tools whose calls do."""
 Ask: TypeAlias = Callable[[Task, str], Awaitable[bool]]
 """Asks a person to approve a task with these arguments."""
+Decide: TypeAlias = Callable[[str, bool, str], None]
+"""Told the id of a held call, whether it is approved, and if not, why; "" if a person just said no."""
 SHOWN: Final = 600
 """Characters of an argument that a person is shown."""
 LISTED: Final = 50
@@ -38,39 +47,51 @@ LISTED: Final = 50
 _DEPTH: Final = 20
 
 
-class Approval:
-    """The side effects of one session: what was approved, what waits, and who is asked."""
+class Held(NamedTuple):
+    """A call that waits for approval: its arguments as a person is shown them, and their digest."""
 
-    def __init__(self, session: Session, rule: Rule, ask: Ask | None) -> None:
-        self.session, self.rule, self.ask = session, rule, ask
-        self.in_doubt: set[str] = set()  # fingerprints of side effects that were cut off
-        self.planless = ""  # why the plan will never be whole, where it will not
-        self.groups: dict[str, dict[str, str]] = {}  # by fan-out: what its held items were to be called with
-        self._approved: dict[str, str] = {}  # digests of the arguments by task
-        self._waiting: dict[str, str] = {}  # the same, of those that are held
-        self._questions: dict[str, asyncio.Task[None]] = {}
+    task: Task
+    shown: str
+    mark: str
+    fanout: str  # the id of its fan-out if it is an item, else ""
+
+
+class Approvals:
+    """The side effects of one session: what is approved, what waits, and who is asked."""
+
+    def __init__(self, rule: Rule, tools: Mapping[str, Tool], log: Log, decide: Decide, ask: Ask | None = None) -> None:
+        self.rule, self.tools, self.log, self.decide, self.ask = rule, tools, log, decide, ask
+        self.in_doubt: set[str] = set()  # fingerprints of side effects that may have happened
+        self._context = copy_context()
+        self._approved: dict[str, str] = {}  # digests of arguments, by task
+        self._held: dict[str, Held] = {}  # calls, by id
+        self._groups: dict[str, dict[str, Held]] = {}  # held items, by fan-out and id
+        self._together: dict[str, str] = {}  # digests of fan-outs that are asked for
+        self._questions: dict[str, asyncio.Task[None]] = {}  # by the id of a call or a fan-out
 
     # ---------------------------------------------------------------- rules
 
-    def gate(self, task: Task) -> str:
-        """Return what a ready call waits for: "plan", "approval", or "" where it may start."""
-        tool = self.session.tools.get(task.tool)
+    def gate(self, task: Task, *, closed: bool) -> str:
+        """Return what a ready call waits for: "plan" if that is not closed yet, "approval", or "" if it may start."""
+        tool = self.tools.get(task.tool)
         if tool is None or not tool.side_effects or task.id in self._approved:
             return ""
-        if not self.session.schedule.closed:
+        if not closed:
             return "plan"
-        if task.fingerprint and task.fingerprint in self.in_doubt:
-            return "approval"
-        return "" if self._is_allowed(tool.name) else "approval"
+        return "" if self._is_allowed(tool.name) and not self.is_in_doubt(task) else "approval"
+
+    def is_in_doubt(self, task: Task) -> bool:
+        """Whether an equal call may have had its effect before."""
+        return bool(task.fingerprint) and task.fingerprint in self.in_doubt
 
     def _is_allowed(self, tool: str) -> bool:
         if isinstance(self.rule, str):
-            return self.rule == "auto" and not self.session.log.round
+            return self.rule == "auto" and not self.log.round
         return tool in self.rule
 
-    def _refusal(self, calls: Iterable[Task]) -> str:
-        """Return why calls cannot be asked for, "" where they can."""
-        doubt = any(task.fingerprint in self.in_doubt for task in calls)
+    def _refusal(self, calls: Collection[Task]) -> str:
+        """Return why calls cannot be asked for, "" if they can."""
+        doubt = any(map(self.is_in_doubt, calls))
         asked = doubt or self.rule in ("ask", "auto")
         if asked and self.ask is not None:
             return ""
@@ -82,117 +103,84 @@ class Approval:
 
     # ---------------------------------------------------------------- questions
 
-    def hold(self, node: Node) -> None:
-        """Ask for what a ready call waits for; its arguments are resolved."""
-        task, session = node.task, self.session
-        if node.held == "plan" and self.planless:
-            session.drop([task.id], self.planless)
-            return
-        if node.held == "plan":
-            session.log.emit(TaskHeld, task.id, 0, "plan", "", "")
-            return
-        try:
-            args, kwargs = session.bind(task, session.tools[task.tool])
-        except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
-            session.end(node, failure_of(error, session.tools[task.tool], 0))
-            return
-        shown = spell_arguments(args, kwargs, lambda value: shorten_value(value, SHOWN))
-        self._waiting[task.id] = digest(args, kwargs)
-        if node.owner is None:
-            self._put(task, [task], shown, self._waiting[task.id])
-        else:
-            session.log.emit(TaskHeld, task.id, 0, "fanout", shown, self._waiting[task.id])
-            self.groups.setdefault(node.owner.task.id, {})[task.id] = shown
-            self.look_at(node.owner)
+    def hold(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Ask for a call that is ready, with its resolved arguments."""
+        held = self._held[task.id] = Held(task, _shown(args, kwargs), digest(args, kwargs), "")
+        self._put(task, [task], held.shown, held.mark)
 
-    def look_at(self, owner: Node) -> None:
-        """Ask for a fan-out when each of its items has its arguments, or has ended without any."""
-        group = self.groups.get(owner.task.id)
-        if not group or owner.task.id in self._questions:
-            return
-        held = [id_ for id_ in group if id_ in self._waiting]
-        if held and len(held) == owner.waiting:
-            calls = [self.session.schedule.nodes[id_].task for id_ in held]
-            shown = "; ".join(f"{call.tool}({group[call.id]})" for call in calls[:LISTED])
-            more = f"; … {len(held) - LISTED:,} more" if len(held) > LISTED else ""
-            together = hashlib.sha256("".join(self._waiting[id_] for id_ in held).encode()).hexdigest()[:12]
-            self._waiting[owner.task.id] = together
-            self._put(owner.task, calls, f"{len(held):,} call{'' if len(held) == 1 else 's'}: {shown}{more}", together)
+    def hold_item(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], fanout: Task, left: int) -> None:
+        """Take an item of a fan-out that is ready, one of so many that have not ended."""
+        held = self._held[task.id] = Held(task, _shown(args, kwargs), digest(args, kwargs), fanout.id)
+        self._groups.setdefault(fanout.id, {})[task.id] = held
+        self.log.emit(TaskHeld, task.id, 0, "fanout", held.shown, held.mark)
+        self.look_at(fanout, left)
 
-    def _put(self, task: Task, calls: Iterable[Task], shown: str, mark: str) -> None:
-        """Put the question whether a task, or a fan-out's calls, may start; answer it where nobody can."""
-        session = self.session
-        session.log.emit(TaskHeld, task.id, 0, "approval", shown, mark)
+    def look_at(self, fanout: Task, left: int) -> None:
+        """Ask for a fan-out if all its items that have not ended, so many, are held."""
+        group = self._groups.get(fanout.id)
+        if not group or len(group) != left or fanout.id in self._together:
+            return
+        held = list(group.values())
+        shown = "; ".join(f"{each.task.tool}({each.shown})" for each in held[:LISTED])
+        more = f"; … {left - LISTED:,} more" if left > LISTED else ""
+        together = hashlib.sha256("".join(each.mark for each in held).encode()).hexdigest()[:12]
+        self._together[fanout.id] = together
+        counted = f"{left:,} call{'' if left == 1 else 's'}"
+        self._put(fanout, [each.task for each in held], f"{counted}: {shown}{more}", together)
+
+    def _put(self, task: Task, calls: Collection[Task], shown: str, mark: str) -> None:
+        """Ask whether a call, or a fan-out's calls, may start; answer at once if nobody can."""
+        self.log.emit(TaskHeld, task.id, 0, "approval", shown, mark)
         refusal = self._refusal(calls)
         if refusal or self.ask is None:
-            self.deny(task.id, "rule", f"{task.tool or task.id}: {refusal}")
+            self.answer(task.id, approved=False, by="rule", reason=f"{task.tool or task.id}: {refusal}")
             return
+        loop = asyncio.get_running_loop()
         question = self._question(task, shown, self.ask)
-        self._questions[task.id] = session.loop.create_task(question, context=session.context.copy())
+        self._questions[task.id] = loop.create_task(question, context=self._context.copy())
 
     async def _question(self, task: Task, shown: str, ask: Ask) -> None:
         try:
             approved = await ask(task, shown)
-        except Exception as error:  # noqa: BLE001 - who cannot be asked has not approved
-            told = f"{task.tool or task.id}: nobody could be asked ({failure_of(error, None, 0).message})"
-            self.deny(task.id, "rule", told)
+        except Exception as error:  # noqa: BLE001 - whoever cannot be asked has not approved
+            reason = f"{task.tool or task.id}: nobody could be asked ({describe_error(error)})"
+            self.answer(task.id, approved=False, by="rule", reason=reason)
             return
-        if approved:
-            self.approve(task.id)
-        else:
-            self.deny(task.id)
+        self.answer(task.id, approved=approved)
 
     # ---------------------------------------------------------------- answers
 
-    def approve(self, id_: str, by: str = "user", mark: str = "") -> None:
-        """Let what is held start; nothing where it is not, or where `mark` is not that of its arguments."""
-        if self._is_answered(id_, mark):
+    def answer(self, id_: str, *, approved: bool, by: str = "user", reason: str = "", mark: str = "") -> None:
+        """Let what is held start, or deny it; nothing if it is not held, or `mark` is not that of its arguments."""
+        expected = self._held[id_].mark if id_ in self._held else self._together.get(id_)
+        if expected is None or (mark and mark != expected):
             return
-        session = self.session
-        items = self._items(id_)
-        self._judge(id_, by, approved=True)
-        self._approved |= {item: self._waiting.pop(item) for item in items if item in self._waiting}
-        for item in items:
-            if item != id_:
-                session.log.emit(TaskApproved, item, 0, True, by)  # noqa: FBT003 - an event's field
-            session.perform(session.schedule.approve(item, session.log.now()))
-
-    def deny(self, id_: str, by: str = "user", reason: str = "", mark: str = "") -> None:
-        """End what is held as denied; nothing where it is not."""
-        if self._is_answered(id_, mark):
-            return
-        session = self.session
-        items = self._items(id_)
-        self._judge(id_, by, approved=False)
-        for item in items:
-            self._waiting.pop(item, None)  # all of them, before the end of one lets the fan-out be looked at
-        for item in items:
-            node = session.schedule.nodes[item]
-            session.end(node, Failure("denied", reason or f"{node.task.tool} was not approved", attempts=0))
-
-    def _is_answered(self, id_: str, mark: str) -> bool:
-        return id_ not in self._waiting or bool(mark and mark != self._waiting[id_])
-
-    def _items(self, id_: str) -> list[str]:
-        """Return the held calls that an answer is for: the task itself, or a fan-out's items."""
-        found = [id_] if id_ not in self.groups else [item for item in self.groups[id_] if item in self._waiting]
-        nodes = self.session.schedule.nodes
-        return [item for item in found if nodes[item].held == "approval" and nodes[item].state == "ready"]
-
-    def _judge(self, id_: str, by: str, *, approved: bool) -> None:
-        self.session.log.emit(TaskApproved, id_, 0, approved, by)
-        self.forget(id_)
-        if id_ in self.groups:
-            self._waiting.pop(id_, None)
+        self.log.emit(TaskApproved, id_, 0, approved, by)
+        calls = list(self._groups[id_].values()) if id_ in self._together else [self._held[id_]]
+        for each in (id_, *(call.task.id for call in calls)):  # before the end of one lets the fan-out be looked at
+            self.forget(each)
+        if approved:
+            self._approved |= {call.task.id: call.mark for call in calls}
+        for call in calls:
+            if approved and call.task.id != id_:
+                self.log.emit(TaskApproved, call.task.id, 0, True, by)  # noqa: FBT003 - an event's field
+            self.decide(call.task.id, approved, reason)
 
     def forget(self, id_: str) -> None:
-        """Withdraw a question."""
+        """Withdraw the question for a call, or for a fan-out's calls."""
+        held = self._held.pop(id_, None)
+        if held is not None and held.fanout:
+            self._groups[held.fanout].pop(id_, None)
+        self._together.pop(id_, None)
+        self._withdraw(id_)
+
+    def _withdraw(self, id_: str) -> None:
         question = self._questions.pop(id_, None)
         if question is not None and question is not asyncio.current_task():
             question.cancel()
 
     def confirms(self, id_: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        """Whether a call that starts has the arguments that were approved; one that needed no word has."""
+        """Whether a call that starts has the arguments that were approved, or needed no approval."""
         mark = self._approved.get(id_)
         if mark is None or mark == digest(args, kwargs):
             return True
@@ -203,13 +191,21 @@ class Approval:
         """Withdraw all questions."""
         for question in self._questions.values():
             question.cancel()
+        self._held.clear()
+        self._together.clear()
 
 
-# -------------------------------------------------------------------- what a word is bound to
+# -------------------------------------------------------------------- what an approval is bound to
+
+
+def _shown(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """Return bound arguments as one line."""
+    named = [f"{name}={shorten_value(value, SHOWN)}" for name, value in kwargs.items()]
+    return ", ".join([*(shorten_value(value, SHOWN) for value in args), *named])
 
 
 def digest(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    """Return twelve digits for resolved arguments: plain data by content, other objects by which one they are."""
+    """Return twelve digits for resolved arguments: plain data by content, other objects by their identity."""
     told = hashlib.sha256()
     stack: list[tuple[Any, int]] = [(args, 0), (kwargs, 0)]
     while stack:

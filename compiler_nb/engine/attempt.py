@@ -1,45 +1,186 @@
-"""One try of a call: where it runs, and what its errors mean."""
+"""One try of a call: how it begins, waits for its provider, times out, is stopped, and what its end means.
+
+Theory of operation
+    An attempt begins at once, or first waits in a task of its own until its host admits it (its provider may count
+    calls, and one with side effects is noted before it begins). From then on a runner performs it. While it waits for
+    its provider it is parked: its slot is another's, and its timeout stands still. If it is to stop, it is asked to;
+    if it has not ended after a grace, or nothing can stop it, it is abandoned.
+
+    Whichever comes first - its runner's word, the end of the grace, a cancelled admission - ends it, by the one method
+    `end`, which tells the host exactly once. Whatever comes later is dropped there.
+"""
 
 from __future__ import annotations
 
-import threading
-from contextvars import Context, ContextVar, copy_context
+import asyncio
+from dataclasses import replace
 from math import inf
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from compiler_nb.errors import ArgumentError, ExpressionError
-from compiler_nb.outcome import Failure
+from compiler_nb.outcome import Cancelled, Failure
 from compiler_nb.text import describe_error
 
 if TYPE_CHECKING:
-    from asyncio import Future
-    from asyncio import Task as AsyncTask
-
     from compiler_nb.engine.node import Node
-    from compiler_nb.engine.pool import Job
+    from compiler_nb.engine.runners import Runner
+    from compiler_nb.engine.timer import Timer
     from compiler_nb.tool import Tool
 
-CURRENT: Final[ContextVar[str]] = ContextVar("compiler_nb_task", default="")
-"""The id of the task whose tool is running: model calls that a tool makes are counted as its own."""
-
+GRACE: Final = 0.2
+"""Seconds that a call which was asked to stop has to end before it is abandoned."""
 _MAIN_THREAD: Final = ("created in a thread can only be used in that same thread", "main thread", "outside of the main")
 
 
+class Host(Protocol):
+    """What an attempt asks of the session that it belongs to; all is called on the loop's thread."""
+
+    loop: asyncio.AbstractEventLoop
+    timer: Timer
+
+    async def admit(self, attempt: Attempt) -> bool:
+        """Wait until an attempt may begin; return False if it must not, and has been taken back."""
+        ...
+
+    def park(self, attempt: Attempt) -> bool:
+        """Lend an attempt's slot to others; return False if it has to keep it."""
+        ...
+
+    def unpark(self, attempt: Attempt) -> None:
+        """Ask for a slot again; `resume` is called when it is there."""
+        ...
+
+    def abandoned(self, attempt: Attempt) -> None:
+        """Note that an attempt still works although it was given up; its end follows."""
+        ...
+
+    def ended(self, attempt: Attempt, outcome: Any) -> None:
+        """Note an attempt's end; called exactly once."""
+        ...
+
+
 class Attempt:
-    """A running call: its node, and the asyncio task or the thread's job that performs it."""
+    """A call that has a slot, its arguments bound."""
 
-    task: AsyncTask[None] | None = None
-    job: Job | None = None
-    back: Future[None] | None = None  # done when a parked call has a slot again
-    ended = timed_out = cancelled = False
+    handle: Any = None  # the runner's
     deadline = inf  # on the loop's clock
+    over = False
+    stopped: Failure | Cancelled | None = None  # how it ends if it was told to stop and says nothing better
+    _admission: asyncio.Task[None] | None = None
+    _resumed: asyncio.Future[None] | None = None  # done when a parked call has a slot again
+    _left = inf  # seconds that were left of its timeout when it was parked
 
-    def __init__(self, node: Node, tool: Tool) -> None:
-        self.node, self.tool = node, tool
+    def __init__(  # noqa: PLR0917 - what a call is
+        self, node: Node, tool: Tool, args: tuple[Any, ...], kwargs: dict[str, Any], runner: Runner, host: Host
+    ) -> None:
+        self.node, self.tool, self.runner, self.host = node, tool, runner, host
+        self.id, self.function, self.args, self.kwargs = node.task.id, tool.function, args, kwargs
+
+    @property
+    def name(self) -> str:
+        """The tool's name."""
+        return self.tool.name
+
+    # ---------------------------------------------------------------- begin and end
+
+    def begin(self) -> None:
+        """Have the runner perform the call; its timeout runs from now on."""
+        if self.tool.timeout is not None:
+            self.host.timer.watch(self, self.tool.timeout)
+        self.runner.start(self)
+
+    def begin_admitted(self) -> None:
+        """Begin as soon as the host admits it."""
+        self._admission = self.host.loop.create_task(self._admit())
+
+    async def _admit(self) -> None:
+        try:
+            admitted = await self.host.admit(self)
+        except BaseException as error:  # noqa: BLE001 - it ends the attempt, whatever it is
+            self.raised(error)
+            return
+        self._admission = None
+        if admitted and not self.over:
+            self.begin()
+
+    def end(self, outcome: Any) -> None:
+        """End the attempt, unless it has ended."""
+        if self.over:
+            return
+        self.over = True
+        if type(outcome) is Failure:
+            outcome = replace(outcome, attempts=self.node.attempt)
+        self.host.ended(self, outcome)
+        self.handle = None  # which holds this attempt in turn, with all its values
+
+    def raised(self, error: BaseException) -> None:
+        """End the attempt with what an exception means: the reason of its stop if that is what cancelled it."""
+        if isinstance(error, asyncio.CancelledError) and self.stopped is not None:
+            self.end(self.stopped)
+        else:
+            self.end(failure_of(error, self.tool))
+
+    # ---------------------------------------------------------------- wait for a provider
+
+    def park(self) -> None:
+        """Lend the slot to others; the timeout stands still."""
+        if not self.over and self.stopped is None and self.host.park(self):
+            self._left, self.deadline = self.deadline - self.host.loop.time(), inf
+
+    async def back(self) -> None:
+        """Wait for a slot again."""
+        if self.over or self.stopped is not None or not self.node.parked:
+            return
+        resumed = self._resumed
+        if resumed is None:
+            resumed = self._resumed = self.host.loop.create_future()
+            self.host.unpark(self)  # which may resume it at once
+        await asyncio.shield(resumed)  # a tool may ask twice at a time, and both wait for the one slot
+
+    def resume(self) -> None:
+        """Go on: the slot is there, and so is what was left of the timeout."""
+        if self._left < inf:
+            self.host.timer.watch(self, self._left)
+        if self._resumed is not None and not self._resumed.done():
+            self._resumed.set_result(None)
+        self._resumed, self._left = None, inf
+
+    # ---------------------------------------------------------------- stop
+
+    def time_out(self) -> None:
+        """Stop an attempt whose deadline has come."""
+        self.deadline = inf
+        if not self.over and self.stopped is None:
+            self.stop(self._timeout_failure())
+
+    def _timeout_failure(self) -> Failure:
+        message = f"{self.tool.name} took longer than its timeout of {self.tool.timeout:g} s"
+        if self.runner.stuck:
+            return Failure("abandoned", f"{message}; {self.runner.stuck}")
+        return Failure("timeout", message)
+
+    def stop(self, outcome: Failure | Cancelled) -> None:
+        """Ask the call to end; it ends with this outcome unless it says another itself."""
+        self.stopped = outcome
+        if self._admission is not None:
+            self._admission.cancel()
+            self.end(outcome)
+        elif self.runner.stuck:
+            self._abandon()
+        else:
+            self.runner.stop(self)
+            self.host.timer.call(GRACE, self._abandon)
+
+    def _abandon(self) -> None:
+        if self.over or self.stopped is None:
+            return
+        if self.runner.abandon(self):
+            self.host.abandoned(self)
+        self.end(self.stopped)
 
 
-def failure_of(error: BaseException, tool: Tool | None, attempt: int) -> Failure:
-    """Return the Failure that an exception means; one that only the main thread would not have had names the mend."""
+def failure_of(error: BaseException, tool: Tool | None = None) -> Failure:
+    """Return the Failure that an exception means, with a hint if it would not have come up on the main thread."""
     kind = "raised"
     if isinstance(error, ArgumentError):
         kind = "arguments"
@@ -48,26 +189,8 @@ def failure_of(error: BaseException, tool: Tool | None, attempt: int) -> Failure
     message = describe_error(error)
     if tool is not None and tool.thread != "main" and kind == "raised" and _wants_main_thread(message):
         message += f'. It may not leave the main thread: declare it @tool(thread="main") ({tool.name})'
-    return Failure(kind, message, error, attempt)
-
-
-def is_unused(context: Context) -> bool:
-    """Whether a tool left the context as it was: told at once where it set nothing, else by comparing values."""
-    try:
-        return copy_context() == context
-    except Exception:  # noqa: BLE001 - a value's own __eq__ may raise anything
-        return False
+    return Failure(kind, message, error)
 
 
 def _wants_main_thread(message: str) -> bool:
     return any(part in message for part in _MAIN_THREAD)
-
-
-def on_main_thread() -> bool:
-    """Whether this is the main thread of the process."""
-    return threading.current_thread() is threading.main_thread()
-
-
-def spell_arguments(args: tuple[Any, ...], kwargs: dict[str, Any], show: Any) -> str:
-    """Return bound arguments as one line, each shown by `show`."""
-    return ", ".join([*(show(value) for value in args), *(f"{name}={show(value)}" for name, value in kwargs.items())])

@@ -1,43 +1,132 @@
-"""A task in the schedule."""
+"""What the schedule keeps of a task, and the lanes in which ready calls wait for the same resources.
+
+A resource is something that only so many calls may use at a time: a provider ("provider:openai") or a tool with a limit
+of its own ("tool:search"). A lane is the set of resources that a call needs besides one of the slots.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from compiler_nb.outcome import Cancelled, State
+from compiler_nb.models.limits import Limit
+from compiler_nb.models.providers import CONCURRENCY
+from compiler_nb.outcome import Cancelled, Skipped, State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from compiler_nb.plan.task import Task
+    from compiler_nb.tool import Tool
+
+Verb: TypeAlias = Literal["start", "ask", "resume", "evaluate", "expand", "collect", "link"]
+"""What an engine is to do with a node that the schedule hands out.
+
+start: call its tool, it has a slot; ask: ask for what holds it (`held`); resume: let a parked call go on, it has a slot
+again; evaluate: evaluate its expression; expand: say which items a fan-out has; collect: say what its value is, for all
+items have ended; link: say which items of fan-outs it reads.
+"""
+PROVIDER: Final = "provider:"
 
 
 class Node:
-    """A task in the schedule, and all that changes about it; what rarely changes stands on the class."""
+    """A task in the schedule, and all that changes about it; only the schedule changes it.
 
-    waiting = 0
-    children: list[Node] | tuple[()] = ()
-    watchers: list[Node] | tuple[()] = ()  # fan-outs that need only to know this one's items
+    What rarely changes has its first value on the class.
+    """
+
+    verb: Verb | Literal[""] = ""  # what was last asked of the engine
+    children: list[Node] | tuple[()] = ()  # wait for its value
+    watchers: list[Node] | tuple[()] = ()  # wait until its items are known
+    state: State = "waiting"
+    height = 1  # tasks on the longest chain that starts here
+    lane: tuple[str, ...] = ()
+    waiting = 0  # parents that have not ended, and fan-outs whose items are not known yet; of a fan-out: open items
     owner: Node | None = None  # the fan-out that this is an item of
     expanded = False
-    held = ""  # why a ready call may not start yet; "slot" where one that was parked has a slot again
-    parked = ""  # "provider" while a running call waits for that, then "slot" while it waits for one; it holds none
+    links = False  # whether it is yet to be linked
+    held = ""  # why a ready call may not start yet: "plan" or "approval"
+    parked = ""  # "provider" while a running call waits for its provider, then "slot" while it waits for a slot
     attempt = 0
     ready_at = 0.0
-    fate: tuple[State, Any] = ("cancelled", Cancelled())  # what its descendants get where it is not done
+    fate: Skipped | Cancelled = Cancelled()  # what descendants get if it ends without a value
 
-    def __init__(self, task: Task, order: int, lane: tuple[str, ...], height: float) -> None:
-        self.task, self.order, self.lane, self.height = task, order, lane, height
-        self.kind: str = task.kind  # or "link", while it waits to be told which items of fan-outs it reads
-        self.state: State = "waiting"
+    def __init__(self, task: Task, order: int) -> None:
+        self.task, self.order = task, order
 
     def __repr__(self) -> str:
         return f"<{self.task.id} {self.state}>"
 
+    def take_children(self) -> Iterable[Node]:
+        """Return what waits for this node, of either kind, and forget it."""
+        hanging = [*self.children, *self.watchers]
+        self.children = self.watchers = ()
+        return hanging
 
-class Evaluated(Node):
-    """An expression that was evaluated before it came here: all but its task is on the class, for there are many."""
 
-    order, lane, height, kind = 0, (), 1.0, "expr"
-    state: State = "done"
+class Lane:
+    """Ready calls that need the same resources: the highest first, first come first served within a height.
 
-    def __init__(self, task: Task) -> None:
-        self.task = task
+    Heights are few, so nodes stand in a queue per height, and only the heights in a heap.
+    """
+
+    def __init__(self, nodes: Iterable[Node] = ()) -> None:
+        self.queues: dict[int, deque[Node]] = {}
+        self.heights: list[int] = []  # negated: the first is the highest
+        for node in nodes:
+            self.push(node)
+
+    def push(self, node: Node) -> None:
+        """Take a node in."""
+        queue = self.queues.get(node.height)
+        if queue is None:
+            queue = self.queues[node.height] = deque()
+            heappush(self.heights, -node.height)
+        queue.append(node)
+
+    def pop(self) -> Node:
+        """Take the first node out."""
+        height = -self.heights[0]
+        queue = self.queues[height]
+        node = queue.popleft()
+        if not queue:
+            del self.queues[height]
+            heappop(self.heights)
+        return node
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """How early its first node is to start, compared with those of other lanes."""
+        return self.heights[0], self.queues[-self.heights[0]][0].order
+
+    def nodes(self) -> list[Node]:
+        """Return all nodes, in the order in which they were added to the schedule."""
+        return sorted((node for queue in self.queues.values() for node in queue), key=lambda node: node.order)
+
+
+# -------------------------------------------------------------------- the resources that tools need
+
+
+def provider_caps(limits: Mapping[str, Limit]) -> dict[str, int]:
+    """Return how many calls may go to each provider at a time, by resource."""
+    caps = {name: Limit(concurrency=number) for name, number in CONCURRENCY.items()} | dict(limits)
+    return {f"{PROVIDER}{name}": limit.concurrency for name, limit in caps.items() if limit.concurrency}
+
+
+def find_lanes(tools: Iterable[Tool], caps: Mapping[str, int]) -> tuple[dict[str, int], dict[str, tuple[str, ...]]]:
+    """Return the calls at a time by resource, and the resources that tools need, by the names of the tools.
+
+    caps: the limits of providers; a provider without one is a resource all the same, for it may be away for a while.
+    """
+    caps, lanes = dict(caps), {}
+    for tool in tools:
+        lane = []
+        if tool.max_concurrency:
+            lane.append(f"tool:{tool.name}")
+            caps[lane[0]] = tool.max_concurrency
+        if tool.provider:
+            lane.append(f"{PROVIDER}{tool.provider}")
+        if lane:
+            lanes[tool.name] = tuple(lane)
+    return caps, lanes

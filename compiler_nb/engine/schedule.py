@@ -1,68 +1,64 @@
 """The pure decision of what may start: events in, tasks to start out.
 
 Theory of operation
-    The schedule knows no clock, no loop and no values. It is told what happens - `add`, `expand`, `finish`, `retry`,
-    `approve`, `close`, `cancel` - with the time as an argument, and each call returns the nodes that must be started
-    now. Every engine, the stepper and playback drive this one machine.
+    The schedule knows no clock, no loop and no values. It is told what happens (`add`, `expand`, `finish`, `retry`,
+    `approve`, `close`, `cancel`, …) with the time as an argument, and each of these calls returns the nodes with which
+    something must be done now: `node.verb` says what (see `Verb`). Nodes that ended without any doing of the engine,
+    for they were skipped or cancelled, are left in `ended`. Every engine, the stepper and playback drive this one
+    machine.
 
-    A node counts the parents that it still waits for. At zero it is ready: an expression or a fan-out is started at
-    once, for it holds no slot; a call is started where a slot is free, else it waits in the heap of its lane. A lane is
-    the set of limited resources (a tool's own limit, a provider's) that a call needs besides an overall slot; there are
-    few lanes, so the best of their tops is found by looking at each. A running call that has to wait for its provider
-    is parked: it gives its slot back and closes its lane, for whoever started there would only wait too; when the
-    provider takes it, it gets the next free slot before all that is ready.
+    A node counts the parents that it still waits for. At zero it is ready: an expression or a fan-out is handed out at
+    once, for it needs no slot; a call joins the queue of its lane, unless the gate says why it is held. At the end of
+    each event `_hand_out` gives the free slots away: to the highest of the calls whose resources have room. There are
+    few lanes, so each of them is looked at. A running call that has to wait for its provider is parked: it gives its
+    slot back and closes its provider, for whoever started there would only wait too; once the provider takes it, it
+    gets the next free slot before all that is ready.
 
-    Priority is the height: the length of the longest chain that hangs on a task, in hops or in learned seconds. Heights
-    are recomputed when the plan has doubled and when it closes, never per added task.
+    Priority is the height: the number of tasks on the longest chain that hangs on a task. Heights are recomputed when
+    the plan has doubled and when it closes, never per added task, so that adding stays linear.
 
-    A fan-out is started twice: first to be expanded into items, which are nodes from then on; then, when its last item
-    has ended, to be collected. A failed item skips only what refers to it.
+    A fan-out is handed out twice: first to be expanded into items, which are nodes from then on; then, when its last
+    item has ended, to be collected. A failed item skips only what refers to it. A task that reads items of a fan-out by
+    their keys waits until these are known, and is then handed out to be linked: to be replaced by the task that refers
+    to the items themselves. In the same way an expression that turns out to be long may be replaced by a call that
+    needs a slot.
 
-    All changes of state are in TRANSITIONS; everything else is refused.
+    All changes of state are in TRANSITIONS and are made by `_move`; an event that would need another one raises
+    ValueError and changes nothing.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
-from compiler_nb.engine.lane import Lane
-from compiler_nb.engine.node import Evaluated, Node
+from compiler_nb.engine.node import PROVIDER, Lane, Node, Verb
 from compiler_nb.outcome import ENDED, Cancelled, Failure, Skipped, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from compiler_nb.plan.task import Task
 
 TRANSITIONS: Final[frozenset[tuple[State, State]]] = frozenset({
     ("waiting", "ready"), ("ready", "running"), ("running", "done"), ("running", "failed"), ("running", "cancelled"),
     ("running", "waiting"),  # a retry: it holds no slot
-    ("waiting", "done"),  # cached, pinned or adopted
-    ("waiting", "failed"),  # its arguments, or a pinned or adopted outcome, are wrong
+    ("waiting", "done"),  # an expression; what is cached, pinned or adopted
+    ("waiting", "failed"),  # an expression; its arguments, or a pinned or adopted outcome, are wrong
     ("waiting", "skipped"), ("waiting", "cancelled"),
     ("ready", "failed"),  # denied
     ("ready", "cancelled"),
 })  # fmt: skip
 
-
-_LEGAL: Final = {old: frozenset(new for start, new in TRANSITIONS if start == old) for old, _ in TRANSITIONS} | {
-    state: frozenset[State]() for state in ENDED
-}
-_INLINE: Final = frozenset({"expr", "link"})
-_ANY: Final = 1 << 30
-"""Calls at a time of a resource without a limit."""
-_CLOSED: Final = 1 << 40
-"""What each parked call takes from its provider's spare calls, so that none is left."""
-_ENDINGS: Final[dict[type, State]] = {Failure: "failed", Skipped: "skipped", Cancelled: "cancelled"}
+_VERBS: Final[dict[str, Verb]] = {"expr": "evaluate", "fanout": "expand"}
 
 
 class Schedule:
     """Tasks, their states, and who may start.
 
-    capacity: calls at a time; limits: calls at a time per resource; resources: the limited resources that a task
-    needs; gate: why a ready call may not start yet ("approval", "plan"), "" where it may; weigh: a task's expected
-    duration, in any unit.
+    capacity: calls at a time; limits: calls at a time per resource, others are unlimited; resources: returns those
+    that a task needs; gate: returns why a ready call may not start yet ("approval", "plan"), "" if it may.
     """
 
     def __init__(
@@ -72,397 +68,391 @@ class Schedule:
         limits: Mapping[str, int] | None = None,
         resources: Callable[[Task], tuple[str, ...]] | None = None,
         gate: Callable[[Task], str] | None = None,
-        weigh: Callable[[Task], float] | None = None,
     ) -> None:
         if capacity < 1:
-            raise ValueError("capacity is 1 or more")
-        self.capacity, self.free = capacity, capacity
-        self.limits: dict[str, int] = dict(limits or {})
-        self.spare: defaultdict[str, int] = defaultdict(lambda: _ANY, self.limits)
-        self._resources, self._gate, self._weigh = resources, gate, weigh
+            raise ValueError("capacity must be 1 or more")
+        self.free = capacity
+        self.spare: defaultdict[str, float] = defaultdict(lambda: inf, limits or {})
+        self.away: Counter[str] = Counter()  # parked calls, by the provider that they wait for
+        self._resources, self._gate = resources, gate
         self.nodes: dict[str, Node] = {}
-        self.lanes: dict[tuple[str, ...], Lane] = {}
+        self.lanes: defaultdict[tuple[str, ...], Lane] = defaultdict(Lane)  # those with calls in them
         self.returning: deque[Node] = deque()  # parked calls that want a slot again
         self.unfinished = 0
         self.closed = self.paused = self.cancelled = False
-        self.ended: list[tuple[Node, Any]] = []  # nodes that ended without being started; the engine takes them
+        self.ended: list[tuple[Node, Skipped | Cancelled]] = []  # ended without the engine, which takes them from here
+        self._out: list[Node] = []  # what the current event hands out
         self._ranked = 16
-        self._chained = False  # whether anything ever waited for anything: else all heights are alike
 
-    # ---------------------------------------------------------------- events
+    # ---------------------------------------------------------------- tasks come
 
-    def add(  # noqa: C901 - the hot path
-        self,
-        task: Task,
-        now: float,
-        *,
-        after: Collection[str] | None = None,
-        shapes: Iterable[str] = (),
-        start: bool = True,
-        link: bool = False,
-    ) -> list[Node]:
-        """Take a task whose parents are all known.
+    def add(self, task: Task, now: float) -> list[Node]:
+        """Take a task; it starts when its dependencies are done. Raises KeyError if one of them is not known."""
+        parents = [self.nodes[name] for name in task.dependencies]
+        self._wait_for(self._enter(task), parents, now)
+        return self._hand_out()
 
-        `shapes` are fan-outs of which only the items must be known; `after` replaces the task's own dependencies where
-        it has to wait for fewer; without `start` it waits until `finish` brings an outcome that is known elsewhere;
-        with `link` it is handed out, unstarted, when the shapes are known, for `link` to say which items it reads.
+    def add_reader(self, task: Task, now: float, *, items_of: Iterable[str], after: Iterable[str]) -> list[Node]:
+        """Take a task that reads items of fan-outs: it waits until they are expanded, and for the tasks of `after`.
+
+        Then it is handed out to be linked, unless it is a fan-out itself, which is expanded.
         """
-        nodes = self.nodes
-        if task.id in nodes:
-            raise ValueError(f"two tasks are called {task.id!r}")
-        lane = self._resources(task) if self._resources is not None and task.kind == "call" else ()
-        node = nodes[task.id] = Node(task, len(nodes), lane, 1.0 if self._weigh is None else self._weigh(task))
-        self.unfinished += 1
-        if len(nodes) >= 2 * self._ranked:
-            self._rank()
-        if self.cancelled:
-            return self._end_early(node, "cancelled", Cancelled())
-        if link:
-            node.kind = "link"
-        names = task.dependencies if after is None else after
-        early = self._wait_for(node, names) if names else None
-        if early is not None:
-            return early
-        for name in shapes:
-            parent = nodes[name]
-            if not parent.expanded and parent.state != "done":
-                if parent.state in ENDED:
-                    return self._end_early(node, *parent.fate, fate=parent.fate)
-                node.waiting += 1
-                parent.watchers = [*parent.watchers, node]
-        if node.waiting or not start:
-            return []
-        if node.kind == "call" and self._gate is None:
-            node.ready_at, node.state = now, "ready"  # as in _ready
-            return self._queue(node)
-        return self._ready(node, now)
+        parents, fanouts = [self.nodes[name] for name in after], [self.nodes[name] for name in items_of]
+        node = self._enter(task)
+        node.links = bool(fanouts) and task.kind != "fanout"
+        for fanout in fanouts:
+            self._wait_for_items(node, fanout)
+        self._wait_for(node, parents, now)
+        return self._hand_out()
 
-    def link(self, id_: str, task: Task, now: float) -> list[Node]:
-        """Take what a task reads once the fan-outs that it reads items of are known; start it where all is there."""
-        node = self.nodes[id_]
-        node.task, node.kind = task, task.kind
-        early = self._wait_for(node, task.dependencies)
-        return early if early is not None else [] if node.waiting else self._ready(node, now)
+    def add_known(self, task: Task, outcome: Any) -> Node:
+        """Take a task whose outcome is known: it is not started, and nothing waits for it yet."""
+        node = self._enter(task)
+        if node.state == "waiting":
+            self._finish(node, outcome)
+        return node
 
-    def _wait_for(self, node: Node, names: Iterable[str]) -> list[Node] | None:
-        """Let a node wait for those parents that have not ended; where one ended badly, end the node and return."""
-        for name in names:
-            parent = self.nodes[name]
-            if parent.state not in ENDED:
-                node.waiting += 1
-                if parent.children:
-                    parent.children.append(node)
-                else:
-                    parent.children = [node]
-                    self._chained = True
-            elif parent.state != "done":
-                return self._end_early(node, *parent.fate, fate=parent.fate)
-        return None
+    def add_twin(self, task: Task) -> list[Node]:
+        """Take a task that is not started either, but whose outcome `finish` brings later."""
+        self._enter(task)
+        return self._hand_out()
 
     def has_inputs(self, task: Task) -> bool:
-        """Whether an expression could be evaluated now, so that it never has to wait here."""
-        if self.cancelled:
-            return False
-        for name in task.dependencies:  # noqa: SIM110 - faster
+        """Whether an expression could be evaluated now, so that it need not wait here."""
+        for name in task.dependencies:
             if self.nodes[name].state != "done":
                 return False
-        return True
+        return not self.cancelled
 
-    def close_leaf(self, node: Node) -> bool:
-        """End an expression well for which nothing waits; return whether that was all there was to do."""
-        if node.children or node.watchers or node.owner is not None:
-            return False
-        node.state = "done"  # from waiting, as the caller has seen
-        self.unfinished -= 1
-        return True
-
-    def record(self, task: Task, outcome: Any) -> State:
-        """Take an expression that was evaluated before it was added; return its end state."""
-        node = Evaluated(task)
-        if self.nodes.setdefault(task.id, node) is not node:
-            raise ValueError(f"two tasks are called {task.id!r}")
-        if type(outcome) is Failure:
-            node.state, node.fate = "failed", ("skipped", Skipped(task.id, outcome.message))
-        return node.state
+    def link(self, id_: str, task: Task, now: float) -> list[Node]:
+        """Replace a task that was handed out to be linked or evaluated; the new one starts when it can."""
+        node = self.nodes[id_]
+        if node.state != "waiting" or node.waiting or node.verb not in ("link", "evaluate"):
+            raise ValueError(f"{id_} is {node.state} and cannot be linked")
+        parents = [self.nodes[name] for name in task.dependencies]
+        node.task, node.lane, node.links = task, self._lane_of(task), False
+        self._wait_for(node, parents, now)
+        return self._hand_out()
 
     def expand(self, id_: str, items: Iterable[tuple[Task, bool]], now: float) -> list[Node]:
-        """Take the items of a fan-out: tasks, each with whether its value is an item's (else it is a step to one)."""
+        """Take the items of a fan-out: tasks, each with whether its value is an item's (otherwise it leads to one)."""
         owner = self.nodes[id_]
+        if owner.state != "running" or owner.verb != "expand" or owner.expanded:
+            raise ValueError(f"{id_} is {owner.state} and cannot be expanded")
         owner.expanded = True
-        starts: list[Node] = []
         for task, is_item in items:
-            if is_item:
-                owner.waiting += 1
-            starts += self._add_item(task, owner if is_item else None, now)
-        for watcher in owner.watchers:
-            watcher.waiting -= 1
-            if not watcher.waiting and watcher.state == "waiting":
-                starts += self._ready(watcher, now)
-        owner.watchers = ()
-        if not owner.waiting:
-            starts.append(owner)
-        return starts
-
-    def _add_item(self, task: Task, owner: Node | None, now: float) -> list[Node]:
-        starts = self.add(task, now)
-        node = self.nodes[task.id]
-        if owner is not None:
-            if node.state in ENDED:
-                owner.waiting -= 1
-            else:
+            parents = [self.nodes[name] for name in task.dependencies]
+            node = self._enter(task)
+            self._wait_for(node, parents, now)
+            if is_item and node.state not in ENDED:
                 node.owner = owner
-        return starts
+                owner.waiting += 1
+        watchers, owner.watchers = owner.watchers, ()
+        for watcher in watchers:
+            self._count_down(watcher, now)
+        if not owner.waiting:
+            self._give(owner, "collect")
+        return self._hand_out()
 
-    def finish(self, id_: str, outcome: Any, now: float) -> list[Node]:  # noqa: C901, PLR0912 - the hot path
-        """Note that a started task ended, or that one which needs no start has its outcome."""
+    # ---------------------------------------------------------------- attempts go
+
+    def finish(self, id_: str, outcome: Any, now: float) -> list[Node]:
+        """Note that a task ended: one that was started, one that is known, or one that will not be needed."""
         node = self.nodes[id_]
-        starts: list[Node] = []
-        kind = type(outcome)
-        state: State = "done"
-        if kind is Failure or kind is Skipped or kind is Cancelled:  # a user's class may have no hash
-            state = _ENDINGS[kind]
-        if state not in _LEGAL[node.state]:
-            raise ValueError(f"{id_} cannot go from {node.state} to {state}")
-        if node.attempt and node.state == "running":
-            self.free += 1
-            if node.lane:
-                self._give_resources(node)
-        node.state = state
-        self.unfinished -= 1
-        if node.owner is not None:
-            self._count_item(node.owner, starts)
-        if state != "done":
-            if kind is not Cancelled:
-                node.fate = ("skipped", outcome if kind is Skipped else Skipped(id_, outcome.message))
-            self._skip(node, starts)
-        elif node.children or node.watchers:
-            for child in _highest_first(node):
-                child.waiting -= 1
-                if not child.waiting and child.state == "waiting":
-                    if child.kind in _INLINE:
-                        starts.append(child)
-                    else:
-                        starts += self._ready(child, now)
-            node.children = node.watchers = ()
-        if self.lanes or self.returning:
-            self._fill(starts)
-        return starts
+        if node.state == "ready" and not node.held:
+            raise ValueError(f"{id_} is ready and waits for a slot, so it cannot end yet")
+        had_slot = self._has_slot(node)
+        self._finish(node, outcome)
+        if had_slot:
+            self._give_back(node)
+        if node.children or node.watchers:
+            if node.state == "done":
+                for child in node.take_children():
+                    self._count_down(child, now)
+            else:
+                self._skip_descendants(node)
+        return self._hand_out()
 
-    def retry(self, id_: str, now: float) -> list[Node]:
+    def retry(self, id_: str) -> list[Node]:
         """Note that an attempt failed and another may follow: the slot is free, the task waits for `again`."""
         node = self.nodes[id_]
-        if node.state != "running":
-            raise ValueError(f"{id_} is {node.state}, so no attempt of it can have failed")
-        self.free += 1
-        self._give_resources(node)
-        node.state = "waiting"
-        starts: list[Node] = []
-        self._fill(starts)
-        return starts
+        self._check_started(node)
+        self._move(node, "waiting")
+        self._give_back(node)
+        return self._hand_out()
 
     def again(self, id_: str, now: float) -> list[Node]:
-        """Note that the pause before another attempt is over."""
+        """Note that the pause before another attempt is over; nothing happens if the task has ended meanwhile."""
         node = self.nodes[id_]
-        return self._ready(node, now) if node.state == "waiting" else []
+        if node.state not in ENDED:
+            if node.state != "waiting" or not node.attempt:
+                raise ValueError(f"{id_} is {node.state} and waits for no further attempt")
+            self._ready(node, now)
+        return self._hand_out()
+
+    def take_back(self, id_: str, now: float) -> list[Node]:
+        """Note that a call that was started did not begin: it gives its slot back, and the gate judges it anew."""
+        node = self.nodes[id_]
+        self._check_started(node)
+        self._move(node, "waiting")
+        self._give_back(node)
+        node.attempt -= 1
+        self._ready(node, now)
+        return self._hand_out()
 
     def park(self, id_: str) -> list[Node]:
-        """Note that a running call waits for its provider: its slot is free, and no other call to that one starts."""
+        """Note that a running call waits for its provider: its slot is free, and no other call to that one starts.
+
+        A call of a lane without a provider keeps its slot: nothing would be closed for it, and all might come to wait.
+        """
         node = self.nodes[id_]
-        starts: list[Node] = []
-        if node.state == "running" and not node.parked and any(map(_is_provider, node.lane)):
+        self._check_started(node)
+        providers = _providers(node)
+        if providers and not node.parked:
             node.parked = "provider"
             self.free += 1
-            self._count_provider(node, -_CLOSED)
-            self._fill(starts)
-        return starts
+            self.away.update(providers)
+        return self._hand_out()
 
     def unpark(self, id_: str) -> list[Node]:
-        """Note that a parked call's provider takes it: it goes on when it is returned, here or by a later event."""
+        """Note that a parked call's provider takes it: it goes on when it is handed out, here or by a later event."""
         node = self.nodes[id_]
-        starts: list[Node] = []
         if node.parked == "provider":
             node.parked = "slot"
-            self._count_provider(node, _CLOSED)
+            self.away.subtract(_providers(node))
             self.returning.append(node)
-            self._fill(starts)
-        return starts
+        return self._hand_out()
 
-    def approve(self, id_: str, now: float) -> list[Node]:
-        """Let a held task start."""
+    # ---------------------------------------------------------------- someone decides
+
+    def approve(self, id_: str) -> list[Node]:
+        """Let a held call start; nothing happens if it is not held."""
         node = self.nodes[id_]
-        if node.state != "ready" or not node.held:
-            return []
-        node.held = ""
-        return self._queue(node)
+        if node.held and node.state == "ready":
+            node.held = ""
+            self.lanes[node.lane].push(node)
+        return self._hand_out()
 
-    def close(self, now: float) -> list[Node]:
+    def may_drop(self, id_: str) -> bool:
+        """Whether a task waits for others, for its plan or for approval, so that it may end without having started."""
+        node = self.nodes[id_]
+        return node.state == "waiting" or (node.state == "ready" and bool(node.held))
+
+    def close(self) -> list[Node]:
         """Note that the plan is whole: what was held for that is judged again."""
         self.closed = True
         self._rank()
-        starts: list[Node] = []
-        if self._gate is None:
-            return starts
         for node in self.nodes.values():
             if node.held and node.state == "ready":
-                node.held = self._gate(node.task)
-                starts += [node] if node.held else self._queue(node)
-        return starts
+                self._judge(node)
+        return self._hand_out()
 
-    def pause(self, paused: bool) -> list[Node]:  # noqa: FBT001 - the word says it
+    def pause(self, paused: bool) -> list[Node]:  # noqa: FBT001 - the name says it
         """Start no new call, or go on."""
         self.paused = paused
-        starts: list[Node] = []
-        self._fill(starts)
-        return starts
+        return self._hand_out()
 
     def cancel(self) -> list[Node]:
-        """End everything that is not running; return what is."""
+        """End everything that is not a running call; return the calls that are, which the engine must stop."""
         self.cancelled = True
         self.lanes.clear()
         running = []
         for node in list(self.nodes.values()):
-            if node.state in ("waiting", "ready") or (node.state == "running" and node.kind != "call"):
-                self._end_early(node, "cancelled", Cancelled())
-            elif node.state == "running":
+            if self._has_slot(node):
                 running.append(node)
+            elif node.state not in ENDED:
+                self._end(node, Cancelled())
+        self._out.clear()
         return running
 
-    # ---------------------------------------------------------------- within
+    # ---------------------------------------------------------------- changes of state
 
-    def _ready(self, node: Node, now: float) -> list[Node]:
+    def _move(self, node: Node, state: State) -> None:
+        """Change a node's state: the only place that does."""
+        if (node.state, state) not in TRANSITIONS:
+            raise ValueError(f"{node.task.id} cannot go from {node.state} to {state}")
+        node.state = state
+        if state in ENDED:
+            self.unfinished -= 1
+            owner = node.owner
+            if owner is not None:
+                owner.waiting -= 1
+                if not owner.waiting and owner.state == "running":
+                    self._give(owner, "collect")
+
+    def _finish(self, node: Node, outcome: Any) -> None:
+        """End a node, with what its descendants get if it has no value."""
+        kind = type(outcome)  # its very class: a user's may have no hash, and odd equality
+        if kind is Failure:
+            self._move(node, "failed")
+            node.fate = Skipped(node.task.id, outcome.message)
+        elif kind is Skipped or kind is Cancelled:
+            self._move(node, "skipped" if kind is Skipped else "cancelled")
+            node.fate = outcome
+        else:
+            self._move(node, "done")
+
+    def _check_started(self, node: Node) -> None:
+        if not self._has_slot(node):
+            raise ValueError(f"{node.task.id} is {node.state}: no attempt of it goes on")
+
+    @staticmethod
+    def _has_slot(node: Node) -> bool:
+        """Whether a node is a call that was started; if it is parked, its slot is lent to others."""
+        return node.state == "running" and node.task.kind == "call"
+
+    def _end(self, node: Node, outcome: Skipped | Cancelled) -> None:
+        """End a node that the engine need do nothing about."""
+        self._finish(node, outcome)
+        self.ended.append((node, outcome))
+
+    def _skip_descendants(self, failed: Node) -> None:
+        """End all that hangs on a node that has no value; without recursion, for chains are long."""
+        stack = [failed]
+        while stack:
+            for child in stack.pop().take_children():
+                if child.state == "waiting":
+                    self._end(child, failed.fate)
+                    stack.append(child)
+
+    # ---------------------------------------------------------------- from waiting to ready
+
+    def _enter(self, task: Task) -> Node:
+        if task.id in self.nodes:
+            raise ValueError(f"two tasks are called {task.id!r}")
+        node = self.nodes[task.id] = Node(task, len(self.nodes))
+        if self._resources is not None:
+            node.lane = self._lane_of(task)
+        self.unfinished += 1
+        if len(self.nodes) >= 2 * self._ranked:
+            self._rank()
+        if self.cancelled:
+            self._end(node, Cancelled())
+        return node
+
+    def _lane_of(self, task: Task) -> tuple[str, ...]:
+        return self._resources(task) if self._resources is not None and task.kind == "call" else ()
+
+    def _wait_for(self, node: Node, parents: Iterable[Node], now: float) -> None:
+        """Let a node wait for those parents that are not done; it is ready if there are none."""
+        for parent in parents:
+            if parent.state not in ENDED:
+                node.waiting += 1
+                parent.children = parent.children or []
+                parent.children.append(node)
+            elif parent.state != "done":
+                self._lose(node, parent)
+        if not node.waiting and node.state == "waiting":
+            self._ready(node, now)
+
+    def _wait_for_items(self, node: Node, fanout: Node) -> None:
+        """Let a node wait for a fan-out, unless its items are known, or not needed because it has its value."""
+        if fanout.expanded or fanout.state == "done":
+            return
+        if fanout.state in ENDED:
+            self._lose(node, fanout)
+        else:
+            node.waiting += 1
+            fanout.watchers = fanout.watchers or []
+            fanout.watchers.append(node)
+
+    def _lose(self, node: Node, parent: Node) -> None:
+        """End a node whose parent has no value, unless it has lost another one already."""
+        if node.state == "waiting":
+            self._end(node, parent.fate)
+
+    def _count_down(self, node: Node, now: float) -> None:
+        """Note that something that a node waits for is there."""
+        node.waiting -= 1
+        if not node.waiting and node.state == "waiting":
+            self._ready(node, now)
+
+    def _ready(self, node: Node, now: float) -> None:
+        """Hand a node out that waits for nothing; a call is queued for a slot, unless it is held."""
         node.ready_at = now
-        if node.kind != "call":
-            if node.kind == "fanout":
-                node.state = "running"  # through ready, in one step: it holds no slot
-            return [node]
-        node.state = "ready"  # from waiting, as the caller has seen
+        kind = node.task.kind
+        if self.cancelled:
+            self._end(node, Cancelled())
+        elif node.links:
+            self._give(node, "link")
+        elif kind == "call":
+            self._move(node, "ready")
+            self._judge(node)
+        else:
+            if kind == "fanout":
+                self._move(node, "ready")
+                self._move(node, "running")  # it holds no slot
+            self._give(node, _VERBS[kind])
+
+    def _judge(self, node: Node) -> None:
+        """Queue a ready call for a slot, unless the gate holds it."""
         if self._gate is not None:
             node.held = self._gate(node.task)
-            if node.held:
-                return [node]
-        return self._queue(node)
+        if node.held:
+            self._give(node, "ask")
+        else:
+            self.lanes[node.lane].push(node)
 
-    def _queue(self, node: Node) -> list[Node]:
-        """Start a ready call where there is room, else let it wait in its lane."""
-        key = node.lane
-        at_once = self.free and not self.lanes and not self.returning and not self.paused
-        if at_once and (not key or self._has_room(key)):
-            self._take_slot(node)
-            return [node]
-        lane = self.lanes.get(key)
-        if lane is None:
-            lane = self.lanes[key] = Lane()
-        lane.push(node)
-        starts: list[Node] = []
-        if self.free:
-            self._fill(starts)  # another lane waits, with calls that may be higher
-        return starts
+    # ---------------------------------------------------------------- from ready to running
 
-    def _take_slot(self, node: Node) -> None:
-        self.free -= 1
-        if node.lane:
+    def _give(self, node: Node, verb: Verb) -> None:
+        node.verb = verb
+        self._out.append(node)
+
+    def _hand_out(self) -> list[Node]:
+        """Give the free slots away; return all that the engine has to do after this event."""
+        while self.free > 0 and self.returning and not self.cancelled:
+            node = self.returning.popleft()
+            node.parked = ""
+            self.free -= 1
+            self._give(node, "resume")
+        while self.free > 0 and self.lanes and not self.paused:
+            best = None
+            for resources, lane in self.lanes.items():
+                if (not resources or self._has_room(resources)) and (best is None or lane.rank < best.rank):
+                    best = lane
+            if best is None:
+                break
+            node = best.pop()
+            if not best.heights:
+                del self.lanes[node.lane]
+            self.free -= 1
             for resource in node.lane:
                 self.spare[resource] -= 1
-        node.state = "running"  # from ready
-        node.attempt += 1
+            self._move(node, "running")
+            node.attempt += 1
+            self._give(node, "start")
+        out, self._out = self._out, []
+        return out
 
-    def _give_resources(self, node: Node) -> None:
-        """Give back what a call holds besides its slot; the slot of a parked one was given back before."""
-        if node.parked:
-            self.free -= 1
-            if node.parked == "provider":
-                self._count_provider(node, _CLOSED)
-            else:
-                self.returning.remove(node)
-            node.parked = ""
+    def _has_room(self, lane: tuple[str, ...]) -> bool:
+        return all(self.spare[resource] > 0 and not self.away[resource] for resource in lane)
+
+    def _give_back(self, node: Node) -> None:
+        """Give back what a call holds; the slot of a parked one was given back before."""
+        if not node.parked:
+            self.free += 1
+        elif node.parked == "provider":
+            self.away.subtract(_providers(node))
+        else:
+            self.returning.remove(node)
+        node.parked = ""
         for resource in node.lane:
             self.spare[resource] += 1
 
-    def _count_provider(self, node: Node, calls: int) -> None:
-        for resource in node.lane:
-            if _is_provider(resource):
-                self.spare[resource] += calls
-
-    def _has_room(self, lane: tuple[str, ...]) -> bool:
-        return all(self.spare[resource] > 0 for resource in lane)
-
-    def _fill(self, starts: list[Node]) -> None:
-        lanes = self.lanes
-        while self.free > 0 and self.returning and not self.cancelled:
-            node = self.returning.popleft()
-            node.parked, node.held = "", "slot"
-            self.free -= 1
-            starts.append(node)
-        while self.free > 0 and lanes and not self.paused:
-            best = lanes.get(()) if len(lanes) == 1 else None
-            if best is None:
-                open_lanes = [lane for key, lane in lanes.items() if self._has_room(key)]
-                if not open_lanes:
-                    return
-                best = min(open_lanes, key=lambda lane: lane.rank)
-            node = best.pop()
-            if not best.heights:
-                del lanes[node.lane]
-            self._take_slot(node)
-            starts.append(node)
-
-    @staticmethod
-    def _count_item(owner: Node, starts: list[Node]) -> None:
-        """Note that an item of a fan-out ended; after the last one it is started again, to be collected."""
-        owner.waiting -= 1
-        if not owner.waiting and owner.state == "running":
-            starts.append(owner)
-
-    def _end(self, node: Node, state: State, starts: list[Node]) -> None:
-        if state not in _LEGAL[node.state]:
-            raise ValueError(f"{node.task.id} cannot go from {node.state} to {state}")
-        node.state = state
-        self.unfinished -= 1
-        if node.owner is not None:
-            self._count_item(node.owner, starts)
-
-    def _end_early(self, node: Node, state: State, outcome: Any, fate: tuple[State, Any] | None = None) -> list[Node]:
-        starts: list[Node] = []
-        node.fate = fate or node.fate
-        self._end(node, state, starts)
-        self.ended.append((node, outcome))
-        return starts
-
-    def _skip(self, failed: Node, starts: list[Node]) -> None:
-        """End all that hangs on a node that did not end well, without recursion."""
-        state, outcome = failed.fate
-        stack = [failed]
-        while stack:
-            node = stack.pop()
-            hanging = [*node.children, *node.watchers]
-            node.children = node.watchers = ()
-            for child in hanging:
-                if child.state == "waiting":
-                    child.fate = failed.fate
-                    self._end(child, state, starts)
-                    self.ended.append((child, outcome))
-                    stack.append(child)
-
     def _rank(self) -> None:
-        """Recompute the heights of what has not ended, and the heaps by them."""
+        """Recompute the heights of what has not ended, and the lanes by them."""
         self._ranked = len(self.nodes)
-        if not self._chained:
-            return
-        weigh, moved = self._weigh, False
-        for node in reversed(self.nodes.values()):
+        moved = False
+        for node in reversed(self.nodes.values()):  # children come after their parents, but for a few linked ones
             if node.children:
-                height = max([child.height for child in node.children]) + (1.0 if weigh is None else weigh(node.task))
-                if height != node.height:
-                    node.height, moved = height, True
+                height = 1 + max([child.height for child in node.children])
+                moved = moved or height != node.height
+                node.height = height
         if moved:
-            self.lanes = {key: Lane(lane.nodes()) for key, lane in self.lanes.items()}
+            for resources, lane in self.lanes.items():
+                self.lanes[resources] = Lane(lane.nodes())
 
 
-def _highest_first(node: Node) -> list[Node]:
-    """Return what waits for a node: of those that it lets start, the highest is first at the free slot."""
-    hanging = [*node.children, *node.watchers]
-    return sorted(hanging, key=lambda child: -child.height) if len(hanging) > 1 else hanging
-
-
-def _is_provider(resource: str) -> bool:
-    return resource.startswith("provider:")
+def _providers(node: Node) -> list[str]:
+    return [resource for resource in node.lane if resource.startswith(PROVIDER)]

@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
-import math
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Mapping
 
-    from compiler_nb.engine.attempt import Attempt
+
+class Timed(Protocol):
+    """Something with a deadline, in seconds on the loop's clock; inf means none."""
+
+    deadline: float
+
+    def time_out(self) -> None:
+        """Note that the deadline has come."""
+        ...
 
 
 class Timer:
-    """Rings for the earliest of the deadlines of `attempts`, which are few, and of the calls that stand in a heap.
+    """Rings for the earliest deadline of `timed`, which is looked through each time, and of the calls in a heap.
 
-    late: told of each attempt whose deadline has come.
+    Deadlines stand on what has them, not in the heap: nearly all attempts end long before theirs, and a heap would
+    hold them, with their arguments, until then. Those that are alive are as few as the slots.
     """
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, attempts: Mapping[str, Attempt], late: Callable[[Attempt], None]
-    ) -> None:
-        self.loop, self.attempts, self.late = loop, attempts, late
-        self._calls: list[tuple[float, int, Callable[[], None]]] = []  # by time
+    def __init__(self, loop: asyncio.AbstractEventLoop, timed: Mapping[str, Timed]) -> None:
+        self.loop, self.timed = loop, timed
+        self._calls: list[tuple[float, int, Callable[[], None]]] = []  # by time, then by order
         self._count = 0
-        self._rings = math.inf
+        self._rings = inf
         self._handle: asyncio.TimerHandle | None = None
 
-    def watch(self, attempt: Attempt, seconds: float) -> None:
-        """Let an attempt's deadline come after so many seconds."""
-        attempt.deadline = when = self.loop.time() + seconds
+    def watch(self, timed: Timed, seconds: float) -> None:
+        """Let a deadline come after so many seconds."""
+        timed.deadline = when = self.loop.time() + seconds
         if when < self._rings:
             self._arm(when)
 
@@ -43,7 +50,7 @@ class Timer:
             self._arm(when)
 
     def close(self) -> None:
-        """Ring no more."""
+        """Stop the timer."""
         if self._handle is not None:
             self._handle.cancel()
 
@@ -54,15 +61,15 @@ class Timer:
 
     def _ring(self) -> None:
         """Do what is due, and arm the timer for what is next."""
-        self._handle, self._rings = None, math.inf
+        self._handle, self._rings = None, inf
         now, heap = self.loop.time(), self._calls
         due = []
         while heap and heap[0][0] <= now:
             due.append(heappop(heap)[2])
-        for attempt in [each for each in self.attempts.values() if each.deadline <= now]:
-            self.late(attempt)
+        for timed in [each for each in self.timed.values() if each.deadline <= now]:
+            timed.time_out()
         for call in due:
             call()
-        following = min([heap[0][0] if heap else math.inf, *(each.deadline for each in self.attempts.values())])
+        following = min([heap[0][0] if heap else inf, *(each.deadline for each in self.timed.values())])
         if following < self._rings:
             self._arm(following)

@@ -1,10 +1,11 @@
 """A watch on event loops: names the tool that blocks one, while it does.
 
 Theory of operation
-    A coroutine that computes, or calls what waits, stops all that its loop runs: other tools, timers, the reading of a
-    plan. One thread looks at the watched loops some times a second, for as long as any is watched. Where it finds the
-    same asyncio task at work twice in a row it asks the loop for a sign of life; without one within PATIENCE seconds
-    the loop is blocked, and the session is told which of its attempts it is. Looking costs the loop nothing.
+    A coroutine that computes, or calls a function that waits, stops all that its loop runs: other tools, timers, the
+    reading of a plan. One thread looks at the watched loops some times a second, for as long as any is watched. If it
+    finds the same asyncio task at work twice in a row, it asks the loop for a sign of life; without one within
+    BLOCKED_AFTER seconds the loop is blocked, and whoever is watched is told which of its calls does that. Looking
+    costs the loop nothing. On a platform without threads nobody looks.
 """
 
 from __future__ import annotations
@@ -14,43 +15,58 @@ import contextlib
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
-if TYPE_CHECKING:
-    from compiler_nb.engine.attempt import Attempt
-    from compiler_nb.engine.session import Session
+from compiler_nb.engine.runners import has_threads
 
 PERIOD: Final = 0.1
-PATIENCE: Final = 0.25
+"""Seconds between two looks."""
+BLOCKED_AFTER: Final = 0.25
 """Seconds without a sign of life after which a loop counts as blocked."""
 
 
+class Watched(Protocol):
+    """Performs calls on a loop; asked on the watch's thread."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def call_in(self, task: asyncio.Task[object]) -> str:
+        """Return the id of the call that an asyncio task performs, "" if none."""
+        ...
+
+    def warn_blocked(self, id_: str) -> None:
+        """Say that a call blocks the loop."""
+        ...
+
+
 class Watch:
-    """Looks after the loops of sessions, on a thread that lives as long as there are any."""
+    """Looks after loops, on a thread that lives as long as any is watched."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._sessions: dict[Session, _Look] = {}
+        self._looks: dict[Watched, _Look] = {}
         self._thread: threading.Thread | None = None
 
-    def begin(self, session: Session) -> None:
-        """Watch a session's loop from now on."""
+    def begin(self, watched: Watched) -> None:
+        """Watch a loop from now on."""
+        if not has_threads():
+            return
         with self._lock:
-            self._sessions[session] = _Look(session)
+            self._looks[watched] = _Look(watched)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._look_around, name="compiler_nb watch", daemon=True)
                 self._thread.start()
 
-    def end(self, session: Session) -> None:
+    def end(self, watched: Watched) -> None:
         """Watch it no longer."""
         with self._lock:
-            self._sessions.pop(session, None)
+            self._looks.pop(watched, None)
 
     def _look_around(self) -> None:
         while True:
             time.sleep(PERIOD)
             with self._lock:
-                looks = list(self._sessions.values())
+                looks = list(self._looks.values())
                 if not looks:
                     self._thread = None
                     return
@@ -59,40 +75,35 @@ class Watch:
 
 
 class _Look:
-    """What was seen of one session's loop."""
+    """What was seen of one loop."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = weakref.ref(session)
+    def __init__(self, watched: Watched) -> None:
+        self._watched = weakref.ref(watched)
         self._seen: asyncio.Task[object] | None = None
-        self._asked = 0.0  # when the loop was asked for a sign of life; 0.0 where it was not, or gave it
-        self._told: set[str] = set()
+        self._asked = 0.0  # when the loop was asked for a sign of life; 0.0 if it was not, or gave it
+        self._named: set[str] = set()
 
     def again(self) -> None:
         """Look once more."""
-        session = self._session()
-        if session is None or session.loop.is_closed():
+        watched = self._watched()
+        if watched is None or watched.loop.is_closed():
             return
-        task = asyncio.current_task(session.loop)
+        task = asyncio.current_task(watched.loop)
         if task is None or task is not self._seen:
             self._seen, self._asked = task, 0.0
         elif not self._asked:
             self._asked = time.monotonic()
             with contextlib.suppress(RuntimeError):  # the loop was closed just now
-                session.loop.call_soon_threadsafe(self._answer)
-        elif time.monotonic() - self._asked >= PATIENCE:
-            attempt = _attempt_of(session, task)
-            if attempt is not None and attempt.node.task.id not in self._told:
-                self._told.add(attempt.node.task.id)
-                session.tell_blocked(attempt)
+                watched.loop.call_soon_threadsafe(self._answer)
+        elif time.monotonic() - self._asked >= BLOCKED_AFTER:
+            id_ = watched.call_in(task)
+            if id_ and id_ not in self._named:
+                self._named.add(id_)
+                watched.warn_blocked(id_)
 
     def _answer(self) -> None:
         """Give the sign of life; called on the loop."""
         self._asked, self._seen = 0.0, None
-
-
-def _attempt_of(session: Session, task: asyncio.Task[object]) -> Attempt | None:
-    """Return the attempt that an asyncio task performs; other threads may change the attempts meanwhile."""
-    return next((attempt for attempt in tuple(session.attempts.values()) if attempt.task is task), None)
 
 
 WATCH: Final = Watch()

@@ -12,8 +12,8 @@ from compiler_nb.history.rows import Facts
 from compiler_nb.text import describe_error
 
 if TYPE_CHECKING:
-    from compiler_nb.engine.node import Node
     from compiler_nb.events import Event
+    from compiler_nb.plan.task import Task
     from compiler_nb.run import Run
     from compiler_nb.settings.settings import RunHistory
 
@@ -76,9 +76,9 @@ class Keeper:
         self.lose(f"{self.history.path} is slow or locked: nothing was written for {seconds:g} s")
         return False
 
-    async def intend(self, node: Node) -> bool:
+    async def intend(self, task: Task) -> bool:
         """Note that an attempt with side effects is about to begin; whether it may, noted or approved by a person."""
-        return await self.committed(LOCKED, full=True) or node.task.id in self._approved
+        return await self.committed(LOCKED, full=True) or task.id in self._approved
 
 
 def facts_of(run: Run) -> Facts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from compiler_nb.engine.limits import provider_caps
+from compiler_nb.engine.node import provider_caps
 from compiler_nb.models.providers import known_secrets
 from compiler_nb.outcome import Usage
 from compiler_nb.settings.budget import Budget, price

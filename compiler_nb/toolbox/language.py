@@ -9,7 +9,7 @@ import re
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from compiler_nb.engine.attempt import CURRENT
+from compiler_nb.engine.runners import CURRENT
 from compiler_nb.errors import ToolError, ToolUnavailable
 from compiler_nb.prompts import fill, load
 from compiler_nb.prompts.data import Oversize, Share, frame_values

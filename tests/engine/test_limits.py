@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler_nb.engine.limits import find_lanes, provider_caps
+from compiler_nb.engine.node import find_lanes, provider_caps
 from compiler_nb.models.limits import Limit
 from compiler_nb.tool import tool
 

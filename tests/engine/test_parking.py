@@ -276,8 +276,8 @@ def test_a_side_effect_that_cannot_be_noted_is_counted_once():
         approved.add(task.id)
         return True
 
-    async def intent(node):
-        return node.task.id in approved
+    async def intent(task):
+        return task.id in approved
 
     approved = set()
 

@@ -94,7 +94,7 @@ def test_the_longest_chain_goes_first():
     plan = ["first", "leaf", "top", "mid top", "low mid", "other", "end other"]
     for text in plan:
         schedule.add(call(*text.split()), 0.0)
-    schedule.close(0.0)
+    schedule.close()
     order = ["first"]
     for _ in range(len(plan) - 1):
         order += names(schedule.finish(order[-1], 1, 0.0))
@@ -106,18 +106,8 @@ def test_of_several_children_the_highest_takes_the_free_slot():
     schedule = Schedule(1)
     for text in ["root", "leaf root", "top root", "mid top", "low mid"]:
         schedule.add(call(*text.split()), 0.0)
-    schedule.close(0.0)
+    schedule.close()
     assert names(schedule.finish("root", 1, 0.0)) == ["top"]
-
-
-def test_durations_weigh_more_than_hops():
-    """With learned durations one long task is higher than two short ones."""
-    schedule = Schedule(1, weigh=lambda task: 10.0 if task.tool == "slow" else 1.0)
-    schedule.add(call("first"), 0.0)
-    for task in [call("a"), call("b", "a"), call("c", tool="slow")]:
-        schedule.add(task, 0.0)
-    schedule.close(0.0)
-    assert names(schedule.finish("first", 1, 0.0)) == ["c"]
 
 
 LIMITS = {"limits": {"tool:s": 1}, "resources": lambda task: ("tool:s",) if task.tool == "s" else ()}
@@ -138,7 +128,7 @@ def test_a_new_task_does_not_overtake_another_lanes_higher_one():
     schedule = Schedule(1, **LIMITS)
     for text in ["a", "child a", "high", "mid high", "low mid"]:
         schedule.add(call(*text.split(), tool="s" if text == "child a" else "t"), 0.0)
-    schedule.close(0.0)
+    schedule.close()
     assert names(schedule.finish("a", 1, 0.0)) == ["high"]
 
 
@@ -147,7 +137,7 @@ def test_a_retry_gives_its_slot_back():
     schedule = Schedule(1)
     schedule.add(call("a"), 0.0)
     schedule.add(call("b"), 0.0)
-    assert names(schedule.retry("a", 1.0)) == ["b"]
+    assert names(schedule.retry("a")) == ["b"]
     assert schedule.again("a", 2.0) == []
     assert names(schedule.finish("b", 1, 3.0)) == ["a"]
     assert (schedule.nodes["a"].attempt, schedule.nodes["a"].ready_at) == (2, 2.0)
@@ -169,12 +159,12 @@ def test_a_parked_call_gives_its_slot_to_another_provider():
 
 
 def test_a_parked_call_gets_the_next_slot_before_all_that_is_ready():
-    """It is handed out again, held for its slot; with it the last one parked, its provider is open again."""
+    """It is handed out to be resumed; with it the last one parked, its provider is open again."""
     schedule = parking()
     schedule.park("a")
     assert names(schedule.unpark("a")) == []
     assert names(schedule.finish("d", 1, 0.0)) == ["a"]
-    assert (schedule.nodes["a"].held, schedule.nodes["a"].parked) == ("slot", "")
+    assert (schedule.nodes["a"].verb, schedule.nodes["a"].parked) == ("resume", "")
     assert names(schedule.finish("b", 1, 0.0)) == ["c"]
 
 
@@ -203,10 +193,10 @@ def test_what_is_held_waits_for_close_and_for_approval():
     (held,) = schedule.add(call("a"), 0.0)
     assert (held.held, held.state, schedule.free) == ("plan", "ready", 1)
     why["a"] = "approval"
-    (held,) = schedule.close(0.0)
+    (held,) = schedule.close()
     assert held.held == "approval"
-    assert names(schedule.approve("a", 0.0)) == ["a"]
-    assert schedule.approve("a", 0.0) == []
+    assert names(schedule.approve("a")) == ["a"]
+    assert schedule.approve("a") == []
     assert states(schedule) == "a:running"
 
 
@@ -236,8 +226,13 @@ def test_cancel_ends_all_that_does_not_run():
 # ------------------------------------------------------------------- fan-outs
 
 
-def fan(schedule: Schedule, id_: str = "f", *needs: str, **options) -> list[str]:
-    return names(schedule.add(call(id_, *needs, kind="fanout"), 0.0, **options))
+def fan(schedule: Schedule, id_: str = "f", *needs: str) -> list[str]:
+    return names(schedule.add(call(id_, *needs, kind="fanout"), 0.0))
+
+
+def read(schedule: Schedule, id_: str, kind: str = "fanout") -> list[str]:
+    """Add a task that reads items of `f`."""
+    return names(schedule.add_reader(call(id_, "f", kind=kind), 0.0, items_of=["f"], after=()))
 
 
 def test_a_fanout_is_started_twice():
@@ -270,33 +265,58 @@ def test_a_failed_step_skips_its_own_item_only():
 
 
 def test_a_fanout_may_wait_for_anothers_items_only():
-    """With `shapes` it starts when the other is expanded; where that fails before, it is skipped."""
+    """It is expanded when the other is; if that fails before, it is skipped."""
     schedule = Schedule()
     fan(schedule)
-    assert fan(schedule, "g", after=(), shapes=["f"]) == []
-    assert names(schedule.expand("f", [(call("f[0]"), True)], 0.0)) == ["f[0]", "g"]
-    assert fan(schedule, "h", after=(), shapes=["f"]) == ["h"]
+    assert read(schedule, "g") == []
+    assert names(schedule.expand("f", [(call("f[0]"), True)], 0.0)) == ["g", "f[0]"]
+    assert read(schedule, "h") == ["h"]
     other = Schedule()
     fan(other)
-    fan(other, "g", after=(), shapes=["f"])
+    read(other, "g")
     other.finish("f", BAD, 0.0)
     assert ended(other) == {"g": Skipped("f", "ValueError: x")}
+
+
+def test_a_reader_of_items_is_linked_when_they_are_known():
+    """It then waits for what it really reads; a fan-out that failed before takes it along."""
+    schedule = Schedule()
+    fan(schedule)
+    assert read(schedule, "r", "call") == []
+    (reader, _) = schedule.expand("f", [(call("f[0]"), True)], 0.0)
+    assert (reader.task.id, reader.verb) == ("r", "link")
+    assert schedule.link("r", call("r", "f[0]"), 0.0) == []
+    (reader,) = schedule.finish("f[0]", 1, 0.0)[:1]
+    assert states(schedule) == "f:running r:running f[0]:done"
+
+
+def test_an_expression_that_turns_out_to_be_long_may_get_a_slot():
+    """Handed out to be evaluated, it is replaced by a call, which is queued like any other."""
+    schedule = Schedule(1)
+    schedule.add(call("a"), 0.0)
+    (node,) = schedule.add(call("e", kind="expr"), 0.0)
+    assert node.verb == "evaluate"
+    assert schedule.link("e", call("e"), 0.0) == []
+    (node,) = schedule.finish("a", 1, 0.0)
+    assert (node.task.id, node.verb, node.attempt) == ("e", "start", 1)
+    schedule.finish("e", 1, 0.0)
+    assert schedule.free == 1
 
 
 def test_a_known_fanout_holds_nobody():
     """One that got its value without being expanded, before or after others wait for its items."""
     schedule = Schedule()
-    schedule.add(call("f", kind="fanout"), 0.0, start=False)
-    assert fan(schedule, "g", after=(), shapes=["f"]) == []
+    schedule.add_twin(call("f", kind="fanout"))
+    assert read(schedule, "g") == []
     assert names(schedule.finish("f", [1], 0.0)) == ["g"]
-    assert fan(schedule, "h", after=(), shapes=["f"]) == ["h"]
+    assert read(schedule, "h") == ["h"]
 
 
 def test_what_is_known_elsewhere_takes_no_slot():
-    """Without `start` a task waits for its outcome, whatever runs."""
+    """A task that is known waits for its outcome, whatever runs."""
     schedule = Schedule(1)
     schedule.add(call("a"), 0.0)
-    assert schedule.add(call("b"), 0.0, after=(), start=False) == []
+    assert schedule.add_twin(call("b")) == []
     assert names(schedule.finish("b", 1, 0.0)) == []
     assert (schedule.free, states(schedule)) == (0, "a:running b:done")
 
@@ -337,7 +357,7 @@ def test_only_what_the_table_allows_happens(old, new):
 def test_what_cannot_be_is_refused():
     """Two tasks of a name, an unknown parent, no capacity, a retry of what does not run."""
     schedule = in_state("done")
-    for wrong in [lambda: schedule.add(call("a"), 0.0), lambda: schedule.retry("a", 0.0), lambda: Schedule(0)]:
+    for wrong in [lambda: schedule.add(call("a"), 0.0), lambda: schedule.retry("a"), lambda: Schedule(0)]:
         with pytest.raises(ValueError):
             wrong()
     with pytest.raises(KeyError):
@@ -389,15 +409,17 @@ class AnyEvents(RuleBasedStateMachine):
             assert not self.schedule.cancelled or node.state in ENDED, "started after cancel"
             if node.state in ENDED:
                 continue
-            if node.kind == "link":
+            if node.verb == "link":
                 self.link(node)
-            elif node.task.kind != "call":
+            elif node.verb in ("evaluate", "expand", "collect"):
                 self.inline.append(node)
-            elif node.held == "slot":
+            elif node.verb == "resume":
                 assert node.task.id in self.running
                 assert not node.parked
-                node.held = ""
-            elif not node.held:
+            elif node.verb == "ask":
+                assert node.held
+            else:
+                assert node.verb == "start"
                 assert node.task.id not in self.running
                 assert all(need in self.outcomes for need in node.task.dependencies), "started early"
                 assert all(not isinstance(self.outcomes[n], Failure | Skipped) for n in node.task.dependencies)
@@ -443,7 +465,7 @@ class AnyEvents(RuleBasedStateMachine):
         id_ = data.draw(st.sampled_from(sorted(self.running)))
         self.running.discard(id_)
         self.retrying.add(id_)
-        self.take(self.schedule.retry(id_, 0.0))
+        self.take(self.schedule.retry(id_))
 
     @precondition(lambda self: self.running)
     @rule(data=st.data())
@@ -466,7 +488,7 @@ class AnyEvents(RuleBasedStateMachine):
         id_ = data.draw(st.sampled_from(held))
         if approved:
             self.approved.add(id_)
-            self.take(self.schedule.approve(id_, 0.0))
+            self.take(self.schedule.approve(id_))
         else:
             self.end(id_, Failure("denied", "no"))
 
@@ -479,9 +501,10 @@ class AnyEvents(RuleBasedStateMachine):
         if deferred:
             task = call(id_, source, tool=tool)
             self.sources[id_] = source
-            self.take(self.schedule.add(task, 0.0, after=(), shapes=[source], link=True))
+            self.take(self.schedule.add_reader(task, 0.0, items_of=[source], after=()))
         else:
-            self.take(self.schedule.add(call(id_, source, kind="fanout"), 0.0, after=(), shapes=[source]))
+            fanout = call(id_, source, kind="fanout")
+            self.take(self.schedule.add_reader(fanout, 0.0, items_of=[source], after=()))
 
     def link(self, node) -> None:
         """Say which items a task reads: the first, where there is one."""
@@ -492,7 +515,7 @@ class AnyEvents(RuleBasedStateMachine):
     @rule(value=st.sampled_from([1, BAD]))
     def pin(self, value):
         id_ = f"n{len(self.schedule.nodes)}"
-        self.take(self.schedule.add(call(id_), 0.0, after=(), start=False))
+        self.take(self.schedule.add_twin(call(id_)))
         if id_ not in self.outcomes:
             self.end(id_, value)
 
@@ -503,7 +526,7 @@ class AnyEvents(RuleBasedStateMachine):
     @precondition(lambda self: len(self.schedule.nodes) > 8)
     @rule()
     def close(self):
-        self.take(self.schedule.close(0.0))
+        self.take(self.schedule.close())
 
     @precondition(lambda self: len(self.schedule.nodes) > 25)
     @rule()
@@ -522,7 +545,8 @@ class AnyEvents(RuleBasedStateMachine):
         for resource, limit in self.limits.items():
             used = sum(resource in NEEDS.get(node.task.tool, ()) for node in running)
             assert used <= limit
-            assert schedule.spare[resource] < 0 if resource in closed else schedule.spare[resource] == limit - used
+            assert schedule.spare[resource] == limit - used
+            assert bool(schedule.away[resource]) == (resource in closed)
 
     @invariant()
     def nothing_startable_waits(self):
@@ -532,7 +556,9 @@ class AnyEvents(RuleBasedStateMachine):
         assert schedule.cancelled or not schedule.returning
         for node in schedule.nodes.values():
             if node.state == "ready" and not node.held:
-                assert any(schedule.spare[resource] <= 0 for resource in node.lane), f"{node} starves"
+                assert any(schedule.spare[resource] <= 0 or schedule.away[resource] for resource in node.lane), (
+                    f"{node} starves"
+                )
 
     @invariant()
     def every_task_has_one_end(self):

@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from compiler_nb.engine.attempt import CURRENT
+from compiler_nb.engine.attempt import GRACE
 from compiler_nb.engine.pool import ABANDONED_LIMIT
-from compiler_nb.engine.stopping import GRACE
+from compiler_nb.engine.runners import CURRENT
 from compiler_nb.events import TaskApproved, TaskEnded, TaskHeld, TaskRetried, TaskStarted, Warned
 from compiler_nb.outcome import Cancelled, Failure, Skipped
 from compiler_nb.plan.plan import Plan
@@ -175,7 +175,7 @@ def test_a_hanging_coroutine_is_cut_at_its_timeout():
         assert session.outcomes["a"].message == "slow took longer than its timeout of 5 s"
         assert states(session) == {"a": "failed", "b": "skipped", "c": "done"}
         assert session.log.now() == pytest.approx(5)
-        assert session.abandoned == 0
+        assert session.abandoned_calls == 0
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     run_virtually(main())
@@ -205,7 +205,7 @@ def test_a_tool_that_swallows_its_cancellation_is_abandoned(how):
                 session.cancel()
             await session.drained()
             assert session.log.now() == pytest.approx((1 if how == "timeout" else 0.5) + GRACE)
-            assert session.abandoned == 1
+            assert session.abandoned_calls == 1
             assert [event.task for event in told(session, Warned)] == ["a"]
             before = dict(session.outcomes)
             assert states(session) == (

@@ -7,7 +7,7 @@ import threading
 import time
 
 from compiler_nb import Compiler, tool
-from compiler_nb.engine.watch import PATIENCE, PERIOD, WATCH
+from compiler_nb.engine.watch import BLOCKED_AFTER, PERIOD, WATCH
 from compiler_nb.events import Log, Warned
 from tests.support.desk import begin
 
@@ -48,7 +48,7 @@ def test_it_is_named_once_while_it_blocks():
     run = asyncio.run(main())
     ((after, task, message),) = heard
     assert task == "a"
-    assert PATIENCE <= after < 1.2
+    assert BLOCKED_AFTER <= after < 1.2
     assert "blocking blocks the event loop" in message
     assert "plain `def`" in message
     assert warnings(run) == [("a", message)]
@@ -70,7 +70,7 @@ def test_nobody_watches_when_nothing_runs():
         assert time.monotonic() < deadline
         time.sleep(PERIOD / 2)
     assert Compiler(None, [blocking]).execute_sync("a = blocking(0.6)\nanswer(a)").answer == 0.6
-    assert not WATCH._sessions
+    assert not WATCH._looks
 
 
 def test_a_log_that_is_closed_takes_nothing():

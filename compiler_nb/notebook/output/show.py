@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from compiler_nb.drawing.png import to_png
 from compiler_nb.drawing.svg import Picture, draw
 from compiler_nb.drawing.text import plan_text, task_titles
-from compiler_nb.engine.stopping import STILL_RUNS
+from compiler_nb.engine.session import STILL_RUNS
 from compiler_nb.events import Warned
 from compiler_nb.models.secret import mask
 from compiler_nb.notebook.output import answer as answers
