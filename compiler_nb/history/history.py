@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from compiler_nb.history.rows import Facts
     from compiler_nb.run import Run
 
-PATIENCE: Final = 2.0
+WRITTEN_WITHIN: Final = 2.0
 """Seconds that a reader waits for what this process still has to write."""
 BROKEN_OFF: Final = "broken off"
 DAMAGED: Final = "damaged"
@@ -59,7 +59,7 @@ class History:
         """Return the runs, the newest first; raises HistoryError where the file cannot be read."""
         from compiler_nb.history.listing import read_runs  # noqa: PLC0415 - sqlite3 is not for who stores nothing
 
-        self._writer.wait(PATIENCE)
+        self._writer.wait(WRITTEN_WITHIN)
         return read_runs(self.path, _being_written()) if self.path.exists() else []
 
     def load(self, run_id: str, tools: Iterable[Any] | Mapping[str, Any] = ()) -> Run:
@@ -70,7 +70,7 @@ class History:
         """
         from compiler_nb.history.reader import load  # noqa: PLC0415 - as above
 
-        self._writer.wait(PATIENCE)
+        self._writer.wait(WRITTEN_WITHIN)
         return load(self.path, run_id, tools, alive=_being_written())
 
     def prune(self, keep: int) -> int:
@@ -83,23 +83,23 @@ class History:
             raise ValueError(f"keep is the number of runs that stay, 0 or more, not {keep!r}")
         from compiler_nb.history.pruning import prune  # noqa: PLC0415 - as above
 
-        self._writer.wait(PATIENCE)
+        self._writer.wait(WRITTEN_WITHIN)
         return prune(self.path, keep, _being_written()) if self.path.exists() else 0
 
     def effects_after(self, run_id: str) -> frozenset[str]:
         """Return the fingerprints of side effects that runs began which continue or repeat a run."""
         from compiler_nb.history.reader import effects_after  # noqa: PLC0415 - as above
 
-        self._writer.wait(PATIENCE)
+        self._writer.wait(WRITTEN_WITHIN)
         return effects_after(self.path, run_id)
 
     def begin(self, run: str, facts: Facts, lost: Callable[[str], None]) -> Callable[[Event], None]:
         """Take a run to be kept; return the listener for its log. `lost` hears, on another thread, why no more is."""
         return self._writer.begin(run, facts, lost)
 
-    def flush(self, run: str, tell: Callable[[bool], None], *, full: bool = False) -> None:
+    def flush(self, run: str, tell: Callable[[bool], None]) -> None:
         """Commit what came of a run so far, and tell, on another thread, whether that was done."""
-        self._writer.flush(run, tell, full=full)
+        self._writer.flush(run, tell)
 
     def close(self) -> None:
         """Write what came so far and let go of the file; runs that go on are not kept from here on."""

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from compiler_nb.run import Run
     from compiler_nb.settings.settings import RunHistory
 
-PATIENCE: Final = 2.0
+STORED_WITHIN: Final = 2.0
 """Seconds that the end of a run waits until it is stored."""
-LOCKED: Final = 12.0
+INTENDED_WITHIN: Final = 12.0
 """Seconds that a side effect waits until it is noted: another process may hold the file for a while."""
 
 
@@ -52,7 +52,7 @@ class Keeper:
         else:
             LOG.warning("the end of the run %s is not kept: %s", self.run.id, reason)
 
-    async def committed(self, seconds: float = PATIENCE, *, full: bool = False) -> bool:
+    async def committed(self, seconds: float = STORED_WITHIN) -> bool:
         """Wait until all that happened so far is stored; return whether it is, within `seconds`."""
         log = self.run.log
         if not self.fault and not any(each is self._taking for each in log.listeners):  # the log drops one that raises
@@ -69,7 +69,7 @@ class Keeper:
             with contextlib.suppress(RuntimeError):
                 self.loop.call_soon_threadsafe(note, done)
 
-        self.history.flush(self.run.id, tell, full=full)
+        self.history.flush(self.run.id, tell)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 return await stored
@@ -78,7 +78,7 @@ class Keeper:
 
     async def intend(self, task: Task) -> bool:
         """Note that an attempt with side effects is about to begin; whether it may, noted or approved by a person."""
-        return await self.committed(LOCKED, full=True) or task.id in self._approved
+        return await self.committed(INTENDED_WITHIN) or task.id in self._approved
 
 
 def facts_of(run: Run) -> Facts:

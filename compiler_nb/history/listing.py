@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 from compiler_nb.errors import HistoryError
+from compiler_nb.history.file import Unmade, reading
 from compiler_nb.history.history import BROKEN_OFF, DAMAGED, StoredRun
 from compiler_nb.history.owner import can_be_asked, is_alive, owner_mark
 from compiler_nb.history.rows import checksum
-from compiler_nb.history.store import Unmade, reading
 from compiler_nb.outcome import Status
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from compiler_nb.history.file import TABLES, File, naming
 from compiler_nb.history.listing import list_runs
-from compiler_nb.history.store import TABLES, Store, naming
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -26,18 +26,18 @@ def prune(path: Path, keep: int, alive: Collection[str]) -> int:
 
     alive: those that this process is writing.
     """
-    store = Store(path)
+    file = File(path)
     try:
         with naming(path, "cannot be read"):
-            listed = list_runs(store.connection, alive)
+            listed = list_runs(file.connection, alive)
         old = [each.key for each in reversed(listed[keep:]) if not each.held and _has_name(each.key)]
         for key in old:
-            store.write(_removed(key))
+            file.write(_removed(key))
             time.sleep(_PAUSE)
-        while store.give_back():
+        while file.give_back():
             time.sleep(_PAUSE)
     finally:
-        store.close()
+        file.close()
     return len(old)
 
 

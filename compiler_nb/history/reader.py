@@ -17,11 +17,11 @@ from compiler_nb.events import (
     TaskPlanned,
     Warned,
 )
+from compiler_nb.history.file import naming, reading
 from compiler_nb.history.history import BROKEN_OFF
 from compiler_nb.history.listing import LONGEST, of_kind, status_of
 from compiler_nb.history.rounds import check_events
 from compiler_nb.history.rows import checksum
-from compiler_nb.history.store import naming, reading
 from compiler_nb.models.limits import Limit
 from compiler_nb.outcome import ENDED, Cancelled
 from compiler_nb.run import Run
@@ -33,7 +33,6 @@ from compiler_nb.values.code import decode
 from compiler_nb.values.records import make_event
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
@@ -42,6 +41,12 @@ _DESCENDANTS: Final = """
         SELECT id FROM runs WHERE parent = ? UNION SELECT runs.id FROM runs JOIN later ON runs.parent = later.id)
     SELECT fingerprint FROM attempts WHERE effects AND run IN later
 """
+_ROWS: Final = (
+    "SELECT question, status, owner, settings, crc FROM runs WHERE id = ?",
+    "SELECT name, hash, body, crc FROM inputs WHERE run = ?",
+    "SELECT seq, round, at, kind, body, crc FROM events WHERE run = ? ORDER BY seq",
+    "SELECT owner, number, data FROM blobs WHERE run = ?",
+)
 GONE: Final = "its process ended before the run did"
 
 
@@ -73,27 +78,25 @@ def read_settings(data: Any) -> Settings:
 def effects_after(path: Path, run_id: str) -> frozenset[str]:
     """Return the fingerprints of side effects that were begun by runs which come from a run."""
     with reading(path) as connection:
-        return frozenset(of_kind(str, row[0]) for row in connection.execute(_DESCENDANTS, (run_id,)))
+        return frozenset(of_kind(str, row[0]) for row in connection.execute(_DESCENDANTS, (run_id,)).fetchall())
 
 
 def load(path: Path, run_id: str, tools: Iterable[Any] | Mapping[str, Any], *, alive: Collection[str]) -> Run:
-    """Return a stored run; raises HistoryError where there is none, or it is damaged."""
+    """Return a stored run; raises HistoryError if there is none, or it is damaged."""
     known = tools if isinstance(tools, Toolbox) else Toolbox(tools)
-    with reading(path) as connection:
-        row = connection.execute("SELECT question, status, owner, settings, crc FROM runs WHERE id = ?", (run_id,))
-        found = row.fetchone()
-        if found is None:
+    with reading(path) as connection:  # fetched whole, as of one moment, before any of it is looked at
+        connection.execute("BEGIN")
+        rows = [connection.execute(each, (run_id,)).fetchall() for each in _ROWS]
+    with naming(path, "cannot be read"):
+        if not rows[0]:
             raise HistoryError(f"there is no run {run_id!r} in {path}")
-        question, status, owner, settings, crc = found
+        question, status, owner, settings, crc = rows[0][0]
         if checksum(of_kind(str, question), of_kind(str, settings)) != crc:
             raise HistoryError(f"the beginning of the run {run_id} is damaged")
         status = status_of(of_kind(str, status), of_kind(str, owner), here=run_id in alive)
-        loader = _Loader(connection, run_id, known)
-        inputs = loader.inputs()
-        events = loader.events()
-    with naming(path, "cannot be read"):
-        log = Log(run_id)
-        log.events = events
+        loader, log = _Loader(run_id, known, rows[3]), Log(run_id)
+        inputs = loader.inputs(rows[1])
+        log.events = loader.events(rows[2])
         data = json.loads(settings)
         past = Past(doubts=frozenset(of_kind(str, each) for each in data["doubts"]))
         order = Order(question=question, inputs=inputs, past=past, input_hashes=loader.hashes)
@@ -101,30 +104,26 @@ def load(path: Path, run_id: str, tools: Iterable[Any] | Mapping[str, Any], *, a
 
 
 class _Loader:
-    """Reads one run's rows."""
+    """Makes values and events of one run's rows."""
 
-    def __init__(self, connection: sqlite3.Connection, run: str, tools: Mapping[str, Tool]) -> None:
-        self.connection, self.run, self.tools = connection, run, tools
+    def __init__(self, run: str, tools: Mapping[str, Tool], blobs: Iterable[tuple[Any, ...]]) -> None:
+        self.run, self.tools = run, tools
         self.blobs: dict[str, dict[int, bytes]] = defaultdict(dict)
-        for owner, number, data in connection.execute("SELECT owner, number, data FROM blobs WHERE run = ?", (run,)):
+        for owner, number, data in blobs:
             self.blobs[owner][number] = of_kind(bytes, data)
         self.hashes: dict[str, str | None] = {}
         self.values: dict[str, Any] = {}  # of inputs ("@df") and of tasks, as far as they have been read
         self.called: dict[str, str] = {}  # tool by task
 
-    def inputs(self) -> dict[str, Any]:
-        rows = self.connection.execute("SELECT name, hash, body, crc FROM inputs WHERE run = ?", (self.run,))
-        for name, digest, body, crc in rows.fetchall():
+    def inputs(self, rows: Iterable[tuple[Any, ...]]) -> dict[str, Any]:
+        for name, digest, body, crc in rows:
             if checksum(of_kind(str, name), of_kind(str, body)) != crc:
                 raise HistoryError(f"an input of the run {self.run} is damaged")
             self.hashes[of_kind(str, name)] = of_kind(str, digest, none=True)
             self.values[f"@{name}"] = decode(body, blob=self.blobs[f"input {name}"].__getitem__)
         return {name: self.values[f"@{name}"] for name in self.hashes}
 
-    def events(self) -> list[Event]:
-        rows = self.connection.execute(
-            "SELECT seq, round, at, kind, body, crc FROM events WHERE run = ? ORDER BY seq", (self.run,)
-        )
+    def events(self, rows: Iterable[tuple[Any, ...]]) -> list[Event]:
         found: list[Event] = []
         for seq, round_, at, kind, body, crc in rows:
             if checksum(of_kind(str, kind), of_kind(str, body)) != crc or seq != len(found):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from compiler_nb.history.store import Store
+    from compiler_nb.history.file import File
 
 GROUP: Final = 0.02
 """Seconds within which events are committed together."""
@@ -35,7 +35,6 @@ class Flush(NamedTuple):
 
     run: str
     tell: Callable[[bool], None]
-    full: bool = False
 
 
 class Writer:
@@ -44,7 +43,7 @@ class Writer:
     def __init__(self, path: Path, largest: int = LARGEST) -> None:
         self.path, self.largest = path, largest
         self.runs: dict[str, Record] = {}  # those that are being written
-        self.store: Store | None = None
+        self.file: File | None = None
         self.closed = False
         self._queue: queue.SimpleQueue[Event | Flush | None] = queue.SimpleQueue()
         self._urgent = threading.Event()
@@ -62,12 +61,12 @@ class Writer:
             self.runs[run] = record = Record(facts, lost, self.largest, self._queue.put)
         return record.taker.listener
 
-    def flush(self, run: str, tell: Callable[[bool], None], *, full: bool = False) -> None:
+    def flush(self, run: str, tell: Callable[[bool], None]) -> None:
         """Commit at once what came before, and tell (on the thread) whether it was written."""
         if self._thread is None or not self._thread.is_alive():
             tell(False)  # noqa: FBT003 - the one thing that is told
             return
-        self._queue.put(Flush(run, tell, full))
+        self._queue.put(Flush(run, tell))
         self._urgent.set()
 
     def wait(self, seconds: float) -> bool:
@@ -98,9 +97,9 @@ class Writer:
         try:
             self._serve_all()
         finally:
-            if self.store is not None:
-                self.store.close()
-                self.store = None
+            if self.file is not None:
+                self.file.close()
+                self.file = None
 
     def _serve_all(self) -> None:
         going = True
@@ -122,7 +121,7 @@ class Writer:
         try:
             rows = list(self._rows(events))
             if rows:
-                self._open().write(rows, full=any(each.full for each in flushes))
+                self._open().write(rows)
         except HistoryError as error:
             self._fail(str(error))
         except BaseException as error:  # noqa: BLE001 - whatever a value's methods raise, the thread goes on
@@ -134,18 +133,18 @@ class Writer:
             if isinstance(event, RunEnded):
                 self.runs.pop(event.run, None)
 
-    def _open(self) -> Store:
-        if self.store is None:
-            from compiler_nb.history.store import Store  # noqa: PLC0415 - sqlite3 is not for who stores nothing
+    def _open(self) -> File:
+        if self.file is None:
+            from compiler_nb.history.file import File  # noqa: PLC0415 - sqlite3 is not for who stores nothing
 
-            self.store = Store(self.path)
-        return self.store
+            self.file = File(self.path)
+        return self.file
 
     def _fail(self, reason: str) -> None:
         """Tell all runs that are being written that they are not any more; the next one opens the file anew."""
-        if self.store is not None:
-            self.store.close()
-            self.store = None
+        if self.file is not None:
+            self.file.close()
+            self.file = None
         for record in list(self.runs.values()):
             if not record.fault:
                 record.fault = reason

@@ -44,7 +44,7 @@ class RunHistory(Protocol):
         """Take a run to be kept; `lost` is called if no more of it can be kept."""
         ...
 
-    def flush(self, run: str, tell: Callable[[bool], None], *, full: bool = False) -> None:
+    def flush(self, run: str, tell: Callable[[bool], None]) -> None:
         """Store what came of a run so far, and report whether that was done."""
 
     def load(self, run_id: str, tools: Mapping[str, Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +15,8 @@ import pytest
 from compiler_nb.compiler import Compiler
 from compiler_nb.events import Event, Log, RunEnded, RunStarted, TaskEnded, Warned
 from compiler_nb.history import History, NotStored
-from compiler_nb.history.lock import FolderLock
+from compiler_nb.history.file import File
 from compiler_nb.history.rows import Facts
-from compiler_nb.history.store import Store
 from compiler_nb.plan.expression import Value
 from compiler_nb.tool import tool
 from compiler_nb.values.code import content_hash, decode, encode, encode_fields
@@ -240,12 +240,11 @@ def test_a_view_of_a_large_array_is_not_small():
     assert is_small([large[:10]])
 
 
-def test_closing_without_the_lock_lets_go_of_a_file_that_is_gone(tmp_path):
-    """Though it cannot be opened beside, to leave its log alone."""
-    path = tmp_path / "runs.db"
-    store = Store(path, busy=0.01)
-    path.unlink()
-    with FolderLock(tmp_path).held(1.0):
-        store.close()
-    with contextlib.closing(store.connection), pytest.raises(Exception, match="closed database"):
-        store.connection.execute("SELECT 1")
+def test_closing_lets_go_of_a_file_that_is_gone(tmp_path):
+    """And of its folder."""
+    path = tmp_path / "there" / "runs.db"
+    file = File(path)
+    shutil.rmtree(path.parent)
+    file.close()
+    with contextlib.closing(file.connection), pytest.raises(Exception, match="closed database"):
+        file.connection.execute("SELECT 1")

@@ -14,7 +14,7 @@ import pytest
 from compiler_nb.compiler import Compiler
 from compiler_nb.errors import HistoryError
 from compiler_nb.history import History
-from compiler_nb.history.store import MIGRATIONS, TABLES
+from compiler_nb.history.file import MIGRATIONS, TABLES
 from compiler_nb.tool import tool
 from tests.support.desk import Desk, begin, planner_of, run, scripted
 from tests.support.stored import until
@@ -58,7 +58,7 @@ def test_all_but_the_newest_are_removed_from_every_table(tmp_path, keep, gone):
 
 def unvacuumed(path: Path) -> None:
     """Make an empty history as it was before space could be given back piece by piece."""
-    from compiler_nb.history.store import APPLICATION, VERSION
+    from compiler_nb.history.file import APPLICATION, VERSION
 
     with closing(sqlite3.connect(path)) as db, db:
         for statement in ";".join(MIGRATIONS).split(";"):

@@ -1,21 +1,30 @@
 """The file of a history: a SQLite database, its schema, how it is opened, and what may be wrong with it.
 
-Schema, version 1 (`PRAGMA user_version`; `application_id` says that the file is ours):
+Schema, version 1 (`PRAGMA user_version`; `application_id` marks the file as ours):
 
     runs      id, question, status ("running" until its end), error, at (seconds since the epoch), parent (the run that
               it resumes or repeats), owner (host, process), settings (JSON: concurrency, limits, tools with a hash of
               their code, side effects in doubt), crc (of question and settings)
-    inputs    run, name, hash (of the content, null where it has none), body (the value, coded), crc
+    inputs    run, name, hash (of the content, null if it has none), body (the value, coded), crc
     tasks     run, id, kind, tool, fingerprint, state ("waiting" until its end)
-    attempts  run, task, attempt, started, ended (seconds since the run began), state, effects (1 where the tool has
-              side effects), fingerprint: one with side effects is committed before it begins, so one without an end is
-              in doubt
+    attempts  run, task, attempt, started, ended (seconds since the run began), state, effects (1 if the tool has side
+              effects), fingerprint: one with side effects is committed before it begins, so one without an end is in
+              doubt
     events    run, seq, round, at, kind, body (the fields after `at`, coded), crc (of kind and body)
-    blobs     run, owner ("seq 12", "input df"), number, data: tables and arrays of a value
+    blobs     run, owner ("seq 12", "input df"), number, data: arrays of a value
 
 A newer version is refused and left alone; an older one is brought up by the scripts in MIGRATIONS, one by one, each in
-a transaction. Readers take a connection of their own that cannot write, nor bring a write-ahead log into the file; who
-writes does so alone, by a lock (lock.py).
+a transaction.
+
+Theory of operation
+    The journal is SQLite's plain rollback journal, emptied after each commit. It works on every file system whose locks
+    work, network ones too, and needs no shared memory and no lock of our own. It costs two things. A commit waits for
+    the disk, under 1 ms on a local one: events are committed in groups, on a thread of their own. And a commit waits
+    until nobody reads: so readers fetch all that they need at once, and close the file before they look at it.
+    If a process is killed within a commit, its journal stays, and whoever opens the file next, reader or writer, takes
+    the unfinished commit back. That is the one thing that a reader ever writes.
+    Files from before this have a write-ahead log. The next writer switches them, unless someone else has them open;
+    until then they are read and written as they are.
 """
 
 from __future__ import annotations
@@ -23,12 +32,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from compiler_nb.errors import HistoryError
-from compiler_nb.history.lock import FolderLock
-from compiler_nb.history.place import filesystem, identity, journal_mode, make_private
 from compiler_nb.text import describe_error
 
 if TYPE_CHECKING:
@@ -37,10 +45,10 @@ if TYPE_CHECKING:
 
 APPLICATION: Final = 0x636E6221
 """What marks a file as ours: "cnb!"."""
-BUSY: Final = 10.0
-"""Seconds that a writer waits for another process to let go of the file."""
-_LAST_WAIT: Final = 1.0
-"""Seconds that closing waits at most."""
+LET_GO: Final = 10.0
+"""Seconds that a writer, or a reader, waits for others to let go of the file."""
+_LOOK: Final = 5
+"""Milliseconds after which a writer looks again whether another has let go."""
 _PIECE: Final = 1_000
 """Pages that are given back at once."""
 MIGRATIONS: Final = (
@@ -64,118 +72,128 @@ TABLES: Final = frozenset({"runs", "inputs", "tasks", "attempts", "events", "blo
 
 
 class Unmade(HistoryError):
-    """The file has no tables yet: who made it was stopped before."""
+    """The file has no tables yet: its maker was stopped before."""
 
 
-class Store:
-    """A connection that writes; made, used and closed on one thread. Raises HistoryError where the file will not do.
+class File:
+    """A connection that writes; made, used and closed on one thread. Raises HistoryError if the file cannot be used.
 
-    busy: seconds that it waits for another process to let go of the file.
+    wait: seconds that it waits for others to let go of the file.
     """
 
-    def __init__(self, path: Path, *, busy: float = BUSY) -> None:
-        self.path, self.busy = path, busy
+    def __init__(self, path: Path, *, wait: float = LET_GO) -> None:
+        self.path, self.wait = path, wait
         with naming(path, "cannot be written"):
-            make_private(path)
-            self.lock = FolderLock(path.resolve().parent)
-            with self.lock.held(busy):
-                self.connection = sqlite3.connect(path, timeout=busy, isolation_level=None, cached_statements=64)
-                try:
-                    self._prepare()
-                except BaseException:
-                    self.connection.close()
-                    raise
-            self._identity = identity(path)
+            _make_private(path)
+            self.connection = sqlite3.connect(path, timeout=wait, isolation_level=None, cached_statements=64)
+            try:
+                self._prepare()
+            except BaseException:
+                self.connection.close()
+                raise
+            self._identity = _identity(path)
 
     def _prepare(self) -> None:
         run = self.connection.execute
         check_ours(self.connection, self.path)
         run("PRAGMA trusted_schema=OFF")
         run("PRAGMA auto_vacuum=INCREMENTAL")  # of a new file: space can be given back piece by piece
-        self._set_mode()
-        run("PRAGMA synchronous=NORMAL")
+        with contextlib.suppress(sqlite3.OperationalError):  # of an earlier file that someone else has open
+            run("PRAGMA journal_mode=TRUNCATE")
+        run("PRAGMA synchronous=FULL")  # what is committed survives a loss of power
         if version_of(self.connection) < VERSION:
-            run("BEGIN IMMEDIATE")  # two processes may be here at once
-            try:
-                for number in range(version_of(self.connection), VERSION):
+            with self._transaction():
+                for number in range(version_of(self.connection), VERSION):  # asked again: two processes may be here
                     for statement in filter(str.strip, MIGRATIONS[number].split(";")):
                         run(statement)
                 run(f"PRAGMA application_id={APPLICATION}")
                 run(f"PRAGMA user_version={VERSION}")
-            except BaseException:
-                run("ROLLBACK")
-                raise
-            run("COMMIT")
 
-    def _set_mode(self) -> None:
-        """Take a write-ahead log where one works and is safe, else the rollback journal."""
-        wanted = journal_mode(filesystem(self.path), sqlite3.sqlite_version_info, locks=self.lock.works)
-        for mode in dict.fromkeys((wanted, "DELETE")):
-            with contextlib.suppress(sqlite3.OperationalError):
-                if self.connection.execute(f"PRAGMA journal_mode={mode}").fetchone()[0] == mode.lower():
+    def _begin(self) -> None:
+        """Be the one who writes, once the others let us: SQLite itself would look ever more seldom, and starve."""
+        until = time.monotonic() + self.wait
+        self.connection.execute(f"PRAGMA busy_timeout={_LOOK}")
+        try:
+            while True:
+                try:
+                    self.connection.execute("BEGIN IMMEDIATE")
+                except sqlite3.OperationalError as error:
+                    if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > until:
+                        raise
+                else:
                     return
+        finally:
+            self.connection.execute(f"PRAGMA busy_timeout={int(1_000 * self.wait)}")  # until the readers are gone
 
-    def write(self, rows: Iterable[tuple[str, tuple[Any, ...]]], *, full: bool = False) -> None:
-        """Commit statements with their values together; `full` waits until the disk has them, against a power loss."""
-        run = self.connection.execute
-        with self._alone():
-            run(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
-            run("BEGIN IMMEDIATE")
-            try:
-                for statement, values in rows:
-                    run(statement, values)
-                run("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    run("ROLLBACK")
-                raise
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._begin()
+        try:
+            yield
+            self.connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self.connection.execute("ROLLBACK")
+            raise
+
+    def write(self, rows: Iterable[tuple[str, tuple[Any, ...]]]) -> None:
+        """Commit statements with their values together; returns once the disk has them."""
+        with self._named(), self._transaction():
+            for statement, values in rows:
+                self.connection.execute(statement, values)
 
     def give_back(self) -> bool:
         """Give a piece of what is free in the file back to the disk; return whether there is more."""
         run = self.connection.execute
-        with self._alone():
+        with self._named():
             if run("PRAGMA auto_vacuum").fetchone()[0] == 0:  # a file from before it was asked for
                 run("PRAGMA auto_vacuum=INCREMENTAL")
                 run("VACUUM")
-            before = self._free()
-            self.connection.executescript(f"PRAGMA incremental_vacuum({_PIECE})")  # `execute` would do one page
-            more = 0 < self._free() < before
-            if not more:
-                run("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            return more
+            with self._transaction():
+                before = self._free()
+                run(f"PRAGMA incremental_vacuum({_PIECE})").fetchall()
+                return 0 < self._free() < before
 
     def _free(self) -> int:
         return int(self.connection.execute("PRAGMA freelist_count").fetchone()[0])
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep the others of us from writing during the block, in the file that was opened."""
-        with naming(self.path, "cannot be written"), self.lock.held(self.busy):
-            if identity(self.path) != self._identity:
+    def _named(self) -> Iterator[None]:
+        """Name the file in what goes wrong during the block, and refuse another file at its path."""
+        with naming(self.path, "cannot be written"):
+            if _identity(self.path) != self._identity:
                 raise HistoryError(f"the history {self.path} was deleted or replaced while it was in use")
             yield
 
     def close(self) -> None:
-        """Let go of the file; its log is brought into it, or left beside it where another process is writing."""
-        try:
-            with self.lock.held(min(self.busy, _LAST_WAIT)):
-                self._close()
-        except TimeoutError:
-            with contextlib.ExitStack() as stack:
-                with contextlib.suppress(sqlite3.Error, OSError, HistoryError):  # the file may be gone
-                    stack.enter_context(contextlib.closing(_open_to_read(self.path)))  # the last brings in the log
-                self._close()
-        except OSError:  # the folder is gone
-            self._close()
-
-    def _close(self) -> None:
+        """Let go of the file."""
         with contextlib.suppress(sqlite3.Error):
             self.connection.close()
 
 
+def _make_private(path: Path) -> None:
+    """Make the file, and its folder if there is none, for the user alone."""
+    if not path.parent.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):  # never opened if it is there: to close it would undo SQLite's locks
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Return which file lies at a path."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_dev, found.st_ino
+
+
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """Give a connection that only reads; everything that goes wrong in the block is a HistoryError."""
+    """Give a connection that only reads; everything that goes wrong in the block is a HistoryError.
+
+    A writer waits meanwhile: fetch in the block, and look at it afterwards.
+    """
     with naming(path, "cannot be read"):
         if not path.is_file():
             raise HistoryError(f"there is no history {path}")
@@ -185,28 +203,35 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             if version_of(connection) == 0:
                 raise Unmade(f"the history {path} holds no runs yet")
             if version_of(connection) < VERSION:
-                raise HistoryError(f"the history {path} is of an older version, and is brought up by the next run")
+                raise HistoryError(f"the history {path} is of an older version, which the next run brings up to date")
             yield connection
         finally:
             connection.close()
 
 
+_OTHERWISE: Final = {"SQLITE_READONLY_ROLLBACK": "rw", "SQLITE_CANTOPEN": "ro&immutable=1"}
+"""How a file is opened if it cannot be opened to be read only: to take back a commit that was cut off; as one that
+nobody changes, if it has a write-ahead log and lies in a folder that cannot be written."""
+
+
 def _open_to_read(path: Path) -> sqlite3.Connection:
-    """Return a connection; in a folder that cannot be written it takes the file as one that nobody changes."""
-    address = f"file:{quote(str(path.resolve()))}"
-    for more in ("?mode=ro", "?mode=ro&immutable=1"):
-        connection = sqlite3.connect(address + more, uri=True, timeout=BUSY, isolation_level=None)
+    mode = "ro"
+    while True:
+        address = f"file:{quote(str(path.resolve()))}?mode={mode}"
+        connection = sqlite3.connect(address, uri=True, timeout=LET_GO, isolation_level=None)
         try:
             connection.execute("PRAGMA trusted_schema=OFF")
             connection.execute("PRAGMA cell_size_check=ON")
+            connection.execute("PRAGMA query_only=ON")
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError as error:
             connection.close()
-            if "immutable" in more or os.access(path.parent, os.W_OK):
+            wanted = _OTHERWISE.get(error.sqlite_errorname, mode)
+            if mode != "ro" or wanted == mode or ("immutable" in wanted and os.access(path.parent, os.W_OK)):
                 raise
+            mode = wanted
         else:
             return connection
-    raise HistoryError(f"the history {path} cannot be read")
 
 
 @contextlib.contextmanager
