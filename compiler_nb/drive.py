@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 from compiler_nb.engine.session import Session
 from compiler_nb.engine.watch import WATCH
 from compiler_nb.errors import CompilerError, ModelError, PlanError
-from compiler_nb.events import PlanClosed, RoundStarted, RunStarted, TaskPlanned, Warned
+from compiler_nb.events import Decided, PlanClosed, RoundStarted, RunEnded, RunStarted, TaskEnded, TaskPlanned, Warned
 from compiler_nb.joiner import join
 from compiler_nb.models.base import Model, Request
 from compiler_nb.models.calls import Calls
 from compiler_nb.models.connect import no_model
 from compiler_nb.models.limits import shared_limits
-from compiler_nb.outcome import NOT_DONE, Answer, Replan, Status
+from compiler_nb.outcome import ENDED, NOT_DONE, Answer, Cancelled, Replan, Status
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.task import Join, Return, Task, owner_of
@@ -26,7 +26,7 @@ from compiler_nb.planner.schema import describe_schema
 from compiler_nb.planner.writing import Writing
 from compiler_nb.prompts import Prompt
 from compiler_nb.settings.budget import Meter
-from compiler_nb.text import describe_error
+from compiler_nb.text import describe_error, shorten_value
 from compiler_nb.toolbox.language import WORKER, LanguageTool
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 CANCELLED: Final = "the run was cancelled"
 UNPLANNED: Final = "side effects wait for a whole plan, and there is none"
 LONGEST_WAIT: Final = 120.0
-"""Seconds that a call waits for a provider that is asked too often; less where the run may not take so long."""
+"""Seconds that a call waits for a provider that is asked too often; less if the run may not take so long."""
 
 
 class Stopped(Exception):
@@ -56,16 +56,20 @@ class Stopped(Exception):
 
 
 class Drive:
-    """Drives one run through its rounds."""
+    """Drives one run through its rounds.
+
+    ask: asks a person to approve a task, None if there is nobody; main: posts a function to the main thread.
+    """
+
+    session: Session  # these three are made on the loop
+    calls: Calls
+    writing: Writing
 
     def __init__(self, run: Run, *, ask: Ask | None = None, main: PostToMain | None = None) -> None:
         self.run, self.ask, self.main = run, ask, main
         self.settings, self.order, self.log, self.control = run.settings, run.order, run.log, run.control
-        self.calls: Calls  # made on the loop, whose limits it shares
-        self.writing: Writing
         self.schemas = {name: describe_schema(value) for name, value in run.inputs.items()}
-        self.session: Session | None = None
-        self.keeper: Keeper | None = None  # keeps it in the history
+        self.keeper: Keeper | None = None  # keeps the run in the history
         self.meter = Meter(self.settings.budget)
 
     # ---------------------------------------------------------------- the whole
@@ -73,20 +77,22 @@ class Drive:
     async def perform(self) -> None:
         """Run the rounds; whatever happens, the run ends with a status."""
         control, session = self.control, self._open_session()
-        self.session = session
-        self.log.urgent = control.warn
-        WATCH.begin(session)
-        self._keep(session)
+        self._open_models(session)
+        self._keep()
         self._announce()
-        control.begin(session)
+        WATCH.begin(session)
+        control.begin(session)  # what was asked for before comes after RunStarted, and before the first task
         limit = asyncio.timeout(self.settings.seconds)
         try:
             async with limit:
                 await self._rounds()
+        # Three who may cancel this task look alike here. The time limit turns its own cancellation into a TimeoutError;
+        # a cancellation by the control ends the run, and nobody else hears of it; one from outside, by who awaits this
+        # run, ends it too, and goes on to where it was bound for.
         except asyncio.CancelledError:
             own = control.is_own()
             await self._end("cancelled", CANCELLED)
-            if not own:  # who awaits this run was cancelled, and is to hear of it
+            if not own:
                 raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a fault of ours, or of a model's class, ends it too
             await self._end(*self._ending(error, late=limit.expired()))
@@ -95,7 +101,13 @@ class Drive:
         finally:
             WATCH.end(session)
             session.finish()
-            self.run.end("cancelled", CANCELLED)  # nothing, but where it was cancelled again while it ended
+            finish(self.run, "cancelled", CANCELLED)  # only if a second cancellation from outside broke off its end
+
+    async def plan_only(self) -> Plan:
+        """Return the plan, starting nothing."""
+        self._open_models(None)
+        self._announce()
+        return await self.writing.write(None)
 
     def _ending(self, error: BaseException, *, late: bool) -> tuple[Status, str]:
         """Return the status and the error of a run whose rounds ended by an exception."""
@@ -105,66 +117,69 @@ class Drive:
             return "limit", f"the run took longer than {self.settings.seconds:g} s"
         return "failed", str(error) if isinstance(error, CompilerError) else describe_error(error)
 
+    # ---------------------------------------------------------------- the beginning
+
     def _open_session(self) -> Session:
+        """Make what performs the tasks."""
         settings, past = self.settings, self.order.past
         worker = WORKER.set(self._ask_worker if settings.worker is not None else None)
-        session = Session(  # its tasks run in a copy of the context of this moment, and so know the worker
-            settings.tools,
-            self.log,
-            inputs=self.order.inputs,
-            max_concurrency=settings.max_concurrency,
-            limits=settings.caps,
-            approve=settings.approve,
-            ask=self.ask,
-            main=self.main,
-        )
+        session = self.session = Session(  # tasks run in a copy of the context of this moment, and so know the worker
+            settings.tools, self.log, inputs=self.order.inputs, max_concurrency=settings.max_concurrency,
+            limits=settings.caps, approve=settings.approve, ask=self.ask, main=self.main,
+        )  # fmt: skip
         WORKER.reset(worker)
         session.secrets = settings.secrets
         session.doubts(past.doubts)
         session.recall = past.recall if past.parent else None
-        counted = {name for name, limit in settings.limits.items() if limit.rpm or limit.tpm}
-        rated = {
-            name: tool.provider
-            for name, tool in settings.tools.items()
-            if tool.provider in counted and not isinstance(tool, LanguageTool)
-        }
-        if rated:
-            session.rates, session.rated = shared_limits(settings.limits), rated
+        session.rates, session.rated = shared_limits(settings.limits), self._rated()
+        self.log.urgent = self.control.warn
         return session
 
-    def _keep(self, session: Session) -> None:
+    def _rated(self) -> dict[str, str]:
+        """Return the tools whose calls count against a provider's limits per minute, with their providers.
+
+        A tool that asks a model counts when it asks, which may be twice or never.
+        """
+        counted = {name for name, limit in self.settings.limits.items() if limit.rpm or limit.tpm}
+        tools = [tool for tool in self.settings.tools.values() if not isinstance(tool, LanguageTool)]
+        return {tool.name: tool.provider for tool in tools if tool.provider in counted}
+
+    def _open_models(self, session: Session | None) -> None:
+        """Make what calls the models; session: None if nothing is to start."""
+        settings, patience = self.settings, min(self.settings.seconds or LONGEST_WAIT, LONGEST_WAIT)
+        parking = session.parking if session is not None else None
+        limits = shared_limits(settings.limits)
+        self.calls = Calls(self.log.emit, limits=limits, parking=parking, longest_wait=patience)
+        self.writing = Writing(
+            settings, self.order.question, self.schemas, self.log, session,
+            calls=self.calls, add=self._add, allow=self._allow_call,
+        )  # fmt: skip
+
+    def _keep(self) -> None:
         """Have the run kept in the history, if there is one."""
         if self.settings.history is not None:
             from compiler_nb.history.keeper import Keeper  # noqa: PLC0415 - only who keeps runs needs it
 
             self.keeper = Keeper(self.settings.history, self.run)
-            session.intent = self.keeper.intend
+            self.session.intent = self.keeper.intend
 
     def _announce(self) -> None:
-        park = self.session.parking if self.session is not None else None
-        settings = self.settings
-        patience = min(settings.seconds or LONGEST_WAIT, LONGEST_WAIT)
-        limits = shared_limits(settings.limits)
-        self.calls = Calls(self.log.emit, limits=limits, parking=park, longest_wait=patience)
-        self.writing = Writing(
-            settings, self.order.question, self.schemas, self.log, self.session,
-            calls=self.calls, add=self._add, allow=self._allow_call,
-        )  # fmt: skip
-        self.log.listeners.append(self.meter.take)
-        names = tuple(settings.tools)
-        self.log.emit(RunStarted, self.order.question, names, self.schemas, settings.models, time.time())
+        names, models = tuple(self.settings.tools), self.settings.models
+        self.log.emit(RunStarted, self.order.question, names, self.schemas, models, time.time())
+
+    # ---------------------------------------------------------------- the end
 
     async def _end(self, status: Status, error: str) -> None:
+        """Let what runs come to an end, and note how the run ended, once it is stored what came before."""
         self.control.closing = True
-        session = self._session
         if status != "done":
-            session.cancel()
-            await session.drained()
+            self.session.cancel()
+            await self.session.drained()
         if status == "limit":
             self._answer_with_what_exists()
         if self.keeper is not None:
-            await self.keeper.committed()  # what is wrong with the history is told before the end
-        self.run.end(status, error)
+            await self.keeper.committed()  # what is wrong with the history must be said before the end
+        finish(self.run, status, error)
         if self.keeper is not None:
             await self.keeper.committed()
 
@@ -175,12 +190,20 @@ class Drive:
             final = run.plan.final
             results, _ = self._joined(final if isinstance(final, Join) else Join())
             if results:
-                run.decide(Answer(results), "limit")
+                self._decide(Answer(results), "limit")
+
+    def _decide(self, decision: Answer | Replan, by: str) -> Answer | Replan:
+        self.log.emit(Decided, decision, by)
+        return decision
 
     # ---------------------------------------------------------------- rounds
 
     async def _rounds(self) -> None:
-        session, plan, past = self._session, self.order.plan, self.order.past
+        """Write or take a plan, run it and join it, until there is an answer.
+
+        Rounds that an earlier run has gone through come first: their plans are known, and how the joiner ended them.
+        """
+        session, plan, past = self.session, self.order.plan, self.order.past
         if self.control.cancelled:
             raise Stopped("cancelled", CANCELLED)
         earlier: Earlier | None = None
@@ -206,12 +229,6 @@ class Drive:
             if self.settings.preview:
                 earlier = earlier._replace(results=_previewed(earlier.results, session.values))
 
-    @property
-    def _session(self) -> Session:
-        if self.session is None:
-            raise RuntimeError("the run has no session")
-        return self.session
-
     def _take_plan(self, plan: Plan) -> Plan:
         """Start a plan that is there already."""
         for task in plan.tasks:
@@ -219,12 +236,12 @@ class Drive:
             self._add(task)
         complete = True
         self.log.emit(PlanClosed, plan.text, complete, plan.final, plan.dialect, tuple(plan.by_id))
-        self._session.close()
+        self.session.close()
         return plan
 
     def _add(self, task: Task) -> None:
         """Let a task run, or take over the outcome that an earlier run has left for it."""
-        session, found = self._session, self.order.past.take(task)
+        session, found = self.session, self.order.past.take(task)
         if found is not None:
             session.pin(task, *found)
             return
@@ -234,47 +251,38 @@ class Drive:
 
     async def _decide_again(self, decision: Answer | Replan) -> Answer | Replan:
         """Let a round of an earlier run end as it did."""
-        await self._session.drained()
-        self.run.decide(decision, "joiner")
-        return decision
-
-    async def plan_only(self) -> Plan:
-        """Return the plan, starting nothing."""
-        self._announce()
-        return await self.writing.write(None)
+        await self.session.drained()
+        return self._decide(decision, "joiner")
 
     async def _ask_for_plan(self, earlier: Earlier | None) -> Plan:
-        """Have a plan written; where there will be none, what whole lines have asked for ends first."""
+        """Have a plan written; if there will be none, what whole lines have asked for ends first."""
         try:
             return await self.writing.write(earlier)
         except (ModelError, PlanError):
-            self._session.give_up_plan(UNPLANNED)
-            await self._session.drained()
+            self.session.give_up_plan(UNPLANNED)
+            await self.session.drained()
             raise
 
     # ---------------------------------------------------------------- the end of a round
 
     async def _conclude(self, plan: Plan, *, can_replan: bool) -> Answer | Replan:
         """Return how the round ends, noted as soon as it is known; every task has ended then."""
-        session, run, final = self._session, self.run, plan.final
-        error = ""
+        session, joiner, final, error = self.session, self.settings.joiner, plan.final, ""
         if isinstance(final, Return):
             answer, error = await self._evaluate(final)
             if answer is not None:
-                run.decide(answer, "plan")
+                self._decide(answer, "plan")  # the answer is shown at once; side effects may still run
                 await session.drained()
                 return answer
             final = Join()
         await session.drained()
         results, failures = self._joined(final)
-        if self.settings.joiner is None or (error and not self.order.question):
-            if error:
-                raise Stopped("failed", f"the answer cannot be evaluated: {error}")
-            run.decide(Answer(results), "plan")
-            return Answer(results)
-        decision = await self._join(self.settings.joiner, results, failures, final.instruction, can_replan=can_replan)
-        run.decide(decision, "joiner")
-        return decision
+        if joiner is not None and (self.order.question or not error):
+            decision = await self._join(joiner, results, failures, final.instruction, can_replan=can_replan)
+            return self._decide(decision, "joiner")
+        if error:
+            raise Stopped("failed", f"the answer cannot be evaluated: {error}")
+        return self._decide(Answer(results), "plan")
 
     async def _join(
         self, joiner: Model, results: dict[str, Any], failures: dict[str, Any], instruction: str, *, can_replan: bool
@@ -295,7 +303,7 @@ class Drive:
         )
 
     async def _evaluate(self, final: Return) -> tuple[Answer | None, str]:
-        session = self._session
+        session = self.session
         needed = references(final.expression)
         whole = await session.ready(needed)
         values = session.values
@@ -308,8 +316,8 @@ class Drive:
             return None, describe_error(error)
 
     def _joined(self, final: Join) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the results that the joiner is shown, and every failure, in the order of the plan."""
-        session = self._session
+        """Return the results that the joiner is shown, and all failures, in the order of the plan."""
+        session = self.session
         tasks, values = session.tasks, session.values
         shown = final.refs or [id_ for id_ in tasks if not owner_of(id_)]
         results = {tasks[id_].name or id_: values[id_] for id_ in shown if id_ in values}
@@ -323,10 +331,10 @@ class Drive:
     # ---------------------------------------------------------------- models
 
     def _allow_call(self) -> None:
-        """Count a call of a model that is about to be made; raise Stopped where the run may make none."""
+        """Count a call of a model that is about to be made. Raises Stopped if the run may not make another."""
         if self.control.closing:
             raise asyncio.CancelledError  # it was cancelled, and someone swallowed that
-        if told := self.meter.exceeded():
+        if told := self.meter.exceeded(self.run.progress):
             raise Stopped("limit", told)
         self.meter.asked += 1
 
@@ -342,7 +350,21 @@ class Drive:
         return reply.text
 
 
-def _previewed(results: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, str]:
-    from compiler_nb.text import shorten_value  # noqa: PLC0415 - only where contents are shown
+def finish(run: Run, status: Status, error: str) -> None:
+    """Note that a run is over, unless it is already."""
+    if not run.control.ended:
+        run.log.emit(RunEnded, status, error)
+        run.control.end()
 
+
+def give_up(run: Run, reason: str) -> None:
+    """Note, on any thread, that a run goes on and cannot be stopped: nothing that it does counts anymore."""
+    for id_, state in list(run.progress.states.items()):
+        if state not in ENDED:
+            run.log.emit(TaskEnded, id_, 0, "cancelled", Cancelled(reason), "")
+    finish(run, "cancelled", reason)
+    run.log.close()
+
+
+def _previewed(results: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, str]:
     return {name: f"{schema}: {shorten_value(values[name])}" for name, schema in results.items()}

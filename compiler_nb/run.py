@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb import trace
 from compiler_nb.engine.node import find_lanes
 from compiler_nb.errors import RunFailed, ToolError
-from compiler_nb.events import Decided, Event, Log, RunEnded, TaskEnded
 from compiler_nb.models.secret import mask
-from compiler_nb.outcome import ENDED, NOT_DONE, Answer, Cancelled, Failure, Replan, State, Status, Usage
+from compiler_nb.outcome import NOT_DONE, Failure, State, Status, Usage
 from compiler_nb.plan.bounds import is_a
 from compiler_nb.settings.control import Control
 
@@ -20,11 +19,13 @@ if TYPE_CHECKING:
 
     from compiler_nb.drawing.svg import Picture
     from compiler_nb.drawing.timeline import Timeline
-    from compiler_nb.models.secret import Secret
+    from compiler_nb.events import Event, Log
     from compiler_nb.notebook.live.view import View
     from compiler_nb.plan.plan import Plan
     from compiler_nb.settings.order import Order
     from compiler_nb.settings.settings import Settings
+
+_INNER: Final = frozenset({"control", "id_of", "log", "order", "progress", "wait", "words"})
 
 
 class Run:
@@ -109,11 +110,6 @@ class Run:
     def usage(self) -> Usage:
         """What all calls of models used, those that tools made included."""
         return self.progress.usage
-
-    @property
-    def secrets(self) -> tuple[Secret, ...]:
-        """The keys that nothing shown of it may hold: those of its models (a stored run has none), and those set."""
-        return self.settings.secrets
 
     @property
     def seconds(self) -> float:
@@ -202,7 +198,7 @@ class Run:
         tasks, states = list(progress.tasks.values()), dict(progress.states)
         titles = task_titles(tasks, states, progress.outcomes)
         drawn = draw(tasks, states=states, titles=titles, final=plan.final if plan is not None else None)
-        return replace(drawn, svg=mask(drawn.svg, self.secrets), text=mask(drawn.text, self.secrets))
+        return replace(drawn, svg=mask(drawn.svg, self.settings.secrets), text=mask(drawn.text, self.settings.secrets))
 
     def timeline(self) -> Timeline:
         """Return when what ran, with the critical path and times in words: it shows itself anywhere, and has `save`."""
@@ -216,7 +212,7 @@ class Run:
                 progress.attempts, tasks=progress.tasks, states=progress.states, calls=calls, critical=times.path,
                 total=now, words=str(times),
             )  # fmt: skip
-        return replace(drawn, svg=mask(drawn.svg, self.secrets), text=mask(drawn.text, self.secrets))
+        return replace(drawn, svg=mask(drawn.svg, self.settings.secrets), text=mask(drawn.text, self.settings.secrets))
 
     def view(self) -> View:
         """Return the live view, for a page: the plan, its tasks, timeline, table, and all that is known of each."""
@@ -258,23 +254,9 @@ class Run:
         self.control.wait(timeout)
         return self
 
-    def end(self, status: Status, error: str = "") -> None:
-        """Note that it is over; the compiler calls this once."""
-        if not self.control.ended:
-            self.log.emit(RunEnded, status, error)
-            self.control.end()
-
-    def give_up(self, reason: str) -> None:
-        """Note, on any thread, that it goes on and nobody can stop it: nothing that it does counts any more."""
-        for id_, state in list(self.progress.states.items()):
-            if state not in ENDED:
-                self.log.emit(TaskEnded, id_, 0, "cancelled", Cancelled(reason), "")
-        self.end("cancelled", reason)
-        self.log.close()
-
-    def decide(self, decision: Answer | Replan, by: str) -> None:
-        """Note what the joiner, or the plan itself, decided."""
-        self.log.emit(Decided, decision, by)
+    def __dir__(self) -> list[str]:
+        """Return what a user may want of it; the rest is for the rooms that make and show it."""
+        return [name for name in super().__dir__() if name not in _INNER]
 
     def __repr__(self) -> str:
         count = len(self.progress.tasks)

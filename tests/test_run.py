@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from compiler_nb.compiler import Compiler
+from compiler_nb.drive import finish
 from compiler_nb.errors import RunFailed, ToolError
 from compiler_nb.events import PlanClosed
 from compiler_nb.outcome import Cancelled, Failure, Skipped, Usage
@@ -193,7 +194,7 @@ def test_it_ends_once():
     """The first status stands."""
     found = run(planner_of("answer(1)\n"))
     count = len(found.events)
-    found.end("failed", "late")
+    finish(found, "failed", "late")
     assert (found.status, found.error, len(found.events)) == ("done", "", count)
 
 
@@ -204,3 +205,17 @@ def test_cancelled_tasks_are_among_the_failures():
     with pytest.raises(ToolError, match="a: the run was cancelled"):
         found["a"]
     assert found.usage == Usage(1, found.usage.input_tokens, found.usage.output_tokens)
+
+
+NAMED = """
+id question inputs status error state answer plan rounds results failures partial events usage seconds prompt why view
+visualize timeline to_pandas to_otel save load cancel settings raise_for_failures step pause resume approve deny skip
+retry set disclosed
+"""
+
+
+def test_completion_offers_what_a_user_may_want():
+    """The names that the design promises, and none of the machinery."""
+    offered = {name for name in dir(run(planner_of("answer(1)\n"))) if not name.startswith("_")}
+    assert offered <= set(NAMED.split())
+    assert offered >= {"answer", "results", "pause", "resume", "settings", "why"}

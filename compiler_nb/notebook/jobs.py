@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from compiler_nb.compiler import Compiler
+from compiler_nb.drive import give_up
 from compiler_nb.engine.background import BACKGROUND, MainThread
 from compiler_nb.errors import CompilerError, OptionError, RunFailed
 from compiler_nb.events import RunEnded
@@ -202,7 +203,7 @@ def _job_of(desk: Desk, question: Question, begin: Callable[..., Begun]) -> Job 
             question.hand.show(desk.shell, said.head, question.text)
             return
         if interrupted and run.status == "running" and not question.kernel and BACKGROUND.give_up():
-            run.give_up("a tool blocks the event loop and cannot be stopped; it goes on until the kernel ends")
+            give_up(run, "a tool blocks the event loop and cannot be stopped; it goes on until the kernel ends")
         presenter.end(run, bind(desk, run, question))
         if interrupted:
             raise interruption("the run was stopped; what had finished is kept")

@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final
 
-from compiler_nb.events import ModelEnded, ModelStarted
-from compiler_nb.outcome import Usage
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from compiler_nb.events import Event
-    from compiler_nb.trace import ModelCall
+    from compiler_nb.outcome import Usage
+    from compiler_nb.trace import ModelCall, Progress
 
 FREE: Final = frozenset({"scripted", "hand", "ollama", "vllm"})
 """Providers whose calls cost nothing: scripts, people, and servers of one's own."""
@@ -20,10 +17,10 @@ FREE: Final = frozenset({"scripted", "hand", "ollama", "vllm"})
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a run may use; None for any amount.
+    """What a run may use; None means no limit.
 
     tokens: input and output of all calls of models; usd: dollars, by the price list of the extra `prices`; calls: calls
-    of models; seconds: from the question to the answer; replans: further plans. Raises ValueError for what is none.
+    of models; seconds: from the question to the answer; replans: further plans. Raises ValueError if one is negative.
     """
 
     tokens: int | None = None
@@ -40,41 +37,39 @@ class Budget:
 
 
 class Meter:
-    """What a run has used so far, by its events, against its budget."""
+    """What a run has used so far, against its budget.
 
-    def __init__(self, budget: Budget | None) -> None:
-        self.budget = budget or Budget()
-        self.used = Usage()
-        self.usd = 0.0
-        self.asked = 0  # calls that were allowed; some have not been told of yet
-        self._models: dict[int, tuple[str, str]] = {}
+    asked: calls of models that were allowed, of which some are not in the events yet.
+    """
 
-    def take(self, event: Event) -> None:
-        """Note what happened."""
-        if type(event) is ModelStarted:
-            self._models[event.call] = (event.provider, event.model)
-        elif type(event) is ModelEnded:
-            self.used = self.used + event.usage
-            if self.budget.usd is not None:
-                self.usd += price(*self._models.get(event.call, ("", "")), event.usage) or 0.0
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self.asked = 0
+        self._paid: dict[int, float] = {}  # dollars by call: a price is looked up once
 
-    def exceeded(self) -> str:
-        """Return which part of the budget is used up, in words, "" where none is."""
-        budget, calls = self.budget, max(self.asked, self.used.calls)
-        if budget.tokens is not None and self.used.tokens >= budget.tokens:
-            return f"the budget of {budget.tokens:,} tokens is used up ({self.used.tokens:,})"
-        if budget.calls is not None and calls >= budget.calls:
+    def exceeded(self, progress: Progress) -> str:
+        """Return which part of the budget is used up, in words, or "" if none is."""
+        budget, used = self.budget, progress.usage
+        if budget.tokens is not None and used.tokens >= budget.tokens:
+            return f"the budget of {budget.tokens:,} tokens is used up ({used.tokens:,})"
+        if budget.calls is not None and max(self.asked, used.calls) >= budget.calls:
             return f"the budget of {budget.calls} calls of models is used up"
-        if budget.usd is not None and self.usd >= budget.usd:
-            return f"the budget of ${budget.usd:g} is used up (${self.usd:.4f})"
+        if budget.usd is not None and (spent := self._spent(progress)) >= budget.usd:
+            return f"the budget of ${budget.usd:g} is used up (${spent:.4f})"
         return ""
+
+    def _spent(self, progress: Progress) -> float:
+        for number, call in progress.calls.items():
+            if call.usage is not None and number not in self._paid:
+                self._paid[number] = price(call.provider, call.model, call.usage) or 0.0
+        return sum(self._paid.values())
 
 
 # -------------------------------------------------------------------- money
 
 
 def price(provider: str, model: str, usage: Usage) -> float | None:
-    """Return what a call costs in dollars, None where no price is known (or the extra `prices` is not installed)."""
+    """Return what a call costs in dollars, or None if no price is known (or the extra `prices` is not installed)."""
     if provider in FREE:
         return 0.0
     try:

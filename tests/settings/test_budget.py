@@ -35,14 +35,13 @@ class Sold(ScriptedModel):
         super().__init__(replies, name="gpt-4o-mini")
 
 
-def metered(budget, *calls, provider="openai", model="gpt-4o-mini"):
-    """Return a meter that has seen calls with these usages."""
-    log, meter = Log("r"), Meter(budget)
-    log.listeners.append(meter.take)
+def after(*calls):
+    """Return what the events of calls with these usages say."""
+    log = Log("r")
     for number, usage in enumerate(calls):
-        log.emit(ModelStarted, number, "planner", "", provider, model, (), "")
+        log.emit(ModelStarted, number, "planner", "", "openai", "gpt-4o-mini", (), "")
         log.emit(ModelEnded, number, "stop", usage, "", "")
-    return meter
+    return Progress(log.events)
 
 
 @pytest.mark.parametrize(
@@ -58,14 +57,21 @@ def metered(budget, *calls, provider="openai", model="gpt-4o-mini"):
 )
 def test_it_says_what_is_used_up(budget, used, words):
     """In words, and nothing while there is some left."""
-    assert metered(budget, used).exceeded() == words
+    assert Meter(budget).exceeded(after(used)) == words
 
 
 def test_calls_that_are_under_way_count():
     """Those that were allowed and have not ended yet."""
     meter = Meter(Budget(calls=2))
     meter.asked = 2
-    assert meter.exceeded()
+    assert meter.exceeded(after())
+
+
+def test_money_adds_up():
+    """Each call is paid once, also one that has ended since the last look."""
+    meter, call = Meter(Budget(usd=0.02)), Usage(1, 100_000, 0)
+    assert [meter.exceeded(after(*[call] * count)) for count in (0, 1)] == ["", ""]
+    assert meter.exceeded(after(call, call)) == "the budget of $0.02 is used up ($0.0300)"
 
 
 @pytest.mark.parametrize("wrong", [{"tokens": -1}, {"usd": float("nan")}, {"seconds": -0.1}])

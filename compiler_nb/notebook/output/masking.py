@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 def without_keys(content: T, run: Run) -> T:
     """Return plain JSON data without any piece of a key in its texts; the same object where there is none."""
-    secrets = run.secrets
+    secrets = run.settings.secrets
     if not secrets:
         return content
     text = json.dumps(content, ensure_ascii=False)

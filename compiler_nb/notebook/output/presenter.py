@@ -114,4 +114,4 @@ def display(data: show.Bundle, *, replaceable: bool = False) -> Any:
 
 def say(text: str, run: Run | None = None) -> None:
     """Print to the cell what is told of a run, or of none."""
-    print(mask(text, known_secrets() if run is None else run.secrets))  # noqa: T201 - a verb's answer is printed text
+    print(mask(text, known_secrets() if run is None else run.settings.secrets))  # noqa: T201 - a verb's answer is printed text

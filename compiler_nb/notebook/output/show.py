@@ -67,7 +67,7 @@ class Look(NamedTuple):
 
 def bundle(run: Run, binding: Binding, look: Look = Look()) -> Bundle:  # noqa: B008 - it cannot be changed
     """Return what a run shows, by MIME type."""
-    hide, tasks = functools.partial(mask, secrets=run.secrets), plain_tasks(run)
+    hide, tasks = functools.partial(mask, secrets=run.settings.secrets), plain_tasks(run)
     whole = picture(run, look) if tasks and "graph" in look.views else None
     drawn = whole and dataclasses.replace(whole, svg=hide(whole.svg))
     times = run.timeline() if tasks and look.times and "timeline" in look.views else None
@@ -152,7 +152,7 @@ def outcome_text(run: Run) -> str:
     """Return why a run has no answer, "" where it has one or still runs."""
     if run.status in ("done", "running"):
         return ""
-    told = mask(run.error[:MESSAGE], run.secrets) if run.status != "cancelled" else ""
+    told = mask(run.error[:MESSAGE], run.settings.secrets) if run.status != "cancelled" else ""
     return f"{run.status}: {told}" if told else run.status
 
 
