@@ -65,9 +65,10 @@ class Progress:
     status, error, answer: of the run; rounds, plan: see Round, and the last plan; pauses: pairs of seconds, the second
     None while it lasts; usage: of all calls; calls: of models, by number; usage_by_task: of the calls that tools made.
     By a task's id: tasks (in the order in which they came), states, born (seconds), ends, spans (attempts; of a fan-out
-    one, from its expansion on), holds, parks, retries (what is to be tried again), warnings.
-    busy: calls that hold a slot; parked: providers of tasks that wait for them; names: the last task of each variable;
-    items_ended: of a fan-out, how many items have ended, and of how many; changes: (id, what, at), see above.
+    one, from its expansion on), holds, parks, retries (what is to be tried again), warnings, parked (the provider that
+    it waits for), items_ended (of a fan-out: how many have ended, of how many).
+    holding: the tasks that are held; busy: calls that hold a slot; names: the last task of each variable; changes: (id,
+    what, at), see above.
     """
 
     def __init__(self, events: Sequence[Event] = ()) -> None:
@@ -97,7 +98,7 @@ class Progress:
         self.items_ended: dict[str, tuple[int, int]] = {}
         self.changes: list[tuple[str, What, float]] = []
         self.readiness = Readiness(self.tasks, self.states)
-        self._held: set[str] = set()
+        self.holding: set[str] = set()
         self._last_calls: dict[str, int] = {}  # by role
         self._problems: list[Problem] = []  # of the text that is being written
         self._planned: list[str] = []  # the ids of the round
@@ -135,7 +136,7 @@ class Progress:
     def held(self) -> dict[str, str]:
         """The arguments of the tasks that wait for approval, by id."""
         with self.lock:
-            holds = {id_: self.holds[id_][-1] for id_ in self.tasks if id_ in self._held} if self._held else {}
+            holds = {id_: self.holds[id_][-1] for id_ in self.tasks if id_ in self.holding} if self.holding else {}
         return {id_: hold.arguments for id_, hold in holds.items() if hold.reason == "approval"}
 
     @property
@@ -145,7 +146,7 @@ class Progress:
 
     def hold(self, id_: str) -> Hold | None:
         """Return what holds a ready task, or None if nothing does."""
-        return self.holds[id_][-1] if id_ in self._held else None
+        return self.holds[id_][-1] if id_ in self.holding else None
 
     def last_call(self, role: str) -> ModelCall | None:
         """Return the last call of a model in a role, or None if there was none."""
@@ -192,7 +193,7 @@ class Progress:
         task = self.tasks.get(id_)
         if (task is None or task.kind == "call") and self.states.get(id_) != "ready":  # a fan-out as a whole goes on
             self._change(id_, "ready", event.at)
-        self._held.add(id_)
+        self.holding.add(id_)
         self.holds.setdefault(id_, []).append(Hold(event.reason, event.arguments, event.at, None, event.mark))
         self.changes.append((id_, "held", event.at))
 
@@ -200,14 +201,14 @@ class Progress:
         self._let_go(event.task, event.at)
 
     def _let_go(self, id_: str, at: float) -> None:
-        if id_ in self._held:
-            self._held.remove(id_)
+        if id_ in self.holding:
+            self.holding.remove(id_)
             self.holds[id_][-1] = self.holds[id_][-1]._replace(until=at)
             self.changes.append((id_, "held", at))
 
     def _start(self, event: TaskStarted) -> None:
         id_ = event.task
-        if self._held:
+        if self.holding:
             self._let_go(id_, event.at)
         self.readiness.start(id_)
         self.retries.pop(id_, None)
@@ -242,7 +243,7 @@ class Progress:
 
     def _end(self, event: TaskEnded) -> None:
         id_, at = event.task, event.at
-        if self._held:
+        if self.holding:
             self._let_go(id_, at)
         self._close_span(id_, at, event.state)
         self.retries.pop(id_, None)
@@ -283,7 +284,7 @@ class Progress:
         if ids is not None:
             tasks = tuple(self.tasks[id_] for id_ in ids)
             plan = self.plan = Plan(tasks, event.final or JOIN, text, event.dialect)
-            for id_ in [id_ for id_ in self._held if self.holds[id_][-1].reason == "plan"]:
+            for id_ in [id_ for id_ in self.holding if self.holds[id_][-1].reason == "plan"]:
                 self._let_go(id_, event.at)
         last = self._round
         repaired = (*last.repaired, last.text) if last.problems else last.repaired

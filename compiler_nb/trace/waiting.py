@@ -89,6 +89,9 @@ class Words:
             return f"running {seconds_text(self._since_start(id_))}"
         return state
 
+    def _name(self, id_: str) -> str:
+        return cut(id_, NAME) if self._short else f"`{cut(id_, NAME)}`"
+
     def _detail(self, words: str) -> str:
         return "" if self._short else f" ({words})"
 
@@ -99,7 +102,9 @@ class Words:
         parts = []
         for name, how in list(missing.items())[: NAMED + 1]:
             standing = "" if self._short else self._detail(self._brief(name))
-            parts.append(f"{_WHAT.get(how, '')}{_name(name)}{standing}{', which computes the same' * (how == TWIN)}")
+            parts.append(
+                f"{_WHAT.get(how, '')}{self._name(name)}{standing}{', which computes the same' * (how == TWIN)}"
+            )
         return f"waits for {_and(parts, len(missing))}" if parts else "has all its inputs, and is evaluated next"
 
     def _ready(self, id_: str) -> str:
@@ -130,7 +135,7 @@ class Words:
         most, busy, owner = self.limits.get(resource), self.progress.busy, resource.partition(":")[2]
         ahead = [id_ for id_, provider in self.progress.parked.items() if resource == f"provider:{provider}"]
         if ahead:
-            who = f"{_and(list(map(_name, ahead[: NAMED + 2])), len(ahead))} {'does' if len(ahead) == 1 else 'do'}"
+            who = f"{_and(list(map(self._name, ahead[: NAMED + 2])), len(ahead))} {'does' if len(ahead) == 1 else 'do'}"
             return owner if self._short else f"{owner}, as {who}"
         if most is None or len(busy) < most:
             return ""
@@ -159,8 +164,10 @@ class Words:
 
     def _asking(self, id_: str) -> str:
         """Return how much of a task's time it waited for its provider."""
+        if id_ not in self.progress.parks:
+            return ""
         waits: dict[str, float] = {}
-        for park in self.progress.parks.get(id_, ()):
+        for park in self.progress.parks[id_]:
             until = self.at if park.until is None else park.until
             waits[park.provider] = waits.get(park.provider, 0.0) + until - park.since
         now = self.progress.parked.get(id_) if self.progress.states[id_] == "running" else None
@@ -174,7 +181,7 @@ class Words:
         id_, outcome = event.task, event.outcome
         tried = [span for span in self.progress.spans.get(id_, ()) if span.ended is not None]
         if event.state == "skipped" and isinstance(outcome, Skipped):
-            return f"skipped, because {_name(outcome.cause)} failed: {cut(outcome.message, MESSAGE)}"
+            return f"skipped, because {self._name(outcome.cause)} failed: {cut(outcome.message, MESSAGE)}"
         told = "denied" if isinstance(outcome, Failure) and outcome.kind == "denied" else str(event.state)
         if tried:
             told += f" after {seconds_text(event.at - tried[0].started)}"
@@ -189,7 +196,7 @@ class Words:
     def _how(self, event: TaskEnded) -> str:
         source = self.progress.readiness.adopted.get(event.task)
         if event.how == "adopted":
-            return f", with the outcome of {_name(source) if source else 'another task'}, which computes the same"
+            return f", with the outcome of {self._name(source) if source else 'another task'}, which computes the same"
         return _ENDS.get(event.how, "")
 
     def _waits(self, id_: str, event: TaskEnded) -> Iterator[tuple[str, float]]:
@@ -202,7 +209,7 @@ class Words:
             return
         ready = tried[0].ready if tried else min(ready, event.at)
         if name or readiness.missing.get(id_):
-            yield f"for {_name(name) if name else 'one of its inputs'}", ready - born
+            yield f"for {self._name(name) if name else 'one of its inputs'}", ready - born
         for number, span in enumerate(tried):
             if number:
                 yield "between two attempts", span.ready - (tried[number - 1].ended or span.ready)
@@ -218,10 +225,6 @@ class Words:
 
 def _overlap(start: float, end: float, since: float, until: float | None) -> float:
     return max(min(end, end if until is None else until) - max(start, since), 0.0)
-
-
-def _name(id_: str) -> str:
-    return f"`{cut(id_, NAME)}`"
 
 
 def _and(parts: Sequence[str], count: int) -> str:

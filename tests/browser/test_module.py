@@ -7,17 +7,17 @@ import re
 import pytest
 
 from compiler_nb.drawing.style import MARKS
-from compiler_nb.notebook.live.board import STATES
 from compiler_nb.notebook.live.view import MODULES, module
+from compiler_nb.outcome import STATES
 from tests.support.lab import ROOT, open_browser
 from tests.support.page import (
     CANCELLED,
     DONE,
     FAILED,
     READY,
+    RETRIED,
     RUNNING,
     SKIPPED,
-    WAITING,
     LivePage,
     box,
     group,
@@ -36,6 +36,7 @@ THREE = [
 ]
 BOXES = {"boxes": [[0, box("ny")], [1, box("la", 200)], [2, box("best", 100, 100)]], "bounds": [-16, -16, 400, 200],
          "edges": ['<path class="cnb-edge" d="M0 0V10"/>']}  # fmt: skip
+WAITS = "waits for ny and la"
 MEASURE = """async ({frames, pause}) => {
   let last = performance.now(), worst = 0, going = true;
   const beat = (now) => { worst = Math.max(worst, now - last); last = now; if (going) requestAnimationFrame(beat); };
@@ -96,7 +97,8 @@ def plan(live, **more):
     """Show three tasks in a graph, with their plan's text."""
     text = 'ny = weather("New York")\nla = weather("Los Angeles")\nbest = max([ny, la])\n'
     about = {"round": 1, "role": "planner", "reason": "", "closed": False}
-    return live.feed(0.5, tasks=THREE, graph=BOXES, sections=[[0, about]], text=[[0, text]], **more)
+    frame = {"sections": [[0, about]], "text": [[0, text]], "whys": [["starts next", [0, 1]], [WAITS, [2]]]}
+    return live.feed(0.5, tasks=THREE, graph=BOXES, **frame | more)
 
 
 def test_files_join_into_one_module():
@@ -159,47 +161,70 @@ def test_boxes_tell_their_time_where_there_is_room(live):
     live.feed(2.0, states=states((0, DONE, 840), (1, DONE, 840)))
     places = "() => [...document.querySelectorAll('.cnb-time')].map((e) => [e.textContent, e.getAttribute('y')])"
     assert live.page.evaluate(places) == [["0.8 s", "20"], ["0.8 s", "-5"]]
-    live.feed(3.0, states=states((0, WAITING, 900), (0, RUNNING, 1000), (0, DONE, 1200)))
+    live.feed(3.0, states=states((0, RUNNING, 1000), (0, DONE, 1200)))
     assert live.text("[data-task=ny] .cnb-time") == "2nd try · 1.0 s"
 
 
 def test_a_box_tells_what_its_task_waits_for(live):
-    """Its title and its words for readers name the tasks that are missing, a slot, an approval or a pause."""
+    """Its title and its words for readers are the kernel's; a task in another state has none until it is told."""
     told = "(id) => document.querySelector(`.cnb-graph [data-task=${id}]`).getAttribute('aria-label')"
-    plan(live.open(), states=states((2, WAITING, 1)))
-    assert live.page.evaluate(told, "best") == "best, waiting, waits for ny, la"
-    live.feed(1.0, states=states((0, RUNNING, 500), (1, READY, 500)))
-    assert live.page.evaluate(told, "la") == "la, ready, waits for a slot, 1 running"
-    live.page.hover(".cnb-graph [data-task=best]")
-    live.feed(1.1, states=states((0, DONE, 1100)), held=[[1, "approval", ""]])
+    plan(live.open())
+    assert live.page.evaluate(told, "best") == "best, waiting, waits for ny and la"
+    live.feed(1.0, states=states((0, RUNNING, 500), (1, READY, 500)), whys=[["waits for a slot", [1]]])
+    assert live.page.evaluate(told, "ny") == "ny, running"
+    assert live.page.evaluate(told, "la") == "la, ready, waits for a slot"
+    held = [[1, "approval", ""]]
+    live.feed(1.1, states=states((0, DONE, 1100)), held=held, whys=[["waits for approval", [1]], ["waits for la", [2]]])
     assert live.page.evaluate(told, "la") == "la, ready, waits for approval"
     assert live.text(".cnb-phase") == "the planner writes"
     live.feed(1.2, phase="tasks run")
     assert live.text(".cnb-phase") == "waits for approval"
-    live.page.hover(".cnb-tab")
-    live.page.hover(".cnb-graph [data-task=best]")
     assert live.text(".cnb-graph [data-task=best] > title").split("\n")[0] == "best · waiting · waits for la"
-    live.feed(1.3, paused=True, held=[[1, "", ""]])
+    live.feed(1.3, paused=True, held=[[1, "", ""]], whys=[["the run is paused", [1]]])
     assert live.page.evaluate(told, "la") == "la, ready, the run is paused"
     assert live.text(".cnb-phase") == "paused"
+    live.feed(1.4, paused=False, states=states((1, RUNNING, 1400), (1, RETRIED, 1450)))
+    assert live.page.evaluate(told, "la") == "la, waiting"
+    assert live.sent == []
+
+
+def test_a_reason_that_nobody_told_is_asked_for_when_one_looks(live):
+    """Of many tasks the kernel tells none unasked: a box and a row ask when the pointer is on them, and ask again."""
+    plan(live.open(), whys=[])
+    told = "() => document.querySelector('.cnb-graph [data-task=best]').getAttribute('aria-label')"
+    for words in ("waits for ny and la", "waits for la"):
+        live.page.wait_for_timeout(350)  # not at each move of the pointer
+        live.page.hover(".cnb-tab")
+        live.page.hover(".cnb-graph [data-task=best]")
+        assert live.sent[-1] == {"say": "rows", "from": 2, "to": 3}
+        live.tell(frame={"n": live.number, "at": 1.0, "calls": [], "values": [], "whys": [[words, [2]]]})
+        assert live.page.evaluate(told) == f"best, waiting, {words}"
+    assert len(live.sent) == 2
+    live.page.click("text=Table")
+    live.page.wait_for_timeout(350)
+    asked = len(live.sent)
+    live.page.hover(".cnb-table-row >> nth=0")
+    assert live.sent[asked:] == [{"say": "rows", "from": 0, "to": 1}]
 
 
 def test_a_task_that_waits_for_its_provider_says_so_until_it_goes_on(live):
-    """Its box, its row and the head tell whom it waits for; it holds no slot, and is not counted among what runs."""
+    """Its box, its row and the head tell whom it waits for."""
     told = "(id) => document.querySelector(`.cnb-graph [data-task=${id}]`).getAttribute('aria-label')"
-    plan(live.open(), phase="tasks run", states=states((0, RUNNING, 100), (1, READY, 100)), parked=[[0, "openai"]])
+    waits = [["waits for openai", [0]], ["waits for openai", [1]]]
+    plan(live.open(), phase="tasks run", states=states((0, RUNNING, 100), (1, READY, 100)), parked=[[0, "openai"]],
+         whys=waits)  # fmt: skip
     assert live.states()["ny"] == "running"
     assert live.page.evaluate(told, "ny") == "ny, running, waits for openai"
-    assert live.page.evaluate(told, "la") == "la, ready, waits for a slot, 0 running"
+    assert live.page.evaluate(told, "la") == "la, ready, waits for openai"
     assert live.text("[data-task=ny] > title").split("\n")[0] == "ny · running · waits for openai"
     assert re.fullmatch(r"waits · \d\.\d s", live.text("[data-task=ny] .cnb-time"))
     assert live.text(".cnb-phase") == "tasks run · 1 waits for openai"
-    live.feed(1.0, states=states((1, RUNNING, 900)), parked=[[1, "openai"]])
+    live.feed(1.0, states=states((1, RUNNING, 900)), parked=[[1, "openai"]], whys=waits[1:])
     assert live.text(".cnb-phase") == "tasks run · 2 wait for openai"
     for name, row in (("Timeline", ".cnb-row"), ("Table", ".cnb-table-row")):
         live.page.click(f".cnb-tab:text-is('{name}')")
         assert live.page.get_attribute(f"{row} >> nth=0", "title").endswith("waits for openai")
-    live.feed(1.1, parked=[[0, ""], [1, ""]])
+    live.feed(1.1, parked=[[0, ""], [1, ""]], whys=[["", [0, 1]]])
     live.page.click("text=Graph")
     assert live.page.evaluate(told, "ny") == "ny, running"
     assert live.text(".cnb-phase") == "tasks run"
@@ -556,7 +581,7 @@ def test_a_plain_wheel_scrolls_the_page_and_ctrl_zooms(live):
 def test_the_timeline_has_a_row_for_each_attempt(live):
     """Waiting stands apart from running, a retry has a row of its own, and the critical path and times are told."""
     plan(live.open())
-    first = [(0, READY, 100), (0, RUNNING, 600), (0, WAITING, 1000)]
+    first = [(0, READY, 100), (0, RUNNING, 600), (0, RETRIED, 1000)]
     second = [(0, RUNNING, 1500), (0, DONE, 2000), (1, RUNNING, 500), (2, SKIPPED, 2000)]
     live.feed(3.0, states=states(*first, *second))
     live.page.click("text=Timeline")

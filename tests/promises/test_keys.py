@@ -87,9 +87,7 @@ def everything(found: object, seen: set[int]) -> Iterator[str]:
 
 def shown(run: Run) -> Iterator[Any]:
     """Yield all that is shown and told of a run."""
-    board = Board()
-    for event in run.events:
-        board.take(event)
+    board = Board(run.progress)
     binding = Binding([*run.results], [(id_, str(outcome)) for id_, outcome in run.failures.items()], [])
     yield from (board.snapshot(1.0), board.frame(1.0), bundle(run, binding, Look(("timeline", "table"))))
     yield from (picture(run, Look(layout="own")).svg, run.timeline(), pprint.pformat(vars(run.settings)))

@@ -91,7 +91,7 @@ def test_what_a_page_forges_starts_nothing(figure):
         views.append(view)
         task = asyncio.create_task(work)
         assert {await asked.get(), await asked.get()} == {"a", "b"}
-        marks = [held[2] for held in view.board.held.values()]
+        marks = [run.progress.hold(id_).mark for id_ in "ab"]
         assert len(set(marks)) == 2
         for number in range(times(2_000)):
             view.widget.hear(view.widget, forged(random, marks), [])

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from compiler_nb.compiler import Compiler
 from compiler_nb.models.scripted import ScriptedModel
-from compiler_nb.notebook.live.board import STATES, Board, Frame
+from compiler_nb.notebook.live.board import Board, Frame
+from compiler_nb.outcome import STATES
+from compiler_nb.trace import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,6 +32,7 @@ class Page:
         self.tasks: list[Any] = []
         self.history: list[tuple[int, int, int]] = []
         self.by_task: dict[str, dict[int, Any]] = {"held": {}, "parked": {}, "notes": {}, "values": {}, "calls": {}}
+        self.whys: dict[int, str] = {}  # what tasks wait for
         self.pieces: list[Any] = []
         self.answer = {"text": "", "html": ""}
         self.last = 0
@@ -50,7 +53,11 @@ class Page:
             self.text[section] = self.text.get(section, "") + more
         self.problems += frame.get("problems", [])
         self.tasks += frame.get("tasks", [])
-        self.history += unpack(frame.get("states", ""))
+        changes = list(unpack(frame.get("states", "")))
+        self.history += changes
+        for number, _, _ in changes:
+            self.whys.pop(number, None)
+        self.whys |= {number: words for words, numbers in frame.get("whys", []) for number in numbers}
         for name, known in self.by_task.items():
             known |= {number: rest for number, *rest in frame.get(name, [])}
         for name in ("held", "parked"):
@@ -75,7 +82,7 @@ class Page:
     def states(self) -> dict[str, str]:
         """The states of the tasks by id."""
         now = dict.fromkeys(range(len(self.tasks)), 0) | {number: code for number, code, _ in self.history}
-        return {self.ids[number]: STATES[code] for number, code in now.items()}
+        return {self.ids[number]: (*STATES, "waiting")[code] for number, code in now.items()}
 
     def seen(self) -> dict[str, Any]:
         """Everything, for comparison."""
@@ -87,7 +94,7 @@ def unpack(states: str) -> Iterator[tuple[int, int, int]]:
     """Yield the changes of state that a text tells: numbers of tasks, codes of states, and milliseconds."""
     number = at = 0
     while states:
-        found = re.match(r"([A-G])(-?[0-9a-f]+)?(?:\.(-?[0-9a-f]+))?", states)
+        found = re.match(r"([A-H])(-?[0-9a-f]+)?(?:\.(-?[0-9a-f]+))?", states)
         assert found is not None, states
         number, at = number + int(found[2] or "0", 16), at + int(found[3] or "0", 16)
         yield number, ord(found[1]) - 65, at
@@ -96,14 +103,12 @@ def unpack(states: str) -> Iterator[tuple[int, int, int]]:
 
 def watch(plan: str | dict[str, Any], tools: Iterable[Any], every: int = 1, **settings: Any) -> tuple[Run, Board, Page]:
     """Run a plan (or a question, with a model's replies by role) and fold a frame after each `every` events."""
-    board, page = Board(), Page()
-    count = 0
+    events: list[Any] = []
+    board, page = Board(Progress(events)), Page()
 
     def listen(event: Any) -> None:
-        nonlocal count
-        board.take(event)
-        count += 1
-        if count % every == 0 and (frame := board.frame(event.at)) is not None:
+        events.append(event)
+        if len(events) % every == 0 and (frame := board.frame(event.at)) is not None:
             page.apply(frame)
 
     async def perform() -> Run:

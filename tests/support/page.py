@@ -13,7 +13,7 @@ from tests.support.lab import open_browser
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WAITING, READY, RUNNING, DONE, FAILED, SKIPPED, CANCELLED = range(7)
+WAITING, READY, RUNNING, DONE, FAILED, SKIPPED, CANCELLED, RETRIED = range(8)
 SIGN = '<circle class="cnb-disc" cx="20" cy="23" r="8"/><path class="cnb-mark" transform="translate(20 23)" d=""/>'
 BLANK = "<!doctype html><meta charset=utf-8><body data-jp-theme-light='true'><div id='first'></div>"
 STAND_IN = """async ({source, snapshot}) => {

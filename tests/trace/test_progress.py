@@ -32,6 +32,7 @@ from compiler_nb.trace import ModelCall, Progress, Span
 from compiler_nb.trace.readiness import ITEM, ITEMS, TWIN, VALUE
 from compiler_nb.values.records import body_of, make_event
 from tests.support.desk import Desk, scripted
+from tests.support.readers import odd, random_readers, shaky_tool
 from tests.support.story import Story
 
 
@@ -150,52 +151,9 @@ def test_pauses_have_a_beginning_and_an_end():
     assert (now.paused, now.pauses) == (True, [(1.0, 2.0), (3.0, None)])
 
 
-def random_program(dice):
-    """Return a plan in which anything may read anything that stands before it, items by key included."""
-    lines, plain, dicts = ['keys = get(["a", "b", "c"])'], ["keys"], []
-    for number in range(dice.randrange(3, 12)):
-        name = f"t{number}"
-        kind = dice.random()
-        if kind < 0.25:
-            source = dice.choice(["keys", *dicts])
-            lines.append(f"{name} = {{k: {dice.choice(['get', 'nap', 'odd'])}(k) for k in {source}}}")
-            dicts.append(name)
-        elif kind < 0.45 and dicts:
-            lines.append(f'{name} = get({dice.choice(dicts)}["{dice.choice("abc")}"])')
-        elif kind < 0.6 and dicts:
-            lines.append(f"{name} = [get(r) for r in {dice.choice(dicts)}.values()]")
-        elif kind < 0.7:
-            lines.append(f"{name} = [{', '.join(dice.sample(plain, min(2, len(plain))))}]")
-        else:
-            lines.append(f"{name} = {dice.choice(['get', 'nap'])}({dice.choice([*plain, *dicts])})")
-            plain.append(name)
-    return "\n".join([*lines, "join()"])
-
-
-def shaky_tool():
-    """Return a tool whose first call with an argument fails."""
-    tries = set()
-
-    @tool(retries=1)
-    async def shaky(x: object) -> object:
-        await asyncio.sleep(0)
-        if str(x) not in tries:
-            tries.add(str(x))
-            raise OSError("down")
-        return x
-
-    return shaky
-
-
 def test_what_is_derived_is_what_the_schedule_holds():
     """In random runs of two rounds, at each event: ready where it is, and waiting only where it is tried again."""
     derived, adopted = [], 0
-
-    @tool
-    async def odd(x: object) -> object:
-        if x == "b":
-            raise ValueError("even")
-        return x
 
     def check(drive, progress, event):
         progress.catch_up()
@@ -204,14 +162,14 @@ def test_what_is_derived_is_what_the_schedule_holds():
             if node is None or node.state in ENDED:  # what has just ended says so in the next event
                 continue
             assert (state == "ready") <= (node.state in ("ready", "running")), (id_, event)
-            if node.kind == "call" and node.state == "ready":
+            if node.task.kind == "call" and node.state == "ready":
                 assert state == "ready" or id_ in progress.retries, (id_, event)
                 derived.append(id_)
 
     for seed in range(60):
         dice = random.Random(seed)
         tools = [*Desk().tools, odd, shaky_tool()]
-        program = random_program(dice)
+        program = random_readers(dice)
         more = re.sub(r"\bt(\d)", r"u\1", program)  # other names, so that they are adopted
         more = more if seed % 20 else more.replace("nap(", "shaky(")
         model = scripted(program, more, joiner=["Replan: again", "Answer: x"])

@@ -1,8 +1,9 @@
-"""Changes of state as one short text, which a page reads as they are: most differ little from the one before.
+"""Changes of state as one short text, because most differ little from the one before.
 
-A change is a letter, A for the first of `board.STATES` and so on; then how far its task's number is from the one after
-the last change's, nothing where it is that one; then, after a point, how many milliseconds later it was, nothing where
-it was at the same time. Numbers are hexadecimal, and the first change is told from task 0 and time 0.
+A change is a letter: A for the first of `outcome.STATES` and so on, H for an attempt that failed and is tried again.
+Then comes how far its task's number is from the one after the last change's, nothing if it is that one; then, after a
+point, how many milliseconds later it was, nothing if it was at the same time. Numbers are hexadecimal, and the first
+change counts from task 0 and time 0.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Change = tuple[int, int, int]
-"""A task's number, its state's code, and when, in milliseconds since the run began."""
+"""A task's number, the code of what changed, and when, in milliseconds since the run began."""
 
 
 def pack(changes: Iterable[Change]) -> str:

@@ -1,12 +1,12 @@
 """The live view of one run: a widget that a page folds frames into, and that says what people click.
 
 Theory of operation
-    Events fold into a Board on the run's own thread; at most once in FRAME seconds what changed goes to the page as a
-    custom message (a trait would wait for the page while the kernel is busy). The trait `snapshot` is made anew
-    whenever a page asks for the widget's state, so a page that is reloaded sees all.
-    A picture is laid out on a thread of its own, for Graphviz may take long, and is not begun again before the pauses
-    have been longer than the drawing. What a page says arrives on any thread, is checked, and is done by methods of the
-    run that may be called from any thread.
+    An event only makes a frame due. At most once in FRAME seconds a Board takes the events that are new, and what
+    changed goes to the page as a custom message (a trait would wait for the page while the kernel is busy). The trait
+    `snapshot` is made anew whenever a page asks for the widget's state, so a page that is reloaded sees all.
+    A picture is laid out on a thread of its own, because Graphviz may take long, and is not begun again before the
+    pauses have been longer than the drawing. What a page says arrives on any thread, is checked, and is done by methods
+    of the run that may be called from any thread.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class View:
         self, run: Run, engine: Engine = "auto", widget: Callable[[Callable[[], Frame]], Any] = make_widget
     ) -> None:
         self.run, self.engine = run, engine
-        self.board = Board(live=run.status == "running")
+        self.board = Board(run.progress, run.words, live=run.status == "running")
         self.began = time.monotonic()
         self._context = contextvars.copy_context()  # the cell's: some kernels send nothing from outside of one
         self._arrived = asyncio.Event()  # what the page says reaches the kernel
@@ -113,8 +113,7 @@ class View:
         self._drawing = False
         self._draw_after = 0.0
         self.board.tell_run(id=run.id, question=run.question, tools=list(run.settings.tools))
-        self._taken = 0
-        self._catch_up()
+        self.board.catch_up()
         if run.status != "running":
             self._conclude()
         self.widget: Any = None
@@ -154,9 +153,7 @@ class View:
         return self
 
     def _follow(self) -> None:
-        """Catch up, and listen from now on; called on the run's thread, where nothing else happens meanwhile."""
-        with self._lock:
-            self._catch_up()
+        """Listen from now on; called on the run's thread."""
         self.run.log.listeners.append(self._note)
         self._schedule()
 
@@ -166,15 +163,8 @@ class View:
             footer = show.footer(self.run, Binding(), times=True)
             threading.Thread(target=self.end, args=(footer,), name="compiler_nb drawing", daemon=True).start()
 
-    def _catch_up(self) -> None:
-        for event in self.run.events[self._taken :]:
-            self.board.take(event)
-            self._taken += 1
-
-    def event(self, event: Event) -> None:
-        """Note what happened; called on the run's thread."""
-        with self._lock:
-            self.board.take(event)
+    def event(self, _: Event) -> None:
+        """Note that something happened; called on the run's thread, which is not to wait: the next frame looks."""
         if self._timer is None:
             self._schedule()
 
@@ -320,8 +310,9 @@ class View:
 
     def _tell_rows(self, first: Any, last: Any) -> None:
         if type(first) is int and type(last) is int:
-            outcomes = self.run.progress.outcomes
-            self._send({"frame": self.board.rows_from(first, last, outcomes.get)})
+            with self._lock:
+                frame = self.board.rows_from(first, last)
+            self._send({"frame": frame})
 
 
 def _try(job: Callable[[], Drawn]) -> Drawn | None:

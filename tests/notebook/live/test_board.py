@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
 import re
 
 import pytest
 
-from compiler_nb import tool
+from compiler_nb import Compiler, tool
 from compiler_nb.events import Log, PlanClosed, TaskEnded, TaskHeld, TaskParked, TaskPlanned, TaskRetried, TaskStarted
-from compiler_nb.notebook.live.board import STATES, Board
+from compiler_nb.notebook.live.board import CODE, Board
 from compiler_nb.notebook.live.canvas import AT_ONCE, FEW
+from compiler_nb.outcome import STATES
 from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Ref
+from compiler_nb.trace import Progress
+from tests.support.desk import Desk, begin
 from tests.support.frames import Page, watch
 from tests.support.hostile import OUTPUTS
+from tests.support.readers import odd, random_readers, shaky_tool
 
 
 @tool
@@ -49,6 +55,12 @@ PLANS = {
 }
 
 
+def begun():
+    """Return a log without events, and a board of what it will hold."""
+    log = Log("r")
+    return log, Board(Progress(log.events))
+
+
 @pytest.mark.parametrize("plan", PLANS.values(), ids=list(PLANS))
 @pytest.mark.parametrize("every", [1, 3, 1_000])
 def test_frames_tell_what_a_snapshot_tells(plan, every):
@@ -63,9 +75,8 @@ def test_frames_tell_what_a_snapshot_tells(plan, every):
 def test_a_board_can_be_made_of_a_run_that_is_over():
     """The events of a finished run, folded at once, tell the same tasks and states."""
     run, _, page = watch(PLANS["fan-out"], [get, fail])
-    late = Board(live=False)
-    for event in run.events:
-        late.take(event)
+    late = Board(run.progress, live=False)
+    late.frame(run.seconds)
     again = Page([late.snapshot(run.seconds)])
     assert (again.tasks, again.states, again.answer) == (page.tasks, page.states, page.answer)
 
@@ -108,7 +119,7 @@ def test_items_know_their_fan_out_and_what_they_need():
 
 def test_a_task_is_ready_from_the_end_of_its_last_input():
     """Also while it waits for a slot: no event says so, the page sees it."""
-    log, board = Log("r"), Board()
+    log, board = begun()
     for event in (
         (TaskPlanned, "a", 0, Task("a", "call", "get")),
         (TaskPlanned, "b", 0, Task("b", "call", "get", (Ref("a"),))),
@@ -116,7 +127,6 @@ def test_a_task_is_ready_from_the_end_of_its_last_input():
         (TaskEnded, "a", 1, "done", 1, ""),
     ):
         log.emit(*event)
-        board.take(log.events[-1])
     page = Page([board.frame(1.0)])
     assert page.states == {"a": "done", "b": "ready"}
     ended = page.history[-2]
@@ -125,15 +135,13 @@ def test_a_task_is_ready_from_the_end_of_its_last_input():
 
 def test_what_waits_for_approval_says_its_arguments_until_it_is_judged():
     """The page lists it while it is held, and no longer."""
-    log, board = Log("r"), Board()
+    log, board = begun()
     for event in ((TaskPlanned, "a", 0, Task("a", "call", "send")), (TaskHeld, "a", 0, "approval", "to='bob'", "m")):
         log.emit(*event)
-        board.take(log.events[-1])
     page = Page([board.frame(0.1)])
     assert page.by_task["held"] == {0: ["approval", "to='bob'", "m"]}
     assert page.states == {"a": "ready"}
     log.emit(TaskEnded, "a", 0, "cancelled", None, "")
-    board.take(log.events[-1])
     page.apply(board.frame(0.2))
     assert page.by_task["held"] == {}
 
@@ -145,31 +153,75 @@ def test_what_waits_for_approval_says_its_arguments_until_it_is_judged():
 ], ids=["goes on", "is tried again", "ends"])  # fmt: skip
 def test_a_task_that_waits_for_its_provider_says_so_while_it_does(then):
     """It stays running; the page knows its provider until it goes on, also from a snapshot."""
-    log, board = Log("r"), Board()
+    log, board = begun()
     for event in (
         (TaskPlanned, "a", 0, Task("a", "call", "ask")),
         (TaskStarted, "a", 1, 0.0),
         (TaskParked, "a", 1, "openai", True),
     ):
         log.emit(*event)
-        board.take(log.events[-1])
     page = Page([board.frame(0.1)])
     assert page.states == {"a": "running"}
     assert page.by_task["parked"] == {0: ["openai"]} == Page([board.snapshot(0.1)]).by_task["parked"]
     log.emit(*then)
-    board.take(log.events[-1])
     page.apply(board.frame(0.2))
     assert page.by_task["parked"] == {} == Page([board.snapshot(0.2)]).by_task["parked"]
 
 
+def bare(words):
+    """Return a reason without the details that stand in brackets."""
+    while words != (shorter := re.sub(r" \([^()]*\)", "", words)):
+        words = shorter
+    return words.replace("`", "").removeprefix("ready, ")
+
+
+def agree(plan, tools, **settings):
+    """Run a plan; at each event a page that was told all so far shows what `run.state` and `run.why` say."""
+    run, work = begin(Compiler(None, tools, **settings), plan=plan)
+    board, page = Board(run.progress, run.words), Page()
+    seen = set()
+
+    def look(event):
+        if (frame := board.frame(run.seconds)) is not None:
+            page.apply(frame)
+        assert page.states == {id_: run.state(id_) for id_ in page.ids}
+        for number, id_ in enumerate(page.ids):
+            told, words = page.whys.get(number, ""), bare(run.why(id_))
+            waits = run.state(id_) in ("waiting", "ready")
+            assert bool(told) == waits, (id_, told, words)
+            seen.add((run.state(id_), told.split(" `")[0]) if waits else run.state(id_))
+            if waits and "tri" not in words:
+                assert told == words, event
+
+    run.log.listeners.append(look)
+    asyncio.run(work)
+    assert not run.log.broken
+    assert page.states == run.progress.states
+    return seen
+
+
+def test_a_task_that_reads_one_item_is_ready_in_the_page_when_it_is_for_why():
+    """The one slot is taken: what reads `rows["A"]` waits for it, not for the rest of the rows."""
+    plan = 'keys = get(["A", "B", "C"])\nrows = {k: nap(k) for k in keys}\nx = get(rows["A"])\nanswer(x)'
+    assert ("ready", "waits for a slot") in agree(plan, Desk().tools, max_concurrency=1)
+
+
+def test_the_page_and_the_run_agree_at_every_event():
+    """In random plans with fan-outs, failures and retries: each task's state, and why it waits."""
+    seen = set()
+    for seed in range(25):
+        dice = random.Random(seed)
+        tools = [*Desk().tools, odd, shaky_tool()]
+        seen |= agree(random_readers(dice), tools, max_concurrency=dice.choice([1, 2, 8]))
+    assert {"running", "done", "failed", "skipped"} <= seen
+
+
 def closed(count):
     """Return the board of a plan that came at once."""
-    log, board = Log("r"), Board()
+    log, board = begun()
     for number in range(count):
         log.emit(TaskPlanned, f"t{number}", 0, Task(f"t{number}", "call", "get", (number,)))
     log.emit(PlanClosed, "", True, None, "python", None)
-    for event in log.events:
-        board.take(event)
     return board
 
 
@@ -201,22 +253,21 @@ def test_an_attempt_that_failed_leaves_a_note():
     TRIED.clear()
     _, _, page = watch("a = twice(1)\nanswer(a)", [twice])
     assert "line is dead" in page.by_task["notes"][0][0]
-    assert [STATES[code] for _, code, _ in page.history].count("running") == 2
+    told = [code for _, code, _ in page.history]
+    assert told == [CODE[what] for what in ("ready", "running", "retried", "ready", "running", "done")]
 
 
 def test_a_thousand_tasks_with_three_changes_each_are_thirty_kilobytes():
     """What frames of 60 ms carry of 1,000 tasks that become ready, run and end, within two seconds."""
-    log, board = Log("r"), Board()
+    log, board = begun()
     for number in range(1_000):
         log.emit(TaskPlanned, f"t{number}", 0, Task(f"t{number}", "call", "get", (number,)))
-    for event in log.events:
-        board.take(event)
     board.frame(0.0)
     size = frames = 0
     for start in range(0, 1_000, 30):
         for number in range(start, min(start + 30, 1_000)):
-            board.take(TaskStarted(0, "r", 0, 1.0 + start / 500, f"t{number}", 1, 0.5))
-            board.take(TaskEnded(0, "r", 0, 1.1 + start / 500, f"t{number}", 1, "done", number, ""))
+            log.events.append(TaskStarted(0, "r", 0, 1.0 + start / 500, f"t{number}", 1, 0.5))
+            log.events.append(TaskEnded(0, "r", 0, 1.1 + start / 500, f"t{number}", 1, "done", number, ""))
         frame = board.frame(1.2)
         size += len(json.dumps({"frame": frame}, separators=(",", ":")))
         frames += 1
@@ -227,11 +278,11 @@ def test_a_thousand_tasks_with_three_changes_each_are_thirty_kilobytes():
 def test_many_tasks_say_calls_and_values_only_when_asked():
     """Above 200 tasks a frame names them; a page asks for the rows that it shows."""
     plan = "\n".join(f"a{number} = get({number})" for number in range(FEW + 50)) + "\nanswer(a0)"
-    run, board, page = watch(plan, [get], 10_000)
+    _, board, page = watch(plan, [get], 10_000)
     assert len(page.tasks) == FEW + 50
     assert not page.tasks[-1][3]
     assert board.canvas.stale
-    answer = board.rows_from(FEW, FEW + 50, run.progress.outcomes.get)
+    answer = board.rows_from(FEW, FEW + 50)
     assert answer["calls"][0] == [FEW, f"get({FEW})"]
     assert answer["values"][-1] == [FEW + 49, f"= {FEW + 49}"] or answer["values"][-1] == [FEW + 49, str(FEW + 49)]
     board.show_drawn(board.drawing("own")())

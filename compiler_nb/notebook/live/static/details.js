@@ -2,7 +2,7 @@
 import { make, makeButton, makeMark, rove, say, setState } from "./dom.js";
 import { cleanHtml } from "./sanitize.js";
 import { DONE, RUNNING, STATES, sayClock, sayCounts, sayNumber, sayTime } from "./states.js";
-import { spansOf, whyWaits } from "./store.js";
+import { timesOf } from "./store.js";
 import { tallyOf } from "./bars.js";
 
 const PATIENCE_MS = 300;
@@ -86,12 +86,13 @@ export class Details {
       say(this.facts, `${sayNumber(this.members.length)} tasks: ${sayCounts(tallyOf(run, this.members))}`);
       return;
     }
-    const { ran, attempts } = spansOf(task, this.feed.now());
+    const { attempts } = task;
+    const { ran } = timesOf(task, this.feed.now());
     const time = task.state === RUNNING ? sayClock(ran) : attempts.length ? sayTime(ran) : "";
     const tries = attempts.length > 1 ? `${attempts.length} attempts` : "";
     setState(this.sign, task.state);
     say(this.name, task.id);
-    say(this.facts, [STATES[task.state], time, tries, whyWaits(run, task)].filter(Boolean).join(" · "));
+    say(this.facts, [STATES[task.state], time, tries, task.why].filter(Boolean).join(" · "));
     say(this.notes, task.state === DONE ? "" : task.notes.join("\n")); // the attempts tell what went wrong before
   }
 

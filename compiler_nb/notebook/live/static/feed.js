@@ -1,4 +1,5 @@
 // The link to the kernel: takes frames in order, asks for all again after a gap, and tells the views once per repaint.
+import { RUNNING } from "./states.js";
 import { applyFrame, emptyChanges, emptyRun } from "./store.js";
 
 /** @typedef {import("./store.js").Run} Run */
@@ -7,7 +8,9 @@ import { applyFrame, emptyChanges, emptyRun } from "./store.js";
  *   send(content: any): void}} Model */
 
 /** The keys of an answer about rows, which repeats the last frame's number. */
-const ASIDE = new Set(["n", "at", "calls", "values"]);
+const ASIDE = new Set(["n", "at", "calls", "values", "whys"]);
+
+const SOON = 300; // ms between two questions why a task waits
 
 /** What all views of one model share. */
 export class Feed {
@@ -19,6 +22,7 @@ export class Feed {
     this.offset = Infinity;
     this.changes = emptyChanges();
     this.beat = 0;
+    this.explained = -SOON;
     /** @type {Set<(changes: Changes) => void>} */ this.views = new Set();
     /** @type {Map<number, string>} the newest details by task */ this.details = new Map();
   }
@@ -77,6 +81,15 @@ export class Feed {
   /** @param {Record<string, any>} content */
   send(content) {
     this.model?.send(content);
+  }
+
+  /** Ask what a task waits for, if the kernel does not tell that unasked. @param {number} number */
+  explain(number) {
+    const task = this.run.tasks[number];
+    const again = performance.now() - this.explained > SOON;
+    if (!this.live || !again || !task || task.state >= RUNNING || (task.why && !task.asked)) return;
+    this.explained = performance.now();
+    this.send({ say: "rows", from: number, to: number + 1 });
   }
 
   /** Whether the clock runs. */

@@ -6,7 +6,6 @@ import { Names } from "./names.js";
 import { cleanSvg } from "./sanitize.js";
 import { Stacks } from "./stacks.js";
 import { RUNNING, STATES } from "./states.js";
-import { whyWaits } from "./store.js";
 import { Times } from "./times.js";
 
 const CLOSE = 2; // zoom from which on stacks of many show each task
@@ -173,7 +172,7 @@ export class GraphPane {
     const name = STATES[task.state];
     setState(box, task.state);
     box.classList.toggle("cnb-parked", this.run.parked.has(number));
-    const why = whyWaits(this.run, task);
+    const { why } = task;
     box.setAttribute("aria-label", [task.id, name, why].filter(Boolean).join(", "));
     const title = box.querySelector(":scope > title");
     const [, ...rest] = (title?.textContent ?? "").split("\n");
@@ -181,11 +180,11 @@ export class GraphPane {
     this.times.write(number);
   }
 
-  /** Say anew what a task waits for, when one looks at it. @param {Element} target */
+  /** Ask what a task waits for, when one looks at it. @param {Element} target */
   _explain(target) {
     const id = /** @type {SVGElement|null} */ (target.closest(".cnb-task"))?.dataset.task;
     const number = this.run.numbers.get(id ?? "");
-    if (number !== undefined && this.run.tasks[number].state < RUNNING) this._patch(number);
+    if (number !== undefined) this.feed.explain(number);
   }
 
   /** After a move: stacks of many show more or less. */

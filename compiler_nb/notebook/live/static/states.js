@@ -14,8 +14,12 @@ export const MARKS = {
   cancelled: "M-2.6-2.6h5.2v5.2h-5.2z",
 };
 
+export const WAITING = 0;
+export const READY = 1;
 export const RUNNING = 2;
 export const DONE = 3;
+export const FAILED = 4;
+export const RETRIED = 7; // a change, not a state: an attempt failed, and the task waits for another one
 
 /** Of several tasks the state that is told: the first of these that one of them has. */
 const URGENT = [4, 2, 1, 0, 6, 5, 3];

@@ -1,10 +1,9 @@
 // The fold of frames, pure: what a run looks like after each frame that notebook/board.py describes.
 //
 // A reset begins a new Run object, so that a pane sees by its identity that it has to begin anew; all else only grows,
-// and each pane remembers how far it has drawn.
-import { RUNNING, STATES, isEnd } from "./states.js";
-
-const MOST_NAMES = 3; // of tasks that one waits for
+// and each pane remembers how far it has drawn. States, attempts and why a task waits are told by the kernel; here told
+// times are paired, and nothing is derived.
+import { FAILED, READY, RETRIED, RUNNING, STATES, WAITING } from "./states.js";
 
 /**
  * @typedef {object} Task
@@ -20,10 +19,15 @@ const MOST_NAMES = 3; // of tasks that one waits for
  * @property {number[]} items of a fan-out
  * @property {number[]} tally its items by state
  * @property {number} state
- * @property {number[]} history state, ms, state, ms, ...
+ * @property {string} why what it waits for, in the kernel's words
+ * @property {boolean} asked whether these words were asked for: then nobody tells when they change
+ * @property {Attempt[]} attempts
+ * @property {number} born when it was planned, in ms
+ * @property {number} ready when it became ready, if it is, or -1
  * @property {string} value
  * @property {string[]} notes
  */
+/** @typedef {{ready: number, start: number, end: number|null, state: number}} Attempt in ms, and what it came to */
 /**
  * @typedef {{round: number, role: string, reason: string, closed: boolean, text: string,
  *   problems: {line: number, column: number, message: string}[]}} Section
@@ -106,7 +110,8 @@ function _addTask(run, row) {
   const [id, kind, tool, call, note, section, line, owner, needs] = row;
   const number = run.tasks.length;
   const task = { number, id, kind, tool, call, note, section, line, owner, needs, readers: [], items: [],
-    tally: kind === "fanout" ? STATES.map(() => 0) : [], state: 0, history: [0, run.at * 1000], value: "", notes: [] };
+    tally: kind === "fanout" ? STATES.map(() => 0) : [], state: WAITING, why: "", asked: false, attempts: [], born: run.at * 1000, ready: -1,
+    value: "", notes: [] };
   run.tasks.push(task);
   run.numbers.set(id, number);
   run.counts[0] += 1;
@@ -130,7 +135,7 @@ function _addTask(run, row) {
 function _foldStates(run, states, changes) {
   let number = 0;
   let ms = 0;
-  for (const [, letter, step, later] of states.matchAll(/([A-G])(-?[0-9a-f]*)(?:\.(-?[0-9a-f]+))?/g)) {
+  for (const [, letter, step, later] of states.matchAll(/([A-H])(-?[0-9a-f]*)(?:\.(-?[0-9a-f]+))?/g)) {
     number += parseInt(step || "0", 16);
     ms += parseInt(later ?? "0", 16);
     _setTask(run, number, letter.charCodeAt(0) - 65, ms, changes);
@@ -138,9 +143,10 @@ function _foldStates(run, states, changes) {
   }
 }
 
-/** @param {Run} run @param {number} number @param {number} state @param {number} ms @param {Changes} changes */
-function _setTask(run, number, state, ms, changes) {
+/** @param {Run} run @param {number} number @param {number} code a state, or RETRIED @param {number} ms @param {Changes} changes */
+function _setTask(run, number, code, ms, changes) {
   const task = run.tasks[number];
+  const state = code === RETRIED ? WAITING : code;
   if (!task || !STATES[state]) return;
   run.counts[task.state] -= 1;
   run.counts[state] += 1;
@@ -150,12 +156,22 @@ function _setTask(run, number, state, ms, changes) {
     tally[state] += 1;
   }
   task.state = state;
-  task.history.push(state, ms);
+  task.why = "";
+  const open = task.attempts.at(-1);
+  if (state === RUNNING) task.attempts.push({ ready: task.ready < 0 ? ms : task.ready, start: ms, end: null, state });
+  else if (open?.end === null) Object.assign(open, { end: ms, state: code === RETRIED ? FAILED : state });
+  task.ready = state === READY ? ms : -1;
   changes.tasks.add(number);
 }
 
 /** @param {Run} run @param {Record<string, any>} frame @param {Changes} changes */
 function _foldMore(run, frame, changes) {
+  for (const [words, numbers] of frame.whys ?? []) {
+    for (const number of numbers) {
+      if (run.tasks[number]) Object.assign(run.tasks[number], { why: words, asked: "calls" in frame });
+      changes.tasks.add(number);
+    }
+  }
   for (const [number, reason, words, mark = ""] of frame.held ?? []) {
     if (reason) run.held.set(number, { reason, words, mark });
     else run.held.delete(number);
@@ -182,53 +198,17 @@ function _foldMore(run, frame, changes) {
 }
 
 /**
- * Return in words what a task waits for, as far as is known here; "" where it does not wait.
- * @param {Run} run @param {Task} task @returns {string}
- */
-export function whyWaits(run, task) {
-  const held = run.held.get(task.number);
-  const provider = run.parked.get(task.number);
-  if (run.status !== "running" || isEnd(task.state)) return "";
-  if (task.state === RUNNING) return provider ? `waits for ${provider}` : "";
-  if (held) return held.reason === "plan" ? "waits for the end of the plan" : "waits for approval";
-  if (run.paused) return "the run is paused";
-  if (task.state === 1) return `waits for a slot, ${run.counts[RUNNING] - run.parked.size} running`;
-  const names = task.needs.filter((need) => !isEnd(run.tasks[need]?.state ?? 0)).map((need) => run.tasks[need].id);
-  if (names.length > MOST_NAMES) names.splice(MOST_NAMES, names.length, `${names.length - MOST_NAMES} more`);
-  if (names.length) return `waits for ${names.join(", ")}`;
-  return task.history.includes(RUNNING) ? "waits before it is tried again" : "";
-}
-
-/**
- * @typedef {{ready: number, start: number, end: number|null, state: number}} Attempt in ms; `state` is what it came to,
- *   a failed one where the task went back to waiting; `start` equals `ready` where nothing is known of a wait
- */
-/**
- * Return a task's attempts, how long it waited and ran in all, and its state for so long.
+ * Return how long a task waited and ran in all.
  * @param {Task} task @param {number} now in ms
- * @returns {{attempts: Attempt[], waited: number, ran: number}}
+ * @returns {{waited: number, ran: number}}
  */
-export function spansOf(task, now) {
-  const { history } = task;
-  /** @type {Attempt[]} */
-  const attempts = [];
-  let waited = 0;
-  let ran = 0;
-  let ready = -1;
-  for (let i = 0; i < history.length; i += 2) {
-    const [state, from, next, until] = [history[i], history[i + 1], history[i + 2], history[i + 3]];
-    const end = until ?? now;
-    if (state === 1) ready = from;
-    if (state < RUNNING) waited += isEnd(next ?? 0) && state === 0 ? 0 : Math.max(0, end - from);
-    if (state === RUNNING) {
-      ran += Math.max(0, end - from);
-      const came = next === undefined ? RUNNING : isEnd(next) ? next : 4;
-      attempts.push({ ready: ready < 0 ? from : ready, start: from, end: until ?? null, state: came });
-      ready = -1;
-    }
+export function timesOf({ attempts, born, state }, now) {
+  let [waited, ran, from] = [0, 0, born];
+  for (const { start, end } of attempts) {
+    waited += Math.max(0, start - from);
+    ran += Math.max(0, (end ?? now) - start);
+    from = end ?? now;
   }
-  const last = history[history.length - 2];
-  const at = history[history.length - 1];
-  if (!attempts.length && last === 3) attempts.push({ ready: ready < 0 ? at : ready, start: at, end: at, state: 3 });
-  return { attempts, waited, ran };
+  if (state < RUNNING) waited += Math.max(0, now - from);
+  return { waited, ran };
 }

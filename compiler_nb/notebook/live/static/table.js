@@ -1,7 +1,7 @@
 // The table of tasks: sorted by any column, with rows made only where one looks.
 import { make, makeMark, say, setState } from "./dom.js";
 import { STATES, isEnd, sayTime } from "./states.js";
-import { spansOf, whyWaits } from "./store.js";
+import { timesOf } from "./store.js";
 
 /** @typedef {import("./store.js").Task} Task */
 
@@ -15,9 +15,9 @@ const COLUMNS = [
   { name: "id", title: "task", key: (task) => task.id },
   { name: "call", title: "call", key: (task) => task.call || task.tool },
   { name: "state", title: "state", key: (task) => task.state },
-  { name: "waited", title: "waited", key: (task, now) => spansOf(task, now).waited },
-  { name: "time", title: "time", key: (task, now) => spansOf(task, now).ran },
-  { name: "tries", title: "tries", key: (task, now) => spansOf(task, now).attempts.length },
+  { name: "waited", title: "waited", key: (task, now) => timesOf(task, now).waited },
+  { name: "time", title: "time", key: (task, now) => timesOf(task, now).ran },
+  { name: "tries", title: "tries", key: (task) => task.attempts.length },
   { name: "value", title: "value", key: (task) => task.value },
 ];
 
@@ -118,6 +118,7 @@ export class TablePane {
       row.append(cell);
     }
     row.addEventListener("click", () => this.select(Number(row.dataset.number)));
+    row.addEventListener("pointerenter", () => this.feed.explain(Number(row.dataset.number)));
     this.space.append(row);
     return row;
   }
@@ -125,7 +126,8 @@ export class TablePane {
   /** @param {HTMLElement} row @param {number} place */
   _fill(row, place) {
     const task = this.feed.run.tasks[this.order[place]];
-    const { waited, ran, attempts } = spansOf(task, this.feed.now());
+    const { attempts } = task;
+    const { waited, ran } = timesOf(task, this.feed.now());
     row.style.transform = `translateY(${place * ROW}px)`;
     row.dataset.number = String(task.number);
     row.classList.toggle("cnb-chosen-row", task.number === this.picked);
@@ -134,7 +136,7 @@ export class TablePane {
     say(call, task.call || (task.tool ? `${task.tool}(…)` : ""));
     setState(/** @type {SVGElement} */ (state.firstElementChild), task.state);
     say(/** @type {Element} */ (state.lastElementChild), STATES[task.state]);
-    row.title = whyWaits(this.feed.run, task);
+    row.title = task.why;
     say(waits, sayTime(waited));
     say(time, attempts.length ? sayTime(ran) : "");
     say(tries, attempts.length ? String(attempts.length) : "");

@@ -3,7 +3,6 @@
 // Bars stand at their milliseconds by CSS variables; the clock moves two variables of the whole, never a bar.
 import { make, say, setState } from "./dom.js";
 import { RUNNING, sayNumber, sayTime } from "./states.js";
-import { spansOf, whyWaits } from "./store.js";
 
 const MOST_ROWS = 400;
 const TICKS = 6;
@@ -89,8 +88,7 @@ export class TimelinePane {
   /** @param {number} number */
   _task(number) {
     const task = this.run.tasks[number];
-    const { attempts } = spansOf(task, 0);
-    attempts.forEach((attempt, at) => {
+    task.attempts.forEach((attempt, at) => {
       const key = `${number}.${at}`;
       let row = this.made.get(key);
       if (!row && this.made.size >= MOST_ROWS) {
@@ -98,7 +96,7 @@ export class TimelinePane {
         return;
       }
       if (!row) this.made.set(key, (row = this._row(number, at)));
-      this._fill(row, attempt, this.run.critical.has(number), attempt.end === null ? whyWaits(this.run, task) : "");
+      this._fill(row, attempt, this.run.critical.has(number), attempt.end === null ? task.why : "");
     });
   }
 

@@ -2,7 +2,7 @@
 import { makeSvg, say } from "./dom.js";
 import { INSET, roomBeside } from "./names.js";
 import { RUNNING, sayClock, sayNth, sayTime } from "./states.js";
-import { spansOf } from "./store.js";
+import { timesOf } from "./store.js";
 
 const TIME_LETTER = 6.4; // width of one, rather too much
 
@@ -26,8 +26,9 @@ export class Times {
     const { label, box } = this.all.get(number) ?? {};
     if (!label || !box) return;
     const { tasks, parked } = this.feed.run;
-    const { ran, attempts } = spansOf(tasks[number], this.feed.now());
-    const spent = tasks[number].state === RUNNING ? sayClock(ran) : attempts.length ? sayTime(ran) : "";
+    const { attempts, state } = tasks[number];
+    const { ran } = timesOf(tasks[number], this.feed.now());
+    const spent = state === RUNNING ? sayClock(ran) : attempts.length ? sayTime(ran) : "";
     const tries = attempts.length > 1 ? sayNth(attempts.length, "try") : "";
     const words = [tries, parked.has(number) ? "waits" : "", spent].filter(Boolean).join(" · ");
     say(label, words);
