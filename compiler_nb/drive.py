@@ -58,7 +58,7 @@ class Stopped(Exception):
 class Drive:
     """Drives one run through its rounds.
 
-    ask: asks a person to approve a task, None if there is nobody; main: posts a function to the main thread.
+    ask: asks a person to approve a task, None if nobody can be asked; main: posts a function to the main thread.
     """
 
     session: Session  # these three are made on the loop
@@ -86,9 +86,9 @@ class Drive:
         try:
             async with limit:
                 await self._rounds()
-        # Three who may cancel this task look alike here. The time limit turns its own cancellation into a TimeoutError;
-        # a cancellation by the control ends the run, and nobody else hears of it; one from outside, by who awaits this
-        # run, ends it too, and goes on to where it was bound for.
+        # Three things may cancel this task, and they look alike here. The time limit turns its own cancellation into a
+        # TimeoutError. A cancellation by the control only ends the run. One from outside, of whoever awaits this run,
+        # ends the run too, and must then go on: it was meant for the caller.
         except asyncio.CancelledError:
             own = control.is_own()
             await self._end("cancelled", CANCELLED)
@@ -132,7 +132,7 @@ class Drive:
         session.doubts(past.doubts)
         session.recall = past.recall if past.parent else None
         session.rates, session.rated = shared_limits(settings.limits), self._rated()
-        self.log.urgent = self.control.warn
+        session.warn = self.control.warn
         return session
 
     def _rated(self) -> dict[str, str]:
@@ -170,7 +170,7 @@ class Drive:
     # ---------------------------------------------------------------- the end
 
     async def _end(self, status: Status, error: str) -> None:
-        """Let what runs come to an end, and note how the run ended, once it is stored what came before."""
+        """Let running tasks end, then note how the run ended, after all that came before is stored."""
         self.control.closing = True
         if status != "done":
             self.session.cancel()
@@ -178,7 +178,7 @@ class Drive:
         if status == "limit":
             self._answer_with_what_exists()
         if self.keeper is not None:
-            await self.keeper.committed()  # what is wrong with the history must be said before the end
+            await self.keeper.committed()  # a warning about the history must come before the end
         finish(self.run, status, error)
         if self.keeper is not None:
             await self.keeper.committed()
@@ -230,7 +230,7 @@ class Drive:
                 earlier = earlier._replace(results=_previewed(earlier.results, session.values))
 
     def _take_plan(self, plan: Plan) -> Plan:
-        """Start a plan that is there already."""
+        """Start the tasks of a given plan."""
         for task in plan.tasks:
             self.log.emit(TaskPlanned, task.id, 0, task)
             self._add(task)
@@ -240,7 +240,7 @@ class Drive:
         return plan
 
     def _add(self, task: Task) -> None:
-        """Let a task run, or take over the outcome that an earlier run has left for it."""
+        """Let a task run, or give it the outcome that an earlier run has left for it."""
         session, found = self.session, self.order.past.take(task)
         if found is not None:
             session.pin(task, *found)
@@ -255,7 +255,7 @@ class Drive:
         return self._decide(decision, "joiner")
 
     async def _ask_for_plan(self, earlier: Earlier | None) -> Plan:
-        """Have a plan written; if there will be none, what whole lines have asked for ends first."""
+        """Have a plan written; if that fails, wait for the tasks that have started before the error is raised."""
         try:
             return await self.writing.write(earlier)
         except (ModelError, PlanError):
@@ -333,9 +333,9 @@ class Drive:
     def _allow_call(self) -> None:
         """Count a call of a model that is about to be made. Raises Stopped if the run may not make another."""
         if self.control.closing:
-            raise asyncio.CancelledError  # it was cancelled, and someone swallowed that
-        if told := self.meter.exceeded(self.run.progress):
-            raise Stopped("limit", told)
+            raise asyncio.CancelledError  # it was cancelled, and a tool or a model swallowed that
+        if reason := self.meter.exceeded(self.run.progress):
+            raise Stopped("limit", reason)
         self.meter.asked += 1
 
     async def _ask_worker(self, messages: tuple[Message, ...], task: str) -> str:

@@ -315,7 +315,6 @@ class Log:
         self.events: list[Event] = []
         self.listeners: list[Listener] = []
         self.broken: list[BaseException] = []
-        self.urgent: Callable[[str, str], None] | None = None  # told of a task and a warning at once, on any thread
 
     def close(self) -> None:
         """Take no further event: what emits them cannot be stopped, and is not heard any more."""

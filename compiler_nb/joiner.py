@@ -1,4 +1,4 @@
-"""The joiner: a question and how its tasks ended go in, an answer or the wish for another plan comes out."""
+"""The joiner: a question and how its tasks ended go in, an answer or a request for another plan comes out."""
 
 from __future__ import annotations
 
@@ -38,10 +38,11 @@ async def join(
     earlier: Sequence[str] = (),
     prompt: Prompt | None = None,
 ) -> Answer | Replan:
-    """Ask the joiner how to end, and return its decision; a Replan also where it was told that there can be none.
+    """Ask the joiner how to end, and return its decision.
 
+    It may be a Replan even with `can_replan=False`: that only changes what the joiner is told.
     instruction: the plan's own, for the answer; earlier: reasons of the replans so far; prompt: replaces the package's.
-    Raises BadRequest where the results are too long to be shown, ModelError where the reply is empty or cut off.
+    Raises BadRequest if the results are too long to be shown, ModelError if the reply is empty or cut off.
     """
     used = prompt or load("joiner")
     try:
@@ -50,8 +51,8 @@ async def join(
             instruction=instruction, can_replan=can_replan, share=share, earlier=earlier,
         )  # fmt: skip
     except Oversize as oversize:
-        mend = "let a task shorten it, name fewer results in join(...), or use share='summary'"
-        raise BadRequest(f"the joiner cannot be asked: {oversize}; {mend}", **_where(model)) from None
+        hint = "let a task shorten it, name fewer results in join(...), or use share='summary'"
+        raise BadRequest(f"the joiner cannot be asked: {oversize}; {hint}", **_where(model)) from None
     try:
         reply = await calls.text(model, Request("joiner", messages, prompt=used.hash))
         decision = read_decision(reply.text)
@@ -92,14 +93,14 @@ def ask_for_decision(
 ) -> tuple[Message, ...]:
     """Return the messages of a joiner's request: what is the same for all questions and rounds comes first.
 
-    Raises Oversize where the results are too long.
+    Raises Oversize if the results are too long.
     """
     partial = {f"{id_}, in part": _part(end) for id_, end in failures.items() if _part(end) is not None}
     blocks = frame_values([*results.items(), *partial.items()], share)
     parts = [f"Question: {question}", "Results", *(blocks or ["(none)"])]
-    told = _list_failures(failures, share)
-    if told:
-        parts += ["What has no result, and why", frame("failures", told)]
+    listed = _list_failures(failures, share)
+    if listed:
+        parts += ["What has no result, and why", frame("failures", listed)]
     if earlier:
         parts += ["Other plans were asked for already, because", frame("reasons", "\n".join(earlier))]
     if instruction:
@@ -118,15 +119,15 @@ def _part(end: Failure | Skipped | Cancelled | None) -> Any:
 
 def _list_failures(failures: Mapping[str, Failure | Skipped | Cancelled], share: Share) -> str:
     """Return a line for each failure; those of a fan-out's items stand in its partial value already."""
-    told = {id_ for id_, end in failures.items() if _part(end) is not None}
-    shown = [(id_, end) for id_, end in failures.items() if id_ in told or owner_of(id_) not in told]
-    lines = [f"{cut(id_, 100)}: {_tell(end, share)}" for id_, end in shown[:FAILURES]]
+    partial = {id_ for id_, end in failures.items() if _part(end) is not None}
+    shown = [(id_, end) for id_, end in failures.items() if id_ in partial or owner_of(id_) not in partial]
+    lines = [f"{cut(id_, 100)}: {_describe(end, share)}" for id_, end in shown[:FAILURES]]
     if len(shown) > FAILURES:
         lines.append(f"and {len(shown) - FAILURES:,} more")
     return "\n".join(lines)
 
 
-def _tell(end: Failure | Skipped | Cancelled, share: Share) -> str:
+def _describe(end: Failure | Skipped | Cancelled, share: Share) -> str:
     """Return how a task ended; an error's own words are content, so they are shared like it."""
     if isinstance(end, Skipped):
         cause = f"skipped, because {cut(end.cause, 100)} failed"

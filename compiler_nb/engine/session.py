@@ -89,7 +89,8 @@ class Session:
     May be set before the first task: intent notes that a call with side effects is about to begin, and returns False
     if it cannot be noted; recall returns an item of a fan-out, as its value if an earlier run has left one; secrets:
     what no failure's message may hold; rates: the providers' limits per minute; rated: the tools whose calls these
-    count here, with their providers (other tools count their calls of models where they make them).
+    count here, with their providers (other tools count their calls of models where they make them); warn: called with a
+    task's id and a warning that cannot wait for the loop, on any thread.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class Session:
         self.loop = asyncio.get_running_loop()
         self.tools, self.log, self.inputs = tools, log, dict(inputs or {})
         self.intent: Intent | None = None
+        self.warn: Callable[[str, str], None] | None = None
         self.recall: Callable[[Task], Task] | None = None
         self.secrets: tuple[Secret, ...] = ()
         self.rates: Limits | None = None
@@ -523,6 +525,6 @@ class Session:
         """Warn of a tool that blocks the loop: at once whoever asked for that, and in the log when the loop goes on."""
         name = self.tasks[id_].tool
         message = f"{name} blocks the event loop, and with it all other tasks: make it a plain `def`"
-        if self.log.urgent is not None:
-            self.log.urgent(id_, message)
+        if self.warn is not None:
+            self.warn(id_, message)
         self.loop.call_soon_threadsafe(self.log.emit, Warned, id_, message)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from compiler_nb.plan.task import Task
 
 CUT: Final = frozenset({"", "length", "content_filter"})
-"""Why a model stopped, where it had not said all."""
+"""Finishes of a reply that is not whole."""
 _KEPT: Final = 8
 
 
@@ -29,9 +29,9 @@ async def write_plan(
 ) -> bool:
     """Feed a model's reply to the parser, and each task to `take` as soon as it is complete.
 
-    Returns whether the model ended of itself; what goes on after the longest text that can be a plan is not read.
-    Raises a ModelError where the call failed, or the reply broke off and so is no plan; the parser then holds what had
-    arrived, and is closed as cut off.
+    Returns whether the model ended of itself; a text longer than any plan may be is not read to its end. Raises a
+    ModelError if the call failed, or if the reply broke off and is not a plan for that reason. The parser then holds
+    what had arrived, and is closed as cut off.
     """
     finish, length, fault = "", 0, None
     reply = calls.open(model, request)
@@ -55,16 +55,16 @@ async def write_plan(
             whole.append(task)
     if fault is None and not complete and _is_cut(parser):
         fault = reply.stopped() if finish else reply.cut()
-        fault.retryable = True  # it is asked for a mended plan, which may be shorter or come through
+        fault.retryable = True  # a repaired plan may be shorter, or come through
     if fault is not None:
-        earlier = sum(message["role"] == "assistant" for message in request.messages)  # each a plan that was no good
+        earlier = sum(message["role"] == "assistant" for message in request.messages)  # plans with problems
         fault.attempts, fault.kept = earlier + reply.tried, _kept(whole, parser.builder)
         raise fault
     return complete
 
 
 def _is_cut(parser: PlanParser) -> bool:
-    """Whether a text that its author did not end is no plan for that reason alone: where side effects wait, too."""
+    """Whether a text that broke off is not a plan for that reason alone. With side effects it never is one."""
     builder = parser.builder
     if builder.problems:
         return all(problem.kind == "truncated" for problem in builder.problems)
@@ -82,7 +82,7 @@ def tools_of(task: Task) -> list[str]:
 
 
 def _kept(whole: Iterable[Task], builder: Builder) -> str:
-    """Return which tasks stay, with what they give, when a plan broke off: not those that wait for side effects."""
+    """Return which results stay when a plan broke off, in words; tasks that wait for side effects never ran."""
     ids: list[str] = []
     held: set[str] = set()
     for task in whole:

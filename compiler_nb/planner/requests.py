@@ -41,8 +41,8 @@ class Earlier(NamedTuple):
 def system_prompt(dialect: str, tools: Toolbox, examples: Sequence[Example] = (), text: str = "") -> Prompt:
     """Return the part of the planner's prompt that does not change between questions; `text` replaces the file's.
 
-    Role, rules and the dialect's own examples come first: they are the same in every notebook. The user's examples do
-    not replace ours: theirs show their tools, ours the language, and few show a fan-out or a choice.
+    Role, rules and the dialect's own examples come first: they are the same in every notebook, so a provider can cache
+    them. The user's examples come in addition to ours: theirs show their tools, ours show the language.
     """
     frame = load("planner")
     if text:
@@ -59,7 +59,7 @@ def system_prompt(dialect: str, tools: Toolbox, examples: Sequence[Example] = ()
 def ask_for_plan(
     system: str, question: str, inputs: Mapping[str, str], earlier: Earlier | None = None
 ) -> list[Message]:
-    """Return the messages of a planner's (or, with `earlier`, a replan) request: what is stable comes first."""
+    """Return the messages of a planner's request, with `earlier` of a replan request; what changes least is first."""
     parts = []
     if inputs:
         offered = _framed("variables", inputs)
@@ -79,29 +79,29 @@ def ask_for_plan(
 def ask_for_repair(messages: Sequence[Message], text: str, problems: Iterable[Problem]) -> list[Message]:
     """Return the messages that show a planner its own text and what is wrong with it, line by line."""
     lines = text.split("\n")
-    told: list[str] = []
+    listed: list[str] = []
     for source, found in groupby(problems, lambda problem: (problem.line, _source(problem, lines))):
-        told += [f"- line {problem.line}: {problem.message}" for problem in found]
-        told += [f"    {source[1]}"] if source[1] else []
-    request = fill(load("repair"), problems="\n".join(told)).strip()
+        listed += [f"- line {problem.line}: {problem.message}" for problem in found]
+        listed += [f"    {source[1]}"] if source[1] else []
+    request = fill(load("repair"), problems="\n".join(listed)).strip()
     said = shorten(text, _TEXT_SHOWN) if text.strip() else "(nothing)"
     return [*messages, {"role": "assistant", "content": said}, {"role": "user", "content": request}]
 
 
 def _source(problem: Problem, lines: Sequence[str]) -> str:
-    """Return the line that has a problem, of a long one what begins there; "" where there is no such line."""
+    """Return the line that has a problem, a long one from the problem on; "" if there is no such line."""
     line = lines[problem.line - 1] if problem.line <= len(lines) else ""
     rest = line if len(line) <= _LINE_SHOWN else f"… {line[problem.column - 1 :][:_LINE_SHOWN]}"
     return cut(rest.strip(), _LINE_SHOWN)
 
 
 def _framed(name: str, rows: Mapping[str, str]) -> str:
-    """Return rows as a block of data: names of columns and messages of tools are nobody's instructions."""
+    """Return rows as a block of data: names of columns and messages of tools must not be read as instructions."""
     return frame(name, "\n".join(f"{key}: {text}" for key, text in rows.items())) if rows else "(none)"
 
 
 def earlier_of(plan: Plan | None, outcomes: Mapping[str, Any], known: Iterable[Task], reason: str) -> Earlier:
-    """Return what a replan request shows of the rounds so far."""
+    """Return what a replan request shows of the rounds so far: values only by their schemas."""
     results: dict[str, str] = {}
     failures: dict[str, str] = {}
     for task in known:

@@ -27,7 +27,7 @@ def describe_schema(value: Any, depth: int = 2) -> str:
         if kind is dict:
             return _describe_dict(value, depth)
     except Exception as error:  # noqa: BLE001 - a user's object may raise anything
-        return f"{name} (its shape cannot be read: {type(error).__name__})"  # what it says may tell contents
+        return f"{name} (its shape cannot be read: {type(error).__name__})"  # its message may hold contents
     return name
 
 

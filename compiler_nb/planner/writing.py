@@ -1,4 +1,11 @@
-"""How a plan comes to be: asked for, its tasks taken while the model speaks, and mended where it has problems."""
+"""How a plan comes to be: it is asked for, its tasks are taken while the model speaks, and it is repaired if needed.
+
+Theory of operation
+    Tasks start while the plan is still being written, so a text that turns out to have problems has already had
+    consequences. The repaired text is therefore read against them: a task that computes what a running or done one does
+    takes over its outcome, whatever its name, and what only the refused text held is dropped if it has not started.
+    Side effects never come into this: they wait until a plan is whole.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +38,8 @@ DROPPED: Final = "the repaired plan does not hold it"
 class Writing:
     """Has the plans of one run written, one for each round.
 
-    session: None where nothing is to start; add: takes a task that adopts no other's outcome; allow: called before each
-    call of a model; dropped: tasks of a text that was no plan, which the mended one does not hold.
+    session: None if nothing is to start; add: takes a task that adopts no other task's outcome; allow: called before
+    each call of a model; dropped: tasks that only a refused text held.
     """
 
     def __init__(
@@ -52,7 +59,7 @@ class Writing:
         self.dropped: set[str] = set()
 
     async def write(self, earlier: Earlier | None) -> Plan:
-        """Have a plan written, its tasks started as they come, and mended where it has problems."""
+        """Have a plan written, and start its tasks as they come. Raises PlanError if no repair helped."""
         settings = self.settings
         problems: tuple[Problem, ...] = ()
         text = settings.prompts.get("planner", "")
@@ -81,7 +88,7 @@ class Writing:
     async def _read_plan(
         self, request: Request, parser: PlanParser, take: Callable[[Task], None], *, last: bool
     ) -> tuple[Problem, ...]:
-        """Read one text of the round's plan and return its problems; that it broke off is one, if it can be repaired.
+        """Read one text of a plan and return its problems. A text that broke off has one, if it can be repaired.
 
         Raises a ModelError if the call failed otherwise.
         """
@@ -103,9 +110,9 @@ class Writing:
         return problems
 
     def _open_end(self, parser: PlanParser, *, complete: bool) -> tuple[Problem, ...]:
-        """Return the problem of a text that reads like a whole plan, although its author did not end it.
+        """Return the problem of a text that reads like a whole plan but was not ended by the model.
 
-        Without side effects it is as good as whole.
+        Only side effects make that a problem: a missing line could have been one that they depend on.
         """
         tools = self.settings.tools
         called = {name for task in parser.builder.tasks for name in tools_of(task)}
@@ -129,9 +136,10 @@ class Writing:
 
 
 class Taker:
-    """Takes the tasks of one plan's text; a task that computes what an earlier one does adopts it, the k-th the k-th.
+    """Takes the tasks of one plan's text. A task that computes what an earlier one does adopts its outcome.
 
-    session: None where the plan is only written; add: takes those that adopt nothing.
+    session: None if the plan is only written; add: takes the tasks that adopt nothing. Of equal tasks the k-th adopts
+    the k-th.
     """
 
     def __init__(self, log: Log, session: Session | None, add: Callable[[Task], None]) -> None:
@@ -162,7 +170,7 @@ class Taker:
             self.session.adopt(task, source)
 
     def drop_rest(self, plan: Plan) -> set[str]:
-        """End what earlier texts held and the mended plan does not, where it has not started; return its ids."""
+        """End the tasks that only earlier texts held and that have not started; return their ids."""
         last = references(plan.final.expression) if isinstance(plan.final, Return) else plan.final.refs
         kept: set[str] = set()
         open_ids = [*(task.id for task in plan.tasks), *self.sources, *last]

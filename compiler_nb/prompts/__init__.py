@@ -35,10 +35,10 @@ class Prompt:
 
 @cache
 def load(name: str) -> Prompt:
-    """Return the prompt that comes with the package; raise an OptionError that lists them where there is none."""
+    """Return a prompt of the package. Raises an OptionError that lists them if there is no such prompt."""
     known = names()
     if name not in known:
-        raise OptionError(f"no prompt is called {name!r}; there are: {', '.join(known)}")
+        raise OptionError(f"there is no prompt {name!r}; the prompts are: {', '.join(known)}")
     return Prompt(name, files(__name__).joinpath(name + _SUFFIX).read_text(encoding="utf-8"))
 
 
@@ -52,12 +52,12 @@ def names() -> tuple[str, ...]:
 def fill(prompt: Prompt, **parts: str) -> str:
     """Return the prompt's text with each `{{name}}` replaced by the part of that name; parts are never read again.
 
-    Raises an OptionError where the text has a marker that no part fills; a part without a marker is left out.
+    Raises an OptionError if the text has a marker that no part fills; a part without a marker is left out.
     """
     unknown = [name for name in prompt.markers if name not in parts]
     if unknown:
-        told = f"the prompt {prompt.name!r} has {_mark(unknown[0])}, which nothing fills"
-        raise OptionError(f"{told}; it may have: {', '.join(map(_mark, parts)) or 'none'}")
+        problem = f"the prompt {prompt.name!r} has {_mark(unknown[0])}, which nothing fills"
+        raise OptionError(f"{problem}; it may have: {', '.join(map(_mark, parts)) or 'no marker'}")
     return _MARKER.sub(lambda found: parts[found[1]], prompt.text)
 
 

@@ -1,4 +1,4 @@
-r"""Data in prompts: framed, so that no text in it can leave its frame, and no more of it than is shared.
+r"""Data in prompts: framed, so that no text in it can leave its frame, and limited to what is shared.
 
 A frame is three lines or more:
 
@@ -6,10 +6,10 @@ A frame is three lines or more:
     {"max": 12}
     </data>
 
-What stands inside can hold neither mark: wherever one begins, in any case and spacing, a backslash is put after its
-first character (`<` + `\` + `/data>`), and so it is with the marks by which chat templates part the turns
-(`<|im_end|>`, `[INST]`). Control characters, those that show nothing and those that reverse the reading order are
-written as escapes. Nothing else is changed.
+The text inside can hold neither mark: wherever one begins, in any case and spacing, a backslash is put after its first
+character (`<` + `\` + `/data>`). The same is done to the marks that separate turns in chat templates (`<|im_end|>`,
+`[INST]`). Control characters, invisible characters and those that reverse the reading order are written as escapes.
+Nothing else is changed.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ _MARK: Final = re.compile(
 
 
 class Oversize(ValueError):
-    """A value is too long for a prompt; the message says which and how long, and leaves the mend to the caller."""
+    """A value is too long for a prompt; the message says which and how long; the caller adds what to do about it."""
 
 
 def frame(name: str, value_text: str) -> str:
-    """Return a text as a block of data under a name; no text can close the block or seem to begin another."""
+    """Return a text as a block of data under a name. No text can close the block, or look like the start of another."""
     label = _escape(cut(name, _NAME)).replace('"', "'")
     return f'<data name="{label}">\n{_escape(value_text)}\n</data>'
 
@@ -58,8 +58,8 @@ def _escape(text: str) -> str:
 def frame_values(values: Iterable[tuple[str, Any]], share: Share = "all") -> list[str]:
     """Return named values as blocks, of each as much as `share` allows.
 
-    Of a table the first rows are shown, and the block says so; all else is shown whole. Raises Oversize where one
-    value, or all together, are longer than a prompt takes.
+    Of a table the first rows are shown, and the block says so; everything else is shown whole. Raises Oversize if one
+    value, or all of them together, are longer than a prompt takes.
     """
     blocks: list[str] = []
     left = TOTAL

@@ -37,7 +37,7 @@ class _Form(NamedTuple):
     """How a reply is to be read, and the index where its content begins.
 
     plain: an answer as it is; label: an answer behind "Answer:"; finish: one in Finish(...); replan: a reason;
-    whole: JSON or a fence; thought: nothing but thoughts; late: thoughts, and then no mark where one should be.
+    whole: JSON or a fence; thought: nothing but thoughts; late: thoughts, and then text without the expected mark.
     """
 
     kind: Literal["plain", "label", "finish", "replan", "whole", "thought", "late"]
@@ -45,11 +45,11 @@ class _Form(NamedTuple):
 
 
 def read_decision(text: str) -> Answer | Replan:
-    """Return what a joiner's reply decides; whatever asks for no other plan is the answer itself.
+    """Return what a joiner's reply decides; a reply that does not ask for another plan is the answer itself.
 
-    A wish for another plan counts only at the beginning, or behind lines that begin with "Thought:"; in the text of
-    an answer it is text. `Finish(...)` goes up to the last closing bracket, JSON may have the keys decision, answer,
-    replan and reason, and a fence around the whole is no part of it.
+    A request for another plan counts only at the beginning, or after lines that begin with "Thought:"; inside an answer
+    it is part of the text. `Finish(...)` goes up to the last closing bracket, JSON may have the keys decision, answer,
+    replan and reason, and a fence around the whole reply is removed.
     """
     form = _form_of(text, ended=True) or _Form("plain", 0)
     content = text[form.start :].strip(_BLANK)
@@ -68,7 +68,7 @@ def read_decision(text: str) -> Answer | Replan:
 
 
 def _form_of(text: str, *, ended: bool) -> _Form | None:
-    """Return how a reply is to be read, None where it must go on to tell."""
+    """Return how a reply is to be read, or None if more of it is needed to know that."""
     at = _skip_blank(text, 0)
     first_thought = -1
     while True:
@@ -135,7 +135,7 @@ def _in_brackets(text: str) -> str:
 
 
 def unfence(text: str) -> tuple[str, str] | None:
-    """Return the language and the content of a fence that stands around a whole text, None where none does."""
+    """Return the language and the content of a fence around a whole text, or None if there is no such fence."""
     found = _FENCE.fullmatch(text.strip(_BLANK))
     return (found[1].lower(), found[2]) if found and "\n```" not in found[2] else None
 
@@ -155,7 +155,7 @@ def _read_whole(text: str) -> Answer | Replan:
 
 
 def _from_json(text: str) -> Answer | Replan | None:
-    """Return the decision that a JSON object of our own keys tells, None where it tells none."""
+    """Return the decision in a JSON object with our own keys, or None if there is no decision in it."""
     try:
         data = json.loads(text) if text.startswith("{") else None
     except (ValueError, RecursionError):
@@ -164,11 +164,11 @@ def _from_json(text: str) -> Answer | Replan | None:
         return None
     word = str(data.get("decision", data.get("action", ""))).lower()
     wish = data.get("replan")
-    told = [data[key] for key in ("answer", "final_answer", "value") if key in data and (word or key != "value")]
+    given = [data[key] for key in ("answer", "final_answer", "value") if key in data and (word or key != "value")]
     if word == "replan" or (not word and wish and str(wish).lower() not in ("false", "no", "none")):
-        reasons = (wish, data.get("reason"), data.get("feedback"), *told)
+        reasons = (wish, data.get("reason"), data.get("feedback"), *given)
         return _replan(next((each for each in reasons if type(each) is str), ""), bracket=False)
-    return Answer(told[0]) if told else None
+    return Answer(given[0]) if given else None
 
 
 class DecisionReader:
@@ -186,7 +186,7 @@ class DecisionReader:
         self._began = self._bracket = False  # whether content was shown, and whether a bracket is held
 
     def feed(self, text: str) -> str:
-        """Take a piece of the reply; return the next piece of the answer, "" where none is certain.
+        """Take a piece of the reply; return the next piece of the answer, or "" if none is certain.
 
         All pieces together are the beginning of the answer that `close` returns, and nothing of a Replan.
         """
@@ -200,7 +200,7 @@ class DecisionReader:
         return "" if self._bracket and ")" not in text else self._certain()
 
     def _begin(self, size: int) -> str:
-        """Find out how the reply is to be read, where that can be known; return what there is of its content."""
+        """Find out how the reply is to be read, if that can be known yet; return its content so far."""
         self._size += size
         if self._size < max(self._look_at, AHEAD):
             return ""

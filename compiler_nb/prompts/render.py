@@ -92,7 +92,7 @@ class _Full(Exception):
 
 
 class Writer:
-    """Writes a value piece by piece up to a limit, so that 100 MB cost no more than what is shown."""
+    """Writes a value piece by piece up to a limit, so that 100 MB cost no more than the part that is shown."""
 
     def __init__(self, limit: int, above: tuple[int, ...] = ()) -> None:
         self.parts: list[str] = []
@@ -100,14 +100,14 @@ class Writer:
         self.above = above  # the ids of the containers that we are in
 
     def write(self, text: str) -> None:
-        """Add a piece; raise _Full where it does not fit."""
+        """Add a piece; raise _Full if it does not fit."""
         self.parts.append(text[: self.left])
         if len(text) > self.left:
             raise _Full
         self.left -= len(text)
 
     def value(self, value: Any) -> None:
-        """Add any value; what its own methods raise is told in its place."""
+        """Add any value; if its own methods raise, a note stands in its place."""
         try:
             self._value(value)
         except (_Full, KeyboardInterrupt):
@@ -143,7 +143,7 @@ class Writer:
             self.above = outer
 
     def _inside(self, value: Any) -> None:
-        """Add what has parts, or is none of the plain types."""
+        """Add a value that has parts, or is not of a plain type."""
         if isinstance(value, dict):
             self._pairs(dict.items(value))
         elif isinstance(value, tuple) and hasattr(type(value), "_fields"):
@@ -233,7 +233,7 @@ def _is_table(value: Any) -> bool:
 def table_text(table: Any, limit: int = LIMIT) -> str:
     """Return a DataFrame or a Series as CSV with a line above it that says how much of it this is.
 
-    A table of at most WHOLE rows is shown whole where it fits; of a longer one the first ROWS rows, or as many as fit.
+    A table of at most WHOLE rows is shown whole if it fits; of a longer one the first ROWS rows, or as many as fit.
     """
     rows = len(table)
     text = ""

@@ -39,7 +39,7 @@ class Budget:
 class Meter:
     """What a run has used so far, against its budget.
 
-    asked: calls of models that were allowed, of which some are not in the events yet.
+    asked: calls of models that were allowed; the last ones may not be in the events yet.
     """
 
     def __init__(self, budget: Budget) -> None:

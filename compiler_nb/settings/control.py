@@ -1,13 +1,13 @@
 """Control: what may be done to a run from outside, from any thread.
 
 Theory of operation
-    A run lives on one loop, and whoever holds it may be on any thread: a cell, a page's button, a signal handler. Each
-    call of this object becomes a call on that loop, so nothing of the run is ever touched by two threads. What comes
-    before the run has begun is kept and done when it begins; what comes after its end does nothing. A run that was
-    read from a history runs nowhere here, so there is nothing to steer, and each call says so.
+    A run lives on one loop, and its holder may be on any thread: a cell, a page's button, a signal handler. Each call
+    of this object becomes a call on that loop, so two threads never touch a run at once. A call that comes before the
+    run has begun is kept until it begins; one that comes after its end does nothing. A run that was read from a history
+    does not run here: there is nothing to steer, and each call raises an error that says so.
 
-    A cancellation is the one call that also ends the task that drives the run. It counts until the end has begun: from
-    then on (`closing`) only what was to be done anyway is done, and a second cancellation must not break that off.
+    A cancellation also cancels the asyncio task that drives the run. It counts until the end of the run has begun: from
+    then on (`closing`) the end must not be interrupted, or tools would be left running and events not stored.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Control:
     # ---------------------------------------------------------------- from the run, on its loop
 
     def begin(self, steered: Steered) -> None:
-        """Take what performs the run, whose task and loop are the current ones, and do what was asked for before."""
+        """Take what performs the run on the current loop, in the current task, and do what was asked for before."""
         with self._lock:
             self._steered, self._loop, self._task = steered, asyncio.get_running_loop(), asyncio.current_task()
             early, self._early = self._early, []
@@ -135,13 +135,13 @@ class Control:
             what()
 
     def end(self) -> None:
-        """Let go of the run: it is over."""
+        """Note that the run is over."""
         with self._lock:
             self._steered = self._loop = self._task = None
             self._ended.set()
 
     def warn(self, task: str, message: str) -> None:
-        """Tell those who listen of a warning; called from any thread."""
+        """Pass on a warning to all listeners; may be called from any thread."""
         for hear in self._hearers:
             hear(task, message)
 

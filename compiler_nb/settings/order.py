@@ -30,9 +30,9 @@ class Past:
     """What an earlier run leaves to one that goes on, or runs its plan again; an empty one leaves nothing.
 
     parent: the earlier run's id; doubts: fingerprints of side effects that may have happened; rounds: earlier rounds
-    whose plans are whole, to be gone through again; pins: outcomes by id, with how they came to be; known: outcomes by
-    key, of which the k-th equal task takes the k-th; keys: of the new run's tasks; executing: whether the plan was
-    given, not asked for.
+    whose plans are whole, which the new run repeats first; pins: outcomes by id, with how they came to be; known:
+    outcomes by key (the k-th of equal tasks takes the k-th); keys: of the new run's tasks; executing: whether the plan
+    was given, not written by a planner.
     """
 
     parent: str = ""

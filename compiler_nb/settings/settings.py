@@ -41,7 +41,7 @@ class RunHistory(Protocol):
         ...
 
     def begin(self, run: str, facts: Any, lost: Callable[[str], None]) -> Listener:
-        """Take a run to be kept; `lost` is called if no more of it can be kept."""
+        """Keep a run from now on; `lost` is called with the reason if that becomes impossible."""
         ...
 
     def flush(self, run: str, tell: Callable[[bool], None]) -> None:

@@ -49,8 +49,8 @@ class Unreadable(ValueError):
 def make_language_tools(ask: Ask = ask_worker, *, share: Share = "all", provider: str | None = None) -> list[Tool]:
     """Return the tools `llm` and `extract`, which ask a worker model.
 
-    share: what of the inputs' contents the model may see; provider: the worker's. The tools raise ToolError where an
-    input is too long to be sent, or where no reply of two can be read.
+    share: what of the inputs' contents the model may see; provider: the worker's. The tools raise ToolError if an
+    input is too long to be sent, or if neither of two replies can be read.
     """
 
     async def llm(instruction: str, *inputs) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN002 - as planners read it
@@ -90,8 +90,8 @@ def _messages(system: str, instruction: str, inputs: Iterable[Any], share: Share
     try:
         blocks = frame_values(zip(names, values, strict=False), share)
     except Oversize as oversize:
-        mend = "pass a part of it, or shorten it by a tool; a fan-out can take it piece by piece"
-        raise ToolError(f"the model cannot be asked: {oversize}; {mend}") from None
+        hint = "pass a part of it, or shorten it by a tool; a fan-out can take it piece by piece"
+        raise ToolError(f"the model cannot be asked: {oversize}; {hint}") from None
     return {"role": "system", "content": system}, {"role": "user", "content": "\n\n".join([instruction, *blocks])}
 
 
@@ -122,7 +122,7 @@ _WORDS: Final = {"true": True, "yes": True, "false": False, "no": False}
 
 
 def read_value(reply: str, type_: str, what: str = "it") -> Any:
-    """Return the value that a model's reply holds; raise Unreadable where there is none, ToolError where it is null."""
+    """Return the value that a model's reply holds; raise Unreadable if there is none, ToolError if it is null."""
     value = _unwrap(reply)
     if value is None:
         raise ToolError(f"the text does not say: {shorten(what, 200)}")
@@ -130,7 +130,7 @@ def read_value(reply: str, type_: str, what: str = "it") -> Any:
 
 
 def _unwrap(reply: str) -> Any:
-    """Return what stands under "value", or the reply itself where it is no such object."""
+    """Return what stands under "value", or the reply itself if it is not such an object."""
     fence = unfence(reply)
     text = (fence[1] if fence else reply).strip()
     if not text:
