@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections import defaultdict
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -44,6 +45,10 @@ LEAVING: dict[str, str] = {}  # a loose file, and the room that it ranks with un
 OFFENDERS = {"run notebook"}
 CIRCLING = {"engine", "history", "notebook", "run"}
 """Rooms whose files still import each other in circles."""
+SHARED = {"Ask", "Node", "Job", "Record", "Writer"}
+"""Names that still mean two things."""
+COVERED = {"drawing", "models", "prompts", "toolbox"}
+"""Rooms of which each file has its test beside it, or is claimed by a test of the room."""
 PUBLIC = """
 tool Tool Toolbox Plan Task Compiler Run Budget History connect ScriptedModel OpenAIModel
 """  # Cassette joins them when it is built
@@ -183,6 +188,49 @@ def test_no_modules_import_each_other_in_a_circle():
 def test_circles_are_seen():
     """The test above can fail."""
     assert list(circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}})) == [{"b", "c"}]
+
+
+def named(tree: ast.Module) -> Iterator[str]:
+    """Yield the classes and type aliases of a module."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) == "TypeAlias":
+            yield ast.unparse(node.target)
+
+
+def test_one_name_means_one_thing():
+    """No two classes or type aliases of the package share a name, except private ones."""
+    homes = defaultdict(list)
+    for module in MODULES:
+        for name in named(tree_of(module)):
+            homes[name].append(name_of(module))
+    assert {name: found for name, found in homes.items() if len(found) > 1 and name[0] != "_"}.keys() <= SHARED
+
+
+def covers(test: Path) -> tuple[str, ...]:
+    """Return the file names in the COVERS of a test module: files of its room that it tests besides its own."""
+    for node in ast.parse(test.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "COVERS":
+            return tuple(ast.literal_eval(node.value))
+    return ()
+
+
+@cache
+def covered(folder: Path) -> set[str]:
+    """Return the file names that the test modules of a folder test, by their own name or their COVERS."""
+    tests = sorted((ROOT / "tests" / folder).glob("test_*.py"))
+    claimed = {name for test in tests for name in covers(test)}
+    assert all((PACKAGE / folder / name).is_file() for name in claimed), (folder, claimed)
+    return claimed | {test.name.removeprefix("test_") for test in tests}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_each_file_has_a_test_in_the_mirror(module):
+    """Its test lies at the same place in tests/, or a test of the same folder names it in COVERS."""
+    path = MODULES[module].relative_to(PACKAGE)
+    if path.name not in ("__init__.py", "__main__.py") and room_of(name_of(module)) in COVERED:
+        assert path.name in covered(path.parent)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)

@@ -14,8 +14,8 @@ from compiler_nb.outcome import Usage
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-Line: TypeAlias = "str | Exception"
-Script: TypeAlias = "Line | Sequence[Line] | Callable[[Request], Line]"
+ScriptedReply: TypeAlias = "str | Exception"
+Script: TypeAlias = "ScriptedReply | Sequence[ScriptedReply] | Callable[[Request], ScriptedReply]"
 
 FALLBACK: Final = {"repair": "planner", "replan": "planner"}
 _PIECE: Final = re.compile(r"[^\S\n]?(?:\w{1,4}|[^\w\s]{1,4})\n?|\s")
@@ -67,7 +67,7 @@ class ScriptedModel:
         sent = sum(len(message["content"]) for message in request.messages)
         yield Chunk("", "stop", Usage(1, estimate_tokens(sent), estimate_tokens(len(reply))))
 
-    def _reply(self, request: Request) -> Line:
+    def _reply(self, request: Request) -> ScriptedReply:
         role, script = self._script(request.role)
         if callable(script):
             script = script(request)
@@ -88,7 +88,7 @@ class ScriptedModel:
         given = ", ".join(map(str, self.replies)) or "none"
         raise ModelError(f"the script has no reply for the {role}; it has replies for: {given}", **self._where)
 
-    def _next(self, role: str, replies: Sequence[Line]) -> Line:
+    def _next(self, role: str, replies: Sequence[ScriptedReply]) -> ScriptedReply:
         used = self._used.get(role, 0)
         if used >= len(replies):
             whose = f"the {role}" if role else "any role"

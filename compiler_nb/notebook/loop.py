@@ -16,31 +16,32 @@ import contextlib
 import queue
 import signal
 import threading
-from collections.abc import Callable, Coroutine
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from compiler_nb.engine.background import BACKGROUND, HEARTBEAT, PATIENCE, MainThread
 from compiler_nb.notebook.cell import is_running
 from compiler_nb.notebook.interrupts import raised_in_tools
 
+if TYPE_CHECKING:
+    import concurrent.futures
+    from collections.abc import Callable, Coroutine
+
 STOPPED: Final = (asyncio.CancelledError, KeyboardInterrupt)
-Work = Coroutine[Any, Any, Any]
-Stop = Callable[[], None]
 
 
-class Pending(Protocol):
-    """What both kinds of futures have."""
+class Job(Protocol):
+    """What a cell waits for."""
 
-    def done(self) -> bool:
-        """Whether it has ended."""
+    work: Coroutine[Any, Any, None]
+    main: MainThread  # what `work` has to do in the main thread
+    kernel: bool  # whether `work` is to run on the kernel's loop
+
+    def stop(self) -> None:
+        """Stop the work, from any thread."""
         ...
 
-    def add_done_callback(self, callback: Callable[[Any], object], /) -> object:
-        """Call a function when it has."""
-        ...
-
-    def result(self) -> object:
-        """Return or raise what came of it."""
+    def finish(self, interrupted: bool, /) -> None:  # noqa: FBT001 - the one thing that it is told
+        """Show what came of the work, in the main thread; may raise."""
         ...
 
 
@@ -70,50 +71,44 @@ class Bell:
             timer.cancel()
 
 
-async def wait(work: Work, stop: Stop, main: MainThread, *, kernel: bool = False) -> bool:
-    """Perform `work` on the background loop, or on this one, and await its end; return whether it was interrupted.
+async def wait(job: Job) -> bool:
+    """Do the work of a job on the background loop, or on this one, and await its end.
 
-    What the work itself raises is raised here.
+    Returns whether it was interrupted. Raises what the work itself raises.
     """
     bell = Bell()
-    main.posted = bell.ring
-    with main.serving(), raised_in_tools(stop, kernel=kernel):  # before anything can ask for it
-        pending: Pending = bell.loop.create_task(work) if kernel else BACKGROUND.submit(work)
+    job.main.posted = bell.ring
+    with job.main.serving(), raised_in_tools(job.stop, kernel=job.kernel):  # before the work can ask for it
+        pending: asyncio.Future[None] | concurrent.futures.Future[None]
+        pending = bell.loop.create_task(job.work) if job.kernel else BACKGROUND.submit(job.work)
         pending.add_done_callback(bell.ring)
-        if await _is_interrupted(pending, stop, main, bell):
+        try:
+            while not pending.done():
+                await bell.wait(HEARTBEAT)
+                job.main.serve_waiting()
+        except STOPPED:
+            job.stop()
+            deadline = bell.loop.time() + PATIENCE
+            with contextlib.suppress(*STOPPED):  # a second interrupt does not wait any longer
+                while not pending.done() and bell.loop.time() < deadline:
+                    await bell.wait(HEARTBEAT)
             return True
     pending.result()
     return False
 
 
-async def _is_interrupted(pending: Pending, stop: Stop, main: MainThread, bell: Bell) -> bool:
-    """Await an end and serve the main thread; after an interrupt the work has PATIENCE seconds to end."""
+def block(job: Job) -> bool:
+    """Do the work of a job and block this thread until its end; return whether it was interrupted."""
+    if job.kernel:
+        return _block_on_kernel_loop(job)
     try:
-        while not pending.done():
-            await bell.wait(HEARTBEAT)
-            main.serve_waiting()
-    except STOPPED:
-        stop()
-        deadline = bell.loop.time() + PATIENCE
-        with contextlib.suppress(*STOPPED):  # a second interrupt: no more patience
-            while not pending.done() and bell.loop.time() < deadline:
-                await bell.wait(HEARTBEAT)
-        return True
-    return False
-
-
-def block(work: Work, stop: Stop, main: MainThread, *, kernel: bool = False) -> bool:
-    """Perform `work` and block this thread until its end; return whether it was interrupted."""
-    if kernel:
-        return _block_on_kernel_loop(work, stop, main)
-    try:
-        BACKGROUND.run(work, main=main, stop=stop)
+        BACKGROUND.run(job.work, main=job.main, stop=job.stop)
     except KeyboardInterrupt:
         return True
     return False
 
 
-def _block_on_kernel_loop(work: Work, stop: Stop, main: MainThread) -> bool:
+def _block_on_kernel_loop(job: Job) -> bool:
     from IPython.core.async_helpers import get_asyncio_loop  # noqa: PLC0415 - only this mode needs it
 
     try:
@@ -121,12 +116,12 @@ def _block_on_kernel_loop(work: Work, stop: Stop, main: MainThread) -> bool:
     except RuntimeError:
         loop = get_asyncio_loop()  # type: ignore[no-untyped-call]
     allow_nesting(loop)
-    task = loop.create_task(wait(work, stop, main, kernel=True))
+    task = loop.create_task(wait(job))
     if threading.current_thread() is not threading.main_thread():
-        return bool(loop.run_until_complete(task))
+        return loop.run_until_complete(task)
     before = signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(task.cancel))
     try:
-        return bool(loop.run_until_complete(task))
+        return loop.run_until_complete(task)
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -175,31 +170,6 @@ class Idle:
                 self.shell.showtraceback()
 
 
-class Stoppable:
-    """A coroutine that can be stopped from any thread; `result` is what it returned, `error` what it raised."""
-
-    def __init__(self, work: Work) -> None:
-        self.work = work
-        self.result: Any = None
-        self.error: Exception | None = None
-        self._stop: Callable[[], object] | None = None
-
-    async def perform(self) -> None:
-        """Await it."""
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        if task is not None:
-            self._stop = lambda: loop.call_soon_threadsafe(task.cancel)
-        try:
-            self.result = await self.work
-        except Exception as error:  # noqa: BLE001 - it is raised where the cell ends
-            self.error = error
-
-    def stop(self) -> None:
-        """Cancel it."""
-        if self._stop is not None:
-            self._stop()
-
-
 class Detached:
     """Work in the background: its jobs for the main thread, and what follows its end, run when the kernel is idle."""
 
@@ -208,7 +178,7 @@ class Detached:
         self._serving = main.serving()
         self._ended: Callable[[], None] | None = None
 
-    def start(self, work: Work, ended: Callable[[], None]) -> None:
+    def start(self, work: Coroutine[Any, Any, None], ended: Callable[[], None]) -> None:
         """Perform `work`; `ended` is called once."""
         self._ended = ended
         self.idle.attach()

@@ -54,17 +54,17 @@ class CompileMagics(Magics, CellSettings):
             perform(self.desk, line)
 
     def _block(self, magic: str, line: str, body: str) -> None:
-        from compiler_nb.notebook.jobs import make_job  # noqa: PLC0415 - see above
+        from compiler_nb.notebook.job import begin_cell  # noqa: PLC0415 - see above
 
         with message_only():
-            job = make_job(self.desk, magic, line, body, outermost=False)
+            job = begin_cell(self.desk, magic, line, body, outermost=False)
             if job is not None:
-                job.finish(loop.block(job.work, job.stop, job.main, kernel=job.kernel))
+                job.finish(loop.block(job))
 
     async def _await(self, magic: str, line: str, body: str) -> None:
-        from compiler_nb.notebook.jobs import make_job  # noqa: PLC0415 - see above
+        from compiler_nb.notebook.job import begin_cell  # noqa: PLC0415 - see above
 
         with message_only():
-            job = make_job(self.desk, magic, line, body, outermost=True)
+            job = begin_cell(self.desk, magic, line, body, outermost=True)
             if job is not None:
-                job.finish(await loop.wait(job.work, job.stop, job.main, kernel=job.kernel))
+                job.finish(await loop.wait(job))

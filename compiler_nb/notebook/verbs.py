@@ -7,11 +7,12 @@ import functools
 import shlex
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from compiler_nb.compiler import Compiler
 from compiler_nb.drawing.text import text_table
 from compiler_nb.engine.background import BACKGROUND
 from compiler_nb.errors import OptionError
 from compiler_nb.notebook import loop, models
-from compiler_nb.notebook.jobs import make_again_job, offered
+from compiler_nb.notebook.job import begin_again
 from compiler_nb.notebook.options import BY_FLAG, help_text, read_value
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.front import front_end, look_of
@@ -127,7 +128,7 @@ def model(desk: Desk, words: list[str], options: dict[str, str]) -> None:
 
 def tools(desk: Desk, _: list[str], __: dict[str, str]) -> None:
     """Print the tools that a question is offered."""
-    say(offered(desk.memory.names.tools()).description)
+    say(Compiler(tools=desk.memory.names.tools()).settings.tools.description)
 
 
 def runs(desk: Desk, _: list[str], options: dict[str, str]) -> None:
@@ -176,11 +177,8 @@ def show_(desk: Desk, words: list[str], options: dict[str, str]) -> None:
 def why(desk: Desk, words: list[str], _: dict[str, str]) -> None:
     """Say why a task waits or waited; without a task, do so for all that have not ended."""
     run = _run(desk, words[1:])
-    try:
-        names = words[:1] or [id_ for id_ in run.progress.tasks if run.state(id_) not in ENDED]
-        say("\n".join(map(run.why, names)) or "every task has ended", run)
-    except KeyError as error:
-        raise OptionError(str(error.args[0])) from None
+    ids = [_task(run, words[0])] if words else [id_ for id_ in run.progress.tasks if run.state(id_) not in ENDED]
+    say("\n".join(map(run.why, ids)) or "every task has ended", run)
 
 
 # ---------------------------------------------------------------- what may be done to a run
@@ -188,9 +186,11 @@ def why(desk: Desk, words: list[str], _: dict[str, str]) -> None:
 
 def rerun(desk: Desk, words: list[str], options: dict[str, str]) -> None:
     """Run the plan of a run again, or a part of it; a run that did not finish goes on where it stopped."""
-    job = make_again_job(desk, _run(desk, words), start=options.get("--start", ""), failed="--failed" in options)
+    run = _run(desk, words)
+    start = _task(run, options["--start"]) if "--start" in options else ""
+    job = begin_again(desk, run, start=start, failed="--failed" in options)
     if job is not None:
-        job.finish(loop.block(job.work, job.stop, job.main, kernel=job.kernel))
+        job.finish(loop.block(job))
 
 
 def pause(desk: Desk, words: list[str], _: dict[str, str]) -> None:
@@ -218,7 +218,8 @@ def cancel(desk: Desk, words: list[str], _: dict[str, str]) -> None:
 
 def _judge(desk: Desk, words: list[str], _: dict[str, str], *, approve: bool) -> None:
     """Approve or deny a task that waits for approval; without a task, list those that wait."""
-    name, run = words[0] if words else "", _run(desk, words[1:])
+    run = _run(desk, words[1:])
+    name = _task(run, words[0]) if words else ""
     held = {id_: _call(run, id_, arguments) for id_, arguments in run.progress.held.items()}
     if name in held:
         (run.approve if approve else run.deny)(name)
@@ -236,6 +237,14 @@ def _call(run: Run, id_: str, arguments: str) -> str:
 
 def _run(desk: Desk, words: list[str]) -> Run:
     return find_run(desk, words[0] if words else "-1")
+
+
+def _task(run: Run, name: str) -> str:
+    """Return the id of the task that a word means; raise OptionError if there is no such task."""
+    try:
+        return run.id_of(name)
+    except KeyError as error:
+        raise OptionError(str(error.args[0])) from None
 
 
 def _running(desk: Desk, words: list[str], hint: str = "") -> list[Run]:

@@ -1,11 +1,8 @@
 """The python dialect: straight-line programs of calls and pure expressions, read statement by statement, never run.
 
 Theory of operation
-    Text is scanned once, a physical line at a time, for what decides where a statement ends (strings, brackets,
-    comments) and for how deeply it nests. A statement ends at a line feed outside strings and brackets; nothing of it
-    is looked at before. It is handed to `ast.parse` only after its length, depth and number of operators are known to
-    be harmless, since the parser of CPython can be made to overflow the stack. The tree is read by
-    `compiler_nb.plan.reading`.
+    `compiler_nb.plan.statement` tells where a statement ends and whether it is within the limits; nothing of it is
+    looked at before. Only then is it handed to `ast.parse`, and the tree is read by `compiler_nb.plan.reading`.
 """
 
 from __future__ import annotations
@@ -19,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from compiler_nb.plan import check
 from compiler_nb.plan.functions import FUNCTIONS
 from compiler_nb.plan.reading import Reader, Refusal, refuse
+from compiler_nb.plan.statement import Statement
 from compiler_nb.plan.syntax import parse_syntax
 from compiler_nb.plan.task import Join, Return, Task
 from compiler_nb.plan.tree import Input, Node, Ref, Tree
@@ -28,25 +26,8 @@ if TYPE_CHECKING:
 
     from compiler_nb.plan.builder import Builder
 
-OPERATORS: Final = 200
-"""How many operators may be pending at one place of a statement: what bounds the depth of its syntax tree."""
-FIELDS: Final = 256
 IPYTHON: Final = frozenset({"In", "Out", "get_ipython", "exit", "quit", "display"})
 RESERVED: Final = frozenset(dir(builtins)) | IPYTHON | {"join", "answer"}
-_TOKEN: Final = re.compile(
-    r"""(?P<comment>\#[^\n]*)
-      | (?P<triple>[A-Za-z]{0,2}(?:\"\"\"|'''))
-      | (?P<string>\b[A-Za-z]{0,2}(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
-          | "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*')
-      | (?P<open>[(\[{]) | (?P<close>[)\]}]) | (?P<comma>,)
-      | (?P<operator>[-+*/%@&|^~<>=!.:]+ | \b(?:not|and|or|if|else|lambda|in|is|await)\b)
-      | (?P<unended>["'])
-      | (?P<escape>\\\n)
-      | [^\W\d]\w* | \d[\w.]*""",
-    re.VERBOSE | re.DOTALL,
-)
-_SKIPPED: Final = frozenset({None, "string", "comment"})
-_END: Final = {mark: re.compile(rf"(?:[^\\]|\\.)*?{mark}", re.DOTALL) for mark in ('"""', "'''")}
 _COMPOUND: Final = {
     "for": "write [tool(x) for x in xs]", "while": "a plan has no loops: ask for another plan with join()",
     "if": "write name = a if test else b", "elif": "write name = a if test else b",
@@ -63,7 +44,6 @@ _SIMPLE: Final = {
     "break": "leave it out", "continue": "leave it out",
 }  # fmt: skip
 _KEYWORD: Final = re.compile(r"\s*(@|[a-z]+\b)")
-_FSTRING: Final = re.compile(r"(?i)\b(?:f|rf|fr)(\"\"\"|'''|\"|')")
 
 
 class PythonDialect:
@@ -73,11 +53,8 @@ class PythonDialect:
         self.builder = builder
         self.line = line  # of the physical line that is being collected
         self.partial: list[str] = []  # the physical line so far
-        self.statement: list[str] = []  # whole physical lines of the statement so far
+        self.statement = Statement()  # what has arrived of it, in whole physical lines
         self.begins = line
-        self.nesting: list[int] = [0]  # operators pending, per open bracket
-        self.triple = ""  # the mark that ends the string we are in
-        self.ended_early = ""  # why the statement cannot be parsed, found while scanning
         self.skip_indented = False
         self.indent: str | None = None
         self.notes: list[str] = []
@@ -104,75 +81,26 @@ class PythonDialect:
         if complete:
             if rest:
                 self._scan(rest + "\n")
-            if self.statement:
+            if self.statement.lines:
                 message = "the plan stops inside a string or a bracket"
                 self.builder.problem("truncated", self.begins, 1, message)
-        elif rest.strip() or self.statement:
+        elif rest.strip() or self.statement.lines:
             self.builder.problem("truncated", self.line, 1, "the plan stops in the middle of a line")
 
     # ---------------------------------------------------------------- where statements end
 
     def _scan(self, line: str) -> None:
         """Take one physical line, and read the statement that it ends, if it ends one."""
-        if not self.statement:
+        if not self.statement.lines:
             self.begins = self.line
-        self.statement.append(line)
         self.line += 1
-        if self._is_open(line):
-            return
-        text, self.statement = "".join(self.statement), []
-        self.nesting = [0]
-        self.triple = ""
-        early, self.ended_early = self.ended_early, ""
-        self._take(text, early)
-
-    def _is_open(self, line: str) -> bool:  # noqa: C901, PLR0912 - a case per kind of token, in one loop
-        """Whether the statement goes on after this line."""
-        position = 0
-        if self.triple:
-            end = _END[self.triple].match(line)
-            if not end:
-                return True
-            position, self.triple = end.end(), ""
-        nesting = self.nesting
-        while True:
-            token = _TOKEN.search(line, position)
-            if token is None:
-                return len(nesting) > 1
-            position = token.end()
-            kind = token.lastgroup
-            if kind in _SKIPPED:
-                continue
-            if kind == "operator":
-                nesting[-1] += 1
-                if nesting[-1] > OPERATORS or sum(nesting) > OPERATORS:
-                    self.ended_early = "too_deep"
-            elif kind == "comma":
-                nesting[-1] = 0
-            elif kind == "open":
-                nesting[-1] += 1
-                nesting.append(0)
-                if len(nesting) > check.DEPTH_LIMIT + 1 or sum(nesting) > OPERATORS + check.DEPTH_LIMIT:
-                    self.ended_early = "too_deep"
-                    nesting[-2:] = [nesting[-2]] if len(nesting) > 2 * check.DEPTH_LIMIT else nesting[-2:]
-            elif kind == "close":
-                if len(nesting) > 1:
-                    nesting.pop()
-            elif kind == "triple":
-                mark = token[0][-3:]
-                end = _END[mark].match(line, position)
-                if not end:
-                    self.triple = mark
-                    return True
-                position = end.end()
-            elif kind == "unended":
-                return False
-            elif kind == "escape":
-                return True
+        if not self.statement.add(line):
+            ended, self.statement = self.statement, Statement()
+            self._take("".join(ended.lines), ended.wrong)
 
     # ---------------------------------------------------------------- statements
 
-    def _take(self, text: str, early: str) -> None:
+    def _take(self, text: str, wrong: Refusal | None) -> None:
         stripped = text.strip()
         if not stripped:
             self.notes = []
@@ -192,7 +120,7 @@ class PythonDialect:
         self.count += 1
         self.text = text
         try:
-            self._check_size(text, early)
+            self._check_size(text, wrong)
             statement = self._parse(text.removeprefix(self.indent))
             if statement is not None:
                 self._read(statement, note)
@@ -215,17 +143,13 @@ class PythonDialect:
         return len(indent) + offset + 1
 
     @staticmethod
-    def _check_size(text: str, early: str) -> None:
+    def _check_size(text: str, wrong: Refusal | None) -> None:
         if len(text) > check.STATEMENT_LIMIT:
             refuse(
                 "too_large", f"a statement of {len(text):,} characters; at most {check.STATEMENT_LIMIT:,} are allowed"
             )
-        if early:
-            refuse("too_deep", f"nested more than {check.DEPTH_LIMIT} deep, or too many operators: use several lines")
-        if _FSTRING.search(text):
-            _check_fields(text)
-        if not text.isascii():
-            _check_names(text)
+        if wrong is not None:
+            raise wrong
 
     def _parse(self, text: str) -> ast.stmt | None:
         self._check_keyword(text)
@@ -410,53 +334,3 @@ def _calls(tasks: list[Task]) -> list[Task]:
             inner = task.args[0].steps
             found += [replace(step, line=task.line, column=task.column) for step in inner]
     return found
-
-
-def _check_names(text: str) -> None:
-    """Refuse names that Python's parser would silently change."""
-    for token in _TOKEN.finditer(text):
-        wrong = check.check_name(token[0].lstrip("_")) if token.lastgroup is None and not token[0].isascii() else None
-        if wrong and wrong[0] == "bad_name":
-            refuse(*wrong)
-
-
-def _check_fields(text: str) -> None:
-    """Refuse f-strings whose fields are many, deep or cut off by a quote, before they reach the parser."""
-    position = 0
-    while (token := _TOKEN.search(text, position)) is not None:
-        position = token.end()
-        if token.lastgroup == "triple":
-            end = _END[token[0][-3:]].match(text, position)
-            if end is None:
-                return
-            position = end.end()
-        elif token.lastgroup != "string":
-            continue
-        found = _FSTRING.match(token[0])
-        if found is not None:
-            _check_content(text[token.start() + found.end() : position - len(found[1])])
-
-
-def _check_content(content: str) -> None:
-    depth = fields = operators = 0
-    index = 0
-    while index < len(content):
-        character = content[index]
-        if depth == 0 and content[index : index + 2] in ("{{", "}}"):
-            index += 2
-            continue
-        if character in "{[(" and (depth or character == "{"):
-            depth += 1
-            fields += depth == 1
-        elif character in "}])" and depth:
-            depth -= 1
-            operators = operators if depth else 0
-        elif depth and not (character.isalnum() or character in " _'\","):
-            operators += 1
-        if depth > check.DEPTH_LIMIT or operators > OPERATORS:
-            refuse("too_deep", "a field of an f-string nests too deeply: give its value a name first")
-        index += 1
-    if depth:
-        refuse("fstring", "a field of this f-string does not end: use the other kind of quotes inside it")
-    if fields > FIELDS:
-        refuse("too_large", f"an f-string with {fields} fields; at most {FIELDS} are allowed")

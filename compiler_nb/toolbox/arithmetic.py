@@ -11,8 +11,8 @@ from compiler_nb.errors import ExpressionError
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.check import DEPTH_LIMIT
 from compiler_nb.plan.evaluate import evaluate
-from compiler_nb.plan.python import OPERATORS
 from compiler_nb.plan.reading import Reader, Refusal, refuse
+from compiler_nb.plan.statement import OPERATORS, Depth
 from compiler_nb.plan.syntax import parse_syntax
 from compiler_nb.text import cut
 from compiler_nb.tool import tool
@@ -92,20 +92,12 @@ def _check_writing(text: str) -> None:
 
 def _check_size(text: str) -> None:
     """Refuse what nests too deeply, before the parser sees it: it could be made to overflow the stack."""
-    pending = [0]
+    depth = Depth()
     for token in _TOKEN.finditer(text):
-        if token.lastgroup == "comma":
-            pending[-1] = 0
-            continue
-        if token.lastgroup == "close":
-            pending = pending[:-1] or [0]
-            continue
-        pending[-1] += 1
-        if token.lastgroup == "open":
-            pending.append(0)
-        if len(pending) > DEPTH_LIMIT + 1:
+        depth.take(token.lastgroup or "")
+        if depth.over == "brackets":
             _fail(text, f"brackets nest more than {DEPTH_LIMIT} deep: compute in parts")
-        if sum(pending) > OPERATORS:
+        if depth.over:
             _fail(text, f"more than {OPERATORS} operators in a row: write sum([...]), or compute in parts")
 
 

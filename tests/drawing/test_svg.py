@@ -16,6 +16,8 @@ from compiler_nb.plan.tree import Ref
 from compiler_nb.text import TIMES
 from tests.support.pictures import HOSTILE, call, coasts, expr, fanout, random_plan, read, shown, wide
 
+COVERS = ("boxes.py", "graph.py", "png.py", "style.py")
+
 ENGINES = ("own", "auto")
 SPACE = "{http://www.w3.org/2000/svg}"
 

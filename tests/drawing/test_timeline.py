@@ -14,6 +14,8 @@ from compiler_nb.outcome import STATES
 from compiler_nb.trace import ModelCall, Span
 from tests.support.pictures import HOSTILE, call, coasts, read, shown
 
+COVERS = ("bars.py", "bars_png.py", "chart.py", "rows.py")
+
 SPACE = "{http://www.w3.org/2000/svg}"
 COASTS = [
     Span("ny", 1, 0.5, 0.5, 1.0, "done"),

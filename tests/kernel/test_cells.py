@@ -100,7 +100,7 @@ def test_an_interrupt_stops_everything(kernel, cell):
     reply = kernel.wait(id_)
     assert time.monotonic() - began < 1
     assert (reply.status, reply.name) == ("error", "KeyboardInterrupt")
-    assert reply.of("error")[0]["traceback"] == ["KeyboardInterrupt: the run was stopped; what had finished is kept"]
+    assert reply.of("error")[0]["traceback"] == ["KeyboardInterrupt: the run was stopped; finished results are kept"]
     assert "not bound: b (cancelled)" in reply.shown[0]["text/plain"]
     before = kernel.value("run.status, done['city'], len(ticks)")
     kernel.listen_for(0.2)

@@ -23,6 +23,8 @@ from compiler_nb.outcome import Usage
 from compiler_nb.prompts.data import frame
 from tests.support.server import FAULTS, Server
 
+COVERS = ("faults.py",)
+
 KEY = "sk-canary-0123456789/abcdef"
 PLAN = 'ny = weather("Nový York")\njoin(ny)\n'
 QUESTION = Request("planner", ({"role": "system", "content": "Plan."}, {"role": "user", "content": "Which?"}))

@@ -8,6 +8,8 @@ from compiler_nb.models.scripted import ScriptedModel, split_tokens
 from compiler_nb.outcome import Usage
 from tests.support.clock import run_virtually
 
+COVERS = ("base.py",)
+
 PLAN = 'ny = weather("New York")\n\n# both\nla = weather("Los Ángeles")\njoin()\n'
 
 

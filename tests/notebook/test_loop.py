@@ -10,7 +10,23 @@ from types import SimpleNamespace
 import pytest
 
 from compiler_nb.engine.background import BACKGROUND, MainThread
-from compiler_nb.notebook.loop import Detached, Idle, Stoppable, block, wait
+from compiler_nb.notebook.loop import Detached, Idle, block, wait
+
+
+class Job:
+    """Some work to wait for: `stop` cancels it, and `ended` holds what it returned."""
+
+    def __init__(self, work, stop=None, *, kernel=False):
+        self.main, self.kernel, self.ended = MainThread(), kernel, []
+        self.work = self.perform(work)
+        self.stop = stop or (lambda: self.loop.call_soon_threadsafe(self.task.cancel))
+
+    async def perform(self, work):
+        self.loop, self.task = asyncio.get_running_loop(), asyncio.current_task()
+        self.ended.append(await work)
+
+    def finish(self, interrupted):
+        raise NotImplementedError
 
 
 async def threads() -> str:
@@ -18,17 +34,12 @@ async def threads() -> str:
     return threading.current_thread().name
 
 
-async def note(found, work):
-    """Await some work and keep what it returns."""
-    found.append(await work)
-
-
 @pytest.mark.parametrize("kernel", [False, True])
 def test_awaiting_performs_the_work_elsewhere_or_here(kernel):
     """The background loop's thread runs it, or with `kernel` the waiting one."""
-    found: list[str] = []
-    interrupted = asyncio.run(wait(note(found, threads()), lambda: None, MainThread(), kernel=kernel))
-    assert (interrupted, found[0] == "MainThread") == (False, kernel)
+    job = Job(threads(), kernel=kernel)
+    assert asyncio.run(wait(job)) is False
+    assert (job.ended[0] == "MainThread") == kernel
 
 
 @pytest.mark.parametrize("kernel", [False, True])
@@ -45,7 +56,7 @@ def test_a_cancelled_wait_stops_the_work_and_returns(kernel):
         loop = asyncio.get_running_loop() if kernel else BACKGROUND.start()
         stopped = asyncio.Event()
         task = asyncio.create_task(
-            wait(work(stopped), lambda: loop.call_soon_threadsafe(stopped.set), MainThread(), kernel=kernel)
+            wait(Job(work(stopped), lambda: loop.call_soon_threadsafe(stopped.set), kernel=kernel))
         )
         await asyncio.sleep(0.01)
         task.cancel()
@@ -58,53 +69,52 @@ def test_a_cancelled_wait_stops_the_work_and_returns(kernel):
 def test_the_main_thread_is_served_at_once(monkeypatch):
     """A job posted from the loop runs here, and does not wait for the next heartbeat."""
     monkeypatch.setattr("compiler_nb.notebook.loop.HEARTBEAT", 30.0)
-    main, ran = MainThread(), []
+    ran = []
 
     async def work():
         done = asyncio.get_running_loop().create_future()
         loop = asyncio.get_running_loop()
         began = time.perf_counter()
-        main.post(
+        job.main.post(
             lambda: (ran.append(threading.current_thread().name), loop.call_soon_threadsafe(done.set_result, None))
         )
         await done
         ran.append(time.perf_counter() - began)
 
-    assert asyncio.run(wait(work(), lambda: None, main)) is False
+    job = Job(work())
+    assert asyncio.run(wait(job)) is False
     assert ran[0] == "MainThread"
     assert ran[1] < 15
-    assert not main.served
+    assert not job.main.served
 
 
 def test_an_interrupt_within_a_served_job_stops_the_work():
     """A person who interrupts a question stops the run."""
-    main = MainThread()
 
     def interrupt():
         raise KeyboardInterrupt
 
     async def work():
-        main.post(interrupt)
+        job.main.post(interrupt)
         await asyncio.sleep(30)
 
-    stoppable = Stoppable(work())
-    assert asyncio.run(wait(stoppable.perform(), stoppable.stop, main)) is True
+    job = Job(work())
+    assert asyncio.run(wait(job)) is True
 
 
 def test_blocking_waits_and_tells_of_an_interrupt():
     """Without a loop to await on the thread waits; an interrupt in a served job stops the work."""
-    found: list[str] = []
-    assert block(note(found, threads()), lambda: None, MainThread()) is False
-    assert found == ["compiler_nb-loop"]
-    main = MainThread()
-    work = Stoppable(asyncio.sleep(30))
+    job = Job(threads())
+    assert block(job) is False
+    assert job.ended == ["compiler_nb-loop"]
+    job = Job(asyncio.sleep(30))
 
     def interrupt():
         raise KeyboardInterrupt
 
-    timer = threading.Timer(0.02, lambda: main.post(interrupt))
+    timer = threading.Timer(0.02, lambda: job.main.post(interrupt))
     timer.start()
-    assert block(work.perform(), work.stop, main) is True
+    assert block(job) is True
 
 
 def test_what_the_work_raises_is_raised():
@@ -114,21 +124,9 @@ def test_what_the_work_raises_is_raised():
         raise ValueError("ours")
 
     with pytest.raises(ValueError, match="ours"):
-        asyncio.run(wait(broken(), lambda: None, MainThread()))
+        asyncio.run(wait(Job(broken())))
     with pytest.raises(ValueError, match="ours"):
-        block(broken(), lambda: None, MainThread())
-
-
-def test_a_stoppable_keeps_result_or_error():
-    """It raises neither, so that the cell decides what to show."""
-
-    async def broken():
-        raise ValueError("no")
-
-    good, bad = Stoppable(threads()), Stoppable(broken())
-    asyncio.run(good.perform())
-    asyncio.run(bad.perform())
-    assert (good.result, str(bad.error)) == ("MainThread", "no")
+        block(Job(broken()))
 
 
 def idle_shell(errors=None):

@@ -9,7 +9,7 @@ from compiler_nb.drawing.text import MARKS, columns_of
 from compiler_nb.events import Event, RoundStarted, TaskEnded, TaskExpanded, TaskPlanned, TaskStarted
 from compiler_nb.notebook.output import answer as answers
 from compiler_nb.notebook.output import show
-from compiler_nb.notebook.output.presenter import say
+from compiler_nb.notebook.output.presenter import Presenter, say
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import owner_of
 from compiler_nb.text import cut, describe_outcome, seconds_text, visible_lines
@@ -25,11 +25,11 @@ ID, CALL, LEAST = 30, 0.45, 24
 """Columns of an id, the share of a line that a call has, and the fewest columns of a value."""
 
 
-class Lines:
+class Lines(Presenter):
     """Shows one run as lines of text; nothing where it is to be quiet."""
 
     def __init__(self, look: show.Look, columns: int = 0) -> None:
-        self.look = look
+        super().__init__(look)
         self.columns = columns or shutil.get_terminal_size((100, 24)).columns
         self.tasks: dict[str, Task] = {}
         self.started: dict[str, float] = {}

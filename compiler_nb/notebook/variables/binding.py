@@ -5,13 +5,15 @@ A variable is ours while it holds the very object that a run bound. Everything e
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from compiler_nb.errors import CompilerError
 from compiler_nb.outcome import NOT_DONE, Cancelled, Failure
 from compiler_nb.plan.python import RESERVED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from compiler_nb.plan.task import Task
 
@@ -51,6 +53,15 @@ class Binder:
         self._forget()
         return Binding(tuple(bound), (*left, *kept), tuple(deleted))
 
+    @contextlib.contextmanager
+    def deleted_on_error(self, cell: str) -> Iterator[None]:
+        """Delete what a cell's previous run bound if the cell fails before it runs: it would be stale."""
+        try:
+            yield
+        except CompilerError:
+            self.bind(cell, {})
+            raise
+
     def bind_more(self, cell: str, wanted: Mapping[str, Any]) -> Binding:
         """Bind values by name beside those that the cell has bound."""
         bound, left = self._put(wanted)
@@ -76,7 +87,7 @@ class Binder:
 
 
 def variables(
-    tasks: Mapping[str, Task], outcomes: Mapping[str, Any], prefix: str = ""
+    tasks: Iterable[Task], outcomes: Mapping[str, Any], prefix: str = ""
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """Return the values to bind by variable, and the variables without a value, each with the reason.
 
@@ -84,10 +95,10 @@ def variables(
     """
     wanted: dict[str, Any] = {}
     without: list[tuple[str, str]] = []
-    for id_, task in tasks.items():
+    for task in tasks:
         if not task.name:
             continue
-        name, outcome = prefix + task.name, outcomes.get(id_, Cancelled("it has not ended"))
+        name, outcome = prefix + task.name, outcomes.get(task.id, Cancelled("it has not ended"))
         if isinstance(outcome, Failure) and outcome.partial is not None:
             wanted[name] = outcome.partial
         elif isinstance(outcome, NOT_DONE):

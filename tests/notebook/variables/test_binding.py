@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from compiler_nb import Cancelled, Failure, Plan, Skipped
+import pytest
+
+from compiler_nb import Cancelled, Failure, OptionError, Plan, Skipped
 from compiler_nb.notebook.variables.binding import Binder, Binding, variables
 
 
@@ -74,6 +76,19 @@ def test_more_is_bound_beside():
     assert binder.bind("c", {"run": "s"}).deleted == ("a",)
 
 
+def test_a_cell_that_cannot_run_leaves_nothing_stale():
+    """Its previous results are deleted after an error of ours; after a fault they stay, and it is raised as it is."""
+    values: dict[str, object] = {}
+    binder = Binder(values)
+    binder.bind("c", {"a": [1]})
+    with pytest.raises(ValueError, match="fault"), binder.deleted_on_error("c"):
+        raise ValueError("fault")
+    assert values == {"a": [1]}
+    with pytest.raises(OptionError), binder.deleted_on_error("c"):
+        raise OptionError("wrong")
+    assert not values
+
+
 def test_variables_of_a_plan():
     """Done tasks have a value, others a reason; a failed fan-out has what there is; generated ids have no variable."""
     plan = Plan.parse("a = f(1)\nb = f(g(2))\nrows = [f(x) for x in [1]]\nc = f(3)\nf(4)\nd = f(a)")
@@ -87,7 +102,7 @@ def test_variables_of_a_plan():
         "@5": 9,
         "d": Cancelled(),
     }
-    wanted, without = variables(plan.by_id, outcomes, "p_")
+    wanted, without = variables(plan.tasks, outcomes, "p_")
     assert wanted == {"p_a": 1, "p_rows": part}
     assert without == [("p_b", "skipped: a failed, 404"), ("p_c", "failed: ValueError: x"), ("p_d", "cancelled")]
 
@@ -95,4 +110,4 @@ def test_variables_of_a_plan():
 def test_numbers_become_t_names():
     """A numbered plan's results are t1, t2."""
     plan = Plan.parse("1. f(1)\n2. join()<END_OF_PLAN>", dialect="numbered")
-    assert variables(plan.by_id, {"1": "x"})[0] == {"t1": "x"}
+    assert variables(plan.tasks, {"1": "x"})[0] == {"t1": "x"}

@@ -1,0 +1,226 @@
+"""From what a cell says to what it waits for: a run or the making of a plan, and what follows its end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from compiler_nb.compiler import Compiler
+from compiler_nb.drive import give_up
+from compiler_nb.engine.background import BACKGROUND, MainThread
+from compiler_nb.errors import OptionError, RunFailed
+from compiler_nb.events import Event, RunEnded
+from compiler_nb.models.connect import no_model
+from compiler_nb.notebook.cell import identity
+from compiler_nb.notebook.hand import Hand
+from compiler_nb.notebook.loop import Detached, Job
+from compiler_nb.notebook.models import is_hand, roles_of
+from compiler_nb.notebook.options import Line, help_text, read
+from compiler_nb.notebook.output import show
+from compiler_nb.notebook.output.errors import shortened
+from compiler_nb.notebook.output.front import front_of, look_of
+from compiler_nb.notebook.output.presenter import display, say
+from compiler_nb.notebook.runs import history_of
+from compiler_nb.notebook.variables.binding import variables
+from compiler_nb.plan.plan import Plan
+from compiler_nb.values.forms import NotStored
+
+if TYPE_CHECKING:
+    from compiler_nb.notebook.desk import Desk
+    from compiler_nb.run import Run
+    from compiler_nb.settings.order import Order
+
+PASSED_ON: Final = (
+    "dialect", "share", "preview", "max_concurrency", "max_replans", "max_repairs", "timeout", "limits", "approve",
+)  # fmt: skip
+"""Settings of `%config` and options that a Compiler takes as they are."""
+BLOCKED: Final = "a tool blocks the event loop and cannot be stopped; it goes on until the kernel ends"
+
+
+class Question(NamedTuple):
+    """What a cell asks: what it says, the question with variables pasted, the inputs, the cell's identity.
+
+    hand: takes the prompt if a person is the planner.
+    """
+
+    said: Line
+    text: str
+    inputs: dict[str, Any]
+    cell: str
+    hand: Hand
+
+
+# ---------------------------------------------------------------- begin
+
+
+def begin_cell(desk: Desk, magic: str, line: str, body: str, *, outermost: bool) -> Job | None:
+    """Begin what a cell says; return what the cell waits for, or None if there is nothing to wait for.
+
+    Raises OptionError if the line is wrong, PlanError or NoModel if nothing can run.
+    """
+    said = read(magic, line, body)
+    if said.given.get("help") or not (said.plan.strip() if magic == "plan" else said.question):
+        say(help_text(magic))
+        return None
+    names = desk.memory.names
+    wanted = [*said.given.get("inputs", ()), *names.named_in(said.question), *names.read_by(said.plan)]
+    inputs = names.inputs(dict.fromkeys(wanted))
+    cell = identity(desk.shell, outermost=outermost, text=f"{magic} {line}\n{body}")
+    question = Question(said, names.paste(said.question), inputs, cell, Hand())
+    compiler = _compiler(desk, question)
+    if said.given.get("execute", True):
+        with desk.memory.binder.deleted_on_error(cell):
+            plan = _parse(compiler, question) if said.plan else None
+            order = compiler.order(question.text, plan=plan, inputs=inputs)
+        return RunJob(desk, question, compiler, order).begin()
+    if said.plan:
+        _draw(desk, said, _parse(compiler, question))
+        return None
+    return PlanJob(desk, question, compiler)
+
+
+def begin_again(desk: Desk, old: Run, *, start: str = "", failed: bool = False) -> Job | None:
+    """Begin a run that goes on with one that did not finish, or repeats its plan; return what is waited for."""
+    own = {name: value for name, value in old.inputs.items() if not isinstance(value, NotStored)}
+    lost = {name: desk.memory.names.get(name, "rerun") for name in old.inputs if name not in own}
+    question = Question(Line({}, question=old.question), old.question, own | lost, "rerun", Hand())
+    compiler = _compiler(desk, question)
+    with desk.memory.binder.deleted_on_error(question.cell):
+        old = compiler.recall(old)
+        if old.status == "done" or start or failed:
+            order = compiler.order_again(old, start, failed=failed, inputs=lost)
+        else:
+            order = compiler.order_resumed(old, lost)
+    return RunJob(desk, question, compiler, order).begin()
+
+
+def _compiler(desk: Desk, question: Question) -> Compiler:
+    """Return the compiler for a cell; a person can be the planner only."""
+    given, models = question.said.given, roles_of(desk, question.said.given)
+    roles: dict[str, Any] = {role: None if is_hand(model) else model for role, model in models.items()}
+    if is_hand(models["planner"]):
+        roles["planner"] = question.hand.model
+    settings: dict[str, Any] = {name: desk.setting(given, name) for name in PASSED_ON}
+    tools = desk.memory.names.tools(given.get("tools"))
+    try:
+        return Compiler(None, tools, **(roles | settings), budget=given.get("budget"), history=history_of(desk))
+    except (ValueError, TypeError) as error:
+        raise OptionError(str(error)) from None
+
+
+def _parse(compiler: Compiler, question: Question) -> Plan:
+    """Return the plan in the cell; without a last line, the value of its last statement is the answer."""
+    tools = compiler.settings.tools
+    return Plan.parse(question.said.plan, tools=tools, inputs=tuple(question.inputs), implied="value")
+
+
+def _draw(desk: Desk, said: Line, plan: Plan) -> None:
+    look = look_of(desk, said.given)
+    if not look.quiet:
+        display(show.plan_bundle(plan, look))
+
+
+# ---------------------------------------------------------------- jobs
+
+
+class PlanJob:
+    """Makes the plan for a question, and draws it."""
+
+    def __init__(self, desk: Desk, question: Question, compiler: Compiler) -> None:
+        if compiler.settings.planner is None:
+            raise no_model()
+        self.desk, self.question, self.compiler = desk, question, compiler
+        self.kernel = desk.setting(question.said.given, "loop") == "kernel"
+        self.main = MainThread()
+        self.work = self._plan()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._plan_or_error: Plan | Exception | None = None
+
+    async def _plan(self) -> None:
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        try:
+            self._plan_or_error = await self.compiler.plan(self.question.text, self.question.inputs)
+        except Exception as error:  # noqa: BLE001 - raised by `finish`, in the cell
+            self._plan_or_error = error
+
+    def stop(self) -> None:
+        """Stop planning, from any thread."""
+        if self._loop is not None and self._task is not None:
+            self._loop.call_soon_threadsafe(self._task.cancel)
+
+    def finish(self, interrupted: bool) -> None:  # noqa: FBT001 - as in Job
+        """Draw the plan, or raise what prevented it."""
+        if self.question.hand.request is not None:
+            self.question.hand.show(self.desk.shell, self.question.said.head, self.question.text)
+        elif interrupted:
+            raise shortened(KeyboardInterrupt("planning was stopped"))
+        elif isinstance(self._plan_or_error, Plan):
+            _draw(self.desk, self.question.said, self._plan_or_error)
+        elif self._plan_or_error is not None:
+            raise self._plan_or_error
+
+
+class RunJob:
+    """A run in a cell: it is shown while it goes on, and its results become variables when it has ended."""
+
+    def __init__(self, desk: Desk, question: Question, compiler: Compiler, order: Order) -> None:
+        given = question.said.given
+        self.desk, self.question = desk, question
+        self.name: str = given.get("out", "run")
+        self.kernel = desk.setting(given, "loop") == "kernel"
+        self.main = MainThread()
+        self.presenter, ask = front_of(desk, given, self.main)
+        self.detached = Detached(self.main, desk.idle) if given.get("background") else None
+        self.run, self.work = compiler.begin(order, on_event=self._listen, ask=ask, main=self.main.post)
+
+    def begin(self) -> RunJob | None:
+        """Show the run, and return what the cell waits for; in the background the run is left to itself."""
+        self.desk.memory.runs.append(self.run)
+        self.presenter.begin(self.run)
+        if self.detached is None:
+            return self
+        self.desk.memory.binder.bind_more(self.question.cell, {self.name: self.run})
+        self.detached.start(self.work, self._bind_and_show)
+        return None
+
+    def _listen(self, event: Event) -> None:
+        """Show what happened; called on the run's thread."""
+        self.presenter.event(event)
+        if self.detached is not None and isinstance(event, RunEnded):
+            # before those who wait for the run hear of it: the next cell finds its results bound
+            self.detached.over()
+
+    def stop(self) -> None:
+        """Stop the run, from any thread."""
+        self.run.cancel()
+
+    def finish(self, interrupted: bool) -> None:  # noqa: FBT001 - as in Job
+        """Bind the results and show the run; raise KeyboardInterrupt after an interrupt, RunFailed without answer."""
+        run, said, hand = self.run, self.question.said, self.question.hand
+        if hand.request is not None:
+            self.desk.memory.runs.remove(run)
+            self.desk.memory.binder.bind(self.question.cell, {})
+            hand.show(self.desk.shell, said.head, self.question.text)
+            return
+        if interrupted and run.status == "running" and not self.kernel and BACKGROUND.give_up():
+            give_up(run, BLOCKED)
+        self._bind_and_show()
+        if interrupted:
+            raise shortened(KeyboardInterrupt("the run was stopped; finished results are kept"))
+        if said.given.get("raises", True) and run.status in ("failed", "limit") and not show.has_answer(run):
+            raise shortened(RunFailed(show.outcome_text(run), run))
+
+    def _bind_and_show(self) -> None:
+        """Bind the results, the answer and the run, and show the run; called in the main thread."""
+        run, said = self.run, self.question.said
+        wanted: dict[str, Any] = {}
+        without: list[tuple[str, str]] = []
+        if said.given.get("bind", True):
+            wanted, without = variables(show.plain_tasks(run), run.progress.outcomes, said.given.get("prefix", ""))
+        if said.answer and show.has_answer(run):
+            wanted[said.answer] = run.answer
+        elif said.answer:
+            without.append((said.answer, "no answer"))
+        wanted[self.name] = run
+        self.presenter.end(run, self.desk.memory.binder.bind(self.question.cell, wanted, without))

@@ -1,0 +1,84 @@
+"""Jobs: what a cell waits for, stopped from any thread, and what follows its end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from compiler_nb import Compiler, ScriptedModel
+from compiler_nb.notebook.hand import Hand
+from compiler_nb.notebook.job import PlanJob, Question, begin_again, begin_cell
+from compiler_nb.notebook.loop import block, wait
+from compiler_nb.notebook.options import Line
+from tests.support.shell import PLAN
+
+
+@pytest.fixture
+def desk(shell):
+    """Give the desk of a shell."""
+    return shell.ip.magics_manager.registry["CompileMagics"].desk
+
+
+def planning(desk, model):
+    """Return the job of making a plan."""
+    return PlanJob(
+        desk, Question(Line({}), "q", {}, "c", Hand()), Compiler(planner=model, tools=desk.memory.names.tools())
+    )
+
+
+def test_a_plan_is_drawn_when_its_job_is_finished(shell, desk):
+    """Nothing is shown before, and nothing is run."""
+    job = planning(desk, ScriptedModel({"planner": PLAN}))
+    assert block(job) is False
+    assert not shell.shown
+    job.finish(False)
+    assert "double(1)" in shell.text()
+    assert "a" not in shell.ns
+
+
+def test_what_prevented_a_plan_is_raised_in_the_cell(desk):
+    """Not on the loop: there nobody would see it."""
+    job = planning(desk, ScriptedModel({"planner": "a = nobody(1)", "repair": "a = nobody(1)"}))
+    assert asyncio.run(wait(job)) is False
+    with pytest.raises(Exception, match="nobody"):
+        job.finish(False)
+
+
+def test_planning_is_stopped(desk):
+    """Before it began, too; the cell then says so."""
+    job = planning(desk, ScriptedModel({"planner": PLAN}, ttft=30.0))
+    job.stop()
+
+    async def cell():
+        task = asyncio.create_task(wait(job))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        return await task
+
+    assert asyncio.run(cell()) is True
+    with pytest.raises(KeyboardInterrupt, match="planning was stopped"):
+        job.finish(True)
+
+
+def test_a_run_is_begun_stopped_and_finished(shell, desk):
+    """What finished is kept and bound; a rerun goes on where it stopped."""
+    shell.planner("a = double(1)\nb = double(a)\nanswer(b)")
+    job = begin_cell(desk, "compile", "-m m --live off", "q", outermost=False)
+    job.stop()
+    assert block(job) is False
+    job.finish(False)
+    assert shell.ns["run"].status == "cancelled"
+    shell.ok("%config CompileMagics.model = 'm'")
+    shell.planner("a = double(1)\nb = double(a)\nanswer(b)")
+    again = begin_again(desk, shell.ns["run"])
+    assert block(again) is False
+    again.finish(False)
+    assert shell.ns["b"] == 4
+
+
+def test_only_a_task_of_the_run_is_a_start(shell):
+    """Another name is a short error that lists the tasks."""
+    shell.ok("%%plan\na = double(1)")
+    assert "OptionError: no task 'x' in this run; it has a" in shell.error("%compile rerun --start x")
+    assert "OptionError: no task 'x' in this run; it has a" in shell.error("%compile why x")
