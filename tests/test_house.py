@@ -45,7 +45,7 @@ LEAVING: dict[str, str] = {}  # a loose file, and the room that it ranks with un
 OFFENDERS = {"run notebook"}
 CIRCLING = {"engine", "history", "notebook", "run"}
 """Rooms whose files still import each other in circles."""
-SHARED = {"Ask", "Node", "Job", "Record", "Writer"}
+SHARED = {"Ask", "Node", "Job", "Record", "Verb", "Writer"}
 """Names that still mean two things."""
 COVERED = {"drawing", "models", "prompts", "toolbox"}
 """Rooms of which each file has its test beside it, or is claimed by a test of the room."""
