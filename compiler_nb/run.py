@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from compiler_nb.drawing.svg import Picture
     from compiler_nb.drawing.timeline import Timeline
     from compiler_nb.events import Event, Log
-    from compiler_nb.notebook.live.view import View
     from compiler_nb.plan.plan import Plan
     from compiler_nb.settings.order import Order
     from compiler_nb.settings.settings import Settings
@@ -214,7 +213,7 @@ class Run:
             )  # fmt: skip
         return replace(drawn, svg=mask(drawn.svg, self.settings.secrets), text=mask(drawn.text, self.settings.secrets))
 
-    def view(self) -> View:
+    def view(self) -> Any:
         """Return the live view, for a page: the plan, its tasks, timeline, table, and all that is known of each."""
         from compiler_nb.notebook.live.view import View  # noqa: PLC0415 - the one way up, for who looks
 

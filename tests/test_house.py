@@ -42,8 +42,8 @@ SHOWS = r"(Plan\.(to_graphviz|visualize|_repr_\w+_)|Run\.(view|visualize|timelin
 
 # What is still wrong while the rooms are redrawn; both lists only ever get shorter.
 LEAVING: dict[str, str] = {}  # a loose file, and the room that it ranks with until it has moved
-OFFENDERS = {"run notebook"}
-CIRCLING = {"engine", "history", "notebook", "run"}
+OFFENDERS: set[str] = set()
+CIRCLING = {"engine", "history"}
 """Rooms whose files still import each other in circles."""
 SHARED = {"Ask", "Node", "Job", "Record", "Verb", "Writer"}
 """Names that still mean two things."""

@@ -32,6 +32,10 @@ class Matcher:
         return match(context, self.desk.memory.names)
 
 
+OURS: Final = (CompileMagics, Rewriter, Matcher)
+"""Classes of which a shell is given an object."""
+
+
 def load(shell: Any) -> None:
     """Register the magics and what they need with a shell; does nothing if they are registered already."""
     if isinstance(shell.magics_manager.registry.get(NAME), CompileMagics):
@@ -53,20 +57,18 @@ def unload(shell: Any) -> None:
     magics = shell.magics_manager.registry.pop(NAME, None)
     if magics is None:
         return
-    shell.configurables.remove(magics)  # `%config` would go on to set what nobody reads
     for kind, names in {"line": ["compile"], "cell": ["compile", "plan", *AWAITED.values()]}.items():
         for name in names:
             shell.magics_manager.magics[kind].pop(name, None)
-    _drop(shell.input_transformers_cleanup, lambda each: each is drop_comments)
-    _drop(shell.input_transformers_post, lambda each: isinstance(each, Rewriter))
-    _drop(shell.Completer.custom_matchers, lambda each: isinstance(each, Matcher))
+    # `%config` would go on to set the magics, which nobody reads any more
+    for registered in (
+        shell.configurables, shell.input_transformers_cleanup, shell.input_transformers_post,
+        shell.Completer.custom_matchers,
+    ):  # fmt: skip
+        registered[:] = [each for each in registered if each is not drop_comments and not isinstance(each, OURS)]
     for event in EVENTS:
         if magics.desk.idle.run_waiting in shell.events.callbacks[event]:
             shell.events.unregister(event, magics.desk.idle.run_waiting)
-
-
-def _drop(registered: list[Any], is_ours: Any) -> None:
-    registered[:] = [each for each in registered if not is_ours(each)]
 
 
 def _drop_wrong_settings(shell: Any) -> None:

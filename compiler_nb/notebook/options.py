@@ -49,21 +49,31 @@ class Line(NamedTuple):
 # ---------------------------------------------------------------- values
 
 
+def _like(pattern: str, wanted: str, convert: Read = str) -> Read:
+    """Return what reads a value that matches a pattern; `wanted` says what that is."""
+
+    def read_text(text: str) -> Any:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(wanted)
+        return convert(text)
+
+    return read_text
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def _names(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    names = _split(text)
     if not names or not all(name.isidentifier() for name in names):
         raise ValueError("names of variables, separated by commas")
     return names
 
 
-def _whole(text: str, least: int = 0) -> int:
-    if not text.isdecimal() or int(text) < least:
-        raise ValueError(f"a whole number, {least} or more")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    return _whole(text, 1)
+_whole = _like(r"\d{1,9}", "a whole number, 0 or more", int)
+_count = _like(r"(?!0+$)\d{1,9}", "a whole number, 1 or more", int)
+_prefix = _like(r"[^\W\d_]\w*", "the beginning of a variable's name")
 
 
 def _seconds(text: str) -> float:
@@ -92,7 +102,7 @@ def _approve(text: str) -> str | tuple[str, ...]:
 
 
 def _views(text: str) -> tuple[str, ...]:
-    views = tuple(view.strip() for view in text.split(",") if view.strip())
+    views = _split(text)
     if not views or set(views) - set(VIEWS):
         raise ValueError("graph, timeline, table or none, separated by commas")
     return views
@@ -105,12 +115,6 @@ def check_name(name: str) -> str:
     if hasattr(builtins, name) or name in IPYTHON:
         raise ValueError("a name that Python and IPython do not use")
     return name
-
-
-def _prefix(text: str) -> str:
-    if not text.isidentifier() or text.startswith("_"):
-        raise ValueError("the beginning of a variable's name")
-    return text
 
 
 VIEWS: Final = ("graph", "timeline", "table", "none")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def history_of(desk: Desk, *, to_write: bool = True) -> History | None:
-    """Return where runs are kept, None for nowhere; where it cannot be written that is said once in a session."""
+    """Return the history of this notebook, or None if there is none; warn once in a session if it cannot be written."""
     given, memory = desk.settings.history, desk.memory
     if not given:
         return None
@@ -28,12 +28,12 @@ def history_of(desk: Desk, *, to_write: bool = True) -> History | None:
             _prepare(history.path)
         except OSError as error:
             memory.unwritten.add(given)
-            warnings.warn(f"runs are not kept: {error}; %config CompileMagics.history names the file", stacklevel=2)
+            warnings.warn(f"runs are not kept: {error}; %config CompileMagics.history sets another file", stacklevel=2)
     return None if to_write and given in memory.unwritten else memory.histories[given]
 
 
 def _prepare(path: Path) -> None:
-    """Make the folder of a history, with a .gitignore of its own; raise OSError where it cannot be written."""
+    """Make the folder of a history, with a .gitignore of its own; raise OSError if the history cannot be written."""
     folder = path.parent
     if not folder.is_dir():
         folder.mkdir(mode=0o700, parents=True)
@@ -43,7 +43,7 @@ def _prepare(path: Path) -> None:
 
 
 def stored_runs(desk: Desk) -> list[StoredRun]:
-    """Return the runs that are in the history and not in this session, the newest first."""
+    """Return the runs of the history that are not of this session, the newest first."""
     history, known = history_of(desk, to_write=False), {run.id for run in desk.memory.runs}
     if history is None:
         return []
@@ -55,19 +55,22 @@ def stored_runs(desk: Desk) -> list[StoredRun]:
 
 
 def find_run(desk: Desk, word: str) -> Run:
-    """Return the run that a word means: a variable, an id, or a number counted back from -1."""
+    """Return the run that a word means: a variable, an id, or a number counted back from -1.
+
+    Raises OptionError if there is no such run.
+    """
     value = desk.memory.names.values.get(word)
     if isinstance(value, Run):
         return value
-    by_id = {run.id: run for run in desk.memory.runs}
-    if word in by_id:
-        return by_id[word]
-    back = int(word[1:]) if word.startswith("-") and word[1:].isdecimal() else 0
-    if 0 < back <= len(desk.memory.runs):
-        return desk.memory.runs[-back]
-    stored = stored_runs(desk)
-    by_number = {str(-number): run.id for number, run in enumerate(stored, len(desk.memory.runs) + 1)}
-    id_, history = by_number.get(word, word), history_of(desk, to_write=False)
-    if history is not None and id_ in {run.id for run in stored}:
-        return history.load(id_, desk.memory.names.tools())
-    raise OptionError(f"no run is called {word!r}; %compile runs lists them ({len(desk.memory.runs)} so far)")
+    own: list[Run | StoredRun] = list(reversed(desk.memory.runs))
+    found = _pick(own, word) or _pick([*own, *stored_runs(desk)], word)
+    if isinstance(found, Run):
+        return found
+    history = history_of(desk, to_write=False)
+    if history is None or found is None:
+        raise OptionError(f"no run is called {word!r}; %compile runs lists them ({len(own)} so far)")
+    return history.load(found.id, desk.memory.names.tools())
+
+
+def _pick(runs: list[Run | StoredRun], word: str) -> Run | StoredRun | None:
+    return next((run for number, run in enumerate(runs, 1) if word in (run.id, f"-{number}")), None)

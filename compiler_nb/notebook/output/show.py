@@ -20,7 +20,6 @@ from compiler_nb.drawing.png import to_png
 from compiler_nb.drawing.svg import Picture, draw
 from compiler_nb.drawing.text import plan_text, task_titles
 from compiler_nb.engine.session import STILL_RUNS
-from compiler_nb.events import Warned
 from compiler_nb.models.secret import mask
 from compiler_nb.notebook.output import answer as answers
 from compiler_nb.plan.plan import Plan
@@ -72,8 +71,9 @@ def bundle(run: Run, binding: Binding, look: Look = Look()) -> Bundle:  # noqa: 
     drawn = whole and dataclasses.replace(whole, svg=hide(whole.svg))
     times = run.timeline() if tasks and look.times and "timeline" in look.views else None
     table = _table(run) if tasks and "none" not in look.views else ""
+    texts = (visible_lines(run.question), table, *answer_texts(run), footer(run, binding, times=False))
     data: Bundle = {
-        "text/plain": hide(_text(run, binding, table)),
+        "text/plain": hide("\n\n".join(part for part in texts if part)),
         "text/html": hide(_html(run, binding, look, drawn, times, table)),
     }
     if drawn is not None:
@@ -121,25 +121,26 @@ def _table(run: Run) -> str:
 
 
 def footer(run: Run, binding: Binding, *, times: bool) -> str:
-    """Return the last line: how much it was, and what became of the variables."""
-    count = sum(not owner_of(id_) for id_ in run.progress.tasks)
-    parts = [f"{count} task{'' if count == 1 else 's'}"]
-    if len(run.rounds) > 1:
-        parts.append(f"{len(run.rounds)} rounds")
-    if times:
-        parts.append(seconds_text(run.seconds))
-    used = run.usage
-    if used.calls:
-        parts.append(f"{'' if used.reported else '~'}{used.tokens:,} tokens")
-    left = sum(isinstance(event, Warned) and event.message.endswith(STILL_RUNS) for event in run.events)
-    if left:
-        parts.append(f"{left} call{'' if left == 1 else 's'} could not be stopped")
-    parts += [f"{what}: {names}" for what, names in (
-        ("bound", _listed(binding.bound)),
-        ("not bound", _listed([f"{name} ({cut(reason, REASON)})" for name, reason in binding.kept])),
-        ("deleted", _listed([f"{name} (stale)" for name in binding.deleted])),
-    ) if names]  # fmt: skip
-    return " · ".join(parts)
+    """Return the last line: how much work it was, and what became of the variables."""
+    used, warnings = run.usage, run.progress.warnings.values()
+    left = sum(message.endswith(STILL_RUNS) for messages in warnings for message in messages)
+    bound = {
+        "bound": _listed(binding.bound),
+        "not bound": _listed([f"{name} ({cut(reason, REASON)})" for name, reason in binding.kept]),
+        "deleted": _listed([f"{name} (stale)" for name in binding.deleted]),
+    }
+    return " · ".join([
+        _count(sum(not owner_of(id_) for id_ in run.progress.tasks), "task"),
+        *([_count(len(run.rounds), "round")] if len(run.rounds) > 1 else []),
+        *([seconds_text(run.seconds)] if times else []),
+        *([f"{'' if used.reported else '~'}{used.tokens:,} tokens"] if used.calls else []),
+        *([f"{_count(left, 'call')} could not be stopped"] if left else []),
+        *(f"{what}: {names}" for what, names in bound.items() if names),
+    ])  # fmt: skip
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -157,17 +158,14 @@ def outcome_text(run: Run) -> str:
 
 
 def _warnings(run: Run) -> list[str]:
-    found = dict.fromkeys(event.message for event in run.events if isinstance(event, Warned))
+    found = dict.fromkeys(message for messages in run.progress.warnings.values() for message in messages)
     return [cut(message, REASON * 2) for message in found][:3]
 
 
-def _text(run: Run, binding: Binding, table: str) -> str:
+def answer_texts(run: Run) -> list[str]:
+    """Return why there is no answer, and the answer, as far as there are any."""
     error = outcome_text(run)
-    shown = [f"{error.partition(':')[0]}:{visible_lines(error.partition(':')[2])}"] if error else []
-    if has_answer(run):
-        shown.append(answers.to_text(run.answer))
-    parts = [visible_lines(run.question), table, *shown, footer(run, binding, times=False)]
-    return "\n\n".join(part for part in parts if part)
+    return [*([visible_lines(error)] if error else []), *([answers.to_text(run.answer)] if has_answer(run) else [])]
 
 
 def has_answer(run: Run) -> bool:
