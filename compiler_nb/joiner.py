@@ -10,7 +10,7 @@ from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped
 from compiler_nb.plan.task import owner_of
 from compiler_nb.prompts import Prompt, load
 from compiler_nb.prompts.data import Oversize, Share, frame, frame_values
-from compiler_nb.prompts.decision import DecisionReader, read_decision
+from compiler_nb.prompts.decision import read_decision
 from compiler_nb.text import cut
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from compiler_nb.models.base import Message, Model
     from compiler_nb.models.calls import Calls
-
-__all__ = ["DecisionReader", "ask_for_decision", "frame", "join", "read_decision"]
 
 FAILURES: Final = 50
 """Failures that are listed; the others are counted."""

@@ -1,16 +1,14 @@
-"""A joiner's reply read as its decision, whole or while it streams, in the many ways in which models write it."""
+"""A joiner's reply read as its decision, in the many ways in which models write it."""
 
 from __future__ import annotations
 
 import json
 import re
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
 from compiler_nb.outcome import Answer, Replan
 from compiler_nb.text import shorten
 
-AHEAD: Final = 48
-"""Characters of a reply that show whether it begins with a mark."""
 _NO_REASON: Final = "the joiner gave no reason"
 _PLAIN_FENCES: Final = frozenset({"", "text", "txt", "plaintext", "markdown", "md"})
 _KEYS: Final = frozenset(
@@ -33,17 +31,6 @@ _LATE: Final = re.compile(r"^(?:action:[ ]?)?finish\(", re.IGNORECASE | re.MULTI
 _THINKING: Final = ("<think>", "</think>")
 
 
-class _Form(NamedTuple):
-    """How a reply is to be read, and the index where its content begins.
-
-    plain: an answer as it is; label: an answer behind "Answer:"; finish: one in Finish(...); replan: a reason;
-    whole: JSON or a fence; thought: nothing but thoughts; late: thoughts, and then text without the expected mark.
-    """
-
-    kind: Literal["plain", "label", "finish", "replan", "whole", "thought", "late"]
-    start: int
-
-
 def read_decision(text: str) -> Answer | Replan:
     """Return what a joiner's reply decides; a reply that does not ask for another plan is the answer itself.
 
@@ -51,66 +38,45 @@ def read_decision(text: str) -> Answer | Replan:
     it is part of the text. `Finish(...)` goes up to the last closing bracket, JSON may have the keys decision, answer,
     replan and reason, and a fence around the whole reply is removed.
     """
-    form = _form_of(text, ended=True) or _Form("plain", 0)
-    content = text[form.start :].strip(_BLANK)
-    match form.kind:
+    at, thought = _skip_thoughts(text)
+    if at == len(text):  # nothing but thoughts: the first one is all that there is
+        return Answer(text[thought or at :].strip(_BLANK))
+    head = _HEAD.match(text, at)
+    content = text[head.end() if head else at :].strip(_BLANK)
+    match head and head.lastgroup:
         case "replan":
-            return _replan(content, bracket=text[: form.start].rstrip("*_").endswith("("))
+            return _replan(content, bracket=text[: head.end()].rstrip("*_").endswith("("))  # type: ignore[union-attr]
         case "finish":
             return Answer(_in_brackets(content))
-        case "whole":
-            return _read_whole(content)
-        case "late":
-            late = _LATE.search(content)
-            return Answer(_in_brackets(content[late.end() :]) if late else content)
-        case _:
+        case "label":
             return Answer(content)
-
-
-def _form_of(text: str, *, ended: bool) -> _Form | None:
-    """Return how a reply is to be read, or None if more of it is needed to know that."""
-    at = _skip_blank(text, 0)
-    first_thought = -1
-    while True:
-        if not ended and len(text) - at < AHEAD:
-            return None
-        after: int | None
-        if text.startswith(_THINKING[0], at):
-            after = _after_thinking(text, at, ended=ended)
-        elif found := _THOUGHT.match(text, at):
-            first_thought = found.end() if first_thought < 0 else first_thought
-            after = _after_thought(text, found.end(), ended=ended)
-        else:
-            break
-        if after is None:
-            return None
-        if after == len(text):
-            return _Form("thought", after if first_thought < 0 else first_thought)
-        at = after
-    head = _HEAD.match(text, at)
-    if head is not None:
-        return _Form(head.lastgroup, head.end())  # type: ignore[arg-type]  # the groups are called like the kinds
     if text.startswith(("{", "```"), at):
-        return _Form("whole", at)
-    return _Form("plain" if first_thought < 0 else "late", at)
+        return _read_whole(content)
+    late = _LATE.search(content) if thought else None  # a mark that a model puts behind its thoughts, further down
+    return Answer(_in_brackets(content[late.end() :]) if late else content)
 
 
-def _after_thinking(text: str, at: int, *, ended: bool) -> int | None:
-    end = text.find(_THINKING[1], at)
-    if end < 0:
-        return len(text) if ended else None
-    return _skip_blank(text, end + len(_THINKING[1]))
+def _skip_thoughts(text: str) -> tuple[int, int]:
+    """Return where a reply's content begins, behind its thoughts, and where the first "Thought:" ends, 0 if none."""
+    at, first = _skip_blank(text, 0), 0
+    while True:
+        if text.startswith(_THINKING[0], at):
+            end = text.find(_THINKING[1], at)
+            at = len(text) if end < 0 else _skip_blank(text, end + len(_THINKING[1]))
+        elif found := _THOUGHT.match(text, at):
+            first = first or found.end()
+            at = _after_thought(text, found.end())
+        else:
+            return at, first
 
 
-def _after_thought(text: str, at: int, *, ended: bool) -> int | None:
-    """Return where a thought's paragraph ends: at a blank line, a mark or another thought; None if not there yet."""
+def _after_thought(text: str, at: int) -> int:
+    """Return where a thought's paragraph ends: at a blank line, a mark or another thought."""
     while True:
         feed = text.find("\n", at)
         if feed < 0:
-            return len(text) if ended else None
+            return len(text)
         at = _skip_blank(text, feed)
-        if not ended and len(text) - at < AHEAD:
-            return None
         if at == len(text) or text.count("\n", feed, at) > 1 or _HEAD.match(text, at) or _THOUGHT.match(text, at):
             return at
 
@@ -148,8 +114,7 @@ def _read_whole(text: str) -> Answer | Replan:
         return decision
     if fence is None:
         return Answer(text)
-    form = _form_of(inner, ended=True)
-    if form is not None and form.kind not in ("plain", "whole"):
+    if _HEAD.match(inner) or _skip_thoughts(inner)[0]:
         return read_decision(inner)
     return Answer(inner if fence[0] in _PLAIN_FENCES else text)
 
@@ -169,66 +134,3 @@ def _from_json(text: str) -> Answer | Replan | None:
         reasons = (wish, data.get("reason"), data.get("feedback"), *given)
         return _replan(next((each for each in reasons if type(each) is str), ""), bracket=False)
     return Answer(given[0]) if given else None
-
-
-class DecisionReader:
-    """Reads a reply while it streams: what is certainly part of the answer can be shown at once.
-
-    The time is linear in the text: while it is open how to read it, it is looked at when it has grown by a part of its
-    length, and pieces that make nothing certain are only collected.
-    """
-
-    def __init__(self) -> None:
-        self._parts: list[str] = []
-        self._size = self._look_at = 0  # characters so far, and how many there must be to look again
-        self._kind = ""
-        self._held: list[str] = []  # of the content, not shown yet
-        self._began = self._bracket = False  # whether content was shown, and whether a bracket is held
-
-    def feed(self, text: str) -> str:
-        """Take a piece of the reply; return the next piece of the answer, or "" if none is certain.
-
-        All pieces together are the beginning of the answer that `close` returns, and nothing of a Replan.
-        """
-        self._parts.append(text)
-        if not self._kind:
-            text = self._begin(len(text))
-        if self._kind not in ("plain", "label", "finish") or not text.strip(_BLANK):
-            self._held.append(text)
-            return ""
-        self._held.append(text)
-        return "" if self._bracket and ")" not in text else self._certain()
-
-    def _begin(self, size: int) -> str:
-        """Find out how the reply is to be read, if that can be known yet; return its content so far."""
-        self._size += size
-        if self._size < max(self._look_at, AHEAD):
-            return ""
-        self._look_at = self._size + self._size // 8
-        whole = "".join(self._parts)
-        form = _form_of(whole, ended=False)
-        if form is None:
-            return ""
-        self._kind = form.kind
-        return whole[form.start :]
-
-    def _certain(self) -> str:
-        """Return what is certain of what is held: all but blanks at its end, and all from its last bracket on."""
-        held = "".join(self._held)
-        if not self._began:
-            held = held.lstrip(_BLANK)
-        end = len(held)
-        if self._kind == "finish":
-            if not self._began and held[0] in _QUOTES:
-                self._kind = "whole"  # the quotes may be no part of the answer
-                return ""
-            self._bracket = ")" in held
-            end = held.rfind(")") if self._bracket else end
-        shown = held[:end].rstrip(_BLANK)
-        self._held = [held[len(shown) :]]
-        self._began = self._began or bool(shown)
-        return shown
-
-    def close(self) -> Answer | Replan:
-        """End the reply and return its decision."""
-        return read_decision("".join(self._parts))
