@@ -190,6 +190,26 @@ def test_circles_are_seen():
     assert list(circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}})) == [{"b", "c"}]
 
 
+def rooms_in(document: str) -> list[str]:
+    """Return the rooms that a table "| room | ..." of a document lists."""
+    text = (ROOT / document).read_text(encoding="utf-8").partition("\n| room |")[2].partition("\n\n")[0]
+    return [name.removesuffix(".py").rstrip("/") for row in text.split("\n| ")[1:] for name in names_in(row)]
+
+
+def names_in(row: str) -> list[str]:
+    """Return what stands in backticks in the first cell of a table's row."""
+    return re.findall(r"`([^`]+)`", row.partition(" |")[0])
+
+
+@pytest.mark.parametrize("document", ["CONTRIBUTING.md", "README.md"])
+def test_documents_list_the_rooms(document):
+    """Each room that there is, and no other; the guide in the order in which they may import each other."""
+    rooms = [room for room in RANK if {PACKAGE / room, PACKAGE / f"{room}.py"} & {*PACKAGE.iterdir()}]
+    found = rooms_in(document)
+    assert sorted(found) == sorted(rooms)
+    assert document == "README.md" or found == rooms
+
+
 def named(tree: ast.Module) -> Iterator[str]:
     """Yield the classes and type aliases of a module."""
     for node in tree.body:
