@@ -1,13 +1,16 @@
 import asyncio
 import re
+import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 
 from compiler_nb.compiler import Compiler
 from compiler_nb.drive import finish
-from compiler_nb.errors import RunFailed, ToolError
+from compiler_nb.errors import HistoryError, RunFailed, ToolError
 from compiler_nb.events import PlanClosed
+from compiler_nb.history import History
 from compiler_nb.outcome import Cancelled, Failure, Skipped, Usage
 from compiler_nb.tool import tool
 from tests.support.desk import Desk, begin, planner_of, run, scripted
@@ -219,3 +222,77 @@ def test_completion_offers_what_a_user_may_want():
     offered = {name for name in dir(run(planner_of("answer(1)\n"))) if not name.startswith("_")}
     assert offered <= set(NAMED.split())
     assert offered >= {"answer", "results", "pause", "resume", "settings", "why"}
+
+
+# ---------------------------------------------------------------- however a run came to be
+
+OFFERED = {
+    "answer", "approve", "cancel", "deny", "error", "events", "failures", "id", "inputs", "partial", "pause", "plan",
+    "prompt", "question", "raise_for_failures", "results", "resume", "rounds", "seconds", "settings", "state", "status",
+    "timeline", "to_pandas", "usage", "view", "visualize", "why",
+}  # fmt: skip
+ARGUMENTS = {"state": ("b",), "why": ("b",), "partial": ("rows",), "approve": ("b",), "deny": ("b",)}
+STEERING = {"approve", "deny", "pause", "resume"}
+"""What the history cannot do for a run that it has kept."""
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory):
+    """Give a run that has just ended, the same as it was stored, and stored by a process that was killed before."""
+    path = tmp_path_factory.mktemp("kinds") / "runs.db"
+    with History(path) as history:
+        ended = mixed(history=history)
+        found = {"ended": ended, "stored": history.load(ended.id)}
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE runs SET status = 'running', owner = 'elsewhere:1:1', at = 0")
+        kinds = db.execute("SELECT seq, kind FROM events ORDER BY seq").fetchall()
+        expanded = next(seq for seq, kind in kinds if kind == "TaskExpanded")
+        ends = [seq for seq, kind in kinds if kind == "TaskEnded" and seq > expanded]
+        db.execute("DELETE FROM events WHERE seq > ?", (ends[1],))
+    with History(path) as history:
+        found["broken off"] = history.load(ended.id)
+    return found
+
+
+def test_a_user_is_offered_what_is_promised_and_no_more(kinds):
+    """`dir` is what an editor completes."""
+    for found in kinds.values():
+        assert {name for name in dir(found) if not name.startswith("_")} == OFFERED
+
+
+@pytest.mark.parametrize("name", sorted(OFFERED))
+@pytest.mark.parametrize("kind", ["ended", "stored", "broken off"])
+def test_every_public_attribute_works_or_raises_a_named_error(kinds, kind, name):
+    """A stored run is a run like any other; what it cannot do, or what failed in it, has a name."""
+    found = kinds[kind]
+    value = getattr(found, name)
+    if name in STEERING and kind != "ended":
+        with pytest.raises(HistoryError):
+            value(*ARGUMENTS.get(name, ()))
+    elif name == "raise_for_failures":
+        with pytest.raises(RunFailed):
+            value()
+    elif callable(value):
+        value(*ARGUMENTS.get(name, ()))
+
+
+def test_a_run_that_was_broken_off_says_what_became_of_it(kinds):
+    """What had ended stays, the rest is cancelled, and the run has an end."""
+    ended, broken = kinds["ended"], kinds["broken off"]
+    assert (broken.status, broken.error) == ("cancelled", "its process ended before the run did")
+    assert broken.progress.states.keys() == ended.progress.states.keys()
+    assert broken.results.items() <= ended.results.items()
+    assert {"cancelled"} < set(broken.progress.states.values())
+    assert broken.plan == kinds["stored"].plan == ended.plan
+
+
+def test_a_stored_plan_keeps_its_dialect_and_its_tasks(tmp_path):
+    """Also if it is numbered, or if another text had to be repaired first and held tasks that the plan does not."""
+    numbered = planner_of('1. get("x")\n2. join()<END_OF_PLAN>', dialect="numbered", history=tmp_path / "one.db")
+    repaired = planner_of("a = get(1)\nb = nope(2)\n", "c = get(3)\na = get(1)\njoin(a)\n", history=tmp_path / "two.db")
+    for compiler, dialect, ids in ((numbered, "numbered", ["1"]), (repaired, "python", ["c", "a"])):
+        found = run(compiler)
+        loaded = compiler.settings.history.load(found.id)
+        for each in (found, loaded):
+            assert (each.plan.dialect, list(each.plan.by_id), each.rounds) == (dialect, ids, found.rounds)
+    assert loaded.rounds[0].repaired == ("a = get(1)\nb = nope(2)\n",)
