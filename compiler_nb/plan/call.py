@@ -10,7 +10,8 @@ import re
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 from compiler_nb.plan import check
-from compiler_nb.plan.reference import STEP, Refused, unescape
+from compiler_nb.plan.check import Refused
+from compiler_nb.plan.reference import STEP, unescape
 
 if TYPE_CHECKING:
     from compiler_nb.plan.tree import Tree
@@ -112,9 +113,7 @@ class CallReader:
         name = self.word
         if name in kwargs:
             self._refuse("duplicate_key", f"the argument {name!r} is given twice")
-        wrong = check.check_name(name)
-        if wrong:
-            self._refuse(*wrong)
+        check.check_name(name, self.start)
         self.at = equals.end()
         self._next()
         kwargs[name] = self._value(1)
@@ -195,16 +194,15 @@ class CallReader:
         marks = 3 if len(word) >= len(prefix) + 6 and word.endswith(quote * 3) else 1
         body = word[len(prefix) + marks : -marks]
         value = body if prefix == "r" else self._unescape(body)
-        wrong = check.check_literal(value)
-        if wrong:
-            self._refuse(*wrong)
+        check.check_literal(value, self.start)
         return value
 
     def _unescape(self, body: str) -> str:
         try:
             return unescape(body)
         except Refused as refused:
-            self._refuse(refused.kind, refused.message)
+            refused.place = self.start
+            raise
 
     def _number(self) -> float:
         text = self.word
@@ -215,9 +213,7 @@ class CallReader:
             value = int(text, 0) if whole else float(text)
         except ValueError:
             self._refuse("syntax", f"{text[:20]} is no number: quote it where it is text")
-        wrong = check.check_literal(value)
-        if wrong:
-            self._refuse(*wrong)
+        check.check_literal(value, self.start)
         return value
 
     def _constant(self) -> Tree:

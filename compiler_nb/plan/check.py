@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import unicodedata
 from typing import TYPE_CHECKING, Any, Final
@@ -30,16 +31,23 @@ CONTROL: Final = re.compile("[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u2028-\u2029\
 _IN_LITERAL: Final = re.compile("[\x00\u202a-\u202e\u2066-\u2069]")
 
 
-def check_characters(text: str, *, literal: bool = False) -> tuple[str, str, int] | None:
-    """Return (kind, message, index) of the first character that a plan may not hold, else None.
+class Refused(Exception):
+    """A part of a plan's text is wrong: kind and message of the problem, and where it is.
 
-    `literal` is for the value of a string literal, which may hold what an escape put there, NUL and reversals apart.
+    place: the index in the text that was being read, or the node of Python's syntax tree.
     """
-    return min(find_characters(text, literal=literal), key=lambda found: found[2], default=None)
+
+    def __init__(self, kind: str, message: str, place: Any = 0) -> None:
+        super().__init__(message)
+        self.kind, self.message, self.place = kind, message, place
 
 
 def find_characters(text: str, *, literal: bool = False) -> list[tuple[str, str, int]]:
-    """Return (kind, message, index) of the first character of each kind that a plan may not hold."""
+    """Return (kind, message, index) of the first character of each kind that a plan may not hold, in their order.
+
+    literal: whether the text is the value of a string literal. An escape may put any character there but NUL and those
+    that reverse the reading order.
+    """
     if text.isascii() and text.isprintable():
         return []
     lone = SURROGATE.search(text)
@@ -51,32 +59,33 @@ def find_characters(text: str, *, literal: bool = False) -> list[tuple[str, str,
     if lone:
         message = f"the text holds a lone surrogate, {lone[0]!a}; write the character itself"
         found.append(("encoding", message, lone.start()))
-    return found
+    return sorted(found, key=lambda each: each[2])
 
 
-def check_name(name: str) -> tuple[str, str] | None:
-    """Return (kind, message) of what is wrong with a name that a plan gives to a task, else None."""
+def check_name(name: str, place: Any = 0) -> None:
+    """Raise Refused if a plan may not give a task this name."""
     if name.startswith("_"):
-        return "dunder", f"{name!r} begins with an underscore; choose a name that begins with a letter"
+        raise Refused("dunder", f"{name!r} begins with an underscore; choose a name that begins with a letter", place)
     if len(name) > NAME_LIMIT:
-        return "bad_name", f"the name {name[:20]}… has {len(name)} characters; at most {NAME_LIMIT} are allowed"
-    if unicodedata.normalize("NFKC", name) != name:
-        return "bad_name", f"Python reads {name!r} as {unicodedata.normalize('NFKC', name)!r}; write it so"
-    return None
+        message = f"the name {name[:20]}… has {len(name)} characters; at most {NAME_LIMIT} are allowed"
+        raise Refused("bad_name", message, place)
+    read = unicodedata.normalize("NFKC", name)
+    if read != name:
+        raise Refused("bad_name", f"Python reads {name!r} as {read!r}; write it that way", place)
 
 
-def check_literal(value: Any) -> tuple[str, str] | None:
-    """Return (kind, message) of what is wrong with a literal, else None."""
+def check_literal(value: Any, place: Any = 0) -> None:
+    """Raise Refused if a plan may not hold this literal."""
     if isinstance(value, str):
         if len(value) > STRING_LIMIT:
-            return "too_large", f"a string of {len(value):,} characters; at most {STRING_LIMIT:,} are allowed"
-        bad = check_characters(value, literal=True)
-        return bad and bad[:2]
-    if isinstance(value, float) and not -1e308 * 10 < value < 1e308 * 10:
-        return "non_finite", "a number that is not finite; write one that a float can hold"
-    if isinstance(value, int) and abs(value) >= 10**DIGIT_LIMIT:
-        return "too_large", f"an integer of more than {DIGIT_LIMIT} digits"
-    return None
+            message = f"a string of {len(value):,} characters; at most {STRING_LIMIT:,} are allowed"
+            raise Refused("too_large", message, place)
+        for kind, message, _ in find_characters(value, literal=True):
+            raise Refused(kind, message, place)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise Refused("non_finite", "a number that is not finite; write one that a float can hold", place)
+    elif isinstance(value, int) and abs(value) >= 10**DIGIT_LIMIT:
+        raise Refused("too_large", f"an integer of more than {DIGIT_LIMIT} digits", place)
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

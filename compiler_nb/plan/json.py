@@ -14,9 +14,9 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.plan import check
-from compiler_nb.plan.json_task import WORKER, TaskReader, check_text, load, read_id, read_last
+from compiler_nb.plan.check import Refused
+from compiler_nb.plan.json_task import WORKER, TaskReader, load, read_id, read_last
 from compiler_nb.plan.python import RESERVED
-from compiler_nb.plan.reference import Refused
 from compiler_nb.plan.scanner import Scanner, Unit
 from compiler_nb.plan.task import Join, Return, Task
 from compiler_nb.plan.tree import Ref, Tree, references
@@ -62,7 +62,7 @@ class JsonDialect:
             try:
                 self._take(unit)
             except Refused as refused:
-                before = unit.text[: refused.index]
+                before = unit.text[: refused.place]
                 feeds = before.count("\n")
                 column = len(before) - before.rfind("\n") if feeds else unit.column + len(before)
                 self.builder.problem(refused.kind, unit.line + feeds, column, refused.message)
@@ -229,5 +229,5 @@ def _instruction(key: str, value: Any) -> Any:
     if key != "thought":
         if not isinstance(value, str):
             raise Refused("schema", f"the instruction of {key!r} is a text")
-        check_text(value)
+        check.check_literal(value)
     return value

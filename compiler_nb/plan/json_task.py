@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.plan import check
-from compiler_nb.plan.reference import Dollar, Refused, follow, join_pieces, read_whole, split
+from compiler_nb.plan.check import Refused
+from compiler_nb.plan.reference import Dollar, follow, join_pieces, read_whole, split
 from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Input, Ref, Tree
 
@@ -52,21 +54,12 @@ def _integer(text: str) -> int:
 
 def _number(text: str) -> float:
     value = float(text)
-    wrong = check.check_literal(value)
-    if wrong:
-        raise Refused(*wrong)
+    check.check_literal(value)
     return value
 
 
 def _constant(text: str) -> float:
     raise Refused("non_finite", f"{text} is no JSON number: write one that a float can hold, or null")
-
-
-def check_text(text: str) -> None:
-    """Raise Refused for a text that a plan may not hold."""
-    wrong = check.check_literal(text)
-    if wrong:
-        raise Refused(*wrong)
 
 
 # -------------------------------------------------------------------- fields
@@ -88,9 +81,11 @@ def _id(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise Refused("schema", "an id is a text or a whole number")
     text = str(value)
-    if not _ID.fullmatch(text) or check.check_name(text):
-        raise Refused("bad_id", f"{text[:40]!r} is no id: write a number, or a name of letters and digits like t1")
-    return text
+    if _ID.fullmatch(text):
+        with suppress(Refused):
+            check.check_name(text)
+            return text
+    raise Refused("bad_id", f"{text[:40]!r} is not an id: write a number, or a name of letters and digits like t1")
 
 
 def read_last(task: Task) -> Task:
@@ -152,7 +147,7 @@ class TaskReader:
             value = data.get(key, "")
             if not isinstance(value, str):
                 raise Refused("schema", f"{key!r} of task {self.id!r} is a text")
-            check_text(value)
+            check.check_literal(value)
         return data.get("instruction", ""), _one_line(data.get("note") or data.get("thought") or "")
 
     def _arguments(self, args: Any) -> tuple[tuple[Tree, ...], dict[str, Tree]]:
@@ -163,10 +158,8 @@ class TaskReader:
         if positions != set(ordered):
             raise Refused("bad_args", f'task {self.id!r}: positional arguments are called "0", "1", ... without a gap')
         for key in args:
-            wrong = check.check_name(key)
-            if wrong:
-                raise Refused(*wrong)
-            check_text(key)
+            check.check_name(key)
+            check.check_literal(key)
         named = {key: self._tree(value) for key, value in args.items() if key not in positions}
         return tuple(self._tree(args[key]) for key in ordered), named
 
@@ -175,13 +168,13 @@ class TaskReader:
     def _tree(self, value: Any) -> Tree:
         """Return a JSON value with what its strings refer to; the keys of its objects are data."""
         if isinstance(value, str):
-            check_text(value)
+            check.check_literal(value)
             return self._text(value)
         if isinstance(value, list):
             return [self._tree(item) for item in value]
         if isinstance(value, dict):
             for key in value:
-                check_text(key)
+                check.check_literal(key)
             return {key: self._tree(item) for key, item in value.items()}
         return value
 

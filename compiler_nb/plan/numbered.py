@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from compiler_nb.plan import check
 from compiler_nb.plan.call import CallReader
-from compiler_nb.plan.reference import Dollar, Refused, follow, join_pieces, read_whole, split
+from compiler_nb.plan.check import Refused
+from compiler_nb.plan.reference import Dollar, follow, join_pieces, read_whole, split
 from compiler_nb.plan.task import Join, Return, Task
 from compiler_nb.plan.tree import Input, Ref, Tree
 
@@ -79,7 +80,7 @@ class NumberedDialect:
                 self._read(line)
             except Refused as refused:
                 kind = "syntax" if ended and refused.kind == "truncated" else refused.kind
-                self.builder.problem(kind, self._line, refused.index + 1, refused.message)
+                self.builder.problem(kind, self._line, refused.place + 1, refused.message)
 
     def _read(self, line: str) -> None:
         numbered = _NUMBERED.match(line)
@@ -117,9 +118,7 @@ class NumberedDialect:
             self._ended = True
             self.builder.final = _join(args, kwargs) if tool == "join" else _answer(args, kwargs)
             return
-        wrong = check.check_name(tool)
-        if wrong:
-            raise Refused(*wrong, numbered.end())
+        check.check_name(tool, numbered.end())
         task = Task(number, "call", tool, args, kwargs, note=note, line=self._line, column=column)
         if self.builder.check_call(task) and references.sound:
             self.builder.add(task)
@@ -230,7 +229,8 @@ class _References:
         try:
             return follow(value, path) if path else value
         except Refused as refused:
-            raise Refused(refused.kind, refused.message, index) from None
+            refused.place = index
+            raise
 
 
 def _join(args: tuple[Tree, ...], kwargs: dict[str, Tree]) -> Join:

@@ -14,8 +14,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from compiler_nb.plan import check
+from compiler_nb.plan.check import Refused
 from compiler_nb.plan.functions import FUNCTIONS
-from compiler_nb.plan.reading import Reader, Refusal, refuse
+from compiler_nb.plan.reading import Reader, refuse
 from compiler_nb.plan.statement import Statement
 from compiler_nb.plan.syntax import parse_syntax
 from compiler_nb.plan.task import Join, Return, Task
@@ -100,7 +101,7 @@ class PythonDialect:
 
     # ---------------------------------------------------------------- statements
 
-    def _take(self, text: str, wrong: Refusal | None) -> None:
+    def _take(self, text: str, wrong: Refused | None) -> None:
         stripped = text.strip()
         if not stripped:
             self.notes = []
@@ -124,14 +125,14 @@ class PythonDialect:
             statement = self._parse(text.removeprefix(self.indent))
             if statement is not None:
                 self._read(statement, note)
-        except Refusal as refusal:
-            self._refuse(refusal)
+        except Refused as refused:
+            self._refuse(refused)
 
-    def _refuse(self, refusal: Refusal) -> None:
-        node = refusal.node
+    def _refuse(self, refused: Refused) -> None:
+        node = refused.place
         line = getattr(node, "lineno", 1) or 1
         column = self._column(line, getattr(node, "col_offset", 0) or 0)
-        self.builder.problem(refusal.kind, self.begins + line - 1, column, refusal.message)
+        self.builder.problem(refused.kind, self.begins + line - 1, column, refused.message)
 
     def _column(self, line: int, offset: int) -> int:
         """Return the column, from 1, of an offset that Python's parser counted in bytes, behind the first indent."""
@@ -143,7 +144,7 @@ class PythonDialect:
         return len(indent) + offset + 1
 
     @staticmethod
-    def _check_size(text: str, wrong: Refusal | None) -> None:
+    def _check_size(text: str, wrong: Refused | None) -> None:
         if len(text) > check.STATEMENT_LIMIT:
             refuse(
                 "too_large", f"a statement of {len(text):,} characters; at most {check.STATEMENT_LIMIT:,} are allowed"
@@ -182,14 +183,12 @@ class PythonDialect:
 
     # ---------------------------------------------------------------- meaning
 
-    def _read(self, statement: ast.stmt, note: str) -> None:  # noqa: C901 - a case per form
+    def _read(self, statement: ast.stmt, note: str) -> None:
         if self.builder.final is not None or self.final_line:
             refuse("join", f"nothing may follow the last line (line {self.final_line})", statement)
         match statement:
             case ast.Assign(targets=[ast.Name(id=name) as target], value=value):
-                wrong = check.check_name(name)
-                if wrong:
-                    refuse(*wrong, target)
+                check.check_name(name, target)
                 self._assign(name, value, note)
             case ast.Expr(value=ast.Call(func=ast.Name(id="join" | "answer" as which)) as call):
                 self.final_line = self.begins
@@ -236,7 +235,7 @@ class PythonDialect:
     def _assign(self, name: str, value: ast.expr, note: str) -> None:
         try:
             self._give(name, value, note)
-        except Refusal:
+        except Refused:
             self.names.setdefault(name, Ref(name))  # what refers to it is no further problem
             raise
 

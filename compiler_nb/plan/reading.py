@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
 from compiler_nb.plan import check
+from compiler_nb.plan.check import Refused
 from compiler_nb.plan.expression import (
     Apply,
     Binary,
@@ -56,14 +57,6 @@ _INSTEAD: Final = {
     "iloc": "", "loc": "", "iat": "", "at": "",
 }  # fmt: skip
 """What says the same as a method or an attribute that cannot be used; "" where only a tool does."""
-
-
-class Refusal(Exception):
-    """A part of a statement cannot be said in a plan: kind, message with the mend, and where."""
-
-    def __init__(self, kind: str, message: str, node: ast.AST | None = None) -> None:
-        super().__init__(message)
-        self.kind, self.message, self.node = kind, message, node
 
 
 class Reader:
@@ -115,9 +108,7 @@ class Reader:
         value = node.value
         if isinstance(value, bytes | complex) or value is Ellipsis:
             refuse("expression", f"{_describe(node)} cannot stand in a plan: write text or a number", node)
-        wrong = check.check_literal(value)
-        if wrong:
-            refuse(*wrong, node)
+        check.check_literal(value, node)
         return value
 
     def _name(self, node: ast.Name) -> Tree:
@@ -132,7 +123,7 @@ class Reader:
         hint = check.suggest(name, self.known())
         if not hint and (self.is_tool(name) or name in FUNCTIONS) and name not in self.known():
             hint = f" To use what it computes, call it: {name}(...)"
-        raise Refusal("missing_ref", f"no task above and no offered input is called {name!r}.{hint}", node)
+        raise Refused("missing_ref", f"no task above and no offered input is called {name!r}.{hint}", node)
 
     def _text(self, node: ast.JoinedStr) -> Tree:
         parts = tuple(self._piece(part) for part in node.values)
@@ -277,7 +268,7 @@ class Reader:
             return func.id
         if isinstance(func, ast.Attribute):
             refuse("attribute", _no_method(func), func)
-        raise Refusal("expression", "only a tool can be called, by its name", node)
+        raise Refused("expression", "only a tool can be called, by its name", node)
 
     def _arguments(self, node: ast.Call) -> tuple[tuple[Tree, ...], dict[str, Tree]]:
         if len(node.args) + len(node.keywords) > check.ARGUMENT_LIMIT:
@@ -316,7 +307,7 @@ class Reader:
             return Function("get", self.read(node.value))
         if isinstance(node, ast.Constant) and node.value is None:
             return None
-        raise Refusal("expression", "key= takes a lambda, a function such as len, or a dict's .get", node)
+        raise Refused("expression", "key= takes a lambda, a function such as len, or a dict's .get", node)
 
     def _read_lambda(self, node: ast.Lambda) -> Tree:
         spec = node.args
@@ -382,15 +373,14 @@ class Reader:
             return node.id
         if isinstance(node, ast.Tuple | ast.List):
             return tuple(self._pattern(part) for part in node.elts)
-        raise Refusal("expression", "a `for` binds a name or a tuple of names", node)
+        raise Refused("expression", "a `for` binds a name or a tuple of names", node)
 
     def _check_names(self, names: Collection[str], node: ast.AST) -> None:
         for name in names:
             if name in self.locals and name != "_":
                 refuse("bad_name", f"{name!r} is bound twice, one inside the other: choose another name", node)
-            wrong = check.check_name(name) if name != "_" else None
-            if wrong:
-                refuse(*wrong, node)
+            if name != "_":
+                check.check_name(name, node)
 
     def fanout(self, node: ast.expr) -> Task | None:
         """Return the fan-out that a comprehension is, None where its element calls no tool; its id is the base."""
@@ -459,8 +449,8 @@ class Reader:
 
 
 def refuse(kind: str, message: str, node: ast.AST | None = None) -> NoReturn:
-    """Raise a Refusal."""
-    raise Refusal(kind, message, node)
+    """Raise Refused."""
+    raise Refused(kind, message, node)
 
 
 def _names(target: Pattern) -> list[str]:
@@ -470,7 +460,7 @@ def _names(target: Pattern) -> list[str]:
 def _holds_lists(keys: list[Tree], node: ast.AST) -> bool:
     """Whether an expression among the keys, or members of a set, cannot be a key itself, for it holds a list.
 
-    Raises Refusal where a key is a list or a dict.
+    Raises Refused where a key is a list or a dict.
     """
     found = False
     for key in keys:
@@ -478,7 +468,7 @@ def _holds_lists(keys: list[Tree], node: ast.AST) -> bool:
             hash(key)
         except TypeError:
             if not isinstance(key, Node):
-                raise Refusal("expression", "a list or a dict cannot be a key or a member of a set", node) from None
+                raise Refused("expression", "a list or a dict cannot be a key or a member of a set", node) from None
             found = True
     return found
 

@@ -7,6 +7,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from compiler_nb.plan import check
+from compiler_nb.plan.check import Refused
 from compiler_nb.plan.expression import Field, Item, Text
 
 if TYPE_CHECKING:
@@ -21,14 +22,6 @@ _DOLLAR: Final = re.compile(
 )
 _ESCAPE: Final = re.compile(r"\\([0-7]{1,3}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|N\{[^{}]*+\}|.)", re.DOTALL)
 _SIMPLE: Final = dict(zip("\\'\"abfnrtv", "\\'\"\a\b\f\n\r\t\v", strict=True))
-
-
-class Refused(Exception):
-    """A part of a plan's text is wrong: kind and message of the problem, and the index in the text."""
-
-    def __init__(self, kind: str, message: str, index: int = 0) -> None:
-        super().__init__(message)
-        self.kind, self.message, self.index = kind, message, index
 
 
 class Dollar(NamedTuple):
@@ -102,9 +95,7 @@ def _key(text: str) -> str | int:
         return int(text)
     else:
         key = text
-    wrong = check.check_literal(key)
-    if wrong:
-        raise Refused(*wrong)
+    check.check_literal(key)
     if key.startswith("_"):
         raise Refused("dunder", f"the path part {key[:40]!r} begins with an underscore: items only, never attributes")
     return key

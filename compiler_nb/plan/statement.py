@@ -14,7 +14,7 @@ import re
 from typing import Final
 
 from compiler_nb.plan import check
-from compiler_nb.plan.reading import Refusal
+from compiler_nb.plan.check import Refused
 
 OPERATORS: Final = 200
 """How many operators may be pending in the open brackets together."""
@@ -84,7 +84,7 @@ class Statement:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.wrong: Refusal | None = None
+        self.wrong: Refused | None = None
         self._depth = Depth()
         self._quote = ""  # what ends the string that the last line left open
         self._content: list[str] | None = None  # of that string, if it is an f-string
@@ -97,7 +97,7 @@ class Statement:
         while position >= 0 and (token := _TOKEN.search(line, position)):
             kind, position = token.lastgroup or "", token.end()
             if kind == "word":
-                if not is_ascii:
+                if not (is_ascii or token[0].isascii()):
                     self._check_name(token[0])
             elif kind == "string":
                 self._quote = token["quote"]
@@ -120,7 +120,7 @@ class Statement:
             self._refuse("too_deep", f"nested more than {limit} deep, or too many operators: use several lines")
 
     def _refuse(self, kind: str, message: str) -> None:
-        self.wrong = self.wrong or Refusal(kind, message)
+        self.wrong = self.wrong or Refused(kind, message)
 
     def _read_string(self, line: str, position: int) -> int:
         """Read on in a string; return where it ends in the line, -1 if it does not."""
@@ -160,6 +160,7 @@ class Statement:
 
     def _check_name(self, name: str) -> None:
         """Refuse a name that Python's parser would silently change."""
-        wrong = None if name.isascii() else check.check_name(name.lstrip("_"))
-        if wrong and wrong[0] == "bad_name":
-            self._refuse(*wrong)
+        try:
+            check.check_name(name.lstrip("_"))
+        except Refused as refused:
+            self.wrong = self.wrong or refused

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from compiler_nb.errors import ExpressionError
 from compiler_nb.plan.bounds import Scope
-from compiler_nb.plan.check import DEPTH_LIMIT
+from compiler_nb.plan.check import DEPTH_LIMIT, Refused
 from compiler_nb.plan.evaluate import evaluate
-from compiler_nb.plan.reading import Reader, Refusal, refuse
+from compiler_nb.plan.reading import Reader, refuse
 from compiler_nb.plan.statement import OPERATORS, Depth
 from compiler_nb.plan.syntax import parse_syntax
 from compiler_nb.text import cut
@@ -37,9 +37,9 @@ def calculate(expression: str) -> float:
     _check_size(text)
     try:
         tree = _Arithmetic("calculate", lambda name: None, lambda name: False).read(_parse(text))
-    except Refusal as refusal:
-        part = ast.get_source_segment(text, refusal.node) if refusal.node is not None else None
-        _fail(part or text, refusal.message)
+    except Refused as refused:
+        part = ast.get_source_segment(text, refused.place) if isinstance(refused.place, ast.AST) else None
+        _fail(part or text, refused.message)
     return _checked(text, evaluate(tree, Scope({})))
 
 

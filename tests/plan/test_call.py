@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compiler_nb.plan.call import CallReader
-from compiler_nb.plan.check import check_literal
-from compiler_nb.plan.reference import Refused
+from compiler_nb.plan.check import Refused, find_characters
 
 
 class Plain:
@@ -33,7 +32,7 @@ def refusal(text: str) -> tuple[str, int]:
     """Return the kind and the index of what is wrong with a call."""
     with pytest.raises(Refused) as caught:
         call(text)
-    return caught.value.kind, caught.value.index
+    return caught.value.kind, caught.value.place
 
 
 def test_a_call_has_a_tool_and_arguments():
@@ -104,7 +103,7 @@ def test_everything_else_is_refused_where_it_stands(text, kind, index):
     assert refusal(text) == (kind, index)
 
 
-TEXTS = st.text(st.characters(exclude_categories=("Cs",))).filter(lambda text: check_literal(text) is None)
+TEXTS = st.text(st.characters(exclude_categories=("Cs",))).filter(lambda text: not find_characters(text, literal=True))
 LITERALS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
     lambda inner: st.lists(inner) | st.lists(inner).map(tuple) | st.dictionaries(st.text("ab'\"\\\n"), inner),

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from compiler_nb.plan.check import Refused
 from compiler_nb.plan.expression import Field, Item, Text
-from compiler_nb.plan.reference import Dollar, Refused, follow, join_pieces, read_whole, split, unescape
+from compiler_nb.plan.reference import Dollar, follow, join_pieces, read_whole, split, unescape
 from compiler_nb.plan.tree import Ref
 
 
