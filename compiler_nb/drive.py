@@ -30,7 +30,7 @@ from compiler_nb.text import describe_error, shorten_value
 from compiler_nb.toolbox.language import WORKER, LanguageTool
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from compiler_nb.engine.approval import Ask
     from compiler_nb.engine.runners import PostToMain
@@ -77,7 +77,7 @@ class Drive:
     async def perform(self) -> None:
         """Run the rounds; whatever happens, the run ends with a status."""
         control, session = self.control, self._open_session()
-        self._open_models(session)
+        self._open_models(self._add)
         self._keep()
         self._announce()
         WATCH.begin(session)
@@ -105,9 +105,13 @@ class Drive:
 
     async def plan_only(self) -> Plan:
         """Return the plan, starting nothing."""
-        self._open_models(None)
+        session = self._open_session()
+        self._open_models(lambda task: None)
         self._announce()
-        return await self.writing.write(None)
+        try:
+            return await self.writing.write(None)
+        finally:
+            session.finish()
 
     def _ending(self, error: BaseException, *, late: bool) -> tuple[Status, str]:
         """Return the status and the error of a run whose rounds ended by an exception."""
@@ -144,15 +148,15 @@ class Drive:
         tools = [tool for tool in self.settings.tools.values() if not isinstance(tool, LanguageTool)]
         return {tool.name: tool.provider for tool in tools if tool.provider in counted}
 
-    def _open_models(self, session: Session | None) -> None:
-        """Make what calls the models; session: None if nothing is to start."""
-        settings, patience = self.settings, min(self.settings.seconds or LONGEST_WAIT, LONGEST_WAIT)
-        parking = session.parking if session is not None else None
+    def _open_models(self, add: Callable[[Task], None]) -> None:
+        """Make what calls the models; add: takes the tasks of written plans."""
+        settings, session = self.settings, self.session
+        wait = min(settings.seconds or LONGEST_WAIT, LONGEST_WAIT)
         limits = shared_limits(settings.limits)
-        self.calls = Calls(self.log.emit, limits=limits, parking=parking, longest_wait=patience)
+        self.calls = Calls(self.log.emit, limits=limits, parking=session.parking, longest_wait=wait)
         self.writing = Writing(
             settings, self.order.question, self.schemas, self.log, session,
-            calls=self.calls, add=self._add, allow=self._allow_call,
+            calls=self.calls, add=add, allow=self._allow_call,
         )  # fmt: skip
 
     def _keep(self) -> None:

@@ -68,17 +68,14 @@ def _is_cut(parser: PlanParser) -> bool:
     builder = parser.builder
     if builder.problems:
         return all(problem.kind == "truncated" for problem in builder.problems)
-    return any(_has_effects(task, builder) for task in builder.tasks)
+    return any(has_effects(task, builder) for task in builder.tasks)
 
 
-def _has_effects(task: Task, builder: Builder) -> bool:
+def has_effects(task: Task, builder: Builder) -> bool:
+    """Whether a task calls a tool with side effects."""
     tools = builder.tools or {}
-    return any(tools[name].side_effects for name in tools_of(task) if name in tools)
-
-
-def tools_of(task: Task) -> list[str]:
-    """Return the names of the tools that a task calls."""
-    return [task.tool, *(step.tool for node in walk(task) if isinstance(node, Fanout) for step in node.steps)]
+    called = [task.tool, *(step.tool for node in walk(task) if isinstance(node, Fanout) for step in node.steps)]
+    return any(tools[name].side_effects for name in called if name in tools)
 
 
 def _kept(whole: Iterable[Task], builder: Builder) -> str:
@@ -86,7 +83,7 @@ def _kept(whole: Iterable[Task], builder: Builder) -> str:
     ids: list[str] = []
     held: set[str] = set()
     for task in whole:
-        if _has_effects(task, builder) or not held.isdisjoint(task.dependencies):
+        if has_effects(task, builder) or not held.isdisjoint(task.dependencies):
             held.add(task.id)
         elif READABLE.fullmatch(task.id):
             ids.append(task.id)

@@ -20,7 +20,7 @@ from compiler_nb.plan.parser import PlanParser
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Return, Task, owner_of
 from compiler_nb.plan.tree import references
-from compiler_nb.planner.reading import tools_of, write_plan
+from compiler_nb.planner.reading import has_effects, write_plan
 from compiler_nb.planner.requests import Earlier, ask_for_plan, ask_for_repair, system_prompt
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ DROPPED: Final = "the repaired plan does not hold it"
 class Writing:
     """Has the plans of one run written, one for each round.
 
-    session: None if nothing is to start; add: takes a task that adopts no other task's outcome; allow: called before
-    each call of a model; dropped: tasks that only a refused text held.
+    add: takes a task that adopts no other task's outcome; allow: called before each call of a model; dropped: tasks
+    that only a refused text held.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Writing:
         question: str,
         schemas: Mapping[str, str],
         log: Log,
-        session: Session | None,
+        session: Session,
         *,
         calls: Calls,
         add: Callable[[Task], None],
@@ -66,8 +66,7 @@ class Writing:
         system = system_prompt(settings.dialect, settings.tools, settings.examples, text)
         messages = ask_for_plan(system.text, self.question, self.schemas, earlier)
         role: Role = "planner" if earlier is None else "replan"
-        if self.session is not None:
-            self.session.open()
+        self.session.open()
         for repair in range(settings.max_repairs + 1):
             self.allow()
             parser, taker = self._parser(), Taker(self.log, self.session, self.add)
@@ -76,9 +75,8 @@ class Writing:
             problems = await self._read_plan(request, parser, taker.take, last=last)
             if not problems:
                 plan = Plan(*parser.parts())
-                if self.session is not None:
-                    self.dropped.update(taker.drop_rest(plan) if repair else ())
-                    self.session.close()
+                self.dropped.update(taker.drop_rest(plan) if repair else ())
+                self.session.close()
                 return plan
             if not last:
                 messages = ask_for_repair(messages, "".join(parser.text), problems)
@@ -114,9 +112,7 @@ class Writing:
 
         Only side effects make that a problem: a missing line could have been one that they depend on.
         """
-        tools = self.settings.tools
-        called = {name for task in parser.builder.tasks for name in tools_of(task)}
-        if complete or not any(tools[name].side_effects for name in called if name in tools):
+        if complete or not any(has_effects(task, parser.builder) for task in parser.builder.tasks):
             return ()
         line = "".join(parser.text).count("\n") + 1
         return (Problem("truncated", line, 1, "the text may be cut off; side effects wait for a plan that is whole"),)
@@ -128,25 +124,23 @@ class Writing:
         return self.settings.planner
 
     def _parser(self) -> PlanParser:
-        session = self.session
-        alive, taken = (session.alive(), tuple(session.tasks)) if session is not None else ({}, ())
         return PlanParser(
-            dialect=self.settings.dialect, tools=self.settings.tools, inputs=self.schemas, earlier=alive, taken=taken
-        )
+            dialect=self.settings.dialect, tools=self.settings.tools, inputs=self.schemas,
+            earlier=self.session.alive(), taken=tuple(self.session.tasks),
+        )  # fmt: skip
 
 
 class Taker:
     """Takes the tasks of one plan's text. A task that computes what an earlier one does adopts its outcome.
 
-    session: None if the plan is only written; add: takes the tasks that adopt nothing. Of equal tasks the k-th adopts
-    the k-th.
+    add: takes the tasks that adopt nothing. Of equal tasks the k-th adopts the k-th.
     """
 
-    def __init__(self, log: Log, session: Session | None, add: Callable[[Task], None]) -> None:
+    def __init__(self, log: Log, session: Session, add: Callable[[Task], None]) -> None:
         self.log, self.session, self.add = log, session, add
         self.sources: list[str] = []  # of what was adopted
         self._twins: dict[str, deque[str]] = defaultdict(deque)
-        self._tasks: Mapping[str, Task] = session.tasks if session is not None else {}
+        self._tasks = session.tasks
         for id_, task in self._tasks.items():
             if not owner_of(id_):
                 self._twins[task.fingerprint].append(id_)
@@ -159,8 +153,6 @@ class Taker:
                 self._twins[task.fingerprint].remove(task.id)
             return
         self.log.emit(TaskPlanned, task.id, 0, task)
-        if self.session is None:
-            return
         source = next((id_ for id_ in twins if not self.session.is_lost(id_)), None)
         if source is None:
             self.add(task)
@@ -176,8 +168,8 @@ class Taker:
         open_ids = [*(task.id for task in plan.tasks), *self.sources, *last]
         while open_ids:
             id_ = open_ids.pop()
-            if id_ not in kept:
+            if id_ in self._tasks and id_ not in kept:
                 kept.add(id_)
                 open_ids += self._tasks[id_].dependencies
         rest = {id_ for id_ in self._tasks if (owner_of(id_) or id_) not in kept}
-        return set(self.session.drop(rest, DROPPED, "dropped")) if self.session is not None else set()
+        return set(self.session.drop(rest, DROPPED, "dropped"))
