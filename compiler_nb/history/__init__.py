@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from compiler_nb.history.history import History, StoredRun, open_history
+from compiler_nb.history.history import History, open_history
+from compiler_nb.history.listing import StoredRun
 from compiler_nb.values.forms import NotStored
 
 __all__ = ["History", "NotStored", "StoredRun", "open_history"]

@@ -33,6 +33,7 @@ import contextlib
 import os
 import sqlite3
 import time
+import zlib
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -271,3 +272,15 @@ def check_ours(connection: sqlite3.Connection, path: Path) -> None:
 def version_of(connection: sqlite3.Connection) -> int:
     """Return the version of the schema, 0 for a new file."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def checksum(name: str, body: str) -> int:
+    """Return what a row is checked by when it is read."""
+    return zlib.crc32(f"{name}\0{body}".encode("utf-8", "surrogatepass"))
+
+
+def of_kind(kind: type, value: Any, *, none: bool = False) -> Any:
+    """Return a stored value of this type, or None if that may be. Raises HistoryError for any other."""
+    if type(value) is not kind and not (none and value is None):
+        raise HistoryError(f"a stored setting is not a {kind.__name__}")
+    return value

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from typing import TYPE_CHECKING, Final
 
 from compiler_nb.events import TaskApproved, Warned
-from compiler_nb.history.history import LOG
-from compiler_nb.history.rows import Facts
+from compiler_nb.history.rows import RunHead
 from compiler_nb.text import describe_error
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from compiler_nb.run import Run
     from compiler_nb.settings.settings import RunHistory
 
+LOG: Final = logging.getLogger("compiler_nb")
 STORED_WITHIN: Final = 2.0
 """Seconds that the end of a run waits until it is stored."""
 INTENDED_WITHIN: Final = 12.0
@@ -31,7 +32,7 @@ class Keeper:
         self.loop = asyncio.get_running_loop()
         self.fault = ""
         self._approved: set[str] = set()  # tasks that a person approved
-        self._taking = history.begin(run.id, facts_of(run), self._lost)
+        self._taking = history.begin(run.id, head_of(run), self._lost)
         run.log.listeners += (self._taking, self._listen)
 
     def _listen(self, event: Event) -> None:
@@ -81,10 +82,10 @@ class Keeper:
         return await self.committed(INTENDED_WITHIN) or task.id in self._approved
 
 
-def facts_of(run: Run) -> Facts:
+def head_of(run: Run) -> RunHead:
     """Return what is stored of a run beside its events."""
     settings, past = run.settings, run.order.past
-    return Facts(
+    return RunHead(
         settings.tools,
         run.inputs,
         max_concurrency=settings.max_concurrency,

@@ -1,36 +1,61 @@
-"""The list of a history's runs: one that is damaged is listed as such, and hides no other."""
+"""The list of a history's runs, how each stands, and taking old ones out of the file.
+
+A run that is damaged is listed as such, and hides no other. A run is broken off if it has no end and its process does
+not live anymore: so each run is marked with the process that writes it.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 import sqlite3
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 from compiler_nb.errors import HistoryError
-from compiler_nb.history.file import Unmade, reading
-from compiler_nb.history.history import BROKEN_OFF, DAMAGED, StoredRun
-from compiler_nb.history.owner import can_be_asked, is_alive, owner_mark
-from compiler_nb.history.rows import checksum
+from compiler_nb.history.file import TABLES, File, Unmade, checksum, naming, of_kind, reading
 from compiler_nb.outcome import Status
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from pathlib import Path
 
+BROKEN_OFF: Final = "broken off"
+DAMAGED: Final = "damaged"
 _IDS: Final = ("SELECT id FROM runs ORDER BY at DESC, id DESC", "SELECT id FROM runs NOT INDEXED")
-"""Two ways to the ids, by an index and by the table: where one is damaged the other may lead to more."""
+"""Two ways to the ids, by an index and by the table: if one is damaged the other may lead to more."""
 _LAST: Final = "SELECT max(at) FROM events WHERE run = runs.id"
 _COUNT: Final = "SELECT count(*) FROM tasks WHERE run = runs.id AND instr(id, '[') = 0"
 _ONE: Final = f"SELECT question, status, at, owner, settings, crc, ({_COUNT}), ({_LAST}) FROM runs WHERE id = ?"  # noqa: S608 - constants
+_HANDED_ON: Final = (
+    "UPDATE runs SET parent = ifnull(nullif((SELECT parent FROM runs WHERE id = ?), ''), parent) WHERE parent = ?"
+)
 _NEVER: Final = datetime.fromtimestamp(0, UTC)
 _SILENT: Final = 86_400.0
 """Seconds after its last event from which a run counts as ended though its process cannot be asked."""
 _ID: Final = 100
 """Bytes of a damaged run's id that are shown."""
+_PAUSE: Final = 0.002
+"""Seconds between two writes, in which others come in."""
 LONGEST: Final = 1e9
 """Seconds below which any time within a run is."""
+
+
+class StoredRun(NamedTuple):
+    """A run in a history; `at` is local time.
+
+    status: a Run's, "broken off" if its process ended first, or "damaged" if it cannot be read: then the rest is what
+    is known of it.
+    """
+
+    id: str
+    question: str
+    status: str
+    at: datetime
+    tasks: int
+    seconds: float
 
 
 class Listed(NamedTuple):
@@ -41,6 +66,9 @@ class Listed(NamedTuple):
     held: bool
 
 
+# -------------------------------------------------------------------- the list
+
+
 def read_runs(path: Path, alive: Collection[str]) -> list[StoredRun]:
     """Return the runs of a file, the newest first; alive: those that this process is writing."""
     with contextlib.suppress(Unmade), reading(path) as connection:
@@ -49,10 +77,10 @@ def read_runs(path: Path, alive: Collection[str]) -> list[StoredRun]:
 
 
 def list_runs(connection: sqlite3.Connection, alive: Collection[str]) -> list[Listed]:
-    """Return the runs, the newest first; where not even all ids can be read, one without an id stands for the rest."""
+    """Return the runs, the newest first; if not even all ids can be read, one without an id stands for the rest."""
     connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")  # a damaged text spoils its row only
     keys, whole = _keys(connection)
-    found = [_listed(connection, key, alive) for key in keys]
+    found = [_listed(connection, key, here=key in alive) for key in keys]
     found += [] if whole else [Listed(None, _damaged(""), held=False)]
     return sorted(found, key=lambda each: (each.run.at, each.run.id), reverse=True)
 
@@ -72,8 +100,8 @@ def _keys(connection: sqlite3.Connection) -> tuple[list[Any], bool]:
     return list(found), False
 
 
-def _listed(connection: sqlite3.Connection, key: Any, alive: Collection[str]) -> Listed:
-    here = held = key in alive
+def _listed(connection: sqlite3.Connection, key: Any, *, here: bool) -> Listed:
+    held = here
     try:
         row = connection.execute(_ONE, (key,)).fetchone()
         held = _is_held(row, here=here)
@@ -82,12 +110,12 @@ def _listed(connection: sqlite3.Connection, key: Any, alive: Collection[str]) ->
         if not _is_damage(error):
             raise
     except (HistoryError, TypeError, ValueError, OverflowError, OSError):
-        pass  # a value of another kind, or one that cannot be
+        pass  # a value of another type, or one that cannot be
     return Listed(key, _damaged(key), held)
 
 
 def _sound(key: Any, row: tuple[Any, ...], *, here: bool) -> StoredRun:
-    """Return a run; raises HistoryError, or what a wrong value raises, where it is damaged."""
+    """Return a run; raises HistoryError, or what a wrong value raises, if it is damaged."""
     question, status, at, owner, settings, crc, tasks, last = row
     seconds = float(last or 0.0)
     if checksum(of_kind(str, question), of_kind(str, settings)) != crc or not 0 <= seconds < LONGEST:
@@ -99,17 +127,17 @@ def _sound(key: Any, row: tuple[Any, ...], *, here: bool) -> StoredRun:
 
 
 def _is_held(row: tuple[Any, ...], *, here: bool) -> bool:
-    """Whether a process may still be writing a run; one that cannot be asked may, until it was silent for long."""
+    """Return whether a process may still be writing a run; one that cannot be asked may, until it was silent long."""
     _, status, at, owner, *_, last = row
     if status != "running" or here:
         return here
-    return (
-        _is_another_alive(owner) if can_be_asked(of_kind(str, owner)) else time.time() - (at + (last or 0.0)) < _SILENT
-    )
+    if can_be_asked(of_kind(str, owner)):
+        return _is_another_alive(owner)
+    return bool(time.time() - (at + (last or 0.0)) < _SILENT)
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    """Whether the file's content is at fault; its subclasses tell of locks, disks and our own mistakes."""
+    """Return whether the file's content is at fault; subclasses of the error are for locks, disks and our mistakes."""
     return type(error) is sqlite3.DatabaseError
 
 
@@ -118,8 +146,11 @@ def _damaged(key: Any) -> StoredRun:
     return StoredRun(raw[:_ID].decode("utf-8", "replace"), "", DAMAGED, _NEVER.astimezone(), 0, 0.0)
 
 
+# -------------------------------------------------------------------- who writes a run
+
+
 def status_of(status: str, owner: str, *, here: bool) -> str:
-    """Return how a run stands: one whose process has ended before it is broken off; here: this process writes it."""
+    """Return how a run stands: it is broken off if its process has ended before it; here: this process writes it."""
     if status not in get_args(Status):
         raise HistoryError("a stored run has an unknown status")
     return status if status != "running" or here or _is_another_alive(owner) else BROKEN_OFF
@@ -129,8 +160,66 @@ def _is_another_alive(owner: str) -> bool:
     return owner != owner_mark() and is_alive(owner)
 
 
-def of_kind(kind: type, value: Any, *, none: bool = False) -> Any:
-    """Return a stored value of this type, or None where that may be; raises HistoryError for any other."""
-    if type(value) is not kind and not (none and value is None):
-        raise HistoryError(f"a stored setting is no {kind.__name__}")
-    return value
+def owner_mark(pid: int = 0) -> str:
+    """Return the mark of a process, by default this one: its host, its number, and when it began if that is known."""
+    pid = pid or os.getpid()
+    try:  # a number is used again, but not for a process that began at the same time
+        began = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        began = ""
+    return f"{socket.gethostname()}:{pid}:{began}"
+
+
+def is_alive(mark: str) -> bool:
+    """Return whether a process of this host still runs, by its mark."""
+    pid = _pid(mark)
+    if pid is None or not can_be_asked(mark):
+        return pid == os.getpid()
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # it is another user's
+    return owner_mark(pid) == mark
+
+
+def can_be_asked(mark: str) -> bool:
+    """Return whether a process can be asked if it still runs: not on another host, nor where asking would kill it."""
+    return os.name != "nt" and _pid(mark) is not None
+
+
+def _pid(mark: str) -> int | None:
+    """Return the number of a process of this host, or None for one of another host."""
+    host, _, rest = mark.rpartition(":")[0].rpartition(":")
+    return int(rest) if host == socket.gethostname() and rest.isdecimal() else None
+
+
+# -------------------------------------------------------------------- taking runs out
+
+
+def prune(path: Path, keep: int, alive: Collection[str]) -> int:
+    """Remove all runs of a file but the newest and those that may still be written; return how many were removed.
+
+    alive: those that this process is writing. Runs go one by one, so that nobody who writes meanwhile waits for long.
+    """
+    file = File(path)
+    try:
+        with naming(path, "cannot be read"):
+            listed = list_runs(file.connection, alive)
+        old = [each.key for each in reversed(listed[keep:]) if not each.held and _has_name(each.key)]
+        for key in old:
+            deleted = [(f"DELETE FROM {table} WHERE run = ?", (key,)) for table in sorted(TABLES - {"runs"})]  # noqa: S608 - our own names
+            # what came from it counts as come from where it came from
+            file.write([(_HANDED_ON, (key, key)), *deleted, ("DELETE FROM runs WHERE id = ?", (key,))])
+            time.sleep(_PAUSE)
+        while file.give_back():
+            time.sleep(_PAUSE)
+    finally:
+        file.close()
+    return len(old)
+
+
+def _has_name(key: Any) -> bool:
+    """Return whether an id can be given to SQLite: not if it is a text of bytes that are none."""
+    return type(key) is not str or key.isascii() or not any("\udc80" <= each <= "\udcff" for each in key)

@@ -10,6 +10,11 @@ from compiler_nb.errors import HistoryError
 from compiler_nb.events import (
     Event,
     Log,
+    ModelChunk,
+    ModelEnded,
+    ModelStarted,
+    PlanClosed,
+    PlanProblem,
     RunEnded,
     RunStarted,
     TaskEnded,
@@ -17,13 +22,12 @@ from compiler_nb.events import (
     TaskPlanned,
     Warned,
 )
-from compiler_nb.history.file import naming, reading
-from compiler_nb.history.history import BROKEN_OFF
-from compiler_nb.history.listing import LONGEST, of_kind, status_of
-from compiler_nb.history.rounds import check_events
-from compiler_nb.history.rows import checksum
+from compiler_nb.history.file import checksum, naming, of_kind, reading
+from compiler_nb.history.listing import BROKEN_OFF, LONGEST, status_of
 from compiler_nb.models.limits import Limit
 from compiler_nb.outcome import ENDED, Cancelled
+from compiler_nb.plan.task import Return
+from compiler_nb.plan.tree import references
 from compiler_nb.run import Run
 from compiler_nb.settings.control import Control
 from compiler_nb.settings.order import Order, Past
@@ -162,7 +166,7 @@ def _finished(run: Run, status: str) -> Run:
     times = [getattr(event, name) for event in events for name in ("at", "ready_at", "delay") if hasattr(event, name)]
     if not all(0 <= time < LONGEST for time in times):
         raise HistoryError(f"the run {run.id} has times that cannot be")
-    check_events(events)
+    _check_events(events)
     if status == BROKEN_OFF:
         _end(run)
     run.progress.outcomes  # noqa: B018 - damage shows now, not later
@@ -185,3 +189,33 @@ def _end(run: Run) -> None:
         tried = progress.spans.get(id_)
         log.emit_ended(at, id_, tried[-1].attempt if tried else 0, "cancelled", Cancelled(message), BROKEN_OFF)
     log.emit_at(at, RunEnded, ("cancelled", GONE))
+
+
+def _check_events(events: Iterable[Event]) -> None:
+    """Raise HistoryError if an event names a task, or a call of a model, that no event before it has introduced."""
+    tasks: set[str] = set()
+    calls: set[int] = set()
+    sound = True  # the plan's text, so far
+    for event in events:
+        read: set[str] = set()
+        if isinstance(event, TaskPlanned):
+            tasks.add(event.planned.id)
+            read = {event.task, *event.planned.dependencies}
+        elif isinstance(event, TaskExpanded):
+            tasks.update(item.id for item in event.items)
+            read = {event.task, *(id_ for item in event.items for id_ in item.dependencies)}
+        elif isinstance(event, PlanProblem):
+            sound = False
+        elif isinstance(event, PlanClosed):
+            final = event.final if sound else None
+            read = set(references(final.expression) if isinstance(final, Return) else final.refs if final else ())
+            read.update(event.tasks or ())
+            sound = True
+        elif isinstance(event, ModelStarted):
+            calls.add(event.call)
+        elif isinstance(event, ModelChunk | ModelEnded):
+            read = set() if event.call in calls else {f"call {event.call}"}
+        elif not isinstance(event, Warned):
+            read = {getattr(event, "task", "")} - {""}
+        if not read <= tasks:
+            raise HistoryError(f"event {event.seq} names {min(read - tasks)[:40]!r}, which is not there")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import zlib
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from compiler_nb.events import (
     Event,
@@ -17,7 +16,8 @@ from compiler_nb.events import (
     TaskRetried,
     TaskStarted,
 )
-from compiler_nb.history.owner import owner_mark
+from compiler_nb.history.file import checksum
+from compiler_nb.history.listing import owner_mark
 from compiler_nb.models.secret import STARS, Secret, mask
 from compiler_nb.outcome import NOT_DONE
 from compiler_nb.plan.bounds import is_a
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 _TAIL: Final = 256
 """Characters of a model's text that are kept to find a key that arrives in pieces."""
-
 _RUN: Final = "INSERT INTO runs VALUES (?, ?, 'running', '', ?, ?, ?, ?, ?)"
 _RUN_ENDED: Final = "UPDATE runs SET status = ?, error = ? WHERE id = ?"
 _INPUT: Final = "INSERT OR REPLACE INTO inputs VALUES (?, ?, ?, ?, ?)"
@@ -44,10 +43,12 @@ _ATTEMPT: Final = "INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?, NULL, 'ru
 _ATTEMPT_ENDED: Final = "UPDATE attempts SET ended = ?, state = ? WHERE run = ? AND task = ? AND attempt = ?"
 _EVENT: Final = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)"
 _BLOB: Final = "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?)"
-Row = tuple[str, tuple[Any, ...]]
+_CHECKED: Final = {_EVENT: (4, 5), _RUN: (1, 5), _INPUT: (1, 3)}
+"""Statements whose rows carry a checksum as their last value, and the two values that it is of."""
+Row: TypeAlias = tuple[str, tuple[Any, ...]]
 
 
-class Facts(NamedTuple):
+class RunHead(NamedTuple):
     """What is stored of a run beside its events."""
 
     tools: Mapping[str, Tool]
@@ -59,133 +60,119 @@ class Facts(NamedTuple):
     secrets: tuple[Secret, ...] = ()
 
 
-class Record:
-    """What the thread knows of one run that is being written; `lost` is told once why it is not written any more."""
+class RunRows:
+    """What the thread knows of one run that is being written.
 
-    def __init__(self, facts: Facts, lost: Callable[[str], None], largest: int, put: Callable[[Event], None]) -> None:
-        self.lost, self.largest = lost, largest
-        self.taker = Snapshots(facts.tools, put, largest=largest, leaks=lambda blob: holds_key(blob, facts.secrets))
-        self.facts = facts._replace(inputs=self.taker.inputs(facts.inputs))
-        self.fault = ""
+    lost: called once with the reason if it is not written anymore; fault: that reason, "" until then.
+    """
+
+    def __init__(self, head: RunHead, lost: Callable[[str], None], largest: int, put: Callable[[Event], None]) -> None:
+        self.lost, self.largest, self.fault = lost, largest, ""
+        self.snapshots = Snapshots(head.tools, put, largest=largest, leaks=lambda data: holds_key(data, head.secrets))
+        self.head = head._replace(inputs=self.snapshots.inputs(head.inputs))
         self.tasks: dict[str, tuple[str, str]] = {}  # tool and fingerprint by task
-        self.digests: dict[str, str] = {}  # of outcomes and inputs that are stored
-        self.shared = Shared(self.taker.known, self.digests)
+        self.shared = Shared(self.snapshots.known, {})  # with digests of outcomes and inputs that are stored
         self.tails: dict[int, str] = {}  # the end of what each call of a model has said
 
     # ---------------------------------------------------------------- rows
 
-    def rows(self, event: Event) -> Iterator[Row]:
-        """Yield the statements that write an event."""
-        run, kind = event.run, type(event)
-        self.taker.landed(event)
-        if kind in _MORE:
-            yield from _MORE[kind](self, event)
-        coded = self.body(event)
-        for number, blob in enumerate(coded.blobs):
-            yield _BLOB, (run, f"seq {event.seq}", number, blob)
-        yield _EVENT, (run, event.seq, event.round, event.at, kind.__name__, coded.text, 0)
+    def rows(self, events: list[Event]) -> Iterator[Row]:
+        """Yield the statements that write events, without keys and with their checksums."""
+        rows = [row for event in events for row in self._rows(event)]
+        for sql, values in self._masked(rows, events) if self.head.secrets else rows:
+            first, second = _CHECKED.get(sql, (0, 0))
+            yield sql, (*values[:-1], checksum(values[first], values[second])) if second else values
 
-    def planned_rows(self, event: TaskPlanned) -> Iterator[Row]:
-        """Yield what the event changes beside its own row."""
-        yield self.task_row(event.run, event.planned)
+    def _rows(self, event: Event) -> Iterator[Row]:
+        self.snapshots.landed(event)
+        yield from self._beside(event)
+        coded = self._body(event)
+        yield from _blobs(event.run, f"seq {event.seq}", coded)
+        yield _EVENT, (event.run, event.seq, event.round, event.at, type(event).__name__, coded.text, 0)
 
-    def expanded_rows(self, event: TaskExpanded) -> Iterator[Row]:
-        """Yield what the event changes beside its own row."""
-        yield from (self.task_row(event.run, item) for item in event.items)
+    def _beside(self, event: Event) -> Iterator[Row]:
+        """Yield what an event changes in other tables than its own."""
+        match event:
+            case RunStarted():
+                yield from self._begun(event)
+            case TaskPlanned():
+                yield self._task(event.run, event.planned)
+            case TaskExpanded():
+                yield from (self._task(event.run, item) for item in event.items)
+            case TaskStarted():
+                name, fingerprint = self.tasks.get(event.task, ("", ""))
+                effects = name in self.head.tools and self.head.tools[name].side_effects
+                yield _ATTEMPT, (event.run, event.task, event.attempt, event.at, int(effects), fingerprint)
+            case TaskRetried():
+                yield _ATTEMPT_ENDED, (event.at, "failed", event.run, event.task, event.attempt)
+            case TaskEnded():
+                yield _TASK_ENDED, (event.state, event.run, event.task)
+                yield _ATTEMPT_ENDED, (event.at, event.state, event.run, event.task, event.attempt)
+            case RunEnded():
+                yield _RUN_ENDED, (event.status, event.error, event.run)
 
-    def started_rows(self, event: TaskStarted) -> Iterator[Row]:
-        """Yield what the event changes beside its own row."""
-        name, fingerprint = self.tasks.get(event.task, ("", ""))
-        tool = self.facts.tools.get(name)
-        effects = tool is not None and tool.side_effects
-        yield _ATTEMPT, (event.run, event.task, event.attempt, event.at, int(effects), fingerprint)
-
-    def retried_rows(self, event: TaskRetried) -> Iterator[Row]:
-        """Yield what the event changes beside its own row."""
-        yield _ATTEMPT_ENDED, (event.at, "failed", event.run, event.task, event.attempt)
-
-    def ended_rows(self, event: TaskEnded) -> Iterator[Row]:
-        """Yield what the event changes beside its own row."""
-        yield _TASK_ENDED, (event.state, event.run, event.task)
-        if event.attempt:
-            yield _ATTEMPT_ENDED, (event.at, event.state, event.run, event.task, event.attempt)
-
-    def run_ended_rows(self, event: RunEnded) -> Iterator[Row]:
-        """Yield what the event changes beside its own row."""
-        yield _RUN_ENDED, (event.status, event.error, event.run)
-
-    def run_rows(self, event: RunStarted) -> Iterator[Row]:
+    def _begun(self, event: RunStarted) -> Iterator[Row]:
         """Yield the rows of the run itself and of its inputs."""
-        facts = self.facts
-        prepare(tool.returns for tool in facts.tools.values())
+        head = self.head
+        prepare(tool.returns for tool in head.tools.values())
         tools = {
             name: {
                 "hash": code_hash(tool), "provider": tool.provider, "max_concurrency": tool.max_concurrency,
                 "side_effects": tool.side_effects, "pure": tool.pure,
             }
-            for name, tool in facts.tools.items()
+            for name, tool in head.tools.items()
         }  # fmt: skip
         settings = {
-            "max_concurrency": facts.max_concurrency, "limits": dict(facts.limits), "tools": tools,
-            "doubts": sorted(facts.doubts),
+            "max_concurrency": head.max_concurrency, "limits": dict(head.limits), "tools": tools,
+            "doubts": sorted(head.doubts),
         }  # fmt: skip
-        told = (event.run, event.question, event.started_at, facts.parent, owner_mark(), json.dumps(settings), 0)
-        yield _RUN, told
-        for name, value in facts.inputs.items():
-            coded = encode(value, largest=self.largest, leaks=self.leaks)
+        told = json.dumps(settings)
+        yield _RUN, (event.run, event.question, event.started_at, head.parent, owner_mark(), told, 0)
+        for name, value in head.inputs.items():
+            coded = encode(value, largest=self.largest, leaks=self.snapshots.leaks)
             yield _INPUT, (event.run, name, content_hash(value), coded.text, 0)
-            for number, blob in enumerate(coded.blobs):
-                yield _BLOB, (event.run, f"input {name}", number, blob)
-            self.note(f"@{name}", coded)
+            yield from _blobs(event.run, f"input {name}", coded)
+            self._note(f"@{name}", coded)
 
-    def task_row(self, run: str, task: Task) -> Row:
-        """Return a task's row."""
+    def _task(self, run: str, task: Task) -> Row:
         self.tasks[task.id] = (task.tool, task.fingerprint)
         return _TASK, (run, task.id, task.kind, task.tool, task.fingerprint)
 
-    def body(self, event: Event) -> Coded:
+    def _body(self, event: Event) -> Coded:
         """Return the coded fields of an event."""
         if not isinstance(event, TaskEnded):
-            return encode_fields(body_of(event), largest=self.largest, shared=self.shared, leaks=self.leaks)
+            return encode_fields(body_of(event), largest=self.largest, shared=self.shared, leaks=self.snapshots.leaks)
         coded, how = self.outcome(event), f'"{event.how}"'
         return coded._replace(text=f'[{json.dumps(event.task)},{event.attempt},"{event.state}",{coded.text},{how}]')
 
     def outcome(self, event: TaskEnded) -> Coded:
-        """Return a task's outcome coded, by its tool's return type where it needs that."""
+        """Return a task's outcome coded, by its tool's return type if it needs that."""
         value = event.outcome
         if type(value) is Coded:
             coded = value
         else:
-            tool = self.facts.tools.get(self.tasks.get(event.task, ("", ""))[0])
+            tool = self.head.tools.get(self.tasks.get(event.task, ("", ""))[0])
             hint = tool.returns if tool is not None and not is_a(value, NOT_DONE) else None
-            coded = encode(value, hint=hint, largest=self.largest, shared=self.shared, leaks=self.leaks)
+            coded = encode(value, hint=hint, largest=self.largest, shared=self.shared, leaks=self.snapshots.leaks)
         if id(type(value)) not in ATOMS:
-            self.note(event.task, coded)
+            self._note(event.task, coded)
         return coded
 
-    def note(self, name: str, coded: Coded) -> None:
+    def _note(self, name: str, coded: Coded) -> None:
         """Note what is stored, so that other values may name it instead of holding it again."""
         if coded.stored:
-            self.digests[name] = coded.digest
+            self.shared.digests[name] = coded.digest
 
     # ---------------------------------------------------------------- keys
 
-    def masked(self, rows: list[Row], events: list[Event]) -> list[Row]:
+    def _masked(self, rows: list[Row], events: list[Event]) -> list[Row]:
         """Return rows without a piece of a key in them."""
-        secrets = self.facts.secrets
+        secrets = self.head.secrets
         rows = self._without_split_keys(rows, events)
-        texts = [value for _, values in rows for value in values if type(value) is str]
-        together = "\n".join(texts)
-        if mask(together, secrets) is not together:
-            return [(sql, tuple(self._masked(value) for value in values)) for sql, values in rows]
-        return rows
-
-    def _masked(self, value: Any) -> Any:
-        return mask(value, self.facts.secrets) if type(value) is str else value
-
-    def leaks(self, blob: bytes | bytearray) -> bool:
-        """Whether bytes hold a piece of a key."""
-        return holds_key(blob, self.facts.secrets)
+        together = "\n".join(value for _, values in rows for value in values if type(value) is str)
+        if mask(together, secrets) is together:  # which is far quicker than to look at each
+            return rows
+        return [(sql, tuple(mask(each, secrets) if type(each) is str else each for each in row)) for sql, row in rows]
 
     def _without_split_keys(self, rows: list[Row], events: list[Event]) -> list[Row]:
         """Return rows in which a key that a model said in several pieces is masked in each of them."""
@@ -195,51 +182,21 @@ class Record:
                 said.setdefault(event.call, []).append(event)
         changed: dict[int, str] = {}
         for call, chunks in said.items():
-            tail = self.tails.get(call, "")
-            whole = tail + "".join(chunk.text for chunk in chunks)
+            whole = self.tails.get(call, "") + "".join(chunk.text for chunk in chunks)
             self.tails[call] = whole[-_TAIL:]
-            if mask(whole, self.facts.secrets) is not whole:
+            if mask(whole, self.head.secrets) is not whole:
                 changed |= {chunk.seq: encode_fields([call, STARS]).text for chunk in chunks}
-        if not changed:
-            return rows
         return [
-            (sql, (*values[:5], changed[values[1]], 0)) if sql is _EVENT and values[1] in changed else (sql, values)
-            for sql, values in rows
+            (sql, (*row[:5], changed[row[1]], 0)) if sql is _EVENT and row[1] in changed else (sql, row)
+            for sql, row in rows
         ]
 
 
-def holds_key(blob: bytes | bytearray, secrets: tuple[Secret, ...]) -> bool:
-    """Whether bytes hold a piece of a key."""
-    text = blob.decode("latin-1")
+def _blobs(run: str, owner: str, coded: Coded) -> Iterable[Row]:
+    return ((_BLOB, (run, owner, number, data)) for number, data in enumerate(coded.blobs))
+
+
+def holds_key(data: bytes | bytearray, secrets: tuple[Secret, ...]) -> bool:
+    """Return whether bytes hold a piece of a key."""
+    text = data.decode("latin-1")
     return mask(text, secrets) is not text
-
-
-_CHECKED: Final = {_EVENT: (4, 5), _RUN: (1, 5), _INPUT: (1, 3)}
-"""Statements whose rows carry a checksum, their last value, and what it is of."""
-
-
-def mark(rows: Iterable[Row]) -> Iterator[Row]:
-    """Yield rows with their checksums."""
-    for sql, values in rows:
-        if sql in _CHECKED:
-            first, second = _CHECKED[sql]
-            yield sql, (*values[:-1], checksum(values[first], values[second]))
-        else:
-            yield sql, values
-
-
-_MORE: Final[dict[type[Any], Callable[[Record, Any], Iterator[Row]]]] = {
-    RunStarted: Record.run_rows,
-    TaskPlanned: Record.planned_rows,
-    TaskExpanded: Record.expanded_rows,
-    TaskStarted: Record.started_rows,
-    TaskRetried: Record.retried_rows,
-    TaskEnded: Record.ended_rows,
-    RunEnded: Record.run_ended_rows,
-}
-"""What events change in other tables than their own."""
-
-
-def checksum(name: str, body: str) -> int:
-    """Return what a row is checked by when it is read."""
-    return zlib.crc32(f"{name}\0{body}".encode("utf-8", "surrogatepass"))

@@ -10,13 +10,15 @@ Theory of operation
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from compiler_nb.errors import HistoryError
 from compiler_nb.events import Event, RunEnded
-from compiler_nb.history.rows import Facts, Record, Row, mark
+from compiler_nb.history.file import File
+from compiler_nb.history.rows import Row, RunHead, RunRows
 from compiler_nb.text import describe_error
 from compiler_nb.values.code import LARGEST
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from compiler_nb.history.file import File
 
 GROUP: Final = 0.02
 """Seconds within which events are committed together."""
@@ -42,7 +43,7 @@ class Writer:
 
     def __init__(self, path: Path, largest: int = LARGEST) -> None:
         self.path, self.largest = path, largest
-        self.runs: dict[str, Record] = {}  # those that are being written
+        self.runs: dict[str, RunRows] = {}  # those that are being written
         self.file: File | None = None
         self.closed = False
         self._queue: queue.SimpleQueue[Event | Flush | None] = queue.SimpleQueue()
@@ -50,7 +51,7 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def begin(self, run: str, facts: Facts, lost: Callable[[str], None]) -> Callable[[Event], None]:
+    def begin(self, run: str, head: RunHead, lost: Callable[[str], None]) -> Callable[[Event], None]:
         """Take a run to be written; return the listener for its log. `lost` is called on the thread, once at most."""
         with self._lock:
             if self._thread is not None and not self._thread.is_alive():
@@ -58,8 +59,8 @@ class Writer:
             if self._thread is None and not self.closed:
                 self._thread = threading.Thread(target=self._serve, name="compiler_nb-history", daemon=True)
                 self._thread.start()
-            self.runs[run] = record = Record(facts, lost, self.largest, self._queue.put)
-        return record.taker.listener
+            self.runs[run] = rows = RunRows(head, lost, self.largest, self._queue.put)
+        return rows.snapshots.listener
 
     def flush(self, run: str, tell: Callable[[bool], None]) -> None:
         """Commit at once what came before, and tell (on the thread) whether it was written."""
@@ -94,69 +95,57 @@ class Writer:
     # ---------------------------------------------------------------- the thread
 
     def _serve(self) -> None:
-        try:
-            self._serve_all()
-        finally:
-            if self.file is not None:
-                self.file.close()
-                self.file = None
-
-    def _serve_all(self) -> None:
         going = True
-        while going:
-            group = [self._queue.get()]
-            self._urgent.wait(GROUP)
-            self._urgent.clear()
-            try:
-                while True:
-                    group.append(self._queue.get_nowait())
-            except queue.Empty:
-                pass
-            going = None not in group
-            self._commit([each for each in group if each is not None])
+        try:
+            while going:
+                group = [self._queue.get()]
+                self._urgent.wait(GROUP)
+                self._urgent.clear()
+                with contextlib.suppress(queue.Empty):
+                    while True:
+                        group.append(self._queue.get_nowait())
+                going = None not in group
+                self._commit([each for each in group if each is not None])
+        finally:
+            self._let_go()
 
     def _commit(self, group: list[Event | Flush]) -> None:
         events = [each for each in group if not isinstance(each, Flush)]
-        flushes = [each for each in group if isinstance(each, Flush)]
         try:
             rows = list(self._rows(events))
             if rows:
-                self._open().write(rows)
+                self.file = self.file or File(self.path)
+                self.file.write(rows)
         except HistoryError as error:
             self._fail(str(error))
         except BaseException as error:  # noqa: BLE001 - whatever a value's methods raise, the thread goes on
             self._fail(f"the history {self.path} cannot be written: {describe_error(error)}")
-        for flush in flushes:
-            record = self.runs.get(flush.run)
-            flush.tell(record is not None and not record.fault)
+        for each in group:
+            known = self.runs.get(each.run)
+            if isinstance(each, Flush):
+                each.tell(known is not None and not known.fault)
         for event in events:
             if isinstance(event, RunEnded):
                 self.runs.pop(event.run, None)
 
-    def _open(self) -> File:
-        if self.file is None:
-            from compiler_nb.history.file import File  # noqa: PLC0415 - sqlite3 is not for who stores nothing
-
-            self.file = File(self.path)
-        return self.file
+    def _let_go(self) -> None:
+        file, self.file = self.file, None
+        if file is not None:
+            file.close()
 
     def _fail(self, reason: str) -> None:
-        """Tell all runs that are being written that they are not any more; the next one opens the file anew."""
-        if self.file is not None:
-            self.file.close()
-            self.file = None
-        for record in list(self.runs.values()):
-            if not record.fault:
-                record.fault = reason
-                record.lost(reason)
+        """Tell all runs that are being written that they are not anymore; the next one opens the file anew."""
+        self._let_go()
+        for known in list(self.runs.values()):
+            if not known.fault:
+                known.fault = reason
+                known.lost(reason)
 
     def _rows(self, events: Iterable[Event]) -> Iterator[Row]:
-        """Yield the statements that write events, with keys masked."""
         by_run: dict[str, list[Event]] = {}
         for event in events:
             by_run.setdefault(event.run, []).append(event)
         for run, own in by_run.items():
-            record = self.runs.get(run)
-            if record is not None and not record.fault:
-                rows = [row for event in own for row in record.rows(event)]
-                yield from mark(rows if not record.facts.secrets else record.masked(rows, own))
+            known = self.runs.get(run)
+            if known is not None and not known.fault:
+                yield from known.rows(own)

@@ -98,8 +98,8 @@ class Shared(NamedTuple):
     An object is named only if it is still what was stored under its name.
     """
 
-    objects: Mapping[int, Known] = {}
-    digests: Mapping[str, str] = {}
+    objects: Mapping[int, Known]
+    digests: dict[str, str]
 
     def find(self, value: Any) -> Known | None:
         """Return what is known of an object that was stored, as it was then; None for any other."""
@@ -107,7 +107,7 @@ class Shared(NamedTuple):
         return known if known is not None and known.value is value and known.name in self.digests else None
 
 
-_NOTHING: Final = Shared()
+_NOTHING: Final = Shared({}, {})
 
 
 # -------------------------------------------------------------------- writing

@@ -12,7 +12,7 @@ import pytest
 from compiler_nb.compiler import Compiler
 from compiler_nb.events import Event, TaskEnded, TaskPlanned
 from compiler_nb.history import History, NotStored
-from compiler_nb.history.rows import Facts, Record
+from compiler_nb.history.rows import RunHead, RunRows
 from compiler_nb.plan.task import Task
 from compiler_nb.tool import tool
 from compiler_nb.values.code import LARGEST, Coded, Known, Named, Shared, decode, encode
@@ -40,14 +40,14 @@ class Runs:
 
     def __init__(self) -> None:
         self.got: list[Event] = []
-        self.record = Record(Facts({"pack": pack}, {}), self.got.append, LARGEST, self.got.append)
-        self.listen = self.record.taker.listener
+        self.record = RunRows(RunHead({"pack": pack}, {}), self.got.append, LARGEST, self.got.append)
+        self.listen = self.record.snapshots.listener
         self.stored: dict[str, Any] = {}
 
     def plan(self, task: str, name: str) -> None:
         """Plan a call of a tool."""
         self.listen(TaskPlanned(0, "r", 0, 0.1, task, 0, Task(task, "call", name, ())))
-        list(self.record.rows(self.got[-1]))
+        list(self.record.rows([self.got[-1]]))
 
     def end(self, task: str, value: Any) -> Any:
         """End a task, and return what comes back of its value."""

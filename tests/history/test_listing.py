@@ -12,8 +12,8 @@ import pytest
 
 from compiler_nb.errors import HistoryError
 from compiler_nb.history import History
+from compiler_nb.history.file import checksum
 from compiler_nb.history.listing import list_runs
-from compiler_nb.history.rows import checksum
 from tests.support.desk import planner_of, run
 
 

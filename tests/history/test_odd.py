@@ -16,7 +16,7 @@ from compiler_nb.compiler import Compiler
 from compiler_nb.events import Event, Log, RunEnded, RunStarted, TaskEnded, Warned
 from compiler_nb.history import History, NotStored
 from compiler_nb.history.file import File
-from compiler_nb.history.rows import Facts
+from compiler_nb.history.rows import RunHead
 from compiler_nb.plan.expression import Value
 from compiler_nb.tool import tool
 from compiler_nb.values.code import content_hash, decode, encode, encode_fields
@@ -203,7 +203,7 @@ def test_a_writer_whose_thread_has_ended_starts_another(tmp_path):
 
     def write(run: str) -> bool:
         log, told = Log(run), []
-        log.listeners.append(history.begin(run, Facts({}, {}), lost.append))
+        log.listeners.append(history.begin(run, RunHead({}, {}), lost.append))
         log.emit(RunStarted, "q", (), {}, {}, 1.0)
         log.emit(RunEnded, "done", "")
         history.flush(run, told.append)
@@ -211,7 +211,7 @@ def test_a_writer_whose_thread_has_ended_starts_another(tmp_path):
         return bool(told == [True])
 
     with History(tmp_path / "runs.db") as history:
-        history.begin("first", Facts({}, {}), lost.append)
+        history.begin("first", RunHead({}, {}), lost.append)
         thread = history._writer._thread
         assert isinstance(thread, threading.Thread)
         history.flush("first", leave)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from compiler_nb.compiler import Compiler
-from compiler_nb.history.rows import checksum
+from compiler_nb.history.file import checksum
 from compiler_nb.values.code import digest_of
 from tests.support.desk import Desk, run, scripted
 

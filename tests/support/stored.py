@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from compiler_nb.compiler import Compiler
 from compiler_nb.history import History
-from compiler_nb.history.rows import checksum
+from compiler_nb.history.file import checksum
 from compiler_nb.tool import tool
 from tests.support.desk import Desk, scripted
 from tests.support.mutate import mutate

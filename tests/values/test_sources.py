@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from compiler_nb.history.owner import is_alive, owner_mark
+from compiler_nb.history.listing import is_alive, owner_mark
 from compiler_nb.tool import tool
 from compiler_nb.values.keys import code_hash
 
