@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from compiler_nb.history import listing, reader
-from compiler_nb.history.writer import Writer
+from compiler_nb.history.writer import WriterThread
 from compiler_nb.values.code import LARGEST
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class History:
 
     def __init__(self, path: str | PathLike[str], *, largest: int = LARGEST) -> None:
         self.path = Path(path).expanduser().absolute()
-        self._writer = Writer(self.path, largest)
+        self._writer = WriterThread(self.path, largest)
         _OPEN.add(self)
 
     def runs(self) -> list[StoredRun]:

@@ -45,7 +45,7 @@ _EVENT: Final = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)"
 _BLOB: Final = "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?)"
 _CHECKED: Final = {_EVENT: (4, 5), _RUN: (1, 5), _INPUT: (1, 3)}
 """Statements whose rows carry a checksum as their last value, and the two values that it is of."""
-Row: TypeAlias = tuple[str, tuple[Any, ...]]
+Sql: TypeAlias = tuple[str, tuple[Any, ...]]
 
 
 class RunHead(NamedTuple):
@@ -76,21 +76,21 @@ class RunRows:
 
     # ---------------------------------------------------------------- rows
 
-    def rows(self, events: list[Event]) -> Iterator[Row]:
+    def rows(self, events: list[Event]) -> Iterator[Sql]:
         """Yield the statements that write events, without keys and with their checksums."""
         rows = [row for event in events for row in self._rows(event)]
         for sql, values in self._masked(rows, events) if self.head.secrets else rows:
             first, second = _CHECKED.get(sql, (0, 0))
             yield sql, (*values[:-1], checksum(values[first], values[second])) if second else values
 
-    def _rows(self, event: Event) -> Iterator[Row]:
+    def _rows(self, event: Event) -> Iterator[Sql]:
         self.snapshots.landed(event)
         yield from self._beside(event)
         coded = self._body(event)
         yield from _blobs(event.run, f"seq {event.seq}", coded)
         yield _EVENT, (event.run, event.seq, event.round, event.at, type(event).__name__, coded.text, 0)
 
-    def _beside(self, event: Event) -> Iterator[Row]:
+    def _beside(self, event: Event) -> Iterator[Sql]:
         """Yield what an event changes in other tables than its own."""
         match event:
             case RunStarted():
@@ -111,7 +111,7 @@ class RunRows:
             case RunEnded():
                 yield _RUN_ENDED, (event.status, event.error, event.run)
 
-    def _begun(self, event: RunStarted) -> Iterator[Row]:
+    def _begun(self, event: RunStarted) -> Iterator[Sql]:
         """Yield the rows of the run itself and of its inputs."""
         head = self.head
         prepare(tool.returns for tool in head.tools.values())
@@ -134,7 +134,7 @@ class RunRows:
             yield from _blobs(event.run, f"input {name}", coded)
             self._note(f"@{name}", coded)
 
-    def _task(self, run: str, task: Task) -> Row:
+    def _task(self, run: str, task: Task) -> Sql:
         self.tasks[task.id] = (task.tool, task.fingerprint)
         return _TASK, (run, task.id, task.kind, task.tool, task.fingerprint)
 
@@ -165,7 +165,7 @@ class RunRows:
 
     # ---------------------------------------------------------------- keys
 
-    def _masked(self, rows: list[Row], events: list[Event]) -> list[Row]:
+    def _masked(self, rows: list[Sql], events: list[Event]) -> list[Sql]:
         """Return rows without a piece of a key in them."""
         secrets = self.head.secrets
         rows = self._without_split_keys(rows, events)
@@ -174,7 +174,7 @@ class RunRows:
             return rows
         return [(sql, tuple(mask(each, secrets) if type(each) is str else each for each in row)) for sql, row in rows]
 
-    def _without_split_keys(self, rows: list[Row], events: list[Event]) -> list[Row]:
+    def _without_split_keys(self, rows: list[Sql], events: list[Event]) -> list[Sql]:
         """Return rows in which a key that a model said in several pieces is masked in each of them."""
         said: dict[int, list[ModelChunk]] = {}
         for event in events:
@@ -192,7 +192,7 @@ class RunRows:
         ]
 
 
-def _blobs(run: str, owner: str, coded: Coded) -> Iterable[Row]:
+def _blobs(run: str, owner: str, coded: Coded) -> Iterable[Sql]:
     return ((_BLOB, (run, owner, number, data)) for number, data in enumerate(coded.blobs))
 
 

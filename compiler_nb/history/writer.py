@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from compiler_nb.errors import HistoryError
 from compiler_nb.events import Event, RunEnded
 from compiler_nb.history.file import File
-from compiler_nb.history.rows import Row, RunHead, RunRows
+from compiler_nb.history.rows import RunHead, RunRows, Sql
 from compiler_nb.text import describe_error
 from compiler_nb.values.code import LARGEST
 
@@ -38,7 +38,7 @@ class Flush(NamedTuple):
     tell: Callable[[bool], None]
 
 
-class Writer:
+class WriterThread:
     """Writes the runs of one process to one file, on a thread that starts with the first of them."""
 
     def __init__(self, path: Path, largest: int = LARGEST) -> None:
@@ -141,7 +141,7 @@ class Writer:
                 known.fault = reason
                 known.lost(reason)
 
-    def _rows(self, events: Iterable[Event]) -> Iterator[Row]:
+    def _rows(self, events: Iterable[Event]) -> Iterator[Sql]:
         by_run: dict[str, list[Event]] = {}
         for event in events:
             by_run.setdefault(event.run, []).append(event)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 
@@ -13,7 +15,7 @@ import pytest
 from compiler_nb.errors import HistoryError
 from compiler_nb.history import History
 from compiler_nb.history.file import checksum
-from compiler_nb.history.listing import list_runs
+from compiler_nb.history.listing import is_alive, list_runs, owner_mark
 from tests.support.desk import planner_of, run
 
 
@@ -121,3 +123,17 @@ def test_a_checksum_covers_what_is_listed(stored):
         (settings,) = db.execute("SELECT settings FROM runs WHERE id = ?", (ids[0],)).fetchone()
     spoil(history, ids[0], "question = 'new', crc = ?", checksum("new", settings))
     assert history.runs()[0].question == "new"
+
+
+def test_a_process_is_alive_until_it_has_ended():
+    """By its host, number and beginning; a number that was given again is another process."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        mark = owner_mark(child.pid)
+        assert is_alive(mark)
+        assert not is_alive(mark + "0") or sys.platform != "linux"
+        assert child.stdin is not None
+        child.stdin.close()
+    assert not is_alive(mark)
+    assert is_alive(owner_mark())
+    assert not is_alive("elsewhere:1:1")
+    assert not is_alive("nonsense")

@@ -27,6 +27,8 @@ from compiler_nb.values.code import Known, Shared, _adapter_of, content_hash, de
 from tests.support.corpus import INPUTS, PYTHON, TOOLS
 from tests.support.hostile import VALUES
 
+COVERS = ("forms.py", "records.py")
+
 
 class Point(BaseModel):
     """A pydantic model."""

@@ -1,4 +1,4 @@
-"""What tells one tool's code from another's, and one process from another."""
+"""What distinguishes one tool's code from another's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from compiler_nb.history.listing import is_alive, owner_mark
 from compiler_nb.tool import tool
 from compiler_nb.values.keys import code_hash
 
@@ -41,24 +40,10 @@ def test_code_counts_and_layout_does_not():
 
 def test_code_is_told_alike_in_every_process():
     """Sets in it are written in an order of their own, whatever the hash seed."""
-    code = "from tests.values.test_sources import *; print(code_hash(made(SOURCE.format(1))))"
+    code = "from tests.values.test_keys import *; print(code_hash(made(SOURCE.format(1))))"
     told = {
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT,
                        env={**os.environ, "PYTHONHASHSEED": seed}).stdout.strip()
         for seed in ("1", "2")
     }  # fmt: skip
     assert told == {code_hash(made(SOURCE.format(1)))}
-
-
-def test_a_process_is_alive_until_it_has_ended():
-    """By its host, number and beginning; a number that was given again is another process."""
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
-        mark = owner_mark(child.pid)
-        assert is_alive(mark)
-        assert not is_alive(mark + "0") or sys.platform != "linux"
-        assert child.stdin is not None
-        child.stdin.close()
-    assert not is_alive(mark)
-    assert is_alive(owner_mark())
-    assert not is_alive("elsewhere:1:1")
-    assert not is_alive("nonsense")
