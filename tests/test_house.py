@@ -45,7 +45,7 @@ LEAVING: dict[str, str] = {}  # a loose file, and the room that it ranks with un
 OFFENDERS: set[str] = set()
 CIRCLING = {"engine"}
 """Rooms whose files still import each other in circles."""
-SHARED = {"Ask", "Node", "Job", "Verb", "Writer"}
+SHARED = {"Node", "Job", "Writer"}
 """Names that still mean two things."""
 COVERED = {"drawing", "history", "models", "prompts", "toolbox", "values"}
 """Rooms of which each file has its test beside it, or is claimed by a test of the room."""

@@ -18,7 +18,7 @@ EVENTS: Final = ("pre_run_cell", "post_run_cell")
 
 
 class Matcher:
-    """Completes options, verbs and names in our cells, for one shell."""
+    """Completes options, verbs and names in the cells of one shell."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
@@ -33,7 +33,7 @@ class Matcher:
 
 
 OURS: Final = (CompileMagics, Rewriter, Matcher)
-"""Classes of which a shell is given an object."""
+"""The classes of what is registered with a shell."""
 
 
 def load(shell: Any) -> None:
@@ -60,7 +60,7 @@ def unload(shell: Any) -> None:
     for kind, names in {"line": ["compile"], "cell": ["compile", "plan", *AWAITED.values()]}.items():
         for name in names:
             shell.magics_manager.magics[kind].pop(name, None)
-    # `%config` would go on to set the magics, which nobody reads any more
+    # `%config` would go on to set the magics, which nobody reads anymore
     for registered in (
         shell.configurables, shell.input_transformers_cleanup, shell.input_transformers_post,
         shell.Completer.custom_matchers,

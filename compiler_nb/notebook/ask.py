@@ -1,4 +1,4 @@
-"""Asking a person, in the main thread: to approve what has side effects, and for keys."""
+"""Asking a person, in the main thread, to approve a call that has side effects."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from compiler_nb.plan.task import Task
 
 SHOWN: Final = 2_000
-"""Characters of the arguments that a person is shown."""
-NOBODY: Final = "nobody can be asked here; --approve auto, or --approve with the tool's name, runs it"
+"""How many characters of a call a person is shown."""
+NOBODY: Final = "nobody can be asked here; --approve auto or --approve TOOL allows the call"
 
 
 def _input(text: str) -> str:
@@ -30,7 +30,7 @@ def _input(text: str) -> str:
 def asker(main: MainThread, question: Callable[[str], str] = _input) -> Ask:
     """Return what asks a person to approve a task, in the thread that `main` serves.
 
-    It raises ToolUnavailable where nobody can be asked; question: puts a text and returns the reply.
+    question: shows a text and returns the reply. What is returned raises ToolUnavailable if nobody can be asked.
     """
 
     async def ask(task: Task, arguments: str) -> bool:
@@ -46,7 +46,7 @@ def asker(main: MainThread, question: Callable[[str], str] = _input) -> Ask:
                 answer.set_result(approved)
 
         def put() -> None:
-            approved: bool | None = False  # also where an interrupt ends the question
+            approved: bool | None = False  # stays so if an interrupt ends the question
             try:
                 call = cut(f"{task.tool}({arguments})", SHOWN)
                 approved = put_question(f"{call} has side effects. Run it?", question)
@@ -63,7 +63,7 @@ def asker(main: MainThread, question: Callable[[str], str] = _input) -> Ask:
 def page_asker(heard: Callable[[], Awaitable[bool]], otherwise: Ask | None) -> Ask:
     """Return what leaves a question to the page's buttons and to `%compile approve`.
 
-    Where the page is not heard, `otherwise` asks; without it the question stays open.
+    If the page's buttons do not reach the kernel, `otherwise` asks; if it is None, the question stays open.
     """
 
     async def ask(task: Task, arguments: str) -> bool:
@@ -75,17 +75,17 @@ def page_asker(heard: Callable[[], Awaitable[bool]], otherwise: Ask | None) -> A
 
 
 def put_question(text: str, question: Callable[[str], str]) -> bool | None:
-    """Ask yes or no; None where nobody can answer."""
+    """Ask a question and return whether the reply is yes; None if nobody can answer."""
     with interruptible():
         try:
             return question(f"{text} [y/N] ").strip().lower() in ("y", "yes")
-        except (NotImplementedError, EOFError, OSError):  # a kernel without stdin raises the first
+        except (NotImplementedError, EOFError, OSError):  # a kernel without stdin raises the first of them
             return None
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Let an interrupt end a question: while a cell awaits, the kernel only notes it for its loop."""
+    """Let an interrupt end a question: while a cell awaits, the kernel's own handler would only tell its loop."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

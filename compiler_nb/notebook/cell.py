@@ -1,4 +1,4 @@
-"""Cells: which one is the outermost, which it is, and how its magic becomes an `await`."""
+"""Cells: which one is the outermost, what identifies it, and how its magic becomes an `await`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _MAGIC = re.compile(r"%%(?:compile|plan)\b")
 
 
 def is_running(shell: Any) -> bool:
-    """Whether a cell is being run, suspended ones included: what is transformed now is nested in it."""
-    return bool(shell.display_trap._nested_level)  # noqa: SLF001 - `is_active` says the same, since IPython 9
+    """Whether a cell is running or suspended, so that what is transformed now is nested in it."""
+    return bool(shell.display_trap._nested_level)  # noqa: SLF001 - `is_active` says the same, but only since IPython 9
 
 
 def drop_comments(lines: list[str]) -> list[str]:
-    """Drop comments and empty lines above one of our magics; IPython wants a magic on the first line."""
+    """Drop comments and empty lines above one of our magics, because IPython wants a magic on the first line."""
     for number, line in enumerate(lines):
         if line.strip() and not line.lstrip().startswith("#"):
             return lines[number:] if number and _MAGIC.match(line) else lines
@@ -29,21 +29,21 @@ def drop_comments(lines: list[str]) -> list[str]:
 class Rewriter:
     """Turns the outermost cell of one of our magics into an `await`, which leaves the kernel free to listen.
 
-    Magics cannot be awaited by themselves. Nested cells, and all where autoawait is off, stay as they are, and block.
+    Magics cannot be awaited by themselves. Nested cells, and all cells if autoawait is off, stay as they are and block.
     """
 
     def __init__(self, shell: Any) -> None:
         self.shell = shell
 
     def __call__(self, lines: list[str]) -> list[str]:
-        """Return the lines of a transformed cell, rewritten where they call one of our magics."""
+        """Return the lines of a transformed cell, rewritten if they call one of our magics."""
         if not lines or not _CALL.match(lines[0]):
             return lines
         call = _parse("".join(lines))
         if call is None:
             return lines
         name, line, body = call
-        body = body or "\n"  # IPython refuses an empty body, with an error that notebook tests overlook
+        body = body or "\n"  # IPython refuses an empty body with an error that notebook tests overlook
         if is_running(self.shell) or not self.shell.autoawait:
             return [f"get_ipython().run_cell_magic({name!r}, {line!r}, {body!r})\n"]
         return [f"await get_ipython().run_cell_magic({AWAITED[name]!r}, {line!r}, {body!r})\n"]
@@ -61,7 +61,7 @@ def _parse(text: str) -> tuple[str, str, str] | None:
 
 
 def identity(shell: Any, *, outermost: bool, text: str) -> str:
-    """Return what names a cell from run to run: its id where the kernel is told one, else its text."""
+    """Return what identifies a cell from run to run: its id if the kernel knows it, else its text."""
     kernel = getattr(shell, "kernel", None)
     if outermost and kernel is not None:
         try:

@@ -24,7 +24,7 @@ _REFERENCE = re.compile(r"[@{]([^\W\d]?\w*)$")
 
 
 def candidates(text: str, names: Namespace, verbs: Iterable[str]) -> list[str] | None:
-    """Return what may stand at the end of `text`, the cell up to the cursor; None where it is none of ours.
+    """Return what completes the end of `text`, the cell up to the cursor; None if nothing of ours does.
 
     verbs: those of `%compile`.
     """
@@ -97,8 +97,8 @@ def _that_begin(typed: str, words: Iterable[str]) -> list[str]:
 
 
 def match(context: CompletionContext, names: Namespace) -> dict[str, Any]:
-    """Return what may stand at the cursor, in the shape of IPython's matchers; other matchers then keep quiet."""
-    from IPython.core.completer import SimpleCompletion  # noqa: PLC0415 - IPython is there where a completer is
+    """Return what completes the text at the cursor, in the shape of IPython's matchers; others are then suppressed."""
+    from IPython.core.completer import SimpleCompletion  # noqa: PLC0415 - loaded by whoever completes
 
     lines = context.full_text.split("\n")[: context.cursor_line + 1]
     lines[-1] = lines[-1][: context.cursor_position]
@@ -110,7 +110,7 @@ def match(context: CompletionContext, names: Namespace) -> dict[str, Any]:
 
 
 def _typed(text: str) -> str:
-    """Return what of a word is typed already, as `candidates` takes it."""
+    """Return the part of a word that is typed already, as `candidates` takes it."""
     line = text[text.rfind("\n") + 1 :]
     if reference := _REFERENCE.search(line):
         return reference[1]

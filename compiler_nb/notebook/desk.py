@@ -62,7 +62,9 @@ class CellSettings(Configurable):
         given = os.environ.get("COMPILER_NB_HISTORY", "on")
         if given not in ("on", "off"):
             return given
-        in_notebook = getattr(self.shell, "kernel", None) is not None  # in a terminal there is nothing to keep it with
+        in_notebook = (
+            getattr(self.shell, "kernel", None) is not None
+        )  # in a terminal there is no notebook to keep it with
         return HISTORY if given == "on" and in_notebook else ""
 
 

@@ -13,12 +13,12 @@ from compiler_nb.text import visible_lines
 if TYPE_CHECKING:
     from compiler_nb.models.base import Request
 
-HINT: Final = "Write the plan into the cell below, or have any chat write it from this prompt, and run that cell."
+HINT: Final = "Write the plan in the cell below, or have a chat model write it from this prompt. Then run that cell."
 _WORDS = re.compile(r"\s+")
 
 
 class Hand:
-    """Takes the prompt that a planner would get; `request` is None until then."""
+    """Takes the prompt that the planner would get; `request` is None until then."""
 
     def __init__(self) -> None:
         self.request: Request | None = None
@@ -28,7 +28,7 @@ class Hand:
         self.request = request
 
     def show(self, shell: Any, head: str, question: str) -> None:
-        """Show the prompt, and open a cell that carries options and question on."""
+        """Show the prompt, and open a cell with the options and the question of this one."""
         if self.request is None:
             return
         prompt = visible_lines(prompt_text(self.request))
@@ -38,7 +38,7 @@ class Hand:
 
 
 def plan_cell(head: str, question: str) -> str:
-    """Return the cell to open: `%%plan` with the options of the first cell, and the question on one line."""
+    """Return the cell to open: `%%plan` with the options and, on one line, the question of the first cell."""
     asked = _WORDS.sub(" ", question).strip()
     mark = "-- " if asked.startswith("-") else ""
     return " ".join(part for part in ("%%plan", head, mark + asked) if part) + "\n"

@@ -1,11 +1,11 @@
-"""Interrupts of an awaiting cell: a tool that holds the main thread gets them, too.
+"""Interrupts of an awaiting cell also reach a tool that holds the main thread.
 
 Theory of operation
-    While a cell awaits, the kernel's handler of SIGINT only asks its loop to cancel the cell. Where a tool's own code
-    holds the main thread, that loop does not come to it, and the tool never hears of it. A handler of ours looks, by
-    the frames, whether that is so: a sync tool gets the KeyboardInterrupt that it would get anywhere in Python, a
-    coroutine, on the kernel's loop, from the second one on. Nowhere else is it raised, for it would unwind the
-    kernel's loop.
+    While a cell awaits, the kernel's handler of SIGINT only asks its loop to cancel the cell. If a tool's own code
+    holds the main thread, the loop never gets to do so, and the tool would not notice. Our handler looks at the frames
+    to see whether that is the case. If so, it raises KeyboardInterrupt, as anywhere in Python: in a sync tool at once,
+    in a coroutine on the kernel's loop from the second interrupt on. It raises nowhere else, because that would unwind
+    the kernel's loop.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PACKAGE: Final = f"{Path(__file__).parents[1]}{os.sep}"
 
 
 class _Handler:
-    """Takes SIGINT while a wait goes on; once that is over it hands all on to who was there before."""
+    """Handles SIGINT while a cell waits; afterwards it passes every signal to the previous handler."""
 
     def __init__(self, stop: Callable[[], None], before: Any, *, kernel: bool) -> None:
         self.stop, self.before, self.kernel = stop, before, kernel
@@ -45,7 +45,7 @@ class _Handler:
             raise KeyboardInterrupt
 
     def end(self) -> None:
-        """Give the signal back, unless a later wait has it, which then does that for this one, too."""
+        """Restore the previous handler; if a later wait has installed its own, that one does it for this one too."""
         self.over = True
         handler: Any = signal.getsignal(signal.SIGINT)
         while isinstance(handler, _Handler) and handler.over:
@@ -56,13 +56,13 @@ class _Handler:
 
 @contextlib.contextmanager
 def raised_in_tools(stop: Callable[[], None], *, kernel: bool) -> Iterator[None]:
-    """Raise interrupts in the tool that holds the main thread, and stop its run; others go where they went before.
+    """Raise interrupts in the tool that holds the main thread, and stop its run; pass others to the previous handler.
 
-    kernel: whether the run is on the kernel's loop: there nobody is told of what is raised in a tool.
+    kernel: whether the run is on the kernel's loop. There the previous handler gets all of them, to end the cell.
     """
     is_main = threading.current_thread() is threading.main_thread()
     before: Any = signal.getsignal(signal.SIGINT) if is_main else None
-    if before is None:  # or who is not Python has installed it, and it could not be given back
+    if before is None:  # or it was not installed by Python, and could not be restored
         yield
         return
     handler = _Handler(stop, before, kernel=kernel)
@@ -74,7 +74,7 @@ def raised_in_tools(stop: Callable[[], None], *, kernel: bool) -> Iterator[None]
 
 
 def _holds(frame: FrameType | None, caller: Any) -> bool:
-    """Whether the code that runs was called, in the end, by a function of ours, and is a tool's own from there on."""
+    """Whether the running code is a tool's own: called by `caller`, and from there on outside of this package."""
     called: FrameType | None = None
     while frame is not None:
         if frame.f_code is caller.__code__:

@@ -1,12 +1,12 @@
-"""How a cell waits for a run: awaiting, blocking, not at all, or on the kernel's own loop.
+"""How a cell waits for a job: it awaits, it blocks, it does not wait, or the job runs on the kernel's own loop.
 
 Theory of operation
     A run lives on the background loop. The outermost cell awaits it, with a heartbeat: the kernel turns the stop button
-    into a cancellation, which is only noticed when the kernel's loop wakes up. Where there is nothing to await on
+    into a cancellation, which is only noticed when the kernel's loop wakes up. If there is nothing to await on
     (a function, a nested cell), the main thread blocks. In both, it serves what must run on it: tools of
     `thread="main"` and questions to the user. A background run is served when the kernel is idle.
-    With `--loop kernel` the run's coroutine itself lives on the kernel's loop; nest-asyncio makes that possible where
-    the loop is already running a synchronous cell. An interrupt never unwinds through that loop: it cancels.
+    With `--loop kernel` the run's coroutine itself lives on the kernel's loop; nest-asyncio makes that possible if the
+    loop is already running a synchronous cell. An interrupt never unwinds that loop: it cancels the run.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Job(Protocol):
         """Stop the work, from any thread."""
         ...
 
-    def finish(self, interrupted: bool, /) -> None:  # noqa: FBT001 - the one thing that it is told
+    def finish(self, interrupted: bool, /) -> None:  # noqa: FBT001 - its only argument
         """Show what came of the work, in the main thread; may raise."""
         ...
 
@@ -53,8 +53,8 @@ class Bell:
         self._future = self.loop.create_future()
 
     def ring(self, *_: object) -> None:
-        """Wake who waits."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+        """Wake whoever waits."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed, so nobody waits
             self.loop.call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
@@ -62,7 +62,7 @@ class Bell:
             self._future.set_result(None)
 
     async def wait(self, seconds: float) -> None:
-        """Wait until it rings, for `seconds` at most."""
+        """Wait until the bell rings, but at most `seconds`."""
         self._future = self.loop.create_future()
         timer = self.loop.call_later(seconds, self._wake)
         try:
@@ -127,7 +127,7 @@ def _block_on_kernel_loop(job: Job) -> bool:
 
 
 def allow_nesting(loop: asyncio.AbstractEventLoop) -> None:
-    """Patch a loop, and asyncio with it, so that it can run while it runs: for who asks by `--loop kernel`."""
+    """Patch asyncio so that a running loop can be run again; only `--loop kernel` asks for this."""
     try:
         import nest_asyncio2 as nest  # noqa: PLC0415 - only this mode needs it
     except ImportError:
@@ -136,7 +136,7 @@ def allow_nesting(loop: asyncio.AbstractEventLoop) -> None:
 
 
 class Idle:
-    """Runs functions in the main thread when no cell does: at once where the kernel waits, else after the cell."""
+    """Runs functions in the main thread when no cell is running: at once if the kernel is idle, else after the cell."""
 
     def __init__(self, shell: Any) -> None:
         self.shell = shell
@@ -144,7 +144,7 @@ class Idle:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def attach(self) -> None:
-        """Take the loop that runs here, where one does, for the kernel's."""
+        """Take the loop that runs here, if any, for the kernel's."""
         with contextlib.suppress(RuntimeError):
             self._loop = asyncio.get_running_loop()
 
@@ -156,7 +156,7 @@ class Idle:
                 self._loop.call_soon_threadsafe(self.run_waiting)
 
     def run_waiting(self, *_: object) -> None:
-        """Run what is queued, unless a cell is running or this is not the main thread."""
+        """Run the queued functions, unless a cell is running or this is not the main thread."""
         if is_running(self.shell) or threading.current_thread() is not threading.main_thread():
             return
         while True:
@@ -166,12 +166,12 @@ class Idle:
                 return
             try:
                 job()
-            except Exception:  # noqa: BLE001 - one job's fault is shown, and the next one runs
+            except Exception:  # noqa: BLE001 - the error is shown, and the next job runs
                 self.shell.showtraceback()
 
 
 class Detached:
-    """Work in the background: its jobs for the main thread, and what follows its end, run when the kernel is idle."""
+    """Work in the background; what belongs in the main thread, its end included, is done when the kernel is idle."""
 
     def __init__(self, main: MainThread, idle: Idle) -> None:
         self.main, self.idle = main, idle
@@ -187,7 +187,7 @@ class Detached:
         BACKGROUND.submit(work).add_done_callback(self.over)
 
     def over(self, *_: object) -> None:
-        """Note that it is over; a run says so itself, before it tells those who wait for it."""
+        """Note that the work is over; may be called early and more than once, from any thread."""
         self.idle.post(self._finish)
 
     def _finish(self) -> None:

@@ -26,7 +26,7 @@ __all__ = ["ROLES", "about", "ask_key", "check", "find", "is_hand", "roles_of", 
 def find(spec: Any, names: Namespace, **settings: Any) -> Model | None:
     """Return the model that a setting means: a Model, a notebook variable that holds one, or "provider:model".
 
-    None stays None. Raises OptionError where it means none.
+    None stays None. Raises OptionError if it means no model.
     """
     if spec is None or spec == "":
         return None
@@ -45,13 +45,13 @@ def find(spec: Any, names: Namespace, **settings: Any) -> Model | None:
 
 
 def roles_of(desk: Desk, given: Mapping[str, Any]) -> dict[str, Model | None]:
-    """Return the model for each role, None where there is none."""
+    """Return the model for each role, or None if there is none."""
     own = _connect(desk, desk.setting(given, "model"))
     return {role: _connect(desk, desk.setting(given, role)) or own for role in ROLES}
 
 
 def _connect(desk: Desk, spec: Any) -> Model | None:
-    """Return the model that a setting means; one that is connected by its name is kept, with its connections."""
+    """Return the model that a setting means; a model connected by its name is kept, with its connections."""
     connected = desk.memory.connected
     if isinstance(spec, str) and spec in connected:
         return connected[spec]
@@ -63,17 +63,17 @@ def _connect(desk: Desk, spec: Any) -> Model | None:
 
 def _checked(value: Any, name: str) -> Model:
     if isinstance(value, type) or not isinstance(value, Model):
-        raise OptionError(f"{name} is no model; connect('openai:gpt-5-mini') or ScriptedModel([...]) makes one")
+        raise OptionError(f"{name} is not a model; make one with connect('openai:gpt-5-mini') or ScriptedModel([...])")
     return value
 
 
 def is_hand(model: Model | None) -> bool:
-    """Whether a person is the model, and is asked by us."""
+    """Whether a person is the model, and the notebook asks that person."""
     return isinstance(model, HandModel) and model.ask is None
 
 
 def about(models: Mapping[str, Model | None]) -> str:
-    """Return who plays which role, at which address, and whether a key was found; raises NoModel where nobody does."""
+    """Return the models by role, their addresses, and whether a key was found. Raises NoModel if there is none."""
     found = {role: model for role, model in models.items() if model is not None}
     if not found:
         raise no_model()
@@ -87,12 +87,12 @@ def about(models: Mapping[str, Model | None]) -> str:
 
 
 def settings_of(words: list[str]) -> dict[str, Any]:
-    """Return settings written as name=value; raises OptionError for what is none, and for a key."""
+    """Return settings written as name=value. Raises OptionError for other words, and for a key."""
     settings: dict[str, Any] = {}
     for word in words:
         name, equals, value = word.partition("=")
         if not equals or not name.isidentifier():
-            raise OptionError(f"%compile model: {word!r} is no setting; write it as temperature=0")
+            raise OptionError(f"%compile model: {word!r} is not a setting; write settings like temperature=0")
         if name == "api_key":
             raise OptionError("%compile model: a key in a cell would be saved with it; --key asks for it")
         settings[name] = _literal(value)
@@ -109,7 +109,7 @@ def _literal(text: str) -> Any:
 
 
 def ask_key(provider: str) -> None:
-    """Ask for a provider's key, unseen, and keep it in this process; raises OptionError where nobody can be asked."""
+    """Ask for a provider's key, hidden, and keep it in this process. Raises OptionError if nobody can be asked."""
     if provider not in PROVIDERS:
         raise OptionError(f"{provider} takes no key" + (", a person answers" if provider == HAND else ""))
     try:

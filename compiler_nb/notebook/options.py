@@ -133,7 +133,7 @@ OPTIONS: Final = (
     Option("bind", ("--no-bind",), help="bind no results to variables; they stay in the run", sets=False),
     Option("execute", ("-N", "--no-execute"), help="make and draw the plan, but do not run it", sets=False),
     Option("max_concurrency", ("-j", "--max-concurrency"), "N", "run at most N tool calls at the same time", _count),
-    Option("timeout", ("--timeout",), "SECONDS", "stop the run after so many seconds", _seconds),
+    Option("timeout", ("--timeout",), "SECONDS", "stop the run after this many seconds", _seconds),
     Option("max_replans", ("--max-replans",), "N", "make at most N further plans", _whole),
     Option("budget", ("--budget",), "LIMITS", "stop the run at these limits, such as tokens=20k,calls=30", _budget),
     Option("approve", ("--approve",), "RULE", "side effects: ask, auto, deny, or names of approved tools", _approve),

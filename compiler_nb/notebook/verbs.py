@@ -36,8 +36,8 @@ _MANY: Final = 99
 _HELP: Final = {"-h", "--help"}
 
 
-class Verb(NamedTuple):
-    """A verb: the function that does it, how it is written, what it does, and what it takes.
+class Command(NamedTuple):
+    """A verb of `%compile`: the function that does it, how it is written, what it does, and what it takes.
 
     perform: is given the desk, the words and the options; words: how many it takes at most; flags: its options, each
     with the name of its value, or "" if it has none.
@@ -63,17 +63,17 @@ def perform(desk: Desk, line: str) -> None:
     verb.perform(desk, *_read(name, verb, rest))
 
 
-def _verb(name: str) -> Verb:
+def _verb(name: str) -> Command:
     if name in NOT_YET:
         raise OptionError(f"%compile {name} does not exist yet")
     if name not in VERBS:
         near = difflib.get_close_matches(name, VERBS, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise OptionError(f"%compile has no verb {name!r}{hint}; it has: {', '.join(VERBS)}")
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise OptionError(f"%compile has no verb {name!r}{hint}. The verbs are: {', '.join(VERBS)}")
     return VERBS[name]
 
 
-def _read(name: str, verb: Verb, given: list[str]) -> tuple[list[str], dict[str, str]]:
+def _read(name: str, verb: Command, given: list[str]) -> tuple[list[str], dict[str, str]]:
     """Return the words and the options that a verb is given; raise OptionError for one that it does not take."""
     words: list[str] = []
     options: dict[str, str] = {}
@@ -185,7 +185,7 @@ def why(desk: Desk, words: list[str], _: dict[str, str]) -> None:
 
 
 def rerun(desk: Desk, words: list[str], options: dict[str, str]) -> None:
-    """Run the plan of a run again, or a part of it; a run that did not finish goes on where it stopped."""
+    """Run the plan of a run again, or a part of it; a run that did not finish is continued."""
     run = _run(desk, words)
     start = _task(run, options["--start"]) if "--start" in options else ""
     job = begin_again(desk, run, start=start, failed="--failed" in options)
@@ -202,7 +202,7 @@ def pause(desk: Desk, words: list[str], _: dict[str, str]) -> None:
 
 def resume(desk: Desk, words: list[str], _: dict[str, str]) -> None:
     """Let tasks start again."""
-    for run in _running(desk, words, "; %compile rerun goes on with a run that was stopped"):
+    for run in _running(desk, words, "; %compile rerun continues a run that was stopped"):
         run.resume()
         say(f"resumed: {run.id}")
 
@@ -257,54 +257,53 @@ def _running(desk: Desk, words: list[str], hint: str = "") -> list[Run]:
 
 
 VERBS: Final = {
-    "help": Verb(help_, "help [VERB]", "print the options and the verbs, or the help of one verb", 1),
-    "model": Verb(
+    "help": Command(help_, "help [VERB]", "print the options and the verbs, or the help of one verb", 1),
+    "model": Command(
         model,
         "model [MODEL [name=value ...]] [--key] [--check]",
         "show the models, or set one for all roles; --key asks for its key, --check sends one tiny request",
         _MANY,
         {"--key": "", "--check": ""},
     ),
-    "tools": Verb(tools, "tools", "print the tools that a question is offered"),
-    "runs": Verb(
+    "tools": Command(tools, "tools", "print the tools that a question is offered"),
+    "runs": Command(
         runs,
         "runs [--keep N]",
-        "print the runs of this session, the newest first, then those in the history; "
-        "--keep removes all but the newest N from the history, except those that are still running",
+        "print the runs, the newest first; --keep removes all but the newest N from the history",
         flags={"--keep": "N"},
     ),
-    "show": Verb(
+    "show": Command(
         show_,
         "show [RUN] [-d VIEWS]",
         "show a run again, in a page with the live view; -d shows only these views",
         1,
         {"-d": "VIEWS", "--display": "VIEWS"},
     ),
-    "rerun": Verb(
+    "rerun": Command(
         rerun,
         "rerun [RUN] [--start TASK] [--failed]",
-        "run a plan again: all of it, a task and what depends on it, or what failed; a run that was stopped goes on",
+        "run a plan again: all of it, a task and what depends on it, or what failed; continue a run that was stopped",
         1,
         {"--start": "TASK", "--failed": ""},
     ),
-    "why": Verb(
+    "why": Command(
         why, "why [TASK [RUN]]", "say why a task waits or waited; without TASK, for all that have not ended", 2
     ),
-    "pause": Verb(pause, "pause [RUN]", "start no new task; running tasks go on", 1),
-    "resume": Verb(resume, "resume [RUN]", "start tasks again after a pause; `go` does the same", 1),
-    "approve": Verb(
+    "pause": Command(pause, "pause [RUN]", "start no new task; running tasks go on", 1),
+    "resume": Command(resume, "resume [RUN]", "start tasks again after a pause; `go` does the same", 1),
+    "approve": Command(
         functools.partial(_judge, approve=True),
         "approve [TASK [RUN]]",
         "let a task with side effects start; without TASK, list those that wait",
         2,
     ),
-    "deny": Verb(
+    "deny": Command(
         functools.partial(_judge, approve=False),
         "deny [TASK [RUN]]",
         "end a task that waits for approval; without TASK, list those that wait",
         2,
     ),
-    "cancel": Verb(cancel, "cancel [RUN]", "cancel a run, or all that are running", 1),
+    "cancel": Command(cancel, "cancel [RUN]", "cancel a run, or all that are running", 1),
 }
 VERBS["go"] = VERBS["resume"]
 NOT_YET: Final = frozenset({"edit", "step", "diff", "export", "prompt", "example", "cache", "demo"})

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     from compiler_nb.models.base import Message
 
-Ask: TypeAlias = "Callable[[tuple[Message, ...], str], Awaitable[str]]"
+AskWorker: TypeAlias = "Callable[[tuple[Message, ...], str], Awaitable[str]]"
 """Asks the worker model: messages and the id of the task that asks go in, the text of the reply comes out."""
 
 
-WORKER: Final[ContextVar[Ask | None]] = ContextVar("worker", default=None)
+WORKER: Final[ContextVar[AskWorker | None]] = ContextVar("worker", default=None)
 """How the tasks of the running run ask its worker."""
 
 
@@ -46,7 +46,9 @@ class Unreadable(ValueError):
     """A reply does not hold a value of the type; the message tells the model what is wrong."""
 
 
-def make_language_tools(ask: Ask = ask_worker, *, share: Share = "all", provider: str | None = None) -> list[Tool]:
+def make_language_tools(
+    ask: AskWorker = ask_worker, *, share: Share = "all", provider: str | None = None
+) -> list[Tool]:
     """Return the tools `llm` and `extract`, which ask a worker model.
 
     share: what of the inputs' contents the model may see; provider: the worker's. The tools raise ToolError if an

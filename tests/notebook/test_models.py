@@ -25,9 +25,9 @@ def test_a_name_is_a_variable_or_a_provider():
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("n", "n is no model"),
-        ("kind", "kind is no model"),
-        (3, "int is no model"),
+        ("n", "n is not a model"),
+        ("kind", "kind is not a model"),
+        (3, "int is not a model"),
         ("mm", "No variable is called 'mm' either"),
         ("opnai:x", "Did you mean 'openai'"),
         ("openai:", "names no model"),

@@ -31,11 +31,11 @@ def test_help(shell, capsys):
     ("line", "message"),
     [
         ("edit x", "OptionError: %compile edit does not exist yet"),
-        ("run x", "OptionError: %compile has no verb 'run'; did you mean 'runs'?; it has: help, model"),
+        ("run x", "OptionError: %compile has no verb 'run' (did you mean 'runs'?). The verbs are: help, model"),
         ("rerun x", "no run is called 'x'"),
         ("rerun -1 --start", "--start needs a value"),
         ("rerun a b", "%compile rerun does not take 'b'; write: %compile rerun [RUN] [--start TASK] [--failed]"),
-        ("modle", "did you mean 'model'?"),
+        ("modle", "did you mean 'model'?)"),
         ("help edit", "OptionError: %compile edit does not exist yet"),
         ("rerun --from x", "%compile rerun has no option --from; it has --start TASK and --failed"),
         ("pause --all", "OptionError: %compile pause has no option --all"),
@@ -48,7 +48,7 @@ def test_help(shell, capsys):
         ("runs --keep 3 x", "%compile runs does not take 'x'"),
         ("runs --keep 3", "there is no history"),
         ("model --kye", "%compile model has no option --kye; it has --key and --check"),
-        ("model m x", "'x' is no setting"),
+        ("model m x", "'x' is not a setting"),
         ("model", "NoModel: no model is set. Choose one with"),
         ("model nobody", "No variable is called 'nobody' either"),
         ("show 'x", "%compile: No closing quotation"),
@@ -100,7 +100,7 @@ def test_tools_runs_show_and_cancel(shell, capsys):
     assert "✗ failed  x" in shell.text()
     assert told(shell, capsys, "%compile cancel") == "no run is running\n"
     assert told(shell, capsys, "%compile cancel first") == "first is not running, its status is done\n"
-    assert "%compile rerun goes on" in told(shell, capsys, "%compile resume first")
+    assert "%compile rerun continues" in told(shell, capsys, "%compile resume first")
     assert told(shell, capsys, "%compile go") == told(shell, capsys, "%compile resume")
 
 

@@ -1,1 +1,1 @@
-"""What a cell shows: the static output of a run, answers, lines in a terminal, and who shows them when."""
+"""What a cell shows: the static output of a run, answers, lines in a terminal, and what shows them when."""

@@ -180,7 +180,7 @@ def _figure(value: Any) -> Any:
 
 
 def _draw_figure(figure: Any) -> bytes:
-    import io  # noqa: PLC0415 - where a figure is
+    import io  # noqa: PLC0415 - only figures need it
 
     page = io.BytesIO()
     figure.savefig(page, format="png", bbox_inches="tight", metadata={"Software": None})

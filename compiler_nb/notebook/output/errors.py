@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Error = TypeVar("Error", bound=BaseException)
 BEFORE: Final = 60
-"""Characters of a long line that are shown before its column."""
+"""How many characters of a long line are shown before the column."""
 AFTER: Final = 40
 
 

@@ -1,4 +1,4 @@
-"""What is shown, without keys: a tool may have returned or raised one, and a page is saved, and shown to others."""
+"""Keys are masked in what is shown: a tool may return or raise one, and pages are saved and shared."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def without_keys(content: T, run: Run) -> T:
-    """Return plain JSON data without any piece of a key in its texts; the same object where there is none."""
+    """Return plain JSON data without any piece of a key in its texts; the same object if there is no key in it."""
     secrets = run.settings.secrets
     if not secrets:
         return content

@@ -41,7 +41,7 @@ NAMES: Final = 12
 REASON: Final = 120
 MESSAGE: Final = 1_000
 FLAT: Final = 60_000
-"""Most characters of a picture that stands in a page a second time, as an image."""
+"""The longest picture that a page holds a second time, as an image, in characters."""
 DEFAULT_VIEWS: Final = ("graph",)
 _STYLE: Final = (
     ".cnb-out{line-height:1.45;max-width:1100px}.cnb-out p{margin:.35em 0}"
@@ -56,7 +56,7 @@ _STYLE: Final = (
 
 
 class Look(NamedTuple):
-    """How runs are shown: the views, what lays the picture out, and whether times may stand in it."""
+    """How runs are shown: the views, what lays out the picture, and whether times are shown."""
 
     views: tuple[str, ...] = DEFAULT_VIEWS
     layout: str = "auto"
@@ -87,7 +87,7 @@ def bundle(run: Run, binding: Binding, look: Look = Look()) -> Bundle:  # noqa: 
 
 
 def plan_bundle(plan: Plan, look: Look = Look(), note: str = "") -> Bundle:  # noqa: B008 - it cannot be changed
-    """Return what a plan shows that has not run."""
+    """Return what a plan shows that has not been run, by MIME type."""
     drawn = draw(plan, engine=cast("Engine", look.layout))
     foot = f"<p class='cnb-footer'>{inert_lines(note)}</p>" if note else ""
     text = "\n\n".join(part for part in (plan_text(plan), note) if part)
@@ -100,7 +100,7 @@ def plain_tasks(run: Run) -> tuple[Task, ...]:
 
 
 def last_line(run: Run) -> LastLine | None:
-    """Return the last line of a run's plan, None if there is no plan."""
+    """Return the last line of a run's plan, or None if there is no plan."""
     return run.plan.final if run.plan else None
 
 
@@ -150,7 +150,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def outcome_text(run: Run) -> str:
-    """Return why a run has no answer, "" where it has one or still runs."""
+    """Return why a run has no answer, or "" if it has one or is still running."""
     if run.status in ("done", "running"):
         return ""
     told = mask(run.error[:MESSAGE], run.settings.secrets) if run.status != "cancelled" else ""
@@ -163,7 +163,7 @@ def _warnings(run: Run) -> list[str]:
 
 
 def answer_texts(run: Run) -> list[str]:
-    """Return why there is no answer, and the answer, as far as there are any."""
+    """Return why a run has no answer, and its answer; either may be missing."""
     error = outcome_text(run)
     return [*([visible_lines(error)] if error else []), *([answers.to_text(run.answer)] if has_answer(run) else [])]
 

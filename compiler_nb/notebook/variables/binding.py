@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Binding(NamedTuple):
-    """What became of the variables: those bound, those not bound with the reason, and the stale ones deleted."""
+    """What became of the variables: bound ones, ones that were not bound, with the reason, and deleted stale ones."""
 
     bound: tuple[str, ...] = ()
     kept: tuple[tuple[str, str], ...] = ()
@@ -35,14 +35,14 @@ class Binder:
         self._by_cell: dict[str, set[str]] = {}
 
     def is_ours(self, name: str) -> bool:
-        """Whether a variable still holds what a run bound to it."""
+        """Whether a variable still holds the object that a run bound to it."""
         return name in self._ours and name in self.values and self.values[name] is self._ours[name]
 
     def bind(self, cell: str, wanted: Mapping[str, Any], kept: Iterable[tuple[str, str]] = ()) -> Binding:
         """Bind values by name, and delete what this cell's previous run bound and this one does not.
 
-        kept: further names that are not bound, with the reason. A name that holds something of the user's is left
-        alone, and listed as kept.
+        kept: further names that are not bound, with the reason. A variable of the user's is left alone, and listed as
+        kept.
         """
         before = self._by_cell.get(cell, set())
         bound, left = self._put(wanted)
@@ -63,7 +63,7 @@ class Binder:
             raise
 
     def bind_more(self, cell: str, wanted: Mapping[str, Any]) -> Binding:
-        """Bind values by name beside those that the cell has bound."""
+        """Bind values by name, and keep what the cell has bound so far."""
         bound, left = self._put(wanted)
         self._by_cell.setdefault(cell, set()).update(bound)
         return Binding(tuple(bound), tuple(left))
@@ -82,7 +82,7 @@ class Binder:
         return bound, left
 
     def _forget(self) -> None:
-        """Let go of objects whose variables are gone, or the user's by now."""
+        """Forget objects whose variables were deleted or overwritten."""
         self._ours = {name: value for name, value in self._ours.items() if self.is_ours(name)}
 
 
@@ -91,7 +91,7 @@ def variables(
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """Return the values to bind by variable, and the variables without a value, each with the reason.
 
-    A fan-out that failed is bound as far as it came, with the failures in their places.
+    Of a fan-out that failed the partial value is bound, with the failures in their places.
     """
     wanted: dict[str, Any] = {}
     without: list[tuple[str, str]] = []

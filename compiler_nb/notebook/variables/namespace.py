@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 PASTE_LIMIT: Final = 100_000
-"""Characters that `{name}` may paste."""
+"""How many characters `{name}` may paste."""
 _OFFERED = re.compile(r"(?<![\w@.])@([^\W\d]\w*)")
 _PASTED = re.compile(r"(?<!\{)\{([^\W\d]\w*)\}(?!\})")
 _NAME = re.compile(r"[^\W\d]\w*")
@@ -33,9 +33,9 @@ class Namespace:
         return {name: value for name, value in self.values.items() if not name.startswith("_") and name not in IPYTHON}
 
     def tools(self, names: Iterable[str] | None = None) -> Toolbox:
-        """Return the named functions as tools, by default every Tool of the notebook.
+        """Return the named functions as tools; names defaults to every Tool of the notebook.
 
-        Raises OptionError for a name that is no function, or cannot be a tool.
+        Raises OptionError if a name is not that of a function, or the function cannot be a tool.
         """
         if names is None:
             found = {id(value): value for value in self.visible().values() if isinstance(value, Tool)}
@@ -52,12 +52,12 @@ class Namespace:
         return _toolbox(made)
 
     def get(self, name: str, option: str) -> Any:
-        """Return a variable's value; raise OptionError where there is none."""
+        """Return the value of a variable. Raises OptionError if there is no such variable."""
         known = self.visible()
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
-            mend = f"; did you mean {near[0]!r}?" if near else ""
-            raise OptionError(f"{option}: no variable is called {name!r}{mend}")
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise OptionError(f"{option}: no variable is called {name!r}{hint}")
         return known[name]
 
     def inputs(self, names: Iterable[str]) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class Namespace:
         return [name for name in dict.fromkeys(_OFFERED.findall(question)) if name in known]
 
     def read_by(self, plan: str) -> list[str]:
-        """Return the variables whose names stand in the text of a plan, data only."""
+        """Return the variables that the text of a plan names, without modules and functions."""
         known = self.visible()
         names = [name for name in dict.fromkeys(_NAME.findall(plan)) if name in known]
         return [name for name in names if not isinstance(known[name], types.ModuleType) and not callable(known[name])]
@@ -78,7 +78,7 @@ class Namespace:
     def paste(self, question: str) -> str:
         """Return the question with each `{name}` of a variable replaced by its text; other braces stay as they are.
 
-        Raises OptionError for a text that is too long, or cannot be had.
+        Raises OptionError if a text is too long, or the value has none.
         """
         known = self.visible()
 
