@@ -121,10 +121,6 @@ def explain(error: Exception, where: Where, *, begun: bool = False) -> ModelErro
         return from_body(error.body, where)
     if isinstance(error, WireError):
         return where.error(StreamBroken, "the reply cannot be read; try again", str(error))
-    return _unanswered(error, where, begun=begun)
-
-
-def _unanswered(error: Exception, where: Where, *, begun: bool) -> ModelError:
     # by name, since neither the SDK nor its HTTP client is imported before a call is made
     names = {kind.__name__ for kind in type(error).__mro__}
     if names & {"APITimeoutError", "TimeoutException"}:
@@ -199,6 +195,7 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
 
 
 def _until(date: str, now: datetime) -> float:
+    """Return the seconds until an HTTP date, nan if it is not one."""
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 - slow to import, and seldom needed
 
     try:

@@ -1,12 +1,12 @@
 """Any OpenAI-compatible server as a model, through the official SDK.
 
 Theory of operation
-    The SDK signs, sends and pools; the bytes of the reply are read by `wire`, since the SDK's own reading costs ten
-    times as much. It does not retry: `calls` does, because only it knows whether a piece was already used.
-    A client is bound to the event loop that it was first used on, so each loop has its own; models of one server share
-    it, and its open connections. A generator that the loop knows closes them when the loop shuts down.
-    An error of the SDK holds the request and so the key: it is caught, told again by `faults.explain`, and raised
-    where no exception is being handled, so that nothing of it hangs on the new one.
+    The SDK signs, sends and pools; `wire` reads the bytes of the reply, since the SDK's own reading costs ten times as
+    much. The SDK does not retry: `calls` does, because only it knows whether a piece was already used.
+    A client is bound to the event loop on which it was first used, so each loop has its own; models of one server share
+    it, with its open connections. A generator that the loop knows closes them when the loop shuts down.
+    An error of the SDK holds the request and so the key: it is caught, `faults.explain` makes one of ours from it, and
+    that is raised when no exception is being handled, so that Python does not chain the SDK's error to it.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
 QUOTED: Final = 200
-"""Characters quoted of a page that came where a reply was asked for."""
+"""Characters quoted of a page that came instead of a reply."""
 DRAIN: Final = 0.05
-"""Seconds to wait for a body's end after the reply's, so that the connection can be used again."""
+"""Seconds to wait for the body to end after the reply, so that the connection can be used again."""
 _SDK: Final = "openai.resources.chat.completions"
 _SDK_LOG: Final = "openai._base_client"
 _SENSITIVE: Final = ("auth", "key", "token", "secret", "cookie")
@@ -51,7 +51,7 @@ class OpenAIModel:
     transport: one of the HTTP client's own, in place of its connections: for a proxy, a certificate, a test;
     parameters: what else the request says (temperature, reasoning_effort, max_tokens, ...), as the server calls it.
 
-    The stream ends without a `finish` where the server ended it without a word: the caller takes it for cut.
+    If the server gives no finish reason, neither does the stream: the caller then treats the reply as cut off.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class OpenAIModel:
         transport: Any = None,
         **parameters: Any,
     ) -> None:
-        # hidden before anything can fail: a verbose traceback shows the arguments of every frame
+        # hidden before anything can fail, since a verbose traceback shows the arguments of every frame
         api_key = hidden_key = Secret(api_key) if api_key else None
         extra_headers = hidden_headers = {name: Secret(value) for name, value in (extra_headers or {}).items()}
         self.name, self.provider, self.address, self.streaming = model, provider, "", stream
@@ -90,24 +90,24 @@ class OpenAIModel:
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
-        """What no stored or shown text may hold: its key, and what its own headers hide."""
+        """What no stored or shown text may contain: its key, and the sensitive ones of its own headers."""
         return self._where(self.key).secrets
 
     @property
     def needs_key(self) -> bool:
-        """Whether the provider answers nobody without a key."""
+        """Whether the provider needs a key for every call."""
         known = PROVIDERS.get(self.provider)
         return known is not None and known.needs_key and known.address in ("", self.address)
 
     async def stream(self, request: Request) -> AsyncIterator[Chunk]:  # noqa: C901 - a fault at each step
-        """Yield the reply as it arrives; an empty chunk says that the model is thinking."""
+        """Yield the reply as it arrives; an empty chunk means that the model is thinking."""
         key = self.key
         where = self._where(key, request)
         if self.needs_key and not key.secret:
             raise self._no_key(where)
-        if key.secret and not key.secret.is_sendable:  # told here: the HTTP client would show it, in its log too
-            told = "the key holds a line break, or another sign that no key has: is it whole, is it only the key?"
-            raise where.error(AuthenticationFailed, f"{told} (it came from: {key.source})")
+        if key.secret and not key.secret.is_sendable:  # the HTTP client would show it, also in its log
+            what = "the key contains a line break or another invalid character; check that it is complete and alone"
+            raise where.error(AuthenticationFailed, f"{what} (it came from: {key.source})")
         reply, events = Completion(), EventReader()
         response: Any = None
         fault: ModelError | None = None
@@ -116,7 +116,7 @@ class OpenAIModel:
             async with self._send(client, request) as response:
                 fault = await _page(response, where)
                 async with aclosing(_body(response)) as body:
-                    if _is_json(response):
+                    if _kind(response).endswith("json"):
                         yield Chunk(reply.absorb([await _whole(body)]))
                     elif fault is None:
                         async for data in body:
@@ -126,9 +126,12 @@ class OpenAIModel:
                                 reply.thinks = False
                             if reply.ended:
                                 break
-                        data, text = b"", ""  # a traceback may show what they held: a key that was repeated
+                        data, text = (
+                            b"",
+                            "",
+                        )  # a traceback shows them, and a provider may have repeated the key
                         await self._rest(body, events, reply)
-        except Exception as error:  # noqa: BLE001 - whatever the SDK raises is told again
+        except Exception as error:  # noqa: BLE001 - whatever the SDK raises becomes an error of ours
             fault = explain(error, where, begun=response is not None)
         fault = fault or _fault_of(reply, where)
         if fault is not None:
@@ -139,15 +142,13 @@ class OpenAIModel:
         yield Chunk("", finish, reply.usage, where.clean(reply.model))
 
     async def _rest(self, body: AsyncGenerator[bytes, None], events: EventReader, reply: Completion) -> None:
-        """Read what follows the text, its usage above all, but wait no longer for it than the grace."""
+        """Read what follows the text, above all its usage, but wait no longer than the grace."""
         if not reply.ended:
             reply.absorb(events.close())
-            return
-        if reply.broken:
-            return
-        if not reply.done:
-            await _read_on(body, events, reply, self.grace)
-        await _read_on(body, events, reply, DRAIN, to_end=True)
+        elif not reply.broken:
+            if not reply.done:
+                await _read_on(body, events, reply, self.grace)
+            await _read_on(body, events, reply, DRAIN, to_end=True)
 
     def _send(self, client: Any, request: Request) -> Any:
         said = {"stream": True, "stream_options": {"include_usage": True}} if self.streaming else {}
@@ -160,7 +161,7 @@ class OpenAIModel:
         )
 
     async def _client(self, key: Key) -> Any:
-        """Return this loop's client; the SDK's import, which takes long, does not hold the loop up."""
+        """Return this loop's client. Importing the SDK takes long, so it does not happen on the loop."""
         if _SDK not in sys.modules:
             await asyncio.to_thread(importlib.import_module, _SDK)
         clients = await _clients_of_loop()
@@ -171,14 +172,14 @@ class OpenAIModel:
         return clients[digest]
 
     def _settings(self) -> list[object]:
-        """Return all that makes one client differ from another, the key apart."""
+        """Return everything but the key that makes one client differ from another."""
         headers = {name: value.reveal() for name, value in self._headers.items()}
         connection = [self.address, self.connect_timeout, self.read_timeout, self.transport and id(self.transport)]
         return [self.provider, self._version, headers, *connection]
 
     @property
     def _version(self) -> str:
-        """Azure's dated API, "" for the one without a date."""
+        """Azure's dated API, or "" for the one without a date."""
         dated = self.provider == "azure" and not self.address.endswith("/v1")
         return (self.api_version or os.environ.get("OPENAI_API_VERSION", "")) if dated else ""
 
@@ -200,13 +201,13 @@ class OpenAIModel:
                 azure_endpoint=self.address, api_version=self._version, default_headers=headers, **settings
             )
         if not any(name.lower() == "authorization" for name in headers):
-            # said again, so that no other authorization that the environment holds for the SDK takes its place
+            # given explicitly, so that no other authorization from the environment takes its place
             headers["Authorization"] = f"Bearer {settings['api_key']}"
         azure = self.provider == "azure" and not self.address.endswith("/v1")
         address = f"{self.address}/openai/v1" if azure else self.address
         client = openai.AsyncOpenAI(base_url=address, default_headers=headers, **settings)
         if self.provider != "openai":
-            client.organization = client.project = None  # the environment's are OpenAI's business alone
+            client.organization = client.project = None  # those in the environment are for OpenAI only
         return client
 
     def _where(self, key: Key, request: Request | None = None) -> Where:
@@ -216,12 +217,12 @@ class OpenAIModel:
 
     def _no_key(self, where: Where) -> ModelError:
         variables = " or ".join(PROVIDERS[self.provider].key_variables)
-        ways = f"set {variables}, or give it by %compile model {self.provider}:{self.name} --key"
+        ways = f"set {variables}, or give it with %compile model {self.provider}:{self.name} --key"
         return where.error(AuthenticationFailed, f"no key was found; {ways}")
 
 
 async def _clients_of_loop() -> dict[str, Any]:
-    """Return the clients of the running loop, which are closed with it."""
+    """Return the clients of the running loop, which are closed when the loop is."""
     loop = asyncio.get_running_loop()
     with _LOCK:
         for other in [other for other in _CLIENTS if other.is_closed()]:
@@ -231,7 +232,7 @@ async def _clients_of_loop() -> dict[str, Any]:
             _CLIENTS[loop] = ({}, _keep(loop))
         clients, keeper = _CLIENTS[loop]
     if not known:
-        await anext(keeper)  # from its first step on the loop knows the generator, and ends it with itself
+        await anext(keeper)  # after its first step the loop knows the generator, and closes it when it shuts down
     return clients
 
 
@@ -259,12 +260,8 @@ def _kind(response: Any) -> str:
     return str(response.headers.get("content-type", "text/event-stream")).partition(";")[0].strip().lower()
 
 
-def _is_json(response: Any) -> bool:
-    return _kind(response).endswith("json")
-
-
 async def _page(response: Any, where: Where) -> ModelError | None:
-    """Return the error for a page that came instead of a reply: of a proxy, a login, a wrong address."""
+    """Return the error for a page that came instead of a reply: from a proxy, a login, a wrong address."""
     kind = _kind(response)
     if kind == "text/event-stream" or kind.endswith("json"):
         return None
@@ -280,17 +277,16 @@ async def _page(response: Any, where: Where) -> ModelError | None:
 
 
 def _body(response: Any) -> AsyncGenerator[bytes, None]:
-    """Return the body's bytes; undecoded, which is cheaper, where the server did not compress them unasked."""
+    """Return the body's bytes: undecoded, which is cheaper, unless the server compressed them unasked."""
     http = response.http_response
-    coded = http.headers.get("content-encoding", "identity") != "identity"
-    stream: AsyncGenerator[bytes, None] = http.aiter_bytes() if coded else http.aiter_raw()
-    return stream
+    is_coded = http.headers.get("content-encoding", "identity") != "identity"
+    return http.aiter_bytes() if is_coded else http.aiter_raw()  # type: ignore[no-any-return]
 
 
 async def _read_on(
     body: AsyncGenerator[bytes, None], events: EventReader, reply: Completion, seconds: float, *, to_end: bool = False
 ) -> None:
-    """Read until nothing follows (to the body's end, so that the connection can be used again), or time is up."""
+    """Read until nothing follows, or time is up; to_end: to the body's end, so that its connection can be used again."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             async for data in body:
@@ -300,11 +296,9 @@ async def _read_on(
 
 
 async def _whole(body: AsyncGenerator[bytes, None]) -> bytes:
-    parts: list[bytes] = []
-    size = 0
+    whole = bytearray()
     async for data in body:
-        parts.append(data)
-        size += len(data)
-        if size > REPLY_LIMIT:
+        whole += data
+        if len(whole) > REPLY_LIMIT:
             raise WireError(f"the reply is over {REPLY_LIMIT:,} bytes")
-    return b"".join(parts)
+    return bytes(whole)

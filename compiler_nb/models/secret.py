@@ -1,4 +1,4 @@
-"""A key that is never shown, and texts from which keys are taken out."""
+"""A key that is never shown, and texts from which keys are removed."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 PIECE: Final = 8
-"""A key's piece of so many characters is taken out of a text; shorter ones tell nothing."""
+"""Pieces of a key with so many characters are removed from a text; shorter ones reveal nothing."""
 SHORTEST: Final = 4
-"""Texts below this length are no keys: masking them would only spoil messages."""
+"""Shorter texts are not keys: masking them would only spoil messages."""
 STARS: Final = "***"
 PLACEHOLDERS: Final = frozenset({
     "api-key", "apikey", "anything", "bearer", "default", "dummy", "empty", "fake", "free", "litellm", "llama",
@@ -25,11 +25,11 @@ PLACEHOLDERS: Final = frozenset({
     "no-key-required", "none", "not-needed", "not-required", "nothing", "null", "ollama", "openai", "placeholder",
     "secret", "sk-no-key-required", "test", "token", "unused", "vllm", "whatever", "your-api-key",
 })  # fmt: skip
-"""What people write where a server asks for no key: taken out of a text it would spoil plans and answers."""
+"""What people write if a server needs no key. Masking these words would spoil plans and answers."""
 
 
 class Secret:
-    """A text that `reveal` gives out and nothing else: not repr, str, format, vars or pickle."""
+    """A text that only `reveal` gives out: not repr, str, format, vars or pickle."""
 
     __slots__ = ("_value",)
 
@@ -42,7 +42,7 @@ class Secret:
 
     @property
     def is_sendable(self) -> bool:
-        """Whether it can stand in a header: one line of visible ASCII."""
+        """Whether a header can hold it: one line of visible ASCII."""
         return self._value.isascii() and self._value.isprintable()
 
     def __repr__(self) -> str:
@@ -52,7 +52,7 @@ class Secret:
         return bool(self._value)
 
     def __reduce__(self) -> str:
-        raise TypeError("a secret is never pickled; give the key by its environment variable")
+        raise TypeError("a secret cannot be pickled; give the key in its environment variable")
 
     def __copy__(self) -> Secret:
         return self
@@ -62,16 +62,16 @@ class Secret:
 
 
 class LogMask(logging.Filter):
-    """Takes secrets out of what a library logs, which may hold what a provider has repeated."""
+    """Removes secrets from what a library logs, since a provider may have repeated the key."""
 
     def __init__(self) -> None:
         super().__init__()
         self.secrets: set[str] = set()
 
     def watch(self, logger: str, secrets: Iterable[Secret]) -> None:
-        """Take these secrets, too, out of the records of a logger."""
+        """Remove these secrets, too, from the records of a logger."""
         self.secrets.update(secret.reveal() for secret in secrets)
-        logging.getLogger(logger).addFilter(self)  # once, however often it is added
+        logging.getLogger(logger).addFilter(self)  # adding it twice has no effect
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Mask a record, and let it pass."""
@@ -86,26 +86,27 @@ LOG_MASK: Final = LogMask()
 
 
 def mask(text: str, secrets: Iterable[Secret]) -> str:
-    """Return the text with every piece of a secret, as it is or encoded, replaced by stars."""
+    """Return the text with every piece of a secret, plain or encoded, replaced by stars."""
     found = _table(tuple(secret.reveal() for secret in secrets)).find(text)
     return _starred(text, _hide(bytearray(len(text)), found)) if found else text
 
 
 class Screen:
-    """Takes keys out of a text that comes in pieces: what it gives out, together, is what `mask` makes of the whole.
+    """Removes keys from a text that comes in pieces; its pieces joined are what `mask` makes of the whole text.
 
-    Held back is only an end that may go on as a piece of a key: less than PIECE characters, and never a line's end.
+    Only an end that may continue as a piece of a key is held back: less than PIECE characters, and never the end of a
+    line, so that a whole line of a plan is never delayed.
     """
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
         self._table = table = _table(tuple(secret.reveal() for secret in secrets))
         self._parts, self._shortest, self._longest = table.parts, table.shortest, table.longest
         self._held = ""
-        self._marks = bytearray()  # which of the held characters are hidden; empty where none is
-        self._starred = False  # whether the last character that was given out was hidden
+        self._marks = bytearray()  # which of the held characters are hidden; empty if none is
+        self._starred = False  # whether the last character given out was hidden
 
     def feed(self, text: str) -> str:
-        """Return what may be shown now, of this piece and of what was held back before it."""
+        """Return what may be shown now, of this piece and what was held back before."""
         if self._held:
             text = self._held + text
         parts, size = self._parts, len(text)
@@ -115,31 +116,25 @@ class Screen:
         return self._give(text, end)
 
     def close(self) -> str:
-        """Return what was held back: nothing follows."""
+        """Return what was held back; nothing follows."""
         return self._give(self._held, len(self._held))
 
     def _give(self, text: str, end: int) -> str:
-        """Return a text up to `end`, screened, and hold the rest of it back."""
+        """Return a text up to `end`, screened, and hold back the rest."""
         found = self._table.find(text) if len(text) >= self._shortest else ()
-        self._held = text[end:]
+        self._held, shown = text[end:], text[:end]
+        hidden = bytearray()
         if found or self._marks:
-            return self._cover(text[:end], _hide(self._marks.ljust(len(text), b"\0"), found))
+            hidden = _hide(self._marks.ljust(len(text), b"\0"), found)
+            shown = _starred(shown, hidden, after_stars=self._starred)
+            self._marks = hidden[end:] if any(hidden[end:]) else bytearray()
         if end:
-            self._starred = False
-        return text[:end]
-
-    def _cover(self, shown: str, hidden: bytearray) -> str:
-        """Return a text with stars for what is hidden of it; the marks beyond it are those of what is held back."""
-        end = len(shown)
-        self._marks = hidden[end:] if any(hidden[end:]) else bytearray()
-        covered = _starred(shown, hidden, after_stars=self._starred)
-        if end:
-            self._starred = bool(hidden[end - 1])
-        return covered
+            self._starred = bool(hidden) and bool(hidden[end - 1])
+        return shown
 
 
 class _Table(NamedTuple):
-    """The pieces of some keys by their length, all parts that are shorter, and the runs of characters to look at."""
+    """The pieces of some keys by length, all shorter parts of them, and the runs of characters that may hold one."""
 
     pieces: dict[int, frozenset[str]]
     parts: frozenset[str]
@@ -148,7 +143,7 @@ class _Table(NamedTuple):
     longest: int
 
     def find(self, text: str) -> list[tuple[int, int]]:
-        """Return the spans of a text that hold a piece."""
+        """Return the spans of a text that are pieces."""
         spans = ((run.start(), run.end()) for run in self.runs.finditer(text))
         return [
             (at, at + size)
@@ -175,12 +170,12 @@ def _table(keys: tuple[str, ...]) -> _Table:
 
 
 def _windows(form: str, size: int) -> Iterator[str]:
-    """Yield the pieces of so many characters."""
+    """Yield the pieces with so many characters."""
     return (form[at : at + size] for at in range(len(form) - size + 1))
 
 
 def _hide(hidden: bytearray, found: Iterable[tuple[int, int]]) -> bytearray:
-    """Return marks with those of the spans that were found."""
+    """Mark the spans that were found, and return the marks."""
     for start, end in found:
         hidden[start:end] = b"\x01" * (end - start)
     return hidden
@@ -197,7 +192,7 @@ def _starred(text: str, hidden: bytearray, *, after_stars: bool = False) -> str:
 
 
 def _forms(key: str) -> Iterator[str]:
-    """Yield how a key may be written: plainly, in an address, in JSON, in a page, within these, in base64."""
+    """Yield the forms in which a key may be written: plain, in an address, in JSON, in a page, nested, in base64."""
     if len(key) < SHORTEST or key.casefold() in PLACEHOLDERS:
         return
     plain = (key, quote(key, safe=""), json.dumps(key)[1:-1], html.escape(key))

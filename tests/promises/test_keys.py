@@ -184,7 +184,7 @@ def test_a_key_that_cannot_be_sent_is_refused_by_name(key, caplog):
         model = OpenAIModel("gpt-test", base_url=server.url, api_key=f" {key}\n")
         run = asyncio.run(Compiler(model, Desk().tools).run("What?"))
         assert server.requests == []
-    assert run.error.startswith("openai:gpt-test: the key holds a line break, or another sign")
+    assert run.error.startswith("openai:gpt-test: the key contains a line break or another invalid")
     text = "\n".join([*everything([run.events, list(shown(run))], set()), caplog.text])
     assert not sorted(piece for piece in pieces_of(key) if piece in text)
 

@@ -39,14 +39,14 @@ STARTERS: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("STAR
 class Tracer:
     """Notes the files of the package that are entered, on any thread, and those that lead to a landmark, in order.
 
-    ends: files whose first function is a landmark too.
+    stages: functions that are landmarks too, as "file:function"; without a function, the first one of the file.
     """
 
     def __init__(self) -> None:
         self.entered: set[str] = set()
         self.passed: dict[str, None] = {}
         self.steps: set[tuple[str, str]] = set()
-        self.ends: tuple[str, ...] = ()
+        self.stages: tuple[str, ...] = ()
         self.on = False
 
     def __call__(self, frame: FrameType, event: str, _: Any) -> None:
@@ -55,7 +55,7 @@ class Tracer:
         if not self.on or event != "call" or not path.startswith(PACKAGE):
             return
         name = path[len(PACKAGE) :]
-        if name in self.ends and name not in self.entered:
+        if f"{name}:{frame.f_code.co_name}" in self.stages or (name in self.stages and name not in self.entered):
             self.mark(frame)
         self.entered.add(name)
         if name == "events.py" and frame.f_code.co_name in ("emit_at", "emit_ended"):
@@ -129,7 +129,7 @@ def cell() -> None:
     with open_shell(live=False) as shell:
         shell.planner("a = double(1)\nanswer(a)\n")
         shell.ok("%%compile -m m -q\nWhat is twice one?")
-        TRACER.ends = ("notebook/options.py", "notebook/variables/binding.py")
+        TRACER.stages = ("notebook/options.py", "notebook/variables/binding.py:_put")
         TRACER.on = True
         shell.ok("%%compile -m m -q\nWhat is twice one?")
         TRACER.on = False
@@ -166,7 +166,7 @@ def chunk() -> None:
         if isinstance(event, TaskEnded) and event.task == "second":
             TRACER.on = False
 
-    TRACER.ends = ("plan/task.py", "engine/schedule.py", "engine/attempt.py")
+    TRACER.stages = ("plan/task.py", "engine/schedule.py", "engine/attempt.py")
     run = asyncio.run(Compiler(Pieces(), [get]).run("What?", on_event=listen))
     assert run.answer == 1
 
@@ -192,7 +192,7 @@ def interrupt() -> None:
         TRACER.on = True
         os.kill(os.getpid(), signal.SIGINT)
 
-    TRACER.ends = ("settings/control.py", "notebook/variables/binding.py")
+    TRACER.stages = ("settings/control.py", "notebook/variables/binding.py:_put")
     with open_shell(WAITS, live=False) as shell:
         threading.Thread(target=press).start()
         try:
@@ -229,7 +229,7 @@ def resume() -> None:
             compiler = Compiler(None, [get], history=History(Path(folder) / "runs.db"))
             run = await compiler.execute("a = get(1)\nb = get(-a)\nanswer(b)")
             assert run.status == "failed"
-            TRACER.ends = ("values/records.py", "history/past.py", "engine/schedule.py")
+            TRACER.stages = ("values/records.py", "history/past.py", "engine/schedule.py")
 
             TRACER.on = True
             found = await compiler.resume(run.id)
@@ -259,7 +259,7 @@ def box() -> None:
         def on_msg(self, hear: Any) -> None:
             """Nobody clicks."""
 
-    TRACER.ends = ("notebook/live/board.py",)
+    TRACER.stages = ("notebook/live/board.py",)
     views: list[View] = []
 
     @tool
