@@ -127,9 +127,9 @@ def explain(error: Exception, where: Where, *, begun: bool = False) -> ModelErro
         return where.error(ModelTimeout, f"{host_of(where.address)} sent nothing in time; try again later")
     if begun and names & {"TransportError", "StreamError", "DecodingError"}:
         return where.error(StreamBroken, "the connection broke in the middle of the reply; try again", str(error))
-    if names & {"APIConnectionError", "TransportError"}:
-        return _no_connection(error, where)
-    return where.error(ModelError, f"the call failed ({type(error).__name__})", str(error))
+    is_unconnected = names & {"APIConnectionError", "TransportError"}
+    what = f"the call failed ({type(error).__name__})"
+    return _no_connection(error, where) if is_unconnected else where.error(ModelError, what, str(error))
 
 
 def from_body(

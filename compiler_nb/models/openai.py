@@ -286,7 +286,7 @@ def _body(response: Any) -> AsyncGenerator[bytes, None]:
 async def _read_on(
     body: AsyncGenerator[bytes, None], events: EventReader, reply: Completion, seconds: float, *, to_end: bool = False
 ) -> None:
-    """Read until nothing follows, or time is up; to_end: to the body's end, so that its connection can be used again."""
+    """Read until nothing follows, or time is up; to_end: to the body's end, so that its connection is free again."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             async for data in body:
