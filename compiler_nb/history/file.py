@@ -111,7 +111,7 @@ class File:
                 run(f"PRAGMA user_version={VERSION}")
 
     def _begin(self) -> None:
-        """Be the one who writes, once the others let us: SQLite itself would look ever more seldom, and starve."""
+        """Wait for our turn to write: SQLite's own waiting looks ever less often, and starves beside a busy writer."""
         until = time.monotonic() + self.wait
         self.connection.execute(f"PRAGMA busy_timeout={_LOOK}")
         try:
@@ -252,7 +252,7 @@ def _reason(error: Exception) -> str:
 
 
 def check_ours(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise HistoryError for a database of another program, of a newer version, or one that is none of the schema."""
+    """Raise HistoryError for a database of another program, of a newer version, or with tables of another schema."""
     found = connection.execute("SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'").fetchall()
     if not found:
         return

@@ -1,4 +1,4 @@
-"""Keeps one run in a history while it goes on: what a run asks of its history, on the run's own loop."""
+"""Keeping one run in a history while it goes on: what the run asks of its history, on the run's own loop."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Keeper:
         self.history, self.run = history, run
         self.loop = asyncio.get_running_loop()
         self.fault = ""
-        self._approved: set[str] = set()  # tasks that a person approved
+        self._approved: set[str] = set()  # tasks that the user approved
         self._taking = history.begin(run.id, head_of(run), self._lost)
         run.log.listeners += (self._taking, self._listen)
 
@@ -44,7 +44,7 @@ class Keeper:
             self.loop.call_soon_threadsafe(self.lose, reason)
 
     def lose(self, reason: str) -> None:
-        """Say once that the run is not kept, and why."""
+        """Warn once that the run is not kept, and why."""
         if self.fault:
             return
         self.fault = reason
@@ -57,16 +57,16 @@ class Keeper:
         """Wait until all that happened so far is stored; return whether it is, within `seconds`."""
         log = self.run.log
         if not self.fault and not any(each is self._taking for each in log.listeners):  # the log drops one that raises
-            self.lose("; ".join(map(describe_error, log.broken[:3])) or "its events are not heard any more")
+            self.lose("; ".join(map(describe_error, log.broken[:3])) or "its events do not reach the history anymore")
         if self.fault:
             return False
         stored: asyncio.Future[bool] = self.loop.create_future()
 
-        def note(done: bool) -> None:  # noqa: FBT001 - as below
+        def note(done: bool) -> None:  # noqa: FBT001 - the one thing to say
             if not stored.done():
                 stored.set_result(done)
 
-        def tell(done: bool) -> None:  # noqa: FBT001 - the one thing that is told
+        def tell(done: bool) -> None:  # noqa: FBT001 - as above
             with contextlib.suppress(RuntimeError):
                 self.loop.call_soon_threadsafe(note, done)
 
@@ -78,7 +78,7 @@ class Keeper:
         return False
 
     async def intend(self, task: Task) -> bool:
-        """Note that an attempt with side effects is about to begin; whether it may, noted or approved by a person."""
+        """Note that a side effect is about to begin; return whether it may: that is noted, or the user approved it."""
         return await self.committed(INTENDED_WITHIN) or task.id in self._approved
 
 

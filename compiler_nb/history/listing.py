@@ -210,7 +210,7 @@ def prune(path: Path, keep: int, alive: Collection[str]) -> int:
         old = [each.key for each in reversed(listed[keep:]) if not each.held and _has_name(each.key)]
         for key in old:
             deleted = [(f"DELETE FROM {table} WHERE run = ?", (key,)) for table in sorted(TABLES - {"runs"})]  # noqa: S608 - our own names
-            # what came from it counts as come from where it came from
+            # its children become children of its parent
             file.write([(_HANDED_ON, (key, key)), *deleted, ("DELETE FROM runs WHERE id = ?", (key,))])
             time.sleep(_PAUSE)
         while file.give_back():

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from compiler_nb.trace import Round
 
 UNKNOWN: Final = frozenset({"timeout", "abandoned"})
-"""Kinds of failures of which the tool itself knows nothing: its side effect may have happened."""
+"""Kinds of failures after which a side effect may have happened, or may still happen."""
 NOT_BEGUN: Final = frozenset({"denied", "arguments", "expression"})
 """Kinds of failures before a tool was called."""
 
@@ -185,7 +185,7 @@ def _items(old: Run, plan: Plan, moved: set[str]) -> dict[str, tuple[Any, str]]:
 
 
 def unknown_effects(old: Run) -> frozenset[str]:
-    """Return the fingerprints of the side effects of which it is unknown whether they happened."""
+    """Return the fingerprints of the side effects that may have happened."""
     tasks, outcomes, states = old.progress.tasks, old.progress.outcomes, old.progress.states
     begun = {event.task for event in old.events if isinstance(event, TaskStarted)}
     tools = old.settings.tools
@@ -198,7 +198,7 @@ def unknown_effects(old: Run) -> frozenset[str]:
 
 
 def whole_plan(old: Run) -> Plan:
-    """Return the last plan of a run with the tasks of earlier rounds that it needs; raises KeyError where none is."""
+    """Return the last plan of a run with the tasks of earlier rounds that it needs. Raises KeyError if there is none."""
     last = old.plan
     if last is None:
         raise KeyError(f"the run {old.id} has no whole plan: resume it, or ask again")

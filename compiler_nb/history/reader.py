@@ -159,13 +159,13 @@ class _Loader:
 
 
 def _finished(run: Run, status: str) -> Run:
-    """Return a run as its events tell it; one that was broken off is given an end, which says so."""
+    """Return a run whose events are checked; one that was broken off is given an end that says so."""
     events = run.events
     if not events or not isinstance(events[0], RunStarted):
         raise HistoryError(f"the run {run.id} has no beginning")
     times = [getattr(event, name) for event in events for name in ("at", "ready_at", "delay") if hasattr(event, name)]
     if not all(0 <= time < LONGEST for time in times):
-        raise HistoryError(f"the run {run.id} has times that cannot be")
+        raise HistoryError(f"the run {run.id} has impossible times")
     _check_events(events)
     if status == BROKEN_OFF:
         _end(run)
@@ -176,7 +176,7 @@ def _finished(run: Run, status: str) -> Run:
 
 
 def _end(run: Run) -> None:
-    """Add the end that a run has not: what ran is in doubt where it has side effects, what had not ended is not run."""
+    """Add the missing end of a run: a running side effect is in doubt, and what had not ended is cancelled."""
     log, progress = run.log, run.progress
     at, log.round = progress.at, log.events[-1].round
     for id_, state in list(progress.states.items()):

@@ -1,10 +1,10 @@
 """The thread that writes a history: events go into a queue, groups of them into one transaction each.
 
 Theory of operation
-    The listener of a run's log puts events into the queue, with copies of what may change in them (taking.py). The
-    thread takes what has come within GROUP seconds, codes it, masks keys, and commits it; who waits for a commit
-    rings, and the group is committed at once.
-    Whatever goes wrong with the file is a fault of the runs that are being written: each is told once, the rest of its
+    The listener of a run's log puts events into the queue, with copies of what may change in them (copies.py). The
+    thread takes what has come within GROUP seconds, codes it, masks keys, and commits it; a flush
+    wakes it, and the group is committed at once.
+    Whatever goes wrong with the file is a fault of the runs that are being written: each hears it once, the rest of its
     events is dropped, and the next run tries the file again.
 """
 
@@ -32,7 +32,7 @@ GROUP: Final = 0.02
 
 
 class Flush(NamedTuple):
-    """Asks for a commit of what came before; `tell` hears whether it was made."""
+    """Asks for a commit of what came before; `tell` is called with whether it was made."""
 
     run: str
     tell: Callable[[bool], None]
@@ -63,9 +63,9 @@ class WriterThread:
         return rows.snapshots.listener
 
     def flush(self, run: str, tell: Callable[[bool], None]) -> None:
-        """Commit at once what came before, and tell (on the thread) whether it was written."""
+        """Commit at once what came before, and call `tell`, on the thread, with whether it was written."""
         if self._thread is None or not self._thread.is_alive():
-            tell(False)  # noqa: FBT003 - the one thing that is told
+            tell(False)  # noqa: FBT003 - the one thing to say
             return
         self._queue.put(Flush(run, tell))
         self._urgent.set()
@@ -87,7 +87,7 @@ class WriterThread:
         self.runs.clear()
 
     def _forget(self) -> None:
-        """Give up what a thread had to do that is there no more: an error ended it, or this is a forked process."""
+        """Give up the work of a thread that has ended, by an error, or because this is a forked process."""
         self._fail("the thread that wrote it has ended")
         self.runs.clear()
         self._queue, self._thread = queue.SimpleQueue(), None

@@ -297,7 +297,7 @@ class _Encoder:
         """Return an object's name if it is now what is stored under it, else its data."""
         key = id(known.value)
         if key not in self.now:
-            self.now[key] = "it holds itself"  # for whoever asks meanwhile
+            self.now[key] = "it holds itself"  # if it is asked for meanwhile
             self.now[key] = self.compare(known)
         now = self.now[key]
         if now is None:

@@ -64,7 +64,7 @@ _NO_PART: Final = (type, types.ModuleType, types.FunctionType, types.BuiltinFunc
 
 
 def are_atoms(values: Iterable[Any]) -> bool:
-    """Whether none of the values can change."""
+    """Return whether none of the values can change."""
     return ATOMS.issuperset(map(id, map(type, values)))
 
 
@@ -87,7 +87,7 @@ class Copier:
         self.copied = 0  # bytes
 
     def part(self, value: Any, depth: int) -> Any:
-        """Return a copy of a value, or the value itself where it cannot change."""
+        """Return a copy of a value, or the value itself if it cannot change."""
         kind = type(value)
         if id(kind) in ATOMS:
             return value
@@ -107,15 +107,13 @@ class Copier:
 
     def _plain(self, value: Any, kind: type, depth: int, *, lazy: bool = False) -> Any:  # noqa: PLR0911 - one line per kind
         if kind is list:
-            return self._many(value, depth) if self._varies(value) else value.copy()
+            return [self.part(each, depth + 1) for each in value] if self._varies(value) else value.copy()
         if kind is dict:
             if not self._varies(value) and not self._varies(value.values()):
                 return value.copy()
             return {self.part(key, depth + 1): self.part(item, depth + 1) for key, item in value.items()}
-        if kind is tuple or kind is frozenset:
-            return kind(self._many(value, depth)) if self._varies(value) else value
-        if kind is set:
-            return set(self._many(value, depth)) if self._varies(value) else value.copy()
+        if kind is tuple or kind is frozenset or kind is set:
+            return kind(self.part(each, depth + 1) for each in value) if self._varies(value) or kind is set else value
         if kind is bytearray:
             self._spend(len(value))
             return bytearray(value)
@@ -134,9 +132,6 @@ class Copier:
         self.items -= items
         if self.items < 0:
             raise TooMuch
-
-    def _many(self, values: Iterable[Any], depth: int) -> list[Any]:
-        return [self.part(each, depth + 1) for each in values]
 
     def _spend(self, size: int) -> None:
         self.copied += size
@@ -176,7 +171,7 @@ class Copier:
 
 
 def is_small(value: Any) -> bool:
-    """Whether a value of a class consists of few objects and bytes."""
+    """Return whether a value of a class consists of few objects and bytes."""
     ahead, seen, size = [value], {id(value)}, 0
     while ahead:
         each = ahead.pop()
@@ -208,7 +203,7 @@ def _bytes_of(value: Any) -> int:
 class Snapshots:
     """Takes the values of one run's events as they are, on the run's loop.
 
-    tools: whose return types say how values of classes are coded; put: where the events go; leaks: as of `encode`.
+    tools: values of classes are coded by their return types; put: takes the events; leaks: as for `encode`.
     """
 
     def __init__(
@@ -284,7 +279,7 @@ class Snapshots:
         return event._replace(decision=self._copy(event.decision, event.seq))
 
     def _copy(self, value: Any, seq: int, hint: Any = None) -> Any:
-        """Return a copy, the value coded by a hint, or the value itself where it can neither change nor be copied."""
+        """Return a copy, the value coded by a hint, or the value itself if it cannot change, or cannot be copied."""
         copier = self._copier()
         try:
             taken = copier.part(value, 0)
@@ -304,7 +299,7 @@ class Snapshots:
         return encode(value, hint=hint, largest=self.largest, leaks=self.leaks) if is_small(value) else value
 
     def _now(self, known: Known) -> Any:
-        """Return an object of a class, coded as it is now; raises an error where it has no such form."""
+        """Return an object of a class, coded as it is now; raises NoCopy or TooMuch if it has no such form."""
         coded = self._coded(known.value, known.hint) if known.hint is not None else None
         if type(coded) is not Coded:
             raise TooMuch if coded is not None else NoCopy

@@ -1,7 +1,7 @@
 """Keys of tasks: two are the same when their keys are, whatever their names and in whatever run.
 
 A key is a hash of the tool's name and code, and of the arguments, with references replaced by keys and values by hashes
-of their content. What tells one tool's code from another's is the hash of its own instructions and constants.
+of their content. A tool's code is hashed by its own instructions and constants.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _DEEPEST: Final = 10
 
 
 class Keys:
-    """The keys of one run's tasks; None where a value in them has no hash.
+    """The keys of one run's tasks; None if a value in them has no hash.
 
     tools: hashes of their code by name; inputs: hashes of their content.
     """
@@ -91,10 +91,10 @@ def code_hash(tool: Tool) -> str:
 
     Comments and layout do not count, nor do objects that may change, nor what it reads from its module.
     """
-    told = hashlib.blake2b(digest_size=16)
+    found = hashlib.blake2b(digest_size=16)
     for part in _parts(tool.function, 0):
-        told.update(part.encode("utf-8", "surrogatepass") + b"\0")
-    return told.hexdigest()
+        found.update(part.encode("utf-8", "surrogatepass") + b"\0")
+    return found.hexdigest()
 
 
 def _parts(value: Any, depth: int) -> Iterator[str]:

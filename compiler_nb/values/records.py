@@ -72,7 +72,7 @@ RECORDS: Final = tuple(map(_form, _KINDS))
 
 
 def make(kind: type[Any], values: list[Any]) -> Record:
-    """Return a record of these fields; raises HistoryError where they are not such a record's."""
+    """Return a record of these fields; raises HistoryError if they are of other types."""
     wanted = _FIELDS[kind]
     if len(values) > len(wanted):
         raise HistoryError(f"a stored {kind.__name__} has {len(values)} fields instead of {len(wanted)}")
@@ -88,7 +88,7 @@ def body_of(event: events.Event) -> list[Any]:
 
 
 def make_event(name: str, head: Iterable[Any], body: Any) -> events.Event:
-    """Return an event; raises HistoryError where it is none."""
+    """Return an event; raises HistoryError if there is no such kind of event."""
     if name not in EVENTS or type(body) is not list:
         raise HistoryError(f"a stored event is of the unknown kind {str(name)[:40]!r}")
     event: events.Event = make(EVENTS[name], [*head, *body])
@@ -127,12 +127,12 @@ def _is_pattern(value: Any) -> bool:
 
 
 def _is_named(value: Any) -> bool:
-    """Whether a value is a dict by names."""
+    """Return whether a value is a dict by names."""
     return type(value) is dict and all(type(key) is str for key in value)
 
 
 def _rest(value: Any) -> bool:
-    """Whether a value is the rest of a chain of comparisons, or the named arguments of a function."""
+    """Return whether a value is the rest of a chain of comparisons, or the named arguments of a function."""
     return type(value) is tuple and all(
         type(pair) is tuple and len(pair) == 2 and type(pair[0]) is str  # noqa: PLR2004 - a pair
         for pair in value

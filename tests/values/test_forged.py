@@ -18,8 +18,6 @@ from tests.support.forged import ARRAYS, BOMBS, TABLES, frame, pivoted, sealed
 from tests.support.memory import peak_kilobytes
 from tests.support.scale import seed, times
 
-COVERS = ("columns.py",)
-
 ROOT = Path(__file__).parents[2]
 
 
