@@ -198,7 +198,7 @@ def unknown_effects(old: Run) -> frozenset[str]:
 
 
 def whole_plan(old: Run) -> Plan:
-    """Return the last plan of a run with the tasks of earlier rounds that it needs. Raises KeyError if there is none."""
+    """Return the last plan of a run and the tasks of earlier rounds that it needs. Raises KeyError if there is none."""
     last = old.plan
     if last is None:
         raise KeyError(f"the run {old.id} has no whole plan: resume it, or ask again")

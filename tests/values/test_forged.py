@@ -1,4 +1,4 @@
-"""Forged tables and arrays: whatever their bytes and heads say, a HistoryError or a value, in bounded memory, no code."""
+"""Forged tables and arrays: whatever their bytes or heads say, a HistoryError or a value, bounded memory, no code."""
 
 from __future__ import annotations
 
