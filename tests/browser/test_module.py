@@ -625,6 +625,19 @@ def test_the_table_sorts_and_asks_for_what_it_shows(live):
     assert live.sent[-1] == {"say": "task", "task": 998}
 
 
+def test_a_page_that_comes_late_shows_the_same_times(live):
+    """How long a task waited and ran is told, not taken from when the page heard of it."""
+    changes = states((0, READY, 100), (0, RUNNING, 600), (0, RETRIED, 1000), (0, RUNNING, 1200), (0, DONE, 1500))
+    told = {"tasks": [task("ny", born=100)], "states": changes}
+    for frame in (start(), start(n=9, at=20, **told)):
+        live.open(frame)
+        if frame["n"] != 9:
+            live.feed(1.6, **told)
+        live.page.click("text=Table")
+        row = [live.text(f".cnb-table-row >> nth=0 >> .cnb-c-{name}") for name in ("waited", "time", "tries")]
+        assert row == ["0.7 s", "0.7 s", "2"]
+
+
 def test_details_come_from_the_kernel_and_say_when_it_is_busy(live):
     """The head is there at once, the kernel's words when they come, anew after a change, and a word if they do not."""
     plan(live.open()).feed(1.0, states=states((0, RUNNING, 200)))

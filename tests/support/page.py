@@ -112,10 +112,10 @@ def start(**more: Any) -> dict[str, Any]:
 
 def task(
     id_: str, *needs: int, kind: str = "call", tool: str = "weather", call: str = "", section: int = 0, line: int = 0,
-    owner: int = -1,
+    owner: int = -1, born: int = 0,
 ) -> list[Any]:  # fmt: skip
     """Return a task's row."""
-    return [id_, kind, tool, call, "", section, line, owner, list(needs)]
+    return [id_, kind, tool, call, "", section, line, owner, list(needs), born]
 
 
 def box(id_: str, x: float = 0, y: float = 0, width: float = 140, *, bar: bool = False) -> str:

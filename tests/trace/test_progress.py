@@ -3,6 +3,7 @@
 import asyncio
 import random
 import re
+import threading
 
 from compiler_nb.compiler import Compiler
 from compiler_nb.drive import Drive
@@ -16,6 +17,7 @@ from compiler_nb.events import (
     PlanClosed,
     PlanProblem,
     RoundStarted,
+    RunEnded,
     TaskApproved,
     TaskEnded,
     TaskExpanded,
@@ -24,11 +26,11 @@ from compiler_nb.events import (
     TaskRetried,
     TaskStarted,
 )
-from compiler_nb.outcome import ENDED, Usage
+from compiler_nb.outcome import ENDED, STATES, Usage
 from compiler_nb.plan.task import Task
 from compiler_nb.run import Run
 from compiler_nb.tool import tool
-from compiler_nb.trace import ModelCall, Progress, Span
+from compiler_nb.trace import ModelCall, Progress, Span, Words
 from compiler_nb.trace.readiness import ITEM, ITEMS, TWIN, VALUE
 from compiler_nb.values.records import body_of, make_event
 from tests.support.desk import Desk, scripted
@@ -281,3 +283,49 @@ def test_a_call_that_was_stored_before_it_said_who_answered_is_still_one():
     old = make_event("ModelEnded", ended[:4], body_of(ended)[:-1])
     assert old == ended
     assert next(iter(Progress([started, old]).calls.values())).answered == ""
+
+
+# ---------------------------------------------------------------- catching up
+
+
+def test_a_run_that_nobody_looks_at_folds_nothing():
+    """The look pays, not the run."""
+
+    async def perform():
+        found = await Compiler(tools=Desk().tools).execute("a = get(1)\nb = get(a)\nanswer(b)")
+        return found._progress.taken, found.answer, found._progress.taken - len(found.events)
+
+    assert asyncio.run(perform()) == (0, 1, 0)
+
+
+def test_two_threads_may_look_while_the_run_goes_on():
+    """Each event is folded once, and what is iterated over does not change meanwhile."""
+    log = Log("r")
+    progress, failed = Progress(log.events), []
+
+    def look():
+        try:
+            while progress.catch_up().status == "running":
+                for id_ in list(progress.tasks):
+                    assert progress.states[id_] in STATES
+                assert progress.outcomes.keys() <= progress.tasks.keys()
+                assert len(progress.attempts) <= 2 * len(progress.tasks)
+                with progress.lock:
+                    words = Words(progress, progress.at, {"": 2}, {})
+                    assert all(words.whole(id_) for id_ in list(progress.tasks)[-3:])
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            failed.append(error)
+
+    threads = [threading.Thread(target=look) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(2_000):
+        log.emit(TaskPlanned, f"t{number}", 0, Task(f"t{number}", "call", "get"))
+        log.emit(TaskStarted, f"t{number}", 1, log.now())
+        log.emit(TaskEnded, f"t{number}", 1, "done", number, "")
+    log.emit(RunEnded, "done", "")
+    for thread in threads:
+        thread.join(20)
+    assert failed == []
+    assert [progress.outcomes[f"t{number}"] for number in range(2_000)] == list(range(2_000))
+    assert len(progress.changes) == 3 * 2_000

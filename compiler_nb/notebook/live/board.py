@@ -21,10 +21,10 @@ Theory of operation
     sections    [[section, {round, role, reason, closed}]]: a text of a plan: of the planner, a repair or a replan
     text        [[section, more of its text]]
     problems    [[section, line, column, message]]: lines and columns count from 1
-    tasks       [[id, kind, tool, call, note, section, line, owner, needs]]: appended; the next number is its own.
+    tasks       [[id, kind, tool, call, note, section, line, owner, needs, born]]: appended; the next number is its own.
                 kind: "call", "expr" or "fanout"; call: its source in short, "" if there are too many tasks;
                 section and line: where it stands, -1 and 0 for items; owner: the fan-out that it is an item of, or -1;
-                needs: numbers of the tasks whose values it reads
+                needs: numbers of the tasks whose values it reads; born: when it was planned, in milliseconds
     states      changes of state, in the short form of `notebook.live.changes`; each forgets the task's `whys`
     whys        [[words, [tasks]]]: what these tasks wait for, in short, "" for nothing anymore; only while there are
                 few tasks, and on demand
@@ -196,6 +196,7 @@ class Board:
         call = shorten_call(task, SHORT) if number < FEW else ""
         note = cut(task.note, SHORT * 2) if task.note else ""
         row = [cut(task.id, ID), task.kind, cut(task.tool, SHORT), call, note, section, line, owner, needs]
+        row.append(round(self.progress.born[task.id] * 1000))
         self.rows.append(row)
         self._new.setdefault("tasks", []).append(row)
         return number

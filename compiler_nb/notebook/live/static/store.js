@@ -107,10 +107,10 @@ function _foldText(run, frame) {
 
 /** @param {Run} run @param {any[]} row */
 function _addTask(run, row) {
-  const [id, kind, tool, call, note, section, line, owner, needs] = row;
+  const [id, kind, tool, call, note, section, line, owner, needs, born] = row;
   const number = run.tasks.length;
   const task = { number, id, kind, tool, call, note, section, line, owner, needs, readers: [], items: [],
-    tally: kind === "fanout" ? STATES.map(() => 0) : [], state: WAITING, why: "", asked: false, attempts: [], born: run.at * 1000, ready: -1,
+    tally: kind === "fanout" ? STATES.map(() => 0) : [], state: WAITING, why: "", asked: false, attempts: [], born, ready: -1,
     value: "", notes: [] };
   run.tasks.push(task);
   run.numbers.set(id, number);
