@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from compiler_nb.compiler import Compiler
 from compiler_nb.drive import give_up
 from compiler_nb.engine.background import BACKGROUND, MainThread
-from compiler_nb.errors import OptionError, RunFailed
+from compiler_nb.errors import CompilerError, OptionError, RunFailed
 from compiler_nb.events import Event, RunEnded
 from compiler_nb.models.connect import no_model
 from compiler_nb.notebook.cell import identity
@@ -26,6 +26,8 @@ from compiler_nb.plan.plan import Plan
 from compiler_nb.values.forms import NotStored
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from compiler_nb.notebook.desk import Desk
     from compiler_nb.run import Run
     from compiler_nb.settings.order import Order
@@ -69,10 +71,7 @@ def begin_cell(desk: Desk, magic: str, line: str, body: str, *, outermost: bool)
     question = Question(said, names.paste(said.question), inputs, cell, Hand())
     compiler = _compiler(desk, question)
     if said.given.get("execute", True):
-        with desk.memory.binder.deleted_on_error(cell):
-            plan = _parse(compiler, question) if said.plan else None
-            order = compiler.order(question.text, plan=plan, inputs=inputs)
-        return RunJob(desk, question, compiler, order).begin()
+        return _begin_run(desk, question, compiler, lambda: _order(compiler, question))
     if said.plan:
         _draw(desk, said, _parse(compiler, question))
         return None
@@ -85,13 +84,22 @@ def begin_again(desk: Desk, old: Run, *, start: str = "", failed: bool = False) 
     lost = {name: desk.memory.names.get(name, "rerun") for name in old.inputs if name not in own}
     question = Question(Line({}, question=old.question), old.question, own | lost, "rerun", Hand())
     compiler = _compiler(desk, question)
-    with desk.memory.binder.deleted_on_error(question.cell):
-        old = compiler.recall(old)
-        if old.status == "done" or start or failed:
-            order = compiler.order_again(old, start, failed=failed, inputs=lost)
-        else:
-            order = compiler.order_resumed(old, lost)
-    return RunJob(desk, question, compiler, order).begin()
+    old = compiler.recall(old)
+    if old.status == "done" or start or failed:
+        return _begin_run(
+            desk, question, compiler, lambda: compiler.order_again(old, start, failed=failed, inputs=lost)
+        )
+    return _begin_run(desk, question, compiler, lambda: compiler.order_resumed(old, lost))
+
+
+def _begin_run(desk: Desk, question: Question, compiler: Compiler, order: Callable[[], Order]) -> Job | None:
+    """Begin a run; if nothing can run, what the cell's previous run bound is stale, and deleted."""
+    try:
+        ordered = order()
+    except CompilerError:
+        desk.memory.binder.bind(question.cell, {})
+        raise
+    return RunJob(desk, question, compiler, ordered).begin()
 
 
 def _compiler(desk: Desk, question: Question) -> Compiler:
@@ -112,6 +120,11 @@ def _parse(compiler: Compiler, question: Question) -> Plan:
     """Return the plan in the cell; without a last line, the value of its last statement is the answer."""
     tools = compiler.settings.tools
     return Plan.parse(question.said.plan, tools=tools, inputs=tuple(question.inputs), implied="value")
+
+
+def _order(compiler: Compiler, question: Question) -> Order:
+    plan = _parse(compiler, question) if question.said.plan else None
+    return compiler.order(question.text, plan=plan, inputs=question.inputs)
 
 
 def _draw(desk: Desk, said: Line, plan: Plan) -> None:

@@ -82,3 +82,13 @@ def test_only_a_task_of_the_run_is_a_start(shell):
     shell.ok("%%plan\na = double(1)")
     assert "OptionError: no task 'x' in this run; it has a" in shell.error("%compile rerun --start x")
     assert "OptionError: no task 'x' in this run; it has a" in shell.error("%compile why x")
+
+
+def test_a_cell_that_cannot_run_leaves_nothing_stale(shell):
+    """What its previous run bound is deleted."""
+    cell = "%%plan\na = double(1)"
+    shell.ok(cell)
+    assert shell.ns["a"] == 2
+    del shell.ns["double"]
+    assert "no tool is called 'double'" in shell.error(cell)
+    assert "a" not in shell.ns

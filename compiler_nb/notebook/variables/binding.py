@@ -5,15 +5,13 @@ A variable is ours while it holds the very object that a run bound. Everything e
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from compiler_nb.errors import CompilerError
 from compiler_nb.outcome import NOT_DONE, Cancelled, Failure
 from compiler_nb.plan.python import RESERVED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from compiler_nb.plan.task import Task
 
@@ -52,15 +50,6 @@ class Binder:
         self._by_cell[cell] = set(bound)
         self._forget()
         return Binding(tuple(bound), (*left, *kept), tuple(deleted))
-
-    @contextlib.contextmanager
-    def deleted_on_error(self, cell: str) -> Iterator[None]:
-        """Delete what a cell's previous run bound if the cell fails before it runs: it would be stale."""
-        try:
-            yield
-        except CompilerError:
-            self.bind(cell, {})
-            raise
 
     def bind_more(self, cell: str, wanted: Mapping[str, Any]) -> Binding:
         """Bind values by name, and keep what the cell has bound so far."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-from compiler_nb import Cancelled, Failure, OptionError, Plan, Skipped
+from compiler_nb import Cancelled, Failure, Plan, Skipped
 from compiler_nb.notebook.variables.binding import Binder, Binding, variables
 
 
@@ -74,19 +72,6 @@ def test_more_is_bound_beside():
     binder.bind_more("c", {"run": "s"})
     assert values == {"a": [1], "run": "s"}
     assert binder.bind("c", {"run": "s"}).deleted == ("a",)
-
-
-def test_a_cell_that_cannot_run_leaves_nothing_stale():
-    """Its previous results are deleted after an error of ours; after a fault they stay, and it is raised as it is."""
-    values: dict[str, object] = {}
-    binder = Binder(values)
-    binder.bind("c", {"a": [1]})
-    with pytest.raises(ValueError, match="fault"), binder.deleted_on_error("c"):
-        raise ValueError("fault")
-    assert values == {"a": [1]}
-    with pytest.raises(OptionError), binder.deleted_on_error("c"):
-        raise OptionError("wrong")
-    assert not values
 
 
 def test_variables_of_a_plan():
