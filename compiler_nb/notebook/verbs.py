@@ -177,8 +177,11 @@ def show_(desk: Desk, words: list[str], options: dict[str, str]) -> None:
 def why(desk: Desk, words: list[str], _: dict[str, str]) -> None:
     """Say why a task waits or waited; without a task, do so for all that have not ended."""
     run = _run(desk, words[1:])
-    ids = [_task(run, words[0])] if words else [id_ for id_ in run.progress.tasks if run.state(id_) not in ENDED]
-    say("\n".join(map(run.why, ids)) or "every task has ended", run)
+    if words:
+        say(run.why(_task(run, words[0])), run)
+        return
+    waiting = [id_ for id_ in list(run.progress.tasks) if run.state(id_) not in ENDED]
+    say("\n".join(f"{id_}: {run.why(id_)}" for id_ in waiting) or "every task has ended", run)
 
 
 # ---------------------------------------------------------------- what may be done to a run
