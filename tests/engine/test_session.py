@@ -20,6 +20,8 @@ from tests.support.clock import run_virtually
 from tests.support.hostile import ERRORS, VALUES
 from tests.support.session import add, opened, perform, states, told
 
+COVERS = ("attempt.py", "node.py", "runners.py", "timer.py")
+
 
 @tool
 async def aid(x):

@@ -10,6 +10,8 @@ from compiler_nb import PlanError, ScriptedModel
 from compiler_nb.notebook.output.errors import marked
 from tests.support.shell import PLAN, SETUP, open_shell
 
+COVERS = ("desk.py",)
+
 
 def names(shell):
     """Return the variables that a run may have bound."""

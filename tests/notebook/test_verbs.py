@@ -10,6 +10,8 @@ import pytest
 from compiler_nb import ScriptedModel
 from tests.support.shell import PLAN
 
+COVERS = ("runs.py",)
+
 
 def told(shell, capsys, line):
     """Return what a line prints."""

@@ -12,6 +12,8 @@ from compiler_nb.tool import Toolbox, tool
 from tests.support.corpus import TOOLS
 from tests.support.plans import Reading, edges, kinds, problems, read
 
+COVERS = ("json_task.py",)
+
 
 @tool
 def keep(*values: object, **named: object) -> object:

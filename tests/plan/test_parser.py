@@ -10,6 +10,8 @@ from compiler_nb.plan.tree import Ref
 from tests.support.corpus import INPUTS, TOOLS
 from tests.support.plans import Reading, edges, kinds, problems, read
 
+COVERS = ("builder.py", "check.py")
+
 PYTHON = "a = search('x')\nb = summarize(a)\n"
 NUMBERED = '1. search("x")\n2. math("$1")\n3. join()<END_OF_PLAN>\n'
 JSON = '{"tasks": [{"id": "a", "tool": "search", "args": {"query": "x"}}]}\n'

@@ -16,6 +16,8 @@ from tests.support.plans import Reading, edges, kinds, problems, read
 if TYPE_CHECKING:
     from compiler_nb.plan.plan import Plan
 
+COVERS = ("reading.py",)
+
 
 def plan_of(text: str, **options) -> Plan:
     return read(text, "python", **options)

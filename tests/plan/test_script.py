@@ -15,6 +15,8 @@ from tests.support import planner
 from tests.support.corpus import JSON, NUMBERED, PYTHON
 from tests.support.plans import Reading, edges
 
+COVERS = ("writers.py",)
+
 DIALECTS = ("python", "numbered", "json")
 
 

@@ -11,6 +11,8 @@ from compiler_nb.planner.reading import write_plan
 from compiler_nb.tool import Toolbox
 from tests.support.desk import Desk, Pieces
 
+COVERS = ("writing.py",)
+
 TOOLS = Toolbox(Desk().tools)
 
 

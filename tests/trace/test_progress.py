@@ -37,6 +37,8 @@ from tests.support.desk import Desk, scripted
 from tests.support.readers import odd, random_readers, shaky_tool
 from tests.support.story import Story
 
+COVERS = ("readiness.py", "records.py")
+
 
 def test_states_follow_the_events():
     """ready, also where it is held, running, back to waiting for a retry, and the end."""

@@ -22,6 +22,8 @@ from tests.support.frames import Page, watch
 from tests.support.hostile import OUTPUTS
 from tests.support.readers import odd, random_readers, shaky_tool
 
+COVERS = ("canvas.py", "texts.py")
+
 
 @tool
 async def get(x: object) -> object:

@@ -19,6 +19,8 @@ from tests.support.desk import begin
 from tests.support.frames import Page
 from tests.support.hostile import OUTPUTS, VALUES
 
+COVERS = ("details.py",)
+
 
 @tool
 async def get(x: object) -> object:
