@@ -1,22 +1,22 @@
-"""The error tree: a branch says what to do about it, a leaf says what happened.
+"""The error tree: a branch says what to do, a leaf says what happened.
 
 CompilerError
-├── PlanError                mend the plan: every problem, with its line, column and mend
+├── PlanError                fix the plan: every problem has a line, a column and a hint
 ├── ToolError                look at the tool
 │   ├── ArgumentError        the arguments do not fit the tool's signature
-│   ├── ExpressionError      an expression of the plan cannot be evaluated, or not within its bounds
-│   └── ToolUnavailable      what the tool needs is not there: a network, a worker model, a main thread
+│   ├── ExpressionError      an expression of the plan fails, or exceeds its bounds
+│   └── ToolUnavailable      something that the tool needs is missing: a network, a worker model, a main thread
 ├── ModelError               look at the model: provider, model, status and whether a retry may help
-│   ├── NoModel              none is set; the message names every way to one
+│   ├── NoModel              none is set; the message names every way to set one
 │   ├── AuthenticationFailed the key is missing, or the provider refuses it
-│   ├── RateLimited          too many requests or tokens; `retry_after` in seconds where the provider said it
-│   ├── QuotaExceeded        the account is used up: waiting does not help
-│   ├── ModelTimeout         no first token, or no next one, in time
+│   ├── RateLimited          too many requests or tokens; `retry_after` in seconds if the provider said it
+│   ├── QuotaExceeded        the account's quota is used up: waiting does not help
+│   ├── ModelTimeout         no first token, or no next token, in time
 │   ├── StreamBroken         the stream ended before the model did
 │   ├── ModelRefused         the model or the provider's filter declined; `text` is what it said
 │   ├── ProviderUnavailable  no connection, or a server error
 │   └── BadRequest           the request is wrong: unknown model, context too long, bad parameter
-├── RunFailed                a run has no answer; `run` is at hand
+├── RunFailed                a run has no answer; `run` holds its results
 ├── OptionError              a magic's option or a name in a cell is wrong
 └── HistoryError             a stored run or cassette cannot be read
 """
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Problem(NamedTuple):
-    """One thing wrong with a plan: its kind, where (line and column from 1), and a mend in words."""
+    """One thing that is wrong with a plan: its kind, its line and column (from 1), and a message with a hint."""
 
     kind: str
     line: int
@@ -47,7 +47,7 @@ class CompilerError(Exception):
 
 
 class PlanError(CompilerError):
-    """A text is not a plan; `problems` lists all that is wrong, in the order of `text` ("" where it is not at hand)."""
+    """A text is not a plan; `problems` lists what is wrong, in the order of `text` ("" if it is not known)."""
 
     def __init__(self, problems: Iterable[Problem], text: str = "") -> None:
         self.problems, self.text = tuple(problems), text
@@ -60,7 +60,7 @@ class PlanError(CompilerError):
 
 
 class ToolError(CompilerError):
-    """A tool cannot do what is asked of it."""
+    """A tool cannot do what it is asked to do."""
 
 
 class ArgumentError(ToolError):
@@ -68,19 +68,19 @@ class ArgumentError(ToolError):
 
 
 class ExpressionError(ToolError):
-    """An expression of the plan cannot be evaluated, or not within its bounds."""
+    """An expression of the plan fails, or exceeds its bounds."""
 
 
 class ToolUnavailable(ToolError):
-    """What the tool needs is not there."""
+    """Something that the tool needs is missing."""
 
 
 class ModelError(CompilerError):
     """A call of a model failed.
 
     provider, model: as in `connect`; status: the HTTP status, or None; request_id: the provider's, or "";
-    retryable: whether the same call may succeed later; attempts: how often it was tried; kept: what stays of the work
-    that it was part of, in words. The text tells id, attempts and what is kept, where there is something to tell.
+    retryable: whether the same call may succeed later; attempts: how often it was tried; kept: in words, what is
+    kept of the work that it was part of. The text adds request id, attempts and what is kept, if there are any.
     """
 
     retryable = False
@@ -109,7 +109,7 @@ class AuthenticationFailed(ModelError):
 
 
 class RateLimited(ModelError):
-    """The provider asks to wait; `retry_after` is in seconds, None where it did not say."""
+    """The provider asks to wait; `retry_after` is in seconds, or None if the provider did not say."""
 
     retryable = True
 
@@ -123,7 +123,7 @@ class QuotaExceeded(ModelError):
 
 
 class ModelTimeout(ModelError):
-    """No first token, or no next one, came in time."""
+    """No first token, or no next token, arrived in time."""
 
     retryable = True
 
@@ -153,7 +153,7 @@ class BadRequest(ModelError):
 
 
 class RunFailed(CompilerError):
-    """A run ended without an answer; `run` holds what there is."""
+    """A run ended without an answer; `run` holds its results and failures."""
 
     def __init__(self, message: str, run: Any = None) -> None:
         super().__init__(message)

@@ -1,7 +1,7 @@
-"""Words for people: texts cut and made visible, values, errors and durations as one safe, bounded line.
+"""Words for people: values, errors, durations and foreign text, each as one safe line of limited length.
 
-No foreign code runs here, an exception's `__str__` apart: a value's own `__repr__` or `__str__` is never called (it may
-raise, hang, build 100 MB, or tell a secret), only those of types that are known.
+No foreign code runs here, except the `__str__` of an exception. A value's own `__repr__` or `__str__` is never called,
+since it may raise, hang, build 100 MB or reveal a secret; only those of known types are.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _DEPTH: Final = 4
 ITEMS: Final = 6
 _SORTED: Final = 50
 _HIDDEN: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe00-\ufe0d\U000e0100-\U000e01ef]")
-"""Characters that Python calls printable, and that show nothing."""
+"""Characters that Python calls printable but that show nothing."""
 _SPACES: Final = "\u00a0\u3000"
 _AS_TEXT: Final = frozenset({
     decimal.Decimal, fractions.Fraction, uuid.UUID, dt.date, dt.datetime, dt.time,
@@ -40,7 +40,7 @@ _AS_CODE: Final = frozenset({type(None), bool, float, complex, range, type(...),
 _NAME: Final = vars(type)["__name__"]
 _NAME_LIMIT: Final = 100
 MESSAGE_LIMIT: Final = 2_000
-"""Longest text of an error that is kept, in characters; the rest is counted."""
+"""Most characters that are kept of an error's text; the rest is counted."""
 BRACKETS: Final[Mapping[type, str]] = {list: "[]", tuple: "()", set: "{}", frozenset: "{}", deque: "[]"}
 
 
@@ -52,7 +52,7 @@ def visible(text: str) -> str:
 
 
 def visible_lines(text: str) -> str:
-    """Return a text with its lines, and with escapes for what cannot be seen."""
+    """Return a text with its line feeds; other invisible characters are written as escapes."""
     return "\n".join(visible(line) for line in text.split("\n"))
 
 
@@ -61,7 +61,7 @@ def _shows(char: str) -> bool:
 
 
 def cut(text: str, limit: int) -> str:
-    """Return a text as one visible line of at most `limit` characters, the last being … where it was longer."""
+    """Return a text as one visible line of at most `limit` characters, the last being … if it was longer."""
     line = visible(text[: limit + 1])
     return line if len(line) <= limit else f"{line[: max(limit - 1, 0)]}…"
 
@@ -101,7 +101,7 @@ def describe_error(error: BaseException) -> str:
 
 
 def quote(text: str, limit: int) -> str:
-    """Return a string as a literal in double quotes where it can be; over the limit with its length."""
+    """Return a string as a literal, in double quotes if possible; over the limit it is cut, with its length."""
     shown = repr(text[:limit])
     if shown[0] == "'" and "'" not in shown[1:-1] and '"' not in shown:
         shown = f'"{shown[1:-1]}"'
@@ -162,7 +162,7 @@ def _container(value: Any, depth: int) -> str:
 
 
 def _known(value: Any, depth: int) -> str:  # noqa: PLR0911 - as above
-    """Describe what is neither plain data nor foreign: outcomes, records, exceptions, functions, tables, arrays."""
+    """Describe outcomes, exceptions, records, tables and arrays; return "" for any other object."""
     if isinstance(value, (Failure, Skipped, Cancelled)):
         return describe_outcome(value)
     if isinstance(value, BaseException):
@@ -189,7 +189,7 @@ def _call(name: str, arguments: Sequence[tuple[str, Any]], depth: int) -> str:
 
 
 def _from_library(value: Any, depth: int) -> str:  # noqa: PLR0911 - as above
-    """Describe objects of libraries that are loaded already; asks for nothing that copies their data."""
+    """Describe objects of libraries that are already loaded, without copying their data."""
     pandas, numpy, pydantic = (sys.modules.get(name) for name in ("pandas", "numpy", "pydantic"))
     if pandas and isinstance(value, pandas.DataFrame):
         rows, columns = value.shape

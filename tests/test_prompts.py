@@ -196,5 +196,5 @@ def test_what_the_python_rules_allow_and_refuse_is_so():
         with pytest.raises(PlanError):
             Plan.parse(f"{line}\n", dialect="python", inputs=["df"])
     for word in [*keywords[1].split(", "), keywords[2]]:
-        with pytest.raises(PlanError, match=f"`{word}` cannot stand in a plan"):
+        with pytest.raises(PlanError, match=f"`{word}` is not allowed in a plan"):
             Plan.parse(f"{word} x in df:\n    get(x)\n", dialect="python", inputs=["df"])

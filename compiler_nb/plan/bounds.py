@@ -1,7 +1,7 @@
 """What an expression may cost: the steps that are left, and how large and how deep values may be.
 
-Nothing is looked up on a value here, nor in the files that use this: a value is what its type is, and a text or a
-sequence is as long as its built-in type counts it, whatever a subclass says.
+No attribute of a value is read here or in the files that use this. A value is judged by its type alone, and a text or a
+sequence is as long as its built-in type says, whatever a subclass claims.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ class Scope:
         self.steps = STEPS
 
     def spend(self, steps: int) -> None:
-        """Count work; raise an ExpressionError when there was too much."""
+        """Count work; raise an ExpressionError if there was too much."""
         self.steps -= steps
         if self.steps < 0:
             raise ExpressionError(f"the expression takes more than {STEPS:,} steps: use a tool")
 
 
 def bound(size: int, limit: int, what: str) -> None:
-    """Raise an ExpressionError where a result would be larger than it may."""
+    """Raise an ExpressionError if a result would be larger than allowed."""
     if size > limit:
         raise ExpressionError(f"the result has more than {limit:,} {what}: use a tool")
 
@@ -79,7 +79,7 @@ def length(value: Any) -> int:
 
 
 def whole(value: Any) -> int | None:
-    """Return the whole number that a value counts as where Python wants one, None where it is none."""
+    """Return the whole number that Python takes a value for, as in an index; None if it is not a whole number."""
     if not hasattr(type(value), "__index__"):
         return None
     try:
@@ -89,7 +89,7 @@ def whole(value: Any) -> int | None:
 
 
 def short(value: Any) -> str:
-    """Return a value in one short piece of text, whatever its `__repr__` does."""
+    """Return a value as a short text for a message; its own `__repr__` is not called."""
     kind = type(value)
     if kind is str:
         return repr(value) if len(value) <= _SHORT else f"{value[:_SHORT]!r}…"
@@ -104,13 +104,13 @@ def short(value: Any) -> str:
 
 
 def weigh(value: Any) -> int:
-    """Return the steps that copying or searching a plain value costs."""
+    """Return how many steps it costs to copy or search a plain value."""
     kind = type(value)
     return len(value) // (CHARACTERS if kind is str or kind is bytes else BATCH) if kind in _WEIGHED else 0
 
 
 def spend_on_parts(value: Any, scope: Scope) -> None:
-    """Spend what comparing or hashing a value costs: its parts at all depths, shared ones as often as they are met."""
+    """Spend what it costs to compare or hash a value: its parts at all depths, shared parts each time they occur."""
     level, count, depth = [value] if type(value) in NESTS else [], 0, 0
     scope.spend(weigh(value))
     while level:
@@ -136,14 +136,14 @@ def _is_heavy(value: Any) -> bool:
 
 
 def hashed(value: Any, scope: Scope) -> Any:
-    """Return a value that becomes a key or a member of a set, after spending what its hash costs."""
+    """Return a value that becomes a key or a member of a set, after paying for its hash."""
     if type(value) is tuple or type(value) is frozenset:
         spend_on_parts(value, scope)
     return value
 
 
 def check_size(value: Any) -> None:
-    """Raise an ExpressionError where a nest of containers is too large to be written; shared parts count again."""
+    """Raise an ExpressionError if nested containers are too large to write as text; shared parts count again."""
     stack, count = [value], 0
     while stack:
         part = stack.pop()
@@ -163,7 +163,7 @@ def check_size(value: Any) -> None:
 
 
 def items_of(source: Any, scope: Scope | _Loose, limit: int = ITEMS) -> Iterator[Any]:
-    """Yield the items of a value, a step each, at most `limit`; raise an ExpressionError beyond."""
+    """Yield the items of a value, one step each; raise an ExpressionError if there are more than `limit`."""
     for count, item in enumerate(source):
         if count >= limit:
             raise ExpressionError(f"more than {limit:,} items: use a tool")
@@ -172,7 +172,7 @@ def items_of(source: Any, scope: Scope | _Loose, limit: int = ITEMS) -> Iterator
 
 
 def listed(source: Any, scope: Scope) -> list[Any]:
-    """Return what a function is to work on as a list, after checking its size."""
+    """Return the argument of a function as a list, after checking its size."""
     kind = type(source)
     if kind in _WEIGHED or kind is range:
         bound(len(source), ITEMS, "items")
@@ -182,7 +182,7 @@ def listed(source: Any, scope: Scope) -> list[Any]:
 
 
 class _Loose:
-    """Counts a small part of a step per item: for functions that iterate at the speed of C."""
+    """Counts a small part of a step per item, for functions that iterate at the speed of C."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope, self.count = scope, 0

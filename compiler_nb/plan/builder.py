@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from compiler_nb.tool import Tool
 
 PROBLEM_LIMIT = 100
-"""Problems kept of one text; after so many it is no plan, and the rest would not help."""
+"""Most problems that are kept of one text; more would not help."""
 
 
 class Builder:
@@ -40,7 +40,7 @@ class Builder:
         self.earlier = dict(earlier or {})
         self.taken = {*taken, *self.earlier}
         self.fingerprints = dict(self.earlier)
-        self.ids: dict[str, str] = {}  # a name in this plan's text -> the task's id, the latest where it has several
+        self.ids: dict[str, str] = {}  # a name in this plan's text -> the task's id, the latest if it has several
         self.tasks: list[Task] = []
         self.released: list[Task] = []
         self.problems: list[Problem] = []
@@ -50,23 +50,23 @@ class Builder:
         self._numbers: dict[str, int] = {}  # a name that is repeated -> the number to try next
 
     def problem(self, kind: str, line: int, column: int, message: str, task: str = "") -> None:
-        """Note a problem; line and column count from 1."""
+        """Report a problem; line and column count from 1."""
         if len(self.problems) < PROBLEM_LIMIT:
             self.problems.append(Problem(kind, line, column, message, task))
 
     @property
     def full(self) -> bool:
-        """Whether no more problems are kept, so that looking for them is of no use."""
+        """Whether no more problems are kept, so that there is no need to look for them."""
         return len(self.problems) >= PROBLEM_LIMIT
 
     def resolve(self, name: str) -> Ref | None:
-        """Return the reference that a name or number stands for: a task of this plan, else an earlier result."""
+        """Return the reference that a name or number stands for: a task of this plan, an earlier result, or None."""
         if name in self.ids:
             return Ref(self.ids[name])
         return Ref(name) if name in self.earlier else None
 
     def check_call(self, task: Task) -> bool:
-        """Note what is wrong with a call's tool and arguments; return whether nothing is."""
+        """Report what is wrong with a call's tool and arguments; return whether the call is correct."""
         unknown = check.check_tool(task.tool, self.tools)
         if unknown:
             self.problem(unknown[0], task.line, task.column, unknown[1], task.id)
@@ -83,8 +83,8 @@ class Builder:
     def add(self, task: Task, parts: Iterable[Task] = (), *, avoid: Collection[str] = ()) -> str:
         """Take a task whose references are all known, after the tasks made of the calls nested in it; return its id.
 
-        `task.id` is the name in the text, and the ids of `parts` begin with it and a dot. The id is the name where it
-        is free and not to be avoided, or where an earlier round's task of this name computes the same; else name_2, ...
+        `task.id` is the name in the text, and the ids of `parts` begin with it and a dot. The id is the name if it
+        is free and not to be avoided, or if an earlier round's task of this name computes the same; else name_2, ...
         """
         group = [*parts, task]
         prints = self._prints(group)

@@ -1,7 +1,7 @@
 """Read one call of literals and references, `tool(value, name=value)`, from one line of the numbered dialect.
 
-The grammar is Python's for literals and calls, and nothing else of it; nothing is evaluated. What a reference, an input
-or a string stands for is the caller's to say.
+The grammar is that part of Python's which is for literals and calls; nothing is evaluated. The caller decides what a
+reference, an input or a string stands for.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _CONSTANTS: Final = {"True": True, "False": False, "None": None, "true": True, "
 _OPERATORS: Final = frozenset(
     [*"+-*/%<>=!&|^~?", *["if", "else", "for", "in", "and", "or", "not", "is", "await", "lambda"]]
 )
-_ARITHMETIC: Final = "an argument is a literal or a reference: compute it by a tool, in a line before"
+_ARITHMETIC: Final = "an argument is a literal or a reference: let a tool compute it in an earlier line"
 
 
 class Meaning(Protocol):
-    """Says what stands in an argument; each gets the index where it begins, and may raise Refused."""
+    """Says what the parts of an argument mean. A method gets the index where the part begins; it may raise Refused."""
 
     def text(self, text: str, index: int) -> Tree:
         """Return what a string literal stands for, with the references in it."""
@@ -71,7 +71,7 @@ class CallReader:
         self._next()
         name = self._tool_name()
         if self.word != "(":
-            self._refuse("syntax", f"after {name[:40]} comes (, as in {name[:40]}(...)")
+            self._refuse("syntax", f"( must follow {name[:40]}, as in {name[:40]}(...)")
         self._next()
         args: list[Tree] = []
         kwargs: dict[str, Tree] = {}
@@ -91,7 +91,7 @@ class CallReader:
     def _tool_name(self) -> str:
         name, start = self.word, self.start
         if self.kind != "name":
-            self._refuse("syntax", 'a line is: number, dot, call of a tool, as in 1. search("x")')
+            self._refuse("syntax", 'a line is a number, a dot and a call of a tool, as in 1. search("x")')
         self._next()
         while self.word == ".":
             self._next()
@@ -103,11 +103,13 @@ class CallReader:
 
     def _argument(self, args: list[Tree], kwargs: dict[str, Tree]) -> None:
         if self.word in ("*", "**"):
-            self._refuse("star_args", "* and ** cannot stand in a call: write the arguments one by one")
+            self._refuse("star_args", "* and ** are not allowed in a call: write the arguments one by one")
         equals = _KEYWORD.match(self.line, self.at) if self.kind == "name" else None
         if equals is None:
             if kwargs:
-                self._refuse("syntax", "an argument without a name follows one with a name: write it first")
+                self._refuse(
+                    "syntax", "an argument without a name follows one with a name: write it before those with names"
+                )
             args.append(self._value(1))
             return
         name = self.word
@@ -129,15 +131,15 @@ class CallReader:
         if self.kind == "end":
             self._refuse("truncated", f"the line ends before {closing}: a call stands on one line")
         if self.word == "(":
-            self._refuse("nested_call", "a call cannot stand in a call: give it a line of its own")
+            self._refuse("nested_call", "a call is not allowed inside a call: give it a line of its own")
         if self.word in _OPERATORS or self.word.startswith(("-", "+")):
             self._refuse("expression", _ARITHMETIC)
-        self._refuse("syntax", f"before {self.word[:20]!r} a comma or {closing} is missing; text stands in quotes")
+        self._refuse("syntax", f"a comma or {closing} is missing before {self.word[:20]!r}; put text in quotes")
 
     # ---------------------------------------------------------------- values
 
     def _value(self, depth: int) -> Tree:
-        """Return the value that begins at this token, within so many brackets, and step behind it."""
+        """Return the value that begins at this token, and step past it; depth: how many brackets are open."""
         start, word = self.start, self.word
         match self.kind:
             case "string":
@@ -173,7 +175,7 @@ class CallReader:
             self._refuse("ambiguous_ref", "a reference is $1 or ${1}")
         if word in _OPERATORS:
             self._refuse("expression", _ARITHMETIC)
-        self._refuse("syntax", f"{word[:20]!r} cannot stand here: an argument is a literal or a reference")
+        self._refuse("syntax", f"{word[:20]!r} is not allowed here: an argument is a literal or a reference")
 
     def _strings(self) -> str:
         """Return the text of a string literal, or of several side by side."""
@@ -190,7 +192,7 @@ class CallReader:
         if "f" in prefix:
             self._refuse("fstring", 'leave out the f: write "... ${1} ..." with the number of the line')
         if prefix not in ("", "r", "u"):
-            self._refuse("expression", "bytes cannot stand in a plan: write text")
+            self._refuse("expression", "bytes are not allowed in a plan: write text")
         marks = 3 if len(word) >= len(prefix) + 6 and word.endswith(quote * 3) else 1
         body = word[len(prefix) + marks : -marks]
         value = body if prefix == "r" else self._unescape(body)
@@ -212,7 +214,7 @@ class CallReader:
             whole = _WHOLE.fullmatch(text)
             value = int(text, 0) if whole else float(text)
         except ValueError:
-            self._refuse("syntax", f"{text[:20]} is no number: quote it where it is text")
+            self._refuse("syntax", f"{text[:20]} is not a number: put quotes around it if it is text")
         check.check_literal(value, self.start)
         return value
 
@@ -222,10 +224,12 @@ class CallReader:
             self._refuse("expression", _ARITHMETIC)
         self._next()
         if self.word == "(":
-            raise Refused("nested_call", f"{name[:40]}(...) cannot stand in a call: give it a line of its own", start)
+            raise Refused(
+                "nested_call", f"{name[:40]}(...) is not allowed inside a call: give it a line of its own", start
+            )
         if name not in _CONSTANTS:
-            mend = "quote it where it is text; a result is $1, an offered input @name"
-            raise Refused("expression", f"{name[:40]} is no literal: {mend}", start)
+            hint = "put quotes around it if it is text; a result is $1, an offered input @name"
+            raise Refused("expression", f"{name[:40]} is not a literal: {hint}", start)
         return _CONSTANTS[name]
 
     # ---------------------------------------------------------------- containers
@@ -250,7 +254,7 @@ class CallReader:
 
     def _item(self, depth: int) -> Tree:
         if self.word in ("*", "**"):
-            self._refuse("star_args", "a star cannot stand here: write the items one by one")
+            self._refuse("star_args", "a star is not allowed here: write the items one by one")
         return self._value(depth)
 
     def _dict(self, depth: int) -> dict[Tree, Tree]:
@@ -259,7 +263,7 @@ class CallReader:
             start = self.start
             key = self._dict_key()
             if key in table:
-                raise Refused("duplicate_key", f"the key {key!r} stands twice in one dict", start)
+                raise Refused("duplicate_key", f"the key {key!r} is given twice in one dict", start)
             if self.word != ":":
                 kind = "truncated" if self.kind == "end" else "expression"
                 self._refuse(kind, "a dict is {key: value}; for a set write a list")
@@ -270,13 +274,13 @@ class CallReader:
         return table
 
     def _dict_key(self) -> Tree:
-        """Return a key: text as it stands, without references in it, a number or a constant."""
+        """Return a key: a text, in which nothing is a reference, a number or a constant."""
         if self.kind == "string":
             return self._strings()
         if self.kind == "name":
             return self._constant()
         if self.word in ("*", "**"):
-            self._refuse("star_args", "** cannot stand here: write the keys one by one")
+            self._refuse("star_args", "** is not allowed here: write the keys one by one")
         if self.kind != "number":
             self._refuse("truncated" if self.kind == "end" else "expression", "a key is text, a number or a constant")
         key = self._number()

@@ -1,4 +1,4 @@
-"""What may be wrong with a call of a tool, judged from the plan's text alone."""
+"""The limits of a plan's text, and what can be wrong with names, literals and calls of tools."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DIGIT_LIMIT: Final = 300
 
 SURROGATE: Final = re.compile("[\ud800-\udfff]")
 CONTROL: Final = re.compile("[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u2028-\u2029\u202a-\u202e\u2066-\u2069]")
-"""Control characters, line separators that only some programs heed, and those that reverse the reading order."""
+"""Control characters, line separators that only some programs know, and characters that reverse the reading order."""
 _IN_LITERAL: Final = re.compile("[\x00\u202a-\u202e\u2066-\u2069]")
 
 
@@ -83,19 +83,21 @@ def check_literal(value: Any, place: Any = 0) -> None:
         for kind, message, _ in find_characters(value, literal=True):
             raise Refused(kind, message, place)
     elif isinstance(value, float) and not math.isfinite(value):
-        raise Refused("non_finite", "a number that is not finite; write one that a float can hold", place)
+        raise Refused("non_finite", "the number is not finite: write one that a float can hold", place)
     elif isinstance(value, int) and abs(value) >= 10**DIGIT_LIMIT:
-        raise Refused("too_large", f"an integer of more than {DIGIT_LIMIT} digits", place)
+        raise Refused(
+            "too_large", f"an integer has more than {DIGIT_LIMIT} digits; at most {DIGIT_LIMIT} are allowed", place
+        )
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """Return " Did you mean ...?" where a known word is near, else an empty string."""
+    """Return " Did you mean ...?" if a known word is similar, otherwise ""."""
     near = difflib.get_close_matches(word[:NAME_LIMIT], list(known)[:2_000], 1)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def check_tool(name: str, tools: Mapping[str, Tool] | None) -> tuple[str, str] | None:
-    """Return (kind, message) where there is no such tool."""
+    """Return (kind, message) if there is no such tool, otherwise None."""
     if tools is None or name in tools:
         return None
     shown = name if len(name) <= NAME_LIMIT else f"{name[:NAME_LIMIT]}…"
@@ -104,7 +106,7 @@ def check_tool(name: str, tools: Mapping[str, Tool] | None) -> tuple[str, str] |
 
 
 def check_arguments(tool: Tool, args: tuple[Tree, ...], kwargs: Mapping[str, Tree]) -> list[str]:
-    """Return what is wrong with a call's arguments, as far as the plan's text tells."""
+    """Return what is wrong with a call's arguments, as far as the plan's text shows."""
     problems = [f"{tool.name} {problem}: {tool.signature}" for problem in tool.fit(args, kwargs)]
     places: list[tuple[int | str, Tree]] = [*enumerate(args), *kwargs.items()]
     for position, tree in places:

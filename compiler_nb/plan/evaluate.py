@@ -2,11 +2,11 @@
 
 Theory of operation
     `evaluate` walks the nodes of `compiler_nb.plan.expression` over values: it never calls `eval`, never looks up an
-    attribute by a name from the plan, and calls nothing but the functions and methods of `compiler_nb.plan.functions`.
-    Values may be anything that a tool returned; operators on them are Python's own, so a user's objects work through
-    their operators. Work is counted: a step per node, more where big containers are built, STEPS in all; sizes, digits
-    and widths have bounds of their own, checked *before* something large is made. Over a bound is an ExpressionError
-    that says to use a tool.
+    attribute by a name from the plan, and calls only the functions and methods of `compiler_nb.plan.functions`. Values
+    may be anything that a tool returned. Operators are Python's own, so a user's objects work through the operators
+    that they define. Work is counted: a step per node, more if large containers are built, STEPS in all; sizes, digits
+    and widths have bounds of their own, which are checked *before* something large is made. An expression over a bound
+    ends in an ExpressionError that says to use a tool.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _explain(tree: Tree, scope: Scope, error: BaseException) -> str:
 
 
 def operands(tree: Tree) -> list[Tree]:
-    """Return the parts of a node that are neither literals nor bound by the node itself."""
+    """Return the operands of a node whose values help to explain an error."""
     match tree:
         case Binary(left, _, right):
             parts = [left, right]
@@ -228,7 +228,7 @@ def _is_generator(tree: Tree) -> bool:
 
 
 def _until(wanted: bool, node: Comprehension, scope: Scope) -> bool:  # noqa: FBT001 - what the first decisive item is
-    """Return what `any` or `all` makes of a generator: of its items only as much as decides."""
+    """Return `any` or `all` of a generator; evaluation stops at the item that decides."""
     outer = scope.locals
     scope.locals = dict(outer)
     try:
@@ -238,7 +238,7 @@ def _until(wanted: bool, node: Comprehension, scope: Scope) -> bool:  # noqa: FB
 
 
 def _callable(tree: Tree, scope: Scope) -> Callable[..., Any] | None:
-    """Return what gives the key of an item; keys are compared, which costs."""
+    """Return the function that gives the key of an item, and pays for comparing it."""
     if isinstance(tree, Lambda):
         return lambda *args: _compared(_call_lambda(tree, args, scope), scope)
     if isinstance(tree, Function) and tree.name != "get":
@@ -312,7 +312,7 @@ def _rows(node: Comprehension, clauses: tuple[Clause, ...], scope: Scope) -> Ite
 
 
 def bind(target: Pattern, value: Any, names: dict[str, Any]) -> None:
-    """Bind the names of a `for` to a value; raise a ValueError where a tuple does not fit."""
+    """Bind the names of a `for` to a value; raise a ValueError if a tuple does not fit."""
     if isinstance(target, str):
         names[target] = value
         return

@@ -1,4 +1,4 @@
-"""Say in words how a plan was understood: its tasks after lowering, what each waits for, and what may run at once."""
+"""Explain in words how a plan was read: its tasks, what each waits for, and what may run at the same time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WIDTH = 72
 
 
 def explain(tasks: Sequence[Task], final: LastLine) -> str:
-    """Return a line per task as it will run, then what the plan's shape allows.
+    """Return one line per task as it will run, then the shape of the plan.
 
     A nested call is a task of its own (`note.1`), an expression runs without a tool, and a fan-out becomes one task
     per call and item when its source is known.

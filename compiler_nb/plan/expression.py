@@ -1,6 +1,6 @@
 """Pure expressions as data: the nodes that an argument tree may hold besides plain Python data.
 
-What has no node here cannot be said. `spell` writes a tree as Python source.
+What has no node here is not part of the language. `spell` writes a tree as Python source.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ def spell(tree: Tree, name_of: Callable[[str], str] | None = None) -> str:
 
 
 def quote(text: str, mark: str = '"') -> str:
-    """Return a string as a literal, in these quotes unless that takes escapes."""
+    """Return a string as a literal, in these quotes unless they would have to be escaped."""
     plain = repr(text)
     return f"{mark}{plain[1:-1]}{mark}" if mark not in text and plain[0] not in plain[1:-1] else plain
 
@@ -343,7 +343,7 @@ class _Raw(Node):
 
 
 class _Inlining(_Speller):
-    """Writes the calls of a fan-out's element where their values are used."""
+    """Writes the calls of a fan-out's element in the places where their values are used."""
 
     def __init__(self, name_of: Callable[[str], str], change: Callable[[Node], Tree]) -> None:
         super().__init__(name_of)

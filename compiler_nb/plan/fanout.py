@@ -1,7 +1,7 @@
 """Expand a fan-out into its items, and collect their values.
 
-An item that reads another fan-out by key, index or iteration is linked to that item alone: while the source is
-evaluated, a fan-out whose items are known, but not yet their values, stands as a container of placeholders.
+An item that reads another fan-out by key, index or iteration waits for that one item only. While the source is
+evaluated, a fan-out whose items are known but have no values yet is represented by a container of placeholders.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Shape(NamedTuple):
     container: str
     keys: tuple[Any, ...]
     ids: tuple[str, ...]
-    places: Mapping[Any, int]  # where a dict's keys stand; a key that stands twice is its last
+    places: Mapping[Any, int]  # key -> index, in a dict; of equal keys the last counts
 
     @classmethod
     def of(cls, container: str, keys: Sequence[Any], ids: Sequence[str]) -> Shape:
@@ -58,7 +58,7 @@ class _Later:
 
 
 def needs(task: Task, container: Callable[[str], str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what a fan-out waits for: tasks that must be done, and fan-outs of which the items must be known.
+    """Return what a fan-out waits for: tasks that must be done, and fan-outs whose items must be known.
 
     container: "list" or "dict" for the id of a fan-out whose value is not there yet, "" for any other.
     """
@@ -81,7 +81,7 @@ def needs(task: Task, container: Callable[[str], str]) -> tuple[tuple[str, ...],
 
 
 def item_reads(task: Task, container: Callable[[str], str]) -> tuple[str, ...]:
-    """Return the unfinished fan-outs of which a call or an expression reads items by known keys, and nothing else."""
+    """Return the unfinished fan-outs that a call or an expression reads only item by item, by known keys."""
     by_key: set[str] = set()
     inside: list[Ref] = []
     for part in walk((task.args, task.kwargs)):
@@ -97,7 +97,7 @@ def item_reads(task: Task, container: Callable[[str], str]) -> tuple[str, ...]:
 
 
 def link_items(task: Task, shapes: Mapping[str, Shape]) -> Task:
-    """Return a task that reads single items of fan-outs instead of the whole; one that is not there stays as it is."""
+    """Return a task that reads single items of fan-outs instead of the whole; unknown items stay as they are."""
 
     def change(part: Node) -> Tree:
         if isinstance(part, Item) and isinstance(part.value, Ref) and part.value.id in shapes:
@@ -110,9 +110,9 @@ def link_items(task: Task, shapes: Mapping[str, Shape]) -> Task:
 def _structure(  # noqa: PLR0911 - one case per form
     source: Tree, target: Pattern, container: Callable[[str], str], whole: set[str], shapes: set[str]
 ) -> set[str] | None:
-    """Return the names in `target` that stand for values of unfinished items, None where one is taken apart.
+    """Return the names in `target` that stand for values of unfinished items; None if such a value is unpacked.
 
-    Sorts the references of `source` into those needed `whole` and those of which the shape suffices.
+    Sorts the references of `source` into those needed as a `whole` and those whose shape is enough.
     """
     match source:
         case Ref(id_) if container(id_):
@@ -149,9 +149,9 @@ def _names(target: Pattern) -> set[str]:
 
 
 def expand(task: Task, scope: Scope, shapes: Mapping[str, Shape]) -> Expansion:
-    """Return the items of a fan-out whose needs are met; raise an ExpressionError where its source gives none.
+    """Return the items of a fan-out whose needs are met; raise an ExpressionError if its source cannot be iterated.
 
-    The source is read once, by one iteration: that it changes later, or meanwhile, cannot make a second one.
+    The source is iterated once, so that a source which changes meanwhile cannot give other items later.
     """
     node: Fanout = task.args[0]
     values = {id_: scope.values.get(id_) for id_ in references(node.source, node.conditions, node.key)}
@@ -265,7 +265,7 @@ def _linked(part: Item, shape: Shape) -> Tree:
 
 
 def collect(shape: Shape, outcomes: Mapping[str, Any]) -> Any:
-    """Return a fan-out's value, the list or dict in order; a Failure with the partial value where an item has none."""
+    """Return a fan-out's value, the list or dict in order; a Failure with the partial value if an item failed."""
     values = [outcomes[id_] for id_ in shape.ids]
     partial = dict(zip(shape.keys, values, strict=True)) if shape.container == "dict" else values
     failed = [(id_, value) for id_, value in zip(shape.ids, values, strict=True) if is_a(value, NOT_DONE)]

@@ -1,4 +1,4 @@
-"""The functions and methods that a plan's expressions may use, each with its bounds; and what makes texts of values."""
+"""The functions and methods that a plan's expressions may use, each with its bounds, and how values become text."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def format_value(value: Any, spec: str) -> str:
 
 
 def check_spec(spec: str) -> str:
-    """Return what is wrong with a format spec, "" where nothing is."""
+    """Return what is wrong with a format spec, or ""."""
     widths = [digits.lstrip("0") or "0" for digits in re.findall(r"\d+", spec)]
     wide = any(len(width) > len(str(WIDTH)) or int(width) > WIDTH for width in widths)
-    return f"a format width over {WIDTH}: leave it out" if wide else ""
+    return f"a format width over {WIDTH} is not allowed: leave it out" if wide else ""
 
 
 def _string(scope: Scope, value: Any = "") -> str:
@@ -123,7 +123,7 @@ def _sorted(scope: Scope, values: Any, **kwargs: Any) -> list[Any]:
 
 def _reversed(scope: Scope, values: Any) -> list[Any]:
     if is_a(values, (set, frozenset)):
-        raise ExpressionError("a set has no order that could be reversed: sort it")
+        raise ExpressionError("a set has no order to reverse: use sorted(...) first")
     return listed(values, scope)[::-1]
 
 
@@ -150,7 +150,7 @@ def _collect(kind: Callable[[Iterable[Any]], Any]) -> Callable[..., Any]:
 
 def _sum(scope: Scope, values: Any, start: Any = 0) -> Any:
     if is_a(start, (str, bytes)):
-        raise ExpressionError('sum() adds no texts: use "".join(...)')
+        raise ExpressionError('sum() does not join texts: use "".join(...)')
     items = listed(values, scope)
     if type(start) in (int, float) and all(map(_is_small, items)):
         return sum(items, start)
@@ -167,7 +167,7 @@ def _is_small(value: Any) -> bool:
 
 def _round(scope: Scope, number: Any, ndigits: Any = None) -> Any:
     if abs(whole(ndigits) or 0) > DIGITS // 10:
-        raise ExpressionError(f"round to more than {DIGITS // 10} digits")
+        raise ExpressionError(f"round() takes at most {DIGITS // 10} digits")
     return round(number, ndigits) if ndigits is not None else round(number)
 
 

@@ -1,6 +1,6 @@
 """The json dialect: `{"tasks": [{"id": "t1", "tool": "search", "args": {"query": "x"}}], "join_instruction": "..."}`.
 
-A task is complete with its closing brace. Tasks may stand in any order: one waits until those that it refers to have
+A task is complete with its closing brace. Tasks may come in any order: a task waits until those that it refers to have
 come. In `args` a whole string `"$t1"`, `"${t1}"` or `"$t1.title"` is that result, `"${t1}"` in a longer string becomes
 text, `$$` is a dollar sign; a whole string `"@name"` is an offered input, `"@@name"` the text. Arguments go by name;
 positional ones are called "0", "1", ... A task with an `instruction` and no tool is asked of the worker model, with
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 _ROOT: Final = ("tasks", "join_instruction", "final", "thought")
 SHOWN: Final = 10
-"""Cycles that are told, and ids of one that are named."""
+"""Most cycles that are reported, and most ids that are named of one."""
 HINTED: Final = 200
-"""Up to so many ids are searched for one that an unknown id may have meant."""
+"""Above so many ids, no similar one is suggested for an unknown id."""
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ class JsonDialect:
                 self.builder.problem(refused.kind, unit.line + feeds, column, refused.message)
 
     def close(self, *, complete: bool) -> None:
-        """End the text; it is whole when its last brace came, whoever ended it."""
+        """End the text; it is whole if its last brace has come, whether or not the model ended it."""
         scanner = self._scanner
         if scanner.expects not in ("{", "end") and not scanner.dead:
             message = "the JSON text stops before its last }"
@@ -79,9 +79,11 @@ class JsonDialect:
             case "key":
                 self._key = load(unit.text)
                 if self._key not in _ROOT:
-                    raise Refused("schema", f"a plan has no {self._key[:40]!r}; it has {', '.join(_ROOT)}")
+                    raise Refused(
+                        "schema", f"a plan has no field {self._key[:40]!r}; its fields are {', '.join(_ROOT)}"
+                    )
                 if self._key in self._fields:
-                    raise Refused("duplicate_key", f"the key {self._key!r} stands twice in the plan")
+                    raise Refused("duplicate_key", f"the key {self._key!r} is given twice in the plan")
                 self._fields[self._key] = None
             case "value" if self._key in self._fields:
                 self._fields[self._key] = _instruction(self._key, load(unit.text))
@@ -100,12 +102,12 @@ class JsonDialect:
         data = load(unit.text)
         id_ = read_id(data)
         if id_ in self._declared:
-            raise Refused("duplicate_id", f"two tasks have the id {id_!r}: rename one")
+            raise Refused("duplicate_id", f"two tasks have the id {id_!r}: rename one of them")
         self._declared.add(id_)
         for place in self._bare.pop(id_, ()):
             self._tell_bare(id_, *place)
         if self._last is not None:
-            raise Refused("join", f"task {id_!r} follows the last one: nothing comes after join or answer")
+            raise Refused("join", f"task {id_!r} comes after the last one: nothing may follow join or answer")
         reader = TaskReader(id_, self.builder.inputs)
         task = reader.read(data, unit.line, unit.column)
         for name in reader.bare:
@@ -118,7 +120,7 @@ class JsonDialect:
         self._hold(task, sound=implied or self.builder.check_call(task))
 
     def _meet_bare(self, name: str, line: int, column: int, task: str) -> None:
-        """Note `$name` in a longer string: a problem where it is a task's id, now or later."""
+        """Note `$name` in a longer string: a problem if it is the id of a task, now or later."""
         if name in self._declared or name in self.builder.earlier:
             self._tell_bare(name, line, column, task)
         else:
@@ -131,7 +133,7 @@ class JsonDialect:
     # ---------------------------------------------------------------- order
 
     def _hold(self, task: Task, *, sound: bool) -> None:
-        """Take a task whose text is complete; pass it on once all that it refers to is."""
+        """Take a task whose text is complete; pass it on once everything that it refers to is complete."""
         needs = [name for name in task.dependencies if name not in self.builder.ids]
         earlier = {name for name in needs if name not in self._declared and name in self.builder.earlier}
         self._read_earlier |= earlier
@@ -175,7 +177,7 @@ class JsonDialect:
     # ---------------------------------------------------------------- the end
 
     def _end(self, unit: Unit) -> None:
-        """Close the root: say what is missing, and how the plan ends."""
+        """Close the root: report what is missing, and set how the plan ends."""
         if "tasks" not in self._fields:
             self.builder.problem("schema", unit.line, unit.column, 'a plan is {"tasks": [...]}')
         for task in (*(held.task for held in self._held.values()), *filter(None, (self._last,))):
@@ -219,7 +221,7 @@ class JsonDialect:
 
 
 def _instruction(key: str, value: Any) -> Any:
-    """Return what a field of the root says."""
+    """Return the value of a field of the root."""
     if key == "tasks":
         raise Refused("schema", '"tasks" is a list of tasks')
     if key == "final":

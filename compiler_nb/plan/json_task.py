@@ -1,4 +1,4 @@
-"""One task of the json dialect: what its fields mean, and what the strings in its arguments refer to."""
+"""One task of the json dialect: its fields, and what the strings in its arguments refer to."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _INPUT: Final = re.compile(r"@([^\W\d]\w*+)(.*)", re.DOTALL)
 
 
 def load(text: str) -> Any:
-    """Return what a JSON text says; raise Refused for what JSON, or a plan, may not hold."""
+    """Return the data in a JSON text; raise Refused for anything that JSON or a plan does not allow."""
     try:
         return json.loads(
             text, object_pairs_hook=_pairs, parse_int=_integer, parse_float=_number, parse_constant=_constant
@@ -42,7 +42,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table = dict(pairs)
     if len(table) < len(pairs):
         key = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise Refused("duplicate_key", f"the key {key[:40]!r} stands twice in one object")
+        raise Refused("duplicate_key", f"the key {key[:40]!r} is given twice in one object")
     return table
 
 
@@ -59,19 +59,19 @@ def _number(text: str) -> float:
 
 
 def _constant(text: str) -> float:
-    raise Refused("non_finite", f"{text} is no JSON number: write one that a float can hold, or null")
+    raise Refused("non_finite", f"{text} is not a JSON number: write one that a float can hold, or null")
 
 
 # -------------------------------------------------------------------- fields
 
 
 def read_id(data: Any) -> str:
-    """Return the id of a task object; raise Refused where it is no task, or has none."""
+    """Return the id of a task object; raise Refused if it is not a task or has no id."""
     if not isinstance(data, dict):
         raise Refused("schema", 'a task is an object: {"id": ..., "tool": ..., "args": {...}}')
     unknown = next((key for key in data if key not in _FIELDS), None)
     if unknown is not None:
-        raise Refused("schema", f"a task has no {unknown[:40]!r}; it has {', '.join(_FIELDS)}")
+        raise Refused("schema", f"a task has no field {unknown[:40]!r}; its fields are {', '.join(_FIELDS)}")
     if "id" not in data:
         raise Refused("schema", 'a task has an "id"')
     return _id(data["id"])
@@ -89,7 +89,7 @@ def _id(value: Any) -> str:
 
 
 def read_last(task: Task) -> Task:
-    """Return a `join` with its results, or an `answer` with its value, as args; raise Refused where it is neither."""
+    """Return a `join` with its results, or an `answer` with its value, as args; raise Refused if it is neither."""
     trees = [*task.args, *task.kwargs.values()]
     if task.tool == "answer":
         if len(trees) != 1:
@@ -110,7 +110,7 @@ class TaskReader:
     """Reads the object of the task `id`; the references in the result are names in the text.
 
     inputs: the names of the offered variables; `bare` collects what follows a dollar sign in longer strings without
-    braces: a problem where it is a task's id.
+    braces: a problem if it is the id of a task.
     """
 
     def __init__(self, id_: str, inputs: Collection[str]) -> None:
@@ -193,7 +193,7 @@ class TaskReader:
         return join_pieces([self._piece(piece) for piece in split(text)])
 
     def _input(self, text: str) -> Tree | None:
-        """Return the input, or the item of one, that a whole string names, None where it is another text."""
+        """Return the input, or the item of one, that a whole string names, None if it is another text."""
         found = _INPUT.fullmatch(text)
         if found is None:
             return None
@@ -203,9 +203,8 @@ class TaskReader:
             return None if whole is None else follow(Input(name), whole.path)
         if path:
             return None
-        hint = check.suggest(name, self.inputs)
-        mend = f"write @@{name[:40]} for the text"
-        raise Refused("private_ref", f"no offered input is called {name[:40]!r}; {mend}.{hint}")
+        hint = f"write @@{name[:40]} for the text" + check.suggest(name, self.inputs)
+        raise Refused("private_ref", f"no offered input is called {name[:40]!r}; {hint}")
 
     def _piece(self, piece: str | Dollar) -> Tree:
         """Return what a piece of a longer string stands for."""

@@ -1,8 +1,8 @@
 """The numbered dialect, the paper's: `1. search("x")`, `2. math("$1 * ${1}")`, `3. join()<END_OF_PLAN>`.
 
-A task is complete with its line's feed. `Thought:` lines and `#` lines are the note of the next task; prose may stand
-before the first numbered line and after the last, but not between. `$1`, `${1}` and `$1.title` are results, also in
-strings; there a bare `$1` ends with its digits, `${1.title}` has a path, and `$$` is a dollar sign. `@name` outside
+A task is complete at the end of its line. `Thought:` lines and `#` lines are the note of the next task; there may be
+prose before the first numbered line and after the last, but not between. `$1`, `${1}` and `$1.title` are results, also
+in strings; there a bare `$1` ends with its digits, `${1.title}` has a path, and `$$` is a dollar sign. `@name` outside
 strings is an offered input. The last line is `join()`, `join($1, $2)` or `answer($1)`.
 """
 
@@ -30,7 +30,7 @@ _CALL: Final = re.compile(r"[ \t]*(?:[-*][ \t]+)?(?:\w+[ \t]*=[ \t]*)?(?:await[ 
 """What looks like a task without a number."""
 _ID: Final = re.compile(r"[0-9]+(?:_[0-9]+)*")
 _OTHER: Final = re.compile(r"t[0-9]+")
-"""How other dialects, and variables, call a numbered task."""
+"""The name that other dialects, and variables, give to a numbered task."""
 
 
 class NumberedDialect:
@@ -56,7 +56,7 @@ class NumberedDialect:
         self._keep(rest)
 
     def close(self, *, complete: bool) -> None:
-        """End the text; an unterminated line counts only where its author ended it."""
+        """End the text; an unterminated line counts only if the model ended the text."""
         if complete:
             self._read_line(ended=False)
         elif self._length and "".join(self._parts).strip():
@@ -91,11 +91,11 @@ class NumberedDialect:
             self._notes.append(thought[1])
         elif _MARK.match(line.lstrip(" \t")):
             if not self._ended:
-                raise Refused("join", "the end marker stands before the last line, join(): write join()<END_OF_PLAN>")
+                raise Refused("join", "the end marker comes before the last line, join(): write join()<END_OF_PLAN>")
         elif _CALL.match(line):
             raise Refused("junk", "this looks like a task without a number: write 1. tool(...), the number first")
         elif self._declared and not self._ended:
-            raise Refused("junk", "text between the tasks: put it in a line that begins with Thought: or leave it out")
+            raise Refused("junk", "text between the tasks: begin the line with Thought: or leave it out")
 
     def _read_numbered(self, line: str, numbered: re.Match[str]) -> None:
         number, column = numbered[2], numbered.end(1) + 1
@@ -103,13 +103,13 @@ class NumberedDialect:
         repeated = number in self._declared
         self._declared.add(number)
         if self._ended:
-            raise Refused("join", "a line after join(): nothing follows the last line", column - 1)
+            raise Refused("join", "a line after join(): nothing may follow the last line", column - 1)
         if not (number.isascii() and number[0] != "0" and len(number) <= check.NAME_LIMIT):
-            raise Refused(
-                "bad_id", f"{number[:20]!r} is no number of a task: number the lines 1, 2, 3, ...", column - 1
-            )
+            raise Refused("bad_id", f"{number[:20]!r} cannot number a task: number the lines 1, 2, 3, ...", column - 1)
         if repeated:
-            raise Refused("duplicate_id", f"two lines have the number {number}: number the lines on", column - 1)
+            raise Refused(
+                "duplicate_id", f"two lines have the number {number}: give each line a number of its own", column - 1
+            )
         references = _References(self, number)
         reader = CallReader(line, numbered.end(), references)
         tool, args, kwargs = reader.call()
@@ -130,13 +130,17 @@ class NumberedDialect:
             return
         index = len(line) - len(rest)
         if rest.startswith("<"):
-            raise Refused("join", "the end marker stands behind the last line, join(), only", index)
+            raise Refused("join", "the end marker may only follow the last line, join()", index)
         if rest[0] in ".[(+-*/%=!&|^,":
-            raise Refused("expression", "nothing can be done with a call's result here: use $ its number below", index)
+            raise Refused(
+                "expression",
+                "a result cannot be used on the same line: use it below, as $ and the number of this line",
+                index,
+            )
         raise Refused("junk", f"{rest[:20]!r} follows the call: one task per line", index)
 
     def _tell_forward(self) -> None:
-        """Say of each reference to a number of a later line that it is that."""
+        """Turn each reference to a number that came later into that problem."""
         problems = self.builder.problems
         for index, problem in enumerate(problems):
             number = self._missing.get(problem, "")
@@ -145,22 +149,22 @@ class NumberedDialect:
                 problems[index] = problem._replace(kind="forward_ref", message=message)
 
     def find(self, number: str) -> Ref | None:
-        """Return the reference to a number; one that is wrong already is no further problem."""
+        """Return the reference to a number; a line that is a problem itself is not reported again."""
         found = self.builder.resolve(number)
         return Ref(number) if found is None and number in self._declared else found
 
     def miss(self, number: str, own: str, index: int) -> None:
-        """Note a reference to a number that no line before has."""
+        """Report a reference to a number that no earlier line has."""
         count = len(self.builder.problems)
         known = ", ".join(f"${name}" for name in list(self.builder.ids)[:10]) or "none"
-        message = f"no line before has the number {number[:20]}; there are {known}. Write $$ for a dollar sign"
+        message = f"no earlier line has the number {number[:20]}; there are {known}. Write $$ for a dollar sign"
         self.builder.problem("missing_ref", self._line, index + 1, message, own)
         if len(self.builder.problems) > count:
             self._missing[self.builder.problems[-1]] = number
 
 
 class _References:
-    """What stands in the arguments of one numbered line; `sound` says whether all it refers to is there."""
+    """What the arguments of one numbered line mean; `sound`: whether everything that they refer to exists."""
 
     def __init__(self, dialect: NumberedDialect, own: str) -> None:
         self.dialect, self.own, self.sound = dialect, own, True
@@ -178,7 +182,7 @@ class _References:
         """Return what `$1.title` outside strings stands for."""
         whole = read_whole(written)
         if whole is None:
-            raise Refused("ambiguous_ref", f"{written[:40]} is no reference; write $1 or ${{1}}", index)
+            raise Refused("ambiguous_ref", f"{written[:40]} is not a reference: write $1 or ${{1}}", index)
         return self._resolve(whole, index)
 
     def input(self, name: str, path: str, index: int) -> Tree:
@@ -212,11 +216,11 @@ class _References:
     def _resolve(self, dollar: Dollar, index: int) -> Tree:
         name = dollar.name
         if name == self.own:
-            raise Refused("self_ref", f"line {name} refers to itself: ${name} is its own result", index)
+            raise Refused("self_ref", f"line {name} refers to itself: ${name} is the result of this line", index)
         if not name[0].isdigit():
-            mend = f"write ${name[1:]}" if _OTHER.fullmatch(name) else "write the number of the line, as in $1"
+            hint = f"write ${name[1:]}" if _OTHER.fullmatch(name) else "write the number of the line, as in $1"
             raise Refused(
-                "missing_ref", f"{dollar.text[:40]} is no reference here: {mend}, or $$ for a dollar sign", index
+                "missing_ref", f"{dollar.text[:40]} is not a reference here: {hint}, or $$ for a dollar sign", index
             )
         found = self.dialect.find(name)
         if found is None:

@@ -1,4 +1,4 @@
-"""Operators of a plan's expressions on values: Python's own, after what they cost is known to be within bounds."""
+"""The operators of a plan's expressions: Python's own, applied once their cost is known to be within bounds."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _bound_repetition(left: Any, right: Any, scope: Scope) -> None:
 
 
 def compare(sign: str, left: Any, right: Any, scope: Scope) -> Any:
-    """Return `left sign right` of a comparison, after spending what it costs."""
+    """Return the comparison `left sign right`, after paying for it."""
     scope.spend(1)
     if sign in ("in", "not in"):
         return _is_in(left, right, scope) is (sign == "in")
@@ -106,7 +106,7 @@ def compare(sign: str, left: Any, right: Any, scope: Scope) -> Any:
 
 
 def _spend_on_comparison(left: Any, right: Any, scope: Scope) -> None:
-    """Spend on the smaller of two containers, or texts; what is compared with nothing of its kind costs nothing."""
+    """Pay for the smaller of two containers or texts; a comparison of different kinds costs nothing."""
     nests = type(left) in NESTS, type(right) in NESTS
     if all(nests):
         spend_on_parts(left if len(left) <= len(right) else right, scope)
@@ -119,7 +119,7 @@ def _spend_on_comparison(left: Any, right: Any, scope: Scope) -> None:
 
 
 def _is_in(left: Any, right: Any, scope: Scope) -> bool:
-    """Whether a value is in another; one that can only be iterated is read within bounds."""
+    """Whether a value is in another; a container that can only be iterated is read within bounds."""
     kind = type(right)
     if kind is dict or kind in _SETS:
         return hashed(left, scope) in right
@@ -133,7 +133,7 @@ def _is_in(left: Any, right: Any, scope: Scope) -> bool:
 
 
 def spend_on_searching(value: Any, items: list[Any] | tuple[Any, ...], scope: Scope) -> None:
-    """Spend what looking for a value among items costs: more where they must be compared part by part."""
+    """Spend what it costs to search items for a value: more if they must be compared part by part."""
     if type(value) in NESTS or type(value) in _TEXTS:
         spend_on_parts(items, scope)
     else:

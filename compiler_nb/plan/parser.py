@@ -4,9 +4,9 @@ Theory of operation
     feed(text) and close(complete) take text in any chunking and return the tasks that may start. The text passes three
     doors, each linear in its length and each keeping only what is unfinished:
       1. limits: a leading byte-order mark is dropped; text over its limit, or with a control character, is a problem;
-      2. fences: a line that begins with ``` opens or closes a block. What precedes the first block is dropped where it
-         held no task (models greet first); text after the block is ignored, a second block is a problem;
-      3. the dialect: `auto` waits for the first line that tells. From there on one dialect reads characters, and gives
+      2. fences: a line that begins with ``` opens or closes a block. Text before the first block is dropped if it
+         holds no task (models greet first); text after the block is ignored, a second block is a problem;
+      3. the dialect: `auto` waits for the first line that shows which it is. From there on one dialect reads, and gives
          a `Builder` what it has understood.
     After the first problem nothing more is released, but reading goes on, so that all problems are reported together.
 """
@@ -47,7 +47,7 @@ class Dialect(Protocol):
     """Reads text without fences, in any chunking, into a Builder."""
 
     def feed(self, text: str) -> None:
-        """Read on."""
+        """Read more text."""
         ...
 
     def close(self, *, complete: bool) -> None:
@@ -63,7 +63,7 @@ DIALECTS: dict[str, Callable[[Builder, int], Dialect]] = {
 _NUMBERED = re.compile(r"\s*(\d+\s*[.)]\s|Thought\b)")
 _PYTHON = re.compile(r"\s*(await\s|[^\W\d]\w*\s*(=|\(|\[|,[^=]*=))")
 INDENT = 64
-"""A fence that stands further right than this many blanks is none."""
+"""A line that is indented further than this is not a fence."""
 
 
 class PlanParser:
@@ -96,7 +96,7 @@ class PlanParser:
         self._fence: Literal["before", "inside", "after"] = "before"
         self._head: str | None = ""  # the beginning of a line while it may still become a fence; None in mid-line
         self._skipping = False  # in the rest of a fence's own line
-        self._pending: list[str] = []  # text that has not told its dialect yet
+        self._pending: list[str] = []  # text whose dialect is not known yet
         self._untold: list[str] = []  # the line of it that has not ended
         self._blank = True  # whether it is blank so far
         self._pending_line = 1
@@ -108,7 +108,7 @@ class PlanParser:
         return sorted(self.builder.problems, key=lambda problem: problem[1:3])
 
     def feed(self, text: str) -> list[Task]:
-        """Read more text; return the tasks that it completed, none once a problem was found."""
+        """Read more text; return the tasks that it completed, or none after a problem."""
         if not self._length:
             text = text.removeprefix("\ufeff")
         self.text.append(text)
@@ -139,7 +139,7 @@ class PlanParser:
         return self._drain()
 
     def parts(self) -> Parts:
-        """Return what makes the plan; raise a PlanError with all problems if there are any."""
+        """Return the parts of the plan; raise a PlanError with all problems if there are any."""
         if not self.closed:
             self.close()
         if self.problems:
@@ -155,7 +155,7 @@ class PlanParser:
         return [] if self.builder.problems else tasks
 
     def _split(self, text: str) -> None:
-        """Take fence lines out of the text and read the rest: line by line, or at once where no fence can be."""
+        """Take fence lines out of the text and read the rest: line by line, or at once if there can be no fence."""
         at, last = 0, text.rfind("`")
         while at < len(text):
             end = text.find("\n", at) + 1 or len(text)
@@ -238,7 +238,7 @@ class PlanParser:
             self._choose(chosen)
 
     def _tell(self, text: str) -> str:
-        """Return the dialect that the pending text tells, by its first character or by a line that has ended."""
+        """Return the dialect of the pending text, by its first character or by a line that has ended; "" if unknown."""
         if self._blank:
             start = text.lstrip()
             self._blank = not start
@@ -274,7 +274,7 @@ class PlanParser:
 
 
 def tell_dialect(line: str) -> str:
-    """Return the dialect that a line of a plan tells, "" where it could be prose or a comment."""
+    """Return the dialect that a line of a plan is written in, "" if it could be prose or a comment."""
     return "numbered" if _NUMBERED.match(line) else "python" if _PYTHON.match(line) else ""
 
 

@@ -1,4 +1,4 @@
-"""Plan: a question's tasks and last line as data, with all that can be asked of them."""
+"""Plan: the tasks and the last line as data, with everything that can be asked of them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Plan:
         return shape.levels(self)
 
     def critical_path(self, durations: Mapping[str, float] | None = None) -> tuple[str, ...]:
-        """Return the ids of the longest chain; durations: seconds by id or tool, 1 for each where None."""
+        """Return the ids of the longest chain; durations: seconds by id or tool, None means 1 for each."""
         return shape.critical_path(self, durations)
 
     def lower_bound(self, durations: Mapping[str, float] | None = None, capacity: int | None = None) -> float:
@@ -75,17 +75,17 @@ class Plan:
         return shape.diff(self, other)
 
     def to_text(self, dialect: str = "python") -> str:
-        """Return the plan as text; raise a PlanError that names the task where the dialect cannot say it."""
+        """Return the plan as text; raise a PlanError that names the task if the dialect cannot express it."""
         return script.to_text(self.tasks, self.final, dialect)
 
     def explain(self) -> str:
-        """Return how the plan was understood: its tasks after lowering, what each waits for, and its shape."""
+        """Return how the plan was read: its tasks, what each waits for, and its shape."""
         return explain.explain(self.tasks, self.final)
 
     def to_graphviz(self) -> Any:
         """Return the plan as a `graphviz.Digraph` that shows itself anywhere, and saves itself by its file's suffix.
 
-        It is drawn by Graphviz where there is one, else by our own layout.
+        It is drawn by Graphviz if it is installed, otherwise by our own layout.
         """
         from compiler_nb.drawing.digraph import make_digraph  # noqa: PLC0415 - drawing knows plans, not the other way
 

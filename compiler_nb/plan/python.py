@@ -1,8 +1,8 @@
 """The python dialect: straight-line programs of calls and pure expressions, read statement by statement, never run.
 
 Theory of operation
-    `compiler_nb.plan.statement` tells where a statement ends and whether it is within the limits; nothing of it is
-    looked at before. Only then is it handed to `ast.parse`, and the tree is read by `compiler_nb.plan.reading`.
+    `compiler_nb.plan.statement` finds where a statement ends and whether it is within the limits. Only then is the
+    statement handed to `ast.parse`, and its tree is read by `compiler_nb.plan.reading`.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ RESERVED: Final = frozenset(dir(builtins)) | IPYTHON | {"join", "answer"}
 _COMPOUND: Final = {
     "for": "write [tool(x) for x in xs]", "while": "a plan has no loops: ask for another plan with join()",
     "if": "write name = a if test else b", "elif": "write name = a if test else b",
-    "else": "write name = a if test else b", "def": "a plan defines nothing: call the tools",
-    "class": "a plan defines nothing: call the tools", "with": "call the tools one by one",
+    "else": "write name = a if test else b", "def": "a plan cannot define anything: call the tools",
+    "class": "a plan cannot define anything: call the tools", "with": "call the tools one by one",
     "try": "leave it out: a failed call is reported by itself", "except": "leave it out",
     "finally": "leave it out", "match": "write name = a if test else b", "case": "leave it out",
-    "async": "leave out async", "@": "a plan defines nothing: call the tools",
+    "async": "leave out async", "@": "a plan cannot define anything: call the tools",
 }  # fmt: skip
 _SIMPLE: Final = {
-    "import": "a plan imports nothing: call the tools", "from": "a plan imports nothing: call the tools",
+    "import": "a plan cannot import anything: call the tools", "from": "a plan cannot import anything: call the tools",
     "global": "leave it out", "nonlocal": "leave it out", "raise": "leave it out", "assert": "leave it out",
     "return": "write answer(value)", "yield": "write answer(value)", "pass": "leave it out", "del": "leave it out",
     "break": "leave it out", "continue": "leave it out",
@@ -77,7 +77,7 @@ class PythonDialect:
             self.partial.append(rest)
 
     def close(self, *, complete: bool) -> None:
-        """End the text; an unterminated line counts only where its author ended it."""
+        """End the text; an unterminated line counts only if the model ended the text."""
         rest = "".join(self.partial)
         if complete:
             if rest:
@@ -135,7 +135,7 @@ class PythonDialect:
         self.builder.problem(refused.kind, self.begins + line - 1, column, refused.message)
 
     def _column(self, line: int, offset: int) -> int:
-        """Return the column, from 1, of an offset that Python's parser counted in bytes, behind the first indent."""
+        """Return the column, from 1, of an offset that Python's parser counted in bytes after the first indent."""
         indent = self.indent or "" if line == 1 else ""
         lines = self.text.split("\n", line) if offset and not self.text.isascii() else []
         if line <= len(lines):
@@ -161,13 +161,13 @@ class PythonDialect:
             before = (text.split("\n", line) + [""] * line)[line - 1][: max((error.offset or 1) - 1, 0)]
             where = ast.Pass(lineno=line, col_offset=len(before.encode("utf-8", "replace")))
             kind = "too_large" if "digits" in (error.msg or "") else "syntax"
-            refuse(kind, f"this is no line of a plan ({error.msg}): write name = tool(...)", where)
+            refuse(kind, f"this is not a line of a plan ({error.msg}): write name = tool(...)", where)
         except UnicodeEncodeError:
             return None  # a lone surrogate, which is a problem already
         except (ValueError, RecursionError, MemoryError) as error:
             refuse("syntax", f"this cannot be read ({type(error).__name__}): write name = tool(...)")
         if len(body) > 1:
-            refuse("statement", "two statements stand on one line: give each its own", body[1])
+            refuse("statement", "there are two statements on one line: give each its own line", body[1])
         return body[0] if body else None
 
     def _check_keyword(self, text: str) -> None:
@@ -177,9 +177,9 @@ class PythonDialect:
             return
         if word in _COMPOUND:
             self.skip_indented = True
-            refuse("statement", f"`{word}` cannot stand in a plan: {_COMPOUND[word]}")
+            refuse("statement", f"`{word}` is not allowed in a plan: {_COMPOUND[word]}")
         if word in _SIMPLE:
-            refuse("statement", f"`{word}` cannot stand in a plan: {_SIMPLE[word]}")
+            refuse("statement", f"`{word}` is not allowed in a plan: {_SIMPLE[word]}")
 
     # ---------------------------------------------------------------- meaning
 
@@ -198,7 +198,9 @@ class PythonDialect:
             case ast.Assign(targets=[ast.Tuple() | ast.List()]):
                 refuse("statement", "one name per line: name = tool(...), then first = name[0]", statement)
             case ast.Assign(targets=[ast.Subscript() | ast.Attribute()]):
-                refuse("statement", "a plan changes nothing in place: give the result a name of its own", statement)
+                refuse(
+                    "statement", "a plan cannot change a value in place: give the result a name of its own", statement
+                )
             case ast.Assign():
                 refuse("statement", "one name per line: name = tool(...)", statement)
             case ast.AnnAssign():
@@ -236,7 +238,7 @@ class PythonDialect:
         try:
             self._give(name, value, note)
         except Refused:
-            self.names.setdefault(name, Ref(name))  # what refers to it is no further problem
+            self.names.setdefault(name, Ref(name))  # so that a reference to it is not reported as well
             raise
 
     def _give(self, name: str, value: ast.expr, note: str) -> None:
@@ -249,13 +251,13 @@ class PythonDialect:
             tree = reader.read(value)
             if not reader.parts and (check.is_literal(tree) or isinstance(tree, Ref | Input)):
                 if _is_deep(tree):
-                    wrong = f"a value nested more than {check.DEPTH_LIMIT} deep: offer it as an input"
+                    wrong = f"the value nests more than {check.DEPTH_LIMIT} deep: offer it as an input"
                     refuse("too_deep", wrong, value)
                 self.names[name] = self.builder.last = tree
                 self.lengths[name] = 0 if isinstance(tree, Node) else len(self.text) + self.written - written
                 return
             if name.startswith("@"):
-                refuse("statement", "this line computes a value that nobody uses: give it a name", value)
+                refuse("statement", "this line computes a value that is not used: give it a name", value)
             task = Task(name, "expr", "", (tree,), line=value.lineno, column=value.col_offset)
         avoid: Collection[str] = RESERVED if self.builder.tools is None else {*RESERVED, *self.builder.tools}
         group = [self._placed(each) for each in (*reader.parts, replace(task, note=note))]
@@ -264,14 +266,14 @@ class PythonDialect:
             self.names[name] = self.builder.last = Ref(id_)
             self.lengths.pop(name, None)
         else:
-            self.names[name] = Ref(name)  # what refers to it is no further problem
+            self.names[name] = Ref(name)  # so that a reference to it is not reported as well
 
     def _check_calls(self, group: list[Task]) -> bool:
-        """Note all problems of all calls; return whether there is none."""
+        """Report all problems of all calls; return whether there are none."""
         return False not in [self.builder.check_call(each) for each in _calls(group)]
 
     def _own_task(self, reader: Reader, value: ast.expr) -> Task | None:
-        """Return the task of a line that is a single call of a tool or a single fan-out, else None."""
+        """Return the task of a line that is a single call of a tool or a single fan-out, otherwise None."""
         if isinstance(value, ast.Call):
             func = value.func
             if isinstance(func, ast.Attribute) or (isinstance(func, ast.Name) and not self._is_call(func.id)):
@@ -315,7 +317,7 @@ class PythonDialect:
 
 
 def _is_deep(tree: Tree) -> bool:
-    """Whether a literal nests more than a plan may, by the literals that stand behind names in it."""
+    """Whether a literal nests too deeply once the names in it are replaced by the literals that they stand for."""
     level = [tree]
     for _ in range(check.DEPTH_LIMIT + 1):
         nests = [part for part in level if type(part) in (list, tuple, set, dict)]

@@ -1,7 +1,7 @@
 """Read Python's syntax tree of one statement into nodes and tasks, by an allow-list.
 
 Every call of a tool becomes a task of its own, wherever it stands; a comprehension with calls in its element becomes a
-fan-out. What is not on the list is refused with the way to write it instead.
+fan-out. Anything else is refused, with a hint how to write it instead.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _INSTEAD: Final = {
     "format": "an f-string", "append": "value + [item]", "extend": "value + items", "sort": "sorted(value)",
     "iloc": "", "loc": "", "iat": "", "at": "",
 }  # fmt: skip
-"""What says the same as a method or an attribute that cannot be used; "" where only a tool does."""
+"""What to write instead of a method or attribute that is not allowed; "" if only a tool can do it."""
 
 
 class Reader:
@@ -99,7 +99,7 @@ class Reader:
         """Return the tree of an expression; calls in it go to `parts`."""
         rule = self._rules.get(type(node))
         if rule is None:
-            refuse("expression", f"{_describe(node)} cannot stand in a plan: use a tool", node)
+            refuse("expression", f"{_describe(node)} is not allowed in a plan: use a tool", node)
         return rule(self, node)
 
     # ---------------------------------------------------------------- leaves
@@ -107,7 +107,7 @@ class Reader:
     def _constant(self, node: ast.Constant) -> Tree:
         value = node.value
         if isinstance(value, bytes | complex) or value is Ellipsis:
-            refuse("expression", f"{_describe(node)} cannot stand in a plan: write text or a number", node)
+            refuse("expression", f"{_describe(node)} is not allowed in a plan: write text or a number", node)
         check.check_literal(value, node)
         return value
 
@@ -133,7 +133,7 @@ class Reader:
         if isinstance(part, ast.Constant):
             return self._constant(part)
         if not isinstance(part, ast.FormattedValue):
-            refuse("fstring", "this f-string cannot stand in a plan: write values in braces only", part)
+            refuse("fstring", "this f-string is not allowed in a plan: write only values in braces", part)
         spec: Tree = ""
         if part.format_spec is not None:
             spec = self._text(part.format_spec) if isinstance(part.format_spec, ast.JoinedStr) else ""
@@ -148,7 +148,7 @@ class Reader:
     def _many(self, nodes: list[ast.expr]) -> Iterator[Tree]:
         for node in nodes:
             if isinstance(node, ast.Starred):
-                refuse("star_args", "a star cannot stand here: write the items one by one", node)
+                refuse("star_args", "a star is not allowed here: write the items one by one", node)
             yield self.read(node)
 
     def _list(self, node: ast.List) -> Tree:
@@ -165,13 +165,13 @@ class Reader:
         pairs: list[tuple[Tree, Tree]] = []
         for key, value in zip(node.keys, node.values, strict=True):
             if key is None:
-                refuse("star_args", "** cannot stand here: write the keys one by one", value)
+                refuse("star_args", "** is not allowed here: write the keys one by one", value)
             pairs.append((self.read(key), self.read(value)))
         if _holds_lists([key for key, _ in pairs], node):
             return Apply("dict", (pairs,))
         table = dict(pairs)
         if len(table) < len(pairs):
-            refuse("duplicate_key", "the same key stands twice in one dict: keep one", node)
+            refuse("duplicate_key", "the same key is given twice in one dict: keep one", node)
         return table
 
     def _item(self, node: ast.Subscript) -> Tree:
@@ -207,7 +207,7 @@ class Reader:
     def _sign(sign: ast.AST, node: ast.AST) -> str:
         text = _SIGNS.get(type(sign))
         if text is None:
-            refuse("expression", "only + - * / // % ** and comparisons can stand in a plan: use a tool", node)
+            refuse("expression", "only + - * / // % ** and comparisons are allowed in a plan: use a tool", node)
         return text
 
     def _logic(self, node: ast.BoolOp) -> Tree:
@@ -230,7 +230,7 @@ class Reader:
 
     def _await(self, node: ast.Await) -> Tree:
         if not isinstance(node.value, ast.Call):
-            refuse("expression", "await stands before a call, and may be left out", node)
+            refuse("expression", "await is only allowed before a call, where it can be left out", node)
         return self.read(node.value)
 
     # ---------------------------------------------------------------- calls
@@ -262,7 +262,7 @@ class Reader:
         func = node.func
         if isinstance(func, ast.Name):
             if func.id in ("join", "answer"):
-                refuse("join", f"{func.id}(...) stands alone, on the last line", node)
+                refuse("join", f"{func.id}(...) is only allowed alone, on the last line", node)
             if func.id.startswith("_"):
                 refuse("unknown_tool", f"no tool is called {func.id!r}", node)
             return func.id
@@ -277,7 +277,7 @@ class Reader:
                 "too_many_tasks", f"a call with {count:,} arguments; at most {check.ARGUMENT_LIMIT} are allowed", node
             )
         if any(isinstance(arg, ast.Starred) for arg in node.args) or any(word.arg is None for word in node.keywords):
-            refuse("star_args", "* and ** cannot stand in a call: write the arguments one by one", node)
+            refuse("star_args", "* and ** are not allowed in a call: write the arguments one by one", node)
         words = [word.arg or "" for word in node.keywords]
         if len(set(words)) < len(words):
             refuse("duplicate_key", "the same argument is given twice", node)
@@ -315,7 +315,7 @@ class Reader:
             refuse("expression", "a lambda in a plan takes plain names only", node)
         names = tuple(arg.arg for arg in spec.args)
         self._check_names(names, node)
-        return Lambda(names, self._inside(names, node.body, "a lambda holds no call of a tool"))
+        return Lambda(names, self._inside(names, node.body, "a lambda cannot call a tool"))
 
     def _inside(self, names: Collection[str], node: ast.expr, why: str) -> Tree:
         outer, self.locals = self.locals, self.locals.union(names)
@@ -364,7 +364,7 @@ class Reader:
         source = self._barred(why, generator.iter) if why else self.read(generator.iter)
         target = self._pattern(generator.target)
         self.locals = self.locals.union(_names(target))
-        why = "a condition holds no call of a tool: make the call before, then filter its results"
+        why = "a condition cannot call a tool: make the call first, then filter its results"
         return Clause(target, source, tuple(self._barred(why, test) for test in generator.ifs))
 
     def _pattern(self, node: ast.expr) -> Pattern:
@@ -383,7 +383,7 @@ class Reader:
                 check.check_name(name, node)
 
     def fanout(self, node: ast.expr) -> Task | None:
-        """Return the fan-out that a comprehension is, None where its element calls no tool; its id is the base."""
+        """Return the fan-out of a comprehension, with the base as its id; None if its element calls no tool."""
         if type(node) not in _COMPREHENSIONS:
             return None
         parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]  # type: ignore[attr-defined]
@@ -396,7 +396,7 @@ class Reader:
             refuse("nested_call", "calls of tools fan out over one `for`: make two fan-outs, one after the other", node)
         outer = self.locals
         clause = self._clause(generators[0], "")
-        why = "a key holds no call of a tool"
+        why = "a key cannot call a tool"
         key = self._barred(why, node.key) if isinstance(node, ast.DictComp) else None
         element = self._element(parts[-1])
         steps: list[Task] = list(self.steps or ())  # type: ignore[redundant-expr]  # the element filled it
@@ -406,7 +406,7 @@ class Reader:
         return Task(self.base, "fanout", "", (tree,), line=node.lineno, column=node.col_offset)
 
     def _element(self, node: ast.expr) -> Tree:
-        """Read a fan-out's element: its calls become steps, the last one without a suffix where it is the element."""
+        """Read a fan-out's element: its calls become steps. A call that is the whole element has no suffix."""
         self.steps = []
         inner = node.value if isinstance(node, ast.Await) else node
         if isinstance(inner, ast.Call) and self._is_tool_call(inner):
@@ -460,7 +460,7 @@ def _names(target: Pattern) -> list[str]:
 def _holds_lists(keys: list[Tree], node: ast.AST) -> bool:
     """Whether an expression among the keys, or members of a set, cannot be a key itself, for it holds a list.
 
-    Raises Refused where a key is a list or a dict.
+    Raises Refused if a key is a list or a dict.
     """
     found = False
     for key in keys:
@@ -486,8 +486,8 @@ def _describe(node: ast.AST) -> str:
 def _no_method(node: ast.Attribute) -> str:
     shown = node.attr[: check.NAME_LIMIT]
     instead = _INSTEAD.get(shown)
-    mend = f", or write {instead}" if instead else f"; of text, dicts and lists only {', '.join(METHODS)}"
-    return f"methods of results cannot be called here (.{shown}): use a tool{mend}"
+    hint = f", or write {instead}" if instead else f"; of text, dicts and lists only {', '.join(METHODS)}"
+    return f"methods of results cannot be called here (.{shown}): use a tool{hint}"
 
 
 def _no_attribute(node: ast.Attribute) -> str:
@@ -496,5 +496,5 @@ def _no_attribute(node: ast.Attribute) -> str:
         return f"the attribute .{shown} cannot be read"
     if shown in METHODS:
         return f"attributes cannot be read in a plan (.{shown}): call it, value.{shown}(...)"
-    mend = _INSTEAD.get(shown, f'an item such as value["{shown}"]')
-    return f"attributes cannot be read in a plan (.{shown}): use a tool{mend and f', or {mend}'}"
+    hint = _INSTEAD.get(shown, f'an item such as value["{shown}"]')
+    return f"attributes cannot be read in a plan (.{shown}): use a tool{hint and f', or {hint}'}"

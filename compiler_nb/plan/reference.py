@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from compiler_nb.plan.tree import Tree
 
 STEP: Final = r"""(?:\.\w++|\[(?:-?[0-9]{1,18}|"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')\])"""
-"""One part of a path: `.title`, `[0]`, `["title"]`; it looks an item up, never an attribute."""
+"""One part of a path: `.title`, `[0]`, `["title"]`; it looks up an item, never an attribute."""
 _STEP: Final = re.compile(STEP, re.DOTALL)
 _WHOLE: Final = re.compile(rf"\$(?:(\w++)|\{{(\w++)({STEP}*+)\}})({STEP}*+)", re.DOTALL)
 _DOLLAR: Final = re.compile(
@@ -27,8 +27,8 @@ _SIMPLE: Final = dict(zip("\\'\"abfnrtv", "\\'\"\a\b\f\n\r\t\v", strict=True))
 class Dollar(NamedTuple):
     """A dollar sign in a text, and what follows it.
 
-    form: "whole" where it is all of the text, "braced" or "bare" within a longer text, "open" where a brace holds more
-    than a reference or is not closed; name: what may be a task's id; path: the text of what is looked up in its value;
+    form: "whole" if it is all of the text, "braced" or "bare" within a longer text, "open" if a brace holds more than a
+    reference or is not closed; name: what may be a task's id; path: the text of what is looked up in its value;
     text: the whole as it was written.
     """
 
@@ -39,7 +39,7 @@ class Dollar(NamedTuple):
 
 
 def read_whole(text: str) -> Dollar | None:
-    """Return the reference that a text consists of, None where it is another text."""
+    """Return the reference that a text consists of; None if it is another text."""
     found = _WHOLE.fullmatch(text)
     if found is None:
         return None
@@ -66,7 +66,7 @@ def split(text: str) -> list[str | Dollar]:
 
 
 def join_pieces(pieces: list[Tree]) -> Tree:
-    """Return one text where all pieces are, else the Text whose other pieces are put in when they are known."""
+    """Return one text if all pieces are text, otherwise a Text, whose other pieces are put in when they are known."""
     parts: list[Tree] = []
     for piece in pieces:
         if isinstance(piece, str) and parts and isinstance(parts[-1], str):
@@ -79,7 +79,7 @@ def join_pieces(pieces: list[Tree]) -> Tree:
 
 
 def follow(value: Tree, path: str) -> Tree:
-    """Return the look-up of a path's items in a value; raise Refused for a part that begins with an underscore."""
+    """Return a value with the path's items looked up in it; raise Refused if a part begins with an underscore."""
     steps = _STEP.findall(path)
     if len(steps) > check.DEPTH_LIMIT:
         raise Refused("too_deep", f"a path of {len(steps):,} parts; at most {check.DEPTH_LIMIT} are allowed")
@@ -102,7 +102,7 @@ def _key(text: str) -> str | int:
 
 
 def unescape(body: str) -> str:
-    """Return what the inside of a Python string literal stands for; an unknown escape stands for itself."""
+    """Return the text of a Python string literal's inside; an unknown escape stays as it is."""
     return _ESCAPE.sub(_unescape, body) if "\\" in body else body
 
 
@@ -117,4 +117,4 @@ def _unescape(found: re.Match[str]) -> str:
     try:
         return unicodedata.lookup(code[2:-1]) if code[0] == "N" else chr(int(code[1:], 16))
     except (KeyError, ValueError, OverflowError):
-        raise Refused("syntax", f"the escape {found[0][:40]} names no character; write \\\\ for a backslash") from None
+        raise Refused("syntax", f"the escape {found[0][:40]} is not a character; write \\\\ for a backslash") from None

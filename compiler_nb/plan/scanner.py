@@ -1,8 +1,8 @@
 """Find the values of one JSON object as its text arrives, in any chunking and in linear time.
 
-The outer structure, an object with a list called "tasks", is checked character by character; each value of the object
-and each item of that list is handed on as text the moment it is closed, with the place where it begins. What is inside
-is left to `json.loads`; its brackets are counted, so that nothing deep ever gets there.
+The outer structure, an object with a list called "tasks", is checked character by character. Each value of the object
+and each item of that list is handed on as text as soon as it is closed, with the place where it begins. Its inside is
+left to `json.loads`; its brackets are counted here, so that `json.loads` never gets deeply nested text.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Unit(NamedTuple):
 
 
 class Scanner:
-    """Cuts the text of a JSON object into units; after a problem it takes no more (`dead`).
+    """Cuts the text of a JSON object into units; after a problem it stops (`dead`).
 
     expects: what may come next; `line` and `column`: the place behind the text so far.
     """
@@ -139,7 +139,7 @@ class Scanner:
         return unit
 
     def _advance(self, text: str, at: int) -> tuple[int, int]:
-        """Count up to an index, which is never before the last one; return its line and column."""
+        """Count lines up to an index, which never goes back; return its line and column."""
         feeds = text.count("\n", self._mark, at)
         self.line += feeds
         self.column = at - text.rfind("\n", self._mark, at) if feeds else self.column + at - self._mark
@@ -152,16 +152,16 @@ class Scanner:
 
 
 def _explain(expects: str, character: str) -> tuple[str, str]:
-    """Return kind and message of the problem that this character is not what is expected."""
+    """Return kind and message of the problem that this character is not expected here."""
     known = {
-        ("end", "{"): ("multiple_blocks", "a second JSON object follows the plan: write one"),
+        ("end", "{"): ("multiple_blocks", "a second JSON object follows the plan: write only one"),
         ("{", "["): ("schema", 'a plan is an object, not a list: {"tasks": [...]}'),
-        ("key", "}"): ("syntax", "a comma stands before }: leave it out"),
-        ("task", "]"): ("syntax", "a comma stands before ]: leave it out"),
+        ("key", "}"): ("syntax", "there is a comma before }: leave it out"),
+        ("task", "]"): ("syntax", "there is a comma before ]: leave it out"),
     }.get((expects, character))
     if known:
         return known
     if expects in ("{", "end"):
-        return "syntax", f"text that begins with {character!r} stands beside the plan: write the JSON object only"
-    mend = {"/": "JSON has no comments", "#": "JSON has no comments", "'": "JSON has double quotes only"}.get(character)
-    return "syntax", f"{character!r} cannot stand here: {mend or f'{expects} is expected'}"
+        return "syntax", f"there is text beside the plan, beginning with {character!r}: write only the JSON object"
+    hint = {"/": "JSON has no comments", "#": "JSON has no comments", "'": "JSON has double quotes only"}.get(character)
+    return "syntax", f"{character!r} is not allowed here: {hint or f'{expects} is expected'}"

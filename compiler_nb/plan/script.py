@@ -1,9 +1,9 @@
-"""A plan as text, in any dialect that can say it.
+"""A plan as text, in any dialect that can express it.
 
-What is written reads back as the same plan. Ids that a dialect cannot say get others, so that a plan of another dialect
-reads back as the same but for its ids: the numbered dialect numbers the tasks 1, 2, 3, ... unless all have numbers
-already; python calls the task 1 t1; json calls the nested call note.1 note_1. In python the ids of calls that no name
-is given to follow from where they stand, so they may change, too.
+The text reads back as the same plan. Ids that a dialect cannot express are replaced, so that a plan of another dialect
+reads back as the same except for its ids: the numbered dialect numbers the tasks 1, 2, 3, ... unless all have numbers
+already; python calls the task 1 t1; json calls the nested call note.1 note_1. In python the ids of calls without a name
+depend on their place in the text, so they may change, too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def to_text(tasks: Sequence[Task], final: LastLine, dialect: str = "python") -> str:
-    """Return a plan as text; raise a PlanError that names the task where the dialect cannot say it."""
+    """Return a plan as text; raise a PlanError that names the task if the dialect cannot express it."""
     writers: dict[str, type[Writer]] = {"python": PythonWriter, "numbered": NumberedWriter, "json": JsonWriter}
     if dialect not in writers:
         raise ValueError(f"no dialect is called {dialect!r}; there are {', '.join(writers)}")
@@ -32,7 +32,7 @@ def to_text(tasks: Sequence[Task], final: LastLine, dialect: str = "python") -> 
 
 
 class PythonWriter(Writer):
-    """Writes the python dialect; nested calls stand where their values are read."""
+    """Writes the python dialect; nested calls are written where their values are used."""
 
     dialect = "python"
 
@@ -48,7 +48,7 @@ class PythonWriter(Writer):
         return "\n".join([*lines, self._last()]) + "\n"
 
     def _hiding(self) -> set[str]:
-        """Return the names of tasks that are those of inputs which are read after them."""
+        """Return the names of tasks that would hide an input of the same name which is read after them."""
         found: set[str] = set()
         before: set[str] = set()
         for task in self.tasks:
@@ -62,7 +62,7 @@ class PythonWriter(Writer):
         self.check_after(task)
         for name in task.kwargs:
             if not name.isidentifier() or keyword.iskeyword(name):
-                raise self.wrong(f"its argument {name!r} is no name")
+                raise self.wrong(f"its argument {name!r} is not a valid name")
         target = "" if task.id.startswith("@") else f"{self.names[task.id]} = "
         note = [f"# {task.note}"] if task.note else []
         line = target + spell_call(task, self._name)
@@ -70,7 +70,7 @@ class PythonWriter(Writer):
         return [*note, line]
 
     def _check_text(self, line: str, tree: Tree) -> None:
-        """Raise where a line cannot be read back: an f-string's braces hold no odd quotes, brackets and escapes."""
+        """Raise if a line cannot be read back: an f-string's braces cannot hold all quotes, brackets and escapes."""
         if any(type(node) is Text for node in walk(tree)):
             read = list(references(tree))
             for id_ in read:

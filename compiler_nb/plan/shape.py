@@ -1,8 +1,7 @@
 """The shape of a plan: order, levels, longest paths, bounds of time, and how two plans differ.
 
-References to ids that are not among the given tasks (an earlier round's results) are met already and do not
-count.
-Every function is linear in tasks and references, and none recurs.
+References to ids that are not among the given tasks (results of an earlier round) do not count.
+Every function is linear in tasks and references, and none is recursive.
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ def children(needs: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
 
 
 def order(tasks: Iterable[Task]) -> tuple[Task, ...]:
-    """Return the tasks so that each follows what it needs, and else as given; raise a ValueError where they circle."""
+    """Return the tasks so that each follows what it needs, otherwise as given; raise a ValueError for a cycle."""
     by_id = {task.id: task for task in tasks}
     return tuple(by_id[id_] for id_ in _sorted(parents(by_id.values())))
 
@@ -106,7 +105,7 @@ def levels(plan: Iterable[Task]) -> tuple[tuple[str, ...], ...]:
 def heights(tasks: Iterable[Task], durations: Mapping[str, float] | None = None) -> dict[str, float]:
     """Return for each task the longest path from its start to an end, its own duration included.
 
-    durations: seconds by task id or by tool name, 1 where neither is known.
+    durations: seconds by task id or by tool name, 1 if neither is known.
     """
     by_id = {task.id: task for task in tasks}
     needs = parents(by_id.values())
@@ -123,7 +122,7 @@ def _duration(task: Task, durations: Mapping[str, float] | None) -> float:
 
 
 def critical_path(plan: Iterable[Task], durations: Mapping[str, float] | None = None) -> tuple[str, ...]:
-    """Return the ids of the longest chain, the earlier in the text where two are as long; durations as in `heights`."""
+    """Return the ids of the longest chain, of equally long ones the first in the text; durations as in `heights`."""
     tasks = tuple(plan)
     high = heights(tasks, durations)
     needs = parents(tasks)
@@ -147,7 +146,7 @@ def lower_bound(
 
 
 def diff(one: Iterable[Task], other: Iterable[Task]) -> PlanDiff:
-    """Return what must be said to turn one plan into the other."""
+    """Return how one plan became the other."""
     before, after = tuple(one), tuple(other)
     old, new = _fingerprints(before), _fingerprints(after)
     common = [id_ for id_ in old if id_ in new]

@@ -47,7 +47,7 @@ def _more(tree: Sized) -> str:
 
 
 def shorten_call(task: Task, limit: int = 60) -> str:
-    """Return what a task computes as one line: `weather("New York", days=3)`, or its expression."""
+    """Return what a task computes, as one line: `weather("New York", days=3)`, or its expression."""
     if task.kind != "call":
         return shorten_tree(task.args[0], limit) if task.args else ""
     parts = [shorten_tree(tree, limit) for tree in task.args[:20]]

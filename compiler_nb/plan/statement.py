@@ -1,11 +1,11 @@
-"""Where a statement of the python dialect ends, and whether it is within the limits: one tokenizer for both.
+"""Where a statement of the python dialect ends, and whether it is within the limits: by one tokenizer.
 
 Theory of operation
     Text arrives by physical lines and is tokenized once, line by line, before anything of it is parsed. A statement
-    ends at a line feed outside strings and brackets. Every bracket and every operator that is pending in one makes the
-    syntax tree deeper, so both are paid from one `Depth`: a tree as deep as it allows is harmless for CPython's parser,
-    which can be made to overflow the stack, and for every function of ours that recurs over a tree. The fields of an
-    f-string hold expressions of the same statement and are paid from the same `Depth`.
+    ends at a line feed outside strings and brackets. Every open bracket, and every operator that is pending in
+    one, makes the syntax tree deeper. Both are paid from one budget, `Depth`. A tree as deep as the budget allows is
+    safe for CPython's parser, which can be made to overflow the stack, and for all our recursive functions over trees.
+    The fields of an f-string hold expressions of the same statement and are paid from the same budget.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _REST: Final = {mark: re.compile(rf"(?:[^\\{mark[0]}]|\\.|{mark[0]}(?!{mark[1:]}
 class Depth:
     """A budget of depth: the brackets that are open, and the operators that are pending in them.
 
-    `over` says what there was too much of: "brackets", "operators", or "" while the text keeps within the budget.
+    over: what there is too much of, "brackets" or "operators"; "" while the text is within the budget.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class Depth:
         else:
             opens = kind in ("open", "field")
             self.total += kind != "field"  # the fields of a string stand side by side
-            self.pending[-1] += kind in ("open", "operator")  # no comma pays for a lambda: it may be the lambda's own
+            self.pending[-1] += kind in ("open", "operator")  # a comma may be the lambda's own
             if opens and len(self.pending) <= 2 * check.DEPTH_LIMIT:  # far over, closing ends the statement sooner
                 self.pending.append(0)
             if len(self.pending) > check.DEPTH_LIMIT + 1:

@@ -20,7 +20,7 @@ def parse_syntax(text: str, mode: Literal["eval"]) -> ast.Expression: ...
 def parse_syntax(text: str, mode: str) -> ast.AST:
     """Return the syntax tree of a text; nothing is compiled, and no warning gets out.
 
-    Mode "single" is for statements: for an error in the mode "exec" CPython opens a file of the source's name.
+    Mode "single" is for statements; in mode "exec" CPython would open a file to explain an error.
     Raises what `ast.parse` does: SyntaxError, ValueError, UnicodeEncodeError, RecursionError or MemoryError.
     """
     with _LOCK:

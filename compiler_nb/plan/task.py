@@ -1,4 +1,4 @@
-"""Task, and a plan's last line: a task is data, and what can be derived from it is not stored."""
+"""Task, and a plan's last line: a task is data, and nothing is stored that can be derived."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PART: Final = re.compile(r".+\.[0-9]+", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Last line `join(...)`: the joiner answers from these tasks' results, from all where `refs` is empty."""
+    """Last line `join(...)`: the joiner answers from these tasks' results, or from all results if `refs` is empty."""
 
     refs: tuple[str, ...] = ()
     instruction: str = ""
@@ -39,7 +39,7 @@ JOIN: Final = Join()
 class Task(Holder):
     """One call of a tool, one pure expression, or one fan-out.
 
-    id: unique in a run; kind: "call", "expr" or "fanout"; tool: the tool's name, "" where none is called;
+    id: unique in a run; kind: "call", "expr" or "fanout"; tool: the tool's name, "" if none is called;
     args, kwargs: argument trees (an expr's or fan-out's only argument is its expression);
     after: ids declared as dependencies although no argument reads them; note: the comment above it;
     line, column: where its text begins, from 1; fingerprint: what it computes, whatever its name: a hash of tool and
@@ -120,7 +120,7 @@ def inputs_of(tasks: Iterable[Task], last: LastLine) -> tuple[str, ...]:
 
 
 def fingerprint(task: Task, known: Mapping[str, str]) -> str:
-    """Return the hash of what a task computes; `known` maps the ids it refers to to their fingerprints."""
+    """Return the hash of what a task computes; known: the fingerprints of the tasks that it refers to, by id."""
     parts: list[str] = [task.kind, task.tool]
     _spell(task.args, known, parts)
     _spell(task.kwargs, known, parts)

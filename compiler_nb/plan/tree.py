@@ -1,4 +1,4 @@
-"""The argument tree: nodes that stand in plain data, and how a tree is walked and changed.
+"""The argument tree: nodes in plain data, and how a tree is walked and changed.
 
 An argument tree is made of plain Python data (literals, lists, tuples, dicts, sets) and of expression nodes: `Ref` for
 an earlier task's value, `Input` for an offered variable of the notebook, and the pure expressions of
@@ -22,7 +22,7 @@ class Node:
     """The root of all expression nodes: frozen dataclasses whose fields are trees or plain values."""
 
     __slots__ = ()
-    opaque: ClassVar[bool] = False  # True where what it holds is a value, not a tree
+    opaque: ClassVar[bool] = False  # True if it holds a value, not a tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Input(Node):
 
 
 class Holder:
-    """What holds argument trees and is no node itself: a task, as the step of a fan-out."""
+    """Base of what holds argument trees without being a node itself: a task, as a step of a fan-out."""
 
     __slots__ = ()
     args: tuple[Tree, ...]
@@ -48,7 +48,7 @@ class Holder:
 
 
 def walk(tree: Tree) -> Iterator[Node]:
-    """Yield the nodes of a tree in the order of the text, each before what it holds; never into opaque values."""
+    """Yield the nodes of a tree in the order of the text, each before its parts; opaque values are not entered."""
     stack = [tree]
     while stack:
         item = stack.pop()

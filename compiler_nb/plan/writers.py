@@ -48,7 +48,7 @@ class Writer:
         raise NotImplementedError
 
     def wrong(self, reason: str, kind: str = "expression") -> PlanError:
-        """Return the error that this dialect cannot say the task being written."""
+        """Return the error that this dialect cannot express the task being written."""
         task = self.task
         what = "the last line" if task is None else f"task {task.id!r}"
         place = (0, 0) if task is None else (task.line, task.column)
@@ -64,7 +64,7 @@ class Writer:
             taken.add(self.names[task.id])
 
     def calls(self) -> Iterator[Task]:
-        """Yield the tasks in order; raise for one that is no call of a tool."""
+        """Yield the tasks in order; raise if one is not a call of a tool."""
         for task in self.tasks:
             self.task = task
             if task.kind != "call":
@@ -73,7 +73,7 @@ class Writer:
         self.task = None
 
     def check_after(self, task: Task) -> None:
-        """Raise for a task that waits for one that it does not read."""
+        """Raise if a task waits for one that it does not read."""
         if task.after:
             raise self.wrong(f"it waits for {', '.join(task.after)} without reading it")
 
@@ -105,13 +105,13 @@ class _Dollars(Writer):
             return f"${self.names[tree.id]}", path
         if type(tree) is Input:
             return f"@{tree.name}", path
-        raise self.wrong(f"{spell(tree)} stands in it: it has literals, results and their items")
+        raise self.wrong(f"it holds {spell(tree)}: this dialect has only literals, results and their items")
 
     def _step(self, key: Tree) -> str:
         if type(key) is int and len(str(abs(key))) <= _KEY_DIGITS:
             return f"[{key}]"
         if type(key) is not str:
-            raise self.wrong(f"the key {spell(key)} is looked up: a path has names and whole numbers")
+            raise self.wrong(f"it looks up the key {spell(key)}: a path has only names and whole numbers")
         return f".{key}" if _NAME.fullmatch(key) else f"[{quote(key)}]"
 
     def body(self, tree: Tree) -> str:
@@ -120,19 +120,19 @@ class _Dollars(Writer):
             return tree.replace("$", "$$")
         text = "".join(self._part(part) for part in tree.parts)
         if read_whole(text) is not None:
-            raise self.wrong(f"the string {text!r} would be the value itself, not its text")
+            raise self.wrong(f"the string {text!r} would be read as the value itself, not as its text")
         return text
 
     def _part(self, part: Tree) -> str:
         if isinstance(part, Field):
             if part.conversion or part.spec:
-                raise self.wrong("it formats a value: there is no conversion and no format")
+                raise self.wrong("it formats a value: this dialect has no conversions and no formats")
             part = part.value
         if isinstance(part, str):
             return self.body(part)
         name, path = self._path(part)
         if name.startswith("@"):
-            raise self.wrong(f"the input {name} stands in a string")
+            raise self.wrong(f"the input {name} is used inside a string")
         return f"${{{name[1:]}{path}}}"
 
 
@@ -154,7 +154,7 @@ class NumberedWriter(_Dollars):
         return "\n".join([*lines, f"{number}. {self._last()}<END_OF_PLAN>"]) + "\n"
 
     def _number(self) -> None:
-        """Keep ids that are all numbers, else number the tasks; then earlier rounds' results have no name any more."""
+        """Keep the ids if all are numbers; otherwise number the tasks, and earlier rounds' results have no names."""
         unnamed = self.earlier
         if all(_NUMBER.fullmatch(task.id) for task in self.tasks):
             self.names = {id_: id_ for id_ in (*(task.id for task in self.tasks), *self.earlier)}
@@ -163,7 +163,7 @@ class NumberedWriter(_Dollars):
             self.names = {task.id: str(number) for number, task in enumerate(self.tasks, 1)}
         if unnamed:
             self.task = next((task for task in self.tasks if unnamed[0] in task.dependencies), None)
-            raise self.wrong(f"it reads {unnamed[0]!r}, which this plan does not hold", "missing_ref")
+            raise self.wrong(f"it reads {unnamed[0]!r}, which is not in this plan", "missing_ref")
 
     def _last(self) -> str:
         if isinstance(self.final, Return):
@@ -174,7 +174,7 @@ class NumberedWriter(_Dollars):
     def _call(self, tool: str, args: tuple[Tree, ...], kwargs: dict[str, Tree]) -> str:
         for name in kwargs:
             if not _NAME.fullmatch(name):
-                raise self.wrong(f"its argument {name!r} is no name")
+                raise self.wrong(f"its argument {name!r} is not a valid name")
         named = [f"{name}={self._spell(value)}" for name, value in kwargs.items()]
         return f"{tool}({', '.join([*map(self._spell, args), *named])})"
 
@@ -233,7 +233,7 @@ class JsonWriter(_Dollars):
         return [{"id": _free("join", taken), "tool": "join", "args": {}, "deps": deps}] if deps else []
 
     def _data(self, tree: Tree, depth: int) -> Any:
-        """Return the JSON data that says a tree, so many brackets deep in an argument."""
+        """Return the JSON data of a tree; depth: how many brackets are open around it."""
         kind = type(tree)
         if kind is str or kind is Text:
             text = self.body(tree)
@@ -252,7 +252,7 @@ class JsonWriter(_Dollars):
 
     def _key(self, key: Tree) -> str:
         if not isinstance(key, str):
-            raise self.wrong(f"the key {spell(key)} of a dict is no text")
+            raise self.wrong(f"the key {spell(key)} of a dict is not a text")
         return key
 
 
@@ -262,5 +262,5 @@ def _json_id(id_: str) -> str:
 
 
 def _dump(data: Any) -> str:
-    """Return JSON on one line, with what no plan's text may hold as an escape."""
+    """Return JSON on one line; characters that a plan's text may not hold are written as escapes."""
     return check.CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(data, ensure_ascii=False))

@@ -132,7 +132,7 @@ def test_results_of_earlier_rounds():
     assert "3. f($1_2, $1)" in plan.to_text("numbered")
     assert "t3 = f(t1_2, t1)" in plan.to_text("python")
     assert '"$1_2"' in plan.to_text("json")
-    with pytest.raises(PlanError, match="'ny', which this plan does not hold"):
+    with pytest.raises(PlanError, match="'ny', which is not in this plan"):
         Plan((Task("3", "call", "f", (Ref("ny"),)),)).to_text("numbered")
 
 
