@@ -1,7 +1,7 @@
 """A timeline's rows as a self-contained SVG.
 
-It stands on a ground of its own, so that it reads on any page. Each row is a group with `data-task`, `data-state` and
-the class `cnb-STATE`, as in the picture of a plan; states differ by their mark, waiting by its stripes, a failed
+It has a background of its own, so that it can be read on any page. Each row is a group with `data-task`, `data-state`
+and the class `cnb-STATE`, as in the picture of a plan; states differ by their mark, waiting by its stripes, a failed
 attempt by its hollow bar. All text is escaped here; there is no script, link or handler.
 """
 
@@ -33,7 +33,7 @@ ID: Final = 200
 
 
 def _use(key: str, name: str) -> str:
-    """Name a colour twice: programs without variables take the first, the light one."""
+    """Name a colour twice: programs that do not know variables use the first, the light one."""
     return f"{key}:{LIGHT[name]};{key}:var(--cnb-{name})"
 
 
@@ -58,7 +58,7 @@ _STYLE: Final = STYLE + "".join(
 
 
 class Plot(NamedTuple):
-    """Where things stand: the left end of the bars, pixels per second, the rows' tops and height, all in pixels."""
+    """The places: the left end of the bars, pixels per second, the tops and the height of the rows, all in pixels."""
 
     left: float
     scale: float
@@ -68,11 +68,11 @@ class Plot(NamedTuple):
     height: float
 
     def x(self, seconds: float) -> float:
-        """Return where a moment stands."""
+        """Return the x of a moment."""
         return self.left + seconds * self.scale
 
     def box(self, bar: Bar, row: int) -> tuple[float, float, float, float]:
-        """Return left, top, width and height of a bar; the shortest can still be seen."""
+        """Return left, top, width and height of a bar; even the shortest bar is visible."""
         thin = 5.0 if bar.look in ("think", "write") else round(self.high * 0.56)
         high = MODEL if bar.look in ("think", "write") else self.high
         width = max((bar.end - bar.start) * self.scale, 1.0 if bar.look == "wait" else 2.0)
@@ -80,7 +80,7 @@ class Plot(NamedTuple):
 
 
 def make_plot(chart: Chart) -> Plot:
-    """Return the places; rows count through models and tasks."""
+    """Return the places; rows of models come first, then those of tasks."""
     rows = (*chart.models, *chart.rows)
     left = PAD + 24 + max([text_width(row.label, size=12.0) for row in rows], default=40.0) + 12
     high = ROW if len(chart.rows) <= MANY else DENSE
@@ -200,7 +200,7 @@ def _foot(chart: Chart, plot: Plot) -> Iterator[str]:
 
 
 def _legend(chart: Chart) -> list[tuple[str, str]]:
-    """Return what needs a word of explanation in this timeline."""
+    """Return what the legend of this timeline explains."""
     looks = {bar.look for row in (*chart.models, *chart.rows) for bar in row.bars}
     known = (("wait", "waits for a slot"), ("failed", "failed attempt"), ("cancelled", "cancelled"))
     found = [pair for pair in known if pair[0] in looks]
@@ -209,7 +209,7 @@ def _legend(chart: Chart) -> list[tuple[str, str]]:
 
 
 def _sample(kind: str, x: float, y: float) -> str:
-    """Return what the legend explains, at the left of its words."""
+    """Return the sample that stands left of a legend's words."""
     if kind == "model":
         return _rect("cnb-think", (x, y - 2.5, 9.0, 5.0), 2) + _rect("cnb-write", (x + 9, y - 2.5, 13.0, 5.0), 2)
     if kind == "path":

@@ -1,4 +1,4 @@
-"""A timeline as a PNG, for places that show no SVG: drawn by Graphviz, at the places of the SVG."""
+"""A timeline as a PNG, for programs that cannot show SVG: drawn by Graphviz, at the places of the SVG."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ node [shape=box fixedsize=true fontname="Helvetica" fontsize=10 margin=0]"""
 
 
 def draw_png(chart: Chart, programs: Iterable[Program] | None = None) -> bytes | None:
-    """Return a timeline as PNG; None where there is no Graphviz; programs: as for `render`."""
+    """Return a timeline as PNG; None without Graphviz; programs: as for `render`."""
     plot = make_plot(chart)
     nodes = [_node((0, 0, WIDTH, plot.height), fill=LIGHT["card"])]
     for at, label in chart.ticks:

@@ -28,7 +28,7 @@ LABEL_SIZE, CALL_SIZE, COUNT_SIZE = 13.0, 11.0, 11.5
 PAD, MARK, LINE = 14.0, 26.0, 46.0
 BLOCK_PAD, BLOCK_GAP = 14.0, 12.0
 STACK: Final = 6.0
-"""How far the boxes behind a stack stand out, right and below."""
+"""How far the boxes behind a stack show, right and below."""
 EXTRA: Final = {"expr": 10.0, "fanout": STACK, "group": STACK}
 URGENT: Final[tuple[State, ...]] = ("failed", "running", "ready", "waiting", "cancelled", "skipped", "done")
 END, MORE = "\0end", "\0more"
@@ -41,9 +41,9 @@ Kind = Literal["call", "expr", "fanout", "group", "block", "end", "more"]
 class Box:
     """One thing to draw.
 
-    key: its name in the layout; task: the task's id, "" where it is none; label, call: its two lines; count: what
-    stands in its corner; members: ids of the tasks that it stands for; inside: what a stack shows of them, a cell for
-    each, the shares of their states, or an empty bar, of one size for any number, which a page fills;
+    key: its name in the layout; task: the task's id, "" if it is not one task; label, call: its two lines; count:
+    the text in its corner; members: ids of the tasks that it represents; inside: what a stack shows of them: a cell for
+    each, the shares of their states, or an empty bar of fixed size, which the page fills;
     inner: a block's boxes with their centres, from the block's top left corner; width, height: in pixels.
     """
 
@@ -99,12 +99,12 @@ def has_bar(box: Box) -> bool:
 
 
 def is_stack(box: Box) -> bool:
-    """Whether a box stands for several tasks, and is drawn as a stack."""
+    """Whether a box represents several tasks and is drawn as a stack."""
     return box.kind in ("fanout", "group")
 
 
 def state_of(box: Box, states: Mapping[str, State]) -> State:
-    """Return a task's state; for several tasks, the first in the order of URGENT that one of them has."""
+    """Return a task's state; for several tasks, the most urgent state that one of them has."""
     if box.task:
         return states.get(box.task, "waiting")
     held = {states.get(id_, "waiting") for id_ in box.members}
@@ -112,7 +112,7 @@ def state_of(box: Box, states: Mapping[str, State]) -> State:
 
 
 def text_width(text: str, *, mono: bool = False, size: float = LABEL_SIZE) -> float:
-    """Return about how many pixels a text takes, rather too many than too few."""
+    """Return about how many pixels a text takes, too many rather than too few."""
     if mono:
         return size * sum(0.61 * (1 + _is_wide(char)) for char in text)
     return size * sum(1.05 if _is_wide(char) else _PROPORTIONS.get(char, 0.72 if char.isupper() else 0.6)

@@ -37,7 +37,7 @@ class Bar(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One line: a task's id, its label, state, bars and hover text; a model has no id and no state."""
+    """One line: a task's id, its label, state, bars and hover text; the row of a model has neither id nor state."""
 
     id: str
     label: str
@@ -48,12 +48,12 @@ class Row(NamedTuple):
 
     @property
     def ran(self) -> float:
-        """How long its bars last, without those of waiting."""
+        """How long it ran, in seconds, without waiting."""
         return sum(bar.end - bar.start for bar in self.bars if bar.look != "wait")
 
 
 class Chart(NamedTuple):
-    """What a timeline shows: rows of models and of tasks, how many more there are, seconds in all, and its words.
+    """What a timeline shows: rows of models and of tasks, how many more there are, seconds in all, and the words below.
 
     path: the ids of the critical path, in its order; ticks: seconds and their labels.
     """
@@ -118,7 +118,7 @@ def _times(bars: Iterable[Bar], attempts: int) -> str:
 
 
 def _model_row(role: str, calls: Iterable[ModelCall], total: float) -> Row:
-    """Return the calls of one role in a row: until the first word came, and from then on."""
+    """Return the calls of one role as a row: a bar until the first word, and one from then on."""
     bars: list[Bar] = []
     for call in calls:
         if call.role == role:

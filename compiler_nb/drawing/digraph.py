@@ -1,4 +1,4 @@
-"""A plan as a `graphviz.Digraph`, for those who go on with it there; only who asks for one imports this."""
+"""A plan as a `graphviz.Digraph`, for users who continue with Graphviz; imported only on request."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class Digraph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
-    """Graphviz's own object, which also shows and saves itself where the system has no Graphviz.
+    """Graphviz's own object, which can also be shown and saved if Graphviz is not installed.
 
-    picture: what is shown then; a copy has none.
+    picture: what is shown in that case; a copy has none.
     """
 
     picture: Picture | None = None
@@ -43,9 +43,9 @@ class Digraph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         directory: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> str:
-        """Write it as .svg, .png, .dot or .txt; as .gv, or under a name without suffix, as Graphviz does.
+        """Write it as .svg, .png, .dot or .txt; for .gv, or a name without suffix, do as Graphviz does.
 
-        Raises ValueError for another suffix, and RuntimeError where no PNG can be made.
+        Raises ValueError for another suffix, and RuntimeError if no PNG can be made.
         """
         if filename is None or Path(filename).suffix.lower() in ("", ".gv"):
             return str(super().save(filename, directory=directory, **options))
@@ -54,7 +54,7 @@ class Digraph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         return str(save(Path(directory or "") / filename, forms))
 
     def _form(self, form: str) -> bytes | str | None:
-        """Return what Graphviz makes of it, or else the picture's form."""
+        """Return what Graphviz makes of it, otherwise the picture in that form."""
         try:
             return bytes(self.pipe(format=form))
         except graphviz.ExecutableNotFound:

@@ -1,6 +1,6 @@
 """DOT text of a plan, always quoted by our own function, and Graphviz as an engine for places and pictures.
 
-Graphviz is the system's `dot`, through the `graphviz` package, or else pygraphviz, which brings it along.
+Graphviz is the system's `dot`, called through the `graphviz` package, otherwise pygraphviz, which contains it.
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ def render(
     engine: str = "dot",
     programs: Iterable[Program] | None = None,
 ) -> bytes | None:
-    """Return what Graphviz makes of DOT text, None where there is no Graphviz or it fails.
+    """Return what Graphviz makes of DOT text, or None if Graphviz is missing or fails.
 
-    engine: "dot", or "nop2" to draw at the given places; programs: what to try in turn, by default what is there.
+    engine: "dot", or "nop2" to draw at the given places; programs: ways to run it, tried in turn.
     """
     for run in find_programs() if programs is None else programs:
-        with contextlib.suppress(Exception):  # whatever goes wrong inside, there is always our own layout
+        with contextlib.suppress(Exception):  # our own layout takes over, whatever goes wrong
             return run(text, format, engine)
     return None
 
@@ -108,7 +108,7 @@ def _run_pygraphviz(text: str, format: str, engine: str) -> bytes:  # noqa: A002
 
 @contextlib.contextmanager
 def _muted() -> Iterator[None]:
-    """Drop what C code writes to stderr (fonts' warnings): a kernel would show it in the cell."""
+    """Drop what C code writes to stderr (warnings about fonts), which a kernel would show in the cell."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
@@ -120,7 +120,7 @@ def _muted() -> Iterator[None]:
 
 
 def place(graph: Graph, programs: Iterable[Program] | None = None) -> Layout | None:
-    """Return Graphviz's places and routes for a graph; None where there is no Graphviz, or the graph is large."""
+    """Return Graphviz's places and routes for a graph; or None if Graphviz is missing or the graph is too large."""
     if len(graph.boxes) > MOST_BOXES or len(graph.edges) > MOST_EDGES:
         return None
     names = {key: f"n{number}" for number, key in enumerate(graph.boxes)}

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 def save(path: str | os.PathLike[str], forms: Mapping[str, Callable[[], str | bytes | None]]) -> Path:
     """Write a picture in the form that its path's suffix names; return the path.
 
-    forms: what makes the text or the bytes, by suffix; None where nothing here can make it.
-    Raises ValueError for another suffix, and RuntimeError where the form cannot be made.
+    forms: what makes the text or the bytes, by suffix; they return None if nothing on this machine can make the form.
+    Raises ValueError for another suffix, and RuntimeError if the form cannot be made.
     """
     target = Path(path)
     suffix = target.suffix.lower()

@@ -1,7 +1,7 @@
 """What a picture of a plan shows: boxes with their words and sizes, and the edges between them.
 
-Up to FULL tasks each has a box of its own; above, those of one level and tool share one. Tasks that read the same and
-are read by the same stand together in a block, so that a wide plan needs few arrows.
+Up to FULL tasks each has a box of its own; in larger plans, tasks of one level and tool share a box. Tasks that read
+the same tasks and are read by the same tasks form a block, so that a wide plan needs few arrows.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ if TYPE_CHECKING:
 FULL: Final = 200
 """Most tasks that are drawn one by one."""
 FEW, WIDE = 60, 2_400.0
-"""More than FEW tasks in a picture wider or higher than WIDE pixels would be too small to read: they are collapsed."""
+"""Above FEW tasks, a picture wider or higher than WIDE pixels would be too small to read: tasks are collapsed."""
 CLIP: Final = 100
-"""Most boxes of a collapsed picture; the tasks of later levels are counted in one."""
+"""Most boxes of a collapsed picture; one more box counts the tasks of later levels."""
 BLOCK: Final = 9
 """Fewest tasks alike that make a block."""
 CELLS: Final = 600
-"""Most items and collapsed tasks that get a cell each; with more, boxes show the states' shares instead."""
+"""Most items and collapsed tasks that get a cell each; with more, boxes show the shares of the states."""
 PAGE: Final = 960.0
-"""Width in pixels up to which a picture goes down rather than to the right."""
+"""Width in pixels up to which a picture goes down rather than right."""
 MANY: Final = 24
 """Tasks from which on calls are shorter."""
 
 
 class Graph(NamedTuple):
-    """Boxes by key, in the plan's order; edges between keys; the way that it goes, and about how wide it will be."""
+    """Boxes by key, in the plan's order; edges between keys; whether it goes down (not right), and about how wide it is."""
 
     boxes: Mapping[str, Box]
     edges: tuple[tuple[str, str], ...]
@@ -70,8 +70,8 @@ def make_graph(tasks: Iterable[Task], final: LastLine | None = None, *, known: I
                bars: bool = False) -> Graph:  # fmt: skip
     """Return what to draw of some tasks and the plan's last line.
 
-    known: further ids of tasks, of which those of fan-outs' items are shown; full, cells, clip, block: see FULL,
-    CELLS, CLIP and BLOCK (0: no blocks); bars: stacks hold empty bars, which a page fills.
+    known: further ids of tasks; items of fan-outs among them are shown; full, cells, clip, block: see FULL, CELLS, CLIP
+    and BLOCK (0: no blocks); bars: stacks hold empty bars, which the page fills.
     """
     every = list(tasks)
     items = _items(every, known)
@@ -136,7 +136,7 @@ def _edges(
 ) -> list[tuple[str, str]]:
     """Return the edges between boxes, each once, those to the last line at the end.
 
-    They come from what the last line names, or for `join()` from all that nothing else reads.
+    The last line is reached from the tasks that it names; `join()` from all tasks that no other task reads.
     """
     box_of = {id_: key for key, box in boxes.items() for id_ in (key, *box.members)}
     box_of |= {item: box_of[fanout] for fanout, held in items.items() for item in held}
@@ -203,7 +203,7 @@ def _block(group: Sequence[Box]) -> Box:
 
 
 def _turn(boxes: dict[str, Box], edges: Sequence[tuple[str, str]]) -> tuple[Graph, float]:
-    """Return the picture, going down if it fits on a page so and to the right if not, and its largest extent."""
+    """Return the graph and its larger extent; it goes down if that fits on a page, otherwise to the right."""
     rows = assign_rows(list(boxes), edges)
     across: dict[int, float] = defaultdict(float)
     along: dict[int, float] = defaultdict(float)

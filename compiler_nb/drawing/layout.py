@@ -1,7 +1,7 @@
 """Our own layered layout: boxes in rows, arrows that go down or right, pure and without recursion.
 
 Theory of operation
-    1. rows: a node stands one row below the lowest node that points to it;
+    1. rows: a node is one row below the lowest node that points to it;
     2. lanes: an edge over several rows gets a point in each row between, shared with the other long edges of its
        source (or target), so that arrows pass beside boxes; lanes are limited, and edges beyond that go straight;
     3. order: sweeps down and up sort each row by the mean place of its neighbours; the order with the fewest crossings
@@ -34,7 +34,7 @@ PORT_GAPS = (7.0, 14.0)
 
 
 class Layout(NamedTuple):
-    """Where everything stands, in pixels from the top left corner.
+    """The places of everything, in pixels from the top left corner.
 
     places: the centre of each node; routes: for each edge a start and then, for each cubic curve, two control points
     and its end.
@@ -47,9 +47,9 @@ class Layout(NamedTuple):
 
 
 def lay_out(nodes: Iterable[str], edges: Iterable[Edge], sizes: Mapping[str, Size], *, down: bool = True) -> Layout:
-    """Return places for the nodes and routes for the edges; edges to unknown nodes, and back, are left out.
+    """Return places for the nodes and routes for the edges; edges to unknown nodes, and backward edges, are left out.
 
-    sizes: width and height of each node in pixels; down: rows from top to bottom, else from left to right.
+    sizes: width and height of each node in pixels; down: rows from top to bottom, otherwise from left to right.
     """
     ids = list(dict.fromkeys(nodes))
     known = set(ids)
@@ -105,7 +105,7 @@ def _route(  # noqa: PLR0917 - the parts of one layout
 def _ports(
     graph: Rows, pairs: Sequence[Edge], chains: Mapping[Edge, list[int]], places: Sequence[float]
 ) -> dict[Edge, float]:
-    """Return where each edge meets its target, so that several arrive side by side in the order they come from."""
+    """Return where each edge meets its target, so that several arrive side by side in the order of their sources."""
     arrivals: dict[int, list[Edge]] = defaultdict(list)
     for pair in pairs:
         arrivals[chains[pair][-1]].append(pair)
@@ -137,7 +137,7 @@ def _turn(layout: Layout) -> Layout:
 
 
 class Incremental:
-    """A layout for a plan that still streams: each node gets its place when it comes, and keeps it.
+    """A layout for a plan that still streams: each node gets a place when it arrives, and keeps it.
 
     down: as in `lay_out`; pitch: pixels from one row to the next, by default PITCHES; a larger node takes several rows.
     `places` and `routes` grow as in a Layout, but places left of and above the first node are negative.
@@ -152,7 +152,7 @@ class Incremental:
         self._taken: dict[int, list[tuple[float, float]]] = defaultdict(list)  # runs without room between, by row
 
     def keep(self, layout: Layout, sizes: Mapping[str, Size]) -> None:
-        """Take what stands already, laid out otherwise, for placed; what comes finds its place around it."""
+        """Adopt nodes that were laid out in another way; new nodes are placed around them."""
         for node, place in layout.places.items():
             (x, y), (across, depth) = (place, sizes[node]) if self.down else (place[::-1], sizes[node][::-1])
             first = math.floor((y - depth / 2) / self.pitch)
@@ -188,7 +188,7 @@ class Incremental:
         return max(ends) + GAP + across / 2 if ends else 0.0
 
     def _free(self, rows: Iterable[int], wish: float, across: float) -> float:
-        """Return the place nearest to the wish where a width is free in all of the rows."""
+        """Return the place nearest to the wish at which the width is free in all of the rows."""
         half = across / 2 + GAP
         walls = sorted(run for row in rows for run in self._taken[row])
         best, left = float("inf"), float("-inf")

@@ -1,4 +1,4 @@
-"""Pictures that a page changes: boxes one by one while a plan streams, then the whole; without states and style."""
+"""Pictures that a page updates: box by box while a plan streams, then the whole; without states and style."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Piece(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """A whole picture: its SVG, the ids that each of its `.cnb-group` elements stands for, and where boxes are."""
+    """A whole picture: its SVG, the ids that each `.cnb-group` element represents, and the places of the boxes."""
 
     svg: str
     groups: tuple[tuple[str, ...], ...]
@@ -46,9 +46,9 @@ class Drawn(NamedTuple):
 
 
 class Sketch:
-    """A picture that grows: each task gets its box and its place when it comes, and keeps them.
+    """A picture that grows: each task gets a box and a place when it arrives, and keeps them.
 
-    around: a whole picture that is there already, as after a replan.
+    around: a whole picture that is shown already, as after a replan.
     """
 
     def __init__(self, around: Drawn | None = None) -> None:
@@ -58,7 +58,7 @@ class Sketch:
             self._layout.keep(around.layout, around.sizes)
 
     def add(self, task: Task) -> Piece:
-        """Return what a task adds."""
+        """Add a task; return what it adds to the picture."""
         self._count += 1
         box = task_box(task, inside="bar", call=CALL if self._count <= MANY else SHORT_CALL)
         x, y = self._layout.add(task.id, task.dependencies, (box.width, box.height))
@@ -74,7 +74,7 @@ def framed(bounds: tuple[float, float, float, float]) -> Bounds:
 
 
 def draw_whole(tasks: Iterable[Task], final: LastLine | None = None, *, engine: Engine = "auto") -> Drawn:
-    """Return the picture of all tasks, each waiting; above 200 of them, those of a level and tool share a box."""
+    """Return the picture of all tasks, each waiting; above 200 tasks, those of one level and tool share a box."""
     every = list(tasks)
     graph = make_graph(every, final, bars=True)
     layout = place(graph) if engine != "own" else None
@@ -90,7 +90,7 @@ def draw_whole(tasks: Iterable[Task], final: LastLine | None = None, *, engine: 
 
 
 def _edge(route: Sequence[Point], one: str, other: str) -> str:
-    """Return an arrow that names the tasks at its ends; of several in one box it is the first, and the end has none."""
+    """Return an arrow that names the tasks at its ends: the first task of a box, and none for the last line."""
     ends = "".join(f' data-{key}="{escape(cut(id_, ID))}"' for key, id_ in (("from", one), ("to", other)) if id_)
     return draw_edge(route).replace("<path", f"<path{ends}", 1)
 

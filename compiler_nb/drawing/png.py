@@ -1,4 +1,4 @@
-"""A plan as a PNG, for places that show no SVG: drawn by Graphviz, at the places of our own layout."""
+"""A plan as a PNG, for programs that cannot show SVG: drawn by Graphviz, at the places of our own layout."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def to_png(
     final: LastLine | None = None,
     programs: Iterable[Program] | None = None,
 ) -> bytes | None:
-    """Return the picture of up to 200 tasks as PNG; None for more, or where there is no Graphviz.
+    """Return the picture of up to 200 tasks as PNG; None for more tasks, or without Graphviz.
 
     states, final: as for `draw`; programs: as for `render`.
     """

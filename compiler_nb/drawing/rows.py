@@ -17,9 +17,9 @@ Edge = tuple[str, str]
 GAP, LANE_GAP = 26.0, 14.0
 """Space between boxes of a row, and beside a lane, in pixels."""
 LANES = 4_000
-"""Most points of long edges; what is longer then goes straight."""
+"""Most points of long edges; edges beyond that go straight."""
 BUS = 4
-"""From so many long edges to one node on, they share their lane, not those from one node."""
+"""From this many long edges to one node, they share a lane; otherwise long edges from one node do."""
 LARGE = 2_000
 """Nodes and lanes above which fewer sweeps are made."""
 
@@ -48,14 +48,14 @@ class Rows:
         return number
 
     def link(self, upper: int, lower: int) -> None:
-        """Make two of neighbouring rows neighbours, once."""
+        """Make two nodes of adjacent rows neighbours, once."""
         if lower not in self.below[upper]:
             self.below[upper].append(lower)
             self.above[lower].append(upper)
 
 
 def assign_rows(ids: Sequence[str], pairs: Sequence[Edge]) -> dict[str, int]:
-    """Return each node's row; of nodes that circle, those first in the text stand first."""
+    """Return each node's row; in a cycle, nodes that come first in the text are placed first."""
     below: dict[str, list[str]] = {id_: [] for id_ in ids}
     missing = dict.fromkeys(ids, 0)
     for one, other in pairs:
@@ -80,7 +80,7 @@ def assign_rows(ids: Sequence[str], pairs: Sequence[Edge]) -> dict[str, int]:
 def make_rows(
     ids: Sequence[str], pairs: Sequence[Edge], rows: Mapping[str, int], sizes: Mapping[str, Size]
 ) -> tuple[Rows, dict[Edge, list[int]]]:
-    """Return the graph with lanes, and for each edge the numbers that it passes."""
+    """Return the graph with lanes, and for each edge the numbers of the nodes and lanes on its way."""
     graph = Rows(rows=[[] for _ in range(1 + max(rows.values()))], nodes=len(ids))
     number = {id_: graph.add(rows[id_], sizes[id_][0]) for id_ in ids}
     long = Counter(other for one, other in pairs if rows[other] - rows[one] > 1)
@@ -148,7 +148,7 @@ def _crossings(graph: Rows, spot: Sequence[float]) -> int:
 
 
 def arrange(graph: Rows) -> None:
-    """Place each node across its row: in order, apart, and as near to its neighbours as can be."""
+    """Place each node across its row: in order, apart, and as near to its neighbours as possible."""
     offsets = []
     for row in graph.rows:
         offset = [0.0]
@@ -173,7 +173,7 @@ def arrange(graph: Rows) -> None:
 
 
 def _pulls(graph: Rows, item: int, near: Sequence[int]) -> list[tuple[int, float]]:
-    """Return the neighbours with their shares of a wish: boxes keep in line with boxes, and lanes with their lane."""
+    """Return the neighbours with their weights: boxes line up with boxes, and lanes with lanes."""
     weights = [1.0 if (each < graph.nodes) == (item < graph.nodes) else 0.1 for each in near]
     return [(each, weight / sum(weights)) for each, weight in zip(near, weights, strict=True)]
 
@@ -183,7 +183,7 @@ def _wish(places: Sequence[float], item: int, pulls: Sequence[tuple[int, float]]
 
 
 def _firmness(graph: Rows, item: int, near: Sequence[int]) -> float:
-    """Return how firmly an item keeps its wish: a lane's middle firmly, its ends give way to boxes."""
+    """Return how firmly an item keeps its place: the middle of a lane firmly, its ends give way to boxes."""
     if item < graph.nodes:
         return 1.0
     return 0.2 if any(each < graph.nodes for each in near) else 4.0

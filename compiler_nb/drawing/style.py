@@ -1,7 +1,7 @@
-"""How pictures look: colours for light and dark pages, and a mark for each state that also tells it by its shape.
+"""How pictures look: colours for light and dark pages, and a mark whose shape shows each state.
 
-Colours are told apart by colour-blind readers (after Okabe and Ito), and each state has a mark and a kind of border of
-its own. Text stands on the boxes' own ground; what lies outside them is a grey that reads on white and on black.
+Colour-blind readers can distinguish the colours (after Okabe and Ito), and each state has its own mark and border.
+Text has the boxes' own background; everything outside is a grey that is readable on white and on black.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _variables(colours: dict[str, str]) -> str:
 
 
 def _use(key: str, name: str) -> str:
-    """Name a colour twice: programs without variables take the first, the light one."""
+    """Name a colour twice: programs that do not know variables use the first, the light one."""
     return f"{key}:{LIGHT[name]};{key}:var(--cnb-{name})"
 
 

@@ -1,8 +1,8 @@
 """A plan as a self-contained SVG: our own drawing, at places that Graphviz or our own layout chose.
 
-Each task is a group (a cell, where it is an item of a fan-out or the picture is collapsed) with `data-task`, its id,
-`data-state`, and the class `cnb-STATE`. Patching these two, and the mark's `d` from MARKS, is all it takes to show
-another state. All text is escaped here; there is no script, link or handler.
+Each task is a group (a cell, if it is an item of a fan-out or the picture is collapsed) with `data-task`, its id,
+`data-state`, and the class `cnb-STATE`. To show another state, it is enough to change these two, and the `d` of the
+mark, which MARKS holds. All text is escaped here; there is no script, link or handler.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _ATTEMPTS: Final[tuple[dict[str, Any], ...]] = (
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Picture:
-    """A drawn plan: its SVG, the same as text, what laid it out, "graphviz" or "own", and what it shows."""
+    """A drawn plan: its SVG, the same as text, what chose the places ("graphviz" or "own"), and what it shows."""
 
     svg: str
     text: str
@@ -65,14 +65,14 @@ class Picture:
         return source(self.plan, self.states)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write it as .svg, .png (where there is Graphviz, up to 200 tasks), .dot or .txt; return the path.
+        """Write it as .svg, .png (up to 200 tasks, needs Graphviz), .dot or .txt; return the path.
 
-        Raises ValueError for another suffix, and RuntimeError where no PNG can be made.
+        Raises ValueError for another suffix, and RuntimeError if no PNG can be made.
         """
         return save(path, {".svg": lambda: self.svg, ".png": self.png, ".dot": lambda: self.dot, ".txt": self._lines})
 
     def png(self) -> bytes | None:
-        """Return it as PNG; None for more than 200 tasks, or where there is no Graphviz."""
+        """Return it as PNG; None for more than 200 tasks, or without Graphviz."""
         named = tuple(task for task in self.plan if not task.owner)
         return to_png(named, states=self.states, final=self.plan.final if isinstance(self.plan, Plan) else None)
 
@@ -104,10 +104,10 @@ def draw(
 ) -> Picture:
     """Return the picture of a plan or of some tasks, the same for the same arguments and engine.
 
-    states: by task id, "waiting" where missing; titles: hover texts by task id; engine: what chooses the places: our
-    own layout, or Graphviz where there is one; final: the last line, by default the plan's; programs: ways to run
-    Graphviz, by default those that are there.
-    Items of fan-outs, `rows[AAPL]`, are cells in their fan-out's box, whether they are tasks or only have a state.
+    states: by task id, "waiting" if missing; titles: hover texts by task id; engine: what chooses the places: our own
+    layout, or Graphviz if it is installed; final: the last line, defaults to the plan's; programs: ways to run
+    Graphviz, defaults to those that are installed.
+    Items of fan-outs, `rows[AAPL]`, are cells in their fan-out's box, whether given as tasks or only as states.
     """
     tasks = tuple(plan)
     last = plan.final if final is None and isinstance(plan, Plan) else final
@@ -162,14 +162,14 @@ def draw_edge(route: Sequence[Point]) -> str:
     (x, y), before = route[-1], next((point for point in route[-2::-1] if point != route[-1]), route[0])
     far = math.hypot(x - before[0], y - before[1]) or 1.0
     dx, dy = (x - before[0]) / far, (y - before[1]) / far
-    tip = (x - 1.5 * dx, y - 1.5 * dy)  # a breath before the border
+    tip = (x - 1.5 * dx, y - 1.5 * dy)  # a small gap before the border
     left, right = ((-HEAD * (dx - turn * dy), -HEAD * (dy + turn * dx)) for turn in (0.62, -0.62))
     head = f"m{_point(left)}l{_point((-left[0], -left[1]))} {_point(right)}"
     return f'<path class="cnb-edge" d="{_curve([*route[:-1], tip])}{head}"/>'
 
 
 def _curve(points: Sequence[Point]) -> str:
-    """Return path commands, in whole pixels and short: straight pieces as such, the others relative."""
+    """Return short path commands in whole pixels: straight pieces as lines, the others as relative curves."""
     whole = [(round(x), round(y)) for x, y in points]
     (x, y), parts = whole[0], [f"M{whole[0][0]} {whole[0][1]}"]
     for at in range(1, len(whole) - 2, 3):

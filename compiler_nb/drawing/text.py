@@ -1,4 +1,4 @@
-"""Calls and plans as text: one line for a call, a table for a plan, the same for the same run."""
+"""Plans as text: a table that is the same for the same run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROWS: Final = 40
 
 
 def columns_of(text: str) -> int:
-    """Return how many columns of a terminal a text takes: East Asian wide characters two, combining ones none."""
+    """Return how many columns a text takes in a terminal: two for a wide character, none for a combining one."""
     if text.isascii():
         return len(text)
     return sum(0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
@@ -37,7 +37,7 @@ def _fit(text: str, width: int) -> str:
 
 
 def text_table(rows: Iterable[Sequence[str]]) -> str:
-    """Return rows of cells as aligned lines: at most WIDTH columns wide and ROWS long, the others are counted."""
+    """Return rows of cells as aligned lines: at most WIDTH columns wide and ROWS long; further rows are counted."""
     every = list(rows)
     shown = [[_fit(cell, WIDTH) for cell in row] for row in every[:ROWS]]
     widths = [0] * max((len(row) for row in shown), default=0)
@@ -75,7 +75,7 @@ def _row(task: Task, states: Mapping[str, State], outcomes: Mapping[str, Any]) -
 def task_titles(
     tasks: Iterable[Task], states: Mapping[str, State], outcomes: Mapping[str, Any], limit: int = 160
 ) -> dict[str, str]:
-    """Return what a picture says of each task when one points at it: state, call, short value, note."""
+    """Return the hover text of each task: state, call, short value, note."""
     titles = {}
     for task in tasks:
         state = states.get(task.id, "waiting")

@@ -1,7 +1,7 @@
 """When what ran: a row for each task with a bar for each attempt, as a picture and as text.
 
-Waiting for a slot stands apart from running, calls of models are thin bars above the tasks, and the critical path is
-marked: the chain of tasks that needed each other and took longest.
+Waiting for a slot looks different from running, calls of models are thin bars above the tasks, and the critical path
+is marked: the chain of tasks that needed each other and took longest.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class Timeline:
     chart: Chart
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write it as .svg, .png (where there is Graphviz) or .txt; return the path.
+        """Write it as .svg, .png (needs Graphviz) or .txt; return the path.
 
-        Raises ValueError for another suffix, and RuntimeError where no PNG can be made.
+        Raises ValueError for another suffix, and RuntimeError if no PNG can be made.
         """
         return save(path, {".svg": lambda: self.svg, ".png": self.png, ".txt": lambda: f"{self.text}\n"})
 
     def png(self) -> bytes | None:
-        """Return it as PNG, drawn by Graphviz; None where there is none."""
+        """Return it as PNG, drawn by Graphviz; None without Graphviz."""
         return draw_png(self.chart)
 
     def _repr_svg_(self) -> str:
@@ -76,7 +76,7 @@ def timeline(
     """Return the timeline of some attempts, the same for the same arguments.
 
     tasks, states: by id, for hover texts and marks; calls: of models, which get rows of their own; critical: ids of the
-    critical path in its order; total: seconds, by default up to the last end; words: a line below.
+    critical path in its order; total: seconds, defaults to the last end; words: a line below.
     """
     chart = make_chart(
         spans, tasks=tasks, states=states or {}, calls=calls, critical=critical, total=total, words=words

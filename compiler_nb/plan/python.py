@@ -32,14 +32,14 @@ RESERVED: Final = frozenset(dir(builtins)) | IPYTHON | {"join", "answer"}
 _COMPOUND: Final = {
     "for": "write [tool(x) for x in xs]", "while": "a plan has no loops: ask for another plan with join()",
     "if": "write name = a if test else b", "elif": "write name = a if test else b",
-    "else": "write name = a if test else b", "def": "a plan cannot define anything: call the tools",
-    "class": "a plan cannot define anything: call the tools", "with": "call the tools one by one",
+    "else": "write name = a if test else b", "def": "call the tools instead",
+    "class": "call the tools instead", "with": "call the tools one by one",
     "try": "leave it out: a failed call is reported by itself", "except": "leave it out",
     "finally": "leave it out", "match": "write name = a if test else b", "case": "leave it out",
-    "async": "leave out async", "@": "a plan cannot define anything: call the tools",
+    "async": "leave out async", "@": "call the tools instead",
 }  # fmt: skip
 _SIMPLE: Final = {
-    "import": "a plan cannot import anything: call the tools", "from": "a plan cannot import anything: call the tools",
+    "import": "call the tools instead", "from": "a plan cannot import anything: call the tools",
     "global": "leave it out", "nonlocal": "leave it out", "raise": "leave it out", "assert": "leave it out",
     "return": "write answer(value)", "yield": "write answer(value)", "pass": "leave it out", "del": "leave it out",
     "break": "leave it out", "continue": "leave it out",

@@ -28,7 +28,7 @@ def test_a_cell_shows_the_mend_below_which_the_column_is_marked(shell):
         f"line 3, column 8: no tool is called 'dubble'. Did you mean 'double'? {TOOLS} [unknown_tool]",
         "    note = dubble(b)",
         "           ^",
-        "line 4, column 1: `import` is not allowed in a plan: a plan cannot import anything: call the tools [statement]",
+        "line 4, column 1: `import` is not allowed in a plan: call the tools instead [statement]",
         "    import os",
         "    ^",
     ]
