@@ -52,7 +52,7 @@ MANY: Final = 24
 
 
 class Graph(NamedTuple):
-    """Boxes by key, in the plan's order; edges between keys; whether it goes down (not right), and about how wide it is."""
+    """Boxes by key, in the plan's order; edges between keys; whether it goes down (not right); its approximate width."""
 
     boxes: Mapping[str, Box]
     edges: tuple[tuple[str, str], ...]
