@@ -52,7 +52,7 @@ MANY: Final = 24
 
 
 class Graph(NamedTuple):
-    """Boxes by key, in the plan's order; edges between keys; whether it goes down (not right); its approximate width."""
+    """Boxes by key, in the plan's order; edges; whether it goes down (not right); about how wide it is."""
 
     boxes: Mapping[str, Box]
     edges: tuple[tuple[str, str], ...]
