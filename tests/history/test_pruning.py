@@ -67,6 +67,7 @@ def unvacuumed(path: Path) -> None:
         db.execute(f"PRAGMA user_version={VERSION}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("old", [False, True])
 def test_space_is_given_back(tmp_path, old):
     """At once, though the file is in use; in a file that was made before that was thought of, too."""

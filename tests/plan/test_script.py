@@ -205,6 +205,7 @@ def plan_of(calls, final) -> Plan:
     return Plan(tuple(tasks), final)
 
 
+@pytest.mark.slow
 @given(st.builds(plan_of, st.lists(CALLS, max_size=3), ENDS))
 def test_random_plans_read_back_equal(plan):
     """Whatever text, keys and nesting a plan holds, it reads back equal, in python but for t1 instead of 1."""

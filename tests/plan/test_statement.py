@@ -103,6 +103,7 @@ def test_the_limits_of_a_statement(text, kind):
     assert wrong(text) == kind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nest", ["not ", "-", "1if 1else ", "0or ", "~", "a.b[0]+", "lambda a,b:"])
 @pytest.mark.parametrize("where", ["{}", 'f"{{{}}}"', "max([1], key=lambda a: {})"])
 @pytest.mark.parametrize("times", [150, 400, 1_000, 30_000])

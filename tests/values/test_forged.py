@@ -26,6 +26,7 @@ def read(head: dict, blobs: list[bytes]):
     return decode(sealed(head, blobs), blob=blobs.__getitem__, shared={"@arr": np.arange(6.0)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_table_that_says_it_is_large_or_more_is_refused(bomb):
     """Before it is made: in no time, and in little memory."""
