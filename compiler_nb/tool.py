@@ -194,8 +194,10 @@ class Tool:
         return next((p for p in self.parameters if p.kind is inspect.Parameter.VAR_KEYWORD), None)
 
     @functools.cached_property
-    def _unchecked(self) -> bool:
-        return all(p.check is None and p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for p in self.parameters)
+    def _plain(self) -> tuple[Parameter, ...] | None:
+        """The parameters, if each may be given by its position; None otherwise."""
+        is_plain = all(p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for p in self.parameters)
+        return self.parameters if is_plain else None
 
     def fit(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[str]:
         """Return what is wrong with the number and the names of arguments, in words; empty where nothing is."""
@@ -220,8 +222,11 @@ class Tool:
         A value is coerced only where nothing is lost (1 to 1.0, a dict to the model it describes); raises
         ArgumentError otherwise, or where arguments are missing, unknown or too many.
         """
-        if self._unchecked and len(args) == len(self.parameters) and not kwargs:
-            return args, kwargs
+        plain = self._plain
+        if plain is not None and len(args) == len(plain) and not kwargs:  # nearly all calls
+            if not args:
+                return args, kwargs
+            return tuple([self._checked(p, value) for p, value in zip(plain, args, strict=True)]), kwargs
         problems = self.fit(args, kwargs)
         if problems:
             raise ArgumentError(f"{self.name} {'; '.join(problems)}: {self.signature}")

@@ -13,7 +13,6 @@ Theory of operation
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -85,8 +84,9 @@ class Attempt:
 
     def begin(self) -> None:
         """Have the runner perform the call; its timeout runs from now on."""
-        if self.tool.timeout is not None:
-            self.host.timer.watch(self, self.tool.timeout)
+        timeout = self.tool.timeout
+        if timeout is not None:
+            self.host.timer.watch(self, timeout)
         self.runner.start(self)
 
     def begin_admitted(self) -> None:
@@ -108,8 +108,6 @@ class Attempt:
         if self.over:
             return
         self.over = True
-        if type(outcome) is Failure:
-            outcome = replace(outcome, attempts=self.node.attempt)
         self.host.ended(self, outcome)
         self.handle = None  # which holds this attempt in turn, with all its values
 

@@ -1,4 +1,4 @@
-"""What the schedule keeps of a task, and the lanes in which ready calls wait for the same resources.
+"""What the schedule keeps of a task, and which resources the calls of tools need.
 
 A resource is something that only so many calls may use at a time: a provider ("provider:openai") or a tool with a limit
 of its own ("tool:search"). A lane is the set of resources that a call needs besides one of the slots.
@@ -6,8 +6,6 @@ of its own ("tool:search"). A lane is the set of resources that a call needs bes
 
 from __future__ import annotations
 
-from collections import deque
-from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from compiler_nb.models.limits import Limit
@@ -36,7 +34,7 @@ class Node:
     What rarely changes has its first value on the class.
     """
 
-    verb: Verb | Literal[""] = ""  # what was last asked of the engine
+    verb: Verb = "start"  # what was last asked of the engine
     children: list[Node] | tuple[()] = ()  # wait for its value
     watchers: list[Node] | tuple[()] = ()  # wait until its items are known
     state: State = "waiting"
@@ -63,46 +61,6 @@ class Node:
         hanging = [*self.children, *self.watchers]
         self.children = self.watchers = ()
         return hanging
-
-
-class Lane:
-    """Ready calls that need the same resources: the highest first, first come first served within a height.
-
-    Heights are few, so nodes stand in a queue per height, and only the heights in a heap.
-    """
-
-    def __init__(self, nodes: Iterable[Node] = ()) -> None:
-        self.queues: dict[int, deque[Node]] = {}
-        self.heights: list[int] = []  # negated: the first is the highest
-        for node in nodes:
-            self.push(node)
-
-    def push(self, node: Node) -> None:
-        """Take a node in."""
-        queue = self.queues.get(node.height)
-        if queue is None:
-            queue = self.queues[node.height] = deque()
-            heappush(self.heights, -node.height)
-        queue.append(node)
-
-    def pop(self) -> Node:
-        """Take the first node out."""
-        height = -self.heights[0]
-        queue = self.queues[height]
-        node = queue.popleft()
-        if not queue:
-            del self.queues[height]
-            heappop(self.heights)
-        return node
-
-    @property
-    def rank(self) -> tuple[int, int]:
-        """How early its first node is to start, compared with those of other lanes."""
-        return self.heights[0], self.queues[-self.heights[0]][0].order
-
-    def nodes(self) -> list[Node]:
-        """Return all nodes, in the order in which they were added to the schedule."""
-        return sorted((node for queue in self.queues.values() for node in queue), key=lambda node: node.order)
 
 
 # -------------------------------------------------------------------- the resources that tools need

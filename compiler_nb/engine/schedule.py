@@ -31,10 +31,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
 from math import inf
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from compiler_nb.engine.node import PROVIDER, Lane, Node, Verb
-from compiler_nb.outcome import ENDED, Cancelled, Failure, Skipped, State
+from compiler_nb.engine.node import PROVIDER, Node, Verb
+from compiler_nb.outcome import ENDED, STATES, Cancelled, Failure, Skipped, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -51,7 +51,12 @@ TRANSITIONS: Final[frozenset[tuple[State, State]]] = frozenset({
     ("ready", "cancelled"),
 })  # fmt: skip
 
+_AFTER: Final = {old: frozenset(new for start, new in TRANSITIONS if start == old) for old in STATES}
 _VERBS: Final[dict[str, Verb]] = {"expr": "evaluate", "fanout": "expand"}
+
+
+Lane: TypeAlias = defaultdict[int, deque[Node]]
+"""Ready calls that need the same resources, by height; heights are few, and first come is first served within one."""
 
 
 class Schedule:
@@ -76,7 +81,7 @@ class Schedule:
         self.away: Counter[str] = Counter()  # parked calls, by the provider that they wait for
         self._resources, self._gate = resources, gate
         self.nodes: dict[str, Node] = {}
-        self.lanes: defaultdict[tuple[str, ...], Lane] = defaultdict(Lane)  # those with calls in them
+        self.lanes: defaultdict[tuple[str, ...], Lane] = defaultdict(_lane)  # ready calls, by resources
         self.returning: deque[Node] = deque()  # parked calls that want a slot again
         self.unfinished = 0
         self.closed = self.paused = self.cancelled = False
@@ -88,8 +93,12 @@ class Schedule:
 
     def add(self, task: Task, now: float) -> list[Node]:
         """Take a task; it starts when its dependencies are done. Raises KeyError if one of them is not known."""
-        parents = [self.nodes[name] for name in task.dependencies]
-        self._wait_for(self._enter(task), parents, now)
+        names = task.dependencies
+        parents = [self.nodes[name] for name in names] if names else ()
+        node = self._enter(task)
+        if parents:
+            self._wait_for(node, parents)
+        self._ready(node, now)
         return self._hand_out()
 
     def add_reader(self, task: Task, now: float, *, items_of: Iterable[str], after: Iterable[str]) -> list[Node]:
@@ -102,7 +111,8 @@ class Schedule:
         node.links = bool(fanouts) and task.kind != "fanout"
         for fanout in fanouts:
             self._wait_for_items(node, fanout)
-        self._wait_for(node, parents, now)
+        self._wait_for(node, parents)
+        self._ready(node, now)
         return self._hand_out()
 
     def add_known(self, task: Task, outcome: Any) -> Node:
@@ -131,7 +141,8 @@ class Schedule:
             raise ValueError(f"{id_} is {node.state} and cannot be linked")
         parents = [self.nodes[name] for name in task.dependencies]
         node.task, node.lane, node.links = task, self._lane_of(task), False
-        self._wait_for(node, parents, now)
+        self._wait_for(node, parents)
+        self._ready(node, now)
         return self._hand_out()
 
     def expand(self, id_: str, items: Iterable[tuple[Task, bool]], now: float) -> list[Node]:
@@ -143,13 +154,15 @@ class Schedule:
         for task, is_item in items:
             parents = [self.nodes[name] for name in task.dependencies]
             node = self._enter(task)
-            self._wait_for(node, parents, now)
+            self._wait_for(node, parents)
+            self._ready(node, now)
             if is_item and node.state not in ENDED:
                 node.owner = owner
                 owner.waiting += 1
         watchers, owner.watchers = owner.watchers, ()
         for watcher in watchers:
-            self._count_down(watcher, now)
+            watcher.waiting -= 1
+            self._ready(watcher, now)
         if not owner.waiting:
             self._give(owner, "collect")
         return self._hand_out()
@@ -161,14 +174,15 @@ class Schedule:
         node = self.nodes[id_]
         if node.state == "ready" and not node.held:
             raise ValueError(f"{id_} is ready and waits for a slot, so it cannot end yet")
-        had_slot = self._has_slot(node)
+        had_slot = node.state == "running" and node.task.kind == "call"
         self._finish(node, outcome)
         if had_slot:
             self._give_back(node)
         if node.children or node.watchers:
             if node.state == "done":
                 for child in node.take_children():
-                    self._count_down(child, now)
+                    child.waiting -= 1
+                    self._ready(child, now)
             else:
                 self._skip_descendants(node)
         return self._hand_out()
@@ -230,7 +244,7 @@ class Schedule:
         node = self.nodes[id_]
         if node.held and node.state == "ready":
             node.held = ""
-            self.lanes[node.lane].push(node)
+            self._queue(node)
         return self._hand_out()
 
     def may_drop(self, id_: str) -> bool:
@@ -243,8 +257,8 @@ class Schedule:
         self.closed = True
         self._rank()
         for node in self.nodes.values():
-            if node.held and node.state == "ready":
-                self._judge(node)
+            if node.held and node.state == "ready" and not self._is_held(node):
+                self._queue(node)
         return self._hand_out()
 
     def pause(self, paused: bool) -> list[Node]:  # noqa: FBT001 - the name says it
@@ -258,7 +272,7 @@ class Schedule:
         self.lanes.clear()
         running = []
         for node in list(self.nodes.values()):
-            if self._has_slot(node):
+            if node.state == "running" and node.task.kind == "call":
                 running.append(node)
             elif node.state not in ENDED:
                 self._end(node, Cancelled())
@@ -269,7 +283,7 @@ class Schedule:
 
     def _move(self, node: Node, state: State) -> None:
         """Change a node's state: the only place that does."""
-        if (node.state, state) not in TRANSITIONS:
+        if state not in _AFTER[node.state]:
             raise ValueError(f"{node.task.id} cannot go from {node.state} to {state}")
         node.state = state
         if state in ENDED:
@@ -292,14 +306,11 @@ class Schedule:
         else:
             self._move(node, "done")
 
-    def _check_started(self, node: Node) -> None:
-        if not self._has_slot(node):
-            raise ValueError(f"{node.task.id} is {node.state}: no attempt of it goes on")
-
     @staticmethod
-    def _has_slot(node: Node) -> bool:
-        """Whether a node is a call that was started; if it is parked, its slot is lent to others."""
-        return node.state == "running" and node.task.kind == "call"
+    def _check_started(node: Node) -> None:
+        """Raise ValueError unless a node is a call that was started; a parked one is, though its slot is lent."""
+        if node.state != "running" or node.task.kind != "call":
+            raise ValueError(f"{node.task.id} is {node.state}: no attempt of it goes on")
 
     def _end(self, node: Node, outcome: Skipped | Cancelled) -> None:
         """End a node that the engine need do nothing about."""
@@ -320,11 +331,12 @@ class Schedule:
     def _enter(self, task: Task) -> Node:
         if task.id in self.nodes:
             raise ValueError(f"two tasks are called {task.id!r}")
-        node = self.nodes[task.id] = Node(task, len(self.nodes))
+        order = len(self.nodes)
+        node = self.nodes[task.id] = Node(task, order)
         if self._resources is not None:
             node.lane = self._lane_of(task)
         self.unfinished += 1
-        if len(self.nodes) >= 2 * self._ranked:
+        if order >= 2 * self._ranked:
             self._rank()
         if self.cancelled:
             self._end(node, Cancelled())
@@ -333,8 +345,8 @@ class Schedule:
     def _lane_of(self, task: Task) -> tuple[str, ...]:
         return self._resources(task) if self._resources is not None and task.kind == "call" else ()
 
-    def _wait_for(self, node: Node, parents: Iterable[Node], now: float) -> None:
-        """Let a node wait for those parents that are not done; it is ready if there are none."""
+    def _wait_for(self, node: Node, parents: Iterable[Node]) -> None:
+        """Let a node wait for those parents that are not done."""
         for parent in parents:
             if parent.state not in ENDED:
                 node.waiting += 1
@@ -342,8 +354,6 @@ class Schedule:
                 parent.children.append(node)
             elif parent.state != "done":
                 self._lose(node, parent)
-        if not node.waiting and node.state == "waiting":
-            self._ready(node, now)
 
     def _wait_for_items(self, node: Node, fanout: Node) -> None:
         """Let a node wait for a fan-out, unless its items are known, or not needed because it has its value."""
@@ -361,14 +371,10 @@ class Schedule:
         if node.state == "waiting":
             self._end(node, parent.fate)
 
-    def _count_down(self, node: Node, now: float) -> None:
-        """Note that something that a node waits for is there."""
-        node.waiting -= 1
-        if not node.waiting and node.state == "waiting":
-            self._ready(node, now)
-
     def _ready(self, node: Node, now: float) -> None:
-        """Hand a node out that waits for nothing; a call is queued for a slot, unless it is held."""
+        """Hand a node out if it waits for nothing any more; a call is queued for a slot, unless it is held."""
+        if node.waiting or node.state != "waiting":
+            return
         node.ready_at = now
         kind = node.task.kind
         if self.cancelled:
@@ -377,23 +383,25 @@ class Schedule:
             self._give(node, "link")
         elif kind == "call":
             self._move(node, "ready")
-            self._judge(node)
+            if self._gate is None or not self._is_held(node):
+                self._queue(node)
         else:
             if kind == "fanout":
                 self._move(node, "ready")
                 self._move(node, "running")  # it holds no slot
             self._give(node, _VERBS[kind])
 
-    def _judge(self, node: Node) -> None:
-        """Queue a ready call for a slot, unless the gate holds it."""
-        if self._gate is not None:
-            node.held = self._gate(node.task)
+    def _is_held(self, node: Node) -> bool:
+        """Ask the gate whether a ready call may start; if not, hand it out to be asked for."""
+        node.held = self._gate(node.task) if self._gate is not None else ""
         if node.held:
             self._give(node, "ask")
-        else:
-            self.lanes[node.lane].push(node)
+        return bool(node.held)
 
     # ---------------------------------------------------------------- from ready to running
+
+    def _queue(self, node: Node) -> None:
+        self.lanes[node.lane][node.height].append(node)
 
     def _give(self, node: Node, verb: Verb) -> None:
         node.verb = verb
@@ -406,16 +414,13 @@ class Schedule:
             node.parked = ""
             self.free -= 1
             self._give(node, "resume")
-        while self.free > 0 and self.lanes and not self.paused:
-            best = None
-            for resources, lane in self.lanes.items():
-                if (not resources or self._has_room(resources)) and (best is None or lane.rank < best.rank):
-                    best = lane
-            if best is None:
+        while self.free > 0 and not self.paused:
+            lanes = [
+                lane for resources, lane in self.lanes.items() if lane and (not resources or self._has_room(resources))
+            ]
+            if not lanes:
                 break
-            node = best.pop()
-            if not best.heights:
-                del self.lanes[node.lane]
+            node = _pop(lanes[0] if len(lanes) == 1 else max(lanes, key=_rank))
             self.free -= 1
             for resource in node.lane:
                 self.spare[resource] -= 1
@@ -450,8 +455,29 @@ class Schedule:
                 moved = moved or height != node.height
                 node.height = height
         if moved:
-            for resources, lane in self.lanes.items():
-                self.lanes[resources] = Lane(lane.nodes())
+            waiting = [node for lane in self.lanes.values() for queue in lane.values() for node in queue]
+            self.lanes.clear()
+            for node in sorted(waiting, key=lambda node: node.order):
+                self._queue(node)
+
+
+def _lane() -> Lane:
+    return defaultdict(deque)
+
+
+def _pop(lane: Lane) -> Node:
+    """Take out the first of a lane's highest nodes."""
+    height = max(lane)
+    node = lane[height].popleft()
+    if not lane[height]:
+        del lane[height]
+    return node
+
+
+def _rank(lane: Lane) -> tuple[int, int]:
+    """Return how early a lane's first node is to start, compared with those of other lanes."""
+    height = max(lane)
+    return height, -lane[height][0].order
 
 
 def _providers(node: Node) -> list[str]:

@@ -15,8 +15,9 @@ Theory of operation
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -107,7 +108,7 @@ class Session:
         runners: Mapping[str, Runner] | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
-        self.tools, self.log, self.inputs = tools, log, dict(inputs or {})
+        self.tools, self.log, self.inputs = dict(tools), log, dict(inputs or {})
         self.intent: Intent | None = None
         self.warn: Callable[[str, str], None] | None = None
         self.recall: Callable[[Task], Task] | None = None
@@ -142,36 +143,41 @@ class Session:
             "start": self._start, "ask": self._ask, "resume": self._resume, "evaluate": self._evaluate,
             "expand": self._expand, "collect": self._collect, "link": self._link,
         }  # fmt: skip
-        self._idle = asyncio.Event()
-        self._ends: dict[str, asyncio.Event] = {}  # of those tasks whose end is waited for
-        self._twins: dict[str, list[str]] = {}  # tasks that get the outcome of another, which has not ended, by its id
+        self._idle: asyncio.Event | None = None  # set when every task has ended; None if nobody waits for that
+        self._waiters: defaultdict[str, list[Callable[[Any], None]]] = defaultdict(list)  # told of a task's outcome
 
     # ---------------------------------------------------------------- what may happen
 
     def add(self, task: Task) -> None:
         """Take a planned task; it starts when its inputs exist."""
-        now = self.log.now()
         if task.kind == "expr" and self.schedule.has_inputs(task):
             self._add_known(task, self._value_of(task), "inline")
         elif task.kind == "fanout":
             self._has_fanouts = True
             after, shapes = needs(task, self._container)
-            self._perform(self.schedule.add_reader(task, now, items_of=shapes, after=after))
+            self._perform(self.schedule.add_reader(task, self.log.now(), items_of=shapes, after=after))
         elif self._has_fanouts and (read := item_reads(task, self._container)):
             after = tuple(name for name in task.dependencies if name not in read)
-            self._perform(self.schedule.add_reader(task, now, items_of=read, after=after))
+            self._perform(self.schedule.add_reader(task, self.log.now(), items_of=read, after=after))
         else:
-            self._perform(self.schedule.add(task, now))
+            nodes = self.schedule.add(task, self.log.now())
+            if nodes or self.schedule.ended:  # most tasks only come to wait
+                self._perform(nodes)
 
     def adopt(self, task: Task, source: str) -> None:
         """Take a planned task that computes what `source` does, which is done or running: it gets the same outcome."""
         if source in self._outcomes:
             self.pin(task, self._outcomes[source], "adopted")
         else:
-            self._twins.setdefault(source, []).append(task.id)
             # it waits for nothing itself, whatever the task refers to
             twin = Task(task.id, "expr", "", (), line=task.line, column=task.column, fingerprint=task.fingerprint)
             self._perform(self.schedule.add_twin(twin))
+            self._waiters[source].append(lambda outcome: self._end_twin(twin.id, outcome))
+
+    def _end_twin(self, id_: str, outcome: Any) -> None:
+        node = self.schedule.nodes[id_]
+        if node.state not in ENDED:
+            self._end(node, outcome, "adopted")
 
     def pin(self, task: Task, value: Any, how: str = "pinned") -> None:
         """Take a task whose value is known already."""
@@ -251,7 +257,7 @@ class Session:
     async def drained(self) -> None:
         """Wait until every task has ended."""
         while self.schedule.unfinished:
-            self._idle.clear()
+            self._idle = asyncio.Event()
             await self._idle.wait()
 
     async def ready(self, ids: Iterable[str]) -> bool:
@@ -259,7 +265,9 @@ class Session:
         wanted = tuple(ids)
         for id_ in wanted:
             if id_ not in self._outcomes:
-                await self._ends.setdefault(id_, asyncio.Event()).wait()
+                ended = asyncio.Event()
+                self._waiters[id_].append(functools.partial(_set, ended))
+                await ended.wait()
         return not any(map(self.is_lost, wanted))
 
     @property
@@ -290,15 +298,15 @@ class Session:
         """Do what the schedule asks for, and what follows from that, one after the other."""
         if self.schedule.ended:
             self._settle()
-        if nodes:
-            self._work.extend(nodes)
-        if self._working or not self._work:
+        work = self._work
+        work.extend(nodes)
+        if self._working:
             return
         self._working = True
         try:
-            while self._work:
-                node = self._work.popleft()
-                if node.state not in ENDED and node.verb:  # it may have been cancelled since it was handed out
+            while work:
+                node = work.popleft()
+                if node.state not in ENDED:  # it may have been cancelled since it was handed out
                     self._methods[node.verb](node)
         finally:
             self._working = False
@@ -410,11 +418,10 @@ class Session:
 
     def _bind(self, task: Task, tool: Tool) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments as the tool gets them."""
-        self._scope.steps = STEPS
         args, kwargs = task.args, task.kwargs
-        if args:
+        if args or kwargs:
+            self._scope.steps = STEPS
             args = tuple([evaluate(arg, self._scope) for arg in args])
-        if kwargs:
             kwargs = {name: evaluate(value, self._scope) for name, value in kwargs.items()}
         return tool.bind(args, kwargs)
 
@@ -474,7 +481,7 @@ class Session:
         del self.attempts[attempt.id]
         node, tool = attempt.node, attempt.tool
         if type(outcome) is Failure:
-            outcome = replace(outcome, message=mask(outcome.message, self.secrets))
+            outcome = replace(outcome, message=mask(outcome.message, self.secrets), attempts=node.attempt)
             if node.attempt <= tool.retries and not isinstance(attempt.stopped, Cancelled):
                 self._retry(node, outcome)
                 return
@@ -504,15 +511,11 @@ class Session:
         id_ = node.task.id
         self._outcomes[id_] = outcome
         self.log.emit_at(now, TaskEnded, (id_, attempt, node.state, outcome, how))
-        if id_ in self._twins:
-            for twin in self._twins.pop(id_):
-                if (twin_node := self.schedule.nodes[twin]).state not in ENDED:
-                    self._end(twin_node, outcome, "adopted")
-        if id_ in self._ends:
-            self._ends.pop(id_).set()
+        for tell in self._waiters.pop(id_, ()):
+            tell(outcome)
         if node.owner is not None:
             self.approvals.look_at(node.owner.task, node.owner.waiting)
-        if not self.schedule.unfinished:
+        if self._idle is not None and not self.schedule.unfinished:
             self._idle.set()
 
     # ---------------------------------------------------------------- asked by the watch
@@ -528,3 +531,7 @@ class Session:
         if self.warn is not None:
             self.warn(id_, message)
         self.loop.call_soon_threadsafe(self.log.emit, Warned, id_, message)
+
+
+def _set(event: asyncio.Event, _: Any) -> None:
+    event.set()

@@ -63,7 +63,7 @@ def walk(tree: Tree) -> Iterator[Node]:
         elif isinstance(item, Node):
             yield item
             if not item.opaque:
-                stack += [getattr(item, part.name) for part in reversed(fields(item))]  # type: ignore[arg-type]
+                stack += [getattr(item, name) for name in reversed(item.__match_args__)]  # type: ignore[attr-defined]  # its fields
         elif isinstance(item, Holder):
             stack += (item.kwargs, item.args)
 
