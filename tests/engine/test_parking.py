@@ -122,6 +122,34 @@ def test_a_timeout_does_not_run_while_a_call_waits_for_its_provider():
     assert (session.outcomes["n2"].kind, session.log.events[-1].at) == ("timeout", 3.5)
 
 
+def test_a_tool_that_asks_twice_at_a_time_hangs_nobody():
+    """Both of its calls wait for the one slot that its task gets back."""
+    limits = Limits({"p": Limit(concurrency=1)})
+    used = []
+
+    @tool(provider="p")
+    async def ask(x):
+        async def once(turn):
+            async with limits.slot("p", 0, session.parking(f"n{x}")):
+                await asyncio.sleep(1)
+                used.append((x, turn))
+
+        await asyncio.gather(*(once(turn) for turn in range(3)))
+        return x
+
+    async def main():
+        nonlocal session
+        async with opened([ask, look], max_concurrency=1) as session:
+            add(session, "n0 = ask(0)\nn1 = ask(1)\ns = look(1)\n")
+            await asyncio.wait_for(session.drained(), 60)
+            return session
+
+    session = None
+    run_virtually(main())
+    assert len(used) == 6
+    assert (session.outcomes["n0"], session.outcomes["n1"], session.schedule.free) == (0, 1, 1)
+
+
 def test_a_parked_call_can_be_cancelled():
     """Its place goes to the next; nothing waits for it."""
     limits = Limits({"p": Limit(concurrency=1)})

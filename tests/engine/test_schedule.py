@@ -354,6 +354,76 @@ def test_only_what_the_table_allows_happens(old, new):
         assert (schedule.nodes["a"].state, schedule.unfinished, schedule.free) == (old, before, schedule.free)
 
 
+ENTRIES = {
+    "finish done": lambda schedule: schedule.finish("a", 1, 0.0),
+    "finish failed": lambda schedule: schedule.finish("a", BAD, 0.0),
+    "finish skipped": lambda schedule: schedule.finish("a", Skipped("x", "y"), 0.0),
+    "finish cancelled": lambda schedule: schedule.finish("a", Cancelled(), 0.0),
+    "retry": lambda schedule: schedule.retry("a"),
+    "again": lambda schedule: schedule.again("a", 0.0),
+    "take back": lambda schedule: schedule.take_back("a", 0.0),
+    "park": lambda schedule: schedule.park("a"),
+    "unpark": lambda schedule: schedule.unpark("a"),
+    "approve": lambda schedule: schedule.approve("a"),
+    "expand": lambda schedule: schedule.expand("a", [], 0.0),
+    "link": lambda schedule: schedule.link("a", call("a"), 0.0),
+    "close": lambda schedule: schedule.close(),
+    "cancel": lambda schedule: schedule.cancel(),
+    "pause": lambda schedule: schedule.pause(True),
+}
+MOVES = {
+    ("waiting", "finish done"): "done", ("waiting", "finish failed"): "failed",
+    ("waiting", "finish skipped"): "skipped", ("waiting", "finish cancelled"): "cancelled",
+    ("waiting", "cancel"): "cancelled",
+    ("ready", "finish failed"): "failed", ("ready", "finish cancelled"): "cancelled", ("ready", "cancel"): "cancelled",
+    ("ready", "approve"): "running",
+    ("running", "finish done"): "done", ("running", "finish failed"): "failed",
+    ("running", "finish cancelled"): "cancelled", ("running", "retry"): "waiting",
+    ("running", "take back"): "running",  # it is free to start again, and does
+}  # fmt: skip
+QUIET = {"unpark", "approve", "close", "cancel", "pause"}
+"""Entries that do nothing for a task to which they do not apply, in any state."""
+
+
+@pytest.mark.parametrize(("state", "entry"), list(product(STATES, ENTRIES)))
+def test_every_event_in_every_state_moves_by_the_table_or_is_refused(state, entry):
+    """An event either makes its one move, or does nothing for it does not apply, or raises and changes nothing."""
+    schedule = in_state(state)
+    before = (state, schedule.unfinished, schedule.free, len(schedule.ended))
+    expected = MOVES.get((state, entry), state)
+    quiet = entry in QUIET or (entry == "again" and state in ENDED) or (entry == "park" and state == "running")
+    if expected == state and not quiet and (state, entry) not in MOVES:
+        with pytest.raises(ValueError, match=f"a (cannot go from|is) {state}"):
+            ENTRIES[entry](schedule)
+        assert (schedule.nodes["a"].state, schedule.unfinished, schedule.free, len(schedule.ended)) == before
+    else:
+        ENTRIES[entry](schedule)
+        assert schedule.nodes["a"].state == expected
+        assert expected == state or expected in after(state)
+
+
+def test_a_call_in_the_queue_cannot_end():
+    """It is ready, held by nothing, and would be started after its end."""
+    schedule = Schedule(1)
+    schedule.add(call("busy"), 0.0)
+    schedule.add(call("a"), 0.0)
+    with pytest.raises(ValueError, match="a is ready and waits for a slot"):
+        schedule.finish("a", BAD, 0.0)
+    assert names(schedule.finish("busy", 1, 0.0)) == ["a"]
+
+
+def test_a_start_that_is_taken_back_is_judged_anew():
+    """It does not count as an attempt; its slot goes on."""
+    held = {"a": ""}
+    schedule = Schedule(1, gate=lambda task: held.get(task.id, ""))
+    schedule.add(call("a"), 0.0)
+    schedule.add(call("b"), 0.0)
+    held["a"] = "approval"
+    asked, started = schedule.take_back("a", 1.0)
+    assert (asked.task.id, asked.verb, asked.attempt) == ("a", "ask", 0)
+    assert (started.task.id, started.verb) == ("b", "start")
+
+
 def test_what_cannot_be_is_refused():
     """Two tasks of a name, an unknown parent, no capacity, a retry of what does not run."""
     schedule = in_state("done")
