@@ -64,7 +64,7 @@ def test_a_plan_that_reads_what_is_not_there_is_not_executed():
 
 
 def test_a_plan_can_be_had_without_running_it():
-    """`plan` calls the planner, mends what is wrong, and no tool."""
+    """`plan` calls the planner, has problems repaired, and calls no tool."""
     desk = Desk()
     compiler = planner_of("a = nope(1)\n", PLAN, desk=desk)
     plan = asyncio.run(compiler.plan("What?"))

@@ -216,7 +216,7 @@ def test_adoption_needs_no_free_slot():
 
 
 def test_a_failed_task_runs_again():
-    """An equal task is adopted only where it is done or running."""
+    """An equal task is adopted only if it is done or running."""
     desk, tries = Desk(), []
 
     async def shaky(x: int) -> int:
@@ -271,7 +271,7 @@ def test_too_many_replans_are_a_limit_and_no_exception(most, asked):
 
 
 def test_a_given_plan_is_not_replanned():
-    """`execute` runs that plan and no other, even where the joiner asks for one."""
+    """`execute` runs that plan and no other, even if the joiner asks for one."""
     model = scripted("b = get(2)\njoin(b)\n", joiner=["Replan: no"])
     found = asyncio.run(Compiler(model, Desk().tools).execute("a = get(1)\njoin(a)\n", question="What?"))
     assert found.status == "limit"
@@ -335,7 +335,7 @@ def test_side_effects_wait_for_the_whole_plan():
 
 
 def test_a_side_effect_of_a_bad_plan_never_starts():
-    """Only what the mended plan holds does: not the one that was in the text with problems, nor both."""
+    """Only what the repaired plan holds does: not the one that was in the text with problems, nor both."""
     desk = Desk()
     model = scripted('send("wrong")\na = nope(1)\n', 'send("right")\na = get(1)\njoin(a)\n')
     found = run(Compiler(None, desk.tools, planner=model, approve="auto"))
@@ -358,7 +358,7 @@ def test_a_fan_out_of_side_effects_of_a_bad_plan_never_starts():
     ("approve", "sent"), [("ask", []), ("deny", []), ("auto", ["x"]), (("send",), ["x"]), (("other",), [])]
 )
 def test_approval(approve, sent):
-    """By rule or by the tool's name; where there is nobody to ask it is denied."""
+    """By rule or by the tool's name; if nobody can be asked, it is denied."""
     desk = Desk()
     found = run(planner_of('a = send("x")\njoin(a)\n', desk=desk, approve=approve))
     assert desk.asked("send") == sent

@@ -121,7 +121,7 @@ def test_hostile_results_stay_in_their_frame(name):
 
 
 def test_results_that_are_too_long_are_refused():
-    """Before the model is asked, with the name, the length and the mend."""
+    """Before the model is asked, with the name, the length and a hint."""
     model = ScriptedModel({"joiner": "x"})
     with pytest.raises(BadRequest, match=r"page has 30,000 characters.*shorten.*share='summary'") as caught:
         ask(model, {"page": "x" * 30_000})

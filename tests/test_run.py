@@ -210,20 +210,6 @@ def test_cancelled_tasks_are_among_the_failures():
     assert found.usage == Usage(1, found.usage.input_tokens, found.usage.output_tokens)
 
 
-NAMED = """
-id question inputs status error state answer plan rounds results failures partial events usage seconds prompt why view
-visualize timeline to_pandas to_otel save load cancel settings raise_for_failures step pause resume approve deny skip
-retry set disclosed
-"""
-
-
-def test_completion_offers_what_a_user_may_want():
-    """The names that the design promises, and none of the machinery."""
-    offered = {name for name in dir(run(planner_of("answer(1)\n"))) if not name.startswith("_")}
-    assert offered <= set(NAMED.split())
-    assert offered >= {"answer", "results", "pause", "resume", "settings", "why"}
-
-
 # ---------------------------------------------------------------- however a run came to be
 
 OFFERED = {
@@ -296,3 +282,12 @@ def test_a_stored_plan_keeps_its_dialect_and_its_tasks(tmp_path):
         for each in (found, loaded):
             assert (each.plan.dialect, list(each.plan.by_id), each.rounds) == (dialect, ids, found.rounds)
     assert loaded.rounds[0].repaired == ("a = get(1)\nb = nope(2)\n",)
+
+
+def test_a_run_that_has_not_begun_can_be_looked_at():
+    """Looking raises nothing: it is running, and there is nothing yet."""
+    begun, work = begin(planner_of("a = get(1)\nanswer(a)\n"), "What?", inputs={"n": 1})
+    work.close()
+    read = {name: getattr(begun, name) for name in sorted(OFFERED)}
+    assert (read["status"], read["question"], read["inputs"]) == ("running", "What?", {"n": 1})
+    assert (read["answer"], read["plan"], read["results"]) == (None, None, {})

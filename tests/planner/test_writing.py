@@ -24,7 +24,7 @@ def kinds(found):
     return [problem.kind for problem in found.problems]
 
 
-def test_a_bad_plan_is_mended_once():
+def test_a_bad_plan_is_repaired_once():
     """The planner sees its text and the problems by line; what ran is not run again, and names keep their ids."""
     desk = Desk()
     model = scripted('a = get("a")\nb = gte(a)\njoin(b)\n', 'a = get("a")\nb = get(a)\njoin(b)\n')
@@ -40,8 +40,8 @@ def test_a_bad_plan_is_mended_once():
     assert [event.problem.kind for event in found.events if isinstance(event, PlanProblem)] == ["unknown_tool"]
 
 
-def test_a_mended_plan_may_be_another():
-    """What it changes runs, what it leaves out does not start any more, and the joiner is not told of that."""
+def test_a_repaired_plan_may_be_another():
+    """What it changes runs, what it leaves out does not start anymore, and the joiner is not told of that."""
     desk = Desk()
     model = scripted("a = wait(1)\nb = get(a)\nc = nope(b)\njoin(c)\n", "a = wait(2)\njoin(a)\n", joiner="ok")
 
@@ -53,7 +53,7 @@ def test_a_mended_plan_may_be_another():
     assert found.status == "done"
     assert found.results == {"a": 1, "a_2": 2}
     assert found.failures == {"b": Cancelled("the repaired plan does not hold it")}
-    assert "mended" not in texts(model, "joiner")[0]
+    assert "repaired" not in texts(model, "joiner")[0]
 
 
 def test_a_second_bad_plan_ends_the_run():
@@ -74,7 +74,7 @@ def test_no_repair_where_none_is_allowed():
 
 
 @pytest.mark.parametrize("finish", ["", "length", "content_filter"])
-def test_a_cut_plan_is_mended(finish):
+def test_a_cut_plan_is_repaired(finish):
     """Its last line is dropped, no join is implied, and no side effect starts before it is whole."""
     desk = Desk()
     whole = 'a = get("a")\nsend(a)\nb = get(a)\njoin(b)\n'
@@ -110,8 +110,8 @@ def test_a_last_line_without_an_end_is_whole_only_without_side_effects(line, pla
     assert (found.status, found.answer, len(model.calls), len(desk.calls)) == ("done", 1, plans, 1)
 
 
-def test_a_stream_that_breaks_off_is_mended_like_a_cut_one():
-    """What had come runs once; where it breaks again the run fails by name and keeps what there is."""
+def test_a_stream_that_breaks_off_is_repaired_like_a_cut_one():
+    """What had come runs once; if it breaks again, the run fails by name and keeps its results."""
     desk = Desk()
     broken = [Chunk("a = get(1)\nb = ge"), breathe, StreamBroken("the line went dead")]
     found = run(Compiler(None, desk.tools, planner=Pieces(broken, [Chunk("a = get(1)\njoin(a)\n", "stop")])))

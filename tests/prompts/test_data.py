@@ -1,4 +1,4 @@
-"""Data stands in frames that it cannot leave, and no more of it than is shared."""
+"""Data stands in frames that it cannot leave, and is limited to what is shared."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def test_models_of_pydantic_are_records():
 
 
 def test_a_short_table_is_whole():
-    """All rows, the types, and the index where it says something."""
+    """All rows, the types, and the index if it says something."""
     pandas = pytest.importorskip("pandas")
     table = pandas.DataFrame({"n": [1, 2], "t": ["a,b", None]})
     lines = render_value(table).splitlines()

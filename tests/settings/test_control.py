@@ -45,7 +45,7 @@ ALL = [("pause",), ("resume",), ("approve", "a", "user", "m"), ("deny", "b", "us
 
 
 def test_each_call_becomes_one_on_the_loop():
-    """From any thread, in order; and before the caller's next await where that is the loop's own."""
+    """From any thread, and in order."""
     steered, control = Steered(), Control()
 
     async def main():
@@ -145,7 +145,7 @@ def test_nothing_cancels_an_end_that_has_begun():
 
 
 def test_a_stored_run_cannot_be_steered():
-    """Each call says what can be done instead; waiting for it ends at once where it has ended."""
+    """Each call says what can be done instead; waiting for it ends at once if it has ended."""
     control = Control(stored="r1")
     calls = [control.pause, control.resume, control.cancel, lambda: control.approve("a"), lambda: control.deny("a")]
     for call in (*calls, control.wait):
@@ -205,7 +205,7 @@ def test_a_run_that_is_paused_before_it_begins_starts_nothing():
     assert found.answer == 1
 
 
-def test_a_run_that_has_ended_can_be_steered_no_more():
+def test_steering_a_run_that_has_ended_does_nothing():
     """Nothing happens, and nothing is raised."""
     found = asyncio.run(planner_of("a = get(1)\nanswer(a)\n").run("What?"))
     count = len(found.events)
