@@ -177,21 +177,13 @@ def _absent(value: Any, error: BaseException) -> Head:
     return {"$": "absent", "type": type_name(value), "reason": _reason(error)}
 
 
-class _Now(NamedTuple):
-    """What a known object is now, if it is not what was stored: its data, its bytes, and how much it takes."""
-
-    data: Any
-    blobs: list[bytes]
-    size: int
-
-
 class _Encoder:
     """Writes one value within bounds; what it may be asked by a form is ToData."""
 
     def __init__(self, largest: int, shared: Shared, hint: Any, leaks: Leaks | None, *, keeping: bool = True) -> None:
         self.largest, self.shared, self.hint, self.leaks, self.keeping = largest, shared, hint, leaks, keeping
         self.itself: Any = None  # the known object that is coded, so that it is not named in its own form
-        self.now: dict[int, _Now | str | None] = {}  # known objects by ids: None if unchanged, a text if without form
+        self.changed: dict[int, str | bool] = {}  # known objects by ids: whether they are, or why that cannot be known
         self.left: float = largest  # of what may be written
         self.values_left: float = largest  # of that, for values within our own records
         self.depth = 0
@@ -245,8 +237,8 @@ class _Encoder:
         if kind is Named:
             return self.named(value)
         known = self.shared.find(value)
-        if known is not None and value is not self.itself and not self.checking:
-            return self.known(known)
+        if known is not None and value is not self.itself and not self.checking and not self.is_changed(known):
+            return {"$": "task", "v": known.name}
         if kind is list:
             return self.many(value)
         if kind is dict and all(type(key) is str and key[:1] != "$" for key in value):
@@ -287,41 +279,37 @@ class _Encoder:
     def named(self, known: Named) -> Any:
         """Return a known object's name if it is what is stored under it, else its data."""
         coded = known.value
-        if type(coded) is not Coded:
-            return self.known(Known(coded, known.name))
-        if self.shared.digests.get(known.name) != coded.digest:
+        if type(coded) is Coded and self.shared.digests.get(known.name) != coded.digest:
             raise Unstorable(_CHANGED)
+        if type(coded) is not Coded and self.is_changed(Known(coded, known.name)):
+            return self.formed(coded, type(coded))
         return {"$": "task", "v": known.name}
 
-    def known(self, known: Known) -> Any:
-        """Return an object's name if it is now what is stored under it, else its data."""
-        key = id(known.value)
-        if key not in self.now:
-            self.now[key] = "it holds itself"  # if it is asked for meanwhile
-            self.now[key] = self.compare(known)
-        now = self.now[key]
-        if now is None:
-            return {"$": "task", "v": known.name}
-        if isinstance(now, str):
-            raise Unstorable(now)
-        self.spend(now.size)
-        first = len(self.blobs)
-        self.blobs += now.blobs
-        return _renumbered(now.data, first) if first and now.blobs else now.data
+    def is_changed(self, known: Known) -> bool:
+        """Return whether an object is not what is stored under its name; raises Unstorable if it has no form now.
 
-    def compare(self, known: Known) -> _Now | str | None:
-        """Return None if an object is what is stored under its name, else what it is now, or why it has no form."""
-        encoder = _Encoder(self.largest, self.shared, known.hint, self.leaks)
-        encoder.itself, encoder.now, encoder.depth = known.value, self.now, self.depth - 1
+        Each is coded once for that, and remembered: objects that hold one another would be coded ever more often.
+        """
+        key = id(known.value)
+        if key not in self.changed:
+            self.changed[key] = "it holds itself"  # if it is asked for meanwhile
+            self.changed[key] = self.compare(known)
+        found = self.changed[key]
+        if isinstance(found, str):
+            raise Unstorable(found)
+        return found
+
+    def compare(self, known: Known) -> bool | str:
+        encoder = _Encoder(self.largest, self.shared, known.hint, None, keeping=False)
+        encoder.itself, encoder.changed, encoder.depth = known.value, self.changed, self.depth - 1
         try:
             data = encoder.top(known.value)
         except BaseException as error:  # noqa: BLE001 - a value's own methods may raise anything, SystemExit too
             return _reason(error)
         if self.shared.digests.get(known.name) == digest_of(_dump(data).encode()):
-            return None
-        if type(data) is dict and data.get("$") == "typed":  # only its own tool's return type can read that
-            return _CHANGED
-        return _Now(data, encoder.blobs, int(self.largest - encoder.left))
+            return False
+        typed = type(data) is dict and data.get("$") == "typed"  # only its own tool's return type can read that
+        return _CHANGED if typed else True
 
     # ---------------------------------------------------------------- what may be absent
 
@@ -343,16 +331,6 @@ class _Encoder:
         used = allowed - self.left
         self.values_left, self.left = self.values_left - used, before - used
         return data
-
-
-def _renumbered(data: Any, first: int) -> Any:
-    """Return data whose bytes begin at another number than 0."""
-    if type(data) is list:
-        return [_renumbered(each, first) for each in data]
-    if type(data) is not dict:
-        return data
-    moved = {key: _renumbered(each, first) for key, each in data.items()}
-    return {**moved, "blob": data["blob"] + first} if "$" in data and "blob" in data else moved
 
 
 # -------------------------------------------------------------------- reading
