@@ -29,7 +29,7 @@ LARGEST: Final = 10_000_000
 """Bytes that one value may take, by default."""
 DEEPEST: Final = 100
 """Levels that a value may nest."""
-_HASHED: Final = 100 * LARGEST
+_HASHED: Final = 30 * LARGEST
 """Bytes of the largest value that has a hash."""
 _SMALL: Final = 1 << 63
 _SHORT: Final = 100_000
