@@ -48,7 +48,7 @@ def visible(text: str) -> str:
     """Return a text with control, bidirectional and invisible characters written as escapes."""
     if text.isprintable() and not _HIDDEN.search(text):
         return text
-    return "".join(char if _shows(char) else char.encode("unicode_escape").decode() for char in text)
+    return "".join(char if _shows(char) else ascii(char)[1:-1] for char in text)
 
 
 def visible_lines(text: str) -> str:
