@@ -7,7 +7,7 @@ A run *is* its list of events: view, trace, history and timeline are folds over 
     round   0 for the first plan, 1 after the first replan, ...
     at      seconds since the run began (monotonic)
 
-and events of a task go on with `task` (its id) and `attempt` (from 1; 0 where none was made).
+and events of a task go on with `task` (its id) and `attempt` (from 1; 0 if none was made).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class RoundStarted(NamedTuple):
 
 
 class ModelStarted(NamedTuple):
-    """A model is asked; `call` numbers the calls of the run, `task` is set where a tool asks."""
+    """A model is asked; `call` numbers the calls of the run, `task` is set if a tool asks."""
 
     seq: int
     run: str
@@ -61,7 +61,7 @@ class ModelStarted(NamedTuple):
     provider: str
     model: str
     messages: tuple[Mapping[str, str], ...]
-    prompt: str  # content hash of the prompt's text file, "" where it has none
+    prompt: str  # content hash of the prompt's text file, "" if there is no such file
 
 
 class ModelChunk(NamedTuple):
@@ -78,7 +78,7 @@ class ModelChunk(NamedTuple):
 class ModelEnded(NamedTuple):
     """A call of a model ended; `finish` is the provider's reason, `error` a message or empty.
 
-    answered: the model that the reply names, "" where it is the asked one or none is named.
+    answered: the model that the reply names, "" if it is the asked one or the reply names none.
     """
 
     seq: int
@@ -147,7 +147,7 @@ class TaskExpanded(NamedTuple):
 class TaskHeld(NamedTuple):
     """A ready task waits for more than a slot.
 
-    reason: "approval" of its arguments, "fanout", where its fan-out's are asked for together, or "plan", for its end;
+    reason: "approval" of its arguments, "fanout" if its fan-out is approved as a whole, or "plan" for the plan's end;
     arguments: as they are shown; mark: their digest, which an answer may name.
     """
 
@@ -163,7 +163,7 @@ class TaskHeld(NamedTuple):
 
 
 class TaskApproved(NamedTuple):
-    """Someone, or a rule, approved (or denied) a task that was held."""
+    """Someone, or a rule, approved or denied a task that was held."""
 
     seq: int
     run: str
@@ -228,7 +228,7 @@ class TaskEnded(NamedTuple):
 
 
 class Warned(NamedTuple):
-    """Something the user should know: a tool that blocks the loop, one that was abandoned, a retry."""
+    """Something the user should know: a tool that blocks the loop, or one that was abandoned."""
 
     seq: int
     run: str
@@ -300,11 +300,11 @@ _new = tuple.__new__
 
 
 def _drop(*_: object) -> None:
-    """Take an event that comes too late."""
+    """Ignore an event that comes too late."""
 
 
 class Log:
-    """The events of one run in order; `emit` numbers, times and keeps them, and tells the listeners.
+    """The events of one run in order; `emit` numbers, times and keeps them, and calls the listeners.
 
     A listener must be cheap and must not wait; one that raises is dropped, and its error kept in `broken`.
     """
@@ -317,7 +317,7 @@ class Log:
         self.broken: list[BaseException] = []
 
     def close(self) -> None:
-        """Take no further event: what emits them cannot be stopped, and is not heard any more."""
+        """Ignore what is emitted from now on: whoever emits it cannot be stopped."""
         vars(self).update(emit=_drop, emit_at=_drop, emit_ended=_drop)
 
     def now(self) -> float:
@@ -329,7 +329,7 @@ class Log:
         self.emit_at(self.clock() - self.began, kind, fields)
 
     def emit_at(self, at: float, kind: type[Any], fields: tuple[Any, ...]) -> None:
-        """Append an event for which the time was taken already."""
+        """Append an event at a time that is known already; `fields` as for `emit`."""
         events = self.events
         # tuple.__new__ is what the class's own constructor calls, at a third of the time
         event = _new(kind, (len(events), self.run, self.round, at) + fields)  # noqa: RUF005 - faster

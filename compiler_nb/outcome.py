@@ -16,7 +16,7 @@ class Failure:
     """A task failed.
 
     kind: raised | timeout | abandoned | denied | arguments | expression | items (of a fan-out) | limit;
-    message: short, never longer than `text.MESSAGE_LIMIT`; error: the exception where there was one;
+    message: short, never longer than `text.MESSAGE_LIMIT`; error: the exception, if there was one;
     attempts: tries made; partial: a fan-out's container with its items' failures in place.
     """
 
@@ -69,7 +69,7 @@ class Replan:
 
 
 class Usage(NamedTuple):
-    """What calls of models cost: calls and tokens; `reported` is False where a provider gave no numbers."""
+    """What calls of models cost: calls and tokens; `reported` is False if a provider gave no numbers."""
 
     calls: int = 0
     input_tokens: int = 0

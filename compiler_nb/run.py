@@ -30,8 +30,8 @@ _INNER: Final = frozenset({"control", "id_of", "log", "order", "progress", "wait
 class Run:
     """A question, its rounds, and everything that came of them.
 
-    `run["ny"]` is a result; it raises the task's failure. All that it says is folded from its events, when somebody
-    asks: a run that is going on, one that ended and a stored one answer alike, and no copy can disagree.
+    `run["ny"]` is a result, or raises the task's failure. A run is its events: everything else is folded from them when
+    somebody asks, so that a running, an ended and a stored one answer alike, and no copy can disagree.
     """
 
     def __init__(self, order: Order, settings: Settings, log: Log, control: Control | None = None) -> None:
@@ -160,13 +160,13 @@ class Run:
         return end.outcome
 
     def partial(self, name: str) -> Any:
-        """Return what there is of a fan-out: its value, with the failures of items in their places."""
+        """Return the value of a fan-out, with failures in the places of failed items; of another task its value."""
         end = self.progress.ends.get(self.id_of(name))
         outcome: Any = end.outcome if end is not None else None
         return outcome.partial if is_a(outcome, Failure) else outcome
 
     def raise_for_failures(self) -> Run:
-        """Raise RunFailed where a task failed or the run has no answer; return the run otherwise."""
+        """Raise RunFailed if a task failed or the run has no answer; return the run otherwise."""
         failed = {id_: outcome for id_, outcome in self.failures.items() if isinstance(outcome, Failure)}
         if failed or self.status not in ("done", "running"):
             told = "; ".join(f"{id_}: {outcome.message}" for id_, outcome in failed.items())

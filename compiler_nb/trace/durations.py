@@ -19,10 +19,10 @@ _EXPANSION: Final = "\0"
 
 
 class Times(NamedTuple):
-    """Times of a run's tasks in seconds; what models write and read before and after them does not count.
+    """Times of a run's tasks in seconds; calls of the planner and the joiner do not count.
 
-    actual: while at least one task ran; sequential: one after the other; least: what any schedule needs, for the
-    longest chain (`path`, the critical path) or for the work at `capacity` calls at a time.
+    actual: while at least one task ran; sequential: one after the other; least: what any schedule needs for the
+    longest chain (`path`, the critical path), or for the work at `capacity` calls at a time.
     """
 
     actual: float = 0.0
@@ -69,7 +69,7 @@ def _covered(bars: Iterable[tuple[float, float]]) -> float:
 
 
 def _graph(progress: Progress) -> Iterator[Task]:
-    """Yield a task for each task, of which only id and dependencies count, each after those that it needed.
+    """Yield a stand-in for each task, with its id and what it needed, each after those that it needed.
 
     A fan-out is two: its expansion, which its items need, and itself, which needs its items.
     """
@@ -89,7 +89,7 @@ def _graph(progress: Progress) -> Iterator[Task]:
 
 
 def _trim(path: list[str], progress: Progress, durations: dict[str, float]) -> tuple[str, ...]:
-    """Return a path without fan-outs, whose items stand for them, and without what took no time at its ends."""
+    """Return a path without fan-outs, because their items stand for them, and without ends that took no time."""
     kept = [id_ for id_ in path if id_ not in progress.readiness.items]
     long = [number for number, id_ in enumerate(kept) if durations[id_] > 0.0]
     return tuple(kept[long[0] : long[-1] + 1]) if long else ()

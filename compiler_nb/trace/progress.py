@@ -212,7 +212,7 @@ class Progress:
             self._let_go(id_, event.at)
         self.readiness.start(id_)
         self.retries.pop(id_, None)
-        if self.states.get(id_) != "ready":  # not all that makes a task ready can be told from what came before
+        if self.states.get(id_) != "ready":  # events do not always say which item it waited for; this one says since when it was ready
             self._change(id_, "ready", event.ready_at)
         self._change(id_, "running", event.at)
         self.busy[id_] = None

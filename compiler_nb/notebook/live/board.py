@@ -213,7 +213,7 @@ class Board:
         self._note(event.task, cut(event.message, 400))
 
     def warn(self, id_: str, message: str) -> None:
-        """Note a warning of a task that the log will tell later."""
+        """Show a warning that the log will hold later."""
         self.catch_up()
         self._note(id_, message)
 
@@ -316,7 +316,7 @@ class Board:
         return [self.numbers[id_], cut(self.progress.parked.get(id_, ""), SHORT)]
 
     def _new_whys(self) -> dict[int, str]:
-        """Return what tasks wait for that the page does not know yet; while there are few, for each is looked at."""
+        """Return what tasks wait for that the page does not know yet; only while there are few, because each is looked at."""
         if len(self.tasks) > FEW:
             return {}
         words, ended = self.words(), self.progress.ends
@@ -324,7 +324,7 @@ class Board:
         return {number: why for number, why in whys.items() if why != self._whys.get(number, "")}
 
     def snapshot(self, at: float) -> Frame:
-        """Return one frame that tells all that the frames so far have told."""
+        """Return one frame that says all that the frames so far have said."""
         progress = self.progress
         frame: Frame = {"n": self.number, "at": round(at, 3), "reset": True, "run": self.run, "status": progress.status}
         frame |= {"error": visible_lines(progress.error), "phase": self.phase, "paused": progress.paused}

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from compiler_nb.plan.task import Task
 
 FEW: Final = 200
-"""Tasks up to which each gets a box at once; of more, the picture is drawn whole from time to time."""
+"""Up to so many tasks each gets a box at once; the picture of more is drawn whole from time to time."""
 AT_ONCE: Final = 24
-"""Boxes that come together, and before any picture, from which on a page is not to draw them: the whole follows."""
+"""A page is not to draw more boxes than this if they come together and first: the whole picture follows."""
 
 
 class Canvas:
     """What is drawn; `news` returns what is new of it, in the shape of a frame's `graph` (see `board`).
 
-    stale: it does not hold all tasks at their best places, and is to be drawn whole; due: that is being done.
+    stale: not all tasks are at their best places, and the whole is to be drawn; due: that is being done.
     """
 
     def __init__(self) -> None:
@@ -35,13 +35,13 @@ class Canvas:
         self._new: dict[str, Any] = {}
 
     def add(self, number: int, task: Task) -> None:
-        """Add a task, which gets a box at a place of its own; not at once, for the run waits until this returns."""
+        """Add a task, which gets a box at a place of its own; not at once, because the run waits until this returns."""
         self.count += 1
         self.stale = self.stale or self.count > FEW
         self._waiting.append((number, task))
 
     def _draw_waiting(self) -> None:
-        """Draw the boxes of the tasks that have come; not where the whole follows, as of more than FEW."""
+        """Draw the boxes of the tasks that have come, unless the whole picture follows, as it does for more than FEW."""
         first = self.drawn is None and not self._pieces
         if first and (self.stale or self.due) and AT_ONCE < len(self._waiting) <= FEW:
             return
@@ -54,11 +54,11 @@ class Canvas:
         self._waiting.clear()
 
     def begin_drawing(self) -> None:
-        """Note that all that is there now is being drawn."""
+        """Note that all tasks are being drawn."""
         self.stale, self.due, self._drawn_count = False, True, self.count
 
     def replace(self, drawn: Drawn | None, numbers: Mapping[str, int]) -> None:
-        """Take a whole picture, None where there is none; where tasks have come in the meantime, another one is due.
+        """Take a whole picture, or None if there is none; if tasks have come in the meantime, another one is due.
 
         What comes later finds its place around what it shows.
         """

@@ -44,7 +44,7 @@ class Texts:
         self._new: dict[str, Any] = {}
 
     def begin_round(self, number: int, reason: str) -> None:
-        """Note that another pass begins; what the joiner said in the last one is no answer."""
+        """Note that another pass begins: what the joiner said in the last one is not an answer."""
         self.round, self.reason = number, reason
         if self.joined:
             self.joined.clear()
@@ -67,7 +67,7 @@ class Texts:
 
     @property
     def section(self) -> Section:
-        """The text that is being written; a plan that was given has none before its end."""
+        """The text that is being written; of a plan that was given there is none before its end."""
         if not self.sections or self.sections[-1].closed or self.sections[-1].round != self.round:
             return self._open("plan")
         return self.sections[-1]
@@ -99,7 +99,7 @@ class Texts:
         self._tell("problems", [section.number, *section.problems[-1]])
 
     def close(self, text: str) -> None:
-        """Note the end of a text; of one that was given, this is all there is of it."""
+        """Note the end of a text; if it was given, this is all of it."""
         section = self.section
         if not section.text and text:
             self._write(section, text)

@@ -135,7 +135,7 @@ class View:
         return f"<the live view of {self.run!r}>"
 
     def snapshot(self) -> Frame:
-        """Return a frame that tells everything, on any thread; the others are first told what is new."""
+        """Return a frame that says everything; other pages first get what is new. May be called from any thread."""
         with self._sending:
             with self._lock:
                 frame = self.board.frame(self.run.seconds)
@@ -147,7 +147,7 @@ class View:
     # ---------------------------------------------------------------- events in, frames out
 
     def follow(self) -> View:
-        """Take what the run has told so far, and what it will tell; for a view that nobody passes events to."""
+        """Show what happens from now on, too; for a view that nobody passes events to."""
         if self.run.status == "running" and not self.run.control.stored:
             self.run.control.call(self._follow)
         return self
@@ -212,8 +212,8 @@ class View:
         self.flush()
 
     def _conclude(self) -> None:
-        """Note what is known at the end only: the critical path, and a picture where there is none."""
-        with contextlib.suppress(Exception):  # times are told where they can be
+        """Add what is known only at the end: the critical path, and a picture if there is none."""
+        with contextlib.suppress(Exception):  # the rest is shown without times
             times = trace.times(self.run.progress, self.run.settings.max_concurrency)
             self.board.say_times(times.path, str(times))
         if self.board.canvas.stale or (self.board.tasks and self.board.canvas.drawn is None):
@@ -316,14 +316,14 @@ class View:
 
 
 def _try(job: Callable[[], Drawn]) -> Drawn | None:
-    """Return what was drawn; None where that fails: the boxes that are there stay, and the run goes on."""
+    """Return what was drawn, or None if that fails: then the boxes stay, and the run goes on."""
     with contextlib.suppress(Exception):
         return job()
     return None
 
 
 def _keep(view: View) -> None:
-    """Keep a view connected, and close the oldest of those whose runs have ended, where there are too many."""
+    """Keep a view connected; if too many are, close the oldest of those whose runs have ended."""
     _KEPT.append(view)
     for old in [each for each in _KEPT if each.run.status != "running"][:-KEPT]:
         _KEPT.remove(old)
