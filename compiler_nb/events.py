@@ -318,7 +318,7 @@ class Log:
 
     def close(self) -> None:
         """Ignore what is emitted from now on: whoever emits it cannot be stopped."""
-        vars(self).update(emit=_drop, emit_at=_drop, emit_ended=_drop)
+        vars(self).update(emit=_drop, emit_at=_drop)
 
     def now(self) -> float:
         """Return the seconds since the run began."""
@@ -333,17 +333,6 @@ class Log:
         events = self.events
         # tuple.__new__ is what the class's own constructor calls, at a third of the time
         event = _new(kind, (len(events), self.run, self.round, at) + fields)  # noqa: RUF005 - faster
-        events.append(event)
-        if self.listeners:
-            for listener in self.listeners:
-                self._tell(listener, event)
-
-    def emit_ended(  # noqa: PLR0917 - the event's own fields
-        self, at: float, task: str, attempt: int, state: State, outcome: Any, how: str
-    ) -> None:
-        """Append a TaskEnded for which the time was taken already: `emit_at` with one tuple in place of three."""
-        events = self.events
-        event = _new(TaskEnded, (len(events), self.run, self.round, at, task, attempt, state, outcome, how))
         events.append(event)
         if self.listeners:
             for listener in self.listeners:

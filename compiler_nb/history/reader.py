@@ -187,7 +187,8 @@ def _end(run: Run) -> None:
             message = f"in doubt: {tool.name} had begun, and whether it had its effect is unknown"
             log.emit_at(at, Warned, (id_, f"{id_} is {message}"))
         tried = progress.spans.get(id_)
-        log.emit_ended(at, id_, tried[-1].attempt if tried else 0, "cancelled", Cancelled(message), BROKEN_OFF)
+        attempt = tried[-1].attempt if tried else 0
+        log.emit_at(at, TaskEnded, (id_, attempt, "cancelled", Cancelled(message), BROKEN_OFF))
     log.emit_at(at, RunEnded, ("cancelled", GONE))
 
 

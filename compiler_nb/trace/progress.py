@@ -212,7 +212,7 @@ class Progress:
             self._let_go(id_, event.at)
         self.readiness.start(id_)
         self.retries.pop(id_, None)
-        if self.states.get(id_) != "ready":  # events do not always say which item it waited for; this one says since when it was ready
+        if self.states.get(id_) != "ready":  # which item it waited for is not always known; when it was ready is
             self._change(id_, "ready", event.ready_at)
         self._change(id_, "running", event.at)
         self.busy[id_] = None

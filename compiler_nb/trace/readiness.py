@@ -1,9 +1,9 @@
 """Which tasks have all that they read, by the rules that the engine follows.
 
-A task that reads items of a fan-out by key waits for these items alone. Of another fan-out, a fan-out may only need to know
-the items. A task that computes what a task of an earlier text does gets that one's outcome. Events show items
-only by their ids; if an id does not say which item is meant, the task stays `waiting`: it may be ready, but it is never
-called ready while it is not.
+A task that reads items of a fan-out by key waits for these items alone. A fan-out over another one may only need to
+know what its items are. A task that computes what a task of an earlier text does gets that one's outcome. Events show
+items only by their ids; if an id does not say which item is meant, the task stays `waiting`: it may be ready, but it is
+never called ready while it is not.
 """
 
 from __future__ import annotations

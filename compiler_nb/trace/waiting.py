@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 from compiler_nb.outcome import ENDED, Failure, Skipped
 from compiler_nb.text import cut, seconds_text
-from compiler_nb.trace.progress import Progress
 from compiler_nb.trace.readiness import ITEM, ITEMS, TWIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from compiler_nb.events import Event, TaskEnded
+    from compiler_nb.events import TaskEnded
+    from compiler_nb.trace.progress import Progress
 
 NAMED: Final = 3
 """Most things named in one list; the others are counted."""
@@ -23,21 +23,6 @@ SHORTEST: Final = 0.001
 _WHAT: Final = {ITEMS: "the items of ", ITEM: "an item of "}
 _HELD: Final = {"approval": "approval", "plan": "the end of the plan", "fanout": "approval of its fan-out"}
 _ENDS: Final = {"cached": ", from the cache", "pinned": ", with a given value"}
-
-
-def why(
-    events: Iterable[Event],
-    id_: str,
-    *,
-    at: float | None = None,
-    limits: Mapping[str, int] | None = None,
-    lanes: Mapping[str, Sequence[str]] | None = None,
-) -> str:
-    """Say in words why a task waits or waited, or how it ended, as far as events up to `at` go; see Words."""
-    progress = Progress([event for event in events if at is None or event.at <= at])
-    if id_ not in progress.tasks:
-        return f"there is no task {id_!r} in this run"
-    return Words(progress, progress.at if at is None else at, limits or {}, lanes or {}).whole(id_)
 
 
 class Words:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from compiler_nb.drawing.style import MARKS
-from compiler_nb.notebook.live.view import MODULES, module
+from compiler_nb.notebook.live.widget import MODULES, module
 from compiler_nb.outcome import STATES
 from tests.support.lab import ROOT, open_browser
 from tests.support.page import (

@@ -8,7 +8,7 @@ import time
 
 from compiler_nb import Compiler, tool
 from compiler_nb.engine.watch import BLOCKED_AFTER, PERIOD, WATCH
-from compiler_nb.events import Log, Warned
+from compiler_nb.events import Log, TaskEnded, Warned
 from tests.support.desk import begin
 
 
@@ -80,5 +80,5 @@ def test_a_log_that_is_closed_takes_nothing():
     log.close()
     log.emit(Warned, "a", "y")
     log.emit_at(0.0, Warned, ("a", "z"))
-    log.emit_ended(0.0, "a", 1, "done", 1, "")
+    log.emit_at(0.0, TaskEnded, ("a", 1, "done", 1, ""))
     assert len(log.events) == 1

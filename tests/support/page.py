@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from compiler_nb.notebook.live.changes import pack
-from compiler_nb.notebook.live.view import module, style
+from compiler_nb.notebook.live.widget import module, style
 from tests.support.lab import open_browser
 
 if TYPE_CHECKING:

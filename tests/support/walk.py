@@ -58,7 +58,7 @@ class Tracer:
         if f"{name}:{frame.f_code.co_name}" in self.stages or (name in self.stages and name not in self.entered):
             self.mark(frame)
         self.entered.add(name)
-        if name == "events.py" and frame.f_code.co_name in ("emit_at", "emit_ended"):
+        if name == "events.py" and frame.f_code.co_name == "emit_at":
             self.mark(frame)
 
     def mark(self, frame: FrameType | None = None) -> None:

@@ -316,7 +316,7 @@ class Board:
         return [self.numbers[id_], cut(self.progress.parked.get(id_, ""), SHORT)]
 
     def _new_whys(self) -> dict[int, str]:
-        """Return what tasks wait for that the page does not know yet; only while there are few, because each is looked at."""
+        """Return the reasons that the page does not know yet; only of few tasks, because each is looked at."""
         if len(self.tasks) > FEW:
             return {}
         words, ended = self.words(), self.progress.ends

@@ -41,7 +41,7 @@ class Canvas:
         self._waiting.append((number, task))
 
     def _draw_waiting(self) -> None:
-        """Draw the boxes of the tasks that have come, unless the whole picture follows, as it does for more than FEW."""
+        """Draw the boxes of the tasks that have come, unless the whole picture follows, as for more than FEW."""
         first = self.drawn is None and not self._pieces
         if first and (self.stale or self.due) and AT_ONCE < len(self._waiting) <= FEW:
             return

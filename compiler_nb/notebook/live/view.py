@@ -1,4 +1,4 @@
-"""The live view of one run: a widget that a page folds frames into, and that says what people click.
+"""The live view of one run: sends frames to a page, and does what people click.
 
 Theory of operation
     An event only makes a frame due. At most once in FRAME seconds a Board takes the events that are new, and what
@@ -14,18 +14,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import functools
-import re
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb import trace
-from compiler_nb.drawing.style import STYLE
 from compiler_nb.events import RunEnded
 from compiler_nb.notebook.live.board import Board, Frame
 from compiler_nb.notebook.live.details import details
+from compiler_nb.notebook.live.widget import make_widget
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.masking import without_keys
 from compiler_nb.notebook.variables.binding import Binding
@@ -45,50 +42,7 @@ KEPT: Final = 20
 """Views of ended runs that stay connected, the newest; a page that is reloaded finds the others gone."""
 HEARD_WITHIN: Final = 2.0
 """Seconds that a page has, from the beginning, to be heard: a busy kernel of some versions hears none."""
-MODULES: Final = (
-    "states", "dom", "sanitize", "store", "feed", "header", "chunk", "plan", "bars", "stacks", "camera", "glide",
-    "names", "times", "graph", "timeline", "table", "details", "answer", "view",
-)  # fmt: skip
-"""The files of the page's side, each after those that it imports."""
-_FOLDER: Final = Path(__file__).parent / "static"
 _KEPT: Final[list[View]] = []
-
-
-@functools.cache
-def module() -> str:
-    """Return the page's side as one ES module: our files one after the other, without imports, comments and indents."""
-    source = "\n".join((_FOLDER / f"{name}.js").read_text("utf-8") for name in MODULES)
-    lines = [line.strip() for line in re.sub(r"/\*\*.*?\*/", "", source, flags=re.DOTALL).splitlines()]
-    kept = [line for line in lines if line and not line.startswith(("import ", "//"))]
-    return "\n".join(line if line.startswith("export default") else line.removeprefix("export ") for line in kept)
-
-
-@functools.cache
-def style() -> str:
-    """Return the style sheet: that of pictures, and the view's own."""
-    return STYLE + (_FOLDER / "view.css").read_text("utf-8")
-
-
-@functools.cache
-def _widget_class() -> Any:
-    """Return the widget's class; made when the first view is, for its library takes long to import."""
-    import anywidget  # noqa: PLC0415 - heavy
-    import traitlets  # noqa: PLC0415 - with it
-
-    def snapshot_of(value: Callable[[], Frame], _: Any) -> Frame:
-        return value()
-
-    class LiveWidget(anywidget.AnyWidget):
-        _esm = module()
-        _css = style()
-        snapshot = traitlets.Any().tag(sync=True, to_json=snapshot_of)
-
-    return LiveWidget
-
-
-def make_widget(snapshot: Callable[[], Frame]) -> Any:
-    """Return a widget that sends and hears messages; its state is what `snapshot` returns when it is asked for."""
-    return _widget_class()(snapshot=snapshot)
 
 
 class View:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import time
 from html.parser import HTMLParser
 
@@ -14,7 +13,7 @@ from compiler_nb import Compiler, ScriptedModel, tool
 from compiler_nb.models.base import Chunk
 from compiler_nb.notebook.live import view as views
 from compiler_nb.notebook.live.details import details
-from compiler_nb.notebook.live.view import FRAME, KEPT, MODULES, View, module, style
+from compiler_nb.notebook.live.view import FRAME, KEPT, View
 from tests.support.desk import begin
 from tests.support.frames import Page
 from tests.support.hostile import OUTPUTS, VALUES
@@ -308,26 +307,3 @@ def test_details_of_hostile_values_are_inert(made):
     allowed = {"p", "pre", "h5", "table", "tbody", "thead", "tr", "th", "td", "code", "b", "i", "ul", "ol", "li", "br"}
     allowed |= {"small", "span", "details", "summary", "img", "@alt", "@src", "@class", "@start"}
     assert reader.found <= allowed
-
-
-# ---------------------------------------------------------------- the page's side
-
-
-def test_the_module_is_all_files_in_their_order():
-    """Each file comes after those that it imports, and nothing is imported from anywhere else."""
-    files = {path.stem: path.read_text("utf-8") for path in views._FOLDER.glob("*.js")}
-    assert set(files) == set(MODULES)
-    for number, name in enumerate(MODULES):
-        wanted = re.findall(r'^import .* from "\./(\w+)\.js";$', files[name], re.MULTILINE)
-        assert set(wanted) <= set(MODULES[:number]), name
-    joined = module()
-    assert not re.findall(r"^import |^export (?!default)", joined, re.MULTILINE)
-    assert joined.count("export default") == 1
-    assert "http" not in joined.replace("http://www.w3.org/", "")
-
-
-def test_the_style_sheet_asks_for_nothing():
-    """No address, no import, and the pictures' own style is in it."""
-    assert "url(" not in style()
-    assert "@import" not in style()
-    assert ".cnb-box" in style()
