@@ -1,16 +1,50 @@
-"""Pictures as files: the suffix says the form."""
+"""Pictures that show themselves in a notebook and save themselves as files, whose suffix says the form."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping
 
+Forms: TypeAlias = "Mapping[str, Callable[[], str | bytes | None]]"
 
-def save(path: str | os.PathLike[str], forms: Mapping[str, Callable[[], str | bytes | None]]) -> Path:
+
+class Drawing:
+    """A picture as SVG and as text. In a notebook it shows itself."""
+
+    __slots__ = ()
+    svg: str
+    text: str
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write it as .svg, .png (up to 200 tasks, needs Graphviz), .txt, or .dot for a plan; return the path.
+
+        Raises ValueError for another suffix, and RuntimeError if no PNG can be made.
+        """
+        return save(path, self.forms())
+
+    def png(self) -> bytes | None:
+        """Return it as PNG, drawn by Graphviz; None without Graphviz, or if it is too large."""
+        raise NotImplementedError
+
+    def forms(self) -> Forms:
+        """Return what makes each form, by suffix."""
+        return {".svg": lambda: self.svg, ".png": self.png, ".txt": lambda: f"{self.text}\n"}
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"image/svg+xml": self.svg, "text/plain": self.text}
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def save(path: str | os.PathLike[str], forms: Forms) -> Path:
     """Write a picture in the form that its path's suffix names; return the path.
 
     forms: what makes the text or the bytes, by suffix; they return None if nothing on this machine can make the form.

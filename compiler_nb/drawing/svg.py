@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from compiler_nb.drawing.boxes import CELL, CELL_ROW, END, LINE, MARK, PAD, STACK, has_bar, is_stack, state_of
 from compiler_nb.drawing.dot import place, source
-from compiler_nb.drawing.files import save
+from compiler_nb.drawing.files import Drawing, Forms
 from compiler_nb.drawing.graph import make_graph
 from compiler_nb.drawing.layout import lay_out
 from compiler_nb.drawing.png import to_png
@@ -26,9 +26,7 @@ from compiler_nb.plan.short import shorten_call, shorten_final
 from compiler_nb.text import cut, visible
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from compiler_nb.drawing.boxes import Box
     from compiler_nb.drawing.dot import Program
@@ -50,7 +48,7 @@ _ATTEMPTS: Final[tuple[dict[str, Any], ...]] = (
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Picture:
+class Picture(Drawing):
     """A drawn plan: its SVG, the same as text, what chose the places ("graphviz" or "own"), and what it shows."""
 
     svg: str
@@ -64,29 +62,14 @@ class Picture:
         """The same as DOT text."""
         return source(self.plan, self.states)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write it as .svg, .png (up to 200 tasks, needs Graphviz), .dot or .txt; return the path.
-
-        Raises ValueError for another suffix, and RuntimeError if no PNG can be made.
-        """
-        return save(path, {".svg": lambda: self.svg, ".png": self.png, ".dot": lambda: self.dot, ".txt": self._lines})
+    def forms(self) -> Forms:
+        """Return what makes each form, by suffix."""
+        return {**Drawing.forms(self), ".dot": lambda: self.dot}
 
     def png(self) -> bytes | None:
         """Return it as PNG; None for more than 200 tasks, or without Graphviz."""
         named = tuple(task for task in self.plan if not task.owner)
         return to_png(named, states=self.states, final=self.plan.final if isinstance(self.plan, Plan) else None)
-
-    def _lines(self) -> str:
-        return f"{self.text}\n"
-
-    def _repr_svg_(self) -> str:
-        return self.svg
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"image/svg+xml": self.svg, "text/plain": self.text}
-
-    def __str__(self) -> str:
-        return self.text
 
     def __repr__(self) -> str:
         count = sum(not task.owner for task in self.plan)

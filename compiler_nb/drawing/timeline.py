@@ -7,19 +7,17 @@ is marked: the chain of tasks that needed each other and took longest.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from compiler_nb.drawing.bars import draw_svg
 from compiler_nb.drawing.bars_png import draw_png
 from compiler_nb.drawing.chart import Chart, Row, make_chart
-from compiler_nb.drawing.files import save
+from compiler_nb.drawing.files import Drawing
 from compiler_nb.drawing.text import MARKS, columns_of
 from compiler_nb.text import seconds_text
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from compiler_nb.outcome import State
     from compiler_nb.plan.task import Task
@@ -31,32 +29,16 @@ _SIGNS: Final = {"wait": "░", "think": "╌", "write": "─"}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Timeline:
+class Timeline(Drawing):
     """A drawn timeline: its SVG, the same as text, and what it shows."""
 
     svg: str
     text: str
     chart: Chart
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write it as .svg, .png (needs Graphviz) or .txt; return the path.
-
-        Raises ValueError for another suffix, and RuntimeError if no PNG can be made.
-        """
-        return save(path, {".svg": lambda: self.svg, ".png": self.png, ".txt": lambda: f"{self.text}\n"})
-
     def png(self) -> bytes | None:
         """Return it as PNG, drawn by Graphviz; None without Graphviz."""
         return draw_png(self.chart)
-
-    def _repr_svg_(self) -> str:
-        return self.svg
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"image/svg+xml": self.svg, "text/plain": self.text}
-
-    def __str__(self) -> str:
-        return self.text
 
     def __repr__(self) -> str:
         count = len(self.chart.rows) + self.chart.more

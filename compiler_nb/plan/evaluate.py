@@ -104,44 +104,12 @@ def operands(tree: Tree) -> list[Tree]:
 # -------------------------------------------------------------------- rules
 
 
-def _ref(node: Ref, scope: Scope) -> Any:
-    return scope.values[node.id]
-
-
-def _input(node: Input, scope: Scope) -> Any:
-    return scope.inputs[node.name]
-
-
-def _local(node: Local, scope: Scope) -> Any:
-    return scope.locals[node.name]
-
-
-def _list(tree: list[Tree], scope: Scope) -> Any:
-    return [evaluate(item, scope) for item in tree]
-
-
-def _tuple(tree: tuple[Tree, ...], scope: Scope) -> Any:
-    return tuple([evaluate(item, scope) for item in tree])
-
-
-def _set(tree: set[Tree], scope: Scope) -> Any:
-    return {hashed(evaluate(item, scope), scope) for item in tree}
-
-
-def _dict(tree: dict[Tree, Tree], scope: Scope) -> Any:
-    return {hashed(evaluate(key, scope), scope): evaluate(value, scope) for key, value in tree.items()}
-
-
 def _item(node: Item, scope: Scope) -> Any:
     scope.spend(1)
     found = evaluate(node.value, scope)[hashed(evaluate(node.key, scope), scope)]
     if isinstance(node.key, Slice):
         scope.spend(weigh(found))
     return found
-
-
-def _slice(node: Slice, scope: Scope) -> Any:
-    return slice(*(evaluate(part, scope) for part in (node.start, node.stop, node.step)))
 
 
 def _text(node: Text, scope: Scope) -> str:
@@ -334,16 +302,18 @@ def _fanout(node: Fanout, scope: Scope) -> Any:
 _CONVERSIONS: Final[dict[str, Callable[[Any], str]]] = {"r": repr, "s": str, "a": ascii}
 _UNARY: Final[dict[str, Callable[[Any], Any]]] = {"-": operator.neg, "+": operator.pos, "not": operator.not_}
 _RULES: Final[dict[type, Callable[[Any, Scope], Any]]] = {
-    Ref: _ref,
-    Input: _input,
-    Local: _local,
+    Ref: lambda node, scope: scope.values[node.id],
+    Input: lambda node, scope: scope.inputs[node.name],
+    Local: lambda node, scope: scope.locals[node.name],
     Value: lambda node, scope: node.value,
-    list: _list,
-    tuple: _tuple,
-    set: _set,
-    dict: _dict,
+    list: lambda tree, scope: [evaluate(item, scope) for item in tree],
+    tuple: lambda tree, scope: tuple([evaluate(item, scope) for item in tree]),
+    set: lambda tree, scope: {hashed(evaluate(item, scope), scope) for item in tree},
+    dict: lambda tree, scope: {
+        hashed(evaluate(key, scope), scope): evaluate(value, scope) for key, value in tree.items()
+    },
     Item: _item,
-    Slice: _slice,
+    Slice: lambda node, scope: slice(*(evaluate(part, scope) for part in (node.start, node.stop, node.step))),
     Text: _text,
     Field: _field,
     Unary: _unary,

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from compiler_nb.plan.expression import Fanout, Local, spell, spell_call, spell_pattern
 from compiler_nb.plan.shape import critical_path, levels
 from compiler_nb.plan.task import Return, item_id
 from compiler_nb.plan.tree import Node, Ref, Tree, references, replace
+from compiler_nb.text import cut
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from compiler_nb.plan.task import LastLine, Task
 
-_WIDTH = 72
+_cut = partial(cut, limit=72)
 
 
 def explain(tasks: Sequence[Task], final: LastLine) -> str:
@@ -32,13 +34,12 @@ def _task_lines(task: Task) -> list[str]:
     waits = ", ".join(task.dependencies)
     after = f"waits for {waits}" if waits else "starts at once"
     what = {"call": "a call", "expr": "an expression, without a tool", "fanout": "a fan-out"}[task.kind]
-    if task.kind != "fanout":
-        return [f"{_cut(f'{task.id} = {spell_call(task, str)}')}  # {what}; {after}"]
-    node: Fanout = task.args[0]
-    source = spell(node.source, str)
     lines = [f"{_cut(f'{task.id} = {spell_call(task, str)}')}  # {what}; {after}"]
+    if task.kind != "fanout":
+        return lines
+    node: Fanout = task.args[0]
     item = item_id(task.id, spell(node.key, str) if node.container == "dict" else "n")
-    lines.append(f"    for each {spell_pattern(node.target)} in {_cut(source)}:")
+    lines.append(f"    for each {spell_pattern(node.target)} in {_cut(spell(node.source, str))}:")
 
     def named(part: Node) -> Tree:
         return Ref(item + part.name) if isinstance(part, Local) and part.name.startswith(".") else part
@@ -72,7 +73,3 @@ def _shape_lines(tasks: Sequence[Task]) -> list[str]:
         f"{len(tasks)} tasks in {len(wide)} levels; at most {len(widest)} at once: {_cut(', '.join(widest))}",
         f"the longest chain: {_cut(' -> '.join(path))}",
     ]
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
