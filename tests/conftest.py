@@ -69,7 +69,7 @@ AGAIN: list[str] = []
 
 
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Try a test in a real browser a second time where a page was late; what was seen to be wrong is wrong."""
+    """Try a test in a real browser a second time if a page was late; a wrong page fails at once."""
     if item.get_closest_marker("browser") is None:
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
@@ -92,6 +92,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterat
     reports = terminalreporter.stats.get("skipped", [])
     skipped = [(r.nodeid.split("::")[0], str(r.longrepr[2])) for r in reports if isinstance(r.longrepr, tuple)]
     for name in AGAIN:
-        terminalreporter.write_line(f"Tried again, for the page was late: {name}", yellow=True)
+        terminalreporter.write_line(f"Tried again, since the page was late: {name}", yellow=True)
     for text in did_not_run(skipped):
         terminalreporter.write_line(text, yellow=True)

@@ -1,7 +1,7 @@
-"""One event loop on a daemon thread of its own: what the magics and the `*_sync` twins run on.
+"""One event loop on its own daemon thread, on which the magics and the `*_sync` twins run.
 
-The waiting caller serves what must run on its own thread (tools of `thread="main"`, questions to the user) and looks up
-every 0.1 s, so that an interrupt is felt at once. No loop is ever nested or patched.
+The waiting caller runs what must run on its own thread (tools of `thread="main"`, questions to the user), and checks
+every 0.1 s whether it was interrupted. No loop is ever nested or patched.
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 HEARTBEAT: Final = 0.1
-PATIENCE: Final = 1.0
-"""Seconds that an interrupted run has to end before its caller gets the prompt back."""
-SIGN: Final = 0.3
-"""Seconds within which a loop that is not blocked gives a sign of life."""
+"""Seconds of one wait: an interrupt is noticed between two."""
+PROMPT_BACK: Final = 1.0
+"""Seconds after an interrupt in which a run may end; then its caller gets the prompt back anyway."""
+ALIVE_WITHIN: Final = 0.3
+"""Seconds in which a loop that is not blocked answers."""
 
 
 class MainThread:
-    """A queue of functions for a thread that waits; `post` says whether someone serves it."""
+    """A queue of functions that a waiting thread runs."""
 
     def __init__(self) -> None:
         self.jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self.served = 0
-        self.posted: Callable[[], None] | None = None  # told when a job arrives, to wake an idle server
+        self.posted: Callable[[], None] | None = None  # called when a job arrives, to wake an idle thread
 
     def post(self, job: Callable[[], None]) -> bool:
-        """Queue a function; False, and nothing queued, where nobody serves."""
+        """Queue a function; return False, and queue nothing, if no thread serves. May be called from any thread."""
         if not self.served:
             return False
         self.jobs.put(job)
@@ -42,7 +43,7 @@ class MainThread:
         return True
 
     def serve_waiting(self) -> None:
-        """Run what is queued now."""
+        """Run everything that is queued now."""
         while True:
             try:
                 job = self.jobs.get_nowait()
@@ -52,7 +53,7 @@ class MainThread:
 
     @contextlib.contextmanager
     def serving(self) -> Any:
-        """Say that this thread serves, for as long as the block lasts."""
+        """Serve on this thread within the block."""
         self.served += 1
         try:
             yield self
@@ -80,7 +81,7 @@ class Background:
     def _serve(loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
         while not loop.is_closed():
-            with contextlib.suppress(BaseException):  # a SystemExit ends the task that raised it, and nothing else
+            with contextlib.suppress(BaseException):  # a SystemExit ends only the task that raised it
                 loop.run_forever()
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
@@ -116,15 +117,15 @@ class Background:
         main: MainThread | None = None,
         stop: Callable[[], None] | None = None,
     ) -> T:
-        """Run a coroutine on the loop and wait; `main` is served meanwhile, an interrupt calls `stop` and is raised.
+        """Run a coroutine on the loop and wait, serving `main`; an interrupt calls `stop` and is raised.
 
-        Raises RuntimeError where called on the loop's own thread.
+        Raises RuntimeError if called on the loop's own thread.
         """
         if self.loop is not None and getattr(self.loop, "_thread_id", None) == threading.get_ident():
             coroutine.close()
-            raise RuntimeError("this is the background loop itself: await the coroutine instead")
+            raise RuntimeError("this is the background loop itself; await the coroutine instead")
         main = main or MainThread()
-        with main.serving():  # before anything can ask for it
+        with main.serving():  # before the coroutine can post anything
             future = self.submit(coroutine)
             future.add_done_callback(lambda _: main.jobs.put(_nothing))
             try:
@@ -132,20 +133,20 @@ class Background:
             except KeyboardInterrupt:
                 (stop or future.stop)()  # type: ignore[attr-defined]
                 with contextlib.suppress(concurrent.futures.TimeoutError, concurrent.futures.CancelledError, Exception):
-                    future.result(PATIENCE)
+                    future.result(PROMPT_BACK)
                 if not future.done():
                     self.give_up()
                 raise
 
     def give_up(self) -> bool:
-        """Leave the loop to itself where it gives no sign of life; the next run gets another one. Say whether it did.
+        """Abandon the loop if it does not answer, and return whether it was; the next run gets another one.
 
         A tool that blocks the loop cannot be stopped: its thread ends with the process.
         """
         loop, alive = self.loop, threading.Event()
         if loop is not None:
             loop.call_soon_threadsafe(alive.set)
-            if alive.wait(SIGN):
+            if alive.wait(ALIVE_WITHIN):
                 return False
             with self._lock:
                 if self.loop is loop:
@@ -162,7 +163,7 @@ class Background:
 
 
 def _nothing() -> None:
-    """Wake a server that waits for a job."""
+    """Wake a thread that waits for a job."""
 
 
 BACKGROUND: Final = Background()

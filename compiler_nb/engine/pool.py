@@ -21,7 +21,7 @@ ABANDONED_LIMIT: Final = 64
 """Threads that may hang before no further sync tool is started."""
 EAGER: Final = 8
 """Threads that are made at once when there is work for them."""
-PATIENCE: Final = 0.001
+GROWN_AFTER: Final = 0.001
 """Seconds after which jobs that still wait get more threads."""
 
 
@@ -72,7 +72,7 @@ class Pool:
             self._grow(1)
         elif not self.growing and self._short():
             self.growing = True
-            self.loop.call_later(PATIENCE, self._look)
+            self.loop.call_later(GROWN_AFTER, self._look)
 
     def _short(self) -> bool:
         """Whether more threads would have work."""
@@ -87,7 +87,7 @@ class Pool:
             self._grow(min(max(living, 1), min(self.size, self.pending) - living))
             if self._short():
                 self.growing = True
-                self.loop.call_later(PATIENCE, self._look)
+                self.loop.call_later(GROWN_AFTER, self._look)
 
     def _grow(self, count: int) -> None:
         for _ in range(count):

@@ -18,7 +18,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from compiler_nb.engine.background import BACKGROUND, HEARTBEAT, PATIENCE, MainThread
+from compiler_nb.engine.background import BACKGROUND, HEARTBEAT, PROMPT_BACK, MainThread
 from compiler_nb.notebook.cell import is_running
 from compiler_nb.notebook.interrupts import raised_in_tools
 
@@ -88,7 +88,7 @@ async def wait(job: Job) -> bool:
                 job.main.serve_waiting()
         except STOPPED:
             job.stop()
-            deadline = bell.loop.time() + PATIENCE
+            deadline = bell.loop.time() + PROMPT_BACK
             with contextlib.suppress(*STOPPED):  # a second interrupt does not wait any longer
                 while not pending.done() and bell.loop.time() < deadline:
                     await bell.wait(HEARTBEAT)

@@ -66,15 +66,15 @@ def as_json(all_measured: Iterable[Measured]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the table; return 0 whatever the figures say, 2 where no figure has the name."""
+    """Print the table; return 0 whatever the figures are, 2 if no figure has the name."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--only", default="", metavar="NAME", help="only figures whose name holds NAME")
-    parser.add_argument("--json", metavar="FILE", help="write the figures to FILE too")
+    parser.add_argument("--only", default="", metavar="NAME", help="only figures whose name contains NAME")
+    parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
     options = parser.parse_args(arguments)
     known = collect()
     figures = [figure for figure in known if options.only in figure.name]
     if not figures:
-        print(f"no figure's name holds {options.only!r}; there are: {', '.join(f.name for f in known) or 'none'}")
+        print(f"no figure's name contains {options.only!r}; there are: {', '.join(f.name for f in known) or 'none'}")
         return 2
     print(f"{'figure':<12} {'value':>8} {'gate':>8} {'goal':>8}")
     all_measured = []

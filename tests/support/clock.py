@@ -23,7 +23,7 @@ class _Selector(selectors.DefaultSelector):
         self.busy = busy
 
     def select(self, timeout: float | None = None) -> list[Any]:
-        """Return what is ready at once; where nothing is, time passes."""
+        """Return what is ready; if nothing is, time passes."""
         found = super().select(0 if timeout is not None else None)
         if found or not timeout:
             return found

@@ -137,6 +137,6 @@ def begin(
 
 
 def texts(model: Any, *roles: str) -> list[str]:
-    """Return what was sent to a model in these roles (in all where none is named), one text for each request."""
+    """Return what was sent to a model in these roles (in all if none is named), one text for each request."""
     asked = [request for request in model.calls if not roles or request.role in roles]
     return ["\n".join(message["content"] for message in request.messages) for request in asked]

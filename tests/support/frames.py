@@ -91,7 +91,7 @@ class Page:
 
 
 def unpack(states: str) -> Iterator[tuple[int, int, int]]:
-    """Yield the changes of state that a text tells: numbers of tasks, codes of states, and milliseconds."""
+    """Yield the changes of state in a text: numbers of tasks, codes of states, and milliseconds."""
     number = at = 0
     while states:
         found = re.match(r"([A-H])(-?[0-9a-f]+)?(?:\.(-?[0-9a-f]+))?", states)

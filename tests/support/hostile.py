@@ -107,14 +107,14 @@ class EvilHtml:
 
 
 class EvilReduce:
-    """A value that runs code where it is unpickled."""
+    """A value that runs code when it is unpickled."""
 
     def __reduce__(self):
         return (print, ("pickle executed",))
 
 
 class EvilAwait:
-    """A value that raises where it is awaited or iterated."""
+    """A value that raises when it is awaited or iterated."""
 
     def __await__(self):
         raise RuntimeError("awaited a result")
@@ -124,7 +124,7 @@ class EvilAwait:
 
 
 class EvilCopy:
-    """A value that raises where it is copied or measured."""
+    """A value that raises when it is copied or measured."""
 
     def __deepcopy__(self, memo):
         raise RuntimeError("deepcopy")

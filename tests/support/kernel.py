@@ -68,7 +68,7 @@ class Reply:
 
     @property
     def error(self) -> str:
-        """The message of its error, "" where there is none."""
+        """The message of its error, or "" if there is none."""
         return " ".join(f"{content['ename']}: {content['evalue']}" for content in self.of("error"))
 
 
@@ -105,7 +105,7 @@ class Kernel:
         return id_
 
     def listen(self, seconds: float) -> bool:
-        """Take one message from iopub; False where none comes."""
+        """Take one message from iopub; return False if none comes."""
         try:
             message = self.client.get_iopub_msg(timeout=seconds)
         except Empty:
@@ -168,7 +168,7 @@ class Kernel:
 
 
 def installed(version: str) -> str:
-    """Return a version; skip the test where it is not there."""
+    """Return a version; skip the test if it is not installed."""
     if version and not (KERNELS / version).exists():
         pytest.skip(f"ipykernel {version} is not installed beside the newest: make.py test does that")
     return version

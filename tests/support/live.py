@@ -15,7 +15,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 class LivePage:
     """The live view of a run: its frames, folded, and what a person clicks.
 
-    subshell: messages go to a subshell of the kernel, as JupyterLab's do where a kernel has them.
+    subshell: messages go to a subshell of the kernel, as JupyterLab's do if the kernel has them.
     """
 
     def __init__(self, kernel: Kernel, *, number: int = -1, subshell: str = "") -> None:
@@ -85,7 +85,7 @@ class LivePage:
 
 
 def make_subshell(kernel: Kernel) -> str:
-    """Return the id of a new subshell, "" where the kernel has none."""
+    """Return the id of a new subshell, or "" if the kernel has none."""
     session, channel = kernel.client.session, kernel.client.control_channel
     if "kernel subshells" not in kernel.info().get("supported_features", []):
         return ""

@@ -22,7 +22,7 @@ def read(text: str, dialect: str, **options: Any) -> Plan:
 
 
 def problems(text: str, dialect: str, **options: Any) -> tuple[Problem, ...]:
-    """Return what is wrong with a text, nothing where it is a plan."""
+    """Return what is wrong with a text, or nothing if it is a plan."""
     try:
         read(text, dialect, **options)
     except PlanError as error:

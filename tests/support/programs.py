@@ -13,7 +13,7 @@ TOOLS = ("f", "g", "h")
 
 
 def digest(name: str, args: tuple[Any, ...]) -> int:
-    """Return the value of a tool: it tells which tool was called with which arguments."""
+    """Return the value of a tool: it shows which tool was called with which arguments."""
     return zlib.crc32(repr((name, args)).encode()) % 97
 
 
@@ -48,7 +48,7 @@ class Writer:
         return "\n".join(self.lines) + "\n"
 
     def pick(self, kind: str) -> str:
-        """Return a name of a kind, the later the likelier, or a literal where there is none."""
+        """Return a name of a kind, later ones more often, or a literal if there is none."""
         names = self.names[kind]
         if kind == "list" and self.names["three"] and self.random.random() < 0.2:
             names = self.names["three"]
@@ -133,7 +133,7 @@ class Writer:
         ])  # fmt: skip
 
     def linked(self) -> tuple[str, str]:
-        """Return a fan-out over another's items, where there is one."""
+        """Return a fan-out over another's items, if there is one."""
         items, other, table = self.pick("list"), self.pick("list"), self.pick("dict")
         return self.random.choice([
             ("list", f"[{self.tool()}(x, y) for x, y in zip({items}, {other})]"),

@@ -39,7 +39,7 @@ RESET: Final = "reset"  # the connection is reset
 HANG: Final = "hang"  # nothing more comes until the client leaves
 Step = bytes | Wait | str
 UNREACHED: Final = 0
-"""The status where no connection came about; the only step says why: "refused", "no host" or "tls"."""
+"""The status if there was no connection; the only step says why: "refused", "no host" or "tls"."""
 
 
 class Seen(NamedTuple):
@@ -117,7 +117,7 @@ def stream(steps: Iterable[Step], kind: str = "text/event-stream; charset=utf-8"
 
 
 def whole(status: int, body: object, **headers: str) -> Response:
-    """Return a response in one piece: JSON, or HTML where the body is a text."""
+    """Return a response in one piece: JSON, or HTML if the body is a text."""
     kind = "text/html" if isinstance(body, str) else "application/json"
     data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -245,7 +245,7 @@ def _with_ids(case: Case, key: str) -> Response:
 
 
 def _echoes(case: Case) -> Response:
-    """Say the key in some place of a reply where a provider may say something of its own."""
+    """Put the key into some place of a reply that a provider fills itself."""
     key = case.seen.key
     coded = base64.b64encode(f"Bearer {key}".encode()).decode()
     begun = [*map(sse, case.events[:3])]
