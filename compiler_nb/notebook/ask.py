@@ -35,14 +35,10 @@ def asker(main: MainThread, question: Callable[[str], str] = _input) -> Ask:
 
     async def ask(task: Task, arguments: str) -> bool:
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[bool] = loop.create_future()
+        answer: asyncio.Future[bool | None] = loop.create_future()
 
         def settle(approved: bool | None) -> None:  # noqa: FBT001 - called by the loop
-            if answer.done():
-                return
-            if approved is None:
-                answer.set_exception(ToolUnavailable(NOBODY))
-            else:
+            if not answer.done():  # the call may have been stopped meanwhile
                 answer.set_result(approved)
 
         def put() -> None:
@@ -53,9 +49,10 @@ def asker(main: MainThread, question: Callable[[str], str] = _input) -> Ask:
             finally:
                 loop.call_soon_threadsafe(settle, approved)
 
-        if not main.post(put):
+        approved = await answer if main.post(put) else None
+        if approved is None:
             raise ToolUnavailable(NOBODY)
-        return await answer
+        return approved
 
     return ask
 

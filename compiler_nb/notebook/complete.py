@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import types
 from typing import TYPE_CHECKING, Any
 
 from compiler_nb.models.base import Model
@@ -13,7 +14,7 @@ from compiler_nb.run import Run
 from compiler_nb.tool import Tool, Toolbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from IPython.core.completer import CompletionContext
 
@@ -23,11 +24,8 @@ _HEAD = re.compile(r"\s*(%{1,2})(compile|plan)(?=\s|$)")
 _REFERENCE = re.compile(r"[@{]([^\W\d]?\w*)$")
 
 
-def candidates(text: str, names: Namespace, verbs: Iterable[str]) -> list[str] | None:
-    """Return what completes the end of `text`, the cell up to the cursor; None if nothing of ours does.
-
-    verbs: those of `%compile`.
-    """
+def candidates(text: str, names: Namespace) -> list[str] | None:
+    """Return what completes the end of `text`, the cell up to the cursor; None if nothing of ours does."""
     line = text[text.rfind("\n") + 1 :]
     first = next((each for each in text.split("\n") if each.strip() and not each.lstrip().startswith("#")), "")
     head = _HEAD.match(first)
@@ -41,10 +39,9 @@ def candidates(text: str, names: Namespace, verbs: Iterable[str]) -> list[str] |
     if head[1] == "%%":
         return _in_line(typed, before, names)
     if not before:
-        return _that_begin(typed, verbs)
-    if before[0] == "model":
-        return _that_begin(typed, ["--key", "--check", *_models(names)])
-    return _that_begin(typed, [*_of(names, Run), "-1"])
+        return _that_begin(typed, VERBS)
+    flags = VERBS[before[0]].flags if before[0] in VERBS else ()
+    return _that_begin(typed, [*flags, *(_models(names) if before[0] == "model" else [*_of(names, Run), "-1"])])
 
 
 def _in_body(line: str, names: Namespace, magic: str) -> list[str] | None:
@@ -69,18 +66,14 @@ def _in_line(typed: str, before: list[str], names: Namespace) -> list[str] | Non
 
 def _values(flag: str, typed: str, names: Namespace) -> list[str]:
     option, last = BY_FLAG[flag], typed[typed.rfind(",") + 1 :]
-    if option.choices:
-        return _that_begin(last, option.choices)
-    if option.field == "display":
-        return _that_begin(last, VIEWS)
-    if option.value == "MODEL":
-        return _that_begin(last, _models(names))
-    if option.field == "tools":
-        functions = [name for name, value in names.visible().items() if callable(value) and not isinstance(value, type)]
-        return _that_begin(last, [*_of(names, (Tool, Toolbox)), *functions])
-    if option.field == "approve":
-        return _that_begin(last, ["ask", "auto", "deny", *_of(names, Tool)])
-    return _that_begin(last, names.visible() if option.field == "inputs" else ())
+    values: dict[str, Callable[[], Iterable[str]]] = {
+        "display": lambda: VIEWS,
+        "tools": lambda: [*_of(names, (Tool, Toolbox)), *_of(names, types.FunctionType)],
+        "approve": lambda: ["ask", "auto", "deny", *_of(names, Tool)],
+        "inputs": names.visible,
+        **dict.fromkeys(("model", "planner", "joiner", "worker"), lambda: _models(names)),
+    }
+    return _that_begin(last, values[option.field]() if option.field in values else option.choices)
 
 
 def _models(names: Namespace) -> list[str]:
@@ -103,7 +96,7 @@ def match(context: CompletionContext, names: Namespace) -> dict[str, Any]:
     lines = context.full_text.split("\n")[: context.cursor_line + 1]
     lines[-1] = lines[-1][: context.cursor_position]
     text = "\n".join(lines)
-    found = candidates(text, names, VERBS)
+    found = candidates(text, names)
     done = max(len(_typed(text)) - len(context.token), 0)
     shown = [SimpleCompletion(text=word[done:], type="option") for word in found or ()]
     return {"completions": shown, "suppress": bool(found)}

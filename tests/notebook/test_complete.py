@@ -41,6 +41,8 @@ NAMES = Namespace({"frame": 1, "plain": plain, "model": ScriptedModel("x"), "don
         ("%compile ", list(VERBS)),
         ("x = 1\n%compile sh", ["show"]),
         ("%compile show do", ["done"]),
+        ("%compile rerun --", ["--start", "--failed"]),
+        ("%compile edit --", []),
         ("%compile model --c", ["--check"]),
         ("%compile model az", ["azure:"]),
         ("%%compile what", None),
@@ -51,7 +53,7 @@ NAMES = Namespace({"frame": 1, "plain": plain, "model": ScriptedModel("x"), "don
 )
 def test_candidates(text, found):
     """What may stand at the end of a text; None leaves it to IPython."""
-    assert candidates(text, NAMES, VERBS) == found
+    assert candidates(text, NAMES) == found
 
 
 def test_a_shell_completes(shell):
