@@ -39,23 +39,18 @@ class Host(Protocol):
 
     async def admit(self, attempt: Attempt) -> bool:
         """Wait until an attempt may begin; return False if it must not, and has been taken back."""
-        ...
 
     def park(self, attempt: Attempt) -> bool:
         """Lend an attempt's slot to others; return False if it has to keep it."""
-        ...
 
     def unpark(self, attempt: Attempt) -> None:
         """Ask for a slot again; `resume` is called when it is there."""
-        ...
 
     def abandoned(self, attempt: Attempt) -> None:
         """Note that an attempt still works although it was given up; its end follows."""
-        ...
 
     def ended(self, attempt: Attempt, outcome: Any) -> None:
         """Note an attempt's end; called exactly once."""
-        ...
 
 
 class Attempt:

@@ -44,7 +44,6 @@ class Call(Protocol):
     @property
     def name(self) -> str:
         """What users know it by: the name of the tool."""
-        ...
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
@@ -54,11 +53,9 @@ class Call(Protocol):
 
     def end(self, outcome: Any) -> None:
         """Note that it ended with a value, or a Failure; called on the loop's thread."""
-        ...
 
     def raised(self, error: BaseException) -> None:
         """Note that it raised; called on the loop's thread."""
-        ...
 
 
 class Runner(Protocol):
@@ -69,19 +66,15 @@ class Runner(Protocol):
 
     def start(self, call: Call) -> None:
         """Begin a call; it may have ended when this returns."""
-        ...
 
     def stop(self, call: Call) -> None:
         """Ask a call to end."""
-        ...
 
     def abandon(self, call: Call) -> bool:
         """Give up on a call that has not ended; return whether it still works."""
-        ...
 
     def close(self) -> None:
         """Let go of what the runner holds; no further call is started."""
-        ...
 
 
 def make_runners(

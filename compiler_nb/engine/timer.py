@@ -18,7 +18,6 @@ class Timed(Protocol):
 
     def time_out(self) -> None:
         """Note that the deadline has come."""
-        ...
 
 
 class Timer:

@@ -32,11 +32,9 @@ class Watched(Protocol):
 
     def call_in(self, task: asyncio.Task[object]) -> str:
         """Return the id of the call that an asyncio task performs, "" if none."""
-        ...
 
     def warn_blocked(self, id_: str) -> None:
         """Say that a call blocks the loop."""
-        ...
 
 
 class Watch:
