@@ -37,7 +37,7 @@ from compiler_nb.engine.node import PROVIDER, Node, Verb
 from compiler_nb.outcome import ENDED, STATES, Cancelled, Failure, Skipped, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from compiler_nb.plan.task import Task
 
@@ -93,26 +93,15 @@ class Schedule:
 
     def add(self, task: Task, now: float) -> list[Node]:
         """Take a task; it starts when its dependencies are done. Raises KeyError if one of them is not known."""
-        names = task.dependencies
-        parents = [self.nodes[name] for name in names] if names else ()
-        node = self._enter(task)
-        if parents:
-            self._wait_for(node, parents)
-        self._ready(node, now)
+        self._take(task, now, task.dependencies)
         return self._hand_out()
 
-    def add_reader(self, task: Task, now: float, *, items_of: Iterable[str], after: Iterable[str]) -> list[Node]:
+    def add_reader(self, task: Task, now: float, *, items_of: Collection[str], after: Collection[str]) -> list[Node]:
         """Take a task that reads items of fan-outs: it waits until they are expanded, and for the tasks of `after`.
 
         Then it is handed out to be linked, unless it is a fan-out itself, which is expanded.
         """
-        parents, fanouts = [self.nodes[name] for name in after], [self.nodes[name] for name in items_of]
-        node = self._enter(task)
-        node.links = bool(fanouts) and task.kind != "fanout"
-        for fanout in fanouts:
-            self._wait_for_items(node, fanout)
-        self._wait_for(node, parents)
-        self._ready(node, now)
+        self._take(task, now, after, items_of)
         return self._hand_out()
 
     def add_known(self, task: Task, outcome: Any) -> Node:
@@ -152,17 +141,12 @@ class Schedule:
             raise ValueError(f"{id_} is {owner.state} and cannot be expanded")
         owner.expanded = True
         for task, is_item in items:
-            parents = [self.nodes[name] for name in task.dependencies]
-            node = self._enter(task)
-            self._wait_for(node, parents)
-            self._ready(node, now)
+            node = self._take(task, now, task.dependencies)
             if is_item and node.state not in ENDED:
                 node.owner = owner
                 owner.waiting += 1
         watchers, owner.watchers = owner.watchers, ()
-        for watcher in watchers:
-            watcher.waiting -= 1
-            self._ready(watcher, now)
+        self._count_down(watchers, now)
         if not owner.waiting:
             self._give(owner, "collect")
         return self._hand_out()
@@ -180,19 +164,14 @@ class Schedule:
             self._give_back(node)
         if node.children or node.watchers:
             if node.state == "done":
-                for child in node.take_children():
-                    child.waiting -= 1
-                    self._ready(child, now)
+                self._count_down(node.take_children(), now)
             else:
                 self._skip_descendants(node)
         return self._hand_out()
 
     def retry(self, id_: str) -> list[Node]:
         """Note that an attempt failed and another may follow: the slot is free, the task waits for `again`."""
-        node = self.nodes[id_]
-        self._check_started(node)
-        self._move(node, "waiting")
-        self._give_back(node)
+        self._stop_attempt(id_)
         return self._hand_out()
 
     def again(self, id_: str, now: float) -> list[Node]:
@@ -206,10 +185,7 @@ class Schedule:
 
     def take_back(self, id_: str, now: float) -> list[Node]:
         """Note that a call that was started did not begin: it gives its slot back, and the gate judges it anew."""
-        node = self.nodes[id_]
-        self._check_started(node)
-        self._move(node, "waiting")
-        self._give_back(node)
+        node = self._stop_attempt(id_)
         node.attempt -= 1
         self._ready(node, now)
         return self._hand_out()
@@ -219,8 +195,7 @@ class Schedule:
 
         A call of a lane without a provider keeps its slot: nothing would be closed for it, and all might come to wait.
         """
-        node = self.nodes[id_]
-        self._check_started(node)
+        node = self._started(id_)
         providers = _providers(node)
         if providers and not node.parked:
             node.parked = "provider"
@@ -306,11 +281,18 @@ class Schedule:
         else:
             self._move(node, "done")
 
-    @staticmethod
-    def _check_started(node: Node) -> None:
-        """Raise ValueError unless a node is a call that was started; a parked one is, though its slot is lent."""
+    def _started(self, id_: str) -> Node:
+        """Return a call that was started; a parked one is, though its slot is lent. Raises ValueError otherwise."""
+        node = self.nodes[id_]
         if node.state != "running" or node.task.kind != "call":
-            raise ValueError(f"{node.task.id} is {node.state}: no attempt of it goes on")
+            raise ValueError(f"{id_} is {node.state}: no attempt of it goes on")
+        return node
+
+    def _stop_attempt(self, id_: str) -> Node:
+        node = self._started(id_)
+        self._move(node, "waiting")
+        self._give_back(node)
+        return node
 
     def _end(self, node: Node, outcome: Skipped | Cancelled) -> None:
         """End a node that the engine need do nothing about."""
@@ -327,6 +309,19 @@ class Schedule:
                     stack.append(child)
 
     # ---------------------------------------------------------------- from waiting to ready
+
+    def _take(self, task: Task, now: float, after: Collection[str], items_of: Collection[str] = ()) -> Node:
+        """Take a task that waits for other tasks, and for the items of fan-outs to be known."""
+        parents = [self.nodes[name] for name in after] if after else ()
+        fanouts = [self.nodes[name] for name in items_of] if items_of else ()
+        node = self._enter(task)  # only now, for an unknown name must change nothing
+        if parents:
+            self._wait_for(node, parents)
+        if fanouts:
+            node.links = task.kind != "fanout"
+            self._wait_for_items(node, fanouts)
+        self._ready(node, now)
+        return node
 
     def _enter(self, task: Task) -> Node:
         if task.id in self.nodes:
@@ -355,21 +350,28 @@ class Schedule:
             elif parent.state != "done":
                 self._lose(node, parent)
 
-    def _wait_for_items(self, node: Node, fanout: Node) -> None:
-        """Let a node wait for a fan-out, unless its items are known, or not needed because it has its value."""
-        if fanout.expanded or fanout.state == "done":
-            return
-        if fanout.state in ENDED:
-            self._lose(node, fanout)
-        else:
-            node.waiting += 1
-            fanout.watchers = fanout.watchers or []
-            fanout.watchers.append(node)
+    def _wait_for_items(self, node: Node, fanouts: Iterable[Node]) -> None:
+        """Let a node wait for those fan-outs whose items are not known; one that has its value needs none."""
+        for fanout in fanouts:
+            if fanout.expanded or fanout.state == "done":
+                continue
+            if fanout.state in ENDED:
+                self._lose(node, fanout)
+            else:
+                node.waiting += 1
+                fanout.watchers = fanout.watchers or []
+                fanout.watchers.append(node)
 
     def _lose(self, node: Node, parent: Node) -> None:
         """End a node whose parent has no value, unless it has lost another one already."""
         if node.state == "waiting":
             self._end(node, parent.fate)
+
+    def _count_down(self, nodes: Iterable[Node], now: float) -> None:
+        """Note that something that these nodes wait for is there."""
+        for node in nodes:
+            node.waiting -= 1
+            self._ready(node, now)
 
     def _ready(self, node: Node, now: float) -> None:
         """Hand a node out if it waits for nothing any more; a call is queued for a slot, unless it is held."""

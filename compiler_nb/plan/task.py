@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from compiler_nb.plan.tree import Holder, Input, Node, Ref, Tree, references, walk
+from compiler_nb.plan.tree import Holder, Input, Node, Ref, Tree, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -56,25 +56,34 @@ class Task(Holder):
     line: int = field(default=0, compare=False)
     column: int = field(default=0, compare=False)
     fingerprint: str = field(default="", compare=False, repr=False)
-    _needs: tuple[str, ...] | None = field(default=None, init=False, compare=False, repr=False)  # a cache
+    _reads: tuple[tuple[str, ...], tuple[str, ...]] | None = field(default=None, init=False, compare=False, repr=False)
 
     __hash__ = None  # type: ignore[assignment]  # the arguments are plain, mutable data
 
     @property
     def dependencies(self) -> tuple[str, ...]:
         """The ids of the tasks whose values this one needs, in order: those in its arguments, then those declared."""
-        found = self._needs
-        if found is None:
-            if not self.args and not self.kwargs:
-                return self.after
-            found = tuple(dict.fromkeys((*references(self.args, self.kwargs), *self.after)))
-            object.__setattr__(self, "_needs", found)
-        return found
+        return (self._reads or self._read())[0]
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """The names of the offered variables that this task reads, in order."""
-        return tuple(dict.fromkeys(n.name for n in walk((self.args, self.kwargs)) if type(n) is Input))
+        return (self._reads or self._read())[1]
+
+    def _read(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return dependencies and inputs, found in one walk through the arguments and kept."""
+        if not self.args and not self.kwargs:
+            return self.after, ()
+        ids: dict[str, None] = {}
+        inputs: dict[str, None] = {}
+        for node in walk((self.args, self.kwargs)):
+            if type(node) is Ref:
+                ids[node.id] = None
+            elif type(node) is Input:
+                inputs[node.name] = None
+        found = (*ids, *(id_ for id_ in self.after if id_ not in ids)), tuple(inputs)
+        object.__setattr__(self, "_reads", found)
+        return found
 
     @property
     def owner(self) -> str:
