@@ -86,6 +86,7 @@ def make_graph(tasks: Iterable[Task], final: LastLine | None = None, *, known: I
     if whole and block:
         boxes, pairs = _gather(boxes, pairs, block)
     graph, extent = _turn(boxes, pairs)
+    # Only the finished picture shows whether it is too large, so a large one is made twice.
     if whole and len(plain) > FEW and extent > WIDE:
         return make_graph(every, final, known=known, full=0, cells=cells, clip=clip, block=block, bars=bars)
     return graph

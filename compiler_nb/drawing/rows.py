@@ -86,6 +86,7 @@ def make_rows(
     long = Counter(other for one, other in pairs if rows[other] - rows[one] > 1)
     lanes: dict[tuple[str, int], int] = {}
     chains: dict[Edge, list[int]] = {}
+    # Short edges first: if lanes run out, only the longest edges go straight, behind the boxes in between.
     for one, other in sorted(pairs, key=lambda pair: rows[pair[1]] - rows[pair[0]]):
         shared = f"to {other}" if long[other] >= BUS else f"from {one}"
         between = [(shared, row) for row in range(rows[one] + 1, rows[other])]
@@ -114,6 +115,7 @@ def order(graph: Rows) -> None:
 
     for row in graph.rows:
         number(row)
+    # Sweeps may make a good order worse again, so the best one is kept.
     best, fewest = [list(row) for row in graph.rows], _crossings(graph, spot)
     for sweep in range(2 if len(graph.row) > LARGE else 8):
         if not fewest:
@@ -164,6 +166,7 @@ def arrange(graph: Rows) -> None:
     firm = [_firmness(graph, item, near) for item, near in enumerate(both)]
     sweeps = 6 if len(graph.row) > LARGE else 16
     for sweep in range(sweeps):
+        # First each row follows one side, so that long chains straighten; then both sides settle what is left.
         chosen = pulls[2 if sweep >= sweeps // 2 else sweep % 2]
         for row, offset in list(zip(graph.rows, offsets, strict=True))[:: -1 if sweep % 2 else 1]:
             wishes = [_wish(graph.place, item, chosen[item]) for item in row]

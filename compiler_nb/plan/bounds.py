@@ -10,6 +10,7 @@ import operator
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import ExpressionError
+from compiler_nb.text import type_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -97,7 +98,7 @@ def short(value: Any) -> str:
         return repr(value)
     if kind in (list, tuple, dict, set):
         return f"{kind.__name__} of {len(value)}"
-    return kind.__name__
+    return type_name(value)
 
 
 # -------------------------------------------------------------------- what work costs

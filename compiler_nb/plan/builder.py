@@ -99,6 +99,7 @@ class Builder:
         """Take the tasks made of calls in the last line; return the trees with the ids that these got."""
         group = list(parts)
         prints = self._prints(group)
+        # `answer` itself is never an id; only its parts, `answer.1`, may have been taken in an earlier round.
         taken = {id_.split(".")[0] for id_ in self.taken if "." in id_}
         number, id_ = 1, name
         while id_ in taken:
@@ -118,6 +119,7 @@ class Builder:
     def _free(self, name: str, print_: str, avoid: Collection[str]) -> str:
         if name not in self.taken and name not in avoid:
             return name
+        # A replan often repeats a line word for word: it keeps its id, so that its outcome is adopted.
         if name not in self.ids and self.earlier.get(name) == print_:
             return name
         number = self._numbers.get(name, 2)

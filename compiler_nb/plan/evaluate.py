@@ -42,7 +42,7 @@ from compiler_nb.plan.expression import (
 from compiler_nb.plan.functions import FUNCTIONS, METHODS, format_value, to_text
 from compiler_nb.plan.operators import CHEAP, LEAST, MOST, SMALL, apply_operator, compare
 from compiler_nb.plan.tree import Input, Node, Ref, Tree
-from compiler_nb.text import describe_error
+from compiler_nb.text import describe_error, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,6 +70,7 @@ def evaluate(tree: Tree, scope: Scope) -> Any:
 
 def _explain(tree: Tree, scope: Scope, error: BaseException) -> str:
     values = []
+    # The operands are evaluated again, for the message only: they cost steps a second time, but have no effects.
     for part in operands(tree):
         try:
             value = evaluate(part, scope)
@@ -144,6 +145,7 @@ def _binary(node: Binary, scope: Scope) -> Any:
     if type(right) not in SMALL:
         right = scope.values[right.id] if type(right) is Ref else evaluate(right, scope)
     sign = node.operator
+    # Most operands are small numbers: they are looked up and computed here, without a call for each.
     if type(right) in SMALL and type(left) in SMALL and sign in CHEAP:
         scope.steps -= 1
         result = CHEAP[sign](left, right)
@@ -214,7 +216,7 @@ def _callable(tree: Tree, scope: Scope) -> Callable[..., Any] | None:
     if isinstance(tree, Function):
         table = evaluate(tree.value, scope)
         if type(table) is not dict:
-            raise ExpressionError(f"key=….get needs a dict, not {type(table).__name__}")
+            raise ExpressionError(f"key=….get needs a dict, not {type_name(table)}")
         return lambda value: _compared(table.get(hashed(value, scope)), scope)
     return None
 
@@ -246,7 +248,7 @@ def _method(node: Method, scope: Scope) -> Any:
     owner = METHODS[node.name]
     if type(value) not in owner:
         names = " or ".join(kind.__name__ for kind in owner)
-        wrong = f".{node.name}() is for {names}, not {type(value).__name__}: use a tool"
+        wrong = f".{node.name}() is for {names}, not {type_name(value)}: use a tool"
         raise ExpressionError(f"{spell(node)[:200]}: {wrong}")
     args = [evaluate(arg, scope) for arg in node.args]
     scope.spend(weigh(value))
@@ -286,7 +288,7 @@ def bind(target: Pattern, value: Any, names: dict[str, Any]) -> None:
         return
     parts = list(islice(value, len(target) + 1)) if is_a(value, (list, tuple, str)) else None
     if parts is None or len(parts) != len(target):
-        raise ValueError(f"cannot unpack a {type(value).__name__} into {len(target)} names")
+        raise ValueError(f"cannot unpack a {type_name(value)} into {len(target)} names")
     for inner, part in zip(target, parts, strict=True):
         bind(inner, part, names)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
 
 from compiler_nb.plan.tree import Input, Node, Ref, Tree
+from compiler_nb.text import type_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -379,4 +380,4 @@ def _escape(character: str) -> str:
 def _short_value(value: Any) -> str:
     if value is None or type(value) in (bool, int, float):
         return repr(value)
-    return repr(value) if type(value) is str and len(value) <= _SHORT else f"<{type(value).__name__}>"
+    return repr(value) if type(value) is str and len(value) <= _SHORT else f"<{type_name(value)}>"

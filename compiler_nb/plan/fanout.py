@@ -71,6 +71,7 @@ def needs(task: Task, container: Callable[[str], str]) -> tuple[tuple[str, ...],
     if later is None or read & later:
         whole |= shapes
         shapes = set()
+    # What is read by key inside the element is linked item by item, whatever the source is.
     linked = {
         part.value.id
         for part in walk((node.steps, node.element))
@@ -181,7 +182,7 @@ def _expand(task: Task, node: Fanout, inner: Scope, shapes: Mapping[str, Shape])
             continue
         key = hashed(evaluate(node.key, inner), inner) if node.container == "dict" else None
         shown = _show(key, len(ids)) if node.container == "dict" else str(len(ids))
-        seen[shown] += 1
+        seen[shown] += 1  # two keys may show the same: cut, or 1 beside "1"
         id_ = item_id(task.id, shown, seen[shown])
         keys.append(key)
         ids.append(id_)
@@ -223,6 +224,7 @@ def _item(
             kwargs=replace_nodes(task.kwargs, change),
             line=parent.line,
             column=parent.column,
+            # The values of an item are not hashed: within one source, the place says which item it is.
             fingerprint=f"{parent.fingerprint}{id_[len(parent.id) :]}{task.id}",
         )
 
@@ -256,7 +258,7 @@ def _holds_later(value: tuple[Any, ...]) -> bool:
 def _linked(part: Item, shape: Shape) -> Tree:
     key = part.key.value if type(part.key) is Value else part.key
     if not all(type(each) in _PLAIN for each in (key if type(key) is tuple else (key,))):
-        return part  # computed, or a value whose hash could do anything
+        return part  # a computed key, or a user's object, whose hash could run any code
     try:
         index = shape.places[key] if shape.container == "dict" else range(len(shape.ids))[key]
         return Ref(shape.ids[index])

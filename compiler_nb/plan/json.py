@@ -135,6 +135,7 @@ class JsonDialect:
     def _hold(self, task: Task, *, sound: bool) -> None:
         """Take a task whose text is complete; pass it on once everything that it refers to is complete."""
         needs = [name for name in task.dependencies if name not in self.builder.ids]
+        # An id of an earlier round is free until this plan declares it: later text may still do so, see `_add`.
         earlier = {name for name in needs if name not in self._declared and name in self.builder.earlier}
         self._read_earlier |= earlier
         if task.id in needs:

@@ -200,6 +200,7 @@ class _References:
         if piece.form == "bare":
             found = _ID.match(piece.name)
             number = found[0] if found else ""
+            # `$1_2` is the task 1_2 if there is one, otherwise the task 1 before the text _2.
             if number and self.dialect.find(number) is None:
                 number = number.split("_")[0]
             if number:

@@ -156,6 +156,7 @@ class PlanParser:
 
     def _split(self, text: str) -> None:
         """Take fence lines out of the text and read the rest: line by line, or at once if there can be no fence."""
+        # Most pieces hold no backtick, and are read at once instead of line by line.
         at, last = 0, text.rfind("`")
         while at < len(text):
             end = text.find("\n", at) + 1 or len(text)

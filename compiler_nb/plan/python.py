@@ -173,10 +173,11 @@ class PythonDialect:
     def _check_keyword(self, text: str) -> None:
         found = _KEYWORD.match(text)
         word = found[1] if found else ""
+        # `match` and `case` are ordinary names too: only a line that ends in a colon is the statement.
         if word in ("match", "case") and not text.rstrip().endswith(":"):
             return
         if word in _COMPOUND:
-            self.skip_indented = True
+            self.skip_indented = True  # its block would only repeat the problem, line by line
             refuse("statement", f"`{word}` is not allowed in a plan: {_COMPOUND[word]}")
         if word in _SIMPLE:
             refuse("statement", f"`{word}` is not allowed in a plan: {_SIMPLE[word]}")

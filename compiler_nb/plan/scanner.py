@@ -106,6 +106,7 @@ class Scanner:
 
     def _read_on(self, text: str, at: int) -> tuple[int, Literal["open", "closed", "deep"]]:
         """Return the index up to which the text belongs to the open unit, and what that makes of it."""
+        # A task lies within the root and its list, any other value within the root alone.
         limit = check.DEPTH_LIMIT - (2 if self.expects.startswith("task") else 1)
         while at < len(text):
             if self._mode == "word":

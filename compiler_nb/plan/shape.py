@@ -74,6 +74,7 @@ def _sorted(needs: Mapping[str, tuple[str, ...]]) -> list[str]:
     place = {id_: index for index, id_ in enumerate(ids)}
     missing = {id_: len(each) for id_, each in needs.items()}
     needed = children(needs)
+    # A heap of places rather than a queue, so that tasks which are free together keep the order of the text.
     free = [place[id_] for id_, count in missing.items() if not count]
     heapify(free)
     done: list[str] = []

@@ -23,6 +23,7 @@ def parse_syntax(text: str, mode: str) -> ast.AST:
     Mode "single" is for statements; in mode "exec" CPython would open a file to explain an error.
     Raises what `ast.parse` does: SyntaxError, ValueError, UnicodeEncodeError, RecursionError or MemoryError.
     """
+    # CPython counts the depth of all threads that parse at once together, so two of ours would fail each other.
     with _LOCK:
         if not _MAY_WARN.search(text):
             return _parse(text, mode)
@@ -35,6 +36,6 @@ def _parse(text: str, mode: str) -> ast.AST:
     for _ in range(_TRIES):
         try:
             return ast.parse(text, mode=mode)
-        except SystemError:
+        except SystemError:  # another library's thread parses at the same time: CPython lost count of the depth
             continue
     raise MemoryError("Python's parser is busy in other threads")

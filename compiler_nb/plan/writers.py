@@ -119,6 +119,7 @@ class _Dollars(Writer):
         if isinstance(tree, str):
             return tree.replace("$", "$$")
         text = "".join(self._part(part) for part in tree.parts)
+        # A string that is nothing but a reference reads back as the value itself.
         if read_whole(text) is not None:
             raise self.wrong(f"the string {text!r} would be read as the value itself, not as its text")
         return text
