@@ -1,7 +1,7 @@
-"""Tools: functions with what a planner must know of them and what an engine must heed.
+"""Tools: functions with what a planner must know about them and what an engine must observe.
 
-A Tool checks and binds its own arguments: simple types at once, all others through pydantic, which is imported at the
-first argument that needs it.
+A Tool checks and binds its own arguments: simple types at once, all others through pydantic, which is imported when
+the first argument needs it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Tool:
     outside, so it runs once, after approval, and never twice; thread: "pool", or "main" for what may not leave the
     main thread (a connection made in a cell, pyplot); provider: the provider whose limits its calls count against;
     max_concurrency: attempts of this tool at a time.
-    Raises ToolError where the function cannot be a tool.
+    Raises ToolError if the function cannot be a tool.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Tool:
             raise ToolError(f"{name}: retries is 0 or more, max_concurrency 1 or more")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the function itself, as if it were no tool."""
+        """Call the function itself, as if it were not a tool."""
         return self.function(*args, **kwargs)
 
     def __repr__(self) -> str:
@@ -171,7 +171,7 @@ class Tool:
 
     @property
     def returns(self) -> Any:
-        """The type that its signature says it returns, None where it says none, or anything."""
+        """The type that its signature declares for its result; None if it declares none, or any."""
         hint = self._hints.get("return")
         return None if hint is Any or hint is object else hint
 
@@ -200,7 +200,7 @@ class Tool:
         return self.parameters if is_plain else None
 
     def fit(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[str]:
-        """Return what is wrong with the number and the names of arguments, in words; empty where nothing is."""
+        """Return what is wrong with the number and the names of arguments, in words; an empty list if nothing is."""
         problems = []
         positional, rest = self._positional, self._rest
         if len(args) > len(positional) and rest is None:
@@ -219,8 +219,8 @@ class Tool:
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments as the function gets them: named ones in their places, types as declared.
 
-        A value is coerced only where nothing is lost (1 to 1.0, a dict to the model it describes); raises
-        ArgumentError otherwise, or where arguments are missing, unknown or too many.
+        A value is converted only if nothing is lost (1 to 1.0, a dict to the model that it describes). Raises
+        ArgumentError if it cannot be converted, or if arguments are missing, unknown or too many.
         """
         plain = self._plain
         if plain is not None and len(args) == len(plain) and not kwargs:  # nearly all calls
@@ -301,7 +301,7 @@ def _without_modules(text: str) -> str:
 
 
 def make_check(hint: Any) -> Check | None:
-    """Return the check of a type, None where anything goes."""
+    """Return the check of a type, or None if any value is accepted."""
     if hint is Any or hint is object or hint is None or isinstance(hint, typing.TypeVar):
         return None
     if hint in _SIMPLE:
@@ -314,7 +314,7 @@ def make_check(hint: Any) -> Check | None:
 
 
 def _is_opaque(hint: type) -> bool:
-    """Whether a class is one that only `isinstance` can judge (a DataFrame, a connection)."""
+    """Whether only `isinstance` can check values of a class (a DataFrame, a connection)."""
     from dataclasses import is_dataclass  # noqa: PLC0415
 
     known = ("builtins", "datetime", "decimal", "uuid", "pathlib", "enum", "collections", "ipaddress", "fractions")
@@ -377,7 +377,7 @@ _SIMPLE: dict[Any, Check] = {
 
 
 class _Adapter:
-    """A check by pydantic, made at its first use: strictly first, then with what loses nothing."""
+    """A check by pydantic, made when it is first used: strict first, then with conversions that lose nothing."""
 
     def __init__(self, hint: Any) -> None:
         self.hint = hint
@@ -405,8 +405,8 @@ class _Adapter:
             return self.adapter.validate_python(value)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            where = "".join(f"[{part!r}]" for part in first["loc"])
-            raise TypeError(f"is {spell_type(self.hint)}: {where} {first['msg']}".replace(":  ", ": ")) from None
+            place = "".join(f"[{part!r}]" for part in first["loc"])
+            raise TypeError(f"is {spell_type(self.hint)}: {place} {first['msg']}".replace(":  ", ": ")) from None
 
 
 # -------------------------------------------------------------------- making tools
@@ -439,7 +439,7 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 class Toolbox(Mapping[str, Tool]):
     """Tools by name, in a fixed order; plain functions are wrapped.
 
-    Raises ToolError where two have one name.
+    Raises ToolError if two of them have the same name.
     """
 
     def __init__(self, tools: Iterable[Tool | Callable[..., Any]] | Mapping[str, Any] = ()) -> None:
@@ -463,10 +463,10 @@ class Toolbox(Mapping[str, Tool]):
         return f"Toolbox({', '.join(self._tools)})"
 
     def plus(self, other: Toolbox) -> Toolbox:
-        """Return a toolbox with the tools of both; mine win where names are equal."""
+        """Return a toolbox with the tools of both; if a name is in both, the tool of this one is kept."""
         return Toolbox([*self.values(), *(tool for name, tool in other.items() if name not in self)])
 
     @property
     def description(self) -> str:
-        """What a planner reads of them, two lines each."""
+        """What a planner reads about them, two lines each."""
         return "\n".join(each.description for each in self.values())

@@ -11,8 +11,8 @@ Theory of operation
     have had its effect already; and, under "auto", if the plan was made after tools had returned something, for what
     they returned may have asked for the call.
 
-    Approvals knows no session. It is told what is held and what has ended, and tells `decide` what may start and what
-    is denied.
+    Approvals does not know the session: it is called with what is held and what has ended, and calls `decide` with what
+    may start and what is denied.
 """
 
 from __future__ import annotations
@@ -206,21 +206,21 @@ def _shown(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
 
 def digest(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     """Return twelve digits for resolved arguments: plain data by content, other objects by their identity."""
-    told = hashlib.sha256()
+    hashed = hashlib.sha256()
     stack: list[tuple[Any, int]] = [(args, 0), (kwargs, 0)]
     while stack:
         value, depth = stack.pop()
         kind = type(value)
-        told.update(kind.__name__.encode("utf-8", "replace") + b":")
+        hashed.update(kind.__name__.encode("utf-8", "replace") + b":")
         if kind in (str, int, float, bool, type(None)):
-            told.update((value if kind is str else repr(value)).encode("utf-8", "surrogatepass") + b";")
+            hashed.update((value if kind is str else repr(value)).encode("utf-8", "surrogatepass") + b";")
         elif kind in (bytes, bytearray):
-            told.update(value)
-            told.update(b";")
+            hashed.update(value)
+            hashed.update(b";")
         elif kind in (list, tuple, dict) and depth < _DEPTH:
-            told.update(f"{len(value)}[".encode())
+            hashed.update(f"{len(value)}[".encode())
             parts = value if kind is not dict else [part for pair in value.items() for part in pair]
             stack += [(part, depth + 1) for part in parts]
         else:
-            told.update(f"{id(value)};".encode())
-    return told.hexdigest()[:12]
+            hashed.update(f"{id(value)};".encode())
+    return hashed.hexdigest()[:12]

@@ -6,8 +6,8 @@ Theory of operation
     its provider it is parked: its slot is another's, and its timeout stands still. If it is to stop, it is asked to;
     if it has not ended after a grace, or nothing can stop it, it is abandoned.
 
-    Whichever comes first - its runner's word, the end of the grace, a cancelled admission - ends it, by the one method
-    `end`, which tells the host exactly once. Whatever comes later is dropped there.
+    Whatever comes first ends it: its runner, the end of the grace, or a cancelled admission. All of them call `end`,
+    which informs the host exactly once and drops whatever comes later.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Attempt:
     handle: Any = None  # the runner's
     deadline = inf  # on the loop's clock
     over = False
-    stopped: Failure | Cancelled | None = None  # how it ends if it was told to stop and says nothing better
+    stopped: Failure | Cancelled | None = None  # how it ends if it was asked to stop and has no result of its own
     _admission: asyncio.Task[None] | None = None
     _resumed: asyncio.Future[None] | None = None  # done when a parked call has a slot again
     _left = inf  # seconds that were left of its timeout when it was parked
@@ -153,7 +153,7 @@ class Attempt:
         return Failure("timeout", message)
 
     def stop(self, outcome: Failure | Cancelled) -> None:
-        """Ask the call to end; it ends with this outcome unless it says another itself."""
+        """Ask the call to end; it gets this outcome unless it still ends by itself."""
         self.stopped = outcome
         if self._admission is not None:
             self._admission.cancel()

@@ -1,7 +1,7 @@
 """A bounded pool of daemon threads for sync tools: one wake-up of the loop for a burst of results.
 
 `asyncio.to_thread` wakes the loop once per call and its threads outlive the interpreter's exit; a hung tool of ours
-costs its thread and no more.
+costs only its thread.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Pool:
         return living < min(self.size, self.pending)
 
     def _look(self) -> None:
-        """Double the threads where jobs still wait: short jobs never get here, long ones soon have a thread each."""
+        """Double the threads if jobs still wait: short jobs never get here, and long ones soon have a thread each."""
         self.growing = False
         if self.jobs.qsize() and self._short():
             living = self.threads - self.abandoned
@@ -119,7 +119,7 @@ class Pool:
             with self.lock:
                 wake, self.woken = not self.woken, True
             if wake:
-                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits anymore
                     self.loop.call_soon_threadsafe(self._drain)
             if job.abandoned:
                 return  # its place was taken

@@ -1,15 +1,15 @@
 """Runners perform calls: a coroutine in an asyncio task, a function on a thread, on the main thread, or in turn.
 
 Theory of operation
-    A runner is given a Call when it has a slot, its arguments are bound and it may begin. It tells the call how it
-    ended, once, on the loop's thread: `end` with the value, or `raised` with the exception. It may be asked to `stop` a
-    call. If that has not ended within a grace, or if the runner says that its calls are `stuck` (nothing can stop
-    them), the call is abandoned: what it tells later is dropped, and its slot goes to the next one. Neither the
-    schedule nor an attempt knows what a runner is made of, so that others fit in:
+    A runner is given a Call when it has a slot, its arguments are bound and it may begin. When the call has ended, the
+    runner reports that once, on the loop's thread: `end` with the value, or `raised` with the exception. It may be
+    asked to `stop` a call. If that has not ended within a grace, or if the runner says that nothing can stop its calls
+    (`stuck`), the call is abandoned: whatever it returns later is dropped, and its slot goes to the next one. Neither
+    the schedule nor an attempt knows what a runner is made of, so that others fit in:
 
-    -   A runner may be elsewhere (a cluster). The value it gives may stand for one that lies there; a stop is a request
-        that may be refused, which is then the same as a coroutine that swallows its cancellation.
-    -   What is called need not be a tool: an expression that is too long for the loop is a call of the evaluator.
+    -   A runner may compute elsewhere (on a cluster). The value that it reports may be a handle of the real one, and it
+        may refuse to stop a call, which is then treated like a coroutine that swallows its cancellation.
+    -   What is called need not be a tool: an expression that takes too long for the loop is a call of the evaluator.
     -   On a platform without threads sync tools run `InTurn` on the one loop.
 """
 
@@ -152,7 +152,7 @@ class Coroutines:
         """Cancel the task."""
         task: asyncio.Task[None] = call.handle
         task.cancel()
-        # a task that is cancelled before its first line has no last one that could tell
+        # a task that is cancelled before its first line never comes to report its end
         task.add_done_callback(lambda _: call.raised(asyncio.CancelledError()))
 
     def abandon(self, call: Call) -> bool:
@@ -183,7 +183,7 @@ class _Functions:
         self.loop, self.context = loop, context
 
     def job(self, call: Call) -> Job:
-        """Return a call as a job, which tells the call how it ended."""
+        """Return a call as a job, which reports its end to the call."""
         context = self.context.copy()
         context.run(CURRENT.set, call.id)
         job = call.handle = Job(call.function, call.args, call.kwargs, context, lambda job: _report(call, job))

@@ -1,29 +1,28 @@
 """The pure decision of what may start: events in, tasks to start out.
 
 Theory of operation
-    The schedule knows no clock, no loop and no values. It is told what happens (`add`, `expand`, `finish`, `retry`,
-    `approve`, `close`, `cancel`, …) with the time as an argument, and each of these calls returns the nodes with which
-    something must be done now: `node.verb` says what (see `Verb`). Nodes that ended without any doing of the engine,
-    for they were skipped or cancelled, are left in `ended`. Every engine, the stepper and playback drive this one
-    machine.
+    The schedule knows no clock, no loop and no values. Its methods are the events (`add`, `expand`, `finish`, `retry`,
+    `approve`, `close`, `cancel` and so on), with the time as an argument. Each returns the nodes that need something
+    now; `node.verb` says what (see `Verb`). Nodes that ended without the engine, because they were skipped or
+    cancelled, are left in `ended`. Every engine, the stepper and playback drive this one machine.
 
-    A node counts the parents that it still waits for. At zero it is ready: an expression or a fan-out is handed out at
-    once, for it needs no slot; a call joins the queue of its lane, unless the gate says why it is held. At the end of
-    each event `_hand_out` gives the free slots away: to the highest of the calls whose resources have room. There are
-    few lanes, so each of them is looked at. A running call that has to wait for its provider is parked: it gives its
-    slot back and closes its provider, for whoever started there would only wait too; once the provider takes it, it
-    gets the next free slot before all that is ready.
+    A node counts the parents that it still waits for. At zero it is ready. An expression or a fan-out is handed out at
+    once, because it needs no slot. A call joins the queue of its lane, unless the gate holds it. At the end of each
+    event `_hand_out` gives the free slots to the highest calls whose resources have room; there are few lanes, so it
+    looks at each of them. A running call that has to wait for its provider is parked: it gives its slot back and closes
+    its provider, because any other call to it would only wait too. Once the provider takes it, it gets the next free
+    slot, before everything that is ready.
 
-    Priority is the height: the number of tasks on the longest chain that hangs on a task. Heights are recomputed when
-    the plan has doubled and when it closes, never per added task, so that adding stays linear.
+    Priority is the height: the number of tasks on the longest chain that starts at a task. Heights are recomputed when
+    the plan has doubled and when it closes, not for each added task, so that adding stays linear.
 
-    A fan-out is handed out twice: first to be expanded into items, which are nodes from then on; then, when its last
-    item has ended, to be collected. A failed item skips only what refers to it. A task that reads items of a fan-out by
-    their keys waits until these are known, and is then handed out to be linked: to be replaced by the task that refers
-    to the items themselves. In the same way an expression that turns out to be long may be replaced by a call that
-    needs a slot.
+    A fan-out is handed out twice: first to be expanded into items, which are nodes from then on, and again when its
+    last item has ended, to be collected. A failed item skips only what refers to it. A task that reads items of a
+    fan-out by their keys waits until they are known. Then it is handed out to be linked, that is, replaced by a task
+    that refers to the items themselves. In the same way, an expression that turns out to take long may be replaced by a
+    call, which needs a slot.
 
-    All changes of state are in TRANSITIONS and are made by `_move`; an event that would need another one raises
+    All changes of state are in TRANSITIONS and are made by `_move`. An event that would need another one raises
     ValueError and changes nothing.
 """
 
@@ -374,7 +373,7 @@ class Schedule:
             self._ready(node, now)
 
     def _ready(self, node: Node, now: float) -> None:
-        """Hand a node out if it waits for nothing any more; a call is queued for a slot, unless it is held."""
+        """Hand a node out if it waits for nothing anymore; a call is queued for a slot, unless it is held."""
         if node.waiting or node.state != "waiting":
             return
         node.ready_at = now

@@ -2,14 +2,15 @@
 
 Theory of operation
     A Session lives as long as a run. Whatever happens (a task is planned, an attempt ends, the plan closes, someone
-    cancels) is a call of a method on the loop's thread, which tells the schedule, and performs what that hands out: the
-    one inbox is the loop's own queue, and nothing polls. What is handed out bears a verb, and `_perform` looks the
-    verb's method up in a table. Expressions and fan-outs are performed inline, from a work list and not by recursion,
-    for what one of them lets start may let others start. Calls become Attempts, which runners perform.
+    cancels) is a call of a method on the loop's thread. The method passes it to the schedule and performs what the
+    schedule hands out. The loop's own queue is the one inbox, and nothing polls. Each node is handed out with a verb,
+    and `_perform` looks up the method for the verb in a table. Expressions and fan-outs are performed inline, from a
+    work list rather than by recursion, because the end of one may start others. Calls become Attempts, which runners
+    perform.
 
-    Running attempts stand in `attempts`, from their start until their end is told, which is the only place where a task
-    that was started gets its outcome. Whatever ends, by an attempt or by the schedule alone, goes through `_note_end`.
-    One timer of the loop serves all.
+    `attempts` holds every attempt from its start until it reports its end to `ended`, the only place where a task that
+    was started gets its outcome. Every end, by an attempt or by the schedule alone, goes through `_note_end`. One timer
+    serves all timeouts, graces and pauses.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class Session:
 
     tools: by name; log: takes the events; inputs: values of the offered variables; max_concurrency: calls at a time;
     limits: calls at a time per resource ("provider:openai", "tool:search"); approve: "ask", "auto", "deny" or the names
-    of approved tools; ask: asks someone to approve a task and its arguments, None if there is no one; post: posts a
+    of approved tools; ask: asks someone to approve a task and its arguments, None if there is no one; main: posts a
     function to the main thread, and returns False if nobody serves it; runners: perform calls, by default those of
     `make_runners`.
 

@@ -3,9 +3,9 @@
 Theory of operation
     A coroutine that computes, or calls a function that waits, stops all that its loop runs: other tools, timers, the
     reading of a plan. One thread looks at the watched loops some times a second, for as long as any is watched. If it
-    finds the same asyncio task at work twice in a row, it asks the loop for a sign of life; without one within
-    BLOCKED_AFTER seconds the loop is blocked, and whoever is watched is told which of its calls does that. Looking
-    costs the loop nothing. On a platform without threads nobody looks.
+    finds the same asyncio task at work twice in a row, it asks the loop for a sign of life; if none comes
+    within BLOCKED_AFTER seconds, the loop is blocked, and the watched session is asked which of its calls does that, to
+    warn of it. Looking costs the loop nothing. On a platform without threads there is no watch.
 """
 
 from __future__ import annotations

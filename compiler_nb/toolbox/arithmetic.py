@@ -48,7 +48,7 @@ def _fail(part: str, message: str) -> NoReturn:
 
 
 def _checked(text: str, value: Any) -> float:
-    """Return the result where it is one real, finite number, or the truth of a comparison."""
+    """Return the result if it is one real, finite number, or whether a comparison holds."""
     if isinstance(value, complex):
         _fail(text, "the result is no real number")
     if not isinstance(value, int | float):
@@ -72,7 +72,7 @@ _HABITS: Final = (
     (_DIGITS + r"[^\W\d_]+", "write numbers in plain digits without units, and * between factors"),
     (r"[\"'`\\{}#:@;|&~]", "only numbers, operators, brackets and functions can stand here"),
 )
-_HABIT: Final = tuple((re.compile(pattern), mend) for pattern, mend in _HABITS)
+_HABIT: Final = tuple((re.compile(pattern), hint) for pattern, hint in _HABITS)
 _TOKEN: Final = re.compile(
     r"(?P<open>[(\[])|(?P<close>[)\]])|(?P<comma>,)|(?P<operator>\*\*|//|[<>=!]=|[-+*/%<>]|\b[a-z]+\b)"
 )
@@ -84,10 +84,10 @@ def _check_writing(text: str) -> None:
         _fail(text, f"an expression of {len(text):,} characters; at most {LENGTH:,} are allowed")
     if not text:
         raise ExpressionError("the expression is empty: give one, such as 2 * (3 + 4)")
-    for pattern, mend in _HABIT:
+    for pattern, hint in _HABIT:
         found = pattern.search(text)
         if found:
-            _fail(found[0], mend)
+            _fail(found[0], hint)
 
 
 def _check_size(text: str) -> None:
@@ -137,7 +137,7 @@ class _Arithmetic(Reader):
             refuse("expression", "only numbers, operators, brackets and functions can stand here", node)
         if isinstance(node, ast.Name):
             if node.id not in _CONSTANTS:
-                refuse("expression", f"no number is called so; there are {_OFFERED}, and units are left out", node)
+                refuse("expression", f"this name is not known; use one of {_OFFERED}, and leave units out", node)
             return _CONSTANTS[node.id]
         if isinstance(node, ast.Call):
             return self._function(node)
@@ -146,8 +146,8 @@ class _Arithmetic(Reader):
     def _function(self, node: ast.Call) -> Tree:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         if name not in _OWN and name not in _SHARED:
-            mend = "; between factors write *, as in 2 * (3)" if isinstance(node.func, ast.Constant) else ""
-            refuse("expression", f"this is no function here; there are {_OFFERED}{mend}", node.func)
+            hint = "; between factors write *, as in 2 * (3)" if isinstance(node.func, ast.Constant) else ""
+            refuse("expression", f"this function is not available; use one of {_OFFERED}{hint}", node.func)
         if node.keywords:
             refuse("bad_args", f"{name} takes numbers only", node)
         if name in _SHARED:

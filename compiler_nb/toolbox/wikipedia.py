@@ -34,7 +34,7 @@ def make_wikipedia(
     """Return the tool `wikipedia(title)` for the MediaWiki whose api.php is at `base_url`.
 
     sentences: how many of a page's introduction it returns; timeout: seconds for one request.
-    The tool raises ToolUnavailable where the wiki cannot be reached, ToolError where it knows nothing of the kind.
+    The tool raises ToolUnavailable if the wiki cannot be reached, and ToolError if it has no such page.
     """
     wiki = _Wiki(base_url, timeout, user_agent)
 
@@ -58,7 +58,7 @@ class _Wiki:
         self.headers = {"User-Agent": user_agent, "Accept": "application/json"}
 
     def introduce(self, title: str, sentences: int) -> str:
-        """Return the introduction of a page, or the nearest titles where there is no such page."""
+        """Return the introduction of a page, or the nearest titles if there is no such page."""
         title = " ".join(title.split())
         if not title or len(title.encode("utf-8", "replace")) > _TITLE_BYTES:
             raise ArgumentError(f"a title has 1 to {_TITLE_BYTES} bytes, not {shorten(title, 60)!r}")

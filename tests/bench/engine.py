@@ -285,7 +285,7 @@ def sync_burst() -> float:
 
 
 def check_events() -> None:
-    """Raise where the engine measured here does not tell what it does: two events per call."""
+    """Raise if the engine measured here does not report what it does: two events per call."""
     _, log = asyncio.run(perform(calls(10), NOOP))
     assert sum(isinstance(event, TaskStarted | TaskEnded) for event in log.events) == 20
 
