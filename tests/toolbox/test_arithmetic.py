@@ -101,7 +101,7 @@ def test_what_it_knows(text, value):
         ("x = 3", "without ="),
         ("x + 1", "x: this name is not known; use one of"),
         ("sin(1)", "sin: this function is not available; use one of"),
-        ("math.sqrt(2)", "math.sqrt: this is no function"),
+        ("math.sqrt(2)", "math.sqrt: this function is not available"),
         ("round(1.5, ndigits=1)", "="),
         ("sqrt(-1)", r"sqrt\(-1\): .*domain"),
         ("sqrt(1, 2)", r"sqrt\(1, 2\): TypeError"),
