@@ -40,8 +40,8 @@ RANK = {room: rank for rank, room in enumerate(LAYERS.split())}
 SHOWS = r"(Plan\.(to_graphviz|visualize|_repr_\w+_)|Run\.(view|visualize|timeline|save|_repr_\w+_))"
 """The methods that show: each may import a higher room inside itself, and is no part of a circle."""
 
-SHARED = {"Node", "Job", "Writer"}
-"""Names that still mean two things: this list may only get shorter."""
+SHARED = {"Node"}
+"""Names that mean two things: a node of an expression's tree, and a node of the schedule's graph."""
 PUBLIC = """
 tool Tool Toolbox Plan Task Compiler Run Budget History connect ScriptedModel OpenAIModel
 """  # Cassette joins them when it is built

@@ -25,7 +25,7 @@ GROWN_AFTER: Final = 0.001
 """Seconds after which jobs that still wait get more threads."""
 
 
-class Job:
+class ThreadJob:
     """One call on a thread; `outcome` and `error` are set when it ends. An abandoned job's end is not reported."""
 
     __slots__ = ("abandoned", "args", "context", "error", "function", "kwargs", "outcome", "report", "started")
@@ -36,7 +36,7 @@ class Job:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         context: Context,
-        report: Callable[[Job], None],
+        report: Callable[[ThreadJob], None],
     ) -> None:
         self.function, self.args, self.kwargs, self.context, self.report = function, args, kwargs, context, report
         self.outcome: Any = None
@@ -57,13 +57,13 @@ class Pool:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, size: int) -> None:
         self.loop, self.size = loop, size
-        self.jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self.results: deque[Job] = deque()
+        self.jobs: SimpleQueue[ThreadJob | None] = SimpleQueue()
+        self.results: deque[ThreadJob] = deque()
         self.threads = self.pending = self.abandoned = 0
         self.woken = self.growing = False
         self.lock = threading.Lock()
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: ThreadJob) -> None:
         """Queue a job; on the loop's thread only."""
         self.pending += 1
         self.jobs.put(job)
@@ -94,7 +94,7 @@ class Pool:
             self.threads += 1
             threading.Thread(target=self._work, name="compiler_nb-tool", daemon=True).start()
 
-    def abandon(self, job: Job) -> None:
+    def abandon(self, job: ThreadJob) -> None:
         """Give up on a job whose thread cannot be stopped: another thread takes its place."""
         if not job.abandoned:
             job.abandoned = True

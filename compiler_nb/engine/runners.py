@@ -23,7 +23,7 @@ from collections.abc import Callable
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, Final, Protocol, TypeAlias
 
-from compiler_nb.engine.pool import ABANDONED_LIMIT, Job, Pool
+from compiler_nb.engine.pool import ABANDONED_LIMIT, Pool, ThreadJob
 from compiler_nb.errors import ToolUnavailable
 from compiler_nb.outcome import Failure
 
@@ -175,18 +175,18 @@ def _is_unchanged(context: Context) -> bool:
 
 
 class _Functions:
-    """What runners of plain functions share: each call is a Job, in a context of its own."""
+    """What runners of plain functions share: each call is a ThreadJob, in a context of its own."""
 
     stuck = "its thread cannot be stopped"
 
     def __init__(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
         self.loop, self.context = loop, context
 
-    def job(self, call: Call) -> Job:
+    def job(self, call: Call) -> ThreadJob:
         """Return a call as a job, which reports its end to the call."""
         context = self.context.copy()
         context.run(CURRENT.set, call.id)
-        job = call.handle = Job(call.function, call.args, call.kwargs, context, lambda job: _report(call, job))
+        job = call.handle = ThreadJob(call.function, call.args, call.kwargs, context, lambda job: _report(call, job))
         return job
 
     def stop(self, call: Call) -> None:
@@ -194,7 +194,7 @@ class _Functions:
 
     def abandon(self, call: Call) -> bool:
         """Never begin a job that waits; return whether it has begun."""
-        job: Job = call.handle
+        job: ThreadJob = call.handle
         job.abandoned = True
         return job.started
 
@@ -202,7 +202,7 @@ class _Functions:
         """Do nothing: there are no threads."""
 
 
-def _report(call: Call, job: Job) -> None:
+def _report(call: Call, job: ThreadJob) -> None:
     if job.error is None:
         call.end(job.outcome)
     else:
@@ -245,7 +245,7 @@ class InTurn(_Functions):
         self.loop.call_soon(self._serve, self.job(call))
 
     @staticmethod
-    def _serve(job: Job) -> None:
+    def _serve(job: ThreadJob) -> None:
         if not job.abandoned:
             job.run()
             job.report(job)

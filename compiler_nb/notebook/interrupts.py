@@ -17,7 +17,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from compiler_nb.engine.pool import Job
+from compiler_nb.engine.pool import ThreadJob
 from compiler_nb.engine.runners import Coroutines
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ class _Handler:
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         self.count += 1
-        is_held = not self.over and (_holds(frame, Job.run) or (self.count > 1 and _holds(frame, Coroutines.serve)))
+        is_held = not self.over and (
+            _holds(frame, ThreadJob.run) or (self.count > 1 and _holds(frame, Coroutines.serve))
+        )
         if is_held:
             self.stop()
         if callable(self.before) and (self.kernel or not is_held):

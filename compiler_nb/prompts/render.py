@@ -64,7 +64,7 @@ def render(value: Any, limit: int = LIMIT) -> Rendered:
     if isinstance(value, str) and not isinstance(value, enum.Enum):
         text = str.__str__(value)
         return Rendered(text[:limit], len(text) <= limit)
-    writer = Writer(limit)
+    writer = ValueWriter(limit)
     try:
         writer.value(value)
     except _Full:
@@ -91,7 +91,7 @@ class _Full(Exception):
     """The limit is reached: it ends the writing, and is no error."""
 
 
-class Writer:
+class ValueWriter:
     """Writes a value piece by piece up to a limit, so that 100 MB cost no more than the part that is shown."""
 
     def __init__(self, limit: int, above: tuple[int, ...] = ()) -> None:
@@ -188,7 +188,7 @@ class Writer:
         self.write("{}" if opening == "{" else "}")
 
     def _apart(self, item: Any) -> str:
-        writer = Writer(self.left, self.above)
+        writer = ValueWriter(self.left, self.above)
         writer.value(item)
         return "".join(writer.parts)
 

@@ -6,11 +6,11 @@ import contextvars
 import threading
 import time
 
-from compiler_nb.engine.pool import Job, Pool
+from compiler_nb.engine.pool import Pool, ThreadJob
 
 
-def job_of(function, done, *args) -> Job:
-    return Job(function, args, {}, contextvars.copy_context(), done)
+def job_of(function, done, *args) -> ThreadJob:
+    return ThreadJob(function, args, {}, contextvars.copy_context(), done)
 
 
 def run(main):
@@ -26,12 +26,12 @@ def run(main):
     asyncio.run(whole())
 
 
-async def all_of(pool: Pool, functions) -> list[Job]:
+async def all_of(pool: Pool, functions) -> list[ThreadJob]:
     """Submit functions and return their jobs when all have been reported."""
-    ended: list[Job] = []
+    ended: list[ThreadJob] = []
     last = asyncio.Event()
 
-    def done(job: Job) -> None:
+    def done(job: ThreadJob) -> None:
         ended.append(job)
         if len(ended) == len(functions):
             last.set()

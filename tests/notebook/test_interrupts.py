@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from compiler_nb.engine.pool import Job
+from compiler_nb.engine.pool import ThreadJob
 from compiler_nb.notebook.interrupts import _PACKAGE, raised_in_tools
 
 
@@ -27,7 +27,7 @@ def press():
 
 def job(function):
     """Return a sync tool's call."""
-    return Job(function, (), {}, contextvars.copy_context(), lambda _: None)
+    return ThreadJob(function, (), {}, contextvars.copy_context(), lambda _: None)
 
 
 def test_a_tool_gets_what_everybody_else_does_not():

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import inspect
 import itertools
 import json
 import os
@@ -52,7 +53,8 @@ class Tracer:
     def __call__(self, frame: FrameType, event: str, _: Any) -> None:
         """Take a call; this is what `sys.setprofile` wants."""
         path = frame.f_code.co_filename
-        if not self.on or event != "call" or not path.startswith(PACKAGE):
+        is_function = frame.f_code.co_flags & inspect.CO_OPTIMIZED  # the body of a module or a class is none
+        if not self.on or event != "call" or not is_function or not path.startswith(PACKAGE):
             return
         name = path[len(PACKAGE) :]
         if f"{name}:{frame.f_code.co_name}" in self.stages or (name in self.stages and name not in self.entered):
@@ -92,7 +94,7 @@ def files(frame: FrameType | None) -> Iterator[str]:
     """Yield the files of the package whose functions are active, the innermost first."""
     while frame is not None:
         path = frame.f_code.co_filename
-        if path.startswith(PACKAGE) and frame.f_code.co_name != "<module>":
+        if path.startswith(PACKAGE) and frame.f_code.co_flags & inspect.CO_OPTIMIZED:
             yield path[len(PACKAGE) :]
         frame = frame.f_back
 
