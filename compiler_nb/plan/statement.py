@@ -68,7 +68,7 @@ class Depth:
             opens = kind in ("open", "field")
             self.total += kind != "field"  # the fields of a string stand side by side
             self.pending[-1] += kind in ("open", "operator")  # a comma may be the lambda's own
-            if opens and len(self.pending) <= 2 * check.DEPTH_LIMIT:  # far over, closing ends the statement sooner
+            if opens and len(self.pending) < 2 * check.DEPTH_LIMIT:  # far over, closing ends the statement sooner
                 self.pending.append(0)
             if len(self.pending) > check.DEPTH_LIMIT + 1:
                 self.over = "brackets"
