@@ -127,12 +127,12 @@ class Run:
 
     def words(self) -> trace.Words:
         """Return what says why tasks wait now, with this run's own limits."""
-        caps, lanes = self._limits
-        return trace.Words(self.progress, self.seconds, {"": self.settings.max_concurrency, **caps}, lanes)
+        return trace.Words(self.progress, self.seconds, *self._limits)
 
     @functools.cached_property
     def _limits(self) -> tuple[dict[str, int], dict[str, tuple[str, ...]]]:
-        return find_lanes(self.settings.tools.values(), self.settings.caps)
+        caps, lanes = find_lanes(self.settings.tools.values(), self.settings.caps)
+        return {"": self.settings.max_concurrency, **caps}, lanes
 
     def prompt(self, role: str = "planner") -> str:
         """Return the exact messages of the last call in a role (planner, repair, replan, joiner, worker)."""

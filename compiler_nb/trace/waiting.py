@@ -172,7 +172,8 @@ class Words:
             told += f" after {seconds_text(event.at - tried[0].started)}"
             told += f", in {len(tried)} attempts" if len(tried) > 1 else ""
             told += self._asking(id_)
-        told += self._how(event)
+        if event.how:
+            told += self._how(event)
         if event.state != "done":
             told += f": {cut(str(outcome), MESSAGE)}"
         waits = [f"{seconds_text(seconds)} {what}" for what, seconds in self._waits(id_, event) if seconds > SHORTEST]
@@ -193,12 +194,14 @@ class Words:
         if id_ in readiness.adopted:
             return
         ready = tried[0].ready if tried else min(ready, event.at)
-        if name or readiness.missing.get(id_):
+        if ready - born > SHORTEST and (name or readiness.missing.get(id_)):
             yield f"for {self._name(name) if name else 'one of its inputs'}", ready - born
         for number, span in enumerate(tried):
             if number:
                 yield "between two attempts", span.ready - (tried[number - 1].ended or span.ready)
             slot = span.started - span.ready
+            if slot <= SHORTEST:
+                continue
             for hold in progress.holds.get(id_, ()):
                 length = _overlap(span.ready, span.started, hold.since, hold.until)
                 yield f"for {_HELD.get(hold.reason, hold.reason)}", length
