@@ -423,7 +423,7 @@ class Session:
         if args or kwargs:
             self._scope.steps = STEPS
             args = tuple([evaluate(arg, self._scope) for arg in args])
-            kwargs = {name: evaluate(value, self._scope) for name, value in kwargs.items()}
+            kwargs = {name: evaluate(value, self._scope) for name, value in kwargs.items()} if kwargs else kwargs
         return tool.bind(args, kwargs)
 
     def _resume(self, node: Node) -> None:
@@ -440,7 +440,7 @@ class Session:
         task, tool = attempt.node.task, attempt.tool
         if tool.side_effects and self.intent is not None and not await self.intent(task):
             if self.approvals.ask is None or not task.fingerprint or self.is_in_doubt(task):
-                message = f"{tool.name}: the history cannot note it, and nobody is there to approve it without"
+                message = f"{tool.name}: the history cannot note it, and nobody is there to approve it without that"
                 attempt.end(Failure("denied", message))
             else:
                 self.doubts([task.fingerprint])
