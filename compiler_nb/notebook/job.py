@@ -80,6 +80,7 @@ def begin_cell(desk: Desk, magic: str, line: str, body: str, *, outermost: bool)
 
 def begin_again(desk: Desk, old: Run, *, start: str = "", failed: bool = False) -> Job | None:
     """Begin a run that goes on with one that did not finish, or repeats its plan; return what is waited for."""
+    # what the history could not store is taken from the notebook's variables, if they are still there
     own = {name: value for name, value in old.inputs.items() if not isinstance(value, NotStored)}
     lost = {name: desk.memory.names.get(name, "rerun") for name in old.inputs if name not in own}
     question = Question(Line({}, question=old.question), old.question, own | lost, "rerun", Hand())
@@ -216,6 +217,7 @@ class RunJob:
             self.desk.memory.binder.bind(self.question.cell, {})
             hand.show(self.desk.shell, said.head, self.question.text)
             return
+        # a blocked loop can end nothing, so the run is ended here, and later runs get another loop
         if interrupted and run.status == "running" and not self.kernel and BACKGROUND.give_up():
             give_up(run, BLOCKED)
         self._bind_and_show()

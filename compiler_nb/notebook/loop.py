@@ -84,7 +84,7 @@ async def wait(job: Job) -> bool:
         pending.add_done_callback(bell.ring)
         try:
             while not pending.done():
-                await bell.wait(HEARTBEAT)
+                await bell.wait(HEARTBEAT)  # a kernel cancels a sleeping cell only when its loop wakes up
                 job.main.serve_waiting()
         except STOPPED:
             job.stop()
@@ -92,7 +92,7 @@ async def wait(job: Job) -> bool:
             with contextlib.suppress(*STOPPED):  # a second interrupt does not wait any longer
                 while not pending.done() and bell.loop.time() < deadline:
                     await bell.wait(HEARTBEAT)
-            return True
+            return True  # not raised: the job has yet to bind what finished
     pending.result()
     return False
 

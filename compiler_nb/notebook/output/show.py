@@ -78,6 +78,7 @@ def bundle(run: Run, binding: Binding, look: Look = Look()) -> Bundle:  # noqa: 
     }
     if drawn is not None:
         data["image/svg+xml"] = drawn.svg
+        # a PNG is drawn from the tasks themselves, so there is none if a key had to be masked
         png = to_png(tasks, states=run.progress.states, final=last_line(run)) if drawn == whole else None
         if png is not None:
             data["image/png"] = base64.b64encode(png).decode()

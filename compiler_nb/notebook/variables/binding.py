@@ -63,7 +63,7 @@ class Binder:
         for name, value in wanted.items():
             if name in RESERVED:
                 left.append((name, "Python's or IPython's"))
-            elif name in self.values and not self.is_ours(name):
+            elif name in self.values and not self.is_ours(name):  # identity, not equality: an equal value may be theirs
                 left.append((name, "yours"))
             else:
                 self.values[name] = self._ours[name] = value
