@@ -247,7 +247,7 @@ class _Encoder:
         form = form_of(value)
         library = type_module(value).partition(".")[0]
         if form is None and library in ("numpy", "pandas"):
-            raise Unstorable(f"a {type_name(value)} of {library} has no form")
+            raise Unstorable(f"there is no form for {library}'s {type_name(value)}")
         if form is None:
             raise Unstorable("no plain data; a tool that declares its return type can store it")
         if form.same is None or self.checking or not self.keeping:

@@ -152,7 +152,7 @@ def test_only_types_of_the_users_own_are_made_ready():
         (object(), None, "no plain data"), (Tricky("x"), None, "no plain data"),
         ([1, {"a": Point}], None, "no plain data"),
         (np.array([object()]), None, "no plain data"), (pd.DataFrame({"a": [[1], object()]}), None, "no plain data"),
-        (pd.Series([1], dtype="Sparse[int]"), None, "a SparseArray of pandas has no form"),
+        (pd.Series([1], dtype="Sparse[int]"), None, "no form for pandas's SparseArray"),
         (Point(x=1, when=dt.date(2026, 1, 5)), dict, "does not come back equal"),
         ("x" * 2_000, None, "more than 1,000"),
         ([1] * 1_000, None, "more than 1,000"), (np.zeros(10_000), None, "more than 1,000"),

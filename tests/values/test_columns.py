@@ -94,8 +94,8 @@ class Own(np.float64):
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        (pd.Series([1], dtype="Sparse[int]"), "a SparseArray of pandas has no form"),
-        (pd.Series([1], dtype="int64[pyarrow]"), "a ArrowExtensionArray of pandas has no form"),
+        (pd.Series([1], dtype="Sparse[int]"), "no form for pandas's SparseArray"),
+        (pd.Series([1], dtype="int64[pyarrow]"), "no form for pandas's ArrowExtensionArray"),
         (pd.DataFrame({"a": [object()]}), "no plain data"),
         (np.array([(1, 2.0)], dtype="i4,f8"), "is not plain data"),
         (Own(1), "no plain data"),
