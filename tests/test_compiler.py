@@ -110,17 +110,17 @@ def test_a_sync_twin_within_a_tool():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"dialect": "yaml"}, "dialect is 'python' or 'numbered' or 'json', not 'yaml'"),
-        ({"approve": "sometimes"}, "approve is"),
-        ({"share": "some"}, "share is"),
-        ({"max_concurrency": 0}, "max_concurrency is a whole number from 1, not 0"),
-        ({"max_replans": -1}, "max_replans is a whole number from 0"),
-        ({"max_repairs": 1.5}, "max_repairs is a whole number from 0"),
-        ({"timeout": 0}, "timeout is a number of seconds above 0"),
+        ({"dialect": "yaml"}, "dialect must be 'python' or 'numbered' or 'json', not 'yaml'"),
+        ({"approve": "sometimes"}, "approve must be"),
+        ({"share": "some"}, "share must be"),
+        ({"max_concurrency": 0}, "max_concurrency must be a whole number from 1, not 0"),
+        ({"max_replans": -1}, "max_replans must be a whole number from 0"),
+        ({"max_repairs": 1.5}, "max_repairs must be a whole number from 0"),
+        ({"timeout": 0}, "timeout must be a number of seconds above 0"),
         ({"limits": {"openai": 5}}, "limits of openai: it is 5; give a Limit, or a dict with some of concurrency"),
         ({"limits": {"openai": {"rpm": 0}}}, "limits of openai: rpm is 0; give a whole number from 1"),
         ({"limits": {"openai": {"rps": 9}}}, "limits of openai: it is {'rps': 9}"),
-        ({"prompts": {"worker": "Hi"}}, "a role in prompts is 'planner' or 'joiner', not 'worker'"),
+        ({"prompts": {"worker": "Hi"}}, "a role in prompts must be 'planner' or 'joiner', not 'worker'"),
     ],
 )
 def test_a_wrong_setting_is_refused_at_once(settings, words):

@@ -33,7 +33,7 @@ class Budget:
         for field in fields(self):
             value = getattr(self, field.name)
             if value is not None and not value >= 0:
-                raise ValueError(f"a budget's {field.name} is a number from 0, or None, not {value!r}")
+                raise ValueError(f"a budget's {field.name} must be a number from 0, or None, not {value!r}")
 
 
 class Meter:

@@ -99,9 +99,9 @@ class Settings:
             _check_choice("a role in prompts", role, PROMPTS)
         for name, least in (("max_concurrency", 1), ("max_replans", 0), ("max_repairs", 0)):
             if type(getattr(self, name)) is not int or getattr(self, name) < least:
-                raise ValueError(f"{name} is a whole number from {least}, not {getattr(self, name)!r}")
+                raise ValueError(f"{name} must be a whole number from {least}, not {getattr(self, name)!r}")
         if self.timeout is not None and not self.timeout > 0:
-            raise ValueError(f"timeout is a number of seconds above 0, or None, not {self.timeout!r}")
+            raise ValueError(f"timeout must be a number of seconds above 0, or None, not {self.timeout!r}")
         if self.drop_failed:
             raise ValueError("drop_failed is not built yet: leave it out")
         for model in self.roles.values() if self.budget.usd is not None else ():
@@ -145,4 +145,4 @@ class Settings:
 
 def _check_choice(what: str, value: str, allowed: Collection[str]) -> None:
     if value not in allowed:
-        raise ValueError(f"{what} is {' or '.join(repr(each) for each in allowed)}, not {value!r}")
+        raise ValueError(f"{what} must be {' or '.join(repr(each) for each in allowed)}, not {value!r}")
