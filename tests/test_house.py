@@ -40,8 +40,6 @@ RANK = {room: rank for rank, room in enumerate(LAYERS.split())}
 SHOWS = r"(Plan\.(to_graphviz|visualize|_repr_\w+_)|Run\.(view|visualize|timeline|save|_repr_\w+_))"
 """The methods that show: each may import a higher room inside itself, and is no part of a circle."""
 
-SHARED = {"Node"}
-"""Names that mean two things: a node of an expression's tree, and a node of the schedule's graph."""
 PUBLIC = """
 tool Tool Toolbox Plan Task Compiler Run Budget History connect ScriptedModel OpenAIModel
 """  # Cassette joins them when it is built
@@ -211,7 +209,7 @@ def test_one_name_means_one_thing():
     for module in MODULES:
         for name in named(tree_of(module)):
             homes[name].append(name_of(module))
-    assert {name: found for name, found in homes.items() if len(found) > 1 and name[0] != "_"}.keys() <= SHARED
+    assert {name: found for name, found in homes.items() if len(found) > 1 and name[0] != "_"} == {}
 
 
 def covers(test: Path) -> tuple[str, ...]:

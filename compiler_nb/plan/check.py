@@ -8,7 +8,7 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, Any, Final
 
-from compiler_nb.plan.tree import Node, Tree
+from compiler_nb.plan.tree import Expression, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -111,7 +111,7 @@ def check_arguments(tool: Tool, args: tuple[Tree, ...], kwargs: Mapping[str, Tre
     places: list[tuple[int | str, Tree]] = [*enumerate(args), *kwargs.items()]
     for position, tree in places:
         parameter = tool.parameter_of(position)
-        if parameter is None or parameter.check is None or isinstance(tree, Node):
+        if parameter is None or parameter.check is None or isinstance(tree, Expression):
             continue
         if parameter.kind is parameter.kind.VAR_POSITIONAL and position == parameter.name:
             continue
@@ -133,7 +133,7 @@ def is_literal(tree: Tree) -> bool:
         return all(is_literal(item) for item in tree)
     if kind is dict:
         return all(is_literal(key) and is_literal(value) for key, value in tree.items())
-    return not isinstance(tree, Node)
+    return not isinstance(tree, Expression)
 
 
 def _outline(tree: Tree) -> Tree:

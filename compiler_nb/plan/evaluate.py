@@ -41,7 +41,7 @@ from compiler_nb.plan.expression import (
 )
 from compiler_nb.plan.functions import FUNCTIONS, METHODS, format_value, to_text
 from compiler_nb.plan.operators import CHEAP, LEAST, MOST, SMALL, apply_operator, compare
-from compiler_nb.plan.tree import Input, Node, Ref, Tree
+from compiler_nb.plan.tree import Expression, Input, Ref, Tree
 from compiler_nb.text import describe_error, type_name
 
 if TYPE_CHECKING:
@@ -293,7 +293,7 @@ def bind(target: Pattern, value: Any, names: dict[str, Any]) -> None:
         bind(inner, part, names)
 
 
-def _lambda_alone(node: Node, scope: Scope) -> Any:
+def _lambda_alone(node: Expression, scope: Scope) -> Any:
     raise ExpressionError("a function can only be a key=")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from compiler_nb.plan.expression import Fanout, Local, spell, spell_call, spell_pattern
 from compiler_nb.plan.shape import critical_path, levels
 from compiler_nb.plan.task import Return, item_id
-from compiler_nb.plan.tree import Node, Ref, Tree, references, replace
+from compiler_nb.plan.tree import Expression, Ref, Tree, references, replace
 from compiler_nb.text import cut
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _task_lines(task: Task) -> list[str]:
     item = item_id(task.id, spell(node.key, str) if node.container == "dict" else "n")
     lines.append(f"    for each {spell_pattern(node.target)} in {_cut(spell(node.source, str))}:")
 
-    def named(part: Node) -> Tree:
+    def named(part: Expression) -> Tree:
         return Ref(item + part.name) if isinstance(part, Local) and part.name.startswith(".") else part
 
     lines += [

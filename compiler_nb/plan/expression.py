@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
 
-from compiler_nb.plan.tree import Input, Node, Ref, Tree
+from compiler_nb.plan.tree import Expression, Input, Ref, Tree
 from compiler_nb.text import type_name
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ Pattern: TypeAlias = "str | tuple[Pattern, ...]"
 
 
 @dataclass(frozen=True, slots=True)
-class Value(Node):
+class Value(Expression):
     """A value that is already there, never looked into."""
 
     opaque: ClassVar[bool] = True
@@ -29,14 +29,14 @@ class Value(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Local(Node):
+class Local(Expression):
     """A name bound by a `for` or a lambda."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Item(Node):
+class Item(Expression):
     """`value[key]`: an item, never an attribute; the key may be a Slice."""
 
     value: Tree
@@ -44,7 +44,7 @@ class Item(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Slice(Node):
+class Slice(Expression):
     """`start:stop:step` in brackets."""
 
     start: Tree
@@ -53,14 +53,14 @@ class Slice(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Text(Node):
+class Text(Expression):
     """An f-string, or a string with references in it: parts are strings, Fields, or trees that become text."""
 
     parts: tuple[Tree, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Field(Node):
+class Field(Expression):
     """`{value!conversion:spec}` in an f-string; conversion is "", "r", "s" or "a", spec a string or a Text."""
 
     value: Tree
@@ -69,7 +69,7 @@ class Field(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Unary(Node):
+class Unary(Expression):
     """`-x`, `+x`, `not x`."""
 
     operator: str
@@ -77,7 +77,7 @@ class Unary(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Binary(Node):
+class Binary(Expression):
     """Arithmetic with two operands."""
 
     left: Tree
@@ -86,7 +86,7 @@ class Binary(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Compare(Node):
+class Compare(Expression):
     """A chain of comparisons: `first op value op value ...`."""
 
     first: Tree
@@ -94,7 +94,7 @@ class Compare(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Logic(Node):
+class Logic(Expression):
     """`a and b and ...`, or with `or`."""
 
     operator: Literal["and", "or"]
@@ -102,7 +102,7 @@ class Logic(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice(Node):
+class Choice(Expression):
     """`yes if test else no`."""
 
     test: Tree
@@ -111,7 +111,7 @@ class Choice(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Apply(Node):
+class Apply(Expression):
     """A pure function of the list, applied: `max(a, b, key=...)`."""
 
     function: str
@@ -120,7 +120,7 @@ class Apply(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Method(Node):
+class Method(Expression):
     """A method of the list, on exactly the type that has it: `text.upper()`."""
 
     value: Tree
@@ -129,7 +129,7 @@ class Method(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Lambda(Node):
+class Lambda(Expression):
     """`lambda names: body`, only as a key."""
 
     names: tuple[str, ...]
@@ -137,7 +137,7 @@ class Lambda(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Function(Node):
+class Function(Expression):
     """A pure function as a key (`key=len`), or the `get` of a dict (`key=prices.get`)."""
 
     name: str
@@ -145,7 +145,7 @@ class Function(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Clause(Node):
+class Clause(Expression):
     """`for target in source if condition ...`."""
 
     target: Pattern
@@ -154,7 +154,7 @@ class Clause(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Comprehension(Node):
+class Comprehension(Expression):
     """A comprehension without a call of a tool; `key` only for a dict. A generator becomes a list."""
 
     container: Literal["list", "set", "dict", "generator"]
@@ -164,7 +164,7 @@ class Comprehension(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Fanout(Node):
+class Fanout(Expression):
     """A comprehension with calls in its element: one task per call and item, made when the source is known.
 
     steps: the element's calls as tasks without an id of their own, in order of evaluation: ".1", ".2", ..., and ""
@@ -221,7 +221,7 @@ class _Speller:
         if kind is dict:
             pairs = (f"{self.spell(key)}: {self.spell(value)}" for key, value in tree.items())
             return f"{{{', '.join(pairs)}}}"
-        if isinstance(tree, Node):
+        if isinstance(tree, Expression):
             text, own = self.node(tree)
             return f"({text})" if own < binding else text
         if kind is str:
@@ -232,7 +232,7 @@ class _Speller:
     def many(self, trees: Any) -> str:
         return ", ".join(self.spell(tree) for tree in trees)
 
-    def node(self, tree: Node) -> tuple[str, int]:  # noqa: C901, PLR0911, PLR0912 - one case per node, each a line
+    def node(self, tree: Expression) -> tuple[str, int]:  # noqa: C901, PLR0911, PLR0912 - one case per node, each a line
         """Return a node's text and how tightly its own operator binds."""
         spell = self.spell
         match tree:
@@ -329,7 +329,7 @@ class _Speller:
     def fanout(self, node: Fanout) -> str:
         steps = {step.id: step for step in node.steps}
 
-        def inline(part: Node) -> Tree:
+        def inline(part: Expression) -> Tree:
             return _Raw(speller.call(steps[part.name])) if isinstance(part, Local) and part.name in steps else part
 
         speller = _Inlining(self.name_of, inline)
@@ -339,18 +339,18 @@ class _Speller:
 
 
 @dataclass(frozen=True, slots=True)
-class _Raw(Node):
+class _Raw(Expression):
     text: str
 
 
 class _Inlining(_Speller):
     """Writes the calls of a fan-out's element in the places where their values are used."""
 
-    def __init__(self, name_of: Callable[[str], str], change: Callable[[Node], Tree]) -> None:
+    def __init__(self, name_of: Callable[[str], str], change: Callable[[Expression], Tree]) -> None:
         super().__init__(name_of)
         self.change = change
 
-    def node(self, tree: Node) -> tuple[str, int]:
+    def node(self, tree: Expression) -> tuple[str, int]:
         changed = self.change(tree)
         return (changed.text, _TIGHT) if isinstance(changed, _Raw) else super().node(changed)
 

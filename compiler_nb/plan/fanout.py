@@ -16,7 +16,7 @@ from compiler_nb.plan.bounds import Scope, hashed, is_a, items_of, short
 from compiler_nb.plan.evaluate import bind, evaluate
 from compiler_nb.plan.expression import Apply, Fanout, Item, Local, Method, Pattern, Slice, Value, spell, variable
 from compiler_nb.plan.task import Task, item_id
-from compiler_nb.plan.tree import Node, Ref, Tree, references, walk
+from compiler_nb.plan.tree import Expression, Ref, Tree, references, walk
 from compiler_nb.plan.tree import replace as replace_nodes
 from compiler_nb.text import describe_error
 
@@ -86,7 +86,7 @@ def item_reads(task: Task, container: Callable[[str], str]) -> tuple[str, ...]:
     by_key: set[str] = set()
     inside: list[Ref] = []
     for part in walk((task.args, task.kwargs)):
-        if isinstance(part, Item) and isinstance(part.value, Ref) and not isinstance(part.key, Node):
+        if isinstance(part, Item) and isinstance(part.value, Ref) and not isinstance(part.key, Expression):
             by_key.add(part.value.id)
             inside.append(part.value)
     whole = {
@@ -100,7 +100,7 @@ def item_reads(task: Task, container: Callable[[str], str]) -> tuple[str, ...]:
 def link_items(task: Task, shapes: Mapping[str, Shape]) -> Task:
     """Return a task that reads single items of fan-outs instead of the whole; unknown items stay as they are."""
 
-    def change(part: Node) -> Tree:
+    def change(part: Expression) -> Tree:
         if isinstance(part, Item) and isinstance(part.value, Ref) and part.value.id in shapes:
             return _linked(part, shapes[part.value.id])
         return part
@@ -209,7 +209,7 @@ def _item(
     trees = {name: _tree(value) for name, value in names.items()}
     trees |= {step.id: Ref(id_ + step.id) for step in node.steps}
 
-    def change(part: Node) -> Tree:
+    def change(part: Expression) -> Tree:
         if isinstance(part, Local):
             return trees.get(part.name, part)
         if isinstance(part, Item) and isinstance(part.value, Ref) and part.value.id in shapes:

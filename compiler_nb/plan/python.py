@@ -20,7 +20,7 @@ from compiler_nb.plan.reading import Reader, refuse
 from compiler_nb.plan.statement import Statement
 from compiler_nb.plan.syntax import parse_syntax
 from compiler_nb.plan.task import Join, Return, Task
-from compiler_nb.plan.tree import Input, Node, Ref, Tree
+from compiler_nb.plan.tree import Expression, Input, Ref, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -255,7 +255,7 @@ class PythonDialect:
                     wrong = f"the value nests more than {check.DEPTH_LIMIT} deep: offer it as an input"
                     refuse("too_deep", wrong, value)
                 self.names[name] = self.builder.last = tree
-                self.lengths[name] = 0 if isinstance(tree, Node) else len(self.text) + self.written - written
+                self.lengths[name] = 0 if isinstance(tree, Expression) else len(self.text) + self.written - written
                 return
             if name.startswith("@"):
                 refuse("statement", "this line computes a value that is not used: give it a name", value)

@@ -34,7 +34,7 @@ from compiler_nb.plan.expression import (
 )
 from compiler_nb.plan.functions import FUNCTIONS, KEYWORDS, METHODS, check_spec
 from compiler_nb.plan.task import Task, part_id
-from compiler_nb.plan.tree import Node, Ref, Tree
+from compiler_nb.plan.tree import Expression, Ref, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -467,7 +467,7 @@ def _holds_lists(keys: list[Tree], node: ast.AST) -> bool:
         try:
             hash(key)
         except TypeError:
-            if not isinstance(key, Node):
+            if not isinstance(key, Expression):
                 raise Refused("expression", "a list or a dict cannot be a key or a member of a set", node) from None
             found = True
     return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from compiler_nb.plan.expression import spell
 from compiler_nb.plan.task import Return
-from compiler_nb.plan.tree import Input, Node, Ref
+from compiler_nb.plan.tree import Expression, Input, Ref
 from compiler_nb.text import BRACKETS, ITEMS, cut, quote, shorten_value
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def shorten_tree(tree: Tree, limit: int = 60) -> str:
     kind = type(tree)
     if kind is Ref or kind is Input:
         text = _name_of(tree.id) if kind is Ref else tree.name
-    elif isinstance(tree, Node):
+    elif isinstance(tree, Expression):
         text = spell(tree, _name_of)
     elif kind is str:
         text = quote(tree[: limit + 1], limit + 1)

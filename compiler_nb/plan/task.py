@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from compiler_nb.plan.tree import Holder, Input, Node, Ref, Tree, walk
+from compiler_nb.plan.tree import Expression, Holder, Input, Ref, Tree, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -149,7 +149,7 @@ def _spell(tree: Tree, known: Mapping[str, str], parts: list[str]) -> None:
         _spell_many("set", sorted(tree, key=repr), known, parts)
     elif kind is Task:
         _spell_many(f"{tree.tool}{tree.id}", (tree.args, tree.kwargs), known, parts)
-    elif isinstance(tree, Node) and not tree.opaque:
+    elif isinstance(tree, Expression) and not tree.opaque:
         _spell_many(kind.__name__, [getattr(tree, f.name) for f in fields(tree)], known, parts)  # type: ignore[arg-type]
     else:
         parts += (kind.__name__, repr(tree))

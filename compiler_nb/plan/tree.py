@@ -18,7 +18,7 @@ Tree: TypeAlias = Any
 """Plain data with expression nodes in it."""
 
 
-class Node:
+class Expression:
     """The root of all expression nodes: frozen dataclasses whose fields are trees or plain values."""
 
     __slots__ = ()
@@ -26,14 +26,14 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Ref(Node):
+class Ref(Expression):
     """The value of the task `id`."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True)
-class Input(Node):
+class Input(Expression):
     """The value of the offered notebook variable `name`."""
 
     name: str
@@ -47,7 +47,7 @@ class Holder:
     kwargs: dict[str, Tree]
 
 
-def walk(tree: Tree) -> Iterator[Node]:
+def walk(tree: Tree) -> Iterator[Expression]:
     """Yield the nodes of a tree in the order of the text, each before its parts; opaque values are not entered."""
     stack = [tree]
     while stack:
@@ -60,7 +60,7 @@ def walk(tree: Tree) -> Iterator[Node]:
             stack += reversed(item)
         elif kind is set:
             stack += sorted(item, key=repr, reverse=True)  # the same order in every process
-        elif isinstance(item, Node):
+        elif isinstance(item, Expression):
             yield item
             if not item.opaque:
                 stack += [getattr(item, name) for name in reversed(item.__match_args__)]  # type: ignore[attr-defined]  # its fields
@@ -73,7 +73,7 @@ def references(*trees: Tree) -> tuple[str, ...]:
     return tuple(dict.fromkeys(node.id for tree in trees for node in walk(tree) if type(node) is Ref))
 
 
-def replace(tree: Tree, change: Callable[[Node], Tree]) -> Tree:
+def replace(tree: Tree, change: Callable[[Expression], Tree]) -> Tree:
     """Return the tree with each node, from the leaves up, replaced by `change(node)`."""
     kind = type(tree)
     if kind is list or kind is tuple or kind is set:
@@ -83,8 +83,8 @@ def replace(tree: Tree, change: Callable[[Node], Tree]) -> Tree:
     if isinstance(tree, Holder):
         changed = {"args": replace(tree.args, change), "kwargs": replace(tree.kwargs, change)}
         return dataclasses.replace(tree, **changed)  # type: ignore[type-var]  # a holder is a dataclass
-    if not isinstance(tree, Node) or tree.opaque:
-        return change(tree) if isinstance(tree, Node) else tree
+    if not isinstance(tree, Expression) or tree.opaque:
+        return change(tree) if isinstance(tree, Expression) else tree
     parts = [getattr(tree, part.name) for part in fields(tree)]  # type: ignore[arg-type]  # all nodes are dataclasses
     new = [replace(part, change) for part in parts]
     same = all(old is new for old, new in zip(parts, new, strict=True))

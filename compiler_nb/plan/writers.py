@@ -13,7 +13,7 @@ from compiler_nb.plan.expression import Field, Item, Text, spell
 from compiler_nb.plan.json_task import WORKER
 from compiler_nb.plan.reference import read_whole
 from compiler_nb.plan.task import Return, Task
-from compiler_nb.plan.tree import Input, Node, Ref, Tree, references
+from compiler_nb.plan.tree import Expression, Input, Ref, Tree, references
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -90,7 +90,7 @@ def quote(text: str) -> str:
 class _Dollars(Writer):
     """What the two dialects share."""
 
-    def reference(self, tree: Node) -> str:
+    def reference(self, tree: Expression) -> str:
         """Return a result, an offered input, or an item of one, as it stands outside strings."""
         name, path = self._path(tree)
         return name + path
@@ -183,7 +183,7 @@ class NumberedWriter(_Dollars):
         kind = type(tree)
         if kind is str or kind is Text:
             return quote(self.body(tree))
-        if isinstance(tree, Node):
+        if isinstance(tree, Expression):
             return self.reference(tree)
         if kind is dict:
             return f"{{{', '.join(f'{self._key(key)}: {self._spell(value)}' for key, value in tree.items())}}}"
@@ -239,7 +239,7 @@ class JsonWriter(_Dollars):
         if kind is str or kind is Text:
             text = self.body(tree)
             return f"@{text}" if text.startswith("@") else text
-        if isinstance(tree, Node):
+        if isinstance(tree, Expression):
             return self.reference(tree)
         if kind in _SCALARS:
             return tree

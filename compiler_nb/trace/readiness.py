@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from compiler_nb.plan.expression import Item
 from compiler_nb.plan.fanout import item_reads, needs
 from compiler_nb.plan.task import item_id
-from compiler_nb.plan.tree import Node, Ref, walk
+from compiler_nb.plan.tree import Expression, Ref, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -152,7 +152,7 @@ class Readiness:
         """Yield the items of a fan-out that a task reads by known keys, each a VALUE, or an ITEM if ids do not say."""
         for part in walk((task.args, task.kwargs)):
             if isinstance(part, Item) and isinstance(part.value, Ref) and part.value.id == fanout:
-                item = None if isinstance(part.key, Node) else self._find_item(part.key, fanout)
+                item = None if isinstance(part.key, Expression) else self._find_item(part.key, fanout)
                 yield (fanout, ITEM) if item is None else (item, VALUE)
 
     def _find_item(self, key: Any, fanout: str) -> str | None:

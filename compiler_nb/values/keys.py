@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.plan.bounds import is_a
 from compiler_nb.plan.expression import Fanout, Value
-from compiler_nb.plan.tree import Input, Node, Ref, Tree, replace, walk
+from compiler_nb.plan.tree import Expression, Input, Ref, Tree, replace, walk
 from compiler_nb.text import type_name
 from compiler_nb.values.code import content_hash, encode_fields
 from compiler_nb.values.forms import ids_of
@@ -59,7 +59,7 @@ class Keys:
     def _hashed(self, tree: Tree) -> Tree:
         return replace(tree, self._change)
 
-    def _change(self, part: Node) -> Tree:
+    def _change(self, part: Expression) -> Tree:
         if type(part) is Ref:
             return Ref(self._of(part.id))
         if type(part) is Input:

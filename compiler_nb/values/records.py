@@ -14,7 +14,7 @@ from compiler_nb.errors import HistoryError, Problem
 from compiler_nb.outcome import STATES, Answer, Cancelled, Failure, Replan, Skipped, Status, Usage
 from compiler_nb.plan import expression
 from compiler_nb.plan.task import Join, Return, Task
-from compiler_nb.plan.tree import Input, Node, Ref
+from compiler_nb.plan.tree import Expression, Input, Ref
 from compiler_nb.values.forms import Form, Head, ToData
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _CARRIES: Final = {expression.Value: 0, Answer: 0, Failure: 4}
 _NODES: Final = [
     each
     for name, each in vars(expression).items()
-    if isinstance(each, type) and issubclass(each, Node) and each is not Node and not name.startswith("_")
+    if isinstance(each, type) and issubclass(each, Expression) and each is not Expression and not name.startswith("_")
 ]
 _KINDS: Final = (Ref, Input, Join, Return, Task, Answer, Replan, Failure, Skipped, Cancelled, Problem, Usage, *_NODES)
 EVENTS: Final[dict[str, type[Any]]] = {each.__name__: each for each in get_args(events.Event)}

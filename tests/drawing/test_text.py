@@ -10,7 +10,7 @@ from compiler_nb.plan.expression import Item, Text
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.short import shorten_call, shorten_final
 from compiler_nb.plan.task import Join, Return
-from compiler_nb.plan.tree import Input, Node, Ref
+from compiler_nb.plan.tree import Expression, Input, Ref
 from compiler_nb.text import shorten_value
 from tests.support.pictures import HOSTILE, call, coasts, expr, fanout, wide
 
@@ -39,7 +39,7 @@ def test_a_call_reads_as_it_was_written(task, text):
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_call_is_bounded_and_visible(text):
     """However long its arguments are."""
-    tree: Node = Text((text, Ref("x")))
+    tree: Expression = Text((text, Ref("x")))
     for task in (call("a", "f", text, text, key=[text]), call("a", "f", tree), expr("a", {text: tree})):
         line = shorten_call(task, 50)
         assert len(line) <= 50
