@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
-import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from compiler_nb.errors import ToolUnavailable
+from compiler_nb.notebook.interrupts import handled_by
 from compiler_nb.text import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
 
     from compiler_nb.engine.approval import Ask
     from compiler_nb.engine.background import MainThread
@@ -73,21 +72,8 @@ def page_asker(heard: Callable[[], Awaitable[bool]], otherwise: Ask | None) -> A
 
 def put_question(text: str, question: Callable[[str], str]) -> bool | None:
     """Ask a question and return whether the reply is yes; None if nobody can answer."""
-    with interruptible():
+    with handled_by(signal.default_int_handler):  # while a cell awaits, the kernel's own would only tell its loop
         try:
             return question(f"{text} [y/N] ").strip().lower() in ("y", "yes")
         except (NotImplementedError, EOFError, OSError):  # a kernel without stdin raises the first of them
             return None
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """Let an interrupt end a question: while a cell awaits, the kernel's own handler would only tell its loop."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before: Any = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -75,6 +75,19 @@ def raised_in_tools(stop: Callable[[], None], *, kernel: bool) -> Iterator[None]
         handler.end()
 
 
+@contextlib.contextmanager
+def handled_by(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    """Have SIGINT handled by a function within the block; only the main thread can, and gets the signal."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before: Any = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _holds(frame: FrameType | None, caller: Any) -> bool:
     """Whether the running code is a tool's own: called by `caller`, and from there on outside of this package."""
     called: FrameType | None = None

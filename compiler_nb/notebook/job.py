@@ -18,8 +18,7 @@ from compiler_nb.notebook.models import is_hand, roles_of
 from compiler_nb.notebook.options import Line, help_text, read
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.errors import shortened
-from compiler_nb.notebook.output.front import front_of, look_of
-from compiler_nb.notebook.output.presenter import display, say
+from compiler_nb.notebook.output.presenter import display, front_of, look_of, say
 from compiler_nb.notebook.runs import history_of
 from compiler_nb.notebook.variables.binding import variables
 from compiler_nb.plan.plan import Plan

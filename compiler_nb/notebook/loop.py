@@ -14,13 +14,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
-import signal
 import threading
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from compiler_nb.engine.background import BACKGROUND, HEARTBEAT, PROMPT_BACK, MainThread
 from compiler_nb.notebook.cell import is_running
-from compiler_nb.notebook.interrupts import raised_in_tools
+from compiler_nb.notebook.interrupts import handled_by, raised_in_tools
 
 if TYPE_CHECKING:
     import concurrent.futures
@@ -45,53 +44,38 @@ class Job(Protocol):
         ...
 
 
-class Bell:
-    """Wakes a coroutine that waits, from any thread."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.get_running_loop()
-        self._future = self.loop.create_future()
-
-    def ring(self, *_: object) -> None:
-        """Wake whoever waits."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed, so nobody waits
-            self.loop.call_soon_threadsafe(self._wake)
-
-    def _wake(self) -> None:
-        if not self._future.done():
-            self._future.set_result(None)
-
-    async def wait(self, seconds: float) -> None:
-        """Wait until the bell rings, but at most `seconds`."""
-        self._future = self.loop.create_future()
-        timer = self.loop.call_later(seconds, self._wake)
-        try:
-            await self._future
-        finally:
-            timer.cancel()
-
-
 async def wait(job: Job) -> bool:
     """Do the work of a job on the background loop, or on this one, and await its end.
 
     Returns whether it was interrupted. Raises what the work itself raises.
     """
-    bell = Bell()
-    job.main.posted = bell.ring
+    loop, rung = asyncio.get_running_loop(), asyncio.Event()
+
+    def ring(*_: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed, so nobody waits
+            loop.call_soon_threadsafe(rung.set)
+
+    async def next_ring() -> None:
+        beat = loop.call_later(HEARTBEAT, rung.set)  # a kernel cancels a sleeping cell only when its loop wakes up
+        await rung.wait()
+        beat.cancel()
+        rung.clear()
+
+    job.main.posted = ring
     with job.main.serving(), raised_in_tools(job.stop, kernel=job.kernel):  # before the work can ask for it
         pending: asyncio.Future[None] | concurrent.futures.Future[None]
-        pending = bell.loop.create_task(job.work) if job.kernel else BACKGROUND.submit(job.work)
-        pending.add_done_callback(bell.ring)
+        pending = loop.create_task(job.work) if job.kernel else BACKGROUND.submit(job.work)
+        pending.add_done_callback(ring)
         try:
             while not pending.done():
-                await bell.wait(HEARTBEAT)  # a kernel cancels a sleeping cell only when its loop wakes up
+                await next_ring()
                 job.main.serve_waiting()
         except STOPPED:
             job.stop()
-            deadline = bell.loop.time() + PROMPT_BACK
+            deadline = loop.time() + PROMPT_BACK
             with contextlib.suppress(*STOPPED):  # a second interrupt does not wait any longer
-                while not pending.done() and bell.loop.time() < deadline:
-                    await bell.wait(HEARTBEAT)
+                while not pending.done() and loop.time() < deadline:
+                    await next_ring()
             return True  # not raised: the job has yet to bind what finished
     pending.result()
     return False
@@ -115,18 +99,13 @@ def _block_on_kernel_loop(job: Job) -> bool:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         loop = get_asyncio_loop()  # type: ignore[no-untyped-call]
-    allow_nesting(loop)
+    _allow_nesting(loop)
     task = loop.create_task(wait(job))
-    if threading.current_thread() is not threading.main_thread():
+    with handled_by(lambda *_: loop.call_soon_threadsafe(task.cancel)):
         return loop.run_until_complete(task)
-    before = signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(task.cancel))
-    try:
-        return loop.run_until_complete(task)
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
-def allow_nesting(loop: asyncio.AbstractEventLoop) -> None:
+def _allow_nesting(loop: asyncio.AbstractEventLoop) -> None:
     """Patch asyncio so that a running loop can be run again; only `--loop kernel` asks for this."""
     try:
         import nest_asyncio2 as nest  # noqa: PLC0415 - only this mode needs it

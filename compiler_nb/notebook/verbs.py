@@ -15,8 +15,7 @@ from compiler_nb.notebook import loop, models
 from compiler_nb.notebook.job import begin_again
 from compiler_nb.notebook.options import BY_FLAG, help_text, read_value
 from compiler_nb.notebook.output import show
-from compiler_nb.notebook.output.front import front_end, look_of
-from compiler_nb.notebook.output.presenter import display, say
+from compiler_nb.notebook.output.presenter import display, front_end, look_of, say
 from compiler_nb.notebook.runs import find_run, history_of, stored_runs
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.outcome import ENDED

@@ -9,7 +9,8 @@ import pytest
 
 from compiler_nb import Task, ToolUnavailable
 from compiler_nb.engine.background import BACKGROUND, MainThread
-from compiler_nb.notebook.ask import asker, interruptible, put_question
+from compiler_nb.notebook.ask import asker, put_question
+from compiler_nb.notebook.interrupts import handled_by
 
 TASK = Task("a", "call", "send")
 
@@ -59,7 +60,7 @@ def test_while_a_question_is_open_an_interrupt_is_felt():
     handler = lambda *_: None
     before = signal.signal(signal.SIGINT, handler)
     try:
-        with interruptible():
+        with handled_by(signal.default_int_handler):
             assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
         assert signal.getsignal(signal.SIGINT) is handler
         assert put_question("x", nobody) is None

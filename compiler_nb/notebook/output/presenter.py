@@ -1,19 +1,40 @@
-"""Presenters: what shows a run while a cell waits for it, and when it has ended."""
+"""What shows a run: while a cell waits for it, and when it has ended; and who looks at the cell's output.
+
+A page shows a widget, a terminal lines; a background run has a note until it ends. Without anybody who looks there is
+one output at the end. Who looks is also who is asked for approval.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+import shutil
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from compiler_nb.drawing.text import MARKS, columns_of
+from compiler_nb.events import Event, RoundStarted, TaskEnded
 from compiler_nb.models.providers import known_secrets
 from compiler_nb.models.secret import mask
+from compiler_nb.notebook.ask import asker, page_asker
 from compiler_nb.notebook.output import show
+from compiler_nb.plan.short import shorten_call
+from compiler_nb.plan.task import owner_of
+from compiler_nb.text import cut, describe_outcome, seconds_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from compiler_nb.drawing.live import Engine
-    from compiler_nb.events import Event
+    from compiler_nb.engine.approval import Ask
+    from compiler_nb.engine.background import MainThread
+    from compiler_nb.notebook.desk import Desk
     from compiler_nb.notebook.live.view import View
     from compiler_nb.notebook.variables.binding import Binding
     from compiler_nb.run import Run
+    from compiler_nb.trace import Progress
+
+MOST: Final = 400
+"""How many tasks have a line of their own: printing more would slow down the run."""
+ID, CALL, LEAST = 30, 0.45, 24
+"""The columns of an id, the share of a line for the call, and the least columns of a call and of a value."""
 
 
 class Presenter:
@@ -79,6 +100,96 @@ class Replaced(Presenter):
             text = f"running in the background as `{self.name}`; %compile cancel stops it"
             page = f"<p>{show.inert_lines(text)}</p>"
             self.handle = display({"text/plain": text, "text/html": page}, replaceable=True)
+
+
+class Lines(Presenter):
+    """Shows one run in a terminal: a line for each task as it ends, and the answer at the end."""
+
+    def __init__(self, look: show.Look, columns: int = 0) -> None:
+        super().__init__(look)
+        self.columns = columns or shutil.get_terminal_size((100, 24)).columns
+        self.count = 0
+        self.run: Run | None = None
+
+    def begin(self, run: Run) -> None:
+        """Show nothing: the cell shows the question."""
+        self.run = run
+
+    def event(self, event: Event) -> None:
+        """Show a task that has ended, and why there is another plan."""
+        if isinstance(event, TaskEnded):
+            self._ended(event)
+        elif isinstance(event, RoundStarted) and event.reason:
+            self._say(f"another plan: {cut(event.reason, self.columns - 15)}")
+
+    def _ended(self, event: TaskEnded) -> None:
+        self.count += 1
+        if self.count <= MOST and self.run is not None:
+            self._say(self._line(event, self.run.progress))
+        elif self.count == MOST + 1:
+            self._say("… more tasks end")
+
+    def _line(self, event: TaskEnded, progress: Progress) -> str:
+        """Return the line of a task: state, id, call, value and time, as wide as the terminal at most."""
+        inner = "  " if owner_of(event.task) else ""
+        head = f"{inner}{MARKS[event.state]} {cut(event.task, ID)}"
+        call = shorten_call(progress.tasks[event.task], max(int(self.columns * CALL), LEAST))
+        spans = progress.spans.get(event.task) if self.look.times else ()
+        seconds = seconds_text(event.at - spans[0].started) if spans else ""
+        left = self.columns - sum(columns_of(part) + 2 for part in (head, call, seconds)) - 1
+        value = describe_outcome(event.outcome, max(left, LEAST))
+        return "  ".join(part for part in (head, call, value, seconds) if part)
+
+    def end(self, run: Run, binding: Binding) -> None:
+        """Show the answer, or why there is none, and what became of the variables."""
+        parts = [*show.answer_texts(run), show.footer(run, binding, times=self.look.times)]
+        told = "\n\n".join(parts)
+        self._say(f"\n{told}" if self.count else told)
+
+    def _say(self, text: str) -> None:
+        if not self.look.quiet:
+            say(text, self.run)
+
+
+# ---------------------------------------------------------------- who looks
+
+
+def look_of(desk: Desk, given: Mapping[str, Any]) -> show.Look:
+    """Return how runs are shown."""
+    views = given.get("display", show.DEFAULT_VIEWS)
+    return show.Look(views, desk.settings.layout, desk.setting(given, "live"), given.get("quiet", False))
+
+
+def front_end(desk: Desk, given: Mapping[str, Any]) -> str:
+    """Return who looks at a cell's output: "page" (with a person), "terminal", or "" if one output is to be made."""
+    if not desk.setting(given, "live") or given.get("quiet") or "none" in given.get("display", ()):
+        return ""
+    if getattr(desk.shell, "kernel", None) is None:
+        return "terminal" if hasattr(desk.shell, "simple_prompt") else ""
+    return "page" if given.get("live") or _is_attended(desk.shell) else ""
+
+
+def _is_attended(shell: Any) -> bool:
+    """Whether a person looks at the running cell: programs that execute notebooks offer no standard input."""
+    try:
+        return bool(shell.kernel.get_parent()["content"]["allow_stdin"])
+    except (AttributeError, LookupError, TypeError):
+        return False
+
+
+def front_of(desk: Desk, given: Mapping[str, Any], main: MainThread) -> tuple[Presenter, Ask | None]:
+    """Return what shows a run, and what asks for approval: the page if its buttons are heard, else the waiting cell."""
+    look, end, background = look_of(desk, given), front_end(desk, given), given.get("background", False)
+    waiting = None if background else asker(main)
+    if end == "page":
+        live = Live(look)
+        return live, page_asker(live.is_heard, waiting)
+    if background:
+        return Replaced(look, given.get("out", "run")), None
+    return (Lines if end == "terminal" else Presenter)(look), waiting
+
+
+# ---------------------------------------------------------------- what a cell gets
 
 
 def display(data: show.Bundle, *, replaceable: bool = False) -> Any:

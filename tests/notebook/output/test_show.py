@@ -14,7 +14,7 @@ from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.text import seconds_text
 from tests.support.shell import open_shell
 
-COVERS = ("front.py", "masking.py", "presenter.py")
+COVERS = ("masking.py",)
 
 OWN = Look(layout="own")
 STILL = Look(layout="own", times=False)

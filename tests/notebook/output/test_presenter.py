@@ -9,7 +9,7 @@ from pathlib import Path
 
 from compiler_nb import Compiler, ScriptedModel, tool
 from compiler_nb.drawing.text import columns_of
-from compiler_nb.notebook.output.lines import MOST, Lines
+from compiler_nb.notebook.output.presenter import MOST, Lines
 from compiler_nb.notebook.output.show import Look
 from compiler_nb.notebook.variables.binding import Binding
 from tests.support.desk import begin
