@@ -31,14 +31,14 @@ Theory of operation
     held        [[task, reason, arguments, mark]]: "approval", "plan", or "fanout" if the fan-out is asked for; "" if
                 the task is not held anymore; an answer may name the mark, and then holds for these arguments alone
     parked      [[task, provider]]: it runs, but waits for its provider, and holds no slot; "" when it goes on
-    notes       [[task, text]]: warnings, errors of attempts that are tried again
+    notes       [[task, text]]: warnings, errors of attempts that are tried again; added to those of the task
     values      [[task, text]]: what came of it in short; only while there are few tasks, and on demand
     calls       [[task, text]]: calls in short, on demand
     graph       {"svg": whole picture, "groups": [[tasks], ...]}: its `.cnb-group` elements stand for these, in order
                 {"boxes": [[task, svg]], "edges": [svg], "bounds": [x, y, width, height]}: added to what is there
                 (a snapshot may have both: the whole picture comes first)
     critical    [tasks]: those of the critical path;  times: actual, sequential and least time in words
-    answer      {"text": more of the joiner's text} or {"html": the answer}; {"text": "", "reset": true} begins anew
+    answer      {"text": more of the joiner's text, "html": the answer}, or one of them; "reset": true begins anew
     footer      the last line: variables and so on
 
     In pictures, elements with `data-task` (an id) have `data-state`, the class `cnb-STATE`, and a `.cnb-mark` path
@@ -75,7 +75,7 @@ from compiler_nb.events import (
     Warned,
 )
 from compiler_nb.notebook.live.canvas import FEW, Canvas
-from compiler_nb.notebook.live.changes import Change, pack
+from compiler_nb.notebook.live.changes import Change, Rows, pack
 from compiler_nb.notebook.live.texts import Texts
 from compiler_nb.outcome import STATES, Answer
 from compiler_nb.plan.short import shorten_call
@@ -85,11 +85,12 @@ from compiler_nb.trace import Progress, Words
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from compiler_nb.plan.task import LastLine, Task
+    from compiler_nb.plan.task import Task
 
 CODE: Final[Mapping[str, int]] = {what: number for number, what in enumerate((*STATES, "retried"))}
 """The codes of changes of state."""
 SHORT: Final = 80
+NOTE: Final = 400
 _WRITING: Final = {
     "planner": "the planner writes", "repair": "the planner repairs its plan",
     "replan": "the planner writes another plan", "joiner": "the joiner reads the results",
@@ -100,31 +101,22 @@ Frame = dict[str, Any]
 class Board:
     """What a page is to show of a run, as far as its events went.
 
-    words: returns what says why tasks wait now; live: whether more events may come; buttons: whether what a page says
-    can reach the kernel. Not safe for threads; whoever shares it holds a lock.
+    words: returns what says why tasks wait now; live: whether more events may come. Not safe for threads; whoever
+    shares it holds a lock.
     """
 
-    def __init__(
-        self,
-        progress: Progress,
-        words: Callable[[], Words] | None = None,
-        *,
-        live: bool = True,
-        buttons: bool = False,
-    ) -> None:
+    def __init__(self, progress: Progress, words: Callable[[], Words] | None = None, *, live: bool = True) -> None:
         self.progress = progress
         self.words = words or (lambda: Words(progress, progress.at, {}, {}))
-        self.run: dict[str, Any] = {"id": "", "question": "", "tools": [], "models": {}}
-        self.run |= {"live": live, "buttons": buttons}
-        self.phase, self.footer = "begins", ""
-        self.texts, self.canvas = Texts(), Canvas()
+        self.facts: Frame = {  # the latest of them counts
+            "run": {"id": "", "question": "", "tools": [], "models": {}, "live": live, "buttons": False},
+            "status": "running", "error": "", "phase": "begins", "paused": False, "footer": "",
+            "usage": {"calls": 0, "tokens": 0},
+        }  # fmt: skip
+        self.rows = Rows()
+        self.texts, self.canvas = Texts(self.rows), Canvas()
         self.numbers: dict[str, int] = {}  # of tasks, by id
         self.tasks: list[Task] = []
-        self.rows: list[list[Any]] = []
-        self.notes: dict[int, str] = {}
-        self.values: dict[int, str] = {}
-        self.critical: tuple[list[int], str] | None = None
-        self.final: LastLine | None = None
         self.number = 0  # the last frame's
         self._whys: dict[int, str] = {}  # as the page knows them
         self._taken = self._seen = self._told = 0  # events that were taken, that the last frame saw; changes it told
@@ -142,45 +134,42 @@ class Board:
                     fold(self, event)
             self._taken = progress.taken
 
+    def tell(self, **facts: Any) -> None:
+        """Tell facts of the run, by their names in a frame."""
+        self.facts |= facts
+        self._new |= facts
+
+    def tell_run(self, **facts: Any) -> None:
+        """Tell what a frame's `run` says."""
+        self.tell(run=self.facts["run"] | facts)
+
     def _begin(self, event: RunStarted) -> None:
         names = [cut(name, SHORT) for name in event.tools]
         self.tell_run(id=event.run, question=visible_lines(event.question), tools=names, models=dict(event.models))
-        self._say_phase("begins")
-
-    def tell_run(self, **facts: Any) -> None:
-        """Say something of the run itself."""
-        self.run |= facts
-        self._new["run"] = self.run
-
-    def _say_phase(self, phase: str) -> None:
-        self.phase = self._new["phase"] = phase
-
-    def _begin_round(self, event: RoundStarted) -> None:
-        self.texts.begin_round(event.round, event.reason)
 
     def _ask_model(self, event: ModelStarted) -> None:
         if event.role in _WRITING:
-            self._say_phase(_WRITING[event.role])
+            self.tell(phase=_WRITING[event.role])
             self.texts.ask(event.call, event.role)
 
-    def _chunk(self, event: ModelChunk) -> None:
-        self.texts.add(event.call, event.text)
-
     def _end_model(self, _: ModelEnded) -> None:
-        self._new["usage"] = self._usage
-
-    @property
-    def _usage(self) -> dict[str, int]:
-        return {"calls": self.progress.usage.calls, "tokens": self.progress.usage.tokens}
-
-    def _problem(self, event: PlanProblem) -> None:
-        self.texts.blame(event.problem)
+        used = self.progress.usage
+        self.tell(usage={"calls": used.calls, "tokens": used.tokens})
 
     def _close(self, event: PlanClosed) -> None:
         self.texts.close(event.text)
-        self.final = event.final
-        self._say_phase("tasks run")
+        self.tell(phase="tasks run")
         self.canvas.stale = bool(self.tasks)
+
+    def _decide(self, event: Decided) -> None:
+        if isinstance(event.decision, Answer):
+            self.texts.answer(event.decision.value)
+        else:
+            self.tell(phase="the joiner asks for another plan")
+
+    def _finish(self, event: RunEnded) -> None:
+        self.tell(status=event.status, error=visible_lines(event.error), phase=event.status)
+        self.tell_run(live=False, buttons=False)
 
     # ---------------------------------------------------------------- tasks
 
@@ -189,78 +178,50 @@ class Board:
             task = event.planned
             self.canvas.add(self._add(task, self.texts.section.number, task.line, -1), task)
 
+    def _expand(self, event: TaskExpanded) -> None:
+        owner = self.numbers.get(event.task, -1)
+        for item in event.items:
+            self._add(item, -1, 0, owner)
+
     def _add(self, task: Task, section: int, line: int, owner: int) -> int:
         number = self.numbers[task.id] = len(self.tasks)
         self.tasks.append(task)
         needs = [self.numbers[name] for name in task.dependencies if name in self.numbers]
         call = shorten_call(task, SHORT) if number < FEW else ""
         note = cut(task.note, SHORT * 2) if task.note else ""
-        row = [cut(task.id, ID), task.kind, cut(task.tool, SHORT), call, note, section, line, owner, needs]
-        row.append(round(self.progress.born[task.id] * 1000))
-        self.rows.append(row)
-        self._new.setdefault("tasks", []).append(row)
+        born = round(self.progress.born[task.id] * 1000)
+        row = [cut(task.id, ID), task.kind, cut(task.tool, SHORT), call, note, section, line, owner, needs, born]
+        self.rows.add("tasks", row)
         return number
 
-    def _expand(self, event: TaskExpanded) -> None:
-        owner = self.numbers.get(event.task, -1)
-        for item in event.items:
-            self._add(item, -1, 0, owner)
-
     def _retry(self, event: TaskRetried) -> None:
-        self._note(event.task, f"attempt {event.attempt} failed: {cut(event.error, 400)}")
+        self._note(event.task, f"attempt {event.attempt} failed: {event.error}")
 
-    def _warn(self, event: Warned) -> None:
-        self._note(event.task, cut(event.message, 400))
+    def _note(self, id_: str, text: str) -> None:
+        if id_ in self.numbers:
+            self.rows.add("notes", [self.numbers[id_], cut(text, NOTE)])
 
     def warn(self, id_: str, message: str) -> None:
         """Show a warning that the log will hold later."""
         self.catch_up()
         self._note(id_, message)
 
-    def _note(self, id_: str, text: str) -> None:
-        number = self.numbers.get(id_)
-        if number is not None:
-            self.notes[number] = text
-            self._new.setdefault("notes", []).append([number, text])
-
     def _end(self, event: TaskEnded) -> None:
         number = self.numbers[event.task]
         if number < FEW:
-            self.values[number] = describe_outcome(event.outcome, SHORT)
-            self._new.setdefault("values", []).append([number, self.values[number]])
+            self.rows.add("values", [number, describe_outcome(event.outcome, SHORT)])
 
-    # ---------------------------------------------------------------- the end
-
-    def _pause(self, event: Paused) -> None:
-        self._new["paused"] = event.paused
-
-    def _decide(self, event: Decided) -> None:
-        if isinstance(event.decision, Answer):
-            self.texts.answer(event.decision.value)
-        else:
-            self._say_phase("the joiner asks for another plan")
-
-    def _finish(self, event: RunEnded) -> None:
-        self._new |= {"status": event.status, "error": visible_lines(event.error)}
-        self._say_phase(event.status)
-        self.tell_run(live=False, buttons=False)
-
-    def say_footer(self, text: str) -> None:
-        """Set the last line."""
-        self.footer = self._new["footer"] = text
-
-    def say_times(self, critical: Iterable[str], words: str) -> None:
-        """Set the tasks of the critical path, and the times in words."""
-        self.critical = ([self.numbers[id_] for id_ in critical if id_ in self.numbers], words)
-        self._new |= {"critical": self.critical[0], "times": words}
+    def tell_times(self, critical: Iterable[str], words: str) -> None:
+        """Tell the tasks of the critical path, and the times in words."""
+        self.tell(critical=[self.numbers[id_] for id_ in critical if id_ in self.numbers], times=words)
 
     # ---------------------------------------------------------------- the picture
 
     def drawing(self, engine: Engine = "auto") -> Callable[[], Drawn]:
         """Return what draws all tasks that there are now: for any thread, because it may take long."""
         self.canvas.begin_drawing()
-        tasks, final = [task for task in self.tasks if not task.owner], self.final
-        return lambda: draw_whole(tasks, final, engine=engine)
+        tasks, plan = [task for task in self.tasks if not task.owner], self.progress.plan
+        return lambda: draw_whole(tasks, plan.final if plan is not None else None, engine=engine)
 
     def show_drawn(self, drawn: Drawn | None) -> None:
         """Take a picture that was drawn, None if that failed: then boxes must do."""
@@ -273,11 +234,10 @@ class Board:
         with self.progress.lock:
             self.catch_up()
             self._new |= self._news()
-        self._new |= self.texts.news()
-        graph = self.canvas.news()
-        if graph:
-            self._new["graph"] = graph
-        new, self._new = self._new, {}
+        new = self._new | self.rows.news() | self.texts.news()
+        self._new = {}
+        if graph := self.canvas.news():
+            new["graph"] = graph
         if not new:
             return None
         self.number += 1
@@ -326,19 +286,15 @@ class Board:
     def snapshot(self, at: float) -> Frame:
         """Return one frame that says all that the frames so far have said."""
         progress = self.progress
-        frame: Frame = {"n": self.number, "at": round(at, 3), "reset": True, "run": self.run, "status": progress.status}
-        frame |= {"error": visible_lines(progress.error), "phase": self.phase, "paused": progress.paused}
-        frame |= {"footer": self.footer, "usage": self._usage, "tasks": self.rows, **self.texts.all()}
-        frame["states"] = pack(self._states(progress.changes[: self._told]))
-        frame["whys"] = _by_words(self._whys)
-        frame["held"] = [self._held(id_) for id_ in progress.holding & self.numbers.keys()]
-        frame["parked"] = [self._parked(id_) for id_ in progress.parked.keys() & self.numbers.keys()]
-        frame["notes"] = [[number, text] for number, text in self.notes.items()]
-        frame["values"] = [[number, text] for number, text in self.values.items()]
-        frame["graph"] = self.canvas.all()
-        if self.critical is not None:
-            frame |= {"critical": self.critical[0], "times": self.critical[1]}
-        return frame
+        return {
+            "n": self.number, "at": round(at, 3), "reset": True,
+            **self.facts, **self.rows.all(), **self.texts.all(),
+            "states": pack(self._states(progress.changes[: self._told])),
+            "whys": _by_words(self._whys),
+            "held": [self._held(id_) for id_ in progress.holding & self.numbers.keys()],
+            "parked": [self._parked(id_) for id_ in progress.parked.keys() & self.numbers.keys()],
+            "graph": self.canvas.all(),
+        }  # fmt: skip
 
     def rows_from(self, first: int, last: int) -> Frame:
         """Return calls, values and whys of some tasks: of those that did not say them unasked."""
@@ -351,10 +307,22 @@ class Board:
         return {"n": self.number, "calls": calls, "values": values, "whys": whys}
 
     _folds: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
-        RunStarted: _begin, RoundStarted: _begin_round, ModelStarted: _ask_model, ModelChunk: _chunk,
-        ModelEnded: _end_model, PlanProblem: _problem, PlanClosed: _close, TaskPlanned: _plan, TaskExpanded: _expand,
-        TaskRetried: _retry, TaskEnded: _end, Warned: _warn, Paused: _pause, Decided: _decide, RunEnded: _finish,
-    }  # fmt: skip
+        RunStarted: _begin,
+        RoundStarted: lambda board, event: board.texts.begin_round(event.round, event.reason),
+        ModelStarted: _ask_model,
+        ModelChunk: lambda board, event: board.texts.add(event.call, event.text),
+        ModelEnded: _end_model,
+        PlanProblem: lambda board, event: board.texts.blame(event.problem),
+        PlanClosed: _close,
+        TaskPlanned: _plan,
+        TaskExpanded: _expand,
+        TaskRetried: _retry,
+        TaskEnded: _end,
+        Warned: lambda board, event: board._note(event.task, event.message),  # noqa: SLF001 - its own
+        Paused: lambda board, event: board.tell(paused=event.paused),
+        Decided: _decide,
+        RunEnded: _finish,
+    }
 
 
 def _by_words(whys: Mapping[int, str]) -> list[list[Any]]:

@@ -161,7 +161,7 @@ class View:
     def end(self, footer: str) -> None:
         """Tell how it ended, with the last line."""
         with self._lock:
-            self.board.say_footer(footer)
+            self.board.tell(footer=footer)
             self._conclude()
         self.flush()
 
@@ -169,7 +169,7 @@ class View:
         """Add what is known only at the end: the critical path, and a picture if there is none."""
         with contextlib.suppress(Exception):  # the rest is shown without times
             times = trace.times(self.run.progress, self.run.settings.max_concurrency)
-            self.board.say_times(times.path, str(times))
+            self.board.tell_times(times.path, str(times))
         if self.board.canvas.stale or (self.board.tasks and self.board.canvas.drawn is None):
             self.board.show_drawn(_try(self.board.drawing(self.engine)))
 
@@ -234,7 +234,7 @@ class View:
 
     def _arrive(self) -> None:
         with self._lock:
-            if self.board.run["buttons"] or self.run.status != "running":
+            if self.board.facts["run"]["buttons"] or self.run.status != "running":
                 return
             self.board.tell_run(buttons=True)
         if self._loop is None:

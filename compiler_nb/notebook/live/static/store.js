@@ -96,7 +96,6 @@ function _foldText(run, frame) {
   run.answer.text += frame.answer?.text ?? "";
   run.answer.html = frame.answer?.html ?? run.answer.html;
   for (const [number, about] of frame.sections ?? []) {
-    if (number >= run.sections.length && !frame.reset) run.answer.text = ""; // what the joiner said has led to another plan
     Object.assign(_section(run, number), about);
   }
   for (const [number, more] of frame.text ?? []) _section(run, number).text += more;
