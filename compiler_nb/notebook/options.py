@@ -199,7 +199,9 @@ def _options(magic: str, line: str, position: int) -> tuple[dict[str, Any], int]
             given[option.field] = option.sets
             continue
         if not equals:
-            value, position = _next_value(magic, option, flag, line, position)
+            value, position = _next_word(magic, option, flag, line, position)
+        while value.endswith(",") and (match := _WORD.match(line, position)):  # a list, with blanks after its commas
+            value, position = value + match[1], match.end()
         given[option.field] = read_value(f"%%{magic}", option, flag, value)
     words = (word.partition("=")[0] for word in line[position:].split() if word.startswith("--"))
     late = next((word for word in words if word in BY_FLAG or word in NOT_YET), "")
@@ -208,15 +210,12 @@ def _options(magic: str, line: str, position: int) -> tuple[dict[str, Any], int]
     return given, position
 
 
-def _next_value(magic: str, option: Option, flag: str, line: str, position: int) -> tuple[str, int]:
-    """Return the value of an option, which is the next word, and where it ends; a list may have blanks after commas."""
+def _next_word(magic: str, option: Option, flag: str, line: str, position: int) -> tuple[str, int]:
+    """Return the word after an option, which is its value, and where it ends."""
     match = _WORD.match(line, position)
     if not match or (match[1].startswith("-") and match[1].partition("=")[0] in BY_FLAG):
         raise OptionError(f"%%{magic}: {flag} needs a value: {flag} {option.value}")
-    value, position = match[1], match.end()
-    while option.read is _names and value.endswith(",") and (match := _WORD.match(line, position)):
-        value, position = value + match[1], match.end()
-    return value, position
+    return match[1], match.end()
 
 
 def read_value(where: str, option: Option, flag: str, text: str) -> Any:

@@ -80,8 +80,11 @@ def _read(name: str, verb: Command, given: list[str]) -> tuple[list[str], dict[s
     for word in rest:
         flag, _, value = word.partition("=")
         if flag in verb.flags:
-            options[flag] = value or (next(rest, "") if verb.flags[flag] else "on")
-            if not options[flag]:
+            value = value or (next(rest, "") if verb.flags[flag] else "on")
+            while value.endswith(",") and (more := next(rest, "")):  # a list, with blanks after its commas
+                value += more
+            options[flag] = value
+            if not value:
                 raise OptionError(f"%compile {name}: {flag} needs a value: {flag} {verb.flags[flag]}")
         elif word.startswith("-") and not word[1:].isdecimal():  # -1 is a run
             known = " and ".join(f"{flag} {value}".rstrip() for flag, value in verb.flags.items())

@@ -100,6 +100,10 @@ def test_tools_runs_show_and_cancel(shell, capsys):
         assert shell.text().startswith("Which is\nbetter?")
     shell.ok("%compile show")
     assert "✗ failed  x" in shell.text()
+    for views in ("-d graph,table", "-d graph, table", "--display=graph, table"):
+        shell.ok(f"%compile show first {views}")
+        html = shell.shown[-1]["text/html"]
+        assert ("cnb-inline" in html, "<pre>" in html.replace('<pre class="cnb-flat">', "")) == (True, True), views
     assert told(shell, capsys, "%compile cancel") == "no run is running\n"
     assert told(shell, capsys, "%compile cancel first") == "first is not running, its status is done\n"
     assert "%compile rerun continues" in told(shell, capsys, "%compile resume first")

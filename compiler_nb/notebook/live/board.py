@@ -75,7 +75,7 @@ from compiler_nb.events import (
     Warned,
 )
 from compiler_nb.notebook.live.canvas import FEW, Canvas
-from compiler_nb.notebook.live.changes import Change, Rows, pack
+from compiler_nb.notebook.live.changes import Change, Told, pack
 from compiler_nb.notebook.live.texts import Texts
 from compiler_nb.outcome import STATES, Answer
 from compiler_nb.plan.short import shorten_call
@@ -113,7 +113,7 @@ class Board:
             "status": "running", "error": "", "phase": "begins", "paused": False, "footer": "",
             "usage": {"calls": 0, "tokens": 0},
         }  # fmt: skip
-        self.rows = Rows()
+        self.rows = Told()
         self.texts, self.canvas = Texts(self.rows), Canvas()
         self.numbers: dict[str, int] = {}  # of tasks, by id
         self.tasks: list[Task] = []

@@ -12,7 +12,7 @@ Change = tuple[int, int, int]
 """A task's number, the code of what changed, and when, in milliseconds since the run began."""
 
 
-class Rows:
+class Told:
     """Lists that only grow, by their names in a frame. A frame says what was added since the last one."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from compiler_nb.text import cut, visible_lines
 
 if TYPE_CHECKING:
     from compiler_nb.errors import Problem
-    from compiler_nb.notebook.live.changes import Rows
+    from compiler_nb.notebook.live.changes import Told
 
 TEXT: Final = 200_000
 """Characters of a plan's and of a joiner's text that are shown."""
@@ -34,7 +34,7 @@ class Section:
 class Texts:
     """All texts of a run: those of plans go to `rows`; `news` returns what is new of the answer, for a frame."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Told) -> None:
         self.rows = rows
         self.sections: list[Section] = []
         self.round, self.reason = 0, ""

@@ -259,6 +259,19 @@ def test_an_attempt_that_failed_leaves_a_note():
     assert told == [CODE[what] for what in ("ready", "running", "retried", "ready", "running", "done")]
 
 
+def test_a_page_that_is_reloaded_gets_the_notes_of_all_attempts():
+    """As the one that saw them come."""
+    log, board = begun()
+    log.emit(TaskPlanned, "a", 0, Task("a", "call", "get"))
+    frames = []
+    for number in (1, 2):
+        log.emit(TaskStarted, "a", number, 0.0)
+        log.emit(TaskRetried, "a", number, f"no {number}", 1.0)
+        frames.append(board.frame(0.1))
+    told = [note for frame in frames for note in frame["notes"]]
+    assert told == [[0, "attempt 1 failed: no 1"], [0, "attempt 2 failed: no 2"]] == board.snapshot(0.2)["notes"]
+
+
 def test_a_thousand_tasks_with_three_changes_each_are_thirty_kilobytes():
     """What frames of 60 ms carry of 1,000 tasks that become ready, run and end, within two seconds."""
     log, board = begun()
