@@ -7,6 +7,7 @@ sequence is as long as its built-in type says, whatever a subclass claims.
 from __future__ import annotations
 
 import operator
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import ExpressionError
@@ -163,7 +164,7 @@ def check_size(value: Any) -> None:
 # -------------------------------------------------------------------- items
 
 
-def items_of(source: Any, scope: Scope | _Loose, limit: int = ITEMS) -> Iterator[Any]:
+def items_of(source: Any, scope: Scope, limit: int = ITEMS) -> Iterator[Any]:
     """Yield the items of a value, one step each; raise an ExpressionError if there are more than `limit`."""
     for count, item in enumerate(source):
         if count >= limit:
@@ -179,17 +180,7 @@ def listed(source: Any, scope: Scope) -> list[Any]:
         bound(len(source), ITEMS, "items")
         scope.spend(len(source) // (OBJECTS if kind is str else BATCH))
         return list(source)
-    return list(items_of(source, _Loose(scope)))
-
-
-class _Loose:
-    """Counts a small part of a step per item, for functions that iterate at the speed of C."""
-
-    def __init__(self, scope: Scope) -> None:
-        self.scope, self.count = scope, 0
-
-    def spend(self, steps: int) -> None:
-        self.count += steps
-        if self.count >= BATCH:
-            self.scope.spend(1)
-            self.count = 0
+    items = list(islice(source, ITEMS + 1))  # a user's object may go on forever
+    bound(len(items), ITEMS, "items")
+    scope.spend(len(items) // BATCH)
+    return items

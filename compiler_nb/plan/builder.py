@@ -49,10 +49,16 @@ class Builder:
         self.edges = 0
         self._numbers: dict[str, int] = {}  # a name that is repeated -> the number to try next
 
-    def problem(self, kind: str, line: int, column: int, message: str, task: str = "") -> None:
-        """Report a problem; line and column count from 1."""
-        if len(self.problems) < PROBLEM_LIMIT:
+    def problem(  # noqa: PLR0913 - a problem's fields
+        self, kind: str, line: int, column: int, message: str, task: str = "", *, once: bool = False
+    ) -> None:
+        """Report a problem; line and column count from 1. once: only if none of this kind was reported before."""
+        if not self.full and not (once and self.has(kind)):
             self.problems.append(Problem(kind, line, column, message, task))
+
+    def has(self, kind: str) -> bool:
+        """Whether a problem of this kind was reported."""
+        return any(problem.kind == kind for problem in self.problems)
 
     @property
     def full(self) -> bool:
@@ -89,10 +95,9 @@ class Builder:
         group = [*parts, task]
         prints = self._prints(group)
         name = task.id
-        id_ = self._free(name, prints[name], avoid)
+        id_ = self.ids[name] = self._free(name, prints[name], avoid)
         for each in group:
-            self._take(renamed(each, name, id_), prints[each.id])
-        self.ids[name] = id_
+            self._take(_renamed(each, name, id_), prints[each.id])
         return id_
 
     def add_parts(self, name: str, parts: Iterable[Task], trees: Iterable[Tree]) -> list[Tree]:
@@ -106,8 +111,8 @@ class Builder:
             number += 1
             id_ = f"{name}_{number}"
         for each in group:
-            self._take(renamed(each, name, id_), prints[each.id])
-        return [_renamed_tree(tree, name, id_) for tree in trees]
+            self._take(_renamed(each, name, id_), prints[each.id])
+        return [_renamed(tree, name, id_) for tree in trees]
 
     def _prints(self, group: list[Task]) -> dict[str, str]:
         prints: dict[str, str] = {}
@@ -134,9 +139,8 @@ class Builder:
         task = replace(task, fingerprint=print_)
         self.edges += len(task.dependencies)
         if len(self.tasks) >= check.TASK_LIMIT or self.edges > check.EDGE_LIMIT:
-            if not any(problem.kind == "too_many_tasks" for problem in self.problems):
-                limits = f"{check.TASK_LIMIT:,} tasks and {check.EDGE_LIMIT:,} references"
-                self.problem("too_many_tasks", task.line, task.column, f"a plan has at most {limits}", task.id)
+            message = f"a plan has at most {check.TASK_LIMIT:,} tasks and {check.EDGE_LIMIT:,} references"
+            self.problem("too_many_tasks", task.line, task.column, message, task.id, once=True)
             return
         self.taken.add(task.id)
         self.fingerprints[task.id] = print_
@@ -145,16 +149,13 @@ class Builder:
             self.released.append(task)
 
 
-def renamed(task: Task, name: str, id_: str) -> Task:
-    """Return a task that was named `name`, or is part of what was, under the id that it got."""
-    if name == id_:
-        return task
-    args, kwargs = _renamed_tree(task.args, name, id_), _renamed_tree(task.kwargs, name, id_)
-    return replace(task, id=id_ + task.id[len(name) :], args=args, kwargs=kwargs)
+def _renamed(tree: Tree, name: str, id_: str) -> Tree:
+    """Return a tree, or a task, in which the line `name` and the calls nested in it go by the id that the line got."""
 
-
-def _renamed_tree(tree: Tree, name: str, id_: str) -> Tree:
     def change(node: Tree) -> Tree:
         return Ref(id_ + node.id[len(name) :]) if type(node) is Ref and node.id.startswith(f"{name}.") else node
 
-    return tree if name == id_ else replace_nodes(tree, change)
+    if name == id_:
+        return tree
+    changed = replace_nodes(tree, change)
+    return replace(changed, id=id_ + changed.id[len(name) :]) if type(changed) is Task else changed

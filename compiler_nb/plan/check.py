@@ -8,7 +8,7 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, Any, Final
 
-from compiler_nb.plan.tree import Expression, Tree
+from compiler_nb.plan.tree import Expression, Tree, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -116,7 +116,7 @@ def check_arguments(tool: Tool, args: tuple[Tree, ...], kwargs: Mapping[str, Tre
         if parameter.kind is parameter.kind.VAR_POSITIONAL and position == parameter.name:
             continue
         if not is_literal(tree):
-            tree = _outline(tree)  # noqa: PLW2901 - only the container's own type can be judged
+            tree = type(tree)()  # noqa: PLW2901 - only the type of the container can be judged
             if parameter.annotation not in ("str", "int", "float", "bool", "list", "dict", "tuple", "set"):
                 continue
         try:
@@ -128,13 +128,4 @@ def check_arguments(tool: Tool, args: tuple[Tree, ...], kwargs: Mapping[str, Tre
 
 def is_literal(tree: Tree) -> bool:
     """Whether a tree holds no expression, so that its value is known now."""
-    kind = type(tree)
-    if kind is list or kind is tuple or kind is set:
-        return all(is_literal(item) for item in tree)
-    if kind is dict:
-        return all(is_literal(key) and is_literal(value) for key, value in tree.items())
-    return not isinstance(tree, Expression)
-
-
-def _outline(tree: Tree) -> Tree:
-    return type(tree)() if type(tree) in (list, tuple, dict, set) else tree
+    return not any(True for _ in walk(tree))

@@ -12,6 +12,7 @@ Theory of operation
 from __future__ import annotations
 
 import operator
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -71,35 +72,25 @@ def evaluate(tree: Tree, scope: Scope) -> Any:
 def _explain(tree: Tree, scope: Scope, error: BaseException) -> str:
     values = []
     # The operands are evaluated again, for the message only: they cost steps a second time, but have no effects.
-    for part in operands(tree):
-        try:
-            value = evaluate(part, scope)
-        except ExpressionError:
-            continue
-        values.append(f"{spell(part)[:60]} = {short(value)}")
+    for part in _OPERANDS.get(type(tree), lambda node: [])(tree):
+        if isinstance(part, Ref | Input | Local | Item):
+            with suppress(ExpressionError):
+                values.append(f"{spell(part)[:60]} = {short(evaluate(part, scope))}")
     reason = describe_error(error)[:200]
     told = f" (with {', '.join(values[:4])})" if values else ""
     return f"{spell(tree)[:200]}: {reason}{told}"
 
 
-def operands(tree: Tree) -> list[Tree]:
-    """Return the operands of a node whose values help to explain an error."""
-    match tree:
-        case Binary(left, _, right):
-            parts = [left, right]
-        case Item(value, key):
-            parts = [value, key]
-        case Compare(first, rest):
-            parts = [first, *(part for _, part in rest)]
-        case Apply(_, args, _) | Method(_, _, args):
-            parts = [*([tree.value] if isinstance(tree, Method) else []), *args]
-        case Unary(_, operand):
-            parts = [operand]
-        case Field(value, _, _):
-            parts = [value]
-        case _:
-            parts = []
-    return [part for part in parts if isinstance(part, Ref | Input | Local | Item)]
+_OPERANDS: Final[dict[type, Callable[[Any], list[Tree]]]] = {
+    Binary: lambda node: [node.left, node.right],
+    Item: lambda node: [node.value, node.key],
+    Compare: lambda node: [node.first, *(part for _, part in node.rest)],
+    Apply: lambda node: list(node.args),
+    Method: lambda node: [node.value, *node.args],
+    Unary: lambda node: [node.operand],
+    Field: lambda node: [node.value],
+}
+"""The parts of a node whose values help to explain an error."""
 
 
 # -------------------------------------------------------------------- rules
@@ -114,14 +105,8 @@ def _item(node: Item, scope: Scope) -> Any:
 
 
 def _text(node: Text, scope: Scope) -> str:
-    parts = [part if type(part) is str else _as_text(part, scope) for part in node.parts]
-    return to_text(parts, scope)
-
-
-def _as_text(part: Tree, scope: Scope) -> str:
-    if isinstance(part, Field):
-        return str(evaluate(part, scope))
-    return format_value(evaluate(part, scope), "")
+    fields = [part if type(part) is str or isinstance(part, Field) else Field(part) for part in node.parts]
+    return to_text([str(evaluate(field, scope)) for field in fields], scope)
 
 
 def _field(node: Field, scope: Scope) -> str:
@@ -199,12 +184,7 @@ def _is_generator(tree: Tree) -> bool:
 
 def _until(wanted: bool, node: Comprehension, scope: Scope) -> bool:  # noqa: FBT001 - what the first decisive item is
     """Return `any` or `all` of a generator; evaluation stops at the item that decides."""
-    outer = scope.locals
-    scope.locals = dict(outer)
-    try:
-        return any(bool(item) is wanted for item in _rows(node, node.clauses, scope)) is wanted
-    finally:
-        scope.locals = outer
+    return _each(node, scope, lambda rows: any(bool(item) is wanted for item in rows)) is wanted
 
 
 def _callable(tree: Tree, scope: Scope) -> Callable[..., Any] | None:
@@ -256,11 +236,15 @@ def _method(node: Method, scope: Scope) -> Any:
 
 
 def _comprehension(node: Comprehension, scope: Scope) -> Any:
+    return _each(node, scope, {"dict": dict, "set": set}.get(node.container, list))
+
+
+def _each(node: Comprehension, scope: Scope, collect: Callable[[Iterator[Any]], Any]) -> Any:
+    """Return what `collect` makes of the items of a comprehension, whose names are bound in a scope of their own."""
     outer = scope.locals
     scope.locals = dict(outer)
     try:
-        rows = _rows(node, node.clauses, scope)
-        return dict(rows) if node.container == "dict" else set(rows) if node.container == "set" else list(rows)
+        return collect(_rows(node, node.clauses, scope))
     finally:
         scope.locals = outer
 

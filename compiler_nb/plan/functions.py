@@ -37,10 +37,15 @@ _SEARCHED: Final = 100_000
 
 def to_text(parts: list[str], scope: Scope) -> str:
     """Return the parts as one text, within its bound."""
-    size = sum(map(str.__len__, parts))
-    bound(size, TEXT, "characters of text")
-    scope.spend(1 + size // CHARACTERS)
+    scope.spend(1)
+    _spend_on_text(sum(map(str.__len__, parts)), scope)
     return "".join(parts)
+
+
+def _spend_on_text(size: int, scope: Scope) -> None:
+    """Spend what it costs to make a text of this many characters; raise if it would be too large."""
+    bound(size, TEXT, "characters of text")
+    scope.spend(size // CHARACTERS)
 
 
 def format_value(value: Any, spec: str) -> str:
@@ -62,24 +67,18 @@ def check_spec(spec: str) -> str:
 def _string(scope: Scope, value: Any = "") -> str:
     check_size(value)
     text = str(value)
-    size = str.__len__(text)
-    bound(size, TEXT, "characters of text")
-    scope.spend(size // CHARACTERS)
+    _spend_on_text(str.__len__(text), scope)
     return text
 
 
 def _replace(scope: Scope, text: str, old: str, new: str, count: int = -1) -> str:
-    size = len(text) + text.count(old) * max(length(new) - length(old), 0)
-    bound(size, TEXT, "characters of text")
-    scope.spend(size // CHARACTERS)
+    _spend_on_text(len(text) + text.count(old) * max(length(new) - length(old), 0), scope)
     return text.replace(old, new, count)
 
 
 def _join(scope: Scope, text: str, parts: Any) -> str:
     items = listed(parts, scope)
-    size = sum(str.__len__(item) + len(text) for item in items if is_a(item, str))
-    bound(size, TEXT, "characters of text")
-    scope.spend(size // CHARACTERS)
+    _spend_on_text(sum(str.__len__(item) + len(text) for item in items if is_a(item, str)), scope)
     return text.join(items)
 
 
@@ -104,7 +103,9 @@ def _pairs(pairs: Iterable[Any], scope: Scope) -> list[Any]:
     return found
 
 
-def _extreme(function: Callable[..., Any]) -> Callable[..., Any]:
+def _ordering(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `max`, `min` or `sorted`, which compare items; a `key` pays for its values itself."""
+
     def call(scope: Scope, *args: Any, **kwargs: Any) -> Any:
         items = listed(args[0], scope) if len(args) == 1 else list(args)
         if kwargs.get("key") is None:
@@ -112,13 +113,6 @@ def _extreme(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(items, **kwargs)
 
     return call
-
-
-def _sorted(scope: Scope, values: Any, **kwargs: Any) -> list[Any]:
-    items = listed(values, scope)
-    if kwargs.get("key") is None:
-        spend_on_parts(items, scope)
-    return sorted(items, **kwargs)
 
 
 def _reversed(scope: Scope, values: Any) -> list[Any]:
@@ -195,24 +189,22 @@ def _get(scope: Scope, table: dict[Any, Any], key: Any, *default: Any) -> Any:
     return table.get(hashed(key, scope), *default)
 
 
-def _index(scope: Scope, items: list[Any], value: Any, *ends: Any) -> int:
-    spend_on_searching(value, items, scope)
-    return items.index(value, *ends)
+def _search(method: Callable[..., int]) -> Callable[..., int]:
+    def call(scope: Scope, items: list[Any], value: Any, *ends: Any) -> int:
+        spend_on_searching(value, items, scope)
+        return method(items, value, *ends)
 
-
-def _count(scope: Scope, items: list[Any], value: Any) -> int:
-    spend_on_searching(value, items, scope)
-    return items.count(value)
+    return call
 
 
 FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
-    "max": _extreme(max),
-    "min": _extreme(min),
+    "max": _ordering(max),
+    "min": _ordering(min),
     "sum": _sum,
     "len": _plain(len),
     "abs": _plain(abs),
     "round": _round,
-    "sorted": _sorted,
+    "sorted": lambda scope, values, **kwargs: _ordering(sorted)(scope, values, **kwargs),
     "reversed": _reversed,
     "zip": lambda scope, *values, strict=False: _pairs(zip(*(listed(v, scope) for v in values), strict=strict), scope),
     "enumerate": lambda scope, values, start=0: _pairs(enumerate(listed(values, scope), start), scope),
@@ -251,6 +243,6 @@ METHODS: Final[dict[str, dict[type, Callable[..., Any]]]] = {
     "keys": {dict: lambda scope, table: list(table)},
     "values": {dict: lambda scope, table: list(table.values())},
     "items": {dict: lambda scope, table: _pairs(table.items(), scope)},
-    "index": {list: _index},
-    "count": {list: _count},
+    "index": {list: _search(list.index)},
+    "count": {list: _search(list.count)},
 }

@@ -72,16 +72,10 @@ class Task(Holder):
 
     def _read(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return dependencies and inputs, found in one walk through the arguments and kept."""
-        if not self.args and not self.kwargs:
-            return self.after, ()
-        ids: dict[str, None] = {}
-        inputs: dict[str, None] = {}
-        for node in walk((self.args, self.kwargs)):
-            if type(node) is Ref:
-                ids[node.id] = None
-            elif type(node) is Input:
-                inputs[node.name] = None
-        found = (*ids, *(id_ for id_ in self.after if id_ not in ids)), tuple(inputs)
+        nodes = list(walk((self.args, self.kwargs)))
+        ids = [node.id for node in nodes if type(node) is Ref]
+        names = [node.name for node in nodes if type(node) is Input]
+        found = tuple(dict.fromkeys((*ids, *self.after))), tuple(dict.fromkeys(names))
         object.__setattr__(self, "_reads", found)
         return found
 
