@@ -105,8 +105,7 @@ def _item(node: Item, scope: Scope) -> Any:
 
 
 def _text(node: Text, scope: Scope) -> str:
-    fields = [part if type(part) is str or isinstance(part, Field) else Field(part) for part in node.parts]
-    return to_text([str(evaluate(field, scope)) for field in fields], scope)
+    return to_text([str(evaluate(part, scope)) for part in node.parts], scope)
 
 
 def _field(node: Field, scope: Scope) -> str:

@@ -54,7 +54,7 @@ class Slice(Expression):
 
 @dataclass(frozen=True, slots=True)
 class Text(Expression):
-    """An f-string, or a string with references in it: parts are strings, Fields, or trees that become text."""
+    """An f-string, or a string with references in it: the parts are strings and Fields."""
 
     parts: tuple[Tree, ...]
 
@@ -185,6 +185,8 @@ class Fanout(Expression):
 _BINDING: Final = {"or": 1, "and": 2, "not": 3, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6, "**": 8}
 _TIGHT: Final = 10
 _SHORT: Final = 60
+_LITERAL: Final = {"{": "{{", "}": "}}", "'": "'", '"': '"'}
+_MARKS: Final = ('"', "'", '"""', "'''")
 
 
 def spell(tree: Tree, name_of: Callable[[str], str] | None = None) -> str:
@@ -209,6 +211,7 @@ class _Speller:
     def __init__(self, name_of: Callable[[str], str]) -> None:
         self.name_of = name_of
         self.mark = '"'  # the quotes of strings: the other kind within f-strings
+        self.steps: dict[str, Task] = {}  # the calls of a fan-out's element, written where their values are used
 
     def spell(self, tree: Tree, binding: int = 0) -> str:  # noqa: PLR0911 - one line per kind of data
         kind = type(tree)
@@ -238,6 +241,8 @@ class _Speller:
         match tree:
             case Ref(id_):
                 return self.name_of(id_), _TIGHT
+            case Local(name) if name in self.steps:
+                return self.call(self.steps[name]), _TIGHT
             case Input(name) | Local(name):
                 return name, _TIGHT
             case Value(value):
@@ -290,29 +295,22 @@ class _Speller:
 
     def text(self, node: Text) -> str:
         outer, self.mark = self.mark, "'"
-        try:
-            return self.quoted(node)
-        finally:
-            self.mark = outer
-
-    def quoted(self, node: Text) -> str:
         body = self.pieces(node)
-        for quote in ('"', "'", '"""', "'''"):
-            if quote not in body and not (len(quote) > 1 and body.endswith(quote[0])):
-                return f"f{quote}{body}{quote}"
-        return f'f"{self.pieces(node, escape=True)}"'
+        fit = [mark for mark in _MARKS if mark not in body and not (len(mark) > 1 and body.endswith(mark[0]))]
+        text = f"f{fit[0]}{body}{fit[0]}" if fit else f'f"{self.pieces(node, escape=True)}"'
+        self.mark = outer
+        return text
 
     def pieces(self, node: Text, *, escape: bool = False) -> str:
         out = []
         for part in node.parts:
             if type(part) is str:
-                literal = "".join(_escape(character) for character in part)
+                literal = "".join(_LITERAL.get(character) or repr(character)[1:-1] for character in part)
                 out.append(literal.replace('"', '\\"') if escape else literal)
                 continue
-            field = part if isinstance(part, Field) else Field(part)
-            spec = field.spec if type(field.spec) is str else self.pieces(field.spec)
-            mark = f"!{field.conversion}" if field.conversion else ""
-            inner = self.spell(field.value, 1)
+            spec = part.spec if type(part.spec) is str else self.pieces(part.spec)
+            mark = f"!{part.conversion}" if part.conversion else ""
+            inner = self.spell(part.value, 1)
             out.append(f"{{{' ' if inner[:1] == '{' else ''}{inner}{mark}{':' + spec if spec else ''}}}")
         return "".join(out)
 
@@ -327,32 +325,9 @@ class _Speller:
         return f"for {spell_pattern(clause.target)} in {self.spell(clause.source, 1)}{conditions}"
 
     def fanout(self, node: Fanout) -> str:
-        steps = {step.id: step for step in node.steps}
-
-        def inline(part: Expression) -> Tree:
-            return _Raw(speller.call(steps[part.name])) if isinstance(part, Local) and part.name in steps else part
-
-        speller = _Inlining(self.name_of, inline)
-        head = f"{speller.spell(node.key)}: " if node.container == "dict" else ""
-        body = f"{head}{speller.spell(node.element)} {self.clause(Clause(node.target, node.source, node.conditions))}"
-        return f"{{{body}}}" if node.container == "dict" else f"[{body}]"
-
-
-@dataclass(frozen=True, slots=True)
-class _Raw(Expression):
-    text: str
-
-
-class _Inlining(_Speller):
-    """Writes the calls of a fan-out's element in the places where their values are used."""
-
-    def __init__(self, name_of: Callable[[str], str], change: Callable[[Expression], Tree]) -> None:
-        super().__init__(name_of)
-        self.change = change
-
-    def node(self, tree: Expression) -> tuple[str, int]:
-        changed = self.change(tree)
-        return (changed.text, _TIGHT) if isinstance(changed, _Raw) else super().node(changed)
+        self.steps = {step.id: step for step in node.steps}  # fan-outs do not nest
+        clause = Clause(node.target, node.source, node.conditions)
+        return self.comprehension(Comprehension(node.container, node.element, (clause,), node.key))
 
 
 def spell_call(task: Task, name_of: Callable[[str], str] | None = None) -> str:
@@ -361,20 +336,17 @@ def spell_call(task: Task, name_of: Callable[[str], str] | None = None) -> str:
     return speller.call(task) if task.kind == "call" else speller.spell(task.args[0])
 
 
+def pattern_names(target: Pattern) -> list[str]:
+    """Return the names that a `for` binds."""
+    return [target] if isinstance(target, str) else [name for part in target for name in pattern_names(part)]
+
+
 def spell_pattern(target: Pattern) -> str:
     """Return what a `for` binds, as source."""
     if isinstance(target, str):
         return target
     parts = [part if isinstance(part, str) else f"({spell_pattern(part)})" for part in tuple(target)]
     return ", ".join(parts) + ("," if len(parts) == 1 else "")
-
-
-def _escape(character: str) -> str:
-    if character in "{}":
-        return character * 2
-    if character in "'\"":
-        return character
-    return repr(character)[1:-1]
 
 
 def _short_value(value: Any) -> str:

@@ -100,12 +100,8 @@ def item_reads(task: Task, container: Callable[[str], str]) -> tuple[str, ...]:
 def link_items(task: Task, shapes: Mapping[str, Shape]) -> Task:
     """Return a task that reads single items of fan-outs instead of the whole; unknown items stay as they are."""
 
-    def change(part: Expression) -> Tree:
-        if isinstance(part, Item) and isinstance(part.value, Ref) and part.value.id in shapes:
-            return _linked(part, shapes[part.value.id])
-        return part
-
-    return replace(task, args=replace_nodes(task.args, change), kwargs=replace_nodes(task.kwargs, change))
+    linked: Task = replace_nodes(task, lambda part: _linked(part, shapes))
+    return linked
 
 
 def _structure(  # noqa: PLR0911 - one case per form
@@ -120,7 +116,7 @@ def _structure(  # noqa: PLR0911 - one case per form
             shapes.add(id_)
             if container(id_) == "dict":
                 return set()  # its keys
-            return _names(target) if isinstance(target, str) else None
+            return {target} if isinstance(target, str) else None
         case Apply("reversed" | "list" | "tuple", (inner,), ()) | Item(inner, Slice()) if not references(
             source.key if isinstance(source, Item) else ()
         ):
@@ -139,14 +135,10 @@ def _structure(  # noqa: PLR0911 - one case per form
             if name == "keys":
                 return set()
             part = target[1] if name == "items" and isinstance(target, tuple) and len(target) == 2 else target  # noqa: PLR2004
-            return _names(part) if isinstance(part, str) else None
+            return {part} if isinstance(part, str) else None
         case _:
             whole.update(references(source))
             return set()
-
-
-def _names(target: Pattern) -> set[str]:
-    return {target} if isinstance(target, str) else set().union(*(_names(part) for part in target))
 
 
 def expand(task: Task, scope: Scope, shapes: Mapping[str, Shape]) -> Expansion:
@@ -210,18 +202,12 @@ def _item(
     trees |= {step.id: Ref(id_ + step.id) for step in node.steps}
 
     def change(part: Expression) -> Tree:
-        if isinstance(part, Local):
-            return trees.get(part.name, part)
-        if isinstance(part, Item) and isinstance(part.value, Ref) and part.value.id in shapes:
-            return _linked(part, shapes[part.value.id])
-        return part
+        return trees.get(part.name, part) if isinstance(part, Local) else _linked(part, shapes)
 
     def made(task: Task) -> Task:
         return replace(
-            task,
+            replace_nodes(task, change),
             id=id_ + task.id,
-            args=replace_nodes(task.args, change),
-            kwargs=replace_nodes(task.kwargs, change),
             line=parent.line,
             column=parent.column,
             # The values of an item are not hashed: within one source, the place says which item it is.
@@ -255,7 +241,11 @@ def _holds_later(value: tuple[Any, ...]) -> bool:
     return False
 
 
-def _linked(part: Item, shape: Shape) -> Tree:
+def _linked(part: Node, shapes: Mapping[str, Shape]) -> Tree:
+    """Return the item that a node reads by a known key of a fan-out, otherwise the node."""
+    if not (isinstance(part, Item) and isinstance(part.value, Ref) and part.value.id in shapes):
+        return part
+    shape = shapes[part.value.id]
     key = part.key.value if type(part.key) is Value else part.key
     if not all(type(each) in _PLAIN for each in (key if type(key) is tuple else (key,))):
         return part  # a computed key, or a user's object, whose hash could run any code

@@ -31,6 +31,7 @@ from compiler_nb.plan.expression import (
     Slice,
     Text,
     Unary,
+    pattern_names,
 )
 from compiler_nb.plan.functions import FUNCTIONS, KEYWORDS, METHODS, check_spec
 from compiler_nb.plan.task import Task, part_id
@@ -363,7 +364,7 @@ class Reader:
             refuse("expression", "leave out async: calls run side by side anyway", generator.iter)
         source = self._barred(why, generator.iter) if why else self.read(generator.iter)
         target = self._pattern(generator.target)
-        self.locals = self.locals.union(_names(target))
+        self.locals = self.locals.union(pattern_names(target))
         why = "a condition cannot call a tool: make the call first, then filter its results"
         return Clause(target, source, tuple(self._barred(why, test) for test in generator.ifs))
 
@@ -451,10 +452,6 @@ class Reader:
 def refuse(kind: str, message: str, node: ast.AST | None = None) -> NoReturn:
     """Raise Refused."""
     raise Refused(kind, message, node)
-
-
-def _names(target: Pattern) -> list[str]:
-    return [target] if isinstance(target, str) else [name for part in target for name in _names(part)]
 
 
 def _holds_lists(keys: list[Tree], node: ast.AST) -> bool:

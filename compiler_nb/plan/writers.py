@@ -82,20 +82,16 @@ def _free(wanted: str, taken: set[str]) -> str:
     return wanted if wanted not in taken else next(n for i in count(2) if (n := f"{wanted}_{i}") not in taken)
 
 
-def quote(text: str) -> str:
-    """Return a string literal that Python, JSON and paths read alike."""
-    return check.CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
+def quote(data: Any) -> str:
+    """Return JSON on one line, with escapes for what a plan's text may not hold; Python and paths read strings alike."""
+    return check.CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(data, ensure_ascii=False))
 
 
 class _Dollars(Writer):
     """What the two dialects share."""
 
-    def reference(self, tree: Expression) -> str:
-        """Return a result, an offered input, or an item of one, as it stands outside strings."""
-        name, path = self._path(tree)
-        return name + path
-
-    def _path(self, tree: Tree) -> tuple[str, str]:
+    def reference(self, tree: Tree) -> tuple[str, str]:
+        """Return a result or an offered input, and the path to an item of it, as they stand outside strings."""
         steps: list[str] = []
         while type(tree) is Item:
             steps.append(self._step(tree.key))
@@ -125,13 +121,13 @@ class _Dollars(Writer):
         return text
 
     def _part(self, part: Tree) -> str:
-        if isinstance(part, Field):
-            if part.conversion or part.spec:
-                raise self.wrong("it formats a value: this dialect has no conversions and no formats")
-            part = part.value
         if isinstance(part, str):
             return self.body(part)
-        name, path = self._path(part)
+        if part.conversion or part.spec:
+            raise self.wrong("it formats a value: this dialect has no conversions and no formats")
+        if isinstance(part.value, str):
+            return self.body(part.value)
+        name, path = self.reference(part.value)
         if name.startswith("@"):
             raise self.wrong(f"the input {name} is used inside a string")
         return f"${{{name[1:]}{path}}}"
@@ -184,7 +180,7 @@ class NumberedWriter(_Dollars):
         if kind is str or kind is Text:
             return quote(self.body(tree))
         if isinstance(tree, Expression):
-            return self.reference(tree)
+            return "".join(self.reference(tree))
         if kind is dict:
             return f"{{{', '.join(f'{self._key(key)}: {self._spell(value)}' for key, value in tree.items())}}}"
         if kind is list or kind is tuple:
@@ -210,7 +206,7 @@ class JsonWriter(_Dollars):
         self.name_all(_json_id)
         tasks = [self._task(task) for task in self.calls()] + self._last()
         told = "" if isinstance(self.final, Return) else self.final.instruction
-        lines = ",\n  ".join(_dump(task) for task in tasks)
+        lines = ",\n  ".join(map(quote, tasks))
         return f'{{"tasks": [\n  {lines}\n]' + (f', "join_instruction": {quote(told)}' if told else "") + "}\n"
 
     def _task(self, task: Task) -> dict[str, Any]:
@@ -240,7 +236,7 @@ class JsonWriter(_Dollars):
             text = self.body(tree)
             return f"@{text}" if text.startswith("@") else text
         if isinstance(tree, Expression):
-            return self.reference(tree)
+            return "".join(self.reference(tree))
         if kind in _SCALARS:
             return tree
         if kind not in (list, dict):
@@ -260,8 +256,3 @@ class JsonWriter(_Dollars):
 def _json_id(id_: str) -> str:
     """Return an id as a JSON plan may give it."""
     return f"line_{id_[1:]}" if id_.startswith("@") else id_.replace(".", "_")
-
-
-def _dump(data: Any) -> str:
-    """Return JSON on one line; characters that a plan's text may not hold are written as escapes."""
-    return check.CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(data, ensure_ascii=False))

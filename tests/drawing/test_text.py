@@ -6,7 +6,7 @@ import pytest
 
 from compiler_nb.drawing.text import MARKS, ROWS, WIDTH, columns_of, plan_text, text_table
 from compiler_nb.outcome import STATES, Failure, Skipped
-from compiler_nb.plan.expression import Item, Text
+from compiler_nb.plan.expression import Field, Item, Text
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.short import shorten_call, shorten_final
 from compiler_nb.plan.task import Join, Return
@@ -20,7 +20,7 @@ CALLS = [
     (call("a", "compare", Ref("ny"), Input("city")), "compare(ny, city)"),
     (call("a", "f", [Ref("x"), 1, None], {"k": (Ref("y"),)}), 'f([x, 1, None], {"k": (y,)})'),
     (call("a", "f", Item(Ref("ny"), 0)), "f(ny[0])"),
-    (call("a", "llm", Text(("Why ", Ref("x"), "?"))), 'llm(f"Why {x}?")'),
+    (call("a", "llm", Text(("Why ", Field(Ref("x")), "?"))), 'llm(f"Why {x}?")'),
     (call("a", "f", list(range(20))), "f([0, 1, 2, 3, 4, 5, … 14 more])"),
     (call("a", "f", [Ref("x")] * 20), "f([x, x, x, x, x, x, … 14 more])"),
     (call("2", "math", Ref("1")), "math($1)"),
@@ -39,7 +39,7 @@ def test_a_call_reads_as_it_was_written(task, text):
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_call_is_bounded_and_visible(text):
     """However long its arguments are."""
-    tree: Expression = Text((text, Ref("x")))
+    tree: Expression = Text((text, Field(Ref("x"))))
     for task in (call("a", "f", text, text, key=[text]), call("a", "f", tree), expr("a", {text: tree})):
         line = shorten_call(task, 50)
         assert len(line) <= 50
