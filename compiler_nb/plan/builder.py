@@ -49,9 +49,7 @@ class Builder:
         self.edges = 0
         self._numbers: dict[str, int] = {}  # a name that is repeated -> the number to try next
 
-    def problem(  # noqa: PLR0913 - a problem's fields
-        self, kind: str, line: int, column: int, message: str, task: str = "", *, once: bool = False
-    ) -> None:
+    def problem(self, kind: str, line: int, column: int, message: str, task: str = "", *, once: bool = False) -> None:
         """Report a problem; line and column count from 1. once: only if none of this kind was reported before."""
         if not self.full and not (once and self.has(kind)):
             self.problems.append(Problem(kind, line, column, message, task))

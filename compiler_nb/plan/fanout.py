@@ -99,7 +99,6 @@ def item_reads(task: Task, container: Callable[[str], str]) -> tuple[str, ...]:
 
 def link_items(task: Task, shapes: Mapping[str, Shape]) -> Task:
     """Return a task that reads single items of fan-outs instead of the whole; unknown items stay as they are."""
-
     linked: Task = replace_nodes(task, lambda part: _linked(part, shapes))
     return linked
 
@@ -205,8 +204,9 @@ def _item(
         return trees.get(part.name, part) if isinstance(part, Local) else _linked(part, shapes)
 
     def made(task: Task) -> Task:
+        placed: Task = replace_nodes(task, change)
         return replace(
-            replace_nodes(task, change),
+            placed,
             id=id_ + task.id,
             line=parent.line,
             column=parent.column,

@@ -103,16 +103,17 @@ def _pairs(pairs: Iterable[Any], scope: Scope) -> list[Any]:
     return found
 
 
-def _ordering(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `max`, `min` or `sorted`, which compare items; a `key` pays for its values itself."""
+def _ordered(function: Callable[..., Any], items: list[Any], scope: Scope, kwargs: dict[str, Any]) -> Any:
+    """Return the result of a function that compares items; a `key` pays for comparing its values itself."""
+    if kwargs.get("key") is None:
+        spend_on_parts(items, scope)
+    return function(items, **kwargs)
 
-    def call(scope: Scope, *args: Any, **kwargs: Any) -> Any:
-        items = listed(args[0], scope) if len(args) == 1 else list(args)
-        if kwargs.get("key") is None:
-            spend_on_parts(items, scope)
-        return function(items, **kwargs)
 
-    return call
+def _extreme(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda scope, *args, **kwargs: _ordered(
+        function, listed(args[0], scope) if len(args) == 1 else list(args), scope, kwargs
+    )
 
 
 def _reversed(scope: Scope, values: Any) -> list[Any]:
@@ -198,13 +199,13 @@ def _search(method: Callable[..., int]) -> Callable[..., int]:
 
 
 FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
-    "max": _ordering(max),
-    "min": _ordering(min),
+    "max": _extreme(max),
+    "min": _extreme(min),
     "sum": _sum,
     "len": _plain(len),
     "abs": _plain(abs),
     "round": _round,
-    "sorted": lambda scope, values, **kwargs: _ordering(sorted)(scope, values, **kwargs),
+    "sorted": lambda scope, values, **kwargs: _ordered(sorted, listed(values, scope), scope, kwargs),
     "reversed": _reversed,
     "zip": lambda scope, *values, strict=False: _pairs(zip(*(listed(v, scope) for v in values), strict=strict), scope),
     "enumerate": lambda scope, values, start=0: _pairs(enumerate(listed(values, scope), start), scope),

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Final
 from compiler_nb.plan import check
 from compiler_nb.plan.check import Refused
 from compiler_nb.plan.functions import FUNCTIONS
-from compiler_nb.plan.reading import Reader, refuse
-from compiler_nb.plan.statement import Statement
-from compiler_nb.plan.syntax import parse_syntax
+from compiler_nb.plan.reading import Reader
+from compiler_nb.plan.statement import Statement, parse_syntax
 from compiler_nb.plan.task import Join, Return, Task
 from compiler_nb.plan.tree import Expression, Input, Ref, Tree
 
@@ -146,7 +145,7 @@ class PythonDialect:
     @staticmethod
     def _check_size(text: str, wrong: Refused | None) -> None:
         if len(text) > check.STATEMENT_LIMIT:
-            refuse(
+            raise Refused(
                 "too_large", f"a statement of {len(text):,} characters; at most {check.STATEMENT_LIMIT:,} are allowed"
             )
         if wrong is not None:
@@ -161,13 +160,13 @@ class PythonDialect:
             before = (text.split("\n", line) + [""] * line)[line - 1][: max((error.offset or 1) - 1, 0)]
             where = ast.Pass(lineno=line, col_offset=len(before.encode("utf-8", "replace")))
             kind = "too_large" if "digits" in (error.msg or "") else "syntax"
-            refuse(kind, f"this is not a line of a plan ({error.msg}): write name = tool(...)", where)
+            raise Refused(kind, f"this is not a line of a plan ({error.msg}): write name = tool(...)", where) from None
         except UnicodeEncodeError:
             return None  # a lone surrogate, which is a problem already
         except (ValueError, RecursionError, MemoryError) as error:
-            refuse("syntax", f"this cannot be read ({type(error).__name__}): write name = tool(...)")
+            raise Refused("syntax", f"this cannot be read ({type(error).__name__}): write name = tool(...)") from None
         if len(body) > 1:
-            refuse("statement", "there are two statements on one line: give each its own line", body[1])
+            raise Refused("statement", "there are two statements on one line: give each its own line", body[1])
         return body[0] if body else None
 
     def _check_keyword(self, text: str) -> None:
@@ -178,15 +177,15 @@ class PythonDialect:
             return
         if word in _COMPOUND:
             self.skip_indented = True  # its block would only repeat the problem, line by line
-            refuse("statement", f"`{word}` is not allowed in a plan: {_COMPOUND[word]}")
+            raise Refused("statement", f"`{word}` is not allowed in a plan: {_COMPOUND[word]}")
         if word in _SIMPLE:
-            refuse("statement", f"`{word}` is not allowed in a plan: {_SIMPLE[word]}")
+            raise Refused("statement", f"`{word}` is not allowed in a plan: {_SIMPLE[word]}")
 
     # ---------------------------------------------------------------- meaning
 
     def _read(self, statement: ast.stmt, note: str) -> None:
         if self.builder.final is not None or self.final_line:
-            refuse("join", f"nothing may follow the last line (line {self.final_line})", statement)
+            raise Refused("join", f"nothing may follow the last line (line {self.final_line})", statement)
         match statement:
             case ast.Assign(targets=[ast.Name(id=name) as target], value=value):
                 check.check_name(name, target)
@@ -197,20 +196,20 @@ class PythonDialect:
             case ast.Expr(value=ast.Call() | ast.Await(value=ast.Call()) as value):
                 self._assign(f"@{self.count}", value, note)
             case ast.Assign(targets=[ast.Tuple() | ast.List()]):
-                refuse("statement", "one name per line: name = tool(...), then first = name[0]", statement)
+                raise Refused("statement", "one name per line: name = tool(...), then first = name[0]", statement)
             case ast.Assign(targets=[ast.Subscript() | ast.Attribute()]):
-                refuse(
+                raise Refused(
                     "statement", "a plan cannot change a value in place: give the result a name of its own", statement
                 )
             case ast.Assign():
-                refuse("statement", "one name per line: name = tool(...)", statement)
+                raise Refused("statement", "one name per line: name = tool(...)", statement)
             case ast.AnnAssign():
-                refuse("statement", "leave out the annotation: name = tool(...)", statement)
+                raise Refused("statement", "leave out the annotation: name = tool(...)", statement)
             case ast.AugAssign():
-                refuse("statement", "write it out: total = total + x", statement)
+                raise Refused("statement", "write it out: total = total + x", statement)
             case _:
                 message = "a line of a plan is name = expression, a call of a tool, join(...) or answer(...)"
-                refuse("statement", message, statement)
+                raise Refused("statement", message, statement)
 
     def _reader(self, base: str) -> Reader:
         tools = self.builder.tools
@@ -228,7 +227,9 @@ class PythonDialect:
             self.written += length
             if length and self.written > check.STATEMENT_LIMIT:
                 limit = f"more than {check.STATEMENT_LIMIT:,} characters"
-                refuse("too_large", f"the literals behind names are repeated to {limit}: offer {name!r} as an input")
+                raise Refused(
+                    "too_large", f"the literals behind names are repeated to {limit}: offer {name!r} as an input"
+                )
             return (self.names[name],)
         found = self.builder.resolve(name)
         if found is not None:
@@ -247,18 +248,18 @@ class PythonDialect:
         written = self.written
         if isinstance(value, ast.Await) and isinstance(value.value, ast.Call):
             value = value.value
-        task = self._own_task(reader, value)
+        task = reader.own_task(value)
         if task is None:
             tree = reader.read(value)
             if not reader.parts and (check.is_literal(tree) or isinstance(tree, Ref | Input)):
                 if _is_deep(tree):
                     wrong = f"the value nests more than {check.DEPTH_LIMIT} deep: offer it as an input"
-                    refuse("too_deep", wrong, value)
+                    raise Refused("too_deep", wrong, value)
                 self.names[name] = self.builder.last = tree
                 self.lengths[name] = 0 if isinstance(tree, Expression) else len(self.text) + self.written - written
                 return
             if name.startswith("@"):
-                refuse("statement", "this line computes a value that is not used: give it a name", value)
+                raise Refused("statement", "this line computes a value that is not used: give it a name", value)
             task = Task(name, "expr", "", (tree,), line=value.lineno, column=value.col_offset)
         avoid: Collection[str] = RESERVED if self.builder.tools is None else {*RESERVED, *self.builder.tools}
         group = [self._placed(each) for each in (*reader.parts, replace(task, note=note))]
@@ -273,35 +274,24 @@ class PythonDialect:
         """Report all problems of all calls; return whether there are none."""
         return False not in [self.builder.check_call(each) for each in _calls(group)]
 
-    def _own_task(self, reader: Reader, value: ast.expr) -> Task | None:
-        """Return the task of a line that is a single call of a tool or a single fan-out, otherwise None."""
-        if isinstance(value, ast.Call):
-            func = value.func
-            if isinstance(func, ast.Attribute) or (isinstance(func, ast.Name) and not self._is_call(func.id)):
-                return None
-            return reader.call(value)
-        return reader.fanout(value)
-
-    def _is_call(self, name: str) -> bool:
-        tools = self.builder.tools
-        return name not in FUNCTIONS or (tools is not None and name in tools)
-
     def _placed(self, task: Task) -> Task:
         return replace(task, line=self.begins + task.line - 1, column=self._column(task.line, task.column))
 
     def _end(self, which: str, call: ast.Call) -> None:
         reader = self._reader(which)
         if which == "answer" and (len(call.args) != 1 or call.keywords):
-            refuse("join", "answer takes one value: answer(x), or answer({...}) for several", call)
+            raise Refused("join", "answer takes one value: answer(x), or answer({...}) for several", call)
         words = {word.arg or "": word.value for word in call.keywords}
         if words.keys() - {"instruction"}:
-            refuse("join", "join takes names of tasks: join(ny, note)", call)
+            raise Refused("join", "join takes names of tasks: join(ny, note)", call)
         trees = [reader.read(arg) for arg in call.args]
         told = reader.read(words["instruction"]) if words else ""
         if which == "join":
             for position, tree in enumerate(trees):
                 if check.is_literal(tree) and not isinstance(call.args[position], ast.Name):
-                    refuse("join", "join takes names of tasks: join(ny, note); a known value is answer(value)", call)
+                    raise Refused(
+                        "join", "join takes names of tasks: join(ny, note); a known value is answer(value)", call
+                    )
                 if type(tree) is not Ref:
                     task = Task("", "expr", "", (tree,), line=call.lineno, column=call.col_offset)
                     trees[position] = reader._part(task)  # noqa: SLF001 - the last line's own part

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TypeGuard
 
 from compiler_nb.plan import check
 from compiler_nb.plan.check import Refused
@@ -40,7 +40,6 @@ from compiler_nb.plan.tree import Expression, Ref, Tree
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-KEYED: Final = frozenset({"max", "min", "sorted"})
 _SIGNS: Final[dict[type, str]] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
     ast.UAdd: "+", ast.USub: "-", ast.Not: "not",
@@ -76,13 +75,8 @@ class Reader:
         side_effects: Callable[[str], bool] = lambda name: False,
         known: Callable[[], Collection[str]] = tuple,
     ) -> None:
-        self.base, self.resolve, self.is_tool, self.side_effects, self.known = (
-            base,
-            resolve,
-            is_tool,
-            side_effects,
-            known,
-        )
+        self.base, self.resolve, self.is_tool = base, resolve, is_tool
+        self.side_effects, self.known = side_effects, known
         self.parts: list[Task] = []
         self.steps: list[Task] | None = None  # the calls of a fan-out's element, while one is read
         self.locals: frozenset[str] = frozenset()
@@ -96,11 +90,15 @@ class Reader:
         args, kwargs = self._arguments(node)
         return Task(self.base, "call", name, args, kwargs, line=node.lineno, column=node.col_offset)
 
+    def own_task(self, node: ast.expr) -> Task | None:
+        """Return the task of a line that is a single call of a tool or a single fan-out, otherwise None."""
+        return self.call(node) if self._is_tool_call(node) else self.fanout(node)
+
     def read(self, node: ast.expr) -> Tree:
         """Return the tree of an expression; calls in it go to `parts`."""
         rule = self._rules.get(type(node))
         if rule is None:
-            refuse("expression", f"{_describe(node)} is not allowed in a plan: use a tool", node)
+            raise Refused("expression", f"{_describe(node)} is not allowed in a plan: use a tool", node)
         return rule(self, node)
 
     # ---------------------------------------------------------------- leaves
@@ -108,7 +106,7 @@ class Reader:
     def _constant(self, node: ast.Constant) -> Tree:
         value = node.value
         if isinstance(value, bytes | complex) or value is Ellipsis:
-            refuse("expression", f"{_describe(node)} is not allowed in a plan: write text or a number", node)
+            raise Refused("expression", f"{_describe(node)} is not allowed in a plan: write text or a number", node)
         check.check_literal(value, node)
         return value
 
@@ -120,7 +118,9 @@ class Reader:
         if tree is not None:
             return tree[0]
         if name.startswith("_"):
-            refuse("dunder", f"{name!r} begins with an underscore: a plan reads only tasks and offered inputs", node)
+            raise Refused(
+                "dunder", f"{name!r} begins with an underscore: a plan reads only tasks and offered inputs", node
+            )
         hint = check.suggest(name, self.known())
         if not hint and (self.is_tool(name) or name in FUNCTIONS) and name not in self.known():
             hint = f" To use what it computes, call it: {name}(...)"
@@ -134,52 +134,44 @@ class Reader:
         if isinstance(part, ast.Constant):
             return self._constant(part)
         if not isinstance(part, ast.FormattedValue):
-            refuse("fstring", "this f-string is not allowed in a plan: write only values in braces", part)
-        spec: Tree = ""
-        if part.format_spec is not None:
-            spec = self._text(part.format_spec) if isinstance(part.format_spec, ast.JoinedStr) else ""
-            wrong = check_spec(spec) if isinstance(spec, str) else ""
-            if wrong:
-                refuse("fstring", wrong, part)
+            raise Refused("fstring", "this f-string is not allowed in a plan: write only values in braces", part)
+        spec = "" if part.format_spec is None else self.read(part.format_spec)
+        wrong = check_spec(spec) if isinstance(spec, str) else ""
+        if wrong:
+            raise Refused("fstring", wrong, part)
         conversion = "" if part.conversion == -1 else chr(part.conversion)
         return Field(self.read(part.value), conversion, spec)
 
     # ---------------------------------------------------------------- containers
 
-    def _many(self, nodes: list[ast.expr]) -> Iterator[Tree]:
+    def many(self, nodes: list[ast.expr]) -> Iterator[Tree]:
         for node in nodes:
             if isinstance(node, ast.Starred):
-                refuse("star_args", "a star is not allowed here: write the items one by one", node)
+                raise Refused("star_args", "a star is not allowed here: write the items one by one", node)
             yield self.read(node)
 
-    def _list(self, node: ast.List) -> Tree:
-        return list(self._many(node.elts))
-
-    def _tuple(self, node: ast.Tuple) -> Tree:
-        return tuple(self._many(node.elts))
-
     def _set(self, node: ast.Set) -> Tree:
-        members = list(self._many(node.elts))
+        members = list(self.many(node.elts))
         return Apply("set", (members,)) if _holds_lists(members, node) else set(members)
 
     def _dict(self, node: ast.Dict) -> Tree:
         pairs: list[tuple[Tree, Tree]] = []
         for key, value in zip(node.keys, node.values, strict=True):
             if key is None:
-                refuse("star_args", "** is not allowed here: write the keys one by one", value)
+                raise Refused("star_args", "** is not allowed here: write the keys one by one", value)
             pairs.append((self.read(key), self.read(value)))
         if _holds_lists([key for key, _ in pairs], node):
             return Apply("dict", (pairs,))
         table = dict(pairs)
         if len(table) < len(pairs):
-            refuse("duplicate_key", "the same key is given twice in one dict: keep one", node)
+            raise Refused("duplicate_key", "the same key is given twice in one dict: keep one", node)
         return table
 
     def _item(self, node: ast.Subscript) -> Tree:
         value = self.read(node.value)
         key = self._slice(node.slice) if isinstance(node.slice, ast.Slice) else self.read(node.slice)
         if isinstance(key, str) and key.startswith("_"):
-            refuse("dunder", f"the key {key!r} begins with an underscore: items only, never attributes", node)
+            raise Refused("dunder", f"the key {key!r} begins with an underscore: items only, never attributes", node)
         return Item(value, key)
 
     def _slice(self, node: ast.Slice) -> Tree:
@@ -208,7 +200,7 @@ class Reader:
     def _sign(sign: ast.AST, node: ast.AST) -> str:
         text = _SIGNS.get(type(sign))
         if text is None:
-            refuse("expression", "only + - * / // % ** and comparisons are allowed in a plan: use a tool", node)
+            raise Refused("expression", "only + - * / // % ** and comparisons are allowed in a plan: use a tool", node)
         return text
 
     def _logic(self, node: ast.BoolOp) -> Tree:
@@ -231,7 +223,7 @@ class Reader:
 
     def _await(self, node: ast.Await) -> Tree:
         if not isinstance(node.value, ast.Call):
-            refuse("expression", "await is only allowed before a call, where it can be left out", node)
+            raise Refused("expression", "await is only allowed before a call, where it can be left out", node)
         return self.read(node.value)
 
     # ---------------------------------------------------------------- calls
@@ -244,12 +236,10 @@ class Reader:
             return self._apply(name, node)
         if self.barred:
             self._tool_name(node)
-            refuse("nested_call", f"{name}(...): {self.barred}", node)
+            raise Refused("nested_call", f"{name}(...): {self.barred}", node)
         if self.side_effects(name):
-            refuse("nested_call", f"{name} has side effects: give it a line of its own", node)
-        name = self._tool_name(node)
-        args, kwargs = self._arguments(node)
-        task = Task("", "call", name, args, kwargs, line=node.lineno, column=node.col_offset)
+            raise Refused("nested_call", f"{name} has side effects: give it a line of its own", node)
+        task = self.call(node)
         if self.steps is not None:
             self.steps.append(replace(task, id=part_id("", len(self.steps) + 1)))
             return Local(self.steps[-1].id)
@@ -263,25 +253,25 @@ class Reader:
         func = node.func
         if isinstance(func, ast.Name):
             if func.id in ("join", "answer"):
-                refuse("join", f"{func.id}(...) is only allowed alone, on the last line", node)
+                raise Refused("join", f"{func.id}(...) is only allowed alone, on the last line", node)
             if func.id.startswith("_"):
-                refuse("unknown_tool", f"no tool is called {func.id!r}", node)
+                raise Refused("unknown_tool", f"no tool is called {func.id!r}", node)
             return func.id
         if isinstance(func, ast.Attribute):
-            refuse("attribute", _no_method(func), func)
+            raise Refused("attribute", _no_method(func), func)
         raise Refused("expression", "only a tool can be called, by its name", node)
 
     def _arguments(self, node: ast.Call) -> tuple[tuple[Tree, ...], dict[str, Tree]]:
         if len(node.args) + len(node.keywords) > check.ARGUMENT_LIMIT:
             count = len(node.args) + len(node.keywords)
-            refuse(
+            raise Refused(
                 "too_many_tasks", f"a call with {count:,} arguments; at most {check.ARGUMENT_LIMIT} are allowed", node
             )
         if any(isinstance(arg, ast.Starred) for arg in node.args) or any(word.arg is None for word in node.keywords):
-            refuse("star_args", "* and ** are not allowed in a call: write the arguments one by one", node)
+            raise Refused("star_args", "* and ** are not allowed in a call: write the arguments one by one", node)
         words = [word.arg or "" for word in node.keywords]
         if len(set(words)) < len(words):
-            refuse("duplicate_key", "the same argument is given twice", node)
+            raise Refused("duplicate_key", "the same argument is given twice", node)
         args = tuple(self.read(arg) for arg in node.args)
         return args, {word.arg or "": self.read(word.value) for word in node.keywords}
 
@@ -290,12 +280,12 @@ class Reader:
         allowed = KEYWORDS.get(name, frozenset())
         unknown = [word for word in words if word not in allowed and name != "dict"]
         if unknown:
-            refuse("bad_args", f"{name}() takes no {unknown[0]}= in a plan", node)
+            raise Refused("bad_args", f"{name}() takes no {unknown[0]}= in a plan", node)
         key = next((word.value for word in node.keywords if word.arg == "key"), None)
         rest = ast.Call(node.func, node.args, [word for word in node.keywords if word.arg != "key" or name == "dict"])
         args, kwargs = self._arguments(ast.copy_location(rest, node))
         pairs = list(kwargs.items())
-        if key is not None and name in KEYED:
+        if key is not None and name != "dict":
             pairs.append(("key", self._key(key)))
         return Apply(name, args, tuple(pairs))
 
@@ -313,31 +303,27 @@ class Reader:
     def _read_lambda(self, node: ast.Lambda) -> Tree:
         spec = node.args
         if spec.vararg or spec.kwarg or spec.kwonlyargs or spec.defaults or spec.posonlyargs:
-            refuse("expression", "a lambda in a plan takes plain names only", node)
+            raise Refused("expression", "a lambda in a plan takes plain names only", node)
         names = tuple(arg.arg for arg in spec.args)
         self._check_names(names, node)
-        return Lambda(names, self._inside(names, node.body, "a lambda cannot call a tool"))
-
-    def _inside(self, names: Collection[str], node: ast.expr, why: str) -> Tree:
         outer, self.locals = self.locals, self.locals.union(names)
-        try:
-            return self._barred(why, node) if why else self.read(node)
-        finally:
-            self.locals = outer
+        body = self._barred("a lambda cannot call a tool", node.body)
+        self.locals = outer
+        return Lambda(names, body)
 
     def _method(self, node: ast.Call, func: ast.Attribute) -> Tree:
         if func.attr not in METHODS:
-            refuse("attribute", _no_method(func), func)
+            raise Refused("attribute", _no_method(func), func)
         if node.keywords:
-            refuse("bad_args", f".{func.attr}() takes no named arguments in a plan", node)
+            raise Refused("bad_args", f".{func.attr}() takes no named arguments in a plan", node)
         args, _ = self._arguments(node)
         return Method(self.read(func.value), func.attr, args)
 
     def _attribute(self, node: ast.Attribute) -> NoReturn:
-        refuse("attribute", _no_attribute(node), node)
+        raise Refused("attribute", _no_attribute(node), node)
 
     def _lambda(self, node: ast.Lambda) -> NoReturn:
-        refuse("expression", "a lambda can only be a key=, as in max(xs, key=lambda x: x[1])", node)
+        raise Refused("expression", "a lambda can only be a key=, as in max(xs, key=lambda x: x[1])", node)
 
     # ---------------------------------------------------------------- comprehensions
 
@@ -345,13 +331,12 @@ class Reader:
         fanout = self.fanout(node)
         if fanout is not None:
             if self.barred:
-                refuse("nested_call", self.barred, node)
+                raise Refused("nested_call", self.barred, node)
             return self._part(fanout)
         generators: list[ast.comprehension] = node.generators  # type: ignore[attr-defined]
         outer = self.locals
-        clauses = []
-        for number, generator in enumerate(generators):
-            clauses.append(self._clause(generator, "" if number == 0 else "only the first `for` may call a tool"))
+        later = "only the first `for` may call a tool"
+        clauses = [self._clause(generator, later if number else "") for number, generator in enumerate(generators)]
         why = "call tools in the element of a comprehension with one `for`"
         key = self._barred(why, node.key) if isinstance(node, ast.DictComp) else None
         element = self._barred(why, node.value if isinstance(node, ast.DictComp) else node.elt)  # type: ignore[attr-defined]
@@ -361,8 +346,8 @@ class Reader:
     def _clause(self, generator: ast.comprehension, why: str) -> Clause:
         """Read a `for` with its conditions; its names stay in sight for what follows."""
         if generator.is_async:
-            refuse("expression", "leave out async: calls run side by side anyway", generator.iter)
-        source = self._barred(why, generator.iter) if why else self.read(generator.iter)
+            raise Refused("expression", "leave out async: calls run side by side anyway", generator.iter)
+        source = self._barred(why, generator.iter)
         target = self._pattern(generator.target)
         self.locals = self.locals.union(pattern_names(target))
         why = "a condition cannot call a tool: make the call first, then filter its results"
@@ -379,7 +364,7 @@ class Reader:
     def _check_names(self, names: Collection[str], node: ast.AST) -> None:
         for name in names:
             if name in self.locals and name != "_":
-                refuse("bad_name", f"{name!r} is bound twice, one inside the other: choose another name", node)
+                raise Refused("bad_name", f"{name!r} is bound twice, one inside the other: choose another name", node)
             if name != "_":
                 check.check_name(name, node)
 
@@ -388,13 +373,15 @@ class Reader:
         if type(node) not in _COMPREHENSIONS:
             return None
         parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]  # type: ignore[attr-defined]
-        if not any(self._calls(part) for part in parts):
+        if not any(self._is_tool_call(each) for part in parts for each in ast.walk(part)):
             return None
         generators: list[ast.comprehension] = node.generators  # type: ignore[attr-defined]
         if isinstance(node, ast.SetComp):
-            refuse("expression", "a set cannot hold calls of tools: write a list", node)
+            raise Refused("expression", "a set cannot hold calls of tools: write a list", node)
         if len(generators) > 1 or self.steps is not None:
-            refuse("nested_call", "calls of tools fan out over one `for`: make two fan-outs, one after the other", node)
+            raise Refused(
+                "nested_call", "calls of tools fan out over one `for`: make two fan-outs, one after the other", node
+            )
         outer = self.locals
         clause = self._clause(generators[0], "")
         why = "a key cannot call a tool"
@@ -410,26 +397,26 @@ class Reader:
         """Read a fan-out's element: its calls become steps. A call that is the whole element has no suffix."""
         self.steps = []
         inner = node.value if isinstance(node, ast.Await) else node
-        if isinstance(inner, ast.Call) and self._is_tool_call(inner):
+        if self._is_tool_call(inner):
             task = replace(self.call(inner), id="")
             if self.side_effects(task.tool) and self.steps:
-                refuse("nested_call", f"{task.tool} has side effects: it must be the only call of its fan-out", node)
+                raise Refused(
+                    "nested_call", f"{task.tool} has side effects: it must be the only call of its fan-out", node
+                )
             self.steps.append(task)
             return Local("")
         return self.read(node)
 
-    def _is_tool_call(self, node: ast.Call) -> bool:
-        return isinstance(node.func, ast.Name) and (self.is_tool(node.func.id) or node.func.id not in FUNCTIONS)
-
-    def _calls(self, node: ast.expr) -> bool:
-        return any(isinstance(part, ast.Call) and self._is_tool_call(part) for part in ast.walk(node))
+    def _is_tool_call(self, node: ast.AST) -> TypeGuard[ast.Call]:
+        name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+        return name != "" and (self.is_tool(name) or name not in FUNCTIONS)
 
     _rules: ClassVar[dict[type, Callable[[Reader, Any], Tree]]] = {
         ast.Constant: _constant,
         ast.Name: _name,
         ast.JoinedStr: _text,
-        ast.List: _list,
-        ast.Tuple: _tuple,
+        ast.List: lambda reader, node: list(reader.many(node.elts)),
+        ast.Tuple: lambda reader, node: tuple(reader.many(node.elts)),
         ast.Set: _set,
         ast.Dict: _dict,
         ast.Subscript: _item,
@@ -447,11 +434,6 @@ class Reader:
         ast.DictComp: _comprehension,
         ast.GeneratorExp: _comprehension,
     }
-
-
-def refuse(kind: str, message: str, node: ast.AST | None = None) -> NoReturn:
-    """Raise Refused."""
-    raise Refused(kind, message, node)
 
 
 def _holds_lists(keys: list[Tree], node: ast.AST) -> bool:

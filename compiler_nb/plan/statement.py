@@ -1,17 +1,21 @@
-"""Where a statement of the python dialect ends, and whether it is within the limits: by one tokenizer.
+"""Where a statement of the python dialect ends, whether it is within the limits, and its syntax tree.
 
 Theory of operation
-    Text arrives by physical lines and is tokenized once, line by line, before anything of it is parsed. A statement
-    ends at a line feed outside strings and brackets. Every open bracket, and every operator that is pending in
-    one, makes the syntax tree deeper. Both are paid from one budget, `Depth`. A tree as deep as the budget allows is
+    Text arrives by physical lines and is tokenized once, line by line, before any of it is given to Python's parser. A
+    statement ends at a line feed outside strings and brackets. Every open bracket, and every operator that is pending
+    in one, makes the syntax tree deeper. Both are paid from one budget, `Depth`. A tree as deep as the budget allows is
     safe for CPython's parser, which can be made to overflow the stack, and for all our recursive functions over trees.
     The fields of an f-string hold expressions of the same statement and are paid from the same budget.
 """
 
 from __future__ import annotations
 
+import ast
 import re
-from typing import Final
+import threading
+import warnings
+from contextlib import nullcontext, suppress
+from typing import Final, Literal, overload
 
 from compiler_nb.plan import check
 from compiler_nb.plan.check import Refused
@@ -164,3 +168,30 @@ class Statement:
             check.check_name(name.lstrip("_"))
         except Refused as refused:
             self.wrong = self.wrong or refused
+
+
+# -------------------------------------------------------------------- Python's own parser
+
+_LOCK: Final = threading.Lock()
+_TRIES: Final = 20
+_MAY_WARN: Final = re.compile(r"\\|\d[a-z]")
+
+
+@overload
+def parse_syntax(text: str, mode: Literal["single"]) -> ast.Interactive: ...
+@overload
+def parse_syntax(text: str, mode: Literal["eval"]) -> ast.Expression: ...
+def parse_syntax(text: str, mode: str) -> ast.AST:
+    """Return the syntax tree of a text; nothing is compiled, and no warning gets out.
+
+    Mode "single" is for statements; in mode "exec" CPython would open a file to explain an error.
+    Raises what `ast.parse` does: SyntaxError, ValueError, UnicodeEncodeError, RecursionError or MemoryError.
+    """
+    # CPython counts the depth of all threads that parse at once together, so two of ours would fail each other.
+    silence = warnings.catch_warnings(action="ignore") if _MAY_WARN.search(text) else nullcontext()
+    with _LOCK, silence:
+        for _ in range(_TRIES):
+            # If another library's thread parses at the same time, CPython loses count of the depth.
+            with suppress(SystemError):
+                return ast.parse(text, mode=mode)
+    raise MemoryError("Python's parser is busy in other threads")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import PlanError, Problem
 from compiler_nb.plan import check
-from compiler_nb.plan.expression import Field, Item, Text, spell
+from compiler_nb.plan.expression import Item, Text, spell
 from compiler_nb.plan.json_task import WORKER
 from compiler_nb.plan.reference import read_whole
 from compiler_nb.plan.task import Return, Task
@@ -83,7 +83,7 @@ def _free(wanted: str, taken: set[str]) -> str:
 
 
 def quote(data: Any) -> str:
-    """Return JSON on one line, with escapes for what a plan's text may not hold; Python and paths read strings alike."""
+    """Return JSON on one line, with escapes for what a plan's text may not hold; Python reads strings alike."""
     return check.CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(data, ensure_ascii=False))
 
 

@@ -11,9 +11,8 @@ from compiler_nb.errors import ExpressionError
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.check import DEPTH_LIMIT, Refused
 from compiler_nb.plan.evaluate import evaluate
-from compiler_nb.plan.reading import Reader, refuse
-from compiler_nb.plan.statement import OPERATORS, Depth
-from compiler_nb.plan.syntax import parse_syntax
+from compiler_nb.plan.reading import Reader
+from compiler_nb.plan.statement import OPERATORS, Depth, parse_syntax
 from compiler_nb.text import cut
 from compiler_nb.tool import tool
 
@@ -134,10 +133,10 @@ class _Arithmetic(Reader):
     def read(self, node: ast.expr) -> Tree:
         """Return the tree of an expression; functions of its own are computed at once, since all is known."""
         if not isinstance(node, _ALLOWED):
-            refuse("expression", "only numbers, operators, brackets and functions can stand here", node)
+            raise Refused("expression", "only numbers, operators, brackets and functions can stand here", node)
         if isinstance(node, ast.Name):
             if node.id not in _CONSTANTS:
-                refuse("expression", f"this name is not known; use one of {_OFFERED}, and leave units out", node)
+                raise Refused("expression", f"this name is not known; use one of {_OFFERED}, and leave units out", node)
             return _CONSTANTS[node.id]
         if isinstance(node, ast.Call):
             return self._function(node)
@@ -147,13 +146,13 @@ class _Arithmetic(Reader):
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         if name not in _OWN and name not in _SHARED:
             hint = "; between factors write *, as in 2 * (3)" if isinstance(node.func, ast.Constant) else ""
-            refuse("expression", f"this function is not available; use one of {_OFFERED}{hint}", node.func)
+            raise Refused("expression", f"this function is not available; use one of {_OFFERED}{hint}", node.func)
         if node.keywords:
-            refuse("bad_args", f"{name} takes numbers only", node)
+            raise Refused("bad_args", f"{name} takes numbers only", node)
         if name in _SHARED:
             return super().read(node)
         args = [evaluate(tree, Scope({})) for tree in self._many(node.args)]
         try:
             return _OWN[name](*args)
         except (ValueError, TypeError, ArithmeticError) as error:
-            refuse("expression", f"{type(error).__name__}: {error}", node)
+            raise Refused("expression", f"{type(error).__name__}: {error}", node) from None
