@@ -241,7 +241,7 @@ def _holds_later(value: tuple[Any, ...]) -> bool:
     return False
 
 
-def _linked(part: Node, shapes: Mapping[str, Shape]) -> Tree:
+def _linked(part: Expression, shapes: Mapping[str, Shape]) -> Tree:
     """Return the item that a node reads by a known key of a fan-out, otherwise the node."""
     if not (isinstance(part, Item) and isinstance(part.value, Ref) and part.value.id in shapes):
         return part

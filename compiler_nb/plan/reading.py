@@ -145,6 +145,7 @@ class Reader:
     # ---------------------------------------------------------------- containers
 
     def many(self, nodes: list[ast.expr]) -> Iterator[Tree]:
+        """Yield the trees of items; calls in them go to `parts`."""
         for node in nodes:
             if isinstance(node, ast.Starred):
                 raise Refused("star_args", "a star is not allowed here: write the items one by one", node)

@@ -151,7 +151,7 @@ class _Arithmetic(Reader):
             raise Refused("bad_args", f"{name} takes numbers only", node)
         if name in _SHARED:
             return super().read(node)
-        args = [evaluate(tree, Scope({})) for tree in self._many(node.args)]
+        args = [evaluate(tree, Scope({})) for tree in self.many(node.args)]
         try:
             return _OWN[name](*args)
         except (ValueError, TypeError, ArithmeticError) as error:
