@@ -176,10 +176,14 @@ def chunk() -> None:
 WAITS = """
 from compiler_nb import tool
 import asyncio
+import threading
+
+begun = threading.Event()
 
 @tool
 async def slow(x: int) -> int:
     "Wait."
+    begun.set()
     await asyncio.sleep(60)
     return x
 """
@@ -190,7 +194,8 @@ def interrupt() -> None:
     from tests.support.shell import open_shell
 
     def press() -> None:
-        time.sleep(1.0)
+        shell.ns["begun"].wait()
+        time.sleep(0.2)  # so that the main thread waits for the run, too
         TRACER.on = True
         os.kill(os.getpid(), signal.SIGINT)
 
