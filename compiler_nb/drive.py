@@ -26,11 +26,11 @@ from compiler_nb.planner.schema import describe_schema
 from compiler_nb.planner.writing import Writing
 from compiler_nb.prompts import Prompt
 from compiler_nb.settings.budget import Meter
-from compiler_nb.text import describe_error, shorten_value
+from compiler_nb.text import describe_error
 from compiler_nb.toolbox.language import WORKER, LanguageTool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from compiler_nb.engine.approval import Ask
     from compiler_nb.engine.runners import PostToMain
@@ -220,7 +220,8 @@ class Drive:
             plan = None
             can_replan = number < self.settings.replans and not self.order.executing
             if old is not None and old.decision is not None:
-                decision = await self._decide_again(old.decision)
+                await session.drained()
+                decision = self._decide(old.decision, "joiner")
             else:
                 decision = await self._conclude(planned, can_replan=can_replan)
             if isinstance(decision, Answer):
@@ -229,14 +230,13 @@ class Drive:
                 times = f"{number} replan{'' if number == 1 else 's'}"
                 raise Stopped("limit", f"no answer after {times}: {decision.reason}")
             known = [task for id_, task in session.tasks.items() if id_ not in self.writing.dropped]
-            earlier = earlier_of(planned, session.outcomes, known, decision.reason)
-            if self.settings.preview:
-                earlier = earlier._replace(results=_previewed(earlier.results, session.values))
+            preview = self.settings.preview
+            earlier = earlier_of(planned, session.outcomes, known, decision.reason, preview=preview)
 
     def _take_plan(self, plan: Plan) -> Plan:
         """Start the tasks of a given plan."""
         for task in plan.tasks:
-            self.log.emit(TaskPlanned, task.id, 0, task)
+            self.log.emit(TaskPlanned, task.id, 0, task, "")
             self._add(task)
         complete = True
         self.log.emit(PlanClosed, plan.text, complete, plan.final, plan.dialect, tuple(plan.by_id))
@@ -252,11 +252,6 @@ class Drive:
         if session.is_in_doubt(task):
             self.log.emit(Warned, task.id, f"{task.id} may have had its effect before, in a run that was cut off")
         session.add(task)
-
-    async def _decide_again(self, decision: Answer | Replan) -> Answer | Replan:
-        """Let a round of an earlier run end as it did."""
-        await self.session.drained()
-        return self._decide(decision, "joiner")
 
     async def _ask_for_plan(self, earlier: Earlier | None) -> Plan:
         """Have a plan written; if that fails, wait for the tasks that have started before the error is raised."""
@@ -368,7 +363,3 @@ def give_up(run: Run, reason: str) -> None:
             run.log.emit(TaskEnded, id_, 0, "cancelled", Cancelled(reason), "")
     finish(run, "cancelled", reason)
     run.log.close()
-
-
-def _previewed(results: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, str]:
-    return {name: f"{schema}: {shorten_value(values[name])}" for name, schema in results.items()}

@@ -93,7 +93,7 @@ class ModelEnded(NamedTuple):
 
 
 class TaskPlanned(NamedTuple):
-    """A task's own text was complete and correct."""
+    """A task's own text was complete and correct; `source` is the earlier task whose outcome it gets, "" if none is."""
 
     seq: int
     run: str
@@ -102,6 +102,7 @@ class TaskPlanned(NamedTuple):
     task: str
     attempt: int
     planned: Task
+    source: str = ""
 
 
 class PlanProblem(NamedTuple):
@@ -334,13 +335,9 @@ class Log:
         # tuple.__new__ is what the class's own constructor calls, at a third of the time
         event = _new(kind, (len(events), self.run, self.round, at) + fields)  # noqa: RUF005 - faster
         events.append(event)
-        if self.listeners:
-            for listener in self.listeners:
-                self._tell(listener, event)
-
-    def _tell(self, listener: Listener, event: Event) -> None:
-        try:
-            listener(event)
-        except BaseException as error:  # noqa: BLE001 - an observer never breaks the run, by SystemExit neither
-            self.broken.append(error)
-            self.listeners = [other for other in self.listeners if other is not listener]
+        for listener in self.listeners:
+            try:
+                listener(event)
+            except BaseException as error:  # noqa: BLE001 - an observer never breaks the run, by SystemExit neither
+                self.broken.append(error)
+                self.listeners = [other for other in self.listeners if other is not listener]

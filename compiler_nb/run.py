@@ -136,10 +136,10 @@ class Run:
 
     def prompt(self, role: str = "planner") -> str:
         """Return the exact messages of the last call in a role (planner, repair, replan, joiner, worker)."""
-        call = self.progress.last_call(role)
-        if call is None:
+        calls = [call for call in list(self.progress.calls.values()) if call.role == role]
+        if not calls:
             raise KeyError(f"no call was made as {role!r} in this run")
-        return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in call.messages)
+        return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in calls[-1].messages)
 
     def id_of(self, name: str) -> str:
         """Return the id of a task, by its id or its variable; raises KeyError if there is no such task."""

@@ -154,7 +154,7 @@ def repeated(
         if task.id not in fixed and moved.intersection(task.dependencies):
             moved.add(task.id)
     moved = _with_lost_values(plan, outcomes, moved - set(fixed))
-    past = Past(parent=old.id, doubts=unknown_effects(old) | later, executing=True)
+    past = Past(parent=old.id, doubts=unknown_effects(old) | later)
     past.pins = {
         task.id: (outcomes[task.id], "pinned") for task in plan if task.id not in moved and task.id in outcomes
     }

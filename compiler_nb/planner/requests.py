@@ -10,7 +10,7 @@ from compiler_nb.outcome import NOT_DONE
 from compiler_nb.planner.schema import describe_schema
 from compiler_nb.prompts import Prompt, fill, load
 from compiler_nb.prompts.data import frame
-from compiler_nb.text import cut, shorten
+from compiler_nb.text import cut, shorten, shorten_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -100,8 +100,10 @@ def _framed(name: str, rows: Mapping[str, str]) -> str:
     return frame(name, "\n".join(f"{key}: {text}" for key, text in rows.items())) if rows else "(none)"
 
 
-def earlier_of(plan: Plan | None, outcomes: Mapping[str, Any], known: Iterable[Task], reason: str) -> Earlier:
-    """Return what a replan request shows of the rounds so far: values only by their schemas."""
+def earlier_of(
+    plan: Plan | None, outcomes: Mapping[str, Any], known: Iterable[Task], reason: str, *, preview: bool = False
+) -> Earlier:
+    """Return what a replan request shows of the rounds so far: values by schema, with `preview` shortened too."""
     results: dict[str, str] = {}
     failures: dict[str, str] = {}
     for task in known:
@@ -111,5 +113,6 @@ def earlier_of(plan: Plan | None, outcomes: Mapping[str, Any], known: Iterable[T
         if isinstance(outcome, NOT_DONE):
             failures[task.id] = str(outcome)[:500]
         elif READABLE.fullmatch(task.id):
-            results[task.id] = describe_schema(outcome)
+            shown = f": {shorten_value(outcome)}" if preview else ""
+            results[task.id] = describe_schema(outcome) + shown
     return Earlier(plan.text if plan is not None else "", results, failures, reason)

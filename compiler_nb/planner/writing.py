@@ -152,9 +152,9 @@ class Taker:
             if task.id in twins:
                 self._twins[task.fingerprint].remove(task.id)
             return
-        self.log.emit(TaskPlanned, task.id, 0, task)
-        source = next((id_ for id_ in twins if not self.session.is_lost(id_)), None)
-        if source is None:
+        source = next((id_ for id_ in twins if not self.session.is_lost(id_)), "")
+        self.log.emit(TaskPlanned, task.id, 0, task, source)
+        if not source:
             self.add(task)
         else:
             self._twins[task.fingerprint].remove(source)

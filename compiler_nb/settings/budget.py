@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from compiler_nb.models.prices import price
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from compiler_nb.outcome import Usage
-    from compiler_nb.trace import ModelCall, Progress
-
-FREE: Final = frozenset({"scripted", "hand", "ollama", "vllm"})
-"""Providers whose calls cost nothing: scripts, people, and servers of one's own."""
+    from compiler_nb.trace import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,31 +59,3 @@ class Meter:
             if call.usage is not None and number not in self._paid:
                 self._paid[number] = price(call.provider, call.model, call.usage) or 0.0
         return sum(self._paid.values())
-
-
-# -------------------------------------------------------------------- money
-
-
-def price(provider: str, model: str, usage: Usage) -> float | None:
-    """Return what a call costs in dollars, or None if no price is known (or the extra `prices` is not installed)."""
-    if provider in FREE:
-        return 0.0
-    try:
-        import genai_prices  # noqa: PLC0415 - an extra, and heavy
-    except ImportError:
-        return None
-    used = genai_prices.Usage(
-        input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, cache_read_tokens=usage.cached_tokens
-    )
-    for provider_id in (provider, None):  # an own address may sell a well-known model
-        try:
-            return float(genai_prices.calc_price(used, model_ref=model, provider_id=provider_id).total_price)
-        except LookupError:
-            continue
-    return None
-
-
-def cost(calls: Iterable[ModelCall]) -> float | None:
-    """Return what a run's calls of models cost in dollars, or None if the price of one is not known."""
-    spent = [price(call.provider, call.model, call.usage) for call in calls if call.usage is not None]
-    return None if None in spent else sum(each or 0.0 for each in spent)

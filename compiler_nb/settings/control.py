@@ -15,28 +15,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from compiler_nb.errors import HistoryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
-class Steered(Protocol):
-    """What performs the tasks of a run; its methods are called on its loop."""
-
-    def cancel(self) -> None:
-        """Stop everything."""
-
-    def pause(self, paused: bool) -> None:  # noqa: FBT001 - the word says it
-        """Start no new call, or go on."""
-
-    def approve(self, id_: str, by: str = "user", mark: str = "") -> None:
-        """Let a held task start."""
-
-    def deny(self, id_: str, by: str = "user", reason: str = "", mark: str = "") -> None:
-        """End a held task."""
+    from compiler_nb.engine.session import Session
 
 
 class Control:
@@ -52,7 +38,7 @@ class Control:
         self._ended = threading.Event()
         self._early: list[Callable[[], None]] = []
         self._hearers: list[Callable[[str, str], None]] = []
-        self._steered: Steered | None = None
+        self._session: Session | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[object] | None = None
 
@@ -70,19 +56,19 @@ class Control:
 
     def pause(self) -> None:
         """Start no new task."""
-        self._steer(lambda steered: steered.pause(paused=True))
+        self._steer(lambda session: session.pause(paused=True))
 
     def resume(self) -> None:
         """Let tasks start again."""
-        self._steer(lambda steered: steered.pause(paused=False))
+        self._steer(lambda session: session.pause(paused=False))
 
     def approve(self, id_: str, mark: str = "") -> None:
         """Let a task start that waits for approval, if its arguments have this mark; "" means any."""
-        self._steer(lambda steered: steered.approve(id_, mark=mark))
+        self._steer(lambda session: session.approve(id_, mark=mark))
 
     def deny(self, id_: str, mark: str = "") -> None:
         """End a task that waits for approval, if its arguments have this mark; "" means any."""
-        self._steer(lambda steered: steered.deny(id_, mark=mark))
+        self._steer(lambda session: session.deny(id_, mark=mark))
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until the run has ended. Raises TimeoutError after `timeout` seconds; None means no limit."""
@@ -110,12 +96,12 @@ class Control:
             with contextlib.suppress(RuntimeError):  # the loop is closed, and so the run is over
                 loop.call_soon_threadsafe(what)
 
-    def _steer(self, what: Callable[[Steered], None]) -> None:
+    def _steer(self, what: Callable[[Session], None]) -> None:
         self._check_here()
 
         def act() -> None:
-            if self._steered is not None:  # it may have ended since
-                what(self._steered)
+            if self._session is not None:  # it may have ended since
+                what(self._session)
 
         self.call(act)
 
@@ -126,10 +112,10 @@ class Control:
 
     # ---------------------------------------------------------------- from the run, on its loop
 
-    def begin(self, steered: Steered) -> None:
+    def begin(self, session: Session) -> None:
         """Take what performs the run on the current loop, in the current task, and do what was asked for before."""
         with self._lock:
-            self._steered, self._loop, self._task = steered, asyncio.get_running_loop(), asyncio.current_task()
+            self._session, self._loop, self._task = session, asyncio.get_running_loop(), asyncio.current_task()
             early, self._early = self._early, []
         for what in early:
             what()
@@ -137,7 +123,7 @@ class Control:
     def end(self) -> None:
         """Note that the run is over."""
         with self._lock:
-            self._steered = self._loop = self._task = None
+            self._session = self._loop = self._task = None
             self._ended.set()
 
     def warn(self, task: str, message: str) -> None:
@@ -152,8 +138,8 @@ class Control:
         return self.closing
 
     def _stop(self) -> None:
-        if not self.closing and self._steered is not None:
+        if not self.closing and self._session is not None:
             self.closing = True
-            self._steered.cancel()
+            self._session.cancel()
             if self._task is not None:
                 self._task.cancel()

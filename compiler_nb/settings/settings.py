@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from compiler_nb.engine.node import provider_caps
+from compiler_nb.models.prices import price
 from compiler_nb.models.providers import known_secrets
 from compiler_nb.outcome import Usage
-from compiler_nb.settings.budget import Budget, price
+from compiler_nb.settings.budget import Budget
 from compiler_nb.tool import Toolbox
 
 if TYPE_CHECKING:

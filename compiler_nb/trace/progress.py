@@ -40,6 +40,7 @@ from compiler_nb.events import (
     TaskStarted,
     Warned,
 )
+from compiler_nb.models.prices import price
 from compiler_nb.outcome import Answer, State, Status, Usage
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import JOIN, is_part, owner_of
@@ -99,7 +100,6 @@ class Progress:
         self.changes: list[tuple[str, What, float]] = []
         self.readiness = Readiness(self.tasks, self.states)
         self.holding: set[str] = set()
-        self._last_calls: dict[str, int] = {}  # by role
         self._problems: list[Problem] = []  # of the text that is being written
         self._planned: list[str] = []  # the ids of the round
         self.catch_up()
@@ -140,6 +140,12 @@ class Progress:
         return {id_: hold.arguments for id_, hold in holds.items() if hold.reason == "approval"}
 
     @property
+    def cost(self) -> float | None:
+        """What the calls of models that have ended cost in dollars, or None if the price of one is not known."""
+        spent = [price(call.provider, call.model, call.usage) for call in list(self.calls.values()) if call.usage]
+        return None if None in spent else sum(filter(None, spent))
+
+    @property
     def paused(self) -> bool:
         """Whether no new call may start."""
         return bool(self.pauses) and self.pauses[-1][1] is None
@@ -148,16 +154,12 @@ class Progress:
         """Return what holds a ready task, or None if nothing does."""
         return self.holds[id_][-1] if id_ in self.holding else None
 
-    def last_call(self, role: str) -> ModelCall | None:
-        """Return the last call of a model in a role, or None if there was none."""
-        return self.calls[self._last_calls[role]] if role in self._last_calls else None
-
     # ---------------------------------------------------------------- tasks that come
 
     def _plan(self, event: TaskPlanned) -> None:
         if event.task not in self.tasks:
             self._planned.append(event.task)
-            self._note(event.planned, event.at, ready=self.readiness.plan(event.planned))
+            self._note(event.planned, event.at, ready=self.readiness.plan(event.planned, event.source))
 
     def _note(self, task: Task, at: float, *, ready: bool) -> None:
         id_ = task.id
@@ -210,7 +212,6 @@ class Progress:
         id_ = event.task
         if self.holding:
             self._let_go(id_, event.at)
-        self.readiness.start(id_)
         self.retries.pop(id_, None)
         if self.states.get(id_) != "ready":  # which item it waited for is not always known; when it was ready is
             self._change(id_, "ready", event.ready_at)
@@ -270,7 +271,6 @@ class Progress:
     def _begin_round(self, event: RoundStarted) -> None:
         self.rounds.append(Round(event.round, event.reason))
         self._problems, self._planned = [], []
-        self.readiness.begin_text()
 
     def _problem(self, event: PlanProblem) -> None:
         self._problems.append(event.problem)
@@ -290,7 +290,6 @@ class Progress:
         repaired = (*last.repaired, last.text) if last.problems else last.repaired
         self.rounds[-1] = replace(last, text=text, plan=plan, problems=problems, repaired=repaired)
         self._problems = []
-        self.readiness.begin_text()
 
     @property
     def _round(self) -> Round:
@@ -318,11 +317,9 @@ class Progress:
     # ---------------------------------------------------------------- models
 
     def _ask(self, event: ModelStarted) -> None:
-        number, role = event.call, event.role
-        self.calls[number] = ModelCall(
-            number, role, event.task, event.provider, event.model, event.at, messages=event.messages
+        self.calls[event.call] = ModelCall(
+            event.call, event.role, event.task, event.provider, event.model, event.at, messages=event.messages
         )
-        self._last_calls[role] = number
 
     def _chunk(self, event: ModelChunk) -> None:
         call = self.calls.get(event.call)

@@ -1,9 +1,8 @@
 """Which tasks have all that they read, by the rules that the engine follows.
 
 A task that reads items of a fan-out by key waits for these items alone. A fan-out over another one may only need to
-know what its items are. A task that computes what a task of an earlier text does gets that one's outcome. Events show
-items only by their ids; if an id does not say which item is meant, the task stays `waiting`: it may be ready, but it is
-never called ready while it is not.
+know what its items are. Events show items only by their ids; if an id does not say which item is meant, the task stays
+`waiting`: it may be ready, but it is never called ready while it is not.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 VALUE, ITEMS, ITEM, TWIN = "", "items", "item", "twin"
 """What of a task another one waits for: its value, that its items are known, one of its items, the same outcome."""
-LOST: Final = frozenset({"failed", "skipped", "cancelled"})
 _LONGEST_KEY: Final = 40
 _OTHER_VALUES: Final = frozenset({"None", "True", "False"})
 
@@ -49,38 +47,17 @@ class Readiness:
         self._own: dict[str, list[str]] = {}  # items without the earlier calls of their chains, by fan-out
         self._readers: defaultdict[str, list[str]] = defaultdict(list)
         self._watchers: defaultdict[str, list[str]] = defaultdict(list)
-        self._twins: dict[str, list[str]] | None = None  # by fingerprint: the tasks of earlier texts
         self._fanouts = False
 
-    def begin_text(self) -> None:
-        """Note that a text of a plan ended or begins: what is planned next may compute what was planned before."""
-        self._twins = None
-
-    def plan(self, task: Task) -> bool:
-        """Take a task of a plan; return whether it has all that it reads."""
-        twin = self._twin(task)
-        if twin is None:
+    def plan(self, task: Task, source: str) -> bool:
+        """Take a task of a plan, and the one whose outcome it gets; return whether it has all that it reads."""
+        if not source:
             return self.wait(task)
         self._fanouts = self._fanouts or task.kind == "fanout"
-        self.adopted[task.id] = twin
-        self.needs[task.id] = [twin]
-        self.missing[task.id] = {twin: TWIN}
+        self.adopted[task.id] = source
+        self.needs[task.id] = [source]
+        self.missing[task.id] = {source: TWIN}
         return False
-
-    def _twin(self, task: Task) -> str | None:
-        """Return the task of an earlier text whose outcome this one gets: of equal ones, the k-th that of the k-th."""
-        if self._twins is None:
-            self._twins = defaultdict(list)
-            for id_, known in self.tasks.items():
-                if not known.owner and known.fingerprint:
-                    self._twins[known.fingerprint].append(id_)
-        if not self._twins:
-            return None
-        alike = self._twins.get(task.fingerprint, [])
-        twin = next((id_ for id_ in alike if self.states[id_] not in LOST), None)
-        if twin is not None:
-            alike.remove(twin)
-        return twin
 
     def wait(self, task: Task) -> bool:
         """Let a task wait for what is not there yet of all that it needs; return whether it has all."""
@@ -140,11 +117,6 @@ class Readiness:
         if not self.missing[reader]:
             self.last[reader] = (id_, at)
             yield reader
-
-    def start(self, id_: str) -> None:
-        """Note that a task starts: if it was to adopt an outcome, it computes its own after all."""
-        if self.adopted.pop(id_, None) is not None:
-            self.needs[id_] = list(self.tasks[id_].dependencies)
 
     # ---------------------------------------------------------------- items by key
 

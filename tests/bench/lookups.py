@@ -58,7 +58,7 @@ def _run() -> tuple[Run, list[object]]:
     log = Log("r")
     for number in range(TASKS):
         needs = tuple(Ref(f"t{number - back}") for back in (7, 11) if number >= back)
-        log.emit(TaskPlanned, f"t{number}", 0, Task(f"t{number}", "call", "get", needs))
+        log.emit(TaskPlanned, f"t{number}", 0, Task(f"t{number}", "call", "get", needs), "")
     for number in range(TASKS):
         log.emit(TaskStarted, f"t{number}", 1, log.now())
         log.emit(TaskEnded, f"t{number}", 1, "done", number, "")

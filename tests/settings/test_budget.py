@@ -9,7 +9,7 @@ import pytest
 from compiler_nb import Budget, Compiler, ScriptedModel, tool
 from compiler_nb.events import Log, ModelEnded, ModelStarted
 from compiler_nb.outcome import Usage
-from compiler_nb.settings.budget import Meter, cost, price
+from compiler_nb.settings.budget import Meter
 from compiler_nb.trace import Progress
 
 
@@ -81,20 +81,15 @@ def test_a_budget_that_is_none_is_refused(wrong):
         Budget(**wrong)
 
 
-def test_prices_are_known_or_not():
-    """Scripts and own servers cost nothing, sold models what the list says, others are not known."""
-    used = Usage(1, 1_000_000, 0)
-    assert price("scripted", "scripted", used) == price("vllm", "anything", used) == 0.0
-    assert price("openai", "gpt-4o-mini", used) == pytest.approx(0.15)
-    assert price("elsewhere", "gpt-4o-mini", used) == pytest.approx(0.15)
-    assert price("openai", "no-such-model", used) is None
+def test_the_cost_is_known_if_all_prices_are():
+    """It is the sum over the calls that have ended."""
     log = Log("r")
     log.emit(ModelStarted, 0, "planner", "", "openai", "gpt-4o-mini", (), "")
     log.emit(ModelEnded, 0, "stop", Usage(1, 1_000_000, 0), "", "")
-    assert cost(Progress(log.events).calls.values()) == pytest.approx(0.15)
+    assert Progress(log.events).cost == pytest.approx(0.15)
     log.emit(ModelStarted, 1, "joiner", "", "openai", "no-such-model", (), "")
     log.emit(ModelEnded, 1, "stop", Usage(1, 5, 0), "", "")
-    assert cost(Progress(log.events).calls.values()) is None
+    assert Progress(log.events).cost is None
 
 
 def test_money_needs_a_price():
@@ -112,7 +107,7 @@ def test_money_that_is_used_up_ends_the_run_with_what_exists():
     run = Compiler(model, [get], budget=Budget(usd=1e-9)).run_sync("?")
     assert (run.status, run.answer) == ("limit", {"a": 1})
     assert run.error.startswith("the budget of $1e-09 is used up")
-    assert cost(run.progress.calls.values()) > 0
+    assert run.progress.cost > 0
     assert [request.role for request in model.calls] == ["planner"]
 
 

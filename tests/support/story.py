@@ -32,7 +32,7 @@ class Story:
 
     def plan(self, id_: str, *needs: str) -> Self:
         """Append the planning of a call."""
-        return self.tell(TaskPlanned, id_, 0, Task(id_, "call", "get", tuple(Ref(name) for name in needs)))
+        return self.tell(TaskPlanned, id_, 0, Task(id_, "call", "get", tuple(Ref(name) for name in needs)), "")
 
     @property
     def events(self) -> list[Event]:
@@ -42,7 +42,7 @@ class Story:
     def program(self, text: str, *, inputs: tuple[str, ...] = ()) -> Self:
         """Append the planning of a program's tasks."""
         for task in Plan.parse(text, dialect="python", inputs=inputs, implied="value"):
-            self.tell(TaskPlanned, task.id, 0, task)
+            self.tell(TaskPlanned, task.id, 0, task, "")
         return self
 
     def expand(self, id_: str, *items: str) -> Self:

@@ -19,7 +19,7 @@ def performed(*bars, items=()):
     log = Log("r", clock=lambda: 0.0)
     for id_, _, _, *needs in bars:
         if "[" not in id_:
-            log.emit_at(0.0, TaskPlanned, (id_, 0, Task(id_, "call", "get", tuple(map(Ref, needs)))))
+            log.emit_at(0.0, TaskPlanned, (id_, 0, Task(id_, "call", "get", tuple(map(Ref, needs))), ""))
     moments = []
     for id_, start, end, *_ in bars:
         moments += [

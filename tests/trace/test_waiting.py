@@ -30,7 +30,7 @@ LANES = {"search": ("tool:search", "provider:openai"), "ask": ("provider:openai"
 
 def called(story, id_, name="get"):
     """Append the planning and the start of a call."""
-    story.tell(TaskPlanned, id_, 0, Task(id_, "call", name))
+    story.tell(TaskPlanned, id_, 0, Task(id_, "call", name), "")
     return story.tell(TaskStarted, id_, 1, story.now)
 
 
@@ -66,7 +66,7 @@ def test_it_waits_for_a_slot(running, name, told):
     story = Story()
     for number, each in enumerate(running):
         called(story, f"r{number}", each)
-    story.tell(TaskPlanned, "a", 0, Task("a", "call", name))
+    story.tell(TaskPlanned, "a", 0, Task("a", "call", name), "")
     assert why(story, limits=LIMITS, lanes=LANES) == told
     assert why(story) == "ready, waits for a slot"
 

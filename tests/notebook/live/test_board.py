@@ -123,8 +123,8 @@ def test_a_task_is_ready_from_the_end_of_its_last_input():
     """Also while it waits for a slot: no event says so, the page sees it."""
     log, board = begun()
     for event in (
-        (TaskPlanned, "a", 0, Task("a", "call", "get")),
-        (TaskPlanned, "b", 0, Task("b", "call", "get", (Ref("a"),))),
+        (TaskPlanned, "a", 0, Task("a", "call", "get"), ""),
+        (TaskPlanned, "b", 0, Task("b", "call", "get", (Ref("a"),)), ""),
         (TaskStarted, "a", 1, 0.0),
         (TaskEnded, "a", 1, "done", 1, ""),
     ):
@@ -138,7 +138,10 @@ def test_a_task_is_ready_from_the_end_of_its_last_input():
 def test_what_waits_for_approval_says_its_arguments_until_it_is_judged():
     """The page lists it while it is held, and no longer."""
     log, board = begun()
-    for event in ((TaskPlanned, "a", 0, Task("a", "call", "send")), (TaskHeld, "a", 0, "approval", "to='bob'", "m")):
+    for event in (
+        (TaskPlanned, "a", 0, Task("a", "call", "send"), ""),
+        (TaskHeld, "a", 0, "approval", "to='bob'", "m"),
+    ):
         log.emit(*event)
     page = Page([board.frame(0.1)])
     assert page.by_task["held"] == {0: ["approval", "to='bob'", "m"]}
@@ -157,7 +160,7 @@ def test_a_task_that_waits_for_its_provider_says_so_while_it_does(then):
     """It stays running; the page knows its provider until it goes on, also from a snapshot."""
     log, board = begun()
     for event in (
-        (TaskPlanned, "a", 0, Task("a", "call", "ask")),
+        (TaskPlanned, "a", 0, Task("a", "call", "ask"), ""),
         (TaskStarted, "a", 1, 0.0),
         (TaskParked, "a", 1, "openai", True),
     ):
@@ -222,7 +225,7 @@ def closed(count):
     """Return the board of a plan that came at once."""
     log, board = begun()
     for number in range(count):
-        log.emit(TaskPlanned, f"t{number}", 0, Task(f"t{number}", "call", "get", (number,)))
+        log.emit(TaskPlanned, f"t{number}", 0, Task(f"t{number}", "call", "get", (number,)), "")
     log.emit(PlanClosed, "", True, None, "python", None)
     return board
 
@@ -276,7 +279,7 @@ def test_a_thousand_tasks_with_three_changes_each_are_thirty_kilobytes():
     """What frames of 60 ms carry of 1,000 tasks that become ready, run and end, within two seconds."""
     log, board = begun()
     for number in range(1_000):
-        log.emit(TaskPlanned, f"t{number}", 0, Task(f"t{number}", "call", "get", (number,)))
+        log.emit(TaskPlanned, f"t{number}", 0, Task(f"t{number}", "call", "get", (number,)), "")
     board.frame(0.0)
     size = frames = 0
     for start in range(0, 1_000, 30):
