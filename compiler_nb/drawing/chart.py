@@ -1,31 +1,33 @@
-"""What a timeline shows, as data: rows of bars, and the round seconds of its axis."""
+"""What a timeline shows: rows of bars as data, their places, and all of it as a self-contained SVG.
+
+The SVG has a background of its own, so that it can be read on any page. Each row is a group with `data-task`,
+`data-state` and the class `cnb-STATE`, as in the picture of a plan. States differ by their mark, waiting by its
+stripes, a failed attempt by its hollow bar. All text is escaped here; there is no script, link or handler.
+"""
 
 from __future__ import annotations
 
-import math
+from html import escape
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from compiler_nb.plan.short import shorten_call
-from compiler_nb.text import cut, seconds_text
+from compiler_nb.drawing.boxes import text_width
+from compiler_nb.drawing.style import TIMELINE_STYLE, count_tasks, data_of, draw_mark, page, px
+from compiler_nb.text import seconds_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
     from compiler_nb.outcome import State
-    from compiler_nb.plan.task import Task
-    from compiler_nb.trace import ModelCall, Span
 
-MOST: Final = 200
-"""Most rows of tasks; the others are counted."""
-LABEL: Final = 26
-"""Characters of a row's label."""
-CALL, SHORT_CALL, FEW = 160, 60, 60
-"""Characters of a call in a hover text, in a timeline of up to FEW rows and above."""
-WORDS: Final = 150
-"""Characters of the line below."""
-TICKS: Final = 8
-LEAST: Final = 0.001
-"""Seconds of waiting that are worth a word."""
+WIDTH: Final = 920.0
+PAD, HEAD, FOOT = 16.0, 34.0, 22.0
+RIGHT: Final = 64.0
+"""Pixels beside the bars, for how long each task ran."""
+ROW, DENSE, MODEL = 25.0, 15.0, 15.0
+"""Height of a row, of one among many, and of a model's."""
+MANY, LONG = 60, 30
+"""Rows from which on they are lower, and from which on the axis has its labels below as well."""
 
 
 class Bar(NamedTuple):
@@ -66,73 +68,168 @@ class Chart(NamedTuple):
     path: tuple[str, ...]
     ticks: tuple[tuple[float, str], ...]
 
+    @property
+    def tasks(self) -> int:
+        """How many tasks it is about, shown or not."""
+        return len(self.rows) + self.more
 
-def make_chart(
-    spans: Iterable[Span],
-    *,
-    tasks: Mapping[str, Task],
-    states: Mapping[str, State],
-    calls: Iterable[ModelCall] = (),
-    critical: Sequence[str] = (),
-    total: float | None = None,
-    words: str = "",
-) -> Chart:
-    """Return the rows of some attempts and calls of models; see `timeline`."""
-    tried: dict[str, list[Span]] = {}
-    for span in spans:
-        tried.setdefault(span.task, []).append(span)
-    asked = list(calls)
-    ends = [span.started if span.ended is None else span.ended for each in tried.values() for span in each]
-    ends += [call.started if call.ended is None else call.ended for call in asked]
-    length = max([*ends, total or 0.0, 1e-6])
-    room = CALL if len(tried) <= FEW else SHORT_CALL
-    chain = set(critical)
-    rows = []
-    for id_, each in list(tried.items())[:MOST]:
-        state = states.get(id_, each[-1].state)
-        bars = tuple(_bars(each, length))
-        task = tasks.get(id_)
-        lines = [f"{cut(id_, CALL)} · {state}", *([shorten_call(task, room)] if task is not None else [])]
-        title = "\n".join([*lines, _times(bars, len(each))])
-        rows.append(Row(id_, cut(id_, LABEL), state, bars, title, id_ in chain))
-    models = [_model_row(role, asked, length) for role in dict.fromkeys(call.role for call in asked)]
-    return Chart(
-        tuple(models), tuple(rows), max(len(tried) - MOST, 0), length, cut(words, WORDS), tuple(critical),
-        tuple(find_ticks(length)),
-    )  # fmt: skip
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The lines below the rows."""
+        return tuple(line for line in (f"… {self.more:,} more" if self.more else "", self.words) if line)
 
 
-def _bars(tried: Iterable[Span], total: float) -> Iterator[Bar]:
-    for span in tried:
-        if span.started - span.ready >= LEAST:
-            yield Bar(span.ready, span.started, "wait")
-        yield Bar(span.started, max(total if span.ended is None else span.ended, span.started), span.state)
+class Plot(NamedTuple):
+    """The places: the left end of the bars, pixels per second, the tops and the height of the rows, all in pixels."""
+
+    left: float
+    scale: float
+    tops: tuple[float, ...]
+    high: float
+    bottom: float
+    height: float
+
+    def x(self, seconds: float) -> float:
+        """Return the x of a moment."""
+        return self.left + seconds * self.scale
+
+    def high_of(self, row: Row) -> float:
+        """Return the height of a row."""
+        return self.high if row.state else MODEL
+
+    def box(self, bar: Bar, row: int) -> tuple[float, float, float, float]:
+        """Return left, top, width and height of a bar; even the shortest bar is visible."""
+        of_model = bar.look in ("think", "write")
+        high, thin = (MODEL, 5.0) if of_model else (self.high, round(self.high * 0.56))
+        width = max((bar.end - bar.start) * self.scale, 1.0 if bar.look == "wait" else 2.0)
+        return min(self.x(bar.start), WIDTH - RIGHT - width), self.tops[row] + (high - thin) / 2, width, thin
 
 
-def _times(bars: Iterable[Bar], attempts: int) -> str:
-    """Return how long a task waited for slots and ran."""
-    waited = sum(bar.end - bar.start for bar in bars if bar.look == "wait")
-    ran = sum(bar.end - bar.start for bar in bars if bar.look != "wait")
-    told = f"waited {seconds_text(waited)}, " if waited else ""
-    return f"{told}ran {seconds_text(ran)}" + (f" in {attempts} attempts" if attempts > 1 else "")
+def make_plot(chart: Chart) -> Plot:
+    """Return the places; rows of models come first, then those of tasks."""
+    rows = (*chart.models, *chart.rows)
+    left = PAD + 24 + max([text_width(row.label, size=12.0) for row in rows], default=40.0) + 12
+    high = ROW if len(chart.rows) <= MANY else DENSE
+    tops, y = [], HEAD + 2
+    for number, row in enumerate(rows):
+        y += 6 if number and number == len(chart.models) else 0
+        tops.append(y)
+        y += high if row.state else MODEL
+    lines = len(chart.lines) + 1 + (len(chart.rows) > LONG)
+    return Plot(left, (WIDTH - RIGHT - left - 10) / chart.total, tuple(tops), high, y + 6, y + 10 + lines * FOOT)
 
 
-def _model_row(role: str, calls: Iterable[ModelCall], total: float) -> Row:
-    """Return the calls of one role as a row: a bar until the first word, and one from then on."""
-    bars: list[Bar] = []
-    for call in calls:
-        if call.role == role:
-            end = total if call.ended is None else call.ended
-            first = end if call.first is None else min(call.first, end)
-            bars += [Bar(call.started, first, "think"), Bar(first, end, "write")]
-    title = f"{cut(role, LABEL)}: {seconds_text(sum(bar.end - bar.start for bar in bars))}"
-    return Row("", cut(role, LABEL), None, tuple(bar for bar in bars if bar.end > bar.start), title)
+# ---------------------------------------------------------------- SVG
 
 
-def find_ticks(total: float, most: int = TICKS) -> list[tuple[float, str]]:
-    """Return round seconds from 0 up to a total, at most `most` steps apart, with their labels in one unit."""
-    power = 10.0 ** math.floor(math.log10(total / most))
-    step = next(power * factor for factor in (1, 2, 5, 10, 20) if power * factor * most >= total)
-    unit, name = (1.0, "s") if total >= 1 else (1000.0, "ms")
-    count = int(total / step + 1e-9)
-    return [(number * step, f"{number * step * unit:.6g} {name}" if number else "0") for number in range(count + 1)]
+def draw_svg(chart: Chart) -> str:
+    """Return a timeline as SVG."""
+    plot = make_plot(chart)
+    parts = [
+        f'<rect class="cnb-paper" x="1" y="1" width="{px(WIDTH - 2)}" height="{px(plot.height - 2)}" rx="12"/>',
+        *_axis(chart, plot),
+        _chain(chart, plot),
+        *(_model(row, number, plot) for number, row in enumerate(chart.models)),
+        *(_task(row, number, plot) for number, row in enumerate(chart.rows, len(chart.models))),
+        *_foot(chart, plot),
+    ]
+    name = f"Timeline of {count_tasks(chart.tasks)}"
+    return page(name, chart.words or seconds_text(chart.total), (0, 0, WIDTH, plot.height), TIMELINE_STYLE, parts)
+
+
+def _axis(chart: Chart, plot: Plot) -> Iterator[str]:
+    lines = "".join(f"M{px(plot.x(at))} {px(HEAD - 6)}V{px(plot.bottom)}" for at, _ in chart.ticks)
+    yield f'<path class="cnb-grid" d="{lines}"/>'
+    for y in (HEAD - 12, *([plot.bottom + 12] if len(chart.rows) > LONG else [])):
+        yield from (
+            f'<text class="cnb-tick" x="{px(plot.x(at))}" y="{px(y)}">{label}</text>' for at, label in chart.ticks
+        )
+
+
+def _model(row: Row, number: int, plot: Plot) -> str:
+    bars = "".join(_rect(f"cnb-{bar.look}", plot.box(bar, number), 2) for bar in row.bars)
+    words = f'<text class="cnb-role" x="{px(PAD + 24)}" y="{px(plot.tops[number] + 11)}">{escape(row.label)}</text>'
+    return f'<g class="cnb-row"><title>{escape(row.title)}</title>{words}{bars}{_time(row, plot, number)}</g>'
+
+
+def _task(row: Row, number: int, plot: Plot) -> str:
+    middle = plot.tops[number] + plot.high / 2
+    dense = plot.high < ROW
+    mark = draw_mark(row.state or "waiting", PAD + 8, middle, disc=not dense)
+    key = " cnb-key" if row.critical else ""
+    words = f'<text class="cnb-name{key}" x="{px(PAD + 24)}" y="{px(middle + 4)}">{escape(row.label)}</text>'
+    bars = "".join(_bar(bar, plot.box(bar, number)) for bar in row.bars)
+    if row.critical:
+        bars += "".join(_frame(plot.box(bar, number)) for bar in row.bars if bar.look != "wait")
+    kind = f"cnb-row cnb-{row.state}{' cnb-dense' if dense else ''}"
+    inner = f"<title>{escape(row.title)}</title>{mark}{words}{bars}{_time(row, plot, number)}"
+    return f'<g class="{kind}" {data_of(row.id, row.state)}>{inner}</g>'
+
+
+def _bar(bar: Bar, box: tuple[float, float, float, float]) -> str:
+    if bar.look != "wait":
+        return _rect(f"cnb-span cnb-{bar.look}", box, 3)
+    x, y, width, high = box
+    rest = _rect("cnb-rest", box, 3)
+    if width < high:
+        return rest
+    lean = high * 0.29
+    return (f'{rest}<path class="cnb-stripes" transform="translate({px(x + lean)} {px(y + high / 2)}) skewX(-30)" '
+            f'style="stroke-width:{px(high)}" d="M0 0h{px(width - 2 * lean)}"/>')  # fmt: skip
+
+
+def _chain(chart: Chart, plot: Plot) -> str:
+    """Return the lines of the critical path, from the end of one task to the next one's start, behind all bars."""
+    rows = {row.id: (number, row) for number, row in enumerate(chart.rows, len(chart.models))}
+    lines = []
+    for (one, before), (other, after) in pairwise(rows[id_] for id_ in chart.path if id_ in rows):
+        x, y, width, high = plot.box(before.bars[-1], one)
+        u, v, _, tall = plot.box(next(bar for bar in after.bars if bar.look != "wait"), other)
+        lines.append(f"M{px(x + width)} {px(y + high)}V{px(v + tall / 2)}H{px(max(u, x + width))}")
+    return f'<path class="cnb-path" d="{"".join(lines)}"/>' if lines else ""
+
+
+def _frame(box: tuple[float, float, float, float]) -> str:
+    """Return the frame of an attempt on the critical path."""
+    x, y, width, high = box
+    return _rect("cnb-path", (x - 1.2, y - 1.2, width + 2.4, high + 2.4), 4)
+
+
+def _time(row: Row, plot: Plot, number: int) -> str:
+    x, y = px(WIDTH - PAD), px(plot.tops[number] + plot.high_of(row) / 2 + 4)
+    return f'<text class="cnb-time" x="{x}" y="{y}">{seconds_text(row.ran)}</text>'
+
+
+def _foot(chart: Chart, plot: Plot) -> Iterator[str]:
+    y = plot.bottom + 14 + (FOOT if len(chart.rows) > LONG else 0)
+    for line in chart.lines:
+        yield f'<text class="cnb-words" x="{px(PAD)}" y="{px(y + 4)}">{escape(line)}</text>'
+        y += FOOT
+    x = PAD
+    for kind, words in _legend(chart):
+        yield _sample(kind, x, y)
+        yield f'<text class="cnb-tick" style="text-anchor:start" x="{px(x + 29)}" y="{px(y + 4)}">{words}</text>'
+        x += 29 + text_width(words, size=11.0) + 18
+
+
+def _legend(chart: Chart) -> list[tuple[str, str]]:
+    """Return what the legend of this timeline explains."""
+    looks = {bar.look for row in (*chart.models, *chart.rows) for bar in row.bars}
+    known = (("wait", "waits for a slot"), ("failed", "failed attempt"), ("cancelled", "cancelled"))
+    found = [pair for pair in known if pair[0] in looks]
+    found += [("model", "a model thinks, then writes")] if chart.models else []
+    return found + ([("path", "critical path")] if chart.path else [])
+
+
+def _sample(kind: str, x: float, y: float) -> str:
+    """Return the sample that stands left of a legend's words."""
+    if kind == "model":
+        return _rect("cnb-think", (x, y - 2.5, 9.0, 5.0), 2) + _rect("cnb-write", (x + 9, y - 2.5, 13.0, 5.0), 2)
+    if kind == "path":
+        return _frame((x + 1.2, y - 4.0, 20.0, 8.0))
+    return f'<g class="cnb-{kind}">{_bar(Bar(0.0, 0.0, kind), (x, y - 5, 22.0, 10.0))}</g>'
+
+
+def _rect(kind: str, box: tuple[float, float, float, float], radius: float) -> str:
+    x, y, width, high = map(px, box)
+    return f'<rect class="{kind}" x="{x}" y="{y}" width="{width}" height="{high}" rx="{px(radius)}"/>'

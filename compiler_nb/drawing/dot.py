@@ -9,11 +9,11 @@ import contextlib
 import os
 import shutil
 import threading
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from compiler_nb.drawing.boxes import state_of
 from compiler_nb.drawing.graph import Graph, make_graph
-from compiler_nb.drawing.layout import Layout
+from compiler_nb.drawing.layout import Layout, lay_out
 from compiler_nb.drawing.style import EDGE, LIGHT
 from compiler_nb.plan.plan import Plan
 from compiler_nb.text import visible
@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from compiler_nb.outcome import State
     from compiler_nb.plan.task import Task
 
+Engine = Literal["auto", "graphviz", "own"]
+"""What chooses the places: our own layout, or Graphviz if it is installed."""
 Program: TypeAlias = "Callable[[str, str, str], bytes]"
 """Makes a picture of DOT text, a format and an engine; raises whatever it wants."""
 _LOCK: Final = threading.Lock()
 """Graphviz is not safe to be used by two threads of a process."""
-_INCH: Final = 72.0
+INCH: Final = 72.0
 MOST_BOXES, MOST_EDGES = 200, 400
 _SHAPES: Final = {"expr": "ellipse", "end": "oval", "fanout": "box3d", "group": "box3d", "more": "plaintext"}
 
@@ -42,7 +44,12 @@ def quote(text: str) -> str:
 
 def source(plan: Plan | Iterable[Task], states: Mapping[str, State] | None = None) -> str:
     """Return a plan as DOT text."""
-    return "\n".join(["digraph plan {", *lines_of(plan, states or {}), "}", ""])
+    return wrap(lines_of(plan, states or {}))
+
+
+def wrap(statements: Iterable[str]) -> str:
+    """Return statements as a whole DOT text."""
+    return "\n".join(["digraph plan {", *statements, "}", ""])
 
 
 def lines_of(plan: Plan | Iterable[Task], states: Mapping[str, State]) -> Iterator[str]:
@@ -52,7 +59,7 @@ def lines_of(plan: Plan | Iterable[Task], states: Mapping[str, State]) -> Iterat
     yield f'  graph [rankdir={"TB" if graph.down else "LR"} bgcolor="transparent" nodesep=0.3 ranksep=0.5]'
     yield '  node [shape=box style="rounded,filled" fillcolor=white fontname="Helvetica" fontsize=11 penwidth=1.3]'
     yield f'  edge [color="{EDGE}" arrowsize=0.7]'
-    names = {key: f"n{number}" for number, key in enumerate(graph.boxes)}
+    names = graph.names
     for key, box in graph.boxes.items():
         state = state_of(box, states)
         label = "\n".join(part for part in (f"{box.label} {box.count}".rstrip(), box.call) if part)
@@ -119,17 +126,23 @@ def _muted() -> Iterator[None]:
         os.close(nowhere)
 
 
+def find_layout(graph: Graph, engine: Engine = "auto", programs: Iterable[Program] | None = None) -> Layout:
+    """Return the places and routes of a graph; engine: what chooses them; programs: as for `render`."""
+    placed = place(graph, programs) if engine != "own" else None
+    return placed or lay_out(graph.boxes, graph.edges, graph.sizes, down=graph.down)
+
+
 def place(graph: Graph, programs: Iterable[Program] | None = None) -> Layout | None:
     """Return Graphviz's places and routes for a graph; or None if Graphviz is missing or the graph is too large."""
     if len(graph.boxes) > MOST_BOXES or len(graph.edges) > MOST_EDGES:
         return None
-    names = {key: f"n{number}" for number, key in enumerate(graph.boxes)}
+    names = graph.names
     lines = [f"graph [rankdir={'TB' if graph.down else 'LR'} nodesep=0.36 ranksep=0.6]", "edge [dir=none]"]
     lines.append('node [shape=box fixedsize=true label=""]')
     for key, box in graph.boxes.items():
-        lines.append(f"{names[key]} [width={box.width / _INCH:.4f} height={box.height / _INCH:.4f}]")
+        lines.append(f"{names[key]} [width={box.width / INCH:.4f} height={box.height / INCH:.4f}]")
     lines += [f"{names[one]} -> {names[other]}" for one, other in graph.edges]
-    plain = render("digraph {\n" + "\n".join(lines) + "\n}\n", format="plain", programs=programs)
+    plain = render(wrap(lines), format="plain", programs=programs)
     try:
         return _read_plain(plain.decode(), list(graph.boxes)) if plain else None
     except (ValueError, IndexError, KeyError):
@@ -144,14 +157,14 @@ def _read_plain(text: str, keys: list[str]) -> Layout:
     for line in text.splitlines():
         word, *parts = line.split()
         if word == "graph":
-            width, height = float(parts[1]) * _INCH, float(parts[2]) * _INCH
+            width, height = float(parts[1]) * INCH, float(parts[2]) * INCH
         elif word == "node":
-            places[keys[int(parts[0][1:])]] = (float(parts[1]) * _INCH, height - float(parts[2]) * _INCH)
+            places[keys[int(parts[0][1:])]] = (float(parts[1]) * INCH, height - float(parts[2]) * INCH)
         elif word == "edge":
             count = int(parts[2])
-            numbers = [float(part) * _INCH for part in parts[3 : 3 + 2 * count]]
+            numbers = [float(part) * INCH for part in parts[3 : 3 + 2 * count]]
             points = tuple(zip(numbers[::2], (height - y for y in numbers[1::2]), strict=True))
             routes[keys[int(parts[0][1:])], keys[int(parts[1][1:])]] = points
     if len(places) != len(keys):
         raise ValueError("Graphviz left nodes out")
-    return Layout(width, height, places, routes)
+    return Layout(width, height, places, routes, "graphviz")

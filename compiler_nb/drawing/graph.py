@@ -52,17 +52,21 @@ MANY: Final = 24
 
 
 class Graph(NamedTuple):
-    """Boxes by key, in the plan's order; edges; whether it goes down (not right); about how wide it is."""
+    """Boxes by key, in the plan's order; edges between them; and whether it goes down, not right."""
 
     boxes: Mapping[str, Box]
     edges: tuple[tuple[str, str], ...]
     down: bool
-    width: float
 
     @property
     def sizes(self) -> dict[str, tuple[float, float]]:
         """Width and height of each box."""
         return {key: (box.width, box.height) for key, box in self.boxes.items()}
+
+    @property
+    def names(self) -> dict[str, str]:
+        """A short name for each box in DOT text: a key may hold anything."""
+        return {key: f"n{number}" for number, key in enumerate(self.boxes)}
 
 
 def make_graph(tasks: Iterable[Task], final: LastLine | None = None, *, known: Iterable[str] = (),
@@ -215,8 +219,8 @@ def _turn(boxes: dict[str, Box], edges: Sequence[tuple[str, str]]) -> tuple[Grap
         high[row] += boxes[key].height + GAP
     down, right = max(across.values(), default=0.0), sum(along.values())
     if down <= max(PAGE, right):
-        return Graph(boxes, tuple(edges), down=True, width=down), down
-    return Graph(_align(boxes, rows), tuple(edges), down=False, width=right), max(right, *high.values())
+        return Graph(boxes, tuple(edges), down=True), down
+    return Graph(_align(boxes, rows), tuple(edges), down=False), max(right, *high.values())
 
 
 def _align(boxes: Mapping[str, Box], rows: Mapping[str, int]) -> dict[str, Box]:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 GAP_DOWN, GAP_RIGHT = 52.0, 68.0
 """Least space between rows, in pixels."""
-PITCHES = (100.0, 340.0)
-"""From one row of a growing layout to the next, down and to the right: room for usual boxes."""
+PITCH = 100.0
+"""Pixels from one row of a growing layout to the next: room for usual boxes."""
 PORT_GAPS = (7.0, 14.0)
 """Least and most space between two arrows that meet a box; with less they meet it in one point."""
 
@@ -37,13 +37,14 @@ class Layout(NamedTuple):
     """The places of everything, in pixels from the top left corner.
 
     places: the centre of each node; routes: for each edge a start and then, for each cubic curve, two control points
-    and its end.
+    and its end; engine: what chose the places, "own" or "graphviz".
     """
 
     width: float
     height: float
     places: Mapping[str, Point]
     routes: Mapping[Edge, tuple[Point, ...]]
+    engine: str = "own"
 
 
 def lay_out(nodes: Iterable[str], edges: Iterable[Edge], sizes: Mapping[str, Size], *, down: bool = True) -> Layout:
@@ -136,15 +137,22 @@ def _turn(layout: Layout) -> Layout:
     return Layout(layout.height, layout.width, places, routes)
 
 
+def heading(route: Sequence[Point]) -> Point:
+    """Return the direction in which a route arrives, as a vector of length 1."""
+    end = route[-1]
+    before = next((point for point in reversed(route) if point != end), end)
+    far = math.dist(end, before) or 1.0
+    return (end[0] - before[0]) / far, (end[1] - before[1]) / far
+
+
 class Incremental:
     """A layout for a plan that still streams: each node gets a place when it arrives, and keeps it.
 
-    down: as in `lay_out`; pitch: pixels from one row to the next, by default PITCHES; a larger node takes several rows.
-    `places` and `routes` grow as in a Layout, but places left of and above the first node are negative.
+    It goes down; a node higher than a row takes several. `places` and `routes` grow as in a Layout, but places left of
+    the first node are negative.
     """
 
-    def __init__(self, *, down: bool = True, pitch: float | None = None) -> None:
-        self.down, self.pitch = down, pitch or PITCHES[not down]
+    def __init__(self) -> None:
         self.places: dict[str, Point] = {}
         self.routes: dict[Edge, tuple[Point, ...]] = {}
         self.bounds = (0.0, 0.0, 0.0, 0.0)
@@ -154,42 +162,45 @@ class Incremental:
     def keep(self, layout: Layout, sizes: Mapping[str, Size]) -> None:
         """Adopt nodes that were laid out in another way; new nodes are placed around them."""
         for node, place in layout.places.items():
-            (x, y), (across, depth) = (place, sizes[node]) if self.down else (place[::-1], sizes[node][::-1])
-            first = math.floor((y - depth / 2) / self.pitch)
-            last = max(math.ceil((y + depth / 2) / self.pitch), first + 1)
+            (x, y), (width, height) = place, sizes[node]
+            first = math.floor((y - height / 2) / PITCH)
+            last = max(math.ceil((y + height / 2) / PITCH), first + 1)
             for row in range(first, last):
-                self._take(row, x - across / 2, x + across / 2)
-            self._spans[node] = (first, last, depth / 2)
+                self._take(row, x - width / 2, x + width / 2)
+            self._spans[node] = (first, last, height / 2)
             self.places[node] = place
         self.bounds = (0.0, 0.0, layout.width, layout.height)
 
     def add(self, node: str, parents: Iterable[str], size: Size) -> Point:
         """Place a node below those of its parents that are placed, near their middle; return its centre."""
         above = [parent for parent in dict.fromkeys(parents) if parent in self._spans]
-        across, depth = size if self.down else size[::-1]
+        width, height = size
         row = max((self._spans[parent][1] for parent in above), default=0)
-        rows = range(row, row + max(math.ceil(depth / self.pitch + 0.2), 1))
-        wish = self._wish(above, across, rows)
-        x = self._free(rows, wish, across)
+        # A fifth of a row more than the box is high stays free, for the arrows below it.
+        rows = range(row, row + max(math.ceil(height / PITCH + 0.2), 1))
+        x = self._free(rows, self._wish(above, width, rows), width)
         for each in rows:
-            self._take(each, x - across / 2, x + across / 2)
-        y = row * self.pitch + depth / 2
-        self._spans[node] = (row, rows[-1] + 1, depth / 2)
-        self.places[node] = (x, y) if self.down else (y, x)
+            self._take(each, x - width / 2, x + width / 2)
+        top = row * PITCH
+        self._spans[node] = (row, rows[-1] + 1, height / 2)
+        self.places[node] = (x, top + height / 2)
         for parent in above:
-            self.routes[parent, node] = self._link(parent, node)
-        self._grow(node, size)
+            px, py = self.places[parent]
+            start = (px, py + self._spans[parent][2])
+            self.routes[parent, node] = (start, *_bend(start, (x, top)))
+        left, upper, right, lower = self.bounds
+        self.bounds = (min(left, x - width / 2), min(upper, top), max(right, x + width / 2), max(lower, top + height))
         return self.places[node]
 
-    def _wish(self, above: Sequence[str], across: float, rows: Iterable[int]) -> float:
+    def _wish(self, above: Sequence[str], width: float, rows: Iterable[int]) -> float:
         if above:
-            return sum(self.places[parent][0 if self.down else 1] for parent in above) / len(above)
+            return sum(self.places[parent][0] for parent in above) / len(above)
         ends = [self._taken[row][-1][1] for row in rows if self._taken[row]]
-        return max(ends) + GAP + across / 2 if ends else 0.0
+        return max(ends) + GAP + width / 2 if ends else 0.0
 
-    def _free(self, rows: Iterable[int], wish: float, across: float) -> float:
+    def _free(self, rows: Iterable[int], wish: float, width: float) -> float:
         """Return the place nearest to the wish at which the width is free in all of the rows."""
-        half = across / 2 + GAP
+        half = width / 2 + GAP
         walls = sorted(run for row in rows for run in self._taken[row])
         best, left = float("inf"), float("-inf")
         for start, end in [*walls, (float("inf"), float("inf"))]:
@@ -208,15 +219,3 @@ class Incremental:
         for at in (index, index - 1):
             if 0 <= at < len(runs) - 1 and runs[at + 1][0] - runs[at][1] < 3 * GAP:
                 runs[at : at + 2] = [(runs[at][0], runs[at + 1][1])]
-
-    def _link(self, parent: str, node: str) -> tuple[Point, ...]:
-        (x0, y0), (x1, y1) = (self.places[id_] if self.down else self.places[id_][::-1] for id_ in (parent, node))
-        start = (x0, y0 + self._spans[parent][2])
-        points = (start, *_bend(start, (x1, y1 - self._spans[node][2])))
-        return points if self.down else tuple((y, x) for x, y in points)
-
-    def _grow(self, node: str, size: Size) -> None:
-        (x, y), (width, height), (left, top, right, bottom) = self.places[node], size, self.bounds
-        self.bounds = (
-            min(left, x - width / 2), min(top, y - height / 2), max(right, x + width / 2), max(bottom, y + height / 2),
-        )  # fmt: skip

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from compiler_nb.drawing.boxes import CALL, SHORT_CALL, task_box
-from compiler_nb.drawing.dot import place
+from compiler_nb.drawing.dot import find_layout
 from compiler_nb.drawing.graph import FULL, MANY, make_graph
-from compiler_nb.drawing.layout import Incremental, Layout, lay_out
-from compiler_nb.drawing.style import MARGIN
-from compiler_nb.drawing.svg import ID, draw_box, draw_edge
+from compiler_nb.drawing.layout import Incremental, Layout
+from compiler_nb.drawing.style import ID, MARGIN
+from compiler_nb.drawing.svg import draw_box, draw_edge
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.text import cut, visible
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from compiler_nb.drawing.boxes import Box
+    from compiler_nb.drawing.dot import Engine
     from compiler_nb.drawing.rows import Point
     from compiler_nb.plan.task import LastLine, Task
 
 TITLE: Final = 200
 """Characters of a call in a hover text."""
-Engine = Literal["auto", "graphviz", "own"]
 Bounds = tuple[float, float, float, float]
 """Left, top, width and height in pixels."""
 
@@ -77,8 +77,7 @@ def draw_whole(tasks: Iterable[Task], final: LastLine | None = None, *, engine: 
     """Return the picture of all tasks, each waiting; above 200 tasks, those of one level and tool share a box."""
     every = list(tasks)
     graph = make_graph(every, final, bars=True)
-    layout = place(graph) if engine != "own" else None
-    layout = layout or lay_out(graph.boxes, graph.edges, graph.sizes, down=graph.down)
+    layout = find_layout(graph, engine)
     titles = {task.id: _title(task) for task in every} if len(every) <= FULL else {}
     names = {key: _first(box) for key, box in graph.boxes.items()}
     body = [_edge(route, names[one], names[other]) for (one, other), route in layout.routes.items()]

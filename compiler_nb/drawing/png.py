@@ -1,34 +1,44 @@
-"""A plan as a PNG, for programs that cannot show SVG: drawn by Graphviz, at the places of our own layout."""
+"""Pictures as PNG, for programs that cannot show SVG: drawn by Graphviz, at the places of our own layout."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Final
 
 from compiler_nb.drawing.boxes import is_stack, state_of
-from compiler_nb.drawing.dot import quote, render
+from compiler_nb.drawing.chart import FOOT, HEAD, PAD, RIGHT, WIDTH, make_plot
+from compiler_nb.drawing.dot import INCH, find_layout, quote, render, wrap
 from compiler_nb.drawing.graph import FULL, make_graph
-from compiler_nb.drawing.layout import lay_out
+from compiler_nb.drawing.layout import heading
 from compiler_nb.drawing.style import EDGE, LIGHT, MARGIN
 from compiler_nb.plan.plan import Plan
+from compiler_nb.text import seconds_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from compiler_nb.drawing.boxes import Box
+    from compiler_nb.drawing.chart import Bar, Chart
     from compiler_nb.drawing.dot import Program
     from compiler_nb.drawing.rows import Point
     from compiler_nb.outcome import State
     from compiler_nb.plan.task import LastLine, Task
 
-INCH: Final = 72.0
-HEAD: Final = 5.0
+ARROW: Final = 5.0
+"""Pixels from the tip of an arrow to its base."""
 SIDE: Final = 2_400.0
 """Most pixels across, and half of the most along."""
 _BORDERS: Final = {
     "waiting": "dashed", "ready": "solid", "running": "bold", "done": "solid", "failed": "bold", "skipped": "dotted",
     "cancelled": "dashed",
 }  # fmt: skip
+
+
+def _at(x: float, y: float, width: float, height: float) -> str:
+    """Return the attributes of a place: the centre, y from below, and the size, which Graphviz takes in inches."""
+    return f'pos="{x:.1f},{y:.1f}" width={width / INCH:.4f} height={height / INCH:.4f}'
+
+
+# --------------------------------------------------------------------- plans
 
 
 def to_png(
@@ -47,45 +57,89 @@ def to_png(
         return None
     last = plan.final if final is None and isinstance(plan, Plan) else final
     graph = make_graph(tasks, last, known=states or ())
-    layout = lay_out(graph.boxes, graph.edges, graph.sizes, down=graph.down)
+    layout, names = find_layout(graph, "own"), graph.names
     dpi = min(144.0, INCH * SIDE / max(layout.width, layout.height / 2))
     lines = [f"graph [dpi={dpi:.0f} bgcolor=white pad={MARGIN / INCH:.3f}]"]
     lines += [f'node [shape=box fixedsize=true fontname="Helvetica" fontsize=10.5 fontcolor="{LIGHT["ink"]}"]']
     lines += [f'edge [color="{EDGE}" arrowsize=0.5 penwidth=1.2]']
-    names = {key: f"n{number}" for number, key in enumerate(graph.boxes)}
     for key, box in graph.boxes.items():
         lines += _nodes(names[key], box, layout.places[key], layout.height, states or {})
     for (one, other), route in layout.routes.items():
         lines.append(f'{names[one]} -> {names[other]} [pos="{_spline(route, layout.height)}"]')
-    return render("digraph {\n" + "\n".join(lines) + "\n}\n", format="png", engine="nop2", programs=programs)
+    return render(wrap(lines), format="png", engine="nop2", programs=programs)
 
 
 def _nodes(name: str, box: Box, place: Point, height: float, states: Mapping[str, State]) -> Iterator[str]:
     """Yield the statements for one box, and for those inside a block."""
     x, y = place
-    where = f'pos="{x:.1f},{height - y:.1f}" width={box.width / INCH:.4f} height={box.height / INCH:.4f}'
+    where = _at(x, height - y, box.width, box.height)
+    ink, paper = LIGHT["ink"], LIGHT["card"]
     if box.kind == "block":
         yield f'{name} [{where} label="" style="rounded,filled" color="#dfe3e8" fillcolor="#f3f5f7"]'
         for number, (inner, dx, dy) in enumerate(box.inner):
             at = (x - box.width / 2 + dx, y - box.height / 2 + dy)
             yield from _nodes(f"{name}_{number}", inner, at, height, states)
-        return
-    if box.kind == "end":
-        ink, paper = LIGHT["ink"], LIGHT["card"]
+    elif box.kind == "end":
         look = f'style="rounded,filled" color="{ink}" fillcolor="{ink}" fontcolor="{paper}"'
         yield f"{name} [{where} label={quote(box.label)} {look}]"
-        return
-    state = state_of(box, states)
-    label = "\n".join(part for part in (f"{box.label}  {box.count}".rstrip() + f"  ({state})", box.call) if part)
-    look = f'style="rounded,filled,{_BORDERS[state]}" color="{LIGHT[state]}" fillcolor="{LIGHT["card"]}"'
-    shape = " shape=ellipse" if box.kind == "expr" else " peripheries=2" if is_stack(box) else ""
-    yield f"{name} [{where} label={quote(label)} {look}{shape}]"
+    else:
+        state = state_of(box, states)
+        label = "\n".join(part for part in (f"{box.label}  {box.count}".rstrip() + f"  ({state})", box.call) if part)
+        look = f'style="rounded,filled,{_BORDERS[state]}" color="{LIGHT[state]}" fillcolor="{paper}"'
+        shape = " shape=ellipse" if box.kind == "expr" else " peripheries=2" if is_stack(box) else ""
+        yield f"{name} [{where} label={quote(label)} {look}{shape}]"
 
 
 def _spline(route: Sequence[Point], height: float) -> str:
     """Return a route as Graphviz's spline, whose arrow's tip is the last point."""
-    (x, y), before = route[-1], next((point for point in route[-2::-1] if point != route[-1]), route[0])
-    far = math.dist((x, y), before) or 1.0
-    base = (x - HEAD * (x - before[0]) / far, y - HEAD * (y - before[1]) / far)
+    (x, y), (dx, dy) = route[-1], heading(route)
+    base = (x - ARROW * dx, y - ARROW * dy)
     tip, *points = (f"{px:.1f},{height - py:.1f}" for px, py in (route[-1], *route[:-1], base))
     return f"e,{tip} {' '.join(points)}"
+
+
+# --------------------------------------------------------------------- timelines
+
+
+def draw_png(chart: Chart, programs: Iterable[Program] | None = None) -> bytes | None:
+    """Return a timeline as PNG; None without Graphviz; programs: as for `render`."""
+    plot = make_plot(chart)
+    nodes = [_node((0, 0, WIDTH, plot.height), fill=LIGHT["card"])]
+    for at, label in chart.ticks:
+        nodes.append(_node((plot.x(at), HEAD - 6, 0.5, plot.bottom - HEAD + 6), fill="#e3e7ec"))
+        nodes.append(_word(plot.x(at) - 30, HEAD - 16, label, "dim", width=60, justify=""))
+    for number, row in enumerate((*chart.models, *chart.rows)):
+        middle = plot.tops[number] + plot.high_of(row) / 2
+        told = f"{row.label} ({row.state})" if row.state not in (None, "done") else row.label
+        nodes.append(_word(PAD, middle, told, "ink" if row.state else "dim", width=plot.left - PAD))
+        nodes.append(_word(WIDTH - RIGHT, middle, seconds_text(row.ran), "dim", width=RIGHT - PAD, justify="\\r"))
+        nodes += [_bar(bar, plot.box(bar, number), critical=row.critical) for bar in row.bars]
+    for line, text in enumerate(chart.lines):
+        nodes.append(_word(PAD, plot.bottom + 18 + line * FOOT, text, "ink", width=WIDTH - 2 * PAD))
+    lines = ["graph [dpi=120 bgcolor=white pad=0]"]
+    lines += ['node [shape=box fixedsize=true fontname="Helvetica" fontsize=10 margin=0]']
+    lines += [f"n{number} {node}" for number, node in enumerate(nodes)]
+    return render(wrap(lines), format="png", engine="nop2", programs=programs)
+
+
+def _node(box: tuple[float, float, float, float], *, fill: str, border: str = "", style: str = "filled") -> str:
+    x, y, width, high = box
+    where = _at(x + width / 2, -(y + high / 2), width, high)
+    return f'[{where} label="" style="{style}" fillcolor="{fill}" color="{border or fill}"]'
+
+
+def _word(x: float, y: float, text: str, colour: str, *, width: float, justify: str = "\\l") -> str:
+    # A label's lines are justified by the mark behind each, which `quote` would escape.
+    label = f'{quote(text)[:-1]}{justify}"'
+    look = f'shape=plaintext style="" label={label} fontcolor="{LIGHT[colour]}"'
+    return f"[{_at(x + width / 2, -y, width, 14.4)} {look}]"
+
+
+def _bar(bar: Bar, box: tuple[float, float, float, float], *, critical: bool) -> str:
+    if bar.look == "wait":
+        return _node(box, fill="#eceff3", border=LIGHT["waiting"], style="filled,dashed")
+    if bar.look in ("think", "write"):
+        return _node(box, fill="#c9cfd8" if bar.look == "think" else LIGHT["dim"])
+    fill = LIGHT["card"] if bar.look in ("failed", "cancelled") else LIGHT[bar.look]
+    border = LIGHT["ink"] if critical else LIGHT[bar.look]
+    return _node(box, fill=fill, border=border, style="filled,bold" if critical else "filled")

@@ -7,29 +7,28 @@ mark, which MARKS holds. All text is escaped here; there is no script, link or h
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass, field
 from html import escape
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.drawing.boxes import CELL, CELL_ROW, END, LINE, MARK, PAD, STACK, has_bar, is_stack, state_of
-from compiler_nb.drawing.dot import place, source
+from compiler_nb.drawing.dot import find_layout, source
 from compiler_nb.drawing.files import Drawing, Forms
 from compiler_nb.drawing.graph import make_graph
-from compiler_nb.drawing.layout import lay_out
+from compiler_nb.drawing.layout import heading
 from compiler_nb.drawing.png import to_png
-from compiler_nb.drawing.style import MARGIN, MARKS, STYLE
+from compiler_nb.drawing.style import MARGIN, MARKS, STYLE, count_tasks, data_of, draw_mark, page, px
 from compiler_nb.drawing.text import plan_text
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.short import shorten_call, shorten_final
-from compiler_nb.text import cut, visible
+from compiler_nb.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from compiler_nb.drawing.boxes import Box
-    from compiler_nb.drawing.dot import Program
+    from compiler_nb.drawing.dot import Engine, Program
     from compiler_nb.drawing.graph import Graph
     from compiler_nb.drawing.layout import Layout
     from compiler_nb.drawing.rows import Point
@@ -40,7 +39,6 @@ LIMIT: Final = 150_000
 """Most bytes of a picture."""
 TITLE: Final = 400
 """Most characters of a hover text."""
-ID: Final = 200
 HEAD: Final = 4.5
 _ATTEMPTS: Final[tuple[dict[str, Any], ...]] = (
     {}, {"full": 0}, {"full": 0, "cells": 0}, {"full": 0, "cells": 0, "clip": 40},
@@ -72,8 +70,7 @@ class Picture(Drawing):
         return to_png(named, states=self.states, final=self.plan.final if isinstance(self.plan, Plan) else None)
 
     def __repr__(self) -> str:
-        count = sum(not task.owner for task in self.plan)
-        return f"<picture of {count:,} task{'' if count == 1 else 's'}>"
+        return f"<picture of {count_tasks(sum(not task.owner for task in self.plan))}>"
 
 
 def draw(
@@ -81,7 +78,7 @@ def draw(
     *,
     states: Mapping[str, State] | None = None,
     titles: Mapping[str, str] | None = None,
-    engine: Literal["auto", "graphviz", "own"] = "auto",
+    engine: Engine = "auto",
     final: LastLine | None = None,
     programs: Iterable[Program] | None = None,
 ) -> Picture:
@@ -98,14 +95,12 @@ def draw(
     words = _words(tasks, now, titles or {}, last)
     for attempt in _ATTEMPTS:
         graph = make_graph(tasks, last, known=now, **attempt)
-        layout = place(graph, programs) if engine != "own" else None
-        used = "graphviz" if layout else "own"
-        layout = layout or lay_out(graph.boxes, graph.edges, graph.sizes, down=graph.down)
+        layout = find_layout(graph, engine, programs)
         svg = _page(graph, layout, now, words, [task.id for task in tasks])
         if len(svg.encode()) <= LIMIT:
             break
     shown = tasks if last is None else Plan(tasks, last)
-    return Picture(svg, plan_text(plan if isinstance(plan, Plan) else tasks, now), used, shown, dict(now))
+    return Picture(svg, plan_text(plan if isinstance(plan, Plan) else tasks, now), layout.engine, shown, dict(now))
 
 
 def _words(
@@ -129,22 +124,15 @@ def _lines(text: str, limit: int) -> str:
 def _page(
     graph: Graph, layout: Layout, states: Mapping[str, State], titles: Mapping[str, str], ids: Sequence[str]
 ) -> str:
-    width, height = _number(layout.width + 2 * MARGIN), _number(layout.height + 2 * MARGIN)
-    name = f"Plan of {len(ids):,} task{'' if len(ids) == 1 else 's'}"
-    about = _count(ids, states) or "nothing to do"
     body = [draw_edge(route) for route in layout.routes.values()]
     body += [draw_box(box, *layout.places[key], states, titles) for key, box in graph.boxes.items()]
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="cnb" role="img" aria-label="{name}: {about}"'
-    size = f'width="{width}" height="{height}" viewBox="{_number(-MARGIN)} {_number(-MARGIN)} {width} {height}"'
-    words = f"<title>{name}</title><desc>{about}</desc><style>{STYLE}</style>"
-    return "\n".join([f'{head} {size} style="max-width:100%;height:auto">', words, *body, "</svg>", ""])
+    bounds = (-MARGIN, -MARGIN, layout.width + 2 * MARGIN, layout.height + 2 * MARGIN)
+    return page(f"Plan of {count_tasks(len(ids))}", _count(ids, states) or "nothing to do", bounds, STYLE, body)
 
 
 def draw_edge(route: Sequence[Point]) -> str:
     """Return an arrow along a route: a start, then two control points and an end for each curve."""
-    (x, y), before = route[-1], next((point for point in route[-2::-1] if point != route[-1]), route[0])
-    far = math.hypot(x - before[0], y - before[1]) or 1.0
-    dx, dy = (x - before[0]) / far, (y - before[1]) / far
+    (x, y), (dx, dy) = route[-1], heading(route)
     tip = (x - 1.5 * dx, y - 1.5 * dy)  # a small gap before the border
     left, right = ((-HEAD * (dx - turn * dy), -HEAD * (dy + turn * dx)) for turn in (0.62, -0.62))
     head = f"m{_point(left)}l{_point((-left[0], -left[1]))} {_point(right)}"
@@ -172,7 +160,7 @@ def draw_box(
 ) -> str:
     """Return a box with its centre at (x, y), in the states and with the hover texts of the tasks that it shows."""
     states, titles = states or {}, titles or {}
-    at = f'transform="translate({_number(x - box.width / 2)} {_number(y - box.height / 2)})"'
+    at = f'transform="translate({px(x - box.width / 2)} {px(y - box.height / 2)})"'
     if box.kind == "block":
         inner = "".join(draw_box(each, dx, dy, states, titles) for each, dx, dy in box.inner)
         return f'<g class="cnb-block" {at}>{_rectangle(box, "cnb-ground", radius=12)}{inner}</g>'
@@ -181,16 +169,12 @@ def draw_box(
         hover = titles.get(box.key) or _count(box.members, states)
         anchor = box.width / 2 if box.kind == "end" else PAD
         return (f'<g class="cnb-{box.kind}" {at}><title>{escape(hover)}</title>{_rectangle(box, "cnb-box", radius=15)}'
-                f'<text x="{_number(anchor)}" y="{_number(middle)}">{escape(box.label)}</text></g>')  # fmt: skip
+                f'<text x="{px(anchor)}" y="{px(middle)}">{escape(box.label)}</text></g>')  # fmt: skip
     state = state_of(box, states)
     about = f"{box.count} {box.label}: {_count(box.members, states)}" if box.kind == "group" else ""
     hover = escape(about or titles.get(box.task) or box.label)
-    who = f'class="cnb-task cnb-{state}"{_data(box.task, state)}' if box.task else f'class="cnb-group cnb-{state}"'
+    who = f'class="cnb-task cnb-{state}" {data_of(box.task, state)}' if box.task else f'class="cnb-group cnb-{state}"'
     return f"<g {who} {at}><title>{hover}</title>{_frame(box)}{_label(box, state)}{_members(box, states, titles)}</g>"
-
-
-def _data(task: str, state: str) -> str:
-    return f' data-task="{escape(cut(task, ID))}" data-state="{state}"'
 
 
 def _frame(box: Box) -> str:
@@ -202,24 +186,22 @@ def _frame(box: Box) -> str:
 
 def _rectangle(box: Box, kind: str, *, radius: float, shift: float = 0.0) -> str:
     less = STACK if is_stack(box) else 0.0
-    place = f'x="{_number(shift)}" y="{_number(shift)}" ' if shift else ""
-    size = f'width="{_number(box.width - less)}" height="{_number(box.height - less)}"'
-    return f'<rect class="{kind}" {place}{size} rx="{_number(radius)}"/>'
+    place = f'x="{px(shift)}" y="{px(shift)}" ' if shift else ""
+    size = f'width="{px(box.width - less)}" height="{px(box.height - less)}"'
+    return f'<rect class="{kind}" {place}{size} rx="{px(radius)}"/>'
 
 
 def _label(box: Box, state: State) -> str:
     left = PAD + (4 if box.kind == "expr" else 0)
     high = LINE / 2 if box.call else 15.0
-    mark = f'<circle class="cnb-disc" cx="{_number(left + 6)}" cy="{_number(high)}" r="8"/>'
-    mark += f'<path class="cnb-mark" transform="translate({_number(left + 6)} {_number(high)})" d="{MARKS[state]}"/>'
-    x = _number(left + MARK)
+    x = px(left + MARK)
     words = f'<text class="cnb-id" x="{x}" y="20">{escape(box.label)}</text>'
     if box.call:
         words += f'<text class="cnb-call" x="{x}" y="36">{escape(box.call)}</text>'
     if box.count:
-        right = _number(box.width - PAD - STACK)
+        right = px(box.width - PAD - STACK)
         words += f'<text class="cnb-count" x="{right}" y="20">{escape(box.count)}</text>'
-    return mark + words
+    return draw_mark(state, left + 6, high) + words
 
 
 def _members(box: Box, states: Mapping[str, State], titles: Mapping[str, str]) -> str:
@@ -227,8 +209,8 @@ def _members(box: Box, states: Mapping[str, State], titles: Mapping[str, str]) -
     top = LINE + 1
     if has_bar(box):
         room = box.width - 2 * PAD - STACK
-        at = f'transform="translate({_number(PAD)} {_number(top)})"'
-        return f'<g class="cnb-bar" data-width="{_number(room)}" {at}></g>'
+        at = f'transform="translate({px(PAD)} {px(top)})"'
+        return f'<g class="cnb-bar" data-width="{px(room)}" {at}></g>'
     if not box.members:
         return ""
     if box.inside == "shares":
@@ -237,9 +219,9 @@ def _members(box: Box, states: Mapping[str, State], titles: Mapping[str, str]) -
     for index, id_ in enumerate(box.members):
         row, column = divmod(index, CELL_ROW)
         state = states.get(id_, "waiting")
-        d = f"M{_number(PAD + column * CELL)} {_number(top + row * CELL)}h8v8h-8z"
+        d = f"M{px(PAD + column * CELL)} {px(top + row * CELL)}h8v8h-8z"
         hover = f"><title>{escape(titles[id_])}</title></path>" if box.kind == "fanout" and id_ in titles else "/>"
-        parts.append(f'<path class="cnb-cell cnb-{state}"{_data(id_, state)} d="{d}"{hover}')
+        parts.append(f'<path class="cnb-cell cnb-{state}" {data_of(id_, state)} d="{d}"{hover}')
     return "".join(parts)
 
 
@@ -250,7 +232,7 @@ def _shares(box: Box, states: Mapping[str, State], top: float) -> str:
     for state in MARKS:
         if counts[state]:
             wide = room * counts[state] / len(box.members)
-            d = f"M{_number(x)} {_number(top)}h{_number(max(wide - 2, 1))}v8h-{_number(max(wide - 2, 1))}z"
+            d = f"M{px(x)} {px(top)}h{px(max(wide - 2, 1))}v8h-{px(max(wide - 2, 1))}z"
             parts.append(f'<path class="cnb-cell cnb-{state}" d="{d}"/>')
             x += wide
     return "".join(parts)
@@ -262,8 +244,4 @@ def _count(ids: Sequence[str], states: Mapping[str, State]) -> str:
 
 
 def _point(point: Point) -> str:
-    return f"{_number(point[0])} {_number(point[1])}"
-
-
-def _number(value: float) -> str:
-    return f"{round(value, 1):g}"
+    return f"{px(point[0])} {px(point[1])}"

@@ -1,4 +1,4 @@
-"""Plans as text: a table that is the same for the same run."""
+"""Plans and timelines as text: tables that are the same for the same run."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.short import shorten_call, shorten_final
-from compiler_nb.text import cut, describe_outcome
+from compiler_nb.text import cut, describe_outcome, seconds_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from compiler_nb.drawing.chart import Chart, Row
     from compiler_nb.outcome import State
     from compiler_nb.plan.task import Task
 
@@ -20,6 +21,9 @@ MARKS: Final[Mapping[str, str]] = {
 }  # fmt: skip
 WIDTH: Final = 100
 ROWS: Final = 40
+BARS: Final = 50
+"""Columns of a timeline's bars."""
+_SIGNS: Final = {"wait": "░", "think": "╌", "write": "─"}
 
 
 def columns_of(text: str) -> int:
@@ -84,3 +88,27 @@ def task_titles(
             lines.append(f"{'=' if state == 'done' else ''} {describe_outcome(outcomes[task.id], limit)}".strip())
         titles[task.id] = "\n".join([*lines, *([f"# {task.note}"] if task.note else [])])
     return titles
+
+
+def chart_text(chart: Chart) -> str:
+    """Return a timeline as lines: mark, label, a bar of characters, and how long it ran; * is the critical path."""
+    wide = max([columns_of(row.label) for row in (*chart.models, *chart.rows)], default=0)
+    lines = []
+    for row in (*chart.models, *chart.rows):
+        mark = MARKS[row.state] if row.state is not None else " "
+        label = row.label + " " * (wide - columns_of(row.label))
+        key = "*" if row.critical else " "
+        lines.append(f"{mark} {label} {key} {_chart_bar(row, chart.total)}  {seconds_text(row.ran)}")
+    total = seconds_text(chart.total)
+    axis = f"{' ' * (wide + 5)}{'0':<{BARS - len(total)}}{total}"
+    legend = "░ waits for a slot, █ runs" + (", * critical path" if chart.path else "")
+    return "\n".join([axis, *lines, *chart.lines, legend])
+
+
+def _chart_bar(row: Row, total: float) -> str:
+    cells = [" "] * BARS
+    for bar in row.bars:
+        start = min(int(bar.start / total * BARS), BARS - 1)
+        end = max(start + 1, min(round(bar.end / total * BARS), BARS))
+        cells[start:end] = _SIGNS.get(bar.look, "█") * (end - start)
+    return "".join(cells)

@@ -6,26 +6,36 @@ is marked: the chain of tasks that needed each other and took longest.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from compiler_nb.drawing.bars import draw_svg
-from compiler_nb.drawing.bars_png import draw_png
-from compiler_nb.drawing.chart import Chart, Row, make_chart
+from compiler_nb.drawing.chart import Bar, Chart, Row, draw_svg
 from compiler_nb.drawing.files import Drawing
-from compiler_nb.drawing.text import MARKS, columns_of
-from compiler_nb.text import seconds_text
+from compiler_nb.drawing.png import draw_png
+from compiler_nb.drawing.style import count_tasks
+from compiler_nb.drawing.text import chart_text
+from compiler_nb.plan.short import shorten_call
+from compiler_nb.text import cut, seconds_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from compiler_nb.outcome import State
     from compiler_nb.plan.task import Task
     from compiler_nb.trace import ModelCall, Span
 
-TEXT: Final = 50
-"""Columns of the bars in text."""
-_SIGNS: Final = {"wait": "░", "think": "╌", "write": "─"}
+MOST: Final = 200
+"""Most rows of tasks; the others are counted."""
+LABEL: Final = 26
+"""Characters of a row's label."""
+CALL, SHORT_CALL, FEW = 160, 60, 60
+"""Characters of a call in a hover text, in a timeline of up to FEW rows and above."""
+WORDS: Final = 150
+"""Characters of the line below."""
+TICKS: Final = 8
+LEAST: Final = 0.001
+"""Seconds of waiting that are worth a word."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -41,8 +51,7 @@ class Timeline(Drawing):
         return draw_png(self.chart)
 
     def __repr__(self) -> str:
-        count = len(self.chart.rows) + self.chart.more
-        return f"<timeline of {count:,} task{'' if count == 1 else 's'}, {seconds_text(self.chart.total)}>"
+        return f"<timeline of {count_tasks(self.chart.tasks)}, {seconds_text(self.chart.total)}>"
 
 
 def timeline(
@@ -60,33 +69,60 @@ def timeline(
     tasks, states: by id, for hover texts and marks; calls: of models, which get rows of their own; critical: ids of the
     critical path in its order; total: seconds, defaults to the last end; words: a line below.
     """
-    chart = make_chart(
-        spans, tasks=tasks, states=states or {}, calls=calls, critical=critical, total=total, words=words
-    )
-    return Timeline(draw_svg(chart), _text(chart), chart)
+    every, asked = list(spans), list(calls)
+    tried: dict[str, list[Span]] = {}
+    for span in every:
+        tried.setdefault(span.task, []).append(span)
+    ends = [span.started if span.ended is None else span.ended for span in every]
+    ends += [call.started if call.ended is None else call.ended for call in asked]
+    length = max([*ends, total or 0.0, 1e-6])
+    room = CALL if len(tried) <= FEW else SHORT_CALL
+    rows = []
+    for id_, each in list(tried.items())[:MOST]:
+        state = (states or {}).get(id_, each[-1].state)
+        bars = tuple(_bars(each, length))
+        lines = [f"{cut(id_, CALL)} · {state}", *([shorten_call(tasks[id_], room)] if id_ in tasks else [])]
+        title = "\n".join([*lines, _times(bars, len(each))])
+        rows.append(Row(id_, cut(id_, LABEL), state, bars, title, id_ in critical))
+    models = [_model_row(role, asked, length) for role in dict.fromkeys(call.role for call in asked)]
+    chart = Chart(
+        tuple(models), tuple(rows), max(len(tried) - MOST, 0), length, cut(words, WORDS), tuple(critical),
+        tuple(find_ticks(length)),
+    )  # fmt: skip
+    return Timeline(draw_svg(chart), chart_text(chart), chart)
 
 
-# ---------------------------------------------------------------- text
+def _bars(tried: Iterable[Span], total: float) -> Iterator[Bar]:
+    for span in tried:
+        if span.started - span.ready >= LEAST:
+            yield Bar(span.ready, span.started, "wait")
+        yield Bar(span.started, max(total if span.ended is None else span.ended, span.started), span.state)
 
 
-def _text(chart: Chart) -> str:
-    """Return the rows as lines: mark, label, a bar of characters, and how long it ran; * marks the critical path."""
-    wide = max([columns_of(row.label) for row in (*chart.models, *chart.rows)], default=0)
-    lines = []
-    for row in (*chart.models, *chart.rows):
-        mark = MARKS[row.state] if row.state is not None else " "
-        label = row.label + " " * (wide - columns_of(row.label))
-        lines.append(f"{mark} {label} {'*' if row.critical else ' '} {_bar(row, chart.total)}  {seconds_text(row.ran)}")
-    more = [f"… {chart.more:,} more"] if chart.more else []
-    axis = f"{' ' * (wide + 5)}{'0':<{TEXT - len(seconds_text(chart.total))}}{seconds_text(chart.total)}"
-    legend = "░ waits for a slot, █ runs" + (", * critical path" if chart.path else "")
-    return "\n".join([axis, *lines, *more, *([chart.words] if chart.words else []), legend])
+def _times(bars: Iterable[Bar], attempts: int) -> str:
+    """Return how long a task waited for slots and ran."""
+    waited = sum(bar.end - bar.start for bar in bars if bar.look == "wait")
+    ran = sum(bar.end - bar.start for bar in bars if bar.look != "wait")
+    told = f"waited {seconds_text(waited)}, " if waited else ""
+    return f"{told}ran {seconds_text(ran)}" + (f" in {attempts} attempts" if attempts > 1 else "")
 
 
-def _bar(row: Row, total: float) -> str:
-    cells = [" "] * TEXT
-    for bar in row.bars:
-        start = min(int(bar.start / total * TEXT), TEXT - 1)
-        end = max(start + 1, min(round(bar.end / total * TEXT), TEXT))
-        cells[start:end] = _SIGNS.get(bar.look, "█") * (end - start)
-    return "".join(cells)
+def _model_row(role: str, calls: Iterable[ModelCall], total: float) -> Row:
+    """Return the calls of one role as a row: a bar until the first word, and one from then on."""
+    bars: list[Bar] = []
+    for call in calls:
+        if call.role == role:
+            end = total if call.ended is None else call.ended
+            first = end if call.first is None else min(call.first, end)
+            bars += [Bar(call.started, first, "think"), Bar(first, end, "write")]
+    title = f"{cut(role, LABEL)}: {seconds_text(sum(bar.end - bar.start for bar in bars))}"
+    return Row("", cut(role, LABEL), None, tuple(bar for bar in bars if bar.end > bar.start), title)
+
+
+def find_ticks(total: float, most: int = TICKS) -> list[tuple[float, str]]:
+    """Return round seconds from 0 up to a total, at most `most` steps apart, with their labels in one unit."""
+    power = 10.0 ** math.floor(math.log10(total / most))
+    step = next(power * factor for factor in (1, 2, 5, 10, 20) if power * factor * most >= total)
+    unit, name = (1.0, "s") if total >= 1 else (1000.0, "ms")
+    count = int(total / step + 1e-9)
+    return [(number * step, f"{number * step * unit:.6g} {name}" if number else "0") for number in range(count + 1)]

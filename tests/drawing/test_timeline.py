@@ -4,17 +4,15 @@ import re
 
 import pytest
 
-from compiler_nb.drawing import bars
-from compiler_nb.drawing.bars_png import draw_png
-from compiler_nb.drawing.chart import MOST, find_ticks
 from compiler_nb.drawing.dot import render
-from compiler_nb.drawing.style import MARKS
-from compiler_nb.drawing.timeline import timeline
+from compiler_nb.drawing.png import draw_png
+from compiler_nb.drawing.style import MARKS, TIMELINE_STYLE
+from compiler_nb.drawing.timeline import MOST, find_ticks, timeline
 from compiler_nb.outcome import STATES
 from compiler_nb.trace import ModelCall, Span
 from tests.support.pictures import HOSTILE, call, coasts, read, shown
 
-COVERS = ("bars.py", "bars_png.py", "chart.py", "rows.py")
+COVERS = ("chart.py", "rows.py")
 
 SPACE = "{http://www.w3.org/2000/svg}"
 COASTS = [
@@ -106,8 +104,8 @@ def test_states_differ_by_mark():
     for state in STATES:
         svg = timeline([Span("a", 1, 0, 0, 1, state)], tasks={}, states={"a": state}).svg
         assert MARKS[state] in svg
-    assert "cnb-span.cnb-failed" in bars._STYLE
-    assert "cnb-span.cnb-cancelled" in bars._STYLE
+    assert "cnb-span.cnb-failed" in TIMELINE_STYLE
+    assert "cnb-span.cnb-cancelled" in TIMELINE_STYLE
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -55,8 +55,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from compiler_nb.drawing.live import Drawn, Engine, draw_whole
-from compiler_nb.drawing.svg import ID
+from compiler_nb.drawing.live import Drawn, draw_whole
+from compiler_nb.drawing.style import ID
 from compiler_nb.events import (
     Decided,
     ModelChunk,
@@ -85,6 +85,7 @@ from compiler_nb.trace import Progress, Words
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from compiler_nb.drawing.dot import Engine
     from compiler_nb.plan.task import Task
 
 CODE: Final[Mapping[str, int]] = {what: number for number, what in enumerate((*STATES, "retried"))}

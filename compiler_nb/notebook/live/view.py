@@ -30,7 +30,8 @@ from compiler_nb.notebook.variables.binding import Binding
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from compiler_nb.drawing.live import Drawn, Engine
+    from compiler_nb.drawing.dot import Engine
+    from compiler_nb.drawing.live import Drawn
     from compiler_nb.events import Event
     from compiler_nb.run import Run
 

@@ -22,7 +22,7 @@ from compiler_nb.text import cut, describe_outcome, seconds_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from compiler_nb.drawing.live import Engine
+    from compiler_nb.drawing.dot import Engine
     from compiler_nb.engine.approval import Ask
     from compiler_nb.engine.background import MainThread
     from compiler_nb.notebook.desk import Desk

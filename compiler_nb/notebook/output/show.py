@@ -29,7 +29,7 @@ from compiler_nb.text import cut, seconds_text, visible_lines
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from compiler_nb.drawing.live import Engine
+    from compiler_nb.drawing.dot import Engine
     from compiler_nb.drawing.timeline import Timeline
     from compiler_nb.notebook.variables.binding import Binding
     from compiler_nb.plan.task import LastLine, Task
