@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from compiler_nb.events import Event
     from compiler_nb.history.listing import StoredRun
-    from compiler_nb.history.rows import RunHead
     from compiler_nb.run import Run
 
 WRITTEN_WITHIN: Final = 2.0
@@ -70,12 +69,12 @@ class History:
         self._writer.wait(WRITTEN_WITHIN)
         return {run for history in list(_OPEN) for run in list(history._writer.runs)}  # noqa: SLF001 - our own
 
-    def begin(self, run: str, head: RunHead, lost: Callable[[str], None]) -> Callable[[Event], None]:
+    def begin(self, run: Run, lost: Callable[[str], None]) -> Callable[[Event], None]:
         """Take a run to be kept; return the listener for its log.
 
         lost: called on another thread, with the reason, if no more of it can be kept.
         """
-        return self._writer.begin(run, head, lost)
+        return self._writer.begin(run, lost)
 
     def flush(self, run: str, tell: Callable[[bool], None]) -> None:
         """Commit what came of a run so far; `tell` is called on another thread, with whether that was done."""

@@ -8,7 +8,6 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from compiler_nb.events import TaskApproved, Warned
-from compiler_nb.history.rows import RunHead
 from compiler_nb.text import describe_error
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ class Keeper:
         self.loop = asyncio.get_running_loop()
         self.fault = ""
         self._approved: set[str] = set()  # tasks that the user approved
-        self._taking = history.begin(run.id, head_of(run), self._lost)
+        self._taking = history.begin(run, self._lost)
         run.log.listeners += (self._taking, self._listen)
 
     def _listen(self, event: Event) -> None:
@@ -80,17 +79,3 @@ class Keeper:
     async def intend(self, task: Task) -> bool:
         """Note that a side effect is about to begin; return whether it may: that is noted, or the user approved it."""
         return await self.committed(INTENDED_WITHIN) or task.id in self._approved
-
-
-def head_of(run: Run) -> RunHead:
-    """Return what is stored of a run beside its events."""
-    settings, past = run.settings, run.order.past
-    return RunHead(
-        settings.tools,
-        run.inputs,
-        max_concurrency=settings.max_concurrency,
-        limits={name: limit.concurrency for name, limit in settings.limits.items() if limit.concurrency},
-        parent=past.parent,
-        doubts=past.doubts,
-        secrets=settings.secrets,
-    )

@@ -8,20 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import HistoryError
-from compiler_nb.events import ModelStarted, TaskStarted
 from compiler_nb.outcome import NOT_DONE, Answer, Failure, Replan
 from compiler_nb.plan.bounds import is_a
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Return, owner_of
-from compiler_nb.plan.tree import references
 from compiler_nb.settings.order import Order, Past, PastRound
 from compiler_nb.values.code import content_hash
 from compiler_nb.values.forms import NotStored
 from compiler_nb.values.keys import Keys, hash_tools
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
+    from compiler_nb.plan.task import LastLine, Task
     from compiler_nb.run import Run
     from compiler_nb.trace import Round
 
@@ -41,8 +40,8 @@ def resumed(old: Run, tools: Mapping[str, Any], inputs: Mapping[str, Any], *, la
     came from it have begun. Raises HistoryError if an input was not stored.
     """
     given = _inputs_of(old, inputs)
-    past = Past(parent=old.id, doubts=begun_effects(old, tools) | later)
-    past.executing = not any(isinstance(event, ModelStarted) and not event.task for event in old.events)
+    asked = old.question and any(not call.task for call in old.progress.calls.values())
+    past = Past(parent=old.id, doubts=begun_effects(old, tools) | later, executing=not asked)
     for round_ in old.rounds:
         if round_.plan is None:
             break
@@ -84,42 +83,58 @@ def _kept(round_: Round) -> Answer | Replan | None:
 
 def _to_run_again(old: Run, rounds: list[PastRound]) -> set[str]:
     """Return the ids of the tasks that are to run: those not done, and those whose values are needed and not stored."""
-    outcomes = old.progress.outcomes
+    tasks, outcomes = old.progress.tasks, old.progress.outcomes
     decided = {task.id for each in rounds if each.decision is not None for task in each.plan}
-    needed, again = _needed(old, rounds), set()
-    for id_, task in reversed(old.progress.tasks.items()):
-        outcome = outcomes.get(id_, _NONE)
-        lost = is_a(outcome, NOT_DONE) and (owner_of(id_) or id_) not in decided
-        if outcome is _NONE or lost or (isinstance(outcome, NotStored) and id_ in needed):
-            again.add(id_)
+    again = {
+        id_
+        for id_ in tasks
+        if id_ not in outcomes or (is_a(outcomes[id_], NOT_DONE) and (owner_of(id_) or id_) not in decided)
+    }
+    unwritten = not rounds or len(rounds) < len(old.rounds)  # a plan that may read anything
+    needed = set(tasks) if unwritten else _values_read(rounds[-1].plan.final, tasks)
+    return _with_lost_values(tasks.values(), outcomes, again, needed)
+
+
+def _values_read(last: LastLine, tasks: Iterable[str]) -> set[str]:
+    """Return the ids of the tasks whose values a last line reads."""
+    return set(last.refs) if last.refs or isinstance(last, Return) else set(tasks)
+
+
+def _with_lost_values(
+    tasks: Collection[Task], outcomes: Mapping[str, Any], again: set[str], needed: set[str]
+) -> set[str]:
+    """Return what is to run, with the tasks whose values are needed, then or in the end, and were not stored."""
+    for task in reversed(tuple(tasks)):  # a task comes after those that it reads
+        if task.id in again or (task.id in needed and isinstance(outcomes.get(task.id), NotStored)):
+            again.add(task.id)
             needed.update(task.dependencies)
     return again
 
 
-_NONE: Final = object()
-
-
-def _needed(old: Run, rounds: list[PastRound]) -> set[str]:
-    """Return the ids whose values the end of the run reads."""
-    if len(rounds) < len(old.rounds) or not rounds:
-        return set(old.progress.tasks)  # another plan is to be written, and may read anything
-    last = rounds[-1]
-    if isinstance(last.plan.final, Return):
-        return set(references(last.plan.final.expression))
-    return set(last.plan.final.refs or old.progress.tasks)
-
-
 def begun_effects(old: Run, tools: Mapping[str, Any]) -> frozenset[str]:
     """Return the fingerprints of the side effects that a run, or one before it, has begun: done, failed or cut off."""
-    found = set(old.order.past.doubts)
-    tasks, outcomes = old.progress.tasks, old.progress.outcomes
-    known = {**tools, **old.settings.tools}
-    for id_ in {event.task for event in old.events if isinstance(event, TaskStarted)}:
-        tool, outcome = known.get(tasks[id_].tool), outcomes.get(id_)
-        harmless = isinstance(outcome, Failure) and outcome.kind in NOT_BEGUN
-        if tool is not None and tool.side_effects and not harmless:
-            found.add(tasks[id_].fingerprint)
-    return frozenset(found)
+    outcomes = old.progress.outcomes
+    return old.order.past.doubts | {
+        task.fingerprint
+        for task in _begun(old, {**tools, **old.settings.tools})
+        if not (isinstance(outcomes.get(task.id), Failure) and outcomes[task.id].kind in NOT_BEGUN)
+    }
+
+
+def unknown_effects(old: Run) -> frozenset[str]:
+    """Return the fingerprints of the side effects that may have happened."""
+    states, outcomes = old.progress.states, old.progress.outcomes
+    return old.order.past.doubts | {
+        task.fingerprint
+        for task in _begun(old, old.settings.tools)
+        if states[task.id] != "done" and getattr(outcomes.get(task.id), "kind", "timeout") in UNKNOWN
+    }
+
+
+def _begun(old: Run, tools: Mapping[str, Any]) -> list[Task]:
+    """Return the tasks with side effects of which an attempt began; of an unknown tool none are known."""
+    begun = [old.progress.tasks[id_] for id_ in {span.task for span in old.progress.attempts}]
+    return [task for task in begun if task.tool in tools and tools[task.tool].side_effects]
 
 
 # -------------------------------------------------------------------- running again
@@ -139,62 +154,34 @@ def repeated(
     That is everything; with `start` that task and what depends on it, with `failed` what is not done; and what depends
     on an overridden task. inputs, later: as for `resumed`. Raises KeyError if there is no such task.
     """
-    given = _inputs_of(old, inputs)
-    plan = whole_plan(old)
+    given, plan, outcomes = _inputs_of(old, inputs), whole_plan(old), old.progress.outcomes
     fixed = {old.id_of(name): value for name, value in overrides.items()}
-    begin = {old.id_of(start)} if start else set()
-    outcomes = old.progress.outcomes
+    moved = {task.id for task in plan if task.id not in outcomes or not (start or failed)}
+    if start:
+        moved.add(old.id_of(start))
     if failed:
-        begin |= {task.id for task in plan if is_a(outcomes.get(task.id, _NONE), NOT_DONE)}
-    begin |= {task.id for task in plan if task.id not in outcomes}
-    if not (start or failed):
-        begin = {task.id for task in plan}
-    moved = {*begin, *fixed}
+        moved.update(id_ for id_ in plan.by_id if is_a(outcomes.get(id_), NOT_DONE))
+    moved.update(fixed)
     for task in plan:
         if task.id not in fixed and moved.intersection(task.dependencies):
             moved.add(task.id)
-    moved = _with_lost_values(plan, outcomes, moved - set(fixed))
+    moved = _with_lost_values(plan.tasks, outcomes, moved - set(fixed), _values_read(plan.final, plan.by_id))
     past = Past(parent=old.id, doubts=unknown_effects(old) | later)
-    past.pins = {
-        task.id: (outcomes[task.id], "pinned") for task in plan if task.id not in moved and task.id in outcomes
-    }
-    past.pins |= {id_: (value, "pinned") for id_, value in fixed.items()}
+    values = {id_: outcomes[id_] for id_ in plan.by_id if id_ in outcomes and id_ not in moved} | fixed
     if failed:
-        past.pins |= _items(old, plan, moved)
+        values |= _items(old, plan, moved)
+    past.pins = {id_: (value, "pinned") for id_, value in values.items()}
     return Order(question=old.question, plan=plan, inputs=given, past=past)
 
 
-def _with_lost_values(plan: Plan, outcomes: Mapping[str, Any], moved: set[str]) -> set[str]:
-    """Return what is to run, with the tasks whose values it needs and that were not stored."""
-    needed = set(references(plan.final.expression) if isinstance(plan.final, Return) else plan.final.refs or plan.by_id)
-    for task in reversed(plan.tasks):
-        if task.id in moved or (task.id in needed and isinstance(outcomes.get(task.id), NotStored)):
-            moved.add(task.id)
-            needed.update(task.dependencies)
-    return moved
-
-
-def _items(old: Run, plan: Plan, moved: set[str]) -> dict[str, tuple[Any, str]]:
+def _items(old: Run, plan: Plan, moved: set[str]) -> dict[str, Any]:
     """Return the values of the items that are done of fan-outs that run again over the same things."""
     sources = {task.id for task in plan if task.kind == "fanout" and not moved.intersection(task.dependencies)}
     return {
-        id_: (outcome, "pinned")
+        id_: outcome
         for id_, outcome in old.progress.outcomes.items()
         if owner_of(id_) in sources & moved and not is_a(outcome, (*NOT_DONE, NotStored))
     }
-
-
-def unknown_effects(old: Run) -> frozenset[str]:
-    """Return the fingerprints of the side effects that may have happened."""
-    tasks, outcomes, states = old.progress.tasks, old.progress.outcomes, old.progress.states
-    begun = {event.task for event in old.events if isinstance(event, TaskStarted)}
-    tools = old.settings.tools
-    return old.order.past.doubts | {
-        tasks[id_].fingerprint
-        for id_ in begun
-        if tasks[id_].tool in tools and tools[tasks[id_].tool].side_effects
-        and (states[id_] != "done" and getattr(outcomes.get(id_), "kind", "timeout") in UNKNOWN)
-    }  # fmt: skip
 
 
 def whole_plan(old: Run) -> Plan:
@@ -202,14 +189,9 @@ def whole_plan(old: Run) -> Plan:
     last = old.plan
     if last is None:
         raise KeyError(f"the run {old.id} has no whole plan: resume it, or ask again")
-    tasks = old.progress.tasks
-    needed: set[str] = set()
-    final = references(last.final.expression) if isinstance(last.final, Return) else last.final.refs
-    open_ids = [*last.by_id, *final]
-    while open_ids:
-        id_ = open_ids.pop()
-        if id_ in tasks and id_ not in needed:
-            needed.add(id_)
-            open_ids += tasks[id_].dependencies
+    tasks, needed = old.progress.tasks, {*last.by_id, *last.final.refs}
+    for task in reversed(tasks.values()):  # a task comes after those that it reads
+        if task.id in needed:
+            needed.update(task.dependencies)
     kept = tuple(task for id_, task in tasks.items() if id_ in needed and not task.owner)
     return Plan(kept, last.final, last.text, last.dialect)

@@ -26,8 +26,6 @@ from compiler_nb.history.file import checksum, naming, of_kind, reading
 from compiler_nb.history.listing import BROKEN_OFF, LONGEST, status_of
 from compiler_nb.models.limits import Limit
 from compiler_nb.outcome import ENDED, Cancelled
-from compiler_nb.plan.task import Return
-from compiler_nb.plan.tree import references
 from compiler_nb.run import Run
 from compiler_nb.settings.control import Control
 from compiler_nb.settings.order import Order, Past
@@ -186,37 +184,33 @@ def _end(run: Run) -> None:
         if state == "running" and tool is not None and tool.side_effects:
             message = f"in doubt: {tool.name} had begun, and whether it had its effect is unknown"
             log.emit_at(at, Warned, (id_, f"{id_} is {message}"))
-        tried = progress.spans.get(id_)
-        attempt = tried[-1].attempt if tried else 0
+        attempt = progress.spans[id_][-1].attempt if id_ in progress.spans else 0
         log.emit_at(at, TaskEnded, (id_, attempt, "cancelled", Cancelled(message), BROKEN_OFF))
     log.emit_at(at, RunEnded, ("cancelled", GONE))
 
 
 def _check_events(events: Iterable[Event]) -> None:
     """Raise HistoryError if an event names a task, or a call of a model, that no event before it has introduced."""
-    tasks: set[str] = set()
-    calls: set[int] = set()
+    known: set[str | int] = set()
     sound = True  # the plan's text, so far
     for event in events:
-        read: set[str] = set()
+        named: set[str | int] = set()
         if isinstance(event, TaskPlanned):
-            tasks.add(event.planned.id)
-            read = {event.task, *event.planned.dependencies}
+            known.add(event.planned.id)
+            named = {event.task, *event.planned.dependencies}
         elif isinstance(event, TaskExpanded):
-            tasks.update(item.id for item in event.items)
-            read = {event.task, *(id_ for item in event.items for id_ in item.dependencies)}
+            known.update(item.id for item in event.items)
+            named = {event.task, *(id_ for item in event.items for id_ in item.dependencies)}
         elif isinstance(event, PlanProblem):
             sound = False
-        elif isinstance(event, PlanClosed):
-            final = event.final if sound else None
-            read = set(references(final.expression) if isinstance(final, Return) else final.refs if final else ())
-            read.update(event.tasks or ())
+        elif isinstance(event, PlanClosed):  # the last line of a text that is not a plan may name anything
+            named = {*(event.tasks or ()), *(event.final.refs if sound and event.final else ())}
             sound = True
         elif isinstance(event, ModelStarted):
-            calls.add(event.call)
+            known.add(event.call)
         elif isinstance(event, ModelChunk | ModelEnded):
-            read = set() if event.call in calls else {f"call {event.call}"}
+            named = {event.call}
         elif not isinstance(event, Warned):
-            read = {getattr(event, "task", "")} - {""}
-        if not read <= tasks:
-            raise HistoryError(f"event {event.seq} names {min(read - tasks)[:40]!r}, which is not there")
+            named = {getattr(event, "task", "")} - {""}
+        for missing in named - known:
+            raise HistoryError(f"event {event.seq} names {str(missing)[:40]!r}, which is not there")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from compiler_nb.events import (
     Event,
@@ -18,19 +18,17 @@ from compiler_nb.events import (
 )
 from compiler_nb.history.file import checksum
 from compiler_nb.history.listing import owner_mark
-from compiler_nb.models.secret import STARS, Secret, mask
-from compiler_nb.outcome import NOT_DONE
-from compiler_nb.plan.bounds import is_a
+from compiler_nb.models.secret import STARS, mask
 from compiler_nb.values.code import Coded, Shared, content_hash, encode, encode_fields, prepare
 from compiler_nb.values.copies import ATOMS, Snapshots
 from compiler_nb.values.keys import code_hash
 from compiler_nb.values.records import body_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from compiler_nb.plan.task import Task
-    from compiler_nb.tool import Tool
+    from compiler_nb.run import Run
 
 _TAIL: Final = 256
 """Characters of a model's text that are kept to find a key that arrives in pieces."""
@@ -48,29 +46,17 @@ _CHECKED: Final = {_EVENT: (4, 5), _RUN: (1, 5), _INPUT: (1, 3)}
 Sql: TypeAlias = tuple[str, tuple[Any, ...]]
 
 
-class RunHead(NamedTuple):
-    """What is stored of a run beside its events."""
-
-    tools: Mapping[str, Tool]
-    inputs: Mapping[str, Any]
-    max_concurrency: int = 8
-    limits: Mapping[str, int] = {}
-    parent: str = ""
-    doubts: frozenset[str] = frozenset()
-    secrets: tuple[Secret, ...] = ()
-
-
 class RunRows:
     """What the thread knows of one run that is being written.
 
     lost: called once with the reason if it is not written anymore; fault: that reason, "" until then.
     """
 
-    def __init__(self, head: RunHead, lost: Callable[[str], None], largest: int, put: Callable[[Event], None]) -> None:
+    def __init__(self, run: Run, lost: Callable[[str], None], largest: int, put: Callable[[Event], None]) -> None:
+        self.settings, self.past, self.secrets = run.settings, run.order.past, run.settings.secrets
         self.lost, self.largest, self.fault = lost, largest, ""
-        self.snapshots = Snapshots(head.tools, put, largest=largest, leaks=lambda data: holds_key(data, head.secrets))
-        self.head = head._replace(inputs=self.snapshots.inputs(head.inputs))
-        self.tasks: dict[str, tuple[str, str]] = {}  # tool and fingerprint by task
+        self.snapshots = Snapshots(self.settings.tools, put, largest=largest, leaks=self._holds_key)
+        self.inputs = self.snapshots.inputs(run.inputs)
         self.shared = Shared(self.snapshots.known, {})  # with digests of outcomes and inputs that are stored
         self.tails: dict[int, str] = {}  # the end of what each call of a model has said
 
@@ -79,7 +65,7 @@ class RunRows:
     def rows(self, events: list[Event]) -> Iterator[Sql]:
         """Yield the statements that write events, without keys and with their checksums."""
         rows = [row for event in events for row in self._rows(event)]
-        for sql, values in self._masked(rows, events) if self.head.secrets else rows:
+        for sql, values in self._masked(rows, events) if self.secrets else rows:
             first, second = _CHECKED.get(sql, (0, 0))
             yield sql, (*values[:-1], checksum(values[first], values[second])) if second else values
 
@@ -96,13 +82,13 @@ class RunRows:
             case RunStarted():
                 yield from self._begun(event)
             case TaskPlanned():
-                yield self._task(event.run, event.planned)
+                yield _task(event.run, event.planned)
             case TaskExpanded():
-                yield from (self._task(event.run, item) for item in event.items)
+                yield from (_task(event.run, item) for item in event.items)
             case TaskStarted():
-                name, fingerprint = self.tasks.get(event.task, ("", ""))
-                effects = name in self.head.tools and self.head.tools[name].side_effects
-                yield _ATTEMPT, (event.run, event.task, event.attempt, event.at, int(effects), fingerprint)
+                tool, mark = self.snapshots.tool_of(event.task), self.snapshots.tasks[event.task].fingerprint
+                effects = int(tool is not None and tool.side_effects)
+                yield _ATTEMPT, (event.run, event.task, event.attempt, event.at, effects, mark)
             case TaskRetried():
                 yield _ATTEMPT_ENDED, (event.at, "failed", event.run, event.task, event.attempt)
             case TaskEnded():
@@ -113,30 +99,26 @@ class RunRows:
 
     def _begun(self, event: RunStarted) -> Iterator[Sql]:
         """Yield the rows of the run itself and of its inputs."""
-        head = self.head
-        prepare(tool.returns for tool in head.tools.values())
+        settings, past = self.settings, self.past
+        prepare(tool.returns for tool in settings.tools.values())
         tools = {
             name: {
                 "hash": code_hash(tool), "provider": tool.provider, "max_concurrency": tool.max_concurrency,
                 "side_effects": tool.side_effects, "pure": tool.pure,
             }
-            for name, tool in head.tools.items()
+            for name, tool in settings.tools.items()
         }  # fmt: skip
-        settings = {
-            "max_concurrency": head.max_concurrency, "limits": dict(head.limits), "tools": tools,
-            "doubts": sorted(head.doubts),
-        }  # fmt: skip
-        told = json.dumps(settings)
-        yield _RUN, (event.run, event.question, event.started_at, head.parent, owner_mark(), told, 0)
-        for name, value in head.inputs.items():
+        limits = {name: limit.concurrency for name, limit in settings.limits.items() if limit.concurrency}
+        told = json.dumps({
+            "max_concurrency": settings.max_concurrency, "limits": limits, "tools": tools,
+            "doubts": sorted(past.doubts),
+        })  # fmt: skip
+        yield _RUN, (event.run, event.question, event.started_at, past.parent, owner_mark(), told, 0)
+        for name, value in self.inputs.items():
             coded = encode(value, largest=self.largest, leaks=self.snapshots.leaks)
             yield _INPUT, (event.run, name, content_hash(value), coded.text, 0)
             yield from _blobs(event.run, f"input {name}", coded)
             self._note(f"@{name}", coded)
-
-    def _task(self, run: str, task: Task) -> Sql:
-        self.tasks[task.id] = (task.tool, task.fingerprint)
-        return _TASK, (run, task.id, task.kind, task.tool, task.fingerprint)
 
     def _body(self, event: Event) -> Coded:
         """Return the coded fields of an event."""
@@ -151,8 +133,7 @@ class RunRows:
         if type(value) is Coded:
             coded = value
         else:
-            tool = self.head.tools.get(self.tasks.get(event.task, ("", ""))[0])
-            hint = tool.returns if tool is not None and not is_a(value, NOT_DONE) else None
+            hint = self.snapshots.hint_of(event)
             coded = encode(value, hint=hint, largest=self.largest, shared=self.shared, leaks=self.snapshots.leaks)
         if id(type(value)) not in ATOMS:
             self._note(event.task, coded)
@@ -165,9 +146,13 @@ class RunRows:
 
     # ---------------------------------------------------------------- keys
 
+    def _holds_key(self, data: bytes | bytearray) -> bool:
+        text = data.decode("latin-1")
+        return mask(text, self.secrets) is not text
+
     def _masked(self, rows: list[Sql], events: list[Event]) -> list[Sql]:
         """Return rows without a piece of a key in them."""
-        secrets = self.head.secrets
+        secrets = self.secrets
         rows = self._without_split_keys(rows, events)
         together = "\n".join(value for _, values in rows for value in values if type(value) is str)
         if mask(together, secrets) is together:  # which is far quicker than to look at each
@@ -184,7 +169,7 @@ class RunRows:
         for call, chunks in said.items():
             whole = self.tails.get(call, "") + "".join(chunk.text for chunk in chunks)
             self.tails[call] = whole[-_TAIL:]
-            if mask(whole, self.head.secrets) is not whole:
+            if mask(whole, self.secrets) is not whole:
                 changed |= {chunk.seq: encode_fields([call, STARS]).text for chunk in chunks}
         return [
             (sql, (*row[:5], changed[row[1]], 0)) if sql is _EVENT and row[1] in changed else (sql, row)
@@ -196,7 +181,5 @@ def _blobs(run: str, owner: str, coded: Coded) -> Iterable[Sql]:
     return ((_BLOB, (run, owner, number, data)) for number, data in enumerate(coded.blobs))
 
 
-def holds_key(data: bytes | bytearray, secrets: tuple[Secret, ...]) -> bool:
-    """Return whether bytes hold a piece of a key."""
-    text = data.decode("latin-1")
-    return mask(text, secrets) is not text
+def _task(run: str, task: Task) -> Sql:
+    return _TASK, (run, task.id, task.kind, task.tool, task.fingerprint)

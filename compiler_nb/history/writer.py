@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from compiler_nb.errors import HistoryError
 from compiler_nb.events import Event, RunEnded
 from compiler_nb.history.file import File
-from compiler_nb.history.rows import RunHead, RunRows, Sql
+from compiler_nb.history.rows import RunRows, Sql
 from compiler_nb.text import describe_error
 from compiler_nb.values.code import LARGEST
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from compiler_nb.run import Run
 
 GROUP: Final = 0.02
 """Seconds within which events are committed together."""
@@ -51,7 +52,7 @@ class WriterThread:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def begin(self, run: str, head: RunHead, lost: Callable[[str], None]) -> Callable[[Event], None]:
+    def begin(self, run: Run, lost: Callable[[str], None]) -> Callable[[Event], None]:
         """Take a run to be written; return the listener for its log. `lost` is called on the thread, once at most."""
         with self._lock:
             if self._thread is not None and not self._thread.is_alive():
@@ -59,7 +60,7 @@ class WriterThread:
             if self._thread is None and not self.closed:
                 self._thread = threading.Thread(target=self._serve, name="compiler_nb-history", daemon=True)
                 self._thread.start()
-            self.runs[run] = rows = RunRows(head, lost, self.largest, self._queue.put)
+            self.runs[run.id] = rows = RunRows(run, lost, self.largest, self._queue.put)
         return rows.snapshots.listener
 
     def flush(self, run: str, tell: Callable[[bool], None]) -> None:

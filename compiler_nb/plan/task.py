@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from compiler_nb.plan.tree import Expression, Holder, Input, Ref, Tree, walk
+from compiler_nb.plan.tree import Expression, Holder, Input, Ref, Tree, references, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,6 +29,11 @@ class Return:
     """Last line `answer(expression)`: the expression's value is the answer."""
 
     expression: Tree
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        """The ids of the tasks that the expression reads."""
+        return references(self.expression)
 
 
 LastLine: TypeAlias = Join | Return

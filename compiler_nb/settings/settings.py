@@ -41,7 +41,7 @@ class RunHistory(Protocol):
         """The file in which they are kept."""
         ...
 
-    def begin(self, run: str, facts: Any, lost: Callable[[str], None]) -> Listener:
+    def begin(self, run: Any, lost: Callable[[str], None]) -> Listener:
         """Keep a run from now on; `lost` is called with the reason if that becomes impossible."""
         ...
 

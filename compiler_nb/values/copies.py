@@ -217,7 +217,7 @@ class Snapshots:
         self.tools, self.put, self.largest, self.leaks = tools, put, largest, leaks
         self.known: dict[int, Known] = {}  # by the objects' ids
         self.flying: dict[int, int] = {}  # bytes of copies that wait to be coded, by their events
-        self._called: dict[str, str] = {}  # tool by task
+        self.tasks: dict[str, Task] = {}  # by id; ahead of the writer's thread, but a task of one id is never another
 
     @property
     def listener(self) -> Callable[[Event], None]:
@@ -250,14 +250,23 @@ class Snapshots:
         """Note, on the writer's thread, that an event is coded."""
         self.flying.pop(event.seq, None)
 
+    def tool_of(self, task: str) -> Tool | None:
+        """Return the tool that a task calls, None if it calls none or is not known."""
+        return self.tools.get(self.tasks[task].tool) if task in self.tasks else None
+
+    def hint_of(self, event: TaskEnded) -> Any:
+        """Return the return type of the tool whose value a task's outcome is, None if there is none."""
+        tool = self.tool_of(event.task)
+        return None if tool is None or is_a(event.outcome, NOT_DONE) else tool.returns
+
     # ---------------------------------------------------------------- events
 
     def _planned(self, event: TaskPlanned) -> Event:
-        self._called[event.task] = event.planned.tool
+        self.tasks[event.task] = event.planned
         return event
 
     def _expanded(self, event: TaskExpanded) -> Event:
-        self._called.update((item.id, item.tool) for item in event.items)
+        self.tasks.update((item.id, item) for item in event.items)
         copier = self._copier()
         with contextlib.suppress(BaseException):  # too many, or what raises when it is copied: they go as they are
             items = tuple(copier.item(item) for item in event.items)
@@ -269,8 +278,7 @@ class Snapshots:
         value = event.outcome
         if id(type(value)) in ATOMS:
             return event
-        tool = self.tools.get(self._called.get(event.task, ""))
-        hint = tool.returns if tool is not None and not is_a(value, NOT_DONE) else None
+        hint = self.hint_of(event)
         taken = self._copy(value, event.seq, hint)
         self._note(value, event.task, hint)
         return event if taken is value else event._replace(outcome=taken)

@@ -231,14 +231,16 @@ import sys, threading
 from pathlib import Path
 from compiler_nb.events import Log, RunEnded, RunStarted, Warned
 from compiler_nb.history import History
-from compiler_nb.history.rows import RunHead
+from compiler_nb.run import Run
+from compiler_nb.settings.order import Order
+from compiler_nb.settings.settings import Settings
 
 path, name, runs, commits = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 lost = []
 for number in range(runs):
     with History(path) as history:  # to close it brings in the log
         log = Log(f"{name}-{number}")
-        log.listeners.append(history.begin(log.run, RunHead({}, {}), lost.append))
+        log.listeners.append(history.begin(Run(Order(), Settings(), log), lost.append))
         log.emit(RunStarted, "q", (), {}, {}, float(number))
         for _ in range(commits - 1):
             log.emit(Warned, "", "x" * 3_000)

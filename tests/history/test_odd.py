@@ -16,8 +16,10 @@ from compiler_nb.compiler import Compiler
 from compiler_nb.events import Event, Log, RunEnded, RunStarted, TaskEnded, Warned
 from compiler_nb.history import History, NotStored
 from compiler_nb.history.file import File
-from compiler_nb.history.rows import RunHead
 from compiler_nb.plan.expression import Value
+from compiler_nb.run import Run
+from compiler_nb.settings.order import Order
+from compiler_nb.settings.settings import Settings
 from compiler_nb.tool import tool
 from compiler_nb.values.code import content_hash, decode, encode, encode_fields
 from compiler_nb.values.copies import BYTES, Snapshots, is_small
@@ -163,8 +165,8 @@ def test_a_log_drops_a_listener_that_exits():
 class Deaf(History):
     """A history whose listener raises when a task ends."""
 
-    def begin(self, run, facts, lost):
-        listen = super().begin(run, facts, lost)
+    def begin(self, run, lost):
+        listen = super().begin(run, lost)
 
         def fail(event: Event) -> None:
             listen(event)
@@ -203,7 +205,7 @@ def test_a_writer_whose_thread_has_ended_starts_another(tmp_path):
 
     def write(run: str) -> bool:
         log, told = Log(run), []
-        log.listeners.append(history.begin(run, RunHead({}, {}), lost.append))
+        log.listeners.append(history.begin(Run(Order(), Settings(), log), lost.append))
         log.emit(RunStarted, "q", (), {}, {}, 1.0)
         log.emit(RunEnded, "done", "")
         history.flush(run, told.append)
@@ -211,7 +213,7 @@ def test_a_writer_whose_thread_has_ended_starts_another(tmp_path):
         return bool(told == [True])
 
     with History(tmp_path / "runs.db") as history:
-        history.begin("first", RunHead({}, {}), lost.append)
+        history.begin(Run(Order(), Settings(), Log("first")), lost.append)
         thread = history._writer._thread
         assert isinstance(thread, threading.Thread)
         history.flush("first", leave)

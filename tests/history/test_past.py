@@ -10,6 +10,7 @@ from compiler_nb.compiler import Compiler
 from compiler_nb.errors import HistoryError, NoModel
 from compiler_nb.events import ModelStarted, TaskPlanned, Warned
 from compiler_nb.history import History
+from compiler_nb.models.scripted import ScriptedModel
 from compiler_nb.tool import tool
 from tests.support.desk import Desk, Pieces, begin, planner_of, run, scripted
 from tests.support.stored import until
@@ -252,6 +253,28 @@ def test_a_round_that_was_decided_is_not_decided_again(tmp_path):
         again, calls = resumed(Compiler(None, desk.tools, history=history), desk, old.id)
     assert (again.answer, calls, len(again.rounds)) == (["x", "w"], ["wait"], 2)
     assert again.rounds[0].decision == old.rounds[0].decision
+
+
+def test_a_given_plan_is_not_replaced_by_another(tmp_path):
+    """It was cut off while its joiner was asked: the planner is not asked, whatever the joiner wants then."""
+    desk = Desk()
+
+    async def cut_off(compiler):
+        found, work = begin(compiler, plan='a = get("x")\njoin()\n')
+        task = asyncio.create_task(work)
+        await until(lambda: any(isinstance(event, ModelStarted) for event in found.events))
+        found.cancel()
+        await task
+        return found
+
+    slow = ScriptedModel({"joiner": ["Action: Finish(1)"]}, ttft=30.0)
+    old = asyncio.run(cut_off(Compiler(slow, desk.tools)))
+    assert old.status == "cancelled"
+    model = scripted("answer(0)\n", joiner=["Action: Replan(try again)"], replan=["answer(1)\n"])
+    again, calls = resumed(Compiler(model, desk.tools), desk, old)
+    assert (again.status, calls, [event.role for event in again.events if isinstance(event, ModelStarted)]) == (
+        "limit", [], ["joiner"],
+    )  # fmt: skip
 
 
 def test_what_cannot_be_resumed_says_why(tmp_path):

@@ -10,11 +10,14 @@ import pandas as pd
 import pytest
 
 from compiler_nb.compiler import Compiler
-from compiler_nb.events import Event, TaskEnded, TaskPlanned
+from compiler_nb.events import Event, Log, TaskEnded, TaskPlanned
 from compiler_nb.history import History, NotStored
-from compiler_nb.history.rows import RunHead, RunRows
+from compiler_nb.history.rows import RunRows
 from compiler_nb.plan.task import Task
-from compiler_nb.tool import tool
+from compiler_nb.run import Run
+from compiler_nb.settings.order import Order
+from compiler_nb.settings.settings import Settings
+from compiler_nb.tool import Toolbox, tool
 from compiler_nb.values.code import LARGEST, Coded, Known, Named, Shared, decode, encode
 from compiler_nb.values.copies import BYTES, ITEMS
 from tests.support.desk import run, scripted
@@ -40,7 +43,8 @@ class Runs:
 
     def __init__(self) -> None:
         self.got: list[Event] = []
-        self.record = RunRows(RunHead({"pack": pack}, {}), self.got.append, LARGEST, self.got.append)
+        made = Run(Order(), Settings(tools=Toolbox([pack])), Log("r"))
+        self.record = RunRows(made, self.got.append, LARGEST, self.got.append)
         self.listen = self.record.snapshots.listener
         self.stored: dict[str, Any] = {}
 
