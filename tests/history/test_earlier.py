@@ -33,7 +33,8 @@ def test_an_earlier_run_is_read(path):
         assert np.array_equal(old["grid_2"], np.arange(6.0).reshape(2, 3))
         assert (type(old["number_2"]), old["number_2"]) == (np.float32, 1.5)
         assert old["home"] == city.function("Oslo")
-        assert repr(old["odd"]) == repr(odd_values.function())
+        assert str(old["odd"].pop("nan")) == "nan"
+        assert old["odd"] == {key: value for key, value in odd_values.function().items() if key != "nan"}
         assert (old["rows"], old["best"], old.plan.dialect) == ({1: 2, 2: 4, 3: 6}, 3, "python")
         assert {id_: str(value) for id_, value in old.failures.items()} == {
             "f": "LookupError: no f", "g": "skipped: f failed, LookupError: no f",
