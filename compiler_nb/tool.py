@@ -224,9 +224,7 @@ class Tool:
         """
         plain = self._plain
         if plain is not None and len(args) == len(plain) and not kwargs:  # nearly all calls
-            if not args:
-                return args, kwargs
-            return tuple([self._checked(p, value) for p, value in zip(plain, args, strict=True)]), kwargs
+            return tuple(map(self._checked, plain, args)), kwargs
         problems = self.fit(args, kwargs)
         if problems:
             raise ArgumentError(f"{self.name} {'; '.join(problems)}: {self.signature}")

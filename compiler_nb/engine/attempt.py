@@ -56,19 +56,23 @@ class Host(Protocol):
 class Attempt:
     """A call that has a slot, its arguments bound."""
 
-    handle: Any = None  # the runner's
-    deadline = inf  # on the loop's clock
-    over = False
-    stopped: Failure | Cancelled | None = None  # how it ends if it was asked to stop and has no result of its own
-    _admission: asyncio.Task[None] | None = None
-    _resumed: asyncio.Future[None] | None = None  # done when a parked call has a slot again
-    _left = inf  # seconds that were left of its timeout when it was parked
+    __slots__ = (
+        "_admission", "_left", "_resumed", "args", "deadline", "function", "handle", "host", "id", "kwargs", "node",
+        "over", "runner", "stopped", "tool",
+    )  # fmt: skip
 
     def __init__(  # noqa: PLR0917 - what a call is
         self, node: Node, tool: Tool, args: tuple[Any, ...], kwargs: dict[str, Any], runner: Runner, host: Host
     ) -> None:
         self.node, self.tool, self.runner, self.host = node, tool, runner, host
         self.id, self.function, self.args, self.kwargs = node.task.id, tool.function, args, kwargs
+        self.handle: Any = None  # the runner's
+        self.deadline = inf  # on the loop's clock
+        self.over = False
+        self.stopped: Failure | Cancelled | None = None  # how it ends if it was asked to stop and has no other result
+        self._admission: asyncio.Task[None] | None = None
+        self._resumed: asyncio.Future[None] | None = None  # done when a parked call has a slot again
+        self._left = inf  # seconds that were left of its timeout when it was parked
 
     @property
     def name(self) -> str:

@@ -6,6 +6,7 @@ of its own ("tool:search"). A lane is the set of resources that a call needs bes
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from compiler_nb.models.limits import Limit
@@ -26,32 +27,33 @@ again; evaluate: evaluate its expression; expand: say which items a fan-out has;
 items have ended; link: say which items of fan-outs it reads.
 """
 PROVIDER: Final = "provider:"
+_UNKNOWN: Final = Cancelled()
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Node:
     """A task in the schedule, and all that changes about it; only the schedule changes it.
 
-    What rarely changes has its first value on the class.
+    Slots, and no defaults on the class: CPython reads an attribute slowly if its class has one of that name.
     """
 
+    task: Task
+    lane: tuple[str, ...] = ()
     verb: Verb = "start"  # what was last asked of the engine
+    state: State = "waiting"
+    # parents that have not ended, and fan-outs whose items are not known yet; of a fan-out: open items
+    waiting: int = 0
     children: list[Node] | tuple[()] = ()  # wait for its value
     watchers: list[Node] | tuple[()] = ()  # wait until its items are known
-    state: State = "waiting"
-    height = 1  # tasks on the longest chain that starts here
-    lane: tuple[str, ...] = ()
-    waiting = 0  # parents that have not ended, and fan-outs whose items are not known yet; of a fan-out: open items
+    height: int = 1  # tasks on the longest chain that starts here
     owner: Node | None = None  # the fan-out that this is an item of
-    expanded = False
-    links = False  # whether it is yet to be linked
-    held = ""  # why a ready call may not start yet: "plan" or "approval"
-    parked = ""  # "provider" while a running call waits for its provider, then "slot" while it waits for a slot
-    attempt = 0
-    ready_at = 0.0
-    fate: Skipped | Cancelled = Cancelled()  # what descendants get if it ends without a value
-
-    def __init__(self, task: Task, order: int) -> None:
-        self.task, self.order = task, order
+    expanded: bool = False
+    links: bool = False  # whether it is yet to be linked
+    held: str = ""  # why a ready call may not start yet: "plan" or "approval"
+    parked: str = ""  # "provider" while a running call waits for its provider, then "slot" while it waits for a slot
+    attempt: int = 0
+    ready_at: float = 0.0
+    fate: Skipped | Cancelled = _UNKNOWN  # what descendants get if it ends without a value
 
     def __repr__(self) -> str:
         return f"<{self.task.id} {self.state}>"

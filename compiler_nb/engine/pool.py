@@ -61,7 +61,6 @@ class Pool:
         self.results: deque[ThreadJob] = deque()
         self.threads = self.pending = self.abandoned = 0
         self.woken = self.growing = False
-        self.lock = threading.Lock()
 
     def submit(self, job: ThreadJob) -> None:
         """Queue a job; on the loop's thread only."""
@@ -116,17 +115,17 @@ class Pool:
             if not job.abandoned:
                 job.run()
             self.results.append(job)
-            with self.lock:
-                wake, self.woken = not self.woken, True
-            if wake:
+            # No lock: `_drain` takes `woken` back before it looks, so that a later result wakes the loop again. If two
+            # threads find it unset, both wake the loop, which does no harm.
+            if not self.woken:
+                self.woken = True
                 with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits anymore
                     self.loop.call_soon_threadsafe(self._drain)
             if job.abandoned:
                 return  # its place was taken
 
     def _drain(self) -> None:
-        with self.lock:
-            self.woken = False
+        self.woken = False
         results = self.results
         while results:
             job = results.popleft()

@@ -28,7 +28,9 @@ Theory of operation
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict, deque
+from heapq import heapify, heappop, heappush
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -54,15 +56,15 @@ _AFTER: Final = {old: frozenset(new for start, new in TRANSITIONS if start == ol
 _VERBS: Final[dict[str, Verb]] = {"expr": "evaluate", "fanout": "expand"}
 
 
-Lane: TypeAlias = defaultdict[int, deque[Node]]
-"""Ready calls that need the same resources, by height; heights are few, and first come is first served within one."""
+Lane: TypeAlias = list[tuple[int, int, Node]]
+"""A heap of the ready calls that need the same resources: by height, the highest first, then by arrival."""
 
 
 class Schedule:
     """Tasks, their states, and who may start.
 
-    capacity: calls at a time; limits: calls at a time per resource, others are unlimited; resources: returns those
-    that a task needs; gate: returns why a ready call may not start yet ("approval", "plan"), "" if it may.
+    capacity: calls at a time; limits: calls at a time per resource, others are unlimited; resources: those that tools
+    need, by name; gate: returns why a ready call may not start yet ("approval", "plan"), "" if it may.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class Schedule:
         capacity: int = 8,
         *,
         limits: Mapping[str, int] | None = None,
-        resources: Callable[[Task], tuple[str, ...]] | None = None,
+        resources: Mapping[str, tuple[str, ...]] | None = None,
         gate: Callable[[Task], str] | None = None,
     ) -> None:
         if capacity < 1:
@@ -78,15 +80,16 @@ class Schedule:
         self.free = capacity
         self.spare: defaultdict[str, float] = defaultdict(lambda: inf, limits or {})
         self.away: Counter[str] = Counter()  # parked calls, by the provider that they wait for
-        self._resources, self._gate = resources, gate
+        self._resources, self._gate = resources or {}, gate
         self.nodes: dict[str, Node] = {}
-        self.lanes: defaultdict[tuple[str, ...], Lane] = defaultdict(_lane)  # ready calls, by resources
+        self.lanes: defaultdict[tuple[str, ...], Lane] = defaultdict(list)  # by resources; none of them is empty
         self.returning: deque[Node] = deque()  # parked calls that want a slot again
         self.unfinished = 0
         self.closed = self.paused = self.cancelled = False
         self.ended: list[tuple[Node, Skipped | Cancelled]] = []  # ended without the engine, which takes them from here
         self._out: list[Node] = []  # what the current event hands out
         self._ranked = 16
+        self._arrivals = itertools.count()
 
     # ---------------------------------------------------------------- tasks come
 
@@ -128,7 +131,7 @@ class Schedule:
         if node.state != "waiting" or node.waiting or node.verb not in ("link", "evaluate"):
             raise ValueError(f"{id_} is {node.state} and cannot be linked")
         parents = [self.nodes[name] for name in task.dependencies]
-        node.task, node.lane, node.links = task, self._lane_of(task), False
+        node.task, node.lane, node.links = task, self._resources.get(task.tool, ()), False
         self._wait_for(node, parents)
         self._ready(node, now)
         return self._hand_out()
@@ -325,19 +328,13 @@ class Schedule:
     def _enter(self, task: Task) -> Node:
         if task.id in self.nodes:
             raise ValueError(f"two tasks are called {task.id!r}")
-        order = len(self.nodes)
-        node = self.nodes[task.id] = Node(task, order)
-        if self._resources is not None:
-            node.lane = self._lane_of(task)
+        node = self.nodes[task.id] = Node(task, self._resources.get(task.tool, ()))
         self.unfinished += 1
-        if order >= 2 * self._ranked:
+        if len(self.nodes) > 2 * self._ranked:
             self._rank()
         if self.cancelled:
             self._end(node, Cancelled())
         return node
-
-    def _lane_of(self, task: Task) -> tuple[str, ...]:
-        return self._resources(task) if self._resources is not None and task.kind == "call" else ()
 
     def _wait_for(self, node: Node, parents: Iterable[Node]) -> None:
         """Let a node wait for those parents that are not done."""
@@ -402,7 +399,7 @@ class Schedule:
     # ---------------------------------------------------------------- from ready to running
 
     def _queue(self, node: Node) -> None:
-        self.lanes[node.lane][node.height].append(node)
+        heappush(self.lanes[node.lane], (-node.height, next(self._arrivals), node))
 
     def _give(self, node: Node, verb: Verb) -> None:
         node.verb = verb
@@ -415,13 +412,16 @@ class Schedule:
             node.parked = ""
             self.free -= 1
             self._give(node, "resume")
-        while self.free > 0 and not self.paused:
-            lanes = [
-                lane for resources, lane in self.lanes.items() if lane and (not resources or self._has_room(resources))
-            ]
-            if not lanes:
+        while self.free > 0 and self.lanes and not self.paused:
+            first: Lane | None = None
+            for resources, lane in self.lanes.items():
+                if (first is None or lane < first) and (not resources or self._has_room(resources)):
+                    first = lane
+            if first is None:
                 break
-            node = _pop(lanes[0] if len(lanes) == 1 else max(lanes, key=_rank))
+            node = heappop(first)[2]
+            if not first:
+                del self.lanes[node.lane]
             self.free -= 1
             for resource in node.lane:
                 self.spare[resource] -= 1
@@ -449,36 +449,12 @@ class Schedule:
     def _rank(self) -> None:
         """Recompute the heights of what has not ended, and the lanes by them."""
         self._ranked = len(self.nodes)
-        moved = False
         for node in reversed(self.nodes.values()):  # children come after their parents, but for a few linked ones
             if node.children:
-                height = 1 + max([child.height for child in node.children])
-                moved = moved or height != node.height
-                node.height = height
-        if moved:
-            waiting = [node for lane in self.lanes.values() for queue in lane.values() for node in queue]
-            self.lanes.clear()
-            for node in sorted(waiting, key=lambda node: node.order):
-                self._queue(node)
-
-
-def _lane() -> Lane:
-    return defaultdict(deque)
-
-
-def _pop(lane: Lane) -> Node:
-    """Take out the first of a lane's highest nodes."""
-    height = max(lane)
-    node = lane[height].popleft()
-    if not lane[height]:
-        del lane[height]
-    return node
-
-
-def _rank(lane: Lane) -> tuple[int, int]:
-    """Return how early a lane's first node is to start, compared with those of other lanes."""
-    height = max(lane)
-    return height, -lane[height][0].order
+                node.height = 1 + max([child.height for child in node.children])
+        for lane in self.lanes.values():
+            lane[:] = [(-node.height, arrival, node) for _, arrival, node in lane]
+            heapify(lane)
 
 
 def _providers(node: Node) -> list[str]:

@@ -123,7 +123,7 @@ class Session:
         self.schedule = Schedule(
             max_concurrency,
             limits=caps,
-            resources=(lambda task: lanes.get(task.tool, ())) if lanes else None,
+            resources=lanes,
             gate=self._gate if effects else None,
         )
         self.tasks: Mapping[str, Task] = _Tasks(self.schedule.nodes)  # all of them, by id, items of fan-outs included

@@ -249,7 +249,7 @@ def test_a_task_that_asks_twice_waits_for_its_provider_each_time():
 
 def test_a_call_that_is_taken_gets_the_next_slot_before_new_ones():
     """Also before what a task that ends lets start: else a chain would hold it up, and its provider's place with it."""
-    schedule = Schedule(1, resources=lambda task: ("provider:p",) if task.tool == "p" else ())
+    schedule = Schedule(1, resources={"p": ("provider:p",)})
     for task in (Task("a", "call", "p"), Task("c0", "call", "t"), Task("c1", "call", "t", (Ref("c0"),))):
         schedule.add(task, 0.0)
     assert [node.task.id for node in schedule.park("a")] == ["c0"]

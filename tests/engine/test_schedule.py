@@ -110,7 +110,7 @@ def test_of_several_children_the_highest_takes_the_free_slot():
     assert names(schedule.finish("root", 1, 0.0)) == ["top"]
 
 
-LIMITS = {"limits": {"tool:s": 1}, "resources": lambda task: ("tool:s",) if task.tool == "s" else ()}
+LIMITS = {"limits": {"tool:s": 1}, "resources": {"s": ("tool:s",)}}
 
 
 def test_a_limited_resource_holds_only_those_that_need_it():
@@ -145,7 +145,7 @@ def test_a_retry_gives_its_slot_back():
 
 def parking() -> Schedule:
     """Return a schedule of two slots: `a` and `b` run and ask a provider, as `c` would; `d` and `e` do not."""
-    schedule = Schedule(2, resources=lambda task: ("provider:p",) if task.tool == "p" else ())
+    schedule = Schedule(2, resources={"p": ("provider:p",)})
     for name in "abcde":
         schedule.add(call(name, tool="p" if name in "abc" else "t"), 0.0)
     return schedule
@@ -455,7 +455,7 @@ class AnyEvents(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.limits = {"tool:s": 2, "provider:p": 1}
-        self.schedule = Schedule(3, limits=self.limits, resources=lambda task: NEEDS.get(task.tool, ()), gate=self.gate)
+        self.schedule = Schedule(3, limits=self.limits, resources=NEEDS, gate=self.gate)
         self.approved: set[str] = set()
         self.running: set[str] = set()
         self.started: dict[str, int] = {}
