@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 from compiler_nb.outcome import Cancelled, Failure, Skipped
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
 _DEPTH: Final = 4
@@ -32,10 +32,11 @@ _SORTED: Final = 50
 _HIDDEN: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe00-\ufe0d\U000e0100-\U000e01ef]")
 """Characters that Python calls printable but that show nothing."""
 _SPACES: Final = "\u00a0\u3000"
-_AS_TEXT: Final = frozenset({
+AS_TEXT: Final = (
     decimal.Decimal, fractions.Fraction, uuid.UUID, dt.date, dt.datetime, dt.time,
     dt.timedelta, pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pathlib.PureWindowsPath,
-})  # fmt: skip
+)  # fmt: skip
+"""Types of the standard library whose `str` shows all there is."""
 _AS_CODE: Final = frozenset({type(None), bool, float, complex, range, type(...), type(NotImplemented)})
 _NAME: Final = vars(type)["__name__"]
 _NAME_LIMIT: Final = 100
@@ -129,7 +130,7 @@ def _describe(value: Any, depth: int, limit: int) -> str:  # noqa: PLR0911 - one
     if kind in (bytes, bytearray, memoryview):
         more = f"… ({len(value):,} bytes)" if len(value) > 30 else ""  # noqa: PLR2004
         return repr(bytes(value[:30])) + more
-    if kind in _AS_TEXT:
+    if kind in AS_TEXT:
         return str(value)
     return _known(value, depth) or f"<{type_name(value)}>"
 
@@ -161,8 +162,8 @@ def _container(value: Any, depth: int) -> str:
     return f"{opening}{', '.join(parts)}{',' if kind is tuple and size == 1 else ''}{closing}"
 
 
-def _known(value: Any, depth: int) -> str:  # noqa: PLR0911 - as above
-    """Describe outcomes, exceptions, records, tables and arrays; return "" for any other object."""
+def _known(value: Any, depth: int) -> str:
+    """Describe outcomes, exceptions, records, tables and arrays; return "" for other objects."""
     if isinstance(value, (Failure, Skipped, Cancelled)):
         return describe_outcome(value)
     if isinstance(value, BaseException):
@@ -171,13 +172,23 @@ def _known(value: Any, depth: int) -> str:  # noqa: PLR0911 - as above
         return f"{type_name(value)}.{value._name_}"
     if isinstance(value, type):
         return f"<class {name_of(value)}>"
-    names = getattr(type(value), "_fields", None)
-    if isinstance(value, tuple) and names:
-        return _call(type_name(value), list(zip(names, tuple.__iter__(value), strict=False)), depth)
-    if is_dataclass(value):
-        shown = [part.name for part in fields(value) if part.repr]
-        return _call(type_name(value), [(name, getattr(value, name)) for name in shown[: ITEMS + 1]], depth)
+    parts = named_parts(value)
+    if parts is not None:
+        return _call(type_name(value), list(islice(parts, ITEMS + 1)), depth)
     return _from_library(value, depth)
+
+
+def named_parts(value: Any) -> Iterator[tuple[str, Any]] | None:
+    """Return the fields that a named tuple, a dataclass or a pydantic model shows; None for other values."""
+    kind, pydantic = type(value), sys.modules.get("pydantic")
+    if isinstance(value, tuple) and hasattr(kind, "_fields"):
+        return zip(kind._fields, tuple.__iter__(value), strict=False)
+    if is_dataclass(value) and not isinstance(value, type):
+        return ((part.name, getattr(value, part.name)) for part in fields(value) if part.repr)
+    if pydantic and isinstance(value, pydantic.BaseModel):
+        held = vars(value)  # not the attributes, which a model's own code may compute
+        return ((name, held.get(name)) for name, part in kind.model_fields.items() if part.repr)
+    return None
 
 
 def _call(name: str, arguments: Sequence[tuple[str, Any]], depth: int) -> str:
@@ -190,7 +201,7 @@ def _call(name: str, arguments: Sequence[tuple[str, Any]], depth: int) -> str:
 
 def _from_library(value: Any, depth: int) -> str:  # noqa: PLR0911 - as above
     """Describe objects of libraries that are already loaded, without copying their data."""
-    pandas, numpy, pydantic = (sys.modules.get(name) for name in ("pandas", "numpy", "pydantic"))
+    pandas, numpy = sys.modules.get("pandas"), sys.modules.get("numpy")
     if pandas and isinstance(value, pandas.DataFrame):
         rows, columns = value.shape
         names = ", ".join(cut(str(label) if type(label) is str else _describe(label, 2, 20), 24)
@@ -205,10 +216,6 @@ def _from_library(value: Any, depth: int) -> str:  # noqa: PLR0911 - as above
     if numpy and isinstance(value, numpy.generic):
         item = value.item()
         return f"<{type_name(value)}>" if isinstance(item, numpy.generic) else _describe(item, depth, 40)
-    if pydantic and isinstance(value, pydantic.BaseModel):
-        held = vars(value)
-        shown = [(name, held.get(name)) for name, part in type(value).model_fields.items() if part.repr]
-        return _call(type_name(value), shown[: ITEMS + 1], depth)
     shape = getattr(type(value), "shape", None)
     if shape is not None and type(value).__module__.partition(".")[0] in ("polars", "pyarrow", "xarray", "torch"):
         return f"{type_name(value)} {_sizes(value.shape)}"

@@ -210,17 +210,15 @@ def _block(group: Sequence[Box]) -> Box:
 def _turn(boxes: dict[str, Box], edges: Sequence[tuple[str, str]]) -> tuple[Graph, float]:
     """Return the graph and its larger extent; it goes down if that fits on a page, otherwise to the right."""
     rows = assign_rows(list(boxes), edges)
-    across: dict[int, float] = defaultdict(float)
-    along: dict[int, float] = defaultdict(float)
-    high: dict[int, float] = defaultdict(float)
+    by_row: dict[int, list[Box]] = defaultdict(list)
     for key, row in rows.items():
-        across[row] += boxes[key].width + GAP
-        along[row] = max(along[row], boxes[key].width + GAP_RIGHT)
-        high[row] += boxes[key].height + GAP
-    down, right = max(across.values(), default=0.0), sum(along.values())
+        by_row[row].append(boxes[key])
+    down = max((sum(box.width + GAP for box in each) for each in by_row.values()), default=0.0)
+    right = sum(max(box.width for box in each) + GAP_RIGHT for each in by_row.values())
+    high = max((sum(box.height + GAP for box in each) for each in by_row.values()), default=0.0)
     if down <= max(PAGE, right):
         return Graph(boxes, tuple(edges), down=True), down
-    return Graph(_align(boxes, rows), tuple(edges), down=False), max(right, *high.values())
+    return Graph(_align(boxes, rows), tuple(edges), down=False), max(right, high)
 
 
 def _align(boxes: Mapping[str, Box], rows: Mapping[str, int]) -> dict[str, Box]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -131,21 +132,14 @@ def order(graph: Rows) -> None:
 
 
 def _crossings(graph: Rows, spot: Sequence[float]) -> int:
-    """Count crossings between neighbouring rows, by insertion into a tree of sums."""
+    """Count crossings between neighbouring rows: pairs of edges whose ends are in another order than their starts."""
     total = 0
-    for upper, lower in zip(graph.rows, graph.rows[1:], strict=False):
-        ends = [int(end) for item in upper for end in sorted([spot[each] for each in graph.below[item]])]
-        tree = [0] * (len(lower) + 1)
-        for seen, end in enumerate(ends):
-            before, index = 0, end + 1
-            while index:
-                before += tree[index]
-                index &= index - 1
-            total += seen - before
-            index = end + 1
-            while index <= len(lower):
-                tree[index] += 1
-                index += index & -index
+    for row in graph.rows:
+        ends: list[float] = []
+        for end in [end for item in row for end in sorted([spot[each] for each in graph.below[item]])]:
+            at = bisect_right(ends, end)
+            total += len(ends) - at
+            ends.insert(at, end)
     return total
 
 

@@ -22,7 +22,7 @@ from compiler_nb.drawing.style import MARGIN, MARKS, STYLE, count_tasks, data_of
 from compiler_nb.drawing.text import plan_text
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.short import shorten_call, shorten_final
-from compiler_nb.text import visible
+from compiler_nb.text import visible, visible_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -118,7 +118,7 @@ def _words(
 
 
 def _lines(text: str, limit: int) -> str:
-    return "\n".join(visible(line) for line in text[:limit].split("\n")) + ("…" if len(text) > limit else "")
+    return visible_lines(text[:limit]) + ("…" if len(text) > limit else "")
 
 
 def _page(

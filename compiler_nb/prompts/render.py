@@ -6,22 +6,16 @@ Text stays as it is, plain data becomes JSON, a table its first rows, everything
 from __future__ import annotations
 
 import csv
-import datetime as dt
-import decimal
 import enum
-import fractions
 import io
 import json
-import pathlib
 import re
 import sys
-import uuid
 from collections import deque
-from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from compiler_nb.outcome import NOT_DONE
-from compiler_nb.text import describe_error, shorten, type_name
+from compiler_nb.text import AS_TEXT, describe_error, named_parts, shorten, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,9 +34,6 @@ DEPTH: Final = 30
 _BITS: Final = 14_000
 _BYTES: Final = 60
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
-_AS_TEXT: Final = (
-    dt.date, dt.time, dt.timedelta, decimal.Decimal, fractions.Fraction, uuid.UUID, pathlib.PurePath,
-)  # fmt: skip
 
 
 class Rendered(NamedTuple):
@@ -65,11 +56,12 @@ def render(value: Any, limit: int = LIMIT) -> Rendered:
         text = str.__str__(value)
         return Rendered(text[:limit], len(text) <= limit)
     writer = ValueWriter(limit)
+    whole = True
     try:
         writer.value(value)
     except _Full:
-        return Rendered("".join(writer.parts), whole=False)
-    return Rendered("".join(writer.parts), whole=True)
+        whole = False
+    return Rendered("".join(writer.parts), whole)
 
 
 def measure(value: Any) -> str:
@@ -128,7 +120,7 @@ class ValueWriter:
             self.write(int.__repr__(value) if value.bit_length() < _BITS else "<an integer of thousands of digits>")
         elif isinstance(value, float):
             self.write(float.__repr__(value))
-        elif isinstance(value, _AS_TEXT):
+        elif isinstance(value, AS_TEXT):
             self.write(_quote(str(value)))
         elif isinstance(value, bytes | bytearray | memoryview):
             more = "…" if len(value) > _BYTES else ""
@@ -146,18 +138,12 @@ class ValueWriter:
         """Add a value that has parts, or is not of a plain type."""
         if isinstance(value, dict):
             self._pairs(dict.items(value))
-        elif isinstance(value, tuple) and hasattr(type(value), "_fields"):
-            names: Any = type(value)
-            self._pairs(zip(names._fields, tuple.__iter__(value), strict=False))
+        elif (parts := named_parts(value)) is not None:
+            self._pairs(parts)
         elif isinstance(value, list | tuple | deque):
             self._items(value, self.value)
         elif isinstance(value, set | frozenset):
             self._items(sorted(map(self._apart, value)), self.write)  # its own order differs between processes
-        elif is_dataclass(value) and not isinstance(value, type):
-            self._pairs((part.name, getattr(value, part.name)) for part in fields(value) if part.repr)
-        elif _is_record(value):
-            held = vars(value)
-            self._pairs((name, held.get(name)) for name, part in type(value).model_fields.items() if part.repr)
         elif _is_table(value):
             self.write(table_text(value, self.left))
         elif _is_array(value):
@@ -198,22 +184,15 @@ class ValueWriter:
             plain = value.tolist()
             self.write(repr(plain)) if _is_array(plain) else self.value(plain)
             return
-        rows = len(value)
-        if value[:ROWS].size <= ELEMENTS:
-            self.write(f"{measure(value)}, {ROWS} of {rows:,} rows: ")
-            self.value(value[:ROWS].tolist())
-        else:
-            self.write(f"{measure(value)}, {ROWS} of {value.size:,} elements: ")
-            self.value(value.reshape(-1)[:ROWS].tolist())
+        shown, all_of_it = value[:ROWS], f"{len(value):,} rows"
+        if shown.size > ELEMENTS:
+            shown, all_of_it = value.reshape(-1)[:ROWS], f"{value.size:,} elements"
+        self.write(f"{measure(value)}, {ROWS} of {all_of_it}: ")
+        self.value(shown.tolist())
 
 
 def _quote(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
-
-
-def _is_record(value: Any) -> bool:
-    pydantic = sys.modules.get("pydantic")
-    return pydantic is not None and isinstance(value, pydantic.BaseModel)
 
 
 def _is_array(value: Any) -> bool:
