@@ -62,6 +62,7 @@ DIALECTS: dict[str, Callable[[Builder, int], Dialect]] = {
 }
 _NUMBERED = re.compile(r"\s*(\d+\s*[.)]\s|Thought\b)")
 _PYTHON = re.compile(r"\s*(await\s|[^\W\d]\w*\s*(=|\(|\[|,[^=]*=))")
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 INDENT = 64
 """A line that is indented further than this is not a fence."""
 
@@ -114,11 +115,11 @@ class PlanParser:
         self.text.append(text)
         self._length += len(text)
         if self._length > check.TEXT_LIMIT:
-            if not any(problem.kind == "too_large" for problem in self.builder.problems):
-                message = f"the plan's text is longer than {check.TEXT_LIMIT:,} characters"
-                self.builder.problem("too_large", self._line, self._column, message)
+            message = f"the plan's text is longer than {check.TEXT_LIMIT:,} characters"
+            self.builder.problem("too_large", self._line, self._column, message, once=True)
             return []
-        self._split(text)
+        for piece in _LINE.findall(text):
+            self._take_line(piece)
         return self._drain()
 
     def close(self, complete: bool = True) -> list[Task]:  # noqa: FBT001, FBT002 - the design's signature
@@ -130,7 +131,7 @@ class PlanParser:
             self._read(self._head)
         if self._reader is None and any(piece.strip() for piece in self._pending):
             self._choose(tell_dialect("".join(self._untold)) or "python")
-        cut = any(problem.kind == "too_large" for problem in self.builder.problems)
+        cut = self.builder.has("too_large")
         if self._fence == "inside" and not cut:
             self.builder.problem("truncated", self._line, self._column, "the block is not closed: end it with ```")
         if self._reader is not None and not cut:
@@ -154,34 +155,11 @@ class PlanParser:
         tasks, self.builder.released = self.builder.released, []
         return [] if self.builder.problems else tasks
 
-    def _split(self, text: str) -> None:
-        """Take fence lines out of the text and read the rest: line by line, or at once if there can be no fence."""
-        # Most pieces hold no backtick, and are read at once instead of line by line.
-        at, last = 0, text.rfind("`")
-        while at < len(text):
-            end = text.find("\n", at) + 1 or len(text)
-            if at > last and not self._head and not self._skipping:
-                begins = text.rfind("\n") + 1  # a fence may still come of a line that is blank so far
-                end = begins if at <= begins < len(text) and text[begins:].isspace() else len(text)
-                if at < end:
-                    self._take_plain(text[at:end])
-                    at = end
-                    continue
-                end = len(text)
-            self._take_line(text[at:end])
-            at = end
-
-    def _take_plain(self, text: str) -> None:
-        """Read text that holds no fence, and no beginning of one at its end."""
-        self._check(text)
-        self._read(text)
-        self._head = "" if text.endswith("\n") else None
-        self._advance(text)
-
     def _take_line(self, piece: str) -> None:
-        """Read a line, or a piece of one, that may be a fence."""
-        self._check(piece)
+        """Read a line, or a piece of one, unless it is a fence."""
         ended = piece.endswith("\n")
+        for kind, message, index in check.find_characters(piece.removesuffix("\n")):
+            self.builder.problem(kind, self._line, self._column + index, message, once=True)
         if self._skipping:
             self._skipping = not ended
         elif self._head is None:
@@ -196,21 +174,10 @@ class PlanParser:
             elif ended or indented or not "```".startswith(start):
                 head, self._head = self._head, None
                 self._read(head)
-        self._advance(piece)
+        self._column += len(piece)
         if ended:
             self._head = ""
-
-    def _check(self, text: str) -> None:
-        for kind, message, index in check.find_characters(text):
-            if not any(problem.kind == kind for problem in self.builder.problems):
-                feeds = text.count("\n", 0, index)
-                column = index - text.rfind("\n", 0, index) if feeds else self._column + index
-                self.builder.problem(kind, self._line + feeds, column, message)
-
-    def _advance(self, text: str) -> None:
-        feeds = text.count("\n")
-        self._line += feeds
-        self._column = len(text) - text.rfind("\n") if feeds else self._column + len(text)
+            self._line, self._column = self._line + 1, 1
 
     def _meet_fence(self) -> None:
         if self._fence == "inside":
@@ -222,9 +189,9 @@ class PlanParser:
             self._reader, self.dialect = None, self._asked
             self._pending, self._untold, self._blank = [], [], True
             self._fence, self._pending_line = "inside", self._line + 1
-        elif not any(problem.kind == "multiple_blocks" for problem in self.builder.problems):
+        else:
             message = "the text has more than one block; write one plan in one block"
-            self.builder.problem("multiple_blocks", self._line, 1, message)
+            self.builder.problem("multiple_blocks", self._line, 1, message, once=True)
             self._fence = "after"
 
     def _read(self, text: str) -> None:
@@ -245,13 +212,11 @@ class PlanParser:
             self._blank = not start
             if start.startswith(("{", "[")):
                 return "json"
-        first, *lines = text.split("\n")
-        self._untold.append(first)
-        if not lines:
+        self._untold.append(text)
+        if not text.endswith("\n"):
             return ""
-        lines.insert(0, "".join(self._untold))
-        self._untold = [lines.pop()]
-        return next(filter(None, map(tell_dialect, lines)), "")
+        line, self._untold = "".join(self._untold), []
+        return tell_dialect(line[:-1])
 
     def _choose(self, dialect: str) -> None:
         pending, self._pending = "".join(self._pending), []
