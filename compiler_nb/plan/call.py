@@ -7,6 +7,7 @@ reference, an input or a string stands for.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 from compiler_nb.plan import check
@@ -14,6 +15,8 @@ from compiler_nb.plan.check import Refused
 from compiler_nb.plan.reference import STEP, unescape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from compiler_nb.plan.tree import Tree
 
 _TRIPLE: Final = r"""\"{3}(?:[^"\\]|\\.|"(?!""))*+\"{3}|'{3}(?:[^'\\]|\\.|'(?!''))*+'{3}"""
@@ -38,6 +41,7 @@ _CONSTANTS: Final = {"True": True, "False": False, "None": None, "true": True, "
 _OPERATORS: Final = frozenset(
     [*"+-*/%<>=!&|^~?", *["if", "else", "for", "in", "and", "or", "not", "is", "await", "lambda"]]
 )
+_CLOSING: Final = {"[": "]", "(": ")", "{": "}"}
 _ARITHMETIC: Final = "an argument is a literal or a reference: let a tool compute it in an earlier line"
 
 
@@ -64,7 +68,6 @@ class CallReader:
         self.line, self.meaning = line, meaning
         self.at = self.start = at
         self.kind, self.word = "", ""  # of the token that comes next
-        self._containers = {"[": self._list, "(": self._tuple, "{": self._dict}
 
     def call(self) -> tuple[str, tuple[Tree, ...], dict[str, Tree]]:
         """Return the tool's name, its arguments and its keyword arguments."""
@@ -75,15 +78,11 @@ class CallReader:
         self._next()
         args: list[Tree] = []
         kwargs: dict[str, Tree] = {}
-        while self.word != ")":
-            self._argument(args, kwargs)
-            self._separator(")")
+        self._each(")", lambda: self._argument(args, kwargs))
         return name, tuple(args), kwargs
 
     def _next(self) -> None:
-        found = _TOKEN.match(self.line, self.at)
-        if found is None:  # cannot be: the last alternatives take anything
-            raise Refused("syntax", "this cannot be read", self.at)
+        found: re.Match[str] = _TOKEN.match(self.line, self.at)  # type: ignore[assignment]  # the last forms match anything
         self.kind = found.lastgroup or ""
         self.word = found[self.kind]
         self.start, self.at = found.start(self.kind), found.end()
@@ -120,12 +119,17 @@ class CallReader:
         self._next()
         kwargs[name] = self._value(1)
 
-    def _separator(self, closing: str) -> None:
-        """Step over a comma, or stop at the closing bracket; refuse anything else."""
-        if self.word == ",":
-            self._next()
-        elif self.word != closing:
-            self._refuse_rest(closing)
+    def _each(self, closing: str, read: Callable[[], None]) -> int:
+        """Read what stands between commas up to the closing bracket; return how many commas there are."""
+        commas = 0
+        while self.word != closing:
+            read()
+            if self.word == ",":
+                commas += 1
+                self._next()
+            elif self.word != closing:
+                self._refuse_rest(closing)
+        return commas
 
     def _refuse_rest(self, closing: str) -> NoReturn:
         if self.kind == "end":
@@ -156,11 +160,11 @@ class CallReader:
                 value = self.meaning.input(name, word[1 + len(name) :], start)
             case "name":
                 value = self._constant()
-            case "mark" if word in self._containers:
+            case "mark" if word in _CLOSING:
                 if depth == check.DEPTH_LIMIT:
                     self._refuse("too_deep", f"nested more than {check.DEPTH_LIMIT} deep: use several lines")
                 self._next()
-                value = self._containers[word](depth + 1)
+                value = self._container(word, depth + 1)
             case _:
                 self._refuse_value()
         return value
@@ -234,44 +238,34 @@ class CallReader:
 
     # ---------------------------------------------------------------- containers
 
-    def _list(self, depth: int) -> list[Tree]:
-        items = []
-        while self.word != "]":
-            items.append(self._item(depth))
-            self._separator("]")
+    def _container(self, opening: str, depth: int) -> Tree:
+        """Return the list, tuple, value in brackets or dict whose first token comes next."""
+        items: list[Tree] = []
+        table: dict[Tree, Tree] = {}
+        read = partial(self._pair, table, depth) if opening == "{" else partial(self._item, items, depth)
+        commas = self._each(_CLOSING[opening], read)
         self._next()
+        if opening == "{":
+            return table
+        if opening == "(":
+            return tuple(items) if commas or not items else items[0]
         return items
 
-    def _tuple(self, depth: int) -> Tree:
-        items = []
-        commas = 0
-        while self.word != ")":
-            items.append(self._item(depth))
-            commas += self.word == ","
-            self._separator(")")
-        self._next()
-        return tuple(items) if commas or not items else items[0]
-
-    def _item(self, depth: int) -> Tree:
+    def _item(self, items: list[Tree], depth: int) -> None:
         if self.word in ("*", "**"):
             self._refuse("star_args", "a star is not allowed here: write the items one by one")
-        return self._value(depth)
+        items.append(self._value(depth))
 
-    def _dict(self, depth: int) -> dict[Tree, Tree]:
-        table: dict[Tree, Tree] = {}
-        while self.word != "}":
-            start = self.start
-            key = self._dict_key()
-            if key in table:
-                raise Refused("duplicate_key", f"the key {key!r} is given twice in one dict", start)
-            if self.word != ":":
-                kind = "truncated" if self.kind == "end" else "expression"
-                self._refuse(kind, "a dict is {key: value}; for a set write a list")
-            self._next()
-            table[key] = self._value(depth)
-            self._separator("}")
+    def _pair(self, table: dict[Tree, Tree], depth: int) -> None:
+        start = self.start
+        key = self._dict_key()
+        if key in table:
+            raise Refused("duplicate_key", f"the key {key!r} is given twice in one dict", start)
+        if self.word != ":":
+            kind = "truncated" if self.kind == "end" else "expression"
+            self._refuse(kind, "a dict is {key: value}; for a set write a list")
         self._next()
-        return table
+        table[key] = self._value(depth)
 
     def _dict_key(self) -> Tree:
         """Return a key: a text, in which nothing is a reference, a number or a constant."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from compiler_nb.plan import explain, parser, script, shape
+from compiler_nb.plan import parser, script, shape, short
 from compiler_nb.plan.task import JOIN, LastLine, Task, inputs_of
 from compiler_nb.tool import Toolbox
 
@@ -80,7 +80,7 @@ class Plan:
 
     def explain(self) -> str:
         """Return how the plan was read: its tasks, what each waits for, and its shape."""
-        return explain.explain(self.tasks, self.final)
+        return short.explain(self.tasks, self.final)
 
     def to_graphviz(self) -> Any:
         """Return the plan as a `graphviz.Digraph` that shows itself anywhere, and saves itself by its file's suffix.
