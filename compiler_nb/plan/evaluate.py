@@ -167,23 +167,16 @@ def _choice(node: Choice, scope: Scope) -> Any:
 
 def _apply(node: Apply, scope: Scope) -> Any:
     scope.spend(1)
-    if node.function in ("any", "all") and len(node.args) == 1 and _is_generator(node.args[0]):
-        return _until(node.function == "any", node.args[0], scope)
+    first = node.args[0] if len(node.args) == 1 else None
+    if node.function in ("any", "all") and isinstance(first, Comprehension) and first.container == "generator":
+        wanted = node.function == "any"  # of the item that decides, where evaluation stops
+        return _each(first, scope, lambda rows: any(bool(item) is wanted for item in rows)) is wanted
     args = [evaluate(arg, scope) for arg in node.args]
     keyed = node.function != "dict"
     kwargs = {
         name: _callable(arg, scope) if keyed and name == "key" else evaluate(arg, scope) for name, arg in node.kwargs
     }
     return FUNCTIONS[node.function](scope, *args, **kwargs)
-
-
-def _is_generator(tree: Tree) -> bool:
-    return isinstance(tree, Comprehension) and tree.container == "generator"
-
-
-def _until(wanted: bool, node: Comprehension, scope: Scope) -> bool:  # noqa: FBT001 - what the first decisive item is
-    """Return `any` or `all` of a generator; evaluation stops at the item that decides."""
-    return _each(node, scope, lambda rows: any(bool(item) is wanted for item in rows)) is wanted
 
 
 def _callable(tree: Tree, scope: Scope) -> Callable[..., Any] | None:
@@ -208,15 +201,11 @@ def _compared(value: Any, scope: Scope) -> Any:
 def _call_lambda(node: Lambda, args: tuple[Any, ...], scope: Scope) -> Any:
     if len(args) != len(node.names):
         raise ExpressionError(f"a lambda of {len(node.names)} names gets {len(args)} values")
-    return _with(scope, dict(zip(node.names, args, strict=True)), node.body)
-
-
-def _with(scope: Scope, names: dict[str, Any], tree: Tree) -> Any:
     outer = scope.locals
     scope.spend(1)
-    scope.locals = {**outer, **names}
+    scope.locals = {**outer, **dict(zip(node.names, args, strict=True))}
     try:
-        return evaluate(tree, scope)
+        return evaluate(node.body, scope)
     finally:
         scope.locals = outer
 

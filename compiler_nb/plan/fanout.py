@@ -83,18 +83,18 @@ def needs(task: Task, container: Callable[[str], str]) -> tuple[tuple[str, ...],
 
 def item_reads(task: Task, container: Callable[[str], str]) -> tuple[str, ...]:
     """Return the unfinished fan-outs that a call or an expression reads only item by item, by known keys."""
-    by_key: set[str] = set()
-    inside: list[Ref] = []
-    for part in walk((task.args, task.kwargs)):
-        if isinstance(part, Item) and isinstance(part.value, Ref) and not isinstance(part.key, Expression):
-            by_key.add(part.value.id)
-            inside.append(part.value)
-    whole = {
-        part.id
-        for part in walk((task.args, task.kwargs))
-        if isinstance(part, Ref) and not any(part is each for each in inside)
-    }
-    return tuple(sorted(id_ for id_ in by_key - whole if container(id_)))
+    by_key = {_item_of(part) for part in walk(task)} - {""}
+    if not by_key:
+        return ()
+    rest = replace_nodes(task, lambda part: None if _item_of(part) else part)
+    return tuple(sorted(id_ for id_ in by_key.difference(references(rest)) if container(id_)))
+
+
+def _item_of(part: Expression) -> str:
+    """Return the id of the task of which a node reads an item by a key that the text gives; "" if it does not."""
+    if isinstance(part, Item) and isinstance(part.value, Ref) and not isinstance(part.key, Expression):
+        return part.value.id
+    return ""
 
 
 def link_items(task: Task, shapes: Mapping[str, Shape]) -> Task:

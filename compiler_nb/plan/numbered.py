@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
 _NUMBERED: Final = re.compile(r"([ \t]*)(\d+)[ \t]*[.)][ \t]*")
 _THOUGHT: Final = re.compile(r"[ \t]*(?:Thought\b[^:]{0,20}:|#+)[ \t]*(.*)", re.IGNORECASE)
-_MARK: Final = re.compile(r"<(?:E(?:N(?:D(?:_(?:O(?:F(?:_(?:P(?:L(?:A(?:N>?)?)?)?)?)?)?)?)?)?)?)?\Z")
-"""The end marker, or as much of it as came."""
+_MARK: Final = "<END_OF_PLAN>"
 _CALL: Final = re.compile(r"[ \t]*(?:[-*][ \t]+)?(?:\w+[ \t]*=[ \t]*)?(?:await[ \t]+)?\w+\(.*\)[ \t]*(?:#.*)?\Z")
 """What looks like a task without a number."""
 _ID: Final = re.compile(r"[0-9]+(?:_[0-9]+)*")
@@ -89,7 +88,7 @@ class NumberedDialect:
             self._read_numbered(line, numbered)
         elif thought:
             self._notes.append(thought[1])
-        elif _MARK.match(line.lstrip(" \t")):
+        elif _is_mark(line.lstrip(" \t")):
             if not self._ended:
                 raise Refused("join", "the end marker comes before the last line, join(): write join()<END_OF_PLAN>")
         elif _CALL.match(line):
@@ -126,7 +125,7 @@ class NumberedDialect:
     def _check_rest(self, line: str, at: int, tool: str) -> None:
         rest = line[at:].lstrip(" \t\r")
         last = tool in ("join", "answer")
-        if not rest or rest.startswith("#") or (last and _MARK.match(rest.split("#")[0].rstrip())):
+        if not rest or rest.startswith("#") or (last and _is_mark(rest.split("#")[0].rstrip())):
             return
         index = len(line) - len(rest)
         if rest.startswith("<"):
@@ -236,6 +235,11 @@ class _References:
         except Refused as refused:
             refused.place = index
             raise
+
+
+def _is_mark(text: str) -> bool:
+    """Whether a text is the end marker, or as much of it as came."""
+    return text != "" and _MARK.startswith(text)
 
 
 def _join(args: tuple[Tree, ...], kwargs: dict[str, Tree]) -> Join:

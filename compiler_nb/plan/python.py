@@ -272,7 +272,7 @@ class PythonDialect:
 
     def _check_calls(self, group: list[Task]) -> bool:
         """Report all problems of all calls; return whether there are none."""
-        return False not in [self.builder.check_call(each) for each in _calls(group)]
+        return False not in [self.builder.check_call(call) for task in group for call in _calls(task)]
 
     def _placed(self, task: Task) -> Task:
         return replace(task, line=self.begins + task.line - 1, column=self._column(task.line, task.column))
@@ -316,13 +316,8 @@ def _is_deep(tree: Tree) -> bool:
     return bool(level)
 
 
-def _calls(tasks: list[Task]) -> list[Task]:
-    """Return the calls among tasks and within fan-outs."""
-    found = []
-    for task in tasks:
-        if task.kind == "call":
-            found.append(task)
-        elif task.kind == "fanout":
-            inner = task.args[0].steps
-            found += [replace(step, line=task.line, column=task.column) for step in inner]
-    return found
+def _calls(task: Task) -> list[Task]:
+    """Return the task if it is a call, or the calls within a fan-out, each with the place of the fan-out."""
+    if task.kind == "fanout":
+        return [replace(step, line=task.line, column=task.column) for step in task.args[0].steps]
+    return [task] if task.kind == "call" else []
