@@ -24,7 +24,11 @@ _HEAD = re.compile(r"\s*(%{1,2})(compile|plan)(?=\s|$)")
 _REFERENCE = re.compile(r"[@{]([^\W\d]?\w*)$")
 
 
-def candidates(text: str, names: Namespace) -> list[str] | None:
+Found = tuple[str, list[str]]
+"""The part of a word that is typed already, and the words that begin with it."""
+
+
+def candidates(text: str, names: Namespace) -> Found | None:
     """Return what completes the end of `text`, the cell up to the cursor; None if nothing of ours does."""
     line = text[text.rfind("\n") + 1 :]
     first = next((each for each in text.split("\n") if each.strip() and not each.lstrip().startswith("#")), "")
@@ -44,7 +48,7 @@ def candidates(text: str, names: Namespace) -> list[str] | None:
     return _that_begin(typed, [*flags, *(_models(names) if before[0] == "model" else [*_of(names, Run), "-1"])])
 
 
-def _in_body(line: str, names: Namespace, magic: str) -> list[str] | None:
+def _in_body(line: str, names: Namespace, magic: str) -> Found | None:
     """Return variables after `@` or `{` in a question, and tools in a plan."""
     reference = _REFERENCE.search(line)
     if magic == "compile":
@@ -53,7 +57,7 @@ def _in_body(line: str, names: Namespace, magic: str) -> list[str] | None:
     return _that_begin(word[0], [tool.name for tool in names.tools().values()]) if word else None
 
 
-def _in_line(typed: str, before: list[str], names: Namespace) -> list[str] | None:
+def _in_line(typed: str, before: list[str], names: Namespace) -> Found | None:
     flag, equals, value = typed.partition("=")
     if equals and flag in BY_FLAG:
         return _values(flag, value, names)
@@ -64,7 +68,7 @@ def _in_line(typed: str, before: list[str], names: Namespace) -> list[str] | Non
     return None
 
 
-def _values(flag: str, typed: str, names: Namespace) -> list[str]:
+def _values(flag: str, typed: str, names: Namespace) -> Found:
     option, last = BY_FLAG[flag], typed[typed.rfind(",") + 1 :]
     values: dict[str, Callable[[], Iterable[str]]] = {
         "display": lambda: VIEWS,
@@ -85,8 +89,8 @@ def _of(names: Namespace, kinds: Any) -> list[str]:
     return [name for name, value in names.visible().items() if isinstance(value, kinds)]
 
 
-def _that_begin(typed: str, words: Iterable[str]) -> list[str]:
-    return [word for word in dict.fromkeys(words) if word.startswith(typed)]
+def _that_begin(typed: str, words: Iterable[str]) -> Found:
+    return typed, [word for word in dict.fromkeys(words) if word.startswith(typed)]
 
 
 def match(context: CompletionContext, names: Namespace) -> dict[str, Any]:
@@ -95,19 +99,7 @@ def match(context: CompletionContext, names: Namespace) -> dict[str, Any]:
 
     lines = context.full_text.split("\n")[: context.cursor_line + 1]
     lines[-1] = lines[-1][: context.cursor_position]
-    text = "\n".join(lines)
-    found = candidates(text, names)
-    done = max(len(_typed(text)) - len(context.token), 0)
-    shown = [SimpleCompletion(text=word[done:], type="option") for word in found or ()]
-    return {"completions": shown, "suppress": bool(found)}
-
-
-def _typed(text: str) -> str:
-    """Return the part of a word that is typed already, as `candidates` takes it."""
-    line = text[text.rfind("\n") + 1 :]
-    if reference := _REFERENCE.search(line):
-        return reference[1]
-    word = line.split(" ")[-1]
-    if word.startswith("-") and "=" not in word:
-        return word
-    return word[max(word.rfind("="), word.rfind(",")) + 1 :]
+    typed, words = candidates("\n".join(lines), names) or ("", [])
+    done = max(len(typed) - len(context.token), 0)
+    shown = [SimpleCompletion(text=word[done:], type="option") for word in words]
+    return {"completions": shown, "suppress": bool(words)}

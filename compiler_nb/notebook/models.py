@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import ModelError, OptionError
 from compiler_nb.models.base import Model
-from compiler_nb.models.connect import check, connect, describe, no_model, set_key
+from compiler_nb.models.connect import connect, describe, no_model, set_key
 from compiler_nb.models.hand import HandModel
 from compiler_nb.models.providers import HAND, PROVIDERS
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from compiler_nb.notebook.variables.namespace import Namespace
 
 ROLES: Final = ("planner", "joiner", "worker")
-__all__ = ["ROLES", "about", "ask_key", "check", "find", "is_hand", "roles_of", "settings_of"]
 
 
 def find(spec: Any, names: Namespace, **settings: Any) -> Model | None:

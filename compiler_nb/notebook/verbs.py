@@ -11,6 +11,7 @@ from compiler_nb.compiler import Compiler
 from compiler_nb.drawing.text import text_table
 from compiler_nb.engine.background import BACKGROUND
 from compiler_nb.errors import OptionError
+from compiler_nb.models.connect import check
 from compiler_nb.notebook import loop, models
 from compiler_nb.notebook.job import begin_again
 from compiler_nb.notebook.options import BY_FLAG, help_text, read_value
@@ -125,7 +126,7 @@ def model(desk: Desk, words: list[str], options: dict[str, str]) -> None:
     say(models.about(roles))
     if "--check" in options:
         for each in known:
-            say("hand: a person answers" if models.is_hand(each) else BACKGROUND.run(models.check(each)))
+            say("hand: a person answers" if models.is_hand(each) else BACKGROUND.run(check(each)))
 
 
 def tools(desk: Desk, _: list[str], __: dict[str, str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import unicodedata
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from compiler_nb.errors import CompilerError, PlanError
@@ -42,6 +41,8 @@ def marked(error: PlanError) -> str:
 
 
 def _marked(problem: Problem, lines: list[str]) -> str:
+    from compiler_nb.drawing.text import columns_of  # noqa: PLC0415 - loading the extension stays cheap
+
     line = lines[problem.line - 1] if problem.line <= len(lines) else ""
     if not line.strip():
         return str(problem)
@@ -50,16 +51,9 @@ def _marked(problem: Problem, lines: list[str]) -> str:
     cut = "…" if start else ""
     before, rest = cut + line[start:column], line[column : column + AFTER]
     ending = "…" if column + AFTER < len(line) else ""
-    return f"{problem}\n    {_shown(before + rest)}{ending}\n    {''.join(map(_blank, before))}^"
+    return f"{problem}\n    {_shown(before + rest)}{ending}\n    {' ' * columns_of(before)}^"
 
 
 def _shown(text: str) -> str:
     """Return a text without control characters, which a terminal or a page could act on."""
     return "".join(each if each.isprintable() else " " if each == "\t" else "\ufffd" for each in text)
-
-
-def _blank(character: str) -> str:
-    """Return blanks as wide as a character."""
-    if unicodedata.combining(character):
-        return ""
-    return "  " if unicodedata.east_asian_width(character) in "WF" else " "

@@ -87,12 +87,10 @@ def bundle(run: Run, binding: Binding, look: Look = Look()) -> Bundle:  # noqa: 
     return data
 
 
-def plan_bundle(plan: Plan, look: Look = Look(), note: str = "") -> Bundle:  # noqa: B008 - it cannot be changed
+def plan_bundle(plan: Plan, look: Look) -> Bundle:
     """Return what a plan shows that has not been run, by MIME type."""
     drawn = draw(plan, engine=cast("Engine", look.layout))
-    foot = f"<p class='cnb-footer'>{inert_lines(note)}</p>" if note else ""
-    text = "\n\n".join(part for part in (plan_text(plan), note) if part)
-    return {"text/plain": text, "text/html": _page([*_picture_html(drawn), foot]), "image/svg+xml": drawn.svg}
+    return {"text/plain": plan_text(plan), "text/html": _page(_picture_html(drawn)), "image/svg+xml": drawn.svg}
 
 
 def plain_tasks(run: Run) -> tuple[Task, ...]:
