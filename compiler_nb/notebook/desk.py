@@ -93,7 +93,7 @@ class Desk:
 
     @property
     def memory(self) -> Memory:
-        """What is remembered of this shell's cells."""
+        """What is remembered of this shell's cells; it outlives a reload of the extension."""
         if self.shell not in _MEMORIES:
             from compiler_nb.notebook.variables.binding import Binder  # noqa: PLC0415 - see above
             from compiler_nb.notebook.variables.namespace import Namespace  # noqa: PLC0415 - see above

@@ -93,7 +93,7 @@ def begin_again(desk: Desk, old: Run, *, start: str = "", failed: bool = False) 
 
 
 def _begin_run(desk: Desk, question: Question, compiler: Compiler, order: Callable[[], Order]) -> Job | None:
-    """Begin a run; if nothing can run, what the cell's previous run bound is stale, and deleted."""
+    """Begin a run. If nothing can run, delete the variables of the cell's previous run, which are stale now."""
     try:
         ordered = order()
     except CompilerError:
@@ -103,7 +103,7 @@ def _begin_run(desk: Desk, question: Question, compiler: Compiler, order: Callab
 
 
 def _compiler(desk: Desk, question: Question) -> Compiler:
-    """Return the compiler for a cell; a person can be the planner only."""
+    """Return the compiler for a cell. A person can only be the planner, so other roles of `hand` have no model."""
     given, models = question.said.given, roles_of(desk, question.said.given)
     roles: dict[str, Any] = {role: None if is_hand(model) else model for role, model in models.items()}
     if is_hand(models["planner"]):

@@ -125,7 +125,7 @@ def test_paused_gone_on_and_stopped_by_its_buttons(lab, page, front):
     until(page, "a", "done")
     page.wait_for_timeout(400)
     assert page.evaluate(STATE, "b") in ("ready", "waiting")
-    page.click(".cnb-live button:has-text('Go on')")
+    page.click(".cnb-live button:has-text('Resume')")
     until(page, "c", "running")
     began = time.monotonic()
     page.click(".cnb-live button:has-text('Stop')")

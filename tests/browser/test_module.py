@@ -177,7 +177,7 @@ def test_a_box_tells_what_its_task_waits_for(live):
     live.feed(1.1, states=states((0, DONE, 1100)), held=held, whys=[["waits for approval", [1]], ["waits for la", [2]]])
     assert live.page.evaluate(told, "la") == "la, ready, waits for approval"
     assert live.text(".cnb-phase") == "the planner writes"
-    live.feed(1.2, phase="tasks run")
+    live.feed(1.2, phase="running tasks")
     assert live.text(".cnb-phase") == "waits for approval"
     assert live.text(".cnb-graph [data-task=best] > title").split("\n")[0] == "best · waiting · waits for la"
     live.feed(1.3, paused=True, held=[[1, "", ""]], whys=[["the run is paused", [1]]])
@@ -211,23 +211,23 @@ def test_a_task_that_waits_for_its_provider_says_so_until_it_goes_on(live):
     """Its box, its row and the head tell whom it waits for."""
     told = "(id) => document.querySelector(`.cnb-graph [data-task=${id}]`).getAttribute('aria-label')"
     waits = [["waits for openai", [0]], ["waits for openai", [1]]]
-    plan(live.open(), phase="tasks run", states=states((0, RUNNING, 100), (1, READY, 100)), parked=[[0, "openai"]],
+    plan(live.open(), phase="running tasks", states=states((0, RUNNING, 100), (1, READY, 100)), parked=[[0, "openai"]],
          whys=waits)  # fmt: skip
     assert live.states()["ny"] == "running"
     assert live.page.evaluate(told, "ny") == "ny, running, waits for openai"
     assert live.page.evaluate(told, "la") == "la, ready, waits for openai"
     assert live.text("[data-task=ny] > title").split("\n")[0] == "ny · running · waits for openai"
     assert re.fullmatch(r"waits · \d\.\d s", live.text("[data-task=ny] .cnb-time"))
-    assert live.text(".cnb-phase") == "tasks run · 1 waits for openai"
+    assert live.text(".cnb-phase") == "running tasks · 1 waits for openai"
     live.feed(1.0, states=states((1, RUNNING, 900)), parked=[[1, "openai"]], whys=waits[1:])
-    assert live.text(".cnb-phase") == "tasks run · 2 wait for openai"
+    assert live.text(".cnb-phase") == "running tasks · 2 wait for openai"
     for name, row in (("Timeline", ".cnb-row"), ("Table", ".cnb-table-row")):
         live.page.click(f".cnb-tab:text-is('{name}')")
         assert live.page.get_attribute(f"{row} >> nth=0", "title").endswith("waits for openai")
     live.feed(1.1, parked=[[0, ""], [1, ""]], whys=[["", [0, 1]]])
     live.page.click("text=Graph")
     assert live.page.evaluate(told, "ny") == "ny, running"
-    assert live.text(".cnb-phase") == "tasks run"
+    assert live.text(".cnb-phase") == "running tasks"
     assert live.count(".cnb-graph .cnb-parked") == 0
 
 
@@ -357,12 +357,12 @@ def test_buttons_say_what_they_are_for_until_the_kernel_answers(live):
     live.page.click(".cnb-pause")
     assert live.page.is_disabled(".cnb-pause")
     live.feed(1.0, paused=True)
-    assert live.text(".cnb-pause") == "Go on"
+    assert live.text(".cnb-pause") == "Resume"
     live.page.focus(".cnb-pause")
     live.page.keyboard.press("Enter")
     live.feed(1.1, paused=False)
     live.page.click(".cnb-stop")
-    assert live.sent == [{"say": "pause"}, {"say": "go"}, {"say": "stop"}]
+    assert live.sent == [{"say": "pause"}, {"say": "resume"}, {"say": "stop"}]
     live.feed(1.2, run={"live": False, "buttons": False}, status="cancelled")
     assert not live.page.is_visible(".cnb-stop")
     assert live.text(".cnb-phase") == "stopped"
@@ -372,7 +372,7 @@ def test_without_buttons_the_page_says_what_stops_the_run(live):
     """Where the kernel cannot hear the page there is advice instead of buttons."""
     live.open(start(run={"live": True, "buttons": False, "question": "Which?", "tools": []}))
     assert not live.page.is_visible(".cnb-stop")
-    assert live.text(".cnb-status .cnb-advice") == "interrupt the kernel to stop"
+    assert live.text(".cnb-status .cnb-advice") == "interrupt the kernel to stop the run"
 
 
 def test_held_tasks_ask_once_and_at_most_five_at_a_time(live):
@@ -431,7 +431,9 @@ def test_what_the_joiner_said_goes_when_another_plan_is_written(live):
     live.open().feed(1.0, answer={"text": "REPLAN: more", "reset": True})
     assert live.text(".cnb-answer") == "REPLAN: more"
     live.feed(
-        1.1, sections=[[0, {"round": 1, "role": "replan", "reason": "more", "closed": False}]], answer={"text": "."}
+        1.1,
+        sections=[[0, {"round": 1, "role": "replan", "reason": "more", "closed": False}]],
+        answer={"text": "", "reset": True},
     )
     assert not live.page.is_visible(".cnb-answer")
     assert live.text(".cnb-part-title") == "Round 2: more"

@@ -96,7 +96,7 @@ def test_stop_pause_and_go_are_heard_while_the_cell_awaits(kernel):
     page.until_state("a", "done")
     kernel.listen_for(0.3)
     assert page.look().states["b"] == "ready"
-    page.say("go")
+    page.say("resume")
     page.until_state("b", "done")
     page.until_state("c", "running")
     began = time.monotonic()

@@ -1,17 +1,19 @@
-"""The board: a run's events folded into frames, which a page folds into the same picture; pure, no IPython, no clock.
+"""The board folds a run's events into frames, and a page folds the frames into what it shows. Pure: no clock.
 
 Theory of operation
     `frame` takes the events that are new, and returns what changed since the last one as plain JSON, or None. A page
-    applies frames in their order. `snapshot` returns one frame that tells everything from the start (`reset`): for a
-    page that was reloaded, a second view, or a page that missed a frame (they are numbered).
+    applies frames in order. `snapshot` returns one frame that says everything from the start (`reset`): for a page
+    that was reloaded, a second view, or a page that missed a frame (they are numbered).
     States, attempts and why a task waits come from the run's Progress, so that a page and `run.why` cannot disagree;
-    the board itself knows texts, pictures and what was sent. A page shows what it is told, and derives nothing.
+    the board itself knows texts, pictures and what was sent. A page shows what it is told, and derives nothing. What
+    was told is kept in one place, `facts` (the latest counts) and `rows` (they only grow), so that frames and
+    snapshots cannot disagree.
     Tasks are numbers in the order in which they came, so that a change of state takes some four bytes.
 
     A frame is a dict; all but `n` and `at` may be missing:
     n           its number; a reset's is that of the last frame before it, which it replaces
     at          seconds since the run began, when it was made
-    reset       True: forget all before
+    reset       True: forget everything before
     run         {id, question, tools: [names], models: {role: name}, live: bool, buttons: bool}; `live`: the run may
                 still change; `buttons`: stop, pause, approve and deny can reach the kernel
     status      "running", "done", "failed", "cancelled" or "limit";  error  why it has no answer
@@ -46,7 +48,7 @@ Theory of operation
     page fills: a cell for each item, or the shares of the states.
 
     What a page says: {"say": "here"} (what it says can reach the kernel: then `buttons` becomes true), {"say": "hello"}
-    (it wants a snapshot), "stop", "pause", "go", {"say": "approve", "task": number, "mark": mark}, "deny", {"say":
+    (it wants a snapshot), "stop", "pause", "resume", {"say": "approve", "task": number, "mark": mark}, "deny", {"say":
     "task", "task": number} (answered by {"task": number, "html": details}), {"say": "rows", "from": number, "to":
     number} (answered by a frame with their calls, values and whys, whose `n` is that of the last frame).
 """
@@ -89,7 +91,7 @@ if TYPE_CHECKING:
     from compiler_nb.plan.task import Task
 
 CODE: Final[Mapping[str, int]] = {what: number for number, what in enumerate((*STATES, "retried"))}
-"""The codes of changes of state."""
+"""The code of each change of state."""
 SHORT: Final = 80
 NOTE: Final = 400
 _WRITING: Final = {
@@ -100,7 +102,7 @@ Frame = dict[str, Any]
 
 
 class Board:
-    """What a page is to show of a run, as far as its events went.
+    """What a page shows of a run, up to the last event.
 
     words: returns what says why tasks wait now; live: whether more events may come. Not safe for threads; whoever
     shares it holds a lock.
@@ -111,7 +113,7 @@ class Board:
         self.words = words or (lambda: Words(progress, progress.at, {}, {}))
         self.facts: Frame = {  # the latest of them counts
             "run": {"id": "", "question": "", "tools": [], "models": {}, "live": live, "buttons": False},
-            "status": "running", "error": "", "phase": "begins", "paused": False, "footer": "",
+            "status": "running", "error": "", "phase": "starting", "paused": False, "footer": "",
             "usage": {"calls": 0, "tokens": 0},
         }  # fmt: skip
         self.rows = Told()
@@ -159,7 +161,7 @@ class Board:
 
     def _close(self, event: PlanClosed) -> None:
         self.texts.close(event.text)
-        self.tell(phase="tasks run")
+        self.tell(phase="running tasks")
         self.canvas.stale = bool(self.tasks)
 
     def _decide(self, event: Decided) -> None:
@@ -203,7 +205,7 @@ class Board:
             self.rows.add("notes", [self.numbers[id_], cut(text, NOTE)])
 
     def warn(self, id_: str, message: str) -> None:
-        """Show a warning that the log will hold later."""
+        """Show a warning at once; its event comes later, because the loop is blocked."""
         self.catch_up()
         self._note(id_, message)
 
@@ -219,13 +221,13 @@ class Board:
     # ---------------------------------------------------------------- the picture
 
     def drawing(self, engine: Engine = "auto") -> Callable[[], Drawn]:
-        """Return what draws all tasks that there are now: for any thread, because it may take long."""
+        """Return a function that draws all tasks so far; it may take long, and may be called on any thread."""
         self.canvas.begin_drawing()
         tasks, plan = [task for task in self.tasks if not task.owner], self.progress.plan
         return lambda: draw_whole(tasks, plan.final if plan is not None else None, engine=engine)
 
     def show_drawn(self, drawn: Drawn | None) -> None:
-        """Take a picture that was drawn, None if that failed: then boxes must do."""
+        """Take a picture that was drawn, or None if drawing failed: then the boxes stay."""
         self.canvas.replace(drawn, self.numbers)
 
     # ---------------------------------------------------------------- frames out
@@ -277,7 +279,7 @@ class Board:
         return [self.numbers[id_], cut(self.progress.parked.get(id_, ""), SHORT)]
 
     def _new_whys(self) -> dict[int, str]:
-        """Return the reasons that the page does not know yet; only of few tasks, because each is looked at."""
+        """Return the reasons that the page does not know yet; only for few tasks, because each one is looked at."""
         if len(self.tasks) > FEW:
             return {}
         words, ended = self.words(), self.progress.ends
@@ -298,7 +300,7 @@ class Board:
         }  # fmt: skip
 
     def rows_from(self, first: int, last: int) -> Frame:
-        """Return calls, values and whys of some tasks: of those that did not say them unasked."""
+        """Return calls, values and whys of some tasks, which frames leave out if there are many tasks."""
         chosen = range(max(first, 0), min(last, len(self.tasks), first + FEW))
         with self.progress.lock:
             words, ends, ids = self.words(), self.progress.ends, {n: self.tasks[n].id for n in chosen}
@@ -327,7 +329,7 @@ class Board:
 
 
 def _by_words(whys: Mapping[int, str]) -> list[list[Any]]:
-    """Return each reason with the tasks that it holds for: many wait for the same."""
+    """Return each reason once, with its tasks: many wait for the same."""
     tasks: dict[str, list[int]] = {}
     for number, why in whys.items():
         tasks.setdefault(why, []).append(number)

@@ -1,4 +1,4 @@
-"""The picture of a run as a page holds it: boxes that were added while the plan streamed, or the whole as laid out."""
+"""The picture of a run as a page holds it: boxes added while the plan streams, and then the whole as laid out."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from compiler_nb.plan.task import Task
 
 FEW: Final = 200
-"""Up to so many tasks each gets a box at once; the picture of more is drawn whole from time to time."""
+"""Up to this many tasks get a box each when they come; the picture of more is drawn whole from time to time."""
 AT_ONCE: Final = 24
-"""A page is not to draw more boxes than this if they come together and first: the whole picture follows."""
+"""If more tasks than this come at once and first, no boxes are sent: the whole picture follows at once."""
 
 
 class Canvas:
-    """What is drawn; `news` returns what is new of it, in the shape of a frame's `graph` (see `board`).
+    """What a page has been given to draw. `news` returns what is new, in the shape of a frame's `graph` (see `board`).
 
-    stale: not all tasks are at their best places, and the whole is to be drawn; due: that is being done.
+    stale: tasks have come since the whole was laid out, so that it has to be drawn again; due: it is being drawn.
     """
 
     def __init__(self) -> None:
@@ -35,13 +35,13 @@ class Canvas:
         self._new: dict[str, Any] = {}
 
     def add(self, number: int, task: Task) -> None:
-        """Add a task, which gets a box at a place of its own; not at once, because the run waits until this returns."""
+        """Add a task. Its box is drawn with the next frame, because the run waits until this returns."""
         self.count += 1
         self.stale = self.stale or self.count > FEW
         self._waiting.append((number, task))
 
     def _draw_waiting(self) -> None:
-        """Draw the boxes of the tasks that have come, unless the whole picture follows, as for more than FEW."""
+        """Draw boxes for the tasks that have come, unless the whole picture follows."""
         first = self.drawn is None and not self._pieces
         if first and (self.stale or self.due) and AT_ONCE < len(self._waiting) <= FEW:
             return
@@ -54,13 +54,13 @@ class Canvas:
         self._waiting.clear()
 
     def begin_drawing(self) -> None:
-        """Note that all tasks are being drawn."""
+        """Note that the whole is being drawn."""
         self.stale, self.due, self._drawn_count = False, True, self.count
 
     def replace(self, drawn: Drawn | None, numbers: Mapping[str, int]) -> None:
-        """Take a whole picture, or None if there is none; if tasks have come in the meantime, another one is due.
+        """Take a whole picture, or None if drawing failed. If tasks have come in the meantime it is stale at once.
 
-        What comes later finds its place around what it shows.
+        Later tasks find their places around what it shows.
         """
         self.due = False
         if drawn is None:

@@ -1,4 +1,4 @@
-"""What models write in a run, as a page shows it: plans with their problems, section by section, and the answer."""
+"""What models write in a run, as a page shows it: the plans, a section each, with their problems, and the answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from compiler_nb.notebook.live.changes import Told
 
 TEXT: Final = 200_000
-"""Characters of a plan's and of a joiner's text that are shown."""
+"""How many characters of a plan, and of a joiner's text, are shown."""
 REASON: Final = 400
 
 
@@ -40,11 +40,11 @@ class Texts:
         self.round, self.reason = 0, ""
         self.joined: list[str] = []
         self.html = ""
-        self._calls: dict[int, Section | None] = {}  # what a call of a model writes; None: the answer
+        self._calls: dict[int, Section | None] = {}  # what each call of a model writes; None: the answer
         self._new: dict[str, Any] = {}  # of the answer
 
     def begin_round(self, number: int, reason: str) -> None:
-        """Note that another pass begins: what the joiner said in the last one is not an answer."""
+        """Note that a round begins: what the joiner said in the last one is not an answer."""
         self.round, self.reason = number, reason
         self._begin_answer()
 
@@ -66,13 +66,13 @@ class Texts:
 
     @property
     def section(self) -> Section:
-        """The text that is being written; of a plan that was given there is none before its end."""
+        """The section that is being written; a plan that was given has none until it is closed."""
         if not self.sections or self.sections[-1].closed or self.sections[-1].round != self.round:
             return self._open("plan")
         return self.sections[-1]
 
     def add(self, call: int, text: str) -> None:
-        """Take a piece of what a call says."""
+        """Add a piece of what a call writes."""
         section = self._calls.get(call)
         if section is not None:
             self._write(section, text)
@@ -90,12 +90,12 @@ class Texts:
             self.rows.add("text", [section.number, text])
 
     def blame(self, problem: Problem) -> None:
-        """Take a problem of the last text."""
+        """Add a problem of the last section."""
         section = self.sections[-1] if self.sections else self.section
         self.rows.add("problems", [section.number, problem.line, problem.column, visible_lines(problem.message)])
 
     def close(self, text: str) -> None:
-        """Note the end of a text; if it was given, this is all of it."""
+        """Close the section that is being written; `text` is all of it if the plan was given."""
         section = self.section
         if not section.length and text:
             self._write(section, text)
@@ -103,7 +103,7 @@ class Texts:
         self.rows.add("sections", section.head)
 
     def answer(self, value: Any) -> None:
-        """Take the answer."""
+        """Set the answer."""
         self.html = self._new["html"] = to_html(value)
 
     def news(self) -> dict[str, Any]:

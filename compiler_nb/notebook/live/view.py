@@ -1,12 +1,12 @@
-"""The live view of one run: sends frames to a page, and does what people click.
+"""The live view of one run: sends frames to a page, and does what people click there.
 
 Theory of operation
-    An event only makes a frame due. At most once in FRAME seconds a Board takes the events that are new, and what
+    An event only schedules a frame. At most once in FRAME seconds a Board takes the events that are new, and what
     changed goes to the page as a custom message (a trait would wait for the page while the kernel is busy). The trait
     `snapshot` is made anew whenever a page asks for the widget's state, so a page that is reloaded sees all.
-    A picture is laid out on a thread of its own, because Graphviz may take long, and is not begun again before the
-    pauses have been longer than the drawing. What a page says arrives on any thread, is checked, and is done by methods
-    of the run that may be called from any thread.
+    A picture is laid out on a thread of its own, because Graphviz may take long. The pause before the next one is at
+    least four times as long as the drawing took, so that drawing takes a fifth of a core at most. What a page says
+    arrives on any thread, is checked, and is done by methods of the run that may be called from any thread.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     from compiler_nb.run import Run
 
 FRAME: Final = 0.06
-"""Seconds from one frame to the next at least."""
+"""The least time from one frame to the next, in seconds."""
 BREAK: Final = 0.25
-"""Seconds from one drawing to the next at least; longer after one that took long."""
+"""The least time from one drawing to the next, in seconds; longer after one that took long."""
 KEPT: Final = 20
-"""Views of ended runs that stay connected, the newest; a page that is reloaded finds the others gone."""
+"""How many views of ended runs stay connected; a page that is reloaded does not find the older ones."""
 HEARD_WITHIN: Final = 2.0
-"""Seconds that a page has, from the beginning, to be heard: a busy kernel of some versions hears none."""
+"""Seconds from the beginning in which a page must be heard: some versions of ipykernel hear none while busy."""
 _KEPT: Final[list[View]] = []
 
 
@@ -60,8 +60,8 @@ class View:
         self.began = time.monotonic()
         self._context = contextvars.copy_context()  # the cell's: some kernels send nothing from outside of one
         self._arrived = asyncio.Event()  # what the page says reaches the kernel
-        self._lock = threading.Lock()  # of the board
-        self._sending = threading.Lock()  # frames leave in their order
+        self._lock = threading.Lock()  # guards the board
+        self._sending = threading.Lock()  # frames leave in order; taken before _lock
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._sent = 0.0
@@ -160,7 +160,7 @@ class View:
             self._context.copy().run(self.widget.send, without_keys(content, self.run))
 
     def end(self, footer: str) -> None:
-        """Tell how it ended, with the last line."""
+        """Show how it ended, with the footer."""
         with self._lock:
             self.board.tell(footer=footer)
             self._conclude()
@@ -224,8 +224,8 @@ class View:
             self._send({"frame": self.snapshot()})
         elif said == "rows":
             self._tell_rows(content.get("from"), content.get("to"))
-        elif said in ("stop", "pause", "go"):
-            {"stop": self.run.cancel, "pause": self.run.pause, "go": self.run.resume}[said]()
+        elif said in ("stop", "pause", "resume"):
+            {"stop": self.run.cancel, "pause": self.run.pause, "resume": self.run.resume}[said]()
         elif said in ("approve", "deny", "task"):
             id_, mark = self._task(content.get("task")), content.get("mark")
             if id_ is not None and said == "task":

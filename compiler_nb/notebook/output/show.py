@@ -41,7 +41,7 @@ NAMES: Final = 12
 REASON: Final = 120
 MESSAGE: Final = 1_000
 FLAT: Final = 60_000
-"""The longest picture that a page holds a second time, as an image, in characters."""
+"""A longer picture (in characters) is not repeated as an image; its table stands in for it."""
 DEFAULT_VIEWS: Final = ("graph",)
 _STYLE: Final = (
     ".cnb-out{line-height:1.45;max-width:1100px}.cnb-out p{margin:.35em 0}"

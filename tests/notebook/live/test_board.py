@@ -10,7 +10,19 @@ import re
 import pytest
 
 from compiler_nb import Compiler, tool
-from compiler_nb.events import Log, PlanClosed, TaskEnded, TaskHeld, TaskParked, TaskPlanned, TaskRetried, TaskStarted
+from compiler_nb.events import (
+    Log,
+    ModelChunk,
+    ModelStarted,
+    PlanClosed,
+    RoundStarted,
+    TaskEnded,
+    TaskHeld,
+    TaskParked,
+    TaskPlanned,
+    TaskRetried,
+    TaskStarted,
+)
 from compiler_nb.notebook.live.board import CODE, Board
 from compiler_nb.notebook.live.canvas import AT_ONCE, FEW
 from compiler_nb.outcome import STATES
@@ -105,7 +117,20 @@ def test_a_replan_is_a_text_of_its_own_round():
     _, _, page = watch(replies, [get])
     assert [(each["round"], each["reason"]) for each in page.sections.values()] == [(0, ""), (1, "more is needed")]
     assert [row[:2] + row[5:7] for row in page.tasks] == [["a", "call", 0, 1], ["b", "call", 1, 1]]
-    assert page.answer["text"].endswith("Done.")
+    assert page.answer["text"] == "Done."
+
+
+def test_what_the_joiner_said_goes_when_another_round_begins():
+    """Its wish for another plan is not an answer: the round's frame says so, and so does a snapshot."""
+    log, board = begun()
+    log.emit(RoundStarted, "")
+    log.emit(ModelStarted, 1, "joiner", "", "scripted", "scripted", (), "")
+    log.emit(ModelChunk, 1, "REPLAN: more")
+    page = Page([board.frame(0.1)])
+    assert page.answer["text"] == "REPLAN: more"
+    log.emit(RoundStarted, "more")
+    page.apply(board.frame(0.2))
+    assert page.answer["text"] == "" == Page([board.snapshot(0.2)]).answer["text"]
 
 
 def test_items_know_their_fan_out_and_what_they_need():

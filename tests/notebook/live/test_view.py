@@ -175,7 +175,7 @@ def test_pause_starts_nothing_and_go_starts_the_rest():
         await asyncio.sleep(0.1)
         assert {id_: run.state(id_) for id_ in "ab"} == {"a": "done", "b": "ready"}
         assert "paused" in run.why("b")
-        made[0].widget.said(say="go")
+        made[0].widget.said(say="resume")
         await task
         assert made[0].widget.page.facts["paused"] is False
         return run

@@ -1,4 +1,4 @@
-// The answer: the joiner's words as they come, then the answer itself; an error; and the last line.
+// The end of the view: the joiner's words as they come, then the answer itself, the error, and the footer.
 import { make, say } from "./dom.js";
 import { cleanHtml } from "./sanitize.js";
 

@@ -1,12 +1,12 @@
 // The bars of fan-outs and groups in the graph: a cell for each of a few tasks, the states' shares of many, and a grid of
-// cells when one looks closer.
+// cells at a higher zoom.
 import { makeSvg, say, setState } from "./dom.js";
 import { STATES, mostUrgent, sayCounts, sayNumber } from "./states.js";
 
 const CELLS = 60;
 const GRID = 2000;
 const HEIGHT = 8;
-const FILL = [3, 4, 5, 6, 2, 1, 0]; // shares from left to right: what has ended fills the bar
+const FILL = [3, 4, 5, 6, 2, 1, 0]; // states from left to right: those that have ended fill the bar
 
 export class Bar {
   /** @param {SVGElement} root the stack's element @param {SVGElement} place its `.cnb-bar` */
@@ -90,11 +90,4 @@ function _cells(run, members, width, grid) {
     cell.append(title);
     return cell;
   });
-}
-
-/** @param {import("./store.js").Run} run @param {number[]} members @returns {number[]} members by state */
-export function tallyOf(run, members) {
-  const tally = STATES.map(() => 0);
-  for (const number of members) tally[run.tasks[number].state] += 1;
-  return tally;
 }

@@ -1,11 +1,11 @@
-// What part of a picture is seen: fits it until the user pans or zooms, and glides from place to place.
+// Which part of a picture is seen: all of it until the user pans or zooms. Changes glide.
 
 /** @typedef {{x: number, y: number, k: number}} Place the middle, and pixels for each of the picture's */
 
 const GLIDE = 250;
 const LEAST = 0.05;
 const MOST = 8;
-const AWAY = 0.3; // of what is seen, from its middle, within which nothing is followed
+const AWAY = 0.3; // share of what is seen: nearer to its middle than this, nothing is followed
 const TALL = 0.6; // of the window's height, at most
 const LOWEST = 150;
 const [COARSE, EASY] = [0.3, 0.6]; // a picture that would be smaller than the first is shown in part, at most as large as the second
@@ -20,7 +20,7 @@ export class Camera {
     this.bounds = [0, 0, 100, 100];
     this.width = 0;
     this.height = this.seen = LOWEST; // what it will be, and is now
-    this.free = false; // whether the user has taken it
+    this.free = false; // whether the user has panned or zoomed
     this.partial = false; // whether it shows a part, of a picture that is too large
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
     this.beat = 0;
@@ -68,7 +68,7 @@ export class Camera {
     } else this.go(this.at, false);
   }
 
-  /** Show what happens, where only a part is shown. @param {{x: number, y: number}} place in the picture */
+  /** Show what happens, if only a part is shown. @param {{x: number, y: number}} place in the picture */
   follow({ x, y }) {
     const { k } = this.at;
     const off = Math.max(Math.abs(x - this.goal.x) / this.width, Math.abs(y - this.goal.y) / this.height) * k;

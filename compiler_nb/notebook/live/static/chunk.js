@@ -1,6 +1,7 @@
-// Some lines of a plan's text, which become elements when one looks at them: a plan may have ten thousand.
+// A hundred lines of a plan's text. They become elements when they scroll into sight: a plan may have ten thousand.
 import { make, makeMark, setState } from "./dom.js";
-import { mostUrgent, STATES } from "./states.js";
+import { mostUrgent } from "./states.js";
+import { tallyOf } from "./store.js";
 
 export const LINES = 100; // of a chunk
 const LINE_HEIGHT = 20;
@@ -17,21 +18,21 @@ export class Chunk {
     this.root = make("div", "cnb-chunk");
   }
 
-  /** Begin a line. */
+  /** Start a line. */
   add() {
     this.texts.push("");
     if (this.filled) this._row(this.texts.length - 1);
     else this.root.style.height = `${this.texts.length * LINE_HEIGHT}px`;
   }
 
-  /** Go on with the last line. @param {string} piece */
+  /** Add to the last line. @param {string} piece */
   write(piece) {
     const last = this.texts.length - 1;
     this.texts[last] += piece;
     if (this.filled) this.rows[last].querySelector(".cnb-source")?.append(piece);
   }
 
-  /** @param {boolean} seen whether one may look at it now @param {import("./store.js").Run} run */
+  /** @param {boolean} seen whether it is in sight, or nearly @param {import("./store.js").Run} run */
   see(seen, run) {
     const fresh = seen && !this.seen;
     this.seen = seen;
@@ -61,16 +62,15 @@ export class Chunk {
     return this.rows[line - this.first - 1];
   }
 
-  /** Show in the gutter what has become of a line's tasks, if one looks. @param {number} line @param {import("./store.js").Run} run */
+  /** Show in the gutter the state of a line's tasks, if it is in sight. @param {number} line @param {import("./store.js").Run} run */
   mark(line, run) {
     const row = this.lineAt(line);
     const tasks = run.lines.get(`${this.section}:${line}`);
     if (!this.seen || !row || !tasks) return;
-    const counts = STATES.map(() => 0);
-    for (const number of tasks) counts[run.tasks[number].state] += 1;
+    const state = mostUrgent(tallyOf(run, tasks));
     const sign = row.firstElementChild;
-    if (sign instanceof SVGElement) setState(sign, mostUrgent(counts));
-    else row.prepend(makeMark(mostUrgent(counts)));
+    if (sign instanceof SVGElement) setState(sign, state);
+    else row.prepend(makeMark(state));
     row.classList.add("cnb-has-task");
   }
 

@@ -1,13 +1,12 @@
 // The drawer under the graph: one task as the kernel tells it, or the tasks of a stack as cells.
 import { make, makeButton, makeMark, rove, say, setState } from "./dom.js";
 import { cleanHtml } from "./sanitize.js";
-import { DONE, RUNNING, STATES, sayClock, sayCounts, sayNumber, sayTime } from "./states.js";
-import { timesOf } from "./store.js";
-import { tallyOf } from "./bars.js";
+import { DONE, STATES, sayCounts, sayNumber } from "./states.js";
+import { sayRan, tallyOf } from "./store.js";
 
-const PATIENCE_MS = 300;
+const ANSWERS_WITHIN = 300; // ms; a kernel that takes longer is busy
 const MOST_CELLS = 2000;
-const BUSY = "the kernel is busy; details come when the cell ends";
+const BUSY = "The kernel is busy. The details will appear when the cell ends.";
 
 export class Details {
   /** @param {import("./feed.js").Feed} feed @param {(task: number) => void} select */
@@ -61,7 +60,7 @@ export class Details {
     clearTimeout(this.timer);
     this.timer = window.setTimeout(() => {
       if (this.task === asked && !this.feed.details.has(asked)) this.body.replaceChildren(make("p", "cnb-busy", BUSY));
-    }, PATIENCE_MS);
+    }, ANSWERS_WITHIN);
   }
 
   /** @param {import("./store.js").Changes} changes */
@@ -87,13 +86,11 @@ export class Details {
       return;
     }
     const { attempts } = task;
-    const { ran } = timesOf(task, this.feed.now());
-    const time = task.state === RUNNING ? sayClock(ran) : attempts.length ? sayTime(ran) : "";
     const tries = attempts.length > 1 ? `${attempts.length} attempts` : "";
     setState(this.sign, task.state);
     say(this.name, task.id);
-    say(this.facts, [STATES[task.state], time, tries, task.why].filter(Boolean).join(" · "));
-    say(this.notes, task.state === DONE ? "" : task.notes.join("\n")); // the attempts tell what went wrong before
+    say(this.facts, [STATES[task.state], sayRan(task, this.feed.now()), tries, task.why].filter(Boolean).join(" · "));
+    say(this.notes, task.state === DONE ? "" : task.notes.join("\n")); // the attempts below say what went wrong before
   }
 
   /** @param {import("./store.js").Changes} changes */

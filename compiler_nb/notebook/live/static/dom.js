@@ -22,7 +22,7 @@ export function makeSvg(tag, attributes = {}) {
 }
 
 /**
- * @param {string} kind its class @param {string} text what stands on it @param {string} label what it does, for readers
+ * @param {string} kind its class @param {string} text its text @param {string} label what it does, for screen readers
  * @param {() => void} act
  * @returns {HTMLButtonElement}
  */
@@ -51,7 +51,7 @@ export function makeMark(state) {
 /**
  * Show another state on an element: its class, `data-state`, and its own mark.
  * @param {HTMLElement|SVGElement} element @param {number} state
- * @returns {boolean} whether it was another
+ * @returns {boolean} whether the element had another one
  */
 export function setState(element, state) {
   const name = STATES[state];
@@ -66,13 +66,13 @@ export function setState(element, state) {
   return true;
 }
 
-/** Say a text where it differs from what stands there. @param {Element} element @param {string} text */
+/** Set the text of an element, if it has another one. @param {Element} element @param {string} text */
 export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
 /**
- * Give the arrow keys to a row of elements of which one at a time can be reached by Tab.
+ * Move the focus by arrow keys within a row of elements; Tab reaches only one of them.
  * @param {KeyboardEvent} event @param {Element[]} stops
  * @returns {boolean} whether the key was one of them
  */

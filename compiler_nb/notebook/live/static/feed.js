@@ -1,4 +1,4 @@
-// The link to the kernel: takes frames in order, asks for all again after a gap, and tells the views once per repaint.
+// The link to the kernel: takes frames in order, asks for a snapshot after a gap, and tells the views once per repaint.
 import { RUNNING } from "./states.js";
 import { applyFrame, emptyChanges, emptyRun } from "./store.js";
 
@@ -10,7 +10,7 @@ import { applyFrame, emptyChanges, emptyRun } from "./store.js";
 /** The keys of an answer about rows, which repeats the last frame's number. */
 const ASIDE = new Set(["n", "at", "calls", "values", "whys"]);
 
-const SOON = 300; // ms between two questions why a task waits
+const SOON = 300; // ms between two questions about why a task waits
 
 /** What all views of one model share. */
 export class Feed {
@@ -43,7 +43,7 @@ export class Feed {
     };
   }
 
-  /** Take a snapshot that knows more than we do, or that we wait for. @param {any} frame */
+  /** Take a snapshot if it is newer than what we have, or if we asked for one. @param {any} frame */
   _snapshot(frame) {
     if (frame && typeof frame === "object" && "n" in frame && (frame.n > this.last || this.waits)) {
       this.take({ ...frame, reset: true });
@@ -83,7 +83,7 @@ export class Feed {
     this.model?.send(content);
   }
 
-  /** Ask what a task waits for, if the kernel does not tell that unasked. @param {number} number */
+  /** Ask what a task waits for, unless the kernel says so unasked. @param {number} number */
   explain(number) {
     const task = this.run.tasks[number];
     const again = performance.now() - this.explained > SOON;
@@ -97,7 +97,7 @@ export class Feed {
     return this.run.run.live && this.run.status === "running";
   }
 
-  /** Milliseconds since the run began; never back while it is live. */
+  /** Milliseconds since the run began. */
   now() {
     return this.live ? Math.max(performance.now() - this.offset, 0) : this.run.at * 1000;
   }

@@ -1,8 +1,8 @@
-// Boxes that move from a streamed picture to a whole one.
+// Boxes that glide from their places in the streamed picture to those in the whole one.
 
 /** @typedef {{x: number, y: number}} Point */
 
-/** Boxes of which a picture may have more than one's eye could follow, and a page could move in time. */
+/** With more boxes than this none glides: no eye could follow, and the page would be too slow. */
 export const MOST_GLIDES = 60;
 const PACE = { duration: 250, easing: "cubic-bezier(.3,0,.2,1)" };
 
@@ -31,7 +31,7 @@ export function placesOf(boxes) {
 /**
  * Move boxes from where they stood to where they stand.
  * @param {Map<number, Element>} boxes @param {Map<number, Point>} before
- * @returns {Point|null} how far the picture as a whole has moved, for the camera to follow; null where no box stayed
+ * @returns {Point|null} how far the picture as a whole has moved, for the camera to follow; null if no box stayed
  */
 export function glide(boxes, before) {
   const moves = [...boxes].filter(([number]) => before.has(number));

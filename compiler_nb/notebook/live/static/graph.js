@@ -114,7 +114,7 @@ export class GraphPane {
     const shift = eases && !this.camera.still.matches ? glide(this.boxes, before) : null;
     if (shift) {
       const { x, y, k } = this.camera.at;
-      this.camera.go({ x: x + shift.x, y: y + shift.y, k }, false); // the eye stays with the boxes
+      this.camera.go({ x: x + shift.x, y: y + shift.y, k }, false); // so that the boxes seem to stay where they are
     }
     for (const edge of eases ? this.edges.children : []) edge.classList.add("cnb-fresh");
     for (const [number, box] of eases ? this.boxes : []) if (!before.has(number)) box.classList.add("cnb-fresh");
@@ -132,7 +132,7 @@ export class GraphPane {
     this._reindex();
   }
 
-  /** Find the tasks' elements among those that are new, and dress them. */
+  /** Find the elements of tasks among those that are new, and give each its state and time. */
   _reindex() {
     for (const box of this.stage.querySelectorAll(".cnb-task[data-task]:not([tabindex])")) {
       const number = this.run.numbers.get(/** @type {SVGElement} */ (box).dataset.task ?? "");
@@ -180,7 +180,7 @@ export class GraphPane {
     this.times.write(number);
   }
 
-  /** Ask what a task waits for, when one looks at it. @param {Element} target */
+  /** Ask what a task waits for when the pointer is over it. @param {Element} target */
   _explain(target) {
     const id = /** @type {SVGElement|null} */ (target.closest(".cnb-task"))?.dataset.task;
     const number = this.run.numbers.get(id ?? "");
@@ -219,7 +219,7 @@ export class GraphPane {
     }
   }
 
-  /** @param {number} number @returns {string} the id by which edges know the box of a task: of several, that of the first */
+  /** @param {number} number @returns {string} the id by which edges name the box of a task: if the box shows several, the first one's */
   _endOf(number) {
     const { id, owner } = this.run.tasks[number];
     const block = this.boxes.get(number)?.closest(".cnb-block")?.querySelector("[data-task]");

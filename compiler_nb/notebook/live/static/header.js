@@ -1,4 +1,4 @@
-// The head of the view: question, what goes on, the clock, buttons; and a bar for each task that waits for approval.
+// The head of the view: question, phase, clock and buttons, and a bar for each task that waits for approval.
 import { make, makeButton, makeMark, say, setState } from "./dom.js";
 import { RUNNING, isEnd, sayClock, sayCounts, sayNumber } from "./states.js";
 
@@ -23,16 +23,16 @@ export class Header {
     this.buttons = make("span", "cnb-buttons");
     this.pause = makeButton("cnb-pause", "Pause", "Pause: start no new task", () => this._press(this.pause));
     this.stop = makeButton("cnb-stop", "Stop", "Stop the run", () => this._press(this.stop));
-    this.advice = make("span", "cnb-advice", "interrupt the kernel to stop");
+    this.advice = make("span", "cnb-advice", "interrupt the kernel to stop the run");
     this.buttons.append(this.pause, this.stop);
     line.append(this.sign, this.phase, this.clock, this.facts, this.advice, this.buttons);
     this.root.append(this.question, line);
   }
 
-  /** Say what was pressed, and wait for the kernel's next frame. @param {HTMLButtonElement} button */
+  /** Tell the kernel what was pressed, and wait for the kernel's next frame. @param {HTMLButtonElement} button */
   _press(button) {
     button.disabled = true;
-    this.feed.send({ say: button === this.stop ? "stop" : this.feed.run.paused ? "go" : "pause" });
+    this.feed.send({ say: button === this.stop ? "stop" : this.feed.run.paused ? "resume" : "pause" });
   }
 
   /** @param {import("./store.js").Changes} changes */
@@ -54,19 +54,19 @@ export class Header {
     this.buttons.hidden = !(live && run.buttons);
     this.advice.hidden = !live || run.buttons;
     if (changes.keys.has("frame")) this.pause.disabled = this.stop.disabled = false;
-    say(this.pause, paused ? "Go on" : "Pause");
-    this.pause.title = paused ? "Go on: start tasks again" : "Pause: start no new task";
+    say(this.pause, paused ? "Resume" : "Pause");
+    this.pause.title = paused ? "Resume: start tasks again" : "Pause: start no new task";
     this.pause.setAttribute("aria-label", this.pause.title);
     this.tick();
   }
 
-  /** What goes on, in words. */
+  /** What the run is doing, in words. */
   _phase() {
     const { phase, paused, counts, held, parked } = this.feed.run;
     const asked = [...held.values()].some(({ reason }) => reason === "approval");
     if (paused) return counts[RUNNING] ? `paused · ${sayNumber(counts[RUNNING])} still running` : "paused";
     if (parked.size) return `${phase} · ${_sayParked([...parked.values()])}`;
-    return asked && !counts[RUNNING] && phase === "tasks run" ? "waits for approval" : phase;
+    return asked && !counts[RUNNING] && phase === "running tasks" ? "waits for approval" : phase;
   }
 
   tick() {
@@ -98,7 +98,7 @@ export class Asks {
       this.bars.delete(number);
     }
     for (const [number, { words, mark }] of shown) {
-      if (this.bars.has(number)) continue; // a bar that is put in again loses the click that is being made on it
+      if (this.bars.has(number)) continue; // a bar that is replaced would lose a click in progress
       const bar = this._bar(number, words, mark);
       this.bars.set(number, bar);
       this.root.insertBefore(bar, this.more);
@@ -109,7 +109,7 @@ export class Asks {
     this.root.hidden = !shown.size;
   }
 
-  /** @param {number} number @param {string} words the arguments @param {string} mark theirs, which an answer names */
+  /** @param {number} number @param {string} words the arguments @param {string} mark their digest, which an answer names */
   _bar(number, words, mark) {
     const { tasks, run } = this.feed.run;
     const bar = make("div", "cnb-ask");
@@ -127,7 +127,7 @@ export class Asks {
         makeButton("cnb-approve", "Approve", `Approve ${name}`, () => answer("approve")),
         makeButton("cnb-deny", "Deny", `Deny ${name}`, () => answer("deny")),
       );
-    } else bar.append(make("span", "cnb-advice", "the kernel asks below the cell"));
+    } else bar.append(make("span", "cnb-advice", "answer below the cell"));
     return bar;
   }
 }

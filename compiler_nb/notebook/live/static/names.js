@@ -1,11 +1,12 @@
-// The names in the graph, which grow as one goes away, as far as their boxes have room: from far they alone can be read.
+// The names in the graph. They grow when one zooms out, as far as their boxes have room: at a low zoom nothing else is
+// legible.
 
-const SMALL = 0.7; // zoom below which only names are written, as large as their boxes allow
+const SMALL = 0.7; // zoom below which only names are shown, as large as their boxes allow
 const FAR = 0.4; // zoom below which boxes are filled with their states
 const NAME = [13, 34]; // least and greatest height of a name in the picture,
 const LEGIBLE = 7; // and least on the page
 const [COUNT, COUNT_ROOM] = [17, 76]; // greatest height of a count, and its width then
-const LETTER = 7.8; // width of one, rather too much
+const LETTER = 7.8; // pixels for a letter, a little more than it needs
 export const INSET = 14;
 
 export class Names {

@@ -1,12 +1,12 @@
-// The plan's text as it streams: numbered lines, the marks of the tasks that stand on them, problems in words.
+// The plan's text as it streams: numbered lines, the marks of their tasks, and problems in words.
 import { Chunk, LINES } from "./chunk.js";
 import { make } from "./dom.js";
 
 /** @typedef {import("./store.js").Section} Section */
 /** @typedef {{root: HTMLElement, title: HTMLElement, chunks: Chunk[], count: number, length: number, due: boolean,
- *   problems: number}} Part `due`: whether a line begins with the next letter */
+ *   problems: number}} Part `due`: whether the next letter starts a line */
 
-const NEAR_END = 28; // pixels from the end within which the text follows what streams
+const NEAR_END = 28; // pixels: nearer to the end than this, the pane scrolls with the text
 const AHEAD = "600px 0px";
 
 export class PlanPane {
@@ -114,7 +114,7 @@ export class PlanPane {
     part.chunks[part.chunks.length - 1].add();
   }
 
-  /** Put the caret behind what streams. */
+  /** Put the caret after the last letter that has come. */
   _caret() {
     const number = this.run.sections.findLastIndex((section) => !section.closed);
     const chunks = this.parts[number]?.chunks ?? [];

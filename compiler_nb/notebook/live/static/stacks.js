@@ -1,5 +1,6 @@
-// The stacks of a picture: fan-outs and groups, each with a bar of what it stands for.
-import { Bar, tallyOf } from "./bars.js";
+// The stacks of a picture: fan-outs and groups, each with a bar for its tasks.
+import { Bar } from "./bars.js";
+import { tallyOf } from "./store.js";
 
 /** @typedef {import("./store.js").Run} Run */
 /** @typedef {{bar: Bar, root: SVGElement, fanout: number, members: number[]}} Stack `fanout` is -1 for a group */

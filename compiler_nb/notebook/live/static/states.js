@@ -1,6 +1,6 @@
-// What the seven states are called and look like, and how numbers are said; the marks are those of drawing/style.py.
+// Names and marks of the seven states, and how numbers are written. The marks are those of drawing/style.py.
 
-/** States in the order in which frames count them. */
+/** States in the order of the codes in frames. */
 export const STATES = ["waiting", "ready", "running", "done", "failed", "skipped", "cancelled"];
 
 /** The path inside the disc of a task, around its middle, by state. @type {Record<string, string>} */
@@ -21,7 +21,7 @@ export const DONE = 3;
 export const FAILED = 4;
 export const RETRIED = 7; // a change, not a state: an attempt failed, and the task waits for another one
 
-/** Of several tasks the state that is told: the first of these that one of them has. */
+/** The state shown for several tasks: the first of these that one of them has. */
 const URGENT = [4, 2, 1, 0, 6, 5, 3];
 
 /** @param {number} state @returns {boolean} whether a task in it has ended */
@@ -42,7 +42,7 @@ export function sayCounts(counts) {
 
 /** @param {number} value @returns {string} "1,240" */
 export function sayNumber(value) {
-  return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ","); // the locale's own way takes milliseconds
+  return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ","); // toLocaleString takes milliseconds
 }
 
 /** @param {number} value @param {string} word @returns {string} "2nd try" */
@@ -56,7 +56,7 @@ export function sayTime(ms) {
   return ms < 99.5 ? `${Math.round(ms)} ms` : sayClock(ms);
 }
 
-/** @param {number} ms @returns {string} the same for a clock that runs: always tenths, then minutes */
+/** @param {number} ms @returns {string} the time of a running clock: always with tenths, then in minutes */
 export function sayClock(ms) {
   if (ms < 59950) return `${(Math.max(0, ms) / 1000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1000);

@@ -1,9 +1,9 @@
-// The fold of frames, pure: what a run looks like after each frame that notebook/board.py describes.
+// The fold of frames, pure: what a run looks like after each frame. live/board.py describes the frames.
 //
-// A reset begins a new Run object, so that a pane sees by its identity that it has to begin anew; all else only grows,
-// and each pane remembers how far it has drawn. States, attempts and why a task waits are told by the kernel; here told
-// times are paired, and nothing is derived.
-import { FAILED, READY, RETRIED, RUNNING, STATES, WAITING } from "./states.js";
+// A reset makes a new Run object, so a pane that holds another one has to start over. Everything else only grows, and
+// each pane remembers how far it has drawn. The kernel says states, attempts and why a task waits; nothing is derived
+// here, so that the page and `run.why` cannot disagree.
+import { FAILED, READY, RETRIED, RUNNING, STATES, WAITING, sayClock, sayTime } from "./states.js";
 
 /**
  * @typedef {object} Task
@@ -11,7 +11,7 @@ import { FAILED, READY, RETRIED, RUNNING, STATES, WAITING } from "./states.js";
  * @property {string} id
  * @property {"call"|"expr"|"fanout"} kind
  * @property {string} tool
- * @property {string} call its source in short, "" where it has to be asked for
+ * @property {string} call its source in short, "" if it has to be asked for
  * @property {string} note
  * @property {number} section @property {number} line where it stands, -1 and 0 for items
  * @property {number} owner the fan-out that it is an item of, or -1
@@ -20,7 +20,7 @@ import { FAILED, READY, RETRIED, RUNNING, STATES, WAITING } from "./states.js";
  * @property {number[]} tally its items by state
  * @property {number} state
  * @property {string} why what it waits for, in the kernel's words
- * @property {boolean} asked whether these words were asked for: then nobody tells when they change
+ * @property {boolean} asked whether the page asked for these words: then no frame says when they change
  * @property {Attempt[]} attempts
  * @property {number} born when it was planned, in ms
  * @property {number} ready when it became ready, if it is, or -1
@@ -33,7 +33,7 @@ import { FAILED, READY, RETRIED, RUNNING, STATES, WAITING } from "./states.js";
  *   problems: {line: number, column: number, message: string}[]}} Section
  */
 
-/** @returns {Run} a run of which nothing is known */
+/** @returns {Run} a run that nothing is known about yet */
 export function emptyRun() {
   return {
     run: { id: "", question: "", tools: [], models: {}, live: false, buttons: false },
@@ -54,7 +54,7 @@ export function emptyRun() {
   };
 }
 /** @typedef {ReturnType<typeof emptyRun>} Run */
-/** @typedef {{keys: Set<string>, tasks: Set<number>}} Changes what frames changed: their keys, and tasks in other states */
+/** @typedef {{keys: Set<string>, tasks: Set<number>}} Changes what frames changed: their keys, and the tasks whose states changed */
 
 /** @returns {Changes} */
 export function emptyChanges() {
@@ -127,8 +127,8 @@ function _addTask(run, row) {
 }
 
 /**
- * Fold changes of state, as notebook/changes.py writes them: "C.64" is that the task after the last one named runs, 100 ms
- * later than the last change.
+ * Fold changes of state, as live/changes.py writes them: "C.64" says that the next task runs, 100 ms after the last
+ * change.
  * @param {Run} run @param {string} states @param {Changes} changes
  */
 function _foldStates(run, states, changes) {
@@ -194,6 +194,20 @@ function _foldMore(run, frame, changes) {
   run.boxes.push(...(graph.boxes ?? []));
   run.edges.push(...(graph.edges ?? []));
   run.bounds = graph.bounds ?? run.bounds;
+}
+
+/** @param {Run} run @param {number[]} members @returns {number[]} members by state */
+export function tallyOf(run, members) {
+  const tally = STATES.map(() => 0);
+  for (const number of members) tally[run.tasks[number].state] += 1;
+  return tally;
+}
+
+/** @param {Task} task @param {number} now in ms @returns {string} how long it has run, "" if it never did */
+export function sayRan(task, now) {
+  const { ran } = timesOf(task, now);
+  if (task.state === RUNNING) return sayClock(ran);
+  return task.attempts.length ? sayTime(ran) : "";
 }
 
 /**

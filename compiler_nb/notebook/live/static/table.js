@@ -1,4 +1,4 @@
-// The table of tasks: sorted by any column, with rows made only where one looks.
+// The table of tasks: sorted by any column, with rows only for what is in sight.
 import { make, makeMark, say, setState } from "./dom.js";
 import { STATES, isEnd, sayTime } from "./states.js";
 import { timesOf } from "./store.js";
@@ -8,7 +8,7 @@ import { timesOf } from "./store.js";
 const ROW = 28;
 const BLOCK = 50;
 const SPARE = 6;
-const PATIENCE = 400; // ms between two sortings, or two questions, while the run goes on
+const SORTED_AFTER = 400; // ms between two sortings while the run goes on
 
 /** @type {{name: string, title: string, key: (task: Task, now: number) => string|number}[]} */
 const COLUMNS = [
@@ -76,7 +76,7 @@ export class TablePane {
   update(changes) {
     if (changes.keys.has("reset")) this.asked.clear();
     if (!this.shown) return;
-    const late = performance.now() - this.sortedAt > PATIENCE || !this.feed.live;
+    const late = performance.now() - this.sortedAt > SORTED_AFTER || !this.feed.live;
     if (this.order.length !== this.feed.run.tasks.length || (this.column && late)) this._sort();
     this._show();
   }

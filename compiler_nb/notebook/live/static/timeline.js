@@ -1,6 +1,6 @@
 // The timeline: a row for each attempt, waiting apart from running, growing by the clock.
 //
-// Bars stand at their milliseconds by CSS variables; the clock moves two variables of the whole, never a bar.
+// CSS variables hold the milliseconds of each bar. The clock changes two variables of the whole pane, never a bar.
 import { make, say, setState } from "./dom.js";
 import { RUNNING, sayNumber, sayTime } from "./states.js";
 
@@ -50,7 +50,7 @@ export class TimelinePane {
     this._flow();
   }
 
-  /** Bars grow with each repaint, while one looks at them. */
+  /** Let bars grow with each repaint while the pane is shown. */
   _flow() {
     cancelAnimationFrame(this.flow);
     this.flow = 0;
@@ -68,7 +68,7 @@ export class TimelinePane {
     if (!this.flow) this._flow();
   }
 
-  /** Draw what changed; where it is much, the rest at the next repaints. */
+  /** Draw what changed; if that is much, draw the rest at the next repaints. */
   _draw() {
     cancelAnimationFrame(this.beat);
     if (this.stale) this.changed = new Set(this.run.tasks.keys());
@@ -128,7 +128,7 @@ export class TimelinePane {
     row.title = facts.filter(Boolean).join(", ");
   }
 
-  /** Move the clock's variables: many rows are not styled anew at each repaint. @param {boolean} [must] */
+  /** Move the clock's variables; with many rows not at each repaint, because each would be styled anew. @param {boolean} [must] */
   tick(must = true) {
     const now = this.feed.now();
     if (!this.shown || (!must && this.made.size > FEW && now - this.ticked < PAUSE)) return;

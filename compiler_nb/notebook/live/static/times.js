@@ -1,10 +1,10 @@
 // The times of tasks in the graph: how long each has run, after how many tries, and whether it waits for its provider.
 import { makeSvg, say } from "./dom.js";
 import { INSET, roomBeside } from "./names.js";
-import { RUNNING, sayClock, sayNth, sayTime } from "./states.js";
-import { timesOf } from "./store.js";
+import { RUNNING, sayNth } from "./states.js";
+import { sayRan } from "./store.js";
 
-const TIME_LETTER = 6.4; // width of one, rather too much
+const TIME_LETTER = 6.4; // pixels for a letter, a little more than it needs
 
 export class Times {
   /** @param {import("./feed.js").Feed} feed */
@@ -21,14 +21,13 @@ export class Times {
     this.all.set(number, { label, box });
   }
 
-  /** Say a task's time: beside its name, or above the box where the name leaves no room. @param {number} number */
+  /** Say a task's time: beside its name, or above the box if the name leaves no room. @param {number} number */
   write(number) {
     const { label, box } = this.all.get(number) ?? {};
     if (!label || !box) return;
     const { tasks, parked } = this.feed.run;
-    const { attempts, state } = tasks[number];
-    const { ran } = timesOf(tasks[number], this.feed.now());
-    const spent = state === RUNNING ? sayClock(ran) : attempts.length ? sayTime(ran) : "";
+    const { attempts } = tasks[number];
+    const spent = sayRan(tasks[number], this.feed.now());
     const tries = attempts.length > 1 ? sayNth(attempts.length, "try") : "";
     const words = [tries, parked.has(number) ? "waits" : "", spent].filter(Boolean).join(" · ");
     say(label, words);
@@ -36,7 +35,7 @@ export class Times {
     if (words) label.setAttribute("y", name && roomBeside(box, name) < TIME_LETTER * words.length + 6 ? "-5" : "20");
   }
 
-  /** Those of running tasks go on. */
+  /** Advance the times of running tasks. */
   tick() {
     const { tasks } = this.feed.run;
     for (const number of this.all.keys()) if (tasks[number]?.state === RUNNING) this.write(number);

@@ -1,4 +1,4 @@
-// The view of one run: puts the panes together, and hands them what frames changed, once per repaint.
+// The view of one run: puts the panes together, and tells them once per repaint what frames changed.
 import { AnswerPane } from "./answer.js";
 import { Details } from "./details.js";
 import { make, makeButton, rove } from "./dom.js";
@@ -12,9 +12,9 @@ import { TimelinePane } from "./timeline.js";
 
 const TABS = ["Graph", "Timeline", "Table"];
 const TICK = 100;
-const [READABLE, GAIN] = [0.85, 1.12]; // scale below which a picture takes the plan's place, if it grows so much by it
-const [SHARE, NARROW] = [0.65, 640]; // of the width beside the plan; a width in which the plan stands above
-const CROWD = 40; // running tasks from which on they do not breathe one by one
+const [READABLE, GAIN] = [0.85, 1.12]; // a picture smaller than the first scale takes the place of the plan's text if it grows by the second
+const [SHARE, NARROW] = [0.65, 640]; // the graph's share of the width; below the second width the plan stands above the graph
+const CROWD = 40; // with more running tasks than this, they do not pulse
 
 class View {
   /** @param {Feed} feed @param {HTMLElement} host */
@@ -92,7 +92,7 @@ class View {
     this._unfold();
   }
 
-  /** Give a picture that would be too small the plan's place when the plan is written; until somebody has chosen. */
+  /** Hide the plan's text, once it is written, if the picture would be too small beside it; unless the user has chosen. */
   _unfold() {
     const { camera } = this.graph;
     const all = this.width;
@@ -142,7 +142,7 @@ class View {
     this.root.classList.toggle("cnb-is-live", this.feed.live);
   }
 
-  /** After a reset: the selected task has the same name, and perhaps another number. */
+  /** After a reset, select the same task again: it may have another number. */
   _again() {
     const id = this.run.tasks[this.selected]?.id;
     this.run = this.feed.run;
@@ -189,7 +189,7 @@ class View {
   }
 }
 
-/** What anywidget asks for: one feed for a model, a view for each place where it is shown. */
+/** The interface of anywidget: one feed for a model, and a view for each place where it is shown. */
 export default () => {
   const feed = new Feed();
   return {
