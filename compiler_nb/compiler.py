@@ -248,7 +248,7 @@ class Compiler:
 
     def recall(self, run: Run | str) -> Run:
         """Return a run that has ended, by its id from the history. Raises HistoryError if there is no such run."""
-        history = self.settings.history
+        history: History | None = self.settings.history
         if isinstance(run, Run):
             found = run
         elif history is None:
@@ -261,9 +261,10 @@ class Compiler:
 
     def _later_effects(self, old: Run) -> frozenset[str]:
         """Return the side effects that runs which came from a run have begun."""
+        history: History | None = self.settings.history
         with contextlib.suppress(HistoryError):  # a run at hand may be in no history
-            if self.settings.history is not None:
-                return self.settings.history.effects_after(old.id)
+            if history is not None:
+                return history.effects_after(old.id)
         return frozenset()
 
     # ---------------------------------------------------------------- begin

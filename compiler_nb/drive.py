@@ -25,7 +25,6 @@ from compiler_nb.planner.requests import Earlier, earlier_of
 from compiler_nb.planner.schema import describe_schema
 from compiler_nb.planner.writing import Writing
 from compiler_nb.prompts import Prompt
-from compiler_nb.settings.budget import Meter
 from compiler_nb.text import describe_error
 from compiler_nb.toolbox.language import WORKER, LanguageTool
 
@@ -70,7 +69,7 @@ class Drive:
         self.settings, self.order, self.log, self.control = run.settings, run.order, run.log, run.control
         self.schemas = {name: describe_schema(value) for name, value in run.inputs.items()}
         self.keeper: Keeper | None = None  # keeps the run in the history
-        self.meter = Meter(self.settings.budget)
+        self.asked = 0  # calls of models that were allowed
 
     # ---------------------------------------------------------------- the whole
 
@@ -333,9 +332,9 @@ class Drive:
         """Count a call of a model that is about to be made. Raises Stopped if the run may not make another."""
         if self.control.closing:
             raise asyncio.CancelledError  # it was cancelled, and a tool or a model swallowed that
-        if reason := self.meter.exceeded(self.run.progress):
+        if reason := self.settings.budget.exceeded(self.run.progress, self.asked):
             raise Stopped("limit", reason)
-        self.meter.asked += 1
+        self.asked += 1
 
     async def _ask_worker(self, messages: tuple[Message, ...], task: str) -> str:
         worker = self.settings.worker

@@ -12,9 +12,9 @@ from compiler_nb.text import describe_error
 
 if TYPE_CHECKING:
     from compiler_nb.events import Event
+    from compiler_nb.history.history import History
     from compiler_nb.plan.task import Task
     from compiler_nb.run import Run
-    from compiler_nb.settings.settings import RunHistory
 
 LOG: Final = logging.getLogger("compiler_nb")
 STORED_WITHIN: Final = 2.0
@@ -26,7 +26,7 @@ INTENDED_WITHIN: Final = 12.0
 class Keeper:
     """Keeps a run; made on its loop, before its first event."""
 
-    def __init__(self, history: RunHistory, run: Run) -> None:
+    def __init__(self, history: History, run: Run) -> None:
         self.history, self.run = history, run
         self.loop = asyncio.get_running_loop()
         self.fault = ""

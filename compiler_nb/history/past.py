@@ -167,10 +167,9 @@ def repeated(
             moved.add(task.id)
     moved = _with_lost_values(plan.tasks, outcomes, moved - set(fixed), _values_read(plan.final, plan.by_id))
     past = Past(parent=old.id, doubts=unknown_effects(old) | later)
-    values = {id_: outcomes[id_] for id_ in plan.by_id if id_ in outcomes and id_ not in moved} | fixed
+    past.pins = {id_: outcomes[id_] for id_ in plan.by_id if id_ in outcomes and id_ not in moved} | fixed
     if failed:
-        values |= _items(old, plan, moved)
-    past.pins = {id_: (value, "pinned") for id_, value in values.items()}
+        past.pins |= _items(old, plan, moved)
     return Order(question=old.question, plan=plan, inputs=given, past=past)
 
 

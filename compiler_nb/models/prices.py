@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -16,9 +17,16 @@ def price(provider: str, model: str, usage: Usage) -> float | None:
     if provider in FREE:
         return 0.0
     try:
-        import genai_prices  # noqa: PLC0415 - an extra, and heavy
+        return _listed_price(provider, model, usage)
     except ImportError:
         return None
+
+
+@lru_cache(maxsize=100_000)  # a budget in dollars adds up all calls before each call
+def _listed_price(provider: str, model: str, usage: Usage) -> float | None:
+    """Return what the list says, or None if it does not know the model. Raises ImportError if there is no list."""
+    import genai_prices  # noqa: PLC0415 - an extra, and heavy
+
     used = genai_prices.Usage(
         input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, cache_read_tokens=usage.cached_tokens
     )

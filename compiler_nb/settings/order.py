@@ -30,7 +30,7 @@ class Past:
     """What an earlier run leaves to one that goes on, or runs its plan again; an empty one leaves nothing.
 
     parent: the earlier run's id; doubts: fingerprints of side effects that may have happened; rounds: earlier rounds
-    whose plans are whole, which the new run repeats first; pins: outcomes by id, with how they came to be; known:
+    whose plans are whole, which the new run repeats first; pins: outcomes by id; known:
     outcomes by key (the k-th of equal tasks takes the k-th); keys: of the new run's tasks; executing: whether the plan
     was given, not written by a planner.
     """
@@ -38,7 +38,7 @@ class Past:
     parent: str = ""
     doubts: frozenset[str] = frozenset()
     rounds: list[PastRound] = field(default_factory=list)
-    pins: dict[str, tuple[Any, str]] = field(default_factory=dict)
+    pins: dict[str, Any] = field(default_factory=dict)
     known: dict[str, deque[Any]] = field(default_factory=lambda: defaultdict(deque))
     keys: Keys | None = None
     executing: bool = False
@@ -47,7 +47,7 @@ class Past:
         """Return a task's outcome and how it came to be known, or None if the task is to run."""
         key = self.keys.add(task) if self.keys is not None else None
         if task.id in self.pins:
-            return self.pins[task.id]
+            return self.pins[task.id], "pinned"
         found = self.known.get(key) if key is not None else None
         return (found.popleft(), "adopted") if found else None
 

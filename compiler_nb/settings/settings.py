@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.engine.node import provider_caps
 from compiler_nb.models.prices import price
@@ -13,11 +13,9 @@ from compiler_nb.settings.budget import Budget
 from compiler_nb.tool import Toolbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
-    from pathlib import Path
+    from collections.abc import Collection, Mapping
 
     from compiler_nb.engine.approval import Rule
-    from compiler_nb.events import Listener
     from compiler_nb.models.base import Model
     from compiler_nb.models.limits import Limit
     from compiler_nb.models.secret import Secret
@@ -33,29 +31,6 @@ APPROVE: Final = ("ask", "auto", "deny")
 PROMPTS: Final = ("planner", "joiner")
 
 
-class RunHistory(Protocol):
-    """Where runs are kept: the part of a History that a run and its compiler need."""
-
-    @property
-    def path(self) -> Path:
-        """The file in which they are kept."""
-        ...
-
-    def begin(self, run: Any, lost: Callable[[str], None]) -> Listener:
-        """Keep a run from now on; `lost` is called with the reason if that becomes impossible."""
-        ...
-
-    def flush(self, run: str, tell: Callable[[bool], None]) -> None:
-        """Store what came of a run so far, and report whether that was done."""
-
-    def load(self, run_id: str, tools: Mapping[str, Any]) -> Any:
-        """Return a stored run. Raises HistoryError if there is no such run."""
-
-    def effects_after(self, run_id: str) -> frozenset[str]:
-        """Return the fingerprints of the side effects of runs that continue or repeat a run."""
-        ...
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Settings:
     """What a run is made with.
@@ -65,8 +40,9 @@ class Settings:
     "numbered" or "json"; examples: pairs of a question and a good plan; max_concurrency: calls of tools at a time;
     limits: by provider; max_replans, max_repairs: further plans per question, and second tries per plan; timeout:
     seconds for a whole run, None means no limit; approve: "ask", "auto", "deny", or the names of tools whose side
-    effects are approved; history: where runs are kept; prompts: texts that replace those of "planner" and "joiner";
-    share: what of results `llm`, `extract` and the joiner may see; preview: whether replan requests show contents.
+    effects are approved; history: the History that keeps the runs, or None; prompts: texts that replace those of
+    "planner" and "joiner"; share: what of results `llm`, `extract` and the joiner may see; preview: whether replan
+    requests show contents.
     Raises ValueError if a setting is invalid.
     """
 
@@ -84,7 +60,7 @@ class Settings:
     timeout: float | None = None
     budget: Budget = field(default_factory=Budget)
     approve: Rule = "ask"
-    history: RunHistory | None = None
+    history: Any = None  # a History, whose room is above this one
     cache: str = "off"
     prompts: Mapping[str, str] = field(default_factory=dict)
     share: Share = "all"

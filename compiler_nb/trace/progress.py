@@ -101,7 +101,6 @@ class Progress:
         self.readiness = Readiness(self.tasks, self.states)
         self.holding: set[str] = set()
         self._problems: list[Problem] = []  # of the text that is being written
-        self._planned: list[str] = []  # the ids of the round
         self.catch_up()
 
     def catch_up(self) -> Self:
@@ -158,7 +157,6 @@ class Progress:
 
     def _plan(self, event: TaskPlanned) -> None:
         if event.task not in self.tasks:
-            self._planned.append(event.task)
             self._note(event.planned, event.at, ready=self.readiness.plan(event.planned, event.source))
 
     def _note(self, task: Task, at: float, *, ready: bool) -> None:
@@ -270,25 +268,22 @@ class Progress:
 
     def _begin_round(self, event: RoundStarted) -> None:
         self.rounds.append(Round(event.round, event.reason))
-        self._problems, self._planned = [], []
+        self._problems = []
 
     def _problem(self, event: PlanProblem) -> None:
         self._problems.append(event.problem)
 
     def _close_text(self, event: PlanClosed) -> None:
         """Note a text's end: if it is a plan, what was held for that may go on."""
-        ids, text, problems = event.tasks, event.text, tuple(self._problems)
-        if ids is None and event.complete and not problems:  # stored before the event named the plan's tasks
-            ids = tuple(self._planned)
-        plan = None
-        if ids is not None:
-            tasks = tuple(self.tasks[id_] for id_ in ids)
+        text, plan = event.text, None
+        if event.tasks is not None:
+            tasks = tuple(self.tasks[id_] for id_ in event.tasks)
             plan = self.plan = Plan(tasks, event.final or JOIN, text, event.dialect)
             for id_ in [id_ for id_ in self.holding if self.holds[id_][-1].reason == "plan"]:
                 self._let_go(id_, event.at)
         last = self._round
         repaired = (*last.repaired, last.text) if last.problems else last.repaired
-        self.rounds[-1] = replace(last, text=text, plan=plan, problems=problems, repaired=repaired)
+        self.rounds[-1] = replace(last, text=text, plan=plan, problems=tuple(self._problems), repaired=repaired)
         self._problems = []
 
     @property

@@ -42,14 +42,9 @@ class Words:
 
     def whole(self, id_: str) -> str:
         """Return all that can be said of a task."""
-        state = self.progress.states[id_]
         if id_ in self.progress.ends:
             return self._ended(self.progress.ends[id_])
-        if state == "running":
-            return self._running(id_)
-        if state == "ready" or id_ in self.progress.retries:
-            return self._ready(id_)
-        return self._waiting(id_)
+        return self._running(id_) if self.progress.states[id_] == "running" else self._open(id_)
 
     def short(self, id_: str) -> str:
         """Return what a task waits for, in a few words; "" if it does not wait."""
@@ -59,9 +54,14 @@ class Words:
         if state in ENDED:
             return ""
         self._short = True
-        told = self._ready(id_) if state == "ready" or id_ in self.progress.retries else self._waiting(id_)
+        told = self._open(id_)
         self._short = False
         return told.removeprefix("ready, ")
+
+    def _open(self, id_: str) -> str:
+        """Return what a task waits for that does not run and has not ended."""
+        is_ready = self.progress.states[id_] == "ready" or id_ in self.progress.retries
+        return self._ready(id_) if is_ready else self._waiting(id_)
 
     def _brief(self, id_: str) -> str:
         """Return how another task stands."""

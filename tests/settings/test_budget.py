@@ -9,7 +9,6 @@ import pytest
 from compiler_nb import Budget, Compiler, ScriptedModel, tool
 from compiler_nb.events import Log, ModelEnded, ModelStarted
 from compiler_nb.outcome import Usage
-from compiler_nb.settings.budget import Meter
 from compiler_nb.trace import Progress
 
 
@@ -57,21 +56,19 @@ def after(*calls):
 )
 def test_it_says_what_is_used_up(budget, used, words):
     """In words, and nothing while there is some left."""
-    assert Meter(budget).exceeded(after(used)) == words
+    assert budget.exceeded(after(used), 0) == words
 
 
 def test_calls_that_are_under_way_count():
     """Those that were allowed and have not ended yet."""
-    meter = Meter(Budget(calls=2))
-    meter.asked = 2
-    assert meter.exceeded(after())
+    assert Budget(calls=2).exceeded(after(), 2)
 
 
 def test_money_adds_up():
-    """Each call is paid once, also one that has ended since the last look."""
-    meter, call = Meter(Budget(usd=0.02)), Usage(1, 100_000, 0)
-    assert [meter.exceeded(after(*[call] * count)) for count in (0, 1)] == ["", ""]
-    assert meter.exceeded(after(call, call)) == "the budget of $0.02 is used up ($0.0300)"
+    """Each call counts, also one that has ended since the last look."""
+    budget, call = Budget(usd=0.02), Usage(1, 100_000, 0)
+    assert [budget.exceeded(after(*[call] * count), 0) for count in (0, 1)] == ["", ""]
+    assert budget.exceeded(after(call, call), 0) == "the budget of $0.02 is used up ($0.0300)"
 
 
 @pytest.mark.parametrize("wrong", [{"tokens": -1}, {"usd": float("nan")}, {"seconds": -0.1}])

@@ -20,7 +20,7 @@ def test_an_empty_past_leaves_nothing():
 
 def test_what_is_pinned_is_taken_by_id():
     """An item is its value then; one that failed is tried again."""
-    past = Past(pins={"a": (1, "pinned"), "r[0]": (2, "pinned"), "r[1]": (Failure("raised", "no"), "pinned")})
+    past = Past(pins={"a": 1, "r[0]": 2, "r[1]": Failure("raised", "no")})
     assert past.take(Task("a", "call", "get", (9,))) == (1, "pinned")
     item = past.recall(Task("r[0]", "call", "get", (9,)))
     assert (item.id, item.kind, item.args[0].value) == ("r[0]", "expr", 2)

@@ -290,7 +290,7 @@ def test_an_attempt_that_failed_leaves_a_note():
 def test_a_page_that_is_reloaded_gets_the_notes_of_all_attempts():
     """As the one that saw them come."""
     log, board = begun()
-    log.emit(TaskPlanned, "a", 0, Task("a", "call", "get"))
+    log.emit(TaskPlanned, "a", 0, Task("a", "call", "get"), "")
     frames = []
     for number in (1, 2):
         log.emit(TaskStarted, "a", number, 0.0)
