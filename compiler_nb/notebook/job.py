@@ -12,9 +12,8 @@ from compiler_nb.errors import CompilerError, OptionError, RunFailed
 from compiler_nb.events import Event, RunEnded
 from compiler_nb.models.connect import no_model
 from compiler_nb.notebook.cell import identity
-from compiler_nb.notebook.hand import Hand
 from compiler_nb.notebook.loop import Detached, Job
-from compiler_nb.notebook.models import is_hand, roles_of
+from compiler_nb.notebook.models import Hand, is_hand, roles_of
 from compiler_nb.notebook.options import Line, help_text, read
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.errors import shortened
@@ -164,11 +163,11 @@ class PlanJob:
 
     def finish(self, interrupted: bool) -> None:  # noqa: FBT001 - as in Job
         """Draw the plan, or raise what prevented it."""
-        if self.question.hand.request is not None:
-            self.question.hand.show(self.desk.shell, self.question.said.head, self.question.text)
-        elif interrupted:
+        if self.question.hand.show(self.desk.shell, self.question.said.head, self.question.text):
+            return
+        if interrupted:
             raise shortened(KeyboardInterrupt("planning was stopped"))
-        elif isinstance(self._plan_or_error, Plan):
+        if isinstance(self._plan_or_error, Plan):
             _draw(self.desk, self.question.said, self._plan_or_error)
         elif self._plan_or_error is not None:
             raise self._plan_or_error
@@ -210,11 +209,10 @@ class RunJob:
 
     def finish(self, interrupted: bool) -> None:  # noqa: FBT001 - as in Job
         """Bind the results and show the run; raise KeyboardInterrupt after an interrupt, RunFailed without answer."""
-        run, said, hand = self.run, self.question.said, self.question.hand
-        if hand.request is not None:
+        run, said = self.run, self.question.said
+        if self.question.hand.show(self.desk.shell, said.head, self.question.text):
             self.desk.memory.runs.remove(run)
             self.desk.memory.binder.bind(self.question.cell, {})
-            hand.show(self.desk.shell, said.head, self.question.text)
             return
         # a blocked loop can end nothing, so the run is ended here, and later runs get another loop
         if interrupted and run.status == "running" and not self.kernel and BACKGROUND.give_up():

@@ -1,25 +1,32 @@
-"""Which model a name means, and what a notebook says about it."""
+"""Which model a name means, what a notebook says about it, and what `-m hand` does: a person is the planner."""
 
 from __future__ import annotations
 
 import ast
 import getpass
 import json
+import re
+from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import ModelError, OptionError
 from compiler_nb.models.base import Model
 from compiler_nb.models.connect import connect, describe, no_model, set_key
-from compiler_nb.models.hand import HandModel
+from compiler_nb.models.hand import HandModel, prompt_text
 from compiler_nb.models.providers import HAND, PROVIDERS
+from compiler_nb.notebook.output.presenter import display
+from compiler_nb.text import visible_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from compiler_nb.models.base import Request
     from compiler_nb.notebook.desk import Desk
     from compiler_nb.notebook.variables.namespace import Namespace
 
 ROLES: Final = ("planner", "joiner", "worker")
+HINT: Final = "Write the plan in the cell below, or have a chat model write it from this prompt. Then run that cell."
+_WORDS = re.compile(r"\s+")
 
 
 def find(spec: Any, names: Namespace, **settings: Any) -> Model | None:
@@ -117,3 +124,37 @@ def ask_key(provider: str) -> None:
         variable = PROVIDERS[provider].key_variables[0]
         raise OptionError(f"nobody can be asked here; set {variable} before the kernel starts") from None
     set_key(provider, key)
+
+
+# ---------------------------------------------------------------- a person is the planner
+
+
+class Hand:
+    """Takes the prompt that the planner would get; `request` is None until then."""
+
+    def __init__(self) -> None:
+        self.request: Request | None = None
+        self.model = HandModel(self._take)
+
+    def _take(self, request: Request) -> None:
+        self.request = request
+
+    def show(self, shell: Any, head: str, question: str) -> bool:
+        """Show the prompt, if there is one, and open a cell with the options and the question of this one.
+
+        Returns whether there is one.
+        """
+        if self.request is None:
+            return False
+        prompt = visible_lines(prompt_text(self.request))
+        page = f"<details open><summary>{escape(HINT)}</summary><pre>{escape(prompt)}</pre></details>"
+        display({"text/plain": f"{prompt}\n\n{HINT}", "text/html": f'<div class="mathjax_ignore">{page}</div>'})
+        shell.set_next_input(plan_cell(head, question))
+        return True
+
+
+def plan_cell(head: str, question: str) -> str:
+    """Return the cell to open: `%%plan` with the options and, on one line, the question of the first cell."""
+    asked = _WORDS.sub(" ", question).strip()
+    mark = "-- " if asked.startswith("-") else ""
+    return " ".join(part for part in ("%%plan", head, mark + asked) if part) + "\n"

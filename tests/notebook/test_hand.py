@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from compiler_nb.notebook.hand import plan_cell
+from compiler_nb.notebook.models import plan_cell
 from compiler_nb.notebook.options import read
 
 

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from compiler_nb import Compiler, ScriptedModel
-from compiler_nb.notebook.hand import Hand
 from compiler_nb.notebook.job import PlanJob, Question, begin_again, begin_cell
 from compiler_nb.notebook.loop import block, wait
+from compiler_nb.notebook.models import Hand
 from compiler_nb.notebook.options import Line
 from tests.support.shell import PLAN
 

@@ -24,7 +24,6 @@ from compiler_nb.notebook.live.board import Board, Frame
 from compiler_nb.notebook.live.details import details
 from compiler_nb.notebook.live.widget import make_widget
 from compiler_nb.notebook.output import show
-from compiler_nb.notebook.output.masking import without_keys
 from compiler_nb.notebook.variables.binding import Binding
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ class View:
                 snapshot = self.board.snapshot(self.run.seconds)
             if frame is not None and self.widget is not None:
                 self._send({"frame": frame})
-        return without_keys(snapshot, self.run)
+        return show.without_keys(snapshot, self.run)
 
     # ---------------------------------------------------------------- events in, frames out
 
@@ -157,7 +156,7 @@ class View:
 
     def _send(self, content: Frame) -> None:
         with contextlib.suppress(Exception):  # the page is gone, or the kernel ends: the run goes on
-            self._context.copy().run(self.widget.send, without_keys(content, self.run))
+            self._context.copy().run(self.widget.send, show.without_keys(content, self.run))
 
     def end(self, footer: str) -> None:
         """Show how it ended, with the footer."""

@@ -13,8 +13,9 @@ from __future__ import annotations
 import base64
 import dataclasses
 import functools
+import json
 from html import escape
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 from compiler_nb.drawing.png import to_png
 from compiler_nb.drawing.svg import Picture, draw
@@ -31,10 +32,12 @@ if TYPE_CHECKING:
 
     from compiler_nb.drawing.dot import Engine
     from compiler_nb.drawing.timeline import Timeline
+    from compiler_nb.models.secret import Secret
     from compiler_nb.notebook.variables.binding import Binding
     from compiler_nb.plan.task import LastLine, Task
     from compiler_nb.run import Run
 
+T = TypeVar("T")
 Bundle = dict[str, Any]
 """Data by MIME type."""
 NAMES: Final = 12
@@ -217,3 +220,29 @@ def _picture_html(drawn: Picture | Timeline, table: str = "", name: str = "the p
 def _page(parts: Iterable[str]) -> str:
     body = "\n".join(part for part in parts if part)
     return f'<div class="cnb-out mathjax_ignore tex2jax_ignore"><style>{_STYLE}</style>\n{body}\n</div>'
+
+
+# ---------------------------------------------------------------- keys
+
+
+def without_keys(content: T, run: Run) -> T:
+    """Return plain JSON data without any piece of a key in its texts; the same object if there is no key in it.
+
+    A tool may return or raise a key, and pages are saved and shared.
+    """
+    secrets = run.settings.secrets
+    if not secrets:
+        return content
+    text = json.dumps(content, ensure_ascii=False)
+    masked: T = content if mask(text, secrets) == text else _masked(content, secrets)
+    return masked
+
+
+def _masked(content: Any, secrets: Iterable[Secret]) -> Any:
+    if isinstance(content, str):
+        return mask(content, secrets)
+    if isinstance(content, dict):
+        return {key: _masked(value, secrets) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_masked(value, secrets) for value in content]
+    return content

@@ -14,8 +14,6 @@ from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.text import seconds_text
 from tests.support.shell import open_shell
 
-COVERS = ("masking.py",)
-
 OWN = Look(layout="own")
 STILL = Look(layout="own", times=False)
 EVIL = '</title><script>alert(1)</script><img src=x onerror="x">'
