@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import re
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 from compiler_nb import Compiler, ScriptedModel, tool
-from compiler_nb.notebook.output.show import FLAT, Look, bundle, footer, plan_bundle
+from compiler_nb.models.secret import Secret
+from compiler_nb.notebook.output.show import FLAT, Look, bundle, footer, plan_bundle, without_keys
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.text import seconds_text
 from tests.support.shell import open_shell
@@ -207,3 +209,11 @@ def test_views_of_a_run_are_shown_again():
         assert "Timeline of 1 task" in shell.shown[-1]["text/html"]
         assert "%compile show has no option -q; it has -d VIEWS and --display VIEWS" in shell.error("%compile show -q")
         assert "%compile show: -d takes graph, timeline, table or none" in shell.error("%compile show -d times")
+
+
+def test_data_for_a_page_holds_no_key():
+    """Wherever in it a text stands; without a key it is the same object."""
+    run = SimpleNamespace(settings=SimpleNamespace(secrets=(Secret("sk-key-0123456789"),)))
+    assert without_keys({"a": [1, ("says sk-key-0123456789",)]}, run) == {"a": [1, ["says ***"]]}
+    plain = {"a": ["says nothing"]}
+    assert without_keys(plain, run) is plain
