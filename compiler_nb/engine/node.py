@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from compiler_nb.models.limits import Limit
-from compiler_nb.models.providers import CONCURRENCY
+from compiler_nb.models.limits import NEEDED
 from compiler_nb.outcome import Cancelled, Skipped, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from compiler_nb.models.limits import Limit
     from compiler_nb.plan.task import Task
     from compiler_nb.tool import Tool
 
@@ -70,7 +70,7 @@ class Node:
 
 def provider_caps(limits: Mapping[str, Limit]) -> dict[str, int]:
     """Return how many calls may go to each provider at a time, by resource."""
-    caps = {name: Limit(concurrency=number) for name, number in CONCURRENCY.items()} | dict(limits)
+    caps = {**NEEDED, **limits}
     return {f"{PROVIDER}{name}": limit.concurrency for name, limit in caps.items() if limit.concurrency}
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from compiler_nb.errors import ModelError, ModelRefused, ModelTimeout, RateLimited, StreamBroken
 from compiler_nb.events import ModelChunk, ModelEnded, ModelStarted, Warned
 from compiler_nb.models.base import Chunk, Model, Request
-from compiler_nb.models.limits import Limit, Limits, Parking, default_limits
+from compiler_nb.models.limits import Limit, Limits, Parking
 from compiler_nb.models.providers import is_same_model, known_secrets
 from compiler_nb.models.retries import Retries
 from compiler_nb.models.scripted import estimate_tokens
@@ -70,7 +70,7 @@ class Calls:
         parking: Callable[[str], Parking | None] | None = None,
     ) -> None:
         self.emit, self.parking = emit, parking
-        self.limits = limits if isinstance(limits, Limits) else default_limits(limits)
+        self.limits = limits if isinstance(limits, Limits) else Limits(limits)
         self.first_token, self.idle, self.closing = first_token, idle, closing
         self.retries = Retries(tries, backoff, longest_wait)
         self.numbers = itertools.count(1)
@@ -176,7 +176,7 @@ class Stream:
         calls, limits, error = self._calls, self._calls.limits, ""
         try:
             while True:
-                async with limits.slot(self._model.provider, self._sent, self._parking) as slot, self._try() as current:
+                async with limits.slot(self._model.provider, self._sent, self._parking) as start, self._try() as current:
                     async for chunk in current.chunks:
                         text = self._take(chunk)
                         del chunk  # a traceback shows local variables, and a provider may have repeated the key in it
@@ -185,7 +185,7 @@ class Stream:
                             calls.emit(ModelChunk, self.call, text)
                             yield text
                         current.timer.expect(calls.idle)
-                    slot.tokens = self.usage.tokens
+                    start.used = self.usage.tokens
                 if text := self._screen.close():
                     calls.emit(ModelChunk, self.call, text)
                     yield text

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import math
-import threading
 from collections import deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar
 
-from compiler_nb.models.providers import CONCURRENCY
+from compiler_nb.models.providers import HAND, PROVIDERS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
+
+T = TypeVar("T")
 
 WINDOW: Final = 60.0
 """Seconds over which calls and tokens are counted."""
@@ -38,6 +39,11 @@ class Limit:
 
 
 UNLIMITED: Final = Limit()
+NEEDED: Final = {
+    HAND: Limit(concurrency=1),
+    **{name: Limit(provider.concurrency) for name, provider in PROVIDERS.items() if provider.concurrency},
+}
+"""The limits that providers have unless the user sets others: a small local server takes one call at a time."""
 
 
 def read_limits(given: Mapping[str, Limit | Mapping[str, int]] | None) -> dict[str, Limit]:
@@ -58,10 +64,14 @@ def read_limits(given: Mapping[str, Limit | Mapping[str, int]] | None) -> dict[s
 
 @dataclass(slots=True, eq=False)
 class Start:
-    """A call that began; it counts in the window until `expires`, with the tokens known so far."""
+    """A call that began; it counts in the window until `expires`, with the tokens known so far.
+
+    used: the tokens that it has really used, set by the caller when it knows them.
+    """
 
     expires: float
     tokens: int
+    used: int | None = None
 
 
 class Gate:
@@ -71,8 +81,8 @@ class Gate:
     A call of more tokens than the limit passes alone, for otherwise it would wait forever.
     """
 
-    def __init__(self, limit: Limit = UNLIMITED, window: float = WINDOW) -> None:
-        self.limit, self.window = limit, window
+    def __init__(self, limit: Limit = UNLIMITED) -> None:
+        self.limit = limit
         self.running = 0
         self.paused_until = -math.inf
         self._starts: deque[Start] = deque()
@@ -94,20 +104,20 @@ class Gate:
 
     def begin(self, now: float, tokens: int = 0) -> Start:
         """Count a call that begins now and expects to use so many tokens."""
-        start = Start(now + self.window, tokens)
+        start = Start(now + WINDOW, tokens)
         self.running += 1
         if self.limit.rpm is not None or self.limit.tpm is not None:
             self._starts.append(start)
             self._tokens += tokens
         return start
 
-    def end(self, start: Start, tokens: int | None = None) -> None:
+    def end(self, start: Start) -> None:
         """Count a call's end, and the tokens that it really used."""
         self.running -= 1
         # a start that has left the window has taken its tokens with it
-        if tokens is not None and self._starts and start.expires >= self._starts[0].expires:
-            self._tokens += tokens - start.tokens
-            start.tokens = tokens
+        if start.used is not None and self._starts and start.expires >= self._starts[0].expires:
+            self._tokens += start.used - start.tokens
+            start.tokens = start.used
 
     def pause(self, until: float) -> None:
         """Let nothing begin before a moment. A longer pause stays."""
@@ -133,13 +143,6 @@ class Parking(Protocol):
         """Stop waiting; when this returns, what was given up is held again."""
 
 
-@dataclass(slots=True)
-class Slot:
-    """A place at a provider; `tokens` is what the call really used, or None if that is not known."""
-
-    tokens: int | None = None
-
-
 class Door:
     """A provider's gate and the calls that wait at it, the oldest first."""
 
@@ -155,48 +158,36 @@ Doors: TypeAlias = dict[tuple[str, Limit], Door]
 class Limits:
     """The gates of all providers, for the coroutines of one event loop. The call that has waited longest goes first.
 
-    limits: by provider, others are unlimited; clock: seconds, by default the loop's own; window: seconds; doors: shared
-    by several Limits, by provider and limit.
+    limits: by provider, besides those that are NEEDED; all other providers are unlimited; doors: shared by several
+    Limits, by provider and limit.
     """
 
-    def __init__(
-        self,
-        limits: Mapping[str, Limit] | None = None,
-        *,
-        clock: Callable[[], float] | None = None,
-        window: float = WINDOW,
-        doors: Doors | None = None,
-    ) -> None:
-        self._limits, self._clock, self._window = dict(limits or {}), clock, window
+    def __init__(self, limits: Mapping[str, Limit] | None = None, doors: Doors | None = None) -> None:
+        self._limits = {**NEEDED, **(limits or {})}
         self._doors: Doors = {} if doors is None else doors
 
     def _door(self, provider: str) -> Door:
         limit = self._limits.get(provider, UNLIMITED)
         door = self._doors.get((provider, limit))
         if door is None:
-            door = self._doors[provider, limit] = Door(Gate(limit, self._window))
+            door = self._doors[provider, limit] = Door(Gate(limit))
         return door
 
     def gate(self, provider: str) -> Gate:
         """Return a provider's gate."""
         return self._door(provider).gate
 
-    def now(self) -> float:
-        """Return the clock's time."""
-        return self._clock() if self._clock else asyncio.get_running_loop().time()
-
     @asynccontextmanager
-    async def slot(self, provider: str, tokens: int = 0, parking: Parking | None = None) -> AsyncIterator[Slot]:
+    async def slot(self, provider: str, tokens: int = 0, parking: Parking | None = None) -> AsyncIterator[Start]:
         """Wait for a place at a provider, and hold it.
 
         tokens: what the call is expected to use; parking: parked if the call must wait.
         """
         start = await self._begin(provider, tokens, parking)
-        slot = Slot()
         try:
-            yield slot
+            yield start
         finally:
-            self.gate(provider).end(start, slot.tokens)
+            self.gate(provider).end(start)
             self.wake(provider)
 
     async def admit(self, provider: str, parking: Parking | None = None) -> None:
@@ -206,11 +197,11 @@ class Limits:
 
     def pause(self, provider: str, seconds: float) -> None:
         """Let nothing begin at one provider for some seconds; others go on."""
-        self.gate(provider).pause(self.now() + seconds)
+        self.gate(provider).pause(asyncio.get_running_loop().time() + seconds)
 
     def wake(self, provider: str) -> None:
         """Let waiting calls begin if they may, and set a timer for the next one."""
-        door = self._door(provider)
+        door, loop = self._door(provider), asyncio.get_running_loop()
         gate, queue = door.gate, door.queue
         if door.timer is not None:
             door.timer.cancel()
@@ -218,25 +209,19 @@ class Limits:
         while queue:
             tokens, future = queue[0]
             if not future.done():  # otherwise its caller was cancelled
-                now = self.now()
+                now = loop.time()
                 opens = gate.opens(now, tokens)
                 if opens > now:
                     if opens < math.inf:
-                        loop = asyncio.get_running_loop()
                         door.timer = loop.call_later(opens - now, self.wake, provider)
                     return
                 future.set_result(gate.begin(now, tokens))
             queue.popleft()
 
     async def _begin(self, provider: str, tokens: int, parking: Parking | None) -> Start:
-        door = self._door(provider)
-        gate = door.gate
-        if not door.queue:  # nobody may overtake the calls that wait
-            now = self.now()
-            if gate.opens(now, tokens) <= now:
-                return gate.begin(now, tokens)
+        # even a call that need not wait goes through the queue, so that it overtakes nobody
         future: asyncio.Future[Start] = asyncio.get_running_loop().create_future()
-        door.queue.append((tokens, future))
+        self._door(provider).queue.append((tokens, future))
         self.wake(provider)
         try:
             if parking is None or future.done():
@@ -247,26 +232,25 @@ class Limits:
             return start  # noqa: TRY300 - a cancellation until here gives the place back
         except BaseException:
             if future.done() and not future.cancelled():  # the place came at the same moment
-                gate.end(future.result())
+                self.gate(provider).end(future.result())
             self.wake(provider)
             raise
 
 
-def default_limits(limits: Mapping[str, Limit] | None = None, doors: Doors | None = None) -> Limits:
-    """Return the given limits, and those that other providers need: a local server takes one call at a time."""
-    needed = {name: Limit(concurrency=number) for name, number in CONCURRENCY.items()}
-    return Limits({**needed, **(limits or {})}, doors=doors)
+def of_loop(kept: dict[asyncio.AbstractEventLoop, T], make: Callable[[], T]) -> T:
+    """Return what is kept for the running loop, made at its first use; forget what was kept for closed loops.
+
+    May be called from any thread: each loop's entry is only added on the loop's own thread.
+    """
+    for loop in list(kept):
+        if loop.is_closed():
+            kept.pop(loop, None)  # another thread may have been faster
+    return kept.setdefault(asyncio.get_running_loop(), make())
 
 
 _SHARED: Final[dict[asyncio.AbstractEventLoop, Doors]] = {}
-_LOCK: Final = threading.Lock()
 
 
 def shared_limits(limits: Mapping[str, Limit]) -> Limits:
     """Return limits that count together with all others of the running loop that allow a provider the same."""
-    loop = asyncio.get_running_loop()
-    with _LOCK:  # several loops live in threads of their own
-        for closed in [other for other in _SHARED if other.is_closed()]:
-            del _SHARED[closed]
-        doors = _SHARED.setdefault(loop, {})
-    return default_limits(limits, doors)
+    return Limits(limits, of_loop(_SHARED, dict))

@@ -52,11 +52,6 @@ PROVIDERS: Final = {
     )
 }  # fmt: skip
 HAND: Final = "hand"
-CONCURRENCY: Final = {
-    HAND: 1,
-    **{name: provider.concurrency for name, provider in PROVIDERS.items() if provider.concurrency is not None},
-}
-"""Calls at a time, by the providers that have such a limit."""
 
 _DATED: Final = re.compile(r"[-@:](\d{4}-\d\d-\d\d|\d{3,8}|latest)$")
 """How a reply names the exact version of a model that was asked for without one."""
