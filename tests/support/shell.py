@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -84,4 +85,6 @@ def open_shell(setup: str = SETUP, **settings: Any) -> Iterator[Shell]:
     finally:
         unload_ipython_extension(shell)
         shell.history_manager.end_session() if shell.history_manager else None
+        # IPython keeps each shell until the process exits, and then collects garbage once for each
+        atexit.unregister(shell.atexit_operations)
         InteractiveShell.clear_instance()
