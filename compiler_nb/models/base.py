@@ -1,9 +1,13 @@
-"""The seam to a model: a request goes in, pieces of text come out."""
+"""The seam to a model: a request goes in, pieces of text come out; and how large a request is."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+from compiler_nb.text import shorten
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -13,6 +17,11 @@ if TYPE_CHECKING:
 Role: TypeAlias = Literal["planner", "repair", "replan", "joiner", "worker"]
 Message: TypeAlias = "Mapping[str, str]"
 """{"role": "system" | "user" | "assistant", "content": text}."""
+
+SHOWN: Final = 5
+"""How many parts of a request are named, the largest first."""
+_BLOCK: Final = re.compile(r'^<data name="([^"\n]*)">\n.*?\n</data>$', re.MULTILINE | re.DOTALL)
+_PLANNERS: Final = frozenset({"planner", "repair", "replan"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +60,28 @@ class Model(Protocol):
     def stream(self, request: Request) -> AsyncIterator[Chunk | str]:
         """Yield the reply in pieces; raise a ModelError if there is none."""
         ...
+
+
+def estimate_tokens(characters: int) -> int:
+    """Estimate the tokens of a text by its characters: a quarter, rounded up."""
+    return -(-characters // 4)
+
+
+def describe_sizes(request: Request) -> str:
+    """Return a request's largest parts in estimated tokens, never their content: framed data by name, then the rest."""
+    names = {
+        "system": f"the system prompt{' (rules, tools, examples)' if request.role in _PLANNERS else ''}",
+        "assistant": "the earlier reply",
+        "user": "the instruction" if request.role == "worker" else "the question",
+    }
+    sizes: Counter[str] = Counter()
+    for message in request.messages:
+        text = message["content"]
+        blocks = list(_BLOCK.finditer(text))
+        for block in blocks:
+            sizes[f"`{shorten(block[1], 60)}`"] += len(block[0])
+        rest = names.get(message["role"], "other messages")
+        sizes[rest] += len(text) - sum(len(block[0]) for block in blocks)
+    named = [f"{name} {estimate_tokens(size):,}" for name, size in sizes.most_common(SHOWN)]
+    more = [f"{len(sizes) - SHOWN} more"] if len(sizes) > SHOWN else []
+    return f"about {estimate_tokens(sizes.total()):,} tokens: {', '.join(named + more)}"

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from compiler_nb.errors import ModelError, ModelRefused, ModelTimeout, RateLimited, StreamBroken
 from compiler_nb.events import ModelChunk, ModelEnded, ModelStarted, Warned
-from compiler_nb.models.base import Chunk, Model, Request
+from compiler_nb.models.base import Chunk, Model, Request, estimate_tokens
 from compiler_nb.models.limits import Limit, Limits, Parking
 from compiler_nb.models.providers import is_same_model, known_secrets
 from compiler_nb.models.retries import Retries
-from compiler_nb.models.scripted import estimate_tokens
 from compiler_nb.models.secret import Screen, mask
 from compiler_nb.models.silence import SilenceTimer
 from compiler_nb.outcome import Usage
@@ -88,24 +87,21 @@ class Calls:
         tried = 0
         while True:
             stream = self.open(model, request)
-            fault: ModelError | None = None
             try:
                 async with stream:
                     text = "".join([piece async for piece in stream])
                 if not stream.finish:
-                    fault = stream.cut()
-            except ModelError as error:
-                fault = error
-            if fault is None:
+                    raise stream.cut()
                 if request.role == "worker" and stream.finish in STOPPED:
                     raise stream.stopped()
                 return Reply(text, stream.finish, stream.usage)
-            is_first = not tried
-            tried += stream.tried
-            # without any text, the stream has made all tries that could help
-            if not (is_first and stream.spoke and fault.retryable):
+            except ModelError as fault:
+                # without any text, the stream has made all tries that could help
+                is_last = tried or not stream.spoke or not fault.retryable
+                tried += stream.tried
                 fault.attempts = tried
-                raise fault
+                if is_last:
+                    raise
 
 
 @dataclass(slots=True)
@@ -176,7 +172,10 @@ class Stream:
         calls, limits, error = self._calls, self._calls.limits, ""
         try:
             while True:
-                async with limits.slot(self._model.provider, self._sent, self._parking) as start, self._try() as current:
+                async with (
+                    limits.slot(self._model.provider, self._sent, self._parking) as slot,
+                    self._try() as current,
+                ):
                     async for chunk in current.chunks:
                         text = self._take(chunk)
                         del chunk  # a traceback shows local variables, and a provider may have repeated the key in it
@@ -185,7 +184,7 @@ class Stream:
                             calls.emit(ModelChunk, self.call, text)
                             yield text
                         current.timer.expect(calls.idle)
-                    start.used = self.usage.tokens
+                    slot.used = self.usage.tokens
                 if text := self._screen.close():
                     calls.emit(ModelChunk, self.call, text)
                     yield text

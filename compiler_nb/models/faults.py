@@ -25,9 +25,9 @@ from compiler_nb.errors import (
     RateLimited,
     StreamBroken,
 )
+from compiler_nb.models.base import describe_sizes
 from compiler_nb.models.providers import PROVIDERS, host_of
 from compiler_nb.models.secret import Secret, mask
-from compiler_nb.models.sizes import describe_sizes
 from compiler_nb.models.wire import ErrorObject, WireError
 from compiler_nb.text import shorten
 

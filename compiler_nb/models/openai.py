@@ -16,13 +16,13 @@ import hashlib
 import importlib
 import os
 import sys
-import threading
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import AuthenticationFailed, ModelError, ModelRefused, ProviderUnavailable
 from compiler_nb.models.base import Chunk, Request
 from compiler_nb.models.faults import Where, explain, final
+from compiler_nb.models.limits import of_loop
 from compiler_nb.models.providers import PROVIDERS, Key, find_address, find_key
 from compiler_nb.models.secret import LOG_MASK, Secret
 from compiler_nb.models.wire import REPLY_LIMIT, Completion, EventReader, WireError
@@ -37,8 +37,7 @@ DRAIN: Final = 0.05
 _SDK: Final = "openai.resources.chat.completions"
 _SDK_LOG: Final = "openai._base_client"
 _SENSITIVE: Final = ("auth", "key", "token", "secret", "cookie")
-_CLIENTS: Final[dict[asyncio.AbstractEventLoop, tuple[dict[str, Any], AsyncGenerator[None, None]]]] = {}
-_LOCK: Final = threading.Lock()
+_CLIENTS: Final[dict[asyncio.AbstractEventLoop, AsyncGenerator[dict[str, Any], None]]] = {}
 
 
 class OpenAIModel:
@@ -126,10 +125,8 @@ class OpenAIModel:
                                 reply.thinks = False
                             if reply.ended:
                                 break
-                        data, text = (
-                            b"",
-                            "",
-                        )  # a traceback shows them, and a provider may have repeated the key
+                        # a traceback shows local variables, and a provider may have repeated the key in them
+                        data, text = b"", ""
                         await self._rest(body, events, reply)
         except Exception as error:  # noqa: BLE001 - whatever the SDK raises becomes an error of ours
             fault = explain(error, where, begun=response is not None)
@@ -164,7 +161,8 @@ class OpenAIModel:
         """Return this loop's client. Importing the SDK takes long, so it does not happen on the loop."""
         if _SDK not in sys.modules:
             await asyncio.to_thread(importlib.import_module, _SDK)
-        clients = await _clients_of_loop()
+        keeper = of_loop(_CLIENTS, _clients_of_loop)
+        clients = await anext(keeper)
         settings = (self._settings(), key.secret and key.secret.reveal())
         digest = hashlib.blake2b(repr(settings).encode()).hexdigest()
         if digest not in clients:
@@ -221,27 +219,17 @@ class OpenAIModel:
         return where.error(AuthenticationFailed, f"no key was found; {ways}")
 
 
-async def _clients_of_loop() -> dict[str, Any]:
-    """Return the clients of the running loop, which are closed when the loop is."""
-    loop = asyncio.get_running_loop()
-    with _LOCK:
-        for other in [other for other in _CLIENTS if other.is_closed()]:
-            del _CLIENTS[other]
-        known = loop in _CLIENTS
-        if not known:
-            _CLIENTS[loop] = ({}, _keep(loop))
-        clients, keeper = _CLIENTS[loop]
-    if not known:
-        await anext(keeper)  # after its first step the loop knows the generator, and closes it when it shuts down
-    return clients
+async def _clients_of_loop() -> AsyncGenerator[dict[str, Any], None]:
+    """Yield the clients of the running loop, as often as they are asked for; close them when the loop shuts down.
 
-
-async def _keep(loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None, None]:
+    A loop closes the generators that took their first step on it. No other hook runs before the connections' own end.
+    """
+    clients: dict[str, Any] = {}
     try:
-        yield
+        while True:
+            yield clients
     finally:
-        with _LOCK:
-            clients, _ = _CLIENTS.pop(loop)
+        _CLIENTS.pop(asyncio.get_running_loop(), None)
         for client in clients.values():
             with suppress(Exception):
                 await client.close()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from compiler_nb.errors import ModelError
-from compiler_nb.models.base import Chunk, Request
+from compiler_nb.models.base import Chunk, Request, estimate_tokens
 from compiler_nb.outcome import Usage
 
 if TYPE_CHECKING:
@@ -105,8 +105,3 @@ class ScriptedModel:
 def split_tokens(text: str) -> list[str]:
     """Split a text into pieces of about a token each."""
     return _PIECE.findall(text)
-
-
-def estimate_tokens(characters: int) -> int:
-    """Estimate the tokens of a text by its characters: a quarter, rounded up."""
-    return -(-characters // 4)

@@ -99,19 +99,16 @@ class Screen:
     """
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
-        self._table = table = _table(tuple(secret.reveal() for secret in secrets))
-        self._parts, self._shortest, self._longest = table.parts, table.shortest, table.longest
+        self._table = _table(tuple(secret.reveal() for secret in secrets))
         self._held = ""
         self._marks = bytearray()  # which of the held characters are hidden; empty if none is
         self._starred = False  # whether the last character given out was hidden
 
     def feed(self, text: str) -> str:
         """Return what may be shown now, of this piece and what was held back before."""
-        if self._held:
-            text = self._held + text
-        parts, size = self._parts, len(text)
-        end = size
-        while end and text[end - 1 :] in parts and size - end < self._longest:
+        text = self._held + text
+        end = len(text)
+        while end and text[end - 1 :] in self._table.parts:
             end -= 1
         return self._give(text, end)
 
@@ -121,7 +118,7 @@ class Screen:
 
     def _give(self, text: str, end: int) -> str:
         """Return a text up to `end`, screened, and hold back the rest."""
-        found = self._table.find(text) if len(text) >= self._shortest else ()
+        found = self._table.find(text) if len(text) >= self._table.shortest else ()
         self._held, shown = text[end:], text[:end]
         hidden = bytearray()
         if found or self._marks:
@@ -140,7 +137,6 @@ class _Table(NamedTuple):
     parts: frozenset[str]
     runs: re.Pattern[str]
     shortest: int
-    longest: int
 
     def find(self, text: str) -> list[tuple[int, int]]:
         """Return the spans of a text that are pieces."""
@@ -166,7 +162,7 @@ def _table(keys: tuple[str, ...]) -> _Table:
     letters = {character for found in pieces.values() for piece in found for character in piece}
     runs = re.compile(f"[{re.escape(''.join(sorted(letters)))}]{{{shortest},}}" if letters else "(?!)")
     kept = {size: frozenset(found) for size, found in pieces.items()}
-    return _Table(kept, frozenset(parts), runs, shortest, max(pieces, default=1) - 1)
+    return _Table(kept, frozenset(parts), runs, shortest)
 
 
 def _windows(form: str, size: int) -> Iterator[str]:

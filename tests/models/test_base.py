@@ -1,7 +1,6 @@
 import pytest
 
-from compiler_nb.models.base import Request
-from compiler_nb.models.sizes import describe_sizes
+from compiler_nb.models.base import Request, describe_sizes
 from compiler_nb.prompts.data import frame
 
 SYSTEM = {"role": "system", "content": "s" * 400}
