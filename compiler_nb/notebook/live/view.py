@@ -176,34 +176,24 @@ class View:
     # ---------------------------------------------------------------- the picture
 
     def _draw(self) -> None:
-        """Lay the whole picture out, on another thread."""
+        """Lay the whole picture out on another thread, which first waits for its pause to end."""
         if self._loop is None:
             return
-        wait = self._draw_after - time.monotonic()
-        if wait > 0:
-            self._drawing = True
-            self._loop.call_later(wait, self._draw_now)
-        else:
-            self._draw_now()
-
-    def _draw_now(self) -> None:
         self._drawing = True
+        threading.Thread(target=self._lay_out, name="compiler_nb drawing", daemon=True).start()
+
+    def _lay_out(self) -> None:
+        time.sleep(max(self._draw_after - time.monotonic(), 0))
         with self._lock:
             job = self.board.drawing(self.engine)
-        threading.Thread(target=self._perform, args=(job,), name="compiler_nb drawing", daemon=True).start()
-
-    def _perform(self, job: Callable[[], Drawn]) -> None:
         began = time.monotonic()
         drawn = _try(job)
         took = time.monotonic() - began
         self._draw_after = began + took + max(BREAK, 4 * took)
-        self._on_loop(lambda: self._drawn(drawn))
-
-    def _drawn(self, drawn: Drawn | None) -> None:
-        self._drawing = False
         with self._lock:
+            self._drawing = False
             self.board.show_drawn(drawn)
-        self.flush()
+        self._on_loop(self.flush)
 
     def _on_loop(self, call: Callable[[], None]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody looks
