@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import BadRequest, ModelError, ModelRefused
@@ -71,7 +72,7 @@ def _check_answer(value: Any, text: str, finish: str, model: Model) -> None:
         message = "answer is cut off by the provider's filter: rephrase the question"
         raise ModelRefused(f"{who} {message}", text=text, **_where(model))
     if value is None or value == "":
-        raise ModelError(f"{who} reply holds no answer: ask again, or take another model", **_where(model))
+        raise ModelError(f"{who} reply holds no answer: ask again, or use another model", **_where(model))
 
 
 def _where(model: Model) -> dict[str, Any]:
@@ -93,10 +94,14 @@ def ask_for_decision(
 
     Raises Oversize if the results are too long.
     """
-    partial = {f"{id_}, in part": _part(end) for id_, end in failures.items() if _part(end) is not None}
-    blocks = frame_values([*results.items(), *partial.items()], share)
+    partial = {
+        id_: end.partial for id_, end in failures.items() if isinstance(end, Failure) and end.partial is not None
+    }
+    blocks = frame_values([*results.items(), *((f"{id_}, in part", part) for id_, part in partial.items())], share)
     parts = [f"Question: {question}", "Results", *(blocks or ["(none)"])]
-    listed = _list_failures(failures, share)
+    # The failures of a fan-out's items stand in its partial value already.
+    shown = {id_: end for id_, end in failures.items() if id_ in partial or owner_of(id_) not in partial}
+    listed = _list_failures(shown, share)
     if listed:
         parts += ["What has no result, and why", frame("failures", listed)]
     if earlier:
@@ -111,18 +116,11 @@ def ask_for_decision(
     return {"role": "system", "content": system}, {"role": "user", "content": "\n\n".join(parts)}
 
 
-def _part(end: Failure | Skipped | Cancelled | None) -> Any:
-    return end.partial if isinstance(end, Failure) else None
-
-
 def _list_failures(failures: Mapping[str, Failure | Skipped | Cancelled], share: Share) -> str:
-    """Return a line for each failure; those of a fan-out's items stand in its partial value already."""
-    partial = {id_ for id_, end in failures.items() if _part(end) is not None}
-    shown = [(id_, end) for id_, end in failures.items() if id_ in partial or owner_of(id_) not in partial]
-    lines = [f"{cut(id_, 100)}: {_describe(end, share)}" for id_, end in shown[:FAILURES]]
-    if len(shown) > FAILURES:
-        lines.append(f"and {len(shown) - FAILURES:,} more")
-    return "\n".join(lines)
+    """Return a line for each failure; beyond FAILURES they are counted."""
+    lines = [f"{cut(id_, 100)}: {_describe(end, share)}" for id_, end in islice(failures.items(), FAILURES)]
+    more = [f"and {len(failures) - FAILURES:,} more"] if len(failures) > FAILURES else []
+    return "\n".join(lines + more)
 
 
 def _describe(end: Failure | Skipped | Cancelled, share: Share) -> str:

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 Engine = Literal["auto", "graphviz", "own"]
 """What chooses the places: our own layout, or Graphviz if it is installed."""
 Program: TypeAlias = "Callable[[str, str, str], bytes]"
-"""Makes a picture of DOT text, a format and an engine; raises whatever it wants."""
+"""Makes a picture from DOT text, a format and an engine; may raise anything."""
 _LOCK: Final = threading.Lock()
-"""Graphviz is not safe to be used by two threads of a process."""
+"""Only one thread of a process may use the Graphviz library at a time."""
 INCH: Final = 72.0
 MOST_BOXES, MOST_EDGES = 200, 400
 _SHAPES: Final = {"expr": "ellipse", "end": "oval", "fanout": "box3d", "group": "box3d", "more": "plaintext"}

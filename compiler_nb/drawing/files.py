@@ -59,8 +59,8 @@ def save(path: str | os.PathLike[str], forms: Forms) -> Path:
     made = forms[suffix]()
     if made is None:
         raise RuntimeError(
-            f"no {suffix} of it can be made here: that takes Graphviz (its program dot, or pygraphviz) and up to 200 "
-            "tasks; save it as .svg"
+            f"it cannot be saved as {suffix} here: that needs Graphviz (its program dot, or pygraphviz) and at most "
+            "200 tasks; save it as .svg"
         )
     if isinstance(made, str):
         target.write_text(made, encoding="utf-8", newline="\n")

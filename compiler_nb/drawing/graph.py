@@ -83,7 +83,11 @@ def make_graph(tasks: Iterable[Task], final: LastLine | None = None, *, known: I
     whole = len(plain) <= full
     shown = sum(map(len, items.values())) + (0 if whole else len(plain))
     inside: Inside = "bar" if bars else "cells" if shown <= cells else "shares"
-    boxes = _each(plain, items, inside) if whole else _collapse(plain, items, inside, clip)
+    if whole:
+        room = CALL if len(plain) <= MANY else SHORT_CALL
+        boxes = {task.id: task_box(task, items.get(task.id, ()), inside=inside, call=room) for task in plain}
+    else:
+        boxes = _collapse(plain, items, inside, clip)
     pairs = _edges(every, items, boxes, final)
     if final is not None:
         boxes[END] = sized(Box(END, "end", label="answer" if isinstance(final, Return) else "join"))
@@ -103,12 +107,6 @@ def _items(tasks: Sequence[Task], known: Iterable[str]) -> dict[str, tuple[str, 
         if owner_of(id_) in held:
             held[owner_of(id_)][id_] = None
     return {fanout: tuple(ids) for fanout, ids in held.items() if ids}
-
-
-def _each(tasks: Sequence[Task], items: Mapping[str, tuple[str, ...]], inside: Inside) -> dict[str, Box]:
-    """Return a box for each task."""
-    room = CALL if len(tasks) <= MANY else SHORT_CALL
-    return {task.id: task_box(task, items.get(task.id, ()), inside=inside, call=room) for task in tasks}
 
 
 def _collapse(tasks: Sequence[Task], items: Mapping[str, tuple[str, ...]], inside: Inside, clip: int) -> dict[str, Box]:

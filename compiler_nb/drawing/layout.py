@@ -176,7 +176,7 @@ class Incremental:
         above = [parent for parent in dict.fromkeys(parents) if parent in self._spans]
         width, height = size
         row = max((self._spans[parent][1] for parent in above), default=0)
-        # A fifth of a row more than the box is high stays free, for the arrows below it.
+        # At least a fifth of a row below the box stays free, for the arrows that leave it.
         rows = range(row, row + max(math.ceil(height / PITCH + 0.2), 1))
         x = self._free(rows, self._wish(above, width, rows), width)
         for each in rows:

@@ -57,42 +57,39 @@ def use(key: str, name: str) -> str:
     return f"{key}:{LIGHT[name]};{key}:var(--cnb-{name})"
 
 
-def _style() -> str:
-    return "".join(
-        [
-            f".cnb{{{_variables(LIGHT)}}}",
-            f"@media (prefers-color-scheme:dark){{.cnb{{{_variables(DARK)}}}}}",
-            f'[data-jp-theme-light="true"] .cnb{{{_variables(LIGHT)}}}',
-            f'[data-jp-theme-light="false"] .cnb{{{_variables(DARK)}}}',
-            f".cnb text{{font:600 13px {SANS};{use('fill', 'ink')};stroke:none}}",
-            f".cnb .cnb-call{{font:11px {MONO};{use('fill', 'dim')}}}",
-            f".cnb .cnb-count{{font:600 11.5px {SANS};{use('fill', 'dim')};text-anchor:end}}",
-            f".cnb .cnb-box{{{use('fill', 'card')};stroke:currentColor;stroke-width:1.3}}",
-            f".cnb .cnb-ground{{fill:{EDGE};fill-opacity:.09;stroke:{EDGE};stroke-opacity:.3}}",
-            f".cnb .cnb-edge{{fill:none;stroke:{EDGE};stroke-width:1.4}}",
-            ".cnb .cnb-disc{fill:currentColor;stroke:currentColor;stroke-width:1.4}",
-            f".cnb .cnb-mark{{fill:none;{use('stroke', 'card')};stroke-width:1.8}}",
-            ".cnb .cnb-mark,.cnb .cnb-edge{stroke-linecap:round;stroke-linejoin:round}",
-            ".cnb .cnb-cell{fill:currentColor;stroke:currentColor;stroke-width:1.2}",
-            *(f".cnb .cnb-{state}{{{use('color', state)}}}" for state in MARKS),
-            *(f".cnb .cnb-{state} .cnb-disc,.cnb .cnb-cell.cnb-{state}{{fill-opacity:0}}" for state in HOLLOW),
-            *(f".cnb .cnb-{state} .cnb-mark{{stroke:currentColor}}" for state in HOLLOW),
-            ".cnb .cnb-waiting .cnb-box{stroke-dasharray:4 3}",
-            ".cnb .cnb-running .cnb-box,.cnb .cnb-failed .cnb-box{stroke-width:2.2}",
-            ".cnb .cnb-skipped .cnb-box,.cnb .cnb-cell.cnb-skipped{stroke-dasharray:2 3}",
-            ".cnb .cnb-cancelled .cnb-box{stroke-dasharray:9 4}",
-            ".cnb .cnb-cell.cnb-failed{fill-opacity:0;stroke-width:3}",
-            f".cnb .cnb-skipped .cnb-id,.cnb .cnb-cancelled .cnb-id{{{use('fill', 'dim')}}}",
-            f".cnb .cnb-end .cnb-box{{{use('fill', 'ink')};stroke:none}}",
-            f".cnb .cnb-end text{{{use('fill', 'card')};text-anchor:middle}}",
-            f".cnb .cnb-more .cnb-box{{{use('stroke', 'dim')};stroke-dasharray:1 4;stroke-linecap:round}}",
-            f"@media (prefers-reduced-motion:no-preference){{{RUNNING}{{animation:cnb-breathe 1.6s infinite}}}}",
-            "@keyframes cnb-breathe{50%{opacity:.45}}",
-        ]
-    )
-
-
-STYLE: Final = _style()
+STYLE: Final = "".join(
+    [
+        f".cnb{{{_variables(LIGHT)}}}",
+        f"@media (prefers-color-scheme:dark){{.cnb{{{_variables(DARK)}}}}}",
+        f'[data-jp-theme-light="true"] .cnb{{{_variables(LIGHT)}}}',
+        f'[data-jp-theme-light="false"] .cnb{{{_variables(DARK)}}}',
+        f".cnb text{{font:600 13px {SANS};{use('fill', 'ink')};stroke:none}}",
+        f".cnb .cnb-call{{font:11px {MONO};{use('fill', 'dim')}}}",
+        f".cnb .cnb-count{{font:600 11.5px {SANS};{use('fill', 'dim')};text-anchor:end}}",
+        f".cnb .cnb-box{{{use('fill', 'card')};stroke:currentColor;stroke-width:1.3}}",
+        f".cnb .cnb-ground{{fill:{EDGE};fill-opacity:.09;stroke:{EDGE};stroke-opacity:.3}}",
+        f".cnb .cnb-edge{{fill:none;stroke:{EDGE};stroke-width:1.4}}",
+        ".cnb .cnb-disc{fill:currentColor;stroke:currentColor;stroke-width:1.4}",
+        f".cnb .cnb-mark{{fill:none;{use('stroke', 'card')};stroke-width:1.8}}",
+        ".cnb .cnb-mark,.cnb .cnb-edge{stroke-linecap:round;stroke-linejoin:round}",
+        ".cnb .cnb-cell{fill:currentColor;stroke:currentColor;stroke-width:1.2}",
+        *(f".cnb .cnb-{state}{{{use('color', state)}}}" for state in MARKS),
+        *(f".cnb .cnb-{state} .cnb-disc,.cnb .cnb-cell.cnb-{state}{{fill-opacity:0}}" for state in HOLLOW),
+        *(f".cnb .cnb-{state} .cnb-mark{{stroke:currentColor}}" for state in HOLLOW),
+        ".cnb .cnb-waiting .cnb-box{stroke-dasharray:4 3}",
+        ".cnb .cnb-running .cnb-box,.cnb .cnb-failed .cnb-box{stroke-width:2.2}",
+        ".cnb .cnb-skipped .cnb-box,.cnb .cnb-cell.cnb-skipped{stroke-dasharray:2 3}",
+        ".cnb .cnb-cancelled .cnb-box{stroke-dasharray:9 4}",
+        ".cnb .cnb-cell.cnb-failed{fill-opacity:0;stroke-width:3}",
+        f".cnb .cnb-skipped .cnb-id,.cnb .cnb-cancelled .cnb-id{{{use('fill', 'dim')}}}",
+        f".cnb .cnb-end .cnb-box{{{use('fill', 'ink')};stroke:none}}",
+        f".cnb .cnb-end text{{{use('fill', 'card')};text-anchor:middle}}",
+        f".cnb .cnb-more .cnb-box{{{use('stroke', 'dim')};stroke-dasharray:1 4;stroke-linecap:round}}",
+        f"@media (prefers-reduced-motion:no-preference){{{RUNNING}{{animation:cnb-breathe 1.6s infinite}}}}",
+        "@keyframes cnb-breathe{50%{opacity:.45}}",
+    ]
+)
+"""The style sheet of every picture. Its rules begin with `.cnb`: an SVG's style applies to the whole page around it."""
 TIMELINE_STYLE: Final = STYLE + "".join(
     [
         f".cnb .cnb-paper{{{use('fill', 'card')};stroke:{EDGE};stroke-opacity:.4}}",

@@ -27,7 +27,7 @@ Share: TypeAlias = Literal["all", "summary", "none"]
 """What of contents a model may see: all, type and size with a short preview, or the type only."""
 
 TOTAL: Final = 60_000
-"""Characters of all values together that a prompt takes."""
+"""Most characters of all values together in a prompt."""
 PREVIEW: Final = 200
 """Characters of a value that a summary shows."""
 _NAME: Final = 100
@@ -56,10 +56,10 @@ def _escape(text: str) -> str:
 
 
 def frame_values(values: Iterable[tuple[str, Any]], share: Share = "all") -> list[str]:
-    """Return named values as blocks, of each as much as `share` allows.
+    """Return named values as blocks, each with as much of its contents as `share` allows.
 
     Of a table the first rows are shown, and the block says so; everything else is shown whole. Raises Oversize if one
-    value, or all of them together, are longer than a prompt takes.
+    value, or all of them together, are too long for a prompt.
     """
     blocks: list[str] = []
     left = TOTAL

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 LIMIT: Final = 20_000
-"""Characters of one value that a prompt takes."""
+"""Most characters of one value in a prompt."""
 ROWS: Final = 20
 """Rows shown of a table that is not shown whole."""
 WHOLE: Final = 100
@@ -89,7 +89,7 @@ class ValueWriter:
     def __init__(self, limit: int, above: tuple[int, ...] = ()) -> None:
         self.parts: list[str] = []
         self.left = limit
-        self.above = above  # the ids of the containers that we are in
+        self.above = above  # the ids of the containers around the current value
 
     def write(self, text: str) -> None:
         """Add a piece; raise _Full if it does not fit."""
@@ -145,7 +145,7 @@ class ValueWriter:
         elif isinstance(value, set | frozenset):
             self._items(sorted(map(self._apart, value)), self.write)  # its own order differs between processes
         elif _is_table(value):
-            self.write(table_text(value, self.left))
+            self.write(_table_text(value, self.left))
         elif _is_array(value):
             self._array(value)
         elif isinstance(value, BaseException):
@@ -204,12 +204,12 @@ def _is_array(value: Any) -> bool:
 
 
 def _is_table(value: Any) -> bool:
-    """Whether it is a DataFrame or a Series, of pandas or of whoever has the same ways."""
+    """Whether it is a DataFrame or a Series, of pandas or of a library with the same interface."""
     kind = type(value)
     return all(hasattr(kind, name) for name in ("iloc", "index", "shape", "to_csv"))
 
 
-def table_text(table: Any, limit: int = LIMIT) -> str:
+def _table_text(table: Any, limit: int) -> str:
     """Return a DataFrame or a Series as CSV with a line above it that says how much of it this is.
 
     A table of at most WHOLE rows is shown whole if it fits; of a longer one the first ROWS rows, or as many as fit.
