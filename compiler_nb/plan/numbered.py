@@ -47,12 +47,13 @@ class NumberedDialect:
 
     def feed(self, text: str) -> None:
         """Read on; a line is read when its feed arrives."""
-        *lines, rest = text.split("\n")
-        for line in lines:
-            self._keep(line)
+        piece = text.removesuffix("\n")
+        if self._length <= check.STATEMENT_LIMIT:
+            self._parts.append(piece)
+        self._length += len(piece)
+        if piece != text:
             self._read_line(ended=True)
             self._line += 1
-        self._keep(rest)
 
     def close(self, *, complete: bool) -> None:
         """End the text; an unterminated line counts only if the model ended the text."""
@@ -61,11 +62,6 @@ class NumberedDialect:
         elif self._length and "".join(self._parts).strip():
             self.builder.problem("truncated", self._line, 1, "the plan stops in the middle of this line")
         self._tell_forward()
-
-    def _keep(self, text: str) -> None:
-        if text and self._length <= check.STATEMENT_LIMIT:
-            self._parts.append(text)
-        self._length += len(text)
 
     def _read_line(self, *, ended: bool) -> None:
         length, self._length = self._length, 0

@@ -44,10 +44,10 @@ class Parts(NamedTuple):
 
 
 class Dialect(Protocol):
-    """Reads text without fences, in any chunking, into a Builder."""
+    """Reads text without fences, line by line or in smaller pieces, into a Builder."""
 
     def feed(self, text: str) -> None:
-        """Read more text."""
+        """Read a line, or a piece of one."""
         ...
 
     def close(self, *, complete: bool) -> None:
@@ -145,9 +145,8 @@ class PlanParser:
             self.close()
         if self.problems:
             raise PlanError(self.problems, "".join(self.text))
-        final = self.builder.final
         dialect = "python" if self.dialect == "auto" else self.dialect
-        return Parts(tuple(self.builder.tasks), final if final is not None else Join(), "".join(self.text), dialect)
+        return Parts(tuple(self.builder.tasks), self.builder.final or Join(), "".join(self.text), dialect)
 
     # ---------------------------------------------------------------- doors
 
@@ -219,10 +218,10 @@ class PlanParser:
         return tell_dialect(line[:-1])
 
     def _choose(self, dialect: str) -> None:
-        pending, self._pending = "".join(self._pending), []
         self.dialect = dialect
         self._reader = DIALECTS[dialect](self.builder, self._pending_line)
-        self._reader.feed(pending)
+        for piece in self._pending:
+            self._reader.feed(piece)
 
     def _end(self, complete: bool) -> None:  # noqa: FBT001
         builder = self.builder

@@ -67,13 +67,10 @@ class PythonDialect:
 
     def feed(self, text: str) -> None:
         """Read on; statements are read when their last line feed arrives."""
-        *lines, rest = text.split("\n")
-        for line in lines:
-            self.partial.append(line)
-            whole, self.partial = "".join(self.partial) + "\n", []
-            self._scan(whole)
-        if rest:
-            self.partial.append(rest)
+        self.partial.append(text)
+        if text.endswith("\n"):
+            line, self.partial = "".join(self.partial), []
+            self._scan(line)
 
     def close(self, *, complete: bool) -> None:
         """End the text; an unterminated line counts only if the model ended the text."""
