@@ -50,16 +50,17 @@ def find_characters(text: str, *, literal: bool = False) -> list[tuple[str, str,
     """
     if text.isascii() and text.isprintable():
         return []
-    lone = SURROGATE.search(text)
-    control = (_IN_LITERAL if literal else CONTROL).search(text)
-    found = []
-    if control:
-        message = f"the text holds the control character {control[0]!a}; leave it out"
-        found.append(("control_char", message, control.start()))
-    if lone:
-        message = f"the text holds a lone surrogate, {lone[0]!a}; write the character itself"
-        found.append(("encoding", message, lone.start()))
-    return sorted(found, key=lambda each: each[2])
+    searched = (
+        (
+            "control_char",
+            _IN_LITERAL if literal else CONTROL,
+            "the text holds the control character {!a}; leave it out",
+        ),
+        ("encoding", SURROGATE, "the text holds a lone surrogate, {!a}; write the character itself"),
+    )
+    found = [(kind, message, pattern.search(text)) for kind, pattern, message in searched]
+    hits = [(kind, message.format(hit[0]), hit.start()) for kind, message, hit in found if hit]
+    return sorted(hits, key=lambda each: each[2])
 
 
 def check_name(name: str, place: Any = 0) -> None:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import keyword
 from typing import TYPE_CHECKING
 
-from compiler_nb.plan.expression import Text, quote, spell, spell_call, variable
+from compiler_nb.plan.expression import Text, spell_call, variable
 from compiler_nb.plan.parser import PlanParser
-from compiler_nb.plan.task import Return, Task, inputs_of, is_part
-from compiler_nb.plan.tree import Input, Tree, references, walk
+from compiler_nb.plan.task import Task, inputs_of, is_part
+from compiler_nb.plan.tree import Tree, references, walk
 from compiler_nb.plan.writers import JsonWriter, NumberedWriter, Writer
 
 if TYPE_CHECKING:
@@ -54,8 +54,7 @@ class PythonWriter(Writer):
         for task in self.tasks:
             found |= before.intersection(task.inputs)
             before.add(variable(task.id))
-        last = [self.final.expression] if isinstance(self.final, Return) else []
-        return found | before.intersection(node.name for node in walk(last) if type(node) is Input)
+        return found | before.intersection(inputs_of((), self.final))
 
     def _lines(self, task: Task) -> list[str]:
         self.task = task
@@ -90,9 +89,6 @@ class PythonWriter(Writer):
         return f"({text})" if part.kind == "expr" else text
 
     def _last(self) -> str:
-        if isinstance(self.final, Return):
-            line = f"answer({spell(self.final.expression, self._name)})"
-            self._check_text(line, self.final.expression)
-            return line
-        told = [f"instruction={quote(self.final.instruction)}"] if self.final.instruction else []
-        return f"join({', '.join([*map(self._name, self.final.refs), *told])})"
+        line = spell_call(self.last, self._name)
+        self._check_text(line, self.last.args)
+        return line

@@ -13,7 +13,7 @@ from compiler_nb.plan.expression import Item, Text, spell
 from compiler_nb.plan.json_task import WORKER
 from compiler_nb.plan.reference import read_whole
 from compiler_nb.plan.task import Return, Task
-from compiler_nb.plan.tree import Expression, Input, Ref, Tree, references
+from compiler_nb.plan.tree import Expression, Input, Ref, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,10 +37,10 @@ class Writer:
     def __init__(self, tasks: Sequence[Task], final: LastLine) -> None:
         self.tasks, self.final = tasks, final
         self.task: Task | None = None  # the one being written
-        last = [self.final.expression] if isinstance(self.final, Return) else [Ref(id_) for id_ in self.final.refs]
+        self.last = _as_call(final)
         ids = {task.id for task in tasks}
-        needs = dict.fromkeys(id_ for task in tasks for id_ in task.dependencies)
-        self.earlier = [id_ for id_ in (needs | dict.fromkeys(references(last))) if id_ not in ids]
+        needs = dict.fromkeys(id_ for task in (*tasks, self.last) for id_ in task.dependencies)
+        self.earlier = [id_ for id_ in needs if id_ not in ids]
         self.names: dict[str, str] = {}
 
     def write(self) -> str:
@@ -76,6 +76,14 @@ class Writer:
         """Raise if a task waits for one that it does not read."""
         if task.after:
             raise self.wrong(f"it waits for {', '.join(task.after)} without reading it")
+
+
+def _as_call(final: LastLine) -> Task:
+    """Return the last line as the call as which it is written."""
+    if isinstance(final, Return):
+        return Task("answer", "call", "answer", (final.expression,))
+    told = {"instruction": final.instruction} if final.instruction else {}
+    return Task("join", "call", "join", tuple(Ref(id_) for id_ in final.refs), told)
 
 
 def _free(wanted: str, taken: set[str]) -> str:
@@ -146,9 +154,9 @@ class NumberedWriter(_Dollars):
             self.check_after(task)
             if task.note:
                 lines.append(f"Thought: {task.note}")
-            lines.append(f"{self.names[task.id]}. {self._call(task.tool, task.args, task.kwargs)}")
+            lines.append(f"{self.names[task.id]}. {self._call(task)}")
         number = max((int(self.names[task.id]) for task in self.tasks), default=0) + 1
-        return "\n".join([*lines, f"{number}. {self._last()}<END_OF_PLAN>"]) + "\n"
+        return "\n".join([*lines, f"{number}. {self._call(self.last)}<END_OF_PLAN>"]) + "\n"
 
     def _number(self) -> None:
         """Keep the ids if all are numbers; otherwise number the tasks, and earlier rounds' results have no names."""
@@ -162,18 +170,12 @@ class NumberedWriter(_Dollars):
             self.task = next((task for task in self.tasks if unnamed[0] in task.dependencies), None)
             raise self.wrong(f"it reads {unnamed[0]!r}, which is not in this plan", "missing_ref")
 
-    def _last(self) -> str:
-        if isinstance(self.final, Return):
-            return self._call("answer", (self.final.expression,), {})
-        told = {"instruction": self.final.instruction} if self.final.instruction else {}
-        return self._call("join", tuple(Ref(id_) for id_ in self.final.refs), told)
-
-    def _call(self, tool: str, args: tuple[Tree, ...], kwargs: dict[str, Tree]) -> str:
-        for name in kwargs:
+    def _call(self, task: Task) -> str:
+        for name in task.kwargs:
             if not _NAME.fullmatch(name):
                 raise self.wrong(f"its argument {name!r} is not a valid name")
-        named = [f"{name}={self._spell(value)}" for name, value in kwargs.items()]
-        return f"{tool}({', '.join([*map(self._spell, args), *named])})"
+        named = [f"{name}={self._spell(value)}" for name, value in task.kwargs.items()]
+        return f"{task.tool}({', '.join([*map(self._spell, task.args), *named])})"
 
     def _spell(self, tree: Tree) -> str:
         kind = type(tree)
