@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from compiler_nb.plan.tree import Tree
 
+# No form gives anything back once it has matched (`++`, `*+`), so that no line takes more than linear time.
 _TRIPLE: Final = r"""\"{3}(?:[^"\\]|\\.|"(?!""))*+\"{3}|'{3}(?:[^'\\]|\\.|'(?!''))*+'{3}"""
 _STRING: Final = r""""(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'"""
 _DIGITS: Final = r"0[xXoObB][0-9a-fA-F_]++|(?:[0-9][0-9_]*+(?:\.[0-9_]*+)?|\.[0-9][0-9_]*+)(?:[eE][-+]?[0-9_]++)?"
@@ -161,7 +162,7 @@ class CallReader:
             case "name":
                 value = self._constant()
             case "mark" if word in _CLOSING:
-                if depth == check.DEPTH_LIMIT:
+                if depth == check.DEPTH_LIMIT:  # we recurse, and so does all that walks the tree later
                     self._refuse("too_deep", f"nested more than {check.DEPTH_LIMIT} deep: use several lines")
                 self._next()
                 value = self._container(word, depth + 1)

@@ -83,6 +83,7 @@ def _join(scope: Scope, text: str, parts: Any) -> str:
 
 
 def _split(scope: Scope, text: str, separator: str | None = None, limit: int = -1) -> list[str]:
+    # With a limit of its own, the list is at most one item over its bound when that is checked.
     parts = text.split(separator, limit if 0 <= limit <= ITEMS else ITEMS)
     bound(len(parts), ITEMS, "items")
     scope.spend(len(parts) // OBJECTS)
@@ -90,6 +91,7 @@ def _split(scope: Scope, text: str, separator: str | None = None, limit: int = -
 
 
 def _strip(scope: Scope, text: str, characters: str | None = None) -> str:
+    # Each character at an end is compared with all of these: long texts on both sides would take minutes.
     scope.spend(len(text) * max(length(characters), 0) // _SEARCHED)
     return text.strip(characters)
 
@@ -123,7 +125,7 @@ def _reversed(scope: Scope, values: Any) -> list[Any]:
 
 
 def _dict_of(scope: Scope, pairs: Any = (), **named: Any) -> dict[Any, Any]:
-    if is_a(pairs, dict):
+    if is_a(pairs, dict):  # dict's own methods, as a subclass may have others
         scope.spend(dict.__len__(pairs) // OBJECTS)
         return dict(dict.items(pairs), **named)
     items = listed(pairs, scope)
@@ -150,6 +152,7 @@ def _sum(scope: Scope, values: Any, start: Any = 0) -> Any:
     if type(start) in (int, float) and all(map(_is_small, items)):
         return sum(items, start)
     total = start
+    # One by one, and paid one by one: the sum of many lists copies all that came before for each.
     for item in items:
         total = apply_operator("+", total, item, scope)
     return total
@@ -167,7 +170,7 @@ def _round(scope: Scope, number: Any, ndigits: Any = None) -> Any:
 
 
 def _whole_number(scope: Scope, value: Any = 0, *base: Any) -> int:
-    bound(length(value), 4 * DIGITS, "digits")
+    bound(length(value), 4 * DIGITS, "digits")  # before it is read: that takes quadratic time
     number = int(value, *base)
     bound(number.bit_length(), BITS, "bits")
     return number

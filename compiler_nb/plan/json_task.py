@@ -47,7 +47,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(text: str) -> int:
-    if len(text) > check.DIGIT_LIMIT:
+    if len(text) > check.DIGIT_LIMIT:  # before it is read: that takes quadratic time, and Python has a limit of its own
         raise Refused("too_large", f"an integer of {len(text):,} digits; at most {check.DIGIT_LIMIT} are allowed")
     return int(text)
 

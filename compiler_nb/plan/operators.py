@@ -125,7 +125,7 @@ def _is_in(left: Any, right: Any, scope: Scope) -> bool:
         return hashed(left, scope) in right
     if kind is list or kind is tuple:
         spend_on_searching(left, right, scope)
-    elif not hasattr(kind, "__contains__"):
+    elif not hasattr(kind, "__contains__"):  # Python would iterate it, maybe forever
         return any(item is left or item == left for item in items_of(right, scope))
     else:
         scope.spend(weigh(right))

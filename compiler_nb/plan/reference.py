@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 STEP: Final = r"""(?:\.\w++|\[(?:-?[0-9]{1,18}|"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')\])"""
 """One part of a path: `.title`, `[0]`, `["title"]`; it looks up an item, never an attribute."""
+# These forms give nothing back once they have matched (`++`, `*+`), so that no text takes more than linear time.
 _STEP: Final = re.compile(STEP, re.DOTALL)
 _WHOLE: Final = re.compile(rf"\$(?:(\w++)|\{{(\w++)({STEP}*+)\}})({STEP}*+)", re.DOTALL)
 _DOLLAR: Final = re.compile(
