@@ -93,7 +93,7 @@ def check_literal(value: Any, place: Any = 0) -> None:
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """Return " Did you mean ...?" if a known word is similar, otherwise ""."""
-    # The time grows with each word and its length, and the words may be ten thousand long ids.
+    # The word is compared with each known one, and a plan may have ten thousand of them.
     near = difflib.get_close_matches(word[:NAME_LIMIT], list(known)[:2_000], 1)
     return f" Did you mean {near[0]!r}?" if near else ""
 

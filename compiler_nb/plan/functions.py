@@ -91,7 +91,7 @@ def _split(scope: Scope, text: str, separator: str | None = None, limit: int = -
 
 
 def _strip(scope: Scope, text: str, characters: str | None = None) -> str:
-    # Each character at an end is compared with all of these: long texts on both sides would take minutes.
+    # Each character at an end is compared with all of these: two long texts would take hours.
     scope.spend(len(text) * max(length(characters), 0) // _SEARCHED)
     return text.strip(characters)
 

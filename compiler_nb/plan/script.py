@@ -70,7 +70,7 @@ class PythonWriter(Writer):
 
     def _check_text(self, line: str, tree: Tree) -> None:
         """Raise if a line cannot be read back: an f-string's braces cannot hold all quotes, brackets and escapes."""
-        # Which quotes and escapes fit into braces depends on all that surrounds them: reading it is the sure way to know.
+        # Which quotes and escapes fit into braces depends on all that surrounds them, so the line is read to find out.
         if any(type(node) is Text for node in walk(tree)):
             read = list(references(tree))
             for id_ in read:
