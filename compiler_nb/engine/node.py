@@ -27,7 +27,7 @@ again; evaluate: evaluate its expression; expand: say which items a fan-out has;
 items have ended; link: say which items of fan-outs it reads.
 """
 PROVIDER: Final = "provider:"
-_UNKNOWN: Final = Cancelled()
+CANCELLED: Final = Cancelled()
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -53,7 +53,7 @@ class Node:
     parked: str = ""  # "provider" while a running call waits for its provider, then "slot" while it waits for a slot
     attempt: int = 0
     ready_at: float = 0.0
-    fate: Skipped | Cancelled = _UNKNOWN  # what descendants get if it ends without a value
+    fate: Skipped | Cancelled = CANCELLED  # what descendants get if it ends without a value
 
     def __repr__(self) -> str:
         return f"<{self.task.id} {self.state}>"

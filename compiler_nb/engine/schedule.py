@@ -32,9 +32,10 @@ import itertools
 from collections import Counter, defaultdict, deque
 from heapq import heapify, heappop, heappush
 from math import inf
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from compiler_nb.engine.node import PROVIDER, Node, Verb
+from compiler_nb.engine.node import CANCELLED, PROVIDER, Node, Verb
 from compiler_nb.outcome import ENDED, STATES, Cancelled, Failure, Skipped, State
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ TRANSITIONS: Final[frozenset[tuple[State, State]]] = frozenset({
 })  # fmt: skip
 
 _AFTER: Final = {old: frozenset(new for start, new in TRANSITIONS if start == old) for old in STATES}
+_height: Final = attrgetter("height")
 _VERBS: Final[dict[str, Verb]] = {"expr": "evaluate", "fanout": "expand"}
 
 
@@ -85,7 +87,8 @@ class Schedule:
         self.lanes: defaultdict[tuple[str, ...], Lane] = defaultdict(list)  # by resources; none of them is empty
         self.returning: deque[Node] = deque()  # parked calls that want a slot again
         self.unfinished = 0
-        self.closed = self.paused = self.cancelled = False
+        self.closed = self.paused = False
+        self.cancelled: Cancelled | None = None  # what all that has not ended was cancelled with
         self.ended: list[tuple[Node, Skipped | Cancelled]] = []  # ended without the engine, which takes them from here
         self._out: list[Node] = []  # what the current event hands out
         self._ranked = 16
@@ -243,16 +246,16 @@ class Schedule:
         self.paused = paused
         return self._hand_out()
 
-    def cancel(self) -> list[Node]:
+    def cancel(self, outcome: Cancelled = CANCELLED) -> list[Node]:
         """End everything that is not a running call; return the calls that are, which the engine must stop."""
-        self.cancelled = True
+        self.cancelled = outcome
         self.lanes.clear()
         running = []
         for node in list(self.nodes.values()):
             if node.state == "running" and node.task.kind == "call":
                 running.append(node)
             elif node.state not in ENDED:
-                self._end(node, Cancelled())
+                self._end(node, outcome)
         self._out.clear()
         return running
 
@@ -263,13 +266,6 @@ class Schedule:
         if state not in _AFTER[node.state]:
             raise ValueError(f"{node.task.id} cannot go from {node.state} to {state}")
         node.state = state
-        if state in ENDED:
-            self.unfinished -= 1
-            owner = node.owner
-            if owner is not None:
-                owner.waiting -= 1
-                if not owner.waiting and owner.state == "running":
-                    self._give(owner, "collect")
 
     def _finish(self, node: Node, outcome: Any) -> None:
         """End a node, with what its descendants get if it has no value."""
@@ -282,6 +278,12 @@ class Schedule:
             node.fate = outcome
         else:
             self._move(node, "done")
+        self.unfinished -= 1
+        owner = node.owner
+        if owner is not None:
+            owner.waiting -= 1
+            if not owner.waiting and owner.state == "running":
+                self._give(owner, "collect")
 
     def _started(self, id_: str) -> Node:
         """Return a call that was started; a parked one is, though its slot is lent. Raises ValueError otherwise."""
@@ -314,8 +316,9 @@ class Schedule:
 
     def _take(self, task: Task, now: float, after: Collection[str], items_of: Collection[str] = ()) -> Node:
         """Take a task that waits for other tasks, and for the items of fan-outs to be known."""
-        parents = [self.nodes[name] for name in after] if after else ()
-        fanouts = [self.nodes[name] for name in items_of] if items_of else ()
+        known = self.nodes.__getitem__
+        parents = list(map(known, after)) if after else ()
+        fanouts = list(map(known, items_of)) if items_of else ()
         node = self._enter(task)  # only now, for an unknown name must change nothing
         if parents:
             self._wait_for(node, parents)
@@ -333,7 +336,7 @@ class Schedule:
         if len(self.nodes) > 2 * self._ranked:
             self._rank()
         if self.cancelled:
-            self._end(node, Cancelled())
+            self._end(node, self.cancelled)
         return node
 
     def _wait_for(self, node: Node, parents: Iterable[Node]) -> None:
@@ -376,7 +379,7 @@ class Schedule:
         node.ready_at = now
         kind = node.task.kind
         if self.cancelled:
-            self._end(node, Cancelled())
+            self._end(node, self.cancelled)
         elif node.links:
             self._give(node, "link")
         elif kind == "call":
@@ -451,7 +454,7 @@ class Schedule:
         self._ranked = len(self.nodes)
         for node in reversed(self.nodes.values()):  # children come after their parents, but for a few linked ones
             if node.children:
-                node.height = 1 + max([child.height for child in node.children])
+                node.height = 1 + max(map(_height, node.children))
         for lane in self.lanes.values():
             lane[:] = [(-node.height, arrival, node) for _, arrival, node in lane]
             heapify(lane)

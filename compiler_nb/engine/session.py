@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from compiler_nb.engine.approval import Approvals, Ask, Rule
 from compiler_nb.engine.attempt import Attempt, failure_of
-from compiler_nb.engine.node import find_lanes
+from compiler_nb.engine.node import CANCELLED, find_lanes
 from compiler_nb.engine.runners import make_runners
 from compiler_nb.engine.schedule import Schedule
 from compiler_nb.engine.timer import Timer
@@ -228,19 +228,19 @@ class Session:
         """End a call as denied that is held for approval; nothing if it is not."""
         self.approvals.answer(id_, approved=False, by=by, reason=reason, mark=mark)
 
-    def cancel(self) -> None:
-        """Stop everything: what finished stays, the rest is cancelled; attempts get a grace to end."""
+    def cancel(self, outcome: Cancelled = CANCELLED) -> None:
+        """Stop everything: what finished stays, the rest gets this outcome; attempts get a grace to end."""
         if self.schedule.cancelled:
             return
-        running = self.schedule.cancel()
+        running = self.schedule.cancel(outcome)
         self.approvals.close()
         self._perform([])
         for node in running:
             attempt = self.attempts.get(node.task.id)
             if attempt is not None:
-                attempt.stop(Cancelled())
+                attempt.stop(outcome)
             else:  # it was handed out in this very moment
-                self._end(node, Cancelled())
+                self._end(node, outcome)
 
     def finish(self) -> None:
         """Let go of threads and timers; the session takes no further task."""

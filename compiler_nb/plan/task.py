@@ -77,6 +77,8 @@ class Task(Holder):
 
     def _read(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return dependencies and inputs, found in one walk through the arguments and kept."""
+        if not self.args and not self.kwargs:  # the walk would be a third of what the engine adds to a call
+            return self.after, ()
         nodes = list(walk((self.args, self.kwargs)))
         ids = [node.id for node in nodes if type(node) is Ref]
         names = [node.name for node in nodes if type(node) is Input]
