@@ -176,7 +176,7 @@ class Drive:
         """Let running tasks end, then note how the run ended, after all that came before is stored."""
         self.control.closing = True
         if status != "done":
-            self.session.cancel(Cancelled("the run has failed" if status == "failed" else error))
+            self.session.cancel(Cancelled(error))
             await self.session.drained()
         if status == "limit":
             self._answer_with_what_exists()
