@@ -205,7 +205,7 @@ def test_cancelled_tasks_are_among_the_failures():
     """They raise when their value is asked for."""
     found = run(planner_of("a = wait(1)\njoin(a)\n", timeout=0.01))
     assert isinstance(found.failures["a"], Cancelled)
-    with pytest.raises(ToolError, match="a: the run took longer than 0.01 s"):
+    with pytest.raises(ToolError, match="a: the run took longer than"):
         found["a"]
     assert found.usage == Usage(1, found.usage.input_tokens, found.usage.output_tokens)
 
