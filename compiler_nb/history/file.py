@@ -274,6 +274,12 @@ def version_of(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
+def check_row(name: Any, body: Any, crc: Any, what: str) -> None:
+    """Raise HistoryError if the two texts of a row are not those that were written; what: names the row."""
+    if checksum(of_kind(str, name), of_kind(str, body)) != crc:
+        raise HistoryError(f"{what} is damaged")
+
+
 def checksum(name: str, body: str) -> int:
     """Return what a row is checked by when it is read."""
     return zlib.crc32(f"{name}\0{body}".encode("utf-8", "surrogatepass"))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 from compiler_nb.errors import HistoryError
-from compiler_nb.history.file import TABLES, File, Unmade, checksum, naming, of_kind, reading
+from compiler_nb.history.file import TABLES, File, Unmade, check_row, naming, of_kind, reading
 from compiler_nb.outcome import Status
 
 if TYPE_CHECKING:
@@ -118,8 +118,9 @@ def _sound(key: Any, row: tuple[Any, ...], *, here: bool) -> StoredRun:
     """Return a run; raises HistoryError, or what a wrong value raises, if it is damaged."""
     question, status, at, owner, settings, crc, tasks, last = row
     seconds = float(last or 0.0)
-    if checksum(of_kind(str, question), of_kind(str, settings)) != crc or not 0 <= seconds < LONGEST:
-        raise HistoryError("the beginning of a run is damaged")
+    check_row(question, settings, crc, "the beginning of a run")
+    if not 0 <= seconds < LONGEST:
+        raise HistoryError("a run has impossible times")
     status = status_of(of_kind(str, status), of_kind(str, owner), here=here)
     return StoredRun(
         of_kind(str, key), question, status, datetime.fromtimestamp(at).astimezone(), of_kind(int, tasks), seconds

@@ -22,7 +22,7 @@ from compiler_nb.events import (
     TaskPlanned,
     Warned,
 )
-from compiler_nb.history.file import checksum, naming, of_kind, reading
+from compiler_nb.history.file import check_row, naming, of_kind, reading
 from compiler_nb.history.listing import BROKEN_OFF, LONGEST, status_of
 from compiler_nb.models.limits import Limit
 from compiler_nb.outcome import ENDED, Cancelled
@@ -93,8 +93,7 @@ def load(path: Path, run_id: str, tools: Iterable[Any] | Mapping[str, Any], *, a
         if not rows[0]:
             raise HistoryError(f"there is no run {run_id!r} in {path}")
         question, status, owner, settings, crc = rows[0][0]
-        if checksum(of_kind(str, question), of_kind(str, settings)) != crc:
-            raise HistoryError(f"the beginning of the run {run_id} is damaged")
+        check_row(question, settings, crc, f"the beginning of the run {run_id}")
         status = status_of(of_kind(str, status), of_kind(str, owner), here=run_id in alive)
         loader, log = _Loader(run_id, known, rows[3]), Log(run_id)
         inputs = loader.inputs(rows[1])
@@ -119,17 +118,17 @@ class _Loader:
 
     def inputs(self, rows: Iterable[tuple[Any, ...]]) -> dict[str, Any]:
         for name, digest, body, crc in rows:
-            if checksum(of_kind(str, name), of_kind(str, body)) != crc:
-                raise HistoryError(f"an input of the run {self.run} is damaged")
-            self.hashes[of_kind(str, name)] = of_kind(str, digest, none=True)
+            check_row(name, body, crc, f"an input of the run {self.run}")
+            self.hashes[name] = of_kind(str, digest, none=True)
             self.values[f"@{name}"] = decode(body, blob=self.blobs[f"input {name}"].__getitem__)
         return {name: self.values[f"@{name}"] for name in self.hashes}
 
     def events(self, rows: Iterable[tuple[Any, ...]]) -> list[Event]:
         found: list[Event] = []
         for seq, round_, at, kind, body, crc in rows:
-            if checksum(of_kind(str, kind), of_kind(str, body)) != crc or seq != len(found):
-                raise HistoryError(f"event {seq} of the run {self.run} is damaged")
+            check_row(kind, body, crc, f"event {seq} of the run {self.run}")
+            if seq != len(found):
+                raise HistoryError(f"event {len(found)} of the run {self.run} is missing")
             found.append(self.event(seq, round_, at, kind, body))
         return found
 

@@ -32,7 +32,6 @@ DEEPEST: Final = 100
 _HASHED: Final = 30 * LARGEST
 """Bytes of the largest value that has a hash."""
 _SMALL: Final = 1 << 63
-_SHORT: Final = 100_000
 _ITEM: Final = 8
 """Bytes that an item of a container counts for, beside its own."""
 _CHANGED: Final = "it holds what another task returned, and what was changed since"
@@ -45,23 +44,19 @@ _BY_TYPE: Final = {id(form.type): form for form in FORMS if isinstance(form.type
 def form_of(value: Any) -> Form | None:
     """Return the form of a value's type, None if it has none. A library is there already if one of its values is."""
     kind, name = type(value), type_module(value).partition(".")[0]
-    form = _BY_TYPE.get(id(kind))
-    if form is None and name in ("numpy", "pandas") and name in sys.modules:
-        found = (each for each in LIBRARY if each.type and _is_class(kind, sys.modules[name], str(each.type)))
-        form = next(found, None)
-        if form is not None:
-            _BY_TYPE[id(kind)] = form
-    return form
+    if id(kind) not in _BY_TYPE and name in ("numpy", "pandas") and name in sys.modules:
+        for form in LIBRARY:
+            if str(form.type).startswith(f"{name}."):
+                _BY_TYPE.update((id(each), form) for each in _classes(sys.modules[name], str(form.type)))
+    return _BY_TYPE.get(id(kind))
 
 
-def _is_class(kind: type[Any], library: Any, path: str) -> bool:
-    if path == "numpy.generic":  # an exact one: a subclass would come back as another
-        return library.__name__ == "numpy" and any(kind is each for each in library.sctypeDict.values())
-    root, _, name = path.partition(".")
-    if root != library.__name__:
-        return False
-    found = functools.reduce(lambda place, part: getattr(place, part, None), name.split("."), library)
-    return kind is (found if isinstance(found, type) else type(found))
+def _classes(library: Any, path: str) -> set[type[Any]]:
+    """Return the classes that a form's path means: of values like pandas.NA, which has no public one, its own."""
+    if path == "numpy.generic":  # each exactly: a subclass would come back as another
+        return set(library.sctypeDict.values())
+    found = functools.reduce(lambda place, part: getattr(place, part, None), path.split(".")[1:], library)
+    return {found if isinstance(found, type) else type(found)} - {type(None)}
 
 
 class Coded(NamedTuple):
@@ -126,7 +121,7 @@ def encode(
     hint: the type that its tool says to return; shared: what is stored already, and may be named;
     leaks: whether bytes hold a key.
     """
-    if _is_scalar(value) and (type(value) is not str or len(value) <= largest):
+    if _is_plain(value):
         return Coded(_dump(value))
     encoder = _Encoder(largest, shared or _NOTHING, hint, leaks)
     try:
@@ -139,7 +134,7 @@ def encode_fields(
     fields: list[Any], *, largest: int = LARGEST, shared: Shared | None = None, leaks: Leaks | None = None
 ) -> Coded:
     """Return the fields of a record coded; a value within them that has no form is not stored, and says so."""
-    if all(map(_is_scalar, fields)):
+    if all(type(value) is str or _is_plain(value) for value in fields):
         return Coded(_dump(fields))
     encoder = _Encoder(largest, shared or _NOTHING, None, leaks)
     encoder.left = math.inf  # what is ours is bounded already
@@ -161,12 +156,12 @@ def digest_of(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
-def _is_scalar(value: Any) -> bool:
-    """Return whether a value is small, and is in JSON what it is in Python."""
+def _is_plain(value: Any) -> bool:
+    """Return whether a value is in JSON what it is in Python, and takes no room."""
     kind = type(value)
-    if kind is str:
-        return len(value) <= _SHORT
-    return value is None or kind is bool or ((kind is int or kind is float) and -_SMALL < value < _SMALL)
+    if kind is int:
+        return bool(-_SMALL <= value < _SMALL)
+    return value is None or kind is bool or (kind is float and math.isfinite(value))
 
 
 def _reason(error: BaseException) -> str:
@@ -218,18 +213,15 @@ class _Encoder:
         return {"blob": len(self.blobs) - 1, "hash": digest_of(data)}
 
     def data(self, value: Any) -> Any:
-        kind = type(value)
-        if value is None or kind is bool:
-            return value
-        if kind is str:
+        if type(value) is str:
             self.spend(len(value))
             return value
-        if (kind is int and -_SMALL <= value < _SMALL) or (kind is float and math.isfinite(value)):
+        if _is_plain(value):
             return value
         self.depth += 1
         if self.depth > DEEPEST:
             raise Unstorable(f"it nests more than {DEEPEST} deep")
-        data = self.formed(value, kind)
+        data = self.formed(value, type(value))
         self.depth -= 1
         return data
 
@@ -261,18 +253,7 @@ class _Encoder:
 
     def many(self, values: Any) -> list[Any]:
         self.spend(_ITEM * len(values))
-        found = []
-        for value in values:
-            kind = type(value)
-            if kind is str:
-                self.left -= len(value)
-                found.append(value)
-            elif value is None or kind is bool or ((kind is int or kind is float) and -_SMALL < value < _SMALL):
-                found.append(value)  # as `data` does, without a call for each of what may be many
-            else:
-                found.append(self.data(value))
-        self.spend(0)
-        return found
+        return [self.data(value) for value in values]
 
     # ---------------------------------------------------------------- what is stored elsewhere
 

@@ -67,8 +67,6 @@ def _write_array(array: Any, to: ToData) -> Head:
 
 
 def _read_array(head: Head, by: FromData) -> Any:
-    import numpy  # noqa: PLC0415, ICN001 - only if an array was stored
-
     shape = head["shape"]
     if type(shape) is not list or len(shape) > _AXES or not all(type(size) is int and size >= 0 for size in shape):
         raise HistoryError("a stored array has no shape")
@@ -77,7 +75,7 @@ def _read_array(head: Head, by: FromData) -> Any:
     dtype, data = _dtype(head["dtype"]), by.kept(head)
     if math.prod(shape) * dtype.itemsize != len(data):
         raise HistoryError("a stored array is not as large as its bytes")
-    return numpy.frombuffer(data, dtype=dtype).reshape(shape).copy()
+    return _numpy().frombuffer(data, dtype=dtype).reshape(shape).copy()
 
 
 def _check_texts(cells: list[Any], to: ToData) -> None:
@@ -86,17 +84,13 @@ def _check_texts(cells: list[Any], to: ToData) -> None:
 
 
 def _dtype(name: Any) -> Any:
-    import numpy  # noqa: PLC0415, ICN001 - as above
-
     if not _DTYPE.fullmatch(name):
         raise HistoryError("a stored array is not of numbers, texts or times")
-    return numpy.dtype(name)
+    return _numpy().dtype(name)
 
 
 def _cells(items: list[Any]) -> Any:
-    import numpy  # noqa: PLC0415, ICN001 - as above
-
-    cells = numpy.empty(len(items), dtype=object)
+    cells = _numpy().empty(len(items), dtype=object)
     for place, item in enumerate(items):  # one by one: a list of lists would become a table
         cells[place] = item
     return cells
@@ -109,9 +103,7 @@ def _write_number(value: Any, to: ToData) -> Head:
 
 
 def _read_number(head: Head, by: FromData) -> Any:
-    import numpy  # noqa: PLC0415, ICN001 - as above
-
-    return numpy.frombuffer(bytes.fromhex(head["v"]), dtype=_dtype(head["dtype"]), count=1)[0]
+    return _numpy().frombuffer(bytes.fromhex(head["v"]), dtype=_dtype(head["dtype"]), count=1)[0]
 
 
 # -------------------------------------------------------------------- pandas' own arrays
@@ -165,9 +157,9 @@ def _write_zoned(array: Any, to: ToData) -> Head:
 
 
 def _read_zoned(head: Head, by: FromData) -> Any:
-    zone, unit, data = head["zone"], head["unit"], by.part(head["v"], ("array",))
-    if unit not in _UNITS or data.ndim != 1 or data.dtype.str[1:] != "i8":
-        raise HistoryError("a stored column is not of times")
+    zone, unit, data = head["zone"], head["unit"], _counts(head, by)
+    if unit not in _UNITS:
+        raise HistoryError("a stored column is of times in an unknown unit")
     seconds = data[data != _NOT_A_TIME] // _UNITS[unit]
     if seconds.size and not (seconds.min() > _FIRST and seconds.max() < _LAST):
         raise HistoryError("a stored column has times that no zone knows")  # pandas could not even show them
@@ -181,10 +173,15 @@ def _write_periods(array: Any, to: ToData) -> Head:
 
 
 def _read_periods(head: Head, by: FromData) -> Any:
+    return _pandas().arrays.PeriodArray(_counts(head, by), dtype=_pandas().PeriodDtype(_frequency(head["freq"])))
+
+
+def _counts(head: Head, by: FromData) -> Any:
+    """Return the whole numbers by which times or periods are stored."""
     data = by.part(head["v"], ("array",))
     if data.ndim != 1 or data.dtype.str[1:] != "i8":
-        raise HistoryError("a stored column is not of periods")
-    return _pandas().arrays.PeriodArray(data, dtype=_pandas().PeriodDtype(_frequency(head["freq"])))
+        raise HistoryError("a stored column is not of times or periods")
+    return data
 
 
 def _frequency(name: Any) -> str:
@@ -274,6 +271,12 @@ def _write_series(series: Any, to: ToData) -> Head:
 def _read_series(head: Head, by: FromData) -> Any:
     array = by.part(head["v"], _ARRAYS)
     return _pandas().Series(array, by.part(head["index"], _INDEXES), dtype=array.dtype, name=by.data(head["name"]))
+
+
+def _numpy() -> Any:
+    import numpy  # noqa: PLC0415, ICN001 - an extra, and only if an array was stored
+
+    return numpy
 
 
 def _pandas() -> Any:

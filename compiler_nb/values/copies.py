@@ -106,14 +106,12 @@ class Copier:
             return value  # it is named by its identity
 
     def _plain(self, value: Any, kind: type, depth: int, *, lazy: bool = False) -> Any:  # noqa: PLR0911 - one line per kind
-        if kind is list:
-            return [self.part(each, depth + 1) for each in value] if self._varies(value) else value.copy()
         if kind is dict:
             if not self._varies(value) and not self._varies(value.values()):
                 return value.copy()
             return {self.part(key, depth + 1): self.part(item, depth + 1) for key, item in value.items()}
-        if kind is tuple or kind is frozenset or kind is set:
-            return kind(self.part(each, depth + 1) for each in value) if self._varies(value) or kind is set else value
+        if id(kind) in _CONTAINERS:
+            return kind([self.part(each, depth + 1) for each in value] if self._varies(value) else value)
         if kind is bytearray:
             self._spend(len(value))
             return bytearray(value)
@@ -139,17 +137,17 @@ class Copier:
             raise TooMuch
 
     def _foreign(self, value: Any, kind: type, *, lazy: bool) -> Any:
-        pandas, numpy = sys.modules.get("pandas"), sys.modules.get("numpy")
-        if pandas is not None and (kind is pandas.DataFrame or kind is pandas.Series):
-            size = _CELL * value.size
-            if lazy and self.copied + size > self.size and int(pandas.__version__.partition(".")[0]) >= _ON_WRITE:
+        form = form_of(value)
+        name = form.name if form is not None else ""
+        if name in ("table", "column"):
+            size, version = _CELL * value.size, sys.modules["pandas"].__version__
+            if lazy and self.copied + size > self.size and int(version.partition(".")[0]) >= _ON_WRITE:
                 return value.copy(deep=False)
             self._spend(size)
             return value.copy()
-        if numpy is not None and kind is numpy.ndarray and not value.dtype.hasobject:
+        if name == "array" and not value.dtype.hasobject:
             self._spend(value.nbytes)
             return value.copy()
-        form = form_of(value)
         if form is None or not form.fixed:
             raise NoCopy
         return value
@@ -159,7 +157,8 @@ class Copier:
         self._count(_TASK)
         if are_atoms(task.args) and are_atoms(task.kwargs.values()):
             return task
-        return dataclasses.replace(task, args=replace(task.args, self._node), kwargs=replace(task.kwargs, self._node))
+        copied: Task = replace(task, self._node)
+        return copied
 
     def _node(self, part: Any) -> Tree:
         if type(part) is not Value:
