@@ -73,7 +73,7 @@ TABLES: Final = frozenset({"runs", "inputs", "tasks", "attempts", "events", "blo
 
 
 class Unmade(HistoryError):
-    """The file has no tables yet: its maker was stopped before."""
+    """The file has no tables yet: whoever made it was stopped before."""
 
 
 class File:
@@ -252,7 +252,7 @@ def _reason(error: Exception) -> str:
 
 
 def check_ours(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise HistoryError for a database of another program, of a newer version, or with tables of another schema."""
+    """Raise HistoryError if a file is another program's, of a newer version, or does not have our tables."""
     found = connection.execute("SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'").fetchall()
     if not found:
         return
@@ -266,7 +266,7 @@ def check_ours(connection: sqlite3.Connection, path: Path) -> None:
         )
     tables = {name for kind, name in found if kind == "table"}
     if not tables >= TABLES or any(kind not in ("table", "index") for kind, _ in found):
-        raise HistoryError(f"the history {path} has other tables than ours; it is left as it is")
+        raise HistoryError(f"the history {path} does not have our tables; it is left as it is")
 
 
 def version_of(connection: sqlite3.Connection) -> int:
@@ -281,12 +281,12 @@ def check_row(name: Any, body: Any, crc: Any, what: str) -> None:
 
 
 def checksum(name: str, body: str) -> int:
-    """Return what a row is checked by when it is read."""
+    """Return the checksum of a row's two texts."""
     return zlib.crc32(f"{name}\0{body}".encode("utf-8", "surrogatepass"))
 
 
 def of_kind(kind: type, value: Any, *, none: bool = False) -> Any:
-    """Return a stored value of this type, or None if that may be. Raises HistoryError for any other."""
+    """Return a stored field of this type (or None if `none`). Raises HistoryError if it is of another type."""
     if type(value) is not kind and not (none and value is None):
-        raise HistoryError(f"a stored setting is not a {kind.__name__}")
+        raise HistoryError(f"a stored field is not of the type {kind.__name__}")
     return value

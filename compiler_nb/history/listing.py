@@ -1,7 +1,7 @@
 """The list of a history's runs, how each stands, and taking old ones out of the file.
 
-A run that is damaged is listed as such, and hides no other. A run is broken off if it has no end and its process does
-not live anymore: so each run is marked with the process that writes it.
+A run that is damaged is listed as such, and hides no other. A run is broken off if it has no end and its process has
+ended: so each run is marked with the process that writes it.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _listed(connection: sqlite3.Connection, key: Any, *, here: bool) -> Listed:
         if not _is_damage(error):
             raise
     except (HistoryError, TypeError, ValueError, OverflowError, OSError):
-        pass  # a value of another type, or one that cannot be
+        pass  # a value of another type, or out of range
     return Listed(key, _damaged(key), held)
 
 
@@ -151,7 +151,7 @@ def _damaged(key: Any) -> StoredRun:
 
 
 def status_of(status: str, owner: str, *, here: bool) -> str:
-    """Return how a run stands: it is broken off if its process has ended before it; here: this process writes it."""
+    """Return how a run stands; it is broken off if its process ended before it did. here: this process writes it."""
     if status not in get_args(Status):
         raise HistoryError("a stored run has an unknown status")
     return status if status != "running" or here or _is_another_alive(owner) else BROKEN_OFF
@@ -164,7 +164,7 @@ def _is_another_alive(owner: str) -> bool:
 def owner_mark(pid: int = 0) -> str:
     """Return the mark of a process, by default this one: its host, its number, and when it began if that is known."""
     pid = pid or os.getpid()
-    try:  # a number is used again, but not for a process that began at the same time
+    try:  # numbers are used again: a later process of the same number has begun at another time
         began = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         began = ""
@@ -181,7 +181,7 @@ def is_alive(mark: str) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        pass  # it is another user's
+        pass  # it lives, but is another user's
     return owner_mark(pid) == mark
 
 
@@ -222,5 +222,5 @@ def prune(path: Path, keep: int, alive: Collection[str]) -> int:
 
 
 def _has_name(key: Any) -> bool:
-    """Return whether an id can be given to SQLite: not if it is a text of bytes that are none."""
+    """Return whether an id can be given to SQLite: a text that was read from invalid UTF-8 cannot."""
     return type(key) is not str or key.isascii() or not any("\udc80" <= each <= "\udcff" for each in key)

@@ -212,4 +212,4 @@ def _check_events(events: Iterable[Event]) -> None:
         elif not isinstance(event, Warned):
             named = {getattr(event, "task", "")} - {""}
         for missing in named - known:
-            raise HistoryError(f"event {event.seq} names {str(missing)[:40]!r}, which is not there")
+            raise HistoryError(f"event {event.seq} names {str(missing)[:40]!r}, which no earlier event introduced")

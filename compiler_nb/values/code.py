@@ -34,7 +34,7 @@ _HASHED: Final = 30 * LARGEST
 _SMALL: Final = 1 << 63
 _ITEM: Final = 8
 """Bytes that an item of a container counts for, beside its own."""
-_CHANGED: Final = "it holds what another task returned, and what was changed since"
+_CHANGED: Final = "it holds what another task returned, which was changed since"
 _dump: Final = json.JSONEncoder(separators=(",", ":")).encode
 _BY_NAME: Final = {form.name: form for form in FORMS}
 _BY_TYPE: Final = {id(form.type): form for form in FORMS if isinstance(form.type, type)}
@@ -116,10 +116,10 @@ def encode(
     shared: Shared | None = None,
     leaks: Leaks | None = None,
 ) -> Coded:
-    """Return a value coded; if it has no form, that it is not stored, and why.
+    """Return a value coded; one that has no form becomes a note that it is not stored, and why.
 
     hint: the type that its tool says to return; shared: what is stored already, and may be named;
-    leaks: whether bytes hold a key.
+    leaks: returns whether bytes hold a key.
     """
     if _is_plain(value):
         return Coded(_dump(value))
@@ -133,7 +133,7 @@ def encode(
 def encode_fields(
     fields: list[Any], *, largest: int = LARGEST, shared: Shared | None = None, leaks: Leaks | None = None
 ) -> Coded:
-    """Return the fields of a record coded; a value within them that has no form is not stored, and says so."""
+    """Return the fields of a record coded, with such a note in the place of a value that has no form."""
     if all(type(value) is str or _is_plain(value) for value in fields):
         return Coded(_dump(fields))
     encoder = _Encoder(largest, shared or _NOTHING, None, leaks)
@@ -201,7 +201,7 @@ class _Encoder:
     def spend(self, size: int) -> None:
         self.left -= size
         if self.left < 0:
-            raise Unstorable(f"it takes more than {self.largest:,} bytes; History(path, largest=...) allows more")
+            raise Unstorable(f"it takes more than {self.largest:,} bytes: History(path, largest=...) allows more")
 
     def check(self, data: bytes | bytearray) -> None:
         if self.leaks is not None and self.leaks(data):
@@ -239,9 +239,9 @@ class _Encoder:
         form = form_of(value)
         library = type_module(value).partition(".")[0]
         if form is None and library in ("numpy", "pandas"):
-            raise Unstorable(f"there is no form for {library}'s {type_name(value)}")
+            raise Unstorable(f"{library}'s {type_name(value)} cannot be stored")
         if form is None:
-            raise Unstorable("no plain data; a tool that declares its return type can store it")
+            raise Unstorable("it is not plain data: declare the return type of the tool, and it can be stored")
         if form.same is None or self.checking or not self.keeping:
             return {"$": form.name, **form.write(value, self)}
         self.checking = True
@@ -295,7 +295,7 @@ class _Encoder:
     # ---------------------------------------------------------------- what may be absent
 
     def attempt(self, value: Any) -> Any:
-        """Return a value's data, or that it is not stored, and nothing of it is left."""
+        """Return a value's data, or a note that it is not stored, without any piece of it."""
         blobs, depth, left = len(self.blobs), self.depth, self.left
         try:
             return self.data(value)
@@ -333,7 +333,7 @@ def decode(
     except HistoryError:
         raise
     except ImportError as error:
-        raise HistoryError(f"a stored value takes {error.name}, which is not installed") from None
+        raise HistoryError(f"reading a stored value needs {error.name}, which is not installed") from None
     except Exception as error:  # noqa: BLE001 - a damaged text may raise anything
         raise HistoryError(f"a stored value cannot be read: {describe_error(error)[:200]}") from None
 
@@ -372,7 +372,7 @@ class _Decoder:
     def kept(self, head: Head) -> bytes:
         number = head["blob"]
         if self.blob is None or type(number) is not int or number in self.used:
-            raise HistoryError("the bytes of a stored value are missing, or used twice")
+            raise HistoryError("the bytes of a stored value are missing or used twice")
         self.used.add(number)
         data = self.blob(number)
         if digest_of(data) != head["hash"]:
@@ -399,7 +399,7 @@ def _write_typed(value: Any, hint: Any) -> str:
 def _read_typed(name: str, text: str, hint: Any) -> Any:
     """Return the value of a text, NotStored if the type is not there or does not take it anymore."""
     if hint is None:
-        return NotStored(name, "it takes the tool that made it: history.load(id, tools=[...])")
+        return NotStored(name, "reading it needs the tool that made it: history.load(id, tools=[...])")
     from pydantic import ValidationError  # noqa: PLC0415 - heavy, and needed for few values
 
     try:

@@ -69,12 +69,12 @@ def _write_array(array: Any, to: ToData) -> Head:
 def _read_array(head: Head, by: FromData) -> Any:
     shape = head["shape"]
     if type(shape) is not list or len(shape) > _AXES or not all(type(size) is int and size >= 0 for size in shape):
-        raise HistoryError("a stored array has no shape")
+        raise HistoryError("a stored array has no valid shape")
     if "dtype" not in head:
         return _cells(by.many(head["v"])).reshape(shape)
     dtype, data = _dtype(head["dtype"]), by.kept(head)
     if math.prod(shape) * dtype.itemsize != len(data):
-        raise HistoryError("a stored array is not as large as its bytes")
+        raise HistoryError("a stored array has more or fewer bytes than its type and shape say")
     return _numpy().frombuffer(data, dtype=dtype).reshape(shape).copy()
 
 
@@ -162,7 +162,7 @@ def _read_zoned(head: Head, by: FromData) -> Any:
         raise HistoryError("a stored column is of times in an unknown unit")
     seconds = data[data != _NOT_A_TIME] // _UNITS[unit]
     if seconds.size and not (seconds.min() > _FIRST and seconds.max() < _LAST):
-        raise HistoryError("a stored column has times that no zone knows")  # pandas could not even show them
+        raise HistoryError("a stored column has times outside the years 1 to 9999")  # pandas could not even show them
     known = read_zone(zone)
     dtype = _pandas().DatetimeTZDtype(unit, zone if type(zone) is str else known)  # by its name pandas finds its own
     return _pandas().DatetimeIndex(data.view(f"M8[{unit}]"), tz="UTC").astype(dtype).array

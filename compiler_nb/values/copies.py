@@ -69,11 +69,11 @@ def are_atoms(values: Iterable[Any]) -> bool:
 
 
 class NoCopy(Exception):
-    """There is no copy of such a value."""
+    """Such a value cannot be copied without running its own code."""
 
 
 class TooMuch(Exception):
-    """There would be a copy, but it is too large to be made here."""
+    """The value is too large to be copied on the run's loop."""
 
 
 class Copier:

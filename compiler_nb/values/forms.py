@@ -91,10 +91,10 @@ class FromData(Protocol):
 class Form(NamedTuple):
     """How the values of a type are stored.
 
-    type: the class, a library's by its path ("numpy.ndarray"), None for what only a text holds; name: in the text;
-    write, read: the two directions, between a value and the head that stands beside the name; same: compares a value
-    with what is read of it, if it is read back at once to be sure; fixed: such values never change, so that nobody
-    needs a copy.
+    type: the class, or the path of a library's ("numpy.ndarray"), or None if no value is written in this form;
+    name: in the text; write, read: the two directions, between a value and the head that stands beside the name;
+    same: compares a value with what was read back, if writing checks that; fixed: such values never change, and need
+    no copy.
     """
 
     type: type[Any] | str | None
@@ -128,14 +128,14 @@ def type_module(value: Any) -> str:
 def text_of(data: Any) -> str:
     """Return a stored text; raises HistoryError if it is something else."""
     if type(data) is not str:
-        raise HistoryError("a stored text is not a text")
+        raise HistoryError("a stored value has something else in the place of a text")
     return data
 
 
 def integer_of(data: Any) -> int:
     """Return a stored whole number, written in hexadecimal; raises HistoryError if it is something else."""
     if not _HEX.fullmatch(text_of(data)):
-        raise HistoryError("a stored number is not a number")
+        raise HistoryError("a stored whole number is not written in hexadecimal")
     return int(data, 16)
 
 

@@ -123,9 +123,9 @@ def test_a_value_that_cannot_be_stored_says_so(tmp_path):
         found = run(Compiler(None, [thing, city], planner=scripted(plan), history=history))
         loaded = history.load(found.id)
     assert isinstance(loaded["a"], NotStored)
-    assert "no plain data" in loaded["a"].reason
+    assert "not plain data" in loaded["a"].reason
     assert "more than 2,000 bytes" in loaded["b"].reason
-    assert repr(loaded["c"]).startswith("<not stored: City, it takes the tool that made it")
+    assert repr(loaded["c"]).startswith("<not stored: City, reading it needs the tool that made it")
     assert isinstance(loaded["d"], NotStored)
     assert isinstance(loaded.answer, NotStored)
 

@@ -110,7 +110,7 @@ def test_a_value_of_an_odd_class_is_not_stored(kind, within):
     taker.listener(event)
     assert got[0].outcome == event.outcome
     coded = encode(got[0].outcome)
-    assert "no plain data" in decode(coded.text).reason
+    assert "not plain data" in decode(coded.text).reason
 
 
 @pytest.mark.parametrize("kind", ODD)

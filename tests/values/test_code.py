@@ -149,10 +149,10 @@ def test_only_types_of_the_users_own_are_made_ready():
 @pytest.mark.parametrize(
     ("value", "hint", "reason"),
     [
-        (object(), None, "no plain data"), (Tricky("x"), None, "no plain data"),
-        ([1, {"a": Point}], None, "no plain data"),
-        (np.array([object()]), None, "no plain data"), (pd.DataFrame({"a": [[1], object()]}), None, "no plain data"),
-        (pd.Series([1], dtype="Sparse[int]"), None, "no form for pandas's SparseArray"),
+        (object(), None, "not plain data"), (Tricky("x"), None, "not plain data"),
+        ([1, {"a": Point}], None, "not plain data"),
+        (np.array([object()]), None, "not plain data"), (pd.DataFrame({"a": [[1], object()]}), None, "not plain data"),
+        (pd.Series([1], dtype="Sparse[int]"), None, "pandas's SparseArray cannot be stored"),
         (Point(x=1, when=dt.date(2026, 1, 5)), dict, "does not come back equal"),
         ("x" * 2_000, None, "more than 1,000"),
         ([1] * 1_000, None, "more than 1,000"), (np.zeros(10_000), None, "more than 1,000"),

@@ -94,11 +94,11 @@ class Own(np.float64):
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        (pd.Series([1], dtype="Sparse[int]"), "no form for pandas's SparseArray"),
-        (pd.Series([1], dtype="int64[pyarrow]"), "no form for pandas's ArrowExtensionArray"),
-        (pd.DataFrame({"a": [object()]}), "no plain data"),
+        (pd.Series([1], dtype="Sparse[int]"), "pandas's SparseArray cannot be stored"),
+        (pd.Series([1], dtype="int64[pyarrow]"), "pandas's ArrowExtensionArray cannot be stored"),
+        (pd.DataFrame({"a": [object()]}), "not plain data"),
         (np.array([(1, 2.0)], dtype="i4,f8"), "is not plain data"),
-        (Own(1), "no plain data"),
+        (Own(1), "not plain data"),
         (pd.Series(pd.to_datetime(["2026"]).tz_localize("dateutil/Europe/Paris")), "its time zone is a"),
         (np.zeros(200_000), "more than 1,000,000 bytes"),
     ],
