@@ -197,6 +197,7 @@ class Compiler:
 
     def _wait(self, order: Order, on_event: Listener | None) -> Run:
         main = MainThread()
+        # What is posted runs on the thread that waits here. If that is not the main thread, nothing may be posted.
         run, work = self.begin(order, on_event=on_event, main=main.post if on_main_thread() else None)
         BACKGROUND.run(work, main=main, stop=run.cancel)
         return run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.engine.session import Session
@@ -14,7 +15,6 @@ from compiler_nb.events import Decided, PlanClosed, RoundStarted, RunEnded, RunS
 from compiler_nb.joiner import join
 from compiler_nb.models.base import Model, Request
 from compiler_nb.models.calls import Calls
-from compiler_nb.models.connect import no_model
 from compiler_nb.models.limits import shared_limits
 from compiler_nb.outcome import ENDED, NOT_DONE, Answer, Cancelled, Replan, Status
 from compiler_nb.plan.bounds import Scope
@@ -77,7 +77,7 @@ class Drive:
         """Run the rounds; whatever happens, the run ends with a status."""
         control, session = self.control, self._open_session()
         self._open_models(self._add)
-        self._keep()
+        self._keep()  # before the first event, which a history must hold, too
         self._announce()
         WATCH.begin(session)
         control.begin(session)  # what was asked for before comes after RunStarted, and before the first task
@@ -125,7 +125,7 @@ class Drive:
     def _open_session(self) -> Session:
         """Make what performs the tasks."""
         settings, past = self.settings, self.order.past
-        worker = WORKER.set(self._ask_worker if settings.worker is not None else None)
+        worker = WORKER.set(None if settings.worker is None else partial(self._ask_worker, settings.worker))
         session = self.session = Session(  # tasks run in a copy of the context of this moment, and so know the worker
             settings.tools, self.log, inputs=self.order.inputs, max_concurrency=settings.max_concurrency,
             limits=settings.caps, approve=settings.approve, ask=self.ask, main=self.main,
@@ -151,8 +151,7 @@ class Drive:
         """Make what calls the models; add: takes the tasks of written plans."""
         settings, session = self.settings, self.session
         wait = min(settings.seconds or LONGEST_WAIT, LONGEST_WAIT)
-        limits = shared_limits(settings.limits)
-        self.calls = Calls(self.log.emit, limits=limits, parking=session.parking, longest_wait=wait)
+        self.calls = Calls(self.log.emit, limits=session.rates, parking=session.parking, longest_wait=wait)
         self.writing = Writing(
             settings, self.order.question, self.schemas, self.log, session,
             calls=self.calls, add=add, allow=self._allow_call,
@@ -167,8 +166,8 @@ class Drive:
             self.session.intent = self.keeper.intend
 
     def _announce(self) -> None:
-        names, models = tuple(self.settings.tools), self.settings.models
-        self.log.emit(RunStarted, self.order.question, names, self.schemas, models, time.time())
+        settings, question = self.settings, self.order.question
+        self.log.emit(RunStarted, question, tuple(settings.tools), self.schemas, settings.models, time.time())
 
     # ---------------------------------------------------------------- the end
 
@@ -177,7 +176,7 @@ class Drive:
         self.control.closing = True
         if status != "done":
             self.session.cancel(Cancelled(error))
-            await self.session.drained()
+            await self.session.drained()  # so that no event of a task comes after the end
         if status == "limit":
             self._answer_with_what_exists()
         if self.keeper is not None:
@@ -275,6 +274,7 @@ class Drive:
             final = Join()
         await session.drained()
         results, failures = self._joined(final)
+        # If the plan's own answer failed, a joiner can still answer the question, but only if there is one.
         if joiner is not None and (self.order.question or not error):
             decision = await self._join(joiner, results, failures, final.instruction, can_replan=can_replan)
             return self._decide(decision, "joiner")
@@ -303,9 +303,9 @@ class Drive:
     async def _evaluate(self, final: Return) -> tuple[Answer | None, str]:
         session = self.session
         needed = references(final.expression)
-        whole = await session.ready(needed)
+        is_whole = await session.ready(needed)
         values = session.values
-        if not whole:
+        if not is_whole:
             lost = next(id_ for id_ in needed if id_ not in values)
             return None, f"{lost}: {session.outcomes[lost]}"
         try:
@@ -336,10 +336,7 @@ class Drive:
             raise Stopped("limit", reason)
         self.asked += 1
 
-    async def _ask_worker(self, messages: tuple[Message, ...], task: str) -> str:
-        worker = self.settings.worker
-        if worker is None:
-            raise no_model()
+    async def _ask_worker(self, worker: Model, messages: tuple[Message, ...], task: str) -> str:
         try:
             self._allow_call()
         except Stopped as stopped:

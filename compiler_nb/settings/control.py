@@ -49,7 +49,7 @@ class Control:
         if self.ended:
             return
         self._check_here()
-        with self._lock:
+        with self._lock:  # or the run could begin between the two, and neither would stop it
             self.cancelled, begun = True, self._loop is not None
         if begun:
             self.call(self._stop)
@@ -133,6 +133,8 @@ class Control:
 
     def is_own(self) -> bool:
         """Whether a CancelledError that has just been caught was caused here; the task then counts as not cancelled."""
+        # asyncio counts the requests to cancel a task. One that is answered must be taken back, or a timeout or a task
+        # group around the run would still see it, and end with it.
         if self.closing and self._task is not None:
             self._task.uncancel()
         return self.closing

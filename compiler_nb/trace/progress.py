@@ -109,7 +109,7 @@ class Progress:
             with self.lock:
                 while self.taken < len(self.events):
                     event = self.events[self.taken]
-                    self.taken += 1
+                    self.taken += 1  # first: an event that cannot be folded must not be folded again at each look
                     self.at = event.at
                     fold = self._folds.get(type(event))
                     if fold is not None:
@@ -162,6 +162,7 @@ class Progress:
     def _note(self, task: Task, at: float, *, ready: bool) -> None:
         id_ = task.id
         self.tasks[id_], self.states[id_], self.born[id_] = task, "waiting", at
+        # A name that is assigned again means its last version, so the later task replaces the earlier one.
         if task.name:
             self.names[task.name] = id_
         if ready:
@@ -208,8 +209,7 @@ class Progress:
 
     def _start(self, event: TaskStarted) -> None:
         id_ = event.task
-        if self.holding:
-            self._let_go(id_, event.at)
+        self._let_go(id_, event.at)
         self.retries.pop(id_, None)
         if self.states.get(id_) != "ready":  # which item it waited for is not always known; when it was ready is
             self._change(id_, "ready", event.ready_at)
@@ -242,8 +242,7 @@ class Progress:
 
     def _end(self, event: TaskEnded) -> None:
         id_, at = event.task, event.at
-        if self.holding:
-            self._let_go(id_, at)
+        self._let_go(id_, at)
         self._close_span(id_, at, event.state)
         self.retries.pop(id_, None)
         self.ends[id_] = event
@@ -258,8 +257,7 @@ class Progress:
 
     def _close_span(self, id_: str, at: float, state: State, error: str = "") -> None:
         self.busy.pop(id_, None)
-        if self.parked:
-            self._unpark(id_, at)
+        self._unpark(id_, at)
         tried = self.spans.get(id_)
         if tried and tried[-1].ended is None:
             tried[-1] = tried[-1]._replace(ended=at, state=state, error=error)
