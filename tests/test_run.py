@@ -2,6 +2,7 @@ import asyncio
 import re
 import sqlite3
 import threading
+import time
 from contextlib import closing
 
 import pytest
@@ -183,14 +184,15 @@ def test_its_repr_is_one_short_line():
 def test_one_can_wait_for_it_on_another_thread():
     """`wait` returns the run, or raises after its time."""
     desk = Desk()
+    began = time.monotonic()
     found, work = begin(planner_of("a = nap(1)\nanswer(a)\n", desk=desk), "What?")
     with pytest.raises(TimeoutError, match=r"has not ended after 0.001 s"):
         found.wait(0.001)
     thread = threading.Thread(target=asyncio.run, args=(work,))
     thread.start()
-    assert found.wait(5).answer == 1
+    assert found.wait(60).answer == 1
     thread.join()
-    assert 0 < found.seconds < 5
+    assert 0 < found.seconds <= time.monotonic() - began
 
 
 def test_it_ends_once():

@@ -119,6 +119,6 @@ def test_a_whole_run_of_the_plan_is_what_the_kills_are_tried_on(tmp_path):
     run = asyncio.run(compiler.execute(PLAN, on_event=outside.listen))
     assert run.status == "done"
     assert len(run.progress.tasks) == TASKS
-    assert 0.1 < run.seconds < 5
+    assert run.seconds > 0.1
     assert Counter(name for name, _, _ in calls_in(tmp_path)) == {"get": 6, "slow": 1, "send": 8}
     compiler.settings.history.close()

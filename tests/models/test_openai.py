@@ -106,7 +106,7 @@ def test_odd_but_right_replies_are_read(fault):
         chunks = ask(model_of(server))
     assert text_of(chunks) == PLAN
     assert chunks[-1].finish == "stop"
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < 30  # what never comes would be waited for until the model's 600 s are over
 
 
 @pytest.mark.parametrize(
