@@ -96,6 +96,7 @@ class File:
 
     def _prepare(self) -> None:
         run = self.connection.execute
+        # first of all: the settings below would already change another program's database
         check_ours(self.connection, self.path)
         run("PRAGMA trusted_schema=OFF")
         run("PRAGMA auto_vacuum=INCREMENTAL")  # of a new file: space can be given back piece by piece

@@ -47,6 +47,7 @@ class WriterThread:
         self.runs: dict[str, RunRows] = {}  # those that are being written
         self.file: File | None = None
         self.closed = False
+        # a SimpleQueue may be put to within a signal handler or a finalizer; a Queue's own lock would block there
         self._queue: queue.SimpleQueue[Event | Flush | None] = queue.SimpleQueue()
         self._urgent = threading.Event()
         self._thread: threading.Thread | None = None

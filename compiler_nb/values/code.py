@@ -193,7 +193,7 @@ class _Encoder:
         except Unstorable:
             if self.hint is None:
                 raise
-        self.left, self.blobs, self.depth = self.largest, [], depth
+        self.left, self.blobs, self.depth = self.largest, [], depth  # as before the first try, which stopped anywhere
         text = _write_typed(value, self.hint)
         self.spend(len(text))
         return {"$": "typed", "type": type_name(value), "v": text}
@@ -228,6 +228,7 @@ class _Encoder:
     def formed(self, value: Any, kind: type[Any]) -> Any:
         if kind is Named:
             return self.named(value)
+        # while a table is checked it is read back at once, without what other tasks have stored: nothing is named then
         known = self.shared.find(value)
         if known is not None and value is not self.itself and not self.checking and not self.is_changed(known):
             return {"$": "task", "v": known.name}

@@ -75,6 +75,7 @@ def _read_array(head: Head, by: FromData) -> Any:
     dtype, data = _dtype(head["dtype"]), by.kept(head)
     if math.prod(shape) * dtype.itemsize != len(data):
         raise HistoryError("a stored array has more or fewer bytes than its type and shape say")
+    # without the copy it would be read-only, which a tool that changes it does not expect
     return _numpy().frombuffer(data, dtype=dtype).reshape(shape).copy()
 
 

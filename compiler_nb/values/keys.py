@@ -54,7 +54,7 @@ class Keys:
         coded = encode_fields([task.kind, code, self._hashed(task.args), self._hashed(task.kwargs), after])
         if '"$":"absent"' in coded.text:
             raise LookupError(task.id)
-        return hashlib.blake2b(coded.text.encode(), digest_size=16).hexdigest()
+        return coded.digest
 
     def _hashed(self, tree: Tree) -> Tree:
         return replace(tree, self._change)
@@ -67,6 +67,7 @@ class Keys:
         if type(part) is Value:
             return Value(_there(content_hash(part.value)))
         if type(part) is Fanout:
+            # the same call on another line, or with another comment above it, is the same task
             steps = (dataclasses.replace(step, note="", line=0, column=0, fingerprint="") for step in part.steps)
             return dataclasses.replace(part, steps=tuple(steps))
         return part
