@@ -38,6 +38,7 @@ AS_TEXT: Final = (
 )  # fmt: skip
 """Types of the standard library whose `str` shows all there is."""
 _AS_CODE: Final = frozenset({type(None), bool, float, complex, range, type(...), type(NotImplemented)})
+# Type's own descriptor: a metaclass may define another `__name__`, which would be foreign code.
 _NAME: Final = vars(type)["__name__"]
 _NAME_LIMIT: Final = 100
 MESSAGE_LIMIT: Final = 2_000
@@ -118,6 +119,7 @@ def shorten_value(value: Any, limit: int = 120) -> str:
 
 
 def _describe(value: Any, depth: int, limit: int) -> str:  # noqa: PLR0911 - one for each kind of value
+    # By exact type, never isinstance: a subclass may override every method that is called here.
     kind = type(value)
     if kind is str:
         return quote(value, limit if depth == 0 else 40)

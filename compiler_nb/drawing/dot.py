@@ -38,6 +38,7 @@ _SHAPES: Final = {"expr": "ellipse", "end": "oval", "fanout": "box3d", "group": 
 
 def quote(text: str) -> str:
     """Return a DOT string that shows a text as it is: nothing in it is an escape, an entity or markup."""
+    # Graphviz reads backslashes as escapes and `&…;` as entities inside quotes, too.
     lines = "\\n".join(visible(line).replace("\\", "\\\\").replace('"', '\\"') for line in text.split("\n"))
     return f'"{lines.replace("&", "&amp;")}"'
 

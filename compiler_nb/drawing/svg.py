@@ -43,6 +43,7 @@ HEAD: Final = 4.5
 _ATTEMPTS: Final[tuple[dict[str, Any], ...]] = (
     {}, {"full": 0}, {"full": 0, "cells": 0}, {"full": 0, "cells": 0, "clip": 40},
 )  # fmt: skip
+"""Options of `make_graph`, each for a smaller picture than the one before; the first within LIMIT is taken."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

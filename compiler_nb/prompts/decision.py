@@ -16,6 +16,7 @@ _KEYS: Final = frozenset(
 )
 _BLANK: Final = " \t\r\n\v\f\u00a0\u200b\u3000\ufeff"
 _QUOTES: Final = "\"'`\u201c"
+# Repeats below are possessive or limited, so that no reply can make the matching take longer than its length.
 _LABEL: Final = r"(?:final[ ])?(?:answer|finish)"
 _HEAD: Final = re.compile(
     rf"""(?: [*_]{{0,3}} action [*_]{{0,3}} [ ]? : [*_]{{0,3}} \s{{0,3}} )?+

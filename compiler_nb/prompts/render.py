@@ -32,6 +32,7 @@ ELEMENTS: Final = 2_000
 """Numbers of the largest array that is shown whole."""
 DEPTH: Final = 30
 _BITS: Final = 14_000
+"""Bits of the largest integer that is written: Python refuses to write one of more than 4,300 digits."""
 _BYTES: Final = 60
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 
@@ -112,8 +113,9 @@ class ValueWriter:
             self.write(json.dumps(value))
         elif isinstance(value, NOT_DONE):
             self.write(f"<{type(value).__name__.lower()}: {shorten(str(value), CELL)}>")
-        elif isinstance(value, enum.Enum):
+        elif isinstance(value, enum.Enum):  # before str and int, which its class may also be
             self.value(value._value_)
+        # The base classes' own methods write text and numbers: those of a subclass may raise, or say something else.
         elif isinstance(value, str):
             self.write(_quote(str.__str__(value)[: self.left + 1]))
         elif isinstance(value, int):
