@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,6 +23,8 @@ Check: TypeAlias = Callable[[Any], Any]
 
 RESERVED = frozenset({"join", "answer"})
 _STARS: dict[Any, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+_MODULES = re.compile(r"(?<![\w.])(?:[^\W\d]\w*\.)+(?=[^\W\d])")
+"""The names of modules in front of a type's own name; not the dots of `tuple[int, ...]`."""
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -281,21 +284,7 @@ def spell_type(annotation: Any) -> str:
         return annotation
     if type(annotation) is not types.GenericAlias and isinstance(annotation, type):
         return annotation.__name__
-    text = str(annotation)
-    return " ".join(_without_modules(text).split())
-
-
-def _without_modules(text: str) -> str:
-    out: list[str] = []
-    word = ""
-    for character in text:
-        if character.isalnum() or character in "_.":
-            word += character
-        else:
-            out += (word.rsplit(".", 1)[-1] if not word.startswith("...") else word, character)
-            word = ""
-    out.append(word.rsplit(".", 1)[-1] if not word.startswith("...") else word)
-    return "".join(out)
+    return " ".join(_MODULES.sub("", str(annotation)).split())
 
 
 def make_check(hint: Any) -> Check | None:

@@ -120,7 +120,9 @@ def test_a_generator_is_not_a_tool():
 
 
 def test_types_are_spelled_as_a_planner_reads_them():
-    """Without the names of modules."""
+    """Without the names of modules; a number keeps its dot, and `...` its own."""
+    assert spell_type(Literal[1.5]) == "Literal[1.5]"
+    assert spell_type(tuple[Place, ...]) == "tuple[Place, ...]"
     assert [spell_type(each) for each in (int, list[Place], Place | None, "text", dict[str, Any])] == [
         "int", "list[Place]", "Place | None", "text", "dict[str, Any]",
     ]  # fmt: skip

@@ -49,7 +49,7 @@ def _fail(part: str, message: str) -> NoReturn:
 def _checked(text: str, value: Any) -> float:
     """Return the result if it is one real, finite number, or whether a comparison holds."""
     if isinstance(value, complex):
-        _fail(text, "the result is no real number")
+        _fail(text, "the result is not a real number")
     if not isinstance(value, int | float):
         _fail(text, "this makes more than one number: write a single expression")
     if isinstance(value, float) and not math.isfinite(value):
@@ -60,7 +60,7 @@ def _checked(text: str, value: Any) -> float:
 # -------------------------------------------------------------------- writing
 
 _SIGNS: Final = {0xD7: "*", 0xF7: "/", 0x2212: "-", 0xA0: " "}
-"""The signs of print for times, divided by and minus say the same as those of the keyboard."""
+"""The typographic signs for times, divided by, minus and space, and what the keyboard has for them."""
 _DIGITS: Final = r"(?<![\w.])(?:\d[\d_]*+(?:\.[\d_]*+)?+|\.\d++)(?:[eE][-+]?+\d++)?+"
 _HABITS: Final = (
     (r"\^", "write ** for a power"),
@@ -78,7 +78,7 @@ _TOKEN: Final = re.compile(
 
 
 def _check_writing(text: str) -> None:
-    """Refuse what people write and Python reads otherwise, or not at all."""
+    """Refuse notation that Python cannot read, or reads as something else."""
     if len(text) > LENGTH:
         _fail(text, f"an expression of {len(text):,} characters; at most {LENGTH:,} are allowed")
     if not text:
@@ -105,7 +105,7 @@ def _parse(text: str) -> ast.expr:
         return parse_syntax(text, "eval").body
     except SyntaxError as error:
         near = text[max((error.offset or 1) - 1, 0) :] or text
-        _fail(near[:40], "this is no arithmetic: write numbers, operators and functions, without words or units")
+        _fail(near[:40], "this is not arithmetic: write numbers, operators and functions, without words or units")
     except (ValueError, RecursionError, MemoryError):
         _fail(text, "this cannot be read: write numbers, operators and functions")
 
@@ -131,7 +131,7 @@ class _Arithmetic(Reader):
     """Reads arithmetic: of a plan's expressions those of numbers, and a few functions and constants of its own."""
 
     def read(self, node: ast.expr) -> Tree:
-        """Return the tree of an expression; functions of its own are computed at once, since all is known."""
+        """Return the tree of an expression; its own functions are called here, for their arguments are known."""
         if not isinstance(node, _ALLOWED):
             raise Refused("expression", "only numbers, operators, brackets and functions can stand here", node)
         if isinstance(node, ast.Name):

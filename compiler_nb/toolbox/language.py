@@ -141,7 +141,7 @@ def _unwrap(reply: str) -> Any:
         data = json.loads(text)
     except (ValueError, RecursionError):
         if text[0] in "{[":
-            raise Unreadable("This is no correct JSON") from None
+            raise Unreadable("This is not valid JSON") from None
         return text
     if not isinstance(data, dict):
         return data
@@ -152,7 +152,7 @@ def _unwrap(reply: str) -> Any:
 
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise Unreadable("This is no number")
+        raise Unreadable("This is not a number")
     number = value if not isinstance(value, str) else read_number(value)
     if not math.isfinite(number):
         raise Unreadable("This number is not finite")
@@ -163,7 +163,7 @@ def read_number(text: str) -> float:
     """Return the only number in a short text, such as "10,984 m" or "8.1 billion"; raise Unreadable otherwise."""
     found = list(_NUMBER.finditer(text)) if len(text) <= 200 else []  # noqa: PLR2004
     if len(found) != 1:
-        raise Unreadable(f"One number was asked for, and this holds {len(found) or 'none that is clear'}")
+        raise Unreadable(f"One number was asked for, and this holds {len(found) or 'no clear one'}")
     digits = re.sub(r"[,\u00a0\u202f ]", "", found[0][0]).replace("\u2212", "-")
     number: float = int(digits) if re.fullmatch(r"[-+]?\d+", digits) else float(digits)
     scale = _SCALE.match(text, found[0].end())
@@ -178,13 +178,13 @@ def _text(value: Any) -> str:
         return value.strip()
     if isinstance(value, int | float):
         return json.dumps(value)
-    raise Unreadable("This is no text")
+    raise Unreadable("This is not a text")
 
 
 def _list(value: Any) -> list[Any]:
     if isinstance(value, list):
         return value
-    raise Unreadable("This is no list")
+    raise Unreadable("This is not a list")
 
 
 def _bool(value: Any) -> bool:
@@ -199,7 +199,7 @@ def _date(value: Any) -> dt.date:
     try:
         return dt.datetime.fromisoformat(value.strip()).date()
     except (ValueError, AttributeError):
-        raise Unreadable("This is no date such as 2026-01-31") from None
+        raise Unreadable("This is not a date such as 2026-01-31") from None
 
 
 _READERS: Final[dict[str, Callable[[Any], Any]]] = {

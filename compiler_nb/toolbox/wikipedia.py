@@ -21,7 +21,7 @@ MOST_BYTES: Final = 2_000_000
 _TITLE_BYTES: Final = 255
 _PIECE: Final = 65_536
 _AT_ONCE: Final = 4
-_MEND: Final = "set base_url to a MediaWiki that can be reached, or give the planner a search tool of your own"
+_HINT: Final = "set base_url to a MediaWiki that can be reached, or give the planner a search tool of your own"
 _SENTENCE: Final = re.compile(
     r"(?<=[.!?])(?<!\b\w\.)(?<!\b(?:Dr|Mr|St|vs|cf|ca)\.)\s+(?=\W*[A-Z\d])|(?<=[\u3002\uff01\uff1f])(?=.)", re.DOTALL
 )
@@ -99,7 +99,7 @@ class _Wiki:
         except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
-            raise ToolUnavailable(f"{self.host} answered with something else than JSON; {_MEND}")
+            raise ToolUnavailable(f"{self.host} did not answer with JSON; {_HINT}")
         error = answer.get("error")
         if isinstance(error, dict):
             raise ToolError(f"{self.host} refuses the query: {shorten(str(error.get('info', error)), 200)}")
@@ -116,7 +116,7 @@ class _Wiki:
             with _opener(self.host).open(request, timeout=self.timeout) as response:
                 return self._body(response, deadline)
         except (OSError, HTTPException) as error:
-            raise ToolUnavailable(f"{self.host} cannot be asked ({shorten(_reason(error), 200)}); {_MEND}") from error
+            raise ToolUnavailable(f"{self.host} cannot be asked ({shorten(_reason(error), 200)}); {_HINT}") from error
 
     def _body(self, response: HTTPResponse, deadline: float) -> bytes:
         body = b""
