@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class Control:
     """What may be done to a run from outside; its public methods may be called from any thread.
 
-    stored: the id of a run that was read from a history, "" for one that runs here; cancelled: whether it was to be
-    cancelled at any time; closing: whether its end has begun, which nothing may cancel.
+    stored: the id of a run that was read from a history, "" for one that runs here; cancelled: whether somebody
+    asked to cancel it; closing: whether its end has begun, which nothing may cancel.
     """
 
     def __init__(self, stored: str = "") -> None:

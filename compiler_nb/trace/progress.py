@@ -142,7 +142,7 @@ class Progress:
     def cost(self) -> float | None:
         """What the calls of models that have ended cost in dollars, or None if the price of one is not known."""
         spent = [price(call.provider, call.model, call.usage) for call in list(self.calls.values()) if call.usage]
-        return None if None in spent else sum(filter(None, spent))
+        return None if None in spent else sum(filter(None, spent), 0.0)
 
     @property
     def paused(self) -> bool:
@@ -272,7 +272,7 @@ class Progress:
         self._problems.append(event.problem)
 
     def _close_text(self, event: PlanClosed) -> None:
-        """Note a text's end: if it is a plan, what was held for that may go on."""
+        """Note the end of a text. If it is a plan, the tasks that were held until it was whole may go on."""
         text, plan = event.text, None
         if event.tasks is not None:
             tasks = tuple(self.tasks[id_] for id_ in event.tasks)

@@ -32,8 +32,8 @@ class Readiness:
 
     tasks, states: those of the run, by id; whoever keeps them adds a task after `plan` has seen it.
     missing: what a task waits for, with VALUE, ITEMS, ITEM or TWIN; needs: what it waited for in the end; shapes: the
-    fan-outs of which it needed to know the items; last: the task whose end made it ready, and when that was; items: of
-    fan-outs; adopted: the tasks whose outcomes others get.
+    fan-outs whose items it needed to know; last: the task whose end made it ready, and when that was; items: of
+    fan-outs; adopted: for a task that gets the outcome of another one, that one.
     """
 
     def __init__(self, tasks: Mapping[str, Task], states: Mapping[str, State]) -> None:

@@ -29,7 +29,7 @@ class Words:
     """What can be said of the tasks at one moment: in full for a person who asks, in short for a row or a box.
 
     Both come from the same rules, so that they cannot contradict each other; `short` leaves out what changes with
-    every moment: times, counts, and how those stand that are waited for.
+    every moment: times, counts, and the states of the tasks that are waited for.
     at: seconds since the run began; limits: calls at a time, by resource ("" for all together, "provider:openai",
     "tool:search"); lanes: the limited resources that each tool needs.
     """
@@ -59,7 +59,7 @@ class Words:
         return told.removeprefix("ready, ")
 
     def _open(self, id_: str) -> str:
-        """Return what a task waits for that does not run and has not ended."""
+        """Return what a task that has not started waits for."""
         is_ready = self.progress.states[id_] == "ready" or id_ in self.progress.retries
         return self._ready(id_) if is_ready else self._waiting(id_)
 
