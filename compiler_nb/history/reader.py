@@ -15,6 +15,7 @@ from compiler_nb.events import (
     ModelStarted,
     PlanClosed,
     PlanProblem,
+    RoundStarted,
     RunEnded,
     RunStarted,
     TaskEnded,
@@ -129,7 +130,10 @@ class _Loader:
             check_row(kind, body, crc, f"event {seq} of the run {self.run}")
             if seq != len(found):
                 raise HistoryError(f"event {len(found)} of the run {self.run} is missing")
-            found.append(self.event(seq, round_, at, kind, body))
+            event = self.event(seq, round_, at, kind, body)
+            if type(event) is PlanClosed and event.tasks is None and event.complete:
+                event = _with_tasks(event, found)
+            found.append(event)
         return found
 
     def event(self, seq: int, round_: int, at: float, kind: str, body: str) -> Event:
@@ -153,6 +157,22 @@ class _Loader:
     def hint(self, task: Any) -> Any:
         tool = self.tools.get(self.called.get(task, ""))
         return tool.returns if tool is not None else None
+
+
+def _with_tasks(closed: PlanClosed, before: list[Event]) -> PlanClosed:
+    """Return the end of a plan's text with the plan's tasks, which files of earlier versions do not name.
+
+    They are those that were planned in the round. A text with problems, which stand right before its end, has none.
+    """
+    if before and type(before[-1]) is PlanProblem:
+        return closed
+    planned: list[str] = []
+    for event in reversed(before):
+        if type(event) is RoundStarted:
+            break
+        if type(event) is TaskPlanned:
+            planned.append(event.task)
+    return closed._replace(tasks=tuple(reversed(planned)))
 
 
 def _finished(run: Run, status: str) -> Run:

@@ -101,20 +101,30 @@ class Progress:
         self.readiness = Readiness(self.tasks, self.states)
         self.holding: set[str] = set()
         self._problems: list[Problem] = []  # of the text that is being written
+        self._folding = False
         self.catch_up()
 
     def catch_up(self) -> Self:
         """Take the events that are new; may be called from any thread."""
         if self.taken < len(self.events):
             with self.lock:
-                while self.taken < len(self.events):
-                    event = self.events[self.taken]
-                    self.taken += 1  # first: an event that cannot be folded must not be folded again at each look
-                    self.at = event.at
-                    fold = self._folds.get(type(event))
-                    if fold is not None:
-                        fold(self, event)
+                # a signal handler that looks while its own thread folds gets what there is: an event is taken once
+                while self.taken < len(self.events) and not self._folding:
+                    self._folding = True
+                    try:
+                        self._take(self.events[self.taken])
+                    finally:
+                        # Not before the event is folded: another thread that sees the count does not wait for the lock.
+                        # An event that cannot be folded counts too, or each look would fold it again.
+                        self.taken += 1
+                        self._folding = False
         return self
+
+    def _take(self, event: Event) -> None:
+        self.at = event.at
+        fold = self._folds.get(type(event))
+        if fold is not None:
+            fold(self, event)
 
     # ---------------------------------------------------------------- what follows from it
 

@@ -326,3 +326,34 @@ def test_two_threads_may_look_while_the_run_goes_on():
     assert failed == []
     assert [progress.outcomes[f"t{number}"] for number in range(2_000)] == list(range(2_000))
     assert len(progress.changes) == 3 * 2_000
+
+
+def test_who_looks_while_another_thread_folds_waits_for_it():
+    """A fan-out of many items is one event: nobody sees it half folded, and it is folded once."""
+    log = Log("r")
+    fanout = Task("rows", "fanout")
+    items = tuple(Task(f"rows[{number}]", "call", "get") for number in range(5))
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Slow(Progress):
+        def _take(self, event):
+            if type(event) is TaskExpanded:
+                inside.set()
+                assert go_on.wait(20)
+            super()._take(event)
+
+    progress = Slow(log.events)
+    log.emit(TaskPlanned, "rows", 0, fanout, "")
+    log.emit(TaskExpanded, "rows", 1, items)
+    first = threading.Thread(target=progress.catch_up)
+    first.start()
+    assert inside.wait(20)
+    seen = []
+    second = threading.Thread(target=lambda: seen.append(progress.catch_up().states.get("rows[4]")))
+    second.start()
+    second.join(0.05)  # it must not have come through
+    assert seen == []
+    go_on.set()
+    first.join(20)
+    second.join(20)
+    assert (seen, progress.taken, len(progress.tasks)) == (["ready"], 2, 6)
