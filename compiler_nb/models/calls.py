@@ -280,9 +280,8 @@ class Stream:
 
     def _late(self) -> ModelError:
         calls = self._calls
-        what = f"said nothing for {calls.first_token:g} s; is it up, or overloaded?"
-        if self.spoke:
-            what = f"said nothing more for {calls.idle:g} s"
+        first = f"said nothing for {calls.first_token:g} s; is it up, or overloaded?"
+        what = f"said nothing more for {calls.idle:g} s" if self.spoke else first
         return ModelTimeout(f"{self._name} {what}", **self._where)
 
     def _fault(self, raised: Exception) -> ModelError:

@@ -162,7 +162,7 @@ class OpenAIModel:
         if _SDK not in sys.modules:
             await asyncio.to_thread(importlib.import_module, _SDK)
         keeper = of_loop(_CLIENTS, _clients_of_loop)
-        clients = await anext(keeper)
+        clients = await anext(keeper)  # its first step lets the loop know it
         settings = (self._settings(), key.secret and key.secret.reveal())
         digest = hashlib.blake2b(repr(settings).encode()).hexdigest()
         if digest not in clients:
@@ -176,10 +176,14 @@ class OpenAIModel:
         return [self.provider, self._version, headers, *connection]
 
     @property
+    def _is_resource(self) -> bool:
+        """Whether the address is that of a whole Azure resource, below which the API has a path of its own."""
+        return self.provider == "azure" and not self.address.endswith("/v1")
+
+    @property
     def _version(self) -> str:
         """Azure's dated API, or "" for the one without a date."""
-        dated = self.provider == "azure" and not self.address.endswith("/v1")
-        return (self.api_version or os.environ.get("OPENAI_API_VERSION", "")) if dated else ""
+        return (self.api_version or os.environ.get("OPENAI_API_VERSION", "")) if self._is_resource else ""
 
     def _build(self, key: Key) -> Any:
         import openai  # noqa: PLC0415 - it takes 0.4 s
@@ -201,8 +205,7 @@ class OpenAIModel:
         if not any(name.lower() == "authorization" for name in headers):
             # given explicitly, so that no other authorization from the environment takes its place
             headers["Authorization"] = f"Bearer {settings['api_key']}"
-        azure = self.provider == "azure" and not self.address.endswith("/v1")
-        address = f"{self.address}/openai/v1" if azure else self.address
+        address = f"{self.address}/openai/v1" if self._is_resource else self.address
         client = openai.AsyncOpenAI(base_url=address, default_headers=headers, **settings)
         if self.provider != "openai":
             client.organization = client.project = None  # those in the environment are for OpenAI only
@@ -222,7 +225,7 @@ class OpenAIModel:
 async def _clients_of_loop() -> AsyncGenerator[dict[str, Any], None]:
     """Yield the clients of the running loop, as often as they are asked for; close them when the loop shuts down.
 
-    A loop closes the generators that took their first step on it. No other hook runs before the connections' own end.
+    A loop that shuts down closes the generators that took a step on it, while connections can still be closed.
     """
     clients: dict[str, Any] = {}
     try:

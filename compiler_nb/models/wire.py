@@ -7,6 +7,7 @@ its fields.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any, Final
 
 from compiler_nb.outcome import Usage
@@ -121,6 +122,7 @@ def _parse(payload: bytes) -> dict[str, Any] | None:
     return event
 
 
+@dataclass(slots=True)
 class Completion:
     """What the events of one reply add up to.
 
@@ -129,14 +131,13 @@ class Completion:
     reasoning came, which is not text but shows that the model works; broken: what made the rest unreadable.
     """
 
-    def __init__(self) -> None:
-        self.finish = ""
-        self.done = False
-        self.usage: Usage | None = None
-        self.model = ""
-        self.refusal = ""
-        self.thinks = False
-        self.broken: WireError | ErrorObject | None = None
+    finish: str = ""
+    done: bool = False
+    usage: Usage | None = None
+    model: str = ""
+    refusal: str = ""
+    thinks: bool = False
+    broken: WireError | ErrorObject | None = None
 
     def absorb(self, payloads: list[bytes]) -> str:
         """Return the text of payloads up to the first broken one, whose error is kept in `broken`."""
