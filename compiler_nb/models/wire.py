@@ -122,7 +122,7 @@ def _parse(payload: bytes) -> dict[str, Any] | None:
     return event
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)  # a traceback shows the repr, and a refusal may repeat the key
 class Completion:
     """What the events of one reply add up to.
 
