@@ -67,6 +67,7 @@ class Drive:
     def __init__(self, run: Run, *, ask: Ask | None = None, main: PostToMain | None = None) -> None:
         self.run, self.ask, self.main = run, ask, main
         self.settings, self.order, self.log, self.control = run.settings, run.order, run.log, run.control
+        self.past = self.order.past.fresh()  # taking from it changes it
         self.schemas = {name: describe_schema(value) for name, value in run.inputs.items()}
         self.keeper: Keeper | None = None  # keeps the run in the history
         self.asked = 0  # calls of models that were allowed
@@ -124,7 +125,7 @@ class Drive:
 
     def _open_session(self) -> Session:
         """Make what performs the tasks."""
-        settings, past = self.settings, self.order.past
+        settings, past = self.settings, self.past
         worker = WORKER.set(None if settings.worker is None else partial(self._ask_worker, settings.worker))
         session = self.session = Session(  # tasks run in a copy of the context of this moment, and so know the worker
             settings.tools, self.log, inputs=self.order.inputs, max_concurrency=settings.max_concurrency,
@@ -205,7 +206,7 @@ class Drive:
 
         Rounds that an earlier run has gone through come first: their plans are known, and how the joiner ended them.
         """
-        session, plan, past = self.session, self.order.plan, self.order.past
+        session, plan, past = self.session, self.order.plan, self.past
         if self.control.cancelled:
             raise Stopped("cancelled", CANCELLED)
         earlier: Earlier | None = None
@@ -243,7 +244,7 @@ class Drive:
 
     def _add(self, task: Task) -> None:
         """Let a task run, or give it the outcome that an earlier run has left for it."""
-        session, found = self.session, self.order.past.take(task)
+        session, found = self.session, self.past.take(task)
         if found is not None:
             session.pin(task, *found)
             return

@@ -40,8 +40,7 @@ def resumed(old: Run, tools: Mapping[str, Any], inputs: Mapping[str, Any], *, la
     came from it have begun. Raises HistoryError if an input was not stored.
     """
     given = _inputs_of(old, inputs)
-    asked = old.question and any(not call.task for call in old.progress.calls.values())
-    past = Past(parent=old.id, doubts=begun_effects(old, tools) | later, executing=not asked)
+    past = Past(parent=old.id, doubts=begun_effects(old, tools) | later, executing=old.order.executing)
     for round_ in old.rounds:
         if round_.plan is None:
             break

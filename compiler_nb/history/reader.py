@@ -28,9 +28,10 @@ from compiler_nb.history.listing import BROKEN_OFF, LONGEST, status_of
 from compiler_nb.models.limits import Limit
 from compiler_nb.outcome import ENDED, Cancelled
 from compiler_nb.run import Run
+from compiler_nb.settings.budget import Budget
 from compiler_nb.settings.control import Control
 from compiler_nb.settings.order import Order, Past
-from compiler_nb.settings.settings import Settings
+from compiler_nb.settings.settings import PLAIN, Settings
 from compiler_nb.tool import Tool, Toolbox
 from compiler_nb.values.code import decode
 from compiler_nb.values.records import make_event
@@ -64,8 +65,11 @@ class StoredTool(NamedTuple):
     pure: bool
 
 
-def read_settings(data: Any) -> Settings:
-    """Return what a stored run was made with: of its tools only the facts that are stored."""
+def read_settings(data: Any, dialect: str = "python") -> Settings:
+    """Return what a stored run was made with: of its tools only the facts that are stored.
+
+    dialect: the plan's, for a file of an earlier version, which has only the first few of the settings.
+    """
     tools: Any = {
         of_kind(str, name): StoredTool(
             name, of_kind(str, each["hash"]), of_kind(str, each["provider"], none=True),
@@ -75,7 +79,18 @@ def read_settings(data: Any) -> Settings:
         for name, each in data["tools"].items()
     }  # fmt: skip
     limits = {of_kind(str, name): Limit(concurrency=of_kind(int, each)) for name, each in data["limits"].items()}
-    return Settings(tools=tools, max_concurrency=of_kind(int, data["max_concurrency"]), limits=limits)
+    more: dict[str, Any] = {"dialect": dialect} | {name: data[name] for name in (*PLAIN, "approve") if name in data}
+    return Settings(
+        tools=tools, max_concurrency=of_kind(int, data["max_concurrency"]), limits=limits,
+        budget=Budget(**data.get("budget", {})), **more,
+    )  # fmt: skip
+
+
+def _is_executing(data: Any, question: str, events: Iterable[Event]) -> bool:
+    """Return whether a stored run was given its plan; a file of an earlier version only shows who asked a model."""
+    if "executing" in data:
+        return bool(of_kind(bool, data["executing"]))
+    return not (question and any(isinstance(event, ModelStarted) and not event.task for event in events))
 
 
 def effects_after(path: Path, run_id: str) -> frozenset[str]:
@@ -100,9 +115,11 @@ def load(path: Path, run_id: str, tools: Iterable[Any] | Mapping[str, Any], *, a
         inputs = loader.inputs(rows[1])
         log.events = loader.events(rows[2])
         data = json.loads(settings)
-        past = Past(doubts=frozenset(of_kind(str, each) for each in data["doubts"]))
+        doubts = frozenset(of_kind(str, each) for each in data["doubts"])
+        past = Past(doubts=doubts, executing=_is_executing(data, question, log.events))
+        dialects = [event.dialect for event in log.events if isinstance(event, PlanClosed)] or ["python"]
         order = Order(question=question, inputs=inputs, past=past, input_hashes=loader.hashes)
-        return _finished(Run(order, read_settings(data), log, Control(stored=run_id)), status)
+        return _finished(Run(order, read_settings(data, dialects[-1]), log, Control(stored=run_id)), status)
 
 
 class _Loader:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from compiler_nb.events import (
@@ -19,6 +20,7 @@ from compiler_nb.events import (
 from compiler_nb.history.file import checksum
 from compiler_nb.history.listing import owner_mark
 from compiler_nb.models.secret import STARS, mask
+from compiler_nb.settings.settings import PLAIN
 from compiler_nb.values.code import Coded, Shared, content_hash, encode, encode_fields, prepare
 from compiler_nb.values.copies import ATOMS, Snapshots
 from compiler_nb.values.keys import code_hash
@@ -53,7 +55,7 @@ class RunRows:
     """
 
     def __init__(self, run: Run, lost: Callable[[str], None], largest: int, put: Callable[[Event], None]) -> None:
-        self.settings, self.past, self.secrets = run.settings, run.order.past, run.settings.secrets
+        self.settings, self.order, self.secrets = run.settings, run.order, run.settings.secrets
         self.lost, self.largest, self.fault = lost, largest, ""
         self.snapshots = Snapshots(self.settings.tools, put, largest=largest, leaks=self._holds_key)
         self.inputs = self.snapshots.inputs(run.inputs)
@@ -99,7 +101,7 @@ class RunRows:
 
     def _begun(self, event: RunStarted) -> Iterator[Sql]:
         """Yield the rows of the run itself and of its inputs."""
-        settings, past = self.settings, self.past
+        settings, past = self.settings, self.order.past
         prepare(tool.returns for tool in settings.tools.values())
         tools = {
             name: {
@@ -109,10 +111,12 @@ class RunRows:
             for name, tool in settings.tools.items()
         }  # fmt: skip
         limits = {name: limit.concurrency for name, limit in settings.limits.items() if limit.concurrency}
+        approve = settings.approve if isinstance(settings.approve, str) else sorted(settings.approve)
         told = json.dumps({
             "max_concurrency": settings.max_concurrency, "limits": limits, "tools": tools,
-            "doubts": sorted(past.doubts),
-        })  # fmt: skip
+            "doubts": sorted(past.doubts), "executing": self.order.executing, "approve": approve,
+            "budget": asdict(settings.budget), **{name: getattr(settings, name) for name in PLAIN},
+        }, default=float)  # fmt: skip
         yield _RUN, (event.run, event.question, event.started_at, past.parent, owner_mark(), told, 0)
         for name, value in self.inputs.items():
             coded = encode(value, largest=self.largest, leaks=self.snapshots.leaks)

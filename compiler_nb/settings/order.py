@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from compiler_nb.outcome import NOT_DONE, Answer, Replan
@@ -42,6 +42,11 @@ class Past:
     known: dict[str, deque[Any]] = field(default_factory=lambda: defaultdict(deque))
     keys: Keys | None = None
     executing: bool = False
+
+    def fresh(self) -> Past:
+        """Return a copy for one run to take from, so that an order can be begun any number of times."""
+        known = defaultdict(deque, {key: deque(outcomes) for key, outcomes in self.known.items()})
+        return replace(self, known=known, keys=self.keys and self.keys.fresh())
 
     def take(self, task: Task) -> tuple[Any, str] | None:
         """Return a task's outcome and how it came to be known, or None if the task is to run."""

@@ -29,6 +29,8 @@ CHOICES: Final = {
 }
 APPROVE: Final = ("ask", "auto", "deny")
 PROMPTS: Final = ("planner", "joiner")
+PLAIN: Final = ("dialect", "max_replans", "max_repairs", "timeout", "share", "preview")
+"""Settings that a history stores as they are."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -39,6 +39,10 @@ class Keys:
         self.tools, self.inputs = tools, inputs
         self.by_id: dict[str, str | None] = {}
 
+    def fresh(self) -> Keys:
+        """Return keys of the same tools and inputs, without tasks."""
+        return Keys(self.tools, self.inputs)
+
     def add(self, task: Task) -> str | None:
         """Return the key of a task, whose dependencies are here already."""
         try:

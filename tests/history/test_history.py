@@ -19,7 +19,9 @@ from compiler_nb.errors import HistoryError
 from compiler_nb.events import TaskEnded, TaskStarted, Warned
 from compiler_nb.history import History, NotStored
 from compiler_nb.history.file import APPLICATION, VERSION
+from compiler_nb.history.reader import read_settings
 from compiler_nb.outcome import Failure
+from compiler_nb.settings.budget import Budget
 from compiler_nb.tool import tool
 from tests.support.desk import Desk, begin, planner_of, run, scripted
 from tests.support.stored import City, city, prices, rich_compiler, store_rich_run, until
@@ -59,6 +61,33 @@ def test_a_stored_run_is_the_run(tmp_path):
     assert loaded.timeline().text == found.timeline().text
     assert list(loaded.to_pandas()["state"]) == list(found.to_pandas()["state"])
     assert "done" in repr(loaded.view())
+
+
+def test_the_settings_of_a_stored_run_are_its_own(tmp_path):
+    """Those that can be stored, and whether its plan was given."""
+    given = {
+        "dialect": "numbered", "max_concurrency": 3, "max_replans": 4, "max_repairs": 0, "timeout": 9.5,
+        "share": "none", "preview": True, "budget": Budget(tokens=5, seconds=7.5),
+    }  # fmt: skip
+    with History(tmp_path / "runs.db") as history:
+        for approve in ("deny", "auto", {"send", "get"}):
+            compiler = Compiler(None, Desk().tools, approve=approve, history=history, **given)
+            loaded = history.load(compiler.execute_sync("answer(1)").id, [])
+            assert {name: getattr(loaded.settings, name) for name in given} == given
+            assert loaded.settings.approve == (approve if isinstance(approve, str) else ["get", "send"])
+            assert loaded.order.executing
+
+
+def test_settings_that_an_earlier_version_did_not_store_are_the_defaults():
+    """The dialect is the plan's."""
+    settings = read_settings({"tools": {}, "limits": {}, "max_concurrency": 2}, "json")
+    assert (settings.dialect, settings.max_concurrency, settings.approve, settings.budget) == (
+        "json",
+        2,
+        "ask",
+        Budget(),
+    )
+    assert (settings.max_replans, settings.timeout, settings.share, settings.preview) == (2, None, "all", False)
 
 
 def test_runs_are_listed_newest_first_and_are_there_at_once(tmp_path):

@@ -277,6 +277,50 @@ def test_a_given_plan_is_not_replaced_by_another(tmp_path):
     )  # fmt: skip
 
 
+def test_an_order_can_be_begun_again():
+    """What an earlier run has left is there for each run of it."""
+    desk = Desk()
+    compiler = planner_of(PLAN, desk=desk)
+    old = asyncio.run(stopped(compiler, desk))
+    desk.open()
+    desk.gate = None
+    order, counts = compiler.order_resumed(old), []
+    for _ in range(2):
+        desk.calls.clear()
+        found, work = compiler.begin(order)
+        asyncio.run(work)
+        counts.append((found.answer, sorted(name for name, _ in desk.calls)))
+        desk.gate = None
+    assert counts == [(["x", [1, 2]], ["get", "wait"])] * 2
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_question_that_is_resumed_twice_may_replan(tmp_path, stored):
+    """The run in the middle asked no model, but its plan had not been given either."""
+    desk = Desk()
+    history = History(tmp_path / "runs.db") if stored else None
+    plan = "a = wait(1)\njoin()\n"
+    old = asyncio.run(stopped(planner_of(plan, desk=desk, history=history), desk))
+
+    async def again():
+        found, work = (compiler := planner_of(plan, desk=desk, history=history)).begin(compiler.order_resumed(old))
+        task = asyncio.create_task(work)
+        await until(lambda: desk.working)
+        found.cancel()
+        await task
+        return found
+
+    desk.gate = None
+    middle = asyncio.run(again())
+    assert not [event for event in middle.events if isinstance(event, ModelStarted)]
+    model = scripted("", joiner=["Action: Replan(more)", "Action: Finish(well)"], replan=["b = get(2)\njoin()\n"])
+    found, _ = resumed(Compiler(model, desk.tools, history=history), desk, middle.id if stored else middle)
+    assert (found.status, found.answer, len(found.rounds)) == ("done", "well", 2)
+    if history is not None:
+        assert not history.load(middle.id, []).order.executing
+        history.close()
+
+
 def test_what_cannot_be_resumed_says_why(tmp_path):
     """No history, no such run, one that goes on, an input that was not stored, no planner for a missing plan."""
     desk = Desk()
