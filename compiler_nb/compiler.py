@@ -78,18 +78,18 @@ class Compiler:
             worker=asked,
             tools=Toolbox(tools).plus(Toolbox(language)),
             dialect=dialect,
-            examples=tuple(examples),
+            examples=cast("Any", _plain(tuple, examples)),
             engine=engine,
             max_concurrency=max_concurrency,
             limits=read_limits(limits),
             max_replans=max_replans,
             max_repairs=max_repairs,
             timeout=timeout,
-            budget=budget or Budget(),
+            budget=Budget() if budget is None else budget,
             approve=approve,
             history=_history(history),
             cache=cache,
-            prompts=dict(prompts or {}),
+            prompts=_plain(dict, {} if prompts is None else prompts),
             share=shared,
             preview=preview,
             drop_failed=drop_failed,
@@ -295,6 +295,14 @@ class Compiler:
 
 def _model(model: Model | str | None) -> Model | None:
     return connect(model) if isinstance(model, str) else model
+
+
+def _plain(kind: Callable[[Any], Any], given: object) -> Any:
+    """Return a copy, or what was given if it cannot be copied: the settings say what is wrong with it."""
+    try:
+        return kind(given)
+    except (TypeError, ValueError):
+        return given
 
 
 def _history(given: object) -> History | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from collections.abc import Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar
 from compiler_nb.models.providers import HAND, PROVIDERS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable
 
 T = TypeVar("T")
 
@@ -51,8 +52,12 @@ def read_limits(given: Mapping[str, Limit | Mapping[str, int]] | None) -> dict[s
 
     Raises ValueError if one is neither, or if a field is invalid.
     """
-    found = {}
-    for name, limit in (given or {}).items():
+    found: dict[str, Limit] = {}
+    if given is None:
+        return found
+    if not isinstance(given, Mapping):
+        raise ValueError(f"limits must be a dict of Limits by provider, not {given!r}")  # noqa: TRY004 - as all settings
+    for name, limit in given.items():
         try:
             found[name] = limit if isinstance(limit, Limit) else Limit(**limit)
         except (TypeError, ValueError) as error:

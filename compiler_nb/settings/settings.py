@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.engine.node import provider_caps
+from compiler_nb.models.limits import Limit
 from compiler_nb.models.prices import price
 from compiler_nb.models.providers import known_secrets
 from compiler_nb.outcome import Usage
@@ -13,11 +16,10 @@ from compiler_nb.settings.budget import Budget
 from compiler_nb.tool import Toolbox
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable
 
     from compiler_nb.engine.approval import Rule
     from compiler_nb.models.base import Model
-    from compiler_nb.models.limits import Limit
     from compiler_nb.models.secret import Secret
     from compiler_nb.prompts.data import Share
 
@@ -31,6 +33,36 @@ APPROVE: Final = ("ask", "auto", "deny")
 PROMPTS: Final = ("planner", "joiner")
 PLAIN: Final = ("dialect", "max_replans", "max_repairs", "timeout", "share", "preview")
 """Settings that a history stores as they are."""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _are(kind: type, values: Any) -> bool:
+    return isinstance(values, Collection) and all(isinstance(each, kind) for each in values)
+
+
+def _is_pair(value: Any) -> bool:
+    match value:
+        case [str(), str()]:
+            return True
+    return False
+
+
+CHECKS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
+    "examples": (lambda x: isinstance(x, tuple | list) and all(map(_is_pair, x)), "pairs of a question and a plan"),
+    "max_concurrency": (lambda x: type(x) is int and x >= 1, "a whole number from 1"),
+    "limits": (lambda x: isinstance(x, Mapping) and _are(Limit, x.values()), "a dict of Limits by provider"),
+    "max_replans": (lambda x: type(x) is int and x >= 0, "a whole number from 0"),
+    "max_repairs": (lambda x: type(x) is int and x >= 0, "a whole number from 0"),
+    "timeout": (lambda x: x is None or (_is_number(x) and x > 0), "a number of seconds above 0, or None"),
+    "budget": (lambda x: isinstance(x, Budget), "a Budget"),
+    "approve": (lambda x: _are(str, x), "'ask' or 'auto' or 'deny', or names of tools"),
+    "prompts": (lambda x: isinstance(x, Mapping) and _are(str, x.values()), "a dict of texts by role"),
+    "preview": (lambda x: isinstance(x, bool), "True or False"),
+}
+"""What each setting must be: the check, and the words for it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,15 +104,13 @@ class Settings:
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
             _check_choice(name, getattr(self, name), allowed)
+        for name, (check, words) in CHECKS.items():
+            if not check(value := getattr(self, name)):
+                raise ValueError(f"{name} must be {words}, not {value!r}")
         if isinstance(self.approve, str):
             _check_choice("approve", self.approve, APPROVE)
         for role in self.prompts:
             _check_choice("a role in prompts", role, PROMPTS)
-        for name, least in (("max_concurrency", 1), ("max_replans", 0), ("max_repairs", 0)):
-            if type(getattr(self, name)) is not int or getattr(self, name) < least:
-                raise ValueError(f"{name} must be a whole number from {least}, not {getattr(self, name)!r}")
-        if self.timeout is not None and not self.timeout > 0:
-            raise ValueError(f"timeout must be a number of seconds above 0, or None, not {self.timeout!r}")
         if self.drop_failed:
             raise ValueError("drop_failed is not built yet: leave it out")
         for model in self.roles.values() if self.budget.usd is not None else ():
