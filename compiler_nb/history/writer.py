@@ -54,13 +54,21 @@ class WriterThread:
         self._lock = threading.Lock()
 
     def begin(self, run: Run, lost: Callable[[str], None]) -> Callable[[Event], None]:
-        """Take a run to be written; return the listener for its log. `lost` is called on the thread, once at most."""
+        """Take a run to be written; return the listener for its log.
+
+        `lost` is called once at most: on the writer's thread, or at once if that cannot start.
+        """
         with self._lock:
             if self._thread is not None and not self._thread.is_alive():
                 self._forget()
             if self._thread is None and not self.closed:
-                self._thread = threading.Thread(target=self._serve, name="compiler_nb-history", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._serve, name="compiler_nb-history", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:  # in a browser, or if there are too many
+                    lost(f"no thread can be started to write {self.path}: {error}")
+                    return lambda event: None
+                self._thread = thread
             self.runs[run.id] = rows = RunRows(run, lost, self.largest, self._queue.put)
         return rows.snapshots.listener
 

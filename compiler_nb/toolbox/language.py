@@ -60,7 +60,7 @@ def make_language_tools(
         messages = _messages(load("worker").text, instruction, inputs, share)
         text = (await ask(messages, CURRENT.get())).strip()
         if not text:
-            raise ToolError("the model replied with nothing: say in the instruction what it shall return")
+            raise ToolError("the model replied with nothing: say in the instruction what to return")
         return text
 
     async def extract(  # type: ignore[no-untyped-def]  # noqa: ANN202 - as planners read it

@@ -14,6 +14,7 @@ Theory of operation
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from typing import TYPE_CHECKING, Any, Final
@@ -47,7 +48,15 @@ _UNITS: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _NOT_A_TIME: Final = -(2**63)
 _FIRST, _LAST = -62_135_510_400, 253_402_128_000
 """Seconds since 1970 of the years 1 to 9999, but for two days at either end."""
-_ARRAYS: Final = ("array", "category", "masked", "texts", "zoned", "periods", "intervals")
+_ARROW: Final = frozenset((
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float", "double", "string",
+    "large_string", "date32[day]", *(f"{kind}[{unit}]" for kind in ("timestamp", "duration") for unit in _UNITS),
+))  # fmt: skip
+"""Arrow's types that are stored, and times in a zone."""
+_ARROW_ZONED: Final = re.compile(r"timestamp\[(s|ms|us|ns), tz=(.+)\]")
+_OFFSET: Final = re.compile(r"[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]")
+_DAY: Final = 86_400
+_ARRAYS: Final = ("array", "category", "masked", "texts", "zoned", "periods", "intervals", "arrow")
 _INDEXES: Final = ("index", "range index", "levels")
 
 
@@ -161,12 +170,15 @@ def _read_zoned(head: Head, by: FromData) -> Any:
     zone, unit, data = head["zone"], head["unit"], _counts(head, by)
     if unit not in _UNITS:
         raise HistoryError("a stored column is of times in an unknown unit")
-    seconds = data[data != _NOT_A_TIME] // _UNITS[unit]
-    if seconds.size and not (seconds.min() > _FIRST and seconds.max() < _LAST):
-        raise HistoryError("a stored column has times outside the years 1 to 9999")  # pandas could not even show them
+    _check_years(data[data != _NOT_A_TIME] // _UNITS[unit])
     known = read_zone(zone)
     dtype = _pandas().DatetimeTZDtype(unit, zone if type(zone) is str else known)  # by its name pandas finds its own
     return _pandas().DatetimeIndex(data.view(f"M8[{unit}]"), tz="UTC").astype(dtype).array
+
+
+def _check_years(seconds: Any) -> None:
+    if seconds.size and not (seconds.min() > _FIRST and seconds.max() < _LAST):
+        raise HistoryError("a stored column has times outside the years 1 to 9999")  # pandas could not even show them
 
 
 def _write_periods(array: Any, to: ToData) -> Head:
@@ -198,6 +210,55 @@ def _write_intervals(array: Any, to: ToData) -> Head:
 def _read_intervals(head: Head, by: FromData) -> Any:
     left, right = (by.part(part, ("index",)) for part in head["v"])
     return _pandas().arrays.IntervalArray.from_arrays(left, right, closed=head["closed"])
+
+
+def _arrow_type(name: Any) -> Any:
+    """Return the Arrow type of a name, None if it is not one that is stored."""
+    import pyarrow as pa  # noqa: PLC0415 - an extra, and only if a column of Arrow's was stored
+
+    if name in _ARROW:
+        return pa.type_for_alias(name)
+    zoned = _ARROW_ZONED.fullmatch(name)
+    known = zoned is not None and (is_zone(zoned[2]) or _OFFSET.fullmatch(zoned[2]))
+    return pa.timestamp(zoned[1], zoned[2]) if zoned is not None and known else None
+
+
+def _arrow_counts(name: str) -> str:
+    """Return the type of the numbers by which an Arrow type is stored."""
+    return "int32" if name == "date32[day]" else "int64" if name.startswith(("timestamp", "duration")) else name
+
+
+def _write_arrow(array: Any, to: ToData) -> Head:
+    name, cells = str(array.dtype.pyarrow_dtype), array.__arrow_array__()
+    if _arrow_type(name) is None:
+        raise Unstorable(f"a column of Arrow's type {name} cannot be stored")
+    if name.endswith("string"):
+        texts = cells.to_pylist()
+        _check_texts(texts, to)
+        return {"v": to.many(texts), "type": name}
+    numbers = cells.cast(_arrow_counts(name)).fill_null(False if name == "bool" else 0)
+    return {"v": to.many([numbers.to_numpy(), _numpy().array(array.isna())]), "type": name}
+
+
+def _read_arrow(head: Head, by: FromData) -> Any:
+    name = text_of(head["type"])
+    kind = _arrow_type(name)
+    if kind is None:
+        raise HistoryError("a stored column is of an unknown type")
+    import pyarrow as pa  # noqa: PLC0415 - as above
+
+    if name.endswith("string"):
+        cells = pa.array(by.many(head["v"]), kind)
+    else:
+        numbers, mask = (by.part(part, ("array",)) for part in head["v"])
+        counts = pa.type_for_alias(_arrow_counts(name))
+        if numbers.ndim != 1 or numbers.dtype != counts.to_pandas_dtype() or mask.dtype != bool:
+            raise HistoryError("a stored column is not of the type that it says")
+        if name.startswith(("date32", "timestamp")):
+            known = numbers[~mask].astype("i8")
+            _check_years(known * _DAY if name.startswith("date32") else known // _UNITS[kind.unit])
+        cells = pa.array(numbers, counts, mask=mask).cast(kind)
+    return _pandas().arrays.ArrowExtensionArray(cells)
 
 
 def _write_cell(value: Any, to: ToData) -> Head:
@@ -249,10 +310,29 @@ def _read_levels(head: Head, by: FromData) -> Any:
     return pandas.MultiIndex.from_arrays(levels, names=by.many(head["name"]))
 
 
+def _write_attrs(table: Any, to: ToData) -> Head:
+    """Return what a table says of itself; raises Unstorable if that has no form, or holds a key."""
+    if not table.attrs:
+        return {}
+    try:
+        data = to.data(dict(table.attrs))
+    except Unstorable as error:
+        raise Unstorable(f"its attrs cannot be stored: {error}") from None
+    to.check(json.dumps(data, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    return {"attrs": data}
+
+
+def _read_attrs(table: Any, head: Head, by: FromData) -> Any:
+    if "attrs" in head:
+        table.attrs = by.data(head["attrs"])
+    return table
+
+
 def _write_frame(frame: Any, to: ToData) -> Head:
     to.spend(frame.shape[1])
     columns = [_array_of(frame.iloc[:, number]) for number in range(frame.shape[1])]
-    return {"v": to.many(columns), "index": to.data(frame.index), "columns": to.data(frame.columns)}
+    head = {"v": to.many(columns), "index": to.data(frame.index), "columns": to.data(frame.columns)}
+    return head | _write_attrs(frame, to)
 
 
 def _read_frame(head: Head, by: FromData) -> Any:
@@ -262,16 +342,18 @@ def _read_frame(head: Head, by: FromData) -> Any:
         raise HistoryError("a stored table has columns of another length than its index")
     columns = {number: pandas.Series(array, index, dtype=array.dtype) for number, array in enumerate(arrays)}
     frame = pandas.DataFrame(columns, index=index)
-    return frame.set_axis(by.part(head["columns"], _INDEXES), axis=1)
+    return _read_attrs(frame.set_axis(by.part(head["columns"], _INDEXES), axis=1), head, by)
 
 
 def _write_series(series: Any, to: ToData) -> Head:
-    return {"v": to.data(_array_of(series)), "index": to.data(series.index), "name": to.data(series.name)}
+    head = {"v": to.data(_array_of(series)), "index": to.data(series.index), "name": to.data(series.name)}
+    return head | _write_attrs(series, to)
 
 
 def _read_series(head: Head, by: FromData) -> Any:
     array = by.part(head["v"], _ARRAYS)
-    return _pandas().Series(array, by.part(head["index"], _INDEXES), dtype=array.dtype, name=by.data(head["name"]))
+    index, name = by.part(head["index"], _INDEXES), by.data(head["name"])
+    return _read_attrs(_pandas().Series(array, index, dtype=array.dtype, name=name), head, by)
 
 
 def _numpy() -> Any:
@@ -331,6 +413,7 @@ LIBRARY: Final = (
     Form("pandas.arrays.DatetimeArray", "zoned", _write_zoned, _read_zoned),
     Form("pandas.arrays.PeriodArray", "periods", _write_periods, _read_periods),
     Form("pandas.arrays.IntervalArray", "intervals", _write_intervals, _read_intervals),
+    Form("pandas.arrays.ArrowExtensionArray", "arrow", _write_arrow, _read_arrow),
     *(Form(f"pandas.{name}", "cell", _write_cell, _read_cell, _same, fixed=True)
       for name in ("Timestamp", "Timedelta", "Period", "Interval", "NaT")),
     Form("pandas.NA", "NA", lambda value, to: {}, lambda head, by: _pandas().NA, fixed=True),

@@ -195,6 +195,31 @@ def test_no_side_effect_begins_that_would_not_be_noted(tmp_path):
     assert warning == "this run is not kept: ValueError: no ear"
 
 
+def test_a_run_goes_on_if_no_thread_can_be_started(tmp_path, monkeypatch):
+    """It says that it is not kept; a side effect that cannot be noted does not begin."""
+    paid = []
+
+    @tool(side_effects=True)
+    async def pay(x: Any) -> int:
+        """Pay."""
+        paid.append(x)
+        return 1
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    history = History(tmp_path / "runs.db")
+    plan = "a = look(0)\nb = pay(a)\nanswer(b)\n"
+    found = run(Compiler(None, [look, pay], planner=scripted(plan), history=history, approve="auto"))
+    history.close()
+    assert found.state("a") == "done"
+    assert "b" in found.failures
+    assert paid == []
+    (warning,) = [event.message for event in found.events if isinstance(event, Warned) and not event.task]
+    assert warning.startswith("this run is not kept: no thread can be started")
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_writer_whose_thread_has_ended_starts_another(tmp_path):
     """The run that it wrote is lost, and says so; the next one is kept."""

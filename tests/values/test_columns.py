@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
+from compiler_nb.errors import HistoryError
 from compiler_nb.history import NotStored
 from compiler_nb.values.code import content_hash, decode, encode
+
+
+def labelled(table, **attrs):
+    """Return a table that says something of itself."""
+    table.attrs = attrs
+    return table
+
 
 DAYS = pd.date_range("2026", periods=2, freq="D")
 PAIRS = pd.MultiIndex.from_tuples([("a", 1), ("b", 2)], names=["k", None])
@@ -56,6 +66,16 @@ STORED = {
     "columns of two levels": pd.DataFrame([[1, 2]], columns=PAIRS),
     "columns of one name": pd.DataFrame([[1, "a"]], columns=["x", "x"]),
     "columns of odd names": pd.DataFrame([[1, 2, 3]], columns=[1, ("a", 2), None]),
+    "columns of Arrow": pd.DataFrame({str(each): pd.array(cells, dtype=pd.ArrowDtype(each)) for each, cells in (
+        *((kind, [1, None]) for kind in (pa.int8(), pa.uint64(), pa.float32(), pa.duration("s"), pa.timestamp("ns"))),
+        (pa.int64(), [2**60 + 1, None]), (pa.float64(), [0.1, None]), (pa.bool_(), [True, None]),
+        (pa.string(), ["x", None]), (pa.large_string(), ["\u6771", None]), (pa.date32(), [dt.date(2026, 1, 5), None]),
+        (pa.timestamp("us", "Europe/Paris"), [dt.datetime(2026, 1, 5, tzinfo=dt.UTC), None]),
+        (pa.timestamp("ms", "-03:30"), [dt.datetime(2026, 1, 5, tzinfo=dt.UTC), None]))}),
+    "an index of Arrow": pd.Series([1], index=pd.Index(["x"], dtype=pd.ArrowDtype(pa.string()))),
+    "no rows of Arrow": pd.Series([], dtype="int64[pyarrow]"),
+    "a table with attrs": labelled(pd.DataFrame({"a": [1]}), unit="m", steps=[1, (2, None)], made={1: DAYS[0]}),
+    "a column with attrs": labelled(pd.Series([1]), unit="m"),
     "nothing": pd.DataFrame(), "no columns": pd.DataFrame(index=[1, 2]), "no rows": pd.DataFrame({"a": []}),
     "a named series": pd.Series([1, 2], name=("x", 1)),
     "an index": pd.Index(["a"], name=("x", 1)), "levels": PAIRS, "a range": pd.RangeIndex(5),
@@ -84,6 +104,7 @@ def test_what_comes_back_is_equal(name):
         pd.testing.assert_index_equal(back, value, exact=True)
     else:
         assert (type(back), repr(back)) == (type(value), repr(value))
+    assert getattr(back, "attrs", None) == getattr(value, "attrs", None)
     assert content_hash(back) == content_hash(value) is not None
 
 
@@ -95,7 +116,9 @@ class Own(np.float64):
     ("value", "reason"),
     [
         (pd.Series([1], dtype="Sparse[int]"), "pandas's SparseArray cannot be stored"),
-        (pd.Series([1], dtype="int64[pyarrow]"), "pandas's ArrowExtensionArray cannot be stored"),
+        (pd.Series([[1]], dtype=pd.ArrowDtype(pa.list_(pa.int64()))), "Arrow's type list<"),
+        (labelled(pd.DataFrame({"a": [1]}), made_by=object()), "its attrs cannot be stored: it is not plain data"),
+        (labelled(pd.Series([1]), made_by=object()), "its attrs cannot be stored: it is not plain data"),
         (pd.DataFrame({"a": [object()]}), "not plain data"),
         (np.array([(1, 2.0)], dtype="i4,f8"), "is not plain data"),
         (Own(1), "not plain data"),
@@ -128,6 +151,33 @@ def test_a_zone_of_the_same_name_is_the_zone():
 
 def test_a_table_that_a_key_is_in_is_not_stored():
     """In texts, mixed cells or bytes; masked it would be another table."""
-    for value in (["my-key"], [1, "my-key"], [b"my-key"]):
-        coded = encode(pd.DataFrame({"a": value}), leaks=lambda data: b"my-key" in data)
+    tables = [pd.DataFrame({"a": value}) for value in (["my-key"], [1, "my-key"], [b"my-key"])]
+    arrow = pd.Series(["my-key"], dtype=pd.ArrowDtype(pa.string()))
+    for table in (*tables, arrow, labelled(pd.DataFrame(), by="my-key"), labelled(pd.Series([1]), by=["my-key"])):
+        coded = encode(table, leaks=lambda data: b"my-key" in data)
         assert "it holds a key" in decode(coded.text).reason
+
+
+@pytest.mark.parametrize(
+    "kind", ["list<item: int64>", "os.system", "timestamp[us, tz=/etc/passwd]", "int32", "date32[day]"]
+)
+def test_a_forged_type_of_arrow_is_an_error(kind):
+    """Only the types that are written are read, and only of numbers of theirs."""
+    coded = encode(pd.array([1, 2], dtype="int64[pyarrow]"))
+    with pytest.raises(HistoryError, match="stored column is"):
+        decode(coded.text.replace("int64", kind), blob=coded.blobs.__getitem__)
+
+
+def test_a_forged_time_of_arrow_that_could_not_be_shown_is_an_error():
+    """As with pandas' own times."""
+    coded = encode(pd.array([2**62], dtype="int64[pyarrow]"))
+    with pytest.raises(HistoryError, match="outside the years"):
+        decode(coded.text.replace("int64", "timestamp[s]"), blob=coded.blobs.__getitem__)
+
+
+def test_a_column_of_arrow_says_what_reading_it_needs(monkeypatch):
+    """Without pyarrow it cannot be read."""
+    coded = encode(pd.array([1], dtype="int64[pyarrow]"))
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(HistoryError, match="needs pyarrow, which is not installed"):
+        decode(coded.text, blob=coded.blobs.__getitem__)
