@@ -72,7 +72,7 @@ def test_the_page_holds_question_answer_picture_and_footer():
         "<title>la · done\nweather(&quot;LA&quot;)\n= {&quot;city&quot;: &quot;LA&quot;, &quot;max&quot;: 2}</title>"
     )
     assert hover in html
-    assert re.search(r"3 tasks · \d+ ms · \d+ tokens · bound: ny<", html)
+    assert re.search(r"3 tasks · [\d.]+ m?s · \d+ tokens · bound: ny<", html)
 
 
 def test_an_untrusted_page_sees_the_picture_as_an_image():
