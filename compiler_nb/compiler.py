@@ -6,16 +6,20 @@ import asyncio
 import contextlib
 import secrets
 import time
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from compiler_nb.drive import Drive
+from compiler_nb.engine.approval import Ask
 from compiler_nb.engine.background import BACKGROUND, MainThread
-from compiler_nb.engine.runners import on_main_thread
+from compiler_nb.engine.runners import PostToMain, on_main_thread
 from compiler_nb.errors import HistoryError, PlanError, Problem
 from compiler_nb.events import Listener, Log
+from compiler_nb.models.base import Model
 from compiler_nb.models.connect import connect, no_model
-from compiler_nb.models.limits import read_limits
+from compiler_nb.models.limits import Limit, read_limits
 from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.task import Task
 from compiler_nb.run import Run
 from compiler_nb.settings.budget import Budget
 from compiler_nb.settings.order import Order
@@ -23,15 +27,8 @@ from compiler_nb.settings.settings import Settings
 from compiler_nb.tool import Tool, Toolbox
 from compiler_nb.toolbox.language import make_language_tools
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-
-    from compiler_nb.engine.approval import Ask
-    from compiler_nb.engine.runners import PostToMain
+if TYPE_CHECKING:  # loaded only if it is used
     from compiler_nb.history.history import History
-    from compiler_nb.models.base import Model
-    from compiler_nb.models.limits import Limit
-    from compiler_nb.plan.task import Task
 
 
 class Compiler:

@@ -5,39 +5,36 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from compiler_nb.engine.approval import Ask
+from compiler_nb.engine.runners import PostToMain
 from compiler_nb.engine.session import Session
 from compiler_nb.engine.watch import WATCH
 from compiler_nb.errors import CompilerError, ModelError, PlanError
 from compiler_nb.events import Decided, PlanClosed, RoundStarted, RunEnded, RunStarted, TaskEnded, TaskPlanned, Warned
 from compiler_nb.joiner import join
-from compiler_nb.models.base import Model, Request
+from compiler_nb.models.base import Message, Model, Request
 from compiler_nb.models.calls import Calls
 from compiler_nb.models.limits import shared_limits
 from compiler_nb.outcome import ENDED, NOT_DONE, Answer, Cancelled, Replan, Status
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
+from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Join, Return, Task, owner_of
 from compiler_nb.plan.tree import references
 from compiler_nb.planner.requests import Earlier, earlier_of
 from compiler_nb.planner.schema import describe_schema
 from compiler_nb.planner.writing import Writing
 from compiler_nb.prompts import Prompt
+from compiler_nb.run import Run
 from compiler_nb.text import describe_error
 from compiler_nb.toolbox.language import WORKER, LanguageTool
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from compiler_nb.engine.approval import Ask
-    from compiler_nb.engine.runners import PostToMain
+if TYPE_CHECKING:  # loaded only if it is used
     from compiler_nb.history.keeper import Keeper
-    from compiler_nb.models.base import Message
-    from compiler_nb.plan.plan import Plan
-    from compiler_nb.run import Run
-
 
 CANCELLED: Final = "the run was cancelled"
 UNPLANNED: Final = "side effects wait for a whole plan, and there is none"

@@ -13,15 +13,12 @@ and events of a task go on with `task` (its id) and `attempt` (from 1; 0 if none
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from compiler_nb.errors import Problem
-    from compiler_nb.outcome import Answer, Replan, State, Status, Usage
-    from compiler_nb.plan.task import LastLine, Task
+from compiler_nb.errors import Problem
+from compiler_nb.outcome import Answer, Replan, State, Status, Usage
+from compiler_nb.plan.task import LastLine, Task
 
 
 class RunStarted(NamedTuple):

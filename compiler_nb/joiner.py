@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from compiler_nb.errors import BadRequest, ModelError, ModelRefused
-from compiler_nb.models.base import Request
+from compiler_nb.models.base import Message, Model, Request
+from compiler_nb.models.calls import Calls
 from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped
 from compiler_nb.plan.task import owner_of
 from compiler_nb.prompts import Prompt, load
 from compiler_nb.prompts.data import Oversize, Share, frame, frame_values
 from compiler_nb.prompts.decision import read_decision
 from compiler_nb.text import cut
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from compiler_nb.models.base import Message, Model
-    from compiler_nb.models.calls import Calls
 
 FAILURES: Final = 50
 """Failures that are listed; the others are counted."""

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb import trace
 from compiler_nb.engine.node import find_lanes
 from compiler_nb.errors import RunFailed, ToolError
+from compiler_nb.events import Event, Log
 from compiler_nb.models.secret import mask
 from compiler_nb.outcome import NOT_DONE, Failure, State, Status, Usage
 from compiler_nb.plan.bounds import is_a
+from compiler_nb.plan.plan import Plan
 from compiler_nb.settings.control import Control
+from compiler_nb.settings.order import Order
+from compiler_nb.settings.settings import Settings
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+if TYPE_CHECKING:  # loaded only if it is used
     from compiler_nb.drawing.svg import Picture
     from compiler_nb.drawing.timeline import Timeline
-    from compiler_nb.events import Event, Log
-    from compiler_nb.plan.plan import Plan
-    from compiler_nb.settings.order import Order
-    from compiler_nb.settings.settings import Settings
 
 _INNER: Final = frozenset({"control", "id_of", "log", "order", "progress", "wait", "words"})
 

@@ -16,14 +16,12 @@ import re
 import sys
 import uuid
 from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from compiler_nb.outcome import Cancelled, Failure, Skipped
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
 
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
 _DEPTH: Final = 4

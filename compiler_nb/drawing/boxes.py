@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
+from compiler_nb.outcome import State
 from compiler_nb.plan.short import shorten_call
-from compiler_nb.plan.task import is_part
+from compiler_nb.plan.task import Task, is_part
 from compiler_nb.text import TIMES, cut, visible
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from compiler_nb.outcome import State
-    from compiler_nb.plan.task import Task
 
 CELL, CELL_ROW = 12, 20
 """Pixels from one cell to the next, and cells in a row."""

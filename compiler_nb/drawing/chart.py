@@ -7,18 +7,15 @@ stripes, a failed attempt by its hollow bar. All text is escaped here; there is 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from html import escape
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from compiler_nb.drawing.boxes import text_width
 from compiler_nb.drawing.style import TIMELINE_STYLE, count_tasks, data_of, draw_mark, page, px
+from compiler_nb.outcome import State
 from compiler_nb.text import seconds_text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from compiler_nb.outcome import State
 
 WIDTH: Final = 920.0
 PAD, HEAD, FOOT = 16.0, 34.0, 22.0

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import graphviz
 
 from compiler_nb.drawing.dot import lines_of
 from compiler_nb.drawing.files import save
 from compiler_nb.drawing.svg import Picture, draw
-
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterable, Mapping
-
-    from compiler_nb.outcome import State
-    from compiler_nb.plan.plan import Plan
-    from compiler_nb.plan.task import Task
+from compiler_nb.outcome import State
+from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.task import Task
 
 
 class Digraph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types

@@ -9,21 +9,18 @@ import contextlib
 import os
 import shutil
 import threading
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, Literal, TypeAlias
 
 from compiler_nb.drawing.boxes import state_of
 from compiler_nb.drawing.graph import Graph, make_graph
 from compiler_nb.drawing.layout import Layout, lay_out
+from compiler_nb.drawing.rows import Point
 from compiler_nb.drawing.style import EDGE, LIGHT
+from compiler_nb.outcome import State
 from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.task import Task
 from compiler_nb.text import visible
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-
-    from compiler_nb.drawing.rows import Point
-    from compiler_nb.outcome import State
-    from compiler_nb.plan.task import Task
 
 Engine = Literal["auto", "graphviz", "own"]
 """What chooses the places: our own layout, or Graphviz if it is installed."""

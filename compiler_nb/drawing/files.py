@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 Forms: TypeAlias = "Mapping[str, Callable[[], str | bytes | None]]"
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from compiler_nb.drawing.boxes import (
     BLOCK_GAP,
@@ -27,13 +28,8 @@ from compiler_nb.drawing.boxes import (
 from compiler_nb.drawing.layout import GAP_RIGHT
 from compiler_nb.drawing.rows import GAP, assign_rows
 from compiler_nb.plan.shape import levels
-from compiler_nb.plan.task import Return, owner_of
+from compiler_nb.plan.task import LastLine, Return, Task, owner_of
 from compiler_nb.plan.tree import references
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from compiler_nb.plan.task import LastLine, Task
 
 FULL: Final = 200
 """Most tasks that are drawn one by one."""

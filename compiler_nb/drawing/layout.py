@@ -18,12 +18,10 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from compiler_nb.drawing.rows import GAP, Edge, Point, Rows, Size, arrange, assign_rows, make_rows, order
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
 
 GAP_DOWN, GAP_RIGHT = 52.0, 68.0
 """Least space between rows, in pixels."""

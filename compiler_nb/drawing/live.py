@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from compiler_nb.drawing.boxes import CALL, SHORT_CALL, task_box
-from compiler_nb.drawing.dot import find_layout
+from compiler_nb.drawing.boxes import CALL, SHORT_CALL, Box, task_box
+from compiler_nb.drawing.dot import Engine, find_layout
 from compiler_nb.drawing.graph import FULL, MANY, make_graph
 from compiler_nb.drawing.layout import Incremental, Layout
+from compiler_nb.drawing.rows import Point
 from compiler_nb.drawing.style import ID, MARGIN
 from compiler_nb.drawing.svg import draw_box, draw_edge
 from compiler_nb.plan.short import shorten_call
+from compiler_nb.plan.task import LastLine, Task
 from compiler_nb.text import cut, visible
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from compiler_nb.drawing.boxes import Box
-    from compiler_nb.drawing.dot import Engine
-    from compiler_nb.drawing.rows import Point
-    from compiler_nb.plan.task import LastLine, Task
 
 TITLE: Final = 200
 """Characters of a call in a hover text."""

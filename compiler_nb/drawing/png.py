@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
-from compiler_nb.drawing.boxes import is_stack, state_of
-from compiler_nb.drawing.chart import FOOT, HEAD, PAD, RIGHT, WIDTH, make_plot
-from compiler_nb.drawing.dot import INCH, find_layout, quote, render, wrap
+from compiler_nb.drawing.boxes import Box, is_stack, state_of
+from compiler_nb.drawing.chart import FOOT, HEAD, PAD, RIGHT, WIDTH, Bar, Chart, make_plot
+from compiler_nb.drawing.dot import INCH, Program, find_layout, quote, render, wrap
 from compiler_nb.drawing.graph import FULL, make_graph
 from compiler_nb.drawing.layout import heading
+from compiler_nb.drawing.rows import Point
 from compiler_nb.drawing.style import EDGE, LIGHT, MARGIN
+from compiler_nb.outcome import State
 from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.task import LastLine, Task
 from compiler_nb.text import seconds_text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from compiler_nb.drawing.boxes import Box
-    from compiler_nb.drawing.chart import Bar, Chart
-    from compiler_nb.drawing.dot import Program
-    from compiler_nb.drawing.rows import Point
-    from compiler_nb.outcome import State
-    from compiler_nb.plan.task import LastLine, Task
 
 ARROW: Final = 5.0
 """Pixels from the tip of an arrow to its base."""

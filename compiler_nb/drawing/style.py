@@ -6,15 +6,12 @@ Text has the boxes' own background; everything outside is a grey that is readabl
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from html import escape
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from compiler_nb.outcome import State
 from compiler_nb.text import cut
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from compiler_nb.outcome import State
 
 MARKS: Final[Mapping[State, str]] = {
     "waiting": "M-3.6 0h.01M0 0h.01M3.6 0h.01",

@@ -8,32 +8,25 @@ mark, which MARKS holds. All text is escaped here; there is no script, link or h
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from compiler_nb.drawing.boxes import CELL, CELL_ROW, END, LINE, MARK, PAD, STACK, has_bar, is_stack, state_of
-from compiler_nb.drawing.dot import find_layout, source
+from compiler_nb.drawing.boxes import CELL, CELL_ROW, END, LINE, MARK, PAD, STACK, Box, has_bar, is_stack, state_of
+from compiler_nb.drawing.dot import Engine, Program, find_layout, source
 from compiler_nb.drawing.files import Drawing, Forms
-from compiler_nb.drawing.graph import make_graph
-from compiler_nb.drawing.layout import heading
+from compiler_nb.drawing.graph import Graph, make_graph
+from compiler_nb.drawing.layout import Layout, heading
 from compiler_nb.drawing.png import to_png
+from compiler_nb.drawing.rows import Point
 from compiler_nb.drawing.style import MARGIN, MARKS, STYLE, count_tasks, data_of, draw_mark, page, px
 from compiler_nb.drawing.text import plan_text
+from compiler_nb.outcome import State
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.short import shorten_call, shorten_final
+from compiler_nb.plan.task import LastLine, Task
 from compiler_nb.text import visible, visible_lines
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from compiler_nb.drawing.boxes import Box
-    from compiler_nb.drawing.dot import Engine, Program
-    from compiler_nb.drawing.graph import Graph
-    from compiler_nb.drawing.layout import Layout
-    from compiler_nb.drawing.rows import Point
-    from compiler_nb.outcome import State
-    from compiler_nb.plan.task import LastLine, Task
 
 LIMIT: Final = 150_000
 """Most bytes of a picture."""

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
+from compiler_nb.drawing.chart import Chart, Row
+from compiler_nb.outcome import State
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.short import shorten_call, shorten_final
+from compiler_nb.plan.task import Task
 from compiler_nb.text import cut, describe_outcome, seconds_text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from compiler_nb.drawing.chart import Chart, Row
-    from compiler_nb.outcome import State
-    from compiler_nb.plan.task import Task
 
 MARKS: Final[Mapping[str, str]] = {
     "waiting": "·", "ready": "○", "running": "▸", "done": "✓", "failed": "✗", "skipped": "»", "cancelled": "■",

@@ -7,23 +7,20 @@ is marked: the chain of tasks that needed each other and took longest.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from compiler_nb.drawing.chart import Bar, Chart, Row, draw_svg
 from compiler_nb.drawing.files import Drawing
 from compiler_nb.drawing.png import draw_png
 from compiler_nb.drawing.style import count_tasks
 from compiler_nb.drawing.text import chart_text
+from compiler_nb.outcome import State
 from compiler_nb.plan.short import shorten_call
+from compiler_nb.plan.task import Task
 from compiler_nb.text import cut, seconds_text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from compiler_nb.outcome import State
-    from compiler_nb.plan.task import Task
-    from compiler_nb.trace import ModelCall, Span
+from compiler_nb.trace import ModelCall, Span
 
 MOST: Final = 200
 """Most rows of tasks; the others are counted."""

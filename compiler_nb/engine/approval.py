@@ -19,19 +19,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from compiler_nb.events import TaskApproved, TaskHeld
+from compiler_nb.events import Log, TaskApproved, TaskHeld
 from compiler_nb.plan.task import Task
 from compiler_nb.text import describe_error, shorten_value
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from compiler_nb.events import Log
-    from compiler_nb.tool import Tool
+from compiler_nb.tool import Tool
 
 Rule: TypeAlias = "str | Collection[str]"
 """Which calls start without being asked for: "ask" none, "auto" all, "deny" none, and nobody is asked; or the names of

@@ -14,17 +14,15 @@ from __future__ import annotations
 
 import asyncio
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
+from compiler_nb.engine.node import Node
+from compiler_nb.engine.runners import Runner
+from compiler_nb.engine.timer import Timer
 from compiler_nb.errors import ArgumentError, ExpressionError
 from compiler_nb.outcome import Cancelled, Failure
 from compiler_nb.text import describe_error
-
-if TYPE_CHECKING:
-    from compiler_nb.engine.node import Node
-    from compiler_nb.engine.runners import Runner
-    from compiler_nb.engine.timer import Timer
-    from compiler_nb.tool import Tool
+from compiler_nb.tool import Tool
 
 GRACE: Final = 0.2
 """Seconds that a call which was asked to stop has to end before it is abandoned."""

@@ -11,10 +11,8 @@ import concurrent.futures
 import contextlib
 import queue
 import threading
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 HEARTBEAT: Final = 0.1

@@ -6,18 +6,14 @@ of its own ("tool:search"). A lane is the set of resources that a call needs bes
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
-from compiler_nb.models.limits import NEEDED
+from compiler_nb.models.limits import NEEDED, Limit
 from compiler_nb.outcome import Cancelled, Skipped, State
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from compiler_nb.models.limits import Limit
-    from compiler_nb.plan.task import Task
-    from compiler_nb.tool import Tool
+from compiler_nb.plan.task import Task
+from compiler_nb.tool import Tool
 
 Verb: TypeAlias = Literal["start", "ask", "resume", "evaluate", "expand", "collect", "link"]
 """What an engine is to do with a node that the schedule hands out.

@@ -6,16 +6,14 @@ costs only its thread.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 from collections import deque
+from collections.abc import Callable
+from contextvars import Context
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable
-    from contextvars import Context
+from typing import Any, Final
 
 ABANDONED_LIMIT: Final = 64
 """Threads that may hang before no further sync tool is started."""

@@ -30,18 +30,15 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Mapping
 from heapq import heapify, heappop, heappush
 from math import inf
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from compiler_nb.engine.node import CANCELLED, PROVIDER, Node, Verb
 from compiler_nb.outcome import ENDED, STATES, Cancelled, Failure, Skipped, State
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
-
-    from compiler_nb.plan.task import Task
+from compiler_nb.plan.task import Task
 
 TRANSITIONS: Final[frozenset[tuple[State, State]]] = frozenset({
     ("waiting", "ready"), ("ready", "running"), ("running", "done"), ("running", "failed"), ("running", "cancelled"),

@@ -22,12 +22,12 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from compiler_nb.engine.approval import Approvals, Ask, Rule
 from compiler_nb.engine.attempt import Attempt, failure_of
-from compiler_nb.engine.node import CANCELLED, find_lanes
-from compiler_nb.engine.runners import make_runners
+from compiler_nb.engine.node import CANCELLED, Node, Verb, find_lanes
+from compiler_nb.engine.runners import PostToMain, Runner, make_runners
 from compiler_nb.engine.schedule import Schedule
 from compiler_nb.engine.timer import Timer
 from compiler_nb.errors import ToolUnavailable
@@ -42,19 +42,14 @@ from compiler_nb.events import (
     TaskStarted,
     Warned,
 )
-from compiler_nb.models.secret import mask
+from compiler_nb.models.limits import Limits
+from compiler_nb.models.secret import Secret, mask
 from compiler_nb.outcome import ENDED, Cancelled, Failure, State
 from compiler_nb.plan.bounds import STEPS, Scope
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.fanout import Shape, collect, expand, item_reads, link_items, needs
 from compiler_nb.plan.task import Task
-
-if TYPE_CHECKING:
-    from compiler_nb.engine.node import Node, Verb
-    from compiler_nb.engine.runners import PostToMain, Runner
-    from compiler_nb.models.limits import Limits
-    from compiler_nb.models.secret import Secret
-    from compiler_nb.tool import Tool
+from compiler_nb.tool import Tool
 
 LOST: Final[frozenset[State]] = frozenset({"failed", "skipped", "cancelled"})
 """The states of tasks that have ended without a value."""

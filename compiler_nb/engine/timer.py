@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
 from math import inf
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable, Mapping
+from typing import Protocol
 
 
 class Timed(Protocol):

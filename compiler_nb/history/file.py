@@ -34,15 +34,13 @@ import os
 import sqlite3
 import time
 import zlib
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
 from urllib.parse import quote
 
 from compiler_nb.errors import HistoryError
 from compiler_nb.text import describe_error
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
 APPLICATION: Final = 0x636E6221
 """What marks a file as ours: "cnb!"."""

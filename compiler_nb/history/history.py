@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import atexit
 import weakref
+from collections.abc import Callable, Iterable, Mapping
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
+from compiler_nb.events import Event
 from compiler_nb.history import listing, reader
+from compiler_nb.history.listing import StoredRun
 from compiler_nb.history.writer import WriterThread
+from compiler_nb.run import Run
 from compiler_nb.values.code import LARGEST
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from os import PathLike
-
-    from compiler_nb.events import Event
-    from compiler_nb.history.listing import StoredRun
-    from compiler_nb.run import Run
 
 WRITTEN_WITHIN: Final = 2.0
 """Seconds that a reader waits for what this process still has to write."""

@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from compiler_nb.events import TaskApproved, Warned
+from compiler_nb.events import Event, TaskApproved, Warned
+from compiler_nb.history.history import History
+from compiler_nb.plan.task import Task
+from compiler_nb.run import Run
 from compiler_nb.text import describe_error
-
-if TYPE_CHECKING:
-    from compiler_nb.events import Event
-    from compiler_nb.history.history import History
-    from compiler_nb.plan.task import Task
-    from compiler_nb.run import Run
 
 LOG: Final = logging.getLogger("compiler_nb")
 STORED_WITHIN: Final = 2.0

@@ -11,16 +11,14 @@ import os
 import socket
 import sqlite3
 import time
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
+from typing import Any, Final, NamedTuple, get_args
 
 from compiler_nb.errors import HistoryError
 from compiler_nb.history.file import TABLES, File, Unmade, check_row, naming, of_kind, reading
 from compiler_nb.outcome import Status
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 BROKEN_OFF: Final = "broken off"
 DAMAGED: Final = "damaged"

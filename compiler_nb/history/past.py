@@ -5,24 +5,20 @@ A task is the same as an earlier one when its key is (keys.py). The k-th of equa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final
 
 from compiler_nb.errors import HistoryError
 from compiler_nb.outcome import NOT_DONE, Answer, Failure, Replan
 from compiler_nb.plan.bounds import is_a
 from compiler_nb.plan.plan import Plan
-from compiler_nb.plan.task import Return, owner_of
+from compiler_nb.plan.task import LastLine, Return, Task, owner_of
+from compiler_nb.run import Run
 from compiler_nb.settings.order import Order, Past, PastRound
+from compiler_nb.trace import Round
 from compiler_nb.values.code import content_hash
 from compiler_nb.values.forms import NotStored
 from compiler_nb.values.keys import Keys, hash_tools
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
-
-    from compiler_nb.plan.task import LastLine, Task
-    from compiler_nb.run import Run
-    from compiler_nb.trace import Round
 
 UNKNOWN: Final = frozenset({"timeout", "abandoned"})
 """Kinds of failures after which a side effect may have happened, or may still happen."""

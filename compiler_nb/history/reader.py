@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 from compiler_nb.errors import HistoryError
 from compiler_nb.events import (
@@ -35,10 +37,6 @@ from compiler_nb.settings.settings import PLAIN, Settings
 from compiler_nb.tool import Tool, Toolbox
 from compiler_nb.values.code import decode
 from compiler_nb.values.records import make_event
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
-    from pathlib import Path
 
 _DESCENDANTS: Final = """
     WITH RECURSIVE later(id) AS (

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from compiler_nb.events import (
     Event,
@@ -20,17 +21,13 @@ from compiler_nb.events import (
 from compiler_nb.history.file import checksum
 from compiler_nb.history.listing import owner_mark
 from compiler_nb.models.secret import STARS, mask
+from compiler_nb.plan.task import Task
+from compiler_nb.run import Run
 from compiler_nb.settings.settings import PLAIN
 from compiler_nb.values.code import Coded, Shared, content_hash, encode, encode_fields, prepare
 from compiler_nb.values.copies import ATOMS, Snapshots
 from compiler_nb.values.keys import code_hash
 from compiler_nb.values.records import body_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from compiler_nb.plan.task import Task
-    from compiler_nb.run import Run
 
 _TAIL: Final = 256
 """Characters of a model's text that are kept to find a key that arrives in pieces."""

@@ -13,20 +13,17 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from compiler_nb.errors import HistoryError
 from compiler_nb.events import Event, RunEnded
 from compiler_nb.history.file import File
 from compiler_nb.history.rows import RunRows, Sql
+from compiler_nb.run import Run
 from compiler_nb.text import describe_error
 from compiler_nb.values.code import LARGEST
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
-
-    from compiler_nb.run import Run
 
 GROUP: Final = 0.02
 """Seconds within which events are committed together."""

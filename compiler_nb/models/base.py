@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
+from compiler_nb.outcome import Usage
 from compiler_nb.text import shorten
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
-
-    from compiler_nb.outcome import Usage
 
 Role: TypeAlias = Literal["planner", "repair", "replan", "joiner", "worker"]
 Message: TypeAlias = "Mapping[str, str]"

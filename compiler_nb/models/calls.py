@@ -8,26 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 from compiler_nb.errors import ModelError, ModelRefused, ModelTimeout, RateLimited, StreamBroken
-from compiler_nb.events import ModelChunk, ModelEnded, ModelStarted, Warned
+from compiler_nb.events import Emit, ModelChunk, ModelEnded, ModelStarted, Warned
 from compiler_nb.models.base import Chunk, Model, Request, estimate_tokens
 from compiler_nb.models.limits import Limit, Limits, Parking
 from compiler_nb.models.providers import is_same_model, known_secrets
 from compiler_nb.models.retries import Retries
-from compiler_nb.models.secret import Screen, mask
+from compiler_nb.models.secret import Screen, Secret, mask
 from compiler_nb.models.silence import SilenceTimer
 from compiler_nb.outcome import Usage
 from compiler_nb.text import describe_error
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-
-    from compiler_nb.events import Emit
-    from compiler_nb.models.secret import Secret
 
 STOPPED: Final = {
     "length": "the reply is cut off at the model's token limit; ask for less, or allow more tokens (max_tokens)",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import difflib
 import time
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from compiler_nb.errors import BadRequest, ModelTimeout, NoModel, StreamBroken
 from compiler_nb.models.base import Chunk, Model, Request
@@ -15,9 +16,6 @@ from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.models.providers import HAND, PROVIDERS, set_key
 from compiler_nb.models.secret import Secret, mask
 from compiler_nb.text import shorten
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
 
 __all__ = ["NO_MODEL", "check", "connect", "describe", "no_model", "set_key"]
 

@@ -10,9 +10,10 @@ import math
 import re
 import socket
 import ssl
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from compiler_nb.errors import (
     AuthenticationFailed,
@@ -25,16 +26,11 @@ from compiler_nb.errors import (
     RateLimited,
     StreamBroken,
 )
-from compiler_nb.models.base import describe_sizes
+from compiler_nb.models.base import Request, describe_sizes
 from compiler_nb.models.providers import PROVIDERS, host_of
 from compiler_nb.models.secret import Secret, mask
 from compiler_nb.models.wire import ErrorObject, WireError
 from compiler_nb.text import shorten
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from compiler_nb.models.base import Request
 
 SAID_LIMIT: Final = 400
 """Characters kept of what a provider says."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeAlias
 
 from compiler_nb.errors import NoModel
 from compiler_nb.models.base import Chunk, Request
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 AskForReply: TypeAlias = Callable[[Request], "Awaitable[str] | None"]
 """Shows a request to a person; returns the future reply, or None if the person answers in another cell."""

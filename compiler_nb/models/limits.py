@@ -8,15 +8,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 from compiler_nb.models.providers import HAND, PROVIDERS
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
 
 T = TypeVar("T")
 

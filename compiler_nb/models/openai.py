@@ -16,8 +16,9 @@ import hashlib
 import importlib
 import os
 import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from compiler_nb.errors import AuthenticationFailed, ModelError, ModelRefused, ProviderUnavailable
 from compiler_nb.models.base import Chunk, Request
@@ -26,9 +27,6 @@ from compiler_nb.models.limits import of_loop
 from compiler_nb.models.providers import PROVIDERS, Key, find_address, find_key
 from compiler_nb.models.secret import LOG_MASK, Secret
 from compiler_nb.models.wire import REPLY_LIMIT, Completion, EventReader, WireError
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
 QUOTED: Final = 200
 """Characters quoted of a page that came instead of a reply."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from compiler_nb.outcome import Usage
+from compiler_nb.outcome import Usage
 
 FREE: Final = frozenset({"scripted", "hand", "ollama", "vllm"})
 """Providers whose calls cost nothing: scripts, people, and servers of one's own."""

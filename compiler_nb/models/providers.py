@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 from compiler_nb.errors import BadRequest
 from compiler_nb.models.secret import Secret
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 class Provider(NamedTuple):

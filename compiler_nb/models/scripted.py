@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 from compiler_nb.errors import ModelError
 from compiler_nb.models.base import Chunk, Request, estimate_tokens
 from compiler_nb.outcome import Usage
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 ScriptedReply: TypeAlias = "str | Exception"
 Script: TypeAlias = "ScriptedReply | Sequence[ScriptedReply] | Callable[[Request], ScriptedReply]"

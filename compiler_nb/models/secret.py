@@ -7,12 +7,10 @@ import html
 import json
 import logging
 import re
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import quote
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 PIECE: Final = 8
 """Pieces of a key with so many characters are removed from a text; shorter ones reveal nothing."""

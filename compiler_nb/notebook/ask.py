@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable
+from typing import Final
 
+from compiler_nb.engine.approval import Ask
+from compiler_nb.engine.background import MainThread
 from compiler_nb.errors import ToolUnavailable
 from compiler_nb.notebook.interrupts import handled_by
+from compiler_nb.plan.task import Task
 from compiler_nb.text import cut
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from compiler_nb.engine.approval import Ask
-    from compiler_nb.engine.background import MainThread
-    from compiler_nb.plan.task import Task
 
 SHOWN: Final = 2_000
 """How many characters of a call a person is shown."""

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import re
 import types
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from IPython.core.completer import CompletionContext
 
 from compiler_nb.models.base import Model
 from compiler_nb.models.providers import HAND, PROVIDERS
 from compiler_nb.notebook.options import BY_FLAG, VIEWS, listed
+from compiler_nb.notebook.variables.namespace import Namespace
 from compiler_nb.notebook.verbs import VERBS
 from compiler_nb.run import Run
 from compiler_nb.tool import Tool, Toolbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from IPython.core.completer import CompletionContext
-
-    from compiler_nb.notebook.variables.namespace import Namespace
 
 _HEAD = re.compile(r"\s*(%{1,2})(compile|plan)(?=\s|$)")
 _REFERENCE = re.compile(r"[@{]([^\W\d]?\w*)$")

@@ -7,24 +7,21 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from traitlets import Any as AnyTrait
 from traitlets import Bool, Dict, Enum, Float, Int, Unicode, default
 from traitlets.config import Configurable
 
+from compiler_nb.history.history import History
+from compiler_nb.models.base import Model
 from compiler_nb.notebook.loop import Idle
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from compiler_nb.history.history import History
-    from compiler_nb.models.base import Model
-    from compiler_nb.notebook.variables.binding import Binder
-    from compiler_nb.notebook.variables.namespace import Namespace
-    from compiler_nb.run import Run
+from compiler_nb.notebook.variables.binding import Binder
+from compiler_nb.notebook.variables.namespace import Namespace
+from compiler_nb.run import Run
 
 KEPT_RUNS: Final = 50
 HISTORY: Final = ".compiler_nb/runs.db"

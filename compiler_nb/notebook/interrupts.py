@@ -14,15 +14,13 @@ import contextlib
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from types import FrameType
+from typing import Any, Final
 
 from compiler_nb.engine.pool import ThreadJob
 from compiler_nb.engine.runners import Coroutines
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import FrameType
 
 _PACKAGE: Final = f"{Path(__file__).parents[1]}{os.sep}"
 

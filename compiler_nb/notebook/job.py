@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
 
 from compiler_nb.compiler import Compiler
 from compiler_nb.drive import give_up
@@ -12,6 +13,7 @@ from compiler_nb.errors import CompilerError, OptionError, RunFailed
 from compiler_nb.events import Event, RunEnded
 from compiler_nb.models.connect import no_model
 from compiler_nb.notebook.cell import identity
+from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.loop import Detached, Job
 from compiler_nb.notebook.models import Hand, is_hand, roles_of
 from compiler_nb.notebook.options import Line, help_text, read
@@ -21,14 +23,9 @@ from compiler_nb.notebook.output.presenter import display, front_of, look_of, sa
 from compiler_nb.notebook.runs import history_of
 from compiler_nb.notebook.variables.binding import variables
 from compiler_nb.plan.plan import Plan
+from compiler_nb.run import Run
+from compiler_nb.settings.order import Order
 from compiler_nb.values.forms import NotStored
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from compiler_nb.notebook.desk import Desk
-    from compiler_nb.run import Run
-    from compiler_nb.settings.order import Order
 
 PASSED_ON: Final = (
     "dialect", "share", "preview", "max_concurrency", "max_replans", "max_repairs", "timeout", "limits", "approve",

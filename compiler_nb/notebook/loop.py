@@ -12,18 +12,16 @@ Theory of operation
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import queue
 import threading
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Protocol
 
 from compiler_nb.engine.background import BACKGROUND, HEARTBEAT, PROMPT_BACK, MainThread
 from compiler_nb.notebook.cell import is_running
 from compiler_nb.notebook.interrupts import handled_by, raised_in_tools
-
-if TYPE_CHECKING:
-    import concurrent.futures
-    from collections.abc import Callable, Coroutine
 
 STOPPED: Final = (asyncio.CancelledError, KeyboardInterrupt)
 

@@ -6,23 +6,19 @@ import ast
 import getpass
 import json
 import re
+from collections.abc import Mapping
 from html import escape
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from compiler_nb.errors import ModelError, OptionError
-from compiler_nb.models.base import Model
+from compiler_nb.models.base import Model, Request
 from compiler_nb.models.connect import connect, describe, no_model, set_key
 from compiler_nb.models.hand import HandModel, prompt_text
 from compiler_nb.models.providers import HAND, PROVIDERS
+from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.output.presenter import display
+from compiler_nb.notebook.variables.namespace import Namespace
 from compiler_nb.text import visible_lines
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from compiler_nb.models.base import Request
-    from compiler_nb.notebook.desk import Desk
-    from compiler_nb.notebook.variables.namespace import Namespace
 
 ROLES: Final = ("planner", "joiner", "worker")
 HINT: Final = "Write the plan in the cell below, or have a chat model write it from this prompt. Then run that cell."

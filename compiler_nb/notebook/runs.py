@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from compiler_nb.errors import HistoryError, OptionError
+from compiler_nb.history import StoredRun
 from compiler_nb.history.history import History
+from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.output.presenter import say
 from compiler_nb.run import Run
-
-if TYPE_CHECKING:
-    from compiler_nb.history import StoredRun
-    from compiler_nb.notebook.desk import Desk
 
 
 def history_of(desk: Desk, *, to_write: bool = True) -> History | None:

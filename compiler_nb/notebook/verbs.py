@@ -5,14 +5,17 @@ from __future__ import annotations
 import difflib
 import functools
 import shlex
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, NamedTuple
 
 from compiler_nb.compiler import Compiler
 from compiler_nb.drawing.text import text_table
 from compiler_nb.engine.background import BACKGROUND
 from compiler_nb.errors import OptionError
+from compiler_nb.history import StoredRun
 from compiler_nb.models.connect import check
 from compiler_nb.notebook import loop, models
+from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.job import begin_again
 from compiler_nb.notebook.options import BY_FLAG, help_text, read_value
 from compiler_nb.notebook.output import show
@@ -20,14 +23,8 @@ from compiler_nb.notebook.output.presenter import display, front_end, look_of, s
 from compiler_nb.notebook.runs import find_run, history_of, stored_runs
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.outcome import ENDED
+from compiler_nb.run import Run
 from compiler_nb.text import cut, seconds_text
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from compiler_nb.history import StoredRun
-    from compiler_nb.notebook.desk import Desk
-    from compiler_nb.run import Run
 
 LISTED: Final = 30
 """How many runs are listed at most."""

@@ -7,14 +7,12 @@ sequence is as long as its built-in type says, whatever a subclass claims.
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from compiler_nb.errors import ExpressionError
 from compiler_nb.text import type_name
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 STEPS: Final = 100_000
 ITEMS: Final = 1_000_000

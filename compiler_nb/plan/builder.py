@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections import ChainMap
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from compiler_nb.errors import Problem
 from compiler_nb.plan import check
 from compiler_nb.plan.task import LastLine, Task, fingerprint
 from compiler_nb.plan.tree import Ref, Tree
 from compiler_nb.plan.tree import replace as replace_nodes
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
-
-    from compiler_nb.tool import Tool
+from compiler_nb.tool import Tool
 
 PROBLEM_LIMIT = 100
 """Most problems that are kept of one text; more would not help."""

@@ -7,17 +7,14 @@ reference, an input or a string stands for.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final, NoReturn, Protocol
+from typing import Final, NoReturn, Protocol
 
 from compiler_nb.plan import check
 from compiler_nb.plan.check import Refused
 from compiler_nb.plan.reference import STEP, unescape
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from compiler_nb.plan.tree import Tree
+from compiler_nb.plan.tree import Tree
 
 # No form gives anything back once it has matched (`++`, `*+`), so that no line takes more than linear time.
 _TRIPLE: Final = r"""\"{3}(?:[^"\\]|\\.|"(?!""))*+\"{3}|'{3}(?:[^'\\]|\\.|'(?!''))*+'{3}"""

@@ -6,14 +6,11 @@ import difflib
 import math
 import re
 import unicodedata
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from compiler_nb.plan.tree import Expression, Tree, walk
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from compiler_nb.tool import Tool
+from compiler_nb.tool import Tool
 
 TEXT_LIMIT: Final = 1_000_000
 STATEMENT_LIMIT: Final = 256_000

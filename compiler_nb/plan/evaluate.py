@@ -12,9 +12,10 @@ Theory of operation
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from compiler_nb.errors import ExpressionError
 from compiler_nb.plan.bounds import Scope, check_size, hashed, is_a, items_of, short, spend_on_parts, weigh
@@ -44,9 +45,6 @@ from compiler_nb.plan.functions import FUNCTIONS, METHODS, format_value, to_text
 from compiler_nb.plan.operators import CHEAP, LEAST, MOST, SMALL, apply_operator, compare
 from compiler_nb.plan.tree import Expression, Input, Ref, Tree
 from compiler_nb.text import describe_error, type_name
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 
 def evaluate(tree: Tree, scope: Scope) -> Any:

@@ -5,16 +5,13 @@ What has no node here is not part of the language. `spell` writes a tree as Pyth
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
+from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Expression, Input, Ref, Tree
 from compiler_nb.text import type_name
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from compiler_nb.plan.task import Task
 
 Pattern: TypeAlias = "str | tuple[Pattern, ...]"
 """What a `for` binds: a name, or a tuple of patterns."""

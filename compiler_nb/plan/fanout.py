@@ -7,8 +7,9 @@ evaluated, a fan-out whose items are known but have no values yet is represented
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from compiler_nb.errors import ExpressionError
 from compiler_nb.outcome import NOT_DONE, Failure
@@ -19,9 +20,6 @@ from compiler_nb.plan.task import Task, item_id
 from compiler_nb.plan.tree import Expression, Ref, Tree, references, walk
 from compiler_nb.plan.tree import replace as replace_nodes
 from compiler_nb.text import describe_error
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
 
 ITEM_LIMIT: Final = 10_000
 _PLAIN: Final = (str, int, float, bool, type(None))

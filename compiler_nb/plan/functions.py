@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 from compiler_nb.errors import ExpressionError
 from compiler_nb.plan.bounds import (
@@ -24,9 +25,6 @@ from compiler_nb.plan.bounds import (
     whole,
 )
 from compiler_nb.plan.operators import apply_operator, spend_on_searching
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
 
 WIDTH: Final = 100
 _SEARCHED: Final = 100_000

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from compiler_nb.plan import check
+from compiler_nb.plan.builder import Builder
 from compiler_nb.plan.check import Refused
 from compiler_nb.plan.json_task import WORKER, TaskReader, load, read_id, read_last
 from compiler_nb.plan.python import RESERVED
@@ -21,9 +22,6 @@ from compiler_nb.plan.scanner import Scanner, Unit
 from compiler_nb.plan.task import Join, Return, Task
 from compiler_nb.plan.tree import Ref, Tree, references
 from compiler_nb.plan.tree import replace as replace_nodes
-
-if TYPE_CHECKING:
-    from compiler_nb.plan.builder import Builder
 
 _ROOT: Final = ("tasks", "join_instruction", "final", "thought")
 SHOWN: Final = 10

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from compiler_nb.plan import check
 from compiler_nb.plan.check import Refused
 from compiler_nb.plan.reference import Dollar, follow, join_pieces, read_whole, split
 from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Input, Ref, Tree
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 WORKER: Final = "llm"
 """The tool that asks the worker model; a compiler always offers it."""

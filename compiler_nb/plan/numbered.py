@@ -9,18 +9,16 @@ strings is an offered input. The last line is `join()`, `join($1, $2)` or `answe
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from compiler_nb.errors import Problem
 from compiler_nb.plan import check
+from compiler_nb.plan.builder import Builder
 from compiler_nb.plan.call import CallReader
 from compiler_nb.plan.check import Refused
 from compiler_nb.plan.reference import Dollar, follow, join_pieces, read_whole, split
 from compiler_nb.plan.task import Join, Return, Task
 from compiler_nb.plan.tree import Input, Ref, Tree
-
-if TYPE_CHECKING:
-    from compiler_nb.errors import Problem
-    from compiler_nb.plan.builder import Builder
 
 _NUMBERED: Final = re.compile(r"([ \t]*)(\d+)[ \t]*[.)][ \t]*")
 _THOUGHT: Final = re.compile(r"[ \t]*(?:Thought\b[^:]{0,20}:|#+)[ \t]*(.*)", re.IGNORECASE)

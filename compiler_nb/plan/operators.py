@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from compiler_nb.errors import ExpressionError
 from compiler_nb.plan.bounds import (
@@ -24,9 +25,6 @@ from compiler_nb.plan.bounds import (
     weigh,
     whole,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 CHEAP: Final[dict[str, Callable[[Any, Any], Any]]] = {"+": operator.add, "-": operator.sub, "/": operator.truediv}
 """Operators whose result is about as large as their operands."""

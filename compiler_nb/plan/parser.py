@@ -14,8 +14,9 @@ Theory of operation
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from compiler_nb.errors import PlanError, Problem
 from compiler_nb.plan import check
@@ -25,11 +26,7 @@ from compiler_nb.plan.numbered import NumberedDialect
 from compiler_nb.plan.python import PythonDialect
 from compiler_nb.plan.task import Join, LastLine, Return, Task
 from compiler_nb.plan.tree import Ref
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
-
-    from compiler_nb.tool import Tool
+from compiler_nb.tool import Tool
 
 DialectName = Literal["python", "numbered", "json"]
 

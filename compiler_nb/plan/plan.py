@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from compiler_nb.plan import parser, script, shape, short
 from compiler_nb.plan.task import JOIN, LastLine, Task, inputs_of
 from compiler_nb.tool import Toolbox
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 
 @dataclass(frozen=True)

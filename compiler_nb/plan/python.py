@@ -10,21 +10,18 @@ from __future__ import annotations
 import ast
 import builtins
 import re
+from collections.abc import Collection
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from compiler_nb.plan import check
+from compiler_nb.plan.builder import Builder
 from compiler_nb.plan.check import Refused
 from compiler_nb.plan.functions import FUNCTIONS
 from compiler_nb.plan.reading import Reader
 from compiler_nb.plan.statement import Statement, parse_syntax
 from compiler_nb.plan.task import Join, Return, Task
 from compiler_nb.plan.tree import Expression, Input, Ref, Tree
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from compiler_nb.plan.builder import Builder
 
 IPYTHON: Final = frozenset({"In", "Out", "get_ipython", "exit", "quit", "display"})
 RESERVED: Final = frozenset(dir(builtins)) | IPYTHON | {"join", "answer"}

@@ -7,8 +7,9 @@ fan-out. Anything else is refused, with a hint how to write it instead.
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TypeGuard
+from typing import Any, ClassVar, Final, NoReturn, TypeGuard
 
 from compiler_nb.plan import check
 from compiler_nb.plan.check import Refused
@@ -36,9 +37,6 @@ from compiler_nb.plan.expression import (
 from compiler_nb.plan.functions import FUNCTIONS, KEYWORDS, METHODS, check_spec
 from compiler_nb.plan.task import Task, part_id
 from compiler_nb.plan.tree import Expression, Ref, Tree
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
 
 _SIGNS: Final[dict[type, str]] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from compiler_nb.plan import check
 from compiler_nb.plan.check import Refused
 from compiler_nb.plan.expression import Field, Item, Text
-
-if TYPE_CHECKING:
-    from compiler_nb.plan.tree import Tree
+from compiler_nb.plan.tree import Tree
 
 STEP: Final = r"""(?:\.\w++|\[(?:-?[0-9]{1,18}|"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')\])"""
 """One part of a path: `.title`, `[0]`, `["title"]`; it looks up an item, never an attribute."""

@@ -8,12 +8,10 @@ left to `json.loads`; its brackets are counted here, so that `json.loads` never 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from collections.abc import Iterator
+from typing import Final, Literal, NamedTuple
 
 from compiler_nb.plan import check
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _BLANK: Final = re.compile(r"[ \t\r\n]*+")
 _BRACKET: Final = re.compile(r'["{}\[\]]')

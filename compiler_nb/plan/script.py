@@ -9,18 +9,13 @@ depend on their place in the text, so they may change, too.
 from __future__ import annotations
 
 import keyword
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from compiler_nb.plan.expression import Text, spell_call, variable
 from compiler_nb.plan.parser import PlanParser
-from compiler_nb.plan.task import Task, inputs_of, is_part
+from compiler_nb.plan.task import LastLine, Task, inputs_of, is_part
 from compiler_nb.plan.tree import Tree, references, walk
 from compiler_nb.plan.writers import JsonWriter, NumberedWriter, Writer
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from compiler_nb.plan.task import LastLine
 
 
 def to_text(tasks: Sequence[Task], final: LastLine, dialect: str = "python") -> str:

@@ -7,14 +7,11 @@ Every function is linear in tasks and references, and none is recursive.
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING
 
 from compiler_nb.plan.task import Task, fingerprint
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 DIFF_LINES = 40
 """Longest list of changes that a PlanDiff prints; the rest is counted."""

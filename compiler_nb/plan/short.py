@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Sized
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from compiler_nb.plan.expression import Fanout, Local, spell, spell_call, spell_pattern
 from compiler_nb.plan.shape import critical_path, levels
-from compiler_nb.plan.task import Return, item_id
-from compiler_nb.plan.tree import Expression, Input, Ref, references, replace
+from compiler_nb.plan.task import LastLine, Return, Task, item_id
+from compiler_nb.plan.tree import Expression, Input, Ref, Tree, references, replace
 from compiler_nb.text import BRACKETS, ITEMS, cut, quote, shorten_value
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence, Sized
-
-    from compiler_nb.plan.task import LastLine, Task
-    from compiler_nb.plan.tree import Tree
 
 
 def shorten_tree(tree: Tree, limit: int = 60) -> str:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from compiler_nb.plan.tree import Expression, Holder, Input, Ref, Tree, references, walk
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 Kind = Literal["call", "expr", "fanout"]
 _PART: Final = re.compile(r".+\.[0-9]+", re.DOTALL)

@@ -8,11 +8,9 @@ an earlier task's value, `Input` for an offered variable of the notebook, and th
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, TypeAlias
 
 Tree: TypeAlias = Any
 """Plain data with expression nodes in it."""

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from compiler_nb.errors import PlanError, Problem
 from compiler_nb.plan import check
 from compiler_nb.plan.expression import Item, Text, spell
 from compiler_nb.plan.json_task import WORKER
 from compiler_nb.plan.reference import read_whole
-from compiler_nb.plan.task import Return, Task
+from compiler_nb.plan.task import LastLine, Return, Task
 from compiler_nb.plan.tree import Expression, Input, Ref, Tree
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from compiler_nb.plan.task import LastLine
 
 _NUMBER: Final = re.compile(r"[1-9][0-9]*")
 _NAME: Final = re.compile(r"[^\W\d_]\w*")

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
+from compiler_nb.errors import Problem
+from compiler_nb.models.base import Message
 from compiler_nb.outcome import NOT_DONE
+from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.task import Task
 from compiler_nb.planner.schema import describe_schema
 from compiler_nb.prompts import Prompt, fill, load
 from compiler_nb.prompts.data import frame
 from compiler_nb.text import cut, shorten, shorten_value
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from compiler_nb.errors import Problem
-    from compiler_nb.models.base import Message
-    from compiler_nb.plan.plan import Plan
-    from compiler_nb.plan.task import Task
-    from compiler_nb.tool import Toolbox
+from compiler_nb.tool import Toolbox
 
 Example: TypeAlias = tuple[str, str]
 """A question and the text of a good plan for it."""

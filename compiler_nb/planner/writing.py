@@ -10,12 +10,16 @@ Theory of operation
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
+from compiler_nb.engine.session import Session
 from compiler_nb.errors import ModelError, PlanError, Problem
-from compiler_nb.events import PlanClosed, PlanProblem, TaskPlanned
+from compiler_nb.events import Log, PlanClosed, PlanProblem, TaskPlanned
 from compiler_nb.models.base import Model, Request, Role
+from compiler_nb.models.calls import Calls
 from compiler_nb.models.connect import no_model
+from compiler_nb.plan.builder import Builder
 from compiler_nb.plan.check import TEXT_LIMIT
 from compiler_nb.plan.expression import Fanout
 from compiler_nb.plan.parser import PlanParser
@@ -23,15 +27,7 @@ from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Return, Task, owner_of
 from compiler_nb.plan.tree import references, walk
 from compiler_nb.planner.requests import READABLE, Earlier, ask_for_plan, ask_for_repair, system_prompt
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from compiler_nb.engine.session import Session
-    from compiler_nb.events import Log
-    from compiler_nb.models.calls import Calls
-    from compiler_nb.plan.builder import Builder
-    from compiler_nb.settings.settings import Settings
+from compiler_nb.settings.settings import Settings
 
 CUT: Final = frozenset({"", "length", "content_filter"})
 """Finishes of a reply that is not whole."""

@@ -15,13 +15,11 @@ Nothing else is changed.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from collections.abc import Iterable
+from typing import Any, Final, Literal, TypeAlias
 
 from compiler_nb.prompts.render import LIMIT, measure, render, render_value
 from compiler_nb.text import cut, type_name, visible
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 Share: TypeAlias = Literal["all", "summary", "none"]
 """What of contents a model may see: all, type and size with a short preview, or the type only."""

@@ -12,13 +12,11 @@ import json
 import re
 import sys
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple
 
 from compiler_nb.outcome import NOT_DONE
 from compiler_nb.text import AS_TEXT, describe_error, named_parts, shorten, type_name
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
 
 LIMIT: Final = 20_000
 """Most characters of one value in a prompt."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from compiler_nb.trace import Progress
+from compiler_nb.trace import Progress
 
 
 @dataclass(frozen=True, slots=True)

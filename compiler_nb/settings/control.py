@@ -15,14 +15,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from compiler_nb.engine.session import Session
 from compiler_nb.errors import HistoryError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from compiler_nb.engine.session import Session
 
 
 class Control:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from compiler_nb.outcome import NOT_DONE, Answer, Replan
 from compiler_nb.plan.bounds import is_a
 from compiler_nb.plan.expression import Value
+from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from compiler_nb.plan.plan import Plan
+if TYPE_CHECKING:  # loaded only if it is used
     from compiler_nb.values.keys import Keys
 
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from compiler_nb.engine.approval import Rule
 from compiler_nb.engine.node import provider_caps
+from compiler_nb.models.base import Model
 from compiler_nb.models.limits import Limit
 from compiler_nb.models.prices import price
 from compiler_nb.models.providers import known_secrets
+from compiler_nb.models.secret import Secret
 from compiler_nb.outcome import Usage
+from compiler_nb.prompts.data import Share
 from compiler_nb.settings.budget import Budget
 from compiler_nb.tool import Toolbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from compiler_nb.engine.approval import Rule
-    from compiler_nb.models.base import Model
-    from compiler_nb.models.secret import Secret
-    from compiler_nb.prompts.data import Share
 
 CHOICES: Final = {
     "dialect": ("python", "numbered", "json"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import math
 import re
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from collections.abc import Callable
+from typing import Any, Final, NoReturn
 
 from compiler_nb.errors import ExpressionError
 from compiler_nb.plan.bounds import Scope
@@ -13,13 +14,9 @@ from compiler_nb.plan.check import DEPTH_LIMIT, Refused
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.reading import Reader
 from compiler_nb.plan.statement import OPERATORS, Depth, parse_syntax
+from compiler_nb.plan.tree import Tree
 from compiler_nb.text import cut
 from compiler_nb.tool import tool
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from compiler_nb.plan.tree import Tree
 
 LENGTH: Final = 10_000
 """Characters of the longest expression."""

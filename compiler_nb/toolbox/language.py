@@ -6,21 +6,18 @@ import datetime as dt
 import json
 import math
 import re
+from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from compiler_nb.engine.runners import CURRENT
 from compiler_nb.errors import ToolError, ToolUnavailable
+from compiler_nb.models.base import Message
 from compiler_nb.prompts import fill, load
 from compiler_nb.prompts.data import Oversize, Share, frame_values
 from compiler_nb.prompts.decision import unfence
 from compiler_nb.text import shorten
 from compiler_nb.tool import Tool
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
-
-    from compiler_nb.models.base import Message
 
 AskWorker: TypeAlias = "Callable[[tuple[Message, ...], str], Awaitable[str]]"
 """Asks the worker model: messages and the id of the task that asks go in, the text of the reply comes out."""

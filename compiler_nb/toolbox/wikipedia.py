@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import ArgumentError, ToolError, ToolUnavailable
 from compiler_nb.text import describe_error, shorten
 from compiler_nb.tool import Tool
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+if TYPE_CHECKING:  # loaded only if it is used
     from http.client import HTTPResponse
 
 BASE_URL: Final = "https://en.wikipedia.org/w/api.php"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
 
 from compiler_nb.plan.shape import critical_path, heights
 from compiler_nb.plan.task import Task
 from compiler_nb.text import cut, seconds_text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from compiler_nb.trace.progress import Progress
+from compiler_nb.trace.progress import Progress
 
 NAMED: Final = 6
 """Most tasks of a path that are named."""

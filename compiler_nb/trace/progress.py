@@ -16,9 +16,11 @@ Theory of operation
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
+from compiler_nb.errors import Problem
 from compiler_nb.events import (
     Decided,
     Event,
@@ -43,16 +45,9 @@ from compiler_nb.events import (
 from compiler_nb.models.prices import price
 from compiler_nb.outcome import Answer, State, Status, Usage
 from compiler_nb.plan.plan import Plan
-from compiler_nb.plan.task import JOIN, is_part, owner_of
+from compiler_nb.plan.task import JOIN, Task, is_part, owner_of
 from compiler_nb.trace.readiness import Readiness
 from compiler_nb.trace.records import Hold, ModelCall, Park, Round, Span
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from typing import Self
-
-    from compiler_nb.errors import Problem
-    from compiler_nb.plan.task import Task
 
 What = State | Literal["retried", "held", "parked"]
 """What changed: the task's state ("retried": an attempt failed, and the task waits for another one), or that it is now

@@ -8,18 +8,14 @@ know what its items are. Events show items only by their ids; if an id does not 
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
+from compiler_nb.outcome import State
 from compiler_nb.plan.expression import Item
 from compiler_nb.plan.fanout import item_reads, needs
-from compiler_nb.plan.task import item_id
+from compiler_nb.plan.task import Task, item_id
 from compiler_nb.plan.tree import Expression, Ref, walk
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from compiler_nb.outcome import State
-    from compiler_nb.plan.task import Task
 
 VALUE, ITEMS, ITEM, TWIN = "", "items", "item", "twin"
 """What of a task another one waits for: its value, that its items are known, one of its items, the same outcome."""

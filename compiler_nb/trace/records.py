@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from compiler_nb.errors import Problem
-    from compiler_nb.outcome import Answer, Replan, State, Usage
-    from compiler_nb.plan.plan import Plan
+from compiler_nb.errors import Problem
+from compiler_nb.outcome import Answer, Replan, State, Usage
+from compiler_nb.plan.plan import Plan
 
 
 class Span(NamedTuple):

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
+from compiler_nb.events import TaskEnded
 from compiler_nb.outcome import ENDED, Failure, Skipped
 from compiler_nb.text import cut, seconds_text
+from compiler_nb.trace.progress import Progress
 from compiler_nb.trace.readiness import ITEM, ITEMS, TWIN
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from compiler_nb.events import TaskEnded
-    from compiler_nb.trace.progress import Progress
 
 NAMED: Final = 3
 """Most things named in one list; the others are counted."""

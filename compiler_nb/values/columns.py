@@ -17,13 +17,15 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from compiler_nb.errors import HistoryError
 from compiler_nb.values.forms import (
     Form,
+    FromData,
     Head,
     NotStored,
+    ToData,
     Unstorable,
     integer_of,
     is_zone,
@@ -31,9 +33,6 @@ from compiler_nb.values.forms import (
     text_of,
     write_zone,
 )
-
-if TYPE_CHECKING:
-    from compiler_nb.values.forms import FromData, ToData
 
 _DTYPE: Final = re.compile(r"[<>|](?:[biufcSU][0-9]{1,9}|[mM]8\[(?:[YMWDhms]|ms|us|ns|ps|fs|as)\])")
 """Types of numbers, texts and times of fixed size: no objects, no records."""

@@ -21,21 +21,18 @@ import dataclasses
 import gc
 import sys
 import types
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 from compiler_nb.events import Decided, Event, TaskEnded, TaskExpanded, TaskPlanned
 from compiler_nb.outcome import NOT_DONE, Answer, Failure
 from compiler_nb.plan.bounds import is_a
 from compiler_nb.plan.expression import Value
+from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Tree, replace
+from compiler_nb.tool import Tool
 from compiler_nb.values.code import DEEPEST, FORMS, LARGEST, Coded, Known, Leaks, Named, encode, form_of
 from compiler_nb.values.forms import ids_of, type_module
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from compiler_nb.plan.task import Task
-    from compiler_nb.tool import Tool
 
 ITEMS: Final = 10_000
 """Items of containers that are copied for one event."""

@@ -17,12 +17,10 @@ import math
 import re
 import uuid
 import zoneinfo
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
+from collections.abc import Callable, Collection
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from compiler_nb.errors import HistoryError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
 
 Head: TypeAlias = dict[str, Any]
 """What the JSON of a form says beside its name."""

@@ -10,20 +10,17 @@ import dataclasses
 import functools
 import hashlib
 import types
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from compiler_nb.plan.bounds import is_a
 from compiler_nb.plan.expression import Fanout, Value
+from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Expression, Input, Ref, Tree, replace, walk
 from compiler_nb.text import type_name
+from compiler_nb.tool import Tool
 from compiler_nb.values.code import content_hash, encode_fields
 from compiler_nb.values.forms import ids_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from compiler_nb.plan.task import Task
-    from compiler_nb.tool import Tool
 
 _PLAIN: Final = ids_of((str, int, float, bool, bytes, type(None)))
 _DEEPEST: Final = 10

@@ -7,7 +7,8 @@ whatever stands in a file, a record is what its class says.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeAlias, get_args
 
 from compiler_nb import events
 from compiler_nb.errors import HistoryError, Problem
@@ -16,9 +17,6 @@ from compiler_nb.plan import expression
 from compiler_nb.plan.task import Join, Return, Task
 from compiler_nb.plan.tree import Expression, Input, Ref
 from compiler_nb.values.forms import Form, Head, ToData
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
 
 Record: TypeAlias = Any
 """An instance of one of the classes below."""

@@ -55,8 +55,10 @@ Theory of operation
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Final
 
+from compiler_nb.drawing.dot import Engine
 from compiler_nb.drawing.live import Drawn, draw_whole
 from compiler_nb.drawing.style import ID
 from compiler_nb.events import (
@@ -81,14 +83,9 @@ from compiler_nb.notebook.live.changes import Change, Told, pack
 from compiler_nb.notebook.live.texts import Texts
 from compiler_nb.outcome import STATES, Answer
 from compiler_nb.plan.short import shorten_call
+from compiler_nb.plan.task import Task
 from compiler_nb.text import cut, describe_outcome, visible_lines
 from compiler_nb.trace import Progress, Words
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from compiler_nb.drawing.dot import Engine
-    from compiler_nb.plan.task import Task
 
 CODE: Final[Mapping[str, int]] = {what: number for number, what in enumerate((*STATES, "retried"))}
 """The code of each change of state."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from compiler_nb.drawing.live import Drawn, Sketch
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from compiler_nb.plan.task import Task
+from compiler_nb.plan.task import Task
 
 FEW: Final = 200
 """Up to this many tasks get a box each when they come; the picture of more is drawn whole from time to time."""

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from compiler_nb.models.prices import price
 from compiler_nb.notebook.output.answer import inert, to_html
-from compiler_nb.outcome import NOT_DONE, Failure
+from compiler_nb.outcome import NOT_DONE, Failure, Usage
 from compiler_nb.plan.bounds import Scope, is_a
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.short import shorten_call
+from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import references
+from compiler_nb.run import Run
 from compiler_nb.text import shorten_value, visible_lines
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from compiler_nb.outcome import Usage
-    from compiler_nb.plan.task import Task
-    from compiler_nb.run import Run
-    from compiler_nb.trace import ModelCall, Progress, Span
+from compiler_nb.trace import ModelCall, Progress, Span
 
 ARGUMENT: Final = 2_000
 PROMPT: Final = 20_000

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from compiler_nb.errors import Problem
+from compiler_nb.notebook.live.changes import Told
 from compiler_nb.notebook.output.answer import to_html
 from compiler_nb.text import cut, visible_lines
-
-if TYPE_CHECKING:
-    from compiler_nb.errors import Problem
-    from compiler_nb.notebook.live.changes import Told
 
 TEXT: Final = 200_000
 """How many characters of a plan, and of a joiner's text, are shown."""

@@ -16,23 +16,19 @@ import contextlib
 import contextvars
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from compiler_nb import trace
-from compiler_nb.events import RunEnded
+from compiler_nb.drawing.dot import Engine
+from compiler_nb.drawing.live import Drawn
+from compiler_nb.events import Event, RunEnded
 from compiler_nb.notebook.live.board import Board, Frame
 from compiler_nb.notebook.live.details import details
 from compiler_nb.notebook.live.widget import make_widget
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.variables.binding import Binding
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from compiler_nb.drawing.dot import Engine
-    from compiler_nb.drawing.live import Drawn
-    from compiler_nb.events import Event
-    from compiler_nb.run import Run
+from compiler_nb.run import Run
 
 FRAME: Final = 0.06
 """The least time from one frame to the next, in seconds."""

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from compiler_nb.drawing.style import STYLE
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from compiler_nb.notebook.live.board import Frame
+from compiler_nb.notebook.live.board import Frame
 
 MODULES: Final = (
     "states", "dom", "sanitize", "store", "feed", "header", "chunk", "plan", "bars", "stacks", "camera", "glide",

@@ -9,14 +9,12 @@ from __future__ import annotations
 import base64
 import re
 import sys
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from compiler_nb.text import TIMES, shorten_value, visible
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
 
 LIMIT: Final = 20_000
 """Characters of an answer that are shown; the rest is counted."""

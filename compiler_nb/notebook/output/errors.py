@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Final, TypeVar
+from collections.abc import Iterator
+from typing import Final, TypeVar
 
-from compiler_nb.errors import CompilerError, PlanError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from compiler_nb.errors import Problem
+from compiler_nb.errors import CompilerError, PlanError, Problem
 
 Error = TypeVar("Error", bound=BaseException)
 BEFORE: Final = 60

@@ -7,29 +7,26 @@ one output at the end. Who looks is also who is asked for approval.
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, Any, Final, cast
+from collections.abc import Mapping
+from typing import Any, Final, cast
 
+from compiler_nb.drawing.dot import Engine
 from compiler_nb.drawing.text import MARKS, columns_of
+from compiler_nb.engine.approval import Ask
+from compiler_nb.engine.background import MainThread
 from compiler_nb.events import Event, RoundStarted, TaskEnded
 from compiler_nb.models.providers import known_secrets
 from compiler_nb.models.secret import mask
 from compiler_nb.notebook.ask import asker, page_asker
+from compiler_nb.notebook.desk import Desk
+from compiler_nb.notebook.live.view import View
 from compiler_nb.notebook.output import show
+from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import owner_of
+from compiler_nb.run import Run
 from compiler_nb.text import cut, describe_outcome, seconds_text
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from compiler_nb.drawing.dot import Engine
-    from compiler_nb.engine.approval import Ask
-    from compiler_nb.engine.background import MainThread
-    from compiler_nb.notebook.desk import Desk
-    from compiler_nb.notebook.live.view import View
-    from compiler_nb.notebook.variables.binding import Binding
-    from compiler_nb.run import Run
-    from compiler_nb.trace import Progress
+from compiler_nb.trace import Progress
 
 MOST: Final = 400
 """How many tasks have a line of their own: printing more would slow down the run."""

@@ -14,28 +14,23 @@ import base64
 import dataclasses
 import functools
 import json
+from collections.abc import Iterable
 from html import escape
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
+from compiler_nb.drawing.dot import Engine
 from compiler_nb.drawing.png import to_png
 from compiler_nb.drawing.svg import Picture, draw
 from compiler_nb.drawing.text import plan_text, task_titles
+from compiler_nb.drawing.timeline import Timeline
 from compiler_nb.engine.session import STILL_RUNS
-from compiler_nb.models.secret import mask
+from compiler_nb.models.secret import Secret, mask
 from compiler_nb.notebook.output import answer as answers
+from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.plan.plan import Plan
-from compiler_nb.plan.task import owner_of
+from compiler_nb.plan.task import LastLine, Task, owner_of
+from compiler_nb.run import Run
 from compiler_nb.text import cut, seconds_text, visible_lines
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from compiler_nb.drawing.dot import Engine
-    from compiler_nb.drawing.timeline import Timeline
-    from compiler_nb.models.secret import Secret
-    from compiler_nb.notebook.variables.binding import Binding
-    from compiler_nb.plan.task import LastLine, Task
-    from compiler_nb.run import Run
 
 T = TypeVar("T")
 Bundle = dict[str, Any]

@@ -5,15 +5,12 @@ A variable is ours while it holds the very object that a run bound. Everything e
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from compiler_nb.outcome import NOT_DONE, Cancelled, Failure
 from compiler_nb.plan.python import RESERVED
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from compiler_nb.plan.task import Task
+from compiler_nb.plan.task import Task
 
 
 class Binding(NamedTuple):

@@ -5,15 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 import types
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable
+from typing import Any, Final
 
 from compiler_nb.errors import OptionError, ToolError
 from compiler_nb.plan.python import IPYTHON
 from compiler_nb.text import describe_error
 from compiler_nb.tool import Tool, Toolbox
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 PASTE_LIMIT: Final = 100_000
 """How many characters `{name}` may paste."""
