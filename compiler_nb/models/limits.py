@@ -49,12 +49,10 @@ def read_limits(given: Mapping[str, Limit | Mapping[str, int]] | None) -> dict[s
 
     Raises ValueError if one is neither, or if a field is invalid.
     """
-    found: dict[str, Limit] = {}
-    if given is None:
-        return found
-    if not isinstance(given, Mapping):
+    if not isinstance(given, Mapping | None):
         raise ValueError(f"limits must be a dict of Limits by provider, not {given!r}")  # noqa: TRY004 - as all settings
-    for name, limit in given.items():
+    found: dict[str, Limit] = {}
+    for name, limit in (given or {}).items():
         try:
             found[name] = limit if isinstance(limit, Limit) else Limit(**limit)
         except (TypeError, ValueError) as error:
@@ -145,13 +143,30 @@ class Parking(Protocol):
         """Stop waiting; when this returns, what was given up is held again."""
 
 
-class Door:
-    """A provider's gate and the calls that wait at it, the oldest first."""
+class Door(Gate):
+    """A gate with the calls of one event loop that wait at it, the oldest first."""
 
-    def __init__(self, gate: Gate) -> None:
-        self.gate = gate
+    def __init__(self, limit: Limit) -> None:
+        super().__init__(limit)
         self.queue: deque[tuple[int, asyncio.Future[Start]]] = deque()
-        self.timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def wake(self) -> None:
+        """Let waiting calls begin if they may, and set a timer for the next one."""
+        loop = asyncio.get_running_loop()
+        if self._timer is not None:
+            self._timer.cancel()
+        while self.queue:
+            tokens, future = self.queue[0]
+            if not future.done():  # otherwise its caller was cancelled
+                now = loop.time()
+                opens = self.opens(now, tokens)
+                if opens > now:
+                    if opens < math.inf:
+                        self._timer = loop.call_later(opens - now, self.wake)
+                    return
+                future.set_result(self.begin(now, tokens))
+            self.queue.popleft()
 
 
 Doors: TypeAlias = dict[tuple[str, Limit], Door]
@@ -168,16 +183,10 @@ class Limits:
         self._limits = {**NEEDED, **(limits or {})}
         self._doors: Doors = {} if doors is None else doors
 
-    def _door(self, provider: str) -> Door:
-        limit = self._limits.get(provider, UNLIMITED)
-        door = self._doors.get((provider, limit))
-        if door is None:
-            door = self._doors[provider, limit] = Door(Gate(limit))
-        return door
-
-    def gate(self, provider: str) -> Gate:
+    def gate(self, provider: str) -> Door:
         """Return a provider's gate."""
-        return self._door(provider).gate
+        limit = self._limits.get(provider, UNLIMITED)
+        return self._doors.setdefault((provider, limit), Door(limit))
 
     @asynccontextmanager
     async def slot(self, provider: str, tokens: int = 0, parking: Parking | None = None) -> AsyncIterator[Start]:
@@ -185,12 +194,21 @@ class Limits:
 
         tokens: what the call is expected to use; parking: parked if the call must wait.
         """
-        start = await self._begin(provider, tokens, parking)
+        door = self.gate(provider)
+        future: asyncio.Future[Start] = asyncio.get_running_loop().create_future()
+        door.queue.append((tokens, future))  # even if the call need not wait, so that it overtakes nobody
+        door.wake()
         try:
-            yield start
+            if parking is not None and not future.done():
+                parking.park()
+                await future
+                await parking.back()
+            yield await future
         finally:
-            self.gate(provider).end(start)
-            self.wake(provider)
+            # a cancelled call may have its place already: it can come at the same moment, and before `back` returns
+            if future.done() and not future.cancelled():
+                door.end(future.result())
+            door.wake()
 
     async def admit(self, provider: str, parking: Parking | None = None) -> None:
         """Wait until a call by somebody else's client may begin, and count it; its place is not held."""
@@ -200,43 +218,6 @@ class Limits:
     def pause(self, provider: str, seconds: float) -> None:
         """Let nothing begin at one provider for some seconds; others go on."""
         self.gate(provider).pause(asyncio.get_running_loop().time() + seconds)
-
-    def wake(self, provider: str) -> None:
-        """Let waiting calls begin if they may, and set a timer for the next one."""
-        door, loop = self._door(provider), asyncio.get_running_loop()
-        gate, queue = door.gate, door.queue
-        if door.timer is not None:
-            door.timer.cancel()
-            door.timer = None
-        while queue:
-            tokens, future = queue[0]
-            if not future.done():  # otherwise its caller was cancelled
-                now = loop.time()
-                opens = gate.opens(now, tokens)
-                if opens > now:
-                    if opens < math.inf:
-                        door.timer = loop.call_later(opens - now, self.wake, provider)
-                    return
-                future.set_result(gate.begin(now, tokens))
-            queue.popleft()
-
-    async def _begin(self, provider: str, tokens: int, parking: Parking | None) -> Start:
-        # even a call that need not wait goes through the queue, so that it overtakes nobody
-        future: asyncio.Future[Start] = asyncio.get_running_loop().create_future()
-        self._door(provider).queue.append((tokens, future))
-        self.wake(provider)
-        try:
-            if parking is None or future.done():
-                return await future
-            parking.park()
-            start = await future
-            await parking.back()
-            return start  # noqa: TRY300 - a cancellation until here gives the place back
-        except BaseException:
-            if future.done() and not future.cancelled():  # the place came at the same moment
-                self.gate(provider).end(future.result())
-            self.wake(provider)
-            raise
 
 
 def of_loop(kept: dict[asyncio.AbstractEventLoop, T], make: Callable[[], T]) -> T:
