@@ -12,22 +12,58 @@ and events of a task go on with `task` (its id) and `attempt` (from 1; 0 if none
 
 from __future__ import annotations
 
+import inspect
 import time
+from collections import namedtuple
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, cast, dataclass_transform
 
 from compiler_nb.errors import Problem
 from compiler_nb.outcome import Answer, Replan, State, Status, Usage
 from compiler_nb.plan.task import LastLine, Task
 
+T = TypeVar("T")
 
-class RunStarted(NamedTuple):
-    """A question was asked; `models` maps roles to model names, `inputs` offered names to their schemas."""
 
+@dataclass_transform(frozen_default=True)
+def _record(cls: type[T]) -> type[T]:
+    """Make a class a named tuple of the fields of the classes above it, and then its own.
+
+    A NamedTuple cannot inherit fields, and a frozen dataclass takes seven times as long to make as `Log.emit_at` does.
+    """
+    fields = {name: hint for above in reversed(cls.__mro__) for name, hint in inspect.get_annotations(above).items()}
+    defaults = [vars(cls)[name] for name in fields if name in vars(cls)]
+    base: type[Any] = namedtuple(cls.__name__, fields, defaults=defaults)  # type: ignore[misc]  # noqa: PYI024
+    about = {"__module__": cls.__module__, "__doc__": cls.__doc__, "__annotations__": fields, "__slots__": ()}
+    return cast("type[T]", type(cls.__name__, (base,), about))
+
+
+@dataclass_transform(frozen_default=True)
+class _Event(tuple[Any, ...]):
+    """What all events begin with; see above."""
+
+    __slots__ = ()
     seq: int
     run: str
     round: int
     at: float
+
+    if TYPE_CHECKING:
+
+        def _replace(self, **fields: Any) -> Self: ...
+
+
+class _TaskEvent(_Event):
+    """What the events of a task begin with."""
+
+    task: str
+    attempt: int
+
+
+@_record
+class RunStarted(_Event):
+    """A question was asked; `models` maps roles to model names, `inputs` offered names to their schemas."""
+
     question: str
     tools: tuple[str, ...]
     inputs: Mapping[str, str]
@@ -35,23 +71,17 @@ class RunStarted(NamedTuple):
     started_at: float  # seconds since the epoch
 
 
-class RoundStarted(NamedTuple):
+@_record
+class RoundStarted(_Event):
     """A pass of plan, run and join begins; `reason` is the joiner's, empty in the first."""
 
-    seq: int
-    run: str
-    round: int
-    at: float
     reason: str
 
 
-class ModelStarted(NamedTuple):
+@_record
+class ModelStarted(_Event):
     """A model is asked; `call` numbers the calls of the run, `task` is set if a tool asks."""
 
-    seq: int
-    run: str
-    round: int
-    at: float
     call: int
     role: str
     task: str
@@ -61,27 +91,21 @@ class ModelStarted(NamedTuple):
     prompt: str  # content hash of the prompt's text file, "" if there is no such file
 
 
-class ModelChunk(NamedTuple):
+@_record
+class ModelChunk(_Event):
     """A piece of a model's text arrived."""
 
-    seq: int
-    run: str
-    round: int
-    at: float
     call: int
     text: str
 
 
-class ModelEnded(NamedTuple):
+@_record
+class ModelEnded(_Event):
     """A call of a model ended; `finish` is the provider's reason, `error` a message or empty.
 
     answered: the model that the reply names, "" if it is the asked one or the reply names none.
     """
 
-    seq: int
-    run: str
-    round: int
-    at: float
     call: int
     finish: str
     usage: Usage
@@ -89,40 +113,29 @@ class ModelEnded(NamedTuple):
     answered: str = ""
 
 
-class TaskPlanned(NamedTuple):
+@_record
+class TaskPlanned(_TaskEvent):
     """A task's own text was complete and correct; `source` is the earlier task whose outcome it gets, "" if none is."""
 
-    seq: int
-    run: str
-    round: int
-    at: float
-    task: str
-    attempt: int
     planned: Task
     source: str = ""
 
 
-class PlanProblem(NamedTuple):
+@_record
+class PlanProblem(_Event):
     """A problem of the plan's text."""
 
-    seq: int
-    run: str
-    round: int
-    at: float
     problem: Problem
 
 
-class PlanClosed(NamedTuple):
+@_record
+class PlanClosed(_Event):
     """The plan's text ended; `complete` is False if it was cut off, `final` is its last line.
 
     tasks: the ids of the plan's tasks in its order, those of earlier texts that it keeps included; None if the text is
     not a plan.
     """
 
-    seq: int
-    run: str
-    round: int
-    at: float
     text: str
     complete: bool
     final: LastLine | None
@@ -130,140 +143,93 @@ class PlanClosed(NamedTuple):
     tasks: tuple[str, ...] | None = None
 
 
-class TaskExpanded(NamedTuple):
+@_record
+class TaskExpanded(_TaskEvent):
     """A fan-out's source is known, and its items are tasks from now on."""
 
-    seq: int
-    run: str
-    round: int
-    at: float
-    task: str
-    attempt: int
     items: tuple[Task, ...]
 
 
-class TaskHeld(NamedTuple):
+@_record
+class TaskHeld(_TaskEvent):
     """A ready task waits for more than a slot.
 
     reason: "approval" of its arguments, "fanout" if its fan-out is approved as a whole, or "plan" for the plan's end;
     arguments: as they are shown; mark: their digest, which an answer may name.
     """
 
-    seq: int
-    run: str
-    round: int
-    at: float
-    task: str
-    attempt: int
     reason: str
     arguments: str
     mark: str = ""
 
 
-class TaskApproved(NamedTuple):
+@_record
+class TaskApproved(_TaskEvent):
     """Someone, or a rule, approved or denied a task that was held."""
 
-    seq: int
-    run: str
-    round: int
-    at: float
-    task: str
-    attempt: int
     approved: bool
     by: str
 
 
-class TaskStarted(NamedTuple):
+@_record
+class TaskStarted(_TaskEvent):
     """An attempt began; `ready_at` is when all its inputs existed."""
 
-    seq: int
-    run: str
-    round: int
-    at: float
-    task: str
-    attempt: int
     ready_at: float
 
 
-class TaskParked(NamedTuple):
+@_record
+class TaskParked(_TaskEvent):
     """A running task waits for its provider and holds no slot (`parked`), or goes on."""
 
-    seq: int
-    run: str
-    round: int
-    at: float
-    task: str
-    attempt: int
     provider: str
     parked: bool
 
 
-class TaskRetried(NamedTuple):
+@_record
+class TaskRetried(_TaskEvent):
     """An attempt failed and another follows after `delay` seconds."""
 
-    seq: int
-    run: str
-    round: int
-    at: float
-    task: str
-    attempt: int
     error: str
     delay: float
 
 
-class TaskEnded(NamedTuple):
+@_record
+class TaskEnded(_TaskEvent):
     """A task reached its end state; `outcome` is its value, Failure, Skipped or Cancelled."""
 
-    seq: int
-    run: str
-    round: int
-    at: float
-    task: str
-    attempt: int
     state: State
     outcome: Any
     how: str  # "inline", "adopted", "cached" or "pinned" if no attempt was made; "dropped" with its text; else ""
 
 
-class Warned(NamedTuple):
+@_record
+class Warned(_Event):
     """Something the user should know: a tool that blocks the loop, or one that was abandoned."""
 
-    seq: int
-    run: str
-    round: int
-    at: float
     task: str
     message: str
 
 
-class Paused(NamedTuple):
+@_record
+class Paused(_Event):
     """No new task starts (`paused`), or tasks may start again."""
 
-    seq: int
-    run: str
-    round: int
-    at: float
     paused: bool
 
 
-class Decided(NamedTuple):
+@_record
+class Decided(_Event):
     """The joiner decided, or the plan's own answer was evaluated (`by` is "joiner", "plan", or "limit")."""
 
-    seq: int
-    run: str
-    round: int
-    at: float
     decision: Answer | Replan
     by: str
 
 
-class RunEnded(NamedTuple):
+@_record
+class RunEnded(_Event):
     """The run is over."""
 
-    seq: int
-    run: str
-    round: int
-    at: float
     status: Status
     error: str
 
