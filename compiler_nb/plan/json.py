@@ -65,8 +65,9 @@ class JsonDialect:
                 column = len(before) - before.rfind("\n") if feeds else unit.column + len(before)
                 self.builder.problem(refused.kind, unit.line + feeds, column, refused.message)
 
-    def close(self, *, complete: bool) -> None:
+    def close(self, rest: str, *, complete: bool) -> None:
         """End the text; it is whole if its last brace has come, whether or not the model ended it."""
+        self.feed(rest)
         scanner = self._scanner
         if scanner.expects not in ("{", "end") and not scanner.dead:
             message = "the JSON text stops before its last }"

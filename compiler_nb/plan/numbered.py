@@ -36,37 +36,28 @@ class NumberedDialect:
     def __init__(self, builder: Builder, line: int = 1) -> None:
         self.builder = builder
         self._line = line
-        self._parts: list[str] = []  # the unfinished line
-        self._length = 0
         self._notes: list[str] = []
         self._declared: set[str] = set()  # the numbers so far, also those of lines with problems
         self._missing: dict[Problem, str] = {}  # references to numbers that no line before has
         self._ended = False  # the last line was met
 
     def feed(self, text: str) -> None:
-        """Read on; a line is read when its feed arrives."""
-        piece = text.removesuffix("\n")
-        if self._length <= check.STATEMENT_LIMIT:
-            self._parts.append(piece)
-        self._length += len(piece)
-        if piece != text:
-            self._read_line(ended=True)
-            self._line += 1
+        """Read a line."""
+        self._read_line(text.removesuffix("\n"), ended=True)
+        self._line += 1
 
-    def close(self, *, complete: bool) -> None:
+    def close(self, rest: str, *, complete: bool) -> None:
         """End the text; an unterminated line counts only if the model ended the text."""
         if complete:
-            self._read_line(ended=False)
-        elif self._length and "".join(self._parts).strip():
+            self._read_line(rest, ended=False)
+        elif rest.strip():
             self.builder.problem("truncated", self._line, 1, "the plan stops in the middle of this line")
         self._tell_forward()
 
-    def _read_line(self, *, ended: bool) -> None:
-        length, self._length = self._length, 0
-        line = check.CONTROL.sub("", "".join(self._parts)).rstrip(" \t\r")  # a control character is a problem already
-        self._parts = []
-        if length > check.STATEMENT_LIMIT:
-            message = f"a line of {length:,} characters; at most {check.STATEMENT_LIMIT:,} are allowed"
+    def _read_line(self, text: str, *, ended: bool) -> None:
+        line = check.CONTROL.sub("", text).rstrip(" \t\r")  # a control character is a problem already
+        if len(text) > check.STATEMENT_LIMIT:
+            message = f"a line of {len(text):,} characters; at most {check.STATEMENT_LIMIT:,} are allowed"
             self.builder.problem("too_large", self._line, 1, message)
         elif line and not self.builder.full:
             try:

@@ -41,14 +41,14 @@ class Parts(NamedTuple):
 
 
 class Dialect(Protocol):
-    """Reads text without fences, line by line or in smaller pieces, into a Builder."""
+    """Reads text without fences, line by line, into a Builder; JSON comes in smaller pieces, too."""
 
     def feed(self, text: str) -> None:
-        """Read a line, or a piece of one."""
+        """Read a line."""
         ...
 
-    def close(self, *, complete: bool) -> None:
-        """The text has ended; `complete` says whether its author ended it."""
+    def close(self, rest: str, *, complete: bool) -> None:
+        """End the text; rest: a last line without a line feed; complete: whether the text's author ended it."""
         ...
 
 
@@ -84,9 +84,7 @@ class PlanParser:
         if dialect != "auto" and dialect not in DIALECTS:
             raise ValueError(f"no dialect is called {dialect!r}; there are auto, {', '.join(DIALECTS)}")
         self._make_builder = partial(Builder, tools, inputs, earlier, taken)
-        self.builder = self._make_builder()
-        self.dialect, self.implied = dialect, implied
-        self._asked = dialect
+        self._asked, self.implied = dialect, implied
         self.text: list[str] = []
         self.closed = False
         self._length = 0
@@ -94,11 +92,19 @@ class PlanParser:
         self._fence: Literal["before", "inside", "after"] = "before"
         self._head: str | None = ""  # the beginning of a line while it may still become a fence; None in mid-line
         self._skipping = False  # in the rest of a fence's own line
-        self._pending: list[str] = []  # text whose dialect is not known yet
-        self._untold: list[str] = []  # the line of it that has not ended
-        self._blank = True  # whether it is blank so far
-        self._pending_line = 1
+        self._begin(1)
+
+    def _begin(self, line: int) -> None:
+        """Expect a plan from this line of the text on."""
+        self.builder = self._make_builder()
+        self.dialect = self._asked
+        self._first = line
+        self._blank = True  # whether there was no text yet
+        self._open: list[str] = []  # the line that has not ended
+        self._pending: list[str] = []  # the lines whose dialect is not known yet
         self._reader: Dialect | None = None
+        if self.dialect != "auto":
+            self._choose(self.dialect)
 
     @property
     def problems(self) -> list[Problem]:
@@ -112,8 +118,7 @@ class PlanParser:
         self.text.append(text)
         self._length += len(text)
         if self._length > check.TEXT_LIMIT:
-            message = f"the plan's text is longer than {check.TEXT_LIMIT:,} characters"
-            self.builder.problem("too_large", self._line, self._column, message, once=True)
+            self._report("too_large", f"the plan's text is longer than {check.TEXT_LIMIT:,} characters")
             return []
         for piece in _LINE.findall(text):
             self._take_line(piece)
@@ -126,13 +131,14 @@ class PlanParser:
         self.closed = True
         if self._head:
             self._read(self._head)
-        if self._reader is None and any(piece.strip() for piece in self._pending):
-            self._choose(tell_dialect("".join(self._untold)) or "python")
+        rest = "".join(self._open)
+        if self._reader is None and not self._blank:
+            self._choose(tell_dialect(rest) or "python")
         cut = self.builder.has("too_large")
         if self._fence == "inside" and not cut:
-            self.builder.problem("truncated", self._line, self._column, "the block is not closed: end it with ```")
+            self._report("truncated", "the block is not closed: end it with ```")
         if self._reader is not None and not cut:
-            self._reader.close(complete=complete and self._fence != "inside")
+            self._reader.close(rest, complete=complete and self._fence != "inside")
         self._end(complete)
         return self._drain()
 
@@ -144,6 +150,9 @@ class PlanParser:
             raise PlanError(self.problems, "".join(self.text))
         dialect = "python" if self.dialect == "auto" else self.dialect
         return Parts(tuple(self.builder.tasks), self.builder.final or Join(), "".join(self.text), dialect)
+
+    def _report(self, kind: str, message: str) -> None:
+        self.builder.problem(kind, self._line, self._column, message, once=True)
 
     # ---------------------------------------------------------------- doors
 
@@ -180,53 +189,51 @@ class PlanParser:
             self._fence = "after"
         elif self._fence == "before" and not self.builder.tasks:
             kept = [problem for problem in self.builder.problems if problem.kind == "encoding"]
-            self.builder = self._make_builder()
+            self._begin(self._line + 1)
             self.builder.problems += kept  # the text as a whole is kept, and could not be stored
-            self._reader, self.dialect = None, self._asked
-            self._pending, self._untold, self._blank = [], [], True
-            self._fence, self._pending_line = "inside", self._line + 1
+            self._fence = "inside"
         else:
             message = "the text has more than one block; write one plan in one block"
             self.builder.problem("multiple_blocks", self._line, 1, message, once=True)
             self._fence = "after"
 
     def _read(self, text: str) -> None:
+        """Read text that is not a fence: lines when they have ended, JSON as it comes."""
         if self._fence == "after":
             return
-        if self._reader is not None:
-            self._reader.feed(text)
-            return
-        self._pending.append(text)
-        chosen = self._tell(text) if self.dialect == "auto" else self.dialect
-        if chosen:
-            self._choose(chosen)
-
-    def _tell(self, text: str) -> str:
-        """Return the dialect of the pending text, by its first character or by a line that has ended; "" if unknown."""
+        self._open.append(text)
         if self._blank:
             start = text.lstrip()
             self._blank = not start
-            if start.startswith(("{", "[")):
-                return "json"
-        self._untold.append(text)
-        if not text.endswith("\n"):
-            return ""
-        line, self._untold = "".join(self._untold), []
-        return tell_dialect(line[:-1])
+            if self._reader is None and start.startswith(("{", "[")):
+                self._choose("json")
+        if text.endswith("\n") or self.dialect == "json":
+            line, self._open = "".join(self._open), []
+            self._read_line(line)
+
+    def _read_line(self, line: str) -> None:
+        if self._reader is not None:
+            self._reader.feed(line)
+            return
+        self._pending.append(line)
+        dialect = tell_dialect(line[:-1])
+        if dialect:
+            self._choose(dialect)
 
     def _choose(self, dialect: str) -> None:
         self.dialect = dialect
-        self._reader = DIALECTS[dialect](self.builder, self._pending_line)
-        for piece in self._pending:
-            self._reader.feed(piece)
+        self._reader = DIALECTS[dialect](self.builder, self._first)
+        for line in self._pending:
+            self._reader.feed(line)
 
     def _end(self, complete: bool) -> None:  # noqa: FBT001
         builder = self.builder
         if builder.final is None and not builder.problems:
-            if self.dialect == "numbered" or not complete:
-                what = "join()<END_OF_PLAN>" if self.dialect == "numbered" else "its last line"
-                if builder.tasks or not complete:
-                    builder.problem("truncated", self._line, self._column, f"the plan ends before {what}")
+            numbered = self.dialect == "numbered"
+            if not complete or (numbered and builder.tasks):
+                self._report(
+                    "truncated", f"the plan ends before {'join()<END_OF_PLAN>' if numbered else 'its last line'}"
+                )
             elif self.implied == "value" and builder.tasks:
                 builder.final = Return(builder.last if builder.last is not None else Ref(builder.tasks[-1].id))
             else:

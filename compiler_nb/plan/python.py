@@ -40,6 +40,17 @@ _SIMPLE: Final = {
     "return": "write answer(value)", "yield": "write answer(value)", "pass": "leave it out", "del": "leave it out",
     "break": "leave it out", "continue": "leave it out",
 }  # fmt: skip
+_LINE: Final = "a line of a plan is name = expression, a call of a tool, join(...) or answer(...)"
+_INSTEAD: Final[dict[type, str]] = {
+    ast.Tuple: "one name per line: name = tool(...), then first = name[0]",
+    ast.List: "one name per line: name = tool(...), then first = name[0]",
+    ast.Subscript: "a plan cannot change a value in place: give the result a name of its own",
+    ast.Attribute: "a plan cannot change a value in place: give the result a name of its own",
+    ast.Name: "one name per line: name = tool(...)",
+    ast.AnnAssign: "leave out the annotation: name = tool(...)",
+    ast.AugAssign: "write it out: total = total + x",
+}
+"""What to write instead of an assignment, by its first target or its own kind."""
 _KEYWORD: Final = re.compile(r"\s*(@|[a-z]+\b)")
 
 
@@ -48,49 +59,38 @@ class PythonDialect:
 
     def __init__(self, builder: Builder, line: int = 1) -> None:
         self.builder = builder
-        self.line = line  # of the physical line that is being collected
-        self.partial: list[str] = []  # the physical line so far
+        self.line = line  # the number of the physical line that comes next
         self.statement = Statement()  # what has arrived of it, in whole physical lines
         self.begins = line
         self.skip_indented = False
         self.indent: str | None = None
         self.notes: list[str] = []
         self.count = 0
-        self.names: dict[str, Tree] = {}
+        self.names: dict[str, Tree] = {name: Input(name) for name in builder.inputs}
+        self.names |= {name: Ref(name) for name in builder.earlier}
         self.lengths: dict[str, int] = {}  # of the literals that stand behind names, written out
         self.written = 0  # what was written out so far
         self.text = ""  # of the statement that is being read
         self.final_line = 0
 
     def feed(self, text: str) -> None:
-        """Read on; statements are read when their last line feed arrives."""
-        self.partial.append(text)
-        if text.endswith("\n"):
-            line, self.partial = "".join(self.partial), []
-            self._scan(line)
-
-    def close(self, *, complete: bool) -> None:
-        """End the text; an unterminated line counts only if the model ended the text."""
-        rest = "".join(self.partial)
-        if complete:
-            if rest:
-                self._scan(rest + "\n")
-            if self.statement.lines:
-                message = "the plan stops inside a string or a bracket"
-                self.builder.problem("truncated", self.begins, 1, message)
-        elif rest.strip() or self.statement.lines:
-            self.builder.problem("truncated", self.line, 1, "the plan stops in the middle of a line")
-
-    # ---------------------------------------------------------------- where statements end
-
-    def _scan(self, line: str) -> None:
         """Take one physical line, and read the statement that it ends, if it ends one."""
         if not self.statement.lines:
             self.begins = self.line
         self.line += 1
-        if not self.statement.add(line):
+        if not self.statement.add(text):
             ended, self.statement = self.statement, Statement()
             self._take("".join(ended.lines), ended.wrong)
+
+    def close(self, rest: str, *, complete: bool) -> None:
+        """End the text; an unterminated line counts only if the model ended the text."""
+        if complete:
+            if rest:
+                self.feed(rest + "\n")
+            if self.statement.lines:
+                self.builder.problem("truncated", self.begins, 1, "the plan stops inside a string or a bracket")
+        elif rest.strip() or self.statement.lines:
+            self.builder.problem("truncated", self.line, 1, "the plan stops in the middle of a line")
 
     # ---------------------------------------------------------------- statements
 
@@ -114,8 +114,7 @@ class PythonDialect:
         self.count += 1
         self.text = text
         try:
-            self._check_size(text, wrong)
-            statement = self._parse(text.removeprefix(self.indent))
+            statement = self._parse(text.removeprefix(self.indent), wrong)
             if statement is not None:
                 self._read(statement, note)
         except Refused as refused:
@@ -136,16 +135,12 @@ class PythonDialect:
             offset = len(bytes_before.decode("utf-8", "ignore"))
         return len(indent) + offset + 1
 
-    @staticmethod
-    def _check_size(text: str, wrong: Refused | None) -> None:
+    def _parse(self, text: str, wrong: Refused | None) -> ast.stmt | None:
         if len(text) > check.STATEMENT_LIMIT:
-            raise Refused(
-                "too_large", f"a statement of {len(text):,} characters; at most {check.STATEMENT_LIMIT:,} are allowed"
-            )
+            size = f"{len(text):,} characters; at most {check.STATEMENT_LIMIT:,} are allowed"
+            raise Refused("too_large", f"a statement of {size}")
         if wrong is not None:
             raise wrong
-
-    def _parse(self, text: str) -> ast.stmt | None:
         self._check_keyword(text)
         try:
             body = parse_syntax(text, "single").body
@@ -166,14 +161,11 @@ class PythonDialect:
     def _check_keyword(self, text: str) -> None:
         found = _KEYWORD.match(text)
         word = found[1] if found else ""
+        hint = _COMPOUND.get(word) or _SIMPLE.get(word)
         # `match` and `case` are ordinary names too: only a line that ends in a colon is the statement.
-        if word in ("match", "case") and not text.rstrip().endswith(":"):
-            return
-        if word in _COMPOUND:
-            self.skip_indented = True  # its block would only repeat the problem, line by line
-            raise Refused("statement", f"`{word}` is not allowed in a plan: {_COMPOUND[word]}")
-        if word in _SIMPLE:
-            raise Refused("statement", f"`{word}` is not allowed in a plan: {_SIMPLE[word]}")
+        if hint and (word not in ("match", "case") or text.rstrip().endswith(":")):
+            self.skip_indented = word in _COMPOUND  # its block would only repeat the problem, line by line
+            raise Refused("statement", f"`{word}` is not allowed in a plan: {hint}")
 
     # ---------------------------------------------------------------- meaning
 
@@ -189,46 +181,27 @@ class PythonDialect:
                 self._end(which, call)
             case ast.Expr(value=ast.Call() | ast.Await(value=ast.Call()) as value):
                 self._assign(f"@{self.count}", value, note)
-            case ast.Assign(targets=[ast.Tuple() | ast.List()]):
-                raise Refused("statement", "one name per line: name = tool(...), then first = name[0]", statement)
-            case ast.Assign(targets=[ast.Subscript() | ast.Attribute()]):
-                raise Refused(
-                    "statement", "a plan cannot change a value in place: give the result a name of its own", statement
-                )
-            case ast.Assign():
-                raise Refused("statement", "one name per line: name = tool(...)", statement)
-            case ast.AnnAssign():
-                raise Refused("statement", "leave out the annotation: name = tool(...)", statement)
-            case ast.AugAssign():
-                raise Refused("statement", "write it out: total = total + x", statement)
             case _:
-                message = "a line of a plan is name = expression, a call of a tool, join(...) or answer(...)"
-                raise Refused("statement", message, statement)
+                part = statement.targets[0] if isinstance(statement, ast.Assign) else statement
+                raise Refused("statement", _INSTEAD.get(type(part), _LINE), statement)
 
     def _reader(self, base: str) -> Reader:
         tools = self.builder.tools
         return Reader(
             base,
+            self.names.keys(),
             self._resolve,
             lambda name: name not in FUNCTIONS if tools is None else name in tools,
             lambda name: tools is not None and name in tools and tools[name].side_effects,
-            lambda: [*self.names, *self.builder.inputs, *self.builder.earlier],
         )
 
-    def _resolve(self, name: str) -> tuple[Tree] | None:
-        if name in self.names:
-            length = self.lengths.get(name, 0)
-            self.written += length
-            if length and self.written > check.STATEMENT_LIMIT:
-                limit = f"more than {check.STATEMENT_LIMIT:,} characters"
-                raise Refused(
-                    "too_large", f"the literals behind names are repeated to {limit}: offer {name!r} as an input"
-                )
-            return (self.names[name],)
-        found = self.builder.resolve(name)
-        if found is not None:
-            return (found,)
-        return (Input(name),) if name in self.builder.inputs else None
+    def _resolve(self, name: str) -> Tree:
+        length = self.lengths.get(name, 0)
+        self.written += length
+        if length and self.written > check.STATEMENT_LIMIT:
+            limit = f"more than {check.STATEMENT_LIMIT:,} characters"
+            raise Refused("too_large", f"the literals behind names are repeated to {limit}: offer {name!r} as an input")
+        return self.names[name]
 
     def _assign(self, name: str, value: ast.expr, note: str) -> None:
         try:
@@ -239,7 +212,7 @@ class PythonDialect:
 
     def _give(self, name: str, value: ast.expr, note: str) -> None:
         reader = self._reader(name)
-        written = self.written
+        before = self.written
         if isinstance(value, ast.Await) and isinstance(value.value, ast.Call):
             value = value.value
         task = reader.own_task(value)
@@ -247,10 +220,10 @@ class PythonDialect:
             tree = reader.read(value)
             if not reader.parts and (check.is_literal(tree) or isinstance(tree, Ref | Input)):
                 if _is_deep(tree):
-                    wrong = f"the value nests more than {check.DEPTH_LIMIT} deep: offer it as an input"
-                    raise Refused("too_deep", wrong, value)
+                    limit = check.DEPTH_LIMIT
+                    raise Refused("too_deep", f"the value nests more than {limit} deep: offer it as an input", value)
                 self.names[name] = self.builder.last = tree
-                self.lengths[name] = 0 if isinstance(tree, Expression) else len(self.text) + self.written - written
+                self.lengths[name] = 0 if isinstance(tree, Expression) else len(self.text) + self.written - before
                 return
             if name.startswith("@"):
                 raise Refused("statement", "this line computes a value that is not used: give it a name", value)

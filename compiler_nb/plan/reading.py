@@ -60,21 +60,22 @@ _INSTEAD: Final = {
 class Reader:
     """Reads the expressions of one statement.
 
-    base: the name that ids of nested calls begin with; resolve: what a name stands for, as a tuple of one, or None;
-    is_tool: whether a name in call position is a tool; side_effects: whether that tool changes something outside.
+    base: the name that ids of nested calls begin with; known: the names of tasks and inputs; resolve: what one of them
+    stands for; is_tool: whether a name in call position is a tool; side_effects: whether that tool changes something
+    outside.
     `parts` collects the tasks made of nested calls, in order of evaluation.
     """
 
     def __init__(
         self,
         base: str,
-        resolve: Callable[[str], tuple[Tree] | None],
+        known: Collection[str],
+        resolve: Callable[[str], Tree],
         is_tool: Callable[[str], bool],
         side_effects: Callable[[str], bool] = lambda name: False,
-        known: Callable[[], Collection[str]] = tuple,
     ) -> None:
-        self.base, self.resolve, self.is_tool = base, resolve, is_tool
-        self.side_effects, self.known = side_effects, known
+        self.base, self.known, self.resolve = base, known, resolve
+        self.is_tool, self.side_effects = is_tool, side_effects
         self.parts: list[Task] = []
         self.steps: list[Task] | None = None  # the calls of a fan-out's element, while one is read
         self.locals: frozenset[str] = frozenset()
@@ -112,15 +113,14 @@ class Reader:
         name = node.id
         if name in self.locals:
             return Local(name)
-        tree = self.resolve(name)
-        if tree is not None:
-            return tree[0]
+        if name in self.known:
+            return self.resolve(name)
         if name.startswith("_"):
             raise Refused(
                 "dunder", f"{name!r} begins with an underscore: a plan reads only tasks and offered inputs", node
             )
-        hint = check.suggest(name, self.known())
-        if not hint and (self.is_tool(name) or name in FUNCTIONS) and name not in self.known():
+        hint = check.suggest(name, self.known)
+        if not hint and (self.is_tool(name) or name in FUNCTIONS):
             hint = f" To use what it computes, call it: {name}(...)"
         raise Refused("missing_ref", f"no task above and no offered input is called {name!r}.{hint}", node)
 
