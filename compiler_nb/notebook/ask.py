@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from typing import Final
 
 from compiler_nb.engine.approval import Ask
@@ -30,22 +31,19 @@ def asker(main: MainThread, question: Callable[[str], str] = _input) -> Ask:
     """
 
     async def ask(task: Task, arguments: str) -> bool:
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[bool | None] = loop.create_future()
-
-        def settle(approved: bool | None) -> None:  # noqa: FBT001 - called by the loop
-            if not answer.done():  # the call may have been stopped meanwhile
-                answer.set_result(approved)
+        answer: Future[bool | None] = Future()
 
         def put() -> None:
+            if not answer.set_running_or_notify_cancel():
+                return  # the call was stopped while the question waited for the main thread
             approved: bool | None = False  # stays so if an interrupt ends the question
             try:
                 call = cut(f"{task.tool}({arguments})", SHOWN)
                 approved = put_question(f"{call} has side effects. Run it?", question)
             finally:
-                loop.call_soon_threadsafe(settle, approved)
+                answer.set_result(approved)
 
-        approved = await answer if main.post(put) else None
+        approved = await asyncio.wrap_future(answer) if main.post(put) else None
         if approved is None:
             raise ToolUnavailable(NOBODY)
         return approved

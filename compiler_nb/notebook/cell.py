@@ -26,38 +26,22 @@ def drop_comments(lines: list[str]) -> list[str]:
     return lines
 
 
-class Rewriter:
-    """Turns the outermost cell of one of our magics into an `await`, which leaves the kernel free to listen.
+def rewrite(shell: Any, lines: list[str]) -> list[str]:
+    """Turn the outermost cell of one of our magics into an `await`, which leaves the kernel free to listen.
 
     Magics cannot be awaited by themselves. Nested cells, and all cells if autoawait is off, stay as they are and block.
     """
-
-    def __init__(self, shell: Any) -> None:
-        self.shell = shell
-
-    def __call__(self, lines: list[str]) -> list[str]:
-        """Return the lines of a transformed cell, rewritten if they call one of our magics."""
-        if not lines or not _CALL.match(lines[0]):
-            return lines
-        call = _parse("".join(lines))
-        if call is None:
-            return lines
-        name, line, body = call
-        body = body or "\n"  # IPython refuses an empty body with an error that notebook tests overlook
-        if is_running(self.shell) or not self.shell.autoawait:
-            return [f"get_ipython().run_cell_magic({name!r}, {line!r}, {body!r})\n"]
-        return [f"await get_ipython().run_cell_magic({AWAITED[name]!r}, {line!r}, {body!r})\n"]
-
-
-def _parse(text: str) -> tuple[str, str, str] | None:
-    """Return the three arguments of a lone `run_cell_magic` call."""
+    if not lines or not _CALL.match(lines[0]):
+        return lines
     try:
-        statements = ast.parse(text).body
-        (statement,) = statements
-        name, line, body = (ast.literal_eval(argument) for argument in statement.value.args)  # type: ignore[attr-defined]
+        (call,) = ast.parse("".join(lines)).body
+        name, line, body = (ast.literal_eval(argument) for argument in call.value.args)  # type: ignore[attr-defined]
     except (SyntaxError, ValueError, AttributeError):
-        return None
-    return name, line, body
+        return lines  # more than a lone call with three literals
+    body = body or "\n"  # IPython refuses an empty body with an error that notebook tests overlook
+    if is_running(shell) or not shell.autoawait:
+        return [f"get_ipython().run_cell_magic({name!r}, {line!r}, {body!r})\n"]
+    return [f"await get_ipython().run_cell_magic({AWAITED[name]!r}, {line!r}, {body!r})\n"]
 
 
 def identity(shell: Any, *, outermost: bool, text: str) -> str:

@@ -1,6 +1,6 @@
 """The desk that a cell's work is done at: the shell, the settings of `%config`, and what is remembered of other cells.
 
-It is made when the extension is loaded, so what costs time to import is imported later.
+It is made when the extension is loaded, so what takes long to import is imported later, and for types only.
 """
 
 from __future__ import annotations
@@ -9,19 +9,21 @@ import os
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from traitlets import Any as AnyTrait
 from traitlets import Bool, Dict, Enum, Float, Int, Unicode, default
 from traitlets.config import Configurable
 
-from compiler_nb.history.history import History
-from compiler_nb.models.base import Model
 from compiler_nb.notebook.loop import Idle
-from compiler_nb.notebook.variables.binding import Binder
-from compiler_nb.notebook.variables.namespace import Namespace
-from compiler_nb.run import Run
+
+if TYPE_CHECKING:  # they bring half of the package along
+    from compiler_nb.history.history import History
+    from compiler_nb.models.base import Model
+    from compiler_nb.notebook.variables.binding import Binder
+    from compiler_nb.notebook.variables.namespace import Namespace
+    from compiler_nb.run import Run
 
 KEPT_RUNS: Final = 50
 HISTORY: Final = ".compiler_nb/runs.db"
@@ -59,10 +61,8 @@ class CellSettings(Configurable):
         given = os.environ.get("COMPILER_NB_HISTORY", "on")
         if given not in ("on", "off"):
             return given
-        in_notebook = (
-            getattr(self.shell, "kernel", None) is not None
-        )  # in a terminal there is no notebook to keep it with
-        return HISTORY if given == "on" and in_notebook else ""
+        # in a terminal there is no notebook to keep it with
+        return HISTORY if given == "on" and getattr(self.shell, "kernel", None) is not None else ""
 
 
 @dataclass

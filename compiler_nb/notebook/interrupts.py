@@ -25,14 +25,26 @@ from compiler_nb.engine.runners import Coroutines
 _PACKAGE: Final = f"{Path(__file__).parents[1]}{os.sep}"
 
 
-class _Handler:
-    """Handles SIGINT while a cell waits; afterwards it passes every signal to the previous handler."""
+class RaisedInTools:
+    """Within the block, interrupts are raised in the tool that holds the main thread, and stop its run.
 
-    def __init__(self, stop: Callable[[], None], before: Any, *, kernel: bool) -> None:
-        self.stop, self.before, self.kernel = stop, before, kernel
+    Others go to the previous handler. kernel: whether the run is on the kernel's loop. There the previous handler gets
+    all of them, to end the cell. The block does nothing on another thread.
+    """
+
+    def __init__(self, stop: Callable[[], None], *, kernel: bool) -> None:
+        self.stop, self.kernel = stop, kernel
         self.count, self.over = 0, False
+        is_main = threading.current_thread() is threading.main_thread()
+        # None also if the handler was not installed by Python: it could not be restored
+        self.before: Any = signal.getsignal(signal.SIGINT) if is_main else None
+
+    def __enter__(self) -> None:
+        if self.before is not None:
+            signal.signal(signal.SIGINT, self)
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Handle SIGINT; after the block pass it on: a later wait may have taken this for the previous handler."""
         self.count += 1
         is_held = not self.over and (
             _holds(frame, ThreadJob.run) or (self.count > 1 and _holds(frame, Coroutines.serve))
@@ -44,33 +56,14 @@ class _Handler:
         if is_held:
             raise KeyboardInterrupt
 
-    def end(self) -> None:
+    def __exit__(self, *_: object) -> None:
         """Restore the previous handler; if a later wait has installed its own, that one does it for this one too."""
         self.over = True
-        handler: Any = signal.getsignal(signal.SIGINT)
-        while isinstance(handler, _Handler) and handler.over:
+        handler: Any = signal.getsignal(signal.SIGINT) if self.before is not None else None
+        while isinstance(handler, RaisedInTools) and handler.over:
             handler = handler.before
         if handler is not None:
             signal.signal(signal.SIGINT, handler)
-
-
-@contextlib.contextmanager
-def raised_in_tools(stop: Callable[[], None], *, kernel: bool) -> Iterator[None]:
-    """Raise interrupts in the tool that holds the main thread, and stop its run; pass others to the previous handler.
-
-    kernel: whether the run is on the kernel's loop. There the previous handler gets all of them, to end the cell.
-    """
-    is_main = threading.current_thread() is threading.main_thread()
-    before: Any = signal.getsignal(signal.SIGINT) if is_main else None
-    if before is None:  # or it was not installed by Python, and could not be restored
-        yield
-        return
-    handler = _Handler(stop, before, kernel=kernel)
-    signal.signal(signal.SIGINT, handler)
-    try:
-        yield
-    finally:
-        handler.end()
 
 
 @contextlib.contextmanager

@@ -14,14 +14,14 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol
 
 from compiler_nb.engine.background import BACKGROUND, HEARTBEAT, PROMPT_BACK, MainThread
 from compiler_nb.notebook.cell import is_running
-from compiler_nb.notebook.interrupts import handled_by, raised_in_tools
+from compiler_nb.notebook.interrupts import RaisedInTools, handled_by
 
 STOPPED: Final = (asyncio.CancelledError, KeyboardInterrupt)
 
@@ -60,7 +60,7 @@ async def wait(job: Job) -> bool:
         rung.clear()
 
     job.main.posted = ring
-    with job.main.serving(), raised_in_tools(job.stop, kernel=job.kernel):  # before the work can ask for it
+    with job.main.serving(), RaisedInTools(job.stop, kernel=job.kernel):  # before the work can ask for it
         pending: asyncio.Future[None] | concurrent.futures.Future[None]
         pending = loop.create_task(job.work) if job.kernel else BACKGROUND.submit(job.work)
         pending.add_done_callback(ring)
@@ -117,7 +117,7 @@ class Idle:
 
     def __init__(self, shell: Any) -> None:
         self.shell = shell
-        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._jobs: deque[Callable[[], None]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def attach(self) -> None:
@@ -127,7 +127,7 @@ class Idle:
 
     def post(self, job: Callable[[], None]) -> None:
         """Queue a function, from any thread."""
-        self._jobs.put(job)
+        self._jobs.append(job)
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the next cell runs the job
                 self._loop.call_soon_threadsafe(self.run_waiting)
@@ -136,13 +136,9 @@ class Idle:
         """Run the queued functions, unless a cell is running or this is not the main thread."""
         if is_running(self.shell) or threading.current_thread() is not threading.main_thread():
             return
-        while True:
+        while self._jobs:  # only the main thread takes from it
             try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                job()
+                self._jobs.popleft()()
             except Exception:  # noqa: BLE001 - the error is shown, and the next job runs
                 self.shell.showtraceback()
 
@@ -152,24 +148,17 @@ class Detached:
 
     def __init__(self, main: MainThread, idle: Idle) -> None:
         self.main, self.idle = main, idle
-        self._serving = main.serving()
-        self._ended: Callable[[], None] | None = None
+        self._end = contextlib.ExitStack()  # what is done at the end, once, the last entry first
 
     def start(self, work: Coroutine[Any, Any, None], ended: Callable[[], None]) -> None:
         """Perform `work`; `ended` is called once."""
-        self._ended = ended
         self.idle.attach()
         self.main.posted = lambda: self.idle.post(self.main.serve_waiting)
-        self._serving.__enter__()
+        self._end.callback(ended)
+        self._end.callback(self.main.serve_waiting)
+        self._end.enter_context(self.main.serving())
         BACKGROUND.submit(work).add_done_callback(self.over)
 
     def over(self, *_: object) -> None:
         """Note that the work is over; may be called early and more than once, from any thread."""
-        self.idle.post(self._finish)
-
-    def _finish(self) -> None:
-        ended, self._ended = self._ended, None
-        if ended is not None:
-            self._serving.__exit__(None, None, None)
-            self.main.serve_waiting()
-            ended()
+        self.idle.post(self._end.close)

@@ -6,6 +6,7 @@ loading the extension takes no time.
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from traitlets import TraitError
 from traitlets.config import Config
 
 from compiler_nb.notebook import loop
-from compiler_nb.notebook.cell import AWAITED, Rewriter, drop_comments
+from compiler_nb.notebook.cell import AWAITED, drop_comments, rewrite
 from compiler_nb.notebook.desk import CellSettings, Desk
 from compiler_nb.notebook.output.errors import message_only
 
@@ -30,6 +31,7 @@ class CompileMagics(Magics, CellSettings):
     def __init__(self, shell: Any, **kwargs: Any) -> None:
         super().__init__(shell, **kwargs)
         self.desk = Desk(shell, self)
+        self.rewriter = functools.partial(rewrite, shell)
 
     @no_var_expand
     @cell_magic("compile")  # type: ignore[arg-type]  # annotated for plain functions only
@@ -42,16 +44,6 @@ class CompileMagics(Magics, CellSettings):
     def plan_cell(self, line: str, body: str) -> None:
         """Run the plan in the cell: `%%plan -h` lists the options."""
         self._block("plan", line, body)
-
-    @no_var_expand
-    async def compile_awaited(self, line: str, body: str) -> None:
-        """Answer the question in the outermost cell, which awaits this."""
-        await self._await("compile", line, body)
-
-    @no_var_expand
-    async def plan_awaited(self, line: str, body: str) -> None:
-        """Run the plan in the outermost cell, which awaits this."""
-        await self._await("plan", line, body)
 
     @no_var_expand
     @line_magic("compile")  # type: ignore[arg-type]  # as above
@@ -70,7 +62,8 @@ class CompileMagics(Magics, CellSettings):
             if job is not None:
                 job.finish(loop.block(job))
 
-    async def _await(self, magic: str, line: str, body: str) -> None:
+    async def perform_awaited(self, magic: str, line: str, body: str) -> None:
+        """Do what the outermost cell says; the cell awaits this."""
         from compiler_nb.notebook.job import begin_cell  # noqa: PLC0415 - see above
 
         with message_only():
@@ -78,24 +71,12 @@ class CompileMagics(Magics, CellSettings):
             if job is not None:
                 job.finish(await loop.wait(job))
 
-
-class Matcher:
-    """Completes options, verbs and names in the cells of one shell."""
-
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self.__qualname__ = "compiler_nb_matcher"  # IPython reads it: it expects functions
-        context_matcher(identifier="compiler_nb")(self)
-
-    def __call__(self, context: Any) -> Any:
-        """Return what completes the text at the cursor, in IPython's shape."""
-        from compiler_nb.notebook.complete import match  # noqa: PLC0415 - loading the extension stays cheap
+    @context_matcher(identifier="compiler_nb")  # type: ignore[untyped-decorator]
+    def complete(self, context: Any) -> Any:
+        """Return what completes options, verbs and names at the cursor, in IPython's shape."""
+        from compiler_nb.notebook.complete import match  # noqa: PLC0415 - see above
 
         return match(context, self.desk.memory.names)
-
-
-OURS: Final = (CompileMagics, Rewriter, Matcher)
-"""The classes of what is registered with a shell."""
 
 
 def load(shell: Any) -> None:
@@ -105,11 +86,12 @@ def load(shell: Any) -> None:
     _drop_wrong_settings(shell)
     magics = CompileMagics(shell)
     shell.register_magics(magics)
-    shell.register_magic_function(magics.compile_awaited, "cell", AWAITED["compile"])
-    shell.register_magic_function(magics.plan_awaited, "cell", AWAITED["plan"])
+    for magic, hidden in AWAITED.items():
+        perform = no_var_expand(functools.partial(magics.perform_awaited, magic))
+        shell.register_magic_function(perform, "cell", hidden)
     shell.input_transformers_cleanup.append(drop_comments)
-    shell.input_transformers_post.append(Rewriter(shell))
-    shell.Completer.custom_matchers.append(Matcher(magics.desk))
+    shell.input_transformers_post.append(magics.rewriter)
+    shell.Completer.custom_matchers.append(magics.complete)
     for event in EVENTS:
         shell.events.register(event, magics.desk.idle.run_waiting)
 
@@ -122,12 +104,13 @@ def unload(shell: Any) -> None:
     for kind, names in {"line": ["compile"], "cell": ["compile", "plan", *AWAITED.values()]}.items():
         for name in names:
             shell.magics_manager.magics[kind].pop(name, None)
-    # `%config` would go on to set the magics, which nobody reads anymore
+    ours = (magics, drop_comments, magics.rewriter, magics.complete)
+    # without the first, `%config` would go on to set the magics, which nobody reads anymore
     for registered in (
         shell.configurables, shell.input_transformers_cleanup, shell.input_transformers_post,
         shell.Completer.custom_matchers,
     ):  # fmt: skip
-        registered[:] = [each for each in registered if each is not drop_comments and not isinstance(each, OURS)]
+        registered[:] = [each for each in registered if each not in ours]
     for event in EVENTS:
         if magics.desk.idle.run_waiting in shell.events.callbacks[event]:
             shell.events.unregister(event, magics.desk.idle.run_waiting)

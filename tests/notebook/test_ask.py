@@ -55,6 +55,22 @@ def test_an_interrupt_ends_the_question():
         BACKGROUND.run(asker(main, interrupt)(TASK, ""), main=main)
 
 
+def test_a_call_that_was_stopped_is_not_asked_about():
+    """The main thread may be busy for long, and by then the answer would be for nobody."""
+    main, asked = MainThread(), []
+
+    async def stopped():
+        asking = asyncio.ensure_future(asker(main, asked.append)(TASK, ""))
+        await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait([asking])
+
+    with main.serving():
+        asyncio.run(stopped())
+        main.serve_waiting()
+    assert asked == []
+
+
 def test_while_a_question_is_open_an_interrupt_is_felt():
     """A kernel that awaits has replaced the handler; it is put back afterwards."""
     handler = lambda *_: None

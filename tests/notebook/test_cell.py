@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from compiler_nb.notebook.cell import Rewriter, drop_comments, identity
+from compiler_nb.notebook.cell import drop_comments, identity, rewrite
 
 
 def shell(*, running=False, autoawait=True):
@@ -21,22 +21,20 @@ def test_the_outermost_cell_is_awaited():
     """Its call becomes an await of the hidden magic, the line and the body verbatim."""
     body = 'it\'s\n"quoted" {x}\n'
     line = "get_ipython().run_cell_magic('plan', \"-o it's\", {!r})\n".format(body)  # noqa: UP032
-    assert Rewriter(shell())([line]) == [
-        f"await get_ipython().run_cell_magic('_plan_awaited', \"-o it's\", {body!r})\n"
-    ]
+    assert rewrite(shell(), [line]) == [f"await get_ipython().run_cell_magic('_plan_awaited', \"-o it's\", {body!r})\n"]
 
 
 @pytest.mark.parametrize("where", [{"running": True}, {"autoawait": False}])
 def test_a_nested_cell_blocks(where):
     """So does every cell where autoawait is off."""
-    assert Rewriter(shell(**where))([CALL]) == [CALL]
+    assert rewrite(shell(**where), [CALL]) == [CALL]
 
 
 def test_an_empty_body_reaches_the_magic():
     """IPython would refuse it with a UsageError."""
     line = "get_ipython().run_cell_magic('compile', '-h', '')\n"
-    assert Rewriter(shell(running=True))([line]) == [line.replace("''", "'\\n'")]
-    assert "_compile_awaited', '-h', '\\n')" in Rewriter(shell())([line])[0]
+    assert rewrite(shell(running=True), [line]) == [line.replace("''", "'\\n'")]
+    assert "_compile_awaited', '-h', '\\n')" in rewrite(shell(), [line])[0]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +51,7 @@ def test_an_empty_body_reaches_the_magic():
 )
 def test_other_code_stays(lines):
     """Only a lone call with three literals is ours."""
-    assert Rewriter(shell())(lines) == lines
+    assert rewrite(shell(), lines) == lines
 
 
 def test_comments_above_our_magics_are_allowed():

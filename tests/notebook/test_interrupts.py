@@ -9,7 +9,7 @@ import signal
 import pytest
 
 from compiler_nb.engine.pool import ThreadJob
-from compiler_nb.notebook.interrupts import _PACKAGE, raised_in_tools
+from compiler_nb.notebook.interrupts import _PACKAGE, RaisedInTools
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def test_a_tool_gets_what_everybody_else_does_not():
     """In a tool it is raised, and stops the run; elsewhere the kernel's own handler gets it."""
     told, stopped = [], []
     signal.signal(signal.SIGINT, lambda *_: told.append(1))
-    with raised_in_tools(lambda: stopped.append(1), kernel=False):
+    with RaisedInTools(lambda: stopped.append(1), kernel=False):
         press()
         assert (told, stopped) == ([1], [])
         work = job(press)
@@ -49,7 +49,7 @@ def test_on_the_kernels_loop_the_kernel_is_told_too():
     """Nobody else would end the cell there."""
     told = []
     signal.signal(signal.SIGINT, lambda *_: told.append(1))
-    with raised_in_tools(lambda: None, kernel=True):
+    with RaisedInTools(lambda: None, kernel=True):
         work = job(press)
         work.run()
     assert isinstance(work.error, KeyboardInterrupt)
@@ -60,7 +60,7 @@ def test_on_the_kernels_loop_the_kernel_is_told_too():
 def test_the_signal_is_given_back(before):
     """Whoever had it."""
     signal.signal(signal.SIGINT, before)
-    with raised_in_tools(lambda: None, kernel=False):
+    with RaisedInTools(lambda: None, kernel=False):
         assert signal.getsignal(signal.SIGINT) is not before
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -69,7 +69,7 @@ def test_waits_that_overlap_give_it_back_with_the_last():
     """However they end."""
 
     async def wait(seconds):
-        with raised_in_tools(lambda: None, kernel=False):
+        with RaisedInTools(lambda: None, kernel=False):
             await asyncio.sleep(seconds)
 
     async def main():
