@@ -7,7 +7,7 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from IPython.core.completer import CompletionContext
+from IPython.core.completer import CompletionContext, SimpleCompletion
 
 from compiler_nb.models.base import Model
 from compiler_nb.models.providers import HAND, PROVIDERS
@@ -92,8 +92,6 @@ def _that_begin(typed: str, words: Iterable[str]) -> Found:
 
 def match(context: CompletionContext, names: Namespace) -> dict[str, Any]:
     """Return what completes the text at the cursor, in the shape of IPython's matchers; others are then suppressed."""
-    from IPython.core.completer import SimpleCompletion  # noqa: PLC0415 - loaded by whoever completes
-
     lines = context.full_text.split("\n")[: context.cursor_line + 1]
     lines[-1] = lines[-1][: context.cursor_position]
     typed, words = candidates("\n".join(lines), names) or ("", [])

@@ -14,7 +14,7 @@ from compiler_nb.events import Event, RunEnded
 from compiler_nb.models.connect import no_model
 from compiler_nb.notebook.cell import identity
 from compiler_nb.notebook.desk import Desk
-from compiler_nb.notebook.loop import Detached, Job
+from compiler_nb.notebook.loop import Detached
 from compiler_nb.notebook.models import Hand, is_hand, roles_of
 from compiler_nb.notebook.options import Line, help_text, read
 from compiler_nb.notebook.output import show
@@ -50,7 +50,7 @@ class Question(NamedTuple):
 # ---------------------------------------------------------------- begin
 
 
-def begin_cell(desk: Desk, magic: str, line: str, body: str, *, outermost: bool) -> Job | None:
+def begin_cell(desk: Desk, magic: str, line: str, body: str, *, outermost: bool) -> PlanJob | RunJob | None:
     """Begin what a cell says; return what the cell waits for, or None if there is nothing to wait for.
 
     Raises OptionError if the line is wrong, PlanError or NoModel if nothing can run.
@@ -73,7 +73,7 @@ def begin_cell(desk: Desk, magic: str, line: str, body: str, *, outermost: bool)
     return PlanJob(desk, question, compiler)
 
 
-def begin_again(desk: Desk, old: Run, *, start: str = "", failed: bool = False) -> Job | None:
+def begin_again(desk: Desk, old: Run, *, start: str = "", failed: bool = False) -> RunJob | None:
     """Begin a run that goes on with one that did not finish, or repeats its plan; return what is waited for."""
     # what the history could not store is taken from the notebook's variables, if they are still there
     own = {name: value for name, value in old.inputs.items() if not isinstance(value, NotStored)}
@@ -81,14 +81,16 @@ def begin_again(desk: Desk, old: Run, *, start: str = "", failed: bool = False) 
     question = Question(Line({}, question=old.question), old.question, own | lost, "rerun", Hand())
     compiler = _compiler(desk, question)
     old = compiler.recall(old)
-    if old.status == "done" or start or failed:
-        return _begin_run(
-            desk, question, compiler, lambda: compiler.order_again(old, start, failed=failed, inputs=lost)
-        )
-    return _begin_run(desk, question, compiler, lambda: compiler.order_resumed(old, lost))
+
+    def order() -> Order:
+        if old.status == "done" or start or failed:
+            return compiler.order_again(old, start, failed=failed, inputs=lost)
+        return compiler.order_resumed(old, lost)
+
+    return _begin_run(desk, question, compiler, order)
 
 
-def _begin_run(desk: Desk, question: Question, compiler: Compiler, order: Callable[[], Order]) -> Job | None:
+def _begin_run(desk: Desk, question: Question, compiler: Compiler, order: Callable[[], Order]) -> RunJob | None:
     """Begin a run. If nothing can run, delete the variables of the cell's previous run, which are stale now."""
     try:
         ordered = order()
@@ -158,7 +160,7 @@ class PlanJob:
         if self._loop is not None and self._task is not None:
             self._loop.call_soon_threadsafe(self._task.cancel)
 
-    def finish(self, interrupted: bool) -> None:  # noqa: FBT001 - as in Job
+    def finish(self, interrupted: bool) -> None:  # noqa: FBT001 - its only argument
         """Draw the plan, or raise what prevented it."""
         if self.question.hand.show(self.desk.shell, self.question.said.head, self.question.text):
             return
@@ -204,7 +206,7 @@ class RunJob:
         """Stop the run, from any thread."""
         self.run.cancel()
 
-    def finish(self, interrupted: bool) -> None:  # noqa: FBT001 - as in Job
+    def finish(self, interrupted: bool) -> None:  # noqa: FBT001 - its only argument
         """Bind the results and show the run; raise KeyboardInterrupt after an interrupt, RunFailed without answer."""
         run, said = self.run, self.question.said
         if self.question.hand.show(self.desk.shell, said.head, self.question.text):
@@ -223,10 +225,8 @@ class RunJob:
     def _bind_and_show(self) -> None:
         """Bind the results, the answer and the run, and show the run; called in the main thread."""
         run, said = self.run, self.question.said
-        wanted: dict[str, Any] = {}
-        without: list[tuple[str, str]] = []
-        if said.given.get("bind", True):
-            wanted, without = variables(show.plain_tasks(run), run.progress.outcomes, said.given.get("prefix", ""))
+        tasks = show.plain_tasks(run) if said.given.get("bind", True) else ()
+        wanted, without = variables(tasks, run.progress.outcomes, said.given.get("prefix", ""))
         if said.answer and show.has_answer(run):
             wanted[said.answer] = run.answer
         elif said.answer:

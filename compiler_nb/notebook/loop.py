@@ -27,7 +27,7 @@ STOPPED: Final = (asyncio.CancelledError, KeyboardInterrupt)
 
 
 class Job(Protocol):
-    """What a cell waits for."""
+    """Work that a cell waits for."""
 
     work: Coroutine[Any, Any, None]
     main: MainThread  # what `work` has to do in the main thread
@@ -35,10 +35,6 @@ class Job(Protocol):
 
     def stop(self) -> None:
         """Stop the work, from any thread."""
-        ...
-
-    def finish(self, interrupted: bool, /) -> None:  # noqa: FBT001 - its only argument
-        """Show what came of the work, in the main thread; may raise."""
         ...
 
 

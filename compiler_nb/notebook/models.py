@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import getpass
 import json
-import re
 from collections.abc import Mapping
 from html import escape
 from typing import Any, Final
@@ -22,7 +21,6 @@ from compiler_nb.text import visible_lines
 
 ROLES: Final = ("planner", "joiner", "worker")
 HINT: Final = "Write the plan in the cell below, or have a chat model write it from this prompt. Then run that cell."
-_WORDS = re.compile(r"\s+")
 
 
 def find(spec: Any, names: Namespace, **settings: Any) -> Model | None:
@@ -151,6 +149,6 @@ class Hand:
 
 def plan_cell(head: str, question: str) -> str:
     """Return the cell to open: `%%plan` with the options and, on one line, the question of the first cell."""
-    asked = _WORDS.sub(" ", question).strip()
+    asked = " ".join(question.split())
     mark = "-- " if asked.startswith("-") else ""
     return " ".join(part for part in ("%%plan", head, mark + asked) if part) + "\n"

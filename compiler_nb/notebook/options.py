@@ -60,17 +60,21 @@ def _like(pattern: str, wanted: str, convert: Read = str) -> Read:
     return read_text
 
 
-def _split(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+def _list_of(is_valid: Callable[[str], bool], wanted: str) -> Read:
+    """Return what reads words between commas, at least one; `wanted` says what they are."""
+
+    def read_list(text: str) -> tuple[str, ...]:
+        words = tuple(word.strip() for word in text.split(",") if word.strip())
+        if not words or not all(map(is_valid, words)):
+            raise ValueError(f"{wanted}, separated by commas")
+        return words
+
+    return read_list
 
 
-def _names(text: str) -> tuple[str, ...]:
-    names = _split(text)
-    if not names or not all(name.isidentifier() for name in names):
-        raise ValueError("names of variables, separated by commas")
-    return names
-
-
+VIEWS: Final = ("graph", "timeline", "table", "none")
+_names = _list_of(str.isidentifier, "names of variables")
+_views = _list_of(VIEWS.__contains__, "graph, timeline, table or none")
 _whole = _like(r"\d{1,9}", "a whole number, 0 or more", int)
 _count = _like(r"(?!0+$)\d{1,9}", "a whole number, 1 or more", int)
 _prefix = _like(r"[^\W\d_]\w*", "the beginning of a variable's name")
@@ -97,15 +101,8 @@ def _budget(text: str) -> Budget:
     return Budget(**limits)
 
 
-def _approve(text: str) -> str | tuple[str, ...]:
+def _approve(text: str) -> Any:
     return text if text in ("ask", "auto", "deny") else _names(text)
-
-
-def _views(text: str) -> tuple[str, ...]:
-    views = _split(text)
-    if not views or set(views) - set(VIEWS):
-        raise ValueError("graph, timeline, table or none, separated by commas")
-    return views
 
 
 def check_name(name: str) -> str:
@@ -117,7 +114,6 @@ def check_name(name: str) -> str:
     return name
 
 
-VIEWS: Final = ("graph", "timeline", "table", "none")
 OPTIONS: Final = (
     Option("model", ("-m", "--model"), "MODEL", "provider:model, or a variable that holds a model, for all roles"),
     Option("planner", ("--planner",), "MODEL", "another model for the planner"),

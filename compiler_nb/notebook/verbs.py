@@ -196,18 +196,13 @@ def rerun(desk: Desk, words: list[str], options: dict[str, str]) -> None:
         job.finish(loop.block(job))
 
 
-def pause(desk: Desk, words: list[str], _: dict[str, str]) -> None:
-    """Start no new task of the runs that are running, or of one."""
-    for run in _running(desk, words):
-        run.pause()
-        say(f"paused: {run.id}; running tasks go on, %compile resume starts the others")
-
-
-def resume(desk: Desk, words: list[str], _: dict[str, str]) -> None:
-    """Let tasks start again."""
-    for run in _running(desk, words, "; %compile rerun continues a run that was stopped"):
-        run.resume()
-        say(f"resumed: {run.id}")
+def _steer(
+    desk: Desk, words: list[str], _: dict[str, str], *, act: Callable[[Run], None], told: str, hint: str = ""
+) -> None:
+    """Pause or resume the runs that are running, or one; `told` has a place for the run's id."""
+    for run in _running(desk, words, hint):
+        act(run)
+        say(told.format(run.id))
 
 
 def cancel(desk: Desk, words: list[str], _: dict[str, str]) -> None:
@@ -292,8 +287,22 @@ VERBS: Final = {
     "why": Command(
         why, "why [TASK [RUN]]", "say why a task waits or waited; without TASK, for all that have not ended", 2
     ),
-    "pause": Command(pause, "pause [RUN]", "start no new task; running tasks go on", 1),
-    "resume": Command(resume, "resume [RUN]", "start tasks again after a pause; `go` does the same", 1),
+    "pause": Command(
+        functools.partial(
+            _steer, act=Run.pause, told="paused: {}; running tasks go on, %compile resume starts the others"
+        ),
+        "pause [RUN]",
+        "start no new task; running tasks go on",
+        1,
+    ),
+    "resume": Command(
+        functools.partial(
+            _steer, act=Run.resume, told="resumed: {}", hint="; %compile rerun continues a run that was stopped"
+        ),
+        "resume [RUN]",
+        "start tasks again after a pause; `go` does the same",
+        1,
+    ),
     "approve": Command(
         functools.partial(_judge, approve=True),
         "approve [TASK [RUN]]",

@@ -25,9 +25,6 @@ class Job:
         self.loop, self.task = asyncio.get_running_loop(), asyncio.current_task()
         self.ended.append(await work)
 
-    def finish(self, interrupted):
-        raise NotImplementedError
-
 
 async def threads() -> str:
     """Return the name of the thread that this runs on."""

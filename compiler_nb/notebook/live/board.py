@@ -234,10 +234,8 @@ class Board:
         with self.progress.lock:
             self.catch_up()
             self._new |= self._news()
-        new = self._new | self.rows.news() | self.texts.news()
+        new = self._new | self.rows.news() | self.texts.news() | self.canvas.news()
         self._new = {}
-        if graph := self.canvas.news():
-            new["graph"] = graph
         if not new:
             return None
         self.number += 1
@@ -249,19 +247,18 @@ class Board:
             return {}
         changes = self.progress.changes[self._told :]
         self._seen, self._told = self._taken, self._told + len(changes)
-        new: Frame = {}
-        if states := self._states(changes):
-            new["states"] = pack(states)
+        states = self._states(changes)
         for number, _, _ in states:
             self._whys.pop(number, None)
-        if held := dict.fromkeys(id_ for id_, what, _ in changes if what == "held"):
-            new["held"] = [self._held(id_) for id_ in held]
-        if parked := dict.fromkeys(id_ for id_, what, _ in changes if what == "parked"):
-            new["parked"] = [self._parked(id_) for id_ in parked]
-        if whys := self._new_whys():
-            new["whys"] = _by_words(whys)
-            self._whys |= whys
-        return new
+        whys = self._new_whys()
+        self._whys |= whys
+        new = {
+            "states": pack(states),
+            "held": [self._held(id_) for id_ in dict.fromkeys(id_ for id_, what, _ in changes if what == "held")],
+            "parked": [self._parked(id_) for id_ in dict.fromkeys(id_ for id_, what, _ in changes if what == "parked")],
+            "whys": _by_words(whys),
+        }
+        return {name: told for name, told in new.items() if told}
 
     def _states(self, changes: Iterable[tuple[str, str, float]]) -> list[Change]:
         numbers = self.numbers
@@ -288,12 +285,11 @@ class Board:
         progress = self.progress
         return {
             "n": self.number, "at": round(at, 3), "reset": True,
-            **self.facts, **self.rows.all(), **self.texts.all(),
+            **self.facts, **self.rows.all(), **self.texts.all(), **self.canvas.all(),
             "states": pack(self._states(progress.changes[: self._told])),
             "whys": _by_words(self._whys),
             "held": [self._held(id_) for id_ in progress.holding & self.numbers.keys()],
             "parked": [self._parked(id_) for id_ in progress.parked.keys() & self.numbers.keys()],
-            "graph": self.canvas.all(),
         }  # fmt: skip
 
     def rows_from(self, first: int, last: int) -> Frame:

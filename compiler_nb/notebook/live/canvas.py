@@ -73,9 +73,9 @@ class Canvas:
         """Return what is new since the last time."""
         self._draw_waiting()
         new, self._new = self._new, {}
-        return new
+        return {"graph": new} if new else {}
 
     def all(self) -> dict[str, Any]:
         """Return everything."""
         self._draw_waiting()
-        return self._whole | self._pieces
+        return {"graph": self._whole | self._pieces}

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from compiler_nb.models.prices import price
 from compiler_nb.notebook.output.answer import inert, to_html
+from compiler_nb.notebook.output.show import inert_lines
 from compiler_nb.outcome import NOT_DONE, Failure, Usage
 from compiler_nb.plan.bounds import Scope, is_a
 from compiler_nb.plan.evaluate import evaluate
@@ -14,7 +15,7 @@ from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import references
 from compiler_nb.run import Run
-from compiler_nb.text import shorten_value, visible_lines
+from compiler_nb.text import shorten_value
 from compiler_nb.trace import ModelCall, Progress, Span
 
 ARGUMENT: Final = 2_000
@@ -31,15 +32,14 @@ def details(run: Run, id_: str) -> str:
     parts = [f"<p>{inert(run.why(id_))}</p>", f"<pre>{inert(shorten_call(task, ARGUMENT))}</pre>"]
     if task.note:
         parts.append(f"<p><i>{inert(task.note)}</i></p>")
-    parts += _section("arguments", _arguments(run, task))
-    parts += _section("value", _outcome(end.outcome) if end is not None else "")
-    parts += _section("attempts", _attempts(progress, id_))
+    sections = {
+        "arguments": _arguments(run, task),
+        "value": _outcome(end.outcome) if end is not None else "",
+        "attempts": _attempts(progress, id_),
+    }
+    parts += [f"<h5>{name}</h5>{html}" for name, html in sections.items() if html]
     parts += [_prompt(call) for call in list(progress.calls.values()) if call.task == id_][-CALLS:]
     return "".join(parts)
-
-
-def _section(name: str, html: str) -> list[str]:
-    return [f"<h5>{name}</h5>{html}"] if html else []
 
 
 def _arguments(run: Run, task: Task) -> str:
@@ -49,8 +49,7 @@ def _arguments(run: Run, task: Task) -> str:
     outcomes = run.progress.outcomes
     ready = {name: value for name, value in outcomes.items() if not isinstance(value, NOT_DONE)}
     named: list[tuple[str, Any]] = [(str(number), arg) for number, arg in enumerate(task.args, 1)]
-    rows = [(name, _resolved(tree, ready, run.inputs)) for name, tree in [*named, *task.kwargs.items()]]
-    return _rows(rows)
+    return _rows((name, _resolved(tree, ready, run.inputs)) for name, tree in [*named, *task.kwargs.items()])
 
 
 def _resolved(tree: Any, values: Mapping[str, Any], inputs: Mapping[str, Any]) -> str:
@@ -65,9 +64,9 @@ def _resolved(tree: Any, values: Mapping[str, Any], inputs: Mapping[str, Any]) -
 
 def _outcome(outcome: Any) -> str:
     if is_a(outcome, Failure):
-        told = f'<p class="cnb-error"><b>{inert(outcome.kind)}</b>: {_lines(outcome.message)}</p>'
+        told = f'<p class="cnb-error"><b>{inert(outcome.kind)}</b>: {inert_lines(outcome.message)}</p>'
         return told + (to_html(outcome.partial) if outcome.partial is not None else "")
-    return f"<p>{_lines(str(outcome))}</p>" if is_a(outcome, NOT_DONE) else to_html(outcome)
+    return f"<p>{inert_lines(str(outcome))}</p>" if is_a(outcome, NOT_DONE) else to_html(outcome)
 
 
 def _attempts(progress: Progress, id_: str) -> str:
@@ -90,16 +89,12 @@ def _prompt(call: ModelCall) -> str:
     more = "" if len(text) <= PROMPT else f"\n… {len(text) - PROMPT:,} more characters"
     other = f", answered by {call.answered}" if call.answered else ""
     head = inert(f"prompt to {call.provider}:{call.model}{other}{used}")
-    return f"<details><summary>{head}</summary><pre>{_lines(text[:PROMPT] + more)}</pre></details>"
+    return f"<details><summary>{head}</summary><pre>{inert_lines(text[:PROMPT] + more)}</pre></details>"
 
 
 def _spent(call: ModelCall, usage: Usage) -> str:
     dollars = price(call.provider, call.model, usage)
     return f" · {usage.tokens:,} tokens{f' · ${dollars:.4f}' if dollars else ''}"
-
-
-def _lines(text: str) -> str:
-    return "<br>".join(inert(line) for line in visible_lines(text).split("\n"))
 
 
 def _rows(rows: Iterable[tuple[str, str]]) -> str:

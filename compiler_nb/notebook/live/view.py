@@ -241,7 +241,6 @@ class View:
         return known[number].id if type(number) is int and 0 <= number < len(known) else None
 
     def _tell_details(self, id_: str) -> None:
-        html = ""
         try:
             html = details(self.run, id_)
         except Exception as error:  # noqa: BLE001 - values of any kind are shown

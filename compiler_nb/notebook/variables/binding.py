@@ -45,7 +45,8 @@ class Binder:
         for name in deleted:
             del self.values[name]
         self._by_cell[cell] = set(bound)
-        self._forget()
+        # forget objects whose variables were deleted or overwritten, or they would live as long as the notebook
+        self._ours = {name: value for name, value in self._ours.items() if self.is_ours(name)}
         return Binding(tuple(bound), (*left, *kept), tuple(deleted))
 
     def bind_more(self, cell: str, wanted: Mapping[str, Any]) -> Binding:
@@ -66,10 +67,6 @@ class Binder:
                 self.values[name] = self._ours[name] = value
                 bound.append(name)
         return bound, left
-
-    def _forget(self) -> None:
-        """Forget objects whose variables were deleted or overwritten."""
-        self._ours = {name: value for name, value in self._ours.items() if self.is_ours(name)}
 
 
 def variables(

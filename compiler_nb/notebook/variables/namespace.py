@@ -36,18 +36,13 @@ class Namespace:
         Raises OptionError if a name is not that of a function, or the function cannot be a tool.
         """
         if names is None:
-            found = {id(value): value for value in self.visible().values() if isinstance(value, Tool)}
-            return _toolbox(found.values())
-        made: list[Any] = []
-        for name in names:
-            value = self.get(name, "-T")
-            if isinstance(value, Toolbox):
-                made += value.values()
-            elif isinstance(value, list | tuple):
-                made += value
-            else:
-                made.append(value)
-        return _toolbox(made)
+            chosen = [value for value in self.visible().values() if isinstance(value, Tool)]
+        else:
+            chosen = [each for name in names for each in _functions(self.get(name, "-T"))]
+        try:
+            return Toolbox(chosen)
+        except ToolError as error:
+            raise OptionError(f"-T: {error}") from None
 
     def get(self, name: str, option: str) -> Any:
         """Return the value of a variable. Raises OptionError if there is no such variable."""
@@ -94,8 +89,8 @@ class Namespace:
         return _PASTED.sub(text_of, question)
 
 
-def _toolbox(made: Iterable[Any]) -> Toolbox:
-    try:
-        return Toolbox(list(made))
-    except ToolError as error:
-        raise OptionError(f"-T: {error}") from None
+def _functions(value: Any) -> Iterable[Any]:
+    """Return the functions that a variable holds: one, a list of them, or a Toolbox."""
+    if isinstance(value, Toolbox):
+        return value.values()
+    return value if isinstance(value, list | tuple) else [value]
