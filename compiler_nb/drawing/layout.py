@@ -21,7 +21,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from compiler_nb.drawing.rows import GAP, Edge, Point, Rows, Size, arrange, assign_rows, make_rows, order
+from compiler_nb.drawing.rows import GAP, Edge, Node, Point, Rows, Size, arrange, assign_rows, make_rows, order
 
 GAP_DOWN, GAP_RIGHT = 52.0, 68.0
 """Least space between rows, in pixels."""
@@ -51,71 +51,60 @@ def lay_out(nodes: Iterable[str], edges: Iterable[Edge], sizes: Mapping[str, Siz
     sizes: width and height of each node in pixels; down: rows from top to bottom, otherwise from left to right.
     """
     ids = list(dict.fromkeys(nodes))
-    known = set(ids)
-    pairs = [pair for pair in dict.fromkeys(edges) if pair[0] in known and pair[1] in known and pair[0] != pair[1]]
     if not ids:
         return Layout(0.0, 0.0, {}, {})
-    turned = {id_: sizes[id_] if down else sizes[id_][::-1] for id_ in ids}
+    known = set(ids)
+    pairs = [pair for pair in dict.fromkeys(edges) if pair[0] in known and pair[1] in known and pair[0] != pair[1]]
     rows = assign_rows(ids, pairs)
-    pairs = [(one, other) for one, other in pairs if rows[one] < rows[other]]
-    graph, chains = make_rows(ids, pairs, rows, turned)
+    placed = {id_: Node(rows[id_], *(sizes[id_] if down else sizes[id_][::-1])) for id_ in ids}
+    graph, chains = make_rows(placed, [(one, other) for one, other in pairs if rows[one] < rows[other]])
     order(graph)
     arrange(graph)
-    layout = _route(graph, ids, pairs, chains, turned, GAP_DOWN if down else GAP_RIGHT)
+    layout = _route(graph, placed, chains, GAP_DOWN if down else GAP_RIGHT)
     return layout if down else _turn(layout)
 
 
-def _route(  # noqa: PLR0917 - the parts of one layout
-    graph: Rows,
-    ids: Sequence[str],
-    pairs: Sequence[Edge],
-    chains: Mapping[Edge, list[int]],
-    sizes: Mapping[str, Size],
-    gap: float,
-) -> Layout:
-    left = min(place - across / 2 for place, across in zip(graph.place, graph.across, strict=True))
-    places = [float(round(place - left)) for place in graph.place]
-    high = [max((sizes[ids[item]][1] for item in row if item < graph.nodes), default=0.0) for row in graph.rows]
+def _route(graph: Rows, nodes: Mapping[str, Node], chains: Mapping[Edge, list[Node]], gap: float) -> Layout:
+    """Return the whole layout of rows whose nodes are placed across; gap: the least space between rows."""
+    every = [node for row in graph for node in row]
+    left = min(node.place - node.across / 2 for node in every)
+    for node in every:
+        node.place = float(round(node.place - left))
+    high = [max(node.depth for node in row) for row in graph]
     tops = [0.0]
-    for upper, height in zip(graph.rows[:-1], high, strict=False):
-        wide = max((abs(places[item] - places[each]) for item in upper for each in graph.below[item]), default=0.0)
+    for upper, height in zip(graph[:-1], high, strict=False):
+        wide = max((abs(node.place - each.place) for node in upper for each in node.below), default=0.0)
         tops.append(tops[-1] + height + round(min(max(gap, 0.18 * wide), 2.2 * gap)))
     middles = [top + height / 2 for top, height in zip(tops, high, strict=True)]
-    ports = _ports(graph, pairs, chains, places)
+    ports = _ports(chains)
     routes = {}
-    for pair in pairs:
-        chain = chains[pair]
-        first, last = graph.row[chain[0]], graph.row[chain[-1]]
-        x, y = places[chain[0]], middles[first] + sizes[pair[0]][1] / 2
-        points = [(x, y)]
-        points += _straight(x, y, tops[first] + high[first])
-        for lane in chain[1:-1]:
-            row = graph.row[lane]
-            points += _bend(points[-1], (places[lane], tops[row]))
-            points += _straight(places[lane], tops[row], tops[row] + high[row])
-        points += _bend(points[-1], (ports[pair], tops[last]))
-        points += _straight(ports[pair], tops[last], middles[last] - sizes[pair[1]][1] / 2)
+    for pair, (first, *lanes, last) in chains.items():
+        points = [(first.place, middles[first.row] + first.depth / 2)]
+        points += _straight(*points[0], tops[first.row] + high[first.row])
+        for lane in lanes:
+            points += _bend(points[-1], (lane.place, tops[lane.row]))
+            points += _straight(*points[-1], tops[lane.row] + high[lane.row])
+        points += _bend(points[-1], (ports[pair], tops[last.row]))
+        points += _straight(*points[-1], middles[last.row] - last.depth / 2)
         routes[pair] = tuple(points)
-    where = {id_: (places[item], middles[graph.row[item]]) for item, id_ in enumerate(ids)}
-    right = max(place + across / 2 for place, across in zip(places, graph.across, strict=True))
-    return Layout(right, tops[-1] + high[-1], where, routes)
+    places = {id_: (node.place, middles[node.row]) for id_, node in nodes.items()}
+    return Layout(max(node.place + node.across / 2 for node in every), tops[-1] + high[-1], places, routes)
 
 
-def _ports(
-    graph: Rows, pairs: Sequence[Edge], chains: Mapping[Edge, list[int]], places: Sequence[float]
-) -> dict[Edge, float]:
+def _ports(chains: Mapping[Edge, list[Node]]) -> dict[Edge, float]:
     """Return where each edge meets its target, so that several arrive side by side in the order of their sources."""
-    arrivals: dict[int, list[Edge]] = defaultdict(list)
-    for pair in pairs:
-        arrivals[chains[pair][-1]].append(pair)
+    arrivals: dict[str, list[Edge]] = defaultdict(list)
+    for pair in chains:
+        arrivals[pair[1]].append(pair)
     ports: dict[Edge, float] = {}
-    for target, each in arrivals.items():
-        each.sort(key=lambda pair: places[chains[pair][-2]])
-        step = min(PORT_GAPS[1], 0.5 * graph.across[target] / max(len(each) - 1, 1))
+    for each in arrivals.values():
+        each.sort(key=lambda pair: chains[pair][-2].place)
+        target = chains[each[0]][-1]
+        step = min(PORT_GAPS[1], 0.5 * target.across / max(len(each) - 1, 1))
         step = 0.0 if step < PORT_GAPS[0] else step
         for index, pair in enumerate(each):
-            port = places[target] + (index - (len(each) - 1) / 2) * step
-            straight = places[chains[pair][-2]]
+            port = target.place + (index - (len(each) - 1) / 2) * step
+            straight = chains[pair][-2].place
             ports[pair] = straight if abs(straight - port) < PORT_GAPS[0] else port
     return ports
 

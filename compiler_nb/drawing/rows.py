@@ -6,7 +6,8 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise, starmap
+from typing import TypeAlias
 
 Size = tuple[float, float]
 Point = tuple[float, float]
@@ -22,34 +23,25 @@ LARGE = 2_000
 """Nodes and lanes above which fewer sweeps are made."""
 
 
-@dataclass(slots=True)
-class Rows:
-    """Nodes and lanes by number: row, extent across the row, neighbours above and below, and place."""
+@dataclass(slots=True, eq=False)
+class Node:
+    """A box, or a point of a long edge (a lane), which takes no room.
 
-    rows: list[list[int]] = field(default_factory=list)
-    row: list[int] = field(default_factory=list)
-    across: list[float] = field(default_factory=list)
-    above: list[list[int]] = field(default_factory=list)
-    below: list[list[int]] = field(default_factory=list)
-    place: list[float] = field(default_factory=list)
-    nodes: int = 0
+    row, spot, place: where it stands: in which row, how many stand before it, and its middle in pixels; across, depth:
+    its extent along its row, and to the next rows; above, below: neighbours.
+    """
 
-    def add(self, row: int, across: float) -> int:
-        """Add a node or lane at the end of a row; return its number."""
-        number = len(self.row)
-        self.row.append(row)
-        self.across.append(across)
-        self.above.append([])
-        self.below.append([])
-        self.place.append(0.0)
-        self.rows[row].append(number)
-        return number
+    row: int
+    across: float = 0.0
+    depth: float = 0.0
+    lane: bool = False
+    above: list[Node] = field(default_factory=list)
+    below: list[Node] = field(default_factory=list)
+    place: float = 0.0
+    spot: int = 0
 
-    def link(self, upper: int, lower: int) -> None:
-        """Make two nodes of adjacent rows neighbours, once."""
-        if lower not in self.below[upper]:
-            self.below[upper].append(lower)
-            self.above[lower].append(upper)
+
+Rows: TypeAlias = list[list[Node]]
 
 
 def assign_rows(ids: Sequence[str], pairs: Sequence[Edge]) -> dict[str, int]:
@@ -75,65 +67,67 @@ def assign_rows(ids: Sequence[str], pairs: Sequence[Edge]) -> dict[str, int]:
     return rows
 
 
-def make_rows(
-    ids: Sequence[str], pairs: Sequence[Edge], rows: Mapping[str, int], sizes: Mapping[str, Size]
-) -> tuple[Rows, dict[Edge, list[int]]]:
-    """Return the graph with lanes, and for each edge the numbers of the nodes and lanes on its way."""
-    graph = Rows(rows=[[] for _ in range(1 + max(rows.values()))], nodes=len(ids))
-    number = {id_: graph.add(rows[id_], sizes[id_][0]) for id_ in ids}
+def make_rows(nodes: Mapping[str, Node], pairs: Sequence[Edge]) -> tuple[Rows, dict[Edge, list[Node]]]:
+    """Return the rows with their nodes and lanes, and for each edge, in the given order, the nodes on its way."""
+    rows = {id_: node.row for id_, node in nodes.items()}
+    graph: Rows = [[] for _ in range(1 + max(rows.values()))]
+    for node in nodes.values():
+        graph[node.row].append(node)
     long = Counter(other for one, other in pairs if rows[other] - rows[one] > 1)
-    lanes: dict[tuple[str, int], int] = {}
-    chains: dict[Edge, list[int]] = {}
+    lanes: dict[tuple[str, int], Node] = {}
+    chains: dict[Edge, list[Node]] = {}
     # Short edges first: if lanes run out, only the longest edges go straight, behind the boxes in between.
     for one, other in sorted(pairs, key=lambda pair: rows[pair[1]] - rows[pair[0]]):
         shared = f"to {other}" if long[other] >= BUS else f"from {one}"
         between = [(shared, row) for row in range(rows[one] + 1, rows[other])]
         new = [each for each in between if each not in lanes]
         if len(lanes) + len(new) > LANES:
-            chains[one, other] = [number[one], number[other]]
+            chains[one, other] = [nodes[one], nodes[other]]
             continue
-        lanes |= {each: graph.add(each[1], 0.0) for each in new}
-        chain = chains[one, other] = [number[one], *(lanes[each] for each in between), number[other]]
+        for each in new:
+            lanes[each] = Node(each[1], lane=True)
+            graph[each[1]].append(lanes[each])
+        chain = chains[one, other] = [nodes[one], *(lanes[each] for each in between), nodes[other]]
         for upper, lower in pairwise(chain):
-            graph.link(upper, lower)
-    return graph, chains
+            if lower not in upper.below:  # lanes are shared
+                upper.below.append(lower)
+                lower.above.append(upper)
+    return graph, {pair: chains[pair] for pair in pairs}
 
 
 def order(graph: Rows) -> None:
     """Sort the rows so that few edges cross."""
-    spot = [0.0] * len(graph.row)
-
-    def number(row: list[int]) -> None:
-        for index, item in enumerate(row):
-            spot[item] = index
-
-    def wish(item: int, beside: list[list[int]]) -> float:
-        near = beside[item]
-        return sum([spot[each] for each in near]) / len(near) if near else spot[item]
-
-    for row in graph.rows:
-        number(row)
+    _number(graph)
     # Sweeps may make a good order worse again, so the best one is kept.
-    best, fewest = [list(row) for row in graph.rows], _crossings(graph, spot)
-    for sweep in range(2 if len(graph.row) > LARGE else 8):
+    best, fewest = [list(row) for row in graph], _crossings(graph)
+    for sweep in range(2 if sum(map(len, graph)) > LARGE else 8):
         if not fewest:
             break
-        beside = graph.below if sweep % 2 else graph.above
-        for row in reversed(graph.rows) if sweep % 2 else graph.rows:
-            row.sort(key=lambda item: wish(item, beside))
-            number(row)
-        count = _crossings(graph, spot)
+        for row in reversed(graph) if sweep % 2 else graph:
+            row.sort(key=lambda node: _mean(node, node.below if sweep % 2 else node.above))
+            _number([row])
+        count = _crossings(graph)
         if count < fewest:
-            best, fewest = [list(row) for row in graph.rows], count
-    graph.rows = best
+            best, fewest = [list(row) for row in graph], count
+    graph[:] = best
 
 
-def _crossings(graph: Rows, spot: Sequence[float]) -> int:
+def _number(graph: Rows) -> None:
+    for row in graph:
+        for spot, node in enumerate(row):
+            node.spot = spot
+
+
+def _mean(node: Node, near: Sequence[Node]) -> float:
+    return sum([each.spot for each in near]) / len(near) if near else node.spot
+
+
+def _crossings(graph: Rows) -> int:
     """Count crossings between neighbouring rows: pairs of edges whose ends are in another order than their starts."""
     total = 0
-    for row in graph.rows:
-        ends: list[float] = []
-        for end in [end for item in row for end in sorted([spot[each] for each in graph.below[item]])]:
+    for row in graph:
+        ends: list[int] = []
+        for end in [end for node in row for end in sorted([each.spot for each in node.below])]:
             at = bisect_right(ends, end)
             total += len(ends) - at
             ends.insert(at, end)
@@ -142,50 +136,46 @@ def _crossings(graph: Rows, spot: Sequence[float]) -> int:
 
 def arrange(graph: Rows) -> None:
     """Place each node across its row: in order, apart, and as near to its neighbours as possible."""
-    offsets = []
-    for row in graph.rows:
-        offset = [0.0]
-        for one, other in pairwise(row):
-            offset.append(offset[-1] + _apart(graph, one, other))
-        offsets.append(offset)
-        for item, at in zip(row, offset, strict=True):
-            graph.place[item] = at - offset[-1] / 2
-    both = [one + other for one, other in zip(graph.above, graph.below, strict=True)]
-    pulls = [
-        [_pulls(graph, item, near) for item, near in enumerate(beside)] for beside in (graph.above, graph.below, both)
-    ]
-    firm = [_firmness(graph, item, near) for item, near in enumerate(both)]
-    sweeps = 6 if len(graph.row) > LARGE else 16
+    offsets = [list(accumulate(starmap(_apart, pairwise(row)), initial=0.0)) for row in graph]
+    for row, offset in zip(graph, offsets, strict=True):
+        for node, at in zip(row, offset, strict=True):
+            node.place = at - offset[-1] / 2
+    pulls = {
+        node: [_pulls(node, near) for near in (node.above, node.below, node.above + node.below)]
+        for row in graph
+        for node in row
+    }
+    firm = {node: _firmness(node) for node in pulls}
+    sweeps = 6 if len(pulls) > LARGE else 16
     for sweep in range(sweeps):
         # First each row follows one side, so that long chains straighten; then both sides settle what is left.
-        chosen = pulls[2 if sweep >= sweeps // 2 else sweep % 2]
-        for row, offset in list(zip(graph.rows, offsets, strict=True))[:: -1 if sweep % 2 else 1]:
-            wishes = [_wish(graph.place, item, chosen[item]) for item in row]
-            weights = [firm[item] if chosen[item] else 0.1 for item in row]
-            for item, at in zip(row, _nearest(wishes, weights, offset), strict=True):
-                graph.place[item] = at
+        side = 2 if sweep >= sweeps // 2 else sweep % 2
+        for row, offset in list(zip(graph, offsets, strict=True))[:: -1 if sweep % 2 else 1]:
+            wishes = [_wish(node, pulls[node][side]) for node in row]
+            weights = [firm[node] if pulls[node][side] else 0.1 for node in row]
+            for node, at in zip(row, _nearest(wishes, weights, offset), strict=True):
+                node.place = at
 
 
-def _pulls(graph: Rows, item: int, near: Sequence[int]) -> list[tuple[int, float]]:
+def _pulls(node: Node, near: Sequence[Node]) -> list[tuple[Node, float]]:
     """Return the neighbours with their weights: boxes line up with boxes, and lanes with lanes."""
-    weights = [1.0 if (each < graph.nodes) == (item < graph.nodes) else 0.1 for each in near]
+    weights = [1.0 if each.lane == node.lane else 0.1 for each in near]
     return [(each, weight / sum(weights)) for each, weight in zip(near, weights, strict=True)]
 
 
-def _wish(places: Sequence[float], item: int, pulls: Sequence[tuple[int, float]]) -> float:
-    return sum([places[each] * share for each, share in pulls]) if pulls else places[item]
+def _wish(node: Node, pulls: Sequence[tuple[Node, float]]) -> float:
+    return sum([each.place * share for each, share in pulls]) if pulls else node.place
 
 
-def _firmness(graph: Rows, item: int, near: Sequence[int]) -> float:
-    """Return how firmly an item keeps its place: the middle of a lane firmly, its ends give way to boxes."""
-    if item < graph.nodes:
+def _firmness(node: Node) -> float:
+    """Return how firmly a node keeps its place: the middle of a lane firmly, its ends give way to boxes."""
+    if not node.lane:
         return 1.0
-    return 0.2 if any(each < graph.nodes for each in near) else 4.0
+    return 4.0 if all(each.lane for each in node.above + node.below) else 0.2
 
 
-def _apart(graph: Rows, one: int, other: int) -> float:
-    gap = GAP if one < graph.nodes and other < graph.nodes else LANE_GAP
-    return (graph.across[one] + graph.across[other]) / 2 + gap
+def _apart(one: Node, other: Node) -> float:
+    return (one.across + other.across) / 2 + (LANE_GAP if one.lane or other.lane else GAP)
 
 
 def _nearest(wishes: Sequence[float], weights: Sequence[float], offsets: Sequence[float]) -> list[float]:
