@@ -21,7 +21,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from compiler_nb.drawing.rows import GAP, Edge, Node, Point, Rows, Size, arrange, assign_rows, make_rows, order
+from compiler_nb.drawing.rows import GAP, Edge, Point, Rows, Size, Vertex, arrange, assign_rows, make_rows, order
 
 GAP_DOWN, GAP_RIGHT = 52.0, 68.0
 """Least space between rows, in pixels."""
@@ -56,7 +56,7 @@ def lay_out(nodes: Iterable[str], edges: Iterable[Edge], sizes: Mapping[str, Siz
     known = set(ids)
     pairs = [pair for pair in dict.fromkeys(edges) if pair[0] in known and pair[1] in known and pair[0] != pair[1]]
     rows = assign_rows(ids, pairs)
-    placed = {id_: Node(rows[id_], *(sizes[id_] if down else sizes[id_][::-1])) for id_ in ids}
+    placed = {id_: Vertex(rows[id_], *(sizes[id_] if down else sizes[id_][::-1])) for id_ in ids}
     graph, chains = make_rows(placed, [(one, other) for one, other in pairs if rows[one] < rows[other]])
     order(graph)
     arrange(graph)
@@ -64,7 +64,7 @@ def lay_out(nodes: Iterable[str], edges: Iterable[Edge], sizes: Mapping[str, Siz
     return layout if down else _turn(layout)
 
 
-def _route(graph: Rows, nodes: Mapping[str, Node], chains: Mapping[Edge, list[Node]], gap: float) -> Layout:
+def _route(graph: Rows, nodes: Mapping[str, Vertex], chains: Mapping[Edge, list[Vertex]], gap: float) -> Layout:
     """Return the whole layout of rows whose nodes are placed across; gap: the least space between rows."""
     every = [node for row in graph for node in row]
     left = min(node.place - node.across / 2 for node in every)
@@ -91,7 +91,7 @@ def _route(graph: Rows, nodes: Mapping[str, Node], chains: Mapping[Edge, list[No
     return Layout(max(node.place + node.across / 2 for node in every), tops[-1] + high[-1], places, routes)
 
 
-def _ports(chains: Mapping[Edge, list[Node]]) -> dict[Edge, float]:
+def _ports(chains: Mapping[Edge, list[Vertex]]) -> dict[Edge, float]:
     """Return where each edge meets its target, so that several arrive side by side in the order of their sources."""
     arrivals: dict[str, list[Edge]] = defaultdict(list)
     for pair in chains:

@@ -24,7 +24,7 @@ LARGE = 2_000
 
 
 @dataclass(slots=True, eq=False)
-class Node:
+class Vertex:
     """A box, or a point of a long edge (a lane), which takes no room.
 
     row, spot, place: where it stands: in which row, how many stand before it, and its middle in pixels; across, depth:
@@ -35,13 +35,13 @@ class Node:
     across: float = 0.0
     depth: float = 0.0
     lane: bool = False
-    above: list[Node] = field(default_factory=list)
-    below: list[Node] = field(default_factory=list)
+    above: list[Vertex] = field(default_factory=list)
+    below: list[Vertex] = field(default_factory=list)
     place: float = 0.0
     spot: int = 0
 
 
-Rows: TypeAlias = list[list[Node]]
+Rows: TypeAlias = list[list[Vertex]]
 
 
 def assign_rows(ids: Sequence[str], pairs: Sequence[Edge]) -> dict[str, int]:
@@ -67,15 +67,15 @@ def assign_rows(ids: Sequence[str], pairs: Sequence[Edge]) -> dict[str, int]:
     return rows
 
 
-def make_rows(nodes: Mapping[str, Node], pairs: Sequence[Edge]) -> tuple[Rows, dict[Edge, list[Node]]]:
+def make_rows(nodes: Mapping[str, Vertex], pairs: Sequence[Edge]) -> tuple[Rows, dict[Edge, list[Vertex]]]:
     """Return the rows with their nodes and lanes, and for each edge, in the given order, the nodes on its way."""
     rows = {id_: node.row for id_, node in nodes.items()}
     graph: Rows = [[] for _ in range(1 + max(rows.values()))]
     for node in nodes.values():
         graph[node.row].append(node)
     long = Counter(other for one, other in pairs if rows[other] - rows[one] > 1)
-    lanes: dict[tuple[str, int], Node] = {}
-    chains: dict[Edge, list[Node]] = {}
+    lanes: dict[tuple[str, int], Vertex] = {}
+    chains: dict[Edge, list[Vertex]] = {}
     # Short edges first: if lanes run out, only the longest edges go straight, behind the boxes in between.
     for one, other in sorted(pairs, key=lambda pair: rows[pair[1]] - rows[pair[0]]):
         shared = f"to {other}" if long[other] >= BUS else f"from {one}"
@@ -85,7 +85,7 @@ def make_rows(nodes: Mapping[str, Node], pairs: Sequence[Edge]) -> tuple[Rows, d
             chains[one, other] = [nodes[one], nodes[other]]
             continue
         for each in new:
-            lanes[each] = Node(each[1], lane=True)
+            lanes[each] = Vertex(each[1], lane=True)
             graph[each[1]].append(lanes[each])
         chain = chains[one, other] = [nodes[one], *(lanes[each] for each in between), nodes[other]]
         for upper, lower in pairwise(chain):
@@ -118,7 +118,7 @@ def _number(graph: Rows) -> None:
             node.spot = spot
 
 
-def _mean(node: Node, near: Sequence[Node]) -> float:
+def _mean(node: Vertex, near: Sequence[Vertex]) -> float:
     return sum([each.spot for each in near]) / len(near) if near else node.spot
 
 
@@ -157,24 +157,24 @@ def arrange(graph: Rows) -> None:
                 node.place = at
 
 
-def _pulls(node: Node, near: Sequence[Node]) -> list[tuple[Node, float]]:
+def _pulls(node: Vertex, near: Sequence[Vertex]) -> list[tuple[Vertex, float]]:
     """Return the neighbours with their weights: boxes line up with boxes, and lanes with lanes."""
     weights = [1.0 if each.lane == node.lane else 0.1 for each in near]
     return [(each, weight / sum(weights)) for each, weight in zip(near, weights, strict=True)]
 
 
-def _wish(node: Node, pulls: Sequence[tuple[Node, float]]) -> float:
+def _wish(node: Vertex, pulls: Sequence[tuple[Vertex, float]]) -> float:
     return sum([each.place * share for each, share in pulls]) if pulls else node.place
 
 
-def _firmness(node: Node) -> float:
+def _firmness(node: Vertex) -> float:
     """Return how firmly a node keeps its place: the middle of a lane firmly, its ends give way to boxes."""
     if not node.lane:
         return 1.0
     return 4.0 if all(each.lane for each in node.above + node.below) else 0.2
 
 
-def _apart(one: Node, other: Node) -> float:
+def _apart(one: Vertex, other: Vertex) -> float:
     return (one.across + other.across) / 2 + (LANE_GAP if one.lane or other.lane else GAP)
 
 

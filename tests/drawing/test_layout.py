@@ -128,7 +128,7 @@ def test_lanes_are_limited_and_longer_edges_go_straight():
     chain = list(pairwise(ids))
     long = [(ids[number], ids[-1 - number]) for number in range(100)]
     sizes = dict.fromkeys(ids, (50.0, 20.0))
-    nodes = {id_: rows.Node(row) for id_, row in rows.assign_rows(ids, chain + long).items()}
+    nodes = {id_: rows.Vertex(row) for id_, row in rows.assign_rows(ids, chain + long).items()}
     graph, _ = rows.make_rows(nodes, chain + long)
     assert sum(node.lane for row in graph for node in row) <= rows.LANES
     assert set(lay_out(ids, chain + long, sizes).routes) == {*chain, *long}
