@@ -10,7 +10,7 @@ import math
 import re
 import socket
 import ssl
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -68,12 +68,18 @@ BY_WORD: Final[dict[str, int]] = {
 }
 """The HTTP status that a provider's error code or type stands for."""
 _TOO_LONG: Final = frozenset({"context_length_exceeded", "exceed_context_size_error", "request_too_large"})
-_SAYS_TOO_LONG: Final = re.compile(
+_TOO_MANY_TOKENS: Final = re.compile(
     r"context (?:length|window|size)|(?:prompt|input|request)s? (?:is |are )?too (?:long|large)|input token count"
     r"|reduce the length|too many (?:input|prompt) tokens",
     re.IGNORECASE,
 )
-"""How providers without an error code for it say that a request is too long."""
+_SAYS_TOO_LONG: Final = {
+    400: _TOO_MANY_TOKENS,
+    413: re.compile(""),  # whatever it says
+    422: _TOO_MANY_TOKENS,
+    429: re.compile("request too large", re.IGNORECASE),  # for the tokens that the provider allows in a minute
+}
+"""How providers without an error code for it say that a request is too long, by the status that they send with it."""
 _FILTERED: Final = frozenset({"content_filter", "content_policy_violation"})
 
 
@@ -136,7 +142,7 @@ def from_body(
     inner = body.get("error", body) if isinstance(body, dict) else body
     said = _said(inner)
     words = [str(inner.get(key)) for key in ("code", "type")] if isinstance(inner, dict) else []
-    meant = next((_status_of(word) for word in words if _status_of(word)), None)
+    meant = next(filter(None, map(_status_of, words)), None)
     more: dict[str, Any] = {"status": status, "request_id": headers.get("x-request-id", "")}
     if _FILTERED.intersection(words):
         what = "filtered by the provider; rephrase the question"
@@ -163,11 +169,8 @@ def from_body(
 
 def _is_too_long(status: int, words: Iterable[str], said: str) -> bool:
     """Whether a request is too long, for the model or for the tokens that the provider allows in a minute."""
-    if _TOO_LONG.intersection(words) or status == 413:  # noqa: PLR2004 - HTTP's own number
-        return True
-    if status == 429:  # noqa: PLR2004
-        return "request too large" in said[:_READ_LIMIT].lower()
-    return status in (400, 422) and _SAYS_TOO_LONG.search(said[:_READ_LIMIT]) is not None
+    says = _SAYS_TOO_LONG.get(status)
+    return bool(_TOO_LONG.intersection(words) or (says and says.search(said[:_READ_LIMIT])))
 
 
 def _status_of(word: str) -> int | None:
@@ -178,13 +181,10 @@ def _status_of(word: str) -> int | None:
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
     """Return the seconds that a provider asks to wait, never below 0, or None if it does not say."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        value = headers.get(name)
-        if value is None:
-            continue
         try:
-            seconds = float(value) * unit
+            seconds = float(headers.get(name, "nan")) * unit
         except ValueError:
-            seconds = _until(value, now or datetime.now(UTC))
+            seconds = _until(headers[name], now or datetime.now(UTC))
         if math.isfinite(seconds):
             return max(0.0, seconds)
     return None
@@ -203,16 +203,14 @@ def _until(date: str, now: datetime) -> float:
 
 def _said(body: Any) -> str:
     if isinstance(body, dict):
-        for key in ("message", "detail", "error", "msg"):
-            if isinstance(body.get(key), str):
-                return str(body[key])
-        return "" if not body else str(body)
+        texts = (body[key] for key in ("message", "detail", "error", "msg") if isinstance(body.get(key), str))
+        return next(texts, str(body or ""))
     return body if isinstance(body, str) else ""
 
 
 def _no_connection(error: Exception, where: Where) -> ModelError:
     host = host_of(where.address)
-    causes = list(_causes(error))
+    causes = _causes(error)
     for cause in causes:
         if isinstance(cause, ssl.SSLError):
             is_untrusted = isinstance(cause, ssl.SSLCertVerificationError)
@@ -228,18 +226,15 @@ def _no_connection(error: Exception, where: Where) -> ModelError:
     return where.error(ProviderUnavailable, what)
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    stack: list[BaseException | None] = [error]
-    while stack:
-        cause = stack.pop()
-        if cause is None or id(cause) in seen:
-            continue
-        seen.add(id(cause))
-        yield cause
-        stack += (cause.__cause__, cause.__context__)
-        if isinstance(cause, BaseExceptionGroup):
-            stack += cause.exceptions
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return an exception and all that it was caused by, or holds as a group; a chain may be a circle."""
+    found = [error]
+    for each in found:  # it grows while it is read
+        known = set(map(id, found))
+        held = each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+        causes = (each.__cause__, each.__context__, *held)
+        found += [cause for cause in causes if cause is not None and id(cause) not in known]
+    return found
 
 
 def final(error: ModelError) -> ModelError:

@@ -28,6 +28,8 @@ from compiler_nb.models.providers import PROVIDERS, Key, find_address, find_key
 from compiler_nb.models.secret import LOG_MASK, Secret
 from compiler_nb.models.wire import REPLY_LIMIT, Completion, EventReader, WireError
 
+EVENTS: Final = "text/event-stream"
+"""The kind of a streamed reply, which some servers do not name."""
 QUOTED: Final = 200
 """Characters quoted of a page that came instead of a reply."""
 DRAIN: Final = 0.05
@@ -110,22 +112,22 @@ class OpenAIModel:
         fault: ModelError | None = None
         try:
             client = await self._client(key)
-            async with self._send(client, request) as response:
-                fault = await _page(response, where)
-                async with aclosing(_body(response)) as body:
-                    if _kind(response).endswith("json"):
-                        yield Chunk(reply.absorb([await _whole(body)]))
-                    elif fault is None:
-                        async for data in body:
-                            text = reply.absorb(events.feed(data))
-                            if text or reply.thinks:
-                                yield Chunk(text)
-                                reply.thinks = False
-                            if reply.ended:
-                                break
-                        # a traceback shows local variables, and a provider may have repeated the key in them
-                        data, text = b"", ""
-                        await self._rest(body, events, reply)
+            async with self._send(client, request) as response, aclosing(_body(response)) as body:
+                if _kind(response) == EVENTS:
+                    async for data in body:
+                        text = reply.absorb(events.feed(data))
+                        if text or reply.thinks:
+                            yield Chunk(text)
+                            reply.thinks = False
+                        if reply.ended:
+                            break
+                    # a traceback shows local variables, and a provider may have repeated the key in them
+                    data, text = b"", ""
+                    await self._rest(body, events, reply)
+                elif _kind(response).endswith("json"):
+                    yield Chunk(reply.absorb([await _whole(body)]))
+                else:
+                    fault = await _page(response, body, where)
         except Exception as error:  # noqa: BLE001 - whatever the SDK raises becomes an error of ours
             fault = explain(error, where, begun=response is not None)
         fault = fault or _fault_of(reply, where)
@@ -161,17 +163,16 @@ class OpenAIModel:
             await asyncio.to_thread(importlib.import_module, _SDK)
         keeper = of_loop(_CLIENTS, _clients_of_loop)
         clients = await anext(keeper)  # its first step lets the loop know it
-        settings = (self._settings(), key.secret and key.secret.reveal())
+        headers = {name: value.reveal() for name, value in self._headers.items()}
+        settings: list[object] = [
+            self.provider, self._version, self.address, self.connect_timeout, self.read_timeout,
+            self.transport and id(self.transport), headers, key.secret and key.secret.reveal(),
+        ]  # fmt: skip
+        # as a digest, so that no key stands in the table of clients
         digest = hashlib.blake2b(repr(settings).encode()).hexdigest()
         if digest not in clients:
-            clients[digest] = self._build(key)
+            clients[digest] = self._build(key, headers)
         return clients[digest]
-
-    def _settings(self) -> list[object]:
-        """Return everything but the key that makes one client differ from another."""
-        headers = {name: value.reveal() for name, value in self._headers.items()}
-        connection = [self.address, self.connect_timeout, self.read_timeout, self.transport and id(self.transport)]
-        return [self.provider, self._version, headers, *connection]
 
     @property
     def _is_resource(self) -> bool:
@@ -183,11 +184,10 @@ class OpenAIModel:
         """Azure's dated API, or "" for the one without a date."""
         return (self.api_version or os.environ.get("OPENAI_API_VERSION", "")) if self._is_resource else ""
 
-    def _build(self, key: Key) -> Any:
+    def _build(self, key: Key, headers: dict[str, str]) -> Any:
         import openai  # noqa: PLC0415 - it takes 0.4 s
 
         LOG_MASK.watch(_SDK_LOG, self._where(key).secrets)
-        headers = {name: value.reveal() for name, value in self._headers.items()}
         timeout = openai.Timeout(self.read_timeout, connect=self.connect_timeout, pool=None)
         http = openai.DefaultAsyncHttpxClient(follow_redirects=False, timeout=timeout, transport=self.transport)
         settings: dict[str, Any] = {
@@ -246,21 +246,19 @@ def _fault_of(reply: Completion, where: Where) -> ModelError | None:
 
 
 def _kind(response: Any) -> str:
-    return str(response.headers.get("content-type", "text/event-stream")).partition(";")[0].strip().lower()
+    """Return the kind of a body: `stream` keeps it in no variable, since a provider may have repeated the key in it."""
+    return str(response.headers.get("content-type", EVENTS)).partition(";")[0].strip().lower()
 
 
-async def _page(response: Any, where: Where) -> ModelError | None:
+async def _page(response: Any, body: AsyncGenerator[bytes, None], where: Where) -> ModelError:
     """Return the error for a page that came instead of a reply: from a proxy, a login, a wrong address."""
-    kind = _kind(response)
-    if kind == "text/event-stream" or kind.endswith("json"):
-        return None
     page = b""
-    async with aclosing(_body(response)) as body:
-        async for data in body:
-            page += data
-            if len(page) > QUOTED * 20:
-                break
+    async for data in body:
+        page += data
+        if len(page) > QUOTED * 20:
+            break
     said = where.clean(page.decode("utf-8", "replace"), QUOTED)
+    kind = _kind(response)
     what = f"a proxy or a wrong address answered {'HTML' if 'html' in kind else kind or 'something else'}"
     return final(where.error(ProviderUnavailable, what, said, status=response.status_code))
 

@@ -70,10 +70,7 @@ class EventReader:
 
     def close(self) -> list[bytes]:
         """Return the last payload: some servers end without the last blank line."""
-        payloads: list[bytes] = []
-        self._line(bytes(self._rest), payloads)
-        self._line(b"", payloads)
-        return payloads
+        return self.feed(b"\n\n")
 
     def _line(self, line: bytes, payloads: list[bytes]) -> None:
         if line[-1:] == b"\r":

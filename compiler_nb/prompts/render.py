@@ -55,12 +55,11 @@ def render(value: Any, limit: int = LIMIT) -> Rendered:
         text = str.__str__(value)
         return Rendered(text[:limit], len(text) <= limit)
     writer = ValueWriter(limit)
-    whole = True
     try:
         writer.value(value)
     except _Full:
-        whole = False
-    return Rendered("".join(writer.parts), whole)
+        return Rendered("".join(writer.parts), whole=False)
+    return Rendered("".join(writer.parts), whole=True)
 
 
 def measure(value: Any) -> str:
@@ -137,13 +136,13 @@ class ValueWriter:
     def _inside(self, value: Any) -> None:
         """Add a value that has parts, or is not of a plain type."""
         if isinstance(value, dict):
-            self._pairs(dict.items(value))
+            self._parts("{}", dict.items(value), self._pair)
         elif (parts := named_parts(value)) is not None:
-            self._pairs(parts)
+            self._parts("{}", parts, self._pair)
         elif isinstance(value, list | tuple | deque):
-            self._items(value, self.value)
+            self._parts("[]", value, self.value)
         elif isinstance(value, set | frozenset):
-            self._items(sorted(map(self._apart, value)), self.write)  # its own order differs between processes
+            self._parts("[]", sorted(map(self._apart, value)), self.write)  # its own order differs between processes
         elif _is_table(value):
             self.write(_table_text(value, self.left))
         elif _is_array(value):
@@ -152,26 +151,22 @@ class ValueWriter:
             self.write(describe_error(value))
         else:
             shown = repr(value)
-            plain = object.__repr__(value) == shown
-            self.write(f"<{type_name(value)}>" if plain else _ADDRESS.sub("", shown[: self.left + 1]))
+            says_nothing = shown == object.__repr__(value)
+            self.write(f"<{type_name(value)}>" if says_nothing else _ADDRESS.sub("", shown[: self.left + 1]))
 
-    def _items(self, items: Iterable[Any], write: Callable[[Any], None]) -> None:
-        opening = "["
-        for item in items:
-            self.write(opening)
-            write(item)
-            opening = ", "
-        self.write("[]" if opening == "[" else "]")
+    def _parts(self, brackets: str, parts: Iterable[Any], write: Callable[[Any], None]) -> None:
+        """Add parts within brackets, each by `write`."""
+        self.write(brackets[0])
+        for number, part in enumerate(parts):
+            if number:
+                self.write(", ")
+            write(part)
+        self.write(brackets[1])
 
-    def _pairs(self, pairs: Iterable[tuple[Any, Any]]) -> None:
-        opening = "{"
-        for key, item in pairs:
-            self.write(opening)
-            self.value(key)
-            self.write(": ")
-            self.value(item)
-            opening = ", "
-        self.write("{}" if opening == "{" else "}")
+    def _pair(self, pair: tuple[Any, Any]) -> None:
+        self.value(pair[0])
+        self.write(": ")
+        self.value(pair[1])
 
     def _apart(self, item: Any) -> str:
         writer = ValueWriter(self.left, self.above)
@@ -205,8 +200,7 @@ def _is_array(value: Any) -> bool:
 
 def _is_table(value: Any) -> bool:
     """Whether it is a DataFrame or a Series, of pandas or of a library with the same interface."""
-    kind = type(value)
-    return all(hasattr(kind, name) for name in ("iloc", "index", "shape", "to_csv"))
+    return all(hasattr(type(value), name) for name in ("iloc", "index", "shape", "to_csv"))
 
 
 def _table_text(table: Any, limit: int) -> str:
@@ -215,13 +209,12 @@ def _table_text(table: Any, limit: int) -> str:
     A table of at most WHOLE rows is shown whole if it fits; of a longer one the first ROWS rows, or as many as fit.
     """
     rows = len(table)
-    text = ""
     most = rows if rows <= WHOLE else ROWS
-    for count, width in ((most, CELL), (ROWS, CELL), (10, CELL), (5, CELL), (5, 80), (1, 80)):
+    for count, width in ((most, CELL), (ROWS, CELL), (10, CELL), (5, CELL), (5, 80)):
         text = _first_rows(table, min(count, rows), width)
         if len(text) <= limit:
-            break
-    return text
+            return text
+    return _first_rows(table, min(1, rows), 80)
 
 
 def _first_rows(table: Any, count: int, width: int) -> str:
