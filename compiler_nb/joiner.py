@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
-from compiler_nb.errors import BadRequest, ModelError, ModelRefused
-from compiler_nb.models.base import Message, Model, Request
+from compiler_nb.errors import BadRequest, ModelError
+from compiler_nb.models.base import Message, Model, Request, where_of
 from compiler_nb.models.calls import Calls
 from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped
 from compiler_nb.plan.task import owner_of
@@ -47,32 +47,19 @@ async def join(
         )  # fmt: skip
     except Oversize as oversize:
         hint = "let a task shorten it, name fewer results in join(...), or use share='summary'"
-        raise BadRequest(f"the joiner cannot be asked: {oversize}; {hint}", **_where(model)) from None
+        raise BadRequest(f"the joiner cannot be asked: {oversize}; {hint}", **where_of(model)) from None
     try:
         reply = await calls.text(model, Request("joiner", messages, prompt=used.hash))
         decision = read_decision(reply.text)
-        if isinstance(decision, Answer):
-            _check_answer(decision.value, reply.text, reply.finish, model)
+        if isinstance(decision, Answer) and reply.stopped is not None:
+            raise reply.stopped
+        if decision in (Answer(None), Answer("")):
+            what = f"{model.provider}:{model.name}: the joiner's reply holds no answer"
+            raise ModelError(f"{what}: ask again, or use another model", **where_of(model))  # noqa: TRY301 - as above
     except ModelError as error:
         error.kept = "kept: all results" if results else ""
         raise
     return decision
-
-
-def _check_answer(value: Any, text: str, finish: str, model: Model) -> None:
-    who = f"{model.provider}:{model.name}: the joiner's"
-    if finish == "length":
-        message = "answer is cut off at the longest reply that the model may give: allow it more tokens"
-        raise ModelError(f"{who} {message}", **_where(model))
-    if finish == "content_filter":
-        message = "answer is cut off by the provider's filter: rephrase the question"
-        raise ModelRefused(f"{who} {message}", text=text, **_where(model))
-    if value is None or value == "":
-        raise ModelError(f"{who} reply holds no answer: ask again, or use another model", **_where(model))
-
-
-def _where(model: Model) -> dict[str, Any]:
-    return {"provider": model.provider, "model": model.name}
 
 
 def ask_for_decision(

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from compiler_nb.outcome import Usage
 from compiler_nb.text import shorten
@@ -57,6 +57,11 @@ class Model(Protocol):
     def stream(self, request: Request) -> AsyncIterator[Chunk | str]:
         """Yield the reply in pieces; raise a ModelError if there is none."""
         ...
+
+
+def where_of(model: Model) -> dict[str, Any]:
+    """Return what a ModelError says of the model: its arguments `provider` and `model`."""
+    return {"provider": model.provider, "model": model.name}
 
 
 def estimate_tokens(characters: int) -> int:

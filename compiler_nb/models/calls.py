@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from compiler_nb.errors import ModelError, ModelRefused, ModelTimeout, RateLimited, StreamBroken
 from compiler_nb.events import Emit, ModelChunk, ModelEnded, ModelStarted, Warned
-from compiler_nb.models.base import Chunk, Model, Request, estimate_tokens
+from compiler_nb.models.base import Chunk, Model, Request, estimate_tokens, where_of
 from compiler_nb.models.limits import Limit, Limits, Parking
 from compiler_nb.models.providers import is_same_model, known_secrets
 from compiler_nb.models.retries import Retries
@@ -25,8 +25,8 @@ from compiler_nb.outcome import Usage
 from compiler_nb.text import describe_error
 
 STOPPED: Final = {
-    "length": "the reply is cut off at the model's token limit; ask for less, or allow more tokens (max_tokens)",
-    "content_filter": "the reply is cut off by the provider's content filter; rephrase the request",
+    "length": "is cut off at the model's token limit; ask for less, or allow more tokens (max_tokens)",
+    "content_filter": "is cut off by the provider's content filter; rephrase the request",
 }
 """Why a reply is incomplete, by the finish that the model gave."""
 MOST_TOKENS: Final = 100_000_000
@@ -34,11 +34,10 @@ MOST_TOKENS: Final = 100_000_000
 
 
 class Reply(NamedTuple):
-    """A whole reply: its text, why it ended, and what it used."""
+    """A whole reply: its text, and the error to raise if it must be complete but the model had to stop."""
 
     text: str
-    finish: str
-    usage: Usage
+    stopped: ModelError | None
 
 
 class Calls:
@@ -87,12 +86,13 @@ class Calls:
                     text = "".join([piece async for piece in stream])
                 if not stream.finish:
                     raise stream.cut()
-                if request.role == "worker" and stream.finish in STOPPED:
-                    raise stream.stopped()
-                return Reply(text, stream.finish, stream.usage)
+                stopped = stream.stopped(text) if stream.finish in STOPPED else None
+                if stopped is not None and request.role == "worker":
+                    raise stopped
+                return Reply(text, stopped)
             except ModelError as fault:
                 # without any text, the stream has made all tries that could help
-                is_last = tried or not stream.spoke or not fault.retryable
+                is_last = tried or not stream.received or not fault.retryable
                 tried += stream.tried
                 fault.attempts = tried
                 if is_last:
@@ -113,21 +113,20 @@ class Stream:
 
     call: its number, 0 before the call begins; finish: why the model ended, "" until then, and also if the reply broke
     off (`cut()` is the error for that); usage: what the call used, estimated (`reported` is False) if the provider
-    gave no plausible numbers; spoke: whether any text came; answered: the model that the reply names, "" if it is the
-    one that was asked. No secret of the model ever comes out of the stream.
+    gave no plausible numbers; received: characters of text that came; tried: requests made; answered: the model that
+    the reply names, "" if it is the one that was asked. No secret of the model ever comes out of the stream.
     Emits ModelStarted when the provider has a place for the call, ModelChunk, and ModelEnded however the call ends.
     Raises a ModelError after the tries that could help; nothing is tried again once text came.
     """
 
     def __init__(self, calls: Calls, model: Model, request: Request) -> None:
-        self.call, self.finish, self.spoke, self.answered = 0, "", False, ""
+        self.call, self.finish, self.answered = 0, "", ""
+        self.received, self.tried = 0, 0
         self._calls, self._model, self._request = calls, model, _without_keys(request, model)
         self._secrets: tuple[Secret, ...] = getattr(model, "secrets", ())
         self._screen = Screen(self._secrets)
         self._sent = estimate_tokens(sum(len(message["content"]) for message in request.messages))
-        self._received = 0  # characters
         self._usage: Usage | None = None
-        self._strings_only = True
         self._retries = replace(calls.retries)
         self._parking = calls.parking(request.task) if calls.parking is not None else None
         self._pieces = self._run()
@@ -142,26 +141,23 @@ class Stream:
         return self._pieces
 
     @property
-    def tried(self) -> int:
-        """The requests made."""
-        return self._retries.tried
-
-    @property
     def usage(self) -> Usage:
         """What the call has used so far."""
-        return self._usage or Usage(1, self._sent, estimate_tokens(self._received), 0, reported=False)
+        return self._usage or Usage(1, self._sent, estimate_tokens(self.received), 0, reported=False)
 
     def cut(self) -> StreamBroken:
         """Return the error for a reply that ended without a finish."""
         what = "the reply ended without a finish reason and may be cut off"
-        return StreamBroken(
-            f"{self._name}: {what}; ask again, or check the server and any proxy in front of it", **self._where
-        )
+        hint = "ask again, or check the server and any proxy in front of it"
+        return StreamBroken(f"{self._name}: {what}; {hint}", **where_of(self._model))
 
-    def stopped(self) -> ModelError:
-        """Return the error for a reply whose model had to stop."""
-        kind = ModelRefused if self.finish == "content_filter" else ModelError
-        return kind(f"{self._name}: {STOPPED[self.finish]}", **self._where)
+    def stopped(self, text: str = "") -> ModelError:
+        """Return the error for a reply whose model had to stop; text: what it said."""
+        role = self._request.role
+        what = f"{self._name}: the {role if role in ('joiner', 'worker') else 'planner'}'s reply {STOPPED[self.finish]}"
+        if self.finish == "content_filter":
+            return ModelRefused(what, text=text, **where_of(self._model))
+        return ModelError(what, **where_of(self._model))
 
     async def _run(self) -> AsyncGenerator[str, None]:
         calls, limits, error = self._calls, self._calls.limits, ""
@@ -184,7 +180,7 @@ class Stream:
                     calls.emit(ModelChunk, self.call, text)
                     yield text
                 fault = current.fault
-                if fault is None and not (self.spoke or self.finish or self._strings_only):
+                if fault is None and not (self.received or self.finish or self._strings_only):
                     fault = self.cut()
                 if fault is None:
                     break
@@ -213,11 +209,13 @@ class Stream:
             current.fault = self._late() if current.timer.stop() else self._fault(raised)
         finally:
             current.timer.stop()
-            await self._close(current.chunks)
+            with suppress(Exception):  # whatever it raises, and also if it cannot be closed
+                async with asyncio.timeout(self._calls.closing):
+                    await current.chunks.aclose()
 
     def _begin(self) -> None:
         self.finish, self._strings_only = "", True
-        self._retries.tried += 1
+        self.tried += 1
         if not self.call:
             self.call = next(self._calls.numbers)
             asked, model = self._request, self._model
@@ -231,7 +229,7 @@ class Stream:
                 stream.close()
             kind = type(self._model).__name__
             what = f"{kind}.stream is not an async generator; write it with `async def` and `yield`"
-            raise ModelError(what, **self._where)
+            raise ModelError(what, **where_of(self._model))
         return stream  # type: ignore[no-any-return]  # any async iterator will do
 
     def _take(self, chunk: Any) -> str:
@@ -249,10 +247,8 @@ class Stream:
                 self._usage = sane(chunk.usage)
         else:
             kind = type(chunk).__name__
-            raise ModelError(f"{self._name} yields {kind}; a model yields str or Chunk", **self._where)
-        if text:
-            self.spoke = True
-            self._received += len(text)
+            raise ModelError(f"{self._name} yields {kind}; a model yields str or Chunk", **where_of(self._model))
+        self.received += len(text)
         return self._screen.feed(text)
 
     def _name_answerer(self, answered: str) -> None:
@@ -266,18 +262,11 @@ class Stream:
             what = f"{self._name} was asked, {answered} answered; is it an alias, or does a proxy choose?"
             calls.emit(Warned, self._request.task, f"call {self.call}: {what}")
 
-    async def _close(self, chunks: Any) -> None:
-        """Close a model's stream, whatever it raises and however long it takes."""
-        if hasattr(chunks, "aclose"):
-            with suppress(Exception):
-                async with asyncio.timeout(self._calls.closing):
-                    await chunks.aclose()
-
     def _late(self) -> ModelError:
         calls = self._calls
-        first = f"said nothing for {calls.first_token:g} s; is it up, or overloaded?"
-        what = f"said nothing more for {calls.idle:g} s" if self.spoke else first
-        return ModelTimeout(f"{self._name} {what}", **self._where)
+        more = f"said nothing more for {calls.idle:g} s"
+        what = more if self.received else f"said nothing for {calls.first_token:g} s; is it up, or overloaded?"
+        return ModelTimeout(f"{self._name} {what}", **where_of(self._model))
 
     def _fault(self, raised: Exception) -> ModelError:
         if isinstance(raised, ModelError):
@@ -285,13 +274,13 @@ class Stream:
             return raised
         text = describe_error(raised)
         masked = mask(text, self._secrets)
-        fault = ModelError(f"{self._name} raised {masked}", **self._where)
+        fault = ModelError(f"{self._name} raised {masked}", **where_of(self._model))
         fault.__cause__ = raised if masked == text else None  # a traceback would show the key in the cause
         return fault
 
     async def _wait(self, fault: ModelError) -> None:
         """Wait until the next try, or raise the fault; all calls wait for a provider that has too many."""
-        delay = None if self.spoke else self._retries.delay(fault)
+        delay = None if self.received else self._retries.delay(fault, self.tried)
         if delay is None:
             fault.attempts = self.tried
             raise fault
@@ -310,16 +299,10 @@ class Stream:
     def _name(self) -> str:
         return f"{self._model.provider}:{self._model.name}"
 
-    @property
-    def _where(self) -> dict[str, Any]:
-        return {"provider": self._model.provider, "model": self._model.name}
-
 
 def _without_keys(request: Request, model: Model) -> Request:
     """Return the request without any key: a tool may have returned one, or a question may hold it."""
     secrets = known_secrets((model,))
-    if not secrets:
-        return request
     messages = [{**message, "content": mask(message["content"], secrets)} for message in request.messages]
     return replace(request, messages=tuple(messages))
 

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from compiler_nb.errors import BadRequest, ModelTimeout, NoModel, StreamBroken
-from compiler_nb.models.base import Chunk, Model, Request
+from compiler_nb.models.base import Chunk, Model, Request, where_of
 from compiler_nb.models.hand import HandModel
 from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.models.providers import HAND, PROVIDERS, set_key
@@ -101,8 +101,8 @@ async def check(model: Model, timeout: float = 60.0) -> str:  # noqa: ASYNC109 -
                     text += piece if isinstance(piece, str) else piece.text
     except TimeoutError:
         message = f"{who} did not answer within {timeout:g} s"
-        raise ModelTimeout(message, provider=model.provider, model=model.name) from None
+        raise ModelTimeout(message, **where_of(model)) from None
     text = mask(text, getattr(model, "secrets", ()))
     if not text.strip():
-        raise StreamBroken(f"{who} sent an empty reply", provider=model.provider, model=model.name)
+        raise StreamBroken(f"{who} sent an empty reply", **where_of(model))
     return f"{who} answered {shorten(text.strip(), 60)!r} in {time.perf_counter() - began:.1f} s"

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeAlias
 
 from compiler_nb.errors import NoModel
-from compiler_nb.models.base import Chunk, Request
+from compiler_nb.models.base import Chunk, Request, where_of
 
 AskForReply: TypeAlias = Callable[[Request], "Awaitable[str] | None"]
 """Shows a request to a person; returns the future reply, or None if the person answers in another cell."""
@@ -27,14 +27,11 @@ class HandModel:
     async def stream(self, request: Request) -> AsyncIterator[Chunk]:
         """Yield the reply as one piece; raise NoModel if there is nobody to ask, or no reply to wait for."""
         if self.ask is None:
-            raise self._nobody("`hand` needs a notebook to ask a person: %%compile -m hand")
+            raise NoModel("`hand` needs a notebook to ask a person: %%compile -m hand", **where_of(self))
         asked = self.ask(request)
         if asked is None:
-            raise self._nobody("the prompt is shown; write the reply in the cell that opened below it")
+            raise NoModel("the prompt is shown; write the reply in the cell that opened below it", **where_of(self))
         yield Chunk(await asked, "stop")
-
-    def _nobody(self, message: str) -> NoModel:
-        return NoModel(message, provider=self.provider, model=self.name)
 
 
 def prompt_text(request: Request) -> str:

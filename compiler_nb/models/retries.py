@@ -26,19 +26,18 @@ class Retries:
     most: int = 4
     backoff: float = 0.5
     longest_wait: float = 120.0
-    tried: int = 0
     silent: int = 0
     waited: float = 0.0
 
-    def delay(self, fault: ModelError) -> float | None:
-        """Count a failed try; return the seconds until the next one, or None if there should be none."""
+    def delay(self, fault: ModelError, tried: int) -> float | None:
+        """Return the seconds until the next try, or None if there should be none; tried: tries so far, all failed."""
         if not fault.retryable:
             return None
-        delay = min(LONGEST_DELAY, self.backoff * 2.0 ** min(self.tried - 1, 30))
+        delay = min(LONGEST_DELAY, self.backoff * 2.0 ** min(tried - 1, 30))
         delay *= random.uniform(0.5, 1.0)  # noqa: S311 - it spreads calls, it protects nothing
         if isinstance(fault, RateLimited):
             delay += fault.retry_after or 0.0
             self.waited += delay
             return delay if self.waited <= self.longest_wait else None
         self.silent += fault.status is None
-        return delay if self.tried < self.most and self.silent < SILENT_TRIES else None
+        return delay if tried < self.most and self.silent < SILENT_TRIES else None

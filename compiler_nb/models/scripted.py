@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from compiler_nb.errors import ModelError
-from compiler_nb.models.base import Chunk, Request, estimate_tokens
+from compiler_nb.models.base import Chunk, Request, estimate_tokens, where_of
 from compiler_nb.outcome import Usage
 
 ScriptedReply: TypeAlias = "str | Exception"
@@ -72,7 +72,7 @@ class ScriptedModel:
             script = self._next(role, script)
         if not isinstance(script, str | Exception):
             kind = type(script).__name__
-            raise ModelError(f"the script's reply for the {request.role} is a {kind}; give a str", **self._where)
+            raise ModelError(f"the script's reply for the {request.role} is a {kind}; give a str", **where_of(self))
         return script
 
     def _script(self, role: str) -> tuple[str, Any]:
@@ -83,20 +83,16 @@ class ScriptedModel:
             if key in self.replies:
                 return key, self.replies[key]
         given = ", ".join(map(str, self.replies)) or "none"
-        raise ModelError(f"the script has no reply for the {role}; it has replies for: {given}", **self._where)
+        raise ModelError(f"the script has no reply for the {role}; it has replies for: {given}", **where_of(self))
 
     def _next(self, role: str, replies: Sequence[ScriptedReply]) -> ScriptedReply:
         used = self._used.get(role, 0)
         if used >= len(replies):
             whose = f"the {role}" if role else "any role"
             asked = f"the {self.calls[-1].role} asks for call {len(self.calls)}"
-            raise ModelError(f"the script's {len(replies)} replies for {whose} are used up; {asked}", **self._where)
+            raise ModelError(f"the script's {len(replies)} replies for {whose} are used up; {asked}", **where_of(self))
         self._used[role] = used + 1
         return replies[used]
-
-    @property
-    def _where(self) -> dict[str, Any]:
-        return {"provider": self.provider, "model": self.name}
 
 
 def split_tokens(text: str) -> list[str]:

@@ -398,10 +398,10 @@ def text_of(model, **settings):
     return asyncio.run(main()), log.events
 
 
-def test_a_whole_reply_has_text_finish_and_usage():
+def test_a_whole_reply_has_its_text_and_no_error():
     """What needs no stream gets the reply in one piece."""
     reply, _ = text_of(ScriptedModel(["hello there"]))
-    assert reply == ("hello there", "stop", Usage(1, 2, 3))
+    assert reply == ("hello there", None)
 
 
 @pytest.mark.parametrize("broken", [[Chunk("hal")], ["a", StreamBroken("reset")], ["a", 9.0]])
@@ -424,13 +424,14 @@ def test_an_empty_reply_is_asked_for_once_more():
 
 @pytest.mark.parametrize("finish", ["length", "content_filter"])
 def test_a_workers_reply_that_had_to_stop_is_an_error(finish):
-    """Half a value is none; whoever reads a plan or a decision looks at the finish."""
-    with pytest.raises(ModelError, match="double:speaks: the reply is cut off"):
+    """Half a value is useless; half a decision may do, so the joiner gets the text and the error."""
+    with pytest.raises(ModelError, match="double:speaks: the worker's reply is cut off"):
         text_of(Speaks([Chunk("half", finish)]))
     log = Log("r")
     request = Request("joiner", QUESTION.messages)
     reply = asyncio.run(Calls(log.emit).text(Speaks([Chunk("half", finish)]), request))
-    assert (reply.text, reply.finish) == ("half", finish)
+    assert reply.text == "half"
+    assert str(reply.stopped).startswith("double:speaks: the joiner's reply is cut off")
 
 
 @pytest.mark.parametrize(("asks", "opened"), [(None, 10), (50.0, 2), (130.0, 1)])

@@ -11,12 +11,9 @@ from compiler_nb.models.retries import LONGEST_DELAY, SILENT_TRIES, Retries
 def delays(fault, **settings):
     """Return the delays after each try, until there is no other."""
     retries, found = Retries(**settings), []
-    while True:
-        retries.tried += 1
-        delay = retries.delay(fault)
-        if delay is None:
-            return found
+    while (delay := retries.delay(fault, len(found) + 1)) is not None:
         found.append(delay)
+    return found
 
 
 def test_the_back_off_doubles_up_to_a_longest():

@@ -59,7 +59,9 @@ def test_a_reply_is_complete_where_the_model_ended(finish, complete):
     ended, ids, parser = read([Chunk("a = get(1)\nb = get(2)"), Chunk("", finish)])
     assert (ended is True, ids) == (complete, ["a", "b"] if complete else ["a"])
     if not complete:
-        why = {"": "the reply ended without a finish", "length": "the reply is cut off at the model's"}[finish]
+        why = {"": "the reply ended without a finish", "length": "the planner's reply is cut off at the model's"}[
+            finish
+        ]
         assert str(ended).startswith(f"pieces:pieces: {why}")
         assert str(ended).endswith("(kept: a)")
         assert ended.retryable
