@@ -7,9 +7,9 @@ reference, an input or a string stands for.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from functools import partial
-from typing import Final, NoReturn, Protocol
+from ast import literal_eval
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, NoReturn, TypeAlias
 
 from compiler_nb.plan import check
 from compiler_nb.plan.check import Refused
@@ -17,12 +17,13 @@ from compiler_nb.plan.reference import STEP, unescape
 from compiler_nb.plan.tree import Tree
 
 # No form gives anything back once it has matched (`++`, `*+`), so that no line takes more than linear time.
-_TRIPLE: Final = r"""\"{3}(?:[^"\\]|\\.|"(?!""))*+\"{3}|'{3}(?:[^'\\]|\\.|'(?!''))*+'{3}"""
-_STRING: Final = r""""(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'"""
+_STRING: Final = (
+    r"""(?P<prefix>[A-Za-z]{0,2}+)(?P<quote>\"{3}|'{3}|["'])(?P<body>(?:(?!(?P=quote))[^\\]|\\.)*+)(?P=quote)"""
+)
 _DIGITS: Final = r"0[xXoObB][0-9a-fA-F_]++|(?:[0-9][0-9_]*+(?:\.[0-9_]*+)?|\.[0-9][0-9_]*+)(?:[eE][-+]?[0-9_]++)?"
 _TOKEN: Final = re.compile(
     rf"""[ \t\f\r]*+(?:
-        (?P<string>[A-Za-z]{{0,2}}+(?:{_TRIPLE}|{_STRING}))
+        (?P<string>{_STRING})
       | (?P<number>[-+]?(?:{_DIGITS})(?![\w.]))
       | (?P<reference>\$(?:\w++|\{{\w++(?:{STEP})*+\}})(?:{STEP})*+)
       | (?P<input>@[^\W\d]\w*+(?:{STEP})*+)
@@ -33,7 +34,6 @@ _TOKEN: Final = re.compile(
     )""",
     re.VERBOSE | re.DOTALL,
 )
-_WHOLE: Final = re.compile(r"[-+]?(?:0[xXoObB].*|[0-9_]+)")
 _KEYWORD: Final = re.compile(r"[ \t\f\r]*+=(?!=)")
 _CONSTANTS: Final = {"True": True, "False": False, "None": None, "true": True, "false": False, "null": None}
 _OPERATORS: Final = frozenset(
@@ -43,64 +43,47 @@ _CLOSING: Final = {"[": "]", "(": ")", "{": "}"}
 _ARITHMETIC: Final = "an argument is a literal or a reference: let a tool compute it in an earlier line"
 
 
-class Meaning(Protocol):
-    """Says what the parts of an argument mean. A method gets the index where the part begins; it may raise Refused."""
-
-    def text(self, text: str, index: int) -> Tree:
-        """Return what a string literal stands for, with the references in it."""
-        ...
-
-    def reference(self, written: str, index: int) -> Tree:
-        """Return what `$1.title` stands for."""
-        ...
-
-    def input(self, name: str, path: str, index: int) -> Tree:
-        """Return what `@name` stands for."""
-        ...
+Meaning: TypeAlias = Mapping[str, Callable[[str, int], Tree]]
+"""What a "string", a "reference" and an "input" stand for: each a function of the value of a string, or of `$1.title`
+or `@name[0]` as it is written, and of the index where that begins. It may raise Refused."""
 
 
 class CallReader:
     """Reads a call that begins at the index `at` of a line; after `call()`, `at` is the index behind it."""
 
     def __init__(self, line: str, at: int, meaning: Meaning) -> None:
-        self.line, self.meaning = line, meaning
-        self.at = self.start = at
-        self.kind, self.word = "", ""  # of the token that comes next
+        self.line, self.at, self.meaning = line, at, meaning
+        self.word = ""  # of the token that comes next
+        self._next()
 
     def call(self) -> tuple[str, tuple[Tree, ...], dict[str, Tree]]:
         """Return the tool's name, its arguments and its keyword arguments."""
-        self._next()
         name = self._tool_name()
         if self.word != "(":
             self._refuse("syntax", f"( must follow {name[:40]}, as in {name[:40]}(...)")
-        self._next()
         args: list[Tree] = []
         kwargs: dict[str, Tree] = {}
-        self._each(")", lambda: self._argument(args, kwargs))
+        for _ in self._each(")"):
+            self._argument(args, kwargs)
         return name, tuple(args), kwargs
 
     def _next(self) -> None:
-        found: re.Match[str] = _TOKEN.match(self.line, self.at)  # type: ignore[assignment]  # the last forms match anything
-        self.kind = found.lastgroup or ""
-        self.word = found[self.kind]
-        self.start, self.at = found.start(self.kind), found.end()
+        token: re.Match[str] = _TOKEN.match(self.line, self.at)  # type: ignore[assignment]  # the last forms match anything
+        self.kind = token.lastgroup or ""
+        self.before, self.word, self.token = self.word, token[self.kind], token
+        self.start, self.at = token.start(self.kind), token.end()
 
     def _tool_name(self) -> str:
         name, start = self.word, self.start
         if self.kind != "name":
             self._refuse("syntax", 'a line is a number, a dot and a call of a tool, as in 1. search("x")')
         self._next()
-        while self.word == ".":
-            self._next()
-            name = f"{name}.{self.word}"
-            self._next()
-        if "." in name:
-            raise Refused("unknown_tool", f"no tool is called {name[:60]!r}: a tool's name has no dots", start)
+        if self.word == ".":
+            dotted = self.line[start:].partition("(")[0].rstrip()
+            raise Refused("unknown_tool", f"no tool is called {dotted[:60]!r}: a tool's name has no dots", start)
         return name
 
     def _argument(self, args: list[Tree], kwargs: dict[str, Tree]) -> None:
-        if self.word in ("*", "**"):
-            self._refuse("star_args", "* and ** are not allowed in a call: write the arguments one by one")
         equals = _KEYWORD.match(self.line, self.at) if self.kind == "name" else None
         if equals is None:
             if kwargs:
@@ -117,17 +100,17 @@ class CallReader:
         self._next()
         kwargs[name] = self._value(1)
 
-    def _each(self, closing: str, read: Callable[[], None]) -> int:
-        """Read what stands between commas up to the closing bracket; return how many commas there are."""
-        commas = 0
+    def _each(self, closing: str) -> Iterator[None]:
+        """Step into a bracket, and stop at each part up to the closing one, for the caller to read it."""
+        self._next()
         while self.word != closing:
-            read()
+            if self.word in ("*", "**"):
+                self._refuse("star_args", "* and ** are not allowed: write the values one by one")
+            yield
             if self.word == ",":
-                commas += 1
                 self._next()
             elif self.word != closing:
                 self._refuse_rest(closing)
-        return commas
 
     def _refuse_rest(self, closing: str) -> NoReturn:
         if self.kind == "end":
@@ -145,27 +128,19 @@ class CallReader:
         start, word = self.start, self.word
         match self.kind:
             case "string":
-                return self.meaning.text(self._strings(), start)
+                return self.meaning["string"](self._strings(), start)
             case "number":
-                value: Tree = self._number()
+                return self._number()
+            case "reference" | "input" as kind:
                 self._next()
-            case "reference":
-                self._next()
-                value = self.meaning.reference(word, start)
-            case "input":
-                self._next()
-                name = re.split(r"\W", word[1:], maxsplit=1)[0]
-                value = self.meaning.input(name, word[1 + len(name) :], start)
+                return self.meaning[kind](word, start)
             case "name":
-                value = self._constant()
-            case "mark" if word in _CLOSING:
-                if depth == check.DEPTH_LIMIT:  # we recurse, and so does all that walks the tree later
-                    self._refuse("too_deep", f"nested more than {check.DEPTH_LIMIT} deep: use several lines")
-                self._next()
-                value = self._container(word, depth + 1)
-            case _:
-                self._refuse_value()
-        return value
+                return self._constant()
+        if word not in _CLOSING:
+            self._refuse_value()
+        if depth == check.DEPTH_LIMIT:  # we recurse, and so does all that walks the tree later
+            self._refuse("too_deep", f"nested more than {check.DEPTH_LIMIT} deep: use several lines")
+        return self._container(word, depth + 1)
 
     def _refuse_value(self) -> NoReturn:
         word = self.word
@@ -188,36 +163,25 @@ class CallReader:
         return "".join(parts)
 
     def _string(self) -> str:
-        word = self.word
-        quote = word[-1]
-        prefix = word[: word.index(quote)].lower()
+        prefix = self.token["prefix"].lower()
         if "f" in prefix:
             self._refuse("fstring", 'leave out the f: write "... ${1} ..." with the number of the line')
         if prefix not in ("", "r", "u"):
             self._refuse("expression", "bytes are not allowed in a plan: write text")
-        marks = 3 if len(word) >= len(prefix) + 6 and word.endswith(quote * 3) else 1
-        body = word[len(prefix) + marks : -marks]
-        value = body if prefix == "r" else self._unescape(body)
+        value = self.token["body"] if prefix == "r" else unescape(self.token["body"], self.start)
         check.check_literal(value, self.start)
         return value
-
-    def _unescape(self, body: str) -> str:
-        try:
-            return unescape(body)
-        except Refused as refused:
-            refused.place = self.start
-            raise
 
     def _number(self) -> float:
         text = self.word
         if len(text) > check.DIGIT_LIMIT:
             self._refuse("too_large", f"a number of {len(text):,} characters; at most {check.DIGIT_LIMIT} are allowed")
         try:
-            whole = _WHOLE.fullmatch(text)
-            value = int(text, 0) if whole else float(text)
-        except ValueError:
+            value: float = literal_eval(text)
+        except SyntaxError:
             self._refuse("syntax", f"{text[:20]} is not a number: put quotes around it if it is text")
         check.check_literal(value, self.start)
+        self._next()
         return value
 
     def _constant(self) -> Tree:
@@ -237,22 +201,21 @@ class CallReader:
     # ---------------------------------------------------------------- containers
 
     def _container(self, opening: str, depth: int) -> Tree:
-        """Return the list, tuple, value in brackets or dict whose first token comes next."""
-        items: list[Tree] = []
+        """Return the list, tuple, value in brackets or dict that this bracket opens."""
         table: dict[Tree, Tree] = {}
-        read = partial(self._pair, table, depth) if opening == "{" else partial(self._item, items, depth)
-        commas = self._each(_CLOSING[opening], read)
+        items: list[Tree] = []
+        for _ in self._each(_CLOSING[opening]):
+            if opening == "{":
+                self._pair(table, depth)
+            else:
+                items.append(self._value(depth))
+        is_tuple = len(items) != 1 or self.before == ","
         self._next()
         if opening == "{":
             return table
-        if opening == "(":
-            return tuple(items) if commas or not items else items[0]
-        return items
-
-    def _item(self, items: list[Tree], depth: int) -> None:
-        if self.word in ("*", "**"):
-            self._refuse("star_args", "a star is not allowed here: write the items one by one")
-        items.append(self._value(depth))
+        if opening == "[":
+            return items
+        return tuple(items) if is_tuple else items[0]
 
     def _pair(self, table: dict[Tree, Tree], depth: int) -> None:
         start = self.start
@@ -271,13 +234,9 @@ class CallReader:
             return self._strings()
         if self.kind == "name":
             return self._constant()
-        if self.word in ("*", "**"):
-            self._refuse("star_args", "** is not allowed here: write the keys one by one")
         if self.kind != "number":
             self._refuse("truncated" if self.kind == "end" else "expression", "a key is text, a number or a constant")
-        key = self._number()
-        self._next()
-        return key
+        return self._number()
 
     def _refuse(self, kind: str, message: str) -> NoReturn:
         raise Refused(kind, message, self.start)

@@ -95,7 +95,8 @@ class NumberedDialect:
                 "duplicate_id", f"two lines have the number {number}: give each line a number of its own", column - 1
             )
         references = _References(self, number)
-        reader = CallReader(line, numbered.end(), references)
+        meaning = {"string": references.text, "reference": references.reference, "input": references.input}
+        reader = CallReader(line, numbered.end(), meaning)
         tool, args, kwargs = reader.call()
         self._check_rest(line, reader.at, tool)
         if tool in ("join", "answer"):
@@ -169,13 +170,14 @@ class _References:
             raise Refused("ambiguous_ref", f"{written[:40]} is not a reference: write $1 or ${{1}}", index)
         return self._resolve(whole, index)
 
-    def input(self, name: str, path: str, index: int) -> Tree:
-        """Return an offered input, or an item of it."""
+    def input(self, written: str, index: int) -> Tree:
+        """Return an offered input, or an item of it: `@name`, `@name[0]`."""
+        name = re.split(r"\W", written[1:], maxsplit=1)[0]
         if name not in self.dialect.builder.inputs:
             offered = ", ".join(f"@{each}" for each in sorted(self.dialect.builder.inputs)[:20]) or "none"
             hint = check.suggest(name, self.dialect.builder.inputs)
             raise Refused("private_ref", f"no offered input is called {name[:40]!r}.{hint} There are: {offered}", index)
-        return self._follow(Input(name), path, index)
+        return follow(Input(name), written[1 + len(name) :], index)
 
     def _piece(self, piece: str | Dollar, index: int) -> list[Tree]:
         """Return what a piece of a longer string stands for."""
@@ -211,15 +213,7 @@ class _References:
         if found is None:
             self.sound = False
             self.dialect.miss(name, self.own, index)
-        return self._follow(found or Ref(name), dollar.path, index)
-
-    @staticmethod
-    def _follow(value: Tree, path: str, index: int) -> Tree:
-        try:
-            return follow(value, path) if path else value
-        except Refused as refused:
-            refused.place = index
-            raise
+        return follow(found or Ref(name), dollar.path, index)
 
 
 def _is_mark(text: str) -> bool:

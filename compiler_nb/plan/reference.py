@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+from functools import partial
+from itertools import groupby
 from typing import Final, Literal, NamedTuple
 
 from compiler_nb.plan import check
@@ -19,8 +20,9 @@ _WHOLE: Final = re.compile(rf"\$(?:(\w++)|\{{(\w++)({STEP}*+)\}})({STEP}*+)", re
 _DOLLAR: Final = re.compile(
     rf"\$(?:(?P<escape>\$)|\{{(?P<braced>\w++)(?P<path>{STEP}*+)\}}|\{{(?P<open>\w*+)|(?P<bare>\w++))", re.DOTALL
 )
-_ESCAPE: Final = re.compile(r"\\([0-7]{1,3}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|N\{[^{}]*+\}|.)", re.DOTALL)
-_SIMPLE: Final = dict(zip("\\'\"abfnrtv", "\\'\"\a\b\f\n\r\t\v", strict=True))
+_ESCAPE: Final = re.compile(
+    r"""\\(?:(?P<octal>[0-7]{1,3})|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|N\{[^{}]*+\}|[\\'"abfnrtvxuUN])"""
+)
 
 
 class Dollar(NamedTuple):
@@ -48,72 +50,57 @@ def read_whole(text: str) -> Dollar | None:
 def split(text: str) -> list[str | Dollar]:
     """Return a text as the pieces between its dollar signs and what these may refer to; `$$` is a literal dollar."""
     pieces: list[str | Dollar] = []
-    literal: list[str] = []
     at = 0
     for found in _DOLLAR.finditer(text):
-        literal.append(text[at : found.start()])
+        pieces.append(text[at : found.start()])
         at = found.end()
-        if found["escape"]:
-            literal.append("$")
-            continue
-        form: Literal["braced", "open", "bare"]
-        form = "braced" if found["braced"] else "bare" if found["bare"] else "open"
-        pieces += ("".join(literal), Dollar(form, found[form] or "", found["path"] or "", found[0]))
-        literal = []
-    pieces.append("".join(literal) + text[at:])
+        form: Literal["braced", "bare", "open"] = "braced" if found["braced"] else "bare" if found["bare"] else "open"
+        pieces.append("$" if found["escape"] else Dollar(form, found[form] or "", found["path"] or "", found[0]))
+    pieces.append(text[at:])
     return [piece for piece in pieces if piece]
 
 
 def join_pieces(pieces: list[Tree]) -> Tree:
     """Return one text if all pieces are text, otherwise a Text, whose other pieces are put in when they are known."""
     parts: list[Tree] = []
-    for piece in pieces:
-        if isinstance(piece, str) and parts and isinstance(parts[-1], str):
-            parts[-1] += piece
-        else:
-            parts.append(piece if isinstance(piece, str) else Field(piece))
+    for is_text, run in groupby(pieces, lambda piece: isinstance(piece, str)):
+        parts += ["".join(run)] if is_text else map(Field, run)  # noqa: B031 - one of the two
     if not parts:
         return ""
     return parts[0] if len(parts) == 1 and isinstance(parts[0], str) else Text(tuple(parts))
 
 
-def follow(value: Tree, path: str) -> Tree:
+def follow(value: Tree, path: str, place: int = 0) -> Tree:
     """Return a value with the path's items looked up in it; raise Refused if a part begins with an underscore."""
     steps = _STEP.findall(path)
     if len(steps) > check.DEPTH_LIMIT:
-        raise Refused("too_deep", f"a path of {len(steps):,} parts; at most {check.DEPTH_LIMIT} are allowed")
+        raise Refused("too_deep", f"a path of {len(steps):,} parts; at most {check.DEPTH_LIMIT} are allowed", place)
     for step in steps:
-        value = Item(value, _key(step[1:] if step[0] == "." else step[1:-1]))
+        value = Item(value, _key(step[1:] if step[0] == "." else step[1:-1], place))
     return value
 
 
-def _key(text: str) -> str | int:
-    if text[0] in "\"'":
-        key = unescape(text[1:-1])
-    elif text.removeprefix("-").isdecimal() and text.isascii() and len(text) <= len("-") + 18:
+def _key(text: str, place: int) -> str | int:
+    if text.removeprefix("-").isdecimal() and text.isascii() and len(text) <= len("-") + 18:
         return int(text)
-    else:
-        key = text
-    check.check_literal(key)
+    key = unescape(text[1:-1], place) if text[0] in "\"'" else text
+    check.check_literal(key, place)
     if key.startswith("_"):
-        raise Refused("dunder", f"the path part {key[:40]!r} begins with an underscore: items only, never attributes")
+        problem = f"the path part {key[:40]!r} begins with an underscore: items only, never attributes"
+        raise Refused("dunder", problem, place)
     return key
 
 
-def unescape(body: str) -> str:
+def unescape(body: str, place: int = 0) -> str:
     """Return the text of a Python string literal's inside; an unknown escape stays as it is."""
-    return _ESCAPE.sub(_unescape, body) if "\\" in body else body
+    return _ESCAPE.sub(partial(_unescape, place), body) if "\\" in body else body
 
 
-def _unescape(found: re.Match[str]) -> str:
-    code: str = found[1]
-    if code in _SIMPLE:
-        return _SIMPLE[code]
-    if code[0] in "01234567":
-        return chr(int(code, 8))
-    if code[0] not in "xuUN":
-        return found[0]
+def _unescape(place: int, found: re.Match[str]) -> str:
+    if found["octal"]:  # read here, since Python's codec warns of those above \\377
+        return chr(int(found["octal"], 8))
     try:
-        return unicodedata.lookup(code[2:-1]) if code[0] == "N" else chr(int(code[1:], 16))
-    except (KeyError, ValueError, OverflowError):
-        raise Refused("syntax", f"the escape {found[0][:40]} is not a character; write \\\\ for a backslash") from None
+        return found[0].encode().decode("unicode_escape")
+    except UnicodeDecodeError:
+        problem = f"the escape {found[0][:40]} is not a character; write \\\\ for a backslash"
+        raise Refused("syntax", problem, place) from None

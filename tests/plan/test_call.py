@@ -9,23 +9,17 @@ from hypothesis import strategies as st
 from compiler_nb.plan.call import CallReader
 from compiler_nb.plan.check import Refused, find_characters
 
-
-class Plain:
-    """Gives strings as they are, references and inputs as they are written."""
-
-    def text(self, text, index):
-        return text
-
-    def reference(self, written, index):
-        return ("ref", written)
-
-    def input(self, name, path, index):
-        return ("input", name, path)
+PLAIN = {
+    "string": lambda text, index: text,
+    "reference": lambda written, index: ("ref", written),
+    "input": lambda written, index: ("input", written),
+}
+"""Gives strings as they are, references and inputs as they are written."""
 
 
 def call(text: str):
     """Return what is read of a call."""
-    return CallReader(text, 0, Plain()).call()
+    return CallReader(text, 0, PLAIN).call()
 
 
 def refusal(text: str) -> tuple[str, int]:
@@ -37,7 +31,7 @@ def refusal(text: str) -> tuple[str, int]:
 
 def test_a_call_has_a_tool_and_arguments():
     """Name, arguments and keyword arguments are read; the reader stops behind the closing bracket."""
-    reader = CallReader("4. f(1, 'a', x=[2], ) # done", 3, Plain())
+    reader = CallReader("4. f(1, 'a', x=[2], ) # done", 3, PLAIN)
     assert reader.call() == ("f", (1, "a"), {"x": [2]})
     assert reader.line[reader.at :] == " # done"
 
@@ -65,7 +59,7 @@ def test_references_and_inputs_are_the_callers():
     """What begins with $ or @ is handed on, with its path."""
     assert call("f($1.a[0], ${2}, @df['x'], y=$3)") == (
         "f",
-        (("ref", "$1.a[0]"), ("ref", "${2}"), ("input", "df", "['x']")),
+        (("ref", "$1.a[0]"), ("ref", "${2}"), ("input", "@df['x']")),
         {"y": ("ref", "$3")},
     )
 

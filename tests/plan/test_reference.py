@@ -18,7 +18,9 @@ def test_a_whole_reference_is_nothing_but_one():
 def test_a_longer_text_is_split_at_its_dollar_signs():
     """Each dollar sign is found once, with what follows it; two of them are a literal one."""
     assert split("a $$ ${t.x} $b.c ${d e} $") == [
-        "a $ ",
+        "a ",
+        "$",
+        " ",
         Dollar("braced", "t", ".x", "${t.x}"),
         " ",
         Dollar("bare", "b", "", "$b"),
