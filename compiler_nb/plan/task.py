@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-from compiler_nb.plan.tree import Expression, Holder, Input, Ref, Tree, references, walk
+from compiler_nb.plan.tree import Expression, Input, Ref, Tree, references, walk
 
 Kind = Literal["call", "expr", "fanout"]
 _PART: Final = re.compile(r".+\.[0-9]+", re.DOTALL)
@@ -39,8 +39,8 @@ JOIN: Final = Join()
 
 
 @dataclass(frozen=True, slots=True)
-class Task(Holder):
-    """One call of a tool, one pure expression, or one fan-out.
+class Task(Expression):
+    """One call of a tool, one pure expression, or one fan-out. It is a node itself, as a call in a fan-out's element.
 
     id: unique in a run; kind: "call", "expr" or "fanout"; tool: the tool's name, "" if none is called;
     args, kwargs: argument trees (an expr's or fan-out's only argument is its expression);
@@ -149,7 +149,7 @@ def _spell(tree: Tree, known: Mapping[str, str], parts: list[str]) -> None:
     elif kind is Task:
         _spell_many(f"{tree.tool}{tree.id}", (tree.args, tree.kwargs), known, parts)
     elif isinstance(tree, Expression) and not tree.opaque:
-        _spell_many(kind.__name__, [getattr(tree, f.name) for f in fields(tree)], known, parts)  # type: ignore[arg-type]
+        _spell_many(kind.__name__, [getattr(tree, name) for name in tree.__match_args__], known, parts)
     else:
         parts += (kind.__name__, repr(tree))
 

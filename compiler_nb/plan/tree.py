@@ -7,9 +7,8 @@ an earlier task's value, `Input` for an offered variable of the notebook, and th
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 Tree: TypeAlias = Any
@@ -17,9 +16,10 @@ Tree: TypeAlias = Any
 
 
 class Expression:
-    """The root of all expression nodes: frozen dataclasses whose fields are trees or plain values."""
+    """The root of all nodes: frozen dataclasses whose fields, given to `__init__`, are trees or plain values."""
 
     __slots__ = ()
+    __match_args__: ClassVar[tuple[str, ...]] = ()  # the names of the fields, set by `dataclass`
     opaque: ClassVar[bool] = False  # True if it holds a value, not a tree
 
 
@@ -35,14 +35,6 @@ class Input(Expression):
     """The value of the offered notebook variable `name`."""
 
     name: str
-
-
-class Holder:
-    """Base of what holds argument trees without being a node itself: a task, as a step of a fan-out."""
-
-    __slots__ = ()
-    args: tuple[Tree, ...]
-    kwargs: dict[str, Tree]
 
 
 def walk(tree: Tree) -> Iterator[Expression]:
@@ -61,9 +53,7 @@ def walk(tree: Tree) -> Iterator[Expression]:
         elif isinstance(item, Expression):
             yield item
             if not item.opaque:
-                stack += [getattr(item, name) for name in reversed(item.__match_args__)]  # type: ignore[attr-defined]  # its fields
-        elif isinstance(item, Holder):
-            stack += (item.kwargs, item.args)
+                stack += [getattr(item, name) for name in reversed(item.__match_args__)]
 
 
 def references(*trees: Tree) -> tuple[str, ...]:
@@ -78,12 +68,11 @@ def replace(tree: Tree, change: Callable[[Expression], Tree]) -> Tree:
         return kind(replace(item, change) for item in tree)
     if kind is dict:
         return {replace(key, change): replace(value, change) for key, value in tree.items()}
-    if isinstance(tree, Holder):
-        changed = {"args": replace(tree.args, change), "kwargs": replace(tree.kwargs, change)}
-        return dataclasses.replace(tree, **changed)  # type: ignore[type-var]  # a holder is a dataclass
-    if not isinstance(tree, Expression) or tree.opaque:
-        return change(tree) if isinstance(tree, Expression) else tree
-    parts = [getattr(tree, part.name) for part in fields(tree)]  # type: ignore[arg-type]  # all nodes are dataclasses
+    if not isinstance(tree, Expression):
+        return tree
+    if tree.opaque:
+        return change(tree)
+    parts = [getattr(tree, name) for name in tree.__match_args__]
     new = [replace(part, change) for part in parts]
     same = all(old is new for old, new in zip(parts, new, strict=True))
     return change(tree if same else type(tree)(*new))
