@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import os
 
 import pytest
 
 from tests.bench import Figure
-from tests.bench.__main__ import as_json, collect, line, measure
+from tests.bench.__main__ import as_json, line
 from tests.bench.live import find_chromium, kilobytes, most_in_a_second, p95
+from tests.bench.measure import collect, measure, measure_apart
 
 
 def figure(value):
@@ -27,6 +29,25 @@ def test_a_broken_measurement_is_shown_in_its_line():
     broken = measure(Figure("small", "something small", 2.0, 1.5, lambda: 1 / 0))
     assert broken.value is None
     assert "ZeroDivisionError: division by zero" in line(broken)
+
+
+def process_of(name):
+    """Return the process that this is measured in, if it does not die of it."""
+    if name == "dies":
+        os._exit(1)
+    return float(os.getpid()), ""
+
+
+@pytest.mark.slow
+def test_each_figure_has_a_process_of_its_own():
+    """One that dies harms no other; figures that share a measurement share the process."""
+    figures = [Figure(*each, None, group) for *each, group in (
+        ("one", "", 1, 1, ""), ("dies", "", 1, 1, ""), ("two", "", 1, 1, "shared"), ("three", "", 1, 1, "shared"),
+    )]  # fmt: skip
+    one, dead, two, three = measure_apart(figures, process_of)
+    assert (dead.value, dead.error) == (None, "its process died")
+    assert len({os.getpid(), one.value, two.value}) == 3
+    assert two.value == three.value
 
 
 def test_json_holds_what_the_table_shows():

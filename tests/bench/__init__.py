@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 class Figure:
     """One figure: `measure()` returns it; it is good at or under `goal`, and passes at or under `gate`.
 
-    name: short, for --only; what: one line for the table; gate, goal: in the unit of the figure, mostly a ratio.
+    name: short, for --only; what: one line for the table; gate, goal: in the unit of the figure, mostly a ratio;
+    process: figures in a row with the same name here share a process, because they share a measurement.
     """
 
     name: str
@@ -21,3 +22,4 @@ class Figure:
     gate: float
     goal: float
     measure: Callable[[], float]
+    process: str = ""

@@ -3,49 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
-import pkgutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-import tests.bench
+from tests.bench.measure import collect, measure_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tests.bench import Figure
-
-
-class Measured(NamedTuple):
-    """A figure's value, or the error that kept it from being measured."""
-
-    figure: Figure
-    value: float | None
-    error: str = ""
-
-    @property
-    def mark(self) -> str:
-        """How the value stands to goal and gate."""
-        if self.value is None:
-            return f"not measured: {self.error}"
-        return "goal" if self.value <= self.figure.goal else "gate" if self.value <= self.figure.gate else "over"
-
-
-def collect() -> list[Figure]:
-    """Return the FIGURES of all modules of this package that have some."""
-    names = sorted(module.name for module in pkgutil.iter_modules(tests.bench.__path__) if module.name != "__main__")
-    modules = [importlib.import_module(f"tests.bench.{name}") for name in names]
-    return [figure for module in modules for figure in getattr(module, "FIGURES", ())]
-
-
-def measure(figure: Figure) -> Measured:
-    """Measure one figure; what goes wrong is shown in its line, and the others go on."""
-    try:
-        return Measured(figure, float(figure.measure()))
-    except Exception as error:  # noqa: BLE001 - whatever a measurement raises
-        return Measured(figure, None, f"{type(error).__name__}: {error}")
+    from tests.bench.measure import Measured
 
 
 def line(measured: Measured) -> str:
@@ -78,9 +46,9 @@ def main(arguments: list[str]) -> int:
         return 2
     print(f"{'figure':<12} {'value':>8} {'gate':>8} {'goal':>8}")
     all_measured = []
-    for figure in figures:
-        all_measured.append(measure(figure))
-        print(line(all_measured[-1]), flush=True)
+    for measured in measure_apart(figures):
+        all_measured.append(measured)
+        print(line(measured), flush=True)
     if options.json:
         Path(options.json).write_text(as_json(all_measured), encoding="utf-8")
     return 0

@@ -237,8 +237,8 @@ def p95(values: list[float]) -> float:
 
 FIGURES = [
     Figure("live", "live view on / off, seconds of a run of 100 tasks of 50 ms, cap 8", 1.05, 1.01, wall),
-    Figure("bytes", "1,000 tasks with 3 changes each in 2 s: their frames, kB", 30, 20, lambda: kilobytes(traffic())),
-    Figure("messages", "the same: most messages in a second", 40, 17, lambda: most_in_a_second(traffic())),
-    Figure("colour", "task starts -> its colour in JupyterLab, p95, ms", 150, 80, lambda: p95(seen().colours)),
-    Figure("picture", "plan's first line -> its box in JupyterLab, ms", 150, 80, lambda: median(seen().pictures)),
+    Figure("bytes", "1,000 tasks with 3 changes each in 2 s: frames, kB", 30, 20, lambda: kilobytes(traffic()), "wire"),
+    Figure("messages", "the same: most messages in a second", 40, 17, lambda: most_in_a_second(traffic()), "wire"),
+    Figure("colour", "task starts -> its colour in JupyterLab, p95, ms", 150, 80, lambda: p95(seen().colours), "page"),
+    Figure("picture", "plan's first line -> its box in Lab, ms", 150, 80, lambda: median(seen().pictures), "page"),
 ]
