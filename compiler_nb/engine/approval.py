@@ -73,16 +73,13 @@ class Approvals:
             return ""
         if not closed:
             return "plan"
-        return "" if self._is_allowed(tool.name) and not self.is_in_doubt(task) else "approval"
+        by_name = not isinstance(self.rule, str)
+        allowed = tool.name in self.rule if by_name else self.rule == "auto" and not self.log.round
+        return "" if allowed and not self.is_in_doubt(task) else "approval"
 
     def is_in_doubt(self, task: Task) -> bool:
         """Whether an equal call may have had its effect before."""
         return bool(task.fingerprint) and task.fingerprint in self.in_doubt
-
-    def _is_allowed(self, tool: str) -> bool:
-        if isinstance(self.rule, str):
-            return self.rule == "auto" and not self.log.round
-        return tool in self.rule
 
     def _refusal(self, calls: Collection[Task]) -> str:
         """Return why calls cannot be asked for, "" if they can."""
@@ -167,9 +164,6 @@ class Approvals:
         if held is not None and held.fanout:
             self._groups[held.fanout].pop(id_, None)
         self._together.pop(id_, None)
-        self._withdraw(id_)
-
-    def _withdraw(self, id_: str) -> None:
         question = self._questions.pop(id_, None)
         if question is not None and question is not asyncio.current_task():
             question.cancel()

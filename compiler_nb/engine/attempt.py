@@ -146,13 +146,8 @@ class Attempt:
         """Stop an attempt whose deadline has come."""
         self.deadline = inf
         if not self.over and self.stopped is None:
-            self.stop(self._timeout_failure())
-
-    def _timeout_failure(self) -> Failure:
-        message = f"{self.tool.name} took longer than its timeout of {self.tool.timeout:g} s"
-        if self.runner.stuck:
-            return Failure("abandoned", f"{message}; {self.runner.stuck}")
-        return Failure("timeout", message)
+            message, stuck = f"{self.name} took longer than its timeout of {self.tool.timeout:g} s", self.runner.stuck
+            self.stop(Failure("abandoned", f"{message}; {stuck}") if stuck else Failure("timeout", message))
 
     def stop(self, outcome: Failure | Cancelled) -> None:
         """Ask the call to end; it gets this outcome unless it still ends by itself."""
@@ -176,16 +171,9 @@ class Attempt:
 
 def failure_of(error: BaseException, tool: Tool | None = None) -> Failure:
     """Return the Failure that an exception means, with a hint if it would not have come up on the main thread."""
-    kind = "raised"
-    if isinstance(error, ArgumentError):
-        kind = "arguments"
-    elif isinstance(error, ExpressionError):
-        kind = "expression"
     message = describe_error(error)
-    if tool is not None and tool.thread != "main" and kind == "raised" and _wants_main_thread(message):
+    if isinstance(error, ArgumentError | ExpressionError):
+        return Failure("arguments" if isinstance(error, ArgumentError) else "expression", message, error)
+    if tool is not None and tool.thread != "main" and any(words in message for words in _MAIN_THREAD):
         message += f'. It may not leave the main thread: declare it @tool(thread="main") ({tool.name})'
-    return Failure(kind, message, error)
-
-
-def _wants_main_thread(message: str) -> bool:
-    return any(part in message for part in _MAIN_THREAD)
+    return Failure("raised", message, error)

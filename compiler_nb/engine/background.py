@@ -84,29 +84,7 @@ class Background:
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         """Run a coroutine on the loop, in the caller's context; return its future, which may be cancelled."""
-        loop = self.start()
-        future: concurrent.futures.Future[T] = concurrent.futures.Future()
-        tasks: list[asyncio.Task[T]] = []
-
-        def begin() -> None:
-            task = loop.create_task(coroutine)
-            tasks.append(task)
-            task.add_done_callback(_copy)
-
-        def _copy(task: asyncio.Task[T]) -> None:
-            if future.done():
-                return
-            if task.cancelled():
-                future.cancel()
-                future.set_running_or_notify_cancel()
-            elif (error := task.exception()) is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(task.result())
-
-        loop.call_soon_threadsafe(begin)
-        future.stop = lambda: loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])  # type: ignore[attr-defined]
-        return future
+        return asyncio.run_coroutine_threadsafe(coroutine, self.start())
 
     def run(
         self,
@@ -122,17 +100,22 @@ class Background:
         if self.loop is not None and getattr(self.loop, "_thread_id", None) == threading.get_ident():
             coroutine.close()
             raise RuntimeError("this is the background loop itself; await the coroutine instead")
-        main = main or MainThread()
+        main, ended = main or MainThread(), threading.Event()
+
+        async def work() -> T:
+            try:
+                return await coroutine
+            finally:
+                ended.set()
+
         with main.serving():  # before the coroutine can post anything
-            future = self.submit(coroutine)
+            future = self.submit(work())
             future.add_done_callback(lambda _: main.jobs.put(_nothing))
             try:
                 return self._wait(future, main)
             except KeyboardInterrupt:
-                (stop or future.stop)()  # type: ignore[attr-defined]
-                with contextlib.suppress(concurrent.futures.TimeoutError, concurrent.futures.CancelledError, Exception):
-                    future.result(PROMPT_BACK)
-                if not future.done():
+                (stop or future.cancel)()
+                if not ended.wait(PROMPT_BACK):  # a future that was cancelled is done before its work has ended
                     self.give_up()
                 raise
 

@@ -64,30 +64,34 @@ class Pool:
         """Queue a job; on the loop's thread only."""
         self.pending += 1
         self.jobs.put(job)
-        living = self.threads - self.abandoned
-        if living < min(self.size, EAGER) and living < self.pending:
+        if self._living < EAGER:
             self._grow(1)
-        elif not self.growing and self._short():
+        else:
+            self._look_later()
+
+    @property
+    def _living(self) -> int:
+        return self.threads - self.abandoned
+
+    @property
+    def _missing(self) -> int:
+        """How many more threads would have work."""
+        return min(self.size, self.pending) - self._living
+
+    def _look_later(self) -> None:
+        if not self.growing and self._missing > 0:
             self.growing = True
             self.loop.call_later(GROWN_AFTER, self._look)
-
-    def _short(self) -> bool:
-        """Whether more threads would have work."""
-        living = self.threads - self.abandoned
-        return living < min(self.size, self.pending)
 
     def _look(self) -> None:
         """Double the threads if jobs still wait: short jobs never get here, and long ones soon have a thread each."""
         self.growing = False
-        if self.jobs.qsize() and self._short():
-            living = self.threads - self.abandoned
-            self._grow(min(max(living, 1), min(self.size, self.pending) - living))
-            if self._short():
-                self.growing = True
-                self.loop.call_later(GROWN_AFTER, self._look)
+        if self.jobs.qsize():
+            self._grow(max(self._living, 1))
+            self._look_later()
 
-    def _grow(self, count: int) -> None:
-        for _ in range(count):
+    def _grow(self, most: int) -> None:
+        for _ in range(min(most, self._missing)):
             self.threads += 1
             threading.Thread(target=self._work, name="compiler_nb-tool", daemon=True).start()
 
@@ -97,8 +101,7 @@ class Pool:
             job.abandoned = True
             self.abandoned += 1
             self.pending -= 1
-            if self._short():
-                self._grow(1)
+            self._grow(1)
 
     def close(self) -> None:
         """Let the threads end when they are idle."""

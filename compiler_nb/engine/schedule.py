@@ -120,10 +120,7 @@ class Schedule:
 
     def has_inputs(self, task: Task) -> bool:
         """Whether an expression could be evaluated now, so that it need not wait here."""
-        for name in task.dependencies:
-            if self.nodes[name].state != "done":
-                return False
-        return not self.cancelled
+        return not self.cancelled and all(self.nodes[name].state == "done" for name in task.dependencies)
 
     def link(self, id_: str, task: Task, now: float) -> list[Node]:
         """Replace a task that was handed out to be linked or evaluated; the new one starts when it can."""

@@ -16,7 +16,6 @@ Theory of operation
 from __future__ import annotations
 
 import asyncio
-import functools
 import random
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
@@ -119,7 +118,7 @@ class Session:
             max_concurrency,
             limits=caps,
             resources=lanes,
-            gate=self._gate if effects else None,
+            gate=(lambda task: self.approvals.gate(task, closed=self.schedule.closed)) if effects else None,
         )
         self.tasks: Mapping[str, Task] = _Tasks(self.schedule.nodes)  # all of them, by id, items of fan-outs included
         self._outcomes: dict[str, Any] = {}
@@ -140,14 +139,14 @@ class Session:
             "expand": self._expand, "collect": self._collect, "link": self._link,
         }  # fmt: skip
         self._idle: asyncio.Event | None = None  # set when every task has ended; None if nobody waits for that
-        self._waiters: defaultdict[str, list[Callable[[Any], None]]] = defaultdict(list)  # told of a task's outcome
+        self._waiters: defaultdict[str, list[Callable[[], object]]] = defaultdict(list)  # called when a task has ended
 
     # ---------------------------------------------------------------- what may happen
 
     def add(self, task: Task) -> None:
         """Take a planned task; it starts when its inputs exist."""
         if task.kind == "expr" and self.schedule.has_inputs(task):
-            self._add_known(task, self._value_of(task), "inline")
+            self.pin(task, self._value_of(task), "inline")
         elif task.kind == "fanout":
             self._has_fanouts = True
             after, shapes = needs(task, self._container)
@@ -168,7 +167,7 @@ class Session:
             # it waits for nothing itself, whatever the task refers to
             twin = Task(task.id, "expr", "", (), line=task.line, column=task.column, fingerprint=task.fingerprint)
             self._perform(self.schedule.add_twin(twin))
-            self._waiters[source].append(lambda outcome: self._end_twin(twin.id, outcome))
+            self._waiters[source].append(lambda: self._end_twin(twin.id, self._outcomes[source]))
 
     def _end_twin(self, id_: str, outcome: Any) -> None:
         node = self.schedule.nodes[id_]
@@ -176,15 +175,12 @@ class Session:
             self._end(node, outcome, "adopted")
 
     def pin(self, task: Task, value: Any, how: str = "pinned") -> None:
-        """Take a task whose value is known already."""
-        self._add_known(task, value, how)
-
-    def _add_known(self, task: Task, outcome: Any, how: str) -> None:
-        node = self.schedule.add_known(task, outcome)
+        """Take a task whose value, or other outcome, is known already."""
+        node = self.schedule.add_known(task, value)
         if self.schedule.ended:  # the run was cancelled before
             self._settle()
         else:
-            self._note_end(node, 0, outcome, how, self.log.now())
+            self._note_end(node, 0, value, how, self.log.now())
 
     def drop(self, ids: Iterable[str], message: str, how: str = "") -> list[str]:
         """End those of these tasks that have not started, for the plan no longer holds them; return their ids."""
@@ -262,7 +258,7 @@ class Session:
         for id_ in wanted:
             if id_ not in self._outcomes:
                 ended = asyncio.Event()
-                self._waiters[id_].append(functools.partial(_set, ended))
+                self._waiters[id_].append(ended.set)
                 await ended.wait()
         return not any(map(self.is_lost, wanted))
 
@@ -355,9 +351,6 @@ class Session:
         return container
 
     # ---------------------------------------------------------------- approval
-
-    def _gate(self, task: Task) -> str:
-        return self.approvals.gate(task, closed=self.schedule.closed)
 
     def _ask(self, node: Node) -> None:
         """Ask for what holds a ready call; its arguments are resolved."""
@@ -503,12 +496,12 @@ class Session:
             self._perform(nodes)
 
     def _note_end(self, node: Node, attempt: int, outcome: Any, how: str, now: float) -> None:
-        """Record a task's outcome, and tell whoever waits for it."""
+        """Record a task's outcome, and let go on what waits for it."""
         id_ = node.task.id
         self._outcomes[id_] = outcome
         self.log.emit_at(now, TaskEnded, (id_, attempt, node.state, outcome, how))
         for tell in self._waiters.pop(id_, ()):
-            tell(outcome)
+            tell()
         if node.owner is not None:
             self.approvals.look_at(node.owner.task, node.owner.waiting)
         if self._idle is not None and not self.schedule.unfinished:
@@ -527,7 +520,3 @@ class Session:
         if self.warn is not None:
             self.warn(id_, message)
         self.loop.call_soon_threadsafe(self.log.emit, Warned, id_, message)
-
-
-def _set(event: asyncio.Event, _: Any) -> None:
-    event.set()

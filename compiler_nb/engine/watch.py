@@ -14,10 +14,10 @@ import asyncio
 import contextlib
 import threading
 import time
-import weakref
-from typing import Final, Protocol
+from typing import Final
 
 from compiler_nb.engine.runners import has_threads
+from compiler_nb.engine.session import Session
 
 PERIOD: Final = 0.1
 """Seconds between two looks."""
@@ -25,27 +25,15 @@ BLOCKED_AFTER: Final = 0.25
 """Seconds without a sign of life after which a loop counts as blocked."""
 
 
-class Watched(Protocol):
-    """Performs calls on a loop; asked on the watch's thread."""
-
-    loop: asyncio.AbstractEventLoop
-
-    def call_in(self, task: asyncio.Task[object]) -> str:
-        """Return the id of the call that an asyncio task performs, "" if none."""
-
-    def warn_blocked(self, id_: str) -> None:
-        """Say that a call blocks the loop."""
-
-
 class Watch:
-    """Looks after loops, on a thread that lives as long as any is watched."""
+    """Looks after the loops of sessions, on a thread that lives as long as any is watched."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._looks: dict[Watched, _Look] = {}
+        self._looks: dict[Session, _Look] = {}
         self._thread: threading.Thread | None = None
 
-    def begin(self, watched: Watched) -> None:
+    def begin(self, watched: Session) -> None:
         """Watch a loop from now on."""
         if not has_threads():
             return
@@ -55,7 +43,7 @@ class Watch:
                 self._thread = threading.Thread(target=self._look_around, name="compiler_nb watch", daemon=True)
                 self._thread.start()
 
-    def end(self, watched: Watched) -> None:
+    def end(self, watched: Session) -> None:
         """Watch it no longer."""
         with self._lock:
             self._looks.pop(watched, None)
@@ -75,16 +63,16 @@ class Watch:
 class _Look:
     """What was seen of one loop."""
 
-    def __init__(self, watched: Watched) -> None:
-        self._watched = weakref.ref(watched)
+    def __init__(self, watched: Session) -> None:
+        self._watched = watched
         self._seen: asyncio.Task[object] | None = None
         self._asked = 0.0  # when the loop was asked for a sign of life; 0.0 if it was not, or gave it
         self._named: set[str] = set()
 
     def again(self) -> None:
         """Look once more."""
-        watched = self._watched()
-        if watched is None or watched.loop.is_closed():
+        watched = self._watched
+        if watched.loop.is_closed():
             return
         task = asyncio.current_task(watched.loop)
         if task is None or task is not self._seen:

@@ -40,10 +40,7 @@ def _are(kind: type, values: Any) -> bool:
 
 
 def _is_pair(value: Any) -> bool:
-    match value:
-        case [str(), str()]:
-            return True
-    return False
+    return isinstance(value, tuple | list) and len(value) == 2 and _are(str, value)  # noqa: PLR2004 - a pair
 
 
 CHECKS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
@@ -52,7 +49,10 @@ CHECKS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "limits": (lambda x: isinstance(x, Mapping) and _are(Limit, x.values()), "a dict of Limits by provider"),
     "max_replans": (lambda x: type(x) is int and x >= 0, "a whole number from 0"),
     "max_repairs": (lambda x: type(x) is int and x >= 0, "a whole number from 0"),
-    "timeout": (lambda x: x is None or (_is_number(x) and x > 0), "a number of seconds above 0, or None"),
+    "timeout": (
+        lambda x: x is None or (_is_number(x) and x > 0),
+        "a number of seconds above 0, or None",
+    ),
     "budget": (lambda x: isinstance(x, Budget), "a Budget"),
     "approve": (lambda x: _are(str, x), "'ask' or 'auto' or 'deny', or names of tools"),
     "prompts": (lambda x: isinstance(x, Mapping) and _are(str, x.values()), "a dict of texts by role"),
