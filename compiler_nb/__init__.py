@@ -114,6 +114,7 @@ _ROOMS = {
     "plan.task": "Join Return Task",
     "plan.tree": "Input Ref",
     "run": "Run",
+    "notebook": "load_ipython_extension unload_ipython_extension",  # which IPython calls for %load_ext and %unload_ext
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names.split()}
 
@@ -128,17 +129,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_HOMES})
-
-
-def load_ipython_extension(shell: Any) -> None:
-    """Load the magics; IPython calls this for `%load_ext compiler_nb`."""
-    from compiler_nb.notebook import load  # noqa: PLC0415 - only a notebook needs that room
-
-    load(shell)
-
-
-def unload_ipython_extension(shell: Any) -> None:
-    """Take the magics out again."""
-    from compiler_nb.notebook import unload  # noqa: PLC0415 - only a notebook needs that room
-
-    unload(shell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from compiler_nb.notebook.magics import load, unload
+from compiler_nb.notebook.magics import load as load_ipython_extension
+from compiler_nb.notebook.magics import unload as unload_ipython_extension
 
-__all__ = ["load", "unload"]
+__all__ = ["load_ipython_extension", "unload_ipython_extension"]
