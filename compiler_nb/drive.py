@@ -25,8 +25,7 @@ from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Join, Return, Task, owner_of
 from compiler_nb.plan.tree import references
-from compiler_nb.planner.requests import Earlier, earlier_of
-from compiler_nb.planner.schema import describe_schema
+from compiler_nb.planner.requests import Earlier, describe_schema, earlier_of
 from compiler_nb.planner.writing import Writing
 from compiler_nb.prompts import Prompt
 from compiler_nb.run import Run

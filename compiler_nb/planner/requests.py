@@ -1,29 +1,32 @@
-"""The requests to a planner: for a plan, for a repaired plan, and for another plan after a round."""
+"""The requests to a planner: for a plan, for a repaired plan, and for another plan after a round.
+
+A planner sees the types and shapes of values, never their contents, unless the user allows a preview.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 from compiler_nb.errors import Problem
 from compiler_nb.models.base import Message
 from compiler_nb.outcome import NOT_DONE
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
-from compiler_nb.planner.schema import describe_schema
 from compiler_nb.prompts import Prompt, fill, load
 from compiler_nb.prompts.data import frame
 from compiler_nb.text import cut, shorten, shorten_value
 from compiler_nb.tool import Toolbox
 
-Example: TypeAlias = tuple[str, str]
-"""A question and the text of a good plan for it."""
 _TEXT_SHOWN: Final = 50_000
 _LINE_SHOWN: Final = 160
 READABLE: Final = re.compile(r"\w+")
 """An id that a plan can name: not `note.1` or `@2`, which stand for calls without a name of their own."""
+_COLUMNS: Final = 40
+_KEYS: Final = 12
+_FIELD_LENGTH: Final = 30
 
 
 class Earlier(NamedTuple):
@@ -35,22 +38,22 @@ class Earlier(NamedTuple):
     reason: str
 
 
-def system_prompt(dialect: str, tools: Toolbox, examples: Sequence[Example] = (), text: str = "") -> Prompt:
-    """Return the part of the planner's prompt that does not change between questions; `text` replaces the file's.
+def system_prompt(dialect: str, tools: Toolbox, examples: Sequence[tuple[str, str]] = (), text: str = "") -> Prompt:
+    """Return the part of the planner's prompt that does not change between questions.
+
+    examples: questions and good plans for them; text: replaces the file's.
 
     Role, rules and the dialect's own examples come first: they are the same in every notebook, so a provider can cache
     them. The user's examples come in addition to ours: theirs show their tools, ours show the language.
     """
-    frame = load("planner")
-    if text:
-        frame = Prompt(frame.name, text)
     shown = "".join(f"\nQuestion: {question}\n{plan.strip()}\n" for question, plan in examples)
-    parts = {
-        "rules": load(dialect).text.strip(),
-        "tools": tools.description or "(none)",
-        "examples": f"\nExamples with these tools\n{shown}" if shown else "",
-    }
-    return Prompt(frame.name, fill(frame, **parts).strip())
+    filled = fill(
+        Prompt("planner", text) if text else load("planner"),
+        rules=load(dialect).text.strip(),
+        tools=tools.description or "(none)",
+        examples=f"\nExamples with these tools\n{shown}" if shown else "",
+    )
+    return Prompt("planner", filled.strip())
 
 
 def ask_for_plan(
@@ -110,6 +113,46 @@ def earlier_of(
         if isinstance(outcome, NOT_DONE):
             failures[task.id] = str(outcome)[:500]
         elif READABLE.fullmatch(task.id):
-            shown = f": {shorten_value(outcome)}" if preview else ""
-            results[task.id] = describe_schema(outcome) + shown
+            results[task.id] = describe_schema(outcome) + (f": {shorten_value(outcome)}" if preview else "")
     return Earlier(plan.text if plan is not None else "", results, failures, reason)
+
+
+# -------------------------------------------------------------------- values
+
+
+def describe_schema(value: Any, depth: int = 2) -> str:
+    """Return a value's type and shape in words, never its contents: what a planner may know of it."""
+    kind = type(value)
+    name = kind.__name__
+    try:
+        columns, dtypes = getattr(value, "columns", None), getattr(value, "dtypes", None)
+        if columns is not None and dtypes is not None and hasattr(value, "iloc"):
+            shown = ", ".join(f"{column}: {dtype}" for column, dtype in zip(columns[:_COLUMNS], dtypes, strict=False))
+            more = f", … {len(columns) - _COLUMNS} more" if len(columns) > _COLUMNS else ""
+            return f"{name} of {len(value):,} rows ({shown}{more})"
+        if hasattr(value, "shape") and hasattr(value, "dtype"):
+            return f"{name} of shape {tuple(value.shape)}, {value.dtype}"
+        if kind in (list, tuple, set, frozenset):
+            inner = describe_schema(next(iter(value)), depth - 1) if value and depth else ""
+            return f"{name} of {len(value):,}{f' {inner}' if inner else ''}"
+        if kind is dict:
+            return _describe_dict(value, depth)
+    except Exception as error:  # noqa: BLE001 - a user's object may raise anything
+        return f"{name} (its shape cannot be read: {type(error).__name__})"  # its message may hold contents
+    return name
+
+
+def _is_field(key: Any) -> bool:
+    """Whether a dict's key looks like the name of a field, which is schema, and not like data: `max`, not `AAPL`."""
+    return type(key) is str and key.isidentifier() and key.islower() and len(key) <= _FIELD_LENGTH
+
+
+def _describe_dict(value: dict[Any, Any], depth: int) -> str:
+    keys = list(value)[: _KEYS + 1]
+    if 0 < len(value) <= _KEYS and all(_is_field(key) for key in keys) and depth:
+        inner = ", ".join(f"{key}: {describe_schema(value[key], depth - 1)}" for key in keys)
+        return f"dict ({inner})"
+    if value and depth:
+        key, item = next(iter(value.items()))
+        return f"dict of {len(value):,} {type(key).__name__} to {describe_schema(item, depth - 1)}"
+    return f"dict of {len(value):,}"
