@@ -55,7 +55,7 @@ async def join(
             raise reply.stopped
         if decision in (Answer(None), Answer("")):
             what = f"{model.provider}:{model.name}: the joiner's reply holds no answer"
-            raise ModelError(f"{what}: ask again, or use another model", **where_of(model))  # noqa: TRY301 - as above
+            raise ModelError(f"{what}: ask again, or use another model", **where_of(model))  # noqa: TRY301 - it says what is kept, too
     except ModelError as error:
         error.kept = "kept: all results" if results else ""
         raise

@@ -82,8 +82,8 @@ def describe_sizes(request: Request) -> str:
         blocks = list(_BLOCK.finditer(text))
         for block in blocks:
             sizes[f"`{shorten(block[1], 60)}`"] += len(block[0])
-        rest = names.get(message["role"], "other messages")
-        sizes[rest] += len(text) - sum(len(block[0]) for block in blocks)
+        framed = sum(len(block[0]) for block in blocks)
+        sizes[names.get(message["role"], "other messages")] += len(text) - framed
     named = [f"{name} {estimate_tokens(size):,}" for name, size in sizes.most_common(SHOWN)]
     more = [f"{len(sizes) - SHOWN} more"] if len(sizes) > SHOWN else []
     return f"about {estimate_tokens(sizes.total()):,} tokens: {', '.join(named + more)}"

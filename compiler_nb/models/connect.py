@@ -5,19 +5,16 @@ from __future__ import annotations
 import asyncio
 import difflib
 import time
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Final
 
 from compiler_nb.errors import BadRequest, ModelTimeout, NoModel, StreamBroken
-from compiler_nb.models.base import Chunk, Model, Request, where_of
+from compiler_nb.models.base import Model, Request, where_of
 from compiler_nb.models.hand import HandModel
 from compiler_nb.models.openai import OpenAIModel
-from compiler_nb.models.providers import HAND, PROVIDERS, set_key
+from compiler_nb.models.providers import HAND, PROVIDERS
 from compiler_nb.models.secret import Secret, mask
 from compiler_nb.text import shorten
-
-__all__ = ["NO_MODEL", "check", "connect", "describe", "no_model", "set_key"]
 
 HELLO: Final = Request("worker", ({"role": "user", "content": "Answer with the one word: ready"},))
 
@@ -55,18 +52,20 @@ def _unknown(provider: str, colon: str) -> str:
 
 
 def _ways() -> str:
-    hosted = [p for p in PROVIDERS.values() if p.needs_key]
-    local = [p for p in PROVIDERS.values() if not p.needs_key]
-    width = max(len(f"{p.name}:{p.example}") for p in PROVIDERS.values())
-    lines = ["no model is set. Choose one with %compile model NAME, -m NAME or Compiler(connect(NAME)):"]
-    lines += [f"  {f'{p.name}:{p.example}':<{width}}  a provider; key from {p.key_variables[0]}" for p in hosted]
-    lines += [f"  {f'{p.name}:{p.example}':<{width}}  a local server, no key; start it with `{p.start}`" for p in local]
-    lines += [
-        f"  {'openai:MODEL':<{width}}  any other OpenAI-compatible server, with base_url=...",
-        f"  {HAND:<{width}}  you are the model: the prompt is shown, you write the reply",
-        f"  {'ScriptedModel':<{width}}  a model with replies written in advance: ScriptedModel([...])",
-    ]
-    return "\n".join(lines)
+    ways = {
+        f"{p.name}:{p.example}": f"a local server, no key; start it with `{p.start}`"
+        if p.start
+        else f"a provider; key from {p.key_variables[0]}"
+        for p in PROVIDERS.values()
+    }
+    ways |= {
+        "openai:MODEL": "any other OpenAI-compatible server, with base_url=...",
+        HAND: "you are the model: the prompt is shown, you write the reply",
+        "ScriptedModel": "a model with replies written in advance: ScriptedModel([...])",
+    }
+    width = max(map(len, ways))
+    head = "no model is set. Choose one with %compile model NAME, -m NAME or Compiler(connect(NAME)):"
+    return "\n".join([head, *(f"  {name:<{width}}  {way}" for name, way in ways.items())])
 
 
 NO_MODEL: Final = _ways()
@@ -94,14 +93,11 @@ async def check(model: Model, timeout: float = 60.0) -> str:  # noqa: ASYNC109 -
     began = time.perf_counter()
     text = ""
     try:
-        async with asyncio.timeout(timeout):
-            stream: AsyncGenerator[Chunk | str, None] = model.stream(HELLO)  # type: ignore[assignment]
-            async with aclosing(stream) as pieces:
-                async for piece in pieces:
-                    text += piece if isinstance(piece, str) else piece.text
+        async with asyncio.timeout(timeout), aclosing(model.stream(HELLO)) as pieces:  # type: ignore[type-var]
+            async for piece in pieces:
+                text += piece if isinstance(piece, str) else piece.text
     except TimeoutError:
-        message = f"{who} did not answer within {timeout:g} s"
-        raise ModelTimeout(message, **where_of(model)) from None
+        raise ModelTimeout(f"{who} did not answer within {timeout:g} s", **where_of(model)) from None
     text = mask(text, getattr(model, "secrets", ()))
     if not text.strip():
         raise StreamBroken(f"{who} sent an empty reply", **where_of(model))

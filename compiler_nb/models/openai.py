@@ -25,7 +25,7 @@ from compiler_nb.models.base import Chunk, Request
 from compiler_nb.models.faults import Where, explain, final
 from compiler_nb.models.limits import of_loop
 from compiler_nb.models.providers import PROVIDERS, Key, find_address, find_key
-from compiler_nb.models.secret import LOG_MASK, Secret
+from compiler_nb.models.secret import Secret, mask_log
 from compiler_nb.models.wire import REPLY_LIMIT, Completion, EventReader, WireError
 
 EVENTS: Final = "text/event-stream"
@@ -187,7 +187,7 @@ class OpenAIModel:
     def _build(self, key: Key, headers: dict[str, str]) -> Any:
         import openai  # noqa: PLC0415 - it takes 0.4 s
 
-        LOG_MASK.watch(_SDK_LOG, self._where(key).secrets)
+        mask_log(_SDK_LOG, self._where(key).secrets)
         timeout = openai.Timeout(self.read_timeout, connect=self.connect_timeout, pool=None)
         http = openai.DefaultAsyncHttpxClient(follow_redirects=False, timeout=timeout, transport=self.transport)
         settings: dict[str, Any] = {

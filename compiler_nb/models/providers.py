@@ -99,14 +99,13 @@ def find_address(provider: str, given: str | None = None) -> str:
     """
     if given:
         return check_address(given, "base_url")
-    known = PROVIDERS.get(provider)
-    for variable in known.address_variables if known else ():
-        if os.environ.get(variable):
-            value = os.environ[variable]
+    known = PROVIDERS.get(provider, Provider(provider, "", ()))
+    for variable in known.address_variables:
+        if value := os.environ.get(variable):
             return check_address(_ollama_address(value) if variable == "OLLAMA_HOST" else value, variable)
-    if known and known.address:
+    if known.address:
         return known.address
-    variable = f" or set {known.address_variables[0]}" if known and known.address_variables else ""
+    variable = f" or set {known.address_variables[0]}" if known.address_variables else ""
     raise BadRequest(f"{provider} has no address of its own: give base_url=...{variable}", provider=provider)
 
 

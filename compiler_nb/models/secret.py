@@ -25,6 +25,10 @@ PLACEHOLDERS: Final = frozenset({
 })  # fmt: skip
 """What people write if a server needs no key. Masking these words would spoil plans and answers."""
 
+_LOGGED: Final[set[str]] = set()
+"""The keys that no log record may show."""
+_RUNS: Final = re.compile(rb"\x00+|\x01+")
+
 
 class Secret:
     """A text that only `reveal` gives out: not repr, str, format, vars or pickle."""
@@ -59,28 +63,19 @@ class Secret:
         return self
 
 
-class LogMask(logging.Filter):
-    """Removes secrets from what a library logs, since a provider may have repeated the key."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.secrets: set[str] = set()
-
-    def watch(self, logger: str, secrets: Iterable[Secret]) -> None:
-        """Remove these secrets, too, from the records of a logger."""
-        self.secrets.update(secret.reveal() for secret in secrets)
-        logging.getLogger(logger).addFilter(self)  # adding it twice has no effect
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Mask a record, and let it pass."""
-        text = record.getMessage()
-        masked = mask(text, [Secret(value) for value in self.secrets])
-        if masked != text:
-            record.msg, record.args = masked, ()
-        return True
+def mask_log(logger: str, secrets: Iterable[Secret]) -> None:
+    """Remove these secrets, too, from what a library logs, since a provider may have repeated the key."""
+    _LOGGED.update(secret.reveal() for secret in secrets)
+    logging.getLogger(logger).addFilter(_mask_record)  # adding it twice has no effect
 
 
-LOG_MASK: Final = LogMask()
+def _mask_record(record: logging.LogRecord) -> bool:
+    """Mask a record, and let it pass."""
+    text = record.getMessage()
+    masked = mask(text, [Secret(value) for value in _LOGGED])
+    if masked != text:
+        record.msg, record.args = masked, ()
+    return True
 
 
 def mask(text: str, secrets: Iterable[Secret]) -> str:
@@ -121,7 +116,7 @@ class Screen:
         hidden = bytearray()
         if found or self._marks:
             hidden = _hide(self._marks.ljust(len(text), b"\0"), found)
-            shown = _starred(shown, hidden, after_stars=self._starred)
+            shown = _starred(shown, hidden[:end], after_stars=self._starred)
             self._marks = hidden[end:] if any(hidden[end:]) else bytearray()
         if end:
             self._starred = bool(hidden) and bool(hidden[end - 1])
@@ -176,13 +171,10 @@ def _hide(hidden: bytearray, found: Iterable[tuple[int, int]]) -> bytearray:
 
 
 def _starred(text: str, hidden: bytearray, *, after_stars: bool = False) -> str:
-    parts: list[str] = []
-    for index, character in enumerate(text):
-        if not hidden[index]:
-            parts.append(character)
-        elif not (hidden[index - 1] if index else after_stars):
-            parts.append(STARS)
-    return "".join(parts)
+    """Return a text with stars for each run of hidden characters, but none for a run that continues one before it."""
+    runs = _RUNS.finditer(hidden)
+    shown = "".join(STARS if hidden[run.start()] else text[run.start() : run.end()] for run in runs)
+    return shown.removeprefix(STARS) if after_stars and hidden[:1] == b"\x01" else shown
 
 
 def _forms(key: str) -> Iterator[str]:

@@ -73,18 +73,15 @@ class EventReader:
         return self.feed(b"\n\n")
 
     def _line(self, line: bytes, payloads: list[bytes]) -> None:
-        if line[-1:] == b"\r":
-            line = line[:-1]
-        if line[:5] == b"data:":
-            # an event may have several data lines, but some servers forget the blank line between two events
-            if self._payload and _is_whole(self._payload):
-                payloads.append(self._payload)
-                self._payload = b""
-            self._payload = self._payload + b"\n" + line[5:] if self._payload else line[5:]
-            _check_size(self._payload)
-        elif not line and self._payload:
+        line = line.removesuffix(b"\r")
+        is_data = line.startswith(b"data:")
+        # an event may have several data lines, but some servers forget the blank line between two events
+        if self._payload and (not line or (is_data and _is_whole(self._payload))):
             payloads.append(self._payload)
             self._payload = b""
+        if is_data:
+            self._payload = self._payload + b"\n" + line[5:] if self._payload else line[5:]
+            _check_size(self._payload)
 
 
 def _is_event(data: bytes) -> bool:

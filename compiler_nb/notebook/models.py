@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from compiler_nb.errors import ModelError, OptionError
 from compiler_nb.models.base import Model, Request
-from compiler_nb.models.connect import connect, describe, no_model, set_key
+from compiler_nb.models.connect import connect, describe, no_model
 from compiler_nb.models.hand import HandModel, prompt_text
-from compiler_nb.models.providers import HAND, PROVIDERS
+from compiler_nb.models.providers import HAND, PROVIDERS, set_key
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.output.presenter import display
 from compiler_nb.notebook.variables.namespace import Namespace

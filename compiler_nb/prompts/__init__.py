@@ -27,26 +27,20 @@ class Prompt:
         """The text's version: twelve hexadecimal digits of its content."""
         return hashlib.blake2b(self.text.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
 
-    @property
-    def markers(self) -> tuple[str, ...]:
-        """The names that are filled in, each once, in order."""
-        return tuple(dict.fromkeys(_MARKER.findall(self.text)))
-
 
 @cache
 def load(name: str) -> Prompt:
     """Return a prompt of the package. Raises an OptionError that lists them if there is no such prompt."""
-    known = names()
-    if name not in known:
-        raise OptionError(f"there is no prompt {name!r}; the prompts are: {', '.join(known)}")
+    if name not in names():
+        raise OptionError(f"there is no prompt {name!r}; the prompts are: {', '.join(names())}")
     return Prompt(name, files(__name__).joinpath(name + _SUFFIX).read_text(encoding="utf-8"))
 
 
 @cache
 def names() -> tuple[str, ...]:
     """Return the names of the prompts that come with the package, sorted."""
-    found = (entry.name for entry in files(__name__).iterdir())
-    return tuple(sorted(name.removesuffix(_SUFFIX) for name in found if name.endswith(_SUFFIX)))
+    found = sorted(entry.name for entry in files(__name__).iterdir())
+    return tuple(name.removesuffix(_SUFFIX) for name in found if name.endswith(_SUFFIX))
 
 
 def fill(prompt: Prompt, **parts: str) -> str:
@@ -54,7 +48,7 @@ def fill(prompt: Prompt, **parts: str) -> str:
 
     Raises an OptionError if the text has a marker that no part fills; a part without a marker is left out.
     """
-    unknown = [name for name in prompt.markers if name not in parts]
+    unknown = [name for name in _MARKER.findall(prompt.text) if name not in parts]
     if unknown:
         problem = f"the prompt {prompt.name!r} has {_mark(unknown[0])}, which nothing fills"
         raise OptionError(f"{problem}; it may have: {', '.join(map(_mark, parts)) or 'no marker'}")

@@ -3,10 +3,10 @@ import asyncio
 import pytest
 
 from compiler_nb.errors import BadRequest, ModelTimeout, NoModel, ProviderUnavailable, StreamBroken
-from compiler_nb.models.connect import NO_MODEL, check, connect, describe, no_model, set_key
+from compiler_nb.models.connect import NO_MODEL, check, connect, describe, no_model
 from compiler_nb.models.hand import HandModel
 from compiler_nb.models.openai import OpenAIModel
-from compiler_nb.models.providers import PROVIDERS
+from compiler_nb.models.providers import PROVIDERS, set_key
 from compiler_nb.models.scripted import ScriptedModel
 from tests.support.server import Server
 
