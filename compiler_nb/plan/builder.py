@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from itertools import count
 
 from compiler_nb.errors import Problem
 from compiler_nb.plan import check
@@ -100,10 +101,7 @@ class Builder:
         prints = self._prints(group)
         # `answer` itself is never an id; only its parts, `answer.1`, may have been taken in an earlier round.
         taken = {id_.split(".")[0] for id_ in self.taken if "." in id_}
-        number, id_ = 1, name
-        while id_ in taken:
-            number += 1
-            id_ = f"{name}_{number}"
+        id_ = free_name(name, taken)
         for each in group:
             self._take(_renamed(each, name, id_), prints[each.id])
         return [_renamed(tree, name, id_) for tree in trees]
@@ -141,6 +139,11 @@ class Builder:
         self.tasks.append(task)
         if not self.problems:
             self.released.append(task)
+
+
+def free_name(wanted: str, taken: Collection[str]) -> str:
+    """Return the name if it is not taken, otherwise the first of name_2, name_3, ... that is not."""
+    return wanted if wanted not in taken else next(n for i in count(2) if (n := f"{wanted}_{i}") not in taken)
 
 
 def _renamed(tree: Tree, name: str, id_: str) -> Tree:

@@ -68,7 +68,6 @@ def needs(task: Task, container: Callable[[str], str]) -> tuple[tuple[str, ...],
     whole.update(references(node.conditions, node.key))
     if later is None or read & later:
         whole |= shapes
-        shapes = set()
     # What is read by key inside the element is linked item by item, whatever the source is.
     linked = {
         part.value.id

@@ -70,8 +70,7 @@ class JsonDialect:
         self.feed(rest)
         scanner = self._scanner
         if scanner.expects not in ("{", "end") and not scanner.dead:
-            message = "the JSON text stops before its last }"
-            self.builder.problem("truncated", scanner.line, scanner.column, message)
+            self.builder.problem("truncated", scanner.line, scanner.column, "the JSON text stops before its last }")
 
     def _take(self, unit: Unit) -> None:
         match unit.kind:
@@ -103,14 +102,14 @@ class JsonDialect:
         if id_ in self._declared:
             raise Refused("duplicate_id", f"two tasks have the id {id_!r}: rename one of them")
         self._declared.add(id_)
-        for place in self._bare.pop(id_, ()):
-            self._tell_bare(id_, *place)
+        self._tell_bare(id_)
         if self._last is not None:
             raise Refused("join", f"task {id_!r} comes after the last one: nothing may follow join or answer")
         reader = TaskReader(id_, self.builder.inputs)
         task = reader.read(data, unit.line, unit.column)
         for name in reader.bare:
-            self._meet_bare(name, unit.line, unit.column, id_)
+            self._bare.setdefault(name, []).append((unit.line, unit.column, id_))
+            self._tell_bare(name)
         if task.tool in ("join", "answer"):
             self._last = read_last(task)
             return
@@ -118,16 +117,12 @@ class JsonDialect:
         implied = task.tool == WORKER and tools is not None and WORKER not in tools
         self._hold(task, sound=implied or self.builder.check_call(task))
 
-    def _meet_bare(self, name: str, line: int, column: int, task: str) -> None:
-        """Note `$name` in a longer string: a problem if it is the id of a task, now or later."""
+    def _tell_bare(self, name: str) -> None:
+        """Report each `$name` in a longer string that was read so far, if it is the id of a task."""
         if name in self._declared or name in self.builder.earlier:
-            self._tell_bare(name, line, column, task)
-        else:
-            self._bare.setdefault(name, []).append((line, column, task))
-
-    def _tell_bare(self, name: str, line: int, column: int, task: str) -> None:
-        message = f"${name} in a longer string: write ${{{name}}} for the result, $${name} for the text"
-        self.builder.problem("ambiguous_ref", line, column, message, task)
+            message = f"${name} in a longer string: write ${{{name}}} for the result, $${name} for the text"
+            for line, column, task in self._bare.pop(name, ()):
+                self.builder.problem("ambiguous_ref", line, column, message, task)
 
     # ---------------------------------------------------------------- order
 
@@ -138,10 +133,8 @@ class JsonDialect:
         earlier = {name for name in needs if name not in self._declared and name in self.builder.earlier}
         self._read_earlier |= earlier
         if task.id in needs:
-            message = f"task {task.id!r} refers to itself"
-            self.builder.problem("self_ref", task.line, task.column, message, task.id)
-            sound = False
-        held = _Held(task, set(needs) - earlier - {task.id}, sound)
+            self.builder.problem("self_ref", task.line, task.column, f"task {task.id!r} refers to itself", task.id)
+        held = _Held(task, set(needs) - earlier - {task.id}, sound and task.id not in needs)
         self._held[task.id] = held
         for name in held.missing:
             self._waiting.setdefault(name, []).append(held)
@@ -183,17 +176,16 @@ class JsonDialect:
         for task in (*(held.task for held in self._held.values()), *filter(None, (self._last,))):
             self._tell_missing(task)
         self._tell_cycles()
-        told = self._fields.get("join_instruction") or self._fields.get("final") or ""
-        self.builder.final = self._final(told)
+        self.builder.final = self._final()
 
-    def _final(self, told: str) -> Join | Return:
+    def _final(self) -> Join | Return:
+        told: str = self._fields.get("join_instruction") or self._fields.get("final") or ""
         last = self._last
         if last is None:
             return Join((), told)
         if last.tool == "answer":
             return Return(self._resolved(last.args[0]))
-        refs = references(self._resolved([last.args, [Ref(name) for name in last.after]]))
-        return Join(refs, told or last.note)
+        return Join(references(self._resolved([last.args, [Ref(name) for name in last.after]])), told or last.note)
 
     def _tell_missing(self, task: Task) -> None:
         names = () if self.builder.full else task.dependencies

@@ -126,8 +126,10 @@ class TaskReader:
             asked = (self._tree(told), *(Ref(name) for name in after))
             return Task(self.id, "call", WORKER, asked, note=note, line=line, column=column)
         if not tool.isidentifier():
-            kind = "unknown_tool" if tool else "schema"
-            raise Refused(kind, f"task {self.id!r} needs the name of a tool, not {tool[:40]!r}, or an instruction")
+            raise Refused(
+                "unknown_tool" if tool else "schema",
+                f"task {self.id!r} needs the name of a tool, not {tool[:40]!r}, or an instruction",
+            )
         if tool.startswith("_"):
             raise Refused("unknown_tool", f"no tool is called {tool[:40]!r}: no tool's name begins with an underscore")
         args, kwargs = self._arguments(data.get("args", {}))
@@ -165,16 +167,18 @@ class TaskReader:
 
     def _tree(self, value: Any) -> Tree:
         """Return a JSON value with what its strings refer to; the keys of its objects are data."""
-        if isinstance(value, str):
-            check.check_literal(value)
-            return self._text(value)
-        if isinstance(value, list):
-            return [self._tree(item) for item in value]
-        if isinstance(value, dict):
-            for key in value:
-                check.check_literal(key)
-            return {key: self._tree(item) for key, item in value.items()}
-        return value
+        match value:
+            case str():
+                check.check_literal(value)
+                return self._text(value)
+            case list():
+                return [self._tree(item) for item in value]
+            case dict():
+                for key in value:
+                    check.check_literal(key)
+                return {key: self._tree(item) for key, item in value.items()}
+            case _:
+                return value
 
     def _text(self, text: str) -> Tree:
         if text.startswith("@@"):

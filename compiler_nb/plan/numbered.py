@@ -140,12 +140,11 @@ class NumberedDialect:
 
     def miss(self, number: str, own: str, index: int) -> None:
         """Report a reference to a number that no earlier line has."""
-        count = len(self.builder.problems)
         known = ", ".join(f"${name}" for name in list(self.builder.ids)[:10]) or "none"
         message = f"no earlier line has the number {number[:20]}; there are {known}. Write $$ for a dollar sign"
-        self.builder.problem("missing_ref", self._line, index + 1, message, own)
-        if len(self.builder.problems) > count:
-            self._missing[self.builder.problems[-1]] = number
+        problem = Problem("missing_ref", self._line, index + 1, message, own)
+        self.builder.problem(*problem)
+        self._missing[problem] = number
 
 
 class _References:
@@ -185,11 +184,9 @@ class _References:
             return [piece]
         if piece.form == "bare":
             found = _ID.match(piece.name)
-            number = found[0] if found else ""
-            # `$1_2` is the task 1_2 if there is one, otherwise the task 1 before the text _2.
-            if number and self.dialect.find(number) is None:
-                number = number.split("_")[0]
-            if number:
+            if found:
+                # `$1_2` is the task 1_2 if there is one, otherwise the task 1 before the text _2.
+                number = found[0] if self.dialect.find(found[0]) else found[0].split("_")[0]
                 rest = piece.name[len(number) :]
                 return [self._resolve(Dollar("bare", number, "", f"${number}"), index), *([rest] if rest else [])]
         elif piece.name[:1].isdigit():

@@ -193,8 +193,13 @@ class PlanParser:
             self.builder.problems += kept  # the text as a whole is kept, and could not be stored
             self._fence = "inside"
         else:
-            message = "the text has more than one block; write one plan in one block"
-            self.builder.problem("multiple_blocks", self._line, 1, message, once=True)
+            self.builder.problem(
+                "multiple_blocks",
+                self._line,
+                1,
+                "the text has more than one block; write one plan in one block",
+                once=True,
+            )
             self._fence = "after"
 
     def _read(self, text: str) -> None:
@@ -266,5 +271,4 @@ def parse(
             raise PlanError([Problem("encoding", line, column, message)]) from None
     parser = PlanParser(dialect=dialect, tools=tools, inputs=inputs, implied=implied)
     parser.feed(text)
-    parser.close()
     return parser.parts()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from compiler_nb.plan import parser, script, shape, short
+from compiler_nb.plan import parser, shape, short, writers
 from compiler_nb.plan.task import JOIN, LastLine, Task, inputs_of
 from compiler_nb.tool import Toolbox
 
@@ -56,25 +56,15 @@ class Plan:
         known = tools if tools is None or isinstance(tools, Toolbox) else Toolbox(tools)
         return Plan(*parser.parse(text, dialect=dialect, tools=known, inputs=inputs, implied=implied))
 
-    def levels(self) -> tuple[tuple[str, ...], ...]:
-        """Return the ids by level: a task stands one below the deepest task that it depends on."""
-        return shape.levels(self)
-
-    def critical_path(self, durations: Mapping[str, float] | None = None) -> tuple[str, ...]:
-        """Return the ids of the longest chain; durations: seconds by id or tool, None means 1 for each."""
-        return shape.critical_path(self, durations)
-
-    def lower_bound(self, durations: Mapping[str, float] | None = None, capacity: int | None = None) -> float:
-        """Return the shortest time any schedule can take: the critical path, or the work over the capacity."""
-        return shape.lower_bound(self, durations, capacity)
-
-    def diff(self, other: Plan) -> shape.PlanDiff:
-        """Return what another plan adds, drops and changes."""
-        return shape.diff(self, other)
+    # A plan is its tasks in order, so what asks for the shape of tasks is a method as it stands.
+    levels = shape.levels
+    critical_path = shape.critical_path
+    lower_bound = shape.lower_bound
+    diff = shape.diff
 
     def to_text(self, dialect: str = "python") -> str:
         """Return the plan as text; raise a PlanError that names the task if the dialect cannot express it."""
-        return script.to_text(self.tasks, self.final, dialect)
+        return writers.to_text(self.tasks, self.final, dialect)
 
     def explain(self) -> str:
         """Return how the plan was read: its tasks, what each waits for, and its shape."""

@@ -143,7 +143,7 @@ class PythonDialect:
             raise wrong
         self._check_keyword(text)
         try:
-            body = parse_syntax(text, "single").body
+            body: list[ast.stmt] = parse_syntax(text, "single").body
         except SyntaxError as error:
             line = error.lineno or 1
             before = (text.split("\n", line) + [""] * line)[line - 1][: max((error.offset or 1) - 1, 0)]
@@ -206,15 +206,12 @@ class PythonDialect:
     def _assign(self, name: str, value: ast.expr, note: str) -> None:
         try:
             self._give(name, value, note)
-        except Refused:
-            self.names.setdefault(name, Ref(name))  # so that a reference to it is not reported as well
-            raise
+        finally:
+            self.names.setdefault(name, Ref(name))  # if there was a problem, a reference to it is not reported as well
 
     def _give(self, name: str, value: ast.expr, note: str) -> None:
         reader = self._reader(name)
         before = self.written
-        if isinstance(value, ast.Await) and isinstance(value.value, ast.Call):
-            value = value.value
         task = reader.own_task(value)
         if task is None:
             tree = reader.read(value)
@@ -234,8 +231,6 @@ class PythonDialect:
             id_ = self.builder.add(group[-1], group[:-1], avoid=avoid)
             self.names[name] = self.builder.last = Ref(id_)
             self.lengths.pop(name, None)
-        else:
-            self.names[name] = Ref(name)  # so that a reference to it is not reported as well
 
     def _check_calls(self, group: list[Task]) -> bool:
         """Report all problems of all calls; return whether there are none."""
@@ -260,18 +255,18 @@ class PythonDialect:
                         "join", "join takes names of tasks: join(ny, note); a known value is answer(value)", call
                     )
                 if type(tree) is not Ref:
-                    task = Task("", "expr", "", (tree,), line=call.lineno, column=call.col_offset)
-                    trees[position] = reader._part(task)  # noqa: SLF001 - the last line's own part
+                    trees[position] = reader.part(
+                        Task("", "expr", "", (tree,), line=call.lineno, column=call.col_offset)
+                    )
         parts = [self._placed(each) for each in reader.parts]
         if not self._check_calls(parts):
             return
-        tree = self.builder.add_parts(which, parts, trees)
-        if which == "answer":
-            self.builder.final = Return(tree[0])
-        else:
-            self.builder.final = Join(
-                tuple(dict.fromkeys(ref.id for ref in tree)), told if isinstance(told, str) else ""
-            )
+        trees = self.builder.add_parts(which, parts, trees)
+        self.builder.final = (
+            Return(trees[0])
+            if which == "answer"
+            else Join(tuple(dict.fromkeys(ref.id for ref in trees)), told if isinstance(told, str) else "")
+        )
 
 
 def _is_deep(tree: Tree) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
-from typing import Any, ClassVar, Final, NoReturn, TypeGuard
+from typing import Any, ClassVar, Final, NoReturn, TypeAlias, TypeGuard
 
 from compiler_nb.plan import check
 from compiler_nb.plan.check import Refused
@@ -44,6 +44,7 @@ _SIGNS: Final[dict[type, str]] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
     ast.Is: "is", ast.IsNot: "is not", ast.In: "in", ast.NotIn: "not in",
 }  # fmt: skip
+_AnyComprehension: TypeAlias = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 _COMPREHENSIONS: Final = {
     ast.ListComp: "list", ast.SetComp: "set", ast.DictComp: "dict", ast.GeneratorExp: "generator",
 }  # fmt: skip
@@ -91,7 +92,8 @@ class Reader:
 
     def own_task(self, node: ast.expr) -> Task | None:
         """Return the task of a line that is a single call of a tool or a single fan-out, otherwise None."""
-        return self.call(node) if self._is_tool_call(node) else self.fanout(node)
+        call = node.value if isinstance(node, ast.Await) else node
+        return self.call(call) if self._is_tool_call(call) else self.fanout(node)
 
     def read(self, node: ast.expr) -> Tree:
         """Return the tree of an expression; calls in it go to `parts`."""
@@ -103,11 +105,10 @@ class Reader:
     # ---------------------------------------------------------------- leaves
 
     def _constant(self, node: ast.Constant) -> Tree:
-        value = node.value
-        if isinstance(value, bytes | complex) or value is Ellipsis:
+        if isinstance(node.value, bytes | complex) or node.value is Ellipsis:
             raise Refused("expression", f"{_describe(node)} is not allowed in a plan: write text or a number", node)
-        check.check_literal(value, node)
-        return value
+        check.check_literal(node.value, node)
+        return node.value
 
     def _name(self, node: ast.Name) -> Tree:
         name = node.id
@@ -189,11 +190,8 @@ class Reader:
         return Binary(self.read(node.left), self._sign(node.op, node), self.read(node.right))
 
     def _compare(self, node: ast.Compare) -> Tree:
-        first = self.read(node.left)
-        rest = [
-            (self._sign(sign, node), self.read(part)) for sign, part in zip(node.ops, node.comparators, strict=True)
-        ]
-        return Compare(first, tuple(rest))
+        pairs = zip(node.ops, node.comparators, strict=True)
+        return Compare(self.read(node.left), tuple((self._sign(sign, node), self.read(part)) for sign, part in pairs))
 
     @staticmethod
     def _sign(sign: ast.AST, node: ast.AST) -> str:
@@ -203,15 +201,13 @@ class Reader:
         return text
 
     def _logic(self, node: ast.BoolOp) -> Tree:
-        first = self.read(node.values[0])
         why = "data would choose whether this call is made: give it a line of its own"
-        rest = [self._barred(why, part) for part in node.values[1:]]
-        return Logic("and" if isinstance(node.op, ast.And) else "or", (first, *rest))
+        parts = (self.read(node.values[0]), *(self._barred(why, part) for part in node.values[1:]))
+        return Logic("and" if isinstance(node.op, ast.And) else "or", parts)
 
     def _choice(self, node: ast.IfExp) -> Tree:
         why = "data would choose which call is made: give each call a line of its own, then choose between the results"
-        test = self.read(node.test)
-        return Choice(test, self._barred(why, node.body), self._barred(why, node.orelse))
+        return Choice(self.read(node.test), self._barred(why, node.body), self._barred(why, node.orelse))
 
     def _barred(self, why: str, node: ast.expr) -> Tree:
         outer, self.barred = self.barred, self.barred or why
@@ -242,23 +238,25 @@ class Reader:
         if self.steps is not None:
             self.steps.append(replace(task, id=part_id("", len(self.steps) + 1)))
             return Local(self.steps[-1].id)
-        return self._part(task)
+        return self.part(task)
 
-    def _part(self, task: Task) -> Ref:
+    def part(self, task: Task) -> Ref:
+        """Take a task of a nested call, or of an expression in the last line; return the reference to it."""
         self.parts.append(replace(task, id=part_id(self.base, len(self.parts) + 1)))
         return Ref(self.parts[-1].id)
 
     def _tool_name(self, node: ast.Call) -> str:
-        func = node.func
-        if isinstance(func, ast.Name):
-            if func.id in ("join", "answer"):
-                raise Refused("join", f"{func.id}(...) is only allowed alone, on the last line", node)
-            if func.id.startswith("_"):
-                raise Refused("unknown_tool", f"no tool is called {func.id!r}", node)
-            return func.id
-        if isinstance(func, ast.Attribute):
-            raise Refused("attribute", _no_method(func), func)
-        raise Refused("expression", "only a tool can be called, by its name", node)
+        match node.func:
+            case ast.Name(id="join" | "answer" as name):
+                raise Refused("join", f"{name}(...) is only allowed alone, on the last line", node)
+            case ast.Name(id=name) if name.startswith("_"):
+                raise Refused("unknown_tool", f"no tool is called {name!r}", node)
+            case ast.Name(id=name):
+                return name
+            case ast.Attribute() as method:
+                raise Refused("attribute", _no_method(method), method)
+            case _:
+                raise Refused("expression", "only a tool can be called, by its name", node)
 
     def _arguments(self, node: ast.Call) -> tuple[tuple[Tree, ...], dict[str, Tree]]:
         if len(node.args) + len(node.keywords) > check.ARGUMENT_LIMIT:
@@ -271,33 +269,31 @@ class Reader:
         words = [word.arg or "" for word in node.keywords]
         if len(set(words)) < len(words):
             raise Refused("duplicate_key", "the same argument is given twice", node)
-        args = tuple(self.read(arg) for arg in node.args)
-        return args, {word.arg or "": self.read(word.value) for word in node.keywords}
+        return tuple(self.read(arg) for arg in node.args), {
+            word.arg or "": self.read(word.value) for word in node.keywords
+        }
 
     def _apply(self, name: str, node: ast.Call) -> Tree:
-        words = [word.arg or "" for word in node.keywords]
-        allowed = KEYWORDS.get(name, frozenset())
-        unknown = [word for word in words if word not in allowed and name != "dict"]
-        if unknown:
-            raise Refused("bad_args", f"{name}() takes no {unknown[0]}= in a plan", node)
-        key = next((word.value for word in node.keywords if word.arg == "key"), None)
-        rest = ast.Call(node.func, node.args, [word for word in node.keywords if word.arg != "key" or name == "dict"])
+        unknown = {word.arg or "" for word in node.keywords} - KEYWORDS.get(name, frozenset())
+        if unknown and name != "dict":
+            raise Refused("bad_args", f"{name}() takes no {min(unknown)}= in a plan", node)
+        keys = [word for word in node.keywords if word.arg == "key" and name != "dict"]
+        rest = ast.Call(node.func, node.args, [word for word in node.keywords if word not in keys])
         args, kwargs = self._arguments(ast.copy_location(rest, node))
-        pairs = list(kwargs.items())
-        if key is not None and name != "dict":
-            pairs.append(("key", self._key(key)))
-        return Apply(name, args, tuple(pairs))
+        return Apply(name, args, (*kwargs.items(), *(("key", self._key(word.value)) for word in keys)))
 
     def _key(self, node: ast.expr) -> Tree:
-        if isinstance(node, ast.Lambda):
-            return self._read_lambda(node)
-        if isinstance(node, ast.Name) and node.id in FUNCTIONS and node.id not in self.locals:
-            return Function(node.id)
-        if isinstance(node, ast.Attribute) and node.attr == "get":
-            return Function("get", self.read(node.value))
-        if isinstance(node, ast.Constant) and node.value is None:
-            return None
-        raise Refused("expression", "key= takes a lambda, a function such as len, or a dict's .get", node)
+        match node:
+            case ast.Lambda():
+                return self._read_lambda(node)
+            case ast.Name(id=name) if name in FUNCTIONS and name not in self.locals:
+                return Function(name)
+            case ast.Attribute(value=table, attr="get"):
+                return Function("get", self.read(table))
+            case ast.Constant(value=None):
+                return None
+            case _:
+                raise Refused("expression", "key= takes a lambda, a function such as len, or a dict's .get", node)
 
     def _read_lambda(self, node: ast.Lambda) -> Tree:
         spec = node.args
@@ -326,21 +322,20 @@ class Reader:
 
     # ---------------------------------------------------------------- comprehensions
 
-    def _comprehension(self, node: ast.expr) -> Tree:
+    def _comprehension(self, node: _AnyComprehension) -> Tree:
         fanout = self.fanout(node)
         if fanout is not None:
             if self.barred:
                 raise Refused("nested_call", self.barred, node)
-            return self._part(fanout)
-        generators: list[ast.comprehension] = node.generators  # type: ignore[attr-defined]
+            return self.part(fanout)
         outer = self.locals
         later = "only the first `for` may call a tool"
-        clauses = [self._clause(generator, later if number else "") for number, generator in enumerate(generators)]
+        clauses = tuple(self._clause(each, later if number else "") for number, each in enumerate(node.generators))
         why = "call tools in the element of a comprehension with one `for`"
         key = self._barred(why, node.key) if isinstance(node, ast.DictComp) else None
-        element = self._barred(why, node.value if isinstance(node, ast.DictComp) else node.elt)  # type: ignore[attr-defined]
+        element = self._barred(why, node.value if isinstance(node, ast.DictComp) else node.elt)
         self.locals = outer
-        return Comprehension(_COMPREHENSIONS[type(node)], element, tuple(clauses), key)  # type: ignore[arg-type]
+        return Comprehension(_COMPREHENSIONS[type(node)], element, clauses, key)  # type: ignore[arg-type]
 
     def _clause(self, generator: ast.comprehension, why: str) -> Clause:
         """Read a `for` with its conditions; its names stay in sight for what follows."""
@@ -353,12 +348,14 @@ class Reader:
         return Clause(target, source, tuple(self._barred(why, test) for test in generator.ifs))
 
     def _pattern(self, node: ast.expr) -> Pattern:
-        if isinstance(node, ast.Name):
-            self._check_names((node.id,), node)
-            return node.id
-        if isinstance(node, ast.Tuple | ast.List):
-            return tuple(self._pattern(part) for part in node.elts)
-        raise Refused("expression", "a `for` binds a name or a tuple of names", node)
+        match node:
+            case ast.Name(id=name):
+                self._check_names((name,), node)
+                return name
+            case ast.Tuple(elts=parts) | ast.List(elts=parts):
+                return tuple(self._pattern(part) for part in parts)
+            case _:
+                raise Refused("expression", "a `for` binds a name or a tuple of names", node)
 
     def _check_names(self, names: Collection[str], node: ast.AST) -> None:
         for name in names:
@@ -369,27 +366,32 @@ class Reader:
 
     def fanout(self, node: ast.expr) -> Task | None:
         """Return the fan-out of a comprehension, with the base as its id; None if its element calls no tool."""
-        if type(node) not in _COMPREHENSIONS:
+        if not isinstance(node, _AnyComprehension):
             return None
-        parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]  # type: ignore[attr-defined]
+        parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
         if not any(self._is_tool_call(each) for part in parts for each in ast.walk(part)):
             return None
-        generators: list[ast.comprehension] = node.generators  # type: ignore[attr-defined]
         if isinstance(node, ast.SetComp):
             raise Refused("expression", "a set cannot hold calls of tools: write a list", node)
-        if len(generators) > 1 or self.steps is not None:
+        if len(node.generators) > 1 or self.steps is not None:
             raise Refused(
                 "nested_call", "calls of tools fan out over one `for`: make two fan-outs, one after the other", node
             )
         outer = self.locals
-        clause = self._clause(generators[0], "")
-        why = "a key cannot call a tool"
-        key = self._barred(why, node.key) if isinstance(node, ast.DictComp) else None
+        clause = self._clause(node.generators[0], "")
+        key = self._barred("a key cannot call a tool", node.key) if isinstance(node, ast.DictComp) else None
         element = self._element(parts[-1])
         steps: list[Task] = list(self.steps or ())  # type: ignore[redundant-expr]  # the element filled it
         self.steps, self.locals = None, outer
-        container: Any = "dict" if isinstance(node, ast.DictComp) else "list"
-        tree = Fanout(container, clause.target, clause.source, clause.conditions, key, tuple(steps), element)
+        tree = Fanout(
+            "dict" if isinstance(node, ast.DictComp) else "list",
+            clause.target,
+            clause.source,
+            clause.conditions,
+            key,
+            tuple(steps),
+            element,
+        )
         return Task(self.base, "fanout", "", (tree,), line=node.lineno, column=node.col_offset)
 
     def _element(self, node: ast.expr) -> Tree:

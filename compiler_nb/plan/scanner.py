@@ -70,20 +70,13 @@ class Scanner:
         """Yield the units that this text closes."""
         self._mark = at = 0
         while at < len(text) and not self.dead:
-            if self._parts is not None:
-                end, state = self._read_on(text, at)
-                self._parts.append(text[at:end])
-                at = end
-                if state == "deep":
-                    yield self._problem(text, at, "too_deep", f"nested more than {check.DEPTH_LIMIT} deep")
-                elif state == "closed":
-                    yield self._close_unit()
-                continue
-            at = _BLANK.match(text, at).end()  # type: ignore[union-attr]  # it matches the empty string, too
-            if at < len(text):
-                at, unit = self._meet(text, at)
-                if unit:
-                    yield unit
+            if self._parts is None:
+                at = _BLANK.match(text, at).end()  # type: ignore[union-attr]  # it matches the empty string, too
+                at, unit = self._meet(text, at) if at < len(text) else (at, None)
+            else:
+                at, unit = self._read_on(text, at, self._parts)
+            if unit:
+                yield unit
         self._advance(text, len(text))
 
     def _meet(self, text: str, at: int) -> tuple[int, Unit | None]:
@@ -102,7 +95,15 @@ class Scanner:
         self._parts = [] if self._mode == "word" else [character]
         return at + len(self._parts), None
 
-    def _read_on(self, text: str, at: int) -> tuple[int, Literal["open", "closed", "deep"]]:
+    def _read_on(self, text: str, at: int, parts: list[str]) -> tuple[int, Unit | None]:
+        """Add what belongs to the open unit to its parts; return the index behind it, and the unit if it ends."""
+        end, state = self._find_end(text, at)
+        parts.append(text[at:end])
+        if state == "deep":
+            return end, self._problem(text, end, "too_deep", f"nested more than {check.DEPTH_LIMIT} deep")
+        return end, self._close_unit() if state == "closed" else None
+
+    def _find_end(self, text: str, at: int) -> tuple[int, Literal["open", "closed", "deep"]]:
         """Return the index up to which the text belongs to the open unit, and what that makes of it."""
         # A task lies within the root and its list, any other value within the root alone.
         limit = check.DEPTH_LIMIT - (2 if self.expects.startswith("task") else 1)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
+from graphlib import CycleError, TopologicalSorter
+from heapq import heappop, heappush
 
 from compiler_nb.plan.task import Task, fingerprint
 
@@ -33,16 +34,14 @@ class PlanDiff:
     widths: tuple[int, int]
 
     def __str__(self) -> str:
-        counts = [f"{len(self.same)} same"]
-        for word in ("added", "removed", "changed", "renamed"):
-            count = len(getattr(self, word))
-            counts += [f"{count} {word}"] if count else []
+        counts = {word: len(getattr(self, word)) for word in ("same", "added", "removed", "changed", "renamed")}
+        shown = ", ".join(f"{count} {word}" for word, count in counts.items() if count or word == "same")
         before, after = self.widths
         width = f"widest level {before}" if before == after else f"widest level {before} → {after}"
         lines = [f"+ {id_}" for id_ in self.added] + [f"- {id_}" for id_ in self.removed]
         lines += [f"~ {id_}" for id_ in self.changed] + [f"  {old} → {new}" for old, new in self.renamed]
         more = [f"… {len(lines) - DIFF_LINES} more"] if len(lines) > DIFF_LINES else []
-        return "\n".join([f"{', '.join(counts)}; {width}", *lines[:DIFF_LINES], *more])
+        return "\n".join([f"{shown}; {width}", *lines[:DIFF_LINES], *more])
 
 
 def parents(tasks: Iterable[Task]) -> dict[str, tuple[str, ...]]:
@@ -67,24 +66,20 @@ def order(tasks: Iterable[Task]) -> tuple[Task, ...]:
 
 
 def _sorted(needs: Mapping[str, tuple[str, ...]]) -> list[str]:
-    ids = list(needs)
-    place = {id_: index for index, id_ in enumerate(ids)}
-    missing = {id_: len(each) for id_, each in needs.items()}
-    needed = children(needs)
+    sorter = TopologicalSorter(needs)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        raise ValueError(f"these tasks wait for each other: {', '.join(error.args[1][:-1][:10])}") from None
+    place = {id_: (index, id_) for index, id_ in enumerate(needs)}
     # A heap of places rather than a queue, so that tasks which are free together keep the order of the text.
-    free = [place[id_] for id_, count in missing.items() if not count]
-    heapify(free)
+    free: list[tuple[int, str]] = []
     done: list[str] = []
-    while free:
-        id_ = ids[heappop(free)]
-        done.append(id_)
-        for child in needed[id_]:
-            missing[child] -= 1
-            if not missing[child]:
-                heappush(free, place[child])
-    if len(done) < len(ids):
-        stuck = [id_ for id_ in ids if missing[id_]]
-        raise ValueError(f"these tasks wait for each other: {', '.join(stuck[:10])}")
+    while sorter.is_active():
+        for id_ in sorter.get_ready():
+            heappush(free, place[id_])
+        done.append(heappop(free)[1])
+        sorter.done(done[-1])
     return done
 
 
@@ -120,7 +115,10 @@ def _duration(task: Task, durations: Mapping[str, float] | None) -> float:
 
 
 def critical_path(plan: Iterable[Task], durations: Mapping[str, float] | None = None) -> tuple[str, ...]:
-    """Return the ids of the longest chain, of equally long ones the first in the text; durations as in `heights`."""
+    """Return the ids of the longest chain, of equally long ones the first in the text.
+
+    durations: seconds by task id or by tool name, 1 if neither is known.
+    """
     tasks = tuple(plan)
     high = heights(tasks, durations)
     needs = parents(tasks)

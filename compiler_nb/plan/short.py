@@ -9,16 +9,14 @@ from itertools import islice
 from compiler_nb.plan.expression import Fanout, Local, spell, spell_call, spell_pattern
 from compiler_nb.plan.shape import critical_path, levels
 from compiler_nb.plan.task import LastLine, Return, Task, item_id
-from compiler_nb.plan.tree import Expression, Input, Ref, Tree, references, replace
-from compiler_nb.text import BRACKETS, ITEMS, cut, quote, shorten_value
+from compiler_nb.plan.tree import Expression, Ref, Tree, references, replace
+from compiler_nb.text import ITEMS, cut, quote, shorten_value
 
 
 def shorten_tree(tree: Tree, limit: int = 60) -> str:
     """Return an argument tree as source text of at most `limit` characters; numbered tasks are `$1`, `$2`."""
     kind = type(tree)
-    if kind is Ref or kind is Input:
-        text = _name_of(tree.id) if kind is Ref else tree.name
-    elif isinstance(tree, Expression):
+    if isinstance(tree, Expression):
         text = spell(tree, _name_of)
     elif kind is str:
         text = quote(tree[: limit + 1], limit + 1)
@@ -26,9 +24,8 @@ def shorten_tree(tree: Tree, limit: int = 60) -> str:
         pairs = [f"{shorten_tree(key)}: {shorten_tree(value)}" for key, value in islice(tree.items(), ITEMS)]
         text = f"{{{', '.join(pairs)}{_more(tree)}}}"
     elif kind in (list, tuple) and tree:
-        opening, closing = BRACKETS[kind][0], BRACKETS[kind][1]
-        parts = [shorten_tree(item) for item in islice(tree, ITEMS)]
-        text = f"{opening}{', '.join(parts)}{',' if kind is tuple and len(tree) == 1 else ''}{_more(tree)}{closing}"
+        inner = ", ".join(shorten_tree(item) for item in islice(tree, ITEMS)) + _more(tree)
+        text = f"[{inner}]" if kind is list else f"({inner}{',' if len(tree) == 1 else ''})"
     else:
         text = shorten_value(tree, limit)
     return cut(text, limit)
@@ -70,8 +67,7 @@ def explain(tasks: Sequence[Task], final: LastLine) -> str:
     per call and item when its source is known.
     """
     lines = [line for task in tasks for line in _task_lines(task)]
-    lines.append(_last_line(final))
-    return "\n".join([*lines, "", *_shape_lines(tasks)])
+    return "\n".join([*lines, _last_line(final), "", *_shape_lines(tasks)])
 
 
 def _task_lines(task: Task) -> list[str]:
@@ -112,8 +108,7 @@ def _shape_lines(tasks: Sequence[Task]) -> list[str]:
         return ["no task"]
     wide = levels(tasks)
     widest = max(wide, key=len)
-    path = critical_path(tasks)
     return [
         f"{len(tasks)} tasks in {len(wide)} levels; at most {len(widest)} at once: {_cut(', '.join(widest))}",
-        f"the longest chain: {_cut(' -> '.join(path))}",
+        f"the longest chain: {_cut(' -> '.join(critical_path(tasks)))}",
     ]

@@ -15,7 +15,7 @@ import re
 import threading
 import warnings
 from contextlib import nullcontext, suppress
-from typing import Final, Literal, overload
+from typing import Any, Final, Literal
 
 from compiler_nb.plan import check
 from compiler_nb.plan.check import Refused
@@ -100,21 +100,22 @@ class Statement:
         position = self._read_string(line, 0) if self._quote else 0
         while position >= 0 and (token := _TOKEN.search(line, position)):
             kind, position = token.lastgroup or "", token.end()
-            if kind == "word":
-                if not (is_ascii or token[0].isascii()):
-                    self._check_name(token[0])
-            elif kind == "string":
-                self._quote = token["quote"]
-                self._content = [] if (token["prefix"] or "").lower() in _FORMATS else None
-                after = self._read_string(line, position)
-                if after < 0 and len(self._quote) == 1:  # its line must end it; the parser says that it does not
-                    ends, self._quote = True, ""
-                else:
-                    position = after
-            elif kind == "escape":
-                return not ends
-            elif kind != "comment" and not ends:
-                self._take(kind)
+            match kind:
+                case "word":
+                    if not (is_ascii or token[0].isascii()):
+                        self._check_name(token[0])
+                case "string":
+                    self._quote = token["quote"]
+                    self._content = [] if (token["prefix"] or "").lower() in _FORMATS else None
+                    after = self._read_string(line, position)
+                    if after < 0 and len(self._quote) == 1:  # its line must end it; the parser says that it does not
+                        ends, self._quote = True, ""
+                    else:
+                        position = after
+                case "escape":
+                    return not ends
+                case _ if kind != "comment" and not ends:
+                    self._take(kind)
         return not ends and (bool(self._quote) or len(self._depth.pending) > 1)
 
     def _take(self, kind: str) -> None:
@@ -177,14 +178,11 @@ _TRIES: Final = 20
 _MAY_WARN: Final = re.compile(r"\\|\d[a-z]")
 
 
-@overload
-def parse_syntax(text: str, mode: Literal["single"]) -> ast.Interactive: ...
-@overload
-def parse_syntax(text: str, mode: Literal["eval"]) -> ast.Expression: ...
-def parse_syntax(text: str, mode: str) -> ast.AST:
+def parse_syntax(text: str, mode: Literal["single", "eval"]) -> Any:
     """Return the syntax tree of a text; nothing is compiled, and no warning gets out.
 
-    Mode "single" is for statements; in mode "exec" CPython would open a file to explain an error.
+    Mode "single" gives an `ast.Interactive`, "eval" an `ast.Expression`; in mode "exec" CPython would open a file to
+    explain an error.
     Raises what `ast.parse` does: SyntaxError, ValueError, UnicodeEncodeError, RecursionError or MemoryError.
     """
     # CPython counts the depth of all threads that parse at once together, so two of ours would fail each other.

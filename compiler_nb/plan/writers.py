@@ -1,20 +1,28 @@
-"""Plans as text in the two dialects that write references with a dollar sign, numbered and json."""
+"""A plan as text, in any dialect that can express it.
+
+The text reads back as the same plan. Ids that a dialect cannot express are replaced, so that a plan of another dialect
+reads back as the same except for its ids: the numbered dialect numbers the tasks 1, 2, 3, ... unless all have numbers
+already; python calls the task 1 t1; json calls the nested call note.1 note_1. In python the ids of calls without a name
+depend on their place in the text, so they may change, too.
+"""
 
 from __future__ import annotations
 
 import json
+import keyword
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import count
 from typing import Any, Final
 
 from compiler_nb.errors import PlanError, Problem
 from compiler_nb.plan import check
-from compiler_nb.plan.expression import Item, Text, spell
+from compiler_nb.plan.builder import free_name
+from compiler_nb.plan.expression import Item, Text, spell, spell_call, variable
 from compiler_nb.plan.json_task import WORKER
+from compiler_nb.plan.parser import PlanParser
 from compiler_nb.plan.reference import read_whole
-from compiler_nb.plan.task import LastLine, Return, Task
-from compiler_nb.plan.tree import Expression, Input, Ref, Tree
+from compiler_nb.plan.task import LastLine, Return, Task, inputs_of, is_part
+from compiler_nb.plan.tree import Expression, Input, Ref, Tree, references, walk
 
 _NUMBER: Final = re.compile(r"[1-9][0-9]*")
 _NAME: Final = re.compile(r"[^\W\d_]\w*")
@@ -32,7 +40,7 @@ class Writer:
 
     def __init__(self, tasks: Sequence[Task], final: LastLine) -> None:
         self.tasks, self.final = tasks, final
-        self.task: Task | None = None  # the one being written
+        self.task: Task | None = None  # the one being written, None for the last line
         self.last = _as_call(final)
         ids = {task.id for task in tasks}
         needs = dict.fromkeys(id_ for task in (*tasks, self.last) for id_ in task.dependencies)
@@ -45,18 +53,17 @@ class Writer:
 
     def wrong(self, reason: str, kind: str = "expression") -> PlanError:
         """Return the error that this dialect cannot express the task being written."""
-        task = self.task
-        what = "the last line" if task is None else f"task {task.id!r}"
-        place = (0, 0) if task is None else (task.line, task.column)
+        task = self.task or Task("", "expr")
+        what = f"task {task.id!r}" if self.task else "the last line"
         message = f"{what} cannot be written in the dialect {self.dialect}: {reason}"
-        return PlanError([Problem(kind, *place, message, "" if task is None else task.id)])
+        return PlanError([Problem(kind, task.line, task.column, message, task.id)])
 
     def name_all(self, name_of: Callable[[str], str], earlier_of: Callable[[str], str] = str) -> None:
         """Give each task the name that `name_of` makes of its id, or the next free one like it."""
         self.names = {id_: earlier_of(id_) for id_ in self.earlier}
         taken = set(self.names.values())
         for task in self.tasks:
-            self.names[task.id] = _free(name_of(task.id), taken)
+            self.names[task.id] = free_name(name_of(task.id), taken)
             taken.add(self.names[task.id])
 
     def calls(self) -> Iterator[Task]:
@@ -82,17 +89,76 @@ def _as_call(final: LastLine) -> Task:
     return Task("join", "call", "join", tuple(Ref(id_) for id_ in final.refs), told)
 
 
-def _free(wanted: str, taken: set[str]) -> str:
-    return wanted if wanted not in taken else next(n for i in count(2) if (n := f"{wanted}_{i}") not in taken)
-
-
 def quote(data: Any) -> str:
     """Return JSON on one line, with escapes for what a plan's text may not hold; Python reads strings alike."""
     return check.CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(data, ensure_ascii=False))
 
 
+class PythonWriter(Writer):
+    """Writes the python dialect; nested calls are written where their values are used."""
+
+    dialect = "python"
+
+    def write(self) -> str:
+        """Return the text: notes as comments, a line for each task, the last line."""
+        hiding = self._hiding()
+        self.name_all(
+            lambda id_: f"{id_}_2" if keyword.iskeyword(id_) or variable(id_) in hiding else variable(id_), variable
+        )
+        self.parts = {task.id: task for task in self.tasks if is_part(task.id)}
+        lines = [line for task in self.tasks if task.id not in self.parts for line in self._lines(task)]
+        self.task = None
+        return "\n".join([*lines, self._last()]) + "\n"
+
+    def _hiding(self) -> set[str]:
+        """Return the names of tasks that would hide an input of the same name which is read after them."""
+        found: set[str] = set()
+        before: set[str] = set()
+        for task in self.tasks:
+            found |= before.intersection(task.inputs)
+            before.add(variable(task.id))
+        return found | before.intersection(inputs_of((), self.final))
+
+    def _lines(self, task: Task) -> list[str]:
+        self.task = task
+        self.check_after(task)
+        for name in task.kwargs:
+            if not name.isidentifier() or keyword.iskeyword(name):
+                raise self.wrong(f"its argument {name!r} is not a valid name")
+        target = "" if task.id.startswith("@") else f"{self.names[task.id]} = "
+        line = target + spell_call(task, self._name)
+        self._check_text(line, (task.args, task.kwargs))
+        return [f"# {task.note}", line] if task.note else [line]
+
+    def _check_text(self, line: str, tree: Tree) -> None:
+        """Raise if a line cannot be read back: an f-string's braces cannot hold all quotes, brackets and escapes."""
+        # Which quotes and escapes fit into braces depends on all that surrounds them, so the line is read to find out.
+        if any(type(node) is Text for node in walk(tree)):
+            read = list(references(tree))
+            for id_ in read:
+                read += self.parts[id_].dependencies if id_ in self.parts else ()
+            known = {self.names[id_]: "" for id_ in read}
+            parser = PlanParser(dialect="python", inputs=inputs_of(self.tasks, self.final), earlier=known)
+            parser.feed(line)
+            parser.close()
+            if parser.problems:
+                raise self.wrong(parser.problems[0].message)
+
+    def _name(self, id_: str) -> str:
+        part = self.parts.get(id_)
+        if part is None:
+            return self.names[id_]
+        text = spell_call(part, self._name)
+        return f"({text})" if part.kind == "expr" else text
+
+    def _last(self) -> str:
+        line = spell_call(self.last, self._name)
+        self._check_text(line, self.last.args)
+        return line
+
+
 class _Dollars(Writer):
-    """What the two dialects share."""
+    """What the two dialects share that write references with a dollar sign, numbered and json."""
 
     def reference(self, tree: Tree) -> tuple[str, str]:
         """Return a result or an offered input, and the path to an item of it, as they stand outside strings."""
@@ -223,9 +289,9 @@ class JsonWriter(_Dollars):
         taken = set(self.names.values())
         if isinstance(self.final, Return):
             value = self._data(self.final.expression, 1)
-            return [{"id": _free("answer", taken), "tool": "answer", "args": {"value": value}}]
+            return [{"id": free_name("answer", taken), "tool": "answer", "args": {"value": value}}]
         deps = [self.names[id_] for id_ in self.final.refs]
-        return [{"id": _free("join", taken), "tool": "join", "args": {}, "deps": deps}] if deps else []
+        return [{"id": free_name("join", taken), "tool": "join", "args": {}, "deps": deps}] if deps else []
 
     def _data(self, tree: Tree, depth: int) -> Any:
         """Return the JSON data of a tree; depth: how many brackets are open around it."""
@@ -254,3 +320,13 @@ class JsonWriter(_Dollars):
 def _json_id(id_: str) -> str:
     """Return an id as a JSON plan may give it."""
     return f"line_{id_[1:]}" if id_.startswith("@") else id_.replace(".", "_")
+
+
+WRITERS: Final[dict[str, type[Writer]]] = {"python": PythonWriter, "numbered": NumberedWriter, "json": JsonWriter}
+
+
+def to_text(tasks: Sequence[Task], final: LastLine, dialect: str = "python") -> str:
+    """Return a plan as text; raise a PlanError that names the task if the dialect cannot express it."""
+    if dialect not in WRITERS:
+        raise ValueError(f"no dialect is called {dialect!r}; there are {', '.join(WRITERS)}")
+    return WRITERS[dialect](tasks, final).write()

@@ -99,7 +99,7 @@ def _check_size(text: str) -> None:
 
 def _parse(text: str) -> ast.expr:
     try:
-        return parse_syntax(text, "eval").body
+        return parse_syntax(text, "eval").body  # type: ignore[no-any-return]  # an expression
     except SyntaxError as error:
         near = text[max((error.offset or 1) - 1, 0) :] or text
         _fail(near[:40], "this is not arithmetic: write numbers, operators and functions, without words or units")

@@ -15,8 +15,6 @@ from tests.support import planner
 from tests.support.corpus import JSON, NUMBERED, PYTHON
 from tests.support.plans import Reading, edges
 
-COVERS = ("writers.py",)
-
 DIALECTS = ("python", "numbered", "json")
 
 
