@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb import trace
 from compiler_nb.engine.node import find_lanes
 from compiler_nb.errors import RunFailed, ToolError
 from compiler_nb.events import Event, Log
-from compiler_nb.models.secret import mask
 from compiler_nb.outcome import NOT_DONE, Failure, State, Status, Usage
 from compiler_nb.plan.bounds import is_a
 from compiler_nb.plan.plan import Plan
@@ -20,8 +18,8 @@ from compiler_nb.settings.order import Order
 from compiler_nb.settings.settings import Settings
 
 if TYPE_CHECKING:  # loaded only if it is used
-    from compiler_nb.drawing.svg import Picture
-    from compiler_nb.drawing.timeline import Timeline
+    from compiler_nb.drawing.dot import Engine
+    from compiler_nb.drawing.picture import Picture
 
 _INNER: Final = frozenset({"control", "id_of", "log", "order", "progress", "wait", "words"})
 
@@ -187,18 +185,16 @@ class Run:
             })  # fmt: skip
         return pd.DataFrame(rows)
 
-    def visualize(self) -> Picture:
-        """Return the picture of its tasks, with states and hover texts: it shows itself anywhere, and has `save`."""
-        from compiler_nb.drawing.svg import draw  # noqa: PLC0415 - only who looks needs it
-        from compiler_nb.drawing.text import task_titles  # noqa: PLC0415 - as above
+    def visualize(self, engine: Engine = "auto") -> Picture:
+        """Return the picture of its tasks, with states and hover texts: it shows itself anywhere, and has `save`.
 
-        progress, plan = self.progress, self.plan
-        tasks, states = list(progress.tasks.values()), dict(progress.states)
-        titles = task_titles(tasks, states, progress.outcomes)
-        drawn = draw(tasks, states=states, titles=titles, final=plan.final if plan is not None else None)
-        return replace(drawn, svg=mask(drawn.svg, self.settings.secrets), text=mask(drawn.text, self.settings.secrets))
+        engine: what chooses the places: "own", "graphviz", or "auto" for Graphviz if it is installed.
+        """
+        from compiler_nb.drawing.svg import draw_run  # noqa: PLC0415 - only who looks needs it
 
-    def timeline(self) -> Timeline:
+        return draw_run(self.progress, engine).masked(self.settings.secrets)
+
+    def timeline(self) -> Picture:
         """Return when what ran, with the critical path and times in words: it shows itself anywhere, and has `save`."""
         from compiler_nb.drawing.timeline import timeline  # noqa: PLC0415 - only who looks needs it
 
@@ -206,11 +202,10 @@ class Run:
         with progress.lock:
             times = trace.times(progress, self.settings.max_concurrency, at=now)
             calls = [call for call in progress.calls.values() if not call.task]
-            drawn = timeline(
+            return timeline(
                 progress.attempts, tasks=progress.tasks, states=progress.states, calls=calls, critical=times.path,
                 total=now, words=str(times),
-            )  # fmt: skip
-        return replace(drawn, svg=mask(drawn.svg, self.settings.secrets), text=mask(drawn.text, self.settings.secrets))
+            ).masked(self.settings.secrets)  # fmt: skip
 
     def view(self) -> Any:
         """Return the live view, for a page: the plan, its tasks, timeline, table, and all that is known of each."""

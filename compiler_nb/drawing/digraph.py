@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import graphviz
 
 from compiler_nb.drawing.dot import lines_of
-from compiler_nb.drawing.files import save
-from compiler_nb.drawing.svg import Picture, draw
+from compiler_nb.drawing.picture import Picture, save
+from compiler_nb.drawing.svg import draw
 from compiler_nb.outcome import State
 from compiler_nb.plan.plan import Plan
-from compiler_nb.plan.task import Task
 
 
 class Digraph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
@@ -60,9 +59,8 @@ class Digraph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
             return self.picture.svg if form == "svg" else self.picture.png()
 
 
-def make_digraph(plan: Plan | Iterable[Task], states: Mapping[str, State] | None = None) -> Digraph:
+def make_digraph(plan: Plan, states: Mapping[str, State] | None = None) -> Digraph:
     """Return a plan as a Digraph."""
-    tasks = plan if hasattr(plan, "final") else tuple(plan)
-    digraph = Digraph("plan", body=[f"{line}\n" for line in lines_of(tasks, states or {})])
-    digraph.picture = draw(tasks, states=states)
+    digraph = Digraph("plan", body=[f"{line}\n" for line in lines_of(plan, states or {})])
+    digraph.picture = draw(plan, states=states)
     return digraph

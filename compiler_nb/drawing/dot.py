@@ -52,8 +52,7 @@ def wrap(statements: Iterable[str]) -> str:
 
 def lines_of(plan: Plan | Iterable[Task], states: Mapping[str, State]) -> Iterator[str]:
     """Yield the statements of a plan's DOT text."""
-    final = plan.final if isinstance(plan, Plan) else None
-    graph = make_graph(plan, final, known=states, block=0)
+    graph = make_graph(plan, known=states, block=0)
     yield f'  graph [rankdir={"TB" if graph.down else "LR"} bgcolor="transparent" nodesep=0.3 ranksep=0.5]'
     yield '  node [shape=box style="rounded,filled" fillcolor=white fontname="Helvetica" fontsize=11 penwidth=1.3]'
     yield f'  edge [color="{EDGE}" arrowsize=0.7]'

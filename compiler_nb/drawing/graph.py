@@ -27,9 +27,9 @@ from compiler_nb.drawing.boxes import (
 )
 from compiler_nb.drawing.layout import GAP_RIGHT
 from compiler_nb.drawing.rows import GAP, assign_rows
+from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.shape import levels
-from compiler_nb.plan.task import LastLine, Return, Task, owner_of
-from compiler_nb.plan.tree import references
+from compiler_nb.plan.task import Join, LastLine, Return, Task, owner_of
 
 FULL: Final = 200
 """Most tasks that are drawn one by one."""
@@ -65,15 +65,19 @@ class Graph(NamedTuple):
         return {key: f"n{number}" for number, key in enumerate(self.boxes)}
 
 
-def make_graph(tasks: Iterable[Task], final: LastLine | None = None, *, known: Iterable[str] = (),
-               full: int = FULL, cells: int = CELLS, clip: int = CLIP, block: int = BLOCK,
-               bars: bool = False) -> Graph:  # fmt: skip
-    """Return what to draw of some tasks and the plan's last line.
+def shown_plan(tasks: tuple[Task, ...], plan: Plan | None) -> Plan | tuple[Task, ...]:
+    """Return tasks with the last line of a plan, or only tasks if there is no plan yet: they are drawn without one."""
+    return tasks if plan is None else Plan(tasks, plan.final)
+
+
+def make_graph(plan: Plan | Iterable[Task], *, known: Iterable[str] = (), full: int = FULL, cells: int = CELLS,
+               clip: int = CLIP, block: int = BLOCK, bars: bool = False) -> Graph:  # fmt: skip
+    """Return what to draw of a plan, or of some tasks without a last line.
 
     known: further ids of tasks; items of fan-outs among them are shown; full, cells, clip, block: see FULL, CELLS, CLIP
     and BLOCK (0: no blocks); bars: stacks hold empty bars, which the page fills.
     """
-    every = list(tasks)
+    every, final = (plan, plan.final) if isinstance(plan, Plan) else (tuple(plan), None)
     items = _items(every, known)
     plain = [task for task in every if task.owner not in items]
     whole = len(plain) <= full
@@ -92,11 +96,11 @@ def make_graph(tasks: Iterable[Task], final: LastLine | None = None, *, known: I
     graph, extent = _turn(boxes, pairs)
     # Only the finished picture shows whether it is too large, so a large one is made twice.
     if whole and len(plain) > FEW and extent > WIDE:
-        return make_graph(every, final, known=known, full=0, cells=cells, clip=clip, block=block, bars=bars)
+        return make_graph(every, known=known, full=0, cells=cells, clip=clip, block=block, bars=bars)
     return graph
 
 
-def _items(tasks: Sequence[Task], known: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def _items(tasks: Iterable[Task], known: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Return for each fan-out the ids of its items, `rows[AAPL]`, and of the calls before them, `rows[AAPL].1`."""
     held: dict[str, dict[str, None]] = {task.id: {} for task in tasks if task.kind == "fanout"}
     for id_ in (*(task.id for task in tasks), *known):
@@ -128,7 +132,7 @@ def _collapse(tasks: Sequence[Task], items: Mapping[str, tuple[str, ...]], insid
 
 
 def _edges(
-    tasks: Sequence[Task],
+    tasks: Iterable[Task],
     items: Mapping[str, tuple[str, ...]],
     boxes: Mapping[str, Box],
     final: LastLine | None,
@@ -142,9 +146,8 @@ def _edges(
     pairs = ((box_of[need], box_of[task.id]) for task in tasks for need in task.dependencies if need in box_of)
     edges = dict.fromkeys((one, other) for one, other in pairs if one != other)
     if final is not None:
-        named = references(final.expression) if isinstance(final, Return) else final.refs
-        ends = [box_of[id_] for id_ in named if id_ in box_of]
-        if not named and not isinstance(final, Return):
+        ends = [box_of[id_] for id_ in final.refs if id_ in box_of]
+        if isinstance(final, Join) and not final.refs:
             read = {one for one, _ in edges}
             ends = [key for key in boxes if key not in read]
         edges |= dict.fromkeys((key, END) for key in ends)

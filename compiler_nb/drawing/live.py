@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Final, NamedTuple
 
@@ -13,8 +13,9 @@ from compiler_nb.drawing.layout import Incremental, Layout
 from compiler_nb.drawing.rows import Point
 from compiler_nb.drawing.style import ID, MARGIN
 from compiler_nb.drawing.svg import draw_box, draw_edge
+from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.short import shorten_call
-from compiler_nb.plan.task import LastLine, Task
+from compiler_nb.plan.task import Task
 from compiler_nb.text import cut, visible
 
 TITLE: Final = 200
@@ -68,12 +69,11 @@ def framed(bounds: tuple[float, float, float, float]) -> Bounds:
     return (left - MARGIN, top - MARGIN, right - left + 2 * MARGIN, bottom - top + 2 * MARGIN)
 
 
-def draw_whole(tasks: Iterable[Task], final: LastLine | None = None, *, engine: Engine = "auto") -> Drawn:
+def draw_whole(plan: Plan | tuple[Task, ...], *, engine: Engine = "auto") -> Drawn:
     """Return the picture of all tasks, each waiting; above 200 tasks, those of one level and tool share a box."""
-    every = list(tasks)
-    graph = make_graph(every, final, bars=True)
+    graph = make_graph(plan, bars=True)
     layout = find_layout(graph, engine)
-    titles = {task.id: _title(task) for task in every} if len(every) <= FULL else {}
+    titles = {task.id: _title(task) for task in plan} if len(plan) <= FULL else {}
     names = {key: _first(box) for key, box in graph.boxes.items()}
     body = [_edge(route, names[one], names[other]) for (one, other), route in layout.routes.items()]
     body += [draw_box(box, *layout.places[key], titles=titles) for key, box in graph.boxes.items()]

@@ -8,13 +8,13 @@ from typing import Final
 from compiler_nb.drawing.boxes import Box, is_stack, state_of
 from compiler_nb.drawing.chart import FOOT, HEAD, PAD, RIGHT, WIDTH, Bar, Chart, make_plot
 from compiler_nb.drawing.dot import INCH, Program, find_layout, quote, render, wrap
-from compiler_nb.drawing.graph import FULL, make_graph
+from compiler_nb.drawing.graph import FULL, make_graph, shown_plan
 from compiler_nb.drawing.layout import heading
 from compiler_nb.drawing.rows import Point
 from compiler_nb.drawing.style import EDGE, LIGHT, MARGIN
 from compiler_nb.outcome import State
 from compiler_nb.plan.plan import Plan
-from compiler_nb.plan.task import LastLine, Task
+from compiler_nb.plan.task import Task
 from compiler_nb.text import seconds_text
 
 ARROW: Final = 5.0
@@ -36,23 +36,21 @@ def _at(x: float, y: float, width: float, height: float) -> str:
 
 
 def to_png(
-    plan: Plan | Iterable[Task],
+    plan: Plan | tuple[Task, ...],
     *,
     states: Mapping[str, State] | None = None,
-    final: LastLine | None = None,
     programs: Iterable[Program] | None = None,
 ) -> bytes | None:
-    """Return the picture of up to 200 tasks as PNG; None for more tasks, or without Graphviz.
+    """Return the picture of up to 200 tasks, items of fan-outs not counted, as PNG; None without Graphviz.
 
-    states, final: as for `draw`; programs: as for `render`.
+    states: as for `draw`; programs: as for `render`.
     """
-    tasks = tuple(plan)
+    tasks = tuple(task for task in plan if not task.owner)
     if len(tasks) > FULL:
         return None
-    last = plan.final if final is None and isinstance(plan, Plan) else final
-    graph = make_graph(tasks, last, known=states or ())
+    graph = make_graph(shown_plan(tasks, plan if isinstance(plan, Plan) else None), known=states or ())
     layout, names = find_layout(graph, "own"), graph.names
-    dpi = min(144.0, INCH * SIDE / max(layout.width, layout.height / 2))
+    dpi = min(144.0, INCH * SIDE / max(layout.width, layout.height / 2, 1.0))
     lines = [f"graph [dpi={dpi:.0f} bgcolor=white pad={MARGIN / INCH:.3f}]"]
     lines += [f'node [shape=box fixedsize=true fontname="Helvetica" fontsize=10.5 fontcolor="{LIGHT["ink"]}"]']
     lines += [f'edge [color="{EDGE}" arrowsize=0.5 penwidth=1.2]']

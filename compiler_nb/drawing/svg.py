@@ -9,24 +9,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from html import escape
 from typing import Any, Final
 
 from compiler_nb.drawing.boxes import CELL, CELL_ROW, END, LINE, MARK, PAD, STACK, Box, has_bar, is_stack, state_of
 from compiler_nb.drawing.dot import Engine, Program, find_layout, source
-from compiler_nb.drawing.files import Drawing, Forms
-from compiler_nb.drawing.graph import Graph, make_graph
+from compiler_nb.drawing.graph import Graph, make_graph, shown_plan
 from compiler_nb.drawing.layout import Layout, heading
+from compiler_nb.drawing.picture import Forms, Picture
 from compiler_nb.drawing.png import to_png
 from compiler_nb.drawing.rows import Point
 from compiler_nb.drawing.style import MARGIN, MARKS, STYLE, count_tasks, data_of, draw_mark, page, px
-from compiler_nb.drawing.text import plan_text
+from compiler_nb.drawing.text import plan_text, task_titles
 from compiler_nb.outcome import State
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.short import shorten_call, shorten_final
-from compiler_nb.plan.task import LastLine, Task
+from compiler_nb.plan.task import Task
 from compiler_nb.text import visible, visible_lines
+from compiler_nb.trace import Progress
 
 LIMIT: Final = 150_000
 """Most bytes of a picture."""
@@ -39,32 +40,11 @@ _ATTEMPTS: Final[tuple[dict[str, Any], ...]] = (
 """Options of `make_graph`, each for a smaller picture than the one before; the first within LIMIT is taken."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Picture(Drawing):
-    """A drawn plan: its SVG, the same as text, what chose the places ("graphviz" or "own"), and what it shows."""
-
-    svg: str
-    text: str
-    engine: str
-    plan: Plan | tuple[Task, ...] = field(default=(), compare=False)
-    states: Mapping[str, State] = field(default_factory=dict, compare=False)
-
-    @property
-    def dot(self) -> str:
-        """The same as DOT text."""
-        return source(self.plan, self.states)
-
-    def forms(self) -> Forms:
-        """Return what makes each form, by suffix."""
-        return {**Drawing.forms(self), ".dot": lambda: self.dot}
-
-    def png(self) -> bytes | None:
-        """Return it as PNG; None for more than 200 tasks, or without Graphviz."""
-        named = tuple(task for task in self.plan if not task.owner)
-        return to_png(named, states=self.states, final=self.plan.final if isinstance(self.plan, Plan) else None)
-
-    def __repr__(self) -> str:
-        return f"<picture of {count_tasks(sum(not task.owner for task in self.plan))}>"
+def draw_run(progress: Progress, engine: Engine = "auto") -> Picture:
+    """Return the picture of a run's tasks; each shows its state, arguments and short value when hovered over."""
+    tasks, states = tuple(progress.tasks.values()), dict(progress.states)
+    titles = task_titles(tasks, states, progress.outcomes)
+    return draw(shown_plan(tasks, progress.plan), states=states, titles=titles, engine=engine)
 
 
 def draw(
@@ -73,33 +53,29 @@ def draw(
     states: Mapping[str, State] | None = None,
     titles: Mapping[str, str] | None = None,
     engine: Engine = "auto",
-    final: LastLine | None = None,
     programs: Iterable[Program] | None = None,
 ) -> Picture:
-    """Return the picture of a plan or of some tasks, the same for the same arguments and engine.
+    """Return the picture of a plan, or of some tasks without a last line: the same for the same arguments and engine.
 
     states: by task id, "waiting" if missing; titles: hover texts by task id; engine: what chooses the places: our own
-    layout, or Graphviz if it is installed; final: the last line, defaults to the plan's; programs: ways to run
-    Graphviz, defaults to those that are installed.
+    layout, or Graphviz if it is installed; programs: ways to run Graphviz, defaults to those that are installed.
     Items of fan-outs, `rows[AAPL]`, are cells in their fan-out's box, whether given as tasks or only as states.
     """
-    tasks = tuple(plan)
-    last = plan.final if final is None and isinstance(plan, Plan) else final
-    now = states or {}
-    words = _words(tasks, now, titles or {}, last)
+    tasks = plan if isinstance(plan, Plan) else tuple(plan)
+    now = dict(states or {})
+    words = _words(tasks, now, titles or {})
     for attempt in _ATTEMPTS:
-        graph = make_graph(tasks, last, known=now, **attempt)
+        graph = make_graph(tasks, known=now, **attempt)
         layout = find_layout(graph, engine, programs)
         svg = _page(graph, layout, now, words, [task.id for task in tasks])
         if len(svg.encode()) <= LIMIT:
             break
-    shown = tasks if last is None else Plan(tasks, last)
-    return Picture(svg, plan_text(plan if isinstance(plan, Plan) else tasks, now), layout.engine, shown, dict(now))
+    about = f"picture of {count_tasks(sum(not task.owner for task in tasks))}"
+    more: Forms = {".png": partial(to_png, tasks, states=now), ".dot": partial(source, tasks, now)}
+    return Picture(svg, plan_text(tasks, now), about, more, layout.engine)
 
 
-def _words(
-    tasks: Sequence[Task], states: Mapping[str, State], titles: Mapping[str, str], final: LastLine | None
-) -> dict[str, str]:
+def _words(tasks: Plan | tuple[Task, ...], states: Mapping[str, State], titles: Mapping[str, str]) -> dict[str, str]:
     """Return the hover texts: those given, and for other tasks id, state and call."""
     room = TITLE if len(tasks) <= 60 else 120  # noqa: PLR2004 - many long texts would fill the picture
     words = {}
@@ -108,7 +84,7 @@ def _words(
         state = states.get(task.id, "waiting")
         words[task.id] = _lines(given, room) if given else f"{visible(task.id)} · {state}\n{shorten_call(task, room)}"
     words |= {id_: _lines(text, room) for id_, text in titles.items() if id_ not in words}
-    return words if final is None else words | {END: shorten_final(final, TITLE)}
+    return words | {END: shorten_final(tasks.final, TITLE)} if isinstance(tasks, Plan) else words
 
 
 def _lines(text: str, limit: int) -> str:

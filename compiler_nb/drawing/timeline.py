@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from compiler_nb.drawing.chart import Bar, Chart, Row, draw_svg
-from compiler_nb.drawing.files import Drawing
+from compiler_nb.drawing.picture import Picture
 from compiler_nb.drawing.png import draw_png
 from compiler_nb.drawing.style import count_tasks
 from compiler_nb.drawing.text import chart_text
@@ -35,22 +35,6 @@ LEAST: Final = 0.001
 """Seconds of waiting that are worth a word."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Timeline(Drawing):
-    """A drawn timeline: its SVG, the same as text, and what it shows."""
-
-    svg: str
-    text: str
-    chart: Chart
-
-    def png(self) -> bytes | None:
-        """Return it as PNG, drawn by Graphviz; None without Graphviz."""
-        return draw_png(self.chart)
-
-    def __repr__(self) -> str:
-        return f"<timeline of {count_tasks(self.chart.tasks)}, {seconds_text(self.chart.total)}>"
-
-
 def timeline(
     spans: Iterable[Span],
     *,
@@ -60,7 +44,7 @@ def timeline(
     critical: Sequence[str] = (),
     total: float | None = None,
     words: str = "",
-) -> Timeline:
+) -> Picture:
     """Return the timeline of some attempts, the same for the same arguments.
 
     tasks, states: by id, for hover texts and marks; calls: of models, which get rows of their own; critical: ids of the
@@ -86,7 +70,8 @@ def timeline(
         tuple(models), tuple(rows), max(len(tried) - MOST, 0), length, cut(words, WORDS), tuple(critical),
         tuple(find_ticks(length)),
     )  # fmt: skip
-    return Timeline(draw_svg(chart), chart_text(chart), chart)
+    about = f"timeline of {count_tasks(chart.tasks)}, {seconds_text(chart.total)}"
+    return Picture(draw_svg(chart), chart_text(chart), about, {".png": partial(draw_png, chart)})
 
 
 def _bars(tried: Iterable[Span], total: float) -> Iterator[Bar]:

@@ -53,7 +53,7 @@ def test_graphviz_shows_hostile_labels_as_they_are(text):
 @needs_graphviz
 def test_graphviz_places_every_box_downwards_without_overlap():
     """Its plain output becomes the same kind of Layout as ours."""
-    graph = make_graph(random_plan(30), Return(Ref("t29")))
+    graph = make_graph(Plan(random_plan(30).tasks, Return(Ref("t29"))))
     found = place(graph)
     assert set(found.places) == set(graph.boxes)
     assert set(found.routes) == set(graph.edges)

@@ -17,7 +17,7 @@ def test_arrows_name_the_tasks_at_their_ends():
     streamed = [ends for task in coasts() for edge in sketch.add(task).edges for ends in re.findall(ENDS, edge)]
     assert streamed == [("ny", "best"), ("la", "best"), ("best", "note")]
     plan = coasts()
-    assert sorted(re.findall(ENDS, draw_whole(plan, plan.final, engine="own").svg)) == sorted([*streamed, ("note", "")])
+    assert sorted(re.findall(ENDS, draw_whole(plan, engine="own").svg)) == sorted([*streamed, ("note", "")])
 
 
 def test_the_arrow_of_a_block_names_its_first_task():
@@ -28,7 +28,7 @@ def test_the_arrow_of_a_block_names_its_first_task():
 def test_a_hostile_name_stays_within_its_attribute():
     """An id is cut and escaped wherever it stands."""
     for text in HOSTILE:
-        svg = draw_whole([call(text, "a"), call("b", "b", Ref(text))], engine="own").svg
+        svg = draw_whole((call(text, "a"), call("b", "b", Ref(text))), engine="own").svg
         assert len(re.findall(ENDS, svg)) == 1
         assert "<script" not in svg
         assert "<img" not in svg

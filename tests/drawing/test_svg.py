@@ -149,7 +149,7 @@ def test_a_fan_out_far_down_a_long_plan_is_counted_with_its_items():
 
 def test_tasks_alike_stand_in_a_block_with_one_arrow():
     """Forty calls that one task reads need one arrow, and each is still drawn in full."""
-    graph = make_graph(wide(40), Return(Ref("best")))
+    graph = make_graph(wide(40))
     assert [box.kind for box in graph.boxes.values()] == ["block", "call", "end"]
     assert len(graph.edges) == 2
     svg = draw(wide(40), engine="own").svg
@@ -160,16 +160,16 @@ def test_tasks_alike_stand_in_a_block_with_one_arrow():
 def test_the_last_line_has_a_box_but_is_no_task():
     """`join()` is reached from all that nobody reads, `join(a)` from a; a list of tasks has no last line."""
     tasks = (call("a", "f"), call("b", "f", Ref("a")), call("c", "f"))
-    ends = {one for one, other in make_graph(tasks, Join()).edges if other == "\0end"}
+    ends = {one for one, other in make_graph(Plan(tasks)).edges if other == "\0end"}
     assert ends == {"b", "c"}
-    assert {one for one, other in make_graph(tasks, Join(("a",))).edges if other == "\0end"} == {"a"}
+    assert {one for one, other in make_graph(Plan(tasks, Join(("a",)))).edges if other == "\0end"} == {"a"}
     assert set(shown(draw(Plan(tasks), engine="own").svg)) == {"a", "b", "c"}
     assert "join" not in texts(draw(tasks, engine="own").svg)
 
 
 def test_references_to_earlier_rounds_and_an_empty_plan_are_drawn():
     """What is not in the plan has no box; nothing at all is a picture too."""
-    assert make_graph([call("a", "f", Ref("old"))], Return(Ref("older"))).edges == ()
+    assert make_graph(Plan((call("a", "f", Ref("old")),), Return(Ref("older")))).edges == ()
     assert read(draw(Plan((), Return(42)), engine="own").svg).get("aria-label") == "Plan of 0 tasks: nothing to do"
     assert read(draw([], engine="own").svg) is not None
 

@@ -5,7 +5,6 @@ import re
 import pytest
 
 from compiler_nb.drawing.dot import render
-from compiler_nb.drawing.png import draw_png
 from compiler_nb.drawing.style import MARKS, TIMELINE_STYLE
 from compiler_nb.drawing.timeline import MOST, find_ticks, timeline
 from compiler_nb.outcome import STATES
@@ -185,4 +184,4 @@ def test_as_png_it_is_drawn_by_graphviz(tmp_path):
 
 def test_without_graphviz_there_is_no_png():
     """None, and an error where one is to be saved."""
-    assert draw_png(made().chart, programs=[]) is None
+    assert made().more[".png"](programs=[]) is None

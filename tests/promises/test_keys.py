@@ -21,7 +21,7 @@ from compiler_nb.models.secret import PIECE
 from compiler_nb.notebook.live.board import Board
 from compiler_nb.notebook.live.view import View
 from compiler_nb.notebook.output.presenter import say
-from compiler_nb.notebook.output.show import Look, bundle, picture
+from compiler_nb.notebook.output.show import Look, bundle
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.tool import tool
 from tests.support.clock import run_virtually
@@ -90,7 +90,7 @@ def shown(run: Run) -> Iterator[Any]:
     board = Board(run.progress)
     binding = Binding([*run.results], [(id_, str(outcome)) for id_, outcome in run.failures.items()], [])
     yield from (board.snapshot(1.0), board.frame(1.0), bundle(run, binding, Look(("timeline", "table"))))
-    yield from (picture(run, Look(layout="own")).svg, run.timeline(), pprint.pformat(vars(run.settings)))
+    yield from (run.visualize("own").svg, run.timeline(), pprint.pformat(vars(run.settings)))
     yield from (run.error, repr(run), run.progress.calls, run.progress.attempts, list(map(run.why, run.progress.tasks)))
     for raised in (run.raise_for_failures, lambda: [run[id_] for id_ in run.progress.tasks]):
         try:

@@ -59,6 +59,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 from compiler_nb.drawing.dot import Engine
+from compiler_nb.drawing.graph import shown_plan
 from compiler_nb.drawing.live import Drawn, draw_whole
 from compiler_nb.drawing.style import ID
 from compiler_nb.events import (
@@ -220,8 +221,8 @@ class Board:
     def drawing(self, engine: Engine = "auto") -> Callable[[], Drawn]:
         """Return a function that draws all tasks so far; it may take long, and may be called on any thread."""
         self.canvas.begin_drawing()
-        tasks, plan = [task for task in self.tasks if not task.owner], self.progress.plan
-        return lambda: draw_whole(tasks, plan.final if plan is not None else None, engine=engine)
+        plan = shown_plan(tuple(task for task in self.tasks if not task.owner), self.progress.plan)
+        return lambda: draw_whole(plan, engine=engine)
 
     def show_drawn(self, drawn: Drawn | None) -> None:
         """Take a picture that was drawn, or None if drawing failed: then the boxes stay."""

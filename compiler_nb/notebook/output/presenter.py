@@ -64,7 +64,7 @@ class Live(Presenter):
         """Show the view."""
         from compiler_nb.notebook.live.view import View  # noqa: PLC0415 - heavy
 
-        self.view = View(run, cast("Engine", self.look.layout))
+        self.view = View(run, self.look.layout)
         run.control.listen(self.view.warn)
         self.handle = display(self.view.mime, replaceable=True)
 
@@ -154,7 +154,9 @@ class Lines(Presenter):
 def look_of(desk: Desk, given: Mapping[str, Any]) -> show.Look:
     """Return how runs are shown."""
     views = given.get("display", show.DEFAULT_VIEWS)
-    return show.Look(views, desk.settings.layout, desk.setting(given, "live"), given.get("quiet", False))
+    return show.Look(
+        views, cast("Engine", desk.settings.layout), desk.setting(given, "live"), given.get("quiet", False)
+    )
 
 
 def front_end(desk: Desk, given: Mapping[str, Any]) -> str:

@@ -11,24 +11,23 @@ Theory of operation
 from __future__ import annotations
 
 import base64
-import dataclasses
 import functools
 import json
 from collections.abc import Iterable
 from html import escape
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar
 
 from compiler_nb.drawing.dot import Engine
-from compiler_nb.drawing.png import to_png
-from compiler_nb.drawing.svg import Picture, draw
-from compiler_nb.drawing.text import plan_text, task_titles
-from compiler_nb.drawing.timeline import Timeline
+from compiler_nb.drawing.graph import shown_plan
+from compiler_nb.drawing.picture import Picture
+from compiler_nb.drawing.svg import draw
+from compiler_nb.drawing.text import plan_text
 from compiler_nb.engine.session import STILL_RUNS
 from compiler_nb.models.secret import Secret, mask
 from compiler_nb.notebook.output import answer as answers
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.plan.plan import Plan
-from compiler_nb.plan.task import LastLine, Task, owner_of
+from compiler_nb.plan.task import Task, owner_of
 from compiler_nb.run import Run
 from compiler_nb.text import cut, seconds_text, visible_lines
 
@@ -57,7 +56,7 @@ class Look(NamedTuple):
     """How runs are shown: the views, what lays out the picture, and whether times are shown."""
 
     views: tuple[str, ...] = DEFAULT_VIEWS
-    layout: str = "auto"
+    layout: Engine = "auto"
     times: bool = True
     quiet: bool = False
 
@@ -65,8 +64,7 @@ class Look(NamedTuple):
 def bundle(run: Run, binding: Binding, look: Look = Look()) -> Bundle:  # noqa: B008 - it cannot be changed
     """Return what a run shows, by MIME type."""
     hide, tasks = functools.partial(mask, secrets=run.settings.secrets), plain_tasks(run)
-    whole = picture(run, look) if tasks and "graph" in look.views else None
-    drawn = whole and dataclasses.replace(whole, svg=hide(whole.svg))
+    drawn = run.visualize(look.layout) if tasks and "graph" in look.views else None
     times = run.timeline() if tasks and look.times and "timeline" in look.views else None
     table = _table(run) if tasks and "none" not in look.views else ""
     texts = (visible_lines(run.question), table, *answer_texts(run), footer(run, binding, times=False))
@@ -74,20 +72,16 @@ def bundle(run: Run, binding: Binding, look: Look = Look()) -> Bundle:  # noqa: 
         "text/plain": hide("\n\n".join(part for part in texts if part)),
         "text/html": hide(_html(run, binding, look, drawn, times, table)),
     }
-    if drawn is not None:
-        data["image/svg+xml"] = drawn.svg
-        # a PNG is drawn from the tasks themselves, so there is none if a key had to be masked
-        png = to_png(tasks, states=run.progress.states, final=last_line(run)) if drawn == whole else None
-        if png is not None:
-            data["image/png"] = base64.b64encode(png).decode()
-    elif times is not None:
-        data["image/svg+xml"] = times.svg
+    if shown := drawn or times:
+        data["image/svg+xml"] = shown.svg
+    if drawn and (png := drawn.png()):
+        data["image/png"] = base64.b64encode(png).decode()
     return data
 
 
 def plan_bundle(plan: Plan, look: Look) -> Bundle:
     """Return what a plan shows that has not been run, by MIME type."""
-    drawn = draw(plan, engine=cast("Engine", look.layout))
+    drawn = draw(plan, engine=look.layout)
     return {"text/plain": plan_text(plan), "text/html": _page(_picture_html(drawn)), "image/svg+xml": drawn.svg}
 
 
@@ -96,22 +90,9 @@ def plain_tasks(run: Run) -> tuple[Task, ...]:
     return tuple(task for task in run.progress.tasks.values() if not task.owner)
 
 
-def last_line(run: Run) -> LastLine | None:
-    """Return the last line of a run's plan, or None if there is no plan."""
-    return run.plan.final if run.plan else None
-
-
-def picture(run: Run, look: Look) -> Picture:
-    """Return the picture of a run's tasks; each shows its state, arguments and short value when hovered over."""
-    tasks, states, engine = tuple(run.progress.tasks.values()), run.progress.states, cast("Engine", look.layout)
-    titles = task_titles(tasks, states, run.progress.outcomes)
-    return draw(tasks, states=states, titles=titles, engine=engine, final=last_line(run))
-
-
 def _table(run: Run) -> str:
     """Return the tasks as an aligned table, with the plan's last line."""
-    tasks, final = plain_tasks(run), last_line(run)
-    return plan_text(Plan(tasks, final) if final is not None else tasks, run.progress.states, run.progress.outcomes)
+    return plan_text(shown_plan(plain_tasks(run), run.plan), run.progress.states, run.progress.outcomes)
 
 
 # ---------------------------------------------------------------- words
@@ -179,7 +160,7 @@ def inert_lines(text: str) -> str:
 
 
 def _html(  # noqa: PLR0917 - the parts of the page
-    run: Run, binding: Binding, look: Look, drawn: Picture | None, times: Timeline | None, table: str
+    run: Run, binding: Binding, look: Look, drawn: Picture | None, times: Picture | None, table: str
 ) -> str:
     parts = [f'<p class="cnb-question">{inert_lines(run.question)}</p>'] if run.question else []
     if has_answer(run):
@@ -204,7 +185,7 @@ def _pre(text: str) -> str:
     return "\n".join(answers.inert(line) for line in text.split("\n"))
 
 
-def _picture_html(drawn: Picture | Timeline, table: str = "", name: str = "the plan") -> list[str]:
+def _picture_html(drawn: Picture, table: str = "", name: str = "the plan") -> list[str]:
     flat = f'<pre class="cnb-flat">{_pre(table or drawn.text)}</pre>'
     if len(drawn.svg) <= FLAT:
         data = base64.b64encode(drawn.svg.encode()).decode()

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from compiler_nb.drawing.dot import render
-from compiler_nb.drawing.files import save
+from compiler_nb.drawing.picture import save
 from compiler_nb.drawing.svg import draw
+from compiler_nb.models.secret import Secret
 from compiler_nb.plan.plan import Plan
 from tests.support.pictures import coasts, expr, wide
 
@@ -48,3 +49,21 @@ def test_a_pictures_repr_is_short():
     """The SVG does not fill a plain terminal."""
     assert repr(draw(coasts(), engine="own")) == "<picture of 4 tasks>"
     assert repr(draw(Plan((expr("a", 1),)), engine="own")) == "<picture of 1 task>"
+
+
+def test_a_masked_picture_has_no_form_that_would_show_the_key(tmp_path):
+    """PNG and DOT are drawn from the tasks, so they go; a picture without a key is left as it is."""
+    picture, key = draw(coasts(), states={"ny": "done"}, engine="own"), Secret("New York")
+    masked = picture.masked([key])
+    assert "New York" not in masked.svg + masked.text
+    assert masked.png() is None
+    with pytest.raises(RuntimeError, match="none of which shows a key"):
+        masked.save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match=r"save it as .svg, .png or .txt"):
+        masked.save(tmp_path / "a.dot")
+    assert picture.masked([Secret("sk-nowhere")]) is picture
+
+
+def test_a_png_of_nothing_is_no_error():
+    """Neither width nor height is divided by."""
+    assert (draw([], engine="own").png() is None) == (render("digraph {}", format="png") is None)

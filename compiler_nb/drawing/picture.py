@@ -1,0 +1,80 @@
+"""A picture that shows itself in a notebook and saves itself as a file, whose suffix says the form."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+from compiler_nb.models.secret import Secret, mask
+
+Forms: TypeAlias = "Mapping[str, Callable[[], str | bytes | None]]"
+"""What makes the text or the bytes of a file, by suffix; None if nothing on this machine can make the form."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Picture:
+    """A drawn plan or timeline, as SVG and as text. In a notebook it shows itself.
+
+    about: what it shows, in words; more: its further forms; engine: what chose the places, "graphviz" or "own".
+    """
+
+    svg: str
+    text: str
+    about: str
+    more: Forms = field(default_factory=dict, compare=False)
+    engine: str = "own"
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write it as .svg, .png (up to 200 tasks, needs Graphviz), .txt, or .dot for a plan; return the path.
+
+        Raises ValueError for another suffix, and RuntimeError if no PNG can be made.
+        """
+        forms = {".svg": lambda: self.svg, ".png": self.png, ".txt": lambda: f"{self.text}\n"}
+        return save(path, {**forms, **self.more})
+
+    def png(self) -> bytes | None:
+        """Return it as PNG, drawn by Graphviz; None without Graphviz, or if it is too large or holds a key."""
+        make = self.more.get(".png")
+        return cast("bytes | None", make()) if make else None
+
+    def masked(self, secrets: Iterable[Secret]) -> Picture:
+        """Return it without keys; one that holds a key has only SVG and text, since these are masked as texts."""
+        keys = tuple(secrets)
+        svg, text = mask(self.svg, keys), mask(self.text, keys)
+        return self if (svg, text) == (self.svg, self.text) else replace(self, svg=svg, text=text, more={})
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"image/svg+xml": self.svg, "text/plain": self.text}
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"<{self.about}>"
+
+
+def save(path: str | os.PathLike[str], forms: Forms) -> Path:
+    """Write a picture in the form that its path's suffix names; return the path.
+
+    Raises ValueError for another suffix, and RuntimeError if the form cannot be made.
+    """
+    target = Path(path)
+    suffix = target.suffix.lower()
+    if suffix not in forms:
+        *others, last = forms
+        found = f"ends in {suffix!r}" if suffix else "has no suffix"
+        raise ValueError(f"{target.name!r} {found}: save it as {', '.join(others)} or {last}")
+    made = forms[suffix]()
+    if made is None:
+        raise RuntimeError(
+            f"it cannot be saved as {suffix} here: that needs Graphviz (its program dot, or pygraphviz) and at most "
+            "200 tasks, none of which shows a key; save it as .svg"
+        )
+    target.write_bytes(made.encode() if isinstance(made, str) else made)
+    return target
