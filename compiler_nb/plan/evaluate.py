@@ -18,7 +18,18 @@ from itertools import islice
 from typing import Any, Final
 
 from compiler_nb.errors import ExpressionError
-from compiler_nb.plan.bounds import Scope, check_size, hashed, is_a, items_of, short, spend_on_parts, weigh
+from compiler_nb.plan.bounds import (
+    Scope,
+    apply_operator,
+    check_size,
+    compare,
+    hashed,
+    is_a,
+    items_of,
+    short,
+    spend_on_parts,
+    weigh,
+)
 from compiler_nb.plan.expression import (
     Apply,
     Binary,
@@ -42,7 +53,6 @@ from compiler_nb.plan.expression import (
     spell,
 )
 from compiler_nb.plan.functions import FUNCTIONS, METHODS, format_value, to_text
-from compiler_nb.plan.operators import CHEAP, LEAST, MOST, SMALL, apply_operator, compare
 from compiler_nb.plan.tree import Expression, Input, Ref, Tree
 from compiler_nb.text import describe_error, type_name
 
@@ -57,12 +67,10 @@ def evaluate(tree: Tree, scope: Scope) -> Any:
         return tree
     try:
         return rule(tree, scope)
-    except ExpressionError:
+    except (ExpressionError, KeyboardInterrupt):
         raise
     except RecursionError:
         raise ExpressionError("a value is nested too deeply: use a tool") from None
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:  # operators of a user's object may raise anything
         raise ExpressionError(_explain(tree, scope, error)) from error
 
@@ -74,9 +82,8 @@ def _explain(tree: Tree, scope: Scope, error: BaseException) -> str:
         if isinstance(part, Ref | Input | Local | Item):
             with suppress(ExpressionError):
                 values.append(f"{spell(part)[:60]} = {short(evaluate(part, scope))}")
-    reason = describe_error(error)[:200]
-    told = f" (with {', '.join(values[:4])})" if values else ""
-    return f"{spell(tree)[:200]}: {reason}{told}"
+    shown = f" (with {', '.join(values[:4])})" if values else ""
+    return f"{spell(tree)[:200]}: {describe_error(error)[:200]}{shown}"
 
 
 _OPERANDS: Final[dict[type, Callable[[Any], list[Tree]]]] = {
@@ -116,35 +123,20 @@ def _field(node: Field, scope: Scope) -> str:
 
 def _unary(node: Unary, scope: Scope) -> Any:
     scope.spend(1)
-    value = evaluate(node.operand, scope)
-    return _UNARY[node.operator](value)
+    return _UNARY[node.operator](evaluate(node.operand, scope))
 
 
 def _binary(node: Binary, scope: Scope) -> Any:
-    left, right = node.left, node.right
-    if type(left) not in SMALL:
-        left = scope.values[left.id] if type(left) is Ref else evaluate(left, scope)
-    if type(right) not in SMALL:
-        right = scope.values[right.id] if type(right) is Ref else evaluate(right, scope)
-    sign = node.operator
-    # Most operands are small numbers: they are looked up and computed here, without a call for each.
-    if type(right) in SMALL and type(left) in SMALL and sign in CHEAP:
-        scope.steps -= 1
-        result = CHEAP[sign](left, right)
-        if LEAST < result < MOST:
-            return result
-    return apply_operator(sign, left, right, scope)
+    return apply_operator(node.operator, evaluate(node.left, scope), evaluate(node.right, scope), scope)
 
 
 def _compare(node: Compare, scope: Scope) -> Any:
     left = evaluate(node.first, scope)
-    result: Any = True
-    last = len(node.rest) - 1
-    for number, (sign, tree) in enumerate(node.rest):
+    for number, (sign, tree) in enumerate(node.rest, 1):
         right = evaluate(tree, scope)
         result = compare(sign, left, right, scope)
-        if number < last and not result:
-            return result
+        if number == len(node.rest) or not result:  # the last result is not asked whether it is true: it may be a table
+            break
         left = right
     return result
 
@@ -263,14 +255,15 @@ def bind(target: Pattern, value: Any, names: dict[str, Any]) -> None:
         bind(inner, part, names)
 
 
-def _lambda_alone(node: Expression, scope: Scope) -> Any:
-    raise ExpressionError("a function can only be a key=")
+def _refuse(node: Expression, scope: Scope) -> Any:
+    raise ExpressionError(_NO_VALUE[type(node)])
 
 
-def _fanout(node: Fanout, scope: Scope) -> Any:
-    raise ExpressionError("a fan-out is expanded, not evaluated")
-
-
+_NO_VALUE: Final[dict[type, str]] = {
+    Lambda: "a function can only be a key=",
+    Function: "a function can only be a key=",
+    Fanout: "a fan-out is expanded, not evaluated",
+}
 _CONVERSIONS: Final[dict[str, Callable[[Any], str]]] = {"r": repr, "s": str, "a": ascii}
 _UNARY: Final[dict[str, Callable[[Any], Any]]] = {"-": operator.neg, "+": operator.pos, "not": operator.not_}
 _RULES: Final[dict[type, Callable[[Any, Scope], Any]]] = {
@@ -295,8 +288,6 @@ _RULES: Final[dict[type, Callable[[Any, Scope], Any]]] = {
     Choice: _choice,
     Apply: _apply,
     Method: _method,
-    Lambda: _lambda_alone,
-    Function: _lambda_alone,
     Comprehension: _comprehension,
-    Fanout: _fanout,
+    **dict.fromkeys(_NO_VALUE, _refuse),
 }

@@ -15,6 +15,7 @@ from compiler_nb.plan.bounds import (
     OBJECTS,
     TEXT,
     Scope,
+    apply_operator,
     bound,
     check_size,
     hashed,
@@ -22,9 +23,9 @@ from compiler_nb.plan.bounds import (
     length,
     listed,
     spend_on_parts,
+    spend_on_searching,
     whole,
 )
-from compiler_nb.plan.operators import apply_operator, spend_on_searching
 
 WIDTH: Final = 100
 _SEARCHED: Final = 100_000

@@ -17,7 +17,7 @@ from tests.support.expressions import NAMES, error_of, parse, python_value, rand
 from tests.support.scale import seed, times
 from tests.support.witness import LOOKED_UP, Everywhere, Witness
 
-COVERS = ("functions.py", "operators.py")
+COVERS = ("functions.py",)
 
 
 def outcome_of(text: str):
