@@ -84,9 +84,10 @@ def ask_for_decision(
     parts = [f"Question: {question}", "Results", *(blocks or ["(none)"])]
     # The failures of a fan-out's items stand in its partial value already.
     shown = {id_: end for id_, end in failures.items() if id_ in partial or owner_of(id_) not in partial}
-    listed = _list_failures(shown, share)
-    if listed:
-        parts += ["What has no result, and why", frame("failures", listed)]
+    if shown:
+        lines = [f"{cut(id_, 100)}: {_describe(end, share)}" for id_, end in islice(shown.items(), FAILURES)]
+        lines += [f"and {len(shown) - FAILURES:,} more"] if len(shown) > FAILURES else []
+        parts += ["What has no result, and why", frame("failures", "\n".join(lines))]
     if earlier:
         parts += ["Other plans were asked for already, because", frame("reasons", "\n".join(earlier))]
     if instruction:
@@ -97,13 +98,6 @@ def ask_for_decision(
         else "There will be no other plan: answer from what there is, and say what is missing; do not reply Replan."
     )
     return {"role": "system", "content": system}, {"role": "user", "content": "\n\n".join(parts)}
-
-
-def _list_failures(failures: Mapping[str, Failure | Skipped | Cancelled], share: Share) -> str:
-    """Return a line for each failure; beyond FAILURES they are counted."""
-    lines = [f"{cut(id_, 100)}: {_describe(end, share)}" for id_, end in islice(failures.items(), FAILURES)]
-    more = [f"and {len(failures) - FAILURES:,} more"] if len(failures) > FAILURES else []
-    return "\n".join(lines + more)
 
 
 def _describe(end: Failure | Skipped | Cancelled, share: Share) -> str:

@@ -18,7 +18,6 @@ Message: TypeAlias = "Mapping[str, str]"
 SHOWN: Final = 5
 """How many parts of a request are named, the largest first."""
 _BLOCK: Final = re.compile(r'^<data name="([^"\n]*)">\n.*?\n</data>$', re.MULTILINE | re.DOTALL)
-_PLANNERS: Final = frozenset({"planner", "repair", "replan"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +70,9 @@ def estimate_tokens(characters: int) -> int:
 
 def describe_sizes(request: Request) -> str:
     """Return a request's largest parts in estimated tokens, never their content: framed data by name, then the rest."""
+    is_planner = request.role in ("planner", "repair", "replan")
     names = {
-        "system": f"the system prompt{' (rules, tools, examples)' if request.role in _PLANNERS else ''}",
+        "system": f"the system prompt{' (rules, tools, examples)' if is_planner else ''}",
         "assistant": "the earlier reply",
         "user": "the instruction" if request.role == "worker" else "the question",
     }

@@ -197,7 +197,6 @@ class Stream:
     @asynccontextmanager
     async def _try(self) -> AsyncIterator[Try]:
         """Open the model's stream, and close it again; whatever the model raised is kept as the fault of the try."""
-        self._begin()
         current = Try(self._open(), SilenceTimer(self._calls.first_token, self._calls.closing))
         try:
             yield current
@@ -213,23 +212,21 @@ class Stream:
                 async with asyncio.timeout(self._calls.closing):
                     await current.chunks.aclose()
 
-    def _begin(self) -> None:
+    def _open(self) -> AsyncGenerator[Chunk | str, None]:
+        """Begin a try: count it, say so if it is the first, and return the model's stream."""
+        asked, model = self._request, self._model
         self.finish, self._strings_only = "", True
         self.tried += 1
         if not self.call:
             self.call = next(self._calls.numbers)
-            asked, model = self._request, self._model
             who = (asked.role, asked.task, model.provider, model.name)
             self._calls.emit(ModelStarted, self.call, *who, asked.messages, asked.prompt)
-
-    def _open(self) -> AsyncGenerator[Chunk | str, None]:
-        stream: Any = self._model.stream(self._request)
+        stream: Any = model.stream(asked)
         if not hasattr(stream, "__aiter__"):
             if asyncio.iscoroutine(stream):
                 stream.close()
-            kind = type(self._model).__name__
-            what = f"{kind}.stream is not an async generator; write it with `async def` and `yield`"
-            raise ModelError(what, **where_of(self._model))
+            what = f"{type(model).__name__}.stream is not an async generator; write it with `async def` and `yield`"
+            raise ModelError(what, **where_of(model))
         return stream  # type: ignore[no-any-return]  # any async iterator will do
 
     def _take(self, chunk: Any) -> str:

@@ -91,11 +91,9 @@ async def check(model: Model, timeout: float = 60.0) -> str:  # noqa: ASYNC109 -
     """Send one tiny call; return a sentence about the reply, or raise the ModelError."""
     who = f"{model.provider}:{model.name}"
     began = time.perf_counter()
-    text = ""
     try:
         async with asyncio.timeout(timeout), aclosing(model.stream(HELLO)) as pieces:  # type: ignore[type-var]
-            async for piece in pieces:
-                text += piece if isinstance(piece, str) else piece.text
+            text = "".join([piece if isinstance(piece, str) else piece.text async for piece in pieces])
     except TimeoutError:
         raise ModelTimeout(f"{who} did not answer within {timeout:g} s", **where_of(model)) from None
     text = mask(text, getattr(model, "secrets", ()))

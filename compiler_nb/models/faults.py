@@ -6,6 +6,7 @@ from it, which is raised outside the `except` block that caught it.
 
 from __future__ import annotations
 
+import html
 import math
 import re
 import socket
@@ -99,8 +100,6 @@ class Where:
         # masked first, since whatever changes the text could hide a key, and last, since it could also complete one
         plain = mask(text[:_READ_LIMIT], self.secrets)
         if "<" in plain:
-            import html  # noqa: PLC0415 - only broken proxies need it
-
             plain = html.unescape(re.sub(r"<(?:script|style)\b[^>]*>[^<]*|<[^>]*>", " ", plain))
         return shorten(mask(" ".join(plain.split()), self.secrets), limit)
 

@@ -33,8 +33,8 @@ class Retries:
         """Return the seconds until the next try, or None if there should be none; tried: tries so far, all failed."""
         if not fault.retryable:
             return None
-        delay = min(LONGEST_DELAY, self.backoff * 2.0 ** min(tried - 1, 30))
-        delay *= random.uniform(0.5, 1.0)  # noqa: S311 - it spreads calls, it protects nothing
+        spread = random.uniform(0.5, 1.0)  # noqa: S311 - it protects nothing
+        delay = min(LONGEST_DELAY, self.backoff * 2.0 ** min(tried - 1, 30)) * spread
         if isinstance(fault, RateLimited):
             delay += fault.retry_after or 0.0
             self.waited += delay

@@ -9,7 +9,7 @@ Theory of operation
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -63,26 +63,27 @@ class Writing:
     async def write(self, earlier: Earlier | None) -> Plan:
         """Get a plan from the planner, and start its tasks as they come. Raises PlanError if no repair helped."""
         settings = self.settings
-        problems: tuple[Problem, ...] = ()
-        text = settings.prompts.get("planner", "")
-        system = system_prompt(settings.dialect, settings.tools, settings.examples, text)
+        own = settings.prompts.get("planner", "")
+        system = system_prompt(settings.dialect, settings.tools, settings.examples, own)
         messages = ask_for_plan(system.text, self.question, self.schemas, earlier)
         role: Role = "planner" if earlier is None else "replan"
         self.session.open()
         for repair in range(settings.max_repairs + 1):
             self.allow()
-            parser, taker = self._parser(), Taker(self.log, self.session, self.add)
-            last = repair == settings.max_repairs
+            parser = PlanParser(
+                dialect=settings.dialect, tools=settings.tools, inputs=self.schemas,
+                earlier=self.session.alive(), taken=tuple(self.session.tasks),
+            )  # fmt: skip
+            taker = Taker(self.log, self.session, self.add)
             request = Request(role, tuple(messages), prompt=system.hash)
-            problems = await self._read_plan(request, parser, taker.take, last=last)
+            problems = await self._read_plan(request, parser, taker.take, last=repair == settings.max_repairs)
             if not problems:
                 plan = Plan(*parser.parts())
                 self.dropped.update(taker.drop_rest(plan) if repair else ())
                 self.session.close()
                 return plan
-            if not last:
-                messages = ask_for_repair(messages, "".join(parser.text), problems)
-                role = "repair"
+            messages = ask_for_repair(messages, "".join(parser.text), problems)
+            role = "repair"
         raise PlanError(problems)
 
     async def _read_plan(
@@ -92,14 +93,13 @@ class Writing:
 
         Raises a ModelError if the call failed otherwise.
         """
-        complete, failed = False, True
+        complete, failed = False, False
         try:
             complete = await write_plan(self.calls, self._planner, request, parser, take)
-            failed = False
-        except ModelError as error:
-            if last or not error.retryable or not any(parser.text):
+        except BaseException as error:
+            failed = last or not isinstance(error, ModelError) or not error.retryable or not any(parser.text)
+            if failed:
                 raise
-            failed = False
         finally:
             problems = tuple(parser.problems) or self._open_end(parser, complete=complete)
             for problem in problems:
@@ -125,12 +125,6 @@ class Writing:
             raise no_model()
         return self.settings.planner
 
-    def _parser(self) -> PlanParser:
-        return PlanParser(
-            dialect=self.settings.dialect, tools=self.settings.tools, inputs=self.schemas,
-            earlier=self.session.alive(), taken=tuple(self.session.tasks),
-        )  # fmt: skip
-
 
 class Taker:
     """Takes the tasks of one plan's text. A task that computes what an earlier one does adopts its outcome.
@@ -141,7 +135,7 @@ class Taker:
     def __init__(self, log: Log, session: Session, add: Callable[[Task], None]) -> None:
         self.log, self.session, self.add = log, session, add
         self.sources: list[str] = []  # of what was adopted
-        self._twins: dict[str, deque[str]] = defaultdict(deque)
+        self._twins: dict[str, list[str]] = defaultdict(list)
         self._tasks = session.tasks
         for id_, task in self._tasks.items():
             if not owner_of(id_):
@@ -149,17 +143,17 @@ class Taker:
 
     def take(self, task: Task) -> None:
         """Take a task that is complete and correct."""
-        twins = self._twins.get(task.fingerprint, ())
+        twins = self._twins[task.fingerprint]
         if task.id in self._tasks:  # planned before, and kept
             if task.id in twins:
-                self._twins[task.fingerprint].remove(task.id)
+                twins.remove(task.id)
             return
         source = next((id_ for id_ in twins if not self.session.is_lost(id_)), "")
         self.log.emit(TaskPlanned, task.id, 0, task, source)
         if not source:
             self.add(task)
         else:
-            self._twins[task.fingerprint].remove(source)
+            twins.remove(source)
             self.sources.append(source)
             self.session.adopt(task, source)
 
@@ -240,7 +234,7 @@ def _kept(whole: Iterable[Task], builder: Builder) -> str:
             held.add(task.id)
         elif READABLE.fullmatch(task.id):
             ids.append(task.id)
-    named = [", ".join(ids[:_KEPT])] if ids else []
-    named += [f"{len(ids) - _KEPT} more"] if len(ids) > _KEPT else []
-    named += ["all that ran before"] if builder.earlier.keys() - ids else []
-    return f"kept: {' and '.join(named)}" if named else "no task was whole"
+    more = f"{len(ids) - _KEPT} more" if len(ids) > _KEPT else ""
+    before = "all that ran before" if builder.earlier.keys() - ids else ""
+    named = " and ".join(filter(None, (", ".join(ids[:_KEPT]), more, before)))
+    return f"kept: {named}" if named else "no task was whole"
