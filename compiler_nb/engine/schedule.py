@@ -93,17 +93,15 @@ class Schedule:
 
     # ---------------------------------------------------------------- tasks come
 
-    def add(self, task: Task, now: float) -> list[Node]:
-        """Take a task; it starts when its dependencies are done. Raises KeyError if one of them is not known."""
-        self._take(task, now, task.dependencies)
-        return self._hand_out()
+    def add(
+        self, task: Task, now: float, after: Collection[str] | None = None, items_of: Collection[str] = ()
+    ) -> list[Node]:
+        """Take a task, which starts when the tasks of `after` are done, by default all that it depends on.
 
-    def add_reader(self, task: Task, now: float, *, items_of: Collection[str], after: Collection[str]) -> list[Node]:
-        """Take a task that reads items of fan-outs: it waits until they are expanded, and for the tasks of `after`.
-
-        Then it is handed out to be linked, unless it is a fan-out itself, which is expanded.
+        One that reads items of fan-outs also waits until those of `items_of` are expanded. Then it is handed out to be
+        linked, unless it is a fan-out itself, which is expanded. Raises KeyError if one of these tasks is not known.
         """
-        self._take(task, now, after, items_of)
+        self._take(task, now, task.dependencies if after is None else after, items_of)
         return self._hand_out()
 
     def add_known(self, task: Task, outcome: Any) -> Node:

@@ -46,7 +46,7 @@ from compiler_nb.models.secret import Secret, mask
 from compiler_nb.outcome import ENDED, Cancelled, Failure, State
 from compiler_nb.plan.bounds import STEPS, Scope
 from compiler_nb.plan.evaluate import evaluate
-from compiler_nb.plan.fanout import Shape, collect, expand, item_reads, link_items, needs
+from compiler_nb.plan.fanout import Shape, collect, expand, link_items, needs
 from compiler_nb.plan.task import Task
 from compiler_nb.tool import Tool
 
@@ -147,17 +147,12 @@ class Session:
         """Take a planned task; it starts when its inputs exist."""
         if task.kind == "expr" and self.schedule.has_inputs(task):
             self.pin(task, self._value_of(task), "inline")
-        elif task.kind == "fanout":
-            self._has_fanouts = True
-            after, shapes = needs(task, self._container)
-            self._perform(self.schedule.add_reader(task, self.log.now(), items_of=shapes, after=after))
-        elif self._has_fanouts and (read := item_reads(task, self._container)):
-            after = tuple(name for name in task.dependencies if name not in read)
-            self._perform(self.schedule.add_reader(task, self.log.now(), items_of=read, after=after))
-        else:
-            nodes = self.schedule.add(task, self.log.now())
-            if nodes or self.schedule.ended:  # most tasks only come to wait
-                self._perform(nodes)
+            return
+        self._has_fanouts = self._has_fanouts or task.kind == "fanout"
+        waits_for = needs(task, self._container) if self._has_fanouts else ()
+        nodes = self.schedule.add(task, self.log.now(), *waits_for)
+        if nodes or self.schedule.ended:  # most tasks only come to wait
+            self._perform(nodes)
 
     def adopt(self, task: Task, source: str) -> None:
         """Take a planned task that computes what `source` does, which is done or running: it gets the same outcome."""

@@ -56,10 +56,13 @@ class _Later:
 
 
 def needs(task: Task, container: Callable[[str], str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what a fan-out waits for: tasks that must be done, and fan-outs whose items must be known.
+    """Return what a task waits for: tasks that must be done, and fan-outs whose items must be known.
 
     container: "list" or "dict" for the id of a fan-out whose value is not there yet, "" for any other.
     """
+    if task.kind != "fanout" or not task.args:
+        items = _item_reads(task, container)
+        return tuple(name for name in task.dependencies if name not in items), items
     node: Fanout = task.args[0]
     whole: set[str] = set()
     shapes: set[str] = set()
@@ -78,7 +81,7 @@ def needs(task: Task, container: Callable[[str], str]) -> tuple[tuple[str, ...],
     return tuple(dict.fromkeys((*after, *task.after))), tuple(sorted((shapes | linked) - whole))
 
 
-def item_reads(task: Task, container: Callable[[str], str]) -> tuple[str, ...]:
+def _item_reads(task: Task, container: Callable[[str], str]) -> tuple[str, ...]:
     """Return the unfinished fan-outs that a call or an expression reads only item by item, by known keys."""
     by_key = {_item_of(part) for part in walk(task)} - {""}
     if not by_key:

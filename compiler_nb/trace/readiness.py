@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from compiler_nb.outcome import State
 from compiler_nb.plan.expression import Item
-from compiler_nb.plan.fanout import item_reads, needs
+from compiler_nb.plan.fanout import needs
 from compiler_nb.plan.task import Task, item_id
 from compiler_nb.plan.tree import Expression, Ref, walk
 
@@ -57,15 +57,10 @@ class Readiness:
 
     def wait(self, task: Task) -> bool:
         """Let a task wait for what is not there yet of all that it needs; return whether it has all."""
-        id_, whole = task.id, task.dependencies
-        shapes: tuple[str, ...] = ()
-        if task.kind == "fanout" and task.args:
-            self._fanouts = True
-            whole, shapes = needs(task, self._container)
-            self.shapes[id_] = shapes
-        elif self._fanouts and (shapes := item_reads(task, self._container)):
-            whole = tuple(name for name in task.dependencies if name not in shapes)
-        self.needs[id_] = []
+        id_ = task.id
+        self._fanouts = self._fanouts or task.kind == "fanout"
+        whole, shapes = needs(task, self._container) if self._fanouts else (task.dependencies, ())
+        self.needs[id_], self.shapes[id_] = [], shapes
         missing = self.missing[id_] = {}
         self._need(id_, dict.fromkeys(whole, VALUE))
         for name in shapes:

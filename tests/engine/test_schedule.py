@@ -232,7 +232,7 @@ def fan(schedule: Schedule, id_: str = "f", *needs: str) -> list[str]:
 
 def read(schedule: Schedule, id_: str, kind: str = "fanout") -> list[str]:
     """Add a task that reads items of `f`."""
-    return names(schedule.add_reader(call(id_, "f", kind=kind), 0.0, items_of=["f"], after=()))
+    return names(schedule.add(call(id_, "f", kind=kind), 0.0, items_of=["f"], after=()))
 
 
 def test_a_fanout_is_started_twice():
@@ -571,10 +571,10 @@ class AnyEvents(RuleBasedStateMachine):
         if deferred:
             task = call(id_, source, tool=tool)
             self.sources[id_] = source
-            self.take(self.schedule.add_reader(task, 0.0, items_of=[source], after=()))
+            self.take(self.schedule.add(task, 0.0, items_of=[source], after=()))
         else:
             fanout = call(id_, source, kind="fanout")
-            self.take(self.schedule.add_reader(fanout, 0.0, items_of=[source], after=()))
+            self.take(self.schedule.add(fanout, 0.0, items_of=[source], after=()))
 
     def link(self, node) -> None:
         """Say which items a task reads: the first, where there is one."""

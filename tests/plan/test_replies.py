@@ -14,7 +14,7 @@ import pytest
 
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
-from compiler_nb.plan.fanout import Shape, expand, item_reads, needs
+from compiler_nb.plan.fanout import Shape, expand, needs
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Join, Return
 from compiler_nb.plan.tree import Ref
@@ -349,7 +349,7 @@ def test_pages_are_read_one_by_one():
     assert needs(plan["areas"], lambda id_: "list" if id_ == "pages" else "") == ((), ("pages",))
     areas = item_calls(name, "areas", {"pages": shape})
     assert [args[1:] for args in areas.values()] == [(f"<pages[{n}]>",) for n in range(5)]
-    assert item_reads(plan["total"], lambda id_: "list") == ("areas",)
+    assert needs(plan["total"], lambda id_: "list") == ((), ("areas",))
 
 
 def test_items_get_what_their_line_says():
