@@ -247,15 +247,13 @@ class Compiler:
     def recall(self, run: Run | str) -> Run:
         """Return a run that has ended, by its id from the history. Raises HistoryError if there is no such run."""
         history: History | None = self.settings.history
-        if isinstance(run, Run):
-            found = run
-        elif history is None:
-            raise HistoryError(f"there is no history to look for {run!r} in: Compiler(history='runs.db')")
-        else:
-            found = history.load(run, self.settings.tools)
-        if found.status == "running":
-            raise HistoryError(f"{found.id} is still running")
-        return found
+        if isinstance(run, str):
+            if history is None:
+                raise HistoryError(f"there is no history to look for {run!r} in: Compiler(history='runs.db')")
+            run = history.load(run, self.settings.tools)
+        if run.status == "running":
+            raise HistoryError(f"{run.id} is still running")
+        return run
 
     def _later_effects(self, old: Run) -> frozenset[str]:
         """Return the side effects that runs which came from a run have begun."""

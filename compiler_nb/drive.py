@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -41,13 +42,12 @@ LONGEST_WAIT: Final = 120.0
 """Seconds that a call waits for a provider that is asked too often; less if the run may not take so long."""
 
 
+@dataclass(eq=False)
 class Stopped(Exception):
     """The run ends with this status, and why."""
 
-    def __init__(self, status: Status, error: str) -> None:
-        super().__init__(error)
-        self.status: Status = status
-        self.error = error
+    status: Status
+    error: str
 
 
 class Drive:

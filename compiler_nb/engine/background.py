@@ -41,13 +41,9 @@ class MainThread:
         return True
 
     def serve_waiting(self) -> None:
-        """Run everything that is queued now."""
-        while True:
-            try:
-                job = self.jobs.get_nowait()
-            except queue.Empty:
-                return
-            job()
+        """Run everything that is queued now; on the one thread that serves."""
+        while not self.jobs.empty():
+            self.jobs.get()()
 
     @contextlib.contextmanager
     def serving(self) -> Any:

@@ -42,7 +42,9 @@ class ThreadJob:
         self.abandoned = self.started = False
 
     def run(self) -> None:
-        """Call the function; whatever it raises is kept."""
+        """Call the function, unless the job was abandoned before; whatever it raises is kept."""
+        if self.abandoned:
+            return
         self.started = True
         try:
             self.outcome = self.context.run(self.function, *self.args, **self.kwargs)
@@ -113,8 +115,7 @@ class Pool:
             job = self.jobs.get()
             if job is None:
                 return
-            if not job.abandoned:
-                job.run()
+            job.run()
             self.results.append(job)
             # No lock: `_drain` takes `woken` back before it looks, so that a later result wakes the loop again. If two
             # threads find it unset, both wake the loop, which does no harm.

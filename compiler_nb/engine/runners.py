@@ -246,8 +246,8 @@ class InTurn(_Functions):
 
     @staticmethod
     def _serve(job: ThreadJob) -> None:
+        job.run()
         if not job.abandoned:
-            job.run()
             job.report(job)
 
 
@@ -266,8 +266,7 @@ class OnMain(InTurn):
         job = self.job(call)
 
         def serve() -> None:
-            if not job.abandoned:
-                job.run()
+            job.run()
             self.loop.call_soon_threadsafe(job.report, job)
             if isinstance(job.error, KeyboardInterrupt):
                 raise job.error  # it was meant for whoever waits there

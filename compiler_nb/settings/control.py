@@ -103,8 +103,10 @@ class Control:
 
     def _check_here(self) -> None:
         if self.stored:
-            told = f"the run {self.stored} comes from a history, and does not run here"
-            raise HistoryError(f"{told}; to go on with it: compiler.resume({self.stored!r})")
+            raise HistoryError(
+                f"the run {self.stored} comes from a history, and does not run here; "
+                f"to go on with it: compiler.resume({self.stored!r})"
+            )
 
     # ---------------------------------------------------------------- from the run, on its loop
 
