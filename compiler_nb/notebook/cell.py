@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 from typing import Any, Final
 
@@ -46,12 +47,7 @@ def rewrite(shell: Any, lines: list[str]) -> list[str]:
 
 def identity(shell: Any, *, outermost: bool, text: str) -> str:
     """Return what identifies a cell from run to run: its id if the kernel knows it, else its text."""
-    kernel = getattr(shell, "kernel", None)
-    if outermost and kernel is not None:
-        try:
-            metadata = kernel.get_parent().get("metadata") or {}
-        except (AttributeError, LookupError):
-            metadata = {}
-        if metadata.get("cellId"):
-            return f"cell {metadata['cellId']}"
-    return f"text {text}"
+    known = None
+    with contextlib.suppress(AttributeError, LookupError, TypeError):  # no kernel, or a front end that says less
+        known = shell.kernel.get_parent()["metadata"]["cellId"]
+    return f"cell {known}" if outermost and known else f"text {text}"

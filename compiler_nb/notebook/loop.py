@@ -89,10 +89,8 @@ def block(job: Job) -> bool:
 def _block_on_kernel_loop(job: Job) -> bool:
     from IPython.core.async_helpers import get_asyncio_loop  # noqa: PLC0415 - only this mode needs it
 
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        loop = get_asyncio_loop()  # type: ignore[no-untyped-call]
+    # the running one, else IPython's own
+    loop: asyncio.AbstractEventLoop = get_asyncio_loop()  # type: ignore[no-untyped-call]
     _allow_nesting(loop)
     task = loop.create_task(wait(job))
     with handled_by(lambda *_: loop.call_soon_threadsafe(task.cancel)):

@@ -120,7 +120,7 @@ class Board:
         self.tasks: list[Task] = []
         self.number = 0  # the last frame's
         self._whys: dict[int, str] = {}  # as the page knows them
-        self._taken = self._seen = self._told = 0  # events that were taken, that the last frame saw; changes it told
+        self._taken = self._told = 0  # events that were taken; changes that the last frame told
         self._new: Frame = {}
 
     # ---------------------------------------------------------------- events in
@@ -145,8 +145,10 @@ class Board:
         self.tell(run=self.facts["run"] | facts)
 
     def _begin(self, event: RunStarted) -> None:
-        names = [cut(name, SHORT) for name in event.tools]
-        self.tell_run(id=event.run, question=visible_lines(event.question), tools=names, models=dict(event.models))
+        self.tell_run(
+            id=event.run, question=visible_lines(event.question), tools=[cut(name, SHORT) for name in event.tools],
+            models=dict(event.models),
+        )  # fmt: skip
 
     def _ask_model(self, event: ModelStarted) -> None:
         if event.role in _WRITING:
@@ -244,10 +246,8 @@ class Board:
 
     def _news(self) -> Frame:
         """Return what is new of tasks: changes of state, holds, parks and why they wait."""
-        if self._seen == self._taken:
-            return {}
         changes = self.progress.changes[self._told :]
-        self._seen, self._told = self._taken, self._told + len(changes)
+        self._told += len(changes)
         states = self._states(changes)
         for number, _, _ in states:
             self._whys.pop(number, None)
@@ -262,8 +262,7 @@ class Board:
         return {name: told for name, told in new.items() if told}
 
     def _states(self, changes: Iterable[tuple[str, str, float]]) -> list[Change]:
-        numbers = self.numbers
-        return [(numbers[id_], CODE[what], round(at * 1000)) for id_, what, at in changes if what in CODE]
+        return [(self.numbers[id_], CODE[what], round(at * 1000)) for id_, what, at in changes if what in CODE]
 
     def _held(self, id_: str) -> list[Any]:
         hold = self.progress.hold(id_)

@@ -17,7 +17,7 @@ AT_ONCE: Final = 24
 class Canvas:
     """What a page has been given to draw. `news` returns what is new, in the shape of a frame's `graph` (see `board`).
 
-    stale: tasks have come since the whole was laid out, so that it has to be drawn again; due: it is being drawn.
+    stale: tasks have come since the whole was laid out, so that it has to be drawn again; due: that was begun.
     """
 
     def __init__(self) -> None:
@@ -49,6 +49,12 @@ class Canvas:
                 told.setdefault("edges", []).extend(piece.edges)
                 told["bounds"] = list(piece.bounds)
         self._waiting.clear()
+
+    def claim(self) -> bool:
+        """Whether the whole has to be drawn and nobody has begun to; the caller then does."""
+        claimed = self.stale and not self.due
+        self.due = self.due or claimed
+        return claimed
 
     def begin_drawing(self) -> None:
         """Note that the whole is being drawn."""

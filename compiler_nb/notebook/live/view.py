@@ -60,7 +60,6 @@ class View:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._sent = 0.0
-        self._drawing = False
         self._draw_after = 0.0
         self.board.tell_run(id=run.id, question=run.question, tools=list(run.settings.tools))
         self.board.catch_up()
@@ -142,13 +141,13 @@ class View:
         with self._sending:
             with self._lock:
                 frame = self.board.frame(self.run.seconds)
-                stale = self.board.canvas.stale and not self._drawing
+                draws = self._loop is not None and self.board.canvas.claim()
             if self._loop is not None:
                 self._sent = self._loop.time()
             if frame is not None:
                 self._send({"frame": frame})
-        if stale:
-            self._draw()
+        if draws:
+            threading.Thread(target=self._lay_out, name="compiler_nb drawing", daemon=True).start()
 
     def _send(self, content: Frame) -> None:
         with contextlib.suppress(Exception):  # the page is gone, or the kernel ends: the run goes on
@@ -171,14 +170,8 @@ class View:
 
     # ---------------------------------------------------------------- the picture
 
-    def _draw(self) -> None:
-        """Lay the whole picture out on another thread, which first waits for its pause to end."""
-        if self._loop is None:
-            return
-        self._drawing = True
-        threading.Thread(target=self._lay_out, name="compiler_nb drawing", daemon=True).start()
-
     def _lay_out(self) -> None:
+        """Lay the whole picture out, after the pause that the last one made necessary; runs on a thread of its own."""
         time.sleep(max(self._draw_after - time.monotonic(), 0))
         with self._lock:
             job = self.board.drawing(self.engine)
@@ -187,7 +180,6 @@ class View:
         took = time.monotonic() - began
         self._draw_after = began + took + max(BREAK, 4 * took)
         with self._lock:
-            self._drawing = False
             self.board.show_drawn(drawn)
         self._on_loop(self.flush)
 
