@@ -20,14 +20,11 @@ SHOWN: Final = 2_000
 NOBODY: Final = "nobody can be asked here; --approve auto or --approve TOOL allows the call"
 
 
-def _input(text: str) -> str:
-    return input(text)  # looked up when called: the kernel replaces it for each cell
-
-
-def asker(main: MainThread, question: Callable[[str], str] = _input) -> Ask:
+def asker(main: MainThread, question: Callable[[str], str] | None = None) -> Ask:
     """Return what asks a person to approve a task, in the thread that `main` serves.
 
-    question: shows a text and returns the reply. What is returned raises ToolUnavailable if nobody can be asked.
+    question: shows a text and returns the reply; defaults to `input`. What is returned raises ToolUnavailable if nobody
+    can be asked.
     """
 
     async def ask(task: Task, arguments: str) -> bool:
@@ -39,7 +36,8 @@ def asker(main: MainThread, question: Callable[[str], str] = _input) -> Ask:
             approved: bool | None = False  # stays so if an interrupt ends the question
             try:
                 call = cut(f"{task.tool}({arguments})", SHOWN)
-                approved = put_question(f"{call} has side effects. Run it?", question)
+                # looked up here, because the kernel replaces `input` for each cell
+                approved = put_question(f"{call} has side effects. Run it?", question or input)
             finally:
                 answer.set_result(approved)
 

@@ -11,11 +11,13 @@ from compiler_nb.drive import give_up
 from compiler_nb.engine.background import BACKGROUND, MainThread
 from compiler_nb.errors import CompilerError, OptionError, RunFailed
 from compiler_nb.events import Event, RunEnded
+from compiler_nb.models.base import Request
 from compiler_nb.models.connect import no_model
+from compiler_nb.models.hand import HandModel
 from compiler_nb.notebook.cell import identity
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.loop import Detached
-from compiler_nb.notebook.models import Hand, is_hand, roles_of
+from compiler_nb.notebook.models import is_hand, roles_of, show_prompt
 from compiler_nb.notebook.options import Line, help_text, read
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.errors import shortened
@@ -37,14 +39,14 @@ BLOCKED: Final = "a tool blocks the event loop and cannot be stopped; it goes on
 class Question(NamedTuple):
     """What a cell asks: what it says, the question with variables pasted, the inputs, the cell's identity.
 
-    hand: takes the prompt if a person is the planner.
+    prompts: if a person is the planner, what the person is asked comes in here.
     """
 
     said: Line
     text: str
     inputs: dict[str, Any]
     cell: str
-    hand: Hand
+    prompts: list[Request]
 
 
 # ---------------------------------------------------------------- begin
@@ -63,7 +65,7 @@ def begin_cell(desk: Desk, magic: str, line: str, body: str, *, outermost: bool)
     wanted = [*said.given.get("inputs", ()), *names.named_in(said.question), *names.read_by(said.plan)]
     inputs = names.inputs(dict.fromkeys(wanted))
     cell = identity(desk.shell, outermost=outermost, text=f"{magic} {line}\n{body}")
-    question = Question(said, names.paste(said.question), inputs, cell, Hand())
+    question = Question(said, names.paste(said.question), inputs, cell, [])
     compiler = _compiler(desk, question)
     if said.given.get("execute", True):
         return _begin_run(desk, question, compiler, lambda: _order(compiler, question))
@@ -78,7 +80,7 @@ def begin_again(desk: Desk, old: Run, *, start: str = "", failed: bool = False) 
     # what the history could not store is taken from the notebook's variables, if they are still there
     own = {name: value for name, value in old.inputs.items() if not isinstance(value, NotStored)}
     lost = {name: desk.memory.names.get(name, "rerun") for name in old.inputs if name not in own}
-    question = Question(Line({}, question=old.question), old.question, own | lost, "rerun", Hand())
+    question = Question(Line({}, question=old.question), old.question, own | lost, "rerun", [])
     compiler = _compiler(desk, question)
     old = compiler.recall(old)
 
@@ -105,7 +107,7 @@ def _compiler(desk: Desk, question: Question) -> Compiler:
     given, models = question.said.given, roles_of(desk, question.said.given)
     roles: dict[str, Any] = {role: None if is_hand(model) else model for role, model in models.items()}
     if is_hand(models["planner"]):
-        roles["planner"] = question.hand.model
+        roles["planner"] = HandModel(question.prompts.append)
     settings: dict[str, Any] = {name: desk.setting(given, name) for name in PASSED_ON}
     tools = desk.memory.names.tools(given.get("tools"))
     try:
@@ -162,12 +164,13 @@ class PlanJob:
 
     def finish(self, interrupted: bool) -> None:  # noqa: FBT001 - its only argument
         """Draw the plan, or raise what prevented it."""
-        if self.question.hand.show(self.desk.shell, self.question.said.head, self.question.text):
+        said = self.question.said
+        if show_prompt(self.desk.shell, self.question.prompts, said.head, self.question.text):
             return
         if interrupted:
             raise shortened(KeyboardInterrupt("planning was stopped"))
         if isinstance(self._plan_or_error, Plan):
-            _draw(self.desk, self.question.said, self._plan_or_error)
+            _draw(self.desk, said, self._plan_or_error)
         elif self._plan_or_error is not None:
             raise self._plan_or_error
 
@@ -206,7 +209,7 @@ class RunJob:
     def finish(self, interrupted: bool) -> None:  # noqa: FBT001 - its only argument
         """Bind the results and show the run; raise KeyboardInterrupt after an interrupt, RunFailed without answer."""
         run, said = self.run, self.question.said
-        if self.question.hand.show(self.desk.shell, said.head, self.question.text):
+        if show_prompt(self.desk.shell, self.question.prompts, said.head, self.question.text):
             self.desk.memory.runs.remove(run)
             self.desk.memory.binder.bind(self.question.cell, {})
             return

@@ -123,28 +123,18 @@ def ask_key(provider: str) -> None:
 # ---------------------------------------------------------------- a person is the planner
 
 
-class Hand:
-    """Takes the prompt that the planner would get; `request` is None until then."""
+def show_prompt(shell: Any, prompts: list[Request], head: str, question: str) -> bool:
+    """Show the prompt that a person is given, if any, and open a cell with the options and the question of this one.
 
-    def __init__(self) -> None:
-        self.request: Request | None = None
-        self.model = HandModel(self._take)
-
-    def _take(self, request: Request) -> None:
-        self.request = request
-
-    def show(self, shell: Any, head: str, question: str) -> bool:
-        """Show the prompt, if there is one, and open a cell with the options and the question of this one.
-
-        Returns whether there is one.
-        """
-        if self.request is None:
-            return False
-        prompt = visible_lines(prompt_text(self.request))
-        page = f"<details open><summary>{escape(HINT)}</summary><pre>{escape(prompt)}</pre></details>"
-        display({"text/plain": f"{prompt}\n\n{HINT}", "text/html": f'<div class="mathjax_ignore">{page}</div>'})
-        shell.set_next_input(plan_cell(head, question))
-        return True
+    Returns whether there is one.
+    """
+    if not prompts:
+        return False
+    prompt = visible_lines(prompt_text(prompts[-1]))
+    page = f"<details open><summary>{escape(HINT)}</summary><pre>{escape(prompt)}</pre></details>"
+    display({"text/plain": f"{prompt}\n\n{HINT}", "text/html": f'<div class="mathjax_ignore">{page}</div>'})
+    shell.set_next_input(plan_cell(head, question))
+    return True
 
 
 def plan_cell(head: str, question: str) -> str:

@@ -156,9 +156,10 @@ def _prune(desk: Desk, keep: str) -> str:
 
 
 def _rows(desk: Desk) -> Iterator[list[str]]:
-    found: list[tuple[Run | StoredRun, int]]
-    found = [(run, len(show.plain_tasks(run))) for run in reversed(desk.memory.runs)]
-    found += [(run, run.tasks) for run in stored_runs(desk)]
+    found: list[tuple[Run | StoredRun, int]] = [
+        *((run, len(show.plain_tasks(run))) for run in reversed(desk.memory.runs)),
+        *((run, run.tasks) for run in stored_runs(desk)),
+    ]
     for number, (run, count) in enumerate(found, 1):
         question = cut(" ".join(run.question.split()), _QUESTION) or "(a plan)"
         yield [f"-{number}", run.status, str(count), seconds_text(run.seconds), run.id, question]

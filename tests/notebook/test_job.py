@@ -9,7 +9,6 @@ import pytest
 from compiler_nb import Compiler, ScriptedModel
 from compiler_nb.notebook.job import PlanJob, Question, begin_again, begin_cell
 from compiler_nb.notebook.loop import block, wait
-from compiler_nb.notebook.models import Hand
 from compiler_nb.notebook.options import Line
 from tests.support.shell import PLAN
 
@@ -22,9 +21,7 @@ def desk(shell):
 
 def planning(desk, model):
     """Return the job of making a plan."""
-    return PlanJob(
-        desk, Question(Line({}), "q", {}, "c", Hand()), Compiler(planner=model, tools=desk.memory.names.tools())
-    )
+    return PlanJob(desk, Question(Line({}), "q", {}, "c", []), Compiler(planner=model, tools=desk.memory.names.tools()))
 
 
 def test_a_plan_is_drawn_when_its_job_is_finished(shell, desk):
