@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from compiler_nb.compiler import Compiler
@@ -68,7 +69,10 @@ def begin_cell(desk: Desk, magic: str, line: str, body: str, *, outermost: bool)
     question = Question(said, names.paste(said.question), inputs, cell, [])
     compiler = _compiler(desk, question)
     if said.given.get("execute", True):
-        return _begin_run(desk, question, compiler, lambda: _order(compiler, question))
+        with _nothing_stale(desk, cell):
+            plan = _parse(compiler, question) if said.plan else None
+            order = compiler.order(question.text, plan=plan, inputs=inputs)
+        return RunJob(desk, question, compiler, order).begin()
     if said.plan:
         _draw(desk, said, _parse(compiler, question))
         return None
@@ -83,23 +87,22 @@ def begin_again(desk: Desk, old: Run, *, start: str = "", failed: bool = False) 
     question = Question(Line({}, question=old.question), old.question, own | lost, "rerun", [])
     compiler = _compiler(desk, question)
     old = compiler.recall(old)
-
-    def order() -> Order:
+    with _nothing_stale(desk, question.cell):
         if old.status == "done" or start or failed:
-            return compiler.order_again(old, start, failed=failed, inputs=lost)
-        return compiler.order_resumed(old, lost)
+            order = compiler.order_again(old, start, failed=failed, inputs=lost)
+        else:
+            order = compiler.order_resumed(old, lost)
+    return RunJob(desk, question, compiler, order).begin()
 
-    return _begin_run(desk, question, compiler, order)
 
-
-def _begin_run(desk: Desk, question: Question, compiler: Compiler, order: Callable[[], Order]) -> RunJob | None:
-    """Begin a run. If nothing can run, delete the variables of the cell's previous run, which are stale now."""
+@contextlib.contextmanager
+def _nothing_stale(desk: Desk, cell: str) -> Iterator[None]:
+    """If nothing can run, delete the variables of the cell's previous run, which are stale now."""
     try:
-        ordered = order()
+        yield
     except CompilerError:
-        desk.memory.binder.bind(question.cell, {})
+        desk.memory.binder.bind(cell, {})
         raise
-    return RunJob(desk, question, compiler, ordered).begin()
 
 
 def _compiler(desk: Desk, question: Question) -> Compiler:
@@ -120,11 +123,6 @@ def _parse(compiler: Compiler, question: Question) -> Plan:
     """Return the plan in the cell; without a last line, the value of its last statement is the answer."""
     tools = compiler.settings.tools
     return Plan.parse(question.said.plan, tools=tools, inputs=tuple(question.inputs), implied="value")
-
-
-def _order(compiler: Compiler, question: Question) -> Order:
-    plan = _parse(compiler, question) if question.said.plan else None
-    return compiler.order(question.text, plan=plan, inputs=question.inputs)
 
 
 def _draw(desk: Desk, said: Line, plan: Plan) -> None:

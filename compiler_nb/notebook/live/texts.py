@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from compiler_nb.errors import Problem
@@ -14,19 +15,13 @@ TEXT: Final = 200_000
 REASON: Final = 400
 
 
+@dataclass
 class Section:
-    """One text of a plan, as it streams."""
+    """One text of a plan, as it streams: its number, what a frame says about it, and how many characters it has."""
 
-    def __init__(self, number: int, role: str, round_: int, reason: str) -> None:
-        self.number, self.role, self.round, self.reason = number, role, round_, reason
-        self.length = 0
-        self.closed = False
-
-    @property
-    def head(self) -> list[Any]:
-        """The row of a frame that describes it."""
-        about = {"round": self.round, "role": self.role, "reason": cut(self.reason, REASON), "closed": self.closed}
-        return [self.number, about]
+    number: int
+    about: dict[str, Any]
+    length: int = 0
 
 
 class Texts:
@@ -57,17 +52,19 @@ class Texts:
             self._begin_answer()
 
     def _open(self, role: str) -> Section:
-        section = Section(len(self.sections), role, self.round, self.reason)
+        about = {"round": self.round, "role": role, "reason": cut(self.reason, REASON), "closed": False}
+        section = Section(len(self.sections), about)
         self.sections.append(section)
-        self.rows.add("sections", section.head)
+        self.rows.add("sections", [section.number, about])
         return section
 
     @property
     def section(self) -> Section:
         """The section that is being written; a plan that was given has none until it is closed."""
-        if not self.sections or self.sections[-1].closed or self.sections[-1].round != self.round:
+        last = self.sections[-1] if self.sections else None
+        if last is None or last.about["closed"] or last.about["round"] != self.round:
             return self._open("plan")
-        return self.sections[-1]
+        return last
 
     def add(self, call: int, text: str) -> None:
         """Add a piece of what a call writes."""
@@ -97,8 +94,8 @@ class Texts:
         section = self.section
         if not section.length and text:
             self._write(section, text)
-        section.closed = True
-        self.rows.add("sections", section.head)
+        section.about = section.about | {"closed": True}  # a new dict: frames hold the old one
+        self.rows.add("sections", [section.number, section.about])
 
     def answer(self, value: Any) -> None:
         """Set the answer."""
