@@ -9,9 +9,12 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, is_dataclass
+from itertools import takewhile
 from typing import Any, Literal, NamedTuple, TypeAlias, overload
 
 from compiler_nb.errors import ArgumentError, ToolError
@@ -135,19 +138,10 @@ class Tool:
             signature = inspect.signature(self.function)
         except (TypeError, ValueError):
             return f"{self.name}(...)"
-        shown = []
-        star = False
-        for parameter in signature.parameters.values():
-            if parameter.kind is parameter.KEYWORD_ONLY and not star:
-                shown.append("*")
-            star = star or parameter.kind in (parameter.KEYWORD_ONLY, parameter.VAR_POSITIONAL)
-            mark = _STARS.get(parameter.kind, "")
-            text = mark + parameter.name
-            if parameter.annotation is not parameter.empty:
-                text += f": {spell_type(parameter.annotation)}"
-            if parameter.default is not parameter.empty:
-                text += f" = {shorten(repr(parameter.default), 60)}"
-            shown.append(text)
+        kinds = [parameter.kind for parameter in signature.parameters.values()]
+        shown = [_spell_parameter(parameter) for parameter in signature.parameters.values()]
+        if inspect.Parameter.KEYWORD_ONLY in kinds and inspect.Parameter.VAR_POSITIONAL not in kinds:
+            shown.insert(kinds.index(inspect.Parameter.KEYWORD_ONLY), "*")
         result = signature.return_annotation
         arrow = "" if result is signature.empty else f" -> {spell_type(result)}"
         return f"{self.name}({', '.join(shown)}){arrow}"
@@ -196,12 +190,6 @@ class Tool:
     def _named_rest(self) -> Parameter | None:
         return next((p for p in self.parameters if p.kind is inspect.Parameter.VAR_KEYWORD), None)
 
-    @functools.cached_property
-    def _plain(self) -> tuple[Parameter, ...] | None:
-        """The parameters, if each may be given by its position; None otherwise."""
-        is_plain = all(p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for p in self.parameters)
-        return self.parameters if is_plain else None
-
     def fit(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[str]:
         """Return what is wrong with the number and the names of arguments, in words; an empty list if nothing is."""
         problems = []
@@ -225,25 +213,20 @@ class Tool:
         A value is converted only if nothing is lost (1 to 1.0, a dict to the model that it describes). Raises
         ArgumentError if it cannot be converted, or if arguments are missing, unknown or too many.
         """
-        plain = self._plain
-        if plain is not None and len(args) == len(plain) and not kwargs:  # nearly all calls
-            return tuple(map(self._checked, plain, args)), kwargs
+        positional = self._positional
+        if not kwargs and len(args) == len(positional) == len(self.parameters):  # nearly all calls
+            return tuple(map(self._checked, positional, args)), kwargs
         problems = self.fit(args, kwargs)
         if problems:
             raise ArgumentError(f"{self.name} {'; '.join(problems)}: {self.signature}")
         rest = self._rest
         if rest is not None and rest.name in kwargs:  # JSON gives a var-positional parameter by its name, as a list
             args, kwargs = self._spread(rest, args, dict(kwargs))
-        positional = self._positional
-        bound = [self._checked(p, value) for p, value in zip(positional, args, strict=False)]
-        bound += [self._checked(rest, value) for value in args[len(positional) :] if rest is not None]
-        named = {}
-        for name, value in kwargs.items():
-            parameter = self._by_name.get(name, self._named_rest)
-            named[name] = self._checked(parameter, value) if parameter is not None else value
-        for p in positional[len(bound) :]:
-            if p.kind is inspect.Parameter.POSITIONAL_ONLY and p.name in named:
-                bound.append(named.pop(p.name))
+        bound = [self._checked(self.parameter_of(position), value) for position, value in enumerate(args)]
+        named = {name: self._checked(self.parameter_of(name), value) for name, value in kwargs.items()}
+        # Only up to a gap: behind one, a value would go to the parameter before its own.
+        unnamed = takewhile(lambda p: p.kind is p.kind.POSITIONAL_ONLY and p.name in named, positional[len(bound) :])
+        bound += [named.pop(p.name) for p in unnamed]
         return tuple(bound), named
 
     def _spread(
@@ -260,8 +243,8 @@ class Tool:
             raise ArgumentError(f"{self.name}: give {', '.join(absent)} before {rest.name!r}")
         return (*args, *(kwargs.pop(p.name) for p in named), *more), kwargs
 
-    def _checked(self, parameter: Parameter, value: Any) -> Any:
-        if parameter.check is None:
+    def _checked(self, parameter: Parameter | None, value: Any) -> Any:
+        if parameter is None or parameter.check is None:
             return value
         try:
             return parameter.check(value)
@@ -287,6 +270,12 @@ def spell_type(annotation: Any) -> str:
     return " ".join(_MODULES.sub("", str(annotation)).split())
 
 
+def _spell_parameter(parameter: inspect.Parameter) -> str:
+    hint = "" if parameter.annotation is parameter.empty else f": {spell_type(parameter.annotation)}"
+    default = "" if parameter.default is parameter.empty else f" = {shorten(repr(parameter.default), 60)}"
+    return f"{_STARS.get(parameter.kind, '')}{parameter.name}{hint}{default}"
+
+
 def make_check(hint: Any) -> Check | None:
     """Return the check of a type, or None if any value is accepted."""
     if hint is Any or hint is object or hint is None or isinstance(hint, typing.TypeVar):
@@ -302,11 +291,9 @@ def make_check(hint: Any) -> Check | None:
 
 def _is_opaque(hint: type) -> bool:
     """Whether only `isinstance` can check values of a class (a DataFrame, a connection)."""
-    from dataclasses import is_dataclass  # noqa: PLC0415
-
-    known = ("builtins", "datetime", "decimal", "uuid", "pathlib", "enum", "collections", "ipaddress", "fractions")
+    known = ("datetime", "decimal", "uuid", "pathlib", "enum", "collections", "ipaddress", "fractions")
     structured = is_dataclass(hint) or hasattr(hint, "__annotations__") or issubclass(hint, tuple | dict | list)
-    return not structured and not any(base.__module__ in known[1:] for base in hint.__mro__[:-1])
+    return not structured and not any(base.__module__ in known for base in hint.__mro__[:-1])
 
 
 def _instance(hint: type, value: Any) -> Any:
@@ -326,12 +313,8 @@ def _number(value: Any) -> float:
     if isinstance(value, float):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
-        try:
-            number = float(value)
-        except OverflowError:
-            number = float("inf")
-        if number == value:
-            return number
+        if abs(value) <= sys.float_info.max and float(value) == value:
+            return float(value)
         raise ValueError("is an integer too large for a float")
     raise TypeError(f"is a number, not {_name(value)}")
 
@@ -363,11 +346,11 @@ _SIMPLE: dict[Any, Check] = {
 }
 
 
+@dataclass
 class _Adapter:
     """A check by pydantic, made when it is first used: strict first, then with conversions that lose nothing."""
 
-    def __init__(self, hint: Any) -> None:
-        self.hint = hint
+    hint: Any
 
     @functools.cached_property
     def adapter(self) -> Any:

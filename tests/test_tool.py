@@ -109,6 +109,17 @@ def test_what_cannot_be_a_tool_is_refused_when_it_is_made(settings, words):
         tool(**{"name": "nap", **settings})(lambda: None)
 
 
+def test_a_value_behind_a_gap_goes_to_no_other_parameter():
+    """Plans may name all arguments: one that is only positional never takes the place of one that was left out."""
+
+    @tool
+    def add(a: int = 1, b: int = 2, /) -> int:
+        return a + b
+
+    assert add.bind((), {"a": 5, "b": 6}) == ((5, 6), {})
+    assert add.bind((), {"b": 6}) == ((), {"b": 6})  # which Python refuses
+
+
 def test_a_generator_is_not_a_tool():
     """It should return a list."""
 

@@ -73,10 +73,7 @@ def is_a(value: Any, kinds: type | tuple[type, ...]) -> bool:
 
 def length(value: Any) -> int:
     """Return the true length of a text or a sequence, -1 for anything else."""
-    for kind in _SEQUENCES:
-        if issubclass(type(value), kind):
-            return kind.__len__(value)
-    return -1
+    return next((kind.__len__(value) for kind in _SEQUENCES if is_a(value, kind)), -1)
 
 
 def whole(value: Any) -> int | None:

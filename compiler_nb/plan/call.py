@@ -58,7 +58,13 @@ class CallReader:
 
     def call(self) -> tuple[str, tuple[Tree, ...], dict[str, Tree]]:
         """Return the tool's name, its arguments and its keyword arguments."""
-        name = self._tool_name()
+        name, start = self.word, self.start
+        if self.kind != "name":
+            self._refuse("syntax", 'a line is a number, a dot and a call of a tool, as in 1. search("x")')
+        self._next()
+        if self.word == ".":
+            dotted = self.line[start:].partition("(")[0].rstrip()
+            raise Refused("unknown_tool", f"no tool is called {dotted[:60]!r}: a tool's name has no dots", start)
         if self.word != "(":
             self._refuse("syntax", f"( must follow {name[:40]}, as in {name[:40]}(...)")
         args: list[Tree] = []
@@ -72,16 +78,6 @@ class CallReader:
         self.kind = token.lastgroup or ""
         self.before, self.word, self.token = self.word, token[self.kind], token
         self.start, self.at = token.start(self.kind), token.end()
-
-    def _tool_name(self) -> str:
-        name, start = self.word, self.start
-        if self.kind != "name":
-            self._refuse("syntax", 'a line is a number, a dot and a call of a tool, as in 1. search("x")')
-        self._next()
-        if self.word == ".":
-            dotted = self.line[start:].partition("(")[0].rstrip()
-            raise Refused("unknown_tool", f"no tool is called {dotted[:60]!r}: a tool's name has no dots", start)
-        return name
 
     def _argument(self, args: list[Tree], kwargs: dict[str, Tree]) -> None:
         equals = _KEYWORD.match(self.line, self.at) if self.kind == "name" else None

@@ -55,9 +55,9 @@ def find_characters(text: str, *, literal: bool = False) -> list[tuple[str, str,
         ),
         ("encoding", SURROGATE, "the text holds a lone surrogate, {!a}; write the character itself"),
     )
-    found = [(kind, message, pattern.search(text)) for kind, pattern, message in searched]
-    hits = [(kind, message.format(hit[0]), hit.start()) for kind, message, hit in found if hit]
-    return sorted(hits, key=lambda each: each[2])
+    hits = ((kind, message, pattern.search(text)) for kind, pattern, message in searched)
+    found = [(kind, message.format(hit[0]), hit.start()) for kind, message, hit in hits if hit]
+    return sorted(found, key=lambda each: each[2])
 
 
 def check_name(name: str, place: Any = 0) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
-from compiler_nb.plan.task import Task
+from compiler_nb.plan.task import Task, variable
 from compiler_nb.plan.tree import Expression, Input, Ref, Tree
 from compiler_nb.text import type_name
 
@@ -181,6 +181,7 @@ class Fanout(Expression):
 
 _BINDING: Final = {"or": 1, "and": 2, "not": 3, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6, "**": 8}
 _TIGHT: Final = 10
+_BRACKETS: Final = {"list": ("[", "]"), "generator": ("(", ")"), "dict": ("{", "}"), "set": ("{", "}")}
 _SHORT: Final = 60
 _LITERAL: Final = {"{": "{{", "}": "}}", "'": "'", '"': '"'}
 _MARKS: Final = ('"', "'", '"""', "'''")
@@ -195,11 +196,6 @@ def quote(text: str, mark: str = '"') -> str:
     """Return a string as a literal, in these quotes unless they would have to be escaped."""
     plain = repr(text)
     return f"{mark}{plain[1:-1]}{mark}" if mark not in text and plain[0] not in plain[1:-1] else plain
-
-
-def variable(id_: str) -> str:
-    """Return the variable of a task's id: "t1" for "1", else the id."""
-    return f"t{id_}" if id_[:1].isdigit() else id_
 
 
 class _Speller:
@@ -232,7 +228,7 @@ class _Speller:
     def many(self, trees: Any) -> str:
         return ", ".join(self.spell(tree) for tree in trees)
 
-    def node(self, tree: Expression) -> tuple[str, int]:  # noqa: C901, PLR0911, PLR0912 - one case per node, each a line
+    def node(self, tree: Expression) -> tuple[str, int]:  # noqa: C901, PLR0911, PLR0912 - one case per node
         """Return a node's text and how tightly its own operator binds."""
         spell = self.spell
         match tree:
@@ -259,8 +255,7 @@ class _Speller:
                 return f"{sign}{' ' if sign == 'not' else ''}{spell(operand, own)}", own
             case Binary(left, sign, right):
                 own = _BINDING[sign]
-                tight_left = own + (sign == "**")
-                return f"{spell(left, tight_left)} {sign} {spell(right, own + (sign != '**'))}", own
+                return f"{spell(left, own + (sign == '**'))} {sign} {spell(right, own + (sign != '**'))}", own
             case Compare(first, rest):
                 return spell(first, 5) + "".join(f" {sign} {spell(part, 5)}" for sign, part in rest), 4
             case Logic(sign, values):
@@ -276,15 +271,21 @@ class _Speller:
                 return f"{function}({self.arguments(args, dict(kwargs))})", _TIGHT
             case Method(value, name, args):
                 return f"{spell(value, _TIGHT)}.{name}({self.many(args)})", _TIGHT
-            case Comprehension():
-                return self.comprehension(tree), _TIGHT
+            case Clause(target, source, conditions):
+                tests = "".join(f" if {spell(condition, 1)}" for condition in conditions)
+                return f"for {spell_pattern(target)} in {spell(source, 1)}{tests}", 0
+            case Comprehension(container, element, clauses, key):
+                head = f"{spell(key)}: " if container == "dict" else ""
+                opening, closing = _BRACKETS[container]
+                return f"{opening}{head}{spell(element)} {' '.join(map(spell, clauses))}{closing}", _TIGHT
             case Fanout():
-                return self.fanout(tree), _TIGHT
+                self.steps = {step.id: step for step in tree.steps}  # fan-outs do not nest
+                clause = Clause(tree.target, tree.source, tree.conditions)
+                return self.node(Comprehension(tree.container, tree.element, (clause,), tree.key))
         raise TypeError(f"{type(tree).__name__} cannot be written")
 
     def arguments(self, args: tuple[Tree, ...], kwargs: dict[str, Tree]) -> str:
-        named = [f"{name}={self.spell(value)}" for name, value in kwargs.items()]
-        return ", ".join([*(self.spell(arg) for arg in args), *named])
+        return ", ".join([*map(self.spell, args), *(f"{name}={self.spell(value)}" for name, value in kwargs.items())])
 
     def call(self, task: Task) -> str:
         """Write a task's call, without its name."""
@@ -311,21 +312,6 @@ class _Speller:
             out.append(f"{{{' ' if inner[:1] == '{' else ''}{inner}{mark}{':' + spec if spec else ''}}}")
         return "".join(out)
 
-    def comprehension(self, node: Comprehension) -> str:
-        head = f"{self.spell(node.key)}: " if node.container == "dict" else ""
-        body = f"{head}{self.spell(node.element)} {' '.join(self.clause(clause) for clause in node.clauses)}"
-        brackets = {"list": "[]", "generator": "()"}.get(node.container, "{}")
-        return f"{brackets[0]}{body}{brackets[1]}"
-
-    def clause(self, clause: Clause) -> str:
-        conditions = "".join(f" if {self.spell(condition, 1)}" for condition in clause.conditions)
-        return f"for {spell_pattern(clause.target)} in {self.spell(clause.source, 1)}{conditions}"
-
-    def fanout(self, node: Fanout) -> str:
-        self.steps = {step.id: step for step in node.steps}  # fan-outs do not nest
-        clause = Clause(node.target, node.source, node.conditions)
-        return self.comprehension(Comprehension(node.container, node.element, (clause,), node.key))
-
 
 def spell_call(task: Task, name_of: Callable[[str], str] | None = None) -> str:
     """Return the right-hand side of a task's line: its call, expression or comprehension."""
@@ -347,6 +333,5 @@ def spell_pattern(target: Pattern) -> str:
 
 
 def _short_value(value: Any) -> str:
-    if value is None or type(value) in (bool, int, float):
-        return repr(value)
-    return repr(value) if type(value) is str and len(value) <= _SHORT else f"<{type_name(value)}>"
+    is_short = value is None or type(value) in (bool, int, float) or (type(value) is str and len(value) <= _SHORT)
+    return repr(value) if is_short else f"<{type_name(value)}>"

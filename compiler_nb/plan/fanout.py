@@ -15,8 +15,8 @@ from compiler_nb.errors import ExpressionError
 from compiler_nb.outcome import NOT_DONE, Failure
 from compiler_nb.plan.bounds import Scope, hashed, is_a, items_of, short
 from compiler_nb.plan.evaluate import bind, evaluate
-from compiler_nb.plan.expression import Apply, Fanout, Item, Local, Method, Pattern, Slice, Value, spell, variable
-from compiler_nb.plan.task import Task, item_id
+from compiler_nb.plan.expression import Apply, Fanout, Item, Local, Method, Pattern, Slice, Value, spell
+from compiler_nb.plan.task import Task, item_id, variable
 from compiler_nb.plan.tree import Expression, Ref, Tree, references, walk
 from compiler_nb.plan.tree import replace as replace_nodes
 from compiler_nb.text import describe_error

@@ -133,10 +133,6 @@ def _dict_of(scope: Scope, pairs: Any = (), **named: Any) -> dict[Any, Any]:
     return dict(items, **named)
 
 
-def _set_of(scope: Scope, values: Any = ()) -> set[Any]:
-    return {hashed(value, scope) for value in listed(values, scope)}
-
-
 def _collect(kind: Callable[[Iterable[Any]], Any]) -> Callable[..., Any]:
     return lambda scope, values=(): kind(listed(values, scope))
 
@@ -188,10 +184,6 @@ def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
 # -------------------------------------------------------------------- the lists
 
 
-def _get(scope: Scope, table: dict[Any, Any], key: Any, *default: Any) -> Any:
-    return table.get(hashed(key, scope), *default)
-
-
 def _search(method: Callable[..., int]) -> Callable[..., int]:
     def call(scope: Scope, items: list[Any], value: Any, *ends: Any) -> int:
         spend_on_searching(value, items, scope)
@@ -221,7 +213,7 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "list": _collect(list),
     "dict": _dict_of,
     "tuple": _collect(tuple),
-    "set": _set_of,
+    "set": lambda scope, values=(): {hashed(value, scope) for value in listed(values, scope)},
 }
 KEYWORDS: Final[dict[str, frozenset[str]]] = {
     "max": frozenset({"key", "default"}),
@@ -242,7 +234,7 @@ METHODS: Final[dict[str, dict[type, Callable[..., Any]]]] = {
     "replace": {str: _replace},
     "startswith": {str: lambda scope, text, *args: text.startswith(*args)},
     "endswith": {str: lambda scope, text, *args: text.endswith(*args)},
-    "get": {dict: _get},
+    "get": {dict: lambda scope, table, key, *default: table.get(hashed(key, scope), *default)},
     "keys": {dict: lambda scope, table: list(table)},
     "values": {dict: lambda scope, table: list(table.values())},
     "items": {dict: lambda scope, table: _pairs(table.items(), scope)},

@@ -42,9 +42,7 @@ class Dollar(NamedTuple):
 def read_whole(text: str) -> Dollar | None:
     """Return the reference that a text consists of; None if it is another text."""
     found = _WHOLE.fullmatch(text)
-    if found is None:
-        return None
-    return Dollar("whole", found[1] or found[2], (found[3] or "") + found[4], text)
+    return Dollar("whole", found[1] or found[2], (found[3] or "") + found[4], text) if found else None
 
 
 def split(text: str) -> list[str | Dollar]:

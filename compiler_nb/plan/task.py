@@ -78,9 +78,9 @@ class Task(Expression):
         if not self.args and not self.kwargs:  # the walk would be a third of what the engine adds to a call
             return self.after, ()
         nodes = list(walk((self.args, self.kwargs)))
-        ids = [node.id for node in nodes if type(node) is Ref]
+        ids = [*(node.id for node in nodes if type(node) is Ref), *self.after]
         names = [node.name for node in nodes if type(node) is Input]
-        found = tuple(dict.fromkeys((*ids, *self.after))), tuple(dict.fromkeys(names))
+        found = tuple(dict.fromkeys(ids)), tuple(dict.fromkeys(names))
         object.__setattr__(self, "_reads", found)
         return found
 
@@ -92,13 +92,17 @@ class Task(Expression):
     @property
     def name(self) -> str:
         """The variable that its value is bound to: its id, "t1" for the id "1", "" for a generated id."""
-        if self.id[:1].isdigit():
-            return f"t{self.id}"
-        return self.id if self.id.isidentifier() else ""
+        name = variable(self.id)
+        return name if name.isidentifier() else ""
 
 
 # ---- ids: of the items of the fan-out `rows`, `rows[AAPL]`, of the second one with that key, `rows[AAPL]#2`,
 # ---- and of the calls within a line: `note.1` in the line `note`, `rows[AAPL].1` in an item's chain.
+
+
+def variable(id_: str) -> str:
+    """Return the variable of a task's id: "t1" for "1", else the id."""
+    return f"t{id_}" if id_[:1].isdigit() else id_
 
 
 def item_id(fanout: str, key: str, number: int = 1) -> str:

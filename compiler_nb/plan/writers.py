@@ -17,11 +17,11 @@ from typing import Any, Final
 from compiler_nb.errors import PlanError, Problem
 from compiler_nb.plan import check
 from compiler_nb.plan.builder import free_name
-from compiler_nb.plan.expression import Item, Text, spell, spell_call, variable
+from compiler_nb.plan.expression import Item, Text, spell, spell_call
 from compiler_nb.plan.json_task import WORKER
 from compiler_nb.plan.parser import PlanParser
 from compiler_nb.plan.reference import read_whole
-from compiler_nb.plan.task import LastLine, Return, Task, inputs_of, is_part
+from compiler_nb.plan.task import LastLine, Return, Task, inputs_of, is_part, variable
 from compiler_nb.plan.tree import Expression, Input, Ref, Tree, references, walk
 
 _NUMBER: Final = re.compile(r"[1-9][0-9]*")

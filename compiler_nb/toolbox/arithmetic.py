@@ -68,7 +68,6 @@ _HABITS: Final = (
     (_DIGITS + r"[^\W\d_]+", "write numbers in plain digits without units, and * between factors"),
     (r"[\"'`\\{}#:@;|&~]", "only numbers, operators, brackets and functions can stand here"),
 )
-_HABIT: Final = tuple((re.compile(pattern), hint) for pattern, hint in _HABITS)
 _TOKEN: Final = re.compile(
     r"(?P<open>[(\[])|(?P<close>[)\]])|(?P<comma>,)|(?P<operator>\*\*|//|[<>=!]=|[-+*/%<>]|\b[a-z]+\b)"
 )
@@ -80,8 +79,8 @@ def _check_writing(text: str) -> None:
         _fail(text, f"an expression of {len(text):,} characters; at most {LENGTH:,} are allowed")
     if not text:
         raise ExpressionError("the expression is empty: give one, such as 2 * (3 + 4)")
-    for pattern, hint in _HABIT:
-        found = pattern.search(text)
+    for pattern, hint in _HABITS:
+        found = re.search(pattern, text)
         if found:
             _fail(found[0], hint)
 

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import math
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any, Final, Literal, TypeAlias
 
@@ -83,8 +83,7 @@ def make_language_tools(
     return [LanguageTool(function, timeout=300.0, provider=provider) for function in (llm, extract)]
 
 
-def _messages(system: str, instruction: str, inputs: Iterable[Any], share: Share) -> tuple[Message, ...]:
-    values = list(inputs)
+def _messages(system: str, instruction: str, values: tuple[Any, ...], share: Share) -> tuple[Message, ...]:
     names = [f"input {number}" for number in range(1, len(values) + 1)] if len(values) > 1 else ["input"]
     try:
         blocks = frame_values(zip(names, values, strict=False), share)
@@ -148,9 +147,9 @@ def _unwrap(reply: str) -> Any:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    number = read_number(value) if isinstance(value, str) else value
+    if isinstance(number, bool) or not isinstance(number, int | float):
         raise Unreadable("This is not a number")
-    number = value if not isinstance(value, str) else read_number(value)
     if not math.isfinite(number):
         raise Unreadable("This number is not finite")
     return number
@@ -164,10 +163,8 @@ def read_number(text: str) -> float:
     digits = re.sub(r"[,\u00a0\u202f ]", "", found[0][0]).replace("\u2212", "-")
     number: float = int(digits) if re.fullmatch(r"[-+]?\d+", digits) else float(digits)
     scale = _SCALE.match(text, found[0].end())
-    if scale is None:
-        return number
-    scaled = number * _SCALES[scale[1].lower()]
-    return int(scaled) if scaled == int(scaled) else scaled
+    scaled = number * _SCALES[scale[1].lower()] if scale else number
+    return int(scaled) if scale and float(scaled).is_integer() else scaled
 
 
 def _text(value: Any) -> str:
@@ -185,8 +182,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def _bool(value: Any) -> bool:
-    word = value.strip().strip(".").lower() if isinstance(value, str) else value
-    known = word if isinstance(word, bool) else _WORDS.get(word) if isinstance(word, str) else None
+    known = value if isinstance(value, bool) else _WORDS.get(str(value).strip().strip(".").lower())
     if known is None:
         raise Unreadable("This is neither true nor false")
     return known

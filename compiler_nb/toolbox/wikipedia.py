@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode, urlsplit
 
 from compiler_nb.errors import ArgumentError, ToolError, ToolUnavailable
 from compiler_nb.text import describe_error, shorten
@@ -49,8 +50,6 @@ class _Wiki:
     """One MediaWiki's API."""
 
     def __init__(self, base_url: str, timeout: float, user_agent: str) -> None:
-        from urllib.parse import urlsplit  # noqa: PLC0415 - only where it is used
-
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ToolError(f"base_url is the http address of a wiki's api.php, not {shorten(base_url, 200)!r}")
@@ -90,8 +89,6 @@ class _Wiki:
 
     def _ask(self, parameters: Mapping[str, str]) -> Mapping[str, Any]:
         """Return what a query answers."""
-        from urllib.parse import urlencode  # noqa: PLC0415 - only where it is used
-
         query = urlencode({"action": "query", "format": "json", **parameters}, errors="replace")
         body = self._read(f"{self.base_url}{'&' if '?' in self.base_url else '?'}{query}")
         try:
@@ -116,7 +113,9 @@ class _Wiki:
             with _opener(self.host).open(request, timeout=self.timeout) as response:
                 return self._body(response, deadline)
         except (OSError, HTTPException) as error:
-            raise ToolUnavailable(f"{self.host} cannot be asked ({shorten(_reason(error), 200)}); {_HINT}") from error
+            reason = getattr(error, "reason", None)
+            cause = " ".join(describe_error(reason if isinstance(reason, BaseException) else error).split())
+            raise ToolUnavailable(f"{self.host} cannot be asked ({shorten(cause, 200)}); {_HINT}") from error
 
     def _body(self, response: HTTPResponse, deadline: float) -> bytes:
         body = b""
@@ -137,15 +136,9 @@ def first_sentences(text: str, count: int) -> str:
     return text if len(ends) < count else text[: ends[count - 1]]
 
 
-def _reason(error: Exception) -> str:
-    reason = getattr(error, "reason", None)
-    return " ".join(describe_error(reason if isinstance(reason, BaseException) else error).split())
-
-
 def _opener(host: str) -> Any:
     """Return an opener that follows redirects within one host only, and knows no scheme but http and https."""
     from urllib import request  # noqa: PLC0415 - only where it is used
-    from urllib.parse import urlsplit  # noqa: PLC0415
 
     class SameHost(request.HTTPRedirectHandler):
         def redirect_request(self, *args: Any) -> request.Request | None:

@@ -4,8 +4,9 @@ from random import Random
 
 import pytest
 
-from compiler_nb.plan.expression import Value, spell, spell_call, spell_pattern, variable
+from compiler_nb.plan.expression import Value, spell, spell_call, spell_pattern
 from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.task import variable
 from compiler_nb.plan.tree import Input, Ref, references, replace, walk
 from tests.plan.test_evaluate import SAME
 from tests.support.expressions import NAMES, parse, random_expression

@@ -202,6 +202,7 @@ def test_the_type_is_told_to_the_model():
         (".5", 0.5),
         ("120 km/h", 120),
         ("0.1 million", 100_000),
+        ("1e999 billion", float("inf")),
     ],
 )
 def test_the_only_number_of_a_text(text, number):
