@@ -34,7 +34,7 @@ from compiler_nb.text import describe_error
 from compiler_nb.toolbox.language import WORKER, LanguageTool
 
 if TYPE_CHECKING:  # loaded only if it is used
-    from compiler_nb.history.keeper import Keeper
+    from compiler_nb.history.history import Keeper
 
 CANCELLED: Final = "the run was cancelled"
 UNPLANNED: Final = "side effects wait for a whole plan, and there is none"
@@ -157,7 +157,7 @@ class Drive:
     def _keep(self) -> None:
         """Have the run kept in the history, if there is one."""
         if self.settings.history is not None:
-            from compiler_nb.history.keeper import Keeper  # noqa: PLC0415 - only who keeps runs needs it
+            from compiler_nb.history.history import Keeper  # noqa: PLC0415 - only who keeps runs needs it
 
             self.keeper = Keeper(self.settings.history, self.run)
             self.session.intent = self.keeper.intend

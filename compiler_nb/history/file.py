@@ -41,6 +41,7 @@ from urllib.parse import quote
 
 from compiler_nb.errors import HistoryError
 from compiler_nb.text import describe_error
+from compiler_nb.values.forms import expect, of_kind
 
 APPLICATION: Final = 0x636E6221
 """What marks a file as ours: "cnb!"."""
@@ -161,8 +162,10 @@ class File:
     def _named(self) -> Iterator[None]:
         """Name the file in what goes wrong during the block, and refuse another file at its path."""
         with naming(self.path, "cannot be written"):
-            if _identity(self.path) != self._identity:
-                raise HistoryError(f"the history {self.path} was deleted or replaced while it was in use")
+            expect(
+                _identity(self.path) == self._identity,
+                f"the history {self.path} was deleted or replaced while it was in use",
+            )
             yield
 
     def close(self) -> None:
@@ -195,15 +198,16 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     A writer waits meanwhile: fetch in the block, and look at it afterwards.
     """
     with naming(path, "cannot be read"):
-        if not path.is_file():
-            raise HistoryError(f"there is no history {path}")
+        expect(path.is_file(), f"there is no history {path}")
         connection = _open_to_read(path)
         try:
             check_ours(connection, path)
             if version_of(connection) == 0:
                 raise Unmade(f"the history {path} holds no runs yet")
-            if version_of(connection) < VERSION:
-                raise HistoryError(f"the history {path} is of an older version, which the next run brings up to date")
+            expect(
+                version_of(connection) == VERSION,
+                f"the history {path} is of an older version, which the next run brings up to date",
+            )
             yield connection
         finally:
             connection.close()
@@ -214,24 +218,21 @@ _OTHERWISE: Final = {"SQLITE_READONLY_ROLLBACK": "rw", "SQLITE_CANTOPEN": "ro&im
 nobody changes, if it has a write-ahead log and lies in a folder that cannot be written."""
 
 
-def _open_to_read(path: Path) -> sqlite3.Connection:
-    mode = "ro"
-    while True:
-        address = f"file:{quote(str(path.resolve()))}?mode={mode}"
-        connection = sqlite3.connect(address, uri=True, timeout=LET_GO, isolation_level=None)
-        try:
-            connection.execute("PRAGMA trusted_schema=OFF")
-            connection.execute("PRAGMA cell_size_check=ON")
-            connection.execute("PRAGMA query_only=ON")
-            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        except sqlite3.OperationalError as error:
-            connection.close()
-            wanted = _OTHERWISE.get(error.sqlite_errorname, mode)
-            if mode != "ro" or wanted == mode or ("immutable" in wanted and os.access(path.parent, os.W_OK)):
-                raise
-            mode = wanted
-        else:
-            return connection
+def _open_to_read(path: Path, mode: str = "ro") -> sqlite3.Connection:
+    address = f"file:{quote(str(path.resolve()))}?mode={mode}"
+    connection = sqlite3.connect(address, uri=True, timeout=LET_GO, isolation_level=None)
+    try:
+        connection.execute("PRAGMA trusted_schema=OFF")
+        connection.execute("PRAGMA cell_size_check=ON")
+        connection.execute("PRAGMA query_only=ON")
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        other = _OTHERWISE.get(error.sqlite_errorname, "")
+        if mode != "ro" or not other or ("immutable" in other and os.access(path.parent, os.W_OK)):
+            raise
+        return _open_to_read(path, other)
+    return connection
 
 
 @contextlib.contextmanager
@@ -255,17 +256,17 @@ def check_ours(connection: sqlite3.Connection, path: Path) -> None:
     found = connection.execute("SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'").fetchall()
     if not found:
         return
-    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
-        raise HistoryError(f"{path} is a database of another program; it is left as it is")
+    expect(
+        connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION,
+        f"{path} is a database of another program; it is left as it is",
+    )
     version = version_of(connection)
-    if version > VERSION:
-        raise HistoryError(
-            f"the history {path} is of version {version}, which a newer compiler_nb has written; this one knows "
-            f"{VERSION}; it is left as it is"
-        )
-    tables = {name for kind, name in found if kind == "table"}
-    if not tables >= TABLES or any(kind not in ("table", "index") for kind, _ in found):
-        raise HistoryError(f"the history {path} does not have our tables; it is left as it is")
+    expect(version <= VERSION, f"the history {path} is of version {version}, which a newer compiler_nb has written; "
+           f"this one knows {VERSION}; it is left as it is")  # fmt: skip
+    expect(
+        {("table", name) for name in TABLES} <= set(found) and {kind for kind, _ in found} <= {"table", "index"},
+        f"the history {path} does not have our tables; it is left as it is",
+    )
 
 
 def version_of(connection: sqlite3.Connection) -> int:
@@ -275,17 +276,9 @@ def version_of(connection: sqlite3.Connection) -> int:
 
 def check_row(name: Any, body: Any, crc: Any, what: str) -> None:
     """Raise HistoryError if the two texts of a row are not those that were written; what: names the row."""
-    if checksum(of_kind(str, name), of_kind(str, body)) != crc:
-        raise HistoryError(f"{what} is damaged")
+    expect(checksum(of_kind(str, name), of_kind(str, body)) == crc, f"{what} is damaged")
 
 
 def checksum(name: str, body: str) -> int:
     """Return the checksum of a row's two texts."""
     return zlib.crc32(f"{name}\0{body}".encode("utf-8", "surrogatepass"))
-
-
-def of_kind(kind: type, value: Any, *, none: bool = False) -> Any:
-    """Return a stored field of this type (or None if `none`). Raises HistoryError if it is of another type."""
-    if type(value) is not kind and not (none and value is None):
-        raise HistoryError(f"a stored field is not of the type {kind.__name__}")
-    return value

@@ -1,21 +1,32 @@
-"""History: what is kept of runs in a file, and the way back from there to a Run."""
+"""History: what is kept of runs in a file, and the way back from there to a Run; and Keeper, which has one run kept."""
 
 from __future__ import annotations
 
+import asyncio
 import atexit
+import contextlib
+import logging
 import weakref
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Self
 
-from compiler_nb.events import Event
+from compiler_nb.events import Event, TaskApproved, Warned
 from compiler_nb.history import listing, reader
 from compiler_nb.history.listing import StoredRun
 from compiler_nb.history.writer import WriterThread
+from compiler_nb.plan.task import Task
 from compiler_nb.run import Run
+from compiler_nb.text import describe_error
 from compiler_nb.values.code import LARGEST
 
+LOG: Final = logging.getLogger("compiler_nb")
+STORED_WITHIN: Final = 2.0
+"""Seconds that the end of a run waits until it is stored."""
+INTENDED_WITHIN: Final = 12.0
+"""Seconds that a side effect waits until it is noted: another process may hold the file for a while."""
 WRITTEN_WITHIN: Final = 2.0
 """Seconds that a reader waits for what this process still has to write."""
 
@@ -107,3 +118,55 @@ def open_history(given: object) -> History | None:
     if isinstance(given, str | Path) and str(given):
         return History(given)
     raise ValueError(f"history is a History, a path, or None, not {given!r}")
+
+
+class Keeper:
+    """Has one run kept while it goes on; made on the run's loop, before its first event."""
+
+    def __init__(self, history: History, run: Run) -> None:
+        self.history, self.run = history, run
+        self.loop = asyncio.get_running_loop()
+        self.fault = ""
+        self._listener = history.begin(run, self._lost)
+        run.log.listeners.append(self._listener)
+
+    def _lost(self, reason: str) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the run is over
+            self.loop.call_soon_threadsafe(self.lose, reason)
+
+    def lose(self, reason: str) -> None:
+        """Warn once that the run is not kept, and why."""
+        if self.fault:
+            return
+        self.fault = reason
+        if self.run.status == "running":
+            self.run.log.emit(Warned, "", f"this run is not kept: {reason}")
+        else:
+            LOG.warning("the end of the run %s is not kept: %s", self.run.id, reason)
+
+    async def committed(self, seconds: float = STORED_WITHIN) -> bool:
+        """Wait until all that happened so far is stored; return whether it is, within `seconds`."""
+        log = self.run.log
+        if not any(each is self._listener for each in log.listeners):  # the log drops one that raises
+            self.lose("; ".join(map(describe_error, log.broken[:3])) or "its events do not reach the history anymore")
+        if self.fault:
+            return False
+        stored: Future[bool] = Future()
+
+        def tell(done: bool) -> None:  # noqa: FBT001 - the one thing to say
+            if stored.set_running_or_notify_cancel():  # false if nobody waits anymore: the time is up, or the run over
+                stored.set_result(done)
+
+        self.history.flush(self.run.id, tell)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                return await asyncio.wrap_future(stored)
+        self.lose(f"{self.history.path} is slow or locked: nothing was written for {seconds:g} s")
+        return False
+
+    async def intend(self, task: Task) -> bool:
+        """Note that a side effect is about to begin; return whether it may: that is noted, or the user approved it."""
+        return await self.committed(INTENDED_WITHIN) or any(
+            type(event) is TaskApproved and event.task == task.id and event.approved and event.by != "rule"
+            for event in self.run.log.events
+        )

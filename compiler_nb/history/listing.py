@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, get_args
 
 from compiler_nb.errors import HistoryError
-from compiler_nb.history.file import TABLES, File, Unmade, check_row, naming, of_kind, reading
+from compiler_nb.history.file import TABLES, File, Unmade, check_row, naming, reading
 from compiler_nb.outcome import Status
+from compiler_nb.values.forms import expect, of_kind
 
 BROKEN_OFF: Final = "broken off"
 DAMAGED: Final = "damaged"
@@ -117,8 +118,7 @@ def _sound(key: Any, row: tuple[Any, ...], *, here: bool) -> StoredRun:
     question, status, at, owner, settings, crc, tasks, last = row
     seconds = float(last or 0.0)
     check_row(question, settings, crc, "the beginning of a run")
-    if not 0 <= seconds < LONGEST:
-        raise HistoryError("a run has impossible times")
+    expect(0 <= seconds < LONGEST, "a run has impossible times")
     status = status_of(of_kind(str, status), of_kind(str, owner), here=here)
     return StoredRun(
         of_kind(str, key), question, status, datetime.fromtimestamp(at).astimezone(), of_kind(int, tasks), seconds
@@ -150,8 +150,7 @@ def _damaged(key: Any) -> StoredRun:
 
 def status_of(status: str, owner: str, *, here: bool) -> str:
     """Return how a run stands; it is broken off if its process ended before it did. here: this process writes it."""
-    if status not in get_args(Status):
-        raise HistoryError("a stored run has an unknown status")
+    expect(status in get_args(Status), "a stored run has an unknown status")
     return status if status != "running" or here or _is_another_alive(owner) else BROKEN_OFF
 
 

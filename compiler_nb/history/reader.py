@@ -25,7 +25,7 @@ from compiler_nb.events import (
     TaskPlanned,
     Warned,
 )
-from compiler_nb.history.file import check_row, naming, of_kind, reading
+from compiler_nb.history.file import check_row, naming, reading
 from compiler_nb.history.listing import BROKEN_OFF, LONGEST, status_of
 from compiler_nb.models.limits import Limit
 from compiler_nb.outcome import ENDED, Cancelled
@@ -36,6 +36,7 @@ from compiler_nb.settings.order import Order, Past
 from compiler_nb.settings.settings import PLAIN, Settings
 from compiler_nb.tool import Tool, Toolbox
 from compiler_nb.values.code import decode
+from compiler_nb.values.forms import expect, of_kind
 from compiler_nb.values.records import make_event
 
 _DESCENDANTS: Final = """
@@ -104,8 +105,7 @@ def load(path: Path, run_id: str, tools: Iterable[Any] | Mapping[str, Any], *, a
         connection.execute("BEGIN")
         rows = [connection.execute(each, (run_id,)).fetchall() for each in _ROWS]
     with naming(path, "cannot be read"):
-        if not rows[0]:
-            raise HistoryError(f"there is no run {run_id!r} in {path}")
+        expect(rows[0], f"there is no run {run_id!r} in {path}")
         question, status, owner, settings, crc = rows[0][0]
         check_row(question, settings, crc, f"the beginning of the run {run_id}")
         status = status_of(of_kind(str, status), of_kind(str, owner), here=run_id in alive)
@@ -143,8 +143,7 @@ class _Loader:
         found: list[Event] = []
         for seq, round_, at, kind, body, crc in rows:
             check_row(kind, body, crc, f"event {seq} of the run {self.run}")
-            if seq != len(found):
-                raise HistoryError(f"event {len(found)} of the run {self.run} is missing")
+            expect(seq == len(found), f"event {len(found)} of the run {self.run} is missing")
             event = self.event(seq, round_, at, kind, body)
             if type(event) is PlanClosed and event.tasks is None and event.complete:
                 event = _with_tasks(event, found)
@@ -193,11 +192,9 @@ def _with_tasks(closed: PlanClosed, before: list[Event]) -> PlanClosed:
 def _finished(run: Run, status: str) -> Run:
     """Return a run whose events are checked; one that was broken off is given an end that says so."""
     events = run.events
-    if not events or not isinstance(events[0], RunStarted):
-        raise HistoryError(f"the run {run.id} has no beginning")
+    expect(events and isinstance(events[0], RunStarted), f"the run {run.id} has no beginning")
     times = [getattr(event, name) for event in events for name in ("at", "ready_at", "delay") if hasattr(event, name)]
-    if not all(0 <= time < LONGEST for time in times):
-        raise HistoryError(f"the run {run.id} has impossible times")
+    expect(all(0 <= time < LONGEST for time in times), f"the run {run.id} has impossible times")
     _check_events(events)
     if status == BROKEN_OFF:
         _end(run)

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from compiler_nb.errors import HistoryError
 from compiler_nb.text import describe_error, type_name
 from compiler_nb.values.columns import LIBRARY
-from compiler_nb.values.forms import PLAIN, Form, Head, NotStored, Unstorable, text_of, type_module
+from compiler_nb.values.forms import PLAIN, Form, Head, NotStored, Unstorable, expect, of_kind, type_module
 from compiler_nb.values.records import RECORDS
 
 FORMS: Final[tuple[Form, ...]] = (*PLAIN, *LIBRARY, *RECORDS)
@@ -361,13 +361,11 @@ class _Decoder:
         return form.read(data, self)
 
     def many(self, data: Any) -> list[Any]:
-        if type(data) is not list:
-            raise HistoryError("a stored value is not a list")
+        expect(type(data) is list, "a stored value is not a list")
         return [self.data(item) for item in data]
 
     def part(self, data: Any, names: Collection[str]) -> Any:
-        if type(data) is not dict or data.get("$") not in names:
-            raise HistoryError("a part of a stored value is of another form")
+        expect(type(data) is dict and data.get("$") in names, "a part of a stored value is of another form")
         return self.data(data)
 
     def kept(self, head: Head) -> bytes:
@@ -376,12 +374,11 @@ class _Decoder:
             raise HistoryError("the bytes of a stored value are missing or used twice")
         self.used.add(number)
         data = self.blob(number)
-        if digest_of(data) != head["hash"]:
-            raise HistoryError("the bytes of a stored value are damaged")
+        expect(digest_of(data) == head["hash"], "the bytes of a stored value are damaged")
         return data
 
     def typed(self, head: Head) -> Any:
-        name, text = text_of(head["type"]), text_of(head["v"])
+        name, text = of_kind(str, head["type"]), of_kind(str, head["v"])
         return _read_typed(name, text, self.hint(name) if self.hint is not None else None)
 
 

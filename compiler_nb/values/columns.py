@@ -19,7 +19,6 @@ import math
 import re
 from typing import Any, Final
 
-from compiler_nb.errors import HistoryError
 from compiler_nb.values.forms import (
     Form,
     FromData,
@@ -27,10 +26,11 @@ from compiler_nb.values.forms import (
     NotStored,
     ToData,
     Unstorable,
+    expect,
     integer_of,
     is_zone,
+    of_kind,
     read_zone,
-    text_of,
     write_zone,
 )
 
@@ -76,13 +76,17 @@ def _write_array(array: Any, to: ToData) -> Head:
 
 def _read_array(head: Head, by: FromData) -> Any:
     shape = head["shape"]
-    if type(shape) is not list or len(shape) > _AXES or not all(type(size) is int and size >= 0 for size in shape):
-        raise HistoryError("a stored array has no valid shape")
+    expect(
+        type(shape) is list and len(shape) <= _AXES and all(type(size) is int and size >= 0 for size in shape),
+        "a stored array has no valid shape",
+    )
     if "dtype" not in head:
         return _cells(by.many(head["v"])).reshape(shape)
     dtype, data = _dtype(head["dtype"]), by.kept(head)
-    if math.prod(shape) * dtype.itemsize != len(data):
-        raise HistoryError("a stored array has more or fewer bytes than its type and shape say")
+    expect(
+        math.prod(shape) * dtype.itemsize == len(data),
+        "a stored array has more or fewer bytes than its type and shape say",
+    )
     # without the copy it would be read-only, which a tool that changes it does not expect
     return _numpy().frombuffer(data, dtype=dtype).reshape(shape).copy()
 
@@ -93,8 +97,7 @@ def _check_texts(cells: list[Any], to: ToData) -> None:
 
 
 def _dtype(name: Any) -> Any:
-    if not _DTYPE.fullmatch(name):
-        raise HistoryError("a stored array is not of numbers, texts or times")
+    expect(_DTYPE.fullmatch(name), "a stored array is not of numbers, texts or times")
     return _numpy().dtype(name)
 
 
@@ -137,11 +140,9 @@ def _write_masked(array: Any, to: ToData) -> Head:
 
 def _read_masked(head: Head, by: FromData) -> Any:
     data, mask = (by.part(part, ("array",)) for part in head["v"])
-    if head["type"] not in _MASKED:
-        raise HistoryError("a stored column is of an unknown type")
+    expect(head["type"] in _MASKED, "a stored column is of an unknown type")
     dtype = _pandas().api.types.pandas_dtype(head["type"])
-    if data.ndim != 1 or data.dtype != dtype.numpy_dtype:
-        raise HistoryError("a stored column is not of the type that it says")
+    expect(data.ndim == 1 and data.dtype == dtype.numpy_dtype, "a stored column is not of the type that it says")
     return dtype.construct_array_type()(data, mask)
 
 
@@ -153,8 +154,10 @@ def _write_texts(array: Any, to: ToData) -> Head:
 
 def _read_texts(head: Head, by: FromData) -> Any:
     pandas, texts = _pandas(), by.many(head["v"])
-    if head["storage"] not in ("python", "pyarrow") or not all(type(each) in (str, type(None)) for each in texts):
-        raise HistoryError("a stored column is not of texts")
+    expect(
+        head["storage"] in ("python", "pyarrow") and all(type(each) in (str, type(None)) for each in texts),
+        "a stored column is not of texts",
+    )
     missing = math.nan if head["nan"] is True else pandas.NA
     return pandas.array(texts, dtype=pandas.StringDtype(head["storage"], na_value=missing))
 
@@ -167,8 +170,7 @@ def _write_zoned(array: Any, to: ToData) -> Head:
 
 def _read_zoned(head: Head, by: FromData) -> Any:
     zone, unit, data = head["zone"], head["unit"], _counts(head, by)
-    if unit not in _UNITS:
-        raise HistoryError("a stored column is of times in an unknown unit")
+    expect(unit in _UNITS, "a stored column is of times in an unknown unit")
     _check_years(data[data != _NOT_A_TIME] // _UNITS[unit])
     known = read_zone(zone)
     dtype = _pandas().DatetimeTZDtype(unit, zone if type(zone) is str else known)  # by its name pandas finds its own
@@ -176,8 +178,10 @@ def _read_zoned(head: Head, by: FromData) -> Any:
 
 
 def _check_years(seconds: Any) -> None:
-    if seconds.size and not (seconds.min() > _FIRST and seconds.max() < _LAST):
-        raise HistoryError("a stored column has times outside the years 1 to 9999")  # pandas could not even show them
+    expect(
+        seconds.size == 0 or (seconds.min() > _FIRST and seconds.max() < _LAST),  # pandas could not even show others
+        "a stored column has times outside the years 1 to 9999",
+    )
 
 
 def _write_periods(array: Any, to: ToData) -> Head:
@@ -191,14 +195,12 @@ def _read_periods(head: Head, by: FromData) -> Any:
 def _counts(head: Head, by: FromData) -> Any:
     """Return the whole numbers by which times or periods are stored."""
     data = by.part(head["v"], ("array",))
-    if data.ndim != 1 or data.dtype.str[1:] != "i8":
-        raise HistoryError("a stored column is not of times or periods")
+    expect(data.ndim == 1 and data.dtype.str[1:] == "i8", "a stored column is not of times or periods")
     return data
 
 
 def _frequency(name: Any) -> str:
-    if not _FREQUENCY.fullmatch(text_of(name)):
-        raise HistoryError("a stored column has an unknown frequency")
+    expect(_FREQUENCY.fullmatch(of_kind(str, name)), "a stored column has an unknown frequency")
     return str(name)
 
 
@@ -240,10 +242,9 @@ def _write_arrow(array: Any, to: ToData) -> Head:
 
 
 def _read_arrow(head: Head, by: FromData) -> Any:
-    name = text_of(head["type"])
+    name = of_kind(str, head["type"])
     kind = _arrow_type(name)
-    if kind is None:
-        raise HistoryError("a stored column is of an unknown type")
+    expect(kind is not None, "a stored column is of an unknown type")
     import pyarrow as pa  # noqa: PLC0415 - as above
 
     if name.endswith("string"):
@@ -251,8 +252,10 @@ def _read_arrow(head: Head, by: FromData) -> Any:
     else:
         numbers, mask = (by.part(part, ("array",)) for part in head["v"])
         counts = pa.type_for_alias(_arrow_counts(name))
-        if numbers.ndim != 1 or numbers.dtype != counts.to_pandas_dtype() or mask.dtype != bool:
-            raise HistoryError("a stored column is not of the type that it says")
+        expect(
+            numbers.ndim == 1 and numbers.dtype == counts.to_pandas_dtype() and mask.dtype == bool,
+            "a stored column is not of the type that it says",
+        )
         if name.startswith(("date32", "timestamp")):
             known = numbers[~mask].astype("i8")
             _check_years(known * _DAY if name.startswith("date32") else known // _UNITS[kind.unit])
@@ -337,8 +340,10 @@ def _write_frame(frame: Any, to: ToData) -> Head:
 def _read_frame(head: Head, by: FromData) -> Any:
     pandas, index = _pandas(), by.part(head["index"], _INDEXES)
     arrays = [by.part(part, _ARRAYS) for part in head["v"]]
-    if any(len(array) != len(index) for array in arrays) or (not arrays and len(index) > _ROWS):
-        raise HistoryError("a stored table has columns of another length than its index")
+    expect(
+        all(len(array) == len(index) for array in arrays) and (arrays or len(index) <= _ROWS),
+        "a stored table has columns of another length than its index",
+    )
     columns = {number: pandas.Series(array, index, dtype=array.dtype) for number, array in enumerate(arrays)}
     frame = pandas.DataFrame(columns, index=index)
     return _read_attrs(frame.set_axis(by.part(head["columns"], _INDEXES), axis=1), head, by)

@@ -123,17 +123,21 @@ def type_module(value: Any) -> str:
 # -------------------------------------------------------------------- checks of what is read
 
 
-def text_of(data: Any) -> str:
-    """Return a stored text; raises HistoryError if it is something else."""
-    if type(data) is not str:
-        raise HistoryError("a stored value has something else in the place of a text")
+def expect(sound: object, fault: str) -> None:
+    """Raise HistoryError with the fault if what is read is not sound."""
+    if not sound:
+        raise HistoryError(fault)
+
+
+def of_kind(kind: type, data: Any, *, none: bool = False) -> Any:
+    """Return what is stored, of exactly this type (or None if `none`). Raises HistoryError if it is of another type."""
+    expect(type(data) is kind or (none and data is None), f"a stored field is not of the type {kind.__name__}")
     return data
 
 
 def integer_of(data: Any) -> int:
     """Return a stored whole number, written in hexadecimal; raises HistoryError if it is something else."""
-    if not _HEX.fullmatch(text_of(data)):
-        raise HistoryError("a stored whole number is not written in hexadecimal")
+    expect(_HEX.fullmatch(of_kind(str, data)), "a stored whole number is not written in hexadecimal")
     return int(data, 16)
 
 
@@ -169,8 +173,7 @@ def read_zone(data: Any) -> dt.tzinfo | None:
         return None
     if type(data) is not str:
         return dt.timezone(dt.timedelta(seconds=data))
-    if not is_zone(data):
-        raise HistoryError("a stored time is in an unknown zone")
+    expect(is_zone(data), "a stored time is in an unknown zone")
     return zoneinfo.ZoneInfo(data)
 
 
@@ -183,7 +186,7 @@ def _write_moment(value: dt.datetime) -> list[Any]:
 
 def _read_moment(data: Any) -> dt.datetime:
     text, zone, fold = data
-    return dt.datetime.fromisoformat(text_of(text)).replace(fold=int(fold), tzinfo=read_zone(zone))
+    return dt.datetime.fromisoformat(of_kind(str, text)).replace(fold=int(fold), tzinfo=read_zone(zone))
 
 
 def _write_hour(value: dt.time) -> str:
@@ -235,10 +238,10 @@ PLAIN: Final = (
     _scalar(dt.date, "date", dt.date.isoformat, dt.date.fromisoformat),
     _scalar(dt.timedelta, "timedelta", lambda span: [span.days, span.seconds, span.microseconds],
             lambda data: dt.timedelta(*data)),
-    _scalar(decimal.Decimal, "decimal", str, lambda data: decimal.Decimal(text_of(data))),
+    _scalar(decimal.Decimal, "decimal", str, lambda data: decimal.Decimal(of_kind(str, data))),
     _scalar(fractions.Fraction, "fraction", lambda value: [hex(value.numerator), hex(value.denominator)],
             lambda data: fractions.Fraction(*map(integer_of, data))),
-    _scalar(uuid.UUID, "uuid", str, lambda data: uuid.UUID(text_of(data))),
+    _scalar(uuid.UUID, "uuid", str, lambda data: uuid.UUID(of_kind(str, data))),
     Form(bytes, "bytes", _write_bytes, lambda head, by: base64.b64decode(head["v"], validate=True), fixed=True),
     Form(bytearray, "bytearray", _write_bytes, lambda head, by: bytearray(base64.b64decode(head["v"], validate=True))),
     Form(dict, "dict", lambda value, to: {"v": to.many([list(pair) for pair in value.items()])}, _read_pairs),
@@ -246,7 +249,7 @@ PLAIN: Final = (
     _many(set, "set", _write_set),
     _many(frozenset, "frozenset", _write_set),
     Form(NotStored, "absent", lambda value, to: value._asdict(),
-         lambda head, by: NotStored(text_of(head["type"]), text_of(head["reason"])), fixed=True),
+         lambda head, by: NotStored(of_kind(str, head["type"]), of_kind(str, head["reason"])), fixed=True),
     Form(None, "task", lambda name, to: {"v": name}, lambda head, by: by.shared[head["v"]]),
     Form(None, "typed", lambda head, to: head, lambda head, by: by.typed(head)),
 )  # fmt: skip

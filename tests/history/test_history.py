@@ -26,7 +26,7 @@ from compiler_nb.tool import tool
 from tests.support.desk import Desk, begin, planner_of, run, scripted
 from tests.support.stored import City, city, prices, rich_compiler, store_rich_run, until
 
-COVERS = ("keeper.py", "reader.py", "writer.py")
+COVERS = ("reader.py", "writer.py")
 
 ROOT = Path(__file__).parents[2]
 
