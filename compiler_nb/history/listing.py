@@ -89,8 +89,7 @@ def _keys(connection: sqlite3.Connection) -> tuple[list[Any], bool]:
     found: dict[Any, None] = {}
     for statement in _IDS:
         try:
-            for (key,) in connection.execute(statement):
-                found[key] = None
+            found.update((key, None) for (key,) in connection.execute(statement))  # as far as it comes
         except sqlite3.DatabaseError as error:
             if not (_is_damage(error) and (found or statement is _IDS[0])):
                 raise
@@ -100,39 +99,26 @@ def _keys(connection: sqlite3.Connection) -> tuple[list[Any], bool]:
 
 
 def _listed(connection: sqlite3.Connection, key: Any, *, here: bool) -> Listed:
-    held = here
+    run, held = _damaged(key), here
     try:
-        row = connection.execute(_ONE, (key,)).fetchone()
-        held = _is_held(row, here=here)
-        return Listed(key, _sound(key, row, here=here), held)
+        question, status, at, owner, settings, crc, tasks, last = connection.execute(_ONE, (key,)).fetchone()
+        # first whether it is held, for a damaged run may be held too; a process that cannot be asked counts as alive
+        # until its run was silent for long
+        if status == "running" and not here:
+            alive = _is_another_alive(of_kind(str, owner))
+            held = bool(time.time() - (at + (last or 0.0)) < _SILENT) if alive is None else alive
+        seconds = float(last or 0.0)
+        check_row(question, settings, crc, "the beginning of a run")
+        expect(0 <= seconds < LONGEST, "a run has impossible times")
+        status = status_of(of_kind(str, status), of_kind(str, owner), here=here)
+        began = datetime.fromtimestamp(at).astimezone()
+        run = StoredRun(of_kind(str, key), question, status, began, of_kind(int, tasks), seconds)
     except sqlite3.DatabaseError as error:
         if not _is_damage(error):
             raise
     except (HistoryError, TypeError, ValueError, OverflowError, OSError):
         pass  # a value of another type, or out of range
-    return Listed(key, _damaged(key), held)
-
-
-def _sound(key: Any, row: tuple[Any, ...], *, here: bool) -> StoredRun:
-    """Return a run; raises HistoryError, or what a wrong value raises, if it is damaged."""
-    question, status, at, owner, settings, crc, tasks, last = row
-    seconds = float(last or 0.0)
-    check_row(question, settings, crc, "the beginning of a run")
-    expect(0 <= seconds < LONGEST, "a run has impossible times")
-    status = status_of(of_kind(str, status), of_kind(str, owner), here=here)
-    return StoredRun(
-        of_kind(str, key), question, status, datetime.fromtimestamp(at).astimezone(), of_kind(int, tasks), seconds
-    )
-
-
-def _is_held(row: tuple[Any, ...], *, here: bool) -> bool:
-    """Return whether a process may still be writing a run; one that cannot be asked may, until it was silent long."""
-    _, status, at, owner, *_, last = row
-    if status != "running" or here:
-        return here
-    if can_be_asked(of_kind(str, owner)):
-        return _is_another_alive(owner)
-    return bool(time.time() - (at + (last or 0.0)) < _SILENT)
+    return Listed(key, run, held)
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
@@ -154,7 +140,7 @@ def status_of(status: str, owner: str, *, here: bool) -> str:
     return status if status != "running" or here or _is_another_alive(owner) else BROKEN_OFF
 
 
-def _is_another_alive(owner: str) -> bool:
+def _is_another_alive(owner: str) -> bool | None:
     return owner != owner_mark() and is_alive(owner)
 
 
@@ -168,29 +154,20 @@ def owner_mark(pid: int = 0) -> str:
     return f"{socket.gethostname()}:{pid}:{began}"
 
 
-def is_alive(mark: str) -> bool:
-    """Return whether a process of this host still runs, by its mark."""
-    pid = _pid(mark)
-    if pid is None or not can_be_asked(mark):
-        return pid == os.getpid()
+def is_alive(mark: str) -> bool | None:
+    """Return whether a process still runs, by its mark; None if it cannot be asked."""
+    host, _, number = mark.rpartition(":")[0].rpartition(":")
+    if mark == owner_mark():
+        return True
+    if host != socket.gethostname() or not number.isdecimal() or os.name == "nt":  # there, to ask would be to kill
+        return None
     try:
-        os.kill(pid, 0)
+        os.kill(int(number), 0)
     except ProcessLookupError:
         return False
     except OSError:
         pass  # it lives, but is another user's
-    return owner_mark(pid) == mark
-
-
-def can_be_asked(mark: str) -> bool:
-    """Return whether a process can be asked if it still runs: not on another host, nor where asking would kill it."""
-    return os.name != "nt" and _pid(mark) is not None
-
-
-def _pid(mark: str) -> int | None:
-    """Return the number of a process of this host, or None for one of another host."""
-    host, _, rest = mark.rpartition(":")[0].rpartition(":")
-    return int(rest) if host == socket.gethostname() and rest.isdecimal() else None
+    return owner_mark(int(number)) == mark
 
 
 # -------------------------------------------------------------------- taking runs out

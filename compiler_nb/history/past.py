@@ -15,7 +15,6 @@ from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import LastLine, Return, Task, owner_of
 from compiler_nb.run import Run
 from compiler_nb.settings.order import Order, Past, PastRound
-from compiler_nb.trace import Round
 from compiler_nb.values.code import content_hash
 from compiler_nb.values.forms import NotStored
 from compiler_nb.values.keys import Keys, hash_tools
@@ -40,7 +39,7 @@ def resumed(old: Run, tools: Mapping[str, Any], inputs: Mapping[str, Any], *, la
     for round_ in old.rounds:
         if round_.plan is None:
             break
-        past.rounds.append(PastRound(round_.plan, _kept(round_)))
+        past.rounds.append(PastRound(round_.plan, _kept(round_.plan.final, round_.decision)))
     past.keys = Keys(hash_tools(tools), hash_inputs(given, {}))
     keys = Keys({**past.keys.tools, **hash_tools(old.settings.tools)}, hash_inputs(old.inputs, old.order.input_hashes))
     again, outcomes = _to_run_again(old, past.rounds), old.progress.outcomes
@@ -68,12 +67,10 @@ def hash_inputs(inputs: Mapping[str, Any], stored: Mapping[str, str | None]) -> 
     }
 
 
-def _kept(round_: Round) -> Answer | Replan | None:
-    """Return what the joiner decided; an answer of the plan's own is worked out again."""
-    decision, plan = round_.decision, round_.plan
-    if isinstance(decision, Answer) and (plan is None or isinstance(plan.final, Return)):
-        return None
-    return None if isinstance(decision, Answer) and isinstance(decision.value, NotStored) else decision
+def _kept(last: LastLine, decision: Answer | Replan | None) -> Answer | Replan | None:
+    """Return what the joiner decided; an answer that is the plan's own, or was not stored, is worked out again."""
+    again = isinstance(decision, Answer) and (isinstance(last, Return) or isinstance(decision.value, NotStored))
+    return None if again else decision
 
 
 def _to_run_again(old: Run, rounds: list[PastRound]) -> set[str]:

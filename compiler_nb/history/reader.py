@@ -17,7 +17,6 @@ from compiler_nb.events import (
     ModelStarted,
     PlanClosed,
     PlanProblem,
-    RoundStarted,
     RunEnded,
     RunStarted,
     TaskEnded,
@@ -151,26 +150,25 @@ class _Loader:
         return found
 
     def event(self, seq: int, round_: int, at: float, kind: str, body: str) -> Event:
-        data = json.loads(body)
-        task = data[0] if kind == "TaskEnded" else ""
+        # only an outcome is written by its tool's return type, and an end begins with the id of its task
         fields = decode(
             body,
             blob=self.blobs[f"seq {seq}"].__getitem__,
             shared=self.values,
-            hint=lambda name: self.hint(task),
+            hint=lambda name: self.hint(json.loads(body)[0]),
         )
         event = make_event(kind, (seq, self.run, round_, at), fields)
-        if isinstance(event, TaskPlanned):
-            self.called[event.task] = event.planned.tool
-        elif isinstance(event, TaskExpanded):
-            self.called |= {item.id: item.tool for item in event.items}
-        elif isinstance(event, TaskEnded):
-            self.values[event.task] = event.outcome
+        match event:
+            case TaskPlanned():
+                self.called[event.task] = event.planned.tool
+            case TaskExpanded():
+                self.called |= {item.id: item.tool for item in event.items}
+            case TaskEnded():
+                self.values[event.task] = event.outcome
         return event
 
-    def hint(self, task: Any) -> Any:
-        tool = self.tools.get(self.called.get(task, ""))
-        return tool.returns if tool is not None else None
+    def hint(self, task: str) -> Any:
+        return getattr(self.tools.get(self.called.get(task, "")), "returns", None)
 
 
 def _with_tasks(closed: PlanClosed, before: list[Event]) -> PlanClosed:
@@ -180,13 +178,8 @@ def _with_tasks(closed: PlanClosed, before: list[Event]) -> PlanClosed:
     """
     if before and type(before[-1]) is PlanProblem:
         return closed
-    planned: list[str] = []
-    for event in reversed(before):
-        if type(event) is RoundStarted:
-            break
-        if type(event) is TaskPlanned:
-            planned.append(event.task)
-    return closed._replace(tasks=tuple(reversed(planned)))
+    planned = (event for event in before if type(event) is TaskPlanned and event.round == closed.round)
+    return closed._replace(tasks=tuple(event.task for event in planned))
 
 
 def _finished(run: Run, status: str) -> Run:
@@ -208,9 +201,8 @@ def _end(run: Run) -> None:
     """Add the missing end of a run: a running side effect is in doubt, and what had not ended is cancelled."""
     log, progress = run.log, run.progress
     at, log.round = progress.at, log.events[-1].round
-    for id_, state in list(progress.states.items()):
-        if state in ENDED:
-            continue
+    unfinished = {id_: state for id_, state in progress.states.items() if state not in ENDED}
+    for id_, state in unfinished.items():
         tool, message = run.settings.tools.get(progress.tasks[id_].tool), GONE
         if state == "running" and tool is not None and tool.side_effects:
             message = f"in doubt: {tool.name} had begun, and whether it had its effect is unknown"
@@ -226,22 +218,23 @@ def _check_events(events: Iterable[Event]) -> None:
     sound = True  # the plan's text, so far
     for event in events:
         named: set[str | int] = set()
-        if isinstance(event, TaskPlanned):
-            known.add(event.planned.id)
-            named = {event.task, *event.planned.dependencies}
-        elif isinstance(event, TaskExpanded):
-            known.update(item.id for item in event.items)
-            named = {event.task, *(id_ for item in event.items for id_ in item.dependencies)}
-        elif isinstance(event, PlanProblem):
-            sound = False
-        elif isinstance(event, PlanClosed):  # the last line of a text that is not a plan may name anything
-            named = {*(event.tasks or ()), *(event.final.refs if sound and event.final else ())}
-            sound = True
-        elif isinstance(event, ModelStarted):
-            known.add(event.call)
-        elif isinstance(event, ModelChunk | ModelEnded):
-            named = {event.call}
-        elif not isinstance(event, Warned):
-            named = {getattr(event, "task", "")} - {""}
+        match event:
+            case TaskPlanned():
+                known.add(event.planned.id)
+                named = {event.task, *event.planned.dependencies}
+            case TaskExpanded():
+                known.update(item.id for item in event.items)
+                named = {event.task, *(id_ for item in event.items for id_ in item.dependencies)}
+            case PlanProblem():
+                sound = False
+            case PlanClosed():  # the last line of a text that is not a plan may name anything
+                named = {*(event.tasks or ()), *(event.final.refs if sound and event.final else ())}
+                sound = True
+            case ModelStarted():
+                known.add(event.call)
+            case ModelChunk() | ModelEnded():
+                named = {event.call}
+            case _ if type(event) is not Warned:  # a warning may be about anything
+                named = {getattr(event, "task", "")} - {""}
         for missing in named - known:
             raise HistoryError(f"event {event.seq} names {str(missing)[:40]!r}, which no earlier event introduced")

@@ -32,10 +32,8 @@ from compiler_nb.values.records import body_of
 _TAIL: Final = 256
 """Characters of a model's text that are kept to find a key that arrives in pieces."""
 _RUN: Final = "INSERT INTO runs VALUES (?, ?, 'running', '', ?, ?, ?, ?, ?)"
-_RUN_ENDED: Final = "UPDATE runs SET status = ?, error = ? WHERE id = ?"
 _INPUT: Final = "INSERT OR REPLACE INTO inputs VALUES (?, ?, ?, ?, ?)"
 _TASK: Final = "INSERT OR IGNORE INTO tasks VALUES (?, ?, ?, ?, ?, 'waiting')"
-_TASK_ENDED: Final = "UPDATE tasks SET state = ? WHERE run = ? AND id = ?"
 _ATTEMPT: Final = "INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?, NULL, 'running', ?, ?)"
 _ATTEMPT_ENDED: Final = "UPDATE attempts SET ended = ?, state = ? WHERE run = ? AND task = ? AND attempt = ?"
 _EVENT: Final = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -91,10 +89,10 @@ class RunRows:
             case TaskRetried():
                 yield _ATTEMPT_ENDED, (event.at, "failed", event.run, event.task, event.attempt)
             case TaskEnded():
-                yield _TASK_ENDED, (event.state, event.run, event.task)
+                yield "UPDATE tasks SET state = ? WHERE run = ? AND id = ?", (event.state, event.run, event.task)
                 yield _ATTEMPT_ENDED, (event.at, event.state, event.run, event.task, event.attempt)
             case RunEnded():
-                yield _RUN_ENDED, (event.status, event.error, event.run)
+                yield "UPDATE runs SET status = ?, error = ? WHERE id = ?", (event.status, event.error, event.run)
 
     def _begun(self, event: RunStarted) -> Iterator[Sql]:
         """Yield the rows of the run itself and of its inputs."""
@@ -130,12 +128,10 @@ class RunRows:
 
     def outcome(self, event: TaskEnded) -> Coded:
         """Return a task's outcome coded, by its tool's return type if it needs that."""
-        value = event.outcome
-        if type(value) is Coded:
-            coded = value
-        else:
-            hint = self.snapshots.hint_of(event)
-            coded = encode(value, hint=hint, largest=self.largest, shared=self.shared, leaks=self.snapshots.leaks)
+        value, hint = event.outcome, self.snapshots.hint_of(event)
+        coded = value if type(value) is Coded else encode(
+            value, hint=hint, largest=self.largest, shared=self.shared, leaks=self.snapshots.leaks
+        )  # fmt: skip
         if id(type(value)) not in ATOMS:
             self._note(event.task, coded)
         return coded
