@@ -40,8 +40,10 @@ class Watch:
         with self._lock:
             self._looks[watched] = _Look(watched)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._look_around, name="compiler_nb watch", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._look_around, name="compiler_nb watch", daemon=True)
+                with contextlib.suppress(RuntimeError):  # there are too many: the run goes on, and is not watched
+                    thread.start()
+                    self._thread = thread
 
     def end(self, watched: Session) -> None:
         """Watch it no longer."""

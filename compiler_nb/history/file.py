@@ -222,9 +222,7 @@ def _open_to_read(path: Path, mode: str = "ro") -> sqlite3.Connection:
     address = f"file:{quote(str(path.resolve()))}?mode={mode}"
     connection = sqlite3.connect(address, uri=True, timeout=LET_GO, isolation_level=None)
     try:
-        connection.execute("PRAGMA trusted_schema=OFF")
-        connection.execute("PRAGMA cell_size_check=ON")
-        connection.execute("PRAGMA query_only=ON")
+        connection.executescript("PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA query_only=ON")
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except sqlite3.OperationalError as error:
         connection.close()

@@ -67,7 +67,7 @@ class WriterThread:
                     return lambda event: None
                 self._thread = thread
             self.runs[run.id] = rows = RunRows(run, lost, self.largest, self._queue.put)
-        return rows.snapshots.listener
+        return rows.snapshots.listen
 
     def flush(self, run: str, tell: Callable[[bool], None]) -> None:
         """Commit at once what came before, and call `tell`, on the thread, with whether it was written."""

@@ -73,18 +73,14 @@ class Coded(NamedTuple):
 
 
 class Known(NamedTuple):
-    """An object that a task returned, or an input ("@df"), with its name, and its tool's return type."""
+    """An object that a task returned, or an input ("@df"), with its name, and its tool's return type.
+
+    In a copy it stands in the object's place, with a copy of the object or with its coded form.
+    """
 
     value: Any
     name: str
     hint: Any = None
-
-
-class Named(NamedTuple):
-    """A known object in another value, as it is there: a copy, or coded already."""
-
-    name: str
-    value: Any
 
 
 class Shared(NamedTuple):
@@ -226,7 +222,7 @@ class _Encoder:
         return data
 
     def formed(self, value: Any, kind: type[Any]) -> Any:
-        if kind is Named:
+        if kind is Known:
             return self.named(value)
         # while a table is checked it is read back at once, without what other tasks have stored: nothing is named then
         known = self.shared.find(value)
@@ -258,12 +254,12 @@ class _Encoder:
 
     # ---------------------------------------------------------------- what is stored elsewhere
 
-    def named(self, known: Named) -> Any:
+    def named(self, known: Known) -> Any:
         """Return a known object's name if it is what is stored under it, else its data."""
         coded = known.value
         if type(coded) is Coded and self.shared.digests.get(known.name) != coded.digest:
             raise Unstorable(_CHANGED)
-        if type(coded) is not Coded and self.is_changed(Known(coded, known.name)):
+        if type(coded) is not Coded and self.is_changed(known):
             return self.formed(coded, type(coded))
         return {"$": "task", "v": known.name}
 
@@ -378,8 +374,17 @@ class _Decoder:
         return data
 
     def typed(self, head: Head) -> Any:
+        """Return a value of a class, NotStored if its type is not there or does not take it anymore."""
         name, text = of_kind(str, head["type"]), of_kind(str, head["v"])
-        return _read_typed(name, text, self.hint(name) if self.hint is not None else None)
+        hint = self.hint(name) if self.hint is not None else None
+        if hint is None:
+            return NotStored(name, "reading it needs the tool that made it: history.load(id, tools=[...])")
+        from pydantic import ValidationError  # noqa: PLC0415 - heavy, and needed for few values
+
+        try:
+            return adapter_of(hint).validate_json(text)
+        except ValidationError:
+            return NotStored(name, "the tool's return type has changed")
 
 
 # -------------------------------------------------------------------- classes of the user's
@@ -392,18 +397,6 @@ def _write_typed(value: Any, hint: Any) -> str:
     if not bool(adapter.validate_json(text) == value):
         raise Unstorable(f"a {type_name(value)} does not come back equal from its tool's return type")
     return text
-
-
-def _read_typed(name: str, text: str, hint: Any) -> Any:
-    """Return the value of a text, NotStored if the type is not there or does not take it anymore."""
-    if hint is None:
-        return NotStored(name, "reading it needs the tool that made it: history.load(id, tools=[...])")
-    from pydantic import ValidationError  # noqa: PLC0415 - heavy, and needed for few values
-
-    try:
-        return adapter_of(hint).validate_json(text)
-    except ValidationError:
-        return NotStored(name, "the tool's return type has changed")
 
 
 def prepare(hints: Iterable[Any]) -> None:

@@ -4,12 +4,12 @@ Theory of operation
     Events wait in a queue until the writer's thread codes them, and meanwhile the next tool may change in place what
     the last one returned. So the listener of a run's log puts a copy in the place of a value that can change: plain
     containers are copied, tables and arrays too; a value of a class is coded at once by its tool's return type, for
-    only that knows it. What cannot change goes through as it is, and events without a value cost no more than the
-    queue's `put`.
+    only that knows it. What cannot change goes through as it is, and events without a value cost little more than
+    the queue's `put`.
     All this is bounded, per event in ITEMS and BYTES, per run in FLYING, so that the loop is never held up for long.
     What is larger is stored as it is when it is coded, some hundredths of a second later; tables are safe from that if
     pandas copies on write (from version 3).
-    An object that an earlier task returned is copied as Named: it is written as that task's value if it still is what
+    An object that an earlier task returned is copied as Known: it is written as that task's value if it still is what
     was stored of that, and as a value of its own if a tool has changed it since. One that is too large to be copied
     goes as it is, and is compared with what was stored when it is coded.
 """
@@ -31,7 +31,7 @@ from compiler_nb.plan.expression import Value
 from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Tree, replace
 from compiler_nb.tool import Tool
-from compiler_nb.values.code import DEEPEST, FORMS, LARGEST, Coded, Known, Leaks, Named, encode, form_of
+from compiler_nb.values.code import DEEPEST, FORMS, LARGEST, Coded, Known, Leaks, encode, form_of
 from compiler_nb.values.forms import ids_of, type_module
 
 ITEMS: Final = 10_000
@@ -95,10 +95,10 @@ class Copier:
             return self._plain(value, kind, depth, lazy=True)
         try:
             try:
-                return Named(known.name, self._plain(value, kind, depth))
+                return Known(self._plain(value, kind, depth), known.name)
             except NoCopy:
                 self._count(_CODED)
-                return Named(known.name, self.now(known))
+                return Known(self.now(known), known.name)
         except (TooMuch, NoCopy):
             return value  # it is named by its identity
 
@@ -158,12 +158,10 @@ class Copier:
         return copied
 
     def _node(self, part: Any) -> Tree:
-        if type(part) is not Value:
-            return part
-        try:
-            return Value(self.part(part.value, 0))
-        except NoCopy:
-            return part
+        with contextlib.suppress(NoCopy):
+            if type(part) is Value:
+                return Value(self.part(part.value, 0))
+        return part
 
 
 def is_small(value: Any) -> bool:
@@ -215,25 +213,11 @@ class Snapshots:
         self.flying: dict[int, int] = {}  # bytes of copies that wait to be coded, by their events
         self.tasks: dict[str, Task] = {}  # by id; ahead of the writer's thread, but a task of one id is never another
 
-    @property
-    def listener(self) -> Callable[[Event], None]:
-        """What takes the run's events."""
-        kinds: dict[type[Any], Callable[[Any], Event]] = {
-            TaskPlanned: self._planned,
-            TaskExpanded: self._expanded,
-            TaskEnded: self._ended,
-            Decided: self._decided,
-        }
-        put, find = self.put, kinds.get
-
-        def listen(event: Event) -> None:
-            take = find(type(event))
-            if take is not None:
-                with contextlib.suppress(BaseException):  # whatever its values do, the event is kept as it is
-                    event = take(event)
-            put(event)
-
-        return listen
+    def listen(self, event: Event) -> None:
+        """Take an event of the run, and pass it on with copies in the place of what may change."""
+        with contextlib.suppress(BaseException):  # whatever its values do, the event is kept as it is
+            event = self._taken(event)
+        self.put(event)
 
     def inputs(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return a run's inputs as they are now."""
@@ -257,30 +241,23 @@ class Snapshots:
 
     # ---------------------------------------------------------------- events
 
-    def _planned(self, event: TaskPlanned) -> Event:
-        self.tasks[event.task] = event.planned
+    def _taken(self, event: Event) -> Event:
+        match event:
+            case TaskPlanned():
+                self.tasks[event.task] = event.planned
+            case TaskExpanded():
+                self.tasks.update((item.id, item) for item in event.items)
+                copier = self._copier()
+                event = event._replace(items=tuple(copier.item(item) for item in event.items))
+                self.flying[event.seq] = copier.copied
+            case TaskEnded() if id(type(event.outcome)) not in ATOMS:
+                value, hint = event.outcome, self.hint_of(event)
+                taken = self._copy(value, event.seq, hint)
+                self._note(value, event.task, hint)
+                return event if taken is value else event._replace(outcome=taken)
+            case Decided():
+                event = event._replace(decision=self._copy(event.decision, event.seq))
         return event
-
-    def _expanded(self, event: TaskExpanded) -> Event:
-        self.tasks.update((item.id, item) for item in event.items)
-        copier = self._copier()
-        with contextlib.suppress(BaseException):  # too many, or what raises when it is copied: they go as they are
-            items = tuple(copier.item(item) for item in event.items)
-            self.flying[event.seq] = copier.copied
-            return event._replace(items=items)
-        return event
-
-    def _ended(self, event: TaskEnded) -> Event:
-        value = event.outcome
-        if id(type(value)) in ATOMS:
-            return event
-        hint = self.hint_of(event)
-        taken = self._copy(value, event.seq, hint)
-        self._note(value, event.task, hint)
-        return event if taken is value else event._replace(outcome=taken)
-
-    def _decided(self, event: Decided) -> Event:
-        return event._replace(decision=self._copy(event.decision, event.seq))
 
     def _copy(self, value: Any, seq: int, hint: Any = None) -> Any:
         """Return a copy, the value coded by a hint, or the value itself if it cannot change, or cannot be copied."""

@@ -61,16 +61,16 @@ class Keys:
         return replace(tree, self._change)
 
     def _change(self, part: Expression) -> Tree:
-        if type(part) is Ref:
-            return Ref(self._of(part.id))
-        if type(part) is Input:
-            return Input(_there(self.inputs[part.name]))
-        if type(part) is Value:
-            return Value(_there(content_hash(part.value)))
-        if type(part) is Fanout:
-            # the same call on another line, or with another comment above it, is the same task
-            steps = (dataclasses.replace(step, note="", line=0, column=0, fingerprint="") for step in part.steps)
-            return dataclasses.replace(part, steps=tuple(steps))
+        match part:
+            case Ref():
+                return Ref(self._of(part.id))
+            case Input():
+                return Input(_there(self.inputs[part.name]))
+            case Value():
+                return Value(_there(content_hash(part.value)))
+            case Fanout():  # the same call on another line, or with another comment above it, is the same task
+                steps = (dataclasses.replace(step, note="", line=0, column=0, fingerprint="") for step in part.steps)
+                return dataclasses.replace(part, steps=tuple(steps))
         return part
 
     def _of(self, id_: str) -> str:
@@ -102,24 +102,22 @@ def code_hash(tool: Tool) -> str:
 def _parts(value: Any, depth: int) -> Iterator[str]:
     if depth > _DEEPEST:
         return
+    inside: tuple[Any, ...] = ()
     if is_a(value, functools.partial):
-        for part in (value.func, *value.args, *value.keywords.items()):
-            yield from _parts(part, depth + 1)
+        inside = (value.func, *value.args, *value.keywords.items())
     elif is_a(value, types.MethodType):
-        yield from _parts(value.__func__, depth)
+        inside = (value.__func__,)
     elif is_a(value, types.FunctionType):
         yield from _code(value.__code__)
         cells = [_content(cell) for cell in value.__closure__ or ()]
-        for part in (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).items(), *cells):
-            yield from _parts(part, depth + 1)
-        yield from _parts(getattr(value, "__wrapped__", None), depth + 1)
-    elif id(type(value)) in _PLAIN:
-        yield repr(value)
+        defaults = (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).items())
+        inside = (*defaults, *cells, getattr(value, "__wrapped__", None))
     elif type(value) is tuple:
-        for part in value:
-            yield from _parts(part, depth + 1)
+        inside = value
     else:
-        yield _named(value)
+        yield repr(value) if id(type(value)) in _PLAIN else _named(value)
+    for part in inside:
+        yield from _parts(part, depth + 1)
 
 
 def _named(value: Any) -> str:

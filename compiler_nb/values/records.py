@@ -37,11 +37,7 @@ def _fields(kind: type[Any]) -> tuple[tuple[str, str], ...]:
     """Return the names and annotations of the fields that are stored."""
     if dataclasses.is_dataclass(kind):
         return tuple((each.name, str(each.type)) for each in dataclasses.fields(kind) if each.init)
-    return tuple((name, _written(hint)) for name, hint in kind.__annotations__.items())
-
-
-def _written(hint: Any) -> str:
-    return str(getattr(hint, "__forward_arg__", hint))
+    return tuple((name, str(getattr(hint, "__forward_arg__", hint))) for name, hint in kind.__annotations__.items())
 
 
 _FIELDS: Final = {kind: _fields(kind) for kind in (*_KINDS, *EVENTS.values())}
@@ -57,10 +53,8 @@ def _form(kind: type[Any]) -> Form:
     place = _CARRIES.get(kind)
 
     def write(record: Record, to: ToData) -> Head:
-        fields = fields_of(record)
-        if place is None:
-            return {"v": to.many(fields)}
-        return {"v": [*to.many(fields[:place]), to.carried(fields[place]), *to.many(fields[place + 1 :])]}
+        fields = enumerate(fields_of(record))
+        return {"v": [to.carried(each) if number == place else to.data(each) for number, each in fields]}
 
     fixed = kind in (Replan, Skipped, Cancelled)
     return Form(kind, kind.__name__, write, lambda head, by: make(kind, by.many(head["v"])), fixed=fixed)
@@ -75,7 +69,7 @@ def make(kind: type[Any], values: list[Any]) -> Record:
     if len(values) > len(wanted):
         raise HistoryError(f"a stored {kind.__name__} has {len(values)} fields instead of {len(wanted)}")
     for (name, hint), value in zip(wanted, values, strict=False):
-        if not _FITS.get(hint, _anything)(value):
+        if hint in _FITS and not _FITS[hint](value):
             raise HistoryError(f"a stored {kind.__name__} has a wrong {name!r}")
     return kind(*values)
 
@@ -96,10 +90,6 @@ def make_event(name: str, head: Iterable[Any], body: Any) -> events.Event:
 # -------------------------------------------------------------------- types
 
 
-def _anything(value: Any) -> bool:
-    return True
-
-
 def _is(*kinds: type) -> Callable[[Any], bool]:
     return lambda value: type(value) in kinds
 
@@ -108,20 +98,16 @@ def _one_of(*allowed: Any) -> Callable[[Any], bool]:
     return lambda value: type(value) is str and value in allowed
 
 
-def _all(*kinds: type) -> Callable[[Any], bool]:
-    return lambda value: type(value) is tuple and all(type(each) in kinds for each in value)
+def _all(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: type(value) is tuple and all(map(fits, value))
 
 
 def _texts(value: Any) -> bool:
     return type(value) is dict and all(type(part) is str for pair in value.items() for part in pair)
 
 
-def _messages(value: Any) -> bool:
-    return type(value) is tuple and all(_texts(each) for each in value)
-
-
 def _is_pattern(value: Any) -> bool:
-    return type(value) is str or (type(value) is tuple and all(_is_pattern(each) for each in value))
+    return type(value) is str or _all(_is_pattern)(value)
 
 
 def _is_named(value: Any) -> bool:
@@ -129,12 +115,9 @@ def _is_named(value: Any) -> bool:
     return type(value) is dict and all(type(key) is str for key in value)
 
 
-def _rest(value: Any) -> bool:
-    """Return whether a value is the rest of a chain of comparisons, or the named arguments of a function."""
-    return type(value) is tuple and all(
-        type(pair) is tuple and len(pair) == 2 and type(pair[0]) is str  # noqa: PLR2004 - a pair
-        for pair in value
-    )
+def _is_pair(value: Any) -> bool:
+    """Return whether a value is a name and a tree: a comparison of a chain, or a named argument of a function."""
+    return type(value) is tuple and len(value) == 2 and type(value[0]) is str  # noqa: PLR2004 - a pair
 
 
 _FITS: Final[Mapping[str, Callable[[Any], bool]]] = {
@@ -142,15 +125,15 @@ _FITS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "int": _is(int),
     "float": _is(float, int),
     "bool": _is(bool),
-    "tuple[str, ...]": _all(str),
-    "tuple[str, ...] | None": lambda value: value is None or _all(str)(value),
+    "tuple[str, ...]": _all(_is(str)),
+    "tuple[str, ...] | None": lambda value: value is None or _all(_is(str))(value),
     "tuple[Tree, ...]": _is(tuple),
-    "tuple[Task, ...]": _all(Task),
-    "tuple[Clause, ...]": _all(expression.Clause),
-    "tuple[tuple[str, Tree], ...]": _rest,
+    "tuple[Task, ...]": _all(_is(Task)),
+    "tuple[Clause, ...]": _all(_is(expression.Clause)),
+    "tuple[tuple[str, Tree], ...]": _all(_is_pair),
     "dict[str, Tree]": _is_named,
     "Mapping[str, str]": _texts,
-    "tuple[Mapping[str, str], ...]": _messages,
+    "tuple[Mapping[str, str], ...]": _all(_texts),
     "BaseException | None": _is(type(None)),
     "Pattern": _is_pattern,
     "Kind": _one_of("call", "expr", "fanout"),

@@ -107,7 +107,7 @@ def test_a_value_of_an_odd_class_is_not_stored(kind, within):
     event = TaskEnded(1, "r", 0, 0.1, "a", 1, "done", [value] if within else value, "")
     taker = Snapshots({}, got.append)
     taker.inputs({"x": value})
-    taker.listener(event)
+    taker.listen(event)
     assert got[0].outcome == event.outcome
     coded = encode(got[0].outcome)
     assert "not plain data" in decode(coded.text).reason
@@ -144,7 +144,7 @@ def test_the_listener_passes_on_an_event_that_cannot_be_taken():
     taker = Snapshots({}, got.append)
     taker.tools = None  # type: ignore[assignment]
     event = TaskEnded(1, "r", 0, 0.1, "a", 1, "done", [1], "")
-    taker.listener(event)
+    taker.listen(event)
     assert got == [event]
 
 

@@ -18,7 +18,7 @@ from compiler_nb.run import Run
 from compiler_nb.settings.order import Order
 from compiler_nb.settings.settings import Settings
 from compiler_nb.tool import Toolbox, tool
-from compiler_nb.values.code import LARGEST, Coded, Known, Named, Shared, decode, encode
+from compiler_nb.values.code import LARGEST, Coded, Known, Shared, decode, encode
 from compiler_nb.values.copies import BYTES, ITEMS
 from tests.support.desk import run, scripted
 
@@ -45,7 +45,7 @@ class Runs:
         self.got: list[Event] = []
         made = Run(Order(), Settings(tools=Toolbox([pack])), Log("r"))
         self.record = RunRows(made, self.got.append, LARGEST, self.got.append)
-        self.listen = self.record.snapshots.listener
+        self.listen = self.record.snapshots.listen
         self.stored: dict[str, Any] = {}
 
     def plan(self, task: str, name: str) -> None:
@@ -153,7 +153,7 @@ def test_objects_that_hold_one_another_are_coded_once_each():
     copied: Any = raw
     objects: dict[int, Known] = {}
     for number in range(60):
-        raw, copied = [raw], Named(f"t{number}", [copied])
+        raw, copied = [raw], Known([copied], f"t{number}")
         objects[id(raw)] = Known(raw, f"t{number}")
     shared = Shared(objects, dict.fromkeys((f"t{number}" for number in range(60)), "of another content"))
     assert decoded(encode(raw, shared=shared), {}) == raw

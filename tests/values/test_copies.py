@@ -183,7 +183,7 @@ def ended(value: Any, task: str = "a", seq: int = 1) -> TaskEnded:
 def test_what_cannot_change_goes_through_as_it_is(value):
     """The event is the same object, and so is one that has no value."""
     got: list[Any] = []
-    listen = taker(got.append).listener
+    listen = taker(got.append).listen
     events = [ended(value), ModelChunk(2, "r", 0, 0.1, 1, "x")]
     for event in events:
         listen(event)
@@ -209,7 +209,7 @@ def test_what_is_too_large_or_has_no_copy_goes_as_it_is(make):
     """As it will be when it is coded."""
     got: list[Any] = []
     event = ended(make())
-    taker(got.append).listener(event)
+    taker(got.append).listen(event)
     assert got[0] is event
 
 
@@ -217,7 +217,7 @@ def test_a_table_above_the_bound_is_safe_where_pandas_copies_on_write():
     """It is not copied, and yet it is what it was."""
     got: list[Any] = []
     table = pd.DataFrame({"x": np.zeros(BYTES // 4)})
-    taker(got.append).listener(ended(table))
+    taker(got.append).listen(ended(table))
     table.loc[0, "x"] = 9.0
     assert got[0].outcome.loc[0, "x"] == (0.0 if int(pd.__version__.split(".")[0]) >= 3 else 9.0)
 
@@ -226,7 +226,7 @@ def test_copies_that_wait_to_be_coded_are_bounded():
     """Above the bound arrays go as they are, until the writer has caught up."""
     got: list[Any] = []
     taking, array = taker(got.append), np.zeros(BYTES // 8)
-    listen = taking.listener
+    listen = taking.listen
     count = FLYING // BYTES
     for seq in range(count + 2):
         listen(ended(array.copy(), f"t{seq}", seq))
@@ -242,7 +242,7 @@ def test_copies_that_wait_to_be_coded_are_bounded():
 def test_failures_and_answers_carry_copies():
     """What there is of a fan-out, and what was decided."""
     got: list[Any] = []
-    listen = taker(got.append).listener
+    listen = taker(got.append).listen
     partial, value = [[1]], {"a": [1]}
     listen(ended(Failure("items", "x", partial=partial)))
     listen(Decided(2, "r", 0, 0.1, Answer(value), "plan"))
@@ -257,7 +257,7 @@ def test_tasks_whose_arguments_are_texts_are_not_copied():
     got: list[Any] = []
     rows = [1]
     plain, deep = Task("f[0]", "call", "get", ("x",)), Task("f[1]", "call", "get", ([Value(rows), Ref("a")],))
-    taker(got.append).listener(TaskExpanded(1, "r", 0, 0.1, "f", 1, (plain, deep)))
+    taker(got.append).listen(TaskExpanded(1, "r", 0, 0.1, "f", 1, (plain, deep)))
     rows.append(2)
     assert got[0].items[0] is plain
     assert got[0].items[1].args == ([Value([1]), Ref("a")],)
