@@ -176,8 +176,7 @@ class File:
 
 def _make_private(path: Path) -> None:
     """Make the file, and its folder if there is none, for the user alone."""
-    if not path.parent.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):  # never opened if it is there: to close it would undo SQLite's locks
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 

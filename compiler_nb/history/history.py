@@ -23,12 +23,10 @@ from compiler_nb.text import describe_error
 from compiler_nb.values.code import LARGEST
 
 LOG: Final = logging.getLogger("compiler_nb")
-STORED_WITHIN: Final = 2.0
-"""Seconds that the end of a run waits until it is stored."""
 INTENDED_WITHIN: Final = 12.0
 """Seconds that a side effect waits until it is noted: another process may hold the file for a while."""
 WRITTEN_WITHIN: Final = 2.0
-"""Seconds that a reader waits for what this process still has to write."""
+"""Seconds that the end of a run, or a reader, waits for what this process still has to write."""
 
 
 class History:
@@ -144,7 +142,7 @@ class Keeper:
         else:
             LOG.warning("the end of the run %s is not kept: %s", self.run.id, reason)
 
-    async def committed(self, seconds: float = STORED_WITHIN) -> bool:
+    async def committed(self, seconds: float = WRITTEN_WITHIN) -> bool:
         """Wait until all that happened so far is stored; return whether it is, within `seconds`."""
         log = self.run.log
         if not any(each is self._listener for each in log.listeners):  # the log drops one that raises

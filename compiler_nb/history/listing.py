@@ -25,13 +25,15 @@ BROKEN_OFF: Final = "broken off"
 DAMAGED: Final = "damaged"
 _IDS: Final = ("SELECT id FROM runs ORDER BY at DESC, id DESC", "SELECT id FROM runs NOT INDEXED")
 """Two ways to the ids, by an index and by the table: if one is damaged the other may lead to more."""
-_LAST: Final = "SELECT max(at) FROM events WHERE run = runs.id"
-_COUNT: Final = "SELECT count(*) FROM tasks WHERE run = runs.id AND instr(id, '[') = 0"
-_ONE: Final = f"SELECT question, status, at, owner, settings, crc, ({_COUNT}), ({_LAST}) FROM runs WHERE id = ?"  # noqa: S608 - constants
+_ONE: Final = """
+    SELECT question, status, at, owner, settings, crc,
+        (SELECT count(*) FROM tasks WHERE run = runs.id AND instr(id, '[') = 0),
+        (SELECT max(at) FROM events WHERE run = runs.id)
+    FROM runs WHERE id = ?
+"""
 _HANDED_ON: Final = (
     "UPDATE runs SET parent = ifnull(nullif((SELECT parent FROM runs WHERE id = ?), ''), parent) WHERE parent = ?"
 )
-_NEVER: Final = datetime.fromtimestamp(0, UTC)
 _SILENT: Final = 86_400.0
 """Seconds after its last event from which a run counts as ended though its process cannot be asked."""
 _ID: Final = 100
@@ -128,7 +130,8 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
 
 def _damaged(key: Any) -> StoredRun:
     raw = key if type(key) is bytes else str(key).encode("utf-8", "surrogateescape")
-    return StoredRun(raw[:_ID].decode("utf-8", "replace"), "", DAMAGED, _NEVER.astimezone(), 0, 0.0)
+    never = datetime.fromtimestamp(0, UTC).astimezone()
+    return StoredRun(raw[:_ID].decode("utf-8", "replace"), "", DAMAGED, never, 0, 0.0)
 
 
 # -------------------------------------------------------------------- who writes a run
@@ -178,8 +181,7 @@ def prune(path: Path, keep: int, alive: Collection[str]) -> int:
 
     alive: those that this process is writing. Runs go one by one, so that nobody who writes meanwhile waits for long.
     """
-    file = File(path)
-    try:
+    with contextlib.closing(File(path)) as file:
         with naming(path, "cannot be read"):
             listed = list_runs(file.connection, alive)
         old = [each.key for each in reversed(listed[keep:]) if not each.held and _has_name(each.key)]
@@ -190,8 +192,6 @@ def prune(path: Path, keep: int, alive: Collection[str]) -> int:
             time.sleep(_PAUSE)
         while file.give_back():
             time.sleep(_PAUSE)
-    finally:
-        file.close()
     return len(old)
 
 

@@ -112,8 +112,10 @@ def load(path: Path, run_id: str, tools: Iterable[Any] | Mapping[str, Any], *, a
         inputs = loader.inputs(rows[1])
         log.events = loader.events(rows[2])
         data = json.loads(settings)
-        doubts = frozenset(of_kind(str, each) for each in data["doubts"])
-        past = Past(doubts=doubts, executing=_is_executing(data, question, log.events))
+        past = Past(
+            doubts=frozenset(of_kind(str, each) for each in data["doubts"]),
+            executing=_is_executing(data, question, log.events),
+        )
         dialects = [event.dialect for event in log.events if isinstance(event, PlanClosed)] or ["python"]
         order = Order(question=question, inputs=inputs, past=past, input_hashes=loader.hashes)
         return _finished(Run(order, read_settings(data, dialects[-1]), log, Control(stored=run_id)), status)

@@ -120,21 +120,17 @@ class RunRows:
             self._note(f"@{name}", coded)
 
     def _body(self, event: Event) -> Coded:
-        """Return the coded fields of an event."""
+        """Return the coded fields of an event; a task's outcome by its tool's return type if it needs that."""
         if not isinstance(event, TaskEnded):
             return encode_fields(body_of(event), largest=self.largest, shared=self.shared, leaks=self.snapshots.leaks)
-        coded, how = self.outcome(event), f'"{event.how}"'
-        return coded._replace(text=f'[{json.dumps(event.task)},{event.attempt},"{event.state}",{coded.text},{how}]')
-
-    def outcome(self, event: TaskEnded) -> Coded:
-        """Return a task's outcome coded, by its tool's return type if it needs that."""
         value, hint = event.outcome, self.snapshots.hint_of(event)
         coded = value if type(value) is Coded else encode(
             value, hint=hint, largest=self.largest, shared=self.shared, leaks=self.snapshots.leaks
         )  # fmt: skip
         if id(type(value)) not in ATOMS:
             self._note(event.task, coded)
-        return coded
+        how = f'"{event.how}"'
+        return coded._replace(text=f'[{json.dumps(event.task)},{event.attempt},"{event.state}",{coded.text},{how}]')
 
     def _note(self, name: str, coded: Coded) -> None:
         """Note what is stored, so that other values may name it instead of holding it again."""

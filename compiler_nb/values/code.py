@@ -134,8 +134,7 @@ def encode_fields(
         return Coded(_dump(fields))
     encoder = _Encoder(largest, shared or _NOTHING, None, leaks)
     encoder.left = math.inf  # what is ours is bounded already
-    data = [encoder.attempt(value) for value in fields]
-    return Coded(_dump(data), tuple(encoder.blobs))
+    return Coded(_dump([encoder.attempt(value) for value in fields]), tuple(encoder.blobs))
 
 
 def content_hash(value: Any) -> str | None:
@@ -155,9 +154,8 @@ def digest_of(data: bytes) -> str:
 def _is_plain(value: Any) -> bool:
     """Return whether a value is in JSON what it is in Python, and takes no room."""
     kind = type(value)
-    if kind is int:
-        return bool(-_SMALL <= value < _SMALL)
-    return value is None or kind is bool or (kind is float and math.isfinite(value))
+    known = value is None or kind is bool or (kind is float and math.isfinite(value))
+    return known or (kind is int and -_SMALL <= value < _SMALL)
 
 
 def _reason(error: BaseException) -> str:
@@ -234,11 +232,11 @@ class _Encoder:
             self.spend(_ITEM * len(value) + sum(map(len, value)))
             return {key: self.data(item) for key, item in value.items()}
         form = form_of(value)
-        library = type_module(value).partition(".")[0]
-        if form is None and library in ("numpy", "pandas"):
-            raise Unstorable(f"{library}'s {type_name(value)} cannot be stored")
         if form is None:
-            raise Unstorable("it is not plain data: declare the return type of the tool, and it can be stored")
+            library = type_module(value).partition(".")[0]
+            ours = "it is not plain data: declare the return type of the tool, and it can be stored"
+            theirs = f"{library}'s {type_name(value)} cannot be stored"
+            raise Unstorable(theirs if library in ("numpy", "pandas") else ours)
         if form.same is None or self.checking or not self.keeping:
             return {"$": form.name, **form.write(value, self)}
         self.checking = True
@@ -401,10 +399,9 @@ def _write_typed(value: Any, hint: Any) -> str:
 
 def prepare(hints: Iterable[Any]) -> None:
     """Make ready what values of classes are coded by, so that the first of them need not wait for it."""
-    for hint in hints:
-        if _names_class(hint):
-            with contextlib.suppress(Exception):  # no value will be coded by it
-                adapter_of(hint)
+    for hint in filter(_names_class, hints):
+        with contextlib.suppress(Exception):  # no value will be coded by it
+            adapter_of(hint)
 
 
 def _names_class(hint: Any) -> bool:

@@ -141,9 +141,7 @@ def integer_of(data: Any) -> int:
     return int(data, 16)
 
 
-@functools.cache
-def _zones() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones())
+_zones: Final = functools.cache(zoneinfo.available_timezones)
 
 
 def is_zone(name: Any) -> bool:

@@ -6,6 +6,7 @@ of their content. A tool's code is hashed by its own instructions and constants.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -42,23 +43,19 @@ class Keys:
 
     def add(self, task: Task) -> str | None:
         """Return the key of a task, whose dependencies are here already."""
-        try:
-            key: str | None = self._key(task)
-        except Exception:  # noqa: BLE001 - what has no hash, or cannot be looked at, is like nothing else
-            key = None
-        self.by_id[task.id] = key
-        return key
+        self.by_id[task.id] = None
+        with contextlib.suppress(Exception):  # what has no hash, or cannot be looked at, is like nothing else
+            self.by_id[task.id] = self._key(task)
+        return self.by_id[task.id]
 
     def _key(self, task: Task) -> str:
         tools = [task.tool, *(step.tool for part in walk(task) if isinstance(part, Fanout) for step in part.steps)]
         code, after = [(name, self.tools.get(name, "")) for name in tools], [self._of(id_) for id_ in task.after]
-        coded = encode_fields([task.kind, code, self._hashed(task.args), self._hashed(task.kwargs), after])
+        args, kwargs = replace(task.args, self._change), replace(task.kwargs, self._change)
+        coded = encode_fields([task.kind, code, args, kwargs, after])
         if '"$":"absent"' in coded.text:
             raise LookupError(task.id)
         return coded.digest
-
-    def _hashed(self, tree: Tree) -> Tree:
-        return replace(tree, self._change)
 
     def _change(self, part: Expression) -> Tree:
         match part:

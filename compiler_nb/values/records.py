@@ -43,18 +43,14 @@ def _fields(kind: type[Any]) -> tuple[tuple[str, str], ...]:
 _FIELDS: Final = {kind: _fields(kind) for kind in (*_KINDS, *EVENTS.values())}
 
 
-def fields_of(record: Record) -> list[Any]:
-    """Return the fields in order; an exception is left out, for its text stands in the message."""
-    values = [getattr(record, name) for name, _ in _FIELDS[type(record)]]
-    return [None if issubclass(type(value), BaseException) else value for value in values]
-
-
 def _form(kind: type[Any]) -> Form:
     place = _CARRIES.get(kind)
 
     def write(record: Record, to: ToData) -> Head:
-        fields = enumerate(fields_of(record))
-        return {"v": [to.carried(each) if number == place else to.data(each) for number, each in fields]}
+        fields = [getattr(record, name) for name, _ in _FIELDS[kind]]
+        # an exception is left out, for its text stands in the message
+        kept = enumerate(None if issubclass(type(each), BaseException) else each for each in fields)
+        return {"v": [to.carried(each) if number == place else to.data(each) for number, each in kept]}
 
     fixed = kind in (Replan, Skipped, Cancelled)
     return Form(kind, kind.__name__, write, lambda head, by: make(kind, by.many(head["v"])), fixed=fixed)

@@ -58,9 +58,8 @@ class Runs:
         self.listen(TaskEnded(len(self.got), "r", 0, 0.1, task, 1, "done", value, ""))
         event = self.got[-1]
         assert isinstance(event, TaskEnded)
-        coded = self.record.outcome(event)
-        self.stored[task] = back = decoded(coded, self.stored)
-        return back
+        self.stored[task] = decoded(self.record._body(event), self.stored)[3]
+        return self.stored[task]
 
 
 def decoded(coded: Coded, shared: dict[str, Any]) -> Any:
