@@ -51,6 +51,10 @@ class Builder:
         if not self.full and not (once and self.has(kind)):
             self.problems.append(Problem(kind, line, column, message, task))
 
+    def report(self, task: Task, kind: str, message: str, *, once: bool = False) -> None:
+        """Report a problem of a task, at the task's place."""
+        self.problem(kind, task.line, task.column, message, task.id, once=once)
+
     def has(self, kind: str) -> bool:
         """Whether a problem of this kind was reported."""
         return any(problem.kind == kind for problem in self.problems)
@@ -70,15 +74,15 @@ class Builder:
         """Report what is wrong with a call's tool and arguments; return whether the call is correct."""
         unknown = check.check_tool(task.tool, self.tools)
         if unknown:
-            self.problem(unknown[0], task.line, task.column, unknown[1], task.id)
+            self.report(task, *unknown)
             return False
-        if len(task.args) + len(task.kwargs) > check.ARGUMENT_LIMIT:
-            message = f"a call with {len(task.args) + len(task.kwargs)} arguments; at most {check.ARGUMENT_LIMIT}"
-            self.problem("too_many_tasks", task.line, task.column, message, task.id)
+        count = len(task.args) + len(task.kwargs)
+        if count > check.ARGUMENT_LIMIT:
+            self.report(task, "too_many_tasks", f"a call with {count} arguments; at most {check.ARGUMENT_LIMIT}")
             return False
         wrong = [] if self.tools is None else check.check_arguments(self.tools[task.tool], task.args, task.kwargs)
         for message in wrong:
-            self.problem("bad_args", task.line, task.column, message, task.id)
+            self.report(task, "bad_args", message)
         return not wrong
 
     def add(self, task: Task, parts: Iterable[Task] = (), *, avoid: Collection[str] = ()) -> str:
@@ -131,8 +135,12 @@ class Builder:
         task = replace(task, fingerprint=print_)
         self.edges += len(task.dependencies)
         if len(self.tasks) >= check.TASK_LIMIT or self.edges > check.EDGE_LIMIT:
-            message = f"a plan has at most {check.TASK_LIMIT:,} tasks and {check.EDGE_LIMIT:,} references"
-            self.problem("too_many_tasks", task.line, task.column, message, task.id, once=True)
+            self.report(
+                task,
+                "too_many_tasks",
+                f"a plan has at most {check.TASK_LIMIT:,} tasks and {check.EDGE_LIMIT:,} references",
+                once=True,
+            )
             return
         self.taken.add(task.id)
         self.fingerprints[task.id] = print_

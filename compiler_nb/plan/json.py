@@ -133,7 +133,7 @@ class JsonDialect:
         earlier = {name for name in needs if name not in self._declared and name in self.builder.earlier}
         self._read_earlier |= earlier
         if task.id in needs:
-            self.builder.problem("self_ref", task.line, task.column, f"task {task.id!r} refers to itself", task.id)
+            self.builder.report(task, "self_ref", f"task {task.id!r} refers to itself")
         held = _Held(task, set(needs) - earlier - {task.id}, sound and task.id not in needs)
         self._held[task.id] = held
         for name in held.missing:
@@ -158,8 +158,11 @@ class JsonDialect:
         after = tuple(id_ for id_ in references(self._resolved([Ref(name) for name in task.after])) if id_ not in read)
         id_ = self.builder.add(replace(task, args=args, kwargs=kwargs, after=after), avoid=RESERVED)
         if id_ != task.id and task.id in self._read_earlier:
-            message = f"{task.id!r} was read as an earlier round's result before this plan gave it to a task: rename it"
-            self.builder.problem("forward_ref", task.line, task.column, message, task.id)
+            self.builder.report(
+                task,
+                "forward_ref",
+                f"{task.id!r} was read as an earlier round's result before this plan gave it to a task: rename it",
+            )
 
     def _resolved(self, tree: Tree) -> Tree:
         def change(node: Tree) -> Tree:
@@ -193,8 +196,11 @@ class JsonDialect:
         for name in names:
             if name == last or (name not in self._declared and name not in self.builder.earlier):
                 hint = check.suggest(name, self._declared) if len(self._declared) <= HINTED else ""
-                message = f"no task with a value has the id {name[:40]!r}.{hint} Write $$ for a dollar sign"
-                self.builder.problem("missing_ref", task.line, task.column, message, task.id)
+                self.builder.report(
+                    task,
+                    "missing_ref",
+                    f"no task with a value has the id {name[:40]!r}.{hint} Write $$ for a dollar sign",
+                )
 
     def _tell_cycles(self) -> None:
         graph = {id_: held.missing & self._held.keys() for id_, held in self._held.items()}
@@ -205,7 +211,7 @@ class JsonDialect:
                 cycle = error.args[1][:-1]
                 task = min((self._held[id_].task for id_ in cycle), key=lambda each: (each.line, each.column))
                 shown = ", ".join(cycle[:SHOWN]) + (f", … ({len(cycle):,} tasks)" if len(cycle) > SHOWN else "")
-                self.builder.problem("cycle", task.line, task.column, f"tasks wait for each other: {shown}", task.id)
+                self.builder.report(task, "cycle", f"tasks wait for each other: {shown}")
                 for id_ in cycle:
                     del graph[id_]
             else:

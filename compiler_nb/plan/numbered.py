@@ -40,6 +40,8 @@ class NumberedDialect:
         self._declared: set[str] = set()  # the numbers so far, also those of lines with problems
         self._missing: dict[Problem, str] = {}  # references to numbers that no line before has
         self._ended = False  # the last line was met
+        self._own = ""  # the number of the line that is being read
+        self._sound = True  # whether everything that it refers to exists
 
     def feed(self, text: str) -> None:
         """Read a line."""
@@ -57,8 +59,12 @@ class NumberedDialect:
     def _read_line(self, text: str, *, ended: bool) -> None:
         line = check.CONTROL.sub("", text).rstrip(" \t\r")  # a control character is a problem already
         if len(text) > check.STATEMENT_LIMIT:
-            message = f"a line of {len(text):,} characters; at most {check.STATEMENT_LIMIT:,} are allowed"
-            self.builder.problem("too_large", self._line, 1, message)
+            self.builder.problem(
+                "too_large",
+                self._line,
+                1,
+                f"a line of {len(text):,} characters; at most {check.STATEMENT_LIMIT:,} are allowed",
+            )
         elif line and not self.builder.full:
             try:
                 self._read(line)
@@ -67,11 +73,9 @@ class NumberedDialect:
                 self.builder.problem(kind, self._line, refused.place + 1, refused.message)
 
     def _read(self, line: str) -> None:
-        numbered = _NUMBERED.match(line)
-        thought = _THOUGHT.match(line)
-        if numbered:
+        if numbered := _NUMBERED.match(line):
             self._read_numbered(line, numbered)
-        elif thought:
+        elif thought := _THOUGHT.match(line):
             self._notes.append(thought[1])
         elif _is_mark(line.lstrip(" \t")):
             if not self._ended:
@@ -94,8 +98,8 @@ class NumberedDialect:
             raise Refused(
                 "duplicate_id", f"two lines have the number {number}: give each line a number of its own", column - 1
             )
-        references = _References(self, number)
-        meaning = {"string": references.text, "reference": references.reference, "input": references.input}
+        self._own, self._sound = number, True
+        meaning = {"string": self._text, "reference": self._reference, "input": self._input}
         reader = CallReader(line, numbered.end(), meaning)
         tool, args, kwargs = reader.call()
         self._check_rest(line, reader.at, tool)
@@ -105,7 +109,7 @@ class NumberedDialect:
             return
         check.check_name(tool, numbered.end())
         task = Task(number, "call", tool, args, kwargs, note=note, line=self._line, column=column)
-        if self.builder.check_call(task) and references.sound:
+        if self.builder.check_call(task) and self._sound:
             self.builder.add(task)
 
     def _check_rest(self, line: str, at: int, tool: str) -> None:
@@ -130,30 +134,19 @@ class NumberedDialect:
         for index, problem in enumerate(problems):
             number = self._missing.get(problem, "")
             if number in self._declared:
-                message = f"line {number} comes later: write it before the line that uses ${number}"
-                problems[index] = problem._replace(kind="forward_ref", message=message)
+                problems[index] = problem._replace(
+                    kind="forward_ref",
+                    message=f"line {number} comes later: write it before the line that uses ${number}",
+                )
 
-    def find(self, number: str) -> Ref | None:
+    # ---------------------------------------------------------------- what the arguments of a line mean
+
+    def _find(self, number: str) -> Ref | None:
         """Return the reference to a number; a line that is a problem itself is not reported again."""
         found = self.builder.resolve(number)
         return Ref(number) if found is None and number in self._declared else found
 
-    def miss(self, number: str, own: str, index: int) -> None:
-        """Report a reference to a number that no earlier line has."""
-        known = ", ".join(f"${name}" for name in list(self.builder.ids)[:10]) or "none"
-        message = f"no earlier line has the number {number[:20]}; there are {known}. Write $$ for a dollar sign"
-        problem = Problem("missing_ref", self._line, index + 1, message, own)
-        self.builder.problem(*problem)
-        self._missing[problem] = number
-
-
-class _References:
-    """What the arguments of one numbered line mean; `sound`: whether everything that they refer to exists."""
-
-    def __init__(self, dialect: NumberedDialect, own: str) -> None:
-        self.dialect, self.own, self.sound = dialect, own, True
-
-    def text(self, text: str, index: int) -> Tree:
+    def _text(self, text: str, index: int) -> Tree:
         """Return a string with the references in it."""
         if "$" not in text:
             return text
@@ -162,19 +155,19 @@ class _References:
             return self._resolve(whole, index)
         return join_pieces([part for piece in split(text) for part in self._piece(piece, index)])
 
-    def reference(self, written: str, index: int) -> Tree:
+    def _reference(self, written: str, index: int) -> Tree:
         """Return what `$1.title` outside strings stands for."""
         whole = read_whole(written)
         if whole is None:
             raise Refused("ambiguous_ref", f"{written[:40]} is not a reference: write $1 or ${{1}}", index)
         return self._resolve(whole, index)
 
-    def input(self, written: str, index: int) -> Tree:
+    def _input(self, written: str, index: int) -> Tree:
         """Return an offered input, or an item of it: `@name`, `@name[0]`."""
         name = re.split(r"\W", written[1:], maxsplit=1)[0]
-        if name not in self.dialect.builder.inputs:
-            offered = ", ".join(f"@{each}" for each in sorted(self.dialect.builder.inputs)[:20]) or "none"
-            hint = check.suggest(name, self.dialect.builder.inputs)
+        if name not in self.builder.inputs:
+            offered = ", ".join(f"@{each}" for each in sorted(self.builder.inputs)[:20]) or "none"
+            hint = check.suggest(name, self.builder.inputs)
             raise Refused("private_ref", f"no offered input is called {name[:40]!r}.{hint} There are: {offered}", index)
         return follow(Input(name), written[1 + len(name) :], index)
 
@@ -186,7 +179,7 @@ class _References:
             found = _ID.match(piece.name)
             if found:
                 # `$1_2` is the task 1_2 if there is one, otherwise the task 1 before the text _2.
-                number = found[0] if self.dialect.find(found[0]) else found[0].split("_")[0]
+                number = found[0] if self._find(found[0]) else found[0].split("_")[0]
                 rest = piece.name[len(number) :]
                 return [self._resolve(Dollar("bare", number, "", f"${number}"), index), *([rest] if rest else [])]
         elif piece.name[:1].isdigit():
@@ -199,17 +192,21 @@ class _References:
 
     def _resolve(self, dollar: Dollar, index: int) -> Tree:
         name = dollar.name
-        if name == self.own:
+        if name == self._own:
             raise Refused("self_ref", f"line {name} refers to itself: ${name} is the result of this line", index)
         if not name[0].isdigit():
             hint = f"write ${name[1:]}" if _OTHER.fullmatch(name) else "write the number of the line, as in $1"
             raise Refused(
                 "missing_ref", f"{dollar.text[:40]} is not a reference here: {hint}, or $$ for a dollar sign", index
             )
-        found = self.dialect.find(name)
+        found = self._find(name)
         if found is None:
-            self.sound = False
-            self.dialect.miss(name, self.own, index)
+            self._sound = False
+            known = ", ".join(f"${each}" for each in list(self.builder.ids)[:10]) or "none"
+            message = f"no earlier line has the number {name[:20]}; there are {known}. Write $$ for a dollar sign"
+            problem = Problem("missing_ref", self._line, index + 1, message, self._own)
+            self.builder.problem(*problem)
+            self._missing[problem] = name  # it may come later: then this is another problem
         return follow(found or Ref(name), dollar.path, index)
 
 

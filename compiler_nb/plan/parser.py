@@ -45,11 +45,9 @@ class Dialect(Protocol):
 
     def feed(self, text: str) -> None:
         """Read a line."""
-        ...
 
     def close(self, rest: str, *, complete: bool) -> None:
         """End the text; rest: a last line without a line feed; complete: whether the text's author ended it."""
-        ...
 
 
 DIALECTS: dict[str, Callable[[Builder, int], Dialect]] = {

@@ -87,12 +87,10 @@ class Plan:
 
     def __getitem__(self, id: str) -> Task:  # noqa: A002 - the field's word
         """Return the task with this id, or with this variable name ("t1" for "1")."""
-        if id in self.by_id:
-            return self.by_id[id]
-        for task in self.tasks:
-            if task.name == id:
-                return task
-        raise KeyError(f"no task {id!r} in this plan; it has {', '.join(self.by_id) or 'none'}")
+        task = self.by_id.get(id) or next((task for task in self.tasks if task.name == id), None)
+        if task is None:
+            raise KeyError(f"no task {id!r} in this plan; it has {', '.join(self.by_id) or 'none'}")
+        return task
 
     def __contains__(self, id: object) -> bool:  # noqa: A002 - the field's word
         return id in self.by_id

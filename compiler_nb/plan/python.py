@@ -118,13 +118,9 @@ class PythonDialect:
             if statement is not None:
                 self._read(statement, note)
         except Refused as refused:
-            self._refuse(refused)
-
-    def _refuse(self, refused: Refused) -> None:
-        node = refused.place
-        line = getattr(node, "lineno", 1) or 1
-        column = self._column(line, getattr(node, "col_offset", 0) or 0)
-        self.builder.problem(refused.kind, self.begins + line - 1, column, refused.message)
+            line = getattr(refused.place, "lineno", 1) or 1
+            column = self._column(line, getattr(refused.place, "col_offset", 0) or 0)
+            self.builder.problem(refused.kind, self.begins + line - 1, column, refused.message)
 
     def _column(self, line: int, offset: int) -> int:
         """Return the column, from 1, of an offset that Python's parser counted in bytes after the first indent."""
@@ -217,8 +213,9 @@ class PythonDialect:
             tree = reader.read(value)
             if not reader.parts and (check.is_literal(tree) or isinstance(tree, Ref | Input)):
                 if _is_deep(tree):
-                    limit = check.DEPTH_LIMIT
-                    raise Refused("too_deep", f"the value nests more than {limit} deep: offer it as an input", value)
+                    raise Refused(
+                        "too_deep", f"the value nests more than {check.DEPTH_LIMIT} deep: offer it as an input", value
+                    )
                 self.names[name] = self.builder.last = tree
                 self.lengths[name] = 0 if isinstance(tree, Expression) else len(self.text) + self.written - before
                 return

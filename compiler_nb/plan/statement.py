@@ -153,8 +153,9 @@ class Statement:
             while len(pending) > outside:
                 token = _IN_FIELD.search(content, position)
                 if token is None:
-                    wrong = "a field of this f-string does not end: use the other kind of quotes inside it"
-                    self._refuse("fstring", wrong)
+                    self._refuse(
+                        "fstring", "a field of this f-string does not end: use the other kind of quotes inside it"
+                    )
                     self._take("close")
                     continue
                 position = token.end()

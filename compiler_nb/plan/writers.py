@@ -40,8 +40,8 @@ class Writer:
 
     def __init__(self, tasks: Sequence[Task], final: LastLine) -> None:
         self.tasks, self.final = tasks, final
-        self.task: Task | None = None  # the one being written, None for the last line
         self.last = _as_call(final)
+        self.task = self.last  # the one being written
         ids = {task.id for task in tasks}
         needs = dict.fromkeys(id_ for task in (*tasks, self.last) for id_ in task.dependencies)
         self.earlier = [id_ for id_ in needs if id_ not in ids]
@@ -53,10 +53,10 @@ class Writer:
 
     def wrong(self, reason: str, kind: str = "expression") -> PlanError:
         """Return the error that this dialect cannot express the task being written."""
-        task = self.task or Task("", "expr")
-        what = f"task {task.id!r}" if self.task else "the last line"
+        task = self.task
+        what = "the last line" if task is self.last else f"task {task.id!r}"
         message = f"{what} cannot be written in the dialect {self.dialect}: {reason}"
-        return PlanError([Problem(kind, task.line, task.column, message, task.id)])
+        return PlanError([Problem(kind, task.line, task.column, message, "" if task is self.last else task.id)])
 
     def name_all(self, name_of: Callable[[str], str], earlier_of: Callable[[str], str] = str) -> None:
         """Give each task the name that `name_of` makes of its id, or the next free one like it."""
@@ -73,7 +73,7 @@ class Writer:
             if task.kind != "call":
                 raise self.wrong("it is an expression" if task.kind == "expr" else "it is a fan-out")
             yield task
-        self.task = None
+        self.task = self.last
 
     def check_after(self, task: Task) -> None:
         """Raise if a task waits for one that it does not read."""
@@ -106,9 +106,8 @@ class PythonWriter(Writer):
             lambda id_: f"{id_}_2" if keyword.iskeyword(id_) or variable(id_) in hiding else variable(id_), variable
         )
         self.parts = {task.id: task for task in self.tasks if is_part(task.id)}
-        lines = [line for task in self.tasks if task.id not in self.parts for line in self._lines(task)]
-        self.task = None
-        return "\n".join([*lines, self._last()]) + "\n"
+        written = [task for task in self.tasks if task.id not in self.parts]
+        return "".join(f"{line}\n" for task in (*written, self.last) for line in self._lines(task))
 
     def _hiding(self) -> set[str]:
         """Return the names of tasks that would hide an input of the same name which is read after them."""
@@ -125,7 +124,7 @@ class PythonWriter(Writer):
         for name in task.kwargs:
             if not name.isidentifier() or keyword.iskeyword(name):
                 raise self.wrong(f"its argument {name!r} is not a valid name")
-        target = "" if task.id.startswith("@") else f"{self.names[task.id]} = "
+        target = "" if task is self.last or task.id.startswith("@") else f"{self.names[task.id]} = "
         line = target + spell_call(task, self._name)
         self._check_text(line, (task.args, task.kwargs))
         return [f"# {task.note}", line] if task.note else [line]
@@ -151,11 +150,6 @@ class PythonWriter(Writer):
         text = spell_call(part, self._name)
         return f"({text})" if part.kind == "expr" else text
 
-    def _last(self) -> str:
-        line = spell_call(self.last, self._name)
-        self._check_text(line, self.last.args)
-        return line
-
 
 class _Dollars(Writer):
     """What the two dialects share that write references with a dollar sign, numbered and json."""
@@ -167,11 +161,13 @@ class _Dollars(Writer):
             steps.append(self._step(tree.key))
             tree = tree.value
         path = "".join(reversed(steps))
-        if type(tree) is Ref:
-            return f"${self.names[tree.id]}", path
-        if type(tree) is Input:
-            return f"@{tree.name}", path
-        raise self.wrong(f"it holds {spell(tree)}: this dialect has only literals, results and their items")
+        match tree:
+            case Ref(id_):
+                return f"${self.names[id_]}", path
+            case Input(name):
+                return f"@{name}", path
+            case _:
+                raise self.wrong(f"it holds {spell(tree)}: this dialect has only literals, results and their items")
 
     def _step(self, key: Tree) -> str:
         if type(key) is int and len(str(abs(key))) <= _KEY_DIGITS:
@@ -214,8 +210,7 @@ class NumberedWriter(_Dollars):
         lines = []
         for task in self.calls():
             self.check_after(task)
-            if task.note:
-                lines.append(f"Thought: {task.note}")
+            lines += [f"Thought: {task.note}"] if task.note else []
             lines.append(f"{self.names[task.id]}. {self._call(task)}")
         number = max((int(self.names[task.id]) for task in self.tasks), default=0) + 1
         return "\n".join([*lines, f"{number}. {self._call(self.last)}<END_OF_PLAN>"]) + "\n"
@@ -229,7 +224,7 @@ class NumberedWriter(_Dollars):
         else:
             self.names = {task.id: str(number) for number, task in enumerate(self.tasks, 1)}
         if unnamed:
-            self.task = next((task for task in self.tasks if unnamed[0] in task.dependencies), None)
+            self.task = next((task for task in self.tasks if unnamed[0] in task.dependencies), self.last)
             raise self.wrong(f"it reads {unnamed[0]!r}, which is not in this plan", "missing_ref")
 
     def _call(self, task: Task) -> str:
