@@ -257,10 +257,9 @@ class Compiler:
 
     def _later_effects(self, old: Run) -> frozenset[str]:
         """Return the side effects that runs which came from a run have begun."""
-        history: History | None = self.settings.history
         with contextlib.suppress(HistoryError):  # a run at hand may be in no history
-            if history is not None:
-                return history.effects_after(old.id)
+            if self.settings.history is not None:
+                return frozenset(self.settings.history.effects_after(old.id))
         return frozenset()
 
     # ---------------------------------------------------------------- begin

@@ -233,8 +233,7 @@ class Drive:
         for task in plan.tasks:
             self.log.emit(TaskPlanned, task.id, 0, task, "")
             self._add(task)
-        complete = True
-        self.log.emit(PlanClosed, plan.text, complete, plan.final, plan.dialect, tuple(plan.by_id))
+        self.log.emit(PlanClosed, plan.text, True, plan.final, plan.dialect, tuple(plan.by_id))  # noqa: FBT003 - a field
         self.session.close()
         return plan
 

@@ -43,7 +43,7 @@ _DEPTH: Final = 20
 
 
 class Held(NamedTuple):
-    """A call that waits for approval: its arguments as a person is shown them, and their digest."""
+    """A call or a whole fan-out that waits for approval: its arguments as a person is shown them, and their digest."""
 
     task: Task
     shown: str
@@ -59,9 +59,8 @@ class Approvals:
         self.in_doubt: set[str] = set()  # fingerprints of side effects that may have happened
         self._context = copy_context()
         self._approved: dict[str, str] = {}  # digests of arguments, by task
-        self._held: dict[str, Held] = {}  # calls, by id
+        self._held: dict[str, Held] = {}  # calls, and fan-outs that are asked for, by id
         self._groups: dict[str, dict[str, Held]] = {}  # held items, by fan-out and id
-        self._together: dict[str, str] = {}  # digests of fan-outs that are asked for
         self._questions: dict[str, asyncio.Task[None]] = {}  # by the id of a call or a fan-out
 
     # ---------------------------------------------------------------- rules
@@ -97,8 +96,7 @@ class Approvals:
 
     def hold(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Ask for a call that is ready, with its resolved arguments."""
-        held = self._held[task.id] = Held(task, _shown(args, kwargs), digest(args, kwargs), "")
-        self._put(task, [task], held.shown, held.mark)
+        self._put(Held(task, _shown(args, kwargs), digest(args, kwargs), ""), [task])
 
     def hold_item(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], fanout: Task, left: int) -> None:
         """Take an item of a fan-out that is ready, one of so many that have not ended."""
@@ -110,25 +108,26 @@ class Approvals:
     def look_at(self, fanout: Task, left: int) -> None:
         """Ask for a fan-out if all its items that have not ended, so many, are held."""
         group = self._groups.get(fanout.id)
-        if not group or len(group) != left or fanout.id in self._together:
+        if not group or len(group) != left or fanout.id in self._held:
             return
         held = list(group.values())
         shown = "; ".join(f"{each.task.tool}({each.shown})" for each in held[:LISTED])
         more = f"; … {left - LISTED:,} more" if left > LISTED else ""
         together = hashlib.sha256("".join(each.mark for each in held).encode()).hexdigest()[:12]
-        self._together[fanout.id] = together
         counted = f"{left:,} call{'' if left == 1 else 's'}"
-        self._put(fanout, [each.task for each in held], f"{counted}: {shown}{more}", together)
+        self._put(Held(fanout, f"{counted}: {shown}{more}", together, ""), [each.task for each in held])
 
-    def _put(self, task: Task, calls: Collection[Task], shown: str, mark: str) -> None:
+    def _put(self, held: Held, calls: Collection[Task]) -> None:
         """Ask whether a call, or a fan-out's calls, may start; answer at once if nobody can."""
-        self.log.emit(TaskHeld, task.id, 0, "approval", shown, mark)
+        task = held.task
+        self._held[task.id] = held
+        self.log.emit(TaskHeld, task.id, 0, "approval", held.shown, held.mark)
         refusal = self._refusal(calls)
         if refusal or self.ask is None:
             self.answer(task.id, approved=False, by="rule", reason=f"{task.tool or task.id}: {refusal}")
             return
         loop = asyncio.get_running_loop()
-        question = self._question(task, shown, self.ask)
+        question = self._question(task, held.shown, self.ask)
         self._questions[task.id] = loop.create_task(question, context=self._context.copy())
 
     async def _question(self, task: Task, shown: str, ask: Ask) -> None:
@@ -144,11 +143,11 @@ class Approvals:
 
     def answer(self, id_: str, *, approved: bool, by: str = "user", reason: str = "", mark: str = "") -> None:
         """Let what is held start, or deny it; nothing if it is not held, or `mark` is not that of its arguments."""
-        expected = self._held[id_].mark if id_ in self._held else self._together.get(id_)
-        if expected is None or (mark and mark != expected):
+        held = self._held.get(id_)
+        if held is None or (mark and mark != held.mark):
             return
         self.log.emit(TaskApproved, id_, 0, approved, by)
-        calls = list(self._groups[id_].values()) if id_ in self._together else [self._held[id_]]
+        calls = list(self._groups[id_].values()) if id_ in self._groups else [held]
         for each in (id_, *(call.task.id for call in calls)):  # before the end of one lets the fan-out be looked at
             self.forget(each)
         if approved:
@@ -163,7 +162,6 @@ class Approvals:
         held = self._held.pop(id_, None)
         if held is not None and held.fanout:
             self._groups[held.fanout].pop(id_, None)
-        self._together.pop(id_, None)
         question = self._questions.pop(id_, None)
         if question is not None and question is not asyncio.current_task():
             question.cancel()
@@ -181,7 +179,6 @@ class Approvals:
         for question in self._questions.values():
             question.cancel()
         self._held.clear()
-        self._together.clear()
 
 
 # -------------------------------------------------------------------- what an approval is bound to

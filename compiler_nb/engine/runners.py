@@ -150,10 +150,9 @@ class Coroutines:
 
     def stop(self, call: Call) -> None:
         """Cancel the task."""
-        task: asyncio.Task[None] = call.handle
-        task.cancel()
+        call.handle.cancel()
         # a task that is cancelled before its first line never comes to report its end
-        task.add_done_callback(lambda _: call.raised(asyncio.CancelledError()))
+        call.handle.add_done_callback(lambda _: call.raised(asyncio.CancelledError()))
 
     def abandon(self, call: Call) -> bool:
         """Leave a call that swallowed its cancellation to itself."""
@@ -194,9 +193,8 @@ class _Functions:
 
     def abandon(self, call: Call) -> bool:
         """Never begin a job that waits; return whether it has begun."""
-        job: ThreadJob = call.handle
-        job.abandoned = True
-        return job.started
+        call.handle.abandoned = True
+        return bool(call.handle.started)
 
     def close(self) -> None:
         """Do nothing: there are no threads."""

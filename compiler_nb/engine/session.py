@@ -342,8 +342,7 @@ class Session:
         node = self.schedule.nodes.get(id_)
         if node is None or node.task.kind != "fanout" or node.state == "done":
             return ""
-        container: str = node.task.args[0].container
-        return container
+        return str(node.task.args[0].container)
 
     # ---------------------------------------------------------------- approval
 

@@ -87,8 +87,7 @@ class Readiness:
         task = self.tasks.get(id_)
         if task is None or task.kind != "fanout" or id_ in self.adopted or self.states[id_] == "done":
             return ""
-        container: str = task.args[0].container
-        return container
+        return str(task.args[0].container)
 
     def expand(self, id_: str, items: tuple[str, ...], at: float) -> Iterator[str]:
         """Note the items of a fan-out; yield the ids of the tasks that have all that they read with that."""
