@@ -22,7 +22,7 @@ def test_arrows_name_the_tasks_at_their_ends():
 
 def test_the_arrow_of_a_block_names_its_first_task():
     """Twelve calls that one other reads stand in a block, and one arrow goes from it."""
-    assert re.findall(ENDS, draw_whole(wide(12), engine="own").svg) == [("city0", "best")]
+    assert re.findall(ENDS, draw_whole(wide(12).tasks, engine="own").svg) == [("city0", "best")]
 
 
 def test_a_hostile_name_stays_within_its_attribute():

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from compiler_nb.models.prices import price
-from compiler_nb.notebook.output.answer import inert, to_html
-from compiler_nb.notebook.output.show import inert_lines
+from compiler_nb.notebook.output.answer import inert, inert_lines, to_html
 from compiler_nb.outcome import NOT_DONE, Failure, Usage
 from compiler_nb.plan.bounds import Scope, is_a
 from compiler_nb.plan.evaluate import evaluate

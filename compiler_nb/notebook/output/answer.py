@@ -7,6 +7,7 @@ as they are written: nothing in an answer can act, load or lead anywhere.
 from __future__ import annotations
 
 import base64
+import io
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +15,7 @@ from html import escape
 from itertools import islice
 from typing import Any, Final
 
-from compiler_nb.text import TIMES, shorten_value, visible
+from compiler_nb.text import TIMES, shorten, shorten_value, visible, visible_lines
 
 LIMIT: Final = 20_000
 """Characters of an answer that are shown; the rest is counted."""
@@ -24,34 +25,29 @@ PICTURE: Final = 2_000_000
 _FENCE = re.compile(r"\s*(```|~~~)")
 _HEADING = re.compile(r"\s{0,3}#{1,6}\s+(.*)")
 _ITEM = re.compile(r"\s*(?:([-*+])|(\d{1,9})[.)])\s+(.*)")
-_INLINE = re.compile(
-    r"(`+)(?P<code>.+?)\1|\*\*(?P<bold>\S(?:.*?\S)?)\*\*|(?<![\w*])\*(?P<slant>\S(?:[^*]*?\S)?)\*(?![\w*])"
-)
+_INLINE = re.compile(r"(`+)(?P<code>.+?)\1|\*\*(?P<b>\S(?:.*?\S)?)\*\*|(?<![\w*])\*(?P<i>\S(?:[^*]*?\S)?)\*(?![\w*])")
+"""Code, bold and italics; the groups have the names of their tags."""
 
 
 def to_html(value: Any) -> str:
     """Return any value as HTML: text as Markdown, tables and records as tables, a picture as a picture."""
     if isinstance(value, str):
-        return markdown(_bounded(value))
+        return markdown(shorten(value, LIMIT))
     try:
         special = _table_of(value) or _picture_of(value)
     except Exception:  # noqa: BLE001 - a value's own methods may raise anything
         special = ""
-    return special or f"<p>{_code(shorten_value(value, 2_000))}</p>"
+    return special or f"<p><code>{inert(shorten_value(value, 2_000))}</code></p>"
 
 
 def to_text(value: Any) -> str:
     """Return any value as plain text, the same for equal values."""
     if isinstance(value, str):
-        return "\n".join(visible(line) for line in _bounded(value).split("\n"))
+        return visible_lines(shorten(value, LIMIT))
     if isinstance(value, dict) and value:
         more = [f"… {len(value) - ROWS:,} more"] if len(value) > ROWS else []
         return "\n".join([*(f"{_cell(key)}: {_cell(item)}" for key, item in islice(value.items(), ROWS)), *more])
     return shorten_value(value, 2_000)
-
-
-def _bounded(text: str) -> str:
-    return text if len(text) <= LIMIT else f"{text[:LIMIT]}… ({len(text):,} characters)"
 
 
 def inert(text: str) -> str:
@@ -59,8 +55,9 @@ def inert(text: str) -> str:
     return escape(visible(text)).replace("$", "<span>$</span>")
 
 
-def _code(text: str) -> str:
-    return f"<code>{inert(text)}</code>"
+def inert_lines(text: str) -> str:
+    """Return a text with its lines as HTML that shows it."""
+    return "<br>".join(map(inert, text.split("\n")))
 
 
 # ---------------------------------------------------------------- Markdown
@@ -82,8 +79,7 @@ def _blocks(lines: Sequence[str]) -> Iterator[str]:
             paragraph = []
         if fence:
             end = next((n for n in range(number + 1, len(lines)) if lines[n].strip() == fence[1]), len(lines))
-            code = "\n".join(lines[number + 1 : end])
-            yield f"<pre>{'<br>'.join(inert(each) for each in code.split(chr(10)))}</pre>"
+            yield f"<pre>{'<br>'.join(map(inert, lines[number + 1 : end]))}</pre>"
             number = end
         elif heading:
             yield f"<p><b>{inline(heading[1])}</b></p>"
@@ -111,13 +107,8 @@ def inline(text: str) -> str:
     """Return one line with bold, italics and code."""
     parts, position = [], 0
     for match in _INLINE.finditer(text):
-        parts.append(inert(text[position : match.start()]))
-        if match["code"] is not None:
-            parts.append(_code(match["code"]))
-        elif match["bold"] is not None:
-            parts.append(f"<b>{inert(match['bold'])}</b>")
-        else:
-            parts.append(f"<i>{inert(match['slant'])}</i>")
+        tag = str(match.lastgroup)
+        parts += [inert(text[position : match.start()]), f"<{tag}>{inert(match[tag])}</{tag}>"]
         position = match.end()
     return "".join([*parts, inert(text[position:])])
 
@@ -131,11 +122,10 @@ def _table_of(value: Any) -> str:
         value = value.to_frame()
     if pandas and isinstance(value, pandas.DataFrame):
         shown = value.iloc[:ROWS, :COLUMNS]
-        names = ["", *(_cell(name) for name in shown.columns)]
-        index = [_cell(label) for label in shown.index]
         columns = [shown.iloc[:, number].tolist() for number in range(shown.shape[1])]
-        rows = [[label, *(_cell(column[n]) for column in columns)] for n, label in enumerate(index)]
-        return _table(names, rows, f"{value.shape[0]:,} rows {TIMES} {value.shape[1]:,} columns")
+        rows = [list(map(_cell, row)) for row in zip(shown.index, *columns, strict=True)]
+        about = f"{value.shape[0]:,} rows {TIMES} {value.shape[1]:,} columns"
+        return _table(["", *map(_cell, shown.columns)], rows, about)
     if type(value) is dict and value:
         pairs = [[_cell(key), _cell(item)] for key, item in islice(value.items(), ROWS)]
         return _table([], pairs, f"{len(value):,} entries" if len(value) > ROWS else "")
@@ -147,9 +137,7 @@ def _table_of(value: Any) -> str:
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, str) and len(value) <= CELL:
-        return visible(value)
-    return shorten_value(value, CELL)
+    return visible(value) if isinstance(value, str) and len(value) <= CELL else shorten_value(value, CELL)
 
 
 def _table(names: Sequence[str], rows: Iterable[Sequence[str]], about: str) -> str:
@@ -161,8 +149,8 @@ def _table(names: Sequence[str], rows: Iterable[Sequence[str]], about: str) -> s
 
 def _picture_of(value: Any) -> str:
     """Return the PNG that a value can show of itself; never its SVG or HTML, which may hold anything."""
-    draw = getattr(type(value), "_repr_png_", None) or _figure(value)
-    made = draw(value) if draw else None
+    own = getattr(type(value), "_repr_png_", None)
+    made = own(value) if own else _draw_figure(value)
     data = made[0] if isinstance(made, tuple) else made
     if isinstance(data, str):
         data = base64.b64decode(data)
@@ -171,15 +159,9 @@ def _picture_of(value: Any) -> str:
     return f'<img alt="{escape(type(value).__name__)}" src="data:image/png;base64,{base64.b64encode(data).decode()}">'
 
 
-def _figure(value: Any) -> Any:
-    """Return what draws a matplotlib figure, which has no `_repr_png_` of its own; None for all else."""
-    figures = sys.modules.get("matplotlib.figure")
-    return _draw_figure if figures and isinstance(value, figures.Figure) else None
-
-
-def _draw_figure(figure: Any) -> bytes:
-    import io  # noqa: PLC0415 - only figures need it
-
-    page = io.BytesIO()
-    figure.savefig(page, format="png", bbox_inches="tight", metadata={"Software": None})
+def _draw_figure(value: Any) -> bytes:
+    """Return the PNG of a matplotlib figure, which has no `_repr_png_` of its own; nothing for all else."""
+    figures, page = sys.modules.get("matplotlib.figure"), io.BytesIO()
+    if figures and isinstance(value, figures.Figure):
+        value.savefig(page, format="png", bbox_inches="tight", metadata={"Software": None})
     return page.getvalue()

@@ -21,6 +21,7 @@ from compiler_nb.notebook.ask import asker, page_asker
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.live.view import View
 from compiler_nb.notebook.output import show
+from compiler_nb.notebook.output.answer import inert
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import owner_of
@@ -58,29 +59,25 @@ class Presenter:
 class Live(Presenter):
     """Shows a run while it goes on, in a widget."""
 
-    view: View | None = None
+    view: View
 
     def begin(self, run: Run) -> None:
         """Show the view."""
-        from compiler_nb.notebook.live.view import View  # noqa: PLC0415 - heavy
-
         self.view = View(run, self.look.layout)
         run.control.listen(self.view.warn)
         self.handle = display(self.view.mime, replaceable=True)
 
     def event(self, event: Event) -> None:
         """Pass the event on to the view."""
-        if self.view is not None:
-            self.view.event(event)
+        self.view.event(event)
 
     async def is_heard(self) -> bool:
         """Whether the page's buttons reach the kernel."""
-        return self.view is not None and await self.view.is_heard()
+        return await self.view.is_heard()
 
     def end(self, run: Run, binding: Binding) -> None:
         """Show what became of the run in the place of the view."""
-        if self.view is not None:
-            self.view.end(show.footer(run, binding, times=True))
+        self.view.end(show.footer(run, binding, times=True))
         super().end(run, binding)
 
 
@@ -95,18 +92,19 @@ class Replaced(Presenter):
         """Show the variable that holds the run."""
         if not self.look.quiet:
             text = f"running in the background as `{self.name}`; %compile cancel stops it"
-            page = f"<p>{show.inert_lines(text)}</p>"
+            page = f"<p>{inert(text)}</p>"
             self.handle = display({"text/plain": text, "text/html": page}, replaceable=True)
 
 
 class Lines(Presenter):
     """Shows one run in a terminal: a line for each task as it ends, and the answer at the end."""
 
+    run: Run
+
     def __init__(self, look: show.Look, columns: int = 0) -> None:
         super().__init__(look)
         self.columns = columns or shutil.get_terminal_size((100, 24)).columns
         self.count = 0
-        self.run: Run | None = None
 
     def begin(self, run: Run) -> None:
         """Show nothing: the cell shows the question."""
@@ -115,16 +113,13 @@ class Lines(Presenter):
     def event(self, event: Event) -> None:
         """Show a task that has ended, and why there is another plan."""
         if isinstance(event, TaskEnded):
-            self._ended(event)
+            self.count += 1
+            if self.count <= MOST:
+                self._say(self._line(event, self.run.progress))
+            elif self.count == MOST + 1:
+                self._say("… more tasks end")
         elif isinstance(event, RoundStarted) and event.reason:
             self._say(f"another plan: {cut(event.reason, self.columns - 15)}")
-
-    def _ended(self, event: TaskEnded) -> None:
-        self.count += 1
-        if self.count <= MOST and self.run is not None:
-            self._say(self._line(event, self.run.progress))
-        elif self.count == MOST + 1:
-            self._say("… more tasks end")
 
     def _line(self, event: TaskEnded, progress: Progress) -> str:
         """Return the line of a task: state, id, call, value and time, as wide as the terminal at most."""
@@ -139,8 +134,7 @@ class Lines(Presenter):
 
     def end(self, run: Run, binding: Binding) -> None:
         """Show the answer, or why there is none, and what became of the variables."""
-        parts = [*show.answer_texts(run), show.footer(run, binding, times=self.look.times)]
-        told = "\n\n".join(parts)
+        told = "\n\n".join([*show.answer_texts(run), show.footer(run, binding, times=self.look.times)])
         self._say(f"\n{told}" if self.count else told)
 
     def _say(self, text: str) -> None:

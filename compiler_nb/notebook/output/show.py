@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import functools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -121,10 +121,8 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _listed(names: Iterable[str]) -> str:
-    every = list(names)
-    more = f", … {len(every) - NAMES:,} more" if len(every) > NAMES else ""
-    return ", ".join(every[:NAMES]) + more
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMES]) + (f", … {len(names) - NAMES:,} more" if len(names) > NAMES else "")
 
 
 def outcome_text(run: Run) -> str:
@@ -151,23 +149,18 @@ def has_answer(run: Run) -> bool:
     return run.status == "done" or run.answer is not None
 
 
-def inert_lines(text: str) -> str:
-    """Return a text with its lines as HTML that shows it."""
-    return "<br>".join(answers.inert(line) for line in text.split("\n"))
-
-
 # ---------------------------------------------------------------- the page
 
 
 def _html(  # noqa: PLR0917 - the parts of the page
     run: Run, binding: Binding, look: Look, drawn: Picture | None, times: Picture | None, table: str
 ) -> str:
-    parts = [f'<p class="cnb-question">{inert_lines(run.question)}</p>'] if run.question else []
+    parts = [f'<p class="cnb-question">{answers.inert_lines(run.question)}</p>'] if run.question else []
     if has_answer(run):
         parts.append(f'<div class="cnb-answer">{answers.to_html(run.answer)}</div>')
     if error := outcome_text(run):
-        status, _, reason = error.partition(":")
-        parts.append(f'<p class="cnb-error"><b>{escape(status)}</b>{inert_lines(f":{reason}" if reason else "")}</p>')
+        status, colon, reason = error.partition(":")
+        parts.append(f'<p class="cnb-error"><b>{escape(status)}</b>{answers.inert_lines(colon + reason)}</p>')
     if drawn is not None:
         parts += _picture_html(drawn, table)
     if times is not None:
@@ -182,7 +175,7 @@ def _html(  # noqa: PLR0917 - the parts of the page
 
 def _pre(text: str) -> str:
     """Return preformatted text as HTML."""
-    return "\n".join(answers.inert(line) for line in text.split("\n"))
+    return "\n".join(map(answers.inert, text.split("\n")))
 
 
 def _picture_html(drawn: Picture, table: str = "", name: str = "the plan") -> list[str]:
