@@ -94,8 +94,8 @@ class ModelError(CompilerError):
     def __str__(self) -> str:
         tried = f"tried {self.attempts} times" if self.attempts > 1 else ""
         request = f"request {self.request_id}" if self.request_id else ""
-        told = ", ".join(filter(None, (tried, request, self.kept)))
-        return f"{super().__str__()} ({told})" if told else super().__str__()
+        notes = ", ".join(filter(None, (tried, request, self.kept)))
+        return f"{super().__str__()} ({notes})" if notes else super().__str__()
 
 
 class NoModel(ModelError):
@@ -111,8 +111,8 @@ class RateLimited(ModelError):
 
     retryable = True
 
-    def __init__(self, message: str, *, retry_after: float | None = None, **where: Any) -> None:
-        super().__init__(message, **where)
+    def __init__(self, message: str, *, retry_after: float | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
         self.retry_after = retry_after
 
 
@@ -135,8 +135,8 @@ class StreamBroken(ModelError):
 class ModelRefused(ModelError):
     """The model or a filter declined; `text` is what it said."""
 
-    def __init__(self, message: str, *, text: str = "", **where: Any) -> None:
-        super().__init__(message, **where)
+    def __init__(self, message: str, *, text: str = "", **details: Any) -> None:
+        super().__init__(message, **details)
         self.text = text
 
 

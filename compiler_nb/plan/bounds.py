@@ -78,11 +78,9 @@ def length(value: Any) -> int:
 
 def whole(value: Any) -> int | None:
     """Return the whole number that Python takes a value for, as in an index; None if it is not a whole number."""
-    if not hasattr(type(value), "__index__"):
-        return None
     try:
         return operator.index(value)
-    except Exception:  # noqa: BLE001 - an array of numbers, or a user's object, which may raise anything
+    except Exception:  # noqa: BLE001 - it has no index, as most values, or is a user's object that raises anything
         return None
 
 

@@ -97,7 +97,10 @@ class CallReader:
         kwargs[name] = self._value(1)
 
     def _each(self, closing: str) -> Iterator[None]:
-        """Step into a bracket, and stop at each part up to the closing one, for the caller to read it."""
+        """Step into a bracket, and stop at each part up to the closing one.
+
+        The caller reads the part there, which leaves the reader at the comma or the bracket behind it.
+        """
         self._next()
         while self.word != closing:
             if self.word in ("*", "**"):

@@ -65,8 +65,9 @@ def check_name(name: str, place: Any = 0) -> None:
     if name.startswith("_"):
         raise Refused("dunder", f"{name!r} begins with an underscore; choose a name that begins with a letter", place)
     if len(name) > NAME_LIMIT:
-        message = f"the name {name[:20]}… has {len(name)} characters; at most {NAME_LIMIT} are allowed"
-        raise Refused("bad_name", message, place)
+        raise Refused(
+            "bad_name", f"the name {name[:20]}… has {len(name)} characters; at most {NAME_LIMIT} are allowed", place
+        )
     read = unicodedata.normalize("NFKC", name)
     if read != name:
         raise Refused("bad_name", f"Python reads {name!r} as {read!r}; write it that way", place)
@@ -76,8 +77,9 @@ def check_literal(value: Any, place: Any = 0) -> None:
     """Raise Refused if a plan may not hold this literal."""
     if isinstance(value, str):
         if len(value) > STRING_LIMIT:
-            message = f"a string of {len(value):,} characters; at most {STRING_LIMIT:,} are allowed"
-            raise Refused("too_large", message, place)
+            raise Refused(
+                "too_large", f"a string of {len(value):,} characters; at most {STRING_LIMIT:,} are allowed", place
+            )
         for kind, message, _ in find_characters(value, literal=True):
             raise Refused(kind, message, place)
     elif isinstance(value, float) and not math.isfinite(value):

@@ -109,10 +109,6 @@ def _item(node: Item, scope: Scope) -> Any:
     return found
 
 
-def _text(node: Text, scope: Scope) -> str:
-    return to_text([str(evaluate(part, scope)) for part in node.parts], scope)
-
-
 def _field(node: Field, scope: Scope) -> str:
     value = evaluate(node.value, scope)
     if node.conversion:
@@ -213,10 +209,6 @@ def _method(node: Method, scope: Scope) -> Any:
     return owner[type(value)](scope, value, *args)
 
 
-def _comprehension(node: Comprehension, scope: Scope) -> Any:
-    return _each(node, scope, {"dict": dict, "set": set}.get(node.container, list))
-
-
 def _each(node: Comprehension, scope: Scope, collect: Callable[[Iterator[Any]], Any]) -> Any:
     """Return what `collect` makes of the items of a comprehension, whose names are bound in a scope of their own."""
     outer = scope.locals
@@ -279,7 +271,7 @@ _RULES: Final[dict[type, Callable[[Any, Scope], Any]]] = {
     },
     Item: _item,
     Slice: lambda node, scope: slice(*(evaluate(part, scope) for part in (node.start, node.stop, node.step))),
-    Text: _text,
+    Text: lambda node, scope: to_text([str(evaluate(part, scope)) for part in node.parts], scope),
     Field: _field,
     Unary: _unary,
     Binary: _binary,
@@ -288,6 +280,6 @@ _RULES: Final[dict[type, Callable[[Any, Scope], Any]]] = {
     Choice: _choice,
     Apply: _apply,
     Method: _method,
-    Comprehension: _comprehension,
+    Comprehension: lambda node, scope: _each(node, scope, {"dict": dict, "set": set}.get(node.container, list)),
     **dict.fromkeys(_NO_VALUE, _refuse),
 }

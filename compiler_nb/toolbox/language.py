@@ -72,7 +72,7 @@ def make_language_tools(
         try:
             return read_value(reply, type, what)
         except Unreadable as problem:
-            messages = (*messages, *_told(reply, problem))
+            messages = (*messages, *_ask_again(reply, problem))
         reply = await ask(messages, CURRENT.get())
         try:
             return read_value(reply, type, what)
@@ -93,7 +93,7 @@ def _messages(system: str, instruction: str, values: tuple[Any, ...], share: Sha
     return {"role": "system", "content": system}, {"role": "user", "content": "\n\n".join([instruction, *blocks])}
 
 
-def _told(reply: str, problem: Unreadable) -> tuple[Message, ...]:
+def _ask_again(reply: str, problem: Unreadable) -> tuple[Message, ...]:
     request = f'{problem}. Reply with the JSON object {{"value": ...}} only.'
     said = {"role": "assistant", "content": reply.strip() or "(nothing)"}
     return said, {"role": "user", "content": request}

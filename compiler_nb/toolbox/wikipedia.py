@@ -104,7 +104,7 @@ class _Wiki:
         return found if isinstance(found, dict) else {}
 
     def _read(self, url: str) -> bytes:
-        from http.client import HTTPException  # noqa: PLC0415 - only where it is used
+        from http.client import HTTPException  # noqa: PLC0415 - imported at first use
         from urllib.request import Request  # noqa: PLC0415
 
         request = Request(url, headers=self.headers)  # noqa: S310 - the scheme is checked
@@ -138,7 +138,7 @@ def first_sentences(text: str, count: int) -> str:
 
 def _opener(host: str) -> Any:
     """Return an opener that follows redirects within one host only, and knows no scheme but http and https."""
-    from urllib import request  # noqa: PLC0415 - only where it is used
+    from urllib import request  # noqa: PLC0415 - imported at first use
 
     class SameHost(request.HTTPRedirectHandler):
         def redirect_request(self, *args: Any) -> request.Request | None:
