@@ -7,9 +7,8 @@ import contextlib
 import re
 from typing import Any, Final
 
-MAGICS: Final = ("compile", "plan")
-AWAITED: Final = {name: f"_{name}_awaited" for name in MAGICS}
-"""The hidden magics that return a coroutine."""
+AWAITED: Final = {"compile": "_compile_awaited", "plan": "_plan_awaited"}
+"""The hidden magics that return a coroutine, by the magics that they stand for."""
 _CALL = re.compile(r"get_ipython\(\)\.run_cell_magic\('(?:compile|plan)', ")
 _MAGIC = re.compile(r"%%(?:compile|plan)\b")
 

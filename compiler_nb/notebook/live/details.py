@@ -45,8 +45,7 @@ def _arguments(run: Run, task: Task) -> str:
     """Return the arguments as the tool gets them; those that read what is not there yet, as they are written."""
     if task.kind != "call":
         return ""
-    outcomes = run.progress.outcomes
-    ready = {name: value for name, value in outcomes.items() if not isinstance(value, NOT_DONE)}
+    ready = run.results
     named: list[tuple[str, Any]] = [(str(number), arg) for number, arg in enumerate(task.args, 1)]
     return _rows((name, _resolved(tree, ready, run.inputs)) for name, tree in [*named, *task.kwargs.items()])
 

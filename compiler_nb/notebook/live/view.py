@@ -137,7 +137,7 @@ class View:
         self.flush()
 
     def flush(self) -> None:
-        """Send what changed."""
+        """Send what changed; may be called from any thread."""
         with self._sending:
             with self._lock:
                 frame = self.board.frame(self.run.seconds)
@@ -181,12 +181,7 @@ class View:
         self._draw_after = began + took + max(BREAK, 4 * took)
         with self._lock:
             self.board.show_drawn(drawn)
-        self._on_loop(self.flush)
-
-    def _on_loop(self, call: Callable[[], None]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody looks
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(call)
+        self.flush()
 
     # ---------------------------------------------------------------- what the page says
 
@@ -215,11 +210,8 @@ class View:
             if self.board.facts["run"]["buttons"] or self.run.status != "running":
                 return
             self.board.tell_run(buttons=True)
-        if self._loop is None:
-            self._arrived.set()
-        else:
-            self._on_loop(self._arrived.set)
-            self._on_loop(self.flush)
+        self.run.control.call(self._arrived.set)
+        self.flush()
 
     async def is_heard(self) -> bool:
         """Whether what the page says reaches the kernel, as it must have done within HEARD_WITHIN seconds."""
