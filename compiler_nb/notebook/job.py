@@ -185,7 +185,6 @@ class RunJob:
         self.presenter, ask = front_of(desk, given, self.main)
         self.detached = Detached(self.main, desk.idle) if given.get("background") else None
         self.run, self.work = compiler.begin(order, on_event=self._listen, ask=ask, main=self.main.post)
-        self.stop = self.run.cancel
 
     def begin(self) -> RunJob | None:
         """Show the run, and return what the cell waits for; in the background the run is left to itself."""
@@ -203,6 +202,10 @@ class RunJob:
         if self.detached is not None and isinstance(event, RunEnded):
             # before those who wait for the run hear of it: the next cell finds its results bound
             self.detached.over()
+
+    def stop(self) -> None:
+        """Stop the run, from any thread."""
+        self.run.cancel()
 
     def finish(self, interrupted: bool) -> None:  # noqa: FBT001 - its only argument
         """Bind the results and show the run; raise KeyboardInterrupt after an interrupt, RunFailed without answer."""

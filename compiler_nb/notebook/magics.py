@@ -105,7 +105,7 @@ def unload(shell: Any) -> None:
         for name in names:
             shell.magics_manager.magics[kind].pop(name, None)
     ours = (magics, drop_comments, magics.rewriter, magics.complete)
-    # without the first, `%config` would go on to set the magics, which nobody reads anymore
+    # if the magics stayed in `configurables`, `%config` would go on to set them without any effect
     for registered in (
         shell.configurables, shell.input_transformers_cleanup, shell.input_transformers_post,
         shell.Completer.custom_matchers,

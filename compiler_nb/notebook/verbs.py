@@ -198,12 +198,12 @@ def rerun(desk: Desk, words: list[str], options: dict[str, str]) -> None:
 
 
 def _steer(
-    desk: Desk, words: list[str], _: dict[str, str], *, act: Callable[[Run], None], told: str, hint: str = ""
+    desk: Desk, words: list[str], _: dict[str, str], *, act: Callable[[Run], None], message: str, hint: str = ""
 ) -> None:
-    """Pause or resume the runs that are running, or one; `told` has a place for the run's id."""
+    """Pause or resume the runs that are running, or one; `message` has a place for the run's id."""
     for run in _running(desk, words, hint):
         act(run)
-        say(told.format(run.id))
+        say(message.format(run.id))
 
 
 def cancel(desk: Desk, words: list[str], _: dict[str, str]) -> None:
@@ -290,7 +290,7 @@ VERBS: Final = {
     ),
     "pause": Command(
         functools.partial(
-            _steer, act=Run.pause, told="paused: {}; running tasks go on, %compile resume starts the others"
+            _steer, act=Run.pause, message="paused: {}; running tasks go on, %compile resume starts the others"
         ),
         "pause [RUN]",
         "start no new task; running tasks go on",
@@ -298,7 +298,7 @@ VERBS: Final = {
     ),
     "resume": Command(
         functools.partial(
-            _steer, act=Run.resume, told="resumed: {}", hint="; %compile rerun continues a run that was stopped"
+            _steer, act=Run.resume, message="resumed: {}", hint="; %compile rerun continues a run that was stopped"
         ),
         "resume [RUN]",
         "start tasks again after a pause; `go` does the same",

@@ -5,8 +5,8 @@ Theory of operation
     applies frames in order. `snapshot` returns one frame that says everything from the start (`reset`): for a page
     that was reloaded, a second view, or a page that missed a frame (they are numbered).
     States, attempts and why a task waits come from the run's Progress, so that a page and `run.why` cannot disagree;
-    the board itself knows texts, pictures and what was sent. A page shows what it is told, and derives nothing. What
-    was told is kept in one place, `facts` (the latest counts) and `rows` (they only grow), so that frames and
+    the board itself knows texts, pictures and what was sent. A page shows what it is sent, and derives nothing. What
+    was sent is kept in one place, `facts` (the latest counts) and `rows` (they only grow), so that frames and
     snapshots cannot disagree.
     Tasks are numbers in the order in which they came, so that a change of state takes some four bytes.
 
@@ -102,8 +102,8 @@ Frame = dict[str, Any]
 class Board:
     """What a page shows of a run, up to the last event.
 
-    words: returns what says why tasks wait now; live: whether more events may come. Not safe for threads; whoever
-    shares it holds a lock.
+    words: returns what says why tasks wait now; live: whether more events may come. Not safe for threads: hold a
+    lock if several use it.
     """
 
     def __init__(self, progress: Progress, words: Callable[[], Words] | None = None, *, live: bool = True) -> None:
@@ -120,7 +120,7 @@ class Board:
         self.tasks: list[Task] = []
         self.number = 0  # the last frame's
         self._whys: dict[int, str] = {}  # as the page knows them
-        self._taken = self._told = 0  # events that were taken; changes that the last frame told
+        self._taken = self._sent = 0  # events that were taken; changes that frames have sent
         self._new: Frame = {}
 
     # ---------------------------------------------------------------- events in
@@ -246,8 +246,8 @@ class Board:
 
     def _news(self) -> Frame:
         """Return what is new of tasks: changes of state, holds, parks and why they wait."""
-        changes = self.progress.changes[self._told :]
-        self._told += len(changes)
+        changes = self.progress.changes[self._sent :]
+        self._sent += len(changes)
         states = self._states(changes)
         for number, _, _ in states:
             self._whys.pop(number, None)
@@ -259,7 +259,7 @@ class Board:
             "parked": [self._parked(id_) for id_ in dict.fromkeys(id_ for id_, what, _ in changes if what == "parked")],
             "whys": _by_words(whys),
         }
-        return {name: told for name, told in new.items() if told}
+        return {name: part for name, part in new.items() if part}
 
     def _states(self, changes: Iterable[tuple[str, str, float]]) -> list[Change]:
         return [(self.numbers[id_], CODE[what], round(at * 1000)) for id_, what, at in changes if what in CODE]
@@ -286,7 +286,7 @@ class Board:
         return {
             "n": self.number, "at": round(at, 3), "reset": True,
             **self.facts, **self.rows.all(), **self.texts.all(), **self.canvas.all(),
-            "states": pack(self._states(progress.changes[: self._told])),
+            "states": pack(self._states(progress.changes[: self._sent])),
             "whys": _by_words(self._whys),
             "held": [self._held(id_) for id_ in progress.holding & self.numbers.keys()],
             "parked": [self._parked(id_) for id_ in progress.parked.keys() & self.numbers.keys()],

@@ -44,14 +44,14 @@ class Canvas:
             return
         for number, task in self._waiting if self.count <= FEW else ():
             piece = self._sketch.add(task)
-            for told in (self._new, self._pieces):
-                told.setdefault("boxes", []).append([number, piece.box])
-                told.setdefault("edges", []).extend(piece.edges)
-                told["bounds"] = list(piece.bounds)
+            for graph in (self._new, self._pieces):
+                graph.setdefault("boxes", []).append([number, piece.box])
+                graph.setdefault("edges", []).extend(piece.edges)
+                graph["bounds"] = list(piece.bounds)
         self._waiting.clear()
 
     def claim(self) -> bool:
-        """Whether the whole has to be drawn and nobody has begun to; the caller then does."""
+        """Return whether the whole has to be drawn and no thread has begun to; if so, the caller draws it."""
         claimed = self.stale and not self.due
         self.due = self.due or claimed
         return claimed

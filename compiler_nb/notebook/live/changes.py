@@ -1,4 +1,4 @@
-"""How frames carry what happened: rows, each told once, and changes of state as one short text."""
+"""How frames carry what happened: rows, each sent once, and changes of state as one short text."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ class Told:
 
     def __init__(self) -> None:
         self._rows: defaultdict[str, list[list[Any]]] = defaultdict(list)
-        self._told: dict[str, int] = {}
+        self._sent: dict[str, int] = {}
 
     def add(self, name: str, row: list[Any]) -> None:
         """Add a row to a list."""
         self._rows[name].append(row)
 
     def pending(self, name: str) -> list[list[Any]]:
-        """Return the rows of a list that no frame has told yet."""
-        return self._rows[name][self._told.get(name, 0) :]
+        """Return the rows of a list that no frame has sent yet."""
+        return self._rows[name][self._sent.get(name, 0) :]
 
     def news(self) -> dict[str, list[list[Any]]]:
-        """Return the rows that no frame has told yet, and take them for told."""
+        """Return the rows that no frame has sent yet, and count them as sent."""
         new = {name: pending for name in list(self._rows) if (pending := self.pending(name))}
-        self._told = {name: len(rows) for name, rows in self._rows.items()}
+        self._sent = {name: len(rows) for name, rows in self._rows.items()}
         return new
 
     def all(self) -> dict[str, list[list[Any]]]:

@@ -62,8 +62,8 @@ def _resolved(tree: Any, values: Mapping[str, Any], inputs: Mapping[str, Any]) -
 
 def _outcome(outcome: Any) -> str:
     if is_a(outcome, Failure):
-        told = f'<p class="cnb-error"><b>{inert(outcome.kind)}</b>: {inert_lines(outcome.message)}</p>'
-        return told + (to_html(outcome.partial) if outcome.partial is not None else "")
+        error = f'<p class="cnb-error"><b>{inert(outcome.kind)}</b>: {inert_lines(outcome.message)}</p>'
+        return error + (to_html(outcome.partial) if outcome.partial is not None else "")
     return f"<p>{inert_lines(str(outcome))}</p>" if is_a(outcome, NOT_DONE) else to_html(outcome)
 
 
