@@ -149,8 +149,8 @@ class Session:
             self.pin(task, self._value_of(task), "inline")
             return
         self._has_fanouts = self._has_fanouts or task.kind == "fanout"
-        waits_for = needs(task, self._container) if self._has_fanouts else ()
-        nodes = self.schedule.add(task, self.log.now(), *waits_for)
+        after, items_of = needs(task, self._container) if self._has_fanouts else (task.dependencies, ())
+        nodes = self.schedule.add(task, self.log.now(), after, items_of)
         if nodes or self.schedule.ended:  # most tasks only come to wait
             self._perform(nodes)
 
