@@ -104,16 +104,13 @@ def earlier_of(
     plan: Plan | None, outcomes: Mapping[str, Any], known: Iterable[Task], reason: str, *, preview: bool = False
 ) -> Earlier:
     """Return what a replan request shows of the rounds so far: values by schema, with `preview` shortened too."""
-    results: dict[str, str] = {}
-    failures: dict[str, str] = {}
-    for task in known:
-        outcome = outcomes.get(task.id)
-        if task.id not in outcomes or task.owner:
-            continue
-        if isinstance(outcome, NOT_DONE):
-            failures[task.id] = str(outcome)[:500]
-        elif READABLE.fullmatch(task.id):
-            results[task.id] = describe_schema(outcome) + (f": {shorten_value(outcome)}" if preview else "")
+    ended = {task.id: outcomes[task.id] for task in known if task.id in outcomes and not task.owner}
+    failures = {id_: str(end)[:500] for id_, end in ended.items() if isinstance(end, NOT_DONE)}
+    results = {
+        id_: describe_schema(value) + (f": {shorten_value(value)}" if preview else "")
+        for id_, value in ended.items()
+        if id_ not in failures and READABLE.fullmatch(id_)
+    }
     return Earlier(plan.text if plan is not None else "", results, failures, reason)
 
 
