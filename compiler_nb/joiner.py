@@ -35,7 +35,7 @@ async def join(
 ) -> Answer | Replan:
     """Ask the joiner how to end, and return its decision.
 
-    It may be a Replan even with `can_replan=False`: that only changes what the joiner is told.
+    It may be a Replan even with `can_replan=False`, which only changes the request.
     instruction: the plan's own, for the answer; earlier: reasons of the replans so far; prompt: replaces the package's.
     Raises BadRequest if the results are too long to be shown, ModelError if the reply is empty or cut off.
     """
@@ -95,7 +95,7 @@ def ask_for_decision(
     parts.append(
         "Reply with the answer, or with one line `Replan: reason`."
         if can_replan
-        else "There will be no other plan: answer from what there is, and say what is missing; do not reply Replan."
+        else "There will be no other plan: answer from what you have, and say what is missing; do not reply Replan."
     )
     return {"role": "system", "content": system}, {"role": "user", "content": "\n\n".join(parts)}
 

@@ -27,7 +27,7 @@ def test_a_prompt_is_read_once():
 
 
 def test_an_unknown_prompt_is_told_with_those_there_are():
-    """The error names the mend; a path is no name."""
+    """The error says how to fix it; a path is not a name."""
     with pytest.raises(OptionError, match=r"'joinr'.*joiner"):
         load("joinr")
     with pytest.raises(OptionError):

@@ -121,7 +121,7 @@ STOPS = {
     "401": "the key was refused",
     "model-404": "no such model or address",
     "quota": "the account's quota is used up",
-    "refusal": "the model declines",
+    "refusal": "the model declined",
     "html-200": "a proxy or a wrong address answered HTML",
     "error-echo": "the key was refused",
 }
@@ -228,7 +228,9 @@ def test_another_model_that_answers_is_shown(role):
     assert (found.status, found.answer) == ("done", TEXTS["joiner"])
     assert [call.answered for call in Progress(found.events).calls.values() if call.role == role] == ["a-smaller-one"]
     (told,) = [event.message for event in found.events if isinstance(event, Warned)]
-    assert told.endswith("openai:gpt-test was asked, a-smaller-one answered; is it an alias, or does a proxy choose?")
+    assert told.endswith(
+        "openai:gpt-test was asked, but a-smaller-one answered; is it an alias, or does a proxy choose?"
+    )
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 7])

@@ -256,13 +256,13 @@ class Stream:
         is_known = self._model.provider == "azure" or is_same_model(asked, answered)
         if not is_known and (asked, answered) not in calls.answerers:
             calls.answerers.add((asked, answered))
-            what = f"{self._name} was asked, {answered} answered; is it an alias, or does a proxy choose?"
+            what = f"{self._name} was asked, but {answered} answered; is it an alias, or does a proxy choose?"
             calls.emit(Warned, self._request.task, f"call {self.call}: {what}")
 
     def _late(self) -> ModelError:
         calls = self._calls
         more = f"said nothing more for {calls.idle:g} s"
-        what = more if self.received else f"said nothing for {calls.first_token:g} s; is it up, or overloaded?"
+        what = more if self.received else f"said nothing for {calls.first_token:g} s; is it down or overloaded?"
         return ModelTimeout(f"{self._name} {what}", **where_of(self._model))
 
     def _fault(self, raised: Exception) -> ModelError:

@@ -44,7 +44,7 @@ BY_STATUS: Final[dict[int, tuple[type[ModelError], str]]] = {
     400: (BadRequest, "the request was refused"),
     401: (AuthenticationFailed, "the key was refused"),
     402: (QuotaExceeded, "the account's quota is used up; waiting does not help"),
-    403: (AuthenticationFailed, "the key may not do this"),
+    403: (AuthenticationFailed, "the key has no permission for this"),
     404: (BadRequest, "no such model or address; does the address end in /v1?"),
     408: (ModelTimeout, "the provider did not answer in time; try again"),
     409: (ProviderUnavailable, "the provider is busy; try again"),
@@ -147,7 +147,7 @@ def from_body(
         what = "filtered by the provider; rephrase the question"
         return where.error(ModelRefused, what, said, text=where.clean(said), **more)
     if status in _REDIRECTS:
-        what = "the address redirects, which is not followed, so that the key goes to no other server; set base_url"
+        what = "the address redirects; redirects are not followed, to keep the key from other servers; set base_url"
         return final(where.error(ProviderUnavailable, what, headers.get("location", ""), **more))
     if status is None or (status == 429 and meant == 402):  # noqa: PLR2004 - HTTP's own numbers
         status = meant or 500
@@ -221,7 +221,7 @@ def _no_connection(error: Exception, where: Where) -> ModelError:
     elif where.provider in PROVIDERS and PROVIDERS[where.provider].start:
         what = f"no connection to {host}; start it with `{PROVIDERS[where.provider].start}`"
     else:
-        what = f"no connection to {host}; check that the server is up and the address (base_url) right. {_PROXY}"
+        what = f"no connection to {host}; check that the server is up and the address (base_url) is right. {_PROXY}"
     return where.error(ProviderUnavailable, what)
 
 

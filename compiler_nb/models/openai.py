@@ -105,7 +105,7 @@ class OpenAIModel:
         if self.needs_key and not key.secret:
             raise self._no_key(where)
         if key.secret and not key.secret.is_sendable:  # the HTTP client would show it, also in its log
-            what = "the key contains a line break or another invalid character; check that it is complete and alone"
+            what = "the key contains a line break or another invalid character; check that it was copied correctly"
             raise where.error(AuthenticationFailed, f"{what} (it came from: {key.source})")
         reply, events = Completion(), EventReader()
         response: Any = None
@@ -241,7 +241,7 @@ def _fault_of(reply: Completion, where: Where) -> ModelError | None:
         return explain(reply.broken, where, begun=True)
     if reply.refusal:
         said = where.clean(reply.refusal)
-        return where.error(ModelRefused, "the model declines; rephrase the question", said, text=said)
+        return where.error(ModelRefused, "the model declined; rephrase the question", said, text=said)
     return None
 
 

@@ -486,7 +486,7 @@ def test_who_answered_is_noted_and_told_where_it_is_another(named, answered, tol
     """The event names it where it is not the very name that was asked for."""
     _, stream, events = run(Speaks([Chunk("a"), Chunk("", "stop", None, named)]))
     assert stream.answered == events[-1].answered == answered
-    mends = "double:speaks was asked, mumbles answered; is it an alias, or does a proxy choose?"
+    mends = "double:speaks was asked, but mumbles answered; is it an alias, or does a proxy choose?"
     assert warnings(events) == [f"call 1: {mends}"] * told
 
 

@@ -152,7 +152,7 @@ def test_thinking_is_a_chunk_without_text():
         ("html-502", "ProviderUnavailable", "502 Bad Gateway", True),
         ("html-200", "ProviderUnavailable", "answered HTML: Sign in to the wifi", False),
         ("401", "AuthenticationFailed", "it came from: api_key=", False),
-        ("status=403", "AuthenticationFailed", "may not", False),
+        ("status=403", "AuthenticationFailed", "no permission", False),
         ("context", "BadRequest", "maximum context length", False),
         ("context=vllm", "BadRequest", "the request is too long for the model", False),
         ("context=claude", "BadRequest", "offer or share less, or use a model with a longer context", False),
@@ -263,7 +263,7 @@ def test_a_silent_server_is_a_timeout():
         assert type(fault_of(fault, read_timeout=0.05)) is errors.ModelTimeout
 
 
-def test_nobody_listening_names_the_host_and_the_mend():
+def test_nobody_listening_names_the_host_and_the_fix():
     """A refused connection says where it went, and how a local server is started."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -354,7 +354,7 @@ def test_azure_is_reached_dated_and_undated(settings, path, monkeypatch):
 
 
 def test_a_missing_key_names_its_variable(monkeypatch):
-    """No request is made, and the mend is in the message."""
+    """No request is made, and the message says how to fix it."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     with pytest.raises(errors.AuthenticationFailed, match=r"no key was found; set OPENAI_API_KEY, or .*--key"):

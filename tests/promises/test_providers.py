@@ -55,7 +55,7 @@ AGAIN = {
     "status=500": "failed with status 500; try again later", "status=502": "status 502", "status=503": "status 503",
     "status=529": "status 529", "status=408": "try again", "status=409": "try again", "html-502": "status 502",
     "early-reset": "the connection broke", "empty": "the reply ended without a finish",
-    "mute": "said nothing for 120 s; is it up", "keep-alive": "the reply ended without",
+    "mute": "said nothing for 120 s; is it down", "keep-alive": "the reply ended without",
     "keep-alive=1": "said nothing for 120 s", "overlong": "over 1,000,000 bytes", "false-json": "not a JSON object",
     "refused": "no connection to provider.test; check that", "no-host": "there is no host provider.test",
 }  # fmt: skip
@@ -69,11 +69,11 @@ BROKEN = {
 STOPPED = {"length": "cut off at the", "content-filter": "cut off by the provider's"}
 FINAL = {
     "quota": "quota is used up; waiting does not help", "401": "the key was refused (it came from: api_key=)",
-    "status=403": "the key may not do this", "context": "too long for the model; offer or share less",
+    "status=403": "the key has no permission for this", "context": "too long for the model; offer or share less",
     "status=413": "too long", "context=vllm": "too long", "context=claude": "too long",
     "filter-400": "rephrase", "model-404": "no such model or address",
     "redirect=http://elsewhere.test/v1": "not followed", "html-200": "a proxy or a wrong address answered HTML",
-    "plain": "answered text/plain", "octets": "answered application/octet-stream", "refusal": "declines; rephrase",
+    "plain": "answered text/plain", "octets": "answered application/octet-stream", "refusal": "declined; rephrase",
     "error-echo": "the key was refused", "json-error": "no such model", "tls": "no secure connection to provider.test",
     "429=1000": "the provider asks to wait 1,000 s", "echo=code": "the request was refused", "status=418": "refused",
 }  # fmt: skip
@@ -271,7 +271,7 @@ def test_another_models_name_is_shown(ask, name, role):
     }
     told = [event.message for event in run.events if isinstance(event, Warned)]
     assert len(told) == (name == "a-smaller-one")
-    assert all("openai:gpt-test was asked, a-smaller-one answered" in message for message in told)
+    assert all("openai:gpt-test was asked, but a-smaller-one answered" in message for message in told)
 
 
 def test_the_user_is_told_once_of_another_model(ask):
