@@ -83,9 +83,8 @@ def sized(box: Box) -> Box:
     filled = bool(box.members) or has_bar(box)
     columns = min(len(box.members), CELL_ROW) if box.inside == "cells" else 8 if box.inside == "shares" else BAR
     rows = math.ceil(len(box.members) / CELL_ROW) if box.inside == "cells" else 1
-    width = max(words, columns * CELL if filled else 0.0) + 2 * PAD
-    height = (LINE if box.call else 30.0) + (rows * CELL + 8 if filled else 0.0)
-    width, height = width + EXTRA.get(box.kind, 0.0), height + (STACK if is_stack(box) else 0.0)
+    width = max(words, columns * CELL if filled else 0.0) + 2 * PAD + EXTRA.get(box.kind, 0.0)
+    height = (LINE if box.call else 30.0) + (rows * CELL + 8 if filled else 0.0) + (STACK if is_stack(box) else 0.0)
     return replace(box, width=2.0 * math.ceil(width / 2), height=float(height))
 
 

@@ -209,13 +209,17 @@ def _foot(chart: Chart, plot: Plot) -> Iterator[str]:
         x += 29 + text_width(words, size=11.0) + 18
 
 
+_LEGEND: Final = (
+    ("wait", "waits for a slot"), ("failed", "failed attempt"), ("cancelled", "cancelled"),
+    ("model", "a model thinks, then writes"), ("path", "critical path"),
+)  # fmt: skip
+
+
 def _legend(chart: Chart) -> list[tuple[str, str]]:
     """Return what the legend of this timeline explains."""
-    looks = {bar.look for row in (*chart.models, *chart.rows) for bar in row.bars}
-    known = (("wait", "waits for a slot"), ("failed", "failed attempt"), ("cancelled", "cancelled"))
-    found = [pair for pair in known if pair[0] in looks]
-    found += [("model", "a model thinks, then writes")] if chart.models else []
-    return found + ([("path", "critical path")] if chart.path else [])
+    looks = {bar.look for row in chart.rows for bar in row.bars}
+    shown = {"model": chart.models, "path": chart.path}
+    return [(kind, words) for kind, words in _LEGEND if kind in looks or shown.get(kind)]
 
 
 def _sample(kind: str, x: float, y: float) -> str:

@@ -134,11 +134,16 @@ def place(graph: Graph, programs: Iterable[Program] | None = None) -> Layout | N
     if len(graph.boxes) > MOST_BOXES or len(graph.edges) > MOST_EDGES:
         return None
     names = graph.names
-    lines = [f"graph [rankdir={'TB' if graph.down else 'LR'} nodesep=0.36 ranksep=0.6]", "edge [dir=none]"]
-    lines.append('node [shape=box fixedsize=true label=""]')
-    for key, box in graph.boxes.items():
-        lines.append(f"{names[key]} [width={box.width / INCH:.4f} height={box.height / INCH:.4f}]")
-    lines += [f"{names[one]} -> {names[other]}" for one, other in graph.edges]
+    lines = [
+        f"graph [rankdir={'TB' if graph.down else 'LR'} nodesep=0.36 ranksep=0.6]",
+        "edge [dir=none]",
+        'node [shape=box fixedsize=true label=""]',
+        *(
+            f"{names[key]} [width={box.width / INCH:.4f} height={box.height / INCH:.4f}]"
+            for key, box in graph.boxes.items()
+        ),
+        *(f"{names[one]} -> {names[other]}" for one, other in graph.edges),
+    ]
     plain = render(wrap(lines), format="plain", programs=programs)
     try:
         return _read_plain(plain.decode(), list(graph.boxes)) if plain else None

@@ -169,13 +169,8 @@ def _gather(
     for key, box in boxes.items():
         if box.kind in ("call", "expr"):
             alike[tuple(sorted(above[key])), tuple(sorted(below[key]))].append(box)
-    owner = {key: key for key in boxes}
-    blocks: dict[str, Box] = {}
-    for group in alike.values():
-        if len(group) >= least:
-            block = _block(group)
-            blocks[group[0].key] = block
-            owner |= {box.key: block.key for box in group}
+    blocks = {group[0].key: _block(group) for group in alike.values() if len(group) >= least}
+    owner = {key: key for key in boxes} | {box.key: each.key for each in blocks.values() for box, _, _ in each.inner}
     kept = {key: blocks.get(key, box) for key, box in boxes.items() if owner[key] == key or key in blocks}
     pairs = dict.fromkeys((owner[one], owner[other]) for one, other in edges)
     return {box.key: box for box in kept.values()}, list(pairs)

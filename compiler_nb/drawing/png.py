@@ -51,13 +51,17 @@ def to_png(
     graph = make_graph(shown_plan(tasks, plan if isinstance(plan, Plan) else None), known=states or ())
     layout, names = find_layout(graph, "own"), graph.names
     dpi = min(144.0, INCH * SIDE / max(layout.width, layout.height / 2, 1.0))
-    lines = [f"graph [dpi={dpi:.0f} bgcolor=white pad={MARGIN / INCH:.3f}]"]
-    lines += [f'node [shape=box fixedsize=true fontname="Helvetica" fontsize=10.5 fontcolor="{LIGHT["ink"]}"]']
-    lines += [f'edge [color="{EDGE}" arrowsize=0.5 penwidth=1.2]']
+    lines = [
+        f"graph [dpi={dpi:.0f} bgcolor=white pad={MARGIN / INCH:.3f}]",
+        f'node [shape=box fixedsize=true fontname="Helvetica" fontsize=10.5 fontcolor="{LIGHT["ink"]}"]',
+        f'edge [color="{EDGE}" arrowsize=0.5 penwidth=1.2]',
+    ]
     for key, box in graph.boxes.items():
         lines += _nodes(names[key], box, layout.places[key], layout.height, states or {})
-    for (one, other), route in layout.routes.items():
-        lines.append(f'{names[one]} -> {names[other]} [pos="{_spline(route, layout.height)}"]')
+    lines += [
+        f'{names[one]} -> {names[other]} [pos="{_spline(route, layout.height)}"]'
+        for (one, other), route in layout.routes.items()
+    ]
     return render(wrap(lines), format="png", engine="nop2", programs=programs)
 
 
@@ -98,19 +102,27 @@ def draw_png(chart: Chart, programs: Iterable[Program] | None = None) -> bytes |
     plot = make_plot(chart)
     nodes = [_node((0, 0, WIDTH, plot.height), fill=LIGHT["card"])]
     for at, label in chart.ticks:
-        nodes.append(_node((plot.x(at), HEAD - 6, 0.5, plot.bottom - HEAD + 6), fill="#e3e7ec"))
-        nodes.append(_word(plot.x(at) - 30, HEAD - 16, label, "dim", width=60, justify=""))
+        nodes += [
+            _node((plot.x(at), HEAD - 6, 0.5, plot.bottom - HEAD + 6), fill="#e3e7ec"),
+            _word(plot.x(at) - 30, HEAD - 16, label, "dim", width=60, justify=""),
+        ]
     for number, row in enumerate((*chart.models, *chart.rows)):
         middle = plot.tops[number] + plot.high_of(row) / 2
-        told = f"{row.label} ({row.state})" if row.state not in (None, "done") else row.label
-        nodes.append(_word(PAD, middle, told, "ink" if row.state else "dim", width=plot.left - PAD))
-        nodes.append(_word(WIDTH - RIGHT, middle, seconds_text(row.ran), "dim", width=RIGHT - PAD, justify="\\r"))
-        nodes += [_bar(bar, plot.box(bar, number), critical=row.critical) for bar in row.bars]
-    for line, text in enumerate(chart.lines):
-        nodes.append(_word(PAD, plot.bottom + 18 + line * FOOT, text, "ink", width=WIDTH - 2 * PAD))
-    lines = ["graph [dpi=120 bgcolor=white pad=0]"]
-    lines += ['node [shape=box fixedsize=true fontname="Helvetica" fontsize=10 margin=0]']
-    lines += [f"n{number} {node}" for number, node in enumerate(nodes)]
+        label = f"{row.label} ({row.state})" if row.state not in (None, "done") else row.label
+        nodes += [
+            _word(PAD, middle, label, "ink" if row.state else "dim", width=plot.left - PAD),
+            _word(WIDTH - RIGHT, middle, seconds_text(row.ran), "dim", width=RIGHT - PAD, justify="\\r"),
+            *(_bar(bar, plot.box(bar, number), critical=row.critical) for bar in row.bars),
+        ]
+    nodes += [
+        _word(PAD, plot.bottom + 18 + line * FOOT, text, "ink", width=WIDTH - 2 * PAD)
+        for line, text in enumerate(chart.lines)
+    ]
+    lines = [
+        "graph [dpi=120 bgcolor=white pad=0]",
+        'node [shape=box fixedsize=true fontname="Helvetica" fontsize=10 margin=0]',
+        *(f"n{number} {node}" for number, node in enumerate(nodes)),
+    ]
     return render(wrap(lines), format="png", engine="nop2", programs=programs)
 
 

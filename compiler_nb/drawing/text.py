@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, Final
 
 from compiler_nb.drawing.chart import Chart, Row
@@ -41,10 +42,7 @@ def text_table(rows: Iterable[Sequence[str]]) -> str:
     """Return rows of cells as aligned lines: at most WIDTH columns wide and ROWS long; further rows are counted."""
     every = list(rows)
     shown = [[_fit(cell, WIDTH) for cell in row] for row in every[:ROWS]]
-    widths = [0] * max((len(row) for row in shown), default=0)
-    for row in shown:
-        for column, cell in enumerate(row):
-            widths[column] = max(widths[column], columns_of(cell))
+    widths = [max(map(columns_of, column)) for column in zip_longest(*shown, fillvalue="")]
     while sum(widths) + 2 * (len(widths) - 1) > WIDTH:
         widths[widths.index(max(widths))] -= 1
     lines = []
@@ -93,9 +91,8 @@ def chart_text(chart: Chart) -> str:
     lines = []
     for row in (*chart.models, *chart.rows):
         mark = MARKS[row.state] if row.state is not None else " "
-        label = row.label + " " * (wide - columns_of(row.label))
-        key = "*" if row.critical else " "
-        lines.append(f"{mark} {label} {key} {_chart_bar(row, chart.total)}  {seconds_text(row.ran)}")
+        label = row.label + " " * (wide - columns_of(row.label)) + (" *" if row.critical else "  ")
+        lines.append(f"{mark} {label} {_chart_bar(row, chart.total)}  {seconds_text(row.ran)}")
     total = seconds_text(chart.total)
     axis = f"{' ' * (wide + 5)}{'0':<{BARS - len(total)}}{total}"
     legend = "░ waits for a slot, █ runs" + (", * critical path" if chart.path else "")
