@@ -156,8 +156,8 @@ def expand(task: Task, scope: Scope, shapes: Mapping[str, Shape]) -> Expansion:
     except (ExpressionError, KeyboardInterrupt):
         raise
     except BaseException as error:  # what a user's object does when it is read may raise anything
-        told = ", ".join(f"{variable(id_)} = {short(value)}" for id_, value in values.items())
-        reason = f"{describe_error(error)[:200]}{f' (with {told})' if told else ''}"
+        read = ", ".join(f"{variable(id_)} = {short(value)}" for id_, value in values.items())
+        reason = f"{describe_error(error)[:200]}{f' (with {read})' if read else ''}"
         raise ExpressionError(f"{spell(node)[:200]}: {reason}; a fan-out goes over a list") from error
 
 

@@ -102,14 +102,14 @@ class JsonDialect:
         if id_ in self._declared:
             raise Refused("duplicate_id", f"two tasks have the id {id_!r}: rename one of them")
         self._declared.add(id_)
-        self._tell_bare(id_)
+        self._report_bare(id_)
         if self._last is not None:
             raise Refused("join", f"task {id_!r} comes after the last one: nothing may follow join or answer")
         reader = TaskReader(id_, self.builder.inputs)
         task = reader.read(data, unit.line, unit.column)
         for name in reader.bare:
             self._bare.setdefault(name, []).append((unit.line, unit.column, id_))
-            self._tell_bare(name)
+            self._report_bare(name)
         if task.tool in ("join", "answer"):
             self._last = read_last(task)
             return
@@ -117,7 +117,7 @@ class JsonDialect:
         implied = task.tool == WORKER and tools is not None and WORKER not in tools
         self._hold(task, sound=implied or self.builder.check_call(task))
 
-    def _tell_bare(self, name: str) -> None:
+    def _report_bare(self, name: str) -> None:
         """Report each `$name` in a longer string that was read so far, if it is the id of a task."""
         if name in self._declared or name in self.builder.earlier:
             message = f"${name} in a longer string: write ${{{name}}} for the result, $${name} for the text"
@@ -177,20 +177,22 @@ class JsonDialect:
         if "tasks" not in self._fields:
             self.builder.problem("schema", unit.line, unit.column, 'a plan is {"tasks": [...]}')
         for task in (*(held.task for held in self._held.values()), *filter(None, (self._last,))):
-            self._tell_missing(task)
-        self._tell_cycles()
+            self._report_missing(task)
+        self._report_cycles()
         self.builder.final = self._final()
 
     def _final(self) -> Join | Return:
-        told: str = self._fields.get("join_instruction") or self._fields.get("final") or ""
+        instruction: str = self._fields.get("join_instruction") or self._fields.get("final") or ""
         last = self._last
         if last is None:
-            return Join((), told)
+            return Join((), instruction)
         if last.tool == "answer":
             return Return(self._resolved(last.args[0]))
-        return Join(references(self._resolved([last.args, [Ref(name) for name in last.after]])), told or last.note)
+        return Join(
+            references(self._resolved([last.args, [Ref(name) for name in last.after]])), instruction or last.note
+        )
 
-    def _tell_missing(self, task: Task) -> None:
+    def _report_missing(self, task: Task) -> None:
         names = () if self.builder.full else task.dependencies
         last = "" if self._last is None else self._last.id
         for name in names:
@@ -202,7 +204,7 @@ class JsonDialect:
                     f"no task with a value has the id {name[:40]!r}.{hint} Write $$ for a dollar sign",
                 )
 
-    def _tell_cycles(self) -> None:
+    def _report_cycles(self) -> None:
         graph = {id_: held.missing & self._held.keys() for id_, held in self._held.items()}
         for _ in range(SHOWN):
             try:

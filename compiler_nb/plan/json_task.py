@@ -89,14 +89,13 @@ def _id(value: Any) -> str:
 def read_last(task: Task) -> Task:
     """Return a `join` with its results, or an `answer` with its value, as args; raise Refused if it is neither."""
     trees = [*task.args, *task.kwargs.values()]
-    if task.tool == "answer":
-        if len(trees) != 1:
-            raise Refused("join", 'answer takes one argument: {"value": ...}')
-        return replace(task, args=tuple(trees), kwargs={})
-    flat = [item for tree in trees for item in (tree if isinstance(tree, list) else [tree])]
-    if not all(type(item) is Ref for item in flat):
-        raise Refused("join", 'join takes results: {"deps": ["t1", "t2"]}')
-    return replace(task, args=tuple(flat), kwargs={})
+    if task.tool == "answer" and len(trees) != 1:
+        raise Refused("join", 'answer takes one argument: {"value": ...}')
+    if task.tool == "join":
+        trees = [item for tree in trees for item in (tree if isinstance(tree, list) else [tree])]
+        if not all(type(item) is Ref for item in trees):
+            raise Refused("join", 'join takes results: {"deps": ["t1", "t2"]}')
+    return replace(task, args=tuple(trees), kwargs={})
 
 
 def _one_line(text: str) -> str:
@@ -121,9 +120,9 @@ class TaskReader:
         if not isinstance(tool, str) or not isinstance(deps, list):
             raise Refused("schema", f"of task {self.id!r}, the tool is a text and the deps are a list of ids")
         after = tuple(dict.fromkeys(_id(each) for each in deps))
-        told, note = self._texts(data)
+        instruction, note = self._texts(data)
         if tool in ("", WORKER) and "args" not in data and "instruction" in data:
-            asked = (self._tree(told), *(Ref(name) for name in after))
+            asked = (self._tree(instruction), *(Ref(name) for name in after))
             return Task(self.id, "call", WORKER, asked, note=note, line=line, column=column)
         if not tool.isidentifier():
             raise Refused(
@@ -133,7 +132,7 @@ class TaskReader:
         if tool.startswith("_"):
             raise Refused("unknown_tool", f"no tool is called {tool[:40]!r}: no tool's name begins with an underscore")
         args, kwargs = self._arguments(data.get("args", {}))
-        return Task(self.id, "call", tool, args, kwargs, after, note or _one_line(told), line, column)
+        return Task(self.id, "call", tool, args, kwargs, after, note or _one_line(instruction), line, column)
 
     def _either(self, data: dict[str, Any], name: str, other: str, default: Any) -> Any:
         """Return a field that goes by two names."""

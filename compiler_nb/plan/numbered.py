@@ -18,7 +18,7 @@ from compiler_nb.plan.call import CallReader
 from compiler_nb.plan.check import Refused
 from compiler_nb.plan.reference import Dollar, follow, join_pieces, read_whole, split
 from compiler_nb.plan.task import Join, Return, Task
-from compiler_nb.plan.tree import Input, Ref, Tree
+from compiler_nb.plan.tree import Input, Ref, Tree, references
 
 _NUMBERED: Final = re.compile(r"([ \t]*)(\d+)[ \t]*[.)][ \t]*")
 _THOUGHT: Final = re.compile(r"[ \t]*(?:Thought\b[^:]{0,20}:|#+)[ \t]*(.*)", re.IGNORECASE)
@@ -54,7 +54,7 @@ class NumberedDialect:
             self._read_line(rest, ended=False)
         elif rest.strip():
             self.builder.problem("truncated", self._line, 1, "the plan stops in the middle of this line")
-        self._tell_forward()
+        self._report_forward()
 
     def _read_line(self, text: str, *, ended: bool) -> None:
         line = check.CONTROL.sub("", text).rstrip(" \t\r")  # a control character is a problem already
@@ -128,7 +128,7 @@ class NumberedDialect:
             )
         raise Refused("junk", f"{rest[:20]!r} follows the call: one task per line", index)
 
-    def _tell_forward(self) -> None:
+    def _report_forward(self) -> None:
         """Turn each reference to a number that came later into that problem."""
         problems = self.builder.problems
         for index, problem in enumerate(problems):
@@ -216,10 +216,10 @@ def _is_mark(text: str) -> bool:
 
 
 def _join(args: tuple[Tree, ...], kwargs: dict[str, Tree]) -> Join:
-    told = kwargs.get("instruction", "")
-    if not all(type(arg) is Ref for arg in args) or kwargs.keys() - {"instruction"} or not isinstance(told, str):
+    instruction = kwargs.get("instruction", "")
+    if not all(type(arg) is Ref for arg in args) or kwargs.keys() - {"instruction"} or not isinstance(instruction, str):
         raise Refused("join", 'join takes results, as in join($1, $2), and an instruction="..." at most')
-    return Join(tuple(dict.fromkeys(arg.id for arg in args)), told)
+    return Join(references(args), instruction)
 
 
 def _answer(args: tuple[Tree, ...], kwargs: dict[str, Tree]) -> Return:

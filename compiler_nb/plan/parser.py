@@ -7,7 +7,8 @@ Theory of operation
       2. fences: a line that begins with ``` opens or closes a block. Text before the first block is dropped if it
          holds no task (models greet first); text after the block is ignored, a second block is a problem;
       3. the dialect: `auto` waits for the first line that shows which it is. From there on one dialect reads, and gives
-         a `Builder` what it has understood.
+         a `Builder` what it has understood. It is given whole lines; only json is given pieces of a line, since all of
+         its plan may stand on one, and each task is released when its brace closes.
     After the first problem nothing more is released, but reading goes on, so that all problems are reported together.
 """
 
@@ -96,8 +97,8 @@ class PlanParser:
         """Expect a plan from this line of the text on."""
         self.builder = self._make_builder()
         self.dialect = self._asked
-        self._first = line
-        self._blank = True  # whether there was no text yet
+        self._first = line  # the number of the plan's first line
+        self._blank = True  # whether nothing but blanks has arrived
         self._open: list[str] = []  # the line that has not ended
         self._pending: list[str] = []  # the lines whose dialect is not known yet
         self._reader: Dialect | None = None
@@ -201,7 +202,7 @@ class PlanParser:
             self._fence = "after"
 
     def _read(self, text: str) -> None:
-        """Read text that is not a fence: lines when they have ended, JSON as it comes."""
+        """Read text that is not a fence: lines when they have ended, JSON as it arrives."""
         if self._fence == "after":
             return
         self._open.append(text)

@@ -21,7 +21,7 @@ from compiler_nb.plan.functions import FUNCTIONS
 from compiler_nb.plan.reading import Reader
 from compiler_nb.plan.statement import Statement, parse_syntax
 from compiler_nb.plan.task import Join, Return, Task
-from compiler_nb.plan.tree import Expression, Input, Ref, Tree
+from compiler_nb.plan.tree import Expression, Input, Ref, Tree, references
 
 IPYTHON: Final = frozenset({"In", "Out", "get_ipython", "exit", "quit", "display"})
 RESERVED: Final = frozenset(dir(builtins)) | IPYTHON | {"join", "answer"}
@@ -66,6 +66,7 @@ class PythonDialect:
         self.indent: str | None = None
         self.notes: list[str] = []
         self.count = 0
+        # What each name stands for. An earlier round's result hides an input of the same name, as a task above does.
         self.names: dict[str, Tree] = {name: Input(name) for name in builder.inputs}
         self.names |= {name: Ref(name) for name in builder.earlier}
         self.lengths: dict[str, int] = {}  # of the literals that stand behind names, written out
@@ -143,9 +144,9 @@ class PythonDialect:
         except SyntaxError as error:
             line = error.lineno or 1
             before = (text.split("\n", line) + [""] * line)[line - 1][: max((error.offset or 1) - 1, 0)]
-            where = ast.Pass(lineno=line, col_offset=len(before.encode("utf-8", "replace")))
+            place = ast.Pass(lineno=line, col_offset=len(before.encode("utf-8", "replace")))
             kind = "too_large" if "digits" in (error.msg or "") else "syntax"
-            raise Refused(kind, f"this is not a line of a plan ({error.msg}): write name = tool(...)", where) from None
+            raise Refused(kind, f"this is not a line of a plan ({error.msg}): write name = tool(...)", place) from None
         except UnicodeEncodeError:
             return None  # a lone surrogate, which is a problem already
         except (ValueError, RecursionError, MemoryError) as error:
@@ -244,7 +245,9 @@ class PythonDialect:
         if words.keys() - {"instruction"}:
             raise Refused("join", "join takes names of tasks: join(ny, note)", call)
         trees = [reader.read(arg) for arg in call.args]
-        told = reader.read(words["instruction"]) if words else ""
+        instruction = reader.read(words["instruction"]) if words else ""
+        if not isinstance(instruction, str):
+            raise Refused("join", 'the instruction of join is a text: join(ny, instruction="be brief")', call)
         if which == "join":
             for position, tree in enumerate(trees):
                 if check.is_literal(tree) and not isinstance(call.args[position], ast.Name):
@@ -259,11 +262,7 @@ class PythonDialect:
         if not self._check_calls(parts):
             return
         trees = self.builder.add_parts(which, parts, trees)
-        self.builder.final = (
-            Return(trees[0])
-            if which == "answer"
-            else Join(tuple(dict.fromkeys(ref.id for ref in trees)), told if isinstance(told, str) else "")
-        )
+        self.builder.final = Return(trees[0]) if which == "answer" else Join(references(trees), instruction)
 
 
 def _is_deep(tree: Tree) -> bool:

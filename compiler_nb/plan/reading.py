@@ -277,6 +277,7 @@ class Reader:
         unknown = {word.arg or "" for word in node.keywords} - KEYWORDS.get(name, frozenset())
         if unknown and name != "dict":
             raise Refused("bad_args", f"{name}() takes no {min(unknown)}= in a plan", node)
+        # `key=` takes a function, which is not an expression anywhere else; to `dict` it is a name like any other.
         keys = [word for word in node.keywords if word.arg == "key" and name != "dict"]
         rest = ast.Call(node.func, node.args, [word for word in node.keywords if word not in keys])
         args, kwargs = self._arguments(ast.copy_location(rest, node))

@@ -85,8 +85,8 @@ def _as_call(final: LastLine) -> Task:
     """Return the last line as the call as which it is written."""
     if isinstance(final, Return):
         return Task("answer", "call", "answer", (final.expression,))
-    told = {"instruction": final.instruction} if final.instruction else {}
-    return Task("join", "call", "join", tuple(Ref(id_) for id_ in final.refs), told)
+    named = {"instruction": final.instruction} if final.instruction else {}
+    return Task("join", "call", "join", tuple(Ref(id_) for id_ in final.refs), named)
 
 
 def quote(data: Any) -> str:
@@ -264,9 +264,9 @@ class JsonWriter(_Dollars):
         """Return the text, a line for each task."""
         self.name_all(_json_id)
         tasks = [self._task(task) for task in self.calls()] + self._last()
-        told = "" if isinstance(self.final, Return) else self.final.instruction
+        text = "" if isinstance(self.final, Return) else self.final.instruction
         lines = ",\n  ".join(map(quote, tasks))
-        return f'{{"tasks": [\n  {lines}\n]' + (f', "join_instruction": {quote(told)}' if told else "") + "}\n"
+        return f'{{"tasks": [\n  {lines}\n]' + (f', "join_instruction": {quote(text)}' if text else "") + "}\n"
 
     def _task(self, task: Task) -> dict[str, Any]:
         fields: dict[str, Any] = {"id": self.names[task.id]}

@@ -220,7 +220,7 @@ def test_what_join_and_answer_compute_are_tasks():
 @pytest.mark.parametrize(
     "text",
     ["join()\na = now()", "a = now()\njoin(a)\njoin(a)", "a = join()", "a = now()\nanswer()", "answer(1, 2)",
-     "a = now()\njoin(5)", "a = now()\njoin(a, why='x')"],
+     "a = now()\njoin(5)", "a = now()\njoin(a, why='x')", "a = now()\njoin(a, instruction=f'about {a}')"],
 )  # fmt: skip
 def test_the_end_stands_alone_and_last(text):
     """Anything after it, and anything else of it, is a problem of kind join."""
