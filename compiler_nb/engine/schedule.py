@@ -118,7 +118,10 @@ class Schedule:
 
     def has_inputs(self, task: Task) -> bool:
         """Whether an expression could be evaluated now, so that it need not wait here."""
-        return not self.cancelled and all(self.nodes[name].state == "done" for name in task.dependencies)
+        for name in task.dependencies:  # all() takes twice as long, for each expression of a plan
+            if self.nodes[name].state != "done":
+                return False
+        return not self.cancelled
 
     def link(self, id_: str, task: Task, now: float) -> list[Node]:
         """Replace a task that was handed out to be linked or evaluated; the new one starts when it can."""
