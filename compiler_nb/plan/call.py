@@ -7,7 +7,6 @@ reference, an input or a string stands for.
 from __future__ import annotations
 
 import re
-from ast import literal_eval
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NoReturn, TypeAlias
 
@@ -34,6 +33,7 @@ _TOKEN: Final = re.compile(
     )""",
     re.VERBOSE | re.DOTALL,
 )
+_WHOLE: Final = re.compile(r"[-+]?(?:0[xXoObB].*|[0-9_]+)")
 _KEYWORD: Final = re.compile(r"[ \t\f\r]*+=(?!=)")
 _CONSTANTS: Final = {"True": True, "False": False, "None": None, "true": True, "false": False, "null": None}
 _OPERATORS: Final = frozenset(
@@ -176,8 +176,8 @@ class CallReader:
         if len(text) > check.DIGIT_LIMIT:
             self._refuse("too_large", f"a number of {len(text):,} characters; at most {check.DIGIT_LIMIT} are allowed")
         try:
-            value: float = literal_eval(text)
-        except SyntaxError:
+            value = int(text, 0) if _WHOLE.fullmatch(text) else float(text)
+        except ValueError:
             self._refuse("syntax", f"{text[:20]} is not a number: put quotes around it if it is text")
         check.check_literal(value, self.start)
         self._next()
