@@ -16,12 +16,16 @@ import pytest
 
 from compiler_nb.compiler import Compiler
 from compiler_nb.errors import HistoryError
-from compiler_nb.events import TaskEnded, TaskStarted, Warned
+from compiler_nb.events import Log, TaskEnded, TaskStarted, Warned
 from compiler_nb.history import History, NotStored
 from compiler_nb.history.file import APPLICATION, VERSION
+from compiler_nb.history.history import Keeper
 from compiler_nb.history.reader import read_settings
 from compiler_nb.outcome import Failure
+from compiler_nb.run import Run
 from compiler_nb.settings.budget import Budget
+from compiler_nb.settings.order import Order
+from compiler_nb.settings.settings import Settings
 from compiler_nb.tool import tool
 from tests.support.desk import Desk, begin, planner_of, run, scripted
 from tests.support.stored import City, city, prices, rich_compiler, store_rich_run, until
@@ -351,3 +355,25 @@ def test_a_run_can_be_cancelled_while_an_intent_is_noted(tmp_path):
         found = asyncio.run(main())
         other.execute("ROLLBACK")
     assert (found.status, desk.calls) == ("cancelled", [])
+
+
+class Late(History):
+    """A history that reports its commits only when it is asked to."""
+
+    def flush(self, run, tell):
+        self.tell = tell
+
+
+def test_a_commit_that_comes_too_late_is_no_fault_of_its_thread(tmp_path):
+    """The run has said that it is not kept, and has gone on: nobody hears the report, and that is not an error."""
+
+    async def wait() -> None:
+        assert not await Keeper(history, found).committed(0)
+
+    found = Run(Order(), Settings(), Log("r"))
+    with Late(tmp_path / "runs.db") as history:
+        asyncio.run(wait())
+        history.tell(True)
+    assert warnings_of(found) == [
+        f"this run is not kept: {history.path} is slow or locked: nothing was written for 0 s"
+    ]
