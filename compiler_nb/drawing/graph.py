@@ -183,14 +183,16 @@ def _block(group: Sequence[Box]) -> Box:
     columns = min(max(columns, 3), max(int(PAGE // (width + BLOCK_GAP)), 1))
     rows = math.ceil(len(group) / columns)
     columns = math.ceil(len(group) / rows)
-    inner = []
-    for index, box in enumerate(group):
-        row, column = divmod(index, columns)
-        x = BLOCK_PAD + column * (width + BLOCK_GAP) + width / 2
-        y = BLOCK_PAD + row * (height + BLOCK_GAP) + height / 2
-        inner.append((replace(box, width=width, height=height), x, y))
+    inner = tuple(
+        (
+            replace(box, width=width, height=height),
+            BLOCK_PAD + index % columns * (width + BLOCK_GAP) + width / 2,
+            BLOCK_PAD + index // columns * (height + BLOCK_GAP) + height / 2,
+        )
+        for index, box in enumerate(group)
+    )
     return Box(
-        f"\0block {group[0].key}", "block", inner=tuple(inner),
+        f"\0block {group[0].key}", "block", inner=inner,
         width=columns * (width + BLOCK_GAP) - BLOCK_GAP + 2 * BLOCK_PAD,
         height=rows * (height + BLOCK_GAP) - BLOCK_GAP + 2 * BLOCK_PAD,
     )  # fmt: skip
