@@ -20,7 +20,7 @@ from compiler_nb.joiner import join
 from compiler_nb.models.base import Message, Model, Request
 from compiler_nb.models.calls import Calls
 from compiler_nb.models.limits import shared_limits
-from compiler_nb.outcome import ENDED, NOT_DONE, Answer, Cancelled, Replan, Status
+from compiler_nb.outcome import ENDED, Answer, Cancelled, Replan, Status, is_lost
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.plan import Plan
@@ -318,7 +318,7 @@ class Drive:
         failures = {
             id_: session.outcomes[id_]
             for id_ in tasks
-            if isinstance(session.outcomes.get(id_), NOT_DONE) and id_ not in self.writing.dropped
+            if is_lost(session.outcomes.get(id_)) and id_ not in self.writing.dropped
         }
         return results, failures
 

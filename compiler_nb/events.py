@@ -151,6 +151,11 @@ class TaskExpanded(_TaskEvent):
 
 
 @_record
+class TaskChosen(_TaskEvent):
+    """The guard of a task is true, so it is needed: it waits for its arguments now. If it is false, the task ends."""
+
+
+@_record
 class TaskHeld(_TaskEvent):
     """A ready task waits for more than a slot.
 
@@ -244,6 +249,7 @@ Event: TypeAlias = (
     | PlanProblem
     | PlanClosed
     | TaskExpanded
+    | TaskChosen
     | TaskHeld
     | TaskApproved
     | TaskStarted

@@ -32,13 +32,21 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A task did not run, because `cause` (a task's id), on which it depends, failed with `message`."""
+    """A task did not run, because `cause` (a task's id), on which it depends, failed with `message`.
+
+    A guarded call whose test says that it is not needed has no cause (`UNNEEDED`), and nothing is wrong with that.
+    """
 
     cause: str
     message: str
 
+    @property
+    def not_needed(self) -> bool:
+        """Whether the plan has no need of the task, so that nothing failed."""
+        return not self.cause
+
     def __str__(self) -> str:
-        return f"skipped: {self.cause} failed, {self.message}"
+        return f"skipped: {self.cause} failed, {self.message}" if self.cause else self.message
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,13 @@ class Cancelled:
 
 
 NOT_DONE: Final = (Failure, Skipped, Cancelled)
+UNNEEDED: Final = Skipped("", "not needed")
+
+
+def is_lost(outcome: Any) -> bool:
+    """Whether a task ended without a value although one was wanted: not so if it is not needed."""
+    kind = type(outcome)  # its very class: what a user's object says of itself is not asked
+    return kind in NOT_DONE and not (kind is Skipped and outcome.not_needed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from compiler_nb import trace
 from compiler_nb.engine.node import find_lanes
 from compiler_nb.errors import RunFailed, ToolError
 from compiler_nb.events import Event, Log
-from compiler_nb.outcome import NOT_DONE, Failure, State, Status, Usage
+from compiler_nb.outcome import NOT_DONE, Failure, State, Status, Usage, is_lost
 from compiler_nb.plan.bounds import is_a
 from compiler_nb.plan.plan import Plan
 from compiler_nb.settings.control import Control
@@ -99,8 +99,8 @@ class Run:
 
     @property
     def failures(self) -> dict[str, Any]:
-        """The Failure, Skipped or Cancelled of the others, by id."""
-        return {id_: value for id_, value in self.progress.outcomes.items() if is_a(value, NOT_DONE)}
+        """The Failure, Skipped or Cancelled of the others, by id; those that were not needed are no failures."""
+        return {id_: value for id_, value in self.progress.outcomes.items() if is_lost(value)}
 
     @property
     def usage(self) -> Usage:
@@ -233,14 +233,21 @@ class Run:
     def approve(self, name: str, mark: str = "") -> None:
         """Let a task with side effects start that waits for approval; do nothing if it does not wait.
 
+        The name of a line with a guarded call means that call.
         mark: the digest of the arguments that are meant, as in TaskHeld; if they have another one nothing happens.
         Raises KeyError if there is no such task, HistoryError if the run comes from a history.
         """
-        self.control.approve(self.id_of(name), mark)
+        for id_ in self._held_in(name):
+            self.control.approve(id_, mark)
 
     def deny(self, name: str, mark: str = "") -> None:
         """End a task that waits for approval as denied; mark and errors as for `approve`."""
-        self.control.deny(self.id_of(name), mark)
+        for id_ in self._held_in(name):
+            self.control.deny(id_, mark)
+
+    def _held_in(self, name: str) -> list[str]:
+        id_ = self.id_of(name)
+        return self.progress.held_in(id_) or [id_]  # even if it does not wait, a stored run says that it cannot
 
     def wait(self, timeout: float | None = None) -> Run:
         """Wait, on a thread that does not run it, until it has ended. Raises TimeoutError after `timeout` seconds."""

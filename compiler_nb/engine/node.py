@@ -15,14 +15,17 @@ from compiler_nb.outcome import Cancelled, Skipped, State
 from compiler_nb.plan.task import Task
 from compiler_nb.tool import Tool
 
-Verb: TypeAlias = Literal["start", "ask", "resume", "evaluate", "expand", "collect", "link"]
+Verb: TypeAlias = Literal["start", "ask", "resume", "choose", "evaluate", "expand", "collect", "link"]
 """What an engine is to do with a node that the schedule hands out.
 
 start: call its tool, it has a slot; ask: ask for what holds it (`held`); resume: let a parked call go on, it has a slot
-again; evaluate: evaluate its expression; expand: say which items a fan-out has; collect: say what its value is, for all
-items have ended; link: say which items of fan-outs it reads.
+again; choose: evaluate its guard, and end it if it is not needed; evaluate: evaluate its expression; expand: say which
+items a fan-out has; collect: say what its value is, for all items have ended; link: say which items of fan-outs it
+reads.
 """
 PROVIDER: Final = "provider:"
+LOST: Final[frozenset[State]] = frozenset({"failed", "skipped", "cancelled"})
+"""The states of tasks that have ended without a value."""
 CANCELLED: Final = Cancelled()
 
 
@@ -53,6 +56,13 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<{self.task.id} {self.state}>"
+
+    @property
+    def lost(self) -> bool:
+        """Whether it has ended without a value, although it was needed."""
+        return self.state in LOST and not (
+            self.state == "skipped" and type(self.fate) is Skipped and self.fate.not_needed
+        )
 
     def take_children(self) -> Iterable[Node]:
         """Return what waits for this node, of either kind, and forget it."""

@@ -22,6 +22,10 @@ Theory of operation
     that refers to the items themselves. In the same way, an expression that turns out to take long may be replaced by a
     call, which needs a slot.
 
+    A guarded task waits for what its guard reads, and for nothing else. Then it is handed out for the engine to choose:
+    if the guard is false, it ends as not needed, which skips nobody: those that read it have one task less to wait for.
+    If the guard is true, the task is replaced by itself without its guard, which waits for its arguments.
+
     All changes of state are in TRANSITIONS and are made by `_move`. An event that would need another one raises
     ValueError and changes nothing.
 """
@@ -96,12 +100,12 @@ class Schedule:
     def add(
         self, task: Task, now: float, after: Collection[str] | None = None, items_of: Collection[str] = ()
     ) -> list[Node]:
-        """Take a task, which starts when the tasks of `after` are done, by default all that it depends on.
+        """Take a task, which starts when the tasks of `after` are done, by default all that it waits for first.
 
         One that reads items of fan-outs also waits until those of `items_of` are expanded. Then it is handed out to be
         linked, unless it is a fan-out itself, which is expanded. Raises KeyError if one of these tasks is not known.
         """
-        self._take(task, now, task.dependencies if after is None else after, items_of)
+        self._take(task, now, task.awaited if after is None else after, items_of)
         return self._hand_out()
 
     def add_known(self, task: Task, outcome: Any) -> Node:
@@ -123,15 +127,20 @@ class Schedule:
                 return False
         return not self.cancelled
 
-    def link(self, id_: str, task: Task, now: float) -> list[Node]:
-        """Replace a task that was handed out to be linked or evaluated; the new one starts when it can."""
+    def link(
+        self, id_: str, task: Task, now: float, after: Collection[str] | None = None, items_of: Collection[str] = ()
+    ) -> list[Node]:
+        """Replace a task that was handed out to be linked, chosen or evaluated; the new one starts when it can.
+
+        after, items_of: as for `add`.
+        """
         node = self.nodes[id_]
-        if node.state != "waiting" or node.waiting or node.verb not in ("link", "evaluate"):
+        if node.state != "waiting" or node.waiting or node.verb not in ("link", "choose", "evaluate"):
             raise ValueError(f"{id_} is {node.state} and cannot be linked")
-        parents = [self.nodes[name] for name in task.dependencies]
+        known = self.nodes.__getitem__
+        parents = list(map(known, task.awaited if after is None else after))
         node.task, node.lane, node.links = task, self._resources.get(task.tool, ()), False
-        self._wait_for(node, parents)
-        self._ready(node, now)
+        self._begin(node, now, parents, list(map(known, items_of)))
         return self._hand_out()
 
     def expand(self, id_: str, items: Iterable[tuple[Task, bool]], now: float) -> list[Node]:
@@ -141,7 +150,7 @@ class Schedule:
             raise ValueError(f"{id_} is {owner.state} and cannot be expanded")
         owner.expanded = True
         for task, is_item in items:
-            node = self._take(task, now, task.dependencies)
+            node = self._take(task, now, task.awaited)
             if is_item and node.state not in ENDED:
                 node.owner = owner
                 owner.waiting += 1
@@ -163,10 +172,10 @@ class Schedule:
         if had_slot:
             self._give_back(node)
         if node.children or node.watchers:
-            if node.state == "done":
-                self._count_down(node.take_children(), now)
-            else:
+            if node.lost:
                 self._skip_descendants(node)
+            else:
+                self._count_down(node.take_children(), now)
         return self._hand_out()
 
     def retry(self, id_: str) -> list[Node]:
@@ -315,13 +324,17 @@ class Schedule:
         parents = list(map(known, after)) if after else ()
         fanouts = list(map(known, items_of)) if items_of else ()
         node = self._enter(task)  # only now, for an unknown name must change nothing
+        self._begin(node, now, parents, fanouts)
+        return node
+
+    def _begin(self, node: Node, now: float, parents: Collection[Node], fanouts: Collection[Node]) -> None:
+        """Let a node wait for other nodes, and for the items of fan-outs; hand it out if all of that is there."""
         if parents:
             self._wait_for(node, parents)
         if fanouts:
-            node.links = task.kind != "fanout"
+            node.links = node.task.kind != "fanout" or node.task.guard is not None
             self._wait_for_items(node, fanouts)
         self._ready(node, now)
-        return node
 
     def _enter(self, task: Task) -> Node:
         if task.id in self.nodes:
@@ -341,17 +354,17 @@ class Schedule:
                 node.waiting += 1
                 parent.children = parent.children or []
                 parent.children.append(node)
-            elif parent.state != "done":
+            elif parent.lost:
                 self._lose(node, parent)
 
     def _wait_for_items(self, node: Node, fanouts: Iterable[Node]) -> None:
         """Let a node wait for those fan-outs whose items are not known; one that has its value needs none."""
         for fanout in fanouts:
-            if fanout.expanded or fanout.state == "done":
+            if fanout.expanded:
                 continue
-            if fanout.state in ENDED:
+            if fanout.lost:
                 self._lose(node, fanout)
-            else:
+            elif fanout.state not in ENDED:
                 node.waiting += 1
                 fanout.watchers = fanout.watchers or []
                 fanout.watchers.append(node)
@@ -377,6 +390,8 @@ class Schedule:
             self._end(node, self.cancelled)
         elif node.links:
             self._give(node, "link")
+        elif node.task.guard is not None:
+            self._give(node, "choose")
         elif kind == "call":
             self._move(node, "ready")
             if self._gate is None or not self._is_held(node):

@@ -33,6 +33,7 @@ from compiler_nb.errors import ToolUnavailable
 from compiler_nb.events import (
     Log,
     Paused,
+    TaskChosen,
     TaskEnded,
     TaskExpanded,
     TaskHeld,
@@ -43,15 +44,15 @@ from compiler_nb.events import (
 )
 from compiler_nb.models.limits import Limits
 from compiler_nb.models.secret import Secret, mask
-from compiler_nb.outcome import ENDED, Cancelled, Failure, State
+from compiler_nb.outcome import ENDED, UNNEEDED, Cancelled, Failure
 from compiler_nb.plan.bounds import STEPS, Scope
 from compiler_nb.plan.evaluate import evaluate
+from compiler_nb.plan.expression import Unary
 from compiler_nb.plan.fanout import Shape, collect, expand, link_items, needs
 from compiler_nb.plan.task import Task
+from compiler_nb.plan.tree import Tree
 from compiler_nb.tool import Tool
 
-LOST: Final[frozenset[State]] = frozenset({"failed", "skipped", "cancelled"})
-"""The states of tasks that have ended without a value."""
 STILL_RUNS: Final = "still runs: it could not be stopped"
 """How the warning of a call that was abandoned while it worked ends."""
 Intent: TypeAlias = Callable[[Task], Awaitable[bool]]
@@ -135,8 +136,8 @@ class Session:
         self._work: deque[Node] = deque()
         self._working = False
         self._methods: dict[Verb, Callable[[Node], None]] = {
-            "start": self._start, "ask": self._ask, "resume": self._resume, "evaluate": self._evaluate,
-            "expand": self._expand, "collect": self._collect, "link": self._link,
+            "start": self._start, "ask": self._ask, "resume": self._resume, "choose": self._choose,
+            "evaluate": self._evaluate, "expand": self._expand, "collect": self._collect, "link": self._link,
         }  # fmt: skip
         self._idle: asyncio.Event | None = None  # set when every task has ended; None if nobody waits for that
         self._waiters: defaultdict[str, list[Callable[[], object]]] = defaultdict(list)  # called when a task has ended
@@ -146,11 +147,10 @@ class Session:
     def add(self, task: Task) -> None:
         """Take a planned task; it starts when its inputs exist."""
         if task.kind == "expr" and self.schedule.has_inputs(task):
-            self.pin(task, self._value_of(task), "inline")
+            self.pin(task, self._value_of(task.args[0]), "inline")
             return
         self._has_fanouts = self._has_fanouts or task.kind == "fanout"
-        after, items_of = needs(task, self._container) if self._has_fanouts else (task.dependencies, ())
-        nodes = self.schedule.add(task, self.log.now(), after, items_of)
+        nodes = self.schedule.add(task, self.log.now(), *self._needs(task))
         if nodes or self.schedule.ended:  # most tasks only come to wait
             self._perform(nodes)
 
@@ -264,12 +264,12 @@ class Session:
         return {id_: outcome for id_, outcome in self._outcomes.items() if nodes[id_].state == "done"}
 
     def is_lost(self, id_: str) -> bool:
-        """Whether a task has ended without a value. Raises KeyError if there is no such task."""
-        return self.schedule.nodes[id_].state in LOST
+        """Whether a task ended without a value, although it was needed. Raises KeyError if there is no such task."""
+        return self.schedule.nodes[id_].lost
 
     def alive(self) -> dict[str, str]:
         """Return the fingerprints of the tasks that are not lost, by id."""
-        return {id_: node.task.fingerprint for id_, node in self.schedule.nodes.items() if node.state not in LOST}
+        return {id_: node.task.fingerprint for id_, node in self.schedule.nodes.items() if not node.lost}
 
     def doubts(self, fingerprints: Iterable[str]) -> None:
         """Note side effects that may have happened before: equal calls need approval, whatever the rule."""
@@ -304,16 +304,33 @@ class Session:
         for node, outcome in ended:
             self._note_end(node, 0, outcome, "", self.log.now())
 
-    def _evaluate(self, node: Node) -> None:
-        self._end(node, self._value_of(node.task), "inline")
+    def _choose(self, node: Node) -> None:
+        """End a guarded task as not needed, or let it wait for its arguments, as its guard says."""
+        task = node.task
+        needed = self._value_of(Unary("not", Unary("not", task.guard)))  # whether it is true may raise anything, too
+        if type(needed) is Failure:
+            self._end(node, needed, "inline")
+        elif not needed:
+            self._end(node, UNNEEDED, "inline")
+        else:
+            task = replace(task, guard=None)
+            self.log.emit(TaskChosen, task.id, 0)
+            self._perform(self.schedule.link(task.id, task, self.log.now(), *self._needs(task)))
 
-    def _value_of(self, task: Task) -> Any:
+    def _evaluate(self, node: Node) -> None:
+        self._end(node, self._value_of(node.task.args[0]), "inline")
+
+    def _value_of(self, tree: Tree) -> Any:
         """Return the value of an expression, or the Failure that it is."""
         self._scope.steps = STEPS
         try:
-            return evaluate(task.args[0], self._scope)
+            return evaluate(tree, self._scope)
         except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
             return failure_of(error)
+
+    def _needs(self, task: Task) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return what a task waits for: tasks that must have ended, and fan-outs whose items must be known."""
+        return needs(task, self._container) if self._has_fanouts else (task.awaited, ())
 
     def _expand(self, node: Node) -> None:
         id_ = node.task.id
@@ -361,10 +378,12 @@ class Session:
         except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
             self._end(node, replace(failure_of(error, tool), attempts=0))
             return
-        if node.owner is None:
+        # A guarded call of an item is the one that its item waits for: nothing else of it is open when it is held.
+        fanout = self.schedule.nodes.get(task.owner)
+        if fanout is None:
             self.approvals.hold(task, args, kwargs)
         else:
-            self.approvals.hold_item(task, args, kwargs, node.owner.task, node.owner.waiting)
+            self.approvals.hold_item(task, args, kwargs, fanout.task, fanout.waiting)
 
     def _decide(self, id_: str, approved: bool, reason: str) -> None:  # noqa: FBT001 - as Decide has it
         """Let a held call start, or end it as denied; nothing if it has ended meanwhile."""

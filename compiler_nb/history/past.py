@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from compiler_nb.errors import HistoryError
-from compiler_nb.outcome import NOT_DONE, Answer, Failure, Replan
+from compiler_nb.outcome import NOT_DONE, Answer, Failure, Replan, is_lost
 from compiler_nb.plan.bounds import is_a
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import LastLine, Return, Task, owner_of
@@ -80,7 +80,7 @@ def _to_run_again(old: Run, rounds: list[PastRound]) -> set[str]:
     again = {
         id_
         for id_ in tasks
-        if id_ not in outcomes or (is_a(outcomes[id_], NOT_DONE) and (owner_of(id_) or id_) not in decided)
+        if id_ not in outcomes or (is_lost(outcomes[id_]) and (owner_of(id_) or id_) not in decided)
     }
     unwritten = not rounds or len(rounds) < len(old.rounds)  # a plan that may read anything
     needed = set(tasks) if unwritten else _values_read(rounds[-1].plan.final, tasks)
@@ -152,7 +152,7 @@ def repeated(
     if start:
         moved.add(old.id_of(start))
     if failed:
-        moved.update(id_ for id_ in plan.by_id if is_a(outcomes.get(id_), NOT_DONE))
+        moved.update(id_ for id_ in plan.by_id if is_lost(outcomes.get(id_)))
     moved.update(fixed)
     for task in plan:
         if task.id not in fixed and moved.intersection(task.dependencies):

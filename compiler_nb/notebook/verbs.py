@@ -220,9 +220,10 @@ def _judge(desk: Desk, words: list[str], _: dict[str, str], *, approve: bool) ->
     run = _run(desk, words[1:])
     name = _task(run, words[0]) if words else ""
     held = {id_: _call(run, id_, arguments) for id_, arguments in run.progress.held.items()}
-    if name in held:
+    meant = run.progress.held_in(name) if name else []
+    if meant:
         (run.approve if approve else run.deny)(name)
-        say(f"{'approved' if approve else 'denied'}: {held[name]}")
+        say(f"{'approved' if approve else 'denied'}: {', '.join(held[id_] for id_ in meant)}")
         return
     waiting = "".join(f"\n  {id_}: {call}" for id_, call in held.items())
     other = f"{name} does not wait for approval; " if name else ""

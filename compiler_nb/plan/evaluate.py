@@ -18,6 +18,7 @@ from itertools import islice
 from typing import Any, Final
 
 from compiler_nb.errors import ExpressionError
+from compiler_nb.outcome import Skipped
 from compiler_nb.plan.bounds import (
     Scope,
     apply_operator,
@@ -99,6 +100,13 @@ _OPERANDS: Final[dict[type, Callable[[Any], list[Tree]]]] = {
 
 
 # -------------------------------------------------------------------- rules
+
+
+def _ref(node: Ref, scope: Scope) -> Any:
+    value = scope.values[node.id]
+    if type(value) is Skipped:  # a value that its test reads was changed in between
+        raise ExpressionError(f"{node.id} was not needed when its test was evaluated, and now it is")
+    return value
 
 
 def _item(node: Item, scope: Scope) -> Any:
@@ -259,7 +267,7 @@ _NO_VALUE: Final[dict[type, str]] = {
 _CONVERSIONS: Final[dict[str, Callable[[Any], str]]] = {"r": repr, "s": str, "a": ascii}
 _UNARY: Final[dict[str, Callable[[Any], Any]]] = {"-": operator.neg, "+": operator.pos, "not": operator.not_}
 _RULES: Final[dict[type, Callable[[Any, Scope], Any]]] = {
-    Ref: lambda node, scope: scope.values[node.id],
+    Ref: _ref,
     Input: lambda node, scope: scope.inputs[node.name],
     Local: lambda node, scope: scope.locals[node.name],
     Value: lambda node, scope: node.value,

@@ -58,8 +58,11 @@ class _Later:
 def needs(task: Task, container: Callable[[str], str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return what a task waits for: tasks that must be done, and fan-outs whose items must be known.
 
+    A guarded task first waits for what its guard reads, and for nothing else: it may not be needed.
     container: "list" or "dict" for the id of a fan-out whose value is not there yet, "" for any other.
     """
+    if task.guard is not None:
+        task = Task(task.id, "expr", "", (task.guard,))
     if task.kind != "fanout" or not task.args:
         items = _item_reads(task, container)
         return tuple(name for name in task.dependencies if name not in items), items
@@ -205,8 +208,10 @@ def _item(
 
     def made(task: Task) -> Task:
         placed: Task = replace_nodes(task, change)
+        guard = placed.guard  # in which a name may have become plain data, even the None of a task without a guard
         return replace(
             placed,
+            guard=guard if task.guard is None or isinstance(guard, Expression) else Value(guard),
             id=id_ + task.id,
             line=parent.line,
             column=parent.column,

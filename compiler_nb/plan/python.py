@@ -25,13 +25,13 @@ from compiler_nb.plan.tree import Expression, Input, Ref, Tree, references
 
 IPYTHON: Final = frozenset({"In", "Out", "get_ipython", "exit", "quit", "display"})
 RESERVED: Final = frozenset(dir(builtins)) | IPYTHON | {"join", "answer"}
+_GUARD: Final = "write each call of its block as name = tool(...) if test else None"
 _COMPOUND: Final = {
     "for": "write [tool(x) for x in xs]", "while": "a plan has no loops: ask for another plan with join()",
-    "if": "write name = a if test else b", "elif": "write name = a if test else b",
-    "else": "write name = a if test else b", "def": "call the tools instead",
+    "if": _GUARD, "elif": _GUARD, "else": _GUARD, "def": "call the tools instead",
     "class": "call the tools instead", "with": "call the tools one by one",
     "try": "leave it out: a failed call is reported by itself", "except": "leave it out",
-    "finally": "leave it out", "match": "write name = a if test else b", "case": "leave it out",
+    "finally": "leave it out", "match": _GUARD, "case": "leave it out",
     "async": "leave out async", "@": "call the tools instead",
 }  # fmt: skip
 _SIMPLE: Final = {
@@ -71,6 +71,7 @@ class PythonDialect:
         self.names |= {name: Ref(name) for name in builder.earlier}
         self.lengths: dict[str, int] = {}  # of the literals that stand behind names, written out
         self.written = 0  # what was written out so far
+        self.repeated = 0  # nodes of guards so far
         self.text = ""  # of the statement that is being read
         self.final_line = 0
 
@@ -176,7 +177,7 @@ class PythonDialect:
             case ast.Expr(value=ast.Call(func=ast.Name(id="join" | "answer" as which)) as call):
                 self.final_line = self.begins
                 self._end(which, call)
-            case ast.Expr(value=ast.Call() | ast.Await(value=ast.Call()) as value):
+            case ast.Expr(value=ast.Call() | ast.Await(value=ast.Call()) | ast.IfExp() | ast.BoolOp() as value):
                 self._assign(f"@{self.count}", value, note)
             case _:
                 part = statement.targets[0] if isinstance(statement, ast.Assign) else statement
@@ -184,13 +185,15 @@ class PythonDialect:
 
     def _reader(self, base: str) -> Reader:
         tools = self.builder.tools
-        return Reader(
+        reader = Reader(
             base,
             self.names.keys(),
             self._resolve,
             lambda name: name not in FUNCTIONS if tools is None else name in tools,
             lambda name: tools is not None and name in tools and tools[name].side_effects,
         )
+        reader.repeated = self.repeated
+        return reader
 
     def _resolve(self, name: str) -> Tree:
         length = self.lengths.get(name, 0)
@@ -211,7 +214,9 @@ class PythonDialect:
         before = self.written
         task = reader.own_task(value)
         if task is None:
+            reader.whole = value
             tree = reader.read(value)
+            self.repeated = reader.repeated
             if not reader.parts and (check.is_literal(tree) or isinstance(tree, Ref | Input)):
                 if _is_deep(tree):
                     raise Refused(
@@ -220,7 +225,7 @@ class PythonDialect:
                 self.names[name] = self.builder.last = tree
                 self.lengths[name] = 0 if isinstance(tree, Expression) else len(self.text) + self.written - before
                 return
-            if name.startswith("@"):
+            if name.startswith("@") and not any(part.guard for part in reader.parts):
                 raise Refused("statement", "this line computes a value that is not used: give it a name", value)
             task = Task(name, "expr", "", (tree,), line=value.lineno, column=value.col_offset)
         avoid: Collection[str] = RESERVED if self.builder.tools is None else {*RESERVED, *self.builder.tools}
@@ -258,6 +263,7 @@ class PythonDialect:
                     trees[position] = reader.part(
                         Task("", "expr", "", (tree,), line=call.lineno, column=call.col_offset)
                     )
+        self.repeated = reader.repeated
         parts = [self._placed(each) for each in reader.parts]
         if not self._check_calls(parts):
             return

@@ -1,7 +1,8 @@
 """Read Python's syntax tree of one statement into nodes and tasks, by an allow-list.
 
 Every call of a tool becomes a task of its own, wherever it stands; a comprehension with calls in its element becomes a
-fan-out. Anything else is refused, with a hint how to write it instead.
+fan-out. A call in a branch of `a if test else b` is guarded: its task is performed only if the test chooses the branch.
+Anything else is refused, with a hint how to write it instead.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Final, NoReturn, TypeAlias, TypeGuard
 
 from compiler_nb.plan import check
+from compiler_nb.plan.builder import free_name
 from compiler_nb.plan.check import Refused
 from compiler_nb.plan.expression import (
     Apply,
@@ -44,6 +46,10 @@ _SIGNS: Final[dict[type, str]] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
     ast.Is: "is", ast.IsNot: "is not", ast.In: "in", ast.NotIn: "not in",
 }  # fmt: skip
+HINT: Final = 500
+"""Most characters of a plan's text that a hint repeats in other words."""
+GUARDS: Final = 100_000
+"""Most nodes of the guards of one plan's calls: each call has the tests of its branch written out."""
 _AnyComprehension: TypeAlias = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 _COMPREHENSIONS: Final = {
     ast.ListComp: "list", ast.SetComp: "set", ast.DictComp: "dict", ast.GeneratorExp: "generator",
@@ -64,7 +70,7 @@ class Reader:
     base: the name that ids of nested calls begin with; known: the names of tasks and inputs; resolve: what one of them
     stands for; is_tool: whether a name in call position is a tool; side_effects: whether that tool changes something
     outside.
-    `parts` collects the tasks made of nested calls, in order of evaluation.
+    `parts` collects the tasks made of nested calls, in order of evaluation; `repeated` counts what their guards hold.
     """
 
     def __init__(
@@ -81,6 +87,9 @@ class Reader:
         self.steps: list[Task] | None = None  # the calls of a fan-out's element, while one is read
         self.locals: frozenset[str] = frozenset()
         self.barred = ""  # why a call may not stand here
+        self.guard: Tree = None  # what must be true for the calls that are read to be made
+        self.guard_size = self.repeated = 0
+        self.whole: ast.expr | None = None  # the line's whole value, the whole element of a fan-out, or a branch of it
 
     # ---------------------------------------------------------------- entrances
 
@@ -201,13 +210,70 @@ class Reader:
         return text
 
     def _logic(self, node: ast.BoolOp) -> Tree:
-        why = "data would choose whether this call is made: give it a line of its own"
-        parts = (self.read(node.values[0]), *(self._barred(why, part) for part in node.values[1:]))
-        return Logic("and" if isinstance(node.op, ast.And) else "or", parts)
+        for part in node.values[1:]:
+            call = next(filter(self._is_tool_call, ast.walk(part)), None)
+            if call is not None and not self.barred:
+                name, sign = self._tool_name(call), "and" if isinstance(node.op, ast.And) else "or"
+                message = f"{name}(...) under `{sign}` is not made in every case: {self._guards(node)}"
+                raise Refused("nested_call", message, call)
+        return Logic("and" if isinstance(node.op, ast.And) else "or", tuple(map(self.read, node.values)))
+
+    def _guards(self, node: ast.BoolOp) -> str:
+        """Return how to write calls under `and` or `or` as guarded calls, which are made under the same conditions."""
+        lines: list[str] = []
+        found = node.values[0]
+        for part in node.values[1:]:
+            left: ast.expr = found
+            if self._holds_call(found) and self._holds_call(part):
+                if self.steps is None:  # the first value is read twice, so it needs a name
+                    name = free_name("first", {*self.known, *lines})
+                    lines += [name, f"{name} = {ast.unparse(found)}"]
+                    found = left = ast.Name(name)
+                else:
+                    left = ast.Constant(None)
+            if not self._holds_call(part):
+                found = ast.BoolOp(node.op, [found, part])
+            elif isinstance(node.op, ast.And):
+                found = ast.IfExp(found, part, left)
+            else:
+                found = ast.IfExp(found, left, part)
+        text = ast.unparse(found)
+        text = text if node is self.whole else f"({text})"
+        above = " and ".join(f"{line} above" for line in lines[1::2])
+        hint = f"write {above}, and here {text}" if lines else f"write {text}"
+        return hint if len(hint) <= HINT else "write name = tool(...) if test else None"
+
+    def _holds_call(self, node: ast.expr) -> bool:
+        return any(map(self._is_tool_call, ast.walk(node)))
 
     def _choice(self, node: ast.IfExp) -> Tree:
-        why = "data would choose which call is made: give each call a line of its own, then choose between the results"
-        return Choice(self.read(node.test), self._barred(why, node.body), self._barred(why, node.orelse))
+        is_whole = node is self.whole
+        test = self.read(node.test)
+        yes = self._branch(node.body, _true(test), is_whole=is_whole)
+        no = self._branch(node.orelse, _false(test), is_whole=is_whole)
+        return Choice(test, yes, no)
+
+    def _branch(self, node: ast.expr, test: Expression, *, is_whole: bool) -> Tree:
+        """Read a branch: its calls are made only if this test is true, and those of the branches around it."""
+        if is_whole:
+            self.whole = _called(node)
+        outer = self.guard, self.guard_size
+        self.guard = test if self.guard is None else Logic("and", (self.guard, test))
+        self.guard_size += 0 if self.barred else _size(test)
+        branch = self.read(node)
+        self.guard, self.guard_size = outer
+        return branch
+
+    def _guarded(self, task: Task) -> Task:
+        """Return a task of a nested call with the guard of the place where it stands."""
+        self.repeated += self.guard_size
+        if self.repeated > GUARDS:
+            raise Refused(
+                "too_large",
+                f"the tests of guarded calls are repeated more than {GUARDS:,} times: give a long test a line of its "
+                "own, ok = ..., and guard the calls by its name",
+            )
+        return replace(task, guard=self.guard)
 
     def _barred(self, why: str, node: ast.expr) -> Tree:
         outer, self.barred = self.barred, self.barred or why
@@ -232,17 +298,21 @@ class Reader:
         if self.barred:
             self._tool_name(node)
             raise Refused("nested_call", f"{name}(...): {self.barred}", node)
-        if self.side_effects(name):
+        effects = self.side_effects(name)
+        if effects and node is not self.whole:
             raise Refused("nested_call", f"{name} has side effects: give it a line of its own", node)
+        before = len(self.steps or ())
         task = self.call(node)
-        if self.steps is not None:
-            self.steps.append(replace(task, id=part_id("", len(self.steps) + 1)))
-            return Local(self.steps[-1].id)
-        return self.part(task)
+        if self.steps is None:
+            return self.part(task)
+        if effects and len(self.steps) > before:
+            raise Refused("nested_call", _only_effect(name), node)
+        self.steps.append(replace(self._guarded(task), id=part_id("", len(self.steps) + 1)))
+        return Local(self.steps[-1].id)
 
     def part(self, task: Task) -> Ref:
         """Take a task of a nested call, or of an expression in the last line; return the reference to it."""
-        self.parts.append(replace(task, id=part_id(self.base, len(self.parts) + 1)))
+        self.parts.append(replace(self._guarded(task), id=part_id(self.base, len(self.parts) + 1)))
         return Ref(self.parts[-1].id)
 
     def _tool_name(self, node: ast.Call) -> str:
@@ -370,7 +440,7 @@ class Reader:
         if not isinstance(node, _AnyComprehension):
             return None
         parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
-        if not any(self._is_tool_call(each) for part in parts for each in ast.walk(part)):
+        if not any(map(self._holds_call, filter(None, parts))):
             return None
         if isinstance(node, ast.SetComp):
             raise Refused("expression", "a set cannot hold calls of tools: write a list", node)
@@ -381,7 +451,9 @@ class Reader:
         outer = self.locals
         clause = self._clause(node.generators[0], "")
         key = self._barred("a key cannot call a tool", node.key) if isinstance(node, ast.DictComp) else None
+        guard, size, self.guard, self.guard_size = self.guard, self.guard_size, None, 0  # the fan-out's own, as a whole
         element = self._element(parts[-1])
+        self.guard, self.guard_size = guard, size
         steps: list[Task] = list(self.steps or ())  # type: ignore[redundant-expr]  # the element filled it
         self.steps, self.locals = None, outer
         tree = Fanout(
@@ -398,13 +470,11 @@ class Reader:
     def _element(self, node: ast.expr) -> Tree:
         """Read a fan-out's element: its calls become steps. A call that is the whole element has no suffix."""
         self.steps = []
-        inner = node.value if isinstance(node, ast.Await) else node
+        self.whole = inner = _called(node)
         if self._is_tool_call(inner):
             task = replace(self.call(inner), id="")
             if self.side_effects(task.tool) and self.steps:
-                raise Refused(
-                    "nested_call", f"{task.tool} has side effects: it must be the only call of its fan-out", node
-                )
+                raise Refused("nested_call", _only_effect(task.tool), node)
             self.steps.append(task)
             return Local("")
         return self.read(node)
@@ -436,6 +506,40 @@ class Reader:
         ast.DictComp: _comprehension,
         ast.GeneratorExp: _comprehension,
     }
+
+
+def _called(node: ast.expr) -> ast.expr:
+    return node.value if isinstance(node, ast.Await) else node
+
+
+def _true(test: Tree) -> Expression:
+    """Return a guard that is true if the test is."""
+    return test if isinstance(test, Expression) else Apply("bool", (test,))
+
+
+def _false(test: Tree) -> Expression:
+    """Return a guard that is true if the test is false."""
+    return _true(test.operand) if isinstance(test, Unary) and test.operator == "not" else Unary("not", test)
+
+
+def _size(tree: Tree) -> int:
+    """Return how many nodes and values a tree holds; a long text counts for several."""
+    count, stack = 0, [tree]
+    while stack:
+        part = stack.pop()
+        kind = type(part)
+        count += 1 + (len(part) // 16 if kind is str else 0)
+        if kind is dict:
+            stack += (*part.keys(), *part.values())
+        elif kind in (list, tuple, set):
+            stack += part
+        elif isinstance(part, Expression):
+            stack += [getattr(part, name) for name in part.__match_args__]
+    return count
+
+
+def _only_effect(name: str) -> str:
+    return f"{name} has side effects: it must be the only call of its fan-out, apart from those in its test"
 
 
 def _holds_lists(keys: list[Tree], node: ast.AST) -> bool:

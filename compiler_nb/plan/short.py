@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from functools import partial
 from itertools import islice
 
 from compiler_nb.plan.expression import Fanout, Local, spell, spell_call, spell_pattern
 from compiler_nb.plan.shape import critical_path, levels
-from compiler_nb.plan.task import LastLine, Return, Task, item_id
+from compiler_nb.plan.task import LastLine, Return, Task, is_part, item_id
 from compiler_nb.plan.tree import Expression, Ref, Tree, references, replace
 from compiler_nb.text import ITEMS, cut, quote, shorten_value
 
@@ -37,6 +37,16 @@ def _name_of(id_: str) -> str:
 
 def _more(tree: Sized) -> str:
     return f", … {len(tree) - ITEMS:,} more" if len(tree) > ITEMS else ""
+
+
+def named_in(tasks: Mapping[str, Task]) -> Callable[[str], str]:
+    """Return how ids are written if the calls within a line are written where their values are used."""
+
+    def name_of(id_: str) -> str:
+        part = tasks.get(id_) if is_part(id_) else None
+        return _name_of(id_) if part is None else spell_call(part, name_of)
+
+    return name_of
 
 
 def shorten_call(task: Task, limit: int = 60) -> str:
@@ -71,10 +81,8 @@ def explain(tasks: Sequence[Task], final: LastLine) -> str:
 
 
 def _task_lines(task: Task) -> list[str]:
-    waits = ", ".join(task.dependencies)
-    after = f"waits for {waits}" if waits else "starts at once"
     what = {"call": "a call", "expr": "an expression, without a tool", "fanout": "a fan-out"}[task.kind]
-    lines = [f"{_cut(f'{task.id} = {spell_call(task, str)}')}  # {what}; {after}"]
+    lines = [f"{_cut(f'{task.id} = {spell_call(task, str)}')}  # {what}{_only_if(task)}; {_waits(task)}"]
     if task.kind != "fanout":
         return lines
     node: Fanout = task.args[0]
@@ -85,12 +93,23 @@ def _task_lines(task: Task) -> list[str]:
         return Ref(item + part.name) if isinstance(part, Local) and part.name.startswith(".") else part
 
     lines += [
-        f"    {_cut(f'{item}{step.id} = {spell_call(replace(step, named), str)}')}  # a call per item"
-        for step in node.steps
+        f"    {_cut(f'{item}{step.id} = {spell_call(step, str)}')}  # a call per item{_only_if(step)}"
+        for step in replace(node.steps, named)
     ]
     if all(step.id for step in node.steps):
         lines.append(f"    {_cut(f'{item} = {spell(replace(node.element, named), str)}')}  # an expression per item")
     return lines
+
+
+def _only_if(task: Task) -> str:
+    return "" if task.guard is None else f", only if {_cut(spell(task.guard, str))}"
+
+
+def _waits(task: Task) -> str:
+    """Return what a task waits for; a guarded one waits for its test first, and only then for what it reads."""
+    rest = [id_ for id_ in task.dependencies if id_ not in task.awaited]
+    groups = [", ".join(ids) for ids in (task.awaited, rest) if ids]
+    return f"waits for {', then for '.join(groups)}" if groups else "starts at once"
 
 
 def _last_line(final: LastLine) -> str:

@@ -46,7 +46,8 @@ class Task(Expression):
     args, kwargs: argument trees (an expr's or fan-out's only argument is its expression);
     after: ids declared as dependencies although no argument reads them; note: the comment above it;
     line, column: where its text begins, from 1; fingerprint: what it computes, whatever its name: a hash of tool and
-    arguments with references replaced by fingerprints.
+    arguments with references replaced by fingerprints; guard: what must be true for it to be performed, always an
+    expression, or None if it always is.
     """
 
     id: str
@@ -59,14 +60,20 @@ class Task(Expression):
     line: int = field(default=0, compare=False)
     column: int = field(default=0, compare=False)
     fingerprint: str = field(default="", compare=False, repr=False)
+    guard: Tree = None
     _reads: tuple[tuple[str, ...], tuple[str, ...]] | None = field(default=None, init=False, compare=False, repr=False)
 
     __hash__ = None  # type: ignore[assignment]  # the arguments are plain, mutable data
 
     @property
     def dependencies(self) -> tuple[str, ...]:
-        """The ids of the tasks whose values this one needs, in order: those in its arguments, then those declared."""
+        """The ids of the tasks that this one reads, in order: in its guard, in its arguments, then those declared."""
         return (self._reads or self._read())[0]
+
+    @property
+    def awaited(self) -> tuple[str, ...]:
+        """The ids of the tasks that it waits for first: those that its guard reads, or all if it has none."""
+        return self.dependencies if self.guard is None else references(self.guard)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -75,9 +82,9 @@ class Task(Expression):
 
     def _read(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return dependencies and inputs, found in one walk through the arguments and kept."""
-        if not self.args and not self.kwargs:  # the walk would be a third of what the engine adds to a call
-            return self.after, ()
-        nodes = list(walk((self.args, self.kwargs)))
+        if not self.args and not self.kwargs and self.guard is None:
+            return self.after, ()  # the walk would be a third of what the engine adds to a call
+        nodes = list(walk((self.guard, self.args, self.kwargs)))
         ids = [*(node.id for node in nodes if type(node) is Ref), *self.after]
         names = [node.name for node in nodes if type(node) is Input]
         found = tuple(dict.fromkeys(ids)), tuple(dict.fromkeys(names))
@@ -137,6 +144,8 @@ def fingerprint(task: Task, known: Mapping[str, str]) -> str:
     _spell(task.args, known, parts)
     _spell(task.kwargs, known, parts)
     parts += [known.get(id_, id_) for id_ in task.after]
+    if task.guard is not None:
+        _spell_many("if", (task.guard,), known, parts)
     return hashlib.blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
@@ -151,7 +160,8 @@ def _spell(tree: Tree, known: Mapping[str, str], parts: list[str]) -> None:
     elif kind is set:
         _spell_many("set", sorted(tree, key=repr), known, parts)
     elif kind is Task:
-        _spell_many(f"{tree.tool}{tree.id}", (tree.args, tree.kwargs), known, parts)
+        guard = () if tree.guard is None else (tree.guard,)
+        _spell_many(f"{tree.tool}{tree.id}", (tree.args, tree.kwargs, *guard), known, parts)
     elif isinstance(tree, Expression) and not tree.opaque:
         _spell_many(kind.__name__, [getattr(tree, name) for name in tree.__match_args__], known, parts)
     else:

@@ -72,6 +72,8 @@ class Writer:
             self.task = task
             if task.kind != "call":
                 raise self.wrong("it is an expression" if task.kind == "expr" else "it is a fan-out")
+            if task.guard is not None:
+                raise self.wrong(f"it is called only if {spell(task.guard)}, which only python can say")
             yield task
         self.task = self.last
 

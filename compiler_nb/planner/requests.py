@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from compiler_nb.errors import Problem
 from compiler_nb.models.base import Message
-from compiler_nb.outcome import NOT_DONE
+from compiler_nb.outcome import is_lost
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
 from compiler_nb.prompts import Prompt, fill, load
@@ -105,7 +105,7 @@ def earlier_of(
 ) -> Earlier:
     """Return what a replan request shows of the rounds so far: values by schema, with `preview` shortened too."""
     ended = {task.id: outcomes[task.id] for task in known if task.id in outcomes and not task.owner}
-    failures = {id_: str(end)[:500] for id_, end in ended.items() if isinstance(end, NOT_DONE)}
+    failures = {id_: str(end)[:500] for id_, end in ended.items() if is_lost(end)}
     results = {
         id_: describe_schema(value) + (f": {shorten_value(value)}" if preview else "")
         for id_, value in ended.items()

@@ -58,7 +58,7 @@ class Past:
     def recall(self, item: Task) -> Task:
         """Return an item of a fan-out, as an expression of its value if that is known."""
         found = self.take(item)
-        if found is None or is_a(found[0], NOT_DONE):
+        if found is None or is_a(found[0], NOT_DONE):  # one that was not needed is asked again: that costs nothing
             return item
         return Task(item.id, "expr", "", (Value(found[0]),), line=item.line, column=item.column)
 

@@ -33,6 +33,7 @@ from compiler_nb.events import (
     RoundStarted,
     RunEnded,
     TaskApproved,
+    TaskChosen,
     TaskEnded,
     TaskExpanded,
     TaskHeld,
@@ -43,7 +44,7 @@ from compiler_nb.events import (
     Warned,
 )
 from compiler_nb.models.prices import price
-from compiler_nb.outcome import Answer, State, Status, Usage
+from compiler_nb.outcome import Answer, Skipped, State, Status, Usage
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import JOIN, Task, is_part, owner_of
 from compiler_nb.trace.readiness import Readiness
@@ -143,6 +144,10 @@ class Progress:
             holds = {id_: self.holds[id_][-1] for id_ in self.tasks if id_ in self.holding} if self.holding else {}
         return {id_: hold.arguments for id_, hold in holds.items() if hold.reason == "approval"}
 
+    def held_in(self, id_: str) -> list[str]:
+        """Return what waits for approval of a task: the task itself, or the guarded call in its line."""
+        return [each for each in self.held if each == id_ or each.startswith(f"{id_}.")]
+
     @property
     def cost(self) -> float | None:
         """What the calls of models that have ended cost in dollars, or None if the price of one is not known."""
@@ -190,6 +195,10 @@ class Progress:
             self._note(item, at, ready=self.readiness.wait(item))
         for id_ in self.readiness.expand(fanout, tuple(item.id for item in event.items), at):
             self._ready(id_, at)
+
+    def _choose(self, event: TaskChosen) -> None:
+        if event.task in self.tasks and self.readiness.choose(event.task):
+            self._ready(event.task, event.at)
 
     # ---------------------------------------------------------------- tasks that go on
 
@@ -256,7 +265,9 @@ class Progress:
         if owner in self.items_ended and not is_part(id_):
             ended, count = self.items_ended[owner]
             self.items_ended[owner] = (ended + 1, count)
-        if event.state == "done":
+        if type(event.outcome) is Skipped and event.outcome.not_needed:
+            self.readiness.unneeded.add(id_)
+        if event.state == "done" or id_ in self.readiness.unneeded:
             for reader in self.readiness.end(id_, at):
                 self._ready(reader, at)
 
@@ -336,7 +347,7 @@ class Progress:
             self.usage_by_task[call.task] = self.usage_by_task.get(call.task, Usage()) + event.usage
 
     _folds: ClassVar[Mapping[type, Callable[[Progress, Any], None]]] = {
-        TaskPlanned: _plan, TaskExpanded: _expand, TaskHeld: _hold,
+        TaskPlanned: _plan, TaskExpanded: _expand, TaskChosen: _choose, TaskHeld: _hold,
         TaskApproved: _judge, TaskStarted: _start, TaskParked: _park,
         TaskRetried: _retry, TaskEnded: _end, RoundStarted: _begin_round,
         PlanProblem: _problem, PlanClosed: _close_text, Decided: _decide,

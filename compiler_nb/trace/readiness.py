@@ -3,12 +3,15 @@
 A task that reads items of a fan-out by key waits for these items alone. A fan-out over another one may only need to
 know what its items are. Events show items only by their ids; if an id does not say which item is meant, the task stays
 `waiting`: it may be ready, but it is never called ready while it is not.
+
+A guarded task waits for what its guard reads; once it is chosen, for its arguments.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from compiler_nb.outcome import State
@@ -29,7 +32,8 @@ class Readiness:
     tasks, states: those of the run, by id; whoever keeps them adds a task after `plan` has seen it.
     missing: what a task waits for, with VALUE, ITEMS, ITEM or TWIN; needs: what it waited for in the end; shapes: the
     fan-outs whose items it needed to know; last: the task whose end made it ready, and when that was; items: of
-    fan-outs; adopted: for a task that gets the outcome of another one, that one.
+    fan-outs; adopted: for a task that gets the outcome of another one, that one; guarded: tasks whose guard has not
+    been evaluated; unneeded: those whose guard was false.
     """
 
     def __init__(self, tasks: Mapping[str, Task], states: Mapping[str, State]) -> None:
@@ -40,6 +44,8 @@ class Readiness:
         self.last: dict[str, tuple[str, float]] = {}
         self.items: dict[str, tuple[str, ...]] = {}
         self.adopted: dict[str, str] = {}
+        self.guarded: set[str] = set()
+        self.unneeded: set[str] = set()
         self._own: dict[str, list[str]] = {}  # items without the earlier calls of their chains, by fan-out
         self._readers: defaultdict[str, list[str]] = defaultdict(list)
         self._watchers: defaultdict[str, list[str]] = defaultdict(list)
@@ -58,34 +64,47 @@ class Readiness:
     def wait(self, task: Task) -> bool:
         """Let a task wait for what is not there yet of all that it needs; return whether it has all."""
         id_ = task.id
+        if task.guard is not None:
+            self.guarded.add(id_)
         self._fanouts = self._fanouts or task.kind == "fanout"
-        whole, shapes = needs(task, self._container) if self._fanouts else (task.dependencies, ())
+        whole, shapes = needs(task, self._container) if self._fanouts else (task.awaited, ())
         self.needs[id_], self.shapes[id_] = [], shapes
         missing = self.missing[id_] = {}
         self._need(id_, dict.fromkeys(whole, VALUE))
         for name in shapes:
             if name in self.items:
                 self._link(task, name)
-            elif self.states.get(name) != "done":
+            elif not self._is_there(name):
                 missing[name] = ITEMS
                 self._watchers[name].append(id_)
-        return not missing
+        return not missing and task.guard is None
+
+    def choose(self, id_: str) -> bool:
+        """Let a guarded task that is needed wait for its arguments; return whether it has all of them."""
+        before, shapes = self.needs[id_], self.shapes[id_]
+        self.guarded.discard(id_)
+        has_all = self.wait(replace(self.tasks[id_], guard=None))
+        self.needs[id_], self.shapes[id_] = before + self.needs[id_], shapes + self.shapes[id_]
+        return has_all
+
+    def _is_there(self, name: str) -> bool:
+        return self.states.get(name) == "done" or name in self.unneeded
 
     def _need(self, id_: str, what: Mapping[str, str]) -> None:
         self.needs[id_] += what
         for name, how in what.items():
-            if self.states.get(name) != "done":
+            if not self._is_there(name):
                 self.missing[id_][name] = how
                 self._readers[name].append(id_)
 
     def _link(self, task: Task, fanout: str) -> None:
         """Let a task wait for the items of a fan-out that it reads, now that they are known; a fan-out for none."""
-        if task.kind != "fanout":
+        if task.kind != "fanout" or task.id in self.guarded:
             self._need(task.id, dict(self._items_read(task, fanout)))
 
     def _container(self, id_: str) -> str:
         task = self.tasks.get(id_)
-        if task is None or task.kind != "fanout" or id_ in self.adopted or self.states[id_] == "done":
+        if task is None or task.kind != "fanout" or id_ in self.adopted or self._is_there(id_):
             return ""
         return str(task.args[0].container)
 
@@ -98,7 +117,7 @@ class Readiness:
             yield from self._look(reader, id_, at)
 
     def end(self, id_: str, at: float) -> Iterator[str]:
-        """Note that a task is done; yield the ids of the tasks that have all that they read with that."""
+        """Note that a task is done or not needed; yield the ids of the tasks that have all that they read with that."""
         for reader in (*self._readers.pop(id_, ()), *self._watchers.pop(id_, ())):
             self.missing[reader].pop(id_, None)
             yield from self._look(reader, id_, at)
@@ -106,13 +125,14 @@ class Readiness:
     def _look(self, reader: str, id_: str, at: float) -> Iterator[str]:
         if not self.missing[reader]:
             self.last[reader] = (id_, at)
-            yield reader
+            if reader not in self.guarded:
+                yield reader
 
     # ---------------------------------------------------------------- items by key
 
     def _items_read(self, task: Task, fanout: str) -> Iterator[tuple[str, str]]:
         """Yield the items of a fan-out that a task reads by known keys, each a VALUE, or an ITEM if ids do not say."""
-        for part in walk((task.args, task.kwargs)):
+        for part in walk(task.guard if task.id in self.guarded else (task.args, task.kwargs)):
             if isinstance(part, Item) and isinstance(part.value, Ref) and part.value.id == fanout:
                 item = None if isinstance(part.key, Expression) else self._find_item(part.key, fanout)
                 yield (fanout, ITEM) if item is None else (item, VALUE)

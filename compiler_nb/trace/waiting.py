@@ -7,6 +7,8 @@ from typing import Final
 
 from compiler_nb.events import TaskEnded
 from compiler_nb.outcome import ENDED, Failure, Skipped
+from compiler_nb.plan.expression import spell
+from compiler_nb.plan.short import named_in
 from compiler_nb.text import cut, seconds_text
 from compiler_nb.trace.progress import Progress
 from compiler_nb.trace.readiness import ITEM, ITEMS, TWIN
@@ -87,7 +89,10 @@ class Words:
             parts.append(
                 f"{_WHAT.get(how, '')}{self._name(name)}{standing}{', which computes the same' * (how == TWIN)}"
             )
-        return f"waits for {_and(parts, len(missing))}" if parts else "has all its inputs, and is evaluated next"
+        if not parts:
+            return "has all its inputs, and is evaluated next"
+        decides = ", to know whether it is needed" if id_ in self.progress.readiness.guarded else ""
+        return f"waits for {_and(parts, len(missing))}{decides}"
 
     def _ready(self, id_: str) -> str:
         progress, retry = self.progress, self.progress.retries.get(id_)
@@ -162,6 +167,9 @@ class Words:
     def _ended(self, event: TaskEnded) -> str:
         id_, outcome = event.task, event.outcome
         tried = [span for span in self.progress.spans.get(id_, ()) if span.ended is not None]
+        if id_ in self.progress.readiness.unneeded:
+            guard = spell(self.progress.tasks[id_].guard, named_in(self.progress.tasks))
+            return f"not needed: called only if {cut(guard, MESSAGE)}"
         if event.state == "skipped" and isinstance(outcome, Skipped):
             return f"skipped, because {self._name(outcome.cause)} failed: {cut(outcome.message, MESSAGE)}"
         told = "denied" if isinstance(outcome, Failure) and outcome.kind == "denied" else str(event.state)

@@ -152,7 +152,7 @@ class Copier:
     def item(self, task: Task) -> Task:
         """Return a fan-out's item with the values in its arguments copied."""
         self._count(_TASK)
-        if are_atoms(task.args) and are_atoms(task.kwargs.values()):
+        if are_atoms((*task.args, *task.kwargs.values(), task.guard)):
             return task
         copied: Task = replace(task, self._node)
         return copied

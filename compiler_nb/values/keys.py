@@ -52,7 +52,8 @@ class Keys:
         tools = [task.tool, *(step.tool for part in walk(task) if isinstance(part, Fanout) for step in part.steps)]
         code, after = [(name, self.tools.get(name, "")) for name in tools], [self._of(id_) for id_ in task.after]
         args, kwargs = replace(task.args, self._change), replace(task.kwargs, self._change)
-        coded = encode_fields([task.kind, code, args, kwargs, after])
+        guard = [] if task.guard is None else [replace(task.guard, self._change)]
+        coded = encode_fields([task.kind, code, args, kwargs, after, *guard])
         if '"$":"absent"' in coded.text:
             raise LookupError(task.id)
         return coded.digest

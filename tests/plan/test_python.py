@@ -172,7 +172,7 @@ def test_a_fanout_within_an_expression_is_a_part():
         ("a = [[fetch(y) for y in x] for x in city]", "nested_call"),
         ("a = [send_email(x, fetch(x)) for x in city]", "nested_call"),
         ("a = max(city, key=lambda x: fetch(x))", "nested_call"),
-        ("a = fetch('x') if city else fetch('y')", "nested_call"),
+        ("a = max(city, key=lambda x: fetch(x) if x else 0)", "nested_call"),
         ("a = city and fetch('x')", "nested_call"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from compiler_nb.models.prices import price
 from compiler_nb.notebook.output.answer import inert, inert_lines, to_html
-from compiler_nb.outcome import NOT_DONE, Failure, Usage
+from compiler_nb.outcome import NOT_DONE, Failure, Usage, is_lost
 from compiler_nb.plan.bounds import Scope, is_a
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.short import shorten_call
@@ -45,7 +45,7 @@ def _arguments(run: Run, task: Task) -> str:
     """Return the arguments as the tool gets them; those that read what is not there yet, as they are written."""
     if task.kind != "call":
         return ""
-    ready = run.results
+    ready = {name: value for name, value in run.progress.outcomes.items() if not is_lost(value)}
     named: list[tuple[str, Any]] = [(str(number), arg) for number, arg in enumerate(task.args, 1)]
     return _rows((name, _resolved(tree, ready, run.inputs)) for name, tree in [*named, *task.kwargs.items()])
 
