@@ -12,6 +12,8 @@ from typing import Final
 from compiler_nb.errors import OptionError
 
 _MARKER: Final = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+SLOTS: Final = {"planner": ("rules", "tools", "examples"), "joiner": ()}
+"""The prompts that a user's own text may replace, and the markers that are filled in them."""
 _SUFFIX: Final = ".md"
 
 
@@ -53,6 +55,27 @@ def fill(prompt: Prompt, **parts: str) -> str:
         problem = f"the prompt {prompt.name!r} has {_mark(unknown[0])}, which nothing fills"
         raise OptionError(f"{problem}; it may have: {', '.join(map(_mark, parts)) or 'no marker'}")
     return _MARKER.sub(lambda found: parts[found[1]], prompt.text)
+
+
+def check_own(role: str, text: str) -> str:
+    """Return what is wrong with a user's own prompt for a role, in words, or "" if it can be used."""
+    slots, marks = SLOTS[role], _MARKER.findall(text)
+    shown = ", ".join(map(_mark, slots))
+    which = f"its slots are {shown}" if slots else "it has no slots: question and results follow it"
+    unknown = [name for name in marks if name not in slots]
+    if unknown:
+        return f"has {_mark(unknown[0])}, which nothing fills; {which}"
+    single = [name for name in slots if name not in marks and re.search(rf"(?<!\{{)\{{\s*{name}\s*\}}(?!\}})", text)]
+    if single:
+        return f"has {{{single[0]}}}, which is sent as it stands: write {_mark(single[0])}; {which}"
+    if "tools" in slots and "tools" not in marks:
+        return f"has no {_mark('tools')}, so the model would be told of no tools; {which}"
+    return ""
+
+
+def has_slot(text: str, name: str) -> bool:
+    """Whether a prompt's text has the marker `{{name}}`."""
+    return name in _MARKER.findall(text)
 
 
 def _mark(name: str) -> str:

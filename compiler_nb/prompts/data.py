@@ -8,14 +8,17 @@ A frame is three lines or more:
 
 The text inside can hold neither mark: wherever one begins, in any case and spacing, a backslash is put after its first
 character (`<` + `\` + `/data>`). The same is done to the marks that separate turns in chat templates (`<|im_end|>`,
-`[INST]`). Control characters, invisible characters and those that reverse the reading order are written as escapes.
-Nothing else is changed.
+`[INST]`), and to both in full-width, mathematical and other letters that a model may read as the plain ones. Control
+characters, invisible characters and those that reverse the reading order are written as escapes. Nothing else is
+changed.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
 
 from compiler_nb.prompts.render import LIMIT, measure, render, render_value
@@ -31,11 +34,13 @@ PREVIEW: Final = 200
 _NAME: Final = 100
 _LINE: Final = re.compile(r"[^\n\t]+")
 _MARK: Final = re.compile(
-    r"""[<\uff1c\ufe64\u2039\u3008]
-        (?=\s*+[/\uff0f]?\s*+data\b | \| | /?s> | /?(?:start|end)_of_turn> | <?/?SYS>)
-      | \[(?=/?INST\])""",
+    r"""[<\u2039\u3008]
+        (?=\s*+[/\u2044\u2215\u29f8]?\s*+data\b | \| | /?(?:s|bos|eos|pad|unk|sop|eop|think|tool_(?:call|response)s?)>
+           | /?(?:start|end)_of_\w+> | <?/?SYS>)
+      | \[(?=\| | gMASK\] | /?(?:INST|SYSTEM_PROMPT|THINK|TOOL(?:_\w+)?|AVAILABLE_TOOLS|BOS|EOS|EOT)\])""",
     re.IGNORECASE | re.VERBOSE,
 )
+"""Where a mark begins, in the compatibility form of a text (NFKC)."""
 
 
 class Oversize(ValueError):
@@ -44,13 +49,24 @@ class Oversize(ValueError):
 
 def frame(name: str, value_text: str) -> str:
     """Return a text as a block of data under a name. No text can close the block, or look like the start of another."""
-    label = _escape(cut(name, _NAME)).replace('"', "'")
+    label = re.sub('["\uff02]', "'", _escape(cut(name, _NAME)))
     return f'<data name="{label}">\n{_escape(value_text)}\n</data>'
 
 
 def _escape(text: str) -> str:
     shown = _LINE.sub(lambda line: visible(line[0]), text.replace("\r\n", "\n"))
-    return _MARK.sub(lambda mark: f"{mark[0]}\\", shown)
+    if shown.isascii():
+        return _MARK.sub(lambda mark: f"{mark[0]}\\", shown)
+    # One character may become several: each remembers which it came from, so that only the marks are changed.
+    forms = [_compatible(char) for char in shown]
+    origins = [number for number, form in enumerate(forms) for _ in form]
+    begins = {origins[mark.start()] for mark in _MARK.finditer("".join(forms))}
+    return "".join(f"{char}\\" if number in begins else char for number, char in enumerate(shown))
+
+
+@lru_cache(10_000)
+def _compatible(char: str) -> str:
+    return unicodedata.normalize("NFKC", char)
 
 
 def frame_values(values: Iterable[tuple[str, Any]], share: Share = "all") -> list[str]:

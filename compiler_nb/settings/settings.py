@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from numbers import Real
@@ -9,12 +10,15 @@ from typing import Any, Final
 
 from compiler_nb.engine.approval import Rule
 from compiler_nb.engine.node import provider_caps
+from compiler_nb.errors import PlanError
 from compiler_nb.models.base import Model
 from compiler_nb.models.limits import Limit
 from compiler_nb.models.prices import price
 from compiler_nb.models.providers import known_secrets
 from compiler_nb.models.secret import Secret
 from compiler_nb.outcome import Usage
+from compiler_nb.plan.plan import Plan
+from compiler_nb.prompts import SLOTS, check_own, has_slot
 from compiler_nb.prompts.data import Share
 from compiler_nb.settings.budget import Budget
 from compiler_nb.tool import Toolbox
@@ -26,7 +30,7 @@ CHOICES: Final = {
     "cache": ("off",),
 }
 APPROVE: Final = ("ask", "auto", "deny")
-PROMPTS: Final = ("planner", "joiner")
+_OFFERED: Final = re.compile(r"@([^\W\d]\w*)")
 PLAIN: Final = ("dialect", "max_replans", "max_repairs", "timeout", "share", "preview")
 """Settings that a history stores as they are."""
 
@@ -67,7 +71,8 @@ class Settings:
 
     planner, joiner, worker: the models by role, None if a role has none; tools: all tools that a plan may call (in a
     stored run only facts of them: name, hash, provider, max_concurrency, side_effects, pure); dialect: "python",
-    "numbered" or "json"; examples: pairs of a question and a good plan; max_concurrency: calls of tools at a time;
+    "numbered" or "json"; examples: pairs of a question and a good plan, which calls these tools and reads what
+    its question offers by @name; max_concurrency: calls of tools at a time;
     limits: by provider; max_replans, max_repairs: further plans per question, and second tries per plan; timeout:
     seconds for a whole run, None means no limit; approve: "ask", "auto", "deny", or the names of tools whose side
     effects are approved; history: the History that keeps the runs, or None; prompts: texts that replace those of
@@ -105,14 +110,29 @@ class Settings:
                 raise ValueError(f"{name} must be {words}, not {value!r}")
         if isinstance(self.approve, str):
             _check_choice("approve", self.approve, APPROVE)
-        for role in self.prompts:
-            _check_choice("a role in prompts", role, PROMPTS)
+        self._check_prompts()
         if self.drop_failed:
             raise ValueError("drop_failed is not built yet: leave it out")
         for model in self.roles.values() if self.budget.usd is not None else ():
             if price(model.provider, model.name, Usage(1, 1, 1)) is None:
                 name = f"{model.provider}:{model.name}"
                 raise ValueError(f"no price is known for {name}: leave usd out, or install compiler_nb[prices]")
+
+    def _check_prompts(self) -> None:
+        """Raise ValueError if a prompt of the user's lacks what it must show, or an example is not a plan."""
+        for role, text in self.prompts.items():
+            _check_choice("a role in prompts", role, SLOTS)
+            if wrong := check_own(role, text):
+                raise ValueError(f"prompts[{role!r}] {wrong}")
+        if self.examples and "planner" in self.prompts and not has_slot(self.prompts["planner"], "examples"):
+            raise ValueError("examples are given, but prompts['planner'] has no {{examples}} to show them")
+        for number, (question, plan) in enumerate(self.examples):
+            try:
+                Plan.parse(plan, dialect=self.dialect, tools=self.tools, inputs=set(_OFFERED.findall(question)))
+            except PlanError as error:
+                hint = "; offer a variable in its question: @df" if error.kind == "missing_ref" else ""
+                what = f"examples[{number}] is not a plan in the dialect {self.dialect}"
+                raise ValueError(f"{what}: {error}{hint}") from None
 
     # ---------------------------------------------------------------- what follows from them
 

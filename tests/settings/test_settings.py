@@ -47,6 +47,46 @@ def test_settings_are_valid_once_made(given, message):
         assert str(caught.value) == message
 
 
+SLOTS = "its slots are {{rules}}, {{tools}}, {{examples}}"
+NO_SLOTS = "it has no slots: question and results follow it"
+
+
+@pytest.mark.parametrize(
+    ("prompts", "message"),
+    [
+        ({"planner": "Plan it."},
+         f"prompts['planner'] has no {{{{tools}}}}, so the model would be told of no tools; {SLOTS}"),
+        ({"planner": "{{rules}} Use {tools}."},
+         f"prompts['planner'] has {{tools}}, which is sent as it stands: write {{{{tools}}}}; {SLOTS}"),
+        ({"planner": "{{tools}} {{ wands }}"}, f"prompts['planner'] has {{{{wands}}}}, which nothing fills; {SLOTS}"),
+        ({"joiner": "Read {{results}}."}, f"prompts['joiner'] has {{{{results}}}}, which nothing fills; {NO_SLOTS}"),
+    ],
+)  # fmt: skip
+def test_a_prompt_that_would_send_no_tools_in_silence_is_refused(prompts, message):
+    """With the slots that there are; one that has them is taken, and so are braces that are text."""
+    with pytest.raises(ValueError, match=r".") as caught:
+        Compiler(prompts=prompts)
+    assert str(caught.value) == message
+    assert Compiler(prompts={"planner": 'Like {"a": 1}: {{ tools }}', "joiner": "As {json}."})
+
+
+def test_an_example_that_is_not_a_plan_is_refused_when_it_is_given():
+    """With its number, and what is wrong with it; tools are those that are offered, variables those of its question."""
+    tools = Desk().tools
+    for plan, words in [
+        ("import os", r"examples\[1\] is not a plan in the dialect python: .*line 1"),
+        ("a = gett(1)\njoin(a)\n", "Did you mean 'get'"),
+        ("a = get(df)\njoin(a)\n", r"df.*offer a variable in its question: @df"),
+        ("1. get(1)\n2. join($1)\n", "dialect python"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            Compiler(tools=tools, examples=[("How?", "a = get(1)\njoin(a)\n"), ("How much?", plan)])
+    assert Compiler(tools=tools, examples=[("How long is @df?", "answer(len(get(df)))\n")])
+    assert Compiler(tools=tools, dialect="numbered", examples=[("How?", "1. get(1)\n2. join($1)<END_OF_PLAN>\n")])
+    with pytest.raises(ValueError, match=r"has no \{\{examples\}\} to show them"):
+        Compiler(tools=tools, prompts={"planner": "{{tools}}"}, examples=[("How?", "answer(1)\n")])
+
+
 def test_settings_never_change():
     """Whoever holds them may rely on them."""
     with pytest.raises(dataclasses.FrozenInstanceError):
