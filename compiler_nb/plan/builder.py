@@ -41,6 +41,7 @@ class Builder:
         self.tasks: list[Task] = []
         self.released: list[Task] = []
         self.problems: list[Problem] = []
+        self.notes: list[str] = []  # where the text was not read as it is written
         self.final: LastLine | None = None
         self.last: Tree = None  # the value of the last statement
         self.edges = 0
@@ -50,6 +51,11 @@ class Builder:
         """Report a problem; line and column count from 1. once: only if none of this kind was reported before."""
         if not self.full and not (once and self.has(kind)):
             self.problems.append(Problem(kind, line, column, message, task))
+
+    def note(self, line: int, message: str) -> None:
+        """Note that a line was read in another way than it is written."""
+        if len(self.notes) < PROBLEM_LIMIT:
+            self.notes.append(f"line {line}: {message}")
 
     def report(self, task: Task, kind: str, message: str, *, once: bool = False) -> None:
         """Report a problem of a task, at the task's place."""
@@ -91,7 +97,7 @@ class Builder:
         `task.id` is the name in the text, and the ids of `parts` begin with it and a dot. The id is the name if it
         is free and not to be avoided, or if an earlier round's task of this name computes the same; else name_2, ...
         """
-        group = [*parts, task]
+        group = [*parts, replace(task, note=check.one_line(task.note)) if task.note else task]
         prints = self._prints(group)
         name = task.id
         id_ = self.ids[name] = self._free(name, prints[name], avoid)

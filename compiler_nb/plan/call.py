@@ -39,8 +39,20 @@ _CONSTANTS: Final = {"True": True, "False": False, "None": None, "true": True, "
 _OPERATORS: Final = frozenset(
     [*"+-*/%<>=!&|^~?", *["if", "else", "for", "in", "and", "or", "not", "is", "await", "lambda"]]
 )
+_BARE: Final = re.compile(r"""[^\s()\[\]{}"'$`,*@][^()\[\]{}"'$`,]*+(?=[,)]|\Z)""")
+"""An argument without quotes, as models write that were shown `search(Austin Powers)`."""
+_COMPUTED: Final = re.compile(
+    r"""(?:lambda\b|(?:not|await)\s).*
+      | (?:[-+]\s*+)*+[\w.]++
+        (?:\s++(?:[-+*/%<>=!]{1,2}|in|not\s+in|is|and|or|if|else)\s++(?:not\s++)*+[\w.]++)++
+      | [-+]?[\d.]++(?:[-+*/%<>=!]{1,2}[\d.]++)++""",
+    re.VERBOSE,
+)
+"""What would compute something in Python, so that it need not be text."""
 _CLOSING: Final = {"[": "]", "(": ")", "{": "}"}
-_ARITHMETIC: Final = "an argument is a literal or a reference: let a tool compute it in an earlier line"
+_ARITHMETIC: Final = (
+    "an argument is a literal or a reference: let a tool compute it in an earlier line, or quote it if it is text"
+)
 
 
 Meaning: TypeAlias = Mapping[str, Callable[[str, int], Tree]]
@@ -49,11 +61,15 @@ or `@name[0]` as it is written, and of the index where that begins. It may raise
 
 
 class CallReader:
-    """Reads a call that begins at the index `at` of a line; after `call()`, `at` is the index behind it."""
+    """Reads a call that begins at the index `at` of a line; after `call()`, `at` is the index behind it.
+
+    `notes` says what was not read as it is written.
+    """
 
     def __init__(self, line: str, at: int, meaning: Meaning) -> None:
         self.line, self.at, self.meaning = line, at, meaning
         self.word = ""  # of the token that comes next
+        self.notes: list[str] = []
         self._next()
 
     def call(self) -> tuple[str, tuple[Tree, ...], dict[str, Tree]]:
@@ -86,7 +102,7 @@ class CallReader:
                 self._refuse(
                     "syntax", "an argument without a name follows one with a name: write it before those with names"
                 )
-            args.append(self._value(1))
+            args.append(self._bare() or self._value(1))
             return
         name = self.word
         if name in kwargs:
@@ -94,12 +110,26 @@ class CallReader:
         check.check_name(name, self.start)
         self.at = equals.end()
         self._next()
-        kwargs[name] = self._value(1)
+        kwargs[name] = self._bare() or self._value(1)
+
+    def _bare(self) -> str:
+        """Return the text of an argument without quotes, and step past it; "" if it is anything else."""
+        found = _BARE.match(self.line, self.start)
+        text = found[0].rstrip() if found else ""
+        is_name = text.isidentifier() and ("_" in text or text in _CONSTANTS)
+        if found is None or is_name or (self.kind == "number" and self.word == text) or _COMPUTED.fullmatch(text):
+            return ""
+        check.check_literal(text, self.start)
+        self.notes.append(f"{text[:60]} has no quotes and was read as text")
+        self.at = found.end()
+        self._next()
+        return text
 
     def _each(self, closing: str) -> Iterator[None]:
         """Step into a bracket, and stop at each part up to the closing one.
 
-        The caller reads the part there, which leaves the reader at the comma or the bracket behind it.
+        The caller reads the part there, which leaves the reader at the comma or the bracket behind it. The end of the
+        line closes a bracket too, with a note.
         """
         self._next()
         while self.word != closing:
@@ -108,12 +138,13 @@ class CallReader:
             yield
             if self.word == ",":
                 self._next()
+            elif self.kind == "end":
+                self.notes.append(f"{closing} was added at the end")
+                return
             elif self.word != closing:
                 self._refuse_rest(closing)
 
     def _refuse_rest(self, closing: str) -> NoReturn:
-        if self.kind == "end":
-            self._refuse("truncated", f"the line ends before {closing}: a call stands on one line")
         if self.word == "(":
             self._refuse("nested_call", "a call is not allowed inside a call: give it a line of its own")
         if self.word in _OPERATORS or self.word.startswith(("-", "+")):

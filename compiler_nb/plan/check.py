@@ -21,6 +21,8 @@ EDGE_LIMIT: Final = 100_000
 ARGUMENT_LIMIT: Final = 256
 NAME_LIMIT: Final = 64
 DIGIT_LIMIT: Final = 300
+NEAR: Final = 1_000
+"""Most names that are looked at to explain a problem."""
 
 SURROGATE: Final = re.compile("[\ud800-\udfff]")
 CONTROL: Final = re.compile("[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u2028-\u2029\u202a-\u202e\u2066-\u2069]")
@@ -88,6 +90,24 @@ def check_literal(value: Any, place: Any = 0) -> None:
         raise Refused(
             "too_large", f"an integer has more than {DIGIT_LIMIT} digits; at most {DIGIT_LIMIT} are allowed", place
         )
+
+
+def one_line(text: str) -> str:
+    """Return a note as one line; a carriage return within it is shown as an escape."""
+    lines = (CONTROL.sub(" ", line).strip() for line in text.split("\n"))
+    return " ".join(line for line in lines if line).replace("\r", "\\r")
+
+
+def leads(reads: Mapping[str, Iterable[str]], start: str, goal: str) -> bool:
+    """Whether `start` reads `goal`, at first or at second hand; only the nearest thousand are looked at."""
+    seen, open_ = {start}, [start]
+    for name in open_:
+        if name == goal:
+            return True
+        new = set(reads.get(name, ())) - seen if len(seen) < NEAR else set()
+        seen |= new
+        open_ += sorted(new)
+    return False
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

@@ -98,11 +98,6 @@ def read_last(task: Task) -> Task:
     return replace(task, args=tuple(trees), kwargs={})
 
 
-def _one_line(text: str) -> str:
-    lines = (check.CONTROL.sub(" ", line).strip() for line in text.split("\n"))
-    return " ".join(line for line in lines if line)
-
-
 class TaskReader:
     """Reads the object of the task `id`; the references in the result are names in the text.
 
@@ -132,7 +127,7 @@ class TaskReader:
         if tool.startswith("_"):
             raise Refused("unknown_tool", f"no tool is called {tool[:40]!r}: no tool's name begins with an underscore")
         args, kwargs = self._arguments(data.get("args", {}))
-        return Task(self.id, "call", tool, args, kwargs, after, note or _one_line(instruction), line, column)
+        return Task(self.id, "call", tool, args, kwargs, after, note or check.one_line(instruction), line, column)
 
     def _either(self, data: dict[str, Any], name: str, other: str, default: Any) -> Any:
         """Return a field that goes by two names."""
@@ -147,7 +142,7 @@ class TaskReader:
             if not isinstance(value, str):
                 raise Refused("schema", f"{key!r} of task {self.id!r} is a text")
             check.check_literal(value)
-        return data.get("instruction", ""), _one_line(data.get("note") or data.get("thought") or "")
+        return data.get("instruction", ""), check.one_line(data.get("note") or data.get("thought") or "")
 
     def _arguments(self, args: Any) -> tuple[tuple[Tree, ...], dict[str, Tree]]:
         if not isinstance(args, dict):

@@ -39,7 +39,10 @@ class NumberedDialect:
         self._notes: list[str] = []
         self._declared: set[str] = set()  # the numbers so far, also those of lines with problems
         self._missing: dict[Problem, str] = {}  # references to numbers that no line before has
+        self._texts: list[Problem] = []  # what stands for a dollar sign only as long as no line has its number
+        self._reads: dict[str, set[str]] = {}  # a number -> those that its line refers to
         self._ended = False  # the last line was met
+        self._broken = False  # in the lines that follow a call which goes on after its own line
         self._own = ""  # the number of the line that is being read
         self._sound = True  # whether everything that it refers to exists
 
@@ -69,7 +72,8 @@ class NumberedDialect:
             try:
                 self._read(line)
             except Refused as refused:
-                kind = "syntax" if ended and refused.kind == "truncated" else refused.kind
+                self._broken = refused.kind == "truncated"
+                kind = "syntax" if ended and self._broken else refused.kind
                 self.builder.problem(kind, self._line, refused.place + 1, refused.message)
 
     def _read(self, line: str) -> None:
@@ -77,6 +81,8 @@ class NumberedDialect:
             self._read_numbered(line, numbered)
         elif thought := _THOUGHT.match(line):
             self._notes.append(thought[1])
+        elif self._broken:
+            pass
         elif _is_mark(line.lstrip(" \t")):
             if not self._ended:
                 raise Refused("join", "the end marker comes before the last line, join(): write join()<END_OF_PLAN>")
@@ -90,6 +96,7 @@ class NumberedDialect:
         note, self._notes = " ".join(note for note in self._notes if note), []
         repeated = number in self._declared
         self._declared.add(number)
+        self._broken = False
         if self._ended:
             raise Refused("join", "a line after join(): nothing may follow the last line", column - 1)
         if not (number.isascii() and number[0] != "0" and len(number) <= check.NAME_LIMIT):
@@ -102,6 +109,8 @@ class NumberedDialect:
         meaning = {"string": self._text, "reference": self._reference, "input": self._input}
         reader = CallReader(line, numbered.end(), meaning)
         tool, args, kwargs = reader.call()
+        for note in reader.notes:
+            self.builder.note(self._line, note)
         self._check_rest(line, reader.at, tool)
         if tool in ("join", "answer"):
             self._ended = True
@@ -134,10 +143,20 @@ class NumberedDialect:
         for index, problem in enumerate(problems):
             number = self._missing.get(problem, "")
             if number in self._declared:
-                problems[index] = problem._replace(
-                    kind="forward_ref",
-                    message=f"line {number} comes later: write it before the line that uses ${number}",
-                )
+                problems[index] = self._forward(problem, number)
+        for problem in self._texts:
+            number = problem.message
+            if number in self._declared:
+                self.builder.problem(*self._forward(problem, number))
+
+    def _forward(self, problem: Problem, number: str) -> Problem:
+        if check.leads(self._reads, number, problem.task):
+            message = f"lines {problem.task} and {number} need each other: leave out one of the two references"
+            return problem._replace(kind="cycle", message=message)
+        return problem._replace(
+            kind="forward_ref",
+            message=f"line {number} comes later: write it above this line, or $${number} for the text",
+        )
 
     # ---------------------------------------------------------------- what the arguments of a line mean
 
@@ -181,6 +200,11 @@ class NumberedDialect:
                 # `$1_2` is the task 1_2 if there is one, otherwise the task 1 before the text _2.
                 number = found[0] if self._find(found[0]) else found[0].split("_")[0]
                 rest = piece.name[len(number) :]
+                if number != self._own and self._find(number) is None:
+                    self._texts.append(Problem("", self._line, index + 1, number, self._own))
+                    self._reads.setdefault(self._own, set()).add(number)
+                    self.builder.note(self._line, f"${number[:20]} is text: no line above has this number")
+                    return [piece.text]
                 return [self._resolve(Dollar("bare", number, "", f"${number}"), index), *([rest] if rest else [])]
         elif piece.name[:1].isdigit():
             if piece.form == "open":
@@ -200,6 +224,7 @@ class NumberedDialect:
                 "missing_ref", f"{dollar.text[:40]} is not a reference here: {hint}, or $$ for a dollar sign", index
             )
         found = self._find(name)
+        self._reads.setdefault(self._own, set()).add(name)
         if found is None:
             self._sound = False
             known = ", ".join(f"${each}" for each in list(self.builder.ids)[:10]) or "none"

@@ -3,7 +3,7 @@
 Theory of operation
     feed(text) and close(complete) take text in any chunking and return the tasks that may start. The text passes three
     doors, each linear in its length and each keeping only what is unfinished:
-      1. limits: a leading byte-order mark is dropped; text over its limit, or with a control character, is a problem;
+      1. limits: leading byte-order marks are dropped; text over its limit, or with a control character, is a problem;
       2. fences: a line that begins with ``` opens or closes a block. Text before the first block is dropped if it
          holds no task (models greet first); text after the block is ignored, a second block is a problem;
       3. the dialect: `auto` waits for the first line that shows which it is. From there on one dialect reads, and gives
@@ -39,6 +39,7 @@ class Parts(NamedTuple):
     final: LastLine
     text: str
     dialect: str
+    notes: tuple[str, ...]
 
 
 class Dialect(Protocol):
@@ -87,6 +88,7 @@ class PlanParser:
         self.text: list[str] = []
         self.closed = False
         self._length = 0
+        self._is_over = False  # whether there was more text than is read
         self._line, self._column = 1, 1
         self._fence: Literal["before", "inside", "after"] = "before"
         self._head: str | None = ""  # the beginning of a line while it may still become a fence; None in mid-line
@@ -108,19 +110,23 @@ class PlanParser:
     @property
     def problems(self) -> list[Problem]:
         """What is wrong so far, in the order of the text."""
-        return sorted(self.builder.problems, key=lambda problem: problem[1:3])
+        return sorted(self.builder.problems, key=lambda problem: (problem.line, problem.column, problem))
 
     def feed(self, text: str) -> list[Task]:
         """Read more text; return the tasks that it completed, or none after a problem."""
         if not self._length:
-            text = text.removeprefix("\ufeff")
+            text = text.lstrip("\ufeff")
         self.text.append(text)
+        room = max(check.TEXT_LIMIT - self._length, 0)
         self._length += len(text)
-        if self._length > check.TEXT_LIMIT:
-            self._report("too_large", f"the plan's text is longer than {check.TEXT_LIMIT:,} characters")
-            return []
-        for piece in _LINE.findall(text):
+        for piece in _LINE.findall(text[:room]):
             self._take_line(piece)
+        if self._length > check.TEXT_LIMIT and not self._is_over:
+            self._is_over = True
+            self._report(
+                "too_large",
+                f"the plan's text is longer than {check.TEXT_LIMIT:,} characters: offer long data as an input",
+            )
         return self._drain()
 
     def close(self, complete: bool = True) -> list[Task]:  # noqa: FBT001, FBT002 - the design's signature
@@ -133,10 +139,9 @@ class PlanParser:
         rest = "".join(self._open)
         if self._reader is None and not self._blank:
             self._choose(tell_dialect(rest) or "python")
-        cut = self.builder.has("too_large")
-        if self._fence == "inside" and not cut:
+        if self._fence == "inside" and not self._is_over:
             self._report("truncated", "the block is not closed: end it with ```")
-        if self._reader is not None and not cut:
+        if self._reader is not None and not self._is_over:
             self._reader.close(rest, complete=complete and self._fence != "inside")
         self._end(complete)
         return self._drain()
@@ -148,7 +153,8 @@ class PlanParser:
         if self.problems:
             raise PlanError(self.problems, "".join(self.text))
         dialect = "python" if self.dialect == "auto" else self.dialect
-        return Parts(tuple(self.builder.tasks), self.builder.final or Join(), "".join(self.text), dialect)
+        builder = self.builder
+        return Parts(tuple(builder.tasks), builder.final or Join(), "".join(self.text), dialect, tuple(builder.notes))
 
     def _report(self, kind: str, message: str) -> None:
         self.builder.problem(kind, self._line, self._column, message, once=True)
@@ -162,22 +168,23 @@ class PlanParser:
     def _take_line(self, piece: str) -> None:
         """Read a line, or a piece of one, unless it is a fence."""
         ended = piece.endswith("\n")
-        for kind, message, index in check.find_characters(piece.removesuffix("\n")):
-            self.builder.problem(kind, self._line, self._column + index, message, once=True)
-        if self._skipping:
-            self._skipping = not ended
-        elif self._head is None:
-            self._read(piece)
-        else:
-            self._head += piece
-            start = self._head.lstrip(" \t")
-            indented = len(self._head) - len(start) > INDENT
+        in_fence = self._skipping
+        text: str | None = piece
+        if not in_fence and self._head is not None:
+            text, self._head = self._head + piece, None
+            start = text.lstrip(" \t")
+            indented = len(text) - len(start) > INDENT
             if start.startswith("```") and not indented:
-                self._head, self._skipping = "", not ended
+                in_fence = True
                 self._meet_fence()
-            elif ended or indented or not "```".startswith(start):
-                head, self._head = self._head, None
-                self._read(head)
+            elif not (ended or indented) and "```".startswith(start):
+                self._head, text = text, None
+        self._skipping = in_fence and not ended
+        for kind, message, index in check.find_characters(piece.removesuffix("\n")):
+            if kind == "encoding" or not in_fence:  # the rest of a fence's line is nowhere shown
+                self.builder.problem(kind, self._line, self._column + index, message, once=True)
+        if text is not None and not in_fence:
+            self._read(text)
         self._column += len(piece)
         if ended:
             self._head = ""
@@ -233,16 +240,14 @@ class PlanParser:
     def _end(self, complete: bool) -> None:  # noqa: FBT001
         builder = self.builder
         if builder.final is None and not builder.problems:
-            numbered = self.dialect == "numbered"
-            if not complete or (numbered and builder.tasks):
-                self._report(
-                    "truncated", f"the plan ends before {'join()<END_OF_PLAN>' if numbered else 'its last line'}"
-                )
+            if not complete:
+                last = "join()<END_OF_PLAN>" if self.dialect == "numbered" else "join() or answer(...)"
+                self._report("truncated", f"the plan ends before its last line: end it with {last}")
             elif self.implied == "value" and builder.tasks:
                 builder.final = Return(builder.last if builder.last is not None else Ref(builder.tasks[-1].id))
             else:
                 builder.final = Join()
-        if not builder.tasks and not isinstance(builder.final, Return) and not builder.problems:
+        if not builder.tasks and builder.final in (None, Join()) and not builder.problems:
             builder.problem("empty", 1, 1, "the text holds no task: write at least one call of a tool, or answer(...)")
 
 

@@ -17,13 +17,14 @@ class Plan:
     """A directed acyclic graph of tasks, in the order of the text, and how it ends.
 
     `plan["ny"]` is a task, `plan.tasks` all of them without the last line, `plan.final` the last line,
-    `plan.text` what it was parsed from.
+    `plan.text` what it was parsed from, `plan.notes` where that was not read as it is written.
     """
 
     tasks: tuple[Task, ...]
     final: LastLine = JOIN
     text: str = field(default="", compare=False)
     dialect: str = field(default="python", compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     __hash__ = None  # type: ignore[assignment]  # tasks hold plain, mutable data
 
@@ -68,7 +69,7 @@ class Plan:
 
     def explain(self) -> str:
         """Return how the plan was read: its tasks, what each waits for, and its shape."""
-        return short.explain(self.tasks, self.final)
+        return short.explain(self.tasks, self.final, self.notes)
 
     def to_graphviz(self) -> Any:
         """Return the plan as a `graphviz.Digraph` that shows itself anywhere, and saves itself by its file's suffix.

@@ -70,14 +70,14 @@ def shorten_final(final: LastLine, limit: int = 60) -> str:
 _cut = partial(cut, limit=72)
 
 
-def explain(tasks: Sequence[Task], final: LastLine) -> str:
-    """Return one line per task as it will run, then the shape of the plan.
+def explain(tasks: Sequence[Task], final: LastLine, notes: Sequence[str] = ()) -> str:
+    """Return one line per task as it will run, then the shape of the plan and the notes on its text.
 
     A nested call is a task of its own (`note.1`), an expression runs without a tool, and a fan-out becomes one task
     per call and item when its source is known.
     """
     lines = [line for task in tasks for line in _task_lines(task)]
-    return "\n".join([*lines, _last_line(final), "", *_shape_lines(tasks)])
+    return "\n".join([*lines, _last_line(final), "", *_shape_lines(tasks), *notes])
 
 
 def _task_lines(task: Task) -> list[str]:

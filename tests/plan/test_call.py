@@ -70,19 +70,21 @@ def test_references_and_inputs_are_the_callers():
         ("f", "syntax", 1),
         ("f(", "truncated", 2),
         ("f('a", "truncated", 2),
-        ("f([1", "truncated", 4),
+        ("f([1,", "truncated", 5),
         ("f({1", "truncated", 4),
-        ("f(1", "truncated", 3),
-        ("f(a)", "expression", 2),
+        ("f(a_b)", "expression", 2),
+        ("f(a in b)", "expression", 2),
+        ("f(it's)", "expression", 2),
+        ("f([a])", "expression", 3),
         ("f(g())", "nested_call", 2),
         ("f($1())", "nested_call", 4),
         ("f(1 if x else 2)", "expression", 4),
         ("f(not 1)", "expression", 2),
         ("f(1-2)", "expression", 3),
         ("f(lambda: 1)", "expression", 2),
-        ("f(1 2)", "syntax", 4),
+        ("f([1 2])", "syntax", 5),
         ("f(,)", "syntax", 2),
-        ("f(3abc)", "syntax", 2),
+        ("f([3abc])", "syntax", 3),
         ("f(1__0)", "syntax", 2),
         ("f(b'x')", "expression", 2),
         ("f(F'x')", "fstring", 2),
@@ -95,6 +97,29 @@ def test_references_and_inputs_are_the_callers():
 def test_everything_else_is_refused_where_it_stands(text, kind, index):
     """What is no call of literals and references is refused, with the index."""
     assert refusal(text) == (kind, index)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Austin Powers", "Alesha Popvich and Tugarin the Dragon", "Rosetta", "Spider-Man", "a@b.c", "3 apples", "1 2",
+     "Star Wars - A New Hope", "2. f"],
+)  # fmt: skip
+def test_an_argument_without_quotes_is_text(text):
+    """What is no literal and holds no bracket, quote or dollar sign is text, by position and by name, with a note."""
+    reader = CallReader(f"f({text}, x={text} )", 0, PLAIN)
+    assert reader.call() == ("f", (text,), {"x": text})
+    assert reader.notes == [f"{text} has no quotes and was read as text"] * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "args", "added"),
+    [("f('a', ['b']", ("a", ["b"]), [")"]), ("f([1", ([1],), ["]", ")"]), ("f(a b", ("a b",), [")"])],
+)
+def test_a_bracket_that_is_open_at_the_end_is_closed(text, args, added):
+    """As models leave it that were shown so, with a note; not before a value has come."""
+    reader = CallReader(text, 0, PLAIN)
+    assert reader.call() == ("f", args, {})
+    assert [note for note in reader.notes if "added" in note] == [f"{mark} was added at the end" for mark in added]
 
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",))).filter(lambda text: not find_characters(text, literal=True))

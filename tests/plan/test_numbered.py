@@ -171,7 +171,90 @@ def test_the_last_line():
     assert read(one + "2. join($1, instruction='be short')<END", "numbered").final == Join(("1",), "be short")
     assert read(one + "2. join()\n<END_OF_PLAN>\n", "numbered").final == Join()
     assert read(one + '2. answer({"a": $1})', "numbered").final == Return({"a": Ref("1")})
-    assert kinds(one, "numbered") == ["truncated"]
+    assert read(one, "numbered").final == Join()
+    assert [p.kind for p in Reading([one], "numbered", complete=False).problems] == ["truncated"]
+
+
+def test_a_plan_without_a_last_line_is_joined():
+    """As in the other dialects, if the model ended of itself; in a cell the last result is the answer."""
+    lines = '1. search("a")\n2. search("b")\n'
+    assert read(lines, "numbered").final == Join()
+    assert read(lines, "numbered", implied="value").final == Return(Ref("2"))
+
+
+def test_a_price_in_a_question_is_text():
+    """`$12` in a longer text is text if no line above has the number; the plan notes it, and nothing is printed."""
+    plan = plan_of('1. search("shoes under $12, or ${1}")'.replace("${1}", "$$1"), '2. search("$1 for $3,000")')
+    assert plan["1"].args == ("shoes under $12, or $1",)
+    assert plan["2"].args == (Text((Field(Ref("1")), " for $3,000")),)
+    assert plan.notes == (
+        "line 1: $12 is text: no line above has this number",
+        "line 2: $3 is text: no line above has this number",
+    )
+    assert "line 1: $12 is text" in plan.explain()
+    assert wrong('1. search("$12")') == ["missing_ref"]
+
+
+def test_a_number_that_comes_later_is_not_text():
+    """It is a result that was used before its line; so says the problem, however late the line comes."""
+    (problem,) = problems(f'1. search("see $2")\n2. search("b")\n{END}', "numbered")
+    assert (problem.kind, problem.line, problem.column) == ("forward_ref", 1, 11)
+    assert problem.message == "line 2 comes later: write it above this line, or $$2 for the text"
+
+
+@pytest.mark.parametrize(
+    ("lines", "pair"),
+    [
+        (['1. search("$2")', '2. search("$1")'], (1, 2)),
+        (['1. search("see $2")', '2. search("see $1")'], (1, 2)),
+        (['1. search("$3")', '2. search("$1")', '3. search("$2")'], (1, 3)),
+    ],
+)
+def test_lines_that_need_each_other_are_told_so(lines, pair):
+    """A cycle is one problem, which names both lines."""
+    (problem,) = problems("\n".join([*lines, END]), "numbered")
+    assert (problem.kind, problem.line) == ("cycle", 1)
+    assert "lines {} and {} need each other".format(*pair) in problem.message
+
+
+EXAMPLES = (
+    # a bracket that is left open, three times
+    """1. search("emu")
+2. ask("top speed of an emu if 1.3 times slower?", ["$1"]
+3. search("ostrich")
+4. ask("top speed of an ostrich if 1.5 times faster?", ["$3"]
+5. ask("max($2, $4) / min($2, $4)")
+Thought: I can answer the question now.
+6. join()<END_OF_PLAN>
+###
+""",
+    # titles without quotes
+    """Thought: I need to find all films.
+1. search("The Third Man")
+Thought: I need to find all films of the options.
+2. search(Touch of Evil and Other Films by the Master)
+3. search(In a Lonely Place)
+4. search(Laura)
+Thought: I can answer the question now.
+5. join()<END_OF_PLAN>
+""",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "waits"), [(EXAMPLES[0], {"2": ("1",), "4": ("3",), "5": ("2", "4")}), (EXAMPLES[1], {})]
+)
+def test_a_plan_as_the_papers_own_prompts_show_it_is_a_plan(text, waits):
+    """Their examples leave brackets open and titles without quotes; models write as they were shown."""
+    plan = read(text, "auto", tools=None)
+    assert plan.dialect == "numbered"
+    assert {id_: needs for id_, needs in edges(plan).items() if needs} == waits
+    assert len(plan.notes) == (2 if waits else 3)
+
+
+def test_a_call_over_several_lines_is_one_problem():
+    """The lines that belong to it are not reported as well."""
+    assert wrong("1. compare(", '  "a",', '  "b"', ")", '2. search("c")') == ["syntax"]
 
 
 def test_a_cut_line_is_dropped():

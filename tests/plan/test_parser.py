@@ -48,7 +48,7 @@ def test_auto_finds_the_dialect(text, dialect):
 
 def test_a_line_without_an_end_tells_too():
     """Where the text ends before its first line feed, that line tells."""
-    assert kinds("1. now()", "auto") == ["truncated"]
+    assert (read("1. now()", "auto").dialect, read("1. now()", "auto").final) == ("numbered", Join())
     assert [task.id for task in read("a = now()", "auto")] == ["a"]
 
 
@@ -119,6 +119,34 @@ def test_too_long_a_text_is_one_problem():
     assert ([task.id for task in reading.released], [p.kind for p in reading.problems]) == (["a"], ["too_large"])
 
 
+def test_how_a_text_arrives_changes_neither_places_nor_results():
+    """A fence with a form feed, two byte-order marks, two problems at one place, and too long a text."""
+    texts = (
+        f"```python\x0c\n{PYTHON}```\x0c\n",
+        f"\ufeff\ufeff{PYTHON}",
+        "\ufeff\ufeffa = nosuch('x')",
+        "a = search('x')\n\x00b = = 1\n",
+        "\x00nosuch(1)\n",
+        "1. nosuch('x')\x0b\n2. search($9)",
+    )
+    for text in texts:
+        whole = Reading([text], "auto")
+        assert Reading(text, "auto").outcome == whole.outcome, text
+        for at in range(len(text)):
+            assert Reading([text[:at], text[at:]], "auto").outcome == whole.outcome, (text, at)
+    assert Reading([texts[0]], "auto").plan is not None
+    long = "a = nosuch('x')\n" + "# and so on\n" * 90_000
+    assert [p[:3] for p in Reading([long], "python").problems] == [("unknown_tool", 1, 5), ("too_large", 83334, 1)]
+    halves = Reading([long[:999_990], long[999_990:]], "python")
+    assert halves.problems == Reading([long], "python").problems
+
+
+def test_a_statement_that_is_too_large_does_not_hide_the_end():
+    """Only a text over its limit is not read to its end; a statement over its limit is one problem of several."""
+    text = "a = search('" + "x" * 260_000 + "')\nb = search('y'"
+    assert kinds(text, "python") == ["too_large", "truncated"]
+
+
 def test_problems_have_an_end():
     """Of a text that is no plan at all, a hundred problems are told."""
     for dialect, line in (("python", "a b\n"), ("numbered", "1. x\n"), ("json", "")):
@@ -157,6 +185,13 @@ def test_a_text_without_a_task_is_empty():
     """Nothing, blanks, and join() alone are no plans in any dialect."""
     for text in ("", " \n\n", "\ufeff", "join()", "1. join()<END_OF_PLAN>\n", '{"tasks": []}'):
         assert kinds(text, "auto") == ["empty"], text
+
+
+def test_a_plan_without_tasks_may_ask_the_joiner():
+    """If it says what to do: an instruction for the joiner is a plan, as a literal answer is."""
+    for text in ('{"tasks": [], "join_instruction": "Greet."}', 'join(instruction="Greet.")'):
+        plan = read(text, "auto")
+        assert (plan.tasks, plan.final) == ((), Join((), "Greet."))
 
 
 def test_closing_twice_does_nothing():

@@ -262,7 +262,10 @@ NUMBERED = (
     Case("n_self_ref", "numbered", f'1. search("$1")\n2. {END}', no("cycle", "self_ref")),
     Case("n_cycle", "numbered", f'1. search("$2")\n2. search("$1")\n3. {END}', no("cycle", "forward_ref")),
     Case(
-        "n_missing_ref_interp", "numbered", f'1. search("a")\n2. search("about $9 things")\n3. {END}', no("missing_ref")
+        "n_missing_ref_interp",
+        "numbered",
+        f'1. search("a")\n2. search("about $9 things")\n3. {END}',
+        ok({"1": (), "2": ()}),
     ),
     Case("n_ref_zero", "numbered", f'1. search("a")\n2. search("$0")\n3. {END}', no("missing_ref")),
     Case("n_ref_named", "numbered", f'1. search("a")\n2. search("$t1")\n3. {END}', no("missing_ref", "mixed_format")),
@@ -301,7 +304,17 @@ NUMBERED = (
     Case("n_fstring_arg", "numbered", f'1. search(f"{{1}}")\n2. {END}', no("expression", "fstring", "syntax")),
     Case("n_1e999", "numbered", f"1. scale(1e999, 1)\n2. {END}", no("non_finite")),
     Case("n_only_thought", "numbered", "Thought: I have nothing to do.", no("empty", "join", "truncated")),
-    Case("n_no_join", "numbered", '1. search("a")\n2. search("b")', no("join", "truncated")),
+    Case("n_no_join", "numbered", '1. search("a")\n2. search("b")', ok({"1": (), "2": ()})),
+    Case(
+        "n_ok_no_quotes", "numbered", f"1. search(Austin Powers)\n2. search(Rosetta)\n3. {END}", ok({"1": (), "2": ()})
+    ),
+    Case(
+        "n_ok_bracket_left_open",
+        "numbered",
+        f'1. search("a")\n2. compare("faster?", ["$1"]\n3. {END}',
+        ok({"1": (), "2": ("1",)}),
+    ),
+    Case("n_forward_interp", "numbered", f'1. search("of $2")\n2. search("b")\n3. {END}', no("forward_ref")),
     Case("n_truncated_name", "numbered", '1. search("a")\n2. sea', no("join", "junk", "syntax", "truncated")),
     Case("n_truncated_marker", "numbered", '1. search("a")\n2. join()<END_OF', ok({"1": ()})),
     Case("n_task_after_join", "numbered", '1. join()\n2. search("never")', no("join")),
