@@ -18,7 +18,6 @@ MOST = {"cell": 14, "chunk": 18, "interrupt": 10, "resume": 16, "box": 10}
 """Files that a walk may lead through."""
 CALLBACKS = {
     "planner/writing.py -> drive.py",  # `add`: the driver adds each task that is written
-    "planner/reading.py -> planner/writing.py",  # `take`: the writing takes each task that is read
     "engine/attempt.py -> engine/session.py",  # `Host`: an attempt asks its session for slots, and tells it its end
     "engine/runners.py -> engine/attempt.py",  # `Call`: a runner tells an attempt how its call ended
 }
