@@ -68,7 +68,7 @@ class Compiler:
         own = _model(model)
         asked = own if worker is None else _model(worker)
         shared = cast("Any", share)  # Settings says what it may be
-        language = make_language_tools(share=shared, provider=asked.provider if asked is not None else None)
+        language = make_language_tools(share=shared, provider=getattr(asked, "provider", None))
         self.settings = Settings(
             planner=own if planner is None else _model(planner),
             joiner=own if joiner is None else _model(joiner),

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from numbers import Real
+from typing import Any
 
 from compiler_nb.trace import Progress
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a real number; True and False are not."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +19,8 @@ class Budget:
     """What a run may use; None means no limit.
 
     tokens: input and output of all calls of models; usd: dollars, by the price list of the extra `prices`; calls: calls
-    of models; seconds: from the question to the answer; replans: further plans. Raises ValueError if one is negative.
+    of models; seconds: from the question to the answer; replans: further plans.
+    Raises ValueError if one is not a number from 0.
     """
 
     tokens: int | None = None
@@ -24,7 +32,7 @@ class Budget:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if value is not None and not value >= 0:
+            if value is not None and not (is_number(value) and value >= 0):
                 raise ValueError(f"a budget's {field.name} must be a number from 0, or None, not {value!r}")
 
     def exceeded(self, progress: Progress, asked: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from numbers import Real
+from types import MappingProxyType
 from typing import Any, Final
 
 from compiler_nb.engine.approval import Rule
@@ -20,7 +20,7 @@ from compiler_nb.outcome import Usage
 from compiler_nb.plan.plan import Plan
 from compiler_nb.prompts import SLOTS, check_own, has_slot
 from compiler_nb.prompts.data import Share
-from compiler_nb.settings.budget import Budget
+from compiler_nb.settings.budget import Budget, is_number
 from compiler_nb.tool import Toolbox
 
 CHOICES: Final = {
@@ -33,10 +33,6 @@ APPROVE: Final = ("ask", "auto", "deny")
 _OFFERED: Final = re.compile(r"@([^\W\d]\w*)")
 PLAIN: Final = ("dialect", "max_replans", "max_repairs", "timeout", "share", "preview")
 """Settings that a history stores as they are."""
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _are(kind: type, values: Any) -> bool:
@@ -54,7 +50,7 @@ CHECKS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "max_replans": (lambda x: type(x) is int and x >= 0, "a whole number from 0"),
     "max_repairs": (lambda x: type(x) is int and x >= 0, "a whole number from 0"),
     "timeout": (
-        lambda x: x is None or (_is_number(x) and x > 0),
+        lambda x: x is None or (is_number(x) and x > 0),
         "a number of seconds above 0, or None",
     ),
     "budget": (lambda x: isinstance(x, Budget), "a Budget"),
@@ -111,12 +107,20 @@ class Settings:
         if isinstance(self.approve, str):
             _check_choice("approve", self.approve, APPROVE)
         self._check_prompts()
-        if self.drop_failed:
+        if self.drop_failed != 0:
             raise ValueError("drop_failed is not built yet: leave it out")
-        for model in self.roles.values() if self.budget.usd is not None else ():
-            if price(model.provider, model.name, Usage(1, 1, 1)) is None:
-                name = f"{model.provider}:{model.name}"
-                raise ValueError(f"no price is known for {name}: leave usd out, or install compiler_nb[prices]")
+        for role, model in self.roles.items():
+            self._check_model(role, model)
+        for name in ("limits", "prompts"):  # a dict that its maker still holds could become invalid
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    def _check_model(self, role: str, model: Any) -> None:
+        if isinstance(model, type) or not isinstance(model, Model):
+            made = "such as connect('openai:gpt-5-mini')"
+            raise ValueError(f"{role} must be a Model, {made}, not {model!r}")  # noqa: TRY004 - as all settings
+        if self.budget.usd is not None and price(model.provider, model.name, Usage(1, 1, 1)) is None:
+            name = f"{model.provider}:{model.name}"
+            raise ValueError(f"no price is known for {name}: leave usd out, or install compiler_nb[prices]")
 
     def _check_prompts(self) -> None:
         """Raise ValueError if a prompt of the user's lacks what it must show, or an example is not a plan."""

@@ -71,8 +71,10 @@ def test_money_adds_up():
     assert budget.exceeded(after(call, call), 0) == "the budget of $0.02 is used up ($0.0300)"
 
 
-@pytest.mark.parametrize("wrong", [{"tokens": -1}, {"usd": float("nan")}, {"seconds": -0.1}])
-def test_a_budget_that_is_none_is_refused(wrong):
+@pytest.mark.parametrize(
+    "wrong", [{"tokens": -1}, {"usd": float("nan")}, {"seconds": -0.1}, {"usd": "3"}, {"calls": True}]
+)
+def test_a_budget_that_is_not_a_number_from_0_is_refused(wrong):
     """When it is made."""
     with pytest.raises(ValueError, match="a number from 0"):
         Budget(**wrong)

@@ -37,6 +37,8 @@ from tests.support.desk import Desk
         ({"prompts": 3}, "prompts must be a dict of texts by role, not 3"),
         ({"prompts": {"planner": 3}}, "prompts must be a dict of texts by role, not {'planner': 3}"),
         ({"drop_failed": 0.1}, "drop_failed is not built yet: leave it out"),
+        ({"planner": 3}, "planner must be a Model, such as connect('openai:gpt-5-mini'), not 3"),
+        ({"worker": {}}, "worker must be a Model, such as connect('openai:gpt-5-mini'), not {}"),
     ],
 )
 def test_settings_are_valid_once_made(given, message):
@@ -88,9 +90,22 @@ def test_an_example_that_is_not_a_plan_is_refused_when_it_is_given():
 
 
 def test_settings_never_change():
-    """Whoever holds them may rely on them."""
+    """Whoever holds them may rely on them, whatever becomes of the dicts that they were made from."""
+    prompts = {"planner": "Plan."}
+    settings = Settings(prompts=prompts)
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Settings().timeout = 3  # type: ignore[misc]
+        settings.timeout = 3  # type: ignore[misc]
+    prompts["nobody"] = ""
+    assert settings.prompts == {"planner": "Plan."}
+    with pytest.raises(TypeError):
+        settings.limits["openai"] = Limit(rpm=3)  # type: ignore[index]
+
+
+def test_a_model_for_all_roles_is_checked_too():
+    """The class of one, and what was never one."""
+    for model in (3, ScriptedModel):
+        with pytest.raises(ValueError, match=r"^planner must be a Model, such as connect\('openai:gpt-5-mini'\), not "):
+            Compiler(model)
 
 
 def test_roles_without_a_model_are_left_out():
