@@ -16,11 +16,13 @@ from compiler_nb.plan.plan import Plan
 from compiler_nb.settings.control import Control
 from compiler_nb.settings.order import Order
 from compiler_nb.settings.settings import Settings
+from compiler_nb.text import cut
 
 if TYPE_CHECKING:  # loaded only if it is used
     from compiler_nb.drawing.dot import Engine
     from compiler_nb.drawing.picture import Picture
 
+_TOLD: Final = 80
 _INNER: Final = frozenset({"control", "id_of", "log", "order", "progress", "wait", "words"})
 
 
@@ -260,5 +262,5 @@ class Run:
 
     def __repr__(self) -> str:
         count = len(self.progress.tasks)
-        told = f", {self.error[:80]}" if self.error else ""
+        told = f", {cut(self.error, _TOLD)}" if self.error else ""
         return f"<run {self.status}: {count} task{'' if count == 1 else 's'}{told}>"

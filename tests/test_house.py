@@ -195,12 +195,14 @@ def test_documents_list_the_rooms(document):
 
 
 def named(tree: ast.Module) -> Iterator[str]:
-    """Yield the classes and type aliases of a module."""
+    """Yield the classes and type aliases of a module; an alias need not be annotated."""
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             yield node.name
         elif isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) == "TypeAlias":
             yield ast.unparse(node.target)
+        elif isinstance(node, ast.Assign) and re.fullmatch(r"[A-Z][a-z]\w*", ast.unparse(node.targets[0])):
+            yield ast.unparse(node.targets[0])
 
 
 def test_one_name_means_one_thing():
@@ -257,7 +259,7 @@ def test_nothing_runs_text_or_loads_code(module):
 
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_a_print_has_its_reason(module):
-    """The package returns, emits or shows; where it prints, the line says why."""
+    """The package returns, emits or shows; if it prints, the line says why."""
     text = MODULES[module].read_text(encoding="utf-8")
     lines = text.splitlines()
     calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]

@@ -30,7 +30,7 @@ URGENT: Final[tuple[State, ...]] = ("failed", "running", "ready", "waiting", "ca
 END, MORE = "\0end", "\0more"
 
 Inside = Literal["cells", "shares", "bar"]
-Kind = Literal["call", "expr", "fanout", "group", "block", "end", "more"]
+BoxKind = Literal["call", "expr", "fanout", "group", "block", "end", "more"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Box:
     """
 
     key: str
-    kind: Kind
+    kind: BoxKind
     task: str = ""
     label: str = ""
     call: str = ""
