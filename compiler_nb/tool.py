@@ -82,13 +82,13 @@ class Tool:
         if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
             raise ToolError(f"{name} yields its values one by one; let it return a list instead")
         if self.thread not in ("pool", "main"):
-            raise ToolError(f"{name}: thread is 'pool' or 'main', not {self.thread!r}")
+            raise ToolError(f"{name}: thread must be 'pool' or 'main', not {self.thread!r}")
         if self.side_effects and (self.retries or self.pure):
-            raise ToolError(f"{name} has side effects, so it is not pure nor tried again: leave out pure and retries")
+            raise ToolError(f"{name} has side effects, so it cannot be pure or tried again: leave out pure and retries")
         if self.timeout is not None and not self.timeout > 0:
-            raise ToolError(f"{name}: timeout is a number of seconds above 0, or None")
+            raise ToolError(f"{name}: timeout must be a number of seconds above 0, or None")
         if self.retries < 0 or (self.max_concurrency is not None and self.max_concurrency < 1):
-            raise ToolError(f"{name}: retries is 0 or more, max_concurrency 1 or more")
+            raise ToolError(f"{name}: retries must be 0 or more, and max_concurrency 1 or more")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function itself, as if it were not a tool."""

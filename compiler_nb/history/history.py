@@ -61,7 +61,7 @@ class History:
         if it is not such a number, HistoryError if the file cannot be written.
         """
         if type(keep) is not int or keep < 0:
-            raise ValueError(f"keep is the number of runs that stay, 0 or more, not {keep!r}")
+            raise ValueError(f"keep must be the number of runs that stay, 0 or more, not {keep!r}")
         alive = self._catch_up()
         return listing.prune(self.path, keep, alive) if self.path.exists() else 0
 
@@ -115,7 +115,7 @@ def open_history(given: object) -> History | None:
         return given
     if isinstance(given, str | Path) and str(given):
         return History(given)
-    raise ValueError(f"history is a History, a path, or None, not {given!r}")
+    raise ValueError(f"history must be a History, a path, or None, not {given!r}")
 
 
 class Keeper:

@@ -223,13 +223,13 @@ class JsonDialect:
 def _instruction(key: str, value: Any) -> Any:
     """Return the value of a field of the root."""
     if key == "tasks":
-        raise Refused("schema", '"tasks" is a list of tasks')
+        raise Refused("schema", '"tasks" must be a list of tasks')
     if key == "final":
         if not isinstance(value, dict) or value.keys() != {"instruction"}:
-            raise Refused("schema", '"final" is {"instruction": "..."}')
+            raise Refused("schema", '"final" must be {"instruction": "..."}')
         value = value["instruction"]
     if key != "thought":
         if not isinstance(value, str):
-            raise Refused("schema", f"the instruction of {key!r} is a text")
+            raise Refused("schema", f"the instruction of {key!r} must be a text")
         check.check_literal(value)
     return value

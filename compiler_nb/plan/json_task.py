@@ -66,18 +66,18 @@ def _constant(text: str) -> float:
 def read_id(data: Any) -> str:
     """Return the id of a task object; raise Refused if it is not a task or has no id."""
     if not isinstance(data, dict):
-        raise Refused("schema", 'a task is an object: {"id": ..., "tool": ..., "args": {...}}')
+        raise Refused("schema", 'a task must be an object: {"id": ..., "tool": ..., "args": {...}}')
     unknown = next((key for key in data if key not in _FIELDS), None)
     if unknown is not None:
         raise Refused("schema", f"a task has no field {unknown[:40]!r}; its fields are {', '.join(_FIELDS)}")
     if "id" not in data:
-        raise Refused("schema", 'a task has an "id"')
+        raise Refused("schema", 'a task needs an "id"')
     return _id(data["id"])
 
 
 def _id(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise Refused("schema", "an id is a text or a whole number")
+        raise Refused("schema", "an id must be a text or a whole number")
     text = str(value)
     if _ID.fullmatch(text):
         with suppress(Refused):
@@ -113,7 +113,7 @@ class TaskReader:
         """Return the task; raise Refused for what is wrong with it."""
         tool, deps = self._either(data, "tool", "tool_name", ""), self._either(data, "deps", "dependencies", [])
         if not isinstance(tool, str) or not isinstance(deps, list):
-            raise Refused("schema", f"of task {self.id!r}, the tool is a text and the deps are a list of ids")
+            raise Refused("schema", f"the tool of task {self.id!r} must be a text, and its deps a list of ids")
         after = tuple(dict.fromkeys(_id(each) for each in deps))
         instruction, note = self._texts(data)
         if tool in ("", WORKER) and "args" not in data and "instruction" in data:
@@ -140,13 +140,13 @@ class TaskReader:
         for key in ("instruction", "note", "thought"):
             value = data.get(key, "")
             if not isinstance(value, str):
-                raise Refused("schema", f"{key!r} of task {self.id!r} is a text")
+                raise Refused("schema", f"{key!r} of task {self.id!r} must be a text")
             check.check_literal(value)
         return data.get("instruction", ""), check.one_line(data.get("note") or data.get("thought") or "")
 
     def _arguments(self, args: Any) -> tuple[tuple[Tree, ...], dict[str, Tree]]:
         if not isinstance(args, dict):
-            raise Refused("schema", f'the args of task {self.id!r} are an object: {{"name": value}}')
+            raise Refused("schema", f'the args of task {self.id!r} must be an object: {{"name": value}}')
         positions = {key for key in args if key.isascii() and key.isdecimal()}
         ordered = [str(number) for number in range(len(positions))]
         if positions != set(ordered):

@@ -208,7 +208,9 @@ class NumberedDialect:
                 return [self._resolve(Dollar("bare", number, "", f"${number}"), index), *([rest] if rest else [])]
         elif piece.name[:1].isdigit():
             if piece.form == "open":
-                raise Refused("ambiguous_ref", f"{piece.text[:40]} is not closed, or no reference; write ${{1}}", index)
+                raise Refused(
+                    "ambiguous_ref", f"{piece.text[:40]} is not closed, or is not a reference; write ${{1}}", index
+                )
             return [self._resolve(piece, index)]
         if _OTHER.fullmatch(piece.name):
             return [self._resolve(piece, index)]

@@ -252,7 +252,7 @@ class PythonDialect:
         trees = [reader.read(arg) for arg in call.args]
         instruction = reader.read(words["instruction"]) if words else ""
         if not isinstance(instruction, str):
-            raise Refused("join", 'the instruction of join is a text: join(ny, instruction="be brief")', call)
+            raise Refused("join", 'the instruction of join must be a text: join(ny, instruction="be brief")', call)
         if which == "join":
             for position, tree in enumerate(trees):
                 if check.is_literal(tree) and not isinstance(call.args[position], ast.Name):

@@ -52,7 +52,7 @@ class _Wiki:
     def __init__(self, base_url: str, timeout: float, user_agent: str) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ToolError(f"base_url is the http address of a wiki's api.php, not {shorten(base_url, 200)!r}")
+            raise ToolError(f"base_url must be the http address of a wiki's api.php, not {shorten(base_url, 200)!r}")
         self.base_url, self.host, self.timeout = base_url, parts.hostname, timeout
         self.headers = {"User-Agent": user_agent, "Accept": "application/json"}
 
@@ -60,7 +60,7 @@ class _Wiki:
         """Return the introduction of a page, or the nearest titles if there is no such page."""
         title = " ".join(title.split())
         if not title or len(title.encode("utf-8", "replace")) > _TITLE_BYTES:
-            raise ArgumentError(f"a title has 1 to {_TITLE_BYTES} bytes, not {shorten(title, 60)!r}")
+            raise ArgumentError(f"a title must have 1 to {_TITLE_BYTES} bytes, not {shorten(title, 60)!r}")
         page = {} if re.search(r"[|#<>\[\]{}]", title) else self._page(title)
         text = page.get("extract", "")
         ambiguous = "disambiguation" in page.get("pageprops", {})
