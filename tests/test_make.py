@@ -98,7 +98,7 @@ def test_an_environment_without_pip_is_served_from_outside():
 
 
 def test_a_browser_is_found_by_name_and_on_the_path(tmp_path):
-    """COMPILER_NB_CHROMIUM wins where the file is there; then PATH is searched."""
+    """COMPILER_NB_CHROMIUM wins if the file is there; then PATH is searched."""
     program = tmp_path / "chromium"
     program.write_text("#!/bin/sh\n", encoding="utf-8")
     program.chmod(0o755)

@@ -146,7 +146,7 @@ def test_every_example_is_a_plan_and_its_edges_are_the_ones_meant(dialect):
 
 @each_dialect
 def test_every_example_runs(dialect):
-    """The first ends in an answer, the second is joined, which gives its results where there is no joiner."""
+    """The first ends in an answer, the second is joined, which gives its results if there is no joiner."""
     heavier, tales = examples(dialect)
     found = asyncio.run(Compiler(tools=DRAGONS).execute(heavier))
     assert (found.status, found.answer) == ("done", "Ash, in Ash's cave")

@@ -113,7 +113,7 @@ def test_a_huge_or_evil_value_takes_no_time_and_one_line(value):
         began = time.thread_time()
         text = shorten_value(value)
         seconds.append(time.thread_time() - began)
-    assert min(seconds) < 0.005
+    assert min(seconds) < 0.02
     assert 0 < len(text) <= 120
     assert text.isprintable()
 

@@ -111,15 +111,15 @@ def test_equal_graphs_get_equal_layouts():
 
 
 def test_a_thousand_nodes_take_little_time_and_ten_hardly_any():
-    """Bounds are generous here: the figures, 0.6 s and 2 ms, are measured by the bench."""
+    """Here it takes 0.6 s and 2 ms of work; the bounds are generous, for a growth that is not linear is far above."""
 
     def seconds(graph) -> float:
         began = time.process_time()
         lay_out(*graph)
         return time.process_time() - began
 
-    assert min(seconds(random_graph(1_000, 3_000)) for _ in range(2)) < 1.2
-    assert min(seconds(random_graph(10, 12)) for _ in range(5)) < 0.01
+    assert min(seconds(random_graph(1_000, 3_000)) for _ in range(2)) < 3
+    assert min(seconds(random_graph(10, 12)) for _ in range(5)) < 0.1
 
 
 def test_lanes_are_limited_and_longer_edges_go_straight():

@@ -55,7 +55,7 @@ def test_each_task_has_a_row_with_a_bar_for_each_attempt():
 
 
 def test_waiting_for_a_slot_stands_apart():
-    """Its bar ends where the attempt begins, and is striped where there is room."""
+    """Its bar ends where the attempt begins, and is striped if there is room."""
     rows = groups(made().svg)
     assert drawn(rows["ny"], "cnb-rest") == []
     ((left, width),) = drawn(rows["la"], "cnb-rest")

@@ -187,7 +187,7 @@ def test_a_call_without_a_provider_is_not_parked():
 
 
 def test_what_is_held_waits_for_close_and_for_approval():
-    """It is told each time why it waits; approved, it starts where there is room."""
+    """It is told each time why it waits; approved, it starts if there is room."""
     why = {"a": "plan"}
     schedule = Schedule(1, gate=lambda task: why.get(task.id, ""))
     (held,) = schedule.add(call("a"), 0.0)
@@ -577,7 +577,7 @@ class AnyEvents(RuleBasedStateMachine):
             self.take(self.schedule.add(fanout, 0.0, items_of=[source], after=()))
 
     def link(self, node) -> None:
-        """Say which items a task reads: the first, where there is one."""
+        """Say which items a task reads: the first, if there is one."""
         id_, source = node.task.id, self.sources[node.task.id]
         items = [f"{source}[0]"] if f"{source}[0]" in self.schedule.nodes else []
         self.take(self.schedule.link(id_, call(id_, *items, tool=node.task.tool), 0.0))

@@ -374,7 +374,7 @@ def test_a_tool_that_cancels_its_own_task_hurts_only_itself():
 
 
 def test_a_tool_of_the_main_thread_runs_there():
-    """On the loop where that is the main thread, else where `main` posts it; where nobody serves it, it fails."""
+    """On the loop if that is the main thread, else where `main` posts it; if nobody serves it, it fails."""
     where = []
 
     @tool(thread="main")
@@ -498,7 +498,7 @@ async def asked(program="a = send('x')\nb = aid(a)", **options):
     ],
 )
 def test_side_effects_wait_for_the_plans_end_and_for_approval(options, state, why):
-    """A rule decides at once; where there is no one to ask it is denied."""
+    """A rule decides at once; if there is no one to ask it is denied."""
     session = run_virtually(asked(**options))
     assert states(session) == {"a": state, "b": "done" if state == "done" else "skipped"}
     assert why in str(session.outcomes["a"])

@@ -72,7 +72,7 @@ def test_damaged_times_and_counts_are_damage(stored):
 
 
 def test_damaged_pages_hide_no_more_than_lies_on_them(tmp_path):
-    """Every page of the file in turn: where the file opens, whoever can be read is listed, and what is lost is said."""
+    """Every page in turn: if the file opens, each run that can be read is listed, and what is lost is said."""
     with History(tmp_path / "runs.db") as history:
         for number in range(20):
             run(planner_of(f"answer({number})\n", history=history), "x" * 3_000)

@@ -1,4 +1,4 @@
-"""Old runs are removed where that is asked for: never one that is being written, and their space is given back."""
+"""Old runs are removed if that is asked for: never one that is being written, and their space is given back."""
 
 from __future__ import annotations
 
@@ -170,13 +170,13 @@ def test_a_bad_number_is_refused(tmp_path, keep):
     """It says what it should be; nothing is removed."""
     with History(tmp_path / "runs.db") as history:
         keep_some(history, 1)
-        with pytest.raises(ValueError, match="keep is the number of runs that stay, 0 or more, not"):
+        with pytest.raises(ValueError, match="keep must be the number of runs that stay, 0 or more, not"):
             history.prune(keep=keep)
         assert len(history.runs()) == 1
 
 
 def test_damaged_runs_are_pruned_as_the_oldest_and_a_damaged_file_is_left(tmp_path):
-    """A file that is none of ours is a HistoryError; where there is no file none is made."""
+    """A file that is not ours is a HistoryError; if there is no file, none is made."""
     path = tmp_path / "runs.db"
     with History(path) as history:
         assert history.prune(keep=0) == 0

@@ -1,4 +1,4 @@
-"""An object that is too large to be copied is named where it is what was stored, and stored anew where it is not."""
+"""An object that is too large to be copied is named if it is what was stored, and stored anew if it is not."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def user(*parts):
             "about 120 tokens: the system prompt 100, `input` 17, the instruction 3",
         ),
         (
-            Request("repair", (SYSTEM, user("Which?"), {"role": "assistant", "content": "p" * 400}, user("Mend."))),
+            Request("repair", (SYSTEM, user("Which?"), {"role": "assistant", "content": "p" * 400}, user("Fix."))),
             "about 203 tokens: the system prompt (rules, tools, examples) 100, the earlier reply 100, the question 3",
         ),
         (Request("worker", ()), "about 0 tokens: "),

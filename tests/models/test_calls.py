@@ -436,7 +436,7 @@ def test_a_workers_reply_that_had_to_stop_is_an_error(finish):
 
 @pytest.mark.parametrize(("asks", "opened"), [(None, 10), (50.0, 2), (130.0, 1)])
 def test_a_provider_that_is_asked_too_often_is_waited_for_two_minutes(asks, opened):
-    """However many tries that takes; it is not waited for where it asks for more than is left."""
+    """However many tries that takes; it is not waited for if it asks for more than is left."""
     model = Speaks([RateLimited("slow", retry_after=asks)])
 
     async def main():
@@ -483,11 +483,11 @@ def warnings(events):
     [("", "", 0), ("speaks", "", 0), ("speaks-2026-11-20", "speaks-2026-11-20", 0), ("mumbles", "mumbles", 1)],
 )
 def test_who_answered_is_noted_and_told_where_it_is_another(named, answered, told):
-    """The event names it where it is not the very name that was asked for."""
+    """The event names it if it is not the very name that was asked for."""
     _, stream, events = run(Speaks([Chunk("a"), Chunk("", "stop", None, named)]))
     assert stream.answered == events[-1].answered == answered
-    mends = "double:speaks was asked, but mumbles answered; is it an alias, or does a proxy choose?"
-    assert warnings(events) == [f"call 1: {mends}"] * told
+    warning = "double:speaks was asked, but mumbles answered; is it an alias, or does a proxy choose?"
+    assert warnings(events) == [f"call 1: {warning}"] * told
 
 
 def test_a_deployment_is_called_as_its_owner_likes():

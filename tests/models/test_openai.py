@@ -131,7 +131,7 @@ def test_a_silent_end_has_no_finish():
 
 @pytest.mark.parametrize("fault", ["no-usage", "bad-usage"])
 def test_missing_usage_is_none(fault):
-    """The caller estimates where the provider gave no numbers."""
+    """The caller estimates if the provider gave no numbers."""
     with Server(PLAN, always=fault) as server:
         assert ask(model_of(server))[-1] == Chunk("", "stop", None, "gpt-test")
 
@@ -470,7 +470,7 @@ def test_too_long_is_told_by_code_type_or_words(status, error, too_long):
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_the_last_chunk_says_which_model_answered(stream):
-    """As the reply names it, without the key where a provider repeats that."""
+    """As the reply names it, without the key if a provider repeats that."""
     with Server(PLAN, faults=["model=gpt-test-2026-11-20", "echo=model"] * stream) as server:
         model = model_of(server, stream=stream)
         assert ask(model)[-1].model == ("gpt-test-2026-11-20" if stream else "gpt-test")

@@ -56,7 +56,7 @@ def test_a_dict_gives_replies_by_role():
 
 @pytest.mark.parametrize("role", ["repair", "replan"])
 def test_repair_and_replan_fall_back_to_the_planner(role):
-    """Another plan comes from the planner's list, where the role has none of its own."""
+    """Another plan comes from the planner's list, if the role has none of its own."""
     assert said(ScriptedModel({"planner": ["plan"]}), role) == "plan"
     assert said(ScriptedModel({"planner": ["plan"], role: "own"}), role) == "own"
 

@@ -119,6 +119,6 @@ def test_a_line_is_never_held_back():
 
 
 def test_a_screen_without_a_key_lets_all_pass():
-    """Nothing is looked for where there is no key, or none that is one."""
+    """Nothing is looked for if there is no key, or if it is too short to be one."""
     screen = Screen([Secret("none"), Secret("")])
     assert (screen.feed("none of it"), screen.feed(""), screen.close()) == ("none of it", "", "")

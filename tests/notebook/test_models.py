@@ -34,7 +34,7 @@ def test_a_name_is_a_variable_or_a_provider():
     ],
 )
 def test_what_means_no_model_is_told(spec, message):
-    """An option error with the mend."""
+    """An option error with the fix."""
     with pytest.raises(OptionError) as raised:
         find(spec, NAMES)
     assert message in str(raised.value)

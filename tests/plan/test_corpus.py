@@ -24,7 +24,7 @@ def by_name(cases):
 
 
 def text_of(case: Case):
-    """Return a case's text, made now where it is huge."""
+    """Return a case's text, made now if it is huge."""
     return case.text() if callable(case.text) else case.text
 
 
@@ -44,7 +44,7 @@ def judge(case: Case, plan: Plan | None, kinds: list[str]):
 
 
 def parse(case: Case) -> tuple[Plan | None, list[str]]:
-    """Return the plan, or the kinds of problem, of which each must have a place and a mend."""
+    """Return the plan, or the kinds of problem, of which each must have a place and a hint."""
     try:
         return Plan.parse(text_of(case), dialect=case.dialect, tools=TOOLS, inputs=INPUTS), []
     except PlanError as error:
@@ -62,7 +62,7 @@ def cuts(text: str) -> list[int]:
 @pytest.mark.promise
 @by_name([*SMALL, *RAW])
 def test_each_text_gives_what_it_should(case):
-    """A good plan has exactly its tasks and edges, a bad one its kind of problem, with a place and a mend."""
+    """A good plan has exactly its tasks and edges, a bad one its kind of problem, with a place and a hint."""
     judge(case, *parse(case))
 
 

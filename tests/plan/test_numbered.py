@@ -73,7 +73,7 @@ def test_a_line_is_a_task_as_soon_as_its_feed_comes():
     ],
 )
 def test_references(written, expected):
-    """A reference is typed as it is where it stands alone, and becomes text only in a longer string."""
+    """A reference is typed as it is if it stands alone, and becomes text only in a longer string."""
     assert value(written) == expected
 
 

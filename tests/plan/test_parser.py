@@ -170,7 +170,7 @@ def test_after_a_problem_nothing_more_starts():
 
 
 def test_a_plan_that_is_cut_has_no_implied_end():
-    """No last line means join() only where the model ended of itself."""
+    """No last line means join() only if the model ended of itself."""
     assert Reading([PYTHON], "python").plan.final == Join()
     assert [p.kind for p in Reading([PYTHON], "python", complete=False).problems] == ["truncated"]
     assert Reading([PYTHON + "join()\n"], "python", complete=False).plan.final == Join()

@@ -243,7 +243,7 @@ def test_in_a_cell_the_last_value_is_the_answer():
 
 
 @pytest.mark.parametrize(
-    ("text", "kind", "line", "column", "mend"),
+    ("text", "kind", "line", "column", "hint"),
     [
         ("a = search(df.head)", "attribute", 1, 12, 'value["head"]'),
         ("é = search(df.head)", "attribute", 1, 12, "use a tool"),
@@ -278,11 +278,11 @@ def test_in_a_cell_the_last_value_is_the_answer():
         ("x = lambda a: a", "expression", 1, 5, "key="),
     ],
 )
-def test_a_problem_says_what_where_and_how_to_mend_it(text, kind, line, column, mend):
+def test_a_problem_says_what_where_and_how_to_fix_it(text, kind, line, column, hint):
     """Kind, line and column from 1 (characters, not bytes), and the way to write it instead."""
     problem = only_problem(text)
     assert (problem.kind, problem.line, column and problem.column) == (kind, line, column)
-    assert mend in problem.message
+    assert hint in problem.message
 
 
 def test_all_problems_are_reported_and_none_twice():
@@ -315,7 +315,7 @@ def test_literals_behind_names_stay_within_bounds():
 
 
 @pytest.mark.parametrize(
-    ("expression", "mend"),
+    ("expression", "hint"),
     [
         ("a.nlargest(3)", "(.nlargest): use a tool; of text, dicts and lists only split, strip"),
         ("a['x'].sum()", "(.sum): use a tool, or write sum(value) of a list or a column"),
@@ -330,11 +330,11 @@ def test_literals_behind_names_stay_within_bounds():
         ("a.keys", "call it, value.keys(...)"),
     ],
 )
-def test_a_method_or_an_attribute_is_mended_by_what_says_the_same(expression, mend):
-    """An item only where it may be one: `df.nlargest(3)` and `df.iloc[0]` are a tool's work."""
+def test_a_method_or_an_attribute_is_replaced_by_what_says_the_same(expression, hint):
+    """An item only if it may be one: `df.nlargest(3)` and `df.iloc[0]` are a tool's work."""
     problem = only_problem(f"a = now()\nb = {expression}")
     assert problem.kind == "attribute"
-    assert mend in problem.message
+    assert hint in problem.message
     assert ("value[" in problem.message) == (expression == "a.size")
 
 

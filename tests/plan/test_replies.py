@@ -2,7 +2,7 @@
 """What a planner wrote, first try, to 22 real questions in each of four ways: read as its author meant it.
 
 `python` was asked for by rules, `free` by "a straight-line Python program" alone; each reply is accepted, or refused
-with a mend that makes it right. The edges below were read off the programs by hand.
+with a fix that makes it right. The edges below were read off the programs by hand.
 """
 
 from __future__ import annotations
@@ -311,7 +311,7 @@ ENDS = {
 }
 READS = {"data-0": ("sales",), "data-2": ("weather",), "data-4": ("reviews",), "data-6": ("sales",),
          "data-8": ("orders",)}  # fmt: skip
-"""The offered variables that a question's program reads; none where it is not listed."""
+"""The offered variables that a question's program reads; none if it is not listed."""
 
 
 @pytest.mark.parametrize("name", MEANT)
@@ -456,7 +456,7 @@ TOLD = {
 }
 """By refused reply: line, column and message of each problem."""
 
-MENDS = {
+FIXES = {
     "data-0": {
         4: 'top5 = filter_rows(by_region, "revenue.rank(ascending=False) <= 5")',
         5: 'top5_names = list(top5["region"])',
@@ -482,10 +482,10 @@ MENDS = {
 """By refused reply and line: what the message says to write instead, a tool or an item; other lines stay."""
 
 
-def mended(name: str) -> str:
-    """Return a refused reply with its mends."""
+def fixed(name: str) -> str:
+    """Return a refused reply with its fixes."""
     lines = planner.replies("free")[name].split("\n")
-    return "\n".join(MENDS[name].get(number, line) for number, line in enumerate(lines, 1))
+    return "\n".join(FIXES[name].get(number, line) for number, line in enumerate(lines, 1))
 
 
 @pytest.mark.parametrize("name", PANDAS)
@@ -540,6 +540,6 @@ def test_a_mended_reply_gives_what_its_author_wanted(name):
     """A tool or an item in place of each refused method: accepted, and with the answer that Python gives unmended."""
     tools, inputs = tables()
     _, expected = performed_by_python(planner.replies("free")[name], tools, inputs)
-    _, end = performed_by_us(mended(name), tools, inputs)
+    _, end = performed_by_us(fixed(name), tools, inputs)
     assert end == expected
     assert end != [[]]

@@ -149,7 +149,7 @@ def test_statements_and_expressions():
 
 
 def test_no_warning_gets_out():
-    """An escape that is none is the planner's affair."""
+    """An escape that is not valid is for the planner to fix."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert parse_syntax("a = f('\\d', 1if x else 2)\n", "single").body

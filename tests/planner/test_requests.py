@@ -113,7 +113,7 @@ def test_a_repair_shows_the_text_and_its_problems():
 
 
 def test_a_repair_shows_no_more_of_a_text_than_makes_sense():
-    """Of nothing that there is nothing, of a long text its beginning, of a long line what begins at the problem."""
+    """An empty text is said to be empty, a long text is cut at its end, a long line is shown from the problem on."""
     first = ask_for_plan("S", "?", {})
     problem = Problem("unknown_tool", 1, 501, "no tool is called 'x'")
     assert ask_for_repair(first, " \n", [problem])[2]["content"] == "(nothing)"

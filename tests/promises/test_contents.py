@@ -66,7 +66,7 @@ def contents(text: str) -> dict[str, Any]:
 
 
 def sent(model: ScriptedModel) -> str:
-    """Return all that was sent to a model to have a plan written or mended."""
+    """Return all that was sent to a model to have a plan written or repaired."""
     return "\n".join(texts(model, *ROLES))
 
 
@@ -92,7 +92,7 @@ def planner_of(*plans: str) -> ScriptedModel:
 
 
 def test_what_is_offered_is_known_by_name_and_shape_only():
-    """20 kinds of values, offered, and read by a plan, a mended one and another: names are sent, contents are not."""
+    """20 kinds of values, offered, and read by a plan, a repaired one and another: names are sent, contents are not."""
     values = contents(CANARY)
     model = planner_of("a = nobody(1)\n", 'a = give("plain")\njoin(a)\n', 'b = give("record")\njoin(a, b)\n')
     run = asyncio.run(Compiler(model, given(values)).run("What?", inputs=values))

@@ -162,7 +162,7 @@ def test_a_key_that_a_reply_repeats_is_nowhere(form, size):
 
 @pytest.mark.parametrize("form", KEYS)
 def test_the_key_is_nowhere_with_a_real_connection(form, caplog):
-    """Where the client itself complains of the key, and where the server does."""
+    """If the client itself complains of the key, and if the server does."""
     caplog.set_level(logging.DEBUG)
     key = KEYS[form]
     for fault, said in (("", "x"), ("401", "x"), ("echo=html", "x"), ("echo=model", "x"), ("", key), ("json", key)):

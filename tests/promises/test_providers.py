@@ -43,7 +43,7 @@ PAST: Final = "Wed, 21 Oct 2015 07:28:00 GMT"
 WAITS: Final = {"429=2", f"429={PAST}", "429"}
 
 # What a scenario comes to. "fine": nobody notices; "again": a fault before the first text, so the call is tried again;
-# "broken": the text breaks off, so a plan is mended and another reply asked for once more; "stopped": the same, but
+# "broken": the text breaks off, so a plan is repaired and another reply asked for once more; "stopped": the same, but
 # the model had to stop, and would again; "final": asking again does not help; "odd": it is a reply, only not a good one
 FINE = (
     "", "slow-first", "slow-first=100", "thinks=20", "open-end", "open-finish", "no-done", "no-finish", "no-usage",
@@ -153,7 +153,7 @@ def test_every_fault_is_in_the_table():
 
 @pytest.mark.parametrize("fault", CLASSES)
 def test_a_planner_that_fails_once(ask, fault):
-    """What may pass is tried again or mended, and the answer is whole; else the run fails by name."""
+    """What may pass is tried again or repaired, and the answer is whole; else the run fails by name."""
     asked = ask(fault, "planner", once=True)
     check_whole(asked)
     run, kind = asked.run, CLASSES[fault]
@@ -211,7 +211,7 @@ def test_another_plan_that_fails(ask, fault):
 @pytest.mark.parametrize("once", [True, False])
 @pytest.mark.parametrize("fault", CLASSES)
 def test_a_joiner_that_fails(ask, fault, once):
-    """It is asked again where that may help; else the run fails by name, and the results are there."""
+    """It is asked again if that may help; else the run fails by name, and the results are there."""
     asked = ask(fault, "joiner", once=once)
     check_whole(asked)
     run, kind = asked.run, CLASSES[fault]
@@ -232,7 +232,7 @@ def test_a_joiner_that_fails(ask, fault, once):
 @pytest.mark.parametrize("once", [True, False])
 @pytest.mark.parametrize("fault", CLASSES)
 def test_a_worker_that_fails(ask, fault, once):
-    """Its task is tried again where that may help; else that task alone fails, by name, and the run has an answer."""
+    """Its task is tried again if that may help; else that task alone fails, by name, and the run has an answer."""
     asked = ask(fault, "worker", once=once)
     check_whole(asked)
     run, kind = asked.run, CLASSES[fault]

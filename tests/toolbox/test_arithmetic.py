@@ -1,4 +1,4 @@
-"""Arithmetic is evaluated as in a plan, within bounds, and every error names the part and the mend."""
+"""Arithmetic is evaluated as in a plan, within bounds, and every error names the part and the fix."""
 
 from __future__ import annotations
 

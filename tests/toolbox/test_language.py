@@ -99,7 +99,7 @@ def test_only_what_is_shared_is_sent(tool):
 
 
 def test_an_input_that_is_too_long_is_refused():
-    """Before the model is asked, with the mend."""
+    """Before the model is asked, with the fix."""
     worker = Worker("x")
     with pytest.raises(ToolError, match=r"input has 30,000 characters.*shorten"):
         worker.use("llm", "?", "x" * 30_000)

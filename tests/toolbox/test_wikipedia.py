@@ -110,7 +110,7 @@ def test_titles_that_cannot_be(wiki, title):
     ],
 )
 def test_a_wiki_that_fails_is_unavailable(wiki, way, why):
-    """The error names the host, the reason and the mend."""
+    """The error names the host, the reason and the fix."""
     with pytest.raises(ToolUnavailable, match=rf"127\.0\.0\.1.*{why}.*base_url"):
         asked(wiki, way)("Everest")
 
@@ -122,7 +122,7 @@ def test_a_redirect_within_the_host_is_followed(wiki):
 
 @pytest.mark.parametrize("way", ["slow", "drip"])
 def test_a_slow_wiki_is_given_up(wiki, way):
-    """After the timeout, also where bytes go on dripping."""
+    """After the timeout, even if bytes go on dripping."""
     began = time.monotonic()
     with pytest.raises(ToolUnavailable, match=r"127\.0\.0\.1"):
         make_wikipedia(f"{wiki}/{way}/api.php", timeout=0.05)("Everest")
@@ -130,7 +130,7 @@ def test_a_slow_wiki_is_given_up(wiki, way):
 
 
 def test_nobody_there_is_unavailable():
-    """No network is an error of its own, with the mend."""
+    """No network is an error of its own, with the fix."""
     with pytest.raises(ToolUnavailable, match=r"127\.0\.0\.1.*refused.*search tool"):
         make_wikipedia("http://127.0.0.1:1/api.php", timeout=2.0)("Everest")
 

@@ -41,7 +41,7 @@ COVERS = ("readiness.py", "records.py")
 
 
 def test_states_follow_the_events():
-    """ready, also where it is held, running, back to waiting for a retry, and the end."""
+    """ready, also if it is held, running, back to waiting for a retry, and the end."""
     story, seen = Story().plan("a"), []
 
     def tell(*event):
@@ -109,7 +109,7 @@ def test_an_item_that_the_ids_do_not_tell_is_never_called_ready():
 
 
 def test_a_fan_out_over_another_waits_for_its_items_only_to_be_known():
-    """And for the whole where a filter reads values."""
+    """And for the whole if a filter reads values."""
     story = Story().program(
         "a = get(1)\nrows = {k: get(k) for k in a}\nmore = [get(r) for r in rows.values()]\n"
         "some = [get(r) for r in rows.values() if r]"
@@ -129,7 +129,7 @@ def test_a_task_that_computes_what_an_earlier_text_does_waits_for_its_twin():
 
 
 def test_what_is_held_for_the_plan_is_let_go_when_it_is_whole():
-    """A text with problems is none."""
+    """A text with problems is not a plan."""
     story = Story().plan("a").tell(TaskHeld, "a", 0, "plan", "", "")
     story.tell(PlanProblem, Problem("syntax", 1, 1, "no")).tell(PlanClosed, "", True, None, "python", None)
     assert Progress(story.events).hold("a").reason == "plan"
@@ -151,7 +151,7 @@ def test_pauses_have_a_beginning_and_an_end():
 
 
 def test_what_is_derived_is_what_the_schedule_holds():
-    """In random runs of two rounds, at each event: ready where it is, and waiting only where it is tried again."""
+    """In random runs of two rounds, at each event: ready when it is, and waiting only if it is tried again."""
     derived, adopted = [], 0
 
     def check(drive, progress, event):
@@ -258,7 +258,7 @@ def test_the_folds_of_a_real_run_agree():
 
 
 def test_calls_of_models_have_a_beginning_a_first_word_and_an_end():
-    """Each as far as it went, and which model answered where that was another."""
+    """Each as far as it went, and which model answered if that was another."""
     story = (
         Story()
         .tell(ModelStarted, 1, "planner", "", "p", "m", (), "")

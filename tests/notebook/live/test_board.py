@@ -96,7 +96,7 @@ def test_a_board_can_be_made_of_a_run_that_is_over():
 
 
 def test_text_streams_in_sections_with_their_problems():
-    """A plan that had to be mended is two texts, the first with its problem on its line."""
+    """A plan that had to be repaired is two texts, the first with its problem on its line."""
     replies = {"planner": "a = get(1)\nb = gte(2)\njoin()\n", "repair": "a = get(1)\nb = get(2)\njoin(b)\n"}
     replies["joiner"] = "Two."
     _, _, page = watch(replies, [get])

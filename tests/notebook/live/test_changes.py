@@ -24,5 +24,5 @@ def test_what_is_read_is_what_was_written(changes):
     ([(30, 1, 16), (31, 1, 16), (31, 2, 15)], "B1e.10BC-1.-1"),
 ])  # fmt: skip
 def test_a_change_says_only_what_differs_from_the_last(changes, text):
-    """Nothing where the next task changes at the same time."""
+    """Nothing if the next task changes at the same time."""
     assert pack(changes) == text

@@ -107,7 +107,7 @@ class Own:
 
 
 def test_only_a_values_own_png_is_shown():
-    """Its picture is, where it is one and not too large; its HTML and repr never are."""
+    """Its picture is, if it has one that is not too large; its HTML and repr never are."""
     assert to_html(Own(b"\x89PNG...")).startswith('<img alt="Own" src="data:image/png;base64,')
     assert to_html(Own("iVBORw0KGgo=")).startswith("<img")
     for wrong in (None, b"<svg>", 7, b"\x89PNG" + b"x" * PICTURE):

@@ -1,4 +1,4 @@
-"""A refused plan in a cell: what is wrong, where, and the mend."""
+"""A refused plan in a cell: what is wrong, where, and the fix."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def test_results_are_bound_and_bound_again():
 
 
 def test_the_users_own_is_left_alone():
-    """A name that holds anything of the user's stays, and is told; also where it was ours before."""
+    """A name that holds anything of the user's stays, and is told; also if it was ours before."""
     values: dict[str, object] = {"a": "mine"}
     binder = Binder(values)
     assert binder.bind("c", {"a": 1, "b": [2]}) == Binding(("b",), (("a", "yours"),))
