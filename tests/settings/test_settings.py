@@ -91,12 +91,12 @@ def test_an_example_that_is_not_a_plan_is_refused_when_it_is_given():
 
 def test_settings_never_change():
     """Whoever holds them may rely on them, whatever becomes of the dicts that they were made from."""
-    prompts = {"planner": "Plan."}
+    prompts = {"joiner": "Join."}
     settings = Settings(prompts=prompts)
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.timeout = 3  # type: ignore[misc]
     prompts["nobody"] = ""
-    assert settings.prompts == {"planner": "Plan."}
+    assert settings.prompts == {"joiner": "Join."}
     with pytest.raises(TypeError):
         settings.limits["openai"] = Limit(rpm=3)  # type: ignore[index]
 
