@@ -148,9 +148,9 @@ def is_zone(name: Any) -> bool:
     """Return whether a name is that of a time zone of this machine.
 
     It is looked up among names that are known already: to try it would open the file, or import the package, that it
-    leads to.
+    leads to. "localtime", which some machines have, is another zone on each of them.
     """
-    return type(name) is str and name in _zones()
+    return type(name) is str and name in _zones() and name != "localtime"
 
 
 def write_zone(zone: dt.tzinfo | None) -> float | str | None:
