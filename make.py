@@ -263,7 +263,7 @@ def soak(options: argparse.Namespace) -> int:
     say(f"promises with factor {options.factor:g}, seed {seed}")
     junit = VENV / "soak.xml"
     junit.unlink(missing_ok=True)
-    command = [str(python), "-m", "pytest", "-m", "promise", f"--timeout={120 * max(1, options.factor):.0f}"]
+    command = [str(python), "-m", "pytest", "-m", "promise", f"--timeout={300 * max(1, options.factor):.0f}"]
     only = ["-k", options.only] if options.only else []
     code = run(
         [*command, f"--hypothesis-seed={seed}", f"--junit-xml={junit}", *only],

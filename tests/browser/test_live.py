@@ -18,7 +18,7 @@ from tests.support.lab import (
     write_notebook,
 )
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 TOOLS = '''
 @tool
 async def slow(n: object, wait: float = 0.5) -> object:

@@ -27,7 +27,7 @@ from tests.support.page import (
     task,
 )
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 STATIC = ROOT / "compiler_nb" / "notebook" / "live" / "static"
 THREE = [
     task("ny", line=1, call='weather("New York")'),

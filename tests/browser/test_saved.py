@@ -7,7 +7,7 @@ import pytest
 from tests.support.kernel import SETUP
 from tests.support.lab import command, open_browser, open_notebook, running_lab, shut_down, write_notebook
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 HOSTILE = '''
 evil = ScriptedModel({"planner": """
 a = weather("<img src=http://x.invalid/y onerror=alert(1)> $x^2$")

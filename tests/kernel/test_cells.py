@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.kernel import SETUP, running_kernel
 
-pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kernel, pytest.mark.timeout(300)]
 TOOLS = """
 ticks = []
 

@@ -9,7 +9,7 @@ import pytest
 from tests.support.kernel import SETUP, VERSIONS, installed, running_kernel
 from tests.support.live import WIDGET, LivePage, make_subshell
 
-pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kernel, pytest.mark.timeout(300)]
 TOOLS = """
 ticks = []
 

@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 
 from tests.support.kernel import SETUP
 
-pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kernel, pytest.mark.timeout(300)]
 ROOT = Path(__file__).resolve().parents[2]
 CELLS = [
     SETUP,
