@@ -29,6 +29,12 @@ ITEMS: Final = 6
 _SORTED: Final = 50
 _HIDDEN: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe00-\ufe0d\U000e0100-\U000e01ef]")
 """Characters that Python calls printable but that show nothing."""
+_CAMEL: Final = re.compile(r"[a-z][a-z0-9_]*(?:[A-Z]{1,3}[a-z0-9_]+)*[A-Z]{0,3}")
+_FIELD_LENGTH: Final = 30
+MOST: Final = 40
+"""Most keys of a dict that are taken for fields."""
+ALIKE: Final = 12
+"""Most keys of a dict that are taken for fields if its values are all of one type."""
 _SPACES: Final = "\u00a0\u3000"
 AS_TEXT: Final = (
     decimal.Decimal, fractions.Fraction, uuid.UUID, dt.date, dt.datetime, dt.time,
@@ -86,6 +92,24 @@ def type_name(value: Any) -> str:
 def name_of(kind: type) -> str:
     """Return the name of a type, as `type_name` does."""
     return str.__str__(_NAME.__get__(kind))[:_NAME_LIMIT]
+
+
+def is_field(key: Any) -> bool:
+    """Whether a key looks like the name of a field, not like data: `max` and `orderId`, not `AAPL` or `New York`."""
+    if type(key) is not str or len(key) > _FIELD_LENGTH:
+        return False
+    return key.isidentifier() and (key.islower() or _CAMEL.fullmatch(key) is not None)
+
+
+def fields_of(value: dict[Any, Any]) -> list[str]:
+    """Return a dict's keys if all look like fields; an empty list if they look like data.
+
+    They do if one is no field, or if there are many whose values are all of one type, as in a dict by name.
+    """
+    keys = list(islice(dict.__iter__(value), MOST + 1))
+    kinds = {float if type(item) is int else type(item) for item in dict.values(value)} - {type(None)}
+    is_data = len(keys) > MOST or (len(keys) > ALIKE and len(kinds) <= 1) or not all(map(is_field, keys))
+    return [] if is_data else keys
 
 
 def describe_error(error: BaseException) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple, Required, TypedDict
 
 import pytest
+from pydantic import BaseModel
 
 from compiler_nb.errors import ArgumentError, ToolError
 from compiler_nb.tool import Toolbox, make_check, spell_type, tool
@@ -39,6 +41,84 @@ def test_a_planner_reads_a_line_and_a_sentence():
     signature = "weather(city: str, days: int = 3, *, unit: Literal['C', 'F'] = 'C') -> dict[str, float]"
     assert weather.description == f"{signature}\n    Return the forecast."
     assert repr(weather) == f"<tool {signature}>"
+
+
+class Line(TypedDict):
+    """A line of an order."""
+
+    sku: str
+    qty: int
+
+
+class Order(TypedDict, total=False):
+    """An order."""
+
+    order_id: Required[str]
+    lines: list[Line]
+
+
+class Spot(NamedTuple):
+    """A place on a map."""
+
+    lat: float
+    lon: float
+
+
+@dataclass
+class Town:
+    """A town."""
+
+    name: str
+    at: Spot | None
+
+
+class Report(BaseModel):
+    """What was found."""
+
+    towns: dict[str, Town]
+    at: dt.date
+
+
+@pytest.mark.parametrize(
+    ("hint", "words"),
+    [
+        (Order, "{order_id: str, lines?: [{sku: str, qty: int}]}"),
+        (list[Order], "[{order_id: str, lines?: [{sku: str, qty: int}]}]"),
+        (Annotated[Spot, "degrees"], "Spot(lat: float, lon: float)"),
+        (Town | None, "Town(name: str, at: Spot(lat: float, lon: float) or None) or None"),
+        (Report, "Report(towns: dict of str to Town(name: str, at: Spot or None), at: date)"),
+        (dict[str, float], ""), (list, ""), (dict, ""), (Any, ""), (None, ""), ("Nowhere", ""),
+    ],
+)  # fmt: skip
+def test_the_fields_of_a_return_type_are_told(hint, words):
+    """Of a TypedDict, a dataclass, a named tuple, a pydantic model, and what holds them, two levels deep."""
+
+    def find(x: int):
+        """Find it."""
+
+    find.__annotations__["return"] = hint
+    assert tool(find).result == words
+    told = f"\n    returns {words}" if words else ""
+    assert tool(find).description == f"{tool(find).signature}\n    Find it.{told}"
+
+
+@pytest.mark.parametrize(
+    "doc",
+    [
+        "Find it.\n\nArgs:\n    x: What.\n\nReturns:\n    A list of\n    dicts.\n\nRaises:\n    ValueError: Never.\n",
+        "Find it.\n\nParameters\n----------\nx : int\n\nReturns\n-------\nA list of\n    dicts.\n\nNotes\n-----\nNo.\n",
+        "Find it.\n\n:param x: What.\n:returns: A list of\n    dicts.\n:raises ValueError: Never.\n",
+        "Find it.\n\nReturns: A list of dicts.\n",
+    ],
+)
+def test_what_a_docstring_says_of_the_result_is_told(doc):
+    """In each of the common styles; the rest of the docstring is not."""
+
+    def find(x):
+        return x
+
+    find.__doc__ = doc
+    assert tool(find).description == "find(x)\n    Find it.\n    returns A list of dicts."
 
 
 def test_it_stays_a_function():

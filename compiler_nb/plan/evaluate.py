@@ -55,7 +55,10 @@ from compiler_nb.plan.expression import (
 )
 from compiler_nb.plan.functions import FUNCTIONS, METHODS, format_value, to_text
 from compiler_nb.plan.tree import Expression, Input, Ref, Tree
-from compiler_nb.text import describe_error, type_name
+from compiler_nb.text import cut, describe_error, fields_of, type_name
+
+_KEYS_SHOWN: Final = 300
+"""Characters of a dict's keys that an error shows."""
 
 
 def evaluate(tree: Tree, scope: Scope) -> Any:
@@ -84,7 +87,21 @@ def _explain(tree: Tree, scope: Scope, error: BaseException) -> str:
             with suppress(ExpressionError):
                 values.append(f"{spell(part)[:60]} = {short(evaluate(part, scope))}")
     shown = f" (with {', '.join(values[:4])})" if values else ""
+    if isinstance(error, KeyError) and type(tree) is Item:
+        with suppress(ExpressionError):
+            shown += _keys_there(evaluate(tree.value, scope))
     return f"{spell(tree)[:200]}: {describe_error(error)[:200]}{shown}"
+
+
+def _keys_there(value: Any) -> str:
+    """Return which keys a dict has, or how many if they look like data: the message may be shown to a planner."""
+    if not is_a(value, dict):
+        return ""
+    keys = fields_of(value)
+    if keys or not dict.__len__(value):
+        return f"; its keys are {cut(', '.join(keys), _KEYS_SHOWN)}" if keys else "; it is empty"
+    first = next(dict.__iter__(value))
+    return f"; it has {dict.__len__(value):,} keys, the first of the type {type_name(first)}"
 
 
 _OPERANDS: Final[dict[type, Callable[[Any], list[Tree]]]] = {

@@ -17,16 +17,14 @@ from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
 from compiler_nb.prompts import Prompt, fill, load
 from compiler_nb.prompts.data import frame
-from compiler_nb.text import cut, shorten, shorten_value
+from compiler_nb.prompts.shapes import shape_of, spell_sized
+from compiler_nb.text import cut, shorten, shorten_value, type_name
 from compiler_nb.tool import Toolbox
 
 _TEXT_SHOWN: Final = 50_000
 _LINE_SHOWN: Final = 160
 READABLE: Final = re.compile(r"\w+")
 """An id that a plan can name: not `note.1` or `@2`, which stand for calls without a name of their own."""
-_COLUMNS: Final = 40
-_KEYS: Final = 12
-_FIELD_LENGTH: Final = 30
 
 
 class Earlier(NamedTuple):
@@ -117,39 +115,9 @@ def earlier_of(
 # -------------------------------------------------------------------- values
 
 
-def describe_schema(value: Any, depth: int = 2) -> str:
+def describe_schema(value: Any) -> str:
     """Return a value's type and shape in words, never its contents: what a planner may know of it."""
-    kind = type(value)
-    name = kind.__name__
     try:
-        columns, dtypes = getattr(value, "columns", None), getattr(value, "dtypes", None)
-        if columns is not None and dtypes is not None and hasattr(value, "iloc"):
-            shown = ", ".join(f"{column}: {dtype}" for column, dtype in zip(columns[:_COLUMNS], dtypes, strict=False))
-            more = f", … {len(columns) - _COLUMNS} more" if len(columns) > _COLUMNS else ""
-            return f"{name} of {len(value):,} rows ({shown}{more})"
-        if hasattr(value, "shape") and hasattr(value, "dtype"):
-            return f"{name} of shape {tuple(value.shape)}, {value.dtype}"
-        if kind in (list, tuple, set, frozenset):
-            inner = describe_schema(next(iter(value)), depth - 1) if value and depth else ""
-            return f"{name} of {len(value):,}{f' {inner}' if inner else ''}"
-        if kind is dict:
-            return _describe_dict(value, depth)
+        return spell_sized(shape_of(value))
     except Exception as error:  # noqa: BLE001 - a user's object may raise anything
-        return f"{name} (its shape cannot be read: {type(error).__name__})"  # its message may hold contents
-    return name
-
-
-def _is_field(key: Any) -> bool:
-    """Whether a dict's key looks like the name of a field, which is schema, and not like data: `max`, not `AAPL`."""
-    return type(key) is str and key.isidentifier() and key.islower() and len(key) <= _FIELD_LENGTH
-
-
-def _describe_dict(value: dict[Any, Any], depth: int) -> str:
-    keys = list(value)[: _KEYS + 1]
-    if 0 < len(value) <= _KEYS and all(_is_field(key) for key in keys) and depth:
-        inner = ", ".join(f"{key}: {describe_schema(value[key], depth - 1)}" for key in keys)
-        return f"dict ({inner})"
-    if value and depth:
-        key, item = next(iter(value.items()))
-        return f"dict of {len(value):,} {type(key).__name__} to {describe_schema(item, depth - 1)}"
-    return f"dict of {len(value):,}"
+        return f"{type_name(value)} (its shape cannot be read: {type_name(error)})"  # its message may hold contents

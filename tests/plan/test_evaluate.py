@@ -11,6 +11,7 @@ import pytest
 from compiler_nb.errors import ExpressionError
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
+from compiler_nb.plan.expression import Item
 from compiler_nb.plan.functions import FUNCTIONS
 from compiler_nb.plan.tree import Input, Ref
 from tests.support.expressions import NAMES, error_of, parse, python_value, random_expression, same, value_of
@@ -263,7 +264,7 @@ def test_a_text_from_a_tool_is_never_read_as_a_template():
     [
         ("ny['max'] + 1", 'ny["max"] + 1: TypeError: can only concatenate str'),
         ("ny['max'] + 1", """(with ny["max"] = '9')"""),
-        ("ny['min']", """ny["min"]: KeyError: 'min' (with ny = dict of 1)"""),
+        ("ny['min']", """ny["min"]: KeyError: 'min' (with ny = dict of 1); its keys are max"""),
         ("rows[5] if ny else 0", "rows[5]: IndexError"),
         ("max(rows)", "max(rows): ValueError"),
         ("n / 0", "(with n = 3)"),
@@ -275,3 +276,22 @@ def test_a_text_from_a_tool_is_never_read_as_a_template():
 def test_an_error_names_the_part_and_its_values(text, told):
     """The smallest part that failed, why, and what its operands were, in short."""
     assert told in error_of(text, ny={"max": "9"}, rows=[], n=3, pairs=[1])
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ({"max": 1, "minTemp": 2}, "; its keys are max, minTemp"),
+        ({}, "; it is empty"),
+        ({"AAPL": 1.0, "MSFT": 2.0}, "; it has 2 keys, the first of the type str"),
+        ({f"name{number}": number for number in range(30)}, "; it has 30 keys, the first of the type str"),
+        ({f"f{number}": "x" * (number % 2) or number for number in range(40)}, "; its keys are f0, f1, f2"),
+        ({1: "a"}, "; it has 1 keys, the first of the type int"),
+    ],
+)
+def test_a_key_that_is_not_there_is_told_with_those_that_are(value, told):
+    """If they look like fields; keys that are data are counted, since another plan's request shows the message."""
+    with pytest.raises(ExpressionError) as caught:
+        evaluate(Item(Ref("row"), "min"), Scope({"row": value}))
+    assert told in str(caught.value)
+    assert len(str(caught.value)) < 400

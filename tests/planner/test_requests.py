@@ -165,7 +165,12 @@ def test_what_a_replan_is_told_of_the_rounds():
         ("SECRET", "str"),
         (None, "NoneType"),
         ([], "list of 0"),
-        ([{"max": 1.5}, {}], "list of 2 dict (max: float)"),
+        ([{"max": 1.5}, {}], "list of 2 dict of str to float"),
+        ([{"max": 1.5}, {"max": 2, "min": 1}], "list of 2 dict (max: float or int, …)"),
+        ({"orders": [{"id": 1, "lines": [{"sku": "SECRET"}]}]},
+         "dict (orders: list of 1 dict (id: int, lines: list of 1 dict of 1))"),
+        ({f"k{number}": 1.0 for number in range(40)}, "dict of 40 str to float"),
+        ({"SECRET": {"close": 1.0}, "B": {"close": 2.0}}, "dict of 2 str to dict (close: float)"),
         (("SECRET",), "tuple of 1 str"),
         ({"max": 7, "days": ["SECRET"]}, "dict (max: int, days: list of 1 str)"),
         ({"AAPL": 1, "MSFT": 2}, "dict of 2 str to int"),
@@ -196,6 +201,8 @@ def test_an_object_that_cannot_be_read_says_nothing_either():
     """Neither its own words nor an exception of ours get out."""
 
     class Leaky(list):
+        dtypes = iloc = ()
+
         @property
         def columns(self):
             raise ValueError("SECRET")

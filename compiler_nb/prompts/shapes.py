@@ -1,0 +1,198 @@
+"""Shapes of values: types and keys, never contents. That is all that a planner may know of a value.
+
+A key is shown if it looks like the name of a field and stood in every dict that was seen at its place. Keys that look
+like data, because there are many or because they differ, are counted: `dict of 40 str to float`.
+
+A shape is a tuple of the kinds of values that were seen at one place. Shapes are merged as results come, so what is
+kept of a thousand results is as large as what is kept of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any, Final, TypeAlias
+
+from compiler_nb.outcome import NOT_DONE
+from compiler_nb.text import ALIKE, MOST, cut, is_field, type_name
+from compiler_nb.tool import describe_type
+
+LEVELS: Final = 2
+"""Levels of keys that are shown."""
+_NESTED: Final = 8
+"""Containers within each other that are looked into."""
+_PARTS: Final = 500
+"""Parts of a long container that are looked at."""
+_SEQUENCES: Final = frozenset({list, tuple, set, frozenset})
+_LENGTH: Final = 1_000
+"""Most characters of a shape in words."""
+_NONE: Final = "NoneType"
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """A list, tuple, set or array; size: its length or sizes, None if that differs; inside: the shape of its parts."""
+
+    kind: str
+    size: Any
+    inside: Shapes
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A dict; fields: shapes by key, of the keys that look like fields; inside: the shape of all its values.
+
+    size: how many keys, None if that differs; largest: the most keys; keys: the types of its keys.
+    """
+
+    kind: str
+    size: int | None
+    largest: int
+    keys: tuple[str, ...]
+    fields: tuple[tuple[str, Shapes], ...]
+    inside: Shapes
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table; size: how many rows, None if that differs; columns: labels that are text, with types; more: others."""
+
+    kind: str
+    size: int | None
+    columns: tuple[tuple[str, str], ...]
+    more: int
+
+
+Part: TypeAlias = str | Many | Keyed | Table
+Shapes: TypeAlias = tuple[Part, ...]
+
+
+# -------------------------------------------------------------------- from values
+
+
+def shape_of(value: Any, nested: int = 0) -> Shapes:
+    """Return the shape of a value; only built-in containers and tables are looked into, and long ones in part."""
+    kind = type(value)
+    if kind is dict and nested < _NESTED:
+        return (_keyed(value, nested + 1),)
+    if kind in _SEQUENCES and nested < _NESTED:
+        some = value[:: len(value) // _PARTS + 1] if kind is list or kind is tuple else islice(value, _PARTS)
+        return (Many(kind.__name__, len(value), merge(shape_of(part, nested + 1) for part in some)),)
+    if all(hasattr(kind, name) for name in ("columns", "dtypes", "iloc")):
+        return (_table(value),)
+    if hasattr(kind, "shape") and hasattr(kind, "dtype"):
+        return (Many(type_name(value), tuple(value.shape), (str(value.dtype),)),)
+    return (type_name(value) if issubclass(kind, NOT_DONE) else describe_type(kind, LEVELS, only=is_field),)
+
+
+def _keyed(value: dict[Any, Any], nested: int) -> Keyed:
+    shapes = [(key, shape_of(item, nested)) for key, item in islice(value.items(), _PARTS)]
+    fields = tuple((key, shape) for key, shape in shapes if is_field(key)) if len(value) <= MOST else ()
+    keys = tuple(dict.fromkeys(type_name(key) for key, _ in shapes))
+    return Keyed("dict", len(value), len(value), keys, fields, merge(shape for _, shape in shapes))
+
+
+def _table(table: Any) -> Table:
+    labels = zip(table.columns, table.dtypes, strict=True)
+    named = tuple((str(label), str(dtype)) for label, dtype in labels if _is_name(label))[:MOST]
+    return Table(type_name(table), len(table), named, len(table.columns) - len(named))
+
+
+def _is_name(label: Any) -> bool:
+    """Whether a column's label is schema, and not data, as dates are that a pivot has made columns of."""
+    return type(label) in (str, int) or (type(label) is tuple and all(map(_is_name, label)))
+
+
+def merge(shapes: Iterable[Shapes]) -> Shapes:
+    """Return what shapes have in common: one part for each kind of value."""
+    groups: dict[Any, dict[Part, None]] = {}
+    for part in chain.from_iterable(shapes):
+        groups.setdefault(part if isinstance(part, str) else (type(part), part.kind), {})[part] = None
+    return tuple(next(iter(group)) if len(group) == 1 else _joined(list(group)) for group in groups.values())
+
+
+def _joined(parts: list[Any]) -> Part:
+    """Return one part for several of a kind."""
+    first = parts[0]
+    size = first.size if len({part.size for part in parts}) == 1 else None
+    if type(first) is Many:
+        return Many(first.kind, size, merge(part.inside for part in parts))
+    pairs = [dict(part.columns if type(first) is Table else part.fields) for part in parts]
+    shared = [name for name in pairs[0] if all(name in each for each in pairs)]
+    if type(first) is Table:
+        more = max(part.more + len(part.columns) for part in parts) - len(shared)
+        return Table(first.kind, size, tuple((name, pairs[0][name]) for name in shared), more)
+    keys = tuple(dict.fromkeys(key for part in parts for key in part.keys))
+    fields = tuple((name, merge(each[name] for each in pairs)) for name in shared)
+    return Keyed(
+        first.kind, size, max(part.largest for part in parts), keys, fields, merge(part.inside for part in parts)
+    )
+
+
+def _fields(part: Keyed) -> tuple[tuple[str, Shapes], ...]:
+    """Return the fields of a dict, none if its keys look like data: most of them differ, or many hold the same type."""
+    fields = part.fields
+    types = {("number" if each in ("int", "float") else getattr(each, "kind", each))
+             for _, shape in fields for each in shape if each != _NONE}  # fmt: skip
+    is_data = 2 * len(fields) < part.largest or (part.largest > ALIKE and len(types) <= 1)
+    return () if is_data else fields
+
+
+# -------------------------------------------------------------------- in words
+
+
+def spell_seen(shape: Shapes, levels: int = LEVELS) -> str:
+    """Return what a tool returned so far: `{order_id: str, lines: [{sku, qty}]}`; of the innermost keys the names."""
+    return cut(_spell(shape, levels, _spell_seen).replace(_NONE, "None"), _LENGTH)
+
+
+def spell_sized(shape: Shapes, levels: int = LEVELS) -> str:
+    """Return what one value is, with sizes: `dict (order_id: str, lines: list of 2 dict (sku: str, qty: int))`."""
+    return cut(_spell(shape, levels, _spell_sized), _LENGTH)
+
+
+def _spell(shape: Shapes, levels: int, spell: Callable[[Any, int], str]) -> str:
+    """Return the kinds of a place, that there may be none as the last."""
+    parts = sorted(shape, key=lambda part: part == _NONE)
+    return " or ".join(part if isinstance(part, str) else spell(part, levels) for part in parts)
+
+
+def _spell_seen(part: Any, levels: int) -> str:
+    inner = _spell(getattr(part, "inside", ()), levels, _spell_seen)
+    match part:
+        case Table():
+            named = [f"{name}: {dtype}" for name, dtype in part.columns if name.isidentifier()]
+            rest = len(part.columns) + part.more - len(named)
+            return f"{part.kind} ({', '.join([*named, *([f'… {rest} more'] if rest else [])])})"
+        case Many(kind="list") if inner:
+            return f"[{inner}]"
+        case Many():
+            return f"{part.kind} of {inner}" if inner else part.kind
+        case Keyed() if levels and (fields := _fields(part)):
+            shown = [
+                name if levels == 1 else f"{name}: {_spell(value, levels - 1, _spell_seen)}" for name, value in fields
+            ]
+            return f"{{{', '.join(shown)}{', …' if len(fields) < part.largest else ''}}}"
+    if not levels or not inner:
+        return str(part.kind)
+    size = f" of {part.size:,}" if part.size is not None else " of"
+    return f"dict{size} {' or '.join(part.keys)} to {_spell(part.inside, levels - 1, _spell_seen)}"
+
+
+def _spell_sized(part: Any, levels: int) -> str:
+    size = " of" if part.size is None else f" of {part.size:,}" if type(part.size) is int else f" of shape {part.size},"
+    match part:
+        case Table():
+            columns = [f"{name}: {dtype}" for name, dtype in part.columns]
+            more = [f"… {part.more:,} more"] if part.more else []
+            return f"{part.kind}{size} rows ({', '.join([*columns, *more])})"
+        case Many():
+            inner = _spell(part.inside, levels, _spell_sized)
+            return f"{part.kind}{size} {inner}" if inner else f"{part.kind}{size if part.size is not None else ''}"
+        case Keyed() if levels and (fields := _fields(part)):
+            shown = [f"{name}: {_spell(value, levels - 1, _spell_sized)}" for name, value in fields]
+            return f"dict ({', '.join(shown)}{', …' if len(fields) < part.largest else ''})"
+    inner = _spell(part.inside, levels - 1, _spell_sized) if levels else ""
+    plain = f"dict{size if part.size is not None else ''}"
+    return f"dict{size} {' or '.join(part.keys)} to {inner}" if inner else plain
