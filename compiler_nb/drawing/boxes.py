@@ -38,9 +38,9 @@ class Box:
     """One thing to draw.
 
     key: its name in the layout; task: the task's id, "" if it is not one task; label, call: its two lines; count:
-    the text in its corner; members: ids of the tasks that it represents; inside: what a stack shows of them: a cell for
-    each, the shares of their states, or an empty bar of fixed size, which the page fills;
-    inner: a block's boxes with their centres, from the block's top left corner; width, height: in pixels.
+    the text in its corner; members: ids of the tasks that it represents, or of an expression's guarded calls; inside:
+    what a stack shows of them: a cell for each, the shares of their states, or an empty bar of fixed size, which the
+    page fills; inner: a block's boxes with their centres, from the block's top left corner; width, height: in pixels.
     """
 
     key: str
@@ -56,14 +56,22 @@ class Box:
     height: float = 0.0
 
 
-def task_box(task: Task, items: Sequence[str] = (), *, inside: Inside = "cells", call: int = CALL) -> Box:
-    """Return the box of one task; items: ids of a fan-out's items once they are known; call: characters of its call."""
+def task_box(
+    task: Task, items: Sequence[str] = (), calls: Sequence[Task] = (), *, inside: Inside = "cells", call: int = CALL
+) -> Box:
+    """Return the box of one task.
+
+    items: ids of a fan-out's items once they are known; calls: the guarded calls of an expression, which are drawn
+    within its box; call: characters of its call.
+    """
     generated = task.id.startswith("@") or is_part(task.id)
-    label = cut(task.tool if generated and task.tool else task.id, LABEL)
+    tools = " or ".join(dict.fromkeys(each.tool for each in (task, *calls) if each.tool))
+    label = cut(tools if generated and tools else task.id, LABEL)
     number = sum(not is_part(item) for item in items)
     count = f"{TIMES} {number:,}" if items else f"{TIMES} n" if task.kind == "fanout" else ""
-    box = Box(task.id, task.kind, task.id, label, shorten_call(task, call), count, tuple(items), inside)
-    return sized(box)
+    members = tuple(items) or tuple(each.id for each in calls)
+    shown: Inside = "cells" if calls else inside
+    return sized(Box(task.id, task.kind, task.id, label, shorten_call(task, call, calls), count, members, shown))
 
 
 def group_box(group: Sequence[Task], *, inside: Inside) -> Box:
@@ -83,7 +91,8 @@ def sized(box: Box) -> Box:
     filled = bool(box.members) or has_bar(box)
     columns = min(len(box.members), CELL_ROW) if box.inside == "cells" else 8 if box.inside == "shares" else BAR
     rows = math.ceil(len(box.members) / CELL_ROW) if box.inside == "cells" else 1
-    width = max(words, columns * CELL if filled else 0.0) + 2 * PAD + EXTRA.get(box.kind, 0.0)
+    left = 0.0 if is_stack(box) else MARK
+    width = max(words, left + columns * CELL if filled else 0.0) + 2 * PAD + EXTRA.get(box.kind, 0.0)
     height = (LINE if box.call else 30.0) + (rows * CELL + 8 if filled else 0.0) + (STACK if is_stack(box) else 0.0)
     return replace(box, width=2.0 * math.ceil(width / 2), height=float(height))
 
@@ -99,9 +108,15 @@ def is_stack(box: Box) -> bool:
 
 
 def state_of(box: Box, states: Mapping[str, State]) -> State:
-    """Return a task's state; for several tasks, the most urgent state that one of them has."""
+    """Return a task's state; for several tasks, the most urgent state that one of them has.
+
+    While an expression waits for its guarded calls, theirs is shown; so is the failure of one.
+    """
     if box.task:
-        return states.get(box.task, "waiting")
+        own = states.get(box.task, "waiting")
+        inner = {states.get(id_, "waiting") for id_ in box.members} if box.kind == "expr" else set()
+        shown: tuple[State, ...] = ("failed", "running", "ready") if own == "waiting" else ("failed",)
+        return next((state for state in shown if state in inner), own)
     held = {states.get(id_, "waiting") for id_ in box.members}
     return next((state for state in URGENT if state in held), "waiting")
 

@@ -66,7 +66,8 @@ def lines_of(plan: Plan | Iterable[Task], states: Mapping[str, State]) -> Iterat
         look = f'color="{colour}" id="{names[key]}" class="{kind}"{shape}'
         yield f"  {names[key]} [label={quote(label)} {look}]"
     for one, other in graph.edges:
-        yield f"  {names[one]} -> {names[other]}"
+        mark = " [arrowhead=odiamond]" if (one, other) in graph.guards else ""
+        yield f"  {names[one]} -> {names[other]}{mark}"
 
 
 def render(

@@ -29,7 +29,8 @@ from compiler_nb.drawing.layout import GAP_RIGHT
 from compiler_nb.drawing.rows import GAP, assign_rows
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.shape import levels
-from compiler_nb.plan.task import Join, LastLine, Return, Task, owner_of
+from compiler_nb.plan.task import Join, LastLine, Return, Task, line_of, owner_of
+from compiler_nb.plan.tree import references
 
 FULL: Final = 200
 """Most tasks that are drawn one by one."""
@@ -48,11 +49,15 @@ MANY: Final = 24
 
 
 class Graph(NamedTuple):
-    """Boxes by key, in the plan's order; edges between them; and whether it goes down, not right."""
+    """Boxes by key, in the plan's order; edges between them; and whether it goes down, not right.
+
+    guards: the edges over which comes what decides whether a call is made.
+    """
 
     boxes: Mapping[str, Box]
     edges: tuple[tuple[str, str], ...]
     down: bool
+    guards: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def sizes(self) -> dict[str, tuple[float, float]]:
@@ -79,25 +84,44 @@ def make_graph(plan: Plan | Iterable[Task], *, known: Iterable[str] = (), full: 
     """
     every, final = (plan, plan.final) if isinstance(plan, Plan) else (tuple(plan), None)
     items = _items(every, known)
+    calls = guarded_calls(every)
     plain = [task for task in every if task.owner not in items]
-    whole = len(plain) <= full
+    drawn = {call.id for inner in calls.values() for call in inner}
+    whole = len(plain) - len(drawn) <= full
     shown = sum(map(len, items.values())) + (0 if whole else len(plain))
     inside: Inside = "bar" if bars else "cells" if shown <= cells else "shares"
     if whole:
         room = CALL if len(plain) <= MANY else SHORT_CALL
-        boxes = {task.id: task_box(task, items.get(task.id, ()), inside=inside, call=room) for task in plain}
+        boxes = {
+            task.id: task_box(task, items.get(task.id, ()), calls.get(task.id, ()), inside=inside, call=room)
+            for task in plain
+            if task.id not in drawn
+        }
     else:
         boxes = _collapse(plain, items, inside, clip)
-    pairs = _edges(every, items, boxes, final)
+    box_of = _boxes_of(items, boxes)
+    pairs = _edges(every, box_of, boxes, final)
+    guards = {(box_of[need], box_of[task.id]) for task in every for need in references(task.guard) if need in box_of}
     if final is not None:
         boxes[END] = sized(Box(END, "end", label="answer" if isinstance(final, Return) else "join"))
     if whole and block:
-        boxes, pairs = _gather(boxes, pairs, block)
+        boxes, pairs, owner = _gather(boxes, pairs, block)
+        guards = {(owner[one], owner[other]) for one, other in guards}
     graph, extent = _turn(boxes, pairs)
     # Only the finished picture shows whether it is too large, so a large one is made twice.
     if whole and len(plain) > FEW and extent > WIDE:
         return make_graph(every, known=known, full=0, cells=cells, clip=clip, block=block, bars=bars)
-    return graph
+    return graph._replace(guards=frozenset(guards))
+
+
+def guarded_calls(tasks: Iterable[Task]) -> dict[str, list[Task]]:
+    """Return the guarded calls that stand in the lines of expressions, by line: they are drawn as one box."""
+    every = tuple(tasks)
+    found: dict[str, list[Task]] = {task.id: [] for task in every if task.kind == "expr" and not task.owner}
+    for task in every:
+        if task.guard is not None and task.kind == "call" and line_of(task.id) in found:
+            found[line_of(task.id)].append(task)
+    return found
 
 
 def _items(tasks: Iterable[Task], known: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -131,9 +155,15 @@ def _collapse(tasks: Sequence[Task], items: Mapping[str, tuple[str, ...]], insid
     return {box.key: box for box in shown}
 
 
+def _boxes_of(items: Mapping[str, tuple[str, ...]], boxes: Mapping[str, Box]) -> dict[str, str]:
+    """Return the key of the box that shows each task."""
+    box_of = {id_: key for key, box in boxes.items() for id_ in (key, *box.members)}
+    return box_of | {item: box_of[fanout] for fanout, held in items.items() for item in held}
+
+
 def _edges(
     tasks: Iterable[Task],
-    items: Mapping[str, tuple[str, ...]],
+    box_of: Mapping[str, str],
     boxes: Mapping[str, Box],
     final: LastLine | None,
 ) -> list[tuple[str, str]]:
@@ -141,8 +171,6 @@ def _edges(
 
     The last line is reached from the tasks that it names; `join()` from all tasks that no other task reads.
     """
-    box_of = {id_: key for key, box in boxes.items() for id_ in (key, *box.members)}
-    box_of |= {item: box_of[fanout] for fanout, held in items.items() for item in held}
     pairs = ((box_of[need], box_of[task.id]) for task in tasks for need in task.dependencies if need in box_of)
     edges = dict.fromkeys((one, other) for one, other in pairs if one != other)
     if final is not None:
@@ -159,8 +187,8 @@ def _edges(
 
 def _gather(
     boxes: Mapping[str, Box], edges: Sequence[tuple[str, str]], least: int
-) -> tuple[dict[str, Box], list[tuple[str, str]]]:
-    """Put tasks that have the same neighbours into blocks."""
+) -> tuple[dict[str, Box], list[tuple[str, str]], dict[str, str]]:
+    """Put tasks that have the same neighbours into blocks; return which box shows each of the boxes, too."""
     above, below = defaultdict(list), defaultdict(list)
     for one, other in edges:
         above[other].append(one)
@@ -173,7 +201,7 @@ def _gather(
     owner = {key: key for key in boxes} | {box.key: each.key for each in blocks.values() for box, _, _ in each.inner}
     kept = {key: blocks.get(key, box) for key, box in boxes.items() if owner[key] == key or key in blocks}
     pairs = dict.fromkeys((owner[one], owner[other]) for one, other in edges)
-    return {box.key: box for box in kept.values()}, list(pairs)
+    return {box.key: box for box in kept.values()}, list(pairs), owner
 
 
 def _block(group: Sequence[Box]) -> Box:

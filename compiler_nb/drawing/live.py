@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Final, NamedTuple
 
 from compiler_nb.drawing.boxes import CALL, SHORT_CALL, Box, task_box
 from compiler_nb.drawing.dot import Engine, find_layout
-from compiler_nb.drawing.graph import FULL, MANY, make_graph
+from compiler_nb.drawing.graph import FULL, MANY, guarded_calls, make_graph
 from compiler_nb.drawing.layout import Incremental, Layout
 from compiler_nb.drawing.rows import Point
 from compiler_nb.drawing.style import ID, MARGIN
@@ -16,6 +16,7 @@ from compiler_nb.drawing.svg import draw_box, draw_edge
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import Task
+from compiler_nb.plan.tree import references
 from compiler_nb.text import cut, visible
 
 TITLE: Final = 200
@@ -53,14 +54,17 @@ class Sketch:
         if around is not None:
             self._layout.keep(around.layout, around.sizes)
 
-    def add(self, task: Task) -> Piece:
-        """Add a task; return what it adds to the picture."""
+    def add(self, task: Task, calls: Sequence[Task] = ()) -> Piece:
+        """Add a task, with the guarded calls in its line if it is an expression; return what it adds to the picture."""
         self._count += 1
-        box = task_box(task, inside="bar", call=CALL if self._count <= MANY else SHORT_CALL)
-        x, y = self._layout.add(task.id, task.dependencies, (box.width, box.height))
-        routes = ((name, self._layout.routes.get((name, task.id))) for name in task.dependencies)
-        edges = tuple(_edge(route, name, task.id) for name, route in routes if route is not None)
-        return Piece(draw_box(box, x, y, titles={task.id: _title(task)}), edges, framed(self._layout.bounds))
+        box = task_box(task, calls=calls, inside="bar", call=CALL if self._count <= MANY else SHORT_CALL)
+        needs = dict.fromkeys(id_ for each in (*calls, task) for id_ in each.dependencies)
+        x, y = self._layout.add(task.id, needs, (box.width, box.height))
+        routes = ((name, self._layout.routes.get((name, task.id))) for name in needs)
+        guards = references(*(each.guard for each in (*calls, task)))
+        edges = tuple(_edge(route, name, task.id, guard=name in guards) for name, route in routes if route is not None)
+        titles = {each.id: _title(each) for each in calls} | {task.id: _title(task, calls)}
+        return Piece(draw_box(box, x, y, titles=titles), edges, framed(self._layout.bounds))
 
 
 def framed(bounds: tuple[float, float, float, float]) -> Bounds:
@@ -73,9 +77,11 @@ def draw_whole(plan: Plan | tuple[Task, ...], *, engine: Engine = "auto") -> Dra
     """Return the picture of all tasks, each waiting; above 200 tasks, those of one level and tool share a box."""
     graph = make_graph(plan, bars=True)
     layout = find_layout(graph, engine)
-    titles = {task.id: _title(task) for task in plan} if len(plan) <= FULL else {}
+    calls = guarded_calls(plan)
+    titles = {task.id: _title(task, calls.get(task.id, ())) for task in plan} if len(plan) <= FULL else {}
     names = {key: _first(box) for key, box in graph.boxes.items()}
-    body = [_edge(route, names[one], names[other]) for (one, other), route in layout.routes.items()]
+    guards, routes = graph.guards, layout.routes.items()
+    body = [_edge(route, names[one], names[other], guard=(one, other) in guards) for (one, other), route in routes]
     body += [draw_box(box, *layout.places[key], titles=titles) for key, box in graph.boxes.items()]
     corners = " ".join(f"{number:g}" for number in framed((0.0, 0.0, layout.width, layout.height)))
     svg = f'<svg xmlns="http://www.w3.org/2000/svg" class="cnb" viewBox="{corners}">{"".join(body)}</svg>'
@@ -83,10 +89,10 @@ def draw_whole(plan: Plan | tuple[Task, ...], *, engine: Engine = "auto") -> Dra
     return Drawn(svg, groups, layout, graph.sizes)
 
 
-def _edge(route: Sequence[Point], one: str, other: str) -> str:
+def _edge(route: Sequence[Point], one: str, other: str, *, guard: bool) -> str:
     """Return an arrow that names the tasks at its ends: the first task of a box, and none for the last line."""
     ends = "".join(f' data-{key}="{escape(cut(id_, ID))}"' for key, id_ in (("from", one), ("to", other)) if id_)
-    return draw_edge(route).replace("<path", f"<path{ends}", 1)
+    return draw_edge(route, guard=guard).replace("<path", f"<path{ends}", 1)
 
 
 def _first(box: Box) -> str:
@@ -94,6 +100,6 @@ def _first(box: Box) -> str:
     return _first(box.inner[0][0]) if box.inner else box.task or next(iter(box.members), "")
 
 
-def _title(task: Task) -> str:
+def _title(task: Task, calls: Iterable[Task] = ()) -> str:
     note = f"\n# {visible(task.note)}" if task.note else ""
-    return f"{visible(task.id)}\n{shorten_call(task, TITLE)}{note}"
+    return f"{visible(task.id)}\n{shorten_call(task, TITLE, calls)}{note}"

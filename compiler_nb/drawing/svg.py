@@ -34,6 +34,8 @@ LIMIT: Final = 150_000
 TITLE: Final = 400
 """Most characters of a hover text."""
 HEAD: Final = 4.5
+DIAMOND: Final = 11.0
+"""Pixels of half an arrow's head, and of a diamond from end to end."""
 _ATTEMPTS: Final[tuple[dict[str, Any], ...]] = (
     {}, {"full": 0}, {"full": 0, "cells": 0}, {"full": 0, "cells": 0, "clip": 40},
 )  # fmt: skip
@@ -94,19 +96,27 @@ def _lines(text: str, limit: int) -> str:
 def _page(
     graph: Graph, layout: Layout, states: Mapping[str, State], titles: Mapping[str, str], ids: Sequence[str]
 ) -> str:
-    body = [draw_edge(route) for route in layout.routes.values()]
+    body = [draw_edge(route, guard=pair in graph.guards) for pair, route in layout.routes.items()]
     body += [draw_box(box, *layout.places[key], states, titles) for key, box in graph.boxes.items()]
     bounds = (-MARGIN, -MARGIN, layout.width + 2 * MARGIN, layout.height + 2 * MARGIN)
     return page(f"Plan of {count_tasks(len(ids))}", _count(ids, states) or "nothing to do", bounds, STYLE, body)
 
 
-def draw_edge(route: Sequence[Point]) -> str:
-    """Return an arrow along a route: a start, then two control points and an end for each curve."""
+def draw_edge(route: Sequence[Point], *, guard: bool = False) -> str:
+    """Return an arrow along a route: a start, then two control points and an end for each curve.
+
+    guard: whether it leads from what decides to a call that depends on it; such an arrow ends in a diamond.
+    """
     (x, y), (dx, dy) = route[-1], heading(route)
-    tip = (x - 1.5 * dx, y - 1.5 * dy)  # a small gap before the border
-    left, right = ((-HEAD * (dx - turn * dy), -HEAD * (dy + turn * dx)) for turn in (0.62, -0.62))
-    head = f"m{_point(left)}l{_point((-left[0], -left[1]))} {_point(right)}"
-    return f'<path class="cnb-edge" d="{_curve([*route[:-1], tip])}{head}"/>'
+    gap = 1.5 + (DIAMOND if guard else 0.0)  # a small gap before the border
+    tip = (x - gap * dx, y - gap * dy)
+    if guard:
+        right, left = ((DIAMOND / 2 * (dx - turn * dy), DIAMOND / 2 * (dy + turn * dx)) for turn in (0.8, -0.8))
+        head = f"m0 0l{_point(right)} {_point(left)} {_point((-right[0], -right[1]))}z"
+    else:
+        left, right = ((-HEAD * (dx - turn * dy), -HEAD * (dy + turn * dx)) for turn in (0.62, -0.62))
+        head = f"m{_point(left)}l{_point((-left[0], -left[1]))} {_point(right)}"
+    return f'<path class="cnb-edge{" cnb-guard" if guard else ""}" d="{_curve([*route[:-1], tip])}{head}"/>'
 
 
 def _curve(points: Sequence[Point]) -> str:
@@ -185,12 +195,12 @@ def _members(box: Box, states: Mapping[str, State], titles: Mapping[str, str]) -
         return ""
     if box.inside == "shares":
         return _shares(box, states, top)
-    parts = []
+    parts, left = [], PAD + (0 if is_stack(box) else MARK + 4)
     for index, id_ in enumerate(box.members):
         row, column = divmod(index, CELL_ROW)
         state = states.get(id_, "waiting")
-        d = f"M{px(PAD + column * CELL)} {px(top + row * CELL)}h8v8h-8z"
-        hover = f"><title>{escape(titles[id_])}</title></path>" if box.kind == "fanout" and id_ in titles else "/>"
+        d = f"M{px(left + column * CELL)} {px(top + row * CELL)}h8v8h-8z"
+        hover = f"><title>{escape(titles[id_])}</title></path>" if box.task and id_ in titles else "/>"
         parts.append(f'<path class="cnb-cell cnb-{state}" {data_of(id_, state)} d="{d}"{hover}')
     return "".join(parts)
 

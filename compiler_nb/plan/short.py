@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from functools import partial
 from itertools import islice
 
@@ -13,11 +13,14 @@ from compiler_nb.plan.tree import Expression, Ref, Tree, references, replace
 from compiler_nb.text import ITEMS, cut, quote, shorten_value
 
 
-def shorten_tree(tree: Tree, limit: int = 60) -> str:
-    """Return an argument tree as source text of at most `limit` characters; numbered tasks are `$1`, `$2`."""
+def shorten_tree(tree: Tree, limit: int = 60, name_of: Callable[[str], str] | None = None) -> str:
+    """Return an argument tree as source text of at most `limit` characters.
+
+    name_of: says how the id of a task is written; by default numbered tasks are `$1`, `$2`.
+    """
     kind = type(tree)
     if isinstance(tree, Expression):
-        text = spell(tree, _name_of)
+        text = spell(tree, name_of or _name_of)
     elif kind is str:
         text = quote(tree[: limit + 1], limit + 1)
     elif kind is dict and tree:
@@ -49,10 +52,14 @@ def named_in(tasks: Mapping[str, Task]) -> Callable[[str], str]:
     return name_of
 
 
-def shorten_call(task: Task, limit: int = 60) -> str:
-    """Return what a task computes, as one line: `weather("New York", days=3)`, or its expression."""
+def shorten_call(task: Task, limit: int = 60, calls: Iterable[Task] = ()) -> str:
+    """Return what a task computes, as one line: `weather("New York", days=3)`, or its expression.
+
+    calls: those of its line that are written where an expression uses their values.
+    """
     if task.kind != "call":
-        return shorten_tree(task.args[0], limit) if task.args else ""
+        name_of = named_in({call.id: call for call in calls})
+        return shorten_tree(task.args[0], limit, name_of) if task.args else ""
     parts = [shorten_tree(tree, limit) for tree in task.args[:20]]
     parts += [f"{name}={shorten_tree(tree, limit)}" for name, tree in islice(task.kwargs.items(), 20)]
     return cut(f"{task.tool}({', '.join(parts)})", limit)

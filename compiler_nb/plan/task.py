@@ -127,6 +127,11 @@ def is_part(id_: str) -> bool:
     return _PART.fullmatch(id_) is not None
 
 
+def line_of(id_: str) -> str:
+    """Return the id of the line, or the item, that a call stands in; "" if it is no call within one."""
+    return id_.rpartition(".")[0] if is_part(id_) else ""
+
+
 def owner_of(id_: str) -> str:
     """Return the id of the fan-out that a task is an item of, or a call in an item's chain; "" if it is neither."""
     return id_.partition("[")[0] if "[" in id_ else ""

@@ -6,9 +6,11 @@ import re
 
 import pytest
 
+from compiler_nb.drawing.live import draw_whole
 from compiler_nb.drawing.style import MARKS
 from compiler_nb.notebook.live.widget import MODULES, module
 from compiler_nb.outcome import STATES
+from compiler_nb.plan.plan import Plan
 from tests.support.lab import ROOT, open_browser
 from tests.support.page import (
     CANCELLED,
@@ -116,6 +118,23 @@ def test_files_join_into_one_module():
     source = (STATIC / "states.js").read_text("utf-8")
     assert dict(re.findall(r'^  (\w+): "(M.*)",$', source, re.MULTILINE)) == dict(MARKS)
     assert re.findall(r'"(\w+)"', source.split("STATES = ")[1].split("\n")[0]) == list(STATES)
+
+
+def test_a_box_shows_the_states_of_its_guarded_calls(live):
+    """While the line waits, that of the call which is made; each call has a cell, which can be asked for."""
+    tasks = [task("up", line=1), task("x.1", 0, line=2), task("x.2", 0, line=2), task("x", 1, 2, kind="expr", line=2)]
+    svg = draw_whole(Plan.parse("up = check('a')\nx = load('a') if up else load('b')\n"), engine="own").svg
+    live.open().feed(0.5, tasks=tasks, graph={"svg": svg, "groups": []})
+    cells = "() => [...document.querySelectorAll('.cnb-graph .cnb-cell')].map((e) => [e.dataset.task, e.dataset.state])"
+    assert live.states() == {"up": "waiting", "x": "waiting"}
+    live.feed(1.0, states=states((0, DONE, 500), (1, READY, 500), (1, RUNNING, 600), (2, SKIPPED, 500)))
+    assert live.states() == {"up": "done", "x": "running"}
+    assert live.page.evaluate(cells) == [["x.1", "running"], ["x.2", "skipped"]]
+    live.feed(2.0, states=states((1, DONE, 900), (3, DONE, 900)))
+    assert live.states() == {"up": "done", "x": "done"}
+    live.page.click(".cnb-graph [data-task='x.1']")
+    live.settle()
+    assert {"say": "task", "task": 1} in live.sent
 
 
 def test_the_first_picture_tells_question_tools_and_a_running_clock(live):

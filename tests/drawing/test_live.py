@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from compiler_nb.drawing.live import Sketch, draw_whole
+from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.tree import Ref
 from tests.support.pictures import HOSTILE, call, coasts, wide
 
@@ -32,3 +33,20 @@ def test_a_hostile_name_stays_within_its_attribute():
         assert len(re.findall(ENDS, svg)) == 1
         assert "<script" not in svg
         assert "<img" not in svg
+
+
+def test_guarded_calls_stand_in_the_box_of_their_line():
+    """While the plan streams and in the whole picture; what decides leads to it by a marked arrow."""
+    plan = Plan.parse("up = check('a')\nh = load('b')\nx = load(h) if up else 0\n")
+    up, h, call_, line = plan.tasks
+    sketch = Sketch()
+    sketch.add(up)
+    sketch.add(h)
+    piece = sketch.add(line, [call_])
+    cells = r'<path class="cnb-cell cnb-waiting" data-task="x.1"'
+    assert re.findall(ENDS.replace('"cnb-edge"', '"cnb-edge[^"]*"'), "".join(piece.edges)) == [("up", "x"), ("h", "x")]
+    whole = draw_whole(plan, engine="own").svg
+    for svg in (piece.box, whole):
+        assert len(re.findall(cells, svg)) == 1
+    assert [edge.count("cnb-guard") for edge in piece.edges] == [1, 0]
+    assert whole.count("cnb-guard") == 1

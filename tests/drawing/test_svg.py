@@ -205,3 +205,55 @@ def test_a_picture_shows_itself_in_a_notebook():
     assert picture._repr_mimebundle_() == {"image/svg+xml": picture.svg, "text/plain": str(picture)}
     assert picture._repr_svg_() == picture.svg
     assert str(picture).startswith('ny    weather("New York")')
+
+
+GUARDED = "up = check('a')\nh = load('b')\nx = load(h) if up else load('c')\nanswer(x)\n"
+
+
+@pytest.mark.parametrize(
+    ("inner", "own", "shown_state"),
+    [
+        ({}, "waiting", "waiting"),
+        ({"x.1": "running", "x.2": "skipped"}, "waiting", "running"),
+        ({"x.1": "done", "x.2": "skipped"}, "done", "done"),
+        ({"x.1": "failed", "x.2": "skipped"}, "skipped", "failed"),
+    ],
+)
+def test_an_expression_and_its_guarded_calls_are_one_box(inner, own, shown_state):
+    """The box shows the calls where they are made, a cell for each, and the state of the one that is made."""
+    plan = Plan.parse(GUARDED)
+    graph = make_graph(plan)
+    assert list(graph.boxes) == ["up", "h", "x", "\0end"]
+    assert graph.boxes["x"].call == 'load(h) if up else load("c")'
+    picture = draw(plan, states={"x": own, **inner})
+    states = shown(picture.svg)
+    assert states == {"up": "waiting", "h": "waiting", "x": shown_state, "x.1": "waiting", "x.2": "waiting"} | inner
+
+
+def test_the_edge_from_a_test_is_marked():
+    """It ends in a diamond; an argument's edge does not; so in DOT."""
+    plan = Plan.parse(GUARDED)
+    graph = make_graph(plan)
+    assert graph.guards == {("up", "x")}
+    assert graph.edges == (("up", "x"), ("h", "x"), ("x", "\0end"))
+    assert draw(plan, engine="own").svg.count("cnb-edge cnb-guard") == 1
+    assert draw(plan).more[".dot"]().count("odiamond") == 1
+    late = make_graph(
+        Plan.parse("up = check('a')\nxs = [load(x) for x in 'ab'] if up else []\nanswer(load('b') if up else xs)")
+    )
+    assert late.guards == {("up", "xs.1"), ("up", "answer.1")}
+
+
+def test_a_guarded_statement_is_called_by_its_tools():
+    """It has no name of its own."""
+    boxes = make_graph(Plan.parse("up = check('a')\nsend('a') if up else drop('a')")).boxes
+    assert boxes["@2"].label == "send or drop"
+
+
+def test_many_guarded_lines_collapse_like_others():
+    """Above 200 boxes, tasks of one level and tool share one."""
+    lines = "".join(f"x{number} = load({number}) if up else 0\n" for number in range(FULL + 1))
+    plan = Plan.parse(f"up = check('a')\n{lines}")
+    picture = draw(plan)
+    assert len(make_graph(plan).boxes) < 10
+    assert len(picture.svg) < LIMIT

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from compiler_nb.drawing.live import Drawn, Sketch
-from compiler_nb.plan.task import Task
+from compiler_nb.plan.task import Task, line_of
 
 FEW: Final = 200
 """Up to this many tasks get a box each when they come; the picture of more is drawn whole from time to time."""
@@ -27,6 +27,7 @@ class Canvas:
         self._drawn_count = 0
         self._sketch = Sketch()
         self._waiting: list[tuple[int, Task]] = []  # for their boxes
+        self._guarded: list[tuple[int, Task]] = []  # calls that wait for the expression in whose box they are drawn
         self._whole: dict[str, Any] = {}
         self._pieces: dict[str, Any] = {}  # added since it was drawn whole
         self._new: dict[str, Any] = {}
@@ -43,12 +44,23 @@ class Canvas:
         if first and (self.stale or self.due) and AT_ONCE < len(self._waiting) <= FEW:
             return
         for number, task in self._waiting if self.count <= FEW else ():
-            piece = self._sketch.add(task)
-            for graph in (self._new, self._pieces):
-                graph.setdefault("boxes", []).append([number, piece.box])
-                graph.setdefault("edges", []).extend(piece.edges)
-                graph["bounds"] = list(piece.bounds)
+            if task.guard is not None and task.kind == "call":
+                self._guarded.append((number, task))  # its line comes next; if that is the plan's last, the whole does
+            elif task.kind == "expr":
+                self._draw(number, task, [call for _, call in self._guarded if line_of(call.id) == task.id])
+                self._guarded.clear()
+            else:
+                for each in (*self._guarded, (number, task)):
+                    self._draw(*each)
+                self._guarded.clear()
         self._waiting.clear()
+
+    def _draw(self, number: int, task: Task, calls: Sequence[Task] = ()) -> None:
+        piece = self._sketch.add(task, calls)
+        for graph in (self._new, self._pieces):
+            graph.setdefault("boxes", []).append([number, piece.box])
+            graph.setdefault("edges", []).extend(piece.edges)
+            graph["bounds"] = list(piece.bounds)
 
     def claim(self) -> bool:
         """Return whether the whole has to be drawn and no thread has begun to; if so, the caller draws it."""

@@ -24,8 +24,9 @@ from compiler_nb.events import (
     TaskStarted,
 )
 from compiler_nb.notebook.live.board import CODE, Board
-from compiler_nb.notebook.live.canvas import AT_ONCE, FEW
+from compiler_nb.notebook.live.canvas import AT_ONCE, FEW, Canvas
 from compiler_nb.outcome import STATES
+from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Ref
 from compiler_nb.trace import Progress
@@ -343,3 +344,18 @@ def test_hostile_text_is_data(text):
     for html in inserted:
         tags = set(re.findall(r"<\s*([a-zA-Z!/?]+)", html))
         assert not {tag.lower() for tag in tags} & {"script", "img", "iframe", "foreignobject", "image", "a", "style"}
+
+
+def test_the_boxes_of_guarded_calls_come_with_their_line():
+    """A call in an expression has no box of its own; as an argument of another call it has, and so it has in the end."""
+    plan = Plan.parse(
+        "up = f(1)\nx = g(1) if up else h(2)\ny = f(g(3) if up else 0)\nanswer(g(x) if up else y)", dialect="python"
+    )
+    canvas = Canvas()
+    boxes = []
+    for number, task in enumerate(plan):  # a frame may be asked for after each task
+        canvas.add(number, task)
+        boxes += canvas.news().get("graph", {}).get("boxes", [])
+    ids = [task.id for task in plan]
+    assert [ids[number] for number, _ in boxes] == ["up", "x", "y.1", "y"]
+    assert ["cnb-cell" in svg for _, svg in boxes] == [False, True, False, False]

@@ -5,7 +5,7 @@ import { MOST_GLIDES, glide, placeOf, placesOf } from "./glide.js";
 import { Names } from "./names.js";
 import { cleanSvg } from "./sanitize.js";
 import { Stacks } from "./stacks.js";
-import { RUNNING, STATES } from "./states.js";
+import { FAILED, READY, RUNNING, STATES, WAITING } from "./states.js";
 import { Times } from "./times.js";
 
 const CLOSE = 2; // zoom from which on stacks of many show each task
@@ -57,6 +57,7 @@ export class GraphPane {
     this.stage.replaceChildren();
     this.edges.replaceChildren();
     /** @type {Map<number, SVGElement>} */ this.boxes = new Map();
+    /** @type {Map<number, SVGElement>} guarded calls, drawn as cells in the boxes of their lines */ this.cells = new Map();
     this.stacks = new Stacks(this.svg);
     this.times = new Times(this.feed);
     this.names = new Names(this.svg);
@@ -142,6 +143,11 @@ export class GraphPane {
       const place = box.querySelector(":scope > .cnb-bar");
       if (place) this.stacks.add(box, place, number, []);
       else if (this.run.tasks[number].kind !== "expr") this.times.add(number, box);
+      for (const cell of box.querySelectorAll(":scope > .cnb-cell[data-task]")) {
+        const inner = this.run.numbers.get(/** @type {SVGElement} */ (cell).dataset.task ?? "");
+        if (inner !== undefined) this.cells.set(inner, /** @type {SVGElement} */ (cell));
+        if (inner !== undefined) setState(/** @type {SVGElement} */ (cell), this.run.tasks[inner].state);
+      }
       this._patch(number);
     }
     const groups = this.stage.querySelectorAll(".cnb-group");
@@ -166,11 +172,18 @@ export class GraphPane {
 
   /** @param {number} number */
   _patch(number) {
-    const box = this.boxes.get(number);
     const task = this.run.tasks[number];
+    const cell = this.cells.get(number);
+    if (cell && task) {
+      setState(cell, task.state);
+      const line = /** @type {SVGElement|null} */ (cell.closest(".cnb-task"))?.dataset.task;
+      this._patch(this.run.numbers.get(line ?? "") ?? -1);
+    }
+    const box = this.boxes.get(number);
     if (!box || !task) return;
-    const name = STATES[task.state];
-    setState(box, task.state);
+    const state = this._shown(box, task.state);
+    const name = STATES[state];
+    setState(box, state);
     box.classList.toggle("cnb-parked", this.run.parked.has(number));
     const { why } = task;
     box.setAttribute("aria-label", [task.id, name, why].filter(Boolean).join(", "));
@@ -178,6 +191,16 @@ export class GraphPane {
     const [, ...rest] = (title?.textContent ?? "").split("\n");
     if (title) say(title, [[task.id, name, why].filter(Boolean).join(" · "), ...rest].join("\n"));
     this.times.write(number);
+  }
+
+  /**
+   * Return the state that a box shows: while an expression waits for its guarded calls, theirs; and the failure of one.
+   * @param {Element} box @param {number} own @returns {number}
+   */
+  _shown(box, own) {
+    const cells = [...box.querySelectorAll(":scope > .cnb-cell[data-state]")];
+    const held = new Set(cells.map((cell) => STATES.indexOf(/** @type {SVGElement} */ (cell).dataset.state ?? "")));
+    return (own === WAITING ? [FAILED, RUNNING, READY] : [FAILED]).find((state) => held.has(state)) ?? own;
   }
 
   /** Ask what a task waits for when the pointer is over it. @param {Element} target */
@@ -222,6 +245,8 @@ export class GraphPane {
   /** @param {number} number @returns {string} the id by which edges name the box of a task: if the box shows several, the first one's */
   _endOf(number) {
     const { id, owner } = this.run.tasks[number];
+    const line = /** @type {SVGElement|null} */ (this.cells.get(number)?.closest(".cnb-task") ?? null)?.dataset.task;
+    if (line) return this._endOf(this.run.numbers.get(line) ?? number);
     const block = this.boxes.get(number)?.closest(".cnb-block")?.querySelector("[data-task]");
     const first = this.run.tasks[this.stacks.of(number)?.members[0] ?? owner]?.id;
     return /** @type {SVGElement|undefined} */ (block)?.dataset.task ?? first ?? id;
@@ -229,7 +254,7 @@ export class GraphPane {
 
   /** @param {number} number @returns {SVGElement|undefined} the box that shows a task */
   _elementOf(number) {
-    return this.boxes.get(number) ?? this.stacks.of(number)?.root ?? this.boxes.get(this.run.tasks[number]?.owner);
+    return this.boxes.get(number) ?? this.cells.get(number) ?? this.stacks.of(number)?.root ?? this.boxes.get(this.run.tasks[number]?.owner);
   }
 
   /** @param {Element|null} target */
