@@ -347,7 +347,7 @@ def test_hostile_text_is_data(text):
 
 
 def test_the_boxes_of_guarded_calls_come_with_their_line():
-    """A call in an expression has no box of its own; as an argument of another call it has, and so it has in the end."""
+    """A call in an expression has no box of its own; as an argument of another call it has one."""
     plan = Plan.parse(
         "up = f(1)\nx = g(1) if up else h(2)\ny = f(g(3) if up else 0)\nanswer(g(x) if up else y)", dialect="python"
     )
