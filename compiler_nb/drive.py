@@ -24,7 +24,7 @@ from compiler_nb.outcome import ENDED, Answer, Cancelled, Replan, Status, is_los
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.plan import Plan
-from compiler_nb.plan.task import Join, Return, Task, owner_of
+from compiler_nb.plan.task import Join, Return, Task
 from compiler_nb.plan.tree import references
 from compiler_nb.planner.requests import Earlier, describe_schema, earlier_of
 from compiler_nb.planner.writing import Writing
@@ -105,7 +105,7 @@ class Drive:
         self._open_models(lambda task: None)
         self._announce()
         try:
-            return await self.writing.write(None)
+            return await self.writing.write(None, {})
         finally:
             session.finish()
 
@@ -224,7 +224,7 @@ class Drive:
             if not can_replan:
                 times = f"{number} replan{'' if number == 1 else 's'}"
                 raise Stopped("limit", f"no answer after {times}: {decision.reason}")
-            known = [task for id_, task in session.tasks.items() if id_ not in self.writing.dropped]
+            known = [task for task in session.tasks.values() if self._counts(task)]
             preview = self.settings.preview
             earlier = earlier_of(planned, session.outcomes, known, decision.reason, preview=preview)
 
@@ -250,7 +250,7 @@ class Drive:
     async def _ask_for_plan(self, earlier: Earlier | None) -> Plan:
         """Have a plan written; if that fails, wait for the tasks that have started before the error is raised."""
         try:
-            return await self.writing.write(earlier)
+            return await self.writing.write(earlier, dict(self.run.progress.names))
         except (ModelError, PlanError):
             self.session.give_up_plan(UNPLANNED)
             await self.session.drained()
@@ -313,7 +313,7 @@ class Drive:
         """Return the results that the joiner is shown, and all failures, in the order of the plan."""
         session = self.session
         tasks, values = session.tasks, session.values
-        shown = final.refs or [id_ for id_ in tasks if not owner_of(id_)]
+        shown = final.refs or [id_ for id_, task in tasks.items() if not task.owner and self._counts(task)]
         results = {tasks[id_].name or id_: values[id_] for id_ in shown if id_ in values}
         failures = {
             id_: session.outcomes[id_]
@@ -321,6 +321,10 @@ class Drive:
             if is_lost(session.outcomes.get(id_)) and id_ not in self.writing.dropped
         }
         return results, failures
+
+    def _counts(self, task: Task) -> bool:
+        """Whether later rounds and the joiner are told of a task: it stands in a plan, and its name still means it."""
+        return task.id not in self.writing.dropped and self.run.progress.names.get(task.name, task.id) == task.id
 
     # ---------------------------------------------------------------- models
 

@@ -141,19 +141,22 @@ class Run:
         return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in calls[-1].messages)
 
     def id_of(self, name: str) -> str:
-        """Return the id of a task, by its id or its variable; raises KeyError if there is no such task."""
+        """Return the id of a task, by its variable or its id; raises KeyError if there is no such task.
+
+        The variable goes first: `x` is the last task that was assigned to it, and the first one's id is `x`, too.
+        """
         progress = self.progress
-        id_ = name if name in progress.tasks else progress.names.get(name)
+        id_ = progress.names.get(name) or (name if name in progress.tasks else None)
         if id_ is None:
             raise KeyError(f"no task {name!r} in this run; it has {', '.join(progress.tasks) or 'none'}")
         return id_
 
     def __getitem__(self, name: str) -> Any:
-        """Return the result of a task, by its id or its variable; raises a ToolError if it has none."""
+        """Return the result of a task, by its variable or its id; raises a ToolError if it has none."""
         id_ = self.id_of(name)
         end = self.progress.ends.get(id_)
         if end is None:
-            raise ToolError(f"{id_} has not ended: {self.why(id_)}")
+            raise ToolError(f"{id_} has not ended: {self.why(name)}")
         if is_a(end.outcome, NOT_DONE):
             raise ToolError(f"{id_}: {end.outcome}") from getattr(end.outcome, "error", None)
         return end.outcome
@@ -248,13 +251,19 @@ class Run:
             self.control.deny(id_, mark)
 
     def _held_in(self, name: str) -> list[str]:
-        id_ = self.id_of(name)
-        return self.progress.held_in(id_) or [id_]  # even if it does not wait, a stored run says that it cannot
+        """Return what waits for approval; lists and pages show ids, so one that waits goes before a variable."""
+        id_, held_in = self.id_of(name), self.progress.held_in
+        return held_in(name) or held_in(id_) or [id_]  # even if it does not wait, a stored run says that it cannot
 
     def wait(self, timeout: float | None = None) -> Run:
         """Wait, on a thread that does not run it, until it has ended. Raises TimeoutError after `timeout` seconds."""
         self.control.wait(timeout)
         return self
+
+    def _ipython_key_completions_(self) -> list[str]:
+        """Return what completes `run["`: the variables, then the ids of the other tasks."""
+        progress = self.progress
+        return list(dict.fromkeys((*list(progress.names), *list(progress.tasks))))
 
     def __dir__(self) -> list[str]:
         """Return what a user may want of it; the rest is for the rooms that make and show it."""

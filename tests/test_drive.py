@@ -172,6 +172,38 @@ def test_a_name_that_means_something_else_now_gets_another_id():
     assert desk.asked("get") == [1, 2, 2]
 
 
+def test_a_later_round_reads_the_last_version_of_a_name():
+    """`x` means what it meant last: the request lists it once, and the plan that reads it gets that value."""
+    model = scripted(
+        "x = get(1)\nx = x + 1\njoin()\n", "y = get(x)\njoin(y)\n", "x = get(7)\nanswer([x, y])\n",
+        joiner=["Replan: a", "Replan: b"],
+    )  # fmt: skip
+    found = run(Compiler(model, Desk().tools))
+    assert (found.answer, found["x"]) == ([7, 2], 7)
+    assert found.results == {"x": 1, "x_2": 2, "y": 2, "x_3": 7}
+    assert '<data name="results">\nx: int\n</data>' in texts(model, "replan")[0]
+    assert '<data name="x">\n2\n</data>' in texts(model, "joiner")[0]
+
+
+def test_a_line_that_a_later_round_repeats_is_the_last_version():
+    """The repeated line keeps its task, and its name means it again."""
+    model = scripted("x = get(1)\nx = get(2)\njoin()\n", "x = get(1)\nanswer(x)\n", joiner=["Replan: a"])
+    found = run(Compiler(model, Desk().tools))
+    assert (found.answer, found["x"], found.results) == (1, 1, {"x": 1, "x_2": 2})
+
+
+def test_a_later_round_cannot_read_a_name_whose_last_version_failed():
+    """The older value would be a silent stand-in; the repair says that there is none."""
+    model = scripted(
+        "x = get(1)\nx = fail(x)\njoin()\n", "answer(x)\n", "answer(0)\n", joiner=["Replan: a"]
+    )  # fmt: skip
+    found = run(Compiler(model, Desk().tools))
+    assert found.answer == 0
+    assert "no task above and no offered input is called 'x'" in texts(model, "repair")[0]
+    assert "x: LookupError" in texts(model, "replan")[0]
+    assert "(none)" in texts(model, "replan")[0]
+
+
 def test_equal_tasks_are_adopted_and_not_called_again():
     """The same name keeps its id; under another name it adopts the outcome, and both have it."""
     desk = Desk()

@@ -15,6 +15,7 @@ from compiler_nb.history import History
 from compiler_nb.outcome import Cancelled, Failure, Skipped, Usage
 from compiler_nb.tool import tool
 from tests.support.desk import Desk, begin, planner_of, run, scripted
+from tests.support.stored import until
 
 # a -> b     f* -> g     rows = [r0 r1* r2]
 PLAN = 'a = get("x")\nb = nap(a)\nf = fail("f")\ng = get(f)\nrows = [odd(n) for n in [1, 2, 3]]\njoin()\n'
@@ -54,6 +55,61 @@ def test_an_item_is_a_result():
         found["g"]
     with pytest.raises(KeyError, match="no task 'zz' in this run; it has a, b, f, g"):
         found["zz"]
+
+
+TWICE = "x = get(5)\nx = x + 1\ny = get(x)\nanswer([x, y])\n"
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_name_assigned_twice_means_the_last_one(tmp_path, stored):
+    """`run["x"]`, why, state, start and overrides; results go by id. A stored run too."""
+    with History(tmp_path / "runs.db") as history:
+        desk = Desk()
+        compiler = Compiler(None, desk.tools, planner=scripted(TWICE), history=history)
+        found = run(compiler)
+        found = history.load(found.id, compiler.settings.tools) if stored else found
+        assert found.answer == [6, 6]
+        assert (found["x"], found.state("x"), found.partial("x")) == (6, "done", 6)
+        assert found.why("x").startswith("done")
+        assert found.results == {"x": 5, "x_2": 6, "y": 6}
+        assert found._ipython_key_completions_() == ["x", "y", "x_2"]
+        desk.calls.clear()
+        assert asyncio.run(compiler.rerun(found, overrides={"x": 100})).answer == [100, 100]
+        assert asyncio.run(compiler.rerun(found, start="x")).answer == [6, 6]
+        assert desk.asked("get") == [5, 100, 6]
+
+
+def test_a_name_whose_last_version_failed_has_no_value():
+    """What the name held before is not given out in its stead."""
+    found = run(planner_of("x = get(5)\nx = fail(x)\njoin()\n"))
+    with pytest.raises(ToolError, match="x_2: LookupError"):
+        found["x"]
+    assert [task.id for task in found.progress.variables] == ["x_2"]
+
+
+def test_a_call_that_waits_is_approved_by_the_id_that_is_listed():
+    """Of two versions of a name that both wait, `approve("x")` lets the one with that id go on, as lists show ids."""
+
+    @tool(side_effects=True)
+    async def pay(x: int) -> int:
+        return x
+
+    async def silent(task, shown):
+        return await asyncio.Event().wait()
+
+    async def main():
+        compiler = Compiler(None, [pay], planner=scripted("x = pay(1)\nx = pay(2)\njoin()\n"))
+        found, work = begin(compiler, "?", ask=silent)
+        task = asyncio.create_task(work)
+        await until(lambda: "x" in found.progress.held)
+        found.approve("x")
+        await until(lambda: "x" in found.results and "x_2" in found.progress.held)
+        found.deny("x")
+        await task
+        return found
+
+    found = asyncio.run(main())
+    assert (found.results, found.failures["x_2"].kind) == ({"x": 1}, "denied")
 
 
 def test_numbered_tasks_have_a_variables_name_too():

@@ -160,7 +160,7 @@ class Session:
             self.pin(task, self._outcomes[source], "adopted")
         else:
             # it waits for nothing itself, whatever the task refers to
-            twin = Task(task.id, "expr", "", (), line=task.line, column=task.column, fingerprint=task.fingerprint)
+            twin = replace(task, kind="expr", tool="", args=(), kwargs={}, after=(), guard=None)
             self._perform(self.schedule.add_twin(twin))
             self._waiters[source].append(lambda: self._end_twin(twin.id, self._outcomes[source]))
 

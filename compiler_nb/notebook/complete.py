@@ -41,6 +41,8 @@ def candidates(text: str, names: Namespace) -> Found | None:
         return _in_line(typed, before, names)
     if not before:
         return _that_begin(typed, VERBS)
+    if before[-1] in ("--start", "why", "approve", "deny"):
+        return _that_begin(typed, (name for run in _runs(names) for name in run._ipython_key_completions_()))
     flags = VERBS[before[0]].flags if before[0] in VERBS else ()
     return _that_begin(typed, [*flags, *(_models(names) if before[0] == "model" else [*_of(names, Run), "-1"])])
 
@@ -84,6 +86,10 @@ def _models(names: Namespace) -> list[str]:
 
 def _of(names: Namespace, kinds: Any) -> list[str]:
     return [name for name, value in names.visible().items() if isinstance(value, kinds)]
+
+
+def _runs(names: Namespace) -> list[Run]:
+    return [value for value in names.visible().values() if isinstance(value, Run)]
 
 
 def _that_begin(typed: str, words: Iterable[str]) -> Found:

@@ -226,7 +226,7 @@ class RunJob:
     def _bind_and_show(self) -> None:
         """Bind the results, the answer and the run, and show the run; called in the main thread."""
         run, said = self.run, self.question.said
-        tasks = show.plain_tasks(run) if said.given.get("bind", True) else ()
+        tasks = run.progress.variables if said.given.get("bind", True) else ()
         wanted, without = variables(tasks, run.progress.outcomes, said.given.get("prefix", ""))
         if said.answer and show.has_answer(run):
             wanted[said.answer] = run.answer

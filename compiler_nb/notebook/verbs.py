@@ -179,10 +179,13 @@ def why(desk: Desk, words: list[str], _: dict[str, str]) -> None:
     """Say why a task waits or waited; without a task, do so for all that have not ended."""
     run = _run(desk, words[1:])
     if words:
-        say(run.why(_task(run, words[0])), run)
+        say(run.why(_known(run, words[0])), run)
         return
-    waiting = [id_ for id_ in list(run.progress.tasks) if run.state(id_) not in ENDED]
-    say("\n".join(f"{id_}: {run.why(id_)}" for id_ in waiting) or "every task has ended", run)
+    told = run.words()
+    with told.progress.lock:
+        waiting = [id_ for id_, state in told.progress.states.items() if state not in ENDED]
+        lines = [f"{id_}: {told.whole(id_)}" for id_ in waiting]
+    say("\n".join(lines) or "every task has ended", run)
 
 
 # ---------------------------------------------------------------- what may be done to a run
@@ -191,7 +194,7 @@ def why(desk: Desk, words: list[str], _: dict[str, str]) -> None:
 def rerun(desk: Desk, words: list[str], options: dict[str, str]) -> None:
     """Run the plan of a run again, or a part of it; a run that did not finish is continued."""
     run = _run(desk, words)
-    start = _task(run, options["--start"]) if "--start" in options else ""
+    start = _known(run, options["--start"]) if "--start" in options else ""
     job = begin_again(desk, run, start=start, failed="--failed" in options)
     if job is not None:
         job.finish(loop.block(job))
@@ -218,9 +221,9 @@ def cancel(desk: Desk, words: list[str], _: dict[str, str]) -> None:
 def _judge(desk: Desk, words: list[str], _: dict[str, str], *, approve: bool) -> None:
     """Approve or deny a task that waits for approval; without a task, list those that wait."""
     run = _run(desk, words[1:])
-    name = _task(run, words[0]) if words else ""
     held = {id_: _call(run, id_, arguments) for id_, arguments in run.progress.held.items()}
-    meant = run.progress.held_in(name) if name else []
+    name = _known(run, words[0]) if words else ""
+    meant = (run.progress.held_in(name) or run.progress.held_in(run.id_of(name))) if name else []
     if meant:
         (run.approve if approve else run.deny)(name)
         say(f"{'approved' if approve else 'denied'}: {', '.join(held[id_] for id_ in meant)}")
@@ -239,12 +242,13 @@ def _run(desk: Desk, words: list[str]) -> Run:
     return find_run(desk, words[0] if words else "-1")
 
 
-def _task(run: Run, name: str) -> str:
-    """Return the id of the task that a word means; raise OptionError if there is no such task."""
+def _known(run: Run, name: str) -> str:
+    """Return the name of a task; raise OptionError if there is no such task."""
     try:
-        return run.id_of(name)
+        run.id_of(name)
     except KeyError as error:
         raise OptionError(str(error.args[0])) from None
+    return name
 
 
 def _running(desk: Desk, words: list[str], hint: str = "") -> list[Run]:

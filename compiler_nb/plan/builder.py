@@ -22,7 +22,8 @@ class Builder:
     """Collects the tasks and problems of one plan while a dialect reads it.
 
     tools: by name, None to accept any; inputs: names of the offered variables; earlier: ids of earlier rounds' results,
-    which this plan may read, with their fingerprints; taken: all ids that the run has used.
+    which this plan may read, with their fingerprints; taken: all ids that the run has used; names: what a name means
+    that several earlier tasks were assigned to, the id of the last one.
     After the first problem nothing more is released, but reading goes on.
     """
 
@@ -32,11 +33,15 @@ class Builder:
         inputs: Collection[str] = (),
         earlier: Mapping[str, str] | None = None,
         taken: Iterable[str] = (),
+        names: Mapping[str, str] | None = None,
     ) -> None:
         self.tools, self.inputs = tools, frozenset(inputs)
         self.earlier = dict(earlier or {})
         self.taken = {*taken, *self.earlier}
         self.fingerprints = dict(self.earlier)
+        meant = {**dict.fromkeys(self.earlier), **(names or {})}
+        # A name whose last version has no value means nothing: an older version would be a silent stand-in.
+        self.readable = {name: Ref(id_ or name) for name, id_ in meant.items() if (id_ or name) in self.earlier}
         self.ids: dict[str, str] = {}  # a name in this plan's text -> the task's id, the latest if it has several
         self.tasks: list[Task] = []
         self.released: list[Task] = []
@@ -74,7 +79,7 @@ class Builder:
         """Return the reference that a name or number stands for: a task of this plan, an earlier result, or None."""
         if name in self.ids:
             return Ref(self.ids[name])
-        return Ref(name) if name in self.earlier else None
+        return self.readable.get(name)
 
     def check_call(self, task: Task) -> bool:
         """Report what is wrong with a call's tool and arguments; return whether the call is correct."""
@@ -101,8 +106,12 @@ class Builder:
         prints = self._prints(group)
         name = task.id
         id_ = self.ids[name] = self._free(name, prints[name], avoid)
+        own = f"{name}_2" if name in avoid else name
         for each in group:
-            self._take(_renamed(each, name, id_), prints[each.id])
+            renamed = _renamed(each, name, id_)
+            if each is task and id_ != own and name.isidentifier():
+                renamed = replace(renamed, version_of=own)
+            self._take(renamed, prints[each.id])
         return id_
 
     def add_parts(self, name: str, parts: Iterable[Task], trees: Iterable[Tree]) -> list[Tree]:

@@ -68,7 +68,7 @@ class PythonDialect:
         self.count = 0
         # What each name stands for. An earlier round's result hides an input of the same name, as a task above does.
         self.names: dict[str, Tree] = {name: Input(name) for name in builder.inputs}
-        self.names |= {name: Ref(name) for name in builder.earlier}
+        self.names |= builder.readable
         self.lengths: dict[str, int] = {}  # of the literals that stand behind names, written out
         self.written = 0  # what was written out so far
         self.repeated = 0  # nodes of guards so far

@@ -46,8 +46,8 @@ class Task(Expression):
     args, kwargs: argument trees (an expr's or fan-out's only argument is its expression);
     after: ids declared as dependencies although no argument reads them; note: the comment above it;
     line, column: where its text begins, from 1; fingerprint: what it computes, whatever its name: a hash of tool and
-    arguments with references replaced by fingerprints; guard: what must be true for it to be performed, always an
-    expression, or None if it always is.
+    arguments with references replaced by fingerprints; version_of: the name in the text, "" if that is the id; guard:
+    what must be true for it to be performed, always an expression, or None if it always is.
     """
 
     id: str
@@ -60,6 +60,7 @@ class Task(Expression):
     line: int = field(default=0, compare=False)
     column: int = field(default=0, compare=False)
     fingerprint: str = field(default="", compare=False, repr=False)
+    version_of: str = field(default="", compare=False, repr=False)
     guard: Tree = None
     _reads: tuple[tuple[str, ...], tuple[str, ...]] | None = field(default=None, init=False, compare=False, repr=False)
 
@@ -98,8 +99,11 @@ class Task(Expression):
 
     @property
     def name(self) -> str:
-        """The variable that its value is bound to: its id, "t1" for the id "1", "" for a generated id."""
-        name = variable(self.id)
+        """The variable that its value is bound to: its id, "t1" for the id "1", "" for a generated id.
+
+        A name that is assigned twice is the variable of both tasks, and means the later one.
+        """
+        name = self.version_of or variable(self.id)
         return name if name.isidentifier() else ""
 
 

@@ -102,7 +102,7 @@ def earlier_of(
     plan: Plan | None, outcomes: Mapping[str, Any], known: Iterable[Task], reason: str, *, preview: bool = False
 ) -> Earlier:
     """Return what a replan request shows of the rounds so far: values by schema, with `preview` shortened too."""
-    ended = {task.id: outcomes[task.id] for task in known if task.id in outcomes and not task.owner}
+    ended = {task.version_of or task.id: outcomes[task.id] for task in known if task.id in outcomes and not task.owner}
     failures = {id_: str(end)[:500] for id_, end in ended.items() if is_lost(end)}
     results = {
         id_: describe_schema(value) + (f": {shorten_value(value)}" if preview else "")

@@ -60,8 +60,11 @@ class Writing:
         self.calls, self.session, self.add, self.allow = calls, session, add, allow
         self.dropped: set[str] = set()
 
-    async def write(self, earlier: Earlier | None) -> Plan:
-        """Get a plan from the planner, and start its tasks as they come. Raises PlanError if no repair helped."""
+    async def write(self, earlier: Earlier | None, names: Mapping[str, str]) -> Plan:
+        """Get a plan from the planner, and start its tasks as they come. Raises PlanError if no repair helped.
+
+        names: the tasks that the names of earlier rounds mean.
+        """
         settings = self.settings
         own = settings.prompts.get("planner", "")
         system = system_prompt(settings.dialect, settings.tools, settings.examples, own)
@@ -72,7 +75,7 @@ class Writing:
             self.allow()
             parser = PlanParser(
                 dialect=settings.dialect, tools=settings.tools, inputs=self.schemas,
-                earlier=self.session.alive(), taken=tuple(self.session.tasks),
+                earlier=self.session.alive(), taken=tuple(self.session.tasks), names=names,
             )  # fmt: skip
             taker = Taker(self.log, self.session, self.add)
             request = Request(role, tuple(messages), prompt=system.hash)

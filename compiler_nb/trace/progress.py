@@ -64,8 +64,8 @@ class Progress:
     By a task's id: tasks (in the order in which they came), states, born (seconds), ends, spans (attempts; of a fan-out
     one, from its expansion on), holds, parks, retries (what is to be tried again), warnings, parked (the provider that
     it waits for), items_ended (of a fan-out: how many have ended, of how many).
-    holding: the tasks that are held; busy: calls that hold a slot; names: the last task of each variable; changes: (id,
-    what, at), see above.
+    holding: the tasks that are held; busy: calls that hold a slot; names: the last task of each variable, in the
+    last round that assigns it; changes: (id, what, at), see above.
     """
 
     def __init__(self, events: Sequence[Event] = ()) -> None:
@@ -131,6 +131,12 @@ class Progress:
             return {id_: self.ends[id_].outcome for id_ in self.tasks if id_ in self.ends}
 
     @property
+    def variables(self) -> list[Task]:
+        """The tasks that leave variables, in the order of `tasks`: of a name's versions the last one."""
+        with self.lock:
+            return [task for id_, task in self.tasks.items() if self.names.get(task.name) == id_]
+
+    @property
     def attempts(self) -> list[Span]:
         """The attempts of calls in the order of their starts."""
         with self.lock:
@@ -172,8 +178,7 @@ class Progress:
     def _note(self, task: Task, at: float, *, ready: bool) -> None:
         id_ = task.id
         self.tasks[id_], self.states[id_], self.born[id_] = task, "waiting", at
-        # A name that is assigned again means its last version, so the later task replaces the earlier one.
-        if task.name:
+        if task.name:  # one that is assigned again means its last version
             self.names[task.name] = id_
         if ready:
             self._ready(id_, at)
@@ -293,6 +298,8 @@ class Progress:
         if event.tasks is not None:
             tasks = tuple(self.tasks[id_] for id_ in event.tasks)
             plan = self.plan = Plan(tasks, event.final or JOIN, text, event.dialect)
+            # A line that the plan repeats keeps its task, which is older than what a refused text assigned to the name.
+            self.names.update((task.name, task.id) for task in tasks if task.name)
             for id_ in [id_ for id_ in self.holding if self.holds[id_][-1].reason == "plan"]:
                 self._let_go(id_, event.at)
         last = self._round

@@ -57,6 +57,13 @@ def test_candidates(text, found):
     assert words == found
 
 
+def test_tasks_of_a_run_complete_by_variable(shell):
+    """Where a task is named: the variables of the runs at hand, also of a name that was assigned twice."""
+    shell.ok("%%plan\ntotal = double(1)\ntotal = total * 2\ntall = double(3)\nanswer(total)")
+    for line in ("%compile why to", "%compile rerun --start to", "%compile approve to"):
+        assert candidates(line, Namespace(shell.ns)) == ("to", ["total", "total_2"])
+
+
 def test_a_shell_completes(shell):
     """Through IPython's own completer, replacing exactly what is typed."""
     shell.planner(PLAN)

@@ -36,6 +36,29 @@ def test_a_plan_in_a_cell_runs(shell):
     assert not shell.shown
 
 
+def test_a_name_assigned_twice_is_the_last_value(shell, capsys):
+    """The variable, `%compile why` and `%compile rerun --start` mean the last version; the picture shows both."""
+    shell.ok("%%plan\nx = double(2)\nx = x + 1\nanswer(x)")
+    assert (shell.ns["x"], shell.ns["run"].answer, shell.ns["run"]["x"]) == (5, 5, 5)
+    assert "x_2" not in shell.ns
+    assert "bound: x, run" in shell.text()
+    assert 'data-task="x"' in shell.shown[-1]["text/html"]
+    assert 'data-task="x_2"' in shell.shown[-1]["text/html"]
+    shell.ok("%compile rerun --start x")
+    assert shell.ns["run"]["x"] == 5
+    ends = {event.task: event.how for event in shell.ns["run"].events if type(event).__name__ == "TaskEnded"}
+    assert ends == {"x": "pinned", "x_2": "inline"}
+    shell.ok("%compile why x")
+    assert capsys.readouterr().out.startswith("done")
+
+
+def test_a_name_whose_last_version_failed_is_not_bound(shell):
+    """An older value would be a silent stand-in for it."""
+    shell.ok("%%plan\nx = double(2)\nanswer(x)")
+    shell.ok("%%plan --no-raise\nx = double(2)\nx = fail(x)\njoin()")
+    assert "not bound: x (failed: ValueError: search failed, 404)" in shell.text()
+
+
 def test_the_answer_goes_where_it_is_wanted(shell):
     """`NAME <<` takes it, `-o` the run, `--prefix` and `--no-bind` the results."""
     shell.planner(PLAN)

@@ -28,7 +28,7 @@ def details(run: Run, id_: str) -> str:
     """Return what is known of a task of a run."""
     progress = run.progress
     task, end = progress.tasks[id_], progress.ends.get(id_)
-    parts = [f"<p>{inert(run.why(id_))}</p>", f"<pre>{inert(shorten_call(task, ARGUMENT))}</pre>"]
+    parts = [f"<p>{inert(run.words().whole(id_))}</p>", f"<pre>{inert(shorten_call(task, ARGUMENT))}</pre>"]
     if task.note:
         parts.append(f"<p><i>{inert(task.note)}</i></p>")
     sections = {

@@ -74,7 +74,8 @@ def variables(
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """Return the values to bind by variable, and the variables without a value, each with the reason.
 
-    Of a fan-out that failed the partial value is bound, with the failures in their places.
+    tasks: those that leave variables, one for each. Of a fan-out that failed the partial value is bound, with the
+    failures in their places.
     """
     wanted: dict[str, Any] = {}
     without: list[tuple[str, str]] = []
