@@ -1,17 +1,19 @@
 """What an expression may cost: its steps, how large and how deep values may be, and operators within these bounds.
 
-No attribute of a value is read here or in the files that use this. A value is judged by its type alone, and a text or a
-sequence is as long as its built-in type says, whatever a subclass claims.
+No attribute of a value is read here or in the files that use this, except of tables. A value is judged by its type
+alone, and a text or a sequence is as long as its built-in type says, whatever a subclass claims.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, Final
 
 from compiler_nb.errors import ExpressionError
+from compiler_nb.plan.growth import check_operator, is_mixed
+from compiler_nb.plan.tables import cells, items, kind_of
 from compiler_nb.text import type_name
 
 STEPS: Final = 100_000
@@ -41,7 +43,7 @@ _TEXTS: Final = (str, bytes)
 class Scope:
     """What names mean while an expression is evaluated, and the steps that are left."""
 
-    __slots__ = ("inputs", "locals", "steps", "values")
+    __slots__ = ("inputs", "locals", "notes", "steps", "values")
 
     def __init__(
         self, values: Mapping[str, Any], inputs: Mapping[str, Any] | None = None, names: Mapping[str, Any] | None = None
@@ -49,6 +51,10 @@ class Scope:
         self.values, self.inputs = values, inputs or {}
         self.locals = dict(names or {})
         self.steps = STEPS
+        self.notes: list[str] = []  # what a reader of the result should know
+
+    def heavy(self) -> None:
+        """Note that an operation on a table begins, which may take long."""
 
     def spend(self, steps: int) -> None:
         """Count work; raise an ExpressionError if there was too much."""
@@ -160,11 +166,21 @@ def check_size(value: Any) -> None:
 
 def items_of(source: Any, scope: Scope, limit: int = ITEMS) -> Iterator[Any]:
     """Yield the items of a value, one step each; raise an ExpressionError if there are more than `limit`."""
+    source = _of_table(source, scope, limit)
     for count, item in enumerate(source):
         if count >= limit:
             raise ExpressionError(f"more than {limit:,} items: use a tool")
         scope.spend(1)
         yield item
+
+
+def _of_table(source: Any, scope: Scope, limit: int = ITEMS) -> Any:
+    """Return what is iterated of a table: Python's numbers, not NumPy's; anything else as it is."""
+    if not kind_of(source):
+        return source
+    scope.heavy()
+    bound(len(source) if kind_of(source) == "ndarray" else 0, limit, "items")
+    return items(source)
 
 
 def listed(source: Any, scope: Scope) -> list[Any]:
@@ -174,10 +190,10 @@ def listed(source: Any, scope: Scope) -> list[Any]:
         bound(len(source), ITEMS, "items")
         scope.spend(len(source) // (OBJECTS if kind is str else BATCH))
         return list(source)
-    items = list(islice(source, ITEMS + 1))  # a user's object may go on forever
-    bound(len(items), ITEMS, "items")
-    scope.spend(len(items) // BATCH)
-    return items
+    found = list(islice(_of_table(source, scope), ITEMS + 1))  # a user's object may go on forever
+    bound(len(found), ITEMS, "items")
+    scope.spend(len(found) // BATCH)
+    return found
 
 
 # -------------------------------------------------------------------- operators
@@ -190,6 +206,8 @@ _BINARY: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "//": operator.floordiv,
     "%": operator.mod,
     "**": operator.pow,
+    "&": operator.and_,
+    "|": operator.or_,
 }
 _COMPARE: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "==": operator.eq,
@@ -209,6 +227,8 @@ def apply_operator(sign: str, left: Any, right: Any, scope: Scope) -> Any:
     kind = type(left)
     if is_a(left, int) and is_a(right, int):
         _bound_whole(sign, operator.index(left), operator.index(right))
+    elif kind_of(left) or kind_of(right):
+        _spend_on_tables(sign, left, right, scope)
     elif sign == "*":
         _bound_repetition(left, right, scope)
     elif sign == "**" and not is_a(left, (float, complex)):
@@ -218,9 +238,21 @@ def apply_operator(sign: str, left: Any, right: Any, scope: Scope) -> Any:
     elif sign == "+" and kind is type(right) and kind in _SIZED:
         bound(len(left) + len(right), TEXT if kind is str else ITEMS, "characters of text" if kind is str else "items")
         scope.spend(weigh(left) + weigh(right))
-    elif kind in _SETS:
+    elif kind in _SETS or (kind is dict and sign == "|"):
         spend_on_parts(left, scope)
+        spend_on_parts(right, scope)
     return _BINARY[sign](left, right)
+
+
+def _spend_on_tables(sign: str, left: Any, right: Any, scope: Scope) -> None:
+    scope.heavy()
+    check_operator(sign, left, right)
+    if is_mixed(left) or is_mixed(right):  # each item is tried within bounds, for the library has none
+        if len({part.size for part in (left, right) if kind_of(part)}) > 1:
+            raise ExpressionError("columns of objects can be combined only if they are equally long: use a tool")
+        parts = [cells(part) if kind_of(part) else repeat(part) for part in (left, right)]
+        for each, other in zip(*parts, strict=False):
+            apply_operator(sign, each, other, scope)
 
 
 def _bound_whole(sign: str, left: int, right: int) -> None:
@@ -244,6 +276,10 @@ def _bound_repetition(left: Any, right: Any, scope: Scope) -> None:
 def compare(sign: str, left: Any, right: Any, scope: Scope) -> Any:
     """Return the comparison `left sign right`, after paying for it."""
     scope.spend(1)
+    if kind_of(left) or kind_of(right):
+        scope.heavy()
+        for part in (left, right):
+            spend_on_parts(cells(part) if is_mixed(part) else None, scope)
     if sign in ("in", "not in"):
         return _is_in(left, right, scope) is (sign == "in")
     if sign not in ("is", "is not"):

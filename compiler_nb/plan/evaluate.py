@@ -1,8 +1,9 @@
 """Evaluate pure expressions, within bounds.
 
 Theory of operation
-    `evaluate` walks the nodes of `compiler_nb.plan.expression` over values: it never calls `eval`, never looks up an
-    attribute by a name from the plan, and calls only the functions and methods of `compiler_nb.plan.functions`. Values
+    `evaluate` walks the nodes of `compiler_nb.plan.expression` over values: it never calls `eval`, reads of a value
+    only its items, declared fields and what `compiler_nb.plan.tables` lists, and calls only the functions and methods
+    listed there and in `compiler_nb.plan.functions`. Values
     may be anything that a tool returned. Operators are Python's own, so a user's objects work through the operators
     that they define. Work is counted: a step per node, more if large containers are built, STEPS in all; sizes, digits
     and widths have bounds of their own, which are checked *before* something large is made. An expression over a bound
@@ -19,9 +20,12 @@ from typing import Any, Final
 
 from compiler_nb.errors import ExpressionError
 from compiler_nb.outcome import Skipped
+from compiler_nb.plan import fields, tables
 from compiler_nb.plan.bounds import (
+    ITEMS,
     Scope,
     apply_operator,
+    bound,
     check_size,
     compare,
     hashed,
@@ -33,6 +37,7 @@ from compiler_nb.plan.bounds import (
 )
 from compiler_nb.plan.expression import (
     Apply,
+    Attribute,
     Binary,
     Choice,
     Clause,
@@ -53,7 +58,10 @@ from compiler_nb.plan.expression import (
     Value,
     spell,
 )
-from compiler_nb.plan.functions import FUNCTIONS, METHODS, format_value, to_text
+from compiler_nb.plan.fields import read_key
+from compiler_nb.plan.functions import FUNCTIONS, METHODS, apply_function, format_value, to_text
+from compiler_nb.plan.growth import check_selection
+from compiler_nb.plan.tables import kind_of, read_item
 from compiler_nb.plan.tree import Expression, Input, Ref, Tree
 from compiler_nb.text import cut, describe_error, fields_of, type_name
 
@@ -87,10 +95,17 @@ def _explain(tree: Tree, scope: Scope, error: BaseException) -> str:
             with suppress(ExpressionError):
                 values.append(f"{spell(part)[:60]} = {short(evaluate(part, scope))}")
     shown = f" (with {', '.join(values[:4])})" if values else ""
-    if isinstance(error, KeyError) and type(tree) is Item:
+    if isinstance(error, KeyError) and type(tree) in (Item, Attribute):
         with suppress(ExpressionError):
             shown += _keys_there(evaluate(tree.value, scope))
-    return f"{spell(tree)[:200]}: {describe_error(error)[:200]}{shown}"
+    hint = _MASKS if isinstance(error, ValueError) and "truth value of a" in str(error) else ""
+    return f"{spell(tree)[:200]}: {describe_error(error)[:200]}{shown}{hint}"
+
+
+_MASKS: Final = (
+    "; a column as a whole is neither true nor false: combine masks with & | ~, each comparison in brackets, or ask"
+    " any(...) or all(...)"
+)
 
 
 def _keys_there(value: Any) -> str:
@@ -112,6 +127,7 @@ _OPERANDS: Final[dict[type, Callable[[Any], list[Tree]]]] = {
     Method: lambda node: [node.value, *node.args],
     Unary: lambda node: [node.operand],
     Field: lambda node: [node.value],
+    Attribute: lambda node: [node.value],
 }
 """The parts of a node whose values help to explain an error."""
 
@@ -128,14 +144,32 @@ def _ref(node: Ref, scope: Scope) -> Any:
 
 def _item(node: Item, scope: Scope) -> Any:
     scope.spend(1)
-    found = evaluate(node.value, scope)[hashed(evaluate(node.key, scope), scope)]
+    value, key = evaluate(node.value, scope), hashed(evaluate(node.key, scope), scope)
+    if is_a(value, dict):
+        return read_key(value, key)
+    if kind_of(value):
+        scope.heavy()
+        check_selection(value, key)
+        return read_item(value, key, scope.notes.append)
+    found = value[key]
     if isinstance(node.key, Slice):
         scope.spend(weigh(found))
     return found
 
 
+def _attribute(node: Attribute, scope: Scope) -> Any:
+    scope.spend(1)
+    value = evaluate(node.value, scope)
+    if not kind_of(value):
+        return fields.read_field(value, node.name)
+    scope.heavy()
+    return tables.read_field(value, node.name)
+
+
 def _field(node: Field, scope: Scope) -> str:
     value = evaluate(node.value, scope)
+    if kind_of(value):
+        scope.heavy()
     if node.conversion:
         check_size(value)
         value = _CONVERSIONS[node.conversion](value)
@@ -144,7 +178,10 @@ def _field(node: Field, scope: Scope) -> str:
 
 def _unary(node: Unary, scope: Scope) -> Any:
     scope.spend(1)
-    return _UNARY[node.operator](evaluate(node.operand, scope))
+    value = evaluate(node.operand, scope)
+    if kind_of(value):
+        scope.heavy()
+    return _UNARY[node.operator](value)
 
 
 def _binary(node: Binary, scope: Scope) -> Any:
@@ -187,7 +224,7 @@ def _apply(node: Apply, scope: Scope) -> Any:
     kwargs = {
         name: _callable(arg, scope) if keyed and name == "key" else evaluate(arg, scope) for name, arg in node.kwargs
     }
-    return FUNCTIONS[node.function](scope, *args, **kwargs)
+    return apply_function(node.function, scope, args, kwargs)
 
 
 def _callable(tree: Tree, scope: Scope) -> Callable[..., Any] | None:
@@ -224,14 +261,20 @@ def _call_lambda(node: Lambda, args: tuple[Any, ...], scope: Scope) -> Any:
 def _method(node: Method, scope: Scope) -> Any:
     scope.spend(1)
     value = evaluate(node.value, scope)
-    owner = METHODS[node.name]
-    if type(value) not in owner:
-        names = " or ".join(kind.__name__ for kind in owner)
+    owner, idiom = METHODS.get(node.name, {}), tables.METHODS.get(node.name)
+    kind = kind_of(value)
+    if type(value) not in owner and (idiom is None or kind not in idiom.kinds):
+        names = " or ".join([*(each.__name__ for each in owner), *sorted(idiom.kinds if idiom else ())])
         wrong = f".{node.name}() is for {names}, not {type_name(value)}: use a tool"
         raise ExpressionError(f"{spell(node)[:200]}: {wrong}")
     args = [evaluate(arg, scope) for arg in node.args]
+    kwargs = {name: evaluate(arg, scope) for name, arg in node.kwargs}
+    if kind and idiom is not None:
+        scope.heavy()
+        bound(value.size if idiom.copies else 0, ITEMS, "items")
+        return tables.call_method(value, node.name, tuple(args), kwargs)
     scope.spend(weigh(value))
-    return owner[type(value)](scope, value, *args)
+    return owner[type(value)](scope, value, *args, **kwargs)
 
 
 def _each(node: Comprehension, scope: Scope, collect: Callable[[Iterator[Any]], Any]) -> Any:
@@ -282,7 +325,9 @@ _NO_VALUE: Final[dict[type, str]] = {
     Fanout: "a fan-out is expanded, not evaluated",
 }
 _CONVERSIONS: Final[dict[str, Callable[[Any], str]]] = {"r": repr, "s": str, "a": ascii}
-_UNARY: Final[dict[str, Callable[[Any], Any]]] = {"-": operator.neg, "+": operator.pos, "not": operator.not_}
+_UNARY: Final[dict[str, Callable[[Any], Any]]] = {
+    "-": operator.neg, "+": operator.pos, "not": operator.not_, "~": operator.invert,
+}  # fmt: skip
 _RULES: Final[dict[type, Callable[[Any, Scope], Any]]] = {
     Ref: _ref,
     Input: lambda node, scope: scope.inputs[node.name],
@@ -295,6 +340,7 @@ _RULES: Final[dict[type, Callable[[Any, Scope], Any]]] = {
         hashed(evaluate(key, scope), scope): evaluate(value, scope) for key, value in tree.items()
     },
     Item: _item,
+    Attribute: _attribute,
     Slice: lambda node, scope: slice(*(evaluate(part, scope) for part in (node.start, node.stop, node.step))),
     Text: lambda node, scope: to_text([str(evaluate(part, scope)) for part in node.parts], scope),
     Field: _field,

@@ -41,6 +41,14 @@ class Item(Expression):
 
 
 @dataclass(frozen=True, slots=True)
+class Attribute(Expression):
+    """`value.name`: a listed attribute of a table, a column, a key, or a declared field; never anything else."""
+
+    value: Tree
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Slice(Expression):
     """`start:stop:step` in brackets."""
 
@@ -67,7 +75,7 @@ class Field(Expression):
 
 @dataclass(frozen=True, slots=True)
 class Unary(Expression):
-    """`-x`, `+x`, `not x`."""
+    """`-x`, `+x`, `not x`, `~x`."""
 
     operator: str
     operand: Tree
@@ -75,7 +83,7 @@ class Unary(Expression):
 
 @dataclass(frozen=True, slots=True)
 class Binary(Expression):
-    """Arithmetic with two operands."""
+    """Arithmetic with two operands, and `&` and `|`."""
 
     left: Tree
     operator: str
@@ -123,6 +131,7 @@ class Method(Expression):
     value: Tree
     name: str
     args: tuple[Tree, ...] = ()
+    kwargs: tuple[tuple[str, Tree], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +188,13 @@ class Fanout(Expression):
 
 # -------------------------------------------------------------------- as text
 
-_BINDING: Final = {"or": 1, "and": 2, "not": 3, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6, "**": 8}
-_TIGHT: Final = 10
+_COMPARES: Final = 4
+_SIGN: Final = 9
+_BINDING: Final = {
+    "or": 1, "and": 2, "not": 3, "|": 5, "&": 6, "+": 7, "-": 7, "*": 8, "/": 8, "//": 8, "%": 8, "**": 10,
+}  # fmt: skip
+"""How tightly operators bind; comparisons as _COMPARES, a sign before a value as _SIGN."""
+_TIGHT: Final = 12
 _BRACKETS: Final = {"list": ("[", "]"), "generator": ("(", ")"), "dict": ("{", "}"), "set": ("{", "}")}
 _SHORT: Final = 60
 _LITERAL: Final = {"{": "{{", "}": "}}", "'": "'", '"': '"'}
@@ -223,7 +237,7 @@ class _Speller:
         if kind is str:
             return quote(tree, self.mark)
         number = kind is int or kind is float
-        return f"({tree!r})" if number and binding > (_BINDING["*"] if tree < 0 else 9) else repr(tree)
+        return f"({tree!r})" if number and binding > (_BINDING["*"] if tree < 0 else _BINDING["**"] + 1) else repr(tree)
 
     def many(self, trees: Any) -> str:
         return ", ".join(self.spell(tree) for tree in trees)
@@ -243,6 +257,8 @@ class _Speller:
             case Item(value, key):
                 inner = spell(key)
                 return f"{spell(value, _TIGHT)}[{inner[1:-1] if type(key) is tuple and key else inner}]", _TIGHT
+            case Attribute(value, name):
+                return f"{spell(value, _TIGHT)}.{name}", _TIGHT
             case Slice(start, stop, step):
                 ends = ":".join("" if part is None else spell(part, 1) for part in (start, stop))
                 return ends + ("" if step is None else f":{spell(step, 1)}"), 0
@@ -251,13 +267,14 @@ class _Speller:
             case Field(value):
                 return self.text(Text((tree,))), _TIGHT
             case Unary(sign, operand):
-                own = _BINDING["not"] if sign == "not" else 7
+                own = _BINDING["not"] if sign == "not" else _SIGN
                 return f"{sign}{' ' if sign == 'not' else ''}{spell(operand, own)}", own
             case Binary(left, sign, right):
                 own = _BINDING[sign]
                 return f"{spell(left, own + (sign == '**'))} {sign} {spell(right, own + (sign != '**'))}", own
             case Compare(first, rest):
-                return spell(first, 5) + "".join(f" {sign} {spell(part, 5)}" for sign, part in rest), 4
+                own = _COMPARES
+                return spell(first, own + 1) + "".join(f" {sign} {spell(part, own + 1)}" for sign, part in rest), own
             case Logic(sign, values):
                 own = _BINDING[sign]
                 return f" {sign} ".join(spell(value, own + 1) for value in values), own
@@ -269,8 +286,8 @@ class _Speller:
                 return (f"{spell(value, _TIGHT)}.get" if name == "get" else name), _TIGHT
             case Apply(function, args, kwargs):
                 return f"{function}({self.arguments(args, dict(kwargs))})", _TIGHT
-            case Method(value, name, args):
-                return f"{spell(value, _TIGHT)}.{name}({self.many(args)})", _TIGHT
+            case Method(value, name, args, kwargs):
+                return f"{spell(value, _TIGHT)}.{name}({self.arguments(args, dict(kwargs))})", _TIGHT
             case Clause(target, source, conditions):
                 tests = "".join(f" if {spell(condition, 1)}" for condition in conditions)
                 return f"for {spell_pattern(target)} in {spell(source, 1)}{tests}", 0

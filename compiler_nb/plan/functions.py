@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, Final
 
 from compiler_nb.errors import ExpressionError
+from compiler_nb.plan import columns
 from compiler_nb.plan.bounds import (
+    BATCH,
     BITS,
     CHARACTERS,
     DIGITS,
@@ -26,6 +29,7 @@ from compiler_nb.plan.bounds import (
     spend_on_searching,
     whole,
 )
+from compiler_nb.plan.tables import is_column, kind_of, missing, present
 
 WIDTH: Final = 100
 _SEARCHED: Final = 100_000
@@ -141,9 +145,12 @@ def _collect(kind: Callable[[Iterable[Any]], Any]) -> Callable[..., Any]:
 
 
 def _sum(scope: Scope, values: Any, start: Any = 0) -> Any:
+    return _total(listed(values, scope), start, scope)
+
+
+def _total(items: list[Any], start: Any, scope: Scope) -> Any:
     if is_a(start, (str, bytes)):
         raise ExpressionError('sum() does not join texts: use "".join(...)')
-    items = listed(values, scope)
     if type(start) in (int, float) and all(map(_is_small, items)):
         return sum(items, start)
     total = start
@@ -161,6 +168,8 @@ def _is_small(value: Any) -> bool:
 def _round(scope: Scope, number: Any, ndigits: Any = None) -> Any:
     if abs(whole(ndigits) or 0) > DIGITS // 10:
         raise ExpressionError(f"round() takes at most {DIGITS // 10} digits")
+    if kind_of(number) == "ndarray":  # which has no `round` of Python's
+        return number.round(ndigits or 0)
     return round(number, ndigits) if ndigits is not None else round(number)
 
 
@@ -179,6 +188,34 @@ def _range(scope: Scope, *ends: Any) -> range:
 
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda scope, *args, **kwargs: function(*args, **kwargs)
+
+
+# -------------------------------------------------------------------- columns
+
+
+def apply_function(name: str, scope: Scope, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """Return what a function of the list gives; of a single column, of what is not missing in it."""
+    if args and kind_of(args[0]) and name != "len":
+        scope.heavy()
+        if name in columns.FUNCTIONS and is_column(args[0]) and (len(args) == 1 or name == "sum"):
+            return _of_column(name, scope, *args, **kwargs)
+    return FUNCTIONS[name](scope, *args, **kwargs)
+
+
+def _of_column(name: str, scope: Scope, column: Any, start: Any = 0, key: Any = None, **kwargs: Any) -> Any:
+    if key is None and type(start) in (int, float):
+        with suppress(columns.ItemByItem):
+            found = columns.FUNCTIONS[name](column, **kwargs)
+            return found + start if name == "sum" and start else found
+    items = present(column).tolist()
+    scope.spend(len(items) // BATCH)
+    if name == "sum":
+        return _total(items, start, scope)
+    if name in ("any", "all"):
+        return any(items) if name == "any" else all(items)
+    functions: dict[str, Callable[..., Any]] = {"max": max, "min": min, "sorted": sorted}
+    found = _ordered(functions[name], items, scope, {"key": key, **kwargs})
+    return found + column[missing(column)].tolist() if name == "sorted" else found
 
 
 # -------------------------------------------------------------------- the lists

@@ -12,11 +12,12 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Any, ClassVar, Final, NoReturn, TypeAlias, TypeGuard
 
-from compiler_nb.plan import check
+from compiler_nb.plan import check, tables
 from compiler_nb.plan.builder import free_name
 from compiler_nb.plan.check import Refused
 from compiler_nb.plan.expression import (
     Apply,
+    Attribute,
     Binary,
     Choice,
     Clause,
@@ -38,11 +39,11 @@ from compiler_nb.plan.expression import (
 )
 from compiler_nb.plan.functions import FUNCTIONS, KEYWORDS, METHODS, check_spec
 from compiler_nb.plan.task import Task, part_id
-from compiler_nb.plan.tree import Expression, Ref, Tree
+from compiler_nb.plan.tree import Expression, Ref, Tree, walk
 
 _SIGNS: Final[dict[type, str]] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
-    ast.UAdd: "+", ast.USub: "-", ast.Not: "not",
+    ast.BitAnd: "&", ast.BitOr: "|", ast.UAdd: "+", ast.USub: "-", ast.Not: "not", ast.Invert: "~",
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
     ast.Is: "is", ast.IsNot: "is not", ast.In: "in", ast.NotIn: "not in",
 }  # fmt: skip
@@ -56,12 +57,13 @@ _COMPREHENSIONS: Final = {
 }  # fmt: skip
 
 _INSTEAD: Final = {
-    **{name: f"{name}(value) of a list or a column" for name in ("sum", "max", "min", "any", "all")},
-    "tolist": "list(value)", "to_list": "list(value)", "columns": "list(value)", "shape": "len(value)",
-    "format": "an f-string", "append": "value + [item]", "extend": "value + items", "sort": "sorted(value)",
-    "iloc": "", "loc": "", "iat": "", "at": "",
+    **{name: f"{name}(value) of a list or a column" for name in ("any", "all")},
+    "tolist": "list(value)", "to_list": "list(value)", "format": "an f-string", "append": "value + [item]",
+    "extend": "value + items", "sort": "sorted(value)",
 }  # fmt: skip
-"""What to write instead of a method or attribute that is not allowed; "" if only a tool can do it."""
+"""What to write instead of a method that is not allowed."""
+_PLACES: Final = frozenset({"iloc", "loc", "iat", "at"})
+"""What reads a table's cells by place, and is no field before brackets."""
 
 
 class Reader:
@@ -161,7 +163,9 @@ class Reader:
 
     def _set(self, node: ast.Set) -> Tree:
         members = list(self.many(node.elts))
-        return Apply("set", (members,)) if _holds_lists(members, node) else set(members)
+        # Two expressions may be equal, as str(1) and str(True) are, and have two values.
+        lists = _holds_lists(members, node)
+        return Apply("set", (members,)) if lists or len(set(members)) < len(members) else set(members)
 
     def _dict(self, node: ast.Dict) -> Tree:
         pairs: list[tuple[Tree, Tree]] = []
@@ -172,11 +176,15 @@ class Reader:
         if _holds_lists([key for key, _ in pairs], node):
             return Apply("dict", (pairs,))
         table = dict(pairs)
+        if len(table) < len(pairs) and any(True for _ in walk([key for key, _ in pairs])):
+            return Apply("dict", (pairs,))  # two expressions may be equal, and have two values
         if len(table) < len(pairs):
             raise Refused("duplicate_key", "the same key is given twice in one dict: keep one", node)
         return table
 
     def _item(self, node: ast.Subscript) -> Tree:
+        if isinstance(node.value, ast.Attribute) and node.value.attr in _PLACES:
+            raise Refused("attribute", _no_attribute(node.value), node.value)
         value = self.read(node.value)
         key = self._slice(node.slice) if isinstance(node.slice, ast.Slice) else self.read(node.slice)
         if isinstance(key, str) and key.startswith("_"):
@@ -191,7 +199,7 @@ class Reader:
     def _unary(self, node: ast.UnaryOp) -> Tree:
         operand = self.read(node.operand)
         sign = self._sign(node.op, node)
-        if type(operand) in (int, float) and sign in "+-":
+        if type(operand) in (int, float) and sign in ("+", "-"):
             return -operand if sign == "-" else operand
         return Unary(sign, operand)
 
@@ -206,7 +214,9 @@ class Reader:
     def _sign(sign: ast.AST, node: ast.AST) -> str:
         text = _SIGNS.get(type(sign))
         if text is None:
-            raise Refused("expression", "only + - * / // % ** and comparisons are allowed in a plan: use a tool", node)
+            raise Refused(
+                "expression", "only + - * / // % ** & | ~ and comparisons are allowed in a plan: use a tool", node
+            )
         return text
 
     def _logic(self, node: ast.BoolOp) -> Tree:
@@ -378,15 +388,20 @@ class Reader:
         return Lambda(names, body)
 
     def _method(self, node: ast.Call, func: ast.Attribute) -> Tree:
-        if func.attr not in METHODS:
+        idiom = tables.METHODS.get(func.attr)
+        if func.attr not in METHODS and idiom is None:
             raise Refused("attribute", _no_method(func), func)
-        if node.keywords:
-            raise Refused("bad_args", f".{func.attr}() takes no named arguments in a plan", node)
-        args, _ = self._arguments(node)
-        return Method(self.read(func.value), func.attr, args)
+        unknown = {word.arg or "" for word in node.keywords} - (idiom.keywords if idiom else frozenset())
+        if unknown:
+            raise Refused("bad_args", f".{func.attr}() takes no {min(unknown)}= in a plan: use a tool", node)
+        args, kwargs = self._arguments(node)
+        return Method(self.read(func.value), func.attr, args, tuple(kwargs.items()))
 
-    def _attribute(self, node: ast.Attribute) -> NoReturn:
-        raise Refused("attribute", _no_attribute(node), node)
+    def _attribute(self, node: ast.Attribute) -> Tree:
+        name = node.attr
+        if name.startswith(("_", "to_")) and name != "to_dict":
+            raise Refused("attribute", _no_attribute(node), node)
+        return Attribute(self.read(node.value), name)
 
     def _lambda(self, node: ast.Lambda) -> NoReturn:
         raise Refused("expression", "a lambda can only be a key=, as in max(xs, key=lambda x: x[1])", node)
@@ -571,7 +586,8 @@ def _describe(node: ast.AST) -> str:
 def _no_method(node: ast.Attribute) -> str:
     shown = node.attr[: check.NAME_LIMIT]
     instead = _INSTEAD.get(shown)
-    hint = f", or write {instead}" if instead else f"; of text, dicts and lists only {', '.join(METHODS)}"
+    lists = f"; of text, dicts and lists only {', '.join(METHODS)}; of tables only {', '.join(tables.METHODS)}"
+    hint = f", or write {instead}" if instead else lists
     return f"methods of results cannot be called here (.{shown}): use a tool{hint}"
 
 
@@ -579,7 +595,6 @@ def _no_attribute(node: ast.Attribute) -> str:
     shown = node.attr[: check.NAME_LIMIT]
     if shown.startswith("_"):
         return f"the attribute .{shown} cannot be read"
-    if shown in METHODS:
-        return f"attributes cannot be read in a plan (.{shown}): call it, value.{shown}(...)"
-    hint = _INSTEAD.get(shown, f'an item such as value["{shown}"]')
-    return f"attributes cannot be read in a plan (.{shown}): use a tool{hint and f', or {hint}'}"
+    if shown in _PLACES:
+        return f"rows and cells cannot be read by .{shown} in a plan: use a tool, or read a column, value[name][row]"
+    return f'attributes cannot be read in a plan (.{shown}): a column or a key is value["{shown}"]'

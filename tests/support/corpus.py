@@ -438,7 +438,12 @@ PYTHON = (
         "a = search('x')\nb = search('y')\nc = summarize(a[b])",
         ok({"a": (), "b": (), "c": ("a", "b")}),
     ),
-    Case("p_attribute", "python", "a = fetch('u')\nb = summarize(a.title)", no("attribute")),
+    Case(
+        "p_attribute",
+        "python",
+        "a = fetch('u')\nb = summarize(a.title)",
+        ok(("a", "fetch", ()), ("b", "summarize", ("a",))),
+    ),
     Case("p_attribute_of_export", "python", "a = search(df.to_pickle)", no("attribute")),
     Case(
         "p_string_format_attack",

@@ -1,0 +1,65 @@
+"""Read what a plan may read of a value: its items, and its declared fields; reading never changes or runs anything.
+
+A key that is missing in a `defaultdict` is not added. A field is read only if the value's class declares it, without
+asking the value.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections import Counter, defaultdict
+from typing import Any, Final
+
+from compiler_nb.plan.bounds import is_a
+from compiler_nb.text import type_name
+
+_FRESH: Final[tuple[Any, ...]] = (int, float, str, bool, list, dict, set, tuple)
+"""What a `defaultdict` may make of a missing key here: values without any code of the user's."""
+_SHOWN: Final = 8
+
+
+def read_key(table: dict[Any, Any], key: Any) -> Any:
+    """Return `table[key]` of a dict or a subclass, which is not changed if the key is missing."""
+    kind = type(table)
+    adds = hasattr(kind, "__missing__") and kind.__getitem__ is dict.__getitem__ and kind is not Counter
+    if not adds or key in table:
+        return table[key]
+    make = table.default_factory if isinstance(table, defaultdict) and kind is defaultdict else None
+    if make is not None and any(make is each for each in _FRESH):
+        return make()
+    raise KeyError(key)
+
+
+def read_field(value: Any, name: str) -> Any:
+    """Return the value of a key of a dict, or of a field that the value's class declares."""
+    if is_a(value, dict):
+        if name in value:
+            return read_key(value, name)
+        raise KeyError(name)
+    names = _declared(type(value))
+    if name in names:
+        # A NamedTuple's fields are items; of any other class the value itself is not asked, even if it wants to be.
+        index = names.index(name)
+        return tuple.__getitem__(value, index) if is_a(value, tuple) else object.__getattribute__(value, name)
+    shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+    there = f"; it has {shown}" if names else "; fields are read of tables, dicts and objects that declare them"
+    raise LookupError(f"{type_name(value)} has no field {name!r}{there}")
+
+
+def _declared(kind: type) -> tuple[str, ...]:
+    """Return the fields that a class declares: a dataclass, a NamedTuple, a class of attrs' or of pydantic's."""
+    own = {name: found for base in reversed(kind.__mro__) for name, found in vars(base).items() if name in _MARKS}
+    if "__dataclass_fields__" in own:
+        return tuple(field.name for field in dataclasses.fields(kind))
+    if "_fields" in own and issubclass(kind, tuple):
+        return tuple(own["_fields"])
+    if "__attrs_attrs__" in own:
+        return tuple(attribute.name for attribute in own["__attrs_attrs__"])
+    model = getattr(sys.modules.get("pydantic"), "BaseModel", None)
+    if isinstance(model, type) and issubclass(kind, model):
+        return tuple(kind.model_fields)  # type: ignore[attr-defined]
+    return ()
+
+
+_MARKS: Final = frozenset({"__dataclass_fields__", "_fields", "__attrs_attrs__"})
