@@ -245,11 +245,11 @@ def test_in_a_cell_the_last_value_is_the_answer():
 @pytest.mark.parametrize(
     ("text", "kind", "line", "column", "hint"),
     [
-        ("a = search(df.head)", "attribute", 1, 12, 'value["head"]'),
-        ("é = search(df.head)", "attribute", 1, 12, "use a tool"),
-        ("  é = search(df.head)", "attribute", 1, 14, "use a tool"),
+        ("a = search(df.to_head)", "attribute", 1, 12, 'value["to_head"]'),
+        ("é = search(df._head)", "attribute", 1, 12, "cannot be read"),
+        ("  é = search(df._head)", "attribute", 1, 14, "cannot be read"),
         ("é = 東(1)", "unknown_tool", 1, 5, "The tools are"),
-        ("a = compare(\n    'é', df.é,\n)", "attribute", 2, 10, "use a tool"),
+        ("a = compare(\n    'é', df._é,\n)", "attribute", 2, 10, "cannot be read"),
         ("a = compare('x',\n  zearch('é'))", "unknown_tool", 2, 3, "Did you mean 'search'"),
         ("é = = 1", "syntax", 1, 5, "write name = tool(...)"),
         ("for x in city:\n    search(x)", "statement", 1, 1, "[tool(x) for x in xs]"),
@@ -264,9 +264,10 @@ def test_in_a_cell_the_last_value_is_the_answer():
         ("_a = now()", "dunder", 1, 1, "begins with a letter"),
         ("a = df['_x']", "dunder", 1, 5, "never attributes"),
         ("a = max(city, default=1, q=2)", "bad_args", 1, 5, "takes no q="),
+        ("a = df.dropna(inplace=True)", "bad_args", 1, 5, "takes no inplace="),
         ("a = search(*city)", "star_args", 1, 5, "one by one"),
         ("a = b'x'", "expression", 1, 5, "write text or a number"),
-        ("a = 1 if df.x else 2", "attribute", 1, 10, "use a tool"),
+        ("a = 1 if df._x else 2", "attribute", 1, 10, "cannot be read"),
         ("city + 'x'", "statement", 1, 1, "a line of a plan"),
         ("len(city)", "statement", 1, 1, "give it a name"),
         ("a = now(); b = now()", "statement", 1, 12, "each its own"),
@@ -318,16 +319,14 @@ def test_literals_behind_names_stay_within_bounds():
     ("expression", "hint"),
     [
         ("a.nlargest(3)", "(.nlargest): use a tool; of text, dicts and lists only split, strip"),
-        ("a['x'].sum()", "(.sum): use a tool, or write sum(value) of a list or a column"),
+        ("a['x'].any()", "(.any): use a tool, or write any(value) of a list or a column"),
+        ("a.to_csv()", "(.to_csv): use a tool; of text"),
         ("a.tolist()", "use a tool, or write list(value)"),
         ("'{}'.format(a)", "use a tool, or write an f-string"),
         ("a.append(1)", "use a tool, or write value + [item]"),
         ("a.iloc(3)", "(.iloc): use a tool; of text"),
-        ("a.iloc[0]", "(.iloc): use a tool"),
-        ("a.columns", "use a tool, or list(value)"),
-        ("a.shape[0]", "use a tool, or len(value)"),
-        ("a.size", 'use a tool, or an item such as value["size"]'),
-        ("a.keys", "call it, value.keys(...)"),
+        ("a.iloc[0]", "by .iloc in a plan: use a tool, or read a column"),
+        ("a.to_csv", 'a column or a key is value["to_csv"]'),
     ],
 )
 def test_a_method_or_an_attribute_is_replaced_by_what_says_the_same(expression, hint):
@@ -335,7 +334,7 @@ def test_a_method_or_an_attribute_is_replaced_by_what_says_the_same(expression, 
     problem = only_problem(f"a = now()\nb = {expression}")
     assert problem.kind == "attribute"
     assert hint in problem.message
-    assert ("value[" in problem.message) == (expression == "a.size")
+    assert ("value[" in problem.message) == (expression in ("a.to_csv", "a.iloc[0]"))
 
 
 # ------------------------------------------------------------------- as text arrives

@@ -442,7 +442,7 @@ PYTHON = (
         "p_attribute",
         "python",
         "a = fetch('u')\nb = summarize(a.title)",
-        ok(("a", "fetch", ()), ("b", "summarize", ("a",))),
+        ok({"a": (), "b": ("a",)}),
     ),
     Case("p_attribute_of_export", "python", "a = search(df.to_pickle)", no("attribute")),
     Case(
