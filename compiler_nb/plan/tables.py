@@ -171,7 +171,7 @@ def _an(kind: str) -> str:
 
 
 def _known(table: Any) -> str:
-    """Return the names of a table's columns for a message; the labels of a column are data, which models may not see."""
+    """Return the names of a table's columns, for a message; the labels of a column are data, and not for models."""
     if kind_of(table) != "DataFrame":
         return ""
     shown = [repr(label) for label in table.columns[:_SHOWN] if type(label) in (str, int)]
