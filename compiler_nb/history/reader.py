@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -189,14 +190,23 @@ def _finished(run: Run, status: str) -> Run:
     events = run.events
     expect(events and isinstance(events[0], RunStarted), f"the run {run.id} has no beginning")
     times = [getattr(event, name) for event in events for name in ("at", "ready_at", "delay") if hasattr(event, name)]
-    expect(all(0 <= time < LONGEST for time in times), f"the run {run.id} has impossible times")
+    expect(all(0 <= each < LONGEST for each in times), f"the run {run.id} has impossible times")
     _check_events(events)
     if status == BROKEN_OFF:
         _end(run)
     run.progress.outcomes  # noqa: B018 - damage shows now, not later
     if run.status != "running":
         run.control.end()
+    else:
+        _go_on(run)
     return run
+
+
+def _go_on(run: Run) -> None:
+    """Let the time of a run that goes on elsewhere go on here."""
+    began = next(event.started_at - event.at for event in run.events if isinstance(event, RunStarted))
+    last, gone = run.progress.at, time.time() - began
+    run.log.began = run.log.clock() - (gone if last < gone < LONGEST else last)  # clocks of machines may differ
 
 
 def _end(run: Run) -> None:

@@ -67,6 +67,31 @@ def test_a_stored_run_is_the_run(tmp_path):
     assert "done" in repr(loaded.view())
 
 
+def test_the_time_of_a_run_that_goes_on_elsewhere_goes_on(tmp_path):
+    """It is counted from the beginning of the run, not from the look; never less than its events say."""
+    desk = Desk()
+    with History(tmp_path / "runs.db") as history:
+
+        async def running():
+            found, work = begin(planner_of("a = get(1)\nb = wait(a)\n", desk=desk, history=history), "What?")
+            task = asyncio.create_task(work)
+            await until(lambda: desk.working)
+            await asyncio.sleep(0.2)
+            first = history.load(found.id)
+            found.log.began -= 100.0  # the other clock goes another way
+            found.log.emit(Warned, "", "a hundred seconds later")
+            second = history.load(found.id)
+            found.cancel()
+            await task
+            return first, second
+
+        first, second = asyncio.run(running())
+    assert first.status == second.status == "running"
+    assert 0.2 < first.seconds < 60
+    assert 100 < second.seconds < 160
+    assert second.why("b").startswith("running for 100 s")
+
+
 def test_the_settings_of_a_stored_run_are_its_own(tmp_path):
     """Those that can be stored, and whether its plan was given."""
     given = {
