@@ -489,11 +489,13 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 class Toolbox(Mapping[str, Tool]):
     """Tools by name, in a fixed order; plain functions are wrapped.
 
-    Raises ToolError if two of them have the same name.
+    Raises ToolError if they are not a list or dict of functions, or if two of them have the same name.
     """
 
     def __init__(self, tools: Iterable[Tool | Callable[..., Any]] | Mapping[str, Any] = ()) -> None:
         self._tools: dict[str, Tool] = {}
+        if not isinstance(tools, Iterable):
+            raise ToolError(f"tools must be a list of functions, such as [weather], not a {type(tools).__name__}")
         for each in tools.values() if isinstance(tools, Mapping) else tools:
             made = each if isinstance(each, Tool) else Tool(each)
             if self._tools.get(made.name, made) is not made:

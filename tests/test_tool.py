@@ -227,3 +227,10 @@ def test_a_toolbox_holds_tools_by_name():
     assert box["climb"] is climb
     with pytest.raises(ToolError, match="weather"):
         Toolbox([weather, tool(name="weather")(lambda: None)])
+
+
+@pytest.mark.parametrize("given", [weather, weather.function, 3, None], ids=["tool", "function", "number", "None"])
+def test_one_tool_is_not_a_list_of_tools(given):
+    """The error says how to write one."""
+    with pytest.raises(ToolError, match=r"tools must be a list of functions, such as \[weather\], not a \w+"):
+        Toolbox(given)
