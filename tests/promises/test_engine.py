@@ -15,7 +15,7 @@ from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Ref
 from compiler_nb.tool import tool
 from tests.support.clock import run_virtually
-from tests.support.programs import TOOLS, digest, random_program, sequentially
+from tests.support.programs import TOOLS, Ledger, digest, random_program, sequentially
 from tests.support.scale import seed, times
 from tests.support.session import opened, perform, states
 
@@ -25,7 +25,8 @@ pytestmark = pytest.mark.promise
 
 
 def tools_of(random: Random, calls: Counter[tuple[str, str]]):
-    """Return the tools of random programs: they take a random time, and note how they were called."""
+    """Return the tools of random programs: they take a random time, and note how they were called, or keep a state."""
+    ledger = Ledger()
 
     def make(name: str):
         async def call(*args):
@@ -35,11 +36,19 @@ def tools_of(random: Random, calls: Counter[tuple[str, str]]):
 
         return tool(name=name)(call)
 
-    return [make(name) for name in TOOLS]
+    @tool
+    async def keep(key, value):
+        await asyncio.sleep(random.choice([0, random.random()]))
+        return ledger.keep(key, value)
+
+    return [*(make(name) for name in TOOLS), keep]
 
 
 def test_tasks_get_exactly_the_values_that_they_refer_to(figure):
-    """2,000 random plans in random time give what Python gives line by line, with the same calls."""
+    """2,000 random plans in random time give what Python gives line by line, with the same calls.
+
+    Some calls are made only if a test says so, and some tools have a state.
+    """
     for number in range(times(2_000)):
         random = Random(seed() + number)
         program = random_program(random, random.randint(2, 12))

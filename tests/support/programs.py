@@ -17,6 +17,18 @@ def digest(name: str, args: tuple[Any, ...]) -> int:
     return zlib.crc32(repr((name, args)).encode()) % 97
 
 
+class Ledger:
+    """A tool with a state: what it returns depends on all that it was told before under the same key."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, list[int]] = {}
+
+    def keep(self, key: str, value: int) -> int:
+        """Keep a value; return a number that shows what was kept so far, and in which order."""
+        self.kept.setdefault(key, []).append(value)
+        return digest(key, tuple(self.kept[key]))
+
+
 LITERALS = {
     "list": "[3, 1, 2]",
     "dict": "{1: 5, 2: 6}",
@@ -34,12 +46,20 @@ class Writer:
         self.random = random
         self.names: dict[str, list[str]] = {kind: [] for kind in ("number", *LITERALS)}
         self.lines: list[str] = []
+        self.last: dict[str, str] = {}  # by key of the ledger, the name that was assigned last: the next one reads it
 
     def program(self, size: int) -> str:
         """Return a program of so many lines."""
         calls, pures = [self.call] * 2, [self.pure, self.mixed]
+        fanouts, guards = (
+            [self.many, self.many, self.linked, self.known],
+            [self.guarded, self.guarded, self.guarded_many],
+        )
         for index in range(size):
-            kind, text = self.random.choice([*calls, *pures, self.many, self.many, self.linked, self.known])()
+            if self.random.random() < 0.1:
+                self.lines.append(self.kept(f"k{index}"))
+                continue
+            kind, text = self.random.choice([*calls, *pures, *fanouts, *guards])()
             again = self.names[kind] and self.random.random() < 0.1
             name = self.random.choice(self.names[kind]) if again else f"v{index}"
             self.lines.append(f"{name} = {text}")
@@ -122,6 +142,53 @@ class Writer:
             ("dict", f"{{x % 3: {self.tool()}(x) for x in {items}}}"),
         ])  # fmt: skip
 
+    def test(self) -> str:
+        """Return a test, at times one that calls a tool."""
+        number, items, table = self.pick("number"), self.pick("list"), self.pick("dict")
+        return self.random.choice([
+            f"{number} > 40", f"{number} % 2", items, f"not {items}", f"{self.pick('three')}[0] > {number}",
+            f"{self.tool()}({number}) % 2", f"{self.pick('two')}['a'] % 3 == 0", f"{number} in {table} or {number} > 9",
+        ])  # fmt: skip
+
+    def guarded(self) -> tuple[str, str]:
+        """Return an expression with guarded calls."""
+        number, other, items, tool = self.number(), self.pick("number"), self.pick("list"), self.tool
+        return self.random.choice([
+            ("number", f"{tool()}({number}) if {self.test()} else {other}"),
+            ("number", f"{other} if {self.test()} else {tool()}({number}, {items})"),
+            ("number", f"{tool()}({number}) if {self.test()} else {tool()}({other})"),
+            ("number", f"{tool()}({tool()}({other})) if {self.test()} else {number}"),
+            ("number", f"{tool()}({number}) if {self.test()} else {tool()}({other}) if {self.test()} else {other}"),
+            ("number", f"({tool()}({other}) if {self.test()} else {other}) if {self.test()} else {tool()}({number})"),
+            ("number", f"{tool()}({tool()}({other}) if {self.test()} else {number}, {self.pick('text')})"),
+            ("number", f"1 + ({tool()}({self.pick('three')}[1]) if {self.test()} else {self.pick('two')}['b'])"),
+            ("list", f"[{number}, {tool()}({items}) if {self.test()} else {other}]"),
+            ("text", f"f'{{{tool()}({other}) if {other} > 40 else {other}}}: {{{items}}}'"),
+            ("list", f"[{tool()}(x) for x in {items}] if {self.test()} else {items}"),
+            ("list", f"{items} if {self.test()} else list({{x: {tool()}(x, {other}) for x in {items}}}.values())"),
+        ])  # fmt: skip
+
+    def guarded_many(self) -> tuple[str, str]:
+        """Return a fan-out of whose elements some calls are guarded."""
+        number, items, other, tool = self.pick("number"), self.pick("list"), self.pick("list"), self.tool
+        return self.random.choice([
+            ("list", f"[{tool()}(x) if x > {number} else {number} for x in {items}]"),
+            ("list", f"[{tool()}(x) if {tool()}(x) % 2 else {tool()}({tool()}(x)) for x in {items}]"),
+            ("dict", f"{{i: {tool()}(x) if x % 2 else i for i, x in enumerate({items})}}"),
+            ("list", f"[{tool()}(x, y) if x > y else {tool()}(y) if x else 7 for x, y in zip({items}, {other})]"),
+            ("list", f"[x if x > 40 else {tool()}(x) for x in {items} if x % 3]"),
+            ("three", f"[{tool()}(x) if x > {number} else x for x in {self.pick('three')}]"),
+            ("two", f"{{k: {tool()}(k) if {self.pick('two')}[k] % 2 else {number} for k in ('a', 'b')}}"),
+        ])  # fmt: skip
+
+    def kept(self, name: str) -> str:
+        """Return a line that keeps a value in the ledger, at times only if a test says so."""
+        key, number = self.random.choice("ab"), self.pick("number")
+        before = self.last.get(key, "0")
+        call = f"keep('{key}', {before} + {number})"
+        self.last[key] = name
+        return f"{name} = " + self.random.choice([call, f"{call} if {self.test()} else {before} + 1"])
+
     def known(self) -> tuple[str, str]:
         """Return a fan-out of which the items are known by the text."""
         number = self.pick("number")
@@ -165,7 +232,7 @@ def sequentially(program: str) -> tuple[dict[int, Any], Counter[tuple[str, str]]
 
         return call
 
-    names: dict[str, Any] = {name: make(name) for name in TOOLS}
+    names: dict[str, Any] = {name: make(name) for name in TOOLS} | {"keep": Ledger().keep}
     values: dict[int, Any] = {}
     for number, line in enumerate(program.splitlines(), 1):
         exec(line, names)  # noqa: S102 - the tests' own text
