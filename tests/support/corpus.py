@@ -431,6 +431,27 @@ PYTHON = (
     Case("p_fstring_format_spec", "python", "a = search('x')\nb = search(f'{a:>1000000000}')", no("fstring")),
     Case("p_fstring_conversion", "python", "a = search('x')\nb = search(f'{a!r}')", ok({"a": (), "b": ("a",)})),
     Case("p_fstring_walrus", "python", "a = search(f'{(q:=1)}')", no("expression", "fstring")),
+    Case(
+        "p_guarded",
+        "python",
+        "a = search('x')\nb = fetch(a) if a else now()\nsend_email('a@b', b) if b else None",
+        ok({"a": (), "b.1": ("a",), "b.2": ("a",), "b": ("a", "b.1", "b.2"), "@3.1": ("b",), "@3": ("b", "@3.1")}),
+    ),
+    Case(
+        "p_guarded_by_a_call",
+        "python",
+        "a = summarize(fetch('u') if search('x') else None)\nb = [fetch(c) if search(c) else now() for c in a]",
+        ok({"a.1": (), "a.2": ("a.1",), "a": ("a.1", "a.2"), "b": ("a",)}),
+    ),
+    Case(
+        "p_guarded_fanout",
+        "python",
+        "a = search('x')\nb = [send_email(c, 'z') for c in city] if a else []",
+        ok({"a": (), "b.1": ("a",), "b": ("a", "b.1")}, inputs=("city",)),
+    ),
+    Case("p_guarded_and", "python", "a = search('x')\nb = a and fetch(a)", no("nested_call")),
+    Case("p_guarded_if", "python", "a = search('x')\nif a:\n    b = fetch(a)\nelse:\n    b = now()", no("statement")),
+    Case("p_guarded_side_effect", "python", "c = [send_email('a@b', 'c') if city else 0]", no("nested_call")),
     Case("p_nested_side_effect", "python", "c = summarize(send_email('a@b', 'c'))", no("nested_call")),
     Case(
         "p_subscript_by_ref",
