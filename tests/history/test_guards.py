@@ -1,4 +1,3 @@
-
 """Runs with guarded calls as they are stored, resumed, run again and planned anew."""
 
 from __future__ import annotations
