@@ -172,6 +172,8 @@ class Attempt:
 def failure_of(error: BaseException, tool: Tool | None = None) -> Failure:
     """Return the Failure that an exception means, with a hint if it would not have come up on the main thread."""
     message = describe_error(error)
+    if isinstance(error, ExpressionError):
+        error.__traceback__ = None  # its frames hold what was made until then
     if isinstance(error, ArgumentError | ExpressionError):
         return Failure("arguments" if isinstance(error, ArgumentError) else "expression", message, error)
     if tool is not None and tool.thread != "main" and any(words in message for words in _MAIN_THREAD):

@@ -45,7 +45,7 @@ from compiler_nb.events import (
 from compiler_nb.models.limits import Limits
 from compiler_nb.models.secret import Secret, mask
 from compiler_nb.outcome import ENDED, UNNEEDED, Cancelled, Failure
-from compiler_nb.plan.bounds import STEPS, Scope
+from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.expression import Unary
 from compiler_nb.plan.fanout import Shape, collect, expand, link_items, needs
@@ -322,7 +322,7 @@ class Session:
 
     def _value_of(self, tree: Tree) -> Any:
         """Return the value of an expression, or the Failure that it is."""
-        self._scope.steps = STEPS
+        self._scope.begin()
         try:
             return evaluate(tree, self._scope)
         except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
@@ -422,7 +422,7 @@ class Session:
         """Return the arguments as the tool gets them."""
         args, kwargs = task.args, task.kwargs
         if args or kwargs:
-            self._scope.steps = STEPS
+            self._scope.begin()
             args = tuple([evaluate(arg, self._scope) for arg in args])
             kwargs = {name: evaluate(value, self._scope) for name, value in kwargs.items()} if kwargs else kwargs
         return tool.bind(args, kwargs)

@@ -1,66 +1,193 @@
-"""What an expression may cost: its steps, how large and how deep values may be, and operators within these bounds.
+"""What expressions may cost, the account that is kept while one is evaluated, and what values weigh.
 
-No attribute of a value is read here or in the files that use this, except of tables. A value is judged by its type
-alone, and a text or a sequence is as long as its built-in type says, whatever a subclass claims.
+Theory of operation
+    Work is counted in steps of about a microsecond: a part of an expression, 25 items that are copied or searched, and
+    so on. What may take long in one go is weighed by size and paid *before* it begins. Every LOOK steps a scope looks
+    up: it calls `look`, by which an engine sees the clock and whether somebody wants the evaluation to stop. A scope
+    that is `inline`, on the loop, raises Heavy after INLINE steps: the expression is pure, so it can be evaluated
+    afresh on a thread. There, too, other threads must get their turn: what takes long in C is done in batches.
+
+No attribute of a value is read here or in the files that use this, except of tables and of a few exact types of the
+standard library. A value is judged by its type alone, and a text or a sequence is as long as its built-in type says,
+whatever a subclass claims.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping
-from itertools import islice, repeat
+import sys
+from collections import Counter, UserList, UserString, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from itertools import islice
 from typing import Any, Final
 
 from compiler_nb.errors import ExpressionError
-from compiler_nb.plan.growth import check_operator, is_mixed
-from compiler_nb.plan.tables import cells, items, kind_of
+from compiler_nb.plan.tables import items, kind_of
 from compiler_nb.text import type_name
 
-STEPS: Final = 100_000
+INLINE: Final = 5_000
+"""Steps after which an expression is too heavy for the loop: about 5 ms."""
+LOOK: Final = 50
+"""Steps between two looks at the clock."""
 ITEMS: Final = 1_000_000
 TEXT: Final = 10_000_000
 DIGITS: Final = 4_300
 BITS: Final = int(DIGITS * 3.33)
-BATCH: Final = 100
-"""Items of a container that are copied or searched in a step."""
+BATCH: Final = 25
+"""Items of a container that are copied, compared or searched in a step."""
 CHARACTERS: Final = 1_000
 """Characters that are copied or searched in a step."""
 OBJECTS: Final = 20
-"""Objects that are made in a step: a pair takes the memory of seven items, a piece of text that of six."""
+"""Objects that are made in a step."""
+RUN: Final = 20_000
+"""Items that are made or sorted in one go: up to 5 ms."""
+OBJECT: Final = 60
+"""Bytes of a pair, and of a short text."""
 LEVELS: Final = 1_000
 """How deep a value may nest that is compared or hashed: Python's own hash of a tuple overflows the stack."""
 _VISIT: Final = 20
 """Items that looking into one more container counts for."""
 _SHORT: Final = 60
-_SEQUENCES: Final = (str, bytes, list, tuple)
+_UNIQUE: Final = sys.hash_info.modulus
+"""Whole numbers below this, either way, have hashes of their own, but for -1 and -2."""
+TEXTS: Final = (str, bytes, bytearray, UserString)
+OWN: Final = (UserString, UserList)
+"""Sequences whose memory is not measured, for their contents are elsewhere."""
+_SEQUENCES: Final = (*TEXTS, list, tuple, deque, UserList)
 NESTS: Final = frozenset({list, tuple, dict, set, frozenset})
-_WEIGHED: Final = NESTS | {str, bytes}
-_SIZED: Final = frozenset({str, list, tuple})
-_SETS: Final = frozenset({set, frozenset})
-_TEXTS: Final = (str, bytes)
+_WEIGHED: Final = NESTS | {str, bytes, bytearray, deque}
+_HASHED: Final = frozenset({dict, set, frozenset})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What the expressions of plans may cost.
+
+    items: of a fan-out; steps, bytes, seconds: of one expression (a step is about a microsecond, bytes are those of the
+    lists, texts and so on that it makes); run_steps, run_bytes, run_seconds: of all expressions of a run together.
+    Raises ValueError if one is not a number above 0.
+    """
+
+    items: int = 10_000
+    steps: int = 1_000_000
+    bytes: int = 100_000_000
+    seconds: float = 10.0
+    run_steps: int = 20_000_000
+    run_bytes: int = 200_000_000
+    run_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if type(value) not in (int, float) or not value > 0:
+                raise ValueError(f"Bounds.{field.name} must be a number above 0, not {value!r}")
+
+    def error(self, name: str, subject: str, unit: str = "") -> ExpressionError:
+        """Return the error of a bound that was reached, which names it."""
+        return ExpressionError(
+            f"{subject} more than {getattr(self, name):,} {unit or name} (Bounds.{name}): use a tool"
+        )
+
+
+BOUNDS: Final = Bounds()
+
+
+class Heavy(Exception):
+    """An expression is too heavy for the loop: it is to be evaluated afresh on a thread. Never seen by users."""
+
+
+class Account:
+    """What the expressions of a run have left of its bounds."""
+
+    __slots__ = ("bounds", "bytes", "seconds", "steps")
+
+    def __init__(self, bounds: Bounds = BOUNDS) -> None:
+        self.bounds = bounds
+        self.steps, self.bytes, self.seconds = bounds.run_steps, bounds.run_bytes, bounds.run_seconds
+
+    def check(self) -> None:
+        """Raise an ExpressionError if the run has used up one of its bounds."""
+        if self.steps < 0 or self.bytes < 0 or self.seconds < 0:
+            name = "run_steps" if self.steps < 0 else "run_bytes" if self.bytes < 0 else "run_seconds"
+            raise self.bounds.error(name, "the expressions of this run take", name[4:])
 
 
 class Scope:
-    """What names mean while an expression is evaluated, and the steps that are left."""
+    """What names mean while an expression is evaluated, and what is left of its bounds.
 
-    __slots__ = ("inputs", "locals", "notes", "steps", "values")
+    inline: whether it is evaluated on the loop, where anything heavy raises Heavy; account: what the run has left;
+    look: called every LOOK steps, may raise to end the evaluation.
+    """
+
+    __slots__ = (
+        "account", "bounds", "bytes", "inline", "inputs", "locals", "look", "mark", "notes", "steps",
+        "values",
+    )  # fmt: skip
 
     def __init__(
-        self, values: Mapping[str, Any], inputs: Mapping[str, Any] | None = None, names: Mapping[str, Any] | None = None
+        self,
+        values: Mapping[str, Any],
+        inputs: Mapping[str, Any] | None = None,
+        names: Mapping[str, Any] | None = None,
+        *,
+        account: Account | None = None,
+        inline: bool = False,
+        look: Callable[[], None] | None = None,
     ) -> None:
         self.values, self.inputs = values, inputs or {}
         self.locals = dict(names or {})
-        self.steps = STEPS
+        self.account = account or Account()
+        self.bounds, self.inline, self.look = self.account.bounds, inline, look
         self.notes: list[str] = []  # what a reader of the result should know
+        self.begin()
 
-    def heavy(self) -> None:
-        """Note that an operation on a table begins, which may take long."""
+    def begin(self) -> None:
+        """Begin another expression: all of its bounds are left again."""
+        self.steps, self.bytes = self.bounds.steps, self.bounds.bytes
+        self.mark = max(self.steps - LOOK, 0)
+
+    def within(self, values: Mapping[str, Any]) -> Scope:
+        """Return a scope with other values and the same bounds, of which as much is left."""
+        inner = Scope(values, self.inputs, account=self.account, inline=self.inline, look=self.look)
+        inner.notes = self.notes
+        inner.steps, inner.bytes, inner.mark = self.steps, self.bytes, self.mark
+        return inner
 
     def spend(self, steps: int) -> None:
-        """Count work; raise an ExpressionError if there was too much."""
+        """Count work; raise an ExpressionError if there was too much, Heavy if it is too much for the loop."""
         self.steps -= steps
+        if self.steps <= self.mark:
+            self._look_up()
+
+    def _look_up(self) -> None:
         if self.steps < 0:
-            raise ExpressionError(f"the expression takes more than {STEPS:,} steps: use a tool")
+            raise self.bounds.error("steps", "the expression takes")
+        if self.bounds.steps - self.steps > INLINE:
+            self.heavy()
+        if self.look is not None:
+            self.look()
+        self.mark = max(self.steps - LOOK, 0)
+
+    def heavy(self) -> None:
+        """Note that something heavy follows, such as an operation on a table: it may not begin on the loop."""
+        if self.inline:
+            raise Heavy
+
+    def hold(self, size: int) -> None:
+        """Count bytes of memory; raise an ExpressionError if there were too many."""
+        self.bytes -= size
+        self.account.bytes -= size
+        if self.bytes < 0:
+            raise self.bounds.error("bytes", "the expression makes", "bytes")
+        if self.account.bytes < 0:
+            self.account.check()
+
+    def made(self, value: Any) -> Any:
+        """Return a value that was made, after counting its memory: that of its parts was counted when they were."""
+        if type(value) in _WEIGHED:
+            self.hold(sys.getsizeof(value))
+        return value
 
 
 def bound(size: int, limit: int, what: str) -> None:
@@ -80,6 +207,23 @@ def is_a(value: Any, kinds: type | tuple[type, ...]) -> bool:
 def length(value: Any) -> int:
     """Return the true length of a text or a sequence, -1 for anything else."""
     return next((kind.__len__(value) for kind in _SEQUENCES if is_a(value, kind)), -1)
+
+
+def standard(module: str, name: str) -> Any:
+    """Return a type of the standard library; None if nobody has imported its module, so that no value is of it."""
+    return getattr(sys.modules.get(module), name, None)
+
+
+def size_of(value: Any) -> int:
+    """Return how many bits a whole number, or a number of the standard library that is as exact as one, takes."""
+    kind = type(value)
+    if is_a(value, int):
+        return int.bit_length(value)
+    if kind is standard("decimal", "Decimal"):
+        return 4 * abs(int(value.adjusted())) if value.is_finite() else 0
+    if kind is standard("fractions", "Fraction"):
+        return max(int.bit_length(value.numerator), int.bit_length(value.denominator))
+    return 0
 
 
 def whole(value: Any) -> int | None:
@@ -108,7 +252,7 @@ def short(value: Any) -> str:
 def weigh(value: Any) -> int:
     """Return how many steps it costs to copy or search a plain value."""
     kind = type(value)
-    return len(value) // (CHARACTERS if kind is str or kind is bytes else BATCH) if kind in _WEIGHED else 0
+    return len(value) // (CHARACTERS if kind in TEXTS else BATCH) if kind in _WEIGHED else 0
 
 
 def spend_on_parts(value: Any, scope: Scope) -> None:
@@ -121,7 +265,7 @@ def spend_on_parts(value: Any, scope: Scope) -> None:
             raise ExpressionError(f"a value nests more than {LEVELS:,} deep: use a tool")
         below: list[Any] = []
         for part in level:
-            count += _VISIT + (len(part) * BATCH // CHARACTERS if type(part) in (str, bytes) else len(part))
+            count += _VISIT + (len(part) * BATCH // CHARACTERS if type(part) in (str, bytes) else 2 * len(part))
             if count >= BATCH:
                 scope.spend(count // BATCH)
                 count %= BATCH
@@ -129,12 +273,23 @@ def spend_on_parts(value: Any, scope: Scope) -> None:
                 below += [each for each in part if _is_heavy(each)]
             if type(part) is dict:
                 below += [each for each in part.values() if _is_heavy(each)]
+            if type(part) in _HASHED:
+                scope.spend(_crowd(part) // BATCH)
         level = below
 
 
 def _is_heavy(value: Any) -> bool:
     kind = type(value)
     return kind in NESTS or (kind in (str, bytes) and len(value) >= CHARACTERS)
+
+
+def _crowd(members: Any) -> int:
+    """Return how many pairs of members have equal hashes, each of which is compared by every look-up of the other.
+
+    The hash of a text is random, that of a number or a tuple is not: anyone can write thousands that hash alike.
+    """
+    odd = [each for each in members if type(each) is not str and not (type(each) is int and -_UNIQUE < each < _UNIQUE)]
+    return sum(times * (times - 1) for times in Counter(map(hash, odd)).values()) if len(odd) > BATCH else 0
 
 
 def hashed(value: Any, scope: Scope) -> Any:
@@ -152,6 +307,8 @@ def check_size(value: Any) -> None:
         kind = type(part)
         if kind is str or kind is bytes:
             count += len(part)
+        elif kind is standard("decimal", "Decimal"):
+            count += abs(part.adjusted()) if part.is_finite() else 0  # `:f` writes all of its zeros
         elif kind in NESTS:
             count += 2 + 3 * len(part)  # brackets, and at least "0, " for an item
             if count <= TEXT:
@@ -164,22 +321,22 @@ def check_size(value: Any) -> None:
 # -------------------------------------------------------------------- items
 
 
-def items_of(source: Any, scope: Scope, limit: int = ITEMS) -> Iterator[Any]:
-    """Yield the items of a value, one step each; raise an ExpressionError if there are more than `limit`."""
-    source = _of_table(source, scope, limit)
+def items_of(source: Any, scope: Scope) -> Iterator[Any]:
+    """Yield the items of a value, one step each; raise an ExpressionError if there are too many."""
+    source = _of_table(source, scope)
     for count, item in enumerate(source):
-        if count >= limit:
-            raise ExpressionError(f"more than {limit:,} items: use a tool")
+        if count >= ITEMS:
+            raise ExpressionError(f"more than {ITEMS:,} items: use a tool")
         scope.spend(1)
         yield item
 
 
-def _of_table(source: Any, scope: Scope, limit: int = ITEMS) -> Any:
+def _of_table(source: Any, scope: Scope) -> Any:
     """Return what is iterated of a table: Python's numbers, not NumPy's; anything else as it is."""
     if not kind_of(source):
         return source
     scope.heavy()
-    bound(len(source) if kind_of(source) == "ndarray" else 0, limit, "items")
+    bound(len(source) if kind_of(source) == "ndarray" else 0, ITEMS, "items")
     return items(source)
 
 
@@ -188,135 +345,19 @@ def listed(source: Any, scope: Scope) -> list[Any]:
     kind = type(source)
     if kind in _WEIGHED or kind is range:
         bound(len(source), ITEMS, "items")
-        scope.spend(len(source) // (OBJECTS if kind is str else BATCH))
+        scope.spend(len(source) // BATCH)
+        scope.hold(OBJECT * len(source) if kind is str else 0)
         return list(source)
-    found = list(islice(_of_table(source, scope), ITEMS + 1))  # a user's object may go on forever
-    bound(len(found), ITEMS, "items")
-    scope.spend(len(found) // BATCH)
+    return gathered(_of_table(source, scope), scope)  # a user's object may go on forever
+
+
+def gathered(source: Iterable[Any], scope: Scope) -> list[Any]:
+    """Return the items that an iterable gives, in batches: while one is made nothing else can run."""
+    found: list[Any] = []
+    iterator = iter(source)
+    while batch := list(islice(iterator, RUN)):
+        found += batch
+        bound(len(found), ITEMS, "items")
+        scope.spend(len(batch) // OBJECTS)
+        scope.hold(OBJECT * len(batch))
     return found
-
-
-# -------------------------------------------------------------------- operators
-
-_BINARY: Final[dict[str, Callable[[Any, Any], Any]]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": operator.truediv,
-    "//": operator.floordiv,
-    "%": operator.mod,
-    "**": operator.pow,
-    "&": operator.and_,
-    "|": operator.or_,
-}
-_COMPARE: Final[dict[str, Callable[[Any, Any], Any]]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "is": operator.is_,
-    "is not": operator.is_not,
-}
-
-
-def apply_operator(sign: str, left: Any, right: Any, scope: Scope) -> Any:
-    """Return `left sign right`, after checking that the result is not too large."""
-    scope.spend(1)
-    kind = type(left)
-    if is_a(left, int) and is_a(right, int):
-        _bound_whole(sign, operator.index(left), operator.index(right))
-    elif kind_of(left) or kind_of(right):
-        _spend_on_tables(sign, left, right, scope)
-    elif sign == "*":
-        _bound_repetition(left, right, scope)
-    elif sign == "**" and not is_a(left, (float, complex)):
-        bound(abs(whole(right) or 0), DIGITS, "digits")
-    elif sign == "%" and is_a(left, _TEXTS):
-        raise ExpressionError('"..." % value formats a text: use an f-string')
-    elif sign == "+" and kind is type(right) and kind in _SIZED:
-        bound(len(left) + len(right), TEXT if kind is str else ITEMS, "characters of text" if kind is str else "items")
-        scope.spend(weigh(left) + weigh(right))
-    elif kind in _SETS or (kind is dict and sign == "|"):
-        spend_on_parts(left, scope)
-        spend_on_parts(right, scope)
-    return _BINARY[sign](left, right)
-
-
-def _spend_on_tables(sign: str, left: Any, right: Any, scope: Scope) -> None:
-    scope.heavy()
-    check_operator(sign, left, right)
-    if is_mixed(left) or is_mixed(right):  # each item is tried within bounds, for the library has none
-        if len({part.size for part in (left, right) if kind_of(part)}) > 1:
-            raise ExpressionError("columns of objects can be combined only if they are equally long: use a tool")
-        parts = [cells(part) if kind_of(part) else repeat(part) for part in (left, right)]
-        for each, other in zip(*parts, strict=False):
-            apply_operator(sign, each, other, scope)
-
-
-def _bound_whole(sign: str, left: int, right: int) -> None:
-    if sign == "**" and right > 0 and abs(left) > 1:
-        bound(left.bit_length() * right, BITS, "bits")
-    elif sign == "*":
-        bound(left.bit_length() + right.bit_length(), BITS, "bits")
-    elif sign != "/":  # a division takes the time of a multiplication
-        bound(max(left.bit_length(), right.bit_length()), BITS, "bits")
-
-
-def _bound_repetition(left: Any, right: Any, scope: Scope) -> None:
-    for sequence, times in ((left, right), (right, left)):
-        size, count = length(sequence), whole(times)
-        if size > 0 and count is not None and count > 0:
-            is_text = is_a(sequence, _TEXTS)
-            bound(size * count, TEXT if is_text else ITEMS, "items")
-            scope.spend(size * count // (CHARACTERS if is_text else BATCH))
-
-
-def compare(sign: str, left: Any, right: Any, scope: Scope) -> Any:
-    """Return the comparison `left sign right`, after paying for it."""
-    scope.spend(1)
-    if kind_of(left) or kind_of(right):
-        scope.heavy()
-        for part in (left, right):
-            spend_on_parts(cells(part) if is_mixed(part) else None, scope)
-    if sign in ("in", "not in"):
-        return _is_in(left, right, scope) is (sign == "in")
-    if sign not in ("is", "is not"):
-        _spend_on_comparison(left, right, scope)
-    return _COMPARE[sign](left, right)
-
-
-def _spend_on_comparison(left: Any, right: Any, scope: Scope) -> None:
-    """Pay for the smaller of two containers or texts; a comparison of different kinds costs nothing."""
-    nests = type(left) in NESTS, type(right) in NESTS
-    if all(nests):
-        spend_on_parts(left if len(left) <= len(right) else right, scope)
-    elif any(nests):
-        plain, other = (left, right) if nests[0] else (right, left)
-        if is_a(other, tuple(NESTS)):
-            spend_on_parts(plain, scope)
-    else:
-        scope.spend(min(weigh(left), weigh(right)))
-
-
-def _is_in(left: Any, right: Any, scope: Scope) -> bool:
-    """Whether a value is in another; a container that can only be iterated is read within bounds."""
-    kind = type(right)
-    if kind is dict or kind in _SETS:
-        return hashed(left, scope) in right
-    if kind is list or kind is tuple:
-        spend_on_searching(left, right, scope)
-    elif not hasattr(kind, "__contains__"):  # Python would iterate it, maybe forever
-        return any(item is left or item == left for item in items_of(right, scope))
-    else:
-        scope.spend(weigh(right))
-    return left in right
-
-
-def spend_on_searching(value: Any, items: list[Any] | tuple[Any, ...], scope: Scope) -> None:
-    """Spend what it costs to search items for a value: more if they must be compared part by part."""
-    if type(value) in NESTS or type(value) in _TEXTS:
-        spend_on_parts(items, scope)
-    else:
-        scope.spend(weigh(items))

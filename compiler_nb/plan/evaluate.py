@@ -5,9 +5,9 @@ Theory of operation
     only its items, declared fields and what `compiler_nb.plan.tables` lists, and calls only the functions and methods
     listed there and in `compiler_nb.plan.functions`. Values
     may be anything that a tool returned. Operators are Python's own, so a user's objects work through the operators
-    that they define. Work is counted: a step per node, more if large containers are built, STEPS in all; sizes, digits
-    and widths have bounds of their own, which are checked *before* something large is made. An expression over a bound
-    ends in an ExpressionError that says to use a tool.
+    that they define. Work is counted: a step per node, more if large containers are built, and the memory of what is
+    made (see `compiler_nb.plan.bounds`); sizes, digits and widths have bounds of their own, which are checked *before*
+    something large is made. An expression over a bound ends in an ExpressionError that says to use a tool.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ from compiler_nb.outcome import Skipped
 from compiler_nb.plan import fields, tables
 from compiler_nb.plan.bounds import (
     ITEMS,
+    Heavy,
     Scope,
-    apply_operator,
     bound,
     check_size,
-    compare,
     hashed,
     is_a,
     items_of,
@@ -61,6 +60,7 @@ from compiler_nb.plan.expression import (
 from compiler_nb.plan.fields import read_key
 from compiler_nb.plan.functions import FUNCTIONS, METHODS, apply_function, format_value, to_text
 from compiler_nb.plan.growth import check_selection
+from compiler_nb.plan.operators import apply_operator, compare
 from compiler_nb.plan.tables import kind_of, read_item
 from compiler_nb.plan.tree import Expression, Input, Ref, Tree
 from compiler_nb.text import cut, describe_error, fields_of, type_name
@@ -68,18 +68,22 @@ from compiler_nb.text import cut, describe_error, fields_of, type_name
 _KEYS_SHOWN: Final = 300
 """Characters of a dict's keys that an error shows."""
 
+_LITERALS: Final = 4
+"""Literals that are read in a step."""
+
 
 def evaluate(tree: Tree, scope: Scope) -> Any:
     """Return the value of a tree; containers are made anew, so the plan's own are never handed out.
 
-    Raises ExpressionError with the failing part and its values in short.
+    Raises ExpressionError with the failing part and its values in short, Heavy if the scope is inline and it is too
+    much for the loop.
     """
     rule = _RULES.get(type(tree))
     if rule is None:
         return tree
     try:
         return rule(tree, scope)
-    except (ExpressionError, KeyboardInterrupt):
+    except (ExpressionError, Heavy, KeyboardInterrupt):
         raise
     except RecursionError:
         raise ExpressionError("a value is nested too deeply: use a tool") from None
@@ -154,6 +158,7 @@ def _item(node: Item, scope: Scope) -> Any:
     found = value[key]
     if isinstance(node.key, Slice):
         scope.spend(weigh(found))
+        scope.made(found)
     return found
 
 
@@ -172,8 +177,9 @@ def _field(node: Field, scope: Scope) -> str:
         scope.heavy()
     if node.conversion:
         check_size(value)
-        value = _CONVERSIONS[node.conversion](value)
-    return format_value(value, str(evaluate(node.spec, scope)))
+        value = scope.made(_CONVERSIONS[node.conversion](value))
+    text: str = scope.made(format_value(value, str(evaluate(node.spec, scope))))
+    return text
 
 
 def _unary(node: Unary, scope: Scope) -> Any:
@@ -224,7 +230,7 @@ def _apply(node: Apply, scope: Scope) -> Any:
     kwargs = {
         name: _callable(arg, scope) if keyed and name == "key" else evaluate(arg, scope) for name, arg in node.kwargs
     }
-    return apply_function(node.function, scope, args, kwargs)
+    return scope.made(apply_function(node.function, scope, args, kwargs))
 
 
 def _callable(tree: Tree, scope: Scope) -> Callable[..., Any] | None:
@@ -274,7 +280,7 @@ def _method(node: Method, scope: Scope) -> Any:
         bound(value.size if idiom.copies else 0, ITEMS, "items")
         return tables.call_method(value, node.name, tuple(args), kwargs)
     scope.spend(weigh(value))
-    return owner[type(value)](scope, value, *args, **kwargs)
+    return scope.made(owner[type(value)](scope, value, *args, **kwargs))
 
 
 def _each(node: Comprehension, scope: Scope, collect: Callable[[Iterator[Any]], Any]) -> Any:
@@ -282,9 +288,22 @@ def _each(node: Comprehension, scope: Scope, collect: Callable[[Iterator[Any]], 
     outer = scope.locals
     scope.locals = dict(outer)
     try:
-        return collect(_rows(node, node.clauses, scope))
+        return scope.made(collect(_rows(node, node.clauses, scope)))
     finally:
         scope.locals = outer
+
+
+def _members(tree: list[Tree] | tuple[Tree, ...] | set[Tree], scope: Scope) -> list[Any]:
+    """Return the values of what stands in brackets, after paying for the container."""
+    scope.spend(len(tree) // _LITERALS)
+    return [evaluate(item, scope) for item in tree]
+
+
+def _pairs(tree: dict[Tree, Tree], scope: Scope) -> dict[Any, Any]:
+    scope.spend(len(tree) // _LITERALS)
+    pairs = {hashed(evaluate(key, scope), scope): evaluate(value, scope) for key, value in tree.items()}
+    scope.made(pairs)
+    return pairs
 
 
 def _rows(node: Comprehension, clauses: tuple[Clause, ...], scope: Scope) -> Iterator[Any]:
@@ -333,12 +352,10 @@ _RULES: Final[dict[type, Callable[[Any, Scope], Any]]] = {
     Input: lambda node, scope: scope.inputs[node.name],
     Local: lambda node, scope: scope.locals[node.name],
     Value: lambda node, scope: node.value,
-    list: lambda tree, scope: [evaluate(item, scope) for item in tree],
-    tuple: lambda tree, scope: tuple([evaluate(item, scope) for item in tree]),
-    set: lambda tree, scope: {hashed(evaluate(item, scope), scope) for item in tree},
-    dict: lambda tree, scope: {
-        hashed(evaluate(key, scope), scope): evaluate(value, scope) for key, value in tree.items()
-    },
+    list: lambda tree, scope: scope.made(_members(tree, scope)),
+    tuple: lambda tree, scope: scope.made(tuple(_members(tree, scope))),
+    set: lambda tree, scope: scope.made({hashed(item, scope) for item in _members(tree, scope)}),
+    dict: _pairs,
     Item: _item,
     Attribute: _attribute,
     Slice: lambda node, scope: slice(*(evaluate(part, scope) for part in (node.start, node.stop, node.step))),

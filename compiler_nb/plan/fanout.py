@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from compiler_nb.errors import ExpressionError
 from compiler_nb.outcome import NOT_DONE, Failure
-from compiler_nb.plan.bounds import Scope, hashed, is_a, items_of, short
+from compiler_nb.plan.bounds import Heavy, Scope, hashed, is_a, items_of, short
 from compiler_nb.plan.evaluate import bind, evaluate
 from compiler_nb.plan.expression import Apply, Fanout, Item, Local, Method, Pattern, Slice, Value, spell
 from compiler_nb.plan.task import Task, item_id, variable
@@ -21,7 +21,6 @@ from compiler_nb.plan.tree import Expression, Ref, Tree, references, walk
 from compiler_nb.plan.tree import replace as replace_nodes
 from compiler_nb.text import describe_error
 
-ITEM_LIMIT: Final = 10_000
 _PLAIN: Final = (str, int, float, bool, type(None))
 _KEY_LENGTH: Final = 40
 
@@ -153,10 +152,10 @@ def expand(task: Task, scope: Scope, shapes: Mapping[str, Shape]) -> Expansion:
     for id_ in values:
         if id_ in shapes and (id_ not in scope.values or is_a(scope.values[id_], NOT_DONE)):
             values[id_] = _placeholders(shapes[id_])
-    inner = Scope(values, scope.inputs)
+    inner = scope.within(values)
     try:
         return _expand(task, node, inner, shapes)
-    except (ExpressionError, KeyboardInterrupt):
+    except (ExpressionError, Heavy, KeyboardInterrupt):
         raise
     except BaseException as error:  # what a user's object does when it is read may raise anything
         read = ", ".join(f"{variable(id_)} = {short(value)}" for id_, value in values.items())
@@ -169,7 +168,10 @@ def _expand(task: Task, node: Fanout, inner: Scope, shapes: Mapping[str, Shape])
     keys: list[Any] = []
     ids: list[str] = []
     seen: Counter[str] = Counter()
-    for value in items_of(evaluate(node.source, inner), inner, ITEM_LIMIT):
+    most = inner.bounds.items
+    for number, value in enumerate(items_of(evaluate(node.source, inner), inner)):
+        if number == most:
+            raise inner.bounds.error("items", "the fan-out goes over")
         inner.locals = {}
         bind(node.target, value, inner.locals)
         if not all(evaluate(condition, inner) for condition in node.conditions):

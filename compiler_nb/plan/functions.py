@@ -15,20 +15,24 @@ from compiler_nb.plan.bounds import (
     CHARACTERS,
     DIGITS,
     ITEMS,
+    LOOK,
+    OBJECT,
     OBJECTS,
+    RUN,
     TEXT,
     Scope,
-    apply_operator,
     bound,
     check_size,
+    gathered,
     hashed,
     is_a,
     length,
     listed,
+    size_of,
     spend_on_parts,
-    spend_on_searching,
     whole,
 )
+from compiler_nb.plan.operators import apply_operator, spend_on_searching
 from compiler_nb.plan.tables import is_column, kind_of, missing, present
 
 WIDTH: Final = 100
@@ -86,11 +90,17 @@ def _join(scope: Scope, text: str, parts: Any) -> str:
 
 
 def _split(scope: Scope, text: str, separator: str | None = None, limit: int = -1) -> list[str]:
-    # With a limit of its own, the list is at most one item over its bound when that is checked.
-    parts = text.split(separator, limit if 0 <= limit <= ITEMS else ITEMS)
-    bound(len(parts), ITEMS, "items")
-    scope.spend(len(parts) // OBJECTS)
-    return parts
+    parts, left = [text], ITEMS if limit < 0 else limit
+    while True:  # in batches: the last part is the rest of the text
+        some = min(left, RUN)
+        found = parts.pop().split(separator, some)
+        parts += found
+        left -= some
+        bound(len(parts), ITEMS, "items")
+        scope.spend(len(found) // OBJECTS)
+        scope.hold(OBJECT * len(found))
+        if len(found) <= some or not left:
+            return parts
 
 
 def _strip(scope: Scope, text: str, characters: str | None = None) -> str:
@@ -99,13 +109,25 @@ def _strip(scope: Scope, text: str, characters: str | None = None) -> str:
     return text.strip(characters)
 
 
+def _cased(method: Callable[[str], str]) -> Callable[[Scope, str], str]:
+    def call(scope: Scope, text: str) -> str:
+        scope.spend(len(text) // BATCH)  # ten times as long as a copy, if it is not plain ASCII
+        return method(text)
+
+    return call
+
+
+def _affix(method: Callable[..., bool]) -> Callable[..., bool]:
+    def call(scope: Scope, text: str, affix: Any, *ends: Any) -> bool:
+        if is_a(affix, tuple):
+            spend_on_parts(affix, scope)
+            scope.spend(tuple.__len__(affix) // OBJECTS)
+        return method(text, affix, *ends)
+
+    return call
+
+
 # -------------------------------------------------------------------- items
-
-
-def _pairs(pairs: Iterable[Any], scope: Scope) -> list[Any]:
-    found = list(pairs)
-    scope.spend(len(found) // OBJECTS)
-    return found
 
 
 def _ordered(function: Callable[..., Any], items: list[Any], scope: Scope, kwargs: dict[str, Any]) -> Any:
@@ -113,6 +135,31 @@ def _ordered(function: Callable[..., Any], items: list[Any], scope: Scope, kwarg
     if kwargs.get("key") is None:
         spend_on_parts(items, scope)
     return function(items, **kwargs)
+
+
+def _sorted(scope: Scope, values: Any, *, key: Callable[[Any], Any] | None = None, reverse: bool = False) -> list[Any]:
+    """Return the items in order; many are sorted in runs, which are merged, so that no call takes long."""
+    items = listed(values, scope)
+    if key is None:
+        spend_on_parts(items, scope)
+    scope.spend(len(items) // OBJECTS)
+    if len(items) <= RUN:
+        return sorted(items, key=key, reverse=reverse)
+    order: list[Any] = items
+    place = None
+    if key is not None:
+        place = [key(item) for item in items].__getitem__
+        order = list(range(len(items)))
+    runs = [sorted(order[at : at + RUN], key=place, reverse=reverse) for at in range(0, len(order), RUN)]
+    while len(runs) > 1:
+        pairs = [runs[at : at + 2] for at in range(0, len(runs), 2)]
+        runs = [sorted([each for run in pair for each in run], key=place, reverse=reverse) for pair in pairs]
+    return runs[0] if key is None else [items[at] for at in runs[0]]
+
+
+def _zip(scope: Scope, *values: Any, strict: bool = False) -> list[Any]:
+    columns = [scope.made(listed(each, scope)) for each in values]
+    return gathered(zip(*columns, strict=strict), scope)
 
 
 def _extreme(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -132,9 +179,21 @@ def _dict_of(scope: Scope, pairs: Any = (), **named: Any) -> dict[Any, Any]:
         scope.spend(dict.__len__(pairs) // OBJECTS)
         return dict(dict.items(pairs), **named)
     items = listed(pairs, scope)
-    for pair in items:
-        spend_on_parts(pair, scope)
-    return dict(items, **named)
+    table: dict[Any, Any] = {}
+    for at in range(0, len(items), BATCH):
+        for pair in items[at : at + BATCH]:
+            spend_on_parts(pair, scope)
+        table.update(items[at : at + BATCH])
+    return table | named
+
+
+def _set_of(scope: Scope, values: Any = ()) -> set[Any]:
+    found: set[Any] = set()
+    items = listed(values, scope)
+    for at in range(0, len(items), BATCH):  # each step of a look at the clock: members may all hash alike
+        scope.spend(LOOK)
+        found.update([hashed(value, scope) for value in items[at : at + BATCH]])
+    return found
 
 
 def _collect(kind: Callable[[Iterable[Any]], Any]) -> Callable[..., Any]:
@@ -170,11 +229,13 @@ def _round(scope: Scope, number: Any, ndigits: Any = None) -> Any:
         raise ExpressionError(f"round() takes at most {DIGITS // 10} digits")
     if kind_of(number) == "ndarray":  # which has no `round` of Python's
         return number.round(ndigits or 0)
+    bound(size_of(number), BITS, "bits")
     return round(number, ndigits) if ndigits is not None else round(number)
 
 
 def _whole_number(scope: Scope, value: Any = 0, *base: Any) -> int:
     bound(length(value), 4 * DIGITS, "digits")  # before it is read: that takes quadratic time
+    bound(size_of(value), BITS, "bits")  # a Decimal may have a million digits in a few characters
     number = int(value, *base)
     bound(number.bit_length(), BITS, "bits")
     return number
@@ -236,10 +297,10 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "len": _plain(len),
     "abs": _plain(abs),
     "round": _round,
-    "sorted": lambda scope, values, **kwargs: _ordered(sorted, listed(values, scope), scope, kwargs),
+    "sorted": _sorted,
     "reversed": _reversed,
-    "zip": lambda scope, *values, strict=False: _pairs(zip(*(listed(v, scope) for v in values), strict=strict), scope),
-    "enumerate": lambda scope, values, start=0: _pairs(enumerate(listed(values, scope), start), scope),
+    "zip": _zip,
+    "enumerate": lambda scope, values, start=0: gathered(enumerate(listed(values, scope), start), scope),
     "range": _range,
     "any": lambda scope, values: any(listed(values, scope)),
     "all": lambda scope, values: all(listed(values, scope)),
@@ -250,7 +311,7 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "list": _collect(list),
     "dict": _dict_of,
     "tuple": _collect(tuple),
-    "set": lambda scope, values=(): {hashed(value, scope) for value in listed(values, scope)},
+    "set": _set_of,
 }
 KEYWORDS: Final[dict[str, frozenset[str]]] = {
     "max": frozenset({"key", "default"}),
@@ -264,17 +325,17 @@ KEYWORDS: Final[dict[str, frozenset[str]]] = {
 METHODS: Final[dict[str, dict[type, Callable[..., Any]]]] = {
     "split": {str: _split},
     "strip": {str: _strip},
-    "lower": {str: lambda scope, text: text.lower()},
-    "upper": {str: lambda scope, text: text.upper()},
-    "title": {str: lambda scope, text: text.title()},
+    "lower": {str: _cased(str.lower)},
+    "upper": {str: _cased(str.upper)},
+    "title": {str: _cased(str.title)},
     "join": {str: _join},
     "replace": {str: _replace},
-    "startswith": {str: lambda scope, text, *args: text.startswith(*args)},
-    "endswith": {str: lambda scope, text, *args: text.endswith(*args)},
+    "startswith": {str: _affix(str.startswith)},
+    "endswith": {str: _affix(str.endswith)},
     "get": {dict: lambda scope, table, key, *default: table.get(hashed(key, scope), *default)},
     "keys": {dict: lambda scope, table: list(table)},
     "values": {dict: lambda scope, table: list(table.values())},
-    "items": {dict: lambda scope, table: _pairs(table.items(), scope)},
+    "items": {dict: lambda scope, table: gathered(table.items(), scope)},
     "index": {list: _search(list.index)},
     "count": {list: _search(list.count)},
 }

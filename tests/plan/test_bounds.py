@@ -1,21 +1,28 @@
 from __future__ import annotations
 
+import array
 import enum
 import itertools
 import json
 import subprocess
 import sys
 import time
+from collections import UserString, deque
+from dataclasses import fields
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from compiler_nb.plan.bounds import ITEMS, STEPS, short
+from compiler_nb.errors import ExpressionError
+from compiler_nb.plan.bounds import BOUNDS, ITEMS, Account, Bounds, Heavy, Scope, short
+from compiler_nb.plan.evaluate import evaluate
 from tests.support.clock import run_virtually
-from tests.support.expressions import value_of
+from tests.support.expressions import parse, value_of
 from tests.support.session import perform
 
+COVERS = ("operators.py",)
 ROOT = Path(__file__).parents[2]
 FAST = 2.0
 """Seconds that no expression may take, however much it wants to make."""
@@ -84,6 +91,16 @@ MONSTERS = {
     "twin": nest(tuple, "leaf", 60, 2),
     "flat": tuple(range(500_000)),
     "deep": nest(tuple, "leaf", 200_000),
+    "prefixes": ("x",) * 1_000_000,
+    "alike": {number * sys.hash_info.modulus for number in range(6_000)},
+    "far": Decimal("1e2000000"),
+    "farther": Decimal("1e20000000"),
+    "fine": Fraction(10**4_000, 10**3_999 + 1),
+    "raw": bytes(6_000_000),
+    "array": bytearray(6_000_000),
+    "queue": deque([0] * 600_000),
+    "own": UserString("x" * 6_000_000),
+    "numbers": array.array("d", [0.0]),
 }
 """Values that take more than a kernel has where they are compared, hashed, read or written without a bound."""
 
@@ -101,29 +118,29 @@ EXPLODING = [
     ("1.5 in range(10 ** 12)", "items"),
     ("sum(range(10 ** 12))", "items"),
     ("max(range(10 ** 9), key=lambda x: -x)", "items"),
-    ("sorted(range(200000), key=lambda x: -x)", "steps"),
+    ("sorted(range(600000), key=lambda x: -x)", "steps"),
     ("f'{1:{wide}}'", "width"),
     ("f'{1.5:.{wide}f}'", "width"),
     ("round(12345, -100000)", "digits"),
     ("('a' * 1000000).replace('a', 'b' * 1000)", "characters"),
     ("('b' * 1000000).join(['a'] * 1000)", "characters"),
-    ("sum([['x'] * 1000 for i in range(2000)], [])", "steps"),
+    ("sum([['x'] * 1000 for i in range(2000)], [])", "bytes"),
     ("''.join('x' * 1000 for i in range(20000))", "characters"),
-    ("['x' * 1000000 for i in range(20000)]", "steps"),
+    ("['x' * 1000000 for i in range(20000)]", "bytes"),
     ("[t.upper() for t in ['x' * 9000000] for i in range(9000)]", "steps"),
-    ("[t[1:] for t in [[0] * 1000000] for i in range(9000)]", "steps"),
+    ("[t[1:] for t in [[0] * 1000000] for i in range(9000)]", "bytes"),
     ("[i in t for t in [[0] * 1000000] for i in range(9000)]", "steps"),
     ("[t == u for t in [[0] * 1000000] for u in [[0] * 1000000] for i in range(9000)]", "steps"),
-    ("[d.items() for d in [{i: 0 for i in range(9000)}] for i in range(20000)]", "steps"),
+    ("[d.items() for d in [{i: 0 for i in range(9000)}] for i in range(20000)]", "bytes"),
     ("len(('x ' * 4000000).split())", "items"),
     ("str(dag)", "characters"),
     ("f'{dag}'", "characters"),
     ("f'{dag!r}'", "characters"),
     ("'' + f'{text}{text}{text}'", "characters"),
-    ("[''.join([text, text]) for i in range(20000)]", "steps"),
-    ("[('a' * 1000).replace('a', 'b' * 10000) for i in range(20000)]", "steps"),
-    ("[('xy ' * 300000).split() for i in range(100)]", "steps"),
-    ("[list(text[:999999]) for i in range(100)]", "steps"),
+    ("[''.join([text, text]) for i in range(20000)]", "bytes"),
+    ("[('a' * 1000).replace('a', 'b' * 10000) for i in range(20000)]", "bytes"),
+    ("[('xy ' * 300000).split() for i in range(100)]", "bytes"),
+    ("[list(text[:999999]) for i in range(100)]", "bytes"),
     ("text.strip('y' * 5000000 + 'x')", "steps"),
     ("int('1' * 5000000, 2)", "digits"),
     ("int('9' * 17000, 16) * 1", "bits"),
@@ -168,17 +185,39 @@ EXPLODING = [
     ("{deep}", "nests"),
     ("{1: 2}.get(deep)", "nests"),
     ("deep == deep[:1]", "nests"),
+    ("['abc'.startswith(prefixes) for i in range(1000)]", "steps"),
+    ("[third in range(1000000) for i in range(20000)]", "steps"),
+    ("alike == set(list(alike))", "steps"),
+    ("{x: 1 for x in alike} == {x: 2 for x in alike}", "steps"),
+    ("alike - {1}", "steps"),
+    ("int(far)", "bits"),
+    ("round(far)", "bits"),
+    ("f'{farther:f}'", "characters"),
+    ("raw + raw", "characters"),
+    ("array + array", "characters"),
+    ("array * 10 ** 9", "items"),
+    ("queue * 10 ** 9", "items"),
+    ("queue + queue", "items"),
+    ("own * 10 ** 9", "items"),
+    ("own + own", "characters"),
+    ("numbers * 10 ** 9", "items"),
+    ("sum([array] * 1000, array)", "characters"),
+    ("fine * fine", "bits"),
+    ("[[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] for i in range(900000)]", "steps"),
+    ("[7 ** 4000 + i for i in range(300000)]", "bytes"),
+    ("zip(xs, xs, xs, xs, xs, xs, xs, xs, xs, xs, xs, xs, xs, xs, xs)", "bytes"),
 ]
 """Expressions, and what the error tells of the bound."""
 
 
 MEASURE = """
-import json, time
+import gc, json, time
 from tests.plan.test_bounds import EXPLODING, MONSTERS
 from tests.support.expressions import error_of
 from tests.support.memory import peak_kilobytes
 before, found = peak_kilobytes(), []
 for text, told in EXPLODING:
+    gc.collect()  # the frames of the error before this one
     began = time.process_time()
     message = error_of(text, **MONSTERS)
     found.append([text, told, message, time.process_time() - began, peak_kilobytes() - before])
@@ -224,7 +263,7 @@ def test_no_plan_of_expressions_blocks_the_loop(line, last, told):
 def test_what_is_large_but_within_bounds_is_done():
     """A list of a million items is sorted and summed, tens of thousands are looped over."""
     assert value_of("len(sorted(xs)) + sum(xs)", xs=[1] * ITEMS) == 2 * ITEMS
-    assert len(value_of("[x + 1 for x in range(n)]", n=STEPS // 4)) == STEPS // 4
+    assert len(value_of("[x + 1 for x in range(n)]", n=BOUNDS.steps // 4)) == BOUNDS.steps // 4
 
 
 def test_a_look_up_in_a_large_set_or_dict_costs_little():
@@ -242,3 +281,64 @@ def test_short_shows_any_value_in_one_short_piece():
     assert short(Unreadable()) == "Unreadable"
     assert short([Unreadable()]) == "list of 1"
     assert short(10**5000) == "int"
+
+
+def test_a_fraction_is_looked_for_in_a_range_of_any_length():
+    """Python compares a float with each number; a plan filters twenty thousand of them."""
+    assert value_of("len([i for i in range(20000) if i / 2 in range(1000000)])") == 10_000
+    assert value_of("[0.5 in range(1000000), 2.0 in range(3), far in range(3), x in range(3)]", far=1e300, x=None) == [
+        False,
+        True,
+        False,
+        False,
+    ]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("key", ["", ", key=lambda x: x % 7", ", key=str"])
+def test_many_items_are_sorted_as_python_sorts_them(key, reverse):
+    """In runs that are merged: equal items keep their order."""
+    text = f"sorted(xs{key}, reverse={reverse})"
+    xs = [number * 7_919 % 50_021 / 3 for number in range(50_000)]
+    assert value_of(text, xs=xs) == eval(text)  # noqa: S307 - the tests' own text
+
+
+@pytest.mark.parametrize("text", ["a b  c " * 9_000, "", " ", ",", "a,b,,c," * 9_000])
+@pytest.mark.parametrize("separator", [None, ",", " "])
+@pytest.mark.parametrize("limit", [-1, 0, 1, 20_000, 20_001, 10**9])
+def test_a_long_text_is_split_as_python_splits_it(text, separator, limit):
+    """In batches, with and without a separator and a limit."""
+    assert value_of("text.split(separator, limit)", text=text, separator=separator, limit=limit) == text.split(
+        separator, limit
+    )
+
+
+def test_an_expression_on_the_loop_stops_before_what_is_heavy():
+    """It raises Heavy before the operation begins; one that is small is evaluated."""
+    tree = parse("sorted(xs)", ["xs"])
+    with pytest.raises(Heavy):
+        evaluate(tree, Scope({"xs": [1] * 1_000_000}, inline=True))
+    assert evaluate(tree, Scope({"xs": [2, 1]}, inline=True)) == [1, 2]
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Bounds)])
+@pytest.mark.parametrize("value", [0, -1, "10", None, True, float("nan")])
+def test_a_bound_is_a_number_above_zero(name, value):
+    """The error names the bound."""
+    with pytest.raises(ValueError, match=f"Bounds.{name} must be a number above 0"):
+        Bounds(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("bounds", "text"),
+    [
+        (Bounds(steps=100), "[i for i in range(1000)]"),
+        (Bounds(bytes=10_000), "'x' * 20000"),
+        (Bounds(run_bytes=10_000), "'x' * 20000"),
+    ],
+)
+def test_an_error_names_the_bound_that_was_reached(bounds, text):
+    """As a setting, which a user may raise."""
+    (name,) = [field.name for field in fields(Bounds) if getattr(bounds, field.name) != getattr(BOUNDS, field.name)]
+    with pytest.raises(ExpressionError, match=rf"\(Bounds.{name}\): use a tool"):
+        evaluate(parse(text, ()), Scope({}, account=Account(bounds)))

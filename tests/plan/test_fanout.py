@@ -7,8 +7,8 @@ import pytest
 
 from compiler_nb.errors import ExpressionError
 from compiler_nb.outcome import Failure, Skipped
-from compiler_nb.plan.bounds import Scope
-from compiler_nb.plan.fanout import ITEM_LIMIT, Shape, collect, expand, needs
+from compiler_nb.plan.bounds import BOUNDS, Scope
+from compiler_nb.plan.fanout import Shape, collect, expand, needs
 from compiler_nb.plan.parser import PlanParser
 from compiler_nb.plan.tree import Ref
 from tests.support.witness import LOOKED_UP, Witness
@@ -174,9 +174,9 @@ def test_equal_items_have_different_fingerprints():
 
 def test_there_are_at_most_ten_thousand_items():
     """More is a failure that says to use a tool."""
-    assert len(items("[t(x) for x in xs]", xs=range(ITEM_LIMIT))) == ITEM_LIMIT == 10_000
-    with pytest.raises(ExpressionError, match="more than 10,000 items: use a tool"):
-        items("[t(x) for x in xs]", xs=range(ITEM_LIMIT + 1))
+    assert len(items("[t(x) for x in xs]", xs=range(BOUNDS.items))) == BOUNDS.items == 10_000
+    with pytest.raises(ExpressionError, match=r"more than 10,000 items \(Bounds.items\): use a tool"):
+        items("[t(x) for x in xs]", xs=range(BOUNDS.items + 1))
     with pytest.raises(ExpressionError, match="more than 10,000 items"):
         items("[t(x) for x in xs]", xs=iter(int, 1))
 
