@@ -21,7 +21,7 @@ from compiler_nb.text import cut, visible
 
 TITLE: Final = 200
 """Characters of a call in a hover text."""
-Bounds = tuple[float, float, float, float]
+Extent = tuple[float, float, float, float]
 """Left, top, width and height in pixels."""
 
 
@@ -30,7 +30,7 @@ class Piece(NamedTuple):
 
     box: str
     edges: tuple[str, ...]
-    bounds: Bounds
+    bounds: Extent
 
 
 class Drawn(NamedTuple):
@@ -67,7 +67,7 @@ class Sketch:
         return Piece(draw_box(box, x, y, titles=titles), edges, framed(self._layout.bounds))
 
 
-def framed(bounds: tuple[float, float, float, float]) -> Bounds:
+def framed(bounds: tuple[float, float, float, float]) -> Extent:
     """Return left, top, right and bottom as bounds with a margin around."""
     left, top, right, bottom = bounds
     return (left - MARGIN, top - MARGIN, right - left + 2 * MARGIN, bottom - top + 2 * MARGIN)
