@@ -42,6 +42,7 @@ class Builder:
         meant = {**dict.fromkeys(self.earlier), **(names or {})}
         # A name whose last version has no value means nothing: an older version would be a silent stand-in.
         self.readable = {name: Ref(id_ or name) for name, id_ in meant.items() if (id_ or name) in self.earlier}
+        self.functions: Collection[str] = ()  # what the dialect can call besides tools, to suggest it
         self.ids: dict[str, str] = {}  # a name in this plan's text -> the task's id, the latest if it has several
         self.tasks: list[Task] = []
         self.released: list[Task] = []
@@ -83,7 +84,7 @@ class Builder:
 
     def check_call(self, task: Task) -> bool:
         """Report what is wrong with a call's tool and arguments; return whether the call is correct."""
-        unknown = check.check_tool(task.tool, self.tools)
+        unknown = check.check_tool(task.tool, self.tools, self.functions)
         if unknown:
             self.report(task, *unknown)
             return False

@@ -6,7 +6,7 @@ import difflib
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from compiler_nb.plan.tree import Expression, Tree, walk
@@ -117,13 +117,13 @@ def suggest(word: str, known: Iterable[str]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
-def check_tool(name: str, tools: Mapping[str, Tool] | None) -> tuple[str, str] | None:
-    """Return (kind, message) if there is no such tool, otherwise None."""
+def check_tool(name: str, tools: Mapping[str, Tool] | None, functions: Collection[str] = ()) -> tuple[str, str] | None:
+    """Return (kind, message) if there is no such tool, otherwise None. functions: what may be meant, too."""
     if tools is None or name in tools:
         return None
     shown = name if len(name) <= NAME_LIMIT else f"{name[:NAME_LIMIT]}…"
     offered = ", ".join(list(tools)[:20]) or "none"
-    return "unknown_tool", f"no tool is called {shown!r}.{suggest(name, tools)} The tools are: {offered}"
+    return "unknown_tool", f"no tool is called {shown!r}.{suggest(name, [*tools, *functions])} The tools are: {offered}"
 
 
 def check_arguments(tool: Tool, args: tuple[Tree, ...], kwargs: Mapping[str, Tree]) -> list[str]:

@@ -225,6 +225,13 @@ def _apply(node: Apply, scope: Scope) -> Any:
     if node.function in ("any", "all") and isinstance(first, Comprehension) and first.container == "generator":
         wanted = node.function == "any"  # of the item that decides, where evaluation stops
         return _each(first, scope, lambda rows: any(bool(item) is wanted for item in rows)) is wanted
+    if node.function == "next" and isinstance(node.args[0], Comprehension):
+        found = _each(node.args[0], scope, lambda rows: next(rows, scope))
+        if found is not scope:
+            return found
+        if len(node.args) == 1:
+            raise ExpressionError("next() found no item: give a default, next((x for x in xs if test), None)")
+        return evaluate(node.args[1], scope)
     args = [evaluate(arg, scope) for arg in node.args]
     keyed = node.function != "dict"
     kwargs = {

@@ -297,8 +297,7 @@ class _Speller:
                 return f"{opening}{head}{spell(element)} {' '.join(map(spell, clauses))}{closing}", _TIGHT
             case Fanout():
                 self.steps = {step.id: step for step in tree.steps}  # fan-outs do not nest
-                clause = Clause(tree.target, tree.source, tree.conditions)
-                return self.node(Comprehension(tree.container, tree.element, (clause,), tree.key))
+                return self.node(Comprehension(tree.container, tree.element, _clauses(tree), tree.key))
         raise TypeError(f"{type(tree).__name__} cannot be written")
 
     def arguments(self, args: tuple[Tree, ...], kwargs: dict[str, Tree]) -> str:
@@ -328,6 +327,18 @@ class _Speller:
             inner = self.spell(part.value, 1)
             out.append(f"{{{' ' if inner[:1] == '{' else ''}{inner}{mark}{':' + spec if spec else ''}}}")
         return "".join(out)
+
+
+def _clauses(tree: Fanout) -> tuple[Clause, ...]:
+    """Return what a fan-out goes over as it is written: over rows of names, by a `for` for each."""
+    source = tree.source
+    names = [tree.target] if isinstance(tree.target, str) else list(tree.target)
+    row: list[Tree] = [Local(name) for name in names if isinstance(name, str)]
+    if isinstance(source, Comprehension) and source.container == "generator" and not tree.conditions:
+        whole = row[0] if isinstance(tree.target, str) else tuple(row)
+        if source.element == whole and len(row) == len(names):
+            return source.clauses
+    return (Clause(tree.target, source, tree.conditions),)
 
 
 def spell_call(task: Task, name_of: Callable[[str], str] | None = None) -> str:

@@ -247,6 +247,10 @@ def _range(scope: Scope, *ends: Any) -> range:
     return numbers
 
 
+def _no_rows(scope: Scope, *values: Any) -> Any:
+    raise ExpressionError("next() reads a generator only")  # its rows are evaluated one by one, so it is not called
+
+
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda scope, *args, **kwargs: function(*args, **kwargs)
 
@@ -304,6 +308,7 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "range": _range,
     "any": lambda scope, values: any(listed(values, scope)),
     "all": lambda scope, values: all(listed(values, scope)),
+    "next": _no_rows,
     "str": _string,
     "int": _whole_number,
     "float": _plain(float),

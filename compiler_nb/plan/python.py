@@ -14,12 +14,13 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Final
 
+from compiler_nb.errors import Problem
 from compiler_nb.plan import check
-from compiler_nb.plan.builder import Builder
+from compiler_nb.plan.builder import Builder, free_name
 from compiler_nb.plan.check import Refused
 from compiler_nb.plan.functions import FUNCTIONS
-from compiler_nb.plan.reading import Reader
-from compiler_nb.plan.statement import Statement, parse_syntax
+from compiler_nb.plan.reading import HINT, Reader
+from compiler_nb.plan.statement import CLOSING, Statement, parse_syntax
 from compiler_nb.plan.task import Join, Return, Task
 from compiler_nb.plan.tree import Expression, Input, Ref, Tree, references
 
@@ -27,31 +28,38 @@ IPYTHON: Final = frozenset({"In", "Out", "get_ipython", "exit", "quit", "display
 RESERVED: Final = frozenset(dir(builtins)) | IPYTHON | {"join", "answer"}
 _GUARD: Final = "write each call of its block as name = tool(...) if test else None"
 _COMPOUND: Final = {
-    "for": "write [tool(x) for x in xs]", "while": "a plan has no loops: ask for another plan with join()",
+    "for": "write name = [tool(x) for x in xs]", "while": "leave it out and end with join(), which may ask for more",
     "if": _GUARD, "elif": _GUARD, "else": _GUARD, "def": "call the tools instead",
     "class": "call the tools instead", "with": "call the tools one by one",
-    "try": "leave it out: a failed call is reported by itself", "except": "leave it out",
-    "finally": "leave it out", "match": _GUARD, "case": "leave it out",
+    "try": "leave out the line: a failed call is reported by itself", "except": "leave out the block",
+    "finally": "call its tools without it", "match": _GUARD, "case": _GUARD,
     "async": "leave out async", "@": "call the tools instead",
 }  # fmt: skip
+_CONTINUES: Final = frozenset({"elif", "else", "except", "finally", "case"})
 _SIMPLE: Final = {
-    "import": "call the tools instead", "from": "a plan cannot import anything: call the tools",
+    "import": "call the tools instead", "from": "call the tools instead",
     "global": "leave it out", "nonlocal": "leave it out", "raise": "leave it out", "assert": "leave it out",
     "return": "write answer(value)", "yield": "write answer(value)", "pass": "leave it out", "del": "leave it out",
     "break": "leave it out", "continue": "leave it out",
 }  # fmt: skip
 _LINE: Final = "a line of a plan is name = expression, a call of a tool, join(...) or answer(...)"
+_IN_PLACE: Final = "a plan cannot change a value in place: give the changed value a name of its own"
 _INSTEAD: Final[dict[type, str]] = {
-    ast.Tuple: "one name per line: name = tool(...), then first = name[0]",
-    ast.List: "one name per line: name = tool(...), then first = name[0]",
-    ast.Subscript: "a plan cannot change a value in place: give the result a name of its own",
-    ast.Attribute: "a plan cannot change a value in place: give the result a name of its own",
-    ast.Name: "one name per line: name = tool(...)",
+    ast.Subscript: _IN_PLACE,
+    ast.Attribute: _IN_PLACE,
+    ast.Starred: "a star is not allowed here: write name = tool(...), then first = name[0] and rest = name[1:]",
     ast.AnnAssign: "leave out the annotation: name = tool(...)",
-    ast.AugAssign: "write it out: total = total + x",
 }
-"""What to write instead of an assignment, by its first target or its own kind."""
+"""What to write instead of an assignment, by its target or its own kind."""
 _KEYWORD: Final = re.compile(r"\s*(@|[a-z]+\b)")
+_CODE: Final = re.compile(r"\s*(?:await\s+)?[^\W\d]\w*\s*[=(\[,:+*/.-]")
+_CURLY: Final = re.compile("[\u2018-\u201f\u00ab\u00bb]")
+_GIVES: Final = re.compile(
+    r"^[ \t]*(?P<names>\*?[^\W\d]\w*+(?:[ \t]*,[ \t]*\*?[^\W\d]\w*+)*+)[ \t]*(?::[^=\n]*+)?(?:[-+*/%]{1,2})?=(?!=)"
+    r"|\b(?:for|import|as|def|class)[ \t]+(?P<more>[^\W\d]\w*+(?:[ \t]*,[ \t]*[^\W\d]\w*+)*+)",
+    re.MULTILINE,
+)
+"""The names that a text would give, if its lines were allowed."""
 
 
 class PythonDialect:
@@ -62,7 +70,7 @@ class PythonDialect:
         self.line = line  # the number of the physical line that comes next
         self.statement = Statement()  # what has arrived of it, in whole physical lines
         self.begins = line
-        self.skip_indented = False
+        self.skip_indented = False  # in the block of a statement that is a problem
         self.indent: str | None = None
         self.notes: list[str] = []
         self.count = 0
@@ -74,6 +82,11 @@ class PythonDialect:
         self.repeated = 0  # nodes of guards so far
         self.text = ""  # of the statement that is being read
         self.final_line = 0
+        self.given: dict[str, int] = {}  # a name -> the first line that gives it
+        self.reads: dict[str, set[str]] = {}  # a name -> those that its lines read, from the first missing one on
+        self.missing: dict[Problem, str] = {}  # uses of names that no line above gives
+        self.target = ""  # the name that the statement gives
+        builder.functions = FUNCTIONS
 
     def feed(self, text: str) -> None:
         """Take one physical line, and read the statement that it ends, if it ends one."""
@@ -90,9 +103,42 @@ class PythonDialect:
             if rest:
                 self.feed(rest + "\n")
             if self.statement.lines:
-                self.builder.problem("truncated", self.begins, 1, "the plan stops inside a string or a bracket")
+                self._report_open(self.statement)
         elif rest.strip() or self.statement.lines:
-            self.builder.problem("truncated", self.line, 1, "the plan stops in the middle of a line")
+            self.builder.problem(
+                "truncated", self.line, 1, "the plan stops in the middle of a line: write it to its end"
+            )
+        self._report_forward()
+
+    def _report_open(self, statement: Statement) -> None:
+        if statement.wrong is not None:
+            self.builder.problem(statement.wrong.kind, self.begins, 1, statement.wrong.message)
+            return
+        if not statement.open:
+            self.builder.problem("truncated", self.begins, 1, "the plan stops behind a backslash: leave it out")
+            return
+        line, column, mark = statement.open[-1]
+        closing = "".join(CLOSING.get(each, each) for _, _, each in reversed(statement.open))
+        message = f"the {mark} that stands here is not closed: write {closing} at its end"
+        self.builder.problem("truncated", self.begins + line, column + 1, message)
+
+    def _report_forward(self) -> None:
+        """Turn each use of a name that a later line gives into that problem, and keep the first for each name."""
+        told: set[str] = set()
+        problems = self.builder.problems
+        for problem, name in self.missing.items():
+            line = self.given.get(name, 0)
+            if line <= problem.line or problem not in problems:
+                continue
+            if name in told:
+                problems.remove(problem)
+                continue
+            told.add(name)
+            kind, message = "forward_ref", f"{name!r} is given in line {line} only: move that line above this one"
+            if check.leads(self.reads, name, problem.task):
+                kind = "cycle"
+                message = f"{problem.task!r} and {name!r} need each other: let one of them do without the other"
+            problems[problems.index(problem)] = problem._replace(kind=kind, message=message)
 
     # ---------------------------------------------------------------- statements
 
@@ -108,7 +154,8 @@ class PythonDialect:
             return
         note, self.notes = " ".join(self.notes), []
         indent = text[: len(text) - len(text.lstrip(" \t"))]
-        if self.skip_indented and indent:
+        if self.skip_indented and (indent or (_word(stripped) in _CONTINUES and ":" in stripped)):
+            self._give_up(text)
             return
         self.skip_indented = False
         if self.indent is None:
@@ -122,7 +169,20 @@ class PythonDialect:
         except Refused as refused:
             line = getattr(refused.place, "lineno", 1) or 1
             column = self._column(line, getattr(refused.place, "col_offset", 0) or 0)
-            self.builder.problem(refused.kind, self.begins + line - 1, column, refused.message)
+            problem = Problem(refused.kind, self.begins + line - 1, column, refused.message)
+            if refused.kind == "missing_ref" and isinstance(refused.place, ast.Name):
+                problem = problem._replace(task=self.target)
+                self.missing[problem] = refused.place.id
+                self.reads.setdefault(self.target, set()).add(refused.place.id)
+            self.builder.problem(*problem)
+            self._give_up(text)
+
+    def _give_up(self, text: str) -> None:
+        """Take the names that a statement would have given as known, so that their uses are not reported as well."""
+        for found in _GIVES.finditer(text):
+            for name in re.split(r"[ \t]*,[ \t]*\*?", (found["names"] or found["more"]).lstrip("*")):
+                self.names.setdefault(name, Ref(name))
+                self.given.setdefault(name, self.begins)
 
     def _column(self, line: int, offset: int) -> int:
         """Return the column, from 1, of an offset that Python's parser counted in bytes after the first indent."""
@@ -147,18 +207,17 @@ class PythonDialect:
             before = (text.split("\n", line) + [""] * line)[line - 1][: max((error.offset or 1) - 1, 0)]
             place = ast.Pass(lineno=line, col_offset=len(before.encode("utf-8", "replace")))
             kind = "too_large" if "digits" in (error.msg or "") else "syntax"
-            raise Refused(kind, f"this is not a line of a plan ({error.msg}): write name = tool(...)", place) from None
+            raise Refused(kind, _explain(text, error), place) from None
         except UnicodeEncodeError:
             return None  # a lone surrogate, which is a problem already
         except (ValueError, RecursionError, MemoryError) as error:
-            raise Refused("syntax", f"this cannot be read ({type(error).__name__}): write name = tool(...)") from None
+            raise Refused("syntax", f"this cannot be read ({type(error).__name__}): use several lines") from None
         if len(body) > 1:
             raise Refused("statement", "there are two statements on one line: give each its own line", body[1])
         return body[0] if body else None
 
     def _check_keyword(self, text: str) -> None:
-        found = _KEYWORD.match(text)
-        word = found[1] if found else ""
+        word = _word(text)
         hint = _COMPOUND.get(word) or _SIMPLE.get(word)
         # `match` and `case` are ordinary names too: only a line that ends in a colon is the statement.
         if hint and (word not in ("match", "case") or text.rstrip().endswith(":")):
@@ -174,6 +233,19 @@ class PythonDialect:
             case ast.Assign(targets=[ast.Name(id=name) as target], value=value):
                 check.check_name(name, target)
                 self._assign(name, value, note)
+            case ast.Assign(targets=[ast.Tuple(elts=targets) | ast.List(elts=targets) as pattern], value=value):
+                self._unpack(pattern, targets, value, note)
+            case ast.Assign(targets=[ast.Name() as first, *rest], value=value) if all(
+                isinstance(each, ast.Name) for each in rest
+            ):
+                self._read(ast.copy_location(ast.Assign([first], value), statement), note)
+                for each in rest:
+                    self._read(ast.copy_location(ast.Assign([each], first), statement), "")
+            case ast.AugAssign(target=ast.Name(id=name) as target, op=sign, value=value):
+                written = ast.unparse(ast.BinOp(target, sign, value))
+                raise Refused(
+                    "statement", f"write it out: {name} = {written if len(written) <= HINT else '...'}", statement
+                )
             case ast.Expr(value=ast.Call(func=ast.Name(id="join" | "answer" as which)) as call):
                 self.final_line = self.begins
                 self._end(which, call)
@@ -181,7 +253,34 @@ class PythonDialect:
                 self._assign(f"@{self.count}", value, note)
             case _:
                 part = statement.targets[0] if isinstance(statement, ast.Assign) else statement
+                part = part.target if isinstance(part, ast.AugAssign) else part
                 raise Refused("statement", _INSTEAD.get(type(part), _LINE), statement)
+
+    def _unpack(self, pattern: ast.expr, targets: list[ast.expr], value: ast.expr, note: str) -> None:
+        """Give each name of a pattern its part of a value; a value that is no tuple of the text gets a name itself."""
+        names: list[str] = []
+        for part in ast.walk(pattern):
+            if isinstance(part, ast.Name):
+                if part.id != "_":
+                    check.check_name(part.id, part)
+                    names.append(part.id)
+            elif not isinstance(part, ast.Tuple | ast.List | ast.expr_context):
+                raise Refused("statement", _INSTEAD.get(type(part), _LINE), pattern)
+        parts = value.elts if isinstance(value, ast.Tuple | ast.List) else []
+        plain = [part.id for part in targets if isinstance(part, ast.Name)]
+        side_by_side = len(parts) == len(targets) == len(plain) and plain == names
+        if not side_by_side or any(isinstance(part, ast.Starred) for part in parts):
+            whole = free_name("_".join(names if len(names) > 1 else [*names, "all"])[: check.NAME_LIMIT], self.names)
+            self._assign(whole, value, note)
+            rows = ast.comprehension(pattern, ast.List([ast.Name(whole)]), [], 0)
+            parts = [ast.Call(ast.Name("next"), [ast.GeneratorExp(ast.Name(name), [rows])], []) for name in names]
+        new: dict[str, Tree] = {}
+        for name, part in zip(names, parts, strict=True):  # each is read before any of the names means its new value
+            old = self.names.get(name)
+            self._assign(name, ast.fix_missing_locations(ast.copy_location(part, value)), note if side_by_side else "")
+            new[name] = self.names.pop(name)
+            self.names |= {} if old is None else {name: old}
+        self.names |= new
 
     def _reader(self, base: str) -> Reader:
         tools = self.builder.tools
@@ -196,6 +295,8 @@ class PythonDialect:
         return reader
 
     def _resolve(self, name: str) -> Tree:
+        if self.missing:
+            self.reads.setdefault(self.target, set()).add(name)
         length = self.lengths.get(name, 0)
         self.written += length
         if length and self.written > check.STATEMENT_LIMIT:
@@ -204,6 +305,8 @@ class PythonDialect:
         return self.names[name]
 
     def _assign(self, name: str, value: ast.expr, note: str) -> None:
+        self.target = name
+        self.given.setdefault(name, self.begins)
         try:
             self._give(name, value, note)
         finally:
@@ -243,7 +346,7 @@ class PythonDialect:
         return replace(task, line=self.begins + task.line - 1, column=self._column(task.line, task.column))
 
     def _end(self, which: str, call: ast.Call) -> None:
-        reader = self._reader(which)
+        reader, self.target = self._reader(which), which
         if which == "answer" and (len(call.args) != 1 or call.keywords):
             raise Refused("join", "answer takes one value: answer(x), or answer({...}) for several", call)
         words = {word.arg or "": word.value for word in call.keywords}
@@ -269,6 +372,30 @@ class PythonDialect:
             return
         trees = self.builder.add_parts(which, parts, trees)
         self.builder.final = Return(trees[0]) if which == "answer" else Join(references(trees), instruction)
+
+
+def _word(text: str) -> str:
+    """Return what may be the keyword of a statement."""
+    found = _KEYWORD.match(text)
+    return found[1] if found else ""
+
+
+def _explain(text: str, error: SyntaxError) -> str:
+    """Return what is wrong with a statement that Python cannot read, and what to write instead."""
+    said = error.msg or ""
+    line = [*text.split("\n", error.lineno or 1), ""][(error.lineno or 1) - 1]
+    if not _CODE.match(text):
+        return f"this is not a line of a plan ({said}): write name = tool(...), or # before a comment"
+    if _CURLY.search(line) and said.startswith(("invalid character", "unterminated")):
+        return 'write straight quotes, "...", instead of curly ones'
+    if said.startswith("unterminated string"):
+        mark = line[max((error.offset or 1) - 1, 0) :].lstrip("rRfFbBuU")[:1] or '"'
+        return f"the string that begins here is not closed: end it with {mark}"
+    if said.startswith("unmatched"):
+        return f"this bracket closes nothing ({said}): leave it out"
+    if said.startswith("closing parenthesis"):
+        return f"{said}: close each bracket by its own kind"
+    return f"this is not a line of a plan ({said}): text stands in quotes, and a comma between arguments"
 
 
 def _is_deep(tree: Tree) -> bool:

@@ -1,7 +1,8 @@
 """Read Python's syntax tree of one statement into nodes and tasks, by an allow-list.
 
 Every call of a tool becomes a task of its own, wherever it stands; a comprehension with calls in its element becomes a
-fan-out. A call in a branch of `a if test else b` is guarded: its task is performed only if the test chooses the branch.
+fan-out; `compiler_nb.plan.comprehension` says which. A call in a branch of `a if test else b` is guarded: its task is
+performed only if the test chooses the branch.
 Anything else is refused, with a hint how to write it instead.
 """
 
@@ -10,11 +11,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
-from typing import Any, ClassVar, Final, NoReturn, TypeAlias, TypeGuard
+from typing import Any, ClassVar, Final, NoReturn, TypeGuard
 
 from compiler_nb.plan import check, tables
 from compiler_nb.plan.builder import free_name
 from compiler_nb.plan.check import Refused
+from compiler_nb.plan.comprehension import AnyComprehension, hoist, merge
 from compiler_nb.plan.expression import (
     Apply,
     Attribute,
@@ -51,7 +53,6 @@ HINT: Final = 500
 """Most characters of a plan's text that a hint repeats in other words."""
 GUARDS: Final = 100_000
 """Most nodes of the guards of one plan's calls: each call has the tests of its branch written out."""
-_AnyComprehension: TypeAlias = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 _COMPREHENSIONS: Final = {
     ast.ListComp: "list", ast.SetComp: "set", ast.DictComp: "dict", ast.GeneratorExp: "generator",
 }  # fmt: skip
@@ -64,6 +65,14 @@ _INSTEAD: Final = {
 """What to write instead of a method that is not allowed."""
 _PLACES: Final = frozenset({"iloc", "loc", "iat", "at"})
 """What reads a table's cells by place, and is no field before brackets."""
+_NO_TOOL: Final = {
+    "print": "end the plan with answer(value), which is shown",
+    "input": "offer a variable of the notebook as an input, and write its name here",
+    "map": "write [tool(x) for x in xs]", "filter": "write [x for x in xs if test]",
+    "iter": "leave it out: a list can be read as it is",
+}  # fmt: skip
+"""What to write instead of a builtin that is not allowed, if no tool has its name."""
+_CONSTANTS: Final = {"true": "True", "false": "False", "null": "None", "none": "None", "undefined": "None"}
 
 
 class Reader:
@@ -110,6 +119,8 @@ class Reader:
         """Return the tree of an expression; calls in it go to `parts`."""
         rule = self._rules.get(type(node))
         if rule is None:
+            if isinstance(node, ast.NamedExpr):
+                raise Refused("expression", "an assignment stands on a line of its own: name = ...", node)
             raise Refused("expression", f"{_describe(node)} is not allowed in a plan: use a tool", node)
         return rule(self, node)
 
@@ -131,9 +142,13 @@ class Reader:
             raise Refused(
                 "dunder", f"{name!r} begins with an underscore: a plan reads only tasks and offered inputs", node
             )
-        hint = check.suggest(name, self.known)
-        if not hint and (self.is_tool(name) or name in FUNCTIONS):
+        hint = check.suggest(name, [*self.locals, *self.known])
+        if name.lower() in _CONSTANTS:
+            hint = f" Did you mean {_CONSTANTS[name.lower()]}?"
+        elif not hint and (self.is_tool(name) or name in FUNCTIONS):
             hint = f" To use what it computes, call it: {name}(...)"
+        if name not in FUNCTIONS:
+            hint += f' Text stands in quotes: "{name[: check.NAME_LIMIT]}"'
         raise Refused("missing_ref", f"no task above and no offered input is called {name!r}.{hint}", node)
 
     def _text(self, node: ast.JoinedStr) -> Tree:
@@ -145,12 +160,13 @@ class Reader:
             return self._constant(part)
         if not isinstance(part, ast.FormattedValue):
             raise Refused("fstring", "this f-string is not allowed in a plan: write only values in braces", part)
+        value = self.read(part.value)
         spec = "" if part.format_spec is None else self.read(part.format_spec)
         wrong = check_spec(spec) if isinstance(spec, str) else ""
         if wrong:
             raise Refused("fstring", wrong, part)
         conversion = "" if part.conversion == -1 else chr(part.conversion)
-        return Field(self.read(part.value), conversion, spec)
+        return Field(value, conversion, spec)
 
     # ---------------------------------------------------------------- containers
 
@@ -330,7 +346,9 @@ class Reader:
             case ast.Name(id="join" | "answer" as name):
                 raise Refused("join", f"{name}(...) is only allowed alone, on the last line", node)
             case ast.Name(id=name) if name.startswith("_"):
-                raise Refused("unknown_tool", f"no tool is called {name!r}", node)
+                raise Refused("unknown_tool", f"no tool is called {name!r}: call one that is offered", node)
+            case ast.Name(id=name) if name in _NO_TOOL and not self.is_tool(name):
+                raise Refused("unknown_tool", f"{name}(...) is not allowed in a plan: {_NO_TOOL[name]}", node)
             case ast.Name(id=name):
                 return name
             case ast.Attribute() as method:
@@ -354,6 +372,8 @@ class Reader:
         }
 
     def _apply(self, name: str, node: ast.Call) -> Tree:
+        if name in ("any", "all", "next"):
+            self._check_lazy(name, node)
         unknown = {word.arg or "" for word in node.keywords} - KEYWORDS.get(name, frozenset())
         if unknown and name != "dict":
             raise Refused("bad_args", f"{name}() takes no {min(unknown)}= in a plan", node)
@@ -362,6 +382,29 @@ class Reader:
         rest = ast.Call(node.func, node.args, [word for word in node.keywords if word not in keys])
         args, kwargs = self._arguments(ast.copy_location(rest, node))
         return Apply(name, args, (*kwargs.items(), *(("key", self._key(word.value)) for word in keys)))
+
+    def _check_lazy(self, name: str, node: ast.Call) -> None:
+        """Refuse calls of tools that Python would make only up to the item that decides."""
+        rows = node.args[0] if node.args else None
+        if name == "next" and not isinstance(rows, ast.GeneratorExp):
+            raise Refused(
+                "expression",
+                "next takes a generator, next((x for x in xs if test), None); of a list, write xs[0]",
+                node,
+            )
+        if not isinstance(rows, ast.GeneratorExp):
+            return
+        if name == "next" and self._holds_call(rows.elt):
+            raise Refused(
+                "nested_call",
+                "next makes one call at most: choose first, one = next(x for x in xs if test), then call tool(one)",
+                node,
+            )
+        inner = (each for part in (rows.elt, *rows.generators) for each in ast.walk(part))
+        if any(self._is_tool_call(each) and self.side_effects(self._tool_name(each)) for each in inner):
+            raise Refused(
+                "nested_call", f"{name} would stop at the item that decides: make all calls in a list above it", node
+            )
 
     def _key(self, node: ast.expr) -> Tree:
         match node:
@@ -383,7 +426,8 @@ class Reader:
         names = tuple(arg.arg for arg in spec.args)
         self._check_names(names, node)
         outer, self.locals = self.locals, self.locals.union(names)
-        body = self._barred("a lambda cannot call a tool", node.body)
+        why = "a lambda cannot call a tool; write scores = {x: tool(x) for x in xs} above, and key=lambda x: scores[x]"
+        body = self._barred(why, node.body)
         self.locals = outer
         return Lambda(names, body)
 
@@ -394,8 +438,9 @@ class Reader:
         unknown = {word.arg or "" for word in node.keywords} - (idiom.keywords if idiom else frozenset())
         if unknown:
             raise Refused("bad_args", f".{func.attr}() takes no {min(unknown)}= in a plan: use a tool", node)
+        value = self.read(func.value)
         args, kwargs = self._arguments(node)
-        return Method(self.read(func.value), func.attr, args, tuple(kwargs.items()))
+        return Method(value, func.attr, args, tuple(kwargs.items()))
 
     def _attribute(self, node: ast.Attribute) -> Tree:
         name = node.attr
@@ -408,30 +453,30 @@ class Reader:
 
     # ---------------------------------------------------------------- comprehensions
 
-    def _comprehension(self, node: _AnyComprehension) -> Tree:
+    def _comprehension(self, node: AnyComprehension) -> Tree:
         fanout = self.fanout(node)
         if fanout is not None:
             if self.barred:
                 raise Refused("nested_call", self.barred, node)
             return self.part(fanout)
+        if isinstance(node, ast.SetComp) and self._holds_call(node.elt):
+            return Apply("set", (self.read(ast.copy_location(ast.ListComp(node.elt, node.generators), node)),))
         outer = self.locals
-        later = "only the first `for` may call a tool"
-        clauses = tuple(self._clause(each, later if number else "") for number, each in enumerate(node.generators))
-        why = "call tools in the element of a comprehension with one `for`"
-        key = self._barred(why, node.key) if isinstance(node, ast.DictComp) else None
-        element = self._barred(why, node.value if isinstance(node, ast.DictComp) else node.elt)
+        node = hoist(node, self._holds_call, self.locals)
+        clauses = tuple(map(self._clause, node.generators))
+        key = self.read(node.key) if isinstance(node, ast.DictComp) else None
+        element = self.read(node.value if isinstance(node, ast.DictComp) else node.elt)
         self.locals = outer
         return Comprehension(_COMPREHENSIONS[type(node)], element, clauses, key)  # type: ignore[arg-type]
 
-    def _clause(self, generator: ast.comprehension, why: str) -> Clause:
+    def _clause(self, generator: ast.comprehension) -> Clause:
         """Read a `for` with its conditions; its names stay in sight for what follows."""
         if generator.is_async:
             raise Refused("expression", "leave out async: calls run side by side anyway", generator.iter)
-        source = self._barred(why, generator.iter)
+        source = self.read(generator.iter)
         target = self._pattern(generator.target)
         self.locals = self.locals.union(pattern_names(target))
-        why = "a condition cannot call a tool: make the call first, then filter its results"
-        return Clause(target, source, tuple(self._barred(why, test) for test in generator.ifs))
+        return Clause(target, source, tuple(map(self.read, generator.ifs)))
 
     def _pattern(self, node: ast.expr) -> Pattern:
         match node:
@@ -452,22 +497,24 @@ class Reader:
 
     def fanout(self, node: ast.expr) -> Task | None:
         """Return the fan-out of a comprehension, with the base as its id; None if its element calls no tool."""
-        if not isinstance(node, _AnyComprehension):
+        if not isinstance(node, ast.ListComp | ast.DictComp | ast.GeneratorExp):
             return None
-        parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
-        if not any(map(self._holds_call, filter(None, parts))):
+        value = node.value if isinstance(node, ast.DictComp) else node.elt
+        if not self._holds_call(value):
             return None
-        if isinstance(node, ast.SetComp):
-            raise Refused("expression", "a set cannot hold calls of tools: write a list", node)
-        if len(node.generators) > 1 or self.steps is not None:
+        if self.steps is not None:
             raise Refused(
-                "nested_call", "calls of tools fan out over one `for`: make two fan-outs, one after the other", node
+                "nested_call",
+                "a fan-out cannot stand within another: write one list of all calls on a line above, "
+                "[tool(y) for x in xs for y in x]",
+                node,
             )
         outer = self.locals
-        clause = self._clause(node.generators[0], "")
-        key = self._barred("a key cannot call a tool", node.key) if isinstance(node, ast.DictComp) else None
+        node = hoist(node, self._holds_call, self.locals)
+        clause = self._clause(merge(node.generators))
+        key = self.read(node.key) if isinstance(node, ast.DictComp) else None
         guard, size, self.guard, self.guard_size = self.guard, self.guard_size, None, 0  # the fan-out's own, as a whole
-        element = self._element(parts[-1])
+        element = self._element(value)
         self.guard, self.guard_size = guard, size
         steps: list[Task] = list(self.steps or ())  # type: ignore[redundant-expr]  # the element filled it
         self.steps, self.locals = None, outer
@@ -575,7 +622,7 @@ def _holds_lists(keys: list[Tree], node: ast.AST) -> bool:
 
 def _describe(node: ast.AST) -> str:
     names = {
-        ast.NamedExpr: "an assignment inside an expression", ast.Starred: "a star", ast.Yield: "yield",
+        ast.Starred: "a star", ast.Yield: "yield",
         ast.YieldFrom: "yield", ast.Slice: "a slice", ast.FormattedValue: "a format",
     }  # fmt: skip
     if isinstance(node, ast.Constant):

@@ -49,6 +49,9 @@ _REST: Final = {mark: re.compile(rf"(?:[^\\{mark[0]}]|\\.|{mark[0]}(?!{mark[1:]}
 """What is left of a string behind its opening quote, its closing quote included."""
 
 
+CLOSING: Final = {"(": ")", "[": "]", "{": "}"}
+
+
 class Depth:
     """A budget of depth: the brackets that are open, and the operators that are pending in them.
 
@@ -83,12 +86,14 @@ class Depth:
 class Statement:
     """One statement while its lines arrive.
 
-    lines: its physical lines; wrong: the first limit that it breaks, None if it breaks none.
+    lines: its physical lines; wrong: the first limit that it breaks, None if it breaks none; open: the line and column
+    (from 0) of each bracket and string that is not closed, and its mark.
     """
 
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.wrong: Refused | None = None
+        self.open: list[tuple[int, int, str]] = []
         self._depth = Depth()
         self._quote = ""  # what ends the string that the last line left open
         self._content: list[str] | None = None  # of that string, if it is an f-string
@@ -107,6 +112,7 @@ class Statement:
                 case "string":
                     self._quote = token["quote"]
                     self._content = [] if (token["prefix"] or "").lower() in _FORMATS else None
+                    self.open.append((len(self.lines) - 1, token.start(), self._quote))
                     after = self._read_string(line, position)
                     if after < 0 and len(self._quote) == 1:  # its line must end it; the parser says that it does not
                         ends, self._quote = True, ""
@@ -116,6 +122,10 @@ class Statement:
                     return not ends
                 case _ if kind != "comment" and not ends:
                     self._take(kind)
+                    if kind == "open":
+                        self.open.append((len(self.lines) - 1, token.start(), token[0]))
+                    elif kind == "close" and self.open:
+                        self.open.pop()
         return not ends and (bool(self._quote) or len(self._depth.pending) > 1)
 
     def _take(self, kind: str) -> None:
@@ -137,6 +147,7 @@ class Statement:
         if self._content:
             self._read_fields("".join(self._content))
         self._quote, self._content = "", None
+        self.open.pop()
         return rest.end()
 
     def _read_fields(self, content: str) -> None:
@@ -154,7 +165,9 @@ class Statement:
                 token = _IN_FIELD.search(content, position)
                 if token is None:
                     self._refuse(
-                        "fstring", "a field of this f-string does not end: use the other kind of quotes inside it"
+                        "fstring",
+                        "a field of this f-string does not end: use the other kind of quotes inside it, or give the "
+                        "value a line of its own",
                     )
                     self._take("close")
                     continue

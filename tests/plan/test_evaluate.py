@@ -45,6 +45,7 @@ f'{n=}', f'{word!s:.2}', f'{word!a}', f'{d["a"]}', f'{xs}'
 max(xs), min(xs), max(n, x), min(3, 1, 2), max([], default=0), max(d, key=d.get), min(words, key=len)
 max(table, key=lambda row: row['size'])['name'], sorted(words, key=lambda w: (len(w), w), reverse=True)
 sorted(d.items(), key=lambda p: -p[1])[:2], sorted(xs, reverse=True), sorted(words, key=None), sorted(words, key=str)
+next(x for x in xs if x > 1), next((x for x in xs if x > 99), None), next(a for a in word)
 sum(xs), sum(xs, 10), sum(xs, start=1.5), sum([[1], [2]], [])
 len(word), abs(-x), round(x), round(x, 1), round(-15, -1)
 list(reversed(xs)), list(zip(xs, word)), list(enumerate(word, 1)), list(range(2, 9, 3)), list(zip(xs, xs, strict=True))

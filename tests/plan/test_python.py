@@ -11,6 +11,7 @@ from compiler_nb.plan.parser import PlanParser
 from compiler_nb.plan.task import Join, Return
 from compiler_nb.plan.tree import Input, Ref
 from compiler_nb.tool import Toolbox, tool
+from tests.support.calls import in_python, performed
 from tests.support.plans import Reading, edges, kinds, problems, read
 
 if TYPE_CHECKING:
@@ -136,6 +137,50 @@ def test_an_f_string_holds_its_references():
     assert plan["c"].args == ("plain {}",)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a, b = pair('x')\nc = load(b, a)",
+        "a, b = load(1), load(2)\na, b = b, a\nc = load(a)",
+        "(a, b), c = [pair(1), load(2)]",
+        "(a, _), b = pair(1), 2\nc = [a, b]",
+        "[a, b] = [x * 2 for x in pair('y')]\nc = a - b",
+        "_, c = pair('z')",
+        "a, b, e, d = xs\nc = load(a, b, e, d)",
+        "k, c = next((k, v) for k, v in rows.items() if v == 0)",
+        "a = b = load(1)\nc = load(a, b)",
+        "a, b = 'xy'\nc = b + a",
+    ],
+)
+def test_a_result_is_unpacked_as_in_python(text):
+    """Each name gets its part, read before any of the names changes; the calls are made once."""
+    calls, names = in_python(text)
+    made, outcomes = performed(text)
+    assert (outcomes["c"], made) == (names["c"], calls)
+
+
+def test_a_result_of_another_length_does_not_unpack():
+    """It is a failure of the names, as in Python, and never the first items in silence."""
+    with pytest.raises(AssertionError, match="cannot unpack"):
+        performed("a, b = parts('xy')\nc, d, e, f, g = parts('a')")
+
+
+def test_the_first_that_fits_is_found_with_next():
+    """Of a generator, with a default or without; nothing found is a failure that says so."""
+    for text in ("v = next(x for x in xs if x < 3)", "v = next((x for x in xs if x > 5), city)"):
+        assert performed(text)[1]["v"] == in_python(text)[1]["v"]
+    with pytest.raises(AssertionError, match="give a default"):
+        performed("v = next(x for x in xs if x > 5)")
+
+
+def test_what_stands_first_is_called_first():
+    """The calls of a method's object come before those of its arguments, the value of a field before its format."""
+    plan = plan_of("n = search('x').replace(fetch('a'), fetch('b'))\nm = f'{now():>{len(search(city))}}'")
+    assert [(task.id, task.tool) for task in plan if task.tool] == [
+        ("n.1", "search"), ("n.2", "fetch"), ("n.3", "fetch"), ("m.1", "now"), ("m.2", "search"),
+    ]  # fmt: skip
+
+
 # ------------------------------------------------------------------- fan-outs
 
 
@@ -165,10 +210,8 @@ def test_a_fanout_within_an_expression_is_a_part():
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
-        ("a = [fetch(x) for x in city for y in x]", "nested_call"),
-        ("a = {fetch(x) for x in city}", "expression"),
-        ("a = [x for x in city if fetch(x)]", "nested_call"),
-        ("a = {fetch(x): 1 for x in city}", "nested_call"),
+        ("a = next(fetch(x) for x in city)", "nested_call"),
+        ("a = any(send_email(x, 'y') for x in city)", "nested_call"),
         ("a = [[fetch(y) for y in x] for x in city]", "nested_call"),
         ("a = [send_email(x, fetch(x)) for x in city]", "nested_call"),
         ("a = max(city, key=lambda x: fetch(x))", "nested_call"),
@@ -251,14 +294,14 @@ def test_in_a_cell_the_last_value_is_the_answer():
         ("é = 東(1)", "unknown_tool", 1, 5, "The tools are"),
         ("a = compare(\n    'é', df._é,\n)", "attribute", 2, 10, "cannot be read"),
         ("a = compare('x',\n  zearch('é'))", "unknown_tool", 2, 3, "Did you mean 'search'"),
-        ("é = = 1", "syntax", 1, 5, "write name = tool(...)"),
+        ("é = = 1", "syntax", 1, 5, "text stands in quotes"),
+        ("Write a plan", "syntax", 1, 7, "write name = tool(...), or # before a comment"),
         ("for x in city:\n    search(x)", "statement", 1, 1, "[tool(x) for x in xs]"),
         ("a = sarch('x')", "unknown_tool", 1, 5, "Did you mean 'search'"),
         ("a = search(cty)", "missing_ref", 1, 12, "Did you mean 'city'"),
         ("a = search(len)", "missing_ref", 1, 12, "call it: len(...)"),
         ("a = search('x', q=1)", "bad_args", 1, 5, "has no argument 'q'"),
-        ("a, b = now(), now()", "statement", 1, 1, "one name per line"),
-        ("a += now()", "statement", 1, 1, "write it out"),
+        ("a, *b = now()", "statement", 1, 1, "first = name[0] and rest = name[1:]"),
         ("a: str = now()", "statement", 1, 1, "leave out the annotation"),
         ("df['x'] = now()", "statement", 1, 1, "name of its own"),
         ("_a = now()", "dunder", 1, 1, "begins with a letter"),
@@ -335,6 +378,70 @@ def test_a_method_or_an_attribute_is_replaced_by_what_says_the_same(expression, 
     assert problem.kind == "attribute"
     assert hint in problem.message
     assert ("value[" in problem.message) == (expression in ("a.to_csv", "a.iloc[0]"))
+
+
+def test_a_name_used_before_its_line_is_told_so_once():
+    """With the line that gives it; two lines that need each other are a cycle."""
+    found = problems("b = summarize(a)\nc = compare(a, b)\na = search('x')", "python")
+    assert [(p.kind, p.line, p.message) for p in found] == [
+        ("forward_ref", 1, "'a' is given in line 3 only: move that line above this one")
+    ]
+    problem = only_problem("a = summarize(b)\nc = summarize(a)\nb = summarize(c)")
+    assert (problem.kind, problem.line) == ("cycle", 1)
+    assert "'a' and 'b' need each other" in problem.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x = 1\nx += len(city)\ny = summarize(x)",
+        "import pandas as pd\ny = summarize(pd)",
+        "if city:\n    b = search('x')\nelse:\n    b = now()\ny = summarize(b)",
+        "for c in city:\n    b = search(c)\ny = summarize(b)",
+        "try:\n    b = search('x')\nexcept Exception as error:\n    b = None\ny = compare(b, error)",
+        "a, *b = now()\ny = compare(a, b)",
+        "a: str = now()\ny = summarize(a)",
+        "a = search('x'))\ny = summarize(a)",
+        "with open('x') as file:\n    b = file\ny = summarize(b)",
+        "a = search('it')s\ny = summarize(a)",
+    ],
+)
+def test_what_follows_from_one_mistake_is_not_reported(text):
+    """Of a name that a refused line would have given, no further problem is told."""
+    only_problem(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "hint"),
+    [
+        ("a = search(Barbie)", 12, 'Text stands in quotes: "Barbie"'),
+        ("a = search(cty)", 12, "Did you mean 'city'?"),
+        ("a = summarize(true)", 15, "Did you mean True?"),
+        ("res = now()\na = summarize(rse)", 15, "Did you mean 'res'?"),
+        ("a = lenn(city)", 5, "Did you mean 'len'?"),
+        ("a = [summarize(pgae) for page in city]", 16, "Did you mean 'page'?"),
+        ("a = search(\u201cx\u201d)", 12, "straight quotes"),
+        ('a = search("x\u201d)', 12, "straight quotes"),
+        ('a = search("x)', 12, 'not closed: end it with "'),
+        ("a = search(f'x)", 12, "not closed: end it with '"),
+        ("a = search('x'", 11, "the ( that stands here is not closed: write ) at its end"),
+        ("a = compare(now(), [1, 2\nb = now()", 20, "the [ that stands here is not closed: write ]) at its end"),
+        ('a = search("""x\ny', 12, 'the """ that stands here is not closed: write """) at its end'),
+        ("a = search('x'))", 16, "leave it out"),
+        ("a = search(['x'))", 16, "its own kind"),
+        ("print(city)", 1, "end the plan with answer(value)"),
+        ("a = input('Which city?')", 5, "offer a variable of the notebook"),
+        ("x = 1\nx += now() * 2", 1, "write it out: x = x + now() * 2"),
+        ("x = 1\nx *= city + 'a'", 1, "write it out: x = x * (city + 'a')"),
+        ("a = search(x := 'b')", 12, "on a line of its own"),
+        ('a = search(f"{df["x"]}")', 1, "the other kind of quotes inside it, or give the value a line of its own"),
+    ],
+)
+def test_a_mistake_of_a_student_has_its_own_words(text, column, hint):
+    """What is wrong, where it stands, and what to write."""
+    problem = only_problem(text)
+    assert hint in problem.message
+    assert problem.column == column
 
 
 # ------------------------------------------------------------------- as text arrives
