@@ -7,6 +7,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from compiler_nb.drive import Drive
@@ -14,12 +15,13 @@ from compiler_nb.engine.approval import Ask
 from compiler_nb.engine.background import BACKGROUND, MainThread
 from compiler_nb.engine.runners import PostToMain, on_main_thread
 from compiler_nb.errors import HistoryError, PlanError, Problem
-from compiler_nb.events import Listener, Log
+from compiler_nb.events import Listener, Log, RunStarted
 from compiler_nb.models.base import Model
 from compiler_nb.models.connect import connect, no_model
 from compiler_nb.models.limits import Limit, read_limits
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
+from compiler_nb.planner.seen import Seen
 from compiler_nb.run import Run
 from compiler_nb.settings.budget import Budget
 from compiler_nb.settings.order import Order
@@ -32,7 +34,7 @@ if TYPE_CHECKING:  # loaded only if it is used
 
 
 class Compiler:
-    """Answers questions with the same settings each time; `settings` holds them, checked.
+    """Answers questions with the same settings each time; `settings` holds them, checked; `seen` what tools returned.
 
     model: a Model, or "provider:model" for `connect`; planner, joiner, worker: models for roles that need another one;
     tools: functions or Tools (`llm` and `extract`, which ask the worker, are always offered); limits: a Limit, or its
@@ -64,6 +66,7 @@ class Compiler:
         share: str = "all",
         preview: bool = False,
         drop_failed: float = 0.0,
+        learn_shapes: bool = True,
     ) -> None:
         own = _model(model)
         asked = own if worker is None else _model(worker)
@@ -90,7 +93,9 @@ class Compiler:
             share=shared,
             preview=preview,
             drop_failed=drop_failed,
+            learn_shapes=learn_shapes,
         )
+        self.seen = Seen()
 
     # ---------------------------------------------------------------- doors
 
@@ -215,7 +220,16 @@ class Compiler:
             plan = Plan.parse(plan, tools=self.settings.tools, inputs=tuple(given))
         if plan is not None:
             _check_whole(plan, given)
-        return Order(question=question, plan=plan, inputs=given)
+        return Order(question=question, plan=plan, inputs=given, shapes=self._recall_shapes() if plan is None else {})
+
+    def _recall_shapes(self) -> dict[str, str]:
+        """Return what the planner is told of the results of tools."""
+        settings = self.settings
+        if not settings.learns:
+            return {}
+        if settings.history is not None:
+            self.seen.recall(settings.tools, settings.history.returned)
+        return self.seen.told(settings.tools)
 
     def order_resumed(self, old: Run, inputs: Mapping[str, Any] | None = None) -> Order:
         """Return the order to go on where a run stopped.
@@ -225,6 +239,8 @@ class Compiler:
         from compiler_nb.history.past import resumed  # noqa: PLC0415 - only a resume needs the history
 
         order = resumed(old, self.settings.tools, inputs or {}, later=self._later_effects(old))
+        if self.settings.learns:  # the planner is told what it was told before
+            order = replace(order, shapes=next((event.shapes for event in old.events if type(event) is RunStarted), {}))
         if self.settings.planner is None and len(order.past.rounds) < max(1, len(old.rounds)):
             raise no_model()
         return order
@@ -278,7 +294,8 @@ class Compiler:
         a function to the main thread.
         """
         run = self._new_run(order, on_event)
-        return run, Drive(run, ask=ask, main=main).perform()
+        learn = self.seen.learn if self.settings.learns else None
+        return run, Drive(run, ask=ask, main=main, learn=learn).perform()
 
     def _new_run(self, order: Order, on_event: Listener | None) -> Run:
         log = Log(f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}")

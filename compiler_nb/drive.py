@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from compiler_nb.engine.approval import Ask
 from compiler_nb.engine.runners import PostToMain
@@ -31,13 +31,16 @@ from compiler_nb.planner.writing import Writing
 from compiler_nb.prompts import Prompt
 from compiler_nb.run import Run
 from compiler_nb.text import describe_error
+from compiler_nb.tool import Tool
 from compiler_nb.toolbox.language import WORKER, LanguageTool
+from compiler_nb.trace.progress import Progress
 
 if TYPE_CHECKING:  # loaded only if it is used
     from compiler_nb.history.history import Keeper
 
 CANCELLED: Final = "the run was cancelled"
 UNPLANNED: Final = "side effects wait for a whole plan, and there is none"
+Learn: TypeAlias = Callable[[Progress, Mapping[str, Tool]], None]
 LONGEST_WAIT: Final = 120.0
 """Seconds that a call waits for a provider that is asked too often; less if the run may not take so long."""
 
@@ -53,15 +56,18 @@ class Stopped(Exception):
 class Drive:
     """Drives one run through its rounds.
 
-    ask: asks a person to approve a task, None if nobody can be asked; main: posts a function to the main thread.
+    ask: asks a person to approve a task, None if nobody can be asked; main: posts a function to the main thread; learn:
+    takes what the tools returned, before the run ends, so that whoever waits for the end finds it known.
     """
 
     session: Session  # these three are made on the loop
     calls: Calls
     writing: Writing
 
-    def __init__(self, run: Run, *, ask: Ask | None = None, main: PostToMain | None = None) -> None:
-        self.run, self.ask, self.main = run, ask, main
+    def __init__(
+        self, run: Run, *, ask: Ask | None = None, main: PostToMain | None = None, learn: Learn | None = None
+    ) -> None:
+        self.run, self.ask, self.main, self.learn = run, ask, main, learn
         self.settings, self.order, self.log, self.control = run.settings, run.order, run.log, run.control
         self.past = self.order.past.fresh()  # taking from it changes it
         self.schemas = {name: describe_schema(value) for name, value in run.inputs.items()}
@@ -150,7 +156,7 @@ class Drive:
         wait = min(settings.seconds or LONGEST_WAIT, LONGEST_WAIT)
         self.calls = Calls(self.log.emit, limits=session.rates, parking=session.parking, longest_wait=wait)
         self.writing = Writing(
-            settings, self.order.question, self.schemas, self.log, session,
+            settings, self.order.question, self.schemas, self.log, session, shapes=self.order.shapes,
             calls=self.calls, add=add, allow=self._allow_call,
         )  # fmt: skip
 
@@ -164,7 +170,8 @@ class Drive:
 
     def _announce(self) -> None:
         settings, question = self.settings, self.order.question
-        self.log.emit(RunStarted, question, tuple(settings.tools), self.schemas, settings.models, time.time())
+        tools, began = tuple(settings.tools), time.time()
+        self.log.emit(RunStarted, question, tools, self.schemas, settings.models, began, dict(self.order.shapes))
 
     # ---------------------------------------------------------------- the end
 
@@ -176,6 +183,8 @@ class Drive:
             await self.session.drained()  # so that no event of a task comes after the end
         if status == "limit":
             self._answer_with_what_exists()
+        if self.learn is not None:
+            self.learn(self.run.progress, self.settings.tools)
         if self.keeper is not None:
             await self.keeper.committed()  # a warning about the history must come before the end
         finish(self.run, status, error)

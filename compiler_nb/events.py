@@ -62,13 +62,17 @@ class _TaskEvent(_Event):
 
 @_record
 class RunStarted(_Event):
-    """A question was asked; `models` maps roles to model names, `inputs` offered names to their schemas."""
+    """A question was asked; `models` maps roles to model names, `inputs` offered names to their schemas.
+
+    shapes: what the planner is told of the results of tools, by tool: what they returned before.
+    """
 
     question: str
     tools: tuple[str, ...]
     inputs: Mapping[str, str]
     models: Mapping[str, str]
     started_at: float  # seconds since the epoch
+    shapes: Mapping[str, str] = {}
 
 
 @_record

@@ -63,6 +63,9 @@ class Tool:
     Raises ToolError if the function cannot be a tool.
     """
 
+    regular = True
+    """Whether results have the same shape each time, so that planners may be told what it was."""
+
     def __init__(
         self,
         function: Callable[..., Any],

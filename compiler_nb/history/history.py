@@ -13,6 +13,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Self
 
+from compiler_nb.errors import HistoryError
 from compiler_nb.events import Event, TaskApproved, Warned
 from compiler_nb.history import listing, reader
 from compiler_nb.history.listing import StoredRun
@@ -64,6 +65,16 @@ class History:
             raise ValueError(f"keep must be the number of runs that stay, 0 or more, not {keep!r}")
         alive = self._catch_up()
         return listing.prune(self.path, keep, alive) if self.path.exists() else 0
+
+    def returned(self, tools: Mapping[str, tuple[str, Any]]) -> list[tuple[str, Any]]:
+        """Return what tools returned in the newest runs, as far as it is stored and not large: names and values.
+
+        tools: the hash of its code and its return type, by name. An empty list if the file cannot be read.
+        """
+        try:
+            return reader.returned(self.path, tools) if self.path.exists() else []
+        except HistoryError:  # a run that is kept in this file says so, with a warning
+            return []
 
     def effects_after(self, run_id: str) -> frozenset[str]:
         """Return the fingerprints of the side effects of runs that continue or repeat a run."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -29,6 +31,7 @@ from compiler_nb.history.file import check_row, naming, reading
 from compiler_nb.history.listing import BROKEN_OFF, LONGEST, status_of
 from compiler_nb.models.limits import Limit
 from compiler_nb.outcome import ENDED, Cancelled
+from compiler_nb.plan.bounds import is_a
 from compiler_nb.run import Run
 from compiler_nb.settings.budget import Budget
 from compiler_nb.settings.control import Control
@@ -36,7 +39,7 @@ from compiler_nb.settings.order import Order, Past
 from compiler_nb.settings.settings import PLAIN, Settings
 from compiler_nb.tool import Tool, Toolbox
 from compiler_nb.values.code import decode
-from compiler_nb.values.forms import expect, of_kind
+from compiler_nb.values.forms import NotStored, expect, of_kind
 from compiler_nb.values.records import make_event
 
 _DESCENDANTS: Final = """
@@ -50,6 +53,19 @@ _ROWS: Final = (
     "SELECT seq, round, at, kind, body, crc FROM events WHERE run = ? ORDER BY seq",
     "SELECT owner, number, data FROM blobs WHERE run = ?",
 )
+_NEWEST: Final = "SELECT id, settings FROM runs ORDER BY at DESC LIMIT ?"
+_CALLED: Final = "SELECT id, tool FROM tasks WHERE run = ? AND state = 'done' AND tool IN ({})"
+_RESULTS: Final = (
+    "SELECT seq, body, crc FROM events WHERE run = ? AND kind = 'TaskEnded' AND length(body) <= ? ORDER BY seq LIMIT ?"
+)
+_BLOBS: Final = "SELECT number, data FROM blobs WHERE run = ? AND owner = ? AND length(data) <= ?"
+RUNS: Final = 20
+"""The newest runs, in which is looked what tools returned: at so many results of each, and at no larger ones."""
+RESULTS: Final = 25
+LARGEST_RESULT: Final = 20_000
+CHARACTERS: Final = 200_000
+"""Characters of stored results that are read in all: a cell waits for it, once for each tool."""
+LARGEST_BLOB: Final = 200_000
 GONE: Final = "its process ended before the run did"
 
 
@@ -96,6 +112,45 @@ def effects_after(path: Path, run_id: str) -> frozenset[str]:
     """Return the fingerprints of side effects that were begun by runs which come from a run."""
     with reading(path) as connection:
         return frozenset(of_kind(str, row[0]) for row in connection.execute(_DESCENDANTS, (run_id,)).fetchall())
+
+
+def returned(path: Path, tools: Mapping[str, tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return what tools returned in the newest runs that shared their results, as names and values.
+
+    tools: the hash of its code and its return type, by name; results of a tool that was changed since do not count.
+    """
+    with reading(path) as connection:
+        rows, left = [], CHARACTERS
+        for run, told in connection.execute(_NEWEST, (RUNS,)).fetchall():
+            names = _learned(told, tools) if left > 0 else []
+            marks = ", ".join("?" * len(names))
+            called = dict(connection.execute(_CALLED.format(marks), (run, *names)).fetchall()) if names else {}
+            ends = connection.execute(_RESULTS, (run, LARGEST_RESULT, RESULTS)).fetchall() if called else []
+            for seq, body, crc in ends:
+                left -= len(body)
+                rows += [(run, called, seq, body, crc)] if left >= 0 else []
+        blobs = [connection.execute(_BLOBS, (run, f"seq {seq}", LARGEST_BLOB)).fetchall() for run, _, seq, *_ in rows]
+    found = []
+    for (run, called, seq, body, crc), data in zip(rows, blobs, strict=True):
+        with contextlib.suppress(HistoryError, KeyError, ValueError, TypeError):  # damaged, or names what is not here
+            check_row("TaskEnded", body, crc, f"event {seq} of the run {run}")
+            tool = called[json.loads(body)[0]]
+            fields = decode(body, blob=dict(data).__getitem__, hint=partial(_same, tools[tool][1]))
+            found += [(tool, fields[3])] if not is_a(fields[3], NotStored) else []
+    return found
+
+
+def _same(hint: Any, _: str) -> Any:
+    return hint
+
+
+def _learned(told: str, tools: Mapping[str, tuple[str, Any]]) -> list[str]:
+    """Return which tools' results count of a run with these settings."""
+    with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
+        data = json.loads(told)
+        if data.get("share") != "none" and data.get("learn_shapes", True):
+            return [name for name, each in data["tools"].items() if name in tools and each["hash"] == tools[name][0]]
+    return []
 
 
 def load(path: Path, run_id: str, tools: Iterable[Any] | Mapping[str, Any], *, alive: Collection[str]) -> Run:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # they bring half of the package along
     from compiler_nb.models.base import Model
     from compiler_nb.notebook.variables.binding import Binder
     from compiler_nb.notebook.variables.namespace import Namespace
+    from compiler_nb.planner.seen import Seen
     from compiler_nb.run import Run
 
 KEPT_RUNS: Final = 50
@@ -40,6 +41,7 @@ class CellSettings(Configurable):
     worker = AnyTrait(None, help="another model for the tools llm and extract").tag(config=True)
     dialect = Enum(("python", "numbered", "json"), "python", help="the language of plans").tag(config=True)
     share = Enum(("all", "summary", "none"), "all", help="how much of the contents models see").tag(config=True)
+    learn_shapes = Bool(default_value=True, help="tell planners keys and types of what tools returned").tag(config=True)
     preview = Bool(default_value=False, help="show contents of results when asking for another plan").tag(config=True)
     max_concurrency = Int(8, min=1, help="how many tool calls may run at the same time").tag(config=True)
     max_replans = Int(2, min=0, help="how many further plans the joiner may ask for").tag(config=True)
@@ -71,6 +73,7 @@ class Memory:
 
     names: Namespace
     binder: Binder
+    seen: Seen  # what the tools of all cells returned
     runs: deque[Run] = field(default_factory=lambda: deque(maxlen=KEPT_RUNS))
     connected: dict[str, Model] = field(default_factory=dict)
     histories: dict[str, History] = field(default_factory=dict)  # by setting
@@ -94,9 +97,10 @@ class Desk:
         if self.shell not in _MEMORIES:
             from compiler_nb.notebook.variables.binding import Binder  # noqa: PLC0415 - see above
             from compiler_nb.notebook.variables.namespace import Namespace  # noqa: PLC0415 - see above
+            from compiler_nb.planner.seen import Seen  # noqa: PLC0415 - see above
 
             values = self.shell.user_ns
-            _MEMORIES[self.shell] = Memory(Namespace(values), Binder(values))
+            _MEMORIES[self.shell] = Memory(Namespace(values), Binder(values), Seen())
         return _MEMORIES[self.shell]
 
     def setting(self, given: Mapping[str, Any], name: str) -> Any:

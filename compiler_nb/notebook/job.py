@@ -32,6 +32,7 @@ from compiler_nb.values.forms import NotStored
 
 PASSED_ON: Final = (
     "dialect", "share", "preview", "max_concurrency", "max_replans", "max_repairs", "timeout", "limits", "approve",
+    "learn_shapes",
 )  # fmt: skip
 """Settings of `%config` and options that a Compiler takes as they are."""
 BLOCKED: Final = "a tool blocks the event loop and cannot be stopped; it goes on until the kernel ends"
@@ -114,9 +115,11 @@ def _compiler(desk: Desk, question: Question) -> Compiler:
     settings: dict[str, Any] = {name: desk.setting(given, name) for name in PASSED_ON}
     tools = desk.memory.names.tools(given.get("tools"))
     try:
-        return Compiler(None, tools, **(roles | settings), budget=given.get("budget"), history=history_of(desk))
+        compiler = Compiler(None, tools, **(roles | settings), budget=given.get("budget"), history=history_of(desk))
     except (ValueError, TypeError) as error:
         raise OptionError(str(error)) from None
+    compiler.seen = desk.memory.seen
+    return compiler
 
 
 def _parse(compiler: Compiler, question: Question) -> Plan:

@@ -36,19 +36,29 @@ class Earlier(NamedTuple):
     reason: str
 
 
-def system_prompt(dialect: str, tools: Toolbox, examples: Sequence[tuple[str, str]] = (), text: str = "") -> Prompt:
+def system_prompt(
+    dialect: str,
+    tools: Toolbox,
+    examples: Sequence[tuple[str, str]] = (),
+    text: str = "",
+    shapes: Mapping[str, str] | None = None,
+) -> Prompt:
     """Return the part of the planner's prompt that does not change between questions.
 
-    examples: questions and good plans for them; text: replaces the file's.
+    examples: questions and good plans for them; text: replaces the file's; shapes: of what tools returned before. They
+    are no part of the prompt's version: that says what was written by people, and stays as results come.
 
     Role, rules and the dialect's own examples come first: they are the same in every notebook, so a provider can cache
     them. The user's examples come in addition to ours: theirs show their tools, ours show the language.
     """
+    seen = shapes or {}
+    listed = [f"{tool.description}\n    seen: {seen[name]}" if name in seen else tool.description
+              for name, tool in tools.items()]  # fmt: skip
     shown = "".join(f"\nQuestion: {question}\n{plan.strip()}\n" for question, plan in examples)
     filled = fill(
         Prompt("planner", text) if text else load("planner"),
         rules=load(dialect).text.strip(),
-        tools=tools.description or "(none)",
+        tools="\n".join(listed) or "(none)",
         examples=f"\nExamples with these tools\n{shown}" if shown else "",
     )
     return Prompt("planner", filled.strip())

@@ -40,8 +40,8 @@ DROPPED: Final = "it is not in the repaired plan"
 class Writing:
     """Gets the plans of one run from its planner, one for each round.
 
-    add: takes a task that adopts no other task's outcome; allow: called before each call of a model; dropped: tasks
-    that only a refused text held.
+    shapes: of what tools returned before; add: takes a task that adopts no other task's outcome; allow: called before
+    each call of a model; dropped: tasks that only a refused text held.
     """
 
     def __init__(
@@ -52,11 +52,12 @@ class Writing:
         log: Log,
         session: Session,
         *,
+        shapes: Mapping[str, str],
         calls: Calls,
         add: Callable[[Task], None],
         allow: Callable[[], None],
     ) -> None:
-        self.settings, self.question, self.schemas, self.log = settings, question, schemas, log
+        self.settings, self.question, self.schemas, self.shapes, self.log = settings, question, schemas, shapes, log
         self.calls, self.session, self.add, self.allow = calls, session, add, allow
         self.dropped: set[str] = set()
 
@@ -67,7 +68,8 @@ class Writing:
         """
         settings = self.settings
         own = settings.prompts.get("planner", "")
-        system = system_prompt(settings.dialect, settings.tools, settings.examples, own)
+        version = system_prompt(settings.dialect, settings.tools, settings.examples, own).hash
+        system = system_prompt(settings.dialect, settings.tools, settings.examples, own, self.shapes)
         messages = ask_for_plan(system.text, self.question, self.schemas, earlier)
         role: Role = "planner" if earlier is None else "replan"
         self.session.open()
@@ -78,7 +80,7 @@ class Writing:
                 earlier=self.session.alive(), taken=tuple(self.session.tasks), names=names,
             )  # fmt: skip
             taker = Taker(self.log, self.session, self.add)
-            request = Request(role, tuple(messages), prompt=system.hash)
+            request = Request(role, tuple(messages), prompt=version)
             problems = await self._read_plan(request, parser, taker.take, last=repair == settings.max_repairs)
             if not problems:
                 plan = Plan(*parser.parts())

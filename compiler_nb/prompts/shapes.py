@@ -22,9 +22,11 @@ LEVELS: Final = 2
 """Levels of keys that are shown."""
 _NESTED: Final = 8
 """Containers within each other that are looked into."""
-_PARTS: Final = 500
+_PARTS: Final = 200
 """Parts of a long container that are looked at."""
 _SEQUENCES: Final = frozenset({list, tuple, set, frozenset})
+_PLAIN: Final = {kind: (kind.__name__,) for kind in (str, int, float, bool, type(None))}
+"""The shapes of nearly all values."""
 _LENGTH: Final = 1_000
 """Most characters of a shape in words."""
 _NONE: Final = "NoneType"
@@ -71,14 +73,26 @@ Shapes: TypeAlias = tuple[Part, ...]
 # -------------------------------------------------------------------- from values
 
 
-def shape_of(value: Any, nested: int = 0) -> Shapes:
+class Looks:
+    """How many more values are looked at; after that nothing is known of what containers hold but outermost keys."""
+
+    def __init__(self, left: int = 20_000) -> None:
+        self.left = left
+
+
+def shape_of(value: Any, looks: Looks | None = None, nested: int = 0) -> Shapes:
     """Return the shape of a value; only built-in containers and tables are looked into, and long ones in part."""
-    kind = type(value)
+    looks, kind = looks or Looks(), type(value)
+    looks.left -= 1
+    if nested and looks.left < 0:
+        return ()
+    if kind in _PLAIN:
+        return _PLAIN[kind]
     if kind is dict and nested < _NESTED:
-        return (_keyed(value, nested + 1),)
+        return (_keyed(value, looks, nested + 1),)
     if kind in _SEQUENCES and nested < _NESTED:
         some = value[:: len(value) // _PARTS + 1] if kind is list or kind is tuple else islice(value, _PARTS)
-        return (Many(kind.__name__, len(value), merge(shape_of(part, nested + 1) for part in some)),)
+        return (Many(kind.__name__, len(value), merge(shape_of(part, looks, nested + 1) for part in some)),)
     if all(hasattr(kind, name) for name in ("columns", "dtypes", "iloc")):
         return (_table(value),)
     if hasattr(kind, "shape") and hasattr(kind, "dtype"):
@@ -86,8 +100,8 @@ def shape_of(value: Any, nested: int = 0) -> Shapes:
     return (type_name(value) if issubclass(kind, NOT_DONE) else describe_type(kind, LEVELS, only=is_field),)
 
 
-def _keyed(value: dict[Any, Any], nested: int) -> Keyed:
-    shapes = [(key, shape_of(item, nested)) for key, item in islice(value.items(), _PARTS)]
+def _keyed(value: dict[Any, Any], looks: Looks, nested: int) -> Keyed:
+    shapes = [(key, shape_of(item, looks, nested)) for key, item in islice(value.items(), _PARTS)]
     fields = tuple((key, shape) for key, shape in shapes if is_field(key)) if len(value) <= MOST else ()
     keys = tuple(dict.fromkeys(type_name(key) for key, _ in shapes))
     return Keyed("dict", len(value), len(value), keys, fields, merge(shape for _, shape in shapes))
@@ -191,7 +205,8 @@ def _spell_sized(part: Any, levels: int) -> str:
             inner = _spell(part.inside, levels, _spell_sized)
             return f"{part.kind}{size} {inner}" if inner else f"{part.kind}{size if part.size is not None else ''}"
         case Keyed() if levels and (fields := _fields(part)):
-            shown = [f"{name}: {_spell(value, levels - 1, _spell_sized)}" for name, value in fields]
+            named = [(name, _spell(value, levels - 1, _spell_sized)) for name, value in fields]
+            shown = [f"{name}: {value}" if value else name for name, value in named]
             return f"dict ({', '.join(shown)}{', …' if len(fields) < part.largest else ''})"
     inner = _spell(part.inside, levels - 1, _spell_sized) if levels else ""
     plain = f"dict{size if part.size is not None else ''}"

@@ -68,7 +68,8 @@ class Order:
     """What a run is to do: answer a question, or run a plan, perhaps with what an earlier run leaves.
 
     plan: None if the planner is to write it; inputs: values of the offered variables; input_hashes: hashes of the
-    contents of those that came from a history.
+    contents of those that came from a history; shapes: what the planner is told of the results of tools, by tool, which
+    no other run changes while this one goes on.
     """
 
     question: str = ""
@@ -76,6 +77,7 @@ class Order:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     past: Past = field(default_factory=Past)
     input_hashes: Mapping[str, str | None] = field(default_factory=dict)
+    shapes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def executing(self) -> bool:

@@ -31,7 +31,7 @@ CHOICES: Final = {
 }
 APPROVE: Final = ("ask", "auto", "deny")
 _OFFERED: Final = re.compile(r"@([^\W\d]\w*)")
-PLAIN: Final = ("dialect", "max_replans", "max_repairs", "timeout", "share", "preview")
+PLAIN: Final = ("dialect", "max_replans", "max_repairs", "timeout", "share", "preview", "learn_shapes")
 """Settings that a history stores as they are."""
 
 
@@ -57,6 +57,7 @@ CHECKS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "approve": (lambda x: _are(str, x), "'ask' or 'auto' or 'deny', or names of tools"),
     "prompts": (lambda x: isinstance(x, Mapping) and _are(str, x.values()), "a dict of texts by role"),
     "preview": (lambda x: isinstance(x, bool), "True or False"),
+    "learn_shapes": (lambda x: isinstance(x, bool), "True or False"),
 }
 """What each setting must be: the check, and the words for it."""
 
@@ -73,7 +74,7 @@ class Settings:
     seconds for a whole run, None means no limit; approve: "ask", "auto", "deny", or the names of tools whose side
     effects are approved; history: the History that keeps the runs, or None; prompts: texts that replace those of
     "planner" and "joiner"; share: what of results `llm`, `extract` and the joiner may see; preview: whether replan
-    requests show contents.
+    requests show contents; learn_shapes: whether planners are told keys and types of what tools returned before.
     Raises ValueError if a setting is invalid.
     """
 
@@ -97,6 +98,7 @@ class Settings:
     share: Share = "all"
     preview: bool = False
     drop_failed: float = 0.0
+    learn_shapes: bool = True
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
@@ -139,6 +141,11 @@ class Settings:
                 raise ValueError(f"{what}: {error}{hint}") from None
 
     # ---------------------------------------------------------------- what follows from them
+
+    @property
+    def learns(self) -> bool:
+        """Whether planners are told what tools returned before; with nothing shared, keys are not either."""
+        return self.learn_shapes and self.share != "none"
 
     @property
     def roles(self) -> dict[str, Model]:

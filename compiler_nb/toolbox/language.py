@@ -38,6 +38,8 @@ async def ask_worker(messages: tuple[Message, ...], task: str) -> str:
 class LanguageTool(Tool):
     """A tool that asks a model: that counts against the provider's limits when it asks, not when it starts."""
 
+    regular = False
+
 
 class Unreadable(ValueError):
     """A reply does not hold a value of the type; the message tells the model what is wrong."""

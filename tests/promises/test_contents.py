@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from compiler_nb import ScriptedModel, tool
+from compiler_nb import History, ScriptedModel, tool
 from compiler_nb.compiler import Compiler
 from tests.support.desk import texts
 from tests.support.scale import times
@@ -114,6 +114,33 @@ def test_a_result_is_known_to_another_plan_by_its_shape_only(kind):
     assert run.results["b"][0] is run.results["a"]
     assert "search failed" in texts(model, "replan")[0]
     assert CANARY not in sent(model)
+
+
+@pytest.mark.parametrize("kind", list(contents("")))
+def test_what_a_tool_returned_before_is_known_by_its_shape_only(kind, tmp_path):
+    """Learned from the cell before, and read from the history by another kernel: keys and types, never contents."""
+    plan = f'a = give("{kind}")\nb = [give(k) for k in ["{kind}", "{kind}"]]\njoin(a)\n'
+    with History(tmp_path / "runs.db") as history:
+        model = planner_of(plan, plan, plan)
+        compiler = Compiler(model, given(contents(CANARY)), history=history)
+        runs = [asyncio.run(compiler.run("What?")) for _ in range(2)]
+        assert runs[1].events[0].shapes.keys() == {"give"}
+        shown = [*texts(model, *ROLES), *runs[1].events[0].shapes.values()]
+    with History(tmp_path / "runs.db") as history:
+        later = planner_of(plan, plan)
+        run = asyncio.run(Compiler(later, given(contents(CANARY)), history=history).run("What?"))
+        shown += [*texts(later, *ROLES), *run.events[0].shapes.values()]
+    assert len(shown) >= 6
+    assert all(CANARY not in text and "kCANARY" not in text for text in shown)
+
+
+def test_a_key_that_is_not_there_tells_another_plan_no_contents():
+    """The message names the keys there are only if they look like fields."""
+    plan = 'a = give("by_key")\nb = a["x"]\nc = give("record")\nd = c["x"]\njoin(b, d)\n'
+    model = planner_of(plan, "e = fail(2)\njoin(e)\n")
+    asyncio.run(Compiler(model, given(contents(CANARY))).run("What?"))
+    assert CANARY not in sent(model)
+    assert "its keys are name, inner" in sent(model)
 
 
 def test_what_a_failure_says_is_told_within_a_frame():
