@@ -84,10 +84,8 @@ def shape_of(value: Any, looks: Looks | None = None, nested: int = 0) -> Shapes:
     """Return the shape of a value; only built-in containers and tables are looked into, and long ones in part."""
     looks, kind = looks or Looks(), type(value)
     looks.left -= 1
-    if nested and looks.left < 0:
-        return ()
-    if kind in _PLAIN:
-        return _PLAIN[kind]
+    if kind in _PLAIN or (nested and looks.left < 0):
+        return _PLAIN.get(kind, ())
     if kind is dict and nested < _NESTED:
         return (_keyed(value, looks, nested + 1),)
     if kind in _SEQUENCES and nested < _NESTED:
