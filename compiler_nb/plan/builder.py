@@ -90,7 +90,11 @@ class Builder:
             return False
         count = len(task.args) + len(task.kwargs)
         if count > check.ARGUMENT_LIMIT:
-            self.report(task, "too_many_tasks", f"a call with {count} arguments; at most {check.ARGUMENT_LIMIT}")
+            self.report(
+                task,
+                "too_many_tasks",
+                f"a call with {count} arguments; at most {check.ARGUMENT_LIMIT} are allowed: give a list",
+            )
             return False
         wrong = [] if self.tools is None else check.check_arguments(self.tools[task.tool], task.args, task.kwargs)
         for message in wrong:
@@ -154,7 +158,7 @@ class Builder:
             self.report(
                 task,
                 "too_many_tasks",
-                f"a plan has at most {check.TASK_LIMIT:,} tasks and {check.EDGE_LIMIT:,} references",
+                f"a plan has at most {check.TASK_LIMIT:,} tasks and {check.EDGE_LIMIT:,} references: use a fan-out",
                 once=True,
             )
             return

@@ -80,7 +80,11 @@ class CallReader:
         self._next()
         if self.word == ".":
             dotted = self.line[start:].partition("(")[0].rstrip()
-            raise Refused("unknown_tool", f"no tool is called {dotted[:60]!r}: a tool's name has no dots", start)
+            raise Refused(
+                "unknown_tool",
+                f"no tool is called {dotted[:60]!r}: a tool's name has no dots, write one that is offered",
+                start,
+            )
         if self.word != "(":
             self._refuse("syntax", f"( must follow {name[:40]}, as in {name[:40]}(...)")
         args: list[Tree] = []
@@ -106,7 +110,7 @@ class CallReader:
             return
         name = self.word
         if name in kwargs:
-            self._refuse("duplicate_key", f"the argument {name!r} is given twice")
+            self._refuse("duplicate_key", f"the argument {name!r} is given twice: keep one")
         check.check_name(name, self.start)
         self.at = equals.end()
         self._next()
@@ -205,7 +209,9 @@ class CallReader:
     def _number(self) -> float:
         text = self.word
         if len(text) > check.DIGIT_LIMIT:
-            self._refuse("too_large", f"a number of {len(text):,} characters; at most {check.DIGIT_LIMIT} are allowed")
+            self._refuse(
+                "too_large", f"a number of {len(text):,} characters; at most {check.DIGIT_LIMIT} are allowed: quote it"
+            )
         try:
             value = int(text, 0) if _WHOLE.fullmatch(text) else float(text)
         except ValueError:
@@ -251,7 +257,7 @@ class CallReader:
         start = self.start
         key = self._dict_key()
         if key in table:
-            raise Refused("duplicate_key", f"the key {key!r} is given twice in one dict", start)
+            raise Refused("duplicate_key", f"the key {key!r} is given twice in one dict: keep one", start)
         if self.word != ":":
             kind = "truncated" if self.kind == "end" else "expression"
             self._refuse(kind, "a dict is {key: value}; for a set write a list")

@@ -68,7 +68,7 @@ def check_name(name: str, place: Any = 0) -> None:
         raise Refused("dunder", f"{name!r} begins with an underscore; choose a name that begins with a letter", place)
     if len(name) > NAME_LIMIT:
         raise Refused(
-            "bad_name", f"the name {name[:20]}… has {len(name)} characters; at most {NAME_LIMIT} are allowed", place
+            "bad_name", f"the name {name[:20]}… has {len(name)} characters; choose one of at most {NAME_LIMIT}", place
         )
     read = unicodedata.normalize("NFKC", name)
     if read != name:
@@ -80,7 +80,9 @@ def check_literal(value: Any, place: Any = 0) -> None:
     if isinstance(value, str):
         if len(value) > STRING_LIMIT:
             raise Refused(
-                "too_large", f"a string of {len(value):,} characters; at most {STRING_LIMIT:,} are allowed", place
+                "too_large",
+                f"a string of {len(value):,} characters; at most {STRING_LIMIT:,} are allowed: offer it as an input",
+                place,
             )
         for kind, message, _ in find_characters(value, literal=True):
             raise Refused(kind, message, place)
@@ -88,7 +90,9 @@ def check_literal(value: Any, place: Any = 0) -> None:
         raise Refused("non_finite", "the number is not finite: write one that a float can hold", place)
     elif isinstance(value, int) and abs(value) >= 10**DIGIT_LIMIT:
         raise Refused(
-            "too_large", f"an integer has more than {DIGIT_LIMIT} digits; at most {DIGIT_LIMIT} are allowed", place
+            "too_large",
+            f"an integer has more than {DIGIT_LIMIT} digits; at most {DIGIT_LIMIT} are allowed: write it as text",
+            place,
         )
 
 

@@ -70,7 +70,9 @@ class JsonDialect:
         self.feed(rest)
         scanner = self._scanner
         if scanner.expects not in ("{", "end") and not scanner.dead:
-            self.builder.problem("truncated", scanner.line, scanner.column, "the JSON text stops before its last }")
+            self.builder.problem(
+                "truncated", scanner.line, scanner.column, "the JSON text stops before its last }: close all brackets"
+            )
 
     def _take(self, unit: Unit) -> None:
         match unit.kind:
@@ -81,7 +83,7 @@ class JsonDialect:
                         "schema", f"a plan has no field {self._key[:40]!r}; its fields are {', '.join(_ROOT)}"
                     )
                 if self._key in self._fields:
-                    raise Refused("duplicate_key", f"the key {self._key!r} is given twice in the plan")
+                    raise Refused("duplicate_key", f"the key {self._key!r} is given twice in the plan: keep one")
                 self._fields[self._key] = None
             case "value" if self._key in self._fields:
                 self._fields[self._key] = _instruction(self._key, load(unit.text))
@@ -104,7 +106,7 @@ class JsonDialect:
         self._declared.add(id_)
         self._report_bare(id_)
         if self._last is not None:
-            raise Refused("join", f"task {id_!r} comes after the last one: nothing may follow join or answer")
+            raise Refused("join", f"task {id_!r} comes after the last one: put it before join or answer")
         reader = TaskReader(id_, self.builder.inputs)
         task = reader.read(data, unit.line, unit.column)
         for name in reader.bare:
@@ -133,7 +135,9 @@ class JsonDialect:
         earlier = {name for name in needs if name not in self._declared and name in self.builder.earlier}
         self._read_earlier |= earlier
         if task.id in needs:
-            self.builder.report(task, "self_ref", f"task {task.id!r} refers to itself")
+            self.builder.report(
+                task, "self_ref", f"task {task.id!r} refers to itself: refer to another, or write $$ for a dollar sign"
+            )
         held = _Held(task, set(needs) - earlier - {task.id}, sound and task.id not in needs)
         self._held[task.id] = held
         for name in held.missing:
@@ -213,7 +217,9 @@ class JsonDialect:
                 cycle = error.args[1][:-1]
                 task = min((self._held[id_].task for id_ in cycle), key=lambda each: (each.line, each.column))
                 shown = ", ".join(cycle[:SHOWN]) + (f", … ({len(cycle):,} tasks)" if len(cycle) > SHOWN else "")
-                self.builder.report(task, "cycle", f"tasks wait for each other: {shown}")
+                self.builder.report(
+                    task, "cycle", f"tasks wait for each other: {shown}; leave out one of the references"
+                )
                 for id_ in cycle:
                     del graph[id_]
             else:

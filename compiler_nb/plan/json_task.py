@@ -40,13 +40,16 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table = dict(pairs)
     if len(table) < len(pairs):
         key = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise Refused("duplicate_key", f"the key {key[:40]!r} is given twice in one object")
+        raise Refused("duplicate_key", f"the key {key[:40]!r} is given twice in one object: keep one")
     return table
 
 
 def _integer(text: str) -> int:
     if len(text) > check.DIGIT_LIMIT:  # before it is read: that takes quadratic time, and Python has a limit of its own
-        raise Refused("too_large", f"an integer of {len(text):,} digits; at most {check.DIGIT_LIMIT} are allowed")
+        raise Refused(
+            "too_large",
+            f"an integer of {len(text):,} digits; at most {check.DIGIT_LIMIT} are allowed: write it as text",
+        )
     return int(text)
 
 
@@ -125,7 +128,10 @@ class TaskReader:
                 f"task {self.id!r} needs the name of a tool, not {tool[:40]!r}, or an instruction",
             )
         if tool.startswith("_"):
-            raise Refused("unknown_tool", f"no tool is called {tool[:40]!r}: no tool's name begins with an underscore")
+            raise Refused(
+                "unknown_tool",
+                f"no tool is called {tool[:40]!r}: write one that is offered, none begins with an underscore",
+            )
         args, kwargs = self._arguments(data.get("args", {}))
         return Task(self.id, "call", tool, args, kwargs, after, note or check.one_line(instruction), line, column)
 

@@ -56,7 +56,9 @@ class NumberedDialect:
         if complete:
             self._read_line(rest, ended=False)
         elif rest.strip():
-            self.builder.problem("truncated", self._line, 1, "the plan stops in the middle of this line")
+            self.builder.problem(
+                "truncated", self._line, 1, "the plan stops in the middle of this line: write it to its end"
+            )
         self._report_forward()
 
     def _read_line(self, text: str, *, ended: bool) -> None:
@@ -66,7 +68,7 @@ class NumberedDialect:
                 "too_large",
                 self._line,
                 1,
-                f"a line of {len(text):,} characters; at most {check.STATEMENT_LIMIT:,} are allowed",
+                f"a line of {len(text):,} characters; at most {check.STATEMENT_LIMIT:,} are allowed: use several lines",
             )
         elif line and not self.builder.full:
             try:
@@ -98,7 +100,7 @@ class NumberedDialect:
         self._declared.add(number)
         self._broken = False
         if self._ended:
-            raise Refused("join", "a line after join(): nothing may follow the last line", column - 1)
+            raise Refused("join", "a line after join(): write join() last", column - 1)
         if not (number.isascii() and number[0] != "0" and len(number) <= check.NAME_LIMIT):
             raise Refused("bad_id", f"{number[:20]!r} cannot number a task: number the lines 1, 2, 3, ...", column - 1)
         if repeated:
@@ -128,14 +130,14 @@ class NumberedDialect:
             return
         index = len(line) - len(rest)
         if rest.startswith("<"):
-            raise Refused("join", "the end marker may only follow the last line, join()", index)
+            raise Refused("join", "the end marker may only follow the last line, join(): leave it out here", index)
         if rest[0] in ".[(+-*/%=!&|^,":
             raise Refused(
                 "expression",
                 "a result cannot be used on the same line: use it below, as $ and the number of this line",
                 index,
             )
-        raise Refused("junk", f"{rest[:20]!r} follows the call: one task per line", index)
+        raise Refused("junk", f"{rest[:20]!r} follows the call: write one task per line", index)
 
     def _report_forward(self) -> None:
         """Turn each reference to a number that came later into that problem."""
@@ -219,7 +221,11 @@ class NumberedDialect:
     def _resolve(self, dollar: Dollar, index: int) -> Tree:
         name = dollar.name
         if name == self._own:
-            raise Refused("self_ref", f"line {name} refers to itself: ${name} is the result of this line", index)
+            raise Refused(
+                "self_ref",
+                f"line {name} refers to itself: refer to a line above, or write $${name} for the text",
+                index,
+            )
         if not name[0].isdigit():
             hint = f"write ${name[1:]}" if _OTHER.fullmatch(name) else "write the number of the line, as in $1"
             raise Refused(

@@ -195,7 +195,7 @@ class PythonDialect:
 
     def _parse(self, text: str, wrong: Refused | None) -> ast.stmt | None:
         if len(text) > check.STATEMENT_LIMIT:
-            size = f"{len(text):,} characters; at most {check.STATEMENT_LIMIT:,} are allowed"
+            size = f"{len(text):,} characters; at most {check.STATEMENT_LIMIT:,} are allowed: use several lines"
             raise Refused("too_large", f"a statement of {size}")
         if wrong is not None:
             raise wrong
@@ -228,7 +228,9 @@ class PythonDialect:
 
     def _read(self, statement: ast.stmt, note: str) -> None:
         if self.builder.final is not None or self.final_line:
-            raise Refused("join", f"nothing may follow the last line (line {self.final_line})", statement)
+            raise Refused(
+                "join", f"nothing may follow the last line (line {self.final_line}): write it above", statement
+            )
         match statement:
             case ast.Assign(targets=[ast.Name(id=name) as target], value=value):
                 check.check_name(name, target)

@@ -72,6 +72,7 @@ _NO_TOOL: Final = {
     "iter": "leave it out: a list can be read as it is",
 }  # fmt: skip
 """What to write instead of a builtin that is not allowed, if no tool has its name."""
+_SCORES: Final = "a key cannot call a tool: write scores = {x: tool(x) for x in xs} above, and key=lambda x: scores[x]"
 _CONSTANTS: Final = {"true": "True", "false": "False", "null": "None", "none": "None", "undefined": "None"}
 
 
@@ -310,7 +311,7 @@ class Reader:
 
     def _await(self, node: ast.Await) -> Tree:
         if not isinstance(node.value, ast.Call):
-            raise Refused("expression", "await is only allowed before a call, where it can be left out", node)
+            raise Refused("expression", "await is only allowed before a call: leave it out", node)
         return self.read(node.value)
 
     # ---------------------------------------------------------------- calls
@@ -344,7 +345,7 @@ class Reader:
     def _tool_name(self, node: ast.Call) -> str:
         match node.func:
             case ast.Name(id="join" | "answer" as name):
-                raise Refused("join", f"{name}(...) is only allowed alone, on the last line", node)
+                raise Refused("join", f"{name}(...) is only allowed alone, on the last line: write it there", node)
             case ast.Name(id=name) if name.startswith("_"):
                 raise Refused("unknown_tool", f"no tool is called {name!r}: call one that is offered", node)
             case ast.Name(id=name) if name in _NO_TOOL and not self.is_tool(name):
@@ -354,19 +355,21 @@ class Reader:
             case ast.Attribute() as method:
                 raise Refused("attribute", _no_method(method), method)
             case _:
-                raise Refused("expression", "only a tool can be called, by its name", node)
+                raise Refused("expression", "only a tool can be called, by its name: name = tool(...)", node)
 
     def _arguments(self, node: ast.Call) -> tuple[tuple[Tree, ...], dict[str, Tree]]:
         if len(node.args) + len(node.keywords) > check.ARGUMENT_LIMIT:
             count = len(node.args) + len(node.keywords)
             raise Refused(
-                "too_many_tasks", f"a call with {count:,} arguments; at most {check.ARGUMENT_LIMIT} are allowed", node
+                "too_many_tasks",
+                f"a call with {count:,} arguments; at most {check.ARGUMENT_LIMIT} are allowed: give a list",
+                node,
             )
         if any(isinstance(arg, ast.Starred) for arg in node.args) or any(word.arg is None for word in node.keywords):
             raise Refused("star_args", "* and ** are not allowed in a call: write the arguments one by one", node)
         words = [word.arg or "" for word in node.keywords]
         if len(set(words)) < len(words):
-            raise Refused("duplicate_key", "the same argument is given twice", node)
+            raise Refused("duplicate_key", "the same argument is given twice: keep one", node)
         return tuple(self.read(arg) for arg in node.args), {
             word.arg or "": self.read(word.value) for word in node.keywords
         }
@@ -376,7 +379,7 @@ class Reader:
             self._check_lazy(name, node)
         unknown = {word.arg or "" for word in node.keywords} - KEYWORDS.get(name, frozenset())
         if unknown and name != "dict":
-            raise Refused("bad_args", f"{name}() takes no {min(unknown)}= in a plan", node)
+            raise Refused("bad_args", f"{name}() takes no {min(unknown)}= in a plan: leave it out", node)
         # `key=` takes a function, which is not an expression anywhere else; to `dict` it is a name like any other.
         keys = [word for word in node.keywords if word.arg == "key" and name != "dict"]
         rest = ast.Call(node.func, node.args, [word for word in node.keywords if word not in keys])
@@ -416,18 +419,19 @@ class Reader:
                 return Function("get", self.read(table))
             case ast.Constant(value=None):
                 return None
+            case ast.Name(id=name) if self.is_tool(name):
+                raise Refused("nested_call", _SCORES, node)
             case _:
                 raise Refused("expression", "key= takes a lambda, a function such as len, or a dict's .get", node)
 
     def _read_lambda(self, node: ast.Lambda) -> Tree:
         spec = node.args
         if spec.vararg or spec.kwarg or spec.kwonlyargs or spec.defaults or spec.posonlyargs:
-            raise Refused("expression", "a lambda in a plan takes plain names only", node)
+            raise Refused("expression", "a lambda in a plan takes plain names only, as in lambda x: x[1]", node)
         names = tuple(arg.arg for arg in spec.args)
         self._check_names(names, node)
         outer, self.locals = self.locals, self.locals.union(names)
-        why = "a lambda cannot call a tool; write scores = {x: tool(x) for x in xs} above, and key=lambda x: scores[x]"
-        body = self._barred(why, node.body)
+        body = self._barred(_SCORES, node.body)
         self.locals = outer
         return Lambda(names, body)
 
@@ -486,7 +490,7 @@ class Reader:
             case ast.Tuple(elts=parts) | ast.List(elts=parts):
                 return tuple(self._pattern(part) for part in parts)
             case _:
-                raise Refused("expression", "a `for` binds a name or a tuple of names", node)
+                raise Refused("expression", "a `for` binds a name or a tuple of names: write for x in xs", node)
 
     def _check_names(self, names: Collection[str], node: ast.AST) -> None:
         for name in names:
@@ -615,7 +619,9 @@ def _holds_lists(keys: list[Tree], node: ast.AST) -> bool:
             hash(key)
         except TypeError:
             if not isinstance(key, Expression):
-                raise Refused("expression", "a list or a dict cannot be a key or a member of a set", node) from None
+                raise Refused(
+                    "expression", "a list or a dict cannot be a key or a member of a set: write a tuple", node
+                ) from None
             found = True
     return found
 
@@ -641,7 +647,7 @@ def _no_method(node: ast.Attribute) -> str:
 def _no_attribute(node: ast.Attribute) -> str:
     shown = node.attr[: check.NAME_LIMIT]
     if shown.startswith("_"):
-        return f"the attribute .{shown} cannot be read"
+        return f"the attribute .{shown} cannot be read: use a tool"
     if shown in _PLACES:
         return f"rows and cells cannot be read by .{shown} in a plan: use a tool, or read a column, value[name][row]"
     return f'attributes cannot be read in a plan (.{shown}): a column or a key is value["{shown}"]'

@@ -72,7 +72,11 @@ def follow(value: Tree, path: str, place: int = 0) -> Tree:
     """Return a value with the path's items looked up in it; raise Refused if a part begins with an underscore."""
     steps = _STEP.findall(path)
     if len(steps) > check.DEPTH_LIMIT:
-        raise Refused("too_deep", f"a path of {len(steps):,} parts; at most {check.DEPTH_LIMIT} are allowed", place)
+        raise Refused(
+            "too_deep",
+            f"a path of {len(steps):,} parts; at most {check.DEPTH_LIMIT} are allowed: use several lines",
+            place,
+        )
     for step in steps:
         value = Item(value, _key(step[1:] if step[0] == "." else step[1:-1], place))
     return value

@@ -100,7 +100,9 @@ class Scanner:
         end, state = self._find_end(text, at)
         parts.append(text[at:end])
         if state == "deep":
-            return end, self._problem(text, end, "too_deep", f"nested more than {check.DEPTH_LIMIT} deep")
+            return end, self._problem(
+                text, end, "too_deep", f"nested more than {check.DEPTH_LIMIT} deep: use several tasks"
+            )
         return end, self._close_unit() if state == "closed" else None
 
     def _find_end(self, text: str, at: int) -> tuple[int, Literal["open", "closed", "deep"]]:

@@ -175,7 +175,9 @@ class Statement:
                 if token.lastgroup != "word":
                     self._take(token.lastgroup or "")
         if fields > FIELDS:
-            self._refuse("too_large", f"an f-string with {fields} fields; at most {FIELDS} are allowed")
+            self._refuse(
+                "too_large", f"an f-string with {fields} fields; at most {FIELDS} are allowed: use several lines"
+            )
 
     def _check_name(self, name: str) -> None:
         """Refuse a name that Python's parser would silently change."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 import zlib
+from copy import deepcopy
 from typing import Any
 
 from compiler_nb.outcome import Failure, Skipped
@@ -59,7 +60,7 @@ def in_python(text: str) -> tuple[list[str], dict[str, Any]]:
     calls = Calls()
     names: dict[str, Any] = {}
     given = {
-        **INPUTS,
+        **deepcopy(INPUTS),
         **calls.functions,
         "answer": lambda value: names.update(answer=value),
         "join": lambda *names: None,
@@ -73,7 +74,7 @@ def in_a_plan(plan: Plan, calls: Calls) -> tuple[list[str], dict[str, Any]]:
     """Perform a plan with these tools; return its calls, sorted, and its values. A task that fails raises."""
 
     async def perform() -> dict[str, Any]:
-        async with opened(calls.tools, inputs=INPUTS) as session:
+        async with opened(calls.tools, inputs=INPUTS, approve="auto") as session:
             for task in plan:
                 session.add(task)
             session.close()
