@@ -336,7 +336,7 @@ def _of_table(source: Any, scope: Scope) -> Any:
     if not kind_of(source):
         return source
     scope.heavy()
-    bound(len(source) if kind_of(source) == "ndarray" else 0, ITEMS, "items")
+    bound(0 if kind_of(source) == "DataFrame" else len(source), ITEMS, "items")
     return items(source)
 
 

@@ -49,7 +49,10 @@ def _sum(column: Any) -> Any:
         if max(map(abs, ends), default=0) * len(column) >= _OVERFLOW:
             return sum(present(column).tolist())  # the library's would overflow in silence
     found = column.sum()
-    return plain(present(column).sum() if is_missing(found) else found)
+    if is_missing(found) or not found:
+        rest = present(column)
+        return plain(rest.sum()) if len(rest) else 0
+    return plain(found)
 
 
 def _sorted(column: Any, *, reverse: bool = False) -> list[Any]:

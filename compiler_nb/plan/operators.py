@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import repeat
 from typing import Any, Final
 
@@ -94,7 +95,8 @@ def _spend_on_tables(sign: str, left: Any, right: Any, scope: Scope) -> None:
             raise ExpressionError("columns of objects can be combined only if they are equally long: use a tool")
         parts = [cells(part) if kind_of(part) else repeat(part) for part in (left, right)]
         for each, other in zip(*parts, strict=False):
-            apply_operator(sign, each, other, scope)
+            with suppress(ArithmeticError, TypeError):  # of what is missing; the library goes around it
+                apply_operator(sign, each, other, scope)
 
 
 def _bound_whole(sign: str, left: int, right: int, scope: Scope) -> None:

@@ -52,8 +52,10 @@ def plain(value: Any) -> Any:
 
 
 def items(table: Any) -> Any:
-    """Return what is iterated of a table: pandas gives Python's numbers, an array has to be asked for them."""
-    return table.tolist() if kind_of(table) == "ndarray" and table.ndim == 1 and table.dtype.kind in "biufcU" else table
+    """Return what is iterated of a table; numbers as Python's."""
+    if kind_of(table) == "DataFrame" or (kind_of(table) == "ndarray" and (table.ndim != 1 or table.dtype.kind in "mM")):
+        return table
+    return table.tolist()
 
 
 def cells(table: Any) -> list[Any]:
@@ -104,7 +106,8 @@ def _of_present(name: str) -> Callable[..., Any]:
 
     def summary(array: Any, **kwargs: Any) -> Any:
         rest = present(array)
-        return getattr(rest, name)(**kwargs) if rest.size or name == "sum" else float("nan")
+        fails = name in ("max", "min") and not array.size
+        return getattr(rest, name)(**kwargs) if rest.size or name == "sum" or fails else float("nan")
 
     return summary
 

@@ -3,6 +3,7 @@
 # ruff: noqa: D103 - classes and helpers of a test are read where they stand
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -11,8 +12,10 @@ from typing import Any, ClassVar, NamedTuple
 import pytest
 
 from compiler_nb.errors import PlanError
+from compiler_nb.plan import tables
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
+from tests.support import published
 from tests.support.expressions import error_of, parse, same, value_of
 
 COVERS = ("columns.py", "fields.py", "growth.py")
@@ -106,7 +109,7 @@ def test_a_column_may_be_of_any_size():
         (pandas.Series([2, None, "a"], dtype=object), "len(s), any(s)", (3, True)),
         (pandas.Series([3, None, 1.5], dtype=object), "sum(s), sorted(s)", (4.5, [1.5, 3, None])),
         (pandas.Series([True, False]), "sum(s), any(s), all(s), max(s)", (1, True, False, True)),
-        (pandas.Series([], dtype=float), "sum(s), sorted(s), any(s), all(s)", (0.0, [], False, True)),
+        (pandas.Series([], dtype=float), "sum(s), sorted(s), any(s), all(s)", (0, [], False, True)),
     ],
 )
 def test_columns_of_all_kinds_are_read(column, text, value):
@@ -351,3 +354,50 @@ def test_without_the_libraries_nothing_is_a_table(monkeypatch):
     """They are never imported, only found."""
     monkeypatch.setitem(sys.modules, "pandas", None)
     assert value_of("len(xs), xs[0]", xs=[1, 2]) == (2, 1)
+
+
+# ------------------------------------------------------------------- the published table
+
+SAMPLES: dict[str, Any] = {
+    "s": pandas.Series([3, 0, NAN, 1, 2.0]),
+    "c": pandas.Series(["mid", "lo", "hi", None], dtype=pandas.CategoricalDtype(["lo", "mid", "hi"], ordered=True)),
+    "f": pandas.Series([4, 5, 6, 7])[[False, True, False, True]],
+    "a": numpy.array([3, 0, NAN, 1, 2.0]),
+    "t": pandas.DataFrame({"count": [1, 2], "x": [3.0, NAN]}),
+    "r": pandas.Series({"count": 1, "x": 3}),
+    "d": {"x": 1},
+}
+
+
+@pytest.mark.parametrize("row", published.ROWS, ids=[row.plan for row in published.ROWS])
+def test_plans_differ_from_plain_pandas_as_the_readme_says(row):
+    """Each row of the table: we give what it says, and plain pandas, given a plan's text, does not."""
+    for name in ("s", "a"):
+        for values in (SAMPLES, {**SAMPLES, name: SAMPLES[name] - 1}, {**SAMPLES, name: -SAMPLES[name]}):
+            used = {key: value for key, value in values.items() if f"{key}" in re.findall(r"\b\w\b", row.plan)}
+            theirs = published.plain(published.in_python(row.pandas, **used))
+            assert published.alike(value_of(row.plan, **used), theirs)
+
+
+@pytest.mark.parametrize("row", published.ROWS, ids=[row.plan for row in published.ROWS])
+def test_the_table_lists_nothing_that_plain_pandas_gives_too(row):
+    """For some of the samples the same text gives something else, or fails, without us."""
+    more = {"s": pandas.Series([NAN, 0.0, NAN]), "a": numpy.array([NAN, 0.0, NAN])}
+    none = {"s": pandas.Series([1, None], dtype="Int64"), "a": numpy.array([1, None], dtype=object)}
+    seen = []
+    for values in (SAMPLES, {**SAMPLES, **more}, {**SAMPLES, **none}):
+        try:
+            theirs = published.in_python(row.plan, **values)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            seen.append(False)
+        else:
+            ours = value_of(row.plan, **values)
+            same_items = type(ours) is not list or list(map(type, ours)) == list(map(type, theirs))
+            seen.append(published.alike(ours, theirs) and same_items)
+    assert not all(seen), seen
+
+
+def test_the_readme_lists_what_may_be_read_of_a_table():
+    """Every method and every attribute, and no other."""
+    listed = published.SECTION.partition("These may be called:")[2].partition("Otherwise")[0]
+    assert re.findall(r"`(\w+)`", listed) == [*tables.METHODS, *tables.ATTRIBUTES]

@@ -1,0 +1,148 @@
+"""The README's table of how plans differ from plain pandas: read, tried, and put in the place of Python's own."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import math
+import re
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+SECTION = README.partition("### Tables and fields")[2].partition("\n## ")[0]
+
+
+class Row(NamedTuple):
+    """One row: a plan's text, and what gives the same in plain pandas."""
+
+    plan: str
+    pandas: str
+
+
+ROWS = [Row(*found) for found in re.findall(r"^\| `([^`]*)` \| `([^`]*)` \|", SECTION, re.MULTILINE)]
+_BY_TEXT = dict(ROWS)
+LIBRARIES = {"pandas": pd, "numpy": np}
+
+
+def in_python(text: str, **values: Any) -> Any:
+    """Return what Python makes of a text, with nothing of ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return eval(text, {**LIBRARIES, **values})  # noqa: S307 - the tests' own text
+
+
+def plain(value: Any) -> Any:
+    """Return a number as Python's own."""
+    if type(value) in (list, tuple):
+        return type(value)(plain(each) for each in value)
+    if type(value) is dict:
+        return {plain(key): plain(each) for key, each in value.items()}
+    return value.item() if isinstance(value, np.generic) and value.dtype.kind in "biufcU" else value
+
+
+def _name_of(value: Any) -> str:
+    """Return the name by which the table calls a value; "" if it is not about such values."""
+    if type(value) is pd.Series:
+        return "c" if getattr(value.dtype, "ordered", False) else "s"
+    return "a" if type(value) is np.ndarray else ""
+
+
+def _function(name: str) -> Any:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        short = _name_of(args[0]) if len(args) == 1 or name == "sum" else ""
+        if name == "round" and type(args[0]) is np.ndarray:
+            return args[0].round(*args[1:])
+        given = ", reverse=True" if kwargs.get("reverse") else ""
+        text = _BY_TEXT.get(f"{name}({short}{given})")
+        if short == "c" and text is None:  # its categories are ordered, which does not matter here
+            short, text = "s", _BY_TEXT.get(f"{name}(s)")
+        if text and name == "sum":
+            text = f"{text[:-1]}, {args[1] if len(args) > 1 else 0})"
+        if text and "default" in kwargs:
+            text = f"{text[:-1]}, default={kwargs['default']!r})"
+        return plain(in_python(text, **{short: args[0]}) if text else getattr(builtins, name)(*args, **kwargs))
+
+    return call
+
+
+def _item(value: Any, key: Any) -> Any:
+    if type(value) is pd.Series and type(key) is int and key not in value.index:
+        index = value.index
+        if index.name is None and index.dtype.kind in "iu" and value.name not in ("count", "proportion"):
+            return plain(value.iloc[key])
+    return plain(value[key])
+
+
+def _method(value: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+    text = _BY_TEXT.get(f"a.{name}()") if _name_of(value) == "a" and not kwargs else None
+    return plain(in_python(text, a=value) if text else getattr(value, name)(*args, **kwargs))
+
+
+def _field(value: Any, name: str) -> Any:
+    listed = ("shape", "columns", "dtypes", "dtype", "index")
+    return getattr(value, name) if name in listed and not isinstance(value, dict) else plain(value[name])
+
+
+class _Rewrite(ast.NodeTransformer):
+    """Puts what the table says in the place of items, fields and methods."""
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        self.generic_visit(node)
+        key = node.slice if not isinstance(node.slice, ast.Slice) else _slice(node.slice)
+        return ast.Call(ast.Name("_item", ast.Load()), [node.value, key], [])
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        self.generic_visit(node)
+        return ast.Call(ast.Name("_field", ast.Load()), [node.value, ast.Constant(node.attr)], [])
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if not isinstance(node.func, ast.Attribute):
+            self.generic_visit(node)
+            return node
+        args = [self.visit(each) for each in (node.func.value, *node.args)]
+        keywords = [ast.keyword(word.arg, self.visit(word.value)) for word in node.keywords]
+        return ast.Call(ast.Name("_method", ast.Load()), [args[0], ast.Constant(node.func.attr), *args[1:]], keywords)
+
+
+def _slice(node: ast.Slice) -> ast.expr:
+    parts = [part or ast.Constant(None) for part in (node.lower, node.upper, node.step)]
+    return ast.Call(ast.Name("slice", ast.Load()), parts, [])
+
+
+def by_the_table(text: str, **values: Any) -> Any:
+    """Return what plain pandas makes of a plan's expression after the published table."""
+    tree = ast.fix_missing_locations(_Rewrite().visit(ast.parse(text, mode="eval")))
+    helpers = {name: _function(name) for name in ("sum", "max", "min", "any", "all", "sorted", "round")}
+    helpers |= {"_item": _item, "_field": _field, "_method": _method}
+    helpers["zip"] = lambda *values: zip(*map(helpers["list"], values), strict=False)
+    helpers["list"] = lambda value=(): value.tolist() if type(value) is np.ndarray else list(value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return plain(eval(compile(tree, "table", "eval"), {**helpers, **values}))  # noqa: S307 - the tests' own text
+
+
+def alike(ours: Any, theirs: Any) -> bool:  # noqa: PLR0911 - one for each kind of value
+    """Whether two values are the same, missing ones too; the last digits of a float may differ."""
+    if type(ours) is not type(theirs):
+        return False
+    if isinstance(ours, pd.Series | pd.DataFrame | pd.Index):
+        tester = {pd.Series: "series", pd.DataFrame: "frame"}.get(type(ours), "index")
+        try:
+            getattr(pd.testing, f"assert_{tester}_equal")(ours, theirs)
+        except AssertionError:
+            return False
+        return True
+    if isinstance(ours, np.ndarray):
+        return ours.dtype == theirs.dtype and alike(ours.tolist(), theirs.tolist())
+    if isinstance(ours, list | tuple):
+        return len(ours) == len(theirs) and all(map(alike, ours, theirs))
+    if isinstance(ours, dict):
+        return alike(list(ours.items()), list(theirs.items()))
+    if isinstance(ours, float):
+        return math.isclose(ours, theirs, rel_tol=1e-9, abs_tol=1e-12) or (math.isnan(ours) and math.isnan(theirs))
+    return ours is theirs or (pd.isna(ours) is True and pd.isna(theirs) is True) or bool(ours == theirs)

@@ -1,0 +1,190 @@
+"""Random tables, and random expressions over them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from random import Random
+
+NUMBERS = ("x", "n", "m", "count")
+COLUMNS = (*NUMBERS, "b", "w", "d", "k", "o", "q")
+"""Numbers with gaps, whole ones, nullable ones; truths, words, days, categories, ordered ones, and objects."""
+
+
+def random_table(random: Random) -> pd.DataFrame:
+    """Return a table of few rows or none, with missing values, of all kinds of columns, often filtered."""
+    size = random.choice((0, 1, 2, 3, 5, 8))
+
+    def some(*values: Any, gaps: float = 0.3) -> list[Any]:
+        return [None if random.random() < gaps else random.choice(values) for _ in range(size)]
+
+    days = ("2024-02-29", "2025-01-01", "2025-06-30 12:00")
+    table = pd.DataFrame(
+        {
+            "x": pd.Series(some(0.5, 1.25, -3.0, 7.0, 0.0), dtype=float),
+            "n": pd.Series(some(1, 2, 3, -4, gaps=0), dtype="int64"),
+            "m": pd.Series(some(1, 2, 5, 0), dtype="Int64"),
+            "count": pd.Series(some(2, 3, gaps=0), dtype="int32"),
+            "b": pd.Series(some(True, False, gaps=0), dtype=bool),
+            "w": pd.Series(some("a", "bb", "", "c"), dtype="str"),
+            "d": pd.to_datetime(pd.Series(some(*days), dtype="object"), format="mixed"),
+            "k": pd.Series(some("u", "v"), dtype=pd.CategoricalDtype(["v", "u"])),
+            "o": pd.Series(some("lo", "hi"), dtype=pd.CategoricalDtype(["lo", "mid", "hi"], ordered=True)),
+            "q": pd.Series(some(1, 2.5, 4), dtype=object),
+        }
+    )
+    index = random.choice(("range", "range", "filtered", "filtered", "words", "repeated", "named"))
+    if index == "filtered":
+        table = table[np.array([random.random() < 0.7 for _ in range(size)], dtype=bool)]
+    elif index == "words":
+        table.index = pd.Index([f"r{number}" for number in range(size)], dtype="str")
+    elif index == "repeated":
+        table.index = pd.Index([number // 2 for number in range(size)], dtype="int64")
+    elif index == "named":
+        table.index = pd.Index(range(1, size + 1), name="id")
+    return table
+
+
+def random_values(random: Random) -> dict[str, Any]:
+    """Return a table, a column of it, an array, what groupby and value_counts give, a row as a dict, and a number."""
+    table = random_table(random)
+    rows = table.to_dict("records")
+    return {
+        "t": table,
+        "s": table[random.choice(COLUMNS)],
+        "a": table["x"].to_numpy() if random.random() < 0.6 else np.array([3, 1, 2]),
+        "g": table.groupby("n")["x"].mean(),
+        "v": table["n"].value_counts(),
+        "r": rows[0] if rows else {"x": 1.0, "n": 2, "w": "a"},
+        "i": random.choice((0, 1, 2, -1)),
+    }
+
+
+class Writer:
+    """Writes expressions of columns, masks, numbers, lists and tables."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+
+    def pick(self, *forms: str) -> str:
+        """Return one of the forms."""
+        return self.random.choice(forms)
+
+    def column(self, depth: int, *names: str) -> str:
+        """Return a column of one of these names, or what is computed of it."""
+        name = self.pick(*names or COLUMNS)
+        plain = self.pick(f"t[{name!r}]", f"t.{name}", f"t[{name!r}]", "s", "a") if not names else f"t[{name!r}]"
+        if depth <= 0:
+            return plain
+        number = self.pick(*NUMBERS)
+        return self.pick(
+            plain,
+            plain,
+            f"{self.table(depth - 1)}[{name!r}]",
+            f"{plain}.dropna()",
+            f"{plain}[{self.mask(depth - 1)}]",
+            f"(t[{number!r}] {self.pick(*'+-*')} {self.column(depth - 1, *NUMBERS)})",
+            f"abs(t[{number!r}])",
+            f"round(t[{number!r}] / 3, 1)",
+            f"(-t[{number!r}] * 2)",
+            f"({self.number(depth - 1)} - t.x)",
+            f"{plain}[:2]",
+            "(t.w + t.w)",
+            "(t.w + '-')",
+            "round(a, 1)",
+            "a.dropna()",
+            "(a * 2)",
+            "a[a > 1]",
+            "g",
+            "v",
+        )
+
+    def mask(self, depth: int) -> str:
+        """Return a mask of rows."""
+        number = self.pick(*NUMBERS)
+        sign = self.pick(">", "<", ">=", "<=", "==", "!=")
+        plain = self.pick(
+            f"(t[{number!r}] {sign} {self.pick('0', '1', '2.5', 'i')})",
+            f"t[{self.pick(*COLUMNS)!r}].isna()",
+            "t.b",
+            f"(t.w {sign} 'b')",
+            "(t.k == 'u')",
+            f"(t.o {sign} 'mid')",
+            "(t.d > t.d.min())",
+        )
+        if depth <= 0:
+            return plain
+        one, other = self.mask(depth - 1), self.mask(depth - 1)
+        return self.pick(plain, f"~{one}", f"({one} & {other})", f"({one} | {other})", f"({one} & ~{other})")
+
+    def table(self, depth: int) -> str:
+        """Return a table."""
+        if depth <= 0:
+            return "t"
+        return self.pick(
+            "t", f"t[{self.mask(depth - 1)}]", "t.dropna()", "t.dropna(subset=['x'])", "t[:3]", "t[['x', 'n', 'w']]"
+        )
+
+    def number(self, depth: int) -> str:
+        """Return a value of a column or a table."""
+        column = self.column(depth - 1)
+        function = self.pick("sum", "max", "min", "len", "any", "all", "sum", "max", "min")
+        method = self.pick("mean", "median", "count", "std", "sum", "max", "min")
+        return self.pick(
+            f"{function}({column})",
+            f"{function}({column})",
+            f"{column}.{method}()",
+            f"{column}.{method}()",
+            f"{column}[{self.pick('0', '1', '-1', '2', 'i')}]",
+            f"max({column}, default=i)",
+            f"len({self.table(depth - 1)})",
+            f"{self.mask(depth - 1)}.sum()",
+            f"any({self.mask(depth - 1)})",
+            f"all({self.mask(depth - 1)})",
+            "r.x",
+            "r['n']",
+            f"{self.table(depth - 1)}.shape[0]",
+            f"t.{self.pick(*NUMBERS)}.std(ddof=0)",
+            f"sum({column}, 1)",
+            "t.count[0]",
+        )
+
+    def items(self, depth: int) -> str:
+        """Return a list or a dict."""
+        column, number = self.column(depth - 1), self.column(depth - 1, *NUMBERS)
+        return self.pick(
+            f"sorted({column})",
+            f"sorted({column}, reverse=True)",
+            f"sorted({column})[:2]",
+            f"list({column})",
+            f"[v for v in {column} if v == v]",
+            f"dict(zip(t.w, {number}))",
+            f"list({self.table(depth - 1)})",
+            f"{self.table(depth - 1)}.to_dict('list')",
+            f"{number}.to_dict()",
+            "list(t.columns)",
+            "list(t.count)",
+            f"{{k: {self.number(depth - 1)} for k in t[['x', 'n']]}}",
+            f"[max({number}, default=0), {self.number(depth - 1)}]",
+        )
+
+    def expression(self, depth: int) -> str:
+        """Return any expression."""
+        kind = self.pick("column", "mask", "table", "number", "number", "items")
+        if self.random.random() < 0.9:
+            return str(getattr(self, kind)(depth))
+        return self.pick(
+            f"{self.table(depth - 1)}.mean(numeric_only=True)",
+            f"{self.table(depth - 1)}.count()",
+            "t.isna()",
+            f"{self.number(depth)} + {self.number(depth)}",
+            f"'none' if len({self.table(depth)}) == 0 else {self.number(depth)}",
+            f'f"{{{self.number(depth)}}}"',
+            f"{self.column(depth)}.isna()",
+            "t[['x', 'n']] * 2 - 1",
+            "t[['x', 'm']] > 1",
+        )
