@@ -22,7 +22,7 @@ from compiler_nb.models.calls import Calls
 from compiler_nb.models.limits import shared_limits
 from compiler_nb.outcome import ENDED, Answer, Cancelled, Replan, Status, is_lost
 from compiler_nb.plan.bounds import Scope
-from compiler_nb.plan.evaluate import evaluate
+from compiler_nb.plan.evaluate import LostValue, evaluate
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Join, Return, Task
 from compiler_nb.plan.tree import references
@@ -307,14 +307,11 @@ class Drive:
 
     async def _evaluate(self, final: Return) -> tuple[Answer | None, str]:
         session = self.session
-        needed = references(final.expression)
-        is_whole = await session.ready(needed)
-        values = session.values
-        if not is_whole:
-            lost = next(id_ for id_ in needed if id_ not in values)
-            return None, f"{lost}: {session.outcomes[lost]}"
-        try:
-            return Answer(evaluate(final.expression, Scope(values, session.inputs))), ""
+        await session.ready(references(final.expression))
+        try:  # what failed may stand in a branch that is not taken
+            return Answer(evaluate(final.expression, Scope(session.outcomes, session.inputs))), ""
+        except LostValue as lost:
+            return None, str(lost)
         except Exception as error:  # noqa: BLE001 - a fault of ours, or of a model's class, still ends the run
             return None, describe_error(error)
 

@@ -25,6 +25,8 @@ Theory of operation
     A guarded task waits for what its guard reads, and for nothing else. Then it is handed out for the engine to choose:
     if the guard is false, it ends as not needed, which skips nobody: those that read it have one task less to wait for.
     If the guard is true, the task is replaced by itself without its guard, which waits for its arguments.
+    An expression with guarded calls is evaluated once all that it refers to has ended, for what failed may stand in the
+    branch that is not taken.
 
     All changes of state are in TRANSITIONS and are made by `_move`. An event that would need another one raises
     ValueError and changes nothing.
@@ -141,6 +143,8 @@ class Schedule:
         parents = list(map(known, task.awaited if after is None else after))
         node.task, node.lane, node.links = task, self._resources.get(task.tool, ()), False
         self._begin(node, now, parents, list(map(known, items_of)))
+        if node.lost:  # what it reads now has failed before
+            self._skip_descendants(node, now)
         return self._hand_out()
 
     def expand(self, id_: str, items: Iterable[tuple[Task, bool]], now: float) -> list[Node]:
@@ -173,7 +177,7 @@ class Schedule:
             self._give_back(node)
         if node.children or node.watchers:
             if node.lost:
-                self._skip_descendants(node)
+                self._skip_descendants(node, now)
             else:
                 self._count_down(node.take_children(), now)
         return self._hand_out()
@@ -307,13 +311,16 @@ class Schedule:
         self._finish(node, outcome)
         self.ended.append((node, outcome))
 
-    def _skip_descendants(self, failed: Node) -> None:
+    def _skip_descendants(self, failed: Node, now: float) -> None:
         """End all that hangs on a node that has no value; without recursion, for chains are long."""
         stack = [failed]
         while stack:
-            for child in stack.pop().take_children():
-                if child.state == "waiting":
-                    self._end(child, failed.fate)
+            lost = stack.pop()
+            for child in lost.take_children():
+                if child.lenient and not lost.guarded:
+                    self._count_down((child,), now)
+                elif child.state == "waiting":
+                    self._end(child, lost.fate)
                     stack.append(child)
 
     # ---------------------------------------------------------------- from waiting to ready
@@ -330,6 +337,7 @@ class Schedule:
     def _begin(self, node: Node, now: float, parents: Collection[Node], fanouts: Collection[Node]) -> None:
         """Let a node wait for other nodes, and for the items of fan-outs; hand it out if all of that is there."""
         if parents:
+            node.lenient = node.task.kind == "expr" and any(parent.guarded for parent in parents)
             self._wait_for(node, parents)
         if fanouts:
             node.links = node.task.kind != "fanout" or node.task.guard is not None
@@ -340,6 +348,7 @@ class Schedule:
         if task.id in self.nodes:
             raise ValueError(f"two tasks are called {task.id!r}")
         node = self.nodes[task.id] = Node(task, self._resources.get(task.tool, ()))
+        node.guarded = task.guard is not None
         self.unfinished += 1
         if len(self.nodes) > 2 * self._ranked:
             self._rank()
@@ -371,7 +380,7 @@ class Schedule:
 
     def _lose(self, node: Node, parent: Node) -> None:
         """End a node whose parent has no value, unless it has lost another one already."""
-        if node.state == "waiting":
+        if node.state == "waiting" and (parent.guarded or not node.lenient):
             self._end(node, parent.fate)
 
     def _count_down(self, nodes: Iterable[Node], now: float) -> None:

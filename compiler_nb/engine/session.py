@@ -46,7 +46,7 @@ from compiler_nb.models.limits import Limits
 from compiler_nb.models.secret import Secret, mask
 from compiler_nb.outcome import ENDED, UNNEEDED, Cancelled, Failure
 from compiler_nb.plan.bounds import Scope
-from compiler_nb.plan.evaluate import evaluate
+from compiler_nb.plan.evaluate import LostValue, evaluate
 from compiler_nb.plan.expression import Unary
 from compiler_nb.plan.fanout import Shape, collect, expand, link_items, needs
 from compiler_nb.plan.task import Task
@@ -321,10 +321,12 @@ class Session:
         self._end(node, self._value_of(node.task.args[0]), "inline")
 
     def _value_of(self, tree: Tree) -> Any:
-        """Return the value of an expression, or the Failure that it is."""
+        """Return the value of an expression, the Failure that it is, or what it is skipped for."""
         self._scope.begin()
         try:
             return evaluate(tree, self._scope)
+        except LostValue as lost:
+            return self.schedule.nodes[lost.id].fate
         except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
             return failure_of(error)
 

@@ -19,7 +19,7 @@ from itertools import islice
 from typing import Any, Final
 
 from compiler_nb.errors import ExpressionError
-from compiler_nb.outcome import Skipped
+from compiler_nb.outcome import NOT_DONE, is_lost
 from compiler_nb.plan import fields, tables
 from compiler_nb.plan.bounds import (
     ITEMS,
@@ -70,6 +70,14 @@ _KEYS_SHOWN: Final = 300
 
 _LITERALS: Final = 4
 """Literals that are read in a step."""
+
+
+class LostValue(ExpressionError):
+    """An expression reads the task `id`, which ended without a value."""
+
+    def __init__(self, id_: str, message: str) -> None:
+        super().__init__(f"{id_}: {message}")
+        self.id = id_
 
 
 def evaluate(tree: Tree, scope: Scope) -> Any:
@@ -141,7 +149,10 @@ _OPERANDS: Final[dict[type, Callable[[Any], list[Tree]]]] = {
 
 def _ref(node: Ref, scope: Scope) -> Any:
     value = scope.values[node.id]
-    if type(value) is Skipped:  # a value that its test reads was changed in between
+    if type(value) in NOT_DONE:
+        if is_lost(value):
+            raise LostValue(node.id, str(value))
+        # a value that its test reads was changed in between
         raise ExpressionError(f"{node.id} was not needed when its test was evaluated, and now it is")
     return value
 

@@ -275,6 +275,8 @@ class Progress:
         if event.state == "done" or id_ in self.readiness.unneeded:
             for reader in self.readiness.end(id_, at):
                 self._ready(reader, at)
+        else:
+            self.readiness.lose(id_)
 
     def _close_span(self, id_: str, at: float, state: State, error: str = "") -> None:
         self.busy.pop(id_, None)

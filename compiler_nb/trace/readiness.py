@@ -122,6 +122,14 @@ class Readiness:
             self.missing[reader].pop(id_, None)
             yield from self._look(reader, id_, at)
 
+    def lose(self, id_: str) -> None:
+        """Note that a task ended without a value: expressions with guarded calls do not wait for it anymore."""
+        for reader in self._readers.get(id_, ()):
+            if any(
+                self.tasks[name].guard is not None for name in self.tasks[reader].dependencies if name in self.tasks
+            ):
+                self.missing[reader].pop(id_, None)
+
     def _look(self, reader: str, id_: str, at: float) -> Iterator[str]:
         if not self.missing[reader]:
             self.last[reader] = (id_, at)

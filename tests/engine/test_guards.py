@@ -91,12 +91,52 @@ def test_a_failed_argument_of_the_branch_not_taken_harms_nobody():
     assert late.outcomes["x"] == 5
 
 
+def test_a_failed_value_in_the_branch_not_taken_harms_nobody():
+    """It is no call, so the line reads it itself, and only if the test says so."""
+    session = run_virtually(
+        perform(
+            "a = load('bad')\nx = load('b') if ok else a\ny = load('c') if not ok else [a]", TOOLS, inputs={"ok": True}
+        )
+    )
+    assert session.outcomes["x"] == "<b>"
+    assert session.outcomes["y"] == Skipped("a", "ValueError: no such host")
+    states(session)
+    done = run("a = load('bad')\nanswer(load('b') if ok else a)", ok=True)
+    assert (done.status, done.answer) == ("done", "<b>")
+    failed = run("a = load('bad')\nanswer(load('b') if ok else a)", ok=False)
+    assert (failed.status, failed.error) == ("failed", "the answer cannot be evaluated: a: ValueError: no such host")
+
+
+def test_a_failed_value_that_came_first_harms_nobody_either():
+    """The failure is there before the line is."""
+
+    async def main():
+        async with opened(TOOLS) as session:
+            add(session, "a = load('bad')\nup = check('down')")
+            await session.drained()
+            for task in list(
+                Plan.parse("a = load('bad')\nup = check('down')\nx = load('b') if up else a", tools=TOOLS)
+            )[2:]:
+                session.add(task)
+            await session.drained()
+            return session.outcomes["x"]
+
+    assert run_virtually(main()) == "<b>"
+
+
 def test_a_failed_argument_of_the_branch_that_is_taken_skips_the_line():
     """As it does without a test."""
     session = run_virtually(perform("a = load('bad')\nx = load(a) if ok else load('b')", TOOLS, inputs={"ok": True}))
     assert states(session) == {"a": "failed", "x.1": "skipped", "x.2": "skipped", "x": "skipped"}
     assert session.outcomes["x"] == Skipped("a", "ValueError: no such host")
     assert session.outcomes["x.2"] == UNNEEDED
+
+
+def test_an_argument_that_failed_before_the_test_was_known_skips_the_line():
+    """The call is needed, and its argument has failed long ago; nothing hangs."""
+    program = "a = load('bad')\nb = load('b')\nx = load(a) if check(b) == 0 else 0\ny = load(x)"
+    session = run_virtually(perform(program, TOOLS))
+    assert [session.outcomes[id_].cause for id_ in ("x.2", "x", "y")] == ["a"] * 3
 
 
 def test_a_failed_test_skips_both_branches():

@@ -96,3 +96,12 @@ def test_readers_of_items_are_cancelled_with_the_run():
     run = asyncio.run(main())
     assert run.status == "cancelled"
     assert {run.state(id_) for id_ in ("rows", "a", "b")} == {"cancelled"}
+
+
+def test_a_reader_of_an_item_that_failed_long_ago_is_skipped_and_so_is_what_reads_it():
+    """It waits for the items of two fan-outs; when the second one's are known, the first one's has failed."""
+    run = run_of(
+        'rows = {t: price(t) for t in ["A", "C"]}\nslow = price("B")\nlate = [twice(x) for x in [slow]]\n'
+        'a = twice(rows["C"] + late[0])\nb = twice(a)\n'
+    )
+    assert [run.failures[name].cause for name in ("a", "b")] == ["rows[C]"] * 2

@@ -221,20 +221,40 @@ def random_program(random: Random, size: int) -> str:
     return Writer(random).program(size)
 
 
-def sequentially(program: str) -> tuple[dict[int, Any], Counter[tuple[str, str]]]:
-    """Return what each line gives, by its number, when Python performs them one by one, and the calls that it makes."""
+class Broken(Exception):
+    """A tool of a random program fails."""
+
+
+def broken(name: str, args: tuple[Any, ...], share: int) -> int:
+    """Return the value of a tool that fails for one in `share` arguments, the same ones each time; 0: for none."""
+    value = digest(name, args)
+    if share and value % share == 1:
+        raise Broken(name)
+    return value
+
+
+def sequentially(program: str, share: int = 0) -> tuple[dict[int, Any], Counter[tuple[str, str]]]:
+    """Return what each line gives, by its number, when Python performs them one by one, and the calls that it makes.
+
+    share: see `broken`; a line in which a call fails, or which reads the name of such a line, gives nothing.
+    """
     calls: Counter[tuple[str, str]] = Counter()
 
     def make(name: str) -> Any:
         def call(*args: Any) -> int:
             calls[name, repr(args)] += 1
-            return digest(name, args)
+            return broken(name, args, share)
 
         return call
 
     names: dict[str, Any] = {name: make(name) for name in TOOLS} | {"keep": Ledger().keep}
     values: dict[int, Any] = {}
     for number, line in enumerate(program.splitlines(), 1):
-        exec(line, names)  # noqa: S102 - the tests' own text
-        values[number] = names[line.split(" = ")[0]]
+        name = line.split(" = ")[0]
+        try:
+            exec(line, names)  # noqa: S102 - the tests' own text
+        except (Broken, NameError):
+            names.pop(name, None)
+        else:
+            values[number] = names[name]
     return values, calls
