@@ -29,10 +29,11 @@ from compiler_nb.plan.tree import references
 from compiler_nb.planner.requests import Earlier, describe_schema, earlier_of
 from compiler_nb.planner.writing import Writing
 from compiler_nb.prompts import Prompt
+from compiler_nb.prompts.origin import Origins
 from compiler_nb.run import Run
-from compiler_nb.text import describe_error
+from compiler_nb.text import cut, describe_error
 from compiler_nb.tool import Tool
-from compiler_nb.toolbox.language import WORKER, LanguageTool
+from compiler_nb.toolbox.language import ORIGINS, WORKER, LanguageTool
 from compiler_nb.trace.progress import Progress
 
 if TYPE_CHECKING:  # loaded only if it is used
@@ -40,6 +41,8 @@ if TYPE_CHECKING:  # loaded only if it is used
 
 CANCELLED: Final = "the run was cancelled"
 UNPLANNED: Final = "side effects wait for a whole plan, and there is none"
+TOOL_LINE: Final = 200
+"""Characters of the line that tells the joiner of a tool."""
 Learn: TypeAlias = Callable[[Progress, Mapping[str, Tool]], None]
 LONGEST_WAIT: Final = 120.0
 """Seconds that a call waits for a provider that is asked too often; less if the run may not take so long."""
@@ -128,12 +131,14 @@ class Drive:
     def _open_session(self) -> Session:
         """Make what performs the tasks."""
         settings, past = self.settings, self.past
+        origins = ORIGINS.set(self._origins_of)
         worker = WORKER.set(None if settings.worker is None else partial(self._ask_worker, settings.worker))
-        session = self.session = Session(  # tasks run in a copy of the context of this moment, and so know the worker
+        session = self.session = Session(  # tasks run in a copy of the context of this moment, and so know both
             settings.tools, self.log, inputs=self.order.inputs, max_concurrency=settings.max_concurrency,
             limits=settings.caps, approve=settings.approve, ask=self.ask, main=self.main,
         )  # fmt: skip
         WORKER.reset(worker)
+        ORIGINS.reset(origins)
         session.secrets = settings.secrets
         session.doubts(past.doubts)
         session.recall = past.recall if past.parent else None
@@ -302,8 +307,30 @@ class Drive:
             can_replan=can_replan,
             share=self.settings.share,
             earlier=[round_.reason for round_ in self.run.rounds if round_.reason],
+            origins=self._calls_of({*results, *failures}),
+            tools=[cut(f"{tool.signature}: {tool.purpose}", TOOL_LINE) for tool in self.settings.tools.values()],
             prompt=Prompt("joiner", text) if text else None,
         )
+
+    @property
+    def _origins(self) -> Origins:
+        """What says where values come from; contents are in it only if all of them are shared."""
+        session = self.session
+        return Origins(session.tasks, session.outcomes, session.inputs, shared=self.settings.share == "all")
+
+    def _calls_of(self, shown: set[str]) -> dict[str, str]:
+        """Return which calls the results are of that the joiner is shown, by the names that it is shown them under."""
+        origins, tasks = self._origins, self.session.tasks
+        named = {task.name or id_: id_ for id_, task in tasks.items() if id_ in shown or task.name in shown}
+        return {name: origins.call(id_) for name, id_ in named.items()}
+
+    def _origins_of(self, id_: str, parameter: str) -> list[str]:
+        """Return which calls the arguments come from that a task of `llm` or `extract` has for a parameter."""
+        task = self.session.tasks.get(id_)
+        if task is None:
+            return []
+        given = task.kwargs.get(parameter, task.args[1:2] if parameter == "text" else task.args[1:])
+        return list(map(self._origins.sources, given if type(given) in (list, tuple) else [given]))
 
     async def _evaluate(self, final: Return) -> tuple[Answer | None, str]:
         session = self.session
@@ -326,6 +353,10 @@ class Drive:
             for id_ in tasks
             if is_lost(session.outcomes.get(id_)) and id_ not in self.writing.dropped
         }
+        # This round's plan was written in place of what failed in earlier ones, unless it has no result either.
+        mine = self.run.plan.by_id if self.run.plan is not None else {}
+        if any(map(values.__contains__, mine)):
+            failures = {id_: end for id_, end in failures.items() if (tasks[id_].owner or id_) in mine}
         return results, failures
 
     def _counts(self, task: Task) -> bool:

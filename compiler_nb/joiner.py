@@ -31,19 +31,22 @@ async def join(
     can_replan: bool = True,
     share: Share = "all",
     earlier: Sequence[str] = (),
+    origins: Mapping[str, str] | None = None,
+    tools: Sequence[str] = (),
     prompt: Prompt | None = None,
 ) -> Answer | Replan:
     """Ask the joiner how to end, and return its decision.
 
     It may be a Replan even with `can_replan=False`, which only changes the request.
-    instruction: the plan's own, for the answer; earlier: reasons of the replans so far; prompt: replaces the package's.
+    instruction: the plan's own, for the answer; earlier: reasons of the replans so far; origins: which call returned a
+    result, by name; tools: what another plan may call, one line each; prompt: replaces the package's.
     Raises BadRequest if the results are too long to be shown, ModelError if the reply is empty or cut off.
     """
     used = prompt or load("joiner")
     try:
         messages = ask_for_decision(
             used.text, question, results, failures,
-            instruction=instruction, can_replan=can_replan, share=share, earlier=earlier,
+            instruction=instruction, can_replan=can_replan, share=share, earlier=earlier, origins=origins, tools=tools,
         )  # fmt: skip
     except Oversize as oversize:
         hint = "let a task shorten it, name fewer results in join(...), or use share='summary'"
@@ -72,6 +75,8 @@ def ask_for_decision(
     can_replan: bool = True,
     share: Share = "all",
     earlier: Sequence[str] = (),
+    origins: Mapping[str, str] | None = None,
+    tools: Sequence[str] = (),
 ) -> tuple[Message, ...]:
     """Return the messages of a joiner's request: what is the same for all questions and rounds comes first.
 
@@ -80,7 +85,10 @@ def ask_for_decision(
     partial = {
         id_: end.partial for id_, end in failures.items() if isinstance(end, Failure) and end.partial is not None
     }
-    blocks = frame_values([*results.items(), *((f"{id_}, in part", part) for id_, part in partial.items())], share)
+    made = dict(origins or {})
+    made |= {f"{id_}, in part": made[id_] for id_ in partial if id_ in made}
+    values = [*results.items(), *((f"{id_}, in part", part) for id_, part in partial.items())]
+    blocks = frame_values(values, share, made)
     parts = [f"Question: {question}", "Results", *(blocks or ["(none)"])]
     # The failures of a fan-out's items stand in its partial value already.
     shown = {id_: end for id_, end in failures.items() if id_ in partial or owner_of(id_) not in partial}
@@ -90,6 +98,8 @@ def ask_for_decision(
         parts += ["What has no result, and why", frame("failures", "\n".join(lines))]
     if earlier:
         parts += ["Other plans were asked for already, because", frame("reasons", "\n".join(earlier))]
+    if can_replan and tools:
+        parts += ["Tools that another plan may call", "\n".join(tools)]
     if instruction:
         parts.append(f"How to answer: {instruction}")
     parts.append(

@@ -182,7 +182,7 @@ def test_a_later_round_reads_the_last_version_of_a_name():
     assert (found.answer, found["x"]) == ([7, 2], 7)
     assert found.results == {"x": 1, "x_2": 2, "y": 2, "x_3": 7}
     assert '<data name="results">\nx: int\n</data>' in texts(model, "replan")[0]
-    assert '<data name="x">\n2\n</data>' in texts(model, "joiner")[0]
+    assert '<data name="x" call="1 + 1">\n2\n</data>' in texts(model, "joiner")[0]
 
 
 def test_a_line_that_a_later_round_repeats_is_the_last_version():
@@ -491,3 +491,28 @@ def test_a_person_may_repeat_a_side_effect_that_was_cut_off():
     run, work = begin(Compiler(model, [slow_mail], approve="auto"), "Tell Bob.", ask=ask)
     asyncio.run(work)
     assert (run["b"], sent, asked) == ("sent", ["bob", "bob"], ['b("bob")'])
+
+
+def test_a_failure_that_a_later_round_replaced_is_not_shown_to_the_joiner():
+    """It is shown as long as nothing has come in its place; numbered blocks say whose they are."""
+
+    @tool
+    def page(name: str) -> str:
+        """Read a page."""
+        if name in ("Mont Blanc", "Zug"):
+            raise ValueError("404")
+        return "high"
+
+    plans = ['1. page("Mont Blanc")\n2. page("Eiger")\n3. join()\n', '1. page("Zug")\n2. join()\n',
+             '1. page("Monte Bianco")\n2. join()\n']  # fmt: skip
+    model = ScriptedModel({"planner": plans, "joiner": ["Replan: more", "Replan: more", "done"]})
+    run = asyncio.run(Compiler(model, [page], dialect="numbered").run("How high?"))
+    assert (run.status, run.answer) == ("done", "done")
+    first, second, third = texts(model, "joiner")
+    assert "1: failed (raised)" in first
+    assert "1: failed (raised)" in second
+    assert "failed (raised)" not in third
+    assert "What has no result" not in third
+    assert "call=\"page('Monte Bianco')\"" in third
+    assert "page(name: str) -> str: Read a page." in second
+    assert "Tools that another plan may call" not in third

@@ -17,7 +17,7 @@ Message: TypeAlias = "Mapping[str, str]"
 
 SHOWN: Final = 5
 """How many parts of a request are named, the largest first."""
-_BLOCK: Final = re.compile(r'^<data name="([^"\n]*)">\n.*?\n</data>$', re.MULTILINE | re.DOTALL)
+_BLOCK: Final = re.compile(r'^<data name="([^"\n]*)"(?: call="[^"\n]*")?>\n.*?\n</data>$', re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
 
@@ -32,6 +32,7 @@ TOTAL: Final = 60_000
 PREVIEW: Final = 200
 """Characters of a value that a summary shows."""
 _NAME: Final = 100
+_CALL: Final = 200
 _LINE: Final = re.compile(r"[^\n\t]+")
 _MARK: Final = re.compile(
     r"""[<\u2039\u3008]
@@ -47,10 +48,17 @@ class Oversize(ValueError):
     """A value is too long for a prompt; the message says which and how long; the caller adds what to do about it."""
 
 
-def frame(name: str, value_text: str) -> str:
-    """Return a text as a block of data under a name. No text can close the block, or look like the start of another."""
-    label = re.sub('["\uff02]', "'", _escape(cut(name, _NAME)))
-    return f'<data name="{label}">\n{_escape(value_text)}\n</data>'
+def frame(name: str, value_text: str, call: str = "") -> str:
+    """Return a text as a block of data under a name. No text can close the block, or look like the start of another.
+
+    call: what returned it; it stands beside the name.
+    """
+    made = f' call="{_label(call, _CALL)}"' if call else ""
+    return f'<data name="{_label(name, _NAME)}"{made}>\n{_escape(value_text)}\n</data>'
+
+
+def _label(text: str, limit: int) -> str:
+    return re.sub('["\uff02]', "'", _escape(cut(text, limit)))
 
 
 def _escape(text: str) -> str:
@@ -69,16 +77,18 @@ def _compatible(char: str) -> str:
     return unicodedata.normalize("NFKC", char)
 
 
-def frame_values(values: Iterable[tuple[str, Any]], share: Share = "all") -> list[str]:
+def frame_values(
+    values: Iterable[tuple[str, Any]], share: Share = "all", calls: Mapping[str, str] | None = None
+) -> list[str]:
     """Return named values as blocks, each with as much of its contents as `share` allows.
 
     Of a table the first rows are shown, and the block says so; everything else is shown whole. Raises Oversize if one
-    value, or all of them together, are too long for a prompt.
+    value, or all of them together, are too long for a prompt. calls: what returned them, by name.
     """
     blocks: list[str] = []
     left = TOTAL
     for name, value in values:
-        blocks.append(frame(name, _shared(name, value, share)))
+        blocks.append(frame(name, _shared(name, value, share), (calls or {}).get(name, "")))
         left -= len(blocks[-1])
         if left < 0:
             raise Oversize(f"the values have more than {TOTAL:,} characters together, which is the most that is sent")

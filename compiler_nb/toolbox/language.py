@@ -27,6 +27,14 @@ WORKER: Final[ContextVar[AskWorker | None]] = ContextVar("worker", default=None)
 """How the tasks of the running run ask its worker."""
 
 
+def _no_origins(task: str, parameter: str) -> list[str]:
+    return []
+
+
+ORIGINS: Final[ContextVar[Callable[[str, str], list[str]]]] = ContextVar("origins", default=_no_origins)
+"""Which calls the arguments for a parameter of a task come from, in words; "" for one that comes from none."""
+
+
 async def ask_worker(messages: tuple[Message, ...], task: str) -> str:
     """Ask the worker of the run that a task belongs to. Raises ToolUnavailable if there is none."""
     ask = WORKER.get()
@@ -56,7 +64,7 @@ def make_language_tools(
 
     async def llm(instruction: str, *inputs) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN002 - as planners read it
         """Ask a language model to do something with the inputs."""
-        messages = _messages(load("worker").text, instruction, inputs, share)
+        messages = _messages(load("worker").text, instruction, inputs, share, "inputs")
         text = (await ask(messages, CURRENT.get())).strip()
         if not text:
             raise ToolError("the model replied with nothing: say in the instruction what to return")
@@ -69,7 +77,7 @@ def make_language_tools(
     ):
         """Read one value out of a text or other data."""
         system = fill(load("extract"), form=FORMS[type])
-        messages = _messages(system, f"Find: {what}", (text,), share)
+        messages = _messages(system, f"Find: {what}", (text,), share, "text")
         reply = await ask(messages, CURRENT.get())
         try:
             return read_value(reply, type, what)
@@ -85,10 +93,13 @@ def make_language_tools(
     return [LanguageTool(function, timeout=300.0, provider=provider) for function in (llm, extract)]
 
 
-def _messages(system: str, instruction: str, values: tuple[Any, ...], share: Share) -> tuple[Message, ...]:
+def _messages(
+    system: str, instruction: str, values: tuple[Any, ...], share: Share, parameter: str
+) -> tuple[Message, ...]:
     names = [f"input {number}" for number in range(1, len(values) + 1)] if len(values) > 1 else ["input"]
     try:
-        blocks = frame_values(zip(names, values, strict=False), share)
+        calls = dict(zip(names, ORIGINS.get()(CURRENT.get(), parameter), strict=False))
+        blocks = frame_values(zip(names, values, strict=False), share, calls)
     except Oversize as oversize:
         hint = "pass a part of it, or shorten it by a tool; a fan-out can take it piece by piece"
         raise ToolError(f"the model cannot be asked: {oversize}; {hint}") from None

@@ -9,10 +9,12 @@ import sys
 
 import pytest
 
+from compiler_nb import Compiler, ScriptedModel, tool
 from compiler_nb.engine.runners import CURRENT
 from compiler_nb.errors import ArgumentError, ToolError
 from compiler_nb.toolbox import make_language_tools
 from compiler_nb.toolbox.language import Unreadable, read_number, read_value
+from tests.support.desk import texts
 from tests.support.hostile import OUTPUTS
 
 
@@ -96,6 +98,37 @@ def test_only_what_is_shared_is_sent(tool):
         assert "CANARY" not in worker.content
         assert "str" in worker.content
         assert ("xxx" in worker.content) == (share == "summary")
+
+
+def test_extract_is_told_which_call_its_text_comes_from():
+    """Through expressions and fan-outs, with arguments as values, or as they are spelled if contents are not shared."""
+
+    @tool
+    def page(name: str) -> str:
+        """Read a page."""
+        return f"{name}: 8,000 m deep, and another one 9,000 m"
+
+    plan = """
+trench = "Tonga Trench"
+a = page(trench)
+b = a[:200] if a else None
+x = extract("depth", b, "number")
+pages = {n: page(n) for n in names}
+y = {n: extract("depth", text, type="number") for n, text in pages.items()}
+z = llm("Compare", a, page(names[1]), 7)
+join(x, y, z)
+"""
+    for share in ("all", "none"):
+        model = ScriptedModel({"planner": plan, "worker": lambda _: '{"value": 8000}', "joiner": "ok"})
+        compiler = Compiler(model, [page], share=share)
+        assert asyncio.run(compiler.run("How deep?", inputs={"names": ["Kermadec", "Aleutian"]})).status == "done"
+        found = {line for text in texts(model, "worker") for line in text.split("\n") if line.startswith("<data")}
+        second = "'Aleutian'" if share == "all" else "names[1]"
+        assert {"<data name=\"input\" call=\"page('Tonga Trench')\">",
+                "<data name=\"input 1\" call=\"page('Tonga Trench')\">",
+                f'<data name="input 2" call="page({second})">', '<data name="input 3">'} <= found  # fmt: skip
+        assert any("Kermadec" in line for line in found) is (share == "all")
+        assert not any("8,000" in line for line in found)
 
 
 def test_an_input_that_is_too_long_is_refused():
