@@ -127,7 +127,7 @@ def test_a_repair_shows_no_more_of_a_text_than_makes_sense():
 @pytest.mark.parametrize(
     ("dialect", "text", "told"),
     [
-        ("python", "Here it is:\n```python\nn = get(1)\nm = n.rows()\nx = got(n)\n```\n", ["m = n.rows()", "x = got(n)"]),
+        ("python", "Here:\n```python\nn = get(1)\nm = n.rows()\nx = got(n)\n```\n", ["m = n.rows()", "x = got(n)"]),
         ("numbered", "Thought: easy\n1. get(1)\n2. got($1)\n3. join()<END_OF_PLAN>\n", ["2. got($1)"]),
         ("json", '{"tasks": [{"id": "a", "tool": "got", "args": {"x": "' + "y" * 200 + '"}}]}',
          ['… {"id": "a", "tool": "got", "args": {"x": "' + "y" * 115 + "…"]),
