@@ -9,9 +9,12 @@ import pytest
 
 from compiler_nb import Compiler, Plan, PlanError, tool
 from compiler_nb.errors import OptionError
+from compiler_nb.models.base import estimate_tokens
+from compiler_nb.plan import tables
 from compiler_nb.plan.functions import FUNCTIONS, METHODS
 from compiler_nb.plan.task import Join, Return
 from compiler_nb.plan.tree import references
+from compiler_nb.planner.requests import rules
 from compiler_nb.prompts import Prompt, fill, load, names
 
 
@@ -175,22 +178,72 @@ def test_the_tools_of_the_examples_cannot_be_taken_for_real_ones(dialect):
     assert not {each.name for each in DRAGONS} & set(Compiler().settings.tools)
 
 
-def test_what_the_python_rules_allow_and_refuse_is_so():
-    """The functions, methods and items that they name can be read, and what they forbid is a problem."""
-    text = load("python").text
-    functions = re.search(r"comprehensions, (.*)\.\n", text)[1].split(", ")
-    methods = re.search(r"dicts \((.*?)\)", text)[1].split(", ")
-    assert set(functions) <= set(FUNCTIONS)
-    assert set(methods) <= set(METHODS)
-    allowed = re.search(r"only items, as in (.*) or (.*);", text).groups()
-    assert all(Plan.parse(f"x = {shown}\n", dialect="python", inputs=["df"]) for shown in allowed)
+def problem_of(line):
+    """Return the kind of the problem that a line has, "" if it has none."""
+    try:
+        Plan.parse(f"{line}\n", dialect="python", tools=[], inputs=["df"])
+    except PlanError as error:
+        return error.kind
+    return ""
+
+
+def test_a_planner_knows_every_function_and_method_that_there_is():
+    """They are taken from the evaluator's own tables, so the rules cannot disagree with them; each can be read."""
+    text = rules("python")
+    functions = re.search(r"comprehensions, (.*?)\. No import", text)[1].split(", ")
+    assert functions == list(FUNCTIONS)
+    told = dict(re.findall(r"of (text|dicts|lists|tables) ([\w, ]+)", text))
+    owners = {"text": str, "dicts": dict, "lists": list}
+    for owner, kind in owners.items():
+        assert told[owner].split(", ") == [name for name, kinds in METHODS.items() if kind in kinds]
+    assert told["tables"].split(", ") == list(tables.METHODS)
+    assert {kind for kinds in METHODS.values() for kind in kinds} == set(owners.values())
+    lines = [f"a{number} = df.{name}()" for number, name in enumerate([*METHODS, *tables.METHODS])]
+    called = [
+        f"b{number} = {name}(df)" for number, name in enumerate(functions) if name not in ("next", "range", "zip")
+    ]
+    for line in [*lines, *called]:
+        assert problem_of(line) != "unknown_tool"
+
+
+def test_what_the_python_rules_show_can_be_read():
+    """Each piece of code in them, with tools of these names; a guarded call is a call that is made if it is needed."""
+    text = rules("python").partition("\nExamples")[0]
+
+    @tool
+    def f(a):
+        return a
+
+    shown = re.findall(r"`([^`]+)`", text)
+    assert "x = f(a) if ok else None" in shown
+    plan = Plan.parse("x = f(a) if ok else None\nf(a) if ok else None\n", tools=[f], inputs=["a", "ok"])
+    assert [task.tool for task in plan.tasks if task.kind == "call"] == ["f", "f"]
+    assert all(shown in text for shown in ['x["key"]', 'df[df["age"] > 9]', "x.name", "answer(value)", "join(names)"])
+    for line in ['a = x["key"]', 'a = df[df["age"] > 9]', "a = x.name", "answer(x)"]:
+        Plan.parse(f"{line}\n", inputs=["x", "df"])
+
+
+def test_what_the_python_rules_forbid_is_a_problem():
+    """Statements, and calls under `and` and `or`."""
+    text = rules("python")
     keywords = re.search(r"No import, (.*) or (\w+) statement", text)
-    for line in [
-        "import os",
-        "x = df and get(a)",
-    ]:
+    for line in ["import os", "x = df and get(a)", "x = df or get(a)", "x = df.apply(1)"]:
         with pytest.raises(PlanError):
             Plan.parse(f"{line}\n", dialect="python", inputs=["df"])
     for word in [*keywords[1].split(", "), keywords[2]]:
         with pytest.raises(PlanError, match=f"`{word}` is not allowed in a plan"):
             Plan.parse(f"{word} x in df:\n    get(x)\n", dialect="python", inputs=["df"])
+
+
+@each_dialect
+def test_each_dialect_says_what_may_fail_and_what_to_do_without_a_tool(dialect):
+    """A call, an index past the end; nobody has to guess."""
+    text = rules(dialect)
+    assert "A call may fail: what uses it is skipped" in text
+    assert "past" in text
+    assert "If no tool fits, use llm, or answer what is missing." in text
+
+
+def test_the_python_rules_and_examples_stay_short():
+    """By the package's own estimate; o200k_base counts a tenth more, which is below 480, too."""
+    assert estimate_tokens(len(rules("python"))) <= 436

@@ -13,6 +13,8 @@ from typing import Any, Final, NamedTuple
 from compiler_nb.errors import Problem
 from compiler_nb.models.base import Message
 from compiler_nb.outcome import is_lost
+from compiler_nb.plan import tables
+from compiler_nb.plan.functions import FUNCTIONS, METHODS
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
 from compiler_nb.prompts import Prompt, fill, load
@@ -23,6 +25,7 @@ from compiler_nb.tool import Toolbox
 
 _TEXT_SHOWN: Final = 50_000
 _LINE_SHOWN: Final = 160
+_OWNERS: Final[dict[type, str]] = {str: "text", dict: "dicts", list: "lists"}
 READABLE: Final = re.compile(r"\w+")
 """An id that a plan can name: not `note.1` or `@2`, which stand for calls without a name of their own."""
 
@@ -57,11 +60,22 @@ def system_prompt(
     shown = "".join(f"\nQuestion: {question}\n{plan.strip()}\n" for question, plan in examples)
     filled = fill(
         Prompt("planner", text) if text else load("planner"),
-        rules=load(dialect).text.strip(),
+        rules=rules(dialect),
         tools="\n".join(listed) or "(none)",
         examples=f"\nExamples with these tools\n{shown}" if shown else "",
     )
     return Prompt("planner", filled.strip())
+
+
+def rules(dialect: str) -> str:
+    """Return what a planner is told of a dialect; the functions and methods are those of the evaluator's own tables."""
+    owned: dict[str, list[str]] = {}
+    for name, kinds in METHODS.items():
+        for kind in kinds:
+            owned.setdefault(_OWNERS[kind], []).append(name)
+    owned["tables"] = list(tables.METHODS)
+    methods = "; ".join(f"of {owner} {', '.join(names)}" for owner, names in owned.items())
+    return fill(load(dialect), functions=", ".join(FUNCTIONS), methods=methods).strip()
 
 
 def ask_for_plan(
