@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import threading
+import types
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
@@ -21,6 +23,26 @@ EAGER: Final = 8
 """Threads that are made at once when there is work for them."""
 GROWN_AFTER: Final = 0.001
 """Seconds after which jobs that still wait get more threads."""
+
+
+READ: Final = 10_000
+"""Items of a lazy iterator that are read when the tool that returns it ends."""
+_LAZY: Final = frozenset(
+    {types.GeneratorType, map, filter, zip, enumerate, reversed, itertools.chain, itertools.islice, itertools.starmap}
+    | {type(iter(each)) for each in ("", [], (), range(0), dict[str, int](), dict[str, int]().values())}
+)
+
+
+def settled(value: Any) -> Any:
+    """Return the items of one of Python's own lazy iterators as a list, anything else as it is.
+
+    Whoever reads such an iterator uses it up, so what a task gets would depend on who read it before. One of more than
+    READ items stays an iterator, for tools that take it item by item.
+    """
+    if type(value) not in _LAZY:
+        return value
+    items = list(itertools.islice(value, READ + 1))
+    return items if len(items) <= READ else itertools.chain(items, value)
 
 
 class ThreadJob:
@@ -47,9 +69,12 @@ class ThreadJob:
             return
         self.started = True
         try:
-            self.outcome = self.context.run(self.function, *self.args, **self.kwargs)
+            self.outcome = self.context.run(self._call)
         except BaseException as error:  # noqa: BLE001 - SystemExit and its kin stay in their task
             self.error = error
+
+    def _call(self) -> Any:
+        return settled(self.function(*self.args, **self.kwargs))
 
 
 class Pool:

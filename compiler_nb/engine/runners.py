@@ -23,7 +23,7 @@ from collections.abc import Callable
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, Final, Protocol, TypeAlias
 
-from compiler_nb.engine.pool import ABANDONED_LIMIT, Pool, ThreadJob
+from compiler_nb.engine.pool import ABANDONED_LIMIT, Pool, ThreadJob, settled
 from compiler_nb.errors import ToolUnavailable
 from compiler_nb.outcome import Failure
 
@@ -136,7 +136,7 @@ class Coroutines:
             try:
                 if turn % FAIR == 0:
                     await asyncio.sleep(0)
-                value = await call.function(*call.args, **call.kwargs)
+                value = settled(await call.function(*call.args, **call.kwargs))
             except BaseException as error:  # noqa: BLE001 - whatever a tool raises stays in its task
                 call.raised(error)  # a task that raised, or was cancelled, is not used again
                 return

@@ -323,7 +323,7 @@ def check_size(value: Any) -> None:
 
 def items_of(source: Any, scope: Scope) -> Iterator[Any]:
     """Yield the items of a value, one step each; raise an ExpressionError if there are too many."""
-    source = _of_table(source, scope)
+    source = _iterated(source, scope)
     for count, item in enumerate(source):
         if count >= ITEMS:
             raise ExpressionError(f"more than {ITEMS:,} items: use a tool")
@@ -331,9 +331,12 @@ def items_of(source: Any, scope: Scope) -> Iterator[Any]:
         yield item
 
 
-def _of_table(source: Any, scope: Scope) -> Any:
-    """Return what is iterated of a table: Python's numbers, not NumPy's; anything else as it is."""
+def _iterated(source: Any, scope: Scope) -> Any:
+    """Return what is iterated of a table, with Python's numbers; anything else as it is, but never an iterator."""
     if not kind_of(source):
+        if hasattr(type(source), "__next__"):
+            first = f"a {type_name(source)} is used up by whoever reads it first, and an expression changes nothing"
+            raise ExpressionError(f"{first}: return a list from the tool, or offer list(...) of it")
         return source
     scope.heavy()
     bound(0 if kind_of(source) == "DataFrame" else len(source), ITEMS, "items")
@@ -348,7 +351,7 @@ def listed(source: Any, scope: Scope) -> list[Any]:
         scope.spend(len(source) // BATCH)
         scope.hold(OBJECT * len(source) if kind is str else 0)
         return list(source)
-    return gathered(_of_table(source, scope), scope)  # a user's object may go on forever
+    return gathered(_iterated(source, scope), scope)  # a user's object may go on forever
 
 
 def gathered(source: Iterable[Any], scope: Scope) -> list[Any]:

@@ -78,6 +78,30 @@ def test_a_runner_tells_each_call_once_how_it_ended(kind, threads):
 
 
 @pytest.mark.parametrize(("kind", "threads"), KINDS)
+def test_what_a_tool_returns_lazily_is_read_once_for_all_readers(kind, threads):
+    """A list, which nobody uses up; what is very long stays lazy and whole."""
+
+    def squares(count):
+        return (number * number for number in range(count))
+
+    async def asquares(count):
+        return map(abs, squares(count))
+
+    async def scene():
+        runners = make_runners(asyncio.get_running_loop(), 2, lambda work: bool(work()) or True, threads=threads)
+        calls = [Noted(asquares if kind == "async" else squares, count) for count in (3, 20_000)]
+        for call in calls:
+            runners[kind].start(call)
+        await until(lambda: all(call.ends for call in calls))
+        for runner in runners.values():
+            runner.close()
+        assert calls[0].ends == [[0, 1, 4]]
+        assert len(list(calls[1].ends[0])) == 20_000
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(("kind", "threads"), KINDS)
 def test_a_call_that_is_stopped_before_it_began_never_runs(kind, threads):
     """A coroutine tells so; of a function it is known at once, for its runner says that nothing can stop it."""
     ran = []
