@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import pytest
@@ -231,3 +232,12 @@ def test_only_a_plan_with_an_option(shell):
     shell.ok("%%plan -N\na = fail(1)")
     assert names(shell) == []
     assert shell.text() == "a  fail(1)\nanswer(a)"
+
+
+def test_a_guarded_line_binds_its_value_whatever_was_needed(shell):
+    """What is not needed is neither a failure nor a name that is not bound."""
+    shell.ok("from compiler_nb import tool\n@tool\ndef shout(x): return x.upper()\nok = False")
+    shell.ok("%%plan -i ok\na = shout('a') if ok else 'b'\nc = shout(a)")
+    assert (shell.ns["a"], shell.ns["c"]) == ("b", "B")
+    assert re.search(r'skipped  a\.1  shout\("a"\) +not needed', shell.text())
+    assert "2 tasks · bound: a, c, run" in shell.text()

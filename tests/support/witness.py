@@ -98,13 +98,13 @@ def evaluate_all(plan: Plan, value: Any) -> int:
     count = 0
     for task in plan:
         if task.kind != "fanout":
-            trees += (task.args, task.kwargs)
+            trees += (task.args, task.kwargs, task.guard)
             continue
         try:
             items = expand(task, Scope(values, values), {}).tasks
         except ExpressionError:
             continue
-        trees += [part for item, _ in items for part in (item.args, item.kwargs)]
+        trees += [part for item, _ in items for part in (item.args, item.kwargs, item.guard)]
     for tree in trees:
         try:
             evaluate(tree, Scope(values, values))

@@ -108,7 +108,7 @@ def footer(run: Run, binding: Binding, *, times: bool) -> str:
         "deleted": _listed([f"{name} (stale)" for name in binding.deleted]),
     }
     return " · ".join([
-        _count(sum(not owner_of(id_) for id_ in run.progress.tasks), "task"),
+        _count(sum(not owner_of(id_) for id_ in run.progress.tasks.keys() - run.progress.readiness.unneeded), "task"),
         *([_count(len(run.rounds), "round")] if len(run.rounds) > 1 else []),
         *([seconds_text(run.seconds)] if times else []),
         *([f"{'' if used.reported else '~'}{used.tokens:,} tokens"] if used.calls else []),
