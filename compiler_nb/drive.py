@@ -247,7 +247,7 @@ class Drive:
         for task in plan.tasks:
             self.log.emit(TaskPlanned, task.id, 0, task, "")
             self._add(task)
-        self.log.emit(PlanClosed, plan.text, True, plan.final, plan.dialect, tuple(plan.by_id))  # noqa: FBT003 - a field
+        self.log.emit(PlanClosed, plan.text, True, plan.final, plan.dialect, tuple(plan.by_id), plan.notes)  # noqa: FBT003 - a field
         self.session.close()
         return plan
 

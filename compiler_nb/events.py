@@ -137,7 +137,7 @@ class PlanClosed(_Event):
     """The plan's text ended; `complete` is False if it was cut off, `final` is its last line.
 
     tasks: the ids of the plan's tasks in its order, those of earlier texts that it keeps included; None if the text is
-    not a plan.
+    not a plan. notes: where the text was not read as it is written.
     """
 
     text: str
@@ -145,6 +145,7 @@ class PlanClosed(_Event):
     final: LastLine | None
     dialect: str = "python"
     tasks: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
 
 @_record

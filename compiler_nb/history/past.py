@@ -185,4 +185,4 @@ def whole_plan(old: Run) -> Plan:
         if task.id in needed:
             needed.update(task.dependencies)
     kept = tuple(task for id_, task in tasks.items() if id_ in needed and not task.owner)
-    return Plan(kept, last.final, last.text, last.dialect)
+    return Plan(kept, last.final, last.text, last.dialect, last.notes)

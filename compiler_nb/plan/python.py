@@ -164,7 +164,9 @@ class PythonDialect:
         self.text = text
         try:
             statement = self._parse(text.removeprefix(self.indent), wrong)
-            if statement is not None:
+            if statement is None:
+                self._give_up(text)
+            else:
                 self._read(statement, note)
         except Refused as refused:
             line = getattr(refused.place, "lineno", 1) or 1

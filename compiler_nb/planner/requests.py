@@ -14,6 +14,7 @@ from compiler_nb.errors import Problem
 from compiler_nb.models.base import Message
 from compiler_nb.outcome import is_lost
 from compiler_nb.plan import tables
+from compiler_nb.plan.check import SURROGATE
 from compiler_nb.plan.functions import FUNCTIONS, METHODS
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
@@ -100,6 +101,7 @@ def ask_for_plan(
 
 def ask_for_repair(messages: Sequence[Message], text: str, problems: Iterable[Problem]) -> list[Message]:
     """Return the messages that show a planner its own text and what is wrong with it, line by line."""
+    text = SURROGATE.sub("\ufffd", text)  # half a character cannot be sent
     lines = text.split("\n")
     listed: list[str] = []
     for source, found in groupby(problems, lambda problem: (problem.line, _source(problem, lines))):

@@ -111,7 +111,7 @@ class Writing:
                 self.log.emit(PlanProblem, problem)
             ids = None if problems or failed else tuple(task.id for task in parser.builder.tasks)
             text, dialect = "".join(parser.text), "python" if parser.dialect == "auto" else parser.dialect
-            self.log.emit(PlanClosed, text, complete, parser.builder.final, dialect, ids)
+            self.log.emit(PlanClosed, text, complete, parser.builder.final, dialect, ids, tuple(parser.builder.notes))
         return problems
 
     def _open_end(self, parser: PlanParser, *, complete: bool) -> tuple[Problem, ...]:

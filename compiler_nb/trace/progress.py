@@ -299,7 +299,7 @@ class Progress:
         text, plan = event.text, None
         if event.tasks is not None:
             tasks = tuple(self.tasks[id_] for id_ in event.tasks)
-            plan = self.plan = Plan(tasks, event.final or JOIN, text, event.dialect)
+            plan = self.plan = Plan(tasks, event.final or JOIN, text, event.dialect, event.notes)
             # A line that the plan repeats keeps its task, which is older than what a refused text assigned to the name.
             self.names.update((task.name, task.id) for task in tasks if task.name)
             for id_ in [id_ for id_ in self.holding if self.holds[id_][-1].reason == "plan"]:

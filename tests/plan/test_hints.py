@@ -124,6 +124,18 @@ def test_every_sentence_of_a_refusal_is_tried(name):
     assert untried == []
 
 
+def test_what_needs_bytes_or_an_earlier_round_has_hints_too():
+    """A plan saved as UTF-8, and a task that is renamed."""
+    with pytest.raises(PlanError, match="save the plan as UTF-8"):
+        Plan.parse("a = load('é')".encode("latin-1"))
+    assert Plan.parse("a = load('é')".encode())
+    task = '{"id": "%s", "tool": "load", "args": {"0": "%s"}}'
+    for name, kinds in (("b", ["forward_ref"]), ("c", [])):
+        text = f'{{"tasks": [{task % ("a", "$b")}, {task % (name, "x")}]}}'
+        reading = Reading([text], "json", tools=None, earlier={"b": "x"})
+        assert [problem.kind for problem in reading.problems] == kinds
+
+
 def test_a_text_that_was_cut_off_is_a_plan_once_it_is_written_to_its_end():
     """In each dialect that has lines."""
     for dialect, text, rest in (

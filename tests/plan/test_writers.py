@@ -13,7 +13,7 @@ from compiler_nb.plan.task import Join, Return, Task
 from compiler_nb.plan.tree import Input, Ref, replace
 from tests.support import planner
 from tests.support.corpus import JSON, NUMBERED, PYTHON
-from tests.support.plans import Reading, edges
+from tests.support.plans import Reading, edges, read
 
 DIALECTS = ("python", "numbered", "json")
 
@@ -115,6 +115,16 @@ def test_containers_and_odd_characters():
     plan = Plan((Task("1", "call", "f", ((), (1,), (1, 2), {"\x85": "\u2028"})),))
     assert again(plan, "numbered") == plan
     assert again(Plan((Task("a", "call", "f", ({"\x85": "\u2028"},)),)), "json")["a"].args == ({"\x85": "\u2028"},)
+
+
+def test_a_carriage_return_in_a_comment_is_shown_as_one():
+    """In each dialect: it never comes back raw, so that a text shows what it holds."""
+    texts = ("# one\rtwo\na = now()\n", "Thought: one\rtwo\n1. now()\n2. join()\n",
+             '{"tasks": [{"id": "a", "tool": "now", "note": "one\\rtwo"}]}')  # fmt: skip
+    for text in texts:
+        (task,) = plan = read(text, "auto")
+        assert task.note == "one\\rtwo"
+        assert "\r" not in plan.to_text() + plan.explain()
 
 
 def test_a_name_never_hides_an_input():

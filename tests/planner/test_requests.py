@@ -209,3 +209,10 @@ def test_an_object_that_cannot_be_read_says_nothing_either():
 
     assert describe_schema(Leaky()) == "Leaky (its shape cannot be read: ValueError)"
     assert describe_schema(EvilRepr()).startswith("EvilRepr")
+
+
+def test_a_text_with_half_a_character_can_be_repaired():
+    """A lone surrogate cannot be sent, so the planner is shown that a character is missing there."""
+    text = 'a = load("\udc80")\n'
+    messages = ask_for_repair([], text, [Problem("encoding", 1, 11, "a lone surrogate")])
+    assert "".join(message["content"] for message in messages).encode("utf-8").count("\ufffd".encode()) == 2

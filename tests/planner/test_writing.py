@@ -10,6 +10,7 @@ from compiler_nb.events import (
     PlanProblem,
     TaskStarted,
 )
+from compiler_nb.history import History
 from compiler_nb.models.base import Chunk, Request
 from compiler_nb.models.calls import Calls
 from compiler_nb.outcome import Cancelled
@@ -226,3 +227,18 @@ def test_side_effects_of_a_plan_that_never_comes_are_dropped():
     assert found.results == {"x": "later", "xs": ["later", "later"]}
     assert desk.asked("send") == []
     assert "side effects wait for a whole plan, and there is none" in str(found.failures["s"])
+
+
+def test_a_plan_keeps_the_notes_on_its_text(tmp_path):
+    """Where it was not read as it is written, the run says so, and a stored run too."""
+    history = History(tmp_path / "runs.db")
+    desk = Desk()
+    text = '1. get(Austin Powers)\n2. get("under $12"\n'
+    found = run(Compiler(None, desk.tools, planner=Pieces([Chunk(text, "stop")]), dialect="numbered", history=history))
+    notes = (
+        "line 1: Austin Powers has no quotes and was read as text",
+        "line 2: $12 is text: no line above has this number",
+        "line 2: ) was added at the end",
+    )
+    assert found.plan.notes == notes
+    assert history.load(found.id).plan.notes == notes
