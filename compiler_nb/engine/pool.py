@@ -27,9 +27,9 @@ GROWN_AFTER: Final = 0.001
 
 READ: Final = 10_000
 """Items of a lazy iterator that are read when the tool that returns it ends."""
-_LAZY: Final = frozenset(
+_LAZY: Final[frozenset[type]] = frozenset(
     {types.GeneratorType, map, filter, zip, enumerate, reversed, itertools.chain, itertools.islice, itertools.starmap}
-    | {type(iter(each)) for each in ("", [], (), range(0), dict[str, int](), dict[str, int]().values())}
+    | set(map(type, (iter([]), iter(()), iter(range(0)), iter({}), iter({}.values()), iter({}.items()))))
 )
 
 
