@@ -34,7 +34,6 @@ from compiler_nb.run import Run
 from compiler_nb.text import cut, describe_error
 from compiler_nb.tool import Tool
 from compiler_nb.toolbox.language import ORIGINS, WORKER, LanguageTool
-from compiler_nb.trace.progress import Progress
 
 if TYPE_CHECKING:  # loaded only if it is used
     from compiler_nb.history.history import Keeper
@@ -43,7 +42,7 @@ CANCELLED: Final = "the run was cancelled"
 UNPLANNED: Final = "side effects wait for a whole plan, and there is none"
 TOOL_LINE: Final = 200
 """Characters of the line that tells the joiner of a tool."""
-Learn: TypeAlias = Callable[[Progress, Mapping[str, Tool]], None]
+Learn: TypeAlias = Callable[[Mapping[str, Task], Mapping[str, Any], Mapping[str, Tool]], None]
 LONGEST_WAIT: Final = 120.0
 """Seconds that a call waits for a provider that is asked too often; less if the run may not take so long."""
 
@@ -189,7 +188,7 @@ class Drive:
         if status == "limit":
             self._answer_with_what_exists()
         if self.learn is not None:
-            self.learn(self.run.progress, self.settings.tools)
+            self.learn(self.session.tasks, self.session.outcomes, self.settings.tools)
         if self.keeper is not None:
             await self.keeper.committed()  # a warning about the history must come before the end
         finish(self.run, status, error)

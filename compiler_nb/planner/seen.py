@@ -10,20 +10,19 @@ import threading
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 from compiler_nb.outcome import NOT_DONE
 from compiler_nb.plan.bounds import is_a
+from compiler_nb.plan.task import Task
 from compiler_nb.prompts.shapes import Looks, Shapes, merge, shape_of, spell_seen
 from compiler_nb.tool import Tool
-from compiler_nb.trace.progress import Progress
 
 ToolKey: TypeAlias = tuple[str, str]
 """A tool's name, and the hash of its code."""
 Recall: TypeAlias = "Callable[[Mapping[str, tuple[str, Any]]], Iterable[tuple[str, Any]]]"
 """Gives what tools returned in earlier runs, as name and value; they are asked for with code's hash and return type."""
-RESULTS: Final = 1_000
+RESULTS: Final = 200
 """Results of a tool that are looked at in one run."""
 LOOKS: Final = 5_000
 """Values within results that are looked at in one run; of further results only the outermost keys count."""
@@ -37,14 +36,22 @@ class Seen:
         self._recalled: set[ToolKey] = set()
         self._lock = threading.Lock()
 
-    def learn(self, progress: Progress, tools: Mapping[str, Tool]) -> None:
-        """Take what the tools of a run returned."""
+    def learn(self, tasks: Mapping[str, Task], outcomes: Mapping[str, Any], tools: Mapping[str, Tool]) -> None:
+        """Take what the tools of a run returned; outcomes: of the tasks that have ended, by id."""
         open_ones = _keys(tools)
+        if not open_ones:
+            return
+        from compiler_nb.values.forms import NotStored  # noqa: PLC0415 - only who has such tools needs it
+
         left, looks = dict.fromkeys(open_ones, RESULTS), Looks(LOOKS)
-        for id_, task in list(progress.tasks.items()) if open_ones else ():
-            if left.get(task.tool) and not is_a(outcome := progress.outcomes.get(id_, _NONE), (*NOT_DONE, _Missing)):
-                left[task.tool] -= 1
-                self._add(open_ones[task.tool], outcome, looks)
+        found: dict[ToolKey, dict[Shapes, None]] = {key: {} for key in open_ones.values()}  # nearly all are alike
+        for id_, outcome in outcomes.items():
+            name = tasks[id_].tool
+            if left.get(name) and not is_a(outcome, (*NOT_DONE, NotStored)):
+                left[name] -= 1
+                found[open_ones[name]][_shape_of(outcome, looks)] = None
+        for key, shapes in found.items():
+            self._add(key, shapes)
 
     def recall(self, tools: Mapping[str, Tool], recall: Recall) -> None:
         """Take what tools returned in earlier runs, once for each tool."""
@@ -53,25 +60,25 @@ class Seen:
             self._recalled.update(new.values())
         looks = Looks(LOOKS)
         for name, value in recall({name: (key[1], tools[name].returns) for name, key in new.items()}) if new else ():
-            self._add(new[name], value, looks)
+            self._add(new[name], [_shape_of(value, looks)])
 
     def told(self, tools: Mapping[str, Tool]) -> dict[str, str]:
         """Return what a planner is told of the tools' results, by their names."""
         with self._lock:
             return {name: spell_seen(self._shapes[key]) for name, key in _keys(tools).items() if key in self._shapes}
 
-    def _add(self, key: ToolKey, value: Any, looks: Looks) -> None:
-        with suppress(Exception):  # a user's object may raise anything, and a dict may be changed meanwhile
-            found = shape_of(value, looks)
-            with self._lock:
-                self._shapes[key] = merge([self._shapes.get(key, ()), found])
+    def _add(self, key: ToolKey, shapes: Iterable[Shapes]) -> None:
+        with self._lock:
+            merged = merge([self._shapes.get(key, ()), *shapes])
+            if merged:
+                self._shapes[key] = merged
 
 
-class _Missing:
-    """No outcome."""
-
-
-_NONE: Final = _Missing()
+def _shape_of(value: Any, looks: Looks) -> Shapes:
+    try:
+        return shape_of(value, looks)
+    except Exception:  # noqa: BLE001 - a user's object may raise anything, and a dict may be changed meanwhile
+        return ()
 
 
 def _keys(tools: Mapping[str, Tool]) -> dict[str, ToolKey]:

@@ -193,5 +193,5 @@ def test_a_value_that_cannot_be_looked_at_is_left_out():
 
     seen = Seen()
     run = asyncio.run(Compiler(tools=[tool(name="give")(lambda x: Table())]).execute("a = give(1)\njoin(a)\n"))
-    seen.learn(run.progress, run.settings.tools)
+    seen.learn(run.progress.tasks, run.progress.outcomes, run.settings.tools)
     assert seen.told(run.settings.tools) == {}
