@@ -9,6 +9,7 @@ the results of its deps in order. The last task may be `join`, or `answer` with 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
@@ -24,6 +25,7 @@ from compiler_nb.plan.tree import Ref, Tree, references
 from compiler_nb.plan.tree import replace as replace_nodes
 
 _ROOT: Final = ("tasks", "join_instruction", "final", "thought")
+_SEEN: Final = re.compile(r'"id"\s*+:\s*+"?(\w++)')
 SHOWN: Final = 10
 """Most cycles that are reported, and most ids that are named of one."""
 HINTED: Final = 200
@@ -60,6 +62,8 @@ class JsonDialect:
             try:
                 self._take(unit)
             except Refused as refused:
+                # An id that can be seen is known: what refers to it is no further problem.
+                self._declared.update(_SEEN.findall(unit.text) if unit.kind == "task" else ())
                 before = unit.text[: refused.place]
                 feeds = before.count("\n")
                 column = len(before) - before.rfind("\n") if feeds else unit.column + len(before)

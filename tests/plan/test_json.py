@@ -149,6 +149,18 @@ def test_what_is_no_plan_object(text, kind):
     assert kinds(text, "json")[0] == kind
 
 
+def test_what_refers_to_a_task_that_is_a_problem_is_not_reported():
+    """Whatever is wrong with it: its fields, its tool or its grammar."""
+    for broken in (
+        '{"id": "a", "tool": "nix"}',
+        '{"id": "a", "color": 1}',
+        '{"id": "a", "tool": now}',
+        '{"id": "a", "tool": 1}',
+    ):
+        text = f'{{"tasks": [{broken}, {{"id": "b", "tool": "search", "args": {{"query": "$a"}}}}]}}'
+        assert len(problems(text, "json")) == 1, broken
+
+
 def test_problems_have_places():
     """A problem of a task stands where the task begins, one of JSON's grammar where it is."""
     text = '{"tasks": [\n  {"id": "a", "tool": "nix", "args": {}},\n  {"id": "b",\n   "tool": now}\n]}'

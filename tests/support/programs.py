@@ -140,6 +140,12 @@ class Writer:
             ("dict", f"{{i: {self.tool()}(x) for i, x in enumerate({items})}}"),
             ("list", f"[{{'k': {self.tool()}(f'{{x}}/{{{number}}}'), 'x': x}}['k'] for x in {items} if x if x != 5]"),
             ("dict", f"{{x % 3: {self.tool()}(x) for x in {items}}}"),
+            ("list", f"[{self.tool()}(x, y) for x in {items}[:3] if x for y in {self.pick('three')} if x != y]"),
+            ("list", f"[{self.tool()}(y) for x in {items}[:3] for y in range({self.tool()}(x) % 3)]"),
+            ("list", f"[x + y for x in {items}[:3] if {self.tool()}(x) % 2 for y in [{number}, {self.tool()}(x)]]"),
+            ("dict", f"{{{self.tool()}(x): {self.tool()}(x, {number}) for x in {items} if {self.tool()}(x) > 40}}"),
+            ("list", f"sorted({{{self.tool()}(x) for x in {items}}})"),
+            ("number", f"next((x for x in {items} if x > {number}), {number})"),
         ])  # fmt: skip
 
     def test(self) -> str:
