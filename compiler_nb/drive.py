@@ -6,20 +6,32 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from compiler_nb.engine.approval import Ask
+from compiler_nb.engine.attempt import failure_of
 from compiler_nb.engine.runners import PostToMain
 from compiler_nb.engine.session import Session
 from compiler_nb.engine.watch import WATCH
 from compiler_nb.errors import CompilerError, ModelError, PlanError
-from compiler_nb.events import Decided, PlanClosed, RoundStarted, RunEnded, RunStarted, TaskEnded, TaskPlanned, Warned
+from compiler_nb.events import (
+    AnswerFailed,
+    Decided,
+    PlanClosed,
+    RoundStarted,
+    RunEnded,
+    RunStarted,
+    TaskEnded,
+    TaskPlanned,
+    Warned,
+)
 from compiler_nb.joiner import join
 from compiler_nb.models.base import Message, Model, Request
 from compiler_nb.models.calls import Calls
 from compiler_nb.models.limits import shared_limits
+from compiler_nb.models.secret import mask
 from compiler_nb.outcome import ENDED, Answer, Cancelled, Replan, Status, is_lost
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.evaluate import LostValue, evaluate
@@ -240,6 +252,8 @@ class Drive:
             known = [task for task in session.tasks.values() if self._counts(task)]
             preview = self.settings.preview
             earlier = earlier_of(planned, session.outcomes, known, decision.reason, preview=preview)
+            if (failure := self.run.rounds[-1].failure) is not None:
+                earlier = earlier._replace(failures={"answer": failure.message, **earlier.failures})
 
     def _take_plan(self, plan: Plan) -> Plan:
         """Start the tasks of a given plan."""
@@ -283,12 +297,16 @@ class Drive:
             final = Join()
         await session.drained()
         results, failures = self._joined(final)
+        if (failure := self.run.rounds[-1].failure) is not None:
+            failures = {"answer": failure, **failures}
         # If the plan's own answer failed, a joiner can still answer the question, but only if there is one.
         if joiner is not None and (self.order.question or not error):
             decision = await self._join(joiner, results, failures, final.instruction, can_replan=can_replan)
             return self._decide(decision, "joiner")
         if error:
             raise Stopped("failed", f"the answer cannot be evaluated: {error}")
+        if lost := self._lost(final, results):
+            raise Stopped("failed", "; ".join(f"{id_}: {session.outcomes[id_]}" for id_ in lost))
         return self._decide(Answer(results), "plan")
 
     async def _join(
@@ -339,7 +357,10 @@ class Drive:
         except LostValue as lost:
             return None, str(lost)
         except Exception as error:  # noqa: BLE001 - a fault of ours, or of a model's class, still ends the run
-            return None, describe_error(error)
+            failure = failure_of(error)
+            failure = replace(failure, message=mask(failure.message, self.settings.secrets), attempts=0)
+            self.log.emit(AnswerFailed, failure)
+            return None, failure.message
 
     def _joined(self, final: Join) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the results that the joiner is shown, and all failures, in the order of the plan."""
@@ -357,6 +378,12 @@ class Drive:
         if any(map(values.__contains__, mine)):
             failures = {id_: end for id_, end in failures.items() if (tasks[id_].owner or id_) in mine}
         return results, failures
+
+    def _lost(self, final: Join, results: dict[str, Any]) -> list[str]:
+        """Return the tasks for which a plan without a joiner has failed: those it names, or all if none succeeded."""
+        session = self.session
+        named = final.refs or (() if results else [id_ for id_, task in session.tasks.items() if self._counts(task)])
+        return [id_ for id_ in named if session.is_lost(id_)]
 
     def _counts(self, task: Task) -> bool:
         """Whether later rounds and the joiner are told of a task: it stands in a plan, and its name still means it."""

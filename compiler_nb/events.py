@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, cast, dataclass_transform
 
 from compiler_nb.errors import Problem
-from compiler_nb.outcome import Answer, Replan, State, Status, Usage
+from compiler_nb.outcome import Answer, Failure, Replan, State, Status, Usage
 from compiler_nb.plan.task import LastLine, Task
 
 T = TypeVar("T")
@@ -237,6 +237,13 @@ class Decided(_Event):
 
 
 @_record
+class AnswerFailed(_Event):
+    """The plan's own answer could not be evaluated, so the round goes on as if the plan ended in `join()`."""
+
+    failure: Failure
+
+
+@_record
 class RunEnded(_Event):
     """The run is over."""
 
@@ -264,6 +271,7 @@ Event: TypeAlias = (
     | Warned
     | Paused
     | Decided
+    | AnswerFailed
     | RunEnded
 )
 Listener: TypeAlias = Callable[[Event], None]

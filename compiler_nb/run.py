@@ -101,8 +101,13 @@ class Run:
 
     @property
     def failures(self) -> dict[str, Any]:
-        """The Failure, Skipped or Cancelled of the others, by id; those that were not needed are no failures."""
-        return {id_: value for id_, value in self.progress.outcomes.items() if is_lost(value)}
+        """The Failure, Skipped or Cancelled of the others, by id; those that were not needed are no failures.
+
+        A plan's own answer that cannot be evaluated is "answer".
+        """
+        lost = {id_: value for id_, value in self.progress.outcomes.items() if is_lost(value)}
+        unanswered = [each.failure for each in self.rounds if each.failure is not None]
+        return lost | ({"answer": unanswered[-1]} if unanswered else {})
 
     @property
     def usage(self) -> Usage:

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from compiler_nb.compiler import Compiler
-from compiler_nb.errors import ModelError
+from compiler_nb.errors import ModelError, RunFailed
 from compiler_nb.events import (
     Decided,
     ModelChunk,
@@ -55,6 +55,50 @@ def test_the_joiner_sees_what_join_names():
     (text,) = texts(model, "joiner")
     assert "alpha" in text
     assert "beta" not in text
+
+
+@pytest.mark.parametrize(
+    ("last", "error"),
+    [
+        ("join(a, b)", "b: LookupError: no 1"),
+        ("join(b)", "b: LookupError: no 1"),
+        ("join(c)", "c: skipped: b failed, LookupError: no 1"),
+        ("join(a)", ""),
+        ("join()", ""),
+    ],
+)
+def test_join_without_a_joiner_fails_with_what_it_names(last, error):
+    """A named task that failed is no answer; `join()` answers with what there is."""
+    found = run(planner_of(f"a = get(1)\nb = fail(1)\nc = get(b)\n{last}\n"))
+    assert (found.status, found.answer, found.error) == (("failed", None, error) if error else ("done", {"a": 1}, ""))
+
+
+def test_join_without_a_joiner_fails_if_nothing_succeeded():
+    """Nothing is no answer, and the error says what became of each task."""
+    found = run(planner_of("a = fail(1)\nb = fail(2)\njoin()\n"))
+    assert (found.status, found.answer, found.error) == ("failed", None, "a: LookupError: no 1; b: LookupError: no 2")
+
+
+WRONG = 'a = get(1)\nanswer(a["max"])\n'
+REASON = """ExpressionError: a["max"]: TypeError: 'int' object is not subscriptable (with a = 1)"""
+
+
+def test_an_answer_that_cannot_be_evaluated_names_its_error():
+    """In the failures of the run, for the joiner, and for the planner of another plan."""
+    model = scripted(WRONG, "answer(a)\n", joiner=["Replan: again"])
+    found = run(Compiler(model, Desk().tools))
+    assert (found.answer, list(found.failures), str(found.failures["answer"])) == (1, ["answer"], REASON)
+    assert f"answer: failed (expression): {REASON}" in texts(model, "joiner")[0]
+    assert f"answer: {REASON}" in texts(model, "replan")[0]
+    with pytest.raises(RunFailed, match="answer: "):
+        found.raise_for_failures()
+
+
+def test_an_answer_that_cannot_be_evaluated_fails_a_run_without_a_joiner():
+    """The error is the run's."""
+    found = run(planner_of(WRONG))
+    assert (found.status, found.error) == ("failed", f"the answer cannot be evaluated: {REASON}")
+    assert str(found.failures["answer"]) == REASON
 
 
 @pytest.mark.parametrize(("last", "answer"), [("join(b)", {"b": 2}), ("join()", {"a": 1, "b": 2}), ("", None)])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import itertools
 import threading
 import types
@@ -46,9 +47,14 @@ def settled(value: Any) -> Any:
 
 
 class ThreadJob:
-    """One call on a thread; `outcome` and `error` are set when it ends. An abandoned job's end is not reported."""
+    """One call on a thread; `outcome` and `error` are set when it ends, `awaitable` is whether the outcome is one.
 
-    __slots__ = ("abandoned", "args", "context", "error", "function", "kwargs", "outcome", "report", "started")
+    An abandoned job's end is not reported.
+    """
+
+    __slots__ = (
+        "abandoned", "args", "awaitable", "context", "error", "function", "kwargs", "outcome", "report", "started",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -61,7 +67,7 @@ class ThreadJob:
         self.function, self.args, self.kwargs, self.context, self.report = function, args, kwargs, context, report
         self.outcome: Any = None
         self.error: BaseException | None = None
-        self.abandoned = self.started = False
+        self.abandoned = self.awaitable = self.started = False
 
     def run(self) -> None:
         """Call the function, unless the job was abandoned before; whatever it raises is kept."""
@@ -70,11 +76,19 @@ class ThreadJob:
         self.started = True
         try:
             self.outcome = self.context.run(self._call)
+            self.awaitable = inspect.isawaitable(self.outcome)
         except BaseException as error:  # noqa: BLE001 - SystemExit and its kin stay in their task
             self.error = error
 
     def _call(self) -> Any:
         return settled(self.function(*self.args, **self.kwargs))
+
+    def settle(self) -> None:
+        """Report the end, on the loop's thread; of an abandoned job nobody wants it, so a coroutine is closed."""
+        if not self.abandoned:
+            self.report(self)
+        elif inspect.iscoroutine(self.outcome):
+            self.outcome.close()
 
 
 class Pool:
@@ -161,4 +175,4 @@ class Pool:
                 self.threads -= 1
             else:
                 self.pending -= 1
-                job.report(job)
+            job.settle()

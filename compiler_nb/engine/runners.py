@@ -16,6 +16,8 @@ Theory of operation
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
 import itertools
 import sys
 import threading
@@ -48,6 +50,8 @@ class Call(Protocol):
     function: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+    runner: Runner
+    """Who performs it; a function that returns a coroutine is handed on to the runner of coroutines."""
     handle: Any
     """What the runner keeps of it, such as an asyncio task."""
 
@@ -88,8 +92,9 @@ def make_runners(
     context = copy_context()
     coroutines = Coroutines(loop, context)
     if has_threads() if threads is None else threads:
-        return {"async": coroutines, "pool": Threads(loop, context, size), "main": OnMain(loop, context, post)}
-    in_turn = InTurn(loop, context)
+        pool, main = Threads(loop, context, coroutines, size), OnMain(loop, context, coroutines, post)
+        return {"async": coroutines, "pool": pool, "main": main}
+    in_turn = InTurn(loop, context, coroutines)
     return {"async": coroutines, "pool": in_turn, "main": in_turn}
 
 
@@ -136,7 +141,10 @@ class Coroutines:
             try:
                 if turn % FAIR == 0:
                     await asyncio.sleep(0)
-                value = settled(await call.function(*call.args, **call.kwargs))
+                value = await call.function(*call.args, **call.kwargs)
+                while inspect.isawaitable(value):  # a decorator around an async function forgot to await it
+                    value = await value
+                value = settled(value)
             except BaseException as error:  # noqa: BLE001 - whatever a tool raises stays in its task
                 call.raised(error)  # a task that raised, or was cancelled, is not used again
                 return
@@ -178,15 +186,26 @@ class _Functions:
 
     stuck = "its thread cannot be stopped"
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
-        self.loop, self.context = loop, context
+    def __init__(self, loop: asyncio.AbstractEventLoop, context: Context, coroutines: Coroutines) -> None:
+        self.loop, self.context, self.coroutines = loop, context, coroutines
 
     def job(self, call: Call) -> ThreadJob:
         """Return a call as a job, which reports its end to the call."""
         context = self.context.copy()
         context.run(CURRENT.set, call.id)
-        job = call.handle = ThreadJob(call.function, call.args, call.kwargs, context, lambda job: _report(call, job))
+        report = functools.partial(self._report, call)
+        job = call.handle = ThreadJob(call.function, call.args, call.kwargs, context, report)
         return job
+
+    def _report(self, call: Call, job: ThreadJob) -> None:
+        """Tell a call how its job ended. A plain function around an async one returns what is still to be awaited."""
+        if job.error is not None:
+            call.raised(job.error)
+        elif job.awaitable:
+            call.function, call.args, call.kwargs, call.runner = _same, (job.outcome,), {}, self.coroutines
+            self.coroutines.start(call)
+        else:
+            call.end(job.outcome)
 
     def stop(self, call: Call) -> None:
         """Do nothing: a function cannot be asked to end."""
@@ -200,18 +219,15 @@ class _Functions:
         """Do nothing: there are no threads."""
 
 
-def _report(call: Call, job: ThreadJob) -> None:
-    if job.error is None:
-        call.end(job.outcome)
-    else:
-        call.raised(job.error)
+async def _same(value: Any) -> Any:
+    return value
 
 
 class Threads(_Functions):
     """Calls functions on threads of a pool."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, context: Context, size: int) -> None:
-        super().__init__(loop, context)
+    def __init__(self, loop: asyncio.AbstractEventLoop, context: Context, coroutines: Coroutines, size: int) -> None:
+        super().__init__(loop, context, coroutines)
         self.pool = Pool(loop, size)
 
     def start(self, call: Call) -> None:
@@ -245,15 +261,16 @@ class InTurn(_Functions):
     @staticmethod
     def _serve(job: ThreadJob) -> None:
         job.run()
-        if not job.abandoned:
-            job.report(job)
+        job.settle()
 
 
 class OnMain(InTurn):
     """Calls functions on the main thread: in turn if the loop runs there, otherwise where somebody serves it."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, context: Context, post: PostToMain | None) -> None:
-        super().__init__(loop, context)
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, context: Context, coroutines: Coroutines, post: PostToMain | None
+    ) -> None:
+        super().__init__(loop, context, coroutines)
         self.post = post
 
     def start(self, call: Call) -> None:
@@ -265,7 +282,7 @@ class OnMain(InTurn):
 
         def serve() -> None:
             job.run()
-            self.loop.call_soon_threadsafe(job.report, job)
+            self.loop.call_soon_threadsafe(job.settle)
             if isinstance(job.error, KeyboardInterrupt):
                 raise job.error  # it was meant for whoever waits there
 

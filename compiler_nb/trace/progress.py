@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from compiler_nb.errors import Problem
 from compiler_nb.events import (
+    AnswerFailed,
     Decided,
     Event,
     ModelChunk,
@@ -320,6 +321,9 @@ class Progress:
         if isinstance(event.decision, Answer):
             self.answer = event.decision.value
 
+    def _fail_answer(self, event: AnswerFailed) -> None:
+        self.rounds[-1:] = [replace(self._round, failure=event.failure)]
+
     def _pause(self, event: Paused) -> None:
         if event.paused and not self.paused:
             self.pauses.append((event.at, None))
@@ -360,6 +364,7 @@ class Progress:
         TaskApproved: _judge, TaskStarted: _start, TaskParked: _park,
         TaskRetried: _retry, TaskEnded: _end, RoundStarted: _begin_round,
         PlanProblem: _problem, PlanClosed: _close_text, Decided: _decide,
+        AnswerFailed: _fail_answer,
         Paused: _pause, Warned: _warn, RunEnded: _finish, ModelStarted: _ask,
         ModelChunk: _chunk, ModelEnded: _answered,
     }  # fmt: skip

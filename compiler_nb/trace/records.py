@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from compiler_nb.errors import Problem
-from compiler_nb.outcome import Answer, Replan, State, Usage
+from compiler_nb.outcome import Answer, Failure, Replan, State, Usage
 from compiler_nb.plan.plan import Plan
 
 
@@ -75,7 +75,7 @@ class Round:
 
     reason: why the joiner asked for it; text: the last that was written; plan: what it holds, None if it is not a plan;
     problems: of the text; decision: how the round ended, None while it goes on; repaired: earlier texts, which were not
-    plans.
+    plans; failure: of the plan's own answer, None if it has none or could be evaluated.
     """
 
     number: int
@@ -85,3 +85,4 @@ class Round:
     problems: tuple[Problem, ...] = ()
     decision: Answer | Replan | None = None
     repaired: tuple[str, ...] = ()
+    failure: Failure | None = None

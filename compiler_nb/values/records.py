@@ -136,6 +136,7 @@ _FITS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "State": _one_of(*STATES),
     "Status": _one_of(*get_args(Status)),
     "Usage": _is(Usage),
+    "Failure": _is(Failure),
     "Task": _is(Task),
     "Problem": _is(Problem),
     "LastLine | None": _is(Join, Return, type(None)),

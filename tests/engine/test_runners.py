@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
 import threading
 
@@ -286,3 +287,106 @@ def test_a_stop_may_be_refused():
     session = asyncio.run(main())
     assert (session.outcomes["a"].kind, session.abandoned_calls) == ("timeout", 1)
     assert remote.stopped == ["a"]
+
+
+# -------------------------------------------------------------------- plain functions around async ones
+
+
+def decorated(function):
+    """Return what a plain decorator makes of an async function."""
+
+    @functools.wraps(function)
+    def wrapper(*args):
+        return function(*args)
+
+    return wrapper
+
+
+async def later(x):
+    """Return twice a number, after a moment."""
+    await asyncio.sleep(0.001)
+    return 2 * x
+
+
+async def forgetful(x):
+    """Forget to await."""
+    return later(x)
+
+
+class Later:
+    """Returns a coroutine when it is called."""
+
+    def __call__(self, x):
+        """Return a coroutine."""
+        return later(x)
+
+
+FORMS = {
+    "wrapped": decorated(later),
+    "partial": functools.partial(later, 4),
+    "returned": lambda x: later(x),  # noqa: PLW0108 - what is tested
+    "called": Later(),
+    "partly": functools.partial(Later(), 4),
+    "forgotten": forgetful,
+}
+
+
+@pytest.mark.parametrize("thread", ["pool", "main"])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_tool_wrapped_by_a_plain_decorator_is_awaited(form, thread):
+    """Whatever returns something awaitable: its value is the task's, and nothing is left that was never awaited."""
+
+    async def main():
+        own = tool(name="own", thread=thread)(FORMS[form])
+        async with opened([own]) as session:
+            add(session, "a = own()" if form in ("partial", "partly") else "a = own(4)")
+            await session.drained()
+            return dict(session.outcomes)
+
+    assert asyncio.run(main()) == {"a": 8}
+
+
+def test_a_wrapped_tool_keeps_its_timeout_and_its_cancellation():
+    """Once its coroutine runs it can be stopped like any other."""
+    ended = []
+
+    async def hang(x):
+        try:
+            await asyncio.sleep(30)
+        finally:
+            ended.append(x)
+
+    slow = tool(name="slow", timeout=0.05)(decorated(hang))
+    long = tool(name="long")(decorated(hang))
+
+    async def main():
+        async with opened([slow, long]) as session:
+            add(session, "a = slow(1)\nb = long(2)")
+            await session.ready(["a"])
+            await asyncio.sleep(0.01)
+            session.cancel()
+            await session.drained()
+            return dict(session.outcomes)
+
+    found = asyncio.run(main())
+    assert (found["a"].kind, found["b"], sorted(ended)) == ("timeout", Cancelled(), [1, 2])
+
+
+def test_a_coroutine_that_comes_too_late_is_closed():
+    """A function that was abandoned returns one: nobody awaits it, and nobody is warned of that."""
+    go = threading.Event()
+
+    @tool(timeout=0.02)
+    def late(x):
+        go.wait(10)
+        return later(x)
+
+    async def main():
+        async with opened([late]) as session:
+            add(session, "a = late(1)")
+            await session.drained()
+            go.set()
+            await until(lambda: not session.runners["pool"].pool.abandoned)
+            return session.outcomes["a"]
+
+    assert asyncio.run(main()).kind == "abandoned"

@@ -53,6 +53,15 @@ def test_a_name_assigned_twice_is_the_last_value(shell, capsys):
     assert capsys.readouterr().out.startswith("done")
 
 
+def test_a_plans_answer_that_failed_is_named_in_the_cell(shell):
+    """Although the joiner answered instead."""
+    shell.ns["m"] = ScriptedModel({"planner": "a = double(1)\nanswer(a['max'])", "joiner": "Two."})
+    shell.ok("%%compile -m m\nHow much?")
+    assert "Two." in shell.text()
+    assert """note: the plan's answer failed: ExpressionError: a["max"]: TypeError:""" in shell.text()
+    assert "the plan&#x27;s answer failed" in shell.shown[-1]["text/html"]
+
+
 def test_a_name_whose_last_version_failed_is_not_bound(shell):
     """An older value would be a silent stand-in for it."""
     shell.ok("%%plan\nx = double(2)\nanswer(x)")

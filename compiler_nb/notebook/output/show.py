@@ -67,7 +67,10 @@ def bundle(run: Run, binding: Binding, look: Look = Look()) -> Bundle:  # noqa: 
     drawn = run.visualize(look.layout) if tasks and "graph" in look.views else None
     times = run.timeline() if tasks and look.times and "timeline" in look.views else None
     table = _table(run) if tasks and "none" not in look.views else ""
-    texts = (visible_lines(run.question), table, *answer_texts(run), footer(run, binding, times=False))
+    texts = (
+        visible_lines(run.question), table, *answer_texts(run), visible_lines(_replaced(run)),
+        footer(run, binding, times=False),
+    )  # fmt: skip
     data: Bundle = {
         "text/plain": hide("\n\n".join(part for part in texts if part)),
         "text/html": hide(_html(run, binding, look, drawn, times, table)),
@@ -144,6 +147,12 @@ def answer_texts(run: Run) -> list[str]:
     return [*([visible_lines(error)] if error else []), *([answers.to_text(run.answer)] if has_answer(run) else [])]
 
 
+def _replaced(run: Run) -> str:
+    """Return why the plan's own answer could not be evaluated, if the run has another; "" otherwise."""
+    failure = run.failures.get("answer")
+    return f"note: the plan's answer failed: {cut(str(failure), REASON * 2)}" if failure and has_answer(run) else ""
+
+
 def has_answer(run: Run) -> bool:
     """Whether a run has answered; one that was stopped may have."""
     return run.status == "done" or run.answer is not None
@@ -167,6 +176,8 @@ def _html(  # noqa: PLR0917 - the parts of the page
         parts += _picture_html(times, name="the timeline")
     if "table" in look.views and table:
         parts.append(f"<pre>{_pre(table)}</pre>")
+    if replaced := _replaced(run):
+        parts.append(f'<p class="cnb-footer">{answers.inert(replaced)}</p>')
     if look.times:
         parts += [f'<p class="cnb-footer">note: {answers.inert(warning)}</p>' for warning in _warnings(run)]
     parts.append(f'<p class="cnb-footer">{answers.inert(footer(run, binding, times=look.times))}</p>')
