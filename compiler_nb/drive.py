@@ -55,6 +55,8 @@ UNPLANNED: Final = "side effects wait for a whole plan, and there is none"
 TOOL_LINE: Final = 200
 """Characters of the line that tells the joiner of a tool."""
 Learn: TypeAlias = Callable[[Mapping[str, Task], Mapping[str, Any], Mapping[str, Tool]], None]
+FAILED_ITEMS: Final = 10
+"""Failed items of a fan-out that the planner of a later round is told of."""
 LONGEST_WAIT: Final = 120.0
 """Seconds that a call waits for a provider that is asked too often; less if the run may not take so long."""
 
@@ -147,6 +149,7 @@ class Drive:
         session = self.session = Session(  # tasks run in a copy of the context of this moment, and so know both
             settings.tools, self.log, inputs=self.order.inputs, max_concurrency=settings.max_concurrency,
             limits=settings.caps, approve=settings.approve, ask=self.ask, main=self.main,
+            drop_failed=settings.drop_failed,
         )  # fmt: skip
         WORKER.reset(worker)
         ORIGINS.reset(origins)
@@ -249,11 +252,15 @@ class Drive:
             if not can_replan:
                 times = f"{number} replan{'' if number == 1 else 's'}"
                 raise Stopped("limit", f"no answer after {times}: {decision.reason}")
+            session.keep_items()
             known = [task for task in session.tasks.values() if self._counts(task)]
             preview = self.settings.preview
-            earlier = earlier_of(planned, session.outcomes, known, decision.reason, preview=preview)
+            outcomes = {**session.outcomes, **session.partial}
+            earlier = earlier_of(planned, outcomes, known, decision.reason, preview=preview)
+            failures = {**self._failed_items(), **earlier.failures}
             if (failure := self.run.rounds[-1].failure) is not None:
-                earlier = earlier._replace(failures={"answer": failure.message, **earlier.failures})
+                failures = {"answer": failure.message, **failures}
+            earlier = earlier._replace(failures=failures)
 
     def _take_plan(self, plan: Plan) -> Plan:
         """Start the tasks of a given plan."""
@@ -353,7 +360,7 @@ class Drive:
         session = self.session
         await session.ready(references(final.expression))
         try:  # what failed may stand in a branch that is not taken
-            return Answer(evaluate(final.expression, Scope(session.outcomes, session.inputs))), ""
+            return Answer(evaluate(session.linked(final.expression), Scope(session.read, session.inputs))), ""
         except LostValue as lost:
             return None, str(lost)
         except Exception as error:  # noqa: BLE001 - a fault of ours, or of a model's class, still ends the run
@@ -379,10 +386,18 @@ class Drive:
             failures = {id_: end for id_, end in failures.items() if (tasks[id_].owner or id_) in mine}
         return results, failures
 
+    def _failed_items(self) -> dict[str, str]:
+        """Return why items failed of fan-outs that later rounds read without them."""
+        return {
+            id_: str(end)[:500]
+            for fanout in self.session.partial
+            for id_, end in itertools.islice(self.session.failed_items(fanout).items(), FAILED_ITEMS)
+        }
+
     def _lost(self, final: Join, results: dict[str, Any]) -> list[str]:
         """Return the tasks for which a plan without a joiner has failed: those it names, or all if none succeeded."""
         session = self.session
-        named = final.refs or (() if results else [id_ for id_, task in session.tasks.items() if self._counts(task)])
+        named = final.refs or (() if results else [id_ for id_, task in session.tasks.items() if not task.owner])
         return [id_ for id_ in named if session.is_lost(id_)]
 
     def _counts(self, task: Task) -> bool:

@@ -59,6 +59,8 @@ class Cancelled:
         return self.message
 
 
+LEFT_OUT: Final = "without failed items"
+"""How a fan-out ended (`TaskEnded.how`) that is done although some of its items failed."""
 NOT_DONE: Final = (Failure, Skipped, Cancelled)
 UNNEEDED: Final = Skipped("", "not needed")
 

@@ -13,6 +13,7 @@ from compiler_nb.events import Event, Log
 from compiler_nb.outcome import NOT_DONE, Failure, State, Status, Usage, is_lost
 from compiler_nb.plan.bounds import is_a
 from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.task import owner_of
 from compiler_nb.settings.control import Control
 from compiler_nb.settings.order import Order
 from compiler_nb.settings.settings import Settings
@@ -173,8 +174,16 @@ class Run:
         return outcome.partial if is_a(outcome, Failure) else outcome
 
     def raise_for_failures(self) -> Run:
-        """Raise RunFailed if a task failed or the run has no answer; return the run otherwise."""
-        failed = {id_: outcome for id_, outcome in self.failures.items() if isinstance(outcome, Failure)}
+        """Raise RunFailed if a task failed or the run has no answer; return the run otherwise.
+
+        Items that `drop_failed` left out are no reason.
+        """
+        left_out = self.progress.left_out
+        failed = {
+            id_: outcome
+            for id_, outcome in self.failures.items()
+            if isinstance(outcome, Failure) and owner_of(id_) not in left_out
+        }
         if failed or self.status not in ("done", "running"):
             told = "; ".join(f"{id_}: {outcome.message}" for id_, outcome in failed.items())
             raise RunFailed(told or self.error or self.status, self)

@@ -57,18 +57,25 @@ class Box:
 
 
 def task_box(
-    task: Task, items: Sequence[str] = (), calls: Sequence[Task] = (), *, inside: Inside = "cells", call: int = CALL
+    task: Task,
+    items: Sequence[str] = (),
+    calls: Sequence[Task] = (),
+    *,
+    inside: Inside = "cells",
+    call: int = CALL,
+    left_out: int = 0,
 ) -> Box:
     """Return the box of one task.
 
     items: ids of a fan-out's items once they are known; calls: the guarded calls of an expression, which are drawn
-    within its box; call: characters of its call.
+    within its box; call: characters of its call; left_out: items that failed, and that its value goes without.
     """
     generated = task.id.startswith("@") or is_part(task.id)
     tools = " or ".join(dict.fromkeys(each.tool for each in (task, *calls) if each.tool))
     label = cut(tools if generated and tools else task.id, LABEL)
     number = sum(not is_part(item) for item in items)
-    count = f"{TIMES} {number:,}" if items else f"{TIMES} n" if task.kind == "fanout" else ""
+    many = f"{number - left_out:,} of {number:,}" if left_out else f"{number:,}"
+    count = f"{TIMES} {many}" if items else f"{TIMES} n" if task.kind == "fanout" else ""
     members = tuple(items) or tuple(each.id for each in calls)
     shown: Inside = "cells" if calls else inside
     return sized(Box(task.id, task.kind, task.id, label, shorten_call(task, call, calls), count, members, shown))

@@ -29,7 +29,7 @@ from compiler_nb.drawing.layout import GAP_RIGHT
 from compiler_nb.drawing.rows import GAP, assign_rows
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.shape import levels
-from compiler_nb.plan.task import Join, LastLine, Return, Task, line_of, owner_of
+from compiler_nb.plan.task import Join, LastLine, Return, Task, is_part, line_of, owner_of
 from compiler_nb.plan.tree import references
 
 FULL: Final = 200
@@ -79,8 +79,8 @@ def make_graph(plan: Plan | Iterable[Task], *, known: Iterable[str] = (), full: 
                clip: int = CLIP, block: int = BLOCK, bars: bool = False) -> Graph:  # fmt: skip
     """Return what to draw of a plan, or of some tasks without a last line.
 
-    known: further ids of tasks; items of fan-outs among them are shown; full, cells, clip, block: see FULL, CELLS, CLIP
-    and BLOCK (0: no blocks); bars: stacks hold empty bars, which the page fills.
+    known: further ids of tasks, or states by id; items of fan-outs among them are shown; full, cells, clip, block: see
+    FULL, CELLS, CLIP and BLOCK (0: no blocks); bars: stacks hold empty bars, which the page fills.
     """
     every, final = (plan, plan.final) if isinstance(plan, Plan) else (tuple(plan), None)
     items = _items(every, known)
@@ -93,7 +93,14 @@ def make_graph(plan: Plan | Iterable[Task], *, known: Iterable[str] = (), full: 
     if whole:
         room = CALL if len(plain) <= MANY else SHORT_CALL
         boxes = {
-            task.id: task_box(task, items.get(task.id, ()), calls.get(task.id, ()), inside=inside, call=room)
+            task.id: task_box(
+                task,
+                items.get(task.id, ()),
+                calls.get(task.id, ()),
+                inside=inside,
+                call=room,
+                left_out=_left_out(task.id, items, known),
+            )
             for task in plain
             if task.id not in drawn
         }
@@ -131,6 +138,13 @@ def _items(tasks: Iterable[Task], known: Iterable[str]) -> dict[str, tuple[str, 
         if owner_of(id_) in held:
             held[owner_of(id_)][id_] = None
     return {fanout: tuple(ids) for fanout, ids in held.items() if ids}
+
+
+def _left_out(id_: str, items: Mapping[str, tuple[str, ...]], known: Iterable[str]) -> int:
+    """Return how many items failed of a fan-out that is done all the same; known: states, if they are known."""
+    if not isinstance(known, Mapping) or known.get(id_) != "done":
+        return 0
+    return sum(known.get(item) != "done" for item in items.get(id_, ()) if not is_part(item))
 
 
 def _collapse(tasks: Sequence[Task], items: Mapping[str, tuple[str, ...]], inside: Inside, clip: int) -> dict[str, Box]:

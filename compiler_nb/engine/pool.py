@@ -46,6 +46,11 @@ def settled(value: Any) -> Any:
     return items if len(items) <= READ else itertools.chain(items, value)
 
 
+def is_awaitable(value: Any) -> bool:
+    """Whether a value can be awaited; its type is asked, never the value, which may be of any class."""
+    return any("__await__" in vars(kind) for kind in type(value).__mro__)
+
+
 class ThreadJob:
     """One call on a thread; `outcome` and `error` are set when it ends, `awaitable` is whether the outcome is one.
 
@@ -76,14 +81,14 @@ class ThreadJob:
         self.started = True
         try:
             self.outcome = self.context.run(self._call)
-            self.awaitable = inspect.isawaitable(self.outcome)
+            self.awaitable = is_awaitable(self.outcome)
         except BaseException as error:  # noqa: BLE001 - SystemExit and its kin stay in their task
             self.error = error
 
     def _call(self) -> Any:
         return settled(self.function(*self.args, **self.kwargs))
 
-    def settle(self) -> None:
+    def report_end(self) -> None:
         """Report the end, on the loop's thread; of an abandoned job nobody wants it, so a coroutine is closed."""
         if not self.abandoned:
             self.report(self)
@@ -175,4 +180,4 @@ class Pool:
                 self.threads -= 1
             else:
                 self.pending -= 1
-            job.settle()
+            job.report_end()

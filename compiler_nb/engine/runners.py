@@ -21,11 +21,11 @@ import inspect
 import itertools
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Generator
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, Final, Protocol, TypeAlias
 
-from compiler_nb.engine.pool import ABANDONED_LIMIT, Pool, ThreadJob, settled
+from compiler_nb.engine.pool import ABANDONED_LIMIT, Pool, ThreadJob, is_awaitable, settled
 from compiler_nb.errors import ToolUnavailable
 from compiler_nb.outcome import Failure
 
@@ -142,8 +142,8 @@ class Coroutines:
                 if turn % FAIR == 0:
                     await asyncio.sleep(0)
                 value = await call.function(*call.args, **call.kwargs)
-                while inspect.isawaitable(value):  # a decorator around an async function forgot to await it
-                    value = await value
+                while (rest := still_to_await(value)) is not None:  # a plain function around an async one
+                    value = await rest
                 value = settled(value)
             except BaseException as error:  # noqa: BLE001 - whatever a tool raises stays in its task
                 call.raised(error)  # a task that raised, or was cancelled, is not used again
@@ -223,6 +223,26 @@ async def _same(value: Any) -> Any:
     return value
 
 
+class _Rest:
+    """What is still to be awaited of an object of another library."""
+
+    def __init__(self, steps: Generator[Any, Any, Any]) -> None:
+        self.steps = steps
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self.steps
+
+
+def still_to_await(value: Any) -> Awaitable[Any] | None:
+    """Return what is to be awaited of what a tool returned; None if it is a value, or raises when it is awaited."""
+    if not is_awaitable(value) or inspect.iscoroutine(value):
+        return value if inspect.iscoroutine(value) else None
+    try:
+        return _Rest(type(value).__await__(value))
+    except Exception:  # noqa: BLE001 - a value that only looks like an awaitable
+        return None
+
+
 class Threads(_Functions):
     """Calls functions on threads of a pool."""
 
@@ -261,7 +281,7 @@ class InTurn(_Functions):
     @staticmethod
     def _serve(job: ThreadJob) -> None:
         job.run()
-        job.settle()
+        job.report_end()
 
 
 class OnMain(InTurn):
@@ -282,7 +302,7 @@ class OnMain(InTurn):
 
         def serve() -> None:
             job.run()
-            self.loop.call_soon_threadsafe(job.settle)
+            self.loop.call_soon_threadsafe(job.report_end)
             if isinstance(job.error, KeyboardInterrupt):
                 raise job.error  # it was meant for whoever waits there
 

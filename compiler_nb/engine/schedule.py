@@ -363,7 +363,7 @@ class Schedule:
                 node.waiting += 1
                 parent.children = parent.children or []
                 parent.children.append(node)
-            elif parent.lost:
+            elif parent.lost and not parent.readable:
                 self._lose(node, parent)
 
     def _wait_for_items(self, node: Node, fanouts: Iterable[Node]) -> None:

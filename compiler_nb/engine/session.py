@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import defaultdict, deque
+from collections import ChainMap, defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -44,11 +44,11 @@ from compiler_nb.events import (
 )
 from compiler_nb.models.limits import Limits
 from compiler_nb.models.secret import Secret, mask
-from compiler_nb.outcome import ENDED, UNNEEDED, Cancelled, Failure
+from compiler_nb.outcome import ENDED, LEFT_OUT, UNNEEDED, Cancelled, Failure, is_lost
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.evaluate import LostValue, evaluate
 from compiler_nb.plan.expression import Unary
-from compiler_nb.plan.fanout import Shape, collect, expand, link_items, needs
+from compiler_nb.plan.fanout import Shape, collect, existing, expand, link_items, needs
 from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Tree
 from compiler_nb.tool import Tool
@@ -81,7 +81,7 @@ class Session:
     limits: calls at a time per resource ("provider:openai", "tool:search"); approve: "ask", "auto", "deny" or the names
     of approved tools; ask: asks someone to approve a task and its arguments, None if there is no one; main: posts a
     function to the main thread, and returns False if nobody serves it; runners: perform calls, by default those of
-    `make_runners`.
+    `make_runners`; drop_failed: the share of its items that may fail without making a fan-out fail.
 
     May be set before the first task: intent notes that a call with side effects is about to begin, and returns False
     if it cannot be noted; recall returns an item of a fan-out, as its value if an earlier run has left one; secrets:
@@ -102,6 +102,7 @@ class Session:
         ask: Ask | None = None,
         main: PostToMain | None = None,
         runners: Mapping[str, Runner] | None = None,
+        drop_failed: float = 0.0,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.tools, self.log, self.inputs = dict(tools), log, dict(inputs or {})
@@ -127,6 +128,9 @@ class Session:
         self._scope = Scope(self._outcomes, self.inputs)
         self._shapes: dict[str, Shape] = {}
         self._has_fanouts = False
+        self.drop_failed = drop_failed
+        self.partial: dict[str, Any] = {}  # what is read of fan-outs without their failed items, by id
+        self._left_out: dict[str, Shape] = {}  # shapes of failed fan-outs that later rounds read so
         self._planless = ""  # why the plan will never be whole, if it will not
 
         self.attempts: dict[str, Attempt] = {}
@@ -146,7 +150,7 @@ class Session:
 
     def add(self, task: Task) -> None:
         """Take a planned task; it starts when its inputs exist."""
-        if task.kind == "expr" and self.schedule.has_inputs(task):
+        if task.kind == "expr" and self.partial.keys().isdisjoint(task.dependencies) and self.schedule.has_inputs(task):
             self.pin(task, self._value_of(task.args[0]), "inline")
             return
         self._has_fanouts = self._has_fanouts or task.kind == "fanout"
@@ -259,17 +263,44 @@ class Session:
 
     @property
     def values(self) -> dict[str, Any]:
-        """The values of all tasks that are done, by id."""
+        """The values of all tasks that are done, by id, and what may be read of fan-outs that failed."""
         nodes = self.schedule.nodes
-        return {id_: outcome for id_, outcome in self._outcomes.items() if nodes[id_].state == "done"}
+        return {id_: outcome for id_, outcome in self._outcomes.items() if nodes[id_].state == "done"} | self.partial
+
+    @property
+    def read(self) -> Mapping[str, Any]:
+        """What references stand for, by id: outcomes, and of fan-outs that failed before this round what there is."""
+        return self._scope.values
 
     def is_lost(self, id_: str) -> bool:
         """Whether a task ended without a value, although it was needed. Raises KeyError if there is no such task."""
-        return self.schedule.nodes[id_].lost
+        node = self.schedule.nodes[id_]
+        return node.lost and not node.readable
 
     def alive(self) -> dict[str, str]:
-        """Return the fingerprints of the tasks that are not lost, by id."""
-        return {id_: node.task.fingerprint for id_, node in self.schedule.nodes.items() if not node.lost}
+        """Return the fingerprints of the tasks that can be read, by id; "" of a fan-out that would run again."""
+        nodes = self.schedule.nodes.items()
+        return {id_: "" if node.readable else node.task.fingerprint for id_, node in nodes if not self.is_lost(id_)}
+
+    def keep_items(self) -> None:
+        """Let later tasks read fan-outs that failed: they get the items that exist."""
+        for id_, shape in list(self._shapes.items()):
+            node = self.schedule.nodes[id_]
+            if node.state == "failed" and (kept := existing(shape, self._outcomes)) is not None:
+                node.readable, self.partial[id_] = True, kept
+                self._left_out[id_] = self._shapes.pop(id_)  # nothing reads it item by item anymore
+        if self._left_out:
+            self._scope.values = ChainMap(self.partial, self._outcomes)
+
+    def failed_items(self, id_: str) -> dict[str, Any]:
+        """Return how the items ended that have no values, of a fan-out whose items have ended."""
+        shape = self._shapes.get(id_) or self._left_out[id_]
+        return {item: self._outcomes[item] for item in shape.ids if is_lost(self._outcomes[item])}
+
+    def linked(self, tree: Tree) -> Tree:
+        """Return an expression that reads the very items of fan-outs whose values lack failed ones."""
+        shapes = {id_: self._shapes[id_] for id_ in self.partial if id_ in self._shapes}
+        return link_items(Task("", "expr", "", (tree,)), shapes).args[0] if shapes else tree
 
     def doubts(self, fingerprints: Iterable[str]) -> None:
         """Note side effects that may have happened before: equal calls need approval, whatever the rule."""
@@ -337,7 +368,7 @@ class Session:
     def _expand(self, node: Node) -> None:
         id_ = node.task.id
         try:
-            expansion = expand(node.task, Scope(self._outcomes, self.inputs), self._shapes)
+            expansion = expand(node.task, Scope(self._scope.values, self.inputs), self._shapes, self.partial)
         except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
             self._end(node, failure_of(error), "inline")
             return
@@ -349,7 +380,15 @@ class Session:
         self._perform(self.schedule.expand(id_, tasks, self.log.now()))
 
     def _collect(self, node: Node) -> None:
-        self._end(node, collect(self._shapes[node.task.id], self._outcomes), "inline")
+        id_ = node.task.id
+        shape, how = self._shapes[id_], "inline"
+        outcome = collect(shape, self._outcomes)
+        failed = len(self.failed_items(id_)) if self.drop_failed and type(outcome) is Failure else 0
+        if failed and failed <= self.drop_failed * len(shape.ids):
+            kept = existing(shape, self._outcomes)
+            if kept is not None:
+                outcome, how, self.partial[id_] = kept, LEFT_OUT, kept
+        self._end(node, outcome, how)
 
     def _link(self, node: Node) -> None:
         """Let a task wait for the very items that it reads, now that they are known."""
@@ -357,9 +396,11 @@ class Session:
         self._perform(self.schedule.link(task.id, task, self.log.now()))
 
     def _container(self, id_: str) -> str:
-        """Return "list" or "dict" for a fan-out whose value is not there yet, "" for anything else."""
+        """Return "list" or "dict" for a fan-out that is read item by item, "" for anything else: it is there, whole."""
         node = self.schedule.nodes.get(id_)
-        if node is None or node.task.kind != "fanout" or node.state == "done":
+        if node is None or node.task.kind != "fanout" or node.readable:
+            return ""
+        if node.state == "done" and id_ not in self.partial:
             return ""
         return str(node.task.args[0].container)
 

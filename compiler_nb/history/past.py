@@ -152,7 +152,8 @@ def repeated(
     if start:
         moved.add(old.id_of(start))
     if failed:
-        moved.update(id_ for id_ in plan.by_id if is_lost(outcomes.get(id_)))
+        left_out = old.progress.left_out
+        moved.update(id_ for id_ in plan.by_id if is_lost(outcomes.get(id_)) or id_ in left_out)
     moved.update(fixed)
     for task in plan:
         if task.id not in fixed and moved.intersection(task.dependencies):

@@ -49,6 +49,7 @@ class CellSettings(Configurable):
     timeout = Float(None, allow_none=True, min=1e-3, help="the longest a run may take, in seconds").tag(config=True)
     limits = Dict(help="limits of providers, such as {'openai': {'concurrency': 4, 'rpm': 60}}").tag(config=True)
     approve = AnyTrait("ask", help="side effects: ask, auto, deny, or names of approved tools").tag(config=True)
+    drop_failed = Float(0.0, min=0.0, max=1.0, help="the share of items that may fail").tag(config=True)
     layout = Enum(("auto", "graphviz", "own"), "auto", help="what lays out the pictures").tag(config=True)
     history = Unicode(help="the file in which runs are kept; empty to keep none").tag(config=True)
     loop = Enum(("own", "kernel"), "own", help="the event loop that runs use").tag(config=True)

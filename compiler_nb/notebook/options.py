@@ -90,6 +90,17 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _share(text: str) -> float:
+    percent = text.endswith("%")
+    try:
+        share = float(text.removesuffix("%")) / (100 if percent else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise ValueError("a share from 0 to 1, such as 0.1 or 10%")
+    return share
+
+
 def _budget(text: str) -> Budget:
     limits: dict[str, Any] = {}
     for part in text.split(","):
@@ -132,6 +143,7 @@ OPTIONS: Final = (
     Option("timeout", ("--timeout",), "SECONDS", "stop the run after this many seconds", _seconds),
     Option("max_replans", ("--max-replans",), "N", "make at most N further plans", _whole),
     Option("budget", ("--budget",), "LIMITS", "stop the run at these limits, such as tokens=20k,calls=30", _budget),
+    Option("drop_failed", ("--drop-failed",), "SHARE", "go on without up to this share of failed items", _share),
     Option("approve", ("--approve",), "RULE", "side effects: ask, auto, deny, or names of approved tools", _approve),
     Option("engine", ("--engine",), "NAME", choices=("local",)),
     Option("loop", ("--loop",), "WHOSE", "the event loop to run on, ours or the kernel's", choices=("own", "kernel")),
@@ -147,7 +159,7 @@ OPTIONS: Final = (
 BY_FLAG: Final = {flag: option for option in OPTIONS for flag in option.flags}
 NOT_YET: Final = frozenset({
     "--engine dask", "--cache plan", "--cache pure", "--cache all", "--planner-prompt", "--joiner-prompt",
-    "--drop-failed", "--start", "--override", "--repeat", "--step", "--record", "--replay", "--as", "--after", "--from",
+    "--start", "--override", "--repeat", "--step", "--record", "--replay", "--as", "--after", "--from",
     "--check", "--variants", "--failed",
 })  # fmt: skip
 """Options, and values of options, that are planned: each is refused by its name, and listed nowhere."""

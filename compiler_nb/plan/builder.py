@@ -44,6 +44,7 @@ class Builder:
         self.readable = {name: Ref(id_ or name) for name, id_ in meant.items() if (id_ or name) in self.earlier}
         self.functions: Collection[str] = ()  # what the dialect can call besides tools, to suggest it
         self.ids: dict[str, str] = {}  # a name in this plan's text -> the task's id, the latest if it has several
+        self.containers: dict[str, str] = {}  # "list" or "dict", by the id of a fan-out
         self.tasks: list[Task] = []
         self.released: list[Task] = []
         self.problems: list[Problem] = []
@@ -164,6 +165,8 @@ class Builder:
             return
         self.taken.add(task.id)
         self.fingerprints[task.id] = print_
+        if task.kind == "fanout":
+            self.containers[task.id] = task.args[0].container
         self.tasks.append(task)
         if not self.problems:
             self.released.append(task)

@@ -7,7 +7,7 @@ evaluated, a fan-out whose items are known but have no values yet is represented
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
@@ -15,7 +15,19 @@ from compiler_nb.errors import ExpressionError
 from compiler_nb.outcome import NOT_DONE, Failure
 from compiler_nb.plan.bounds import Heavy, Scope, hashed, is_a, items_of, short
 from compiler_nb.plan.evaluate import bind, evaluate
-from compiler_nb.plan.expression import Apply, Fanout, Item, Local, Method, Pattern, Slice, Value, spell
+from compiler_nb.plan.expression import (
+    Apply,
+    Clause,
+    Comprehension,
+    Fanout,
+    Item,
+    Local,
+    Method,
+    Pattern,
+    Slice,
+    Value,
+    spell,
+)
 from compiler_nb.plan.task import Task, item_id, variable
 from compiler_nb.plan.tree import Expression, Ref, Tree, references, walk
 from compiler_nb.plan.tree import replace as replace_nodes
@@ -142,15 +154,28 @@ def _structure(  # noqa: PLR0911 - one case per form
             return set()
 
 
-def expand(task: Task, scope: Scope, shapes: Mapping[str, Shape]) -> Expansion:
+def linked_fanout(tree: Tree, container: Callable[[str], str]) -> Fanout | None:
+    """Return a comprehension that reads a fan-out item by item as a fan-out of its own, so that one bad item costs one.
+
+    None for any other tree: it needs its values whole.
+    """
+    match tree:
+        case Comprehension("list" | "dict" as kind, element, (Clause(target, source, conditions),), key):
+            node = Fanout(kind, target, source, conditions, key, (), element)
+            return node if needs(Task("", "fanout", "", (node,)), container)[1] else None
+    return None
+
+
+def expand(task: Task, scope: Scope, shapes: Mapping[str, Shape], partial: Collection[str] = ()) -> Expansion:
     """Return the items of a fan-out whose needs are met; raise an ExpressionError if its source cannot be iterated.
 
+    partial: fan-outs whose values lack failed items; they are read item by item all the same.
     The source is iterated once, so that a source which changes meanwhile cannot give other items later.
     """
     node: Fanout = task.args[0]
     values = {id_: scope.values.get(id_) for id_ in references(node.source, node.conditions, node.key)}
     for id_ in values:
-        if id_ in shapes and (id_ not in scope.values or is_a(scope.values[id_], NOT_DONE)):
+        if id_ in shapes and (id_ in partial or id_ not in scope.values or is_a(scope.values[id_], NOT_DONE)):
             values[id_] = _placeholders(shapes[id_])
     inner = scope.within(values)
     try:
@@ -261,6 +286,13 @@ def _linked(part: Expression, shapes: Mapping[str, Shape]) -> Tree:
         return Ref(shape.ids[index])
     except (KeyError, IndexError, TypeError):
         return part  # no such item: said when the whole is there
+
+
+def existing(shape: Shape, outcomes: Mapping[str, Any]) -> Any:
+    """Return the items of a fan-out that have values, a list or dict in order; None if there are none."""
+    pairs = [(key, outcomes[id_]) for key, id_ in zip(shape.keys, shape.ids, strict=True)]
+    kept = [(key, value) for key, value in pairs if not is_a(value, NOT_DONE)]
+    return (dict(kept) if shape.container == "dict" else [value for _, value in kept]) if kept else None
 
 
 def collect(shape: Shape, outcomes: Mapping[str, Any]) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Final
 
@@ -18,10 +18,11 @@ from compiler_nb.errors import Problem
 from compiler_nb.plan import check
 from compiler_nb.plan.builder import Builder, free_name
 from compiler_nb.plan.check import Refused
+from compiler_nb.plan.fanout import linked_fanout
 from compiler_nb.plan.functions import FUNCTIONS
 from compiler_nb.plan.reading import HINT, Reader
 from compiler_nb.plan.statement import CLOSING, Statement, parse_syntax
-from compiler_nb.plan.task import Join, Return, Task
+from compiler_nb.plan.task import Join, Kind, Return, Task
 from compiler_nb.plan.tree import Expression, Input, Ref, Tree, references
 
 IPYTHON: Final = frozenset({"In", "Out", "get_ipython", "exit", "quit", "display"})
@@ -334,13 +335,20 @@ class PythonDialect:
                 return
             if name.startswith("@") and not any(part.guard for part in reader.parts):
                 raise Refused("statement", "this line computes a value that is not used: give it a name", value)
-            task = Task(name, "expr", "", (tree,), line=value.lineno, column=value.col_offset)
+            fanout = linked_fanout(tree, self._containers(reader.parts))
+            kind: Kind = "expr" if fanout is None else "fanout"
+            task = Task(name, kind, "", (fanout or tree,), line=value.lineno, column=value.col_offset)
         avoid: Collection[str] = RESERVED if self.builder.tools is None else {*RESERVED, *self.builder.tools}
         group = [self._placed(each) for each in (*reader.parts, replace(task, note=note))]
         if self._check_calls(group):
             id_ = self.builder.add(group[-1], group[:-1], avoid=avoid)
             self.names[name] = self.builder.last = Ref(id_)
             self.lengths.pop(name, None)
+
+    def _containers(self, parts: list[Task]) -> Callable[[str], str]:
+        """Return what says "list" or "dict" for the id of a fan-out of this plan, parts of this line included."""
+        own = {part.id: part.args[0].container for part in parts if part.kind == "fanout"}
+        return lambda id_: own.get(id_) or self.builder.containers.get(id_, "")
 
     def _check_calls(self, group: list[Task]) -> bool:
         """Report all problems of all calls; return whether there are none."""

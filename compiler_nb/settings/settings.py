@@ -31,7 +31,9 @@ CHOICES: Final = {
 }
 APPROVE: Final = ("ask", "auto", "deny")
 _OFFERED: Final = re.compile(r"@([^\W\d]\w*)")
-PLAIN: Final = ("dialect", "max_replans", "max_repairs", "timeout", "share", "preview", "learn_shapes")
+PLAIN: Final = (
+    "dialect", "max_replans", "max_repairs", "timeout", "share", "preview", "learn_shapes", "drop_failed",
+)  # fmt: skip
 """Settings that a history stores as they are."""
 
 
@@ -58,6 +60,7 @@ CHECKS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "prompts": (lambda x: isinstance(x, Mapping) and _are(str, x.values()), "a dict of texts by role"),
     "preview": (lambda x: isinstance(x, bool), "True or False"),
     "learn_shapes": (lambda x: isinstance(x, bool), "True or False"),
+    "drop_failed": (lambda x: is_number(x) and 0 <= x <= 1, "a share from 0 to 1, such as 0.1 for a tenth"),
 }
 """What each setting must be: the check, and the words for it."""
 
@@ -109,8 +112,6 @@ class Settings:
         if isinstance(self.approve, str):
             _check_choice("approve", self.approve, APPROVE)
         self._check_prompts()
-        if self.drop_failed != 0:
-            raise ValueError("drop_failed is not built yet: leave it out")
         for role, model in self.roles.items():
             self._check_model(role, model)
         for name in ("limits", "prompts"):  # a dict that its maker still holds could become invalid

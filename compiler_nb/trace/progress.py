@@ -16,6 +16,7 @@ Theory of operation
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
@@ -45,7 +46,7 @@ from compiler_nb.events import (
     Warned,
 )
 from compiler_nb.models.prices import price
-from compiler_nb.outcome import Answer, Skipped, State, Status, Usage
+from compiler_nb.outcome import LEFT_OUT, Answer, Skipped, State, Status, Usage
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import JOIN, Task, is_part, owner_of
 from compiler_nb.trace.readiness import Readiness
@@ -136,6 +137,14 @@ class Progress:
         """The tasks that leave variables, in the order of `tasks`: of a name's versions the last one."""
         with self.lock:
             return [task for id_, task in self.tasks.items() if self.names.get(task.name) == id_]
+
+    @property
+    def left_out(self) -> dict[str, tuple[int, int]]:
+        """The fan-outs that are done without failed items, by id: how many failed, of how many."""
+        with self.lock:
+            dropping = [id_ for id_, end in self.ends.items() if end.how == LEFT_OUT]
+            lost = Counter(owner_of(id_) for id_, state in self.states.items() if state != "done" and not is_part(id_))
+        return {id_: (lost[id_], self.items_ended[id_][1]) for id_ in dropping}
 
     @property
     def attempts(self) -> list[Span]:

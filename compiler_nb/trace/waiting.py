@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from compiler_nb.events import TaskEnded
-from compiler_nb.outcome import ENDED, Failure, Skipped
+from compiler_nb.outcome import ENDED, LEFT_OUT, Failure, Skipped
 from compiler_nb.plan.expression import spell
 from compiler_nb.plan.short import named_in
 from compiler_nb.text import cut, seconds_text
@@ -21,7 +21,11 @@ SHORTEST: Final = 0.001
 """Seconds that are worth telling."""
 _WHAT: Final = {ITEMS: "the items of ", ITEM: "an item of "}
 _HELD: Final = {"approval": "approval", "plan": "the end of the plan", "fanout": "approval of its fan-out"}
-_ENDS: Final = {"cached": ", from the cache", "pinned": ", with a given value"}
+_ENDS: Final = {
+    LEFT_OUT: ", without the items that failed",
+    "cached": ", from the cache",
+    "pinned": ", with a given value",
+}
 
 
 class Words:

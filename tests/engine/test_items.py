@@ -105,3 +105,66 @@ def test_a_reader_of_an_item_that_failed_long_ago_is_skipped_and_so_is_what_read
         'a = twice(rows["C"] + late[0])\nb = twice(a)\n'
     )
     assert [run.failures[name].cause for name in ("a", "b")] == ["rows[C]"] * 2
+
+
+# -------------------------------------------------------------------- items that fail
+
+
+TABLES = 'rows = {t: price(t) for t in ["A", "B", "C"]}\nmore = {t: x + 1 for t, x in rows.items()}\n'
+
+
+def test_one_bad_table_does_not_spoil_a_plain_comprehension_over_them():
+    """`{n: len(t) for n, t in tables.items()}` has what there is, as one with a call would."""
+    run = run_of(f"{TABLES}join()\n")
+    assert {key: value for key, value in run.partial("more").items() if key != "C"} == {"A": 66.0, "B": 67.0}
+    assert run.partial("more")["C"].cause == "rows[C]"
+    assert (run.results["more[A]"], run.state("more[C]")) == (66.0, "skipped")
+
+
+def dropping(share: float, plan: str) -> Run:
+    """Run a plan that goes on without a share of failed items."""
+    return Compiler(tools=[price, twice], drop_failed=share).execute_sync(plan)
+
+
+def test_failed_items_are_dropped_up_to_a_share():
+    """What reads the fan-out goes on; what reads a failed item does not."""
+    plan = f'{TABLES}total = sum(more.values())\nc = twice(rows["C"])\nb = twice(rows["B"])\nanswer([total, b])\n'
+    run = dropping(0.34, plan)
+    assert (run.status, run.answer) == ("done", [133.0, 132.0])
+    assert (run["rows"], run["more"]) == ({"A": 65.0, "B": 66.0}, {"A": 66.0, "B": 67.0})
+    assert run.progress.left_out == {"rows": (1, 3), "more": (1, 3)}
+    assert "without the items that failed" in run.why("rows")
+    assert list(run.failures) == ["rows[C]", "more[C]", "c"]
+    assert dropping(0.33, plan).status == "failed"
+
+
+def test_dropped_items_are_no_reason_to_raise():
+    """Who wants them dropped does not want an error for them."""
+    run = dropping(0.5, f"{TABLES}answer(len(more))\n")
+    assert run.raise_for_failures().answer == 2
+    assert dropping(0.3, f"{TABLES}join()\n").status == "failed"
+
+
+def test_a_fanout_of_failures_alone_fails():
+    """Nothing is left to go on with."""
+    run = dropping(1.0, 'rows = [price(t) for t in ["C"]]\nanswer(len(rows))\n')
+    assert (run.status, run.state("rows")) == ("failed", "failed")
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_an_index_means_the_same_item_whenever_it_is_read(late):
+    """Of a list without a failed item `rows[2]` is the third item made, and the answer agrees with the tasks."""
+    wait = 'w = price("B")\n' if late else ""
+    run = dropping(0.5, f'{wait}rows = [price(t) for t in ["A", "C", "D"]]\nx = twice(rows[2])\nanswer([x, rows[2]])\n')
+    assert run.answer == [136.0, 68.0]
+    assert run["rows"] == [65.0, 68.0]
+
+
+def test_dropped_items_are_tried_again_by_a_rerun_of_what_failed():
+    """Those that are done are kept."""
+    compiler = Compiler(tools=[price, twice], drop_failed=0.5)
+    run = compiler.execute_sync(f"{TABLES}answer(len(more))\n")
+    again = compiler.rerun_sync(run, failed=True)
+    assert again.answer == 2
+    started = [event.task for event in again.events if type(event).__name__ == "TaskStarted"]
+    assert started == ["rows[C]"]

@@ -321,7 +321,18 @@ class Later:
         return later(x)
 
 
+class Query:
+    """An object of another library that can be awaited."""
+
+    def __init__(self, x):
+        self.x = x
+
+    def __await__(self):
+        return later(self.x).__await__()
+
+
 FORMS = {
+    "awaitable": Query,
     "wrapped": decorated(later),
     "partial": functools.partial(later, 4),
     "returned": lambda x: later(x),  # noqa: PLW0108 - what is tested

@@ -29,6 +29,8 @@ from compiler_nb.notebook.options import BY_FLAG, NOT_YET, OPTIONS, help_text, l
         ("--approve send,pay", {"approve": ("send", "pay")}),
         ("--approve auto", {"approve": "auto"}),
         ("--no-bind --no-raise -N", {"bind": False, "raises": False, "execute": False}),
+        ("--drop-failed 0.1", {"drop_failed": 0.1}),
+        ("--drop-failed=25%", {"drop_failed": 0.25}),
         ("--live off -d table,graph -q", {"live": False, "display": ("table", "graph"), "quiet": True}),
         ("--engine local --cache off --loop kernel", {"engine": "local", "cache": "off", "loop": "kernel"}),
         ("-o mine --prefix p_", {"out": "mine", "prefix": "p_"}),
@@ -72,6 +74,8 @@ def test_a_plan_keeps_its_lines():
 @pytest.mark.parametrize(
     ("line", "message"),
     [
+        ("--drop-failed 2", "--drop-failed takes a share from 0 to 1, such as 0.1 or 10%, not '2'"),
+        ("--drop-failed much", "--drop-failed takes a share from 0 to 1, such as 0.1 or 10%, not 'much'"),
         ("--modle x", "no option --modle; did you mean --model?"),
         ("--zzz", "no option --zzz (%%compile -h"),
         ("-x", "no option -x"),

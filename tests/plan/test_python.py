@@ -94,6 +94,28 @@ def test_bare_calls_are_numbered_by_statement():
     assert [task.id for task in plan] == ["a", "@2", "@4.1", "@4"]
 
 
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("{k: len(t) for k, t in rows.items()}", "fanout"),
+        ("[len(t) for t in rows.values() if True]", "fanout"),
+        ("{k: (k, n) for n, k in enumerate(rows)}", "fanout"),
+        ("[len(rows[k]) for k in ['a', 'b']]", "fanout"),
+        ("[t for k, t in rows.items() if t]", "expr"),  # the condition reads every item
+        ("{t: k for k, t in rows.items()}", "expr"),  # so does the key
+        ("sorted([len(t) for t in rows.values()])", "expr"),
+        ("[x for t in rows.values() for x in t]", "expr"),
+        ("{len(t) for t in rows.values()}", "expr"),
+        ("[x for x in city]", "expr"),
+    ],
+)
+def test_a_plain_comprehension_over_a_fanout_is_linked_item_by_item(line, kind):
+    """As one with a call is, if it needs no value whole; it reads back as the same plan."""
+    plan = plan_of(f"rows = {{k: search(k) for k in ['a', 'b']}}\nx = {line}\n")
+    assert plan["x"].kind == kind
+    assert plan_of(plan.to_text()) == plan
+
+
 def test_a_name_assigned_twice_is_two_tasks():
     """The later one is a_2, and later references mean it."""
     plan = plan_of("a = search('x')\na = summarize(a)\na = summarize(a)\nb = combine([a])")

@@ -146,7 +146,6 @@ VALUES: Final[dict[str, Callable[[], Any]]] = {
     "pickle": lambda: b"cos\nsystem\n(S'id'\ntR.",
     "a yaml tag": lambda: "!!python/object/apply:os.system ['id']",
     "infinity": lambda: float("inf"),
-    "a coroutine": nothing,
     "an exception": lambda: ValueError("returned, not raised"),
     "nothing": lambda: None,
     "an evil html": EvilHtml,

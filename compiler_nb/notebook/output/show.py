@@ -116,6 +116,10 @@ def footer(run: Run, binding: Binding, *, times: bool) -> str:
         *([seconds_text(run.seconds)] if times else []),
         *([f"{'' if used.reported else '~'}{used.tokens:,} tokens"] if used.calls else []),
         *([f"{_count(left, 'call')} could not be stopped"] if left else []),
+        *(
+            f"without {failed:,} of {count:,} items of {id_}, which failed"
+            for id_, (failed, count) in run.progress.left_out.items()
+        ),
         *(f"{what}: {names}" for what, names in bound.items() if names),
     ])  # fmt: skip
 
