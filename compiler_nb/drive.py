@@ -32,7 +32,7 @@ from compiler_nb.models.base import Message, Model, Request
 from compiler_nb.models.calls import Calls
 from compiler_nb.models.limits import shared_limits
 from compiler_nb.models.secret import mask
-from compiler_nb.outcome import ENDED, Answer, Cancelled, Replan, Status, is_lost
+from compiler_nb.outcome import ENDED, Answer, Cancelled, Failure, Replan, Status, is_lost
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.evaluate import LostValue, evaluate
 from compiler_nb.plan.plan import Plan
@@ -88,6 +88,7 @@ class Drive:
         self.past = self.order.past.fresh()  # taking from it changes it
         self.schemas = {name: describe_schema(value) for name, value in run.inputs.items()}
         self.keeper: Keeper | None = None  # keeps the run in the history
+        self.unanswered: Failure | None = None  # why the answer of the last plan could not be evaluated
         self.asked = 0  # calls of models that were allowed
 
     # ---------------------------------------------------------------- the whole
@@ -235,7 +236,7 @@ class Drive:
             raise Stopped("cancelled", CANCELLED)
         earlier: Earlier | None = None
         for number in itertools.count():
-            self.log.round = number
+            self.log.round, self.unanswered = number, None
             self.log.emit(RoundStarted, earlier.reason if earlier is not None else "")
             old = past.rounds[number] if number < len(past.rounds) else None
             plan = old.plan if old is not None else plan
@@ -253,13 +254,12 @@ class Drive:
                 times = f"{number} replan{'' if number == 1 else 's'}"
                 raise Stopped("limit", f"no answer after {times}: {decision.reason}")
             session.keep_items()
-            known = [task for task in session.tasks.values() if self._counts(task)]
             preview = self.settings.preview
             outcomes = {**session.outcomes, **session.partial}
-            earlier = earlier_of(planned, outcomes, known, decision.reason, preview=preview)
+            earlier = earlier_of(planned, outcomes, self._left(), decision.reason, preview=preview)
             failures = {**self._failed_items(), **earlier.failures}
-            if (failure := self.run.rounds[-1].failure) is not None:
-                failures = {"answer": failure.message, **failures}
+            if self.unanswered is not None:
+                failures = {"answer": self.unanswered.message, **failures}
             earlier = earlier._replace(failures=failures)
 
     def _take_plan(self, plan: Plan) -> Plan:
@@ -284,7 +284,7 @@ class Drive:
     async def _ask_for_plan(self, earlier: Earlier | None) -> Plan:
         """Have a plan written; if that fails, wait for the tasks that have started before the error is raised."""
         try:
-            return await self.writing.write(earlier, dict(self.run.progress.names))
+            return await self.writing.write(earlier, self._names() if earlier is not None else {})
         except (ModelError, PlanError):
             self.session.give_up_plan(UNPLANNED)
             await self.session.drained()
@@ -304,8 +304,8 @@ class Drive:
             final = Join()
         await session.drained()
         results, failures = self._joined(final)
-        if (failure := self.run.rounds[-1].failure) is not None:
-            failures = {"answer": failure, **failures}
+        if self.unanswered is not None:
+            failures = {"answer": self.unanswered, **failures}
         # If the plan's own answer failed, a joiner can still answer the question, but only if there is one.
         if joiner is not None and (self.order.question or not error):
             decision = await self._join(joiner, results, failures, final.instruction, can_replan=can_replan)
@@ -366,6 +366,7 @@ class Drive:
         except Exception as error:  # noqa: BLE001 - a fault of ours, or of a model's class, still ends the run
             failure = failure_of(error)
             failure = replace(failure, message=mask(failure.message, self.settings.secrets), attempts=0)
+            self.unanswered = failure
             self.log.emit(AnswerFailed, failure)
             return None, failure.message
 
@@ -373,7 +374,7 @@ class Drive:
         """Return the results that the joiner is shown, and all failures, in the order of the plan."""
         session = self.session
         tasks, values = session.tasks, session.values
-        shown = final.refs or [id_ for id_, task in tasks.items() if not task.owner and self._counts(task)]
+        shown = final.refs or [task.id for task in self._left() if not task.owner]
         results = {tasks[id_].name or id_: values[id_] for id_ in shown if id_ in values}
         failures = {
             id_: session.outcomes[id_]
@@ -400,9 +401,15 @@ class Drive:
         named = final.refs or (() if results else [id_ for id_, task in session.tasks.items() if not task.owner])
         return [id_ for id_ in named if session.is_lost(id_)]
 
-    def _counts(self, task: Task) -> bool:
-        """Whether later rounds and the joiner are told of a task: it stands in a plan, and its name still means it."""
-        return task.id not in self.writing.dropped and self.run.progress.names.get(task.name, task.id) == task.id
+    def _left(self) -> list[Task]:
+        """Return the tasks that later rounds and the joiner are told of: those of plans, of a name the last one."""
+        tasks = self.session.tasks.values()
+        names = self._names() if any(task.version_of for task in tasks) else {}  # a look at the run would fold it
+        dropped = self.writing.dropped
+        return [task for task in tasks if task.id not in dropped and names.get(task.name, task.id) == task.id]
+
+    def _names(self) -> dict[str, str]:
+        return dict(self.run.progress.names)
 
     # ---------------------------------------------------------------- models
 

@@ -300,6 +300,8 @@ class Progress:
     def _begin_round(self, event: RoundStarted) -> None:
         self.rounds.append(Round(event.round, event.reason))
         self._problems = []
+        # of a fan-out whose items failed in part a later round reads the others, so nothing of it waits for that
+        self.readiness.readable.update(id_ for id_ in self.items_ended if self.states[id_] == "failed")
 
     def _problem(self, event: PlanProblem) -> None:
         self._problems.append(event.problem)

@@ -33,7 +33,7 @@ class Readiness:
     missing: what a task waits for, with VALUE, ITEMS, ITEM or TWIN; needs: what it waited for in the end; shapes: the
     fan-outs whose items it needed to know; last: the task whose end made it ready, and when that was; items: of
     fan-outs; adopted: for a task that gets the outcome of another one, that one; guarded: tasks whose guard has not
-    been evaluated; unneeded: those whose guard was false.
+    been evaluated; unneeded: those whose guard was false; readable: failed fan-outs of earlier rounds.
     """
 
     def __init__(self, tasks: Mapping[str, Task], states: Mapping[str, State]) -> None:
@@ -46,6 +46,7 @@ class Readiness:
         self.adopted: dict[str, str] = {}
         self.guarded: set[str] = set()
         self.unneeded: set[str] = set()
+        self.readable: set[str] = set()
         self._own: dict[str, list[str]] = {}  # items without the earlier calls of their chains, by fan-out
         self._readers: defaultdict[str, list[str]] = defaultdict(list)
         self._watchers: defaultdict[str, list[str]] = defaultdict(list)
@@ -88,7 +89,7 @@ class Readiness:
         return has_all
 
     def _is_there(self, name: str) -> bool:
-        return self.states.get(name) == "done" or name in self.unneeded
+        return self.states.get(name) == "done" or name in self.unneeded or name in self.readable
 
     def _need(self, id_: str, what: Mapping[str, str]) -> None:
         self.needs[id_] += what
