@@ -257,10 +257,7 @@ class Drive:
             preview = self.settings.preview
             outcomes = {**session.outcomes, **session.partial}
             earlier = earlier_of(planned, outcomes, self._left(), decision.reason, preview=preview)
-            failures = {**self._failed_items(), **earlier.failures}
-            if self.unanswered is not None:
-                failures = {"answer": self.unanswered.message, **failures}
-            earlier = earlier._replace(failures=failures)
+            earlier = earlier._replace(failures={**self._more_failures(), **earlier.failures})
 
     def _take_plan(self, plan: Plan) -> Plan:
         """Start the tasks of a given plan."""
@@ -387,13 +384,12 @@ class Drive:
             failures = {id_: end for id_, end in failures.items() if (tasks[id_].owner or id_) in mine}
         return results, failures
 
-    def _failed_items(self) -> dict[str, str]:
-        """Return why items failed of fan-outs that later rounds read without them."""
-        return {
-            id_: str(end)[:500]
-            for fanout in self.session.partial
-            for id_, end in itertools.islice(self.session.failed_items(fanout).items(), FAILED_ITEMS)
-        }
+    def _more_failures(self) -> dict[str, str]:
+        """Return why the plan's answer failed, and the items of fan-outs that later rounds read without them."""
+        lost: dict[str, Any] = {"answer": self.unanswered} if self.unanswered is not None else {}
+        for fanout in self.session.partial:
+            lost |= itertools.islice(self.session.failed_items(fanout).items(), FAILED_ITEMS)
+        return {id_: str(end)[:500] for id_, end in lost.items()}
 
     def _lost(self, final: Join, results: dict[str, Any]) -> list[str]:
         """Return the tasks for which a plan without a joiner has failed: those it names, or all if none succeeded."""
