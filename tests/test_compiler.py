@@ -362,7 +362,7 @@ def test_main_thread_tools_where_nobody_serves_the_main_thread(door):
     work = (lambda: compiler.execute_sync(plan)) if door == "sync" else (lambda: asyncio.run(compiler.execute(plan)))
     with ThreadPoolExecutor(1) as pool:
         found = pool.submit(work).result(5)
-    assert found.status == "done"
+    assert found.status == "failed"
     assert "where needs the main thread, and nothing serves it there" in found.failures["a"].message
 
 
