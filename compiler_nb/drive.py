@@ -342,7 +342,7 @@ class Drive:
     def _calls_of(self, shown: set[str]) -> dict[str, str]:
         """Return which calls the results are of that the joiner is shown, by the names that it is shown them under."""
         origins, tasks = self._origins, self.session.tasks
-        named = {task.name or id_: id_ for id_, task in tasks.items() if id_ in shown or task.name in shown}
+        named = {name: id_ for id_, task in tasks.items() for name in (task.name or id_, id_) if name in shown}
         return {name: origins.call(id_) for name, id_ in named.items()}
 
     def _origins_of(self, id_: str, parameter: str) -> list[str]:

@@ -93,7 +93,10 @@ def ask_for_decision(
     # The failures of a fan-out's items stand in its partial value already.
     shown = {id_: end for id_, end in failures.items() if id_ in partial or owner_of(id_) not in partial}
     if shown:
-        lines = [f"{cut(id_, 100)}: {_describe(end, share)}" for id_, end in islice(shown.items(), FAILURES)]
+        lines = [
+            f"{cut(id_, 100)}: {_describe(end, share)}{f'; the call was {cut(made[id_], 200)}' if id_ in made else ''}"
+            for id_, end in islice(shown.items(), FAILURES)
+        ]
         lines += [f"and {len(shown) - FAILURES:,} more"] if len(shown) > FAILURES else []
         parts += ["What has no result, and why", frame("failures", "\n".join(lines))]
     if earlier:

@@ -594,7 +594,7 @@ def test_a_failure_that_a_later_round_replaced_is_not_shown_to_the_joiner():
     run = asyncio.run(Compiler(model, [page], dialect="numbered").run("How high?"))
     assert (run.status, run.answer) == ("done", "done")
     first, second, third = texts(model, "joiner")
-    assert "1: failed (raised)" in first
+    assert '1: failed (raised): ValueError: 404; the call was page("Mont Blanc")' in first
     assert "1: failed (raised)" in second
     assert "failed (raised)" not in third
     assert "What has no result" not in third

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from compiler_nb.plan.expression import Choice, Item
+from compiler_nb.plan.expression import Attribute, Choice, Item
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import Task, is_part, variable
 from compiler_nb.plan.tree import Expression, Input, Ref, Tree, references
@@ -96,4 +96,7 @@ class Origins:
                     return inside.get(at, tree)
                 if type(inside) in (list, tuple) and type(at) is int and -len(inside) <= at < len(inside):
                     return inside[at]
+            case Attribute(value, name):
+                inside = self._look(value)
+                return inside.get(name, tree) if type(inside) is dict else tree
         return tree
