@@ -28,10 +28,11 @@ GROWN_AFTER: Final = 0.001
 
 READ: Final = 10_000
 """Items of a lazy iterator that are read when the tool that returns it ends."""
-_LAZY: Final[frozenset[type]] = frozenset(
-    {types.GeneratorType, map, filter, zip, enumerate, reversed, itertools.chain, itertools.islice, itertools.starmap}
-    | set(map(type, (iter([]), iter(()), iter(range(0)), iter({}), iter({}.values()), iter({}.items()))))
-)
+_LAZY: Final = (
+    types.GeneratorType, map, filter, zip, enumerate, reversed, itertools.chain, itertools.islice, itertools.starmap,
+    *map(type, (iter([]), iter(()), iter(range(0)), iter({}), iter({}.values()), iter({}.items()))),
+)  # fmt: skip
+_LAZY_IDS: Final = frozenset(map(id, _LAZY))  # a type of the user's may have no hash
 
 
 def settled(value: Any) -> Any:
@@ -40,7 +41,7 @@ def settled(value: Any) -> Any:
     Whoever reads such an iterator uses it up, so what a task gets would depend on who read it before. One of more than
     READ items stays an iterator, for tools that take it item by item.
     """
-    if type(value) not in _LAZY:
+    if id(type(value)) not in _LAZY_IDS:
         return value
     items = list(itertools.islice(value, READ + 1))
     return items if len(items) <= READ else itertools.chain(items, value)
