@@ -89,7 +89,6 @@ OUTPUTS: Final[dict[str, Callable[[], Any]]] = {
     "bytes": lambda: b"</data>" + bytes(range(256)),
     "itself": itself,
     "a deep list": deep,
-    "a generator": lambda: (i for i in range(3)),
     "a mixed set": lambda: {1, "a", None},
     "keys that JSON would merge": lambda: {1: "a", "1": "b"},
     "not a number": lambda: float("nan"),
