@@ -52,6 +52,7 @@ class Builder:
         self.final: LastLine | None = None
         self.last: Tree = None  # the value of the last statement
         self.edges = 0
+        self._is_over = False  # whether there were too many tasks or edges
         self._numbers: dict[str, int] = {}  # a name that is repeated -> the number to try next
 
     def problem(self, kind: str, line: int, column: int, message: str, task: str = "", *, once: bool = False) -> None:
@@ -75,7 +76,7 @@ class Builder:
     @property
     def full(self) -> bool:
         """Whether no more problems are kept, so that there is no need to look for them."""
-        return len(self.problems) >= PROBLEM_LIMIT
+        return self._is_over or len(self.problems) >= PROBLEM_LIMIT
 
     def resolve(self, name: str) -> Ref | None:
         """Return the reference that a name or number stands for: a task of this plan, an earlier result, or None."""
@@ -162,6 +163,7 @@ class Builder:
                 f"a plan has at most {check.TASK_LIMIT:,} tasks and {check.EDGE_LIMIT:,} references: use a fan-out",
                 once=True,
             )
+            self._is_over = True
             return
         self.taken.add(task.id)
         self.fingerprints[task.id] = print_

@@ -191,7 +191,7 @@ class Statement:
 
 _LOCK: Final = threading.Lock()
 _TRIES: Final = 20
-_MAY_WARN: Final = re.compile(r"\\|\d[a-z]")
+_MAY_WARN: Final = re.compile(r"\\|\d\.?[a-zA-Z]")
 
 
 def parse_syntax(text: str, mode: Literal["single", "eval"]) -> Any:
