@@ -33,8 +33,7 @@ from compiler_nb.models.calls import Calls
 from compiler_nb.models.limits import shared_limits
 from compiler_nb.models.secret import mask
 from compiler_nb.outcome import ENDED, Answer, Cancelled, Failure, Replan, Status, is_lost
-from compiler_nb.plan.bounds import Scope
-from compiler_nb.plan.evaluate import LostValue, evaluate
+from compiler_nb.plan.evaluate import LostValue
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Join, Return, Task
 from compiler_nb.plan.tree import references
@@ -356,16 +355,15 @@ class Drive:
     async def _evaluate(self, final: Return) -> tuple[Answer | None, str]:
         session = self.session
         await session.ready(references(final.expression))
-        try:  # what failed may stand in a branch that is not taken
-            return Answer(evaluate(session.linked(final.expression), Scope(session.read, session.inputs))), ""
-        except LostValue as lost:
-            return None, str(lost)
-        except Exception as error:  # noqa: BLE001 - a fault of ours, or of a model's class, still ends the run
-            failure = failure_of(error)
-            failure = replace(failure, message=mask(failure.message, self.settings.secrets), attempts=0)
-            self.unanswered = failure
-            self.log.emit(AnswerFailed, failure)
-            return None, failure.message
+        value = await session.value_of(session.linked(final.expression))
+        if type(value) is not Failure:
+            return Answer(value), ""
+        if isinstance(value.error, LostValue):
+            return None, str(value.error)
+        failure = replace(value, message=mask(value.message, self.settings.secrets), attempts=0)
+        self.unanswered = failure
+        self.log.emit(AnswerFailed, failure)
+        return None, failure.message
 
     def _joined(self, final: Join) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the results that the joiner is shown, and all failures, in the order of the plan."""

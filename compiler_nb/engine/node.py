@@ -15,13 +15,13 @@ from compiler_nb.outcome import Cancelled, Skipped, State
 from compiler_nb.plan.task import Task
 from compiler_nb.tool import Tool
 
-Verb: TypeAlias = Literal["start", "ask", "resume", "choose", "evaluate", "expand", "collect", "link"]
+Verb: TypeAlias = Literal["start", "ask", "resume", "work", "choose", "evaluate", "expand", "collect", "link"]
 """What an engine is to do with a node that the schedule hands out.
 
 start: call its tool, it has a slot; ask: ask for what holds it (`held`); resume: let a parked call go on, it has a slot
-again; choose: evaluate its guard, and end it if it is not needed; evaluate: evaluate its expression; expand: say which
-items a fan-out has; collect: say what its value is, for all items have ended; link: say which items of fan-outs it
-reads.
+again; work: do what was too heavy for the loop, it has a slot; choose: evaluate its guard, and end it if it is not
+needed; evaluate: evaluate its expression; expand: say which items a fan-out has; collect: say what its value is, for
+all items have ended; link: say which items of fan-outs it reads.
 """
 PROVIDER: Final = "provider:"
 LOST: Final[frozenset[State]] = frozenset({"failed", "skipped", "cancelled"})
@@ -53,6 +53,7 @@ class Node:
     readable: bool = False  # a fan-out that failed: whether what comes later may read the items that exist
     held: str = ""  # why a ready call may not start yet: "plan" or "approval"
     parked: str = ""  # "provider" while a running call waits for its provider, then "slot" while it waits for a slot
+    errand: Verb | Literal[""] = ""  # the verb whose work needs a slot, while it waits for one or has it
     attempt: int = 0
     ready_at: float = 0.0
     fate: Skipped | Cancelled = CANCELLED  # what descendants get if it ends without a value

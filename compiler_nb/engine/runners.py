@@ -31,6 +31,8 @@ from compiler_nb.outcome import Failure
 
 CURRENT: Final[ContextVar[str]] = ContextVar("compiler_nb_task", default="")
 """The id of the task whose tool is running: model calls that a tool makes are counted as its own."""
+EVALUATORS: Final = 2
+"""Expressions that are evaluated on threads at a time: they compute, and with more the loop's thread would starve."""
 FAIR: Final = 50
 """Calls that one asyncio task may take in a row before it lets the loop look at the rest of the world."""
 PostToMain: TypeAlias = Callable[[Callable[[], None]], bool]
@@ -86,6 +88,8 @@ def make_runners(
 ) -> dict[str, Runner]:
     """Return the runners of tools: "async", and for sync ones "pool" and "main", as `Tool.thread` says.
 
+    If there are threads, there is also an "evaluator", for expressions that are too heavy for the loop.
+
     size: threads at most; post: posts to the main thread, None if it is not served; threads: whether the platform has
     threads, by default as `has_threads` says.
     """
@@ -93,7 +97,8 @@ def make_runners(
     coroutines = Coroutines(loop, context)
     if has_threads() if threads is None else threads:
         pool, main = Threads(loop, context, coroutines, size), OnMain(loop, context, coroutines, post)
-        return {"async": coroutines, "pool": pool, "main": main}
+        evaluator = Threads(loop, context, coroutines, EVALUATORS)
+        return {"async": coroutines, "pool": pool, "main": main, "evaluator": evaluator}
     in_turn = InTurn(loop, context, coroutines)
     return {"async": coroutines, "pool": in_turn, "main": in_turn}
 

@@ -19,8 +19,11 @@ Theory of operation
     A fan-out is handed out twice: first to be expanded into items, which are nodes from then on, and again when its
     last item has ended, to be collected. A failed item skips only what refers to it. A task that reads items of a
     fan-out by their keys waits until they are known. Then it is handed out to be linked, that is, replaced by a task
-    that refers to the items themselves. In the same way, an expression that turns out to take long may be replaced by a
-    call, which needs a slot.
+    that refers to the items themselves.
+
+    Work of the evaluator that turns out to be too heavy for the loop claims a slot, whatever the node was handed out
+    for: it gets the next free one, before everything that is ready, and gives it back with `release`. An expression is
+    running meanwhile, anything else stays in its state.
 
     A guarded task waits for what its guard reads, and for nothing else. Then it is handed out for the engine to choose:
     if the guard is false, it ends as not needed, which skips nobody: those that read it have one task less to wait for.
@@ -43,11 +46,13 @@ from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
 from compiler_nb.engine.node import CANCELLED, PROVIDER, Node, Verb
+from compiler_nb.engine.runners import EVALUATORS
 from compiler_nb.outcome import ENDED, STATES, Cancelled, Failure, Skipped, State
 from compiler_nb.plan.task import Task
 
 TRANSITIONS: Final[frozenset[tuple[State, State]]] = frozenset({
     ("waiting", "ready"), ("ready", "running"), ("running", "done"), ("running", "failed"), ("running", "cancelled"),
+    ("running", "skipped"),  # an expression on a thread, of which the branch that is taken reads what failed
     ("running", "waiting"),  # a retry: it holds no slot
     ("waiting", "done"),  # an expression; what is cached, pinned or adopted
     ("waiting", "failed"),  # an expression; its arguments, or a pinned or adopted outcome, are wrong
@@ -89,6 +94,8 @@ class Schedule:
         self.nodes: dict[str, Node] = {}
         self.lanes: defaultdict[tuple[str, ...], Lane] = defaultdict(list)  # by resources; none of them is empty
         self.returning: deque[Node] = deque()  # parked calls that want a slot again
+        self.claims: deque[Node] = deque()  # nodes whose work needs a slot
+        self.working = 0  # nodes that do such work
         self.unfinished = 0
         self.closed = self.paused = False
         self.cancelled: Cancelled | None = None  # what all that has not ended was cancelled with
@@ -225,6 +232,24 @@ class Schedule:
             self.returning.append(node)
         return self._hand_out()
 
+    def claim(self, node: Node) -> list[Node]:
+        """Note that what a node was handed out for needs a slot: it is handed out to work when it has one."""
+        node.errand = node.verb
+        if node.task.kind == "expr" and node.task.guard is None:
+            self._move(node, "ready")
+        self.claims.append(node)
+        return self._hand_out()
+
+    def release(self, node: Node) -> list[Node]:
+        """Take back the slot that a node has claimed, or its claim."""
+        if node.verb == "work":
+            self.free += 1
+            self.working -= 1
+        else:
+            self.claims.remove(node)
+        node.verb, node.errand = node.errand or node.verb, ""
+        return self._hand_out()
+
     # ---------------------------------------------------------------- someone decides
 
     def approve(self, id_: str) -> list[Node]:
@@ -255,12 +280,12 @@ class Schedule:
         return self._hand_out()
 
     def cancel(self, outcome: Cancelled = CANCELLED) -> list[Node]:
-        """End everything that is not a running call; return the calls that are, which the engine must stop."""
+        """End everything that is not at work; return what is, calls and evaluations, which the engine must stop."""
         self.cancelled = outcome
         self.lanes.clear()
         running = []
         for node in list(self.nodes.values()):
-            if node.state == "running" and node.task.kind == "call":
+            if node.state == "running" and (node.task.kind == "call" or node.verb == "work"):
                 running.append(node)
             elif node.state not in ENDED:
                 self._end(node, outcome)
@@ -434,6 +459,14 @@ class Schedule:
             node.parked = ""
             self.free -= 1
             self._give(node, "resume")
+        while self.free > 0 and self.claims and self.working < EVALUATORS and not self.cancelled:
+            node = self.claims.popleft()
+            if node.state == "ready" and node.task.kind == "expr":
+                self._move(node, "running")
+                node.attempt += 1
+            self.free -= 1
+            self.working += 1
+            self._give(node, "work")
         while self.free > 0 and self.lanes and not self.paused:
             first: Lane | None = None
             for resources, lane in self.lanes.items():

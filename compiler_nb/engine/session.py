@@ -19,12 +19,16 @@ import asyncio
 import random
 from collections import ChainMap, defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from time import perf_counter
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from compiler_nb.engine.approval import Approvals, Ask, Rule
 from compiler_nb.engine.attempt import Attempt, failure_of
+from compiler_nb.engine.evaluation import Evaluation
 from compiler_nb.engine.node import CANCELLED, Node, Verb, find_lanes
 from compiler_nb.engine.runners import PostToMain, Runner, make_runners
 from compiler_nb.engine.schedule import Schedule
@@ -45,16 +49,23 @@ from compiler_nb.events import (
 from compiler_nb.models.limits import Limits
 from compiler_nb.models.secret import Secret, mask
 from compiler_nb.outcome import ENDED, LEFT_OUT, UNNEEDED, Cancelled, Failure, is_lost
-from compiler_nb.plan.bounds import Scope
+from compiler_nb.plan.bounds import BOUNDS, Account, Bounds, Heavy, Scope
 from compiler_nb.plan.evaluate import LostValue, evaluate
 from compiler_nb.plan.expression import Unary
-from compiler_nb.plan.fanout import Shape, collect, existing, expand, link_items, needs
+from compiler_nb.plan.fanout import Expansion, Shape, collect, existing, expand, link_items, needs
 from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Tree
 from compiler_nb.tool import Tool
 
 STILL_RUNS: Final = "still runs: it could not be stopped"
 """How the warning of a call that was abandoned while it worked ends."""
+CHANGED: Final = "its arguments have changed since they were approved"
+"""Why a call that was about to begin is asked for again."""
+TURN: Final = 0.02
+"""Seconds after which work on the loop lets the rest of the loop have its turn."""
+LIGHT: Final = 0.005
+"""Seconds after which an expression is too heavy for the loop."""
+_NO_ARGUMENTS: Final[tuple[tuple[Any, ...], dict[str, Any]]] = ((), {})
 Intent: TypeAlias = Callable[[Task], Awaitable[bool]]
 
 
@@ -81,7 +92,8 @@ class Session:
     limits: calls at a time per resource ("provider:openai", "tool:search"); approve: "ask", "auto", "deny" or the names
     of approved tools; ask: asks someone to approve a task and its arguments, None if there is no one; main: posts a
     function to the main thread, and returns False if nobody serves it; runners: perform calls, by default those of
-    `make_runners`; drop_failed: the share of its items that may fail without making a fan-out fail.
+    `make_runners`; drop_failed: the share of its items that may fail without making a fan-out fail; bounds: what
+    expressions may cost.
 
     May be set before the first task: intent notes that a call with side effects is about to begin, and returns False
     if it cannot be noted; recall returns an item of a fan-out, as its value if an earlier run has left one; secrets:
@@ -103,6 +115,7 @@ class Session:
         main: PostToMain | None = None,
         runners: Mapping[str, Runner] | None = None,
         drop_failed: float = 0.0,
+        bounds: Bounds = BOUNDS,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.tools, self.log, self.inputs = dict(tools), log, dict(inputs or {})
@@ -125,7 +138,6 @@ class Session:
         self.tasks: Mapping[str, Task] = _Tasks(self.schedule.nodes)  # all of them, by id, items of fan-outs included
         self._outcomes: dict[str, Any] = {}
         self.outcomes: Mapping[str, Any] = MappingProxyType(self._outcomes)  # of all that ended, by id
-        self._scope = Scope(self._outcomes, self.inputs)
         self._shapes: dict[str, Shape] = {}
         self._has_fanouts = False
         self.drop_failed = drop_failed
@@ -137,11 +149,19 @@ class Session:
         self.abandoned_calls = 0
         self.runners = runners if runners is not None else make_runners(self.loop, max_concurrency, main)
         self.timer = Timer(self.loop, self.attempts)
+        threaded = "evaluator" in self.runners
+        self.account = Account(bounds if threaded else bounds.on_loop())
+        self._scope = Scope(self._outcomes, self.inputs, account=self.account, inline=threaded, look=self._look)
+        self._light_until = 0.0  # when an expression is too heavy for the loop
+        self._turn_until = 0.0  # when the loop's turn is over
+        self._noted: set[str] = set()  # calls whose arguments are evaluated on a thread: their start is noted already
+        self._turn: asyncio.Handle | None = None  # ends the loop's turn, if anything was evaluated in it
         self._work: deque[Node] = deque()
         self._working = False
         self._methods: dict[Verb, Callable[[Node], None]] = {
-            "start": self._start, "ask": self._ask, "resume": self._resume, "choose": self._choose,
-            "evaluate": self._evaluate, "expand": self._expand, "collect": self._collect, "link": self._link,
+            "start": self._start, "ask": self._ask, "resume": self._resume, "work": self._do_work,
+            "choose": self._choose, "evaluate": self._evaluate, "expand": self._expand, "collect": self._collect,
+            "link": self._link,
         }  # fmt: skip
         self._idle: asyncio.Event | None = None  # set when every task has ended; None if nobody waits for that
         self._waiters: defaultdict[str, list[Callable[[], object]]] = defaultdict(list)  # called when a task has ended
@@ -150,9 +170,11 @@ class Session:
 
     def add(self, task: Task) -> None:
         """Take a planned task; it starts when its inputs exist."""
-        if task.kind == "expr" and self.partial.keys().isdisjoint(task.dependencies) and self.schedule.has_inputs(task):
-            self.pin(task, self._value_of(task.args[0]), "inline")
-            return
+        light = task.kind == "expr" and not self._turn_is_over() and self.partial.keys().isdisjoint(task.dependencies)
+        if light and self.schedule.has_inputs(task):
+            with suppress(Heavy):
+                self.pin(task, self._inline(partial(self._value_of, task.args[0])), "inline")
+                return
         self._has_fanouts = self._has_fanouts or task.kind == "fanout"
         nodes = self.schedule.add(task, self.log.now(), *self._needs(task))
         if nodes or self.schedule.ended:  # most tasks only come to wait
@@ -231,6 +253,9 @@ class Session:
                 attempt.stop(outcome)
             else:  # it was handed out in this very moment
                 self._end(node, outcome)
+        for attempt in list(self.attempts.values()):
+            if isinstance(attempt, Evaluation) and attempt.stopped is None:
+                attempt.stop(outcome)
 
     def finish(self) -> None:
         """Let go of threads and timers; the session takes no further task."""
@@ -322,9 +347,9 @@ class Session:
             return
         self._working = True
         try:
-            while work:
+            while work and not self._turn_is_over():
                 node = work.popleft()
-                if node.state not in ENDED:  # it may have been cancelled since it was handed out
+                if node.state not in ENDED or node.verb == "work":  # it may have ended since it was handed out
                     self._methods[node.verb](node)
         finally:
             self._working = False
@@ -337,40 +362,131 @@ class Session:
 
     def _choose(self, node: Node) -> None:
         """End a guarded task as not needed, or let it wait for its arguments, as its guard says."""
-        task = node.task
-        needed = self._value_of(Unary("not", Unary("not", task.guard)))  # whether it is true may raise anything, too
-        if type(needed) is Failure:
-            self._end(node, needed, "inline")
-        elif not needed:
-            self._end(node, UNNEEDED, "inline")
-        else:
-            task = replace(task, guard=None)
+        test = Unary("not", Unary("not", node.task.guard))  # whether it is true may raise anything, too
+        self._compute(node, partial(self._value_of, test), partial(self._chosen, node))
+
+    def _chosen(self, node: Node, needed: Any) -> None:
+        if needed is True:
+            task = replace(node.task, guard=None)
             self.log.emit(TaskChosen, task.id, 0)
             self._perform(self.schedule.link(task.id, task, self.log.now(), *self._needs(task)))
+        else:
+            self._end(node, needed or UNNEEDED, "inline")
 
     def _evaluate(self, node: Node) -> None:
-        self._end(node, self._value_of(node.task.args[0]), "inline")
+        self._compute(node, partial(self._value_of, node.task.args[0]), partial(self._value_is_there, node))
 
-    def _value_of(self, tree: Tree) -> Any:
-        """Return the value of an expression, the Failure that it is, or what it is skipped for."""
-        self._scope.begin()
+    def _value_of(self, tree: Tree, scope: Scope) -> Any:
+        """Return the value of an expression, or what it is skipped for."""
         try:
-            return evaluate(tree, self._scope)
+            return evaluate(tree, scope)
         except LostValue as lost:
             return self.schedule.nodes[lost.id].fate
+
+    def _value_is_there(self, node: Node, outcome: Any) -> None:
+        self._end(node, outcome, "" if node.attempt else "inline")
+
+    # ---------------------------------------------------------------- work of the evaluator
+
+    def _compute(self, node: Node, compute: Callable[[Scope], Any], then: Callable[[Any], None]) -> None:
+        """Have the evaluator do something, and go on with its value or Failure: at once, or from a thread if heavy."""
+        try:
+            outcome = self._inline(compute)
+        except Heavy:
+            scope = Scope(self._scope.values, self.inputs, account=self.account)
+            evaluation = Evaluation(node, compute, then, scope, self.runners["evaluator"], self)
+            self.attempts[node.task.id] = evaluation
+            if evaluation.claims:
+                self._perform(self.schedule.claim(node))
+            else:
+                self._do_work(node)
+        else:
+            then(outcome)
+
+    def _inline(self, compute: Callable[[Scope], Any]) -> Any:
+        """Return the evaluator's value, or the Failure that it is. Raises Heavy if it is too much for the loop."""
+        scope, account, now = self._scope, self.account, perf_counter()
+        self._light_until = now + LIGHT
+        if self._turn is None:
+            self._turn_until = now + TURN
+            self._turn = self.loop.call_soon(self._next_turn)
+        scope.begin()
+        try:
+            account.check()
+            return compute(scope)
+        except Heavy:
+            raise
         except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
             return failure_of(error)
+        finally:
+            account.seconds -= perf_counter() - now
+            account.steps -= scope.bounds.steps - scope.steps
+
+    def _look(self) -> None:
+        """Called by the evaluator while it works on the loop."""
+        if perf_counter() > self._light_until:
+            self._scope.heavy()
+
+    def _turn_is_over(self) -> bool:
+        return self._turn is not None and perf_counter() > self._turn_until
+
+    def _next_turn(self) -> None:
+        self._turn = None
+        self._perform(())
+
+    def _do_work(self, node: Node) -> None:
+        """Begin an evaluation that has a slot."""
+        evaluation, task = self.attempts[node.task.id], node.task
+        if node.state in ENDED:
+            evaluation.end(CANCELLED)
+            return
+        if node.state == "running" and task.kind != "fanout" and task.id:
+            self.log.emit(TaskStarted, task.id, node.attempt, node.ready_at)
+            if task.kind == "call":
+                self._noted.add(task.id)
+        evaluation.begin()
+
+    def _evaluated(self, evaluation: Evaluation, outcome: Any) -> None:
+        """Give an evaluation's slot back, and go on with what came of it, unless its task has ended meanwhile."""
+        node = evaluation.node
+        self.account.steps -= evaluation.scope.bounds.steps - evaluation.scope.steps
+        self.account.seconds -= perf_counter() - evaluation.began if evaluation.began else 0.0
+        nodes = self.schedule.release(node) if evaluation.claims else []
+        if node.state not in ENDED:
+            evaluation.then(outcome)
+        self._perform(nodes)
+
+    async def value_of(self, tree: Tree) -> Any:
+        """Return the value of an expression of no task, such as the answer's, or the Failure that it is."""
+        ended: asyncio.Future[Any] = self.loop.create_future()
+
+        def then(outcome: Any) -> None:
+            if not ended.done():
+                ended.set_result(outcome)
+
+        node = Node(Task("", "expr", "", (tree,)), verb="evaluate")
+        self._compute(node, partial(evaluate, tree), then)
+        return await ended
+
+    def _note_start(self, node: Node, at: float) -> None:
+        if node.task.id in self._noted:
+            self._noted.discard(node.task.id)
+        else:
+            self.log.emit_at(at, TaskStarted, (node.task.id, node.attempt, node.ready_at))
+
+    # ---------------------------------------------------------------- what fan-outs and guards lead to
 
     def _needs(self, task: Task) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return what a task waits for: tasks that must have ended, and fan-outs whose items must be known."""
         return needs(task, self._container) if self._has_fanouts else (task.awaited, ())
 
     def _expand(self, node: Node) -> None:
+        self._compute(node, lambda scope: expand(node.task, scope, self._shapes, self.partial), partial(self._expanded, node))
+
+    def _expanded(self, node: Node, expansion: Expansion | Failure | Cancelled) -> None:
         id_ = node.task.id
-        try:
-            expansion = expand(node.task, Scope(self._scope.values, self.inputs), self._shapes, self.partial)
-        except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
-            self._end(node, failure_of(error), "inline")
+        if not isinstance(expansion, Expansion):
+            self._end(node, expansion, "inline")
             return
         self._shapes[id_] = expansion.shape
         self.log.emit(TaskExpanded, id_, 1, tuple(task for task, _ in expansion.tasks))
@@ -415,12 +531,16 @@ class Session:
             else:
                 self.log.emit(TaskHeld, task.id, 0, "plan", "", "")
             return
-        tool = self.tools[task.tool]
-        try:
-            args, kwargs = self._bind(task, tool)
-        except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
-            self._end(node, replace(failure_of(error, tool), attempts=0))
+        self._compute(node, partial(_arguments, task), partial(self._hold, node))
+
+    def _hold(self, node: Node, found: Any) -> None:
+        """Ask for approval of a call with these arguments."""
+        task = node.task
+        bound = _bind(self.tools[task.tool], found)
+        if not isinstance(bound, tuple):
+            self._end(node, replace(bound, attempts=0) if type(bound) is Failure else bound)
             return
+        args, kwargs = bound
         # A guarded call of an item is the one that its item waits for: nothing else of it is open when it is held.
         fanout = self.schedule.nodes.get(task.owner)
         if fanout is None:
@@ -439,36 +559,35 @@ class Session:
     # ---------------------------------------------------------------- attempts
 
     def _start(self, node: Node) -> None:
-        task = node.task
         at = self.log.now()  # before a tool's first binding makes its schema: that is no wait for a slot
+        if node.task.args or node.task.kwargs:
+            self._compute(node, partial(_arguments, node.task), partial(self._begin, node, at))
+        else:
+            self._begin(node, at, _NO_ARGUMENTS)
+
+    def _begin(self, node: Node, at: float, found: Any) -> None:
+        """Begin a call with these arguments, which may be a Failure, or Cancelled."""
+        task = node.task
         tool = self.tools.get(task.tool)
-        try:
-            if tool is None:
-                raise ToolUnavailable(f"there is no tool {task.tool!r} here")  # noqa: TRY301 - one way to fail
-            args, kwargs = self._bind(task, tool)
-        except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
-            self.log.emit_at(at, TaskStarted, (task.id, node.attempt, node.ready_at))
-            self._end(node, replace(failure_of(error, tool), attempts=node.attempt))
+        bound = _bind(tool, found) if tool is not None else _no_tool(task)
+        if tool is None or not isinstance(bound, tuple):
+            self._note_start(node, at)
+            self._end(node, replace(bound, attempts=node.attempt) if type(bound) is Failure else bound)
             return
+        args, kwargs = bound
         if tool.side_effects and not self.approvals.confirms(task.id, args, kwargs):
+            if task.id in self._noted:
+                self._noted.discard(task.id)
+                self.log.emit(TaskRetried, task.id, node.attempt, CHANGED, 0.0)
             self._perform(self.schedule.take_back(task.id, at))
             return
-        self.log.emit_at(at, TaskStarted, (task.id, node.attempt, node.ready_at))
+        self._note_start(node, at)
         runner = self.runners["async" if tool.is_async else tool.thread]
         attempt = self.attempts[task.id] = Attempt(node, tool, args, kwargs, runner, self)
         if (tool.side_effects and self.intent is not None) or task.tool in self.rated:
             attempt.begin_admitted()
         else:
             attempt.begin()
-
-    def _bind(self, task: Task, tool: Tool) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return the arguments as the tool gets them."""
-        args, kwargs = task.args, task.kwargs
-        if args or kwargs:
-            self._scope.begin()
-            args = tuple([evaluate(arg, self._scope) for arg in args])
-            kwargs = {name: evaluate(value, self._scope) for name, value in kwargs.items()} if kwargs else kwargs
-        return tool.bind(args, kwargs)
 
     def _resume(self, node: Node) -> None:
         attempt = self.attempts.get(node.task.id)
@@ -493,7 +612,7 @@ class Session:
         if self.rates is not None and task.tool in self.rated:
             await self.rates.admit(self.rated[task.tool], attempt)
         if tool.side_effects and not self.approvals.confirms(task.id, attempt.args, attempt.kwargs):
-            self._take_back(attempt, "its arguments have changed since they were approved")
+            self._take_back(attempt, CHANGED)
             return False
         return True
 
@@ -524,6 +643,9 @@ class Session:
     def ended(self, attempt: Attempt, outcome: Any) -> None:
         """Take an attempt out: its task ends, or is tried again."""
         del self.attempts[attempt.id]
+        if isinstance(attempt, Evaluation):
+            self._evaluated(attempt, outcome)
+            return
         node, tool = attempt.node, attempt.tool
         if type(outcome) is Failure:
             outcome = replace(outcome, message=mask(outcome.message, self.secrets), attempts=node.attempt)
@@ -576,3 +698,23 @@ class Session:
         if self.warn is not None:
             self.warn(id_, message)
         self.loop.call_soon_threadsafe(self.log.emit, Warned, id_, message)
+
+
+def _arguments(task: Task, scope: Scope) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the values of a call's arguments."""
+    args = tuple([evaluate(arg, scope) for arg in task.args])
+    return args, {name: evaluate(value, scope) for name, value in task.kwargs.items()} if task.kwargs else {}
+
+
+def _bind(tool: Tool, found: Any) -> Any:
+    """Return arguments as the tool gets them, or the Failure that they are; what is not arguments as it is."""
+    if not isinstance(found, tuple):
+        return found
+    try:
+        return tool.bind(*found)
+    except BaseException as error:  # noqa: BLE001 - a check of a user's type may raise anything
+        return failure_of(error, tool)
+
+
+def _no_tool(task: Task) -> Failure:
+    return failure_of(ToolUnavailable(f"there is no tool {task.tool!r} here"))

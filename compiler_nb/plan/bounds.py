@@ -18,7 +18,7 @@ import operator
 import sys
 from collections import Counter, UserList, UserString, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import islice
 from typing import Any, Final
 
@@ -82,6 +82,10 @@ class Bounds:
             value = getattr(self, field.name)
             if type(value) not in (int, float) or not value > 0:
                 raise ValueError(f"Bounds.{field.name} must be a number above 0, not {value!r}")
+
+    def on_loop(self) -> Bounds:
+        """Return what holds where there are no threads: nothing may take long, for all else waits meanwhile."""
+        return replace(self, steps=min(self.steps, 10 * INLINE), bytes=min(self.bytes, 10_000_000))
 
     def error(self, name: str, subject: str, unit: str = "") -> ExpressionError:
         """Return the error of a bound that was reached, which names it."""

@@ -137,7 +137,7 @@ def test_which_platforms_have_threads(monkeypatch):
     async def main():
         return {kind: type(each).__name__ for kind, each in make_runners(asyncio.get_running_loop(), 2).items()}
 
-    assert asyncio.run(main()) == {"async": "Coroutines", "pool": "Threads", "main": "OnMain"}
+    assert asyncio.run(main()) == {"async": "Coroutines", "pool": "Threads", "main": "OnMain", "evaluator": "Threads"}
     monkeypatch.setattr(sys, "platform", "emscripten")
     assert asyncio.run(main()) == {"async": "Coroutines", "pool": "InTurn", "main": "InTurn"}
 
