@@ -19,6 +19,7 @@ from compiler_nb.events import Listener, Log, RunStarted
 from compiler_nb.models.base import Model
 from compiler_nb.models.connect import connect, no_model
 from compiler_nb.models.limits import Limit, read_limits
+from compiler_nb.plan.bounds import Bounds, read_bounds
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
 from compiler_nb.planner.seen import Seen
@@ -38,7 +39,8 @@ class Compiler:
 
     model: a Model, or "provider:model" for `connect`; planner, joiner, worker: models for roles that need another one;
     tools: functions or Tools (`llm` and `extract`, which ask the worker, are always offered); limits: a Limit, or its
-    fields as a dict, by provider, for all runs on a loop together if they are equal; history: a History, or the path of
+    fields as a dict, by provider, for all runs on a loop together if they are equal; bounds: Bounds, or fields of them
+    as a dict; history: a History, or the path of
     one, in which runs are kept; the others: see Settings. Raises ValueError if a setting is invalid.
     """
 
@@ -67,6 +69,7 @@ class Compiler:
         preview: bool = False,
         drop_failed: float = 0.0,
         learn_shapes: bool = True,
+        bounds: Bounds | Mapping[str, float] | None = None,
     ) -> None:
         own = _model(model)
         asked = own if worker is None else _model(worker)
@@ -94,6 +97,7 @@ class Compiler:
             preview=preview,
             drop_failed=drop_failed,
             learn_shapes=learn_shapes,
+            bounds=read_bounds(bounds),
         )
         self.seen = Seen()
 

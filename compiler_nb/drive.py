@@ -149,7 +149,7 @@ class Drive:
         session = self.session = Session(  # tasks run in a copy of the context of this moment, and so know both
             settings.tools, self.log, inputs=self.order.inputs, max_concurrency=settings.max_concurrency,
             limits=settings.caps, approve=settings.approve, ask=self.ask, main=self.main,
-            drop_failed=settings.drop_failed,
+            drop_failed=settings.drop_failed, bounds=settings.bounds,
         )  # fmt: skip
         WORKER.reset(worker)
         ORIGINS.reset(origins)

@@ -31,7 +31,7 @@ from compiler_nb.history.file import check_row, naming, reading
 from compiler_nb.history.listing import BROKEN_OFF, LONGEST, status_of
 from compiler_nb.models.limits import Limit
 from compiler_nb.outcome import ENDED, Cancelled
-from compiler_nb.plan.bounds import is_a
+from compiler_nb.plan.bounds import Bounds, is_a
 from compiler_nb.run import Run
 from compiler_nb.settings.budget import Budget
 from compiler_nb.settings.control import Control
@@ -97,7 +97,7 @@ def read_settings(data: Any, dialect: str = "python") -> Settings:
     more: dict[str, Any] = {"dialect": dialect} | {name: data[name] for name in (*PLAIN, "approve") if name in data}
     return Settings(
         tools=tools, max_concurrency=of_kind(int, data["max_concurrency"]), limits=limits,
-        budget=Budget(**data.get("budget", {})), **more,
+        budget=Budget(**data.get("budget", {})), bounds=Bounds(**data.get("bounds", {})), **more,
     )  # fmt: skip
 
 

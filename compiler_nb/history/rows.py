@@ -110,7 +110,8 @@ class RunRows:
         told = json.dumps({
             "max_concurrency": settings.max_concurrency, "limits": limits, "tools": tools,
             "doubts": sorted(past.doubts), "executing": self.order.executing, "approve": approve,
-            "budget": asdict(settings.budget), **{name: getattr(settings, name) for name in PLAIN},
+            "budget": asdict(settings.budget), "bounds": asdict(settings.bounds),
+            **{name: getattr(settings, name) for name in PLAIN},
         }, default=float)  # fmt: skip
         yield _RUN, (event.run, event.question, event.started_at, past.parent, owner_mark(), told, 0)
         for name, value in self.inputs.items():

@@ -48,6 +48,7 @@ class CellSettings(Configurable):
     max_repairs = Int(1, min=0, help="how often the planner may fix an invalid plan").tag(config=True)
     timeout = Float(None, allow_none=True, min=1e-3, help="the longest a run may take, in seconds").tag(config=True)
     limits = Dict(help="limits of providers, such as {'openai': {'concurrency': 4, 'rpm': 60}}").tag(config=True)
+    bounds = AnyTrait(None, help="what expressions may cost, such as {'items': 100_000}").tag(config=True)
     approve = AnyTrait("ask", help="side effects: ask, auto, deny, or names of approved tools").tag(config=True)
     drop_failed = Float(0.0, min=0.0, max=1.0, help="the share of items that may fail").tag(config=True)
     layout = Enum(("auto", "graphviz", "own"), "auto", help="what lays out the pictures").tag(config=True)

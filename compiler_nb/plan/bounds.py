@@ -97,6 +97,19 @@ class Bounds:
 BOUNDS: Final = Bounds()
 
 
+def read_bounds(given: Any) -> Any:
+    """Return the bounds that a setting gives as a dict of some of them; None means the defaults."""
+    if given is None:
+        return BOUNDS
+    if not isinstance(given, Mapping):
+        return given  # the settings say what is wrong with it
+    known = [field.name for field in fields(Bounds)]
+    wrong = [name for name in given if name not in known]
+    if wrong:
+        raise ValueError(f"there is no bound {wrong[0]!r}; there are {', '.join(known)}")
+    return Bounds(**given)
+
+
 class Heavy(Exception):
     """An expression is too heavy for the loop: it is to be evaluated afresh on a thread. Never seen by users."""
 

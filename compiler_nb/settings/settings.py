@@ -17,6 +17,7 @@ from compiler_nb.models.prices import price
 from compiler_nb.models.providers import known_secrets
 from compiler_nb.models.secret import Secret
 from compiler_nb.outcome import Usage
+from compiler_nb.plan.bounds import BOUNDS, Bounds
 from compiler_nb.plan.plan import Plan
 from compiler_nb.prompts import SLOTS, check_own, has_slot
 from compiler_nb.prompts.data import Share
@@ -56,6 +57,7 @@ CHECKS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
         "a number of seconds above 0, or None",
     ),
     "budget": (lambda x: isinstance(x, Budget), "a Budget"),
+    "bounds": (lambda x: isinstance(x, Bounds), "Bounds(...)"),
     "approve": (lambda x: _are(str, x), "'ask' or 'auto' or 'deny', or names of tools"),
     "prompts": (lambda x: isinstance(x, Mapping) and _are(str, x.values()), "a dict of texts by role"),
     "preview": (lambda x: isinstance(x, bool), "True or False"),
@@ -73,7 +75,7 @@ class Settings:
     stored run only facts of them: name, hash, provider, max_concurrency, side_effects, pure); dialect: "python",
     "numbered" or "json"; examples: pairs of a question and a good plan, which calls these tools and reads what
     its question offers by @name; max_concurrency: calls of tools at a time;
-    limits: by provider; max_replans, max_repairs: further plans per question, and second tries per plan; timeout:
+    bounds: what expressions may cost; limits: by provider; max_replans, max_repairs: further plans per question, and second tries per plan; timeout:
     seconds for a whole run, None means no limit; approve: "ask", "auto", "deny", or the names of tools whose side
     effects are approved; history: the History that keeps the runs, or None; prompts: texts that replace those of
     "planner" and "joiner"; share: what of results `llm`, `extract` and the joiner may see; preview: whether replan
@@ -94,6 +96,7 @@ class Settings:
     max_repairs: int = 1
     timeout: float | None = None
     budget: Budget = field(default_factory=Budget)
+    bounds: Bounds = BOUNDS
     approve: Rule = "ask"
     history: Any = None  # a History, whose room is above this one
     cache: str = "off"
