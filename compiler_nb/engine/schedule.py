@@ -154,17 +154,22 @@ class Schedule:
             self._skip_descendants(node, now)
         return self._hand_out()
 
-    def expand(self, id_: str, items: Iterable[tuple[Task, bool]], now: float) -> list[Node]:
-        """Take the items of a fan-out: tasks, each with whether its value is an item's (otherwise it leads to one)."""
+    def expand(self, id_: str, items: Iterable[tuple[Task, bool]], now: float, *, more: bool = False) -> list[Node]:
+        """Take the items of a fan-out: tasks, each with whether its value is an item's (otherwise it leads to one).
+
+        more: whether further items follow, by another call.
+        """
         owner = self.nodes[id_]
         if owner.state != "running" or owner.verb != "expand" or owner.expanded:
             raise ValueError(f"{id_} is {owner.state} and cannot be expanded")
-        owner.expanded = True
         for task, is_item in items:
             node = self._take(task, now, task.awaited)
             if is_item and node.state not in ENDED:
                 node.owner = owner
                 owner.waiting += 1
+        if more:
+            return self._hand_out()
+        owner.expanded = True
         watchers, owner.watchers = owner.watchers, ()
         self._count_down(watchers, now)
         if not owner.waiting:
@@ -315,7 +320,7 @@ class Schedule:
         owner = node.owner
         if owner is not None:
             owner.waiting -= 1
-            if not owner.waiting and owner.state == "running":
+            if not owner.waiting and owner.expanded and owner.state == "running":
                 self._give(owner, "collect")
 
     def _started(self, id_: str) -> Node:

@@ -61,6 +61,8 @@ STILL_RUNS: Final = "still runs: it could not be stopped"
 """How the warning of a call that was abandoned while it worked ends."""
 CHANGED: Final = "its arguments have changed since they were approved"
 """Why a call that was about to begin is asked for again."""
+ITEMS: Final = 1_000
+"""Items of a fan-out that are taken at a time; if calls have side effects, all are, for they are approved together."""
 TURN: Final = 0.02
 """Seconds after which work on the loop lets the rest of the loop have its turn."""
 LIGHT: Final = 0.005
@@ -128,7 +130,7 @@ class Session:
 
         self.approvals = Approvals(approve, tools, log, self._decide, ask)
         caps, lanes = find_lanes(tools.values(), limits or {})
-        effects = any(tool.side_effects for tool in tools.values())
+        effects = self._has_effects = any(tool.side_effects for tool in tools.values())
         self.schedule = Schedule(
             max_concurrency,
             limits=caps,
@@ -493,7 +495,16 @@ class Session:
         tasks = expansion.tasks
         if self.recall is not None:
             tasks = [(self.recall(task), is_item) for task, is_item in tasks]
-        self._perform(self.schedule.expand(id_, tasks, self.log.now()))
+        self._take_items(node, deque(tasks), len(tasks) if self._has_effects else ITEMS)
+
+    def _take_items(self, node: Node, tasks: deque[tuple[Task, bool]], most: int) -> None:
+        """Take items of a fan-out, so many at a time: the rest of the loop has its turn in between."""
+        if node.state in ENDED:
+            return
+        some = [tasks.popleft() for _ in range(min(most, len(tasks)))]
+        if tasks:
+            self.loop.call_soon(self._take_items, node, tasks, most)
+        self._perform(self.schedule.expand(node.task.id, some, self.log.now(), more=bool(tasks)))
 
     def _collect(self, node: Node) -> None:
         id_ = node.task.id

@@ -35,6 +35,8 @@ from compiler_nb.text import describe_error
 
 _PLAIN: Final = (str, int, float, bool, type(None))
 _KEY_LENGTH: Final = 40
+_MARKS: Final = frozenset("[]#")
+"""What stands in ids around the keys of items."""
 
 
 class Shape(NamedTuple):
@@ -186,6 +188,8 @@ def expand(task: Task, scope: Scope, shapes: Mapping[str, Shape], partial: Colle
         read = ", ".join(f"{variable(id_)} = {short(value)}" for id_, value in values.items())
         reason = f"{describe_error(error)[:200]}{f' (with {read})' if read else ''}"
         raise ExpressionError(f"{spell(node)[:200]}: {reason}; a fan-out goes over a list") from error
+    finally:
+        scope.steps, scope.bytes = inner.steps, inner.bytes
 
 
 def _expand(task: Task, node: Fanout, inner: Scope, shapes: Mapping[str, Shape]) -> Expansion:
@@ -221,7 +225,9 @@ def _show(key: Any, number: int) -> str:
     if not all(type(part) in _PLAIN for part in parts):
         return f"item {number}"
     text = ", ".join(str(part)[:_KEY_LENGTH] for part in parts)
-    return "".join(character if character.isprintable() and character not in "[]#" else "_" for character in text)
+    if text.isprintable() and not _MARKS.intersection(text):
+        return text
+    return "".join(character if character.isprintable() and character not in _MARKS else "_" for character in text)
 
 
 def _item(
@@ -234,12 +240,14 @@ def _item(
         return trees.get(part.name, part) if isinstance(part, Local) else _linked(part, shapes)
 
     def made(task: Task) -> Task:
-        placed: Task = replace_nodes(task, change)
-        guard = placed.guard  # in which a name may have become plain data, even the None of a task without a guard
+        guard = replace_nodes(task.guard, change)
         return replace(
-            placed,
-            guard=guard if task.guard is None or isinstance(guard, Expression) else Value(guard),
+            task,
             id=id_ + task.id,
+            args=replace_nodes(task.args, change),
+            kwargs=replace_nodes(task.kwargs, change),
+            # in it a name may have become plain data, even the None of a task without a guard
+            guard=guard if task.guard is None or isinstance(guard, Expression) else Value(guard),
             line=parent.line,
             column=parent.column,
             # The values of an item are not hashed: within one source, the place says which item it is.

@@ -75,8 +75,9 @@ class Settings:
     stored run only facts of them: name, hash, provider, max_concurrency, side_effects, pure); dialect: "python",
     "numbered" or "json"; examples: pairs of a question and a good plan, which calls these tools and reads what
     its question offers by @name; max_concurrency: calls of tools at a time;
-    bounds: what expressions may cost; limits: by provider; max_replans, max_repairs: further plans per question, and second tries per plan; timeout:
-    seconds for a whole run, None means no limit; approve: "ask", "auto", "deny", or the names of tools whose side
+    bounds: what expressions may cost; limits: by provider; max_replans, max_repairs: further plans per question, and
+    second tries per plan; timeout: seconds for a whole run, None means no limit;
+    approve: "ask", "auto", "deny", or the names of tools whose side
     effects are approved; history: the History that keeps the runs, or None; prompts: texts that replace those of
     "planner" and "joiner"; share: what of results `llm`, `extract` and the joiner may see; preview: whether replan
     requests show contents; learn_shapes: whether planners are told keys and types of what tools returned before.
