@@ -468,7 +468,9 @@ class Session:
 
         node = Node(Task("", "expr", "", (tree,)), verb="evaluate")
         self._compute(node, partial(evaluate, tree), then)
-        return await ended
+        outcome = await ended
+        lost = type(outcome) is Failure and isinstance(outcome.error, LostValue)
+        return replace(outcome, message=str(outcome.error)) if lost else outcome
 
     def _note_start(self, node: Node, at: float) -> None:
         if node.task.id in self._noted:
