@@ -92,7 +92,9 @@ class Evaluation(Attempt):
     def stop(self, outcome: Failure | Cancelled) -> None:
         """Ask the evaluator to end, which sees it at its next look."""
         self.stopped = outcome
-        if self.began:
+        if self.handle is None:  # it waits for a slot
+            self.end(outcome)
+        elif self.began:
             self.host.timer.call(GRACE, self._abandon)
         else:
             self._abandon()

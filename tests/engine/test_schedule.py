@@ -378,7 +378,8 @@ MOVES = {
     ("ready", "finish failed"): "failed", ("ready", "finish cancelled"): "cancelled", ("ready", "cancel"): "cancelled",
     ("ready", "approve"): "running",
     ("running", "finish done"): "done", ("running", "finish failed"): "failed",
-    ("running", "finish cancelled"): "cancelled", ("running", "retry"): "waiting",
+    ("running", "finish cancelled"): "cancelled", ("running", "finish skipped"): "skipped",
+    ("running", "retry"): "waiting",
     ("running", "take back"): "running",  # it is free to start again, and does
 }  # fmt: skip
 QUIET = {"unpark", "approve", "close", "cancel", "pause"}

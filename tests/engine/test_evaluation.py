@@ -1,0 +1,200 @@
+"""What is too heavy for the loop is evaluated on a thread, wherever it stands."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from compiler_nb import Bounds, Compiler
+from compiler_nb.events import TaskStarted
+from compiler_nb.outcome import Cancelled, Failure, Skipped
+from compiler_nb.tool import tool
+from tests.support.session import add, opened, perform, states, told
+
+HEAVY = "sum([i * i for i in range(20000)])"
+VALUE = sum(i * i for i in range(20000))
+
+
+class Stubborn:
+    """Takes its time to be compared, and cannot be stopped: as a call of a library."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def __eq__(self, other: object) -> bool:
+        time.sleep(self.seconds)
+        return False
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@tool
+async def same(value: Any) -> Any:
+    """Give the value back."""
+    return value
+
+
+@tool
+async def fail(value: Any) -> Any:
+    """Fail."""
+    raise ValueError("no such host")
+
+
+@tool(side_effects=True)
+async def send(value: Any) -> Any:
+    """Send a value."""
+    return value
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        (f"x = {HEAVY}", {"x": VALUE}),
+        (f"x = same({HEAVY})", {"x": VALUE}),
+        (f"x = same(value={HEAVY})", {"x": VALUE}),
+        (f"x = same(1) if {HEAVY} > 5 else None", {"x": 1, "x.1": 1}),
+        (f"x = same(1) if {HEAVY} < 5 else None", {"x": None}),
+        (f"x = [same(i) for i in [{HEAVY}]]", {"x": [VALUE], "x[0]": VALUE}),
+        (f"x = send({HEAVY})", {"x": VALUE}),
+        (f"a = same(1)\nb = {HEAVY}\nx = a + b", {"a": 1, "b": VALUE, "x": VALUE + 1}),
+    ],
+)
+@pytest.mark.parametrize("slots", [1, 8])
+def test_a_heavy_expression_gives_its_value_wherever_it_stands(program, expected, slots):
+    """As an expression, an argument, a guard, the source of a fan-out, and below a call that needs approval."""
+    session = asyncio.run(perform(program, [same, send], max_concurrency=slots, approve="auto"))
+    assert session.values == expected
+    assert session.schedule.free == slots
+    assert not session.attempts
+    states(session)
+
+
+def test_a_heavy_expression_has_a_time_in_the_picture():
+    """It starts and ends like a call, and a light one does not."""
+    session = asyncio.run(perform(f"x = {HEAVY}\ny = 1 + 1\nz = same({HEAVY})", [same]))
+    assert [event.task for event in told(session, TaskStarted)] == ["x", "z"]
+
+
+def test_an_answer_may_be_heavy():
+    """It is evaluated on a thread, too."""
+    run = asyncio.run(Compiler(None, [same]).execute(f"a = same(1)\nanswer(a + {HEAVY})"))
+    assert (run.status, run.answer) == ("done", VALUE + 1)
+
+
+def test_a_heavy_expression_that_reads_what_failed_is_skipped():
+    """If the branch that is taken reads it."""
+    session = asyncio.run(perform(f"a = fail(1)\nx = 1 if {HEAVY} < 5 else a\ny = [a, {HEAVY}]", [fail]))
+    assert session.outcomes["x"] == session.outcomes["y"] == Skipped("a", "ValueError: no such host")
+    states(session)
+
+
+@pytest.mark.parametrize(
+    ("program", "name"),
+    [
+        ("x = [i for i in range(30000)]", "steps"),
+        ("x = 'x' * 100000", "bytes"),
+        ("x = sum([[i for i in range(300)] == [0] for j in range(300)])", "seconds"),
+        ("x = [same(i) for i in range(11)]", "items"),
+    ],
+)
+def test_a_bound_of_a_compiler_holds_and_is_named(program, name):
+    """Steps, bytes, seconds and items, each with the setting by which it is raised."""
+    small: dict[str, Any] = {"steps": 1_000, "bytes": 1_000, "seconds": 0.001, "items": 10}
+    run = asyncio.run(Compiler(None, [same], bounds=Bounds(**{name: small[name]})).execute(program))
+    failure = run.failures["x"]
+    assert f"(Bounds.{name}): use a tool" in str(failure)
+    assert isinstance(failure, Failure)
+    assert failure.kind == ("timeout" if name == "seconds" else "expression")
+
+
+@pytest.mark.parametrize(("name", "most"), [("run_steps", 50_000), ("run_bytes", 500_000), ("run_seconds", 0.02)])
+def test_a_bound_of_a_run_holds_for_all_of_its_expressions_together(name, most):
+    """120 lines that are harmless alone: the first ones are done, the others name the bound."""
+    lines = "\n".join(f"x{number} = sum([i * i for i in range(8000)])" for number in range(40))
+    run = asyncio.run(Compiler(None, [], bounds={name: most}).execute(lines))
+    assert f"(Bounds.{name})" in str(run.failures["x39"])
+
+
+def test_with_more_items_allowed_a_large_fan_out_fits_the_other_bounds():
+    """Only the number of items must be raised."""
+
+    @tool
+    async def number(x: int) -> int:
+        return x
+
+    text = "r = {f'{x}': number(x) for x in range(30000) if x % 2 < 2}\nanswer(len(r))"
+    run = asyncio.run(Compiler(None, [number], bounds={"items": 100_000}).execute(text))
+    assert run.answer == 30_000, run.error
+
+
+@pytest.mark.parametrize("bounds", [{"itms": 1}, {"items": 0}, 5, "10"])
+def test_wrong_bounds_are_refused_when_they_are_given(bounds):
+    """Not in the middle of a run."""
+    with pytest.raises(ValueError, match=r"bound|Bounds"):
+        Compiler(None, [], bounds=bounds)
+
+
+def test_stop_ends_heavy_expressions_at_once():
+    """120 lines of sums ignored it for seconds."""
+    lines = "\n".join(f"x{number} = sum([i * i for i in range(24000)])" for number in range(120))
+
+    async def main():
+        async with opened([]) as session:
+            add(session, lines)
+            await asyncio.sleep(0.1)
+            began = time.perf_counter()
+            session.cancel()
+            await session.drained()
+            return session, time.perf_counter() - began
+
+    session, seconds = asyncio.run(main())
+    assert type(session.outcomes["x119"]) is Cancelled
+    assert seconds < 1
+    assert not session.abandoned_calls
+
+
+def test_a_run_keeps_to_its_timeout_whatever_its_expressions_do():
+    """Each line is evaluated within the time that is left."""
+    lines = "\n".join(f"x{number} = sum([i * i for i in range(24000)])" for number in range(120))
+    began = time.perf_counter()
+    run = asyncio.run(Compiler(None, [], timeout=0.3).execute(lines))
+    assert run.status == "limit"
+    assert time.perf_counter() - began < 2
+
+
+def test_what_cannot_be_stopped_is_called_abandoned():
+    """As a sync tool is: the run goes on, and a warning says what still works."""
+
+    async def main():
+        inputs = {"stubborn": Stubborn(1.5), "zeros": [0] * 200_000}
+        async with opened([], inputs=inputs, bounds=Bounds(seconds=0.1)) as session:
+            add(session, "x = [len(zeros + zeros), stubborn == 1]\ny = 1 + 1")
+            await session.drained()
+            return session
+
+    session = asyncio.run(main())
+    failure = session.outcomes["x"]
+    assert (failure.kind, session.abandoned_calls) == ("abandoned", 1)
+    assert "more than 0.1 seconds (Bounds.seconds)" in failure.message
+    assert session.outcomes["y"] == 2
+
+
+def test_many_light_expressions_let_the_loop_have_its_turn():
+    """One after the other they take long; nothing else waits for all of them."""
+
+    async def main():
+        holds, last = [], time.perf_counter()
+        async with opened([]) as session:
+            add(session, "\n".join(f"x{n} = sum([i * i for i in range(400)])" for n in range(1500)))
+            while session.schedule.unfinished:
+                last = time.perf_counter()
+                await asyncio.sleep(0)
+                holds.append(time.perf_counter() - last)
+            return session, holds
+
+    session, holds = asyncio.run(main())
+    assert len(session.values) == 1500
+    assert len(holds) > 3
