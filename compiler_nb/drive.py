@@ -11,7 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from compiler_nb.engine.approval import Ask
-from compiler_nb.engine.attempt import failure_of
 from compiler_nb.engine.runners import PostToMain
 from compiler_nb.engine.session import Session
 from compiler_nb.engine.watch import WATCH

@@ -468,9 +468,7 @@ class Session:
 
         node = Node(Task("", "expr", "", (tree,)), verb="evaluate")
         self._compute(node, partial(evaluate, tree), then)
-        outcome = await ended
-        lost = type(outcome) is Failure and isinstance(outcome.error, LostValue)
-        return replace(outcome, message=str(outcome.error)) if lost else outcome
+        return await ended
 
     def _note_start(self, node: Node, at: float) -> None:
         if node.task.id in self._noted:
@@ -485,7 +483,9 @@ class Session:
         return needs(task, self._container) if self._has_fanouts else (task.awaited, ())
 
     def _expand(self, node: Node) -> None:
-        self._compute(node, lambda scope: expand(node.task, scope, self._shapes, self.partial), partial(self._expanded, node))
+        self._compute(
+            node, lambda scope: expand(node.task, scope, self._shapes, self.partial), partial(self._expanded, node)
+        )
 
     def _expanded(self, node: Node, expansion: Expansion | Failure | Cancelled) -> None:
         id_ = node.task.id
