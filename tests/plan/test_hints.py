@@ -45,7 +45,7 @@ NO_REFUSAL = {
     "was added at the end": "a note",
     "is text: no line above has this number": "a note",
     "a plan has at most": "takes 10,000 tasks, tried with the huge texts",
-    "the tests of guarded calls are repeated": "tried with the guarded calls",
+    "the tests of guarded calls": "tried with the guarded calls",
     "is not": "an operator", "not in": "an operator",
     "key or }": "a state of the scanner", "task or ]": "a state of the scanner",
 }  # fmt: skip
