@@ -367,7 +367,9 @@ class Schedule:
     def _begin(self, node: Node, now: float, parents: Collection[Node], fanouts: Collection[Node]) -> None:
         """Let a node wait for other nodes, and for the items of fan-outs; hand it out if all of that is there."""
         if parents:
-            node.lenient = node.task.kind == "expr" and any(parent.guarded for parent in parents)
+            for parent in parents:
+                if parent.guarded:
+                    node.lenient = node.task.kind == "expr"
             self._wait_for(node, parents)
         if fanouts:
             node.links = node.task.kind != "fanout" or node.task.guard is not None

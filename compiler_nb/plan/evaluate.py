@@ -147,9 +147,12 @@ _OPERANDS: Final[dict[type, Callable[[Any], list[Tree]]]] = {
 # -------------------------------------------------------------------- rules
 
 
+_NO_VALUES: Final = frozenset(NOT_DONE)
+
+
 def _ref(node: Ref, scope: Scope) -> Any:
     value = scope.values[node.id]
-    if type(value) in NOT_DONE:
+    if type(value) in _NO_VALUES:
         if is_lost(value):
             raise LostValue(node.id, str(value))
         # a value that its test reads was changed in between
