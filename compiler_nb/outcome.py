@@ -67,8 +67,8 @@ UNNEEDED: Final = Skipped("", "not needed")
 
 def is_lost(outcome: Any) -> bool:
     """Whether a task ended without a value although one was wanted: not so if it is not needed."""
-    kind = type(outcome)  # its very class: what a user's object says of itself is not asked
-    return kind in NOT_DONE and not (kind is Skipped and outcome.not_needed)
+    kind = type(outcome)  # its very class: a user's may have no hash, and odd equality
+    return kind is Failure or kind is Cancelled or (kind is Skipped and not outcome.not_needed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from itertools import islice
 from typing import Any, Final
 
 from compiler_nb.errors import ExpressionError
-from compiler_nb.outcome import NOT_DONE, is_lost
+from compiler_nb.outcome import Cancelled, Failure, Skipped, is_lost
 from compiler_nb.plan import fields, tables
 from compiler_nb.plan.bounds import (
     ITEMS,
@@ -147,12 +147,10 @@ _OPERANDS: Final[dict[type, Callable[[Any], list[Tree]]]] = {
 # -------------------------------------------------------------------- rules
 
 
-_NO_VALUES: Final = frozenset(NOT_DONE)
-
-
 def _ref(node: Ref, scope: Scope) -> Any:
     value = scope.values[node.id]
-    if type(value) in _NO_VALUES:
+    kind = type(value)  # its very class: a user's may have no hash, and odd equality
+    if kind is Failure or kind is Skipped or kind is Cancelled:
         if is_lost(value):
             raise LostValue(node.id, str(value))
         # a value that its test reads was changed in between

@@ -58,6 +58,7 @@ export class GraphPane {
     this.edges.replaceChildren();
     /** @type {Map<number, SVGElement>} */ this.boxes = new Map();
     /** @type {Map<number, SVGElement>} guarded calls, drawn as cells in the boxes of their lines */ this.cells = new Map();
+    /** @type {Map<number, number[]>} the guarded calls of a line */ this.calls = new Map();
     this.stacks = new Stacks(this.svg);
     this.times = new Times(this.feed);
     this.names = new Names(this.svg);
@@ -145,8 +146,10 @@ export class GraphPane {
       else if (this.run.tasks[number].kind !== "expr") this.times.add(number, box);
       for (const cell of box.querySelectorAll(":scope > .cnb-cell[data-task]")) {
         const inner = this.run.numbers.get(/** @type {SVGElement} */ (cell).dataset.task ?? "");
-        if (inner !== undefined) this.cells.set(inner, /** @type {SVGElement} */ (cell));
-        if (inner !== undefined) setState(/** @type {SVGElement} */ (cell), this.run.tasks[inner].state);
+        if (inner === undefined) continue;
+        this.cells.set(inner, /** @type {SVGElement} */ (cell));
+        this.calls.set(number, [...(this.calls.get(number) ?? []), inner]);
+        setState(/** @type {SVGElement} */ (cell), this.run.tasks[inner].state);
       }
       this._patch(number);
     }
@@ -181,7 +184,7 @@ export class GraphPane {
     }
     const box = this.boxes.get(number);
     if (!box || !task) return;
-    const state = this._shown(box, task.state);
+    const state = this._shown(number);
     const name = STATES[state];
     setState(box, state);
     box.classList.toggle("cnb-parked", this.run.parked.has(number));
@@ -195,12 +198,13 @@ export class GraphPane {
 
   /**
    * Return the state that a box shows: while an expression waits for its guarded calls, theirs; and the failure of one.
-   * @param {Element} box @param {number} own @returns {number}
+   * @param {number} number @returns {number}
    */
-  _shown(box, own) {
-    const cells = [...box.querySelectorAll(":scope > .cnb-cell[data-state]")];
-    const held = new Set(cells.map((cell) => STATES.indexOf(/** @type {SVGElement} */ (cell).dataset.state ?? "")));
-    return (own === WAITING ? [FAILED, RUNNING, READY] : [FAILED]).find((state) => held.has(state)) ?? own;
+  _shown(number) {
+    const own = this.run.tasks[number].state;
+    const held = this.calls.get(number)?.map((call) => this.run.tasks[call].state);
+    if (!held) return own;
+    return (own === WAITING ? [FAILED, RUNNING, READY] : [FAILED]).find((state) => held.includes(state)) ?? own;
   }
 
   /** Ask what a task waits for when the pointer is over it. @param {Element} target */
