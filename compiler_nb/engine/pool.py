@@ -24,8 +24,6 @@ EAGER: Final = 8
 """Threads that are made at once when there is work for them."""
 GROWN_AFTER: Final = 0.001
 """Seconds after which jobs that still wait get more threads."""
-
-
 READ: Final = 10_000
 """Items of a lazy iterator that are read when the tool that returns it ends."""
 _LAZY: Final = (
@@ -81,12 +79,13 @@ class ThreadJob:
             return
         self.started = True
         try:
-            self.outcome = self.context.run(self._call)
+            self.outcome = self.context.run(self.call)
             self.awaitable = is_awaitable(self.outcome)
         except BaseException as error:  # noqa: BLE001 - SystemExit and its kin stay in their task
             self.error = error
 
-    def _call(self) -> Any:
+    def call(self) -> Any:
+        """Call the function; an interrupt is raised in what this calls."""
         return settled(self.function(*self.args, **self.kwargs))
 
     def report_end(self) -> None:

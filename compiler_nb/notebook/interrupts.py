@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from compiler_nb.engine.pool import ThreadJob
+from compiler_nb.engine.pool import ThreadJob, settled
 from compiler_nb.engine.runners import Coroutines
 
 _PACKAGE: Final = f"{Path(__file__).parents[1]}{os.sep}"
@@ -47,7 +47,7 @@ class RaisedInTools:
         """Handle SIGINT; after the block pass it on: a later wait may have taken this for the previous handler."""
         self.count += 1
         is_held = not self.over and (
-            _holds(frame, ThreadJob.run) or (self.count > 1 and _holds(frame, Coroutines.serve))
+            _holds(frame, ThreadJob.call, settled) or (self.count > 1 and _holds(frame, Coroutines.serve))
         )
         if is_held:
             self.stop()
@@ -79,11 +79,12 @@ def handled_by(handler: Callable[[int, FrameType | None], object]) -> Iterator[N
         signal.signal(signal.SIGINT, before)
 
 
-def _holds(frame: FrameType | None, caller: Any) -> bool:
-    """Whether the running code is a tool's own: called by `caller`, and from there on outside of this package."""
+def _holds(frame: FrameType | None, *callers: Any) -> bool:
+    """Whether the running code is a tool's own: called by one of these, and from there on outside of this package."""
+    codes = [caller.__code__ for caller in callers]
     called: FrameType | None = None
     while frame is not None:
-        if frame.f_code is caller.__code__:
+        if frame.f_code in codes:
             return called is not None and not called.f_code.co_filename.startswith(_PACKAGE)
         called, frame = frame, frame.f_back
     return False
