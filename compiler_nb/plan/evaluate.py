@@ -161,7 +161,7 @@ def _ref(node: Ref, scope: Scope) -> Any:
 def _item(node: Item, scope: Scope) -> Any:
     scope.spend(1)
     value, key = evaluate(node.value, scope), hashed(evaluate(node.key, scope), scope)
-    if is_a(value, dict):
+    if type(value) is not dict and is_a(value, dict):
         return read_key(value, key)
     if kind_of(value):
         scope.heavy()

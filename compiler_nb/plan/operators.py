@@ -66,11 +66,11 @@ def apply_operator(sign: str, left: Any, right: Any, scope: Scope) -> Any:
     if is_a(left, int) and is_a(right, int):
         _bound_whole(sign, operator.index(left), operator.index(right), scope)
         return _BINARY[sign](left, right)
-    if kind_of(left) or kind_of(right):
-        _spend_on_tables(sign, left, right, scope)
-        return _BINARY[sign](left, right)
     kind = type(left)
     if kind is float and type(right) in _NUMBERS:
+        return _BINARY[sign](left, right)
+    if kind_of(left) or kind_of(right):
+        _spend_on_tables(sign, left, right, scope)
         return _BINARY[sign](left, right)
     if sign == "*":
         _bound_repetition(left, right, scope)
@@ -140,6 +140,8 @@ def _bound_repetition(left: Any, right: Any, scope: Scope) -> None:
 def compare(sign: str, left: Any, right: Any, scope: Scope) -> Any:
     """Return the comparison `left sign right`, after paying for it."""
     scope.spend(1)
+    if type(left) in _NUMBERS and type(right) in _NUMBERS and sign in _COMPARE:
+        return _COMPARE[sign](left, right)
     if kind_of(left) or kind_of(right):
         scope.heavy()
         for part in (left, right):
