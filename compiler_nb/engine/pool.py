@@ -11,7 +11,6 @@ import contextlib
 import inspect
 import itertools
 import threading
-import types
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
@@ -27,7 +26,7 @@ GROWN_AFTER: Final = 0.001
 READ: Final = 10_000
 """Items of a lazy iterator that are read when the tool that returns it ends."""
 _LAZY: Final = (
-    types.GeneratorType, map, filter, zip, enumerate, reversed, itertools.chain, itertools.islice, itertools.starmap,
+    map, filter, zip, enumerate, reversed, itertools.chain, itertools.islice, itertools.starmap,
     *map(type, (iter([]), iter(()), iter(range(0)), iter({}), iter({}.values()), iter({}.items()))),
 )  # fmt: skip
 _LAZY_IDS: Final = frozenset(map(id, _LAZY))  # a type of the user's may have no hash
@@ -37,7 +36,8 @@ def settled(value: Any) -> Any:
     """Return the items of one of Python's own lazy iterators as a list, anything else as it is.
 
     Whoever reads such an iterator uses it up, so what a task gets would depend on who read it before. One of more than
-    READ items stays an iterator, for tools that take it item by item.
+    READ items stays an iterator, for tools that take it item by item, and so does a
+    generator, whose code is a tool's own.
     """
     if id(type(value)) not in _LAZY_IDS:
         return value

@@ -175,7 +175,9 @@ class Session:
         light = task.kind == "expr" and not self._turn_is_over() and self.partial.keys().isdisjoint(task.dependencies)
         if light and self.schedule.has_inputs(task):
             with suppress(Heavy):
-                self.pin(task, self._inline(partial(self._value_of, task.args[0])), "inline")
+                value = self._inline(partial(self._value_of, task.args[0]))
+                self._tell_notes(task.id, self._scope)
+                self.pin(task, value, "inline")
                 return
         self._has_fanouts = self._has_fanouts or task.kind == "fanout"
         nodes = self.schedule.add(task, self.log.now(), *self._needs(task))
@@ -403,7 +405,15 @@ class Session:
             else:
                 self._do_work(node)
         else:
+            self._tell_notes(node.task.id, self._scope)
             then(outcome)
+
+    def _tell_notes(self, id_: str, scope: Scope) -> None:
+        """Record what a reader of a task should know of how an expression of it was evaluated."""
+        if scope.notes:
+            for note in dict.fromkeys(scope.notes):
+                self.log.emit(Warned, id_, note)
+            scope.notes.clear()
 
     def _inline(self, compute: Callable[[Scope], Any]) -> Any:
         """Return the evaluator's value, or the Failure that it is. Raises Heavy if it is too much for the loop."""
@@ -455,6 +465,7 @@ class Session:
         self.account.seconds -= perf_counter() - evaluation.began if evaluation.began else 0.0
         nodes = self.schedule.release(node) if evaluation.claims else []
         if node.state not in ENDED:
+            self._tell_notes(node.task.id, evaluation.scope)
             evaluation.then(outcome)
         self._perform(nodes)
 

@@ -162,6 +162,7 @@ class Scope:
     def begin(self) -> None:
         """Begin another expression: all of its bounds are left again."""
         self.steps, self.bytes = self.bounds.steps, self.bounds.bytes
+        self.notes.clear()
         self.mark = max(self.steps - LOOK, 0)
 
     def within(self, values: Mapping[str, Any]) -> Scope:

@@ -166,7 +166,7 @@ def _item(node: Item, scope: Scope) -> Any:
     if kind_of(value):
         scope.heavy()
         check_selection(value, key)
-        return read_item(value, key, scope.notes.append)
+        return read_item(value, key, lambda text: scope.notes.append(f"{spell(node)[:100]}: {text}"))
     found = value[key]
     if isinstance(node.key, Slice):
         scope.spend(weigh(found))

@@ -206,5 +206,5 @@ def _by_label_or_place(column: Any, key: int, note: Callable[[str], None]) -> An
         raise LookupError(f"a column has no label {key}; for a position, write list(column)[{key}]")
     if not -size <= key < size:
         raise LookupError(f"a column of {size:,} rows has neither a label nor a position {key}")
-    note(f"[{key}] was read as a position: the column has no label {key}")
+    note(f"the column has no label {key}, so {key} was read as a position")
     return column.iloc[key]

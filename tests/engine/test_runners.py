@@ -83,10 +83,10 @@ def test_what_a_tool_returns_lazily_is_read_once_for_all_readers(kind, threads):
     """A list, which nobody uses up; what is very long stays lazy and whole."""
 
     def squares(count):
-        return (number * number for number in range(count))
+        return map(int.__mul__, range(count), range(count))
 
     async def asquares(count):
-        return map(abs, squares(count))
+        return squares(count)
 
     async def scene():
         runners = make_runners(asyncio.get_running_loop(), 2, lambda work: bool(work()) or True, threads=threads)

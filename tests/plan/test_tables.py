@@ -11,10 +11,14 @@ from typing import Any, ClassVar, NamedTuple
 
 import pytest
 
+from compiler_nb.compiler import Compiler
 from compiler_nb.errors import PlanError
+from compiler_nb.notebook.live.details import details
 from compiler_nb.plan import tables
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
+from compiler_nb.plan.plan import Plan
+from compiler_nb.tool import tool
 from tests.support import published
 from tests.support.expressions import error_of, parse, same, value_of
 
@@ -22,6 +26,11 @@ COVERS = ("columns.py", "fields.py", "growth.py")
 pandas = pytest.importorskip("pandas")
 numpy = pytest.importorskip("numpy")
 NAN = float("nan")
+
+
+@tool
+def show(value: object) -> str:
+    return repr(value)
 
 
 @pytest.fixture
@@ -167,7 +176,7 @@ def test_a_row_of_a_filtered_column_is_read_by_its_label_or_else_by_its_position
     assert noted("df[df['year'] > 70]['name'][3]", df=cars) == ("d", [])
     value, notes = noted("df[df['year'] > 70]['name'][0]", df=cars)
     assert (value, len(notes)) == ("b", 1)
-    assert notes == ["[0] was read as a position: the column has no label 0"]
+    assert notes == ['df[df["year"] > 70]["name"][0]: the column has no label 0, so 0 was read as a position']
     assert noted("df['year'][-1]", df=cars)[0] == 73
     assert "neither a label nor a position 9" in error_of("df['year'][9]", df=cars)
 
@@ -401,3 +410,18 @@ def test_the_readme_lists_what_may_be_read_of_a_table():
     """Every method and every attribute, and no other."""
     listed = published.SECTION.partition("These may be called:")[2].partition("Otherwise")[0]
     assert re.findall(r"`(\w+)`", listed) == [*tables.METHODS, *tables.ATTRIBUTES]
+
+
+def test_a_row_that_is_read_by_its_position_is_noted_in_the_details_of_its_task(cars):
+    """Of an expression, of an argument, and of each only its own."""
+    plan = """
+low = df[df["year"] > 70]
+first = low["name"][0]
+last = low["name"][3]
+shown = show(low["name"][-1])
+answer(first)
+"""
+    run = Compiler(None, [show]).execute_sync(Plan.parse(plan, tools=[show], inputs=["df"]), inputs={"df": cars})
+    assert (run.answer, run["last"], run["shown"]) == ("b", "d", "'d'")
+    assert {id_: len(found) for id_, found in run.progress.warnings.items()} == {"first": 1, "shown": 1}
+    assert "so 0 was read as a position" in details(run, "first")

@@ -72,7 +72,7 @@ def _attempts(progress: Progress, id_: str) -> str:
     warnings, tried = progress.warnings.get(id_, []), progress.spans.get(id_, [])
     spans = [span for span in tried if span.ended is not None and id_ not in progress.readiness.items]
     rows = [(f"{span.attempt}", _attempt(span)) for span in spans] + [("", warning) for warning in warnings]
-    return _rows(rows) if len(rows) > 1 or any(span.error for span in spans) else ""
+    return _rows(rows) if len(rows) > 1 or warnings or any(span.error for span in spans) else ""
 
 
 def _attempt(span: Span) -> str:
