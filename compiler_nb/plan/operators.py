@@ -35,7 +35,6 @@ from compiler_nb.plan.bounds import (
 from compiler_nb.plan.growth import check_operator, is_mixed
 from compiler_nb.plan.tables import cells, kind_of
 
-_SMALL: Final = 1 << 62
 _SETS: Final = frozenset({set, frozenset})
 _NUMBERS: Final = frozenset({int, float, bool, complex})
 _BINARY: Final[dict[str, Callable[[Any, Any], Any]]] = {
@@ -64,8 +63,6 @@ _COMPARE: Final[dict[str, Callable[[Any, Any], Any]]] = {
 def apply_operator(sign: str, left: Any, right: Any, scope: Scope) -> Any:
     """Return `left sign right`, after checking that the result is not too large."""
     scope.spend(1)
-    if type(left) is type(right) is int and sign in "+-" and -_SMALL < left < _SMALL and -_SMALL < right < _SMALL:
-        return left + right if sign == "+" else left - right  # the most frequent case, in half the time
     if is_a(left, int) and is_a(right, int):
         _bound_whole(sign, operator.index(left), operator.index(right), scope)
         return _BINARY[sign](left, right)
