@@ -233,7 +233,7 @@ def test_what_would_be_too_large_is_refused_before_it_is_made():
     assert [text for text, *_ in found] == [text for text, _ in EXPLODING]
     for text, told, message, seconds, kilobytes in found:
         assert told in message, text
-        assert "use a tool" in message or told in ("width", "digits"), text
+        assert "use a tool" in message or told in ("width", "digits", "used up"), text
         assert seconds < FAST, text
         assert kilobytes < 200_000, text
 
@@ -256,7 +256,7 @@ def test_no_plan_of_expressions_blocks_the_loop(line, last, told):
     program = "\n".join(["a0 = list(range(2, 3))", "b0 = list(range(2, 3))", *lines, f"z = {last}"])
     began = time.process_time()
     session = run_virtually(perform(program, []))
-    assert time.process_time() - began < FAST
+    assert time.process_time() - began < 3 * FAST  # a million steps, on a thread
     assert told in str(session.outcomes["z"])
 
 
