@@ -19,7 +19,6 @@ import asyncio
 import random
 from collections import ChainMap, defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
@@ -49,7 +48,7 @@ from compiler_nb.events import (
 from compiler_nb.models.limits import Limits
 from compiler_nb.models.secret import Secret, mask
 from compiler_nb.outcome import ENDED, LEFT_OUT, UNNEEDED, Cancelled, Failure, is_lost
-from compiler_nb.plan.bounds import BOUNDS, Account, Bounds, Heavy, Scope
+from compiler_nb.plan.bounds import BOUNDS, LOOK, Account, Bounds, Heavy, Scope
 from compiler_nb.plan.evaluate import LostValue, evaluate
 from compiler_nb.plan.expression import Unary
 from compiler_nb.plan.fanout import Expansion, Shape, collect, existing, expand, link_items, needs
@@ -172,17 +171,26 @@ class Session:
 
     def add(self, task: Task) -> None:
         """Take a planned task; it starts when its inputs exist."""
-        light = task.kind == "expr" and not self._turn_is_over() and self.partial.keys().isdisjoint(task.dependencies)
-        if light and self.schedule.has_inputs(task):
-            with suppress(Heavy):
+        if task.kind == "expr" and self._may_pin(task):
+            try:
                 value = self._inline(partial(self._value_of, task.args[0]))
-                self._tell_notes(task.id, self._scope)
+            except Heavy:
+                pass
+            else:
+                if self._scope.notes:
+                    self._tell_notes(task.id, self._scope)
                 self.pin(task, value, "inline")
                 return
         self._has_fanouts = self._has_fanouts or task.kind == "fanout"
         nodes = self.schedule.add(task, self.log.now(), *self._needs(task))
         if nodes or self.schedule.ended:  # most tasks only come to wait
             self._perform(nodes)
+
+    def _may_pin(self, task: Task) -> bool:
+        """Whether an expression can be evaluated at once: what it reads is there, and it is still our turn."""
+        if self._turn_is_over() or (self.partial and not self.partial.keys().isdisjoint(task.dependencies)):
+            return False
+        return self.schedule.has_inputs(task)
 
     def adopt(self, task: Task, source: str) -> None:
         """Take a planned task that computes what `source` does, which is done or running: it gets the same outcome."""
@@ -431,8 +439,10 @@ class Session:
         except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
             return failure_of(error)
         finally:
-            account.seconds -= perf_counter() - now
-            account.steps -= scope.bounds.steps - scope.steps
+            spent = scope.bounds.steps - scope.steps
+            account.steps -= spent
+            if spent > LOOK:  # the time of what is over in a moment is not worth a look at the clock
+                account.seconds -= perf_counter() - now
 
     def _look(self) -> None:
         """Called by the evaluator while it works on the loop."""

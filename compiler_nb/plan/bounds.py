@@ -292,6 +292,7 @@ def spend_on_parts(value: Any, scope: Scope) -> None:
             if type(part) is dict:
                 below += [each for each in part.values() if _is_heavy(each)]
             if type(part) in _HASHED:
+                count += _VISIT  # its keys and its values are looked through
                 scope.spend(_crowd(part) // BATCH)
         level = below
 

@@ -68,6 +68,7 @@ from compiler_nb.text import cut, describe_error, fields_of, type_name
 _KEYS_SHOWN: Final = 300
 """Characters of a dict's keys that an error shows."""
 
+_SMALL: Final = 1 << 62
 _LITERALS: Final = 4
 """Literals that are read in a step."""
 
@@ -203,7 +204,12 @@ def _unary(node: Unary, scope: Scope) -> Any:
 
 
 def _binary(node: Binary, scope: Scope) -> Any:
-    return apply_operator(node.operator, evaluate(node.left, scope), evaluate(node.right, scope), scope)
+    left, right, sign = evaluate(node.left, scope), evaluate(node.right, scope), node.operator
+    # The most frequent case takes half the time of `apply_operator`.
+    if type(left) is type(right) is int and sign in "+-" and -_SMALL < left < _SMALL and -_SMALL < right < _SMALL:
+        scope.spend(1)
+        return left + right if sign == "+" else left - right
+    return apply_operator(sign, left, right, scope)
 
 
 def _compare(node: Compare, scope: Scope) -> Any:
