@@ -117,11 +117,14 @@ def is_stack(box: Box) -> bool:
 def state_of(box: Box, states: Mapping[str, State]) -> State:
     """Return a task's state; for several tasks, the most urgent state that one of them has.
 
-    While an expression waits for its guarded calls, theirs is shown; so is the failure of one.
+    While an expression waits for its guarded calls, theirs is shown; so is the failure of one. A line without a name
+    is there for its calls alone: it was skipped if they all were.
     """
     if box.task:
         own = states.get(box.task, "waiting")
         inner = {states.get(id_, "waiting") for id_ in box.members} if box.kind == "expr" else set()
+        if inner == {"skipped"} and box.task.startswith("@"):
+            return "skipped"
         shown: tuple[State, ...] = ("failed", "running", "ready") if own == "waiting" else ("failed",)
         return next((state for state in shown if state in inner), own)
     held = {states.get(id_, "waiting") for id_ in box.members}

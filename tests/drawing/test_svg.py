@@ -230,6 +230,14 @@ def test_an_expression_and_its_guarded_calls_are_one_box(inner, own, shown_state
     assert states == {"up": "waiting", "h": "waiting", "x": shown_state, "x.1": "waiting", "x.2": "waiting"} | inner
 
 
+def test_a_line_whose_call_was_not_needed_is_not_drawn_as_done():
+    """It stands for its call alone, which was skipped."""
+    plan = Plan.parse("up = check('a')\nrestart('b') if up else None\nanswer(up)\n")
+    states = {"up": "done", "@2": "done", "@2.1": "skipped"}
+    assert shown(draw(plan, states=states).svg)["@2"] == "skipped"
+    assert shown(draw(plan, states=states | {"@2.1": "done"}).svg)["@2"] == "done"
+
+
 def test_the_edge_from_a_test_is_marked():
     """It ends in a diamond; an argument's edge does not; so in DOT."""
     plan = Plan.parse(GUARDED)

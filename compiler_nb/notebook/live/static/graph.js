@@ -5,7 +5,7 @@ import { MOST_GLIDES, glide, placeOf, placesOf } from "./glide.js";
 import { Names } from "./names.js";
 import { cleanSvg } from "./sanitize.js";
 import { Stacks } from "./stacks.js";
-import { FAILED, READY, RUNNING, STATES, WAITING } from "./states.js";
+import { FAILED, READY, RUNNING, SKIPPED, STATES, WAITING } from "./states.js";
 import { Times } from "./times.js";
 
 const CLOSE = 2; // zoom from which on stacks of many show each task
@@ -198,12 +198,14 @@ export class GraphPane {
 
   /**
    * Return the state that a box shows: while an expression waits for its guarded calls, theirs; and the failure of one.
+   * A line without a name is there for its calls alone: it was skipped if they all were.
    * @param {number} number @returns {number}
    */
   _shown(number) {
-    const own = this.run.tasks[number].state;
+    const { id, state: own } = this.run.tasks[number];
     const held = this.calls.get(number)?.map((call) => this.run.tasks[call].state);
     if (!held) return own;
+    if (id.startsWith("@") && held.every((state) => state === SKIPPED)) return SKIPPED;
     return (own === WAITING ? [FAILED, RUNNING, READY] : [FAILED]).find((state) => held.includes(state)) ?? own;
   }
 
