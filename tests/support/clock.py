@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import selectors
 from typing import TYPE_CHECKING, Any, TypeVar
+from unittest.mock import patch
+
+from compiler_nb.engine.evaluation import Evaluation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -60,6 +63,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def run_virtually(main: Coroutine[Any, Any, T], busy: Callable[[], bool] = lambda: False) -> T:
-    """Run a coroutine to its end on virtual time; `busy` as for the loop."""
-    with asyncio.Runner(loop_factory=lambda: VirtualLoop(busy)) as runner:
+    """Run a coroutine to its end on virtual time; `busy` as for the loop. No time passes while a thread evaluates."""
+    evaluations: list[Evaluation] = []
+    begin = Evaluation.begin
+
+    def note(evaluation: Evaluation) -> None:
+        evaluations.append(evaluation)
+        begin(evaluation)
+
+    def works() -> bool:
+        evaluations[:] = [each for each in evaluations if not each.over]
+        return bool(evaluations) or busy()
+
+    with patch.object(Evaluation, "begin", note), asyncio.Runner(loop_factory=lambda: VirtualLoop(works)) as runner:
         return runner.run(main)
