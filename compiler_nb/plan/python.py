@@ -2,7 +2,7 @@
 
 Theory of operation
     `compiler_nb.plan.statement` finds where a statement ends and whether it is within the limits. Only then is the
-    statement handed to `ast.parse`, and its tree is read by `compiler_nb.plan.reading`.
+    statement handed to `ast.parse`, and its tree is read by `compiler_nb.plan.line`.
 """
 
 from __future__ import annotations
@@ -20,41 +20,14 @@ from compiler_nb.plan.builder import Builder, free_name
 from compiler_nb.plan.check import Refused
 from compiler_nb.plan.fanout import linked_fanout
 from compiler_nb.plan.functions import FUNCTIONS
-from compiler_nb.plan.reading import HINT, Reader
+from compiler_nb.plan.line import LineReader
+from compiler_nb.plan.refusals import COMPOUND, CONTINUES, check_keyword, explain_syntax, keyword, no_line
 from compiler_nb.plan.statement import CLOSING, Statement, parse_syntax
 from compiler_nb.plan.task import Join, Kind, Return, Task
 from compiler_nb.plan.tree import Expression, Input, Ref, Tree, references
 
 IPYTHON: Final = frozenset({"In", "Out", "get_ipython", "exit", "quit", "display"})
 RESERVED: Final = frozenset(dir(builtins)) | IPYTHON | {"join", "answer"}
-_GUARD: Final = "write each call of its block as name = tool(...) if test else None"
-_COMPOUND: Final = {
-    "for": "write name = [tool(x) for x in xs]", "while": "leave it out and end with join(), which may ask for more",
-    "if": _GUARD, "elif": _GUARD, "else": _GUARD, "def": "call the tools instead",
-    "class": "call the tools instead", "with": "call the tools one by one",
-    "try": "leave out the line: a failed call is reported by itself", "except": "leave out the block",
-    "finally": "call its tools without it", "match": _GUARD, "case": _GUARD,
-    "async": "leave out async", "@": "call the tools instead",
-}  # fmt: skip
-_CONTINUES: Final = frozenset({"elif", "else", "except", "finally", "case"})
-_SIMPLE: Final = {
-    "import": "call the tools instead", "from": "call the tools instead",
-    "global": "leave it out", "nonlocal": "leave it out", "raise": "leave it out", "assert": "leave it out",
-    "return": "write answer(value)", "yield": "write answer(value)", "pass": "leave it out", "del": "leave it out",
-    "break": "leave it out", "continue": "leave it out",
-}  # fmt: skip
-_LINE: Final = "a line of a plan is name = expression, a call of a tool, join(...) or answer(...)"
-_IN_PLACE: Final = "a plan cannot change a value in place: give the changed value a name of its own"
-_INSTEAD: Final[dict[type, str]] = {
-    ast.Subscript: _IN_PLACE,
-    ast.Attribute: _IN_PLACE,
-    ast.Starred: "a star is not allowed here: write name = tool(...), then first = name[0] and rest = name[1:]",
-    ast.AnnAssign: "leave out the annotation: name = tool(...)",
-}
-"""What to write instead of an assignment, by its target or its own kind."""
-_KEYWORD: Final = re.compile(r"\s*(@|[a-z]+\b)")
-_CODE: Final = re.compile(r"\s*(?:await\s+)?[^\W\d]\w*\s*[=(\[,:+*/.-]")
-_CURLY: Final = re.compile("[\u2018-\u201f\u00ab\u00bb]")
 _GIVES: Final = re.compile(
     r"^[ \t]*(?P<names>\*?[^\W\d]\w*+(?:[ \t]*,[ \t]*\*?[^\W\d]\w*+)*+)[ \t]*(?::[^=\n]*+)?(?:[-+*/%]{1,2})?=(?!=)"
     r"|\b(?:for|import|as|def|class)[ \t]+(?P<more>[^\W\d]\w*+(?:[ \t]*,[ \t]*[^\W\d]\w*+)*+)",
@@ -155,7 +128,7 @@ class PythonDialect:
             return
         note, self.notes = " ".join(self.notes), []
         indent = text[: len(text) - len(text.lstrip(" \t"))]
-        if self.skip_indented and (indent or (_word(stripped) in _CONTINUES and ":" in stripped)):
+        if self.skip_indented and (indent or (keyword(stripped) in CONTINUES and ":" in stripped)):
             self._give_up(text)
             return
         self.skip_indented = False
@@ -202,7 +175,9 @@ class PythonDialect:
             raise Refused("too_large", f"a statement of {size}")
         if wrong is not None:
             raise wrong
-        self._check_keyword(text)
+        self.skip_indented = keyword(text) in COMPOUND  # its block would only repeat the problem, line by line
+        check_keyword(text)
+        self.skip_indented = False
         try:
             body: list[ast.stmt] = parse_syntax(text, "single").body
         except SyntaxError as error:
@@ -210,7 +185,7 @@ class PythonDialect:
             before = (text.split("\n", line) + [""] * line)[line - 1][: max((error.offset or 1) - 1, 0)]
             place = ast.Pass(lineno=line, col_offset=len(before.encode("utf-8", "replace")))
             kind = "too_large" if "digits" in (error.msg or "") else "syntax"
-            raise Refused(kind, _explain(text, error), place) from None
+            raise Refused(kind, explain_syntax(text, error), place) from None
         except UnicodeEncodeError:
             return None  # a lone surrogate, which is a problem already
         except (ValueError, RecursionError, MemoryError) as error:
@@ -218,14 +193,6 @@ class PythonDialect:
         if len(body) > 1:
             raise Refused("statement", "there are two statements on one line: give each its own line", body[1])
         return body[0] if body else None
-
-    def _check_keyword(self, text: str) -> None:
-        word = _word(text)
-        hint = _COMPOUND.get(word) or _SIMPLE.get(word)
-        # `match` and `case` are ordinary names too: only a line that ends in a colon is the statement.
-        if hint and (word not in ("match", "case") or text.rstrip().endswith(":")):
-            self.skip_indented = word in _COMPOUND  # its block would only repeat the problem, line by line
-            raise Refused("statement", f"`{word}` is not allowed in a plan: {hint}")
 
     # ---------------------------------------------------------------- meaning
 
@@ -246,20 +213,13 @@ class PythonDialect:
                 self._read(ast.copy_location(ast.Assign([first], value), statement), note)
                 for each in rest:
                     self._read(ast.copy_location(ast.Assign([each], first), statement), "")
-            case ast.AugAssign(target=ast.Name(id=name) as target, op=sign, value=value):
-                written = ast.unparse(ast.BinOp(target, sign, value))
-                raise Refused(
-                    "statement", f"write it out: {name} = {written if len(written) <= HINT else '...'}", statement
-                )
             case ast.Expr(value=ast.Call(func=ast.Name(id="join" | "answer" as which)) as call):
                 self.final_line = self.begins
                 self._end(which, call)
             case ast.Expr(value=ast.Call() | ast.Await(value=ast.Call()) | ast.IfExp() | ast.BoolOp() as value):
                 self._assign(f"@{self.count}", value, note)
             case _:
-                part = statement.targets[0] if isinstance(statement, ast.Assign) else statement
-                part = part.target if isinstance(part, ast.AugAssign) else part
-                raise Refused("statement", _INSTEAD.get(type(part), _LINE), statement)
+                raise Refused("statement", no_line(statement), statement)
 
     def _unpack(self, pattern: ast.expr, targets: list[ast.expr], value: ast.expr, note: str) -> None:
         """Give each name of a pattern its part of a value; a value that is no tuple of the text gets a name itself."""
@@ -270,7 +230,7 @@ class PythonDialect:
                     check.check_name(part.id, part)
                     names.append(part.id)
             elif not isinstance(part, ast.Tuple | ast.List | ast.expr_context):
-                raise Refused("statement", _INSTEAD.get(type(part), _LINE), pattern)
+                raise Refused("statement", no_line(part), pattern)
         parts = value.elts if isinstance(value, ast.Tuple | ast.List) else []
         plain = [part.id for part in targets if isinstance(part, ast.Name)]
         side_by_side = len(parts) == len(targets) == len(plain) and plain == names
@@ -287,9 +247,9 @@ class PythonDialect:
             self.names |= {} if old is None else {name: old}
         self.names |= new
 
-    def _reader(self, base: str) -> Reader:
+    def _reader(self, base: str) -> LineReader:
         tools = self.builder.tools
-        reader = Reader(
+        reader = LineReader(
             base,
             self.names.keys(),
             self._resolve,
@@ -384,30 +344,6 @@ class PythonDialect:
             return
         trees = self.builder.add_parts(which, parts, trees)
         self.builder.final = Return(trees[0]) if which == "answer" else Join(references(trees), instruction)
-
-
-def _word(text: str) -> str:
-    """Return what may be the keyword of a statement."""
-    found = _KEYWORD.match(text)
-    return found[1] if found else ""
-
-
-def _explain(text: str, error: SyntaxError) -> str:
-    """Return what is wrong with a statement that Python cannot read, and what to write instead."""
-    said = error.msg or ""
-    line = [*text.split("\n", error.lineno or 1), ""][(error.lineno or 1) - 1]
-    if not _CODE.match(text):
-        return f"this is not a line of a plan ({said}): write name = tool(...), or # before a comment"
-    if _CURLY.search(line) and said.startswith(("invalid character", "unterminated")):
-        return 'write straight quotes, "...", instead of curly ones'
-    if said.startswith("unterminated string"):
-        mark = line[max((error.offset or 1) - 1, 0) :].lstrip("rRfFbBuU")[:1] or '"'
-        return f"the string that begins here is not closed: end it with {mark}"
-    if said.startswith("unmatched"):
-        return f"this bracket closes nothing ({said}): leave it out"
-    if said.startswith("closing parenthesis"):
-        return f"{said}: close each bracket by its own kind"
-    return f"this is not a line of a plan ({said}): text stands in quotes, and a comma between arguments"
 
 
 def _is_deep(tree: Tree) -> bool:

@@ -32,7 +32,7 @@ def calculate(expression: str) -> float:
     _check_writing(text)
     _check_size(text)
     try:
-        tree = _Arithmetic("calculate", (), lambda name: None, lambda name: False).read(_parse(text))
+        tree = _Arithmetic((), lambda name: None).read(_parse(text))
     except Refused as refused:
         part = ast.get_source_segment(text, refused.place) if isinstance(refused.place, ast.AST) else None
         _fail(part or text, refused.message)

@@ -8,8 +8,8 @@ import pytest
 
 from compiler_nb.errors import PlanError
 from compiler_nb.plan.expression import Apply, Choice, Item, Local, Logic, Unary
+from compiler_nb.plan.line import GUARDS
 from compiler_nb.plan.plan import Plan
-from compiler_nb.plan.reading import GUARDS
 from compiler_nb.plan.tree import Input, Ref
 from compiler_nb.tool import Toolbox, tool
 from tests.support.plans import edges, kinds, problems

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.promise
+COVERS = ("refusals.py",)
 PLAN = Path(compiler_nb.__file__).parent / "plan"
 READERS = (
-    "builder", "call", "check", "json", "json_task", "numbered", "parser", "python", "reading", "reference", "scanner",
-    "statement",
+    "builder", "call", "check", "json", "json_task", "line", "numbered", "parser", "python", "reading", "reference",
+    "refusals", "scanner", "statement",
 )  # fmt: skip
 """The files that refuse texts."""
 NO_REFUSAL = {

@@ -17,7 +17,7 @@ from tests.support.plans import Reading, edges, kinds, problems, read
 if TYPE_CHECKING:
     from compiler_nb.plan.plan import Plan
 
-COVERS = ("reading.py",)
+COVERS = ("line.py", "reading.py")
 
 
 def plan_of(text: str, **options) -> Plan:

@@ -1,0 +1,195 @@
+"""What the python dialect refuses, in words, and what to write instead.
+
+Each hint, followed, gives a plan that makes the same calls under the same conditions. A test tries all of them.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Collection, Iterable
+from typing import Final
+
+from compiler_nb.plan import check, tables
+from compiler_nb.plan.builder import free_name
+from compiler_nb.plan.check import Refused
+from compiler_nb.plan.functions import FUNCTIONS, METHODS
+
+HINT: Final = 500
+"""Most characters of a plan's text that a hint repeats in other words."""
+
+# -------------------------------------------------------------------- statements
+
+_GUARD: Final = "write each call of its block as name = tool(...) if test else None"
+COMPOUND: Final = {
+    "for": "write name = [tool(x) for x in xs]", "while": "leave it out and end with join(), which may ask for more",
+    "if": _GUARD, "elif": _GUARD, "else": _GUARD, "def": "call the tools instead",
+    "class": "call the tools instead", "with": "call the tools one by one",
+    "try": "leave out the line: a failed call is reported by itself", "except": "leave out the block",
+    "finally": "call its tools without it", "match": _GUARD, "case": _GUARD,
+    "async": "leave out async", "@": "call the tools instead",
+}  # fmt: skip
+"""What to write instead of a statement with a block."""
+CONTINUES: Final = frozenset({"elif", "else", "except", "finally", "case"})
+"""What goes on with a statement, after its block."""
+_SIMPLE: Final = {
+    "import": "call the tools instead", "from": "call the tools instead",
+    "global": "leave it out", "nonlocal": "leave it out", "raise": "leave it out", "assert": "leave it out",
+    "return": "write answer(value)", "yield": "write answer(value)", "pass": "leave it out", "del": "leave it out",
+    "break": "leave it out", "continue": "leave it out",
+}  # fmt: skip
+_LINE: Final = "a line of a plan is name = expression, a call of a tool, join(...) or answer(...)"
+_IN_PLACE: Final = "a plan cannot change a value in place: give the changed value a name of its own"
+_ASSIGNMENTS: Final[dict[type, str]] = {
+    ast.Subscript: _IN_PLACE,
+    ast.Attribute: _IN_PLACE,
+    ast.Starred: "a star is not allowed here: write name = tool(...), then first = name[0] and rest = name[1:]",
+    ast.AnnAssign: "leave out the annotation: name = tool(...)",
+}
+"""What to write instead of an assignment, by its target or its own kind."""
+_KEYWORD: Final = re.compile(r"\s*(@|[a-z]+\b)")
+_CODE: Final = re.compile(r"\s*(?:await\s+)?[^\W\d]\w*\s*[=(\[,:+*/.-]")
+_CURLY: Final = re.compile("[\u2018-\u201f\u00ab\u00bb]")
+
+
+def keyword(text: str) -> str:
+    """Return what may be the keyword of a statement."""
+    found = _KEYWORD.match(text)
+    return found[1] if found else ""
+
+
+def check_keyword(text: str) -> None:
+    """Raise Refused if a statement begins with a keyword that no line of a plan begins with."""
+    word = keyword(text)
+    hint = COMPOUND.get(word) or _SIMPLE.get(word)
+    # `match` and `case` are ordinary names too: only a line that ends in a colon is the statement.
+    if hint and (word not in ("match", "case") or text.rstrip().endswith(":")):
+        raise Refused("statement", f"`{word}` is not allowed in a plan: {hint}")
+
+
+def no_line(statement: ast.AST) -> str:
+    """Return what to write instead of a statement, or of a target, that no line of a plan is."""
+    if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
+        written = ast.unparse(ast.BinOp(statement.target, statement.op, statement.value))
+        return f"write it out: {statement.target.id} = {written if len(written) <= HINT else '...'}"
+    if isinstance(statement, ast.Assign):
+        return no_line(statement.targets[0])
+    part = statement.target if isinstance(statement, ast.AugAssign) else statement
+    return _ASSIGNMENTS.get(type(part), _LINE)
+
+
+def explain_syntax(text: str, error: SyntaxError) -> str:
+    """Return what is wrong with a statement that Python cannot read, and what to write instead."""
+    said = error.msg or ""
+    line = [*text.split("\n", error.lineno or 1), ""][(error.lineno or 1) - 1]
+    if not _CODE.match(text):
+        return f"this is not a line of a plan ({said}): write name = tool(...), or # before a comment"
+    if _CURLY.search(line) and said.startswith(("invalid character", "unterminated")):
+        return 'write straight quotes, "...", instead of curly ones'
+    if said.startswith("unterminated string"):
+        mark = line[max((error.offset or 1) - 1, 0) :].lstrip("rRfFbBuU")[:1] or '"'
+        return f"the string that begins here is not closed: end it with {mark}"
+    if said.startswith("unmatched"):
+        return f"this bracket closes nothing ({said}): leave it out"
+    if said.startswith("closing parenthesis"):
+        return f"{said}: close each bracket by its own kind"
+    return f"this is not a line of a plan ({said}): text stands in quotes, and a comma between arguments"
+
+
+# -------------------------------------------------------------------- expressions
+
+_METHODS: Final = {
+    **{name: f"{name}(value) of a list or a column" for name in ("any", "all")},
+    "tolist": "list(value)", "to_list": "list(value)", "format": "an f-string", "append": "value + [item]",
+    "extend": "value + items", "sort": "sorted(value)",
+}  # fmt: skip
+"""What to write instead of a method that is not allowed."""
+PLACES: Final = frozenset({"iloc", "loc", "iat", "at"})
+"""What reads a table's cells by place, and is no field before brackets."""
+BUILTINS: Final = {
+    "print": "end the plan with answer(value), which is shown",
+    "input": "offer a variable of the notebook as an input, and write its name here",
+    "map": "write [tool(x) for x in xs]", "filter": "write [x for x in xs if test]",
+    "iter": "leave it out: a list can be read as it is",
+}  # fmt: skip
+"""What to write instead of a builtin that is not allowed, if no tool has its name."""
+SCORES: Final = "a key cannot call a tool: write scores = {x: tool(x) for x in xs} above, and key=lambda x: scores[x]"
+_CONSTANTS: Final = {"true": "True", "false": "False", "null": "None", "none": "None", "undefined": "None"}
+
+
+def describe(node: ast.AST) -> str:
+    """Return what a part of an expression is called."""
+    names = {
+        ast.Starred: "a star", ast.Yield: "yield",
+        ast.YieldFrom: "yield", ast.Slice: "a slice", ast.FormattedValue: "a format",
+    }  # fmt: skip
+    if isinstance(node, ast.Constant):
+        return "..." if node.value is Ellipsis else f"a {type(node.value).__name__} literal"
+    return names.get(type(node), type(node).__name__)
+
+
+def no_name(name: str, known: Iterable[str], *, is_tool: bool) -> str:
+    """Return that a name means nothing here, and what may have been meant."""
+    hint = check.suggest(name, known)
+    if name.lower() in _CONSTANTS:
+        hint = f" Did you mean {_CONSTANTS[name.lower()]}?"
+    elif not hint and (is_tool or name in FUNCTIONS):
+        hint = f" To use what it computes, call it: {name}(...)"
+    if name not in FUNCTIONS:
+        hint += f' Text stands in quotes: "{name[: check.NAME_LIMIT]}"'
+    return f"no task above and no offered input is called {name!r}.{hint}"
+
+
+def no_method(node: ast.Attribute) -> str:
+    """Return that a method cannot be called, and what to write instead."""
+    shown = node.attr[: check.NAME_LIMIT]
+    instead = _METHODS.get(shown)
+    lists = f"; of text, dicts and lists only {', '.join(METHODS)}; of tables only {', '.join(tables.METHODS)}"
+    hint = f", or write {instead}" if instead else lists
+    return f"methods of results cannot be called here (.{shown}): use a tool{hint}"
+
+
+def no_attribute(node: ast.Attribute) -> str:
+    """Return that an attribute cannot be read, and what to write instead."""
+    shown = node.attr[: check.NAME_LIMIT]
+    if shown.startswith("_"):
+        return f"the attribute .{shown} cannot be read: use a tool"
+    if shown in PLACES:
+        return f"rows and cells cannot be read by .{shown} in a plan: use a tool, or read a column, value[name][row]"
+    return f'attributes cannot be read in a plan (.{shown}): a column or a key is value["{shown}"]'
+
+
+def only_effect(name: str) -> str:
+    """Return that a call with side effects must be the only one of its fan-out."""
+    return f"{name} has side effects: it must be the only call of its fan-out, apart from those in its test"
+
+
+def as_guards(
+    node: ast.BoolOp, holds_call: Callable[[ast.expr], bool], known: Collection[str] | None, *, is_whole: bool
+) -> str:
+    """Return how to write calls under `and` or `or` as guarded calls, which are made under the same conditions.
+
+    known: the names in sight; None if no line above can give another, as in an element of a fan-out.
+    """
+    lines: list[str] = []
+    found = node.values[0]
+    for part in node.values[1:]:
+        left: ast.expr = found
+        if holds_call(found) and holds_call(part):
+            if known is None:
+                left = ast.Constant(None)
+            else:  # the first value is read twice, so it needs a name
+                name = free_name("first", {*known, *lines})
+                lines += [name, f"{name} = {ast.unparse(found)}"]
+                found = left = ast.Name(name)
+        if not holds_call(part):
+            found = ast.BoolOp(node.op, [found, part])
+        elif isinstance(node.op, ast.And):
+            found = ast.IfExp(found, part, left)
+        else:
+            found = ast.IfExp(found, left, part)
+    text = ast.unparse(found)
+    text = text if is_whole else f"({text})"
+    above = " and ".join(f"{line} above" for line in lines[1::2])
+    hint = f"write {above}, and here {text}" if lines else f"write {text}"
+    return hint if len(hint) <= HINT else "write name = tool(...) if test else None"
