@@ -15,8 +15,8 @@ from itertools import chain, islice
 from typing import Any, Final, TypeAlias
 
 from compiler_nb.outcome import NOT_DONE
+from compiler_nb.signature.types import describe_type
 from compiler_nb.text import ALIKE, MOST, cut, is_field, type_name
-from compiler_nb.tool import describe_type
 
 LEVELS: Final = 2
 """Levels of keys that are shown."""
