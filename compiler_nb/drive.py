@@ -27,7 +27,7 @@ from compiler_nb.events import (
     Warned,
 )
 from compiler_nb.joiner import join
-from compiler_nb.models.base import Message, Model, Request
+from compiler_nb.models.base import Message, Model, Request, estimate_request
 from compiler_nb.models.calls import Calls
 from compiler_nb.models.limits import shared_limits
 from compiler_nb.models.secret import mask
@@ -172,10 +172,12 @@ class Drive:
         """Make what calls the models; add: takes the tasks of written plans."""
         settings, session = self.settings, self.session
         wait = min(settings.seconds or LONGEST_WAIT, LONGEST_WAIT)
-        self.calls = Calls(self.log.emit, limits=session.rates, parking=session.parking, longest_wait=wait)
+        self.calls = Calls(
+            self.log.emit, limits=session.rates, parking=session.parking, longest_wait=wait, allow=self._allow_call
+        )
         self.writing = Writing(
             settings, self.order.question, self.schemas, self.log, session, shapes=self.order.shapes,
-            calls=self.calls, add=add, allow=self._allow_call,
+            calls=self.calls, add=add,
         )  # fmt: skip
 
     def _keep(self) -> None:
@@ -315,7 +317,6 @@ class Drive:
         self, joiner: Model, results: dict[str, Any], failures: dict[str, Any], instruction: str, *, can_replan: bool
     ) -> Answer | Replan:
         text = self.settings.prompts.get("joiner", "")
-        self._allow_call()
         return await join(
             self.calls,
             joiner,
@@ -406,21 +407,20 @@ class Drive:
 
     # ---------------------------------------------------------------- models
 
-    def _allow_call(self) -> None:
-        """Count a call of a model that is about to be made. Raises Stopped if the run may not make another."""
+    def _allow_call(self, request: Request, under_way: int) -> None:
+        """Count a call of a model that is about to be made. Raises Stopped if the run may not make it."""
         if self.control.closing:
             raise asyncio.CancelledError  # it was cancelled, and a tool or a model swallowed that
-        if reason := self.settings.budget.exceeded(self.run.progress, self.asked):
+        sends = estimate_request(request)
+        if reason := self.settings.budget.exceeded(self.run.progress, self.asked, sends, under_way):
             raise Stopped("limit", reason)
         self.asked += 1
 
     async def _ask_worker(self, worker: Model, messages: tuple[Message, ...], task: str) -> str:
         try:
-            self._allow_call()
+            return (await self.calls.text(worker, Request("worker", messages, task))).text
         except Stopped as stopped:
             raise ModelError(stopped.error) from None
-        reply = await self.calls.text(worker, Request("worker", messages, task))
-        return reply.text
 
 
 def finish(run: Run, status: Status, error: str) -> None:

@@ -86,13 +86,19 @@ class Replan:
 
 
 class Usage(NamedTuple):
-    """What calls of models cost: calls and tokens; `reported` is False if a provider gave no numbers."""
+    """What calls of models cost: calls and tokens; `reported` is False if a provider gave no numbers.
+
+    cached_tokens and cache_write_tokens are part of input_tokens: read from the provider's cache, and written to it;
+    reasoning_tokens are part of output_tokens.
+    """
 
     calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
     reported: bool = True
+    reasoning_tokens: int = 0
+    cache_write_tokens: int = 0
 
     @property
     def tokens(self) -> int:
@@ -107,4 +113,6 @@ class Usage(NamedTuple):
             self.output_tokens + other.output_tokens,
             self.cached_tokens + other.cached_tokens,
             self.reported and other.reported,
+            self.reasoning_tokens + other.reasoning_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
         )

@@ -1,4 +1,5 @@
 import asyncio
+import re
 
 import pytest
 
@@ -12,7 +13,7 @@ from compiler_nb.events import (
     RoundStarted,
     TaskEnded,
 )
-from compiler_nb.models.base import Chunk
+from compiler_nb.models.base import Chunk, estimate_request
 from compiler_nb.models.scripted import ScriptedModel
 from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped
 from compiler_nb.plan.task import Task
@@ -516,13 +517,44 @@ def test_a_timeout_of_someone_else_is_a_failure():
     assert (found.status, "elsewhere" in found.error) == ("failed", True)
 
 
-@pytest.mark.parametrize("budget", [Budget(calls=1), Budget(tokens=10)])
-def test_a_budget_that_is_used_up_is_a_limit(budget):
-    """The joiner is not asked any more; results stay."""
+@pytest.mark.parametrize("more", [0, 60])
+def test_a_budget_that_is_used_up_is_a_limit(more):
+    """The joiner is not asked any more, if its request is larger than what is left, too; results stay."""
+    first = scripted("a = get(1)\njoin(a)\n", joiner="ok")
+    run(Compiler(first, Desk().tools))
+    for budget in (Budget(calls=1), Budget(tokens=estimate_request(first.calls[0]) + more)):
+        model = scripted("a = get(1)\njoin(a)\n", joiner="ok")
+        found = run(Compiler(model, Desk().tools, budget=budget))
+        assert (found.status, found.results, model.calls[-1].role) == ("limit", {"a": 1}, "planner")
+        assert found.error.startswith("the budget of")
+
+
+def test_a_budget_of_500_tokens_makes_no_call_of_more():
+    """The planner's request is larger than the budget, so it is not sent; the message says both numbers."""
     model = scripted("a = get(1)\njoin(a)\n", joiner="ok")
-    found = run(Compiler(model, Desk().tools, budget=budget))
-    assert (found.status, found.results, len(model.calls)) == ("limit", {"a": 1}, 1)
-    assert found.error.startswith("the budget of")
+    found = run(Compiler(model, Desk().tools, budget=Budget(tokens=500)))
+    assert (found.status, found.usage.tokens, model.calls) == ("limit", 0, [])
+    words = r"the budget of 500 tokens is too small: the next call sends about [\d,]+, and 500 are left; allow more"
+    assert re.match(words, found.error)
+
+
+def test_calls_that_are_under_way_count_against_a_budget_of_tokens():
+    """Ten tasks ask the worker together: what the first ones send is known before any has answered."""
+    plan = 'n = [llm("say", x) for x in get([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])]\njoin(n)\n'
+
+    def asked(**settings):
+        """Return the run, and the requests by role."""
+        model = scripted(plan, worker="w" * 400)
+        found = run(Compiler(None, Desk().tools, planner=model, worker=model, max_concurrency=10, **settings))
+        return found, [estimate_request(each) for each in model.calls if each.role == "worker"]
+
+    free, sizes = asked()
+    assert len(sizes) == 10
+    before = free.usage.input_tokens - sum(sizes) + 25
+    found, some = asked(budget=Budget(tokens=before + 3 * sizes[0]))
+    assert len(some) in (3, 4)
+    refused = [id_ for id_, end in found.failures.items() if "[" in id_ and "tokens is too small" in str(end)]
+    assert len(refused) == 10 - len(some)
 
 
 def test_a_budget_holds_for_calls_that_are_made_at_once():

@@ -21,5 +21,7 @@ def test_there_are_seven_states_and_four_of_them_are_ends():
 def test_usage_adds_up():
     """It counts as reported only if all of it is."""
     assert Usage(1, 10, 5, 2) + Usage(2, 1, 1) == Usage(3, 11, 6, 2)
+    thought = Usage(1, 10, 5, reasoning_tokens=3, cache_write_tokens=2)
+    assert thought + thought == Usage(2, 20, 10, reasoning_tokens=6, cache_write_tokens=4)
     assert (Usage(1, 10, 5) + Usage(1, 1, 1, reported=False)).reported is False
     assert Usage(1, 10, 5, 2).tokens == 15

@@ -68,6 +68,11 @@ def estimate_tokens(characters: int) -> int:
     return -(-characters // 4)
 
 
+def estimate_request(request: Request) -> int:
+    """Estimate the tokens that a request sends."""
+    return estimate_tokens(sum(len(message["content"]) for message in request.messages))
+
+
 def describe_sizes(request: Request) -> str:
     """Return a request's largest parts in estimated tokens, never their content: framed data by name, then the rest."""
     is_planner = request.role in ("planner", "repair", "replan")

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from compiler_nb.errors import ModelError, ModelRefused, ModelTimeout, RateLimited, StreamBroken
 from compiler_nb.events import Emit, ModelChunk, ModelEnded, ModelStarted, Warned
-from compiler_nb.models.base import Chunk, Model, Request, estimate_tokens, where_of
+from compiler_nb.models.base import Chunk, Model, Request, estimate_request, estimate_tokens, where_of
 from compiler_nb.models.limits import Limit, Limits, Parking
 from compiler_nb.models.providers import is_same_model, known_secrets
 from compiler_nb.models.retries import Retries
@@ -46,7 +46,8 @@ class Calls:
     limits: by provider, or the Limits that several runs share; first_token, idle: seconds to wait for the first and
     for each next piece; tries, backoff, longest_wait: as in Retries; a call is only tried again before its first piece;
     closing: seconds that a model has to end when it is stopped; parking: how the task that calls waits for its
-    provider, or None if it holds nothing that it could give up.
+    provider, or None if it holds nothing that it could give up; allow: called before a call is made, with its request
+    and the estimated tokens of the calls that are under way; it raises if the call may not be made.
     """
 
     def __init__(
@@ -61,13 +62,19 @@ class Calls:
         longest_wait: float = 120.0,
         closing: float = 1.0,
         parking: Callable[[str], Parking | None] | None = None,
+        allow: Callable[[Request, int], None] = lambda request, under_way: None,
     ) -> None:
-        self.emit, self.parking = emit, parking
+        self.emit, self.parking, self._allow = emit, parking, allow
+        self.under_way = 0  # tokens that the calls which go on are estimated to send
         self.limits = limits if isinstance(limits, Limits) else Limits(limits)
         self.first_token, self.idle, self.closing = first_token, idle, closing
         self.retries = Retries(tries, backoff, longest_wait)
         self.numbers = itertools.count(1)
         self.answerers: set[tuple[str, str]] = set()  # (asked, answered) that the user was told of
+
+    def allow(self, request: Request) -> None:
+        """Raise what `allow` raises if a call may not be made now; whoever uses `open` asks first."""
+        self._allow(request, self.under_way)
 
     def open(self, model: Model, request: Request) -> Stream:
         """Return the reply as it comes: `async with calls.open(...) as reply: async for text in reply: ...`."""
@@ -80,6 +87,7 @@ class Calls:
         """
         tried = 0
         while True:
+            self.allow(request)
             stream = self.open(model, request)
             try:
                 async with stream:
@@ -125,8 +133,9 @@ class Stream:
         self._calls, self._model, self._request = calls, model, _without_keys(request, model)
         self._secrets: tuple[Secret, ...] = getattr(model, "secrets", ())
         self._screen = Screen(self._secrets)
-        self._sent = estimate_tokens(sum(len(message["content"]) for message in request.messages))
+        self._sent = estimate_request(request)
         self._usage: Usage | None = None
+        self._heard = False  # whether anything came
         self._retries = replace(calls.retries)
         self._parking = calls.parking(request.task) if calls.parking is not None else None
         self._pieces = self._run()
@@ -142,7 +151,9 @@ class Stream:
 
     @property
     def usage(self) -> Usage:
-        """What the call has used so far."""
+        """What the call has used so far; no tokens if it was never answered: no server counts those."""
+        if not self._heard:
+            return Usage(1)
         return self._usage or Usage(1, self._sent, estimate_tokens(self.received), 0, reported=False)
 
     def cut(self) -> StreamBroken:
@@ -161,6 +172,7 @@ class Stream:
 
     async def _run(self) -> AsyncGenerator[str, None]:
         calls, limits, error = self._calls, self._calls.limits, ""
+        calls.under_way += self._sent
         try:
             while True:
                 async with (
@@ -191,6 +203,7 @@ class Stream:
             error = "" if isinstance(ended, GeneratorExit) else describe_error(ended)
             raise
         finally:
+            calls.under_way -= self._sent
             if self.call:
                 calls.emit(ModelEnded, self.call, self.finish, self.usage, error, self.answered)
 
@@ -231,6 +244,7 @@ class Stream:
 
     def _take(self, chunk: Any) -> str:
         """Return the part of a chunk's text that may be shown, and keep the rest of the chunk."""
+        self._heard = True
         if type(chunk) is str:
             text = chunk
         elif isinstance(chunk, Chunk):
@@ -306,8 +320,8 @@ def _without_keys(request: Request, model: Model) -> Request:
 
 def sane(usage: Usage) -> Usage | None:
     """Return a usage that can be true, or None if it cannot."""
-    calls, sent, received, cached, reported = usage
-    numbers = (sent, received, cached)
+    calls, sent, received, cached, reported, thought, written = usage
+    numbers = (sent, received, cached, thought, written)
     if any(type(number) is not int or not 0 <= number <= MOST_TOKENS for number in numbers) or not sent + received:
         return None
-    return Usage(max(1, calls), sent, received, min(cached, sent), reported)
+    return Usage(max(1, calls), sent, received, min(cached, sent), reported, min(thought, received), min(written, sent))

@@ -17,7 +17,7 @@ import importlib
 import os
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from typing import Any, Final
 
 from compiler_nb.errors import AuthenticationFailed, ModelError, ModelRefused, ProviderUnavailable
@@ -34,6 +34,8 @@ QUOTED: Final = 200
 """Characters quoted of a page that came instead of a reply."""
 DRAIN: Final = 0.05
 """Seconds to wait for the body to end after the reply, so that the connection can be used again."""
+REFUSED: Final = (400, 422)
+"""The statuses of a request that says something which the server does not know."""
 _SDK: Final = "openai.resources.chat.completions"
 _SDK_LOG: Final = "openai._base_client"
 _SENSITIVE: Final = ("auth", "key", "token", "secret", "cookie")
@@ -78,6 +80,7 @@ class OpenAIModel:
         self.api_version, self.transport = api_version, transport
         self.parameters = {**parameters.pop("extra_body", {}), **parameters}
         self._given_key, self._headers = hidden_key, hidden_headers
+        self._asks_usage = True  # until the server refuses to be asked
 
     def __repr__(self) -> str:
         return f"OpenAIModel({self.name!r}, provider={self.provider!r}, base_url={self.address!r})"
@@ -147,8 +150,29 @@ class OpenAIModel:
                 await _read_on(body, events, reply, self.grace)
             await _read_on(body, events, reply, DRAIN, to_end=True)
 
-    def _send(self, client: Any, request: Request) -> Any:
-        said = {"stream": True, "stream_options": {"include_usage": True}} if self.streaming else {}
+    @asynccontextmanager
+    async def _send(self, client: Any, request: Request) -> AsyncIterator[Any]:
+        """Open the reply. A server that refuses `stream_options` is asked once more without, and from then on."""
+        async with AsyncExitStack() as stack:
+            try:
+                response = await stack.enter_async_context(self._create(client, request))
+            except Exception as error:
+                if not self._refuses_options(error):
+                    raise
+                self._asks_usage = False
+                response = await stack.enter_async_context(self._create(client, request))
+            yield response
+
+    def _refuses_options(self, error: Exception) -> bool:
+        """Whether a server refuses a request because it asks for the usage of a stream."""
+        is_ours = self.streaming and self._asks_usage and "stream_options" not in self.parameters
+        said = f"{error} {getattr(error, 'body', '')}"
+        return is_ours and getattr(error, "status_code", 0) in REFUSED and "stream_options" in said
+
+    def _create(self, client: Any, request: Request) -> Any:
+        said: dict[str, Any] = {"stream": True} if self.streaming else {}
+        if self.streaming and self._asks_usage:
+            said["stream_options"] = {"include_usage": True}
         body = {name: value for name, value in {**said, **self.parameters}.items() if value is not None}
         return client.chat.completions.with_streaming_response.create(
             model=self.name,

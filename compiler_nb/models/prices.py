@@ -27,7 +27,10 @@ def _listed_price(provider: str, model: str, usage: Usage) -> float | None:
     import genai_prices  # noqa: PLC0415 - an extra, and heavy
 
     used = genai_prices.Usage(
-        input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, cache_read_tokens=usage.cached_tokens
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cached_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
     )
     for provider_id in (provider, None):  # an own address may sell a well-known model
         try:

@@ -192,12 +192,21 @@ def _joined(content: Any) -> str:
 
 
 def usage_of(usage: Any) -> Usage | None:
-    """Return the usage that a provider reports, or None if it is not in numbers."""
+    """Return the usage that a provider reports, of either API, or None if it is not in numbers."""
     if type(usage) is not dict:
         return None
-    details = usage.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if type(details) is dict else None
-    sent, received = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    names = ("input", "output") if "input_tokens" in usage else ("prompt", "completion")
+    sent, received = (usage.get(f"{name}_tokens") for name in names)
     if type(sent) is not int or type(received) is not int:
         return None
-    return Usage(1, sent, received, cached if type(cached) is int else 0)
+    read, wrote = (usage.get(f"{name}_tokens_details") for name in names)
+    return Usage(
+        1, sent, received, _count(read, "cached_tokens"),
+        reasoning_tokens=_count(wrote, "reasoning_tokens"), cache_write_tokens=_count(read, "cache_write_tokens"),
+    )  # fmt: skip
+
+
+def _count(details: Any, name: str) -> int:
+    """Return a number of a usage's details, 0 if it does not say."""
+    count = details.get(name) if type(details) is dict else None
+    return count if type(count) is int else 0

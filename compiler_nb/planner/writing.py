@@ -40,8 +40,8 @@ DROPPED: Final = "it is not in the repaired plan"
 class Writing:
     """Gets the plans of one run from its planner, one for each round.
 
-    shapes: of what tools returned before; add: takes a task that adopts no other task's outcome; allow: called before
-    each call of a model; dropped: tasks that only a refused text held.
+    shapes: of what tools returned before; add: takes a task that adopts no other task's outcome; dropped: tasks that
+    only a refused text held.
     """
 
     def __init__(
@@ -55,10 +55,9 @@ class Writing:
         shapes: Mapping[str, str],
         calls: Calls,
         add: Callable[[Task], None],
-        allow: Callable[[], None],
     ) -> None:
         self.settings, self.question, self.schemas, self.shapes, self.log = settings, question, schemas, shapes, log
-        self.calls, self.session, self.add, self.allow = calls, session, add, allow
+        self.calls, self.session, self.add = calls, session, add
         self.dropped: set[str] = set()
 
     async def write(self, earlier: Earlier | None, names: Mapping[str, str]) -> Plan:
@@ -74,13 +73,13 @@ class Writing:
         role: Role = "planner" if earlier is None else "replan"
         self.session.open()
         for repair in range(settings.max_repairs + 1):
-            self.allow()
+            request = Request(role, tuple(messages), prompt=version)
+            self.calls.allow(request)
             parser = PlanParser(
                 dialect=settings.dialect, tools=settings.tools, inputs=self.schemas,
                 earlier=self.session.alive(), taken=tuple(self.session.tasks), names=names,
             )  # fmt: skip
             taker = Taker(self.log, self.session, self.add)
-            request = Request(role, tuple(messages), prompt=version)
             problems = await self._read_plan(request, parser, taker.take, last=repair == settings.max_repairs)
             if not problems:
                 plan = Plan(*parser.parts())

@@ -18,8 +18,9 @@ def is_number(value: Any) -> bool:
 class Budget:
     """What a run may use; None means no limit.
 
-    tokens: input and output of all calls of models; usd: dollars, by the price list of the extra `prices`; calls: calls
-    of models; seconds: from the question to the answer; replans: further plans.
+    tokens: input and output of all calls of models, and what the next call sends, as far as it can be estimated; usd:
+    dollars, by the price list of the extra `prices`; calls: calls of models; seconds: from the question to the answer;
+    replans: further plans.
     Raises ValueError if one is not a number from 0.
     """
 
@@ -35,14 +36,20 @@ class Budget:
             if value is not None and not (is_number(value) and value >= 0):
                 raise ValueError(f"a budget's {field.name} must be a number from 0, or None, not {value!r}")
 
-    def exceeded(self, progress: Progress, asked: int) -> str:
-        """Return which part of the budget a run has used up, in words, or "" if none is.
+    def exceeded(self, progress: Progress, asked: int, sends: int = 0, under_way: int = 0) -> str:
+        """Return which part of the budget has no room for another call of a model, in words, or "" if all have.
 
-        asked: calls of models that were allowed; the last ones may not be in the events yet.
+        asked: calls that were allowed; the last ones may not be in the events yet; sends, under_way: tokens that the
+        call and those that have not ended are estimated to send.
         """
         used = progress.usage
-        if self.tokens is not None and used.tokens >= self.tokens:
-            return f"the budget of {self.tokens:,} tokens is used up ({used.tokens:,})"
+        if self.tokens is not None:
+            if used.tokens >= self.tokens:
+                return f"the budget of {self.tokens:,} tokens is used up ({used.tokens:,})"
+            left = max(0, self.tokens - used.tokens - under_way)
+            if sends > left:
+                rest = f"the next call sends about {sends:,}, and {left:,} are left; allow more, or offer less"
+                return f"the budget of {self.tokens:,} tokens is too small: {rest}"
         if self.calls is not None and max(asked, used.calls) >= self.calls:
             return f"the budget of {self.calls} calls of models is used up"
         if self.usd is not None and (spent := progress.cost or 0.0) >= self.usd:

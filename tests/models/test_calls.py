@@ -7,6 +7,7 @@ from compiler_nb.errors import (
     AuthenticationFailed,
     ModelError,
     ModelTimeout,
+    NoModel,
     ProviderUnavailable,
     RateLimited,
     StreamBroken,
@@ -153,6 +154,8 @@ def test_what_a_model_raises_is_a_model_error():
     [
         (Usage(1, 5, 2), Usage(1, 5, 2)),
         (Usage(0, 5, 2, 9), Usage(1, 5, 2, 5)),
+        (Usage(1, 5, 2, 1, True, 3, 9), Usage(1, 5, 2, 1, reasoning_tokens=2, cache_write_tokens=5)),
+        (Usage(1, 5, 2, reasoning_tokens=-1), None),
         (Usage(1, -5, 2), None),
         (Usage(1, 5, 10**9), None),
         (Usage(1, 0, 0), None),
@@ -165,6 +168,15 @@ def test_only_sane_usage_counts(told, usage):
     assert sane(told) == usage
     _, stream, _ = run(Speaks([Chunk("abcd"), Chunk("", "stop", told)]))
     assert stream.usage == (usage or Usage(1, 2, 1, 0, reported=False))
+
+
+@pytest.mark.parametrize("end", [ModelError("down"), AuthenticationFailed("no"), 9.0, NoModel("a person")])
+def test_a_call_that_is_never_answered_counts_no_tokens(end):
+    """Nobody has read it: a server that is down, a wrong key, silence, or a person who writes in another cell."""
+    _, _, events = run(Speaks([end]))
+    assert events[-1].usage == Usage(1)
+    _, _, events = run(Speaks([Chunk(), end]))  # it was thinking
+    assert events[-1].usage == Usage(1, 2, 0, reported=False)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from compiler_nb.models.base import Chunk, Model, Request
 from compiler_nb.models.faults import Where, explain, from_body, retry_after
 from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.models.secret import Secret
+from compiler_nb.models.wire import usage_of
 from compiler_nb.outcome import Usage
 from compiler_nb.prompts.data import frame
 from tests.support.server import FAULTS, Server
@@ -134,6 +135,37 @@ def test_missing_usage_is_none(fault):
     """The caller estimates if the provider gave no numbers."""
     with Server(PLAN, always=fault) as server:
         assert ask(model_of(server))[-1] == Chunk("", "stop", None, "gpt-test")
+
+
+@pytest.mark.parametrize("status", ["", "=400"])
+def test_a_server_that_rejects_stream_options_is_asked_once_more_without(status):
+    """The reply comes all the same, without its usage; later calls do not ask for it."""
+    with Server(PLAN, always=f"no-options{status}") as server:
+        model = model_of(server)
+        chunks = [ask(model), ask(model)]
+        asked = ["stream_options" in seen.body for seen in server.requests]
+    assert asked == [True, False, False]
+    assert [text_of(each) for each in chunks] == [PLAN, PLAN]
+    assert chunks[0][-1] == Chunk("", "stop", None, "gpt-test")
+
+
+def test_what_the_user_says_of_stream_options_stands():
+    """A server that rejects it is not asked again, and None leaves it out."""
+    with Server(PLAN, always="no-options") as server:
+        with pytest.raises(errors.BadRequest, match="stream_options"):
+            ask(model_of(server, stream_options={"include_usage": True}))
+        assert text_of(ask(model_of(server, stream_options=None))) == PLAN
+        assert len(server.requests) == 2
+
+
+def test_usage_holds_reasoning_and_cache_writes():
+    """As far as the server reports them."""
+    usage = {
+        "prompt_tokens": 10, "completion_tokens": 7, "completion_tokens_details": {"reasoning_tokens": 5},
+        "prompt_tokens_details": {"cached_tokens": 3, "cache_write_tokens": 2},
+    }  # fmt: skip
+    assert usage_of(usage) == Usage(1, 10, 7, 3, reasoning_tokens=5, cache_write_tokens=2)
+    assert usage_of({**usage, "completion_tokens_details": None}).reasoning_tokens == 0
 
 
 def test_thinking_is_a_chunk_without_text():

@@ -239,6 +239,14 @@ def _unreached(why: str) -> Callable[[Case], Response]:
     return lambda _: Response(UNREACHED, {}, (why,))
 
 
+def _no_options(case: Case) -> Response:
+    """Refuse `stream_options`, as servers do that do not know it."""
+    if "stream_options" not in case.seen.body:
+        return stream([*map(sse, case.events[:-1]), DONE])  # usage was not asked for
+    said = {"type": "extra_forbidden", "loc": ["body", "stream_options"], "msg": "Extra inputs are not permitted"}
+    return whole(int(case.number(422)), {"detail": [said]})
+
+
 def _with_ids(case: Case, key: str) -> Response:
     response = stream([*(sse({**event, "id": key, "system_fingerprint": key}) for event in case.events), DONE])
     return response._replace(headers={**response.headers, "x-request-id": quote(key)})
@@ -279,6 +287,7 @@ FAULTS: Final[dict[str, Callable[[Case], Response]]] = {
     "context": _context,
     "filter-400": lambda _: whole(400, _error("filtered", code="content_filter")),
     "model-404": lambda _: whole(404, _error("The model does not exist", code="model_not_found")),
+    "no-options": _no_options,
     "redirect": lambda case: whole(307, {}, Location=case.value),
     "reset": _cut(RESET),
     "early-reset": lambda _: stream([RESET]),
