@@ -230,6 +230,15 @@ def test_a_later_round_reads_the_last_version_of_a_name():
     assert '<data name="x" call="1 + 1">\n2\n</data>' in texts(model, "joiner")[0]
 
 
+def test_a_later_round_gives_a_name_a_known_value():
+    """A literal, or another result: the variable means it, not what an earlier round left, and the joiner sees it."""
+    model = scripted("x = get(1)\ny = get(2)\njoin()\n", "x = 5\ny = x\nz = get(y)\njoin()\n",
+                     joiner=["Replan: other", "Done."])  # fmt: skip
+    found = run(Compiler(model, Desk().tools))
+    assert (found["x"], found["y"], found["z"]) == (5, 5, 5)
+    assert '<data name="x" call="5">\n5\n</data>' in texts(model, "joiner")[1]
+
+
 def test_a_line_that_a_later_round_repeats_is_the_last_version():
     """The repeated line keeps its task, and its name means it again."""
     model = scripted("x = get(1)\nx = get(2)\njoin()\n", "x = get(1)\nanswer(x)\n", joiner=["Replan: a"])

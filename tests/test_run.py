@@ -57,6 +57,7 @@ def test_an_item_is_a_result():
         found["zz"]
 
 
+SWAPPED = "a = get('A')\nb = get('B')\nn = get(1)\nn = None\na, b = b, a\nanswer([a, b])\n"
 TWICE = "x = get(5)\nx = x + 1\ny = get(x)\nanswer([x, y])\n"
 
 
@@ -77,6 +78,24 @@ def test_a_name_assigned_twice_means_the_last_one(tmp_path, stored):
         assert asyncio.run(compiler.rerun(found, overrides={"x": 100})).answer == [100, 100]
         assert asyncio.run(compiler.rerun(found, start="x")).answer == [6, 6]
         assert desk.asked("get") == [5, 100, 6]
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_two_names_that_change_places_mean_each_others_values(tmp_path, stored):
+    """As in Python: `run["a"]`, why, start and overrides mean the last of them. A stored run too."""
+    with History(tmp_path / "runs.db") as history:
+        desk = Desk()
+        compiler = Compiler(None, desk.tools, planner=scripted(SWAPPED), history=history)
+        found = run(compiler)
+        found = history.load(found.id, compiler.settings.tools) if stored else found
+        assert (found.answer, found["a"], found["b"], found["n"]) == (["B", "A"], "B", "A", None)
+        assert found.why("a").startswith("done")
+        assert [task.id for task in found.progress.variables] == ["n_2", "a_2", "b_2"]
+        again = asyncio.run(compiler.rerun(found, overrides={"a": 100}))
+        assert (again.answer, again["a"], again["b"]) == ([100, "A"], 100, "A")
+        desk.calls.clear()
+        assert asyncio.run(compiler.rerun(found, start="a")).answer == ["B", "A"]
+        assert desk.calls == []
 
 
 def test_a_name_whose_last_version_failed_has_no_value():

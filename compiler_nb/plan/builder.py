@@ -84,6 +84,10 @@ class Builder:
             return Ref(self.ids[name])
         return self.readable.get(name)
 
+    def has_task(self, name: str) -> bool:
+        """Whether a task of this run was assigned to a name, so that only another task can replace its value."""
+        return name in self.ids or name in self.taken
+
     def check_call(self, task: Task) -> bool:
         """Report what is wrong with a call's tool and arguments; return whether the call is correct."""
         unknown = check.check_tool(task.tool, self.tools, self.functions)

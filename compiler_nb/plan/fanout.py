@@ -159,9 +159,13 @@ def _structure(  # noqa: PLR0911 - one case per form
 def linked_fanout(tree: Tree, container: Callable[[str], str]) -> Fanout | None:
     """Return a comprehension that reads a fan-out item by item as a fan-out of its own, so that one bad item costs one.
 
-    None for any other tree: it needs its values whole.
+    A fan-out that gets another name is one of all its items. None for any other tree: it needs its values whole.
     """
     match tree:
+        case Ref(id_) if container(id_) == "list":
+            return Fanout("list", "each", tree, (), None, (), Local("each"))
+        case Ref(id_) if container(id_):
+            return Fanout("dict", ("key", "each"), Method(tree, "items", ()), (), Local("key"), (), Local("each"))
         case Comprehension("list" | "dict" as kind, element, (Clause(target, source, conditions),), key):
             node = Fanout(kind, target, source, conditions, key, (), element)
             return node if needs(Task("", "fanout", "", (node,)), container)[1] else None

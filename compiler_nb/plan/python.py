@@ -290,9 +290,10 @@ class PythonDialect:
                     raise Refused(
                         "too_deep", f"the value nests more than {check.DEPTH_LIMIT} deep: offer it as an input", value
                     )
-                self.names[name] = self.builder.last = tree
-                self.lengths[name] = 0 if isinstance(tree, Expression) else len(self.text) + self.written - before
-                return
+                if not self.builder.has_task(name) or (type(tree) is Ref and tree == self.names.get(name)):
+                    self.names[name] = self.builder.last = tree
+                    self.lengths[name] = 0 if isinstance(tree, Expression) else len(self.text) + self.written - before
+                    return
             if name.startswith("@") and not any(part.guard for part in reader.parts):
                 raise Refused("statement", "this line computes a value that is not used: give it a name", value)
             fanout = linked_fanout(tree, self._containers(reader.parts))

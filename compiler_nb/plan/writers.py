@@ -46,6 +46,7 @@ class Writer:
         needs = dict.fromkeys(id_ for task in (*tasks, self.last) for id_ in task.dependencies)
         self.earlier = [id_ for id_ in needs if id_ not in ids]
         self.names: dict[str, str] = {}
+        self.taken: set[str] = set()
 
     def write(self) -> str:
         """Return the text."""
@@ -61,10 +62,10 @@ class Writer:
     def name_all(self, name_of: Callable[[str], str], earlier_of: Callable[[str], str] = str) -> None:
         """Give each task the name that `name_of` makes of its id, or the next free one like it."""
         self.names = {id_: earlier_of(id_) for id_ in self.earlier}
-        taken = set(self.names.values())
+        self.taken = set(self.names.values())
         for task in self.tasks:
-            self.names[task.id] = free_name(name_of(task.id), taken)
-            taken.add(self.names[task.id])
+            self.names[task.id] = free_name(name_of(task.id), self.taken)
+            self.taken.add(self.names[task.id])
 
     def calls(self) -> Iterator[Task]:
         """Yield the tasks in order; raise if one is not a call of a tool."""
@@ -97,7 +98,11 @@ def quote(data: Any) -> str:
 
 
 class PythonWriter(Writer):
-    """Writes the python dialect; nested calls are written where their values are used."""
+    """Writes the python dialect; nested calls are written where their values are used.
+
+    A name that is assigned again is written again. What still reads the older version reads it by another name, which
+    is given to it just before: `x_1 = x`.
+    """
 
     dialect = "python"
 
@@ -108,8 +113,11 @@ class PythonWriter(Writer):
             lambda id_: f"{id_}_2" if keyword.iskeyword(id_) or variable(id_) in hiding else variable(id_), variable
         )
         self.parts = {task.id: task for task in self.tasks if is_part(task.id)}
-        written = [task for task in self.tasks if task.id not in self.parts]
-        return "".join(f"{line}\n" for task in (*written, self.last) for line in self._lines(task))
+        self.meant: dict[str, str] = {}  # by a name that is assigned again, the task that it means so far
+        every = (*self.tasks, self.last)
+        self.read_until = {id_: at for at, task in enumerate(every) for id_ in task.dependencies}
+        written = [(at, task) for at, task in enumerate(every) if task.id not in self.parts]
+        return "".join(f"{line}\n" for at, task in written for line in self._lines(task, at))
 
     def _hiding(self) -> set[str]:
         """Return the names of tasks that would hide an input of the same name which is read after them."""
@@ -120,16 +128,32 @@ class PythonWriter(Writer):
             before.add(variable(task.id))
         return found | before.intersection(inputs_of((), self.final))
 
-    def _lines(self, task: Task) -> list[str]:
+    def _lines(self, task: Task, at: int) -> list[str]:
         self.task = task
         self.check_after(task)
         for name in task.kwargs:
             if not name.isidentifier() or keyword.iskeyword(name):
                 raise self.wrong(f"its argument {name!r} is not a valid name")
-        target = "" if task is self.last or task.id.startswith("@") else f"{self.names[task.id]} = "
-        line = target + spell_call(task, self._name)
+        value = spell_call(task, self._name)
+        line = value if task is self.last or task.id.startswith("@") else f"{self.names[task.id]} = {value}"
         self._check_text(line, (task.args, task.kwargs))
-        return [f"# {task.note}", line] if task.note else [line]
+        kept: list[str] = []
+        if task.version_of in self.names:
+            kept = self._assign_again(task, at)
+            line = f"{self.names[task.id]} = {value}"
+        return [*kept, *([f"# {task.note}"] if task.note else []), line]
+
+    def _assign_again(self, task: Task, at: int) -> list[str]:
+        """Let a name mean this task from now on; return the line that keeps its older version if it is still read."""
+        older = self.meant.get(task.version_of, task.version_of)
+        name = self.names[task.id] = self.names[older]
+        self.meant[task.version_of] = task.id
+        if self.read_until.get(older, at) <= at:
+            return []
+        kept = free_name(f"old_{name}"[: check.NAME_LIMIT], {*self.taken, *inputs_of(self.tasks, self.final)})
+        self.names[older] = kept
+        self.taken.add(kept)
+        return [f"{kept} = {name}"]
 
     def _check_text(self, line: str, tree: Tree) -> None:
         """Raise if a line cannot be read back: an f-string's braces cannot hold all quotes, brackets and escapes."""

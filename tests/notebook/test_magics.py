@@ -53,6 +53,15 @@ def test_a_name_assigned_twice_is_the_last_value(shell, capsys):
     assert capsys.readouterr().out.startswith("done")
 
 
+def test_variables_that_change_places_are_bound_as_python_would(shell):
+    """Each means what was assigned to it last, and so it does after a rerun."""
+    shell.ok("%%plan\na = double(1)\nb = double(2)\na, b = b, a\nb = None\nanswer(a)")
+    for _ in range(2):
+        assert (shell.ns["a"], shell.ns["b"], shell.ns["run"].answer, shell.ns["run"]["b"]) == (4, None, 4, None)
+        assert "bound: a, b, run" in shell.text()
+        shell.ok("%compile rerun --start a")
+
+
 def test_a_plans_answer_that_failed_is_named_in_the_cell(shell):
     """Although the joiner answered instead."""
     shell.ns["m"] = ScriptedModel({"planner": "a = double(1)\nanswer(a['max'])", "joiner": "Two."})

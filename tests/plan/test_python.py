@@ -122,6 +122,40 @@ def test_a_name_assigned_twice_is_two_tasks():
     assert edges(plan) == {"a": (), "a_2": ("a",), "a_3": ("a_2",), "b": ("a_3",)}
 
 
+@pytest.mark.parametrize(
+    ("lines", "last"),
+    [
+        ("a, b = b, a", {"a": "b", "b": "a"}),
+        ("a = b", {"a": "b"}),
+        ("a = b = None", {"a": None, "b": "a_2"}),
+        ("a = city", {"a": Input("city")}),
+        ("c = a\na = b\na = c", {"a": "a"}),
+        ("a = a", {}),
+        ("sum = now()\nsum = 5", {"sum_2": 5}),
+    ],
+)
+def test_a_name_that_is_given_another_value_means_it(lines, last):
+    """Two names that change places, an alias or a literal: the name has a task that says what it means in the end."""
+    plan = plan_of(f"a = search('x')\nb = search('y')\n{lines}\nn = combine([a, b])\n")
+    again = {task.name: task.args[0] for task in plan if task.kind == "expr"}
+    assert again == {name: Ref(value) if type(value) is str else value for name, value in last.items()}
+    read = plan_of(plan.to_text())
+    assert [(task.name, task.fingerprint) for task in read] == [(task.name, task.fingerprint) for task in plan]
+
+
+def test_fanouts_that_change_places_are_linked_item_by_item():
+    """As a fan-out of all its items; what reads one item waits for that one."""
+    plan = plan_of("xs = [search(t) for t in ['a']]\nys = {t: fetch(t) for t in ['b']}\nxs, ys = ys, xs\n")
+    assert [(task.id, task.name, task.kind) for task in plan][2:] == [
+        ("xs_2", "xs", "fanout"),
+        ("ys_2", "ys", "fanout"),
+    ]
+    assert plan.to_text().splitlines()[2:] == [
+        "old_xs = xs", "xs = {key: each for key, each in ys.items()}", "ys = [each for each in old_xs]", "join()"
+    ]  # fmt: skip
+    assert plan_of(plan.to_text()) == plan
+
+
 @pytest.mark.parametrize("name", ["sum", "list", "In", "display", "search", "join", "answer", "print"])
 def test_a_name_that_is_taken_is_renamed(name):
     """Builtins, IPython's names, tools, join and answer are renamed in the plan before anything starts."""

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import keyword
+from contextlib import suppress
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -14,6 +16,7 @@ from compiler_nb.plan.tree import Input, Ref, replace
 from tests.support import planner
 from tests.support.corpus import JSON, NUMBERED, PYTHON
 from tests.support.plans import Reading, edges, read
+from tests.support.programs import random_program
 
 DIALECTS = ("python", "numbered", "json")
 
@@ -227,6 +230,18 @@ def test_random_plans_read_back_equal(plan):
         assert "f-string" in reason
     else:
         assert again(read, "numbered") == plan
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", range(0, 600, 100))
+def test_random_programs_read_back_with_their_names(start):
+    """Names that are assigned again, and those that change places, too: each variable means the same in the end."""
+    for seed in range(start, start + 100):
+        plan = Plan.parse(random_program(Random(seed), 10), dialect="python")
+        with suppress(PlanError):  # an f-string cannot hold every expression
+            read = again(plan, "python")
+            assert read == plan, seed
+            assert [task.name for task in read] == [task.name for task in plan], seed
 
 
 def test_keys_that_no_fstring_can_hold():

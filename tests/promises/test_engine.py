@@ -14,6 +14,7 @@ from compiler_nb.plan.parser import PlanParser
 from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Ref
 from compiler_nb.tool import tool
+from compiler_nb.trace import Progress
 from tests.support.clock import run_virtually
 from tests.support.programs import TOOLS, Ledger, broken, random_program, sequentially
 from tests.support.scale import seed, times
@@ -45,7 +46,7 @@ def tools_of(random: Random, calls: Counter[tuple[str, str]], share: int = 0):
 
 
 def test_tasks_get_exactly_the_values_that_they_refer_to(figure):
-    """2,000 random plans in random time give what Python gives line by line, with the same calls.
+    """2,000 random plans in random time give what Python gives line by line, with the same calls and variables.
 
     Some calls are made only if a test says so, and some tools have a state.
     """
@@ -57,11 +58,13 @@ def test_tasks_get_exactly_the_values_that_they_refer_to(figure):
         capacity = random.choice([1, 2, 8, 100])
         session = run_virtually(perform(program, tools_of(random, calls), max_concurrency=capacity))
         shown = f"seed {seed() + number}:\n{program}"
-        lines = {node.task.line: id_ for id_, node in session.schedule.nodes.items() if id_.isidentifier()}
-        assert {line: session.outcomes[id_] for line, id_ in lines.items()} == {
-            line: expected[line] for line in lines
-        }, shown
+        given = {(node.task.line, node.task.name): id_ for id_, node in session.schedule.nodes.items()}
+        named = {place: session.outcomes[id_] for place, id_ in given.items() if id_.isidentifier()}
+        assert named == {place: expected[place] for place in named}, shown
         assert calls == expected_calls, shown
+        last = {name: value for (_, name), value in expected.items()}
+        bound = {name: session.outcomes[id_] for name, id_ in Progress(session.log.events).names.items()}
+        assert bound == {name: last[name] for name in bound}, shown
     figure(f"{times(2_000):,} plans, 0 differ")
 
 
@@ -77,9 +80,10 @@ def test_a_failing_call_changes_no_value(figure):
         for id_, node in session.schedule.nodes.items():
             outcome = session.outcomes[id_]
             assert not node.guarded or node.state != "skipped" or outcome.not_needed or outcome.cause, shown
-            if id_.isidentifier() and node.task.line in expected:
+            place = node.task.line, node.task.name
+            if id_.isidentifier() and place in expected:
                 missing += node.lost
-                assert node.lost or outcome == expected[node.task.line], shown
+                assert node.lost or outcome == expected[place], shown
                 same += not node.lost
         states(session)
     figure(f"{times(500):,} plans, {same:,} lines equal, {missing:,} not evaluated as their tests read what failed")

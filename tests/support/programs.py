@@ -59,6 +59,9 @@ class Writer:
             if self.random.random() < 0.1:
                 self.lines.append(self.kept(f"k{index}"))
                 continue
+            if self.random.random() < 0.05 and (line := self.moved()):
+                self.lines.append(line)
+                continue
             kind, text = self.random.choice([*calls, *pures, *fanouts, *guards])()
             again = self.names[kind] and self.random.random() < 0.1
             name = self.random.choice(self.names[kind]) if again else f"v{index}"
@@ -187,6 +190,15 @@ class Writer:
             ("two", f"{{k: {tool()}(k) if {self.pick('two')}[k] % 2 else {number} for k in ('a', 'b')}}"),
         ])  # fmt: skip
 
+    def moved(self) -> str:
+        """Return a line that gives names the values of others of their kind, or a literal; "" if there are no two."""
+        kind = self.random.choice(list(self.names))
+        if len(self.names[kind]) < 2:
+            return ""
+        one, other = self.random.sample(self.names[kind], 2)
+        return self.random.choice([f"{one}, {other} = {other}, {one}", f"{one} = {other}", f"{one} = {one}",
+                                   f"{one} = {other} = {LITERALS.get(kind, 7)}"])  # fmt: skip
+
     def kept(self, name: str) -> str:
         """Return a line that keeps a value in the ledger, at times only if a test says so."""
         key, number = self.random.choice("ab"), self.pick("number")
@@ -239,8 +251,8 @@ def broken(name: str, args: tuple[Any, ...], share: int) -> int:
     return value
 
 
-def sequentially(program: str, share: int = 0) -> tuple[dict[int, Any], Counter[tuple[str, str]]]:
-    """Return what each line gives, by its number, when Python performs them one by one, and the calls that it makes.
+def sequentially(program: str, share: int = 0) -> tuple[dict[tuple[int, str], Any], Counter[tuple[str, str]]]:
+    """Return what each line gives, by its number and the name, when Python performs them one by one, and the calls.
 
     share: see `broken`; a line in which a call fails, or which reads the name of such a line, gives nothing.
     """
@@ -254,13 +266,14 @@ def sequentially(program: str, share: int = 0) -> tuple[dict[int, Any], Counter[
         return call
 
     names: dict[str, Any] = {name: make(name) for name in TOOLS} | {"keep": Ledger().keep}
-    values: dict[int, Any] = {}
+    values: dict[tuple[int, str], Any] = {}
     for number, line in enumerate(program.splitlines(), 1):
-        name = line.split(" = ")[0]
+        given = [name for part in line.split(" = ")[:-1] for name in part.split(", ")]
         try:
             exec(line, names)  # noqa: S102 - the tests' own text
         except (Broken, NameError):
-            names.pop(name, None)
+            for name in given:
+                names.pop(name, None)
         else:
-            values[number] = names[name]
+            values |= {(number, name): names[name] for name in given}
     return values, calls
