@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from compiler_nb.compiler import Compiler
@@ -80,7 +80,9 @@ def begin_cell(desk: Desk, magic: str, line: str, body: str, *, outermost: bool)
     return PlanJob(desk, question, compiler)
 
 
-def begin_again(desk: Desk, old: Run, *, start: str = "", failed: bool = False) -> RunJob | None:
+def begin_again(
+    desk: Desk, old: Run, *, start: str = "", failed: bool = False, overrides: Mapping[str, Any] | None = None
+) -> RunJob | None:
     """Begin a run that goes on with one that did not finish, or repeats its plan; return what is waited for."""
     # what the history could not store is taken from the notebook's variables, if they are still there
     own = {name: value for name, value in old.inputs.items() if not isinstance(value, NotStored)}
@@ -89,8 +91,8 @@ def begin_again(desk: Desk, old: Run, *, start: str = "", failed: bool = False) 
     compiler = _compiler(desk, question)
     old = compiler.recall(old)
     with _nothing_stale(desk, question.cell):
-        if old.status == "done" or start or failed:
-            order = compiler.order_again(old, start, failed=failed, inputs=lost)
+        if old.status == "done" or start or failed or overrides:
+            order = compiler.order_again(old, start, overrides, failed=failed, inputs=lost)
         else:
             order = compiler.order_resumed(old, lost)
     return RunJob(desk, question, compiler, order).begin()

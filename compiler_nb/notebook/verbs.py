@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
@@ -31,6 +32,8 @@ LISTED: Final = 30
 _QUESTION: Final = 60
 _MANY: Final = 99
 _HELP: Final = {"-h", "--help"}
+_OVERRIDE: Final = re.compile(r"\s--override[\s=]+(.*?)(?=\s--(?:start|failed|override)\b|$)")
+"""Values of tasks as they are written: what a shell would make of their quotes and blanks is not meant."""
 
 
 class Command(NamedTuple):
@@ -49,15 +52,17 @@ class Command(NamedTuple):
 
 def perform(desk: Desk, line: str) -> None:
     """Do what a line says; raises OptionError if it makes no sense."""
+    overrides = ", ".join(_OVERRIDE.findall(line))
     try:
-        words = shlex.split(line)
+        words = shlex.split(_OVERRIDE.sub(" --override _", line))
     except ValueError as error:
         raise OptionError(f"%compile: {error}: {line.strip()}") from None
     name, *rest = words or ["help"]
     if _HELP & set(words):
         name, rest = "help", [word for word in words if word not in _HELP][:1]
     verb = _verb(name)
-    verb.perform(desk, *_read(name, verb, rest))
+    words, options = _read(name, verb, rest)
+    verb.perform(desk, words, options | ({"--override": overrides} if overrides else {}))
 
 
 def _verb(name: str) -> Command:
@@ -193,9 +198,13 @@ def why(desk: Desk, words: list[str], _: dict[str, str]) -> None:
 
 def rerun(desk: Desk, words: list[str], options: dict[str, str]) -> None:
     """Run the plan of a run again, or a part of it; a run that did not finish is continued."""
+    overrides = desk.memory.names.assigned(options.get("--override", ""), "%compile rerun: --override")
     run = _run(desk, words)
     start = _known(run, options["--start"]) if "--start" in options else ""
-    job = begin_again(desk, run, start=start, failed="--failed" in options)
+    job = begin_again(
+        desk, run, start=start, failed="--failed" in options,
+        overrides={_known(run, name): value for name, value in overrides.items()},
+    )  # fmt: skip
     if job is not None:
         job.finish(loop.block(job))
 
@@ -285,10 +294,11 @@ VERBS: Final = {
     ),
     "rerun": Command(
         rerun,
-        "rerun [RUN] [--start TASK] [--failed]",
-        "run a plan again: all of it, a task and what depends on it, or what failed; continue a run that was stopped",
+        "rerun [RUN] [--start TASK] [--failed] [--override TASK=VALUE]",
+        "run a plan again: all of it, a task and what depends on it, or what failed; continue a run that was stopped; "
+        "--override gives a task a value, which may read variables of the notebook",
         1,
-        {"--start": "TASK", "--failed": ""},
+        {"--start": "TASK", "--failed": "", "--override": "TASK=VALUE"},
     ),
     "why": Command(
         why, "why [TASK [RUN]]", "say why a task waits or waited; without TASK, for all that have not ended", 2

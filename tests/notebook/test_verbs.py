@@ -37,9 +37,14 @@ def test_help(shell, capsys):
         ("rerun x", "no run is called 'x'"),
         ("rerun -1 --start", "--start needs a value"),
         ("rerun a b", "%compile rerun does not take 'b'; write: %compile rerun [RUN] [--start TASK] [--failed]"),
+        ("rerun --override", "--override needs a value: --override TASK=VALUE"),
+        ("rerun --override 5", "--override takes TASK=VALUE, such as best=[1, 2], not 5: it has no name"),
+        ("rerun --override b=open('x')", "not b=open('x'): a function is called in a cell above"),
+        ("rerun --override b=", "not b=: this is not a line of a plan"),
+        ("show --override b=1", "%compile show has no option --override; it has -d VIEWS"),
         ("modle", "did you mean 'model'?)"),
         ("help edit", "OptionError: %compile edit does not exist yet"),
-        ("rerun --from x", "%compile rerun has no option --from; it has --start TASK and --failed"),
+        ("rerun --from x", "%compile rerun has no option --from; it has --start TASK and --failed and --override"),
         ("pause --all", "OptionError: %compile pause has no option --all"),
         ("show", "OptionError: no run is called '-1'"),
         ("show nobody", "no run is called 'nobody'"),
@@ -108,6 +113,26 @@ def test_tools_runs_show_and_cancel(shell, capsys):
     assert told(shell, capsys, "%compile cancel first") == "first is not running, its status is done\n"
     assert "%compile rerun continues" in told(shell, capsys, "%compile resume first")
     assert told(shell, capsys, "%compile go") == told(shell, capsys, "%compile resume")
+
+
+@pytest.mark.parametrize(
+    ("options", "values"),
+    [
+        ("--override x=k", [2, 7, 14]),
+        ("--start y --override x=k + 1", [2, 8, 16]),
+        ("--override x={'n': [1, 2]}['n'] --start y", [2, [1, 2], [1, 2, 1, 2]]),
+        ("--override=x='a  --b', a=1", [1, "a  --b", "a  --ba  --b"]),
+        ("--override a=2 --override x=3", [2, 3, 6]),
+        ("--start x", [2, 3, 6]),
+    ],
+)
+def test_a_task_is_given_a_value_and_the_plan_runs_again(shell, options, values):
+    """An expression over the notebook's variables, in the place of a name's last version; results are bound anew."""
+    shell.ns["k"] = 7
+    shell.ok("%%plan\na = double(1)\nx = double(5)\nx = a + 1\ny = x * 2\nanswer([a, x, y])")
+    shell.ok(f"%compile rerun -1 {options}")
+    assert shell.ns["run"].answer == values
+    assert [shell.ns[name] for name in "axy"] == values
 
 
 def test_runs_are_pruned_and_damaged_ones_listed(shell, capsys, tmp_path):

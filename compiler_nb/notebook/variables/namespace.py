@@ -8,13 +8,20 @@ import types
 from collections.abc import Iterable
 from typing import Any, Final
 
-from compiler_nb.errors import OptionError, ToolError
+from compiler_nb.errors import ExpressionError, OptionError, PlanError, ToolError
+from compiler_nb.plan.bounds import Scope
+from compiler_nb.plan.evaluate import evaluate
+from compiler_nb.plan.expression import Apply
+from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.python import IPYTHON
-from compiler_nb.text import describe_error
+from compiler_nb.plan.task import Return
+from compiler_nb.text import cut, describe_error
 from compiler_nb.tool import Tool, Toolbox
 
 PASTE_LIMIT: Final = 100_000
 """How many characters `{name}` may paste."""
+SHOWN: Final = 60
+"""Characters of an option's value that an error repeats."""
 _OFFERED = re.compile(r"(?<![\w@.])@([^\W\d]\w*)")
 _PASTED = re.compile(r"(?<!\{)\{([^\W\d]\w*)\}(?!\})")
 _NAME = re.compile(r"[^\W\d]\w*")
@@ -67,6 +74,26 @@ class Namespace:
         known = self.visible()
         names = [name for name in dict.fromkeys(_NAME.findall(plan)) if name in known]
         return [name for name in names if not isinstance(known[name], types.ModuleType) and not callable(known[name])]
+
+    def assigned(self, text: str, option: str) -> dict[str, Any]:
+        """Return the values of `name=value, ...`: expressions as in a plan, which may read the notebook's variables.
+
+        Raises OptionError if the text is something else, or a value cannot be evaluated.
+        """
+        inputs = {name: self.values[name] for name in self.read_by(text)}
+        try:
+            tree = Plan.parse(f"answer(dict({text}))", dialect="python", tools={}, inputs=inputs).final
+            match tree:
+                case Return(Apply("dict", (), _) as values):
+                    return dict(evaluate(values, Scope({}, inputs)))
+        except PlanError as error:
+            own = error.kind == "unknown_tool"
+            reason = "a function is called in a cell above" if own else error.problems[0].message
+        except ExpressionError as error:
+            reason = str(error)
+        else:
+            reason = "it has no name"
+        raise OptionError(f"{option} takes TASK=VALUE, such as best=[1, 2], not {cut(text, SHOWN)}: {reason}")
 
     def paste(self, question: str) -> str:
         """Return the question with each `{name}` of a variable replaced by its text; other braces stay as they are.
