@@ -83,6 +83,11 @@ class Tool(Signature):
     def __repr__(self) -> str:
         return f"<tool {self.signature}>"
 
+    @property
+    def stateless(self) -> bool:
+        """Whether no side effect changes what it returns, so that it need not wait for those above it in a plan."""
+        return self.pure
+
     @functools.cached_property
     def is_async(self) -> bool:
         """Whether its own call returns a coroutine."""

@@ -288,10 +288,10 @@ def _check_events(events: Iterable[Event]) -> None:
         match event:
             case TaskPlanned():
                 known.add(event.planned.id)
-                named = {event.task, *event.planned.dependencies}
+                named = {event.task, *event.planned.dependencies, *event.planned.follows}
             case TaskExpanded():
                 known.update(item.id for item in event.items)
-                named = {event.task, *(id_ for item in event.items for id_ in item.dependencies)}
+                named = {event.task, *(id_ for item in event.items for id_ in (*item.dependencies, *item.follows))}
             case PlanProblem():
                 sound = False
             case PlanClosed():  # the last line of a text that is not a plan may name anything

@@ -9,6 +9,7 @@ from itertools import count
 
 from compiler_nb.errors import Problem
 from compiler_nb.plan import check
+from compiler_nb.plan.effects import effects_of
 from compiler_nb.plan.task import LastLine, Task, fingerprint
 from compiler_nb.plan.tree import Ref, Tree
 from compiler_nb.plan.tree import replace as replace_nodes
@@ -52,6 +53,7 @@ class Builder:
         self.final: LastLine | None = None
         self.last: Tree = None  # the value of the last statement
         self.edges = 0
+        self._effects = effects_of(tools)
         self._is_over = False  # whether there were too many tasks or edges
         self._numbers: dict[str, int] = {}  # a name that is repeated -> the number to try next
 
@@ -158,7 +160,8 @@ class Builder:
         return id_
 
     def _take(self, task: Task, print_: str) -> None:
-        task = replace(task, fingerprint=print_)
+        follows = self._effects.follows(task) if self._effects is not None else ()
+        task = replace(task, fingerprint=print_, follows=follows)
         self.edges += len(task.dependencies)
         if len(self.tasks) >= check.TASK_LIMIT or self.edges > check.EDGE_LIMIT:
             self.report(

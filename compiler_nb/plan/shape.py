@@ -1,6 +1,7 @@
 """The shape of a plan: order, levels, longest paths, bounds of time, and how two plans differ.
 
-References to ids that are not among the given tasks (results of an earlier round) do not count.
+A task needs what it reads, and what it follows for the order of side effects. References to ids that are not among the
+given tasks (results of an earlier round) do not count.
 Every function is linear in tasks and references, and none is recursive.
 """
 
@@ -45,9 +46,9 @@ class PlanDiff:
 
 
 def parents(tasks: Iterable[Task]) -> dict[str, tuple[str, ...]]:
-    """Return for each task the ids among the given tasks that it needs."""
-    needs = {task.id: task.dependencies for task in tasks}
-    return {id_: tuple(need for need in each if need in needs) for id_, each in needs.items()}
+    """Return for each task the ids among the given tasks that it needs: what it reads, then what it follows."""
+    needs = {task.id: (*task.dependencies, *task.follows) if task.follows else task.dependencies for task in tasks}
+    return {id_: tuple(need for need in dict.fromkeys(each) if need in needs) for id_, each in needs.items()}
 
 
 def children(needs: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
@@ -84,7 +85,7 @@ def _sorted(needs: Mapping[str, tuple[str, ...]]) -> list[str]:
 
 
 def levels(plan: Iterable[Task]) -> tuple[tuple[str, ...], ...]:
-    """Return the ids by level: a task stands one below the deepest task that it depends on."""
+    """Return the ids by level: a task stands one below the deepest task that it needs."""
     needs = parents(plan)
     depth: dict[str, int] = {}
     for id_ in _sorted(needs):

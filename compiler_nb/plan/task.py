@@ -47,7 +47,8 @@ class Task(Expression):
     after: ids declared as dependencies although no argument reads them; note: the comment above it;
     line, column: where its text begins, from 1; fingerprint: what it computes, whatever its name: a hash of tool and
     arguments with references replaced by fingerprints; version_of: the name in the text, "" if that is the id; guard:
-    what must be true for it to be performed, always an expression, or None if it always is.
+    what must be true for it to be performed, always an expression, or None if it always is; follows: ids of tasks that
+    it comes after although it reads nothing of them, for the order of side effects (effects.py).
     """
 
     id: str
@@ -62,6 +63,7 @@ class Task(Expression):
     fingerprint: str = field(default="", compare=False, repr=False)
     version_of: str = field(default="", compare=False, repr=False)
     guard: Tree = None
+    follows: tuple[str, ...] = field(default=(), compare=False, repr=False)
     _reads: tuple[tuple[str, ...], tuple[str, ...]] | None = field(default=None, init=False, compare=False, repr=False)
 
     __hash__ = None  # type: ignore[assignment]  # the arguments are plain, mutable data

@@ -47,6 +47,7 @@ class LanguageTool(Tool):
     """A tool that asks a model: that counts against the provider's limits when it asks, not when it starts."""
 
     regular = False
+    stateless = True
 
 
 class Unreadable(ValueError):
