@@ -2,10 +2,11 @@
 
 Theory of operation
     A call of a tool with side effects waits until the plan is whole, and then, if no rule lets it start, until a person
-    approves it with its resolved arguments. An approval holds for this task and these arguments alone: it is bound to
-    their digest, which is taken again when the call starts, for a list may have been changed by another tool meanwhile;
-    if so, the person is asked anew. The items of a fan-out are asked for together, once the arguments of all of them
-    are there, and get one answer. If nobody can be asked, the answer is no.
+    approves it with its resolved arguments. An approval holds for this task, these arguments and this code alone: it is
+    bound to their digest (values/digest.py), which is taken again when the call starts, for another tool may have
+    changed a list meanwhile, or the user the tool; if so, the person is asked anew. So they are, once, if an argument
+    has no content to compare, such as an open file. The items of a fan-out are asked for together, once the arguments
+    of all of them are there, and get one answer. Only True approves. If nobody can be asked, the answer is no.
 
     In two cases a person is asked although a rule would let the call start: if an equal call was cut off, which may
     have had its effect already; and, under "auto", if the plan was made after tools had returned something, for what
@@ -18,37 +19,43 @@ Theory of operation
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextvars import copy_context
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from compiler_nb.events import Log, TaskApproved, TaskHeld
+from compiler_nb.events import Log, TaskApproved, TaskHeld, Warned
 from compiler_nb.plan.task import Task
 from compiler_nb.text import describe_error, shorten_value
 from compiler_nb.tool import Tool
+from compiler_nb.values.digest import Digest, digest, digest_call
 
 Rule: TypeAlias = "str | Collection[str]"
 """Which calls start without being asked for: "ask" none, "auto" all, "deny" none, and nobody is asked; or the names of
 tools whose calls do."""
 Ask: TypeAlias = Callable[[Task, str], Awaitable[bool]]
-"""Asks a person to approve a task with these arguments."""
+"""Asks a person to approve a task with these arguments; only True approves."""
 Decide: TypeAlias = Callable[[str, bool, str], None]
 """Told the id of a held call, whether it is approved, and if not, why; "" if a person just said no."""
 SHOWN: Final = 600
 """Characters of an argument that a person is shown."""
 LISTED: Final = 50
 """Calls of a fan-out that are shown one by one; the others are counted."""
-_DEPTH: Final = 20
+CHANGED: Final = "its arguments, or its tool's code, have changed since they were approved"
+"""Why a call that was about to begin is asked for again."""
 
 
 class Held(NamedTuple):
-    """A call or a whole fan-out that waits for approval: its arguments as a person is shown them, and their digest."""
+    """A call or a whole fan-out that waits for approval: its arguments as a person is shown them, and their digest.
+
+    loose: why that digest does not show whether the arguments change, "" if it does; fanout: the id of its fan-out if
+    it is an item, else "".
+    """
 
     task: Task
     shown: str
     mark: str
-    fanout: str  # the id of its fan-out if it is an item, else ""
+    loose: str = ""
+    fanout: str = ""
 
 
 class Approvals:
@@ -58,7 +65,8 @@ class Approvals:
         self.rule, self.tools, self.log, self.decide, self.ask = rule, tools, log, decide, ask
         self.in_doubt: set[str] = set()  # fingerprints of side effects that may have happened
         self._context = copy_context()
-        self._approved: dict[str, str] = {}  # digests of arguments, by task
+        self._approved: dict[str, Held] = {}  # as they were then, by id
+        self._asked_twice: set[str] = set()  # calls with an argument that cannot be compared
         self._held: dict[str, Held] = {}  # calls, and fan-outs that are asked for, by id
         self._groups: dict[str, dict[str, Held]] = {}  # held items, by fan-out and id
         self._questions: dict[str, asyncio.Task[None]] = {}  # by the id of a call or a fan-out
@@ -96,11 +104,12 @@ class Approvals:
 
     def hold(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Ask for a call that is ready, with its resolved arguments."""
-        self._put(Held(task, _shown(args, kwargs), digest(args, kwargs), ""), [task])
+        self._put(Held(task, _shown(args, kwargs), *self._mark(task, args, kwargs)), [task])
 
     def hold_item(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], fanout: Task, left: int) -> None:
         """Take an item of a fan-out that is ready, one of so many that have not ended."""
-        held = self._held[task.id] = Held(task, _shown(args, kwargs), digest(args, kwargs), fanout.id)
+        mark = self._mark(task, args, kwargs)
+        held = self._held[task.id] = Held(task, _shown(args, kwargs), *mark, fanout=fanout.id)
         self._groups.setdefault(fanout.id, {})[task.id] = held
         self.log.emit(TaskHeld, task.id, 0, "fanout", held.shown, held.mark)
         self.look_at(fanout, left)
@@ -113,9 +122,9 @@ class Approvals:
         held = list(group.values())
         shown = "; ".join(f"{each.task.tool}({each.shown})" for each in held[:LISTED])
         more = f"; … {left - LISTED:,} more" if left > LISTED else ""
-        together = hashlib.sha256("".join(each.mark for each in held).encode()).hexdigest()[:12]
+        together = digest([each.mark for each in held]).text
         counted = f"{left:,} call{'' if left == 1 else 's'}"
-        self._put(Held(fanout, f"{counted}: {shown}{more}", together, ""), [each.task for each in held])
+        self._put(Held(fanout, f"{counted}: {shown}{more}", together), [each.task for each in held])
 
     def _put(self, held: Held, calls: Collection[Task]) -> None:
         """Ask whether a call, or a fan-out's calls, may start; answer at once if nobody can."""
@@ -131,13 +140,15 @@ class Approvals:
         self._questions[task.id] = loop.create_task(question, context=self._context.copy())
 
     async def _question(self, task: Task, shown: str, ask: Ask) -> None:
+        fault = ""
         try:
-            approved = await ask(task, shown)
+            approved: object = await ask(task, shown)
+            if type(approved) is not bool:
+                fault = f"the answer must be True or False, and ask() returned {shorten_value(approved)}"
         except Exception as error:  # noqa: BLE001 - whoever cannot be asked has not approved
-            reason = f"{task.tool or task.id}: nobody could be asked ({describe_error(error)})"
-            self.answer(task.id, approved=False, by="rule", reason=reason)
-            return
-        self.answer(task.id, approved=approved)
+            approved, fault = False, f"nobody could be asked ({describe_error(error)})"
+        reason = f"{task.tool or task.id}: {fault}" if fault else ""
+        self.answer(task.id, approved=approved is True, by="rule" if fault else "user", reason=reason)
 
     # ---------------------------------------------------------------- answers
 
@@ -151,7 +162,7 @@ class Approvals:
         for each in (id_, *(call.task.id for call in calls)):  # before the end of one lets the fan-out be looked at
             self.forget(each)
         if approved:
-            self._approved |= {call.task.id: call.mark for call in calls}
+            self._approved |= {call.task.id: call for call in calls}
         for call in calls:
             if approved and call.task.id != id_:
                 self.log.emit(TaskApproved, call.task.id, 0, True, by)  # noqa: FBT003 - an event's field
@@ -166,13 +177,27 @@ class Approvals:
         if question is not None and question is not asyncio.current_task():
             question.cancel()
 
-    def confirms(self, id_: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        """Whether a call that starts has the arguments that were approved, or needed no approval."""
-        mark = self._approved.get(id_)
-        if mark is None or mark == digest(args, kwargs):
-            return True
-        del self._approved[id_]
-        return False
+    def asks_again(self, id_: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        """Return why a call that starts needs another approval; "" if what was approved is what is made."""
+        held = self._approved.get(id_)
+        if held is None:  # it needed none
+            return ""
+        reason = CHANGED if self._mark(held.task, args, kwargs).text != held.mark else ""
+        if not reason and held.loose and id_ not in self._asked_twice:
+            self._asked_twice.add(id_)
+            reason = f"{held.loose}, so nothing shows whether it is what was approved"
+        if reason:
+            del self._approved[id_]
+            self.log.emit(Warned, id_, f"{id_} is asked for again: {reason}")
+        return reason
+
+    def _mark(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Digest:
+        """Return the digest of a call and of its tool's code."""
+        from compiler_nb.values.keys import code_hash  # noqa: PLC0415 - heavy, and only who is asked needs it
+
+        tool = self.tools[task.tool]
+        call = digest_call(tool, args, kwargs)
+        return Digest(digest([call.text, code_hash(tool)]).text, call.loose)
 
     def close(self) -> None:
         """Withdraw all questions."""
@@ -181,32 +206,7 @@ class Approvals:
         self._held.clear()
 
 
-# -------------------------------------------------------------------- what an approval is bound to
-
-
 def _shown(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     """Return bound arguments as one line."""
     named = [f"{name}={shorten_value(value, SHOWN)}" for name, value in kwargs.items()]
     return ", ".join([*(shorten_value(value, SHOWN) for value in args), *named])
-
-
-def digest(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    """Return twelve digits for resolved arguments: plain data by content, other objects by their identity."""
-    hashed = hashlib.sha256()
-    stack: list[tuple[Any, int]] = [(args, 0), (kwargs, 0)]
-    while stack:
-        value, depth = stack.pop()
-        kind = type(value)
-        hashed.update(kind.__name__.encode("utf-8", "replace") + b":")
-        if kind in (str, int, float, bool, type(None)):
-            hashed.update((value if kind is str else repr(value)).encode("utf-8", "surrogatepass") + b";")
-        elif kind in (bytes, bytearray):
-            hashed.update(value)
-            hashed.update(b";")
-        elif kind in (list, tuple, dict) and depth < _DEPTH:
-            hashed.update(f"{len(value)}[".encode())
-            parts = value if kind is not dict else [part for pair in value.items() for part in pair]
-            stack += [(part, depth + 1) for part in parts]
-        else:
-            hashed.update(f"{id(value)};".encode())
-    return hashed.hexdigest()[:12]

@@ -58,8 +58,6 @@ from compiler_nb.tool import Tool
 
 STILL_RUNS: Final = "still runs: it could not be stopped"
 """How the warning of a call that was abandoned while it worked ends."""
-CHANGED: Final = "its arguments have changed since they were approved"
-"""Why a call that was about to begin is asked for again."""
 ITEMS: Final = 1_000
 """Items of a fan-out that are taken at a time; if calls have side effects, all are, for they are approved together."""
 TURN: Final = 0.02
@@ -127,7 +125,7 @@ class Session:
         self.rates: Limits | None = None
         self.rated: Mapping[str, str] = {}
 
-        self.approvals = Approvals(approve, tools, log, self._decide, ask)
+        self.approvals = Approvals(approve, self.tools, log, self._decide, ask)
         caps, lanes = find_lanes(tools.values(), limits or {})
         effects = self._has_effects = any(tool.side_effects for tool in tools.values())
         self.schedule = Schedule(
@@ -609,10 +607,10 @@ class Session:
             self._end(node, replace(bound, attempts=node.attempt) if type(bound) is Failure else bound)
             return
         args, kwargs = bound
-        if tool.side_effects and not self.approvals.confirms(task.id, args, kwargs):
+        if tool.side_effects and (reason := self.approvals.asks_again(task.id, args, kwargs)):
             if task.id in self._noted:
                 self._noted.discard(task.id)
-                self.log.emit(TaskRetried, task.id, node.attempt, CHANGED, 0.0)
+                self.log.emit(TaskRetried, task.id, node.attempt, reason, 0.0)
             self._perform(self.schedule.take_back(task.id, at))
             return
         self._note_start(node, at)
@@ -645,8 +643,8 @@ class Session:
             return False
         if self.rates is not None and task.tool in self.rated:
             await self.rates.admit(self.rated[task.tool], attempt)
-        if tool.side_effects and not self.approvals.confirms(task.id, attempt.args, attempt.kwargs):
-            self._take_back(attempt, CHANGED)
+        if tool.side_effects and (reason := self.approvals.asks_again(task.id, attempt.args, attempt.kwargs)):
+            self._take_back(attempt, reason)
             return False
         return True
 

@@ -137,9 +137,9 @@ def encode_fields(
     return Coded(_dump([encoder.attempt(value) for value in fields]), tuple(encoder.blobs))
 
 
-def content_hash(value: Any) -> str | None:
-    """Return a hash of a value's content, the same in every process; None if it has no form."""
-    encoder = _Encoder(_HASHED, _NOTHING, None, None, keeping=False)
+def content_hash(value: Any, largest: int = _HASHED) -> str | None:
+    """Return a hash of a value's content, the same in every process; None if it has no form, or is too large."""
+    encoder = _Encoder(largest, _NOTHING, None, None, keeping=False)
     try:
         return digest_of(_dump(encoder.top(value)).encode())
     except BaseException:  # noqa: BLE001 - as above

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from collections import OrderedDict, defaultdict, deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FunctionType
 
+import attrs
+import numpy as np
+import pandas as pd
+import pydantic
 import pytest
 
 from compiler_nb import Compiler, ScriptedModel, tool
-from compiler_nb.engine.approval import digest
-from compiler_nb.events import TaskApproved, TaskHeld
+from compiler_nb.engine.approval import CHANGED
+from compiler_nb.events import TaskApproved, TaskHeld, Warned
 from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.fanout import expand
 from tests.support.clock import run_virtually
@@ -175,14 +184,140 @@ def test_an_item_in_doubt_is_asked_for_whatever_the_rule(rule):
     assert questions == [("xs", "1 call: send(2)")]
 
 
-def test_digests_tell_content_and_identity():
-    """Plain data by what it says, other objects by which one they are; order, type and nesting count."""
-    one = object()
-    alike = [((1, "a"), {}), ((1, "a"), {})]
-    other = [((1, b"a"), {}), ((1, ["a"]), {}), (("1", "a"), {}), ((1,), {"x": "a"}), (("a", 1), {}), ((1.0, "a"), {})]
-    assert digest(*alike[0]) == digest(*alike[1])
-    assert len({digest(*each) for each in [alike[0], *other]}) == 7
-    assert digest((one,), {}) == digest((one,), {}) != digest((object(),), {})
-    loop: list[object] = []
-    loop.append(loop)
-    assert len(digest((loop, "\ud800"), {})) == 12
+# -------------------------------------------------------------------- what was approved is what is made
+
+
+def changing(x, change, program="x = given()\na = send(x)", answers=2):
+    """Approve a call, change what it is given before it starts; return what was asked, and what was sent, as texts."""
+    questions: list[str] = []
+
+    @tool
+    async def given() -> object:
+        """Return what is sent."""
+        return x
+
+    async def ask(task, arguments):
+        questions.append(arguments)
+        if len(questions) == 1:
+            change(x)
+        return len(questions) <= answers
+
+    session = perform(program, ask, tools=(send, given))
+    return questions, session
+
+
+@dataclass
+class Order:
+    """What is ordered."""
+
+    to: str
+    what: dict = field(default_factory=dict)
+
+
+class Form(pydantic.BaseModel):
+    """A form."""
+
+    to: str
+
+
+@attrs.define
+class Parcel:
+    """A parcel."""
+
+    to: str
+
+
+class Client:
+    """A class that declares no fields."""
+
+
+@pytest.mark.parametrize(
+    ("x", "change"),
+    [
+        ({"bob"}, lambda x: x.add("eve")),
+        (OrderedDict(to="bob"), lambda x: x.update(to="eve")),
+        (defaultdict(list, to=["bob"]), lambda x: x["to"].append("eve")),
+        (deque(["bob"]), lambda x: x.append("eve")),
+        (Order("bob"), lambda x: setattr(x, "to", "eve")),
+        (Order("bob", {"a": [1]}), lambda x: x.what["a"].append(2)),
+        (Form(to="bob"), lambda x: setattr(x, "to", "eve")),
+        (Parcel("bob"), lambda x: setattr(x, "to", "eve")),
+        (["x;str:y", "z"], lambda x: x.__setitem__(slice(None), ["y", "z;str:x"])),
+        (pd.DataFrame({"to": ["bob"]}), lambda x: x.__setitem__("to", ["eve"])),
+        (np.array([1, 2]), lambda x: x.__setitem__(0, 3)),
+    ],
+    ids=lambda x: type(x).__name__,
+)
+def test_what_changes_after_it_was_approved_is_asked_for_again(x, change):
+    """Whatever it is: a set, a subclass of dict, an object, a list of other texts, a table; unchanged it is not."""
+    questions, session = changing(x, lambda x: None)
+    assert (len(questions), len(SENT)) == (1, 1)
+    questions, session = changing(x, change)
+    assert (len(questions), len(SENT)) == (2, 2)
+    (warned,) = told(session, Warned)
+    assert warned.message == f"a is asked for again: {CHANGED}"
+
+
+def test_a_tool_that_is_written_anew_after_it_was_approved_is_asked_for_again():
+    """Also if the very function gets other code, as %autoreload does it."""
+
+    def old(x: object) -> object:
+        return SENT.append(("old", x))
+
+    def new(x: object) -> object:
+        return SENT.append(("new", x))
+
+    for change in (lambda it: setattr(it, "function", new), lambda it: setattr(it.function, "__code__", new.__code__)):
+        post = tool(name="post", side_effects=True)(FunctionType(old.__code__, globals(), "old"))
+        post.function.__annotations__ = {}
+        questions: list[str] = []
+
+        async def ask(task, arguments, post=post, change=change, questions=questions):
+            questions.append(arguments)
+            if len(questions) == 1:
+                change(post)
+            return True
+
+        perform("a = post(1)", ask, tools=(post,))
+        assert len(questions) == 2
+        assert SENT.pop() == ("new", 1)
+
+
+def test_what_has_no_content_to_compare_is_asked_for_twice_and_not_forever():
+    """An open file, a generator, an object whose class declares nothing: what is really passed is asked for."""
+    with Path(os.devnull).open("rb") as file:
+        for x in (file, (each for each in [1]), Client(), [Client()], {"to": file}):
+            SENT.clear()
+            questions, session = changing(x, lambda x: None)
+            assert (len(questions), SENT) == (2, [x])
+            (warned,) = told(session, Warned)
+            assert "has no content to compare, so nothing shows whether it is what was approved" in warned.message
+            SENT.clear()
+            questions, session = changing(x, lambda x: None, answers=1)
+            assert (len(questions), SENT) == (2, [])
+            assert session.outcomes["a"].kind == "denied"
+
+
+def test_a_fan_out_over_clients_is_asked_for_twice_as_a_whole():
+    """All its items together, each time."""
+    questions, _ = changing([Client(), Client()], lambda x: None, "xs = given()\na = [send(x) for x in xs]")
+    assert [each.partition(":")[0] for each in questions] == ["2 calls", "2 calls"]
+    assert len(SENT) == 2
+
+
+@pytest.mark.parametrize("answer", [1, "yes", np.True_, None, [True], object()], ids=repr)
+def test_only_true_approves(answer):
+    """Another answer denies the call, and says what the question must return."""
+    session = perform("a = send(1)", saying(answer, []))
+    assert SENT == []
+    failure = session.outcomes["a"]
+    assert failure.kind == "denied"
+    assert "send: the answer must be True or False, and ask() returned" in failure.message
+    assert [event.by for event in told(session, TaskApproved)] == ["rule"]
+
+
+def test_a_question_that_is_not_a_coroutine_denies():
+    """A plain function cannot be awaited: nobody could be asked."""
+    session = perform("a = send(1)", lambda task, arguments: True)
+    assert (SENT, session.outcomes["a"].kind) == ([], "denied")
+    assert "nobody could be asked" in session.outcomes["a"].message
