@@ -178,9 +178,10 @@ class _Walk:
         ordered, read = ground in _ORDERED, _ORDERED.get(ground) or _UNORDERED.get(ground)
         if read is None:
             return b""
-        if ground.__len__(value) > self.parts:
+        held = tuple(read(value))
+        if len(held) > self.parts:  # the list is made in a moment, and to look at it takes long
             raise _TooMuch
-        parts = [self.of(each) for each in list(read(value))]
+        parts = [self.of(each) for each in held]
         return _joined(ground.__name__, parts if ordered else sorted(parts))
 
     def _as_stored(self, value: Any) -> bytes:
