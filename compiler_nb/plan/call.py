@@ -51,7 +51,7 @@ _COMPUTED: Final = re.compile(
 """What would compute something in Python, so that it need not be text."""
 _CLOSING: Final = {"[": "]", "(": ")", "{": "}"}
 _ARITHMETIC: Final = (
-    "an argument is a literal or a reference: let a tool compute it in an earlier line, or quote it if it is text"
+    "an argument is a literal or a reference: let a tool compute it in an earlier line, or put quotes around text"
 )
 
 
@@ -85,6 +85,8 @@ class CallReader:
                 f"no tool is called {dotted[:60]!r}: a tool's name has no dots, write one that is offered",
                 start,
             )
+        if self.word == "=":
+            self._refuse("syntax", f"leave out `{name[:40]} =`: a line below reads this result by its number, as in $1")
         if self.word != "(":
             self._refuse("syntax", f"( must follow {name[:40]}, as in {name[:40]}(...)")
         args: list[Tree] = []
@@ -153,6 +155,8 @@ class CallReader:
             self._refuse("nested_call", "a call is not allowed inside a call: give it a line of its own")
         if self.word in _OPERATORS or self.word.startswith(("-", "+")):
             self._refuse("expression", _ARITHMETIC)
+        if self.word == "[" and self.before[0] in "$@":
+            self._refuse("ambiguous_ref", 'a part of a result is $1[0] or $1["key"], an offered input is @name["key"]')
         self._refuse("syntax", f"a comma or {closing} is missing before {self.word[:20]!r}; put text in quotes")
 
     # ---------------------------------------------------------------- values
@@ -210,7 +214,8 @@ class CallReader:
         text = self.word
         if len(text) > check.DIGIT_LIMIT:
             self._refuse(
-                "too_large", f"a number of {len(text):,} characters; at most {check.DIGIT_LIMIT} are allowed: quote it"
+                "too_large",
+                f"a number of {len(text):,} characters; at most {check.DIGIT_LIMIT} are allowed: write text",
             )
         try:
             value = int(text, 0) if _WHOLE.fullmatch(text) else float(text)

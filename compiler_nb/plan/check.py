@@ -114,10 +114,10 @@ def leads(reads: Mapping[str, Iterable[str]], start: str, goal: str) -> bool:
     return False
 
 
-def suggest(word: str, known: Iterable[str]) -> str:
-    """Return " Did you mean ...?" if a known word is similar, otherwise ""."""
+def suggest(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
+    """Return " Did you mean ...?" if a known word is as like as that, otherwise ""."""
     # The word is compared with each known one, and a plan may have ten thousand of them.
-    near = difflib.get_close_matches(word[:NAME_LIMIT], list(known)[:2_000], 1)
+    near = difflib.get_close_matches(word[:NAME_LIMIT], list(known)[:2_000], 1, likeness)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 

@@ -83,9 +83,7 @@ class JsonDialect:
             case "key":
                 self._key = load(unit.text)
                 if self._key not in _ROOT:
-                    raise Refused(
-                        "schema", f"a plan has no field {self._key[:40]!r}; its fields are {', '.join(_ROOT)}"
-                    )
+                    raise Refused("schema", f"a plan has no field {self._key[:40]!r}; it has {', '.join(_ROOT)}")
                 if self._key in self._fields:
                     raise Refused("duplicate_key", f"the key {self._key!r} is given twice in the plan: keep one")
                 self._fields[self._key] = None
@@ -209,7 +207,7 @@ class JsonDialect:
                 self.builder.report(
                     task,
                     "missing_ref",
-                    f"no task with a value has the id {name[:40]!r}.{hint} Write $$ for a dollar sign",
+                    f"no task has the id {name[:40]!r}, or it has no value.{hint} Write $$ for a dollar sign",
                 )
 
     def _report_cycles(self) -> None:
@@ -222,7 +220,7 @@ class JsonDialect:
                 task = min((self._held[id_].task for id_ in cycle), key=lambda each: (each.line, each.column))
                 shown = ", ".join(cycle[:SHOWN]) + (f", … ({len(cycle):,} tasks)" if len(cycle) > SHOWN else "")
                 self.builder.report(
-                    task, "cycle", f"tasks wait for each other: {shown}; leave out one of the references"
+                    task, "cycle", f"these tasks need each other: {shown}; leave out one of the references"
                 )
                 for id_ in cycle:
                     del graph[id_]

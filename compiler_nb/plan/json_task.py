@@ -25,6 +25,8 @@ _INPUT: Final = re.compile(r"@([^\W\d]\w*+)(.*)", re.DOTALL)
 
 # -------------------------------------------------------------------- JSON
 
+_JSON: Final = "keys and texts stand in double quotes, and no comma before a closing bracket"
+
 
 def load(text: str) -> Any:
     """Return the data in a JSON text; raise Refused for anything that JSON or a plan does not allow."""
@@ -33,7 +35,11 @@ def load(text: str) -> Any:
             text, object_pairs_hook=_pairs, parse_int=_integer, parse_float=_number, parse_constant=_constant
         )
     except json.JSONDecodeError as error:
-        raise Refused("syntax", f"this is not JSON: {error.msg}", error.pos) from None
+        raise Refused(
+            "syntax",
+            f"this is not JSON ({error.msg}): {_JSON}",
+            error.pos,
+        ) from None
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -72,7 +78,8 @@ def read_id(data: Any) -> str:
         raise Refused("schema", 'a task must be an object: {"id": ..., "tool": ..., "args": {...}}')
     unknown = next((key for key in data if key not in _FIELDS), None)
     if unknown is not None:
-        raise Refused("schema", f"a task has no field {unknown[:40]!r}; its fields are {', '.join(_FIELDS)}")
+        hint = check.suggest(unknown, _FIELDS)
+        raise Refused("schema", f"a task has no field {unknown[:40]!r}.{hint} Its fields are {', '.join(_FIELDS)}")
     if "id" not in data:
         raise Refused("schema", 'a task needs an "id"')
     return _id(data["id"])
@@ -125,7 +132,7 @@ class TaskReader:
         if not tool.isidentifier():
             raise Refused(
                 "unknown_tool" if tool else "schema",
-                f"task {self.id!r} needs the name of a tool, not {tool[:40]!r}, or an instruction",
+                f'task {self.id!r} needs a "tool", the name of one that is offered, or an "instruction"',
             )
         if tool.startswith("_"):
             raise Refused(

@@ -117,7 +117,7 @@ class LineReader(Reader):
 
     def _choice(self, node: ast.IfExp) -> Tree:
         is_whole = node is self.whole
-        test = self.read(node.test)
+        test = self.operand(node.test)
         yes = self._branch(node.body, _true(test), is_whole=is_whole)
         no = self._branch(node.orelse, _false(test), is_whole=is_whole)
         return Choice(test, yes, no)

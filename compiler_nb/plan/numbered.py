@@ -100,7 +100,7 @@ class NumberedDialect:
         self._declared.add(number)
         self._broken = False
         if self._ended:
-            raise Refused("join", "a line after join(): write join() last", column - 1)
+            raise Refused("join", "nothing may follow join(): write join() last", column - 1)
         if not (number.isascii() and number[0] != "0" and len(number) <= check.NAME_LIMIT):
             raise Refused("bad_id", f"{number[:20]!r} cannot number a task: number the lines 1, 2, 3, ...", column - 1)
         if repeated:
@@ -137,7 +137,7 @@ class NumberedDialect:
                 "a result cannot be used on the same line: use it below, as $ and the number of this line",
                 index,
             )
-        raise Refused("junk", f"{rest[:20]!r} follows the call: write one task per line", index)
+        raise Refused("junk", f"{rest[:20]!r} follows the call: leave it out, or write one task per line", index)
 
     def _report_forward(self) -> None:
         """Turn each reference to a number that came later into that problem."""

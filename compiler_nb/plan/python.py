@@ -102,6 +102,9 @@ class PythonDialect:
         problems = self.builder.problems
         for problem, name in self.missing.items():
             line = self.given.get(name, 0)
+            if name == problem.task and problem in problems:
+                message = f"{name!r} is the name of this line itself: read the name of a line above"
+                problems[problems.index(problem)] = problem._replace(kind="self_ref", message=message)
             if line <= problem.line or problem not in problems:
                 continue
             if name in told:
@@ -325,7 +328,8 @@ class PythonDialect:
         words = {word.arg or "": word.value for word in call.keywords}
         if words.keys() - {"instruction"}:
             raise Refused("join", "join takes names of tasks: join(ny, note)", call)
-        trees = [reader.read(arg) for arg in call.args]
+        read = reader.operand if which == "join" else reader.read
+        trees = [read(arg) for arg in call.args]
         instruction = reader.read(words["instruction"]) if words else ""
         if not isinstance(instruction, str):
             raise Refused("join", 'the instruction of join must be a text: join(ny, instruction="be brief")', call)

@@ -82,7 +82,12 @@ class Reader:
         check.check_literal(node.value, node)
         return node.value
 
-    def _name(self, node: ast.Name) -> Tree:
+    def operand(self, node: ast.expr, method: str = "") -> Tree:
+        """Read what something is done with: a name is no text that lacks its quotes. method: what is called on it."""
+        return self.name(node, text=False, method=method) if isinstance(node, ast.Name) else self.read(node)
+
+    def name(self, node: ast.Name, *, text: bool = True, method: str = "") -> Tree:
+        """Return what a name stands for. text: whether a text that lacks its quotes may be meant."""
         name = node.id
         if name in self.locals:
             return Local(name)
@@ -92,7 +97,8 @@ class Reader:
             raise Refused(
                 "dunder", f"{name!r} begins with an underscore: a plan reads only tasks and offered inputs", node
             )
-        raise Refused("missing_ref", no_name(name, [*self.locals, *self.known], is_tool=self.is_tool(name)), node)
+        meant = no_name(name, [*self.locals, *self.known], self.is_tool, text=text, method=method)
+        raise Refused("missing_ref", f"no task above and no offered input is called {name!r}.{meant}", node)
 
     def _text(self, node: ast.JoinedStr) -> Tree:
         parts = tuple(self._piece(part) for part in node.values)
@@ -103,7 +109,7 @@ class Reader:
             return self._constant(part)
         if not isinstance(part, ast.FormattedValue):
             raise Refused("fstring", "this f-string is not allowed in a plan: write only values in braces", part)
-        value = self.read(part.value)
+        value = self.operand(part.value)
         spec = "" if part.format_spec is None else self.read(part.format_spec)
         wrong = check_spec(spec) if isinstance(spec, str) else ""
         if wrong:
@@ -144,10 +150,10 @@ class Reader:
     def _item(self, node: ast.Subscript) -> Tree:
         if isinstance(node.value, ast.Attribute) and node.value.attr in PLACES:
             raise Refused("attribute", no_attribute(node.value), node.value)
-        value = self.read(node.value)
+        value = self.operand(node.value)
         key = self._slice(node.slice) if isinstance(node.slice, ast.Slice) else self.read(node.slice)
         if isinstance(key, str) and key.startswith("_"):
-            raise Refused("dunder", f"the key {key!r} begins with an underscore: items only, never attributes", node)
+            raise Refused("dunder", f"the key {key!r} begins with an underscore and cannot be read: use a tool", node)
         return Item(value, key)
 
     def _slice(self, node: ast.Slice) -> Tree:
@@ -156,14 +162,14 @@ class Reader:
     # ---------------------------------------------------------------- operators
 
     def _unary(self, node: ast.UnaryOp) -> Tree:
-        operand = self.read(node.operand)
+        operand = self.operand(node.operand)
         sign = self._sign(node.op, node)
         if type(operand) in (int, float) and sign in ("+", "-"):
             return -operand if sign == "-" else operand
         return Unary(sign, operand)
 
     def _binary(self, node: ast.BinOp) -> Tree:
-        return Binary(self.read(node.left), self._sign(node.op, node), self.read(node.right))
+        return Binary(self.operand(node.left), self._sign(node.op, node), self.operand(node.right))
 
     def _compare(self, node: ast.Compare) -> Tree:
         pairs = zip(node.ops, node.comparators, strict=True)
@@ -182,7 +188,7 @@ class Reader:
         return Logic("and" if isinstance(node.op, ast.And) else "or", tuple(map(self.read, node.values)))
 
     def _choice(self, node: ast.IfExp) -> Tree:
-        return Choice(self.read(node.test), self.read(node.body), self.read(node.orelse))
+        return Choice(self.operand(node.test), self.read(node.body), self.read(node.orelse))
 
     def _await(self, node: ast.Await) -> Tree:
         if not isinstance(node.value, ast.Call):
@@ -225,14 +231,19 @@ class Reader:
                 "next takes a generator, next((x for x in xs if test), None); of a list, write xs[0]",
                 node,
             )
-        unknown = {word.arg or "" for word in node.keywords} - KEYWORDS.get(name, frozenset())
-        if unknown and name != "dict":
-            raise Refused("bad_args", f"{name}() takes no {min(unknown)}= in a plan: leave it out", node)
+        self._check_words(f"{name}()", node, KEYWORDS.get(name, frozenset()))
         # `key=` takes a function, which is not an expression anywhere else; to `dict` it is a name like any other.
         keys = [word for word in node.keywords if word.arg == "key" and name != "dict"]
         rest = ast.Call(node.func, node.args, [word for word in node.keywords if word not in keys])
         args, kwargs = self.arguments(ast.copy_location(rest, node))
         return Apply(name, args, (*kwargs.items(), *(("key", self._key(word.value)) for word in keys)))
+
+    @staticmethod
+    def _check_words(what: str, node: ast.Call, known: frozenset[str]) -> None:
+        unknown = {word.arg for word in node.keywords if word.arg} - known
+        if unknown and what != "dict()":
+            takes = " and ".join(f"{each}=" for each in sorted(known)) or "no argument by its name"
+            raise Refused("bad_args", f"{what} takes no {min(unknown)}= in a plan; it takes {takes}", node)
 
     def _key(self, node: ast.expr) -> Tree:
         match node:
@@ -247,7 +258,11 @@ class Reader:
             case ast.Name(id=name) if self.is_tool(name):
                 raise Refused("nested_call", SCORES, node)
             case _:
-                raise Refused("expression", "key= takes a lambda, a function such as len, or a dict's .get", node)
+                raise Refused(
+                    "expression",
+                    'key= takes a lambda, as in key=lambda x: x["name"], a function such as len, or .get of a dict',
+                    node,
+                )
 
     def _read_lambda(self, node: ast.Lambda) -> Tree:
         spec = node.args
@@ -261,13 +276,11 @@ class Reader:
         return Lambda(names, body)
 
     def _method(self, node: ast.Call, func: ast.Attribute) -> Tree:
+        value = self.operand(func.value, func.attr)
         idiom = tables.METHODS.get(func.attr)
         if func.attr not in METHODS and idiom is None:
             raise Refused("attribute", no_method(func), func)
-        unknown = {word.arg or "" for word in node.keywords} - (idiom.keywords if idiom else frozenset())
-        if unknown:
-            raise Refused("bad_args", f".{func.attr}() takes no {min(unknown)}= in a plan: use a tool", node)
-        value = self.read(func.value)
+        self._check_words(f".{func.attr}()", node, idiom.keywords if idiom else frozenset())
         args, kwargs = self.arguments(node)
         return Method(value, func.attr, args, tuple(kwargs.items()))
 
@@ -275,7 +288,7 @@ class Reader:
         name = node.attr
         if name.startswith(("_", "to_")) and name != "to_dict":
             raise Refused("attribute", no_attribute(node), node)
-        return Attribute(self.read(node.value), name)
+        return Attribute(self.operand(node.value), name)
 
     def _lambda(self, node: ast.Lambda) -> NoReturn:
         raise Refused("expression", "a lambda can only be a key=, as in max(xs, key=lambda x: x[1])", node)
@@ -294,7 +307,7 @@ class Reader:
         """Read a `for` with its conditions; its names stay in sight for what follows."""
         if generator.is_async:
             raise Refused("expression", "leave out async: calls run side by side anyway", generator.iter)
-        source = self.read(generator.iter)
+        source = self.operand(generator.iter)
         target = self._pattern(generator.target)
         self.locals = self.locals.union(pattern_names(target))
         return Clause(target, source, tuple(map(self.read, generator.ifs)))
@@ -318,7 +331,7 @@ class Reader:
 
     rules: ClassVar[dict[type, Callable[[Any, Any], Tree]]] = {
         ast.Constant: _constant,
-        ast.Name: _name,
+        ast.Name: lambda reader, node: reader.name(node),
         ast.JoinedStr: _text,
         ast.List: lambda reader, node: list(reader.many(node.elts)),
         ast.Tuple: lambda reader, node: tuple(reader.many(node.elts)),
@@ -353,7 +366,7 @@ def _holds_lists(keys: list[Tree], node: ast.AST) -> bool:
         except TypeError:
             if not isinstance(key, Expression):
                 raise Refused(
-                    "expression", "a list or a dict cannot be a key or a member of a set: write a tuple", node
+                    "expression", "a list, a dict or a set cannot be a key or a member of a set: write a tuple", node
                 ) from None
             found = True
     return found

@@ -88,7 +88,7 @@ def _key(text: str, place: int) -> str | int:
     key = unescape(text[1:-1], place) if text[0] in "\"'" else text
     check.check_literal(key, place)
     if key.startswith("_"):
-        problem = f"the path part {key[:40]!r} begins with an underscore: items only, never attributes"
+        problem = f"the path part {key[:40]!r} begins with an underscore and cannot be read: use a tool"
         raise Refused("dunder", problem, place)
     return key
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from compiler_nb.plan import check, tables
@@ -17,6 +17,9 @@ from compiler_nb.plan.functions import FUNCTIONS, METHODS
 
 HINT: Final = 500
 """Most characters of a plan's text that a hint repeats in other words."""
+
+SHOWN: Final = 20
+"""Most names that a message lists."""
 
 # -------------------------------------------------------------------- statements
 
@@ -47,6 +50,20 @@ _ASSIGNMENTS: Final[dict[type, str]] = {
     ast.AnnAssign: "leave out the annotation: name = tool(...)",
 }
 """What to write instead of an assignment, by its target or its own kind."""
+_SAID: Final = {
+    "unmatched": "leave out this bracket, which closes nothing",
+    "closing parenthesis": "close each bracket by its own kind",
+    "f-string": "only values stand in the braces of an f-string",
+    "expected 'else'": "a guard needs both branches, tool(...) if test else None",
+}
+"""What to write instead, by how the message of Python's parser begins."""
+_FORM: Final = "write name = tool(...), with text in quotes and commas between the arguments"
+_MARKS: Final = {
+    "$": "write the name of a task without $", "@": "write the name of an input without @",
+    ":=": "an assignment is name = value", ":": 'a named argument is name=value, and a dict is {"key": value}',
+    "?": "write a if test else b", "!": "write not", "&": "write and", "|": "write or",
+}  # fmt: skip
+"""What to write instead of a mark of another language, at which Python's parser stops."""
 _KEYWORD: Final = re.compile(r"\s*(@|[a-z]+\b)")
 _CODE: Final = re.compile(r"\s*(?:await\s+)?[^\W\d]\w*\s*[=(\[,:+*/.-]")
 _CURLY: Final = re.compile("[\u2018-\u201f\u00ab\u00bb]")
@@ -82,18 +99,19 @@ def explain_syntax(text: str, error: SyntaxError) -> str:
     """Return what is wrong with a statement that Python cannot read, and what to write instead."""
     said = error.msg or ""
     line = [*text.split("\n", error.lineno or 1), ""][(error.lineno or 1) - 1]
+    here = line[max((error.offset or 1) - 1, 0) :]
+    mark = here.lstrip("rRfFbBuU")[:1] or '"'
     if not _CODE.match(text):
-        return f"this is not a line of a plan ({said}): write name = tool(...), or # before a comment"
-    if _CURLY.search(line) and said.startswith(("invalid character", "unterminated")):
+        hint = "write name = tool(...), or # before a comment"
+    elif _CURLY.search(line) and said.startswith(("invalid character", "unterminated")):
         return 'write straight quotes, "...", instead of curly ones'
-    if said.startswith("unterminated string"):
-        mark = line[max((error.offset or 1) - 1, 0) :].lstrip("rRfFbBuU")[:1] or '"'
-        return f"the string that begins here is not closed: end it with {mark}"
-    if said.startswith("unmatched"):
-        return f"this bracket closes nothing ({said}): leave it out"
-    if said.startswith("closing parenthesis"):
-        return f"{said}: close each bracket by its own kind"
-    return f"this is not a line of a plan ({said}): text stands in quotes, and a comma between arguments"
+    elif said.startswith("unterminated string"):
+        other = f"end it with {mark}, or use the other kind of quotes if the text holds {mark}"
+        return f"the string that begins here is not closed: {other}"
+    else:
+        hint = next((hint for begin, hint in _SAID.items() if said.startswith(begin)), "")
+        hint = hint or next((hint for begin, hint in _MARKS.items() if here.startswith(begin)), _FORM)
+    return f"this is not a line of a plan ({said}): {hint}"
 
 
 # -------------------------------------------------------------------- expressions
@@ -101,7 +119,8 @@ def explain_syntax(text: str, error: SyntaxError) -> str:
 _METHODS: Final = {
     **{name: f"{name}(value) of a list or a column" for name in ("any", "all")},
     "tolist": "list(value)", "to_list": "list(value)", "format": "an f-string", "append": "value + [item]",
-    "extend": "value + items", "sort": "sorted(value)",
+    "extend": "value + items", "sort": "sorted(value)", "head": "value[:5]", "round": "round(value)",
+    "apply": "[... for x in value]", "copy": "the value itself, which nothing changes", "union": "value | other",
 }  # fmt: skip
 """What to write instead of a method that is not allowed."""
 PLACES: Final = frozenset({"iloc", "loc", "iat", "at"})
@@ -111,6 +130,7 @@ BUILTINS: Final = {
     "input": "offer a variable of the notebook as an input, and write its name here",
     "map": "write [tool(x) for x in xs]", "filter": "write [x for x in xs if test]",
     "iter": "leave it out: a list can be read as it is",
+    **dict.fromkeys(("final_answer", "finish"), "end the plan with answer(value)"),
 }  # fmt: skip
 """What to write instead of a builtin that is not allowed, if no tool has its name."""
 SCORES: Final = "a key cannot call a tool: write scores = {x: tool(x) for x in xs} above, and key=lambda x: scores[x]"
@@ -128,25 +148,36 @@ def describe(node: ast.AST) -> str:
     return names.get(type(node), type(node).__name__)
 
 
-def no_name(name: str, known: Iterable[str], *, is_tool: bool) -> str:
-    """Return that a name means nothing here, and what may have been meant."""
+def no_name(name: str, known: list[str], is_tool: Callable[[str], bool], *, text: bool, method: str) -> str:
+    """Return what may have been meant by a name that means nothing, as sentences that follow a dot.
+
+    text: whether it may be a text that lacks its quotes; method: what is called on it.
+    """
     hint = check.suggest(name, known)
+    there = f" There are: {', '.join(sorted(filter(str.isidentifier, known))[:SHOWN]) or 'none'}"
     if name.lower() in _CONSTANTS:
         hint = f" Did you mean {_CONSTANTS[name.lower()]}?"
-    elif not hint and (is_tool or name in FUNCTIONS):
+    elif not hint and method and name in FUNCTIONS:
+        hint = f" Write value.{method}(...) with a value of your own"
+    elif not hint and method and is_tool(method):
+        hint = f" Call the tool itself: {method}(...)"
+    elif not hint and method and method not in METHODS and method not in tables.METHODS:
+        hint = f"{there}; modules cannot be used in a plan"
+    elif not hint and not method and (is_tool(name) or name in FUNCTIONS):
         hint = f" To use what it computes, call it: {name}(...)"
-    if name not in FUNCTIONS:
-        hint += f' Text stands in quotes: "{name[: check.NAME_LIMIT]}"'
-    return f"no task above and no offered input is called {name!r}.{hint}"
+    if not text or name in FUNCTIONS:
+        return hint or there
+    return f'{hint}{"." if hint.endswith(")") else ""} Text stands in quotes: "{name[: check.NAME_LIMIT]}"'
 
 
 def no_method(node: ast.Attribute) -> str:
     """Return that a method cannot be called, and what to write instead."""
     shown = node.attr[: check.NAME_LIMIT]
-    instead = _METHODS.get(shown)
-    lists = f"; of text, dicts and lists only {', '.join(METHODS)}; of tables only {', '.join(tables.METHODS)}"
-    hint = f", or write {instead}" if instead else lists
-    return f"methods of results cannot be called here (.{shown}): use a tool{hint}"
+    if shown in _METHODS:
+        return f".{shown}() cannot be called in a plan: use a tool, or write {_METHODS[shown]}"
+    near = check.suggest(shown, [*METHODS, *tables.METHODS], 0.8)
+    lists = f" Only these can: {', '.join(METHODS)}; and of tables and columns {', '.join(tables.METHODS)}"
+    return f".{shown}() cannot be called in a plan: use a tool.{near or lists}"
 
 
 def no_attribute(node: ast.Attribute) -> str:
@@ -155,13 +186,16 @@ def no_attribute(node: ast.Attribute) -> str:
     if shown.startswith("_"):
         return f"the attribute .{shown} cannot be read: use a tool"
     if shown in PLACES:
-        return f"rows and cells cannot be read by .{shown} in a plan: use a tool, or read a column, value[name][row]"
+        return f"rows and cells cannot be read by .{shown} in a plan: use a tool, or read a column, value[column][row]"
     return f'attributes cannot be read in a plan (.{shown}): a column or a key is value["{shown}"]'
 
 
 def only_effect(name: str) -> str:
     """Return that a call with side effects must be the only one of its fan-out."""
-    return f"{name} has side effects: it must be the only call of its fan-out, apart from those in its test"
+    return (
+        f"{name} has side effects: it must be the only call of its fan-out, apart from those in its test; "
+        "make the others in a fan-out above"
+    )
 
 
 def as_guards(

@@ -143,7 +143,7 @@ class Signature:
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         more = kwargs.pop(rest.name)
         if not isinstance(more, list | tuple):
-            raise ArgumentError(f"{self.name}: {rest.name!r} is a list of arguments, not {type(more).__name__}")
+            raise ArgumentError(f"{self.name}: {rest.name!r} must be a list of arguments, not {type(more).__name__}")
         if not more:
             return args, kwargs
         named = list(self._positional[len(args) :])

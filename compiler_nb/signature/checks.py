@@ -42,14 +42,14 @@ def _is_opaque(hint: type) -> bool:
 def _instance(hint: type, value: Any) -> Any:
     if isinstance(value, hint):
         return value
-    raise TypeError(f"is a {hint.__name__}, not {_name(value)}")
+    raise TypeError(f"must be a {hint.__name__}, not {_name(value)}")
 
 
 def _one_of(allowed: tuple[Any, ...], value: Any) -> Any:
     if any(type(value) is type(each) and value == each for each in allowed):
         return value
     shown = shorten(repr(value), 40) if isinstance(value, str) else _name(value)
-    raise TypeError(f"is one of {', '.join(map(repr, allowed))}, not {shown}")
+    raise TypeError(f"must be one of {', '.join(map(repr, allowed))}, not {shown}")
 
 
 def _number(value: Any) -> float:
@@ -59,7 +59,7 @@ def _number(value: Any) -> float:
         if abs(value) <= sys.float_info.max and float(value) == value:
             return float(value)
         raise ValueError("is an integer too large for a float")
-    raise TypeError(f"is a number, not {_name(value)}")
+    raise TypeError(f"must be a number, not {_name(value)}")
 
 
 def _integer(value: Any) -> int:
@@ -67,7 +67,7 @@ def _integer(value: Any) -> int:
         return value
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    raise TypeError(f"is a whole number, not {_name(value)}")
+    raise TypeError(f"must be a whole number, not {_name(value)}")
 
 
 def _name(value: Any) -> str:
@@ -114,9 +114,9 @@ class _Adapter:
             pass
         try:
             if isinstance(value, bool):
-                raise TypeError(f"is {spell_type(self.hint)}, not {value!r}")
+                raise TypeError(f"must be {spell_type(self.hint)}, not {value!r}")
             return self.adapter.validate_python(value)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             place = "".join(f"[{part!r}]" for part in first["loc"])
-            raise TypeError(f"is {spell_type(self.hint)}: {place} {first['msg']}".replace(":  ", ": ")) from None
+            raise TypeError(f"must be {spell_type(self.hint)}: {place} {first['msg']}".replace(":  ", ": ")) from None

@@ -130,13 +130,15 @@ class _Arithmetic(Reader):
         """Return the tree of an expression; its own functions are called here, for their arguments are known."""
         if not isinstance(node, _ALLOWED):
             raise Refused("expression", "only numbers, operators, brackets and functions can stand here", node)
-        if isinstance(node, ast.Name):
-            if node.id not in _CONSTANTS:
-                raise Refused("expression", f"this name is not known; use one of {_OFFERED}, and leave units out", node)
-            return _CONSTANTS[node.id]
         if isinstance(node, ast.Call):
             return self._function(node)
         return super().read(node)
+
+    def name(self, node: ast.Name, *, text: bool = True, method: str = "") -> Tree:
+        """Return a constant."""
+        if node.id not in _CONSTANTS:
+            raise Refused("expression", f"this name is not known; use one of {_OFFERED}, and leave units out", node)
+        return _CONSTANTS[node.id]
 
     def _function(self, node: ast.Call) -> Tree:
         name = node.func.id if isinstance(node.func, ast.Name) else ""

@@ -350,7 +350,7 @@ def test_in_a_cell_the_last_value_is_the_answer():
         ("é = 東(1)", "unknown_tool", 1, 5, "The tools are"),
         ("a = compare(\n    'é', df._é,\n)", "attribute", 2, 10, "cannot be read"),
         ("a = compare('x',\n  zearch('é'))", "unknown_tool", 2, 3, "Did you mean 'search'"),
-        ("é = = 1", "syntax", 1, 5, "text stands in quotes"),
+        ("é = = 1", "syntax", 1, 5, "with text in quotes"),
         ("Write a plan", "syntax", 1, 7, "write name = tool(...), or # before a comment"),
         ("for x in city:\n    search(x)", "statement", 1, 1, "[tool(x) for x in xs]"),
         ("a = sarch('x')", "unknown_tool", 1, 5, "Did you mean 'search'"),
@@ -361,7 +361,7 @@ def test_in_a_cell_the_last_value_is_the_answer():
         ("a: str = now()", "statement", 1, 1, "leave out the annotation"),
         ("df['x'] = now()", "statement", 1, 1, "name of its own"),
         ("_a = now()", "dunder", 1, 1, "begins with a letter"),
-        ("a = df['_x']", "dunder", 1, 5, "never attributes"),
+        ("a = df['_x']", "dunder", 1, 5, "cannot be read"),
         ("a = max(city, default=1, q=2)", "bad_args", 1, 5, "takes no q="),
         ("a = df.dropna(inplace=True)", "bad_args", 1, 5, "takes no inplace="),
         ("a = search(*city)", "star_args", 1, 5, "one by one"),
@@ -417,13 +417,13 @@ def test_literals_behind_names_stay_within_bounds():
 @pytest.mark.parametrize(
     ("expression", "hint"),
     [
-        ("a.nlargest(3)", "(.nlargest): use a tool; of text, dicts and lists only split, strip"),
-        ("a['x'].any()", "(.any): use a tool, or write any(value) of a list or a column"),
-        ("a.to_csv()", "(.to_csv): use a tool; of text"),
+        ("a.nlargest(3)", ".nlargest() cannot be called in a plan: use a tool. Only these can: split, strip"),
+        ("a['x'].any()", ".any() cannot be called in a plan: use a tool, or write any(value) of a list or a column"),
+        ("a.to_csv()", ".to_csv() cannot be called in a plan: use a tool. Only these"),
         ("a.tolist()", "use a tool, or write list(value)"),
         ("'{}'.format(a)", "use a tool, or write an f-string"),
         ("a.append(1)", "use a tool, or write value + [item]"),
-        ("a.iloc(3)", "(.iloc): use a tool; of text"),
+        ("a.iloc(3)", ".iloc() cannot be called in a plan: use a tool. Only these"),
         ("a.iloc[0]", "by .iloc in a plan: use a tool, or read a column"),
         ("a.to_csv", 'a column or a key is value["to_csv"]'),
     ],
@@ -483,7 +483,7 @@ def test_what_follows_from_one_mistake_is_not_reported(text):
         ("a = search('x'", 11, "the ( that stands here is not closed: write ) at its end"),
         ("a = compare(now(), [1, 2\nb = now()", 20, "the [ that stands here is not closed: write ]) at its end"),
         ('a = search("""x\ny', 12, 'the """ that stands here is not closed: write """) at its end'),
-        ("a = search('x'))", 16, "leave it out"),
+        ("a = search('x'))", 16, "leave out this bracket"),
         ("a = search(['x'))", 16, "its own kind"),
         ("print(city)", 1, "end the plan with answer(value)"),
         ("a = input('Which city?')", 5, "offer a variable of the notebook"),
@@ -498,6 +498,32 @@ def test_a_mistake_of_a_student_has_its_own_words(text, column, hint):
     problem = only_problem(text)
     assert hint in problem.message
     assert problem.column == column
+
+
+@pytest.mark.parametrize("place", ["search({})", "search(k={})", "[{}, 1]", "city == {}", "df[{}]"])
+def test_where_a_text_may_stand_a_name_may_lack_its_quotes(place):
+    """As an argument, an item, a key, or what something is compared with."""
+    assert 'Text stands in quotes: "Barbie"' in only_problem(f"a = {place.format('Barbie')}").message
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("a = frame.sum()", "called 'frame'. There are: city, df"),
+        ("a = dff['x'].sum()", "Did you mean 'df'?"),
+        ("a = frame.columns", "There are: "), ("a = frame[0]", "There are: "), ("a = frame * 2", "There are: "),
+        ("a = [x for x in frame]", "There are: "), ("a = 1 if frame else 2", "There are: "),
+        ("a = f'{frame}'", "There are: "), ("join(frame)", "There are: "),
+        ("a = np.array(df)", "There are: city, df; modules cannot be used in a plan"),
+        ("a = tools.search('x')", "Call the tool itself: search(...)"),
+        ("a = str.join(', ', df)", "Write value.join(...) with a value of your own"),
+    ],
+)  # fmt: skip
+def test_where_no_text_can_stand_no_quotes_are_asked_for(text, hint):
+    """As a table whose method is called, an operand, or what a `for` goes through."""
+    message = only_problem(text).message
+    assert hint in message
+    assert "quotes" not in message
 
 
 # ------------------------------------------------------------------- as text arrives

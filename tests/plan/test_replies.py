@@ -431,15 +431,15 @@ ONLY = "split, strip, lower, upper, title, join, replace, startswith, endswith, 
 
 def tool_alone(name: str) -> str:
     of_tables = ", ".join(IDIOMS)
-    lists = f"of text, dicts and lists only {ONLY}; of tables only {of_tables}"
-    return f"methods of results cannot be called here (.{name}): use a tool; {lists}"
+    lists = f"{ONLY}; and of tables and columns {of_tables}"
+    return f".{name}() cannot be called in a plan: use a tool. Only these can: {lists}"
 
 
 def or_write(name: str, instead: str) -> str:
-    return f"methods of results cannot be called here (.{name}): use a tool, or write {instead}"
+    return f".{name}() cannot be called in a plan: use a tool, or write {instead}"
 
 
-ROWS = "rows and cells cannot be read by .iloc in a plan: use a tool, or read a column, value[name][row]"
+ROWS = "rows and cells cannot be read by .iloc in a plan: use a tool, or read a column, value[column][row]"
 TOLD = {
     "data-0": [
         (4, 8, tool_alone("nlargest")),

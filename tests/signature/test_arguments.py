@@ -59,7 +59,7 @@ def test_arguments_are_bound(args, kwargs, bound):
         (("a",), {"town": "b"}, "has no argument 'town'"),
         ((1,), {}, "'city'"),
         (("a", "many"), {}, "'days'"),
-        (("a",), {"unit": "K"}, "'unit' is one of 'C', 'F', not 'K'"),
+        (("a",), {"unit": "K"}, "'unit' must be one of 'C', 'F', not 'K'"),
     ],
 )
 def test_what_does_not_fit_is_named(args, kwargs, words):

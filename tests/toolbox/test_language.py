@@ -214,7 +214,7 @@ def test_the_type_is_told_to_the_model():
     worker = Worker('{"value": "1953-05-29"}')
     worker.use("extract", "the day", "text", "date")
     assert "YYYY-MM-DD" in worker.asked[0][0][0]["content"]
-    with pytest.raises(ArgumentError, match="'type' is one of 'number', 'text'"):
+    with pytest.raises(ArgumentError, match="'type' must be one of 'number', 'text'"):
         worker.use("extract", "the day", "text", "integer")
 
 
