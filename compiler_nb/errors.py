@@ -9,7 +9,7 @@ CompilerError
 ├── ModelError               look at the model: provider, model, status and whether a retry may help
 │   ├── NoModel              none is set; the message names every way to set one
 │   ├── AuthenticationFailed the key is missing, or the provider refuses it
-│   ├── RateLimited          too many requests or tokens; `retry_after` in seconds if the provider said it
+│   ├── RateLimited          too many requests or tokens; `retry_after` in seconds if the provider says it
 │   ├── QuotaExceeded        the account's quota is used up: waiting does not help
 │   ├── ModelTimeout         no first token, or no next token, in time
 │   ├── StreamBroken         the stream ended before the model did
@@ -77,19 +77,30 @@ class ModelError(CompilerError):
     """A call of a model failed.
 
     provider, model: as in `connect`; status: the HTTP status, or None; request_id: the provider's, or "";
-    retryable: whether the same call may succeed later; attempts: how often it was tried; kept: in words, what is
+    retry_after: the seconds that the provider asks to wait, or None if it does not say;
+    retryable: whether the same call may succeed later; patient: whether it may if it only waits long enough, so that
+    its tries are not counted; attempts: how often it was tried; kept: in words, what is
     kept of the work that it was part of. The text adds request id, attempts and what is kept, if there are any.
     """
 
     retryable = False
+    patient = False
     attempts = 1
     kept = ""
 
     def __init__(
-        self, message: str, *, provider: str = "", model: str = "", status: int | None = None, request_id: str = ""
+        self,
+        message: str,
+        *,
+        provider: str = "",
+        model: str = "",
+        status: int | None = None,
+        request_id: str = "",
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.provider, self.model, self.status, self.request_id = provider, model, status, request_id
+        self.retry_after = retry_after
 
     def __str__(self) -> str:
         tried = f"tried {self.attempts} times" if self.attempts > 1 else ""
@@ -107,13 +118,10 @@ class AuthenticationFailed(ModelError):
 
 
 class RateLimited(ModelError):
-    """The provider asks to wait; `retry_after` is in seconds, or None if the provider did not say."""
+    """Too many requests or tokens: the provider asks to wait."""
 
     retryable = True
-
-    def __init__(self, message: str, *, retry_after: float | None = None, **details: Any) -> None:
-        super().__init__(message, **details)
-        self.retry_after = retry_after
+    patient = True
 
 
 class QuotaExceeded(ModelError):

@@ -14,6 +14,7 @@ from compiler_nb.models.hand import HandModel
 from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.models.providers import HAND, PROVIDERS
 from compiler_nb.models.secret import Secret, mask
+from compiler_nb.models.sensitive import refuse_keys
 from compiler_nb.text import shorten
 
 HELLO: Final = Request("worker", ({"role": "user", "content": "Answer with the one word: ready"},))
@@ -35,6 +36,7 @@ def connect(spec: str, **settings: Any) -> Model:
     if not model:
         example = f"{provider}:{PROVIDERS[provider].example}"
         raise BadRequest(f"{spec!r} names no model; write one after the colon, as in {example!r}", provider=provider)
+    refuse_keys(settings, PROVIDERS[provider].key_variables)
     return OpenAIModel(model, provider=provider, **settings)
 
 

@@ -30,7 +30,7 @@ from compiler_nb.errors import (
 from compiler_nb.models.base import Request, describe_sizes
 from compiler_nb.models.providers import PROVIDERS, host_of
 from compiler_nb.models.secret import Secret, mask
-from compiler_nb.models.wire import ErrorObject, WireError
+from compiler_nb.models.wire import ErrorObject, StatusError, WireError
 from compiler_nb.text import shorten
 
 SAID_LIMIT: Final = 400
@@ -45,7 +45,7 @@ BY_STATUS: Final[dict[int, tuple[type[ModelError], str]]] = {
     401: (AuthenticationFailed, "the key was refused"),
     402: (QuotaExceeded, "the account's quota is used up; waiting does not help"),
     403: (AuthenticationFailed, "the key has no permission for this"),
-    404: (BadRequest, "no such model or address; does the address end in /v1?"),
+    404: (BadRequest, "no such model or address"),
     408: (ModelTimeout, "the provider did not answer in time; try again"),
     409: (ProviderUnavailable, "the provider is busy; try again"),
     429: (RateLimited, "too many requests or tokens"),
@@ -81,6 +81,16 @@ _SAYS_TOO_LONG: Final = {
     429: re.compile("request too large", re.IGNORECASE),  # for the tokens that the provider allows in a minute
 }
 """How providers without an error code for it say that a request is too long, by the status that they send with it."""
+_NO_REASON: Final = re.compile(r"(?:404 )?(?:page )?not found\.?|", re.IGNORECASE)
+"""What servers say of a path that they do not have."""
+_LOADING: Final = re.compile(r"\bloading\b.{0,40}\bmodel\b|\bmodel\b.{0,80}\bloading\b", re.IGNORECASE | re.DOTALL)
+_UNSUPPORTED: Final = re.compile(r"unsupported|(?:not|n't) support", re.IGNORECASE)
+_REASONING: Final = {
+    "max_tokens": "reasoning models take max_completion_tokens instead of max_tokens",
+    "temperature": "reasoning models take no temperature but their own: leave it out, or set reasoning_effort",
+    "top_p": "reasoning models take no top_p: leave it out, or set reasoning_effort",
+}
+"""What to do about a parameter that a model does not take."""
 _FILTERED: Final = frozenset({"content_filter", "content_policy_violation"})
 
 
@@ -114,10 +124,9 @@ class Where:
 
 def explain(error: Exception, where: Where, *, begun: bool = False) -> ModelError:
     """Return our error for any exception of a call; `begun` says whether the reply had begun."""
-    status = getattr(error, "status_code", None)
-    if isinstance(status, int):
-        headers = getattr(getattr(error, "response", None), "headers", {})
-        return from_body(getattr(error, "body", None), where, status, headers)
+    refused = refusal_of(error)
+    if refused is not None:
+        return from_body(refused.body, where, refused.status, refused.headers)
     if isinstance(error, ErrorObject):
         return from_body(error.body, where)
     if isinstance(error, WireError):
@@ -131,6 +140,17 @@ def explain(error: Exception, where: Where, *, begun: bool = False) -> ModelErro
     is_unconnected = names & {"APIConnectionError", "TransportError"}
     what = f"the call failed ({type(error).__name__})"
     return _no_connection(error, where) if is_unconnected else where.error(ModelError, what, str(error))
+
+
+def refusal_of(error: Exception) -> StatusError | None:
+    """Return what an exception says of a response that is no reply, if that is what caused it."""
+    return next((cause for cause in _causes(error) if isinstance(cause, StatusError)), None)
+
+
+def is_hung_up(error: Exception) -> bool:
+    """Whether a connection was closed before anything of the response came."""
+    names = {kind.__name__ for cause in _causes(error) for kind in type(cause).__mro__}
+    return bool(names & {"RemoteProtocolError", "ReadError", "WriteError"})
 
 
 def from_body(
@@ -158,12 +178,29 @@ def from_body(
     kind, what = BY_STATUS.get(status, BY_STATUS[400])
     if status >= 500:  # noqa: PLR2004
         kind, what = ProviderUnavailable, f"{host_of(where.address)} failed with status {status}; try again later"
+    is_loading = status == 503 and bool(_LOADING.search(said[:_READ_LIMIT]))  # noqa: PLR2004
+    if is_loading:
+        what = f"{host_of(where.address)} is still loading the model"
     if kind is AuthenticationFailed:
         what += f" (it came from: {where.key_source})"
-    if kind is RateLimited:
+    what += _fix(status, inner, where.clean(said), f"{words} {said[:_READ_LIMIT]}")
+    if kind is RateLimited or kind.retryable:
         more["retry_after"] = seconds = retry_after(headers)
-        what += f"; the provider asks to wait {seconds:,.0f} s" if seconds else "; limits=Limit(rpm=...) avoids this"
-    return where.error(kind, what, said, **more)
+        hint = "; limits=Limit(rpm=...) avoids this" if kind is RateLimited else ""
+        what += f"; the provider asks to wait {seconds:,.0f} s" if seconds else hint
+    fault = where.error(kind, what, said, **more)
+    fault.patient = kind.patient or is_loading
+    return fault
+
+
+def _fix(status: int, body: Any, said: str, words: str) -> str:
+    """Return what to do about a request that was refused, if it is known; words: all that the provider says of it."""
+    if status == 404 and _NO_REASON.fullmatch(said):  # noqa: PLR2004 - HTTP's own numbers
+        return "; does the address end in /v1?"
+    if status not in {400, 422} or not _UNSUPPORTED.search(words):
+        return ""
+    named = f"{body.get('param') if isinstance(body, dict) else ''} {words}"
+    return "".join(f"; {fix}" for name, fix in _REASONING.items() if re.search(rf"\b{name}\b", named))
 
 
 def _is_too_long(status: int, words: Iterable[str], said: str) -> bool:

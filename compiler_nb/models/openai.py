@@ -17,19 +17,21 @@ import importlib
 import os
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, nullcontext, suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 from compiler_nb.errors import AuthenticationFailed, ModelError, ModelRefused, ProviderUnavailable
 from compiler_nb.models.base import Chunk, Request
-from compiler_nb.models.faults import Where, explain, final
+from compiler_nb.models.body import bytes_of, refuse_errors, whole
+from compiler_nb.models.faults import Where, explain, final, is_hung_up, refusal_of
 from compiler_nb.models.limits import of_loop
+from compiler_nb.models.logs import mask_logs
 from compiler_nb.models.providers import PROVIDERS, Key, find_address, find_key
-from compiler_nb.models.secret import Secret, mask_log
-from compiler_nb.models.wire import REPLY_LIMIT, Completion, EventReader, WireError
+from compiler_nb.models.secret import Secret
+from compiler_nb.models.sensitive import refuse_keys, to_hide
+from compiler_nb.models.wire import EVENTS, Completion, EventReader, form_of
 
-EVENTS: Final = "text/event-stream"
-"""The kind of a streamed reply, which some servers do not name."""
 QUOTED: Final = 200
 """Characters quoted of a page that came instead of a reply."""
 DRAIN: Final = 0.05
@@ -37,9 +39,15 @@ DRAIN: Final = 0.05
 REFUSED: Final = (400, 422)
 """The statuses of a request that says something which the server does not know."""
 _SDK: Final = "openai.resources.chat.completions"
-_SDK_LOG: Final = "openai._base_client"
-_SENSITIVE: Final = ("auth", "key", "token", "secret", "cookie")
-_CLIENTS: Final[dict[asyncio.AbstractEventLoop, AsyncGenerator[dict[str, Any], None]]] = {}
+_CLIENTS: Final[dict[asyncio.AbstractEventLoop, AsyncGenerator[dict[str, _Kept], None]]] = {}
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A client of the SDK; used: whether a request was sent, so that a connection may wait in its pool."""
+
+    client: Any
+    used: bool = False
 
 
 class OpenAIModel:
@@ -74,6 +82,7 @@ class OpenAIModel:
         # hidden before anything can fail, since a verbose traceback shows the arguments of every frame
         api_key = hidden_key = Secret(api_key) if api_key else None
         extra_headers = hidden_headers = {name: Secret(value) for name, value in (extra_headers or {}).items()}
+        refuse_keys(parameters, PROVIDERS[provider].key_variables if provider in PROVIDERS else ())
         self.name, self.provider, self.address, self.streaming = model, provider, "", stream
         self.address = find_address(provider, base_url)
         self.connect_timeout, self.read_timeout, self.grace = connect_timeout, read_timeout, grace
@@ -92,7 +101,7 @@ class OpenAIModel:
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
-        """What no stored or shown text may contain: its key, and the sensitive ones of its own headers."""
+        """What no stored or shown text may contain: its key, and the values of those of its headers that hold one."""
         return self._where(self.key).secrets
 
     @property
@@ -101,7 +110,7 @@ class OpenAIModel:
         known = PROVIDERS.get(self.provider)
         return known is not None and known.needs_key and known.address in ("", self.address)
 
-    async def stream(self, request: Request) -> AsyncIterator[Chunk]:  # noqa: C901 - a fault at each step
+    async def stream(self, request: Request) -> AsyncIterator[Chunk]:  # noqa: C901, PLR0912 - a fault at each step
         """Yield the reply as it arrives; an empty chunk means that the model is thinking."""
         key = self.key
         where = self._where(key, request)
@@ -113,61 +122,79 @@ class OpenAIModel:
         reply, events = Completion(), EventReader()
         response: Any = None
         fault: ModelError | None = None
+        form, begin, data, text = "", b"", b"", ""
         try:
-            client = await self._client(key)
-            async with self._send(client, request) as response, aclosing(_body(response)) as body:
-                if _kind(response) == EVENTS:
-                    async for data in body:
-                        text = reply.absorb(events.feed(data))
-                        if text or reply.thinks:
-                            yield Chunk(text)
-                            reply.thinks = False
-                        if reply.ended:
-                            break
-                    # a traceback shows local variables, and a provider may have repeated the key in them
-                    data, text = b"", ""
+            kept = await self._client(key)
+            async with AsyncExitStack() as opened:
+                response = await self._answer(opened, kept, request)
+                body = await opened.enter_async_context(aclosing(bytes_of(response.http_response)))
+                async for data in body:
+                    if form != "events":  # what it is shows in its first bytes
+                        begin += data
+                        form = form_of(begin, _kind(response))
+                        if form != "events":
+                            if form:
+                                break
+                            continue
+                        data = begin  # noqa: PLW2901 - events begin with it
+                    text = reply.absorb(events.feed(data))
+                    if text or reply.thinks:
+                        yield Chunk(text)
+                        reply.thinks = False
+                    if reply.ended:
+                        break
+                form = form or form_of(begin, _kind(response), ended=True)
+                if form == "events":
                     await self._rest(body, events, reply)
-                elif _kind(response).endswith("json"):
-                    yield Chunk(reply.absorb([await _whole(body)]))
+                elif form == "json":
+                    text = reply.absorb([await whole(body, begin)])
+                    yield Chunk(text)
                 else:
-                    fault = await _page(response, body, where)
+                    fault = await _page(response, begin, body, where)
         except Exception as error:  # noqa: BLE001 - whatever the SDK raises becomes an error of ours
             fault = explain(error, where, begun=response is not None)
+        # a traceback shows local variables, and a provider may have repeated the key in them
+        begin, data, text = b"", b"", ""
         fault = fault or _fault_of(reply, where)
         if fault is not None:
             if response is not None:
                 fault.request_id = where.clean(response.request_id or "", 100)
             raise fault
-        finish = where.clean(reply.finish or ("stop" if reply.done else ""))
-        yield Chunk("", finish, reply.usage, where.clean(reply.model))
+        yield Chunk("", where.clean(reply.ending), reply.usage, where.clean(reply.model))
 
     async def _rest(self, body: AsyncGenerator[bytes, None], events: EventReader, reply: Completion) -> None:
         """Read what follows the text, above all its usage, but wait no longer than the grace."""
         if not reply.ended:
             reply.absorb(events.close())
         elif not reply.broken:
-            if not reply.done:
-                await _read_on(body, events, reply, self.grace)
-            await _read_on(body, events, reply, DRAIN, to_end=True)
+            with suppress(Exception) if reply.finish else nullcontext():  # the reply is whole, whatever follows
+                if not reply.done:
+                    await _read_on(body, events, reply, self.grace)
+                await _read_on(body, events, reply, DRAIN, to_end=True)
 
-    @asynccontextmanager
-    async def _send(self, client: Any, request: Request) -> AsyncIterator[Any]:
-        """Open the reply. A server that refuses `stream_options` is asked once more without, and from then on."""
-        async with AsyncExitStack() as stack:
+    async def _answer(self, opened: AsyncExitStack, kept: _Kept, request: Request) -> Any:
+        """Send a request and return the response, to be closed with `opened`.
+
+        It is sent once more if the server closed a connection that waited in the pool, just when it was used; and if
+        the server refuses `stream_options`, which it is not asked for from then on.
+        """
+        may_be_closed, kept.used = kept.used, True
+        while True:
             try:
-                response = await stack.enter_async_context(self._create(client, request))
+                return await opened.enter_async_context(self._create(kept.client, request))
             except Exception as error:
-                if not self._refuses_options(error):
+                if may_be_closed and is_hung_up(error):
+                    may_be_closed = False
+                elif self._refuses_options(error):
+                    self._asks_usage = False
+                else:
                     raise
-                self._asks_usage = False
-                response = await stack.enter_async_context(self._create(client, request))
-            yield response
 
     def _refuses_options(self, error: Exception) -> bool:
         """Whether a server refuses a request because it asks for the usage of a stream."""
         is_ours = self.streaming and self._asks_usage and "stream_options" not in self.parameters
-        said = f"{error} {getattr(error, 'body', '')}"
-        return is_ours and getattr(error, "status_code", 0) in REFUSED and "stream_options" in said
+        refused = refusal_of(error)
+        return is_ours and refused is not None and refused.status in REFUSED and "stream_options" in str(refused.body)
 
     def _create(self, client: Any, request: Request) -> Any:
         said: dict[str, Any] = {"stream": True} if self.streaming else {}
@@ -181,7 +208,7 @@ class OpenAIModel:
             extra_headers={"Accept-Encoding": "identity"},
         )
 
-    async def _client(self, key: Key) -> Any:
+    async def _client(self, key: Key) -> _Kept:
         """Return this loop's client. Importing the SDK takes long, so it does not happen on the loop."""
         if _SDK not in sys.modules:
             await asyncio.to_thread(importlib.import_module, _SDK)
@@ -195,7 +222,7 @@ class OpenAIModel:
         # as a digest, so that no key stands in the table of clients
         digest = hashlib.blake2b(repr(settings).encode()).hexdigest()
         if digest not in clients:
-            clients[digest] = self._build(key, headers)
+            clients[digest] = _Kept(self._build(key, headers))
         return clients[digest]
 
     @property
@@ -211,9 +238,12 @@ class OpenAIModel:
     def _build(self, key: Key, headers: dict[str, str]) -> Any:
         import openai  # noqa: PLC0415 - it takes 0.4 s
 
-        mask_log(_SDK_LOG, self._where(key).secrets)
         timeout = openai.Timeout(self.read_timeout, connect=self.connect_timeout, pool=None)
-        http = openai.DefaultAsyncHttpxClient(follow_redirects=False, timeout=timeout, transport=self.transport)
+        http = openai.DefaultAsyncHttpxClient(
+            follow_redirects=False, timeout=timeout, transport=self.transport,
+            event_hooks={"response": [refuse_errors]},
+        )  # fmt: skip
+        mask_logs(self._where(key).secrets)
         settings: dict[str, Any] = {
             "api_key": key.secret.reveal() if key.secret else "none",
             "timeout": timeout,
@@ -234,8 +264,7 @@ class OpenAIModel:
         return client
 
     def _where(self, key: Key, request: Request | None = None) -> Where:
-        hidden = [value for name, value in self._headers.items() if any(word in name.lower() for word in _SENSITIVE)]
-        secrets = tuple(filter(None, (key.secret, *hidden)))
+        secrets = to_hide(key.secret, headers=self._headers)
         return Where(self.provider, self.name, self.address, key.source, secrets, request)
 
     def _no_key(self, where: Where) -> ModelError:
@@ -244,20 +273,20 @@ class OpenAIModel:
         return where.error(AuthenticationFailed, f"no key was found; {ways}")
 
 
-async def _clients_of_loop() -> AsyncGenerator[dict[str, Any], None]:
+async def _clients_of_loop() -> AsyncGenerator[dict[str, _Kept], None]:
     """Yield the clients of the running loop, as often as they are asked for; close them when the loop shuts down.
 
     A loop that shuts down closes the generators that took a step on it, while connections can still be closed.
     """
-    clients: dict[str, Any] = {}
+    clients: dict[str, _Kept] = {}
     try:
         while True:
             yield clients
     finally:
         _CLIENTS.pop(asyncio.get_running_loop(), None)
-        for client in clients.values():
+        for kept in clients.values():
             with suppress(Exception):
-                await client.close()
+                await kept.client.close()
 
 
 def _fault_of(reply: Completion, where: Where) -> ModelError | None:
@@ -266,6 +295,11 @@ def _fault_of(reply: Completion, where: Where) -> ModelError | None:
     if reply.refusal:
         said = where.clean(reply.refusal)
         return where.error(ModelRefused, "the model declined; rephrase the question", said, text=said)
+    if reply.tools and not reply.spoke:
+        what = "the reply is only calls of tools, without a text; tool_choice='none' may help, or the server's settings"
+        fault = where.error(ModelError, what, ", ".join(reply.tools))
+        fault.retryable = True
+        return fault
     return None
 
 
@@ -274,9 +308,8 @@ def _kind(response: Any) -> str:
     return str(response.headers.get("content-type", EVENTS)).partition(";")[0].strip().lower()
 
 
-async def _page(response: Any, body: AsyncGenerator[bytes, None], where: Where) -> ModelError:
+async def _page(response: Any, page: bytes, body: AsyncGenerator[bytes, None], where: Where) -> ModelError:
     """Return the error for a page that came instead of a reply: from a proxy, a login, a wrong address."""
-    page = b""
     async for data in body:
         page += data
         if len(page) > QUOTED * 20:
@@ -285,13 +318,6 @@ async def _page(response: Any, body: AsyncGenerator[bytes, None], where: Where) 
     kind = _kind(response)
     what = f"a proxy or a wrong address answered {'HTML' if 'html' in kind else kind or 'something else'}"
     return final(where.error(ProviderUnavailable, what, said, status=response.status_code))
-
-
-def _body(response: Any) -> AsyncGenerator[bytes, None]:
-    """Return the body's bytes: undecoded, which is cheaper, unless the server compressed them unasked."""
-    http = response.http_response
-    is_coded = http.headers.get("content-encoding", "identity") != "identity"
-    return http.aiter_bytes() if is_coded else http.aiter_raw()  # type: ignore[no-any-return]
 
 
 async def _read_on(
@@ -304,12 +330,3 @@ async def _read_on(
                 reply.absorb(events.feed(data))
                 if reply.done and not to_end:
                     return
-
-
-async def _whole(body: AsyncGenerator[bytes, None]) -> bytes:
-    whole = bytearray()
-    async for data in body:
-        whole += data
-        if len(whole) > REPLY_LIMIT:
-            raise WireError(f"the reply is over {REPLY_LIMIT:,} bytes")
-    return bytes(whole)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from compiler_nb.errors import BadRequest
 from compiler_nb.models.secret import Secret
+from compiler_nb.models.sensitive import to_hide
 
 
 class Provider(NamedTuple):
@@ -53,6 +54,8 @@ HAND: Final = "hand"
 
 _DATED: Final = re.compile(r"[-@:](\d{4}-\d\d-\d\d|\d{3,8}|latest)$")
 """How a reply names the exact version of a model that was asked for without one."""
+_REVISED: Final = re.compile(r"(?<=.)@(?!\d{3,}|latest$).+", re.DOTALL)
+"""A revision, as transformers writes it: `tiny@main`; a date is a version, and some names begin with an @."""
 
 _KEYS: Final[dict[str, Secret]] = {}
 
@@ -89,7 +92,7 @@ def known_secrets(models: Iterable[Any] = ()) -> tuple[Secret, ...]:
     found = [find_key(name).secret for name in (*PROVIDERS, *_KEYS)]
     for model in models:
         found += getattr(model, "secrets", ())
-    return tuple({key.reveal(): key for key in found if key}.values())
+    return tuple({key.reveal(): key for key in to_hide(*found)}.values())
 
 
 def find_address(provider: str, given: str | None = None) -> str:
@@ -125,9 +128,11 @@ def check_address(address: str, source: str) -> str:
 
 def is_same_model(asked: str, answered: str) -> bool:
     """Whether two names mean one model, ignoring the maker, the asked one's tag, and a version that one leaves out."""
-    names = [name.casefold().rpartition("/")[2] for name in (asked, answered)]
+    whole = [_REVISED.sub("", name) for name in (asked, answered)]
+    revisions = [name[len(rest) :] for name, rest in zip((asked, answered), whole, strict=True)]
+    names = [name.casefold().rpartition("/")[2] for name in whole]
     versions = [match[1] if (match := _DATED.search(name)) else "latest" for name in names]
-    if "latest" not in versions and versions[0] != versions[1]:
+    if (all(revisions) and revisions[0] != revisions[1]) or ("latest" not in versions and versions[0] != versions[1]):
         return False
     named, other = (_DATED.sub("", name) for name in names)
     return other in (named, named.partition(":")[0])

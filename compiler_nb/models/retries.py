@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import Final
 
-from compiler_nb.errors import ModelError, RateLimited
+from compiler_nb.errors import ModelError
 
 LONGEST_DELAY: Final = 20.0
 """Seconds of the longest back-off of our own."""
@@ -19,8 +19,8 @@ class Retries:
     """Counts the tries of one call.
 
     most: tries; backoff: seconds before the second try, doubled each time; longest_wait: seconds that the call waits in
-    total while its provider reports too many requests. Tries that the provider rejected for that reason do not count
-    against `most`: waiting longer is all that helps, and it does help.
+    total because its provider asks for that. Tries that were too many for the provider, or too early for a model that
+    it still loads, do not count against `most`: waiting longer is all that helps, and it does help.
     """
 
     most: int = 4
@@ -35,9 +35,12 @@ class Retries:
             return None
         spread = random.uniform(0.5, 1.0)  # noqa: S311 - it protects nothing
         delay = min(LONGEST_DELAY, self.backoff * 2.0 ** min(tried - 1, 30)) * spread
-        if isinstance(fault, RateLimited):
+        if fault.patient or fault.retry_after:
             delay += fault.retry_after or 0.0
             self.waited += delay
-            return delay if self.waited <= self.longest_wait else None
+            if self.waited > self.longest_wait:
+                return None
+        if fault.patient:
+            return delay
         self.silent += fault.status is None
         return delay if tried < self.most and self.silent < SILENT_TRIES else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import html
 import json
-import logging
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -25,8 +24,6 @@ PLACEHOLDERS: Final = frozenset({
 })  # fmt: skip
 """What people write if a server needs no key. Masking these words would spoil plans and answers."""
 
-_LOGGED: Final[set[str]] = set()
-"""The keys that no log record may show."""
 _RUNS: Final = re.compile(rb"\x00+|\x01+")
 
 
@@ -61,21 +58,6 @@ class Secret:
 
     def __deepcopy__(self, memo: object) -> Secret:
         return self
-
-
-def mask_log(logger: str, secrets: Iterable[Secret]) -> None:
-    """Remove these secrets, too, from what a library logs, since a provider may have repeated the key."""
-    _LOGGED.update(secret.reveal() for secret in secrets)
-    logging.getLogger(logger).addFilter(_mask_record)  # adding it twice has no effect
-
-
-def _mask_record(record: logging.LogRecord) -> bool:
-    """Mask a record, and let it pass."""
-    text = record.getMessage()
-    masked = mask(text, [Secret(value) for value in _LOGGED])
-    if masked != text:
-        record.msg, record.args = masked, ()
-    return True
 
 
 def mask(text: str, secrets: Iterable[Secret]) -> str:

@@ -7,11 +7,14 @@ its fields.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from compiler_nb.outcome import Usage
 
+EVENTS: Final = "text/event-stream"
+"""The kind of a streamed reply, which some servers do not name, or call by another name."""
 EVENT_LIMIT: Final = 1_000_000
 """Bytes of one event; more cannot be a reply."""
 REPLY_LIMIT: Final = 10_000_000
@@ -29,6 +32,12 @@ FINISHES: Final = {
 }
 """What some servers say, and what OpenAI calls it."""
 
+BodyForm: TypeAlias = Literal["events", "json", "page", ""]
+TOOLS: Final = 5
+"""How many tools are named that a reply calls."""
+_FIELDS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
+"""How the lines of events begin; the last one is a comment."""
+
 _decode = json.JSONDecoder().raw_decode
 
 
@@ -42,6 +51,31 @@ class ErrorObject(Exception):
     def __init__(self, body: Any) -> None:
         super().__init__("error object")
         self.body = body
+
+
+class StatusError(Exception):
+    """The response has a status that means no reply; `body` is what it says, a JSON value or a text."""
+
+    def __init__(self, status: int, body: Any, headers: Mapping[str, str]) -> None:
+        super().__init__(f"status {status}")
+        self.status, self.body, self.headers = status, body, headers
+
+
+def form_of(begin: bytes, kind: str, *, ended: bool = False) -> BodyForm:
+    """Return what a body is that begins so; "" if more of it is needed.
+
+    kind: what its header calls it, which decides only if the bytes do not; ended: whether nothing follows.
+    """
+    start = begin.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start[:1] == b"{" or (start[:1] == b"[" and kind.endswith("json")):
+        return "json"
+    if start.startswith(_FIELDS):
+        return "events"
+    if not ended and any(field.startswith(start) for field in _FIELDS):
+        return ""
+    if start[:1] != b"<" and (kind == EVENTS or kind.endswith("json")):
+        return "events" if kind == EVENTS else "json"
+    return "page"
 
 
 class EventReader:
@@ -122,7 +156,9 @@ class Completion:
 
     finish: why it ended, in OpenAI's words; done: whether the server said that nothing follows; usage: None if the
     server reported none; model: the name that the reply gives; refusal: the text of a refusal; thinks: whether
-    reasoning came, which is not text but shows that the model works; broken: what made the rest unreadable.
+    reasoning came, which is not text but shows that the model works; broken: what made the rest unreadable, unless the
+    model had ended before; spoke: whether text came; reasons: whether the server says why a model ended, or that it
+    has not yet, None until a choice came; tools: the names of tools that the reply calls.
     """
 
     finish: str = ""
@@ -132,6 +168,9 @@ class Completion:
     refusal: str = ""
     thinks: bool = False
     broken: WireError | ErrorObject | None = None
+    spoke: bool = False
+    reasons: bool | None = None
+    tools: tuple[str, ...] = ()
 
     def absorb(self, payloads: list[bytes]) -> str:
         """Return the text of payloads up to the first broken one, whose error is kept in `broken`."""
@@ -140,13 +179,18 @@ class Completion:
             for payload in payloads:
                 text += self.take(payload)
         except (WireError, ErrorObject) as error:
-            self.broken = error
+            self.broken = None if self.finish else error
         return text
 
     @property
     def ended(self) -> bool:
         """Whether no more text comes."""
         return self.done or self.finish != "" or self.broken is not None
+
+    @property
+    def ending(self) -> str:
+        """Why the reply ended, "" if it was cut off: a server that gives reasons did not give one."""
+        return self.finish or ("stop" if self.done and self.reasons is False else "")
 
     def take(self, payload: bytes) -> str:
         """Return the text of one payload; raise WireError or ErrorObject if it is not part of a reply."""
@@ -179,6 +223,10 @@ class Completion:
                 self.refusal += refusal
             if not text and (delta.get("reasoning_content") or delta.get("reasoning")):
                 self.thinks = True
+            if called := delta.get("tool_calls"):
+                self.tools = tuple(dict.fromkeys((*self.tools, *_called(called))))[:TOOLS]
+        self.reasons = bool(self.reasons) or "finish_reason" in choice
+        self.spoke = self.spoke or text != ""
         finish = choice.get("finish_reason")
         if finish and type(finish) is str:
             self.finish = FINISHES.get(finish.lower(), finish.lower()[:40])
@@ -189,6 +237,14 @@ def _joined(content: Any) -> str:
     """Return the text of content that comes as a list of parts."""
     parts = content if type(content) is list else ()
     return "".join(part["text"] for part in parts if type(part) is dict and type(part.get("text")) is str)
+
+
+def _called(calls: Any) -> list[str]:
+    """Return the names of the tools that are called; pieces of arguments name none."""
+    listed = calls if type(calls) is list else ()
+    functions = [call.get("function") for call in listed if type(call) is dict]
+    names = [each.get("name") for each in functions if type(each) is dict]
+    return [name[:NAME_LIMIT] for name in names if type(name) is str and name]
 
 
 def usage_of(usage: Any) -> Usage | None:

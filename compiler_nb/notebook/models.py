@@ -14,6 +14,7 @@ from compiler_nb.models.base import Model, Request
 from compiler_nb.models.connect import connect, describe, no_model
 from compiler_nb.models.hand import HandModel, prompt_text
 from compiler_nb.models.providers import HAND, PROVIDERS, set_key
+from compiler_nb.models.sensitive import is_key_setting
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.output.presenter import display
 from compiler_nb.notebook.variables.namespace import Namespace
@@ -93,7 +94,7 @@ def settings_of(words: list[str]) -> dict[str, Any]:
         name, equals, value = word.partition("=")
         if not equals or not name.isidentifier():
             raise OptionError(f"%compile model: {word!r} is not a setting; write settings like temperature=0")
-        if name == "api_key":
+        if is_key_setting(name, value):
             raise OptionError("%compile model: a key in a cell would be saved with it; --key asks for it")
         settings[name] = _literal(value)
     return settings

@@ -167,3 +167,14 @@ def test_check_repeats_no_key():
     with Server("your key is sk-canary-012345") as server:
         said = asyncio.run(check(connect("openai:m", base_url=server.url, api_key="sk-canary-012345")))
     assert said.startswith("openai:m answered 'your key is ***' in ")
+
+
+def test_check_is_not_troubled_by_a_connection_that_was_closed_meanwhile():
+    """The server closed it after the first check; the second one is sent once more, on a new connection."""
+
+    async def twice(model):
+        return [await check(model), await check(model)]
+
+    with Server("ready", faults=["", "refused"]) as server:
+        said = asyncio.run(twice(connect("vllm:m", base_url=server.url)))
+    assert all(each.startswith("vllm:m answered 'ready' in ") for each in said)

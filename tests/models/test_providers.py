@@ -18,6 +18,11 @@ from compiler_nb.models.providers import is_same_model
         ("a/b:free", "a/b"),
         ("llama3.2", "llama3.2:latest"),
         ("/models/llama", "llama"),
+        ("tiny", "tiny@main"),
+        ("org/tiny@main", "tiny"),
+        ("tiny", "org/tiny@refs/pr/1"),
+        ("@cf/meta/llama-3", "@cf/meta/llama-3"),
+        ("claude-5", "claude-5@20261120"),
     ],
 )
 def test_a_version_or_a_maker_makes_no_other_model(asked, answered):
@@ -35,6 +40,8 @@ def test_a_version_or_a_maker_makes_no_other_model(asked, answered):
         ("llama3.2", "llama3.2:1b"),
         ("openrouter/auto", "meta/llama-3"),
         ("gpt-5", "claude-5"),
+        ("tiny@main", "tiny@other"),
+        ("tiny", "large@main"),
     ],
 )
 def test_another_size_or_version_is_another_model(asked, answered):

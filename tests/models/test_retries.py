@@ -43,3 +43,18 @@ def test_a_provider_that_counts_is_waited_for_as_long_as_it_asks():
     assert len(found) == 3
     assert all(delay > 30 for delay in found)
     assert delays(RateLimited("slow", retry_after=500.0)) == []
+
+
+def test_what_any_provider_asks_for_is_waited_for():
+    """Also if it fails with another status than 429; its tries count, and the seconds are bounded."""
+    found = delays(ProviderUnavailable("busy", status=503, retry_after=30.0), longest_wait=100.0)
+    assert len(found) == 3
+    assert all(delay > 30 for delay in found)
+    assert delays(ProviderUnavailable("busy", status=503, retry_after=500.0)) == []
+
+
+def test_a_model_that_is_being_loaded_is_waited_for_longer():
+    """Two minutes, not the three seconds of four tries."""
+    fault = ProviderUnavailable("loading", status=503)
+    fault.patient = True
+    assert 90 < sum(delays(fault)) <= 120

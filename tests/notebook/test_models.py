@@ -58,6 +58,6 @@ def test_settings_are_literals_and_never_keys():
     assert settings_of(["temperature=0", "stream=false", "base_url=http://127.0.0.1:1/v1", "stop=['a']"]) == {
         "temperature": 0, "stream": False, "base_url": "http://127.0.0.1:1/v1", "stop": ["a"],
     }  # fmt: skip
-    for wrong in ("temperature", "=1", "api_key=sk-1"):
+    for wrong in ("temperature", "=1", "api_key=sk-1", "key=sk-1", "user=sk-0123456789abcdefgh"):
         with pytest.raises(OptionError):
             settings_of([wrong])

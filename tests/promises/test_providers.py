@@ -40,15 +40,16 @@ CHUNKS: Final = (4, 1, 2, 3, 5, 6, 7, 8, 9, 11)
 BOUND: Final = 500.0
 """Virtual seconds that a run takes at most: twice the time for a first token, and the waits between."""
 PAST: Final = "Wed, 21 Oct 2015 07:28:00 GMT"
-WAITS: Final = {"429=2", f"429={PAST}", "429"}
+WAITS: Final = {"429=2", f"429={PAST}", "429", "loading"}
 
 # What a scenario comes to. "fine": nobody notices; "again": a fault before the first text, so the call is tried again;
 # "broken": the text breaks off, so a plan is repaired and another reply asked for once more; "stopped": the same, but
 # the model had to stop, and would again; "final": asking again does not help; "odd": it is a reply, only not a good one
 FINE = (
-    "", "slow-first", "slow-first=100", "thinks=20", "open-end", "open-finish", "no-done", "no-finish", "no-usage",
+    "", "slow-first", "slow-first=100", "thinks=20", "open-end", "open-finish", "no-done", "no-reasons", "no-usage",
     "bad-usage", "negative-usage", "bytes", "crlf", "no-space", "one-newline", "comments", "choices", "json",
-    "no-choices", "no-type", "model=gpt-test-2026-11-20", "model=a-smaller-one",
+    "no-choices", "no-type", "plain", "octets", "false-json", "finish-reset", "finish-error",
+    "model=gpt-test-2026-11-20", "model=gpt-test@main", "model=a-smaller-one",
 )  # fmt: skip
 AGAIN = {
     "429": "too many requests", "429=2": "the provider asks to wait 2 s", f"429={PAST}": "too many requests",
@@ -56,12 +57,14 @@ AGAIN = {
     "status=529": "status 529", "status=408": "try again", "status=409": "try again", "html-502": "status 502",
     "early-reset": "the connection broke", "empty": "the reply ended without a finish",
     "mute": "said nothing for 120 s; is it down", "keep-alive": "the reply ended without",
-    "keep-alive=1": "said nothing for 120 s", "overlong": "over 1,000,000 bytes", "false-json": "not a JSON object",
+    "keep-alive=1": "said nothing for 120 s", "overlong": "over 1,000,000 bytes", "done": "the reply ended without",
+    "loading": "provider.test is still loading the model", "busy=2": "the provider asks to wait 2 s",
+    "only-tools": "only calls of tools, without a text",
     "refused": "no connection to provider.test; check that", "no-host": "there is no host provider.test",
 }  # fmt: skip
 BROKEN = {
     "reset=12": "the connection broke in the middle", "silent-end=12": "may be cut off",
-    "no-end": "may be cut off; ask again, or check the server",
+    "no-end": "may be cut off; ask again, or check the server", "no-finish": "may be cut off",
     "stall": "said nothing more for 30 s", "stall-alive": "said nothing more", "stall-alive=1": "said nothing more",
     "error": "failed with status 500", "error=rate_limit_exceeded": "too many requests",
     "broken-json": "the reply cannot be read",
@@ -73,7 +76,8 @@ FINAL = {
     "status=413": "too long", "context=vllm": "too long", "context=claude": "too long",
     "filter-400": "rephrase", "model-404": "no such model or address",
     "redirect=http://elsewhere.test/v1": "not followed", "html-200": "a proxy or a wrong address answered HTML",
-    "plain": "answered text/plain", "octets": "answered application/octet-stream", "refusal": "declined; rephrase",
+    "packed-error": "the request was refused", "404": "does the address end in /v1", "404=gone": "no such model or",
+    "unsupported=max_tokens": "max_completion_tokens", "refusal": "declined; rephrase",
     "error-echo": "the key was refused", "json-error": "no such model", "tls": "no secure connection to provider.test",
     "429=1000": "the provider asks to wait 1,000 s", "echo=code": "the request was refused", "status=418": "refused",
 }  # fmt: skip
@@ -201,7 +205,7 @@ def test_another_plan_that_fails(ask, fault):
     check_whole(asked, replanned=True)
     run, kind = asked.run, CLASSES[fault]
     assert run.results["b"] == ["x", "y"]
-    if fault == "no-end":  # a text that reads like a whole plan, and has no side effects, is one
+    if fault in ("no-end", "no-finish"):  # a text that reads like a whole plan, and has no side effects, is one
         kind = "fine"
     assert run.status == ("done" if kind == "fine" else "failed")
     if kind not in ("fine", "odd"):

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import gzip
 import json
 import socket
 import struct
 import sys
 import threading
 import time
+import zlib
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from urllib.parse import quote
 
@@ -206,9 +206,36 @@ def _alive(case: Case) -> Response:
 
 def _bomb(case: Case) -> Response:
     event = sse(_event(case.model, {"content": "x" * 900_000}))
-    packed = gzip.compress(event * int(case.number(60)))
-    response = stream([packed[start : start + 10_000] for start in range(0, len(packed), 10_000)])
+    response = stream(_packed(event, int(case.number(60))))
     return response._replace(headers={**response.headers, "Content-Encoding": "gzip"})
+
+
+def _packed(part: bytes, times: int) -> list[bytes]:
+    """Return so many times the same, compressed, without ever holding all of it."""
+    packer = zlib.compressobj(wbits=31)
+    packed = b"".join([packer.compress(part) for _ in range(times)]) + packer.flush()
+    return [packed[start : start + 60_000] for start in range(0, len(packed), 60_000)]
+
+
+def _packed_error(case: Case) -> Response:
+    """Refuse a request with so many MB of zeros, compressed."""
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    return Response(400, headers, tuple(_packed(bytes(1_000_000), int(case.number(30)))))
+
+
+def _calls_tools(case: Case) -> Response:
+    """Answer with calls of tools, and no text."""
+    calls = [{"index": 0, "id": "1", "type": "function", "function": {"name": "weather", "arguments": ""}}]
+    more = [{"index": 0, "function": {"arguments": '{"city": "Rome"}'}}]
+    deltas = [_event(case.model, {"tool_calls": each}) for each in (calls, more)]
+    return stream([*map(sse, [*deltas, _event(case.model, {}, finish="tool_calls"), case.events[-1]]), DONE])
+
+
+def _without_reasons(case: Case) -> Response:
+    """Answer as servers do that never say why a model ended."""
+    choices = [{name: part for name, part in event["choices"][0].items() if name != "finish_reason"}
+               for event in case.events[:-2]]  # fmt: skip
+    return stream([*(sse({"model": case.model, "choices": [choice]}) for choice in choices), DONE])
 
 
 def _typed(kind: str | None) -> Callable[[Case], Response]:
@@ -336,6 +363,19 @@ FAULTS: Final[dict[str, Callable[[Case], Response]]] = {
     "no-host": _unreached("no host"),
     "tls": _unreached("tls"),
     "echo": _echoes,
+    "done": lambda _: stream([DONE]),
+    "no-reasons": _without_reasons,
+    "finish-reset": lambda case: stream([*map(sse, case.events[:-1]), Wait(0.01), RESET]),
+    "finish-error": lambda case: stream(map(sse, [*case.events[:-1], _error("fault"), case.events[-1]])),
+    "only-tools": _calls_tools,
+    "packed-error": _packed_error,
+    "loading": lambda _: whole(503, _error("Loading model", type="unavailable_error", code=503)),
+    "busy": lambda case: whole(503, _error("busy", type="server_error"), Retry_After=case.value),
+    "404": lambda case: whole(404, _error(case.value) if case.value else {"detail": "Not Found"}),
+    "unsupported": lambda case: whole(
+        400,
+        _error(f"Unsupported parameter: '{case.value}' is not supported with this model", code="unsupported_parameter"),
+    ),
     "json-error": lambda _: whole(200, _error("no such deployment", code="model_not_found")),
 }
 
