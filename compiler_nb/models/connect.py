@@ -18,13 +18,16 @@ from compiler_nb.models.sensitive import refuse_keys
 from compiler_nb.text import shorten
 
 HELLO: Final = Request("worker", ({"role": "user", "content": "Answer with the one word: ready"},))
+SOLD_BY: Final = {"claude": "anthropic", "gemini": "gemini", "mistral": "mistral"}
+"""The providers of models without one, by how their names begin."""
 
 
 def connect(spec: str, **settings: Any) -> Model:
     """Return the model that "provider:model" names, or "hand".
 
     settings: those of OpenAIModel (base_url, api_key, ...) and the parameters of its requests (temperature, ...).
-    No connection is made, and no key needed, before the first call. Raises BadRequest if `spec` names no model.
+    No connection is made, and no key needed, before the first call; only its imports begin, in the background. Raises
+    BadRequest if `spec` names no model.
     """
     if settings.get("api_key"):
         settings["api_key"] = Secret(settings["api_key"])
@@ -37,19 +40,22 @@ def connect(spec: str, **settings: Any) -> Model:
         example = f"{provider}:{PROVIDERS[provider].example}"
         raise BadRequest(f"{spec!r} names no model; write one after the colon, as in {example!r}", provider=provider)
     refuse_keys(settings, PROVIDERS[provider].key_variables)
-    return OpenAIModel(model, provider=provider, **settings)
+    found = OpenAIModel(model, provider=provider, **settings)
+    found.prepare()
+    return found
 
 
 def _unknown(provider: str, colon: str) -> str:
     known = [*PROVIDERS, HAND]
     shown = repr(shorten(provider, 60))
-    near = difflib.get_close_matches(provider.lower()[:60], known, 1)
+    near = difflib.get_close_matches(provider.lower()[:60], known, 1, cutoff=0.7)
     if near:
         hint = f"Did you mean {near[0]!r}?"
     elif colon:
         hint = "For any other OpenAI-compatible server write openai:MODEL, with base_url=..."
     else:
-        hint = f"Put the provider before the model, as in {'openai:' + shorten(provider, 60)!r}."
+        sold_by = next((p for name, p in SOLD_BY.items() if provider.lower().startswith(name)), "openai")
+        hint = f"Put the provider before the model, as in {f'{sold_by}:{shorten(provider, 60)}'!r}."
     return f"there is no provider {shown}. {hint} The providers are: {', '.join(known)}"
 
 

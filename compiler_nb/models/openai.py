@@ -13,21 +13,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import importlib
 import os
-import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from compiler_nb.errors import AuthenticationFailed, ModelError, ModelRefused, ProviderUnavailable
+from compiler_nb.models import warm
 from compiler_nb.models.base import Chunk, Request
 from compiler_nb.models.body import bytes_of, refuse_errors, whole
 from compiler_nb.models.faults import Where, explain, final, is_hung_up, refusal_of
 from compiler_nb.models.limits import of_loop
 from compiler_nb.models.logs import mask_logs
-from compiler_nb.models.providers import PROVIDERS, Key, find_address, find_key
+from compiler_nb.models.providers import AD_TOKEN, PROVIDERS, Key, find_address, find_key
 from compiler_nb.models.secret import Secret
 from compiler_nb.models.sensitive import refuse_keys, to_hide
 from compiler_nb.models.wire import EVENTS, Completion, EventReader, form_of
@@ -38,7 +37,7 @@ DRAIN: Final = 0.05
 """Seconds to wait for the body to end after the reply, so that the connection can be used again."""
 REFUSED: Final = (400, 422)
 """The statuses of a request that says something which the server does not know."""
-_SDK: Final = "openai.resources.chat.completions"
+_RESOURCE: Final = "chat.completions"
 _CLIENTS: Final[dict[asyncio.AbstractEventLoop, AsyncGenerator[dict[str, _Kept], None]]] = {}
 
 
@@ -93,6 +92,10 @@ class OpenAIModel:
 
     def __repr__(self) -> str:
         return f"OpenAIModel({self.name!r}, provider={self.provider!r}, base_url={self.address!r})"
+
+    def prepare(self) -> None:
+        """Begin, in the background, to import what the first call needs."""
+        warm.begin(_RESOURCE)
 
     @property
     def key(self) -> Key:
@@ -210,8 +213,8 @@ class OpenAIModel:
 
     async def _client(self, key: Key) -> _Kept:
         """Return this loop's client. Importing the SDK takes long, so it does not happen on the loop."""
-        if _SDK not in sys.modules:
-            await asyncio.to_thread(importlib.import_module, _SDK)
+        if not warm.is_loaded(_RESOURCE):
+            await asyncio.to_thread(warm.load, _RESOURCE)
         keeper = of_loop(_CLIENTS, _clients_of_loop)
         clients = await anext(keeper)  # its first step lets the loop know it
         headers = {name: value.reveal() for name, value in self._headers.items()}
@@ -236,7 +239,7 @@ class OpenAIModel:
         return (self.api_version or os.environ.get("OPENAI_API_VERSION", "")) if self._is_resource else ""
 
     def _build(self, key: Key, headers: dict[str, str]) -> Any:
-        import openai  # noqa: PLC0415 - it takes 0.4 s
+        import openai  # noqa: PLC0415 - `warm` has imported it
 
         timeout = openai.Timeout(self.read_timeout, connect=self.connect_timeout, pool=None)
         http = openai.DefaultAsyncHttpxClient(
@@ -244,21 +247,18 @@ class OpenAIModel:
             event_hooks={"response": [refuse_errors]},
         )  # fmt: skip
         mask_logs(self._where(key).secrets)
-        settings: dict[str, Any] = {
-            "api_key": key.secret.reveal() if key.secret else "none",
-            "timeout": timeout,
-            "max_retries": 0,
-            "http_client": http,
-        }
+        shown = key.secret.reveal() if key.secret else "none"
+        settings: dict[str, Any] = {"timeout": timeout, "max_retries": 0, "http_client": http}
         if self._version:
+            settings["azure_ad_token" if key.source == AD_TOKEN else "api_key"] = shown
             return openai.AsyncAzureOpenAI(
                 azure_endpoint=self.address, api_version=self._version, default_headers=headers, **settings
             )
         if not any(name.lower() == "authorization" for name in headers):
             # given explicitly, so that no other authorization from the environment takes its place
-            headers["Authorization"] = f"Bearer {settings['api_key']}"
+            headers["Authorization"] = f"Bearer {shown}"
         address = f"{self.address}/openai/v1" if self._is_resource else self.address
-        client = openai.AsyncOpenAI(base_url=address, default_headers=headers, **settings)
+        client = openai.AsyncOpenAI(base_url=address, default_headers=headers, api_key=shown, **settings)
         if self.provider != "openai":
             client.organization = client.project = None  # those in the environment are for OpenAI only
         return client

@@ -18,7 +18,8 @@ class Provider(NamedTuple):
 
     address: its base URL, "" if only the user knows it; key_variables, address_variables: environment variables, the
     first that is set counts; needs_key: whether every call needs a key; concurrency: calls at a time, None means no
-    limit; example: a model; start: the command that starts a local server.
+    limit; example: a model; start: the command that starts a local server; adds_path: whether an address in the
+    environment may lack the path, as the provider's own SDK has it.
     """
 
     name: str
@@ -29,15 +30,34 @@ class Provider(NamedTuple):
     concurrency: int | None = None
     example: str = "MODEL"
     start: str = ""
+    adds_path: bool = False
 
 
+AD_TOKEN: Final = "AZURE_OPENAI_AD_TOKEN"  # noqa: S105 - a variable's name
+"""The variable of an Entra token, which Azure takes in place of a key."""
 PROVIDERS: Final = {
     provider.name: provider
     for provider in (
         Provider(
             "openai", "https://api.openai.com/v1", ("OPENAI_API_KEY",), ("OPENAI_BASE_URL",), example="gpt-5-mini"
         ),
-        Provider("azure", "", ("AZURE_OPENAI_API_KEY",), ("AZURE_OPENAI_ENDPOINT",), example="DEPLOYMENT"),
+        Provider("azure", "", ("AZURE_OPENAI_API_KEY", AD_TOKEN), ("AZURE_OPENAI_ENDPOINT",), example="DEPLOYMENT"),
+        Provider(
+            "anthropic", "https://api.anthropic.com/v1", ("ANTHROPIC_API_KEY",), ("ANTHROPIC_BASE_URL",),
+            example="claude-sonnet-4-5", adds_path=True,
+        ),
+        Provider(
+            "gemini", "https://generativelanguage.googleapis.com/v1beta/openai", ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+            ("GEMINI_BASE_URL",), example="gemini-2.5-flash", adds_path=True,
+        ),
+        Provider(
+            "mistral", "https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), ("MISTRAL_BASE_URL",),
+            example="mistral-small-latest", adds_path=True,
+        ),
+        Provider(
+            "groq", "https://api.groq.com/openai/v1", ("GROQ_API_KEY",), ("GROQ_BASE_URL",),
+            example="llama-3.3-70b-versatile", adds_path=True,
+        ),
         Provider("friendli", "https://api.friendli.ai/serverless/v1", ("FRIENDLI_TOKEN",)),
         Provider("openrouter", "https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",)),
         Provider(
@@ -105,7 +125,9 @@ def find_address(provider: str, given: str | None = None) -> str:
     known = PROVIDERS.get(provider, Provider(provider, "", ()))
     for variable in known.address_variables:
         if value := os.environ.get(variable):
-            return check_address(_ollama_address(value) if variable == "OLLAMA_HOST" else value, variable)
+            address = check_address(_ollama_address(value) if variable == "OLLAMA_HOST" else value, variable)
+            needs_path = known.adds_path and not urlsplit(address).path
+            return address + urlsplit(known.address).path if needs_path else address
     if known.address:
         return known.address
     variable = f" or set {known.address_variables[0]}" if known.address_variables else ""

@@ -13,6 +13,7 @@ from compiler_nb.errors import ModelError, OptionError
 from compiler_nb.models.base import Model, Request
 from compiler_nb.models.connect import connect, describe, no_model
 from compiler_nb.models.hand import HandModel, prompt_text
+from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.models.providers import HAND, PROVIDERS, set_key
 from compiler_nb.models.sensitive import is_key_setting
 from compiler_nb.notebook.desk import Desk
@@ -65,6 +66,8 @@ def _connect(desk: Desk, spec: Any) -> Model | None:
 def _checked(value: Any, name: str) -> Model:
     if isinstance(value, type) or not isinstance(value, Model):
         raise OptionError(f"{name} is not a model; make one with connect('openai:gpt-5-mini') or ScriptedModel([...])")
+    if isinstance(value, OpenAIModel):
+        value.prepare()
     return value
 
 

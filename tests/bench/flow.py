@@ -10,11 +10,13 @@ import time
 from pathlib import Path
 from statistics import median, quantiles
 
-from compiler_nb import Compiler, OpenAIModel, Run, ScriptedModel, tool
-from compiler_nb.events import ModelChunk, TaskEnded
+from compiler_nb import Compiler, OpenAIModel, Run, ScriptedModel, connect, tool
+from compiler_nb.events import ModelChunk, ModelEnded, TaskEnded
 from tests.bench import Figure
+from tests.support.server import Server
 
 LINES = 40
+ROOT = Path(__file__).parents[2]
 
 
 # -------------------------------------------------------------------- last token to start
@@ -59,8 +61,7 @@ def last_token() -> float:
         return 1
 
     command = [sys.executable, "-m", "tests.bench.flow"]
-    root = Path(__file__).parents[2]
-    with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         assert server.stdin is not None
         model = OpenAIModel("bench", base_url=f"http://127.0.0.1:{server.stdout.readline().strip()}/v1", api_key="none")
@@ -116,10 +117,51 @@ def bound(run: Run) -> float:
     return max(line_ends[-1], *(at + seconds for at, seconds in zip(line_ends, tools, strict=False)))
 
 
+# -------------------------------------------------------------------- the first question of a process
+
+
+def first_question() -> float:
+    """Return the first question of a fresh process, the model set 2 s before, over the streaming bound."""
+    ratios = []
+    with Server(PLAN, pace=1 / 150, always="slow-first=0.1") as server:
+        for _ in range(11):
+            command = [sys.executable, "-m", "tests.bench.flow", server.url]
+            told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+            ratios.append(float(told.stdout))
+    return median(ratios)
+
+
+def ask_first(url: str) -> None:
+    """Print the ratio for this process; the bound is the second question's, to which nothing is new.
+
+    A plan is whole when its stream has ended, so there is no answer before that.
+    """
+
+    @tool
+    async def weather(city: str) -> float:
+        began = time.perf_counter()
+        await asyncio.sleep(0.05)
+        return time.perf_counter() - began
+
+    compiler = Compiler(connect("openai:bench", base_url=url, api_key="none"), [weather])
+    time.sleep(2)
+    began = time.perf_counter()
+    first = compiler.run_sync("Which city is the warmest?")
+    seconds = time.perf_counter() - began
+    second = compiler.run_sync("Which city is the warmest?")
+    assert (first.status, second.status) == ("done", "done"), first.error
+    ends = [event.at for event in second.events if isinstance(event, ModelEnded)]
+    print(seconds / max(bound(second), ends[-1]))
+
+
 FIGURES = [
     Figure("token", "task's last token on the wire -> its tool starts, p95, ms", 2.0, 0.5, last_token),
     Figure("answer", "question -> answer, simulated provider, over the streaming bound", 1.03, 1.01, over_bound),
+    Figure("first", "first question of a process, model set 2 s before, over the bound", 1.15, 1.03, first_question),
 ]
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    if sys.argv[1:]:
+        ask_first(sys.argv[1])
+    else:
+        asyncio.run(serve())

@@ -1,4 +1,5 @@
 import asyncio
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -28,6 +29,10 @@ def _no_environment(monkeypatch):
         ("openrouter:a/b:free", "a/b:free", "https://openrouter.ai/api/v1"),
         ("ollama:llama3.2:3b", "llama3.2:3b", "http://127.0.0.1:11434/v1"),
         (" vllm:m ", "m", "http://127.0.0.1:8000/v1"),
+        ("anthropic:claude-sonnet-4-5", "claude-sonnet-4-5", "https://api.anthropic.com/v1"),
+        ("gemini:gemini-2.5-pro", "gemini-2.5-pro", "https://generativelanguage.googleapis.com/v1beta/openai"),
+        ("mistral:m", "m", "https://api.mistral.ai/v1"),
+        ("groq:meta/m", "meta/m", "https://api.groq.com/openai/v1"),
     ],
 )
 def test_a_name_gives_a_model(spec, name, address):
@@ -56,7 +61,8 @@ def test_settings_and_parameters_go_through():
         ("opnai:gpt-5", "Did you mean 'openai'?"),
         ("Ollama:x", "Did you mean 'ollama'?"),
         ("gpt-5-mini", "as in 'openai:gpt-5-mini'"),
-        ("mistral:large", "openai:MODEL, with base_url="),
+        ("claude-sonnet-4-5", "as in 'anthropic:claude-sonnet-4-5'"),
+        ("cohere:command", "openai:MODEL, with base_url="),
         ("openai", "as in 'openai:gpt-5-mini'"),
         ("azure:", "as in 'azure:DEPLOYMENT'"),
         ("", "The providers are: openai, azure"),
@@ -88,6 +94,20 @@ def test_a_wrong_address_is_refused_without_showing_it(address):
     with pytest.raises(BadRequest, match="base_url") as caught:
         connect("vllm:m", base_url=address)
     assert "pw1234" not in str(caught.value)
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "gemini", "mistral", "groq"])
+def test_a_question_to_a_provider_by_its_openai_compatible_address(provider, monkeypatch):
+    """Key and address come from the provider's own variables, whose address may lack the path; or base_url says it."""
+    known = PROVIDERS[provider]
+    monkeypatch.setenv(known.key_variables[-1], "sk-of-the-provider")
+    with Server("ready") as server:
+        monkeypatch.setenv(known.address_variables[0], server.url.removesuffix("/v1"))
+        for settings in ({}, {"base_url": f"{server.url}/mine/"}):
+            asyncio.run(check(connect(f"{provider}:m", **settings)))
+        paths, keys = [seen.path for seen in server.requests], {seen.key for seen in server.requests}
+    assert paths == [f"{urlsplit(known.address).path}/chat/completions", "/v1/mine/chat/completions"]
+    assert keys == {"sk-of-the-provider"}
 
 
 @pytest.mark.parametrize(

@@ -455,6 +455,27 @@ def test_azure_is_reached_dated_and_undated(settings, path, monkeypatch):
     assert text_of(chunks) == PLAN
 
 
+@pytest.mark.parametrize("settings", [{"api_version": "2024-10-21"}, {}], ids=["dated", "undated"])
+def test_azure_takes_an_entra_token_in_place_of_a_key(settings, monkeypatch):
+    """It is sent as what it is, a newer one with the next call, and a key goes before it; none of it is shown."""
+    monkeypatch.delenv("OPENAI_API_VERSION", raising=False)
+    monkeypatch.delenv("AZURE_OPENAI_API_KEY", raising=False)
+    monkeypatch.setenv("AZURE_OPENAI_AD_TOKEN", "eyJ-first-token-0123")
+    with Server(PLAN, faults=["", "", "401"]) as server:
+        model = model_of(server, provider="azure", base_url=server.url.removesuffix("/v1"), api_key=None, **settings)
+        assert text_of(ask(model)) == PLAN
+        monkeypatch.setenv("AZURE_OPENAI_AD_TOKEN", "eyJ-second-token-4567")
+        ask(model)
+        with pytest.raises(errors.AuthenticationFailed, match="it came from: AZURE_OPENAI_AD_TOKEN") as caught:
+            ask(model)
+        assert "second-token" not in str(caught.value)
+        monkeypatch.setenv("AZURE_OPENAI_API_KEY", KEY)
+        ask(model)
+        sent = [(seen.headers.get("authorization"), seen.headers.get("api-key")) for seen in server.requests]
+    assert sent[:2] == [("Bearer eyJ-first-token-0123", None), ("Bearer eyJ-second-token-4567", None)]
+    assert sent[3] == ((None, KEY) if settings else (f"Bearer {KEY}", None))
+
+
 def test_a_missing_key_names_its_variable(monkeypatch):
     """No request is made, and the message says how to fix it."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
