@@ -6,12 +6,11 @@ asking the value.
 
 from __future__ import annotations
 
-import dataclasses
-import sys
 from collections import Counter, defaultdict
 from typing import Any, Final
 
 from compiler_nb.plan.bounds import is_a
+from compiler_nb.signature.types import declared
 from compiler_nb.text import type_name
 
 _FRESH: Final[tuple[Any, ...]] = (int, float, str, bool, list, dict, set, tuple)
@@ -37,7 +36,7 @@ def read_field(value: Any, name: str) -> Any:
         if name in value:
             return read_key(value, name)
         raise KeyError(name)
-    names = _declared(type(value))
+    names = declared(type(value))
     if name in names:
         # A NamedTuple's fields are items; of any other class the value itself is not asked, even if it wants to be.
         index = names.index(name)
@@ -45,21 +44,3 @@ def read_field(value: Any, name: str) -> Any:
     shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
     there = f"; it has {shown}" if names else "; fields are read of tables, dicts and objects that declare them"
     raise LookupError(f"{type_name(value)} has no field {name!r}{there}")
-
-
-def _declared(kind: type) -> tuple[str, ...]:
-    """Return the fields that a class declares: a dataclass, a NamedTuple, a class of attrs' or of pydantic's."""
-    own = {name: found for base in reversed(kind.__mro__) for name, found in vars(base).items() if name in _MARKS}
-    if "__dataclass_fields__" in own:
-        return tuple(field.name for field in dataclasses.fields(kind))
-    if "_fields" in own and issubclass(kind, tuple):
-        return tuple(own["_fields"])
-    if "__attrs_attrs__" in own:
-        return tuple(attribute.name for attribute in own["__attrs_attrs__"])
-    model = getattr(sys.modules.get("pydantic"), "BaseModel", None)
-    if isinstance(model, type) and issubclass(kind, model):
-        return tuple(kind.model_fields)  # type: ignore[attr-defined]
-    return ()
-
-
-_MARKS: Final = frozenset({"__dataclass_fields__", "_fields", "__attrs_attrs__"})

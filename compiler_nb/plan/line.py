@@ -13,15 +13,15 @@ from typing import Any, ClassVar, Final, TypeGuard
 
 from compiler_nb.plan.check import Refused
 from compiler_nb.plan.comprehension import AnyComprehension, hoist, merge
-from compiler_nb.plan.expression import Apply, Choice, Fanout, Local, Logic, Unary
+from compiler_nb.plan.expression import Apply, Choice, Fanout, Local, Logic, Unary, spell
 from compiler_nb.plan.functions import FUNCTIONS
 from compiler_nb.plan.reading import Reader
 from compiler_nb.plan.refusals import BUILTINS, SCORES, as_guards, only_effect
 from compiler_nb.plan.task import Task, part_id
 from compiler_nb.plan.tree import Expression, Ref, Tree
 
-GUARDS: Final = 100_000
-"""Most nodes of the guards of one plan's calls: each call has the tests of its branch written out."""
+GUARDS: Final = 500_000
+"""Most characters of the guards of one plan's calls: each call has the tests of its branch written out."""
 
 
 class LineReader(Reader):
@@ -29,7 +29,7 @@ class LineReader(Reader):
 
     base: the name that ids of nested calls begin with; known, resolve, is_tool: as of Reader; side_effects: whether a
     tool changes something outside.
-    `parts` collects the tasks made of nested calls, in order of evaluation; `repeated` counts what their guards hold.
+    `parts` collects the tasks made of nested calls, in order of evaluation; `repeated` counts characters of guards.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class LineReader(Reader):
             self.whole = _called(node)
         outer = self.guard, self.guard_size
         self.guard = test if self.guard is None else Logic("and", (self.guard, test))
-        self.guard_size += _size(test)
+        self.guard_size += len(spell(test))
         branch = self.read(node)
         self.guard, self.guard_size = outer
         return branch
@@ -139,8 +139,8 @@ class LineReader(Reader):
         if self.repeated > GUARDS:
             raise Refused(
                 "too_large",
-                f"the tests of guarded calls, written out for each call, hold more than {GUARDS:,} parts: give a long "
-                "test a line of its own, ok = ..., and guard the calls by its name",
+                f"the tests of guarded calls, written out for each call, have more than {GUARDS:,} characters: give a "
+                "long test a line of its own, ok = ..., and guard the calls by its name",
                 ast.Pass(lineno=task.line, col_offset=task.column),
             )
         return replace(task, guard=self.guard)
@@ -254,19 +254,3 @@ def _true(test: Tree) -> Expression:
 def _false(test: Tree) -> Expression:
     """Return a guard that is true if the test is false."""
     return _true(test.operand) if isinstance(test, Unary) and test.operator == "not" else Unary("not", test)
-
-
-def _size(tree: Tree) -> int:
-    """Return how many nodes and values a tree holds; a long text counts for several."""
-    count, stack = 0, [tree]
-    while stack:
-        part = stack.pop()
-        kind = type(part)
-        count += 1 + (len(part) // 16 if kind is str else 0)
-        if kind is dict:
-            stack += (*part.keys(), *part.values())
-        elif kind in (list, tuple, set):
-            stack += part
-        elif isinstance(part, Expression):
-            stack += [getattr(part, name) for name in part.__match_args__]
-    return count

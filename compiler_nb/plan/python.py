@@ -53,7 +53,7 @@ class PythonDialect:
         self.names |= builder.readable
         self.lengths: dict[str, int] = {}  # of the literals that stand behind names, written out
         self.written = 0  # what was written out so far
-        self.repeated = 0  # nodes of guards so far
+        self.repeated = 0  # characters of guards so far
         self.text = ""  # of the statement that is being read
         self.final_line = 0
         self.given: dict[str, int] = {}  # a name -> the first line that gives it

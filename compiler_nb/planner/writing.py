@@ -21,11 +21,11 @@ from compiler_nb.models.calls import Calls
 from compiler_nb.models.connect import no_model
 from compiler_nb.plan.builder import Builder
 from compiler_nb.plan.check import TEXT_LIMIT
-from compiler_nb.plan.expression import Fanout
+from compiler_nb.plan.effects import nature
 from compiler_nb.plan.parser import PlanParser
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Return, Task, owner_of
-from compiler_nb.plan.tree import references, walk
+from compiler_nb.plan.tree import references
 from compiler_nb.planner.requests import READABLE, Earlier, ask_for_plan, ask_for_repair, system_prompt
 from compiler_nb.settings.settings import Settings
 
@@ -224,9 +224,7 @@ def _is_cut(parser: PlanParser) -> bool:
 
 def has_effects(task: Task, builder: Builder) -> bool:
     """Whether a task calls a tool with side effects."""
-    tools = builder.tools or {}
-    called = [task.tool, *(step.tool for node in walk(task) if isinstance(node, Fanout) for step in node.steps)]
-    return any(tools[name].side_effects for name in called if name in tools)
+    return nature(task, builder.tools or {}) == "effect"
 
 
 def _kept(whole: Iterable[Task], builder: Builder) -> str:

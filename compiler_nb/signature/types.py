@@ -5,11 +5,11 @@ from __future__ import annotations
 import collections.abc
 import dataclasses
 import re
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import is_dataclass
-from typing import Any
+from typing import Any, Final
 
 _MODULES = re.compile(r"(?<![\w.])(?:[^\W\d]\w*\.)+(?=[^\W\d])")
 """The names of modules in front of a type's own name; not the dots of `tuple[int, ...]`."""
@@ -52,22 +52,31 @@ def describe_type(hint: Any, levels: int = 2, *, only: Callable[[str], bool] | N
 _LISTS = (list, tuple, set, frozenset, *(getattr(collections.abc, name) for name in ("Sequence", "Iterable", "Set")))
 
 
+def declared(kind: type) -> tuple[str, ...]:
+    """Return the fields that a class declares: a dataclass, a NamedTuple, a class of attrs' or of pydantic's.
+
+    The class is not asked: what its metaclass makes up does not count.
+    """
+    own = {name: found for base in reversed(kind.__mro__) for name, found in vars(base).items() if name in _MARKS}
+    if "__dataclass_fields__" in own:
+        return tuple(field.name for field in dataclasses.fields(kind))
+    if "_fields" in own and issubclass(kind, tuple):
+        return tuple(own["_fields"])
+    if "__attrs_attrs__" in own:
+        return tuple(attribute.name for attribute in own["__attrs_attrs__"])
+    model = getattr(sys.modules.get("pydantic"), "BaseModel", None)
+    return tuple(kind.model_fields) if isinstance(model, type) and issubclass(kind, model) else ()  # type: ignore[attr-defined]
+
+
+_MARKS: Final = frozenset({"__dataclass_fields__", "_fields", "__attrs_attrs__"})
+
+
 def _fields_of(kind: type) -> dict[str, Any]:
     """Return what a TypedDict, NamedTuple, dataclass, pydantic or attrs class declares; nothing for other types.
 
     A field that may be absent has a question mark behind its name.
     """
-    known: Any = getattr(kind, "model_fields", None) or getattr(kind, "__attrs_attrs__", None)
-    if is_dataclass(kind):
-        names = [each.name for each in dataclasses.fields(kind)]
-    elif issubclass(kind, tuple):
-        names = list(getattr(kind, "_fields", ()))
-    elif typing.is_typeddict(kind):
-        names = list(kind.__annotations__)
-    elif isinstance(known, dict | tuple):
-        names = list(known) if isinstance(known, dict) else [each.name for each in known]
-    else:
-        return {}
+    names = tuple(kind.__annotations__) if typing.is_typeddict(kind) else declared(kind)
     try:
         hints = typing.get_type_hints(kind, include_extras=True)
     except Exception:  # noqa: BLE001 - a hint that cannot be resolved
