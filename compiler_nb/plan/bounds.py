@@ -17,7 +17,7 @@ from __future__ import annotations
 import operator
 import sys
 from collections import Counter, UserList, UserString, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import islice
 from typing import Any, Final
@@ -31,13 +31,23 @@ INLINE: Final = 5_000
 LOOK: Final = 50
 """Steps between two looks at the clock."""
 ITEMS: Final = 1_000_000
-TEXT: Final = 10_000_000
+TEXT: Final = 5_000_000
+MEMBERS: Final = 500_000
+"""Members of a set, keys of a dict, or pairs, that are made."""
+WRITTEN: Final = 50_000
+"""Items of containers that are written as one text: up to 30 ms."""
+COMPARED: Final = 3_000_000
+"""What is compared in one go, counted in flat items of a list: up to 40 ms."""
+ALIKE: Final = 200
+"""Members of a set, or keys of a dict, that may have the same hash: each is compared with all others."""
 DIGITS: Final = 4_300
 BITS: Final = int(DIGITS * 3.33)
 BATCH: Final = 25
 """Items of a container that are copied, compared or searched in a step."""
 CHARACTERS: Final = 1_000
 """Characters that are copied or searched in a step."""
+_LINE: Final = 4
+"""Items that are written as text in a step."""
 OBJECTS: Final = 20
 """Objects that are made in a step."""
 RUN: Final = 20_000
@@ -48,6 +58,8 @@ LEVELS: Final = 1_000
 """How deep a value may nest that is compared or hashed: Python's own hash of a tuple overflows the stack."""
 _VISIT: Final = 20
 """Items that looking into one more container counts for."""
+_NESTED, _MEMBER = 15, 7
+"""How many flat items comparing one more container takes, and one member of a set or dict."""
 _SHORT: Final = 60
 _UNIQUE: Final = sys.hash_info.modulus
 """Whole numbers below this, either way, have hashes of their own, but for -1 and -2."""
@@ -209,9 +221,9 @@ class Scope:
 
 
 def bound(size: int, limit: int, what: str) -> None:
-    """Raise an ExpressionError if a result would be larger than allowed."""
+    """Raise an ExpressionError if there is more of something than allowed."""
     if size > limit:
-        raise ExpressionError(f"the result has more than {limit:,} {what}: use a tool")
+        raise ExpressionError(f"there are more than {limit:,} {what}: use a tool")
 
 
 # -------------------------------------------------------------------- what a value is
@@ -273,9 +285,12 @@ def weigh(value: Any) -> int:
     return len(value) // (CHARACTERS if kind in TEXTS else BATCH) if kind in _WEIGHED else 0
 
 
-def spend_on_parts(value: Any, scope: Scope) -> None:
-    """Spend what it costs to compare or hash a value: its parts at all depths, shared parts each time they occur."""
-    level, count, depth = [value] if type(value) in NESTS else [], 0, 0
+def spend_on_parts(value: Any, scope: Scope, most: int = COMPARED) -> None:
+    """Spend what it costs to compare or hash a value: its parts at all depths, shared parts each time they occur.
+
+    Raises ExpressionError if there are more than `most`, counted in flat items of a list.
+    """
+    level, count, depth, compared = [value] if type(value) in NESTS else [], 0, 0, 0
     scope.spend(weigh(value))
     while level:
         depth += 1
@@ -283,6 +298,9 @@ def spend_on_parts(value: Any, scope: Scope) -> None:
             raise ExpressionError(f"a value nests more than {LEVELS:,} deep: use a tool")
         below: list[Any] = []
         for part in level:
+            compared += _NESTED + len(part) * (_MEMBER if type(part) in _HASHED else 1)
+            if compared > most and type(part) in NESTS:
+                raise ExpressionError("the values are too large to be compared in one go: use a tool")
             count += _VISIT + (len(part) * BATCH // CHARACTERS if type(part) in (str, bytes) else 2 * len(part))
             if count >= BATCH:
                 scope.spend(count // BATCH)
@@ -293,7 +311,7 @@ def spend_on_parts(value: Any, scope: Scope) -> None:
                 below += [each for each in part.values() if _is_heavy(each)]
             if type(part) in _HASHED:
                 count += _VISIT  # its keys and its values are looked through
-                scope.spend(_crowd(part) // BATCH)
+                spend_on_hashes(part, scope)
         level = below
 
 
@@ -302,13 +320,25 @@ def _is_heavy(value: Any) -> bool:
     return kind in NESTS or (kind in (str, bytes) and len(value) >= CHARACTERS)
 
 
-def _crowd(members: Any) -> int:
-    """Return how many pairs of members have equal hashes, each of which is compared by every look-up of the other.
+def spend_on_hashes(members: Collection[Any], scope: Scope) -> None:
+    """Spend what it costs to compare members of a set, or keys of a dict, that have equal hashes.
 
     The hash of a text is random, that of a number or a tuple is not: anyone can write thousands that hash alike.
+    Raises ExpressionError if too many do.
     """
-    odd = [each for each in members if type(each) is not str and not (type(each) is int and -_UNIQUE < each < _UNIQUE)]
-    return sum(times * (times - 1) for times in Counter(map(hash, odd)).values()) if len(odd) > BATCH else 0
+    if len(members) <= ALIKE:
+        return
+    times: Counter[int] = Counter()
+    rest = iter(members)
+    while batch := list(islice(rest, RUN)):
+        odd = [each for each in batch if type(each) is not str and (type(each) is not int or abs(each) >= _UNIQUE)]
+        scope.spend(len(odd) // OBJECTS)
+        times.update(map(hash, odd))
+    alike = max(times.values(), default=0)
+    if alike > ALIKE:
+        where = f"{alike:,} members of a set, or keys of a dict, have the same hash"
+        raise ExpressionError(f"{where}, more than {ALIKE}, and would all be compared: use a tool")
+    scope.spend(sum(count * (count - 1) for count in times.values()) // BATCH)
 
 
 def hashed(value: Any, scope: Scope) -> Any:
@@ -318,9 +348,9 @@ def hashed(value: Any, scope: Scope) -> Any:
     return value
 
 
-def check_size(value: Any) -> None:
-    """Raise an ExpressionError if nested containers are too large to write as text; shared parts count again."""
-    stack, count = [value], 0
+def check_size(value: Any, scope: Scope) -> None:
+    """Pay for writing a value as text; raise an ExpressionError if it is too large; shared parts count again."""
+    stack, count, written = [value], 0, 0
     while stack:
         part = stack.pop()
         kind = type(part)
@@ -330,10 +360,12 @@ def check_size(value: Any) -> None:
             count += abs(part.adjusted()) if part.is_finite() else 0  # `:f` writes all of its zeros
         elif kind in NESTS:
             count += 2 + 3 * len(part)  # brackets, and at least "0, " for an item
-            if count <= TEXT:
-                stack += part
-                if kind is dict:
-                    stack += part.values()
+            written += 1 + len(part)
+            bound(written, WRITTEN, "items to be written as text")
+            scope.spend(len(part) // _LINE)
+            stack += part
+            if kind is dict:
+                stack += part.values()
         bound(count, TEXT, "characters of text")
 
 
@@ -373,13 +405,13 @@ def listed(source: Any, scope: Scope) -> list[Any]:
     return gathered(_iterated(source, scope), scope)  # a user's object may go on forever
 
 
-def gathered(source: Iterable[Any], scope: Scope) -> list[Any]:
+def gathered(source: Iterable[Any], scope: Scope, most: int = ITEMS) -> list[Any]:
     """Return the items that an iterable gives, in batches: while one is made nothing else can run."""
     found: list[Any] = []
     iterator = iter(source)
     while batch := list(islice(iterator, RUN)):
         found += batch
-        bound(len(found), ITEMS, "items")
+        bound(len(found), most, "items")
         scope.spend(len(batch) // OBJECTS)
         scope.hold(OBJECT * len(batch))
     return found

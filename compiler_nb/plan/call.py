@@ -7,6 +7,7 @@ reference, an input or a string stands for.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NoReturn, TypeAlias
 
@@ -244,10 +245,11 @@ class CallReader:
     def _container(self, opening: str, depth: int) -> Tree:
         """Return the list, tuple, value in brackets or dict that this bracket opens."""
         table: dict[Tree, Tree] = {}
+        hashes: Counter[int] = Counter()
         items: list[Tree] = []
         for _ in self._each(_CLOSING[opening]):
             if opening == "{":
-                self._pair(table, depth)
+                self._pair(table, hashes, depth)
             else:
                 items.append(self._value(depth))
         is_tuple = len(items) != 1 or self.before == ","
@@ -258,9 +260,11 @@ class CallReader:
             return items
         return tuple(items) if is_tuple else items[0]
 
-    def _pair(self, table: dict[Tree, Tree], depth: int) -> None:
+    def _pair(self, table: dict[Tree, Tree], hashes: Counter[int], depth: int) -> None:
         start = self.start
         key = self._dict_key()
+        hashes[hash(key)] += 1
+        check.check_alike(hashes[hash(key)], start)
         if key in table:
             raise Refused("duplicate_key", f"the key {key!r} is given twice in one dict: keep one", start)
         if self.word != ":":

@@ -20,6 +20,8 @@ TASK_LIMIT: Final = 10_000
 EDGE_LIMIT: Final = 100_000
 ARGUMENT_LIMIT: Final = 256
 NAME_LIMIT: Final = 64
+ALIKE_LIMIT: Final = 50
+"""Most members of a set, or keys of a dict, with the same hash: each is compared with all others."""
 DIGIT_LIMIT: Final = 300
 NEAR: Final = 1_000
 """Most names that are looked at to explain a problem."""
@@ -92,6 +94,17 @@ def check_literal(value: Any, place: Any = 0) -> None:
         raise Refused(
             "too_large",
             f"an integer has more than {DIGIT_LIMIT} digits; at most {DIGIT_LIMIT} are allowed: write it as text",
+            place,
+        )
+
+
+def check_alike(count: int, place: Any = 0) -> None:
+    """Raise Refused if too many members of a set, or keys of a dict, have the same hash."""
+    if count > ALIKE_LIMIT:
+        raise Refused(
+            "too_large",
+            f"more than {ALIKE_LIMIT} members of a set, or keys of a dict, have the same hash, and each is compared "
+            "with all others: write a list of them",
             place,
         )
 

@@ -23,6 +23,8 @@ from compiler_nb.outcome import Cancelled, Failure, Skipped, is_lost
 from compiler_nb.plan import fields, tables
 from compiler_nb.plan.bounds import (
     ITEMS,
+    TEXT,
+    TEXTS,
     Heavy,
     Scope,
     bound,
@@ -30,6 +32,7 @@ from compiler_nb.plan.bounds import (
     hashed,
     is_a,
     items_of,
+    length,
     short,
     spend_on_parts,
     weigh,
@@ -58,7 +61,7 @@ from compiler_nb.plan.expression import (
     spell,
 )
 from compiler_nb.plan.fields import read_key
-from compiler_nb.plan.functions import FUNCTIONS, METHODS, apply_function, format_value, to_text
+from compiler_nb.plan.functions import FUNCTIONS, METHODS, apply_function, format_value, to_dict, to_set, to_text
 from compiler_nb.plan.growth import check_selection
 from compiler_nb.plan.operators import apply_operator, compare
 from compiler_nb.plan.tables import kind_of, read_item
@@ -168,11 +171,15 @@ def _item(node: Item, scope: Scope) -> Any:
         scope.heavy()
         check_selection(value, key)
         return read_item(value, key, lambda text: scope.notes.append(f"{spell(node)[:100]}: {text}"))
-    found = value[key]
-    if isinstance(node.key, Slice):
+    if isinstance(node.key, Slice) and is_a(value, (list, tuple, *TEXTS)):
+        is_text, size = is_a(value, TEXTS), len(range(*key.indices(length(value))))
+        bound(size, TEXT if is_text else ITEMS, "characters of text" if is_text else "items")
+        found = value[key]
         scope.spend(weigh(found))
-        scope.made(found)
-    return found
+        return scope.made(found)
+    if type(key) is tuple:
+        check_size(key, scope)  # an error shows the key that was not found
+    return value[key]
 
 
 def _attribute(node: Attribute, scope: Scope) -> Any:
@@ -189,9 +196,9 @@ def _field(node: Field, scope: Scope) -> str:
     if kind_of(value):
         scope.heavy()
     if node.conversion:
-        check_size(value)
+        check_size(value, scope)
         value = scope.made(_CONVERSIONS[node.conversion](value))
-    text: str = scope.made(format_value(value, str(evaluate(node.spec, scope))))
+    text: str = scope.made(format_value(value, str(evaluate(node.spec, scope)), scope))
     return text
 
 
@@ -304,7 +311,9 @@ def _method(node: Method, scope: Scope) -> Any:
         scope.heavy()
         bound(value.size if idiom.copies else 0, ITEMS, "items")
         return tables.call_method(value, node.name, tuple(args), kwargs)
-    scope.spend(weigh(value))
+    if type(value) is str:  # methods of dicts and lists pay for themselves
+        bound(len(value), TEXT, f"characters of text for .{node.name}()")
+        scope.spend(weigh(value))
     return scope.made(owner[type(value)](scope, value, *args, **kwargs))
 
 
@@ -326,19 +335,17 @@ def _members(tree: list[Tree] | tuple[Tree, ...] | set[Tree], scope: Scope) -> l
 
 def _pairs(tree: dict[Tree, Tree], scope: Scope) -> dict[Any, Any]:
     scope.spend(len(tree) // _LITERALS)
-    pairs = {hashed(evaluate(key, scope), scope): evaluate(value, scope) for key, value in tree.items()}
-    scope.made(pairs)
-    return pairs
+    pairs = [(evaluate(key, scope), evaluate(value, scope)) for key, value in tree.items()]
+    table = to_dict(pairs, scope)
+    scope.made(table)
+    return table
 
 
 def _rows(node: Comprehension, clauses: tuple[Clause, ...], scope: Scope) -> Iterator[Any]:
     if not clauses:
         scope.spend(1)
         element = evaluate(node.element, scope)
-        if node.container == "dict":
-            yield hashed(evaluate(node.key, scope), scope), element
-        else:
-            yield hashed(element, scope) if node.container == "set" else element
+        yield (evaluate(node.key, scope), element) if node.container == "dict" else element
         return
     clause = clauses[0]
     for value in items_of(evaluate(clause.source, scope), scope):
@@ -369,6 +376,9 @@ _NO_VALUE: Final[dict[type, str]] = {
     Fanout: "a fan-out is expanded, not evaluated",
 }
 _CONVERSIONS: Final[dict[str, Callable[[Any], str]]] = {"r": repr, "s": str, "a": ascii}
+_COLLECTED: Final[dict[str, Callable[[list[Any], Scope], Any]]] = {
+    "list": lambda rows, scope: rows, "generator": lambda rows, scope: rows, "dict": to_dict, "set": to_set,
+}  # fmt: skip
 _UNARY: Final[dict[str, Callable[[Any], Any]]] = {
     "-": operator.neg, "+": operator.pos, "not": operator.not_, "~": operator.invert,
 }  # fmt: skip
@@ -379,7 +389,7 @@ _RULES: Final[dict[type, Callable[[Any, Scope], Any]]] = {
     Value: lambda node, scope: node.value,
     list: lambda tree, scope: scope.made(_members(tree, scope)),
     tuple: lambda tree, scope: scope.made(tuple(_members(tree, scope))),
-    set: lambda tree, scope: scope.made({hashed(item, scope) for item in _members(tree, scope)}),
+    set: lambda tree, scope: scope.made(to_set(_members(tree, scope), scope)),
     dict: _pairs,
     Item: _item,
     Attribute: _attribute,
@@ -393,6 +403,6 @@ _RULES: Final[dict[type, Callable[[Any, Scope], Any]]] = {
     Choice: _choice,
     Apply: _apply,
     Method: _method,
-    Comprehension: lambda node, scope: _each(node, scope, {"dict": dict, "set": set}.get(node.container, list)),
+    Comprehension: lambda node, scope: _each(node, scope, lambda rows: _COLLECTED[node.container](list(rows), scope)),
     **dict.fromkeys(_NO_VALUE, _refuse),
 }

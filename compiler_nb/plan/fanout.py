@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from compiler_nb.errors import ExpressionError
 from compiler_nb.outcome import NOT_DONE, Failure
-from compiler_nb.plan.bounds import Heavy, Scope, hashed, is_a, items_of, short
+from compiler_nb.plan.bounds import Heavy, Scope, hashed, is_a, items_of, short, spend_on_hashes
 from compiler_nb.plan.evaluate import bind, evaluate
 from compiler_nb.plan.expression import (
     Apply,
@@ -216,6 +216,8 @@ def _expand(task: Task, node: Fanout, inner: Scope, shapes: Mapping[str, Shape])
         keys.append(key)
         ids.append(id_)
         tasks += _item(task, node, id_, inner.locals, shapes)
+    if node.container == "dict":
+        spend_on_hashes(keys, inner)
     return Expansion(tasks, Shape.of(node.container, keys, ids))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final
@@ -13,9 +14,10 @@ from compiler_nb.plan.bounds import (
     BATCH,
     BITS,
     CHARACTERS,
+    COMPARED,
     DIGITS,
     ITEMS,
-    LOOK,
+    MEMBERS,
     OBJECT,
     OBJECTS,
     RUN,
@@ -29,6 +31,7 @@ from compiler_nb.plan.bounds import (
     length,
     listed,
     size_of,
+    spend_on_hashes,
     spend_on_parts,
     whole,
 )
@@ -36,6 +39,10 @@ from compiler_nb.plan.operators import apply_operator, spend_on_searching
 from compiler_nb.plan.tables import is_column, kind_of, missing, present
 
 WIDTH: Final = 100
+CASED: Final = 1_000_000
+"""Characters whose case is changed in one go: up to 20 ms."""
+_TAKEN: Final = 1_000
+"""Members that a set or dict takes in one go."""
 _SEARCHED: Final = 100_000
 """Pairs of characters that are compared in a step."""
 
@@ -55,12 +62,12 @@ def _spend_on_text(size: int, scope: Scope) -> None:
     scope.spend(size // CHARACTERS)
 
 
-def format_value(value: Any, spec: str) -> str:
+def format_value(value: Any, spec: str, scope: Scope) -> str:
     """Return a value as text by a format spec, within bounds."""
     problem = check_spec(spec)
     if problem:
         raise ExpressionError(problem)
-    check_size(value)
+    check_size(value, scope)
     return format(value, spec)
 
 
@@ -72,7 +79,7 @@ def check_spec(spec: str) -> str:
 
 
 def _string(scope: Scope, value: Any = "") -> str:
-    check_size(value)
+    check_size(value, scope)
     text = str(value)
     _spend_on_text(str.__len__(text), scope)
     return text
@@ -111,6 +118,7 @@ def _strip(scope: Scope, text: str, characters: str | None = None) -> str:
 
 def _cased(method: Callable[[str], str]) -> Callable[[Scope, str], str]:
     def call(scope: Scope, text: str) -> str:
+        bound(len(text), CASED, "characters to change the case of")
         scope.spend(len(text) // BATCH)  # ten times as long as a copy, if it is not plain ASCII
         return method(text)
 
@@ -141,7 +149,7 @@ def _sorted(scope: Scope, values: Any, *, key: Callable[[Any], Any] | None = Non
     """Return the items in order; many are sorted in runs, which are merged, so that no call takes long."""
     items = listed(values, scope)
     if key is None:
-        spend_on_parts(items, scope)
+        spend_on_parts(items, scope, 3 * COMPARED)  # not in one go
     scope.spend(len(items) // OBJECTS)
     if len(items) <= RUN:
         return sorted(items, key=key, reverse=reverse)
@@ -150,16 +158,30 @@ def _sorted(scope: Scope, values: Any, *, key: Callable[[Any], Any] | None = Non
     if key is not None:
         place = [key(item) for item in items].__getitem__
         order = list(range(len(items)))
-    runs = [sorted(order[at : at + RUN], key=place, reverse=reverse) for at in range(0, len(order), RUN)]
+    order = order[::-1] if reverse else order
+    runs = [sorted(order[at : at + RUN], key=place) for at in range(0, len(order), RUN)]
     while len(runs) > 1:
-        pairs = [runs[at : at + 2] for at in range(0, len(runs), 2)]
-        runs = [sorted([each for run in pair for each in run], key=place, reverse=reverse) for pair in pairs]
-    return runs[0] if key is None else [items[at] for at in runs[0]]
+        runs = [_merged(runs[at], runs[at + 1] if at + 1 < len(runs) else [], place) for at in range(0, len(runs), 2)]
+    order = runs[0][::-1] if reverse else runs[0]
+    return order if key is None else [items[at] for at in order]
+
+
+def _merged(left: list[Any], right: list[Any], key: Callable[[Any], Any] | None) -> list[Any]:
+    """Return two sorted runs as one; long ones are cut into parts that can be merged on their own."""
+    if not (left and right) or len(left) + len(right) <= RUN:
+        return sorted(left + right, key=key)
+    if len(left) > len(right):
+        at = len(left) // 2
+        other = bisect_left(right, left[at] if key is None else key(left[at]), key=key)
+    else:
+        other = len(right) // 2
+        at = bisect_right(left, right[other] if key is None else key(right[other]), key=key)
+    return _merged(left[:at], right[:other], key) + _merged(left[at:], right[other:], key)
 
 
 def _zip(scope: Scope, *values: Any, strict: bool = False) -> list[Any]:
     columns = [scope.made(listed(each, scope)) for each in values]
-    return gathered(zip(*columns, strict=strict), scope)
+    return gathered(zip(*columns, strict=strict), scope, MEMBERS)
 
 
 def _extreme(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -178,21 +200,27 @@ def _dict_of(scope: Scope, pairs: Any = (), **named: Any) -> dict[Any, Any]:
     if is_a(pairs, dict):  # dict's own methods, as a subclass may have others
         scope.spend(dict.__len__(pairs) // OBJECTS)
         return dict(dict.items(pairs), **named)
-    items = listed(pairs, scope)
+    return to_dict(listed(pairs, scope), scope) | named
+
+
+def to_dict(pairs: list[Any], scope: Scope) -> dict[Any, Any]:
+    """Return a dict of pairs of a key and a value, after paying for the hashes of the keys."""
     table: dict[Any, Any] = {}
-    for at in range(0, len(items), BATCH):
-        for pair in items[at : at + BATCH]:
-            spend_on_parts(pair, scope)
-        table.update(items[at : at + BATCH])
-    return table | named
+    bound(len(pairs), MEMBERS, "keys of a dict")
+    spend_on_hashes([hashed(pair[0], scope) for pair in pairs if type(pair) in (tuple, list) and pair], scope)
+    for at in range(0, len(pairs), _TAKEN):
+        table.update(pairs[at : at + _TAKEN])
+    return table
 
 
-def _set_of(scope: Scope, values: Any = ()) -> set[Any]:
+def to_set(members: list[Any], scope: Scope) -> set[Any]:
+    """Return a set of these members, after paying for their hashes."""
     found: set[Any] = set()
-    items = listed(values, scope)
-    for at in range(0, len(items), BATCH):  # each step of a look at the clock: members may all hash alike
-        scope.spend(LOOK)
-        found.update([hashed(value, scope) for value in items[at : at + BATCH]])
+    bound(len(members), MEMBERS, "members of a set")
+    spend_on_hashes([hashed(each, scope) for each in members], scope)
+    for at in range(0, len(members), _TAKEN):
+        scope.spend(_TAKEN // OBJECTS)
+        found.update(members[at : at + _TAKEN])
     return found
 
 
@@ -289,6 +317,7 @@ def _of_column(name: str, scope: Scope, column: Any, start: Any = 0, key: Any = 
 def _search(method: Callable[..., int]) -> Callable[..., int]:
     def call(scope: Scope, items: list[Any], value: Any, *ends: Any) -> int:
         spend_on_searching(value, items, scope)
+        check_size(value, scope)  # an error shows the value that was not found
         return method(items, value, *ends)
 
     return call
@@ -304,7 +333,7 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "sorted": _sorted,
     "reversed": _reversed,
     "zip": _zip,
-    "enumerate": lambda scope, values, start=0: gathered(enumerate(listed(values, scope), start), scope),
+    "enumerate": lambda scope, values, start=0: gathered(enumerate(listed(values, scope), start), scope, MEMBERS),
     "range": _range,
     "any": lambda scope, values: any(listed(values, scope)),
     "all": lambda scope, values: all(listed(values, scope)),
@@ -316,7 +345,7 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "list": _collect(list),
     "dict": _dict_of,
     "tuple": _collect(tuple),
-    "set": _set_of,
+    "set": lambda scope, values=(): to_set(listed(values, scope), scope),
 }
 KEYWORDS: Final[dict[str, frozenset[str]]] = {
     "max": frozenset({"key", "default"}),
@@ -338,9 +367,9 @@ METHODS: Final[dict[str, dict[type, Callable[..., Any]]]] = {
     "startswith": {str: _affix(str.startswith)},
     "endswith": {str: _affix(str.endswith)},
     "get": {dict: lambda scope, table, key, *default: table.get(hashed(key, scope), *default)},
-    "keys": {dict: lambda scope, table: list(table)},
-    "values": {dict: lambda scope, table: list(table.values())},
-    "items": {dict: lambda scope, table: gathered(table.items(), scope)},
+    "keys": {dict: lambda scope, table: listed(table, scope)},
+    "values": {dict: lambda scope, table: gathered(table.values(), scope)},
+    "items": {dict: lambda scope, table: gathered(table.items(), scope, MEMBERS)},
     "index": {list: _search(list.index)},
     "count": {list: _search(list.count)},
 }

@@ -16,7 +16,6 @@ from compiler_nb.plan.bounds import (
     DIGITS,
     ITEMS,
     NESTS,
-    OBJECTS,
     OWN,
     TEXT,
     TEXTS,
@@ -72,6 +71,7 @@ def apply_operator(sign: str, left: Any, right: Any, scope: Scope) -> Any:
     if kind_of(left) or kind_of(right):
         _spend_on_tables(sign, left, right, scope)
         return _BINARY[sign](left, right)
+    _bound_exact(left, right)
     if sign == "*":
         _bound_repetition(left, right, scope)
     elif sign == "**" and not is_a(left, (float, complex)):
@@ -97,6 +97,13 @@ def _spend_on_tables(sign: str, left: Any, right: Any, scope: Scope) -> None:
         for each, other in zip(*parts, strict=False):
             with suppress(ArithmeticError, TypeError):  # of what is missing; the library goes around it
                 apply_operator(sign, each, other, scope)
+
+
+def _bound_exact(left: Any, right: Any) -> None:
+    """Raise an ExpressionError if a number is too large to become a Decimal: that takes quadratic time."""
+    decimal = standard("decimal", "Decimal")
+    if decimal is not None and (type(left) is decimal or type(right) is decimal):
+        bound(max(0 if type(part) is decimal else size_of(part) for part in (left, right)), BITS, "bits")
 
 
 def _bound_whole(sign: str, left: int, right: int, scope: Scope) -> None:
@@ -131,7 +138,7 @@ def _bound_repetition(left: Any, right: Any, scope: Scope) -> None:
             size = len(sequence)
         if size > 0 and count is not None and count > 0:
             is_text = is_a(sequence, TEXTS)
-            bound(size * count, TEXT if is_text else ITEMS, "items")
+            bound(size * count, TEXT if is_text else ITEMS, "characters of text" if is_text else "items")
             scope.spend(size * count // (CHARACTERS if is_text else BATCH))
             if is_a(sequence, OWN):
                 scope.hold(8 * size * count)
@@ -146,6 +153,7 @@ def compare(sign: str, left: Any, right: Any, scope: Scope) -> Any:
         scope.heavy()
         for part in (left, right):
             spend_on_parts(cells(part) if is_mixed(part) else None, scope)
+    _bound_exact(left, right)
     if sign in ("in", "not in"):
         return _is_in(left, right, scope) is (sign == "in")
     if sign not in ("is", "is not"):
@@ -175,17 +183,19 @@ def _is_in(left: Any, right: Any, scope: Scope) -> bool:
         spend_on_searching(left, right, scope)
     elif kind is range and type(left) is float:  # Python would compare it with each number
         return left.is_integer() and int(left) in right
-    elif not hasattr(kind, "__contains__"):  # Python would iterate it, maybe forever
-        return any(item is left or item == left for item in items_of(right, scope))
-    elif kind is range and not is_a(left, int):
-        scope.spend(len(right) // OBJECTS)
+    elif not hasattr(kind, "__contains__") or (kind is range and not is_a(left, int)):
+        return any(item is left or item == left for item in items_of(right, scope))  # Python would not look up
     else:
+        is_text = is_a(right, TEXTS)
+        what = "characters of text" if is_text else "items"
+        bound(length(right), TEXT if is_text else ITEMS, f"{what} to search")
         scope.spend(weigh(right))
     return left in right
 
 
 def spend_on_searching(value: Any, items: list[Any] | tuple[Any, ...], scope: Scope) -> None:
     """Spend what it costs to search items for a value: more if they must be compared part by part."""
+    bound(len(items), ITEMS, "items to search")
     if type(value) in NESTS or type(value) in TEXTS:
         spend_on_parts(items, scope)
     else:

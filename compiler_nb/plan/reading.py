@@ -7,6 +7,7 @@ hint how to write it instead, in the words of `compiler_nb.plan.refusals`.
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, ClassVar, Final, NoReturn
 
@@ -357,16 +358,18 @@ class Reader:
 def _holds_lists(keys: list[Tree], node: ast.AST) -> bool:
     """Whether an expression among the keys, or members of a set, cannot be a key itself, for it holds a list.
 
-    Raises Refused if a key is a list or a dict.
+    Raises Refused if a key is a list or a dict, or if too many keys have the same hash, as anyone can write them.
     """
     found = False
+    hashes: Counter[int] = Counter()
     for key in keys:
         try:
-            hash(key)
+            hashes[hash(key)] += 1
         except TypeError:
             if not isinstance(key, Expression):
                 raise Refused(
                     "expression", "a list, a dict or a set cannot be a key or a member of a set: write a tuple", node
                 ) from None
             found = True
+    check.check_alike(max(hashes.values(), default=0), node)
     return found

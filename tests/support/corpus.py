@@ -87,6 +87,12 @@ def _t(i: str, tool: str = "search", args: str = '{"query": "x"}') -> str:
 _CMP = '{"a": "$t1", "b": "$t2"}'
 
 
+def _alike(line: str, member: str) -> str:
+    """Return four lines, each with thousands of members that have the same hash."""
+    members = ",".join(member.format(number * (2**61 - 1)) for number in range(8_000))
+    return "\n".join(line.format(number, members) for number in range(1, 5))
+
+
 def _star(n: int) -> str:
     return "\n".join(f"v{i} = search('q{i}')" for i in range(n))
 
@@ -572,6 +578,11 @@ HUGE = (
         lambda: "a = search(" + ",".join("1" for _ in range(100_000)) + ")",
         no("bad_args", "too_large", "too_many_tasks"),
     ),
+    Case("h_py_alike_sets", "python", lambda: _alike("a{} = search({{{}}})", "{}"), no("too_large")),
+    Case("h_py_alike_sums", "python", lambda: _alike("a{} = search({{{}}})", "{}+1"), no("too_large")),
+    Case("h_py_alike_tuples", "python", lambda: _alike("a{} = search({{{}}})", "({},)"), no("too_large")),
+    Case("h_py_alike_keys", "python", lambda: _alike("a{} = search({{{}}})", "{}:1"), no("too_large")),
+    Case("h_num_alike_keys", "numbered", lambda: _alike("{}. search({{{}}})", "{}:1"), no("too_large")),
     Case("h_py_1M_comment", "python", lambda: "#" + "x" * 999_000 + "\na = now()", ok({"a": ()})),
     Case(
         "h_num_redos_spaces",

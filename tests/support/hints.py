@@ -13,6 +13,8 @@ DEEP = "[" * 21 + "]" * 21
 FLAT = "[" * 15 + "]" * 15
 LONG = "n" * 65
 MANY = ", ".join(["1"] * 257)
+ALIKE = [number * (2**61 - 1) for number in range(51)]
+"""Whole numbers with the same hash."""
 
 PYTHON = (
     # statements
@@ -124,6 +126,7 @@ PYTHON = (
     ("a = load([*xs])", "a = load([xs[0], xs[1], xs[2], xs[3]])"),
     ("a = load({**rows})", "a = load({'a': rows['a'], 'b': rows['b']})"),
     ("a = load({'a': 1, 'a': 2})", "a = load({'a': 2})"),
+    (f"a = load(7 in {set(ALIKE)})", f"a = load(7 in {ALIKE})"),
     ("a = load({[1]: 2})", "a = load({(1,): 2})"),
     ("a = load(rows['_x'])", "a = load(rows['a'])"),
     ("a = load(xs @ xs)", "a = load(xs, xs)"),
@@ -218,6 +221,7 @@ NUMBERED = (
     ("1. load(1e999)", "1. load(1e99)"),
     (f"1. load({DEEP})", f"1. load({FLAT})"),
     ('1. load({"a": 1, "a": 2})', '1. load({"a": 1})'),
+    (f"1. load({dict.fromkeys(ALIKE, 1)})", f"1. load({ALIKE})"),
     ('1. load({"a", "b"})', '1. load(["a", "b"])'),
     ("1. load({[1]: 2})", "1. load({1: 2})"),
     ('1. load("\\N{no such}")', '1. load("\\\\N{no such}")'),
