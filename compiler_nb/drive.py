@@ -250,7 +250,7 @@ class Drive:
                 decision = await self._conclude(planned, can_replan=can_replan)
             if isinstance(decision, Answer):
                 return
-            if not can_replan:
+            if not can_replan and number + 1 >= len(past.rounds):
                 times = f"{number} replan{'' if number == 1 else 's'}"
                 raise Stopped("limit", f"no answer after {times}: {decision.reason}")
             session.keep_items()
@@ -260,10 +260,12 @@ class Drive:
             earlier = earlier._replace(failures={**self._more_failures(), **earlier.failures})
 
     def _take_plan(self, plan: Plan) -> Plan:
-        """Start the tasks of a given plan."""
+        """Start the tasks of a given plan; a line that a round repeats keeps the task of the earlier one."""
+        known = set(self.session.tasks)
         for task in plan.tasks:
-            self.log.emit(TaskPlanned, task.id, 0, task, "")
-            self._add(task)
+            if task.id not in known:
+                self.log.emit(TaskPlanned, task.id, 0, task, "")
+                self._add(task)
         self.log.emit(PlanClosed, plan.text, True, plan.final, plan.dialect, tuple(plan.by_id), plan.notes)  # noqa: FBT003 - a field
         self.session.close()
         return plan

@@ -51,7 +51,7 @@ from compiler_nb.outcome import ENDED, LEFT_OUT, UNNEEDED, Cancelled, Failure, i
 from compiler_nb.plan.bounds import BOUNDS, LOOK, Account, Bounds, Heavy, Scope
 from compiler_nb.plan.evaluate import LostValue, evaluate
 from compiler_nb.plan.expression import Unary
-from compiler_nb.plan.fanout import Expansion, Shape, collect, existing, expand, link_items, needs
+from compiler_nb.plan.fanout import Expansion, Shape, collect, existing, expand, link_items, lost_items, needs
 from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Tree
 from compiler_nb.tool import Tool
@@ -141,7 +141,6 @@ class Session:
         self._has_fanouts = False
         self.drop_failed = drop_failed
         self.partial: dict[str, Any] = {}  # what is read of fan-outs without their failed items, by id
-        self._left_out: dict[str, Shape] = {}  # shapes of failed fan-outs that later rounds read so
         self._planless = ""  # why the plan will never be whole, if it will not
 
         self.attempts: dict[str, Attempt] = {}
@@ -319,18 +318,19 @@ class Session:
 
     def keep_items(self) -> None:
         """Let later tasks read fan-outs that failed: they get the items that exist."""
-        for id_, shape in list(self._shapes.items()):
-            node = self.schedule.nodes[id_]
-            if node.state == "failed" and (kept := existing(shape, self._outcomes)) is not None:
+        for id_, node in self.schedule.nodes.items():
+            if node.state == "failed" and (kept := existing(self._outcomes[id_].partial)) is not None:
                 node.readable, self.partial[id_] = True, kept
-                self._left_out[id_] = self._shapes.pop(id_)  # nothing reads it item by item anymore
-        if self._left_out:
+                self._shapes.pop(id_, None)  # nothing reads it item by item anymore
+        if self.partial:
             self._scope.values = ChainMap(self.partial, self._outcomes)
 
     def failed_items(self, id_: str) -> dict[str, Any]:
         """Return how the items ended that have no values, of a fan-out whose items have ended."""
-        shape = self._shapes.get(id_) or self._left_out[id_]
-        return {item: self._outcomes[item] for item in shape.ids if is_lost(self._outcomes[item])}
+        shape = self._shapes.get(id_)
+        if shape is not None:
+            return {item: self._outcomes[item] for item in shape.ids if is_lost(self._outcomes[item])}
+        return lost_items(id_, self._outcomes[id_].partial)  # of an earlier round, or an earlier run
 
     def linked(self, tree: Tree) -> Tree:
         """Return an expression that reads the very items of fan-outs whose values lack failed ones."""
@@ -533,7 +533,7 @@ class Session:
         outcome = collect(shape, self._outcomes)
         failed = len(self.failed_items(id_)) if self.drop_failed and type(outcome) is Failure else 0
         if failed and failed <= self.drop_failed * len(shape.ids):
-            kept = existing(shape, self._outcomes)
+            kept = existing(outcome.partial)
             if kept is not None:
                 outcome, how, self.partial[id_] = kept, LEFT_OUT, kept
         self._end(node, outcome, how)

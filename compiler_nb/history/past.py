@@ -6,13 +6,13 @@ A task is the same as an earlier one when its key is (keys.py). The k-th of equa
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from compiler_nb.errors import HistoryError
 from compiler_nb.outcome import NOT_DONE, Answer, Failure, Replan, is_lost
 from compiler_nb.plan.bounds import is_a
-from compiler_nb.plan.plan import Plan
-from compiler_nb.plan.task import LastLine, Return, Task, owner_of
+from compiler_nb.plan.task import JOIN, LastLine, Return, Task, owner_of
 from compiler_nb.run import Run
 from compiler_nb.settings.order import Order, Past, PastRound
 from compiler_nb.values.code import content_hash
@@ -146,29 +146,30 @@ def repeated(
     That is everything; with `start` that task and what depends on it, with `failed` what is not done; and what depends
     on an overridden task. inputs, later: as for `resumed`. Raises KeyError if there is no such task.
     """
-    given, plan, outcomes = _inputs_of(old, inputs), whole_plan(old), old.progress.outcomes
+    given, rounds, outcomes = _inputs_of(old, inputs), rounds_again(old), old.progress.outcomes
+    tasks = {task.id: task for each in rounds for task in each.plan}
     fixed = {old.id_of(name): value for name, value in overrides.items()}
-    moved = {task.id for task in plan if task.id not in outcomes or not (start or failed)}
+    moved = {id_ for id_ in tasks if id_ not in outcomes or not (start or failed)}
     if start:
         moved.add(old.id_of(start))
     if failed:
         left_out = old.progress.left_out
-        moved.update(id_ for id_ in plan.by_id if is_lost(outcomes.get(id_)) or id_ in left_out)
+        moved.update(id_ for id_ in tasks if is_lost(outcomes.get(id_)) or id_ in left_out)
     moved.update(fixed)
-    for task in plan:
+    for task in tasks.values():
         if task.id not in fixed and moved.intersection(task.dependencies):
             moved.add(task.id)
-    moved = _with_lost_values(plan.tasks, outcomes, moved - set(fixed), _values_read(plan.final, plan.by_id))
-    past = Past(parent=old.id, doubts=unknown_effects(old) | later)
-    past.pins = {id_: outcomes[id_] for id_ in plan.by_id if id_ in outcomes and id_ not in moved} | fixed
+    moved = _with_lost_values(tasks.values(), outcomes, moved - set(fixed), _values_read(rounds[-1].plan.final, tasks))
+    past = Past(parent=old.id, doubts=unknown_effects(old) | later, rounds=rounds, executing=True)
+    past.pins = {id_: outcomes[id_] for id_ in tasks if id_ in outcomes and id_ not in moved} | fixed
     if failed:
-        past.pins |= _items(old, plan, moved)
-    return Order(question=old.question, plan=plan, inputs=given, past=past)
+        past.pins |= _items(old, tasks.values(), moved)
+    return Order(question=old.question, inputs=given, past=past)
 
 
-def _items(old: Run, plan: Plan, moved: set[str]) -> dict[str, Any]:
+def _items(old: Run, tasks: Iterable[Task], moved: set[str]) -> dict[str, Any]:
     """Return the values of the items that are done of fan-outs that run again over the same things."""
-    sources = {task.id for task in plan if task.kind == "fanout" and not moved.intersection(task.dependencies)}
+    sources = {task.id for task in tasks if task.kind == "fanout" and not moved.intersection(task.dependencies)}
     return {
         id_: outcome
         for id_, outcome in old.progress.outcomes.items()
@@ -176,14 +177,20 @@ def _items(old: Run, plan: Plan, moved: set[str]) -> dict[str, Any]:
     }
 
 
-def whole_plan(old: Run) -> Plan:
-    """Return the last plan of a run and the tasks of earlier rounds that it needs. Raises KeyError if there is none."""
+def rounds_again(old: Run) -> list[PastRound]:
+    """Return the rounds up to a run's last plan, the earlier ones with those tasks that it needs.
+
+    They stay rounds: a later one reads the items that exist of a fan-out that failed in part, and waits for its end.
+    Raises KeyError if the run has no whole plan.
+    """
     last = old.plan
     if last is None:
         raise KeyError(f"the run {old.id} has no whole plan: resume it, or ask again")
-    tasks, needed = old.progress.tasks, {*last.by_id, *last.final.refs}
-    for task in reversed(tasks.values()):  # a task comes after those that it reads
+    needed = {*last.by_id, *last.final.refs}
+    for task in reversed(old.progress.tasks.values()):  # a task comes after those that it reads
         if task.id in needed:
             needed.update(task.dependencies)
-    kept = tuple(task for id_, task in tasks.items() if id_ in needed and not task.owner)
-    return Plan(kept, last.final, last.text, last.dialect, last.notes)
+    before = [(each.plan, each.decision) for each in old.rounds if each.plan is not None][:-1]
+    kept = [(replace(plan, tasks=tuple(task for task in plan if task.id in needed), final=JOIN), decision)
+            for plan, decision in before]  # fmt: skip
+    return [*(PastRound(plan, decision) for plan, decision in kept if plan.tasks), PastRound(last, None)]

@@ -302,11 +302,23 @@ def _linked(part: Expression, shapes: Mapping[str, Shape]) -> Tree:
         return part  # no such item: said when the whole is there
 
 
-def existing(shape: Shape, outcomes: Mapping[str, Any]) -> Any:
-    """Return the items of a fan-out that have values, a list or dict in order; None if there are none."""
-    pairs = [(key, outcomes[id_]) for key, id_ in zip(shape.keys, shape.ids, strict=True)]
-    kept = [(key, value) for key, value in pairs if not is_a(value, NOT_DONE)]
-    return (dict(kept) if shape.container == "dict" else [value for _, value in kept]) if kept else None
+def existing(partial: Any) -> Any:
+    """Return the items of a partial value that have values, a list or dict in order; None if there are none."""
+    if type(partial) is dict:
+        return {key: value for key, value in partial.items() if not is_a(value, NOT_DONE)} or None
+    return [value for value in partial or () if not is_a(value, NOT_DONE)] or None
+
+
+def lost_items(fanout: str, partial: Any) -> dict[str, Any]:
+    """Return how the items ended that have no values in a partial value, by the ids that they had."""
+    found: dict[str, Any] = {}
+    seen: Counter[str] = Counter()
+    for number, (key, value) in enumerate(partial.items() if type(partial) is dict else enumerate(partial)):
+        shown = _show(key, number) if type(partial) is dict else str(number)
+        seen[shown] += 1
+        if is_a(value, NOT_DONE):
+            found[item_id(fanout, shown, seen[shown])] = value
+    return found
 
 
 def collect(shape: Shape, outcomes: Mapping[str, Any]) -> Any:

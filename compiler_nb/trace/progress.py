@@ -301,7 +301,8 @@ class Progress:
         self.rounds.append(Round(event.round, event.reason))
         self._problems = []
         # of a fan-out whose items failed in part a later round reads the others, so nothing of it waits for that
-        self.readiness.readable.update(id_ for id_ in self.items_ended if self.states[id_] == "failed")
+        failed = (id_ for id_, state in self.states.items() if state == "failed" and self.tasks[id_].kind == "fanout")
+        self.readiness.readable.update(id_ for id_ in failed if getattr(self.ends[id_].outcome, "partial", None))
 
     def _problem(self, event: PlanProblem) -> None:
         self._problems.append(event.problem)

@@ -11,8 +11,9 @@ from compiler_nb.errors import HistoryError, NoModel
 from compiler_nb.events import ModelStarted, TaskPlanned, Warned
 from compiler_nb.history import History
 from compiler_nb.models.scripted import ScriptedModel
+from compiler_nb.outcome import Failure
 from compiler_nb.tool import tool
-from tests.support.desk import Desk, Pieces, begin, planner_of, run, scripted
+from tests.support.desk import Desk, Pieces, begin, planner_of, run, scripted, texts
 from tests.support.stored import until
 
 # a -> b -> c*      rows = [r0 r1 r2*]
@@ -396,6 +397,73 @@ def test_a_part_of_a_plan_is_run_again(finished, stored, options, calls):
     assert sorted(desk.calls, key=repr) == sorted(calls, key=repr)
     assert again.order.past.parent == found.id
     assert [event.task for event in again.events if isinstance(event, TaskPlanned)] == ["a", "b", "f", "rows", "g"]
+
+
+ROUNDS = (
+    "rows = {n: pick(n) for n in [1, 2, 3]}\nmore = [r + 1 for r in rows.values()]\nk = get(7)\nidle = get(8)\njoin()\n",
+    "total = sum(more)\nk = get(7)\nx = flaky(total)\nanswer([x, k, len(rows)])\n",
+)
+"""The second round reads what exists of two fan-outs that failed in part, and repeats a line of the first."""
+
+
+@pytest.mark.parametrize("stored", [True, False])
+@pytest.mark.parametrize(
+    ("options", "calls", "answer"),
+    [
+        (None, [("flaky", 42)], [42, 7, 2]),
+        ({}, [("flaky", 42), ("get", 7), *(("pick", n) for n in (1, 2, 3))], [42, 7, 2]),
+        ({"start": "x"}, [("flaky", 42)], [42, 7, 2]),
+        ({"start": "x", "overrides": {"k": 9}}, [("flaky", 42)], [42, 9, 2]),
+        ({"failed": True}, [("flaky", 42), ("pick", 2)], [42, 7, 2]),
+    ],
+)
+def test_a_round_that_reads_the_items_that_exist_is_run_again(tmp_path, stored, options, calls, answer):
+    """A resume (no options) and a rerun go by the rounds of the run, so that the later one reads these items again."""
+    desk, broken = Desk(), [True]
+
+    @tool
+    async def pick(n: int) -> int:
+        """Fail for 2."""
+        desk.note("pick", n)
+        if n == 2:
+            raise OSError("disk")
+        return 10 * n
+
+    @tool
+    async def flaky(x: int) -> int:
+        """Fail the first time."""
+        desk.note("flaky", x)
+        if broken:
+            broken.clear()
+            raise ValueError("flaky")
+        return x
+
+    with History(tmp_path / "runs.db") as history:
+        model = scripted(*ROUNDS, joiner=["Replan: go on", "Replan: go on"])
+        compiler = Compiler(model, [*desk.tools, pick, flaky], history=history, max_replans=1)
+        found = run(compiler)
+        assert (found.status, len(found.rounds)) == ("limit", 2)
+        old = found.id if stored else found
+        desk.calls.clear()
+        again = asyncio.run(compiler.resume(old) if options is None else compiler.rerun(old, **options))
+        assert (again.status, again.answer, sorted(desk.calls)) == ("done", answer, sorted(calls))
+        assert (len(again.rounds), again.rounds[0].decision.reason) == (2, "go on")
+        assert isinstance(again.partial("rows")[2], Failure)
+        assert compiler.rerun_sync(again.id if stored else again, start="x").answer == answer
+
+
+def test_the_planner_of_a_resumed_run_is_told_which_items_failed(tmp_path):
+    """By their ids, as in the run that it goes on with."""
+    with History(tmp_path / "runs.db") as history:
+        plan = "rows = {n: fail(n) if n in (2, '2') else get(n) for n in [1, 2, '2']}\njoin()\n"
+        model = scripted(plan, "answer(len(rows))\n", joiner=[OSError("gone"), "Replan: go on"])
+        compiler = Compiler(model, Desk().tools, history=history)
+        first = run(compiler)
+        assert first.status == "failed"
+        assert compiler.resume_sync(first.id).answer == 1
+        (asked,) = texts(model, "replan")
+        assert "rows[2]: " in asked
+        assert "rows[2]#2: " in asked
 
 
 def test_a_whole_plan_is_run_again(finished):
