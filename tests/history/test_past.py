@@ -400,7 +400,7 @@ def test_a_part_of_a_plan_is_run_again(finished, stored, options, calls):
 
 
 ROUNDS = (
-    "rows = {n: pick(n) for n in [1, 2, 3]}\nmore = [r + 1 for r in rows.values()]\nk = get(7)\nidle = get(8)\njoin()\n",
+    "rows = {n: pick(n) for n in [1, 2, 3]}\nmore = [r + 1 for r in rows.values()]\nk = get(7)\ni = get(8)\njoin()\n",
     "total = sum(more)\nk = get(7)\nx = flaky(total)\nanswer([x, k, len(rows)])\n",
 )
 """The second round reads what exists of two fan-outs that failed in part, and repeats a line of the first."""
