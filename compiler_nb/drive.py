@@ -216,7 +216,7 @@ class Drive:
         run = self.run
         if run.answer is None and run.plan is not None:
             final = run.plan.final
-            results, _ = self._joined(final if isinstance(final, Join) else Join())
+            results, _ = self._joined(final if isinstance(final, Join) else Join(), run.plan)
             if results:
                 self._decide(Answer(results), "limit")
 
@@ -302,7 +302,7 @@ class Drive:
                 return answer
             final = Join()
         await session.drained()
-        results, failures = self._joined(final)
+        results, failures = self._joined(final, plan)
         if self.unanswered is not None:
             failures = {"answer": self.unanswered, **failures}
         # If the plan's own answer failed, a joiner can still answer the question, but only if there is one.
@@ -367,7 +367,7 @@ class Drive:
         self.log.emit(AnswerFailed, failure)
         return None, failure.message
 
-    def _joined(self, final: Join) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _joined(self, final: Join, plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the results that the joiner is shown, and all failures, in the order of the plan."""
         session = self.session
         tasks, values = session.tasks, session.values
@@ -379,9 +379,8 @@ class Drive:
             if is_lost(session.outcomes.get(id_)) and id_ not in self.writing.dropped
         }
         # This round's plan was written in place of what failed in earlier ones, unless it has no result either.
-        mine = self.run.plan.by_id if self.run.plan is not None else {}
-        if any(map(values.__contains__, mine)):
-            failures = {id_: end for id_, end in failures.items() if (tasks[id_].owner or id_) in mine}
+        if any(map(values.__contains__, plan.by_id)):
+            failures = {id_: end for id_, end in failures.items() if (tasks[id_].owner or id_) in plan.by_id}
         return results, failures
 
     def _more_failures(self) -> dict[str, str]:

@@ -1,50 +1,104 @@
-"""Work of the evaluator that is too heavy for the loop: done afresh on a thread, with a slot and a timeout.
+"""Work of the evaluator: on the loop while it is light, otherwise afresh on a thread, with a slot and a timeout.
 
 Theory of operation
-    Expressions, arguments, guards and the sources of fan-outs are first evaluated on the loop, with a small budget. If
-    that raises Heavy, an Evaluation takes over: an attempt like that of a tool, which calls the evaluator. It is pure,
-    so nothing is lost by beginning anew. The evaluator looks up every few microseconds, and ends if it was asked to, or
-    if its time is over. If it does not (a single call of a library takes long, and nothing can stop that), the
-    evaluation is abandoned, as a sync tool is.
+    Expressions, arguments, guards and the sources of fan-outs are first evaluated Inline, on the loop, with a small
+    budget. If that raises Heavy, an Evaluation takes over: an attempt like that of a tool, which calls the evaluator.
+    It is pure, so nothing is lost by beginning anew. The evaluator looks up every few microseconds, and ends if it was
+    asked to, or if its time is over. If it does not (a single call of a library takes long, and nothing can stop that),
+    the evaluation is abandoned, as a sync tool is.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from compiler_nb.engine.attempt import GRACE, Attempt, Host, failure_of
 from compiler_nb.engine.node import Node
 from compiler_nb.engine.runners import Runner
 from compiler_nb.errors import ExpressionError
 from compiler_nb.outcome import Cancelled, Failure
-from compiler_nb.plan.bounds import Scope
+from compiler_nb.plan.bounds import LOOK, Heavy, Scope
 from compiler_nb.tool import Tool
 
+TURN: Final = 0.02
+"""Seconds after which work on the loop lets the rest of the loop have its turn."""
+LIGHT: Final = 0.005
+"""Seconds after which an expression is too heavy for the loop."""
+Work: TypeAlias = Callable[[Any, Scope], Any]
+"""What the evaluator is asked to do with a tree or a task."""
 _EVALUATOR: Final = Tool(lambda: None, name="expression")
+
+
+class Inline:
+    """Evaluates on the loop, in a scope that all light expressions of a run share.
+
+    A turn of the loop begins with the first evaluation in it. `resume` is called in the next turn, to go on.
+    """
+
+    def __init__(self, scope: Scope, loop: asyncio.AbstractEventLoop, resume: Callable[[], object]) -> None:
+        self.scope, self.loop, self.resume = scope, loop, resume
+        scope.look = self._look
+        self.turn: asyncio.Handle | None = None  # ends the turn, if anything was evaluated in it
+        self._turn_began = self._began = 0.0
+
+    def compute(self, work: Work, subject: Any) -> Any:
+        """Return the evaluator's value, or the Failure that it is. Raises Heavy if it is too much for the loop."""
+        scope, account = self.scope, self.scope.account
+        self._began = perf_counter()
+        if self.turn is None:
+            self.turn, self._turn_began = self.loop.call_soon(self._next_turn), self._began
+        scope.begin()
+        try:
+            account.check()
+            return work(subject, scope)
+        except Heavy:
+            raise
+        except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
+            return failure_of(error)
+        finally:
+            spent = scope.bounds.steps - scope.steps
+            account.steps -= spent
+            if spent > LOOK:  # the time of what is over in a moment is not worth a look at the clock
+                account.seconds -= perf_counter() - self._began
+
+    def turn_is_over(self) -> bool:
+        """Whether so much was evaluated in this turn of the loop that the rest has to wait for the next."""
+        return self.turn is not None and self._began - self._turn_began > TURN
+
+    def _look(self) -> None:
+        """Called by the evaluator while it works."""
+        if perf_counter() > self._began + LIGHT:
+            self.scope.heavy()
+
+    def _next_turn(self) -> None:
+        self.turn = None
+        self.resume()
 
 
 class Evaluation(Attempt):
     """One evaluation on a thread.
 
-    compute: does it in the scope; then: goes on with its value, a Failure or a Cancelled; claims: whether it needs a
-    slot of its own, for its node has none.
+    work, subject: what is done in the scope, and with what; then: goes on with the value, a Failure or a Cancelled;
+    claims: whether it needs a slot of its own, for its node has none.
     """
 
-    __slots__ = ("began", "claims", "compute", "scope", "seconds", "then")
+    __slots__ = ("began", "claims", "scope", "seconds", "subject", "then", "work")
 
     def __init__(  # noqa: PLR0917 - what an evaluation is
         self,
         node: Node,
-        compute: Callable[[Scope], Any],
+        work: Work,
+        subject: Any,
         then: Callable[[Any], None],
         scope: Scope,
         runner: Runner,
         host: Host,
     ) -> None:
         super().__init__(node, _EVALUATOR, (), {}, runner, host)
-        self.function, self.compute, self.then, self.scope = self._evaluate, compute, then, scope
+        self.function, self.work, self.subject, self.then, self.scope = self._evaluate, work, subject, then, scope
         self.claims = node.state != "running" or node.task.kind != "call"
         scope.look = self._look
         self.seconds = min(scope.bounds.seconds, max(scope.account.seconds, 0.0))
@@ -55,11 +109,17 @@ class Evaluation(Attempt):
         self.host.timer.watch(self, self.seconds + GRACE)
         self.runner.start(self)
 
+    def settle(self) -> None:
+        """Charge the run's account with what the evaluation took; called once, when it has ended."""
+        account = self.scope.account
+        account.steps -= self.scope.bounds.steps - self.scope.steps
+        account.seconds -= perf_counter() - self.began if self.began else 0.0
+
     def _evaluate(self) -> Any:
         """Called on the thread."""
         self.began = perf_counter()
         self.scope.account.check()
-        return self.compute(self.scope)
+        return self.work(self.subject, self.scope)
 
     def _look(self) -> None:
         """Called on the thread by the evaluator, which an error ends."""

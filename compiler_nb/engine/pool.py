@@ -29,6 +29,8 @@ _LAZY: Final = (
     map, filter, zip, enumerate, reversed, itertools.chain, itertools.islice, itertools.starmap,
     *map(type, (iter([]), iter(()), iter(range(0)), iter({}), iter({}.values()), iter({}.items()))),
 )  # fmt: skip
+PLAIN_IDS: Final = frozenset(map(id, (type(None), bool, int, float, str, bytes, list, tuple, dict, set)))
+"""Types of which nothing is left to be awaited or read: those of most results."""
 _LAZY_IDS: Final = frozenset(map(id, _LAZY))  # a type of the user's may have no hash
 
 

@@ -25,7 +25,7 @@ from collections.abc import Awaitable, Callable, Generator
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, Final, Protocol, TypeAlias
 
-from compiler_nb.engine.pool import ABANDONED_LIMIT, Pool, ThreadJob, is_awaitable, settled
+from compiler_nb.engine.pool import ABANDONED_LIMIT, PLAIN_IDS, Pool, ThreadJob, is_awaitable, settled
 from compiler_nb.errors import ToolUnavailable
 from compiler_nb.outcome import Failure
 
@@ -147,9 +147,10 @@ class Coroutines:
                 if turn % FAIR == 0:
                     await asyncio.sleep(0)
                 value = await call.function(*call.args, **call.kwargs)
-                while (rest := still_to_await(value)) is not None:  # a plain function around an async one
-                    value = await rest
-                value = settled(value)
+                if id(type(value)) not in PLAIN_IDS:
+                    while (rest := still_to_await(value)) is not None:  # a plain function around an async one
+                        value = await rest
+                    value = settled(value)
             except BaseException as error:  # noqa: BLE001 - whatever a tool raises stays in its task
                 call.raised(error)  # a task that raised, or was cancelled, is not used again
                 return
@@ -240,8 +241,10 @@ class _Rest:
 
 def still_to_await(value: Any) -> Awaitable[Any] | None:
     """Return what is to be awaited of what a tool returned; None if it is a value, or raises when it is awaited."""
-    if not is_awaitable(value) or inspect.iscoroutine(value):
-        return value if inspect.iscoroutine(value) else None
+    if not is_awaitable(value):
+        return None
+    if inspect.iscoroutine(value):
+        return value
     try:
         return _Rest(type(value).__await__(value))
     except Exception:  # noqa: BLE001 - a value that only looks like an awaitable

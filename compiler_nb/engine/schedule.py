@@ -148,8 +148,12 @@ class Schedule:
             raise ValueError(f"{id_} is {node.state} and cannot be linked")
         known = self.nodes.__getitem__
         parents = list(map(known, task.awaited if after is None else after))
+        fanouts = list(map(known, items_of))
         node.task, node.lane, node.links = task, self._resources.get(task.tool, ()), False
-        self._begin(node, now, parents, list(map(known, items_of)))
+        self._wait_for(node, parents)
+        if fanouts:
+            self._wait_for_items(node, fanouts)
+        self._ready(node, now)
         if node.lost:  # what it reads now has failed before
             self._skip_descendants(node, now)
         return self._hand_out()
@@ -188,7 +192,7 @@ class Schedule:
         if had_slot:
             self._give_back(node)
         if node.children or node.watchers:
-            if node.lost:
+            if node.state != "done" and node.lost:
                 self._skip_descendants(node, now)
             else:
                 self._count_down(node.take_children(), now)
@@ -361,20 +365,12 @@ class Schedule:
         parents = list(map(known, after)) if after else ()
         fanouts = list(map(known, items_of)) if items_of else ()
         node = self._enter(task)  # only now, for an unknown name must change nothing
-        self._begin(node, now, parents, fanouts)
-        return node
-
-    def _begin(self, node: Node, now: float, parents: Collection[Node], fanouts: Collection[Node]) -> None:
-        """Let a node wait for other nodes, and for the items of fan-outs; hand it out if all of that is there."""
         if parents:
-            for parent in parents:
-                if parent.guarded:
-                    node.lenient = node.task.kind == "expr"
             self._wait_for(node, parents)
         if fanouts:
-            node.links = node.task.kind != "fanout" or node.task.guard is not None
             self._wait_for_items(node, fanouts)
         self._ready(node, now)
+        return node
 
     def _enter(self, task: Task) -> Node:
         if task.id in self.nodes:
@@ -388,18 +384,21 @@ class Schedule:
             self._end(node, self.cancelled)
         return node
 
-    def _wait_for(self, node: Node, parents: Iterable[Node]) -> None:
+    def _wait_for(self, node: Node, parents: Collection[Node]) -> None:
         """Let a node wait for those parents that are not done."""
+        if node.task.kind == "expr":
+            node.lenient = node.lenient or any(parent.guarded for parent in parents)
         for parent in parents:
             if parent.state not in ENDED:
                 node.waiting += 1
                 parent.children = parent.children or []
                 parent.children.append(node)
-            elif parent.lost and not parent.readable:
+            elif parent.state != "done" and parent.lost and not parent.readable:
                 self._lose(node, parent)
 
     def _wait_for_items(self, node: Node, fanouts: Iterable[Node]) -> None:
         """Let a node wait for those fan-outs whose items are not known; one that has its value needs none."""
+        node.links = node.task.kind != "fanout" or node.task.guard is not None
         for fanout in fanouts:
             if fanout.expanded:
                 continue
@@ -461,19 +460,8 @@ class Schedule:
 
     def _hand_out(self) -> list[Node]:
         """Give the free slots away; return all that the engine has to do after this event."""
-        while self.free > 0 and self.returning and not self.cancelled:
-            node = self.returning.popleft()
-            node.parked = ""
-            self.free -= 1
-            self._give(node, "resume")
-        while self.free > 0 and self.claims and self.working < EVALUATORS and not self.cancelled:
-            node = self.claims.popleft()
-            if node.state == "ready" and node.task.kind == "expr":
-                self._move(node, "running")
-                node.attempt += 1
-            self.free -= 1
-            self.working += 1
-            self._give(node, "work")
+        if self.returning or self.claims:
+            self._go_on()
         while self.free > 0 and self.lanes and not self.paused:
             first: Lane | None = None
             for resources, lane in self.lanes.items():
@@ -493,6 +481,22 @@ class Schedule:
         out, self._out = self._out, []
         return out
 
+    def _go_on(self) -> None:
+        """Give free slots to parked calls that go on and to work of the evaluator, before everything that is ready."""
+        while self.free > 0 and self.returning and not self.cancelled:
+            node = self.returning.popleft()
+            node.parked = ""
+            self.free -= 1
+            self._give(node, "resume")
+        while self.free > 0 and self.claims and self.working < EVALUATORS and not self.cancelled:
+            node = self.claims.popleft()
+            if node.state == "ready" and node.task.kind == "expr":
+                self._move(node, "running")
+                node.attempt += 1
+            self.free -= 1
+            self.working += 1
+            self._give(node, "work")
+
     def _has_room(self, lane: tuple[str, ...]) -> bool:
         return all(self.spare[resource] > 0 and not self.away[resource] for resource in lane)
 
@@ -511,12 +515,16 @@ class Schedule:
     def _rank(self) -> None:
         """Recompute the heights of what has not ended, and the lanes by them."""
         self._ranked = len(self.nodes)
+        changed = False
         for node in reversed(self.nodes.values()):  # children come after their parents, but for a few linked ones
             if node.children:
-                node.height = 1 + max(map(_height, node.children))
-        for lane in self.lanes.values():
-            lane[:] = [(-node.height, arrival, node) for _, arrival, node in lane]
-            heapify(lane)
+                height = 1 + max(map(_height, node.children))
+                changed = changed or height != node.height
+                node.height = height
+        if changed:
+            for lane in self.lanes.values():
+                lane[:] = [(-node.height, arrival, node) for _, arrival, node in lane]
+                heapify(lane)
 
 
 def _providers(node: Node) -> list[str]:

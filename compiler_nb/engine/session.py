@@ -21,13 +21,12 @@ from collections import ChainMap, defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from time import perf_counter
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from compiler_nb.engine.approval import Approvals, Ask, Rule
 from compiler_nb.engine.attempt import Attempt, failure_of
-from compiler_nb.engine.evaluation import Evaluation
+from compiler_nb.engine.evaluation import Evaluation, Inline, Work
 from compiler_nb.engine.node import CANCELLED, Node, Verb, find_lanes
 from compiler_nb.engine.runners import PostToMain, Runner, make_runners
 from compiler_nb.engine.schedule import Schedule
@@ -48,8 +47,8 @@ from compiler_nb.events import (
 from compiler_nb.models.limits import Limits
 from compiler_nb.models.secret import Secret, mask
 from compiler_nb.outcome import ENDED, LEFT_OUT, UNNEEDED, Cancelled, Failure, is_lost
-from compiler_nb.plan.bounds import BOUNDS, LOOK, Account, Bounds, Heavy, Scope
-from compiler_nb.plan.evaluate import LostValue, evaluate
+from compiler_nb.plan.bounds import BOUNDS, Account, Bounds, Heavy, Scope
+from compiler_nb.plan.evaluate import LostValue, evaluate, look_up
 from compiler_nb.plan.expression import Unary
 from compiler_nb.plan.fanout import Expansion, Shape, collect, existing, expand, link_items, lost_items, needs
 from compiler_nb.plan.task import Task
@@ -60,11 +59,8 @@ STILL_RUNS: Final = "still runs: it could not be stopped"
 """How the warning of a call that was abandoned while it worked ends."""
 ITEMS: Final = 1_000
 """Items of a fan-out that are taken at a time; if calls have side effects, all are, for they are approved together."""
-TURN: Final = 0.02
-"""Seconds after which work on the loop lets the rest of the loop have its turn."""
-LIGHT: Final = 0.005
-"""Seconds after which an expression is too heavy for the loop."""
-_NO_ARGUMENTS: Final[tuple[tuple[Any, ...], dict[str, Any]]] = ((), {})
+_Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
+_NO_ARGUMENTS: Final[_Arguments] = ((), {})
 Intent: TypeAlias = Callable[[Task], Awaitable[bool]]
 
 
@@ -148,12 +144,10 @@ class Session:
         self.runners = runners if runners is not None else make_runners(self.loop, max_concurrency, main)
         self.timer = Timer(self.loop, self.attempts)
         threaded = "evaluator" in self.runners
-        self.account = Account(bounds if threaded else bounds.on_loop())
-        self._scope = Scope(self._outcomes, self.inputs, account=self.account, inline=threaded, look=self._look)
-        self._light_until = 0.0  # when an expression is too heavy for the loop
-        self._turn_until = 0.0  # when the loop's turn is over
+        account = Account(bounds if threaded else bounds.on_loop())
+        self._scope = Scope(self._outcomes, self.inputs, account=account, inline=threaded)
+        self._inline = Inline(self._scope, self.loop, lambda: self._perform(()))
         self._noted: set[str] = set()  # calls whose arguments are evaluated on a thread: their start is noted already
-        self._turn: asyncio.Handle | None = None  # ends the loop's turn, if anything was evaluated in it
         self._work: deque[Node] = deque()
         self._working = False
         self._methods: dict[Verb, Callable[[Node], None]] = {
@@ -170,7 +164,7 @@ class Session:
         """Take a planned task; it starts when its inputs exist."""
         if task.kind == "expr" and self._may_pin(task):
             try:
-                value = self._inline(partial(self._value_of, task.args[0]))
+                value = self._inline.compute(evaluate, task.args[0])
             except Heavy:
                 pass
             else:
@@ -179,15 +173,17 @@ class Session:
                 self.pin(task, value, "inline")
                 return
         self._has_fanouts = self._has_fanouts or task.kind == "fanout"
-        nodes = self.schedule.add(task, self.log.now(), *self._needs(task))
+        now = self.log.now()
+        nodes = self.schedule.add(task, now, *self._needs(task)) if self._has_fanouts else self.schedule.add(task, now)
         if nodes or self.schedule.ended:  # most tasks only come to wait
             self._perform(nodes)
 
     def _may_pin(self, task: Task) -> bool:
-        """Whether an expression can be evaluated at once: what it reads is there, and it is still our turn."""
-        if self._turn_is_over() or (self.partial and not self.partial.keys().isdisjoint(task.dependencies)):
+        """Whether an expression can be evaluated at once: what it reads is done, and it is still our turn."""
+        inline, partial = self._inline, self.partial
+        if (inline.turn is not None and inline.turn_is_over()) or not self.schedule.has_inputs(task):
             return False
-        return self.schedule.has_inputs(task)
+        return not partial or partial.keys().isdisjoint(task.dependencies)
 
     def adopt(self, task: Task, source: str) -> None:
         """Take a planned task that computes what `source` does, which is done or running: it gets the same outcome."""
@@ -351,13 +347,13 @@ class Session:
         """Do what the schedule asks for, and what follows from that, one after the other."""
         if self.schedule.ended:
             self._settle()
-        work = self._work
+        work, inline = self._work, self._inline
         work.extend(nodes)
         if self._working:
             return
         self._working = True
         try:
-            while work and not self._turn_is_over():
+            while work and (inline.turn is None or not inline.turn_is_over()):
                 node = work.popleft()
                 if node.state not in ENDED or node.verb == "work":  # it may have ended since it was handed out
                     self._methods[node.verb](node)
@@ -373,7 +369,7 @@ class Session:
     def _choose(self, node: Node) -> None:
         """End a guarded task as not needed, or let it wait for its arguments, as its guard says."""
         test = Unary("not", Unary("not", node.task.guard))  # whether it is true may raise anything, too
-        self._compute(node, partial(self._value_of, test), partial(self._chosen, node))
+        self._compute(node, self._value_of, test, partial(self._chosen, node))
 
     def _chosen(self, node: Node, needed: Any) -> None:
         if needed is True:
@@ -384,7 +380,7 @@ class Session:
             self._end(node, needed or UNNEEDED, "inline")
 
     def _evaluate(self, node: Node) -> None:
-        self._compute(node, partial(self._value_of, node.task.args[0]), partial(self._value_is_there, node))
+        self._compute(node, self._value_of, node.task.args[0], partial(self._value_is_there, node))
 
     def _value_of(self, tree: Tree, scope: Scope) -> Any:
         """Return the value of an expression, or what it is skipped for."""
@@ -398,13 +394,13 @@ class Session:
 
     # ---------------------------------------------------------------- work of the evaluator
 
-    def _compute(self, node: Node, compute: Callable[[Scope], Any], then: Callable[[Any], None]) -> None:
+    def _compute(self, node: Node, work: Work, subject: Any, then: Callable[[Any], None]) -> None:
         """Have the evaluator do something, and go on with its value or Failure: at once, or from a thread if heavy."""
         try:
-            outcome = self._inline(compute)
+            outcome = self._inline.compute(work, subject)
         except Heavy:
-            scope = Scope(self._scope.values, self.inputs, account=self.account)
-            evaluation = Evaluation(node, compute, then, scope, self.runners["evaluator"], self)
+            scope = Scope(self._scope.values, self.inputs, account=self._scope.account)
+            evaluation = Evaluation(node, work, subject, then, scope, self.runners["evaluator"], self)
             self.attempts[node.task.id] = evaluation
             if evaluation.claims:
                 self._perform(self.schedule.claim(node))
@@ -421,39 +417,6 @@ class Session:
                 self.log.emit(Warned, id_, note)
             scope.notes.clear()
 
-    def _inline(self, compute: Callable[[Scope], Any]) -> Any:
-        """Return the evaluator's value, or the Failure that it is. Raises Heavy if it is too much for the loop."""
-        scope, account, now = self._scope, self.account, perf_counter()
-        self._light_until = now + LIGHT
-        if self._turn is None:
-            self._turn_until = now + TURN
-            self._turn = self.loop.call_soon(self._next_turn)
-        scope.begin()
-        try:
-            account.check()
-            return compute(scope)
-        except Heavy:
-            raise
-        except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
-            return failure_of(error)
-        finally:
-            spent = scope.bounds.steps - scope.steps
-            account.steps -= spent
-            if spent > LOOK:  # the time of what is over in a moment is not worth a look at the clock
-                account.seconds -= perf_counter() - now
-
-    def _look(self) -> None:
-        """Called by the evaluator while it works on the loop."""
-        if perf_counter() > self._light_until:
-            self._scope.heavy()
-
-    def _turn_is_over(self) -> bool:
-        return self._turn is not None and perf_counter() > self._turn_until
-
-    def _next_turn(self) -> None:
-        self._turn = None
-        self._perform(())
-
     def _do_work(self, node: Node) -> None:
         """Begin an evaluation that has a slot."""
         evaluation, task = self.attempts[node.task.id], node.task
@@ -469,8 +432,7 @@ class Session:
     def _evaluated(self, evaluation: Evaluation, outcome: Any) -> None:
         """Give an evaluation's slot back, and go on with what came of it, unless its task has ended meanwhile."""
         node = evaluation.node
-        self.account.steps -= evaluation.scope.bounds.steps - evaluation.scope.steps
-        self.account.seconds -= perf_counter() - evaluation.began if evaluation.began else 0.0
+        evaluation.settle()
         nodes = self.schedule.release(node) if evaluation.claims else []
         if node.state not in ENDED:
             self._tell_notes(node.task.id, evaluation.scope)
@@ -486,25 +448,20 @@ class Session:
                 ended.set_result(outcome)
 
         node = Node(Task("", "expr", "", (tree,)), verb="evaluate")
-        self._compute(node, partial(evaluate, tree), then)
+        self._compute(node, evaluate, tree, then)
         return await ended
-
-    def _note_start(self, node: Node, at: float) -> None:
-        if node.task.id in self._noted:
-            self._noted.discard(node.task.id)
-        else:
-            self.log.emit_at(at, TaskStarted, (node.task.id, node.attempt, node.ready_at))
 
     # ---------------------------------------------------------------- what fan-outs and guards lead to
 
     def _needs(self, task: Task) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return what a task waits for: tasks that must have ended, and fan-outs whose items must be known."""
-        return needs(task, self._container) if self._has_fanouts else (task.awaited, ())
+        return needs(task, self._container)
 
     def _expand(self, node: Node) -> None:
-        self._compute(
-            node, lambda scope: expand(node.task, scope, self._shapes, self.partial), partial(self._expanded, node)
-        )
+        self._compute(node, self._expansion_of, node.task, partial(self._expanded, node))
+
+    def _expansion_of(self, task: Task, scope: Scope) -> Expansion:
+        return expand(task, scope, self._shapes, self.partial)
 
     def _expanded(self, node: Node, expansion: Expansion | Failure | Cancelled) -> None:
         id_ = node.task.id
@@ -563,7 +520,7 @@ class Session:
             else:
                 self.log.emit(TaskHeld, task.id, 0, "plan", "", "")
             return
-        self._compute(node, partial(_arguments, task), partial(self._hold, node))
+        self._compute(node, _arguments, task, partial(self._hold, node))
 
     def _hold(self, node: Node, found: Any) -> None:
         """Ask for approval of a call with these arguments."""
@@ -591,29 +548,35 @@ class Session:
     # ---------------------------------------------------------------- attempts
 
     def _start(self, node: Node) -> None:
-        at = self.log.now()  # before a tool's first binding makes its schema: that is no wait for a slot
-        if node.task.args or node.task.kwargs:
-            self._compute(node, partial(_arguments, node.task), partial(self._begin, node, at))
+        at, task = self.log.now(), node.task  # before a tool's first binding makes its schema, which is no wait
+        plain = _plain_arguments(task, self._scope) if task.args or task.kwargs else _NO_ARGUMENTS
+        if plain is not None:
+            self._begin(node, at, plain)
         else:
-            self._begin(node, at, _NO_ARGUMENTS)
+            self._compute(node, _arguments, task, partial(self._begin, node, at))
 
     def _begin(self, node: Node, at: float, found: Any) -> None:
         """Begin a call with these arguments, which may be a Failure, or Cancelled."""
         task = node.task
         tool = self.tools.get(task.tool)
         bound = _bind(tool, found) if tool is not None else _no_tool(task)
-        if tool is None or not isinstance(bound, tuple):
-            self._note_start(node, at)
+        is_noted = bool(self._noted) and task.id in self._noted
+        if is_noted:
+            self._noted.discard(task.id)
+        fields = task.id, node.attempt, node.ready_at
+        if tool is None or type(bound) is not tuple:
+            if not is_noted:
+                self.log.emit_at(at, TaskStarted, fields)
             self._end(node, replace(bound, attempts=node.attempt) if type(bound) is Failure else bound)
             return
         args, kwargs = bound
         if tool.side_effects and (reason := self.approvals.asks_again(task.id, args, kwargs)):
-            if task.id in self._noted:
-                self._noted.discard(task.id)
+            if is_noted:
                 self.log.emit(TaskRetried, task.id, node.attempt, reason, 0.0)
             self._perform(self.schedule.take_back(task.id, at))
             return
-        self._note_start(node, at)
+        if not is_noted:
+            self.log.emit_at(at, TaskStarted, fields)
         runner = self.runners["async" if tool.is_async else tool.thread]
         attempt = self.attempts[task.id] = Attempt(node, tool, args, kwargs, runner, self)
         if (tool.side_effects and self.intent is not None) or task.tool in self.rated:
@@ -710,8 +673,9 @@ class Session:
         id_ = node.task.id
         self._outcomes[id_] = outcome
         self.log.emit_at(now, TaskEnded, (id_, attempt, node.state, outcome, how))
-        for tell in self._waiters.pop(id_, ()):
-            tell()
+        if self._waiters:
+            for tell in self._waiters.pop(id_, ()):
+                tell()
         if node.owner is not None:
             self.approvals.look_at(node.owner.task, node.owner.waiting)
         if self._idle is not None and not self.schedule.unfinished:
@@ -732,7 +696,15 @@ class Session:
         self.loop.call_soon_threadsafe(self.log.emit, Warned, id_, message)
 
 
-def _arguments(task: Task, scope: Scope) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _plain_arguments(task: Task, scope: Scope) -> _Arguments | None:
+    """Return the values of a call's arguments if all are results or literals, so that nothing is to be evaluated."""
+    args, named = look_up(task.args, scope), look_up(task.kwargs.values(), scope)
+    if args is None or named is None:
+        return None
+    return tuple(args), dict(zip(task.kwargs, named, strict=True))
+
+
+def _arguments(task: Task, scope: Scope) -> _Arguments:
     """Return the values of a call's arguments."""
     args = tuple([evaluate(arg, scope) for arg in task.args])
     return args, {name: evaluate(value, scope) for name, value in task.kwargs.items()} if task.kwargs else {}

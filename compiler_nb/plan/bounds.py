@@ -150,7 +150,7 @@ class Scope:
     """
 
     __slots__ = (
-        "account", "bounds", "bytes", "inline", "inputs", "locals", "look", "mark", "notes", "steps",
+        "_whole", "account", "bounds", "bytes", "inline", "inputs", "locals", "look", "mark", "notes", "steps",
         "values",
     )  # fmt: skip
 
@@ -169,13 +169,15 @@ class Scope:
         self.account = account or Account()
         self.bounds, self.inline, self.look = self.account.bounds, inline, look
         self.notes: list[str] = []  # what a reader of the result should know
+        steps = self.bounds.steps
+        self._whole = steps, self.bounds.bytes, max(steps - LOOK, 0)
         self.begin()
 
     def begin(self) -> None:
         """Begin another expression: all of its bounds are left again."""
-        self.steps, self.bytes = self.bounds.steps, self.bounds.bytes
-        self.notes.clear()
-        self.mark = max(self.steps - LOOK, 0)
+        self.steps, self.bytes, self.mark = self._whole
+        if self.notes:
+            self.notes.clear()
 
     def within(self, values: Mapping[str, Any]) -> Scope:
         """Return a scope with other values and the same bounds, of which as much is left."""

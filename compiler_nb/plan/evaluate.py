@@ -13,7 +13,7 @@ Theory of operation
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 from typing import Any, Final
@@ -101,6 +101,26 @@ def evaluate(tree: Tree, scope: Scope) -> Any:
         raise ExpressionError("a value is nested too deeply: use a tool") from None
     except BaseException as error:  # operators of a user's object may raise anything
         raise ExpressionError(_explain(tree, scope, error)) from error
+
+
+def look_up(trees: Iterable[Tree], scope: Scope) -> list[Any] | None:
+    """Return the values of trees that are results or literals; None if one must be evaluated, or has no value.
+
+    This is free: it makes nothing and runs no code of a user's. It takes a fifth of the time of an evaluation, and most
+    arguments of calls are like that.
+    """
+    found = []
+    for tree in trees:
+        rule, value = _RULES.get(type(tree)), tree
+        if rule is _ref:
+            value = scope.values[tree.id]
+            kind = type(value)
+            if kind is Failure or kind is Skipped or kind is Cancelled:
+                return None
+        elif rule is not None:
+            return None
+        found.append(value)
+    return found
 
 
 def _explain(tree: Tree, scope: Scope, error: BaseException) -> str:
