@@ -47,7 +47,8 @@ class Chunk(NamedTuple):
 class Model(Protocol):
     """A language model, or anything that can stand in for one.
 
-    name: the model's own name; provider: whose limits its calls count against.
+    name: the model's own name; provider: whose limits its calls count against. It may have more: `secrets`, which no
+    text may show; `patience`, the seconds that it may be silent before its text begins, if they are more than usual.
     """
 
     name: str

@@ -133,6 +133,7 @@ class Stream:
         self._calls, self._model, self._request = calls, model, _without_keys(request, model)
         self._secrets: tuple[Secret, ...] = getattr(model, "secrets", ())
         self._screen = Screen(self._secrets)
+        self._patience: float = getattr(model, "patience", 0.0)
         self._sent = estimate_request(request)
         self._usage: Usage | None = None
         self._heard = False  # whether anything came
@@ -186,7 +187,7 @@ class Stream:
                             current.timer.rest()
                             calls.emit(ModelChunk, self.call, text)
                             yield text
-                        current.timer.expect(calls.idle)
+                        current.timer.expect(calls.idle if self.received else max(calls.idle, self._patience))
                     slot.used = self.usage.tokens
                 if text := self._screen.close():
                     calls.emit(ModelChunk, self.call, text)
@@ -210,7 +211,7 @@ class Stream:
     @asynccontextmanager
     async def _try(self) -> AsyncIterator[Try]:
         """Open the model's stream, and close it again; whatever the model raised is kept as the fault of the try."""
-        current = Try(self._open(), SilenceTimer(self._calls.first_token, self._calls.closing))
+        current = Try(self._open(), SilenceTimer(max(self._calls.first_token, self._patience), self._calls.closing))
         try:
             yield current
         except asyncio.CancelledError:
@@ -276,7 +277,8 @@ class Stream:
     def _late(self) -> ModelError:
         calls = self._calls
         more = f"said nothing more for {calls.idle:g} s"
-        what = more if self.received else f"said nothing for {calls.first_token:g} s; is it down or overloaded?"
+        silent = max(calls.first_token, self._patience)
+        what = more if self.received else f"said nothing for {silent:g} s; is it down or overloaded?"
         return ModelTimeout(f"{self._name} {what}", **where_of(self._model))
 
     def _fault(self, raised: Exception) -> ModelError:

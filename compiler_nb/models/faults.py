@@ -96,7 +96,10 @@ _FILTERED: Final = frozenset({"content_filter", "content_policy_violation"})
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """The call that failed: what messages name, the secrets that they must not show, and what was asked."""
+    """The call that failed: what messages name, the secrets that they must not show, and what was asked.
+
+    hint: what to try if the server does not know the model or the address.
+    """
 
     provider: str
     model: str
@@ -104,6 +107,7 @@ class Where:
     key_source: str
     secrets: tuple[Secret, ...] = ()
     request: Request | None = field(default=None, repr=False)
+    hint: str = ""
 
     def clean(self, text: str, limit: int = SAID_LIMIT) -> str:
         """Return a text of the provider as short plain text without secrets."""
@@ -183,7 +187,10 @@ def from_body(
         what = f"{host_of(where.address)} is still loading the model"
     if kind is AuthenticationFailed:
         what += f" (it came from: {where.key_source})"
-    what += _fix(status, inner, where.clean(said), f"{words} {said[:_READ_LIMIT]}")
+    if where.hint and (status in {404, 405} or (status == 400 and re.search(r"\bchat\b|/responses\b", said))):  # noqa: PLR2004
+        what += f"; {where.hint}"
+    else:
+        what += _fix(status, inner, where.clean(said), f"{words} {said[:_READ_LIMIT]}")
     if kind is RateLimited or kind.retryable:
         more["retry_after"] = seconds = retry_after(headers)
         hint = "; limits=Limit(rpm=...) avoids this" if kind is RateLimited else ""

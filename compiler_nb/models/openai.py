@@ -17,9 +17,9 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, nullcontext, suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from compiler_nb.errors import AuthenticationFailed, ModelError, ModelRefused, ProviderUnavailable
+from compiler_nb.errors import AuthenticationFailed, BadRequest, ModelError, ModelRefused, ProviderUnavailable
 from compiler_nb.models import warm
 from compiler_nb.models.base import Chunk, Request
 from compiler_nb.models.body import bytes_of, refuse_errors, whole
@@ -27,6 +27,7 @@ from compiler_nb.models.faults import Where, explain, final, is_hung_up, refusal
 from compiler_nb.models.limits import of_loop
 from compiler_nb.models.logs import mask_logs
 from compiler_nb.models.providers import AD_TOKEN, PROVIDERS, Key, find_address, find_key
+from compiler_nb.models.responses import ResponseReply, needs_responses, request_body
 from compiler_nb.models.secret import Secret
 from compiler_nb.models.sensitive import refuse_keys, to_hide
 from compiler_nb.models.wire import EVENTS, Completion, EventReader, form_of
@@ -37,7 +38,8 @@ DRAIN: Final = 0.05
 """Seconds to wait for the body to end after the reply, so that the connection can be used again."""
 REFUSED: Final = (400, 422)
 """The statuses of a request that says something which the server does not know."""
-_RESOURCE: Final = "chat.completions"
+RESOURCES: Final = {"chat": "chat.completions", "responses": "responses"}
+"""The parts of the SDK by the API that they speak."""
 _CLIENTS: Final[dict[asyncio.AbstractEventLoop, AsyncGenerator[dict[str, _Kept], None]]] = {}
 
 
@@ -53,6 +55,7 @@ class OpenAIModel:
     """A model behind the chat completions of OpenAI, or of any server that speaks like it.
 
     base_url: the server, by default the provider's; api_key: by default `set_key`'s, then the environment's;
+    api: "responses" for models that only OpenAI's Responses API serves, which takes the same parameters;
     provider: whose limits its calls count against; stream: False asks for the whole reply at once;
     connect_timeout, read_timeout: seconds to connect, and between two reads; grace: seconds to wait for the numbers
     that follow the text; api_version: Azure's dated API, by default OPENAI_API_VERSION or none;
@@ -68,6 +71,7 @@ class OpenAIModel:
         *,
         base_url: str | None = None,
         api_key: str | Secret | None = None,
+        api: Literal["chat", "responses"] = "chat",
         provider: str = "openai",
         stream: bool = True,
         connect_timeout: float = 10.0,
@@ -88,14 +92,27 @@ class OpenAIModel:
         self.api_version, self.transport = api_version, transport
         self.parameters = {**parameters.pop("extra_body", {}), **parameters}
         self._given_key, self._headers = hidden_key, hidden_headers
-        self._asks_usage = True  # until the server refuses to be asked
+        if api not in RESOURCES:
+            raise BadRequest(f"api must be 'chat' or 'responses', not {api!r}", provider=provider, model=model)
+        self.api = api
+        self._asks_usage = api == "chat"  # until the server refuses to be asked
+        # Models that need the Responses API think for minutes without a word.
+        self.patience = read_timeout if api == "responses" else 0.0
 
     def __repr__(self) -> str:
         return f"OpenAIModel({self.name!r}, provider={self.provider!r}, base_url={self.address!r})"
 
     def prepare(self) -> None:
         """Begin, in the background, to import what the first call needs."""
-        warm.begin(_RESOURCE)
+        warm.begin(RESOURCES[self.api])
+
+    @property
+    def hint(self) -> str:
+        """What to try if a server refuses the model: its name may be one of the other API."""
+        if self.api == "responses":
+            return "if the server has no Responses API, leave api='responses' out"
+        needed = f"{self.name} is served by the Responses API only: give api='responses'"
+        return needed if needs_responses(self.name) else ""
 
     @property
     def key(self) -> Key:
@@ -122,7 +139,7 @@ class OpenAIModel:
         if key.secret and not key.secret.is_sendable:  # the HTTP client would show it, also in its log
             what = "the key contains a line break or another invalid character; check that it was copied correctly"
             raise where.error(AuthenticationFailed, f"{what} (it came from: {key.source})")
-        reply, events = Completion(), EventReader()
+        reply, events = (ResponseReply() if self.api == "responses" else Completion()), EventReader()
         response: Any = None
         fault: ModelError | None = None
         form, begin, data, text = "", b"", b"", ""
@@ -204,17 +221,17 @@ class OpenAIModel:
         if self.streaming and self._asks_usage:
             said["stream_options"] = {"include_usage": True}
         body = {name: value for name, value in {**said, **self.parameters}.items() if value is not None}
-        return client.chat.completions.with_streaming_response.create(
-            model=self.name,
-            messages=[dict(message) for message in request.messages],
-            extra_body=body,
-            extra_headers={"Accept-Encoding": "identity"},
-        )
+        more: dict[str, Any] = {"model": self.name, "extra_headers": {"Accept-Encoding": "identity"}}
+        if self.api == "responses":
+            asked = request_body(request.messages, self.parameters, streaming=self.streaming)
+            return client.responses.with_streaming_response.create(extra_body=asked, **more)
+        messages = [dict(message) for message in request.messages]
+        return client.chat.completions.with_streaming_response.create(messages=messages, extra_body=body, **more)
 
     async def _client(self, key: Key) -> _Kept:
         """Return this loop's client. Importing the SDK takes long, so it does not happen on the loop."""
-        if not warm.is_loaded(_RESOURCE):
-            await asyncio.to_thread(warm.load, _RESOURCE)
+        if not warm.is_loaded(RESOURCES[self.api]):
+            await asyncio.to_thread(warm.load, RESOURCES[self.api])
         keeper = of_loop(_CLIENTS, _clients_of_loop)
         clients = await anext(keeper)  # its first step lets the loop know it
         headers = {name: value.reveal() for name, value in self._headers.items()}
@@ -265,7 +282,7 @@ class OpenAIModel:
 
     def _where(self, key: Key, request: Request | None = None) -> Where:
         secrets = to_hide(key.secret, headers=self._headers)
-        return Where(self.provider, self.name, self.address, key.source, secrets, request)
+        return Where(self.provider, self.name, self.address, key.source, secrets, request, self.hint)
 
     def _no_key(self, where: Where) -> ModelError:
         variables = " or ".join(PROVIDERS[self.provider].key_variables)

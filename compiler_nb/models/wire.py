@@ -130,13 +130,13 @@ def _check_size(event: bytes | bytearray) -> None:
 
 def _is_whole(payload: bytes) -> bool:
     try:
-        _parse(payload)
+        parse_event(payload)
     except WireError:
         return False
     return True
 
 
-def _parse(payload: bytes) -> dict[str, Any] | None:
+def parse_event(payload: bytes) -> dict[str, Any] | None:
     """Return an event, or None if it says that nothing follows."""
     try:
         text = payload.decode().strip()
@@ -194,7 +194,7 @@ class Completion:
 
     def take(self, payload: bytes) -> str:
         """Return the text of one payload; raise WireError or ErrorObject if it is not part of a reply."""
-        event = _parse(payload)
+        event = parse_event(payload)
         if event is None:
             self.done = True
             return ""

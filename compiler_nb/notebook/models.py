@@ -86,7 +86,8 @@ def about(models: Mapping[str, Model | None]) -> str:
         facts = describe(model)
         name = facts["name"] if facts["name"] == facts["provider"] else f"{facts['provider']}:{facts['name']}"
         key = f"key: {facts['key_source']}" if facts["key_source"] != "no need" else "no key needed"
-        lines.setdefault("  ".join(part for part in (name, facts["address"], key) if part), []).append(role)
+        needs = model.hint if isinstance(model, OpenAIModel) and model.api == "chat" else ""
+        lines.setdefault("  ".join(part for part in (name, facts["address"], key, needs) if part), []).append(role)
     return "\n".join(f"{', '.join(roles)}: {line}" for line, roles in lines.items())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from compiler_nb import HandModel, NoModel, OptionError, ScriptedModel
+from compiler_nb import HandModel, NoModel, OptionError, ScriptedModel, connect
 from compiler_nb.notebook.models import about, find, is_hand, settings_of
 from compiler_nb.notebook.variables.namespace import Namespace
 
@@ -38,6 +38,14 @@ def test_what_means_no_model_is_told(spec, message):
     with pytest.raises(OptionError) as raised:
         find(spec, NAMES)
     assert message in str(raised.value)
+
+
+def test_about_says_that_a_model_needs_the_responses_api():
+    """Before anything is asked; not so if it is asked by it."""
+    needs = "gpt-5-pro is served by the Responses API only: give api='responses'"
+    for settings, said in (({}, True), ({"api": "responses"}, False)):
+        told = about({"planner": connect("openai:gpt-5-pro", api_key="sk-12345678", **settings)})
+        assert (needs in told) == said
 
 
 def test_about_names_roles_addresses_and_keys(monkeypatch):

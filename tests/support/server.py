@@ -300,6 +300,72 @@ def _echoes(case: Case) -> Response:
     }[case.value or "detail"]()
 
 
+def _responded(case: Case, status: str = "completed", **more: Any) -> dict[str, Any]:
+    """Return a whole response of the Responses API, as it also ends a stream."""
+    part = {"type": "output_text", "text": case.text, "annotations": []}
+    output = [{"type": "reasoning", "summary": []}, {"type": "message", "role": "assistant", "content": [part]}]
+    usage = {
+        "input_tokens": 10, "input_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 2},
+        "output_tokens": len(case.text), "output_tokens_details": {"reasoning_tokens": 1},
+    }  # fmt: skip
+    head = {"object": "response", "model": case.model, "status": status, "error": None, "output": output}
+    return {**head, "usage": usage, **more}
+
+
+def _response_events(case: Case, *ends: dict[str, Any]) -> Response:
+    """Return a stream of the Responses API: it begins, thinks, says the text in pieces, and ends."""
+    begun = {"object": "response", "model": case.model, "status": "in_progress", "output": [], "usage": None}
+    pieces = [event["choices"][0]["delta"].get("content") for event in case.events[1:-2]]
+    events: list[dict[str, Any]] = [
+        {"type": "response.created", "response": begun},
+        {"type": "response.reasoning_summary_text.delta", "delta": "NOT THIS"},
+        *({"type": "response.output_text.delta", "delta": piece} for piece in pieces),
+        {"type": "response.output_text.done", "text": case.text},
+        *ends,
+    ]
+    return stream(f"event: {event['type']}\n".encode() + sse(event) for event in events)
+
+
+def _response(case: Case) -> Response:
+    """Return the reply of the Responses API, to a request that has its fields."""
+    body = case.seen.body
+    if "messages" in body or not body.get("input") or body.get("store") is not False:
+        return whole(400, _error("Missing required parameter: 'input'."))
+    done = _responded(case)
+    if not body.get("stream"):
+        return whole(200, done)
+    return _response_events(case, {"type": "response.completed", "response": done})
+
+
+def _incomplete(case: Case) -> Response:
+    ended = _responded(case, "incomplete", incomplete_details={"reason": case.value})
+    return _response_events(case, {"type": "response.incomplete", "response": ended})
+
+
+def _failed(case: Case) -> Response:
+    error = {"code": case.value or "server_error", "message": "upstream failed"}
+    ended = _responded(case, "failed", error=error)
+    return _response_events(case, {"type": "response.failed", "response": ended})
+
+
+RESPONSES: Final[dict[str, Callable[[Case], Response]]] = {
+    "incomplete": _incomplete,
+    "failed": _failed,
+    "event-error": lambda case: _response_events(
+        case, {"type": "error", "code": case.value or "server_error", "message": "upstream failed", "param": None}
+    ),
+    "declines": lambda case: stream(
+        map(sse, [{"type": "response.refusal.delta", "delta": "I cannot."},
+                  {"type": "response.completed", "response": _responded(case, output=[])}])
+    ),
+    "no-deltas": lambda case: stream([sse({"type": "response.completed", "response": _responded(case)})]),
+    "cut-events": _response_events,
+    "cut-done": lambda case: stream([*_response_events(case).steps, DONE]),
+    "thinks-long": lambda case: stream([
+        sse({"type": "response.reasoning_text.delta", "delta": "hm"}), Wait(case.number(0.1)), *_response(case).steps
+    ]),
+}  # fmt: skip
+"""What may go wrong with the Responses API, besides the statuses of FAULTS."""
 FAULTS: Final[dict[str, Callable[[Case], Response]]] = {
     "429": lambda case: whole(
         429,
@@ -384,11 +450,12 @@ def answer(seen: Seen, text: str, fault: str = "", chunk: int = 4) -> Response:
     """Return the response to a request: a text in pieces of `chunk` characters, or what a fault makes of it."""
     name, _, value = fault.partition("=")
     events = events_of(text, chunk, seen.body.get("model", ""))
-    return FAULTS.get(name, _good)(Case(seen, text, events, value))
+    known = {**FAULTS, **RESPONSES, "": _response} if seen.path.partition("?")[0].endswith("/responses") else FAULTS
+    return known.get(name, _good)(Case(seen, text, events, value))
 
 
 class Server:
-    """Serves /chat/completions under any path, in a thread of its own.
+    """Serves /chat/completions and /responses under any path, in a thread of its own.
 
     reply: a text, or a function of the request's body; chunk: characters per event; pace: seconds between events;
     batch: events per write.
@@ -409,7 +476,7 @@ class Server:
         self.requests: list[Seen] = []
         self.connections = 0
         for fault in (*self.faults, always):
-            if fault and fault.partition("=")[0] not in FAULTS:
+            if fault and fault.partition("=")[0] not in {*FAULTS, *RESPONSES}:
                 raise ValueError(f"no fault is called {fault!r}; there are {', '.join(FAULTS)}")
         self.port = 0
         self._loop = asyncio.new_event_loop()
