@@ -61,7 +61,7 @@ from compiler_nb.plan.expression import (
     spell,
 )
 from compiler_nb.plan.fields import read_key
-from compiler_nb.plan.functions import FUNCTIONS, METHODS, apply_function, format_value, to_dict, to_set, to_text
+from compiler_nb.plan.functions import FUNCTIONS, METHODS, apply_function, call, format_value, to_dict, to_set, to_text
 from compiler_nb.plan.growth import check_selection
 from compiler_nb.plan.operators import apply_operator, compare
 from compiler_nb.plan.tables import kind_of, read_item
@@ -130,18 +130,19 @@ def _explain(tree: Tree, scope: Scope, error: BaseException) -> str:
         if isinstance(part, Ref | Input | Local | Item):
             with suppress(ExpressionError):
                 values.append(f"{spell(part)[:60]} = {short(evaluate(part, scope))}")
-    shown = f" (with {', '.join(values[:4])})" if values else ""
+    shown = f" (with {', '.join(list(dict.fromkeys(values))[:4])})" if values else ""
     if isinstance(error, KeyError) and type(tree) in (Item, Attribute):
         with suppress(ExpressionError):
             shown += _keys_there(evaluate(tree.value, scope))
-    hint = _MASKS if isinstance(error, ValueError) and "truth value of a" in str(error) else ""
-    return f"{spell(tree)[:200]}: {describe_error(error)[:200]}{shown}{hint}"
+    is_mask = isinstance(error, ValueError) and "truth value of a" in str(error)
+    return f"{spell(tree)[:200]}: {_MASKS if is_mask else describe_error(error)[:200]}{shown}"
 
 
 _MASKS: Final = (
-    "; a column as a whole is neither true nor false: combine masks with & | ~, each comparison in brackets, or ask"
+    "a column as a whole is neither true nor false: combine masks with & | ~, each comparison in brackets, or ask"
     " any(...) or all(...)"
 )
+"""Said in place of the libraries' own words, which name methods that a plan cannot call."""
 
 
 def _keys_there(value: Any) -> str:
@@ -306,7 +307,7 @@ def _compared(value: Any, scope: Scope) -> Any:
 
 def _call_lambda(node: Lambda, args: tuple[Any, ...], scope: Scope) -> Any:
     if len(args) != len(node.names):
-        raise ExpressionError(f"a lambda of {len(node.names)} names gets {len(args)} values")
+        raise ExpressionError(f"a lambda of {len(node.names)} names is called with {len(args)}")
     outer = scope.locals
     scope.spend(1)
     scope.locals = {**outer, **dict(zip(node.names, args, strict=True))}
@@ -334,7 +335,7 @@ def _method(node: Method, scope: Scope) -> Any:
     if type(value) is str:  # methods of dicts and lists pay for themselves
         bound(len(value), TEXT, f"characters of text for .{node.name}()")
         scope.spend(weigh(value))
-    return scope.made(owner[type(value)](scope, value, *args, **kwargs))
+    return scope.made(call(owner[type(value)], f".{node.name}", scope, value, *args, **kwargs))
 
 
 def _each(node: Comprehension, scope: Scope, collect: Callable[[Iterator[Any]], Any]) -> Any:
@@ -381,7 +382,7 @@ def bind(target: Pattern, value: Any, names: dict[str, Any]) -> None:
         return
     parts = list(islice(value, len(target) + 1)) if is_a(value, (list, tuple, str)) else None
     if parts is None or len(parts) != len(target):
-        raise ValueError(f"cannot unpack a {type_name(value)} into {len(target)} names")
+        raise ValueError(f"{short(value)} cannot be unpacked into {len(target)} names")
     for inner, part in zip(target, parts, strict=True):
         bind(inner, part, names)
 

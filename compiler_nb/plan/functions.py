@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
@@ -292,7 +293,20 @@ def apply_function(name: str, scope: Scope, args: list[Any], kwargs: dict[str, A
         scope.heavy()
         if name in columns.FUNCTIONS and is_column(args[0]) and (len(args) == 1 or name == "sum"):
             return _of_column(name, scope, *args, **kwargs)
-    return FUNCTIONS[name](scope, *args, **kwargs)
+    return call(FUNCTIONS[name], name, scope, *args, **kwargs)
+
+
+def call(function: Callable[..., Any], name: str, scope: Scope, /, *args: Any, **kwargs: Any) -> Any:
+    """Call what stands in one of the lists; arguments that it does not take are an error which says what it takes."""
+    try:
+        return function(scope, *args, **kwargs)
+    except TypeError as error:
+        if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
+            raise  # from within: Python's own words fit
+        # Python would name a function of ours, and count arguments that no plan gives.
+        own = [*inspect.signature(function).parameters.values()][2 if name.startswith(".") else 1 :]
+        takes = ", ".join(str(each.replace(annotation=each.empty)) for each in own)
+        raise TypeError(f"it is called as {name}({takes})") from None
 
 
 def _of_column(name: str, scope: Scope, column: Any, start: Any = 0, key: Any = None, **kwargs: Any) -> Any:

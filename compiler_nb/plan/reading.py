@@ -243,7 +243,7 @@ class Reader:
     def _check_words(what: str, node: ast.Call, known: frozenset[str]) -> None:
         unknown = {word.arg for word in node.keywords if word.arg} - known
         if unknown and what != "dict()":
-            takes = " and ".join(f"{each}=" for each in sorted(known)) or "no argument by its name"
+            takes = ", ".join(f"{each}=" for each in sorted(known)) or "no argument by its name"
             raise Refused("bad_args", f"{what} takes no {min(unknown)}= in a plan; it takes {takes}", node)
 
     def _key(self, node: ast.expr) -> Tree:

@@ -179,7 +179,7 @@ def test_a_value_is_what_its_type_is():
 
     assert isinstance(Pretender(), list)
     assert "TypeError" in error_of("sorted(p)", p=Pretender())
-    assert "cannot unpack a Pretender" in error_of("[a for a, b, c in [p]]", p=Pretender())
+    assert "Pretender cannot be unpacked" in error_of("[a for a, b, c in [p]]", p=Pretender())
     assert value_of("sorted(p)", p=collections.UserList([2, 1])) == [1, 2]
     row = sys.version_info
     assert value_of("len(list(row)), row[0] > 2, [a for a, b, c, d, e in [row]][0] > 2", row=row) == (5, True, True)
@@ -217,7 +217,7 @@ def test_a_table_works_through_its_operators():
     assert value_of("sum(t['a']), max(t['b']), len(t), list(t)", t=table) == (7.0, 8.0, 2, ["a", "b", "n"])
     assert list(value_of("t[t['a'] > 3]['n']", t=table)) == ["y"]
     assert "use a tool" in error_of("t.get('a')", t=table)
-    assert "ValueError" in error_of("1 if t['a'] > 3 else 2", t=table)
+    assert "neither true nor false" in error_of("1 if t['a'] > 3 else 2", t=table)
 
 
 def test_a_value_is_passed_on_as_it_is():
@@ -272,8 +272,8 @@ def test_a_text_from_a_tool_is_never_read_as_a_template():
         ("rows[5] if ny else 0", "rows[5]: IndexError"),
         ("max(rows)", "max(rows): ValueError"),
         ("n / 0", "(with n = 3)"),
-        ("[a for a, b in pairs]", "cannot unpack a int into 2 names"),
-        ("max(pairs, key=lambda a, b: a)", "a lambda of 2 names gets 1 values"),
+        ("[a for a, b in pairs]", "1 cannot be unpacked into 2 names"),
+        ("max(pairs, key=lambda a, b: a)", "a lambda of 2 names is called with 1"),
         ("'%s' % n", "use an f-string"),
     ],
 )

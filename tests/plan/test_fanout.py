@@ -193,9 +193,9 @@ def test_there_are_at_most_ten_thousand_items():
     [
         (5, "TypeError: 'int' object is not iterable (with xs = 5); a fan-out goes over a list"),
         (None, "'NoneType' object is not iterable (with xs = None)"),
-        ([1, 2], "cannot unpack a int into 2 names (with xs = list of 2)"),
-        ({"ab": 1, "c": 2}, "cannot unpack a str into 2 names (with xs = dict of 2)"),
-        ([(1, 2, 3)], "cannot unpack a tuple into 2 names"),
+        ([1, 2], "1 cannot be unpacked into 2 names (with xs = list of 2)"),
+        ({"ab": 1, "c": 2}, "cannot be unpacked into 2 names (with xs = dict of 2)"),
+        ([(1, 2, 3)], "tuple of 3 cannot be unpacked into 2 names"),
     ],
 )
 def test_a_source_that_does_not_fit_is_an_error(xs, told):

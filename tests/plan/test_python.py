@@ -217,7 +217,7 @@ def test_a_result_is_unpacked_as_in_python(text):
 
 def test_a_result_of_another_length_does_not_unpack():
     """It is a failure of the names, as in Python, and never the first items in silence."""
-    with pytest.raises(AssertionError, match="cannot unpack"):
+    with pytest.raises(AssertionError, match="cannot be unpacked"):
         performed("a, b = parts('xy')\nc, d, e, f, g = parts('a')")
 
 
