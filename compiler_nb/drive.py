@@ -32,6 +32,7 @@ from compiler_nb.models.calls import Calls
 from compiler_nb.models.limits import shared_limits
 from compiler_nb.models.secret import mask
 from compiler_nb.outcome import ENDED, Answer, Cancelled, Failure, Replan, Status, is_lost
+from compiler_nb.plan.effects import in_order
 from compiler_nb.plan.evaluate import LostValue
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Join, Return, Task
@@ -262,8 +263,11 @@ class Drive:
     def _take_plan(self, plan: Plan) -> Plan:
         """Start the tasks of a given plan; a line that a round repeats keeps the task of the earlier one."""
         known = set(self.session.tasks)
-        for task in plan.tasks:
-            if task.id not in known:
+        self.session.open()
+        for task in in_order(plan.tasks, self.settings.tools):
+            if task.id in known:
+                self.session.keep(task)
+            else:
                 self.log.emit(TaskPlanned, task.id, 0, task, "")
                 self._add(task)
         self.log.emit(PlanClosed, plan.text, True, plan.final, plan.dialect, tuple(plan.by_id), plan.notes)  # noqa: FBT003 - a field

@@ -450,7 +450,7 @@ def test_side_effects_wait_for_the_whole_plan():
         seen.append(list(desk.calls))
 
     def plan(name):
-        return [Chunk(f'send("{name}")\nget("{name}")\n'), look, Chunk("join()\n"), look, Chunk("", "stop")]
+        return [Chunk(f'get("{name}")\nsend("{name}")\n'), look, Chunk("join()\n"), look, Chunk("", "stop")]
 
     model = Pieces(plan("first"), plan("second"))
     joiner = ScriptedModel({"joiner": ["Replan: again", "ok"]})

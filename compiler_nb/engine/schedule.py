@@ -31,6 +31,10 @@ Theory of operation
     An expression with guarded calls is evaluated once all that it refers to has ended, for what failed may stand in the
     branch that is not taken.
 
+    Side effects keep the order of the plan, and what may read what they change keeps it with them (plan/effects.py). A
+    call of these that has its inputs waits for its turn; if it needs approval, it is asked for meanwhile. If a side effect
+    failed or its end is unknown, those whose turn comes later are skipped; if it was denied, they are not.
+
     All changes of state are in TRANSITIONS and are made by `_move`. An event that would need another one raises
     ValueError and changes nothing.
 """
@@ -40,6 +44,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from math import inf
 from operator import attrgetter
@@ -47,7 +52,8 @@ from typing import Any, Final, TypeAlias
 
 from compiler_nb.engine.node import CANCELLED, PROVIDER, Node, Verb
 from compiler_nb.engine.runners import EVALUATORS
-from compiler_nb.outcome import ENDED, STATES, Cancelled, Failure, Skipped, State
+from compiler_nb.outcome import ENDED, STATES, Cancelled, Failure, Skipped, State, is_lost
+from compiler_nb.plan.effects import Turns
 from compiler_nb.plan.task import Task
 
 TRANSITIONS: Final[frozenset[tuple[State, State]]] = frozenset({
@@ -59,10 +65,13 @@ TRANSITIONS: Final[frozenset[tuple[State, State]]] = frozenset({
     ("waiting", "skipped"), ("waiting", "cancelled"),
     ("ready", "failed"),  # denied
     ("ready", "cancelled"),
+    ("ready", "skipped"),  # it waited for approval, or for its turn, when a side effect above it failed
 })  # fmt: skip
 
 _AFTER: Final = {old: frozenset(new for start, new in TRANSITIONS if start == old) for old in STATES}
 _height: Final = attrgetter("height")
+UNKNOWN: Final = frozenset({"timeout", "abandoned"})
+"""Kinds of failures of side effects after which nobody knows whether they happened."""
 _VERBS: Final[dict[str, Verb]] = {"expr": "evaluate", "fanout": "expand"}
 
 
@@ -84,13 +93,14 @@ class Schedule:
         limits: Mapping[str, int] | None = None,
         resources: Mapping[str, tuple[str, ...]] | None = None,
         gate: Callable[[Task], str] | None = None,
+        effect: Callable[[Task], bool] = lambda _: False,
     ) -> None:
         if capacity < 1:
             raise ValueError("capacity must be 1 or more")
         self.free = capacity
         self.spare: defaultdict[str, float] = defaultdict(lambda: inf, limits or {})
         self.away: Counter[str] = Counter()  # parked calls, by the provider that they wait for
-        self._resources, self._gate = resources or {}, gate
+        self._resources, self._gate, self._effect = resources or {}, gate, effect
         self.nodes: dict[str, Node] = {}
         self.lanes: defaultdict[tuple[str, ...], Lane] = defaultdict(list)  # by resources; none of them is empty
         self.returning: deque[Node] = deque()  # parked calls that want a slot again
@@ -100,6 +110,9 @@ class Schedule:
         self.closed = self.paused = False
         self.cancelled: Cancelled | None = None  # what all that has not ended was cancelled with
         self.ended: list[tuple[Node, Skipped | Cancelled]] = []  # ended without the engine, which takes them from here
+        self.turns: Turns | None = None  # None if no task follows others
+        self._over: list[tuple[Node, Any]] = []  # ended, with their outcomes, and have not let others pass
+        self._refused: set[str] = set()  # tasks that were denied
         self._out: list[Node] = []  # what the current event hands out
         self._ranked = 16
         self._arrivals = itertools.count()
@@ -115,6 +128,8 @@ class Schedule:
         linked, unless it is a fan-out itself, which is expanded. Raises KeyError if one of these tasks is not known.
         """
         self._take(task, now, task.awaited if after is None else after, items_of)
+        if self._over:
+            self._pass_turns(now)
         return self._hand_out()
 
     def add_known(self, task: Task, outcome: Any) -> Node:
@@ -122,6 +137,7 @@ class Schedule:
         node = self._enter(task)
         if node.state == "waiting":
             self._finish(node, outcome)
+            self._over.clear()  # nothing follows it yet, and what is known of before stops nothing
         return node
 
     def add_twin(self, task: Task) -> list[Node]:
@@ -156,6 +172,8 @@ class Schedule:
         self._ready(node, now)
         if node.lost:  # what it reads now has failed before
             self._skip_descendants(node, now)
+        if self._over:
+            self._pass_turns(now)
         return self._hand_out()
 
     def expand(self, id_: str, items: Iterable[tuple[Task, bool]], now: float, *, more: bool = False) -> list[Node]:
@@ -171,6 +189,8 @@ class Schedule:
             if is_item and node.state not in ENDED:
                 node.owner = owner
                 owner.waiting += 1
+        if self._over:
+            self._pass_turns(now)
         if more:
             return self._hand_out()
         owner.expanded = True
@@ -196,6 +216,8 @@ class Schedule:
                 self._skip_descendants(node, now)
             else:
                 self._count_down(node.take_children(), now)
+        if self._over:
+            self._pass_turns(now)
         return self._hand_out()
 
     def retry(self, id_: str) -> list[Node]:
@@ -265,8 +287,7 @@ class Schedule:
         """Let a held call start; nothing happens if it is not held."""
         node = self.nodes[id_]
         if node.held and node.state == "ready":
-            node.held = ""
-            self._queue(node)
+            self._let_go(node)
         return self._hand_out()
 
     def may_drop(self, id_: str) -> bool:
@@ -274,13 +295,22 @@ class Schedule:
         node = self.nodes[id_]
         return node.state == "waiting" or (node.state == "ready" and bool(node.held))
 
+    def open(self) -> None:
+        """Note that another plan begins: what failed in an earlier one stops nothing in it."""
+        self.closed = False
+        if self.turns is not None:
+            self.turns.stops.clear()
+
     def close(self) -> list[Node]:
         """Note that the plan is whole: what was held for that is judged again."""
         self.closed = True
         self._rank()
         for node in self.nodes.values():
-            if node.held and node.state == "ready" and not self._is_held(node):
-                self._queue(node)
+            if node.held and node.state == "ready":
+                if not self._is_held(node):
+                    self._let_go(node)
+            elif node.task.follows and self._waits_for_turn(node):
+                self._ask_before(node)
         return self._hand_out()
 
     def pause(self, paused: bool) -> list[Node]:  # noqa: FBT001 - the name says it
@@ -299,6 +329,7 @@ class Schedule:
             elif node.state not in ENDED:
                 self._end(node, outcome)
         self._out.clear()
+        self._over.clear()
         return running
 
     # ---------------------------------------------------------------- changes of state
@@ -321,6 +352,8 @@ class Schedule:
         else:
             self._move(node, "done")
         self.unfinished -= 1
+        if self.turns is not None:
+            self._over.append((node, outcome))
         owner = node.owner
         if owner is not None:
             owner.waiting -= 1
@@ -380,6 +413,8 @@ class Schedule:
         self.unfinished += 1
         if len(self.nodes) > 2 * self._ranked:
             self._rank()
+        if task.follows:
+            self._follow(task)
         if self.cancelled:
             self._end(node, self.cancelled)
         return node
@@ -433,6 +468,8 @@ class Schedule:
         elif node.task.guard is not None:
             self._give(node, "choose")
         elif kind == "call":
+            if node.task.follows and not self._has_turn(node, now):
+                return
             self._move(node, "ready")
             if self._gate is None or not self._is_held(node):
                 self._queue(node)
@@ -448,6 +485,115 @@ class Schedule:
         if node.held:
             self._give(node, "ask")
         return bool(node.held)
+
+    # ---------------------------------------------------------------- turns
+
+    def reorder(self, task: Task, now: float) -> list[Node]:
+        """Let a task follow others than before: it stands elsewhere in a repaired plan."""
+        node = self.nodes[task.id]
+        before, node.task = node.task, replace(node.task, follows=task.follows)
+        if self.turns is None:
+            self.turns = Turns(self._has_ended)
+        self.turns.move(before, node.task)
+        if task.id not in self.turns.left and node.state not in ENDED:
+            self._take_turn(node, now)
+        return self._hand_out()
+
+    def waits_for_plan(self, id_: str) -> bool:
+        """Whether a task waits for the end of the plan, or for the turn of one that does."""
+        node = self.nodes[id_]
+        return node.held == "plan" or (self.turns is not None and id_ in self.turns.left and node.state == "waiting")
+
+    def stop(self, id_: str) -> Skipped | None:
+        """Return why a task is skipped whose turn never came, None if it is not."""
+        return self.turns.stops.get(id_) if self.turns is not None else None
+
+    def _follow(self, task: Task) -> None:
+        if self.turns is None:
+            self.turns = Turns(self._has_ended)
+        self.turns.add(task)
+
+    def _has_ended(self, id_: str) -> bool:
+        return id_ not in self.nodes or self.nodes[id_].state in ENDED
+
+    def _waits_for_turn(self, node: Node) -> bool:
+        """Whether a call has its inputs, and waits for its turn only."""
+        if self.turns is None or node.task.id not in self.turns.left or node.state != "waiting" or node.waiting:
+            return False
+        return node.task.kind == "call" and node.task.guard is None and not node.links
+
+    def _has_turn(self, node: Node, now: float) -> bool:
+        """Whether a call that has its inputs may start, as far as the order of side effects goes."""
+        if self.turns is not None and node.task.id in self.turns.left:
+            self._ask_before(node)
+            return False
+        return not self._is_stopped(node, now)
+
+    def _ask_before(self, node: Node) -> None:
+        """Ask for a call before its turn has come, if it needs approval."""
+        if self.closed and self._gate is not None and self._gate(node.task) == "approval":
+            self._move(node, "ready")
+            node.held = "approval"
+            self._give(node, "ask")
+
+    def _let_go(self, node: Node) -> None:
+        """Queue a ready call that nothing holds, unless it waits for its turn."""
+        node.held = "turn" if self.turns is not None and node.task.id in self.turns.left else ""
+        if not node.held:
+            self._queue(node)
+
+    def _is_stopped(self, node: Node, now: float) -> bool:
+        """Skip a side effect if one above it stops it; return whether it was."""
+        stop = self.turns.stops.get(node.task.id) if self.turns is not None else None
+        if stop is None or not self._effect(node.task):
+            return False
+        self._end(node, stop)
+        self._skip_descendants(node, now)
+        return True
+
+    def _pass_turns(self, now: float) -> None:
+        """Let the turn go to what follows those that have ended."""
+        turns = self.turns
+        while self._over and turns is not None:
+            over, self._over = self._over, []
+            for node, outcome in over:  # all of them, before the first lets others pass
+                if node.lost and (stop := self._stop_of(node, outcome)) is not None:
+                    turns.stops.setdefault(node.task.id, stop)
+            for node, _ in over:
+                for id_ in turns.end(node.task.id):
+                    self._take_turn(self.nodes[id_], now)
+
+    def _take_turn(self, node: Node, now: float) -> None:
+        """Let a task go on whose turn has come; a fan-out that is expanded leaves that to its items."""
+        if node.state not in ("waiting", "ready") or self._is_stopped(node, now):
+            return
+        if node.state == "ready":
+            node.ready_at = now
+            if node.held == "turn":
+                self._let_go(node)
+        elif node.task.kind == "call" and node.task.guard is None and not node.links:
+            self._ready(node, now)
+
+    def _stop_of(self, node: Node, outcome: Any) -> Skipped | None:
+        """Return why no later side effect is made, if a task that ended so is a reason for that."""
+        if self._is_refused(outcome):
+            self._refused.add(node.task.id)
+            return None
+        if not self._effect(node.task) or (type(outcome) is Cancelled and not node.attempt):
+            return None
+        unknown = type(outcome) is Cancelled or getattr(outcome, "kind", "") in UNKNOWN
+        why = "whether it had its effect is unknown, so no" if unknown else "no"
+        cause = outcome.cause if type(outcome) is Skipped else node.task.id
+        return Skipped(cause, f"{outcome.message}; {why} later side effect of the plan is made")
+
+    def _is_refused(self, outcome: Any) -> bool:
+        """Whether a task has no value because someone said no, to it or to what it depends on."""
+        if type(outcome) is Skipped:
+            return outcome.cause in self._refused
+        if type(outcome) is not Failure or outcome.kind != "items":
+            return type(outcome) is Failure and outcome.kind == "denied"
+        items = outcome.partial.values() if type(outcome.partial) is dict else outcome.partial
+        return all(self._is_refused(item) for item in items if is_lost(item))
 
     # ---------------------------------------------------------------- from ready to running
 

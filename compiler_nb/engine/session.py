@@ -40,6 +40,7 @@ from compiler_nb.events import (
     TaskExpanded,
     TaskHeld,
     TaskParked,
+    TaskPlanned,
     TaskRetried,
     TaskStarted,
     Warned,
@@ -48,6 +49,7 @@ from compiler_nb.models.limits import Limits
 from compiler_nb.models.secret import Secret, mask
 from compiler_nb.outcome import ENDED, LEFT_OUT, UNNEEDED, Cancelled, Failure, is_lost
 from compiler_nb.plan.bounds import BOUNDS, Account, Bounds, Heavy, Scope
+from compiler_nb.plan.effects import nature
 from compiler_nb.plan.evaluate import LostValue, evaluate, look_up
 from compiler_nb.plan.expression import Unary
 from compiler_nb.plan.fanout import Expansion, Shape, collect, existing, expand, link_items, lost_items, needs
@@ -129,6 +131,7 @@ class Session:
             limits=caps,
             resources=lanes,
             gate=(lambda task: self.approvals.gate(task, closed=self.schedule.closed)) if effects else None,
+            effect=lambda task: nature(task, self.tools) == "effect",
         )
         self.tasks: Mapping[str, Task] = _Tasks(self.schedule.nodes)  # all of them, by id, items of fan-outs included
         self._outcomes: dict[str, Any] = {}
@@ -210,17 +213,23 @@ class Session:
 
     def drop(self, ids: Iterable[str], message: str, how: str = "") -> list[str]:
         """End those of these tasks that have not started, for the plan no longer holds them; return their ids."""
-        dropped = []
-        for id_ in ids:
+        dropped, wanted = [], set(ids)
+        for id_ in reversed([id_ for id_ in self.tasks if id_ in wanted]):  # or the end of one would let others begin
             if self.schedule.may_drop(id_):
                 self.approvals.forget(id_)
                 self._end(self.schedule.nodes[id_], Cancelled(message), how)
                 dropped.append(id_)
         return dropped
 
+    def keep(self, task: Task) -> None:
+        """Take the place that a known task has in this plan: it may follow others than before."""
+        if task.follows != self.tasks[task.id].follows:
+            self.log.emit(TaskPlanned, task.id, 0, task, "")
+            self._perform(self.schedule.reorder(task, self.log.now()))
+
     def open(self) -> None:
         """Note that another plan begins: side effects wait for its end."""
-        self.schedule.closed = False
+        self.schedule.open()
 
     def close(self) -> None:
         """Note that the plan is whole and right: side effects may start."""
@@ -229,7 +238,7 @@ class Session:
     def give_up_plan(self, message: str) -> None:
         """Note that the plan will never be whole: what waits for that is dropped, now and later; the rest goes on."""
         self._planless = message
-        self.drop([id_ for id_, node in self.schedule.nodes.items() if node.held == "plan"], message)
+        self.drop([id_ for id_ in self.tasks if self.schedule.waits_for_plan(id_)], message)
 
     def pause(self, paused: bool) -> None:  # noqa: FBT001 - the name says it
         """Start no new call, or go on."""
@@ -363,6 +372,9 @@ class Session:
     def _settle(self) -> None:
         """Note the ends of tasks that the schedule ended by itself: they were skipped or cancelled."""
         ended, self.schedule.ended = self.schedule.ended, []
+        if self._has_effects:
+            for node, _ in ended:  # all of them, before the end of one item lets its fan-out be asked for
+                self.approvals.forget(node.task.id)
         for node, outcome in ended:
             self._note_end(node, 0, outcome, "", self.log.now())
 
@@ -469,11 +481,21 @@ class Session:
             self._end(node, expansion, "inline")
             return
         self._shapes[id_] = expansion.shape
-        self.log.emit(TaskExpanded, id_, 1, tuple(task for task, _ in expansion.tasks))
-        tasks = expansion.tasks
+        tasks = self._in_turn(node.task, expansion.tasks)
+        self.log.emit(TaskExpanded, id_, 1, tuple(task for task, _ in tasks))
         if self.recall is not None:
             tasks = [(self.recall(task), is_item) for task, is_item in tasks]
         self._take_items(node, deque(tasks), len(tasks) if self._has_effects else ITEMS)
+
+    def _in_turn(self, fanout: Task, items: list[tuple[Task, bool]]) -> list[tuple[Task, bool]]:
+        """Return the items of a fan-out; if it follows others, each that is not pure waits for the fan-out's turn."""
+        if not fanout.follows:
+            return items
+        turn = (fanout.id,)
+        return [
+            (item if nature(item, self.tools) == "pure" else replace(item, follows=turn), is_item)
+            for item, is_item in items
+        ]
 
     def _take_items(self, node: Node, tasks: deque[tuple[Task, bool]], most: int) -> None:
         """Take items of a fan-out, so many at a time: the rest of the loop has its turn in between."""
@@ -493,6 +515,10 @@ class Session:
             kept = existing(outcome.partial)
             if kept is not None:
                 outcome, how, self.partial[id_] = kept, LEFT_OUT, kept
+        self.approvals.forget(id_)
+        stop = self.schedule.stop(id_)
+        if stop is not None and shape.ids and all(self._outcomes[item] is stop for item in shape.ids):
+            outcome = stop  # its turn never came
         self._end(node, outcome, how)
 
     def _link(self, node: Node) -> None:

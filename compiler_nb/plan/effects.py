@@ -80,7 +80,7 @@ class Turns:
 
     An item of a fan-out that follows its fan-out waits until that one's turn has come, not for its end.
     ended: whether the task with an id has ended, or does not exist; left: how many tasks the others still wait for.
-    A task may end with a reason why later side effects are not made; `stops` holds it for all that come after it.
+    stops: why later side effects are not made, by the task that is the reason, and by all that come after it.
     """
 
     def __init__(self, ended: Callable[[str], bool]) -> None:
@@ -94,12 +94,8 @@ class Turns:
         """Take a task that follows others; its turn has come unless it is in `left` then."""
         owner, count = owner_of(task.id), 0
         for name in task.follows:
-            if name == owner:
-                if name in self.left:
-                    self._inside[name].append(task.id)
-                    count += 1
-            elif name in self.left or not self._ended(name):
-                self._followers[name].append(task.id)
+            if name in self.left or (name != owner and not self._ended(name)):
+                (self._inside if name == owner else self._followers)[name].append(task.id)
                 count += 1
             elif name in self.stops:
                 self.stops.setdefault(task.id, self.stops[name])
@@ -114,18 +110,10 @@ class Turns:
         self.left.pop(old.id, None)
         self.add(new)
 
-    def end(self, id_: str, stop: Any = None) -> list[str]:
-        """Note that a task has ended; return the tasks whose turn comes with that.
-
-        stop: why no later side effect is made, None if that is no reason.
-        """
-        if stop is not None:
-            self.stops.setdefault(id_, stop)
-        return self._pass_on([id_]) if id_ not in self.left else []
-
-    def _pass_on(self, over: list[str]) -> list[str]:
-        """Let the turn go from tasks that have had theirs, and have ended, to those that follow them."""
+    def end(self, id_: str) -> list[str]:
+        """Note that a task has ended; return the tasks whose turn comes with that."""
         came: list[str] = []
+        over = [id_] if id_ not in self.left else []  # have had their turn, and have ended
         while over:
             name = over.pop()
             self._count(name, self._followers.pop(name, ()), came, over)

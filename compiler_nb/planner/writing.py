@@ -151,6 +151,7 @@ class Taker:
         if task.id in self._tasks:  # planned before, and kept
             if task.id in twins:
                 twins.remove(task.id)
+            self.session.keep(task)
             return
         source = next((id_ for id_ in twins if not self.session.is_lost(id_)), "")
         self.log.emit(TaskPlanned, task.id, 0, task, source)
@@ -232,7 +233,7 @@ def _kept(whole: Iterable[Task], builder: Builder) -> str:
     ids: list[str] = []
     held: set[str] = set()
     for task in whole:
-        if has_effects(task, builder) or not held.isdisjoint(task.dependencies):
+        if has_effects(task, builder) or not held.isdisjoint((*task.dependencies, *task.follows)):
             held.add(task.id)
         elif READABLE.fullmatch(task.id):
             ids.append(task.id)

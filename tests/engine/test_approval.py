@@ -112,7 +112,7 @@ def test_a_word_is_bound_to_the_arguments():
     """A list that another tool changes after the question makes the call ask again, with what it is then."""
     questions: list[tuple[str, str]] = []
 
-    @tool
+    @tool(pure=True)  # which it is not: so it does not wait for what stands above it
     async def spoil(xs: list, wait: float) -> int:
         """Change what it is given."""
         await asyncio.sleep(wait)

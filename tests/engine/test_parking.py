@@ -270,7 +270,7 @@ def test_arguments_that_change_while_a_provider_is_waited_for_are_asked_for_agai
     async def make():
         return [1]
 
-    @tool
+    @tool(pure=True)  # which it is not: so it does not wait for the payments
     async def grow(sums):
         await asyncio.sleep(5)
         sums.append(1_000_000)

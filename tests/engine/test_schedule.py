@@ -376,6 +376,7 @@ MOVES = {
     ("waiting", "finish skipped"): "skipped", ("waiting", "finish cancelled"): "cancelled",
     ("waiting", "cancel"): "cancelled",
     ("ready", "finish failed"): "failed", ("ready", "finish cancelled"): "cancelled", ("ready", "cancel"): "cancelled",
+    ("ready", "finish skipped"): "skipped",
     ("ready", "approve"): "running",
     ("running", "finish done"): "done", ("running", "finish failed"): "failed",
     ("running", "finish cancelled"): "cancelled", ("running", "finish skipped"): "skipped",

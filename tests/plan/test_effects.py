@@ -147,7 +147,9 @@ class Line:
     def end(self, id_: str, stop: str | None = None) -> list[str]:
         """End a task; return whose turn comes."""
         self.over.add(id_)
-        return self.turns.end(id_, stop)
+        if stop is not None:
+            self.turns.stops[id_] = stop
+        return self.turns.end(id_)
 
 
 def test_a_turn_comes_when_all_that_a_task_follows_have_ended():

@@ -221,12 +221,14 @@ def test_side_effects_of_a_plan_that_never_comes_are_dropped():
         if isinstance(event, PlanClosed):
             desk.open()
 
-    text = 'send("now")\nx = wait("later")\nsend(x)\nxs = get([x, x])\ns = [send(y) for y in xs]\ne = get(s)\n'
+    lines = ['x = wait("later")', "xs = get([x, x])", 'send("now")', "send(x)", "s = [send(y) for y in xs]", "e = get(s)"]
+    text = "\n".join([*lines, "below = get(1)\n"])
     found = run(Compiler(None, desk.tools, planner=Pieces([Chunk(text), breathe, ModelError("gone")])), on_event=look)
     assert (found.status, found.error) == ("failed", "gone (kept: x, xs)")
     assert found.results == {"x": "later", "xs": ["later", "later"]}
     assert desk.asked("send") == []
     assert "side effects wait for a whole plan, and there is none" in str(found.failures["s"])
+    assert "side effects wait for a whole plan, and there is none" in str(found.failures["below"])
 
 
 def test_a_plan_keeps_the_notes_on_its_text(tmp_path):
