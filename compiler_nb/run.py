@@ -132,12 +132,16 @@ class Run:
 
     def words(self) -> trace.Words:
         """Return what says why tasks wait now, with this run's own limits."""
-        return trace.Words(self.progress, self.seconds, *self._limits)
+        return trace.Words(self.progress, self.seconds, *self._limits, self._effects)
 
     @functools.cached_property
     def _limits(self) -> tuple[dict[str, int], dict[str, tuple[str, ...]]]:
         caps, lanes = find_lanes(self.settings.tools.values(), self.settings.caps)
         return {"": self.settings.max_concurrency, **caps}, lanes
+
+    @functools.cached_property
+    def _effects(self) -> frozenset[str]:
+        return frozenset(name for name, tool in self.settings.tools.items() if tool.side_effects)
 
     def prompt(self, role: str = "planner") -> str:
         """Return the exact messages of the last call in a role (planner, repair, replan, joiner, worker)."""

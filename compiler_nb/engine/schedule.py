@@ -31,9 +31,9 @@ Theory of operation
     An expression with guarded calls is evaluated once all that it refers to has ended, for what failed may stand in the
     branch that is not taken.
 
-    Side effects keep the order of the plan, and what may read what they change keeps it with them (plan/effects.py). A
-    call of these that has its inputs waits for its turn; if it needs approval, it is asked for meanwhile. If a side effect
-    failed or its end is unknown, those whose turn comes later are skipped; if it was denied, they are not.
+    Side effects keep the order of the plan, and what may read what they change keeps it with them (plan/effects.py).
+    Such a call waits for its turn when it has its inputs; if it needs approval, it is asked for meanwhile. If a side
+    effect failed or its end is unknown, those whose turn comes later are skipped; if it was denied, they are not.
 
     All changes of state are in TRANSITIONS and are made by `_move`. An event that would need another one raises
     ValueError and changes nothing.

@@ -74,7 +74,8 @@ def _graph(progress: Progress) -> Iterator[Task]:
     owners = {item: fanout for fanout, items in readiness.items.items() for item in items}
     waiting = {}
     for id_ in progress.tasks:
-        known = [name for name in readiness.needs.get(id_, ()) if name in progress.tasks]
+        follows = progress.tasks[id_].follows if id_ not in owners else ()  # an item comes after its fan-out's turn
+        known = [name for name in (*readiness.needs.get(id_, ()), *follows) if name in progress.tasks]
         if id_ in owners:
             known.append(_EXPANSION + owners[id_])
         if id_ in readiness.items:

@@ -182,8 +182,13 @@ class Progress:
     # ---------------------------------------------------------------- tasks that come
 
     def _plan(self, event: TaskPlanned) -> None:
-        if event.task not in self.tasks:
-            self._note(event.planned, event.at, ready=self.readiness.plan(event.planned, event.source))
+        old, new = self.tasks.get(event.task), event.planned
+        if old is None:
+            self._note(new, event.at, ready=self.readiness.plan(new, event.source))
+        elif new.follows != old.follows:  # a repaired plan has it in another place
+            self.tasks[event.task] = new
+            if self.readiness.move(old, new):
+                self._ready(event.task, event.at)
 
     def _note(self, task: Task, at: float, *, ready: bool) -> None:
         id_ = task.id
@@ -207,7 +212,7 @@ class Progress:
         self.spans[fanout] = [Span(fanout, event.attempt, at, at, None, "running")]
         self.items_ended[fanout] = (0, sum(not is_part(item.id) for item in event.items))
         for item in event.items:
-            self._note(item, at, ready=self.readiness.wait(item))
+            self._note(item, at, ready=self.readiness.plan(item, ""))
         for id_ in self.readiness.expand(fanout, tuple(item.id for item in event.items), at):
             self._ready(id_, at)
 
@@ -287,6 +292,8 @@ class Progress:
                 self._ready(reader, at)
         else:
             self.readiness.lose(id_)
+        for follower in self.readiness.pass_turn(id_, at):
+            self._ready(follower, at)
 
     def _close_span(self, id_: str, at: float, state: State, error: str = "") -> None:
         self.busy.pop(id_, None)

@@ -4,7 +4,8 @@ A task that reads items of a fan-out by key waits for these items alone. A fan-o
 know what its items are. Events show items only by their ids; if an id does not say which item is meant, the task stays
 `waiting`: it may be ready, but it is never called ready while it is not.
 
-A guarded task waits for what its guard reads; once it is chosen, for its arguments.
+A guarded task waits for what its guard reads; once it is chosen, for its arguments. A task of the order of side
+effects that has all that it reads waits for its turn.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from compiler_nb.outcome import State
+from compiler_nb.outcome import ENDED, State
+from compiler_nb.plan.effects import Turns
 from compiler_nb.plan.expression import Item
 from compiler_nb.plan.fanout import needs
-from compiler_nb.plan.task import Task, item_id
+from compiler_nb.plan.task import Task, item_id, owner_of
 from compiler_nb.plan.tree import Expression, Ref, walk
 
 VALUE, ITEMS, ITEM, TWIN = "", "items", "item", "twin"
@@ -33,7 +35,8 @@ class Readiness:
     missing: what a task waits for, with VALUE, ITEMS, ITEM or TWIN; needs: what it waited for in the end; shapes: the
     fan-outs whose items it needed to know; last: the task whose end made it ready, and when that was; items: of
     fan-outs; adopted: for a task that gets the outcome of another one, that one; guarded: tasks whose guard has not
-    been evaluated; unneeded: those whose guard was false; readable: failed fan-outs of earlier rounds.
+    been evaluated; unneeded: those whose guard was false; readable: failed fan-outs of earlier rounds; turns: of the
+    tasks that follow others.
     """
 
     def __init__(self, tasks: Mapping[str, Task], states: Mapping[str, State]) -> None:
@@ -47,6 +50,7 @@ class Readiness:
         self.guarded: set[str] = set()
         self.unneeded: set[str] = set()
         self.readable: set[str] = set()
+        self.turns = Turns(lambda id_: self.states.get(id_, "done") in ENDED)
         self._own: dict[str, list[str]] = {}  # items without the earlier calls of their chains, by fan-out
         self._readers: defaultdict[str, list[str]] = defaultdict(list)
         self._watchers: defaultdict[str, list[str]] = defaultdict(list)
@@ -54,6 +58,8 @@ class Readiness:
 
     def plan(self, task: Task, source: str) -> bool:
         """Take a task of a plan, and the one whose outcome it gets; return whether it has all that it reads."""
+        if task.follows:
+            self.turns.add(task)
         if not source:
             return self.wait(task)
         self._fanouts = self._fanouts or task.kind == "fanout"
@@ -78,7 +84,12 @@ class Readiness:
             elif not self._is_there(name):
                 missing[name] = ITEMS
                 self._watchers[name].append(id_)
-        return not missing and task.guard is None
+        return not missing and task.guard is None and id_ not in self.turns.left
+
+    def move(self, old: Task, new: Task) -> bool:
+        """Let a task follow others than before; return whether it has all that it reads, and its turn has come."""
+        self.turns.move(old, new)
+        return not self.missing[new.id] and new.id not in self.guarded and new.id not in self.turns.left
 
     def choose(self, id_: str) -> bool:
         """Let a guarded task that is needed wait for its arguments; return whether it has all of them."""
@@ -132,10 +143,35 @@ class Readiness:
                 self.missing[reader].pop(id_, None)
 
     def _look(self, reader: str, id_: str, at: float) -> Iterator[str]:
-        if not self.missing[reader]:
+        if not self.missing[reader] and reader not in self.turns.left:
             self.last[reader] = (id_, at)
             if reader not in self.guarded:
                 yield reader
+
+    # ---------------------------------------------------------------- turns
+
+    def pass_turn(self, id_: str, at: float) -> Iterator[str]:
+        """Note that a task has ended, however; yield the ids of those that only waited for their turn, if it has come.
+
+        To be called after `end` or `lose`.
+        """
+        for follower in self.turns.end(id_):
+            if self.states[follower] not in ENDED:
+                yield from self._look(follower, id_, at)
+
+    def turn_of(self, id_: str) -> list[str]:
+        """Return what has not ended of the tasks that a task waits for until its turn comes."""
+        found: dict[str, None] = {}
+        open_ = [id_] if id_ in self.turns.left else []
+        for name in open_:  # one that has ended before its turn stands for those that it follows
+            owner = owner_of(name)
+            follows = self.tasks[name].follows if self.tasks[name].follows != (owner,) else self.tasks[owner].follows
+            for each in follows:
+                if self.states.get(each, "done") not in ENDED:
+                    found[each] = None
+                elif each in self.turns.left:
+                    open_.append(each)
+        return list(found)
 
     # ---------------------------------------------------------------- items by key
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from compiler_nb.events import TaskEnded
@@ -34,13 +34,18 @@ class Words:
     Both come from the same rules, so that they cannot contradict each other; `short` leaves out what changes with
     every moment: times, counts, and the states of the tasks that are waited for.
     at: seconds since the run began; limits: calls at a time, by resource ("" for all together, "provider:openai",
-    "tool:search"); lanes: the limited resources that each tool needs.
+    "tool:search"); lanes: the limited resources that each tool needs; effects: the tools with side effects.
     """
 
     def __init__(
-        self, progress: Progress, at: float, limits: Mapping[str, int], lanes: Mapping[str, Sequence[str]]
+        self,
+        progress: Progress,
+        at: float,
+        limits: Mapping[str, int],
+        lanes: Mapping[str, Sequence[str]],
+        effects: Collection[str] = (),
     ) -> None:
-        self.progress, self.at, self.limits, self.lanes = progress, at, limits, lanes
+        self.progress, self.at, self.limits, self.lanes, self.effects = progress, at, limits, lanes, effects
         self._short = False
 
     def whole(self, id_: str) -> str:
@@ -94,9 +99,40 @@ class Words:
                 f"{_WHAT.get(how, '')}{self._name(name)}{standing}{', which computes the same' * (how == TWIN)}"
             )
         if not parts:
-            return "has all its inputs, and is evaluated next"
+            turn = self._turn(id_)
+            return f"waits for {turn}" if turn else "has all its inputs, and is evaluated next"
         decides = ", to know whether it is needed" if id_ in self.progress.readiness.guarded else ""
         return f"waits for {_and(parts, len(missing))}{decides}"
+
+    def _turn(self, id_: str) -> str:
+        """Return what a task waits for until its turn comes, and why; "" if it has come."""
+        progress = self.progress
+        names = progress.readiness.turn_of(id_)
+        if not names:
+            return ""
+        calls = {name: self._called(name) for name in names[: NAMED + 1]}
+        shown = [f"{self._name(name)}{self._detail(f'{calls[name]}{self._brief(name)}')}" for name in calls]
+        if self._short:
+            return _and([name if self.progress.tasks[name].name else self._tool(name) for name in calls], len(names))
+        tool, other = self._tool(id_), self._tool(names[0])
+        if tool in self.effects and other in self.effects:
+            why = "side effects are made one after another"
+        else:
+            changes, reads = (tool, other) if tool in self.effects else (other, tool)
+            why = (
+                f"{reads or 'it'} may read what {changes or 'that'} changes; if it does not, @tool(pure=True) frees it"
+            )
+        return f"{_and(shown, len(names))}: {why}"
+
+    def _called(self, id_: str) -> str:
+        """Return the tool of a task that has no name of its own."""
+        return f"{self._tool(id_)}, " if self._tool(id_) and not self.progress.tasks[id_].name else ""
+
+    def _tool(self, id_: str) -> str:
+        """Return the tool that a task calls; of a fan-out the one with side effects, if there is one."""
+        task = self.progress.tasks[id_]
+        tools = [step.tool for step in task.args[0].steps] if task.kind == "fanout" else [task.tool]
+        return next((tool for tool in tools if tool in self.effects), tools[-1])
 
     def _ready(self, id_: str) -> str:
         progress, retry = self.progress, self.progress.retries.get(id_)
@@ -110,8 +146,10 @@ class Words:
         hold = progress.hold(id_)
         if hold is not None:
             arguments = f" of ({cut(hold.arguments, MESSAGE)})" if hold.reason == "approval" and not self._short else ""
-            return f"ready, waits for {_HELD.get(hold.reason, hold.reason)}{arguments}"
-        return self._for_slot(id_)
+            turn = f", and then for {self._turn(id_)}" if not self._short and self._turn(id_) else ""
+            return f"ready, waits for {_HELD.get(hold.reason, hold.reason)}{arguments}{turn}"
+        turn = self._turn(id_)
+        return f"ready, waits for {turn}" if turn else self._for_slot(id_)
 
     def _for_slot(self, id_: str) -> str:
         if self.progress.paused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,8 +14,6 @@ from compiler_nb.plan.parser import PlanParser
 from compiler_nb.tool import tool
 from tests.support.clock import run_virtually
 from tests.support.session import add, opened, perform, states, told
-
-COVERS = ("effects.py",)
 
 
 class Shop:
@@ -161,7 +160,7 @@ def test_a_read_above_a_side_effect_runs_while_the_plan_is_written():
             for task in parser.feed('a = total()\nput("tea")\nb = total()\n'):
                 session.add(task)
             await asyncio.sleep(10)
-            assert {"a": "done", "@2": "ready", "b": "waiting"} == states(session)
+            assert states(session) == {"a": "done", "@2": "ready", "b": "waiting"}
             parser.close()
             session.close()
             await session.drained()
@@ -204,7 +203,9 @@ def test_a_side_effect_whose_end_is_unknown_stops_the_later_ones():
     shop = Shop(put=100.0)
     session = shop.run('put("tea")\nb = buy()\n')
     assert isinstance(session.outcomes["b"], Skipped)
-    assert "whether it had its effect is unknown, so no later side effect of the plan is made" in str(session.outcomes["b"])
+    assert "whether it had its effect is unknown, so no later side effect of the plan is made" in str(
+        session.outcomes["b"]
+    )
 
 
 def test_a_side_effect_that_was_skipped_for_a_failure_stops_the_later_ones_too():
@@ -247,7 +248,7 @@ def test_items_that_may_be_left_out_stop_nothing():
 def test_ten_thousand_side_effects_below_a_failed_one_are_skipped():
     """Without recursion."""
     shop = Shop(put=0.0)
-    session = shop.run("".join(f'put("{"bad" if not n else n}")\n' for n in range(3_000)))
+    session = shop.run("".join(f'put("{n or "bad"}")\n' for n in range(3_000)))
     assert sum(isinstance(end, Skipped) for end in session.outcomes.values()) == 2_999
 
 
@@ -365,33 +366,26 @@ def test_what_was_approved_is_confirmed_when_its_turn_comes():
     sent = []
 
     @tool
-    def people():
+    async def people():
         return ["ann"]
 
     @tool(side_effects=True)
-    def invite(to: list, who: str):
+    async def invite(to: list, who: str):
         to.append(who)
 
     @tool(side_effects=True)
-    def send(to: list):
+    async def send(to: list):
         sent.append(list(to))
 
-    async def main():
-        person = Person()
-        async with opened([people, invite, send], approve="ask", ask=person) as session:
-            add(session, 'p = people()\ninvite(p, "bob")\nsend(p)\n')
-            session.close()
-            while len(person.open) < 2:
-                await asyncio.sleep(0.01)
-            session.approve("@3")
-            session.approve("@2")
-            while list(person.open) != ["@3"] or "@2" not in session.outcomes:
-                await asyncio.sleep(0.01)
-            assert sent == []
-            session.approve("@3")
-            await session.drained()
+    async def story(session, person):
+        assert list(person.open) == ["@2", "@3"]
+        session.approve("@3")
+        session.approve("@2")
+        await asyncio.sleep(1)
+        assert (sent, list(person.open)) == ([], ["@3"])
+        session.approve("@3")
 
-    asyncio.run(main())
+    with_person(SimpleNamespace(tools=[people, invite, send]), 'p = people()\ninvite(p, "bob")\nsend(p)\n', story)
     assert sent == [["ann", "bob"]]
 
 

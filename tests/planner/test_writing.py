@@ -221,7 +221,14 @@ def test_side_effects_of_a_plan_that_never_comes_are_dropped():
         if isinstance(event, PlanClosed):
             desk.open()
 
-    lines = ['x = wait("later")', "xs = get([x, x])", 'send("now")', "send(x)", "s = [send(y) for y in xs]", "e = get(s)"]
+    lines = [
+        'x = wait("later")',
+        "xs = get([x, x])",
+        'send("now")',
+        "send(x)",
+        "s = [send(y) for y in xs]",
+        "e = get(s)",
+    ]
     text = "\n".join([*lines, "below = get(1)\n"])
     found = run(Compiler(None, desk.tools, planner=Pieces([Chunk(text), breathe, ModelError("gone")])), on_event=look)
     assert (found.status, found.error) == ("failed", "gone (kept: x, xs)")
