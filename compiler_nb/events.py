@@ -96,6 +96,24 @@ class ModelStarted(_Event):
 
 
 @_record
+class ModelWaits(_Event):
+    """A call of a model waits because its provider made it wait (`waits`), or goes on.
+
+    call: its number, which may not have started; asked: the seconds that the provider asked for, 0 if it did not;
+    left: the seconds that it waits from now on. The last one of a call counts: a wait may become longer.
+    """
+
+    call: int
+    role: str
+    task: str
+    provider: str
+    model: str
+    asked: float
+    left: float
+    waits: bool
+
+
+@_record
 class ModelChunk(_Event):
     """A piece of a model's text arrived."""
 
@@ -255,6 +273,7 @@ Event: TypeAlias = (
     RunStarted
     | RoundStarted
     | ModelStarted
+    | ModelWaits
     | ModelChunk
     | ModelEnded
     | TaskPlanned

@@ -289,5 +289,5 @@ class Run:
 
     def __repr__(self) -> str:
         count = len(self.progress.tasks)
-        told = f", {cut(self.error, _TOLD)}" if self.error else ""
+        told = "".join(f", {cut(each, _TOLD)}" for each in (self.error, *self.words().roles()) if each)
         return f"<run {self.status}: {count} task{'' if count == 1 else 's'}{told}>"

@@ -84,6 +84,22 @@ def seconds_text(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds:,.0f} s"  # noqa: PLR2004 - see the examples
 
 
+def wait_text(provider: str, asked: float, left: float | None = None) -> str:
+    """Return that a provider is waited for, the seconds that it asked for (0 if it did not), and those that are left.
+
+    Without `left` it is what does not change from moment to moment.
+    """
+    if not asked:
+        return f"waits for {provider}: tries again{f' in {_whole_seconds(left)}' if left is not None else ''}"
+    rest = f", {_whole_seconds(left)} left" if left is not None else ""
+    return f"waits for {provider}: asked for {_whole_seconds(asked)}{rest}"
+
+
+def _whole_seconds(seconds: float) -> str:
+    """Return a duration as somebody counts it down: `45 s`, `2.5 s`."""
+    return f"{seconds:,.0f} s" if seconds >= 10 or seconds % 1 == 0 else f"{max(seconds, 0):.1f} s"  # noqa: PLR2004
+
+
 def type_name(value: Any) -> str:
     """Return the name of a value's type, at most 100 characters of it; none of the type's own code runs."""
     return name_of(type(value))

@@ -10,14 +10,15 @@ import asyncio
 import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, Self
 
-from compiler_nb.errors import ModelError, ModelRefused, ModelTimeout, RateLimited, StreamBroken
-from compiler_nb.events import Emit, ModelChunk, ModelEnded, ModelStarted, Warned
+from compiler_nb.errors import ModelError, ModelRefused, ModelTimeout, StreamBroken
+from compiler_nb.events import Emit, ModelChunk, ModelEnded, ModelStarted, ModelWaits, Warned
 from compiler_nb.models.base import Chunk, Model, Request, estimate_request, estimate_tokens, where_of
-from compiler_nb.models.limits import Limit, Limits, Parking
-from compiler_nb.models.providers import is_same_model, known_secrets
+from compiler_nb.models.limits import Gate, Limit, Limits, Parking, Pause
+from compiler_nb.models.providers import PROVIDERS, is_same_model, known_secrets
 from compiler_nb.models.retries import Retries
 from compiler_nb.models.secret import Screen, Secret, mask
 from compiler_nb.models.silence import SilenceTimer
@@ -119,11 +120,12 @@ class Try:
 class Stream:
     """A reply as it comes. Iterate it, in one task and within `async with`, for its pieces.
 
-    call: its number, 0 before the call begins; finish: why the model ended, "" until then, and also if the reply broke
-    off (`cut()` is the error for that); usage: what the call used, estimated (`reported` is False) if the provider
-    gave no plausible numbers; received: characters of text that came; tried: requests made; answered: the model that
-    the reply names, "" if it is the one that was asked. No secret of the model ever comes out of the stream.
-    Emits ModelStarted when the provider has a place for the call, ModelChunk, and ModelEnded however the call ends.
+    call: its number, 0 before it begins or has to wait; finish: why the model ended, "" until then, and also if the
+    reply broke off (`cut()` is the error for that); usage: what the call used, estimated (`reported` is False) if the
+    provider gave no plausible numbers; received: characters of text that came; tried: requests made; answered: the
+    model that the reply names, "" if it is the one that was asked. No secret of the model ever comes out of the stream.
+    Emits ModelStarted when the provider has a place for the call, ModelWaits while the provider makes it wait,
+    ModelChunk, and ModelEnded however the call ends.
     Raises a ModelError after the tries that could help; nothing is tried again once text came.
     """
 
@@ -137,6 +139,9 @@ class Stream:
         self._sent = estimate_request(request)
         self._usage: Usage | None = None
         self._heard = False  # whether anything came
+        self._started = self._waits = False
+        self._crowded, self._begun = False, 0  # whether other calls went on during a try; what had begun before it
+        self._source = (getattr(model, "address", ""), model.name)
         self._retries = replace(calls.retries)
         self._parking = calls.parking(request.task) if calls.parking is not None else None
         self._pieces = self._run()
@@ -161,7 +166,7 @@ class Stream:
         """Return the error for a reply that ended without a finish."""
         what = "the reply ended without a finish reason and may be cut off"
         hint = "ask again, or check the server and any proxy in front of it"
-        return StreamBroken(f"{self._name}: {what}; {hint}", **where_of(self._model))
+        return StreamBroken(self._and_crowded(f"{self._name}: {what}; {hint}"), **where_of(self._model))
 
     def stopped(self, text: str = "") -> ModelError:
         """Return the error for a reply whose model had to stop; text: what it said."""
@@ -173,31 +178,32 @@ class Stream:
 
     async def _run(self) -> AsyncGenerator[str, None]:
         calls, limits, error = self._calls, self._calls.limits, ""
+        context = copy_context()  # of this run, since another one may be running when it is told
         calls.under_way += self._sent
         try:
             while True:
-                async with (
-                    limits.slot(self._model.provider, self._sent, self._parking) as slot,
-                    self._try() as current,
-                ):
-                    async for chunk in current.chunks:
-                        text = self._take(chunk)
-                        del chunk  # a traceback shows local variables, and a provider may have repeated the key in it
-                        if text:
-                            current.timer.rest()
-                            calls.emit(ModelChunk, self.call, text)
-                            yield text
-                        current.timer.expect(calls.idle if self.received else max(calls.idle, self._patience))
-                    slot.used = self.usage.tokens
-                if text := self._screen.close():
-                    calls.emit(ModelChunk, self.call, text)
-                    yield text
-                fault = current.fault
-                if fault is None and not (self.received or self.finish or self._strings_only):
-                    fault = self.cut()
-                if fault is None:
+                async with limits.slot(
+                    self._model.provider, self._sent, self._parking, self._source,
+                    lambda pause: context.run(self._be_told, pause),
+                ) as slot:  # fmt: skip
+                    self._go_on()
+                    async with self._try() as current:
+                        async for chunk in current.chunks:
+                            text = self._take(chunk)
+                            del chunk  # a traceback shows local variables, and a provider may have repeated the key
+                            if text:
+                                current.timer.rest()
+                                calls.emit(ModelChunk, self.call, text)
+                                yield text
+                            current.timer.expect(calls.idle if self.received else max(calls.idle, self._patience))
+                        slot.used = self.usage.tokens
+                    if text := self._screen.close():
+                        calls.emit(ModelChunk, self.call, text)
+                        yield text
+                    delay = self._delay(current.fault)  # before the place is another call's
+                if delay is None:
                     break
-                await self._wait(fault)
+                await self._sleep(delay)
             if self._strings_only:
                 self.finish = "stop"  # plain strings have no other way to say so
         except BaseException as ended:
@@ -205,7 +211,8 @@ class Stream:
             raise
         finally:
             calls.under_way -= self._sent
-            if self.call:
+            self._go_on()
+            if self._started:
                 calls.emit(ModelEnded, self.call, self.finish, self.usage, error, self.answered)
 
     @asynccontextmanager
@@ -231,8 +238,10 @@ class Stream:
         asked, model = self._request, self._model
         self.finish, self._strings_only = "", True
         self.tried += 1
-        if not self.call:
-            self.call = next(self._calls.numbers)
+        self._crowded, self._begun = self._gate.running > 1, self._gate.begun
+        if not self._started:
+            self._started = True
+            self._number()
             who = (asked.role, asked.task, model.provider, model.name)
             self._calls.emit(ModelStarted, self.call, *who, asked.messages, asked.prompt)
         stream: Any = model.stream(asked)
@@ -291,22 +300,71 @@ class Stream:
         fault.__cause__ = raised if masked == text else None  # a traceback would show the key in the cause
         return fault
 
-    async def _wait(self, fault: ModelError) -> None:
-        """Wait until the next try, or raise the fault; all calls wait for a provider that has too many."""
+    def _delay(self, fault: ModelError | None) -> float | None:
+        """Return the seconds until the next try, 0 if limits keep them, None if the call is over; or raise its fault.
+
+        All calls of a model wait while its provider asks for that, or still loads it.
+        """
+        self._crowded = self._crowded or self._gate.begun > self._begun
+        if fault is None and not (self.received or self.finish or self._strings_only):
+            fault = self.cut()
+        if fault is None:
+            return None
+        if isinstance(fault, StreamBroken):
+            fault.args = (self._and_crowded(fault.args[0]),)
         delay = None if self.received else self._retries.delay(fault, self.tried)
         if delay is None:
             fault.attempts = self.tried
             raise fault
         message = f"call {self.call}: try {self.tried} failed, trying again in {delay:.1f} s: {fault}"
         self._calls.emit(Warned, self._request.task, message)
-        if isinstance(fault, RateLimited):
-            self._calls.limits.pause(self._model.provider, delay)
-        elif self._parking is None:
-            await asyncio.sleep(delay)
-        else:
+        if not (fault.patient or fault.retry_after):
+            return delay
+        self._calls.limits.pause(self._model.provider, delay, self._source, fault.retry_after or 0.0)
+        return 0.0
+
+    # ---------------------------------------------------------------- waiting
+
+    async def _sleep(self, delay: float) -> None:
+        """Wait until this call is tried again, holding nothing meanwhile."""
+        if not delay:
+            return
+        self._tell_wait(0.0, delay)
+        if self._parking is not None:
             self._parking.park()
-            await asyncio.sleep(delay)
+        await asyncio.sleep(delay)
+        if self._parking is not None:
             await self._parking.back()
+
+    def _be_told(self, pause: Pause) -> None:
+        self._tell_wait(pause.asked, pause.until - asyncio.get_running_loop().time())
+
+    def _go_on(self) -> None:
+        """Note that the provider lets the call go on."""
+        if self._waits:
+            self._tell_wait(0.0, 0.0, waits=False)
+
+    def _tell_wait(self, asked: float, left: float, *, waits: bool = True) -> None:
+        self._number()
+        self._waits, model = waits, self._model
+        who = (self._request.role, self._request.task, model.provider, model.name)
+        self._calls.emit(ModelWaits, self.call, *who, asked, left, waits)
+
+    def _number(self) -> None:
+        self.call = self.call or next(self._calls.numbers)
+
+    # ---------------------------------------------------------------- one call at a time
+
+    @property
+    def _gate(self) -> Gate:
+        return self._calls.limits.gate(self._model.provider)
+
+    def _and_crowded(self, message: str) -> str:
+        """Return the message of a reply that broke off, with a hint if a small server may have mixed up its calls."""
+        is_small = self._source[0] not in {"", *(known.address for known in PROVIDERS.values() if known.needs_key)}
+        limit = f"limits={{{self._model.provider!r}: Limit(concurrency=1)}}"
+        hint = f"; other calls went on at the same time: if the server takes only one, set {limit}"
+        return message + hint if self._crowded and is_small and hint not in message else message
 
     @property
     def _name(self) -> str:

@@ -10,8 +10,8 @@ import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias, TypeVar
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from compiler_nb.models.providers import HAND, PROVIDERS
 
@@ -62,6 +62,18 @@ def read_limits(given: Mapping[str, Limit | Mapping[str, int]] | None) -> dict[s
     return found
 
 
+Source: TypeAlias = tuple[str, str]
+"""Whom a provider's pause concerns: the address and the name of a model."""
+NOBODY: Final = ("", "")
+
+
+class Pause(NamedTuple):
+    """A time in which no call of one source begins; asked: the seconds that the provider asked for, 0 if it did not."""
+
+    until: float
+    asked: float = 0.0
+
+
 @dataclass(slots=True, eq=False)
 class Start:
     """A call that began; it counts in the window until `expires`, with the tokens known so far.
@@ -83,19 +95,19 @@ class Gate:
 
     def __init__(self, limit: Limit = UNLIMITED) -> None:
         self.limit = limit
-        self.running = 0
-        self.paused_until = -math.inf
+        self.running = self.begun = 0
+        self.pauses: dict[Source, Pause] = {}
         self._starts: deque[Start] = deque()
         self._tokens = 0
 
-    def opens(self, now: float, tokens: int = 0) -> float:
+    def opens(self, now: float, tokens: int = 0, source: Source = NOBODY) -> float:
         """Return the earliest time at which a call may begin, not after `now` if at once, inf if another must end."""
         limit, starts = self.limit, self._starts
         if limit.concurrency is not None and self.running >= limit.concurrency:
             return math.inf
         while starts and starts[0].expires <= now:
             self._tokens -= starts.popleft().tokens
-        opens = self.paused_until
+        opens = self.pauses[source].until if source in self.pauses else -math.inf
         if limit.rpm is not None and len(starts) >= limit.rpm:
             opens = max(opens, starts[len(starts) - limit.rpm].expires)
         if limit.tpm is not None and self._tokens + tokens > limit.tpm and starts:
@@ -106,6 +118,7 @@ class Gate:
         """Count a call that begins now and expects to use so many tokens."""
         start = Start(now + WINDOW, tokens)
         self.running += 1
+        self.begun += 1
         if self.limit.rpm is not None or self.limit.tpm is not None:
             self._starts.append(start)
             self._tokens += tokens
@@ -119,9 +132,9 @@ class Gate:
             self._tokens += start.used - start.tokens
             start.tokens = start.used
 
-    def pause(self, until: float) -> None:
-        """Let nothing begin before a moment. A longer pause stays."""
-        self.paused_until = max(self.paused_until, until)
+    def pause(self, until: float, source: Source = NOBODY, asked: float = 0.0) -> None:
+        """Let nothing of a source begin before a moment. A longer pause stays."""
+        self.pauses[source] = max(self.pauses.get(source, Pause(-math.inf)), Pause(until, asked))
 
     def _room(self, tokens: int, limit: int) -> float:
         """Return when enough tokens have left the window."""
@@ -143,30 +156,57 @@ class Parking(Protocol):
         """Stop waiting; when this returns, what was given up is held again."""
 
 
+@dataclass(slots=True, eq=False)
+class Waiter:
+    """A call that waits at a door; told: is called with each pause that it has to wait for."""
+
+    tokens: int
+    source: Source
+    told: Callable[[Pause], None]
+    place: asyncio.Future[Start]
+    pause: Pause | None = field(default=None, init=False)  # the last one that it was told of
+
+
 class Door(Gate):
     """A gate with the calls of one event loop that wait at it, the oldest first."""
 
     def __init__(self, limit: Limit) -> None:
         super().__init__(limit)
-        self.queue: deque[tuple[int, asyncio.Future[Start]]] = deque()
+        self.queue: deque[Waiter] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     def wake(self) -> None:
-        """Let waiting calls begin if they may, and set a timer for the next one."""
+        """Let waiting calls begin if they may, and set a timer for the next; those that are paused let others by."""
         loop = asyncio.get_running_loop()
         if self._timer is not None:
             self._timer.cancel()
+        later, paused = math.inf, []
         while self.queue:
-            tokens, future = self.queue[0]
-            if not future.done():  # otherwise its caller was cancelled
-                now = loop.time()
-                opens = self.opens(now, tokens)
-                if opens > now:
-                    if opens < math.inf:
-                        self._timer = loop.call_later(opens - now, self.wake)
-                    return
-                future.set_result(self.begin(now, tokens))
-            self.queue.popleft()
+            waiter = self.queue.popleft()
+            if waiter.place.done():  # its caller was cancelled
+                continue
+            now, pause = loop.time(), self.pauses.get(waiter.source)
+            if pause is not None and pause.until > now:
+                later = min(later, pause.until)
+                paused.append(waiter)
+                if pause != waiter.pause:
+                    waiter.pause = pause
+                    waiter.told(pause)
+                continue
+            opens = self.opens(now, waiter.tokens)
+            if opens > now:
+                later = min(later, opens)
+                self.queue.appendleft(waiter)
+                break
+            waiter.place.set_result(self.begin(now, waiter.tokens))
+        self.queue.extendleft(reversed(paused))
+        if later < math.inf:
+            self._timer = loop.call_later(later - loop.time(), self.wake)
+
+    def leave(self, left: Waiter) -> None:
+        """Note that a call waits no longer. A pause ends with the last call that waits for it."""
+        if not any(each.source == left.source and not each.place.done() for each in self.queue):
+            self.pauses.pop(left.source, None)
 
 
 Doors: TypeAlias = dict[tuple[str, Limit], Door]
@@ -189,25 +229,36 @@ class Limits:
         return self._doors.setdefault((provider, limit), Door(limit))
 
     @asynccontextmanager
-    async def slot(self, provider: str, tokens: int = 0, parking: Parking | None = None) -> AsyncIterator[Start]:
+    async def slot(
+        self,
+        provider: str,
+        tokens: int = 0,
+        parking: Parking | None = None,
+        source: Source = NOBODY,
+        told: Callable[[Pause], None] = lambda pause: None,
+    ) -> AsyncIterator[Start]:
         """Wait for a place at a provider, and hold it.
 
-        tokens: what the call is expected to use; parking: parked if the call must wait.
+        tokens: what the call is expected to use; parking: parked if the call must wait; source: whose pauses it waits
+        for; told: called with each of them, perhaps while another call runs.
         """
         door = self.gate(provider)
-        future: asyncio.Future[Start] = asyncio.get_running_loop().create_future()
-        door.queue.append((tokens, future))  # even if the call need not wait, so that it overtakes nobody
+        place: asyncio.Future[Start] = asyncio.get_running_loop().create_future()
+        waiter = Waiter(tokens, source, told, place)
+        door.queue.append(waiter)  # even if the call need not wait, so that it overtakes nobody
         door.wake()
         try:
-            if parking is not None and not future.done():
+            if parking is not None and not place.done():
                 parking.park()
-                await future
+                await place
                 await parking.back()
-            yield await future
+            yield await place
         finally:
             # a cancelled call may have its place already: it can come at the same moment, and before `back` returns
-            if future.done() and not future.cancelled():
-                door.end(future.result())
+            if place.done() and not place.cancelled():
+                door.end(place.result())
+            else:
+                door.leave(waiter)
             door.wake()
 
     async def admit(self, provider: str, parking: Parking | None = None) -> None:
@@ -215,9 +266,14 @@ class Limits:
         async with self.slot(provider, parking=parking):
             pass
 
-    def pause(self, provider: str, seconds: float) -> None:
-        """Let nothing begin at one provider for some seconds; others go on."""
-        self.gate(provider).pause(asyncio.get_running_loop().time() + seconds)
+    def pause(self, provider: str, seconds: float, source: Source = NOBODY, asked: float = 0.0) -> None:
+        """Let nothing of one source begin for some seconds; other providers, addresses and models go on.
+
+        asked: the seconds that the provider asked for, 0 if it did not.
+        """
+        door = self.gate(provider)
+        door.pause(asyncio.get_running_loop().time() + seconds, source, asked)
+        door.wake()
 
 
 def of_loop(kept: dict[asyncio.AbstractEventLoop, T], make: Callable[[], T]) -> T:

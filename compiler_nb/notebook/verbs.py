@@ -189,7 +189,7 @@ def why(desk: Desk, words: list[str], _: dict[str, str]) -> None:
     told = run.words()
     with told.progress.lock:
         waiting = [id_ for id_, state in told.progress.states.items() if state not in ENDED]
-        lines = [f"{id_}: {told.whole(id_)}" for id_ in waiting]
+        lines = [*told.roles(), *(f"{id_}: {told.whole(id_)}" for id_ in waiting)]
     say("\n".join(lines) or "every task has ended", run)
 
 

@@ -29,6 +29,7 @@ from compiler_nb.events import (
     ModelChunk,
     ModelEnded,
     ModelStarted,
+    ModelWaits,
     Paused,
     PlanClosed,
     PlanProblem,
@@ -62,7 +63,8 @@ class Progress:
 
     events: those of the run, which may still grow; taken: how many of them were folded; at: seconds of the last one;
     status, error, answer: of the run; rounds, plan: see Round, and the last plan; pauses: pairs of seconds, the second
-    None while it lasts; usage: of all calls; calls: of models, by number; usage_by_task: of the calls that tools made.
+    None while it lasts; usage: of all calls; calls: of models, by number; usage_by_task: of the calls that tools made;
+    waits: the calls of models that their providers make wait, by number; waited: how long there were such, by provider.
     By a task's id: tasks (in the order in which they came), states, born (seconds), ends, spans (attempts; of a fan-out
     one, from its expansion on), holds, parks, retries (what is to be tried again), warnings, parked (the provider that
     it waits for), items_ended (of a fan-out: how many have ended, of how many).
@@ -82,6 +84,8 @@ class Progress:
         self.usage = Usage()
         self.calls: dict[int, ModelCall] = {}
         self.usage_by_task: dict[str, Usage] = {}
+        self.waits: dict[int, ModelWaits] = {}
+        self.waited: dict[str, float] = {}
         self.tasks: dict[str, Task] = {}
         self.states: dict[str, State] = {}
         self.born: dict[str, float] = {}
@@ -100,6 +104,7 @@ class Progress:
         self.holding: set[str] = set()
         self._problems: list[Problem] = []  # of the text that is being written
         self._folding = False
+        self._waits_since: dict[str, float] = {}
         self.catch_up()
 
     def catch_up(self) -> Self:
@@ -354,6 +359,8 @@ class Progress:
 
     def _finish(self, event: RunEnded) -> None:
         self.status, self.error = event.status, event.error
+        for wait in list(self.waits.values()):  # of calls that could not be stopped
+            self._wait(wait._replace(at=event.at, waits=False))
 
     # ---------------------------------------------------------------- models
 
@@ -361,6 +368,17 @@ class Progress:
         self.calls[event.call] = ModelCall(
             event.call, event.role, event.task, event.provider, event.model, event.at, messages=event.messages
         )
+
+    def _wait(self, event: ModelWaits) -> None:
+        provider = event.provider
+        if event.waits:
+            self.waits[event.call] = event
+            self._waits_since.setdefault(provider, event.at)
+        else:
+            self.waits.pop(event.call, None)
+            if all(wait.provider != provider for wait in self.waits.values()):
+                since = self._waits_since.pop(provider, event.at)
+                self.waited[provider] = self.waited.get(provider, 0.0) + event.at - since
 
     def _chunk(self, event: ModelChunk) -> None:
         call = self.calls.get(event.call)
@@ -385,5 +403,5 @@ class Progress:
         PlanProblem: _problem, PlanClosed: _close_text, Decided: _decide,
         AnswerFailed: _fail_answer,
         Paused: _pause, Warned: _warn, RunEnded: _finish, ModelStarted: _ask,
-        ModelChunk: _chunk, ModelEnded: _answered,
+        ModelWaits: _wait, ModelChunk: _chunk, ModelEnded: _answered,
     }  # fmt: skip

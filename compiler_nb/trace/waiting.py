@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
-from compiler_nb.events import TaskEnded
+from compiler_nb.events import ModelWaits, TaskEnded
 from compiler_nb.outcome import ENDED, LEFT_OUT, Failure, Skipped
 from compiler_nb.plan.expression import spell
 from compiler_nb.plan.short import named_in
-from compiler_nb.text import cut, seconds_text
+from compiler_nb.text import cut, seconds_text, wait_text
 from compiler_nb.trace.progress import Progress
 from compiler_nb.trace.readiness import ITEM, ITEMS, TWIN
 
@@ -58,6 +58,8 @@ class Words:
         """Return what a task waits for, in a few words; "" if it does not wait."""
         state, provider = self.progress.states[id_], self.progress.parked.get(id_)
         if state == "running":
+            if wait := self._paused(id_):
+                return wait_text(wait.provider, wait.asked)
             return f"waits for {provider}" if provider else ""
         if state in ENDED:
             return ""
@@ -65,6 +67,22 @@ class Words:
         told = self._open(id_)
         self._short = False
         return told.removeprefix("ready, ")
+
+    def roles(self, *, left: bool = True) -> list[str]:
+        """Return what the planner and the joiner wait for, if they do; left: with the seconds that are left."""
+        waits = [wait for wait in self.progress.waits.values() if not wait.task]
+        return [
+            f"the {'joiner' if wait.role == 'joiner' else 'planner'} {self._wait(wait, left=left)}" for wait in waits
+        ]
+
+    def _wait(self, wait: ModelWaits, *, left: bool = True) -> str:
+        until = max(wait.at + wait.left - self.at, 0.0)
+        return wait_text(wait.provider, wait.asked, until if left else None)
+
+    def _paused(self, id_: str) -> ModelWaits | None:
+        """Return the longest wait that a provider has asked a task's calls for, if there is one."""
+        waits = [wait for wait in self.progress.waits.values() if wait.task == id_]
+        return max(waits, key=lambda wait: wait.at + wait.left, default=None)
 
     def _open(self, id_: str) -> str:
         """Return what a task that has not started waits for."""
@@ -186,7 +204,8 @@ class Words:
         ended, count = self.progress.items_ended.get(id_, (0, 0))
         if count:
             told += f", {ended:,} of {count:,} items have ended"
-        return told + self._asking(id_)
+        wait = self._paused(id_)
+        return told + self._asking(id_) + (f"; {self._wait(wait)}" if wait else "")
 
     def _since_start(self, id_: str) -> float:
         return max(self.at - self.progress.spans[id_][-1].started, 0.0)

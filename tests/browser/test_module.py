@@ -226,6 +226,22 @@ def test_a_reason_that_nobody_told_is_asked_for_when_one_looks(live):
     assert live.sent[asked:] == [{"say": "rows", "from": 0, "to": 1}]
 
 
+def test_a_wait_that_a_provider_asked_for_is_counted_down(live):
+    """For the planner, which is no task, and for tasks with how many of them wait."""
+    plan(live.open(), phase="the planner writes")
+    live.feed(10.0, waits=[["openai", 45, 48_200]])
+    assert live.text(".cnb-phase") == "the planner writes"
+    assert re.fullmatch(r"waits for openai: asked for 45 s, 3[78] s left", live.text(".cnb-waits"))
+    live.feed(11.0, states=states((0, RUNNING, 100), (1, RUNNING, 100)), parked=[[0, "openai"], [1, "openai"]])
+    assert live.text(".cnb-phase") == "the planner writes"
+    assert re.fullmatch(r"2 wait for openai: asked for 45 s, 3[67] s left", live.text(".cnb-waits"))
+    live.feed(12.0, waits=[["vllm", 0, 14_500]])
+    assert re.fullmatch(r"waits for vllm: tries again in 2\.\d s", live.text(".cnb-waits"))
+    assert live.text(".cnb-phase") == "the planner writes · 2 wait for openai"
+    live.feed(13.0, waits=[])
+    assert live.text(".cnb-waits") == ""
+
+
 def test_a_task_that_waits_for_its_provider_says_so_until_it_goes_on(live):
     """Its box, its row and the head tell whom it waits for."""
     told = "(id) => document.querySelector(`.cnb-graph [data-task=${id}]`).getAttribute('aria-label')"

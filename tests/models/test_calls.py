@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import openai.resources.chat.completions  # noqa: F401 - its import is no part of what is timed here
 import pytest
@@ -12,7 +13,7 @@ from compiler_nb.errors import (
     RateLimited,
     StreamBroken,
 )
-from compiler_nb.events import Log, ModelChunk, ModelEnded, ModelStarted, Warned
+from compiler_nb.events import Log, ModelChunk, ModelEnded, ModelStarted, ModelWaits, Warned
 from compiler_nb.models.base import Chunk, Request
 from compiler_nb.models.calls import Calls, sane
 from compiler_nb.models.limits import Limit, Limits
@@ -356,6 +357,98 @@ def test_a_rate_limit_pauses_its_provider_and_no_other():
     same, other = run_virtually(main())
     assert other == 0.005
     assert 0.05 <= same < 0.06
+
+
+def test_a_429_of_one_model_does_not_stop_another_on_another_server():
+    """A pause belongs to provider, address and model: others are asked at once, on either server."""
+    log = Log("r")
+
+    async def main(busy, other):
+        calls, loop = Calls(log.emit), asyncio.get_running_loop()
+        began = loop.time()
+
+        async def seconds(name, server):
+            await calls.text(OpenAIModel(name, provider="vllm", base_url=server.url), QUESTION)
+            return loop.time() - began
+
+        first = asyncio.create_task(seconds("bad", busy))
+        await asyncio.sleep(0.5)
+        others = await asyncio.gather(seconds("bad", other), seconds("good", busy))
+        return await first, *others
+
+    with Server(faults=["429=3"]) as busy, Server() as other:
+        waited, *others = asyncio.run(main(busy, other))
+    assert waited > 3
+    assert all(seconds < 2 for seconds in others)
+
+
+@pytest.mark.parametrize("fault", ["429=2", "busy=2"])
+def test_what_a_provider_asks_for_is_told_while_it_lasts(fault):
+    """By the call that was refused, and by others of that model that come meanwhile; each says when it goes on."""
+    logs = [Log("r"), Log("s")]
+
+    async def main(server):
+        model, limits = OpenAIModel("m", provider="vllm", base_url=server.url), Limits()
+        calls = [Calls(log.emit, limits=limits) for log in logs]
+        first = asyncio.create_task(calls[0].text(model, QUESTION))
+        await asyncio.sleep(0.5)
+        await calls[1].text(model, replace(QUESTION, role="planner", task=""))
+        await first
+
+    with Server(faults=[fault]) as server:
+        asyncio.run(main(server))
+    for log, role, task in zip(logs, ("worker", "planner"), ("note", ""), strict=True):
+        began, ended = (event for event in log.events if type(event) is ModelWaits)
+        assert began[4:] == (1, role, task, "vllm", "m", 2.0, began.left, True)
+        assert began.at + began.left == pytest.approx(ended.at, abs=0.5)
+        assert ended[4:] == (1, role, task, "vllm", "m", 0.0, 0.0, False)
+    assert kinds(logs[1].events) == ["ModelWaits", "ModelWaits", "ModelStarted", "ModelChunk", "ModelEnded"]
+
+
+def test_a_run_that_is_stopped_takes_its_pause_with_it():
+    """The next one asks at once, and is answered if the provider has changed its mind."""
+    model = Speaks([RateLimited("slow", retry_after=45.0)], ["a"])
+
+    async def main():
+        now = asyncio.get_running_loop().time
+        log = Log("r", now)
+        calls = Calls(log.emit)
+        stopped = asyncio.create_task(calls.text(model, QUESTION))
+        await asyncio.sleep(7)
+        stopped.cancel()
+        await asyncio.gather(stopped, return_exceptions=True)
+        await calls.text(model, QUESTION)
+        return now(), [event for event in log.events if type(event) is ModelWaits]
+
+    ended, waits = run_virtually(main())
+    assert ended == 7.0
+    assert [(event.at, event.waits) for event in waits] == [(0.0, True), (7.0, False)]
+    assert waits[0].asked == 45.0
+
+
+def test_a_model_that_is_being_loaded_is_waited_for():
+    """Longer than four tries would take, and all its calls wait together."""
+    fault = ProviderUnavailable("loading", status=503)
+    fault.patient = True
+    _, stream, events = run(Speaks(*[[fault]] * 6, ["a"]), backoff=0.5)
+    assert stream.finish == "stop"
+    assert events[-1].at > 8
+
+
+def test_replies_that_get_mixed_up_suggest_one_at_a_time():
+    """A small server may serve one stream: overlapping ones break off, and the limit is named."""
+
+    async def main(server, count):
+        calls = Calls(lambda *_: None, tries=1)
+        model = OpenAIModel("m", base_url=server.url, api_key="sk-123456")
+        return await asyncio.gather(*(calls.text(model, QUESTION) for _ in range(count)), return_exceptions=True)
+
+    for fault in ("done", "broken-json"):
+        with Server("a long reply, which breaks off", always=fault, pace=0.05) as server:
+            crowded, alone = asyncio.run(main(server, 2)), asyncio.run(main(server, 1))
+        assert all("set limits={'openai': Limit(concurrency=1)}" in str(error) for error in crowded)
+        assert all(str(error).count("Limit(") == 1 for error in crowded)
+        assert "Limit(" not in str(alone[0])
 
 
 def test_places_at_a_provider_are_kept():

@@ -77,6 +77,17 @@ def test_a_pause_holds_everything_and_a_longer_one_stands():
     assert gate.opens(10.0) <= 10.0
 
 
+def test_a_pause_is_of_one_source():
+    """Another model, and the same one at another address, may begin; rates count for all of them together."""
+    gate, mini, large = Gate(Limit(rpm=1)), ("http://a/v1", "mini"), ("http://a/v1", "large")
+    gate.pause(10.0, mini, asked=9.0)
+    assert gate.opens(1.0, source=mini) == 10.0
+    assert gate.opens(1.0, source=large) <= 1.0
+    assert gate.opens(1.0, source=("http://b/v1", "mini")) <= 1.0
+    gate.begin(1.0)
+    assert gate.opens(1.0, source=large) == 61.0
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_no_window_ever_holds_more_than_the_limit(seed):
     """Random calls, begun as early as they may, stay within rate and tokens and near the allowed rate."""
@@ -198,3 +209,54 @@ def test_a_place_given_to_a_task_cancelled_in_the_same_moment_comes_back():
         await asyncio.wait_for(take(), 1)
 
     asyncio.run(main())
+
+
+def test_a_call_that_is_paused_lets_others_by():
+    """It keeps its turn among its own, and hears of each pause once."""
+    log, heard = [], []
+    mini, large = ("", "mini"), ("", "large")
+
+    async def main():
+        limits = Limits({"a": Limit(concurrency=1)})
+        limits.pause("a", 5.0, mini, asked=4.0)
+
+        async def call(number, source):
+            async with limits.slot("a", source=source, told=lambda pause: heard.append((number, pause))):
+                log.append((number, asyncio.get_running_loop().time()))
+                await asyncio.sleep(1)
+
+        calls = [asyncio.create_task(call(number, source)) for number, source in enumerate((mini, large, mini, large))]
+        await asyncio.sleep(3)
+        limits.pause("a", 6.0, mini, asked=6.0)
+        await asyncio.gather(*calls)
+
+    run_virtually(main())
+    assert log == [(1, 0.0), (3, 1.0), (0, 9.0), (2, 10.0)]
+    assert heard == [(0, (5.0, 4.0)), (2, (5.0, 4.0)), (0, (9.0, 6.0)), (2, (9.0, 6.0))]
+
+
+def test_a_pause_ends_with_the_last_call_that_waits_for_it():
+    """Whoever comes later may try at once; as long as one waits, all of that model do."""
+    source = ("", "mini")
+
+    async def main():
+        limits, loop = Limits(), asyncio.get_running_loop()
+
+        async def call():
+            async with limits.slot("a", source=source):
+                return loop.time()
+
+        limits.pause("a", 45.0, source, asked=45.0)
+        waiting = [asyncio.create_task(call()) for _ in range(2)]
+        await asyncio.sleep(3)
+        waiting[0].cancel()
+        await asyncio.sleep(1)
+        third = asyncio.create_task(call())
+        await asyncio.sleep(1)
+        assert not third.done()
+        for each in (waiting[1], third):
+            each.cancel()
+        await asyncio.sleep(1)
+        return await call()
+
+    assert run_virtually(main()) == 6.0

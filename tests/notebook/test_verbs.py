@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
+import threading
 from contextlib import closing
 
 import pytest
 
 from compiler_nb import ScriptedModel
+from compiler_nb.events import ModelWaits
+from compiler_nb.models.openai import OpenAIModel
+from tests.support.server import Server
 from tests.support.shell import PLAN
 
 COVERS = ("runs.py",)
@@ -150,3 +155,26 @@ def test_runs_are_pruned_and_damaged_ones_listed(shell, capsys, tmp_path):
     assert rows[-1].split()[:2] == ["-4", "damaged"]
     assert "HistoryError" in shell.error("%compile show bad")
     assert told(shell, capsys, "%compile runs --keep 0") == f"removed 3 runs from {path}, kept the newest 0\n"
+
+
+def test_why_tells_what_the_planner_waits_for(shell, capsys):
+    """While no task is planned yet, a provider that asks to wait is all there is to tell."""
+    waits = threading.Event()
+
+    def note(event):
+        if isinstance(event, ModelWaits):
+            waits.set()
+
+    with Server("answer(1)\n", faults=["429=1"]) as server:
+        shell.ns["m"] = OpenAIModel("m", provider="vllm", base_url=server.url)
+        shell.ok("%%compile -b -m m -o r\nWhat?")
+        run = shell.ns["r"]
+        run.log.listeners.append(note)
+        assert run.progress.waits or waits.wait(10)
+        assert re.fullmatch(
+            r"the planner waits for vllm: asked for 1 s, \d\.\d s left\n", told(shell, capsys, "%compile why")
+        )
+        assert "the planner waits for vllm: asked for 1 s" in repr(run)
+        run.wait(10)
+    assert run.answer == 1
+    assert told(shell, capsys, "%compile why") == "every task has ended\n"

@@ -165,7 +165,8 @@ def test_the_key_is_nowhere_with_a_real_connection(form, caplog):
     """If the client itself complains of the key, and if the server does."""
     caplog.set_level(logging.DEBUG)
     key = KEYS[form]
-    for fault, said in (("", "x"), ("401", "x"), ("echo=html", "x"), ("echo=model", "x"), ("", key), ("json", key)):
+    echoes = [(f"echo={place}", "x") for place in ("html", "model", "ids", "header", "redirect")]
+    for fault, said in (("", "x"), ("401", "x"), *echoes, ("", key), ("json", key)):
         with Server(lambda body, said=said: saying(said)[role_of(body)], always=fault, chunk=3) as server:
             model = OpenAIModel("gpt-test", base_url=server.url, api_key=key)
             run = asyncio.run(Compiler(model, Desk().tools, max_replans=0).run("What?"))

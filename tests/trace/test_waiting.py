@@ -6,6 +6,7 @@ import pytest
 
 from compiler_nb.compiler import Compiler
 from compiler_nb.events import (
+    ModelWaits,
     Paused,
     PlanClosed,
     TaskApproved,
@@ -121,6 +122,31 @@ def test_a_wait_for_a_provider_is_told_apart():
     assert why(story, "b", at=9.0) == "running for 5.0 s, of which 1.0 s waiting for openai"
     story.tell(TaskParked, "b", 1, "openai", True).tell(TaskEnded, "b", 1, "done", 1, "")
     assert why(story, "b") == "done after 4.0 s, of which 2.0 s waiting for openai"
+
+
+def test_a_wait_that_a_provider_asked_for_says_how_long_it_lasts():
+    """For how long it asked, what is left, and in short what stays the same."""
+    story = called(Story(), "a", "ask").tell(TaskParked, "a", 1, "openai", True)  # parked at 3
+    story.tell(ModelWaits, 1, "worker", "a", "openai", "m", 45.0, 45.3, True)  # at 4
+    assert why(story, at=11.0) == (
+        "running for 9.0 s, of which 8.0 s waiting for openai; waits for openai: asked for 45 s, 38 s left"
+    )
+    words = Words(Progress(story.events), 11.0, {}, {})
+    assert (words.short("a"), words.roles()) == ("waits for openai: asked for 45 s", [])
+    story.tell(ModelWaits, 1, "worker", "a", "openai", "m", 0.0, 0.0, False).tell(TaskParked, "a", 1, "openai", False)
+    assert why(story, at=11.0) == "running for 9.0 s, of which 3.0 s waiting for openai"
+
+
+def test_the_planner_and_the_joiner_may_have_to_wait_too():
+    """They are no tasks, but they are told of; a wait of our own says when the call is tried again."""
+    story = Story().tell(ModelWaits, 1, "replan", "", "openai", "m", 2.5, 2.5, True)
+    story.tell(ModelWaits, 2, "joiner", "", "vllm", "m", 0.0, 12.0, True)
+    progress = Progress(story.events)
+    words = Words(progress, progress.at, {}, {})
+    assert words.roles() == [
+        "the planner waits for openai: asked for 2.5 s, 1.5 s left", "the joiner waits for vllm: tries again in 12 s",
+    ]  # fmt: skip
+    assert words.roles(left=False)[1] == "the joiner waits for vllm: tries again"
 
 
 def test_a_task_whose_provider_is_closed_says_who_waits_there_too():

@@ -33,6 +33,8 @@ Theory of operation
     held        [[task, reason, arguments, mark]]: "approval", "plan", or "fanout" if the fan-out is asked for; "" if
                 the task is not held anymore; an answer may name the mark, and then holds for these arguments alone
     parked      [[task, provider]]: it runs, but waits for its provider, and holds no slot; "" when it goes on
+    waits       [[provider, asked, until]]: the providers that make calls of models wait: seconds that they asked for (0
+                if they did not), and when the wait ends, in milliseconds since the run began
     notes       [[task, text]]: warnings, errors of attempts that are tried again; added to those of the task
     values      [[task, text]]: what came of it in short; only while there are few tasks, and on demand
     calls       [[task, text]]: calls in short, on demand
@@ -67,6 +69,7 @@ from compiler_nb.events import (
     ModelChunk,
     ModelEnded,
     ModelStarted,
+    ModelWaits,
     Paused,
     PlanClosed,
     PlanProblem,
@@ -112,7 +115,7 @@ class Board:
         self.facts: Frame = {  # the latest of them counts
             "run": {"id": "", "question": "", "tools": [], "models": {}, "live": live, "buttons": False},
             "status": "running", "error": "", "phase": "starting", "paused": False, "footer": "",
-            "usage": {"calls": 0, "tokens": 0},
+            "usage": {"calls": 0, "tokens": 0}, "waits": [],
         }  # fmt: skip
         self.rows = Told()
         self.texts, self.canvas = Texts(self.rows), Canvas()
@@ -158,6 +161,11 @@ class Board:
     def _end_model(self, _: ModelEnded) -> None:
         used = self.progress.usage
         self.tell(usage={"calls": used.calls, "tokens": used.tokens})
+
+    def _wait(self, _: ModelWaits) -> None:
+        waits = sorted(self.progress.waits.values(), key=lambda wait: wait.at + wait.left)
+        longest = {wait.provider: [wait.asked, round((wait.at + wait.left) * 1000)] for wait in waits}
+        self.tell(waits=[[cut(provider, SHORT), *wait] for provider, wait in longest.items()])
 
     def _close(self, event: PlanClosed) -> None:
         self.texts.close(event.text)
@@ -306,6 +314,7 @@ class Board:
         RunStarted: _begin,
         RoundStarted: lambda board, event: board.texts.begin_round(event.round, event.reason),
         ModelStarted: _ask_model,
+        ModelWaits: _wait,
         ModelChunk: lambda board, event: board.texts.add(event.call, event.text),
         ModelEnded: _end_model,
         PlanProblem: lambda board, event: board.texts.blame(event.problem),

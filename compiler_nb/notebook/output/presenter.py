@@ -14,7 +14,7 @@ from compiler_nb.drawing.dot import Engine
 from compiler_nb.drawing.text import MARKS, columns_of
 from compiler_nb.engine.approval import Ask
 from compiler_nb.engine.background import MainThread
-from compiler_nb.events import Event, RoundStarted, TaskEnded
+from compiler_nb.events import Event, ModelWaits, RoundStarted, TaskEnded
 from compiler_nb.models.providers import known_secrets
 from compiler_nb.models.secret import mask
 from compiler_nb.notebook.ask import asker, page_asker
@@ -26,11 +26,13 @@ from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import owner_of
 from compiler_nb.run import Run
-from compiler_nb.text import cut, describe_outcome, seconds_text
+from compiler_nb.text import cut, describe_outcome, seconds_text, wait_text
 from compiler_nb.trace import Progress
 
 MOST: Final = 400
 """How many tasks have a line of their own: printing more would slow down the run."""
+WAIT: Final = 1.0
+"""Seconds that a wait for a provider takes at least if it has a line of its own."""
 ID, CALL, LEAST = 30, 0.45, 24
 """The columns of an id, the share of a line for the call, and the least columns of a call and of a value."""
 
@@ -105,6 +107,7 @@ class Lines(Presenter):
         super().__init__(look)
         self.columns = columns or shutil.get_terminal_size((100, 24)).columns
         self.count = 0
+        self.until: dict[str, float] = {}  # when waits for providers end that were told
 
     def begin(self, run: Run) -> None:
         """Show nothing: the cell shows the question."""
@@ -120,6 +123,11 @@ class Lines(Presenter):
                 self._say("… more tasks end")
         elif isinstance(event, RoundStarted) and event.reason:
             self._say(f"another plan: {cut(event.reason, self.columns - 15)}")
+        elif isinstance(event, ModelWaits) and event.left >= WAIT:
+            until = event.at + event.left
+            if until >= self.until.get(event.provider, 0.0) + WAIT:  # other calls may wait for the same
+                self.until[event.provider] = until
+                self._say(wait_text(event.provider, event.asked))
 
     def _line(self, event: TaskEnded, progress: Progress) -> str:
         """Return the line of a task: state, id, call, value and time, as wide as the terminal at most."""

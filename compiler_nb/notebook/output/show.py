@@ -103,7 +103,7 @@ def _table(run: Run) -> str:
 
 def footer(run: Run, binding: Binding, *, times: bool) -> str:
     """Return the last line: how much work it was, and what became of the variables."""
-    used, warnings = run.usage, run.progress.warnings.values()
+    used, warnings, waited = run.usage, run.progress.warnings.values(), dict(run.progress.waited)
     left = sum(message.endswith(STILL_RUNS) for messages in warnings for message in messages)
     bound = {
         "bound": _listed(binding.bound),
@@ -116,6 +116,8 @@ def footer(run: Run, binding: Binding, *, times: bool) -> str:
         *([seconds_text(run.seconds)] if times else []),
         *([f"{'' if used.reported else '~'}{used.tokens:,} tokens"] if used.calls else []),
         *([f"{_count(left, 'call')} could not be stopped"] if left else []),
+        *(f"waited {seconds_text(seconds)} for {name}" for name, seconds in waited.items() if times and seconds >= 1),
+        *(run.words().roles(left=times) if run.status == "running" else ()),
         *(
             f"without {failed:,} of {count:,} items of {id_}, which failed"
             for id_, (failed, count) in run.progress.left_out.items()

@@ -14,6 +14,7 @@ from compiler_nb.events import (
     Log,
     ModelChunk,
     ModelStarted,
+    ModelWaits,
     PlanClosed,
     RoundStarted,
     TaskEnded,
@@ -359,3 +360,17 @@ def test_the_boxes_of_guarded_calls_come_with_their_line():
     ids = [task.id for task in plan]
     assert [ids[number] for number, _ in boxes] == ["up", "x", "y.1", "y"]
     assert ["cnb-cell" in svg for _, svg in boxes] == [False, True, False, False]
+
+
+def test_a_page_is_told_what_providers_ask_to_wait():
+    """Whom for, how long, and until when, so that it can count down; after that nothing."""
+    log, board = begun()
+    log.emit_at(1.0, ModelWaits, (1, "planner", "", "openai", "m", 45.0, 45.2, True))
+    log.emit_at(2.0, ModelWaits, (2, "worker", "a", "openai", "m", 0.0, 3.0, True))
+    log.emit_at(2.0, ModelWaits, (3, "worker", "b", "vllm", "m", 0.0, 3.0, True))
+    assert board.frame(2.0)["waits"] == [["openai", 45.0, 46200], ["vllm", 0.0, 5000]]
+    assert board.snapshot(2.0)["waits"] == [["openai", 45.0, 46200], ["vllm", 0.0, 5000]]
+    for call, provider in enumerate(("openai", "openai", "vllm"), 1):
+        log.emit_at(5.0, ModelWaits, (call, "planner", "", provider, "m", 0.0, 0.0, False))
+    assert board.frame(5.0)["waits"] == []
+    assert Progress(log.events).waited == {"openai": 4.0, "vllm": 3.0}

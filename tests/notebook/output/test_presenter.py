@@ -9,11 +9,13 @@ from pathlib import Path
 
 from compiler_nb import Compiler, ScriptedModel, tool
 from compiler_nb.drawing.text import columns_of
+from compiler_nb.events import ModelWaits
 from compiler_nb.notebook.output.presenter import MOST, Lines
 from compiler_nb.notebook.output.show import Look
 from compiler_nb.notebook.variables.binding import Binding
 from tests.support.desk import begin
 from tests.support.shell import PLAN, SETUP
+from tests.support.story import Story
 
 STILL = Look(times=False)
 EVIL = "\x1b[2J\u202e" + "x" * 500
@@ -127,3 +129,18 @@ def test_a_terminal_shows_them(tmp_path):
     assert "✓ a  double(1)  2.0" in told
     assert told.index("✓ best  max(a, b)  4.0") < told.index("3 tasks · ")
     assert "best = 4.0" in told
+
+
+def test_a_wait_that_a_provider_asks_for_has_a_line(capsys):
+    """Once, however many calls wait for it; short ones have none."""
+    lines = Lines(STILL, 100)
+    run, work = begin(Compiler(None, [weather]), plan="ny = weather('NY')\n")
+    lines.begin(run)
+    story = Story()
+    for call in (1, 2):
+        story.tell(ModelWaits, call, "worker", "ny", "openai", "m", 45.0, 45.0 - len(story.events), True)
+    story.tell(ModelWaits, 3, "worker", "ny", "vllm", "m", 0.0, 0.4, True)
+    for event in story.events:
+        lines.event(event)
+    asyncio.run(work)
+    assert capsys.readouterr().out == "waits for openai: asked for 45 s\n"

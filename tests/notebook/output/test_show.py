@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 import threading
@@ -10,10 +11,14 @@ from types import SimpleNamespace
 import pytest
 
 from compiler_nb import Compiler, ScriptedModel, tool
+from compiler_nb.events import ModelWaits
+from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.models.secret import Secret
 from compiler_nb.notebook.output.show import FLAT, Look, bundle, footer, plan_bundle, without_keys
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.text import seconds_text
+from tests.support.desk import begin
+from tests.support.server import Server
 from tests.support.shell import open_shell
 
 OWN = Look(layout="own")
@@ -217,3 +222,34 @@ def test_data_for_a_page_holds_no_key():
     assert without_keys({"a": [1, ("says sk-key-0123456789",)]}, run) == {"a": [1, ["says ***"]]}
     plain = {"a": ["says nothing"]}
     assert without_keys(plain, run) is plain
+
+
+def test_a_run_that_waits_for_its_provider_says_so_wherever_one_looks():
+    """Its repr, its footer and its text while it waits; and afterwards how long that was."""
+
+    def note(event, waits):
+        if isinstance(event, ModelWaits):
+            waits.set()
+
+    async def main():
+        seen = {}
+        model = OpenAIModel("m", base_url=server.url, api_key="sk-012345")
+        waits = asyncio.Event()
+        run, work = begin(Compiler(model, [weather], joiner=None), "Where?", on_event=lambda event: note(event, waits))
+        working = asyncio.ensure_future(work)
+        await waits.wait()
+        seen |= {"repr": repr(run), "footer": footer(run, Binding(), times=True)}
+        seen["plain"] = bundle(run, Binding(), STILL)["text/plain"]
+        await working
+        return run, seen
+
+    with Server("answer(1)\n", faults=["429=1.5"]) as server:
+        run, seen = asyncio.run(main())
+    told = r"the planner waits for openai: asked for 1\.5 s"
+    assert re.fullmatch(rf"<run running: 0 tasks, {told}, \d\.\d s left>", seen["repr"])
+    assert re.search(rf" · {told}, \d\.\d s left", seen["footer"])
+    assert seen["plain"].endswith("· the planner waits for openai: asked for 1.5 s")
+    assert run.answer == 1
+    assert re.search(r" · waited [12]\.\d s for openai", footer(run, Binding(), times=True))
+    assert "waited" not in footer(run, Binding(), times=False)
+    assert "waits" not in repr(run)

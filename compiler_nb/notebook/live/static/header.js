@@ -18,6 +18,7 @@ export class Header {
     this.sign = makeMark(2);
     this.phase = make("span", "cnb-phase");
     this.phase.setAttribute("role", "status");
+    this.waits = make("span", "cnb-waits"); // apart from the phase, which is read aloud whenever it changes
     this.clock = make("span", "cnb-clock");
     this.facts = make("span", "cnb-facts");
     this.buttons = make("span", "cnb-buttons");
@@ -25,7 +26,7 @@ export class Header {
     this.stop = makeButton("cnb-stop", "Stop", "Stop the run", () => this._press(this.stop));
     this.advice = make("span", "cnb-advice", "interrupt the kernel to stop the run");
     this.buttons.append(this.pause, this.stop);
-    line.append(this.sign, this.phase, this.clock, this.facts, this.advice, this.buttons);
+    line.append(this.sign, this.phase, this.waits, this.clock, this.facts, this.advice, this.buttons);
     this.root.append(this.question, line);
   }
 
@@ -62,14 +63,18 @@ export class Header {
 
   /** What the run is doing, in words. */
   _phase() {
-    const { phase, paused, counts, held, parked } = this.feed.run;
+    const { phase, paused, counts, held, parked, waits } = this.feed.run;
     const asked = [...held.values()].some(({ reason }) => reason === "approval");
     if (paused) return counts[RUNNING] ? `paused · ${sayNumber(counts[RUNNING])} still running` : "paused";
-    if (parked.size) return `${phase} · ${_sayParked([...parked.values()])}`;
+    const others = [...parked.values()].filter((name) => !waits.some(([provider]) => provider === name));
+    if (others.length) return `${phase} · ${_sayParked(others)}`;
     return asked && !counts[RUNNING] && phase === "running tasks" ? "waits for approval" : phase;
   }
 
   tick() {
+    const { waits, parked } = this.feed.run;
+    const told = waits.map((wait) => _sayWait(wait, [...parked.values()], this.feed.now()));
+    say(this.waits, this.feed.live ? told.join(", ") : "");
     say(this.clock, sayClock(this.feed.now()));
   }
 }
@@ -142,4 +147,19 @@ function _sayParked(providers) {
   const counts = new Map();
   for (const name of providers) counts.set(name, (counts.get(name) ?? 0) + 1);
   return [...counts].map(([name, count]) => `${sayNumber(count)} wait${count === 1 ? "s" : ""} for ${name}`).join(", ");
+}
+
+/**
+ * @param {[string, number, number]} wait @param {string[]} parked providers of parked tasks @param {number} now in ms
+ * @returns {string} "waits for openai: asked for 45 s, 38 s left"
+ */
+function _sayWait([name, asked, until], parked, now) {
+  const who = parked.includes(name) ? _sayParked(parked.filter((provider) => provider === name)) : `waits for ${name}`;
+  const left = _saySeconds(Math.max(0, until - now) / 1000);
+  return asked ? `${who}: asked for ${_saySeconds(asked)}, ${left} left` : `${who}: tries again in ${left}`;
+}
+
+/** @param {number} seconds @returns {string} "45 s", "2.5 s" */
+function _saySeconds(seconds) {
+  return seconds >= 10 || seconds % 1 === 0 ? `${sayNumber(seconds)} s` : `${seconds.toFixed(1)} s`;
 }

@@ -38,6 +38,7 @@ export function emptyRun() {
   return {
     run: { id: "", question: "", tools: [], models: {}, live: false, buttons: false },
     status: "running", error: "", phase: "", paused: false, usage: { calls: 0, tokens: 0 }, at: 0,
+    /** @type {[string, number, number][]} providers that make calls wait, seconds asked, end in ms */ waits: [],
     /** @type {Section[]} */ sections: [],
     /** @type {Task[]} */ tasks: [],
     /** @type {Map<string, number>} */ numbers: new Map(),
@@ -70,7 +71,7 @@ export function applyFrame(run, frame, changes) {
   const now = frame.reset ? emptyRun() : run;
   now.at = frame.at ?? now.at;
   for (const key of Object.keys(frame)) changes.keys.add(key);
-  for (const key of ["status", "error", "phase", "paused", "times", "footer"]) {
+  for (const key of ["status", "error", "phase", "paused", "waits", "times", "footer"]) {
     if (key in frame) /** @type {any} */ (now)[key] = frame[key];
   }
   if (frame.run) Object.assign(now.run, frame.run);
