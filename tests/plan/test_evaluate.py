@@ -275,6 +275,10 @@ def test_a_text_from_a_tool_is_never_read_as_a_template():
         ("[a for a, b in pairs]", "1 cannot be unpacked into 2 names"),
         ("max(pairs, key=lambda a, b: a)", "a lambda of 2 names is called with 1"),
         ("'%s' % n", "use an f-string"),
+        ("'a'.replace('b')", "it is called as .replace(old, new, count=-1)"),
+        ("'a'.upper('b')", "it is called as .upper()"),
+        ("sum(pairs, 0, 1)", "it is called as sum(values, start=0)"),
+        ("len(pairs, 1)", "len() takes exactly one argument (2 given)"),
     ],
 )
 def test_an_error_names_the_part_and_its_values(text, told):
