@@ -41,12 +41,14 @@ def hoist(node: AnyComprehension, holds_call: HoldsCall, taken: Collection[str])
             return of
         found = next(name for n in count(1) if (name := f"found{n if n > 1 else ''}") not in used)
         used.add(found)
+        # All names of the rows so far go into the pair: what comes later may read any of them.
         names = _names(done)
         pairs = ast.copy_location(ast.ListComp(_row([*names, of]), done), of)
         done = [ast.comprehension(_row([*names, ast.Name(found)]), pairs, [], 0)]
         return ast.copy_location(ast.Name(found), of)
 
     for each in node.generators:
+        # The first `for` is read once, whatever it calls: that is an ordinary task.
         source = value(each.iter) if done else each.iter
         done.append(ast.comprehension(each.target, source, [], each.is_async))
         for test in each.ifs:

@@ -21,9 +21,12 @@ _SHOWN: Final = 8
 def read_key(table: dict[Any, Any], key: Any) -> Any:
     """Return `table[key]` of a dict or a subclass, which is not changed if the key is missing."""
     kind = type(table)
+    # `table[key]` of a defaultdict would add the key, and its factory may be any code: a plan that reads a value twice
+    # would find it changed. A Counter has `__missing__` too, but it adds nothing.
     adds = hasattr(kind, "__missing__") and kind.__getitem__ is dict.__getitem__ and kind is not Counter
     if not adds or key in table:
         return table[key]
+    # What is made of a built-in type is equal each time, so nobody can tell that it was not kept.
     make = table.default_factory if isinstance(table, defaultdict) and kind is defaultdict else None
     if make is not None and any(make is each for each in _FRESH):
         return make()

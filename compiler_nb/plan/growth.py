@@ -43,6 +43,7 @@ def check_operator(sign: str, left: Any, right: Any) -> None:
 
 
 def _check(cells: int, given: int) -> None:
+    # Up to twice what is given is never refused: that much memory was at hand.
     limit = max(CELLS, 2 * given)
     if cells > limit:
         raise ExpressionError(f"the result would have {cells:,} cells, more than {limit:,}: use a tool")
@@ -81,6 +82,7 @@ def _cells(left: Any, right: Any) -> int:
     if "DataFrame" in kinds and "Series" in kinds:  # the labels of the column are matched with the names of the columns
         frame, column = (left, right) if kinds[0] == "DataFrame" else (right, left)
         return len(frame) * _joined(frame.columns, column.index)
+    # Arrays are stretched along their last dimensions, where one of them has the length 1.
     cells = 1
     shapes = [(1,) * max(left.ndim - right.ndim, right.ndim - left.ndim) + part.shape for part in (left, right)]
     for one, other in zip(shapes[0][::-1], shapes[1][::-1], strict=False):
@@ -94,6 +96,7 @@ def _joined(one: Any, other: Any) -> int:
         return len(one)
     if one.is_unique or other.is_unique:
         return len(one) + len(other)
+    # As numbers with a point: the products of counts may be larger than the library's whole numbers.
     counts = one.value_counts(dropna=False).astype(float), other.value_counts(dropna=False).astype(float)
     common = counts[0].index.intersection(counts[1].index)
     return len(one) + len(other) + int((counts[0].loc[common] * counts[1].loc[common]).sum())

@@ -68,7 +68,7 @@ class LineReader(Reader):
         effects = self.side_effects(name)
         if effects and node is not self.whole:
             raise Refused("nested_call", f"{name} has side effects: give it a line of its own", node)
-        before = len(self.steps or ())
+        before = len(self.steps or ())  # calls of tests were read before this one, and may stand beside a side effect
         task = self.call(node)
         if self.steps is None:
             return self.part(task)
@@ -127,6 +127,7 @@ class LineReader(Reader):
         if is_whole:
             self.whole = _called(node)
         outer = self.guard, self.guard_size
+        # A call holds the tests of all branches around it, so that it can be decided by itself.
         self.guard = test if self.guard is None else Logic("and", (self.guard, test))
         self.guard_size += len(spell(test))
         branch = self.read(node)
@@ -216,7 +217,7 @@ class LineReader(Reader):
 
     def _element(self, node: ast.expr) -> Tree:
         """Read a fan-out's element: its calls become steps. A call that is the whole element has no suffix."""
-        self.steps = []
+        self.steps = []  # from here on calls are steps of each item, and no parts of the line
         self.whole = inner = _called(node)
         if self._is_tool_call(inner):
             task = replace(self.call(inner), id="")

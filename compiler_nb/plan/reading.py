@@ -163,6 +163,7 @@ class Reader:
     # ---------------------------------------------------------------- operators
 
     def _unary(self, node: ast.UnaryOp) -> Tree:
+        # `-1` is a sign and a number for Python; as a literal, tools can check it while the plan is read.
         operand = self.operand(node.operand)
         sign = self._sign(node.op, node)
         if type(operand) in (int, float) and sign in ("+", "-"):
@@ -297,7 +298,7 @@ class Reader:
     # ---------------------------------------------------------------- comprehensions
 
     def _comprehension(self, node: AnyComprehension) -> Tree:
-        outer = self.locals
+        outer = self.locals  # each `for` is in sight of what follows it, and none of them behind the bracket
         clauses = tuple(map(self.clause, node.generators))
         key = self.read(node.key) if isinstance(node, ast.DictComp) else None
         element = self.read(node.value if isinstance(node, ast.DictComp) else node.elt)

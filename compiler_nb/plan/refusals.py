@@ -176,8 +176,14 @@ def no_method(node: ast.Attribute) -> str:
     if shown in _METHODS:
         return f".{shown}() cannot be called in a plan: use a tool, or write {_METHODS[shown]}"
     near = check.suggest(shown, [*METHODS, *tables.METHODS], 0.8)
-    lists = f" Only these can: {', '.join(METHODS)}; and of tables and columns {', '.join(tables.METHODS)}"
-    return f".{shown}() cannot be called in a plan: use a tool.{near or lists}"
+    return f".{shown}() cannot be called in a plan: use a tool.{near or f' Only these can: {spell_methods()}'}"
+
+
+def spell_methods() -> str:
+    """Return the methods that a plan may call in words: `of text split, ...; of dicts get, ...; of tables sum, ...`."""
+    owned = {"text": str, "dicts": dict, "lists": list}
+    named = {owner: [name for name, kinds in METHODS.items() if kind in kinds] for owner, kind in owned.items()}
+    return "; ".join(f"of {owner} {', '.join(names)}" for owner, names in {**named, "tables": tables.METHODS}.items())
 
 
 def no_attribute(node: ast.Attribute) -> str:

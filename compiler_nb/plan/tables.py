@@ -30,8 +30,9 @@ _USUAL: Final = frozenset({int, float, str, bool, type(None), list, dict, tuple}
 def kind_of(value: Any) -> str:
     """Return the name of a table's type if it is exactly one of the libraries' own, "" for anything else."""
     kind = type(value)
-    if kind in _USUAL:
+    if kind in _USUAL:  # this is asked of every value that an expression touches
         return ""
+    # Exactly the library's own: a subclass, or a class that calls itself DataFrame, may run any code when it is read.
     name = name_of(kind)
     library = sys.modules.get(_LIBRARIES[name]) if name in _LIBRARIES else None
     return name if library is not None and getattr(library, name, None) is kind else ""
@@ -53,6 +54,7 @@ def plain(value: Any) -> Any:
 
 def items(table: Any) -> Any:
     """Return what is iterated of a table; numbers as Python's."""
+    # `tolist` would make numbers of nanoseconds of an array's dates.
     if kind_of(table) == "DataFrame" or (kind_of(table) == "ndarray" and (table.ndim != 1 or table.dtype.kind in "mM")):
         return table
     return table.tolist()
@@ -106,7 +108,7 @@ def _of_present(name: str) -> Callable[..., Any]:
 
     def summary(array: Any, **kwargs: Any) -> Any:
         rest = present(array)
-        fails = name in ("max", "min") and not array.size
+        fails = name in ("max", "min") and not array.size  # NumPy's own error says so best
         return getattr(rest, name)(**kwargs) if rest.size or name == "sum" or fails else float("nan")
 
     return summary
@@ -148,6 +150,7 @@ def call_method(table: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, 
     if len(args) > row.places or not allowed.issuperset(kwargs):
         names = f"only {', '.join(f'{each}=' for each in sorted(allowed))}" if allowed else "none"
         raise TypeError(f"of the arguments of .{name}() of {_an(kind)} a plan may give {names}")
+    # Looked up in the class: a column of the same name would hide a table's method.
     call = row.array if kind == "ndarray" and row.array is not None else getattr(type(table), name)
     return plain(call(table, *args, **kwargs))
 
@@ -187,7 +190,7 @@ def _known(table: Any) -> str:
 def read_item(table: Any, key: Any, note: Callable[[str], None]) -> Any:
     """Return `table[key]`; of a column, a whole number is a label, otherwise perhaps a position, which is noted."""
     kind, label = kind_of(table), plain(key)
-    if callable(label):
+    if callable(label):  # pandas would call it
         raise TypeError("a function cannot be a key")
     if kind == "Series" and type(label) is int:
         return plain(_by_label_or_place(table, label, note))

@@ -13,10 +13,10 @@ from typing import Any, Final, NamedTuple
 from compiler_nb.errors import Problem
 from compiler_nb.models.base import Message
 from compiler_nb.outcome import is_lost
-from compiler_nb.plan import tables
 from compiler_nb.plan.check import SURROGATE
-from compiler_nb.plan.functions import FUNCTIONS, METHODS
+from compiler_nb.plan.functions import FUNCTIONS
 from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.refusals import spell_methods
 from compiler_nb.plan.task import Task
 from compiler_nb.prompts import Prompt, fill, load
 from compiler_nb.prompts.data import frame
@@ -26,7 +26,6 @@ from compiler_nb.tool import Toolbox
 
 _TEXT_SHOWN: Final = 50_000
 _LINE_SHOWN: Final = 160
-_OWNERS: Final[dict[type, str]] = {str: "text", dict: "dicts", list: "lists"}
 READABLE: Final = re.compile(r"\w+")
 """An id that a plan can name: not `note.1` or `@2`, which stand for calls without a name of their own."""
 
@@ -70,13 +69,7 @@ def system_prompt(
 
 def rules(dialect: str) -> str:
     """Return what a planner is told of a dialect; the functions and methods are those of the evaluator's own tables."""
-    owned: dict[str, list[str]] = {}
-    for name, kinds in METHODS.items():
-        for kind in kinds:
-            owned.setdefault(_OWNERS[kind], []).append(name)
-    owned["tables"] = list(tables.METHODS)
-    methods = "; ".join(f"of {owner} {', '.join(names)}" for owner, names in owned.items())
-    return fill(load(dialect), functions=", ".join(FUNCTIONS), methods=methods).strip()
+    return fill(load(dialect), functions=", ".join(FUNCTIONS), methods=spell_methods()).strip()
 
 
 def ask_for_plan(

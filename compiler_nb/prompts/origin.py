@@ -23,7 +23,7 @@ _DEEPEST: Final = 20
 
 
 def _is_short(value: Any) -> bool:
-    if type(value) is int:
+    if type(value) is int:  # not by its text: Python refuses to write a very long one
         return value.bit_length() <= _ARGUMENT
     return type(value) in _SCALARS and (type(value) is not str or len(value) <= _ARGUMENT)
 
@@ -52,6 +52,7 @@ class Origins:
     def sources(self, tree: Tree) -> str:
         """Return the calls that an argument's value comes from, through expressions; "" if it comes from none."""
         found: dict[str, None] = {}
+        # Depth first, so that the calls stand in the order in which the expression reads them.
         open_ids, seen = list(references(tree)), set()
         while open_ids and len(found) < _SOURCES:
             id_ = open_ids.pop(0)

@@ -84,13 +84,16 @@ def shape_of(value: Any, looks: Looks | None = None, nested: int = 0) -> Shapes:
     """Return the shape of a value; only built-in containers and tables are looked into, and long ones in part."""
     looks, kind = looks or Looks(), type(value)
     looks.left -= 1
+    # The outermost container is always looked into: its keys are worth most, and they are few.
     if kind in _PLAIN or (nested and looks.left < 0):
         return _PLAIN.get(kind, ())
     if kind is dict and nested < _NESTED:
         return (_keyed(value, looks, nested + 1),)
     if kind in _SEQUENCES and nested < _NESTED:
+        # Parts from all over a long list, since its first rows are often alike.
         some = value[:: len(value) // _PARTS + 1] if kind is list or kind is tuple else islice(value, _PARTS)
         return (Many(kind.__name__, len(value), merge(shape_of(part, looks, nested + 1) for part in some)),)
+    # Libraries are known by what their classes have: none is imported, and none of them is asked.
     if all(hasattr(kind, name) for name in ("columns", "dtypes", "iloc")):
         return (_table(value),)
     if hasattr(kind, "shape") and hasattr(kind, "dtype"):
@@ -126,6 +129,7 @@ def merge(shapes: Iterable[Shapes]) -> Shapes:
 
 def _joined(parts: list[Any]) -> Part:
     """Return one part for several of a kind."""
+    # Only what all of them have is kept: a key that was once missing is not promised to a planner.
     first = parts[0]
     size = first.size if len({part.size for part in parts}) == 1 else None
     if type(first) is Many:
@@ -144,6 +148,8 @@ def _joined(parts: list[Any]) -> Part:
 
 def _fields(part: Keyed) -> tuple[tuple[str, Shapes], ...]:
     """Return the fields of a dict, none if its keys look like data: most of them differ, or many hold the same type."""
+    # A dict from names to prices has keys that look like fields, too. It is told by its values: all numbers, or all of
+    # one type; a record's differ.
     fields = part.fields
     types = {("number" if each in ("int", "float") else getattr(each, "kind", each))
              for _, shape in fields for each in shape if each != _NONE}  # fmt: skip

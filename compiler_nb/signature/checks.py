@@ -46,6 +46,7 @@ def _instance(hint: type, value: Any) -> Any:
 
 
 def _one_of(allowed: tuple[Any, ...], value: Any) -> Any:
+    # By type as well: True is equal to 1, and 1.0 too.
     if any(type(value) is type(each) and value == each for each in allowed):
         return value
     shown = shorten(repr(value), 40) if isinstance(value, str) else _name(value)
@@ -113,7 +114,7 @@ class _Adapter:
         except ValidationError:
             pass
         try:
-            if isinstance(value, bool):
+            if isinstance(value, bool):  # pydantic would take it for a number
                 raise TypeError(f"must be {spell_type(self.hint)}, not {value!r}")
             return self.adapter.validate_python(value)
         except ValidationError as error:

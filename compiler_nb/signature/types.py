@@ -57,6 +57,7 @@ def declared(kind: type) -> tuple[str, ...]:
 
     The class is not asked: what its metaclass makes up does not count.
     """
+    # Bases first, so that a class's own mark replaces one that it inherits.
     own = {name: found for base in reversed(kind.__mro__) for name, found in vars(base).items() if name in _MARKS}
     if "__dataclass_fields__" in own:
         return tuple(field.name for field in dataclasses.fields(kind))

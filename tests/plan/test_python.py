@@ -417,7 +417,7 @@ def test_literals_behind_names_stay_within_bounds():
 @pytest.mark.parametrize(
     ("expression", "hint"),
     [
-        ("a.nlargest(3)", ".nlargest() cannot be called in a plan: use a tool. Only these can: split, strip"),
+        ("a.nlargest(3)", ".nlargest() cannot be called in a plan: use a tool. Only these can: of text split, strip"),
         ("a['x'].any()", ".any() cannot be called in a plan: use a tool, or write any(value) of a list or a column"),
         ("a.to_csv()", ".to_csv() cannot be called in a plan: use a tool. Only these"),
         ("a.tolist()", "use a tool, or write list(value)"),

@@ -426,12 +426,14 @@ def test_a_reply_gives_what_python_gives(name):
 
 # ------------------------------------------------------------------- refused
 
-ONLY = "split, strip, lower, upper, title, join, replace, startswith, endswith, get, keys, values, items, index, count"
+ONLY = (
+    "of text split, strip, lower, upper, title, join, replace, startswith, endswith; of dicts get, keys, values, items; "
+    "of lists index, count"
+)
 
 
 def tool_alone(name: str) -> str:
-    of_tables = ", ".join(IDIOMS)
-    lists = f"{ONLY}; and of tables and columns {of_tables}"
+    lists = f"{ONLY}; of tables {', '.join(IDIOMS)}"
     return f".{name}() cannot be called in a plan: use a tool. Only these can: {lists}"
 
 
