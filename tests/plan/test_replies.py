@@ -427,8 +427,8 @@ def test_a_reply_gives_what_python_gives(name):
 # ------------------------------------------------------------------- refused
 
 ONLY = (
-    "of text split, strip, lower, upper, title, join, replace, startswith, endswith; of dicts get, keys, values, items; "
-    "of lists index, count"
+    "of text split, strip, lower, upper, title, join, replace, startswith, endswith; of dicts get, keys, values, "
+    "items; of lists index, count"
 )
 
 
