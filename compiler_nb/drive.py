@@ -373,15 +373,13 @@ class Drive:
 
     def _joined(self, final: Join, plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the results that the joiner is shown, and all failures, in the order of the plan."""
-        session = self.session
+        session, dropped = self.session, self.writing.dropped
         tasks, values = session.tasks, session.values
-        shown = final.refs or [task.id for task in self._left() if not task.owner]
-        results = {tasks[id_].name or id_: values[id_] for id_ in shown if id_ in values}
-        failures = {
-            id_: session.outcomes[id_]
-            for id_ in tasks
-            if is_lost(session.outcomes.get(id_)) and id_ not in self.writing.dropped
-        }
+        shown = [tasks[id_] for id_ in final.refs] or [task for task in self._left() if not task.owner]
+        results = {task.name or task.id: values[task.id] for task in shown if task.id in values}
+        failures = {id_: end for id_, end in session.outcomes.items() if is_lost(end) and id_ not in dropped}
+        if failures:
+            failures = {id_: failures[id_] for id_ in tasks if id_ in failures}
         # This round's plan was written in place of what failed in earlier ones, unless it has no result either.
         if any(map(values.__contains__, plan.by_id)):
             failures = {id_: end for id_, end in failures.items() if (tasks[id_].owner or id_) in plan.by_id}
@@ -402,10 +400,12 @@ class Drive:
 
     def _left(self) -> list[Task]:
         """Return the tasks that later rounds and the joiner are told of: those of plans, of a name the last one."""
-        tasks = self.session.tasks.values()
-        names = self._names() if any(task.version_of for task in tasks) else {}  # a look at the run would fold it
         dropped = self.writing.dropped
-        return [task for task in tasks if task.id not in dropped and names.get(task.name, task.id) == task.id]
+        tasks = [task for task in self.session.tasks.values() if task.id not in dropped]
+        if not any(task.version_of for task in tasks):
+            return tasks
+        names = self._names()  # a look at the run folds it
+        return [task for task in tasks if names.get(task.name, task.id) == task.id]
 
     def _names(self) -> dict[str, str]:
         return dict(self.run.progress.names)

@@ -724,10 +724,11 @@ class Session:
 
 def _plain_arguments(task: Task, scope: Scope) -> _Arguments | None:
     """Return the values of a call's arguments if all are results or literals, so that nothing is to be evaluated."""
-    args, named = look_up(task.args, scope), look_up(task.kwargs.values(), scope)
+    args = look_up(task.args, scope)
+    named = look_up(task.kwargs.values(), scope) if task.kwargs else []
     if args is None or named is None:
         return None
-    return tuple(args), dict(zip(task.kwargs, named, strict=True))
+    return tuple(args), dict(zip(task.kwargs, named, strict=True)) if named else {}
 
 
 def _arguments(task: Task, scope: Scope) -> _Arguments:

@@ -235,7 +235,7 @@ def _binary(node: Binary, scope: Scope) -> Any:
     left, right, sign = evaluate(node.left, scope), evaluate(node.right, scope), node.operator
     # The most frequent case takes half the time of `apply_operator`.
     if type(left) is type(right) is int and sign in "+-" and -_SMALL < left < _SMALL and -_SMALL < right < _SMALL:
-        scope.spend(1)
+        scope.steps -= 1  # whatever else it is part of looks whether that was too much
         return left + right if sign == "+" else left - right
     return apply_operator(sign, left, right, scope)
 

@@ -92,6 +92,11 @@ class Signature:
         return tuple(p for p in self.parameters if p.kind in _POSITIONAL)
 
     @functools.cached_property
+    def _in_order(self) -> tuple[Parameter, ...] | None:
+        """The parameters if all of them may be given by position; None otherwise."""
+        return self.parameters if len(self._positional) == len(self.parameters) else None
+
+    @functools.cached_property
     def _rest(self) -> Parameter | None:
         return next((p for p in self.parameters if p.kind is inspect.Parameter.VAR_POSITIONAL), None)
 
@@ -122,9 +127,12 @@ class Signature:
         A value is converted only if nothing is lost (1 to 1.0, a dict to the model that it describes). Raises
         ArgumentError if it cannot be converted, or if arguments are missing, unknown or too many.
         """
-        positional = self._positional
-        if not kwargs and len(args) == len(positional) == len(self.parameters):  # nearly all calls
-            return tuple(map(self._checked, positional, args)), kwargs
+        in_order = self._in_order
+        if not kwargs and in_order is not None and len(args) == len(in_order):  # nearly all calls
+            try:
+                return tuple([p.check(value) if p.check else value for p, value in zip(in_order, args)]), kwargs
+            except (ValueError, TypeError):
+                return tuple(map(self._checked, in_order, args)), kwargs  # which says what is wrong with which
         problems = self.fit(args, kwargs)
         if problems:
             raise ArgumentError(f"{self.name} {'; '.join(problems)}: {self.signature}")
@@ -134,7 +142,9 @@ class Signature:
         bound = [self._checked(self.parameter_of(position), value) for position, value in enumerate(args)]
         named = {name: self._checked(self.parameter_of(name), value) for name, value in kwargs.items()}
         # Only up to a gap: behind one, a value would go to the parameter before its own.
-        unnamed = takewhile(lambda p: p.kind is p.kind.POSITIONAL_ONLY and p.name in named, positional[len(bound) :])
+        unnamed = takewhile(
+            lambda p: p.kind is p.kind.POSITIONAL_ONLY and p.name in named, self._positional[len(bound) :]
+        )
         bound += [named.pop(p.name) for p in unnamed]
         return tuple(bound), named
 
