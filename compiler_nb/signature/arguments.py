@@ -130,7 +130,8 @@ class Signature:
         in_order = self._in_order
         if not kwargs and in_order is not None and len(args) == len(in_order):  # nearly all calls
             try:
-                return tuple([p.check(value) if p.check else value for p, value in zip(in_order, args)]), kwargs
+                pairs = zip(in_order, args, strict=True)
+                return tuple([p.check(value) if p.check else value for p, value in pairs]), kwargs
             except (ValueError, TypeError):
                 return tuple(map(self._checked, in_order, args)), kwargs  # which says what is wrong with which
         problems = self.fit(args, kwargs)
