@@ -84,7 +84,10 @@ class RoundStarted(_Event):
 
 @_record
 class ModelStarted(_Event):
-    """A model is asked; `call` numbers the calls of the run, `task` is set if a tool asks."""
+    """A model is asked; `call` numbers the calls of the run, `task` is set if a tool asks.
+
+    address: the server's, "" if the model has none or does not say.
+    """
 
     call: int
     role: str
@@ -93,6 +96,7 @@ class ModelStarted(_Event):
     model: str
     messages: tuple[Mapping[str, str], ...]
     prompt: str  # content hash of the prompt's text file, "" if there is no such file
+    address: str = ""
 
 
 @_record

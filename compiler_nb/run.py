@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,7 @@ from compiler_nb.settings.control import Control
 from compiler_nb.settings.order import Order
 from compiler_nb.settings.settings import Settings
 from compiler_nb.text import cut
+from compiler_nb.toolbox.language import LanguageTool
 
 if TYPE_CHECKING:  # loaded only if it is used
     from compiler_nb.drawing.dot import Engine
@@ -149,6 +151,18 @@ class Run:
         if not calls:
             raise KeyError(f"no call was made as {role!r} in this run")
         return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in calls[-1].messages)
+
+    def disclosed(self) -> trace.Disclosure:
+        """Return what left this machine: call by call of a model, to whom, and how much of what it was."""
+        progress = self.progress
+        told = [trace.disclosed(call) for call in list(progress.calls.values())]
+        asked = {progress.tasks[each.task].tool for each in told if each.task in progress.tasks}
+        tools: Counter[str] = Counter()
+        for id_, spans in list(progress.spans.items()):
+            tool = self.settings.tools.get(progress.tasks[id_].tool)
+            if tool is not None and tool.provider and tool.name not in asked and not isinstance(tool, LanguageTool):
+                tools[tool.name] += len(spans)
+        return trace.Disclosure(told, tools)
 
     def id_of(self, name: str) -> str:
         """Return the id of a task, by its variable or its id; raises KeyError if there is no such task.

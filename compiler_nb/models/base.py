@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
@@ -74,22 +74,28 @@ def estimate_request(request: Request) -> int:
     return estimate_tokens(sum(len(message["content"]) for message in request.messages))
 
 
-def describe_sizes(request: Request) -> str:
-    """Return a request's largest parts in estimated tokens, never their content: framed data by name, then the rest."""
-    is_planner = request.role in ("planner", "repair", "replan")
+def sizes_of(role: str, messages: Iterable[Message]) -> Counter[str]:
+    """Return the characters of a request by what they are, never their content: framed data by name, then the rest."""
+    is_planner = role in ("planner", "repair", "replan")
     names = {
         "system": f"the system prompt{' (rules, tools, examples)' if is_planner else ''}",
         "assistant": "the earlier reply",
-        "user": "the instruction" if request.role == "worker" else "the question",
+        "user": "the instruction" if role == "worker" else "the question",
     }
     sizes: Counter[str] = Counter()
-    for message in request.messages:
+    for message in messages:
         text = message["content"]
         blocks = list(_BLOCK.finditer(text))
         for block in blocks:
             sizes[f"`{shorten(block[1], 60)}`"] += len(block[0])
         framed = sum(len(block[0]) for block in blocks)
         sizes[names.get(message["role"], "other messages")] += len(text) - framed
+    return sizes
+
+
+def describe_sizes(request: Request) -> str:
+    """Return the largest parts of a request in estimated tokens."""
+    sizes = sizes_of(request.role, request.messages)
     named = [f"{name} {estimate_tokens(size):,}" for name, size in sizes.most_common(SHOWN)]
     more = [f"{len(sizes) - SHOWN} more"] if len(sizes) > SHOWN else []
     return f"about {estimate_tokens(sizes.total()):,} tokens: {', '.join(named + more)}"

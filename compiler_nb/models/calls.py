@@ -243,7 +243,8 @@ class Stream:
             self._started = True
             self._number()
             who = (asked.role, asked.task, model.provider, model.name)
-            self._calls.emit(ModelStarted, self.call, *who, asked.messages, asked.prompt)
+            address = mask(getattr(model, "address", ""), self._secrets)
+            self._calls.emit(ModelStarted, self.call, *who, asked.messages, asked.prompt, address)
         stream: Any = model.stream(asked)
         if not hasattr(stream, "__aiter__"):
             if asyncio.iscoroutine(stream):

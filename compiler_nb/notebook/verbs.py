@@ -193,6 +193,12 @@ def why(desk: Desk, words: list[str], _: dict[str, str]) -> None:
     say("\n".join(lines) or "every task has ended", run)
 
 
+def disclosed(desk: Desk, words: list[str], _: dict[str, str]) -> None:
+    """Print what left this machine in a run."""
+    run = _run(desk, words)
+    say(str(run.disclosed()), run)
+
+
 # ---------------------------------------------------------------- what may be done to a run
 
 
@@ -302,6 +308,9 @@ VERBS: Final = {
     ),
     "why": Command(
         why, "why [TASK [RUN]]", "say why a task waits or waited; without TASK, for all that have not ended", 2
+    ),
+    "disclosed": Command(
+        disclosed, "disclosed [RUN]", "say what a run sent to models: to whom, call by call, with sizes", 1
     ),
     "pause": Command(
         functools.partial(

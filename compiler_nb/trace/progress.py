@@ -366,8 +366,9 @@ class Progress:
 
     def _ask(self, event: ModelStarted) -> None:
         self.calls[event.call] = ModelCall(
-            event.call, event.role, event.task, event.provider, event.model, event.at, messages=event.messages
-        )
+            event.call, event.role, event.task, event.provider, event.model, event.at,
+            messages=event.messages, address=event.address,
+        )  # fmt: skip
 
     def _wait(self, event: ModelWaits) -> None:
         provider = event.provider

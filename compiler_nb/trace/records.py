@@ -30,7 +30,8 @@ class ModelCall(NamedTuple):
     """One call of a model: seconds since the run began.
 
     task: the task whose tool asked, "" for the planner and the joiner; first: when its text began, None if there is no
-    text yet; ended, usage: None while it goes on; answered: the model that the reply names, "" if it is the asked one.
+    text yet; ended, usage: None while it goes on; answered: the model that the reply names, "" if it is the asked one;
+    address: the server's, "" if it is not known.
     """
 
     number: int
@@ -45,6 +46,7 @@ class ModelCall(NamedTuple):
     answered: str = ""
     usage: Usage | None = None
     messages: tuple[Mapping[str, str], ...] = ()
+    address: str = ""
 
 
 class Hold(NamedTuple):

@@ -85,7 +85,7 @@ def test_a_call_is_told_by_its_events():
     assert pieces == ["a = ", "f()\n"]
     assert (stream.call, stream.finish, stream.usage) == (1, "stop", usage)
     assert [event[4:] for event in events] == [
-        (1, "worker", "note", "double", "speaks", QUESTION.messages, "hash"),
+        (1, "worker", "note", "double", "speaks", QUESTION.messages, "hash", ""),
         (1, "a = "),
         (1, "f()\n"),
         (1, "stop", usage, "", ""),

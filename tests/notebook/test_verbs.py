@@ -178,3 +178,11 @@ def test_why_tells_what_the_planner_waits_for(shell, capsys):
         run.wait(10)
     assert run.answer == 1
     assert told(shell, capsys, "%compile why") == "every task has ended\n"
+
+
+def test_disclosed_says_what_left_this_machine(shell, capsys):
+    """Of the last run, or of one that is named."""
+    shell.planner("a = double(2)\nanswer(a)\n")
+    shell.ok("%%compile -m m\nTwice two?")
+    assert told(shell, capsys, "%compile disclosed").startswith("no prompt left this machine\n1. planner to scripted: ")
+    assert "planner" in told(shell, capsys, "%compile disclosed run")

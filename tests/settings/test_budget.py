@@ -38,7 +38,7 @@ def after(*calls):
     """Return what the events of calls with these usages say."""
     log = Log("r")
     for number, usage in enumerate(calls):
-        log.emit(ModelStarted, number, "planner", "", "openai", "gpt-4o-mini", (), "")
+        log.emit(ModelStarted, number, "planner", "", "openai", "gpt-4o-mini", (), "", "")
         log.emit(ModelEnded, number, "stop", usage, "", "")
     return Progress(log.events)
 
@@ -83,10 +83,10 @@ def test_a_budget_that_is_not_a_number_from_0_is_refused(wrong):
 def test_the_cost_is_known_if_all_prices_are():
     """It is the sum over the calls that have ended."""
     log = Log("r")
-    log.emit(ModelStarted, 0, "planner", "", "openai", "gpt-4o-mini", (), "")
+    log.emit(ModelStarted, 0, "planner", "", "openai", "gpt-4o-mini", (), "", "")
     log.emit(ModelEnded, 0, "stop", Usage(1, 1_000_000, 0), "", "")
     assert Progress(log.events).cost == pytest.approx(0.15)
-    log.emit(ModelStarted, 1, "joiner", "", "openai", "no-such-model", (), "")
+    log.emit(ModelStarted, 1, "joiner", "", "openai", "no-such-model", (), "", "")
     log.emit(ModelEnded, 1, "stop", Usage(1, 5, 0), "", "")
     assert Progress(log.events).cost is None
 

@@ -189,7 +189,7 @@ def test_what_is_derived_is_what_the_schedule_holds():
 def called(story, call, usage, task=""):
     """Append a model's call."""
     role = "worker" if task else "planner"
-    story.tell(ModelStarted, call, role, task, "p", "m", (), "")
+    story.tell(ModelStarted, call, role, task, "p", "m", (), "", "")
     return story.tell(ModelEnded, call, "stop", usage, "", "")
 
 
@@ -206,7 +206,7 @@ def test_usage_is_the_sum_of_the_calls():
 
 def test_a_call_that_goes_on_has_used_nothing_yet():
     """Only ended calls count."""
-    story = Story().tell(ModelStarted, 1, "planner", "", "p", "m", (), "")
+    story = Story().tell(ModelStarted, 1, "planner", "", "p", "m", (), "", "")
     assert Progress(story.events).usage == Usage()
 
 
@@ -261,8 +261,8 @@ def test_calls_of_models_have_a_beginning_a_first_word_and_an_end():
     """Each as far as it went, and which model answered if that was another."""
     story = (
         Story()
-        .tell(ModelStarted, 1, "planner", "", "p", "m", (), "")
-        .tell(ModelStarted, 2, "worker", "a", "p", "m", (), "")
+        .tell(ModelStarted, 1, "planner", "", "p", "m", (), "", "")
+        .tell(ModelStarted, 2, "worker", "a", "p", "m", (), "", "")
     )
     assert [(call.role, call.started, call.first, call.ended) for call in Progress(story.events).calls.values()] == [
         ("planner", 1.0, None, None), ("worker", 2.0, None, None),

@@ -15,7 +15,7 @@ from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import references
 from compiler_nb.run import Run
 from compiler_nb.text import shorten_value
-from compiler_nb.trace import ModelCall, Progress, Span
+from compiler_nb.trace import ModelCall, Progress, Span, disclosed
 
 ARGUMENT: Final = 2_000
 PROMPT: Final = 20_000
@@ -87,12 +87,14 @@ def _prompt(call: ModelCall) -> str:
     more = "" if len(text) <= PROMPT else f"\n… {len(text) - PROMPT:,} more characters"
     other = f", answered by {call.answered}" if call.answered else ""
     head = inert(f"prompt to {call.provider}:{call.model}{other}{used}")
-    return f"<details><summary>{head}</summary><pre>{inert_lines(text[:PROMPT] + more)}</pre></details>"
+    sent = f"<p>{inert(str(disclosed(call)))}</p>"
+    return f"<details><summary>{head}</summary>{sent}<pre>{inert_lines(text[:PROMPT] + more)}</pre></details>"
 
 
 def _spent(call: ModelCall, usage: Usage) -> str:
     dollars = price(call.provider, call.model, usage)
-    return f" · {usage.tokens:,} tokens{f' · ${dollars:.4f}' if dollars else ''}"
+    thought = f" ({usage.reasoning_tokens:,} of reasoning)" if usage.reasoning_tokens else ""
+    return f" · {usage.tokens:,} tokens{thought}{f' · ${dollars:.4f}' if dollars else ''}"
 
 
 def _rows(rows: Iterable[tuple[str, str]]) -> str:

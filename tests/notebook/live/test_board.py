@@ -126,7 +126,7 @@ def test_what_the_joiner_said_goes_when_another_round_begins():
     """Its wish for another plan is not an answer: the round's frame says so, and so does a snapshot."""
     log, board = begun()
     log.emit(RoundStarted, "")
-    log.emit(ModelStarted, 1, "joiner", "", "scripted", "scripted", (), "")
+    log.emit(ModelStarted, 1, "joiner", "", "scripted", "scripted", (), "", "")
     log.emit(ModelChunk, 1, "REPLAN: more")
     page = Page([board.frame(0.1)])
     assert page.answer["text"] == "REPLAN: more"
