@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         ProviderUnavailable,
         QuotaExceeded,
         RateLimited,
+        RunClaimed,
         RunFailed,
         StreamBroken,
         ToolError,
@@ -81,6 +82,7 @@ __all__ = [
     "Request",
     "Return",
     "Run",
+    "RunClaimed",
     "RunFailed",
     "ScriptedModel",
     "Skipped",
@@ -104,7 +106,7 @@ _ROOMS = {
     "errors": (
         "ArgumentError AuthenticationFailed BadRequest CompilerError ExpressionError HistoryError "
         "ModelError ModelRefused ModelTimeout NoModel OptionError PlanError Problem ProviderUnavailable "
-        "QuotaExceeded RateLimited RunFailed StreamBroken ToolError ToolUnavailable"
+        "QuotaExceeded RateLimited RunClaimed RunFailed StreamBroken ToolError ToolUnavailable"
     ),
     "models.base": "Chunk Model Request",
     "models.connect": "connect",

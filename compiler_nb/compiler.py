@@ -14,7 +14,7 @@ from compiler_nb.drive import Drive
 from compiler_nb.engine.approval import Ask
 from compiler_nb.engine.background import BACKGROUND, MainThread
 from compiler_nb.engine.runners import PostToMain, on_main_thread
-from compiler_nb.errors import HistoryError, PlanError, Problem
+from compiler_nb.errors import HistoryError, PlanError, Problem, RunClaimed
 from compiler_nb.events import Listener, Log, RunStarted
 from compiler_nb.models.base import Model
 from compiler_nb.models.connect import connect, no_model
@@ -25,7 +25,7 @@ from compiler_nb.plan.task import Task
 from compiler_nb.planner.seen import Seen
 from compiler_nb.run import Run
 from compiler_nb.settings.budget import Budget
-from compiler_nb.settings.order import Order
+from compiler_nb.settings.order import Claim, Order
 from compiler_nb.settings.settings import Settings
 from compiler_nb.tool import Tool, Toolbox
 from compiler_nb.toolbox.language import make_language_tools
@@ -128,16 +128,22 @@ class Compiler:
         return await Drive(self._new_run(self.order(question, inputs=inputs), None)).plan_only()
 
     async def resume(
-        self, run: Run | str, inputs: Mapping[str, Any] | None = None, on_event: Listener | None = None
+        self,
+        run: Run | str,
+        inputs: Mapping[str, Any] | None = None,
+        on_event: Listener | None = None,
+        *,
+        take: bool = False,
     ) -> Run:
         """Go on with a run that did not finish (a Run, or the id of one in the history), as another run.
 
         Only what had not finished runs: what is done is adopted if its tool's code and its inputs are what they were.
         A side effect whose end is unknown needs approval, and is denied if nobody can be asked. inputs: replace the
-        run's own, which are taken from the run. Raises HistoryError if there is no such run.
+        run's own, which are taken from the run. Raises HistoryError if there is no such run, RunClaimed if another run
+        goes on with it; take: even so, if that run's process is on another host, which cannot be asked.
         """
         old = await asyncio.to_thread(self.recall, run)
-        return await self._perform(self.order_resumed(old, inputs), on_event)
+        return await self._perform(self.order_resumed(old, inputs, take=take), on_event)
 
     async def rerun(
         self,
@@ -148,14 +154,17 @@ class Compiler:
         failed: bool = False,
         inputs: Mapping[str, Any] | None = None,
         on_event: Listener | None = None,
+        take: bool = False,
     ) -> Run:
         """Run the plan of a finished run again, all of it or a part; what does not run keeps its outcome.
 
         start: this task and all that depend on it; failed: what failed, was skipped or cancelled; overrides: values of
-        tasks, which do not run, while those that depend on them do. Raises KeyError if there is no such task.
+        tasks, which do not run, while those that depend on them do; take: as for `resume`. Raises KeyError if there is
+        no such task, RunClaimed as `resume` does.
         """
         old = await asyncio.to_thread(self.recall, run)
-        return await self._perform(self.order_again(old, start, overrides, failed=failed, inputs=inputs), on_event)
+        order = self.order_again(old, start, overrides, failed=failed, inputs=inputs, take=take)
+        return await self._perform(order, on_event)
 
     def run_sync(self, question: str, inputs: Mapping[str, Any] | None = None, on_event: Listener | None = None) -> Run:
         """Answer a question on our own loop, and wait; an interrupt cancels the run and is raised."""
@@ -177,10 +186,15 @@ class Compiler:
         return BACKGROUND.run(self.plan(question, inputs))
 
     def resume_sync(
-        self, run: Run | str, inputs: Mapping[str, Any] | None = None, on_event: Listener | None = None
+        self,
+        run: Run | str,
+        inputs: Mapping[str, Any] | None = None,
+        on_event: Listener | None = None,
+        *,
+        take: bool = False,
     ) -> Run:
         """Go on with a run that did not finish, on our own loop, and wait."""
-        return self._wait(self.order_resumed(self.recall(run), inputs), on_event)
+        return self._wait(self.order_resumed(self.recall(run), inputs, take=take), on_event)
 
     def rerun_sync(
         self,
@@ -191,10 +205,11 @@ class Compiler:
         failed: bool = False,
         inputs: Mapping[str, Any] | None = None,
         on_event: Listener | None = None,
+        take: bool = False,
     ) -> Run:
         """Run the plan of a finished run again on our own loop, and wait."""
-        old = self.recall(run)
-        return self._wait(self.order_again(old, start, overrides, failed=failed, inputs=inputs), on_event)
+        order = self.order_again(self.recall(run), start, overrides, failed=failed, inputs=inputs, take=take)
+        return self._wait(order, on_event)
 
     async def _perform(self, order: Order, on_event: Listener | None) -> Run:
         run, work = self.begin(order, on_event=on_event)
@@ -235,14 +250,17 @@ class Compiler:
             self.seen.recall(settings.tools, settings.history.returned)
         return self.seen.told(settings.tools)
 
-    def order_resumed(self, old: Run, inputs: Mapping[str, Any] | None = None) -> Order:
+    def order_resumed(self, old: Run, inputs: Mapping[str, Any] | None = None, *, take: bool = False) -> Order:
         """Return the order to go on where a run stopped.
 
-        Raises NoModel if another plan is needed and nobody can write it, HistoryError if an input was not stored.
+        Raises NoModel if another plan is needed and nobody can write it, HistoryError if an input was not stored,
+        RunClaimed if another run goes on with it.
         """
         from compiler_nb.history.past import resumed  # noqa: PLC0415 - only a resume needs the history
 
+        claim = self._claim_on(old, take=take)
         order = resumed(old, self.settings.tools, inputs or {}, later=self._later_effects(old))
+        order.past.claim = claim
         if self.settings.learns:  # the planner is told what it was told before
             order = replace(order, shapes=next((event.shapes for event in old.events if type(event) is RunStarted), {}))
         if self.settings.planner is None and len(order.past.rounds) < max(1, len(old.rounds)):
@@ -257,12 +275,15 @@ class Compiler:
         *,
         failed: bool = False,
         inputs: Mapping[str, Any] | None = None,
+        take: bool = False,
     ) -> Order:
         """Return the order to run a run's plan again, all of it or a part, as `rerun` does."""
         from compiler_nb.history.past import repeated  # noqa: PLC0415 - only a rerun needs the history
 
-        later = self._later_effects(old)
-        return repeated(old, start=start, overrides=overrides or {}, failed=failed, inputs=inputs or {}, later=later)
+        claim, later = self._claim_on(old, take=take), self._later_effects(old)
+        order = repeated(old, start=start, overrides=overrides or {}, failed=failed, inputs=inputs or {}, later=later)
+        order.past.claim = claim
+        return order
 
     def recall(self, run: Run | str) -> Run:
         """Return a run that has ended, by its id from the history. Raises HistoryError if there is no such run."""
@@ -274,6 +295,16 @@ class Compiler:
         if run.status == "running":
             raise HistoryError(f"{run.id} is still running")
         return run
+
+    def _claim_on(self, old: Run, *, take: bool) -> Claim | None:
+        """Return who made side effects of a run's lineage last; to be asked before what those are."""
+        history: History | None = self.settings.history
+        try:
+            return history.claim_on(old.id, take=take) if history is not None else None
+        except RunClaimed:
+            raise
+        except HistoryError:  # a run at hand may be in no history
+            return None
 
     def _later_effects(self, old: Run) -> frozenset[str]:
         """Return the side effects that runs which came from a run have begun."""

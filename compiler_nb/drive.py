@@ -14,7 +14,7 @@ from compiler_nb.engine.approval import Ask
 from compiler_nb.engine.runners import PostToMain
 from compiler_nb.engine.session import Session
 from compiler_nb.engine.watch import WATCH
-from compiler_nb.errors import CompilerError, ModelError, PlanError
+from compiler_nb.errors import CompilerError, ModelError, PlanError, RunClaimed
 from compiler_nb.events import (
     AnswerFailed,
     Decided,
@@ -87,6 +87,7 @@ class Drive:
         self.past = self.order.past.fresh()  # taking from it changes it
         self.schemas = {name: describe_schema(value) for name, value in run.inputs.items()}
         self.keeper: Keeper | None = None  # keeps the run in the history
+        self.claimed = ""  # who makes the side effects that this run was to make
         self.unanswered: Failure | None = None  # why the answer of the last plan could not be evaluated
         self.asked = 0  # calls of models that were allowed
 
@@ -109,7 +110,7 @@ class Drive:
         # ends the run too, and must then go on: it was meant for the caller.
         except asyncio.CancelledError:
             own = control.is_own()
-            await self._end("cancelled", CANCELLED)
+            await self._end(*(("failed", self.claimed) if self.claimed else ("cancelled", CANCELLED)))
             if not own:
                 raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a fault of ours, or of a model's class, ends it too
@@ -187,7 +188,16 @@ class Drive:
             from compiler_nb.history.history import Keeper  # noqa: PLC0415 - only who keeps runs needs it
 
             self.keeper = Keeper(self.settings.history, self.run)
-            self.session.intent = self.keeper.intend
+            self.session.intent = partial(self._intend, self.keeper)
+
+    async def _intend(self, keeper: Keeper, task: Task) -> bool:
+        """Note that a side effect is about to begin; if another run makes it, this one fails."""
+        try:
+            return await keeper.intend(task)
+        except RunClaimed as error:
+            self.claimed = str(error)
+            self.control.halt(Cancelled(self.claimed))
+            raise
 
     def _announce(self) -> None:
         settings, question = self.settings, self.order.question

@@ -19,6 +19,7 @@ CompilerError
 ├── RunFailed                a run has no answer; `run` holds its results
 ├── OptionError              a magic's option or a name in a cell is wrong
 └── HistoryError             a stored run or cassette cannot be read
+    └── RunClaimed           another run goes on with the same one; the message says which, where, and what to do
 """
 
 from __future__ import annotations
@@ -180,3 +181,7 @@ class OptionError(CompilerError):
 
 class HistoryError(CompilerError):
     """A stored run or cassette cannot be read."""
+
+
+class RunClaimed(HistoryError):
+    """Another run makes the side effects of the one that this run goes on with."""

@@ -31,7 +31,7 @@ from compiler_nb.engine.node import CANCELLED, Node, Verb, find_lanes
 from compiler_nb.engine.runners import PostToMain, Runner, make_runners
 from compiler_nb.engine.schedule import Schedule
 from compiler_nb.engine.timer import Timer
-from compiler_nb.errors import ToolUnavailable
+from compiler_nb.errors import RunClaimed, ToolUnavailable
 from compiler_nb.events import (
     Log,
     Paused,
@@ -93,10 +93,10 @@ class Session:
     expressions may cost.
 
     May be set before the first task: intent notes that a call with side effects is about to begin, and returns False
-    if it cannot be noted; recall returns an item of a fan-out, as its value if an earlier run has left one; secrets:
-    what no failure's message may hold; rates: the providers' limits per minute; rated: the tools whose calls these
-    count here, with their providers (other tools count their calls of models where they make them); warn: called with a
-    task's id and a warning that cannot wait for the loop, on any thread.
+    if it cannot be noted, or raises RunClaimed if another run makes it; recall returns an item of a fan-out, as its
+    value if an earlier run has left one; secrets: what no failure's message may hold; rates: the providers' limits per
+    minute; rated: the tools whose calls these count here, with their providers (other tools count their calls of models
+    where they make them); warn: called with a task's id and a warning that cannot wait for the loop, on any thread.
     """
 
     def __init__(
@@ -622,7 +622,9 @@ class Session:
         Return False if it needs another approval, which is asked for, or cannot be had.
         """
         task, tool = attempt.node.task, attempt.tool
-        if tool.side_effects and self.intent is not None and not await self.intent(task):
+        if tool.side_effects and self.intent is not None and not await self._noted_by(attempt, self.intent):
+            if attempt.over:
+                return False
             if self.approvals.ask is None or not task.fingerprint or self.is_in_doubt(task):
                 message = f"{tool.name}: the history cannot note it, and nobody is there to approve it without that"
                 attempt.end(Failure("denied", message))
@@ -636,6 +638,14 @@ class Session:
             self._take_back(attempt, reason)
             return False
         return True
+
+    async def _noted_by(self, attempt: Attempt, intent: Intent) -> bool:
+        """Note a call with side effects that is about to begin; one that another run makes ends as denied."""
+        try:
+            return await intent(attempt.node.task)
+        except RunClaimed as error:
+            attempt.end(Failure("denied", f"{attempt.tool.name}: {error}"))
+            return False
 
     def _take_back(self, attempt: Attempt, reason: str) -> None:
         """Take back the start of a call that did not begin, and ask for it again."""

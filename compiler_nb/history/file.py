@@ -1,6 +1,6 @@
 """The file of a history: a SQLite database, its schema, how it is opened, and what may be wrong with it.
 
-Schema, version 1 (`PRAGMA user_version`; `application_id` marks the file as ours):
+Schema, version 2 (`PRAGMA user_version`; `application_id` marks the file as ours):
 
     runs      id, question, status ("running" until its end), error, at (seconds since the epoch), parent (the run that
               it resumes or repeats), owner (host, process), settings (JSON: concurrency, limits, tools with a hash of
@@ -12,6 +12,8 @@ Schema, version 1 (`PRAGMA user_version`; `application_id` marks the file as our
               doubt
     events    run, seq, round, at, kind, body (the fields after `at`, coded), crc (of kind and body)
     blobs     run, owner ("seq 12", "input df"), number, data: arrays of a value
+    claims    lineage (the run that others come from), run (the one of them that makes side effects), owner (host,
+              process), effects (how many were begun): set with each intent; since version 2
 
 A newer version is refused and left alone; an older one is brought up by the scripts in MIGRATIONS, one by one, each in
 a transaction.
@@ -30,6 +32,7 @@ Theory of operation
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
 import time
@@ -43,6 +46,7 @@ from compiler_nb.errors import HistoryError
 from compiler_nb.text import describe_error
 from compiler_nb.values.forms import expect, of_kind
 
+LOG: Final = logging.getLogger("compiler_nb")
 APPLICATION: Final = 0x636E6221
 """What marks a file as ours: "cnb!"."""
 LET_GO: Final = 10.0
@@ -66,9 +70,11 @@ MIGRATIONS: Final = (
     CREATE INDEX runs_at ON runs (at);
     CREATE INDEX runs_parent ON runs (parent);
     """,
+    "CREATE TABLE claims (lineage TEXT PRIMARY KEY, run TEXT, owner TEXT, effects INTEGER) WITHOUT ROWID;",
 )
 VERSION: Final = len(MIGRATIONS)
-TABLES: Final = frozenset({"runs", "inputs", "tasks", "attempts", "events", "blobs"})
+_FIRST: Final = frozenset({"runs", "inputs", "tasks", "attempts", "events", "blobs"})
+TABLES: Final = _FIRST | {"claims"}
 
 
 class Unmade(HistoryError):
@@ -175,10 +181,17 @@ class File:
 
 
 def _make_private(path: Path) -> None:
-    """Make the file, and its folder if there is none, for the user alone."""
+    """Make the file, and its folder if there is none, for the user alone; so is one that is empty still."""
+    path = path.resolve()  # a link may lead to where no file is yet
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):  # never opened if it is there: to close it would undo SQLite's locks
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    found = path.stat()
+    if found.st_size == 0 and found.st_mode & 0o077:
+        try:
+            path.chmod(0o600)
+        except OSError as error:
+            LOG.warning("others can read the history %s, and that cannot be changed: %s", path, error)
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -203,10 +216,6 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             check_ours(connection, path)
             if version_of(connection) == 0:
                 raise Unmade(f"the history {path} holds no runs yet")
-            expect(
-                version_of(connection) == VERSION,
-                f"the history {path} is of an older version, which the next run brings up to date",
-            )
             yield connection
         finally:
             connection.close()
@@ -250,6 +259,7 @@ def _reason(error: Exception) -> str:
 
 def check_ours(connection: sqlite3.Connection, path: Path) -> None:
     """Raise HistoryError if a file is another program's, of a newer version, or does not have our tables."""
+    version = version_of(connection)  # first of all: another process may bring the file up meanwhile
     found = connection.execute("SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'").fetchall()
     if not found:
         return
@@ -257,11 +267,11 @@ def check_ours(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION,
         f"{path} is a database of another program; it is left as it is",
     )
-    version = version_of(connection)
     expect(version <= VERSION, f"the history {path} is of version {version}, which a newer compiler_nb has written; "
            f"this one knows {VERSION}; it is left as it is")  # fmt: skip
     expect(
-        {("table", name) for name in TABLES} <= set(found) and {kind for kind, _ in found} <= {"table", "index"},
+        {("table", name) for name in (TABLES if version == VERSION else _FIRST)} <= set(found)
+        and {kind for kind, _ in found} <= {"table", "index"},
         f"the history {path} does not have our tables; it is left as it is",
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
-import logging
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
@@ -13,17 +12,18 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Self
 
-from compiler_nb.errors import HistoryError
+from compiler_nb.errors import HistoryError, RunClaimed
 from compiler_nb.events import Event, TaskApproved, Warned
-from compiler_nb.history import listing, reader
+from compiler_nb.history import claims, listing, reader
+from compiler_nb.history.file import LOG
 from compiler_nb.history.listing import StoredRun
 from compiler_nb.history.writer import WriterThread
 from compiler_nb.plan.task import Task
 from compiler_nb.run import Run
+from compiler_nb.settings.order import Claim
 from compiler_nb.text import describe_error
 from compiler_nb.values.code import LARGEST
 
-LOG: Final = logging.getLogger("compiler_nb")
 INTENDED_WITHIN: Final = 12.0
 """Seconds that a side effect waits until it is noted: another process may hold the file for a while."""
 WRITTEN_WITHIN: Final = 2.0
@@ -80,6 +80,19 @@ class History:
         """Return the fingerprints of the side effects of runs that continue or repeat a run."""
         self._catch_up()
         return reader.effects_after(self.path, run_id)
+
+    def claim_on(self, run_id: str, *, take: bool = False) -> Claim | None:
+        """Return the claim on a run's lineage, None if there is none; to be asked before `effects_after`.
+
+        take: whether to take it from a process that cannot be asked. Raises RunClaimed if another run holds it.
+        """
+        alive = self._catch_up()
+        return claims.look(self.path, run_id, alive, take=take) if self.path.exists() else None
+
+    def refusal(self, run_id: str) -> str:
+        """Return why a run that is being written makes no further side effect, "" if it may."""
+        known = self._writer.runs.get(run_id)
+        return known.refusal if known is not None else ""
 
     def _catch_up(self) -> set[str]:
         """Wait until what came so far is written; return the ids of the runs that this process is writing."""
@@ -174,8 +187,14 @@ class Keeper:
         return False
 
     async def intend(self, task: Task) -> bool:
-        """Note that a side effect is about to begin; return whether it may: that is noted, or the user approved it."""
-        return await self.committed(INTENDED_WITHIN) or any(
+        """Note that a side effect is about to begin; return whether it may: that is noted, or the user approved it.
+
+        Raises RunClaimed if another run makes those of its lineage.
+        """
+        noted = await self.committed(INTENDED_WITHIN)
+        if noted and (refusal := self.history.refusal(self.run.id)):
+            raise RunClaimed(refusal)
+        return noted or any(
             type(event) is TaskApproved and event.task == task.id and event.approved and event.by != "rule"
             for event in self.run.log.events
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from typing import Any, Final, TypeAlias
@@ -18,6 +19,7 @@ from compiler_nb.events import (
     TaskRetried,
     TaskStarted,
 )
+from compiler_nb.history.claims import claim
 from compiler_nb.history.file import checksum
 from compiler_nb.history.listing import owner_mark
 from compiler_nb.models.secret import STARS, mask
@@ -36,6 +38,8 @@ _INPUT: Final = "INSERT OR REPLACE INTO inputs VALUES (?, ?, ?, ?, ?)"
 _TASK: Final = "INSERT OR IGNORE INTO tasks VALUES (?, ?, ?, ?, ?, 'waiting')"
 _ATTEMPT: Final = "INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?, NULL, 'running', ?, ?)"
 _ATTEMPT_ENDED: Final = "UPDATE attempts SET ended = ?, state = ? WHERE run = ? AND task = ? AND attempt = ?"
+_EFFECTS: Final = 4
+"""Which value of an attempt's row says whether its tool has side effects."""
 _EVENT: Final = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)"
 _BLOB: Final = "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?)"
 _CHECKED: Final = {_EVENT: (4, 5), _RUN: (1, 5), _INPUT: (1, 3)}
@@ -46,12 +50,14 @@ Sql: TypeAlias = tuple[str, tuple[Any, ...]]
 class RunRows:
     """What the thread knows of one run that is being written.
 
-    lost: called once with the reason if it is not written anymore; fault: that reason, "" until then.
+    lost: called once with the reason if it is not written anymore; fault: that reason, "" until then; refusal: why it
+    makes no further side effect, "" if it may.
     """
 
     def __init__(self, run: Run, lost: Callable[[str], None], largest: int, put: Callable[[Event], None]) -> None:
         self.settings, self.order, self.secrets = run.settings, run.order, run.settings.secrets
-        self.lost, self.largest, self.fault = lost, largest, ""
+        self.lost, self.largest, self.fault, self.refusal = lost, largest, "", ""
+        self.run = run.id
         self.snapshots = Snapshots(self.settings.tools, put, largest=largest, leaks=self._holds_key)
         self.inputs = self.snapshots.inputs(run.inputs)
         self.shared = Shared(self.snapshots.known, {})  # with digests of outcomes and inputs that are stored
@@ -65,6 +71,15 @@ class RunRows:
         for sql, values in self._masked(rows, events) if self.secrets else rows:
             first, second = _CHECKED.get(sql, (0, 0))
             yield sql, (*values[:-1], checksum(values[first], values[second])) if second else values
+
+    def claimed(self, rows: Iterable[Sql], connection: sqlite3.Connection) -> Iterator[Sql]:
+        """Yield rows while they are written; an intent claims the run's lineage, and is left out if that is refused."""
+        for sql, values in rows:
+            if sql is _ATTEMPT and values[_EFFECTS]:
+                self.refusal = claim(connection, self.run, self.order.past.claim)
+                if self.refusal:
+                    continue
+            yield sql, values
 
     def _rows(self, event: Event) -> Iterator[Sql]:
         self.snapshots.landed(event)

@@ -121,8 +121,8 @@ class WriterThread:
         try:
             rows = list(self._rows(events))
             if rows:
-                self.file = self.file or File(self.path)
-                self.file.write(rows)
+                file = self.file = self.file or File(self.path)
+                file.write(row for known, own in rows for row in known.claimed(own, file.connection))
         except HistoryError as error:
             self._fail(str(error))
         except BaseException as error:  # noqa: BLE001 - whatever a value's methods raise, the thread goes on
@@ -148,11 +148,12 @@ class WriterThread:
                 known.fault = reason
                 known.lost(reason)
 
-    def _rows(self, events: Iterable[Event]) -> Iterator[Sql]:
+    def _rows(self, events: Iterable[Event]) -> Iterator[tuple[RunRows, list[Sql]]]:
+        """Yield the runs that events are of, and the rows that these make."""
         by_run: dict[str, list[Event]] = {}
         for event in events:
             by_run.setdefault(event.run, []).append(event)
         for run, own in by_run.items():
             known = self.runs.get(run)
             if known is not None and not known.fault:
-                yield from known.rows(own)
+                yield known, list(known.rows(own))

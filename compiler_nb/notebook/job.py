@@ -81,7 +81,13 @@ def begin_cell(desk: Desk, magic: str, line: str, body: str, *, outermost: bool)
 
 
 def begin_again(
-    desk: Desk, old: Run, *, start: str = "", failed: bool = False, overrides: Mapping[str, Any] | None = None
+    desk: Desk,
+    old: Run,
+    *,
+    start: str = "",
+    failed: bool = False,
+    overrides: Mapping[str, Any] | None = None,
+    take: bool = False,
 ) -> RunJob | None:
     """Begin a run that goes on with one that did not finish, or repeats its plan; return what is waited for."""
     # what the history could not store is taken from the notebook's variables, if they are still there
@@ -92,9 +98,9 @@ def begin_again(
     old = compiler.recall(old)
     with _nothing_stale(desk, question.cell):
         if old.status == "done" or start or failed or overrides:
-            order = compiler.order_again(old, start, overrides, failed=failed, inputs=lost)
+            order = compiler.order_again(old, start, overrides, failed=failed, inputs=lost, take=take)
         else:
-            order = compiler.order_resumed(old, lost)
+            order = compiler.order_resumed(old, lost, take=take)
     return RunJob(desk, question, compiler, order).begin()
 
 

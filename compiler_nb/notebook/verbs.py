@@ -208,7 +208,7 @@ def rerun(desk: Desk, words: list[str], options: dict[str, str]) -> None:
     run = _run(desk, words)
     start = _known(run, options["--start"]) if "--start" in options else ""
     job = begin_again(
-        desk, run, start=start, failed="--failed" in options,
+        desk, run, start=start, failed="--failed" in options, take="--take" in options,
         overrides={_known(run, name): value for name, value in overrides.items()},
     )  # fmt: skip
     if job is not None:
@@ -300,11 +300,12 @@ VERBS: Final = {
     ),
     "rerun": Command(
         rerun,
-        "rerun [RUN] [--start TASK] [--failed] [--override TASK=VALUE]",
+        "rerun [RUN] [--start TASK] [--failed] [--override TASK=VALUE] [--take]",
         "run a plan again: all of it, a task and what depends on it, or what failed; continue a run that was stopped; "
-        "--override gives a task a value, which may read variables of the notebook",
+        "--override gives a task a value, which may read variables of the notebook; --take goes on with a run though a "
+        "process on another host, which cannot be asked, may still do so",
         1,
-        {"--start": "TASK", "--failed": "", "--override": "TASK=VALUE"},
+        {"--start": "TASK", "--failed": "", "--override": "TASK=VALUE", "--take": ""},
     ),
     "why": Command(
         why, "why [TASK [RUN]]", "say why a task waits or waited; without TASK, for all that have not ended", 2

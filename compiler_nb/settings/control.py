@@ -16,9 +16,12 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
+from functools import partial
 
+from compiler_nb.engine.node import CANCELLED
 from compiler_nb.engine.session import Session
 from compiler_nb.errors import HistoryError
+from compiler_nb.outcome import Cancelled
 
 
 class Control:
@@ -129,6 +132,10 @@ class Control:
         for hear in self._hearers:
             hear(task, message)
 
+    def halt(self, outcome: Cancelled) -> None:
+        """Stop the run, in which something has happened that it cannot go on after."""
+        self.call(partial(self._stop, outcome))
+
     def is_own(self) -> bool:
         """Whether a CancelledError that has just been caught was caused here; the task then counts as not cancelled."""
         # asyncio counts the requests to cancel a task. One that is answered must be taken back, or a timeout or a task
@@ -137,9 +144,9 @@ class Control:
             self._task.uncancel()
         return self.closing
 
-    def _stop(self) -> None:
+    def _stop(self, outcome: Cancelled = CANCELLED) -> None:
         if not self.closing and self._session is not None:
             self.closing = True
-            self._session.cancel()
+            self._session.cancel(outcome)
             if self._task is not None:
                 self._task.cancel()

@@ -24,6 +24,14 @@ class PastRound(NamedTuple):
     decision: Answer | Replan | None
 
 
+class Claim(NamedTuple):
+    """Which run last made side effects of a lineage, its process, and how many were begun in all."""
+
+    run: str
+    owner: str
+    effects: int
+
+
 @dataclass(kw_only=True, eq=False)
 class Past:
     """What an earlier run leaves to one that goes on, or runs its plan again; an empty one leaves nothing.
@@ -31,10 +39,11 @@ class Past:
     parent: the earlier run's id; doubts: fingerprints of side effects that may have happened; rounds: earlier rounds
     whose plans are whole, which the new run repeats first; pins: outcomes by id; known:
     outcomes by key (the k-th of equal tasks takes the k-th); keys: of the new run's tasks; executing: whether the plan
-    was given, not written by a planner.
+    was given, not written by a planner; claim: the one on the lineage that was seen.
     """
 
     parent: str = ""
+    claim: Claim | None = None
     doubts: frozenset[str] = frozenset()
     rounds: list[PastRound] = field(default_factory=list)
     pins: dict[str, Any] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from compiler_nb.compiler import Compiler
 from compiler_nb.errors import HistoryError
 from compiler_nb.events import Log, TaskEnded, TaskStarted, Warned
 from compiler_nb.history import History, NotStored
-from compiler_nb.history.file import APPLICATION, VERSION
+from compiler_nb.history.file import APPLICATION, VERSION, File
 from compiler_nb.history.history import Keeper
 from compiler_nb.history.reader import read_settings
 from compiler_nb.outcome import Failure
@@ -152,6 +152,33 @@ def test_rows_are_written_as_things_happen(tmp_path):
         assert db.execute("SELECT id, state FROM tasks").fetchall() == [("@1", "done")]
         (count,) = db.execute("SELECT count(*) FROM events").fetchone()
     assert count == len(found.events)
+
+
+@pytest.mark.parametrize(
+    "how", ["a link that leads nowhere", "a link into no folder", "an empty file", "a link to one"]
+)
+def test_a_history_that_is_reached_in_another_way_is_private_too(tmp_path, how):
+    """By a link that leads nowhere yet, or found empty, readable by all: the file is for the user alone."""
+    path = target = tmp_path / "runs.db"
+    if "link" in how:
+        target = tmp_path / ("folder" if "folder" in how else "") / "kept.db"
+        path.symlink_to(target)
+    if "file" in how or "one" in how:
+        target.touch(mode=0o644)
+        target.chmod(0o644)
+    with History(path) as history:
+        run(planner_of("answer(1)\n", history=history))
+        assert len(history.runs()) == 1
+    assert path.is_symlink() == ("link" in how)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there is a file that not even its owner may change")
+def test_a_history_that_others_can_read_and_that_cannot_be_changed_says_so(caplog):
+    """One line of the log names the file."""
+    with pytest.raises(HistoryError, match="cannot be written"):
+        File(Path("/proc/self/cmdline"))
+    assert "others can read the history /proc/" in caplog.text
 
 
 def test_the_file_is_private_and_versioned_and_its_journal_is_empty(tmp_path):

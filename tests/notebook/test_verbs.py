@@ -140,6 +140,25 @@ def test_a_task_is_given_a_value_and_the_plan_runs_again(shell, options, values)
     assert [shell.ns[name] for name in "axy"] == values
 
 
+def test_a_run_that_another_host_holds_is_taken_when_the_user_says_so(shell, tmp_path):
+    """The error is one message, which names the verb and the option; with that the run goes on."""
+    path = tmp_path / "runs.db"
+    shell.ok(f"%config CompileMagics.history = {str(path)!r}")
+    shell.ok("from compiler_nb import tool\nsent = []\n@tool(side_effects=True)\ndef send(x): sent.append(x)")
+    shell.ok("%%plan --approve auto\na = send(1)\nb = double(2)\nanswer(b)\n")
+    run = shell.ns["run"]
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE runs SET status = 'running', owner = 'hub-7:4711:1'")
+        db.execute("UPDATE claims SET owner = 'hub-7:4711:1'")
+    told = shell.error(f"%compile rerun {run.id}")
+    assert told.startswith(
+        f"RunClaimed: the side effects of {run.id} are in the hands of {run.id} (process 4711 on hub-7)"
+    )
+    assert f"%compile rerun {run.id} --take" in told
+    shell.ok(f"%compile rerun {run.id} --take --start b")
+    assert (shell.ns["run"].answer, shell.ns["sent"]) == (4.0, [1])
+
+
 def test_runs_are_pruned_and_damaged_ones_listed(shell, capsys, tmp_path):
     """One line says what was done; a run of this session is listed still; what is damaged hides nothing."""
     path = tmp_path / "runs.db"

@@ -3,8 +3,10 @@ import threading
 
 import pytest
 
+from compiler_nb.engine.node import CANCELLED
 from compiler_nb.errors import HistoryError
 from compiler_nb.events import Paused, RoundStarted, TaskStarted
+from compiler_nb.outcome import Cancelled
 from compiler_nb.settings.control import Control
 from tests.support.desk import Desk, begin, planner_of
 from tests.support.stored import until
@@ -20,8 +22,8 @@ class Steered:
         self.done.append(what)
         self.threads.add(threading.current_thread())
 
-    def cancel(self):
-        self.note("cancel")
+    def cancel(self, outcome):
+        self.note("cancel", str(outcome))
 
     def pause(self, paused):
         self.note("pause" if paused else "resume")
@@ -95,14 +97,18 @@ def test_what_comes_after_the_end_does_nothing():
     assert steered.done == []
 
 
-def test_a_cancellation_ends_the_task_too_and_is_known_as_our_own():
+@pytest.mark.parametrize(
+    ("stop", "noted"),
+    [(Control.cancel, str(CANCELLED)), (lambda it: it.halt(Cancelled("why")), "why")],
+)
+def test_a_cancellation_ends_the_task_too_and_is_known_as_our_own(stop, noted):
     """The task that drives the run counts as not cancelled then, so that it can end the run in peace; once only."""
     steered, control = Steered(), Control()
 
     async def main():
         control.begin(steered)
-        control.cancel()
-        control.cancel()
+        stop(control)
+        stop(control)
         try:
             await asyncio.sleep(5)
         except asyncio.CancelledError:
@@ -111,7 +117,7 @@ def test_a_cancellation_ends_the_task_too_and_is_known_as_our_own():
         return own, asyncio.current_task().cancelling()
 
     assert asyncio.run(main()) == (True, 0)
-    assert steered.done == [("cancel",)]
+    assert steered.done == [("cancel", noted)]
 
 
 def test_a_cancellation_from_outside_is_not_our_own():
