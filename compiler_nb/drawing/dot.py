@@ -66,8 +66,13 @@ def lines_of(plan: Plan | Iterable[Task], states: Mapping[str, State]) -> Iterat
         look = f'color="{colour}" id="{names[key]}" class="{kind}"{shape}'
         yield f"  {names[key]} [label={quote(label)} {look}]"
     for one, other in graph.edges:
-        mark = " [arrowhead=odiamond]" if (one, other) in graph.guards else ""
-        yield f"  {names[one]} -> {names[other]}{mark}"
+        look = edge_look(graph, (one, other))
+        yield f"  {names[one]} -> {names[other]}{f' [{look}]' if look else ''}"
+
+
+def edge_look(graph: Graph, edge: tuple[str, str]) -> str:
+    """Return the attributes that say what an edge means."""
+    return "arrowhead=odiamond" if edge in graph.guards else "style=dashed" if edge in graph.turns else ""
 
 
 def render(

@@ -51,13 +51,15 @@ MANY: Final = 24
 class Graph(NamedTuple):
     """Boxes by key, in the plan's order; edges between them; and whether it goes down, not right.
 
-    guards: the edges over which comes what decides whether a call is made.
+    guards: the edges over which comes what decides whether a call is made; turns: those over which comes no value, only
+    the turn in the order of side effects.
     """
 
     boxes: Mapping[str, Box]
     edges: tuple[tuple[str, str], ...]
     down: bool
     guards: frozenset[tuple[str, str]] = frozenset()
+    turns: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def sizes(self) -> dict[str, tuple[float, float]]:
@@ -107,18 +109,20 @@ def make_graph(plan: Plan | Iterable[Task], *, known: Iterable[str] = (), full: 
     else:
         boxes = _collapse(plain, items, inside, clip)
     box_of = _boxes_of(items, boxes)
+    reads = {(box_of[need], box_of[task.id]) for task in every for need in task.dependencies if need in box_of}
     pairs = _edges(every, box_of, boxes, final)
     guards = {(box_of[need], box_of[task.id]) for task in every for need in references(task.guard) if need in box_of}
+    turns = {(box_of[one], box_of[task.id]) for task in every for one in task.follows if one in box_of}
     if final is not None:
         boxes[END] = sized(Box(END, "end", label="answer" if isinstance(final, Return) else "join"))
     if whole and block:
         boxes, pairs, owner = _gather(boxes, pairs, block)
-        guards = {(owner[one], owner[other]) for one, other in guards}
+        reads, guards, turns = ({(owner[one], owner[other]) for one, other in each} for each in (reads, guards, turns))
     graph, extent = _turn(boxes, pairs)
     # Only the finished picture shows whether it is too large, so a large one is made twice.
     if whole and len(plain) > FEW and extent > WIDE:
         return make_graph(every, known=known, full=0, cells=cells, clip=clip, block=block, bars=bars)
-    return graph._replace(guards=frozenset(guards))
+    return graph._replace(guards=frozenset(guards), turns=frozenset(turns - reads))
 
 
 def guarded_calls(tasks: Iterable[Task]) -> dict[str, list[Task]]:
@@ -181,11 +185,12 @@ def _edges(
     boxes: Mapping[str, Box],
     final: LastLine | None,
 ) -> list[tuple[str, str]]:
-    """Return the edges between boxes, each once, those to the last line at the end.
+    """Return the edges between boxes, each once: what tasks read, what they only follow, and those to the last line.
 
     The last line is reached from the tasks that it names; `join()` from all tasks that no other task reads.
     """
-    pairs = ((box_of[need], box_of[task.id]) for task in tasks for need in task.dependencies if need in box_of)
+    needs = ((task, need) for task in tasks for need in (*task.dependencies, *task.follows))
+    pairs = ((box_of[need], box_of[task.id]) for task, need in needs if need in box_of)
     edges = dict.fromkeys((one, other) for one, other in pairs if one != other)
     if final is not None:
         ends = [box_of[id_] for id_ in final.refs if id_ in box_of]

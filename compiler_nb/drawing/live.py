@@ -15,7 +15,7 @@ from compiler_nb.drawing.style import ID, MARGIN
 from compiler_nb.drawing.svg import draw_box, draw_edge
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.short import shorten_call
-from compiler_nb.plan.task import Task
+from compiler_nb.plan.task import Task, line_of
 from compiler_nb.plan.tree import references
 from compiler_nb.text import cut, visible
 
@@ -58,11 +58,19 @@ class Sketch:
         """Add a task, with the guarded calls in its line if it is an expression; return what it adds to the picture."""
         self._count += 1
         box = task_box(task, calls=calls, inside="bar", call=CALL if self._count <= MANY else SHORT_CALL)
-        needs = dict.fromkeys(id_ for each in (*calls, task) for id_ in each.dependencies)
+        every, places = (*calls, task), self._layout.places
+        reads = dict.fromkeys(id_ for each in every for id_ in each.dependencies)
+        # a guarded call is drawn within the box of its line
+        follows = [id_ if id_ in places else line_of(id_) for each in every for id_ in each.follows]
+        needs = {**reads, **dict.fromkeys(follows)}
         x, y = self._layout.add(task.id, needs, (box.width, box.height))
         routes = ((name, self._layout.routes.get((name, task.id))) for name in needs)
-        guards = references(*(each.guard for each in (*calls, task)))
-        edges = tuple(_edge(route, name, task.id, guard=name in guards) for name, route in routes if route is not None)
+        guards = references(*(each.guard for each in every))
+        edges = tuple(
+            _edge(route, name, task.id, guard=name in guards, turn=name not in reads)
+            for name, route in routes
+            if route is not None
+        )
         titles = {each.id: _title(each) for each in calls} | {task.id: _title(task, calls)}
         return Piece(draw_box(box, x, y, titles=titles), edges, framed(self._layout.bounds))
 
@@ -80,8 +88,10 @@ def draw_whole(plan: Plan | tuple[Task, ...], *, engine: Engine = "auto") -> Dra
     calls = guarded_calls(plan)
     titles = {task.id: _title(task, calls.get(task.id, ())) for task in plan} if len(plan) <= FULL else {}
     names = {key: _first(box) for key, box in graph.boxes.items()}
-    guards, routes = graph.guards, layout.routes.items()
-    body = [_edge(route, names[one], names[other], guard=(one, other) in guards) for (one, other), route in routes]
+    body = [
+        _edge(route, names[pair[0]], names[pair[1]], guard=pair in graph.guards, turn=pair in graph.turns)
+        for pair, route in layout.routes.items()
+    ]
     body += [draw_box(box, *layout.places[key], titles=titles) for key, box in graph.boxes.items()]
     corners = " ".join(f"{number:g}" for number in framed((0.0, 0.0, layout.width, layout.height)))
     svg = f'<svg xmlns="http://www.w3.org/2000/svg" class="cnb" viewBox="{corners}">{"".join(body)}</svg>'
@@ -89,10 +99,10 @@ def draw_whole(plan: Plan | tuple[Task, ...], *, engine: Engine = "auto") -> Dra
     return Drawn(svg, groups, layout, graph.sizes)
 
 
-def _edge(route: Sequence[Point], one: str, other: str, *, guard: bool) -> str:
+def _edge(route: Sequence[Point], one: str, other: str, *, guard: bool, turn: bool) -> str:
     """Return an arrow that names the tasks at its ends: the first task of a box, and none for the last line."""
     ends = "".join(f' data-{key}="{escape(cut(id_, ID))}"' for key, id_ in (("from", one), ("to", other)) if id_)
-    return draw_edge(route, guard=guard).replace("<path", f"<path{ends}", 1)
+    return draw_edge(route, guard=guard, turn=turn).replace("<path", f"<path{ends}", 1)
 
 
 def _first(box: Box) -> str:

@@ -7,8 +7,8 @@ from typing import Final
 
 from compiler_nb.drawing.boxes import Box, is_stack, state_of
 from compiler_nb.drawing.chart import FOOT, HEAD, PAD, RIGHT, WIDTH, Bar, Chart, make_plot
-from compiler_nb.drawing.dot import INCH, Program, find_layout, quote, render, wrap
-from compiler_nb.drawing.graph import FULL, Graph, make_graph, shown_plan
+from compiler_nb.drawing.dot import INCH, Program, edge_look, find_layout, quote, render, wrap
+from compiler_nb.drawing.graph import FULL, make_graph, shown_plan
 from compiler_nb.drawing.layout import heading
 from compiler_nb.drawing.rows import Point
 from compiler_nb.drawing.style import EDGE, LIGHT, MARGIN
@@ -59,7 +59,7 @@ def to_png(
     for key, box in graph.boxes.items():
         lines += _nodes(names[key], box, layout.places[key], layout.height, states or {})
     lines += [
-        f'{names[one]} -> {names[other]} [pos="{_spline(route, layout.height)}"{_head(graph, (one, other))}]'
+        f'{names[one]} -> {names[other]} [pos="{_spline(route, layout.height)}" {edge_look(graph, (one, other))}]'
         for (one, other), route in layout.routes.items()
     ]
     return render(wrap(lines), format="png", engine="nop2", programs=programs)
@@ -84,10 +84,6 @@ def _nodes(name: str, box: Box, place: Point, height: float, states: Mapping[str
         look = f'style="rounded,filled,{_BORDERS[state]}" color="{LIGHT[state]}" fillcolor="{paper}"'
         shape = " shape=ellipse" if box.kind == "expr" else " peripheries=2" if is_stack(box) else ""
         yield f"{name} [{where} label={quote(label)} {look}{shape}]"
-
-
-def _head(graph: Graph, edge: tuple[str, str]) -> str:
-    return " arrowhead=odiamond" if edge in graph.guards else ""
 
 
 def _spline(route: Sequence[Point], height: float) -> str:

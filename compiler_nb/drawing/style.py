@@ -66,6 +66,7 @@ STYLE: Final = "".join(
         f".cnb .cnb-box{{{use('fill', 'card')};stroke:currentColor;stroke-width:1.3}}",
         f".cnb .cnb-ground{{fill:{EDGE};fill-opacity:.09;stroke:{EDGE};stroke-opacity:.3}}",
         f".cnb .cnb-edge{{fill:none;stroke:{EDGE};stroke-width:1.4}}",
+        ".cnb .cnb-turn{stroke-dasharray:11 6}",  # a dash is as long as an arrow's head, which stays whole so
         ".cnb .cnb-disc{fill:currentColor;stroke:currentColor;stroke-width:1.4}",
         f".cnb .cnb-mark{{fill:none;{use('stroke', 'card')};stroke-width:1.8}}",
         ".cnb .cnb-mark,.cnb .cnb-edge{stroke-linecap:round;stroke-linejoin:round}",

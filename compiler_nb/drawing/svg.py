@@ -96,16 +96,19 @@ def _lines(text: str, limit: int) -> str:
 def _page(
     graph: Graph, layout: Layout, states: Mapping[str, State], titles: Mapping[str, str], ids: Sequence[str]
 ) -> str:
-    body = [draw_edge(route, guard=pair in graph.guards) for pair, route in layout.routes.items()]
+    body = [
+        draw_edge(route, guard=pair in graph.guards, turn=pair in graph.turns) for pair, route in layout.routes.items()
+    ]
     body += [draw_box(box, *layout.places[key], states, titles) for key, box in graph.boxes.items()]
     bounds = (-MARGIN, -MARGIN, layout.width + 2 * MARGIN, layout.height + 2 * MARGIN)
     return page(f"Plan of {count_tasks(len(ids))}", _count(ids, states) or "nothing to do", bounds, STYLE, body)
 
 
-def draw_edge(route: Sequence[Point], *, guard: bool = False) -> str:
+def draw_edge(route: Sequence[Point], *, guard: bool = False, turn: bool = False) -> str:
     """Return an arrow along a route: a start, then two control points and an end for each curve.
 
-    guard: whether it leads from what decides to a call that depends on it; such an arrow ends in a diamond.
+    guard: whether it leads from what decides to a call that depends on it; such an arrow ends in a diamond. turn:
+    whether it leads to what only comes after, in the order of side effects; such an arrow is dashed.
     """
     (x, y), (dx, dy) = route[-1], heading(route)
     gap = 1.5 + (DIAMOND if guard else 0.0)  # a small gap before the border
@@ -116,7 +119,8 @@ def draw_edge(route: Sequence[Point], *, guard: bool = False) -> str:
     else:
         left, right = ((-HEAD * (dx - turn * dy), -HEAD * (dy + turn * dx)) for turn in (0.62, -0.62))
         head = f"m{_point(left)}l{_point((-left[0], -left[1]))} {_point(right)}"
-    return f'<path class="cnb-edge{" cnb-guard" if guard else ""}" d="{_curve([*route[:-1], tip])}{head}"/>'
+    kind = f"cnb-edge{' cnb-guard' if guard else ''}{' cnb-turn' if turn else ''}"
+    return f'<path class="{kind}" d="{_curve([*route[:-1], tip])}{head}"/>'
 
 
 def _curve(points: Sequence[Point]) -> str:

@@ -7,6 +7,7 @@ import re
 from compiler_nb.drawing.live import Sketch, draw_whole
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.tree import Ref
+from compiler_nb.tool import tool
 from tests.support.pictures import HOSTILE, call, coasts, wide
 
 ENDS = r'<path data-from="([^"]*)"(?: data-to="([^"]*)")? class="cnb-edge"'
@@ -50,3 +51,15 @@ def test_guarded_calls_stand_in_the_box_of_their_line():
         assert len(re.findall(cells, svg)) == 1
     assert [edge.count("cnb-guard") for edge in piece.edges] == [1, 0]
     assert whole.count("cnb-guard") == 1
+
+
+def test_the_order_of_side_effects_is_drawn_while_the_plan_streams():
+    """As dashed arrows; from the line of a guarded call, which has no box of its own."""
+    add = tool(name="add", side_effects=True)(lambda *args: None)
+    plan = Plan.parse("x = add('a') if 1 > 2 else 0\nadd('b')\n", tools=[add])
+    call_, line, last = plan.tasks
+    sketch = Sketch()
+    sketch.add(line, [call_])
+    piece = sketch.add(last)
+    for svg in ("".join(piece.edges), draw_whole(plan, engine="own").svg):
+        assert re.findall(ENDS.replace('"cnb-edge"', '"cnb-edge cnb-turn"'), svg) == [("x", "@2")]

@@ -14,6 +14,7 @@ from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Join, Return
 from compiler_nb.plan.tree import Ref
 from compiler_nb.text import TIMES
+from compiler_nb.tool import tool
 from tests.support.pictures import HOSTILE, call, coasts, expr, fanout, random_plan, read, shown, wide
 
 COVERS = ("boxes.py", "graph.py", "png.py", "style.py")
@@ -250,6 +251,26 @@ def test_the_edge_from_a_test_is_marked():
         Plan.parse("up = check('a')\nxs = [load(x) for x in 'ab'] if up else []\nanswer(load('b') if up else xs)")
     )
     assert late.guards == {("up", "xs.1"), ("up", "answer.1")}
+
+
+BASKET = [tool(name=name, side_effects=name != "total")(lambda *args: None) for name in ("add", "buy", "total")]
+
+
+def test_the_order_of_side_effects_is_drawn_by_dashed_edges():
+    """Where no value goes along: the second `buy` reads the first one's."""
+    plan = Plan.parse("add('tea')\nb = buy()\nt = total()\nbuy(b, t)\njoin()\n", tools=BASKET)
+    graph = make_graph(plan)
+    assert graph.edges == (("@1", "b"), ("b", "t"), ("b", "@4"), ("t", "@4"), ("@4", "\0end"))
+    assert graph.turns == {("@1", "b"), ("b", "t")}
+    assert draw(plan, engine="own").svg.count("cnb-edge cnb-turn") == 2
+    assert draw(plan).more[".dot"]().count("style=dashed") == 2
+
+
+def test_a_guarded_side_effect_and_a_fan_out_stand_in_the_order_as_boxes():
+    """The calls of one box need no edge between them, and what many follow is one edge to their block."""
+    text = "x = add('a') if 1 > 2 else buy()\nrows = [add(i) for i in 'ab']\n" + "total()\n" * 12 + "buy()\n"
+    graph = make_graph(Plan.parse(text, tools=BASKET), known={"rows[0]": "done", "rows[1]": "done"})
+    assert graph.turns == {("x", "rows"), ("rows", "\0block @3"), ("\0block @3", "@15")}
 
 
 def test_a_guarded_statement_is_called_by_its_tools():

@@ -26,7 +26,8 @@ Theory of operation
     tasks       [[id, kind, tool, call, note, section, line, owner, needs, born]]: appended; the next number is its own.
                 kind: "call", "expr" or "fanout"; call: its source in short, "" if there are too many tasks;
                 section and line: where it stands, -1 and 0 for items; owner: the fan-out that it is an item of, or -1;
-                needs: numbers of the tasks whose values it reads; born: when it was planned, in milliseconds
+                needs: numbers of the tasks whose values it reads, or that it comes after; born: when it was planned,
+                in milliseconds
     states      changes of state, in the short form of `notebook.live.changes`; each forgets the task's `whys`
     whys        [[words, [tasks]]]: what these tasks wait for, in short, "" for nothing anymore; only while there are
                 few tasks, and on demand
@@ -185,8 +186,10 @@ class Board:
     # ---------------------------------------------------------------- tasks
 
     def _plan(self, event: TaskPlanned) -> None:
-        if event.task not in self.numbers:
-            task = event.planned
+        task = event.planned
+        if event.task in self.numbers:  # in a repaired plan it may stand elsewhere, so that other arrows lead to it
+            self.tasks[self.numbers[event.task]] = task
+        else:
             self.canvas.add(self._add(task, self.texts.section.number, task.line, -1), task)
 
     def _expand(self, event: TaskExpanded) -> None:
@@ -197,7 +200,8 @@ class Board:
     def _add(self, task: Task, section: int, line: int, owner: int) -> int:
         number = self.numbers[task.id] = len(self.tasks)
         self.tasks.append(task)
-        needs = [self.numbers[name] for name in task.dependencies if name in self.numbers]
+        above = dict.fromkeys((*task.dependencies, *task.follows))
+        needs = [self.numbers[name] for name in above if name in self.numbers]
         call = shorten_call(task, SHORT) if number < FEW else ""
         note = cut(task.note, SHORT * 2) if task.note else ""
         born = round(self.progress.born[task.id] * 1000)
