@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from compiler_nb.outcome import State
 from compiler_nb.plan.short import shorten_call
-from compiler_nb.plan.task import Task, is_part
+from compiler_nb.plan.task import Task, is_part, owner_of
 from compiler_nb.text import TIMES, cut, visible
 
 CELL, CELL_ROW = 12, 20
@@ -79,6 +80,15 @@ def task_box(
     members = tuple(items) or tuple(each.id for each in calls)
     shown: Inside = "cells" if calls else inside
     return sized(Box(task.id, task.kind, task.id, label, shorten_call(task, call, calls), count, members, shown))
+
+
+def left_out(states: Mapping[str, State]) -> dict[str, tuple[int, int]]:
+    """Return the fan-outs that are done without failed items, by id: how many failed, of how many."""
+    done = {id_ for id_ in map(owner_of, states) if states.get(id_) == "done"}
+    items = [(owner, state) for id_, state in states.items() if (owner := owner_of(id_)) in done and not is_part(id_)]
+    lost = Counter(owner for owner, state in items if state != "done")
+    every = Counter(owner for owner, _ in items)
+    return {owner: (count, every[owner]) for owner, count in lost.items()}
 
 
 def group_box(group: Sequence[Task], *, inside: Inside) -> Box:

@@ -22,6 +22,7 @@ from compiler_nb.drawing.boxes import (
     Box,
     Inside,
     group_box,
+    left_out,
     sized,
     task_box,
 )
@@ -29,7 +30,7 @@ from compiler_nb.drawing.layout import GAP_RIGHT
 from compiler_nb.drawing.rows import GAP, assign_rows
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.shape import levels
-from compiler_nb.plan.task import Join, LastLine, Return, Task, is_part, line_of, owner_of
+from compiler_nb.plan.task import Join, LastLine, Return, Task, line_of, owner_of
 from compiler_nb.plan.tree import references
 
 FULL: Final = 200
@@ -44,6 +45,7 @@ CELLS: Final = 600
 """Most items and collapsed tasks that get a cell each; with more, boxes show the shares of the states."""
 PAGE: Final = 960.0
 """Width in pixels up to which a picture goes down rather than right."""
+NONE: Final = (0, 0)
 MANY: Final = 24
 """Tasks from which on calls are shorter."""
 
@@ -86,6 +88,7 @@ def make_graph(plan: Plan | Iterable[Task], *, known: Iterable[str] = (), full: 
     """
     every, final = (plan, plan.final) if isinstance(plan, Plan) else (tuple(plan), None)
     items = _items(every, known)
+    lost = left_out(known) if isinstance(known, Mapping) else {}
     calls = guarded_calls(every)
     plain = [task for task in every if task.owner not in items]
     drawn = {call.id for inner in calls.values() for call in inner}
@@ -101,13 +104,13 @@ def make_graph(plan: Plan | Iterable[Task], *, known: Iterable[str] = (), full: 
                 calls.get(task.id, ()),
                 inside=inside,
                 call=room,
-                left_out=_left_out(task.id, items, known),
+                left_out=lost.get(task.id, NONE)[0],
             )
             for task in plain
             if task.id not in drawn
         }
     else:
-        boxes = _collapse(plain, items, inside, clip)
+        boxes = _collapse(plain, items, lost, inside, clip)
     box_of = _boxes_of(items, boxes)
     reads = {(box_of[need], box_of[task.id]) for task in every for need in task.dependencies if need in box_of}
     pairs = _edges(every, box_of, boxes, final)
@@ -144,14 +147,10 @@ def _items(tasks: Iterable[Task], known: Iterable[str]) -> dict[str, tuple[str, 
     return {fanout: tuple(ids) for fanout, ids in held.items() if ids}
 
 
-def _left_out(id_: str, items: Mapping[str, tuple[str, ...]], known: Iterable[str]) -> int:
-    """Return how many items failed of a fan-out that is done all the same; known: states, if they are known."""
-    if not isinstance(known, Mapping) or known.get(id_) != "done":
-        return 0
-    return sum(known.get(item) != "done" for item in items.get(id_, ()) if not is_part(item))
-
-
-def _collapse(tasks: Sequence[Task], items: Mapping[str, tuple[str, ...]], inside: Inside, clip: int) -> dict[str, Box]:
+def _collapse(
+    tasks: Sequence[Task], items: Mapping[str, tuple[str, ...]], lost: Mapping[str, tuple[int, int]], inside: Inside,
+    clip: int,
+) -> dict[str, Box]:  # fmt: skip
     """Return one box for the tasks of each level and tool, and one for all after the first `clip`."""
     by_id = {task.id: task for task in tasks}
     alike: dict[tuple[object, ...], list[Task]] = defaultdict(list)
@@ -161,7 +160,7 @@ def _collapse(tasks: Sequence[Task], items: Mapping[str, tuple[str, ...]], insid
             alike[number, task.kind, id_ if task.kind == "fanout" else task.tool].append(task)
     groups = list(alike.values())
     shown = [
-        task_box(group[0], items.get(group[0].id, ()), inside=inside)
+        task_box(group[0], items.get(group[0].id, ()), inside=inside, left_out=lost.get(group[0].id, NONE)[0])
         if len(group) == 1
         else group_box(group, inside=inside)
         for group in groups[:clip]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, Final
 
+from compiler_nb.drawing.boxes import left_out
 from compiler_nb.drawing.chart import Chart, Row
 from compiler_nb.outcome import State
 from compiler_nb.plan.plan import Plan
@@ -59,15 +60,20 @@ def plan_text(
     outcomes: Mapping[str, Any] | None = None,
 ) -> str:
     """Return a plan as a table that is the same for the same run: state, id, call, short value; then its last line."""
-    rows = [_row(task, states or {}, outcomes or {}) for task in plan]
+    lost = left_out(states or {})
+    rows = [_row(task, states or {}, outcomes or {}, lost.get(task.id)) for task in plan]
     table = text_table([row if states or outcomes else row[1:3] for row in rows])
     last = shorten_final(plan.final, WIDTH) if isinstance(plan, Plan) else ""
     return "\n".join(part for part in (table, last) if part)
 
 
-def _row(task: Task, states: Mapping[str, State], outcomes: Mapping[str, Any]) -> tuple[str, str, str, str]:
+def _row(
+    task: Task, states: Mapping[str, State], outcomes: Mapping[str, Any], lost: tuple[int, int] | None
+) -> tuple[str, str, str, str]:
     state = states.get(task.id, "waiting")
     value = describe_outcome(outcomes[task.id], WIDTH) if task.id in outcomes else ""
+    if lost is not None:
+        value = f"{lost[1] - lost[0]:,} of {lost[1]:,} items: {value}"
     return f"{MARKS[state]} {state}", cut(task.id, 30), shorten_call(task, WIDTH // 2), value
 
 

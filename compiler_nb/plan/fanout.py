@@ -180,9 +180,10 @@ def expand(task: Task, scope: Scope, shapes: Mapping[str, Shape], partial: Colle
     """
     node: Fanout = task.args[0]
     values = {id_: scope.values.get(id_) for id_ in references(node.source, node.conditions, node.key)}
-    for id_ in values:
-        if id_ in shapes and (id_ in partial or id_ not in scope.values or is_a(scope.values[id_], NOT_DONE)):
-            values[id_] = _placeholders(shapes[id_])
+    known = {id_: shapes[id_] for id_ in values if id_ in shapes}
+    for id_ in needs(task, lambda id_: known[id_].container if id_ in known else "")[1] if known else ():
+        if id_ in known and (id_ in partial or id_ not in scope.values or is_a(scope.values[id_], NOT_DONE)):
+            values[id_] = _placeholders(known[id_])
     inner = scope.within(values)
     try:
         return _expand(task, node, inner, shapes)

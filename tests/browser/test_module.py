@@ -501,6 +501,9 @@ def test_the_bar_of_a_fan_out_shows_its_items_or_their_shares(live, count, cells
     done, running, waiting = (live.page.evaluate(wide, name) for name in ("done", "running", "waiting"))
     assert done == pytest.approx(running, rel=0.05)
     assert waiting == 0
+    rest = [(number, FAILED, 1600) for number in range(half + 1, count + 1)]
+    live.feed(3.0, states=states(*rest, (0, DONE, 1700)), counts=[[0, f"\u00d7 {half} of {count}"]])
+    assert live.text(".cnb-count") == f"\u00d7 {half} of {count}"
 
 
 def test_a_group_of_many_shows_each_task_when_one_looks_closer(live):

@@ -187,6 +187,14 @@ def test_a_large_plan_is_collapsed_and_stays_small(plan):
     assert read(svg).get("aria-label").startswith(f"Plan of {len(plan):,} tasks")
 
 
+@pytest.mark.parametrize("more", [0, 1_000])
+def test_a_fanout_without_failed_items_says_so(more):
+    """Also in the collapsed picture of a large plan."""
+    states = {"rows": "done", "rows[a]": "done", "rows[b]": "failed", "rows[c]": "done"}
+    plan = Plan((fanout("rows", "tickers"), *(call(f"t{n}", "f", n) for n in range(more))))
+    assert f"{TIMES} 2 of 3" in texts(draw(plan, states=states, engine="own").svg)
+
+
 def test_a_chain_of_a_thousand_is_clipped_with_a_count():
     """What does not fit is counted in a last box."""
     plan = Plan(tuple(call(f"t{n}", "f", *([Ref(f"t{n - 1}")] if n else [])) for n in range(1_000)))

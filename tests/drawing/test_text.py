@@ -53,6 +53,12 @@ def test_the_last_line_is_short_as_well():
     assert len(shorten_final(Return("x" * 10_000))) <= 60
 
 
+def test_a_table_says_that_items_were_left_out():
+    """How many there are of how many; calls within an item's chain do not count."""
+    states = {"rows": "done", "rows[0].1": "failed", "rows[0]": "skipped", "rows[1].1": "done", "rows[1]": "done"}
+    assert plan_text([fanout("rows", "t")], states, {"rows": [5]}).endswith("  1 of 2 items: [5]")
+
+
 def test_a_plan_with_outcomes_is_a_table():
     """State, id, call and value in columns, the last line below; no times, no ids of runs."""
     states = {"ny": "done", "la": "failed", "best": "skipped"}

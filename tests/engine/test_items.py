@@ -160,6 +160,12 @@ def test_an_index_means_the_same_item_whenever_it_is_read(late):
     assert run["rows"] == [65.0, 68.0]
 
 
+def test_a_fanout_over_all_that_is_left_goes_on():
+    """Its source needs the values, not the items as they were made."""
+    run = dropping(0.5, 'rows = [price(t) for t in ["B", "C", "A"]]\nmore = [twice(x) for x in sorted(rows)]\n')
+    assert run["more"] == [130.0, 132.0]
+
+
 def test_dropped_items_are_tried_again_by_a_rerun_of_what_failed():
     """Those that are done are kept."""
     compiler = Compiler(tools=[price, twice], drop_failed=0.5)

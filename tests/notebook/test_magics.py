@@ -72,14 +72,17 @@ def test_a_plans_answer_that_failed_is_named_in_the_cell(shell):
 
 
 def test_failed_items_are_left_out_if_that_is_wanted(shell):
-    """With --drop-failed the rest goes on; the footer and the picture say that items are missing."""
+    """With --drop-failed the rest goes on; the line under the answer and the picture say that items are missing."""
     shell.ok("from compiler_nb import tool\n@tool\ndef half(n: int) -> int:\n    return 6 // n")
     plan = "rows = [half(n) for n in [1, 0, 2]]\nanswer(sum(rows))"
     assert "rows[1]: ZeroDivisionError" in shell.error(f"%%plan\n{plan}")
     shell.ok(f"%%plan --drop-failed 40%\n{plan}")
     assert (shell.ns["rows"], shell.ns["run"].answer) == ([6, 3], 9)
-    assert "without 1 of 3 items of rows, which failed" in shell.text()
-    assert "2 of 3<" in shell.shown[-1]["text/html"]
+    assert shell.text().startswith("✓ done  rows  [half(n) for n in [1, 0, 2]]  2 of 3 items: [6, 3]\n")
+    assert "\n\n9\n\nwithout 1 of 3 items of rows, which failed\n\n" in shell.text()
+    html = shell.shown[-1]["text/html"]
+    assert '</div>\n<p class="cnb-footer">without 1 of 3 items of rows, which failed</p>\n' in html
+    assert "2 of 3<" in html
     assert "ZeroDivisionError" in shell.error(f"%%plan --drop-failed 0.3\n{plan}")
 
 

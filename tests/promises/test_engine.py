@@ -9,13 +9,16 @@ from random import Random
 
 import pytest
 
-from compiler_nb.outcome import Skipped
+from compiler_nb.drawing.boxes import left_out
+from compiler_nb.outcome import Skipped, is_lost
 from compiler_nb.plan.parser import PlanParser
+from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Ref
 from compiler_nb.tool import tool
 from compiler_nb.trace import Progress
 from tests.support.clock import run_virtually
+from tests.support.dropped import LOST, SHARE, Dropping
 from tests.support.programs import TOOLS, Ledger, broken, random_program, sequentially
 from tests.support.scale import seed, times
 from tests.support.session import opened, perform, states
@@ -88,6 +91,40 @@ def test_a_failing_call_changes_no_value(figure):
         states(session)
     figure(f"{times(500):,} plans, {same:,} lines equal, {missing:,} not evaluated as their tests read what failed")
     assert missing < same / 20
+
+
+def test_a_plan_goes_on_without_failed_items(figure):
+    """500 random plans of fan-outs with failing items: each holds what is left up to the share, and says what is not.
+
+    What reads one item, or is made over the items of another fan-out, loses those items alone; who reads all of it
+    gets what is left.
+    """
+    dropped = 0
+    for number in range(times(500)):
+        random = Random(seed() + number)
+        share = random.choice([0.0, 0.2, 0.34, 0.5, 1.0])
+        oracle = Dropping(random, share)
+        program = oracle.write(random.randint(1, 8))
+        session = run_virtually(slowly(program, random, drop_failed=share))
+        shown = f"seed {seed() + number}, share {share}:\n{program}"
+        ended = {name: session.outcomes[name] for name in oracle.left}
+        assert {name: LOST if is_lost(end) else end for name, end in ended.items()} == oracle.left, shown
+        progress = Progress(session.log.events)
+        assert progress.left_out == oracle.left_out == left_out(states(session)), shown
+        dropped += len(oracle.left_out)
+    figure(f"{times(500):,} plans, {dropped:,} fan-outs without failed items")
+    assert dropped > times(500) / 5
+
+
+async def slowly(program: str, random: Random, **options: float):
+    """Perform a program whose lines come one by one, some after what they read has ended."""
+    async with opened(tools_of(random, Counter(), SHARE), **options) as session:
+        for task in Plan.parse(program, dialect="python", tools=session.tools):
+            session.add(task)
+            await asyncio.sleep(random.choice([0, 0, random.random()]))
+        session.close()
+        await session.drained()
+        return session
 
 
 # ------------------------------------------------------------------- streaming

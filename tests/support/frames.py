@@ -32,6 +32,7 @@ class Page:
         self.tasks: list[Any] = []
         self.history: list[tuple[int, int, int]] = []
         self.by_task: dict[str, dict[int, Any]] = {"held": {}, "parked": {}, "notes": {}, "values": {}, "calls": {}}
+        self.by_task["counts"] = {}
         self.whys: dict[int, str] = {}  # what tasks wait for
         self.pieces: list[Any] = []
         self.answer = {"text": "", "html": ""}

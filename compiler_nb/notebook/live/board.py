@@ -39,6 +39,7 @@ Theory of operation
     notes       [[task, text]]: warnings, errors of attempts that are tried again; added to those of the task
     values      [[task, text]]: what came of it in short; only while there are few tasks, and on demand
     calls       [[task, text]]: calls in short, on demand
+    counts      [[task, text]]: how many items a fan-out has whose value goes without those that failed
     graph       {"svg": whole picture, "groups": [[tasks], ...]}: its `.cnb-group` elements stand for these, in order
                 {"boxes": [[task, svg]], "edges": [svg], "bounds": [x, y, width, height]}: added to what is there
                 (a snapshot may have both: the whole picture comes first)
@@ -86,10 +87,10 @@ from compiler_nb.events import (
 from compiler_nb.notebook.live.canvas import FEW, Canvas
 from compiler_nb.notebook.live.changes import Change, Told, pack
 from compiler_nb.notebook.live.texts import Texts
-from compiler_nb.outcome import STATES, Answer
+from compiler_nb.outcome import LEFT_OUT, STATES, Answer
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import Task
-from compiler_nb.text import cut, describe_outcome, visible_lines
+from compiler_nb.text import TIMES, cut, describe_outcome, visible_lines
 from compiler_nb.trace import Progress, Words
 
 CODE: Final[Mapping[str, int]] = {what: number for number, what in enumerate((*STATES, "retried"))}
@@ -175,7 +176,7 @@ class Board:
 
     def _decide(self, event: Decided) -> None:
         if isinstance(event.decision, Answer):
-            self.texts.answer(event.decision.value)
+            self.texts.answer(event.decision.value, self.progress.left_out)
         else:
             self.tell(phase="the joiner asks for another plan")
 
@@ -223,6 +224,9 @@ class Board:
 
     def _end(self, event: TaskEnded) -> None:
         number = self.numbers[event.task]
+        if event.how == LEFT_OUT:
+            failed, count = self.progress.left_out[event.task]
+            self.rows.add("counts", [number, f"{TIMES} {count - failed:,} of {count:,}"])
         if number < FEW:
             self.rows.add("values", [number, describe_outcome(event.outcome, SHORT)])
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from compiler_nb.errors import Problem
 from compiler_nb.notebook.live.changes import Told
-from compiler_nb.notebook.output.answer import to_html
+from compiler_nb.notebook.output.answer import inert, note_of, to_html
 from compiler_nb.text import cut, visible_lines
 
 TEXT: Final = 200_000
@@ -97,9 +98,10 @@ class Texts:
         section.about = section.about | {"closed": True}  # a new dict: frames hold the old one
         self.rows.add("sections", [section.number, section.about])
 
-    def answer(self, value: Any) -> None:
-        """Set the answer."""
-        self.html = self._new["html"] = to_html(value)
+    def answer(self, value: Any, left_out: Mapping[str, tuple[int, int]]) -> None:
+        """Set the answer; left_out: the items that failed, and that it goes without."""
+        note = f"<p><small>{inert(note_of(left_out))}</small></p>" if left_out else ""
+        self.html = self._new["html"] = to_html(value) + note
 
     def news(self) -> dict[str, Any]:
         """Return what is new of the answer since the last time."""

@@ -10,16 +10,17 @@ import base64
 import io
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from itertools import islice
 from typing import Any, Final
 
-from compiler_nb.text import TIMES, shorten, shorten_value, visible, visible_lines
+from compiler_nb.text import TIMES, cut, shorten, shorten_value, visible, visible_lines
 
 LIMIT: Final = 20_000
 """Characters of an answer that are shown; the rest is counted."""
 ROWS, COLUMNS, CELL = 20, 12, 200
+NAME: Final = 40
 PICTURE: Final = 2_000_000
 """Most bytes of a value's own picture."""
 _FENCE = re.compile(r"\s*(```|~~~)")
@@ -48,6 +49,14 @@ def to_text(value: Any) -> str:
         more = [f"… {len(value) - ROWS:,} more"] if len(value) > ROWS else []
         return "\n".join([*(f"{_cell(key)}: {_cell(item)}" for key, item in islice(value.items(), ROWS)), *more])
     return shorten_value(value, 2_000)
+
+
+def note_of(left_out: Mapping[str, tuple[int, int]]) -> str:
+    """Return which items an answer goes without, "" if none: how many failed, of how many, by fan-out."""
+    return "; ".join(
+        f"without {failed:,} of {count:,} items of {cut(id_, NAME)}, which failed"
+        for id_, (failed, count) in left_out.items()
+    )
 
 
 def inert(text: str) -> str:

@@ -118,10 +118,6 @@ def footer(run: Run, binding: Binding, *, times: bool) -> str:
         *([f"{_count(left, 'call')} could not be stopped"] if left else []),
         *(f"waited {seconds_text(seconds)} for {name}" for name, seconds in waited.items() if times and seconds >= 1),
         *(run.words().roles(left=times) if run.status == "running" else ()),
-        *(
-            f"without {failed:,} of {count:,} items of {id_}, which failed"
-            for id_, (failed, count) in run.progress.left_out.items()
-        ),
         *(f"{what}: {names}" for what, names in bound.items() if names),
     ])  # fmt: skip
 
@@ -150,7 +146,13 @@ def _warnings(run: Run) -> list[str]:
 def answer_texts(run: Run) -> list[str]:
     """Return why a run has no answer, and its answer; either may be missing."""
     error = outcome_text(run)
-    return [*([visible_lines(error)] if error else []), *([answers.to_text(run.answer)] if has_answer(run) else [])]
+    texts = [visible_lines(error), answers.to_text(run.answer) if has_answer(run) else "", _incomplete(run)]
+    return [text for text in texts if text]
+
+
+def _incomplete(run: Run) -> str:
+    """Return which items the run went without, as the answer does, if it has one."""
+    return visible_lines(answers.note_of(run.progress.left_out))
 
 
 def _replaced(run: Run) -> str:
@@ -173,6 +175,8 @@ def _html(  # noqa: PLR0917 - the parts of the page
     parts = [f'<p class="cnb-question">{answers.inert_lines(run.question)}</p>'] if run.question else []
     if has_answer(run):
         parts.append(f'<div class="cnb-answer">{answers.to_html(run.answer)}</div>')
+    if incomplete := _incomplete(run):
+        parts.append(f'<p class="cnb-footer">{answers.inert(incomplete)}</p>')
     if error := outcome_text(run):
         status, colon, reason = error.partition(":")
         parts.append(f'<p class="cnb-error"><b>{escape(status)}</b>{answers.inert_lines(colon + reason)}</p>')

@@ -30,6 +30,7 @@ from compiler_nb.outcome import STATES
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Ref
+from compiler_nb.text import TIMES
 from compiler_nb.trace import Progress
 from tests.support.desk import Desk, begin
 from tests.support.frames import Page, watch
@@ -246,6 +247,15 @@ def test_the_page_and_the_run_agree_at_every_event():
         tools = [*Desk().tools, odd, shaky_tool()]
         seen |= agree(random_readers(dice), tools, max_concurrency=dice.choice([1, 2, 8]))
     assert {"running", "done", "failed", "skipped"} <= seen
+
+
+def test_the_page_shows_that_items_were_left_out():
+    """In the corner of the fan-out's box, and under the answer; a page that is reloaded shows the same."""
+    plan = "rows = [odd(n) for n in 'abc']\nmore = [get(n) for n in rows]\nanswer(len(more))\n"
+    _, board, page = watch(plan, [odd, get], drop_failed=0.5)
+    assert page.by_task["counts"] == {page.ids.index(name): [f"{TIMES} 2 of 3"] for name in ("rows", "more")}
+    assert "without 1 of 3 items of rows, which failed; without 1 of 3 items of more, which" in page.answer["html"]
+    assert Page([board.snapshot(1.0)]).seen() == page.seen()
 
 
 def closed(count):

@@ -24,9 +24,9 @@ export class Bar {
 
   /**
    * @param {import("./store.js").Run} run @param {number[]} members @param {number[]} tally members by state
-   * @param {boolean} closer whether cells are large enough to be seen
+   * @param {boolean} closer whether cells are large enough to be seen @param {string} [count] said instead of their number
    */
-  update(run, members, tally, closer) {
+  update(run, members, tally, closer, count = "") {
     const grid = closer && members.length > CELLS && members.length <= GRID;
     const single = grid || members.length <= CELLS;
     if (grid !== this.grid || (single ? members.length : -2) !== this.drawn) {
@@ -39,7 +39,7 @@ export class Bar {
     }
     if (single) members.forEach((number, at) => setState(this.cells[at], run.tasks[number].state));
     else this._share(tally, members.length);
-    this._tell(run, members, tally);
+    this._tell(run, members, tally, count);
   }
 
   /** @param {number[]} tally @param {number} all */
@@ -55,14 +55,14 @@ export class Bar {
 
   /**
    * Say the number of members, how many have ended, and of a group its state.
-   * @param {import("./store.js").Run} run @param {number[]} members @param {number[]} tally
+   * @param {import("./store.js").Run} run @param {number[]} members @param {number[]} tally @param {string} count
    */
-  _tell(run, members, tally) {
+  _tell(run, members, tally, count) {
     const all = members.length;
     const ended = tally[3] + tally[4] + tally[5] + tally[6];
     const under = ended < all && (ended > 0 || tally[2] > 0);
     const share = all < 1000 ? `${ended}/${all}` : `${Math.floor((100 * ended) / all)} %`;
-    if (this.count && all) say(this.count, under ? share : `\u00d7 ${sayNumber(all)}`);
+    if (this.count && all) say(this.count, under ? share : count || `\u00d7 ${sayNumber(all)}`);
     if (!this.root.classList.contains("cnb-group")) return;
     setState(this.root, mostUrgent(tally));
     if (this.title) say(this.title, `${sayNumber(all)} ${this.label}: ${sayCounts(tally)}`);

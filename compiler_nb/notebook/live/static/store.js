@@ -26,6 +26,7 @@ import { FAILED, READY, RETRIED, RUNNING, STATES, WAITING, sayClock, sayTime } f
  * @property {number} ready when it became ready, if it is, or -1
  * @property {string} value
  * @property {string[]} notes
+ * @property {string} count what says how many items a fan-out has, if that is not their number
  */
 /** @typedef {{ready: number, start: number, end: number|null, state: number}} Attempt in ms, and what it came to */
 /**
@@ -111,7 +112,7 @@ function _addTask(run, row) {
   const number = run.tasks.length;
   const task = { number, id, kind, tool, call, note, section, line, owner, needs, readers: [], items: [],
     tally: kind === "fanout" ? STATES.map(() => 0) : [], state: WAITING, why: "", asked: false, attempts: [], born, ready: -1,
-    value: "", notes: [] };
+    value: "", notes: [], count: "" };
   run.tasks.push(task);
   run.numbers.set(id, number);
   run.counts[0] += 1;
@@ -183,7 +184,7 @@ function _foldMore(run, frame, changes) {
     changes.tasks.add(number);
   }
   for (const [number, text] of frame.notes ?? []) run.tasks[number]?.notes.push(text);
-  for (const key of /** @type {const} */ (["value", "call"])) {
+  for (const key of /** @type {const} */ (["value", "call", "count"])) {
     for (const [number, text] of frame[`${key}s`] ?? []) {
       if (run.tasks[number]) run.tasks[number][key] = text;
     }
