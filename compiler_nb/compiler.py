@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from compiler_nb.drive import Drive
 from compiler_nb.engine.approval import Ask
 from compiler_nb.engine.background import BACKGROUND, MainThread
+from compiler_nb.engine.ledger import Entry
 from compiler_nb.engine.runners import PostToMain, on_main_thread
 from compiler_nb.errors import HistoryError, PlanError, Problem, RunClaimed
 from compiler_nb.events import Listener, Log, RunStarted
@@ -25,7 +25,7 @@ from compiler_nb.plan.task import Task
 from compiler_nb.planner.seen import Seen
 from compiler_nb.run import Run
 from compiler_nb.settings.budget import Budget
-from compiler_nb.settings.order import Claim, Order
+from compiler_nb.settings.order import Claim, Order, Past
 from compiler_nb.settings.settings import Settings
 from compiler_nb.tool import Tool, Toolbox
 from compiler_nb.toolbox.language import make_language_tools
@@ -119,9 +119,15 @@ class Compiler:
         on_event: Listener | None = None,
         *,
         question: str = "",
+        source: Run | str | None = None,
     ) -> Run:
-        """Run a plan (a Plan, or its text). Raises PlanError if the text is not a plan."""
-        return await self._perform(self.order(question, plan=plan, inputs=inputs), on_event)
+        """Run a plan (a Plan, or its text). Raises PlanError if the text is not a plan.
+
+        source: the run that the plan comes from (a Run, or the id of one in the history): its side effects, and those
+        of its lineage, are not repeated.
+        """
+        old = await asyncio.to_thread(self.recall, source) if source is not None else None
+        return await self._perform(self.order(question, plan=plan, inputs=inputs, source=old), on_event)
 
     async def plan(self, question: str, inputs: Mapping[str, Any] | None = None) -> Plan:
         """Return the plan for a question, without running it. Raises PlanError or ModelError if there is no plan."""
@@ -177,9 +183,11 @@ class Compiler:
         on_event: Listener | None = None,
         *,
         question: str = "",
+        source: Run | str | None = None,
     ) -> Run:
         """Run a plan on our own loop, and wait."""
-        return self._wait(self.order(question, plan=plan, inputs=inputs), on_event)
+        old = self.recall(source) if source is not None else None
+        return self._wait(self.order(question, plan=plan, inputs=inputs, source=old), on_event)
 
     def plan_sync(self, question: str, inputs: Mapping[str, Any] | None = None) -> Plan:
         """Return the plan for a question, made on our own loop."""
@@ -226,9 +234,14 @@ class Compiler:
     # ---------------------------------------------------------------- orders
 
     def order(
-        self, question: str = "", *, plan: Plan | str | None = None, inputs: Mapping[str, Any] | None = None
+        self,
+        question: str = "",
+        *,
+        plan: Plan | str | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        source: Run | None = None,
     ) -> Order:
-        """Return the order to answer a question, or to run a plan.
+        """Return the order to answer a question, or to run a plan; source: the run that the plan comes from.
 
         Raises NoModel if nobody can write the plan, PlanError if the given one cannot run.
         """
@@ -239,7 +252,11 @@ class Compiler:
             plan = Plan.parse(plan, tools=self.settings.tools, inputs=tuple(given))
         if plan is not None:
             _check_whole(plan, given)
-        return Order(question=question, plan=plan, inputs=given, shapes=self._recall_shapes() if plan is None else {})
+        past = Past()
+        if source is not None:
+            past = Past(parent=source.id, claim=self._claim_on(source, take=False), effects=self._effects_of(source))
+        shapes = self._recall_shapes() if plan is None else {}
+        return Order(question=question, plan=plan, inputs=given, past=past, shapes=shapes)
 
     def _recall_shapes(self) -> dict[str, str]:
         """Return what the planner is told of the results of tools."""
@@ -259,7 +276,7 @@ class Compiler:
         from compiler_nb.history.past import resumed  # noqa: PLC0415 - only a resume needs the history
 
         claim = self._claim_on(old, take=take)
-        order = resumed(old, self.settings.tools, inputs or {}, later=self._later_effects(old))
+        order = resumed(old, self.settings.tools, inputs or {}, self._effects_of(old))
         order.past.claim = claim
         if self.settings.learns:  # the planner is told what it was told before
             order = replace(order, shapes=next((event.shapes for event in old.events if type(event) is RunStarted), {}))
@@ -280,8 +297,11 @@ class Compiler:
         """Return the order to run a run's plan again, all of it or a part, as `rerun` does."""
         from compiler_nb.history.past import repeated  # noqa: PLC0415 - only a rerun needs the history
 
-        claim, later = self._claim_on(old, take=take), self._later_effects(old)
-        order = repeated(old, start=start, overrides=overrides or {}, failed=failed, inputs=inputs or {}, later=later)
+        claim = self._claim_on(old, take=take)
+        order = repeated(
+            old, start=start, overrides=overrides or {}, failed=failed, tools=self.settings.tools, inputs=inputs or {},
+            effects=self._effects_of(old),
+        )  # fmt: skip
         order.past.claim = claim
         return order
 
@@ -306,12 +326,19 @@ class Compiler:
         except HistoryError:  # a run at hand may be in no history
             return None
 
-    def _later_effects(self, old: Run) -> frozenset[str]:
-        """Return the side effects that runs which came from a run have begun."""
-        with contextlib.suppress(HistoryError):  # a run at hand may be in no history
-            if self.settings.history is not None:
-                return frozenset(self.settings.history.effects_after(old.id))
-        return frozenset()
+    def _effects_of(self, old: Run) -> list[Entry]:
+        """Return the side effects of a run's lineage, as of now; without a history the list that its runs share.
+
+        Raises HistoryError if the history cannot be read.
+        """
+        from compiler_nb.history.past import lineage, only_noted  # noqa: PLC0415 - only a later run needs the history
+
+        history: History | None = self.settings.history
+        found = lineage(history.lineage(old.id, self.settings.tools)) if history is not None else []
+        here = {entry.place for entry in old.effects}
+        old.effects += [entry for entry in found if entry.place not in here]
+        old.effects += only_noted(old, old.effects)
+        return old.effects if history is None else list(old.effects)
 
     # ---------------------------------------------------------------- begin
 

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from compiler_nb.engine.approval import Ask
+from compiler_nb.engine.ledger import Ledger
 from compiler_nb.engine.runners import PostToMain
 from compiler_nb.engine.session import Session
 from compiler_nb.engine.watch import WATCH
@@ -23,8 +24,8 @@ from compiler_nb.events import (
     RunEnded,
     RunStarted,
     TaskEnded,
+    TaskIdentified,
     TaskPlanned,
-    Warned,
 )
 from compiler_nb.joiner import join
 from compiler_nb.models.base import Message, Model, Request, estimate_request
@@ -155,7 +156,7 @@ class Drive:
         WORKER.reset(worker)
         ORIGINS.reset(origins)
         session.secrets = settings.secrets
-        session.doubts(past.doubts)
+        session.ledger = Ledger(self.run.id, self.run.effects, wary=past.wary)
         session.recall = past.recall if past.parent else None
         session.rates, session.rated = shared_limits(settings.limits), self._rated()
         session.warn = self.control.warn
@@ -251,6 +252,7 @@ class Drive:
             self.log.emit(RoundStarted, earlier.reason if earlier is not None else "")
             old = past.rounds[number] if number < len(past.rounds) else None
             plan = old.plan if old is not None else plan
+            session.begin_round(informed=number > 0 or (plan is not None and plan.after_tools))
             planned = self._take_plan(plan) if plan is not None else await self._ask_for_plan(earlier)
             plan = None
             can_replan = number < self.settings.replans and not self.order.executing
@@ -280,19 +282,22 @@ class Drive:
             else:
                 self.log.emit(TaskPlanned, task.id, 0, task, "")
                 self._add(task)
-        self.log.emit(PlanClosed, plan.text, True, plan.final, plan.dialect, tuple(plan.by_id), plan.notes)  # noqa: FBT003 - a field
+        self.log.emit(
+            PlanClosed, plan.text, True, plan.final, plan.dialect, tuple(plan.by_id), plan.notes, plan.after_tools,  # noqa: FBT003 - a field
+        )  # fmt: skip
         self.session.close()
         return plan
 
     def _add(self, task: Task) -> None:
         """Let a task run, or give it the outcome that an earlier run has left for it."""
-        session, found = self.session, self.past.take(task)
-        if found is not None:
-            session.pin(task, *found)
-            return
-        if session.is_in_doubt(task):
-            self.log.emit(Warned, task.id, f"{task.id} may have had its effect before, in a run that was cut off")
-        session.add(task)
+        found = self.past.take(task)
+        if found is None:
+            self.session.add(task)
+        else:
+            self.session.pin(task, found.outcome, found.how)
+            for entry in self.session.ledger.take(found.effects):
+                told = entry.describe(self.run.id)
+                self.log.emit(TaskIdentified, task.id, 0, entry.digest, told, True, *entry.place)  # noqa: FBT003 - a field
 
     async def _ask_for_plan(self, earlier: Earlier | None) -> Plan:
         """Have a plan written; if that fails, wait for the tasks that have started before the error is raised."""

@@ -159,7 +159,7 @@ class PlanClosed(_Event):
     """The plan's text ended; `complete` is False if it was cut off, `final` is its last line.
 
     tasks: the ids of the plan's tasks in its order, those of earlier texts that it keeps included; None if the text is
-    not a plan. notes: where the text was not read as it is written.
+    not a plan. notes: where the text was not read as it is written; after_tools: see `Plan`.
     """
 
     text: str
@@ -168,6 +168,7 @@ class PlanClosed(_Event):
     dialect: str = "python"
     tasks: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    after_tools: bool = False
 
 
 @_record
@@ -180,6 +181,23 @@ class TaskExpanded(_TaskEvent):
 @_record
 class TaskChosen(_TaskEvent):
     """The guard of a task is true, so it is needed: it waits for its arguments now. If it is false, the task ends."""
+
+
+@_record
+class TaskIdentified(_TaskEvent):
+    """The arguments of a call with side effects are known, and so is which call it is.
+
+    digest: of its tool and its arguments; known: what became of the equal call that was made before, in words, "" if it
+    is a new one; done: whether that one is done, so that it is not made again unless someone says so; source_run,
+    source_round, source: that one's run, round and task.
+    """
+
+    digest: str
+    known: str = ""
+    done: bool = False
+    source_run: str = ""
+    source_round: int = 0
+    source: str = ""
 
 
 @_record
@@ -232,7 +250,9 @@ class TaskEnded(_TaskEvent):
 
     state: State
     outcome: Any
-    how: str  # "inline", "adopted", "cached" or "pinned" if no attempt was made; "dropped" with its text; else ""
+    how: (
+        str  # "inline", "adopted", "pinned", "not repeated: …" if no attempt was made; "dropped" with its text; else ""
+    )
 
 
 @_record
@@ -285,6 +305,7 @@ Event: TypeAlias = (
     | PlanClosed
     | TaskExpanded
     | TaskChosen
+    | TaskIdentified
     | TaskHeld
     | TaskApproved
     | TaskStarted

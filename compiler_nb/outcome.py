@@ -61,6 +61,8 @@ class Cancelled:
 
 LEFT_OUT: Final = "without failed items"
 """How a fan-out ended (`TaskEnded.how`) that is done although some of its items failed."""
+NOT_REPEATED: Final = "not repeated"
+"""How a call with side effects begins to say that it ended (`TaskEnded.how`) with the outcome of an equal one."""
 NOT_DONE: Final = (Failure, Skipped, Cancelled)
 UNNEEDED: Final = Skipped("", "not needed")
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb import trace
+from compiler_nb.engine.ledger import Entry
 from compiler_nb.engine.node import find_lanes
 from compiler_nb.errors import RunFailed, ToolError
 from compiler_nb.events import Event, Log
@@ -26,7 +27,7 @@ if TYPE_CHECKING:  # loaded only if it is used
     from compiler_nb.drawing.picture import Picture
 
 _TOLD: Final = 80
-_INNER: Final = frozenset({"control", "id_of", "log", "order", "progress", "wait", "words"})
+_INNER: Final = frozenset({"control", "effects", "id_of", "log", "order", "progress", "wait", "words"})
 
 
 class Run:
@@ -38,6 +39,8 @@ class Run:
 
     def __init__(self, order: Order, settings: Settings, log: Log, control: Control | None = None) -> None:
         self.order, self.settings, self.log, self.control = order, settings, log, control or Control()
+        # A run that comes from another adds to the side effects of its lineage; any other begins a list of its own.
+        self.effects: list[Entry] = order.past.effects if order.past.parent else []
         self._progress = trace.Progress(log.events)
 
     # ---------------------------------------------------------------- what it is to do
@@ -267,15 +270,16 @@ class Run:
         """Let tasks start again after a pause. Raises HistoryError if the run comes from a history."""
         self.control.resume()
 
-    def approve(self, name: str, mark: str = "") -> None:
+    def approve(self, name: str, mark: str = "", *, again: bool = False) -> None:
         """Let a task with side effects start that waits for approval; do nothing if it does not wait.
 
-        The name of a line with a guarded call means that call.
-        mark: the digest of the arguments that are meant, as in TaskHeld; if they have another one nothing happens.
-        Raises KeyError if there is no such task, HistoryError if the run comes from a history.
+        One that is done already is not repeated and gets that result; with `again` it is made once more. The name of a
+        line with a guarded call means that call. mark: the digest of the arguments that are meant, as in TaskHeld; if
+        they have another one nothing happens. Raises KeyError if there is no such task, HistoryError if the run comes
+        from a history.
         """
         for id_ in self._held_in(name):
-            self.control.approve(id_, mark)
+            self.control.approve(id_, mark, again=again)
 
     def deny(self, name: str, mark: str = "") -> None:
         """End a task that waits for approval as denied; mark and errors as for `approve`."""

@@ -10,7 +10,8 @@ Theory of operation
 
     In two cases a person is asked although a rule would let the call start: if an equal call was cut off, which may
     have had its effect already; and, under "auto", if the plan was made after tools had returned something, for what
-    they returned may have asked for the call.
+    they returned may have asked for the call. In one case nobody needs to be asked: an equal call is done, and is not
+    repeated. A person who is asked for each call is told so, and may have it made again.
 
     Approvals does not know the session: it is called with what is held and what has ended, and calls `decide` with what
     may start and what is denied.
@@ -21,7 +22,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextvars import copy_context
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from compiler_nb.events import Log, TaskApproved, TaskHeld, Warned
 from compiler_nb.plan.task import Task
@@ -32,10 +33,13 @@ from compiler_nb.values.digest import Digest, digest, digest_call
 Rule: TypeAlias = "str | Collection[str]"
 """Which calls start without being asked for: "ask" none, "auto" all, "deny" none, and nobody is asked; or the names of
 tools whose calls do."""
-Ask: TypeAlias = Callable[[Task, str], Awaitable[bool]]
-"""Asks a person to approve a task with these arguments; only True approves."""
-Decide: TypeAlias = Callable[[str, bool, str], None]
-"""Told the id of a held call, whether it is approved, and if not, why; "" if a person just said no."""
+Ask: TypeAlias = Callable[[Task, str], Awaitable[bool | str]]
+"""Asks a person to approve a task with these arguments; only True approves, and AGAIN, which repeats what is done."""
+Decision: TypeAlias = Literal["go", "again", "deny"]
+"""What becomes of a held call: it starts, unless an equal one is done; it starts all the same; it is denied."""
+Decide: TypeAlias = Callable[[str, Decision, str], None]
+"""Told the id of a held call, what is decided, and why it is denied; "" if a person just said no."""
+AGAIN: Final = "again"
 SHOWN: Final = 600
 """Characters of an argument that a person is shown."""
 LISTED: Final = 50
@@ -48,7 +52,7 @@ class Held(NamedTuple):
     """A call or a whole fan-out that waits for approval: its arguments as a person is shown them, and their digest.
 
     loose: why that digest does not show whether the arguments change, "" if it does; fanout: the id of its fan-out if
-    it is an item, else "".
+    it is an item, else ""; note: how it ends if it is not made again, for an equal call is done, else "".
     """
 
     task: Task
@@ -56,6 +60,7 @@ class Held(NamedTuple):
     mark: str
     loose: str = ""
     fanout: str = ""
+    note: str = ""
 
 
 class Approvals:
@@ -63,7 +68,8 @@ class Approvals:
 
     def __init__(self, rule: Rule, tools: Mapping[str, Tool], log: Log, decide: Decide, ask: Ask | None = None) -> None:
         self.rule, self.tools, self.log, self.decide, self.ask = rule, tools, log, decide, ask
-        self.in_doubt: set[str] = set()  # fingerprints of side effects that may have happened
+        self.in_doubt: set[str] = set()  # calls that need a person's word, whatever the rule
+        self.informed = False  # whether the plan was written after tools had returned something
         self._context = copy_context()
         self._approved: dict[str, Held] = {}  # as they were then, by id
         self._asked_twice: set[str] = set()  # calls with an argument that cannot be compared
@@ -81,16 +87,17 @@ class Approvals:
         if not closed:
             return "plan"
         by_name = not isinstance(self.rule, str)
-        allowed = tool.name in self.rule if by_name else self.rule == "auto" and not self.log.round
-        return "" if allowed and not self.is_in_doubt(task) else "approval"
+        allowed = tool.name in self.rule if by_name else self.rule == "auto" and not self.informed
+        return "" if allowed and task.id not in self.in_doubt else "approval"
 
-    def is_in_doubt(self, task: Task) -> bool:
-        """Whether an equal call may have had its effect before."""
-        return bool(task.fingerprint) and task.fingerprint in self.in_doubt
+    @property
+    def offers_again(self) -> bool:
+        """Whether a person is asked for each call, and so may have one repeated that is done."""
+        return self.rule == "ask" and self.ask is not None
 
-    def _refusal(self, calls: Collection[Task]) -> str:
+    def _refusal(self, calls: Collection[str]) -> str:
         """Return why calls cannot be asked for, "" if they can."""
-        doubt = any(map(self.is_in_doubt, calls))
+        doubt = not self.in_doubt.isdisjoint(calls)
         asked = doubt or self.rule in ("ask", "auto")
         if asked and self.ask is not None:
             return ""
@@ -102,15 +109,26 @@ class Approvals:
 
     # ---------------------------------------------------------------- questions
 
-    def hold(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Ask for a call that is ready, with its resolved arguments."""
-        self._put(Held(task, _shown(args, kwargs), *self._mark(task, args, kwargs)), [task])
+    def hold(
+        self,
+        task: Task,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        note: str = "",
+        fanout: Task | None = None,
+        left: int = 0,
+    ) -> None:
+        """Ask for a call that is ready, with its resolved arguments.
 
-    def hold_item(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], fanout: Task, left: int) -> None:
-        """Take an item of a fan-out that is ready, one of so many that have not ended."""
-        mark = self._mark(task, args, kwargs)
-        held = self._held[task.id] = Held(task, _shown(args, kwargs), *mark, fanout=fanout.id)
-        self._groups.setdefault(fanout.id, {})[task.id] = held
+        note: see `Held`; fanout: of an item, which is asked for with the others, of which so many have not ended.
+        """
+        mark, owner = self._mark(task, args, kwargs), fanout.id if fanout is not None else ""
+        held = Held(task, _shown(args, kwargs), *mark, owner, note)
+        if fanout is None:
+            self._put(held, [task.id])
+            return
+        self._held[task.id] = self._groups.setdefault(fanout.id, {})[task.id] = held
         self.log.emit(TaskHeld, task.id, 0, "fanout", held.shown, held.mark)
         self.look_at(fanout, left)
 
@@ -120,13 +138,13 @@ class Approvals:
         if not group or len(group) != left or fanout.id in self._held:
             return
         held = list(group.values())
-        shown = "; ".join(f"{each.task.tool}({each.shown})" for each in held[:LISTED])
+        shown = "; ".join(map(_called, held[:LISTED]))
         more = f"; … {left - LISTED:,} more" if left > LISTED else ""
         together = digest([each.mark for each in held]).text
         counted = f"{left:,} call{'' if left == 1 else 's'}"
-        self._put(Held(fanout, f"{counted}: {shown}{more}", together), [each.task for each in held])
+        self._put(Held(fanout, f"{counted}: {shown}{more}", together), [each.task.id for each in held])
 
-    def _put(self, held: Held, calls: Collection[Task]) -> None:
+    def _put(self, held: Held, calls: Collection[str]) -> None:
         """Ask whether a call, or a fan-out's calls, may start; answer at once if nobody can."""
         task = held.task
         self._held[task.id] = held
@@ -136,24 +154,30 @@ class Approvals:
             self.answer(task.id, approved=False, by="rule", reason=f"{task.tool or task.id}: {refusal}")
             return
         loop = asyncio.get_running_loop()
-        question = self._question(task, held.shown, self.ask)
+        question = self._question(task, "; ".join(filter(None, (held.shown, held.note))), self.ask)
         self._questions[task.id] = loop.create_task(question, context=self._context.copy())
 
     async def _question(self, task: Task, shown: str, ask: Ask) -> None:
         fault = ""
         try:
             approved: object = await ask(task, shown)
-            if type(approved) is not bool:
+            if type(approved) is not bool and not (type(approved) is str and approved == AGAIN):
                 fault = f"the answer must be True or False, and ask() returned {shorten_value(approved)}"
         except Exception as error:  # noqa: BLE001 - whoever cannot be asked has not approved
             approved, fault = False, f"nobody could be asked ({describe_error(error)})"
         reason = f"{task.tool or task.id}: {fault}" if fault else ""
-        self.answer(task.id, approved=approved is True, by="rule" if fault else "user", reason=reason)
+        again, by = not fault and approved is not False and approved is not True, "rule" if fault else "user"
+        self.answer(task.id, approved=again or approved is True, by=by, reason=reason, again=again)
 
     # ---------------------------------------------------------------- answers
 
-    def answer(self, id_: str, *, approved: bool, by: str = "user", reason: str = "", mark: str = "") -> None:
-        """Let what is held start, or deny it; nothing if it is not held, or `mark` is not that of its arguments."""
+    def answer(
+        self, id_: str, *, approved: bool, by: str = "user", reason: str = "", mark: str = "", again: bool = False
+    ) -> None:
+        """Let what is held start, or deny it; nothing if it is not held, or `mark` is not that of its arguments.
+
+        again: whether what is done already is made once more.
+        """
         held = self._held.get(id_)
         if held is None or (mark and mark != held.mark):
             return
@@ -166,7 +190,7 @@ class Approvals:
         for call in calls:
             if approved and call.task.id != id_:
                 self.log.emit(TaskApproved, call.task.id, 0, True, by)  # noqa: FBT003 - an event's field
-            self.decide(call.task.id, approved, reason)
+            self.decide(call.task.id, ("again" if again else "go") if approved else "deny", reason)
 
     def forget(self, id_: str) -> None:
         """Withdraw the question for a call, or for a fan-out's calls."""
@@ -199,11 +223,19 @@ class Approvals:
         call = digest_call(tool, args, kwargs)
         return Digest(digest([call.text, code_hash(tool)]).text, call.loose)
 
+    def is_approved(self, id_: str) -> bool:
+        """Whether a person has approved a call."""
+        return id_ in self._approved
+
     def close(self) -> None:
         """Withdraw all questions."""
         for question in self._questions.values():
             question.cancel()
         self._held.clear()
+
+
+def _called(held: Held) -> str:
+    return f"{held.task.tool}({held.shown}){f' ({held.note})' if held.note else ''}"
 
 
 def _shown(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:

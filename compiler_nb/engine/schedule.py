@@ -64,6 +64,7 @@ TRANSITIONS: Final[frozenset[tuple[State, State]]] = frozenset({
     ("waiting", "failed"),  # an expression; its arguments, or a pinned or adopted outcome, are wrong
     ("waiting", "skipped"), ("waiting", "cancelled"),
     ("ready", "failed"),  # denied
+    ("ready", "done"),  # not made, for an equal call with side effects is done
     ("ready", "cancelled"),
     ("ready", "skipped"),  # it waited for approval, or for its turn, when a side effect above it failed
 })  # fmt: skip

@@ -24,9 +24,10 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from compiler_nb.engine.approval import Approvals, Ask, Rule
+from compiler_nb.engine.approval import Approvals, Ask, Decision, Rule
 from compiler_nb.engine.attempt import Attempt, failure_of
 from compiler_nb.engine.evaluation import Evaluation, Inline, Work
+from compiler_nb.engine.ledger import NOWHERE, Entry, Ledger, digest_of, not_repeated
 from compiler_nb.engine.node import CANCELLED, Node, Verb, find_lanes
 from compiler_nb.engine.runners import PostToMain, Runner, make_runners
 from compiler_nb.engine.schedule import Schedule
@@ -39,6 +40,7 @@ from compiler_nb.events import (
     TaskEnded,
     TaskExpanded,
     TaskHeld,
+    TaskIdentified,
     TaskParked,
     TaskPlanned,
     TaskRetried,
@@ -59,6 +61,8 @@ from compiler_nb.tool import Tool
 
 STILL_RUNS: Final = "still runs: it could not be stopped"
 """How the warning of a call that was abandoned while it worked ends."""
+IN_DOUBT: Final = "an equal call was made before"
+"""Why a call that was about to begin is asked for."""
 ITEMS: Final = 1_000
 """Items of a fan-out that are taken at a time; if calls have side effects, all are, for they are approved together."""
 _Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
@@ -93,10 +97,11 @@ class Session:
     expressions may cost.
 
     May be set before the first task: intent notes that a call with side effects is about to begin, and returns False
-    if it cannot be noted, or raises RunClaimed if another run makes it; recall returns an item of a fan-out, as its
-    value if an earlier run has left one; secrets: what no failure's message may hold; rates: the providers' limits per
-    minute; rated: the tools whose calls these count here, with their providers (other tools count their calls of models
-    where they make them); warn: called with a task's id and a warning that cannot wait for the loop, on any thread.
+    if it cannot be noted, or raises RunClaimed if another run makes it; ledger: of the side effects before it; recall
+    returns an item of a fan-out, as its value if an earlier run has left one; secrets: what no failure's message may
+    hold; rates: the providers' limits per minute; rated: the tools whose calls these count here, with their providers
+    (other tools count their calls of models where they make them); warn: called with a task's id and a warning that
+    cannot wait for the loop, on any thread.
     """
 
     def __init__(
@@ -122,6 +127,7 @@ class Session:
         self.secrets: tuple[Secret, ...] = ()
         self.rates: Limits | None = None
         self.rated: Mapping[str, str] = {}
+        self.ledger = Ledger(log.run, [])
 
         self.approvals = Approvals(approve, self.tools, log, self._decide, ask)
         caps, lanes = find_lanes(tools.values(), limits or {})
@@ -227,8 +233,13 @@ class Session:
             self.log.emit(TaskPlanned, task.id, 0, task, "")
             self._perform(self.schedule.reorder(task, self.log.now()))
 
+    def begin_round(self, *, informed: bool) -> None:
+        """Note that another plan begins; informed: whether it was written after tools had returned something."""
+        self.ledger.open()
+        self.approvals.informed = informed
+
     def open(self) -> None:
-        """Note that another plan begins: side effects wait for its end."""
+        """Note that a plan is being written: side effects wait for its end."""
         self.schedule.open()
 
     def close(self) -> None:
@@ -246,9 +257,12 @@ class Session:
             self.log.emit(Paused, paused)
         self._perform(self.schedule.pause(paused))
 
-    def approve(self, id_: str, by: str = "user", mark: str = "") -> None:
-        """Let a call start that is held for approval; nothing if it is not, or `mark` is not its arguments' digest."""
-        self.approvals.answer(id_, approved=True, by=by, mark=mark)
+    def approve(self, id_: str, by: str = "user", mark: str = "", *, again: bool = False) -> None:
+        """Let a call start that is held for approval; nothing if it is not, or `mark` is not its arguments' digest.
+
+        One that is done already gets that outcome, unless it is to be made again.
+        """
+        self.approvals.answer(id_, approved=True, by=by, mark=mark, again=again)
 
     def deny(self, id_: str, by: str = "user", reason: str = "", mark: str = "") -> None:
         """End a call as denied that is held for approval; nothing if it is not."""
@@ -341,14 +355,6 @@ class Session:
         """Return an expression that reads the very items of fan-outs whose values lack failed ones."""
         shapes = {id_: self._shapes[id_] for id_ in self.partial if id_ in self._shapes}
         return link_items(Task("", "expr", "", (tree,)), shapes).args[0] if shapes else tree
-
-    def doubts(self, fingerprints: Iterable[str]) -> None:
-        """Note side effects that may have happened before: equal calls need approval, whatever the rule."""
-        self.approvals.in_doubt.update(fingerprints)
-
-    def is_in_doubt(self, task: Task) -> bool:
-        """Whether a task's side effect may have happened before."""
-        return self.approvals.is_in_doubt(task)
 
     # ---------------------------------------------------------------- what the schedule hands out
 
@@ -556,20 +562,72 @@ class Session:
             self._end(node, replace(bound, attempts=0) if type(bound) is Failure else bound)
             return
         args, kwargs = bound
+        known, note = self._identify(task, self.tools[task.tool], args, kwargs), ""
+        if known is not None and known.standing == "done":
+            if not self.approvals.offers_again:
+                self._give_known(node, known)
+                return
+            note = not_repeated(known.place, self.log.run)
         # A guarded call of an item is the one that its item waits for: nothing else of it is open when it is held.
-        fanout = self.schedule.nodes.get(task.owner)
-        if fanout is None:
-            self.approvals.hold(task, args, kwargs)
-        else:
-            self.approvals.hold_item(task, args, kwargs, fanout.task, fanout.waiting)
+        owner = self.schedule.nodes.get(task.owner)
+        fanout, left = (owner.task, owner.waiting) if owner is not None else (None, 0)
+        self.approvals.hold(task, args, kwargs, note=note, fanout=fanout, left=left)
 
-    def _decide(self, id_: str, approved: bool, reason: str) -> None:  # noqa: FBT001 - as Decide has it
-        """Let a held call start, or end it as denied; nothing if it has ended meanwhile."""
-        node = self.schedule.nodes[id_]
-        if approved:
-            self._perform(self.schedule.approve(id_))
-        elif node.state not in ENDED:
+    def _decide(self, id_: str, decision: Decision, reason: str) -> None:
+        """Let a held call start, or end it; nothing if it has ended meanwhile."""
+        node, known = self.schedule.nodes[id_], self.ledger.found(id_)[1]
+        if node.state in ENDED:
+            return
+        if decision == "deny":
             self._end(node, Failure("denied", reason or f"{node.task.tool} was not approved", attempts=0))
+        elif decision == "go" and known is not None and known.standing == "done":
+            self._give_known(node, known)
+        else:
+            if decision == "again":
+                self.ledger.again(id_)
+            self._perform(self.schedule.approve(id_))
+
+    # ---------------------------------------------------------------- which call it is
+
+    def _identify(self, task: Task, tool: Tool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Entry | None:
+        """Return the earlier call that a call with side effects is, now that its arguments are known; None if none."""
+        before, mark = self.ledger.found(task.id)[0], digest_of(tool, args, kwargs)
+        known = self.ledger.find(task.id, mark)
+        if before == mark:
+            return known
+        told = known.describe(self.log.run) if known is not None else ""
+        done, place = (known.standing == "done", known.place) if known is not None else (False, NOWHERE)
+        self.log.emit(TaskIdentified, task.id, 0, mark, told, done, *place)
+        if known is not None and not done:
+            self.approvals.in_doubt.add(task.id)
+            self.log.emit(Warned, task.id, f"{task.id} may have had its effect before: an equal call was {told}")
+        return known
+
+    def _give_known(self, node: Node, known: Entry) -> None:
+        """End a call with what an equal one returned that is done."""
+        now = self.log.now()
+        nodes = self.schedule.finish(node.task.id, known.value, now)
+        self._note_end(node, 0, known.value, not_repeated(known.place, self.log.run), now)
+        self._perform(nodes)
+
+    def _may_begin(self, node: Node, tool: Tool, args: tuple[Any, ...], kwargs: dict[str, Any], *, noted: bool) -> bool:
+        """Whether a call with side effects begins now; if not, it has ended, or is asked for.
+
+        noted: whether its start is in the log already, for its arguments took a thread.
+        """
+        task, known = node.task, self._identify(node.task, tool, args, kwargs)
+        if known is not None and known.standing == "done":
+            self._give_known(node, known)
+            return False
+        reason = self.approvals.asks_again(task.id, args, kwargs)
+        if not reason and task.id in self.approvals.in_doubt and not self.approvals.is_approved(task.id):
+            reason = IN_DOUBT
+        if not reason:
+            return True
+        if noted:
+            self.log.emit(TaskRetried, task.id, node.attempt, reason, 0.0)
+        self._perform(self.schedule.take_back(task.id, self.log.now()))
+        return False
 
     # ---------------------------------------------------------------- attempts
 
@@ -596,10 +654,7 @@ class Session:
             self._end(node, replace(bound, attempts=node.attempt) if type(bound) is Failure else bound)
             return
         args, kwargs = bound
-        if tool.side_effects and (reason := self.approvals.asks_again(task.id, args, kwargs)):
-            if is_noted:
-                self.log.emit(TaskRetried, task.id, node.attempt, reason, 0.0)
-            self._perform(self.schedule.take_back(task.id, at))
+        if tool.side_effects and not self._may_begin(node, tool, args, kwargs, noted=is_noted):
             return
         if not is_noted:
             self.log.emit_at(at, TaskStarted, fields)
@@ -608,6 +663,8 @@ class Session:
         if (tool.side_effects and self.intent is not None) or task.tool in self.rated:
             attempt.begin_admitted()
         else:
+            if tool.side_effects:
+                self.ledger.begin(task.id, self.log.round)
             attempt.begin()
 
     def _resume(self, node: Node) -> None:
@@ -625,11 +682,11 @@ class Session:
         if tool.side_effects and self.intent is not None and not await self._noted_by(attempt, self.intent):
             if attempt.over:
                 return False
-            if self.approvals.ask is None or not task.fingerprint or self.is_in_doubt(task):
+            if self.approvals.ask is None or task.id in self.approvals.in_doubt:
                 message = f"{tool.name}: the history cannot note it, and nobody is there to approve it without that"
                 attempt.end(Failure("denied", message))
             else:
-                self.doubts([task.fingerprint])
+                self.approvals.in_doubt.add(task.id)
                 self._take_back(attempt, "the history cannot note it")
             return False
         if self.rates is not None and task.tool in self.rated:
@@ -637,6 +694,8 @@ class Session:
         if tool.side_effects and (reason := self.approvals.asks_again(task.id, attempt.args, attempt.kwargs)):
             self._take_back(attempt, reason)
             return False
+        if tool.side_effects:
+            self.ledger.begin(task.id, self.log.round)
         return True
 
     async def _noted_by(self, attempt: Attempt, intent: Intent) -> bool:
@@ -683,8 +742,8 @@ class Session:
             if node.attempt <= tool.retries and not isinstance(attempt.stopped, Cancelled):
                 self._retry(node, outcome)
                 return
-            if tool.side_effects and outcome.kind in ("timeout", "abandoned"):
-                self.doubts([node.task.fingerprint])
+        if tool.side_effects:
+            self.ledger.end(node.task.id, outcome)
         self._end(node, outcome)
 
     def _retry(self, node: Node, failure: Failure) -> None:

@@ -8,8 +8,8 @@ Schema, version 2 (`PRAGMA user_version`; `application_id` marks the file as our
     inputs    run, name, hash (of the content, null if it has none), body (the value, coded), crc
     tasks     run, id, kind, tool, fingerprint, state ("waiting" until its end)
     attempts  run, task, attempt, started, ended (seconds since the run began), state, effects (1 if the tool has side
-              effects), fingerprint: one with side effects is committed before it begins, so one without an end is in
-              doubt
+              effects), fingerprint (of one with side effects the digest of its tool and arguments; it is committed
+              before the call begins, so one without an end is in doubt)
     events    run, seq, round, at, kind, body (the fields after `at`, coded), crc (of kind and body)
     blobs     run, owner ("seq 12", "input df"), number, data: arrays of a value
     claims    lineage (the run that others come from), run (the one of them that makes side effects), owner (host,

@@ -76,13 +76,17 @@ class History:
         except HistoryError:  # a run that is kept in this file says so, with a warning
             return []
 
-    def effects_after(self, run_id: str) -> frozenset[str]:
-        """Return the fingerprints of the side effects of runs that continue or repeat a run."""
-        self._catch_up()
-        return reader.effects_after(self.path, run_id)
+    def lineage(self, run_id: str, tools: Iterable[Any] | Mapping[str, Any] = ()) -> list[Run]:
+        """Return the runs that have begun side effects of those that a run comes from or that come from it, and itself.
+
+        The oldest is the first; tools, errors: as for `load`.
+        """
+        alive = self._catch_up()
+        ids = reader.lineage(self.path, run_id) if self.path.exists() else []
+        return [reader.load(self.path, each, tools, alive=alive) for each in ids]
 
     def claim_on(self, run_id: str, *, take: bool = False) -> Claim | None:
-        """Return the claim on a run's lineage, None if there is none; to be asked before `effects_after`.
+        """Return the claim on a run's lineage, None if there is none; to be asked before `lineage`.
 
         take: whether to take it from a process that cannot be asked. Raises RunClaimed if another run holds it.
         """

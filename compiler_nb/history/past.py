@@ -5,22 +5,26 @@ A task is the same as an earlier one when its key is (keys.py). The k-th of equa
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from compiler_nb.engine.ledger import NOWHERE, Entry, Place, not_repeated, standing_of
+from compiler_nb.engine.node import CANCELLED
 from compiler_nb.errors import HistoryError
-from compiler_nb.outcome import NOT_DONE, Answer, Failure, Replan, is_lost
+from compiler_nb.events import TaskIdentified
+from compiler_nb.outcome import NOT_DONE, NOT_REPEATED, Answer, Failure, Replan, is_lost
 from compiler_nb.plan.bounds import is_a
+from compiler_nb.plan.effects import nature
 from compiler_nb.plan.task import JOIN, LastLine, Return, Task, owner_of
 from compiler_nb.run import Run
-from compiler_nb.settings.order import Order, Past, PastRound
+from compiler_nb.settings.order import Order, Past, PastRound, Taken
+from compiler_nb.tool import Tool
 from compiler_nb.values.code import content_hash
 from compiler_nb.values.forms import NotStored
 from compiler_nb.values.keys import Keys, hash_tools
 
-UNKNOWN: Final = frozenset({"timeout", "abandoned"})
-"""Kinds of failures after which a side effect may have happened, or may still happen."""
 NOT_BEGUN: Final = frozenset({"denied", "arguments", "expression"})
 """Kinds of failures before a tool was called."""
 
@@ -28,25 +32,25 @@ NOT_BEGUN: Final = frozenset({"denied", "arguments", "expression"})
 # -------------------------------------------------------------------- going on
 
 
-def resumed(old: Run, tools: Mapping[str, Any], inputs: Mapping[str, Any], *, later: frozenset[str]) -> Order:
+def resumed(old: Run, tools: Mapping[str, Any], inputs: Mapping[str, Any], effects: list[Entry]) -> Order:
     """Return the order to go on where a run stopped.
 
-    tools: the new run's; inputs: those that replace the run's own; later: fingerprints of side effects that runs which
-    came from it have begun. Raises HistoryError if an input was not stored.
+    tools: the new run's; inputs: those that replace the run's own; effects: the side effects of its lineage. Raises
+    HistoryError if an input was not stored.
     """
     given = _inputs_of(old, inputs)
-    past = Past(parent=old.id, doubts=begun_effects(old, tools) | later, executing=old.order.executing)
+    past = Past(parent=old.id, effects=effects, wary=True, tools=tools, executing=old.order.executing)
     for round_ in old.rounds:
         if round_.plan is None:
             break
         past.rounds.append(PastRound(round_.plan, _kept(round_.plan.final, round_.decision)))
     past.keys = Keys(hash_tools(tools), hash_inputs(given, {}))
     keys = Keys({**past.keys.tools, **hash_tools(old.settings.tools)}, hash_inputs(old.inputs, old.order.input_hashes))
-    again, outcomes = _to_run_again(old, past.rounds), old.progress.outcomes
+    again, known = _to_run_again(old, past.rounds), _known(old)
     for task in old.progress.tasks.values():
         key = keys.add(task)
         if key is not None and task.id not in again:
-            past.known[key].append(outcomes[task.id])
+            past.known[key].append(known(task.id, "adopted"))
     return Order(question=old.question, inputs=given, past=past)
 
 
@@ -103,30 +107,62 @@ def _with_lost_values(
     return again
 
 
-def begun_effects(old: Run, tools: Mapping[str, Any]) -> frozenset[str]:
-    """Return the fingerprints of the side effects that a run, or one before it, has begun: done, failed or cut off."""
-    outcomes = old.progress.outcomes
-    return old.order.past.doubts | {
-        task.fingerprint
-        for task in _begun(old, {**tools, **old.settings.tools})
-        if not (isinstance(outcomes.get(task.id), Failure) and outcomes[task.id].kind in NOT_BEGUN)
-    }
+def _identified(run: Run) -> list[tuple[TaskIdentified, Place, bool]]:
+    """Return which side effects a run's tasks were: where each was made, and whether it was begun here.
+
+    A task has one, the last if its arguments have changed; a fan-out that was adopted has those of its items.
+    """
+    progress, found = run.progress, {}
+    for event in run.events:
+        if type(event) is TaskIdentified:
+            id_, ends = event.task, progress.ends
+            is_call, kept = progress.tasks[id_].kind == "call", id_ in ends and ends[id_].how.startswith(NOT_REPEATED)
+            begun = is_call and id_ in progress.spans and not kept
+            place = Place(run.id, event.round, id_) if begun else _source(event)
+            found[id_, None if is_call else place] = event, place, begun
+    return list(found.values())
 
 
-def unknown_effects(old: Run) -> frozenset[str]:
-    """Return the fingerprints of the side effects that may have happened."""
-    states, outcomes = old.progress.states, old.progress.outcomes
-    return old.order.past.doubts | {
-        task.fingerprint
-        for task in _begun(old, old.settings.tools)
-        if states[task.id] != "done" and getattr(outcomes.get(task.id), "kind", "timeout") in UNKNOWN
-    }
+def _source(event: TaskIdentified) -> Place:
+    return Place(event.source_run, event.source_round, event.source)
 
 
-def _begun(old: Run, tools: Mapping[str, Any]) -> list[Task]:
-    """Return the tasks with side effects of which an attempt began; of an unknown tool none are known."""
-    begun = [old.progress.tasks[id_] for id_ in {span.task for span in old.progress.attempts}]
-    return [task for task in begun if task.tool in tools and tools[task.tool].side_effects]
+def _known(old: Run) -> Callable[[str, str], Taken]:
+    """Return what says how a task ended in a run, and which side effects that was: its own, or those of its items."""
+    made: defaultdict[str, list[Place]] = defaultdict(list)
+    for event, place, _ in _identified(old):
+        for each in {event.task, owner_of(event.task)} - {""}:
+            made[each].append(place)
+
+    def known(id_: str, how: str) -> Taken:
+        outcome, effects = old.progress.ends[id_].outcome, tuple(made.get(id_, ()))
+        return Taken(outcome, not_repeated(effects[0], "") if effects and not is_lost(outcome) else how, effects)
+
+    return known
+
+
+def lineage(runs: Iterable[Run]) -> list[Entry]:
+    """Return the side effects that the runs of a lineage have begun, as far as is known how they stand."""
+    found: dict[Place, Entry] = {}
+    for run in runs:
+        ends, tasks = run.progress.ends, run.progress.tasks
+        for event, place, begun in _identified(run):
+            outcome, source = ends[event.task].outcome if event.task in ends else CANCELLED, _source(event)
+            if begun and not (isinstance(outcome, Failure) and outcome.kind in NOT_BEGUN):
+                if source in found and found[source].standing != "done":  # a person had this one made in its place
+                    del found[source]
+            elif begun or place in found or is_lost(outcome) or tasks[event.task].kind != "call":
+                continue
+            standing = "lost" if isinstance(outcome, NotStored) else standing_of(event.digest, outcome)
+            found[place] = Entry(event.digest, place, standing, outcome if standing == "done" else None)
+    return list(found.values())
+
+
+def only_noted(old: Run, found: Iterable[Entry]) -> list[Entry]:
+    """Return what a run knew of side effects before it that are not among those that were found: they are in doubt."""
+    there = Counter(entry.digest for entry in found if entry.place.run != old.id)
+    missing = Counter(entry.digest for entry in old.order.past.effects if not entry.place.run) - there
+    return [Entry(digest, NOWHERE, "doubt") for digest in missing.elements()]
 
 
 # -------------------------------------------------------------------- running again
@@ -138,15 +174,17 @@ def repeated(
     start: str,
     overrides: Mapping[str, Any],
     failed: bool,
+    tools: Mapping[str, Tool],
     inputs: Mapping[str, Any],
-    later: frozenset[str],
+    effects: list[Entry],
 ) -> Order:
     """Return the order to run the whole plan of a run again, with what is pinned of it: all but what is to run.
 
     That is everything; with `start` that task and what depends on it, with `failed` what is not done; and what depends
-    on an overridden task. inputs, later: as for `resumed`. Raises KeyError if there is no such task.
+    on an overridden task, or reads below a side effect that is to run. tools, inputs, effects: as for `resumed`. Raises
+    KeyError if there is no such task.
     """
-    given, rounds, outcomes = _inputs_of(old, inputs), rounds_again(old), old.progress.outcomes
+    given, rounds, outcomes, known = _inputs_of(old, inputs), rounds_again(old), old.progress.outcomes, _known(old)
     tasks = {task.id: task for each in rounds for task in each.plan}
     fixed = {old.id_of(name): value for name, value in overrides.items()}
     moved = {id_ for id_ in tasks if id_ not in outcomes or not (start or failed)}
@@ -156,14 +194,18 @@ def repeated(
         left_out = old.progress.left_out
         moved.update(id_ for id_ in tasks if is_lost(outcomes.get(id_)) or id_ in left_out)
     moved.update(fixed)
+    is_below = False
     for task in tasks.values():
-        if task.id not in fixed and moved.intersection(task.dependencies):
+        kind = nature(task, tools)
+        if task.id not in fixed and (moved.intersection(task.dependencies) or (is_below and kind == "read")):
             moved.add(task.id)
+        is_below = is_below or (kind == "effect" and task.id in moved)
     moved = _with_lost_values(tasks.values(), outcomes, moved - set(fixed), _values_read(rounds[-1].plan.final, tasks))
-    past = Past(parent=old.id, doubts=unknown_effects(old) | later, rounds=rounds, executing=True)
-    past.pins = {id_: outcomes[id_] for id_ in tasks if id_ in outcomes and id_ not in moved} | fixed
+    past = Past(parent=old.id, effects=effects, tools=tools, rounds=rounds, executing=True)
+    past.pins = {id_: known(id_, "pinned") for id_ in tasks if id_ in outcomes and id_ not in moved}
+    past.pins |= {id_: Taken(value, "pinned") for id_, value in fixed.items()}
     if failed:
-        past.pins |= _items(old, tasks.values(), moved)
+        past.pins |= {id_: Taken(value) for id_, value in _items(old, tasks.values(), moved).items()}
     return Order(question=old.question, inputs=given, past=past)
 
 

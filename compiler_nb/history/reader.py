@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from compiler_nb.engine.ledger import NOWHERE, Entry
 from compiler_nb.errors import HistoryError
 from compiler_nb.events import (
     Event,
@@ -27,7 +28,7 @@ from compiler_nb.events import (
     TaskPlanned,
     Warned,
 )
-from compiler_nb.history.file import check_row, naming, reading
+from compiler_nb.history.file import Unmade, check_row, naming, reading
 from compiler_nb.history.listing import BROKEN_OFF, LONGEST, status_of
 from compiler_nb.models.limits import Limit
 from compiler_nb.outcome import ENDED, Cancelled
@@ -42,10 +43,11 @@ from compiler_nb.values.code import decode
 from compiler_nb.values.forms import NotStored, expect, of_kind
 from compiler_nb.values.records import make_event
 
-_DESCENDANTS: Final = """
-    WITH RECURSIVE later(id) AS (
-        SELECT id FROM runs WHERE parent = ? UNION SELECT runs.id FROM runs JOIN later ON runs.parent = later.id)
-    SELECT fingerprint FROM attempts WHERE effects AND run IN later
+_LINEAGE: Final = """
+    WITH RECURSIVE
+        up(id) AS (SELECT ? UNION SELECT parent FROM runs JOIN up USING (id) WHERE parent != ''),
+        tree(id) AS (SELECT id FROM up UNION SELECT runs.id FROM runs JOIN tree ON runs.parent = tree.id)
+    SELECT DISTINCT run FROM attempts JOIN runs ON runs.id = run WHERE effects AND run IN tree ORDER BY runs.at, run
 """
 _ROWS: Final = (
     "SELECT question, status, owner, settings, crc FROM runs WHERE id = ?",
@@ -108,10 +110,11 @@ def _is_executing(data: Any, question: str, events: Iterable[Event]) -> bool:
     return not (question and any(isinstance(event, ModelStarted) and not event.task for event in events))
 
 
-def effects_after(path: Path, run_id: str) -> frozenset[str]:
-    """Return the fingerprints of side effects that were begun by runs which come from a run."""
-    with reading(path) as connection:
-        return frozenset(of_kind(str, row[0]) for row in connection.execute(_DESCENDANTS, (run_id,)).fetchall())
+def lineage(path: Path, run_id: str) -> list[str]:
+    """Return the ids of the runs of a run's lineage that have begun side effects, the oldest first."""
+    with contextlib.suppress(Unmade), reading(path) as connection:
+        return [of_kind(str, row[0]) for row in connection.execute(_LINEAGE, (run_id,)).fetchall()]
+    return []
 
 
 def returned(path: Path, tools: Mapping[str, tuple[str, Any]]) -> list[tuple[str, Any]]:
@@ -169,7 +172,7 @@ def load(path: Path, run_id: str, tools: Iterable[Any] | Mapping[str, Any], *, a
         log.events = loader.events(rows[2])
         data = json.loads(settings)
         past = Past(
-            doubts=frozenset(of_kind(str, each) for each in data["doubts"]),
+            effects=[Entry(of_kind(str, each), NOWHERE, "doubt") for each in data["doubts"]],
             executing=_is_executing(data, question, log.events),
         )
         dialects = [event.dialect for event in log.events if isinstance(event, PlanClosed)] or ["python"]

@@ -15,6 +15,7 @@ from compiler_nb.events import (
     RunStarted,
     TaskEnded,
     TaskExpanded,
+    TaskIdentified,
     TaskPlanned,
     TaskRetried,
     TaskStarted,
@@ -61,6 +62,7 @@ class RunRows:
         self.snapshots = Snapshots(self.settings.tools, put, largest=largest, leaks=self._holds_key)
         self.inputs = self.snapshots.inputs(run.inputs)
         self.shared = Shared(self.snapshots.known, {})  # with digests of outcomes and inputs that are stored
+        self.marks: dict[str, str] = {}  # the digests of side effects, by task
         self.tails: dict[int, str] = {}  # the end of what each call of a model has said
 
     # ---------------------------------------------------------------- rows
@@ -97,8 +99,11 @@ class RunRows:
                 yield _task(event.run, event.planned)
             case TaskExpanded():
                 yield from (_task(event.run, item) for item in event.items)
+            case TaskIdentified():
+                self.marks[event.task] = event.digest
             case TaskStarted():
-                tool, mark = self.snapshots.tool_of(event.task), self.snapshots.tasks[event.task].fingerprint
+                tool = self.snapshots.tool_of(event.task)
+                mark = self.marks.get(event.task) or self.snapshots.tasks[event.task].fingerprint
                 effects = int(tool is not None and tool.side_effects)
                 yield _ATTEMPT, (event.run, event.task, event.attempt, event.at, effects, mark)
             case TaskRetried():
@@ -124,7 +129,8 @@ class RunRows:
         approve = settings.approve if isinstance(settings.approve, str) else sorted(settings.approve)
         told = json.dumps({
             "max_concurrency": settings.max_concurrency, "limits": limits, "tools": tools,
-            "doubts": sorted(past.doubts), "executing": self.order.executing, "approve": approve,
+            "doubts": [each.digest for each in past.effects if each.place.run != event.run],
+            "executing": self.order.executing, "approve": approve,
             "budget": asdict(settings.budget), "bounds": asdict(settings.bounds),
             **{name: getattr(settings, name) for name in PLAIN},
         }, default=float)  # fmt: skip

@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from typing import Final
+from typing import Any, Final
 
 from compiler_nb.engine.approval import Ask
 from compiler_nb.engine.background import MainThread
@@ -55,10 +55,10 @@ def page_asker(heard: Callable[[], Awaitable[bool]], otherwise: Ask | None) -> A
     If the page's buttons do not reach the kernel, `otherwise` asks; if it is None, the question stays open.
     """
 
-    async def ask(task: Task, arguments: str) -> bool:
+    async def ask(task: Task, arguments: str) -> Any:
         if otherwise is not None and not await heard():
             return await otherwise(task, arguments)
-        return bool(await asyncio.get_running_loop().create_future())  # approve() and deny() of the run end the wait
+        return await asyncio.get_running_loop().create_future()  # approve() and deny() of the run end the wait
 
     return ask
 

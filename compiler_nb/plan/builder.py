@@ -9,7 +9,7 @@ from itertools import count
 
 from compiler_nb.errors import Problem
 from compiler_nb.plan import check
-from compiler_nb.plan.effects import effects_of
+from compiler_nb.plan.effects import effects_of, nature
 from compiler_nb.plan.task import LastLine, Task, fingerprint
 from compiler_nb.plan.tree import Ref, Tree
 from compiler_nb.plan.tree import replace as replace_nodes
@@ -24,7 +24,8 @@ class Builder:
 
     tools: by name, None to accept any; inputs: names of the offered variables; earlier: ids of earlier rounds' results,
     which this plan may read, with their fingerprints; taken: all ids that the run has used; names: what a name means
-    that several earlier tasks were assigned to, the id of the last one.
+    that several earlier tasks were assigned to, the id of the last one; since: the fingerprint of the last call with
+    side effects in earlier rounds, "" if there was none.
     After the first problem nothing more is released, but reading goes on.
     """
 
@@ -35,7 +36,10 @@ class Builder:
         earlier: Mapping[str, str] | None = None,
         taken: Iterable[str] = (),
         names: Mapping[str, str] | None = None,
+        *,
+        since: str = "",
     ) -> None:
+        self.since = since
         self.tools, self.inputs = tools, frozenset(inputs)
         self.earlier = dict(earlier or {})
         self.taken = {*taken, *self.earlier}
@@ -115,22 +119,20 @@ class Builder:
         `task.id` is the name in the text, and the ids of `parts` begin with it and a dot. The id is the name if it
         is free and not to be avoided, or if an earlier round's task of this name computes the same; else name_2, ...
         """
-        group = [*parts, replace(task, note=check.one_line(task.note)) if task.note else task]
-        prints = self._prints(group)
+        group, prints = self._prints([*parts, replace(task, note=check.one_line(task.note)) if task.note else task])
         name = task.id
         id_ = self.ids[name] = self._free(name, prints[name], avoid)
         own = f"{name}_2" if name in avoid else name
         for each in group:
             renamed = _renamed(each, name, id_)
-            if each is task and id_ != own and name.isidentifier():
+            if each is group[-1] and id_ != own and name.isidentifier():
                 renamed = replace(renamed, version_of=own)
             self._take(renamed, prints[each.id])
         return id_
 
     def add_parts(self, name: str, parts: Iterable[Task], trees: Iterable[Tree]) -> list[Tree]:
         """Take the tasks made of calls in the last line; return the trees with the ids that these got."""
-        group = list(parts)
-        prints = self._prints(group)
+        group, prints = self._prints(parts)
         # `answer` itself is never an id; only its parts, `answer.1`, may have been taken in an earlier round.
         taken = {id_.split(".")[0] for id_ in self.taken if "." in id_}
         id_ = free_name(name, taken)
@@ -138,12 +140,19 @@ class Builder:
             self._take(_renamed(each, name, id_), prints[each.id])
         return [_renamed(tree, name, id_) for tree in trees]
 
-    def _prints(self, group: list[Task]) -> dict[str, str]:
+    def _prints(self, tasks: Iterable[Task]) -> tuple[list[Task], dict[str, str]]:
+        """Return the tasks of a line, each with the last side effect above it, and their fingerprints by id."""
+        group = list(tasks)
         prints: dict[str, str] = {}
         known: Mapping[str, str] = ChainMap(prints, self.fingerprints) if len(group) > 1 else self.fingerprints
-        for each in group:
-            prints[each.id] = fingerprint(each, known)
-        return prints
+        for place, each in enumerate(group):
+            kind = nature(each, self.tools or {}) if self._effects is not None else "pure"
+            if kind != "pure" and self.since:
+                group[place] = replace(each, since=self.since)
+            prints[each.id] = fingerprint(group[place], known)
+            if kind == "effect":
+                self.since = prints[each.id]
+        return group, prints
 
     def _free(self, name: str, print_: str, avoid: Collection[str]) -> str:
         if name not in self.taken and name not in avoid:

@@ -257,6 +257,7 @@ def _item(
             guard=guard if task.guard is None or isinstance(guard, Expression) else Value(guard),
             line=parent.line,
             column=parent.column,
+            since=parent.since,
             # The values of an item are not hashed: within one source, the place says which item it is.
             fingerprint=f"{parent.fingerprint}{id_[len(parent.id) :]}{task.id}",
         )

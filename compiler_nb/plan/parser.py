@@ -67,8 +67,8 @@ INDENT = 64
 class PlanParser:
     """An incremental parser of plans.
 
-    dialect: "auto" or one of the three; tools, inputs, earlier, taken, names: see `Builder`; implied: what a plan
-    without a last line ends in: "join", or "value" for the last statement's value (in a cell that holds a plan).
+    dialect: "auto" or one of the three; tools, inputs, earlier, taken, names, since: see `Builder`; implied: what a
+    plan without a last line ends in: "join", or "value" for the last statement's value (in a cell that holds a plan).
     """
 
     def __init__(
@@ -80,11 +80,12 @@ class PlanParser:
         earlier: Mapping[str, str] | None = None,
         taken: Iterable[str] = (),
         names: Mapping[str, str] | None = None,
+        since: str = "",
         implied: Literal["join", "value"] = "join",
     ) -> None:
         if dialect != "auto" and dialect not in DIALECTS:
             raise ValueError(f"no dialect is called {dialect!r}; there are auto, {', '.join(DIALECTS)}")
-        self._make_builder = partial(Builder, tools, inputs, earlier, taken, names)
+        self._make_builder = partial(Builder, tools, inputs, earlier, taken, names, since=since)
         self._asked, self.implied = dialect, implied
         self.text: list[str] = []
         self.closed = False

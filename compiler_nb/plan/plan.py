@@ -17,7 +17,8 @@ class Plan:
     """A directed acyclic graph of tasks, in the order of the text, and how it ends.
 
     `plan["ny"]` is a task, `plan.tasks` all of them without the last line, `plan.final` the last line,
-    `plan.text` what it was parsed from, `plan.notes` where that was not read as it is written.
+    `plan.text` what it was parsed from, `plan.notes` where that was not read as it is written, `plan.after_tools`
+    whether it was written after tools had returned something, which may have asked for what it does.
     """
 
     tasks: tuple[Task, ...]
@@ -25,6 +26,7 @@ class Plan:
     text: str = field(default="", compare=False)
     dialect: str = field(default="python", compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
+    after_tools: bool = field(default=False, compare=False)
 
     __hash__ = None  # type: ignore[assignment]  # tasks hold plain, mutable data
 

@@ -48,7 +48,8 @@ class Task(Expression):
     line, column: where its text begins, from 1; fingerprint: what it computes, whatever its name: a hash of tool and
     arguments with references replaced by fingerprints; version_of: the name in the text, "" if that is the id; guard:
     what must be true for it to be performed, always an expression, or None if it always is; follows: ids of tasks that
-    it comes after although it reads nothing of them, for the order of side effects (effects.py).
+    it comes after although it reads nothing of them, for the order of side effects (effects.py); since: the fingerprint
+    of the last call with side effects above it, if what it does or returns may depend on that, else "".
     """
 
     id: str
@@ -64,6 +65,7 @@ class Task(Expression):
     version_of: str = field(default="", compare=False, repr=False)
     guard: Tree = None
     follows: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    since: str = field(default="", compare=False, repr=False)
     _reads: tuple[tuple[str, ...], tuple[str, ...]] | None = field(default=None, init=False, compare=False, repr=False)
 
     __hash__ = None  # type: ignore[assignment]  # the arguments are plain, mutable data
@@ -157,6 +159,8 @@ def fingerprint(task: Task, known: Mapping[str, str]) -> str:
     parts += [known.get(id_, id_) for id_ in task.after]
     if task.guard is not None:
         _spell_many("if", (task.guard,), known, parts)
+    if task.since:
+        parts += ("since", task.since)
     return hashlib.blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 

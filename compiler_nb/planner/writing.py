@@ -28,6 +28,7 @@ from compiler_nb.plan.task import Return, Task, owner_of
 from compiler_nb.plan.tree import references
 from compiler_nb.planner.requests import READABLE, Earlier, ask_for_plan, ask_for_repair, system_prompt
 from compiler_nb.settings.settings import Settings
+from compiler_nb.tool import Tool
 
 CUT: Final = frozenset({"", "length", "content_filter"})
 """Finishes of a reply that is not whole."""
@@ -72,12 +73,14 @@ class Writing:
         messages = ask_for_plan(system.text, self.question, self.schemas, earlier)
         role: Role = "planner" if earlier is None else "replan"
         self.session.open()
+        since = last_effect(self.session.tasks, settings.tools)
         for repair in range(settings.max_repairs + 1):
             request = Request(role, tuple(messages), prompt=version)
             self.calls.allow(request)
             parser = PlanParser(
                 dialect=settings.dialect, tools=settings.tools, inputs=self.schemas,
                 earlier=self.session.alive(), taken=tuple(self.session.tasks), names=names,
+                since=since,
             )  # fmt: skip
             taker = Taker(self.log, self.session, self.add)
             problems = await self._read_plan(request, parser, taker.take, last=repair == settings.max_repairs)
@@ -110,7 +113,16 @@ class Writing:
                 self.log.emit(PlanProblem, problem)
             ids = None if problems or failed else tuple(task.id for task in parser.builder.tasks)
             text, dialect = "".join(parser.text), "python" if parser.dialect == "auto" else parser.dialect
-            self.log.emit(PlanClosed, text, complete, parser.builder.final, dialect, ids, tuple(parser.builder.notes))
+            self.log.emit(
+                PlanClosed,
+                text,
+                complete,
+                parser.builder.final,
+                dialect,
+                ids,
+                tuple(parser.builder.notes),
+                self.log.round > 0,
+            )
         return problems
 
     def _open_end(self, parser: PlanParser, *, complete: bool) -> tuple[Problem, ...]:
@@ -226,6 +238,14 @@ def _is_cut(parser: PlanParser) -> bool:
 def has_effects(task: Task, builder: Builder) -> bool:
     """Whether a task calls a tool with side effects."""
     return nature(task, builder.tools or {}) == "effect"
+
+
+def last_effect(tasks: Mapping[str, Task], tools: Mapping[str, Tool]) -> str:
+    """Return the fingerprint of the last task that calls a tool with side effects, "" if none does."""
+    if not any(tool.side_effects for tool in tools.values()):
+        return ""
+    effects = (task for task in reversed(tuple(tasks.values())) if not task.owner and nature(task, tools) == "effect")
+    return next((task.fingerprint for task in effects), "")
 
 
 def _kept(whole: Iterable[Task], builder: Builder) -> str:

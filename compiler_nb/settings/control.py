@@ -61,9 +61,12 @@ class Control:
         """Let tasks start again."""
         self._steer(lambda session: session.pause(paused=False))
 
-    def approve(self, id_: str, mark: str = "") -> None:
-        """Let a task start that waits for approval, if its arguments have this mark; "" means any."""
-        self._steer(lambda session: session.approve(id_, mark=mark))
+    def approve(self, id_: str, mark: str = "", *, again: bool = False) -> None:
+        """Let a task start that waits for approval, if its arguments have this mark; "" means any.
+
+        again: even if an equal call is done.
+        """
+        self._steer(lambda session: session.approve(id_, mark=mark, again=again))
 
     def deny(self, id_: str, mark: str = "") -> None:
         """End a task that waits for approval, if its arguments have this mark; "" means any."""

@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from compiler_nb.engine.ledger import Entry, Place
 from compiler_nb.outcome import NOT_DONE, Answer, Replan
 from compiler_nb.plan.bounds import is_a
+from compiler_nb.plan.effects import nature
 from compiler_nb.plan.expression import Value
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
+from compiler_nb.tool import Tool
 
 if TYPE_CHECKING:  # loaded only if it is used
     from compiler_nb.values.keys import Keys
@@ -32,44 +35,66 @@ class Claim(NamedTuple):
     effects: int
 
 
+class Taken(NamedTuple):
+    """How a task ended in an earlier run, how that came to be known, and the side effects that this was."""
+
+    outcome: Any
+    how: str = "adopted"
+    effects: tuple[Place, ...] = ()
+
+
 @dataclass(kw_only=True, eq=False)
 class Past:
     """What an earlier run leaves to one that goes on, or runs its plan again; an empty one leaves nothing.
 
-    parent: the earlier run's id; doubts: fingerprints of side effects that may have happened; rounds: earlier rounds
-    whose plans are whole, which the new run repeats first; pins: outcomes by id; known:
-    outcomes by key (the k-th of equal tasks takes the k-th); keys: of the new run's tasks; executing: whether the plan
-    was given, not written by a planner; claim: the one on the lineage that was seen.
+    parent: the earlier run's id; claim: the one on the lineage that was seen; effects: the side effects of the lineage,
+    in the order in which they were begun, to which the new run adds its own; wary: whether one that failed is asked
+    for, too; tools: the new run's; rounds: earlier rounds whose plans are whole, which the new run repeats first; pins:
+    outcomes by id; known: outcomes by key (the k-th of equal tasks takes the k-th); keys: of the new run's tasks;
+    executing: whether the plan was given, not written by a planner.
     """
 
     parent: str = ""
     claim: Claim | None = None
-    doubts: frozenset[str] = frozenset()
+    effects: list[Entry] = field(default_factory=list)
+    wary: bool = False
+    tools: Mapping[str, Tool] = field(default_factory=dict)
     rounds: list[PastRound] = field(default_factory=list)
-    pins: dict[str, Any] = field(default_factory=dict)
-    known: dict[str, deque[Any]] = field(default_factory=lambda: defaultdict(deque))
+    pins: dict[str, Taken] = field(default_factory=dict)
+    known: dict[str, deque[Taken]] = field(default_factory=lambda: defaultdict(deque))
     keys: Keys | None = None
     executing: bool = False
+    _is_moved: bool = field(default=False, init=False)  # whether a side effect is to be made that was not, or not so
 
     def fresh(self) -> Past:
         """Return a copy for one run to take from, so that an order can be begun any number of times."""
         known = defaultdict(deque, {key: deque(outcomes) for key, outcomes in self.known.items()})
         return replace(self, known=known, keys=self.keys and self.keys.fresh())
 
-    def take(self, task: Task) -> tuple[Any, str] | None:
-        """Return a task's outcome and how it came to be known, or None if the task is to run."""
-        key = self.keys.add(task) if self.keys is not None else None
-        if task.id in self.pins:
-            return self.pins[task.id], "pinned"
-        found = self.known.get(key) if key is not None else None
-        return (found.popleft(), "adopted") if found else None
+    def take(self, task: Task) -> Taken | None:
+        """Return a task's outcome, or None if the task is to run.
+
+        Below a side effect that is to be made, what was read before it is stale, and with it all that comes of that.
+        """
+        key = self.keys.add(task, stale=self._is_moved and bool(task.since)) if self.keys is not None else None
+        found = self.pins.get(task.id)
+        if found is None and key is not None and self.known.get(key):
+            found = self.known[key].popleft()
+        if found is None and nature(task, self.tools) == "effect":
+            self._is_moved = True
+        return found
 
     def recall(self, item: Task) -> Task:
-        """Return an item of a fan-out, as an expression of its value if that is known."""
-        found = self.take(item)
-        if found is None or is_a(found[0], NOT_DONE):  # one that was not needed is asked again: that costs nothing
+        """Return an item of a fan-out, as an expression of its value if that is known.
+
+        A side effect stays a call: it is looked up when its arguments are known, so that it is seen not to be repeated.
+        """
+        if nature(item, self.tools) == "effect":
             return item
-        return Task(item.id, "expr", "", (Value(found[0]),), line=item.line, column=item.column)
+        found = self.take(item)
+        if found is None or is_a(found.outcome, NOT_DONE):  # one that was not needed is asked again: that costs nothing
+            return item
+        return Task(item.id, "expr", "", (Value(found.outcome),), line=item.line, column=item.column)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

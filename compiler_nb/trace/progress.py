@@ -40,6 +40,7 @@ from compiler_nb.events import (
     TaskEnded,
     TaskExpanded,
     TaskHeld,
+    TaskIdentified,
     TaskParked,
     TaskPlanned,
     TaskRetried,
@@ -66,8 +67,9 @@ class Progress:
     None while it lasts; usage: of all calls; calls: of models, by number; usage_by_task: of the calls that tools made;
     waits: the calls of models that their providers make wait, by number; waited: how long there were such, by provider.
     By a task's id: tasks (in the order in which they came), states, born (seconds), ends, spans (attempts; of a fan-out
-    one, from its expansion on), holds, parks, retries (what is to be tried again), warnings, parked (the provider that
-    it waits for), items_ended (of a fan-out: how many have ended, of how many).
+    one, from its expansion on), identified (which side effect it is), holds, parks, retries (what is to be tried
+    again), warnings, parked (the provider that it waits for), items_ended (of a fan-out: how many have ended, of how
+    many).
     holding: the tasks that are held; busy: calls that hold a slot; names: the last task of each variable, in the
     last round that assigns it; changes: (id, what, at), see above.
     """
@@ -90,6 +92,7 @@ class Progress:
         self.states: dict[str, State] = {}
         self.born: dict[str, float] = {}
         self.ends: dict[str, TaskEnded] = {}
+        self.identified: dict[str, TaskIdentified] = {}
         self.spans: dict[str, list[Span]] = {}
         self.holds: dict[str, list[Hold]] = {}
         self.parks: dict[str, list[Park]] = {}
@@ -227,6 +230,9 @@ class Progress:
 
     # ---------------------------------------------------------------- tasks that go on
 
+    def _identify(self, event: TaskIdentified) -> None:
+        self.identified[event.task] = event
+
     def _hold(self, event: TaskHeld) -> None:
         id_ = event.task
         self._let_go(id_, event.at)
@@ -324,7 +330,9 @@ class Progress:
         text, plan = event.text, None
         if event.tasks is not None:
             tasks = tuple(self.tasks[id_] for id_ in event.tasks)
-            plan = self.plan = Plan(tasks, event.final or JOIN, text, event.dialect, event.notes)
+            plan = self.plan = Plan(
+                tasks, event.final or JOIN, text, event.dialect, event.notes, event.after_tools or event.round > 0
+            )
             # A line that the plan repeats keeps its task, which is older than what a refused text assigned to the name.
             self.names.update((task.name, task.id) for task in tasks if task.name)
             for id_ in [id_ for id_ in self.holding if self.holds[id_][-1].reason == "plan"]:
@@ -399,6 +407,7 @@ class Progress:
 
     _folds: ClassVar[Mapping[type, Callable[[Progress, Any], None]]] = {
         TaskPlanned: _plan, TaskExpanded: _expand, TaskChosen: _choose, TaskHeld: _hold,
+        TaskIdentified: _identify,
         TaskApproved: _judge, TaskStarted: _start, TaskParked: _park,
         TaskRetried: _retry, TaskEnded: _end, RoundStarted: _begin_round,
         PlanProblem: _problem, PlanClosed: _close_text, Decided: _decide,

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from compiler_nb.events import ModelWaits, TaskEnded
-from compiler_nb.outcome import ENDED, LEFT_OUT, Failure, Skipped
+from compiler_nb.outcome import ENDED, LEFT_OUT, NOT_REPEATED, Failure, Skipped
 from compiler_nb.plan.expression import spell
 from compiler_nb.plan.short import named_in
 from compiler_nb.text import cut, seconds_text, wait_text
@@ -249,7 +249,7 @@ class Words:
         source = self.progress.readiness.adopted.get(event.task)
         if event.how == "adopted":
             return f", with the outcome of {self._name(source) if source else 'another task'}, which computes the same"
-        return _ENDS.get(event.how, "")
+        return f", {event.how}" if event.how.startswith(NOT_REPEATED) else _ENDS.get(event.how, "")
 
     def _waits(self, id_: str, event: TaskEnded) -> Iterator[tuple[str, float]]:
         """Yield what a task waited for and how long, one after the other."""

@@ -41,9 +41,11 @@ class Keys:
         """Return keys of the same tools and inputs, without tasks."""
         return Keys(self.tools, self.inputs)
 
-    def add(self, task: Task) -> str | None:
-        """Return the key of a task, whose dependencies are here already."""
+    def add(self, task: Task, *, stale: bool = False) -> str | None:
+        """Return the key of a task, whose dependencies are here already; stale: it is like nothing that was."""
         self.by_id[task.id] = None
+        if stale:
+            return None
         with contextlib.suppress(Exception):  # what has no hash, or cannot be looked at, is like nothing else
             self.by_id[task.id] = self._key(task)
         return self.by_id[task.id]
@@ -53,7 +55,8 @@ class Keys:
         code, after = [(name, self.tools.get(name, "")) for name in tools], [self._of(id_) for id_ in task.after]
         args, kwargs = replace(task.args, self._change), replace(task.kwargs, self._change)
         guard = [] if task.guard is None else [replace(task.guard, self._change)]
-        coded = encode_fields([task.kind, code, args, kwargs, after, *guard])
+        since = [task.since] if task.since else []
+        coded = encode_fields([task.kind, code, args, kwargs, after, *guard, *since])
         if '"$":"absent"' in coded.text:
             raise LookupError(task.id)
         return coded.digest

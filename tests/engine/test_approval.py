@@ -17,9 +17,8 @@ import pytest
 
 from compiler_nb import Compiler, ScriptedModel, tool
 from compiler_nb.engine.approval import CHANGED
+from compiler_nb.engine.ledger import Entry, Ledger, Place, digest_of
 from compiler_nb.events import TaskApproved, TaskHeld, Warned
-from compiler_nb.plan.bounds import Scope
-from compiler_nb.plan.fanout import expand
 from tests.support.clock import run_virtually
 from tests.support.session import add, opened, states, told
 
@@ -172,9 +171,8 @@ def test_an_item_in_doubt_is_asked_for_whatever_the_rule(rule):
 
     async def main():
         async with opened([send], ask=saying(True, questions), approve=rule) as session:
-            plan = add(session, "xs = [send(x) for x in [1, 2, 3]]")
-            twin = expand(plan["xs"], Scope({}, {}), {}).tasks[1][0]
-            session.doubts([twin.fingerprint])
+            add(session, "xs = [send(x) for x in [1, 2, 3]]")
+            session.ledger = Ledger("run", [Entry(digest_of(send, (2,), {}), Place("old", 0, "x"), "doubt")])
             session.close()
             await session.drained()
             return session

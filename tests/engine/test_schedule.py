@@ -375,6 +375,7 @@ MOVES = {
     ("waiting", "finish done"): "done", ("waiting", "finish failed"): "failed",
     ("waiting", "finish skipped"): "skipped", ("waiting", "finish cancelled"): "cancelled",
     ("waiting", "cancel"): "cancelled",
+    ("ready", "finish done"): "done",
     ("ready", "finish failed"): "failed", ("ready", "finish cancelled"): "cancelled", ("ready", "cancel"): "cancelled",
     ("ready", "finish skipped"): "skipped",
     ("ready", "approve"): "running",

@@ -138,10 +138,11 @@ def test_a_resumed_run_takes_over_what_was_not_needed(world, history):
 
 
 def test_another_round_repeats_nothing_that_a_guard_has_decided(world):
-    """Lines that stand in the next plan again keep their outcomes; nothing is a failure in the request."""
+    """The side effect is not made again, and what it may have changed is read again; nothing is a failure."""
     lines = 'up = check("u")\nx = load("a") if up else load("b")\nrestart("k") if not up else None\n'
     model = ScriptedModel({"planner": [f"{lines}join(x)\n", f"{lines}answer(x)\n"], "joiner": ["Replan: again"]})
     run = Compiler(model, tools=world.tools, approve=["restart"]).run_sync("What?")
-    assert (run.status, run.answer, world.take()) == ("done", "<b>", ["check u", "load b", "restart k"])
+    assert (run.status, run.answer, world.take()) == ("done", "<b>", [*["check u"] * 2, *["load b"] * 2, "restart k"])
+    assert run.why("@3_2.1") == "done, not repeated: done in round 1"
     assert "x.1" not in run.prompt("joiner")
     assert "(none)" in run.prompt("replan").partition("What failed")[2]

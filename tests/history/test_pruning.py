@@ -146,23 +146,25 @@ def test_a_run_that_another_process_writes_stays_until_that_is_dead(tmp_path):
 
 
 def test_what_runs_did_that_stay_is_known_though_what_they_came_from_is_gone(tmp_path):
-    """A resume of a resume names the first run in its place."""
+    """A side effect of a run that is gone is asked for, since nobody knows anymore what came of it."""
+    sent = []
 
     @tool(side_effects=True)
     async def send(x: str) -> str:
         """Send."""
+        sent.append(x)
         return x
 
     with History(tmp_path / "runs.db") as history:
         compiler = Compiler(None, [send], planner=scripted('send("x")\n'), approve="auto", history=history)
         first = run(compiler)
-        second = asyncio.run(compiler.rerun(first))
-        third = asyncio.run(compiler.rerun(second))
-        known = history.effects_after(first.id)
-        assert known
+        second = asyncio.run(compiler.rerun(first.id))
+        third = asyncio.run(compiler.rerun(second.id))
         assert history.prune(keep=1) == 2
         assert [row.id for row in history.runs()] == [third.id]
-        assert history.effects_after(first.id) == known
+        last = asyncio.run(compiler.rerun(third.id))
+    assert sent == ["x"]
+    assert last.failures["@1"].kind == "denied"
 
 
 @pytest.mark.parametrize("keep", [-1, 1.0, True, "3", None])

@@ -28,8 +28,8 @@ class Steered:
     def pause(self, paused):
         self.note("pause" if paused else "resume")
 
-    def approve(self, id_, by="user", mark=""):
-        self.note("approve", id_, by, mark)
+    def approve(self, id_, by="user", mark="", *, again=False):
+        self.note("approve", id_, by, mark, again)
 
     def deny(self, id_, by="user", reason="", mark=""):
         self.note("deny", id_, by, mark)
@@ -43,7 +43,7 @@ def use(control):
     control.deny("b")
 
 
-ALL = [("pause",), ("resume",), ("approve", "a", "user", "m"), ("deny", "b", "user", "")]
+ALL = [("pause",), ("resume",), ("approve", "a", "user", "m", False), ("deny", "b", "user", "")]
 
 
 def test_each_call_becomes_one_on_the_loop():

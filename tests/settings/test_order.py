@@ -7,7 +7,7 @@ from compiler_nb.errors import NoModel, PlanError
 from compiler_nb.outcome import Failure
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
-from compiler_nb.settings.order import Order, Past
+from compiler_nb.settings.order import Order, Past, Taken
 from tests.support.desk import Desk, planner_of
 
 
@@ -20,8 +20,9 @@ def test_an_empty_past_leaves_nothing():
 
 def test_what_is_pinned_is_taken_by_id():
     """An item is its value then; one that failed is tried again."""
-    past = Past(pins={"a": 1, "r[0]": 2, "r[1]": Failure("raised", "no")})
-    assert past.take(Task("a", "call", "get", (9,))) == (1, "pinned")
+    pins = {"a": 1, "r[0]": 2, "r[1]": Failure("raised", "no")}
+    past = Past(pins={id_: Taken(outcome, "pinned") for id_, outcome in pins.items()})
+    assert past.take(Task("a", "call", "get", (9,))) == (1, "pinned", ())
     item = past.recall(Task("r[0]", "call", "get", (9,)))
     assert (item.id, item.kind, item.args[0].value) == ("r[0]", "expr", 2)
     failed = Task("r[1]", "call", "get", (9,))

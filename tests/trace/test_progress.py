@@ -131,9 +131,9 @@ def test_a_task_that_computes_what_an_earlier_text_does_waits_for_its_twin():
 def test_what_is_held_for_the_plan_is_let_go_when_it_is_whole():
     """A text with problems is not a plan."""
     story = Story().plan("a").tell(TaskHeld, "a", 0, "plan", "", "")
-    story.tell(PlanProblem, Problem("syntax", 1, 1, "no")).tell(PlanClosed, "", True, None, "python", None, ())
+    story.tell(PlanProblem, Problem("syntax", 1, 1, "no")).tell(PlanClosed, "", True, None, "python", None, (), False)
     assert Progress(story.events).hold("a").reason == "plan"
-    assert Progress(story.tell(PlanClosed, "", True, None, "python", ("a",), ()).events).hold("a") is None
+    assert Progress(story.tell(PlanClosed, "", True, None, "python", ("a",), (), False).events).hold("a") is None
 
 
 def test_held_tells_the_arguments_of_those_that_wait_for_approval():

@@ -76,7 +76,7 @@ def test_it_is_held():
     """For the plan's end, for approval, because the run is paused."""
     story = Story().plan("a").tell(TaskHeld, "a", 0, "plan", "", "")
     assert why(story) == "ready, waits for the end of the plan"
-    story.tell(PlanClosed, "", True, None, "python", ("a",), ())
+    story.tell(PlanClosed, "", True, None, "python", ("a",), (), False)
     assert why(story) == "ready, waits for a slot"
     story.tell(TaskHeld, "a", 0, "approval", 'to="bob"', "")
     assert why(story) == 'ready, waits for approval of (to="bob")'

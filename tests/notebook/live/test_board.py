@@ -263,7 +263,7 @@ def closed(count):
     log, board = begun()
     for number in range(count):
         log.emit(TaskPlanned, f"t{number}", 0, Task(f"t{number}", "call", "get", (number,)), "")
-    log.emit(PlanClosed, "", True, None, "python", None, ())
+    log.emit(PlanClosed, "", True, None, "python", None, (), False)
     return board
 
 

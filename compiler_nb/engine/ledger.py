@@ -1,0 +1,154 @@
+"""The ledger: which calls with side effects were made, with what arguments, and what came of them.
+
+Theory of operation
+    A side effect is known by its tool and its resolved arguments, however it is spelled. A run's ledger holds the
+    calls that it has made and those of its lineage: the runs that it goes on with, repeats, or took its plan from.
+    A run that asks a question anew starts an empty one.
+
+    Within one plan k equal calls are k calls. So a ledger is opened for each plan, and what was made before that is
+    earlier: the plan's first call takes the first earlier one that is equal, the second call the second. One that is
+    done gives its outcome, and is not made again unless a person says so; one of which that is not known is asked for.
+    A call that takes nothing is made, and noted when it begins and when it ends.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from compiler_nb.outcome import NOT_REPEATED, Cancelled, Failure
+from compiler_nb.tool import Tool
+from compiler_nb.values.digest import digest_call
+
+Standing: TypeAlias = Literal["done", "lost", "alike", "doubt", "failed"]
+"""What is known of a call that was begun: it is done; it is done, but its value is lost; it is done, but whether its
+arguments were equal cannot be seen; it was cut off, and may have had its effect; it failed."""
+LOOSE: Final = "any call of "
+"""What the digest of a call begins with whose arguments cannot be compared."""
+UNKNOWN: Final = frozenset({"timeout", "abandoned"})
+"""Kinds of failures after which a side effect may have happened, or may still happen."""
+
+
+class Place(NamedTuple):
+    """Where a call was made: the run, its round from 0, and the task."""
+
+    run: str
+    round: int
+    task: str
+
+    def describe(self, run: str) -> str:
+        """Return the place in words, for somebody in a run."""
+        other = "" if self.run == run else f" of the run {self.run}"
+        return f"in round {self.round + 1}{other}" if self.run else "in an earlier run"
+
+
+NOWHERE: Final = Place("", 0, "")
+"""The place of a call of which only its digest is known."""
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A call with side effects that was begun: its digest, where that was, how it stands, and its value if done."""
+
+    digest: str
+    place: Place
+    standing: Standing
+    value: Any = None
+
+    def describe(self, run: str) -> str:
+        """Return what became of the call, and where, for somebody in a run."""
+        where = self.place.describe(run)
+        return {
+            "done": f"done {where}",
+            "lost": f"done {where}, but its value was not stored",
+            "alike": f"done {where}, and whether its arguments were the same cannot be compared",
+            "doubt": f"cut off {where}, and it may have had its effect",
+            "failed": f"it failed {where}, and it may have had its effect",
+        }[self.standing]
+
+
+class Ledger:
+    """The side effects of one run, and those before it.
+
+    run: its id; entries: of its lineage, in the order in which they were begun; what this run does is added to them.
+    wary: whether an earlier run's call that failed is asked for, too, for it may have done a part of its work.
+    """
+
+    def __init__(self, run: str, entries: list[Entry], *, wary: bool = False) -> None:
+        self.run, self.entries, self.wary = run, entries, wary
+        self._earlier: defaultdict[str, deque[Entry]] = defaultdict(deque)  # what this plan may take, by digest
+        self._found: dict[str, tuple[str, Entry | None]] = {}  # a task's digest, and what it has taken
+        self._begun: dict[str, Entry] = {}  # what this run makes, by task
+        self.open()
+
+    def open(self) -> None:
+        """Note that another plan begins: what was begun so far is earlier."""
+        self._earlier.clear()
+        for entry in self.entries:
+            if entry.standing != "failed" or (self.wary and entry.place.run != self.run):
+                self._earlier[entry.digest].append(entry)
+
+    def take(self, places: Collection[Place]) -> list[Entry]:
+        """Note that a task of this plan has adopted what was made at these places; return that."""
+        taken = [entry for entry in self.entries if entry.place in places] if places else []
+        for entry in taken:
+            if entry in self._earlier[entry.digest]:
+                self._earlier[entry.digest].remove(entry)
+        return taken
+
+    def find(self, id_: str, mark: str) -> Entry | None:
+        """Return the earlier call that a task's call is, or None if it is a new one; mark: its digest."""
+        before, taken = self._found.get(id_, ("", None))
+        if before != mark:
+            if taken is not None:  # its arguments have changed meanwhile
+                self._earlier[before].appendleft(taken)
+            earlier = self._earlier.get(mark)
+            taken = earlier.popleft() if earlier else None
+            self._found[id_] = mark, taken
+        return taken
+
+    def found(self, id_: str) -> tuple[str, Entry | None]:
+        """Return a task's digest, and the earlier call that it is; ("", None) if its arguments are not known."""
+        return self._found.get(id_, ("", None))
+
+    def again(self, id_: str) -> None:
+        """Note that a task's call is to be made although an equal one is done."""
+        self._found[id_] = self.found(id_)[0], None
+
+    def begin(self, id_: str, round_: int) -> None:
+        """Note that a task's call begins."""
+        mark, entry = self.found(id_)
+        if entry is None:
+            entry = Entry(mark, Place(self.run, round_, id_), "doubt")
+            self.entries.append(entry)
+        entry.place, entry.standing, entry.value = Place(self.run, round_, id_), "doubt", None
+        self._begun[id_] = entry
+
+    def end(self, id_: str, outcome: Any) -> None:
+        """Note how a call ended that has begun; nothing of one that has not."""
+        entry = self._begun.pop(id_, None)
+        if entry is not None:
+            entry.standing = standing_of(entry.digest, outcome)
+            entry.value = outcome if entry.standing == "done" else None
+
+
+def standing_of(mark: str, outcome: Any) -> Standing:
+    """Return what is known of a call that was begun and ended so; mark: its digest."""
+    if type(outcome) is Failure:
+        return "doubt" if outcome.kind in UNKNOWN else "failed"
+    if type(outcome) is Cancelled:
+        return "doubt"
+    return "alike" if mark.startswith(LOOSE) else "done"
+
+
+def not_repeated(place: Place, run: str) -> str:
+    """Return how a task of a run ends that is not made again, for it was made at that place (`TaskEnded.how`)."""
+    return f"{NOT_REPEATED}: done {place.describe(run)}"
+
+
+def digest_of(tool: Tool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """Return what a call is known by: its tool and its bound arguments; of what cannot be compared only the tool."""
+    found = digest_call(tool, args, kwargs)
+    return f"{LOOSE}{tool.name}" if found.loose else found.text
