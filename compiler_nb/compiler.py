@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from compiler_nb.drive import Drive
+from compiler_nb.drive import Drive, plan_of
 from compiler_nb.engine.approval import Ask
 from compiler_nb.engine.background import BACKGROUND, MainThread
 from compiler_nb.engine.ledger import Entry
@@ -130,8 +130,11 @@ class Compiler:
         return await self._perform(self.order(question, plan=plan, inputs=inputs, source=old), on_event)
 
     async def plan(self, question: str, inputs: Mapping[str, Any] | None = None) -> Plan:
-        """Return the plan for a question, without running it. Raises PlanError or ModelError if there is no plan."""
-        return await Drive(self._new_run(self.order(question, inputs=inputs), None)).plan_only()
+        """Return the plan for a question, without running it.
+
+        Raises PlanError, ModelError, or RunFailed at a limit, if there is no plan. The history keeps how it was made.
+        """
+        return plan_of(await self._perform(self.order_planned(question, inputs), None))
 
     async def resume(
         self,
@@ -257,6 +260,10 @@ class Compiler:
             past = Past(parent=source.id, claim=self._claim_on(source, take=False), effects=self._effects_of(source))
         shapes = self._recall_shapes() if plan is None else {}
         return Order(question=question, plan=plan, inputs=given, past=past, shapes=shapes)
+
+    def order_planned(self, question: str, inputs: Mapping[str, Any] | None = None) -> Order:
+        """Return the order to make a plan for a question, and not to run it. Raises NoModel if nobody can write it."""
+        return replace(self.order(question, inputs=inputs), planning=True)
 
     def _recall_shapes(self) -> dict[str, str]:
         """Return what the planner is told of the results of tools."""

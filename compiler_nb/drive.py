@@ -15,7 +15,7 @@ from compiler_nb.engine.ledger import Ledger
 from compiler_nb.engine.runners import PostToMain
 from compiler_nb.engine.session import Session
 from compiler_nb.engine.watch import WATCH
-from compiler_nb.errors import CompilerError, ModelError, PlanError, RunClaimed
+from compiler_nb.errors import CompilerError, ModelError, PlanError, RunClaimed, RunFailed
 from compiler_nb.events import (
     AnswerFailed,
     Decided,
@@ -97,7 +97,7 @@ class Drive:
     async def perform(self) -> None:
         """Run the rounds; whatever happens, the run ends with a status."""
         control, session = self.control, self._open_session()
-        self._open_models(self._add)
+        self._open_models((lambda task: None) if self.order.planning else self._add)
         self._keep()  # before the first event, which a history must hold, too
         self._announce()
         WATCH.begin(session)
@@ -115,6 +115,8 @@ class Drive:
             if not own:
                 raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a fault of ours, or of a model's class, ends it too
+            if self.order.planning and isinstance(error, CompilerError):
+                control.fault = error
             await self._end(*self._ending(error, late=limit.expired()))
         else:
             await self._end("done", "")
@@ -122,16 +124,6 @@ class Drive:
             WATCH.end(session)
             session.finish()
             finish(self.run, "cancelled", CANCELLED)  # only if a second cancellation from outside broke off its end
-
-    async def plan_only(self) -> Plan:
-        """Return the plan, starting nothing."""
-        session = self._open_session()
-        self._open_models(lambda task: None)
-        self._announce()
-        try:
-            return await self.writing.write(None, {})
-        finally:
-            session.finish()
 
     def _ending(self, error: BaseException, *, late: bool) -> tuple[Status, str]:
         """Return the status and the error of a run whose rounds ended by an exception."""
@@ -254,6 +246,8 @@ class Drive:
             plan = old.plan if old is not None else plan
             session.begin_round(informed=number > 0 or (plan is not None and plan.after_tools))
             planned = self._take_plan(plan) if plan is not None else await self._ask_for_plan(earlier)
+            if self.order.planning:
+                return
             plan = None
             can_replan = number < self.settings.replans and not self.order.executing
             if old is not None and old.decision is not None:
@@ -441,6 +435,18 @@ class Drive:
             return (await self.calls.text(worker, Request("worker", messages, task))).text
         except Stopped as stopped:
             raise ModelError(stopped.error) from None
+
+
+def plan_of(run: Run) -> Plan:
+    """Return the plan of a run that was only to make one.
+
+    Raises the PlanError or ModelError that prevented it, or RunFailed if it reached a limit or was cancelled.
+    """
+    if run.control.fault is not None:
+        raise run.control.fault
+    if run.plan is None or run.status != "done":
+        raise RunFailed(run.error or run.status, run)
+    return run.plan
 
 
 def finish(run: Run, status: Status, error: str) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from compiler_nb.compiler import Compiler
-from compiler_nb.errors import NoModel, PlanError
+from compiler_nb.errors import NoModel, PlanError, RunFailed
 from compiler_nb.events import ModelEnded, ModelStarted, RunStarted, TaskEnded, TaskStarted
 from compiler_nb.models.base import Chunk
 from compiler_nb.models.limits import _SHARED, Limit
@@ -17,6 +17,7 @@ from compiler_nb.outcome import Cancelled
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Ref
+from compiler_nb.settings.budget import Budget
 from compiler_nb.tool import tool
 from tests.support.desk import Desk, Pieces, begin, planner_of, run, scripted, texts
 
@@ -72,6 +73,15 @@ def test_a_plan_can_be_had_without_running_it():
     assert desk.calls == []
     with pytest.raises(PlanError, match="nix"):
         asyncio.run(planner_of("a = nope(1)\n", "a = nix(1)\n").plan("What?"))
+
+
+def test_a_plan_that_comes_too_late_or_costs_too_much_is_an_error():
+    """A limit is not a fault of the plan's."""
+    for settings in ({"timeout": 0.05}, {"budget": Budget(calls=0)}):
+        slow = ScriptedModel({"planner": PLAN}, ttft=9)
+        with pytest.raises(RunFailed, match=r"longer than|is used up") as caught:
+            asyncio.run(Compiler(slow, Desk().tools, **settings).plan("What?"))
+        assert caught.value.run.status == "limit"
 
 
 def test_the_sync_twins_do_the_same():

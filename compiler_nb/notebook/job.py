@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from compiler_nb.compiler import Compiler
-from compiler_nb.drive import give_up
+from compiler_nb.drive import give_up, plan_of
 from compiler_nb.engine.background import BACKGROUND, MainThread
 from compiler_nb.errors import CompilerError, OptionError, RunFailed
 from compiler_nb.events import Event, RunEnded
 from compiler_nb.models.base import Request
-from compiler_nb.models.connect import no_model
 from compiler_nb.models.hand import HandModel
 from compiler_nb.notebook.cell import identity
 from compiler_nb.notebook.desk import Desk
@@ -136,52 +134,39 @@ def _parse(compiler: Compiler, question: Question) -> Plan:
     return Plan.parse(question.said.plan, tools=tools, inputs=tuple(question.inputs), implied="value")
 
 
-def _draw(desk: Desk, said: Line, plan: Plan) -> None:
+def _draw(desk: Desk, said: Line, plan: Plan, last: str = "") -> None:
     look = look_of(desk, said.given)
     if not look.quiet:
-        display(show.plan_bundle(plan, look))
+        display(show.plan_bundle(plan, look, last))
 
 
 # ---------------------------------------------------------------- jobs
 
 
 class PlanJob:
-    """Makes the plan for a question, and draws it."""
+    """Makes the plan for a question, and draws it; its run, which ends with the plan, is kept."""
 
     def __init__(self, desk: Desk, question: Question, compiler: Compiler) -> None:
-        if compiler.settings.planner is None:
-            raise no_model()
-        self.desk, self.question, self.compiler = desk, question, compiler
+        self.desk, self.question = desk, question
         self.kernel = desk.setting(question.said.given, "loop") == "kernel"
         self.main = MainThread()
-        self.work = self._plan()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._task: asyncio.Task[Any] | None = None
-        self._plan_or_error: Plan | Exception | None = None
-
-    async def _plan(self) -> None:
-        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        try:
-            self._plan_or_error = await self.compiler.plan(self.question.text, self.question.inputs)
-        except Exception as error:  # noqa: BLE001 - raised by `finish`, in the cell
-            self._plan_or_error = error
+        self.run, self.work = compiler.begin(compiler.order_planned(question.text, question.inputs))
 
     def stop(self) -> None:
         """Stop planning, from any thread."""
-        if self._loop is not None and self._task is not None:
-            self._loop.call_soon_threadsafe(self._task.cancel)
+        if self.run.events:
+            self.run.cancel()
 
     def finish(self, interrupted: bool) -> None:  # noqa: FBT001 - its only argument
-        """Draw the plan, or raise what prevented it."""
-        said = self.question.said
-        if show_prompt(self.desk.shell, self.question.prompts, said.head, self.question.text):
+        """Bind the run and draw the plan, or raise what prevented it."""
+        desk, said, run = self.desk, self.question.said, self.run
+        if show_prompt(desk.shell, self.question.prompts, said.head, self.question.text):
             return
+        desk.memory.runs.append(run)
+        binding = desk.memory.binder.bind_more(self.question.cell, {said.given.get("out", "run"): run})
         if interrupted:
             raise shortened(KeyboardInterrupt("planning was stopped"))
-        if isinstance(self._plan_or_error, Plan):
-            _draw(self.desk, said, self._plan_or_error)
-        elif self._plan_or_error is not None:
-            raise self._plan_or_error
+        _draw(desk, said, plan_of(run), show.footer(run, binding, times=False))
 
 
 class RunJob:

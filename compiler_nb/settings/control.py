@@ -20,7 +20,7 @@ from functools import partial
 
 from compiler_nb.engine.node import CANCELLED
 from compiler_nb.engine.session import Session
-from compiler_nb.errors import HistoryError
+from compiler_nb.errors import CompilerError, HistoryError
 from compiler_nb.outcome import Cancelled
 
 
@@ -28,11 +28,13 @@ class Control:
     """What may be done to a run from outside; its public methods may be called from any thread.
 
     stored: the id of a run that was read from a history, "" for one that runs here; cancelled: whether somebody
-    asked to cancel it; closing: whether its end has begun, which nothing may cancel.
+    asked to cancel it; closing: whether its end has begun, which nothing may cancel; fault: what kept a run from making
+    a plan, if only that was wanted.
     """
 
     def __init__(self, stored: str = "") -> None:
         self.stored, self.cancelled, self.closing = stored, False, False
+        self.fault: CompilerError | None = None
         self._lock = threading.RLock()  # a signal handler may cancel while its own thread is in here
         self._ended = threading.Event()
         self._early: list[Callable[[], None]] = []

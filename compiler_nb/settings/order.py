@@ -103,7 +103,7 @@ class Order:
 
     plan: None if the planner is to write it; inputs: values of the offered variables; input_hashes: hashes of the
     contents of those that came from a history; shapes: what the planner is told of the results of tools, by tool, which
-    no other run changes while this one goes on.
+    no other run changes while this one goes on; planning: whether only the plan is wanted.
     """
 
     question: str = ""
@@ -112,6 +112,7 @@ class Order:
     past: Past = field(default_factory=Past)
     input_hashes: Mapping[str, str | None] = field(default_factory=dict)
     shapes: Mapping[str, str] = field(default_factory=dict)
+    planning: bool = False
 
     @property
     def executing(self) -> bool:

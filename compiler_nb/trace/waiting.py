@@ -26,6 +26,8 @@ _ENDS: Final = {
     "cached": ", from the cache",
     "pinned": ", with a given value",
 }
+UNRUN: Final = "was planned and not run"
+"""Of a task that has not ended although its run has: only its plan was wanted."""
 
 
 class Words:
@@ -52,6 +54,8 @@ class Words:
         """Return all that can be said of a task."""
         if id_ in self.progress.ends:
             return self._ended(self.progress.ends[id_])
+        if self.progress.status != "running":
+            return UNRUN
         return self._running(id_) if self.progress.states[id_] == "running" else self._open(id_)
 
     def short(self, id_: str) -> str:
@@ -63,6 +67,8 @@ class Words:
             return f"waits for {provider}" if provider else ""
         if state in ENDED:
             return ""
+        if self.progress.status != "running":
+            return UNRUN
         self._short = True
         told = self._open(id_)
         self._short = False

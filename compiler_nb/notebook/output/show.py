@@ -82,10 +82,12 @@ def bundle(run: Run, binding: Binding, look: Look = Look()) -> Bundle:  # noqa: 
     return data
 
 
-def plan_bundle(plan: Plan, look: Look) -> Bundle:
-    """Return what a plan shows that has not been run, by MIME type."""
+def plan_bundle(plan: Plan, look: Look, last: str = "") -> Bundle:
+    """Return what a plan shows that has not been run, by MIME type; last: the line below it."""
     drawn = draw(plan, engine=look.layout)
-    return {"text/plain": plan_text(plan), "text/html": _page(_picture_html(drawn)), "image/svg+xml": drawn.svg}
+    page = [*_picture_html(drawn), *([f'<p class="cnb-footer">{answers.inert(last)}</p>'] if last else [])]
+    text = "\n\n".join(part for part in (plan_text(plan), last) if part)
+    return {"text/plain": text, "text/html": _page(page), "image/svg+xml": drawn.svg}
 
 
 def plain_tasks(run: Run) -> tuple[Task, ...]:
@@ -162,8 +164,8 @@ def _replaced(run: Run) -> str:
 
 
 def has_answer(run: Run) -> bool:
-    """Whether a run has answered; one that was stopped may have."""
-    return run.status == "done" or run.answer is not None
+    """Whether a run has answered; one that was stopped may have, and one that only made a plan has not."""
+    return run.answer is not None or (run.status == "done" and any(each.decision for each in run.rounds))
 
 
 # ---------------------------------------------------------------- the page
