@@ -23,7 +23,9 @@ SHOWN: Final = 20
 
 # -------------------------------------------------------------------- statements
 
-_GUARD: Final = "write each call of its block as name = tool(...) if test else None"
+_GUARD: Final = (
+    "write each call of its block as name = tool(...) if test else None, and an answer as answer(a if test else b)"
+)
 COMPOUND: Final = {
     "for": "write name = [tool(x) for x in xs]", "while": "leave it out and end with join(), which may ask for more",
     "if": _GUARD, "elif": _GUARD, "else": _GUARD, "def": "call the tools instead",

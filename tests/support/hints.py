@@ -21,6 +21,7 @@ PYTHON = (
     ("for x in xs:\n    load(x)", "out = [load(x) for x in xs]"),
     ("while load(1) == 2:\n    load(2)", "a = load(1)\njoin()"),
     ("if yes:\n    a = load(1)", "a = load(1) if yes else None"),
+    ("load(1)\nif yes:\n    answer(1)\nelse:\n    answer(2)", "load(1)\nanswer(1 if yes else 2)"),
     ("elif yes:\n    a = load(1)", "a = load(1) if yes else None"),
     ("else:\n    a = load(1)", "a = load(1) if yes else None"),
     ("match city:\n    case 'Paris':\n        a = load(1)", "a = load(1) if city == 'Paris' else None"),
