@@ -45,6 +45,7 @@ class PythonDialect:
         self.statement = Statement()  # what has arrived of it, in whole physical lines
         self.begins = line
         self.skip_indented = False  # in the block of a statement that is a problem
+        self.in_text = False  # in the lines after a string that does not end on its own: they are no problems of theirs
         self.indent: str | None = None
         self.notes: list[str] = []
         self.count = 0
@@ -138,14 +139,18 @@ class PythonDialect:
         if self.indent is None:
             self.indent = indent
         self.count += 1
-        self.text = text
+        self.text, in_text = text, self.in_text
         try:
             statement = self._parse(text.removeprefix(self.indent), wrong)
             if statement is None:
                 self._give_up(text)
             else:
                 self._read(statement, note)
+                self.in_text = False
         except Refused as refused:
+            if in_text and refused.kind in ("syntax", "statement"):
+                self._give_up(text)
+                return
             line = getattr(refused.place, "lineno", 1) or 1
             column = self._column(line, getattr(refused.place, "col_offset", 0) or 0)
             problem = Problem(refused.kind, self.begins + line - 1, column, refused.message)
@@ -186,6 +191,7 @@ class PythonDialect:
         except SyntaxError as error:
             line = error.lineno or 1
             before = (text.split("\n", line) + [""] * line)[line - 1][: max((error.offset or 1) - 1, 0)]
+            self.in_text |= (error.msg or "").startswith("unterminated string")
             place = ast.Pass(lineno=line, col_offset=len(before.encode("utf-8", "replace")))
             kind = "too_large" if "digits" in (error.msg or "") else "syntax"
             raise Refused(kind, explain_syntax(text, error), place) from None

@@ -108,8 +108,8 @@ def explain_syntax(text: str, error: SyntaxError) -> str:
     elif _CURLY.search(line) and said.startswith(("invalid character", "unterminated")):
         return 'write straight quotes, "...", instead of curly ones'
     elif said.startswith("unterminated string"):
-        other = f"end it with {mark}, or use the other kind of quotes if the text holds {mark}"
-        return f"the string that begins here is not closed: {other}"
+        other = f'write it in """...""" if it holds {mark} or goes over several lines'
+        return f"the string that begins here is not closed: end it with {mark}, or {other}"
     else:
         hint = next((hint for begin, hint in _SAID.items() if said.startswith(begin)), "")
         hint = hint or next((hint for begin, hint in _MARKS.items() if here.startswith(begin)), _FORM)

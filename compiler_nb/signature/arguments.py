@@ -109,7 +109,8 @@ class Signature:
         problems = []
         positional, rest = self._positional, self._rest
         if len(args) > len(positional) and rest is None:
-            problems.append(f"takes at most {len(positional)} positional arguments, not {len(args)}")
+            most = f"{len(positional)} positional argument{'' if len(positional) == 1 else 's'}"
+            problems.append(f"takes at most {most}, not {len(args)}")
         given = {p.name for p in positional[: len(args)]}
         for name in kwargs:
             if name in given:

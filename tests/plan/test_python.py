@@ -500,6 +500,13 @@ def test_a_mistake_of_a_student_has_its_own_words(text, column, hint):
     assert problem.column == column
 
 
+def test_a_text_that_goes_over_lines_is_one_problem():
+    """What follows it is its rest, up to the next line of a plan; problems of another kind are still told."""
+    found = problems("a = search('one\ntwo, three\nfour')\nb = search('x')\nc = zearch('y'))", "python")
+    assert [(problem.line, problem.kind) for problem in found] == [(1, "syntax"), (5, "syntax")]
+    assert '"""..."""' in found[0].message
+
+
 @pytest.mark.parametrize("place", ["search({})", "search(k={})", "[{}, 1]", "city == {}", "df[{}]"])
 def test_where_a_text_may_stand_a_name_may_lack_its_quotes(place):
     """As an argument, an item, a key, or what something is compared with."""
