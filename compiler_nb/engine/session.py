@@ -491,7 +491,8 @@ class Session:
         self.log.emit(TaskExpanded, id_, 1, tuple(task for task, _ in tasks))
         if self.recall is not None:
             tasks = [(self.recall(task), is_item) for task, is_item in tasks]
-        self._take_items(node, deque(tasks), len(tasks) if self._has_effects else ITEMS)
+        most = max(ITEMS // (1 + expansion.weight // 10), 1)
+        self._take_items(node, deque(tasks), len(tasks) if self._has_effects else most)
 
     def _in_turn(self, fanout: Task, items: list[tuple[Task, bool]]) -> list[tuple[Task, bool]]:
         """Return the items of a fan-out; if it follows others, each that is not pure waits for the fan-out's turn."""

@@ -35,6 +35,8 @@ from compiler_nb.text import describe_error
 
 _PLAIN: Final = (str, int, float, bool, type(None))
 _KEY_LENGTH: Final = 40
+_FREE, _LITERAL = 2_000, 20
+"""Characters of a fan-out that cost nothing for an item, and those that are written out for it in a step."""
 _MARKS: Final = frozenset("[]#")
 """What stands in ids around the keys of items."""
 
@@ -55,10 +57,14 @@ class Shape(NamedTuple):
 
 
 class Expansion(NamedTuple):
-    """The tasks that a fan-out became, each with whether its value is an item's, and its shape."""
+    """The tasks that a fan-out became, each with whether its value is an item's, its shape, and an item's weight.
+
+    The weight is that of the literals that the text repeats for each item, in steps.
+    """
 
     tasks: list[tuple[Task, bool]]
     shape: Shape
+    weight: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +209,7 @@ def _expand(task: Task, node: Fanout, inner: Scope, shapes: Mapping[str, Shape])
     ids: list[str] = []
     seen: Counter[str] = Counter()
     most = inner.bounds.items
+    weight = max(len(repr(node)) - _FREE, 0) // _LITERAL  # a list in its call's arguments is made anew for each item
     for number, value in enumerate(items_of(evaluate(node.source, inner), inner)):
         if number == most:
             raise inner.bounds.error("items", "the fan-out goes over")
@@ -210,6 +217,7 @@ def _expand(task: Task, node: Fanout, inner: Scope, shapes: Mapping[str, Shape])
         bind(node.target, value, inner.locals)
         if not all(evaluate(condition, inner) for condition in node.conditions):
             continue
+        inner.spend(weight)
         key = hashed(evaluate(node.key, inner), inner) if node.container == "dict" else None
         shown = _show(key, len(ids)) if node.container == "dict" else str(len(ids))
         seen[shown] += 1  # two keys may show the same: cut, or 1 beside "1"
@@ -219,7 +227,7 @@ def _expand(task: Task, node: Fanout, inner: Scope, shapes: Mapping[str, Shape])
         tasks += _item(task, node, id_, inner.locals, shapes)
     if node.container == "dict":
         spend_on_hashes(keys, inner)
-    return Expansion(tasks, Shape.of(node.container, keys, ids))
+    return Expansion(tasks, Shape.of(node.container, keys, ids), weight)
 
 
 def _placeholders(shape: Shape) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 from compiler_nb.compiler import Compiler
 from compiler_nb.engine.session import Session
 from compiler_nb.events import Log, TaskEnded, TaskStarted
+from compiler_nb.plan.bounds import Bounds
 from compiler_nb.plan.expression import Binary
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
@@ -239,6 +240,24 @@ def fan_out() -> float:
     return median(ratios)
 
 
+def items() -> float:
+    """Microseconds for an item of a fan-out of 100,000 no-ops, if only the bound of items is raised."""
+    compiler = Compiler(None, [Tool(echo, name="echo")], bounds=Bounds(items=100_000))
+
+    async def ours() -> float:
+        began = time.perf_counter()
+        run = await compiler.execute("r = [echo(x) for x in range(100000)]\nanswer(len(r))")
+        assert run.answer == 100_000, run.error
+        return time.perf_counter() - began
+
+    return median(asyncio.run(ours()) for _ in range(3)) * 10
+
+
+async def echo(x: int) -> int:
+    """Give a number back."""
+    return x
+
+
 async def _fan_out(plan: Plan, tools: dict[str, Tool]) -> float:
     session = Session(tools, Log("bench"), max_concurrency=8)
     began = time.perf_counter()
@@ -298,6 +317,7 @@ FIGURES = [
     Figure("release", "parent's end -> child's start / bare counters", 3, 1.5, release),
     Figure("makespan", "makespan / max(critical path, work / cap), mean over 24 random graphs", 1.10, 1.04, makespan),
     Figure("fanout", "two-stage fan-out of 200 items, random times, cap 8, over its lower bound", 1.10, 1.04, fan_out),
+    Figure("items", "an item of a fan-out of 100,000 no-op calls, Compiler.execute, microseconds", 60, 30, items),
     Figure("inline", "inline expr tasks with events / a bare asyncio.Task each", 1.2, 0.7, inline),
     Figure("sync", "burst of 1,000 sync tools / asyncio.to_thread", 0.3, 0.1, sync_burst),
 ]

@@ -130,6 +130,22 @@ def test_with_more_items_allowed_a_large_fan_out_fits_the_other_bounds():
     assert run.answer == 30_000, run.error
 
 
+def test_a_fan_out_pays_for_the_literals_that_it_repeats():
+    """A long list among the arguments is written out for each item: the run ends at once, and says what to raise."""
+
+    @tool
+    async def pick(x: int, xs: list[int]) -> int:
+        return xs[x]
+
+    compiler = Compiler(None, [pick], bounds={"items": 100_000})
+    few = asyncio.run(compiler.execute(f"r = [pick(x, {list(range(3000))}) for x in range(100)]\nanswer(sum(r))"))
+    assert few.answer == sum(range(100))
+    began = time.process_time()
+    run = asyncio.run(compiler.execute(f"r = [pick(x, {list(range(3000))}) for x in range(100000)]"))
+    assert "(Bounds.steps): use a tool" in str(run.failures["r"])
+    assert time.process_time() - began < 3
+
+
 @pytest.mark.parametrize("bounds", [{"itms": 1}, {"items": 0}, 5, "10"])
 def test_wrong_bounds_are_refused_when_they_are_given(bounds):
     """Not in the middle of a run."""
