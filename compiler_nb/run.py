@@ -307,5 +307,5 @@ class Run:
 
     def __repr__(self) -> str:
         count = len(self.progress.tasks)
-        told = "".join(f", {cut(each, _TOLD)}" for each in (self.error, *self.words().roles()) if each)
+        told = "".join(f", {cut(each, _TOLD)}" for each in (self.error, *self.words().providers()) if each)
         return f"<run {self.status}: {count} task{'' if count == 1 else 's'}{told}>"

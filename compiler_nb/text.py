@@ -84,15 +84,18 @@ def seconds_text(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds:,.0f} s"  # noqa: PLR2004 - see the examples
 
 
-def wait_text(provider: str, asked: float, left: float | None = None) -> str:
-    """Return that a provider is waited for, the seconds that it asked for (0 if it did not), and those that are left.
+def wait_text(provider: str, asked: float, left: float | None = None, count: int = 1) -> str:
+    """Return that so many wait for a provider, the seconds that it asked for (0 if it did not), and those left.
 
     Without `left` it is what does not change from moment to moment.
     """
+    who = f"wait{'s' if count == 1 else ''} for {provider}:"
     if not asked:
-        return f"waits for {provider}: tries again{f' in {_whole_seconds(left)}' if left is not None else ''}"
+        return (
+            f"{who} {'tries' if count == 1 else 'try'} again{f' in {_whole_seconds(left)}' if left is not None else ''}"
+        )
     rest = f", {_whole_seconds(left)} left" if left is not None else ""
-    return f"waits for {provider}: asked for {_whole_seconds(asked)}{rest}"
+    return f"{who} asked for {_whole_seconds(asked)}{rest}"
 
 
 def _whole_seconds(seconds: float) -> str:

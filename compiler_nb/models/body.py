@@ -73,7 +73,7 @@ async def refuse_errors(response: Any) -> None:
                 read += data
                 if len(read) > ERROR_LIMIT:
                     break
-    text = read[:ERROR_LIMIT].decode("utf-8", "replace").strip()
+    text = read[:ERROR_LIMIT].decode("utf-8", "replace").strip(" \t\r\n\0")
     said: Any = text
     with suppress(ValueError, RecursionError):
         said = json.loads(text)

@@ -81,9 +81,16 @@ _SAYS_TOO_LONG: Final = {
     429: re.compile("request too large", re.IGNORECASE),  # for the tokens that the provider allows in a minute
 }
 """How providers without an error code for it say that a request is too long, by the status that they send with it."""
-_NO_REASON: Final = re.compile(r"(?:404 )?(?:page )?not found\.?|", re.IGNORECASE)
-"""What servers say of a path that they do not have."""
-_LOADING: Final = re.compile(r"\bloading\b.{0,40}\bmodel\b|\bmodel\b.{0,80}\bloading\b", re.IGNORECASE | re.DOTALL)
+_NO_PATH: Final = re.compile(
+    r"(?:404:? )?(?:(?:file|page|path|route|url|endpoint|resource) )?not found\.?"
+    r"|.*\b(?:invalid url|unexpected endpoint|no route|cannot post)\b.*|\s*<.*|",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What servers say, if anything, of a path that they do not have; a page of HTML is no reason of an API."""
+_LOADING: Final = re.compile(
+    r"(?!.*\b(?:error|fail))(?:.*\bloading\b.{0,40}\bmodel\b|.*\bmodel\b.{0,80}\bloading\b)", re.IGNORECASE | re.DOTALL
+)
+"""What servers say while they load a model."""
 _UNSUPPORTED: Final = re.compile(r"unsupported|(?:not|n't) support", re.IGNORECASE)
 _REASONING: Final = {
     "max_tokens": "reasoning models take max_completion_tokens instead of max_tokens",
@@ -182,7 +189,7 @@ def from_body(
     kind, what = BY_STATUS.get(status, BY_STATUS[400])
     if status >= 500:  # noqa: PLR2004
         kind, what = ProviderUnavailable, f"{host_of(where.address)} failed with status {status}; try again later"
-    is_loading = status == 503 and bool(_LOADING.search(said[:_READ_LIMIT]))  # noqa: PLR2004
+    is_loading = status == 503 and bool(_LOADING.match(said[:_READ_LIMIT]))  # noqa: PLR2004
     if is_loading:
         what = f"{host_of(where.address)} is still loading the model"
     if kind is AuthenticationFailed:
@@ -190,7 +197,7 @@ def from_body(
     if where.hint and (status in {404, 405} or (status == 400 and re.search(r"\bchat\b|/responses\b", said))):  # noqa: PLR2004
         what += f"; {where.hint}"
     else:
-        what += _fix(status, inner, where.clean(said), f"{words} {said[:_READ_LIMIT]}")
+        what += _fix(status, inner, said[:_READ_LIMIT], f"{words} {said[:_READ_LIMIT]}")
     if kind is RateLimited or kind.retryable:
         more["retry_after"] = seconds = retry_after(headers)
         hint = "; limits=Limit(rpm=...) avoids this" if kind is RateLimited else ""
@@ -202,7 +209,7 @@ def from_body(
 
 def _fix(status: int, body: Any, said: str, words: str) -> str:
     """Return what to do about a request that was refused, if it is known; words: all that the provider says of it."""
-    if status == 404 and _NO_REASON.fullmatch(said):  # noqa: PLR2004 - HTTP's own numbers
+    if status == 404 and _NO_PATH.fullmatch(said):  # noqa: PLR2004 - HTTP's own numbers
         return "; does the address end in /v1?"
     if status not in {400, 422} or not _UNSUPPORTED.search(words):
         return ""

@@ -66,6 +66,7 @@ def refuse_keys(settings: dict[str, Any], variables: Iterable[str] = ()) -> None
     if found is None:
         return
     settings.clear()
+    if found.endswith("headers"):
+        raise BadRequest(f"{found}= would be sent in the body of each request: give headers by extra_headers={{...}}")
     ways = " or ".join(["api_key=...", *variables])
-    fix = "give headers by extra_headers={...}" if found.endswith("headers") else f"give a key by {ways}"
-    raise BadRequest(f"{found}= looks like a key, and would be sent in the body of each request: {fix}")
+    raise BadRequest(f"{found}= looks like a key, and would be sent in the body of each request: give a key by {ways}")

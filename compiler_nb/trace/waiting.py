@@ -76,19 +76,29 @@ class Words:
 
     def roles(self, *, left: bool = True) -> list[str]:
         """Return what the planner and the joiner wait for, if they do; left: with the seconds that are left."""
+        who = {"joiner": "the joiner"}
         waits = [wait for wait in self.progress.waits.values() if not wait.task]
-        return [
-            f"the {'joiner' if wait.role == 'joiner' else 'planner'} {self._wait(wait, left=left)}" for wait in waits
+        return [f"{who.get(wait.role, 'the planner')} {self._wait(wait, left=left)}" for wait in waits]
+
+    def providers(self, *, left: bool = True) -> list[str]:
+        """Return what roles wait for, and for each provider how many tasks do."""
+        tasks: dict[str, dict[str, ModelWaits]] = {}
+        for wait in sorted(self.progress.waits.values(), key=_end):
+            if wait.task:
+                tasks.setdefault(wait.provider, {})[wait.task] = wait
+        counts = [(len(waits), *list(waits.items())[-1]) for waits in tasks.values()]
+        return self.roles(left=left) + [
+            f"{cut(id_, NAME) if count == 1 else f'{count:,} tasks'} {self._wait(wait, left=left, count=count)}"
+            for count, id_, wait in counts
         ]
 
-    def _wait(self, wait: ModelWaits, *, left: bool = True) -> str:
-        until = max(wait.at + wait.left - self.at, 0.0)
-        return wait_text(wait.provider, wait.asked, until if left else None)
+    def _wait(self, wait: ModelWaits, *, left: bool = True, count: int = 1) -> str:
+        return wait_text(wait.provider, wait.asked, max(_end(wait) - self.at, 0.0) if left else None, count)
 
     def _paused(self, id_: str) -> ModelWaits | None:
         """Return the longest wait that a provider has asked a task's calls for, if there is one."""
         waits = [wait for wait in self.progress.waits.values() if wait.task == id_]
-        return max(waits, key=lambda wait: wait.at + wait.left, default=None)
+        return max(waits, key=_end, default=None)
 
     def _open(self, id_: str) -> str:
         """Return what a task that has not started waits for."""
@@ -281,6 +291,10 @@ class Words:
             paused = sum(_overlap(span.ready, span.started, since, until) for since, until in progress.pauses)
             yield "while the run was paused", min(paused, slot)
             yield "for a slot", slot - min(paused, slot)
+
+
+def _end(wait: ModelWaits) -> float:
+    return wait.at + wait.left
 
 
 def _overlap(start: float, end: float, since: float, until: float | None) -> float:

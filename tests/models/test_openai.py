@@ -346,6 +346,39 @@ def test_a_refusal_says_what_helps(fault, words):
         assert words in str(fault_of(fault))
 
 
+@pytest.mark.parametrize(
+    ("said", "guesses"),
+    [
+        ({"detail": "Not Found"}, True), ("404 page not found", True), ({"error": {"message": "File Not Found"}}, True),
+        ({"error": {"message": "Invalid URL (POST /chat/completions)"}}, True), ("", True), (None, True),
+        ({"error": "Unexpected endpoint or method. (POST /chat/completions)"}, True),
+        ("<html><h1>404 Not Found</h1>nginx/1.25</html>", True),
+        ({"message": "no Route matched with those values"}, True),
+        ({"error": {"message": "The model `tiny` does not exist", "code": "model_not_found"}}, False),
+        ({"error": {"message": "model 'llama9' not found"}}, False),
+        ({"error": {"message": "The API deployment for this resource does not exist."}}, False),
+    ],
+)  # fmt: skip
+def test_a_404_guesses_at_the_address_only_if_the_server_gives_no_reason(said, guesses):
+    """Its own reason is enough."""
+    assert ("does the address end in /v1?" in str(from_body(said, WHERE, 404))) == guesses
+
+
+@pytest.mark.parametrize(
+    ("said", "patient"),
+    [
+        ({"error": {"message": "Loading model", "code": 503}}, True),
+        ({"error": "Model a/b is currently loading"}, True),
+        ("The model is still loading, please wait", True), ({"error": "busy"}, False),
+        ({"error": "error loading model: no such file"}, False), ({"error": "model failed while loading"}, False),
+    ],
+)  # fmt: skip
+def test_a_server_that_loads_its_model_is_told_from_one_that_cannot(said, patient):
+    """By its words, and only with 503."""
+    assert from_body(said, WHERE, 503).patient == patient
+    assert not from_body(said, WHERE, 500).patient
+
+
 def test_a_wrong_value_is_not_taken_for_a_parameter_that_is_not_there():
     """A temperature of 3 is refused by all models."""
     error = from_body({"error": {"message": "temperature must be below 2", "param": "temperature"}}, WHERE, 400)

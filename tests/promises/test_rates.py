@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from compiler_nb.compiler import Compiler
-from compiler_nb.errors import RateLimited
+from compiler_nb.errors import ProviderUnavailable, RateLimited
 from compiler_nb.events import TaskEnded
 from compiler_nb.models.base import Chunk, Request
 from compiler_nb.models.calls import Calls
@@ -123,6 +123,55 @@ def test_tries_again_count_too():
     for provider in ask_all(times(100), refused=0.3).values():
         assert len(provider.calls) > times(100)
         check_kept(provider)
+
+
+class Asks(Provider):
+    """A model at an address that sometimes asks to wait, each time for as long as it says."""
+
+    def __init__(self, name: str, address: str, random: Random, refused: float) -> None:
+        super().__init__("one", random, refused)
+        self.name, self.address = name, address
+        self.pauses: list[Call] = []
+
+    async def stream(self, request: Request) -> AsyncIterator[Chunk]:
+        """Answer after a while, or ask for up to half a minute."""
+        began = asyncio.get_running_loop().time()
+        self.calls.append(Call(began, began))
+        if self.random.random() < self.refused:
+            asked = self.random.uniform(1, 30)
+            self.pauses.append(Call(began, began + asked))
+            raise self.random.choice([RateLimited, ProviderUnavailable])("later", status=503, retry_after=asked)
+        await asyncio.sleep(SECONDS)
+        yield Chunk("", "stop", Usage(1, TOKENS, 0))
+
+
+def test_what_a_provider_asks_for_holds_that_model_at_that_address_and_no_other(figure):
+    """Calls at random times: none begins in a pause of its own, and none waits for the pause of another."""
+    random, late = Random(seed()), []
+    models = [Asks(name, address, random, 0.3) for name in ("mini", "large") for address in ("http://a", "http://b")]
+    free = Asks("free", "http://a", random, 0.0)
+    request = Request("worker", ({"role": "user", "content": "x"},))
+
+    async def main() -> None:
+        calls = Calls(lambda *_: None, longest_wait=10_000.0, tries=100)
+
+        async def ask(model: Asks, at: float) -> None:
+            await asyncio.sleep(at)
+            before = len(model.calls)
+            await calls.text(model, request)
+            if model is free:
+                late.append(model.calls[before].began - at)
+
+        await asyncio.gather(*(ask(model, random.uniform(0, 900)) for model in [*models, free] * times(50)))
+
+    run_virtually(main())
+    assert max(late) <= 1e-6
+    for model in models:
+        for pause in model.pauses:
+            assert not [call for call in model.calls if pause.began < call.began < pause.ended - 1e-6]
+    figure(
+        f"{sum(len(model.pauses) for model in models):,} pauses, {len(free.calls):,} calls of another model: none late"
+    )
 
 
 def test_a_provider_that_makes_wait_starves_nobody():

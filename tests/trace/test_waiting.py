@@ -149,6 +149,18 @@ def test_the_planner_and_the_joiner_may_have_to_wait_too():
     assert words.roles(left=False)[1] == "the joiner waits for vllm: tries again"
 
 
+def test_how_many_tasks_wait_is_told_by_provider():
+    """One by its name, more by their number, with the longest wait of all."""
+    story = Story()
+    for call, (task, provider, asked) in enumerate([("a", "openai", 9.0), ("b", "openai", 45.0), ("c", "vllm", 0.0)]):
+        called(story, task).tell(ModelWaits, call, "worker", task, provider, "m", asked, 50.0 - call, True)
+    words = Words(Progress(story.events), 10.0, {}, {})
+    assert words.providers() == [
+        "2 tasks wait for openai: asked for 45 s, 45 s left", "c waits for vllm: tries again in 47 s",
+    ]  # fmt: skip
+    assert words.providers(left=False) == ["2 tasks wait for openai: asked for 45 s", "c waits for vllm: tries again"]
+
+
 def test_a_task_whose_provider_is_closed_says_who_waits_there_too():
     """A slot is free for others, but not for those that need the same provider."""
     story = called(Story(), "a", "ask").tell(TaskParked, "a", 1, "openai", True).plan("c")

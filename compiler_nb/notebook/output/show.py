@@ -119,7 +119,7 @@ def footer(run: Run, binding: Binding, *, times: bool) -> str:
         *([f"{'' if used.reported else '~'}{used.tokens:,} tokens"] if used.calls else []),
         *([f"{_count(left, 'call')} could not be stopped"] if left else []),
         *(f"waited {seconds_text(seconds)} for {name}" for name, seconds in waited.items() if times and seconds >= 1),
-        *(run.words().roles(left=times) if run.status == "running" else ()),
+        *(run.words().providers(left=times) if run.status == "running" else ()),
         *(f"{what}: {names}" for what, names in bound.items() if names),
     ])  # fmt: skip
 
