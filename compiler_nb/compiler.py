@@ -79,7 +79,7 @@ class Compiler:
             planner=own if planner is None else _model(planner),
             joiner=own if joiner is None else _model(joiner),
             worker=asked,
-            tools=Toolbox(tools).plus(Toolbox(language)),
+            tools=Toolbox(tools).newest().plus(Toolbox(language)),
             dialect=dialect,
             examples=cast("Any", _plain(tuple, examples)),
             engine=engine,
@@ -249,6 +249,7 @@ class Compiler:
         Raises NoModel if nobody can write the plan, PlanError if the given one cannot run.
         """
         given = dict(inputs or {})
+        self._renew_tools()
         if plan is None and self.settings.planner is None:
             raise no_model()
         if isinstance(plan, str):
@@ -282,6 +283,7 @@ class Compiler:
         """
         from compiler_nb.history.past import resumed  # noqa: PLC0415 - only a resume needs the history
 
+        self._renew_tools()
         claim = self._claim_on(old, take=take)
         order = resumed(old, self.settings.tools, inputs or {}, self._effects_of(old))
         order.past.claim = claim
@@ -304,6 +306,7 @@ class Compiler:
         """Return the order to run a run's plan again, all of it or a part, as `rerun` does."""
         from compiler_nb.history.past import repeated  # noqa: PLC0415 - only a rerun needs the history
 
+        self._renew_tools()
         claim = self._claim_on(old, take=take)
         order = repeated(
             old, start=start, overrides=overrides or {}, failed=failed, tools=self.settings.tools, inputs=inputs or {},
@@ -322,6 +325,12 @@ class Compiler:
         if run.status == "running":
             raise HistoryError(f"{run.id} is still running")
         return run
+
+    def _renew_tools(self) -> None:
+        """Take the tools as their modules define them now, for the next run: those that are under way keep theirs."""
+        tools = self.settings.tools.newest()
+        if tools is not self.settings.tools:
+            self.settings = replace(self.settings, tools=tools)
 
     def _claim_on(self, old: Run, *, take: bool) -> Claim | None:
         """Return who made side effects of a run's lineage last; to be asked before what those are."""

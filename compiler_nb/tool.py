@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import FunctionType, ModuleType
 from typing import Any, Literal, TypeAlias, overload
 
 from compiler_nb.errors import ToolError
@@ -88,6 +90,24 @@ class Tool(Signature):
         """Whether no side effect changes what it returns, so that it need not wait for those above it in a plan."""
         return self.pure
 
+    def newest(self) -> Tool:
+        """Return the tool as its module defines it now, if that was loaded again since; else itself.
+
+        Only what stands in the module under the function's own name counts, a function or a Tool, and only if it has
+        decorators as the function has. A tool with side effects keeps its options if the new one says nothing of any.
+        """
+        function = self.function
+        found = _defined(function) if type(self) is Tool and type(function) is FunctionType else None
+        made = found.function if type(found) is Tool else found
+        if type(made) is not FunctionType or made is function or _is_wrapped(made) != _is_wrapped(function):
+            return self
+        if type(found) is Tool and found.name == self.name and (found.side_effects or not self.side_effects):
+            return found
+        return Tool(
+            made, name=self.name, timeout=self.timeout, retries=self.retries, pure=self.pure, thread=self.thread,
+            side_effects=self.side_effects, provider=self.provider, max_concurrency=self.max_concurrency,
+        )  # fmt: skip
+
     @functools.cached_property
     def is_async(self) -> bool:
         """Whether its own call returns a coroutine."""
@@ -126,6 +146,20 @@ class Tool(Signature):
 
         adapter: Any = TypeAdapter(self.function)  # type: ignore[arg-type]  # it takes functions too
         return dict(adapter.json_schema())
+
+
+def _defined(function: FunctionType) -> Any:
+    """Return what stands in a function's module under its name now; None in a notebook or a script itself."""
+    if function.__module__ == "__main__":  # there, whoever defines a name anew still has what was meant before
+        return None
+    found: Any = sys.modules.get(function.__module__)
+    for name in function.__qualname__.split("."):
+        found = vars(found).get(name) if isinstance(found, ModuleType | type) else None
+    return found
+
+
+def _is_wrapped(function: Callable[..., Any]) -> bool:
+    return "__wrapped__" in vars(function)
 
 
 @overload
@@ -179,6 +213,11 @@ class Toolbox(Mapping[str, Tool]):
 
     def __repr__(self) -> str:
         return f"Toolbox({', '.join(self._tools)})"
+
+    def newest(self) -> Toolbox:
+        """Return the tools as their modules define them now; itself if none was loaded again."""
+        newest = {name: each.newest() for name, each in self.items()}
+        return self if newest == self._tools else Toolbox(newest)
 
     def plus(self, other: Toolbox) -> Toolbox:
         """Return a toolbox with the tools of both; if a name is in both, the tool of this one is kept."""

@@ -1,4 +1,6 @@
 import asyncio
+import importlib
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -474,3 +476,24 @@ def test_a_model_may_be_anything_with_a_stream():
     assert (found.answer, seen.started) == ({"b": 2}, True)
     started = next(event for event in found.events if isinstance(event, TaskStarted))
     assert started.task == "a"
+
+
+def test_a_compiler_calls_a_tool_as_its_module_says_it_now(tmp_path, monkeypatch):
+    """A module that is loaded again counts from the next run on; one that has begun keeps its own."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def write(*text):
+        (tmp_path / "costs.py").write_text("\n".join(("from compiler_nb import tool", "@tool", *text)))
+
+    write("def price(x):", "    return 1")
+    module = importlib.import_module("costs")
+    compiler = Compiler(tools=[module.price])
+    assert compiler.execute_sync("answer(price(1))").answer == 1
+    begun, work = compiler.begin(compiler.order(plan=Plan.parse("answer(price(1))")))
+    write("def price(x, times=5):", "    return x * times")
+    importlib.reload(module)
+    asyncio.run(work)
+    assert begun.answer == 1
+    assert compiler.execute_sync("answer([price(1), price(2, times=2)])").answer == [5, 4]
+    del sys.modules["costs"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from typing import Literal
 
 import pytest
@@ -101,3 +103,85 @@ def test_one_tool_is_not_a_list_of_tools(given):
     """The error says how to write one."""
     with pytest.raises(ToolError, match=r"tools must be a list of functions, such as \[weather\], not a \w+"):
         Toolbox(given)
+
+
+# -------------------------------------------------------------------- modules that are loaded again
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Return a function that writes a module anew, and loads it again if it was loaded."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def write(text: str):
+        (tmp_path / "pricing.py").write_text(f"import functools\nfrom compiler_nb import tool, Tool\n{text}")
+        importlib.invalidate_caches()
+        found = sys.modules.get("pricing")
+        return importlib.reload(found) if found is not None else importlib.import_module("pricing")
+
+    yield write
+    sys.modules.pop("pricing", None)
+
+
+def test_a_tool_whose_module_was_loaded_again_is_what_the_module_says_now(module):
+    """Its code, its signature and its options; as long as nothing was loaded again it is the tool itself."""
+    old = module("@tool\ndef price(x): return 1\n").price
+    assert old.newest() is old
+    new = module("@tool(timeout=5)\ndef price(x, y=0): return 2\n").price
+    assert old.newest() is new
+    assert new.newest() is new
+    box = Toolbox([old, climb])
+    assert [*box.newest().items()] == [("price", new), ("climb", climb)]
+    assert box.newest().newest() is not box
+    assert Toolbox([climb, weather]).newest()["climb"] is climb
+
+
+def test_a_tool_that_was_made_of_a_function_keeps_its_name_and_options(module):
+    """Whether its module holds a function or a tool of another name."""
+    found = module("def price(x): return 1\n@tool\ndef load(x): return 1\n")
+    old = [tool(name="cost", timeout=7, pure=True)(found.price), tool(name="fetch", retries=2)(found.load.function)]
+    module("def price(x): return 2\n@tool\ndef load(x): return 2\n")
+    cost, fetch = (each.newest() for each in old)
+    assert (cost(0), cost.name, cost.timeout, cost.pure) == (2, "cost", 7, True)
+    assert (fetch(0), fetch.name, fetch.retries) == (2, "fetch", 2)
+
+
+def test_a_tool_with_side_effects_keeps_them_when_its_module_says_nothing_of_any(module):
+    """The user's own tool of a module's function goes on being asked for."""
+    found = module("@tool\ndef send(x): return 1\n@tool\ndef post(x): return 1\n")
+    mine, post = tool(side_effects=True)(found.send.function), found.post
+    module("@tool\ndef send(x): return 2\n@tool(side_effects=True)\ndef post(x): return 2\n")
+    assert (mine.newest()(0), mine.newest().side_effects) == (2, True)
+    assert post.newest().side_effects
+
+
+LOGGED = "def logged(f):\n  @functools.wraps(f)\n  def inner(*a): return f(*a)\n  return inner\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("def make():\n  @tool\n  def price(x): return 1\n  return price\nmine = make()", "def price(x): return 2"),
+        ("@tool\ndef price(x): return 1\nmine = price", "price = 5"),
+        ("@tool\ndef price(x): return 1\nmine = price", "del price"),
+        ("@tool\ndef price(x): return 1\nmine = price", "class price: pass"),
+        ("mine = tool(name='f')(lambda x: 1)", "f = lambda x: 2"),
+        ("mine = tool(name='f')(functools.partial(pow, 2))", "pow = 3"),
+        (f"{LOGGED}def price(x): return 1\nmine = tool(logged(price))", "def price(x): return 2"),
+        ("class C:\n  def price(self, x=0): return 1\nmine = tool(C().price)", "class C:\n  def price(self): return 2"),
+    ],
+    ids=["local", "a number", "gone", "a class", "a lambda", "a partial", "without its decorator", "a method"],
+)  # fmt: skip
+def test_a_name_that_means_something_else_now_leaves_the_tool_as_it_was(module, before, after):
+    """Never what stands within a function, never what is no function, never a function without its decorators."""
+    mine = module(before).mine
+    module(after)
+    assert mine.newest() is mine
+
+
+def test_a_notebook_s_own_function_is_what_was_given(monkeypatch):
+    """Two compilers may hold two versions of one name."""
+    monkeypatch.setitem(vars(sys.modules["__main__"]), "price", lambda x: 2)
+    exec("@tool\ndef price(x): return 1", names := {"__name__": "__main__", "tool": tool})  # noqa: S102 - a cell
+    assert names["price"].newest() is names["price"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 import threading
+import time
 
 import pytest
 
@@ -274,3 +277,26 @@ def test_a_guarded_line_binds_its_value_whatever_was_needed(shell):
     assert (shell.ns["a"], shell.ns["c"]) == ("b", "B")
     assert re.search(r'skipped  a\.1  shout\("a"\) +not needed', shell.text())
     assert "2 tasks · bound: a, c, run" in shell.text()
+
+
+def test_an_imported_tool_is_what_its_file_says_now_under_autoreload(shell, tmp_path, monkeypatch):
+    """`from mytools import price` names the old tool, and no cell is run again."""
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "mytools.py"
+
+    def write(body: str, seconds: int):
+        file.write_text(f"from compiler_nb import tool\n@tool\ndef price(x{body}\ndef plain(x{body}\n")
+        os.utime(file, (time.time() + seconds, time.time() + seconds))
+
+    write("): return x + 1", 0)
+    shell.ok("%load_ext autoreload\n%autoreload 2\nfrom mytools import price, plain")
+    shell.ok("%%plan -T price,plain\nanswer([price(1), plain(1)])")
+    assert shell.ns["run"].answer == [2, 2]
+    write(", times=10): return x * times", 10)
+    shell.ok("%%plan -T price,plain\nanswer([price(1), plain(1), price(2, times=3), plain(2, times=3)])")
+    assert shell.ns["run"].answer == [10, 10, 6, 6]
+    shell.planner("answer(price(1))\n")
+    shell.ok("%%compile -m m\nWhat is it?")
+    assert shell.ns["run"].answer == 10
+    assert "times" in shell.ns["run"].prompt("planner")
+    del sys.modules["mytools"]
