@@ -225,7 +225,7 @@ class Scope:
 def bound(size: int, limit: int, what: str) -> None:
     """Raise an ExpressionError if there is more of something than allowed."""
     if size > limit:
-        raise ExpressionError(f"there are more than {limit:,} {what}: use a tool")
+        raise ExpressionError(f"that is more than {limit:,} {what}: use a tool")
 
 
 # -------------------------------------------------------------------- what a value is
