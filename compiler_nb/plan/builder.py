@@ -190,6 +190,12 @@ class Builder:
             self.released.append(task)
 
 
+def split_note(note: str) -> tuple[int, str]:
+    """Return the line of a note on a plan's text, and what it says."""
+    place, _, message = note.partition(": ")
+    return int(place.removeprefix("line ")), message
+
+
 def free_name(wanted: str, taken: Collection[str]) -> str:
     """Return the name if it is not taken, otherwise the first of name_2, name_3, ... that is not."""
     return wanted if wanted not in taken else next(n for i in count(2) if (n := f"{wanted}_{i}") not in taken)

@@ -111,8 +111,8 @@ class NumberedDialect:
         meaning = {"string": self._text, "reference": self._reference, "input": self._input}
         reader = CallReader(line, numbered.end(), meaning)
         tool, args, kwargs = reader.call()
-        for note in reader.notes:
-            self.builder.note(self._line, note)
+        for change in reader.notes:
+            self.builder.note(self._line, change)
         self._check_rest(line, reader.at, tool)
         if tool in ("join", "answer"):
             self._ended = True

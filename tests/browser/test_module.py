@@ -443,6 +443,9 @@ def test_the_plan_streams_with_marks_and_problems_on_their_lines(live):
     assert live.text(".cnb-line .cnb-at") == "wether"
     assert live.text(".cnb-problem") == "no tool is called 'wether'"
     assert live.text(".cnb-wrong .cnb-source") == "la = wether()"
+    live.feed(0.4, problems=[[0, 1, 0, ") was added at the end"]])
+    assert live.text(".cnb-remark") == ") was added at the end"
+    assert (live.count(".cnb-wrong"), live.count(".cnb-at")) == (1, 1)
     live.feed(0.5, sections=[[0, {"closed": True}], [1, {"round": 0, "role": "repair", "reason": "", "closed": False}],
                              [2, {"round": 1, "role": "replan", "reason": "too little", "closed": True}]])  # fmt: skip
     assert live.page.locator(".cnb-part-title").all_inner_texts() == ["Plan", "Repair", "Round 2: too little"]

@@ -154,6 +154,13 @@ def test_a_broken_line_is_told_once():
     assert wrong('1. serch("a")', '2. search("$1")', '3. search("$2")') == ["unknown_tool"]
 
 
+def test_a_thought_above_a_line_that_is_read_otherwise_stays_its_note():
+    """What was changed is a note on the plan, and no note of the task's author."""
+    plan = read("Thought: look\n1. search(Austin Powers\n2. join()\n", "numbered")
+    assert plan["1"].note == "look"
+    assert plan.notes == ("line 2: Austin Powers has no quotes and was read as text", "line 2: ) was added at the end")
+
+
 def test_notes_and_what_is_left_out():
     """Thoughts and comment lines are the next task's note; a greeting, trailing comments and what follows are not."""
     plan = read(

@@ -22,7 +22,8 @@ Theory of operation
     usage       {calls, tokens}
     sections    [[section, {round, role, reason, closed}]]: a text of a plan: of the planner, a repair or a replan
     text        [[section, more of its text]]
-    problems    [[section, line, column, message]]: lines and columns count from 1
+    problems    [[section, line, column, message]]: lines and columns count from 1; column 0: no problem, but a note
+                where the text was not read as it is written
     tasks       [[id, kind, tool, call, note, section, line, owner, needs, born]]: appended; the next number is its own.
                 kind: "call", "expr" or "fanout"; call: its source in short, "" if there are too many tasks;
                 section and line: where it stands, -1 and 0 for items; owner: the fan-out that it is an item of, or -1;
@@ -170,7 +171,7 @@ class Board:
         self.tell(waits=[[cut(provider, SHORT), *wait] for provider, wait in longest.items()])
 
     def _close(self, event: PlanClosed) -> None:
-        self.texts.close(event.text)
+        self.texts.close(event.text, event.notes)
         self.tell(phase="running tasks")
         self.canvas.stale = bool(self.tasks)
 

@@ -9,6 +9,7 @@ from compiler_nb.models.prices import price
 from compiler_nb.notebook.output.answer import inert, inert_lines, to_html
 from compiler_nb.outcome import NOT_DONE, Failure, Usage, is_lost
 from compiler_nb.plan.bounds import Scope, is_a
+from compiler_nb.plan.builder import split_note
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import Task
@@ -31,6 +32,7 @@ def details(run: Run, id_: str) -> str:
     parts = [f"<p>{inert(run.words().whole(id_))}</p>", f"<pre>{inert(shorten_call(task, ARGUMENT))}</pre>"]
     if task.note:
         parts.append(f"<p><i>{inert(task.note)}</i></p>")
+    parts += [f"<p>note: {inert(note)}</p>" for note in _notes(run, task)]
     sections = {
         "arguments": _arguments(run, task),
         "value": _outcome(end.outcome) if end is not None else "",
@@ -39,6 +41,13 @@ def details(run: Run, id_: str) -> str:
     parts += [f"<h5>{name}</h5>{html}" for name, html in sections.items() if html]
     parts += [_prompt(call) for call in list(progress.calls.values()) if call.task == id_][-CALLS:]
     return "".join(parts)
+
+
+def _notes(run: Run, task: Task) -> list[str]:
+    """Return where a task's line was not read as it is written."""
+    plans = [each.plan for each in run.rounds if each.plan is not None and task.id in each.plan]
+    noted = map(split_note, plans[0].notes if plans else ())  # a later round repeats a line as it was read
+    return [message for line, message in noted if line == task.line]
 
 
 def _arguments(run: Run, task: Task) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from compiler_nb.errors import Problem
 from compiler_nb.notebook.live.changes import Told
 from compiler_nb.notebook.output.answer import inert, note_of, to_html
+from compiler_nb.plan.builder import split_note
 from compiler_nb.text import cut, visible_lines
 
 TEXT: Final = 200_000
@@ -90,13 +91,18 @@ class Texts:
         section = self.sections[-1] if self.sections else self.section
         self.rows.add("problems", [section.number, problem.line, problem.column, visible_lines(problem.message)])
 
-    def close(self, text: str) -> None:
-        """Close the section that is being written; `text` is all of it if the plan was given."""
+    def close(self, text: str, notes: Iterable[str]) -> None:
+        """Close the section that is being written; `text` is all of it if the plan was given.
+
+        notes: where it was not read as it is written.
+        """
         section = self.section
         if not section.length and text:
             self._write(section, text)
         section.about = section.about | {"closed": True}  # a new dict: frames hold the old one
         self.rows.add("sections", [section.number, section.about])
+        for line, message in map(split_note, notes):
+            self.rows.add("problems", [section.number, line, 0, visible_lines(message)])
 
     def answer(self, value: Any, left_out: Mapping[str, tuple[int, int]]) -> None:
         """Set the answer; left_out: the items that failed, and that it goes without."""

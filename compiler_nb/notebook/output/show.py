@@ -29,7 +29,7 @@ from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task, owner_of
 from compiler_nb.run import Run
-from compiler_nb.text import cut, seconds_text, visible_lines
+from compiler_nb.text import cut, seconds_text, visible, visible_lines
 
 T = TypeVar("T")
 Bundle = dict[str, Any]
@@ -37,6 +37,8 @@ Bundle = dict[str, Any]
 NAMES: Final = 12
 REASON: Final = 120
 MESSAGE: Final = 1_000
+NOTES: Final = 3
+"""Notes on a plan's text that are shown; the others are counted."""
 FLAT: Final = 60_000
 """A longer picture (in characters) is not repeated as an image; its table stands in for it."""
 DEFAULT_VIEWS: Final = ("graph",)
@@ -69,7 +71,7 @@ def bundle(run: Run, binding: Binding, look: Look = Look()) -> Bundle:  # noqa: 
     table = _table(run) if tasks and "none" not in look.views else ""
     texts = (
         visible_lines(run.question), table, *answer_texts(run), visible_lines(_replaced(run)),
-        footer(run, binding, times=False),
+        "\n".join(notes_on(run)), footer(run, binding, times=False),
     )  # fmt: skip
     data: Bundle = {
         "text/plain": hide("\n\n".join(part for part in texts if part)),
@@ -84,9 +86,9 @@ def bundle(run: Run, binding: Binding, look: Look = Look()) -> Bundle:  # noqa: 
 
 def plan_bundle(plan: Plan, look: Look, last: str = "") -> Bundle:
     """Return what a plan shows that has not been run, by MIME type; last: the line below it."""
-    drawn = draw(plan, engine=look.layout)
-    page = [*_picture_html(drawn), *([f'<p class="cnb-footer">{answers.inert(last)}</p>'] if last else [])]
-    text = "\n\n".join(part for part in (plan_text(plan), last) if part)
+    drawn, notes = draw(plan, engine=look.layout), _listed_notes(plan.notes)
+    page = [*_picture_html(drawn), *(_note_html(line) for line in (*notes, last) if line)]
+    text = "\n\n".join(part for part in (plan_text(plan), "\n".join(notes), last) if part)
     return {"text/plain": text, "text/html": _page(page), "image/svg+xml": drawn.svg}
 
 
@@ -140,6 +142,22 @@ def outcome_text(run: Run) -> str:
     return f"{run.status}: {told}" if told else run.status
 
 
+def notes_on(run: Run) -> list[str]:
+    """Return where the texts of a run's plans were not read as they are written, a line each."""
+    many = len(run.rounds) > 1
+    plans = [(f"round {number}, " if many else "", each.plan) for number, each in enumerate(run.rounds, 1)]
+    return _listed_notes([f"{where}{note}" for where, plan in plans if plan is not None for note in plan.notes])
+
+
+def _listed_notes(notes: Sequence[str]) -> list[str]:
+    more = [f"note: {len(notes) - NOTES:,} more on the plan's text"] if len(notes) > NOTES else []
+    return [*(f"note: {visible(note)}" for note in notes[:NOTES]), *more]
+
+
+def _note_html(text: str) -> str:
+    return f'<p class="cnb-footer">{answers.inert(text)}</p>'
+
+
 def _warnings(run: Run) -> list[str]:
     found = dict.fromkeys(message for messages in run.progress.warnings.values() for message in messages)
     return [cut(message, REASON * 2) for message in found][:3]
@@ -178,7 +196,7 @@ def _html(  # noqa: PLR0917 - the parts of the page
     if has_answer(run):
         parts.append(f'<div class="cnb-answer">{answers.to_html(run.answer)}</div>')
     if incomplete := _incomplete(run):
-        parts.append(f'<p class="cnb-footer">{answers.inert(incomplete)}</p>')
+        parts.append(_note_html(incomplete))
     if error := outcome_text(run):
         status, colon, reason = error.partition(":")
         parts.append(f'<p class="cnb-error"><b>{escape(status)}</b>{answers.inert_lines(colon + reason)}</p>')
@@ -188,12 +206,8 @@ def _html(  # noqa: PLR0917 - the parts of the page
         parts += _picture_html(times, name="the timeline")
     if "table" in look.views and table:
         parts.append(f"<pre>{_pre(table)}</pre>")
-    if replaced := _replaced(run):
-        parts.append(f'<p class="cnb-footer">{answers.inert(replaced)}</p>')
-    if look.times:
-        parts += [f'<p class="cnb-footer">note: {answers.inert(warning)}</p>' for warning in _warnings(run)]
-    parts.append(f'<p class="cnb-footer">{answers.inert(footer(run, binding, times=look.times))}</p>')
-    return _page(parts)
+    notes = [_replaced(run), *notes_on(run), *(f"note: {warning}" for warning in _warnings(run) if look.times)]
+    return _page([*parts, *map(_note_html, filter(None, notes)), _note_html(footer(run, binding, times=look.times))])
 
 
 def _pre(text: str) -> str:

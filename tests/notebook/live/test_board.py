@@ -26,6 +26,7 @@ from compiler_nb.events import (
 )
 from compiler_nb.notebook.live.board import CODE, Board
 from compiler_nb.notebook.live.canvas import AT_ONCE, FEW, Canvas
+from compiler_nb.notebook.live.details import details
 from compiler_nb.outcome import STATES
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
@@ -256,6 +257,16 @@ def test_the_page_shows_that_items_were_left_out():
     assert page.by_task["counts"] == {page.ids.index(name): [f"{TIMES} 2 of 3"] for name in ("rows", "more")}
     assert "without 1 of 3 items of rows, which failed; without 1 of 3 items of more, which" in page.answer["html"]
     assert Page([board.snapshot(1.0)]).seen() == page.seen()
+
+
+def test_notes_on_the_text_of_a_plan_stand_at_their_lines():
+    """With column 0: they are no problems."""
+    run, _, page = watch("1. get(Oslo)\n2. get(3\n", [get])
+    assert page.problems == [
+        [0, 1, 0, "Oslo has no quotes and was read as text"], [0, 2, 0, ") was added at the end"]
+    ]  # fmt: skip
+    assert "<p>note: ) was added at the end</p>" in details(run, "2")
+    assert "note" not in details(Compiler(tools=[get]).execute_sync("a = get(1)\nanswer(a)\n"), "a")
 
 
 def closed(count):

@@ -41,7 +41,7 @@ def test_every_way_to_a_plan_in_a_cell_marks_it(shell, options):
     result = shell.run(f"%%plan {options}\ntotal = fail(x=frame.apply(abs))")
     (shown,) = result.error_in_exec._render_traceback_()
     assert shown.endswith("    total = fail(x=frame.apply(abs))\n                   ^")
-    assert "cannot be called here" in shown
+    assert "is called 'frame'" in shown
 
 
 def test_the_mark_stands_below_the_column_whatever_stands_before():

@@ -16,6 +16,7 @@ from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.models.secret import Secret
 from compiler_nb.notebook.output.show import FLAT, Look, bundle, footer, plan_bundle, without_keys
 from compiler_nb.notebook.variables.binding import Binding
+from compiler_nb.plan.plan import Plan
 from compiler_nb.text import seconds_text
 from tests.support.desk import begin
 from tests.support.server import Server
@@ -49,6 +50,34 @@ la = weather("LA")
 best = max(ny["max"], la["max"])
 answer(f"**{best}** letters")
 """
+
+
+READ = '1. weather(New York)\n2. weather("$7 and $8 and $9"\n3. join()<END_OF_PLAN>'
+
+
+def test_a_reader_sees_where_a_plan_was_not_read_as_it_is_written():
+    """Below the answer, the first few; also of a plan that is only drawn."""
+    notes = [
+        "note: line 1: New York has no quotes and was read as text", "note: line 2: $7 is text: no line above has this number",
+        "note: line 2: $8 is text: no line above has this number", "note: 2 more on the plan's text",
+    ]  # fmt: skip
+    plan = Plan.parse(READ, dialect="numbered")
+    for data in (bundle(Compiler(tools=[weather]).execute_sync(plan), Binding(), STILL), plan_bundle(plan, STILL)):
+        assert "\n".join(["", "", *notes]) in data["text/plain"]
+        shown = data["text/html"].replace("<span>$</span>", "$").replace("&#x27;", "'")
+        assert [line for line in shown.split("\n") if "note:" in line] == [
+            f'<p class="cnb-footer">{note}</p>' for note in notes
+        ]
+
+
+def test_notes_on_the_plans_of_several_rounds_name_the_round():
+    """A line has a number in each of them."""
+    model = ScriptedModel({"planner": "1. weather(Oslo)\n2. join()<END_OF_PLAN>\n",
+                           "replan": "2. weather(Rome)\n3. join()<END_OF_PLAN>\n",
+                           "joiner": ["Replan: more", "Fine."]})  # fmt: skip
+    run = Compiler(model, [weather], dialect="numbered").run_sync("q")
+    text = bundle(run, Binding(), STILL)["text/plain"]
+    assert "\nnote: round 1, line 1: Oslo has no quotes and was read as text\nnote: round 2, line 1: Rome has" in text
 
 
 def test_the_plain_text_is_question_table_answer_and_footer():

@@ -74,15 +74,16 @@ export class Chunk {
     row.classList.add("cnb-has-task");
   }
 
-  /** Say a problem under its line. @param {{line: number, column: number, message: string}} problem */
+  /** Say a problem, or a note (column 0), under its line. @param {{line: number, column: number, message: string}} problem */
   tell({ line, column, message }) {
     this._fill();
-    const told = make("div", "cnb-problem", message);
+    const told = make("div", column ? "cnb-problem" : "cnb-problem cnb-remark", message);
     const on = /** @type {HTMLElement} */ (this.lineAt(line));
-    _underline(/** @type {HTMLElement} */ (on.querySelector(".cnb-source")), column);
     /** @type {Element} */ let before = on;
     while (before.nextElementSibling?.classList.contains("cnb-problem")) before = before.nextElementSibling;
     before.after(told);
+    if (!column) return;
+    _underline(/** @type {HTMLElement} */ (on.querySelector(".cnb-source")), column);
     on.classList.add("cnb-wrong");
   }
 }
