@@ -142,9 +142,8 @@ class Lines(Presenter):
 
     def end(self, run: Run, binding: Binding) -> None:
         """Show the answer, or why there is none, and what became of the variables."""
-        told = "\n\n".join(
-            [*show.answer_texts(run), *show.notes_on(run), show.footer(run, binding, times=self.look.times)]
-        )
+        notes = "\n".join([*show.notes_on(run), show.footer(run, binding, times=self.look.times)])
+        told = "\n\n".join([*show.answer_texts(run), notes])
         self._say(f"\n{told}" if self.count else told)
 
     def _say(self, text: str) -> None:

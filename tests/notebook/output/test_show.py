@@ -58,7 +58,8 @@ READ = '1. weather(New York)\n2. weather("$7 and $8 and $9"\n3. join()<END_OF_PL
 def test_a_reader_sees_where_a_plan_was_not_read_as_it_is_written():
     """Below the answer, the first few; also of a plan that is only drawn."""
     notes = [
-        "note: line 1: New York has no quotes and was read as text", "note: line 2: $7 is text: no line above has this number",
+        "note: line 1: New York has no quotes and was read as text",
+        "note: line 2: $7 is text: no line above has this number",
         "note: line 2: $8 is text: no line above has this number", "note: 2 more on the plan's text",
     ]  # fmt: skip
     plan = Plan.parse(READ, dialect="numbered")
