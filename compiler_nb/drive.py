@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,11 +33,11 @@ from compiler_nb.models.base import Message, Model, Request, estimate_request
 from compiler_nb.models.calls import Calls
 from compiler_nb.models.limits import shared_limits
 from compiler_nb.models.secret import mask
-from compiler_nb.outcome import ENDED, Answer, Cancelled, Failure, Replan, Status, is_lost
+from compiler_nb.outcome import ENDED, NOT_REPEATED, Answer, Cancelled, Failure, Replan, Status, is_lost
 from compiler_nb.plan.effects import in_order
 from compiler_nb.plan.evaluate import LostValue
 from compiler_nb.plan.plan import Plan
-from compiler_nb.plan.task import Join, Return, Task
+from compiler_nb.plan.task import Join, Return, Task, owner_of
 from compiler_nb.plan.tree import references
 from compiler_nb.planner.requests import Earlier, describe_schema, earlier_of
 from compiler_nb.planner.writing import Writing
@@ -55,6 +56,8 @@ UNPLANNED: Final = "side effects wait for a whole plan, and there is none"
 TOOL_LINE: Final = 200
 """Characters of the line that tells the joiner of a tool."""
 Learn: TypeAlias = Callable[[Mapping[str, Task], Mapping[str, Any], Mapping[str, Tool]], None]
+EFFECTS: Final = 100
+"""Calls with side effects that the planner of a later round is told of."""
 FAILED_ITEMS: Final = 10
 """Failed items of a fan-out that the planner of a later round is told of."""
 LONGEST_WAIT: Final = 120.0
@@ -264,7 +267,8 @@ class Drive:
             preview = self.settings.preview
             outcomes = {**session.outcomes, **session.partial}
             earlier = earlier_of(planned, outcomes, self._left(), decision.reason, preview=preview)
-            earlier = earlier._replace(failures={**self._more_failures(), **earlier.failures})
+            failures = {**self._more_failures(), **earlier.failures}
+            earlier = earlier._replace(failures=failures, effects=self._effects())
 
     def _take_plan(self, plan: Plan) -> Plan:
         """Start the tasks of a given plan; a line that a round repeats keeps the task of the earlier one."""
@@ -289,7 +293,7 @@ class Drive:
             self.session.add(task)
         else:
             self.session.pin(task, found.outcome, found.how)
-            for entry in self.session.ledger.take(found.effects):
+            for entry in self.session.ledger.take(task.id, found.effects):
                 told = entry.describe(self.run.id)
                 self.log.emit(TaskIdentified, task.id, 0, entry.digest, told, True, *entry.place)  # noqa: FBT003 - a field
 
@@ -357,7 +361,9 @@ class Drive:
         """Return which calls the results are of that the joiner is shown, by the names that it is shown them under."""
         origins, tasks = self._origins, self.session.tasks
         named = {name: id_ for id_, task in tasks.items() for name in (task.name or id_, id_) if name in shown}
-        return {name: origins.call(id_) for name, id_ in named.items()}
+        ends = self.run.progress.ends
+        how = {id_: ends[id_].how for id_ in named.values() if ends[id_].how.startswith(NOT_REPEATED)}
+        return {name: origins.call(id_) + (f" ({how[id_]})" if id_ in how else "") for name, id_ in named.items()}
 
     def _origins_of(self, id_: str, parameter: str) -> list[str]:
         """Return which calls the arguments come from that a task of `llm` or `extract` has for a parameter."""
@@ -400,6 +406,16 @@ class Drive:
         for fanout in self.session.partial:
             lost |= itertools.islice(self.session.failed_items(fanout).items(), FAILED_ITEMS)
         return {id_: str(end)[:500] for id_, end in lost.items()}
+
+    def _effects(self) -> dict[str, str]:
+        """Return which calls with side effects were made, and what became of them, for the planner of another round."""
+        session, preview = self.session, self.settings.preview
+        origins, counts = Origins(session.tasks, session.outcomes, session.inputs, shared=preview), Counter[str]()
+        for id_, told in session.ledger.told().items():
+            name = id_ if preview else owner_of(id_) or id_  # an item's id may hold its key
+            counts[f"{name}: {origins.call(id_)} was {told}"] += 1
+        lines = list(counts.items())[:EFFECTS]
+        return dict(f"{line}{f' ({count:,} calls)' if count > 1 else ''}".split(": ", 1) for line, count in lines)
 
     def _lost(self, final: Join, results: dict[str, Any]) -> list[str]:
         """Return the tasks for which a plan without a joiner has failed: those it names, or all if none succeeded."""

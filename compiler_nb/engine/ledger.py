@@ -65,7 +65,7 @@ class Entry:
             "lost": f"done {where}, but its value was not stored",
             "alike": f"done {where}, and whether its arguments were the same cannot be compared",
             "doubt": f"cut off {where}, and it may have had its effect",
-            "failed": f"it failed {where}, and it may have had its effect",
+            "failed": f"failed {where}, and it may have had a part of its effect",
         }[self.standing]
 
 
@@ -90,10 +90,11 @@ class Ledger:
             if entry.standing != "failed" or (self.wary and entry.place.run != self.run):
                 self._earlier[entry.digest].append(entry)
 
-    def take(self, places: Collection[Place]) -> list[Entry]:
+    def take(self, id_: str, places: Collection[Place]) -> list[Entry]:
         """Note that a task of this plan has adopted what was made at these places; return that."""
         taken = [entry for entry in self.entries if entry.place in places] if places else []
         for entry in taken:
+            self._found[id_] = entry.digest, entry
             if entry in self._earlier[entry.digest]:
                 self._earlier[entry.digest].remove(entry)
         return taken
@@ -132,6 +133,12 @@ class Ledger:
         if entry is not None:
             entry.standing = standing_of(entry.digest, outcome)
             entry.value = outcome if entry.standing == "done" else None
+
+    def told(self) -> dict[str, str]:
+        """Return what became of the calls that this run's tasks have made or adopted, in words, by task."""
+        own = {entry.place.task: entry for entry in self.entries if entry.place.run == self.run}
+        known = {id_: own.get(id_, taken) for id_, (_, taken) in self._found.items()}
+        return {id_: entry.describe(self.run) for id_, entry in known.items() if entry is not None}
 
 
 def standing_of(mark: str, outcome: Any) -> Standing:

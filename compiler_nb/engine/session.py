@@ -563,7 +563,7 @@ class Session:
             self._end(node, replace(bound, attempts=0) if type(bound) is Failure else bound)
             return
         args, kwargs = bound
-        known, note = self._identify(task, self.tools[task.tool], args, kwargs), ""
+        known, note = self._identify(task, args, kwargs, self.log.now()), ""
         if known is not None and known.standing == "done":
             if not self.approvals.offers_again:
                 self._give_known(node, known)
@@ -590,15 +590,16 @@ class Session:
 
     # ---------------------------------------------------------------- which call it is
 
-    def _identify(self, task: Task, tool: Tool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Entry | None:
+    def _identify(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], at: float) -> Entry | None:
         """Return the earlier call that a call with side effects is, now that its arguments are known; None if none."""
+        tool = self.tools[task.tool]
         before, mark = self.ledger.found(task.id)[0], digest_of(tool, args, kwargs)
         known = self.ledger.find(task.id, mark)
         if before == mark:
             return known
         told = known.describe(self.log.run) if known is not None else ""
         done, place = (known.standing == "done", known.place) if known is not None else (False, NOWHERE)
-        self.log.emit(TaskIdentified, task.id, 0, mark, told, done, *place)
+        self.log.emit_at(at, TaskIdentified, (task.id, 0, mark, told, done, *place))
         if known is not None and not done:
             self.approvals.in_doubt.add(task.id)
             self.log.emit(Warned, task.id, f"{task.id} may have had its effect before: an equal call was {told}")
@@ -611,12 +612,12 @@ class Session:
         self._note_end(node, 0, known.value, not_repeated(known.place, self.log.run), now)
         self._perform(nodes)
 
-    def _may_begin(self, node: Node, tool: Tool, args: tuple[Any, ...], kwargs: dict[str, Any], *, noted: bool) -> bool:
-        """Whether a call with side effects begins now; if not, it has ended, or is asked for.
+    def _may_begin(self, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any], at: float, *, noted: bool) -> bool:
+        """Whether a call with side effects begins; if not, it has ended, or is asked for.
 
-        noted: whether its start is in the log already, for its arguments took a thread.
+        at: when; noted: whether its start is in the log already, for its arguments took a thread.
         """
-        task, known = node.task, self._identify(node.task, tool, args, kwargs)
+        task, known = node.task, self._identify(node.task, args, kwargs, at)
         if known is not None and known.standing == "done":
             self._give_known(node, known)
             return False
@@ -655,7 +656,9 @@ class Session:
             self._end(node, replace(bound, attempts=node.attempt) if type(bound) is Failure else bound)
             return
         args, kwargs = bound
-        if tool.side_effects and not self._may_begin(node, tool, args, kwargs, noted=is_noted):
+        if tool.side_effects and not self._may_begin(
+            node, args, kwargs, self.log.now() if is_noted else at, noted=is_noted
+        ):
             return
         if not is_noted:
             self.log.emit_at(at, TaskStarted, fields)

@@ -6,12 +6,13 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from typing import Any, Final
+from typing import Final
 
-from compiler_nb.engine.approval import Ask
+from compiler_nb.engine.approval import AGAIN, Ask
 from compiler_nb.engine.background import MainThread
 from compiler_nb.errors import ToolUnavailable
 from compiler_nb.notebook.interrupts import handled_by
+from compiler_nb.outcome import NOT_REPEATED
 from compiler_nb.plan.task import Task
 from compiler_nb.text import cut
 
@@ -27,17 +28,16 @@ def asker(main: MainThread, question: Callable[[str], str] | None = None) -> Ask
     can be asked.
     """
 
-    async def ask(task: Task, arguments: str) -> bool:
-        answer: Future[bool | None] = Future()
+    async def ask(task: Task, arguments: str) -> bool | str:
+        answer: Future[bool | str | None] = Future()
 
         def put() -> None:
             if not answer.set_running_or_notify_cancel():
                 return  # the call was stopped while the question waited for the main thread
-            approved: bool | None = False  # stays so if an interrupt ends the question
+            approved: bool | str | None = False  # stays so if an interrupt ends the question
             try:
-                call = cut(f"{task.tool}({arguments})", SHOWN)
                 # looked up here, because the kernel replaces `input` for each cell
-                approved = put_question(f"{call} has side effects. Run it?", question or input)
+                approved = put_question(_text(task, arguments), question or input)
             finally:
                 answer.set_result(approved)
 
@@ -55,18 +55,28 @@ def page_asker(heard: Callable[[], Awaitable[bool]], otherwise: Ask | None) -> A
     If the page's buttons do not reach the kernel, `otherwise` asks; if it is None, the question stays open.
     """
 
-    async def ask(task: Task, arguments: str) -> Any:
+    async def ask(task: Task, arguments: str) -> bool | str:
         if otherwise is not None and not await heard():
             return await otherwise(task, arguments)
-        return await asyncio.get_running_loop().create_future()  # approve() and deny() of the run end the wait
+        never: bool = await asyncio.get_running_loop().create_future()
+        return never  # approve() and deny() of the run end the wait
 
     return ask
 
 
-def put_question(text: str, question: Callable[[str], str]) -> bool | None:
-    """Ask a question and return whether the reply is yes; None if nobody can answer."""
+def _text(task: Task, arguments: str) -> str:
+    """Return what a person is asked, in one line."""
+    shown, note, done = arguments.partition(f"; {NOT_REPEATED}")
+    call = cut(f"{task.tool}({shown})", SHOWN)
+    asked = f"is {note[2:]}{done}. Go on with that result, or make it {AGAIN}?" if note else "has side effects. Run it?"
+    return f"{call} {asked}"
+
+
+def put_question(text: str, question: Callable[[str], str]) -> bool | str | None:
+    """Ask a question and return whether the reply is yes, or AGAIN; None if nobody can answer."""
     with handled_by(signal.default_int_handler):  # while a cell awaits, the kernel's own would only tell its loop
         try:
-            return question(f"{text} [y/N] ").strip().lower() in ("y", "yes")
+            reply = question(f"{text} [y/N] ").strip().lower()
         except (NotImplementedError, EOFError, OSError):  # a kernel without stdin raises the first of them
             return None
+    return AGAIN if reply == AGAIN else reply in ("y", "yes")

@@ -21,7 +21,7 @@ from compiler_nb.notebook.options import Line, help_text, read
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.errors import shortened
 from compiler_nb.notebook.output.presenter import display, front_of, look_of, say
-from compiler_nb.notebook.runs import history_of
+from compiler_nb.notebook.runs import find_run, history_of
 from compiler_nb.notebook.variables.binding import variables
 from compiler_nb.plan.plan import Plan
 from compiler_nb.run import Run
@@ -70,12 +70,21 @@ def begin_cell(desk: Desk, magic: str, line: str, body: str, *, outermost: bool)
     if said.given.get("execute", True):
         with _nothing_stale(desk, cell):
             plan = _parse(compiler, question) if said.plan else None
-            order = compiler.order(question.text, plan=plan, inputs=inputs)
+            order = compiler.order(question.text, plan=plan, inputs=inputs, source=_source(desk, compiler, said, plan))
         return RunJob(desk, question, compiler, order).begin()
     if said.plan:
         _draw(desk, said, _parse(compiler, question))
         return None
     return PlanJob(desk, question, compiler)
+
+
+def _source(desk: Desk, compiler: Compiler, said: Line, plan: Plan | None) -> Run | None:
+    """Return the run that the plan in a cell comes from, None if it says none."""
+    if "source" not in said.given:
+        return None
+    if plan is None:
+        raise OptionError("%%compile: --from is for %%plan; to go on with a run: %compile rerun")
+    return compiler.recall(find_run(desk, said.given["source"]))
 
 
 def begin_again(

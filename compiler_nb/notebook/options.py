@@ -132,6 +132,7 @@ OPTIONS: Final = (
     Option("worker", ("--worker",), "MODEL", "another model for the tools llm and extract"),
     Option("dialect", ("--dialect",), "NAME", "the language of plans", choices=("python", "numbered", "json")),
     Option("tools", ("-T", "--tools"), "a,b", "functions to offer; defaults to every @tool of the notebook", _names),
+    Option("source", ("--from",), "RUN", "of %%plan: the run that it comes from; what that has done is not repeated"),
     Option("inputs", ("-i", "--inputs"), "a,b", "variables to offer, like @name in the question", _names),
     Option("share", ("--share",), "WHAT", "how much of the contents models see", choices=("all", "summary", "none")),
     Option("preview", ("--preview",), help="show contents of results when asking for another plan"),
@@ -159,7 +160,7 @@ OPTIONS: Final = (
 BY_FLAG: Final = {flag: option for option in OPTIONS for flag in option.flags}
 NOT_YET: Final = frozenset({
     "--engine dask", "--cache plan", "--cache pure", "--cache all", "--planner-prompt", "--joiner-prompt",
-    "--start", "--override", "--repeat", "--step", "--record", "--replay", "--as", "--after", "--from",
+    "--start", "--override", "--repeat", "--step", "--record", "--replay", "--as", "--after",
     "--check", "--variants", "--failed",
 })  # fmt: skip
 """Options, and values of options, that are planned: each is refused by its name, and listed nowhere."""

@@ -233,14 +233,14 @@ def cancel(desk: Desk, words: list[str], _: dict[str, str]) -> None:
         say(f"cancelled: {len(running)} run{'' if len(running) == 1 else 's'}")
 
 
-def _judge(desk: Desk, words: list[str], _: dict[str, str], *, approve: bool) -> None:
+def _judge(desk: Desk, words: list[str], options: dict[str, str], *, approve: bool) -> None:
     """Approve or deny a task that waits for approval; without a task, list those that wait."""
     run = _run(desk, words[1:])
     held = {id_: _call(run, id_, arguments) for id_, arguments in run.progress.held.items()}
     name = _known(run, words[0]) if words else ""
     meant = (run.progress.held_in(name) or run.progress.held_in(run.id_of(name))) if name else []
     if meant:
-        (run.approve if approve else run.deny)(name)
+        (functools.partial(run.approve, again="--again" in options) if approve else run.deny)(name)
         say(f"{'approved' if approve else 'denied'}: {', '.join(held[id_] for id_ in meant)}")
         return
     waiting = "".join(f"\n  {id_}: {call}" for id_, call in held.items())
@@ -331,9 +331,10 @@ VERBS: Final = {
     ),
     "approve": Command(
         functools.partial(_judge, approve=True),
-        "approve [TASK [RUN]]",
-        "let a task with side effects start; without TASK, list those that wait",
+        "approve [TASK [RUN]] [--again]",
+        "let a task with side effects start, with --again even if it is done; without TASK, list those that wait",
         2,
+        {"--again": ""},
     ),
     "deny": Command(
         functools.partial(_judge, approve=False),

@@ -31,12 +31,16 @@ READABLE: Final = re.compile(r"\w+")
 
 
 class Earlier(NamedTuple):
-    """What a replan request shows: the plan so far, results by name and schema, failures, and the reason."""
+    """What a replan request shows: the plan so far, results by name and schema, failures, and the reason.
+
+    effects: the calls with side effects that were made, and what became of them, by name.
+    """
 
     plan: str
     results: Mapping[str, str]
     failures: Mapping[str, str]
     reason: str
+    effects: Mapping[str, str] = {}
 
 
 def system_prompt(
@@ -85,11 +89,17 @@ def ask_for_plan(
         parts.append(fill(
             load("replan"),
             plan=earlier.plan.strip() or "(none)",
-            results=_framed("results", earlier.results),
+            results=_framed("results", earlier.results) + _done(earlier.effects),
             failures=_framed("failures", earlier.failures),
             reason=frame("reason", earlier.reason),
         ).strip())  # fmt: skip
     return [{"role": "system", "content": system}, {"role": "user", "content": "\n\n".join(parts)}]
+
+
+def _done(effects: Mapping[str, str]) -> str:
+    """Return the part of a replan request about side effects, "" if there were none."""
+    told = "Calls with side effects so far: one that is done is not made again, so read its result by name"
+    return f"\n\n{told}\n{_framed('effects', effects)}" if effects else ""
 
 
 def ask_for_repair(messages: Sequence[Message], text: str, problems: Iterable[Problem]) -> list[Message]:

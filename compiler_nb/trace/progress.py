@@ -48,7 +48,7 @@ from compiler_nb.events import (
     Warned,
 )
 from compiler_nb.models.prices import price
-from compiler_nb.outcome import LEFT_OUT, Answer, Skipped, State, Status, Usage
+from compiler_nb.outcome import LEFT_OUT, NOT_REPEATED, Answer, Skipped, State, Status, Usage
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import JOIN, Task, is_part, owner_of
 from compiler_nb.trace.readiness import Readiness
@@ -171,6 +171,15 @@ class Progress:
     def held_in(self, id_: str) -> list[str]:
         """Return what waits for approval of a task: the task itself, or the guarded call in its line."""
         return [each for each in self.held if each == id_ or each.startswith(f"{id_}.")]
+
+    def repeats(self, id_: str) -> str:
+        """Return how a held call ends that is done already, or those of a fan-out; "" if it is a new one."""
+        known = [event for event in (self.identified.get(each) for each in (id_, *self._items_held(id_))) if event]
+        done = [event.known for event in known if event.done]
+        return f"{NOT_REPEATED}: {done[0]}{f', and {len(done) - 1:,} more' if done[1:] else ''}" if done else ""
+
+    def _items_held(self, id_: str) -> list[str]:
+        return [each for each in self.holding if owner_of(each) == id_] if id_ in self.items_ended else []
 
     @property
     def cost(self) -> float | None:

@@ -88,8 +88,13 @@ def test_what_tasks_have_adopted_is_taken():
     """Another equal call takes the next one."""
     places = [Place("old", 0, "a"), Place("old", 1, "b")]
     ledger = Ledger("run", [Entry("d", place, "done", place.task) for place in places])
-    ledger.take(places[:1])
+    assert [entry.value for entry in ledger.take("w", places[:1])] == ["a"]
     assert ledger.find("x", "d").value == "b"
+    made(ledger, "y", "e")
+    ledger.find("z", "new")
+    assert ledger.told() == {
+        "w": "done in round 1 of the run old", "x": "done in round 2 of the run old", "y": "done in round 1",
+    }  # fmt: skip
 
 
 def test_a_call_is_described_from_where_one_stands():

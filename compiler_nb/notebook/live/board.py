@@ -32,8 +32,9 @@ Theory of operation
     states      changes of state, in the short form of `notebook.live.changes`; each forgets the task's `whys`
     whys        [[words, [tasks]]]: what these tasks wait for, in short, "" for nothing anymore; only while there are
                 few tasks, and on demand
-    held        [[task, reason, arguments, mark]]: "approval", "plan", or "fanout" if the fan-out is asked for; "" if
-                the task is not held anymore; an answer may name the mark, and then holds for these arguments alone
+    held        [[task, reason, arguments, mark, note]]: "approval", "plan", or "fanout" if the fan-out is asked for; ""
+                if the task is not held anymore; an answer may name the mark, and then holds for these arguments alone;
+                note: how it ends if it is done already, and is made again only by "again"
     parked      [[task, provider]]: it runs, but waits for its provider, and holds no slot; "" when it goes on
     waits       [[provider, asked, until]]: the providers that make calls of models wait: seconds that they asked for (0
                 if they did not), and when the wait ends, in milliseconds since the run began
@@ -53,9 +54,9 @@ Theory of operation
     page fills: a cell for each item, or the shares of the states.
 
     What a page says: {"say": "here"} (what it says can reach the kernel: then `buttons` becomes true), {"say": "hello"}
-    (it wants a snapshot), "stop", "pause", "resume", {"say": "approve", "task": number, "mark": mark}, "deny", {"say":
-    "task", "task": number} (answered by {"task": number, "html": details}), {"say": "rows", "from": number, "to":
-    number} (answered by a frame with their calls, values and whys, whose `n` is that of the last frame).
+    (it wants a snapshot), "stop", "pause", "resume", {"say": "approve", "task": number, "mark": mark}, "again", "deny",
+    {"say": "task", "task": number} (answered by {"task": number, "html": details}), {"say": "rows", "from": number,
+    "to": number} (answered by a frame with their calls, values and whys, whose `n` is that of the last frame).
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ from compiler_nb.events import (
 from compiler_nb.notebook.live.canvas import FEW, Canvas
 from compiler_nb.notebook.live.changes import Change, Told, pack
 from compiler_nb.notebook.live.texts import Texts
-from compiler_nb.outcome import LEFT_OUT, STATES, Answer
+from compiler_nb.outcome import LEFT_OUT, NOT_REPEATED, STATES, Answer
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import Task
 from compiler_nb.text import TIMES, cut, describe_outcome, visible_lines
@@ -225,6 +226,8 @@ class Board:
 
     def _end(self, event: TaskEnded) -> None:
         number = self.numbers[event.task]
+        if event.how.startswith(NOT_REPEATED):
+            self._note(event.task, event.how)
         if event.how == LEFT_OUT:
             failed, count = self.progress.left_out[event.task]
             self.rows.add("counts", [number, f"{TIMES} {count - failed:,} of {count:,}"])
@@ -283,8 +286,10 @@ class Board:
 
     def _held(self, id_: str) -> list[Any]:
         hold = self.progress.hold(id_)
-        told = (hold.reason, cut(hold.arguments, 2_000), hold.mark) if hold is not None else ("", "", "")
-        return [self.numbers[id_], *told]
+        if hold is None:
+            return [self.numbers[id_], "", "", ""]
+        note = self.progress.repeats(id_)
+        return [self.numbers[id_], hold.reason, cut(hold.arguments, 2_000), hold.mark, *([note] if note else [])]
 
     def _parked(self, id_: str) -> list[Any]:
         return [self.numbers[id_], cut(self.progress.parked.get(id_, ""), SHORT)]

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import threading
 import time
 from collections.abc import Callable
@@ -198,12 +199,13 @@ class View:
             self._tell_rows(content.get("from"), content.get("to"))
         elif said in ("stop", "pause", "resume"):
             {"stop": self.run.cancel, "pause": self.run.pause, "resume": self.run.resume}[said]()
-        elif said in ("approve", "deny", "task"):
+        elif said in ("approve", "again", "deny", "task"):
             id_, mark = self._task(content.get("task")), content.get("mark")
             if id_ is not None and said == "task":
                 self._tell_details(id_)
             elif id_ is not None and type(mark) is str and mark:
-                {"approve": self.run.approve, "deny": self.run.deny}[said](id_, mark)
+                approve = functools.partial(self.run.approve, again=said == "again")
+                (self.run.deny if said == "deny" else approve)(id_, mark)
 
     def _arrive(self) -> None:
         with self._lock:

@@ -102,9 +102,9 @@ export class Asks {
       bar.remove();
       this.bars.delete(number);
     }
-    for (const [number, { words, mark }] of shown) {
+    for (const [number, { words, mark, note }] of shown) {
       if (this.bars.has(number)) continue; // a bar that is replaced would lose a click in progress
-      const bar = this._bar(number, words, mark);
+      const bar = this._bar(number, words, mark, note);
       this.bars.set(number, bar);
       this.root.insertBefore(bar, this.more);
     }
@@ -114,8 +114,11 @@ export class Asks {
     this.root.hidden = !shown.size;
   }
 
-  /** @param {number} number @param {string} words the arguments @param {string} mark their digest, which an answer names */
-  _bar(number, words, mark) {
+  /**
+   * @param {number} number @param {string} words the arguments @param {string} mark their digest, which an answer names
+   * @param {string} note how it ends if it is done already, "" if it is new
+   */
+  _bar(number, words, mark, note) {
     const { tasks, run } = this.feed.run;
     const bar = make("div", "cnb-ask");
     Object.assign(bar.dataset, { words, mark, buttons: run.buttons, ask: tasks[number].id });
@@ -127,9 +130,11 @@ export class Asks {
       this.feed.send({ say: word, task: number, mark });
     };
     bar.append(makeMark(1), make("b", "cnb-ask-name", name), what);
+    if (note) bar.append(make("span", "cnb-ask-note", note));
     if (run.buttons) {
       bar.append(
         makeButton("cnb-approve", "Approve", `Approve ${name}`, () => answer("approve")),
+        ...(note ? [makeButton("cnb-again", "Again", `Make ${name} again`, () => answer("again"))] : []),
         makeButton("cnb-deny", "Deny", `Deny ${name}`, () => answer("deny")),
       );
     } else bar.append(make("span", "cnb-advice", "answer below the cell"));

@@ -49,7 +49,7 @@ export function emptyRun() {
     /** @type {[number, string][]} */ boxes: [],
     /** @type {string[]} */ edges: [],
     /** @type {number[]|null} */ bounds: null,
-    /** @type {Map<number, {reason: string, words: string, mark: string}>} */ held: new Map(),
+    /** @type {Map<number, {reason: string, words: string, mark: string, note: string}>} */ held: new Map(),
     /** @type {Map<number, string>} providers that running tasks wait for, without a slot */ parked: new Map(),
     /** @type {Set<number>} */ critical: new Set(),
     times: "", answer: { text: "", html: "" }, footer: "",
@@ -173,8 +173,8 @@ function _foldMore(run, frame, changes) {
       changes.tasks.add(number);
     }
   }
-  for (const [number, reason, words, mark = ""] of frame.held ?? []) {
-    if (reason) run.held.set(number, { reason, words, mark });
+  for (const [number, reason, words, mark = "", note = ""] of frame.held ?? []) {
+    if (reason) run.held.set(number, { reason, words, mark, note });
     else run.held.delete(number);
     changes.tasks.add(number);
   }
