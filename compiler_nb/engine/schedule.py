@@ -519,9 +519,8 @@ class Schedule:
 
     def _waits_for_turn(self, node: Node) -> bool:
         """Whether a call has its inputs, and waits for its turn only."""
-        if self.turns is None or node.task.id not in self.turns.left or node.state != "waiting" or node.waiting:
-            return False
-        return node.task.kind == "call" and node.task.guard is None and not node.links
+        waits = self.turns is not None and node.task.id in self.turns.left
+        return waits and node.state == "waiting" and not node.waiting and _is_plain(node)
 
     def _has_turn(self, node: Node, now: float) -> bool:
         """Whether a call that has its inputs may start, as far as the order of side effects goes."""
@@ -544,8 +543,11 @@ class Schedule:
             self._queue(node)
 
     def _is_stopped(self, node: Node, now: float) -> bool:
-        """Skip a side effect if one above it stops it; return whether it was."""
-        stop = self.turns.stops.get(node.task.id) if self.turns is not None else None
+        """Skip a side effect if one above it stops it; return whether it was.
+
+        A guarded call may not be needed, and a fan-out may have no items, whatever stops it: that comes first.
+        """
+        stop = self.stop(node.task.id) if _is_plain(node) else None
         if stop is None or not self._effect(node.task):
             return False
         self._end(node, stop)
@@ -565,14 +567,14 @@ class Schedule:
                     self._take_turn(self.nodes[id_], now)
 
     def _take_turn(self, node: Node, now: float) -> None:
-        """Let a task go on whose turn has come; a fan-out that is expanded leaves that to its items."""
+        """Let a task go on whose turn has come."""
         if node.state not in ("waiting", "ready") or self._is_stopped(node, now):
             return
         if node.state == "ready":
             node.ready_at = now
             if node.held == "turn":
                 self._let_go(node)
-        elif node.task.kind == "call" and node.task.guard is None and not node.links:
+        elif _is_plain(node):
             self._ready(node, now)
 
     def _stop_of(self, node: Node, outcome: Any) -> Skipped | None:
@@ -672,6 +674,11 @@ class Schedule:
             for lane in self.lanes.values():
                 lane[:] = [(-node.height, arrival, node) for _, arrival, node in lane]
                 heapify(lane)
+
+
+def _is_plain(node: Node) -> bool:
+    """Whether a node is a call of which nothing is to be found out before it waits for its arguments."""
+    return node.task.kind == "call" and node.task.guard is None and not node.links
 
 
 def _providers(node: Node) -> list[str]:

@@ -29,6 +29,35 @@ class Ledger:
         return digest(key, tuple(self.kept[key]))
 
 
+class Store:
+    """State that side effects change and reads show: a number by key.
+
+    made: the side effects in the order of their begin, each with the mark of its line. `swap` does not commute with
+    anything; `put`, which fan-outs call, does with itself, for items go together.
+    """
+
+    def __init__(self) -> None:
+        self.numbers = dict.fromkeys("ab", 0)
+        self.made: list[tuple[int, tuple[Any, ...]]] = []
+
+    def swap(self, key: str, value: int, mark: int) -> int:
+        """Mix a value into a number, and return what it was before."""
+        self.made.append((mark, ("swap", key, value)))
+        before = self.numbers[key]
+        self.numbers[key] = digest("swap", (before, value))
+        return before
+
+    def put(self, key: str, value: int, mark: int) -> int:
+        """Add to a number; what it returns depends on the value alone."""
+        self.made.append((mark, ("put", key, value)))
+        self.numbers[key] += digest("put", (value,))
+        return digest(key, (value,))
+
+    def total(self, key: str) -> int:
+        """Return a number as it is now."""
+        return self.numbers[key]
+
+
 LITERALS = {
     "list": "[3, 1, 2]",
     "dict": "{1: 5, 2: 6}",
@@ -42,8 +71,8 @@ LITERALS = {
 class Writer:
     """Writes programs of calls, expressions and fan-outs over whole numbers, texts, lists and dicts of numbers."""
 
-    def __init__(self, random: Random) -> None:
-        self.random = random
+    def __init__(self, random: Random, *, effects: bool = False) -> None:
+        self.random, self.effects = random, effects
         self.names: dict[str, list[str]] = {kind: [] for kind in ("number", *LITERALS)}
         self.lines: list[str] = []
         self.last: dict[str, str] = {}  # by key of the ledger, the name that was assigned last: the next one reads it
@@ -61,6 +90,11 @@ class Writer:
                 continue
             if self.random.random() < 0.05 and (line := self.moved()):
                 self.lines.append(line)
+                continue
+            if self.effects and self.random.random() < 0.5:
+                kind, text = self.ordered(index)
+                self.lines.append(f"v{index} = {text}")
+                self.names[kind].append(f"v{index}")
                 continue
             kind, text = self.random.choice([*calls, *pures, *fanouts, *guards])()
             again = self.names[kind] and self.random.random() < 0.1
@@ -207,6 +241,23 @@ class Writer:
         self.last[key] = name
         return f"{name} = " + self.random.choice([call, f"{call} if {self.test()} else {before} + 1"])
 
+    def ordered(self, mark: int) -> tuple[str, str]:
+        """Return a line of which the place matters: it changes a state, or reads it."""
+        key, number, items, tool = self.random.choice("ab"), self.pick("number"), self.pick("list"), self.tool()
+        return self.random.choice([
+            ("number", f"swap('{key}', {number}, {mark})"),
+            ("number", f"swap('{key}', {number}, {mark}) if {self.test()} else {number}"),
+            ("number", f"swap('{key}', {number}, {mark}) if total('{key}') % 2 else swap('a', {number}, {mark})"),
+            ("list", f"[put('{key}', x, {mark}) for x in {items}]"),
+            ("dict", f"{{x: put('{key}', x, {mark}) for x in {items}}}"),
+            ("list", f"[put('{key}', x, {mark}) if x > {number} else 0 for x in {items}]"),
+            ("number", f"total('{key}')"),
+            ("number", f"{tool}(total('{key}'), {number})"),
+            ("number", f"total('{key}') if {self.test()} else {tool}(total('a'))"),
+            ("list", "[total(k) for k in 'ab']"),
+            ("list", f"[{tool}(x, total('{key}')) for x in {items}]"),
+        ])  # fmt: skip
+
     def known(self) -> tuple[str, str]:
         """Return a fan-out of which the items are known by the text."""
         number = self.pick("number")
@@ -234,9 +285,9 @@ class Writer:
         ])  # fmt: skip
 
 
-def random_program(random: Random, size: int) -> str:
-    """Return a random program of so many lines."""
-    return Writer(random).program(size)
+def random_program(random: Random, size: int, *, effects: bool = False) -> str:
+    """Return a random program of so many lines; effects: whether some of them change a state or read it."""
+    return Writer(random, effects=effects).program(size)
 
 
 class Broken(Exception):
@@ -251,10 +302,13 @@ def broken(name: str, args: tuple[Any, ...], share: int) -> int:
     return value
 
 
-def sequentially(program: str, share: int = 0) -> tuple[dict[tuple[int, str], Any], Counter[tuple[str, str]]]:
+def sequentially(
+    program: str, share: int = 0, store: Store | None = None
+) -> tuple[dict[tuple[int, str], Any], Counter[tuple[str, str]]]:
     """Return what each line gives, by its number and the name, when Python performs them one by one, and the calls.
 
-    share: see `broken`; a line in which a call fails, or which reads the name of such a line, gives nothing.
+    share: see `broken`; a line in which a call fails, or which reads the name of such a line, gives nothing. store: the
+    state of a program with side effects.
     """
     calls: Counter[tuple[str, str]] = Counter()
 
@@ -265,7 +319,9 @@ def sequentially(program: str, share: int = 0) -> tuple[dict[tuple[int, str], An
 
         return call
 
+    store = store or Store()
     names: dict[str, Any] = {name: make(name) for name in TOOLS} | {"keep": Ledger().keep}
+    names |= {"swap": store.swap, "put": store.put, "total": store.total}
     values: dict[tuple[int, str], Any] = {}
     for number, line in enumerate(program.splitlines(), 1):
         given = [name for part in line.split(" = ")[:-1] for name in part.split(", ")]
