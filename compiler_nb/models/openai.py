@@ -32,6 +32,8 @@ from compiler_nb.models.secret import Secret
 from compiler_nb.models.sensitive import refuse_keys, to_hide
 from compiler_nb.models.wire import EVENTS, Completion, EventReader, form_of
 
+LOOK: Final = 4_096
+"""Bytes that are looked at to tell what a body is; some servers send blank lines while a model thinks."""
 QUOTED: Final = 200
 """Characters quoted of a page that came instead of a reply."""
 DRAIN: Final = 0.05
@@ -151,7 +153,7 @@ class OpenAIModel:
                 async for data in body:
                     if form != "events":  # what it is shows in its first bytes
                         begin += data
-                        form = form_of(begin, _kind(response))
+                        form = form_of(begin, _kind(response), ended=len(begin) > LOOK)
                         if form != "events":
                             if form:
                                 break

@@ -156,9 +156,9 @@ class Completion:
 
     finish: why it ended, in OpenAI's words; done: whether the server said that nothing follows; usage: None if the
     server reported none; model: the name that the reply gives; refusal: the text of a refusal; thinks: whether
-    reasoning came, which is not text but shows that the model works; broken: what made the rest unreadable, unless the
-    model had ended before; spoke: whether text came; reasons: whether the server says why a model ended, or that it
-    has not yet, None until a choice came; tools: the names of tools that the reply calls.
+    reasoning or calls of tools came, which are not text but show that the model works; broken: what made the rest
+    unreadable, unless the model had ended before; spoke: whether text came; reasons: whether the server says why a
+    model ended, or that it has not yet, None until a choice came; tools: the names of tools that the reply calls.
     """
 
     finish: str = ""
@@ -221,12 +221,15 @@ class Completion:
                 text = content if type(content) is str else _joined(content)
             if type(refusal := delta.get("refusal")) is str:
                 self.refusal += refusal
-            if not text and (delta.get("reasoning_content") or delta.get("reasoning")):
-                self.thinks = True
-            if called := delta.get("tool_calls"):
+            if text:
+                self.spoke = True
+            elif called := delta.get("tool_calls"):
                 self.tools = tuple(dict.fromkeys((*self.tools, *_called(called))))[:TOOLS]
-        self.reasons = bool(self.reasons) or "finish_reason" in choice
-        self.spoke = self.spoke or text != ""
+                self.thinks = True
+            elif delta.get("reasoning_content") or delta.get("reasoning"):
+                self.thinks = True
+        if not self.reasons:
+            self.reasons = "finish_reason" in choice
         finish = choice.get("finish_reason")
         if finish and type(finish) is str:
             self.finish = FINISHES.get(finish.lower(), finish.lower()[:40])

@@ -123,6 +123,15 @@ def test_what_cannot_be_unpacked_is_told(coding, words):
         ask(server)
 
 
+@pytest.mark.parametrize("kind", ["text/event-stream", "application/json"])
+def test_a_server_may_send_blank_lines_while_it_thinks(kind):
+    """As many as it likes, before events as before a reply in one piece."""
+    whole_reply = b'{"choices": [{"message": {"content": "fine"}, "finish_reason": "stop"}]}'
+    steps = (*[b"\n" * 1_000] * 9, EVENT if kind == "text/event-stream" else whole_reply)
+    with Answers(Response(200, {"Content-Type": kind}, steps)) as server:
+        assert ask(server) == "fine"
+
+
 def test_bytes_are_unpacked_in_small_steps():
     """However many a read holds."""
 
