@@ -29,6 +29,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 NOTEBOOK = "01_first_compile"
 KERNELS = ("6.31.0", "7.0.1", "7.3.0")
 """Versions of ipykernel that the live view is tested with besides the newest; busy, they hear different messages."""
+LLMOCK = "0.2.2"
+"""The version of llmock, a mock of providers that the models are tested with besides our own."""
 FAST = "not (kernel or browser or promise or slow)"
 """The tests for the daily loop, by pytest's markers; the notebooks' tests are among those of the kernel."""
 ANSWER = "answer"  # the id of the demo notebook's cell that shows its answer
@@ -209,6 +211,7 @@ def prepare_tests(*, install: bool) -> tuple[Path, str]:
     """Return the Python and the Chromium for the tests; install: whether a missing browser is installed."""
     python = prepare("test", "lab")
     install_kernels(python)
+    install_llmock(python)
     browser = find_browser(os.environ) or downloaded_browser(python)
     return python, browser if browser or not install else install_browser(python)
 
@@ -221,6 +224,17 @@ def install_kernels(python: Path) -> None:
         if not (folder / "ipykernel").exists():
             say(f"installing ipykernel {version} besides the newest, for the kernel tests")
             run([*pip, "install", "--quiet", "--no-deps", "--target", str(folder), f"ipykernel=={version}"])
+
+
+def install_llmock(python: Path) -> None:
+    """Install llmock and what it needs in a folder of their own; without it its tests do not run, and say so."""
+    pip = pip_of(python, has_pip=works([str(python), "-m", "pip", "--version"]))
+    folder = VENV / "llmock" / LLMOCK
+    if not (folder / "llmock").exists():
+        say(f"installing llmock {LLMOCK} in a folder of its own, for the tests of models")
+        wanted = str(ROOT / "tests" / "support" / "llmock.txt")
+        if run([*pip, "install", "--quiet", "--target", str(folder), "-r", wanted]):
+            say("llmock could not be installed: its tests do not run")
 
 
 def find_browser(variables: Any) -> str:

@@ -124,6 +124,20 @@ def test_the_demo_notebook_has_an_answer_cell():
     assert make.ANSWER in [cell["id"] for cell in json.loads(text)["cells"]]
 
 
+def test_llmock_is_installed_once_and_a_machine_that_cannot_is_told(tmp_path, monkeypatch, capsys):
+    """In a folder of its own, by its list of versions; without a package index the other tests run all the same."""
+    commands = []
+    monkeypatch.setattr(make, "VENV", tmp_path)
+    monkeypatch.setattr(make, "run", lambda command: commands.append(command) or 1)
+    make.install_llmock(Path(sys.executable))
+    assert commands[0][-2:] == ["-r", str(make.ROOT / "tests" / "support" / "llmock.txt")]
+    assert str(tmp_path / "llmock" / make.LLMOCK) in commands[0]
+    assert "llmock could not be installed: its tests do not run" in capsys.readouterr().out
+    (tmp_path / "llmock" / make.LLMOCK / "llmock").mkdir(parents=True)
+    make.install_llmock(Path(sys.executable))
+    assert len(commands) == 1
+
+
 def test_what_did_not_run_is_said_by_reason():
     """The closing lines count the skipped tests of a file by reason."""
     skipped = [
