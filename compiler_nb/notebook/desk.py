@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from traitlets import Any as AnyTrait
-from traitlets import Bool, Dict, Enum, Float, Int, Unicode, default
+from traitlets import Bool, Dict, Enum, Float, Int, TraitError, Unicode, default, validate
 from traitlets.config import Configurable
 
 from compiler_nb.notebook.loop import Idle
@@ -55,6 +55,17 @@ class CellSettings(Configurable):
     history = Unicode(help="the file in which runs are kept; empty to keep none").tag(config=True)
     loop = Enum(("own", "kernel"), "own", help="the event loop that runs use").tag(config=True)
     live = Bool(help="off: one output at the end, the same from run to run").tag(config=True)
+
+    @validate("bounds")
+    def _check_bounds(self, proposal: Any) -> Any:
+        """Refuse wrong bounds when they are set, not at the next cell."""
+        from compiler_nb.plan.bounds import read_bounds  # noqa: PLC0415 - see above
+
+        try:
+            read_bounds(proposal["value"])
+        except ValueError as error:
+            raise TraitError(str(error)) from None
+        return proposal["value"]
 
     @default("live")
     def _live_by_environment(self) -> bool:

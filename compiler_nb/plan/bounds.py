@@ -18,7 +18,7 @@ import operator
 import sys
 from collections import Counter, UserList, UserString, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from itertools import islice
 from typing import Any, Final
 
@@ -42,6 +42,9 @@ ALIKE: Final = 200
 """Members of a set, or keys of a dict, that may have the same hash: each is compared with all others."""
 DIGITS: Final = 4_300
 BITS: Final = int(DIGITS * 3.33)
+CELLS: Final = 500_000
+"""Cells of a table that an expression may read where there are no threads: up to 50 ms."""
+_NO_THREADS: Final = "the most where there are no threads: use a tool"
 BATCH: Final = 25
 """Items of a container that are copied, compared or searched in a step."""
 CHARACTERS: Final = 1_000
@@ -97,24 +100,51 @@ class Bounds:
 
     def on_loop(self) -> Bounds:
         """Return what holds where there are no threads: nothing may take long, for all else waits meanwhile."""
-        return replace(self, steps=min(self.steps, 10 * INLINE), bytes=min(self.bytes, 10_000_000))
+        most = {"steps": min(self.steps, 10 * INLINE), "bytes": min(self.bytes, 10_000_000)}
+        return _OnLoop(**{field.name: getattr(self, field.name) for field in fields(self)} | most)
 
     def error(self, name: str, subject: str, unit: str = "") -> ExpressionError:
-        """Return the error of a bound that was reached, which names it."""
-        return ExpressionError(
-            f"{subject} more than {getattr(self, name):,} {unit or name} (Bounds.{name}): use a tool"
-        )
+        """Return the error of a bound that was reached, which names it, and says how to raise it."""
+        most = getattr(self, name)
+        raised = f'use a tool, or raise it: bounds={{"{name}": {2 * most:_}}}'
+        return ExpressionError(f"{subject} more than {most:,} {unit or name} (Bounds.{name}): {raised}")
+
+    def check_table(self, table: Any) -> None:
+        """Raise an ExpressionError if a table is too large for what cannot be stopped."""
+
+
+class _OnLoop(Bounds):
+    """The bounds where there are no threads."""
+
+    __slots__ = ()
+
+    def error(self, name: str, subject: str, unit: str = "") -> ExpressionError:
+        """Return the error of a bound that was reached; steps and bytes cannot be raised."""
+        if name not in ("steps", "bytes"):
+            return super().error(name, subject, unit)
+        return ExpressionError(f"{subject} more than {getattr(self, name):,} {unit or name}, {_NO_THREADS}")
+
+    def check_table(self, table: Any) -> None:
+        """Raise an ExpressionError if a table is too large to compute with while all else waits."""
+        if kind_of(table) and table.size > CELLS:
+            raise ExpressionError(f"a table has {table.size:,} cells, more than {CELLS:,}, {_NO_THREADS}")
 
 
 BOUNDS: Final = Bounds()
 
 
-def read_bounds(given: Any) -> Any:
-    """Return the bounds that a setting gives as a dict of some of them; None means the defaults."""
+def read_bounds(given: Any) -> Bounds:
+    """Return the bounds that a setting gives, Bounds or a dict of some of them; None means the defaults.
+
+    Raises ValueError if it is something else, or one of them is wrong.
+    """
     if given is None:
         return BOUNDS
+    if isinstance(given, Bounds):
+        return given
     if not isinstance(given, Mapping):
-        return given  # the settings say what is wrong with it
+        must = 'bounds must be a dict such as {"items": 100_000}, or Bounds(items=100_000)'
+        raise ValueError(f"{must}, not {given!r}")  # noqa: TRY004 - as all settings
     known = [field.name for field in fields(Bounds)]
     wrong = [name for name in given if name not in known]
     if wrong:
@@ -201,10 +231,12 @@ class Scope:
             self.look()
         self.mark = max(self.steps - LOOK, 0)
 
-    def heavy(self) -> None:
-        """Note that something heavy follows, such as an operation on a table: it may not begin on the loop."""
+    def heavy(self, *tables: Any) -> None:
+        """Note that something heavy follows, such as an operation on tables: it may not begin on the loop."""
         if self.inline:
             raise Heavy
+        for table in tables:
+            self.bounds.check_table(table)
 
     def hold(self, size: int) -> None:
         """Count bytes of memory; raise an ExpressionError if there were too many."""
@@ -391,7 +423,7 @@ def _iterated(source: Any, scope: Scope) -> Any:
             first = f"a {type_name(source)} is used up by whoever reads it first, and an expression changes nothing"
             raise ExpressionError(f"{first}: return a list from the tool, or offer list(...) of it")
         return source
-    scope.heavy()
+    scope.heavy(source)
     bound(0 if kind_of(source) == "DataFrame" else len(source), ITEMS, "items")
     return items(source)
 

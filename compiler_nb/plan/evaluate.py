@@ -189,7 +189,7 @@ def _item(node: Item, scope: Scope) -> Any:
     if type(value) is not dict and is_a(value, dict):
         return read_key(value, key)
     if kind_of(value):
-        scope.heavy()
+        scope.heavy(value)
         check_selection(value, key)
         return read_item(value, key, lambda text: scope.notes.append(f"{spell(node)[:100]}: {text}"))
     if isinstance(node.key, Slice) and is_a(value, (list, tuple, *TEXTS)):
@@ -208,14 +208,14 @@ def _attribute(node: Attribute, scope: Scope) -> Any:
     value = evaluate(node.value, scope)
     if not kind_of(value):
         return fields.read_field(value, node.name)
-    scope.heavy()
+    scope.heavy(value)
     return tables.read_field(value, node.name)
 
 
 def _field(node: Field, scope: Scope) -> str:
     value = evaluate(node.value, scope)
     if kind_of(value):
-        scope.heavy()
+        scope.heavy(value)
     if node.conversion:
         check_size(value, scope)
         value = scope.made(_CONVERSIONS[node.conversion](value))
@@ -227,7 +227,7 @@ def _unary(node: Unary, scope: Scope) -> Any:
     scope.spend(1)
     value = evaluate(node.operand, scope)
     if kind_of(value):
-        scope.heavy()
+        scope.heavy(value)
     return _UNARY[node.operator](value)
 
 
@@ -329,7 +329,7 @@ def _method(node: Method, scope: Scope) -> Any:
     args = [evaluate(arg, scope) for arg in node.args]
     kwargs = {name: evaluate(arg, scope) for name, arg in node.kwargs}
     if kind and idiom is not None:
-        scope.heavy()
+        scope.heavy(value)
         bound(value.size if idiom.copies else 0, ITEMS, "items")
         return tables.call_method(value, node.name, tuple(args), kwargs)
     if type(value) is str:  # methods of dicts and lists pay for themselves

@@ -290,7 +290,7 @@ def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
 def apply_function(name: str, scope: Scope, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """Return what a function of the list gives; of a single column, of what is not missing in it."""
     if args and kind_of(args[0]) and name != "len":
-        scope.heavy()
+        scope.heavy(args[0])
         if name in columns.FUNCTIONS and is_column(args[0]) and (len(args) == 1 or name == "sum"):
             return _of_column(name, scope, *args, **kwargs)
     return call(FUNCTIONS[name], name, scope, *args, **kwargs)

@@ -88,7 +88,7 @@ def apply_operator(sign: str, left: Any, right: Any, scope: Scope) -> Any:
 
 
 def _spend_on_tables(sign: str, left: Any, right: Any, scope: Scope) -> None:
-    scope.heavy()
+    scope.heavy(left, right)
     check_operator(sign, left, right)
     if is_mixed(left) or is_mixed(right):  # each item is tried within bounds, for the library has none
         if len({part.size for part in (left, right) if kind_of(part)}) > 1:
@@ -150,7 +150,7 @@ def compare(sign: str, left: Any, right: Any, scope: Scope) -> Any:
     if type(left) in _NUMBERS and type(right) in _NUMBERS and sign in _COMPARE:
         return _COMPARE[sign](left, right)
     if kind_of(left) or kind_of(right):
-        scope.heavy()
+        scope.heavy(left, right)
         for part in (left, right):
             spend_on_parts(cells(part) if is_mixed(part) else None, scope)
     _bound_exact(left, right)

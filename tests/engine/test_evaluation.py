@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from compiler_nb import Bounds, Compiler
+from compiler_nb.engine.runners import make_runners
 from compiler_nb.events import TaskStarted
 from compiler_nb.outcome import Cancelled, Failure, Skipped
 from compiler_nb.tool import tool
@@ -105,7 +106,7 @@ def test_a_bound_of_a_compiler_holds_and_is_named(program, name):
     small: dict[str, Any] = {"steps": 1_000, "bytes": 1_000, "seconds": 0.001, "items": 10}
     run = asyncio.run(Compiler(None, [same], bounds=Bounds(**{name: small[name]})).execute(program))
     failure = run.failures["x"]
-    assert f"(Bounds.{name}): use a tool" in str(failure)
+    assert f'(Bounds.{name}): use a tool, or raise it: bounds={{"{name}": {2 * small[name]:_}}}' in str(failure)
     assert isinstance(failure, Failure)
     assert failure.kind == ("timeout" if name == "seconds" else "expression")
 
@@ -115,7 +116,7 @@ def test_a_bound_of_a_run_holds_for_all_of_its_expressions_together(name, most):
     """120 lines that are harmless alone: the first ones are done, the others name the bound."""
     lines = "\n".join(f"x{number} = sum([i * i for i in range(8000)])" for number in range(40))
     run = asyncio.run(Compiler(None, [], bounds={name: most}).execute(lines))
-    assert f"(Bounds.{name})" in str(run.failures["x39"])
+    assert f'(Bounds.{name}): use a tool, or raise it: bounds={{"{name}": {2 * most:_}}}' in str(run.failures["x39"])
 
 
 def test_with_more_items_allowed_a_large_fan_out_fits_the_other_bounds():
@@ -214,3 +215,136 @@ def test_many_light_expressions_let_the_loop_have_its_turn():
     session, holds = asyncio.run(main())
     assert len(session.values) == 1500
     assert len(holds) > 3
+
+
+# ------------------------------------------------------------------- a heavy argument of a call with side effects
+
+
+SLOW = f"{HEAVY} if slow == 1 else {HEAVY}"
+"""Takes as long as `slow` says, on a thread."""
+
+
+def send_it(argument, during=None, *, seconds=0.0, **options):
+    """Send a value that is heavy to compute, and approve it; return the session, what was asked, and what was sent."""
+    asked, sent = [], []
+
+    @tool(side_effects=True)
+    async def send(value: Any) -> Any:
+        sent.append(value)
+        return value
+
+    async def ask(task: Any, shown: str) -> bool:
+        asked.append(shown)
+        if during is not None:
+            during(session)
+        return True
+
+    async def main():
+        nonlocal session
+        async with opened([send], ask=ask, inputs={"slow": Stubborn(seconds)}, **options) as session:
+            add(session, f"x = send({argument})")
+            session.close()
+            if seconds:
+                await asyncio.sleep(seconds / 2)
+                if during is not None:
+                    during(session)
+            await session.drained()
+            await asyncio.sleep(seconds)
+            return session
+
+    session: Any = None
+    return asyncio.run(main()), asked, sent
+
+
+def test_who_approves_a_heavy_argument_sees_its_value():
+    """It is computed before anybody is asked, and the call is made once."""
+    session, asked, sent = send_it(HEAVY)
+    assert (asked, sent) == ([str(VALUE)], [VALUE])
+    assert len(told(session, TaskStarted)) == 1
+    assert states(session) == {"x": "done"}
+
+
+def test_a_stop_while_a_heavy_argument_is_computed_sends_nothing():
+    """Nobody is asked anymore, and nothing is sent later, when the thread has its value."""
+    session, asked, sent = send_it(SLOW, lambda session: session.cancel(), seconds=0.4)
+    assert (asked, sent) == ([], [])
+    assert states(session) == {"x": "cancelled"}
+
+
+def test_a_stop_after_a_heavy_argument_was_approved_sends_nothing():
+    """The value is computed again when the call starts; the stop comes before that is there."""
+
+    def stop(session: Any) -> None:
+        session.loop.call_later(0.02, session.cancel)
+
+    session, asked, sent = send_it("sum([i * i for i in range(100000)])", stop)
+    assert (len(asked), sent) == (1, [])
+    assert states(session) == {"x": "cancelled"}
+
+
+def test_a_heavy_argument_that_takes_too_long_is_neither_asked_for_nor_sent():
+    """The error names the bound."""
+    session, asked, sent = send_it(SLOW, seconds=0.5, bounds=Bounds(seconds=0.1))
+    assert (asked, sent) == ([], [])
+    assert "(Bounds.seconds)" in session.outcomes["x"].message
+    assert states(session) == {"x": "failed"}
+
+
+# ------------------------------------------------------------------- without threads
+
+
+def alone(program, tools=(same,), **options):
+    """Perform a program where there are no threads."""
+
+    async def main():
+        runners = make_runners(asyncio.get_running_loop(), 8, threads=False)
+        async with opened(tools, runners=runners, **options) as session:
+            add(session, program)
+            session.close()
+            await session.drained()
+            return session
+
+    return asyncio.run(main())
+
+
+TABLE = pytest.importorskip("pandas").DataFrame({"a": range(300_000), "b": 1.0})
+STEPS = "takes more than 50,000 steps, the most where there are no threads: use a tool"
+CELLS = "a table has 600,000 cells, more than 500,000, the most where there are no threads: use a tool"
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("x = [i for i in range(60000)]", STEPS),
+        ("x = same([i for i in range(60000)])", STEPS),
+        ("x = same(1) if [i for i in range(60000)] else None", STEPS),
+        ("x = [same(i) for i in range(101)]", "goes over more than 100 items (Bounds.items): use a tool, or raise it"),
+        ("x = [same(i) for i in [j for j in range(60000)]]", STEPS),
+        ("x = ['x' * 900000 for i in range(20)]", "makes more than 10,000,000 bytes, the most where there are no"),
+        ("x = df['a']", CELLS),
+        ("x = df.a", CELLS),
+        ("x = df.mean()", CELLS),
+        ("x = df + 1", CELLS),
+        ("x = -df", CELLS),
+        ("x = df == 1", CELLS),
+        ("x = f'{df}'", CELLS),
+        ("x = sum(df)", CELLS),
+        ("x = [i for i in df]", CELLS),
+    ],
+)
+def test_where_there_are_no_threads_sizes_are_bounded(program, said):
+    """Nothing could stop it, and all else would wait; settings cannot raise these bounds."""
+    bounds = Bounds(items=100, steps=10_000_000, bytes=10**9)
+    session = alone(program, inputs={"df": TABLE}, bounds=bounds)
+    outcome = next(outcome for outcome in session.outcomes.values() if isinstance(outcome, Failure))
+    assert said in outcome.message
+
+
+def test_where_there_are_no_threads_what_is_small_is_computed():
+    """Tables, too."""
+    program = (
+        "a = len([i for i in range(10000)])\nb = df['b'].sum()\nc = [same(i) for i in range(a)]\nd = len(df) + len(big)"
+    )
+    session = alone(program, inputs={"df": TABLE[:1_000], "big": TABLE})
+    assert (session.values["a"], session.values["b"], len(session.values["c"])) == (10_000, 1_000.0, 10_000)
+    assert session.values["d"] == 301_000

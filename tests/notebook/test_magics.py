@@ -261,6 +261,41 @@ def test_limits_of_providers_are_a_setting():
         assert "OptionError: limits of scripted: it is {'rps': 1}" in shell.error("%%compile -m m\nq")
 
 
+@pytest.mark.parametrize("value", ['{"items": 20}', "dict(items=20)", "Bounds(items=20)"])
+def test_bounds_of_expressions_are_a_setting(shell, value):
+    """A dict or Bounds, for all cells; the error says how to raise what was reached, and that works as it stands."""
+    plan = "%%plan\nr = [double(x) for x in range(30)]\nanswer(len(r))"
+    shell.ok("from compiler_nb import Bounds")
+    shell.ok(f"%config CompileMagics.bounds = {value}")
+    error = shell.error(plan)
+    assert (
+        'the fan-out goes over more than 20 items (Bounds.items): use a tool, or raise it: bounds={"items": 40}'
+        in error
+    )
+    shell.ok(f"%config CompileMagics.{error.split('raise it: ')[1].split('}')[0]}}}")
+    shell.ok(plan)
+    shell.ok("%config CompileMagics.bounds = None")
+    shell.ok(plan)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ('{"itms": 3}', "there is no bound 'itms'; there are items, steps, bytes, seconds, run_steps, run_bytes"),
+        ('{"items": 0}', "Bounds.items must be a number above 0, not 0"),
+        ('{"items": "20"}', "Bounds.items must be a number above 0, not '20'"),
+        ('"items=20"', "bounds must be a dict such as {\"items\": 100_000}, or Bounds(items=100_000), not 'items=20'"),
+        ("20", 'bounds must be a dict such as {"items": 100_000}, or Bounds(items=100_000), not 20'),
+    ],
+)
+def test_wrong_bounds_are_refused_when_they_are_set(shell, value, said, caplog):
+    """As other settings are; what was set before holds."""
+    shell.ok('%config CompileMagics.bounds = {"items": 20}')
+    shell.run(f"%config CompileMagics.bounds = {value}")
+    assert said in caplog.text
+    assert "more than 20 items" in shell.error("%%plan\nr = [double(x) for x in range(30)]\nanswer(len(r))")
+
+
 def test_only_a_plan_with_an_option(shell):
     """`-N` draws and runs nothing; the planner's run is kept."""
     shell.planner(PLAN)
