@@ -14,7 +14,7 @@ from compiler_nb.engine.ledger import NOWHERE, Entry, Place, not_repeated, stand
 from compiler_nb.engine.node import CANCELLED
 from compiler_nb.errors import HistoryError
 from compiler_nb.events import TaskIdentified
-from compiler_nb.outcome import NOT_DONE, NOT_REPEATED, Answer, Failure, Replan, is_lost
+from compiler_nb.outcome import LEFT_OUT, NOT_DONE, NOT_REPEATED, Answer, Failure, Replan, is_lost
 from compiler_nb.plan.bounds import is_a
 from compiler_nb.plan.effects import nature
 from compiler_nb.plan.task import JOIN, LastLine, Return, Task, owner_of
@@ -135,6 +135,7 @@ def _known(old: Run) -> Callable[[str, str], Taken]:
             made[each].append(place)
 
     def known(id_: str, how: str) -> Taken:
+        how = LEFT_OUT if old.progress.ends[id_].how == LEFT_OUT else how  # so that it is marked again
         outcome, effects = old.progress.ends[id_].outcome, tuple(made.get(id_, ()))
         return Taken(outcome, not_repeated(effects[0], "") if effects and not is_lost(outcome) else how, effects)
 

@@ -148,11 +148,14 @@ class Progress:
 
     @property
     def left_out(self) -> dict[str, tuple[int, int]]:
-        """The fan-outs that are done without failed items, by id: how many failed, of how many."""
+        """The fan-outs that are done without failed items, by id: how many failed, of how many.
+
+        If that was in an earlier run, these are 0.
+        """
         with self.lock:
             dropping = [id_ for id_, end in self.ends.items() if end.how == LEFT_OUT]
             lost = Counter(owner_of(id_) for id_, state in self.states.items() if state != "done" and not is_part(id_))
-        return {id_: (lost[id_], self.items_ended[id_][1]) for id_ in dropping}
+        return {id_: (lost[id_], self.items_ended.get(id_, (0, 0))[1]) for id_ in dropping}
 
     @property
     def attempts(self) -> list[Span]:

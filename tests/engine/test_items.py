@@ -6,8 +6,10 @@ import asyncio
 
 import pytest
 
-from compiler_nb import Compiler, Run, tool
+from compiler_nb import Compiler, History, Run, tool
 from compiler_nb.events import TaskEnded
+from compiler_nb.notebook.output.show import Look, bundle
+from compiler_nb.notebook.variables.binding import Binding
 from tests.support.desk import begin
 
 
@@ -158,6 +160,18 @@ def test_an_index_means_the_same_item_whenever_it_is_read(late):
     run = dropping(0.5, f'{wait}rows = [price(t) for t in ["A", "C", "D"]]\nx = twice(rows[2])\nanswer([x, rows[2]])\n')
     assert run.answer == [136.0, 68.0]
     assert run["rows"] == [65.0, 68.0]
+
+
+def test_a_rerun_that_keeps_a_value_without_failed_items_says_so(tmp_path):
+    """Its answer goes without them, too, although it made none of the items; so does a resumed run's."""
+    with History(tmp_path / "runs.db") as history:
+        compiler = Compiler(tools=[price, twice], drop_failed=0.5, history=history)
+        run = compiler.execute_sync('rows = [price(t) for t in ["A", "C"]]\nx = twice(len(rows))\nanswer(x)\n')
+        for again in (compiler.rerun_sync(run.id, start="x"), compiler.resume_sync(run.id)):
+            assert (again.answer, again.progress.left_out) == (2, {"rows": (0, 0)})
+            text = bundle(again, Binding(), Look(layout="own"))["text/plain"]
+            assert "\n\nwithout items of rows, which failed\n\n" in text
+            assert "without the items that failed" in again.why("rows")
 
 
 def test_a_fanout_over_all_that_is_left_goes_on():

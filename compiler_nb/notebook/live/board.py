@@ -228,8 +228,8 @@ class Board:
         number = self.numbers[event.task]
         if event.how.startswith(NOT_REPEATED):
             self._note(event.task, event.how)
-        if event.how == LEFT_OUT:
-            failed, count = self.progress.left_out[event.task]
+        failed, count = self.progress.left_out[event.task] if event.how == LEFT_OUT else (0, 0)
+        if count:
             self.rows.add("counts", [number, f"{TIMES} {count - failed:,} of {count:,}"])
         if number < FEW:
             self.rows.add("values", [number, describe_outcome(event.outcome, SHORT)])

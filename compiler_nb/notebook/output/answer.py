@@ -54,7 +54,7 @@ def to_text(value: Any) -> str:
 def note_of(left_out: Mapping[str, tuple[int, int]]) -> str:
     """Return which items an answer goes without, "" if none: how many failed, of how many, by fan-out."""
     return "; ".join(
-        f"without {failed:,} of {count:,} items of {cut(id_, NAME)}, which failed"
+        f"without {f'{failed:,} of {count:,} ' if count else ''}items of {cut(id_, NAME)}, which failed"
         for id_, (failed, count) in left_out.items()
     )
 
