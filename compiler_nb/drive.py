@@ -126,6 +126,7 @@ class Drive:
         finally:
             WATCH.end(session)
             session.finish()
+            session.ledger.close()
             finish(self.run, "cancelled", CANCELLED)  # only if a second cancellation from outside broke off its end
 
     def _ending(self, error: BaseException, *, late: bool) -> tuple[Status, str]:
@@ -184,12 +185,14 @@ class Drive:
             from compiler_nb.history.history import Keeper  # noqa: PLC0415 - only who keeps runs needs it
 
             self.keeper = Keeper(self.settings.history, self.run)
-            self.session.intent = partial(self._intend, self.keeper)
+        if self.keeper is not None or self.past.parent:
+            self.session.intent = self._intend
 
-    async def _intend(self, keeper: Keeper, task: Task) -> bool:
-        """Note that a side effect is about to begin; if another run makes it, this one fails."""
+    async def _intend(self, task: Task) -> bool:
+        """Note that a side effect is about to begin; if another run makes those of this lineage, this one fails."""
         try:
-            return await keeper.intend(task)
+            self.session.ledger.claim()
+            return self.keeper is None or await self.keeper.intend(task)
         except RunClaimed as error:
             self.claimed = str(error)
             self.control.halt(Cancelled(self.claimed))

@@ -9,15 +9,20 @@ Theory of operation
     earlier: the plan's first call takes the first earlier one that is equal, the second call the second. One that is
     done gives its outcome, and is not made again unless a person says so; one of which that is not known is asked for.
     A call that takes nothing is made, and noted when it begins and when it ends.
+
+    Without a history the runs of a lineage share one list of entries, and one of them at a time makes side effects: it
+    holds the list until it ends. (In a history the runs of several processes do so by claims.)
 """
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict, deque
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
+from compiler_nb.errors import RunClaimed
 from compiler_nb.outcome import NOT_REPEATED, Cancelled, Failure
 from compiler_nb.tool import Tool
 from compiler_nb.values.digest import digest_call
@@ -27,6 +32,9 @@ Standing: TypeAlias = Literal["done", "lost", "alike", "doubt", "failed"]
 arguments were equal cannot be seen; it was cut off, and may have had its effect; it failed."""
 LOOSE: Final = "any call of "
 """What the digest of a call begins with whose arguments cannot be compared."""
+_HELD: Final[dict[int, str]] = {}
+"""Which run holds a list of entries, by the id of the list."""
+_LOCK: Final = threading.Lock()
 UNKNOWN: Final = frozenset({"timeout", "abandoned"})
 """Kinds of failures after which a side effect may have happened, or may still happen."""
 
@@ -85,10 +93,32 @@ class Ledger:
 
     def open(self) -> None:
         """Note that another plan begins: what was begun so far is earlier."""
+        self._seen = len(self.entries)
         self._earlier.clear()
         for entry in self.entries:
             if entry.standing != "failed" or (self.wary and entry.place.run != self.run):
                 self._earlier[entry.digest].append(entry)
+
+    def claim(self) -> None:
+        """Hold the entries, so that no other run makes side effects of this lineage until `close`.
+
+        Raises RunClaimed if another run holds them, or has added to them since this one's plan began.
+        """
+        key = id(self.entries)
+        with _LOCK:
+            is_held, holder = key in _HELD, _HELD.setdefault(key, self.run)
+        if holder != self.run:
+            raise RunClaimed(f"{holder} makes the side effects of the same run: wait for its end, or cancel it first")
+        if not is_held and len(self.entries) != self._seen:
+            self.close()
+            other = self.entries[-1].place.run
+            raise RunClaimed(f"{other} has made side effects of the same run since this one began: go on with {other}")
+
+    def close(self) -> None:
+        """Let go of the entries."""
+        with _LOCK:
+            if _HELD.get(id(self.entries)) == self.run:
+                del _HELD[id(self.entries)]
 
     def take(self, id_: str, places: Collection[Place]) -> list[Entry]:
         """Note that a task of this plan has adopted what was made at these places; return that."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from compiler_nb import tool
 from compiler_nb.engine.ledger import NOWHERE, Entry, Ledger, Place, digest_of, not_repeated
+from compiler_nb.errors import RunClaimed
 from compiler_nb.outcome import Cancelled, Failure
 
 
@@ -104,3 +107,22 @@ def test_a_call_is_described_from_where_one_stands():
     assert entry.describe("run") == "cut off in round 2 of the run old, and it may have had its effect"
     assert not_repeated(entry.place, "old") == "not repeated: done in round 2"
     assert Entry("d", NOWHERE, "lost").describe("x") == "done in an earlier run, but its value was not stored"
+
+
+def test_of_runs_that_share_their_entries_one_at_a_time_makes_side_effects():
+    """From its first until its end; one that had begun before is behind then, and one that begins later is not."""
+    entries: list[Entry] = []
+    first, second, third = (Ledger(each, entries) for each in ("first", "second", "third"))
+    first.claim()
+    with pytest.raises(RunClaimed, match="first makes the side effects of the same run: wait for its end"):
+        second.claim()
+    made(first, "a")
+    first.claim()
+    second.close()  # which holds nothing
+    first.close()
+    for _ in range(2):
+        with pytest.raises(RunClaimed, match="first has made side effects of the same run since this one began"):
+            third.claim()
+    third.open()
+    third.claim()
+    Ledger("alone", []).claim()

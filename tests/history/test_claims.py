@@ -165,6 +165,25 @@ def test_two_resumes_at_the_same_moment_send_once(compiler, post, broken):
     assert sorted(each.status for each in runs) == ["done", "failed"]
 
 
+def test_without_a_history_two_resumes_at_the_same_moment_send_once_too(post):
+    """A run at hand is gone on with twice in one process."""
+    compiler = Compiler(None, post.tools, approve="auto")
+
+    async def both():
+        found, work = compiler.begin(compiler.order(plan=PLAN))
+        found.pause()
+        asyncio.get_running_loop().call_later(0.05, found.cancel)
+        await work
+        return await asyncio.gather(*(compiler.resume(found) for _ in range(3)))
+
+    runs = asyncio.run(both())
+    assert sorted(post.sent) == ["a", "b"]
+    done = [each for each in runs if each.status == "done"]
+    assert len(done) == 1
+    told = f"{done[0].id} makes the side effects of the same run"
+    assert all(told in each.error or "cut off" in each.error for each in runs if each is not done[0])
+
+
 def test_a_run_that_goes_on_with_a_run_that_went_on_is_of_one_lineage(compiler, post, broken):
     """A resume of the first run is refused if a resume of its resume has sent meanwhile."""
     old = compiler.recall(broken)
