@@ -19,7 +19,7 @@ from compiler_nb.plan.task import owner_of
 from compiler_nb.settings.control import Control
 from compiler_nb.settings.order import Order
 from compiler_nb.settings.settings import Settings
-from compiler_nb.text import cut
+from compiler_nb.text import count_of, cut
 from compiler_nb.toolbox.language import LanguageTool
 
 if TYPE_CHECKING:  # loaded only if it is used
@@ -308,4 +308,4 @@ class Run:
     def __repr__(self) -> str:
         count = len(self.progress.tasks)
         told = "".join(f", {cut(each, _TOLD)}" for each in (self.error, *self.words().providers()) if each)
-        return f"<run {self.status}: {count} task{'' if count == 1 else 's'}{told}>"
+        return f"<run {self.status}: {count_of(count, 'task')}{told}>"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import difflib
 import enum
 import fractions
 import math
@@ -16,7 +17,7 @@ import re
 import sys
 import uuid
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from itertools import islice
 from typing import Any, Final
@@ -101,6 +102,19 @@ def wait_text(provider: str, asked: float, left: float | None = None, count: int
 def _whole_seconds(seconds: float) -> str:
     """Return a duration as somebody counts it down: `45 s`, `2.5 s`."""
     return f"{seconds:,.0f} s" if seconds >= 10 or seconds % 1 == 0 else f"{max(seconds, 0):.1f} s"  # noqa: PLR2004
+
+
+def count_of(number: int, what: str) -> str:
+    """Return `1 task`, `1,200 tasks`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def suggest(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
+    """Return " Did you mean ...?" if a known word is as like as that, otherwise ""."""
+    # The word is compared with each known one, and a plan may have ten thousand of them.
+    words = {each.lower(): each for each in islice(known, 2_000)}
+    near = difflib.get_close_matches(word[:64].lower(), words, 1, likeness)
+    return f" Did you mean {words[near[0]]!r}?" if near else ""
 
 
 def type_name(value: Any) -> str:

@@ -13,9 +13,9 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from compiler_nb.drawing.boxes import text_width
-from compiler_nb.drawing.style import TIMELINE_STYLE, count_tasks, data_of, draw_mark, page, px
+from compiler_nb.drawing.style import TIMELINE_STYLE, data_of, draw_mark, page, px
 from compiler_nb.outcome import State
-from compiler_nb.text import seconds_text
+from compiler_nb.text import count_of, seconds_text
 
 WIDTH: Final = 920.0
 PAD, HEAD, FOOT = 16.0, 34.0, 22.0
@@ -130,7 +130,7 @@ def draw_svg(chart: Chart) -> str:
         *(_task(row, number, plot) for number, row in enumerate(chart.rows, len(chart.models))),
         *_foot(chart, plot),
     ]
-    name = f"Timeline of {count_tasks(chart.tasks)}"
+    name = f"Timeline of {count_of(chart.tasks, 'task')}"
     return page(name, chart.words or seconds_text(chart.total), (0, 0, WIDTH, plot.height), TIMELINE_STYLE, parts)
 
 

@@ -126,11 +126,6 @@ def px(value: float) -> str:
     return f"{round(value, 1):g}"
 
 
-def count_tasks(count: int) -> str:
-    """Return `1 task`, `1,200 tasks`."""
-    return f"{count:,} task{'' if count == 1 else 's'}"
-
-
 def draw_mark(state: State, x: float, y: float, *, disc: bool = True) -> str:
     """Return the mark of a state with its middle at (x, y), on its disc if wanted."""
     place = f'cx="{px(x)}" cy="{px(y)}"'

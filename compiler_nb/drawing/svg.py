@@ -20,13 +20,13 @@ from compiler_nb.drawing.layout import Layout, heading
 from compiler_nb.drawing.picture import Forms, Picture
 from compiler_nb.drawing.png import to_png
 from compiler_nb.drawing.rows import Point
-from compiler_nb.drawing.style import MARGIN, MARKS, STYLE, count_tasks, data_of, draw_mark, page, px
+from compiler_nb.drawing.style import MARGIN, MARKS, STYLE, data_of, draw_mark, page, px
 from compiler_nb.drawing.text import plan_text, task_titles
 from compiler_nb.outcome import State
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.short import shorten_call, shorten_final
 from compiler_nb.plan.task import Task
-from compiler_nb.text import visible, visible_lines
+from compiler_nb.text import count_of, visible, visible_lines
 from compiler_nb.trace import Progress
 
 LIMIT: Final = 150_000
@@ -72,7 +72,7 @@ def draw(
         svg = _page(graph, layout, now, words, [task.id for task in tasks])
         if len(svg.encode()) <= LIMIT:
             break
-    about = f"picture of {count_tasks(sum(not task.owner for task in tasks))}"
+    about = f"picture of {count_of(sum(not task.owner for task in tasks), 'task')}"
     more: Forms = {".png": partial(to_png, tasks, states=now), ".dot": partial(source, tasks, now)}
     return Picture(svg, plan_text(tasks, now), about, more, layout.engine)
 
@@ -101,7 +101,7 @@ def _page(
     ]
     body += [draw_box(box, *layout.places[key], states, titles) for key, box in graph.boxes.items()]
     bounds = (-MARGIN, -MARGIN, layout.width + 2 * MARGIN, layout.height + 2 * MARGIN)
-    return page(f"Plan of {count_tasks(len(ids))}", _count(ids, states) or "nothing to do", bounds, STYLE, body)
+    return page(f"Plan of {count_of(len(ids), 'task')}", _count(ids, states) or "nothing to do", bounds, STYLE, body)
 
 
 def draw_edge(route: Sequence[Point], *, guard: bool = False, turn: bool = False) -> str:

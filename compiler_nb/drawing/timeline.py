@@ -14,12 +14,11 @@ from typing import Final
 from compiler_nb.drawing.chart import Bar, Chart, Row, draw_svg
 from compiler_nb.drawing.picture import Picture
 from compiler_nb.drawing.png import draw_png
-from compiler_nb.drawing.style import count_tasks
 from compiler_nb.drawing.text import chart_text
 from compiler_nb.outcome import State
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import Task
-from compiler_nb.text import cut, seconds_text
+from compiler_nb.text import count_of, cut, seconds_text
 from compiler_nb.trace import ModelCall, Span
 
 MOST: Final = 200
@@ -70,7 +69,7 @@ def timeline(
         tuple(models), tuple(rows), max(len(tried) - MOST, 0), length, cut(words, WORDS), tuple(critical),
         tuple(find_ticks(length)),
     )  # fmt: skip
-    about = f"timeline of {count_tasks(chart.tasks)}, {seconds_text(chart.total)}"
+    about = f"timeline of {count_of(chart.tasks, 'task')}, {seconds_text(chart.total)}"
     return Picture(draw_svg(chart), chart_text(chart), about, {".png": partial(draw_png, chart)})
 
 

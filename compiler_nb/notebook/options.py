@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import difflib
 import keyword
 import re
 import shlex
@@ -13,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from compiler_nb.errors import OptionError
 from compiler_nb.plan.python import IPYTHON
 from compiler_nb.settings.budget import Budget
+from compiler_nb.text import suggest
 
 Read = Callable[[str], Any]
 """Returns the value of an option from its text; raises ValueError that says what it takes."""
@@ -250,9 +250,7 @@ def _value(where: str, flag: str, convert: Read, value: str) -> Any:
 def _unknown(magic: str, flag: str) -> str:
     if flag in NOT_YET:
         return f"%%{magic}: {flag} does not exist yet"
-    near = difflib.get_close_matches(flag, BY_FLAG, 1, 0.5)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"%%{magic} has no option {flag}{hint} (%%{magic} -h lists them)"
+    return f"%%{magic} has no option {flag}.{suggest(flag, BY_FLAG, 0.5)} %%{magic} -h lists them"
 
 
 # ---------------------------------------------------------------- help

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 import shlex
@@ -25,7 +24,7 @@ from compiler_nb.notebook.runs import find_run, history_of, stored_runs
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.outcome import ENDED
 from compiler_nb.run import Run
-from compiler_nb.text import cut, seconds_text
+from compiler_nb.text import count_of, cut, seconds_text, suggest
 
 LISTED: Final = 30
 """How many runs are listed at most."""
@@ -69,9 +68,7 @@ def _verb(name: str) -> Command:
     if name in NOT_YET:
         raise OptionError(f"%compile {name} does not exist yet")
     if name not in VERBS:
-        near = difflib.get_close_matches(name, VERBS, 1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise OptionError(f"%compile has no verb {name!r}{hint}. The verbs are: {', '.join(VERBS)}")
+        raise OptionError(f"%compile has no verb {name!r}.{suggest(name, VERBS)} The verbs are: {', '.join(VERBS)}")
     return VERBS[name]
 
 
@@ -157,7 +154,7 @@ def _prune(desk: Desk, keep: str) -> str:
     if history is None:
         raise OptionError("%compile runs: there is no history; %config CompileMagics.history sets its file")
     count = history.prune(int(keep))
-    return f"removed {count:,} run{'' if count == 1 else 's'} from {history.path}, kept the newest {keep}"
+    return f"removed {count_of(count, 'run')} from {history.path}, kept the newest {keep}"
 
 
 def _rows(desk: Desk) -> Iterator[list[str]]:
@@ -230,7 +227,7 @@ def cancel(desk: Desk, words: list[str], _: dict[str, str]) -> None:
     for run in running:
         run.cancel()
     if running:
-        say(f"cancelled: {len(running)} run{'' if len(running) == 1 else 's'}")
+        say(f"cancelled: {count_of(len(running), 'run')}")
 
 
 def _judge(desk: Desk, words: list[str], options: dict[str, str], *, approve: bool) -> None:

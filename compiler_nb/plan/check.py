@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
-from itertools import islice
 from typing import Any, Final
 
 from compiler_nb.plan.tree import Expression, Tree, walk
+from compiler_nb.text import suggest
 from compiler_nb.tool import Tool
 
 TEXT_LIMIT: Final = 1_000_000
@@ -126,14 +125,6 @@ def leads(reads: Mapping[str, Iterable[str]], start: str, goal: str) -> bool:
         seen |= new
         open_ += sorted(new)
     return False
-
-
-def suggest(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
-    """Return " Did you mean ...?" if a known word is as like as that, otherwise ""."""
-    # The word is compared with each known one, and a plan may have ten thousand of them.
-    words = {each.lower(): each for each in islice(known, 2_000)}
-    near = difflib.get_close_matches(word[:NAME_LIMIT].lower(), words, 1, likeness)
-    return f" Did you mean {words[near[0]]!r}?" if near else ""
 
 
 def check_tool(name: str, tools: Mapping[str, Tool] | None, functions: Collection[str] = ()) -> tuple[str, str] | None:

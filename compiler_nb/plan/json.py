@@ -23,6 +23,7 @@ from compiler_nb.plan.scanner import Scanner, Unit
 from compiler_nb.plan.task import Join, Return, Task
 from compiler_nb.plan.tree import Ref, Tree, references
 from compiler_nb.plan.tree import replace as replace_nodes
+from compiler_nb.text import suggest
 
 _ROOT: Final = ("tasks", "join_instruction", "final", "thought")
 _SEEN: Final = re.compile(r'"id"\s*+:\s*+"?(\w++)')
@@ -203,7 +204,7 @@ class JsonDialect:
         last = "" if self._last is None else self._last.id
         for name in names:
             if name == last or (name not in self._declared and name not in self.builder.earlier):
-                hint = check.suggest(name, self._declared) if len(self._declared) <= HINTED else ""
+                hint = suggest(name, self._declared) if len(self._declared) <= HINTED else ""
                 self.builder.report(
                     task,
                     "missing_ref",

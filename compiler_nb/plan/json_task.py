@@ -15,6 +15,7 @@ from compiler_nb.plan.check import Refused
 from compiler_nb.plan.reference import Dollar, follow, join_pieces, read_whole, split
 from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Input, Ref, Tree
+from compiler_nb.text import suggest
 
 WORKER: Final = "llm"
 """The tool that asks the worker model; a compiler always offers it."""
@@ -78,7 +79,7 @@ def read_id(data: Any) -> str:
         raise Refused("schema", 'a task must be an object: {"id": ..., "tool": ..., "args": {...}}')
     unknown = next((key for key in data if key not in _FIELDS), None)
     if unknown is not None:
-        hint = check.suggest(unknown, _FIELDS)
+        hint = suggest(unknown, _FIELDS)
         raise Refused("schema", f"a task has no field {unknown[:40]!r}.{hint} Its fields are {', '.join(_FIELDS)}")
     if "id" not in data:
         raise Refused("schema", 'a task needs an "id"')
@@ -212,7 +213,7 @@ class TaskReader:
             return None if whole is None else follow(Input(name), whole.path)
         if path:
             return None
-        hint = f"write @@{name[:40]} for the text" + check.suggest(name, self.inputs)
+        hint = f"write @@{name[:40]} for the text" + suggest(name, self.inputs)
         raise Refused("private_ref", f"no offered input is called {name[:40]!r}; {hint}")
 
     def _piece(self, piece: str | Dollar) -> Tree:

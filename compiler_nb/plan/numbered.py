@@ -19,6 +19,7 @@ from compiler_nb.plan.check import Refused
 from compiler_nb.plan.reference import Dollar, follow, join_pieces, read_whole, split
 from compiler_nb.plan.task import Join, Return, Task
 from compiler_nb.plan.tree import Input, Ref, Tree, references
+from compiler_nb.text import suggest
 
 _NUMBERED: Final = re.compile(r"([ \t]*)(\d+)[ \t]*[.)][ \t]*")
 _THOUGHT: Final = re.compile(r"[ \t]*(?:Thought\b[^:]{0,20}:|#+)[ \t]*(.*)", re.IGNORECASE)
@@ -188,7 +189,7 @@ class NumberedDialect:
         name = re.split(r"\W", written[1:], maxsplit=1)[0]
         if name not in self.builder.inputs:
             offered = ", ".join(f"@{each}" for each in sorted(self.builder.inputs)[:20]) or "none"
-            hint = check.suggest(name, self.builder.inputs)
+            hint = suggest(name, self.builder.inputs)
             raise Refused("private_ref", f"no offered input is called {name[:40]!r}.{hint} There are: {offered}", index)
         return follow(Input(name), written[1 + len(name) :], index)
 

@@ -14,6 +14,7 @@ from compiler_nb.plan import check, tables
 from compiler_nb.plan.builder import free_name
 from compiler_nb.plan.check import Refused
 from compiler_nb.plan.functions import FUNCTIONS, METHODS
+from compiler_nb.text import suggest
 
 HINT: Final = 500
 """Most characters of a plan's text that a hint repeats in other words."""
@@ -155,8 +156,9 @@ def no_name(name: str, known: list[str], is_tool: Callable[[str], bool], *, text
 
     text: whether it may be a text that lacks its quotes; method: what is called on it.
     """
-    hint = check.suggest(name, known)
-    there = f" There are: {', '.join(sorted(filter(str.isidentifier, known))[:SHOWN]) or 'none'}"
+    hint = suggest(name, known)
+    names = sorted(filter(str.isidentifier, known))[:SHOWN]
+    there = f" There are: {', '.join(names)}" if names else " There are none"
     if name.lower() in _CONSTANTS:
         hint = f" Did you mean {_CONSTANTS[name.lower()]}?"
     elif not hint and method and name in FUNCTIONS:
@@ -177,7 +179,7 @@ def no_method(node: ast.Attribute) -> str:
     shown = node.attr[: check.NAME_LIMIT]
     if shown in _METHODS:
         return f".{shown}() cannot be called in a plan: use a tool, or write {_METHODS[shown]}"
-    near = check.suggest(shown, [*METHODS, *tables.METHODS], 0.8)
+    near = suggest(shown, [*METHODS, *tables.METHODS], 0.8)
     return f".{shown}() cannot be called in a plan: use a tool.{near or f' Only these can: {spell_methods()}'}"
 
 

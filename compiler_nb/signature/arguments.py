@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from compiler_nb.errors import ArgumentError, ToolError
 from compiler_nb.signature.checks import Check, make_check
 from compiler_nb.signature.types import spell_type
-from compiler_nb.text import shorten
+from compiler_nb.text import count_of, shorten
 
 _STARS: dict[Any, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -109,8 +109,7 @@ class Signature:
         problems = []
         positional, rest = self._positional, self._rest
         if len(args) > len(positional) and rest is None:
-            most = f"{len(positional)} positional argument{'' if len(positional) == 1 else 's'}"
-            problems.append(f"takes at most {most}, not {len(args)}")
+            problems.append(f"takes at most {count_of(len(positional), 'positional argument')}, not {len(args)}")
         given = {p.name for p in positional[: len(args)]}
         for name in kwargs:
             if name in given:

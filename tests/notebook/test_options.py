@@ -76,8 +76,8 @@ def test_a_plan_keeps_its_lines():
     [
         ("--drop-failed 2", "--drop-failed takes a share from 0 to 1, such as 0.1 or 10%, not '2'"),
         ("--drop-failed much", "--drop-failed takes a share from 0 to 1, such as 0.1 or 10%, not 'much'"),
-        ("--modle x", "no option --modle; did you mean --model?"),
-        ("--zzz", "no option --zzz (%%compile -h"),
+        ("--modle x", "no option --modle. Did you mean '--model'?"),
+        ("--zzz", "no option --zzz. %%compile -h"),
         ("-x", "no option -x"),
         ("-m", "-m needs a value: -m MODEL"),
         ("-m --timeout 3", "-m needs a value"),

@@ -38,7 +38,7 @@ def test_help(shell, capsys):
     ("line", "message"),
     [
         ("edit x", "OptionError: %compile edit does not exist yet"),
-        ("run x", "OptionError: %compile has no verb 'run' (did you mean 'runs'?). The verbs are: help, model"),
+        ("run x", "OptionError: %compile has no verb 'run'. Did you mean 'runs'? The verbs are: help, model"),
         ("rerun x", "no run is called 'x'"),
         ("rerun -1 --start", "--start needs a value"),
         ("rerun a b", "%compile rerun does not take 'b'; write: %compile rerun [RUN] [--start TASK] [--failed]"),
@@ -47,7 +47,7 @@ def test_help(shell, capsys):
         ("rerun --override b=open('x')", "not b=open('x'): a function is called in a cell above"),
         ("rerun --override b=", "not b=: this is not a line of a plan"),
         ("show --override b=1", "%compile show has no option --override; it has -d VIEWS"),
-        ("modle", "did you mean 'model'?)"),
+        ("modle", "Did you mean 'model'?"),
         ("help edit", "OptionError: %compile edit does not exist yet"),
         ("rerun --from x", "%compile rerun has no option --from; it has --start TASK and --failed and --override"),
         ("pause --all", "OptionError: %compile pause has no option --all"),

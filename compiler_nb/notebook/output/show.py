@@ -29,7 +29,7 @@ from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task, owner_of
 from compiler_nb.run import Run
-from compiler_nb.text import cut, seconds_text, visible, visible_lines
+from compiler_nb.text import count_of, cut, seconds_text, visible, visible_lines
 
 T = TypeVar("T")
 Bundle = dict[str, Any]
@@ -115,19 +115,15 @@ def footer(run: Run, binding: Binding, *, times: bool) -> str:
         "deleted": _listed([f"{name} (stale)" for name in binding.deleted]),
     }
     return " · ".join([
-        _count(sum(not owner_of(id_) for id_ in run.progress.tasks.keys() - run.progress.readiness.unneeded), "task"),
-        *([_count(len(run.rounds), "round")] if len(run.rounds) > 1 else []),
+        count_of(sum(not owner_of(id_) for id_ in run.progress.tasks.keys() - run.progress.readiness.unneeded), "task"),
+        *([count_of(len(run.rounds), "round")] if len(run.rounds) > 1 else []),
         *([seconds_text(run.seconds)] if times else []),
         *([f"{'' if used.reported else '~'}{used.tokens:,} tokens"] if used.calls else []),
-        *([f"{_count(left, 'call')} could not be stopped"] if left else []),
+        *([f"{count_of(left, 'call')} could not be stopped"] if left else []),
         *(f"waited {seconds_text(seconds)} for {name}" for name, seconds in waited.items() if times and seconds >= 1),
         *(run.words().providers(left=times) if run.status == "running" else ()),
         *(f"{what}: {names}" for what, names in bound.items() if names),
     ])  # fmt: skip
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _listed(names: Sequence[str]) -> str:

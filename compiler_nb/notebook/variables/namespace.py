@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import types
 from collections.abc import Iterable
@@ -15,7 +14,7 @@ from compiler_nb.plan.expression import Apply
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.python import IPYTHON
 from compiler_nb.plan.task import Return
-from compiler_nb.text import cut, describe_error
+from compiler_nb.text import cut, describe_error, suggest
 from compiler_nb.tool import Tool, Toolbox
 
 PASTE_LIMIT: Final = 100_000
@@ -55,9 +54,7 @@ class Namespace:
         """Return the value of a variable. Raises OptionError if there is no such variable."""
         known = self.visible()
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise OptionError(f"{option}: no variable is called {name!r}{hint}")
+            raise OptionError(f"{option}: no variable is called {name!r}.{suggest(name, known)}")
         return known[name]
 
     def inputs(self, names: Iterable[str]) -> dict[str, Any]:

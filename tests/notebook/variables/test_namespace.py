@@ -27,7 +27,7 @@ def test_tools_are_collected():
     assert list(names.tools()) == ["one"]
     assert list(names.tools(["plain", "one"])) == ["plain", "one"]
     assert list(names.tools(["box"])) == ["plain"]
-    for wrong, message in {"pla": "did you mean 'plain'", "n": "made of a function"}.items():
+    for wrong, message in {"pla": "Did you mean 'plain'", "n": "made of a function"}.items():
         with pytest.raises(OptionError, match=message):
             names.tools([wrong])
 
