@@ -180,8 +180,9 @@ class Words:
         hold = progress.hold(id_)
         if hold is not None:
             arguments = f" of ({cut(hold.arguments, MESSAGE)})" if hold.reason == "approval" and not self._short else ""
-            turn = f", and then for {self._turn(id_)}" if not self._short and self._turn(id_) else ""
-            return f"ready, waits for {_HELD.get(hold.reason, hold.reason)}{arguments}{turn}"
+            turn = self._turn(id_)
+            then = f", then for {turn}" if turn else ""
+            return f"ready, waits for {_HELD.get(hold.reason, hold.reason)}{arguments}{then}"
         turn = self._turn(id_)
         return f"ready, waits for {turn}" if turn else self._for_slot(id_)
 

@@ -429,6 +429,22 @@ def test_held_tasks_ask_once_and_at_most_five_at_a_time(live):
     assert not live.page.is_visible(".cnb-asks-more")
 
 
+def test_held_tasks_are_asked_for_in_the_order_of_the_plan_and_say_whose_turn_comes_first(live):
+    """Whichever was held first; the words change when the turn comes, and a click in between is not lost."""
+    rows = [task(f"m{number}", tool="send_email") for number in range(3)]
+    held = [[number, "approval", ""] for number in (2, 0)]
+    whys = [["waits for approval", [0]], ["waits for approval, then for m1", [2]]]
+    live.open().feed(1.0, tasks=rows, held=held, whys=whys)
+    live.page.evaluate("document.querySelector('[data-ask=m2]').mine = true")
+    live.feed(1.1, held=[[1, "approval", ""]], whys=[["waits for approval, then for m0", [1]]])
+    bars = live.page.locator(".cnb-ask").all()
+    assert [bar.get_attribute("data-ask") for bar in bars] == ["m0", "m1", "m2"]
+    assert [bar.locator(".cnb-ask-turn").inner_text() for bar in bars] == ["", "then for m0", "then for m1"]
+    live.feed(1.2, held=[[0, "", ""]], whys=[["waits for approval", [1]]])
+    assert live.page.locator(".cnb-ask-turn").all_inner_texts() == ["", "then for m1"]
+    assert live.page.evaluate("document.querySelector('[data-ask=m2]').mine")
+
+
 def test_the_plan_streams_with_marks_and_problems_on_their_lines(live):
     """Text in any pieces makes numbered lines; a line has its task's mark, a problem stands under its line with a ^."""
     live.open().feed(0.2, sections=[[0, {"round": 0, "role": "planner", "reason": "", "closed": False}]])

@@ -94,6 +94,7 @@ export class Asks {
   update() {
     const { held, run, tasks } = this.feed.run;
     const asked = [...held].filter(([number, { reason }]) => reason === "approval" && tasks[number]);
+    asked.sort(([one], [other]) => one - other); // they begin in the plan's order, whichever is approved first
     const shown = new Map(this.feed.live ? asked.slice(0, MOST_ASKED) : []);
     for (const [number, bar] of this.bars) {
       const { words = "", mark = "" } = shown.get(number) ?? {};
@@ -102,11 +103,14 @@ export class Asks {
       bar.remove();
       this.bars.delete(number);
     }
-    for (const [number, { words, mark, note }] of shown) {
-      if (this.bars.has(number)) continue; // a bar that is replaced would lose a click in progress
-      const bar = this._bar(number, words, mark, note);
+    /** @type {HTMLElement} */ let next = this.more;
+    for (const [number, { words, mark, note }] of [...shown].reverse()) {
+      // a bar that is replaced or moved would lose a click in progress
+      const bar = this.bars.get(number) ?? this.root.insertBefore(this._bar(number, words, mark, note), next);
       this.bars.set(number, bar);
-      this.root.insertBefore(bar, this.more);
+      const [, turn = ""] = tasks[number].why.split(", then ");
+      say(/** @type {HTMLElement} */ (bar.querySelector(".cnb-ask-turn")), turn && `then ${turn}`);
+      next = bar;
     }
     const rest = this.feed.live ? asked.length - shown.size : 0;
     this.more.hidden = rest <= 0;
@@ -129,7 +133,7 @@ export class Asks {
       for (const button of bar.querySelectorAll("button")) button.disabled = true;
       this.feed.send({ say: word, task: number, mark });
     };
-    bar.append(makeMark(1), make("b", "cnb-ask-name", name), what);
+    bar.append(makeMark(1), make("b", "cnb-ask-name", name), what, make("span", "cnb-ask-turn"));
     if (note) bar.append(make("span", "cnb-ask-note", note));
     if (run.buttons) {
       bar.append(
