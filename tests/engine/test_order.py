@@ -7,10 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from compiler_nb.compiler import Compiler
 from compiler_nb.errors import ToolError
 from compiler_nb.events import TaskEnded, TaskHeld, TaskStarted
+from compiler_nb.models.scripted import ScriptedModel
 from compiler_nb.outcome import Cancelled, Failure, Skipped
 from compiler_nb.plan.parser import PlanParser
+from compiler_nb.plan.plan import Plan
 from compiler_nb.tool import tool
 from tests.support.clock import run_virtually
 from tests.support.session import add, opened, perform, states, told
@@ -441,3 +444,60 @@ def test_what_an_earlier_run_has_left_counts_as_ended():
             assert session.outcomes["b"] == ""
 
     run_virtually(main())
+
+
+# ------------------------------------------------------------------- other plans
+
+
+def asked(shop, *plans, joiner=()):
+    """Have plans written one after the other; return the run."""
+    model = ScriptedModel({"planner": list(plans), "joiner": list(joiner)})
+    compiler = Compiler(None, shop.tools, planner=model, joiner=model if joiner else None, approve=["put", "buy"])
+    return run_virtually(compiler.run("?"))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "read"),
+    [
+        ('a = total()\nx = put("tea")\n', 'x = put("tea")\na = total()\n', "tea"),
+        ('x = put("tea")\na = total()\n', 'a = total()\nx = put("tea")\n', ""),
+    ],
+)
+def test_a_repaired_plan_has_an_order_of_its_own(first, second, read):
+    """A line that it keeps may stand elsewhere: nothing waits for what stands below it now."""
+    shop = Shop()
+    run = asked(shop, f"{first}b = nope()\n", second)
+    assert run.status == "done"
+    assert run["a"] == read
+    assert shop.basket == ["tea"]
+    assert len(run.plan.levels()) == 2
+
+
+def test_what_failed_in_one_round_stops_nothing_in_the_next():
+    """Its joiner has seen it, and its planner too."""
+    shop = Shop()
+    first, second = 'put("bad")\nt = total()\njoin()\n', "t = total()\nb = buy()\njoin(b)\n"
+    run = asked(shop, first, second, joiner=["Replan: again", "ok"])
+    assert (run.answer, run.state("b")) == ("ok", "done")
+
+
+def test_a_rerun_from_a_task_does_not_stop_at_what_failed_before():
+    """Whoever names the task to begin with has decided."""
+    shop = Shop()
+
+    async def main():
+        compiler = Compiler(None, shop.tools, approve="auto")
+        run = await compiler.execute(Plan.parse('put("bad")\nb = buy()\n'))
+        assert run.state("b") == "skipped"
+        return await compiler.rerun(run, start="b")
+
+    assert run_virtually(main()).state("b") == "done"
+
+
+def test_a_plan_that_was_read_without_tools_runs_in_order():
+    """What the tools are is known when it runs."""
+    shop = Shop()
+    compiler = Compiler(None, shop.tools, approve="auto")
+    run = run_virtually(compiler.execute(Plan.parse('put("tea")\nb = buy()\n')))
+    assert run["b"] == "tea"
+    assert run.plan.levels() == (("@1",), ("b",))

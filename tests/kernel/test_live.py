@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.kernel, pytest.mark.timeout(300)]
 TOOLS = """
 ticks = []
 
-@tool
+@tool(pure=True)
 async def slow(n: int, wait: float = 0.5) -> int:
     "Return it later."
     await asyncio.sleep(wait)

@@ -105,8 +105,7 @@ def test_one_that_waits_for_approval_says_that_its_turn_comes_later():
 
     (said, later, end), _ = look('put("tea")\nbuy()\n', 1.0, 4.5, approve="ask", ask=ask)
     assert said["@2"][0] == (
-        "ready, waits for approval of (), then for `@1` (put, running 1.0 s): "
-        "side effects are made one after another"
+        "ready, waits for approval of (), then for `@1` (put, running 1.0 s): side effects are made one after another"
     )
     assert said["@2"][1] == "waits for approval, then for put"
     assert later["@2"][0].startswith("ready, waits for `@1` (put, running 4.5 s)")
