@@ -37,7 +37,7 @@ from compiler_nb.outcome import ENDED, NOT_REPEATED, Answer, Cancelled, Failure,
 from compiler_nb.plan.effects import in_order
 from compiler_nb.plan.evaluate import LostValue
 from compiler_nb.plan.plan import Plan
-from compiler_nb.plan.task import Join, Return, Task, owner_of
+from compiler_nb.plan.task import Join, Return, Task, line_of, owner_of
 from compiler_nb.plan.tree import references
 from compiler_nb.planner.requests import Earlier, describe_schema, earlier_of
 from compiler_nb.planner.writing import Writing
@@ -393,7 +393,9 @@ class Drive:
         """Return the results that the joiner is shown, and all failures, in the order of the plan."""
         session, dropped = self.session, self.writing.dropped
         tasks, values = session.tasks, session.values
-        shown = [tasks[id_] for id_ in final.refs] or [task for task in self._left() if not task.owner]
+        shown = [tasks[id_] for id_ in final.refs] or [
+            task for task in self._left() if not task.owner and not self._is_told(task.id)
+        ]
         results = {task.name or task.id: values[task.id] for task in shown if task.id in values}
         failures = {id_: end for id_, end in session.outcomes.items() if is_lost(end) and id_ not in dropped}
         if failures:
@@ -402,6 +404,11 @@ class Drive:
         if any(map(values.__contains__, plan.by_id)):
             failures = {id_: end for id_, end in failures.items() if (tasks[id_].owner or id_) in plan.by_id}
         return results, failures
+
+    def _is_told(self, id_: str) -> bool:
+        """Whether a guarded call's value is that of its line, which is shown: one of them is enough."""
+        line, outcomes = line_of(id_), self.session.outcomes
+        return line in outcomes and self.session.schedule.nodes[id_].guarded and outcomes[line] is outcomes.get(id_)
 
     def _more_failures(self) -> dict[str, str]:
         """Return why the plan's answer failed, and the items of fan-outs that later rounds read without them."""

@@ -239,6 +239,27 @@ def test_a_later_round_gives_a_name_a_known_value():
     assert '<data name="x" call="5">\n5\n</data>' in texts(model, "joiner")[1]
 
 
+@pytest.mark.parametrize(
+    ("line", "blocks"),
+    [
+        ("x = get(5) if ok else None", ['x" call="get(5)']),
+        ("x = None if ok else get(5)", ['x" call="None if True else get(5)']),
+        ("x = fail(5) if not ok else get(4) if ok else get(3)", ['x" call="get(4)']),
+        ("x = get(5) + 1 if ok else 0", ['x.1" call="get(5)', 'x" call="5 + 1 if True else 0']),
+        ("get(5) if ok else None", ['@2" call="get(5)']),
+        ("x = get(ok) if get(ok) else None", ['x.1" call="get(True)', 'x" call="get(True)']),
+    ],
+)
+def test_a_guarded_call_is_shown_to_the_joiner_once(line, blocks):
+    """Under its line's name, with the call that was made, if the line's value is the call's; so is it in an answer."""
+    model = scripted(f"ok = get(True)\n{line}\njoin()\n", joiner="Done.")
+    run(Compiler(model, Desk().tools))
+    (asked,) = texts(model, "joiner")
+    assert re.findall('<data name="([^>]*)">', asked)[2:] == blocks
+    ids = [block.split('"')[0] for block in blocks]
+    assert list(run(planner_of(f"ok = get(True)\n{line}\njoin()\n")).answer) == ["ok", *ids]
+
+
 def test_a_line_that_a_later_round_repeats_is_the_last_version():
     """The repeated line keeps its task, and its name means it again."""
     model = scripted("x = get(1)\nx = get(2)\njoin()\n", "x = get(1)\nanswer(x)\n", joiner=["Replan: a"])

@@ -45,9 +45,25 @@ class Origins:
         task = self.tasks[id_]
         if task.owner and not self.shared:
             return self.call(task.owner)
+        if (chosen := self._chosen(task)) is not None and depth < _DEEPEST:
+            return self.call(chosen, depth + 1)
         args = tuple(self._shown(tree, depth) for tree in task.args)
         kwargs = {name: self._shown(tree, depth) for name, tree in task.kwargs.items()}
         return shorten_call(Task(task.id, task.kind, task.tool, args, kwargs), _LENGTH)
+
+    def _chosen(self, task: Task) -> str | None:
+        """Return the task whose value a choice took over as it is, None if it is no such choice."""
+        open_trees = list(task.args) if task.kind == "expr" and type(task.args[0]) is Choice else []
+        for tree in open_trees:
+            if type(tree) is Choice:
+                open_trees += (tree.yes, tree.no)
+            elif (
+                type(tree) is Ref
+                and tree.id in self.tasks
+                and self.values.get(tree.id, tree) is self.values.get(task.id)
+            ):
+                return tree.id
+        return None
 
     def sources(self, tree: Tree) -> str:
         """Return the calls that an argument's value comes from, through expressions; "" if it comes from none."""
