@@ -41,7 +41,7 @@ NAMES = Namespace({"frame": 1, "plain": plain, "model": ScriptedModel("x"), "don
         ("%compile ", list(VERBS)),
         ("x = 1\n%compile sh", ["show"]),
         ("%compile show do", ["done"]),
-        ("%compile rerun --", ["--start", "--failed", "--override"]),
+        ("%compile rerun --", ["--start", "--failed", "--override", "--take"]),
         ("%compile edit --", []),
         ("%compile model --c", ["--check"]),
         ("%compile model az", ["azure:"]),
