@@ -12,7 +12,8 @@ import traceback
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-import openai.resources.chat.completions  # noqa: F401 - its import is no part of what is timed here
+import openai.resources.chat.completions  # these imports are no part of what is timed here
+import openai.resources.responses  # noqa: F401 - as above
 import pytest
 
 from compiler_nb.compiler import Compiler
@@ -43,6 +44,8 @@ KEYS: Final = {
     "quotes": "q\"uo'te\\d zB8vX<in>t5&lQ9",
     "short": "zq7#Xk",
 }
+REPEATED: Final = ("failed", "error", "refusal", "reason", "model", "usage")
+"""Where the Responses API may repeat a key."""
 FAULTS: Final = (
     "", "401", "error-echo", "echo=finish", "echo=refusal", "echo=broken", "echo=html", "echo=header", "echo=code",
     "echo=base64", "echo=detail", "echo=redirect", "429=0", "quota", "status=500", "html-502", "reset", "silent-end",
@@ -99,22 +102,23 @@ def shown(run: Run) -> Iterator[Any]:
             yield error
 
 
-def ask(key: str, fault: str, role: str) -> Run:
+def ask(key: str, fault: str, role: str, api: str = "chat") -> Run:
     """Answer a question with this key while the provider always fails in a role."""
     wire = Wire(lambda body: SAYS.get(role_of(body), SAYS["planner"]), lambda body: fault * (role_of(body) == role))
-    compiler = Compiler(model_on(wire, key), Desk().tools)
+    compiler = Compiler(model_on(wire, key, api=api), Desk().tools)
     return run_virtually(compiler.run("What?"))
 
 
 @pytest.mark.parametrize("role", ["planner", "joiner", "worker"])
 @pytest.mark.parametrize("form", KEYS)
 def test_the_key_is_nowhere(form, role, caplog, capfd):
-    """6 forms of a key, 29 ways to fail or repeat it, 3 roles: in no event, error, traceback, output or log."""
+    """6 forms of a key, 35 ways to fail or repeat it, 3 roles: in no event, error, traceback, output or log."""
     caplog.set_level(logging.DEBUG)
     key = KEYS[form]
     pieces = pieces_of(key)
-    for fault in FAULTS:
-        run = ask(key, fault, role)
+    ways = [*((fault, "chat") for fault in FAULTS), *((f"repeats={place}", "responses") for place in REPEATED)]
+    for fault, api in ways:
+        run = ask(key, fault, role, api)
         assert run.status in ("done", "failed")
         told = [*everything([run.events, list(shown(run))], set()), caplog.text, *capfd.readouterr()]
         text = "\n".join(told)

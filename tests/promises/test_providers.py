@@ -7,7 +7,8 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import openai.resources.chat.completions  # noqa: F401 - its import is no part of what is timed here
+import openai.resources.chat.completions  # these imports are no part of what is timed here
+import openai.resources.responses  # noqa: F401 - as above
 import pytest
 
 from compiler_nb.compiler import Compiler
@@ -18,7 +19,7 @@ from compiler_nb.trace import Progress
 from tests.support.clock import run_virtually
 from tests.support.desk import Desk
 from tests.support.scale import times
-from tests.support.server import FAULTS
+from tests.support.server import FAULTS, RESPONSES
 from tests.support.wire import Wire, model_on, role_of
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def ask(request: pytest.FixtureRequest) -> Callable[..., Asked]:
     return partial(ask_in_pieces, request.param)
 
 
-def ask_in_pieces(size: int, fault: str, *roles: str, once: bool, **settings: Any) -> Asked:
+def ask_in_pieces(size: int, fault: str, *roles: str, once: bool, api: str = "chat", **settings: Any) -> Asked:
     """Answer a question while the provider fails in some roles, the first time or always."""
     desk, failed = Desk(), []
     decisions = ["Replan: z is missing"] if "replan" in roles else []
@@ -129,7 +130,7 @@ def ask_in_pieces(size: int, fault: str, *roles: str, once: bool, **settings: An
     wire = Wire(reply, fails, size)
 
     async def main() -> tuple[Run, float]:
-        compiler = Compiler(model_on(wire), desk.tools, approve="auto", **settings)
+        compiler = Compiler(model_on(wire, api=api), desk.tools, approve="auto", **settings)
         run = await asyncio.wait_for(compiler.run("What?"), BOUND)
         return run, asyncio.get_running_loop().time()
 
@@ -285,3 +286,17 @@ def test_the_user_is_told_once_of_another_model(ask):
     asked = ask("model=a-smaller-one", "planner", "joiner", "worker", once=False)
     assert sum(isinstance(event, Warned) for event in asked.run.events) == 1
     assert [call.answered for call in Progress(asked.run.events).calls.values()] == ["a-smaller-one"] * 3
+
+
+@pytest.mark.parametrize("once", [True, False], ids=["once", "always"])
+@pytest.mark.parametrize("role", ["planner", "joiner", "worker"])
+@pytest.mark.parametrize("fault", [*RESPONSES, "incomplete=max_output_tokens", "429=2", "status=500", "early-reset"])
+def test_the_responses_api_may_fail_as_well(ask, fault, role, once):
+    """In each of its own ways: the run ends, an error has its name, and no task runs twice."""
+    asked = ask(fault, role, "repair", once=once, api="responses")
+    check_whole(asked)
+    run = asked.run
+    assert run.status in ("done", "failed")
+    assert not run.error or run.error.startswith(("openai:gpt-test", "c: "))
+    if once and fault.partition("=")[0] in ("failed", "event-error", "429", "status", "no-deltas", "thinks-long"):
+        assert (run.status, run.error, run.answer) == ("done", "", SAYS["joiner"])

@@ -348,6 +348,23 @@ def _failed(case: Case) -> Response:
     return _response_events(case, {"type": "response.failed", "response": ended})
 
 
+def _repeats(case: Case) -> Response:
+    """Put the key into some place of a response that a provider fills itself."""
+    key, done = case.seen.key, _responded(case)
+    error = {"code": key, "message": f"not with {key}", "param": key, "type": key}
+    ends: dict[str, list[dict[str, Any]]] = {
+        "failed": [{"type": "response.failed", "response": {**done, "status": "failed", "error": error}}],
+        "error": [{**error, "type": "error"}],
+        "refusal": [{"type": "response.refusal.delta", "delta": f"not with {key}"},
+                    {"type": "response.completed", "response": done}],
+        "reason": [{"type": "response.incomplete", "response": {
+            **done, "status": "incomplete", "incomplete_details": {"reason": key}}}],
+        "model": [{"type": "response.completed", "response": {**done, "model": f"m-{key}", "id": key}}],
+        "usage": [{"type": "response.completed", "response": {**done, "usage": {"input_tokens": key, key: key}}}],
+    }  # fmt: skip
+    return _response_events(case, *ends[case.value or "failed"])
+
+
 RESPONSES: Final[dict[str, Callable[[Case], Response]]] = {
     "incomplete": _incomplete,
     "failed": _failed,
@@ -358,6 +375,7 @@ RESPONSES: Final[dict[str, Callable[[Case], Response]]] = {
         map(sse, [{"type": "response.refusal.delta", "delta": "I cannot."},
                   {"type": "response.completed", "response": _responded(case, output=[])}])
     ),
+    "repeats": _repeats,
     "no-deltas": lambda case: stream([sse({"type": "response.completed", "response": _responded(case)})]),
     "cut-events": _response_events,
     "cut-done": lambda case: stream([*_response_events(case).steps, DONE]),

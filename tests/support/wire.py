@@ -74,7 +74,8 @@ def model_on(wire: Wire, key: str = "sk-test-key-0123456789", **settings: Any) -
 
 def role_of(body: dict[str, Any]) -> str:
     """Return the role that a request's messages tell."""
-    system, user = body["messages"][0]["content"], body["messages"][-1]["content"]
+    messages = body.get("messages") or body["input"]
+    system, user = messages[0]["content"], messages[-1]["content"]
     if system.startswith("You are the planner"):
         if user.startswith("This plan cannot be read"):
             return "repair"
