@@ -157,12 +157,15 @@ def describe_error(error: BaseException) -> str:
     return shorten(f"{type_name(error)}: {text}" if text else type_name(error))
 
 
+def literal(text: str, mark: str = '"') -> str:
+    """Return a string as a literal, in these quotes unless they would have to be escaped."""
+    plain = repr(text)
+    return f"{mark}{plain[1:-1]}{mark}" if mark not in text and plain[0] not in plain[1:-1] else plain
+
+
 def quote(text: str, limit: int) -> str:
     """Return a string as a literal, in double quotes if possible; over the limit it is cut, with its length."""
-    shown = repr(text[:limit])
-    if shown[0] == "'" and "'" not in shown[1:-1] and '"' not in shown:
-        shown = f'"{shown[1:-1]}"'
-    return visible(shown) + (f"… ({len(text):,} characters)" if len(text) > limit else "")
+    return visible(literal(text[:limit])) + (f"… ({len(text):,} characters)" if len(text) > limit else "")
 
 
 def shorten_value(value: Any, limit: int = 120) -> str:

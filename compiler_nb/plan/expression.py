@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from compiler_nb.plan.task import Task, variable
 from compiler_nb.plan.tree import Expression, Input, Ref, Tree
-from compiler_nb.text import type_name
+from compiler_nb.text import literal, type_name
 
 Pattern: TypeAlias = "str | tuple[Pattern, ...]"
 """What a `for` binds: a name, or a tuple of patterns."""
@@ -206,12 +206,6 @@ def spell(tree: Tree, name_of: Callable[[str], str] | None = None) -> str:
     return _Speller(name_of or variable).spell(tree, 0)
 
 
-def quote(text: str, mark: str = '"') -> str:
-    """Return a string as a literal, in these quotes unless they would have to be escaped."""
-    plain = repr(text)
-    return f"{mark}{plain[1:-1]}{mark}" if mark not in text and plain[0] not in plain[1:-1] else plain
-
-
 class _Speller:
     """Writes trees; `binding` is how tightly the surrounding operator binds."""
 
@@ -235,7 +229,7 @@ class _Speller:
             text, own = self.node(tree)
             return f"({text})" if own < binding else text
         if kind is str:
-            return quote(tree, self.mark)
+            return literal(tree, self.mark)
         number = kind is int or kind is float
         return f"({tree!r})" if number and binding > (_BINDING["*"] if tree < 0 else _BINDING["**"] + 1) else repr(tree)
 
