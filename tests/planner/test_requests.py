@@ -49,7 +49,7 @@ def test_a_text_of_the_users_replaces_the_prompt():
         system_prompt("python", TOOLS, text="Use {{wands}}.")
 
 
-@pytest.mark.parametrize(("dialect", "most"), [("python", 2_200), ("numbered", 1_520), ("json", 2_000)])
+@pytest.mark.parametrize(("dialect", "most"), [("python", 2_200), ("numbered", 1_580), ("json", 2_060)])
 def test_what_is_the_same_in_every_notebook_comes_first_and_stays_short(dialect, most):
     """Role, rules and examples, up to the tools: a provider's cache finds them again; a longer text is a decision."""
     one = system_prompt(dialect, TOOLS).text
