@@ -316,14 +316,17 @@ class Compiler:
         return order
 
     def recall(self, run: Run | str) -> Run:
-        """Return a run that has ended, by its id from the history. Raises HistoryError if there is no such run."""
+        """Return a run that has ended, by its id from the history.
+
+        Raises HistoryError if there is no such run, RunClaimed if it has not ended.
+        """
         history: History | None = self.settings.history
         if isinstance(run, str):
             if history is None:
                 raise HistoryError(f"there is no history to look for {run!r} in: Compiler(history='runs.db')")
             run = history.load(run, self.settings.tools)
         if run.status == "running":
-            raise HistoryError(f"{run.id} is still running")
+            raise RunClaimed(f"{run.id} is still running: wait for its end, or cancel it, and then go on with it")
         return run
 
     def _renew_tools(self) -> None:

@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import Final
 
 from compiler_nb.errors import RunClaimed
-from compiler_nb.history.file import Unmade, reading
+from compiler_nb.history.file import Unmade, reading, version_of
 from compiler_nb.history.listing import is_alive, owner_mark
 from compiler_nb.settings.order import Claim
 from compiler_nb.values.forms import of_kind
 
+_SINCE: Final = 2
+"""The version from which a file has claims."""
 _FIND: Final = "SELECT run, owner, effects FROM claims WHERE lineage = ?"
 _SET: Final = "INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?)"
 
@@ -41,7 +43,9 @@ def look(path: Path, run: str, alive: Collection[str], *, take: bool) -> Claim |
             return claim
         held = f"the side effects of {run} are in the hands of {_words(claim)}"
         if _is_at_work(claim, alive):
-            raise RunClaimed(f"{held}, which is still running: wait for its end, or cancel it there, and try again")
+            raise RunClaimed(
+                f"{held}, which is still running: wait for its end, or cancel it there, or end that process"
+            )
         if not take:
             raise RunClaimed(
                 f"{held}, and nobody here can ask whether that is still running: if you know that it is not, take "
@@ -83,10 +87,7 @@ def _lineage(connection: sqlite3.Connection, run: str) -> str:
 
 
 def _find(connection: sqlite3.Connection, lineage: str) -> Claim | None:
-    try:
-        found = connection.execute(_FIND, (lineage,)).fetchone()
-    except sqlite3.OperationalError:  # a file of version 1
-        return None
+    found = connection.execute(_FIND, (lineage,)).fetchone() if version_of(connection) >= _SINCE else None
     return None if found is None else Claim(of_kind(str, found[0]), of_kind(str, found[1]), of_kind(int, found[2]))
 
 

@@ -126,7 +126,7 @@ def test_a_second_resume_is_refused_while_the_first_works(compiler, post, broken
     first, message = asyncio.run(both())
     assert message == (
         f"the side effects of {broken} are in the hands of {first.id} ({HERE}), which is still "
-        "running: wait for its end, or cancel it there, and try again"
+        "running: wait for its end, or cancel it there, or end that process"
     )
     assert sorted(post.sent) == ["a", "b"]
 
@@ -259,12 +259,18 @@ def test_a_file_of_version_1_is_read_as_it_is_and_brought_up_by_the_next_run(com
     assert len(MIGRATIONS) == VERSION
 
 
-def test_a_file_whose_claims_are_damaged_says_so(compiler, post, tmp_path, broken):
-    """It is no reason to send twice: what cannot be read is a HistoryError, and the side effect waits for a word."""
+@pytest.mark.parametrize("damage", ["effects = 'many'", "run = CAST(x'c3' AS TEXT)", "owner = NULL"])
+def test_a_claim_that_is_damaged_is_no_reason_to_send(compiler, post, tmp_path, broken, damage):
+    """Whoever goes on with the run is told, and its side effects wait for a word, as nothing can be noted."""
+    post.fails = {"b"}
     asyncio.run(compiler.resume(broken))
-    in_file(tmp_path / "runs.db", "UPDATE claims SET run = x'00', effects = 'many'")
-    with pytest.raises(HistoryError):
-        compiler.settings.history.claim_on(broken)
+    assert post.sent == ["a"]
+    post.fails = set()
+    in_file(tmp_path / "runs.db", f"UPDATE claims SET {damage}")  # noqa: S608 - our own
+    with suppress(HistoryError):
+        again = asyncio.run(compiler.rerun(broken))
+        assert again.status == "failed", again.results
+    assert post.sent == ["a"]
 
 
 # -------------------------------------------------------------------- processes

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from compiler_nb.compiler import Compiler
-from compiler_nb.errors import HistoryError, NoModel
+from compiler_nb.errors import HistoryError, NoModel, RunClaimed
 from compiler_nb.events import ModelStarted, TaskPlanned, Warned
 from compiler_nb.history import History
 from compiler_nb.models.scripted import ScriptedModel
@@ -337,7 +337,7 @@ def test_what_cannot_be_resumed_says_why(tmp_path):
             found, work = begin(compiler, "What?", inputs={"thing": object})
             task = asyncio.create_task(work)
             await until(lambda: desk.working)
-            with pytest.raises(HistoryError, match="is still running"):
+            with pytest.raises(RunClaimed, match="is still running: wait for its end, or cancel it"):
                 await compiler.resume(found.id)
             found.cancel()
             await task
