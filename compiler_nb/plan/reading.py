@@ -233,7 +233,8 @@ class Reader:
                 "next takes a generator, next((x for x in xs if test), None); of a list, write xs[0]",
                 node,
             )
-        self._check_words(f"{name}()", node, KEYWORDS.get(name, frozenset()))
+        if name != "dict":
+            self._check_words(f"{name}()", node, KEYWORDS.get(name, frozenset()))
         # `key=` takes a function, which is not an expression anywhere else; to `dict` it is a name like any other.
         keys = [word for word in node.keywords if word.arg == "key" and name != "dict"]
         rest = ast.Call(node.func, node.args, [word for word in node.keywords if word not in keys])
@@ -243,7 +244,7 @@ class Reader:
     @staticmethod
     def _check_words(what: str, node: ast.Call, known: frozenset[str]) -> None:
         unknown = {word.arg for word in node.keywords if word.arg} - known
-        if unknown and what != "dict()":
+        if unknown:
             takes = ", ".join(f"{each}=" for each in sorted(known)) or "no argument by its name"
             raise Refused("bad_args", f"{what} takes no {min(unknown)}= in a plan; it takes {takes}", node)
 

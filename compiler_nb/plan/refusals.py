@@ -123,7 +123,10 @@ _METHODS: Final = {
     **{name: f"{name}(value) of a list or a column" for name in ("any", "all")},
     "tolist": "list(value)", "to_list": "list(value)", "format": "an f-string", "append": "value + [item]",
     "extend": "value + items", "sort": "sorted(value)", "head": "value[:5]", "round": "round(value)",
-    "apply": "[... for x in value]", "copy": "the value itself, which nothing changes", "union": "value | other",
+    "apply": "[... for x in value]", "map": "[... for x in value]", "astype": "[int(x) for x in value]",
+    "copy": "the value itself, which nothing changes", "union": "value | other", "update": "value | other",
+    "unique": "set(value)", "abs": "abs(value)", "splitlines": r'value.split("\n")', "sort_values": "sorted(value)",
+    "isnull": "value.isna()", "notna": "~value.isna()",
 }  # fmt: skip
 """What to write instead of a method that is not allowed."""
 PLACES: Final = frozenset({"iloc", "loc", "iat", "at"})
