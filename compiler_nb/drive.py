@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from compiler_nb.engine.approval import Ask
 from compiler_nb.engine.ledger import Ledger
+from compiler_nb.engine.pool import read_by_several
 from compiler_nb.engine.runners import PostToMain
 from compiler_nb.engine.session import Session
 from compiler_nb.engine.watch import WATCH
@@ -27,6 +28,7 @@ from compiler_nb.events import (
     TaskEnded,
     TaskIdentified,
     TaskPlanned,
+    Warned,
 )
 from compiler_nb.joiner import join
 from compiler_nb.models.base import Message, Model, Request, estimate_request
@@ -58,6 +60,8 @@ TOOL_LINE: Final = 200
 Learn: TypeAlias = Callable[[Mapping[str, Task], Mapping[str, Any], Mapping[str, Tool]], None]
 EFFECTS: Final = 100
 """Calls with side effects that the planner of a later round is told of."""
+READERS: Final = 3
+"""Calls that a warning names."""
 FAILED_ITEMS: Final = 10
 """Failed items of a fan-out that the planner of a later round is told of."""
 LONGEST_WAIT: Final = 120.0
@@ -213,6 +217,9 @@ class Drive:
             await self.session.drained()  # so that no event of a task comes after the end
         if status == "limit":
             self._answer_with_what_exists()
+        for id_, readers in read_by_several(self.session.tasks, self.session.outcomes).items():
+            told = f"{', '.join(readers[:READERS])}{f' and {len(readers) - READERS:,} more' * (len(readers) > READERS)}"
+            self.log.emit(Warned, id_, f"{id_} can be read only once, but {told} were given it: return a list instead")
         if self.learn is not None:
             self.learn(self.session.tasks, self.session.outcomes, self.settings.tools)
         if self.keeper is not None:

@@ -12,10 +12,13 @@ import inspect
 import itertools
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import Context
 from queue import SimpleQueue
 from typing import Any, Final
+
+from compiler_nb.outcome import Skipped
+from compiler_nb.plan.task import Task
 
 ABANDONED_LIMIT: Final = 64
 """Threads that may hang before no further sync tool is started."""
@@ -50,6 +53,22 @@ def settled(value: Any) -> Any:
 def is_awaitable(value: Any) -> bool:
     """Whether a value can be awaited; its type is asked, never the value, which may be of any class."""
     return any("__await__" in vars(kind) for kind in type(value).__mro__)
+
+
+def read_by_several(tasks: Mapping[str, Task], outcomes: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the values that can be read only once and were given to several calls: the calls, by the value's task."""
+    once = {id_ for id_, value in outcomes.items() if id(type(value)) not in PLAIN_IDS and _is_iterator(value)}
+    readers: dict[str, list[str]] = {id_: [] for id_ in once}
+    for id_, task in tasks.items() if once else ():
+        if task.kind == "call" and type(outcomes.get(id_)) is not Skipped:
+            for name in once.intersection(task.dependencies):
+                readers[name].append(id_)
+    return {id_: found for id_, found in readers.items() if len(found) > 1}
+
+
+def _is_iterator(value: Any) -> bool:
+    """Whether a value is used up by whoever iterates over it; its type is asked, as in `is_awaitable`."""
+    return any("__next__" in vars(kind) or "__anext__" in vars(kind) for kind in type(value).__mro__)
 
 
 class ThreadJob:
