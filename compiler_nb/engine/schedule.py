@@ -664,10 +664,13 @@ class Schedule:
     def _rank(self) -> None:
         """Recompute the heights of what has not ended, and the lanes by them."""
         self._ranked = len(self.nodes)
-        changed = False
+        changed, turns = False, self.turns
         for node in reversed(self.nodes.values()):  # children come after their parents, but for a few linked ones
-            if node.children:
-                height = 1 + max(map(_height, node.children))
+            below: Collection[Node] = node.children
+            if turns is not None:
+                below = [*below, *(self.nodes[id_] for id_ in turns.followers.get(node.task.id, ()))]
+            if below:
+                height = 1 + max(map(_height, below))
                 changed = changed or height != node.height
                 node.height = height
         if changed:

@@ -79,7 +79,8 @@ class Turns:
     """Whose turn has come, among tasks that are added and end.
 
     An item of a fan-out that follows its fan-out waits until that one's turn has come, not for its end.
-    ended: whether the task with an id has ended, or does not exist; left: how many tasks the others still wait for.
+    ended: whether the task with an id has ended, or does not exist; left: how many tasks the others still wait for;
+    followers: those that wait for a task.
     stops: why later side effects are not made, by the task that is the reason, and by all that come after it.
     """
 
@@ -87,7 +88,7 @@ class Turns:
         self._ended = ended
         self.left: dict[str, int] = {}
         self.stops: dict[str, Any] = {}
-        self._followers: defaultdict[str, list[str]] = defaultdict(list)
+        self.followers: defaultdict[str, list[str]] = defaultdict(list)
         self._inside: defaultdict[str, list[str]] = defaultdict(list)  # items, by fan-out
 
     def add(self, task: Task) -> None:
@@ -95,7 +96,7 @@ class Turns:
         owner, count = owner_of(task.id), 0
         for name in task.follows:
             if name in self.left or (name != owner and not self._ended(name)):
-                (self._inside if name == owner else self._followers)[name].append(task.id)
+                (self._inside if name == owner else self.followers)[name].append(task.id)
                 count += 1
             elif name in self.stops:
                 self.stops.setdefault(task.id, self.stops[name])
@@ -105,8 +106,8 @@ class Turns:
     def move(self, old: Task, new: Task) -> None:
         """Let a task follow others than before."""
         for name in old.follows:
-            if old.id in self._followers.get(name, ()):
-                self._followers[name].remove(old.id)
+            if old.id in self.followers.get(name, ()):
+                self.followers[name].remove(old.id)
         self.left.pop(old.id, None)
         self.add(new)
 
@@ -116,7 +117,7 @@ class Turns:
         over = [id_] if id_ not in self.left else []  # have had their turn, and have ended
         while over:
             name = over.pop()
-            self._count(name, self._followers.pop(name, ()), came, over)
+            self._count(name, self.followers.pop(name, ()), came, over)
         return came
 
     def _count(self, name: str, waiting: Iterable[str], came: list[str], over: list[str]) -> None:
