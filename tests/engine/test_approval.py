@@ -7,6 +7,7 @@ import os
 from collections import OrderedDict, defaultdict, deque
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from types import FunctionType
 
 import attrs
@@ -20,7 +21,10 @@ from compiler_nb.engine.approval import CHANGED
 from compiler_nb.engine.ledger import Entry, Ledger, Place, digest_of
 from compiler_nb.events import TaskApproved, TaskHeld, Warned
 from tests.support.clock import run_virtually
+from tests.support.scale import seed, times
 from tests.support.session import add, opened, states, told
+from tests.values import test_digest as values
+from tests.values.test_digest import canonical, drawn
 
 SENT: list[object] = []
 
@@ -319,3 +323,57 @@ def test_a_question_that_is_not_a_coroutine_denies():
     session = perform("a = send(1)", lambda task, arguments: True)
     assert (SENT, session.outcomes["a"].kind) == ([], "denied")
     assert "nobody could be asked" in session.outcomes["a"].message
+
+
+@pytest.mark.promise
+def test_what_was_approved_is_what_is_made(figure):
+    """Random values, which another tool changes in a random place after the question, or does not."""
+    random, changed = Random(seed()), 0
+    for number in range(times(400)):
+        x, questions = [drawn(random, 3)], []
+        before = canonical(x)
+        places = random.choices(mutable_in(x), k=random.randrange(3))
+
+        async def ask(task, arguments, x=x, questions=questions, places=places):
+            questions.append(canonical(x))
+            if len(questions) == 1:
+                for each in places:
+                    change(random, each)
+            return True
+
+        SENT.clear()
+        perform("a = send(x)", ask, tools=(send,), inputs={"x": x})
+        is_changed = canonical(x) != before
+        changed += is_changed
+        assert len(questions) == 1 + is_changed, f"seed {seed()}, number {number}: {before}, then {canonical(x)}"
+        assert [canonical(each) for each in SENT] == questions[-1:], number
+    figure(f"{times(400):,} approvals, {changed:,} with arguments that changed: 0 made unseen")
+    assert times(400) / 5 < changed < times(400)
+
+
+def mutable_in(value):
+    """Return the parts of a value that can be changed."""
+    match value:
+        case list() | tuple():
+            parts = list(value)
+        case dict():
+            parts = list(value.values())
+        case values.Order():
+            parts = [value.what]
+        case _:
+            parts = []
+    own = [] if not isinstance(value, list | dict | set | values.Order) else [value]
+    return own + [each for part in parts for each in mutable_in(part)]
+
+
+def change(random, value):
+    """Change a part, or take the change back."""
+    match value:
+        case list():
+            value.append(random.choice([1, "a", []])) if random.random() < 0.7 or not value else value.pop()
+        case dict():
+            value.update(b=random.choice([1, "a"])) if random.random() < 0.7 or not value else value.popitem()
+        case set():
+            value ^= {random.choice(["a", 1])}
+        case _:
+            value.to = random.choice(["a", "b"])
