@@ -410,6 +410,17 @@ def test_without_buttons_the_page_says_what_stops_the_run(live):
     assert live.text(".cnb-status .cnb-advice") == "interrupt the kernel to stop the run"
 
 
+def test_what_is_done_already_says_so_and_can_be_made_again(live):
+    """Its bar has a button more; a new call has none."""
+    rows = [task(f"m{number}", tool="pay") for number in range(2)]
+    note = "not repeated: done in round 1"
+    live.open().feed(1.0, tasks=rows, held=[[0, "approval", "2", "m0", note], [1, "approval", "3", "m1"]])
+    assert live.text(".cnb-ask-note") == note
+    assert live.count(".cnb-again") == 1
+    live.page.click(".cnb-ask >> nth=0 >> .cnb-again")
+    assert live.sent[-1] == {"say": "again", "task": 0, "mark": "m0"}
+
+
 def test_held_tasks_ask_once_and_at_most_five_at_a_time(live):
     """Each held task has a bar with its call; a click is said once, and what waits for the plan asks nothing."""
     rows = [task(f"m{number}", tool="send_email") for number in range(8)]

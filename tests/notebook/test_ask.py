@@ -35,6 +35,21 @@ def test_a_person_decides(reply, approved):
     assert asked == ["send('bob\\x1b', 3) has side effects. Run it? [y/N] "]
 
 
+@pytest.mark.parametrize(("reply", "approved"), [("y", True), ("again", "again"), (" Again ", "again"), ("", False)])
+def test_a_person_is_told_what_is_done_and_may_have_it_made_again(reply, approved):
+    """The question says so."""
+    main, asked = MainThread(), []
+
+    def question(text):
+        asked.append(text)
+        return reply
+
+    shown = "'bob'; not repeated: done in round 1"
+    assert BACKGROUND.run(asker(main, question)(TASK, shown), main=main) == approved
+    told = "send('bob') is not repeated: done in round 1. Go on with that result, or make it again? [y/N] "
+    assert asked == [told]
+
+
 def test_nobody_to_ask_is_an_error_with_the_mend():
     """The engine denies the task with this reason."""
     main = MainThread()

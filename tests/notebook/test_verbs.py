@@ -159,6 +159,22 @@ def test_a_run_that_another_host_holds_is_taken_when_the_user_says_so(shell, tmp
     assert (shell.ns["run"].answer, shell.ns["sent"]) == (4.0, [1])
 
 
+def test_an_edited_plan_that_comes_from_a_run_pays_nothing_again(shell, capsys):
+    """The cell says which run; run anew without that it is a new intention."""
+    shell.ok("from compiler_nb import tool\npaid = []\n@tool(side_effects=True)\ndef pay(x): paid.append(x); return x")
+    shell.ok("%%plan --approve auto\na = pay(1)\nanswer(a)\n")
+    shell.ok("%%plan --approve auto --from -1\nb = pay(x=1)\nc = pay(2)\nanswer([b, c])\n")
+    assert (shell.ns["run"].answer, shell.ns["paid"]) == ([1, 2], [1, 2])
+    assert "not repeated: done in round 1 of the run" in told(shell, capsys, "%compile why b")
+    assert " · not repeated: b · bound: " in told(shell, capsys, "%compile show -1")
+    shell.ok("%%plan --approve auto --from run\nc = pay(2)\nanswer(c)\n")
+    assert shell.ns["paid"] == [1, 2]
+    shell.ok("%%plan --approve auto\na = pay(1)\nanswer(a)\n")
+    assert shell.ns["paid"] == [1, 2, 1]
+    assert "--from is for %%plan" in shell.error("%%compile --from -1\nWhich?")
+    assert "no run is called 'nope'" in shell.error("%%plan --from nope\nanswer(1)")
+
+
 def test_runs_are_pruned_and_damaged_ones_listed(shell, capsys, tmp_path):
     """One line says what was done; a run of this session is listed still; what is damaged hides nothing."""
     path = tmp_path / "runs.db"

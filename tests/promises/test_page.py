@@ -17,7 +17,7 @@ from tests.support.desk import begin
 from tests.support.scale import seed, times
 
 pytestmark = pytest.mark.promise
-SAYS = ("approve", "deny", "task", "rows", "here", "hello", "")
+SAYS = ("approve", "again", "deny", "task", "rows", "here", "hello", "")
 NUMBERS = (0, 1, 2, -1, True, 1.0, 10**12, None, "0", [0], {"task": 0})
 
 

@@ -26,6 +26,7 @@ from compiler_nb.engine.session import STILL_RUNS
 from compiler_nb.models.secret import Secret, mask
 from compiler_nb.notebook.output import answer as answers
 from compiler_nb.notebook.variables.binding import Binding
+from compiler_nb.outcome import NOT_REPEATED
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task, owner_of
 from compiler_nb.run import Run
@@ -109,7 +110,9 @@ def footer(run: Run, binding: Binding, *, times: bool) -> str:
     """Return the last line: how much work it was, and what became of the variables."""
     used, warnings, waited = run.usage, run.progress.warnings.values(), dict(run.progress.waited)
     left = sum(message.endswith(STILL_RUNS) for messages in warnings for message in messages)
+    kept = [id_ for id_, end in list(run.progress.ends.items()) if end.how.startswith(NOT_REPEATED)]
     bound = {
+        NOT_REPEATED: _listed(kept),
         "bound": _listed(binding.bound),
         "not bound": _listed([f"{name} ({cut(reason, REASON)})" for name, reason in binding.kept]),
         "deleted": _listed([f"{name} (stale)" for name in binding.deleted]),

@@ -157,6 +157,43 @@ def test_what_a_page_says_is_done_or_ignored():
     assert (run.answer, run.failures["b"].kind) == ("sent to ann", "denied")
 
 
+@pytest.mark.parametrize(("word", "count"), [("approve", 1), ("again", 2)])
+def test_a_page_may_have_a_call_made_again_that_is_done(word, count):
+    """The bar says that it is not repeated; "Again" repeats it."""
+    sent = []
+
+    @tool(side_effects=True)
+    async def post(to: str) -> str:
+        """Post it."""
+        sent.append(to)
+        return to
+
+    async def perform():
+        asked = asyncio.Event()
+
+        async def wait_for_ever(*_):
+            asked.set()
+            return await asyncio.get_running_loop().create_future()
+
+        made, compiler = [], Compiler(None, [post])
+        first, work = begin(Compiler(None, [post], approve="auto"), "", plan="a = post('ann')\nanswer(a)")
+        await work
+        order = compiler.order(plan="b = post(to='ann')\nanswer(b)", source=first)
+        run, work = compiler.begin(order, ask=wait_for_ever, on_event=tell_first(made))
+        made.append(View(run, "own", Wire))
+        task = asyncio.create_task(work)
+        await asked.wait()
+        await asyncio.sleep(0.2)
+        number, (_, _, mark, note) = next(iter(made[0].widget.page.by_task["held"].items()))
+        assert note == f"not repeated: done in round 1 of the run {first.id}"
+        made[0].widget.said(say=word, task=number, mark=mark)
+        await task
+        return run
+
+    run = asyncio.run(perform())
+    assert (run.answer, len(sent)) == ("ann", count)
+
+
 def test_pause_starts_nothing_and_go_starts_the_rest():
     """What runs in the pause goes on to its end."""
 
