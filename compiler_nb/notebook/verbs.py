@@ -31,7 +31,7 @@ LISTED: Final = 30
 _QUESTION: Final = 60
 _MANY: Final = 99
 _HELP: Final = {"-h", "--help"}
-_OVERRIDE: Final = re.compile(r"\s--override[\s=]+(.*?)(?=\s--(?:start|failed|override)\b|$)")
+_OVERRIDE: Final = re.compile(r"\s--override[\s=]+(.*?)(?=\s--(?:start|failed|override|take)\b|$)")
 """Values of tasks as they are written: what a shell would make of their quotes and blanks is not meant."""
 
 

@@ -128,6 +128,7 @@ def test_tools_runs_show_and_cancel(shell, capsys):
         ("--override x=k", [2, 7, 14]),
         ("--start y --override x=k + 1", [2, 8, 16]),
         ("--override x={'n': [1, 2]}['n'] --start y", [2, [1, 2], [1, 2, 1, 2]]),
+        ("--override x=3 --take", [2, 3, 6]),
         ("--override=x='a  --b', a=1", [1, "a  --b", "a  --ba  --b"]),
         ("--override a=2 --override x=3", [2, 3, 6]),
         ("--start x", [2, 3, 6]),
