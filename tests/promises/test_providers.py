@@ -15,6 +15,7 @@ from compiler_nb.compiler import Compiler
 from compiler_nb.errors import ModelError
 from compiler_nb.events import Warned
 from compiler_nb.outcome import Failure
+from compiler_nb.tool import Tool
 from compiler_nb.trace import Progress
 from tests.support.clock import run_virtually
 from tests.support.desk import Desk
@@ -130,7 +131,9 @@ def ask_in_pieces(size: int, fault: str, *roles: str, once: bool, api: str = "ch
     wire = Wire(reply, fails, size)
 
     async def main() -> tuple[Run, float]:
-        compiler = Compiler(model_on(wire, api=api), desk.tools, approve="auto", **settings)
+        # What is read below a side effect is read again, in a later round too, unless the tool is pure.
+        tools = [Tool(each.function, pure=True) if each.name == "get" else each for each in desk.tools]
+        compiler = Compiler(model_on(wire, api=api), tools, approve="auto", **settings)
         run = await asyncio.wait_for(compiler.run("What?"), BOUND)
         return run, asyncio.get_running_loop().time()
 
