@@ -17,6 +17,7 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Literal
 
 from compiler_nb.errors import AuthenticationFailed, BadRequest, ModelError, ModelRefused, ProviderUnavailable
@@ -106,7 +107,8 @@ class OpenAIModel:
 
     def prepare(self) -> None:
         """Begin, in the background, to import what the first call needs."""
-        warm.begin(RESOURCES[self.api])
+        resource = RESOURCES[self.api]
+        warm.begin(resource, partial(warm.load, resource))
 
     @property
     def hint(self) -> str:
@@ -262,7 +264,7 @@ class OpenAIModel:
 
         timeout = openai.Timeout(self.read_timeout, connect=self.connect_timeout, pool=None)
         http = openai.DefaultAsyncHttpxClient(
-            follow_redirects=False, timeout=timeout, transport=self.transport,
+            follow_redirects=False, timeout=timeout, transport=self.transport, verify=warm.tls(),
             event_hooks={"response": [refuse_errors]},
         )  # fmt: skip
         mask_logs(self._where(key).secrets)

@@ -17,6 +17,7 @@ from compiler_nb.models.connect import check
 from compiler_nb.notebook import loop, models
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.job import begin_again
+from compiler_nb.notebook.live import widget
 from compiler_nb.notebook.options import BY_FLAG, help_text, read_value
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.presenter import display, front_end, look_of, say
@@ -119,6 +120,8 @@ def model(desk: Desk, words: list[str], options: dict[str, str]) -> None:
         desk.memory.connected.pop(name, None)
     roles = models.roles_of(desk, {})
     known = {id(each): each for each in roles.values() if each is not None}.values()
+    if front_end(desk, {}) == "page":
+        widget.prepare()
     if "--key" in options:
         for provider in dict.fromkeys(each.provider for each in known):
             models.ask_key(provider)

@@ -238,3 +238,17 @@ def test_programs_that_run_notebooks_get_one_still_output(kernel):
         (shown,) = reply.shown
         texts.append(shown["text/plain"])
     assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("attended", [True, False])
+def test_setting_a_model_begins_to_import_what_the_first_view_needs(attended):
+    """For a page, so that the first question is shown at once; a program that runs notebooks has no use for it."""
+    with running_kernel() as kernel:
+        kernel.wait(kernel.send("%load_ext compiler_nb\n%compile model vllm:m", stdin=attended))
+        kernel.run(
+            "import sys, threading\n"
+            "for each in threading.enumerate():\n"
+            "    if each.name == 'compiler_nb-imports':\n"
+            "        each.join()"
+        )
+        assert kernel.value("'anywidget' in sys.modules") == str(attended)

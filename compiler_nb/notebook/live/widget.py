@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from compiler_nb.drawing.style import STYLE
+from compiler_nb.models import warm
 from compiler_nb.notebook.live.board import Frame
 
 MODULES: Final = (
@@ -32,6 +33,11 @@ def module() -> str:
 def style() -> str:
     """Return the style sheet: that of pictures, and the view's own."""
     return STYLE + (FOLDER / "view.css").read_text("utf-8")
+
+
+def prepare() -> None:
+    """Begin, in the background, to import what the first view needs."""
+    warm.begin("view", lambda: (_widget_class(), module(), style()))
 
 
 @functools.cache
