@@ -32,9 +32,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A task did not run, because `cause` (a task's id), on which it depends, failed with `message`.
+    """A task did not run, because `cause` (a task's id) failed with `message`.
 
-    A guarded call whose test says that it is not needed has no cause (`UNNEEDED`), and nothing is wrong with that.
+    It depends on that one, or comes after it in the order of side effects. A guarded call whose test says that it is
+    not needed has no cause (`UNNEEDED`), and nothing is wrong with that.
     """
 
     cause: str

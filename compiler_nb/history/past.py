@@ -46,7 +46,7 @@ def resumed(old: Run, tools: Mapping[str, Any], inputs: Mapping[str, Any], effec
         past.rounds.append(PastRound(round_.plan, _kept(round_.plan.final, round_.decision)))
     past.keys = Keys(hash_tools(tools), hash_inputs(given, {}))
     keys = Keys({**past.keys.tools, **hash_tools(old.settings.tools)}, hash_inputs(old.inputs, old.order.input_hashes))
-    again, known = _to_run_again(old, past.rounds), _known(old)
+    again, known = _to_run_again(old, past.rounds, tools), _known(old)
     for task in old.progress.tasks.values():
         key = keys.add(task)
         if key is not None and task.id not in again:
@@ -77,8 +77,12 @@ def _kept(last: LastLine, decision: Answer | Replan | None) -> Answer | Replan |
     return None if again else decision
 
 
-def _to_run_again(old: Run, rounds: list[PastRound]) -> set[str]:
-    """Return the ids of the tasks that are to run: those not done, and those whose values are needed and not stored."""
+def _to_run_again(old: Run, rounds: list[PastRound], tools: Mapping[str, Tool]) -> set[str]:
+    """Return the ids of the tasks that are to run.
+
+    Those not done, what depends on them or reads below a side effect among them, and those whose values are needed and
+    not stored.
+    """
     tasks, outcomes = old.progress.tasks, old.progress.outcomes
     decided = {task.id for each in rounds if each.decision is not None for task in each.plan}
     again = {
@@ -88,7 +92,19 @@ def _to_run_again(old: Run, rounds: list[PastRound]) -> set[str]:
     }
     unwritten = not rounds or len(rounds) < len(old.rounds)  # a plan that may read anything
     needed = set(tasks) if unwritten else _values_read(rounds[-1].plan.final, tasks)
+    _move(again, (task for task in tasks.values() if not task.owner), tools)
+    again.update(id_ for id_, task in tasks.items() if task.owner in again and nature(task, tools) != "effect")
     return _with_lost_values(tasks.values(), outcomes, again, needed)
+
+
+def _move(moved: set[str], tasks: Iterable[Task], tools: Mapping[str, Tool], fixed: Collection[str] = ()) -> None:
+    """Add to the tasks that are to run those that depend on one of them, or read below a side effect among them."""
+    is_below = False
+    for task in tasks:
+        kind = nature(task, tools)
+        if task.id not in fixed and (moved.intersection(task.dependencies) or (is_below and kind == "read")):
+            moved.add(task.id)
+        is_below = is_below or (kind == "effect" and task.id in moved)
 
 
 def _values_read(last: LastLine, tasks: Iterable[str]) -> set[str]:
@@ -195,12 +211,7 @@ def repeated(
         left_out = old.progress.left_out
         moved.update(id_ for id_ in tasks if is_lost(outcomes.get(id_)) or id_ in left_out)
     moved.update(fixed)
-    is_below = False
-    for task in tasks.values():
-        kind = nature(task, tools)
-        if task.id not in fixed and (moved.intersection(task.dependencies) or (is_below and kind == "read")):
-            moved.add(task.id)
-        is_below = is_below or (kind == "effect" and task.id in moved)
+    _move(moved, tasks.values(), tools, fixed)
     moved = _with_lost_values(tasks.values(), outcomes, moved - set(fixed), _values_read(rounds[-1].plan.final, tasks))
     past = Past(parent=old.id, effects=effects, tools=tools, rounds=rounds, executing=True)
     past.pins = {id_: known(id_, "pinned") for id_ in tasks if id_ in outcomes and id_ not in moved}

@@ -509,3 +509,40 @@ def test_a_plan_that_was_read_without_tools_runs_in_order():
     run = run_virtually(compiler.execute(Plan.parse('put("tea")\nb = buy()\n')))
     assert run["b"] == "tea"
     assert run.plan.levels() == (("@1",), ("b",))
+
+
+def gone_on(tmp_path, how, ask):
+    """Run a plan of which the second side effect fails, and go on with it when it would not; return shop and run."""
+    shop, stock = Shop(put=0.0, buy=0.0, total=0.0, double=0.0), []
+
+    @tool(side_effects=True)
+    async def take(item: str) -> str:
+        if item not in stock:
+            raise ToolError(f"no {item}")
+        shop.basket.append(item)
+        return item
+
+    async def main():
+        compiler = Compiler(None, [*shop.tools, take], approve=["put", "take", "buy"], history=tmp_path / "runs.db")
+        lines = ['put("jam")', 'take("tea")', "t = total()", "u = [double(x) for x in [t]]", "b = buy()", "answer(b)"]
+        old = await compiler.execute(Plan.parse("\n".join(lines)))
+        assert (old["t"], old.state("b")) == ("jam", "skipped")
+        stock.append("tea")
+        again = compiler.order_resumed(old) if how == "resume" else compiler.order_again(old, failed=True)
+        run, work = compiler.begin(again, ask=ask)
+        await work
+        return run
+
+    return shop, asyncio.run(main())
+
+
+@pytest.mark.parametrize("how", ["resume", "rerun"])
+def test_a_run_that_goes_on_keeps_the_order(tmp_path, how):
+    """What is done is not made again; what failed is, if someone says so, and reads below it are fresh."""
+
+    async def yes(task, shown):
+        return True
+
+    shop, run = gone_on(tmp_path, how, yes)
+    assert (run["t"], run["u"], run["b"]) == ("jam+tea", ["jam+teajam+tea"], "jam+tea")
+    assert shop.log.count("put jam begins") == 1
