@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from math import inf
 from time import perf_counter
 from typing import Any, Final, TypeAlias
 
@@ -55,6 +56,7 @@ class Inline:
             account.check()
             return work(subject, scope)
         except Heavy:
+            self._turn_began = -inf  # what took so long for nothing, with threads that compute, too, ends the turn
             raise
         except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
             return failure_of(error)

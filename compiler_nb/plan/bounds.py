@@ -61,7 +61,7 @@ LEVELS: Final = 1_000
 """How deep a value may nest that is compared or hashed: Python's own hash of a tuple overflows the stack."""
 _VISIT: Final = 20
 """Items that looking into one more container counts for."""
-_NESTED, _MEMBER = 15, 7
+_NESTED, _MEMBER = 15, 10
 """How many flat items comparing one more container takes, and one member of a set or dict."""
 _SHORT: Final = 60
 _UNIQUE: Final = sys.hash_info.modulus

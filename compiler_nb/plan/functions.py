@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -36,7 +36,7 @@ from compiler_nb.plan.bounds import (
     spend_on_parts,
     whole,
 )
-from compiler_nb.plan.operators import apply_operator, spend_on_searching
+from compiler_nb.plan.operators import apply_operator, searched
 from compiler_nb.plan.tables import is_column, kind_of, missing, present
 
 WIDTH: Final = 100
@@ -154,30 +154,40 @@ def _sorted(scope: Scope, values: Any, *, key: Callable[[Any], Any] | None = Non
     scope.spend(len(items) // OBJECTS)
     if len(items) <= RUN:
         return sorted(items, key=key, reverse=reverse)
-    order: list[Any] = items
+    order: Sequence[Any] = items
     place = None
     if key is not None:
         place = [key(item) for item in items].__getitem__
-        order = list(range(len(items)))
+        order = range(len(items))
     order = order[::-1] if reverse else order
-    runs = [sorted(order[at : at + RUN], key=place) for at in range(0, len(order), RUN)]
+    size = RUN // 4  # items may be lists, whose comparisons take longer
+    runs = [sorted(order[at : at + size], key=place) for at in range(0, len(order), size)]
     while len(runs) > 1:
-        runs = [_merged(runs[at], runs[at + 1] if at + 1 < len(runs) else [], place) for at in range(0, len(runs), 2)]
-    order = runs[0][::-1] if reverse else runs[0]
-    return order if key is None else [items[at] for at in order]
+        runs = [_merged(*runs[at : at + 2], key=place) for at in range(0, len(runs), 2)]
+    found = runs[0][::-1] if reverse else runs[0]
+    return found if key is None else [items[at] for at in found]
 
 
-def _merged(left: list[Any], right: list[Any], key: Callable[[Any], Any] | None) -> list[Any]:
+def _merged(left: Sequence[Any], right: Sequence[Any] = (), *, key: Callable[[Any], Any] | None) -> list[Any]:
     """Return two sorted runs as one; long ones are cut into parts that can be merged on their own."""
-    if not (left and right) or len(left) + len(right) <= RUN:
-        return sorted(left + right, key=key)
-    if len(left) > len(right):
-        at = len(left) // 2
-        other = bisect_left(right, left[at] if key is None else key(left[at]), key=key)
-    else:
-        other = len(right) // 2
-        at = bisect_right(left, right[other] if key is None else key(right[other]), key=key)
-    return _merged(left[:at], right[:other], key) + _merged(left[at:], right[other:], key)
+    found: list[Any] = []
+    parts: list[tuple[Sequence[Any], Sequence[Any]]] = [(left, right)]
+    while parts:
+        left, right = parts.pop()
+        if not (left and right):
+            found += left or right
+            continue
+        if len(left) + len(right) <= RUN:
+            found += sorted([*left, *right], key=key)
+            continue
+        if len(left) > len(right):
+            at = len(left) // 2
+            other = bisect_left(right, left[at] if key is None else key(left[at]), key=key)
+        else:
+            other = len(right) // 2
+            at = bisect_right(left, right[other] if key is None else key(right[other]), key=key)
+        parts += [(left[at:], right[other:]), (left[:at], right[:other])]
+    return found
 
 
 def _zip(scope: Scope, *values: Any, strict: bool = False) -> list[Any]:
@@ -200,7 +210,7 @@ def _reversed(scope: Scope, values: Any) -> list[Any]:
 def _dict_of(scope: Scope, pairs: Any = (), **named: Any) -> dict[Any, Any]:
     if is_a(pairs, dict):  # dict's own methods, as a subclass may have others
         scope.spend(dict.__len__(pairs) // OBJECTS)
-        return dict(dict.items(pairs), **named)
+        return dict.copy(pairs) | named
     return to_dict(listed(pairs, scope), scope) | named
 
 
@@ -328,13 +338,17 @@ def _of_column(name: str, scope: Scope, column: Any, start: Any = 0, key: Any = 
 # -------------------------------------------------------------------- the lists
 
 
-def _search(method: Callable[..., int]) -> Callable[..., int]:
-    def call(scope: Scope, items: list[Any], value: Any, *ends: Any) -> int:
-        spend_on_searching(value, items, scope)
-        check_size(value, scope)  # an error shows the value that was not found
-        return method(items, value, *ends)
+def _count(scope: Scope, items: list[Any], value: Any) -> int:
+    return sum(part.count(value) for _, part in searched(value, items, scope))
 
-    return call
+
+def _index(scope: Scope, items: list[Any], value: Any, start: Any = 0, stop: Any = None) -> int:
+    first = slice(start).indices(len(items))[1]
+    for at, part in searched(value, items[start:stop], scope):
+        if value in part:
+            return first + at + part.index(value)
+    check_size(value, scope)  # which the error shows
+    raise ValueError(f"{value!r} is not in list")
 
 
 FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
@@ -384,6 +398,6 @@ METHODS: Final[dict[str, dict[type, Callable[..., Any]]]] = {
     "keys": {dict: lambda scope, table: listed(table, scope)},
     "values": {dict: lambda scope, table: gathered(table.values(), scope)},
     "items": {dict: lambda scope, table: gathered(table.items(), scope, MEMBERS)},
-    "index": {list: _search(list.index)},
-    "count": {list: _search(list.count)},
+    "index": {list: _index},
+    "count": {list: _count},
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import repeat
 from typing import Any, Final
@@ -17,6 +17,7 @@ from compiler_nb.plan.bounds import (
     ITEMS,
     NESTS,
     OWN,
+    RUN,
     TEXT,
     TEXTS,
     Scope,
@@ -180,23 +181,31 @@ def _is_in(left: Any, right: Any, scope: Scope) -> bool:
     if kind is dict or kind in _SETS:
         return hashed(left, scope) in right
     if kind is list or kind is tuple:
-        spend_on_searching(left, right, scope)
-    elif kind is range and type(left) is float:  # Python would compare it with each number
+        return any(left in part for _, part in searched(left, right, scope))
+    if kind is range and type(left) is float:  # Python would compare it with each number
         return left.is_integer() and int(left) in right
-    elif not hasattr(kind, "__contains__") or (kind is range and not is_a(left, int)):
+    if not hasattr(kind, "__contains__") or (kind is range and not is_a(left, int)):
         return any(item is left or item == left for item in items_of(right, scope))  # Python would not look up
-    else:
-        is_text = is_a(right, TEXTS)
-        what = "characters of text" if is_text else "items"
-        bound(length(right), TEXT if is_text else ITEMS, f"{what} to search")
-        scope.spend(weigh(right))
+    is_text = is_a(right, TEXTS)
+    bound(length(right), TEXT if is_text else ITEMS, f"{'characters of text' if is_text else 'items'} to search")
+    scope.spend(weigh(right))
     return left in right
 
 
-def spend_on_searching(value: Any, items: list[Any] | tuple[Any, ...], scope: Scope) -> None:
-    """Spend what it costs to search items for a value: more if they must be compared part by part."""
+def searched(
+    value: Any, items: list[Any] | tuple[Any, ...], scope: Scope
+) -> Iterator[tuple[int, list[Any] | tuple[Any, ...]]]:
+    """Yield the parts of items that are searched for a value, each with its place, and pay for that.
+
+    More is paid if the items must be compared part by part. Comparing a float with a Decimal takes long.
+    """
     bound(len(items), ITEMS, "items to search")
     if type(value) in NESTS or type(value) in TEXTS:
         spend_on_parts(items, scope)
-    else:
+    if len(items) <= RUN:
         scope.spend(weigh(items))
+        yield 0, items
+        return
+    for at in range(0, len(items), RUN):
+        scope.spend(RUN // BATCH)
+        yield at, items[at : at + RUN]
