@@ -68,7 +68,7 @@ class Approvals:
 
     def __init__(self, rule: Rule, tools: Mapping[str, Tool], log: Log, decide: Decide, ask: Ask | None = None) -> None:
         self.rule, self.tools, self.log, self.decide, self.ask = rule, tools, log, decide, ask
-        self.in_doubt: set[str] = set()  # calls that need a person's word, whatever the rule
+        self.in_doubt: dict[str, str] = {}  # why calls need a person's word, whatever the rule
         self.informed = False  # whether the plan was written after tools had returned something
         self._context = copy_context()
         self._approved: dict[str, Held] = {}  # as they were then, by id
@@ -97,12 +97,12 @@ class Approvals:
 
     def _refusal(self, calls: Collection[str]) -> str:
         """Return why calls cannot be asked for, "" if they can."""
-        doubt = not self.in_doubt.isdisjoint(calls)
-        asked = doubt or self.rule in ("ask", "auto")
+        doubt = next((self.in_doubt[id_] for id_ in calls if id_ in self.in_doubt), "")
+        asked = bool(doubt) or self.rule in ("ask", "auto")
         if asked and self.ask is not None:
             return ""
         if doubt:
-            return "an equal call was cut off and may have had its effect, and nobody is there to approve another"
+            return f"{doubt}; nobody is there to approve another"
         if self.rule == "auto":
             return "a plan made after tools had spoken needs approval: name the tool to let it start unasked"
         return "nobody is there to approve it" if asked else "side effects are not approved here"

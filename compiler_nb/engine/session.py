@@ -61,8 +61,6 @@ from compiler_nb.tool import Tool
 
 STILL_RUNS: Final = "still runs: it could not be stopped"
 """How the warning of a call that was abandoned while it worked ends."""
-IN_DOUBT: Final = "an equal call was made before"
-"""Why a call that was about to begin is asked for."""
 ITEMS: Final = 1_000
 """Items of a fan-out that are taken at a time; if calls have side effects, all are, for they are approved together."""
 _Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
@@ -601,7 +599,7 @@ class Session:
         done, place = (known.standing == "done", known.place) if known is not None else (False, NOWHERE)
         self.log.emit_at(at, TaskIdentified, (task.id, 0, mark, told, done, *place))
         if known is not None and not done:
-            self.approvals.in_doubt.add(task.id)
+            self.approvals.in_doubt[task.id] = f"an equal call was {told}"
             self.log.emit(Warned, task.id, f"{task.id} may have had its effect before: an equal call was {told}")
         return known
 
@@ -622,8 +620,8 @@ class Session:
             self._give_known(node, known)
             return False
         reason = self.approvals.asks_again(task.id, args, kwargs)
-        if not reason and task.id in self.approvals.in_doubt and not self.approvals.is_approved(task.id):
-            reason = IN_DOUBT
+        if not reason and not self.approvals.is_approved(task.id):
+            reason = self.approvals.in_doubt.get(task.id, "")
         if not reason:
             return True
         if noted:
@@ -690,7 +688,7 @@ class Session:
                 message = f"{tool.name}: the history cannot note it, and nobody is there to approve it without that"
                 attempt.end(Failure("denied", message))
             else:
-                self.approvals.in_doubt.add(task.id)
+                self.approvals.in_doubt[task.id] = "the history cannot note it"
                 self._take_back(attempt, "the history cannot note it")
             return False
         if self.rates is not None and task.tool in self.rated:

@@ -80,7 +80,7 @@ class Past:
         found = self.pins.get(task.id)
         if found is None and key is not None and self.known.get(key):
             found = self.known[key].popleft()
-        if found is None and nature(task, self.tools) == "effect":
+        if found is None and self.tools and nature(task, self.tools) == "effect":
             self._is_moved = True
         return found
 

@@ -149,15 +149,6 @@ class Signature:
         bound += [named.pop(p.name) for p in unnamed]
         return tuple(bound), named
 
-    def named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return bound arguments by the names of their parameters, with the defaults of those that are not given."""
-        try:
-            bound = inspect.signature(self.function).bind(*args, **kwargs)
-        except (TypeError, ValueError):  # a function of C without a signature
-            return {**{str(place): value for place, value in enumerate(args)}, **kwargs}
-        bound.apply_defaults()
-        return bound.arguments
-
     def _spread(
         self, rest: Parameter, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
