@@ -74,6 +74,8 @@ class Writing:
         role: Role = "planner" if earlier is None else "replan"
         self.session.open()
         since = last_effect(self.session.tasks, settings.tools)
+        if any(entry.standing == "doubt" for entry in self.session.ledger.entries):
+            since = f"{since} {self.log.run} {self.log.round}"  # it may have its effect yet: what was read is stale
         for repair in range(settings.max_repairs + 1):
             request = Request(role, tuple(messages), prompt=version)
             self.calls.allow(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -123,6 +124,35 @@ def test_the_joiner_and_the_planner_are_told_what_is_done():
     assert "not repeated" not in first
     assert "(not repeated: done in round 1)" in second
     assert run["c"] == "sent to zoe"
+
+
+def test_what_was_read_below_a_call_that_timed_out_is_read_again_in_each_later_round():
+    """Its thread goes on, and has its effect when it was read already."""
+    done: list[int] = []
+
+    @tool(side_effects=True, timeout=0.1)
+    def put(x: int) -> int:
+        """Put it there, later."""
+        time.sleep(0.3)
+        done.append(x)
+        return x
+
+    @tool
+    async def total() -> int:
+        """Count."""
+        return len(done)
+
+    @tool(pure=True)
+    async def later() -> int:
+        """Wait."""
+        await asyncio.sleep(0.5)
+        return 0
+
+    joins = ["Replan: more", "Replan: more"]
+    replies = {"planner": "put(1)\nt = total()\nlater()\njoin()\n", "replan": ["t = total()\njoin()\n"] * 2}
+    model = ScriptedModel({**replies, "joiner": lambda request: joins.pop() if joins else "done"})
+    run = Compiler(model, [put, total, later], approve=("put",)).run_sync("Count.")
+    assert [run.results[id_] for id_ in run.results if id_.startswith("t")] == [0, 1, 1]
 
 
 def test_a_status_below_a_restart_is_read_again_and_one_above_it_is_not():
