@@ -16,7 +16,7 @@ import operator
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from compiler_nb.errors import ExpressionError
 from compiler_nb.outcome import Cancelled, Failure, Skipped, is_lost
@@ -61,7 +61,17 @@ from compiler_nb.plan.expression import (
     spell,
 )
 from compiler_nb.plan.fields import read_key
-from compiler_nb.plan.functions import FUNCTIONS, METHODS, apply_function, call, format_value, to_dict, to_set, to_text
+from compiler_nb.plan.functions import (
+    DICTS,
+    FUNCTIONS,
+    METHODS,
+    apply_function,
+    call,
+    format_value,
+    to_dict,
+    to_set,
+    to_text,
+)
 from compiler_nb.plan.growth import check_selection
 from compiler_nb.plan.operators import apply_operator, compare
 from compiler_nb.plan.tables import kind_of, read_item
@@ -294,7 +304,7 @@ def _callable(tree: Tree, scope: Scope) -> Callable[..., Any] | None:
         return lambda value: _compared(FUNCTIONS[tree.name](scope, value), scope)
     if isinstance(tree, Function):
         table = evaluate(tree.value, scope)
-        if type(table) is not dict:
+        if type(table) not in DICTS:
             raise ExpressionError(f"key=….get needs a dict, not {type_name(table)}")
         return lambda value: _compared(table.get(hashed(value, scope)), scope)
     return None
@@ -321,8 +331,8 @@ def _method(node: Method, scope: Scope) -> Any:
     scope.spend(1)
     value = evaluate(node.value, scope)
     owner, idiom = METHODS.get(node.name, {}), tables.METHODS.get(node.name)
-    kind = kind_of(value)
-    if type(value) not in owner and (idiom is None or kind not in idiom.kinds):
+    kind, own = kind_of(value), owner.get(dict if type(value) in DICTS else type(value))
+    if own is None and (idiom is None or kind not in idiom.kinds):
         names = " or ".join([*(each.__name__ for each in owner), *sorted(idiom.kinds if idiom else ())])
         wrong = f".{node.name}() is for {names}, not {type_name(value)}: use a tool"
         raise ExpressionError(f"{spell(node)[:200]}: {wrong}")
@@ -335,7 +345,7 @@ def _method(node: Method, scope: Scope) -> Any:
     if type(value) is str:  # methods of dicts and lists pay for themselves
         bound(len(value), TEXT, f"characters of text for .{node.name}()")
         scope.spend(weigh(value))
-    return scope.made(call(owner[type(value)], f".{node.name}", scope, value, *args, **kwargs))
+    return scope.made(call(cast("Any", own), f".{node.name}", scope, value, *args, **kwargs))
 
 
 def _each(node: Comprehension, scope: Scope, collect: Callable[[Iterator[Any]], Any]) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from bisect import bisect_left, bisect_right
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -384,6 +385,8 @@ KEYWORDS: Final[dict[str, frozenset[str]]] = {
     "enumerate": frozenset({"start"}),
     "zip": frozenset({"strict"}),
 }
+DICTS: Final = frozenset({dict, OrderedDict, defaultdict, Counter})
+"""The types whose methods are those of dicts: tools return counts and groups as these."""
 METHODS: Final[dict[str, dict[type, Callable[..., Any]]]] = {
     "split": {str: _split},
     "strip": {str: _strip},

@@ -29,7 +29,8 @@ from compiler_nb.plan.tree import Expression, Input, Ref, Tree, references
 IPYTHON: Final = frozenset({"In", "Out", "get_ipython", "exit", "quit", "display"})
 RESERVED: Final = frozenset(dir(builtins)) | IPYTHON | {"join", "answer"}
 _GIVES: Final = re.compile(
-    r"^[ \t]*(?P<names>\*?[^\W\d]\w*+(?:[ \t]*,[ \t]*\*?[^\W\d]\w*+)*+)[ \t]*(?::[^=\n]*+)?(?:[-+*/%]{1,2})?=(?!=)"
+    r"^[ \t]*(?:(?:let|const|var)[ \t]+)?(?P<names>\*?[^\W\d]\w*+(?:[ \t]*,[ \t]*\*?[^\W\d]\w*+)*+)[ \t]*"
+    r"(?:(?::[^=\n]*+)?[-+*/%]{0,2}=|<-)"
     r"|\b(?:for|import|as|def|class)[ \t]+(?P<more>[^\W\d]\w*+(?:[ \t]*,[ \t]*[^\W\d]\w*+)*+)",
     re.MULTILINE,
 )
@@ -91,6 +92,11 @@ class PythonDialect:
             return
         if not statement.open:
             self.builder.problem("truncated", self.begins, 1, "the plan stops behind a backslash: leave it out")
+            return
+        if statement.crossed:  # what is open behind it tells nothing
+            line, column, mark, closing = statement.crossed
+            message = f"the {closing} that stands here closes a {mark}: write {CLOSING[mark]} before it"
+            self.builder.problem("syntax", self.begins + line, column + 1, message)
             return
         line, column, mark = statement.open[-1]
         closing = "".join(CLOSING.get(each, each) for _, _, each in reversed(statement.open))

@@ -25,7 +25,8 @@ SHOWN: Final = 20
 # -------------------------------------------------------------------- statements
 
 _GUARD: Final = (
-    "write each call of its block as name = tool(...) if test else None, and an answer as answer(a if test else b)"
+    "write name = tool(...) if test else other(...), None for what a branch does not call, and an answer as "
+    "answer(a if test else b)"
 )
 COMPOUND: Final = {
     "for": "write name = [tool(x) for x in xs]", "while": "leave it out and end with join(), which may ask for more",
@@ -125,7 +126,7 @@ _METHODS: Final = {
     "extend": "value + items", "sort": "sorted(value)", "head": "value[:5]", "round": "round(value)",
     "apply": "[... for x in value]", "map": "[... for x in value]", "astype": "[int(x) for x in value]",
     "copy": "the value itself, which nothing changes", "union": "value | other", "update": "value | other",
-    "unique": "set(value)", "abs": "abs(value)", "splitlines": r'value.split("\n")', "sort_values": "sorted(value)",
+    "unique": "set(value)", "abs": "abs(value)", "splitlines": r'value.split("\n")', "sort_values": "sorted(value) of a column",
     "isnull": "value.isna()", "notna": "~value.isna()",
 }  # fmt: skip
 """What to write instead of a method that is not allowed."""

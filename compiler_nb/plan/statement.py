@@ -87,13 +87,15 @@ class Statement:
     """One statement while its lines arrive.
 
     lines: its physical lines; wrong: the first limit that it breaks, None if it breaks none; open: the line and column
-    (from 0) of each bracket and string that is not closed, and its mark.
+    (from 0) of each bracket and string that is not closed, and its mark; crossed: line and column of the first bracket
+    that closes one of another kind, and both marks.
     """
 
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.wrong: Refused | None = None
         self.open: list[tuple[int, int, str]] = []
+        self.crossed: tuple[int, int, str, str] | None = None
         self._depth = Depth()
         self._quote = ""  # what ends the string that the last line left open
         self._content: list[str] | None = None  # of that string, if it is an f-string
@@ -125,8 +127,13 @@ class Statement:
                     if kind == "open":
                         self.open.append((len(self.lines) - 1, token.start(), token[0]))
                     elif kind == "close" and self.open:
-                        self.open.pop()
+                        self._close(token[0], token.start())
         return not ends and (bool(self._quote) or len(self._depth.pending) > 1)
+
+    def _close(self, mark: str, column: int) -> None:
+        *_, opening = self.open.pop()
+        if mark != CLOSING[opening]:
+            self.crossed = self.crossed or (len(self.lines) - 1, column, opening, mark)
 
     def _take(self, kind: str) -> None:
         self._depth.take(kind)

@@ -109,7 +109,8 @@ class ValueWriter:
         if value is None or isinstance(value, bool):
             self.write(json.dumps(value))
         elif isinstance(value, NOT_DONE):
-            self.write(f"<{type(value).__name__.lower()}: {shorten(str(value), CELL)}>")
+            state = type(value).__name__.lower()
+            self.write(f"<{state}: {shorten(str(value).removeprefix(f'{state}: '), CELL)}>")
         elif isinstance(value, enum.Enum):  # before str and int, which its class may also be
             self.value(value._value_)
         # The base classes' own methods write text and numbers: those of a subclass may raise, or say something else.

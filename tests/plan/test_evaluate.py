@@ -242,6 +242,16 @@ def test_methods_are_for_exactly_their_types():
     assert ".get() is for dict, not list" in error_of("x.get(0)", x=[1])
 
 
+def test_counts_and_groups_that_a_tool_returns_are_read_like_dicts():
+    """A Counter, a defaultdict and an OrderedDict have the methods of dicts, and none of them grows."""
+    for kind in (collections.Counter, collections.OrderedDict, lambda pairs: collections.defaultdict(int, pairs)):
+        counts = kind({"a": 1, "b": 3})
+        assert value_of("sorted(x.items(), key=lambda p: p[1], reverse=True)[0]", x=counts) == ("b", 3)
+        assert value_of("x.get('q', 7), list(x.keys()), sum(x.values())", x=counts) == (7, ["a", "b"], 4)
+        assert value_of("max(x, key=x.get)", x=counts) == "b"
+        assert dict(counts) == {"a": 1, "b": 3}
+
+
 def test_the_plans_own_containers_are_never_handed_out():
     """A literal is made anew at each evaluation, so a tool that changes its argument changes nothing else."""
     tree = parse("[1, {'a': [2]}]", {})

@@ -594,3 +594,34 @@ def test_a_plan_can_be_written_again():
     again = plan_of(plan.to_text("python"))
     assert [task.fingerprint for task in again] == [task.fingerprint for task in plan]
     assert spell(again.final.expression) == spell(plan.final.expression)
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "told"),
+    [
+        ("a = search([1, 2)\nb = search(a)\nanswer(b)", 17, "the ) that stands here closes a [: write ] before it"),
+        ("a = search({'k': [1]\n)\nanswer(a)", 1, "the ) that stands here closes a {: write } before it"),
+        ("a = search((1, 2]\nanswer(a)", 17, "the ] that stands here closes a (: write ) before it"),
+    ],
+)
+def test_a_bracket_that_closes_one_of_another_kind_is_pointed_at(text, column, told):
+    """And not the outermost, which would stay open after what the hint says."""
+    found = only_problem(text)
+    assert (found.kind, found.column, found.message) == ("syntax", column, told)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["let a = search('x');", "const a = search('x')", "a <- search('x')", "a == search('x')", "a := search('x')"],
+)
+def test_a_name_given_as_in_another_language_is_one_problem(line):
+    """The lines that read it are right, once it is given."""
+    assert only_problem(f"{line}\nb = search(a)\nanswer(b)").line == 1
+
+
+def test_an_if_with_an_else_that_give_one_name_is_told_to_be_one_guarded_line():
+    """Two guarded lines would give the name twice, and the second alone would count."""
+    message = only_problem(
+        "if yes:\n    a = search('x')\nelse:\n    a = search('y')\nanswer(a)", inputs=["yes"]
+    ).message
+    assert "write name = tool(...) if test else other(...)" in message

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler_nb.outcome import Failure
+from compiler_nb.outcome import Failure, Skipped
 from compiler_nb.prompts.render import measure, render, render_value
 from tests.support.hostile import OUTPUTS, EvilText
 
@@ -161,3 +161,8 @@ def test_arrays_and_numbers_of_numpy_are_plain():
     assert render_value(small) == '{"a": [0, 1, 2], "n": 2.5, "i": 3}'
     assert render_value(numpy.zeros((5_000, 2))).startswith("ndarray of 5,000 by 2, 20 of 5,000 rows: [[0.0, 0.0],")
     assert "20 of 15,000,000 elements" in render_value(numpy.zeros((5_000, 3_000)))
+
+
+def test_an_item_that_was_skipped_says_so_once():
+    """Its text begins with the state that the mark names."""
+    assert render_value([Skipped("ps[b]", "no price")], 100) == "[<skipped: ps[b] failed, no price>]"
