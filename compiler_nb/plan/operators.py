@@ -37,6 +37,7 @@ from compiler_nb.plan.tables import cells, kind_of
 
 _SETS: Final = frozenset({set, frozenset})
 _NUMBERS: Final = frozenset({int, float, bool, complex})
+_BRACKETS: Final = "& and | are read before comparisons: put each comparison in brackets, (a > 1) & (b < 2)"
 _BINARY: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -70,8 +71,7 @@ def apply_operator(sign: str, left: Any, right: Any, scope: Scope) -> Any:
     if kind is float and type(right) in _NUMBERS:
         return _BINARY[sign](left, right)
     if kind_of(left) or kind_of(right):
-        _spend_on_tables(sign, left, right, scope)
-        return _BINARY[sign](left, right)
+        return _of_tables(sign, left, right, scope)
     _bound_exact(left, right)
     if sign == "*":
         _bound_repetition(left, right, scope)
@@ -86,6 +86,16 @@ def apply_operator(sign: str, left: Any, right: Any, scope: Scope) -> Any:
     if standard("fractions", "Fraction") in (kind, type(right)):
         bound(size_of(left) + size_of(right), BITS, "bits")
     return scope.made(_BINARY[sign](left, right))
+
+
+def _of_tables(sign: str, left: Any, right: Any, scope: Scope) -> Any:
+    _spend_on_tables(sign, left, right, scope)
+    try:
+        return _BINARY[sign](left, right)
+    except TypeError:  # a > 1 & b < 2 is a > (1 & b) < 2
+        if sign in "&|" and not (kind_of(left) and kind_of(right)):
+            raise TypeError(_BRACKETS) from None
+        raise
 
 
 def _spend_on_tables(sign: str, left: Any, right: Any, scope: Scope) -> None:

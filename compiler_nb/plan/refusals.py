@@ -126,7 +126,8 @@ _METHODS: Final = {
     "extend": "value + items", "sort": "sorted(value)", "head": "value[:5]", "round": "round(value)",
     "apply": "[... for x in value]", "map": "[... for x in value]", "astype": "[int(x) for x in value]",
     "copy": "the value itself, which nothing changes", "union": "value | other", "update": "value | other",
-    "unique": "set(value)", "abs": "abs(value)", "splitlines": r'value.split("\n")', "sort_values": "sorted(value) of a column",
+    "unique": "set(value)", "abs": "abs(value)", "splitlines": r'value.split("\n")',
+    "sort_values": "sorted(value) of a column",
     "isnull": "value.isna()", "notna": "~value.isna()",
 }  # fmt: skip
 """What to write instead of a method that is not allowed."""

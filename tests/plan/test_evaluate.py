@@ -217,6 +217,8 @@ def test_a_table_works_through_its_operators():
     assert value_of("sum(t['a']), max(t['b']), len(t), list(t)", t=table) == (7.0, 8.0, 2, ["a", "b", "n"])
     assert list(value_of("t[t['a'] > 3]['n']", t=table)) == ["y"]
     assert "use a tool" in error_of("t.get('a')", t=table)
+    for masks in ("t.a > 3 & t.b < 9", "t.n == 'x' | t.n == 'y'"):
+        assert "put each comparison in brackets" in error_of(f"t[{masks}]", t=table)
     assert "neither true nor false" in error_of("1 if t['a'] > 3 else 2", t=table)
 
 

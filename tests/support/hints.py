@@ -151,6 +151,7 @@ PYTHON = (
     ("a = load([1.5].round())", "a = load([round(x) for x in [1.5]])"),
     ("a = load(xs.apply(str))", "a = load([str(x) for x in xs])"),
     ("a = load(xs.copy())", "a = load(xs)"),
+    ("a = load(xs.sort_values())", "a = load(sorted(xs))"),
     ("a = load(xs.map(str))", "a = load([str(x) for x in xs])"),
     ("a = load(xs.astype(int))", "a = load([int(x) for x in xs])"),
     ("a = load(city.splitlines())", 'a = load(city.split("\\n"))'),
