@@ -152,42 +152,49 @@ def _sorted(scope: Scope, values: Any, *, key: Callable[[Any], Any] | None = Non
     items = listed(values, scope)
     if key is None:
         spend_on_parts(items, scope, 3 * COMPARED)  # not in one go
+    else:
+        bound(len(items), MEMBERS, "items to sort by a key")
     scope.spend(len(items) // OBJECTS)
     if len(items) <= RUN:
         return sorted(items, key=key, reverse=reverse)
-    order: Sequence[Any] = items
-    place = None
-    if key is not None:
-        place = [key(item) for item in items].__getitem__
-        order = range(len(items))
+    keys = [] if key is None else [key(item) for item in items]
+    place = None if key is None else keys.__getitem__
+    order: Sequence[Any] = items if key is None else range(len(items))
     order = order[::-1] if reverse else order
     size = RUN // 4  # items may be lists, whose comparisons take longer
     runs = [sorted(order[at : at + size], key=place) for at in range(0, len(order), size)]
     while len(runs) > 1:
         runs = [_merged(*runs[at : at + 2], key=place) for at in range(0, len(runs), 2)]
     found = runs[0][::-1] if reverse else runs[0]
-    return found if key is None else [items[at] for at in found]
+    if key is None:
+        return found
+    ordered = [items[at] for at in found]
+    for used in (keys, found):  # one after the other: to let go of millions of numbers takes long, too
+        used.clear()
+    return ordered
 
 
 def _merged(left: Sequence[Any], right: Sequence[Any] = (), *, key: Callable[[Any], Any] | None) -> list[Any]:
-    """Return two sorted runs as one; long ones are cut into parts that can be merged on their own."""
+    """Return two sorted runs as one; long ones are merged part by part, each of which can be merged on its own."""
     found: list[Any] = []
-    parts: list[tuple[Sequence[Any], Sequence[Any]]] = [(left, right)]
+    parts = [(0, len(left), 0, len(right))]  # from where to where in the left one, and in the right one
     while parts:
-        left, right = parts.pop()
-        if not (left and right):
-            found += left or right
+        start, stop, first, last = parts.pop()
+        if stop - start + last - first <= RUN or start == stop or first == last:
+            for at in range(0, max(stop - start, last - first), RUN):
+                part = [
+                    *left[start + at : min(start + at + RUN, stop)],
+                    *right[first + at : min(first + at + RUN, last)],
+                ]
+                found += sorted(part, key=key)
             continue
-        if len(left) + len(right) <= RUN:
-            found += sorted([*left, *right], key=key)
-            continue
-        if len(left) > len(right):
-            at = len(left) // 2
-            other = bisect_left(right, left[at] if key is None else key(left[at]), key=key)
+        if stop - start > last - first:
+            at = (start + stop) // 2
+            other = bisect_left(right, left[at] if key is None else key(left[at]), first, last, key=key)
         else:
-            other = len(right) // 2
-            at = bisect_right(left, right[other] if key is None else key(right[other]), key=key)
-        parts += [(left[at:], right[other:]), (left[:at], right[:other])]
+            other = (first + last) // 2
+            at = bisect_right(left, right[other] if key is None else key(right[other]), start, stop, key=key)
+        parts += [(at, stop, other, last), (start, at, first, other)]
     return found
 
 

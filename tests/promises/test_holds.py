@@ -16,7 +16,7 @@ pytestmark = pytest.mark.promise
 ROOT = Path(__file__).parents[2]
 HOLD = 0.05
 """Seconds that the loop may be held on a quiet machine."""
-TRIES = 4
+TRIES = 6
 QUIET = 0.01
 """The longest gap of a quiet machine beside a thread that only counts."""
 STOP = 1.0

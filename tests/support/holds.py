@@ -82,6 +82,7 @@ ATTACKS = (
     "x = text.replace('x', 'yz')",
     "x = sorted(floats, reverse=True)",
     "x = sorted(floats, key=abs)",
+    "x = sorted(floats[:500000], key=abs)",
     "x = sorted([[each] for each in floats[:100000]])",
     "x = list(zip(words, floats))",
     "x = dict(zip(words, floats))",
