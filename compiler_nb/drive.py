@@ -275,7 +275,7 @@ class Drive:
                 raise Stopped("limit", f"no answer after {times}: {decision.reason}")
             session.keep_items()
             preview = self.settings.preview
-            outcomes = {**session.outcomes, **session.partial}
+            outcomes = {**session.outcomes, **session.fanouts.partial}
             earlier = earlier_of(planned, outcomes, self._left(), decision.reason, preview=preview)
             failures = {**self._more_failures(), **earlier.failures}
             earlier = earlier._replace(failures=failures, effects=self._effects())
@@ -386,7 +386,7 @@ class Drive:
     async def _evaluate(self, final: Return) -> tuple[Answer | None, str]:
         session = self.session
         await session.ready(references(final.expression))
-        value = await session.value_of(session.linked(final.expression))
+        value = await session.value_of(session.fanouts.linked(final.expression))
         if type(value) is not Failure:
             return Answer(value), ""
         if isinstance(value.error, LostValue):
@@ -420,8 +420,9 @@ class Drive:
     def _more_failures(self) -> dict[str, str]:
         """Return why the plan's answer failed, and the items of fan-outs that later rounds read without them."""
         lost: dict[str, Any] = {"answer": self.unanswered} if self.unanswered is not None else {}
-        for fanout in self.session.partial:
-            lost |= itertools.islice(self.session.failed_items(fanout).items(), FAILED_ITEMS)
+        fanouts = self.session.fanouts
+        for id_ in fanouts.partial:
+            lost |= itertools.islice(fanouts.failed_items(id_).items(), FAILED_ITEMS)
         return {id_: str(end)[:500] for id_, end in lost.items()}
 
     def _effects(self) -> dict[str, str]:

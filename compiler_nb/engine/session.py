@@ -27,6 +27,7 @@ from typing import Any, Final, TypeAlias
 from compiler_nb.engine.approval import Approvals, Ask, Decision, Rule
 from compiler_nb.engine.attempt import Attempt, failure_of
 from compiler_nb.engine.evaluation import Evaluation, Inline, Work
+from compiler_nb.engine.fanouts import Fanouts
 from compiler_nb.engine.ledger import NOWHERE, Entry, Ledger, digest_of, not_repeated
 from compiler_nb.engine.node import CANCELLED, Node, Verb, find_lanes
 from compiler_nb.engine.runners import PostToMain, Runner, make_runners
@@ -49,12 +50,12 @@ from compiler_nb.events import (
 )
 from compiler_nb.models.limits import Limits
 from compiler_nb.models.secret import Secret, mask
-from compiler_nb.outcome import ENDED, LEFT_OUT, UNNEEDED, Cancelled, Failure, is_lost
+from compiler_nb.outcome import ENDED, UNNEEDED, Cancelled, Failure
 from compiler_nb.plan.bounds import BOUNDS, Account, Bounds, Heavy, Scope
 from compiler_nb.plan.effects import nature
 from compiler_nb.plan.evaluate import LostValue, evaluate, look_up
 from compiler_nb.plan.expression import Unary
-from compiler_nb.plan.fanout import Expansion, Shape, collect, existing, expand, link_items, lost_items, needs
+from compiler_nb.plan.fanout import Expansion
 from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Tree
 from compiler_nb.tool import Tool
@@ -140,10 +141,8 @@ class Session:
         self.tasks: Mapping[str, Task] = _Tasks(self.schedule.nodes)  # all of them, by id, items of fan-outs included
         self._outcomes: dict[str, Any] = {}
         self.outcomes: Mapping[str, Any] = MappingProxyType(self._outcomes)  # of all that ended, by id
-        self._shapes: dict[str, Shape] = {}
+        self.fanouts = Fanouts(self.schedule.nodes, self._outcomes, self.tools, drop_failed)
         self._has_fanouts = False
-        self.drop_failed = drop_failed
-        self.partial: dict[str, Any] = {}  # what is read of fan-outs without their failed items, by id
         self._planless = ""  # why the plan will never be whole, if it will not
 
         self.attempts: dict[str, Attempt] = {}
@@ -180,17 +179,17 @@ class Session:
                 self.pin(task, value, "inline")
                 return
         self._has_fanouts = self._has_fanouts or task.kind == "fanout"
-        now = self.log.now()
-        nodes = self.schedule.add(task, now, *self._needs(task)) if self._has_fanouts else self.schedule.add(task, now)
+        reads = self.fanouts.needs(task) if self._has_fanouts else ()  # what it waits for is known without them
+        nodes = self.schedule.add(task, self.log.now(), *reads)
         if nodes or self.schedule.ended:  # most tasks only come to wait
             self._perform(nodes)
 
     def _may_pin(self, task: Task) -> bool:
         """Whether an expression can be evaluated at once: what it reads is done, and it is still our turn."""
-        inline, partial = self._inline, self.partial
+        inline = self._inline
         if (inline.turn is not None and inline.turn_is_over()) or not self.schedule.has_inputs(task):
             return False
-        return not partial or partial.keys().isdisjoint(task.dependencies)
+        return not self.fanouts.reads_partial(task)
 
     def adopt(self, task: Task, source: str) -> None:
         """Take a planned task that computes what `source` does, which is done or running: it gets the same outcome."""
@@ -316,7 +315,8 @@ class Session:
     def values(self) -> dict[str, Any]:
         """The values of all tasks that are done, by id, and what may be read of fan-outs that failed."""
         nodes = self.schedule.nodes
-        return {id_: outcome for id_, outcome in self._outcomes.items() if nodes[id_].state == "done"} | self.partial
+        done = {id_: outcome for id_, outcome in self._outcomes.items() if nodes[id_].state == "done"}
+        return done | self.fanouts.partial
 
     @property
     def read(self) -> Mapping[str, Any]:
@@ -335,24 +335,9 @@ class Session:
 
     def keep_items(self) -> None:
         """Let later tasks read fan-outs that failed: they get the items that exist."""
-        for id_, node in self.schedule.nodes.items():
-            if node.state == "failed" and (kept := existing(self._outcomes[id_].partial)) is not None:
-                node.readable, self.partial[id_] = True, kept
-                self._shapes.pop(id_, None)  # nothing reads it item by item anymore
-        if self.partial:
-            self._scope.values = ChainMap(self.partial, self._outcomes)
-
-    def failed_items(self, id_: str) -> dict[str, Any]:
-        """Return how the items ended that have no values, of a fan-out whose items have ended."""
-        shape = self._shapes.get(id_)
-        if shape is not None:
-            return {item: self._outcomes[item] for item in shape.ids if is_lost(self._outcomes[item])}
-        return lost_items(id_, self._outcomes[id_].partial)  # of an earlier round, or an earlier run
-
-    def linked(self, tree: Tree) -> Tree:
-        """Return an expression that reads the very items of fan-outs whose values lack failed ones."""
-        shapes = {id_: self._shapes[id_] for id_ in self.partial if id_ in self._shapes}
-        return link_items(Task("", "expr", "", (tree,)), shapes).args[0] if shapes else tree
+        self.fanouts.keep_items()
+        if self.fanouts.partial:
+            self._scope.values = ChainMap(self.fanouts.partial, self._outcomes)
 
     # ---------------------------------------------------------------- what the schedule hands out
 
@@ -391,7 +376,7 @@ class Session:
         if needed is True:
             task = replace(node.task, guard=None)
             self.log.emit(TaskChosen, task.id, 0)
-            self._perform(self.schedule.link(task.id, task, self.log.now(), *self._needs(task)))
+            self._perform(self.schedule.link(task.id, task, self.log.now(), *self.fanouts.needs(task)))
         else:
             self._end(node, needed or UNNEEDED, "inline")
 
@@ -469,38 +454,20 @@ class Session:
 
     # ---------------------------------------------------------------- what fan-outs and guards lead to
 
-    def _needs(self, task: Task) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return what a task waits for: tasks that must have ended, and fan-outs whose items must be known."""
-        return needs(task, self._container)
-
     def _expand(self, node: Node) -> None:
-        self._compute(node, self._expansion_of, node.task, partial(self._expanded, node))
-
-    def _expansion_of(self, task: Task, scope: Scope) -> Expansion:
-        return expand(task, scope, self._shapes, self.partial)
+        self._compute(node, self.fanouts.expand, node.task, partial(self._expanded, node))
 
     def _expanded(self, node: Node, expansion: Expansion | Failure | Cancelled) -> None:
         id_ = node.task.id
         if not isinstance(expansion, Expansion):
             self._end(node, expansion, "inline")
             return
-        self._shapes[id_] = expansion.shape
-        tasks = self._in_turn(node.task, expansion.tasks)
+        tasks = self.fanouts.take(node.task, expansion)
         self.log.emit(TaskExpanded, id_, 1, tuple(task for task, _ in tasks))
         if self.recall is not None:
             tasks = [(self.recall(task), is_item) for task, is_item in tasks]
         most = max(ITEMS // (1 + expansion.weight // 10), 1)
         self._take_items(node, deque(tasks), len(tasks) if self._has_effects else most)
-
-    def _in_turn(self, fanout: Task, items: list[tuple[Task, bool]]) -> list[tuple[Task, bool]]:
-        """Return the items of a fan-out; if it follows others, each that is not pure waits for the fan-out's turn."""
-        if not fanout.follows:
-            return items
-        turn = (fanout.id,)
-        return [
-            (item if nature(item, self.tools) == "pure" else replace(item, follows=turn), is_item)
-            for item, is_item in items
-        ]
 
     def _take_items(self, node: Node, tasks: deque[tuple[Task, bool]], most: int) -> None:
         """Take items of a fan-out, so many at a time: the rest of the loop has its turn in between."""
@@ -513,32 +480,14 @@ class Session:
 
     def _collect(self, node: Node) -> None:
         id_ = node.task.id
-        shape, how = self._shapes[id_], "inline"
-        outcome = collect(shape, self._outcomes)
-        failed = len(self.failed_items(id_)) if self.drop_failed and type(outcome) is Failure else 0
-        if failed and failed <= self.drop_failed * len(shape.ids):
-            kept = existing(outcome.partial)
-            if kept is not None:
-                outcome, how, self.partial[id_] = kept, LEFT_OUT, kept
         self.approvals.forget(id_)
-        stop = self.schedule.stop(id_)
-        if stop is not None and shape.ids and all(self._outcomes[item] is stop for item in shape.ids):
-            outcome = stop  # its turn never came
+        outcome, how = self.fanouts.collect(id_, self.schedule.stop(id_))
         self._end(node, outcome, how)
 
     def _link(self, node: Node) -> None:
         """Let a task wait for the very items that it reads, now that they are known."""
-        task = link_items(node.task, self._shapes)
+        task = self.fanouts.link(node.task)
         self._perform(self.schedule.link(task.id, task, self.log.now()))
-
-    def _container(self, id_: str) -> str:
-        """Return "list" or "dict" for a fan-out that is read item by item, "" for anything else: it is there, whole."""
-        node = self.schedule.nodes.get(id_)
-        if node is None or node.task.kind != "fanout" or node.readable:
-            return ""
-        if node.state == "done" and id_ not in self.partial:
-            return ""
-        return str(node.task.args[0].container)
 
     # ---------------------------------------------------------------- approval
 
