@@ -92,7 +92,7 @@ class Fanouts:
             return stop, "inline"
         outcome = collect(shape, self.outcomes)
         failed = len(self.failed_items(id_)) if self.drop_failed and type(outcome) is Failure else 0
-        if failed and failed <= self.drop_failed * len(shape.ids):
+        if failed and failed / len(shape.ids) <= self.drop_failed:  # 0.29 * 100 is less than 29
             kept = existing(outcome.partial)
             if kept is not None:
                 self.partial[id_] = kept

@@ -140,6 +140,13 @@ def test_failed_items_are_dropped_up_to_a_share():
     assert dropping(0.33, plan).status == "failed"
 
 
+def test_29_of_100_items_are_no_more_than_0_29_of_them():
+    """In floating point 0.29 * 100 is less than 29."""
+    plan = 'rows = [price(t) for t in ["C"] * 29 + ["A"] * 71]\nanswer(len(rows))\n'
+    assert dropping(0.29, plan).answer == 71
+    assert dropping(0.28, plan).status == "failed"
+
+
 def test_dropped_items_are_no_reason_to_raise():
     """Who wants them dropped does not want an error for them."""
     run = dropping(0.5, f"{TABLES}answer(len(more))\n")
