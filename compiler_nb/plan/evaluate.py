@@ -210,7 +210,12 @@ def _item(node: Item, scope: Scope) -> Any:
         return scope.made(found)
     if type(key) is tuple:
         check_size(key, scope)  # an error shows the key that was not found
-    return value[key]
+    try:
+        return value[key]
+    except TypeError:
+        if type(key) is str and key in fields.declared(type(value)):
+            raise LookupError(f"{type_name(value)} has fields, not keys: read it as .{key}") from None
+        raise
 
 
 def _attribute(node: Attribute, scope: Scope) -> Any:

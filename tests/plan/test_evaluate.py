@@ -254,6 +254,14 @@ def test_counts_and_groups_that_a_tool_returns_are_read_like_dicts():
         assert dict(counts) == {"a": 1, "b": 3}
 
 
+def test_a_field_that_is_read_as_a_key_is_told_to_be_read_as_a_field():
+    """A model that saw the fields may still write them as of JSON."""
+    point = collections.namedtuple("Point", "a b")(1, 2)  # noqa: PYI024 - a tool may well return one of these
+    assert "Point has fields, not keys: read it as .a" in error_of("x['a']", x=point)
+    assert "fields, not keys" not in error_of("x['c']", x=point)
+    assert value_of("x[1]", x=point) == 2
+
+
 def test_the_plans_own_containers_are_never_handed_out():
     """A literal is made anew at each evaluation, so a tool that changes its argument changes nothing else."""
     tree = parse("[1, {'a': [2]}]", {})
