@@ -76,6 +76,7 @@ from compiler_nb.plan.growth import check_selection
 from compiler_nb.plan.operators import apply_operator, compare
 from compiler_nb.plan.tables import kind_of, read_item
 from compiler_nb.plan.tree import Expression, Input, Ref, Tree
+from compiler_nb.signature.types import declared
 from compiler_nb.text import cut, describe_error, fields_of, type_name
 
 _KEYS_SHOWN: Final = 300
@@ -213,7 +214,7 @@ def _item(node: Item, scope: Scope) -> Any:
     try:
         return value[key]
     except TypeError:
-        if type(key) is str and key in fields.declared(type(value)):
+        if type(key) is str and key in declared(type(value)):
             raise LookupError(f"{type_name(value)} has fields, not keys: read it as .{key}") from None
         raise
 
