@@ -241,7 +241,7 @@ def test_a_call_under_and_or_or_is_refused_with_the_guarded_call_as_the_hint(tex
 def test_an_if_statement_is_refused_with_the_guarded_call_as_the_hint(word):
     """The block below it is not reported as well."""
     (problem,) = problems(f"{word}\n    x = load('a')\n", "python", **OPTIONS)
-    assert "name = tool(...) if test else None" in problem.message
+    assert "name = tool(...) if test else other(...), None for what a branch does not call" in problem.message
     assert plan_of("name = load('a') if ok else None").tasks
 
 
