@@ -176,7 +176,7 @@ class Approvals:
     ) -> None:
         """Let what is held start, or deny it; nothing if it is not held, or `mark` is not that of its arguments.
 
-        again: whether what is done already is made once more.
+        again: whether what is done already is made once more; by: "rule" if nobody could be asked.
         """
         held = self._held.get(id_)
         if held is None or (mark and mark != held.mark):
@@ -190,7 +190,8 @@ class Approvals:
         for call in calls:
             if approved and call.task.id != id_:
                 self.log.emit(TaskApproved, call.task.id, 0, True, by)  # noqa: FBT003 - an event's field
-            self.decide(call.task.id, ("again" if again else "go") if approved else "deny", reason)
+            goes = approved or (call.note and by == "rule")  # what is done keeps its result, which makes no call
+            self.decide(call.task.id, ("again" if again else "go") if goes else "deny", reason)
 
     def forget(self, id_: str) -> None:
         """Withdraw the question for a call, or for a fan-out's calls."""

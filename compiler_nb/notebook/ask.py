@@ -68,15 +68,16 @@ def _text(task: Task, arguments: str) -> str:
     """Return what a person is asked, in one line."""
     shown, note, done = arguments.partition(f"; {NOT_REPEATED}")
     call = cut(f"{task.tool}({shown})", SHOWN)
-    asked = f"is {note[2:]}{done}. Go on with that result, or make it {AGAIN}?" if note else "has side effects. Run it?"
-    return f"{call} {asked}"
+    if note:
+        return f"{call} is {note[2:]}{done}. Go on with that result? [y/N, or {AGAIN} to make the call once more] "
+    return f"{call} has side effects. Run it? [y/N] "
 
 
 def put_question(text: str, question: Callable[[str], str]) -> bool | str | None:
     """Ask a question and return whether the reply is yes, or AGAIN; None if nobody can answer."""
     with handled_by(signal.default_int_handler):  # while a cell awaits, the kernel's own would only tell its loop
         try:
-            reply = question(f"{text} [y/N] ").strip().lower()
+            reply = question(text).strip().lower()
         except (NotImplementedError, EOFError, OSError):  # a kernel without stdin raises the first of them
             return None
     return AGAIN if reply == AGAIN else reply in ("y", "yes")

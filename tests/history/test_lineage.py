@@ -65,9 +65,10 @@ class Office:
         return Compiler(model, self.tools, approve=approve, **settings)
 
 
-async def cut_off(compiler: Compiler, office: Office, plan: str):
+async def cut_off(compiler: Compiler, office: Office, plan: str, **inputs: object):
     """Return a run of a plan that was stopped while a letter was stuck."""
-    run, work = begin(compiler, "", plan=Plan.parse(plan, tools=compiler.settings.tools))
+    parsed = Plan.parse(plan, tools=compiler.settings.tools, inputs=tuple(inputs))
+    run, work = begin(compiler, "", plan=parsed, inputs=inputs)
     task = asyncio.create_task(work)
     await until(lambda: office.stuck in office.sent)
     run.cancel()
@@ -189,6 +190,30 @@ def test_a_person_who_is_asked_may_have_it_made_again(answer, paid):
 # -------------------------------------------------------------------- runs that come from a run
 
 
+def test_what_is_done_keeps_its_result_if_nobody_can_be_asked():
+    """That makes no call; the others of the fan-out are denied."""
+    office = Office()
+    asked = []
+
+    async def main():
+        async def ask(task, shown):
+            asked.append(task.id)
+            if len(asked) > 1:
+                raise OSError("no page")
+            return True
+
+        compiler = office.compiler(
+            "a = pay(2)\njoin()\n", "b = pay(2)\nc = [pay(n) for n in [3]]\njoin()\n", approve="ask"
+        )
+        run, work = begin(compiler, "Pay.", ask=ask)
+        await work
+        return run
+
+    run = asyncio.run(main())
+    assert (asked, office.paid) == (["a", "b", "c"], [2])
+    assert (run["b"], run.state("c")) == ("receipt 1", "failed")
+
+
 @pytest.mark.parametrize("stored", [False, True])
 def test_a_rerun_a_resume_and_an_edited_plan_pay_nothing_again(tmp_path, stored):
     """They say in which run it was done; the same plan run anew is a new intention."""
@@ -251,6 +276,20 @@ def test_a_resume_reads_again_below_a_side_effect_that_it_makes(tmp_path):
         run = asyncio.run(approve())
     assert (run.status, office.reads, office.sent) == ("done", 3, ["ann", "ann"])
     assert [run.progress.ends[id_].how[:12] for id_ in "srt"] == ["adopted", "not repeated", "adopted"]
+
+
+def test_a_resume_with_another_input_reads_again_below_the_side_effect_that_it_changes(tmp_path):
+    """The same line is another call then, and what was read below the one before is stale."""
+    office = Office()
+    office.stuck = "ann"
+    plan = "s = status('a')\na = pay(amount)\nt = status('b')\nx = send('ann')\njoin()\n"
+    with History(tmp_path / "runs.db") as history:
+        compiler = office.compiler(history=history)
+        old = asyncio.run(cut_off(compiler, office, plan, amount=1))
+        assert office.reads == 2
+        run = asyncio.run(compiler.resume(old.id, inputs={"amount": 2}))
+    assert (office.paid, office.reads) == ([1, 2], 3)
+    assert run.progress.ends["s"].how == "adopted"
 
 
 def test_a_plan_that_was_written_after_tools_spoke_remembers_that(tmp_path):

@@ -46,8 +46,8 @@ def test_a_person_is_told_what_is_done_and_may_have_it_made_again(reply, approve
 
     shown = "'bob'; not repeated: done in round 1"
     assert BACKGROUND.run(asker(main, question)(TASK, shown), main=main) == approved
-    told = "send('bob') is not repeated: done in round 1. Go on with that result, or make it again? [y/N] "
-    assert asked == [told]
+    told = "send('bob') is not repeated: done in round 1. Go on with that result? "
+    assert asked == [f"{told}[y/N, or again to make the call once more] "]
 
 
 def test_nobody_to_ask_is_an_error_with_the_mend():
