@@ -6,7 +6,7 @@ import functools
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import FunctionType, ModuleType
 from typing import Any, Literal, TypeAlias, overload
 
@@ -222,6 +222,24 @@ class Toolbox(Mapping[str, Tool]):
     def plus(self, other: Toolbox) -> Toolbox:
         """Return a toolbox with the tools of both; if a name is in both, the tool of this one is kept."""
         return Toolbox([*self.values(), *(tool for name, tool in other.items() if name not in self)])
+
+    def grammar(
+        self,
+        dialect: str,
+        inputs: Collection[str] = (),
+        form: Literal["gbnf", "json_schema", "lark"] = "gbnf",
+        lines: int = 12,
+    ) -> str:
+        """Return the grammar of the plans that call these tools, for an engine that holds a model to it.
+
+        dialect: "python" (its core), "numbered" or "json"; inputs: the names of the offered variables; form: "gbnf"
+        for llama.cpp, "lark" for vLLM and llguidance, "json_schema" for the dialect json; lines: most lines before the
+        last. `compiler_nb.plan.grammar` lists what it leaves out and what it cannot say.
+        Raises ValueError if a form cannot say a dialect, or if an input has a name that no plan can write.
+        """
+        from compiler_nb.plan.grammar import print_grammar  # noqa: PLC0415 - plans know tools, not the other way
+
+        return print_grammar(self, dialect, inputs, form, lines)
 
     @property
     def description(self) -> str:

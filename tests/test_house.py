@@ -37,8 +37,9 @@ drive compiler
 evals course __main__ notebook
 """
 RANK = {room: rank for rank, room in enumerate(LAYERS.split())}
-SHOWS = r"(Plan\.(to_graphviz|visualize|_repr_\w+_)|Run\.(view|visualize|timeline|save|_repr_\w+_))"
-"""The methods that show: each may import a higher room inside itself, and is no part of a circle."""
+SHOWS = r"(Plan\.(to_graphviz|visualize|_repr_\w+_)|Run\.(view|visualize|timeline|save|_repr_\w+_)|Toolbox\.grammar)"
+"""The methods that show: each may import a higher room inside itself, and is no part of a circle. A toolbox shows what
+plans may say."""
 
 PUBLIC = """
 tool Tool Toolbox Plan Task Compiler Run Budget History connect ScriptedModel OpenAIModel

@@ -19,13 +19,14 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 
 class Parameter(NamedTuple):
-    """One parameter of a tool: its name, kind, whether it must be given, its annotation as text, and its check."""
+    """One parameter of a tool: name, kind, whether it must be given, annotation as text, check, and type."""
 
     name: str
     kind: inspect._ParameterKind
     required: bool
     annotation: str
     check: Check | None
+    hint: Any = Any
 
 
 class Signature:
@@ -60,7 +61,7 @@ class Signature:
         variable = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
         text = "" if parameter.annotation is parameter.empty else spell_type(parameter.annotation)
         required = parameter.default is parameter.empty and not variable
-        return Parameter(parameter.name, parameter.kind, required, text, make_check(hint))
+        return Parameter(parameter.name, parameter.kind, required, text, make_check(hint), hint)
 
     @functools.cached_property
     def signature(self) -> str:

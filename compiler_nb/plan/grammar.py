@@ -1,0 +1,217 @@
+"""The grammar of the tools: exactly the plans that are accepted, as text that engines take to hold a model to them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from compiler_nb.plan.grammar_python import PythonSpeller
+from compiler_nb.plan.printers import PRINTERS
+from compiler_nb.plan.rules import NEVER, NOTHING, Grammar, Phrase, Word, many, one_of, series, several
+from compiler_nb.plan.schema import to_schema
+from compiler_nb.plan.spelling import ESCAPES, INDEX, PLAIN_KEY, Given, Speller, Spot, but, key_in, quote
+from compiler_nb.tool import Tool
+
+MARK: Final = "<END_OF_PLAN>"
+
+
+class _Dollars(Speller):
+    """What numbered and json share: references with a dollar sign, in strings, too."""
+
+    def __init__(self, tools: Mapping[str, Tool], inputs: Collection[str], lines: int) -> None:
+        super().__init__(tools, inputs, lines)
+        step = (series(".", one_of(PLAIN_KEY, INDEX)), series("[", many(Word("-"), most=1), INDEX, "]"))
+        self.steps = self.path(*step, series("[", key_in("'", "'\"\\$`{}[]"), "]"))
+
+    def ids(self, spot: Spot) -> Phrase:
+        """Return the rule of the id of a line above."""
+        return self.share(one_of(*(self.id(line) for line in range(1, spot.line))))
+
+    def id(self, line: int) -> str:
+        """Return the id of the task on a line."""
+        return str(line)
+
+    def inputs_in(self) -> Phrase:
+        """Return the rule of an offered input or an item of it."""
+        return self.share(series("@", one_of(*self.inputs), self.steps) if self.inputs else NEVER)
+
+    def special(self, spot: Spot) -> Phrase:
+        """Return the rule of what is no plain character in a text."""
+        result = series("${", self.ids(spot), self.steps, "}") if spot.line > 1 else NEVER
+        return self.share(one_of(ESCAPES, "$$", result))
+
+    def key(self) -> Phrase:
+        """Return the rule of a dict's key."""
+        return series('"', self.body(but('"\\'), ESCAPES), '"')
+
+    def plain(self) -> Phrase:
+        """Return the rule of a text without results, of which a plan says what it is for."""
+        return series('"', self.body(but('"\\$'), ESCAPES), '"')
+
+
+class NumberedSpeller(_Dollars):
+    """Spells the numbered dialect."""
+
+    def plan(self) -> Phrase:
+        """Return the rule of a whole plan."""
+        rest = self._end(self.lines + 1)
+        for line in range(self.lines, 0, -1):
+            here = series(f"{line}. ", self.calls(Spot(line)), "\n", rest)
+            rest = self.share(one_of(here, self._end(line)))
+        return rest
+
+    def _end(self, line: int) -> Phrase:
+        """Return the rule of the last line; behind no task there is nothing to join."""
+        spot = Spot(line)
+        answer = series("answer(", self.value(self.anything, spot), ")")
+        refs = Given(several(series("$", self.ids(spot))), required=False) if line > 1 else Given(NEVER, required=True)
+        joined = self.chosen([refs, Given(series("instruction=", self.plain()), required=False)])
+        return series(f"{line}. ", one_of(answer, series("join(", joined, ")")), MARK, many(Word("\n"), most=1))
+
+    def text(self, spot: Spot) -> Phrase:
+        """Return the rule of a text, with the results in it."""
+        return self.share(series('"', self.body(but('"\\$'), self.special(spot)), '"'))
+
+    def spell(self, text: str) -> str:
+        """Return this very text as a literal."""
+        return quote(text.replace("$", "$$"))
+
+    def reference(self, spot: Spot) -> Phrase:
+        """Return the rule of a result, an input, or an item of one."""
+        results = series("$", self.ids(spot), self.steps) if spot.line > 1 else NEVER
+        return self.share(one_of(results, self.inputs_in()))
+
+
+class JsonSpeller(_Dollars):
+    """Spells the json dialect; the tasks are t1, t2, ..."""
+
+    constants: Mapping[Any, str] = {True: "true", False: "false", None: "null"}
+
+    def id(self, line: int) -> str:
+        """Return the id of the task on a line."""
+        return f"t{line}"
+
+    def plan(self) -> Phrase:
+        """Return the rule of a whole plan."""
+        told = many(series(', "join_instruction": ', self.plain()), most=1)
+        answered, joined = series("\n]}", many(Word("\n"), most=1)), series("\n]", told, "}", many(Word("\n"), most=1))
+        rest = joined
+        for line in range(self.lines + 1, 0, -1):
+            spot = Spot(line)
+            head = f'{{"id": "t{line}", "tool": '
+            answer = series('"answer", "args": {"value": ', self.value(self.anything, spot), "}}", answered)
+            join = series('"join", "args": {}', self._deps(spot), "}", joined) if line > 1 else NEVER
+            task = series(self._calls(spot), many(self._deps(spot), most=1), "}", rest) if line <= self.lines else NEVER
+            begin = ",\n  " if line > 1 else '{"tasks": [\n  '
+            here = series(begin, head, one_of(task, join, answer))
+            rest = self.share(one_of(here, joined) if line > 1 else here)
+        return rest
+
+    def _deps(self, spot: Spot) -> Phrase:
+        """Return the rule of the ids that a task waits for."""
+        return series(', "deps": [', several(series('"', self.ids(spot), '"')), "]") if spot.line > 1 else NEVER
+
+    def _calls(self, spot: Spot) -> Phrase:
+        found = [
+            series(f'"{name}", "args": {{', self._object(each, spot), "}") for name, each in self.tools.items()
+        ]  # fmt: skip
+        return self.share(one_of(*found))
+
+    def _object(self, tool: Tool, spot: Spot) -> Phrase:
+        """Return the rule of a call's arguments, all by name.
+
+        One behind others that may only stand by position is left out if one of those is; more than the signature names
+        are a list, for which all before it must be given.
+        """
+        placed, only = [], []
+        for p in tool.parameters:
+            rule = series(f'"{p.name}": ', self.argument(p, spot)) if self.is_keyword(p.name) else NEVER
+            if p.kind is p.kind.KEYWORD_ONLY:
+                only.append(Given(rule, p.required))
+            elif not p.kind.name.startswith("VAR"):
+                placed.append(Given(rule, p.required, p.kind is p.kind.POSITIONAL_ONLY))
+        usual = self.chosen([*placed, *only])
+        rest = next((p for p in tool.parameters if p.kind is p.kind.VAR_POSITIONAL and self.is_keyword(p.name)), None)
+        if rest is None:
+            return usual
+        items = series("[", many(several(self.argument(rest, spot)), most=1), "]")
+        more = Given(series(f'"{rest.name}": ', one_of(items, self.reference(spot))), required=True)
+        return one_of(self.chosen([*(each._replace(required=True) for each in placed), more, *only]), usual)
+
+    def text(self, spot: Spot) -> Phrase:
+        """Return the rule of a text, with the results in it."""
+        body = self.body(but('"\\$'), self.special(spot))
+        # What begins with one @ is an input; @@ is the sign itself.
+        first = one_of(series(but('"\\$@'), body), series(one_of("@@", self.special(spot)), body), NOTHING)
+        return self.share(series('"', first, '"'))
+
+    def spell(self, text: str) -> str:
+        """Return this very text as a literal."""
+        escaped = text.replace("$", "$$")
+        return quote(f"@{escaped}" if text.startswith("@") else escaped)
+
+    def reference(self, spot: Spot) -> Phrase:
+        """Return the rule of a result, an input, or an item of one."""
+        results = series("$", self.ids(spot), self.steps) if spot.line > 1 else NEVER
+        return self.share(series('"', one_of(results, self.inputs_in()), '"'))
+
+    def tuple_(self, part: Phrase) -> Phrase:
+        """Return no rule: JSON has no tuples."""
+        return NEVER
+
+
+SPELLERS: Final[dict[str, type[Speller]]] = {
+    "python": PythonSpeller, "numbered": NumberedSpeller, "json": JsonSpeller,
+}  # fmt: skip
+LEFT_OUT: Final = {
+    "every dialect": (
+        "notes, comments, prose and fences; another spelling of the same plan (blanks, quotes, the order of named "
+        "arguments); tuples but for a parameter that is one; containers more than three deep, paths of more than four "
+        "parts, numbers of more than 15 digits; names for **arguments; results of earlier rounds; literals of classes "
+        "other than enumerations, dates, paths, decimals, TypedDicts, dataclasses and pydantic models"
+    ),
+    "numbered": "nothing more",
+    "json": "a task with an instruction and no tool (it is a call of llm)",
+    "python": (
+        "names that the model chooses (the lines give t1, t2, ...), and names that are given twice; a call within a "
+        "line, but for guards; several lines of one call; and, or, chains of operators and comparisons; functions but "
+        "len, sum, min, max and sorted of a result; methods and attributes; slices and computed keys; lambdas; "
+        "comprehensions but [tool(x) for x in items if test]; sets; formats but a few for numbers"
+    ),
+}
+"""What a grammar leaves out, although it would be accepted."""
+CANNOT_SAY: Final = (
+    "that a key of a free dict is not repeated; that a value satisfies a constraint (Annotated[int, Field(gt=0)], a "
+    "validator); how long a text, a list or the whole plan is"
+)
+"""What a text under a grammar may still get wrong."""
+
+
+def make_grammar(tools: Mapping[str, Tool], dialect: str, inputs: Collection[str] = (), lines: int = 12) -> Grammar:
+    """Return the grammar of the plans of a dialect that call these tools, as data; lines: most lines with tasks.
+
+    Raises ValueError if there is no such dialect, or if an input has a name that no plan can write.
+    """
+    if dialect not in SPELLERS:
+        raise ValueError(f"no dialect is called {dialect!r}; there are {', '.join(SPELLERS)}")
+    if lines < 1:
+        raise ValueError(f"lines must be 1 or more, not {lines}")
+    return SPELLERS[dialect](tools, inputs, lines).grammar()
+
+
+def print_grammar(
+    tools: Mapping[str, Tool], dialect: str, inputs: Collection[str] = (), form: str = "gbnf", lines: int = 12
+) -> str:
+    """Return the grammar as the text that an engine takes: "gbnf", "lark", or "json_schema", for json only.
+
+    Raises ValueError as `make_grammar` does, and if a form cannot say a dialect.
+    """
+    grammar = make_grammar(tools, dialect, inputs, lines)
+    if form in PRINTERS:
+        return PRINTERS[form](grammar)
+    forms = [*PRINTERS, *(["json_schema"] if dialect == "json" else [])]
+    if form == "json_schema" and dialect == "json":
+        return to_schema(tools, inputs, lines)
+    if form == "json_schema":
+        raise ValueError(f"json_schema can say only the dialect json; for {dialect} take {' or '.join(forms)}")
+    raise ValueError(f"no form of a grammar is called {form!r}; for {dialect} there are {', '.join(forms)}")

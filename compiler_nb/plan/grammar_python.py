@@ -1,0 +1,108 @@
+"""The core of the python dialect as a grammar: calls and simple expressions, the names of the lines given."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from compiler_nb.plan.domain import Domain, any_domain
+from compiler_nb.plan.functions import FUNCTIONS
+from compiler_nb.plan.rules import NEVER, Phrase, Word, many, one_of, series, several
+from compiler_nb.plan.spelling import ESCAPES, INDEX, Given, Speller, Spot, but, key_in
+from compiler_nb.tool import Tool
+
+_COMPARED: Final = one_of(" == ", " != ", " < ", " <= ", " > ", " >= ", " in ", " not in ")
+_COMPUTED: Final = one_of(" + ", " - ", " * ", " / ")
+_FUNCTIONS: Final = ("len", "sum", "min", "max", "sorted")
+_FORMATS: Final = one_of(":,", ":.0f", ":.1f", ":.2f", ":.1%")
+
+
+class PythonSpeller(Speller):
+    """Spells the core of the python dialect; the lines give t1, t2, ..., a comprehension x."""
+
+    def __init__(self, tools: Mapping[str, Tool], inputs: Collection[str], lines: int) -> None:
+        super().__init__({name: each for name, each in tools.items() if not keyword.iskeyword(name)}, inputs, lines)
+        taken = {*tools, *inputs}
+        self.stem, self.local = "t", "x"
+        while taken.intersection(f"{self.stem}{line}" for line in range(1, lines + 1)):
+            self.stem += "_"
+        while self.local in taken:
+            self.local += "_"
+        at = series("[", many(Word("-"), most=1), INDEX, "]")
+        self.steps = self.path(series("[", key_in('"', "\"'\\"), "]"), at)
+        self.steps_in_text = self.path(series("[", key_in("'", "\"'\\{}[]()#"), "]"), at)
+        self.functions = [name for name in _FUNCTIONS if name in FUNCTIONS and name not in tools]
+
+    def plan(self) -> Phrase:
+        """Return the rule of a whole plan."""
+        rest = self._end(self.lines + 1)
+        for line in range(self.lines, 0, -1):
+            here = series(f"{self.stem}{line} = ", self._line(Spot(line)), "\n", rest)
+            rest = self.share(one_of(here, self._end(line)))
+        return rest
+
+    def _line(self, spot: Spot) -> Phrase:
+        call, test = self.calls(spot), self._test(spot)
+        guarded = series(call, " if ", test, " else ", one_of("None", call))
+        return self.share(one_of(call, guarded, self._fanout(spot), self._expression(spot)))
+
+    def _fanout(self, spot: Spot) -> Phrase:
+        """Return the rule of a call for each item of a list."""
+        inside = spot._replace(inside=True)
+        items = series("[", several(self.value(any_domain(0), spot)), "]")
+        source = one_of(self.reference(spot), items)
+        condition = many(series(" if ", self._test(inside)), most=1)
+        return series("[", self.calls(inside), f" for {self.local} in ", source, condition, "]")
+
+    def _test(self, spot: Spot) -> Phrase:
+        """Return the rule of a condition, which reads a result at least."""
+        result = self.reference(spot)
+        compared = series(result, many(series(_COMPARED, self._operand(spot)), most=1))
+        return self.share(one_of(compared, series("not ", result)))
+
+    def _operand(self, spot: Spot) -> Phrase:
+        return one_of(self.value(Domain("number"), spot), self.text(spot))
+
+    def _expression(self, spot: Spot) -> Phrase:
+        """Return the rule of an expression that reads a result at least."""
+        result, value = self.reference(spot), self.value(self.anything, spot)
+        computed = series(result, one_of(_COMPARED, _COMPUTED), self._operand(spot))
+        applied = series(one_of(*self.functions), "(", result, ")") if self.functions else NEVER
+        chosen = series(value, " if ", self._test(spot), " else ", value)
+        return self.share(one_of(computed, applied, chosen, self._formatted(spot)))
+
+    def _end(self, line: int) -> Phrase:
+        spot = Spot(line)
+        answer = series("answer(", one_of(self.value(self.anything, spot), self._expression(spot)), ")")
+        names = one_of(*(f"{self.stem}{above}" for above in range(1, line)))
+        refs = Given(several(self.share(names)), required=False) if line > 1 else Given(NEVER, required=True)
+        told = series("instruction=", self.key())
+        joined = series("join(", self.chosen([refs, Given(told, required=False)]), ")")
+        return series(one_of(answer, joined), many(Word("\n"), most=1))
+
+    def text(self, spot: Spot) -> Phrase:
+        """Return the rule of a text, with the results in it."""
+        return self.share(one_of(self.key(), self._formatted(spot)))
+
+    def _formatted(self, spot: Spot) -> Phrase:
+        """Return the rule of an f-string with a result in it."""
+        field = series("{", self._read(spot, self.steps_in_text), many(_FORMATS, most=1), "}")
+        inside = self.body(but('"\\{}'), ESCAPES, Word("{{"), Word("}}"))
+        return self.share(series('f"', inside, field, inside, many(series(field, inside)), '"'))
+
+    def reference(self, spot: Spot) -> Phrase:
+        """Return the rule of a result, an input, or an item of one."""
+        return self._read(spot, self.steps)
+
+    def _read(self, spot: Spot, steps: Phrase) -> Phrase:
+        names = [*(f"{self.stem}{above}" for above in range(1, spot.line)), *self.inputs]
+        return self.share(series(one_of(*names, *([self.local] if spot.inside else [])), steps))
+
+    def key(self) -> Phrase:
+        """Return the rule of a dict's key."""
+        return self.share(series('"', self.body(but('"\\'), ESCAPES), '"'))
+
+    def is_keyword(self, name: str) -> bool:
+        """Whether an argument can be given by this name."""
+        return super().is_keyword(name) and not keyword.iskeyword(name)
