@@ -92,13 +92,21 @@ def test_it_finds_no_fault_in_how_errors_are_taken(mock, api):
     mock.script(
         fails(503, "planner", retry_after=0.6), fails(429, "planner", retry_after=0.6), fails(500, "planner"),
         fails(429, "worker", retry_after=0.4), breaks("truncate", "worker"),
-        fails(529, "joiner"), breaks("malformed" if api == "chat" else "disconnect", "joiner"),
+        fails(529, "joiner"), breaks("disconnect", "joiner"),
     )  # fmt: skip
     run = ask(mock, "openai", "/v1", api=api)
     told = mock.verdict()
     assert (run.error, run.answer) == ("", "It is said of Oslo.")
     assert told["faults_injected"] == 7
     assert told["findings"] == [], json.dumps(told, indent=2)
+
+
+def test_a_chunk_that_cannot_be_read_is_asked_for_again(mock):
+    """How far the mock has written before it hears of that is chance, and so is whether it warns."""
+    mock.script(breaks("malformed", "joiner"))
+    run = ask(mock, "openai", "/v1")
+    told = mock.verdict()
+    assert (run.error, run.answer, told["attempts"], told["errors"]) == ("", "It is said of Oslo.", 4, 0)
 
 
 @pytest.mark.parametrize(
