@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         AuthenticationFailed,
         BadRequest,
         CompilerError,
+        EffectInDoubt,
         ExpressionError,
         HistoryError,
         ModelError,
@@ -56,6 +57,7 @@ __all__ = [
     "Chunk",
     "Compiler",
     "CompilerError",
+    "EffectInDoubt",
     "ExpressionError",
     "Failure",
     "HandModel",
@@ -104,7 +106,7 @@ _ROOMS = {
     "models.limits": "Limit",
     "history": "History",
     "errors": (
-        "ArgumentError AuthenticationFailed BadRequest CompilerError ExpressionError HistoryError "
+        "ArgumentError AuthenticationFailed BadRequest CompilerError EffectInDoubt ExpressionError HistoryError "
         "ModelError ModelRefused ModelTimeout NoModel OptionError PlanError Problem ProviderUnavailable "
         "QuotaExceeded RateLimited RunClaimed RunFailed StreamBroken ToolError ToolUnavailable"
     ),

@@ -5,7 +5,8 @@ CompilerError
 ├── ToolError                look at the tool
 │   ├── ArgumentError        the arguments do not fit the tool's signature
 │   ├── ExpressionError      an expression of the plan fails, or exceeds its bounds
-│   └── ToolUnavailable      something that the tool needs is missing: a network, a worker model, a main thread
+│   ├── ToolUnavailable      something that the tool needs is missing: a network, a worker model, a main thread
+│   └── EffectInDoubt        an equal call may have had its effect, and nobody could be asked for another
 ├── ModelError               look at the model: provider, model, status and whether a retry may help
 │   ├── NoModel              none is set; the message names every way to set one
 │   ├── AuthenticationFailed the key is missing, or the provider refuses it
@@ -72,6 +73,10 @@ class ExpressionError(ToolError):
 
 class ToolUnavailable(ToolError):
     """Something that the tool needs is missing."""
+
+
+class EffectInDoubt(ToolError):
+    """A side effect was not made, for an equal call may have had it, and nobody could be asked for another."""
 
 
 class ModelError(CompilerError):

@@ -35,8 +35,9 @@ Rule: TypeAlias = "str | Collection[str]"
 tools whose calls do."""
 Ask: TypeAlias = Callable[[Task, str], Awaitable[bool | str]]
 """Asks a person to approve a task with these arguments; only True approves, and AGAIN, which repeats what is done."""
-Decision: TypeAlias = Literal["go", "again", "deny"]
-"""What becomes of a held call: it starts, unless an equal one is done; it starts all the same; it is denied."""
+Decision: TypeAlias = Literal["go", "again", "deny", "leave"]
+"""What becomes of a held call: it starts, unless an equal one is done; it starts all the same; it is denied; it is left
+out, for an equal one may have had its effect, and nobody could be asked."""
 Decide: TypeAlias = Callable[[str, Decision, str], None]
 """Told the id of a held call, what is decided, and why it is denied; "" if a person just said no."""
 AGAIN: Final = "again"
@@ -191,7 +192,9 @@ class Approvals:
             if approved and call.task.id != id_:
                 self.log.emit(TaskApproved, call.task.id, 0, True, by)  # noqa: FBT003 - an event's field
             goes = approved or (call.note and by == "rule")  # what is done keeps its result, which makes no call
-            self.decide(call.task.id, ("again" if again else "go") if goes else "deny", reason)
+            left = by == "rule" and call.task.id in self.in_doubt  # nobody said no
+            decision: Decision = "leave" if left else "deny"
+            self.decide(call.task.id, ("again" if again else "go") if goes else decision, reason)
 
     def forget(self, id_: str) -> None:
         """Withdraw the question for a call, or for a fan-out's calls."""

@@ -33,7 +33,7 @@ Theory of operation
 
     Side effects keep the order of the plan, and what may read what they change keeps it with them (plan/effects.py).
     Such a call waits for its turn when it has its inputs; if it needs approval, it is asked for meanwhile. If a side
-    effect failed or its end is unknown, those whose turn comes later are skipped; if it was denied, they are not.
+    effect failed or its end is unknown, those whose turn comes later are skipped; if someone denied it, they are not.
 
     All changes of state are in TRANSITIONS and are made by `_move`. An event that would need another one raises
     ValueError and changes nothing.
@@ -52,6 +52,7 @@ from typing import Any, Final, TypeAlias
 
 from compiler_nb.engine.node import CANCELLED, PROVIDER, Node, Verb
 from compiler_nb.engine.runners import EVALUATORS
+from compiler_nb.errors import EffectInDoubt
 from compiler_nb.outcome import ENDED, STATES, Cancelled, Failure, Skipped, State, is_lost
 from compiler_nb.plan.effects import Turns
 from compiler_nb.plan.task import Task
@@ -585,6 +586,7 @@ class Schedule:
         if not self._effect(node.task) or (type(outcome) is Cancelled and not node.attempt):
             return None
         unknown = type(outcome) is Cancelled or getattr(outcome, "kind", "") in UNKNOWN
+        unknown = unknown or type(getattr(outcome, "error", None)) is EffectInDoubt
         why = "whether it had its effect is unknown, so no" if unknown else "no"
         cause = outcome.cause if type(outcome) is Skipped else node.task.id
         return Skipped(cause, f"{outcome.message}; {why} later side effect of the plan is made")
@@ -594,7 +596,7 @@ class Schedule:
         if type(outcome) is Skipped:
             return outcome.cause in self._refused
         if type(outcome) is not Failure or outcome.kind != "items":
-            return type(outcome) is Failure and outcome.kind == "denied"
+            return type(outcome) is Failure and outcome.kind == "denied" and type(outcome.error) is not EffectInDoubt
         items = outcome.partial.values() if type(outcome.partial) is dict else outcome.partial
         return all(self._is_refused(item) for item in items if is_lost(item))
 

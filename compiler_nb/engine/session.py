@@ -33,7 +33,7 @@ from compiler_nb.engine.node import CANCELLED, Node, Verb, find_lanes
 from compiler_nb.engine.runners import PostToMain, Runner, make_runners
 from compiler_nb.engine.schedule import Schedule
 from compiler_nb.engine.timer import Timer
-from compiler_nb.errors import RunClaimed, ToolUnavailable
+from compiler_nb.errors import EffectInDoubt, RunClaimed, ToolUnavailable
 from compiler_nb.events import (
     Log,
     Paused,
@@ -526,8 +526,9 @@ class Session:
         node, known = self.schedule.nodes[id_], self.ledger.found(id_)[1]
         if node.state in ENDED:
             return
-        if decision == "deny":
-            self._end(node, Failure("denied", reason or f"{node.task.tool} was not approved", attempts=0))
+        if decision in ("deny", "leave"):
+            error = EffectInDoubt(reason) if decision == "leave" else None
+            self._end(node, Failure("denied", reason or f"{node.task.tool} was not approved", error, attempts=0))
         elif decision == "go" and known is not None and known.standing == "done":
             self._give_known(node, known)
         else:

@@ -546,3 +546,31 @@ def test_a_run_that_goes_on_keeps_the_order(tmp_path, how):
     shop, run = gone_on(tmp_path, how, yes)
     assert (run["t"], run["u"], run["b"]) == ("jam+tea", ["jam+teajam+tea"], "jam+tea")
     assert shop.log.count("put jam begins") == 1
+
+
+@pytest.mark.parametrize("person", [None, False])
+def test_a_call_in_doubt_that_nobody_was_asked_about_stops_the_later_ones(person):
+    """A rerun makes no payment while an earlier one may still be under way, unless a person says no to that one."""
+    log: list[int] = []
+
+    @tool(side_effects=True, timeout=0.05)
+    async def pay(x: int) -> int:
+        log.append(x)
+        await asyncio.sleep(60 if x == 1 else 0)
+        return x
+
+    async def ask(_task, _arguments) -> bool:
+        return bool(person)
+
+    async def main():
+        compiler = Compiler(None, [pay], approve=["pay"])
+        run = await compiler.execute("a = pay(1)\nb = pay(2)\n")
+        again, work = compiler.begin(compiler.order_again(run, failed=True), ask=ask if person is not None else None)
+        await work
+        return again
+
+    again = run_virtually(main())
+    assert again.failures["a"].kind == "denied"
+    assert log == ([1] if person is None else [1, 2])
+    if person is None:
+        assert "whether it had its effect is unknown, so no later side effect" in str(again.failures["b"])
