@@ -104,11 +104,17 @@ class _Adapter:
         try:
             return TypeAdapter(self.hint, config=ConfigDict(arbitrary_types_allowed=True))
         except PydanticUserError:  # a type with a configuration of its own takes no other
+            pass
+        try:
             return TypeAdapter(self.hint)
+        except PydanticUserError:  # it cannot check such a type, as typing's TypedDict before Python 3.12
+            return None
 
     def __call__(self, value: Any) -> Any:
         from pydantic import ValidationError  # noqa: PLC0415 - imported at first use
 
+        if self.adapter is None:
+            return value
         try:
             return self.adapter.validate_python(value, strict=True)
         except ValidationError:

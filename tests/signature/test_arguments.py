@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import pytest
 
 from compiler_nb.errors import ArgumentError
+from compiler_nb.plan.plan import Plan
 from compiler_nb.signature.checks import make_check
 from compiler_nb.tool import tool
 
@@ -93,3 +94,21 @@ def test_a_value_behind_a_gap_goes_to_no_other_parameter():
 def test_what_may_be_anything_has_no_check():
     """Any value is accepted as it is."""
     assert make_check(Any) is make_check(object) is None
+
+
+class Parcel(TypedDict):
+    """What pydantic checks from Python 3.12 on only."""
+
+    id: str
+
+
+def test_a_tool_may_take_a_typed_dict_of_the_standard_library():
+    """A type that cannot be checked is no reason to refuse a plan."""
+
+    @tool
+    def ship(parcel: Parcel, priority: int = 1) -> str:
+        """Send it."""
+        return parcel["id"]
+
+    assert Plan.parse('a = ship({"id": "7"})\nanswer(a)\n', tools=[ship])["a"].args == ({"id": "7"},)
+    assert ship.bind(({"id": "7"}, 2), {}) == (({"id": "7"}, 2), {})
