@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from math import inf
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any, Final, TypeAlias
 
 from compiler_nb.engine.attempt import GRACE, Attempt, Host, failure_of
@@ -28,6 +28,10 @@ TURN: Final = 0.02
 """Seconds after which work on the loop lets the rest of the loop have its turn."""
 LIGHT: Final = 0.005
 """Seconds after which an expression is too heavy for the loop."""
+AT_WORK: Final = 0.001
+"""Seconds that an evaluation computes on its thread before it lets others go first."""
+REST: Final = 0.00005
+"""Seconds that it leaves them to begin: if it left none, it would be the first again itself."""
 Work: TypeAlias = Callable[[Any, Scope], Any]
 """What the evaluator is asked to do with a tree or a task."""
 _EVALUATOR: Final = Tool(lambda: None, name="expression")
@@ -87,7 +91,7 @@ class Evaluation(Attempt):
     claims: whether it needs a slot of its own, for its node has none.
     """
 
-    __slots__ = ("began", "claims", "scope", "seconds", "subject", "then", "work")
+    __slots__ = ("_rests", "began", "claims", "scope", "seconds", "subject", "then", "work")
 
     def __init__(  # noqa: PLR0917 - what an evaluation is
         self,
@@ -104,7 +108,7 @@ class Evaluation(Attempt):
         self.claims = node.state != "running" or node.task.kind != "call"
         scope.look = self._look
         self.seconds = min(scope.bounds.seconds, max(scope.account.seconds, 0.0))
-        self.began = 0.0  # on the machine's clock, 0.0 if it has not begun
+        self.began = self._rests = 0.0  # when it began, 0.0 if it has not, and when it rests, on the machine's clock
 
     def begin(self) -> None:
         """Have a thread do it."""
@@ -125,8 +129,12 @@ class Evaluation(Attempt):
 
     def _look(self) -> None:
         """Called on the thread by the evaluator, which an error ends."""
-        if self.stopped is not None or perf_counter() - self.began > self.seconds:
+        now = perf_counter()
+        if self.stopped is not None or now - self.began > self.seconds:
             raise self._late()
+        if now > self._rests:
+            sleep(REST)  # Python would let the loop's thread wait 5 ms for each thread that computes, time and again
+            self._rests = perf_counter() + AT_WORK
 
     def _late(self) -> ExpressionError:
         bounds = self.scope.bounds

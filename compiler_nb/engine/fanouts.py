@@ -34,6 +34,7 @@ class Fanouts:
         self, nodes: Mapping[str, Node], outcomes: Mapping[str, Any], tools: Mapping[str, Tool], drop_failed: float
     ) -> None:
         self.nodes, self.outcomes, self.tools, self.drop_failed = nodes, outcomes, tools, drop_failed
+        self.exist = False  # whether there are any
         self.shapes: dict[str, Shape] = {}
         self.partial: dict[str, Any] = {}
 

@@ -140,9 +140,7 @@ class Session:
         )
         self.tasks: Mapping[str, Task] = _Tasks(self.schedule.nodes)  # all of them, by id, items of fan-outs included
         self._outcomes: dict[str, Any] = {}
-        self.outcomes: Mapping[str, Any] = MappingProxyType(self._outcomes)  # of all that ended, by id
         self.fanouts = Fanouts(self.schedule.nodes, self._outcomes, self.tools, drop_failed)
-        self._has_fanouts = False
         self._planless = ""  # why the plan will never be whole, if it will not
 
         self.attempts: dict[str, Attempt] = {}
@@ -151,8 +149,8 @@ class Session:
         self.timer = Timer(self.loop, self.attempts)
         threaded = "evaluator" in self.runners
         account = Account(bounds if threaded else bounds.on_loop())
-        self._scope = Scope(self._outcomes, self.inputs, account=account, inline=threaded)
-        self._inline = Inline(self._scope, self.loop, lambda: self._perform(()))
+        scope = Scope(self._outcomes, self.inputs, account=account, inline=threaded)
+        self._inline = Inline(scope, self.loop, lambda: self._perform(()))
         self._noted: set[str] = set()  # calls whose arguments are evaluated on a thread: their start is noted already
         self._work: deque[Node] = deque()
         self._working = False
@@ -174,12 +172,13 @@ class Session:
             except Heavy:
                 pass
             else:
-                if self._scope.notes:
-                    self._tell_notes(task.id, self._scope)
+                if self._inline.scope.notes:
+                    self._tell_notes(task.id, self._inline.scope)
                 self.pin(task, value, "inline")
                 return
-        self._has_fanouts = self._has_fanouts or task.kind == "fanout"
-        reads = self.fanouts.needs(task) if self._has_fanouts else ()  # what it waits for is known without them
+        fanouts = self.fanouts
+        fanouts.exist = fanouts.exist or task.kind == "fanout"
+        reads = fanouts.needs(task) if fanouts.exist else ()  # without any, the schedule knows what it waits for
         nodes = self.schedule.add(task, self.log.now(), *reads)
         if nodes or self.schedule.ended:  # most tasks only come to wait
             self._perform(nodes)
@@ -312,6 +311,11 @@ class Session:
         return not any(map(self.is_lost, wanted))
 
     @property
+    def outcomes(self) -> Mapping[str, Any]:
+        """How all tasks ended that have ended, by id: a view, which shows what ends later, too."""
+        return MappingProxyType(self._outcomes)
+
+    @property
     def values(self) -> dict[str, Any]:
         """The values of all tasks that are done, by id, and what may be read of fan-outs that failed."""
         nodes = self.schedule.nodes
@@ -321,7 +325,7 @@ class Session:
     @property
     def read(self) -> Mapping[str, Any]:
         """What references stand for, by id: outcomes, and of fan-outs that failed before this round what there is."""
-        return self._scope.values
+        return self._inline.scope.values
 
     def is_lost(self, id_: str) -> bool:
         """Whether a task ended without a value, although it was needed. Raises KeyError if there is no such task."""
@@ -337,7 +341,7 @@ class Session:
         """Let later tasks read fan-outs that failed: they get the items that exist."""
         self.fanouts.keep_items()
         if self.fanouts.partial:
-            self._scope.values = ChainMap(self.fanouts.partial, self._outcomes)
+            self._inline.scope.values = ChainMap(self.fanouts.partial, self._outcomes)
 
     # ---------------------------------------------------------------- what the schedule hands out
 
@@ -400,7 +404,7 @@ class Session:
         try:
             outcome = self._inline.compute(work, subject)
         except Heavy:
-            scope = Scope(self._scope.values, self.inputs, account=self._scope.account)
+            scope = Scope(self._inline.scope.values, self.inputs, account=self._inline.scope.account)
             evaluation = Evaluation(node, work, subject, then, scope, self.runners["evaluator"], self)
             self.attempts[node.task.id] = evaluation
             if evaluation.claims:
@@ -408,7 +412,7 @@ class Session:
             else:
                 self._do_work(node)
         else:
-            self._tell_notes(node.task.id, self._scope)
+            self._tell_notes(node.task.id, self._inline.scope)
             then(outcome)
 
     def _tell_notes(self, id_: str, scope: Scope) -> None:
@@ -583,7 +587,7 @@ class Session:
 
     def _start(self, node: Node) -> None:
         at, task = self.log.now(), node.task  # before a tool's first binding makes its schema, which is no wait
-        plain = _plain_arguments(task, self._scope) if task.args or task.kwargs else _NO_ARGUMENTS
+        plain = _plain_arguments(task, self._inline.scope) if task.args or task.kwargs else _NO_ARGUMENTS
         if plain is not None:
             self._begin(node, at, plain)
         else:
