@@ -702,6 +702,6 @@ def test_a_failure_at_the_head_of_a_long_chain_skips_all_of_it():
 
 def test_a_session_has_no_more_attributes_than_python_reads_fast():
     """CPython (3.11 and 3.12) shares the keys of up to 30; with more, each `self.x` of the engine takes a look-up."""
-    session = run_virtually(perform("a = 1\n", []))
+    session = run_virtually(perform("answer(1)\n", []))
     assert len(vars(session)) <= 30
     assert len(vars(session.schedule)) <= 30
