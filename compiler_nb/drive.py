@@ -414,8 +414,10 @@ class Drive:
 
     def _is_told(self, id_: str) -> bool:
         """Whether a guarded call's value is that of its line, which is shown: one of them is enough."""
+        if not self.session.schedule.nodes[id_].guarded:
+            return False
         line, outcomes = line_of(id_), self.session.outcomes
-        return line in outcomes and self.session.schedule.nodes[id_].guarded and outcomes[line] is outcomes.get(id_)
+        return line in outcomes and outcomes[line] is outcomes.get(id_)
 
     def _more_failures(self) -> dict[str, str]:
         """Return why the plan's answer failed, and the items of fan-outs that later rounds read without them."""

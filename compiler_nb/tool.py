@@ -34,7 +34,7 @@ class Tool(Signature):
     failure; pure: equal arguments give equal values, so results may be cached; side_effects: it changes something
     outside, so it runs once, after approval, and never twice; thread: "pool", or "main" for what may not leave the
     main thread (a connection made in a cell, pyplot); provider: the provider whose limits its calls count against;
-    max_concurrency: attempts of this tool at a time.
+    max_concurrency: attempts of this tool at a time; is_async: whether its own call returns a coroutine.
     Raises ToolError if the function cannot be a tool.
     """
 
@@ -59,6 +59,8 @@ class Tool(Signature):
         super().__init__(function, name or getattr(function, "__name__", "") or type(function).__name__)
         self.timeout, self.retries, self.pure, self.side_effects = timeout, retries, pure, side_effects
         self.thread, self.provider, self.max_concurrency = thread, provider, max_concurrency
+        call = getattr(function, "__call__", None)  # noqa: B004 - an object's own async __call__
+        self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
         self._validate()
         functools.update_wrapper(self, function, updated=())
         self.__name__ = self.name
@@ -107,12 +109,6 @@ class Tool(Signature):
             made, name=self.name, timeout=self.timeout, retries=self.retries, pure=self.pure, thread=self.thread,
             side_effects=self.side_effects, provider=self.provider, max_concurrency=self.max_concurrency,
         )  # fmt: skip
-
-    @functools.cached_property
-    def is_async(self) -> bool:
-        """Whether its own call returns a coroutine."""
-        call = getattr(self.function, "__call__", None)  # noqa: B004 - an object's own async __call__
-        return inspect.iscoroutinefunction(self.function) or inspect.iscoroutinefunction(call)
 
     @functools.cached_property
     def purpose(self) -> str:

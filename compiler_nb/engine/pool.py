@@ -101,7 +101,7 @@ class ThreadJob:
         self.started = True
         try:
             self.outcome = self.context.run(self.call)
-            self.awaitable = is_awaitable(self.outcome)
+            self.awaitable = id(type(self.outcome)) not in PLAIN_IDS and is_awaitable(self.outcome)
         except BaseException as error:  # noqa: BLE001 - SystemExit and its kin stay in their task
             self.error = error
 

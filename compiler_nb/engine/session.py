@@ -689,7 +689,7 @@ class Session:
     def ended(self, attempt: Attempt, outcome: Any) -> None:
         """Take an attempt out: its task ends, or is tried again."""
         del self.attempts[attempt.id]
-        if isinstance(attempt, Evaluation):
+        if type(attempt) is Evaluation:
             self._evaluated(attempt, outcome)
             return
         node, tool = attempt.node, attempt.tool
@@ -764,7 +764,7 @@ def _arguments(task: Task, scope: Scope) -> _Arguments:
 
 def _bind(tool: Tool, found: Any) -> Any:
     """Return arguments as the tool gets them, or the Failure that they are; what is not arguments as it is."""
-    if not isinstance(found, tuple):
+    if type(found) is not tuple:
         return found
     try:
         return tool.bind(*found)

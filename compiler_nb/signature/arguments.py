@@ -130,6 +130,8 @@ class Signature:
         """
         in_order = self._in_order
         if not kwargs and in_order is not None and len(args) == len(in_order):  # nearly all calls
+            if not args:
+                return args, kwargs
             try:
                 pairs = zip(in_order, args, strict=True)
                 return tuple([p.check(value) if p.check else value for p, value in pairs]), kwargs
