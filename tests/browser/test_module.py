@@ -450,9 +450,9 @@ def test_held_tasks_are_asked_for_in_the_order_of_the_plan_and_say_whose_turn_co
     live.feed(1.1, held=[[1, "approval", ""]], whys=[["waits for approval, then for m0", [1]]])
     bars = live.page.locator(".cnb-ask").all()
     assert [bar.get_attribute("data-ask") for bar in bars] == ["m0", "m1", "m2"]
-    assert [bar.locator(".cnb-ask-turn").inner_text() for bar in bars] == ["", "then for m0", "then for m1"]
+    assert [bar.locator(".cnb-ask-turn").inner_text() for bar in bars] == ["", "starts after m0", "starts after m1"]
     live.feed(1.2, held=[[0, "", ""]], whys=[["waits for approval", [1]]])
-    assert live.page.locator(".cnb-ask-turn").all_inner_texts() == ["", "then for m1"]
+    assert live.page.locator(".cnb-ask-turn").all_inner_texts() == ["", "starts after m1"]
     assert live.page.evaluate("document.querySelector('[data-ask=m2]').mine")
 
 

@@ -108,8 +108,8 @@ export class Asks {
       // a bar that is replaced or moved would lose a click in progress
       const bar = this.bars.get(number) ?? this.root.insertBefore(this._bar(number, words, mark, note), next);
       this.bars.set(number, bar);
-      const [, turn = ""] = tasks[number].why.split(", then ");
-      say(/** @type {HTMLElement} */ (bar.querySelector(".cnb-ask-turn")), turn && `then ${turn}`);
+      const [, turn = ""] = tasks[number].why.split(", then for ");
+      say(/** @type {HTMLElement} */ (bar.querySelector(".cnb-ask-turn")), turn && `starts after ${turn}`);
       next = bar;
     }
     const rest = this.feed.live ? asked.length - shown.size : 0;
