@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from compiler_nb.outcome import Usage
@@ -15,19 +15,47 @@ Role: TypeAlias = Literal["planner", "repair", "replan", "joiner", "worker"]
 Message: TypeAlias = "Mapping[str, str]"
 """{"role": "system" | "user" | "assistant", "content": text}."""
 
+GrammarForm: TypeAlias = Literal["gbnf", "lark", "json_schema", "strict_schema"]
+"""What a grammar is written in; "strict_schema" is the weaker JSON schema that OpenAI's strict mode takes."""
+
 SHOWN: Final = 5
 """How many parts of a request are named, the largest first."""
 _BLOCK: Final = re.compile(r'^<data name="([^"\n]*)"(?: call="[^"\n]*")?>\n.*?\n</data>$', re.MULTILINE | re.DOTALL)
 
 
+class ReplyGrammar:
+    """What a reply may be, for a model whose server can hold it to that. It is written only if a model wants it.
+
+    about: what it is made of, in words ("4 tools"); write: returns it in a form, and raises ValueError if that form
+    cannot say it.
+    """
+
+    def __init__(self, about: str, write: Callable[[GrammarForm], str]) -> None:
+        self.about, self._write = about, write
+        self._written: dict[GrammarForm, str] = {}
+
+    def __repr__(self) -> str:
+        return f"ReplyGrammar({self.about!r})"
+
+    def text(self, form: GrammarForm) -> str:
+        """Return the grammar in a form. Raises ValueError if that form cannot say it."""
+        if form not in self._written:
+            self._written[form] = self._write(form)
+        return self._written[form]
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a model is asked: its role in the pattern, the messages, and the task that asks ("" if none does)."""
+    """What a model is asked: its role in the pattern, the messages, and the task that asks ("" if none does).
+
+    grammar: what the reply may be, None if that is open; a model that cannot hold its reply to it leaves it out.
+    """
 
     role: Role
     messages: tuple[Message, ...]
     task: str = ""
     prompt: str = ""  # content hash of the prompt's text file
+    grammar: ReplyGrammar | None = field(default=None, compare=False)
 
 
 class Chunk(NamedTuple):

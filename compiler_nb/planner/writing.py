@@ -26,6 +26,7 @@ from compiler_nb.plan.parser import PlanParser
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Return, Task, owner_of
 from compiler_nb.plan.tree import references
+from compiler_nb.planner.held import plan_grammar
 from compiler_nb.planner.requests import READABLE, Earlier, ask_for_plan, ask_for_repair, system_prompt
 from compiler_nb.settings.settings import Settings
 from compiler_nb.tool import Tool
@@ -76,8 +77,9 @@ class Writing:
         since = last_effect(self.session.tasks, settings.tools)
         if any(entry.standing == "doubt" for entry in self.session.ledger.entries):
             since = f"{since} {self.log.run} {self.log.round}"  # it may have its effect yet: what was read is stale
+        grammar = plan_grammar(settings.dialect, settings.tools, self.schemas)
         for repair in range(settings.max_repairs + 1):
-            request = Request(role, tuple(messages), prompt=version)
+            request = Request(role, tuple(messages), prompt=version, grammar=grammar)
             self.calls.allow(request)
             parser = PlanParser(
                 dialect=settings.dialect, tools=settings.tools, inputs=self.schemas,
