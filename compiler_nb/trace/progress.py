@@ -66,7 +66,8 @@ class Progress:
     status, error, answer: of the run; rounds, plan: see Round, and the last plan; pauses: pairs of seconds, the second
     None while it lasts; usage: of all calls; calls: of models, by number; usage_by_task: of the calls that tools made;
     waits: the calls of models that their providers make wait, by number; waited: how long there were such, by provider.
-    By a task's id: tasks (in the order in which they came), states, born (seconds), ends, spans (attempts; of a fan-out
+    By a task's id: tasks (in the order in which they came), states, born (seconds), round_of (the number of the round
+    whose plan it first stood in), ends, spans (attempts; of a fan-out
     one, from its expansion on), identified (which side effect it is), holds, parks, retries (what is to be tried
     again), warnings, parked (the provider that it waits for), items_ended (of a fan-out: how many have ended, of how
     many).
@@ -91,6 +92,7 @@ class Progress:
         self.tasks: dict[str, Task] = {}
         self.states: dict[str, State] = {}
         self.born: dict[str, float] = {}
+        self.round_of: dict[str, int] = {}
         self.ends: dict[str, TaskEnded] = {}
         self.identified: dict[str, TaskIdentified] = {}
         self.spans: dict[str, list[Span]] = {}
@@ -204,19 +206,20 @@ class Progress:
     def _plan(self, event: TaskPlanned) -> None:
         old, new = self.tasks.get(event.task), event.planned
         if old is None:
-            self._note(new, event.at, ready=self.readiness.plan(new, event.source))
+            self._note(new, event, ready=self.readiness.plan(new, event.source))
         elif new.follows != old.follows:  # a repaired plan has it in another place
             self.tasks[event.task] = new
             if self.readiness.move(old, new):
                 self._ready(event.task, event.at)
 
-    def _note(self, task: Task, at: float, *, ready: bool) -> None:
+    def _note(self, task: Task, event: TaskPlanned | TaskExpanded, *, ready: bool) -> None:
         id_ = task.id
-        self.tasks[id_], self.states[id_], self.born[id_] = task, "waiting", at
+        self.tasks[id_], self.states[id_], self.born[id_] = task, "waiting", event.at
+        self.round_of[id_] = event.round
         if task.name:  # one that is assigned again means its last version
             self.names[task.name] = id_
         if ready:
-            self._ready(id_, at)
+            self._ready(id_, event.at)
 
     def _ready(self, id_: str, at: float) -> None:
         if self.states[id_] == "waiting" and self.tasks[id_].kind == "call":
@@ -232,7 +235,7 @@ class Progress:
         self.spans[fanout] = [Span(fanout, event.attempt, at, at, None, "running")]
         self.items_ended[fanout] = (0, sum(not is_part(item.id) for item in event.items))
         for item in event.items:
-            self._note(item, at, ready=self.readiness.plan(item, ""))
+            self._note(item, event, ready=self.readiness.plan(item, ""))
         for id_ in self.readiness.expand(fanout, tuple(item.id for item in event.items), at):
             self._ready(id_, at)
 
@@ -387,7 +390,7 @@ class Progress:
     def _ask(self, event: ModelStarted) -> None:
         self.calls[event.call] = ModelCall(
             event.call, event.role, event.task, event.provider, event.model, event.at,
-            messages=event.messages, address=event.address,
+            messages=event.messages, address=event.address, round=event.round,
         )  # fmt: skip
 
     def _wait(self, event: ModelWaits) -> None:

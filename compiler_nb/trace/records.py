@@ -31,7 +31,7 @@ class ModelCall(NamedTuple):
 
     task: the task whose tool asked, "" for the planner and the joiner; first: when its text began, None if there is no
     text yet; ended, usage: None while it goes on; answered: the model that the reply names, "" if it is the asked one;
-    address: the server's, "" if it is not known.
+    address: the server's, "" if it is not known; round: the number of the round in which it was made.
     """
 
     number: int
@@ -47,6 +47,7 @@ class ModelCall(NamedTuple):
     usage: Usage | None = None
     messages: tuple[Mapping[str, str], ...] = ()
     address: str = ""
+    round: int = 0
 
 
 class Hold(NamedTuple):

@@ -26,6 +26,7 @@ from compiler_nb.events import (
     TaskRetried,
     TaskStarted,
 )
+from compiler_nb.models.scripted import ScriptedModel
 from compiler_nb.outcome import ENDED, STATES, Usage
 from compiler_nb.plan.task import Task
 from compiler_nb.run import Run
@@ -215,6 +216,17 @@ def test_tasks_are_in_the_order_of_their_birth():
     items = (Task("rows[0]", "call", "get"), Task("rows[1]", "call", "get"))
     story = Story().plan("rows").plan("b").tell(TaskExpanded, "rows", 1, items)
     assert list(Progress(story.events).tasks) == ["rows", "b", "rows[0]", "rows[1]"]
+
+
+def test_every_task_and_call_has_the_round_that_it_came_in():
+    """Items that of their fan-out; a line that a later plan repeats keeps the first."""
+    plans = {"planner": "a = get(1)\njoin()", "replan": "a = get(1)\nrows = [get(x) for x in [a, 2]]\njoin()",
+             "joiner": ["Replan: more", "Answer: done"]}  # fmt: skip
+    run = asyncio.run(Compiler(ScriptedModel(plans), Desk().tools).run("What?"))
+    assert run.progress.round_of == {"a": 0, "rows": 1, "rows[0]": 1, "rows[1]": 1}
+    assert [(call.role, call.round) for call in run.progress.calls.values()] == [
+        ("planner", 0), ("joiner", 0), ("replan", 1), ("joiner", 1),
+    ]  # fmt: skip
 
 
 def test_spans_are_attempts():
