@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +10,11 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from compiler_nb.__main__ import FILES
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NBVAL = FILES["nbval"]
 SECONDS = 300
 
 
@@ -56,11 +58,10 @@ def test_a_notebook_runs(path):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_saved_outputs_are_those_of_a_run(path):
     """What a reader sees without a kernel is what comes out: nbval compares every output, times apart."""
-    options = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", str(ROOT / "tests/support/nbval.cfg")]
+    options = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", str(NBVAL)]
     plain = ["-q", "-o", "addopts=", "-o", "filterwarnings=", "-p", "no:cacheprovider", "--timeout", str(SECONDS)]
     command = [sys.executable, "-m", "pytest", *options, *plain, str(path)]
-    still = {**os.environ, "COMPILER_NB_LIVE": "0"}  # one output without times, the same from run to run
-    told = subprocess.run(command, cwd=ROOT, env=still, capture_output=True, text=True, check=False)
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stdout[-8_000:]
 
 

@@ -108,14 +108,22 @@ TIMELINE_STYLE: Final = STYLE + "".join(
 )
 
 
-def page(name: str, about: str, bounds: tuple[float, float, float, float], style: str, body: Iterable[str]) -> str:
+def page(
+    name: str,
+    about: str,
+    bounds: tuple[float, float, float, float],
+    style: str,
+    body: Iterable[str],
+    *,
+    kind: str = "cnb",
+) -> str:
     """Return a self-contained SVG.
 
-    name, about: what it shows, in words; bounds: left, top, width and height; body: its parts.
+    name, about: what it shows, in words; bounds: left, top, width and height; body: its parts; kind: its classes.
     """
     corners = [px(each) for each in bounds]
     words = escape(about)
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="cnb" role="img" aria-label="{name}: {words}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="{kind}" role="img" aria-label="{name}: {words}"'
     size = f'width="{corners[2]}" height="{corners[3]}" viewBox="{" ".join(corners)}"'
     inner = f"<title>{name}</title><desc>{words}</desc><style>{style}</style>"
     return "\n".join([f'{head} {size} style="max-width:100%;height:auto">', inner, *body, "</svg>", ""])

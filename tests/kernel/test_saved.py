@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,20 +48,32 @@ def test_two_executions_are_the_same_bytes_and_nbval_agrees(tmp_path, monkeypatc
     assert "data-task" in first
     path = tmp_path / "saved.ipynb"
     path.write_text(first, encoding="utf-8")
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "--nbval",
-        "--nbval-current-env",
-        "-p",
-        "no:cacheprovider",
-        str(path),
-    ]
-    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    told = checked(path)
     assert told.returncode == 0, told.stdout[-4_000:]
     assert "4 passed" in told.stdout
+
+
+def checked(path, *options) -> subprocess.CompletedProcess:
+    """Return what strict nbval says to a notebook."""
+    command = [sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-current-env", "-p", "no:cacheprovider"]
+    return subprocess.run([*command, *options, str(path)], cwd=path.parent, capture_output=True, text=True, check=False)
+
+
+def test_saved_times_are_kept_and_nbval_agrees_if_it_leaves_out_these_only(tmp_path, monkeypatch):
+    """As papermill and nbconvert save it: the footer has a time, `python -m compiler_nb nbval` names the file."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("COMPILER_NB_LIVE", raising=False)
+    path = tmp_path / "saved.ipynb"
+    text, count = re.subn(r'(cnb-time\\"> \u00b7 )[\d.]+ m?s', r"\g<1>987 s", executed())
+    assert count == 2
+    path.write_text(text, encoding="utf-8")
+    file = subprocess.run([sys.executable, "-m", "compiler_nb", "nbval"], capture_output=True, text=True, check=True)
+    sanitized = ("--nbval-sanitize-with", file.stdout.strip())
+    told = checked(path, *sanitized)
+    assert told.returncode == 0, told.stdout[-4_000:]
+    assert "2 failed" in checked(path).stdout  # the times differ
+    path.write_text(text.replace("has 13 letters", "has 14 letters"), encoding="utf-8")
+    assert "1 failed" in checked(path, *sanitized).stdout
 
 
 def test_an_error_of_ours_is_an_error_of_the_notebook(monkeypatch):

@@ -64,6 +64,11 @@ def inert(text: str) -> str:
     return escape(visible(text)).replace("$", "<span>$</span>")
 
 
+def timed(text: str) -> str:
+    """Return text that differs from run to run as HTML: marked, so that who compares notebooks can leave it out."""
+    return f'<span class="cnb-time">{inert(text)}</span>'
+
+
 def inert_lines(text: str) -> str:
     """Return a text with its lines as HTML that shows it."""
     return "<br>".join(map(inert, text.split("\n")))

@@ -106,8 +106,19 @@ def _table(run: Run) -> str:
 # ---------------------------------------------------------------- words
 
 
+class Noted(NamedTuple):
+    """A part of the last line, and whether it is a time: those differ from run to run, and are marked in pages."""
+
+    text: str
+    is_time: bool = False
+
+
 def footer(run: Run, binding: Binding, *, times: bool) -> str:
     """Return the last line: how much work it was, and what became of the variables."""
+    return " · ".join(part.text for part in _footer(run, binding, times=times))
+
+
+def _footer(run: Run, binding: Binding, *, times: bool) -> list[Noted]:
     used, warnings, waited = run.usage, run.progress.warnings.values(), dict(run.progress.waited)
     left = sum(message.endswith(STILL_RUNS) for messages in warnings for message in messages)
     kept = [id_ for id_, end in list(run.progress.ends.items()) if end.how.startswith(NOT_REPEATED)]
@@ -117,16 +128,25 @@ def footer(run: Run, binding: Binding, *, times: bool) -> str:
         "not bound": _listed([f"{name} ({cut(reason, REASON)})" for name, reason in binding.kept]),
         "deleted": _listed([f"{name} (stale)" for name in binding.deleted]),
     }
-    return " · ".join([
-        count_of(sum(not owner_of(id_) for id_ in run.progress.tasks.keys() - run.progress.readiness.unneeded), "task"),
-        *([count_of(len(run.rounds), "round")] if len(run.rounds) > 1 else []),
-        *([seconds_text(run.seconds)] if times else []),
-        *([f"{'' if used.reported else '~'}{used.tokens:,} tokens"] if used.calls else []),
-        *([f"{count_of(left, 'call')} could not be stopped"] if left else []),
-        *(f"waited {seconds_text(seconds)} for {name}" for name, seconds in waited.items() if times and seconds >= 1),
-        *(run.words().providers(left=times) if run.status == "running" else ()),
-        *(f"{what}: {names}" for what, names in bound.items() if names),
-    ])  # fmt: skip
+    tasks = sum(not owner_of(id_) for id_ in run.progress.tasks.keys() - run.progress.readiness.unneeded)
+    parts = [
+        Noted(count_of(tasks, "task")),
+        *([Noted(count_of(len(run.rounds), "round"))] if len(run.rounds) > 1 else []),
+        Noted(seconds_text(run.seconds), is_time=True),
+        *([Noted(f"{'' if used.reported else '~'}{used.tokens:,} tokens")] if used.calls else []),
+        *([Noted(f"{count_of(left, 'call')} could not be stopped")] if left else []),
+        *(Noted(f"waited {seconds_text(took)} for {name}", is_time=True) for name, took in waited.items() if took >= 1),
+        *(map(Noted, run.words().providers(left=times)) if run.status == "running" else ()),
+        *(Noted(f"{what}: {names}") for what, names in bound.items() if names),
+    ]
+    return [part for part in parts if times or not part.is_time]
+
+
+def _footer_html(parts: Iterable[Noted]) -> str:
+    """Return the last line as HTML; what takes the times out takes their dots, too."""
+    dotted = [part._replace(text=f" · {part.text}" if number else part.text) for number, part in enumerate(parts)]
+    line = "".join(answers.timed(text) if is_time else answers.inert(text) for text, is_time in dotted)
+    return f'<p class="cnb-footer">{line}</p>'
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -202,11 +222,13 @@ def _html(  # noqa: PLR0917 - the parts of the page
     if drawn is not None:
         parts += _picture_html(drawn, table)
     if times is not None:
-        parts += _picture_html(times, name="the timeline")
+        parts += _picture_html(times, name="the timeline", kind="cnb-flat cnb-time")
     if "table" in look.views and table:
         parts.append(f"<pre>{_pre(table)}</pre>")
-    notes = [_replaced(run), *notes_on(run), *(f"note: {warning}" for warning in _warnings(run) if look.times)]
-    return _page([*parts, *map(_note_html, filter(None, notes)), _note_html(footer(run, binding, times=look.times))])
+    parts += map(_note_html, filter(None, [_replaced(run), *notes_on(run)]))
+    warnings = _warnings(run) if look.times else []  # how long a tool held the loop, and the like
+    parts += (f'<p class="cnb-footer cnb-time">note: {answers.inert(warning)}</p>' for warning in warnings)
+    return _page([*parts, _footer_html(_footer(run, binding, times=look.times))])
 
 
 def _pre(text: str) -> str:
@@ -214,8 +236,9 @@ def _pre(text: str) -> str:
     return "\n".join(map(answers.inert, text.split("\n")))
 
 
-def _picture_html(drawn: Picture, table: str = "", name: str = "the plan") -> list[str]:
-    flat = f'<pre class="cnb-flat">{_pre(table or drawn.text)}</pre>'
+def _picture_html(drawn: Picture, table: str = "", name: str = "the plan", kind: str = "cnb-flat") -> list[str]:
+    """Return a picture as HTML; name: what it shows; kind: the classes of the text that stands in for a large image."""
+    flat = f'<pre class="{kind}">{_pre(table or drawn.text)}</pre>'
     if len(drawn.svg) <= FLAT:
         data = base64.b64encode(drawn.svg.encode()).decode()
         flat = f'<img class="cnb-flat" alt="{name}" src="data:image/svg+xml;base64,{data}">'

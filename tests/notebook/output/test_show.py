@@ -9,8 +9,10 @@ import threading
 from types import SimpleNamespace
 
 import pytest
+from nbval.plugin import get_sanitize_patterns
 
 from compiler_nb import Compiler, ScriptedModel, tool
+from compiler_nb.__main__ import FILES
 from compiler_nb.events import ModelWaits
 from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.models.secret import Secret
@@ -107,7 +109,8 @@ def test_the_page_holds_question_answer_picture_and_footer():
         "<title>la · done\nweather(&quot;LA&quot;)\n= {&quot;city&quot;: &quot;LA&quot;, &quot;max&quot;: 2}</title>"
     )
     assert hover in html
-    assert re.search(r"3 tasks · [\d.]+ m?s · \d+ tokens · bound: ny<", html)
+    footer = r"3 tasks<span class=\"cnb-time\"> · [\d.]+ m?s</span> · \d+ tokens · bound: ny<"
+    assert re.search(footer, html)
 
 
 def test_an_untrusted_page_sees_the_picture_as_an_image():
@@ -230,6 +233,34 @@ def test_a_timeline_is_no_part_of_what_must_stay_the_same():
     first, second = (bundle(run_of(PLAN), Binding(), STILL._replace(views=("graph", "timeline"))) for _ in range(2))
     assert first == second
     assert "took" not in bundle(run_of(PLAN), Binding(), Look(("timeline",), "own"))["text/plain"]
+
+
+def without_times(text: str) -> str:
+    """Return an output as nbval compares it, by the file that ships."""
+    for regex, replacement in get_sanitize_patterns(FILES["nbval"].read_text(encoding="utf-8")):
+        text = re.sub(regex, replacement, text)
+    return text
+
+
+@pytest.mark.parametrize("views", [("graph",), ("graph", "timeline", "table")], ids=" ".join)
+def test_times_are_marked_so_that_a_comparison_can_leave_out_these_only(views):
+    """Two runs differ in nothing else, and one that is shown without times has all the rest."""
+    look = Look(views, "own")
+    first, second = (bundle(run_of(PLAN), Binding(("ny",)), look) for _ in range(2))
+    for kind in ("text/html", "image/svg+xml"):
+        assert without_times(first[kind]) == without_times(second[kind])
+    rest = bundle(run_of(PLAN), Binding(("ny",)), look._replace(times=False))["text/html"]
+    assert "cnb-time" in first["text/html"]
+    if views == ("graph",):
+        assert without_times(first["text/html"]) == without_times(rest)
+    assert re.search(r">3 tasks · \d+ tokens · bound: ny<", without_times(first["text/html"]))
+
+
+def test_no_time_stands_outside_of_its_mark():
+    """Not in the words of a page whose tools took different times, nor anywhere in its pictures."""
+    html = bundle(run_of(PLAN), Binding(), Look(("graph", "timeline", "table"), "own"))["text/html"]
+    assert re.search(r"\d m?s\b", html)
+    assert not re.search(r"\b\d+(\.\d+)? m?s\b", without_times(html))
 
 
 def test_views_of_a_run_are_shown_again():
