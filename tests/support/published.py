@@ -1,4 +1,4 @@
-"""The README's table of how plans differ from plain pandas: read, tried, and put in the place of Python's own."""
+"""The published table of how plans differ from plain pandas: read, tried, and put in the place of Python's own."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-SECTION = README.partition("### Tables and fields")[2].partition("\n## ")[0]
+PAGE = (Path(__file__).parents[2] / "docs" / "plans.md").read_text(encoding="utf-8")
+SECTION = PAGE.partition("## Tables and fields")[2].partition("\n## ")[0]
 
 
 class Row(NamedTuple):
