@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
 from compiler_nb.errors import BadRequest, ModelError
 from compiler_nb.models.base import Message, Model, Request, where_of
-from compiler_nb.models.calls import Calls
+from compiler_nb.models.calls import Calls, Reply
 from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped
 from compiler_nb.plan.task import owner_of
 from compiler_nb.prompts import Prompt, load
 from compiler_nb.prompts.data import Oversize, Share, frame, frame_values
-from compiler_nb.prompts.decision import read_decision
+from compiler_nb.prompts.decision import is_all_thought, read_decision
 from compiler_nb.text import cut
 
 FAILURES: Final = 50
@@ -40,7 +41,7 @@ async def join(
     It may be a Replan even with `can_replan=False`, which only changes the request.
     instruction: the plan's own, for the answer; earlier: reasons of the replans so far; origins: which call returned a
     result, by name; tools: what another plan may call, one line each; prompt: replaces the package's.
-    Raises BadRequest if the results are too long to be shown, ModelError if the reply is empty or cut off.
+    Raises BadRequest if the results are too long to be shown, ModelError if the reply is empty or broke off.
     """
     used = prompt or load("joiner")
     try:
@@ -53,16 +54,27 @@ async def join(
         raise BadRequest(f"the joiner cannot be asked: {oversize}; {hint}", **where_of(model)) from None
     try:
         reply = await calls.text(model, Request("joiner", messages, prompt=used.hash))
-        decision = read_decision(reply.text)
-        if isinstance(decision, Answer) and reply.stopped is not None:
-            raise reply.stopped
-        if decision in (Answer(None), Answer("")):
-            what = f"{model.provider}:{model.name}: the joiner's reply holds no answer"
-            raise ModelError(f"{what}: ask again, or use another model", **where_of(model))  # noqa: TRY301 - it says what is kept, too
+        return _decide(reply, model)
     except ModelError as error:
         error.kept = "kept: all results" if results else ""
         raise
-    return decision
+
+
+def _decide(reply: Reply, model: Model) -> Answer | Replan:
+    """Return the decision in a reply; an answer that a limit cuts off is kept, and marked as cut.
+
+    Raises ModelError if there is no answer in it, or if it was stopped for another reason.
+    """
+    decision = read_decision(reply.text)
+    if isinstance(decision, Replan):  # half a reason is one still
+        return decision
+    is_empty = decision.value in (None, "") or (bool(reply.cut) and is_all_thought(reply.text))
+    if reply.stopped is not None and (is_empty or not reply.cut):
+        raise reply.stopped
+    if is_empty:
+        what = f"{model.provider}:{model.name}: the joiner's reply holds no answer"
+        raise ModelError(f"{what}: ask again, or use another model", **where_of(model))
+    return replace(decision, cut=reply.cut)
 
 
 def ask_for_decision(

@@ -76,9 +76,13 @@ def is_lost(outcome: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The joiner's decision that the results suffice; `value` is the answer."""
+    """The joiner's decision that the results suffice; `value` is the answer.
+
+    cut: at which limit its text is cut off, and how to allow more; "" if it is whole.
+    """
 
     value: Any
+    cut: str = ""
 
 
 @dataclass(frozen=True, slots=True)

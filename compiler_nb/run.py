@@ -91,6 +91,11 @@ class Run:
         return self.progress.answer
 
     @property
+    def answer_cut(self) -> str:
+        """At which limit of the joiner's reply the answer is cut off, and how to allow more; "" if it is whole."""
+        return self.progress.cut
+
+    @property
     def rounds(self) -> tuple[trace.Round, ...]:
         """The passes of plan, run and join."""
         return tuple(self.progress.rounds)

@@ -12,7 +12,7 @@ from compiler_nb.joiner import ask_for_decision, join
 from compiler_nb.models.base import Chunk
 from compiler_nb.models.calls import Calls
 from compiler_nb.models.scripted import ScriptedModel
-from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped
+from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped, Usage
 from compiler_nb.prompts import Prompt, load
 from tests.support.hostile import OUTPUTS
 
@@ -137,26 +137,52 @@ def test_an_empty_reply_is_an_error(reply):
 
 
 class Cut:
-    """A model whose reply ends for another reason than its own."""
+    """A model whose reply ends for another reason than its own; parameters: what its requests say."""
 
     name = provider = "cut"
 
-    def __init__(self, finish, text="Paris is the capi"):
-        self.finish, self.text = finish, text
+    def __init__(self, finish, text="Paris is the capi", used=None, **parameters):
+        self.finish, self.text, self.used, self.parameters = finish, text, used, parameters
 
     async def stream(self, request):
         yield Chunk(self.text)
-        yield Chunk("", self.finish)
+        yield Chunk("", self.finish, self.used)
 
 
-def test_an_answer_that_is_cut_off_is_an_error():
-    """A half answer is never given for a whole one; half a reason is one still."""
-    with pytest.raises(ModelError, match="cut off"):
-        ask(Cut("length"))
+def test_an_answer_that_a_limit_cuts_off_is_kept_and_marked():
+    """What came may do; the mark says at which limit, and how to allow more. Half a reason is one still."""
+    used = Usage(1, 90, 20)
+    whole, cut_off = ask(Cut("stop"))[0], ask(Cut("length", used=used, max_tokens=20))[0]
+    assert (whole.value, whole.cut) == ("Paris is the capi", "")
+    assert cut_off.value == whole.value
+    assert cut_off.cut == "cut off at the reply's limit of 20 tokens; hint: raise max_tokens"
+    own = ask(Cut("length", used=used, max_completion_tokens=500))[0].cut  # the context ended first
+    assert own.startswith("cut off at the model's limit, after 20 tokens; hint: set max_completion_tokens higher, or")
+    assert "limit, after 5 tokens" in ask(Cut("length"))[0].cut  # estimated, if the server does not count
+    assert ask(Cut("length", "Replan: the area is mis"))[0] == Replan("the area is mis")
     with pytest.raises(ModelRefused) as caught:
         ask(Cut("content_filter"))
     assert caught.value.text == "Paris is the capi"
-    assert ask(Cut("length", "Replan: the area is mis"))[0] == Replan("the area is mis")
+
+
+@pytest.mark.parametrize(
+    ("text", "thought", "told"),
+    [
+        ("<think>Which of the two is", 0, "joiner reached the reply's limit of 20 tokens, while it was thinking"),
+        ("<think>x</think>\n", 18, "while it was thinking, and wrote nothing; raise max_tokens, or let it think less"),
+        ("", 20, "while it was thinking, and wrote nothing; raise max_tokens, or let it think less (reasoning_effort)"),
+        ("", 0, "wrote nothing; if it was thinking, let it think less (reasoning_effort), or raise max_tokens"),
+        (" \n", 0, "wrote nothing; if it was thinking"),
+        ("Thought: I need the height of", 0, "the joiner's reply is cut off at the reply's limit of 20 tokens; ask"),
+        ("Finish(", 0, "cut off at the reply's limit of 20 tokens; ask for less, or raise max_tokens"),
+    ],
+)
+def test_a_limit_that_leaves_no_answer_is_an_error_with_its_own_words(text, thought, told):
+    """Above all if the model used all of it for thinking."""
+    with pytest.raises(ModelError) as caught:
+        ask(Cut("length", text, used=Usage(1, 90, 20, reasoning_tokens=thought), max_tokens=20))
+    assert told in str(caught.value)
+    assert str(caught.value).startswith("cut:cut: the joiner")
 
 
 def test_equal_rounds_have_equal_messages():

@@ -245,7 +245,7 @@ def test_a_key_in_a_reply_is_masked_before_anything_sees_it(chunk):
     assert not leaks(found)
 
 
-@pytest.mark.parametrize("fault", ["silent-end=1", "reset", "length", "status=400"])
+@pytest.mark.parametrize("fault", ["silent-end=1", "reset", "content-filter", "status=400"])
 def test_a_joiner_that_fails_keeps_the_results(fault):
     """It is asked once more at most; then the run is failed by name, and the results are there."""
 
@@ -260,6 +260,21 @@ def test_a_joiner_that_fails_keeps_the_results(fault):
     assert found.status == "failed"
     assert re.search(r"joiner|openai|cut off|400", found.error)
     assert found.results == {"a": "x", "b": ["x", "y"]}
+
+
+def test_an_answer_that_a_limit_cuts_off_is_the_run_s_and_marked():
+    """The joiner is asked once, the run is done, and says where its answer ends and how to get the rest."""
+
+    def says(body):
+        server.always = "length" if role_of(body) == "joiner" else ""
+        return {"joiner": "a long enough answer"}.get(role_of(body), PLAN)
+
+    with Server(says) as server:
+        found = ask(server, Desk())
+    assert (found.status, found.error, found.rounds[-1].decision.value) == ("done", "", found.answer)
+    assert "a long enough answer".startswith(found.answer)
+    assert found.answer_cut.startswith("cut off at the model's limit, after ")
+    assert [call.role for call in found.progress.calls.values()] == ["planner", "joiner"]
 
 
 def test_a_worker_that_fails_fails_its_task():

@@ -14,9 +14,10 @@ from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, Self
 
-from compiler_nb.errors import ModelError, ModelRefused, ModelTimeout, StreamBroken
+from compiler_nb.errors import ModelError, ModelTimeout, StreamBroken
 from compiler_nb.events import Emit, ModelChunk, ModelEnded, ModelStarted, ModelWaits, Warned
 from compiler_nb.models.base import Chunk, Model, Request, estimate_request, estimate_tokens, where_of
+from compiler_nb.models.endings import STOPPED, describe_limit, stop_of
 from compiler_nb.models.limits import Gate, Limit, Limits, Parking, Pause
 from compiler_nb.models.providers import PROVIDERS, is_same_model, known_secrets
 from compiler_nb.models.retries import Retries
@@ -25,20 +26,19 @@ from compiler_nb.models.silence import SilenceTimer
 from compiler_nb.outcome import Usage
 from compiler_nb.text import describe_error
 
-STOPPED: Final = {
-    "length": "is cut off at the model's token limit; ask for less, or allow more tokens (max_tokens)",
-    "content_filter": "is cut off by the provider's content filter; rephrase the request",
-}
-"""Why a reply is incomplete, by the finish that the model gave."""
 MOST_TOKENS: Final = 100_000_000
 """A usage above this is not a measurement."""
 
 
 class Reply(NamedTuple):
-    """A whole reply: its text, and the error to raise if it must be complete but the model had to stop."""
+    """A reply that came to its end: its text, and the error to raise if it must be whole but the model had to stop.
+
+    cut: at which limit the text is cut off, and how to allow more, in words; "" if no limit did that.
+    """
 
     text: str
     stopped: ModelError | None
+    cut: str = ""
 
 
 class Calls:
@@ -98,7 +98,7 @@ class Calls:
                 stopped = stream.stopped(text) if stream.finish in STOPPED else None
                 if stopped is not None and request.role == "worker":
                     raise stopped
-                return Reply(text, stopped)
+                return Reply(text, stopped, stream.limit)
             except ModelError as fault:
                 # without any text, the stream has made all tries that could help
                 is_last = tried or not stream.received or not fault.retryable
@@ -168,13 +168,17 @@ class Stream:
         hint = "ask again, or check the server and any proxy in front of it"
         return StreamBroken(self._and_crowded(f"{self._name}: {what}; {hint}"), **where_of(self._model))
 
-    def stopped(self, text: str = "") -> ModelError:
+    def stopped(self, text: str) -> ModelError:
         """Return the error for a reply whose model had to stop; text: what it said."""
-        role = self._request.role
-        what = f"{self._name}: the {role if role in ('joiner', 'worker') else 'planner'}'s reply {STOPPED[self.finish]}"
-        if self.finish == "content_filter":
-            return ModelRefused(what, text=text, **where_of(self._model))
-        return ModelError(what, **where_of(self._model))
+        return stop_of(self._model, self._request, self.finish, text, self.usage)
+
+    @property
+    def limit(self) -> str:
+        """At which limit the reply is cut off, and how to allow more; "" if the model ended for another reason."""
+        if self.finish != "length":
+            return ""
+        limit, fix = describe_limit(self._model, self.usage)
+        return f"cut off at {limit}; hint: {fix}"
 
     async def _run(self) -> AsyncGenerator[str, None]:
         calls, limits, error = self._calls, self._calls.limits, ""

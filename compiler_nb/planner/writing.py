@@ -222,7 +222,7 @@ async def write_plan(
             take(task)
             whole.append(task)
     if fault is None and not complete and _is_cut(parser):
-        fault = reply.stopped() if finish else reply.cut()
+        fault = reply.stopped("".join(parser.text)) if finish else reply.cut()
         fault.retryable = True  # a repaired plan may be shorter, or come through
     if fault is not None:
         earlier = sum(message["role"] == "assistant" for message in request.messages)  # plans with problems

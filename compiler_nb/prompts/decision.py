@@ -57,6 +57,11 @@ def read_decision(text: str) -> Answer | Replan:
     return Answer(_in_brackets(content[late.end() :]) if late else content)
 
 
+def is_all_thought(text: str) -> bool:
+    """Whether a reply holds nothing but thoughts: of one that is cut off these are no answer."""
+    return _skip_thoughts(text)[0] == len(text)
+
+
 def _skip_thoughts(text: str) -> tuple[int, int]:
     """Return where a reply's content begins, behind its thoughts, and where the first "Thought:" ends, 0 if none."""
     at, first = _skip_blank(text, 0), 0

@@ -63,8 +63,9 @@ class Progress:
     """Where a run stands, after the events that it took.
 
     events: those of the run, which may still grow; taken: how many of them were folded; at: seconds of the last one;
-    status, error, answer: of the run; rounds, plan: see Round, and the last plan; pauses: pairs of seconds, the second
-    None while it lasts; usage: of all calls; calls: of models, by number; usage_by_task: of the calls that tools made;
+    status, error, answer: of the run; cut: at which limit the answer is cut off, "" if it is whole; rounds, plan: see
+    Round, and the last plan; pauses: pairs of seconds, the second None while it lasts; usage: of all calls; calls: of
+    models, by number; usage_by_task: of the calls that tools made;
     waits: the calls of models that their providers make wait, by number; waited: how long there were such, by provider.
     By a task's id: tasks (in the order in which they came), states, born (seconds), round_of (the number of the round
     whose plan it first stood in), ends, spans (attempts; of a fan-out
@@ -81,6 +82,7 @@ class Progress:
         self.status: Status = "running"
         self.error = ""
         self.answer: Any = None
+        self.cut = ""
         self.rounds: list[Round] = []
         self.plan: Plan | None = None
         self.pauses: list[tuple[float, float | None]] = []
@@ -366,7 +368,7 @@ class Progress:
     def _decide(self, event: Decided) -> None:
         self.rounds[-1:] = [replace(self._round, decision=event.decision)]
         if isinstance(event.decision, Answer):
-            self.answer = event.decision.value
+            self.answer, self.cut = event.decision.value, event.decision.cut
 
     def _fail_answer(self, event: AnswerFailed) -> None:
         self.rounds[-1:] = [replace(self._round, failure=event.failure)]

@@ -115,7 +115,7 @@ class Copier:
         if kind is Failure:
             return dataclasses.replace(value, partial=self.part(value.partial, depth + 1))
         if kind is Answer:
-            return Answer(self.part(value.value, depth + 1))
+            return dataclasses.replace(value, value=self.part(value.value, depth + 1))
         return self._foreign(value, kind, lazy=lazy)
 
     def _varies(self, values: Any) -> bool:

@@ -506,7 +506,7 @@ def text_of(model, **settings):
 def test_a_whole_reply_has_its_text_and_no_error():
     """What needs no stream gets the reply in one piece."""
     reply, _ = text_of(ScriptedModel(["hello there"]))
-    assert reply == ("hello there", None)
+    assert reply == ("hello there", None, "")
 
 
 @pytest.mark.parametrize("broken", [[Chunk("hal")], ["a", StreamBroken("reset")], ["a", 9.0]])

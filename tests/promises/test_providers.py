@@ -233,6 +233,9 @@ def test_a_joiner_that_fails(ask, fault, once):
         good = fault not in BAD or (once and fault != "blank")
         assert run.status == ("done" if good else "failed")
         assert good or (run.error.startswith("openai:gpt-test: ") and BAD[fault] in run.error)
+    elif fault == "length":  # what there is of the answer is kept, and marked
+        assert (run.status, SAYS["joiner"].startswith(run.answer)) == ("done", True)
+        assert run.answer_cut.startswith("cut off at the model's limit, after ")
     else:
         assert (run.status, run.answer) == ("failed", None)
         check_named(run.error, fault, tried=kind in ("again", "broken"))

@@ -89,6 +89,7 @@ from compiler_nb.events import (
 from compiler_nb.notebook.live.canvas import FEW, Canvas
 from compiler_nb.notebook.live.changes import Change, Told, pack
 from compiler_nb.notebook.live.texts import Texts
+from compiler_nb.notebook.output.answer import note_of
 from compiler_nb.outcome import LEFT_OUT, NOT_REPEATED, STATES, Answer
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import Task
@@ -178,7 +179,7 @@ class Board:
 
     def _decide(self, event: Decided) -> None:
         if isinstance(event.decision, Answer):
-            self.texts.answer(event.decision.value, self.progress.left_out)
+            self.texts.answer(event.decision.value, note_of(self.progress))
         else:
             self.tell(phase="the joiner asks for another plan")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from compiler_nb.errors import Problem
 from compiler_nb.notebook.live.changes import Told
-from compiler_nb.notebook.output.answer import inert, note_of, to_html
+from compiler_nb.notebook.output.answer import inert, to_html
 from compiler_nb.plan.builder import split_note
 from compiler_nb.text import cut, visible_lines
 
@@ -104,10 +104,10 @@ class Texts:
         for line, message in map(split_note, notes):
             self.rows.add("problems", [section.number, line, 0, visible_lines(message)])
 
-    def answer(self, value: Any, left_out: Mapping[str, tuple[int, int]]) -> None:
-        """Set the answer; left_out: the items that failed, and that it goes without."""
-        note = f"<p><small>{inert(note_of(left_out))}</small></p>" if left_out else ""
-        self.html = self._new["html"] = to_html(value) + note
+    def answer(self, value: Any, note: str) -> None:
+        """Set the answer; note: what it lacks."""
+        below = f"<p><small>{inert(note)}</small></p>" if note else ""
+        self.html = self._new["html"] = to_html(value) + below
 
     def news(self) -> dict[str, Any]:
         """Return what is new of the answer since the last time."""

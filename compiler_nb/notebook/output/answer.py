@@ -10,12 +10,13 @@ import base64
 import io
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from itertools import islice
 from typing import Any, Final
 
 from compiler_nb.text import TIMES, cut, shorten, shorten_value, visible, visible_lines
+from compiler_nb.trace import Progress
 
 LIMIT: Final = 20_000
 """Characters of an answer that are shown; the rest is counted."""
@@ -51,12 +52,14 @@ def to_text(value: Any) -> str:
     return shorten_value(value, 2_000)
 
 
-def note_of(left_out: Mapping[str, tuple[int, int]]) -> str:
-    """Return which items an answer goes without, "" if none: how many failed, of how many, by fan-out."""
-    return "; ".join(
+def note_of(progress: Progress) -> str:
+    """Return what an answer lacks, "" if nothing: its end, or items of fan-outs that failed."""
+    cut_off = [f"the answer is {progress.cut}"] if progress.cut else []
+    left_out = [
         f"without {f'{failed:,} of {count:,} ' if count else ''}items of {cut(id_, NAME)}, which failed"
-        for id_, (failed, count) in left_out.items()
-    )
+        for id_, (failed, count) in progress.left_out.items()
+    ]
+    return "; ".join(cut_off + left_out)
 
 
 def inert(text: str) -> str:

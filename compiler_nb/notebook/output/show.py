@@ -190,8 +190,8 @@ def answer_texts(run: Run) -> list[str]:
 
 
 def _incomplete(run: Run) -> str:
-    """Return which items the run went without, as the answer does, if it has one."""
-    return visible_lines(answers.note_of(run.progress.left_out))
+    """Return what the answer lacks: its end, or items that the run went without."""
+    return visible_lines(answers.note_of(run.progress))
 
 
 def _replaced(run: Run) -> str:

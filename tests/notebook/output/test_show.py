@@ -6,16 +6,18 @@ import asyncio
 import base64
 import re
 import threading
+from html import escape
 from types import SimpleNamespace
 
 import pytest
 from nbval.plugin import get_sanitize_patterns
 
-from compiler_nb import Compiler, ScriptedModel, tool
+from compiler_nb import Answer, Chunk, Compiler, History, ScriptedModel, Usage, tool
 from compiler_nb.__main__ import FILES
 from compiler_nb.events import ModelWaits
 from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.models.secret import Secret
+from compiler_nb.notebook.live.view import View
 from compiler_nb.notebook.output.show import FLAT, Look, bundle, footer, plan_bundle, without_keys
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.plan.plan import Plan
@@ -167,6 +169,32 @@ def test_a_failure_is_told():
         "bound: ok · not bound: note (failed: ValueError: search failed, 404), later (skipped: note failed, x) "
         "· deleted: old (stale)"
     )
+
+
+class Short:
+    """A model whose joiner may write two words."""
+
+    name, provider, parameters = "short", "double", {"max_tokens": 2}
+
+    async def stream(self, request):
+        """Yield a plan, or the beginning of an answer."""
+        if request.role == "planner":
+            yield Chunk('ny = weather("NY")\njoin(ny)', "stop")
+        else:
+            yield Chunk("It is", "length", Usage(1, 90, 2))
+
+
+def test_an_answer_that_is_cut_off_says_so_below_it(tmp_path):
+    """In every form of the output, in the live view, and when the run is read from a history."""
+    run = Compiler(Short(), [weather], history=tmp_path / "runs.db").run_sync("How is it?")
+    for each in (run, History(tmp_path / "runs.db").load(run.id)):
+        told = "the answer is cut off at the reply's limit of 2 tokens; hint: raise max_tokens"
+        assert (each.status, each.answer, f"the answer is {each.answer_cut}") == ("done", "It is", told)
+        assert each.rounds[0].decision == Answer("It is", each.answer_cut)
+        data = bundle(each, Binding(), OWN)
+        assert f"\n\nIt is\n\n{told}\n\n" in data["text/plain"]
+        assert f'</div>\n<p class="cnb-footer">{escape(told)}</p>' in data["text/html"]
+        assert escape(told) in View(each).board.snapshot(1.0)["answer"]["html"]
 
 
 def test_hostile_text_is_inert_everywhere():
