@@ -291,9 +291,9 @@ def test_cancelled_tasks_are_among_the_failures():
 # ---------------------------------------------------------------- however a run came to be
 
 OFFERED = {
-    "answer", "answer_cut", "approve", "cancel", "deny", "disclosed", "error", "events", "failures", "id", "inputs", "partial",
-    "pause", "plan", "prompt", "question", "raise_for_failures", "results", "resume", "rounds", "seconds", "settings",
-    "state", "status", "timeline", "to_pandas", "usage", "view", "visualize", "why",
+    "answer", "answer_cut", "approve", "cancel", "deny", "disclosed", "error", "events", "failures", "id", "inputs",
+    "partial", "pause", "plan", "prompt", "question", "raise_for_failures", "results", "resume", "rounds", "seconds",
+    "settings", "state", "status", "timeline", "to_pandas", "usage", "view", "visualize", "why",
 }  # fmt: skip
 ARGUMENTS = {"state": ("b",), "why": ("b",), "partial": ("rows",), "approve": ("b",), "deny": ("b",)}
 STEERING = {"approve", "deny", "pause", "resume"}
