@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
+
+from compiler_nb.tracebacks import traceback_of
 
 State = Literal["waiting", "ready", "running", "done", "failed", "skipped", "cancelled"]
 Status = Literal["running", "done", "failed", "cancelled", "limit"]
@@ -17,7 +19,8 @@ class Failure:
 
     kind: raised | timeout | abandoned | denied | arguments | expression | items (of a fan-out) | limit;
     message: short, never longer than `text.MESSAGE_LIMIT`; error: the exception, if there was one;
-    attempts: tries made; partial: a fan-out's container with its items' failures in place.
+    attempts: tries made; partial: a fan-out's container with its items' failures in place; told: the traceback of a
+    stored one, whose exception is gone.
     """
 
     kind: str
@@ -25,6 +28,12 @@ class Failure:
     error: BaseException | None = None
     attempts: int = 1
     partial: Any = None
+    told: str = field(default="", compare=False, repr=False)
+
+    @property
+    def traceback(self) -> str:
+        """The exception's traceback as text, from the tool's own frame on; "" if there was no exception."""
+        return self.told or traceback_of(self.error)
 
     def __str__(self) -> str:
         return self.message

@@ -212,7 +212,8 @@ class Run:
         }
         if failed or self.status not in ("done", "running"):
             told = "; ".join(f"{id_}: {outcome.message}" for id_, outcome in failed.items())
-            raise RunFailed(told or self.error or self.status, self)
+            cause = next((outcome.error for outcome in failed.values() if outcome.error is not None), None)
+            raise RunFailed(told or self.error or self.status, self) from cause
         return self
 
     def to_pandas(self) -> Any:

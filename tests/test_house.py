@@ -27,7 +27,7 @@ PACKAGE = ROOT / "compiler_nb"
 MODULES = {path.relative_to(ROOT).with_suffix(""): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 LAYERS = """
-errors outcome text signature tool
+errors tracebacks outcome text signature tool
 plan
 events models trace
 drawing values engine prompts settings

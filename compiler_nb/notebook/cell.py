@@ -50,3 +50,8 @@ def identity(shell: Any, *, outermost: bool, text: str) -> str:
     with contextlib.suppress(AttributeError, LookupError, TypeError):  # no kernel, or a front end that says less
         known = shell.kernel.get_parent()["metadata"]["cellId"]
     return f"cell {known}" if outermost and known else f"text {text}"
+
+
+def cell_label(shell: Any, file: str) -> str:
+    """Return "Cell In[3]" for the file name that a cell's code was compiled under, "" for any other."""
+    return " ".join(shell.compile.format_code_name(file) or ())

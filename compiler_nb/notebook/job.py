@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from compiler_nb.compiler import Compiler
 from compiler_nb.drive import give_up, plan_of
 from compiler_nb.engine.background import BACKGROUND, MainThread
-from compiler_nb.errors import CompilerError, OptionError, RunFailed
+from compiler_nb.errors import CompilerError, OptionError
 from compiler_nb.events import Event, RunEnded
 from compiler_nb.models.base import Request
 from compiler_nb.models.hand import HandModel
@@ -20,6 +20,7 @@ from compiler_nb.notebook.models import is_hand, roles_of, show_prompt
 from compiler_nb.notebook.options import Line, help_text, read
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.errors import shortened
+from compiler_nb.notebook.output.failed import run_failed
 from compiler_nb.notebook.output.presenter import display, front_of, look_of, say
 from compiler_nb.notebook.runs import find_run, history_of
 from compiler_nb.notebook.variables.binding import variables
@@ -222,14 +223,19 @@ class RunJob:
         # a blocked loop can end nothing, so the run is ended here, and later runs get another loop
         if interrupted and run.status == "running" and not self.kernel and BACKGROUND.give_up():
             give_up(run, BLOCKED)
-        self._bind_and_show()
+        without = run.status in ("failed", "limit") and not show.has_answer(run)
+        raises = without and not interrupted and said.given.get("raises", True)
+        self._bind_and_show(raises=raises)
         if interrupted:
             raise shortened(KeyboardInterrupt("the run was stopped; finished results are kept"))
-        if said.given.get("raises", True) and run.status in ("failed", "limit") and not show.has_answer(run):
-            raise shortened(RunFailed(show.outcome_text(run), run))
+        if raises:
+            raise run_failed(run, show.outcome_text(run))
 
-    def _bind_and_show(self) -> None:
-        """Bind the results, the answer and the run, and show the run; called in the main thread."""
+    def _bind_and_show(self, *, raises: bool = False) -> None:
+        """Bind the results, the answer and the run, and show the run; called in the main thread.
+
+        raises: whether the cell ends in an error that says why there is no answer.
+        """
         run, said = self.run, self.question.said
         tasks = run.progress.variables if said.given.get("bind", True) else ()
         wanted, without = variables(tasks, run.progress.outcomes, said.given.get("prefix", ""))
@@ -238,4 +244,4 @@ class RunJob:
         elif said.answer:
             without.append((said.answer, "no answer"))
         wanted[self.name] = run
-        self.presenter.end(run, self.desk.memory.binder.bind(self.question.cell, wanted, without))
+        self.presenter.end(run, self.desk.memory.binder.bind(self.question.cell, wanted, without), raises=raises)

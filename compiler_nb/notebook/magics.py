@@ -16,9 +16,10 @@ from traitlets import TraitError
 from traitlets.config import Config
 
 from compiler_nb.notebook import loop
-from compiler_nb.notebook.cell import AWAITED, drop_comments, rewrite
+from compiler_nb.notebook.cell import AWAITED, cell_label, drop_comments, rewrite
 from compiler_nb.notebook.desk import CellSettings, Desk
 from compiler_nb.notebook.output.errors import message_only
+from compiler_nb.tracebacks import LABELS
 
 NAME: Final = "CompileMagics"
 EVENTS: Final = ("pre_run_cell", "post_run_cell")
@@ -32,6 +33,7 @@ class CompileMagics(Magics, CellSettings):
         super().__init__(shell, **kwargs)
         self.desk = Desk(shell, self)
         self.rewriter = functools.partial(rewrite, shell)
+        self.label = functools.partial(cell_label, shell)
 
     @no_var_expand
     @cell_magic("compile")  # type: ignore[arg-type]  # annotated for plain functions only
@@ -94,6 +96,7 @@ def load(shell: Any) -> None:
     shell.Completer.custom_matchers.append(magics.complete)
     for event in EVENTS:
         shell.events.register(event, magics.desk.idle.run_waiting)
+    LABELS.append(magics.label)
 
 
 def unload(shell: Any) -> None:
@@ -104,6 +107,7 @@ def unload(shell: Any) -> None:
     for kind, names in {"line": ["compile"], "cell": ["compile", "plan", *AWAITED.values()]}.items():
         for name in names:
             shell.magics_manager.magics[kind].pop(name, None)
+    LABELS.remove(magics.label)
     ours = (magics, drop_comments, magics.rewriter, magics.complete)
     # if the magics stayed in `configurables`, `%config` would go on to set them without any effect
     for registered in (

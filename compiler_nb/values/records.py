@@ -48,7 +48,9 @@ def _form(kind: type[Any]) -> Form:
 
     def write(record: Record, to: ToData) -> Head:
         fields = [getattr(record, name) for name, _ in _FIELDS[kind]]
-        # an exception is left out, for its text stands in the message
+        if kind is Failure:
+            fields[-1] = record.traceback
+        # an exception is left out, for its text stands in the message and in the traceback
         kept = enumerate(None if issubclass(type(each), BaseException) else each for each in fields)
         return {"v": [to.carried(each) if number == place else to.data(each) for number, each in kept]}
 

@@ -252,6 +252,17 @@ def test_by_hand_a_cell_is_opened(kernel):
     assert "Question: Which is best?" in reply.shown[0]["text/plain"]
 
 
+def test_debug_after_a_failed_cell_lands_in_the_tool(kernel):
+    """The debugger stands in the frame that raised, and knows its variables."""
+    kernel.run("@tool\ndef broken(n: int) -> int:\n    'Raise.'\n    half = n / 2\n    raise ValueError(half)")
+    assert kernel.run("%%plan\na = broken(7)\nanswer(a)").name == "RunFailed"
+    id_ = kernel.send("%debug", stdin=True)
+    for command in ("p ('half is', half)", "q"):
+        assert kernel.client.get_stdin_msg(timeout=10)["content"]["prompt"] == "ipdb> "
+        kernel.client.input(command)
+    assert "('half is', 3.5)" in kernel.wait(id_).printed
+
+
 def test_usage_errors_never_get_out(kernel):
     """An unknown option is an error of the cell, so that notebook tests see it."""
     reply = kernel.run("%%compile --modle x\nq")

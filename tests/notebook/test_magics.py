@@ -93,7 +93,7 @@ def test_a_name_whose_last_version_failed_is_not_bound(shell):
     """An older value would be a silent stand-in for it."""
     shell.ok("%%plan\nx = double(2)\nanswer(x)")
     shell.ok("%%plan --no-raise\nx = double(2)\nx = fail(x)\njoin()")
-    assert "not bound: x (failed: ValueError: search failed, 404)" in shell.text()
+    assert "not bound: x (failed)" in shell.text()
 
 
 def test_the_answer_goes_where_it_is_wanted(shell):
@@ -124,7 +124,7 @@ def test_a_failed_run_is_shown_then_raised(shell):
     assert message.startswith("RunFailed: failed: ")
     assert "search failed, 404" in message
     assert (names(shell), shell.ns["a"]) == (["a", "run"], 6)
-    assert "not bound: note (failed: ValueError: search failed, 404) · deleted: note (stale)" in shell.text()
+    assert "not bound: note (failed) · deleted: note (stale)" in shell.text()
 
 
 def test_no_raise_and_failed_tasks_with_an_answer_raise_nothing(shell):

@@ -17,6 +17,7 @@ from compiler_nb.plan.tree import references
 from compiler_nb.run import Run
 from compiler_nb.text import shorten_value
 from compiler_nb.trace import ModelCall, Progress, Span, disclosed
+from compiler_nb.tracebacks import place_of
 
 ARGUMENT: Final = 2_000
 PROMPT: Final = 20_000
@@ -29,13 +30,14 @@ def details(run: Run, id_: str) -> str:
     """Return what is known of a task of a run."""
     progress = run.progress
     task, end = progress.tasks[id_], progress.ends.get(id_)
-    parts = [f"<p>{inert(run.words().whole(id_))}</p>", f"<pre>{inert(shorten_call(task, ARGUMENT))}</pre>"]
+    told = run.words().whole(id_)
+    parts = [f"<p>{inert(told)}</p>", f"<pre>{inert(shorten_call(task, ARGUMENT))}</pre>"]
     if task.note:
         parts.append(f"<p><i>{inert(task.note)}</i></p>")
     parts += [f"<p>note: {inert(note)}</p>" for note in _notes(run, task)]
     sections = {
         "arguments": _arguments(run, task),
-        "value": _outcome(end.outcome) if end is not None else "",
+        **(_outcome(end.outcome, told) if end is not None else {}),
         "attempts": _attempts(progress, id_),
     }
     parts += [f"<h5>{name}</h5>{html}" for name, html in sections.items() if html]
@@ -69,11 +71,24 @@ def _resolved(tree: Any, values: Mapping[str, Any], inputs: Mapping[str, Any]) -
         return f"cannot be evaluated: {type(error).__name__}"
 
 
-def _outcome(outcome: Any) -> str:
-    if is_a(outcome, Failure):
-        error = f'<p class="cnb-error"><b>{inert(outcome.kind)}</b>: {inert_lines(outcome.message)}</p>'
-        return error + (to_html(outcome.partial) if outcome.partial is not None else "")
-    return f"<p>{inert_lines(str(outcome))}</p>" if is_a(outcome, NOT_DONE) else to_html(outcome)
+def _outcome(outcome: Any, told: str) -> dict[str, str]:
+    """Return what came of a task, under a heading; of an error only what `told` does not say."""
+    if not is_a(outcome, NOT_DONE):
+        return {"value": to_html(outcome)}
+    if not is_a(outcome, Failure):
+        return {}
+    message = "" if outcome.message in told else f'<p class="cnb-error">{inert_lines(outcome.message)}</p>'
+    partial = to_html(outcome.partial) if outcome.partial is not None else ""
+    return {outcome.kind: message + _raised(outcome.traceback) + partial}
+
+
+def _raised(traceback: str) -> str:
+    """Return the line of the user's own code that raised, and the whole traceback folded."""
+    place = place_of(traceback)
+    if place is None:
+        return ""
+    own = f"<p>{inert(place.where)}</p><pre>{inert(place.code)}</pre>"
+    return f"{own}<details><summary>traceback</summary><pre>{inert_lines(traceback)}</pre></details>"
 
 
 def _attempts(progress: Progress, id_: str) -> str:

@@ -20,13 +20,16 @@ def message_only() -> Iterator[None]:
     try:
         yield
     except CompilerError as error:
+        if "_render_traceback_" in vars(error):
+            raise
         raise shortened(error) from None
 
 
-def shortened(error: Error) -> Error:
-    """Return an error that a notebook shows as its message only."""
+def shortened(error: Error, *more: str) -> Error:
+    """Return an error that a notebook shows as its message only, and these lines below it."""
     message = marked(error) if isinstance(error, PlanError) else error
-    error._render_traceback_ = lambda: [f"{type(error).__name__}: {message}"]  # type: ignore[attr-defined]
+    lines = [f"{type(error).__name__}: {message}", *more]
+    error._render_traceback_ = lambda: lines  # type: ignore[attr-defined]
     return error
 
 

@@ -50,12 +50,18 @@ class Presenter:
     def event(self, event: Event) -> None:
         """Note what happened; called on the run's thread, and must be cheap."""
 
-    def end(self, run: Run, binding: Binding) -> None:
-        """Show what became of the run; called in the main thread."""
+    def end(self, run: Run, binding: Binding, *, raises: bool = False) -> None:
+        """Show what became of the run; called in the main thread.
+
+        raises: whether an error below it says why there is no answer, so that this need not.
+        """
+        if self.look.quiet and self.handle is None:
+            return
+        shown = show.bundle(run, binding, self.look, raises=raises)
         if self.handle is not None:
-            self.handle.update(show.bundle(run, binding, self.look), raw=True)
-        elif not self.look.quiet:
-            display(show.bundle(run, binding, self.look))
+            self.handle.update(shown, raw=True)
+        else:
+            display(shown)
 
 
 class Live(Presenter):
@@ -77,10 +83,10 @@ class Live(Presenter):
         """Whether the page's buttons reach the kernel."""
         return await self.view.is_heard()
 
-    def end(self, run: Run, binding: Binding) -> None:
+    def end(self, run: Run, binding: Binding, *, raises: bool = False) -> None:
         """Show what became of the run in the place of the view."""
         self.view.end(show.footer(run, binding, times=True))
-        super().end(run, binding)
+        super().end(run, binding, raises=raises)
 
 
 class Replaced(Presenter):
@@ -140,10 +146,10 @@ class Lines(Presenter):
         value = describe_outcome(event.outcome, max(left, LEAST))
         return "  ".join(part for part in (head, call, value, seconds) if part)
 
-    def end(self, run: Run, binding: Binding) -> None:
+    def end(self, run: Run, binding: Binding, *, raises: bool = False) -> None:
         """Show the answer, or why there is none, and what became of the variables."""
         notes = "\n".join([*show.notes_on(run), show.footer(run, binding, times=self.look.times)])
-        told = "\n\n".join([*show.answer_texts(run), notes])
+        told = "\n\n".join([*show.answer_texts(run, raises=raises), notes])
         self._say(f"\n{told}" if self.count else told)
 
     def _say(self, text: str) -> None:

@@ -25,6 +25,7 @@ from compiler_nb.drawing.text import plan_text
 from compiler_nb.engine.session import STILL_RUNS
 from compiler_nb.models.secret import Secret, mask
 from compiler_nb.notebook.output import answer as answers
+from compiler_nb.notebook.output.failed import places
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.outcome import NOT_REPEATED
 from compiler_nb.plan.plan import Plan
@@ -64,19 +65,19 @@ class Look(NamedTuple):
     quiet: bool = False
 
 
-def bundle(run: Run, binding: Binding, look: Look = Look()) -> Bundle:  # noqa: B008 - it cannot be changed
-    """Return what a run shows, by MIME type."""
+def bundle(run: Run, binding: Binding, look: Look = Look(), *, raises: bool = False) -> Bundle:  # noqa: B008 - it cannot be changed
+    """Return what a run shows, by MIME type; raises: whether an error below it says why there is no answer."""
     hide, tasks = functools.partial(mask, secrets=run.settings.secrets), plain_tasks(run)
     drawn = run.visualize(look.layout) if tasks and "graph" in look.views else None
     times = run.timeline() if tasks and look.times and "timeline" in look.views else None
     table = _table(run) if tasks and "none" not in look.views else ""
     texts = (
-        visible_lines(run.question), table, *answer_texts(run), visible_lines(_replaced(run)),
+        visible_lines(run.question), table, *answer_texts(run, raises=raises), visible_lines(_replaced(run)),
         "\n".join(notes_on(run)), footer(run, binding, times=False),
     )  # fmt: skip
     data: Bundle = {
         "text/plain": hide("\n\n".join(part for part in texts if part)),
-        "text/html": hide(_html(run, binding, look, drawn, times, table)),
+        "text/html": hide(_html(run, binding, look, drawn, times, table, raises=raises)),
     }
     if shown := drawn or times:
         data["image/svg+xml"] = shown.svg
@@ -125,7 +126,7 @@ def _footer(run: Run, binding: Binding, *, times: bool) -> list[Noted]:
     bound = {
         NOT_REPEATED: _listed(kept),
         "bound": _listed(binding.bound),
-        "not bound": _listed([f"{name} ({cut(reason, REASON)})" for name, reason in binding.kept]),
+        "not bound": _listed([f"{name} ({cut(_reason(reason, run.error), REASON)})" for name, reason in binding.kept]),
         "deleted": _listed([f"{name} (stale)" for name in binding.deleted]),
     }
     tasks = sum(not owner_of(id_) for id_ in run.progress.tasks.keys() - run.progress.readiness.unneeded)
@@ -147,6 +148,12 @@ def _footer_html(parts: Iterable[Noted]) -> str:
     dotted = [part._replace(text=f" · {part.text}" if number else part.text) for number, part in enumerate(parts)]
     line = "".join(answers.timed(text) if is_time else answers.inert(text) for text, is_time in dotted)
     return f'<p class="cnb-footer">{line}</p>'
+
+
+def _reason(reason: str, told: str) -> str:
+    """Return why a variable is not bound, without a message that the run's error says already."""
+    kind, _, message = reason.partition(": ")
+    return kind if kind == "failed" and message in told else reason
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -182,10 +189,13 @@ def _warnings(run: Run) -> list[str]:
     return [cut(message, REASON * 2) for message in found][:3]
 
 
-def answer_texts(run: Run) -> list[str]:
-    """Return why a run has no answer, and its answer; either may be missing."""
-    error = outcome_text(run)
-    texts = [visible_lines(error), answers.to_text(run.answer) if has_answer(run) else "", _incomplete(run)]
+def answer_texts(run: Run, *, raises: bool = False) -> list[str]:
+    """Return why a run has no answer, its answer, and where its tools failed; each may be missing.
+
+    raises: whether an error says the first and the last.
+    """
+    error, where = ("", "") if raises else (visible_lines(outcome_text(run)), "\n".join(places(run)))
+    texts = [error, answers.to_text(run.answer) if has_answer(run) else "", _incomplete(run), where]
     return [text for text in texts if text]
 
 
@@ -209,16 +219,15 @@ def has_answer(run: Run) -> bool:
 
 
 def _html(  # noqa: PLR0917 - the parts of the page
-    run: Run, binding: Binding, look: Look, drawn: Picture | None, times: Picture | None, table: str
+    run: Run, binding: Binding, look: Look, drawn: Picture | None, times: Picture | None, table: str, *, raises: bool
 ) -> str:
     parts = [f'<p class="cnb-question">{answers.inert_lines(run.question)}</p>'] if run.question else []
     if has_answer(run):
         parts.append(f'<div class="cnb-answer">{answers.to_html(run.answer)}</div>')
     if incomplete := _incomplete(run):
         parts.append(_note_html(incomplete))
-    if error := outcome_text(run):
-        status, colon, reason = error.partition(":")
-        parts.append(f'<p class="cnb-error"><b>{escape(status)}</b>{answers.inert_lines(colon + reason)}</p>')
+    if not raises:
+        parts += _errors_html(run)
     if drawn is not None:
         parts += _picture_html(drawn, table)
     if times is not None:
@@ -229,6 +238,13 @@ def _html(  # noqa: PLR0917 - the parts of the page
     warnings = _warnings(run) if look.times else []  # how long a tool held the loop, and the like
     parts += (f'<p class="cnb-footer cnb-time">note: {answers.inert(warning)}</p>' for warning in warnings)
     return _page([*parts, _footer_html(_footer(run, binding, times=look.times))])
+
+
+def _errors_html(run: Run) -> list[str]:
+    """Return why a run has no answer, if it has none, and where in the user's own code tools failed."""
+    status, colon, reason = outcome_text(run).partition(":")
+    error = f'<p class="cnb-error"><b>{escape(status)}</b>{answers.inert_lines(colon + reason)}</p>' if status else ""
+    return [error, *(f'<pre class="cnb-error">{_pre(place)}</pre>' for place in places(run))]
 
 
 def _pre(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from compiler_nb.outcome import NOT_DONE, Cancelled, Failure
+from compiler_nb.outcome import NOT_DONE, Cancelled, Failure, Skipped
 from compiler_nb.plan.python import RESERVED
 from compiler_nb.plan.task import Task
 
@@ -95,4 +95,6 @@ def variables(
 def _reason(outcome: Any) -> str:
     if isinstance(outcome, Failure):
         return f"failed: {outcome.message}"
+    if isinstance(outcome, Skipped) and outcome.cause:
+        return f"skipped: {outcome.cause} failed"  # why that failed is told once, of it
     return "cancelled" if isinstance(outcome, Cancelled) else str(outcome)

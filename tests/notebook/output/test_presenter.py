@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,7 +53,7 @@ def shown(capsys, plan, look=STILL, columns=100, **models):
 
 
 def test_each_task_has_a_line_and_the_answer_comes_last(capsys):
-    """State, id, call, value; then answer and footer."""
+    """State, id, call, value; then the answer, where the tool failed, and the footer."""
     lines = shown(capsys, 'ny = weather("New York")\nnote = fail(ny)\nbest = weather(note)\nanswer(ny)')
     assert lines[:-1] == [
         '✓ ny  weather("New York")  "sunny"',
@@ -61,7 +62,11 @@ def test_each_task_has_a_line_and_the_answer_comes_last(capsys):
         "",
         "sunny",
         "",
+        lines[6],
+        '    raise ValueError("404" if x == "sunny" else x)',
+        "",
     ]
+    assert re.fullmatch(r"note in .*test_presenter\.py, line \d+, in fail", lines[6])
     assert lines[-1].startswith("3 tasks · ")
     assert lines[-1].endswith(" · bound: ny")
 

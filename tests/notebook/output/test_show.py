@@ -166,9 +166,15 @@ def test_a_failure_is_told():
     assert "failed: the answer cannot be evaluated" in data["text/plain"]
     assert re.findall(r'data-state="(\w+)"', data["text/html"]) == ["failed", "skipped", "done"]
     assert data["text/plain"].endswith(
-        "bound: ok · not bound: note (failed: ValueError: search failed, 404), later (skipped: note failed, x) "
-        "· deleted: old (stale)"
+        "bound: ok · not bound: note (failed), later (skipped: note failed, x) · deleted: old (stale)"
     )
+    assert (
+        data["text/html"].split('class="cnb-inline"')[0].count("search failed, 404") == 2
+    )  # the message, and its line
+    assert ", in fail\n    raise ValueError(&quot;search failed, 404&quot;)</pre>" in data["text/html"]
+    quiet = bundle(run, Binding(("ok",), left), OWN, raises=True)
+    assert "cnb-error" not in quiet["text/html"].partition("</style>")[2]
+    assert "cannot be evaluated" not in quiet["text/plain"]
 
 
 class Short:

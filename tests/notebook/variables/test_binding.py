@@ -89,7 +89,7 @@ def test_variables_of_a_plan():
     }
     wanted, without = variables(plan.tasks, outcomes, "p_")
     assert wanted == {"p_a": 1, "p_rows": part}
-    assert without == [("p_b", "skipped: a failed, 404"), ("p_c", "failed: ValueError: x"), ("p_d", "cancelled")]
+    assert without == [("p_b", "skipped: a failed"), ("p_c", "failed: ValueError: x"), ("p_d", "cancelled")]
 
 
 def test_numbers_become_t_names():

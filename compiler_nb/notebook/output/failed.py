@@ -1,0 +1,45 @@
+"""What a cell says of tools that failed: what each raised, once, and the line of the user's own code that did."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from compiler_nb.errors import RunFailed
+from compiler_nb.models.secret import mask
+from compiler_nb.notebook.output.errors import shortened
+from compiler_nb.outcome import Failure
+from compiler_nb.run import Run
+from compiler_nb.text import cut, visible_lines
+from compiler_nb.tracebacks import foreign, place_of
+
+SHOWN: Final = 3
+"""Places that are told; the others are counted."""
+LINE: Final = 200
+DEBUG: Final = "%debug opens the frame that raised"
+
+
+def places(run: Run) -> list[str]:
+    """Return where in the user's own code tasks failed, two lines each; equal places are told once."""
+    found: dict[str, list[str]] = {}
+    for id_, failure in run.failures.items():
+        place = place_of(failure.traceback) if isinstance(failure, Failure) else None
+        if place is not None:
+            found.setdefault(f"{cut(place.where, LINE)}\n    {cut(place.code, LINE)}", []).append(cut(id_, LINE))
+    told = [f"{ids[0]}{f' and {len(ids) - 1:,} more' if len(ids) > 1 else ''} in {at}" for at, ids in found.items()]
+    more = [f"… {len(told) - SHOWN:,} more places: run.failures"] if len(told) > SHOWN else []
+    return [visible_lines(mask(each, run.settings.secrets)) for each in (*told[:SHOWN], *more)]
+
+
+def run_failed(run: Run, told: str) -> RunFailed:
+    """Return the error of a run without an answer; `%debug` after it opens the frames that raised.
+
+    told: why there is no answer.
+    """
+    error, lines = RunFailed(told, run), places(run)
+    raised = [failure.error for failure in run.failures.values() if isinstance(failure, Failure) and failure.error]
+    causes = [(each, trace) for each in raised if (trace := foreign(each.__traceback__)) is not None]
+    if causes:
+        error.__cause__, trace = causes[0]
+        error = error.with_traceback(trace)
+        lines.append(DEBUG)
+    return shortened(error, *lines)
