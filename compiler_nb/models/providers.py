@@ -33,6 +33,8 @@ class Provider(NamedTuple):
     adds_path: bool = False
 
 
+LOCAL: Final = "local"
+"""The provider of models in a file on this machine."""
 AD_TOKEN: Final = "AZURE_OPENAI_AD_TOKEN"  # noqa: S105 - a variable's name
 """The variable of an Entra token, which Azure takes in place of a key."""
 PROVIDERS: Final = {
@@ -68,6 +70,7 @@ PROVIDERS: Final = {
             "vllm", "http://127.0.0.1:8000/v1", ("VLLM_API_KEY",), ("VLLM_BASE_URL",),
             needs_key=False, start="vllm serve MODEL",
         ),
+        Provider(LOCAL, "http://127.0.0.1", (), needs_key=False, concurrency=1, example="/path/to/model.gguf"),
     )
 }  # fmt: skip
 HAND: Final = "hand"

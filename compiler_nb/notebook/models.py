@@ -87,7 +87,8 @@ def about(models: Mapping[str, Model | None]) -> str:
         name = facts["name"] if facts["name"] == facts["provider"] else f"{facts['provider']}:{facts['name']}"
         key = f"key: {facts['key_source']}" if facts["key_source"] != "no need" else "no key needed"
         needs = model.hint if isinstance(model, OpenAIModel) and model.api == "chat" else ""
-        lines.setdefault("  ".join(part for part in (name, facts["address"], key, needs) if part), []).append(role)
+        said = (facts["about"],) if "about" in facts else (facts["address"], key, needs)
+        lines.setdefault("  ".join(part for part in (name, *said) if part), []).append(role)
     return "\n".join(f"{', '.join(roles)}: {line}" for line, roles in lines.items())
 
 
@@ -115,7 +116,7 @@ def _literal(text: str) -> Any:
 
 def ask_key(provider: str) -> None:
     """Ask for a provider's key, hidden, and keep it in this process. Raises OptionError if nobody can be asked."""
-    if provider not in PROVIDERS:
+    if provider not in PROVIDERS or not PROVIDERS[provider].key_variables:
         raise OptionError(f"{provider} takes no key" + (", a person answers" if provider == HAND else ""))
     try:
         key = getpass.getpass(f"Key for {provider}: ")

