@@ -16,7 +16,7 @@ from compiler_nb.models.hand import HandModel
 from compiler_nb.notebook.cell import identity
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.loop import Detached
-from compiler_nb.notebook.models import is_hand, roles_of, show_prompt
+from compiler_nb.notebook.models import YOUR_TURN, is_hand, roles_of, show_prompt
 from compiler_nb.notebook.options import Line, help_text, read
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.errors import shortened
@@ -59,6 +59,9 @@ def begin_cell(desk: Desk, magic: str, line: str, body: str, *, outermost: bool)
     Raises OptionError if the line is wrong, PlanError or NoModel if nothing can run.
     """
     said = read(magic, line, body)
+    if magic == "plan" and said.question and not said.plan.strip() and not said.given.get("help"):
+        say(YOUR_TURN)
+        return None
     if said.given.get("help") or not (said.plan.strip() if magic == "plan" else said.question):
         say(help_text(magic))
         return None
@@ -68,6 +71,9 @@ def begin_cell(desk: Desk, magic: str, line: str, body: str, *, outermost: bool)
     cell = identity(desk.shell, outermost=outermost, text=f"{magic} {line}\n{body}")
     question = Question(said, names.paste(said.question), inputs, cell, [])
     compiler = _compiler(desk, question)
+    if not said.plan and _is_written_by_hand(compiler):
+        desk.memory.binder.bind(cell, {})  # the next cell carries the question on, and leaves its results
+        return PlanJob(desk, question, compiler)
     if said.given.get("execute", True):
         with _nothing_stale(desk, cell):
             plan = _parse(compiler, question) if said.plan else None
@@ -77,6 +83,10 @@ def begin_cell(desk: Desk, magic: str, line: str, body: str, *, outermost: bool)
         _draw(desk, said, _parse(compiler, question))
         return None
     return PlanJob(desk, question, compiler)
+
+
+def _is_written_by_hand(compiler: Compiler) -> bool:
+    return isinstance(compiler.settings.planner, HandModel)
 
 
 def _source(desk: Desk, compiler: Compiler, said: Line, plan: Plan | None) -> Run | None:
@@ -130,8 +140,10 @@ def _compiler(desk: Desk, question: Question) -> Compiler:
         roles["planner"] = HandModel(question.prompts.append)
     settings: dict[str, Any] = {name: desk.setting(given, name) for name in PASSED_ON}
     tools = desk.memory.names.tools(given.get("tools"))
+    asks_only = is_hand(models["planner"]) and not question.said.plan  # which is no run to keep
+    history = None if asks_only else history_of(desk)
     try:
-        compiler = Compiler(None, tools, **(roles | settings), budget=given.get("budget"), history=history_of(desk))
+        compiler = Compiler(None, tools, **(roles | settings), budget=given.get("budget"), history=history)
     except (ValueError, TypeError) as error:
         raise OptionError(str(error)) from None
     compiler.seen = desk.memory.seen
@@ -216,20 +228,17 @@ class RunJob:
     def finish(self, interrupted: bool) -> None:  # noqa: FBT001 - its only argument
         """Bind the results and show the run; raise KeyboardInterrupt after an interrupt, RunFailed without answer."""
         run, said = self.run, self.question.said
-        if show_prompt(self.desk.shell, self.question.prompts, said.head, self.question.text):
-            self.desk.memory.runs.remove(run)
-            self.desk.memory.binder.bind(self.question.cell, {})
-            return
         # a blocked loop can end nothing, so the run is ended here, and later runs get another loop
         if interrupted and run.status == "running" and not self.kernel and BACKGROUND.give_up():
             give_up(run, BLOCKED)
-        without = run.status in ("failed", "limit") and not show.has_answer(run)
+        without = run.status in ("failed", "limit") and not show.has_answer(run) and not self.question.prompts
         raises = without and not interrupted and said.given.get("raises", True)
         self._bind_and_show(raises=raises)
         if interrupted:
             raise shortened(KeyboardInterrupt("the run was stopped; finished results are kept"))
         if raises:
             raise run_failed(run, show.outcome_text(run))
+        show_prompt(self.desk.shell, self.question.prompts, said.head, self.question.text)
 
     def _bind_and_show(self, *, raises: bool = False) -> None:
         """Bind the results, the answer and the run, and show the run; called in the main thread.

@@ -22,7 +22,21 @@ from compiler_nb.notebook.variables.namespace import Namespace
 from compiler_nb.text import visible_lines
 
 ROLES: Final = ("planner", "joiner", "worker")
-HINT: Final = "Write the plan in the cell below, or have a chat model write it from this prompt. Then run that cell."
+HINT: Final = (
+    "Your turn: write the plan in the cell below, or give this prompt to a chat model and paste its reply there. "
+    "Then run that cell."
+)
+YOUR_TURN: Final = (
+    "Your turn: this cell has no plan yet. Write it below the first line, one call a line, such as\n"
+    '    x = search("Kyoto")\n'
+    "    answer(x)\n"
+    "or paste what a chat model replied to the prompt, and run the cell again. %compile tools lists the tools."
+)
+_PROMPT: Final = (
+    "white-space:pre-wrap;word-break:normal;overflow-wrap:break-word;user-select:all;max-height:32em;overflow:auto;"
+    "padding:.6em .9em;border-radius:6px;background:#8792a21a"
+)
+"""The look of a prompt: it wraps at words, and a click selects all of it."""
 
 
 def find(spec: Any, names: Namespace, **settings: Any) -> Model | None:
@@ -137,8 +151,12 @@ def show_prompt(shell: Any, prompts: list[Request], head: str, question: str) ->
     if not prompts:
         return False
     prompt = visible_lines(prompt_text(prompts[-1]))
-    page = f"<details open><summary>{escape(HINT)}</summary><pre>{escape(prompt)}</pre></details>"
-    display({"text/plain": f"{prompt}\n\n{HINT}", "text/html": f'<div class="mathjax_ignore">{page}</div>'})
+    turn = f"<p>{escape(HINT)}</p>"
+    summary = f"<summary>the prompt, {len(prompt):,} characters (a click selects it all)</summary>"
+    page = f'{turn}<details open>{summary}<pre style="{_PROMPT}">{escape(prompt)}</pre></details>'
+    display(
+        {"text/plain": f"{prompt}\n\n{HINT}", "text/html": f'<div class="mathjax_ignore tex2jax_ignore">{page}</div>'}
+    )
     shell.set_next_input(plan_cell(head, question))
     return True
 

@@ -35,5 +35,27 @@ def test_a_person_plans_in_the_next_cell(shell):
     shell.ok(opened + "a = double(2)\nb = double(a)\njoin()")
     assert (shell.ns["b"], shell.ns["run"].question) == (8, "What is twice {up} two?")
     assert shell.ns["run"].answer == {"a": 4, "b": 8}
+    (asked, _) = shell.shown  # one output each: no picture, no failure, no tokens
+    assert set(asked) == {"text/plain", "text/html"}
+    assert not any(word in asked["text/html"] for word in ("<svg", "failed", "tokens", "cnb-error"))
+    assert "<details open><summary>the prompt, " in asked["text/html"]
+    assert "word-break:normal" in asked["text/html"]
     shell.ok("%%compile -N --planner hand\nq")
     assert shell.ip.rl_next_input == "%%plan -N --planner hand q\n"
+
+
+def test_it_is_no_run(shell, capsys, tmp_path):
+    """Nothing failed and nothing is kept: the history and `%compile runs` have the run of the plan only."""
+    shell.ok(f"%config CompileMagics.history = {str(tmp_path / 'runs.db')!r}")
+    shell.ok("%%compile -m hand\nWhich?")
+    shell.ok("%compile runs")
+    assert capsys.readouterr().out == "no runs yet\n"
+
+
+@pytest.mark.parametrize("cell", ["%%plan -m hand Which?\n", "%%plan -m hand Which?", "%%plan Which?\n  \n"])
+def test_the_empty_cell_says_what_to_do(shell, capsys, cell):
+    """If it is run as it was opened: neither the help nor an error."""
+    shell.ok(cell)
+    out = capsys.readouterr().out
+    assert out.startswith("Your turn: this cell has no plan yet. Write it below the first line")
+    assert "--planner" not in out
