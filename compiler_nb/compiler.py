@@ -37,11 +37,28 @@ if TYPE_CHECKING:  # loaded only if it is used
 class Compiler:
     """Answers questions with the same settings each time; `settings` holds them, checked; `seen` what tools returned.
 
-    model: a Model, or "provider:model" for `connect`; planner, joiner, worker: models for roles that need another one;
-    tools: functions or Tools (`llm` and `extract`, which ask the worker, are always offered); limits: a Limit, or its
-    fields as a dict, by provider, for all runs on a loop together if they are equal; bounds: Bounds, or fields of them
-    as a dict; history: a History, or the path of
-    one, in which runs are kept; the others: see Settings. Raises ValueError if a setting is invalid.
+    model: a Model, or "provider:model" for `connect`. Defaults to none, which is enough for `execute`.
+    tools: functions or Tools that plans may call; `llm` and `extract`, which ask the worker, are always offered.
+    planner, joiner, worker: models for roles that need another one than `model`.
+    dialect: the language of plans: "python", "numbered" or "json".
+    examples: pairs of a question and a good plan for it, shown to the planner.
+    engine: "local", the only one so far.
+    max_concurrency: how many calls of tools run at a time.
+    limits: what providers allow, by name: {"openai": Limit(concurrency=4, rpm=60)}, or its fields as a dict; for all
+    runs on a loop together if they are equal.
+    max_replans: how many further plans the joiner may ask for. max_repairs: how often the planner may fix a plan that
+    has problems.
+    timeout: seconds for a whole run, None means no limit. budget: a Budget of tokens, dollars, calls and seconds.
+    approve: tools with side effects: "ask", "auto", "deny", or the names of those that need not be asked for.
+    history: a History, or the path of one, in which runs are kept. Defaults to none. cache: "off", the only one so far.
+    prompts: your own texts for "planner" and "joiner".
+    share: what of results `llm`, `extract` and the joiner may see: "all", "summary" or "none".
+    preview: whether a request for another plan shows contents of results, not only their names and shapes.
+    drop_failed: the share of a fan-out's items that may fail, such as 0.1: its value is then without them.
+    learn_shapes: whether planners are told keys and types of what tools returned before.
+    bounds: what expressions may cost: Bounds(items=100_000), or its fields as a dict.
+
+    Raises ValueError if a setting is invalid.
     """
 
     def __init__(
@@ -108,7 +125,8 @@ class Compiler:
     ) -> Run:
         """Answer a question on the running loop; the Run says how that went, and only a cancellation is raised.
 
-        inputs: variables offered to the planner by name and schema. Raises NoModel if no model is set.
+        inputs: variables offered to the planner by name and schema. on_event: called with each event, on the run's
+        thread. Raises NoModel if no model is set.
         """
         return await self._perform(self.order(question, inputs=inputs), on_event)
 
@@ -123,6 +141,7 @@ class Compiler:
     ) -> Run:
         """Run a plan (a Plan, or its text). Raises PlanError if the text is not a plan.
 
+        inputs: the values of the variables that it reads. on_event: as for `run`. question: what a joiner is told.
         source: the run that the plan comes from (a Run, or the id of one in the history): its side effects, and those
         of its lineage, are not repeated.
         """
@@ -130,7 +149,7 @@ class Compiler:
         return await self._perform(self.order(question, plan=plan, inputs=inputs, source=old), on_event)
 
     async def plan(self, question: str, inputs: Mapping[str, Any] | None = None) -> Plan:
-        """Return the plan for a question, without running it.
+        """Return the plan for a question, without running it; inputs: as for `run`.
 
         Raises PlanError, ModelError, or RunFailed at a limit, if there is no plan. The history keeps how it was made.
         """
@@ -148,8 +167,9 @@ class Compiler:
 
         Only what had not finished runs: what is done is adopted if its tool's code and its inputs are what they were.
         A side effect whose end is unknown needs approval, and is denied if nobody can be asked. inputs: replace the
-        run's own, which are taken from the run. Raises HistoryError if there is no such run, RunClaimed if another run
-        goes on with it; take: even so, if that run's process is on another host, which cannot be asked.
+        run's own, which are taken from the run. on_event: as for `run`. Raises HistoryError if there is no such run,
+        RunClaimed if another run goes on with it; take: even so, if that run's process is on another host, which cannot
+        be asked.
         """
         old = await asyncio.to_thread(self.recall, run)
         return await self._perform(self.order_resumed(old, inputs, take=take), on_event)
@@ -168,15 +188,15 @@ class Compiler:
         """Run the plan of a finished run again, all of it or a part; what does not run keeps its outcome.
 
         start: this task and all that depend on it; failed: what failed, was skipped or cancelled; overrides: values of
-        tasks, which do not run, while those that depend on them do; take: as for `resume`. Raises KeyError if there is
-        no such task, RunClaimed as `resume` does.
+        tasks, which do not run, while those that depend on them do; inputs, take: as for `resume`; on_event: as for
+        `run`. Raises KeyError if there is no such task, RunClaimed as `resume` does.
         """
         old = await asyncio.to_thread(self.recall, run)
         order = self.order_again(old, start, overrides, failed=failed, inputs=inputs, take=take)
         return await self._perform(order, on_event)
 
     def run_sync(self, question: str, inputs: Mapping[str, Any] | None = None, on_event: Listener | None = None) -> Run:
-        """Answer a question on our own loop, and wait; an interrupt cancels the run and is raised."""
+        """Do what `run` does, on our own loop, and wait; an interrupt cancels the run and is raised."""
         return self._wait(self.order(question, inputs=inputs), on_event)
 
     def execute_sync(
@@ -188,12 +208,12 @@ class Compiler:
         question: str = "",
         source: Run | str | None = None,
     ) -> Run:
-        """Run a plan on our own loop, and wait."""
+        """Do what `execute` does, on our own loop, and wait."""
         old = self.recall(source) if source is not None else None
         return self._wait(self.order(question, plan=plan, inputs=inputs, source=old), on_event)
 
     def plan_sync(self, question: str, inputs: Mapping[str, Any] | None = None) -> Plan:
-        """Return the plan for a question, made on our own loop."""
+        """Do what `plan` does, on our own loop, and wait."""
         return BACKGROUND.run(self.plan(question, inputs))
 
     def resume_sync(
@@ -204,7 +224,7 @@ class Compiler:
         *,
         take: bool = False,
     ) -> Run:
-        """Go on with a run that did not finish, on our own loop, and wait."""
+        """Do what `resume` does, on our own loop, and wait."""
         return self._wait(self.order_resumed(self.recall(run), inputs, take=take), on_event)
 
     def rerun_sync(
@@ -218,7 +238,7 @@ class Compiler:
         on_event: Listener | None = None,
         take: bool = False,
     ) -> Run:
-        """Run the plan of a finished run again on our own loop, and wait."""
+        """Do what `rerun` does, on our own loop, and wait."""
         order = self.order_again(self.recall(run), start, overrides, failed=failed, inputs=inputs, take=take)
         return self._wait(order, on_event)
 

@@ -30,7 +30,10 @@ from typing import Any, NamedTuple
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong with a plan: its kind, its line and column (from 1), and a message with a hint."""
+    """One thing that is wrong with a plan: its kind, its line and column (from 1), and a message with a hint.
+
+    task: the id of the task that it is about, "" if there is none.
+    """
 
     kind: str
     line: int

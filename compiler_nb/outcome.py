@@ -61,7 +61,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """A task was stopped, or had not started, when its run was."""
+    """A task was stopped, or had not started, when its run was; `message` says by what."""
 
     message: str = "the run was cancelled"
 
@@ -96,7 +96,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Replan:
-    """The joiner's decision that another plan is needed, and why."""
+    """The joiner's decision that another plan is needed; `reason` says why."""
 
     reason: str
 

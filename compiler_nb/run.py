@@ -131,11 +131,14 @@ class Run:
         return self.log.now() if self.status == "running" else self.progress.at
 
     def state(self, name: str) -> State:
-        """Return the state of a task; raises KeyError if there is no such task."""
+        """Return the state of a task, one of seven, by its name; raises KeyError if there is no such task."""
         return self.progress.states[self.id_of(name)]
 
     def why(self, name: str) -> str:
-        """Say in words why a task waits or waited, or how it ended. Raises KeyError if there is no such task."""
+        """Say in words why a task waits or waited, or how it ended; name: its variable or its id.
+
+        Raises KeyError if there is no such task.
+        """
         words, id_ = self.words(), self.id_of(name)
         with words.progress.lock:
             return words.whole(id_)

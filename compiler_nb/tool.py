@@ -183,8 +183,9 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
 
 class Toolbox(Mapping[str, Tool]):
-    """Tools by name, in a fixed order; plain functions are wrapped.
+    """Tools by name, in a fixed order.
 
+    tools: functions, which are wrapped, and Tools: a list of them, or a dict whose names do not count.
     Raises ToolError if they are not a list or dict of functions, or if two of them have the same name.
     """
 

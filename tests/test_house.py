@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import re
 import shutil
 import subprocess
@@ -394,3 +395,14 @@ def test_everything_runs_by_one_script():
         line for line in (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines() if line[:1] not in ("#", "")
     ]
     assert commands == ["set -eu", 'cd "$(dirname "$0")/.."', "python3 make.py test"]
+
+
+@pytest.mark.parametrize("name", [name for name in compiler_nb.__all__ if not name.endswith(("Error", "Model"))])
+def test_help_of_a_public_name_says_what_each_of_its_arguments_is(name):
+    """`help(Compiler)`: all that may be given to it; a Run is made by a compiler."""
+    named = getattr(compiler_nb, name)
+    if name == "Run" or (isinstance(named, type) and issubclass(named, Exception)):
+        return
+    told = inspect.getdoc(named) or ""
+    missing = [each for each in inspect.signature(named).parameters if not re.search(rf"\b{each}\b", told)]
+    assert not missing, f"help({name}) does not say what {', '.join(missing)} is"

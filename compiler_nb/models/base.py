@@ -48,7 +48,8 @@ class ReplyGrammar:
 class Request:
     """What a model is asked: its role in the pattern, the messages, and the task that asks ("" if none does).
 
-    grammar: what the reply may be, None if that is open; a model that cannot hold its reply to it leaves it out.
+    prompt: the content hash of the prompt's text file; grammar: what the reply may be, None if that is open; a model
+    that cannot hold its reply to it leaves it out.
     """
 
     role: Role
@@ -59,7 +60,7 @@ class Request:
 
 
 class Chunk(NamedTuple):
-    """A piece of text; the last one says why the model ended ("stop", "length", ...), what it used, and who it was.
+    """A piece of text; the last one says why the model ended (finish: "stop", "length", ...) and what it used (usage).
 
     A stream that never gives a `finish` was cut, unless it yields only plain strings. A chunk without text shows that
     the model is still thinking. model: the name that the reply itself gives, or "".

@@ -23,7 +23,11 @@ WINDOW: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What a provider allows: calls at a time, calls per minute, tokens per minute. None means no limit."""
+    """What a provider allows; None means no limit.
+
+    concurrency: calls at a time; rpm: requests a minute; tpm: tokens a minute, in and out. Raises ValueError if one is
+    not a whole number from 1.
+    """
 
     concurrency: int | None = None
     rpm: int | None = None

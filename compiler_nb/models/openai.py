@@ -62,8 +62,9 @@ class OpenAIModel:
     provider: whose limits its calls count against; stream: False asks for the whole reply at once;
     connect_timeout, read_timeout: seconds to connect, and between two reads; grace: seconds to wait for the numbers
     that follow the text; api_version: Azure's dated API, by default OPENAI_API_VERSION or none;
-    transport: one of the HTTP client's own, in place of its connections: for a proxy, a certificate, a test;
-    parameters: what else the request says (temperature, reasoning_effort, max_tokens, ...), as the server calls it.
+    extra_headers: what each request says besides; transport: one of the HTTP client's own, in place of its connections:
+    for a proxy, a certificate, a test; parameters: what else the request says (temperature, reasoning_effort,
+    max_tokens, ...), as the server calls it.
 
     If the server gives no finish reason, neither does the stream: the caller then treats the reply as cut off.
     """

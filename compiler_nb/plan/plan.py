@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+from compiler_nb.errors import PlanError
 from compiler_nb.plan import parser, shape, short, writers
 from compiler_nb.plan.task import JOIN, LastLine, Task, inputs_of
+from compiler_nb.text import shorten, visible_lines
 from compiler_nb.tool import Toolbox
 
+SHOWN: Final = 200
+"""Lines of a plan that it shows of itself; the others are counted."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Plan:
     """A directed acyclic graph of tasks, in the order of the text, and how it ends.
 
     `plan["ny"]` is a task, `plan.tasks` all of them without the last line, `plan.final` the last line,
-    `plan.text` what it was parsed from, `plan.notes` where that was not read as it is written, `plan.after_tools`
-    whether it was written after tools had returned something, which may have asked for what it does.
+    `plan.text` what it was parsed from and `plan.dialect` in which language, `plan.notes` where that was not read as it
+    is written, `plan.after_tools` whether it was written after tools had returned something, which may have asked for
+    what it does.
     """
 
     tasks: tuple[Task, ...]
@@ -82,8 +88,24 @@ class Plan:
 
         return make_digraph(self)
 
+    def __repr__(self) -> str:
+        """Return the plan as text, in its own dialect."""
+        try:
+            text = self.to_text(self.dialect)
+        except PlanError:  # its dialect cannot say what another round left
+            text = self.text
+        lines = visible_lines(text.strip()).split("\n")
+        more = [f"… {len(lines) - SHOWN:,} more lines"] if len(lines) > SHOWN else []
+        return "\n".join(shorten(line) for line in (*lines[:SHOWN], *more))
+
+    def _repr_html_(self) -> str:
+        """Return its picture, and its text below."""
+        from compiler_nb.notebook.output.show import plan_page  # noqa: PLC0415 - as above
+
+        return plan_page(self)
+
     def visualize(self) -> Any:
-        """Return the picture of the plan: it shows itself anywhere, and has `save`."""
+        """Return the picture of the plan: it shows itself anywhere, `str` of it is text, and it has `save`."""
         from compiler_nb.drawing.svg import draw  # noqa: PLC0415 - as above
 
         return draw(self)

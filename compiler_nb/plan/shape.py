@@ -85,7 +85,10 @@ def _sorted(needs: Mapping[str, tuple[str, ...]]) -> list[str]:
 
 
 def levels(plan: Iterable[Task]) -> tuple[tuple[str, ...], ...]:
-    """Return the ids by level: a task stands one below the deepest task that it needs."""
+    """Return the ids by level, the first level first: a task stands one below the deepest task that it needs.
+
+    Raises ValueError if tasks wait for each other.
+    """
     needs = parents(plan)
     depth: dict[str, int] = {}
     for id_ in _sorted(needs):
@@ -116,9 +119,10 @@ def _duration(task: Task, durations: Mapping[str, float] | None) -> float:
 
 
 def critical_path(plan: Iterable[Task], durations: Mapping[str, float] | None = None) -> tuple[str, ...]:
-    """Return the ids of the longest chain, of equally long ones the first in the text.
+    """Return the ids of the longest chain, in order; of equally long ones the first in the text.
 
-    durations: seconds by task id or by tool name, 1 if neither is known.
+    durations: seconds by task id or by tool name, such as {"search": 1.2}. A call whose time is not given counts as one
+    second. Raises ValueError if tasks wait for each other.
     """
     tasks = tuple(plan)
     high = heights(tasks, durations)
@@ -135,7 +139,11 @@ def critical_path(plan: Iterable[Task], durations: Mapping[str, float] | None = 
 def lower_bound(
     plan: Iterable[Task], durations: Mapping[str, float] | None = None, capacity: float | None = None
 ) -> float:
-    """Return the shortest time that any schedule can take: the critical path, or the work over the capacity."""
+    """Return the shortest time in seconds that any schedule can take: the critical path, or the work over the capacity.
+
+    durations: as for `critical_path`; capacity: how many tasks run at a time, None means no limit. Raises ValueError if
+    tasks wait for each other.
+    """
     tasks = tuple(plan)
     longest = max(heights(tasks, durations).values(), default=0.0)
     work = sum(_duration(task, durations) for task in tasks)

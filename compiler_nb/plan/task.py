@@ -16,7 +16,10 @@ _PART: Final = re.compile(r".+\.[0-9]+", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Last line `join(...)`: the joiner answers from these tasks' results, or from all results if `refs` is empty."""
+    """Last line `join(...)`: the joiner answers from these tasks' results, or from all results if `refs` is empty.
+
+    instruction: what the plan tells the joiner to do, "" if it does not say.
+    """
 
     refs: tuple[str, ...] = ()
     instruction: str = ""

@@ -94,6 +94,13 @@ def plan_bundle(plan: Plan, look: Look, last: str = "") -> Bundle:
     return {"text/plain": text, "text/html": _page(page), "image/svg+xml": drawn.svg}
 
 
+def plan_page(plan: Plan) -> str:
+    """Return a plan as a page: its picture, where its text was not read as it is written, and the text."""
+    notes = [_note_html(line) for line in _listed_notes(plan.notes)]
+    text = f"<details open><summary>{count_of(len(plan), 'task')}</summary><pre>{_pre(repr(plan))}</pre></details>"
+    return _page([*_picture_html(draw(plan)), *notes, text])
+
+
 def plain_tasks(run: Run) -> tuple[Task, ...]:
     """Return the tasks of a run without the items of fan-outs."""
     return tuple(task for task in run.progress.tasks.values() if not task.owner)
