@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from compiler_nb.engine.approval import Ask
 from compiler_nb.engine.ledger import Ledger
-from compiler_nb.engine.pool import read_by_several
+from compiler_nb.engine.results import read_by_several
 from compiler_nb.engine.runners import PostToMain
 from compiler_nb.engine.session import Session
 from compiler_nb.engine.watch import WATCH

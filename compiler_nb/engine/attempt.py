@@ -16,8 +16,8 @@ import asyncio
 from math import inf
 from typing import Any, Final, Protocol
 
+from compiler_nb.engine.call import Runner
 from compiler_nb.engine.node import Node
-from compiler_nb.engine.runners import Runner
 from compiler_nb.engine.timer import Timer
 from compiler_nb.errors import ArgumentError, ExpressionError
 from compiler_nb.outcome import Cancelled, Failure

@@ -17,8 +17,8 @@ from time import perf_counter, sleep
 from typing import Any, Final, TypeAlias
 
 from compiler_nb.engine.attempt import GRACE, Attempt, Host, failure_of
+from compiler_nb.engine.call import Runner
 from compiler_nb.engine.node import Node
-from compiler_nb.engine.runners import Runner
 from compiler_nb.errors import ExpressionError
 from compiler_nb.outcome import Cancelled, Failure
 from compiler_nb.plan.bounds import LOOK, Heavy, Scope

@@ -16,71 +16,25 @@ Theory of operation
 from __future__ import annotations
 
 import asyncio
-import functools
-import inspect
 import itertools
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Generator
-from contextvars import Context, ContextVar, copy_context
-from typing import Any, Final, Protocol, TypeAlias
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from typing import Any, Final, TypeAlias
 
-from compiler_nb.engine.pool import ABANDONED_LIMIT, PLAIN_IDS, Pool, ThreadJob, is_awaitable, settled
+from compiler_nb.engine.call import CURRENT, Call, Runner
+from compiler_nb.engine.pool import ABANDONED_LIMIT, Pool, ThreadJob
+from compiler_nb.engine.results import PLAIN_IDS, settled, still_to_await
 from compiler_nb.errors import ToolUnavailable
 from compiler_nb.outcome import Failure
 
-CURRENT: Final[ContextVar[str]] = ContextVar("compiler_nb_task", default="")
-"""The id of the task whose tool is running: model calls that a tool makes are counted as its own."""
 EVALUATORS: Final = 2
 """Expressions that are evaluated on threads at a time: they compute, and with more the loop's thread would starve."""
 FAIR: Final = 50
 """Calls that one asyncio task may take in a row before it lets the loop look at the rest of the world."""
 PostToMain: TypeAlias = Callable[[Callable[[], None]], bool]
 """Posts a function to the main thread; returns False if nobody serves it there."""
-
-
-class Call(Protocol):
-    """One call, as a runner sees it."""
-
-    id: str
-    """The id of its task."""
-
-    @property
-    def name(self) -> str:
-        """What users know it by: the name of the tool."""
-
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    runner: Runner
-    """Who performs it; a function that returns a coroutine is handed on to the runner of coroutines."""
-    handle: Any
-    """What the runner keeps of it, such as an asyncio task."""
-
-    def end(self, outcome: Any) -> None:
-        """Note that it ended with a value, or a Failure; called on the loop's thread."""
-
-    def raised(self, error: BaseException) -> None:
-        """Note that it raised; called on the loop's thread."""
-
-
-class Runner(Protocol):
-    """Performs calls; all methods are called on the loop's thread."""
-
-    stuck: str
-    """Why its calls cannot be stopped; "" if they can, so that they are given a grace to end."""
-
-    def start(self, call: Call) -> None:
-        """Begin a call; it may have ended when this returns."""
-
-    def stop(self, call: Call) -> None:
-        """Ask a call to end."""
-
-    def abandon(self, call: Call) -> bool:
-        """Give up on a call that has not ended; return whether it still works."""
-
-    def close(self) -> None:
-        """Let go of what the runner holds; no further call is started."""
 
 
 def make_runners(
@@ -197,14 +151,12 @@ class _Functions:
 
     def job(self, call: Call) -> ThreadJob:
         """Return a call as a job, which reports its end to the call."""
-        context = self.context.copy()
-        context.run(CURRENT.set, call.id)
-        report = functools.partial(self._report, call)
-        job = call.handle = ThreadJob(call.function, call.args, call.kwargs, context, report)
+        job = call.handle = ThreadJob(call, self.context.copy(), self._report)
         return job
 
-    def _report(self, call: Call, job: ThreadJob) -> None:
+    def _report(self, job: ThreadJob) -> None:
         """Tell a call how its job ended. A plain function around an async one returns what is still to be awaited."""
+        call = job.call
         if job.error is not None:
             call.raised(job.error)
         elif job.awaitable:
@@ -227,28 +179,6 @@ class _Functions:
 
 async def _same(value: Any) -> Any:
     return value
-
-
-class _Rest:
-    """What is still to be awaited of an object of another library."""
-
-    def __init__(self, steps: Generator[Any, Any, Any]) -> None:
-        self.steps = steps
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        return self.steps
-
-
-def still_to_await(value: Any) -> Awaitable[Any] | None:
-    """Return what is to be awaited of what a tool returned; None if it is a value, or raises when it is awaited."""
-    if not is_awaitable(value):
-        return None
-    if inspect.iscoroutine(value):
-        return value
-    try:
-        return _Rest(type(value).__await__(value))
-    except Exception:  # noqa: BLE001 - a value that only looks like an awaitable
-        return None
 
 
 class Threads(_Functions):

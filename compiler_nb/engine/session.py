@@ -26,11 +26,12 @@ from typing import Any, Final, TypeAlias
 
 from compiler_nb.engine.approval import Approvals, Ask, Decision, Rule
 from compiler_nb.engine.attempt import Attempt, failure_of
+from compiler_nb.engine.call import Runner
 from compiler_nb.engine.evaluation import Evaluation, Inline, Work
 from compiler_nb.engine.fanouts import Fanouts
 from compiler_nb.engine.ledger import NOWHERE, Entry, Ledger, digest_of, not_repeated
 from compiler_nb.engine.node import CANCELLED, Node, Verb, find_lanes
-from compiler_nb.engine.runners import PostToMain, Runner, make_runners
+from compiler_nb.engine.runners import PostToMain, make_runners
 from compiler_nb.engine.schedule import Schedule
 from compiler_nb.engine.timer import Timer
 from compiler_nb.errors import EffectInDoubt, RunClaimed, ToolUnavailable

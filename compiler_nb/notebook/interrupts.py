@@ -19,7 +19,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from compiler_nb.engine.pool import ThreadJob, settled
+from compiler_nb.engine.pool import ThreadJob
+from compiler_nb.engine.results import settled
 from compiler_nb.engine.runners import Coroutines
 
 _PACKAGE: Final = f"{Path(__file__).parents[1]}{os.sep}"
@@ -47,7 +48,7 @@ class RaisedInTools:
         """Handle SIGINT; after the block pass it on: a later wait may have taken this for the previous handler."""
         self.count += 1
         is_held = not self.over and (
-            _holds(frame, ThreadJob.call, settled) or (self.count > 1 and _holds(frame, Coroutines.serve))
+            _holds(frame, ThreadJob.perform, settled) or (self.count > 1 and _holds(frame, Coroutines.serve))
         )
         if is_held:
             self.stop()

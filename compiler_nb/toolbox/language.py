@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any, Final, Literal, TypeAlias
 
-from compiler_nb.engine.runners import CURRENT
+from compiler_nb.engine.call import CURRENT
 from compiler_nb.errors import ToolError, ToolUnavailable
 from compiler_nb.models.base import Message
 from compiler_nb.prompts import fill, load

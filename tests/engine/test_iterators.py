@@ -8,7 +8,7 @@ import pytest
 
 from compiler_nb import Compiler, tool
 
-COVERS = ("pool.py",)
+COVERS = ("results.py",)
 MADE: list[object] = []
 
 

@@ -7,10 +7,11 @@ import threading
 import time
 
 from compiler_nb.engine.pool import Pool, ThreadJob
+from tests.support.calls import call_of
 
 
 def job_of(function, done, *args) -> ThreadJob:
-    return ThreadJob(function, args, {}, contextvars.copy_context(), done)
+    return ThreadJob(call_of(function, *args), contextvars.copy_context(), done)
 
 
 def run(main):

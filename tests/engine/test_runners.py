@@ -10,7 +10,8 @@ import threading
 
 import pytest
 
-from compiler_nb.engine.runners import CURRENT, make_runners
+from compiler_nb.engine.call import CURRENT
+from compiler_nb.engine.runners import make_runners
 from compiler_nb.events import TaskEnded, Warned
 from compiler_nb.outcome import Cancelled, Failure
 from compiler_nb.tool import tool

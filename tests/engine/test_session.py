@@ -10,8 +10,8 @@ import time
 import pytest
 
 from compiler_nb.engine.attempt import GRACE
+from compiler_nb.engine.call import CURRENT
 from compiler_nb.engine.pool import ABANDONED_LIMIT
-from compiler_nb.engine.runners import CURRENT
 from compiler_nb.events import TaskApproved, TaskEnded, TaskHeld, TaskRetried, TaskStarted, Warned
 from compiler_nb.outcome import Cancelled, Failure, Skipped
 from compiler_nb.plan.plan import Plan
@@ -20,7 +20,7 @@ from tests.support.clock import run_virtually
 from tests.support.hostile import ERRORS, VALUES
 from tests.support.session import add, opened, perform, states, told
 
-COVERS = ("attempt.py", "node.py", "runners.py", "timer.py")
+COVERS = ("attempt.py", "call.py", "node.py", "runners.py", "timer.py")
 
 
 @tool

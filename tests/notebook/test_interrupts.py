@@ -10,6 +10,7 @@ import pytest
 
 from compiler_nb.engine.pool import ThreadJob
 from compiler_nb.notebook.interrupts import _PACKAGE, RaisedInTools
+from tests.support.calls import call_of
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +28,7 @@ def press():
 
 def job(function):
     """Return a sync tool's call."""
-    return ThreadJob(function, (), {}, contextvars.copy_context(), lambda _: None)
+    return ThreadJob(call_of(function), contextvars.copy_context(), lambda _: None)
 
 
 def test_a_tool_gets_what_everybody_else_does_not():

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from compiler_nb.engine.runners import CURRENT
+from compiler_nb.engine.call import CURRENT
 from compiler_nb.events import TaskEnded, TaskExpanded, TaskParked, TaskPlanned, TaskRetried, TaskStarted
 from compiler_nb.tool import tool
 from tests.support.hostile import ERRORS, VALUES

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from compiler_nb import Compiler, ScriptedModel, tool
-from compiler_nb.engine.runners import CURRENT
+from compiler_nb.engine.call import CURRENT
 from compiler_nb.errors import ArgumentError, ToolError
 from compiler_nb.toolbox import make_language_tools
 from compiler_nb.toolbox.language import Unreadable, read_number, read_value
