@@ -38,6 +38,9 @@ class Tool(Signature):
     Raises ToolError if the function cannot be a tool.
     """
 
+    __slots__ = (
+        "is_async", "max_concurrency", "provider", "pure", "retries", "side_effects", "thread", "timeout",
+    )  # fmt: skip
     regular = True
     """Whether results have the same shape each time, so that planners may be told what it was."""
 
