@@ -34,12 +34,12 @@ class Tool(Signature):
     failure; pure: equal arguments give equal values, so results may be cached; side_effects: it changes something
     outside, so it runs once, after approval, and never twice; thread: "pool", or "main" for what may not leave the
     main thread (a connection made in a cell, pyplot); provider: the provider whose limits its calls count against;
-    max_concurrency: attempts of this tool at a time; is_async: whether its own call returns a coroutine.
+    max_concurrency: attempts of this tool at a time.
     Raises ToolError if the function cannot be a tool.
     """
 
     __slots__ = (
-        "is_async", "max_concurrency", "provider", "pure", "retries", "side_effects", "thread", "timeout",
+        "max_concurrency", "provider", "pure", "retries", "runs_on", "side_effects", "thread", "timeout",
     )  # fmt: skip
     regular = True
     """Whether results have the same shape each time, so that planners may be told what it was."""
@@ -63,7 +63,8 @@ class Tool(Signature):
         self.timeout, self.retries, self.pure, self.side_effects = timeout, retries, pure, side_effects
         self.thread, self.provider, self.max_concurrency = thread, provider, max_concurrency
         call = getattr(function, "__call__", None)  # noqa: B004 - an object's own async __call__
-        self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
+        is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
+        self.runs_on = "async" if is_async else thread  # which of an engine's runners performs its calls
         self._validate()
         functools.update_wrapper(self, function, updated=())
         self.__name__ = self.name
@@ -89,6 +90,11 @@ class Tool(Signature):
 
     def __repr__(self) -> str:
         return f"<tool {self.signature}>"
+
+    @property
+    def is_async(self) -> bool:
+        """Whether its own call returns a coroutine."""
+        return self.runs_on == "async"
 
     @property
     def stateless(self) -> bool:

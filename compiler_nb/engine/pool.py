@@ -74,26 +74,22 @@ class Pool:
         self.loop, self.size = loop, size
         self.jobs: SimpleQueue[ThreadJob | None] = SimpleQueue()
         self.results: deque[ThreadJob] = deque()
-        self.threads = self.pending = self.abandoned = 0
+        self.living = self.pending = self.abandoned = 0  # threads that take jobs; jobs; threads that hang in one
         self.woken = self.growing = False
 
     def submit(self, job: ThreadJob) -> None:
         """Queue a job; on the loop's thread only."""
         self.pending += 1
         self.jobs.put(job)
-        if self._living < EAGER:
+        if self.living < EAGER:
             self._grow(1)
         elif not self.growing:
             self._look_later()
 
     @property
-    def _living(self) -> int:
-        return self.threads - self.abandoned
-
-    @property
     def _missing(self) -> int:
         """How many more threads would have work."""
-        return min(self.size, self.pending) - self._living
+        return min(self.size, self.pending) - self.living
 
     def _look_later(self) -> None:
         if self._missing > 0:
@@ -104,12 +100,12 @@ class Pool:
         """Double the threads if jobs still wait: short jobs never get here, and long ones soon have a thread each."""
         self.growing = False
         if self.jobs.qsize():
-            self._grow(max(self._living, 1))
+            self._grow(max(self.living, 1))
             self._look_later()
 
     def _grow(self, most: int) -> None:
         for _ in range(min(most, self._missing)):
-            self.threads += 1
+            self.living += 1
             threading.Thread(target=self._work, name="compiler_nb-tool", daemon=True).start()
 
     def abandon(self, job: ThreadJob) -> None:
@@ -117,12 +113,13 @@ class Pool:
         if not job.abandoned:
             job.abandoned = True
             self.abandoned += 1
+            self.living -= 1
             self.pending -= 1
             self._grow(1)
 
     def close(self) -> None:
         """Let the threads end when they are idle."""
-        for _ in range(self.threads):
+        for _ in range(self.living + self.abandoned):
             self.jobs.put(None)
 
     def _work(self) -> None:
@@ -148,7 +145,7 @@ class Pool:
             job = results.popleft()
             if job.abandoned:
                 self.abandoned -= 1
-                self.threads -= 1
+                job.report_end()
             else:
                 self.pending -= 1
-            job.report_end()
+                job.report(job)

@@ -396,9 +396,8 @@ class Schedule:
 
     def _take(self, task: Task, now: float, after: Collection[str], items_of: Collection[str] = ()) -> Node:
         """Take a task that waits for other tasks, and for the items of fan-outs to be known."""
-        known = self.nodes.__getitem__
-        parents = list(map(known, after)) if after else ()
-        fanouts = list(map(known, items_of)) if items_of else ()
+        parents = list(map(self.nodes.__getitem__, after)) if after else ()
+        fanouts = list(map(self.nodes.__getitem__, items_of)) if items_of else ()
         node = self._enter(task)  # only now, for an unknown name must change nothing
         if parents:
             self._wait_for(node, parents)

@@ -177,10 +177,12 @@ class Session:
                     self._tell_notes(task.id, self._inline.scope)
                 self.pin(task, value, "inline")
                 return
-        fanouts = self.fanouts
-        fanouts.exist = fanouts.exist or task.kind == "fanout"
-        reads = fanouts.needs(task) if fanouts.exist else ()  # without any, the schedule knows what it waits for
-        nodes = self.schedule.add(task, self.log.now(), *reads)
+        if task.kind == "fanout":
+            self.fanouts.exist = True
+        if self.fanouts.exist:
+            nodes = self.schedule.add(task, self.log.now(), *self.fanouts.needs(task))
+        else:  # the schedule knows what it waits for
+            nodes = self.schedule.add(task, self.log.now())
         if nodes or self.schedule.ended:  # most tasks only come to wait
             self._perform(nodes)
 
@@ -609,18 +611,16 @@ class Session:
             self._end(node, replace(bound, attempts=node.attempt) if type(bound) is Failure else bound)
             return
         args, kwargs = bound
-        if tool.side_effects and not self._may_begin(
-            node, args, kwargs, self.log.now() if is_noted else at, noted=is_noted
-        ):
+        effect = tool.side_effects
+        if effect and not self._may_begin(node, args, kwargs, self.log.now() if is_noted else at, noted=is_noted):
             return
         if not is_noted:
             self.log.emit_at(at, TaskStarted, fields)
-        runner = self.runners["async" if tool.is_async else tool.thread]
-        attempt = self.attempts[task.id] = Attempt(node, tool, args, kwargs, runner, self)
-        if (tool.side_effects and self.intent is not None) or task.tool in self.rated:
+        attempt = self.attempts[task.id] = Attempt(node, tool, args, kwargs, self.runners[tool.runs_on], self)
+        if (effect and self.intent is not None) or task.tool in self.rated:
             attempt.begin_admitted()
         else:
-            if tool.side_effects:
+            if effect:
                 self.ledger.begin(task.id, self.log.round)
             attempt.begin()
 

@@ -101,6 +101,11 @@ class Signature:
         return self.parameters if len(self._positional) == len(self.parameters) else None
 
     @functools.cached_property
+    def _checks(self) -> bool:
+        """Whether any argument is checked."""
+        return any(p.check is not None for p in self.parameters)
+
+    @functools.cached_property
     def _rest(self) -> Parameter | None:
         return next((p for p in self.parameters if p.kind is inspect.Parameter.VAR_POSITIONAL), None)
 
@@ -133,7 +138,7 @@ class Signature:
         """
         in_order = self._in_order
         if not kwargs and in_order is not None and len(args) == len(in_order):  # nearly all calls
-            if not args:
+            if not self._checks:
                 return args, kwargs
             try:
                 pairs = zip(in_order, args, strict=True)

@@ -63,9 +63,9 @@ def test_no_more_threads_than_its_size_and_no_more_than_needed():
     async def main(pool):
         for _ in range(3):
             await all_of(pool, [lambda: seen.add(threading.current_thread())])
-        assert pool.threads == 1
+        assert pool.living == 1
         await all_of(pool, [lambda: (seen.add(threading.current_thread()), time.sleep(0.001))] * 40)
-        assert pool.threads == 2
+        assert pool.living == 2
         assert len(seen) == 2
         assert all(thread.daemon for thread in seen)
 
