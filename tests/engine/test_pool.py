@@ -7,7 +7,7 @@ import threading
 import time
 
 from compiler_nb.engine.pool import Pool, ThreadJob
-from tests.support.calls import call_of
+from tests.support.jobs import call_of
 
 
 def job_of(function, done, *args) -> ThreadJob:

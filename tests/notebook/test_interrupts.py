@@ -10,7 +10,7 @@ import pytest
 
 from compiler_nb.engine.pool import ThreadJob
 from compiler_nb.notebook.interrupts import _PACKAGE, RaisedInTools
-from tests.support.calls import call_of
+from tests.support.jobs import call_of
 
 
 @pytest.fixture(autouse=True)
