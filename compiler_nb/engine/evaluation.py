@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from math import inf
 from time import perf_counter, sleep
 from typing import Any, Final, TypeAlias
 
@@ -46,21 +45,24 @@ class Inline:
     def __init__(self, scope: Scope, loop: asyncio.AbstractEventLoop, resume: Callable[[], object]) -> None:
         self.scope, self.loop, self.resume = scope, loop, resume
         scope.look = self._look
-        self.turn: asyncio.Handle | None = None  # ends the turn, if anything was evaluated in it
+        self.turn_is_over = False  # whether so much was evaluated in it that the rest has to wait for the next
+        self._turn: asyncio.Handle | None = None  # ends the turn, if anything was evaluated in it
         self._turn_began = self._began = 0.0
 
     def compute(self, work: Work, subject: Any) -> Any:
         """Return the evaluator's value, or the Failure that it is. Raises Heavy if it is too much for the loop."""
         scope, account = self.scope, self.scope.account
         self._began = perf_counter()
-        if self.turn is None:
-            self.turn, self._turn_began = self.loop.call_soon(self._next_turn), self._began
+        if self._turn is None:
+            self._turn, self._turn_began = self.loop.call_soon(self._next_turn), self._began
+        elif self._began - self._turn_began > TURN:
+            self.turn_is_over = True
         scope.begin()
         try:
             account.check()
             return work(subject, scope)
         except Heavy:
-            self._turn_began = -inf  # what took so long for nothing, with threads that compute, too, ends the turn
+            self.turn_is_over = True  # what took so long for nothing, with threads that compute, too, ends the turn
             raise
         except BaseException as error:  # noqa: BLE001 - operators of a user's object may raise anything
             return failure_of(error)
@@ -70,17 +72,13 @@ class Inline:
             if spent > LOOK:  # the time of what is over in a moment is not worth a look at the clock
                 account.seconds -= perf_counter() - self._began
 
-    def turn_is_over(self) -> bool:
-        """Whether so much was evaluated in this turn of the loop that the rest has to wait for the next."""
-        return self.turn is not None and self._began - self._turn_began > TURN
-
     def _look(self) -> None:
         """Called by the evaluator while it works."""
         if perf_counter() > self._began + LIGHT:
             self.scope.heavy()
 
     def _next_turn(self) -> None:
-        self.turn = None
+        self._turn, self.turn_is_over = None, False
         self.resume()
 
 

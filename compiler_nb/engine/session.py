@@ -188,8 +188,7 @@ class Session:
 
     def _may_pin(self, task: Task) -> bool:
         """Whether an expression can be evaluated at once: what it reads is done, and it is still our turn."""
-        inline = self._inline
-        if (inline.turn is not None and inline.turn_is_over()) or not self.schedule.has_inputs(task):
+        if self._inline.turn_is_over or not self.schedule.has_inputs(task):
             return False
         return not self.fanouts.reads_partial(task)
 
@@ -358,7 +357,7 @@ class Session:
             return
         self._working = True
         try:
-            while work and (inline.turn is None or not inline.turn_is_over()):
+            while work and not inline.turn_is_over:
                 node = work.popleft()
                 if node.state not in ENDED or node.verb == "work":  # it may have ended since it was handed out
                     self._methods[node.verb](node)
@@ -601,7 +600,7 @@ class Session:
         task = node.task
         tool = self.tools.get(task.tool)
         bound = _bind(tool, found) if tool is not None else _no_tool(task)
-        is_noted = bool(self._noted) and task.id in self._noted
+        is_noted = task.id in self._noted
         if is_noted:
             self._noted.discard(task.id)
         fields = task.id, node.attempt, node.ready_at
