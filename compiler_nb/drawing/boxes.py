@@ -14,15 +14,19 @@ from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import Task, is_part, owner_of
 from compiler_nb.text import TIMES, cut, visible
 
-CELL, CELL_ROW = 12, 20
-"""Pixels from one cell to the next, and cells in a row."""
+CELL: Final = 12
+"""Pixels from one cell to the next."""
 BAR = 15
 """Least width of a bar, in cells."""
 LABEL = 26
-CALL, SHORT_CALL = 36, 24
-"""Characters of a call, and of one in a picture of many boxes."""
-LABEL_SIZE, CALL_SIZE, COUNT_SIZE = 13.0, 11.0, 11.5
+CALL = 32
+"""Characters of a call."""
+LABEL_SIZE, CALL_SIZE, HEAD_SIZE = 13.0, 11.0, 12.0
+TIME_ROOM, COUNT_ROOM = 58.0, 118.0
+"""Pixels beside a name for the time of a task, and for the count of a stack ("x 1,234 of 5,678")."""
 PAD, MARK, LINE = 14.0, 26.0, 46.0
+BAR_HIGH: Final = 8.0
+"""Pixels that the bar of a stack is high."""
 BLOCK_PAD, BLOCK_GAP = 14.0, 12.0
 STACK: Final = 6.0
 """How far the boxes behind a stack show, right and below."""
@@ -63,13 +67,12 @@ def task_box(
     calls: Sequence[Task] = (),
     *,
     inside: Inside = "cells",
-    call: int = CALL,
     left_out: int = 0,
 ) -> Box:
     """Return the box of one task.
 
     items: ids of a fan-out's items once they are known; calls: the guarded calls of an expression, which are drawn
-    within its box; call: characters of its call; left_out: items that failed, and that its value goes without.
+    within its box; left_out: items that failed, and that its value goes without.
     """
     generated = task.id.startswith("@") or is_part(task.id)
     tools = " or ".join(dict.fromkeys(each.tool for each in (task, *calls) if each.tool))
@@ -79,7 +82,7 @@ def task_box(
     count = f"{TIMES} {many}" if items else f"{TIMES} n" if task.kind == "fanout" else ""
     members = tuple(items) or tuple(each.id for each in calls)
     shown: Inside = "cells" if calls else inside
-    return sized(Box(task.id, task.kind, task.id, label, shorten_call(task, call, calls), count, members, shown))
+    return sized(Box(task.id, task.kind, task.id, label, shorten_call(task, CALL, calls), count, members, shown))
 
 
 def left_out(states: Mapping[str, State]) -> dict[str, tuple[int, int]]:
@@ -100,18 +103,16 @@ def group_box(group: Sequence[Task], *, inside: Inside) -> Box:
 
 
 def sized(box: Box) -> Box:
-    """Return the box with the size that its words and cells need."""
+    """Return the box with the size that its words need; it does not change when items come or a time is known."""
     if box.kind == "end":
         return replace(box, width=2.0 * math.ceil(text_width(box.label) / 2 + 16), height=30.0)
-    corner = text_width(box.count, size=COUNT_SIZE) + 22 if box.count else 0.0
+    corner = COUNT_ROOM if is_stack(box) else TIME_ROOM if box.kind == "call" else 0.0
     words = MARK + max(text_width(box.label) + corner, text_width(box.call, mono=True, size=CALL_SIZE))
-    filled = bool(box.members) or has_bar(box)
-    columns = min(len(box.members), CELL_ROW) if box.inside == "cells" else 8 if box.inside == "shares" else BAR
-    rows = math.ceil(len(box.members) / CELL_ROW) if box.inside == "cells" else 1
-    left = 0.0 if is_stack(box) else MARK
-    width = max(words, left + columns * CELL if filled else 0.0) + 2 * PAD + EXTRA.get(box.kind, 0.0)
-    height = (LINE if box.call else 30.0) + (rows * CELL + 8 if filled else 0.0) + (STACK if is_stack(box) else 0.0)
-    return replace(box, width=2.0 * math.ceil(width / 2), height=float(height))
+    filled = is_stack(box) or bool(box.members)
+    columns = BAR if is_stack(box) else 8 if box.kind == "more" else len(box.members)
+    width = max(words, (0.0 if is_stack(box) else MARK) + columns * CELL if filled else 0.0)
+    height = (LINE if box.call else 30.0) + (CELL + 8 if filled else 0.0) + (STACK if is_stack(box) else 0.0)
+    return replace(box, width=2.0 * math.ceil(width / 2 + PAD + EXTRA.get(box.kind, 0.0) / 2), height=float(height))
 
 
 def has_bar(box: Box) -> bool:
@@ -145,11 +146,19 @@ def text_width(text: str, *, mono: bool = False, size: float = LABEL_SIZE) -> fl
     """Return about how many pixels a text takes, too many rather than too few."""
     if mono:
         return size * sum(0.61 * (1 + _is_wide(char)) for char in text)
-    return size * sum(1.05 if _is_wide(char) else _PROPORTIONS.get(char, 0.72 if char.isupper() else 0.6)
+    return size * sum(1.05 if _is_wide(char) else _PROPORTIONS.get(char, 0.85 if char.isupper() else 0.72)
                       for char in text)  # fmt: skip
 
 
-_PROPORTIONS: Final = dict.fromkeys("ijlI.,:;'|!()[] ft", 0.36) | dict.fromkeys("mwMW@%", 0.95)
+_PROPORTIONS: Final = {
+    char: width
+    for chars, width in (
+        ("ijlI'|", 0.38), (" .,:;!()[]ft/\\-", 0.48), ("rsz_", 0.6), ("mMW@%", 1.11), ("w", 0.93),
+        ("+=<>~^#", 0.84),
+    )
+    for char in chars
+}  # fmt: skip
+"""Widths of characters in the widest of usual fonts (DejaVu Sans Bold), in the size of the font."""
 
 
 def _is_wide(char: str) -> bool:

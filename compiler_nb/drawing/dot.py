@@ -6,29 +6,33 @@ Graphviz is the system's `dot`, called through the `graphviz` package, otherwise
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
-from compiler_nb.drawing.boxes import state_of
-from compiler_nb.drawing.graph import Graph, make_graph
-from compiler_nb.drawing.layout import Layout, lay_out
-from compiler_nb.drawing.rows import Point
+from compiler_nb.drawing.boxes import HEAD_SIZE, state_of, text_width
+from compiler_nb.drawing.graph import Graph, Shown, make_graph
+from compiler_nb.drawing.layout import PAGE, Skeleton, Layout, lay_out
+from compiler_nb.drawing.rows import GAP, Point
 from compiler_nb.drawing.style import EDGE, LIGHT
 from compiler_nb.outcome import State
-from compiler_nb.plan.plan import Plan
-from compiler_nb.plan.task import Task
 from compiler_nb.text import visible
 
 Engine = Literal["auto", "graphviz", "own"]
-"""What chooses the places: our own layout, or Graphviz if it is installed."""
+"""What chooses the places across: our own layout, or Graphviz if it is installed."""
 Program: TypeAlias = "Callable[[str, str, str], bytes]"
 """Makes a picture from DOT text, a format and an engine; may raise anything."""
+_preferred: Final[list[Engine]] = ["auto"]
 _LOCK: Final = threading.Lock()
 """Only one thread of a process may use the Graphviz library at a time."""
 INCH: Final = 72.0
+WIDEST: Final = 1.2 * PAGE
+RANK_GAP: Final = 54.0
+"""Pixels between Graphviz's rows, before they are moved to the heights of ours."""
 MOST_BOXES, MOST_EDGES = 200, 400
 _SHAPES: Final = {"expr": "ellipse", "end": "oval", "fanout": "box3d", "group": "box3d", "more": "plaintext"}
 
@@ -40,7 +44,7 @@ def quote(text: str) -> str:
     return f'"{lines.replace("&", "&amp;")}"'
 
 
-def source(plan: Plan | Iterable[Task], states: Mapping[str, State] | None = None) -> str:
+def source(plan: Shown, states: Mapping[str, State] | None = None) -> str:
     """Return a plan as DOT text."""
     return wrap(lines_of(plan, states or {}))
 
@@ -50,10 +54,10 @@ def wrap(statements: Iterable[str]) -> str:
     return "\n".join(["digraph plan {", *statements, "}", ""])
 
 
-def lines_of(plan: Plan | Iterable[Task], states: Mapping[str, State]) -> Iterator[str]:
+def lines_of(plan: Shown, states: Mapping[str, State]) -> Iterator[str]:
     """Yield the statements of a plan's DOT text."""
     graph = make_graph(plan, known=states, block=0)
-    yield f'  graph [rankdir={"TB" if graph.down else "LR"} bgcolor="transparent" nodesep=0.3 ranksep=0.5]'
+    yield '  graph [rankdir=TB bgcolor="transparent" nodesep=0.3 ranksep=0.5]'
     yield '  node [shape=box style="rounded,filled" fillcolor=white fontname="Helvetica" fontsize=11 penwidth=1.3]'
     yield f'  edge [color="{EDGE}" arrowsize=0.7]'
     names = graph.names
@@ -129,50 +133,93 @@ def _muted() -> Iterator[None]:
         os.close(nowhere)
 
 
+def prefer(engine: Engine) -> None:
+    """Choose what "auto" means from now on, for all pictures of this process."""
+    _preferred[0] = engine
+
+
 def find_layout(graph: Graph, engine: Engine = "auto", programs: Iterable[Program] | None = None) -> Layout:
-    """Return the places and routes of a graph; engine: what chooses them; programs: as for `render`."""
+    """Return the places and routes of a graph; engine: what chooses them; programs: as for `render`.
+
+    "auto" is what `prefer` was told last; if that is "auto" too, Graphviz if it is there, unless it needs more room
+    across than a page has.
+    """
+    engine = _preferred[0] if engine == "auto" else engine
     placed = place(graph, programs) if engine != "own" else None
-    return placed or lay_out(graph.boxes, graph.edges, graph.sizes, down=graph.down)
+    if placed and engine == "auto" and placed.width > WIDEST:
+        placed = None
+    layout = placed or lay_out(graph.bands, graph.edges, graph.sizes, graph.lines)
+    heads = (text_width(line, size=HEAD_SIZE) for head in graph.heads.values() for line in head)
+    return layout._replace(width=max(layout.width, *heads)) if graph.heads else layout
 
 
 def place(graph: Graph, programs: Iterable[Program] | None = None) -> Layout | None:
-    """Return Graphviz's places and routes for a graph; or None if Graphviz is missing or the graph is too large."""
-    if len(graph.boxes) > MOST_BOXES or len(graph.edges) > MOST_EDGES:
+    """Return Graphviz's places and routes for a graph; or None if Graphviz is missing or the graph is too large.
+
+    It chooses only places across and routes: rows and heights are those of `make_skeleton`, and the order in a row that of
+    the plan. So a row is a rank, held by a node of its own, and invisible edges lead from each box to the next.
+    """
+    skeleton = graph.skeleton
+    if not skeleton.rows or len(graph.boxes) > MOST_BOXES or len(graph.edges) > MOST_EDGES:
         return None
-    names = graph.names
+    names, sizes = graph.names, graph.sizes
+    ranks = [f"r{number}" for number in range(len(skeleton.rows))]
     lines = [
-        f"graph [rankdir={'TB' if graph.down else 'LR'} nodesep=0.36 ranksep=0.6]",
+        f"graph [rankdir=TB nodesep={GAP / INCH:.4f} ranksep={RANK_GAP / INCH:.4f}]",
         "edge [dir=none]",
         'node [shape=box fixedsize=true label=""]',
         *(
-            f"{names[key]} [width={box.width / INCH:.4f} height={box.height / INCH:.4f}]"
-            for key, box in graph.boxes.items()
+            f"{rank} [style=invis width=0.01 height={row.high / INCH:.4f}]"
+            for rank, row in zip(ranks, skeleton.rows, strict=True)
         ),
-        *(f"{names[one]} -> {names[other]}" for one, other in graph.edges),
+        f"{' -> '.join(ranks)} [style=invis]",
     ]
+    for rank, row in zip(ranks, skeleton.rows, strict=True):
+        chain = " -> ".join([rank, *(names[key] for key in row.nodes)])
+        lines += [
+            f"{names[key]} [width={sizes[key][0] / INCH:.4f} height={sizes[key][1] / INCH:.4f}]" for key in row.nodes
+        ]
+        lines.append(f"{{rank=same; {chain} [style=invis]}}")
+    lines += [f"{names[one]} -> {names[other]}" for one, other in graph.edges]
     plain = render(wrap(lines), format="plain", programs=programs)
     try:
-        return _read_plain(plain.decode(), list(graph.boxes)) if plain else None
+        return _read_plain(plain.decode(), graph, skeleton) if plain else None
     except (ValueError, IndexError, KeyError):
         return None
 
 
-def _read_plain(text: str, keys: list[str]) -> Layout:
-    """Read Graphviz's plain format: inches, from the bottom left corner."""
-    width = height = 0.0
+def _read_plain(text: str, graph: Graph, skeleton: Skeleton) -> Layout:
+    """Read Graphviz's plain format, inches from the bottom left corner, and move its rows to their heights."""
     places: dict[str, Point] = {}
-    routes: dict[tuple[str, str], tuple[Point, ...]] = {}
+    routes: dict[tuple[str, str], list[Point]] = {}
     for line in text.splitlines():
         word, *parts = line.split()
-        if word == "graph":
-            width, height = float(parts[1]) * INCH, float(parts[2]) * INCH
-        elif word == "node":
-            places[keys[int(parts[0][1:])]] = (float(parts[1]) * INCH, height - float(parts[2]) * INCH)
-        elif word == "edge":
+        if word == "node":
+            places[parts[0]] = (float(parts[1]) * INCH, -float(parts[2]) * INCH)
+        elif word == "edge" and "invis" not in parts:
             count = int(parts[2])
             numbers = [float(part) * INCH for part in parts[3 : 3 + 2 * count]]
-            points = tuple(zip(numbers[::2], (height - y for y in numbers[1::2]), strict=True))
-            routes[keys[int(parts[0][1:])], keys[int(parts[1][1:])]] = points
-    if len(places) != len(keys):
-        raise ValueError("Graphviz left nodes out")
-    return Layout(width, height, places, routes, "graphviz")
+            routes[parts[0], parts[1]] = list(zip(numbers[::2], (-y for y in numbers[1::2]), strict=True))
+    names, sizes = graph.names, graph.sizes
+    boxes = [places[names[key]][0] + side * sizes[key][0] / 2 for key in names for side in (-1, 1)]
+    across = [*boxes, *(x for route in routes.values() for x, _ in route)]  # some routes go around all boxes
+    left = min(across)
+    marks = [(places[f"r{number}"][1] + half, row.top + row.high / 2 + half)
+             for number, row in enumerate(skeleton.rows) for half in (-row.high / 2, row.high / 2)]  # fmt: skip
+    found: dict[str, Point] = {}
+    for row in skeleton.rows:
+        found |= {key: (round(places[names[key]][0] - left), row.top + sizes[key][1] / 2) for key in row.nodes}
+    ways = {}
+    for one, other in graph.edges:
+        points = [(x - left, _height(y, marks)) for x, y in routes[names[one], names[other]]]
+        # boxes hang from the upper border of their row, while Graphviz puts them into its middle
+        start, end = (found[one][1] + sizes[one][1] / 2, found[other][1] - sizes[other][1] / 2)
+        ways[one, other] = ((points[0][0], start), *points[1:-1], (points[-1][0], end))
+    return Layout(max(across) - left, skeleton.height, found, ways, skeleton.bands, "graphviz")
+
+
+def _height(y: float, marks: Sequence[tuple[float, float]]) -> float:
+    """Return our height for one of Graphviz's: between the borders of rows, which `marks` pairs, in proportion."""
+    at = min(max(bisect_right(marks, (y, math.inf)), 1), len(marks) - 1)
+    (low, top), (high, bottom) = marks[at - 1], marks[at]
+    return top + (y - low) * (bottom - top) / (high - low) if high > low else top

@@ -7,6 +7,7 @@ the same tasks and are read by the same tasks form a block, so that a wide plan 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -15,10 +16,8 @@ from typing import Final, NamedTuple
 from compiler_nb.drawing.boxes import (
     BLOCK_GAP,
     BLOCK_PAD,
-    CALL,
     END,
     MORE,
-    SHORT_CALL,
     Box,
     Inside,
     group_box,
@@ -26,42 +25,57 @@ from compiler_nb.drawing.boxes import (
     sized,
     task_box,
 )
-from compiler_nb.drawing.layout import GAP_RIGHT
-from compiler_nb.drawing.rows import GAP, assign_rows
+from compiler_nb.drawing.layout import PITCH, Skeleton, make_skeleton
+from compiler_nb.drawing.rows import Edge
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.shape import levels
 from compiler_nb.plan.task import Join, LastLine, Return, Task, line_of, owner_of
 from compiler_nb.plan.tree import references
+from compiler_nb.text import cut, visible
+from compiler_nb.trace import Progress
 
 FULL: Final = 200
 """Most tasks that are drawn one by one."""
-FEW, WIDE = 60, 2_400.0
-"""Above FEW tasks, a picture wider or higher than WIDE pixels would be too small to read: tasks are collapsed."""
+FEW, TALL = 60, 3_200.0
+"""Above FEW tasks, a picture that is TALL pixels higher than its levels make it is too large: tasks are collapsed."""
+BLOCK_WIDE: Final = 960.0
+"""Most pixels across of a block."""
 CLIP: Final = 100
 """Most boxes of a collapsed picture; one more box counts the tasks of later levels."""
 BLOCK: Final = 9
 """Fewest tasks alike that make a block."""
 CELLS: Final = 600
 """Most items and collapsed tasks that get a cell each; with more, boxes show the shares of the states."""
-PAGE: Final = 960.0
-"""Width in pixels up to which a picture goes down rather than right."""
 NONE: Final = (0, 0)
-MANY: Final = 24
-"""Tasks from which on calls are shorter."""
+HEAD, HEADS = 76, 3
+"""Characters of a line of a band's head, and its most lines."""
 
 
 class Graph(NamedTuple):
-    """Boxes by key, in the plan's order; edges between them; and whether it goes down, not right.
+    """Boxes by key, in the plan's order, and the edges between them.
 
-    guards: the edges over which comes what decides whether a call is made; turns: those over which comes no value, only
-    the turn in the order of side effects.
+    bands: the round of each box; heads: by round, what its band says, in lines; guards: the edges over which comes what
+    decides whether a call is made; turns: those over which comes no value, only the turn in the order of side effects;
+    links: those over which comes what an earlier round has made.
     """
 
     boxes: Mapping[str, Box]
-    edges: tuple[tuple[str, str], ...]
-    down: bool
-    guards: frozenset[tuple[str, str]] = frozenset()
-    turns: frozenset[tuple[str, str]] = frozenset()
+    edges: tuple[Edge, ...]
+    bands: Mapping[str, int]
+    heads: Mapping[int, tuple[str, ...]] = {}
+    guards: frozenset[Edge] = frozenset()
+    turns: frozenset[Edge] = frozenset()
+    links: frozenset[Edge] = frozenset()
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Which box stands in which row, and where the rows and bands are."""
+        return make_skeleton(self.bands, self.edges, self.sizes, self.lines)
+
+    @property
+    def lines(self) -> dict[int, int]:
+        """How many lines the head of each band has."""
+        return {number: len(head) for number, head in self.heads.items()}
 
     @property
     def sizes(self) -> dict[str, tuple[float, float]]:
@@ -79,14 +93,64 @@ def shown_plan(tasks: tuple[Task, ...], plan: Plan | None) -> Plan | tuple[Task,
     return tasks if plan is None else Plan(tasks, plan.final)
 
 
-def make_graph(plan: Plan | Iterable[Task], *, known: Iterable[str] = (), full: int = FULL, cells: int = CELLS,
-               clip: int = CLIP, block: int = BLOCK, bars: bool = False) -> Graph:  # fmt: skip
-    """Return what to draw of a plan, or of some tasks without a last line.
+class DrawnRound(NamedTuple):
+    """One round as it is drawn: the tasks that it planned, its last line, and why the joiner asked for it."""
+
+    tasks: tuple[Task, ...]
+    final: LastLine | None = None
+    reason: str = ""
+
+
+class Scene(NamedTuple):
+    """A whole run as it is drawn: its rounds; and by the ids of tasks that adopted an outcome, where it came from."""
+
+    rounds: tuple[DrawnRound, ...]
+    adopted: Mapping[str, str] = {}
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks of all rounds."""
+        return tuple(task for each in self.rounds for task in each.tasks)
+
+
+Shown = Plan | Scene | Iterable[Task]
+"""What can be drawn; tasks alone are drawn without a last line."""
+
+
+def scene_of(plan: Shown) -> Scene:
+    """Return a plan, or tasks, as a run of one round."""
+    if isinstance(plan, Scene):
+        return plan
+    return Scene((DrawnRound(plan.tasks, plan.final) if isinstance(plan, Plan) else DrawnRound(tuple(plan)),))
+
+
+def scene_of_run(progress: Progress) -> Scene:
+    """Return a run's rounds as they are drawn, without the items of fan-outs."""
+    with progress.lock:
+        tasks: dict[int, list[Task]] = {number: [] for number in range(max(len(progress.rounds), 1))}
+        for id_, task in progress.tasks.items():
+            if not task.owner:
+                tasks.setdefault(progress.round_of.get(id_, 0), []).append(task)
+        rounds = dict(enumerate(progress.rounds))
+        adopted = dict(progress.readiness.adopted)
+    parts = []
+    for number, planned in sorted(tasks.items()):
+        about = rounds.get(number)
+        plan = about.plan if about else None
+        parts.append(DrawnRound(tuple(planned), plan.final if plan else None, about.reason if about else ""))
+    return Scene(tuple(parts), adopted)
+
+
+def make_graph(plan: Shown, *, known: Iterable[str] = (), full: int = FULL, cells: int = CELLS, clip: int = CLIP,
+               block: int = BLOCK, bars: bool = False) -> Graph:  # fmt: skip
+    """Return what to draw.
 
     known: further ids of tasks, or states by id; items of fan-outs among them are shown; full, cells, clip, block: see
     FULL, CELLS, CLIP and BLOCK (0: no blocks); bars: stacks hold empty bars, which the page fills.
     """
-    every, final = (plan, plan.final) if isinstance(plan, Plan) else (tuple(plan), None)
+    scene = scene_of(plan)
+    every = scene.tasks
+    round_of = {task.id: number for number, each in enumerate(scene.rounds) for task in each.tasks}
     items = _items(every, known)
     lost = left_out(known) if isinstance(known, Mapping) else {}
     calls = guarded_calls(every)
@@ -96,36 +160,59 @@ def make_graph(plan: Plan | Iterable[Task], *, known: Iterable[str] = (), full: 
     shown = sum(map(len, items.values())) + (0 if whole else len(plain))
     inside: Inside = "bar" if bars else "cells" if shown <= cells else "shares"
     if whole:
-        room = CALL if len(plain) <= MANY else SHORT_CALL
         boxes = {
             task.id: task_box(
                 task,
                 items.get(task.id, ()),
                 calls.get(task.id, ()),
                 inside=inside,
-                call=room,
                 left_out=lost.get(task.id, NONE)[0],
             )
             for task in plain
             if task.id not in drawn
         }
     else:
-        boxes = _collapse(plain, items, lost, inside, clip)
+        boxes = _collapse(plain, round_of, items, lost, inside, clip)
     box_of = _boxes_of(items, boxes)
     reads = {(box_of[need], box_of[task.id]) for task in every for need in task.dependencies if need in box_of}
-    pairs = _edges(every, box_of, boxes, final)
     guards = {(box_of[need], box_of[task.id]) for task in every for need in references(task.guard) if need in box_of}
     turns = {(box_of[one], box_of[task.id]) for task in every for one in task.follows if one in box_of}
-    if final is not None:
-        boxes[END] = sized(Box(END, "end", label="answer" if isinstance(final, Return) else "join"))
+    bands = {
+        key: max(round_of[id_] for id_ in (box.task, *box.members) if id_ in round_of) for key, box in boxes.items()
+    }
+    pairs = _edges(every, box_of)
+    for number, (_, final, _) in enumerate(scene.rounds):
+        if final is not None:
+            key = END if number == len(scene.rounds) - 1 else f"{END} {number}"
+            pairs |= dict.fromkeys((one, key) for one in _ends(final, number, bands, box_of, pairs))
+            boxes[key] = sized(Box(key, "end", label="answer" if isinstance(final, Return) else "join"))
+            bands[key] = number
+    links = {(box_of[source], box_of[id_]) for id_, source in scene.adopted.items() if {source, id_} <= box_of.keys()}
+    pairs |= dict.fromkeys(sorted(links))
+    edges = [(one, other) for one, other in pairs if bands[one] <= bands[other]]
     if whole and block:
-        boxes, pairs, owner = _gather(boxes, pairs, block)
-        reads, guards, turns = ({(owner[one], owner[other]) for one, other in each} for each in (reads, guards, turns))
-    graph, extent = _turn(boxes, pairs)
+        boxes, edges, owner = _gather(boxes, edges, bands, block)
+        bands = {key: bands[key] if key in bands else bands[box.inner[0][0].key] for key, box in boxes.items()}
+        reads, guards, turns, links = (
+            {(owner[one], owner[other]) for one, other in each} for each in (reads, guards, turns, links)
+        )
+    heads = {
+        number: head_lines(number, each.reason) for number, each in enumerate(scene.rounds) if number in bands.values()
+    }
+    heads.pop(min(heads, default=0), None)  # the first has nobody's reason
+    links |= {(one, other) for one, other in edges if bands[one] != bands[other]}
+    graph = Graph(boxes, tuple(edges), bands, heads, frozenset(guards), frozenset(turns - reads), frozenset(links))
     # Only the finished picture shows whether it is too large, so a large one is made twice.
-    if whole and len(plain) > FEW and extent > WIDE:
-        return make_graph(every, known=known, full=0, cells=cells, clip=clip, block=block, bars=bars)
-    return graph._replace(guards=frozenset(guards), turns=frozenset(turns - reads))
+    if whole and len(plain) > FEW and graph.skeleton.height - PITCH * graph.skeleton.levels > TALL:
+        return make_graph(scene, known=known, full=0, cells=cells, clip=clip, block=block, bars=bars)
+    return graph
+
+
+def head_lines(number: int, reason: str) -> tuple[str, ...]:
+    """Return what the head of a round's band says."""
+    name = f"Round {number + 1}"
+    words = visible(f"{name}: {cut(reason, HEAD * HEADS)}" if reason else name)
+    return tuple(textwrap.wrap(words, HEAD, max_lines=HEADS, placeholder=" …"))
 
 
 def guarded_calls(tasks: Iterable[Task]) -> dict[str, list[Task]]:
@@ -147,17 +234,17 @@ def _items(tasks: Iterable[Task], known: Iterable[str]) -> dict[str, tuple[str, 
     return {fanout: tuple(ids) for fanout, ids in held.items() if ids}
 
 
-def _collapse(
-    tasks: Sequence[Task], items: Mapping[str, tuple[str, ...]], lost: Mapping[str, tuple[int, int]], inside: Inside,
-    clip: int,
+def _collapse(  # noqa: PLR0917 - what a box is made of
+    tasks: Sequence[Task], round_of: Mapping[str, int], items: Mapping[str, tuple[str, ...]],
+    lost: Mapping[str, tuple[int, int]], inside: Inside, clip: int,
 ) -> dict[str, Box]:  # fmt: skip
-    """Return one box for the tasks of each level and tool, and one for all after the first `clip`."""
+    """Return one box for the tasks of each round, level and tool, and one for all after the first `clip`."""
     by_id = {task.id: task for task in tasks}
     alike: dict[tuple[object, ...], list[Task]] = defaultdict(list)
     for number, level in enumerate(levels(tasks)):
         for id_ in level:
             task = by_id[id_]
-            alike[number, task.kind, id_ if task.kind == "fanout" else task.tool].append(task)
+            alike[round_of[id_], number, task.kind, id_ if task.kind == "fanout" else task.tool].append(task)
     groups = list(alike.values())
     shown = [
         task_box(group[0], items.get(group[0].id, ()), inside=inside, left_out=lost.get(group[0].id, NONE)[0])
@@ -178,34 +265,29 @@ def _boxes_of(items: Mapping[str, tuple[str, ...]], boxes: Mapping[str, Box]) ->
     return box_of | {item: box_of[fanout] for fanout, held in items.items() for item in held}
 
 
-def _edges(
-    tasks: Iterable[Task],
-    box_of: Mapping[str, str],
-    boxes: Mapping[str, Box],
-    final: LastLine | None,
-) -> list[tuple[str, str]]:
-    """Return the edges between boxes, each once: what tasks read, what they only follow, and those to the last line.
-
-    The last line is reached from the tasks that it names; `join()` from all tasks that no other task reads.
-    """
+def _edges(tasks: Iterable[Task], box_of: Mapping[str, str]) -> dict[Edge, None]:
+    """Return the edges between boxes, each once: what tasks read, and what they only follow."""
     needs = ((task, need) for task in tasks for need in (*task.dependencies, *task.follows))
     pairs = ((box_of[need], box_of[task.id]) for task, need in needs if need in box_of)
-    edges = dict.fromkeys((one, other) for one, other in pairs if one != other)
-    if final is not None:
-        ends = [box_of[id_] for id_ in final.refs if id_ in box_of]
-        if isinstance(final, Join) and not final.refs:
-            read = {one for one, _ in edges}
-            ends = [key for key in boxes if key not in read]
-        edges |= dict.fromkeys((key, END) for key in ends)
-    return list(edges)
+    return dict.fromkeys((one, other) for one, other in pairs if one != other)
+
+
+def _ends(
+    final: LastLine, number: int, bands: Mapping[str, int], box_of: Mapping[str, str], edges: Iterable[Edge]
+) -> list[str]:
+    """Return what a round's last line waits for: what it names; of `join()` all that no other task reads."""
+    if final.refs or not isinstance(final, Join):
+        return [box_of[id_] for id_ in final.refs if id_ in box_of]
+    read = {one for one, _ in edges}
+    return [key for key, band in bands.items() if band == number and key not in read]
 
 
 # --------------------------------------------------------------------- blocks
 
 
 def _gather(
-    boxes: Mapping[str, Box], edges: Sequence[tuple[str, str]], least: int
-) -> tuple[dict[str, Box], list[tuple[str, str]], dict[str, str]]:
+    boxes: Mapping[str, Box], edges: Sequence[Edge], bands: Mapping[str, int], least: int
+) -> tuple[dict[str, Box], list[Edge], dict[str, str]]:
     """Put tasks that have the same neighbours into blocks; return which box shows each of the boxes, too."""
     above, below = defaultdict(list), defaultdict(list)
     for one, other in edges:
@@ -214,7 +296,7 @@ def _gather(
     alike: dict[tuple[object, ...], list[Box]] = defaultdict(list)
     for key, box in boxes.items():
         if box.kind in ("call", "expr"):
-            alike[tuple(sorted(above[key])), tuple(sorted(below[key]))].append(box)
+            alike[bands[key], tuple(sorted(above[key])), tuple(sorted(below[key]))].append(box)
     blocks = {group[0].key: _block(group) for group in alike.values() if len(group) >= least}
     owner = {key: key for key in boxes} | {box.key: each.key for each in blocks.values() for box, _, _ in each.inner}
     kept = {key: blocks.get(key, box) for key, box in boxes.items() if owner[key] == key or key in blocks}
@@ -226,7 +308,7 @@ def _block(group: Sequence[Box]) -> Box:
     """Return a block with boxes of one width in columns, somewhat wider than high."""
     width, height = max(box.width for box in group), max(box.height for box in group)
     columns = round(math.sqrt(len(group) * 1.5 * height / width)) or 1
-    columns = min(max(columns, 3), max(int(PAGE // (width + BLOCK_GAP)), 1))
+    columns = min(max(columns, 3), max(int(BLOCK_WIDE // (width + BLOCK_GAP)), 1))
     rows = math.ceil(len(group) / columns)
     columns = math.ceil(len(group) / rows)
     inner = tuple(
@@ -242,32 +324,3 @@ def _block(group: Sequence[Box]) -> Box:
         width=columns * (width + BLOCK_GAP) - BLOCK_GAP + 2 * BLOCK_PAD,
         height=rows * (height + BLOCK_GAP) - BLOCK_GAP + 2 * BLOCK_PAD,
     )  # fmt: skip
-
-
-# --------------------------------------------------------------------- the whole
-
-
-def _turn(boxes: dict[str, Box], edges: Sequence[tuple[str, str]]) -> tuple[Graph, float]:
-    """Return the graph and its larger extent; it goes down if that fits on a page, otherwise to the right."""
-    rows = assign_rows(list(boxes), edges)
-    by_row: dict[int, list[Box]] = defaultdict(list)
-    for key, row in rows.items():
-        by_row[row].append(boxes[key])
-    down = max((sum(box.width + GAP for box in each) for each in by_row.values()), default=0.0)
-    right = sum(max(box.width for box in each) + GAP_RIGHT for each in by_row.values())
-    high = max((sum(box.height + GAP for box in each) for each in by_row.values()), default=0.0)
-    if down <= max(PAGE, right):
-        return Graph(boxes, tuple(edges), down=True), down
-    return Graph(_align(boxes, rows), tuple(edges), down=False), max(right, high)
-
-
-def _align(boxes: Mapping[str, Box], rows: Mapping[str, int]) -> dict[str, Box]:
-    """Give the tasks of a column one width."""
-    widest: dict[int, float] = defaultdict(float)
-    for key, box in boxes.items():
-        if box.kind in ("call", "expr"):
-            widest[rows[key]] = max(widest[rows[key]], box.width)
-    return {
-        key: replace(box, width=widest[rows[key]]) if box.kind in ("call", "expr") else box
-        for key, box in boxes.items()
-    }

@@ -1,97 +1,183 @@
-"""Our own layered layout: boxes in rows, arrows that go down or right, pure and without recursion.
+"""The one layout of plans: which box in which row, and at which height; and our own places across. Pure, no recursion.
 
 Theory of operation
-    1. rows: a node is one row below the lowest node that points to it;
-    2. lanes: an edge over several rows gets a point in each row between, shared with the other long edges of its
+    A picture goes down. Rounds follow each other as bands; in a band a box stands a level below the lowest box that it
+    needs, so that level n starts after n others at the earliest. In a level boxes have the order of the plan; a level
+    that is wider than PAGE goes on in a further row close below. Heights follow from that alone, so they are the same
+    whoever chooses the places across: a picture that still grows, our own layout, or Graphviz (see `dot`).
+
+    Our own places across:
+    1. lanes: an edge over several rows gets a point in each row between, shared with the other long edges of its
        source (or target), so that arrows pass beside boxes; lanes are limited, and edges beyond that go straight;
-    3. order: sweeps down and up sort each row by the mean place of its neighbours; the order with the fewest crossings
-       is kept;
-    4. places: sweeps move each row as near as can be to its neighbours' mean without changing order or overlapping
-       (least squares with order, by pooling adjacent violators);
-    5. routes: cubic curves, vertical at both ends, that cross only the space between rows.
+    2. places: sweeps move each row as near as can be to its neighbours' mean without changing order or overlapping
+       (least squares with order, by pooling adjacent violators), see `rows`;
+    3. routes: cubic curves, vertical at both ends, that cross only the space between rows.
     The work is bounded: a fixed number of sweeps, each linear (bar the sorting) in nodes, edges and lanes.
-    To go right instead of down, the same is done with width and height exchanged.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from compiler_nb.drawing.rows import GAP, Edge, Point, Rows, Size, Vertex, arrange, assign_rows, make_rows, order
+from compiler_nb.drawing.rows import GAP, Edge, Point, Rows, Size, Vertex, assign_rows, settle
 
-GAP_DOWN, GAP_RIGHT = 52.0, 68.0
-"""Least space between rows, in pixels."""
-PITCH = 100.0
-"""Pixels from one row of a growing layout to the next: room for usual boxes."""
+PAGE: Final = 840.0
+"""Width in pixels of the boxes of a level, from which on it goes on in a further row."""
+PITCH: Final = 100.0
+"""Pixels from one level to the next if all boxes are of usual height."""
+GAP_DOWN, GAP_CLOSE = 28.0, 18.0
+"""Least space between levels, and the space between the rows of one level, in pixels."""
+BAND_GAP, BAND_PAD, HEAD_LINE = 18.0, 12.0, 18.0
+"""Space between bands, around what stands in one, and for each line of its head, in pixels."""
 PORT_GAPS = (7.0, 14.0)
 """Least and most space between two arrows that meet a box; with less they meet it in one point."""
+
+
+class Tier(NamedTuple):
+    """Boxes side by side, from left to right, their upper borders at `top`; high: that of the highest."""
+
+    nodes: tuple[str, ...]
+    top: float
+    high: float
+
+
+class Skeleton(NamedTuple):
+    """What is known before the places across: rows from the top, top and bottom of each band, and how many levels."""
+
+    rows: tuple[Tier, ...]
+    bands: Mapping[int, tuple[float, float]]
+    levels: int
+
+    @property
+    def height(self) -> float:
+        """How high the picture is."""
+        return max((bottom for _, bottom in self.bands.values()), default=0.0)
 
 
 class Layout(NamedTuple):
     """The places of everything, in pixels from the top left corner.
 
     places: the centre of each node; routes: for each edge a start and then, for each cubic curve, two control points
-    and its end; engine: what chose the places, "own" or "graphviz".
+    and its end; bands: top and bottom of each, by number; engine: what chose the places across, "own" or "graphviz".
     """
 
     width: float
     height: float
     places: Mapping[str, Point]
     routes: Mapping[Edge, tuple[Point, ...]]
+    bands: Mapping[int, tuple[float, float]] = {}
     engine: str = "own"
 
 
-def lay_out(nodes: Iterable[str], edges: Iterable[Edge], sizes: Mapping[str, Size], *, down: bool = True) -> Layout:
-    """Return places for the nodes and routes for the edges; edges to unknown nodes, and backward edges, are left out.
+def known_edges(nodes: Mapping[str, int], edges: Iterable[Edge]) -> list[Edge]:
+    """Return the edges that can be drawn, each once: between two nodes, and not back to an earlier band."""
+    return [
+        (one, other)
+        for one, other in dict.fromkeys(edges)
+        if one in nodes and other in nodes and one != other and nodes[one] <= nodes[other]
+    ]
 
-    sizes: width and height of each node in pixels; down: rows from top to bottom, otherwise from left to right.
+
+def make_skeleton(
+    nodes: Mapping[str, int], edges: Iterable[Edge], sizes: Mapping[str, Size], heads: Mapping[int, int] | None = None
+) -> Skeleton:
+    """Return the rows of some nodes, and where they stand.
+
+    nodes: the band of each, in the plan's order; sizes: width and height of each; heads: lines of the bands' heads.
     """
-    ids = list(dict.fromkeys(nodes))
-    if not ids:
+    heads = heads or {}
+    pairs = known_edges(nodes, edges)
+    rows: list[Tier] = []
+    bands: dict[int, tuple[float, float]] = {}
+    top, levels = 0.0, 0
+    for band in sorted(set(nodes.values())):
+        here = [id_ for id_, number in nodes.items() if number == band]
+        if bands:
+            top += BAND_GAP
+        began = top
+        top += HEAD_LINE * heads.get(band, 0) + (BAND_PAD if bands else 0.0)
+        for level in _levels(here, [pair for pair in pairs if nodes[pair[0]] == nodes[pair[1]] == band]):
+            levels += 1
+            filled = list(_fill(level, sizes))
+            for number, row in enumerate(filled):
+                high = max(sizes[id_][1] for id_ in row)
+                rows.append(Tier(row, top, high))
+                top += step_below(high) if number == len(filled) - 1 else high + GAP_CLOSE
+        bottom = rows[-1].top + rows[-1].high
+        top = bottom + BAND_PAD
+        bands[band] = (began, bottom)
+    return Skeleton(tuple(rows), bands, levels)
+
+
+def step_below(high: float) -> float:
+    """Return how far below a level's last row the next level stands."""
+    return max(PITCH, high + GAP_DOWN)
+
+
+def _levels(nodes: Sequence[str], pairs: Sequence[Edge]) -> list[list[str]]:
+    """Return the nodes by level, each level in the given order."""
+    depth = assign_rows(nodes, pairs)
+    levels: list[list[str]] = [[] for _ in range(1 + max(depth.values(), default=-1))]
+    for id_ in nodes:
+        levels[depth[id_]].append(id_)
+    return levels
+
+
+def _fill(level: Iterable[str], sizes: Mapping[str, Size]) -> Iterable[tuple[str, ...]]:
+    """Yield the rows of a level: each takes what has room in it."""
+    row: list[str] = []
+    used = 0.0
+    for id_ in level:
+        if row and used + sizes[id_][0] > PAGE:
+            yield tuple(row)
+            row, used = [], 0.0
+        row.append(id_)
+        used += sizes[id_][0] + GAP
+    yield tuple(row)
+
+
+# --------------------------------------------------------------------- our own places across
+
+
+def lay_out(
+    nodes: Mapping[str, int], edges: Iterable[Edge], sizes: Mapping[str, Size], heads: Mapping[int, int] | None = None
+) -> Layout:
+    """Return places for nodes and routes for edges; arguments as for `make_skeleton`; edges that go back are left out."""
+    pairs = known_edges(nodes, edges)
+    skeleton = make_skeleton(nodes, pairs, sizes, heads)
+    if not skeleton.rows:
         return Layout(0.0, 0.0, {}, {})
-    known = set(ids)
-    pairs = [pair for pair in dict.fromkeys(edges) if pair[0] in known and pair[1] in known and pair[0] != pair[1]]
-    rows = assign_rows(ids, pairs)
-    placed = {id_: Vertex(rows[id_], *(sizes[id_] if down else sizes[id_][::-1])) for id_ in ids}
-    graph, chains = make_rows(placed, [(one, other) for one, other in pairs if rows[one] < rows[other]])
-    order(graph)
-    arrange(graph)
-    layout = _route(graph, placed, chains, GAP_DOWN if down else GAP_RIGHT)
-    return layout if down else _turn(layout)
+    vertices = {id_: Vertex(at, *sizes[id_]) for at, row in enumerate(skeleton.rows) for id_ in row.nodes}
+    graph, chains = settle(vertices, [(a, b) for a, b in pairs if vertices[a].row < vertices[b].row])
+    return _route(graph, skeleton, vertices, chains)
 
 
-def _route(graph: Rows, nodes: Mapping[str, Vertex], chains: Mapping[Edge, list[Vertex]], gap: float) -> Layout:
-    """Return the whole layout of rows whose nodes are placed across; gap: the least space between rows."""
+def _route(
+    graph: Rows, skeleton: Skeleton, vertices: Mapping[str, Vertex], chains: Mapping[Edge, Sequence[Vertex]]
+) -> Layout:
+    """Return the whole layout of rows whose nodes are placed across."""
     every = [node for row in graph for node in row]
     left = min(node.place - node.across / 2 for node in every)
     for node in every:
         node.place = float(round(node.place - left))
-    high = [max(node.depth for node in row) for row in graph]
-    tops = [0.0]
-    for upper, height in zip(graph[:-1], high, strict=False):
-        wide = max((abs(node.place - each.place) for node in upper for each in node.below), default=0.0)
-        tops.append(tops[-1] + height + round(min(max(gap, 0.18 * wide), 2.2 * gap)))
-    middles = [top + height / 2 for top, height in zip(tops, high, strict=True)]
-    ports = _ports(chains)
+    rows, ports = skeleton.rows, _ports(chains)
     routes = {}
     for pair, (first, *lanes, last) in chains.items():
-        points = [(first.place, middles[first.row] + first.depth / 2)]
-        points += _straight(*points[0], tops[first.row] + high[first.row])
+        points = [(first.place, rows[first.row].top + first.depth)]
+        points += _straight(*points[0], rows[first.row].top + rows[first.row].high)
         for lane in lanes:
-            points += _bend(points[-1], (lane.place, tops[lane.row]))
-            points += _straight(*points[-1], tops[lane.row] + high[lane.row])
-        points += _bend(points[-1], (ports[pair], tops[last.row]))
-        points += _straight(*points[-1], middles[last.row] - last.depth / 2)
+            points += _bend(points[-1], (lane.place, rows[lane.row].top))
+            points += _straight(*points[-1], rows[lane.row].top + rows[lane.row].high)
+        points += _bend(points[-1], (ports[pair], rows[last.row].top))
         routes[pair] = tuple(points)
-    places = {id_: (node.place, middles[node.row]) for id_, node in nodes.items()}
-    return Layout(max(node.place + node.across / 2 for node in every), tops[-1] + high[-1], places, routes)
+    places = {id_: (node.place, rows[node.row].top + node.depth / 2) for id_, node in vertices.items()}
+    return Layout(max(node.place + node.across / 2 for node in every), skeleton.height, places, routes, skeleton.bands)
 
 
-def _ports(chains: Mapping[Edge, list[Vertex]]) -> dict[Edge, float]:
+def _ports(chains: Mapping[Edge, Sequence[Vertex]]) -> dict[Edge, float]:
     """Return where each edge meets its target, so that several arrive side by side in the order of their sources."""
     arrivals: dict[str, list[Edge]] = defaultdict(list)
     for pair in chains:
@@ -118,12 +204,6 @@ def _straight(x: float, start: float, end: float) -> list[Point]:
     return [] if math.isclose(start, end, abs_tol=1e-6) else [(x, start), (x, end), (x, end)]
 
 
-def _turn(layout: Layout) -> Layout:
-    places = {id_: (y, x) for id_, (x, y) in layout.places.items()}
-    routes = {pair: tuple((y, x) for x, y in route) for pair, route in layout.routes.items()}
-    return Layout(layout.height, layout.width, places, routes)
-
-
 def heading(route: Sequence[Point]) -> Point:
     """Return the direction in which a route arrives, as a vector of length 1."""
     end = route[-1]
@@ -132,77 +212,96 @@ def heading(route: Sequence[Point]) -> Point:
     return (end[0] - before[0]) / far, (end[1] - before[1]) / far
 
 
+# --------------------------------------------------------------------- a picture that grows
+
+
 class Incremental:
     """A layout for a plan that still streams: each node gets a place when it arrives, and keeps it.
 
-    It goes down; a node higher than a row takes several. `places` and `routes` grow as in a Layout, but places left of
-    the first node are negative.
+    It has the rows and heights of `make_skeleton`, so when the plan is whole boxes move sideways at most. `places` and
+    `routes` grow as in a Layout; bands: the band of each node.
     """
 
     def __init__(self) -> None:
         self.places: dict[str, Point] = {}
         self.routes: dict[Edge, tuple[Point, ...]] = {}
-        self.bounds = (0.0, 0.0, 0.0, 0.0)
-        self._spans: dict[str, tuple[int, int, float]] = {}  # first row, row after the last, half of the depth
-        self._taken: dict[int, list[tuple[float, float]]] = defaultdict(list)  # runs without room between, by row
+        self.bands: dict[str, int] = {}
+        self.width = self.height = 0.0
+        self._bottoms: dict[str, float] = {}
+        self._levels: dict[str, int] = {}  # of the nodes in the band that grows
+        self._rows: list[_Level] = []
+        self._top = 0.0
 
-    def keep(self, layout: Layout, sizes: Mapping[str, Size]) -> None:
-        """Adopt nodes that were laid out in another way; new nodes are placed around them."""
-        for node, place in layout.places.items():
-            (x, y), (width, height) = place, sizes[node]
-            first = math.floor((y - height / 2) / PITCH)
-            last = max(math.ceil((y + height / 2) / PITCH), first + 1)
-            for row in range(first, last):
-                self._take(row, x - width / 2, x + width / 2)
-            self._spans[node] = (first, last, height / 2)
-            self.places[node] = place
-        self.bounds = (0.0, 0.0, layout.width, layout.height)
+    def keep(self, layout: Layout, nodes: Mapping[str, int], edges: Iterable[Edge], sizes: Mapping[str, Size]) -> None:
+        """Adopt nodes that were laid out whole; the last of their bands may go on. Arguments as for `make_skeleton`."""
+        self.places |= layout.places
+        self.bands |= nodes
+        self.width, self.height = layout.width, layout.height
+        self._bottoms |= {id_: y + sizes[id_][1] / 2 for id_, (_, y) in layout.places.items()}
+        last = max(nodes.values(), default=0)
+        here = [id_ for id_, band in nodes.items() if band == last]
+        for number, level in enumerate(
+            _levels(here, [pair for pair in known_edges(nodes, edges) if {*pair} <= {*here}])
+        ):
+            *_, row = _fill(level, sizes)
+            self._levels |= dict.fromkeys(level, number)
+            self._rows.append(_Level(layout.places[row[0]][1] - sizes[row[0]][1] / 2))
+            for id_ in row:
+                self._rows[-1].take(layout.places[id_][0], sizes[id_])
 
-    def add(self, node: str, parents: Iterable[str], size: Size) -> Point:
-        """Place a node below those of its parents that are placed, near their middle; return its centre."""
-        above = [parent for parent in dict.fromkeys(parents) if parent in self._spans]
-        width, height = size
-        row = max((self._spans[parent][1] for parent in above), default=0)
-        # At least a fifth of a row below the box stays free, for the arrows that leave it.
-        rows = range(row, row + max(math.ceil(height / PITCH + 0.2), 1))
-        x = self._free(rows, self._wish(above, width, rows), width)
-        for each in rows:
-            self._take(each, x - width / 2, x + width / 2)
-        top = row * PITCH
-        self._spans[node] = (row, rows[-1] + 1, height / 2)
-        self.places[node] = (x, top + height / 2)
+    def begin_band(self, lines: int) -> float:
+        """Begin a band below all that is there, with so many lines in its head; return its top."""
+        top = self.height + BAND_PAD + BAND_GAP
+        self._top = top + HEAD_LINE * lines + BAND_PAD
+        self._levels.clear()
+        self._rows.clear()
+        return top
+
+    def add(self, node: str, parents: Iterable[str], size: Size, band: int = 0) -> Point | None:
+        """Place a node a level below those of its parents that are placed in this band; return its centre.
+
+        band: that which was begun last. Return None if it has no place unless lower levels move: then all has to be
+        laid out anew.
+        """
+        above = [parent for parent in dict.fromkeys(parents) if parent in self.places]
+        level = 1 + max((self._levels[parent] for parent in above if parent in self._levels), default=-1)
+        while len(self._rows) <= level:
+            self._rows.append(_Level(self._rows[-1].next if self._rows else self._top))
+        row = self._rows[level]
+        before = row.next
+        x = row.take(sum(self.places[parent][0] for parent in above) / len(above) if above else 0.0, size)
+        if row.next != before and level + 1 < len(self._rows):
+            return None
+        self._levels[node], self._bottoms[node], self.bands[node] = level, row.top + size[1], band
+        self.places[node] = (x, row.top + size[1] / 2)
         for parent in above:
-            px, py = self.places[parent]
-            start = (px, py + self._spans[parent][2])
-            self.routes[parent, node] = (start, *_bend(start, (x, top)))
-        left, upper, right, lower = self.bounds
-        self.bounds = (min(left, x - width / 2), min(upper, top), max(right, x + width / 2), max(lower, top + height))
+            start = (self.places[parent][0], self._bottoms[parent])
+            self.routes[parent, node] = (start, *_bend(start, (x, row.top)))
+        self.width = max(self.width, x + size[0] / 2)
+        self.height = max(self.height, row.top + size[1])
         return self.places[node]
 
-    def _wish(self, above: Sequence[str], width: float, rows: Iterable[int]) -> float:
-        if above:
-            return sum(self.places[parent][0] for parent in above) / len(above)
-        ends = [self._taken[row][-1][1] for row in rows if self._taken[row]]
-        return max(ends) + GAP + width / 2 if ends else 0.0
 
-    def _free(self, rows: Iterable[int], wish: float, width: float) -> float:
-        """Return the place nearest to the wish at which the width is free in all of the rows."""
-        half = width / 2 + GAP
-        walls = sorted(run for row in rows for run in self._taken[row])
-        best, left = float("inf"), float("-inf")
-        for start, end in [*walls, (float("inf"), float("inf"))]:
-            low, high = left + half, start - half
-            if low <= high:
-                spot = min(max(wish, low), high)
-                best = spot if abs(spot - wish) < abs(best - wish) else best
-            left = max(left, end)
-        return best
+class _Level:
+    """One level of a growing layout: the row that is being filled, and how far it reaches."""
 
-    def _take(self, row: int, left: float, right: float) -> None:
-        """Mark a width as taken, together with gaps too small for any box."""
-        runs = self._taken[row]
-        index = bisect_right(runs, (left, right))
-        runs.insert(index, (left, right))
-        for at in (index, index - 1):
-            if 0 <= at < len(runs) - 1 and runs[at + 1][0] - runs[at][1] < 3 * GAP:
-                runs[at : at + 2] = [(runs[at][0], runs[at + 1][1])]
+    def __init__(self, top: float) -> None:
+        self.top = top
+        self.high = self.used = self.right = 0.0
+
+    @property
+    def next(self) -> float:
+        """Where the next level stands."""
+        return self.top + step_below(self.high)
+
+    def take(self, wish: float, size: Size) -> float:
+        """Return the place of one more box, as near to the wish as the order of the plan allows."""
+        width, height = size
+        if self.used and self.used + width > PAGE:
+            self.top += self.high + GAP_CLOSE
+            self.high = self.used = self.right = 0.0
+        left = self.right + GAP if self.used else 0.0
+        x = max(wish, left + width / 2)
+        self.used += width + GAP
+        self.high, self.right = max(self.high, height), x + width / 2
+        return x

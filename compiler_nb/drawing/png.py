@@ -1,4 +1,4 @@
-"""Pictures as PNG, for programs that cannot show SVG: drawn by Graphviz, at the places of our own layout."""
+"""Pictures as PNG, for programs that cannot show SVG: drawn by Graphviz, at the places of the SVG."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from typing import Final
 
 from compiler_nb.drawing.boxes import Box, is_stack, state_of
 from compiler_nb.drawing.chart import FOOT, HEAD, PAD, RIGHT, WIDTH, Bar, Chart, make_plot
-from compiler_nb.drawing.dot import INCH, Program, edge_look, find_layout, quote, render, wrap
-from compiler_nb.drawing.graph import FULL, make_graph, shown_plan
-from compiler_nb.drawing.layout import heading
+from compiler_nb.drawing.dot import INCH, Engine, Program, edge_look, find_layout, quote, render, wrap
+from compiler_nb.drawing.graph import FULL, Graph, Shown, make_graph, scene_of
+from compiler_nb.drawing.layout import BAND_PAD, HEAD_LINE, Layout, heading
 from compiler_nb.drawing.rows import Point
 from compiler_nb.drawing.style import EDGE, LIGHT, MARGIN
 from compiler_nb.outcome import State
-from compiler_nb.plan.plan import Plan
-from compiler_nb.plan.task import Task
 from compiler_nb.text import seconds_text
 
 ARROW: Final = 5.0
@@ -36,26 +34,28 @@ def _at(x: float, y: float, width: float, height: float) -> str:
 
 
 def to_png(
-    plan: Plan | tuple[Task, ...],
+    plan: Shown,
     *,
     states: Mapping[str, State] | None = None,
+    engine: Engine = "auto",
     programs: Iterable[Program] | None = None,
 ) -> bytes | None:
     """Return the picture of up to 200 tasks, items of fan-outs not counted, as PNG; None without Graphviz.
 
-    states: as for `draw`; programs: as for `render`.
+    states, engine: as for `draw`; programs: as for `render`.
     """
-    tasks = tuple(task for task in plan if not task.owner)
-    if len(tasks) > FULL:
+    scene = scene_of(plan)
+    if sum(not task.owner for task in scene.tasks) > FULL:
         return None
-    graph = make_graph(shown_plan(tasks, plan if isinstance(plan, Plan) else None), known=states or ())
-    layout, names = find_layout(graph, "own"), graph.names
+    graph = make_graph(scene, known=states or ())
+    layout, names = find_layout(graph, engine, programs), graph.names
     dpi = min(144.0, INCH * SIDE / max(layout.width, layout.height / 2, 1.0))
     lines = [
         f"graph [dpi={dpi:.0f} bgcolor=white pad={MARGIN / INCH:.3f}]",
         f'node [shape=box fixedsize=true fontname="Helvetica" fontsize=10.5 fontcolor="{LIGHT["ink"]}"]',
         f'edge [color="{EDGE}" arrowsize=0.5 penwidth=1.2]',
     ]
+    lines += _bands(graph, layout)
     for key, box in graph.boxes.items():
         lines += _nodes(names[key], box, layout.places[key], layout.height, states or {})
     lines += [
@@ -63,6 +63,16 @@ def to_png(
         for (one, other), route in layout.routes.items()
     ]
     return render(wrap(lines), format="png", engine="nop2", programs=programs)
+
+
+def _bands(graph: Graph, layout: Layout) -> Iterator[str]:
+    """Yield the statements for the heads of bands, each with a line above it."""
+    for number, head in graph.heads.items():
+        top = layout.height - layout.bands[number][0]
+        yield f'b{number} [{_at(layout.width / 2, top, layout.width, 0.7)} label="" style=filled color="#d3d8df"]'
+        for line, text in enumerate(head):
+            y = top - BAND_PAD - line * HEAD_LINE
+            yield f"b{number}_{line} {_word(0.0, -y, text, 'dim', width=layout.width)}"
 
 
 def _nodes(name: str, box: Box, place: Point, height: float, states: Mapping[str, State]) -> Iterator[str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise, starmap
 from typing import TypeAlias
@@ -19,6 +20,8 @@ LANES = 4_000
 """Most points of long edges; edges beyond that go straight."""
 BUS = 4
 """From this many long edges to one node, they share a lane; otherwise long edges from one node do."""
+SWEEPS = 10
+"""How often lanes are sorted anew."""
 LARGE = 2_000
 """Nodes and lanes above which fewer sweeps are made."""
 
@@ -27,8 +30,8 @@ LARGE = 2_000
 class Vertex:
     """A box, or a point of a long edge (a lane), which takes no room.
 
-    row, spot, place: where it stands: in which row, how many stand before it, and its middle in pixels; across, depth:
-    its extent along its row, and to the next rows; above, below: neighbours.
+    row, place: where it stands: in which row, and its middle in pixels; across, depth: its extent along its row, and to
+    the next rows; above, below: neighbours.
     """
 
     row: int
@@ -38,7 +41,6 @@ class Vertex:
     above: list[Vertex] = field(default_factory=list)
     below: list[Vertex] = field(default_factory=list)
     place: float = 0.0
-    spot: int = 0
 
 
 Rows: TypeAlias = list[list[Vertex]]
@@ -70,9 +72,7 @@ def assign_rows(ids: Sequence[str], pairs: Sequence[Edge]) -> dict[str, int]:
 def make_rows(nodes: Mapping[str, Vertex], pairs: Sequence[Edge]) -> tuple[Rows, dict[Edge, list[Vertex]]]:
     """Return the rows with their nodes and lanes, and for each edge, in the given order, the nodes on its way."""
     rows = {id_: node.row for id_, node in nodes.items()}
-    graph: Rows = [[] for _ in range(1 + max(rows.values()))]
-    for node in nodes.values():
-        graph[node.row].append(node)
+    graph = _by_row(nodes.values())
     long = Counter(other for one, other in pairs if rows[other] - rows[one] > 1)
     lanes: dict[tuple[str, int], Vertex] = {}
     chains: dict[Edge, list[Vertex]] = {}
@@ -95,43 +95,71 @@ def make_rows(nodes: Mapping[str, Vertex], pairs: Sequence[Edge]) -> tuple[Rows,
     return graph, {pair: chains[pair] for pair in pairs}
 
 
-def order(graph: Rows) -> None:
-    """Sort the rows so that few edges cross."""
-    _number(graph)
+def settle(nodes: Mapping[str, Vertex], pairs: Sequence[Edge]) -> tuple[Rows, dict[Edge, list[Vertex]]]:
+    """Place nodes across their rows in the order in which they are given; return as `make_rows` does.
+
+    The boxes are placed first, as if long edges took no room. Then each lane enters its row where a straight line
+    between its edges' ends would cross it, and boxes and lanes give each other room.
+    """
+    bare = {id_: Vertex(node.row, node.across) for id_, node in nodes.items()}
+    for one, other in pairs:
+        bare[one].below.append(bare[other])
+        bare[other].above.append(bare[one])
+    arrange(_by_row(bare.values()))
+    for id_, node in nodes.items():
+        node.place = bare[id_].place
+    graph, chains = make_rows(nodes, pairs)
+    crossed: dict[Vertex, list[float]] = {}
+    for first, *lanes, last in chains.values():
+        for lane in lanes:
+            share = (lane.row - first.row) / (last.row - first.row)
+            crossed.setdefault(lane, []).append(first.place + share * (last.place - first.place))
+    for lane, places in crossed.items():
+        lane.place = sum(places) / len(places)
+    _order(graph)
+    arrange(graph)
+    return graph, chains
+
+
+def _order(graph: Rows) -> None:
+    """Sort lanes between the boxes of their rows, which keep their order, so that few edges cross."""
     # Sweeps may make a good order worse again, so the best one is kept.
-    best, fewest = [list(row) for row in graph], _crossings(graph)
-    for sweep in range(2 if sum(map(len, graph)) > LARGE else 8):
-        if not fewest:
-            break
-        for row in reversed(graph) if sweep % 2 else graph:
-            row.sort(key=lambda node: _mean(node, node.below if sweep % 2 else node.above))
-            _number([row])
+    best: Rows = []
+    fewest = math.inf
+    for sweep in range(3 if sum(map(len, graph)) > LARGE else SWEEPS):
+        for row in graph:
+            row.sort(key=lambda node: node.place)
         count = _crossings(graph)
         if count < fewest:
             best, fewest = [list(row) for row in graph], count
+        if not count:
+            break
+        for row in reversed(graph) if sweep % 2 else graph:
+            for lane in [node for node in row if node.lane]:
+                near = lane.below if sweep % 2 else lane.above
+                lane.place = sum([each.place for each in near]) / len(near)
     graph[:] = best
-
-
-def _number(graph: Rows) -> None:
-    for row in graph:
-        for spot, node in enumerate(row):
-            node.spot = spot
-
-
-def _mean(node: Vertex, near: Sequence[Vertex]) -> float:
-    return sum([each.spot for each in near]) / len(near) if near else node.spot
 
 
 def _crossings(graph: Rows) -> int:
     """Count crossings between neighbouring rows: pairs of edges whose ends are in another order than their starts."""
+    spots = {node: spot for row in graph for spot, node in enumerate(row)}
     total = 0
     for row in graph:
         ends: list[int] = []
-        for end in [end for node in row for end in sorted([each.spot for each in node.below])]:
+        for end in [end for node in row for end in sorted([spots[each] for each in node.below])]:
             at = bisect_right(ends, end)
             total += len(ends) - at
             ends.insert(at, end)
     return total
+
+
+def _by_row(nodes: Iterable[Vertex]) -> Rows:
+    graph: Rows = []
+    for node in nodes:
+        graph.extend([] for _ in range(node.row + 1 - len(graph)))
+        graph[node.row].append(node)
+    return graph
 
 
 def arrange(graph: Rows) -> None:

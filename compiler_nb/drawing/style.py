@@ -66,6 +66,8 @@ STYLE: Final = "".join(
         f".cnb .cnb-box{{{use('fill', 'card')};stroke:currentColor;stroke-width:1.3}}",
         f".cnb .cnb-ground{{fill:{EDGE};fill-opacity:.09;stroke:{EDGE};stroke-opacity:.3}}",
         f".cnb .cnb-edge{{fill:none;stroke:{EDGE};stroke-width:1.4}}",
+        ".cnb .cnb-link{stroke-opacity:.5}",
+        f".cnb .cnb-head{{font-size:12px;{use('fill', 'dim')}}}",
         ".cnb .cnb-turn{stroke-dasharray:11 6}",  # a dash is as long as an arrow's head, which stays whole so
         ".cnb .cnb-disc{fill:currentColor;stroke:currentColor;stroke-width:1.4}",
         f".cnb .cnb-mark{{fill:none;{use('stroke', 'card')};stroke-width:1.8}}",
@@ -79,6 +81,7 @@ STYLE: Final = "".join(
         ".cnb .cnb-skipped .cnb-box,.cnb .cnb-cell.cnb-skipped{stroke-dasharray:2 3}",
         ".cnb .cnb-cancelled .cnb-box{stroke-dasharray:9 4}",
         ".cnb .cnb-cell.cnb-failed{fill-opacity:0;stroke-width:3}",
+        ".cnb .cnb-cell.cnb-dense{stroke:none}.cnb .cnb-cell.cnb-dense.cnb-failed{fill-opacity:1}",
         f".cnb .cnb-skipped .cnb-id,.cnb .cnb-cancelled .cnb-id{{{use('fill', 'dim')}}}",
         f".cnb .cnb-end .cnb-box{{{use('fill', 'ink')};stroke:none}}",
         f".cnb .cnb-end text{{{use('fill', 'card')};text-anchor:middle}}",

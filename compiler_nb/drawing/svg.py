@@ -7,25 +7,25 @@ mark, which MARKS holds. All text is escaped here; there is no script, link or h
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from html import escape
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from compiler_nb.drawing.boxes import CELL, CELL_ROW, END, LINE, MARK, PAD, STACK, Box, has_bar, is_stack, state_of
+from compiler_nb.drawing.boxes import BAR_HIGH, CELL, END, LINE, MARK, PAD, STACK, Box, has_bar, is_stack, state_of
 from compiler_nb.drawing.dot import Engine, Program, find_layout, source
-from compiler_nb.drawing.graph import Graph, make_graph, shown_plan
-from compiler_nb.drawing.layout import Layout, heading
+from compiler_nb.drawing.graph import Graph, Scene, Shown, make_graph, scene_of, scene_of_run
+from compiler_nb.drawing.layout import BAND_PAD, HEAD_LINE, Layout, heading
 from compiler_nb.drawing.picture import Forms, Picture
 from compiler_nb.drawing.png import to_png
-from compiler_nb.drawing.rows import Point
+from compiler_nb.drawing.rows import Edge, Point
 from compiler_nb.drawing.style import MARGIN, MARKS, STYLE, data_of, draw_mark, page, px
 from compiler_nb.drawing.text import plan_text, task_titles
 from compiler_nb.outcome import State
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.short import shorten_call, shorten_final
-from compiler_nb.plan.task import Task
 from compiler_nb.text import count_of, visible, visible_lines
 from compiler_nb.trace import Progress
 
@@ -33,6 +33,10 @@ LIMIT: Final = 150_000
 """Most bytes of a picture."""
 TITLE: Final = 400
 """Most characters of a hover text."""
+ONE_ROW: Final = 60
+"""Most items of a fan-out that stand in one row."""
+EdgeKind = Literal["guard", "turn", "link"]
+EDGE_KINDS: Final[tuple[EdgeKind, ...]] = ("guard", "turn", "link")
 HEAD: Final = 4.5
 DIAMOND: Final = 11.0
 """Pixels of half an arrow's head, and of a diamond from end to end."""
@@ -44,41 +48,46 @@ _ATTEMPTS: Final[tuple[dict[str, Any], ...]] = (
 
 def draw_run(progress: Progress, engine: Engine = "auto") -> Picture:
     """Return the picture of a run's tasks; each shows its state, arguments and short value when hovered over."""
-    tasks, states = tuple(progress.tasks.values()), dict(progress.states)
-    titles = task_titles(tasks, states, progress.outcomes)
-    return draw(shown_plan(tasks, progress.plan), states=states, titles=titles, engine=engine)
+    with progress.lock:
+        tasks, states = tuple(progress.tasks.values()), dict(progress.states)
+        scene, titles = scene_of_run(progress), task_titles(tasks, states, progress.outcomes)
+    return draw(scene, states=states, titles=titles, engine=engine)
 
 
 def draw(
-    plan: Plan | Iterable[Task],
+    plan: Shown,
     *,
     states: Mapping[str, State] | None = None,
     titles: Mapping[str, str] | None = None,
     engine: Engine = "auto",
     programs: Iterable[Program] | None = None,
 ) -> Picture:
-    """Return the picture of a plan, or of some tasks without a last line: the same for the same arguments and engine.
+    """Return the picture of a plan, a run, or tasks without a last line: the same for the same arguments and engine.
 
-    states: by task id, "waiting" if missing; titles: hover texts by task id; engine: what chooses the places: our own
-    layout, or Graphviz if it is installed; programs: ways to run Graphviz, defaults to those that are installed.
+    states: by task id, "waiting" if missing; titles: hover texts by task id; engine: what chooses the places across,
+    our own layout, or Graphviz if it is installed; programs: ways to run Graphviz, defaults to those that are there.
     Items of fan-outs, `rows[AAPL]`, are cells in their fan-out's box, whether given as tasks or only as states.
     """
-    tasks = plan if isinstance(plan, Plan) else tuple(plan)
+    scene = scene_of(plan)
+    tasks = scene.tasks
     now = dict(states or {})
-    words = _words(tasks, now, titles or {})
+    words = _words(scene, now, titles or {})
     for attempt in _ATTEMPTS:
-        graph = make_graph(tasks, known=now, **attempt)
+        graph = make_graph(scene, known=now, **attempt)
         layout = find_layout(graph, engine, programs)
         svg = _page(graph, layout, now, words, [task.id for task in tasks])
         if len(svg.encode()) <= LIMIT:
             break
     about = f"picture of {count_of(sum(not task.owner for task in tasks), 'task')}"
-    more: Forms = {".png": partial(to_png, tasks, states=now), ".dot": partial(source, tasks, now)}
-    return Picture(svg, plan_text(tasks, now), about, more, layout.engine)
+    more: Forms = {".png": partial(to_png, scene, states=now, engine=engine), ".dot": partial(source, scene, now)}
+    final = scene.rounds[-1].final
+    text = plan_text(tasks if final is None else Plan(tasks, final), now)
+    return Picture(svg, text, about, more, layout.engine)
 
 
-def _words(tasks: Plan | tuple[Task, ...], states: Mapping[str, State], titles: Mapping[str, str]) -> dict[str, str]:
+def _words(scene: Scene, states: Mapping[str, State], titles: Mapping[str, str]) -> dict[str, str]:
     """Return the hover texts: those given, and for other tasks id, state and call."""
+    tasks = scene.tasks
     room = TITLE if len(tasks) <= 60 else 120  # noqa: PLR2004 - many long texts would fill the picture
     words = {}
     for task in tasks:
@@ -86,7 +95,9 @@ def _words(tasks: Plan | tuple[Task, ...], states: Mapping[str, State], titles: 
         state = states.get(task.id, "waiting")
         words[task.id] = _lines(given, room) if given else f"{visible(task.id)} · {state}\n{shorten_call(task, room)}"
     words |= {id_: _lines(text, room) for id_, text in titles.items() if id_ not in words}
-    return words | {END: shorten_final(tasks.final, TITLE)} if isinstance(tasks, Plan) else words
+    *earlier, last = ((number, each.final) for number, each in enumerate(scene.rounds))
+    ends = {f"{END} {number}": final for number, final in earlier} | {END: last[1]}
+    return words | {key: shorten_final(final, TITLE) for key, final in ends.items() if final is not None}
 
 
 def _lines(text: str, limit: int) -> str:
@@ -96,31 +107,62 @@ def _lines(text: str, limit: int) -> str:
 def _page(
     graph: Graph, layout: Layout, states: Mapping[str, State], titles: Mapping[str, str], ids: Sequence[str]
 ) -> str:
-    body = [
-        draw_edge(route, guard=pair in graph.guards, turn=pair in graph.turns) for pair, route in layout.routes.items()
-    ]
+    body = draw_bands(graph, layout)
+    body += [draw_edge(route, kinds_of(graph, pair)) for pair, route in layout.routes.items()]
     body += [draw_box(box, *layout.places[key], states, titles) for key, box in graph.boxes.items()]
     bounds = (-MARGIN, -MARGIN, layout.width + 2 * MARGIN, layout.height + 2 * MARGIN)
     return page(f"Plan of {count_of(len(ids), 'task')}", _count(ids, states) or "nothing to do", bounds, STYLE, body)
 
 
-def draw_edge(route: Sequence[Point], *, guard: bool = False, turn: bool = False) -> str:
+def kinds_of(graph: Graph, edge: Edge) -> frozenset[EdgeKind]:
+    """Return what an edge means, besides that a value comes over it."""
+    kinds: dict[EdgeKind, frozenset[Edge]] = {"guard": graph.guards, "turn": graph.turns, "link": graph.links}
+    return frozenset(kind for kind, edges in kinds.items() if edge in edges)
+
+
+def draw_edge(route: Sequence[Point], kinds: Collection[EdgeKind] = ()) -> str:
     """Return an arrow along a route: a start, then two control points and an end for each curve.
 
-    guard: whether it leads from what decides to a call that depends on it; such an arrow ends in a diamond. turn:
-    whether it leads to what only comes after, in the order of side effects; such an arrow is dashed.
+    kinds: "guard" if it leads from what decides to a call that depends on it, such an arrow ends in a diamond; "turn"
+    if it leads to what only comes after, in the order of side effects, such an arrow is dashed; "link" if it leads from
+    an earlier round, such an arrow is pale.
     """
     (x, y), (dx, dy) = route[-1], heading(route)
-    gap = 1.5 + (DIAMOND if guard else 0.0)  # a small gap before the border
+    gap = 1.5 + (DIAMOND if "guard" in kinds else 0.0)  # a small gap before the border
     tip = (x - gap * dx, y - gap * dy)
-    if guard:
+    if "guard" in kinds:
         right, left = ((DIAMOND / 2 * (dx - turn * dy), DIAMOND / 2 * (dy + turn * dx)) for turn in (0.8, -0.8))
         head = f"m0 0l{_point(right)} {_point(left)} {_point((-right[0], -right[1]))}z"
     else:
         left, right = ((-HEAD * (dx - turn * dy), -HEAD * (dy + turn * dx)) for turn in (0.62, -0.62))
         head = f"m{_point(left)}l{_point((-left[0], -left[1]))} {_point(right)}"
-    kind = f"cnb-edge{' cnb-guard' if guard else ''}{' cnb-turn' if turn else ''}"
-    return f'<path class="{kind}" d="{_curve([*route[:-1], tip])}{head}"/>'
+    names = "".join(f" cnb-{kind}" for kind in EDGE_KINDS if kind in kinds)
+    return f'<path class="cnb-edge{names}" d="{_curve([*route[:-1], tip])}{head}"/>'
+
+
+def draw_bands(graph: Graph, layout: Layout) -> list[str]:
+    """Return the grounds of the rounds' bands with their heads, if there are several rounds."""
+    if len(layout.bands) < 2:  # noqa: PLR2004 - one round needs no band
+        return []
+    return [
+        draw_band(
+            graph.heads.get(number, ()), top - (0.0 if number in graph.heads else BAND_PAD), layout.width, bottom - top
+        )
+        for number, (top, bottom) in layout.bands.items()
+    ]
+
+
+def draw_band(head: Sequence[str], top: float, width: float, high: float | None = None) -> str:
+    """Return the head of a band, and its ground if it is known how high that is."""
+    words = "".join(
+        f'<text class="cnb-head" x="0" y="{px(top + BAND_PAD + 2 + number * HEAD_LINE)}">{escape(line)}</text>'
+        for number, line in enumerate(head)
+    )
+    ground = "" if high is None else (
+        f'<rect class="cnb-ground" x="{px(-BAND_PAD)}" y="{px(top)}" width="{px(width + 2 * BAND_PAD)}" '
+        f'height="{px(high + (2 - bool(head)) * BAND_PAD)}" rx="12"/>'
+    )  # fmt: skip
+    return f'<g class="cnb-band">{ground}{words}</g>'
 
 
 def _curve(points: Sequence[Point]) -> str:
@@ -199,13 +241,31 @@ def _members(box: Box, states: Mapping[str, State], titles: Mapping[str, str]) -
         return ""
     if box.inside == "shares":
         return _shares(box, states, top)
-    parts, left = [], PAD + (0 if is_stack(box) else MARK + 4)
+    if is_stack(box):
+        return _grid(box, states, titles, top)
+    parts = []
     for index, id_ in enumerate(box.members):
-        row, column = divmod(index, CELL_ROW)
+        x, state = PAD + MARK + 4 + index * CELL, states.get(id_, "waiting")
+        parts.append(f'<path class="cnb-cell cnb-{state}" {data_of(id_, state)} d="M{px(x)} {px(top)}h8v8h-8z"/>')
+    return "".join(parts)
+
+
+def _grid(box: Box, states: Mapping[str, State], titles: Mapping[str, str], top: float) -> str:
+    """Return a cell for each member, as the page draws them: in one row, of many in as many as make them square."""
+    room, count = box.width - 2 * PAD - STACK, len(box.members)
+    rows = max(1, round(math.sqrt(count * BAR_HIGH / room))) if count > ONE_ROW else 1
+    wide, high = room / math.ceil(count / rows), BAR_HIGH / rows
+    gap = min(2.0, 0.3 * wide, 0.3 * high) if rows > 1 else min(2.0, 0.3 * wide)
+    tall = high - (gap if rows > 1 else 0.0)
+    dense = " cnb-dense" if wide < CELL / 2 else ""
+    parts = []
+    for index, id_ in enumerate(box.members):
+        row, column = divmod(index, math.ceil(count / rows))
         state = states.get(id_, "waiting")
-        d = f"M{px(left + column * CELL)} {px(top + row * CELL)}h8v8h-8z"
+        at = f"M{px(PAD + column * wide)} {px(top + row * high)}"
+        d = f"{at}h{px(wide - gap)}v{px(tall)}h{px(gap - wide)}z"
         hover = f"><title>{escape(titles[id_])}</title></path>" if box.task and id_ in titles else "/>"
-        parts.append(f'<path class="cnb-cell cnb-{state}" {data_of(id_, state)} d="{d}"{hover}')
+        parts.append(f'<path class="cnb-cell cnb-{state}{dense}" {data_of(id_, state)} d="{d}"{hover}')
     return "".join(parts)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from traitlets import Any as AnyTrait
-from traitlets import Bool, Dict, Enum, Float, Int, TraitError, Unicode, default, validate
+from traitlets import Bool, Dict, Enum, Float, Int, TraitError, Unicode, default, observe, validate
 from traitlets.config import Configurable
 
 from compiler_nb.notebook.loop import Idle
@@ -66,6 +66,13 @@ class CellSettings(Configurable):
         except ValueError as error:
             raise TraitError(str(error)) from None
         return proposal["value"]
+
+    @observe("layout")
+    def _prefer(self, change: Any) -> None:
+        """Tell all that draws, such as `run.visualize()`, which has no desk."""
+        from compiler_nb.drawing.dot import prefer  # noqa: PLC0415 - see above
+
+        prefer(change["new"])
 
     @default("live")
     def _live_by_environment(self) -> bool:

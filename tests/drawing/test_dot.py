@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 
 from compiler_nb.drawing import dot
 from compiler_nb.drawing.digraph import make_digraph
-from compiler_nb.drawing.dot import place, quote, render, source
+from compiler_nb.drawing.dot import WIDEST, find_layout, place, quote, render, source
 from compiler_nb.drawing.graph import make_graph
+from compiler_nb.drawing.layout import lay_out
 from compiler_nb.drawing.png import to_png
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Return
@@ -51,22 +53,34 @@ def test_graphviz_shows_hostile_labels_as_they_are(text):
 
 
 @needs_graphviz
-def test_graphviz_places_every_box_downwards_without_overlap():
-    """Its plain output becomes the same kind of Layout as ours."""
-    graph = make_graph(Plan(random_plan(30).tasks, Return(Ref("t29"))))
-    found = place(graph)
-    assert set(found.places) == set(graph.boxes)
+@pytest.mark.parametrize("plan", [coasts(), wide(40), *(random_plan(size, size) for size in (4, 9, 20, 30))], ids=len)
+def test_graphviz_places_boxes_only_across(plan):
+    """Rows, heights, bands and the order in a row are ours; its routes lead from box to box."""
+    graph = make_graph(plan)
+    found, own = place(graph), lay_out(graph.bands, graph.edges, graph.sizes)
+    assert found.engine == "graphviz"
+    assert {key: y for key, (_, y) in found.places.items()} == {key: y for key, (_, y) in own.places.items()}
+    assert (found.height, found.bands) == (own.height, own.bands)
+    for row in graph.skeleton.rows:
+        for one, other in pairwise(row.nodes):
+            apart = found.places[other][0] - found.places[one][0]
+            assert apart >= (graph.sizes[one][0] + graph.sizes[other][0]) / 2
     assert set(found.routes) == set(graph.edges)
-    along = 1 if graph.down else 0
-    for one, other in graph.edges:
-        assert found.places[one][along] < found.places[other][along]
-        assert len(found.routes[one, other]) % 3 == 1
-    placed = [(*found.places[key], *graph.sizes[key]) for key in graph.boxes]
-    assert not any(
-        abs(x - u) < (w + m) / 2 - 1 and abs(y - v) < (h + n) / 2 - 1
-        for index, (x, y, w, h) in enumerate(placed)
-        for u, v, m, n in placed[index + 1 :]
-    )
+    for (one, other), route in found.routes.items():
+        assert len(route) % 3 == 1
+        assert route[0][1] == found.places[one][1] + graph.sizes[one][1] / 2
+        assert route[-1][1] == found.places[other][1] - graph.sizes[other][1] / 2
+        assert all(-1 <= x <= found.width + 1 for x, _ in route)
+
+
+@needs_graphviz
+def test_a_picture_too_wide_for_a_page_is_placed_by_us():
+    """Graphviz gives long arrows much room; who asks for it by name gets it."""
+    graph = make_graph(random_plan(24))
+    assert place(graph).width > WIDEST
+    assert find_layout(graph, "auto").engine == "own"
+    assert find_layout(graph, "graphviz").engine == "graphviz"
+    assert find_layout(make_graph(coasts()), "auto").engine == "graphviz"
 
 
 def test_programs_are_tried_in_turn_and_all_may_fail():
@@ -85,7 +99,7 @@ def test_programs_are_tried_in_turn_and_all_may_fail():
     assert len(tried) == 3
     assert place(make_graph(coasts()), [fails]) is None
     assert to_png(coasts(), programs=[fails]) is None
-    assert len(tried) == 5
+    assert len(tried) == 6
 
 
 @pytest.mark.parametrize("output", [b"", b"graph 1 1", b"graph 1 x 1\n", b"node n0 a b c d", b"\xff\xfe", b"stop\n"])

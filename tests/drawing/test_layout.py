@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import time
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compiler_nb.drawing import rows
-from compiler_nb.drawing.layout import GAP_DOWN, Incremental, lay_out
+from compiler_nb.drawing.layout import HEAD_LINE, PAGE, PITCH, Incremental, lay_out
 from tests.support.pictures import random_graph
 
 graphs = st.builds(
@@ -34,20 +34,25 @@ def overlapping(places, sizes) -> int:
     )
 
 
-@settings(deadline=None)
-@given(graphs, st.booleans())
-def test_boxes_never_overlap_and_edges_always_go_on(graph, down):
-    """Every route starts at its source's far side and ends at its target's near side, and never turns back."""
+def placed(graph, **more):
+    """Return our layout of a graph in one band."""
     ids, edges, sizes = graph
-    found = lay_out(ids, edges, sizes, down=down)
+    return lay_out(dict.fromkeys(ids, 0), edges, sizes, **more)
+
+
+@settings(deadline=None)
+@given(graphs)
+def test_boxes_never_overlap_and_edges_always_go_on(graph):
+    """Every route starts at its source's lower side and ends at its target's upper side, and never turns back."""
+    ids, edges, sizes = graph
+    found = placed(graph)
     assert set(found.places) == set(ids)
     assert set(found.routes) == set(edges)
     assert overlapping(found.places, sizes) == 0
-    along = 1 if down else 0
     for (one, other), route in found.routes.items():
-        assert route[0][along] == pytest.approx(found.places[one][along] + sizes[one][along] / 2)
-        assert route[-1][along] == pytest.approx(found.places[other][along] - sizes[other][along] / 2)
-        assert all(early[along] <= late[along] + 0.01 for early, late in pairwise(route))
+        assert route[0][1] == pytest.approx(found.places[one][1] + sizes[one][1] / 2)
+        assert route[-1][1] == pytest.approx(found.places[other][1] - sizes[other][1] / 2)
+        assert all(early[1] <= late[1] + 0.01 for early, late in pairwise(route))
         assert len(route) % 3 == 1
 
 
@@ -55,10 +60,9 @@ def test_boxes_never_overlap_and_edges_always_go_on(graph, down):
 @given(graphs)
 def test_everything_stands_within_the_picture(graph):
     """Width and height hold all boxes and routes."""
-    ids, edges, sizes = graph
-    found = lay_out(ids, edges, sizes)
+    found = placed(graph)
     points = [point for route in found.routes.values() for point in route]
-    corners = [corner for box in boxes(found.places, sizes) for corner in (box[:2], box[2:])]
+    corners = [corner for box in boxes(found.places, graph[2]) for corner in (box[:2], box[2:])]
     assert all(-1 <= x <= found.width + 1 and -1 <= y <= found.height + 1 for x, y in points + corners)
 
 
@@ -66,8 +70,8 @@ def test_everything_stands_within_the_picture(graph):
 @given(graphs)
 def test_long_edges_pass_beside_boxes(graph):
     """No route crosses a box of the rows between its ends."""
-    ids, edges, sizes = graph
-    found = lay_out(ids, edges, sizes)
+    ids, _, sizes = graph
+    found = placed(graph)
     for (one, other), route in found.routes.items():
         for early, late in pairwise(route[::3]):
             if early[0] == late[0]:  # straight through a row
@@ -77,37 +81,81 @@ def test_long_edges_pass_beside_boxes(graph):
                     assert beside or late[1] <= y - height / 2 + 1 or early[1] >= y + height / 2 - 1
 
 
+@settings(deadline=None)
+@given(graphs)
+def test_a_level_is_the_earliest_start_and_its_order_is_that_of_the_plan(graph):
+    """What starts later stands lower; beside each other boxes stand as they were written."""
+    ids, edges, sizes = graph
+    found = placed(graph)
+    levels = rows.assign_rows(ids, edges)
+    tops = {id_: y - sizes[id_][1] / 2 for id_, (_, y) in found.places.items()}
+    for one, other in combinations(ids, 2):
+        if levels[one] != levels[other]:
+            assert (levels[one] < levels[other]) == (tops[one] < tops[other])
+        elif tops[one] == tops[other]:
+            assert found.places[one][0] < found.places[other][0]
+        else:  # the level goes on in a further row
+            assert tops[one] < tops[other]
+
+
+def test_a_wide_level_goes_on_in_a_further_row():
+    """Eight boxes of 200 pixels need two rows, close to each other; what reads them stands further below."""
+    ids = [f"n{number}" for number in range(8)]
+    found = placed(([*ids, "last"], [(id_, "last") for id_ in ids], dict.fromkeys([*ids, "last"], (200.0, 46.0))))
+    assert [found.places[id_][1] for id_ in ids] == [23.0] * 3 + [87.0] * 3 + [151.0] * 2
+    assert found.places["last"][1] == 128 + PITCH + 23
+    assert found.width <= PAGE
+
+
+def test_rounds_are_bands_one_below_the_other():
+    """A box of the second round stands below all of the first, however early it could have started."""
+    ids, sizes = (
+        {"a": 0, "lost": 0, "b": 0, "again": 1, "best": 1},
+        dict.fromkeys(["a", "lost", "b", "again", "best"], (90.0, 46.0)),
+    )
+    found = lay_out(ids, [("a", "b"), ("a", "best"), ("again", "best")], sizes, {1: 2})
+    assert [found.places[id_][1] for id_ in ("a", "lost", "b")] == [23.0, 23.0, 123.0]
+    assert found.bands[0] == (0.0, 146.0)
+    top, bottom = found.bands[1]
+    assert top > 146
+    assert found.places["again"][1] - 23 >= top + 2 * HEAD_LINE
+    assert (found.places["best"][1] + 23, found.height) == (bottom, bottom)
+    assert ("a", "best") in found.routes
+    assert lay_out(ids, [("again", "a")], sizes, {1: 1}).routes == {}
+
+
 def test_a_chain_stands_in_one_line_with_straight_arrows():
     """A plan without choices has no bends."""
-    sizes = dict.fromkeys("abc", (100.0, 40.0))
-    found = lay_out("abc", [("a", "b"), ("b", "c")], sizes)
-    assert found.places == {"a": (50.0, 20.0), "b": (50.0, 60.0 + GAP_DOWN), "c": (50.0, 100.0 + 2 * GAP_DOWN)}
+    found = placed(("abc", [("a", "b"), ("b", "c")], dict.fromkeys("abc", (100.0, 40.0))))
+    assert found.places == {"a": (50.0, 20.0), "b": (50.0, 20.0 + PITCH), "c": (50.0, 20.0 + 2 * PITCH)}
     assert {x for route in found.routes.values() for x, _ in route} == {50.0}
 
 
 def test_parents_stand_symmetrically_above_their_child():
     """The middle of two parents is the child's."""
-    found = lay_out("abc", [("a", "c"), ("b", "c")], dict.fromkeys("abc", (100.0, 40.0)))
+    found = placed(("abc", [("a", "c"), ("b", "c")], dict.fromkeys("abc", (100.0, 40.0))))
     assert found.places["a"][0] + found.places["b"][0] == 2 * found.places["c"][0]
 
 
-def test_the_order_of_rows_avoids_crossings():
-    """Two crossing pairs are uncrossed."""
-    found = lay_out("abxy", [("a", "y"), ("b", "x")], dict.fromkeys("abxy", (100.0, 40.0)))
-    assert (found.places["a"][0] < found.places["b"][0]) == (found.places["y"][0] < found.places["x"][0])
+def test_lanes_are_sorted_so_that_long_edges_do_not_cross():
+    """Two long edges from a row to one far below keep the order of their ends."""
+    edges = [("a", "m"), ("m", "n"), ("b", "x"), ("n", "x"), ("c", "y"), ("n", "y")]
+    found = placed(("abcmnxy", edges, dict.fromkeys("abcmnxy", (100.0, 40.0))))
+    lanes = {start: [x for x, y in found.routes[start, end] if y == 2 * PITCH] for start, end in ("bx", "cy")}
+    assert max(lanes["b"]) <= min(lanes["c"])
 
 
 def test_circles_loops_and_unknown_ends_do_no_harm():
     """What a plan may not hold still gets a picture."""
     edges = [("a", "b"), ("b", "c"), ("c", "a"), ("a", "a"), ("a", "nobody")]
-    found = lay_out("abc", edges, dict.fromkeys("abc", (10.0, 10.0)))
+    found = placed(("abc", edges, dict.fromkeys("abc", (10.0, 10.0))))
     assert set(found.routes) == {("a", "b"), ("b", "c")}
-    assert lay_out([], [], {}).places == {}
+    assert lay_out({}, [], {}).places == {}
 
 
 def test_equal_graphs_get_equal_layouts():
     """Nothing depends on chance or on the order of sets."""
-    assert lay_out(*random_graph(60, 120)) == lay_out(*random_graph(60, 120))
+    assert placed(random_graph(60, 120)) == placed(random_graph(60, 120))
 
 
 def test_a_thousand_nodes_take_little_time_and_ten_hardly_any():
@@ -115,7 +163,7 @@ def test_a_thousand_nodes_take_little_time_and_ten_hardly_any():
 
     def seconds(graph) -> float:
         began = time.process_time()
-        lay_out(*graph)
+        placed(graph)
         return time.process_time() - began
 
     assert min(seconds(random_graph(1_000, 3_000)) for _ in range(2)) < 3
@@ -131,36 +179,42 @@ def test_lanes_are_limited_and_longer_edges_go_straight():
     nodes = {id_: rows.Vertex(row) for id_, row in rows.assign_rows(ids, chain + long).items()}
     graph, _ = rows.make_rows(nodes, chain + long)
     assert sum(node.lane for row in graph for node in row) <= rows.LANES
-    assert set(lay_out(ids, chain + long, sizes).routes) == {*chain, *long}
+    assert set(placed((ids, chain + long, sizes)).routes) == {*chain, *long}
 
 
 @settings(deadline=None)
 @given(graphs)
-def test_a_growing_layout_never_moves_or_overlaps_what_is_placed(graph):
-    """Places stay as nodes come, boxes keep apart, and each edge goes on from its parent."""
+def test_when_a_growing_layout_is_whole_boxes_move_sideways_at_most(graph):
+    """Places stay as nodes come, boxes keep apart, heights and order are those of the whole; or it says it cannot."""
     ids, edges, sizes = graph
     growing = Incremental()
-    for id_ in ids:
+    for at, id_ in enumerate(ids):
         before = dict(growing.places)
         parents = [one for one, other in edges if other == id_]
-        assert growing.add(id_, parents, sizes[id_]) == growing.places[id_]
+        if growing.add(id_, parents, sizes[id_]) is None:  # what stands below would have to move
+            known = dict.fromkeys(ids[: at + 1], 0)
+            whole = lay_out(known, edges, sizes)
+            growing = Incremental()
+            growing.keep(whole, known, edges, sizes)
+            continue
         assert growing.places == {**before, id_: growing.places[id_]}
-        for parent in parents:
-            route = growing.routes[parent, id_]
-            assert route[0][1] < route[-1][1]
+        assert all(growing.routes[parent, id_][0][1] < growing.routes[parent, id_][-1][1] for parent in parents)
+    whole = placed(graph)
+    assert {id_: y for id_, (_, y) in growing.places.items()} == {id_: y for id_, (_, y) in whole.places.items()}
+    for one, other in combinations(ids, 2):
+        if growing.places[one][1] - sizes[one][1] / 2 == growing.places[other][1] - sizes[other][1] / 2:
+            assert growing.places[one][0] < growing.places[other][0]
     assert overlapping(growing.places, sizes) == 0
-    left, top, right, bottom = growing.bounds
-    edges_of = list(boxes(growing.places, sizes))
-    assert left <= min(box[0] for box in edges_of)
-    assert top <= min(box[1] for box in edges_of)
-    assert right >= max(box[2] for box in edges_of)
-    assert bottom >= max(box[3] for box in edges_of)
+    shown = list(boxes(growing.places, sizes))
+    assert min(box[0] for box in shown) >= -1
+    assert growing.width >= max(box[2] for box in shown)
+    assert growing.height >= max(box[3] for box in shown)
 
 
-def test_a_growing_layout_ignores_parents_of_earlier_rounds_and_takes_ten_thousand_nodes():
+def test_a_growing_layout_ignores_parents_of_nowhere_and_takes_ten_thousand_nodes():
     """A thousand or ten thousand nodes cost the same each."""
     growing = Incremental()
-    assert growing.add("first", ["long ago"], (80.0, 40.0)) == (0.0, 20.0)
+    assert growing.add("first", ["long ago"], (80.0, 40.0)) == (40.0, 20.0)
 
     def seconds(count: int) -> float:
         many, began = Incremental(), time.process_time()
@@ -169,3 +223,16 @@ def test_a_growing_layout_ignores_parents_of_earlier_rounds_and_takes_ten_thousa
         return time.process_time() - began
 
     assert seconds(10_000) < 60 * max(seconds(1_000), 0.002)
+
+
+def test_a_band_that_grows_stands_where_it_will_stand():
+    """The second round comes below the first, at the heights of the whole."""
+    ids, sizes = {"a": 0, "b": 0}, dict.fromkeys("abxy", (100.0, 46.0))
+    growing = Incremental()
+    growing.keep(lay_out(ids, [("a", "b")], sizes), ids, [("a", "b")], sizes)
+    top = growing.begin_band(2)
+    growing.add("x", ["a"], sizes["x"], 1)
+    growing.add("y", ["x"], sizes["y"], 1)
+    whole = lay_out({**ids, "x": 1, "y": 1}, [("a", "b"), ("a", "x"), ("x", "y")], sizes, {1: 2})
+    assert top == whole.bands[1][0]
+    assert {id_: y for id_, (_, y) in growing.places.items()} == {id_: y for id_, (_, y) in whole.places.items()}

@@ -65,7 +65,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 from compiler_nb.drawing.dot import Engine
-from compiler_nb.drawing.graph import shown_plan
+from compiler_nb.drawing.graph import scene_of_run
 from compiler_nb.drawing.live import Drawn, draw_whole
 from compiler_nb.drawing.style import ID
 from compiler_nb.events import (
@@ -194,7 +194,8 @@ class Board:
         if event.task in self.numbers:  # in a repaired plan it may stand elsewhere, so that other arrows lead to it
             self.tasks[self.numbers[event.task]] = task
         else:
-            self.canvas.add(self._add(task, self.texts.section.number, task.line, -1), task)
+            number = self._add(task, self.texts.section.number, task.line, -1)
+            self.canvas.add(number, task, event.round, self.texts.reason)
 
     def _expand(self, event: TaskExpanded) -> None:
         owner = self.numbers.get(event.task, -1)
@@ -244,8 +245,8 @@ class Board:
     def drawing(self, engine: Engine = "auto") -> Callable[[], Drawn]:
         """Return a function that draws all tasks so far; it may take long, and may be called on any thread."""
         self.canvas.begin_drawing()
-        plan = shown_plan(tuple(task for task in self.tasks if not task.owner), self.progress.plan)
-        return lambda: draw_whole(plan, engine=engine)
+        scene = scene_of_run(self.progress)
+        return lambda: draw_whole(scene, engine=engine)
 
     def show_drawn(self, drawn: Drawn | None) -> None:
         """Take a picture that was drawn, or None if drawing failed: then the boxes stay."""

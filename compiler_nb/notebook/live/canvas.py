@@ -27,14 +27,20 @@ class Canvas:
         self._drawn_count = 0
         self._sketch = Sketch()
         self._waiting: list[tuple[int, Task]] = []  # for their boxes
+        self._rounds: dict[str, tuple[int, str]] = {}  # of the tasks of later rounds: its number, and its reason
         self._guarded: list[tuple[int, Task]] = []  # calls that wait for the expression in whose box they are drawn
         self._whole: dict[str, Any] = {}
         self._pieces: dict[str, Any] = {}  # added since it was drawn whole
         self._new: dict[str, Any] = {}
 
-    def add(self, number: int, task: Task) -> None:
-        """Add a task. Its box is drawn with the next frame, because the run waits until this returns."""
+    def add(self, number: int, task: Task, band: int = 0, reason: str = "") -> None:
+        """Add a task. Its box is drawn with the next frame, because the run waits until this returns.
+
+        band, reason: its round, from 0, and why the joiner asked for that.
+        """
         self.count += 1
+        if band:
+            self._rounds[task.id] = (band, reason)
         self.stale = self.stale or self.count > FEW
         self._waiting.append((number, task))
 
@@ -56,7 +62,10 @@ class Canvas:
         self._waiting.clear()
 
     def _draw(self, number: int, task: Task, calls: Sequence[Task] = ()) -> None:
-        piece = self._sketch.add(task, calls)
+        piece = self._sketch.add(task, calls, *self._rounds.get(task.id, ()))
+        if piece is None:
+            self.stale = True  # the whole is drawn anew, with this task
+            return
         for graph in (self._new, self._pieces):
             graph.setdefault("boxes", []).append([number, piece.box])
             graph.setdefault("edges", []).extend(piece.edges)
