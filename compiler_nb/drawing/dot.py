@@ -16,7 +16,7 @@ from typing import Final, Literal, TypeAlias
 
 from compiler_nb.drawing.boxes import HEAD_SIZE, state_of, text_width
 from compiler_nb.drawing.graph import Graph, Shown, make_graph
-from compiler_nb.drawing.layout import PAGE, Skeleton, Layout, lay_out
+from compiler_nb.drawing.layout import PAGE, Layout, Skeleton, lay_out
 from compiler_nb.drawing.rows import GAP, Point
 from compiler_nb.drawing.style import EDGE, LIGHT
 from compiler_nb.outcome import State
@@ -156,8 +156,8 @@ def find_layout(graph: Graph, engine: Engine = "auto", programs: Iterable[Progra
 def place(graph: Graph, programs: Iterable[Program] | None = None) -> Layout | None:
     """Return Graphviz's places and routes for a graph; or None if Graphviz is missing or the graph is too large.
 
-    It chooses only places across and routes: rows and heights are those of `make_skeleton`, and the order in a row that of
-    the plan. So a row is a rank, held by a node of its own, and invisible edges lead from each box to the next.
+    It chooses only places across and routes: rows and heights are those of `make_skeleton`, and the order in a row that
+    of the plan. So a row is a rank, held by a node of its own, and invisible edges lead from each box to the next.
     """
     skeleton = graph.skeleton
     if not skeleton.rows or len(graph.boxes) > MOST_BOXES or len(graph.edges) > MOST_EDGES:

@@ -145,7 +145,7 @@ def _fill(level: Iterable[str], sizes: Mapping[str, Size]) -> Iterable[tuple[str
 def lay_out(
     nodes: Mapping[str, int], edges: Iterable[Edge], sizes: Mapping[str, Size], heads: Mapping[int, int] | None = None
 ) -> Layout:
-    """Return places for nodes and routes for edges; arguments as for `make_skeleton`; edges that go back are left out."""
+    """Return places for nodes and routes for edges; arguments as for `make_skeleton`."""
     pairs = known_edges(nodes, edges)
     skeleton = make_skeleton(nodes, pairs, sizes, heads)
     if not skeleton.rows:

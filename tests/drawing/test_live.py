@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
+from compiler_nb.drawing.graph import DrawnRound, Scene, scene_of
 from compiler_nb.drawing.live import Sketch, draw_whole
 from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.task import Join, Return, Task
 from compiler_nb.plan.tree import Ref
 from compiler_nb.tool import tool
-from tests.support.pictures import HOSTILE, call, coasts, wide
+from tests.support.pictures import HOSTILE, call, coasts, random_plan, wide
 
 ENDS = r'<path data-from="([^"]*)"(?: data-to="([^"]*)")? class="cnb-edge"'
 
@@ -63,3 +67,61 @@ def test_the_order_of_side_effects_is_drawn_while_the_plan_streams():
     piece = sketch.add(last)
     for svg in ("".join(piece.edges), draw_whole(plan, engine="own").svg):
         assert re.findall(ENDS.replace('"cnb-edge"', '"cnb-edge cnb-turn"'), svg) == [("x", "@2")]
+
+
+AT = r'<g class="cnb-task [^"]*" data-task="([^"]*)"[^>]*? transform="translate\((\S+) (\S+)\)"'
+
+
+def heights(svg: str) -> dict[str, str]:
+    """Return the upper border of each box by its task."""
+    return {id_: y for id_, _, y in re.findall(AT, svg)}
+
+
+def grown(scene: Scene) -> tuple[dict[str, str], str]:
+    """Stream a run; return the upper borders of its boxes, and the last head. Others may move only as a whole."""
+    sketch, seen, heads = Sketch(), {}, ""
+    for number, (tasks, final, reason) in enumerate(scene.rounds):
+        shown: tuple[Task, ...] = ()
+        for task in tasks:
+            shown = (*shown, task)
+            piece = sketch.add(task, (), number, reason)
+            if piece is None:
+                whole = draw_whole(Scene((*scene.rounds[:number], DrawnRound(shown, None, reason))), engine="own")
+                sketch, seen = Sketch(whole), heights(whole.svg)
+                continue
+            seen |= heights(piece.box)
+            heads = next((edge for edge in piece.edges if "cnb-band" in edge), heads)
+        whole = draw_whole(Scene((*scene.rounds[:number], DrawnRound(tasks, final, reason))))
+        assert heights(whole.svg) == seen
+        sketch = Sketch(whole)
+    return seen, heads
+
+
+@pytest.mark.parametrize("plan", [coasts(), random_plan(8), random_plan(20, 3), random_plan(30, 4, window=6)], ids=len)
+def test_closing_the_plan_moves_boxes_sideways_at_most(plan):
+    """Whoever places the boxes of the whole, they stay as high as they were while the plan streamed."""
+    grown(scene_of(plan))
+
+
+def test_a_second_round_streams_into_a_band_of_its_own():
+    """Below the first, with the joiner's reason as its head, and a pale link from what it reads of the first."""
+    first = DrawnRound((call("rome", "warm", "Rome"), call("lost", "warm", "Atlantis")), Join())
+    later = (call("athens", "warm", "Athens"), call("mean", "mean", Ref("rome"), Ref("athens")))
+    scene = Scene((first, DrawnRound(later, Return(Ref("mean")), "there is no <b>Atlantis</b>")))
+    tops, head = grown(scene)
+    assert max(float(tops["rome"]), float(tops["lost"])) < float(tops["athens"]) < float(tops["mean"])
+    assert "Round 2: there is no &lt;b&gt;Atlantis&lt;/b&gt;" in head
+    whole = draw_whole(scene, engine="own").svg
+    assert whole.count('<g class="cnb-band">') == 2
+    link = r'<path data-from="rome" data-to="mean" class="cnb-edge cnb-link"'
+    assert len(re.findall(link, whole)) == 1
+    assert whole.count("cnb-link") == 1
+    assert whole.count('<g class="cnb-end"') == 2
+
+
+def test_what_adopts_a_result_is_linked_to_where_it_came_from():
+    """Also under another name."""
+    scene = Scene(
+        (DrawnRound((call("a", "f", 1),), Join()), DrawnRound((call("b", "f", 1),), Join(), "more")), {"b": "a"}
+    )
+    assert re.findall(ENDS.replace('"cnb-edge"', '"cnb-edge cnb-link"'), draw_whole(scene).svg) == [("a", "b")]
