@@ -28,7 +28,7 @@ from compiler_nb.errors import (
     StreamBroken,
 )
 from compiler_nb.models.base import Request, describe_sizes
-from compiler_nb.models.providers import PROVIDERS, host_of
+from compiler_nb.models.providers import LOCAL, PROVIDERS, host_of
 from compiler_nb.models.secret import Secret, mask
 from compiler_nb.models.wire import ErrorObject, StatusError, WireError
 from compiler_nb.text import shorten
@@ -185,7 +185,9 @@ def from_body(
         more["status"] = more["status"] or status
     if _is_too_long(status, words, said):
         sizes = f" ({describe_sizes(where.request)})" if where.request is not None else ""
-        return where.error(BadRequest, f"the request is too long for the model; {_SHORTER}{sizes}", said, **more)
+        more_context = f", {where.hint}" if where.provider == LOCAL and where.hint else ""
+        what = f"the request is too long for the model; {_SHORTER}{more_context}{sizes}"
+        return where.error(BadRequest, what, said, **more)
     kind, what = BY_STATUS.get(status, BY_STATUS[400])
     if status >= 500:  # noqa: PLR2004
         kind, what = ProviderUnavailable, f"{host_of(where.address)} failed with status {status}; try again later"

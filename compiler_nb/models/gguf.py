@@ -12,12 +12,13 @@ from typing import Any, BinaryIO, Final, NamedTuple
 
 MAGIC: Final = b"GGUF"
 VERSIONS: Final = (2, 3)
-MOST_KEYS: Final = 10_000
+MOST: Final = 10_000
+"""Keys, and values in one list, before the tokenizer's; there are fewer than a hundred."""
 LONGEST: Final = 1_000_000
-"""Bytes of a text; no name or template is longer."""
+"""Bytes of a text; no name or licence is longer."""
 NUMBERS: Final = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 """The types of numbers by their codes, as `struct` writes them."""
-TEXT: Final = 8
+TEXT, LIST = 8, 9
 TOKENIZER: Final = "tokenizer."
 POINTER: Final = b"version https://git-lfs"
 
@@ -65,7 +66,7 @@ def read_header(path: Path) -> ModelFile:
         file.seek(len(MAGIC))
         try:
             facts = _facts(file)
-        except (struct.error, UnicodeDecodeError, OverflowError, MemoryError) as error:
+        except (struct.error, UnicodeDecodeError, RecursionError) as error:
             raise NotGguf(f"its beginning is damaged or cut off ({error}); get the file again") from None
     family = facts.get("general.architecture", "")
     context = facts.get(f"{family}.context_length", 0)
@@ -81,20 +82,37 @@ def _first_in(folder: Path) -> str:
 
 
 def _facts(file: BinaryIO) -> dict[str, Any]:
-    """Return the values of the keys before the tokenizer's and before the first list."""
+    """Return the values of the keys before the tokenizer's; None for lists."""
     version, _, count = _take(file, "IQQ")
     if version not in VERSIONS:
         raise NotGguf(f"its version of GGUF is {version}; llama.cpp reads {' and '.join(map(str, VERSIONS))}")
-    if count > MOST_KEYS:
-        raise NotGguf(f"it claims to hold {count:,} keys, so its beginning is damaged; get the file again")
+    _bound(count, "keys")
     found: dict[str, Any] = {}
     for _ in range(count):
         key = _text(file)
-        (kind,) = _take(file, "I")
-        if key.startswith(TOKENIZER) or kind not in {TEXT, *NUMBERS}:
+        if key.startswith(TOKENIZER):
             break
-        found[key] = _text(file) if kind == TEXT else _take(file, NUMBERS[kind])[0]
+        found[key] = _value(file, *_take(file, "I"))
     return found
+
+
+def _value(file: BinaryIO, kind: int) -> Any:
+    if kind == TEXT:
+        return _text(file)
+    if kind == LIST:
+        inner, count = _take(file, "IQ")
+        _bound(count, "values in a list")
+        for _ in range(count):
+            _value(file, inner)
+        return None
+    if kind not in NUMBERS:
+        raise NotGguf(f"it holds a value of the unknown type {kind}, so its beginning is damaged; get the file again")
+    return _take(file, NUMBERS[kind])[0]
+
+
+def _bound(count: int, what: str) -> None:
+    if count > MOST:
+        raise NotGguf(f"it claims to hold {count:,} {what}, so its beginning is damaged; get the file again")
 
 
 def _take(file: BinaryIO, form: str) -> tuple[Any, ...]:

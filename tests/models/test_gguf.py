@@ -40,8 +40,9 @@ def file(tmp_path):
 
 
 def test_a_file_says_its_name_its_size_and_its_context(file):
-    """The facts stand before the tokenizer's lists, which are not read, however broken they are."""
-    found = read_header(file(gguf(*FACTS, ("tokenizer.ggml.tokens", 9, b"\xff" * 40))))
+    """Lists between them are skipped; the tokenizer's come last, and are not read, however broken they are."""
+    tags = ("general.tags", 9, struct.pack("<IQ", 8, 2) + text("chat") + text("en"))
+    found = read_header(file(gguf(tags, *FACTS, ("tokenizer.ggml.tokens", 9, b"\xff" * 40))))
     assert (found.title, found.context, found.size) == ("Tiny, 2M parameters", 2048, "1 MB")
 
 
@@ -62,6 +63,9 @@ def test_a_file_that_says_nothing_is_known_by_its_name(file):
         (gguf(version=1), "its version of GGUF is 1"),
         (gguf(count=2**60), "keys, so its beginning is damaged"),
         (gguf(("a", 8, struct.pack("<Q", 2**60))), "a text of"),
+        (gguf(("a", 9, struct.pack("<IQ", 8, 2**60))), "values in a list"),
+        (gguf(("a", 9, struct.pack("<IQ", 9, 1) * 5_000)), "damaged"),
+        (gguf(("a", 77, b"")), "unknown type 77"),
         (gguf(("a", 8, struct.pack("<Q", 2) + b"\xff\xff")), "damaged"),
     ],
 )
