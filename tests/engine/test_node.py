@@ -23,5 +23,5 @@ def test_tools_need_what_limits_them_or_their_provider():
         return x
 
     caps, lanes = find_lanes([ask, look, free], provider_caps({"openai": Limit(4), "other": Limit(rpm=9)}))
-    assert caps == {"provider:openai": 4, "tool:ask": 2, "provider:ollama": 1, "provider:hand": 1}
+    assert caps == {"provider:openai": 4, "tool:ask": 2, "provider:ollama": 1, "provider:hand": 1, "provider:local": 1}
     assert lanes == {"ask": ("tool:ask", "provider:openai"), "look": ("provider:other",)}
