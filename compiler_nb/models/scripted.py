@@ -10,21 +10,26 @@ from typing import Any, Final, TypeAlias
 from compiler_nb.errors import ModelError
 from compiler_nb.models.base import Chunk, Request, estimate_tokens, where_of
 from compiler_nb.outcome import Usage
+from compiler_nb.text import cut
 
 ScriptedReply: TypeAlias = "str | Exception"
 Script: TypeAlias = "ScriptedReply | Sequence[ScriptedReply] | Callable[[Request], ScriptedReply]"
 
 FALLBACK: Final = {"repair": "planner", "replan": "planner"}
+ASKED: Final = 80
+"""Characters of a request by which an error names it."""
+_QUESTION: Final = re.compile(r"^(Question: .+)", re.MULTILINE)
 _PIECE: Final = re.compile(r"[^\S\n]?(?:\w{1,4}|[^\w\s]{1,4})\n?|\s")
 
 
 class ScriptedModel:
     """A model whose replies are written in advance.
 
-    replies: a list, used up in order, across runs too; a function of the request; or a dict by role of either, or of
+    replies: a list, taken in order, across runs too; a function of the request; or a dict by role of either, or of
     one text for every call (`repair` and `replan` fall back to `planner`). An exception among the replies is raised.
-    ttft: seconds to the first piece; tokens_per_second: the pace after it, None means at once.
-    `calls` holds the requests received. Raises a ModelError that names the role if no reply is left.
+    ttft: seconds to the first piece; tokens_per_second: the pace after it, None means at once; repeat: whether a list
+    that is used up begins anew, as for a cell that is run again and again; name: what the model is called.
+    `calls` holds the requests received. Raises a ModelError that names the request if there is no reply for it.
     """
 
     provider = "scripted"
@@ -35,17 +40,23 @@ class ScriptedModel:
         *,
         ttft: float = 0.0,
         tokens_per_second: float | None = None,
+        repeat: bool = False,
         name: str = "scripted",
     ) -> None:
         if tokens_per_second is not None and not tokens_per_second > 0:
             raise ValueError(f"tokens_per_second is {tokens_per_second!r}; give a number above 0, or None")
-        self.replies, self.name = replies, name
+        self.replies, self.name, self.repeat = replies, name, repeat
         self.ttft, self.tokens_per_second = ttft, tokens_per_second
         self.calls: list[Request] = []
         self._used: dict[str, int] = {}
 
     def __repr__(self) -> str:
         return f"ScriptedModel(name={self.name!r}, calls={len(self.calls)})"
+
+    def reset(self) -> None:
+        """Begin anew: the lists from their first reply, and without calls."""
+        self.calls.clear()
+        self._used.clear()
 
     async def stream(self, request: Request) -> AsyncIterator[Chunk]:
         """Yield the next reply for the request in token-like pieces, at the model's pace."""
@@ -72,7 +83,8 @@ class ScriptedModel:
             script = self._next(role, script)
         if not isinstance(script, str | Exception):
             kind = type(script).__name__
-            raise ModelError(f"the script's reply for the {request.role} is a {kind}; give a str", **where_of(self))
+            said = f"the script's reply for the {request.role} is a {kind}; give a str"
+            raise ModelError(f"{said} ({self._asked()})", **where_of(self))
         return script
 
     def _script(self, role: str) -> tuple[str, Any]:
@@ -83,16 +95,28 @@ class ScriptedModel:
             if key in self.replies:
                 return key, self.replies[key]
         given = ", ".join(map(str, self.replies)) or "none"
-        raise ModelError(f"the script has no reply for the {role}; it has replies for: {given}", **where_of(self))
+        said = f"the script has no reply for the {role}; it has replies for: {given}"
+        raise ModelError(f"{said} ({self._asked()})", **where_of(self))
 
     def _next(self, role: str, replies: Sequence[ScriptedReply]) -> ScriptedReply:
         used = self._used.get(role, 0)
+        if self.repeat and replies:
+            used %= len(replies)
         if used >= len(replies):
             whose = f"the {role}" if role else "any role"
-            asked = f"the {self.calls[-1].role} asks for call {len(self.calls)}"
-            raise ModelError(f"the script's {len(replies)} replies for {whose} are used up; {asked}", **where_of(self))
+            said = f"the script's {len(replies)} replies for {whose} are used up; {self._asked()}"
+            hint = "make the model with repeat=True to run a cell again and again, call its reset(), or add a reply"
+            raise ModelError(f"{said}; {hint}", **where_of(self))
         self._used[role] = used + 1
         return replies[used]
+
+    def _asked(self) -> str:
+        """Return what the last request asks, in words."""
+        request = self.calls[-1]
+        text = "\n".join(message["content"] for message in request.messages)
+        question = _QUESTION.search(text)
+        told = cut((question[1] if question else text[-ASKED:]).strip(), ASKED)
+        return f"the {request.role} asks for call {len(self.calls)}: {told}"
 
 
 def split_tokens(text: str) -> list[str]:

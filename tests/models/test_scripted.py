@@ -46,6 +46,37 @@ def test_a_used_up_list_names_the_role_and_what_was_given():
         ask(model, "joiner")
 
 
+def test_a_script_that_repeats_is_run_again_and_again():
+    """Each role's list begins anew when it is used up."""
+    model = ScriptedModel({"planner": ["p1", "p2"], "joiner": ["j"]}, repeat=True)
+    asked = ["planner", "joiner", "planner", "planner", "joiner"]
+    assert [said(model, role) for role in asked] == ["p1", "j", "p2", "p1", "j"]
+    assert [said(ScriptedModel("p", repeat=True))] == ["p"]
+
+
+def test_a_script_may_begin_anew():
+    """As if it had just been made."""
+    model = ScriptedModel(["one", "two"])
+    said(model)
+    model.reset()
+    assert model.calls == []
+    assert said(model) == "one"
+
+
+def test_an_error_of_a_script_names_the_request_and_the_remedy():
+    """The role, which call it is, and its question."""
+    model = ScriptedModel(["one"])
+    said(model)
+    with pytest.raises(ModelError) as raised:
+        ask(model, content="Rules.\n\nQuestion: Which is best?\n")
+    assert "the planner asks for call 2: Question: Which is best?; make the model with repeat=True" in str(raised.value)
+    assert "call its reset(), or add a reply" in str(raised.value)
+    with pytest.raises(ModelError, match=r"no reply for the joiner; .*\(the joiner asks for call 1: Which\?\)"):
+        ask(ScriptedModel({"planner": "p"}), "joiner")
+    with pytest.raises(ModelError, match="used up"):
+        ask(ScriptedModel([], repeat=True))
+
+
 def test_a_dict_gives_replies_by_role():
     """A text is said every time, a list in order, a function sees the request."""
     model = ScriptedModel({"planner": "p", "joiner": ["j1", "j2"], "worker": lambda request: request.role.upper()})
