@@ -23,6 +23,8 @@ from compiler_nb.engine.background import BACKGROUND, HEARTBEAT, PROMPT_BACK, Ma
 from compiler_nb.notebook.cell import is_running
 from compiler_nb.notebook.interrupts import RaisedInTools, handled_by
 
+TOLD_EVERY: Final = 0.5
+"""Seconds from one time that a waiting cell says so to the next."""
 STOPPED: Final = (asyncio.CancelledError, KeyboardInterrupt)
 
 
@@ -38,10 +40,11 @@ class Job(Protocol):
         ...
 
 
-async def wait(job: Job) -> bool:
+async def wait(job: Job, busy: Callable[[], None] = lambda: None) -> bool:
     """Do the work of a job on the background loop, or on this one, and await its end.
 
-    Returns whether it was interrupted. Raises what the work itself raises.
+    busy: called now and then, to say that the cell still waits. Returns whether it was interrupted. Raises what the
+    work itself raises.
     """
     loop, rung = asyncio.get_running_loop(), asyncio.Event()
 
@@ -60,10 +63,14 @@ async def wait(job: Job) -> bool:
         pending: asyncio.Future[None] | concurrent.futures.Future[None]
         pending = loop.create_task(job.work) if job.kernel else BACKGROUND.submit(job.work)
         pending.add_done_callback(ring)
+        told = loop.time()
         try:
             while not pending.done():
                 await next_ring()
                 job.main.serve_waiting()
+                if loop.time() - told >= TOLD_EVERY:
+                    told = loop.time()
+                    busy()
         except STOPPED:
             job.stop()
             deadline = loop.time() + PROMPT_BACK
@@ -73,6 +80,17 @@ async def wait(job: Job) -> bool:
             return True  # not raised: the job has yet to bind what finished
     pending.result()
     return False
+
+
+def say_busy(shell: Any) -> None:
+    """Tell pages that the kernel is busy with the running cell, if there is a kernel.
+
+    While a cell awaits, the kernel also answers what widgets and debuggers ask, and each answer ends in "idle": pages
+    would show that until the cell ends.
+    """
+    with contextlib.suppress(Exception):  # no kernel, or one that is ending
+        kernel, content = shell.kernel, {"execution_state": "busy"}
+        kernel.session.send(kernel.iopub_socket, "status", content, parent=kernel.get_parent(), ident=b"status")
 
 
 def block(job: Job) -> bool:

@@ -71,7 +71,7 @@ class CompileMagics(Magics, CellSettings):
         with message_only():
             job = begin_cell(self.desk, magic, line, body, outermost=True)
             if job is not None:
-                job.finish(await loop.wait(job))
+                job.finish(await loop.wait(job, functools.partial(loop.say_busy, self.shell)))
 
     @context_matcher(identifier="compiler_nb")  # type: ignore[untyped-decorator]
     def complete(self, context: Any) -> Any:

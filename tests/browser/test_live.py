@@ -40,6 +40,7 @@ join(a, b)
 '''
 CELLS = {
     "steer": ["%%plan -j 1\na = slow(1, wait=2)\nb = slow(2)\nc = slow(3, wait=30)\njoin()", "print('after', a, b)"],
+    "busy": ["%%plan\na = slow(1, wait=3)\nanswer(a)"],
     "approve": ["%%plan\na = send('ann')\nb = send('bob')\nc = slow(3, wait=2)\nanswer(a)", "print('after', a)"],
     "interrupt": ["%%plan\na = slow(1, wait=0.5)\nb = slow(2, wait=30)"],
     "reload": ["%%plan -b -o behind\na = slow(1, wait=0.1)\nb = slow(2, wait=6)\nanswer(b)"],
@@ -133,6 +134,18 @@ def test_paused_gone_on_and_stopped_by_its_buttons(lab, page, front):
     assert time.monotonic() - began < 2
     until_ended(page, 2)
     assert "after 1 2" in page.inner_text(".jp-Notebook")
+
+
+def test_jupyterlab_says_busy_while_a_cell_waits(lab, page):
+    """Although the kernel goes on to answer what pages ask it, each time with "idle"."""
+    run(page, lab, "busy")
+    until(page, "a", "running")
+    page.wait_for_timeout(1_000)
+    for _ in range(5):
+        assert "Busy" in page.inner_text("#jp-main-statusbar")
+        page.wait_for_timeout(200)
+    until_ended(page, 1)
+    page.wait_for_function("() => document.querySelector('#jp-main-statusbar').innerText.includes('Idle')")
 
 
 def test_approved_and_denied_by_its_buttons(lab, page):

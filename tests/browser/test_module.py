@@ -429,6 +429,7 @@ def test_held_tasks_ask_once_and_at_most_five_at_a_time(live):
     assert live.count(".cnb-ask") == 5
     assert live.text(".cnb-asks-more") == "2 more wait for approval"
     assert live.text(".cnb-ask-call") == 'send_email(to="bob")'
+    assert live.text(".cnb-ask-kind") == "side effect"
     live.page.click(".cnb-ask >> nth=0 >> .cnb-approve")
     assert live.page.is_disabled(".cnb-ask >> nth=0 >> .cnb-deny")
     live.page.click(".cnb-ask >> nth=0 >> .cnb-approve", force=True)

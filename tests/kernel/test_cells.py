@@ -71,6 +71,15 @@ def test_three_tools_take_the_time_of_one_and_leave_five_variables(kernel):
         assert kernel.value(VARIABLES) == "['best', 'la', 'ny', 'run', 'sf']"
 
 
+def test_a_waiting_cell_says_that_it_is_busy(kernel):
+    """Again and again, with its own parent; it ends as any other."""
+    reply = kernel.run("%%plan\na = loud(1, 1.4)\nb = a")
+    assert [content["execution_state"] for content in reply.of("status")] in (
+        ["busy"] * 3 + ["idle"],
+        ["busy"] * 4 + ["idle"],
+    )
+
+
 def test_a_cell_is_known_by_its_id(kernel):
     """Edited and run again, it takes the names of its earlier plan away; another cell's names stay."""
     kernel.run("%%plan -o one\nfirst = weather('a')\nsecond = weather('b')", cell="edited")

@@ -37,6 +37,8 @@ T = TypeVar("T")
 Bundle = dict[str, Any]
 """Data by MIME type."""
 NAMES: Final = 12
+LINE: Final = 120
+"""Characters of the last line that a page shows in one line."""
 REASON: Final = 120
 MESSAGE: Final = 1_000
 NOTES: Final = 3
@@ -115,10 +117,14 @@ def _table(run: Run) -> str:
 
 
 class Noted(NamedTuple):
-    """A part of the last line, and whether it is a time: those differ from run to run, and are marked in pages."""
+    """A part of the last line, and whether it is a time: those differ from run to run, and are marked in pages.
+
+    brief: what stands for it in a line that is too long for one line of a page, "" for the text itself.
+    """
 
     text: str
     is_time: bool = False
+    brief: str = ""
 
 
 def footer(run: Run, binding: Binding, *, times: bool) -> str:
@@ -130,11 +136,11 @@ def _footer(run: Run, binding: Binding, *, times: bool) -> list[Noted]:
     used, warnings, waited = run.usage, run.progress.warnings.values(), dict(run.progress.waited)
     left = sum(message.endswith(STILL_RUNS) for messages in warnings for message in messages)
     kept = [id_ for id_, end in list(run.progress.ends.items()) if end.how.startswith(NOT_REPEATED)]
-    bound = {
-        NOT_REPEATED: _listed(kept),
-        "bound": _listed(binding.bound),
-        "not bound": _listed([f"{name} ({cut(_reason(reason, run.error), REASON)})" for name, reason in binding.kept]),
-        "deleted": _listed([f"{name} (stale)" for name in binding.deleted]),
+    named: dict[str, Sequence[str]] = {
+        NOT_REPEATED: kept,
+        "bound": binding.bound,
+        "not bound": [f"{name} ({cut(_reason(reason, run.error), REASON)})" for name, reason in binding.kept],
+        "deleted": [f"{name} (stale)" for name in binding.deleted],
     }
     tasks = sum(not owner_of(id_) for id_ in run.progress.tasks.keys() - run.progress.readiness.unneeded)
     parts = [
@@ -145,16 +151,24 @@ def _footer(run: Run, binding: Binding, *, times: bool) -> list[Noted]:
         *([Noted(f"{count_of(left, 'call')} could not be stopped")] if left else []),
         *(Noted(f"waited {seconds_text(took)} for {name}", is_time=True) for name, took in waited.items() if took >= 1),
         *(map(Noted, run.words().providers(left=times)) if run.status == "running" else ()),
-        *(Noted(f"{what}: {names}") for what, names in bound.items() if names),
+        *(Noted(f"{what}: {_listed(each)}", brief=f"{what}: {len(each):,}") for what, each in named.items() if each),
     ]
     return [part for part in parts if times or not part.is_time]
 
 
-def _footer_html(parts: Iterable[Noted]) -> str:
-    """Return the last line as HTML; what takes the times out takes their dots, too."""
+def _footer_html(parts: Sequence[Noted]) -> str:
+    """Return the last line as HTML; one that is longer than a page's line has numbers, and the names folded below."""
+    if sum(len(part.text) + 3 for part in parts if not part.is_time) <= LINE:
+        return f'<p class="cnb-footer">{_line(parts)}</p>'
+    line = _line([part._replace(text=part.brief or part.text) for part in parts])
+    names = "".join(f"<p>{answers.inert(part.text)}</p>" for part in parts if part.brief)
+    return f'<details class="cnb-footer"><summary>{line}</summary>{names}</details>'
+
+
+def _line(parts: Iterable[Noted]) -> str:
+    """Return parts as one line of HTML; what takes the times out takes their dots, too."""
     dotted = [part._replace(text=f" · {part.text}" if number else part.text) for number, part in enumerate(parts)]
-    line = "".join(answers.timed(text) if is_time else answers.inert(text) for text, is_time in dotted)
-    return f'<p class="cnb-footer">{line}</p>'
+    return "".join(answers.timed(each.text) if each.is_time else answers.inert(each.text) for each in dotted)
 
 
 def _reason(reason: str, told: str) -> str:

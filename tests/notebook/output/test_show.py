@@ -203,6 +203,19 @@ def test_an_answer_that_is_cut_off_says_so_below_it(tmp_path):
         assert escape(told) in View(each).board.snapshot(1.0)["answer"]["html"]
 
 
+def test_the_last_line_stays_one_line_and_folds_the_rest():
+    """A page counts the names that would not fit, and holds them below; as text it is the whole line."""
+    run = run_of("a = weather('x')\nanswer(a)")
+    few = bundle(run, Binding(("a", "run")), OWN)
+    assert '<p class="cnb-footer">1 task' in few["text/html"]
+    names = tuple(f"a_long_name_{number}" for number in range(14))
+    many = bundle(run, Binding(names, (("x", "yours"), ("y", "failed: ValueError: too large"))), OWN)
+    line = re.search(r'<details class="cnb-footer"><summary>(.*?)</summary>', many["text/html"])[1]
+    assert re.sub("<.*?>", "", line).endswith(" · bound: 14 · not bound: 2")
+    assert "<p>not bound: x (yours), y (failed: ValueError: too large)</p></details>" in many["text/html"]
+    assert "not bound: x (yours), y (failed: ValueError: too large)" in many["text/plain"]
+
+
 def test_hostile_text_is_inert_everywhere():
     """Question, arguments, values, errors, reasons and the answer are escaped in the page and in the picture."""
     run = run_of(f"a = weather({EVIL!r})\nb = fail({EVIL!r})\njoin()", EVIL, joiner=f"Answer: {EVIL}")

@@ -133,7 +133,7 @@ export class Asks {
       for (const button of bar.querySelectorAll("button")) button.disabled = true;
       this.feed.send({ say: word, task: number, mark });
     };
-    bar.append(makeMark(1), make("b", "cnb-ask-name", name), what, make("span", "cnb-ask-turn"));
+    bar.append(makeMark(1), make("b", "cnb-ask-name", name), make("span", "cnb-ask-kind", "side effect"), what, make("span", "cnb-ask-turn"));
     if (note) bar.append(make("span", "cnb-ask-note", note));
     if (run.buttons) {
       bar.append(
