@@ -88,6 +88,7 @@ __all__ = [
     "RunFailed",
     "ScriptedModel",
     "Skipped",
+    "SteerError",
     "StreamBroken",
     "Task",
     "Tool",
@@ -108,7 +109,7 @@ _ROOMS = {
     "errors": (
         "ArgumentError AuthenticationFailed BadRequest CompilerError EffectInDoubt ExpressionError HistoryError "
         "ModelError ModelRefused ModelTimeout NoModel OptionError PlanError Problem ProviderUnavailable "
-        "QuotaExceeded RateLimited RunClaimed RunFailed StreamBroken ToolError ToolUnavailable"
+        "QuotaExceeded RateLimited RunClaimed RunFailed SteerError StreamBroken ToolError ToolUnavailable"
     ),
     "models.base": "Chunk Model Request",
     "models.connect": "connect",

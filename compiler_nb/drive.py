@@ -41,7 +41,7 @@ from compiler_nb.plan.evaluate import LostValue
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Join, Return, Task, line_of, owner_of
 from compiler_nb.plan.tree import references
-from compiler_nb.planner.requests import Earlier, describe_schema, earlier_of
+from compiler_nb.planner.requests import SET_BY_USER, Earlier, describe_schema, earlier_of
 from compiler_nb.planner.writing import Writing
 from compiler_nb.prompts import Prompt
 from compiler_nb.prompts.origin import Origins
@@ -276,7 +276,8 @@ class Drive:
             session.keep_items()
             preview = self.settings.preview
             outcomes = {**session.outcomes, **session.fanouts.partial}
-            earlier = earlier_of(planned, outcomes, self._left(), decision.reason, preview=preview)
+            given = self.run.progress.given
+            earlier = earlier_of(planned, outcomes, self._left(), decision.reason, preview=preview, given=given)
             failures = {**self._more_failures(), **earlier.failures}
             earlier = earlier._replace(failures=failures, effects=self._effects())
 
@@ -323,12 +324,16 @@ class Drive:
         session, joiner, final, error = self.session, self.settings.joiner, plan.final, ""
         if isinstance(final, Return):
             answer, error = await self._evaluate(final)
+            while answer is None and self.unanswered is None and session.schedule.unfinished:
+                await session.drained()  # until then somebody may give what is missing
+                answer, error = await self._evaluate(final)
             if answer is not None:
                 self._decide(answer, "plan")  # the answer is shown at once; side effects may still run
                 await session.drained()
                 return answer
             final = Join()
         await session.drained()
+        session.reach.over = "what came of the tasks is being read"
         results, failures = self._joined(final, plan)
         if self.unanswered is not None:
             failures = {"answer": self.unanswered, **failures}
@@ -372,8 +377,9 @@ class Drive:
         origins, tasks = self._origins, self.session.tasks
         named = {name: id_ for id_, task in tasks.items() for name in (task.name or id_, id_) if name in shown}
         ends = self.run.progress.ends
-        how = {id_: ends[id_].how for id_ in named.values() if ends[id_].how.startswith(NOT_REPEATED)}
-        return {name: origins.call(id_) + (f" ({how[id_]})" if id_ in how else "") for name, id_ in named.items()}
+        how = {id_: f" ({ends[id_].how})" for id_ in named.values() if ends[id_].how.startswith(NOT_REPEATED)}
+        how |= dict.fromkeys(self.run.progress.given, SET_BY_USER)
+        return {name: origins.call(id_) + how.get(id_, "") for name, id_ in named.items()}
 
     def _origins_of(self, id_: str, parameter: str) -> list[str]:
         """Return which calls the arguments come from that a task of `llm` or `extract` has for a parameter."""

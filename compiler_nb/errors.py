@@ -17,6 +17,7 @@ CompilerError
 │   ├── ModelRefused         the model or the provider's filter declined; `text` is what it said
 │   ├── ProviderUnavailable  no connection, or a server error
 │   └── BadRequest           the request is wrong: unknown model, context too long, bad parameter
+├── SteerError               a task cannot be skipped, tried again or given a value now; the message says the way on
 ├── RunFailed                a run has no answer; `run` holds its results
 ├── OptionError              a magic's option or a name in a cell is wrong
 └── HistoryError             a stored run or cassette cannot be read
@@ -165,6 +166,14 @@ class ProviderUnavailable(ModelError):
 
 class BadRequest(ModelError):
     """The provider cannot serve such a request."""
+
+
+class SteerError(CompilerError):
+    """A task cannot be skipped, tried again or given a value now: the message says why, and the way on."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Show the message in a notebook without a traceback."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 class RunFailed(CompilerError):

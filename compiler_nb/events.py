@@ -246,13 +246,21 @@ class TaskRetried(_TaskEvent):
 
 @_record
 class TaskEnded(_TaskEvent):
-    """A task reached its end state; `outcome` is its value, Failure, Skipped or Cancelled."""
+    """A task reached its end state; `outcome` is its value, Failure, Skipped or Cancelled.
+
+    One that is done may end so once more, with another value that the user gave it before anything had read the first.
+    """
 
     state: State
     outcome: Any
-    how: (
-        str  # "inline", "adopted", "pinned", "not repeated: …" if no attempt was made; "dropped" with its text; else ""
-    )
+    how: str  # "inline", "adopted", "pinned", "set by you", "not repeated: …", "dropped" with its text; else ""
+
+
+@_record
+class TaskRevived(_TaskEvent):
+    """A task that had ended without a value goes on, and may end another time; why: what for, in words."""
+
+    why: str
 
 
 @_record
@@ -312,6 +320,7 @@ Event: TypeAlias = (
     | TaskParked
     | TaskRetried
     | TaskEnded
+    | TaskRevived
     | Warned
     | Paused
     | Decided

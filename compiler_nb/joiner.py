@@ -128,8 +128,8 @@ def ask_for_decision(
 def _describe(end: Failure | Skipped | Cancelled, share: Share) -> str:
     """Return how a task ended; an error's own words are content, so they are shared like it."""
     if isinstance(end, Skipped):
-        cause = f"skipped, because {cut(end.cause, 100)} failed"
-        return cause if share == "none" else f"{cause}: {cut(end.message, 500)}"
+        cause = f"skipped, because {cut(end.cause, 100)} {'was skipped by the user' if end.by_user else 'failed'}"
+        return cause if share == "none" or not end.message else f"{cause}: {cut(end.message, 500)}"
     if isinstance(end, Cancelled):
         return f"cancelled: {cut(end.message, 500)}"
     return f"failed ({end.kind})" if share == "none" else f"failed ({end.kind}): {cut(end.message, 1_000)}"

@@ -45,10 +45,13 @@ class Skipped:
 
     It depends on that one, or comes after it in the order of side effects. A guarded call whose test says that it is
     not needed has no cause (`UNNEEDED`), and nothing is wrong with that.
+    by_user: the cause did not fail: the user skipped it, and `message` says why, "" if the user gave no reason. That
+    task itself has the same outcome, and is its own cause.
     """
 
     cause: str
     message: str
+    by_user: bool = False
 
     @property
     def not_needed(self) -> bool:
@@ -56,6 +59,8 @@ class Skipped:
         return not self.cause
 
     def __str__(self) -> str:
+        if self.by_user:
+            return f"skipped: {self.cause} was skipped by the user{f', {self.message}' if self.message else ''}"
         return f"skipped: {self.cause} failed, {self.message}" if self.cause else self.message
 
 
@@ -73,6 +78,10 @@ LEFT_OUT: Final = "without failed items"
 """How a fan-out ended (`TaskEnded.how`) that is done although some of its items failed."""
 NOT_REPEATED: Final = "not repeated"
 """How a call with side effects begins to say that it ended (`TaskEnded.how`) with the outcome of an equal one."""
+SET: Final = "set by you"
+"""How a task ended (`TaskEnded.how`) whose value the user gave while the run went on."""
+AGAIN: Final = "tried again by you"
+"""Why a task goes on (`TaskRevived.why`, `TaskRetried.error`) that the user tries again."""
 NOT_DONE: Final = (Failure, Skipped, Cancelled)
 UNNEEDED: Final = Skipped("", "not needed")
 

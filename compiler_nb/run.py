@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from compiler_nb import trace
 from compiler_nb.engine.ledger import Entry
 from compiler_nb.engine.node import find_lanes
-from compiler_nb.errors import RunFailed, ToolError
+from compiler_nb.errors import RunFailed, SteerError, ToolError
 from compiler_nb.events import Event, Log
 from compiler_nb.outcome import NOT_DONE, Failure, State, Status, Usage, is_lost
 from compiler_nb.plan.bounds import is_a
@@ -294,6 +294,43 @@ class Run:
         """End a task that waits for approval as denied; mark and errors as for `approve`."""
         for id_ in self._held_in(name):
             self.control.deny(id_, mark)
+
+    def skip(self, name: str, reason: str = "") -> None:
+        """Skip one task of a run that goes on; what depends on it is skipped, too.
+
+        One that runs is stopped first. May be called from any thread, like `retry` and `set`. These raise SteerError if
+        it cannot be done, with the way on; KeyError if there is no such task.
+        """
+        self.control.skip(self._steered(name, "skipped", f"rerun(run, start={name!r})"), reason)
+
+    def retry(self, name: str) -> None:
+        """Try one task again that failed, was skipped, or runs; what was skipped for its sake may run then, too.
+
+        A task that was skipped because another one failed has that one tried again. A call with side effects that is
+        done is never repeated; one that may have had its effect is asked for. Errors are those of `skip`.
+        """
+        way = f"rerun(run, start={name!r})"
+        self.control.retry(self._steered(name, "tried again", way))
+
+    def set(self, name: str, value: Any) -> None:
+        """Give one task a value, instead of what it would return, or did as long as nothing has read that.
+
+        What was skipped because it had none may run then. The value is marked: it was set by you. Errors are those of
+        `skip`.
+        """
+        way = f"rerun(run, overrides={{{name!r}: value}})"
+        self.control.set(self._steered(name, "given a value", way), value)
+
+    def _steered(self, name: str, done: str, way: str) -> str:
+        """Return the id of a task that is to be steered. Raises SteerError if the run has ended."""
+        id_ = name if name in self.progress.held_in(name) else self.id_of(name)
+        if self.status != "running":
+            verb = "--override TASK=VALUE" if "overrides" in way else f"--start {name}"
+            raise SteerError(
+                f"{id_} cannot be {done}: the run {self.id} has ended ({self.status}); "
+                f"run it again: %compile rerun {self.id} {verb}, or compiler.{way}"
+            )
+        return id_
 
     def _held_in(self, name: str) -> list[str]:
         """Return what waits for approval; lists and pages show ids, so one that waits goes before a variable."""

@@ -290,6 +290,8 @@ def describe_outcome(outcome: Any, limit: int = 120) -> str:
     """Return how a task ended as one line: its value, or what went wrong."""
     if isinstance(outcome, Failure):
         return cut(f"{outcome.kind}: {outcome.message}", limit)
+    if isinstance(outcome, Skipped) and outcome.by_user:
+        return cut(f"because {outcome.cause} was skipped by you", limit)
     if isinstance(outcome, Skipped) and not outcome.not_needed:
         return cut(f"because {outcome.cause} failed", limit)
     if isinstance(outcome, (Skipped, Cancelled)):

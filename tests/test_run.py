@@ -9,12 +9,13 @@ import pytest
 
 from compiler_nb.compiler import Compiler
 from compiler_nb.drive import finish
-from compiler_nb.errors import HistoryError, RunFailed, ToolError
-from compiler_nb.events import PlanClosed
+from compiler_nb.errors import HistoryError, RunFailed, SteerError, ToolError
+from compiler_nb.events import PlanClosed, TaskStarted
 from compiler_nb.history import History
+from compiler_nb.models.scripted import ScriptedModel
 from compiler_nb.outcome import Cancelled, Failure, Skipped, Usage
 from compiler_nb.tool import tool
-from tests.support.desk import Desk, begin, planner_of, run, scripted
+from tests.support.desk import Desk, begin, planner_of, run, scripted, texts
 from tests.support.stored import until
 
 # a -> b     f* -> g     rows = [r0 r1* r2]
@@ -292,12 +293,16 @@ def test_cancelled_tasks_are_among_the_failures():
 
 OFFERED = {
     "answer", "answer_cut", "approve", "cancel", "deny", "disclosed", "error", "events", "failures", "id", "inputs",
-    "partial", "pause", "plan", "prompt", "question", "raise_for_failures", "results", "resume", "rounds", "seconds",
-    "settings", "state", "status", "timeline", "to_pandas", "usage", "view", "visualize", "why",
+    "partial", "pause", "plan", "prompt", "question", "raise_for_failures", "results", "resume", "retry", "rounds",
+    "seconds", "set", "settings", "skip", "state", "status", "timeline", "to_pandas", "usage", "view", "visualize",
+    "why",
 }  # fmt: skip
-ARGUMENTS = {"state": ("b",), "why": ("b",), "partial": ("rows",), "approve": ("b",), "deny": ("b",)}
+ARGUMENTS = {"state": ("b",), "why": ("b",), "partial": ("rows",), "approve": ("b",), "deny": ("b",),
+             "skip": ("b",), "retry": ("b",), "set": ("b", 1)}  # fmt: skip
 STEERING = {"approve", "deny", "pause", "resume"}
 """What the history cannot do for a run that it has kept."""
+STEERED = {"skip", "retry", "set"}
+"""What nobody can do for a run that has ended."""
 
 
 @pytest.fixture(scope="module")
@@ -330,7 +335,10 @@ def test_every_public_attribute_works_or_raises_a_named_error(kinds, kind, name)
     """A stored run is a run like any other; what it cannot do, or what failed in it, has a name."""
     found = kinds[kind]
     value = getattr(found, name)
-    if name in STEERING and kind != "ended":
+    if name in STEERED:
+        with pytest.raises(SteerError, match=f"the run {found.id} has ended .* %compile rerun {found.id} --"):
+            value(*ARGUMENTS[name])
+    elif name in STEERING and kind != "ended":
         with pytest.raises(HistoryError):
             value(*ARGUMENTS.get(name, ()))
     elif name == "raise_for_failures":
@@ -369,3 +377,84 @@ def test_a_run_that_has_not_begun_can_be_looked_at():
     read = {name: getattr(begun, name) for name in sorted(OFFERED)}
     assert (read["status"], read["question"], read["inputs"]) == ("running", "What?", {"n": 1})
     assert (read["answer"], read["plan"], read["results"]) == (None, None, {})
+
+
+# ---------------------------------------------------------------- one task in a user's hands
+
+STORY = "a = wait(1)\nb = fail(2)\nc = [a, b]\nd = get(c)\n"
+
+
+def steered(*moves, answer="answer(d)\n", models=None, **options):
+    """Return a run to whose tasks another thread does something once `b` has failed, and what that raised."""
+    desk, raised = Desk(), []
+    model = ScriptedModel({"planner": STORY + answer, **(models or {})})
+    joiner = model if models else None
+    found, work = begin(Compiler(None, desk.tools, planner=model, joiner=joiner, **options), "What?")
+
+    def steer():
+        while "b" not in found.progress.ends:
+            time.sleep(0.005)
+        for verb, *arguments in moves:
+            try:
+                getattr(found, verb)(*arguments)
+            except (SteerError, KeyError) as error:
+                raised.append(error)
+        found.control.call(desk.open)
+
+    thread = threading.Thread(target=steer)
+    thread.start()
+    asyncio.run(work)
+    thread.join()
+    return found, raised, model
+
+
+def test_one_task_is_given_a_value_while_the_run_goes_on():
+    """What was skipped for it runs, and the plan's own answer is there although it was lost before."""
+    found, raised, _ = steered(("set", "b", 7))
+    assert not raised
+    assert (found.answer, found.status) == ([1, 7], "done")
+    assert found.why("b").startswith("done after")
+    assert ", set by you" in found.why("b")
+
+
+def test_one_task_is_skipped_or_tried_again_while_the_run_goes_on():
+    """The failed tool is called again, and what depends on a skipped one says whose word that was."""
+    found, _, _ = steered(("retry", "b"), ("skip", "a", "enough"))
+    assert [event.attempt for event in found.events if isinstance(event, TaskStarted) and event.task == "b"] == [1, 2]
+    assert (found.why("a"), found.status) == ("skipped by you: enough", "failed")
+
+
+def test_what_cannot_be_done_to_a_task_is_refused_to_whoever_wants_it():
+    """On that thread, by name; and nothing has changed."""
+    found, raised, _ = steered(("retry", "d"), ("set", "nobody", 1), ("skip", "b"))
+    assert [type(error) for error in raised] == [KeyError, SteerError]
+    assert "b cannot be skipped: it is failed" in str(raised[1])
+    assert found.failures["b"].kind == "raised"
+
+
+def test_a_tool_that_steers_its_own_run_gets_a_warning_if_it_is_refused():
+    """It runs on the run's thread, which cannot wait for itself."""
+    runs = []
+
+    @tool
+    async def steer(x):
+        runs[0].skip("a")
+        await asyncio.sleep(0.01)
+
+    model = scripted("a = get(1)\nb = steer(a)\n")
+    found, work = begin(Compiler(None, [*Desk().tools, steer], planner=model), "What?")
+    runs.append(found)
+    asyncio.run(work)
+    assert "a cannot be skipped" in found.progress.warnings["a"][0]
+
+
+def test_a_joiner_and_another_planner_are_told_which_values_the_user_gave():
+    """So that nobody takes them for what a tool returned."""
+    plans = [STORY + "join()\n", "answer(b)\n"]
+    found, _, model = steered(
+        ("set", "b", 7), models={"planner": plans, "replan": "answer(b)\n", "joiner": "Replan: more"}
+    )
+    assert found.answer == 7
+    joined, replanned = texts(model, "joiner")[0], texts(model, "replan")[0]
+    assert "(set by the user)" in joined
+    assert "b: int (set by the user)" in replanned

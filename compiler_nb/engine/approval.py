@@ -231,6 +231,11 @@ class Approvals:
         """Whether a person has approved a call."""
         return id_ in self._approved
 
+    def doubt(self, id_: str, why: str) -> None:
+        """Have a call asked for whatever the rule, even if it was approved before: it may have had its effect."""
+        self.in_doubt[id_] = why
+        self._approved.pop(id_, None)
+
     def close(self) -> None:
         """Withdraw all questions."""
         for question in self._questions.values():

@@ -13,6 +13,7 @@ Theory of operation
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from math import inf
 from typing import Any, Final, Protocol
 
@@ -26,6 +27,7 @@ from compiler_nb.tool import Tool
 
 GRACE: Final = 0.2
 """Seconds that a call which was asked to stop has to end before it is abandoned."""
+STOPPED: Final = Cancelled("it was stopped by the user")
 _MAIN_THREAD: Final = ("created in a thread can only be used in that same thread", "main thread", "outside of the main")
 
 
@@ -142,6 +144,13 @@ class Attempt:
 
     # ---------------------------------------------------------------- stop
 
+    def divert(self, then: Callable[[Any], None]) -> None:
+        """Stop, and tell the end to `then` instead of the host; of several the last one counts."""
+        host = self.host.host if isinstance(self.host, Diverted) else self.host
+        self.host = Diverted(host, then)
+        if self.stopped is None:
+            self.stop(STOPPED)
+
     def time_out(self) -> None:
         """Stop an attempt whose deadline has come."""
         self.deadline = inf
@@ -167,6 +176,33 @@ class Attempt:
         if self.runner.abandon(self):
             self.host.abandoned(self)
         self.end(self.stopped)
+
+
+class Diverted:
+    """Stands between an attempt and its host, and tells somebody else how the attempt ended."""
+
+    def __init__(self, host: Host, then: Callable[[Any], None]) -> None:
+        self.host, self.then, self.loop, self.timer = host, then, host.loop, host.timer
+
+    async def admit(self, attempt: Attempt) -> bool:
+        """Let nothing begin anymore."""
+        return False
+
+    def park(self, attempt: Attempt) -> bool:
+        """Let it keep its slot, for it is about to end."""
+        return False
+
+    def unpark(self, attempt: Attempt) -> None:
+        """Ask for a slot again."""
+        self.host.unpark(attempt)
+
+    def abandoned(self, attempt: Attempt) -> None:
+        """Note that an attempt still works although it was given up."""
+        self.host.abandoned(attempt)
+
+    def ended(self, attempt: Attempt, outcome: Any) -> None:
+        """Tell how it ended."""
+        self.then(outcome)
 
 
 def failure_of(error: BaseException, tool: Tool | None = None) -> Failure:

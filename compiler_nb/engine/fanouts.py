@@ -37,6 +37,7 @@ class Fanouts:
         self.exist = False  # whether there are any
         self.shapes: dict[str, Shape] = {}
         self.partial: dict[str, Any] = {}
+        self.whole: set[str] = set()  # those that the user gave a value
 
     def needs(self, task: Task) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return what a task waits for: tasks that must have ended, and fan-outs whose items must be known."""
@@ -45,7 +46,7 @@ class Fanouts:
     def _container(self, id_: str) -> str:
         """Return "list" or "dict" for a fan-out that is read item by item, "" for anything else: it is there, whole."""
         node = self.nodes.get(id_)
-        if node is None or node.task.kind != "fanout" or node.readable:
+        if node is None or node.task.kind != "fanout" or node.readable or id_ in self.whole:
             return ""
         if node.state == "done" and id_ not in self.partial:
             return ""
@@ -54,6 +55,16 @@ class Fanouts:
     def reads_partial(self, task: Task) -> bool:
         """Whether a task reads a fan-out whose value lacks the failed items."""
         return bool(self.partial) and not self.partial.keys().isdisjoint(task.dependencies)
+
+    def give(self, id_: str) -> None:
+        """Note that the user gives a fan-out its value, so that nothing reads it item by item."""
+        self.whole.add(id_)
+        self.shapes.pop(id_, None)
+        self.partial.pop(id_, None)
+
+    def is_half_known(self, node: Node) -> bool:
+        """Whether only some of a fan-out's items have been taken."""
+        return node.task.kind == "fanout" and node.task.id in self.shapes and not node.expanded
 
     # ---------------------------------------------------------------- items
 

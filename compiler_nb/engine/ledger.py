@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from compiler_nb.errors import RunClaimed
-from compiler_nb.outcome import NOT_REPEATED, Cancelled, Failure
+from compiler_nb.outcome import NOT_REPEATED, Cancelled, Failure, Skipped
 from compiler_nb.tool import Tool
 from compiler_nb.values.digest import digest_call
 
@@ -89,6 +89,7 @@ class Ledger:
         self._earlier: defaultdict[str, deque[Entry]] = defaultdict(deque)  # what this plan may take, by digest
         self._found: dict[str, tuple[str, Entry | None]] = {}  # a task's digest, and what it has taken
         self._begun: dict[str, Entry] = {}  # what this run makes, by task
+        self._own: dict[str, Entry] = {}  # what it has made, or tried to
         self.open()
 
     def open(self) -> None:
@@ -151,18 +152,32 @@ class Ledger:
     def begin(self, id_: str, round_: int) -> None:
         """Note that a task's call begins."""
         mark, entry = self.found(id_)
+        own = self._own.get(id_)
+        if entry is None and own is not None and own.digest == mark:
+            entry = own  # it is tried again
         if entry is None:
             entry = Entry(mark, Place(self.run, round_, id_), "doubt")
             self.entries.append(entry)
         entry.place, entry.standing, entry.value = Place(self.run, round_, id_), "doubt", None
-        self._begun[id_] = entry
+        self._begun[id_] = self._own[id_] = entry
 
-    def end(self, id_: str, outcome: Any) -> None:
-        """Note how a call ended that has begun; nothing of one that has not."""
+    def doubt(self, id_: str, *, wary: bool) -> str:
+        """Return why a task's own call may not simply be made again, "" if it may: it may have had its effect.
+
+        wary: whether one that failed may not either.
+        """
+        own = self._own.get(id_)
+        unclear = own is not None and (wary or own.standing != "failed")
+        return f"an equal call was {own.describe(self.run)}" if own is not None and unclear else ""
+
+    def end(self, id_: str, outcome: Any) -> bool:
+        """Note how a call ended that has begun; return whether it had."""
         entry = self._begun.pop(id_, None)
-        if entry is not None:
-            entry.standing = standing_of(entry.digest, outcome)
-            entry.value = outcome if entry.standing == "done" else None
+        if entry is None:
+            return False
+        entry.standing = standing_of(entry.digest, outcome)
+        entry.value = outcome if entry.standing == "done" else None
+        return True
 
     def told(self) -> dict[str, str]:
         """Return what became of the calls that this run's tasks have made or adopted, in words, by task."""
@@ -175,7 +190,7 @@ def standing_of(mark: str, outcome: Any) -> Standing:
     """Return what is known of a call that was begun and ended so; mark: its digest."""
     if type(outcome) is Failure:
         return "doubt" if outcome.kind in UNKNOWN else "failed"
-    if type(outcome) is Cancelled:
+    if type(outcome) is Cancelled or type(outcome) is Skipped:
         return "doubt"
     return "alike" if mark.startswith(LOOSE) else "done"
 

@@ -35,6 +35,10 @@ Theory of operation
     Such a call waits for its turn when it has its inputs; if it needs approval, it is asked for meanwhile. If a side
     effect failed or its end is unknown, those whose turn comes later are skipped; if someone denied it, they are not.
 
+    A task that ended without a value may go on (`revive`), with what was skipped for its sake: it waits once more, as
+    if it had just come, and what follows it in the order of side effects waits for its turn again. Nothing that still
+    refers to it from before counts then.
+
     All changes of state are in TRANSITIONS and are made by `_move`. An event that would need another one raises
     ValueError and changes nothing.
 """
@@ -67,7 +71,9 @@ TRANSITIONS: Final[frozenset[tuple[State, State]]] = frozenset({
     ("ready", "failed"),  # denied
     ("ready", "done"),  # not made, for an equal call with side effects is done
     ("ready", "cancelled"),
-    ("ready", "skipped"),  # it waited for approval, or for its turn, when a side effect above it failed
+    ("ready", "skipped"),  # it waits for approval or its turn, and a side effect above it failed; or a user skips it
+    # someone tries it again, or gives a value to it or to what it was skipped for
+    ("failed", "waiting"), ("skipped", "waiting"), ("cancelled", "waiting"),
 })  # fmt: skip
 
 _AFTER: Final = {old: frozenset(new for start, new in TRANSITIONS if start == old) for old in STATES}
@@ -77,6 +83,8 @@ UNKNOWN: Final = frozenset({"timeout", "abandoned"})
 _VERBS: Final[dict[str, Verb]] = {"expr": "evaluate", "fanout": "expand"}
 
 
+Reads: TypeAlias = tuple[Collection[str], Collection[str]]
+"""The tasks that a task waits for, and the fan-outs whose items it waits for."""
 Lane: TypeAlias = list[tuple[int, int, Node]]
 """A heap of the ready calls that need the same resources: by height, the highest first, then by arrival."""
 
@@ -334,6 +342,89 @@ class Schedule:
         self._over.clear()
         return running
 
+    # ---------------------------------------------------------------- one task is steered
+
+    def withdraw(self, id_: str) -> None:
+        """Take a ready call out of the queue, if it is there: it is held until it ends."""
+        node = self.nodes[id_]
+        lane = self.lanes.get(node.lane, [])
+        kept = [entry for entry in lane if entry[2] is not node]
+        if len(kept) == len(lane):
+            return
+        node.held = "user"
+        del self.lanes[node.lane]
+        if kept:
+            heapify(kept)
+            self.lanes[node.lane] = kept
+
+    def revive(self, reads: Mapping[str, Reads], now: float, *, idle: Collection[str] = ()) -> list[Node]:
+        """Let tasks go on that ended without a value, those first that others of them read.
+
+        reads: what each waits for, as for `add`; idle: those of which `finish` brings the outcome, without a start.
+        Raises ValueError if one of them has a value, or has not ended.
+        """
+        nodes = [self.nodes[id_] for id_ in reads]
+        for node in nodes:
+            if not node.lost:
+                raise ValueError(f"{node.task.id} is {node.state} and cannot go on")
+        for node in nodes:
+            self._move(node, "waiting")
+            self.unfinished += 1
+            node.held, node.waiting, node.fate = "", 0, CANCELLED
+            node.links = node.lenient = node.readable = False
+        self._forget(nodes)
+        self._take_turns_back(nodes)
+        for node in nodes:
+            if node.task.id not in idle:
+                self._wait_again(node, *reads[node.task.id], now)
+        for node in nodes:
+            if node.lost:  # what it reads besides has failed, too
+                self._skip_descendants(node, now)
+        if self._over:
+            self._pass_turns(now)
+        return self._hand_out()
+
+    def _forget(self, revived: list[Node]) -> None:
+        """Forget what revived nodes waited for before; let open nodes wait for them that did not do so anymore."""
+        ids = {node.task.id for node in revived}
+        for node in self.nodes.values():
+            if node.children:
+                node.children = [child for child in node.children if child.task.id not in ids]
+            if node.watchers:
+                node.watchers = [watcher for watcher in node.watchers if watcher.task.id not in ids]
+            if node.task.id in ids:
+                if node.owner is not None:
+                    node.owner.waiting += 1
+            elif node.state == "waiting" and node.lenient and not ids.isdisjoint(node.task.awaited):
+                self._wait_for(node, [self.nodes[id_] for id_ in node.task.awaited if id_ in ids])
+
+    def _wait_again(self, node: Node, after: Collection[str], items_of: Collection[str], now: float) -> None:
+        """Let a revived node wait; a fan-out whose items are known waits for those of them that go on."""
+        if node.expanded:
+            self._move(node, "ready")
+            self._move(node, "running")
+            if not node.waiting:
+                self._give(node, "collect")
+            return
+        self._wait_for(node, [self.nodes[id_] for id_ in after])
+        if items_of:
+            self._wait_for_items(node, [self.nodes[id_] for id_ in items_of])
+        self._ready(node, now)
+
+    def _take_turns_back(self, revived: list[Node]) -> None:
+        """Let what follows revived nodes wait for its turn again; what they have stopped is not stopped anymore."""
+        turns, ids = self.turns, {node.task.id for node in revived}
+        self._refused -= ids
+        if turns is None:
+            return
+        turns.stops = {id_: stop for id_, stop in turns.stops.items() if stop.cause not in ids}
+        tasks = [node.task for node in self.nodes.values()]
+        for id_ in ids:
+            for waits in turns.reopen(id_, tasks):
+                self.withdraw(waits)
+                if self.nodes[waits].held == "user":
+                    self.nodes[waits].held = "turn"
+
     # ---------------------------------------------------------------- changes of state
 
     def _move(self, node: Node, state: State) -> None:
@@ -579,16 +670,18 @@ class Schedule:
 
     def _stop_of(self, node: Node, outcome: Any) -> Skipped | None:
         """Return why no later side effect is made, if a task that ended so is a reason for that."""
-        if self._is_refused(outcome):
+        by_user = type(outcome) is Skipped and outcome.by_user
+        if (by_user and not node.attempt) or (not by_user and self._is_refused(outcome)):
             self._refused.add(node.task.id)
             return None
         if not self._effect(node.task) or (type(outcome) is Cancelled and not node.attempt):
             return None
-        unknown = type(outcome) is Cancelled or getattr(outcome, "kind", "") in UNKNOWN
+        unknown = by_user or type(outcome) is Cancelled or getattr(outcome, "kind", "") in UNKNOWN
         unknown = unknown or type(getattr(outcome, "error", None)) is EffectInDoubt
         why = "whether it had its effect is unknown, so no" if unknown else "no"
         cause = outcome.cause if type(outcome) is Skipped else node.task.id
-        return Skipped(cause, f"{outcome.message}; {why} later side effect of the plan is made")
+        parts = filter(None, (outcome.message, f"{why} later side effect of the plan is made"))
+        return Skipped(cause, "; ".join(parts), by_user=by_user)
 
     def _is_refused(self, outcome: Any) -> bool:
         """Whether a task has no value because someone said no, to it or to what it depends on."""

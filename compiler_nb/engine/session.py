@@ -18,8 +18,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import ChainMap, defaultdict, deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
@@ -46,12 +46,13 @@ from compiler_nb.events import (
     TaskParked,
     TaskPlanned,
     TaskRetried,
+    TaskRevived,
     TaskStarted,
     Warned,
 )
 from compiler_nb.models.limits import Limits
 from compiler_nb.models.secret import Secret, mask
-from compiler_nb.outcome import ENDED, UNNEEDED, Cancelled, Failure
+from compiler_nb.outcome import ENDED, SET, UNNEEDED, Cancelled, Failure
 from compiler_nb.plan.bounds import BOUNDS, Account, Bounds, Heavy, Scope
 from compiler_nb.plan.effects import nature
 from compiler_nb.plan.evaluate import LostValue, evaluate, look_up
@@ -84,6 +85,19 @@ class _Tasks(Mapping[str, Task]):
 
     def __len__(self) -> int:
         return len(self._nodes)
+
+
+@dataclass(slots=True, eq=False)
+class Reach:
+    """What of a session a user can steer (steering.py).
+
+    earlier: the tasks of earlier rounds, which nobody can; over: why nobody can steer any, "" if that is not so;
+    sources: tasks that get the outcomes of others, with those.
+    """
+
+    earlier: Collection[str] = ()
+    over: str = ""
+    sources: dict[str, str] = field(default_factory=dict)
 
 
 class Session:
@@ -140,6 +154,7 @@ class Session:
             effect=lambda task: nature(task, self.tools) == "effect",
         )
         self.tasks: Mapping[str, Task] = _Tasks(self.schedule.nodes)  # all of them, by id, items of fan-outs included
+        self.reach = Reach()
         self._outcomes: dict[str, Any] = {}
         self.fanouts = Fanouts(self.schedule.nodes, self._outcomes, self.tools, drop_failed)
         self._planless = ""  # why the plan will never be whole, if it will not
@@ -200,7 +215,12 @@ class Session:
             # it waits for nothing itself, whatever the task refers to
             twin = replace(task, kind="expr", tool="", args=(), kwargs={}, after=(), guard=None)
             self._perform(self.schedule.add_twin(twin))
-            self._waiters[source].append(lambda: self._end_twin(twin.id, self._outcomes[source]))
+            self.reach.sources[twin.id] = source
+            self._wait_for_source(twin.id)
+
+    def _wait_for_source(self, id_: str) -> None:
+        source = self.reach.sources[id_]
+        self._waiters[source].append(lambda: self._end_twin(id_, self._outcomes[source]))
 
     def _end_twin(self, id_: str, outcome: Any) -> None:
         node = self.schedule.nodes[id_]
@@ -235,6 +255,7 @@ class Session:
         """Note that another plan begins; informed: whether it was written after tools had returned something."""
         self.ledger.open()
         self.approvals.informed = informed
+        self.reach.earlier, self.reach.over = frozenset(self.tasks), ""
 
     def open(self) -> None:
         """Note that a plan is being written: side effects wait for its end."""
@@ -706,8 +727,79 @@ class Session:
         id_ = node.task.id
         delay = min(0.2 * 2 ** (node.attempt - 1), 10.0) * (0.5 + random.random())  # noqa: S311 - jitter
         self.log.emit(TaskRetried, id_, node.attempt, failure.message, delay)
-        self.timer.call(delay, lambda: self._perform(self.schedule.again(id_, self.log.now())))
+        self.timer.call(delay, partial(self._pause_is_over, node, node.attempt))
         self._perform(self.schedule.retry(id_))
+
+    def _pause_is_over(self, node: Node, attempt: int) -> None:
+        if node.state == "waiting" and node.attempt == attempt:  # or the user was quicker
+            self.try_again(node.task.id)
+
+    # ---------------------------------------------------------------- one task is steered (by steering.py)
+
+    def stop(self, attempt: Attempt, then: Callable[[Any], None]) -> None:
+        """Stop an attempt, and go on with `then`, which is given how it ended, instead of with its task's end."""
+        attempt.divert(partial(self._stopped, attempt, then))
+
+    def _stopped(self, attempt: Attempt, then: Callable[[Any], None], outcome: Any) -> None:
+        node, nodes = attempt.node, []
+        del self.attempts[attempt.id]
+        self._noted.discard(attempt.id)
+        if isinstance(attempt, Evaluation):
+            attempt.settle()
+            nodes = self.schedule.release(node) if attempt.claims else []
+        if node.state not in ENDED:
+            then(outcome)
+        self._perform(nodes)
+
+    def end(self, node: Node, outcome: Any, how: str = "") -> None:
+        """End a task that is not at work, even if it waits for a slot."""
+        self.schedule.withdraw(node.task.id)
+        if how == SET:
+            self.fanouts.give(node.task.id)
+        self._end(node, outcome, how)
+
+    def give_other(self, id_: str, value: Any) -> None:
+        """Give a task that is done another value; nothing has read the first."""
+        self.fanouts.give(id_)
+        self._outcomes[id_] = value
+        self.log.emit(TaskEnded, id_, self.schedule.nodes[id_].attempt, "done", value, SET)
+
+    def start_over(self, node: Node, why: str) -> None:
+        """Start a call again whose attempt has been stopped."""
+        self.log.emit(TaskRetried, node.task.id, node.attempt, why, 0.0)
+        self._perform(self.schedule.retry(node.task.id))
+        self.try_again(node.task.id)
+
+    def try_again(self, id_: str) -> None:
+        """End the pause between two attempts of a call."""
+        self._perform(self.schedule.again(id_, self.log.now()))
+
+    def revive(self, ids: Iterable[str], why: str, *, given: str = "") -> None:
+        """Let tasks go on that ended without values; given: the one of them whose end follows at once."""
+        if given:
+            self.fanouts.give(given)
+        reads, fanouts = {}, self.fanouts
+        for id_ in ids:
+            task, node = self.tasks[id_], self.schedule.nodes[id_]
+            del self._outcomes[id_]
+            self.log.emit(TaskRevived, id_, node.attempt, why)
+            reads[id_] = fanouts.needs(task) if fanouts.exist else (task.awaited, ())
+        stale = [node for node in self._work if node.task.id in reads]
+        for node in stale:  # handed out before they ended
+            self._work.remove(node)
+        twins = self.reach.sources.keys() & reads.keys()
+        nodes = self.schedule.revive(reads, self.log.now(), idle={*twins, given})
+        for twin in twins:
+            self._wait_for_source(twin)
+        self._perform(nodes)
+
+    def source_of(self, node: Node) -> str:
+        """Return the task whose outcome a task gets, "" if it has its own."""
+        return self.reach.sources.get(node.task.id, "")
+
+    def is_dropped(self, id_: str) -> bool:
+        """Whether a task ended because its plan does not hold it anymore, or will never be whole."""
+        return type(self._outcomes.get(id_)) is Cancelled
 
     # ---------------------------------------------------------------- ends
 

@@ -111,6 +111,31 @@ class Turns:
         self.left.pop(old.id, None)
         self.add(new)
 
+    def reopen(self, id_: str, tasks: Iterable[Task]) -> list[str]:
+        """Note that a task that had ended goes on; return those whose turn is taken back: they wait for it again.
+
+        tasks: all of them. Nothing changes if the task's own turn has not come: then they wait for it still.
+        """
+        if id_ in self.left:
+            return []
+        below: defaultdict[str, list[str]] = defaultdict(list)
+        for task in tasks:
+            for name in task.follows:
+                below[name].append(task.id)
+        taken: list[str] = []
+        open_ = [id_]
+        for name in open_:
+            for each in below[name]:
+                inside = owner_of(each) == name
+                if inside and name == id_:
+                    continue  # an item waits for the turn of its fan-out, which has come
+                (self._inside if inside else self.followers)[name].append(each)
+                if each not in self.left:
+                    taken.append(each)
+                    open_.append(each)
+                self.left[each] = self.left.get(each, 0) + 1
+        return taken
+
     def end(self, id_: str) -> list[str]:
         """Note that a task has ended; return the tasks whose turn comes with that."""
         came: list[str] = []

@@ -6,7 +6,7 @@ A planner sees the types and shapes of values, never their contents, unless the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
@@ -26,6 +26,8 @@ from compiler_nb.tool import Toolbox
 
 _TEXT_SHOWN: Final = 50_000
 _LINE_SHOWN: Final = 160
+SET_BY_USER: Final = " (set by the user)"
+"""What planners and joiners are told of a value that no tool has returned."""
 READABLE: Final = re.compile(r"\w+")
 """An id that a plan can name: not `note.1` or `@2`, which stand for calls without a name of their own."""
 
@@ -128,13 +130,24 @@ def _framed(name: str, rows: Mapping[str, str]) -> str:
 
 
 def earlier_of(
-    plan: Plan | None, outcomes: Mapping[str, Any], known: Iterable[Task], reason: str, *, preview: bool = False
+    plan: Plan | None,
+    outcomes: Mapping[str, Any],
+    known: Iterable[Task],
+    reason: str,
+    *,
+    preview: bool = False,
+    given: Collection[str] = (),
 ) -> Earlier:
-    """Return what a replan request shows of the rounds so far: values by schema, with `preview` shortened too."""
+    """Return what a replan request shows of the rounds so far: values by schema, with `preview` shortened too.
+
+    given: the tasks whose values the user gave.
+    """
+    known = list(known)
+    by_user = {task.version_of or task.id for task in known if task.id in given}
     ended = {task.version_of or task.id: outcomes[task.id] for task in known if task.id in outcomes and not task.owner}
     failures = {id_: str(end)[:500] for id_, end in ended.items() if is_lost(end)}
     results = {
-        id_: describe_schema(value) + (f": {shorten_value(value)}" if preview else "")
+        id_: describe_schema(value) + SET_BY_USER * (id_ in by_user) + (f": {shorten_value(value)}" if preview else "")
         for id_, value in ended.items()
         if id_ not in failures and READABLE.fullmatch(id_)
     }

@@ -16,12 +16,20 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
+from typing import Any, Final
 
 from compiler_nb.engine.node import CANCELLED
 from compiler_nb.engine.session import Session
-from compiler_nb.errors import CompilerError, HistoryError
+from compiler_nb.engine.steering import Steering
+from compiler_nb.errors import CompilerError, HistoryError, SteerError
+from compiler_nb.events import Warned
 from compiler_nb.outcome import Cancelled
+
+ENDED: Final = "the run has ended meanwhile"
+ANSWERS_WITHIN: Final = 2.0
+"""Seconds that somebody who steers a task waits to hear whether that can be done."""
 
 
 class Control:
@@ -74,6 +82,18 @@ class Control:
         """End a task that waits for approval, if its arguments have this mark; "" means any."""
         self._steer(lambda session: session.deny(id_, mark=mark))
 
+    def skip(self, id_: str, reason: str = "") -> None:
+        """Skip one task. This, `retry` and `set` raise SteerError if that cannot be done."""
+        self._ask(id_, lambda steering: steering.skip(id_, reason))
+
+    def retry(self, id_: str) -> None:
+        """Try one task again."""
+        self._ask(id_, lambda steering: steering.retry(id_))
+
+    def set(self, id_: str, value: Any) -> None:
+        """Give one task a value."""
+        self._ask(id_, lambda steering: steering.set(id_, value))
+
     def wait(self, timeout: float | None = None) -> None:
         """Wait until the run has ended. Raises TimeoutError after `timeout` seconds; None means no limit."""
         if not self.ended:
@@ -108,6 +128,36 @@ class Control:
                 what(self._session)
 
         self.call(act)
+
+    def _ask(self, id_: str, what: Callable[[Steering], None]) -> None:
+        """Do what may be refused, and raise the refusal; the run's own thread cannot wait for it: it gets a warning."""
+        self._check_here()
+        with self._lock:
+            loop = self._loop
+        waits = loop is not None and not _runs_here(loop)
+        answer: Future[None] = Future()
+
+        def act() -> None:
+            if self._session is None or self.closing:
+                answer.set_exception(SteerError(ENDED))
+                return
+            try:
+                what(Steering(self._session))
+            except SteerError as error:
+                answer.set_exception(error)
+                if not waits:
+                    self._session.log.emit(Warned, id_, str(error))
+            else:
+                answer.set_result(None)
+
+        self.call(act)
+        if waits:
+            try:
+                answer.result(ANSWERS_WITHIN)
+            except TimeoutError:
+                if self.ended:
+                    raise SteerError(ENDED) from None
+                # a tool blocks the loop: it is done when that ends
 
     def _check_here(self) -> None:
         if self.stored:
@@ -155,3 +205,11 @@ class Control:
             self._session.cancel(outcome)
             if self._task is not None:
                 self._task.cancel()
+
+
+def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether a loop runs on this very thread."""
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False

@@ -44,11 +44,12 @@ from compiler_nb.events import (
     TaskParked,
     TaskPlanned,
     TaskRetried,
+    TaskRevived,
     TaskStarted,
     Warned,
 )
 from compiler_nb.models.prices import price
-from compiler_nb.outcome import LEFT_OUT, NOT_REPEATED, Answer, Skipped, State, Status, Usage
+from compiler_nb.outcome import LEFT_OUT, NOT_REPEATED, SET, Answer, Skipped, State, Status, Usage
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import JOIN, Task, is_part, owner_of
 from compiler_nb.trace.readiness import Readiness
@@ -149,6 +150,12 @@ class Progress:
         """The tasks that leave variables, in the order of `tasks`: of a name's versions the last one."""
         with self.lock:
             return [task for id_, task in self.tasks.items() if self.names.get(task.name) == id_]
+
+    @property
+    def given(self) -> list[str]:
+        """The tasks whose values the user gave while the run went on."""
+        with self.lock:
+            return [id_ for id_, end in self.ends.items() if end.how == SET]
 
     @property
     def left_out(self) -> dict[str, tuple[int, int]]:
@@ -307,12 +314,10 @@ class Progress:
         self._let_go(id_, at)
         self._close_span(id_, at, event.state)
         self.retries.pop(id_, None)
+        if id_ not in self.ends:  # or the user gave another value
+            self._count_item(id_, 1)
         self.ends[id_] = event
         self._change(id_, event.state, at)
-        owner = owner_of(id_)
-        if owner in self.items_ended and not is_part(id_):
-            ended, count = self.items_ended[owner]
-            self.items_ended[owner] = (ended + 1, count)
         if type(event.outcome) is Skipped and event.outcome.not_needed:
             self.readiness.unneeded.add(id_)
         if event.state == "done" or id_ in self.readiness.unneeded:
@@ -322,6 +327,25 @@ class Progress:
             self.readiness.lose(id_)
         for follower in self.readiness.pass_turn(id_, at):
             self._ready(follower, at)
+
+    def _revive(self, event: TaskRevived) -> None:
+        id_, at = event.task, event.at
+        if self.ends.pop(id_, None) is None:
+            return
+        self._count_item(id_, -1)
+        if id_ in self.items_ended:  # a fan-out, which waits for some of its items again
+            self._change(id_, "running", at)
+            self.spans[id_][-1] = self.spans[id_][-1]._replace(ended=None, state="running")
+        else:
+            self._change(id_, "waiting", at)
+        if self.readiness.revive(self.tasks[id_]):
+            self._ready(id_, at)
+
+    def _count_item(self, id_: str, step: int) -> None:
+        owner = owner_of(id_)
+        if owner in self.items_ended and not is_part(id_):
+            ended, count = self.items_ended[owner]
+            self.items_ended[owner] = (ended + step, count)
 
     def _close_span(self, id_: str, at: float, state: State, error: str = "") -> None:
         self.busy.pop(id_, None)
@@ -426,7 +450,7 @@ class Progress:
         TaskPlanned: _plan, TaskExpanded: _expand, TaskChosen: _choose, TaskHeld: _hold,
         TaskIdentified: _identify,
         TaskApproved: _judge, TaskStarted: _start, TaskParked: _park,
-        TaskRetried: _retry, TaskEnded: _end, RoundStarted: _begin_round,
+        TaskRetried: _retry, TaskEnded: _end, TaskRevived: _revive, RoundStarted: _begin_round,
         PlanProblem: _problem, PlanClosed: _close_text, Decided: _decide,
         AnswerFailed: _fail_answer,
         Paused: _pause, Warned: _warn, RunEnded: _finish, ModelStarted: _ask,

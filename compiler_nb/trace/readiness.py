@@ -142,6 +142,20 @@ class Readiness:
             ):
                 self.missing[reader].pop(id_, None)
 
+    def revive(self, task: Task) -> bool:
+        """Let a task that had ended without a value wait again; return whether it has all that it reads."""
+        id_ = task.id
+        self.turns.reopen(id_, self.tasks.values())
+        for reader in self._readers.get(id_, ()):  # an expression that could have gone without it waits for it again
+            if self.states[reader] == "waiting":
+                self.missing[reader][id_] = VALUE
+        if id_ in self.adopted:
+            self.missing[id_] = {self.adopted[id_]: TWIN}
+        elif id_ not in self.items:
+            chosen = task.guard is not None and id_ not in self.guarded
+            return self.wait(replace(task, guard=None) if chosen else task)
+        return False
+
     def _look(self, reader: str, id_: str, at: float) -> Iterator[str]:
         if not self.missing[reader] and reader not in self.turns.left:
             self.last[reader] = (id_, at)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from compiler_nb.events import ModelWaits, TaskEnded
-from compiler_nb.outcome import ENDED, LEFT_OUT, NOT_REPEATED, Failure, Skipped
+from compiler_nb.outcome import ENDED, LEFT_OUT, NOT_REPEATED, SET, Failure, Skipped
 from compiler_nb.plan.expression import spell
 from compiler_nb.plan.short import named_in
 from compiler_nb.text import cut, seconds_text, wait_text
@@ -25,6 +25,7 @@ _ENDS: Final = {
     LEFT_OUT: ", without the items that failed",
     "cached": ", from the cache",
     "pinned": ", with a given value",
+    SET: f", {SET}",
 }
 UNRUN: Final = "was planned and not run"
 """Of a task that has not ended although its run has: only its plan was wanted."""
@@ -248,6 +249,9 @@ class Words:
         if id_ in self.progress.readiness.unneeded:
             guard = spell(self.progress.tasks[id_].guard, named_in(self.progress.tasks))
             return f"not needed: called only if {cut(guard, MESSAGE)}"
+        if isinstance(outcome, Skipped) and outcome.by_user:
+            who = "skipped" if outcome.cause == id_ else f"skipped, because {self._name(outcome.cause)} was skipped"
+            return f"{who} by you{f': {cut(outcome.message, MESSAGE)}' if outcome.message else ''}"
         if event.state == "skipped" and isinstance(outcome, Skipped):
             return f"skipped, because {self._name(outcome.cause)} failed: {cut(outcome.message, MESSAGE)}"
         told = "denied" if isinstance(outcome, Failure) and outcome.kind == "denied" else str(event.state)

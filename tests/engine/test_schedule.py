@@ -321,6 +321,105 @@ def test_what_is_known_elsewhere_takes_no_slot():
     assert (schedule.free, states(schedule)) == (0, "a:running b:done")
 
 
+# ------------------------------------------------------------------- one task is steered
+
+
+def revive(schedule: Schedule, *ids: str, idle=()) -> list[str]:
+    """Let tasks go on, each with what it reads."""
+    return names(schedule.revive({id_: (schedule.nodes[id_].task.awaited, ()) for id_ in ids}, 0.0, idle=idle))
+
+
+def test_what_failed_goes_on_with_what_was_skipped_for_it():
+    """It starts again, and what depends on it waits for it, and for nothing twice."""
+    schedule = Schedule()
+    for text in [*DIAMOND, "e d"]:
+        schedule.add(call(*text.split()), 0.0)
+    schedule.finish("a", 1, 0.0)
+    schedule.finish("b", BAD, 0.0)
+    assert set(ended(schedule)) == {"d", "e"}
+    assert revive(schedule, "b", "d", "e") == ["b"]
+    assert (states(schedule), schedule.unfinished) == ("a:done b:running c:running d:waiting e:waiting", 4)
+    assert names(schedule.finish("b", 1, 0.0)) == []
+    assert names(schedule.finish("c", 1, 0.0)) == ["d"]
+    assert names(schedule.finish("d", 1, 0.0)) == ["e"]
+
+
+def test_what_goes_on_may_be_given_its_outcome():
+    """It does not start; what depends on it does."""
+    schedule = Schedule()
+    for text in ["a", "b a"]:
+        schedule.add(call(*text.split()), 0.0)
+    schedule.finish("a", BAD, 0.0)
+    ended(schedule)
+    assert revive(schedule, "a", "b", idle=["a"]) == []
+    assert names(schedule.finish("a", 1, 0.0)) == ["b"]
+
+
+def test_what_lacks_something_else_is_skipped_again():
+    """For that, and what depends on it, too."""
+    schedule = Schedule()
+    for text in ["a", "b", "c a b", "d c"]:
+        schedule.add(call(*text.split()), 0.0)
+    schedule.finish("a", BAD, 0.0)
+    schedule.finish("b", BAD, 0.0)
+    ended(schedule)
+    assert revive(schedule, "a", "c", "d") == ["a"]
+    assert ended(schedule) == {"c": Skipped("b", "ValueError: x"), "d": Skipped("b", "ValueError: x")}
+
+
+def test_a_fanout_goes_on_with_its_failed_items():
+    """It is not expanded again, and collected when they have ended."""
+    schedule = Schedule()
+    fan(schedule)
+    schedule.add(call("after", "f"), 0.0)
+    schedule.expand("f", [(call("f[0]"), True), (call("f[1]"), True)], 0.0)
+    schedule.finish("f[0]", 1, 0.0)
+    schedule.finish("f[1]", BAD, 0.0)
+    schedule.finish("f", BAD, 0.0)
+    assert ended(schedule) == {"after": Skipped("f", "ValueError: x")}
+    assert revive(schedule, "f", "after", "f[1]") == ["f[1]"]
+    (node,) = schedule.finish("f[1]", 1, 0.0)
+    assert (node.task.id, node.verb) == ("f", "collect")
+    assert names(schedule.finish("f", [1, 1], 0.0)) == ["after"]
+
+
+def test_what_follows_a_side_effect_that_is_tried_again_waits_for_it_once_more():
+    """If it has not begun: also what waits for a slot, and what follows something that has ended."""
+    schedule = Schedule(1, effect=lambda task: task.tool == "effect")
+    for text, follows in [("a", ""), ("no", "a"), ("read", "no"), ("last", "read")]:
+        tool = "t" if text == "read" else "effect"
+        schedule.add(Task(text, "call", tool, follows=tuple(follows.split())), 0.0)
+    schedule.add(call("busy"), 0.0)
+    schedule.finish("a", BAD, 0.0)
+    assert set(ended(schedule)) == {"no"}
+    assert states(schedule) == "a:failed no:skipped read:ready last:waiting busy:running"
+    assert revive(schedule, "a", "no") == []
+    assert states(schedule) == "a:ready no:waiting read:ready last:waiting busy:running"
+    assert names(schedule.finish("busy", 1, 0.0)) == ["a"]
+    assert [names(schedule.finish(name, 1, 0.0)) for name in ("a", "no", "read", "last")] == [
+        ["no"], ["read"], ["last"], [],
+    ]  # fmt: skip
+
+
+def test_a_call_that_is_withdrawn_may_end():
+    """It leaves the queue, and nobody else does."""
+    schedule = Schedule(1)
+    for name in ("busy", "a", "b"):
+        schedule.add(call(name), 0.0)
+    schedule.withdraw("a")
+    assert names(schedule.finish("a", Skipped("a", "", by_user=True), 0.0)) == []
+    assert names(schedule.finish("busy", 1, 0.0)) == ["b"]
+
+
+def test_only_what_ended_without_a_value_goes_on():
+    """Anything else is refused, and nothing changes."""
+    for state in set(STATES) - {"failed", "skipped", "cancelled"}:
+        schedule = in_state(state)
+        with pytest.raises(ValueError, match=f"a is {state} and cannot go on"):
+            revive(schedule, "a")
+        assert schedule.nodes["a"].state == state
+
+
 # ------------------------------------------------------------------- the table
 
 
@@ -370,6 +469,7 @@ ENTRIES = {
     "close": lambda schedule: schedule.close(),
     "cancel": lambda schedule: schedule.cancel(),
     "pause": lambda schedule: schedule.pause(True),
+    "withdraw": lambda schedule: schedule.withdraw("a"),
 }
 MOVES = {
     ("waiting", "finish done"): "done", ("waiting", "finish failed"): "failed",
@@ -384,7 +484,7 @@ MOVES = {
     ("running", "retry"): "waiting",
     ("running", "take back"): "running",  # it is free to start again, and does
 }  # fmt: skip
-QUIET = {"unpark", "approve", "close", "cancel", "pause"}
+QUIET = {"unpark", "approve", "close", "cancel", "pause", "withdraw"}
 """Entries that do nothing for a task to which they do not apply, in any state."""
 
 
@@ -585,6 +685,49 @@ class AnyEvents(RuleBasedStateMachine):
         items = [f"{source}[0]"] if f"{source}[0]" in self.schedule.nodes else []
         self.take(self.schedule.link(id_, call(id_, *items, tool=node.task.tool), 0.0))
 
+    @rule(data=st.data())
+    def skip(self, data):
+        """Skip a call that has not started, wherever it waits."""
+        waiting = [id_ for id_, node in self.schedule.nodes.items() if node.task.kind == "call" and not node.owner]
+        waiting = [id_ for id_ in waiting if self.schedule.nodes[id_].state in ("waiting", "ready")]
+        if waiting and not self.schedule.cancelled:
+            id_ = data.draw(st.sampled_from(waiting))
+            self.retrying.discard(id_)
+            self.schedule.withdraw(id_)
+            self.end(id_, Skipped(id_, "", by_user=True))
+
+    @rule(data=st.data(), gives=st.booleans())
+    def revive(self, data, gives):
+        """Let what failed go on, or give it a value: with all that was skipped for it, and its fan-out."""
+        nodes = self.schedule.nodes
+        roots = [
+            id_ for id_, end in self.outcomes.items() if isinstance(end, Failure) or getattr(end, "cause", "") == id_
+        ]
+        if not roots or self.schedule.cancelled:
+            return
+        root = data.draw(st.sampled_from(roots))
+        owner = nodes[root].owner
+        ids = {root} | ({owner.task.id} if owner is not None and owner.state == "failed" else set())
+        if owner is not None and owner.state not in ("failed", "running"):
+            return
+        ids |= {id_ for id_, end in self.outcomes.items() if getattr(end, "cause", "") in ids}
+        ids |= {id_ for id_ in nodes if id_.partition(".")[0] in ids and nodes[id_].lost}
+        readers = [node for id_, node in nodes.items() if ids.intersection(node.task.dependencies) and id_ not in ids]
+        if any(node.state in ("done", "running") for node in readers):
+            return  # a task that only waited until the items were known
+        if any(nodes[id_].owner is not None and nodes[id_].owner.task.id not in ids for id_ in ids if id_ != root):
+            return
+        for id_ in ids:
+            del self.outcomes[id_]
+            self.before[id_] = "waiting"
+        self.inline = [node for node in self.inline if node.task.id not in ids]
+        reads = {id_: (nodes[id_].task.awaited, ()) for id_ in nodes if id_ in ids}
+        given = [root] if gives and nodes[root].task.kind == "call" else []
+        handed_out = self.schedule.revive(reads, 0.0, idle=given)
+        self.take(handed_out)
+        if given:
+            self.end(root, 1)
+
     @rule(value=st.sampled_from([1, BAD]))
     def pin(self, value):
         id_ = f"n{len(self.schedule.nodes)}"
@@ -642,8 +785,8 @@ class AnyEvents(RuleBasedStateMachine):
     @invariant()
     def only_descendants_are_skipped_and_the_cause_is_true(self):
         for id_, outcome in self.outcomes.items():
-            if isinstance(outcome, Skipped):
-                assert isinstance(self.outcomes[outcome.cause], Failure)
+            if isinstance(outcome, Skipped) and outcome.cause != id_:
+                assert isinstance(self.outcomes[outcome.cause], Failure | Skipped)
                 assert outcome.cause in self.ancestors(id_)
 
     def ancestors(self, id_: str) -> set[str]:
