@@ -12,7 +12,7 @@ from compiler_nb.engine.ledger import Entry
 from compiler_nb.engine.node import find_lanes
 from compiler_nb.errors import RunFailed, SteerError, ToolError
 from compiler_nb.events import Event, Log
-from compiler_nb.outcome import NOT_DONE, Failure, State, Status, Usage, is_lost
+from compiler_nb.outcome import ENDED, NOT_DONE, Failure, State, Status, Usage, is_lost
 from compiler_nb.plan.bounds import is_a
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import owner_of
@@ -27,7 +27,9 @@ if TYPE_CHECKING:  # loaded only if it is used
     from compiler_nb.drawing.picture import Picture
 
 _TOLD: Final = 80
-_INNER: Final = frozenset({"control", "effects", "id_of", "log", "order", "progress", "wait", "words"})
+_LISTED: Final = 60
+"""Most tasks that `why` speaks of without a name."""
+_INNER: Final = frozenset({"control", "effects", "id_of", "log", "order", "progress", "times", "wait", "words"})
 
 
 class Run:
@@ -134,14 +136,24 @@ class Run:
         """Return the state of a task, one of seven, by its name; raises KeyError if there is no such task."""
         return self.progress.states[self.id_of(name)]
 
-    def why(self, name: str) -> str:
+    def why(self, name: str = "") -> str:
         """Say in words why a task waits or waited, or how it ended; name: its variable or its id.
 
-        Raises KeyError if there is no such task.
+        Without a name, say so for all that have not ended, each with its name; if all have, what took the run's time,
+        and then so for each. Raises KeyError if there is no such task.
         """
-        words, id_ = self.words(), self.id_of(name)
+        words = self.words()
+        ids = [self.id_of(name)] if name else []
         with words.progress.lock:
-            return words.whole(id_)
+            if ids:
+                return words.whole(ids[0])
+            states = words.progress.states
+            waiting = [id_ for id_, state in states.items() if state not in ENDED]
+            shown = waiting or [id_ for id_ in states if not owner_of(id_)]
+            lines = [*words.roles(), *(f"{id_}: {words.whole(id_)}" for id_ in shown[:_LISTED])]
+        more = [f"… {len(shown) - _LISTED:,} more"] if len(shown) > _LISTED else []
+        took = [f"the run took {self.times()}"] if self.status != "running" else []
+        return "\n".join([*took, *lines, *more])
 
     def words(self) -> trace.Words:
         """Return what says why tasks wait now, with this run's own limits."""
@@ -249,12 +261,17 @@ class Run:
 
         progress, now = self.progress, self.seconds
         with progress.lock:
-            times = trace.times(progress, self.settings.max_concurrency, at=now)
+            times = self.times()
             calls = [call for call in progress.calls.values() if not call.task]
             return timeline(
-                progress.attempts, tasks=progress.tasks, states=progress.states, calls=calls, critical=times.path,
-                total=now, words=str(times),
+                progress.attempts, tasks=progress.tasks, states=progress.states, calls=calls, chain=times.chain,
+                rounds=progress.round_of, reasons=[each.reason for each in progress.rounds], total=now,
+                words=str(times),
             ).masked(self.settings.secrets)  # fmt: skip
+
+    def times(self) -> trace.Times:
+        """Return how long it took, what took that long, and how long it would have taken in other ways; see `Times`."""
+        return trace.times(self.progress, self.settings.max_concurrency, at=self.seconds)
 
     def view(self) -> Any:
         """Return the live view, for a page: the plan, its tasks, timeline, table, and all that is known of each."""

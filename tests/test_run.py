@@ -188,6 +188,14 @@ def test_why_tells_in_words():
     assert found.why("g") == "skipped, because `f` failed: LookupError: no f"
 
 
+def test_why_without_a_task_names_those_that_it_speaks_of():
+    """What the run's time went to, and then each task."""
+    lines = mixed().why().splitlines()
+    assert re.match(r"the run took \d+ ms: ", lines[0])
+    assert [line.partition(":")[0] for line in lines[1:]] == ["a", "b", "f", "g", "rows"]
+    assert "g: skipped, because `f` failed: LookupError: no f" in lines
+
+
 def test_usage_is_counted_by_call_and_by_task():
     """The worker's tokens belong to the task whose tool asked, items of fan-outs included."""
     model = scripted(
@@ -240,9 +248,9 @@ def test_its_timeline_shows_when_what_ran():
     """Attempts, models above them, and the times in words; a run that goes on has one, too."""
     found = mixed().timeline()
     assert re.search(r'data-task="f" data-state="failed"', found.svg)
-    assert re.findall(r'class="cnb-role"[^>]*>(\w+)<', found.svg) == ["planner"]
+    assert re.findall(r'class="cnb-role[ \w-]*"[^>]*>(\w+)<', found.svg) == ["planner"]
     assert {*re.findall(r'data-task="([^"]+)"', found.svg)} == {"a", "b", "f", "rows[0]", "rows[1]", "rows[2]"}
-    assert "tasks took " in found.text
+    assert re.search(r"^\d+ ms: planner", found.text, re.MULTILINE)
     assert found.text.endswith("* critical path")
     begun, work = begin(planner_of("answer(1)\n"), "What?")
     assert "data-task" not in begun.timeline().svg

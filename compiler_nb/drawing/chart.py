@@ -1,13 +1,14 @@
 """What a timeline shows: rows of bars as data, their places, and all of it as a self-contained SVG.
 
-The SVG has a background of its own, so that it can be read on any page. Each row is a group with `data-task`,
+The SVG has a background of its own, so that it can be read on any page. Each row of a task is a group with `data-task`,
 `data-state` and the class `cnb-STATE`, as in the picture of a plan. States differ by their mark, waiting by its
-stripes, a failed attempt by its hollow bar. All text is escaped here; there is no script, link or handler.
+stripes, a failed attempt by its hollow bar. The lines of the critical path stop where a bar is in their way, so they
+cross none. All text is escaped here; there is no script, link or handler.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -15,74 +16,107 @@ from typing import Final, NamedTuple
 from compiler_nb.drawing.boxes import text_width
 from compiler_nb.drawing.style import TIMELINE_STYLE, data_of, draw_mark, page, px
 from compiler_nb.outcome import State
-from compiler_nb.text import count_of, seconds_text
+from compiler_nb.text import count_of, cut, seconds_text
 
 WIDTH: Final = 920.0
 PAD, HEAD, FOOT = 16.0, 34.0, 22.0
 RIGHT: Final = 64.0
 """Pixels beside the bars, for how long each task ran."""
-ROW, DENSE, MODEL = 25.0, 15.0, 15.0
-"""Height of a row, of one among many, and of a model's."""
+ROW, DENSE, MODEL, BAND = 25.0, 15.0, 17.0, 26.0
+"""Height of a row, of one among many, of a model's, and of the head of a round's band."""
 MANY, LONG = 60, 30
 """Rows from which on they are lower, and from which on the axis has its labels below as well."""
+CLEAR: Final = 4.0
+"""Pixels between a line of the critical path and the bars that it passes."""
+LETTERS: Final = 130
+"""Characters of a band's head, and of a line below."""
 
 
 class Bar(NamedTuple):
-    """A stretch of time, in seconds: "wait" for a slot, "think" and "write" of a model, or an attempt's state."""
+    """A stretch of time, in seconds: "wait" for a slot, "think" and "write" of a model, or an attempt's state.
+
+    critical: whether it is on the critical path.
+    """
 
     start: float
     end: float
     look: str
+    critical: bool = False
 
 
 class Row(NamedTuple):
-    """One line: a task's id, its label, state, bars and hover text; the row of a model has neither id nor state."""
+    """One line: a task's id, its label, state, bars and hover text.
+
+    The row of a model has neither id nor state, and the head of a round's band has no bars either.
+    """
 
     id: str
     label: str
-    state: State | None
-    bars: tuple[Bar, ...]
-    title: str
-    critical: bool = False
+    state: State | None = None
+    bars: tuple[Bar, ...] = ()
+    title: str = ""
 
     @property
     def ran(self) -> float:
         """How long it ran, in seconds, without waiting."""
         return sum(bar.end - bar.start for bar in self.bars if bar.look != "wait")
 
+    @property
+    def is_head(self) -> bool:
+        """Whether it is the head of a round's band."""
+        return self.state is None and not self.bars
+
+    @property
+    def critical(self) -> bool:
+        """Whether a bar of it is on the critical path."""
+        return any(bar.critical for bar in self.bars)
+
 
 class Chart(NamedTuple):
-    """What a timeline shows: rows of models and of tasks, how many more there are, seconds in all, and the words below.
+    """What a timeline shows: its rows, how many more tasks there are, seconds in all, and the words below.
 
-    path: the ids of the critical path, in its order; ticks: seconds and their labels.
+    path: for each part of the critical path its row and its bar; ticks: seconds and their labels.
     """
 
-    models: tuple[Row, ...]
     rows: tuple[Row, ...]
     more: int
     total: float
     words: str
-    path: tuple[str, ...]
+    path: tuple[tuple[int, Bar], ...]
     ticks: tuple[tuple[float, str], ...]
 
     @property
     def tasks(self) -> int:
         """How many tasks it is about, shown or not."""
-        return len(self.rows) + self.more
+        return sum(row.state is not None for row in self.rows) + self.more
 
     @property
     def lines(self) -> tuple[str, ...]:
         """The lines below the rows."""
-        return tuple(line for line in (f"… {self.more:,} more" if self.more else "", self.words) if line)
+        more = [f"… {self.more:,} more"] if self.more else []
+        return (*more, *(cut(line, LETTERS) for line in _wrapped(self.words, LETTERS)))
+
+
+def _wrapped(words: str, most: int) -> Iterator[str]:
+    """Yield the lines of a text; it is parted at semicolons."""
+    line = ""
+    for part in words.split("; ") if words else ():
+        if line and len(line) + len(part) + 2 > most:
+            yield f"{line};"
+            line = part
+        else:
+            line = f"{line}; {part}" if line else part
+    if line:
+        yield line
 
 
 class Plot(NamedTuple):
-    """The places: the left end of the bars, pixels per second, the tops and the height of the rows, all in pixels."""
+    """The places: the left end of the bars, pixels per second, the tops and heights of the rows, all in pixels."""
 
     left: float
     scale: float
     tops: tuple[float, ...]
-    high: float
+    heights: tuple[float, ...]
     bottom: float
     height: float
 
@@ -90,30 +124,25 @@ class Plot(NamedTuple):
         """Return the x of a moment."""
         return self.left + seconds * self.scale
 
-    def high_of(self, row: Row) -> float:
-        """Return the height of a row."""
-        return self.high if row.state else MODEL
-
     def box(self, bar: Bar, row: int) -> tuple[float, float, float, float]:
         """Return left, top, width and height of a bar; even the shortest bar is visible."""
-        of_model = bar.look in ("think", "write")
-        high, thin = (MODEL, 5.0) if of_model else (self.high, round(self.high * 0.56))
+        high = self.heights[row]
+        thin = 6.0 if bar.look in ("think", "write") else round(high * 0.56)
         width = max((bar.end - bar.start) * self.scale, 1.0 if bar.look == "wait" else 2.0)
         return min(self.x(bar.start), WIDTH - RIGHT - width), self.tops[row] + (high - thin) / 2, width, thin
 
 
 def make_plot(chart: Chart) -> Plot:
-    """Return the places; rows of models come first, then those of tasks."""
-    rows = (*chart.models, *chart.rows)
-    left = PAD + 24 + max([text_width(row.label, size=12.0) for row in rows], default=40.0) + 12
-    high = ROW if len(chart.rows) <= MANY else DENSE
+    """Return the places."""
+    left = PAD + 24 + max([text_width(row.label, size=12.0) for row in chart.rows if row.bars], default=40.0) + 12
+    usual = ROW if chart.tasks - chart.more <= MANY else DENSE
+    heights = tuple(BAND if row.is_head else MODEL if row.state is None else usual for row in chart.rows)
     tops, y = [], HEAD + 2
-    for number, row in enumerate(rows):
-        y += 6 if number and number == len(chart.models) else 0
+    for high in heights:
         tops.append(y)
-        y += high if row.state else MODEL
+        y += high
     lines = len(chart.lines) + 1 + (len(chart.rows) > LONG)
-    return Plot(left, (WIDTH - RIGHT - left - 10) / chart.total, tuple(tops), high, y + 6, y + 10 + lines * FOOT)
+    return Plot(left, (WIDTH - RIGHT - left - 10) / chart.total, tuple(tops), heights, y + 6, y + 10 + lines * FOOT)
 
 
 # ---------------------------------------------------------------- SVG
@@ -125,9 +154,8 @@ def draw_svg(chart: Chart) -> str:
     parts = [
         f'<rect class="cnb-paper" x="1" y="1" width="{px(WIDTH - 2)}" height="{px(plot.height - 2)}" rx="12"/>',
         *_axis(chart, plot),
+        *(_row(row, number, plot) for number, row in enumerate(chart.rows)),
         _chain(chart, plot),
-        *(_model(row, number, plot) for number, row in enumerate(chart.models)),
-        *(_task(row, number, plot) for number, row in enumerate(chart.rows, len(chart.models))),
         *_foot(chart, plot),
     ]
     name = f"Timeline of {count_of(chart.tasks, 'task')}"
@@ -137,29 +165,47 @@ def draw_svg(chart: Chart) -> str:
 
 
 def _axis(chart: Chart, plot: Plot) -> Iterator[str]:
-    lines = "".join(f"M{px(plot.x(at))} {px(HEAD - 6)}V{px(plot.bottom)}" for at, _ in chart.ticks)
-    yield f'<path class="cnb-grid" d="{lines}"/>'
+    heads = [plot.tops[number] for number, row in enumerate(chart.rows) if row.is_head]
+    runs = list(pairwise([HEAD - 6, *(each for top in heads for each in (top + 2, top + BAND)), plot.bottom]))[::2]
+    pieces = [f"M{px(plot.x(at))} {px(top)}V{px(low)}" for at, _ in chart.ticks for top, low in runs if low - top > 1]
+    yield f'<path class="cnb-grid" d="{"".join(pieces)}"/>'
     for y in (HEAD - 12, *([plot.bottom + 12] if len(chart.rows) > LONG else [])):
         yield from (
             f'<text class="cnb-tick" x="{px(plot.x(at))}" y="{px(y)}">{label}</text>' for at, label in chart.ticks
         )
 
 
+def _row(row: Row, number: int, plot: Plot) -> str:
+    if row.is_head:
+        return _head(row, number, plot)
+    return _model(row, number, plot) if row.state is None else _task(row, number, plot)
+
+
+def _head(row: Row, number: int, plot: Plot) -> str:
+    """Return the head of a band: its words on a strip, without lines through them."""
+    top = plot.tops[number]
+    strip = _rect("cnb-strip", (PAD - 8, top + 3, WIDTH - 2 * PAD + 16, BAND - 4), 5)
+    hover = f"<title>{escape(row.title)}</title>" if row.title else ""
+    words = f'<text class="cnb-words cnb-band" x="{px(PAD)}" y="{px(top + 18)}">{escape(row.label)}</text>'
+    return f'<g class="cnb-head">{hover}{strip}{words}</g>'
+
+
 def _model(row: Row, number: int, plot: Plot) -> str:
     bars = "".join(_rect(f"cnb-{bar.look}", plot.box(bar, number), 2) for bar in row.bars)
-    words = f'<text class="cnb-role" x="{px(PAD + 24)}" y="{px(plot.tops[number] + 11)}">{escape(row.label)}</text>'
+    bars += _frames(row, number, plot)
+    key = " cnb-key" if row.critical else ""
+    y = px(plot.tops[number] + 12.5)
+    words = f'<text class="cnb-role{key}" x="{px(PAD + 24)}" y="{y}">{escape(row.label)}</text>'
     return f'<g class="cnb-row"><title>{escape(row.title)}</title>{words}{bars}{_time(row, plot, number)}</g>'
 
 
 def _task(row: Row, number: int, plot: Plot) -> str:
-    middle = plot.tops[number] + plot.high / 2
-    dense = plot.high < ROW
+    middle = plot.tops[number] + plot.heights[number] / 2
+    dense = plot.heights[number] < ROW
     mark = draw_mark(row.state or "waiting", PAD + 8, middle, disc=not dense)
     key = " cnb-key" if row.critical else ""
     words = f'<text class="cnb-name{key}" x="{px(PAD + 24)}" y="{px(middle + 4)}">{escape(row.label)}</text>'
-    bars = "".join(_bar(bar, plot.box(bar, number)) for bar in row.bars)
-    if row.critical:
-        bars += "".join(_frame(plot.box(bar, number)) for bar in row.bars if bar.look != "wait")
+    bars = "".join(_bar(bar, plot.box(bar, number)) for bar in row.bars) + _frames(row, number, plot)
     kind = f"cnb-row cnb-{row.state}{' cnb-dense' if dense else ''}"
     inner = f"<title>{escape(row.title)}</title>{mark}{words}{bars}{_time(row, plot, number)}"
     return f'<g class="{kind}" {data_of(row.id, row.state)}>{inner}</g>'
@@ -177,25 +223,70 @@ def _bar(bar: Bar, box: tuple[float, float, float, float]) -> str:
             f'style="stroke-width:{px(high)}" d="M0 0h{px(width - 2 * lean)}"/>')  # fmt: skip
 
 
-def _chain(chart: Chart, plot: Plot) -> str:
-    """Return the lines of the critical path, from the end of one task to the next one's start, behind all bars."""
-    rows = {row.id: (number, row) for number, row in enumerate(chart.rows, len(chart.models))}
-    lines = []
-    for (one, before), (other, after) in pairwise(rows[id_] for id_ in chart.path if id_ in rows):
-        x, y, width, high = plot.box(before.bars[-1], one)
-        u, v, _, tall = plot.box(next(bar for bar in after.bars if bar.look != "wait"), other)
-        lines.append(f"M{px(x + width)} {px(y + high)}V{px(v + tall / 2)}H{px(max(u, x + width))}")
-    return f'<path class="cnb-path" d="{"".join(lines)}"/>' if lines else ""
+def _frames(row: Row, number: int, plot: Plot) -> str:
+    """Return the frames of what is on the critical path: one around the parts of a bar that touch."""
+    boxes: list[tuple[float, float, float, float]] = []
+    for bar in row.bars:
+        if bar.critical:
+            x, y, width, high = plot.box(bar, number)
+            if boxes and x - sum(boxes[-1][::2]) < 1:
+                x, _, before, _ = boxes.pop()
+                width += before
+            boxes.append((x, y, width, high))
+    return "".join(map(_frame, boxes))
 
 
 def _frame(box: tuple[float, float, float, float]) -> str:
-    """Return the frame of an attempt on the critical path."""
     x, y, width, high = box
     return _rect("cnb-path", (x - 1.2, y - 1.2, width + 2.4, high + 2.4), 4)
 
 
+# ---------------------------------------------------------------- the critical path
+
+
+def _chain(chart: Chart, plot: Plot) -> str:
+    """Return the lines of the critical path, from the end of one part to the next one's beginning."""
+    d = "".join(
+        piece for (one, bar), (other, _) in pairwise(chart.path) for piece in _link(chart, plot, one, other, bar)
+    )
+    return f'<path class="cnb-path cnb-chain" d="{d}"/>' if d else ""
+
+
+def _link(chart: Chart, plot: Plot, one: int, other: int, ended: Bar) -> Iterator[str]:
+    """Yield the pieces of the line from a row's bar to another row, without those that something in between hides."""
+    x, (above, below) = plot.x(ended.end), sorted((one, other))
+    left, top, _, high = plot.box(chart.rows[other].bars[0], other)
+    reaches = left - x <= CLEAR  # otherwise the line turns to it
+    y = _lowest(chart, plot, above)
+    for number in range(above + 1, below):
+        row = chart.rows[number]
+        boxes = [plot.box(bar, number) for bar in row.bars]
+        if row.is_head or any(near - CLEAR < x < near + width + CLEAR for near, _, width, _ in boxes):
+            yield from _piece(x, y, plot.tops[number] if row.is_head else boxes[0][1] - 2)
+            y = plot.tops[number] + BAND if row.is_head else _lowest(chart, plot, number)
+    low = plot.box(chart.rows[below].bars[0], below)[1] - 1.2
+    if reaches or other == above:
+        yield from _piece(x, y, low)
+    else:
+        yield f"M{px(x)} {px(y)}V{px(top + high / 2)}H{px(left - 1.2)}"
+
+
+def _lowest(chart: Chart, plot: Plot, number: int) -> float:
+    """Return where a line below a row's bars begins."""
+    _, y, _, high = plot.box(chart.rows[number].bars[0], number)
+    return y + high + 1.2
+
+
+def _piece(x: float, top: float, low: float) -> Iterator[str]:
+    if low - top > 1:
+        yield f"M{px(x)} {px(top)}V{px(low)}"
+
+
+# ---------------------------------------------------------------- words
+
+
 def _time(row: Row, plot: Plot, number: int) -> str:
-    x, y = px(WIDTH - PAD), px(plot.tops[number] + plot.high_of(row) / 2 + 4)
+    x, y = px(WIDTH - PAD), px(plot.tops[number] + plot.heights[number] / 2 + 4)
     return f'<text class="cnb-time" x="{x}" y="{y}">{seconds_text(row.ran)}</text>'
 
 
@@ -205,23 +296,24 @@ def _foot(chart: Chart, plot: Plot) -> Iterator[str]:
         yield f'<text class="cnb-words" x="{px(PAD)}" y="{px(y + 4)}">{escape(line)}</text>'
         y += FOOT
     x = PAD
-    for kind, words in _legend(chart):
+    for kind, words in _legend(chart.rows):
         yield _sample(kind, x, y)
         yield f'<text class="cnb-tick" style="text-anchor:start" x="{px(x + 29)}" y="{px(y + 4)}">{words}</text>'
         x += 29 + text_width(words, size=11.0) + 18
 
 
-_LEGEND: Final = (
-    ("wait", "waits for a slot"), ("failed", "failed attempt"), ("cancelled", "cancelled"),
+LEGEND: Final = (
+    ("wait", "waits for a slot"), ("done", "runs"), ("failed", "failed attempt"), ("cancelled", "cancelled"),
     ("model", "a model thinks, then writes"), ("path", "critical path"),
 )  # fmt: skip
 
 
-def _legend(chart: Chart) -> list[tuple[str, str]]:
+def _legend(rows: Sequence[Row]) -> list[tuple[str, str]]:
     """Return what the legend of this timeline explains."""
-    looks = {bar.look for row in chart.rows for bar in row.bars}
-    shown = {"model": chart.models, "path": chart.path}
-    return [(kind, words) for kind, words in _LEGEND if kind in looks or shown.get(kind)]
+    looks = {bar.look for row in rows for bar in row.bars}
+    looks |= {"model"} if looks & {"think", "write"} else set()
+    looks |= {"path"} if any(row.critical for row in rows) else set()
+    return [(kind, words) for kind, words in LEGEND if kind in looks]
 
 
 def _sample(kind: str, x: float, y: float) -> str:

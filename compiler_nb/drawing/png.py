@@ -116,13 +116,16 @@ def draw_png(chart: Chart, programs: Iterable[Program] | None = None) -> bytes |
             _node((plot.x(at), HEAD - 6, 0.5, plot.bottom - HEAD + 6), fill="#e3e7ec"),
             _word(plot.x(at) - 30, HEAD - 16, label, "dim", width=60, justify=""),
         ]
-    for number, row in enumerate((*chart.models, *chart.rows)):
-        middle = plot.tops[number] + plot.high_of(row) / 2
+    for number, row in enumerate(chart.rows):
+        middle = plot.tops[number] + plot.heights[number] / 2
+        if row.is_head:
+            nodes.append(_word(PAD, middle, row.label, "dim", width=WIDTH - 2 * PAD))
+            continue
         label = f"{row.label} ({row.state})" if row.state not in (None, "done") else row.label
         nodes += [
             _word(PAD, middle, label, "ink" if row.state else "dim", width=plot.left - PAD),
             _word(WIDTH - RIGHT, middle, seconds_text(row.ran), "dim", width=RIGHT - PAD, justify="\\r"),
-            *(_bar(bar, plot.box(bar, number), critical=row.critical) for bar in row.bars),
+            *(_bar(bar, plot.box(bar, number), critical=bar.critical) for bar in row.bars),
         ]
     nodes += [
         _word(PAD, plot.bottom + 18 + line * FOOT, text, "ink", width=WIDTH - 2 * PAD)

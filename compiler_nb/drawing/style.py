@@ -94,11 +94,13 @@ STYLE: Final = "".join(
 TIMELINE_STYLE: Final = STYLE + "".join(
     [
         f".cnb .cnb-paper{{{use('fill', 'card')};stroke:{EDGE};stroke-opacity:.4}}",
+        f".cnb .cnb-strip{{fill:{EDGE};fill-opacity:.12}}.cnb text.cnb-role.cnb-key{{{use('fill', 'ink')}}}",
         f".cnb .cnb-grid{{fill:none;stroke:{EDGE};stroke-opacity:.28}}",
         f".cnb .cnb-tick,.cnb .cnb-time,.cnb .cnb-words,.cnb .cnb-role{{{use('fill', 'dim')}}}",
         ".cnb .cnb-tick,.cnb .cnb-time,.cnb .cnb-words,.cnb .cnb-role{font-size:11px;font-weight:400}",
         ".cnb .cnb-tick{text-anchor:middle}.cnb .cnb-time{text-anchor:end}.cnb .cnb-words{font-size:12px}",
-        ".cnb .cnb-row text.cnb-name{font-size:12px;font-weight:400}.cnb .cnb-row text.cnb-key{font-weight:700}",
+        ".cnb .cnb-row text.cnb-name{font-size:12px;font-weight:400}",
+        ".cnb .cnb-row text.cnb-key,.cnb text.cnb-band{font-weight:700}",
         ".cnb .cnb-row.cnb-dense text{font-size:10px}.cnb .cnb-dense .cnb-mark{stroke:currentColor;stroke-width:1.5}",
         ".cnb .cnb-span{fill:currentColor;stroke:currentColor;stroke-width:1}",
         ".cnb .cnb-span.cnb-failed,.cnb .cnb-span.cnb-cancelled{fill-opacity:.12;stroke-width:1.8}",

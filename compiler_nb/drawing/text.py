@@ -93,9 +93,12 @@ def task_titles(
 
 def chart_text(chart: Chart) -> str:
     """Return a timeline as lines: mark, label, a bar of characters, and how long it ran; * is the critical path."""
-    wide = max([columns_of(row.label) for row in (*chart.models, *chart.rows)], default=0)
+    wide = max([columns_of(row.label) for row in chart.rows if row.bars], default=0)
     lines = []
-    for row in (*chart.models, *chart.rows):
+    for row in chart.rows:
+        if row.is_head:
+            lines.append(row.label)
+            continue
         mark = MARKS[row.state] if row.state is not None else " "
         label = row.label + " " * (wide - columns_of(row.label)) + (" *" if row.critical else "  ")
         lines.append(f"{mark} {label} {_chart_bar(row, chart.total)}  {seconds_text(row.ran)}")

@@ -23,7 +23,6 @@ from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.presenter import display, front_end, look_of, say
 from compiler_nb.notebook.runs import find_run, history_of, stored_runs
 from compiler_nb.notebook.variables.binding import Binding
-from compiler_nb.outcome import ENDED
 from compiler_nb.run import Run
 from compiler_nb.text import count_of, cut, seconds_text, suggest
 
@@ -181,16 +180,9 @@ def show_(desk: Desk, words: list[str], options: dict[str, str]) -> None:
 
 
 def why(desk: Desk, words: list[str], _: dict[str, str]) -> None:
-    """Say why a task waits or waited; without a task, do so for all that have not ended."""
+    """Say why a task waits or waited; without a task, do so for all that have not ended, or for all if all have."""
     run = _run(desk, words[1:])
-    if words:
-        say(run.why(_known(run, words[0])), run)
-        return
-    told = run.words()
-    with told.progress.lock:
-        waiting = [id_ for id_, state in told.progress.states.items() if state not in ENDED]
-        lines = [*told.roles(), *(f"{id_}: {told.whole(id_)}" for id_ in waiting)]
-    say("\n".join(lines) or "every task has ended", run)
+    say(run.why(_known(run, words[0]) if words else ""), run)
 
 
 def disclosed(desk: Desk, words: list[str], _: dict[str, str]) -> None:
@@ -307,9 +299,7 @@ VERBS: Final = {
         1,
         {"--start": "TASK", "--failed": "", "--override": "TASK=VALUE", "--take": ""},
     ),
-    "why": Command(
-        why, "why [TASK [RUN]]", "say why a task waits or waited; without TASK, for all that have not ended", 2
-    ),
+    "why": Command(why, "why [TASK [RUN]]", "say why a task waits or waited; without TASK, for all", 2),
     "disclosed": Command(
         disclosed, "disclosed [RUN]", "say what a run sent to models: to whom, call by call, with sizes", 1
     ),

@@ -102,7 +102,8 @@ def levels(plan: Iterable[Task]) -> tuple[tuple[str, ...], ...]:
 def heights(tasks: Iterable[Task], durations: Mapping[str, float] | None = None) -> dict[str, float]:
     """Return for each task the longest path from its start to an end, its own duration included.
 
-    durations: seconds by task id or by tool name, 1 if neither is known.
+    durations: seconds by task id or by tool name, 1 if neither is known; an expression takes no time, unless its id is
+    there.
     """
     by_id = {task.id: task for task in tasks}
     needs = parents(by_id.values())
@@ -115,7 +116,8 @@ def heights(tasks: Iterable[Task], durations: Mapping[str, float] | None = None)
 
 
 def _duration(task: Task, durations: Mapping[str, float] | None) -> float:
-    return durations.get(task.id, durations.get(task.tool, 1.0)) if durations else 1.0
+    known = durations or {}
+    return known.get(task.id, 0.0 if task.kind == "expr" else known.get(task.tool, 1.0))
 
 
 def critical_path(plan: Iterable[Task], durations: Mapping[str, float] | None = None) -> tuple[str, ...]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from compiler_nb.trace.chain import JOINER, PLANNER, Link, find_chain, role_of
 from compiler_nb.trace.disclosed import Disclosed, Disclosure, disclosed
-from compiler_nb.trace.durations import Times, path_text, times
+from compiler_nb.trace.durations import Spent, Times, path_text, spent, times
 from compiler_nb.trace.progress import Progress
 from compiler_nb.trace.records import Hold, ModelCall, Park, Round, Span
 from compiler_nb.trace.waiting import Words
 
 __all__ = [
-    "Disclosed", "Disclosure", "Hold", "ModelCall", "Park", "Progress", "Round", "Span", "Times", "Words", "disclosed",
-    "path_text", "times",
+    "JOINER", "PLANNER", "Disclosed", "Disclosure", "Hold", "Link", "ModelCall", "Park", "Progress", "Round", "Span",
+    "Spent", "Times", "Words", "disclosed", "find_chain", "path_text", "role_of", "spent", "times",
 ]  # fmt: skip

@@ -49,15 +49,18 @@ class Words:
         effects: Collection[str] = (),
     ) -> None:
         self.progress, self.at, self.limits, self.lanes, self.effects = progress, at, limits, lanes, effects
-        self._short = False
+        self._short, self._clock = False, True
 
-    def whole(self, id_: str) -> str:
-        """Return all that can be said of a task."""
+    def whole(self, id_: str, *, clock: bool = True) -> str:
+        """Return all that can be said of a task; clock: also for how long it runs, which a live page says beside it."""
         if id_ in self.progress.ends:
             return self._ended(self.progress.ends[id_])
         if self.progress.status != "running":
             return UNRUN
-        return self._running(id_) if self.progress.states[id_] == "running" else self._open(id_)
+        self._clock = clock
+        told = self._running(id_) if self.progress.states[id_] == "running" else self._open(id_)
+        self._clock = True
+        return told
 
     def short(self, id_: str) -> str:
         """Return what a task waits for, in a few words; "" if it does not wait."""
@@ -114,7 +117,7 @@ class Words:
         if state == "ready" or id_ in self.progress.retries:
             return self._ready(id_)
         if state == "running":
-            return f"running {seconds_text(self._since_start(id_))}"
+            return f"running {seconds_text(self._since_start(id_))}" if self._clock else state
         return state
 
     def _name(self, id_: str) -> str:
@@ -215,7 +218,7 @@ class Words:
     # ---------------------------------------------------------------- running
 
     def _running(self, id_: str) -> str:
-        told = f"running for {seconds_text(self._since_start(id_))}"
+        told = f"running for {seconds_text(self._since_start(id_))}" if self._clock else "running"
         tried = self.progress.spans[id_]
         if tried[-1].attempt > 1:
             told += f", attempt {tried[-1].attempt}"
@@ -282,7 +285,8 @@ class Words:
             return
         ready = tried[0].ready if tried else min(ready, event.at)
         if ready - born > SHORTEST and (name or readiness.missing.get(id_)):
-            yield f"for {self._name(name) if name else 'one of its inputs'}", ready - born
+            cause = self._cause(name)
+            yield f"for {self._name(cause) if cause else 'one of its inputs'}", ready - born
         for number, span in enumerate(tried):
             if number:
                 yield "between two attempts", span.ready - (tried[number - 1].ended or span.ready)
@@ -296,6 +300,16 @@ class Words:
             paused = sum(_overlap(span.ready, span.started, since, until) for since, until in progress.pauses)
             yield "while the run was paused", min(paused, slot)
             yield "for a slot", slot - min(paused, slot)
+
+    def _cause(self, name: str) -> str:
+        """Return what took the time that a task waited for: an expression takes none, but waits for others itself."""
+        progress = self.progress
+        while name and progress.tasks[name].kind == "expr" and name not in progress.spans:
+            before, _ = progress.readiness.last.get(name, ("", 0.0))
+            if not before:
+                break
+            name = before
+        return name
 
 
 def _end(wait: ModelWaits) -> float:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
 
+from compiler_nb import Compiler, tool
 from compiler_nb.drawing.live import draw_whole
 from compiler_nb.drawing.style import MARKS
+from compiler_nb.errors import ToolUnavailable
+from compiler_nb.notebook.live.board import Board
 from compiler_nb.notebook.live.widget import MODULES, module
 from compiler_nb.outcome import STATES
 from compiler_nb.plan.plan import Plan
+from compiler_nb.trace import spent
 from tests.support.lab import ROOT, open_browser
 from tests.support.page import (
     CANCELLED,
@@ -668,6 +673,85 @@ def test_the_timeline_has_a_row_for_each_attempt(live):
     assert live.count(".cnb-critical") == 2
     assert live.text(".cnb-times") == "4.0 s; one after the other 6.0 s"
     assert live.page.locator(".cnb-tick-at").all_inner_texts()[:3] == ["0", "1.0 s", "2.0 s"]
+
+
+def test_planner_and_joiner_have_bars_and_a_legend_while_the_run_goes_on(live):
+    """What a model thinks and writes grows by the clock; only what can be seen is explained."""
+    plan(live.open()).feed(
+        1.0, states=states((0, RUNNING, 900)), models=[["planner", 0, 0, 300, -1, -1]], rounds=[[0, ""]]
+    )
+    live.page.click("text=Timeline")
+    model = live.page.locator(".cnb-model")
+    assert model.locator(".cnb-who").all_inner_texts() == ["planner"]
+    wide = "() => document.querySelector('.cnb-write').getBoundingClientRect().width"
+    before = live.page.evaluate(wide)
+    live.page.wait_for_function(f"(before) => ({wide})() > before + 5", arg=before)
+    legend = (
+        "() => [...document.querySelectorAll('.cnb-sample')].filter((e) => e.offsetWidth).map((e) => e.textContent)"
+    )
+    assert live.page.evaluate(legend) == ["runs", "a model thinks", "and writes"]
+    ended = [["planner", 0, 0, 300, 1500, 900], ["joiner", 0, 2000, 2100, 2500, 2500]]
+    live.feed(2.5, states=states((0, DONE, 2000)), models=ended, critical=[0], times="2.5 s: planner → ny → joiner",
+              status="done", run={"live": False})  # fmt: skip
+    order = live.page.locator(".cnb-row .cnb-who").all_inner_texts()
+    assert order == ["planner", "ny", "joiner"]
+    assert live.count(".cnb-critical") == 3
+    kept = live.page.locator(".cnb-kept").first.bounding_box()
+    whole = live.page.locator(".cnb-asked").first.locator(".cnb-write").bounding_box()
+    assert kept["x"] + kept["width"] < whole["x"] + whole["width"] - 20
+    assert "critical path" in live.page.evaluate(legend)
+
+
+def test_rounds_are_bands_in_the_timeline(live):
+    """Each task stands below the head of the round that it came in, with the joiner's reason."""
+    plan(live.open()).feed(
+        1.0, states=states((0, RUNNING, 100), (0, DONE, 500)), rounds=[[0, ""], [2, "the coast is missing"]]
+    )
+    live.feed(2.0, tasks=[task("rome")], states=states((3, RUNNING, 1500)))
+    live.page.click("text=Timeline")
+    heads = live.page.locator(".cnb-band-head").all_inner_texts()
+    assert heads == ["round 1", "round 2: the coast is missing"]
+    bands = live.page.locator(".cnb-band")
+    assert [bands.nth(at).locator(".cnb-who").all_inner_texts() for at in (0, 1)] == [["ny"], ["rome"]]
+
+
+def test_the_table_says_the_times_that_why_says(live):
+    """Of a run with an expression, a retry, a skipped task and items: one source, so no 0 ms here and 0.7 s there."""
+    tries = []
+
+    @tool(retries=1)
+    async def shaky(n):
+        tries.append(n)
+        await asyncio.sleep(0.2)
+        if len(tries) == 1:
+            raise ToolUnavailable("again")
+        return n
+
+    @tool
+    async def lose(n):
+        await asyncio.sleep(0.15)
+        raise ValueError("lost")
+
+    plan = "a = shaky(1)\nb = a + 1\nc = lose(b)\nd = shaky(c)\nrows = [shaky(n) for n in [a, b]]\njoin()"
+    run = Compiler(None, [shaky, lose], max_concurrency=1).execute_sync(plan)
+    board = Board(run.progress, live=False)
+    board.frame(run.seconds)
+    live.open(board.snapshot(run.seconds))
+    live.page.click("text=Table")
+    rows = live.page.evaluate("""() => [...document.querySelectorAll('.cnb-table-row:not([hidden])')].map(
+        (row) => ['id', 'waited', 'time'].map((name) => row.querySelector(`.cnb-c-${name}`).textContent))""")
+    told = {id_: spent(run.progress, id_, run.seconds) for id_ in run.progress.tasks}
+    assert len(rows) == len(told) == 7
+    seen = {id_: (seconds_of(waited), seconds_of(ran)) for id_, waited, ran in rows}
+    assert seen == {id_: pytest.approx(tuple(each), abs=0.051) for id_, each in told.items()}
+    assert seen["b"][0] > 0.3
+    assert "it waited 0." in run.why("b")
+
+
+def seconds_of(text):
+    """Return the seconds that a text like "40 ms" says."""
+    number, _, unit = text.partition(" ")
+    return float(number or 0) / (1000 if unit == "ms" else 1)
 
 
 def test_open_bars_grow_by_the_clock(live):

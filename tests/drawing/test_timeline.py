@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import re
 
 import pytest
@@ -8,7 +9,7 @@ from compiler_nb.drawing.dot import render
 from compiler_nb.drawing.style import MARKS, TIMELINE_STYLE
 from compiler_nb.drawing.timeline import MOST, find_ticks, timeline
 from compiler_nb.outcome import STATES
-from compiler_nb.trace import ModelCall, Span
+from compiler_nb.trace import Link, ModelCall, Span
 from tests.support.pictures import HOSTILE, call, coasts, read, shown
 
 COVERS = ("chart.py", "rows.py")
@@ -20,13 +21,14 @@ COASTS = [
     Span("la", 2, 1.1, 1.1, 1.5, "done"),
     Span("note", 1, 1.5, 1.6, None, "running"),
 ]
+CHAIN = (Link("la", 0.8, 1.5), Link("note", 1.6, 2.0))
 PLANNER = ModelCall(1, "planner", "", "openai", "m", 0.0, 0.3, 0.9)
 has_graphviz = render("digraph {}", format="plain") is not None
 
 
 def made(spans=COASTS, **options):
     """Return a timeline of the coasts."""
-    return timeline(spans, tasks=coasts().by_id, **{"total": 2.0, "critical": ("la", "note"), **options})
+    return timeline(spans, tasks=coasts().by_id, **{"total": 2.0, "chain": CHAIN, **options})
 
 
 def groups(svg):
@@ -70,11 +72,11 @@ def test_the_critical_path_is_marked_by_frames_a_line_and_bold_names():
     assert [len(drawn(rows[id_], "cnb-path")) for id_ in ("ny", "la", "note")] == [0, 2, 1]
     names = {id_: row.find(f"{SPACE}text").get("class") for id_, row in rows.items()}
     assert names == {"ny": "cnb-name", "la": "cnb-name cnb-key", "note": "cnb-name cnb-key"}
-    assert len(re.findall(r'<path class="cnb-path"', svg)) == 1
-    assert "cnb-path" not in made(critical=()).svg.partition("</style>")[2]
+    assert len(re.findall(r'<path class="cnb-path cnb-chain"', svg)) == 1
+    assert "cnb-path" not in made(chain=()).svg.partition("</style>")[2]
 
 
-def test_models_have_thin_bars_above():
+def test_planner_and_joiner_have_thin_bars_above_and_below():
     """Light until the first word came, dark from then on; a role's calls stand in one row."""
     again = PLANNER._replace(number=2, started=1.0, first=None, ended=None)
     svg = made(calls=[PLANNER, again, ModelCall(3, "joiner", "", "p", "m", 1.8)]).svg
@@ -82,6 +84,55 @@ def test_models_have_thin_bars_above():
     assert [each.text for each in read(svg).iter(f"{SPACE}text") if each.get("class") == "cnb-role"] == [
         "planner", "joiner",
     ]  # fmt: skip
+
+
+def test_the_planners_writing_is_on_the_critical_path_up_to_the_first_line_that_mattered():
+    """The frame of its bar ends there, and from there a line leads to the task."""
+    chain = (Link("planner", 0.0, 0.5, 1), Link("ny", 0.5, 1.0), Link("note", 1.6, 2.0))
+    svg = made(calls=[PLANNER], chain=chain).svg
+    row = next(each for each in read(svg).iter(f"{SPACE}g") if each.findtext(f"{SPACE}text") == "planner")
+    ((x, width),) = drawn(row, "cnb-path")
+    (first, thinks), *_ = drawn(row, "cnb-think")
+    assert x == pytest.approx(first - 1.2, abs=0.2)
+    assert width == pytest.approx(thinks / 0.3 * 0.5 + 2.4, abs=0.5)
+
+
+def test_no_line_of_the_critical_path_crosses_a_bar_or_a_text():
+    """In random runs of two rounds: a line stops at what is in its way and goes on behind it."""
+    for seed in range(60):
+        chance = random.Random(seed)
+        spans, chain, rounds, now = [], [], {}, 0.0
+        for number in range(12):
+            start = chance.random() * 4 + 4 * (number > 7)
+            spans.append(Span(f"t{number}", 1, start - chance.random() / 2, start, start + chance.random() * 4, "done"))
+            rounds[f"t{number}"] = int(number > 7)
+        for span in sorted(spans, key=lambda each: each.started):
+            if span.started >= now and chance.random() < 0.7:
+                now = span.ended
+                chain.append(Link(span.task, span.started, now))
+        svg = made(spans, chain=chain, rounds=rounds, reasons=["", "more"], calls=[PLANNER], total=13.0).svg
+        root = read(svg)
+        lines = next((e.get("d") for e in root.iter(f"{SPACE}path") if "cnb-chain" in e.get("class")), "")
+        kinds = ("cnb-span", "cnb-rest", "cnb-think", "cnb-write", "cnb-strip")
+        rects = [each for each in root.iter(f"{SPACE}rect") if each.get("class").split()[0] in kinds]
+        bars = [[float(each.get(key)) for key in ("x", "y", "width", "height")] for each in rects]
+        for x, top, low in re.findall(r"M([\d.]+) ([\d.]+)V([\d.]+)", lines):
+            beside = [(y, high) for left, y, width, high in bars if left < float(x) < left + width]
+            assert not [y for y, high in beside if y < float(low) - 1 and float(top) + 1 < y + high], (seed, x, top)
+
+
+def test_rounds_are_bands_with_the_reason_as_their_head():
+    """Each with its own planner, tasks and joiner; a single round has no head."""
+    again = PLANNER._replace(number=3, role="replan", started=1.1, first=1.2, ended=1.4, round=1)
+    joined = ModelCall(2, "joiner", "", "p", "m", 1.0, 1.05, 1.1)
+    calls = [PLANNER, joined, again, joined._replace(number=4, started=1.8, first=None, ended=None, round=1)]
+    found = made(calls=calls, rounds={"note": 1}, reasons=["", "the coast is missing"])
+    words = [each.text for each in read(found.svg).iter(f"{SPACE}text") if (each.get("class") or "").split()[0] in
+             ("cnb-words", "cnb-role", "cnb-name")]  # fmt: skip
+    assert words == ["round 1", "planner", "ny", "la", "joiner", "round 2: the coast is missing", "planner", "note",
+                     "joiner"]  # fmt: skip
+    assert "round 2: the coast is missing" in found.text.splitlines()
+    assert "round 1" not in made(calls=calls[:2]).svg
 
 
 def test_rows_tell_their_call_and_times_to_those_who_point_at_them():
@@ -112,7 +163,7 @@ def test_hostile_texts_stay_text(text):
     """Ids, calls and words."""
     spans = [Span(f"rows[{text}]", 1, 0.0, 0.1, 1.0, "done")]
     found = timeline(spans, tasks={spans[0].task: call(spans[0].task, "f", text)}, words=text,
-                     critical=(spans[0].task,), calls=[PLANNER._replace(role=text)])  # fmt: skip
+                     chain=(Link(spans[0].task, 0.1, 1.0),), calls=[PLANNER._replace(role=text)])  # fmt: skip
     assert len(shown(found.svg)) == 1
     assert len(found.svg) < 15_000
     assert all(char.isprintable() or char == "\n" for char in found.svg)

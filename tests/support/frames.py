@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from compiler_nb.run import Run
 
-PLAIN = ("status", "error", "phase", "paused", "usage", "run", "footer", "critical", "times")
+PLAIN = ("status", "error", "phase", "paused", "usage", "run", "footer", "critical", "times", "models",
+         "rounds")  # fmt: skip
 
 
 class Page:
@@ -26,6 +27,7 @@ class Page:
 
     def __init__(self, frames: Iterable[Frame] = ()) -> None:
         self.facts: dict[str, Any] = {"paused": False, "footer": "", "usage": {"calls": 0, "tokens": 0}}
+        self.facts |= {"models": [], "rounds": []}
         self.sections: dict[int, Any] = {}
         self.text: dict[int, str] = {}
         self.problems: list[Any] = []

@@ -21,7 +21,7 @@ from compiler_nb.models.limits import Limit
 from compiler_nb.outcome import Cancelled, Failure, Skipped
 from compiler_nb.plan.task import Task
 from compiler_nb.tool import tool
-from compiler_nb.trace import Progress, Words
+from compiler_nb.trace import Progress, Words, spent
 from tests.support.desk import Desk, begin, scripted
 from tests.support.story import Story
 
@@ -181,6 +181,26 @@ def test_an_ended_task_tells_what_it_waited_for():
         "then 1.0 s while the run was paused, then 3.0 s for a slot, then 0.5 s between two attempts, "
         "then 0.5 s for a slot"
     )
+
+
+def test_an_expression_is_not_what_a_task_waited_for():
+    """It takes no time: what it waited for itself took it; the figures are those of the table."""
+    story = Story().program("a = get(1)\ntotal = a + 1\nlate = get(total)")
+    story.tell(TaskStarted, "a", 1, 4.0).tell(TaskEnded, "a", 1, "done", 1, "")
+    story.tell(TaskEnded, "total", 0, "done", 2, "inline").tell(TaskStarted, "late", 1, 6.0)
+    story.tell(TaskEnded, "late", 1, "done", 3, "")
+    progress = Progress(story.events)
+    assert why(story, "late") == "done after 1.0 s; it waited 3.0 s for `a`, then 1.0 s for a slot"
+    assert why(story, "total") == "done; it waited 3.0 s for `a`"
+    assert [spent(progress, id_, 9.0).waited for id_ in ("late", "total")] == [4.0, 4.0]
+
+
+def test_what_goes_on_is_told_without_its_clock_where_that_stands_beside_it():
+    """In the details of a live page, which has a clock of its own."""
+    progress = Progress(called(Story(), "a").events)
+    words = Words(progress, 9.0, {}, {})
+    assert words.whole("a") == "running for 7.0 s"
+    assert words.whole("a", clock=False) == "running"
 
 
 @pytest.mark.parametrize(

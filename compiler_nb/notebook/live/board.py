@@ -45,7 +45,10 @@ Theory of operation
     graph       {"svg": whole picture, "groups": [[tasks], ...]}: its `.cnb-group` elements stand for these, in order
                 {"boxes": [[task, svg]], "edges": [svg], "bounds": [x, y, width, height]}: added to what is there
                 (a snapshot may have both: the whole picture comes first)
-    critical    [tasks]: those of the critical path;  times: actual, sequential and least time in words
+    critical    [tasks]: those of the critical path;  times: how long it took and would have taken, in words
+    models      [["planner" or "joiner", round, started, first, ended, until]]: all their calls: when the text began and
+                ended, -1 for not yet; until: where it leaves the critical path, -1 if it is not on it; milliseconds
+    rounds      [[first task, reason]]: for each round the number of its first task, and why the joiner asked for it
     answer      {"text": more of the joiner's text, "html": the answer}, or one of them; "reset": true begins anew
     footer      the last line: variables and so on
 
@@ -94,7 +97,7 @@ from compiler_nb.outcome import LEFT_OUT, NOT_REPEATED, STATES, Answer
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import Task
 from compiler_nb.text import TIMES, cut, describe_outcome, visible_lines
-from compiler_nb.trace import Progress, Words
+from compiler_nb.trace import Progress, Times, Words, role_of
 
 CODE: Final[Mapping[str, int]] = {what: number for number, what in enumerate((*STATES, "retried"))}
 """The code of each change of state."""
@@ -120,7 +123,7 @@ class Board:
         self.facts: Frame = {  # the latest of them counts
             "run": {"id": "", "question": "", "tools": [], "models": {}, "live": live, "buttons": False},
             "status": "running", "error": "", "phase": "starting", "paused": False, "footer": "",
-            "usage": {"calls": 0, "tokens": 0}, "waits": [],
+            "usage": {"calls": 0, "tokens": 0}, "waits": [], "models": [], "rounds": [],
         }  # fmt: skip
         self.rows = Told()
         self.texts, self.canvas = Texts(self.rows), Canvas()
@@ -128,6 +131,8 @@ class Board:
         self.tasks: list[Task] = []
         self.number = 0  # the last frame's
         self._whys: dict[int, str] = {}  # as the page knows them
+        self._asked: list[int] = []  # calls of the planner and the joiner
+        self._left: dict[int, float] = {}  # where such calls leave the critical path
         self._taken = self._sent = 0  # events that were taken; changes that frames have sent
         self._new: Frame = {}
 
@@ -160,6 +165,7 @@ class Board:
 
     def _ask_model(self, event: ModelStarted) -> None:
         if event.role in _WRITING:
+            self._asked.append(event.call)
             self.tell(phase=_WRITING[event.role])
             self.texts.ask(event.call, event.role)
 
@@ -236,9 +242,23 @@ class Board:
         if number < FEW:
             self.rows.add("values", [number, describe_outcome(event.outcome, SHORT)])
 
-    def tell_times(self, critical: Iterable[str], words: str) -> None:
-        """Tell the tasks of the critical path, and the times in words."""
-        self.tell(critical=[self.numbers[id_] for id_ in critical if id_ in self.numbers], times=words)
+    def tell_times(self, times: Times) -> None:
+        """Tell what ended the run, and the times in words."""
+        self._left = {link.call: link.ended for link in times.chain if link.call}
+        critical = [self.numbers[id_] for id_ in times.path if id_ in self.numbers]
+        self.tell(critical=critical, times=str(times))
+
+    def _begin_round(self, event: RoundStarted) -> None:
+        self.texts.begin_round(event.round, event.reason)
+        self.tell(rounds=[*self.facts["rounds"], [len(self.tasks), cut(event.reason, NOTE)]])
+
+    def _models(self) -> list[list[Any]]:
+        """Return the calls of the planner and the joiner, as a frame has them."""
+        calls = [self.progress.calls[number] for number in self._asked if number in self.progress.calls]
+        return [
+            [role_of(call), call.round, *map(_ms, (call.started, call.first, call.ended, self._left.get(call.number)))]
+            for call in calls
+        ]
 
     # ---------------------------------------------------------------- the picture
 
@@ -271,6 +291,8 @@ class Board:
         changes = self.progress.changes[self._sent :]
         self._sent += len(changes)
         states = self._states(changes)
+        if (models := self._models()) != self.facts["models"]:
+            self.tell(models=models)
         for number, _, _ in states:
             self._whys.pop(number, None)
         whys = self._new_whys()
@@ -328,7 +350,7 @@ class Board:
 
     _folds: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
         RunStarted: _begin,
-        RoundStarted: lambda board, event: board.texts.begin_round(event.round, event.reason),
+        RoundStarted: _begin_round,
         ModelStarted: _ask_model,
         ModelWaits: _wait,
         ModelChunk: lambda board, event: board.texts.add(event.call, event.text),
@@ -344,6 +366,11 @@ class Board:
         Decided: _decide,
         RunEnded: _finish,
     }
+
+
+def _ms(seconds: float | None) -> int:
+    """Return seconds as milliseconds, -1 for none."""
+    return -1 if seconds is None else round(seconds * 1000)
 
 
 def _by_words(whys: Mapping[int, str]) -> list[list[Any]]:

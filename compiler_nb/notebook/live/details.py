@@ -15,7 +15,7 @@ from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import references
 from compiler_nb.run import Run
-from compiler_nb.text import shorten_value
+from compiler_nb.text import seconds_text, shorten_value
 from compiler_nb.trace import ModelCall, Progress, Span, disclosed
 from compiler_nb.tracebacks import place_of
 
@@ -30,7 +30,7 @@ def details(run: Run, id_: str) -> str:
     """Return what is known of a task of a run."""
     progress = run.progress
     task, end = progress.tasks[id_], progress.ends.get(id_)
-    told = run.words().whole(id_)
+    told = run.words().whole(id_, clock=False)
     parts = [f"<p>{inert(told)}</p>", f"<pre>{inert(shorten_call(task, ARGUMENT))}</pre>"]
     if task.note:
         parts.append(f"<p><i>{inert(task.note)}</i></p>")
@@ -100,7 +100,7 @@ def _attempts(progress: Progress, id_: str) -> str:
 
 
 def _attempt(span: Span) -> str:
-    took = f"{(span.ended or span.started) - span.started:.2f} s"
+    took = seconds_text((span.ended or span.started) - span.started)
     return f"{span.state} after {took}{f': {span.error}' if span.error else ''}"
 
 

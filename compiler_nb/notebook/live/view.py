@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from compiler_nb import trace
 from compiler_nb.drawing.dot import Engine
 from compiler_nb.drawing.live import Drawn
 from compiler_nb.events import Event, RunEnded
@@ -164,8 +163,7 @@ class View:
     def _conclude(self) -> None:
         """Add what is known only at the end: the critical path, and a picture if there is none."""
         with contextlib.suppress(Exception):  # the rest is shown without times
-            times = trace.times(self.run.progress, self.run.settings.max_concurrency)
-            self.board.tell_times(times.path, str(times))
+            self.board.tell_times(self.run.times())
         if self.board.canvas.stale or (self.board.tasks and self.board.canvas.drawn is None):
             self.board.show_drawn(_try(self.board.drawing(self.engine)))
 

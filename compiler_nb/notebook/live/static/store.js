@@ -3,7 +3,7 @@
 // A reset makes a new Run object, so a pane that holds another one has to start over. Everything else only grows, and
 // each pane remembers how far it has drawn. The kernel says states, attempts and why a task waits; nothing is derived
 // here, so that the page and `run.why` cannot disagree.
-import { FAILED, READY, RETRIED, RUNNING, STATES, WAITING, sayClock, sayTime } from "./states.js";
+import { FAILED, READY, RETRIED, RUNNING, STATES, WAITING, isEnd, sayClock, sayTime } from "./states.js";
 
 /**
  * @typedef {object} Task
@@ -24,11 +24,13 @@ import { FAILED, READY, RETRIED, RUNNING, STATES, WAITING, sayClock, sayTime } f
  * @property {Attempt[]} attempts
  * @property {number} born when it was planned, in ms
  * @property {number} ready when it became ready, if it is, or -1
+ * @property {number} end when it ended, in ms, or -1
  * @property {string} value
  * @property {string[]} notes
  * @property {string} count what says how many items a fan-out has, if that is not their number
  */
 /** @typedef {{ready: number, start: number, end: number|null, state: number}} Attempt in ms, and what it came to */
+/** @typedef {[role: string, round: number, start: number, first: number, end: number, until: number]} Asked in ms, -1 if not yet; until: where it leaves the critical path, -1 if it is not on it */
 /**
  * @typedef {{round: number, role: string, reason: string, closed: boolean, text: string,
  *   problems: {line: number, column: number, message: string}[]}} Section
@@ -52,6 +54,8 @@ export function emptyRun() {
     /** @type {Map<number, {reason: string, words: string, mark: string, note: string}>} */ held: new Map(),
     /** @type {Map<number, string>} providers that running tasks wait for, without a slot */ parked: new Map(),
     /** @type {Set<number>} */ critical: new Set(),
+    /** @type {Asked[]} calls of the planner and the joiner */ models: [],
+    /** @type {[number, string][]} for each round its first task and why it began */ rounds: [],
     times: "", answer: { text: "", html: "" }, footer: "",
   };
 }
@@ -72,7 +76,7 @@ export function applyFrame(run, frame, changes) {
   const now = frame.reset ? emptyRun() : run;
   now.at = frame.at ?? now.at;
   for (const key of Object.keys(frame)) changes.keys.add(key);
-  for (const key of ["status", "error", "phase", "paused", "waits", "times", "footer"]) {
+  for (const key of ["status", "error", "phase", "paused", "waits", "times", "footer", "models", "rounds"]) {
     if (key in frame) /** @type {any} */ (now)[key] = frame[key];
   }
   if (frame.run) Object.assign(now.run, frame.run);
@@ -111,7 +115,7 @@ function _addTask(run, row) {
   const [id, kind, tool, call, note, section, line, owner, needs, born] = row;
   const number = run.tasks.length;
   const task = { number, id, kind, tool, call, note, section, line, owner, needs, readers: [], items: [],
-    tally: kind === "fanout" ? STATES.map(() => 0) : [], state: WAITING, why: "", asked: false, attempts: [], born, ready: -1,
+    tally: kind === "fanout" ? STATES.map(() => 0) : [], state: WAITING, why: "", asked: false, attempts: [], born, ready: -1, end: -1,
     value: "", notes: [], count: "" };
   run.tasks.push(task);
   run.numbers.set(id, number);
@@ -162,6 +166,7 @@ function _setTask(run, number, code, ms, changes) {
   if (state === RUNNING) task.attempts.push({ ready: task.ready < 0 ? ms : task.ready, start: ms, end: null, state });
   else if (open?.end === null) Object.assign(open, { end: ms, state: code === RETRIED ? FAILED : state });
   task.ready = state === READY ? ms : -1;
+  task.end = isEnd(state) ? ms : -1;
   changes.tasks.add(number);
 }
 
@@ -198,6 +203,11 @@ function _foldMore(run, frame, changes) {
   run.bounds = graph.bounds ?? run.bounds;
 }
 
+/** @param {Run} run @param {number} number @returns {number} the round that a task came in */
+export function roundOf(run, number) {
+  return Math.max(0, run.rounds.findLastIndex(([first]) => first <= number));
+}
+
 /** @param {Run} run @param {number[]} members @returns {number[]} members by state */
 export function tallyOf(run, members) {
   const tally = STATES.map(() => 0);
@@ -213,11 +223,11 @@ export function sayRan(task, now) {
 }
 
 /**
- * Return how long a task waited and ran in all.
+ * Return how long a task waited and ran in all, as trace/durations.py does: without an attempt it waited to its end.
  * @param {Task} task @param {number} now in ms
  * @returns {{waited: number, ran: number}}
  */
-export function timesOf({ attempts, born, state }, now) {
+export function timesOf({ attempts, born, state, end: last }, now) {
   let [waited, ran, from] = [0, 0, born];
   for (const { start, end } of attempts) {
     waited += Math.max(0, start - from);
@@ -225,5 +235,6 @@ export function timesOf({ attempts, born, state }, now) {
     from = end ?? now;
   }
   if (state < RUNNING) waited += Math.max(0, now - from);
+  else if (!attempts.length && last >= 0) waited += Math.max(0, last - from);
   return { waited, ran };
 }

@@ -1,14 +1,20 @@
-// The timeline: a row for each attempt, waiting apart from running, growing by the clock.
+// The timeline: a row for each attempt, waiting apart from running, growing by the clock; the planner's calls above the
+// tasks of each round, and the joiner's below them. Several rounds are bands with the joiner's reason as their heads.
 //
 // CSS variables hold the milliseconds of each bar. The clock changes two variables of the whole pane, never a bar.
 import { make, say, setState } from "./dom.js";
-import { RUNNING, sayNumber, sayTime } from "./states.js";
+import { STATES, RUNNING, sayNumber, sayTime } from "./states.js";
+import { roundOf } from "./store.js";
 
 const MOST_ROWS = 400;
 const TICKS = 6;
 const BUDGET = 12; // ms for rows in one repaint
 const FEW = 60; // rows up to which bars grow with each repaint
 const PAUSE = 100; // ms between two steps of more
+const LEGEND = [["wait", "waits for a slot"], ["ran", "runs"], ["lost", "failed attempt"], ["stopped", "cancelled"],
+  ["think", "a model thinks"], ["write", "and writes"], ["key", "critical path"]];
+
+/** @typedef {{root: HTMLElement, head: HTMLElement, planner: HTMLElement, tasks: HTMLElement, joiner: HTMLElement}} Band of a round */
 
 export class TimelinePane {
   /** @param {import("./feed.js").Feed} feed @param {(task: number) => void} select */
@@ -19,9 +25,16 @@ export class TimelinePane {
     this.axis = make("div", "cnb-axis");
     this.rows = make("div", "cnb-rows");
     this.more = make("div", "cnb-more-rows");
-    this.root.append(this.axis, this.rows, this.more, this.words);
+    this.legend = make("div", "cnb-legend");
+    for (const [kind, words] of LEGEND) {
+      const entry = make("span", "cnb-sample", words);
+      entry.prepend(make("i", `cnb-is-${kind}`));
+      entry.dataset.kind = kind;
+      this.legend.append(entry);
+    }
+    this.root.append(this.axis, this.rows, this.more, this.words, this.legend);
     this.shown = false;
-    this.stale = true;
+    this.stale = this.asked = true;
     this.beat = this.flow = 0;
     /** @type {Set<number>} */ this.changed = new Set();
     this.rows.addEventListener("click", (event) => {
@@ -34,6 +47,8 @@ export class TimelinePane {
   _clear() {
     this.run = this.feed.run;
     /** @type {Map<string, HTMLElement>} rows by task and attempt */ this.made = new Map();
+    /** @type {Band[]} */ this.bands = [];
+    /** @type {Set<string>} kinds of the legend that have been seen */ this.kinds = new Set();
     this.hidden = new Set();
     this.step = 0;
     this.ticked = -PAUSE;
@@ -64,6 +79,7 @@ export class TimelinePane {
     if (this.feed.run !== this.run) this._clear();
     for (const number of changes.tasks) this.changed.add(number);
     if (changes.keys.has("critical") || changes.keys.has("times")) this.stale = true;
+    if (changes.keys.has("models") || changes.keys.has("rounds")) this.asked = true;
     if (this.shown) this._draw();
     if (!this.flow) this._flow();
   }
@@ -72,7 +88,8 @@ export class TimelinePane {
   _draw() {
     cancelAnimationFrame(this.beat);
     if (this.stale) this.changed = new Set(this.run.tasks.keys());
-    this.stale = false;
+    if (this.stale || this.asked) this._models();
+    this.stale = this.asked = false;
     const until = performance.now() + BUDGET;
     for (const number of [...this.changed].sort((one, other) => one - other)) {
       if (performance.now() > until) break;
@@ -82,6 +99,7 @@ export class TimelinePane {
     if (this.changed.size) this.beat = requestAnimationFrame(() => this._draw());
     say(this.more, this.hidden.size ? `… ${sayNumber(this.hidden.size)} more` : "");
     say(this.words, this.run.times);
+    this._explain();
     this.tick(!this.feed.live);
   }
 
@@ -108,8 +126,81 @@ export class TimelinePane {
     row.dataset.number = String(number);
     row.append(make("span", "cnb-who", this.run.tasks[number].id + (at ? ` · try ${at + 1}` : "")), track);
     row.classList.toggle("cnb-chosen-row", number === this.picked);
-    this.rows.append(row);
+    this._band(roundOf(this.run, number)).tasks.append(row);
     return row;
+  }
+
+  /** @param {number} number @returns {Band} the band of a round, which is made if there is none */
+  _band(number) {
+    while (this.bands.length <= number) {
+      const part = (/** @type {string} */ kind) => make("div", kind);
+      const band = { root: part("cnb-band"), head: part("cnb-band-head"), planner: part("cnb-band-part"),
+        tasks: part("cnb-band-part"), joiner: part("cnb-band-part") };
+      band.root.dataset.round = String(this.bands.length + 1);
+      band.root.append(band.head, band.planner, band.tasks, band.joiner);
+      this.bands.push(band);
+      this.rows.append(band.root);
+    }
+    return this.bands[number];
+  }
+
+  /** Draw the calls of the planner and the joiner, and the heads of the bands. */
+  _models() {
+    const { models, rounds } = this.run;
+    const count = Math.max(rounds.length, ...models.map(([, round]) => round + 1), 1);
+    for (let number = 0; number < count; number += 1) {
+      const band = this._band(number);
+      const reason = rounds[number]?.[1] ?? "";
+      say(band.head, count > 1 ? `round ${number + 1}${reason ? `: ${reason}` : ""}` : "");
+      band.head.title = reason;
+      for (const role of /** @type {const} */ (["planner", "joiner"])) {
+        const calls = models.filter(([who, round]) => who === role && round === number);
+        if (calls.length) this._asked(band[role], role, calls);
+      }
+    }
+  }
+
+  /** @param {HTMLElement} place @param {string} role @param {import("./store.js").Asked[]} calls */
+  _asked(place, role, calls) {
+    const row = make("div", "cnb-row cnb-model");
+    const track = make("span", "cnb-track");
+    let took = 0;
+    for (const [, , start, first, end, until] of calls) {
+      const bars = make("span", "cnb-asked");
+      const put = (/** @type {string} */ kind, /** @type {number} */ from, /** @type {number} */ to) => {
+        const bar = make("i", kind);
+        bar.style.setProperty("--start", String(from));
+        if (to >= 0) bar.style.setProperty("--end", String(to));
+        else bar.classList.add("cnb-goes-on");
+        bars.append(bar);
+      };
+      put("cnb-think", start, first < 0 ? end : first);
+      if (first >= 0) put("cnb-write", first, end);
+      if (until >= 0) put("cnb-kept", start, until);
+      if (until >= 0) row.classList.add("cnb-critical");
+      took = end < 0 ? -1 : took < 0 ? -1 : took + end - start;
+      track.append(bars);
+      this.kinds.add("think");
+      if (first >= 0) this.kinds.add("write");
+    }
+    const last = calls[calls.length - 1][4];
+    if (took >= 0) {
+      const words = make("span", "cnb-took", sayTime(took));
+      words.style.setProperty("--end", String(last));
+      track.append(words);
+    }
+    row.title = took >= 0 ? `${role}: ${sayTime(took)}` : role;
+    row.append(make("span", "cnb-who", role), track);
+    place.replaceChildren(row);
+  }
+
+  /** Show what the legend says of the bars that there are. */
+  _explain() {
+    if (this.run.critical.size || this.run.models.some(([, , , , , until]) => until >= 0)) this.kinds.add("key");
+    for (const entry of this.legend.children) {
+      const { kind = "" } = /** @type {HTMLElement} */ (entry).dataset;
+      /** @type {HTMLElement} */ (entry).hidden = !this.kinds.has(kind);
+    }
   }
 
   /** @param {HTMLElement} row @param {import("./store.js").Attempt} attempt @param {boolean} critical @param {string} why it waits */
@@ -122,6 +213,8 @@ export class TimelinePane {
     row.classList.toggle("cnb-open", state === RUNNING);
     row.classList.toggle("cnb-parked", why !== "");
     const waited = start - ready;
+    if (waited >= 1) this.kinds.add("wait");
+    this.kinds.add({ failed: "lost", cancelled: "stopped" }[STATES[state]] ?? "ran");
     const took = end === null ? "" : sayTime(end - start);
     say(/** @type {Element} */ (row.lastElementChild?.lastElementChild), took);
     const facts = [`waited ${sayTime(waited)}`, took && `ran ${took}`, critical && "on the critical path", why];
