@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from compiler_nb.models.limits import Limit
     from compiler_nb.models.openai import OpenAIModel
     from compiler_nb.models.scripted import ScriptedModel
+    from compiler_nb.operations.bounds import Bounds
     from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped, Usage
-    from compiler_nb.plan.bounds import Bounds
     from compiler_nb.plan.plan import Plan
     from compiler_nb.plan.task import Join, Return, Task
     from compiler_nb.plan.tree import Input, Ref
@@ -117,7 +117,7 @@ _ROOMS = {
     "models.openai": "OpenAIModel",
     "models.scripted": "ScriptedModel",
     "outcome": "Answer Cancelled Failure Replan Skipped Usage",
-    "plan.bounds": "Bounds",
+    "operations.bounds": "Bounds",
     "plan.plan": "Plan",
     "plan.task": "Join Return Task",
     "plan.tree": "Input Ref",

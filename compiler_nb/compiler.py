@@ -19,7 +19,7 @@ from compiler_nb.events import Listener, Log, RunStarted
 from compiler_nb.models.base import Model
 from compiler_nb.models.connect import connect, no_model
 from compiler_nb.models.limits import Limit, read_limits
-from compiler_nb.plan.bounds import Bounds, read_bounds
+from compiler_nb.operations.bounds import Bounds, read_bounds
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
 from compiler_nb.planner.seen import Seen

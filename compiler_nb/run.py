@@ -12,8 +12,8 @@ from compiler_nb.engine.ledger import Entry
 from compiler_nb.engine.node import find_lanes
 from compiler_nb.errors import RunFailed, SteerError, ToolError
 from compiler_nb.events import Event, Log
+from compiler_nb.operations.bounds import is_a
 from compiler_nb.outcome import ENDED, NOT_DONE, Failure, State, Status, Usage, is_lost
-from compiler_nb.plan.bounds import is_a
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import owner_of
 from compiler_nb.settings.control import Control

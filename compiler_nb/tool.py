@@ -240,10 +240,10 @@ class Toolbox(Mapping[str, Tool]):
 
         dialect: "python" (its core), "numbered" or "json"; inputs: the names of the offered variables; form: "gbnf"
         for llama.cpp, "lark" for vLLM and llguidance, "json_schema" for the dialect json; lines: most lines before the
-        last. `compiler_nb.plan.grammar` lists what it leaves out and what it cannot say.
+        last. `compiler_nb.grammar.plans` lists what it leaves out and what it cannot say.
         Raises ValueError if a form cannot say a dialect, or if an input has a name that no plan can write.
         """
-        from compiler_nb.plan.grammar import print_grammar  # noqa: PLC0415 - plans know tools, not the other way
+        from compiler_nb.grammar.plans import print_grammar  # noqa: PLC0415 - plans know tools, not the other way
 
         return print_grammar(self, dialect, inputs, form, lines)
 

@@ -28,8 +28,8 @@ PACKAGE = ROOT / "compiler_nb"
 MODULES = {path.relative_to(ROOT).with_suffix(""): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 LAYERS = """
-errors tracebacks outcome text signature tool
-plan
+errors tracebacks outcome text signature operations tool
+plan grammar
 events models trace
 drawing values engine prompts settings
 planner joiner toolbox

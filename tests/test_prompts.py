@@ -10,8 +10,8 @@ import pytest
 from compiler_nb import Compiler, Plan, PlanError, tool
 from compiler_nb.errors import OptionError
 from compiler_nb.models.base import estimate_tokens
-from compiler_nb.plan import tables
-from compiler_nb.plan.functions import FUNCTIONS, METHODS
+from compiler_nb.operations import tables
+from compiler_nb.operations.functions import FUNCTIONS, METHODS
 from compiler_nb.plan.task import Join, Return
 from compiler_nb.plan.tree import references
 from compiler_nb.planner.requests import rules

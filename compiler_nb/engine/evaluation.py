@@ -19,8 +19,8 @@ from compiler_nb.engine.attempt import GRACE, Attempt, Host, failure_of
 from compiler_nb.engine.call import Runner
 from compiler_nb.engine.node import Node
 from compiler_nb.errors import ExpressionError
+from compiler_nb.operations.bounds import LOOK, Heavy, Scope
 from compiler_nb.outcome import Cancelled, Failure
-from compiler_nb.plan.bounds import LOOK, Heavy, Scope
 from compiler_nb.tool import Tool
 
 TURN: Final = 0.02

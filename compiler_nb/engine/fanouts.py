@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from compiler_nb.engine.node import Node
+from compiler_nb.operations.bounds import Scope
 from compiler_nb.outcome import LEFT_OUT, Failure, is_lost
-from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.effects import nature
 from compiler_nb.plan.fanout import Expansion, Shape, collect, existing, expand, link_items, lost_items, needs
 from compiler_nb.plan.task import Task

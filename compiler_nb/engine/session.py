@@ -52,8 +52,8 @@ from compiler_nb.events import (
 )
 from compiler_nb.models.limits import Limits
 from compiler_nb.models.secret import Secret, mask
+from compiler_nb.operations.bounds import BOUNDS, Account, Bounds, Heavy, Scope
 from compiler_nb.outcome import ENDED, SET, UNNEEDED, Cancelled, Failure
-from compiler_nb.plan.bounds import BOUNDS, Account, Bounds, Heavy, Scope
 from compiler_nb.plan.effects import nature
 from compiler_nb.plan.evaluate import LostValue, evaluate, look_up
 from compiler_nb.plan.expression import Unary

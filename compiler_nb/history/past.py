@@ -14,8 +14,8 @@ from compiler_nb.engine.ledger import NOWHERE, Entry, Place, not_repeated, stand
 from compiler_nb.engine.node import CANCELLED
 from compiler_nb.errors import HistoryError
 from compiler_nb.events import TaskIdentified
+from compiler_nb.operations.bounds import is_a
 from compiler_nb.outcome import LEFT_OUT, NOT_DONE, NOT_REPEATED, Answer, Failure, Replan, is_lost
-from compiler_nb.plan.bounds import is_a
 from compiler_nb.plan.effects import nature
 from compiler_nb.plan.task import JOIN, LastLine, Return, Task, owner_of
 from compiler_nb.run import Run

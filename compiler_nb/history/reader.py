@@ -31,8 +31,8 @@ from compiler_nb.events import (
 from compiler_nb.history.file import Unmade, check_row, naming, reading
 from compiler_nb.history.listing import BROKEN_OFF, LONGEST, status_of
 from compiler_nb.models.limits import Limit
+from compiler_nb.operations.bounds import Bounds, is_a
 from compiler_nb.outcome import ENDED, Cancelled
-from compiler_nb.plan.bounds import Bounds, is_a
 from compiler_nb.run import Run
 from compiler_nb.settings.budget import Budget
 from compiler_nb.settings.control import Control

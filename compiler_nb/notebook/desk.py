@@ -59,7 +59,7 @@ class CellSettings(Configurable):
     @validate("bounds")
     def _check_bounds(self, proposal: Any) -> Any:
         """Refuse wrong bounds when they are set, not at the next cell."""
-        from compiler_nb.plan.bounds import read_bounds  # noqa: PLC0415 - see above
+        from compiler_nb.operations.bounds import read_bounds  # noqa: PLC0415 - see above
 
         try:
             read_bounds(proposal["value"])

@@ -2,12 +2,12 @@
 
 Theory of operation
     `evaluate` walks the nodes of `compiler_nb.plan.expression` over values: it never calls `eval`, reads of a value
-    only its items, declared fields and what `compiler_nb.plan.tables` lists, and calls only the functions and methods
-    listed there and in `compiler_nb.plan.functions`. Values
-    may be anything that a tool returned. Operators are Python's own, so a user's objects work through the operators
-    that they define. Work is counted: a step per node, more if large containers are built, and the memory of what is
-    made (see `compiler_nb.plan.bounds`); sizes, digits and widths have bounds of their own, which are checked *before*
-    something large is made. An expression over a bound ends in an ExpressionError that says to use a tool.
+    only its items, declared fields and what `compiler_nb.operations.tables` lists, and calls only the functions and
+    methods listed there and in `compiler_nb.operations.functions`. Values may be anything that a tool returned.
+    Operators are Python's own, so a user's objects work through the operators that they define. Work is counted: a step
+    per node, more if large containers are built, and the memory of what is made (see `compiler_nb.operations.bounds`);
+    sizes, digits and widths have bounds of their own, which are checked *before* something large is made. An expression
+    over a bound ends in an ExpressionError that says to use a tool.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from itertools import islice
 from typing import Any, Final, cast
 
 from compiler_nb.errors import ExpressionError
-from compiler_nb.outcome import Cancelled, Failure, Skipped, is_lost
-from compiler_nb.plan import fields, tables
-from compiler_nb.plan.bounds import (
+from compiler_nb.operations import fields, tables
+from compiler_nb.operations.bounds import (
     ITEMS,
     TEXT,
     TEXTS,
@@ -37,6 +36,22 @@ from compiler_nb.plan.bounds import (
     spend_on_parts,
     weigh,
 )
+from compiler_nb.operations.fields import read_key
+from compiler_nb.operations.functions import (
+    DICTS,
+    FUNCTIONS,
+    METHODS,
+    apply_function,
+    call,
+    format_value,
+    to_dict,
+    to_set,
+    to_text,
+)
+from compiler_nb.operations.growth import check_selection
+from compiler_nb.operations.operators import apply_operator, compare
+from compiler_nb.operations.tables import kind_of, read_item
+from compiler_nb.outcome import Cancelled, Failure, Skipped, is_lost
 from compiler_nb.plan.expression import (
     Apply,
     Attribute,
@@ -60,21 +75,6 @@ from compiler_nb.plan.expression import (
     Value,
     spell,
 )
-from compiler_nb.plan.fields import read_key
-from compiler_nb.plan.functions import (
-    DICTS,
-    FUNCTIONS,
-    METHODS,
-    apply_function,
-    call,
-    format_value,
-    to_dict,
-    to_set,
-    to_text,
-)
-from compiler_nb.plan.growth import check_selection
-from compiler_nb.plan.operators import apply_operator, compare
-from compiler_nb.plan.tables import kind_of, read_item
 from compiler_nb.plan.tree import Expression, Input, Ref, Tree
 from compiler_nb.signature.types import declared
 from compiler_nb.text import cut, describe_error, fields_of, type_name

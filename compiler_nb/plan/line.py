@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any, ClassVar, Final, TypeGuard
 
+from compiler_nb.operations.functions import FUNCTIONS
 from compiler_nb.plan.check import Refused
 from compiler_nb.plan.comprehension import AnyComprehension, hoist, merge
 from compiler_nb.plan.expression import Apply, Choice, Fanout, Local, Logic, Unary, spell
-from compiler_nb.plan.functions import FUNCTIONS
 from compiler_nb.plan.reading import Reader
 from compiler_nb.plan.refusals import BUILTINS, SCORES, as_guards, only_effect
 from compiler_nb.plan.task import Task, part_id

@@ -15,11 +15,11 @@ from dataclasses import replace
 from typing import Final
 
 from compiler_nb.errors import Problem
+from compiler_nb.operations.functions import FUNCTIONS
 from compiler_nb.plan import check
 from compiler_nb.plan.builder import Builder, free_name
 from compiler_nb.plan.check import Refused
 from compiler_nb.plan.fanout import linked_fanout
-from compiler_nb.plan.functions import FUNCTIONS
 from compiler_nb.plan.line import LineReader
 from compiler_nb.plan.refusals import COMPOUND, CONTINUES, check_keyword, explain_syntax, keyword, no_line
 from compiler_nb.plan.statement import CLOSING, Statement, parse_syntax

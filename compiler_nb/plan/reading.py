@@ -11,7 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, ClassVar, Final, NoReturn
 
-from compiler_nb.plan import check, tables
+from compiler_nb.operations import tables
+from compiler_nb.operations.functions import FUNCTIONS, KEYWORDS, METHODS, check_spec
+from compiler_nb.plan import check
 from compiler_nb.plan.check import Refused
 from compiler_nb.plan.comprehension import AnyComprehension
 from compiler_nb.plan.expression import (
@@ -35,7 +37,6 @@ from compiler_nb.plan.expression import (
     Unary,
     pattern_names,
 )
-from compiler_nb.plan.functions import FUNCTIONS, KEYWORDS, METHODS, check_spec
 from compiler_nb.plan.refusals import PLACES, SCORES, describe, no_attribute, no_method, no_name
 from compiler_nb.plan.tree import Expression, Tree, walk
 

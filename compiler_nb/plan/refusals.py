@@ -10,10 +10,11 @@ import re
 from collections.abc import Callable, Collection
 from typing import Final
 
-from compiler_nb.plan import check, tables
+from compiler_nb.operations import tables
+from compiler_nb.operations.functions import FUNCTIONS, METHODS
+from compiler_nb.plan import check
 from compiler_nb.plan.builder import free_name
 from compiler_nb.plan.check import Refused
-from compiler_nb.plan.functions import FUNCTIONS, METHODS
 from compiler_nb.text import suggest
 
 HINT: Final = 500

@@ -12,7 +12,7 @@ def plan_grammar(dialect: str, tools: Toolbox, inputs: Collection[str]) -> Reply
     """Return the grammar of the plans of a dialect that call these tools and read these inputs."""
 
     def write(form: GrammarForm) -> str:
-        from compiler_nb.plan.grammar import print_grammar  # noqa: PLC0415 - few models take a grammar
+        from compiler_nb.grammar.plans import print_grammar  # noqa: PLC0415 - few models take a grammar
 
         return print_grammar(tools, dialect, inputs, form)
 

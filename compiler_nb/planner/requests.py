@@ -12,9 +12,9 @@ from typing import Any, Final, NamedTuple
 
 from compiler_nb.errors import Problem
 from compiler_nb.models.base import Message
+from compiler_nb.operations.functions import FUNCTIONS
 from compiler_nb.outcome import is_lost
 from compiler_nb.plan.check import SURROGATE
-from compiler_nb.plan.functions import FUNCTIONS
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.refusals import spell_methods
 from compiler_nb.plan.task import Task

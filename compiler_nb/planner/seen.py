@@ -12,8 +12,8 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
+from compiler_nb.operations.bounds import is_a
 from compiler_nb.outcome import NOT_DONE
-from compiler_nb.plan.bounds import is_a
 from compiler_nb.plan.task import Task
 from compiler_nb.prompts.shapes import Looks, Shapes, merge, shape_of, spell_seen
 from compiler_nb.tool import Tool

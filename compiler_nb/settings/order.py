@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from compiler_nb.engine.ledger import Entry, Place
+from compiler_nb.operations.bounds import is_a
 from compiler_nb.outcome import NOT_DONE, Answer, Replan
-from compiler_nb.plan.bounds import is_a
 from compiler_nb.plan.effects import nature
 from compiler_nb.plan.expression import Value
 from compiler_nb.plan.plan import Plan

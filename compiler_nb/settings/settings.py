@@ -16,8 +16,8 @@ from compiler_nb.models.limits import Limit
 from compiler_nb.models.prices import price
 from compiler_nb.models.providers import known_secrets
 from compiler_nb.models.secret import Secret
+from compiler_nb.operations.bounds import BOUNDS, Bounds
 from compiler_nb.outcome import Usage
-from compiler_nb.plan.bounds import BOUNDS, Bounds
 from compiler_nb.plan.plan import Plan
 from compiler_nb.prompts import SLOTS, check_own, has_slot
 from compiler_nb.prompts.data import Share

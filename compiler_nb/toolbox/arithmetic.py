@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 from compiler_nb.errors import ExpressionError
-from compiler_nb.plan.bounds import Scope
+from compiler_nb.operations.bounds import Scope
 from compiler_nb.plan.check import DEPTH_LIMIT, Refused
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.reading import Reader

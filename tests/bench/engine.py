@@ -15,7 +15,7 @@ from typing import Any
 from compiler_nb.compiler import Compiler
 from compiler_nb.engine.session import Session
 from compiler_nb.events import Log, TaskEnded, TaskStarted
-from compiler_nb.plan.bounds import Bounds
+from compiler_nb.operations.bounds import Bounds
 from compiler_nb.plan.expression import Binary
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task

@@ -9,16 +9,14 @@ from random import Random
 import pytest
 
 from compiler_nb.errors import ExpressionError
-from compiler_nb.plan.bounds import Scope
+from compiler_nb.operations.bounds import Scope
+from compiler_nb.operations.functions import FUNCTIONS
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.expression import Item
-from compiler_nb.plan.functions import FUNCTIONS
 from compiler_nb.plan.tree import Input, Ref
 from tests.support.expressions import NAMES, error_of, parse, python_value, random_expression, same, value_of
 from tests.support.scale import seed, times
 from tests.support.witness import LOOKED_UP, Everywhere, Witness
-
-COVERS = ("functions.py",)
 
 
 def outcome_of(text: str):

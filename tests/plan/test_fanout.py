@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from compiler_nb.errors import ExpressionError
+from compiler_nb.operations.bounds import BOUNDS, Scope
 from compiler_nb.outcome import Failure, Skipped
-from compiler_nb.plan.bounds import BOUNDS, Scope
 from compiler_nb.plan.fanout import Shape, collect, expand, needs
 from compiler_nb.plan.parser import PlanParser
 from compiler_nb.plan.tree import Ref

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from compiler_nb.plan.bounds import Scope
+from compiler_nb.operations.bounds import Scope
+from compiler_nb.operations.tables import METHODS as IDIOMS
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.fanout import Shape, expand, needs
 from compiler_nb.plan.plan import Plan
-from compiler_nb.plan.tables import METHODS as IDIOMS
 from compiler_nb.plan.task import Join, Return
 from compiler_nb.plan.tree import Ref
 from compiler_nb.tool import Tool

@@ -8,8 +8,8 @@ import zlib
 from copy import deepcopy
 from typing import Any
 
+from compiler_nb.operations.bounds import Scope
 from compiler_nb.outcome import Failure, Skipped
-from compiler_nb.plan.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Return

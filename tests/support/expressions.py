@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from compiler_nb.errors import ExpressionError
-from compiler_nb.plan.bounds import Scope
+from compiler_nb.operations.bounds import Scope
+from compiler_nb.operations.functions import FUNCTIONS
 from compiler_nb.plan.evaluate import evaluate
-from compiler_nb.plan.functions import FUNCTIONS
 from compiler_nb.plan.parser import PlanParser
 from compiler_nb.plan.task import Return
 

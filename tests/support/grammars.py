@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from typing_extensions import TypedDict
 
-from compiler_nb.plan.rules import Chars, Grammar, OneOf, Phrase, Repeat, Series, Use, Word
+from compiler_nb.grammar.rules import Chars, Grammar, OneOf, Phrase, Repeat, Series, Use, Word
 from compiler_nb.tool import Tool, Toolbox
 
 if TYPE_CHECKING:

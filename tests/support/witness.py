@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from compiler_nb.errors import ExpressionError
-from compiler_nb.plan.bounds import Scope
+from compiler_nb.operations.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.fanout import expand
 from compiler_nb.plan.task import Return

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from compiler_nb.models.prices import price
 from compiler_nb.notebook.output.answer import inert, inert_lines, to_html
+from compiler_nb.operations.bounds import Scope, is_a
 from compiler_nb.outcome import NOT_DONE, Failure, Usage, is_lost
-from compiler_nb.plan.bounds import Scope, is_a
 from compiler_nb.plan.builder import split_note
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.short import shorten_call

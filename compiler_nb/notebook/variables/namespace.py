@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from compiler_nb.errors import ExpressionError, OptionError, PlanError, ToolError
-from compiler_nb.plan.bounds import Scope
+from compiler_nb.operations.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.expression import Apply
 from compiler_nb.plan.plan import Plan

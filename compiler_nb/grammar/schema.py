@@ -13,8 +13,8 @@ from functools import cache
 from itertools import product
 from typing import Any, Final, TypeAlias
 
-from compiler_nb.plan.domain import Domain, any_domain, domain_of
-from compiler_nb.plan.spelling import STEPS, is_nameable
+from compiler_nb.grammar.domain import Domain, any_domain, domain_of
+from compiler_nb.grammar.spelling import STEPS, is_nameable
 from compiler_nb.signature.arguments import Parameter
 from compiler_nb.tool import Tool
 

@@ -11,14 +11,14 @@ import jsonschema
 import pytest
 
 from compiler_nb.errors import PlanError
-from compiler_nb.plan.grammar import CANNOT_SAY, LEFT_OUT, make_grammar
+from compiler_nb.grammar.plans import CANNOT_SAY, LEFT_OUT, make_grammar
 from compiler_nb.plan.plan import Plan
 from compiler_nb.tool import Tool, Toolbox, tool
 from tests.support.corpus import INPUTS, JSON, NUMBERED, PYTHON, TOOLS
 from tests.support.grammars import Matcher, Writer, random_toolbox
 from tests.support.plans import kinds
 
-COVERS = ("domain.py", "grammar_python.py", "printers.py", "rules.py", "schema.py", "spelling.py")
+COVERS = ("domain.py", "python.py", "printers.py", "rules.py", "schema.py", "spelling.py")
 DIALECTS = ("numbered", "json", "python")
 ESCAPE = re.compile(r'\\["\\nt]')
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from compiler_nb.plan.rules import Chars, Grammar, OneOf, Phrase, Repeat, Series, Use, Word
+from compiler_nb.grammar.rules import Chars, Grammar, OneOf, Phrase, Repeat, Series, Use, Word
 
 _SAFE: Final = re.compile(r"[A-Za-z0-9]")
 _MARKS: Final = {(0, 1): "?", (0, None): "*", (1, None): "+"}

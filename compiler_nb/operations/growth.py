@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from compiler_nb.errors import ExpressionError
-from compiler_nb.plan.tables import cells, kind_of, present
+from compiler_nb.operations.tables import cells, kind_of, present
 from compiler_nb.text import type_name
 
 CELLS: Final = 10_000_000

@@ -16,9 +16,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from compiler_nb.plan import check
-from compiler_nb.plan.domain import Domain, any_domain, domain_of
-from compiler_nb.plan.rules import (
+from compiler_nb.grammar.domain import Domain, any_domain, domain_of
+from compiler_nb.grammar.rules import (
     NEVER,
     NOTHING,
     Chars,
@@ -32,6 +31,7 @@ from compiler_nb.plan.rules import (
     series,
     several,
 )
+from compiler_nb.plan import check
 from compiler_nb.signature.arguments import Parameter
 from compiler_nb.tool import Tool
 

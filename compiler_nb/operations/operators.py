@@ -9,7 +9,7 @@ from itertools import repeat
 from typing import Any, Final
 
 from compiler_nb.errors import ExpressionError
-from compiler_nb.plan.bounds import (
+from compiler_nb.operations.bounds import (
     BATCH,
     BITS,
     CHARACTERS,
@@ -32,8 +32,8 @@ from compiler_nb.plan.bounds import (
     weigh,
     whole,
 )
-from compiler_nb.plan.growth import check_operator, is_mixed
-from compiler_nb.plan.tables import cells, kind_of
+from compiler_nb.operations.growth import check_operator, is_mixed
+from compiler_nb.operations.tables import cells, kind_of
 
 _SETS: Final = frozenset({set, frozenset})
 _NUMBERS: Final = frozenset({int, float, bool, complex})

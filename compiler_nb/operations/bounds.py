@@ -23,7 +23,7 @@ from itertools import islice
 from typing import Any, Final
 
 from compiler_nb.errors import ExpressionError
-from compiler_nb.plan.tables import items, kind_of
+from compiler_nb.operations.tables import items, kind_of
 from compiler_nb.text import type_name
 
 INLINE: Final = 5_000

@@ -6,10 +6,10 @@ import keyword
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from compiler_nb.plan.domain import Domain, any_domain
-from compiler_nb.plan.functions import FUNCTIONS
-from compiler_nb.plan.rules import NEVER, Phrase, Word, many, one_of, series, several
-from compiler_nb.plan.spelling import ESCAPES, INDEX, Given, Speller, Spot, but, key_in
+from compiler_nb.grammar.domain import Domain, any_domain
+from compiler_nb.grammar.rules import NEVER, Phrase, Word, many, one_of, series, several
+from compiler_nb.grammar.spelling import ESCAPES, INDEX, Given, Speller, Spot, but, key_in
+from compiler_nb.operations.functions import FUNCTIONS
 from compiler_nb.tool import Tool
 
 _COMPARED: Final = one_of(" == ", " != ", " < ", " <= ", " > ", " >= ", " in ", " not in ")

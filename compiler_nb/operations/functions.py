@@ -11,8 +11,8 @@ from contextlib import suppress
 from typing import Any, Final
 
 from compiler_nb.errors import ExpressionError
-from compiler_nb.plan import columns
-from compiler_nb.plan.bounds import (
+from compiler_nb.operations import columns
+from compiler_nb.operations.bounds import (
     BATCH,
     BITS,
     CHARACTERS,
@@ -37,8 +37,8 @@ from compiler_nb.plan.bounds import (
     spend_on_parts,
     whole,
 )
-from compiler_nb.plan.operators import apply_operator, searched
-from compiler_nb.plan.tables import is_column, kind_of, missing, present
+from compiler_nb.operations.operators import apply_operator, searched
+from compiler_nb.operations.tables import is_column, kind_of, missing, present
 
 WIDTH: Final = 100
 CASED: Final = 1_000_000

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from compiler_nb.plan.grammar_python import PythonSpeller
-from compiler_nb.plan.printers import PRINTERS
-from compiler_nb.plan.rules import NEVER, NOTHING, Grammar, Phrase, Word, many, one_of, series, several
-from compiler_nb.plan.schema import to_schema
-from compiler_nb.plan.spelling import ESCAPES, INDEX, PLAIN_KEY, Given, Speller, Spot, but, key_in, quote
+from compiler_nb.grammar.printers import PRINTERS
+from compiler_nb.grammar.python import PythonSpeller
+from compiler_nb.grammar.rules import NEVER, NOTHING, Grammar, Phrase, Word, many, one_of, series, several
+from compiler_nb.grammar.schema import to_schema
+from compiler_nb.grammar.spelling import ESCAPES, INDEX, PLAIN_KEY, Given, Speller, Spot, but, key_in, quote
 from compiler_nb.tool import Tool
 
 MARK: Final = "<END_OF_PLAN>"

@@ -14,8 +14,8 @@ import pytest
 from compiler_nb.compiler import Compiler
 from compiler_nb.errors import PlanError
 from compiler_nb.notebook.live.details import details
-from compiler_nb.plan import tables
-from compiler_nb.plan.bounds import Scope
+from compiler_nb.operations import tables
+from compiler_nb.operations.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.plan import Plan
 from compiler_nb.tool import tool

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from compiler_nb.plan.tables import is_missing, items, kind_of, missing, plain, present
+from compiler_nb.operations.tables import is_missing, items, kind_of, missing, plain, present
 from compiler_nb.text import type_name
 
 _OVERFLOW: Final = 1 << 63

@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 
 from compiler_nb.errors import ExpressionError
-from compiler_nb.plan.bounds import BOUNDS, ITEMS, Account, Bounds, Heavy, Scope, short
+from compiler_nb.operations.bounds import BOUNDS, ITEMS, Account, Bounds, Heavy, Scope, short
 from compiler_nb.plan.evaluate import evaluate
 from tests.support.clock import run_virtually
 from tests.support.expressions import parse, value_of
 from tests.support.session import perform
 
-COVERS = ("operators.py",)
+COVERS = ("functions.py", "operators.py")
 ROOT = Path(__file__).parents[2]
 FAST = 2.0
 """Seconds that no expression may take, however much it wants to make."""
@@ -235,9 +235,9 @@ EXPLODING = [
 MEASURE = """
 import gc, json, time
 from compiler_nb.errors import ExpressionError
-from compiler_nb.plan.bounds import Account, Bounds, Scope
+from compiler_nb.operations.bounds import Account, Bounds, Scope
 from compiler_nb.plan.evaluate import evaluate
-from tests.plan.test_bounds import EXPLODING, MONSTERS, SHARE
+from tests.operations.test_bounds import EXPLODING, MONSTERS, SHARE
 from tests.support.expressions import parse
 from tests.support.memory import peak_kilobytes
 gc.freeze()  # the monsters take long to look through

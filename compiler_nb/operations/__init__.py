@@ -1,0 +1,1 @@
+"""What operators, functions and methods of the plan language do to values, within bounds."""
