@@ -327,6 +327,7 @@ def bench(options: argparse.Namespace) -> int:
     python = prepare("test", "lab")
     install_local_model(python)
     only = ["--only", options.only] if options.only else []
+    only += ["--small", options.small] if options.small else []
     out = ["--json", str(Path(options.json).resolve())] if options.json else []
     browser = find_browser(os.environ) or downloaded_browser(python)
     return run([str(python), "-m", "tests.bench", *only, *out], COMPILER_NB_CHROMIUM=browser)
@@ -371,6 +372,9 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
     made[demo].add_argument("--no-open", action="store_true", help="do not open the page in a browser")
     made[bench].add_argument("--only", metavar="NAME", help="only figures whose name contains NAME")
     made[bench].add_argument("--json", metavar="FILE", help="also write the figures to FILE")
+    made[bench].add_argument(
+        "--small", metavar="MODEL", nargs="?", const="local", help="only how well a small model plans (default: local)"
+    )
     made[soak].add_argument(
         "--factor", type=float, default=10.0, help="how much larger than in a test run (default: 10)"
     )

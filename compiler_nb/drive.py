@@ -43,7 +43,7 @@ from compiler_nb.plan.task import Join, Return, Task, line_of, owner_of
 from compiler_nb.plan.tree import references
 from compiler_nb.planner.requests import SET_BY_USER, Earlier, describe_schema, earlier_of
 from compiler_nb.planner.writing import Writing
-from compiler_nb.prompts import Prompt
+from compiler_nb.prompts import Prompt, load_worded
 from compiler_nb.prompts.origin import Origins
 from compiler_nb.run import Run
 from compiler_nb.text import cut, describe_error
@@ -350,7 +350,7 @@ class Drive:
     async def _join(
         self, joiner: Model, results: dict[str, Any], failures: dict[str, Any], instruction: str, *, can_replan: bool
     ) -> Answer | Replan:
-        text = self.settings.prompts.get("joiner", "")
+        own = self.settings.own_prompt("joiner")
         return await join(
             self.calls,
             joiner,
@@ -363,7 +363,7 @@ class Drive:
             earlier=[round_.reason for round_ in self.run.rounds if round_.reason],
             origins=self._calls_of({*results, *failures}),
             tools=[cut(f"{tool.signature}: {tool.purpose}", TOOL_LINE) for tool in self.settings.tools.values()],
-            prompt=Prompt("joiner", text) if text else None,
+            prompt=Prompt("joiner", own) if own else load_worded("joiner", self.settings.wording("joiner")),
         )
 
     @property

@@ -19,8 +19,10 @@ from compiler_nb.outcome import Cancelled
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Ref
+from compiler_nb.planner.requests import system_prompt
+from compiler_nb.prompts import load
 from compiler_nb.settings.budget import Budget
-from compiler_nb.tool import tool
+from compiler_nb.tool import Toolbox, tool
 from tests.support.desk import Desk, Pieces, begin, planner_of, run, scripted, texts
 
 PLAN = "a = get(1)\nb = get(a)\nanswer(b)\n"
@@ -122,7 +124,7 @@ def test_a_sync_twin_within_a_tool():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"dialect": "yaml"}, "dialect must be 'python' or 'numbered' or 'json', not 'yaml'"),
+        ({"dialect": "yaml"}, "dialect must be 'auto' or 'python' or 'numbered' or 'json', not 'yaml'"),
         ({"approve": "sometimes"}, "approve must be"),
         ({"share": "some"}, "share must be"),
         ({"max_concurrency": 0}, "max_concurrency must be a whole number from 1, not 0"),
@@ -149,6 +151,73 @@ def test_a_run_knows_its_beginning():
     assert isinstance(first, RunStarted)
     assert (first.question, first.inputs, first.models) == ("What?", {"n": "int"}, {"planner": "scripted:scripted"})
     assert {"get", "send", "llm", "extract"} <= set(first.tools)
+
+
+class Small(ScriptedModel):
+    """A model that asks for short prompts, and for numbered lines."""
+
+    prompts, dialect = "small", "numbered"
+
+
+def asked(model):
+    """Return the requests to a model by role, the last of each."""
+    return {request.role: request.messages for request in model.calls}
+
+
+def test_a_small_model_is_asked_in_few_words_with_the_users_own_tools():
+    """It may ask for that itself: short rules, examples as if they had been asked before, in the dialect it wants."""
+    replies = {"planner": "1. get(7)\n2. join()", "replan": "2. get(8)\n3. join()", "joiner": ["Replan: more", "Both."]}
+    model = Small(replies)
+    compiler = Compiler(model, Desk().tools)
+    found = run(compiler)
+    assert (found.status, found.answer, found.results, compiler.settings.dialect) == (
+        "done", "Both.", {"1": 7, "2": 8}, "numbered",
+    )  # fmt: skip
+    said = asked(model)
+    system, *turns, last = said["planner"]
+    assert (
+        system["content"].partition("\n")[0]
+        == system_prompt("numbered", Toolbox(), wording="small").text.partition("\n")[0]
+    )
+    assert [each["role"] for each in turns] == ["user", "assistant"] * (len(turns) // 2)
+    for question, plan in zip(turns[::2], turns[1::2], strict=True):
+        assert question["content"].startswith("Question: ")
+        shown = Plan.parse(plan["content"], dialect="numbered", tools=compiler.settings.tools)
+        assert {task.tool for task in shown.tasks} < {tool.name for tool in Desk().tools}
+    assert last == {"role": "user", "content": "Question: What?"}
+    assert said["replan"][-1]["content"].endswith("Write a plan for what is missing only.")
+    assert said["joiner"][0]["content"] == load("small_joiner").text
+    assert "the examples" in str(found.disclosed())
+
+
+@pytest.mark.parametrize("prompts", ["full", {"planner": "full", "joiner": "full"}])
+def test_a_user_may_ask_any_model_in_any_wording(prompts):
+    """What is said in the settings goes before what the model asks for, for all roles or for one; so do own texts."""
+    replies = {"planner": "a = get(7)\njoin(a)", "joiner": "7"}
+    model = Small(replies)
+    run(Compiler(model, Desk().tools, prompts=prompts, dialect="python"))
+    assert "straight-line Python" in asked(model)["planner"][0]["content"]
+    assert (len(asked(model)["planner"]), asked(model)["joiner"][0]["content"]) == (2, load("joiner").text)
+    other = ScriptedModel(replies)
+    run(Compiler(other, Desk().tools, prompts={"planner": "small", "joiner": "BRIEFLY"}))
+    assert asked(other)["joiner"][0]["content"] == "BRIEFLY"
+    assert "straight-line" not in asked(other)["planner"][0]["content"]
+    own = Small({**replies, "planner": "1. get(7)\n2. join($1)"})
+    examples = [("How?", "1. get(9)")]
+    run(Compiler(own, Desk().tools, examples=examples))
+    assert [each["content"] for each in asked(own)["planner"][1:3]] == ["Question: How?", "1. get(9)"]
+    run(Compiler(own, Desk().tools, examples=examples, prompts={"planner": "{{rules}} {{tools}}{{examples}}"}))
+    assert len(asked(own)["planner"]) == 2
+
+
+def test_a_model_that_asks_for_prompts_that_there_are_not_is_refused():
+    """Before anything is asked, with what there is."""
+    model = Small([])
+    model.prompts = "tiny"
+    with pytest.raises(ValueError, match=r"planner\.prompts must be 'full' or 'small', not 'tiny'"):
+        Compiler(model)
+    with pytest.raises(ValueError, match="prompts must be 'auto', 'full' or 'small', or a dict"):
+        Compiler(prompts="tiny")
 
 
 def test_prompts_and_examples_replace_the_packages():

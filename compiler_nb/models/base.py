@@ -77,7 +77,8 @@ class Model(Protocol):
     """A language model, or anything that can stand in for one.
 
     name: the model's own name; provider: whose limits its calls count against. It may have more: `secrets`, which no
-    text may show; `patience`, the seconds that it may be silent before its text begins, if they are more than usual.
+    text may show; `patience`, the seconds that it may be silent before its text begins, if they are more than usual;
+    `prompts`, "small" if it wants short ones; `dialect`, the language in which it plans best, if that is not python.
     """
 
     name: str
@@ -112,7 +113,11 @@ def sizes_of(role: str, messages: Iterable[Message]) -> Counter[str]:
         "user": "the instruction" if role == "worker" else "the question",
     }
     sizes: Counter[str] = Counter()
-    for message in messages:
+    shown = list(messages)
+    if role in ("planner", "replan") and shown[2:]:  # nothing was asked before the last message: examples, by turns
+        sizes["the examples"] = sum(len(message["content"]) for message in shown[1:-1])
+        del shown[1:-1]
+    for message in shown:
         text = message["content"]
         blocks = list(_BLOCK.finditer(text))
         for block in blocks:

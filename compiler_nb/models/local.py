@@ -41,6 +41,9 @@ class LocalModel(OpenAIModel):
     Raises NoModel if llama.cpp or the built-in model is not installed, and BadRequest if the file is no GGUF file.
     """
 
+    prompts, dialect = "small", "numbered"
+    """How it is asked, unless the user says otherwise: measured on the built-in model, see `tests/bench/small.py`."""
+
     def __init__(
         self, file: str | Path = "", *, threads: int | None = None, context: int | None = None, **parameters: Any
     ) -> None:

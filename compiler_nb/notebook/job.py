@@ -31,7 +31,7 @@ from compiler_nb.values.forms import NotStored
 
 PASSED_ON: Final = (
     "dialect", "share", "preview", "max_concurrency", "max_replans", "max_repairs", "timeout", "limits", "approve",
-    "learn_shapes", "drop_failed", "bounds",
+    "learn_shapes", "drop_failed", "bounds", "prompts",
 )  # fmt: skip
 """Settings of `%config` and options that a Compiler takes as they are."""
 BLOCKED: Final = "a tool blocks the event loop and cannot be stopped; it goes on until the kernel ends"

@@ -18,7 +18,7 @@ from compiler_nb.plan.check import SURROGATE
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.refusals import spell_methods
 from compiler_nb.plan.task import Task
-from compiler_nb.prompts import Prompt, fill, load
+from compiler_nb.prompts import Prompt, fill, load, load_worded
 from compiler_nb.prompts.data import frame
 from compiler_nb.prompts.shapes import shape_of, spell_sized
 from compiler_nb.text import cut, shorten, shorten_value, type_name
@@ -51,6 +51,8 @@ def system_prompt(
     examples: Sequence[tuple[str, str]] = (),
     text: str = "",
     shapes: Mapping[str, str] | None = None,
+    *,
+    wording: str = "full",
 ) -> Prompt:
     """Return the part of the planner's prompt that does not change between questions.
 
@@ -60,28 +62,43 @@ def system_prompt(
     Role, rules and the dialect's own examples come first: they are the same in every notebook, so a provider can cache
     them. The user's examples come in addition to ours: theirs show their tools, ours show the language.
     """
-    seen = shapes or {}
-    listed = [f"{tool.description}\n    seen: {seen[name]}" if name in seen else tool.description
-              for name, tool in tools.items()]  # fmt: skip
     shown = "".join(f"\nQuestion: {question}\n{plan.strip()}\n" for question, plan in examples)
     filled = fill(
-        Prompt("planner", text) if text else load("planner"),
-        rules=rules(dialect),
-        tools="\n".join(listed) or "(none)",
+        Prompt("planner", text) if text else load_worded("planner", wording),
+        rules=rules(dialect, wording),
+        tools="\n".join(_listed(tools, shapes or {}, wording)) or "(none)",
         examples=f"\nExamples with these tools\n{shown}" if shown else "",
     )
     return Prompt("planner", filled.strip())
 
 
-def rules(dialect: str) -> str:
+def _listed(tools: Toolbox, seen: Mapping[str, str], wording: str) -> list[str]:
+    """Return what a planner is told of each tool."""
+    said = [f"{tool.signature}: {tool.purpose}" if wording == "small" else tool.description for tool in tools.values()]
+    return [f"{each}\n    seen: {seen[name]}" if name in seen else each for name, each in zip(tools, said, strict=True)]
+
+
+def rules(dialect: str, wording: str = "full") -> str:
     """Return what a planner is told of a dialect; the functions and methods are those of the evaluator's own tables."""
-    return fill(load(dialect), functions=", ".join(FUNCTIONS), methods=spell_methods()).strip()
+    return fill(load_worded(dialect, wording), functions=", ".join(FUNCTIONS), methods=spell_methods()).strip()
 
 
 def ask_for_plan(
-    system: str, question: str, inputs: Mapping[str, str], earlier: Earlier | None = None
+    system: str,
+    question: str,
+    inputs: Mapping[str, str],
+    earlier: Earlier | None = None,
+    *,
+    samples: Iterable[tuple[str, str]] = (),
+    wording: str = "full",
 ) -> list[Message]:
-    """Return the messages of a planner's request, with `earlier` of a replan request; what changes least is first."""
+    """Return the messages of a planner's request, with `earlier` of a replan request; what changes least is first.
+
+    samples: questions and plans that are shown as if they had been asked and answered before.
+    """
+    messages: list[Message] = [{"role": "system", "content": system}]
+    for asked, plan in samples:
+        messages += [{"role": "user", "content": f"Question: {asked}"}, {"role": "assistant", "content": plan.strip()}]
     parts = []
     if inputs:
         offered = _framed("variables", inputs)
@@ -89,13 +106,13 @@ def ask_for_plan(
     parts.append(f"Question: {question}")
     if earlier is not None:
         parts.append(fill(
-            load("replan"),
+            load_worded("replan", wording),
             plan=earlier.plan.strip() or "(none)",
             results=_framed("results", earlier.results) + _done(earlier.effects),
             failures=_framed("failures", earlier.failures),
             reason=frame("reason", earlier.reason),
         ).strip())  # fmt: skip
-    return [{"role": "system", "content": system}, {"role": "user", "content": "\n\n".join(parts)}]
+    return [*messages, {"role": "user", "content": "\n\n".join(parts)}]
 
 
 def _done(effects: Mapping[str, str]) -> str:

@@ -28,6 +28,7 @@ from compiler_nb.plan.task import Return, Task, owner_of
 from compiler_nb.plan.tree import references
 from compiler_nb.planner.held import plan_grammar
 from compiler_nb.planner.requests import READABLE, Earlier, ask_for_plan, ask_for_repair, system_prompt
+from compiler_nb.planner.samples import make_samples
 from compiler_nb.settings.settings import Settings
 from compiler_nb.tool import Tool
 
@@ -68,10 +69,14 @@ class Writing:
         names: the tasks that the names of earlier rounds mean.
         """
         settings = self.settings
-        own = settings.prompts.get("planner", "")
-        version = system_prompt(settings.dialect, settings.tools, settings.examples, own).hash
-        system = system_prompt(settings.dialect, settings.tools, settings.examples, own, self.shapes)
-        messages = ask_for_plan(system.text, self.question, self.schemas, earlier)
+        own, wording = settings.own_prompt("planner"), settings.wording("planner")
+        # A small model copies what it is shown as a conversation rather than what a long text tells it.
+        by_turns = wording == "small" and not own
+        samples = (settings.examples or make_samples(settings.tools, settings.dialect)) if by_turns else ()
+        examples = () if by_turns else settings.examples
+        version = system_prompt(settings.dialect, settings.tools, examples, own, wording=wording).hash
+        system = system_prompt(settings.dialect, settings.tools, examples, own, self.shapes, wording=wording)
+        messages = ask_for_plan(system.text, self.question, self.schemas, earlier, samples=samples, wording=wording)
         role: Role = "planner" if earlier is None else "replan"
         self.session.open()
         since = last_effect(self.session.tasks, settings.tools)
@@ -87,7 +92,7 @@ class Writing:
                 since=since,
             )  # fmt: skip
             taker = Taker(self.log, self.session, self.add)
-            problems = await self._read_plan(request, parser, taker.take, last=repair == settings.max_repairs)
+            problems = await self._read_plan(request, parser, taker.take, repair)
             if not problems:
                 plan = Plan(*parser.parts())
                 self.dropped.update(taker.drop_rest(plan) if repair else ())
@@ -98,17 +103,18 @@ class Writing:
         raise PlanError(problems)
 
     async def _read_plan(
-        self, request: Request, parser: PlanParser, take: Callable[[Task], None], *, last: bool
+        self, request: Request, parser: PlanParser, take: Callable[[Task], None], earlier: int
     ) -> tuple[Problem, ...]:
         """Read one text of a plan and return its problems. A text that broke off has one if it can be repaired.
 
-        Raises a ModelError if the call failed otherwise.
+        earlier: texts of this plan that had problems. Raises a ModelError if the call failed otherwise.
         """
         complete, failed = False, False
         try:
-            complete = await write_plan(self.calls, self._planner, request, parser, take)
+            complete = await write_plan(self.calls, self._planner, request, parser, take, earlier=earlier)
         except BaseException as error:
-            failed = last or not isinstance(error, ModelError) or not error.retryable or not any(parser.text)
+            may_help = isinstance(error, ModelError) and error.retryable and any(parser.text)
+            failed = earlier == self.settings.max_repairs or not may_help
             if failed:
                 raise
         finally:
@@ -193,10 +199,11 @@ class Taker:
 
 
 async def write_plan(
-    calls: Calls, model: Model, request: Request, parser: PlanParser, take: Callable[[Task], None]
+    calls: Calls, model: Model, request: Request, parser: PlanParser, take: Callable[[Task], None], *, earlier: int = 0
 ) -> bool:
     """Feed a model's reply to the parser, and each task to `take` as soon as it is complete.
 
+    earlier: texts of this plan that had problems.
     Returns whether the model ended of itself; a text longer than any plan may be is not read to its end. Raises a
     ModelError if the call failed, or if the reply broke off and is not a plan for that reason. The parser then holds
     what had arrived, and is closed as cut off.
@@ -225,7 +232,6 @@ async def write_plan(
         fault = reply.stopped("".join(parser.text)) if finish else reply.cut()
         fault.retryable = True  # a repaired plan may be shorter, or come through
     if fault is not None:
-        earlier = sum(message["role"] == "assistant" for message in request.messages)  # plans with problems
         fault.attempts, fault.kept = earlier + reply.tried, _kept(whole, parser.builder)
         raise fault
     return complete

@@ -14,6 +14,8 @@ from compiler_nb.errors import OptionError
 _MARKER: Final = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 SLOTS: Final = {"planner": ("rules", "tools", "examples"), "joiner": ()}
 """The prompts that a user's own text may replace, and the markers that are filled in them."""
+WORDINGS: Final = ("full", "small")
+"""How the package words its prompts: with all rules, or shortly and with examples, for small models."""
 _SUFFIX: Final = ".md"
 
 
@@ -36,6 +38,12 @@ def load(name: str) -> Prompt:
     if name not in names():
         raise OptionError(f"there is no prompt {name!r}; the prompts are: {', '.join(names())}")
     return Prompt(name, files(__name__).joinpath(name + _SUFFIX).read_text(encoding="utf-8"))
+
+
+def load_worded(name: str, wording: str) -> Prompt:
+    """Return a prompt of the package in a wording; one that has no such wording is the same in all."""
+    worded = f"{wording}_{name}"
+    return load(worded if worded in names() else name)
 
 
 @cache

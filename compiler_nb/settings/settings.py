@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from compiler_nb.engine.approval import Rule
 from compiler_nb.engine.node import provider_caps
@@ -19,18 +19,20 @@ from compiler_nb.models.secret import Secret
 from compiler_nb.operations.bounds import BOUNDS, Bounds
 from compiler_nb.outcome import Usage
 from compiler_nb.plan.plan import Plan
-from compiler_nb.prompts import SLOTS, check_own, has_slot
+from compiler_nb.prompts import SLOTS, WORDINGS, check_own, has_slot
 from compiler_nb.prompts.data import Share
 from compiler_nb.settings.budget import Budget, is_number
 from compiler_nb.tool import Toolbox
 
+DIALECTS: Final = ("python", "numbered", "json")
 CHOICES: Final = {
-    "dialect": ("python", "numbered", "json"),
+    "dialect": ("auto", *DIALECTS),
     "engine": ("local",),
     "share": ("all", "summary", "none"),
     "cache": ("off",),
 }
 APPROVE: Final = ("ask", "auto", "deny")
+PROMPTS: Final = ("auto", *WORDINGS)
 _OFFERED: Final = re.compile(r"@([^\W\d]\w*)")
 PLAIN: Final = (
     "dialect", "max_replans", "max_repairs", "timeout", "share", "preview", "learn_shapes", "drop_failed",
@@ -59,7 +61,10 @@ CHECKS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "budget": (lambda x: isinstance(x, Budget), "a Budget"),
     "bounds": (lambda x: isinstance(x, Bounds), "Bounds(...)"),
     "approve": (lambda x: _are(str, x), "'ask' or 'auto' or 'deny', or names of tools"),
-    "prompts": (lambda x: isinstance(x, Mapping) and _are(str, x.values()), "a dict of texts by role"),
+    "prompts": (
+        lambda x: x in PROMPTS if isinstance(x, str) else isinstance(x, Mapping) and _are(str, x.values()),
+        "'auto', 'full' or 'small', or a dict of these, or of texts, by role",
+    ),
     "preview": (lambda x: isinstance(x, bool), "True or False"),
     "learn_shapes": (lambda x: isinstance(x, bool), "True or False"),
     "drop_failed": (lambda x: is_number(x) and 0 <= x <= 1, "a share from 0 to 1, such as 0.1 for a tenth"),
@@ -71,16 +76,17 @@ CHECKS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
 class Settings:
     """What a run is made with.
 
-    planner, joiner, worker: the models by role, None if a role has none; tools: all tools that a plan may call (in a
-    stored run only facts of them: name, hash, provider, max_concurrency, side_effects, pure); dialect: "python",
-    "numbered" or "json"; examples: pairs of a question and a good plan, which calls these tools and reads what
-    its question offers by @name; max_concurrency: calls of tools at a time;
-    bounds: what expressions may cost; limits: by provider; max_replans, max_repairs: further plans per question, and
-    second tries per plan; timeout: seconds for a whole run, None means no limit;
-    approve: "ask", "auto", "deny", or the names of tools whose side
-    effects are approved; history: the History that keeps the runs, or None; prompts: texts that replace those of
-    "planner" and "joiner"; share: what of results `llm`, `extract` and the joiner may see; preview: whether replan
-    requests show contents; learn_shapes: whether planners are told keys and types of what tools returned before.
+    planner, joiner, worker: the models by role, None if a role has none; tools: all tools that a plan may call (in
+    a stored run only facts of them: name, hash, provider, max_concurrency, side_effects, pure); dialect: "python",
+    "numbered", "json", or "auto" for what the planner's model asks for, which is mostly python; examples: pairs of
+    a question and a good plan, which calls these tools and reads what its question offers by @name;
+    max_concurrency: calls of tools at a time; bounds: what expressions may cost; limits: by provider; max_replans,
+    max_repairs: further plans per question, and second tries per plan; timeout: seconds for a whole run, None means
+    no limit; approve: "ask", "auto", "deny", or the names of tools whose side effects are approved; history: the
+    History that keeps the runs, or None; prompts: how "planner" and "joiner" are asked: "full", "small" (short, for
+    small models), "auto" for what the model asks for, or texts that replace ours; share: what of results `llm`,
+    `extract` and the joiner may see; preview: whether replan requests show contents; learn_shapes: whether planners
+    are told keys and types of what tools returned before.
     Raises ValueError if a setting is invalid.
     """
 
@@ -88,7 +94,7 @@ class Settings:
     joiner: Model | None = None
     worker: Model | None = None
     tools: Toolbox = field(default_factory=Toolbox)
-    dialect: str = "python"
+    dialect: str = "auto"
     examples: tuple[tuple[str, str], ...] = ()
     engine: str = "local"
     max_concurrency: int = 8
@@ -101,7 +107,7 @@ class Settings:
     approve: Rule = "ask"
     history: Any = None  # a History, whose room is above this one
     cache: str = "off"
-    prompts: Mapping[str, str] = field(default_factory=dict)
+    prompts: str | Mapping[str, str] = "auto"
     share: Share = "all"
     preview: bool = False
     drop_failed: float = 0.0
@@ -115,9 +121,13 @@ class Settings:
                 raise ValueError(f"{name} must be {words}, not {value!r}")
         if isinstance(self.approve, str):
             _check_choice("approve", self.approve, APPROVE)
-        self._check_prompts()
         for role, model in self.roles.items():
             self._check_model(role, model)
+        if self.dialect == "auto":
+            object.__setattr__(self, "dialect", getattr(self.planner, "dialect", "python"))
+        if isinstance(self.prompts, str):
+            object.__setattr__(self, "prompts", dict.fromkeys(SLOTS, self.prompts))
+        self._check_prompts()
         for name in ("limits", "prompts"):  # a dict that its maker still holds could become invalid
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
@@ -125,17 +135,20 @@ class Settings:
         if isinstance(model, type) or not isinstance(model, Model):
             made = "such as connect('openai:gpt-5-mini')"
             raise ValueError(f"{role} must be a Model, {made}, not {model!r}")  # noqa: TRY004 - as all settings
+        _check_choice(f"{role}.prompts", getattr(model, "prompts", WORDINGS[0]), WORDINGS)
+        _check_choice(f"{role}.dialect", getattr(model, "dialect", "python"), DIALECTS)
         if self.budget.usd is not None and price(model.provider, model.name, Usage(1, 1, 1)) is None:
             name = f"{model.provider}:{model.name}"
             raise ValueError(f"no price is known for {name}: leave usd out, or install compiler_nb[prices]")
 
     def _check_prompts(self) -> None:
         """Raise ValueError if a prompt of the user's lacks what it must show, or an example is not a plan."""
-        for role, text in self.prompts.items():
+        for role in self.prompts:
             _check_choice("a role in prompts", role, SLOTS)
-            if wrong := check_own(role, text):
+            if (text := self.own_prompt(role)) and (wrong := check_own(role, text)):
                 raise ValueError(f"prompts[{role!r}] {wrong}")
-        if self.examples and "planner" in self.prompts and not has_slot(self.prompts["planner"], "examples"):
+        own = self.own_prompt("planner")
+        if self.examples and own and not has_slot(own, "examples"):
             raise ValueError("examples are given, but prompts['planner'] has no {{examples}} to show them")
         for number, (question, plan) in enumerate(self.examples):
             try:
@@ -146,6 +159,16 @@ class Settings:
                 raise ValueError(f"{what}: {error}{hint}") from None
 
     # ---------------------------------------------------------------- what follows from them
+
+    def own_prompt(self, role: str) -> str:
+        """Return the user's own text of a role's prompt, "" if the package's is used."""
+        chosen = cast("Mapping[str, str]", self.prompts).get(role, "")
+        return "" if chosen in PROMPTS else chosen
+
+    def wording(self, role: str) -> str:
+        """Return how the package words what it says to a role: as the user chose, else as its model asks for."""
+        chosen = cast("Mapping[str, str]", self.prompts).get(role, "")
+        return chosen if chosen in WORDINGS else getattr(self.roles.get(role), "prompts", WORDINGS[0])
 
     @property
     def learns(self) -> bool:

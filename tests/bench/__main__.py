@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.bench import small
 from tests.bench.measure import collect, measure_apart
 
 if TYPE_CHECKING:
@@ -38,7 +39,11 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--only", default="", metavar="NAME", help="only figures whose name contains NAME")
     parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
+    parser.add_argument("--small", metavar="MODEL", nargs="?", const="local", help="how well a small model plans")
     options = parser.parse_args(arguments)
+    if options.small:
+        small.main(options.small)
+        return 0
     known = collect()
     figures = [figure for figure in known if options.only in figure.name]
     if not figures:

@@ -86,7 +86,7 @@ def test_a_plan_keeps_its_lines():
         ("-j many", "not 'many'"),
         ("--timeout nan", "a number of seconds above 0"),
         ("--timeout -1", "a number of seconds above 0"),
-        ("--dialect yaml", "--dialect takes python or numbered or json, not 'yaml'"),
+        ("--dialect yaml", "--dialect takes auto or python or numbered or json, not 'yaml'"),
         ("--budget tokens=many", "limits such as tokens=20k,usd=0.05,calls=30"),
         ("--budget euro=1", "limits such as tokens=20k,usd=0.05,calls=30"),
         ("--live maybe", "--live takes on or off, not 'maybe'"),

@@ -14,7 +14,7 @@ from tests.support.desk import Desk
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"dialect": "lisp"}, "dialect must be 'python' or 'numbered' or 'json', not 'lisp'"),
+        ({"dialect": "lisp"}, "dialect must be 'auto' or 'python' or 'numbered' or 'json', not 'lisp'"),
         ({"engine": "dask"}, "engine must be 'local', not 'dask'"),
         ({"approve": "maybe"}, "approve must be 'ask' or 'auto' or 'deny', not 'maybe'"),
         ({"share": "some"}, "share must be 'all' or 'summary' or 'none', not 'some'"),
@@ -34,8 +34,11 @@ from tests.support.desk import Desk
         ({"examples": (("a",),)}, "examples must be pairs of a question and a plan, not (('a',),)"),
         ({"budget": "x"}, "budget must be a Budget, not 'x'"),
         ({"limits": 5}, "limits must be a dict of Limits by provider, not 5"),
-        ({"prompts": 3}, "prompts must be a dict of texts by role, not 3"),
-        ({"prompts": {"planner": 3}}, "prompts must be a dict of texts by role, not {'planner': 3}"),
+        ({"prompts": 3}, "prompts must be 'auto', 'full' or 'small', or a dict of these, or of texts, by role, not 3"),
+        (
+            {"prompts": {"planner": 3}},
+            "prompts must be 'auto', 'full' or 'small', or a dict of these, or of texts, by role, not {'planner': 3}",
+        ),
         ({"drop_failed": 1.1}, "drop_failed must be a share from 0 to 1, such as 0.1 for a tenth, not 1.1"),
         ({"drop_failed": True}, "drop_failed must be a share from 0 to 1, such as 0.1 for a tenth, not True"),
         ({"planner": 3}, "planner must be a Model, such as connect('openai:gpt-5-mini'), not 3"),
