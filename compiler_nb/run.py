@@ -246,14 +246,14 @@ class Run:
             })  # fmt: skip
         return pd.DataFrame(rows)
 
-    def visualize(self, engine: Engine = "auto") -> Picture:
+    def visualize(self, engine: Engine = "auto", *, times: bool = True) -> Picture:
         """Return the picture of its tasks, with states and hover texts: it shows itself anywhere, and has `save`.
 
         engine: what chooses the places: "own", "graphviz", or "auto" for Graphviz if it is installed.
         """
         from compiler_nb.drawing.svg import draw_run  # noqa: PLC0415 - only who looks needs it
 
-        return draw_run(self.progress, engine).masked(self.settings.secrets)
+        return draw_run(self.progress, engine, at=self.seconds if times else None).masked(self.settings.secrets)
 
     def timeline(self) -> Picture:
         """Return when what ran, with the critical path and times in words: it shows itself anywhere, and has `save`."""

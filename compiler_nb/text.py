@@ -109,6 +109,12 @@ def count_of(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
+def nth(number: int, what: str) -> str:
+    """Return `2nd try`."""
+    teen = 10 < number % 100 < 14  # noqa: PLR2004 - 11th, 12th, 13th
+    return f"{number}{'th' if teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')} {what}"
+
+
 def suggest(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
     """Return " Did you mean ...?" if a known word is as like as that, otherwise ""."""
     # The word is compared with each known one, and a plan may have ten thousand of them.

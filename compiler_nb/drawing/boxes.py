@@ -32,6 +32,9 @@ STACK: Final = 6.0
 """How far the boxes behind a stack show, right and below."""
 EXTRA: Final = {"expr": 10.0, "fanout": STACK, "group": STACK}
 URGENT: Final[tuple[State, ...]] = ("failed", "running", "ready", "waiting", "cancelled", "skipped", "done")
+JOINER: Final = "joiner"
+JOINER_ROOM: Final = 80.0
+"""Pixels that a time may take within a box that has no other place for it, on both sides of its label."""
 END, MORE = "\0end", "\0more"
 
 Inside = Literal["cells", "shares", "bar"]
@@ -100,6 +103,12 @@ def group_box(group: Sequence[Task], *, inside: Inside) -> Box:
     ids = tuple(task.id for task in group)
     call = cut(f"{visible(ids[0][:LABEL])} … {visible(ids[-1][:LABEL])}", CALL)
     return sized(Box(f"\0{ids[0]}", "group", "", what, call, f"{TIMES} {len(ids):,}", ids, inside))
+
+
+def end_box(key: str, label: str) -> Box:
+    """Return the box of a last line; one that a joiner may read has room for its time, whether one has or not."""
+    box = sized(Box(key, "end", label=label))
+    return box if label == "answer" else replace(box, width=2.0 * math.ceil(text_width(JOINER) / 2 + 16) + JOINER_ROOM)
 
 
 def sized(box: Box) -> Box:

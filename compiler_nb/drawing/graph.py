@@ -20,6 +20,7 @@ from compiler_nb.drawing.boxes import (
     MORE,
     Box,
     Inside,
+    end_box,
     group_box,
     left_out,
     sized,
@@ -32,7 +33,7 @@ from compiler_nb.plan.shape import levels
 from compiler_nb.plan.task import Join, LastLine, Return, Task, line_of, owner_of
 from compiler_nb.plan.tree import references
 from compiler_nb.text import cut, visible
-from compiler_nb.trace import Progress
+from compiler_nb.trace import JOINER, Progress, role_of
 
 FULL: Final = 200
 """Most tasks that are drawn one by one."""
@@ -102,10 +103,14 @@ class DrawnRound(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """A whole run as it is drawn: its rounds; and by the ids of tasks that adopted an outcome, where it came from."""
+    """A whole run as it is drawn: its rounds; by the ids of tasks that adopted an outcome, where it came from.
+
+    joined: the numbers of the rounds whose results a joiner has read.
+    """
 
     rounds: tuple[DrawnRound, ...]
     adopted: Mapping[str, str] = {}
+    joined: frozenset[int] = frozenset()
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -133,12 +138,13 @@ def scene_of_run(progress: Progress) -> Scene:
                 tasks.setdefault(progress.round_of.get(id_, 0), []).append(task)
         rounds = dict(enumerate(progress.rounds))
         adopted = dict(progress.readiness.adopted)
+        joined = frozenset(each.round for each in progress.calls.values() if not each.task and role_of(each) == JOINER)
     parts = []
     for number, planned in sorted(tasks.items()):
         about = rounds.get(number)
         plan = about.plan if about else None
         parts.append(DrawnRound(tuple(planned), plan.final if plan else None, about.reason if about else ""))
-    return Scene(tuple(parts), adopted)
+    return Scene(tuple(parts), adopted, joined)
 
 
 def make_graph(plan: Shown, *, known: Iterable[str] = (), full: int = FULL, cells: int = CELLS, clip: int = CLIP,
@@ -185,7 +191,9 @@ def make_graph(plan: Shown, *, known: Iterable[str] = (), full: int = FULL, cell
         if final is not None:
             key = END if number == len(scene.rounds) - 1 else f"{END} {number}"
             pairs |= dict.fromkeys((one, key) for one in _ends(final, number, bands, box_of, pairs))
-            boxes[key] = sized(Box(key, "end", label="answer" if isinstance(final, Return) else "join"))
+            boxes[key] = end_box(
+                key, JOINER if number in scene.joined else "answer" if isinstance(final, Return) else "join"
+            )
             bands[key] = number
     links = {(box_of[source], box_of[id_]) for id_, source in scene.adopted.items() if {source, id_} <= box_of.keys()}
     pairs |= dict.fromkeys(sorted(links))

@@ -63,6 +63,8 @@ STYLE: Final = "".join(
         f".cnb text{{font:600 13px {SANS};{use('fill', 'ink')};stroke:none}}",
         f".cnb .cnb-call{{font:11px {MONO};{use('fill', 'dim')}}}",
         f".cnb .cnb-count{{font:600 11.5px {SANS};{use('fill', 'dim')};text-anchor:end}}",
+        f".cnb .cnb-time{{font:500 11px {SANS};{use('fill', 'dim')};text-anchor:end}}",
+        f".cnb .cnb-time.cnb-on-ink{{{use('fill', 'card')}}}",
         f".cnb .cnb-box{{{use('fill', 'card')};stroke:currentColor;stroke-width:1.3}}",
         f".cnb .cnb-ground{{fill:{EDGE};fill-opacity:.09;stroke:{EDGE};stroke-opacity:.3}}",
         f".cnb .cnb-edge{{fill:none;stroke:{EDGE};stroke-width:1.4}}",

@@ -15,6 +15,7 @@ from html import escape
 from typing import Any, Final, Literal
 
 from compiler_nb.drawing.boxes import BAR_HIGH, CELL, END, LINE, MARK, PAD, STACK, Box, has_bar, is_stack, state_of
+from compiler_nb.drawing.clocks import draw_times, times_of
 from compiler_nb.drawing.dot import Engine, Program, find_layout, source
 from compiler_nb.drawing.graph import Graph, Scene, Shown, make_graph, scene_of, scene_of_run
 from compiler_nb.drawing.layout import BAND_PAD, HEAD_LINE, Layout, heading
@@ -46,12 +47,16 @@ _ATTEMPTS: Final[tuple[dict[str, Any], ...]] = (
 """Options of `make_graph`, each for a smaller picture than the one before; the first within LIMIT is taken."""
 
 
-def draw_run(progress: Progress, engine: Engine = "auto") -> Picture:
-    """Return the picture of a run's tasks; each shows its state, arguments and short value when hovered over."""
+def draw_run(progress: Progress, engine: Engine = "auto", *, at: float | None = None) -> Picture:
+    """Return the picture of a run's tasks; each shows its state, arguments and short value when hovered over.
+
+    at: the seconds of the run up to which times count, which stand in the boxes; None for a picture without times.
+    """
     with progress.lock:
         tasks, states = tuple(progress.tasks.values()), dict(progress.states)
         scene, titles = scene_of_run(progress), task_titles(tasks, states, progress.outcomes)
-    return draw(scene, states=states, titles=titles, engine=engine)
+        times = {} if at is None else times_of(progress, at)
+    return draw(scene, states=states, titles=titles, engine=engine, times=times)
 
 
 def draw(
@@ -61,11 +66,13 @@ def draw(
     titles: Mapping[str, str] | None = None,
     engine: Engine = "auto",
     programs: Iterable[Program] | None = None,
+    times: Mapping[str, str] | None = None,
 ) -> Picture:
     """Return the picture of a plan, a run, or tasks without a last line: the same for the same arguments and engine.
 
     states: by task id, "waiting" if missing; titles: hover texts by task id; engine: what chooses the places across,
-    our own layout, or Graphviz if it is installed; programs: ways to run Graphviz, defaults to those that are there.
+    our own layout, or Graphviz if it is installed; programs: ways to run Graphviz, defaults to those that are there;
+    times: what stands beside the names, by the keys of boxes.
     Items of fan-outs, `rows[AAPL]`, are cells in their fan-out's box, whether given as tasks or only as states.
     """
     scene = scene_of(plan)
@@ -75,7 +82,7 @@ def draw(
     for attempt in _ATTEMPTS:
         graph = make_graph(scene, known=now, **attempt)
         layout = find_layout(graph, engine, programs)
-        svg = _page(graph, layout, now, words, [task.id for task in tasks])
+        svg = _page(graph, layout, now, words, [task.id for task in tasks], times=times or {})
         if len(svg.encode()) <= LIMIT:
             break
     about = f"picture of {count_of(sum(not task.owner for task in tasks), 'task')}"
@@ -105,11 +112,13 @@ def _lines(text: str, limit: int) -> str:
 
 
 def _page(
-    graph: Graph, layout: Layout, states: Mapping[str, State], titles: Mapping[str, str], ids: Sequence[str]
-) -> str:
+    graph: Graph, layout: Layout, states: Mapping[str, State], titles: Mapping[str, str], ids: Sequence[str],
+    *, times: Mapping[str, str],
+) -> str:  # fmt: skip
     body = draw_bands(graph, layout)
     body += [draw_edge(route, kinds_of(graph, pair)) for pair, route in layout.routes.items()]
     body += [draw_box(box, *layout.places[key], states, titles) for key, box in graph.boxes.items()]
+    body += draw_times(graph.boxes, layout.places, times)
     bounds = (-MARGIN, -MARGIN, layout.width + 2 * MARGIN, layout.height + 2 * MARGIN)
     return page(f"Plan of {count_of(len(ids), 'task')}", _count(ids, states) or "nothing to do", bounds, STYLE, body)
 

@@ -89,7 +89,7 @@ class _Rows:
 
     def head(self, number: int, reason: str) -> None:
         """Add the head of a round's band: its number, and why it began."""
-        told = f"round {number + 1}{f': {visible(reason)}' if reason else ''}"
+        told = f"Round {number + 1}{f': {visible(reason)}' if reason else ''}"
         self.rows.append(Row("", cut(told, LETTERS), title=told[:CALL] if len(told) > LETTERS else ""))
 
     def model(self, role: str, calls: Sequence[ModelCall], chain: Sequence[Link]) -> None:

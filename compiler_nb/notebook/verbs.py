@@ -174,7 +174,7 @@ def show_(desk: Desk, words: list[str], options: dict[str, str]) -> None:
     run = _run(desk, words)
     views = {BY_FLAG[flag].field: read_value("%compile show", BY_FLAG[flag], flag, options[flag]) for flag in options}
     if not views and front_end(desk, {}) == "page":
-        display(run.view().mime)
+        run.view()._ipython_display_()
     else:
         display(show.bundle(run, Binding(), look_of(desk, views)))
 

@@ -710,7 +710,7 @@ def test_rounds_are_bands_in_the_timeline(live):
     live.feed(2.0, tasks=[task("rome")], states=states((3, RUNNING, 1500)))
     live.page.click("text=Timeline")
     heads = live.page.locator(".cnb-band-head").all_inner_texts()
-    assert heads == ["round 1", "round 2: the coast is missing"]
+    assert heads == ["Round 1", "Round 2: the coast is missing"]
     bands = live.page.locator(".cnb-band")
     assert [bands.nth(at).locator(".cnb-who").all_inner_texts() for at in (0, 1)] == [["ny"], ["rome"]]
 

@@ -17,7 +17,7 @@ from compiler_nb.text import TIMES
 from compiler_nb.tool import tool
 from tests.support.pictures import HOSTILE, call, coasts, expr, fanout, random_plan, read, shown, wide
 
-COVERS = ("boxes.py", "graph.py", "png.py", "style.py")
+COVERS = ("boxes.py", "clocks.py", "graph.py", "png.py", "style.py")
 
 ENGINES = ("own", "auto")
 SPACE = "{http://www.w3.org/2000/svg}"

@@ -129,10 +129,10 @@ def test_rounds_are_bands_with_the_reason_as_their_head():
     found = made(calls=calls, rounds={"note": 1}, reasons=["", "the coast is missing"])
     words = [each.text for each in read(found.svg).iter(f"{SPACE}text") if (each.get("class") or "").split()[0] in
              ("cnb-words", "cnb-role", "cnb-name")]  # fmt: skip
-    assert words == ["round 1", "planner", "ny", "la", "joiner", "round 2: the coast is missing", "planner", "note",
+    assert words == ["Round 1", "planner", "ny", "la", "joiner", "Round 2: the coast is missing", "planner", "note",
                      "joiner"]  # fmt: skip
-    assert "round 2: the coast is missing" in found.text.splitlines()
-    assert "round 1" not in made(calls=calls[:2]).svg
+    assert "Round 2: the coast is missing" in found.text.splitlines()
+    assert "Round 1" not in made(calls=calls[:2]).svg
 
 
 def test_rows_tell_their_call_and_times_to_those_who_point_at_them():

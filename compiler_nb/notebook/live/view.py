@@ -60,6 +60,7 @@ class View:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._sent = 0.0
+        self.still: Any = None  # what shows the run without a kernel
         self._draw_after = 0.0
         self.board.tell_run(id=run.id, question=run.question, tools=list(run.settings.tools))
         self.board.catch_up()
@@ -76,6 +77,22 @@ class View:
         kind = "application/vnd.jupyter.widget-view+json"
         shown = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
         return {kind: shown, "text/plain": f"{self.run.question or 'a plan'} …"}
+
+    def _ipython_display_(self) -> None:
+        """Show it below the still picture, of which a page shows what there is no view for: without a kernel."""
+        from IPython.display import display  # noqa: PLC0415 - IPython is imported by whoever has a cell
+
+        look = show.Look(layout=self.engine)
+        self.still = display(show.still(self.run, look), raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        display(self.mime, raw=True)  # type: ignore[no-untyped-call]
+
+    def _show_still(self) -> None:
+        """Bring the still picture up to date."""
+        if self.still is not None:
+            with contextlib.suppress(Exception):  # the page is gone
+                self._context.copy().run(
+                    self.still.update, show.still(self.run, show.Look(layout=self.engine)), raw=True
+                )
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         return self.mime
@@ -159,6 +176,7 @@ class View:
             self.board.tell(footer=footer)
             self._conclude()
         self.flush()
+        self._show_still()
 
     def _conclude(self) -> None:
         """Add what is known only at the end: the critical path, and a picture if there is none."""

@@ -25,6 +25,7 @@ from compiler_nb.drawing.text import plan_text
 from compiler_nb.engine.session import STILL_RUNS
 from compiler_nb.models.secret import Secret, mask
 from compiler_nb.notebook.output import answer as answers
+from compiler_nb.notebook.output import plans
 from compiler_nb.notebook.output.failed import places
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.outcome import NOT_REPEATED
@@ -37,6 +38,8 @@ T = TypeVar("T")
 Bundle = dict[str, Any]
 """Data by MIME type."""
 NAMES: Final = 12
+TIMED: Final = 2_000
+"""Most tasks of a run of which the last line says how long it would have taken in other ways."""
 LINE: Final = 120
 """Characters of the last line that a page shows in one line."""
 REASON: Final = 120
@@ -47,7 +50,11 @@ FLAT: Final = 60_000
 """A longer picture (in characters) is not repeated as an image; its table stands in for it."""
 DEFAULT_VIEWS: Final = ("graph",)
 _STYLE: Final = (
-    ".cnb-out{line-height:1.45;max-width:1100px}.cnb-out p{margin:.35em 0}"
+    ".cnb-out{line-height:1.45;max-width:1900px;container:cnb-out/inline-size}.cnb-out p{margin:.35em 0}"
+    ".cnb-out>:not(.cnb-sides){max-width:1100px}"
+    "@container cnb-out (min-width:1250px){.cnb-out .cnb-sides{display:grid;gap:28px;align-items:start;"
+    "grid-template-columns:minmax(0,3fr) minmax(320px,2fr)}.cnb-out .cnb-sides>.cnb-plan>summary{list-style:none;"
+    "pointer-events:none}.cnb-out .cnb-sides>.cnb-plan::details-content{content-visibility:visible;block-size:auto}}"
     ".cnb-out .cnb-question{opacity:.72;border-left:3px solid #8792a2;padding-left:.7em;margin-bottom:.6em}"
     ".cnb-out .cnb-answer{margin:.4em 0 .6em;font-size:1.08em;overflow-x:auto}"
     ".cnb-out .cnb-error{border-left:3px solid #c8400a;padding-left:.7em;white-space:pre-wrap}"
@@ -55,7 +62,16 @@ _STYLE: Final = (
     ".cnb-out .cnb-footer{opacity:.72;font-size:.9em}"
     ".cnb-out table{border-collapse:collapse;margin:.3em 0}"
     ".cnb-out th,.cnb-out td{padding:.15em .8em .15em 0;text-align:left;border-bottom:1px solid #8792a255}"
+    + plans.STYLE
 )
+
+
+_OUTPUT: Final = ".jp-OutputArea-child:has(.cnb-still)"
+_STILL: Final = (
+    f"{_OUTPUT}:has(+ .jp-OutputArea-child .cnb-live){{display:none}}"
+    f"{_OUTPUT} + .jp-OutputArea-child:not(:has(.cnb-live)){{display:none}}"
+)
+"""Of the still picture and the live view below it one is seen; a view that is not found says so, and is hidden."""
 
 
 class Look(NamedTuple):
@@ -70,7 +86,7 @@ class Look(NamedTuple):
 def bundle(run: Run, binding: Binding, look: Look = Look(), *, raises: bool = False) -> Bundle:  # noqa: B008 - it cannot be changed
     """Return what a run shows, by MIME type; raises: whether an error below it says why there is no answer."""
     hide, tasks = functools.partial(mask, secrets=run.settings.secrets), plain_tasks(run)
-    drawn = run.visualize(look.layout) if tasks and "graph" in look.views else None
+    drawn = run.visualize(look.layout, times=look.times) if tasks and "graph" in look.views else None
     times = run.timeline() if tasks and look.times and "timeline" in look.views else None
     table = _table(run) if tasks and "none" not in look.views else ""
     texts = (
@@ -86,6 +102,12 @@ def bundle(run: Run, binding: Binding, look: Look = Look(), *, raises: bool = Fa
     if drawn and (png := drawn.png()):
         data["image/png"] = base64.b64encode(png).decode()
     return data
+
+
+def still(run: Run, look: Look) -> Bundle:
+    """Return what stands above a live view and is seen only if that is not: in a notebook reopened without a kernel."""
+    data = bundle(run, Binding(), look)
+    return {**data, "text/html": f'<div class="cnb-still"><style>{_STILL}</style>{data["text/html"]}</div>'}
 
 
 def plan_bundle(plan: Plan, look: Look, last: str = "") -> Bundle:
@@ -146,7 +168,7 @@ def _footer(run: Run, binding: Binding, *, times: bool) -> list[Noted]:
     parts = [
         Noted(count_of(tasks, "task")),
         *([Noted(count_of(len(run.rounds), "round"))] if len(run.rounds) > 1 else []),
-        Noted(seconds_text(run.seconds), is_time=True),
+        Noted(run.times().short if tasks <= TIMED else seconds_text(run.seconds), is_time=True),
         *([Noted(f"{'' if used.reported else '~'}{used.tokens:,} tokens")] if used.calls else []),
         *([Noted(f"{count_of(left, 'call')} could not be stopped")] if left else []),
         *(Noted(f"waited {seconds_text(took)} for {name}", is_time=True) for name, took in waited.items() if took >= 1),
@@ -250,7 +272,8 @@ def _html(  # noqa: PLR0917 - the parts of the page
     if not raises:
         parts += _errors_html(run)
     if drawn is not None:
-        parts += _picture_html(drawn, table)
+        sides = [*_picture_html(drawn, table), plans.plans_html(run)]
+        parts.append(f'<div class="cnb-sides">{"".join(sides)}</div>')
     if times is not None:
         parts += _picture_html(times, name="the timeline", kind="cnb-flat cnb-time")
     if "table" in look.views and table:

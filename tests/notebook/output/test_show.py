@@ -14,17 +14,20 @@ from nbval.plugin import get_sanitize_patterns
 
 from compiler_nb import Answer, Chunk, Compiler, History, ScriptedModel, Usage, tool
 from compiler_nb.__main__ import FILES
+from compiler_nb.errors import ToolUnavailable
 from compiler_nb.events import ModelWaits
 from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.models.secret import Secret
 from compiler_nb.notebook.live.view import View
-from compiler_nb.notebook.output.show import FLAT, Look, bundle, footer, plan_bundle, without_keys
+from compiler_nb.notebook.output.show import FLAT, Look, bundle, footer, plan_bundle, still, without_keys
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.plan.plan import Plan
 from compiler_nb.text import seconds_text
 from tests.support.desk import begin
 from tests.support.server import Server
 from tests.support.shell import open_shell
+
+COVERS = ("plans.py",)
 
 OWN = Look(layout="own")
 STILL = Look(layout="own", times=False)
@@ -263,6 +266,65 @@ def test_outcomes_of_items_stand_in_their_cells():
         ("rows", "done"), ("rows[a]", "done"), ("rows[b]", "done"),
     ]  # fmt: skip
     assert "1 task ·" in data["text/plain"]
+
+
+def test_the_still_picture_says_each_tasks_time_and_tries():
+    """As the live one did; the joiner is a node with its time; without times nothing of it is there."""
+
+    @tool(retries=1)
+    def shaky(n: int) -> int:
+        """Fail once."""
+        tries.append(n)
+        if len(tries) == 1:
+            raise ToolUnavailable("again")
+        return n
+
+    tries: list[int] = []
+    model = ScriptedModel({"planner": "a = shaky(1)\nb = a + 1\njoin()", "joiner": "Answer: fine"})
+    run = Compiler(model, [shaky]).run_sync("q")
+    html = bundle(run, Binding(), OWN)["image/svg+xml"]
+    times = re.findall(r'<text class="cnb-time[^"]*"[^>]*>([^<]*)</text>', html)
+    assert [re.sub(r"[\d.]+ m?s", "T", each) for each in times] == ["2nd try · T", "T"]
+    assert ">joiner</text>" in html
+    assert "cnb-time" not in bundle(run, Binding(), STILL)["image/svg+xml"].partition("</style>")[2]
+
+
+def test_the_plans_text_stands_folded_below_its_picture():
+    """Each line is one text, with the mark of its task beside it; a plan with several rounds has all of them."""
+    html = bundle(run_of(f"# two\n{PLAN}"), Binding(), OWN)["text/html"]
+    folded = html[html.index('<details class="cnb-plan">') : html.index("</details>")]
+    lines = re.findall(r'<code class="cnb-line([^"]*)">(.*)\n</code>', folded)
+    assert lines[0] == ("", "# two")
+    assert lines[1] == (" cnb-done", "ny = weather(&quot;New York&quot;)")
+    assert "<summary>plan, " in folded
+    rounds = ScriptedModel({"planner": "a = fail('$1')\njoin()", "replan": "b = weather('x')\njoin()",
+                            "joiner": ["Replan: it failed", "Answer: b"]})  # fmt: skip
+    html = bundle(Compiler(rounds, [weather, fail]).run_sync("q"), Binding(), OWN)["text/html"]
+    assert '<code class="cnb-line cnb-failed">a = fail(&#x27;$1&#x27;)\n</code>' in html
+    assert "<summary>2 plans, 4 lines</summary><p>round 1</p>" in html
+
+
+def test_the_last_line_says_what_the_streaming_saved():
+    """And what it would have taken one after the other; nothing of it where it does not differ."""
+
+    @tool
+    async def nap(seconds: float) -> float:
+        """Sleep."""
+        await asyncio.sleep(seconds)
+        return seconds
+
+    text = "a = nap(0.3)\nb = nap(0.3)\n# " + "x " * 40 + "\njoin()\n"
+    model = ScriptedModel({"planner": text, "joiner": "Answer: fine"}, tokens_per_second=200)
+    words = r"2 tasks · 0\.\d s; one after the other (0|1)\.\d s; without streaming 0\.\d s · "
+    assert re.match(words, footer(Compiler(model, [nap]).run_sync("q"), Binding(), times=True))
+    assert "other" not in footer(run_of(PLAN), Binding(), times=True)
+
+
+def test_a_live_view_stands_below_a_still_picture_and_hides_it():
+    """One of them is seen: by style alone, so that a notebook without a kernel shows the picture."""
+    html = still(run_of(PLAN), OWN)["text/html"]
+    assert html.startswith('<div class="cnb-still"><style>.jp-OutputArea-child:has(.cnb-still):has(+')
+    assert "Plan of 3 tasks" in html
 
 
 def test_a_timeline_stands_below_the_picture():

@@ -151,7 +151,7 @@ export class TimelinePane {
     for (let number = 0; number < count; number += 1) {
       const band = this._band(number);
       const reason = rounds[number]?.[1] ?? "";
-      say(band.head, count > 1 ? `round ${number + 1}${reason ? `: ${reason}` : ""}` : "");
+      say(band.head, count > 1 ? `Round ${number + 1}${reason ? `: ${reason}` : ""}` : "");
       band.head.title = reason;
       for (const role of /** @type {const} */ (["planner", "joiner"])) {
         const calls = models.filter(([who, round]) => who === role && round === number);

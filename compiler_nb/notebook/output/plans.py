@@ -1,0 +1,77 @@
+"""The text of a run's plans as a page shows it: folded, each line unbroken and with the mark of its tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from typing import Final
+
+from compiler_nb.drawing.text import MARKS
+from compiler_nb.outcome import State
+from compiler_nb.run import Run
+from compiler_nb.text import count_of, visible
+from compiler_nb.trace import Progress, Round
+
+LINES: Final = 500
+"""Lines of a plan that are shown; the others are counted."""
+URGENT: Final[tuple[State, ...]] = ("failed", "running", "ready", "waiting", "cancelled", "skipped", "done")
+STYLE: Final = (
+    ".cnb-out details.cnb-plan{margin:.4em 0;font-size:.95em}.cnb-out .cnb-plan>summary{cursor:pointer;opacity:.72}"
+    ".cnb-out .cnb-lines{margin:.3em 0;white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.5;font-size:12px}"
+    ".cnb-out .cnb-lines .cnb-line{color:inherit;background:none}"
+    ".cnb-out .cnb-line{display:block;padding-left:2.2em;text-indent:-2.2em}"
+    ".cnb-out .cnb-line::before{content:' ';display:inline-block;width:2.2em;text-indent:0;font-weight:700}"
+    + "".join(
+        f".cnb-out .cnb-line.cnb-{state}::before{{content:'{mark}';color:var(--cnb-{state},inherit)}}"
+        for state, mark in MARKS.items()
+    )
+    + ".cnb-out .cnb-blame{display:block;padding-left:2.2em;color:var(--cnb-failed,#c8400a)}"
+    "@media print{.cnb-out details::details-content{content-visibility:visible;block-size:auto}}"
+)
+"""A mark is no part of a line's text, so that what is copied is the plan."""
+
+
+def plans_html(run: Run) -> str:
+    """Return the texts of all plans of a run, the first round's first; "" if there are none."""
+    progress = run.progress
+    with progress.lock:
+        texts = [(each, _lines(each, progress)) for each in progress.rounds if each.text.strip()]
+    if not texts:
+        return ""
+    many = len(texts) > 1
+    count = sum(len(each.text.strip().splitlines()) for each, _ in texts)
+    about = f"{count_of(len(texts), 'plan')}, " if many else "plan, "
+    body = "".join(
+        f"{f'<p>round {each.number + 1}</p>' if many else ''}<pre class='cnb cnb-lines'>{''.join(lines)}</pre>"
+        for each, lines in texts
+    )
+    return f'<details class="cnb-plan"><summary>{about}{count_of(count, "line")}</summary>{body}</details>'
+
+
+def _lines(text: Round, progress: Progress) -> list[str]:
+    """Return a plan's lines as HTML."""
+    lines = text.text.rstrip().replace("\r\n", "\n").split("\n")
+    marks = _marks(text, progress)
+    blames: dict[int, list[str]] = {}
+    for problem in text.problems:
+        blames.setdefault(problem.line, []).append(problem.message)
+    shown = []
+    for number, line in enumerate(lines[:LINES], 1):
+        kind = f" cnb-{marks[number]}" if number in marks else ""
+        shown.append(f'<code class="cnb-line{kind}">{escape(visible(line))}\n</code>')
+        shown += [f'<span class="cnb-blame">{escape(visible(message))}\n</span>' for message in blames.get(number, ())]
+    more = [f"… {len(lines) - LINES:,} more lines"] if len(lines) > LINES else []
+    return shown + more
+
+
+def _marks(text: Round, progress: Progress) -> dict[int, State]:
+    """Return the state of each line: the most urgent one of its tasks."""
+    found: dict[int, set[State]] = {}
+    for task in text.plan or ():
+        found.setdefault(task.line, set()).update(_states(task.id, progress))
+    return {line: next(state for state in URGENT if state in states) for line, states in found.items() if states}
+
+
+def _states(id_: str, progress: Progress) -> Iterator[State]:
+    if id_ in progress.states:
+        yield progress.states[id_]
