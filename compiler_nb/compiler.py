@@ -29,6 +29,7 @@ from compiler_nb.settings.order import Claim, Order, Past
 from compiler_nb.settings.settings import Settings
 from compiler_nb.tool import Tool, Toolbox
 from compiler_nb.toolbox.language import make_language_tools
+from compiler_nb.trace import Round
 
 if TYPE_CHECKING:  # loaded only if it is used
     from compiler_nb.history.history import History
@@ -277,6 +278,8 @@ class Compiler:
         if plan is not None:
             _check_whole(plan, given)
         past = Past()
+        if plan is not None and source is not None and any(map(_is_after_tools, source.rounds)):
+            plan = replace(plan, after_tools=True)  # it may be what tools have asked for, however it came to the cell
         if source is not None:
             past = Past(parent=source.id, claim=self._claim_on(source, take=False), effects=self._effects_of(source))
         shapes = self._recall_shapes() if plan is None else {}
@@ -442,3 +445,8 @@ def _check_whole(plan: Plan, inputs: Mapping[str, Any]) -> None:
 def _missing(what: str, task: Task) -> Problem:
     message = f"{task.id} reads {what}, which is not there: give it as an input, or run the plan that makes it"
     return Problem("missing_ref", task.line, task.column, message, task.id)
+
+
+def _is_after_tools(round_: Round) -> bool:
+    """Whether a round's plan was written after tools had returned something."""
+    return round_.number > 0 or (round_.plan is not None and round_.plan.after_tools)

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias, overload
 
 from compiler_nb.errors import ToolError
 from compiler_nb.signature.arguments import Signature
+from compiler_nb.signature.checks import checkable
 from compiler_nb.signature.types import describe_type
 from compiler_nb.text import shorten
 
@@ -148,9 +149,25 @@ class Tool(Signature):
     def schema(self) -> dict[str, Any]:
         """The JSON schema of its arguments, by pydantic."""
         from pydantic import TypeAdapter  # noqa: PLC0415 - imported at first use
+        from pydantic.errors import PydanticUserError  # noqa: PLC0415
 
-        adapter: Any = TypeAdapter(self.function)  # type: ignore[arg-type]  # it takes functions too
+        try:
+            adapter: Any = TypeAdapter(self.function)  # type: ignore[arg-type]  # it takes functions too
+        except PydanticUserError:  # typing's TypedDict before Python 3.12
+            adapter = TypeAdapter(self._stand_in())
         return dict(adapter.json_schema())
+
+    def _stand_in(self) -> Any:
+        """Return a function with the same parameters, of types that pydantic reads on every Python."""
+        hints = {each.name: checkable(each.hint) for each in self.parameters}
+        signature = inspect.signature(self.function)
+        named = [each.replace(annotation=hints[name]) for name, each in signature.parameters.items()]
+
+        def stand_in(*_: Any, **__: Any) -> None: ...
+
+        stand_in.__signature__ = signature.replace(parameters=named, return_annotation=Any)  # type: ignore[attr-defined]
+        stand_in.__annotations__ = hints
+        return stand_in
 
 
 def _defined(function: FunctionType) -> Any:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Literal
+from typing import Literal, NotRequired, TypedDict
 
 import pytest
 
-from compiler_nb.errors import ToolError
+from compiler_nb.errors import ArgumentError, ToolError
 from compiler_nb.tool import Toolbox, tool
 
 
@@ -185,3 +185,28 @@ def test_a_notebook_s_own_function_is_what_was_given(monkeypatch):
     monkeypatch.setitem(vars(sys.modules["__main__"]), "price", lambda x: 2)
     exec("@tool\ndef price(x): return 1", names := {"__name__": "__main__", "tool": tool})  # noqa: S102 - a cell
     assert names["price"].newest() is names["price"]
+
+
+class Stop(TypedDict):
+    """Where something is."""
+
+    place: str
+    minutes: NotRequired[int]
+
+
+def test_the_schema_of_a_tool_that_takes_typings_typed_dict():
+    """On every Python, wherever it stands; a call is checked by it, too."""
+
+    @tool
+    def drive(start: Stop, *, then: list[Stop] | None = None, speed: float = 1.0) -> Stop:
+        """Drive."""
+        return start
+
+    schema = drive.schema
+    assert schema["required"] == ["start"]
+    assert list(schema["properties"]) == ["start", "then", "speed"]
+    (stop,) = schema["$defs"].values()
+    assert (stop["required"], list(stop["properties"])) == (["place"], ["place", "minutes"])
+    assert drive.bind(({"place": "Oslo"},), {}) == (({"place": "Oslo"},), {})
+    with pytest.raises(ArgumentError, match="'start' must be"):
+        drive.bind(({"minutes": 5},), {})

@@ -54,7 +54,7 @@ def draw_run(progress: Progress, engine: Engine = "auto", *, at: float | None = 
     """
     with progress.lock:
         tasks, states = tuple(progress.tasks.values()), dict(progress.states)
-        scene, titles = scene_of_run(progress), task_titles(tasks, states, progress.outcomes)
+        scene, titles = scene_of_run(progress), task_titles(tasks, states, progress.outcomes, given=progress.given)
         times = {} if at is None else times_of(progress, at)
     return draw(scene, states=states, titles=titles, engine=engine, times=times)
 

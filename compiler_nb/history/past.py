@@ -5,6 +5,7 @@ A task is the same as an earlier one when its key is (keys.py). The k-th of equa
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
@@ -12,11 +13,12 @@ from typing import Any, Final
 
 from compiler_nb.engine.ledger import NOWHERE, Entry, Place, not_repeated, standing_of
 from compiler_nb.engine.node import CANCELLED
-from compiler_nb.errors import HistoryError
+from compiler_nb.errors import HistoryError, PlanError
 from compiler_nb.events import TaskIdentified
 from compiler_nb.operations.bounds import is_a
-from compiler_nb.outcome import LEFT_OUT, NOT_DONE, NOT_REPEATED, Answer, Failure, Replan, is_lost
+from compiler_nb.outcome import LEFT_OUT, NOT_DONE, NOT_REPEATED, SET, Answer, Failure, Replan, is_lost
 from compiler_nb.plan.effects import nature
+from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import JOIN, LastLine, Return, Task, owner_of
 from compiler_nb.run import Run
 from compiler_nb.settings.order import Order, Past, PastRound, Taken
@@ -132,7 +134,8 @@ def _identified(run: Run) -> list[tuple[TaskIdentified, Place, bool]]:
     for event in run.events:
         if type(event) is TaskIdentified:
             id_, ends = event.task, progress.ends
-            is_call, kept = progress.tasks[id_].kind == "call", id_ in ends and ends[id_].how.startswith(NOT_REPEATED)
+            how = ends[id_].how if id_ in ends else ""
+            is_call, kept = progress.tasks[id_].kind == "call", how.startswith(NOT_REPEATED)
             begun = is_call and id_ in progress.spans and not kept
             place = Place(run.id, event.round, id_) if begun else _source(event)
             found[id_, None if is_call else place] = event, place, begun
@@ -153,6 +156,8 @@ def _known(old: Run) -> Callable[[str, str], Taken]:
     def known(id_: str, how: str) -> Taken:
         how = LEFT_OUT if old.progress.ends[id_].how == LEFT_OUT else how  # so that it is marked again
         outcome, effects = old.progress.ends[id_].outcome, tuple(made.get(id_, ()))
+        if old.progress.ends[id_].how == SET:
+            return Taken(outcome, SET, effects)
         return Taken(outcome, not_repeated(effects[0], "") if effects and not is_lost(outcome) else how, effects)
 
     return known
@@ -165,6 +170,8 @@ def lineage(runs: Iterable[Run]) -> list[Entry]:
         ends, tasks = run.progress.ends, run.progress.tasks
         for event, place, begun in _identified(run):
             outcome, source = ends[event.task].outcome if event.task in ends else CANCELLED, _source(event)
+            if begun and event.task in ends and ends[event.task].how == SET:
+                outcome = CANCELLED  # the user gave the value; whether the call had its effect is not known
             if begun and not (isinstance(outcome, Failure) and outcome.kind in NOT_BEGUN):
                 if source in found and found[source].standing != "done":  # a person had this one made in its place
                     del found[source]
@@ -229,6 +236,21 @@ def _items(old: Run, tasks: Iterable[Task], moved: set[str]) -> dict[str, Any]:
         for id_, outcome in old.progress.outcomes.items()
         if owner_of(id_) in sources & moved and not is_a(outcome, (*NOT_DONE, NotStored))
     }
+
+
+def editable(old: Run) -> str:
+    """Return a run's last plan as python text for a `%%plan` cell, with those tasks of earlier rounds that it reads.
+
+    It is the plan's own text if that says all. Raises KeyError if the run has no whole plan.
+    """
+    rounds = rounds_again(old)
+    last = rounds[-1].plan
+    if last.dialect == "python" and len(rounds) == 1 and "```" not in last.text:
+        with contextlib.suppress(PlanError):
+            again = Plan.parse(last.text, dialect="python", inputs=tuple(old.inputs), implied="value")
+            if again.final == last.final and again.by_id.keys() == last.by_id.keys():
+                return f"{last.text.strip()}\n"
+    return Plan(tuple(task for each in rounds for task in each.plan), last.final).to_text("python")
 
 
 def rounds_again(old: Run) -> list[PastRound]:

@@ -41,7 +41,7 @@ def candidates(text: str, names: Namespace) -> Found | None:
         return _in_line(typed, before, names)
     if not before:
         return _that_begin(typed, VERBS)
-    if before[-1] in ("--start", "--override", "why", "approve", "deny"):
+    if before[-1] in ("--start", "--override", "why", "approve", "deny", "skip", "retry", "set"):
         return _that_begin(typed, (name for run in _runs(names) for name in run._ipython_key_completions_()))
     flags = VERBS[before[0]].flags if before[0] in VERBS else ()
     return _that_begin(typed, [*flags, *(_models(names) if before[0] == "model" else [*_of(names, Run), "-1"])])

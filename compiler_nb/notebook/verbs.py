@@ -13,6 +13,7 @@ from compiler_nb.drawing.text import text_table
 from compiler_nb.engine.background import BACKGROUND
 from compiler_nb.errors import OptionError
 from compiler_nb.history import StoredRun
+from compiler_nb.history.past import editable
 from compiler_nb.models.connect import check
 from compiler_nb.notebook import loop, models
 from compiler_nb.notebook.desk import Desk
@@ -24,7 +25,7 @@ from compiler_nb.notebook.output.presenter import display, front_end, look_of, s
 from compiler_nb.notebook.runs import find_run, history_of, stored_runs
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.run import Run
-from compiler_nb.text import count_of, cut, seconds_text, suggest
+from compiler_nb.text import count_of, cut, seconds_text, shorten_value, suggest
 
 LISTED: Final = 30
 """How many runs are listed at most."""
@@ -33,6 +34,10 @@ _MANY: Final = 99
 _HELP: Final = {"-h", "--help"}
 _OVERRIDE: Final = re.compile(r"\s--override[\s=]+(.*?)(?=\s--(?:start|failed|override|take)\b|$)")
 """Values of tasks as they are written: what a shell would make of their quotes and blanks is not meant."""
+
+
+_SET: Final = re.compile(r"""\s*set\s+('[^']*'|"[^"]*"|[^-\s]\S*)\s+(.+?)(?:\s--run[\s=]+(\S+))?\s*""", re.DOTALL)
+"""A task, an expression as it is written, and a run."""
 
 
 class Command(NamedTuple):
@@ -51,6 +56,9 @@ class Command(NamedTuple):
 
 def perform(desk: Desk, line: str) -> None:
     """Do what a line says; raises OptionError if it makes no sense."""
+    if given := _SET.fullmatch(line):
+        VERBS["set"].perform(desk, [given[1].strip("'\""), given[3] or ""], {"": given[2]})
+        return
     overrides = ", ".join(_OVERRIDE.findall(line))
     try:
         words = shlex.split(_OVERRIDE.sub(" --override _", line))
@@ -216,6 +224,45 @@ def _steer(
         say(message.format(run.id))
 
 
+def _hand(desk: Desk, words: list[str], _: dict[str, str], *, act: Callable[[Run, str], None], message: str) -> None:
+    """Skip a task, or try it again; `message` begins with what was done."""
+    if not words:
+        raise OptionError(f"which task? %compile show lists them; write: %compile {message} TASK [RUN]")
+    run = _run(desk, words[1:]) if words[1:] else _going(desk, words[0])
+    name = _known(run, words[0])
+    act(run, name)
+    say(f"{'skipped' if message == 'skip' else 'tried again'}: {name}")
+
+
+def set_(desk: Desk, words: list[str], options: dict[str, str]) -> None:
+    """Give a task the value of an expression, which may read the notebook's variables."""
+    if "" not in options:
+        raise OptionError("%compile set takes a task and its value; write: %compile set TASK EXPRESSION [--run RUN]")
+    name, other = words
+    run = _run(desk, [other]) if other else _going(desk, name)
+    value = desk.memory.names.value(options[""], "%compile set")
+    run.set(_known(run, name), value)
+    say(f"set: {name} = {shorten_value(value)}")
+
+
+def _going(desk: Desk, name: str) -> Run:
+    """Return the newest run that goes on and has a task of this name; the last run if there is none."""
+    going = [run for run in reversed(desk.memory.runs) if run.status == "running"]
+    return next((run for run in going if name in run.progress.names or name in run.progress.tasks), None) or _run(
+        desk, []
+    )
+
+
+def edit(desk: Desk, words: list[str], _: dict[str, str]) -> None:
+    """Open a cell with the plan of a run, to be changed and run: side effects that were made are not repeated."""
+    run = _run(desk, words)
+    try:
+        text = editable(run)
+    except KeyError as error:
+        raise OptionError(str(error.args[0])) from None
+    desk.shell.set_next_input(f"%%plan --from {run.id}\n{text}")
+
+
 def cancel(desk: Desk, words: list[str], _: dict[str, str]) -> None:
     """Cancel a run, or all that are running."""
     running = _running(desk, words)
@@ -332,8 +379,27 @@ VERBS: Final = {
         "end a task that waits for approval; without TASK, list those that wait",
         2,
     ),
+    "skip": Command(
+        functools.partial(_hand, act=Run.skip, message="skip"),
+        "skip TASK [RUN]",
+        "skip a task of a run that goes on; what depends on it is skipped, too",
+        2,
+    ),
+    "retry": Command(
+        functools.partial(_hand, act=Run.retry, message="retry"),
+        "retry TASK [RUN]",
+        "try a task again that failed, was skipped, or runs; what was skipped for its sake may run then",
+        2,
+    ),
+    "set": Command(
+        set_,
+        "set TASK EXPRESSION [--run RUN]",
+        "give a task a value that nothing has read yet; it may read variables of the notebook",
+        1,
+    ),
+    "edit": Command(edit, "edit [RUN]", "open a cell with the plan of a run, to change it and run it", 1),
     "cancel": Command(cancel, "cancel [RUN]", "cancel a run, or all that are running", 1),
 }
 VERBS["go"] = VERBS["resume"]
-NOT_YET: Final = frozenset({"edit", "step", "diff", "export", "prompt", "example", "cache", "demo"})
+NOT_YET: Final = frozenset({"step", "diff", "export", "prompt", "example", "cache", "demo"})
 """Verbs that are planned: each is refused by its name, and listed nowhere."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass
@@ -30,6 +31,29 @@ def make_check(hint: Any) -> Check | None:
     if isinstance(hint, type) and not hasattr(hint, "__pydantic_validator__") and _is_opaque(hint):
         return functools.partial(_instance, hint)
     return _Adapter(hint)
+
+
+def checkable(hint: Any) -> Any:
+    """Return a type with typing's TypedDicts replaced by ones that pydantic reads, too, before Python 3.12."""
+    from typing_extensions import TypedDict  # noqa: PLC0415 - pydantic brings it
+
+    if typing.is_typeddict(hint):
+        fields = {}
+        for name, each in typing.get_type_hints(hint, include_extras=True).items():
+            origin, marked = typing.get_origin(each), typing.get_origin(each) in (typing.Required, typing.NotRequired)
+            needed = origin is typing.Required if marked else name in hint.__required_keys__
+            inner = checkable(typing.get_args(each)[0] if marked else each)
+            fields[name] = inner if needed else typing.NotRequired[inner]
+        return TypedDict(hint.__name__, fields)  # type: ignore[operator]  # made at run time
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if not parts or origin is Literal:
+        return hint
+    if origin in (typing.Union, types.UnionType):
+        return typing.Union[tuple(map(checkable, parts))]  # noqa: UP007 - of as many as there are
+    try:
+        return origin[tuple(map(checkable, parts))]
+    except TypeError:  # such as Annotated, or a callable's parameters
+        return hint
 
 
 def _is_opaque(hint: type) -> bool:
@@ -105,10 +129,12 @@ class _Adapter:
             return TypeAdapter(self.hint, config=ConfigDict(arbitrary_types_allowed=True))
         except PydanticUserError:  # a type with a configuration of its own takes no other
             pass
-        try:
-            return TypeAdapter(self.hint)
-        except PydanticUserError:  # it cannot check such a type, as typing's TypedDict before Python 3.12
-            return None
+        for hint in (self.hint, checkable(self.hint)):
+            try:
+                return TypeAdapter(hint)
+            except PydanticUserError:  # typing's TypedDict before Python 3.12, or what cannot be checked at all
+                pass
+        return None
 
     def __call__(self, value: Any) -> Any:
         from pydantic import ValidationError  # noqa: PLC0415 - imported at first use

@@ -292,6 +292,13 @@ def test_a_resume_with_another_input_reads_again_below_the_side_effect_that_it_c
     assert run.progress.ends["s"].how == "adopted"
 
 
+async def perform(compiler, order):
+    """Perform an order, and return its run."""
+    run, work = compiler.begin(order)
+    await work
+    return run
+
+
 def test_a_plan_that_was_written_after_tools_spoke_remembers_that(tmp_path):
     """`auto` denies what it asks for, in a rerun of it, in a rerun of that, and when it is executed by itself."""
     office = Office()
@@ -300,7 +307,10 @@ def test_a_plan_that_was_written_after_tools_spoke_remembers_that(tmp_path):
         old = compiler.run_sync("Pay?")
         runs = [old, compiler.rerun_sync(old), compiler.rerun_sync(old.id), compiler.execute_sync(old.plan)]
         runs.append(compiler.rerun_sync(runs[-1].id))
-    assert [run.failures["b"].kind for run in runs] == ["denied"] * 5
+        again = compiler.order(plan=old.plan.text, source=old)  # as `%%plan --from RUN` gives its text, perhaps edited
+        runs.append(asyncio.run(perform(compiler, again)))
+        runs.append(asyncio.run(perform(compiler, compiler.order(plan="b = pay(8)\njoin()\n", source=runs[-1]))))
+    assert [run.failures["b"].kind for run in runs] == ["denied"] * 7
     assert office.paid == []
     assert old.plan.after_tools
     assert not old.rounds[0].plan.after_tools

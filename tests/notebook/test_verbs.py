@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import threading
+import time
 from contextlib import closing
 
 import pytest
@@ -39,7 +40,11 @@ def test_help(shell, capsys):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("edit x", "OptionError: %compile edit does not exist yet"),
+        ("step x", "OptionError: %compile step does not exist yet"),
+        ("edit x", "no run is called 'x'"),
+        ("skip", "which task? %compile show lists them; write: %compile skip TASK [RUN]"),
+        ("set x", "%compile set takes a task and its value; write: %compile set TASK EXPRESSION [--run RUN]"),
+        ("set x 5", "no run is called '-1'"),
         ("run x", "OptionError: %compile has no verb 'run'. Did you mean 'runs'? The verbs are: help, model"),
         ("rerun x", "no run is called 'x'"),
         ("rerun -1 --start", "--start needs a value"),
@@ -50,7 +55,7 @@ def test_help(shell, capsys):
         ("rerun --override b=", "not b=: this is not a line of a plan"),
         ("show --override b=1", "%compile show has no option --override; it has -d VIEWS"),
         ("modle", "Did you mean 'model'?"),
-        ("help edit", "OptionError: %compile edit does not exist yet"),
+        ("help step", "OptionError: %compile step does not exist yet"),
         ("rerun --from x", "%compile rerun has no option --from; it has --start TASK and --failed and --override"),
         ("pause --all", "OptionError: %compile pause has no option --all"),
         ("show", "OptionError: no run is called '-1'"),
@@ -224,3 +229,126 @@ def test_disclosed_says_what_left_this_machine(shell, capsys):
     shell.ok("%%compile -m m\nTwice two?")
     assert told(shell, capsys, "%compile disclosed").startswith("no prompt left this machine\n1. planner to scripted: ")
     assert "planner" in told(shell, capsys, "%compile disclosed run")
+
+
+# ---------------------------------------------------------------- one task in a user's hands
+
+SLOW = """
+import asyncio
+from compiler_nb import tool
+gate, broken = [], ["x"]
+@tool
+async def slow(x: object) -> object:
+    "Return it later."
+    while not gate:
+        await asyncio.sleep(0.01)
+    return x
+@tool
+async def frail(x: object) -> object:
+    "Fail as long as it is broken."
+    if broken:
+        raise ValueError("search failed, 404")
+    return x
+"""
+
+
+def going(shell, program):
+    """Begin a plan in the background, and wait until `f` has failed."""
+    shell.ok(SLOW)
+    shell.ok(f"%%plan -b -o r\n{program}")
+    run = shell.ns["r"]
+    deadline = time.monotonic() + 10
+    while run.progress.states.get("f") != "failed":
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    return run
+
+
+def test_a_task_of_a_run_that_goes_on_is_given_a_value_tried_again_or_skipped(shell, capsys):
+    """A value may be an expression that reads the notebook's variables; what depends on the task runs then."""
+    run = going(shell, "a = slow(1)\nb = slow(2)\nf = frail(3)\ng = frail(4)\nc = [a, f, g]\nanswer(c)\n")
+    shell.ns["k"] = {"n x": [7]}
+    assert told(shell, capsys, "%compile set f k['n x'] + [8]") == "set: f = [7, 8]\n"
+    assert told(shell, capsys, "%compile skip b") == "skipped: b\n"
+    shell.ok("broken.clear()")
+    assert told(shell, capsys, "%compile retry g r") == "tried again: g\n"
+    shell.ok("gate.append(1)")
+    assert run.wait(10).answer == [1, [7, 8], 4]
+    assert (run.why("b"), run.state("g")) == ("skipped by you", "done")
+    assert "set by you" in run.why("f")
+    text = shell.run("r.visualize()").result.svg
+    assert "f · done · set by you" in text
+
+
+def test_what_cannot_be_done_to_a_task_says_the_way_on(shell, capsys):
+    """In one line, without a traceback: also when the run has ended."""
+    run = going(shell, "a = slow(1)\nf = frail(3)\nanswer(a)\n")
+    assert "no task 'nobody'" in shell.error("%compile skip nobody")
+    assert "%compile set takes an expression" in shell.error("%compile set f open('x')")
+    assert shell.error("%compile retry a -1 x").startswith("OptionError: %compile retry does not take 'x'")
+    shell.ok("gate.append(1)")
+    run.wait(10)
+    ended = f"the run {run.id} has ended (done); run it again: %compile rerun {run.id}"
+    assert f"SteerError: f cannot be tried again: {ended} --start f" in shell.error("%compile retry f")
+    assert f"SteerError: f cannot be given a value: {ended} --override TASK=VALUE" in shell.error("%compile set f 5")
+
+
+# ---------------------------------------------------------------- edit
+
+
+def test_the_plan_of_a_run_is_put_into_the_next_cell(shell):
+    """As it was written; it runs as it stands, and makes no side effect again that was made."""
+    shell.ok("made = []\n@tool(side_effects=True)\ndef pay(x): made.append(x); return x")
+    shell.planner("# twice\na = double(1)\nb = pay(a)\nanswer(b)\n")
+    shell.ok("%%compile -m m --approve auto\nWhat?")
+    shell.ok("%compile edit")
+    cell = next_cell(shell)
+    assert cell == f"%%plan --from {shell.ns['run'].id}\n# twice\na = double(1)\nb = pay(a)\nanswer(b)\n"
+    shell.ok(cell.replace("%%plan", "%%plan --approve auto").replace("answer(b)", "answer(b + 1)"))
+    assert (shell.ns["run"].answer, shell.ns["made"]) == (3, [2])
+
+
+JSON = """{"tasks": [{"id": "t1", "tool": "double", "args": {"x": 1}, "deps": []},
+{"id": "t2", "tool": "double", "args": {"x": "$t1"}, "deps": ["t1"]}]}"""
+
+
+@pytest.mark.parametrize(
+    ("dialect", "text"),
+    [
+        ("numbered", "1. double(1)\n2. double($1)\n3. join()<END_OF_PLAN>"),
+        ("json", JSON),
+        ("python", "```python\nt1 = double(1)\nt2 = double(t1)\njoin()\n```"),
+        ("python", "t1 = double(1)\nt2 = double(t1)\n"),
+    ],
+)  # fmt: skip
+def test_a_plan_of_another_dialect_is_edited_as_python(shell, dialect, text):
+    """With the last line that it means in a question's plan."""
+    shell.planner(text)
+    shell.ok(f"%%compile -m m --dialect {dialect} --no-raise\nWhat?")
+    shell.ok("%compile edit")
+    text = next_cell(shell).partition("\n")[2].replace("x=", "")
+    assert text == "t1 = double(1)\nt2 = double(t1)\njoin()\n"
+    shell.ok(next_cell(shell))
+    assert shell.ns["run"].answer == {"t1": 2, "t2": 4}
+
+
+def test_a_plan_that_reads_an_earlier_round_is_edited_with_what_it_reads(shell):
+    """It stands alone."""
+    model = ScriptedModel({"planner": ["a = double(1)\nb = fail(a)\njoin()\n", "c = double(a)\nanswer(c)\n"],
+                           "joiner": "Replan: b failed"})  # fmt: skip
+    shell.ns["m"] = model
+    shell.ok("%%compile -m m --no-bind\nWhat?")
+    shell.ok("%compile edit run")
+    assert next_cell(shell).partition("\n")[2] == "a = double(1)\nc = double(a)\nanswer(c)\n"
+
+
+def test_a_run_without_a_plan_cannot_be_edited(shell):
+    """It says what can be done."""
+    shell.planner("a = nope(1)\n", "a = nope(1)\n")
+    shell.error("%%compile -m m\nWhat?")
+    assert "has no whole plan: resume it, or ask again" in shell.error("%compile edit")
+
+
+def next_cell(shell):
+    """Return the text that the next cell is to hold."""
+    return shell.ip.rl_next_input

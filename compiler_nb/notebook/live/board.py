@@ -15,7 +15,7 @@ Theory of operation
     at          seconds since the run began, when it was made
     reset       True: forget everything before
     run         {id, question, tools: [names], models: {role: name}, live: bool, buttons: bool}; `live`: the run may
-                still change; `buttons`: stop, pause, approve and deny can reach the kernel
+                still change; `buttons`: stop, pause, approve and the like can reach the kernel
     status      "running", "done", "failed", "cancelled" or "limit";  error  why it has no answer
     phase       what goes on, in words: "the planner writes"
     paused      bool
@@ -58,6 +58,7 @@ Theory of operation
 
     What a page says: {"say": "here"} (what it says can reach the kernel: then `buttons` becomes true), {"say": "hello"}
     (it wants a snapshot), "stop", "pause", "resume", {"say": "approve", "task": number, "mark": mark}, "again", "deny",
+    {"say": "skip", "task": number}, "retry", {"say": "set", "task": number, "value": an expression as in a plan},
     {"say": "task", "task": number} (answered by {"task": number, "html": details}), {"say": "rows", "from": number,
     "to": number} (answered by a frame with their calls, values and whys, whose `n` is that of the last frame).
 """
@@ -93,7 +94,7 @@ from compiler_nb.notebook.live.canvas import FEW, Canvas
 from compiler_nb.notebook.live.changes import Change, Told, pack
 from compiler_nb.notebook.live.texts import Texts
 from compiler_nb.notebook.output.answer import note_of
-from compiler_nb.outcome import LEFT_OUT, NOT_REPEATED, STATES, Answer
+from compiler_nb.outcome import LEFT_OUT, NOT_REPEATED, SET, STATES, Answer
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import Task
 from compiler_nb.text import TIMES, cut, describe_outcome, visible_lines
@@ -240,7 +241,12 @@ class Board:
         if count:
             self.rows.add("counts", [number, f"{TIMES} {count - failed:,} of {count:,}"])
         if number < FEW:
-            self.rows.add("values", [number, describe_outcome(event.outcome, SHORT)])
+            self.rows.add("values", [number, self._value(event)])
+
+    @staticmethod
+    def _value(event: TaskEnded) -> str:
+        """Return what came of a task in short."""
+        return describe_outcome(event.outcome, SHORT) + (f" · {SET}" if event.how == SET else "")
 
     def tell_times(self, times: Times) -> None:
         """Tell what ended the run, and the times in words."""
@@ -343,7 +349,7 @@ class Board:
         chosen = range(max(first, 0), min(last, len(self.tasks), first + FEW))
         with self.progress.lock:
             words, ends, ids = self.words(), self.progress.ends, {n: self.tasks[n].id for n in chosen}
-            values = [[n, describe_outcome(ends[id_].outcome, SHORT)] for n, id_ in ids.items() if id_ in ends]
+            values = [[n, self._value(ends[id_])] for n, id_ in ids.items() if id_ in ends]
             whys = _by_words({n: words.short(id_) for n, id_ in ids.items() if id_ not in ends})
         calls = [[n, shorten_call(self.tasks[n], SHORT)] for n in chosen]
         return {"n": self.number, "calls": calls, "values": values, "whys": whys}

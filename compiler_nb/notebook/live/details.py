@@ -26,12 +26,13 @@ CALLS: Final = 3
 """Calls of models that a task made which are shown; the last ones."""
 
 
-def details(run: Run, id_: str) -> str:
-    """Return what is known of a task of a run."""
+def details(run: Run, id_: str, refusal: str = "") -> str:
+    """Return what is known of a task of a run; refusal: why what a user wanted of it was not done."""
     progress = run.progress
     task, end = progress.tasks[id_], progress.ends.get(id_)
     told = run.words().whole(id_, clock=False)
-    parts = [f"<p>{inert(told)}</p>", f"<pre>{inert(shorten_call(task, ARGUMENT))}</pre>"]
+    parts = [f'<p class="cnb-error">{inert(refusal)}</p>'] if refusal else []
+    parts += [f"<p>{inert(told)}</p>", f"<pre>{inert(shorten_call(task, ARGUMENT))}</pre>"]
     if task.note:
         parts.append(f"<p><i>{inert(task.note)}</i></p>")
     parts += [f"<p>note: {inert(note)}</p>" for note in _notes(run, task)]

@@ -22,12 +22,14 @@ from typing import Any, Final
 
 from compiler_nb.drawing.dot import Engine
 from compiler_nb.drawing.live import Drawn
+from compiler_nb.errors import CompilerError
 from compiler_nb.events import Event, RunEnded
 from compiler_nb.notebook.live.board import Board, Frame
 from compiler_nb.notebook.live.details import details
 from compiler_nb.notebook.live.widget import make_widget
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.variables.binding import Binding
+from compiler_nb.notebook.variables.namespace import Namespace
 from compiler_nb.run import Run
 
 FRAME: Final = 0.06
@@ -215,6 +217,8 @@ class View:
             self._tell_rows(content.get("from"), content.get("to"))
         elif said in ("stop", "pause", "resume"):
             {"stop": self.run.cancel, "pause": self.run.pause, "resume": self.run.resume}[said]()
+        elif said in ("skip", "retry", "set"):
+            self._steer(self._task(content.get("task")), said, content.get("value"))
         elif said in ("approve", "again", "deny", "task"):
             id_, mark = self._task(content.get("task")), content.get("mark")
             if id_ is not None and said == "task":
@@ -242,9 +246,21 @@ class View:
         known = self.board.tasks
         return known[number].id if type(number) is int and 0 <= number < len(known) else None
 
-    def _tell_details(self, id_: str) -> None:
+    def _steer(self, id_: str | None, verb: str, value: Any) -> None:
+        """Skip a task, try it again, or give it the value of an expression; the details say if that cannot be done."""
+        if id_ is None or (verb == "set" and type(value) is not str):
+            return
         try:
-            html = details(self.run, id_)
+            if verb == "set":
+                self.run.set(id_, Namespace({}).value(value, "a value"))
+            else:
+                (self.run.skip if verb == "skip" else self.run.retry)(id_)
+        except CompilerError as error:
+            self._tell_details(id_, str(error))
+
+    def _tell_details(self, id_: str, refusal: str = "") -> None:
+        try:
+            html = details(self.run, id_, refusal)
         except Exception as error:  # noqa: BLE001 - values of any kind are shown
             html = f"<p>its details cannot be shown: {type(error).__name__}</p>"
         self._send({"task": self.board.numbers[id_], "html": html})

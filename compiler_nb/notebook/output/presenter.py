@@ -23,6 +23,7 @@ from compiler_nb.notebook.live.view import View
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.answer import inert
 from compiler_nb.notebook.variables.binding import Binding
+from compiler_nb.outcome import SET
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import owner_of
 from compiler_nb.run import Run
@@ -143,7 +144,7 @@ class Lines(Presenter):
         spans = progress.spans.get(event.task) if self.look.times else ()
         seconds = seconds_text(event.at - spans[0].started) if spans else ""
         left = self.columns - sum(columns_of(part) + 2 for part in (head, call, seconds)) - 1
-        value = describe_outcome(event.outcome, max(left, LEAST))
+        value = describe_outcome(event.outcome, max(left, LEAST)) + (f" · {SET}" if event.how == SET else "")
         return "  ".join(part for part in (head, call, value, seconds) if part)
 
     def end(self, run: Run, binding: Binding, *, raises: bool = False) -> None:

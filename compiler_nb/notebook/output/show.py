@@ -132,7 +132,9 @@ def plain_tasks(run: Run) -> tuple[Task, ...]:
 
 def _table(run: Run) -> str:
     """Return the tasks as an aligned table, with the plan's last line."""
-    return plan_text(shown_plan(plain_tasks(run), run.plan), run.progress.states, run.progress.outcomes)
+    return plan_text(
+        shown_plan(plain_tasks(run), run.plan), run.progress.states, run.progress.outcomes, run.progress.given
+    )
 
 
 # ---------------------------------------------------------------- words

@@ -92,6 +92,25 @@ class Namespace:
             reason = "it has no name"
         raise OptionError(f"{option} takes TASK=VALUE, such as best=[1, 2], not {cut(text, SHOWN)}: {reason}")
 
+    def value(self, text: str, option: str) -> Any:
+        """Return the value of an expression as in a plan, which may read the notebook's variables.
+
+        Raises OptionError if it is something else, or cannot be evaluated.
+        """
+        inputs = {name: self.values[name] for name in self.read_by(text)}
+        try:
+            final = Plan.parse(f"answer({text}\n)", dialect="python", tools={}, inputs=inputs).final
+            if isinstance(final, Return):
+                return evaluate(final.expression, Scope({}, inputs))
+            reason = "it is more than an expression"
+        except PlanError as error:
+            reason = error.problems[0].message
+        except ExpressionError as error:
+            reason = str(error)
+        raise OptionError(
+            f"{option} takes an expression, such as [1, 2] or a variable, not {cut(text, SHOWN)}: {reason}"
+        )
+
     def paste(self, question: str) -> str:
         """Return the question with each `{name}` of a variable replaced by its text; other braces stay as they are.
 

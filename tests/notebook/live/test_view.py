@@ -157,6 +157,47 @@ def test_what_a_page_says_is_done_or_ignored():
     assert (run.answer, run.failures["b"].kind) == ("sent to ann", "denied")
 
 
+def test_a_page_may_skip_a_task_try_it_again_or_give_it_a_value():
+    """What cannot be done, and why, is said in the task's details; what makes no sense does nothing."""
+    broken = [1]
+
+    @tool
+    async def frail(x: object) -> object:
+        """Fail while it is broken."""
+        if broken:
+            raise ValueError(x)
+        return x
+
+    async def perform():
+        made = []
+        plan = "a = nap(1, wait=9)\nb = frail(2)\nc = frail(3)\nd = nap([b, c])\nanswer(d)"
+        run, work = begin(Compiler(None, [frail, nap]), "", plan=plan, on_event=tell_first(made))
+        made.append(View(run, "own", Wire))
+        task = asyncio.create_task(work)
+        while len(run.failures) < 3:  # noqa: ASYNC110 - a run has no event for that
+            await asyncio.sleep(0.01)
+        say = made[0].widget.said
+        for number in (None, -1, "0", 10**9):
+            say(say="skip", task=number)
+        say(say="set", task=1, value=None)
+        say(say="set", task=1, value="open('x')")
+        broken.clear()
+        say(say="retry", task=1)
+        say(say="set", task=2, value="[1, 2]")
+        say(say="skip", task=0)
+        await task
+        made[0].end("")
+        return made[0], run
+
+    view, run = asyncio.run(perform())
+    assert (run.answer, run.why("a").partition(":")[0]) == ([2, [1, 2]], "skipped by you")
+    told = [sent["html"] for sent in view.widget.sent if "html" in sent]
+    assert len(told) == 1
+    assert "a value takes an expression, such as [1, 2] or a variable, not open(" in told[0]
+    assert [2, "[1, 2] · set by you"] in view.board.rows.all()["values"]
+    assert ", set by you" in details(run, "c")
+
+
 @pytest.mark.parametrize(("word", "count"), [("approve", 1), ("again", 2)])
 def test_a_page_may_have_a_call_made_again_that_is_done(word, count):
     """The bar says that it is not repeated; "Again" repeats it."""

@@ -1,7 +1,7 @@
 // The drawer under the graph: one task as the kernel tells it, or the tasks of a stack as cells.
 import { make, makeButton, makeMark, rove, say, setState } from "./dom.js";
 import { cleanHtml } from "./sanitize.js";
-import { DONE, STATES, sayCounts, sayNumber } from "./states.js";
+import { DONE, RUNNING, STATES, isEnd, sayCounts, sayNumber } from "./states.js";
 import { sayRan, tallyOf } from "./store.js";
 
 const ANSWERS_WITHIN = 300; // ms; a kernel that takes longer is busy
@@ -22,8 +22,9 @@ export class Details {
     head.append(this.sign, this.name, this.facts, makeButton("cnb-close", "\u00d7", "Close (Esc)", () => select(-1)));
     this.cells = make("div", "cnb-cells");
     this.notes = make("div", "cnb-notes");
+    this.hands = this._hands();
     this.body = make("div", "cnb-drawer-body");
-    this.root.append(head, this.cells, this.notes, this.body);
+    this.root.append(head, this.hands, this.cells, this.notes, this.body);
     this.task = -1;
     /** @type {number[]} */ this.members = [];
     this.title = "";
@@ -50,6 +51,7 @@ export class Details {
     clearTimeout(this.timer);
     if (other) this.shown = "";
     if (other) this.body.replaceChildren();
+    if (other) this.value.value = "";
     if (task >= 0) this._ask();
     if (!this.root.hidden) this.update({ keys: new Set(), tasks: new Set() });
   }
@@ -79,6 +81,7 @@ export class Details {
   _head() {
     const { run } = this.feed;
     const task = run.tasks[this.task];
+    this._offer();
     this.sign.style.display = task ? "" : "none";
     if (!task) {
       say(this.name, this.title);
@@ -91,6 +94,35 @@ export class Details {
     say(this.name, task.id);
     say(this.facts, [STATES[task.state], sayRan(task, this.feed.now()), tries, task.why].filter(Boolean).join(" · "));
     say(this.notes, task.state === DONE ? "" : task.notes.join("\n")); // the attempts below say what went wrong before
+  }
+
+  /** @returns {HTMLElement} what a user may do to the task while the run goes on */
+  _hands() {
+    const send = (/** @type {string} */ word, /** @type {object} */ more = {}) =>
+      this.feed.send({ say: word, task: this.task, ...more });
+    const row = /** @type {HTMLFormElement} */ (make("form", "cnb-hands"));
+    this.skip = makeButton("cnb-skip", "Skip", "Skip this task, and what depends on it", () => send("skip"));
+    this.retry = makeButton("cnb-retry", "Try again", "Try this task again, and what was skipped for it", () => send("retry"));
+    this.value = /** @type {HTMLInputElement} */ (make("input", "cnb-value"));
+    this.value.placeholder = 'a value: 42, "text", [1, 2]';
+    this.value.setAttribute("aria-label", "the value to set, as in a plan");
+    this.value.addEventListener("keydown", (event) => event.stopPropagation()); // or the notebook takes its shortcuts
+    this.set = makeButton("cnb-set", "Set", "Give this task the value", () => row.requestSubmit());
+    row.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (this.value.value.trim()) send("set", { value: this.value.value });
+    });
+    row.append(this.skip, this.retry, this.value, this.set);
+    return row;
+  }
+
+  /** Show what may be done to a task in its state. */
+  _offer() {
+    const { run, tasks } = this.feed.run;
+    const state = tasks[this.task]?.state ?? DONE;
+    this.hands.hidden = this.task < 0 || !this.feed.live || !run.buttons;
+    this.skip.hidden = isEnd(state);
+    this.retry.hidden = state < RUNNING || state === DONE;
   }
 
   /** @param {import("./store.js").Changes} changes */
