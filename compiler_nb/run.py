@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb import trace
@@ -29,7 +31,7 @@ if TYPE_CHECKING:  # loaded only if it is used
 _TOLD: Final = 80
 _LISTED: Final = 60
 """Most tasks that `why` speaks of without a name."""
-_INNER: Final = frozenset({"control", "effects", "id_of", "log", "order", "progress", "times", "wait", "words"})
+_INNER: Final = frozenset({"at", "control", "effects", "id_of", "log", "order", "progress", "times", "wait", "words"})
 
 
 class Run:
@@ -51,6 +53,13 @@ class Run:
     def id(self) -> str:
         """The name of the run in its events, and in a history."""
         return self.log.run
+
+    @property
+    def at(self) -> datetime | None:
+        """When it began, in local time; None if its id does not say it."""
+        with contextlib.suppress(ValueError):
+            return datetime.strptime(self.id[:15], "%Y%m%d-%H%M%S").astimezone()
+        return None
 
     @property
     def question(self) -> str:
@@ -232,17 +241,29 @@ class Run:
         return self
 
     def to_pandas(self) -> Any:
-        """Return a DataFrame with a row per task: id, tool, state, ready, started, ended (seconds), tokens, outcome."""
+        """Return a DataFrame with a row per task.
+
+        Its columns: task, kind, tool, state; ready, started, ended (of its last attempt, in seconds since the run
+        began); tokens, outcome; at (local time when that attempt started), model (all that it asked), cost (dollars,
+        missing if a price is not known).
+        """
         import pandas as pd  # noqa: PLC0415 - an extra
 
-        progress, rows = self.progress, []
+        progress, began, rows = self.progress, self.at, []
+        asked: dict[str, list[trace.ModelCall]] = {}
+        for call in list(progress.calls.values()):
+            asked.setdefault(call.task, []).append(call)
         for id_, task in list(progress.tasks.items()):
             tried, end = progress.spans.get(id_, []), progress.ends.get(id_)
             span = tried[-1] if tried and task.kind != "fanout" else None
+            calls = asked.get(id_, [])
             rows.append({
                 "task": id_, "kind": task.kind, "tool": task.tool, "state": progress.states[id_],
                 "ready": span and span.ready, "started": span and span.started, "ended": span and span.ended,
                 "tokens": progress.usage_by_task.get(id_, Usage()).tokens, "outcome": end and end.outcome,
+                "at": began + timedelta(seconds=span.started) if began and span else None,
+                "model": ", ".join(dict.fromkeys(f"{call.provider}:{call.model}" for call in calls)),
+                "cost": trace.cost_of(calls),
             })  # fmt: skip
         return pd.DataFrame(rows)
 

@@ -225,7 +225,8 @@ def test_the_exact_prompt_is_at_hand():
 def test_to_pandas_has_a_row_per_task():
     """With state, times and outcome."""
     table = mixed().to_pandas().set_index("task")
-    assert list(table.columns) == ["kind", "tool", "state", "ready", "started", "ended", "tokens", "outcome"]
+    columns = ["kind", "tool", "state", "ready", "started", "ended", "tokens", "outcome", "at", "model", "cost"]
+    assert list(table.columns) == columns
     assert table.loc["b", "state"] == "done"
     assert table.loc["b", "ready"] <= table.loc["b", "started"] <= table.loc["b", "ended"]
     assert table.loc["g", "state"] == "skipped"

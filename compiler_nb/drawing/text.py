@@ -39,16 +39,16 @@ def _fit(text: str, width: int) -> str:
     return line
 
 
-def text_table(rows: Iterable[Sequence[str]]) -> str:
-    """Return rows of cells as aligned lines: at most WIDTH columns wide and ROWS long; further rows are counted."""
+def text_table(rows: Iterable[Sequence[str]], width: int = WIDTH) -> str:
+    """Return rows of cells as aligned lines: at most `width` columns wide and ROWS long; further rows are counted."""
     every = list(rows)
-    shown = [[_fit(cell, WIDTH) for cell in row] for row in every[:ROWS]]
+    shown = [[_fit(cell, width) for cell in row] for row in every[:ROWS]]
     widths = [max(map(columns_of, column)) for column in zip_longest(*shown, fillvalue="")]
-    while sum(widths) + 2 * (len(widths) - 1) > WIDTH:
+    while sum(widths) + 2 * (len(widths) - 1) > width:
         widths[widths.index(max(widths))] -= 1
     lines = []
     for row in shown:
-        cells = [_fit(cell, width) for cell, width in zip(row, widths, strict=False)]
+        cells = [_fit(cell, w) for cell, w in zip(row, widths, strict=False)]
         lines.append("  ".join(cell + " " * (w - columns_of(cell)) for cell, w in zip(cells, widths, strict=False)))
     more = [f"… {len(every) - ROWS:,} more"] if len(every) > ROWS else []
     return "\n".join([*(line.rstrip() for line in lines), *more])

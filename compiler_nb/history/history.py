@@ -16,12 +16,13 @@ from compiler_nb.errors import HistoryError, RunClaimed
 from compiler_nb.events import Event, TaskApproved, Warned
 from compiler_nb.history import claims, listing, reader
 from compiler_nb.history.file import LOG
-from compiler_nb.history.listing import StoredRun
+from compiler_nb.history.listing import COLUMNS, StoredRun, row_of
 from compiler_nb.history.writer import WriterThread
 from compiler_nb.plan.task import Task
 from compiler_nb.run import Run
 from compiler_nb.settings.order import Claim
 from compiler_nb.text import describe_error
+from compiler_nb.trace import Facts
 from compiler_nb.values.code import LARGEST
 
 INTENDED_WITHIN: Final = 12.0
@@ -46,6 +47,24 @@ class History:
         """Return the runs, the newest first. Raises HistoryError if the file cannot be read."""
         alive = self._catch_up()  # which may make the file
         return listing.read_runs(self.path, alive) if self.path.exists() else []
+
+    def facts(self, run_ids: Iterable[str]) -> dict[str, Facts]:
+        """Return models, tokens, dollars and answers of runs, by id. Raises HistoryError if the file cannot be read."""
+        self._catch_up()
+        return reader.facts(self.path, run_ids) if self.path.exists() else {}
+
+    def to_pandas(self) -> Any:
+        """Return a DataFrame with a row per run, the newest first.
+
+        Its columns: run (its id), at (local time), status, question, answer, model (all that were asked), tasks,
+        tokens, cost (dollars, missing if a price is not known), seconds. Raises HistoryError if the file cannot be
+        read.
+        """
+        import pandas as pd  # noqa: PLC0415 - an extra
+
+        runs = self.runs()
+        known = self.facts([run.id for run in runs])
+        return pd.DataFrame([row_of(run, known.get(run.id, Facts())) for run in runs], columns=list(COLUMNS))
 
     def load(self, run_id: str, tools: Iterable[Any] | Mapping[str, Any] = ()) -> Run:
         """Return a stored run, finished or broken off, from its events; no code is run for that.

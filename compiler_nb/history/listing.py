@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple, get_args
 from compiler_nb.errors import HistoryError
 from compiler_nb.history.file import TABLES, File, Unmade, check_row, naming, reading
 from compiler_nb.outcome import Status
+from compiler_nb.trace import Facts
 from compiler_nb.values.forms import expect, of_kind
 
 BROKEN_OFF: Final = "broken off"
@@ -57,6 +58,19 @@ class StoredRun(NamedTuple):
     at: datetime
     tasks: int
     seconds: float
+
+
+COLUMNS: Final = ("run", "at", "status", "question", "answer", "model", "tasks", "tokens", "cost", "seconds")
+"""What a table of runs says of each."""
+
+
+def row_of(run: StoredRun, facts: Facts) -> dict[str, Any]:
+    """Return what a table says of a run, by column."""
+    return {
+        "run": run.id, "at": run.at, "status": run.status, "question": run.question, "answer": facts.answer,
+        "model": ", ".join(facts.models), "tasks": run.tasks, "tokens": facts.tokens, "cost": facts.cost,
+        "seconds": run.seconds,
+    }  # fmt: skip
 
 
 class Listed(NamedTuple):

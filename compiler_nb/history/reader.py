@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from compiler_nb import trace
 from compiler_nb.engine.ledger import NOWHERE, Entry
 from compiler_nb.errors import HistoryError
 from compiler_nb.events import (
@@ -55,6 +56,15 @@ _ROWS: Final = (
     "SELECT seq, round, at, kind, body, crc FROM events WHERE run = ? ORDER BY seq",
     "SELECT owner, number, data FROM blobs WHERE run = ?",
 )
+_TOLD: Final = """
+    SELECT seq, round, at, kind, body, crc FROM events
+    WHERE run = ? AND kind IN ('RunStarted', 'ModelStarted', 'ModelEnded', 'Decided') ORDER BY seq
+"""
+_LAST_ENDS: Final = """
+    SELECT seq, round, at, kind, body, crc FROM events
+    WHERE run = ? AND kind = 'TaskEnded' AND length(body) <= ? ORDER BY seq DESC LIMIT ?
+"""
+_SMALL_BLOBS: Final = "SELECT owner, number, data FROM blobs WHERE run = ? AND length(data) <= ?"
 _NEWEST: Final = "SELECT id, settings FROM runs ORDER BY at DESC LIMIT ?"
 _CALLED: Final = "SELECT id, tool FROM tasks WHERE run = ? AND state = 'done' AND tool IN ({})"
 _RESULTS: Final = (
@@ -141,6 +151,30 @@ def returned(path: Path, tools: Mapping[str, tuple[str, Any]]) -> list[tuple[str
             fields = decode(body, blob=dict(data).__getitem__, hint=partial(_same, tools[tool][1]))
             found += [(tool, fields[3])] if not is_a(fields[3], NotStored) else []
     return found
+
+
+def facts(path: Path, run_ids: Iterable[str]) -> dict[str, trace.Facts]:
+    """Return the facts of runs, by id, without reading all of them; an answer that is large is left out."""
+    with reading(path) as connection:
+        rows = {
+            run: (
+                connection.execute(_TOLD, (run,)).fetchall(),
+                connection.execute(_LAST_ENDS, (run, LARGEST_RESULT, RESULTS)).fetchall(),
+                connection.execute(_SMALL_BLOBS, (run, LARGEST_BLOB)).fetchall(),
+            )
+            for run in run_ids
+        }
+    return {run: _facts(run, *each) for run, each in rows.items()}
+
+
+def _facts(run: str, told: list[Any], ends: list[Any], blobs: list[Any]) -> trace.Facts:
+    loader, events = _Loader(run, {}, blobs), []
+    for seq, round_, at, kind, body, crc in sorted([*told, *ends]):  # an answer may stand for what a task returned
+        with contextlib.suppress(HistoryError, KeyError, ValueError, TypeError):  # damaged, or not read here
+            check_row(kind, body, crc, f"event {seq} of the run {run}")
+            event = loader.event(seq, round_, at, kind, body)
+            events += [event] if type(event) is not TaskEnded else []
+    return trace.facts_of(trace.Progress(events))
 
 
 def _same(hint: Any, _: str) -> Any:

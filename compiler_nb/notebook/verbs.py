@@ -6,6 +6,7 @@ import functools
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Final, NamedTuple
 
 from compiler_nb.compiler import Compiler
@@ -21,15 +22,20 @@ from compiler_nb.notebook.job import begin_again
 from compiler_nb.notebook.live import widget
 from compiler_nb.notebook.options import BY_FLAG, help_text, read_value
 from compiler_nb.notebook.output import show
+from compiler_nb.notebook.output.answer import to_text
 from compiler_nb.notebook.output.presenter import display, front_end, look_of, say
 from compiler_nb.notebook.runs import find_run, history_of, stored_runs
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.run import Run
 from compiler_nb.text import count_of, cut, seconds_text, shorten_value, suggest
+from compiler_nb.trace import Facts, facts_of
 
 LISTED: Final = 30
 """How many runs are listed at most."""
-_QUESTION: Final = 60
+_QUESTION, _ANSWER, _MODEL = 40, 40, 24
+_COLUMNS: Final = ["", "status", "tasks", "when", "model", "tokens", "cost", "time", "id", "answer", "question"]
+_WIDE: Final = 200
+"""Columns of the list of runs as text: ids are never cut."""
 _MANY: Final = 99
 _HELP: Final = {"-h", "--help"}
 _OVERRIDE: Final = re.compile(r"\s--override[\s=]+(.*?)(?=\s--(?:start|failed|override|take)\b|$)")
@@ -148,12 +154,16 @@ def runs(desk: Desk, _: list[str], options: dict[str, str]) -> None:
     if "--keep" in options:
         say(_prune(desk, options["--keep"]))
         return
-    rows = list(_rows(desk))
+    rows, older = list(islice(_rows(desk), LISTED)), max(0, len(desk.memory.runs) + len(stored_runs(desk)) - LISTED)
     if not rows:
         say("no runs yet")
         return
-    more = f"\n… {len(rows) - LISTED:,} older ones" if len(rows) > LISTED else ""
-    say(text_table([["", "status", "tasks", "time", "id", "question"], *rows[:LISTED]]) + more)
+    more = f"… {older:,} older ones: history.to_pandas()" if older else ""
+    text = "\n".join(filter(None, (text_table([_COLUMNS, *rows], _WIDE), more)))
+    if front_end(desk, {}) == "page":
+        display({"text/plain": text, "text/html": show.table_page(_COLUMNS, rows, more)})
+    else:
+        say(text)
 
 
 def _prune(desk: Desk, keep: str) -> str:
@@ -168,13 +178,23 @@ def _prune(desk: Desk, keep: str) -> str:
 
 
 def _rows(desk: Desk) -> Iterator[list[str]]:
-    found: list[tuple[Run | StoredRun, int]] = [
-        *((run, len(show.plain_tasks(run))) for run in reversed(desk.memory.runs)),
-        *((run, run.tasks) for run in stored_runs(desk)),
+    """Yield what is told of each run, the newest first: those of this session, then those of the history."""
+    own, stored = list(reversed(desk.memory.runs)), stored_runs(desk)[:LISTED]
+    history = history_of(desk, to_write=False)
+    known = history.facts(run.id for run in stored) if history is not None and stored else {}
+    found: list[tuple[Run | StoredRun, int, Facts]] = [
+        *((run, len(show.plain_tasks(run)), facts_of(run.progress)) for run in own),
+        *((run, run.tasks, known.get(run.id, Facts())) for run in stored),
     ]
-    for number, (run, count) in enumerate(found, 1):
-        question = cut(" ".join(run.question.split()), _QUESTION) or "(a plan)"
-        yield [f"-{number}", run.status, str(count), seconds_text(run.seconds), run.id, question]
+    for number, (run, count, facts) in enumerate(found, 1):
+        dollars = "" if facts.cost is None else f"${facts.cost:.4f}" if facts.cost else ""
+        tokens = f"{'' if facts.reported else '~'}{facts.tokens:,}" if facts.tokens else ""
+        answer = "" if facts.answer is None else cut(" ".join(to_text(facts.answer).split()), _ANSWER)
+        yield [
+            f"-{number}", run.status, str(count), f"{run.at:%d %b %H:%M}" if run.at else "",
+            cut(", ".join(facts.models), _MODEL), tokens, dollars, seconds_text(run.seconds), run.id, answer,
+            cut(" ".join(run.question.split()), _QUESTION) or "(a plan)",
+        ]  # fmt: skip
 
 
 def show_(desk: Desk, words: list[str], options: dict[str, str]) -> None:
@@ -327,7 +347,8 @@ VERBS: Final = {
     "runs": Command(
         runs,
         "runs [--keep N]",
-        "print the runs, the newest first; --keep removes all but the newest N from the history",
+        "list the runs, the newest first: status, models, tokens, cost, the answer's first words; "
+        "--keep removes all but the newest N from the history",
         flags={"--keep": "N"},
     ),
     "show": Command(

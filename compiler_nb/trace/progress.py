@@ -48,12 +48,11 @@ from compiler_nb.events import (
     TaskStarted,
     Warned,
 )
-from compiler_nb.models.prices import price
 from compiler_nb.outcome import LEFT_OUT, NOT_REPEATED, SET, Answer, Skipped, State, Status, Usage
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import JOIN, Task, is_part, owner_of
 from compiler_nb.trace.readiness import Readiness
-from compiler_nb.trace.records import Hold, ModelCall, Park, Round, Span
+from compiler_nb.trace.records import Hold, ModelCall, Park, Round, Span, cost_of
 
 What = State | Literal["retried", "held", "parked"]
 """What changed: the task's state ("retried": an attempt failed, and the task waits for another one), or that it is now
@@ -198,8 +197,7 @@ class Progress:
     @property
     def cost(self) -> float | None:
         """What the calls of models that have ended cost in dollars, or None if the price of one is not known."""
-        spent = [price(call.provider, call.model, call.usage) for call in list(self.calls.values()) if call.usage]
-        return None if None in spent else sum(filter(None, spent), 0.0)
+        return cost_of(list(self.calls.values()))
 
     @property
     def paused(self) -> bool:

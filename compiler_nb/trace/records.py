@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from compiler_nb.errors import Problem
+from compiler_nb.models.prices import price
 from compiler_nb.outcome import Answer, Failure, Replan, State, Usage
 from compiler_nb.plan.plan import Plan
 
@@ -48,6 +49,12 @@ class ModelCall(NamedTuple):
     messages: tuple[Mapping[str, str], ...] = ()
     address: str = ""
     round: int = 0
+
+
+def cost_of(calls: Iterable[ModelCall]) -> float | None:
+    """Return what calls that have ended cost in dollars, or None if the price of one is not known."""
+    spent = [price(call.provider, call.model, call.usage) for call in calls if call.usage]
+    return None if None in spent else sum(filter(None, spent), 0.0)
 
 
 class Hold(NamedTuple):

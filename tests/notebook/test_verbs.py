@@ -109,6 +109,9 @@ def test_tools_runs_show_and_cancel(shell, capsys):
     shell.ok("%%compile -m m -o first\nWhich is\nbetter?")
     shell.ok("%%plan --no-raise\nx = fail(1)")
     rows = told(shell, capsys, "%compile runs").splitlines()
+    assert rows[0].split() == ["status", "tasks", "when", "model", "tokens", "cost", "time", "id", "answer", "question"]
+    assert re.search(r"3 +\d\d \w{3} \d\d:\d\d  scripted:scripted +[\d,]+ ", rows[2])
+    assert re.search(r"-[0-9a-f]{6}  4\.0 +Which is better\?$", rows[2])
     assert rows[1].startswith("-1  failed  1 ")
     assert rows[2].startswith("-2  done    3 ")
     assert rows[2].endswith("Which is better?")

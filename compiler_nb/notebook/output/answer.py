@@ -142,14 +142,14 @@ def _table_of(value: Any) -> str:
         columns = [shown.iloc[:, number].tolist() for number in range(shown.shape[1])]
         rows = [list(map(_cell, row)) for row in zip(shown.index, *columns, strict=True)]
         about = f"{value.shape[0]:,} rows {TIMES} {value.shape[1]:,} columns"
-        return _table(["", *map(_cell, shown.columns)], rows, about)
+        return table(["", *map(_cell, shown.columns)], rows, about)
     if type(value) is dict and value:
         pairs = [[_cell(key), _cell(item)] for key, item in islice(value.items(), ROWS)]
-        return _table([], pairs, f"{len(value):,} entries" if len(value) > ROWS else "")
+        return table([], pairs, f"{len(value):,} entries" if len(value) > ROWS else "")
     if type(value) is list and value and all(type(row) is dict for row in value[:ROWS]):
         keys = list(dict.fromkeys(key for row in value[:ROWS] for key in row))[:COLUMNS]
         rows = [[_cell(row[key]) if key in row else "" for key in keys] for row in value[:ROWS]]
-        return _table([_cell(key) for key in keys], rows, f"{len(value):,} rows" if len(value) > ROWS else "")
+        return table([_cell(key) for key in keys], rows, f"{len(value):,} rows" if len(value) > ROWS else "")
     return ""
 
 
@@ -157,7 +157,8 @@ def _cell(value: Any) -> str:
     return visible(value) if isinstance(value, str) and len(value) <= CELL else shorten_value(value, CELL)
 
 
-def _table(names: Sequence[str], rows: Iterable[Sequence[str]], about: str) -> str:
+def table(names: Sequence[str], rows: Iterable[Sequence[str]], about: str) -> str:
+    """Return rows of texts as a table, and a line about it below; the names of columns may be missing."""
     head = f"<thead><tr>{''.join(f'<th>{inert(name)}</th>' for name in names)}</tr></thead>" if names else ""
     body = "".join(f"<tr>{''.join(f'<td>{inert(cell)}</td>' for cell in row)}</tr>" for row in rows)
     note = f"<p><small>{escape(about)}</small></p>" if about else ""

@@ -125,6 +125,11 @@ def plan_page(plan: Plan) -> str:
     return _page([*_picture_html(draw(plan)), *notes, text])
 
 
+def table_page(names: Sequence[str], rows: Iterable[Sequence[str]], note: str = "") -> str:
+    """Return rows of texts as a page, with a note below."""
+    return _page([answers.table(names, rows, ""), _note_html(note) if note else ""])
+
+
 def plain_tasks(run: Run) -> tuple[Task, ...]:
     """Return the tasks of a run without the items of fan-outs."""
     return tuple(task for task in run.progress.tasks.values() if not task.owner)
