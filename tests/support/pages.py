@@ -31,10 +31,14 @@ SETUP = """
 %config CompileMagics.layout = "own"
 def _names_in(source):
     import ast
+    plain = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Load)
     found = set()
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in globals():
-            value = globals()[node.value.id]
+        if isinstance(node, ast.Attribute) and all(isinstance(each, plain) for each in ast.walk(node.value)):
+            try:
+                value = eval(ast.unparse(node.value), globals())
+            except Exception:  # a name of a function's own, or of a later cell
+                continue
             kinds = (value if isinstance(value, type) else type(value)).__mro__
             found |= {f"{kind.__name__}.{node.attr}" for kind in kinds}
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
@@ -112,7 +116,7 @@ def words_of(block: Block) -> Iterator[str]:
             verb = rest.split(" ")[0]
             yield f"{magic} {verb}" if magic in ("%compile", "%config") else magic
             yield from (f"{magic} {flag}" for flag in re.findall(r"(?<!\S)(--?[a-zA-Z][\w-]*)", rest))
-            yield from (f"%compile {verb} {flag}" for flag in re.findall(r"(?<!\S)(--[a-z-]+)", rest))
+            yield from (f"%compile {verb} {flag}" for flag in re.findall(r"(?<!\S)(--?[a-z][a-z-]*)", rest))
     if not block.text.startswith("%"):
         yield from names_of(block.text)
 

@@ -1,0 +1,56 @@
+"""Whether what is drawn in a page fits: no text leaves its box, no boxes overlap, nothing is cut off.
+
+Sizes are those that the browser has measured, so that fonts, zoom and widths count as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+MISFITS = """(root) => {
+  const near = 1.5, found = [];
+  const name = (e) => e.closest('[data-task]')?.dataset.task ?? e.textContent.trim().slice(0, 30);
+  const seen = (e) => e.checkVisibility({opacityProperty: true, visibilityProperty: true}) && e.getClientRects().length;
+  const inside = (a, b) => a.left >= b.left - near && a.right <= b.right + near
+      && a.top >= b.top - near && a.bottom <= b.bottom + near;
+  for (const svg of document.querySelectorAll(`${root} svg.cnb`)) {
+    if (!seen(svg)) continue;
+    const frame = svg.getBoundingClientRect(), boxes = [];
+    for (const box of svg.querySelectorAll('.cnb-box')) {
+      if (!seen(box)) continue;
+      const own = box.getBoundingClientRect(), task = box.parentElement;
+      if (!inside(own, frame)) found.push(`cut off: the box of ${name(box)} leaves the picture`);
+      for (const text of task.querySelectorAll(':scope > text')) {
+        if (seen(text) && text.textContent && !inside(text.getBoundingClientRect(), own))
+          found.push(`text: "${text.textContent.slice(0, 40)}" leaves the box of ${name(box)}`);
+      }
+      for (const [other, rect] of boxes) {
+        const wide = Math.min(own.right, rect.right) - Math.max(own.left, rect.left);
+        const high = Math.min(own.bottom, rect.bottom) - Math.max(own.top, rect.top);
+        if (wide > near && high > near) found.push(`overlap: ${name(other)} and ${name(box)}`);
+      }
+      boxes.push([box, own]);
+    }
+    for (const text of svg.querySelectorAll('text')) {
+      if (seen(text) && text.textContent && !inside(text.getBoundingClientRect(), frame))
+        found.push(`cut off: the text "${text.textContent.slice(0, 40)}" leaves the picture`);
+    }
+  }
+  for (const e of document.querySelectorAll(`${root} *:not(svg *)`)) {
+    if (!seen(e) || e.closest('.cnb-flat')) continue;
+    const style = getComputedStyle(e);
+    const wide = e.scrollWidth - e.clientWidth > near && e.clientWidth > 0 && style.display !== 'inline';
+    if (wide && style.overflowX === 'hidden' && style.textOverflow !== 'ellipsis' && e.innerText?.trim())
+      found.push(`cut off: "${e.innerText.trim().slice(0, 40)}" is wider than its ${e.className || e.tagName}`);
+  }
+  for (const area of document.querySelectorAll(root)) {
+    if (area.scrollWidth - area.clientWidth > near && area.clientWidth > 0)
+      found.push(`cut off: what is shown is ${area.scrollWidth} px wide, its place ${area.clientWidth}`);
+  }
+  return [...new Set(found)];
+}"""
+
+
+def misfits(page: Any, root: str = ".cnb-live, .cnb-out") -> list[str]:
+    """Return what does not fit within the elements that match any of some selectors, in words."""
+    return [each for part in root.split(",") for each in page.evaluate(MISFITS, part.strip())]
