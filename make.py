@@ -333,6 +333,14 @@ def bench(options: argparse.Namespace) -> int:
     return run([str(python), "-m", "tests.bench", *only, *out], COMPILER_NB_CHROMIUM=browser)
 
 
+def shots(options: argparse.Namespace) -> int:
+    """Take pictures of the view in JupyterLab: scenes, widths, zooms, themes; say what does not fit."""
+    python, browser = prepare_tests(install=True)
+    only = ["--only", options.only] if options.only else []
+    folder = str(Path(options.folder).resolve())
+    return run([str(python), "-m", "tests.browser.shots", folder, "--browser", browser, *only])
+
+
 def lint(options: argparse.Namespace) -> int:
     """Check style, format and types."""
     python = str(prepare("test", "lab"))
@@ -360,7 +368,15 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make.py", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     made = {}
-    for verb, tool in ((demo, ""), (test, "pytest"), (bench, ""), (soak, ""), (lint, ""), (lab, "jupyter lab")):
+    for verb, tool in (
+        (demo, ""),
+        (test, "pytest"),
+        (bench, ""),
+        (soak, ""),
+        (shots, ""),
+        (lint, ""),
+        (lab, "jupyter lab"),
+    ):
         own = " [--fast]" if verb is test else ""
         more = f"%(prog)s [-h]{own} [options and arguments of {tool}]" if tool else None
         name, about = verb.__name__, verb.__doc__
@@ -380,6 +396,8 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
     )
     made[soak].add_argument("--seed", type=int, help="a whole number (default: a new one, which is printed)")
     made[soak].add_argument("--only", metavar="NAME", help="only tests whose name contains NAME")
+    made[shots].add_argument("folder", nargs="?", default="build/shots", help="where they go (default: build/shots)")
+    made[shots].add_argument("--only", metavar="SCENE", help="only this scene, such as streaming")
     options, rest = parser.parse_known_args(arguments)
     options.rest = rest
     if rest and not options.passes_on:

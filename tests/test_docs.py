@@ -85,7 +85,11 @@ def test_every_option_in_python_has_an_example(shown):
     missing = []
     for function in FUNCTIONS:
         signature = inspect.signature(compiler_nb.Tool if function is compiler_nb.tool else function)
-        names = [name for name, each in signature.parameters.items() if each.kind is each.KEYWORD_ONLY and name not in ONE_CHOICE]
+        names = [
+            name
+            for name, each in signature.parameters.items()
+            if each.kind is each.KEYWORD_ONLY and name not in ONE_CHOICE
+        ]
         names = names or list(signature.parameters)
         missing += [f"{function.__name__}({name}=)" for name in names if f"{function.__name__}({name})" not in shown]
     assert not missing, ", ".join(missing)

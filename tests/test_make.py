@@ -14,7 +14,7 @@ import pytest
 import make
 from tests.conftest import did_not_run
 
-VERBS = ("demo", "test", "bench", "soak", "lint", "lab")
+VERBS = ("demo", "test", "bench", "soak", "shots", "lint", "lab")
 
 
 def start(*arguments, cwd):

@@ -63,4 +63,4 @@ def test_its_providers_are_those_there_are():
     """The table of models names every provider and the variable of its key."""
     for provider in PROVIDERS.values():
         assert f'"{provider.name}:' in MODELS
-        assert provider.key_variables[0] in MODELS or not provider.needs_key
+        assert not provider.needs_key or provider.key_variables[0] in MODELS

@@ -1,7 +1,7 @@
 """The matrix of screenshots: each scene at three widths, two zooms and two themes, with a check that all of it fits.
 
-`python3 make.py shots [FOLDER] [--only SCENE]`. A scene is a notebook that runs to a place and stays there: models and tools
-wait for a file that is made when the pictures are taken, so that nothing depends on how fast the machine is.
+`python3 make.py shots [FOLDER] [--only SCENE]`. A scene is a notebook that runs to a place and stays there: models and
+tools wait for a file that is made when the pictures are taken, so nothing depends on how fast the machine is.
 """
 
 from __future__ import annotations
@@ -79,31 +79,30 @@ join(best, more)
     "joiner": ["Replan: no height of Mount Fuji was found; search for it, and compare with the Zugspitze",
                "Mont Blanc is the highest of those that are known, with **4,806 m**."],
 })'''
-FANOUT = '''%%plan -j 4 --no-raise
+FANOUT = """%%plan -j 4 --no-raise
 names = ["Mont Blanc", "Matterhorn", "Olympus Mons", "Zugspitze", "Mount Doom", "Eiger", "Ben Nevis"]
 heights = {n: height(n) for n in names}
 texts = [search(n, wait=True) for n in names]
 best = max(heights.values())
-answer(best)'''
-FAILURE = '''%%plan --no-raise
+answer(best)"""
+FAILURE = """%%plan --no-raise
 blanc = height("Mont Blanc")
 doom = height("Mount Doom")
 about = search("the mountains of Middle-earth and their volcanoes")
 gap = doom - blanc
 story = search(f"a tale of {gap} metres")
-answer(gap)'''
-APPROVAL = '''%%plan
+answer(gap)"""
+APPROVAL = """%%plan
 blanc = height("Mont Blanc")
 first = send("ann@example.org", f"Mont Blanc is {blanc} m high, and this is a message of some length")
 second = send("bob", "the same")
-answer(first)'''
+answer(first)"""
 QUESTION = "Which is higher, Mont Blanc or the Matterhorn, by how much, and since when do we know?"
 LIVE = ".cnb-live svg.cnb [data-task='{}'][data-state='{}']"
-STILL = ".jp-CodeCell:last-of-type .cnb-out, .cnb-out"
 
 
 class Scene(NamedTuple):
-    """A notebook's cells, and what is seen when it has come to its place; after: what is done before, in words."""
+    """A notebook's cells, and what is seen when it has come to its place; reopened: if it is saved and opened again."""
 
     cells: tuple[str, ...]
     seen: tuple[str, ...]
@@ -120,15 +119,20 @@ SCENES = {
     "failure": Scene((FAILURE,), (".cnb-out .cnb-error",)),
     "finished": Scene((f"Path('go').touch()\n{STREAMING}", ASK), (".cnb-out .cnb-footer",)),
     "rounds": Scene((f"Path('go').touch()\n{REPLAN}", ASK), (".cnb-out .cnb-footer",)),
-    "reopened": Scene((f"Path('go').touch()\n{REPLAN}", ASK, "%compile show"), (".cnb-out .cnb-footer",), reopened=True),
+    "reopened": Scene(
+        (f"Path('go').touch()\n{REPLAN}", ASK, "%compile show"), (".cnb-out .cnb-footer",), reopened=True
+    ),
 }
 WIDTHS = (1024, 1280, 1920)
 ZOOMS = (100, 150)
 THEMES = ("light", "dark")
 HIGH = 1000
 IDLE = "() => [...document.querySelectorAll('.jp-InputPrompt')].every((e) => !e.textContent.includes('*'))"
-PLACE = """() => { const cells = [...document.querySelectorAll('.jp-CodeCell')].filter((e) => e.querySelector('.jp-OutputArea-output'));
-  cells.at(-1)?.querySelector('.jp-OutputArea').scrollIntoView({block: 'start'}); }"""
+PLACE = """() => {
+  const cells = [...document.querySelectorAll('.jp-CodeCell')];
+  const last = cells.filter((e) => e.querySelector('.jp-OutputArea-output')).at(-1);
+  last?.querySelector('.jp-OutputArea').scrollIntoView({block: 'start'});
+}"""
 
 
 def take(page: Any, name: str, zoom: int, folder: Path) -> Iterator[str]:
@@ -154,7 +158,7 @@ def sheet(browser: Any, name: str, folder: Path) -> None:
     """Put the pictures of a scene on one page, small, for a first look."""
     pictures = [f"{name}_{width}_{zoom}_{theme}.png" for theme in THEMES for zoom in ZOOMS for width in WIDTHS]
     rows = "".join(f"<figure><img src='{each}'><figcaption>{each}</figcaption></figure>" for each in pictures)
-    style = "body{display:grid;grid-template-columns:repeat(3,1fr);gap:8px;font:12px sans-serif}img{width:100%}figure{margin:0}"
+    style = "body{display:grid;grid-template-columns:repeat(3,1fr);gap:8px;font:12px sans-serif}img{width:100%}"
     (folder / f"{name}.html").write_text(f"<!doctype html><style>{style}</style>{rows}", encoding="utf-8")
     page = browser.new_page(viewport={"width": 2400, "height": 1200})
     page.goto((folder / f"{name}.html").as_uri())
@@ -162,8 +166,8 @@ def sheet(browser: Any, name: str, folder: Path) -> None:
     page.close()
 
 
-def play(browser: Any, base: str, notebooks: Path, name: str, zoom: int, folder: Path) -> list[str]:
-    """Run a scene to its place and take its pictures; return what does not fit."""
+def play(browser: Any, base: str, notebooks: Path, name: str, *, zoom: int, folder: Path) -> list[str]:
+    """Run a scene to its place and take its pictures in one zoom; return what does not fit."""
     scene = SCENES[name]
     own = notebooks / f"{name}_{zoom}"
     own.mkdir()
@@ -201,15 +205,18 @@ def main(arguments: list[str]) -> int:
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     wrong: list[str] = []
-    with tempfile.TemporaryDirectory() as place, running_lab(Path(place)) as base, open_browser(options.browser) as browser:
+    with (
+        tempfile.TemporaryDirectory() as place,
+        running_lab(Path(place)) as base,
+        open_browser(options.browser) as browser,
+    ):
         for name in (options.only,) if options.only else SCENES:
-            found = [
-                each for zoom in ZOOMS for each in play(browser, base, Path(place) / "notebooks", name, zoom, folder)
-            ]
+            notebooks = Path(place) / "notebooks"
+            found = [each for zoom in ZOOMS for each in play(browser, base, notebooks, name, zoom=zoom, folder=folder)]
             sheet(browser, name, folder)
-            print(f"{name}: {len(found) or 'nothing'} does not fit", *found, sep="\n  ", flush=True)
+            print(f"{name}: {len(found) or 'nothing'} does not fit", *found, sep="\n  ", flush=True)  # noqa: T201 - see below
             wrong += found
-    print(f"pictures: {folder}")
+    print(f"pictures: {folder}")  # noqa: T201 - it talks to whoever started it
     return bool(wrong)
 
 

@@ -25,6 +25,7 @@ MISFITS = """(root) => {
           found.push(`text: "${text.textContent.slice(0, 40)}" leaves the box of ${name(box)}`);
       }
       for (const [other, rect] of boxes) {
+        if (other.parentElement === task || other.contains(box)) continue;  // the sheets of a stack
         const wide = Math.min(own.right, rect.right) - Math.max(own.left, rect.left);
         const high = Math.min(own.bottom, rect.bottom) - Math.max(own.top, rect.top);
         if (wide > near && high > near) found.push(`overlap: ${name(other)} and ${name(box)}`);
@@ -47,10 +48,11 @@ MISFITS = """(root) => {
     if (area.scrollWidth - area.clientWidth > near && area.clientWidth > 0)
       found.push(`cut off: what is shown is ${area.scrollWidth} px wide, its place ${area.clientWidth}`);
   }
+  if (document.body.innerText.includes('Error displaying widget')) found.push('a widget that is not there');
   return [...new Set(found)];
 }"""
 
 
 def misfits(page: Any, root: str = ".cnb-live, .cnb-out") -> list[str]:
     """Return what does not fit within the elements that match any of some selectors, in words."""
-    return [each for part in root.split(",") for each in page.evaluate(MISFITS, part.strip())]
+    return list(dict.fromkeys(each for part in root.split(",") for each in page.evaluate(MISFITS, part.strip())))
