@@ -350,7 +350,7 @@ class Drive:
     async def _join(
         self, joiner: Model, results: dict[str, Any], failures: dict[str, Any], instruction: str, *, can_replan: bool
     ) -> Answer | Replan:
-        own = self.settings.own_prompt("joiner")
+        own, wording = self.settings.own_prompt("joiner"), self.settings.wording("joiner")
         return await join(
             self.calls,
             joiner,
@@ -363,7 +363,8 @@ class Drive:
             earlier=[round_.reason for round_ in self.run.rounds if round_.reason],
             origins=self._calls_of({*results, *failures}),
             tools=[cut(f"{tool.signature}: {tool.purpose}", TOOL_LINE) for tool in self.settings.tools.values()],
-            prompt=Prompt("joiner", own) if own else load_worded("joiner", self.settings.wording("joiner")),
+            prompt=Prompt("joiner", own) if own else load_worded("joiner", wording),
+            brief=wording == "small" and not own,
         )
 
     @property

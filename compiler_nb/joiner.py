@@ -21,6 +21,14 @@ FAILURES: Final = 50
 """Failures that are listed; the others are counted."""
 
 
+EXAMPLE: Final[tuple[Message, Message]] = (
+    {"role": "user", "content": "Results\n\n"
+     + frame("t1", '{"meters": 812}', "height('Alba')") + "\n\nQuestion: How high is Alba?"},
+    {"role": "assistant", "content": "Alba is 812 meters high."},
+)  # fmt: skip
+"""What a small model is shown as if it had been asked before."""
+
+
 async def join(
     calls: Calls,
     model: Model,
@@ -35,12 +43,14 @@ async def join(
     origins: Mapping[str, str] | None = None,
     tools: Sequence[str] = (),
     prompt: Prompt | None = None,
+    brief: bool = False,
 ) -> Answer | Replan:
     """Ask the joiner how to end, and return its decision.
 
     It may be a Replan even with `can_replan=False`, which only changes the request.
     instruction: the plan's own, for the answer; earlier: reasons of the replans so far; origins: which call returned a
-    result, by name; tools: what another plan may call, one line each; prompt: replaces the package's.
+    result, by name; tools: what another plan may call, one line each; prompt: replaces the package's; brief: as in
+    `ask_for_decision`.
     Raises BadRequest if the results are too long to be shown, ModelError if the reply is empty or broke off.
     """
     used = prompt or load("joiner")
@@ -48,6 +58,7 @@ async def join(
         messages = ask_for_decision(
             used.text, question, results, failures,
             instruction=instruction, can_replan=can_replan, share=share, earlier=earlier, origins=origins, tools=tools,
+            brief=brief,
         )  # fmt: skip
     except Oversize as oversize:
         hint = "let a task shorten it, name fewer results in join(...), or use share='summary'"
@@ -89,9 +100,11 @@ def ask_for_decision(
     earlier: Sequence[str] = (),
     origins: Mapping[str, str] | None = None,
     tools: Sequence[str] = (),
+    brief: bool = False,
 ) -> tuple[Message, ...]:
     """Return the messages of a joiner's request: what is the same for all questions and rounds comes first.
 
+    brief: for a small model, which goes on from what it has read last: an example, and the question at the end.
     Raises Oversize if the results are too long.
     """
     partial = {
@@ -101,7 +114,8 @@ def ask_for_decision(
     made |= {f"{id_}, in part": made[id_] for id_ in partial if id_ in made}
     values = [*results.items(), *((f"{id_}, in part", part) for id_, part in partial.items())]
     blocks = frame_values(values, share, made)
-    parts = [f"Question: {question}", "Results", *(blocks or ["(none)"])]
+    parts = [] if brief else [f"Question: {question}"]
+    parts += ["Results", *(blocks or ["(none)"])]
     # The failures of a fan-out's items stand in its partial value already.
     shown = {id_: end for id_, end in failures.items() if id_ in partial or owner_of(id_) not in partial}
     if shown:
@@ -113,16 +127,19 @@ def ask_for_decision(
         parts += ["What has no result, and why", frame("failures", "\n".join(lines))]
     if earlier:
         parts += ["Other plans were asked for already, because", frame("reasons", "\n".join(earlier))]
-    if can_replan and tools:
+    if can_replan and tools and not brief:
         parts += ["Tools that another plan may call", "\n".join(tools)]
     if instruction:
         parts.append(f"How to answer: {instruction}")
-    parts.append(
-        "Reply with the answer, or with one line `Replan: reason`."
-        if can_replan
-        else "There will be no other plan: answer from what you have, and say what is missing; do not reply Replan."
-    )
-    return {"role": "system", "content": system}, {"role": "user", "content": "\n\n".join(parts)}
+    if not can_replan:
+        last = "There will be no other plan: answer from what you have, and say what is missing; do not reply Replan."
+        parts.append(last)
+    elif not brief:
+        parts.append("Reply with the answer, or with one line `Replan: reason`.")
+    if brief:
+        parts.append(f"Question: {question}")
+    asked: Message = {"role": "user", "content": "\n\n".join(parts)}
+    return {"role": "system", "content": system}, *(EXAMPLE if brief else ()), asked
 
 
 def _describe(end: Failure | Skipped | Cancelled, share: Share) -> str:

@@ -8,8 +8,8 @@ import pytest
 
 from compiler_nb.errors import BadRequest, ModelError, ModelRefused
 from compiler_nb.events import Log, ModelStarted
-from compiler_nb.joiner import ask_for_decision, join
-from compiler_nb.models.base import Chunk
+from compiler_nb.joiner import EXAMPLE, ask_for_decision, join
+from compiler_nb.models.base import Chunk, estimate_tokens
 from compiler_nb.models.calls import Calls
 from compiler_nb.models.scripted import ScriptedModel
 from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped, Usage
@@ -215,3 +215,14 @@ def test_the_joiner_knows_which_tools_another_plan_may_call():
     assert f"Tools that another plan may call\n\n{tools[0]}\n\nReply" in text
     assert tools[0] not in prompt_of(ask("?", tools=tools, can_replan=False)[1])
     assert "no code" in load("joiner").text
+
+
+def test_a_small_joiner_reads_the_question_last():
+    """Behind an example, and without the tools: it goes on from what it has read last."""
+    tools = ["height(name: str) -> dict: How high a mountain is."]
+    system, *turns, last = ask("812", {"t1": 812}, brief=True, tools=tools)[1].events[0].messages
+    assert tuple(turns) == EXAMPLE
+    assert last["content"] == 'Results\n\n<data name="t1">\n812\n</data>\n\nQuestion: Which is warmer?'
+    whole = ask("812", {"t1": 812}, brief=True, can_replan=False)[1].events[0].messages[-1]["content"]
+    assert whole.endswith("do not reply Replan.\n\nQuestion: Which is warmer?")
+    assert estimate_tokens(sum(len(each["content"]) for each in (system, *turns))) <= 250

@@ -114,7 +114,9 @@ def sizes_of(role: str, messages: Iterable[Message]) -> Counter[str]:
     }
     sizes: Counter[str] = Counter()
     shown = list(messages)
-    if role in ("planner", "replan") and shown[2:]:  # nothing was asked before the last message: examples, by turns
+    if (
+        role in ("planner", "replan", "joiner") and shown[2:]
+    ):  # nothing was asked before the last message: examples, by turns
         sizes["the examples"] = sum(len(message["content"]) for message in shown[1:-1])
         del shown[1:-1]
     for message in shown:
