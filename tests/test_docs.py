@@ -33,7 +33,7 @@ INNER = {
     "Task": "after awaited column follows guard opaque owner since version_of",
     "Tool": "bind fit is_async parameter_of regular returns runs_on stateless",
     "Compiler": "begin order order_again order_planned order_resumed recall",
-    "History": "begin claim_on close flush lineage refusal returned",
+    "History": "begin claim_on close facts flush lineage refusal returned",
     "Picture": "about engine masked more png",
 }
 """Attributes that other rooms use, and that no user needs."""
