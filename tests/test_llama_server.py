@@ -1,77 +1,217 @@
-"""llama.cpp's own server, if one is on PATH: a real engine, whose model may be as small and as foolish as it likes."""
+"""The client against a real model: llama.cpp's own server, whose model may be as small and as foolish as it likes.
+
+It is the one in the box, or any GGUF file that COMPILER_NB_GGUF names. Nothing is asked of what it says.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
-import shutil
-import socket
-import subprocess
 import time
-from pathlib import Path
-from urllib.error import URLError
+from contextlib import aclosing
+from random import Random
+from urllib.request import Request as Fetch
 from urllib.request import urlopen
 
 import pytest
 
-from compiler_nb import Compiler, connect
-from tests.support.scale import times
+from compiler_nb import Compiler, Plan, Toolbox, connect, tool
+from compiler_nb.errors import AuthenticationFailed, BadRequest, PlanError
+from compiler_nb.models import llama
+from compiler_nb.models.base import Request
+from tests.support.grammars import random_toolbox
+from tests.support.local import IS_HERE, MISSING
+from tests.support.scale import factor, seed, times
 
-pytestmark = pytest.mark.promise
-KEY = "sk-canary-0123456789/abcdef"
-STARTS = 120.0
-"""Seconds that it may take to load its model."""
+pytestmark = [pytest.mark.promise, pytest.mark.skipif(not IS_HERE, reason=MISSING)]
+CONTEXT = 2_048
+FREE_WITHIN = 0.5
+"""Seconds in which a cancelled call gives its slot back."""
+QUESTIONS = (
+    "What is the weather in Paris and in Rome?",
+    "Compare the prices of AAPL and MSFT.",
+    "Find the longest river, and tell Bob.",
+    "今日は 🎉 où est la gare?",
+)
 
 
 @pytest.fixture(scope="module")
-def server():
-    """Start one with the model that COMPILER_NB_GGUF names; yield its address."""
-    program, model = shutil.which("llama-server"), os.environ.get("COMPILER_NB_GGUF", "")
-    if program is None:
-        pytest.skip("no llama-server on PATH")
-    if not Path(model).is_file():
-        pytest.skip("llama-server has no model: name a GGUF file in COMPILER_NB_GGUF")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = ["-m", model, "-c", "8192", "-np", "2", "--api-key", KEY, "--alias", "tiny"]
-    command = [program, *options, "--host", "127.0.0.1", "--port", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            deadline = time.monotonic() + STARTS
-            while not is_up(port):
-                assert process.poll() is None, "llama-server ended at once"
-                assert time.monotonic() < deadline, f"llama-server did not start within {STARTS:g} s"
-                time.sleep(0.2)
-            yield f"http://127.0.0.1:{port}/v1"
-        finally:
-            process.terminate()
+def local():
+    """Return a function that connects to the server, with what its requests say; one server serves this module."""
+    file = os.environ.get("COMPILER_NB_GGUF", "")
+
+    def connected(**parameters):
+        return connect(f"local:{file}" if file else "local", context=CONTEXT, **{"max_tokens": 24} | parameters)
+
+    yield connected
+    connected().server.stop()
 
 
-def is_up(port):
-    """Return whether the model is loaded."""
-    try:
-        with urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as response:
-            return response.status == 200
-    except (URLError, OSError):
-        return False
+@pytest.fixture
+def server(local):
+    """Return the address of the server, for a client that does not know what it asks."""
+    model = local()
+    asyncio.run(model.start())
+    return model.address
+
+
+def request(*contents, role="worker"):
+    """Return a request of messages by the user and the model in turn."""
+    roles = ("user", "assistant")
+    return Request(role, tuple({"role": roles[at % 2], "content": text} for at, text in enumerate(contents)))
+
+
+async def read(model, asked):
+    """Return the pieces of a reply, its finish and its usage."""
+    pieces, finish, usage = [], "", None
+    async for chunk in model.stream(asked):
+        pieces += [chunk.text] if chunk.text else []
+        finish, usage = chunk.finish or finish, chunk.usage or usage
+    return pieces, finish, usage
+
+
+def slots(model):
+    """Return whether each slot of the server works."""
+    address, key = model.address.removesuffix("/v1"), llama.KEY.reveal()
+    with urlopen(Fetch(f"{address}/slots", headers={"Authorization": f"Bearer {key}"})) as told:  # noqa: S310 - ours
+        return [slot["is_processing"] for slot in json.load(told)]
+
+
+def test_a_reply_streams_piece_by_piece_and_its_tokens_are_counted(local):
+    """Pieces come one by one; a prompt that was read before is counted as cached."""
+    model, asked = local(temperature=0), request("Count from one to twenty, please: one, two, three")
+    pieces, finish, usage = asyncio.run(read(model, asked))
+    assert len(pieces) > 5
+    assert finish in ("stop", "length")
+    assert (usage.reported, usage.calls, usage.output_tokens > 5, usage.input_tokens > 10) == (True, 1, True, True)
+    again, _, known = asyncio.run(read(model, asked))
+    assert (again, known.cached_tokens > 0) == (pieces, True)
+
+
+def test_a_call_that_is_cancelled_gives_its_slot_back(local):
+    """The server writes no further for nobody: neither when a loop leaves the stream, nor when its task is cancelled."""
+    model = local(max_tokens=1_500, extra_body={"ignore_eos": True})
+
+    async def leave():
+        async with aclosing(model.stream(request("Tell me a very long story."))) as pieces:
+            async for piece in pieces:
+                if piece.text:
+                    assert slots(model) == [True]
+                    return time.monotonic()
+
+    async def cancelled():
+        task = asyncio.ensure_future(read(model, request("Tell me another very long story.")))
+        while not slots(model)[0]:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)
+        task.cancel()
+        await asyncio.wait([task])
+        return time.monotonic()
+
+    async def both():
+        spent = []
+        await model.start()
+        for way in (leave, cancelled):
+            left = await way()
+            while slots(model)[0]:
+                await asyncio.sleep(0.005)
+            spent.append(time.monotonic() - left)
+        return spent
+
+    assert max(asyncio.run(both())) < FREE_WITHIN
+
+
+def test_two_at_once_on_one_slot_are_answered_one_after_the_other(local):
+    """Of two clients that know nothing of each other; neither reply holds words of the other."""
+
+    async def both():
+        models = [local(extra_body={"grammar": f'root ::= "{word} {word} {word}"'}) for word in ("left", "right")]
+        return await asyncio.gather(*(read(model, request("Speak!")) for model in models))
+
+    assert ["".join(pieces) for pieces, _, _ in asyncio.run(both())] == ["left left left", "right right right"]
+
+
+def test_a_long_prompt_is_read_to_its_end(local):
+    """It fills nine tenths of the context, and its tokens are counted."""
+    words = round(CONTEXT * 0.85)
+    _, finish, usage = asyncio.run(read(local(max_tokens=4), request("word " * words)))
+    assert words < usage.input_tokens < CONTEXT
+    assert finish in ("stop", "length")
+
+
+@pytest.mark.parametrize(
+    "text", ["日本語のテキスト 🎉🏳️‍🌈", "naïve café — “quoted”", "مرحبا \u202b", "a\u0301 \U0001f9d1\u200d\U0001f680"]
+)
+def test_any_text_comes_back_as_it_is(local, text):
+    """Characters of several tokens arrive whole, however the server cuts its pieces."""
+    grammar = f"root ::= {json.dumps(text, ensure_ascii=False)}"
+    model = local(max_tokens=200, extra_body={"grammar": grammar})
+    pieces, finish, _ = asyncio.run(read(model, request(f"Repeat: {text}")))
+    assert ("".join(pieces), finish) == (text, "stop")
+
+
+def test_a_request_that_is_longer_than_the_context_is_named(local):
+    """With the sizes of its parts, and both numbers as the server gives them."""
+    with pytest.raises(BadRequest, match=f"the request is too long for the model.*{CONTEXT} tokens"):
+        asyncio.run(read(local(), request("many words " * CONTEXT)))
+
+
+def test_a_reply_that_reaches_the_end_of_the_context_says_that_it_is_cut_off(local):
+    """The finish is its own, and a plan that is cut off is no plan."""
+    model = local(max_tokens=100_000, extra_body={"ignore_eos": True})
+    _, finish, usage = asyncio.run(read(model, request("word " * (CONTEXT - 120))))
+    assert finish == "length"
+    assert usage.input_tokens + usage.output_tokens <= CONTEXT + 1
+
+
+def test_a_wrong_key_is_refused(server):
+    """By any client."""
+    wrong = connect("openai:tiny", base_url=server, api_key="sk-wrong-0123456789")
+    with pytest.raises(AuthenticationFailed, match="the key was refused"):
+        asyncio.run(read(wrong, request("Hello")))
 
 
 @pytest.mark.parametrize("dialect", ["python", "numbered", "json"])
-def test_a_llama_server_is_asked_in_each_dialect(server, dialect, figure):
-    """Whatever its model writes is a plan or a named problem, and the server's own numbers are counted."""
+def test_it_is_asked_in_each_dialect(server, dialect, figure):
+    """By a client that knows only its address. Whatever it writes is a plan or a named problem."""
+    key = llama.KEY.reveal()
+    settings = {"base_url": server, "api_key": key, "temperature": 0, "max_tokens": 40}
     for number in range(times(1)):
-        model = connect("openai:tiny", base_url=server, api_key=KEY, temperature=0, seed=number, max_tokens=60)
+        model = connect("openai:tiny", **settings, seed=number)
         run = Compiler(model, [], dialect=dialect, max_repairs=0, max_replans=0).run_sync("What is 2 + 2?")
         assert run.status in ("done", "failed", "limit")
         assert run.error or run.status == "done"
         assert (run.usage.reported, run.usage.output_tokens > 0) == (True, True)
-        assert KEY not in repr(run.events)
+        assert key not in repr(run.events)
     figure(f"{dialect}: {run.usage.tokens:,} tokens, {run.status}")
 
 
-def test_a_llama_server_says_what_is_wrong_in_words_that_are_understood(server):
-    """A wrong key, and a request that is longer than its context."""
-    wrong = Compiler(connect("openai:tiny", base_url=server, api_key="sk-wrong-0123456789"), []).run_sync("?")
-    assert "the key was refused" in wrong.error
-    long = Compiler(connect("openai:tiny", base_url=server, api_key=KEY), []).run_sync("many words " * 20_000)
-    assert "the request is too long for the model" in long.error
+# ---------------------------------------------------------------- plans under a grammar
+
+
+def planned(local, random, number):
+    """Ask for a plan of random tools at temperature 1, held to their grammar; return it, and its reply's finish."""
+    box, inputs = random_toolbox(random, random.randrange(1, 5)), random.choice([(), ("city", "df")])
+    dialect = ("python", "numbered", "json")[number % 3]
+    grammar = {"grammar": box.grammar(dialect, inputs)}
+    model = local(max_tokens=400, temperature=1.0, seed=number, extra_body=grammar)
+    said = f"Write a plan of calls of these tools, then answer.\n{box.description}\n\n{random.choice(QUESTIONS)}"
+    pieces, finish, _ = asyncio.run(read(model, request(said[: CONTEXT * 2], role="planner")))
+    return "".join(pieces), finish, {"dialect": dialect, "tools": box, "inputs": inputs}
+
+
+def test_every_plan_that_it_ends_under_a_grammar_is_valid(local, figure):
+    """At temperature 1, over random tools and dialects. A loop may reach the limit of tokens: then it is named so."""
+    random, wrong, cut = Random(seed()), [], 0
+    number = min(200, times(25)) if factor() > 1 else 25
+    for at in range(number):
+        text, finish, known = planned(local, random, at)
+        cut += finish == "length"
+        try:
+            Plan.parse(text, **known)
+        except PlanError as error:
+            wrong += [(at, str(error), text)] if finish != "length" else []
+    figure(f"{number - cut} plans that it ended, {len(wrong)} invalid; {cut} cut off at the limit of tokens")
+    assert wrong == []
+    assert cut <= number // 8
