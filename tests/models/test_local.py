@@ -22,7 +22,7 @@ import pytest
 from compiler_nb.errors import BadRequest, NoModel, ProviderUnavailable
 from compiler_nb.models import llama
 from compiler_nb.models import local as room
-from compiler_nb.models.base import Request
+from compiler_nb.models.base import ReplyGrammar, Request
 from compiler_nb.models.connect import check, connect, describe
 from tests.support.local import real_model
 
@@ -120,6 +120,16 @@ def test_any_other_file_is_a_model_without_that_warning(tmp_path):
     assert ask(model)
     assert model.server.settings["cpuparams.n_threads"] == 1
     model.stop()
+
+
+def test_the_grammar_of_the_built_in_model_lets_no_text_and_no_list_go_on_for_ever():
+    """It repeats itself; the words of the grammar stay, whatever signs they hold."""
+    whole = ReplyGrammar(
+        "2 tools", lambda form: 'root ::= "a]*\\")*" [^x]* ("," [0-9]{1,3})*' if form == "gbnf" else ")*"
+    )
+    short = room.ended(whole)
+    assert short.text("gbnf") == 'root ::= "a]*\\")*" [^x]{0,60} ("," [0-9]{1,3}){0,8}'
+    assert (short.text("lark"), short.about) == (")*", "2 tools")
 
 
 # ---------------------------------------------------------------- what is missing or broken
