@@ -220,7 +220,8 @@ def test_the_joiner_knows_which_tools_another_plan_may_call():
 def test_a_small_joiner_reads_the_question_last():
     """Behind an example, and without the tools: it goes on from what it has read last."""
     tools = ["height(name: str) -> dict: How high a mountain is."]
-    system, *turns, last = ask("812", {"t1": 812}, brief=True, tools=tools)[1].events[0].messages
+    log = ask("812", {"t1": 812}, brief=True, tools=tools, prompt=load("small_joiner"))[1]
+    system, *turns, last = log.events[0].messages
     assert tuple(turns) == EXAMPLE
     assert last["content"] == 'Results\n\n<data name="t1">\n812\n</data>\n\nQuestion: Which is warmer?'
     whole = ask("812", {"t1": 812}, brief=True, can_replan=False)[1].events[0].messages[-1]["content"]
