@@ -22,6 +22,7 @@ from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.errors import shortened
 from compiler_nb.notebook.output.failed import run_failed
 from compiler_nb.notebook.output.presenter import display, front_of, look_of, say
+from compiler_nb.notebook.output.values import close_figures
 from compiler_nb.notebook.runs import find_run, history_of
 from compiler_nb.notebook.variables.binding import variables
 from compiler_nb.plan.plan import Plan
@@ -254,3 +255,4 @@ class RunJob:
             without.append((said.answer, "no answer"))
         wanted[self.name] = run
         self.presenter.end(run, self.desk.memory.binder.bind(self.question.cell, wanted, without), raises=raises)
+        close_figures(run.answer)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from compiler_nb.models.prices import price
-from compiler_nb.notebook.output.answer import inert, inert_lines, to_html
+from compiler_nb.notebook.output.answer import to_html
+from compiler_nb.notebook.output.values import inert, inert_lines
 from compiler_nb.operations.bounds import Scope, is_a
 from compiler_nb.outcome import NOT_DONE, Failure, Usage, is_lost
 from compiler_nb.plan.builder import split_note

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from compiler_nb.errors import Problem
 from compiler_nb.notebook.live.changes import Told
-from compiler_nb.notebook.output.answer import inert, to_html
+from compiler_nb.notebook.output.answer import to_html
+from compiler_nb.notebook.output.values import inert
 from compiler_nb.plan.builder import split_note
 from compiler_nb.text import cut, visible_lines
 

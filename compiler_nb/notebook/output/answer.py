@@ -1,34 +1,33 @@
 """An answer as inert HTML and as plain text.
 
-Text is read as a little Markdown: paragraphs, headings, lists, bold, italics and code. Links, images and HTML are shown
-as they are written: nothing in an answer can act, load or lead anywhere.
+Text is read as a little Markdown: paragraphs, headings, lists, tables, formulas, bold, italics and code. Links, images
+and HTML are shown as they are written: nothing in an answer can act, load or lead anywhere.
 """
 
 from __future__ import annotations
 
-import base64
-import io
 import re
-import sys
 from collections.abc import Iterable, Iterator, Sequence
-from html import escape
 from itertools import islice
 from typing import Any, Final
 
-from compiler_nb.text import TIMES, cut, shorten, shorten_value, visible, visible_lines
+from compiler_nb.notebook.output import formulas, values
+from compiler_nb.notebook.output.values import ROWS, inert
+from compiler_nb.text import cut, shorten, shorten_value, visible_lines
 from compiler_nb.trace import Progress
 
 LIMIT: Final = 20_000
 """Characters of an answer that are shown; the rest is counted."""
-ROWS, COLUMNS, CELL = 20, 12, 200
 NAME: Final = 40
-PICTURE: Final = 2_000_000
-"""Most bytes of a value's own picture."""
 _FENCE = re.compile(r"\s*(```|~~~)")
 _HEADING = re.compile(r"\s{0,3}#{1,6}\s+(.*)")
 _ITEM = re.compile(r"\s*(?:([-*+])|(\d{1,9})[.)])\s+(.*)")
-_INLINE = re.compile(r"(`+)(?P<code>.+?)\1|\*\*(?P<b>\S(?:.*?\S)?)\*\*|(?<![\w*])\*(?P<i>\S(?:[^*]*?\S)?)\*(?![\w*])")
-"""Code, bold and italics; the groups have the names of their tags."""
+_RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*")
+"""The line below the heads of a table."""
+_DISPLAYED = {"$$": "$$", "\\[": "\\]"}
+_INLINE = re.compile(r"(`+)(?P<code>.+?)\1|\*\*(?P<b>\S(?:.*?\S)?)\*\*|(?<![\w*])\*(?P<i>\S(?:[^*]*?\S)?)\*(?![\w*])"
+                     rf"|{formulas.INLINE}")  # fmt: skip
+"""Code, bold, italics and formulas; the groups of the first three have the names of their tags."""
 
 
 def to_html(value: Any) -> str:
@@ -36,10 +35,10 @@ def to_html(value: Any) -> str:
     if isinstance(value, str):
         return markdown(shorten(value, LIMIT))
     try:
-        special = _table_of(value) or _picture_of(value)
+        special = values.table_of(value) or values.picture_of(value) or values.pictures_in(value)
     except Exception:  # noqa: BLE001 - a value's own methods may raise anything
         special = ""
-    return special or f"<p><code>{inert(shorten_value(value, 2_000))}</code></p>"
+    return special or f"<p><code>{values.brief(value, 2_000)}</code></p>"
 
 
 def to_text(value: Any) -> str:
@@ -48,7 +47,8 @@ def to_text(value: Any) -> str:
         return visible_lines(shorten(value, LIMIT))
     if isinstance(value, dict) and value:
         more = [f"… {len(value) - ROWS:,} more"] if len(value) > ROWS else []
-        return "\n".join([*(f"{_cell(key)}: {_cell(item)}" for key, item in islice(value.items(), ROWS)), *more])
+        lines = (f"{values.cell_text(key)}: {values.cell_text(item)}" for key, item in islice(value.items(), ROWS))
+        return "\n".join([*lines, *more])
     return shorten_value(value, 2_000)
 
 
@@ -60,21 +60,6 @@ def note_of(progress: Progress) -> str:
         for id_, (failed, count) in progress.left_out.items()
     ]
     return "; ".join(cut_off + left_out)
-
-
-def inert(text: str) -> str:
-    """Return text as HTML that shows it, dollar signs included: pages read `$…$` as formulas."""
-    return escape(visible(text)).replace("$", "<span>$</span>")
-
-
-def timed(text: str) -> str:
-    """Return text that differs from run to run as HTML: marked, so that who compares notebooks can leave it out."""
-    return f'<span class="cnb-time">{inert(text)}</span>'
-
-
-def inert_lines(text: str) -> str:
-    """Return a text with its lines as HTML that shows it."""
-    return "<br>".join(map(inert, text.split("\n")))
 
 
 # ---------------------------------------------------------------- Markdown
@@ -91,7 +76,8 @@ def _blocks(lines: Sequence[str]) -> Iterator[str]:
     while number < len(lines):
         line = lines[number]
         fence, heading, item = _FENCE.match(line), _HEADING.match(line), _ITEM.match(line)
-        if paragraph and (fence or heading or item or not line.strip()):
+        table, formula = _end_of_table(lines, number), _displayed(lines, number)
+        if paragraph and (fence or heading or item or table or formula or not line.strip()):
             yield f"<p>{'<br>'.join(map(inline, paragraph))}</p>"
             paragraph = []
         if fence:
@@ -100,6 +86,14 @@ def _blocks(lines: Sequence[str]) -> Iterator[str]:
             number = end
         elif heading:
             yield f"<p><b>{inline(heading[1])}</b></p>"
+        elif table:
+            heads, _, *rows = (_cells(each) for each in lines[number:table])
+            yield values.table_html(heads, [[*row, *[""] * len(heads)][: len(heads)] for row in rows])
+            number = table - 1
+        elif formula:
+            end, tex = formula
+            yield f"<p>{formulas.formula_html(tex, block=True)}</p>"
+            number = end - 1
         elif item:
             end = next((n for n in range(number, len(lines)) if not _ITEM.match(lines[n])), len(lines))
             yield from _list([_ITEM.match(each) for each in lines[number:end]])
@@ -109,6 +103,37 @@ def _blocks(lines: Sequence[str]) -> Iterator[str]:
         number += 1
     if paragraph:
         yield f"<p>{'<br>'.join(map(inline, paragraph))}</p>"
+
+
+def _end_of_table(lines: Sequence[str], number: int) -> int:
+    """Return the number of the line after the table that begins in a line, 0 if none does."""
+    if "|" not in lines[number] or number + 1 >= len(lines) or not _RULE.fullmatch(lines[number + 1]):
+        return 0
+    if "|" not in lines[number + 1] and len(_cells(lines[number])) > 1:
+        return 0
+    return next((n for n in range(number + 2, len(lines)) if "|" not in lines[n]), len(lines))
+
+
+def _cells(line: str) -> list[str]:
+    """Return the cells of a table's line as HTML."""
+    inner = line.strip().removeprefix("|")
+    inner = inner[:-1] if inner.endswith("|") and not inner.endswith("\\|") else inner
+    return [inline(cell.strip().replace("\\|", "|")) for cell in re.split(r"(?<!\\)\|", inner)]
+
+
+def _displayed(lines: Sequence[str], number: int) -> tuple[int, str] | None:
+    """Return the number of the line after a formula on lines of its own, and the formula; None if none begins here."""
+    first = lines[number].strip()
+    mark = next((mark for mark in _DISPLAYED if first.startswith(mark)), "")
+    if not mark:
+        return None
+    closing, text = _DISPLAYED[mark], ""
+    for end in range(number, min(number + 20, len(lines))):
+        text = f"{text} {lines[end].strip()}".strip()
+        if text.endswith(closing) and len(text) > len(mark) + len(closing):
+            tex = text[len(mark) : -len(closing)].strip()
+            return (end + 1, tex) if formulas.is_formula(tex) else None
+    return None
 
 
 def _list(items: Iterable[re.Match[str] | None]) -> Iterator[str]:
@@ -121,65 +146,16 @@ def _list(items: Iterable[re.Match[str] | None]) -> Iterator[str]:
 
 
 def inline(text: str) -> str:
-    """Return one line with bold, italics and code."""
+    """Return one line with bold, italics, code and formulas."""
     parts, position = [], 0
     for match in _INLINE.finditer(text):
-        tag = str(match.lastgroup)
-        parts += [inert(text[position : match.start()]), f"<{tag}>{inert(match[tag])}</{tag}>"]
+        parts += [inert(text[position : match.start()]), _marked(match)]
         position = match.end()
     return "".join([*parts, inert(text[position:])])
 
 
-# ---------------------------------------------------------------- tables and pictures
-
-
-def _table_of(value: Any) -> str:
-    pandas = sys.modules.get("pandas")
-    if pandas and isinstance(value, pandas.Series):
-        value = value.to_frame()
-    if pandas and isinstance(value, pandas.DataFrame):
-        shown = value.iloc[:ROWS, :COLUMNS]
-        columns = [shown.iloc[:, number].tolist() for number in range(shown.shape[1])]
-        rows = [list(map(_cell, row)) for row in zip(shown.index, *columns, strict=True)]
-        about = f"{value.shape[0]:,} rows {TIMES} {value.shape[1]:,} columns"
-        return table(["", *map(_cell, shown.columns)], rows, about)
-    if type(value) is dict and value:
-        pairs = [[_cell(key), _cell(item)] for key, item in islice(value.items(), ROWS)]
-        return table([], pairs, f"{len(value):,} entries" if len(value) > ROWS else "")
-    if type(value) is list and value and all(type(row) is dict for row in value[:ROWS]):
-        keys = list(dict.fromkeys(key for row in value[:ROWS] for key in row))[:COLUMNS]
-        rows = [[_cell(row[key]) if key in row else "" for key in keys] for row in value[:ROWS]]
-        return table([_cell(key) for key in keys], rows, f"{len(value):,} rows" if len(value) > ROWS else "")
-    return ""
-
-
-def _cell(value: Any) -> str:
-    return visible(value) if isinstance(value, str) and len(value) <= CELL else shorten_value(value, CELL)
-
-
-def table(names: Sequence[str], rows: Iterable[Sequence[str]], about: str) -> str:
-    """Return rows of texts as a table, and a line about it below; the names of columns may be missing."""
-    head = f"<thead><tr>{''.join(f'<th>{inert(name)}</th>' for name in names)}</tr></thead>" if names else ""
-    body = "".join(f"<tr>{''.join(f'<td>{inert(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    note = f"<p><small>{escape(about)}</small></p>" if about else ""
-    return f"<table>{head}<tbody>{body}</tbody></table>{note}"
-
-
-def _picture_of(value: Any) -> str:
-    """Return the PNG that a value can show of itself; never its SVG or HTML, which may hold anything."""
-    own = getattr(type(value), "_repr_png_", None)
-    made = own(value) if own else _draw_figure(value)
-    data = made[0] if isinstance(made, tuple) else made
-    if isinstance(data, str):
-        data = base64.b64decode(data)
-    if not isinstance(data, bytes) or not data.startswith(b"\x89PNG") or len(data) > PICTURE:
-        return ""
-    return f'<img alt="{escape(type(value).__name__)}" src="data:image/png;base64,{base64.b64encode(data).decode()}">'
-
-
-def _draw_figure(value: Any) -> bytes:
-    """Return the PNG of a matplotlib figure, which has no `_repr_png_` of its own; nothing for all else."""
-    figures, page = sys.modules.get("matplotlib.figure"), io.BytesIO()
-    if figures and isinstance(value, figures.Figure):
-        value.savefig(page, format="png", bbox_inches="tight", metadata={"Software": None})
-    return page.getvalue()
+def _marked(match: re.Match[str]) -> str:
+    tag = str(match.lastgroup)
+    if tag in ("tex", "paren"):
+        return formulas.formula_html(match[tag]) if formulas.is_formula(match[tag]) else inert(match[0])
+    return f"<{tag}>{inert(match[tag])}</{tag}>"

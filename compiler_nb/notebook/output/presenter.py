@@ -21,7 +21,7 @@ from compiler_nb.notebook.ask import asker, page_asker
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.live.view import View
 from compiler_nb.notebook.output import show
-from compiler_nb.notebook.output.answer import inert
+from compiler_nb.notebook.output.values import inert
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.outcome import SET
 from compiler_nb.plan.short import shorten_call

@@ -25,7 +25,7 @@ from compiler_nb.drawing.text import plan_text
 from compiler_nb.engine.session import STILL_RUNS
 from compiler_nb.models.secret import Secret, mask
 from compiler_nb.notebook.output import answer as answers
-from compiler_nb.notebook.output import plans
+from compiler_nb.notebook.output import plans, values
 from compiler_nb.notebook.output.failed import places
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.outcome import NOT_REPEATED
@@ -127,7 +127,7 @@ def plan_page(plan: Plan) -> str:
 
 def table_page(names: Sequence[str], rows: Iterable[Sequence[str]], note: str = "") -> str:
     """Return rows of texts as a page, with a note below."""
-    return _page([answers.table(names, rows, ""), _note_html(note) if note else ""])
+    return _page([values.table(names, rows, ""), _note_html(note) if note else ""])
 
 
 def plain_tasks(run: Run) -> tuple[Task, ...]:
@@ -190,14 +190,14 @@ def _footer_html(parts: Sequence[Noted]) -> str:
     if sum(len(part.text) + 3 for part in parts if not part.is_time) <= LINE:
         return f'<p class="cnb-footer">{_line(parts)}</p>'
     line = _line([part._replace(text=part.brief or part.text) for part in parts])
-    names = "".join(f"<p>{answers.inert(part.text)}</p>" for part in parts if part.brief)
+    names = "".join(f"<p>{values.inert(part.text)}</p>" for part in parts if part.brief)
     return f'<details class="cnb-footer"><summary>{line}</summary>{names}</details>'
 
 
 def _line(parts: Iterable[Noted]) -> str:
     """Return parts as one line of HTML; what takes the times out takes their dots, too."""
     dotted = [part._replace(text=f" · {part.text}" if number else part.text) for number, part in enumerate(parts)]
-    return "".join(answers.timed(each.text) if each.is_time else answers.inert(each.text) for each in dotted)
+    return "".join(values.timed(each.text) if each.is_time else values.inert(each.text) for each in dotted)
 
 
 def _reason(reason: str, told: str) -> str:
@@ -231,7 +231,7 @@ def _listed_notes(notes: Sequence[str]) -> list[str]:
 
 
 def _note_html(text: str) -> str:
-    return f'<p class="cnb-footer">{answers.inert(text)}</p>'
+    return f'<p class="cnb-footer">{values.inert(text)}</p>'
 
 
 def _warnings(run: Run) -> list[str]:
@@ -271,7 +271,7 @@ def has_answer(run: Run) -> bool:
 def _html(  # noqa: PLR0917 - the parts of the page
     run: Run, binding: Binding, look: Look, drawn: Picture | None, times: Picture | None, table: str, *, raises: bool
 ) -> str:
-    parts = [f'<p class="cnb-question">{answers.inert_lines(run.question)}</p>'] if run.question else []
+    parts = [f'<p class="cnb-question">{values.inert_lines(run.question)}</p>'] if run.question else []
     if has_answer(run):
         parts.append(f'<div class="cnb-answer">{answers.to_html(run.answer)}</div>')
     if incomplete := _incomplete(run):
@@ -287,20 +287,20 @@ def _html(  # noqa: PLR0917 - the parts of the page
         parts.append(f"<pre>{_pre(table)}</pre>")
     parts += map(_note_html, filter(None, [_replaced(run), *notes_on(run)]))
     warnings = _warnings(run) if look.times else []  # how long a tool held the loop, and the like
-    parts += (f'<p class="cnb-footer cnb-time">note: {answers.inert(warning)}</p>' for warning in warnings)
+    parts += (f'<p class="cnb-footer cnb-time">note: {values.inert(warning)}</p>' for warning in warnings)
     return _page([*parts, _footer_html(_footer(run, binding, times=look.times))])
 
 
 def _errors_html(run: Run) -> list[str]:
     """Return why a run has no answer, if it has none, and where in the user's own code tools failed."""
     status, colon, reason = outcome_text(run).partition(":")
-    error = f'<p class="cnb-error"><b>{escape(status)}</b>{answers.inert_lines(colon + reason)}</p>' if status else ""
+    error = f'<p class="cnb-error"><b>{escape(status)}</b>{values.inert_lines(colon + reason)}</p>' if status else ""
     return [error, *(f'<pre class="cnb-error">{_pre(place)}</pre>' for place in places(run))]
 
 
 def _pre(text: str) -> str:
     """Return preformatted text as HTML."""
-    return "\n".join(map(answers.inert, text.split("\n")))
+    return "\n".join(map(values.inert, text.split("\n")))
 
 
 def _picture_html(drawn: Picture, table: str = "", name: str = "the plan", kind: str = "cnb-flat") -> list[str]:

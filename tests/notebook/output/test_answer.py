@@ -7,9 +7,11 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from compiler_nb.notebook.output.answer import LIMIT, PICTURE, markdown, to_html, to_text
+from compiler_nb.notebook.output.answer import LIMIT, markdown, to_html, to_text
+from compiler_nb.notebook.output.values import PICTURE, close_figures, rounded
 from compiler_nb.text import TIMES
 
+COVERS = ("formulas.py", "values.py")
 ALLOWED = {"p", "br", "b", "i", "code", "pre", "ul", "ol", "li", "span", "table", "thead", "tbody", "tr", "th", "td",
            "small", "img"}  # fmt: skip
 HOSTILE = [
@@ -65,6 +67,90 @@ def test_markdown_is_read():
     assert markdown("") == ""
 
 
+def test_tables_in_markdown_are_tables():
+    """With or without bars at the ends, a cell with a bar in it, and rows that are too short or too long."""
+    text = "Here:\n| film | *gross* |\n|---|--:|\n| a\\|b | **1** |\n| c |\nthen"
+    assert markdown(text) == (
+        "<p>Here:</p><table><thead><tr><th>film</th><th><i>gross</i></th></tr></thead><tbody>"
+        "<tr><td>a|b</td><td><b>1</b></td></tr><tr><td>c</td><td></td></tr></tbody></table><p>then</p>"
+    )
+    assert "<table>" in markdown("a | b\n--- | ---\n1 | 2 | 3")
+    assert markdown("a | b is no table") == "<p>a | b is no table</p>"
+    assert "<table>" not in markdown("Title\n---\na | b")
+
+
+@pytest.mark.parametrize(
+    ("text", "tex"),
+    [
+        ("so $x^2 + y_1$.", "$x^2 + y_1$"),
+        (r"so \(\frac{a}{b}\) and", r"$\frac{a}{b}$"),
+        ("$$\ny = x < 1\n$$", "$$y = x &lt; 1$$"),
+        (r"\[\sum_{i=1}^n i\]", r"$$\sum_{i=1}^n i$$"),
+    ],
+)
+def test_formulas_are_left_to_the_pages_own_renderer(text, tex):
+    """They are marked for it, and are escaped like all else."""
+    assert f'<span class="mathjax_process tex2jax_process">{tex}</span>' in markdown(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$5 to $6", "$5, or 6$", "US$ and AU$", "a $ b $ c", "`$x^2$`", r"$\href{javascript:alert(1)}{x^2}$",
+        r"$\require{html}x^2$", r"\(\style{background:url(x)}{x}\)", r"$$\def\a{x}\a^2$$", r"$\bbox[red]{x^2}$",
+        r"$\begin{foo}x^2\end{foo}$", "$x%^2$", "$x^2\u202e$", f"${'x^' * 600}$",
+    ],
+)  # fmt: skip
+def test_money_and_commands_that_act_are_no_formulas(text):
+    """Only TeX whose every command is known to do no more than to draw is left to the page."""
+    assert "mathjax_process" not in to_html(text)
+
+
+def test_a_frame_is_shown_as_pandas_prints_it():
+    """Each column's numbers with the digits that pandas gives them, missing values, and its first and last rows."""
+    frame = pd.DataFrame({"x": [1 / 3, 2e-7, float("nan")], "n": [1, 2, 3], "s": ["a", None, "<b>"]}, index=list("abc"))
+    html = to_html(frame)
+    for line in frame.to_string(header=False).split("\n"):
+        index, x, n, s = line.split()
+        assert (
+            f"<tr><td>{index}</td><td>{x}</td><td>{n}</td><td>{s.replace('<', '&lt;').replace('>', '&gt;')}</td></tr>"
+            in html
+        )
+    long = tags(to_html(pd.DataFrame({"n": range(100)}))).words
+    assert "…" in long
+    assert "99" in long
+
+
+def test_numbers_are_rounded_for_reading_and_whole_when_pointed_at():
+    """Also in a table's cells and in containers; the digits before the point all stay."""
+    assert to_html(0.1 + 0.2) == '<p><code><span title="0.30000000000000004">0.3</span></code></p>'
+    assert '<span title="1234567.891">1234567.9</span>' in to_html({"n": 1234567.891})
+    assert '<span title="[0.3333333333333333, 2]">[0.333333, 2]</span>' in to_html([1 / 3, 2])
+    assert to_html(2.5) == "<p><code>2.5</code></p>"
+    assert [rounded(each) for each in (1e300, float("inf"), 0.0, -1 / 3)] == [1e300, float("inf"), 0.0, -0.333333]
+    assert to_text(0.1 + 0.2) == "0.30000000000000004"
+
+
+def test_pictures_in_lists_and_dicts_are_shown():
+    """Each in its place, once; other items stay lines."""
+    png = Own(b"\x89PNG...")
+    assert to_html([png, 7, png]).count("<img") == 2
+    assert "<code>7</code>" in to_html([png, 7])
+    assert "<td>h</td><td><img" in to_html({"h": png, "n": 1})
+    assert to_html([Own(None)]) == "<p><code>[&lt;Own&gt;]</code></p>"
+
+
+def test_a_figure_that_was_shown_is_not_shown_again_by_pyplot():
+    """Those in the answer are closed; others stay open."""
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("agg")
+    one, two, other = pyplot.figure(), pyplot.figure(), pyplot.figure()
+    assert to_html({"a": one, "b": two}).count("<img") == 2
+    close_figures({"a": one, "b": two})
+    assert pyplot.get_fignums() == [other.number]
+    pyplot.close(other)
+
+
 def test_links_and_images_stay_text():
     """They are shown as they are written."""
     assert tags(to_html("[a](http://x.y) ![b](c.png)")).words == "[a](http://x.y) ![b](c.png)"
@@ -80,10 +166,11 @@ def test_values_have_tables_and_text():
     assert "<td>coast</td><td>NY</td>" in to_html({"coast": "NY"})
     assert "<th>a</th><th>b</th>" in to_html([{"a": 1}, {"b": 2}])
     frame = to_html(pd.DataFrame({"a": range(30)}))
-    assert frame.count("<tr>") == 21
+    assert frame.count("<tr>") == 22  # heads, the first ten, an ellipsis, and the last ten
     assert f"30 rows {TIMES} 1 columns" in frame
     assert "<td>7</td>" in to_html(pd.Series([7]))
     assert to_html(3.5) == "<p><code>3.5</code></p>"
+    assert to_html({"a": {1}}) == "<table><tbody><tr><td>a</td><td>{1}</td></tr></tbody></table>"
     assert to_text({"coast": "NY", "n": 2}) == "coast: NY\nn: 2"
     assert to_text(3.5) == "3.5"
     assert to_text("a\nb\x1b") == "a\nb\\x1b"

@@ -1,0 +1,183 @@
+"""Values as inert HTML: tables, rounded numbers, pictures; and text, escaped at its sink."""
+
+from __future__ import annotations
+
+import base64
+import io
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+from itertools import islice
+from typing import Any, Final
+
+from compiler_nb.text import TIMES, shorten_value, visible
+
+ROWS, COLUMNS, CELL = 20, 12, 200
+DIGITS: Final = 6
+"""Significant digits of a number that is rounded for reading."""
+DEEP: Final = 3
+"""Levels of containers whose numbers are rounded."""
+PICTURE: Final = 2_000_000
+"""Most bytes of a value's own picture."""
+PLAIN: Final = "biufcmM"
+"""Kinds of pandas' columns that it prints itself: numbers, truth values and times."""
+
+
+def inert(text: str) -> str:
+    """Return text as HTML that shows it, dollar signs included: pages read `$…$` as formulas."""
+    return escape(visible(text)).replace("$", "<span>$</span>")
+
+
+def timed(text: str) -> str:
+    """Return text that differs from run to run as HTML: marked, so that who compares notebooks can leave it out."""
+    return f'<span class="cnb-time">{inert(text)}</span>'
+
+
+def inert_lines(text: str) -> str:
+    """Return a text with its lines as HTML that shows it."""
+    return "<br>".join(map(inert, text.split("\n")))
+
+
+def rounded(number: float) -> float:
+    """Return a number with the digits that are read: six, and all of those before the point."""
+    if number != number or abs(number) in (0.0, float("inf")) or abs(number) >= 1e15:  # noqa: PLR2004, PLR0124 - NaN
+        return number
+    short = float(f"{number:.{DIGITS}g}")
+    return short if abs(number) < 10**DIGITS else float(round(number, 1))
+
+
+def _rounded(value: Any, depth: int = 0) -> Any:
+    """Return a value with its numbers rounded, those in plain containers, too."""
+    kind = type(value)
+    if isinstance(value, float):
+        return rounded(float(value))
+    if depth < DEEP and kind is dict and len(value) <= ROWS:
+        return {key: _rounded(item, depth + 1) for key, item in value.items()}
+    if depth < DEEP and kind in (list, tuple) and len(value) <= ROWS:
+        return kind(_rounded(item, depth + 1) for item in value)
+    return value
+
+
+def brief(value: Any, limit: int) -> str:
+    """Return any value as one line of HTML; numbers are rounded, and whole when one points at them."""
+    whole, short = shorten_value(value, limit), shorten_value(_rounded(value), limit)
+    return inert(whole) if whole == short else f'<span title="{escape(visible(whole))}">{inert(short)}</span>'
+
+
+def cell_text(value: Any) -> str:
+    """Return a value as the text of a cell."""
+    return visible(value) if isinstance(value, str) and len(value) <= CELL else shorten_value(value, CELL)
+
+
+def _cell(value: Any) -> str:
+    """Return a value as the HTML of a cell: a picture, or a line."""
+    if isinstance(value, str):
+        return inert(cell_text(value))
+    return picture_of(value) or brief(value, CELL)
+
+
+# ---------------------------------------------------------------- tables
+
+
+def table_of(value: Any) -> str:
+    """Return a frame as pandas prints it, or a dict or rows as a table; "" for other values."""
+    pandas = sys.modules.get("pandas")
+    if pandas and isinstance(value, pandas.Series):
+        value = value.to_frame()
+    if pandas and isinstance(value, pandas.DataFrame):
+        return _frame(value, pandas)
+    if type(value) is dict and value:
+        pairs = [[inert(cell_text(key)), _cell(item)] for key, item in islice(value.items(), ROWS)]
+        return table_html([], pairs, f"{len(value):,} entries" if len(value) > ROWS else "")
+    if type(value) is list and value and all(type(row) is dict for row in value[:ROWS]):
+        keys = list(dict.fromkeys(key for row in value[:ROWS] for key in row))[:COLUMNS]
+        rows = [[_cell(row[key]) if key in row else "" for key in keys] for row in value[:ROWS]]
+        about = f"{len(value):,} rows" if len(value) > ROWS else ""
+        return table_html([inert(cell_text(key)) for key in keys], rows, about)
+    return ""
+
+
+def _frame(frame: Any, pandas: Any) -> str:
+    """Return a frame's first and last rows, formatted as pandas does: each column's numbers alike."""
+    count, width = frame.shape
+    shown = frame.iloc[:, :COLUMNS]
+    if count > ROWS:
+        shown = pandas.concat([shown.iloc[: ROWS // 2], shown.iloc[-(ROWS // 2) :]])
+    columns = [_column(shown.iloc[:, number]) for number in range(shown.shape[1])]
+    rows = [list(row) for row in zip(_column(shown.index.to_series()), *columns, strict=True)]
+    if count > ROWS:
+        rows.insert(ROWS // 2, ["…"] * (len(columns) + 1))
+    more = ["…"] * (width > COLUMNS)
+    heads = ["", *(inert(cell_text(name)) for name in shown.columns), *more]
+    return table_html(heads, [[*row, *more] for row in rows], f"{count:,} rows {TIMES} {width:,} columns")
+
+
+def _column(column: Any) -> list[str]:
+    """Return the cells of a column as HTML; values of a user's own types are never asked for their text."""
+    if getattr(column.dtype, "kind", "O") in PLAIN and len(column):
+        return [inert(line.strip()) for line in column.to_string(index=False, header=False).split("\n")]
+    return ["NaN" if isinstance(item, float) and item != item else _cell(item) for item in column.tolist()]  # noqa: PLR0124
+
+
+def table(names: Sequence[str], rows: Iterable[Sequence[str]], about: str) -> str:
+    """Return rows of texts as a table, and a line about it below; the names of columns may be missing."""
+    return table_html(list(map(inert, names)), [list(map(inert, row)) for row in rows], about)
+
+
+def table_html(heads: Sequence[str], rows: Iterable[Sequence[str]], about: str = "") -> str:
+    """Return a table; heads and cells are HTML already, `about` is a line below."""
+    head = f"<thead><tr>{''.join(f'<th>{name}</th>' for name in heads)}</tr></thead>" if heads else ""
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    note = f"<p><small>{escape(about)}</small></p>" if about else ""
+    return f"<table>{head}<tbody>{body}</tbody></table>{note}"
+
+
+# ---------------------------------------------------------------- pictures
+
+
+def picture_of(value: Any) -> str:
+    """Return the PNG that a value can show of itself; never its SVG or HTML, which may hold anything."""
+    own = getattr(type(value), "_repr_png_", None)
+    made = own(value) if own else _draw_figure(value)
+    data = made[0] if isinstance(made, tuple) else made
+    if isinstance(data, str):
+        data = base64.b64decode(data)
+    if not isinstance(data, bytes) or not data.startswith(b"\x89PNG") or len(data) > PICTURE:
+        return ""
+    return f'<img alt="{escape(type(value).__name__)}" src="data:image/png;base64,{base64.b64encode(data).decode()}">'
+
+
+def pictures_in(value: Any) -> str:
+    """Return the items of a list one below the other, if there are pictures among them; "" otherwise."""
+    if type(value) not in (list, tuple):
+        return ""
+    cells = [(picture_of(item), item) for item in value[:ROWS]]
+    if not any(picture for picture, _ in cells):
+        return ""
+    more = f"<p><small>… {len(value) - ROWS:,} more</small></p>" if len(value) > ROWS else ""
+    return "".join(f"<p>{picture or f'<code>{brief(item, CELL)}</code>'}</p>" for picture, item in cells) + more
+
+
+def _draw_figure(value: Any) -> bytes:
+    """Return the PNG of a matplotlib figure, which has no `_repr_png_` of its own; nothing for all else."""
+    page = io.BytesIO()
+    if _is_figure(value):
+        value.savefig(page, format="png", bbox_inches="tight", metadata={"Software": None})
+    return page.getvalue()
+
+
+def _is_figure(value: Any) -> bool:
+    figures = sys.modules.get("matplotlib.figure")
+    return bool(figures) and isinstance(value, figures.Figure)  # type: ignore[union-attr]
+
+
+def close_figures(value: Any) -> None:
+    """Close the figures of an answer, in the main thread: they were shown, and pyplot would show them again."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    for figure in _figures(value) if pyplot else ():
+        pyplot.close(figure)  # type: ignore[union-attr]
+
+
+def _figures(value: Any) -> Iterator[Any]:
+    items = value.values() if type(value) is dict else value if type(value) in (list, tuple) else [value]
+    return (item for item in islice(items, ROWS) if _is_figure(item))
