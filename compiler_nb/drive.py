@@ -31,7 +31,7 @@ from compiler_nb.events import (
     Warned,
 )
 from compiler_nb.joiner import join
-from compiler_nb.models.base import Message, Model, Request, estimate_request
+from compiler_nb.models.base import Message, Model, ReplyGrammar, Request, estimate_request
 from compiler_nb.models.calls import Calls
 from compiler_nb.models.limits import shared_limits
 from compiler_nb.models.secret import mask
@@ -365,6 +365,7 @@ class Drive:
             tools=[cut(f"{tool.signature}: {tool.purpose}", TOOL_LINE) for tool in self.settings.tools.values()],
             prompt=Prompt("joiner", own) if own else load_worded("joiner", wording),
             brief=wording == "small" and not own,
+            free=bool(own),
         )
 
     @property
@@ -473,9 +474,11 @@ class Drive:
             raise Stopped("limit", reason)
         self.asked += 1
 
-    async def _ask_worker(self, worker: Model, messages: tuple[Message, ...], task: str) -> str:
+    async def _ask_worker(
+        self, worker: Model, messages: tuple[Message, ...], task: str, grammar: ReplyGrammar | None
+    ) -> str:
         try:
-            return (await self.calls.text(worker, Request("worker", messages, task))).text
+            return (await self.calls.text(worker, Request("worker", messages, task, grammar=grammar))).text
         except Stopped as stopped:
             raise ModelError(stopped.error) from None
 

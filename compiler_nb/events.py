@@ -129,7 +129,8 @@ class ModelChunk(_Event):
 class ModelEnded(_Event):
     """A call of a model ended; `finish` is the provider's reason, `error` a message or empty.
 
-    answered: the model that the reply names, "" if it is the asked one or the reply names none.
+    answered: the model that the reply names, "" if it is the asked one or the reply names none; grammar: what the reply
+    was held to, in words ("4 tools"), "" if to nothing.
     """
 
     call: int
@@ -137,6 +138,7 @@ class ModelEnded(_Event):
     usage: Usage
     error: str
     answered: str = ""
+    grammar: str = ""
 
 
 @_record

@@ -15,6 +15,7 @@ from compiler_nb.plan.task import owner_of
 from compiler_nb.prompts import Prompt, load
 from compiler_nb.prompts.data import Oversize, Share, frame, frame_values
 from compiler_nb.prompts.decision import is_all_thought, read_decision
+from compiler_nb.prompts.held import decision_grammar
 from compiler_nb.text import cut
 
 FAILURES: Final = 50
@@ -44,13 +45,14 @@ async def join(
     tools: Sequence[str] = (),
     prompt: Prompt | None = None,
     brief: bool = False,
+    free: bool = False,
 ) -> Answer | Replan:
     """Ask the joiner how to end, and return its decision.
 
     It may be a Replan even with `can_replan=False`, which only changes the request.
     instruction: the plan's own, for the answer; earlier: reasons of the replans so far; origins: which call returned a
     result, by name; tools: what another plan may call, one line each; prompt: replaces the package's; brief: as in
-    `ask_for_decision`.
+    `ask_for_decision`; free: whether the reply may have another form than the package's prompts ask for.
     Raises BadRequest if the results are too long to be shown, ModelError if the reply is empty or broke off.
     """
     used = prompt or load("joiner")
@@ -63,8 +65,9 @@ async def join(
     except Oversize as oversize:
         hint = "let a task shorten it, name fewer results in join(...), or use share='summary'"
         raise BadRequest(f"the joiner cannot be asked: {oversize}; {hint}", **where_of(model)) from None
+    grammar = None if free else decision_grammar(can_replan=can_replan)
     try:
-        reply = await calls.text(model, Request("joiner", messages, prompt=used.hash))
+        reply = await calls.text(model, Request("joiner", messages, prompt=used.hash, grammar=grammar))
         return _decide(reply, model)
     except ModelError as error:
         error.kept = "kept: all results" if results else ""

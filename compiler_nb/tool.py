@@ -250,19 +250,26 @@ class Toolbox(Mapping[str, Tool]):
         self,
         dialect: str,
         inputs: Collection[str] = (),
-        form: Literal["gbnf", "json_schema", "lark"] = "gbnf",
+        form: Literal["gbnf", "json_schema", "lark", "strict_schema"] = "gbnf",
         lines: int = 12,
+        *,
+        earlier: Collection[str] = (),
+        first: int = 1,
+        least: int = 0,
     ) -> str:
         """Return the grammar of the plans that call these tools, for an engine that holds a model to it.
 
         dialect: "python" (its core), "numbered" or "json"; inputs: the names of the offered variables; form: "gbnf"
-        for llama.cpp, "lark" for vLLM and llguidance, "json_schema" for the dialect json; lines: most lines before the
-        last. `compiler_nb.grammar.plans` lists what it leaves out and what it cannot say.
+        for llama.cpp and vLLM, "lark" for llguidance, "json_schema" for the dialect json, "strict_schema" for OpenAI's
+        strict mode, which says less; lines, least: most and fewest lines before the last; earlier: names of results of
+        earlier rounds, behind which the lines begin with the number `first`. `compiler_nb.grammar.plans` lists what it
+        leaves out and what it cannot say.
         Raises ValueError if a form cannot say a dialect, or if an input has a name that no plan can write.
         """
         from compiler_nb.grammar.plans import print_grammar  # noqa: PLC0415 - plans know tools, not the other way
+        from compiler_nb.grammar.spelling import Leeway  # noqa: PLC0415 - as above
 
-        return print_grammar(self, dialect, inputs, form, lines)
+        return print_grammar(self, dialect, form, Leeway(inputs, earlier, lines, least, first))
 
     @property
     def description(self) -> str:

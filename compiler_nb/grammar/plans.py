@@ -2,34 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from compiler_nb.grammar.printers import PRINTERS
 from compiler_nb.grammar.python import PythonSpeller
 from compiler_nb.grammar.rules import NEVER, NOTHING, Grammar, Phrase, Word, many, one_of, series, several
 from compiler_nb.grammar.schema import to_schema
-from compiler_nb.grammar.spelling import ESCAPES, INDEX, PLAIN_KEY, Given, Speller, Spot, but, key_in, quote
+from compiler_nb.grammar.spelling import (
+    ESCAPES,
+    INDEX,
+    PLAIN_KEY,
+    READABLE,
+    Given,
+    Leeway,
+    Speller,
+    Spot,
+    but,
+    key_in,
+    quote,
+)
+from compiler_nb.grammar.strict import to_strict_schema
 from compiler_nb.tool import Tool
 
 MARK: Final = "<END_OF_PLAN>"
+EVERYTHING: Final = Leeway()
+SCHEMAS: Final[dict[str, Callable[[Mapping[str, Tool], Leeway], str]]] = {
+    "json_schema": to_schema, "strict_schema": to_strict_schema,
+}  # fmt: skip
 
 
 class _Dollars(Speller):
     """What numbered and json share: references with a dollar sign, in strings, too."""
 
-    def __init__(self, tools: Mapping[str, Tool], inputs: Collection[str], lines: int) -> None:
-        super().__init__(tools, inputs, lines)
+    def __init__(self, tools: Mapping[str, Tool], leeway: Leeway) -> None:
+        super().__init__(tools, leeway)
         step = (series(".", one_of(PLAIN_KEY, INDEX)), series("[", many(Word("-"), most=1), INDEX, "]"))
         self.steps = self.path(*step, series("[", key_in("'", "'\"\\$`{}[]"), "]"))
 
     def ids(self, spot: Spot) -> Phrase:
         """Return the rule of the id of a line above."""
-        return self.share(one_of(*(self.id(line) for line in range(1, spot.line))))
+        return self.share(one_of(*self.above(spot)))
 
-    def id(self, line: int) -> str:
-        """Return the id of the task on a line."""
-        return str(line)
+    def is_readable(self, name: str) -> bool:
+        """Whether a plan can write the name of a result of an earlier round."""
+        return READABLE.fullmatch(name) is not None
 
     def inputs_in(self) -> Phrase:
         """Return the rule of an offered input or an item of it."""
@@ -37,7 +54,7 @@ class _Dollars(Speller):
 
     def special(self, spot: Spot) -> Phrase:
         """Return the rule of what is no plain character in a text."""
-        result = series("${", self.ids(spot), self.steps, "}") if spot.line > 1 else NEVER
+        result = series("${", self.ids(spot), self.steps, "}")
         return self.share(one_of(ESCAPES, "$$", result))
 
     def key(self) -> Phrase:
@@ -52,21 +69,20 @@ class _Dollars(Speller):
 class NumberedSpeller(_Dollars):
     """Spells the numbered dialect."""
 
-    def plan(self) -> Phrase:
-        """Return the rule of a whole plan."""
-        rest = self._end(self.lines + 1)
-        for line in range(self.lines, 0, -1):
-            here = series(f"{line}. ", self.calls(Spot(line)), "\n", rest)
-            rest = self.share(one_of(here, self._end(line)))
-        return rest
+    def line(self, spot: Spot, rest: Phrase) -> Phrase:
+        """Return the rule of a line with a task, and of what follows it."""
+        return series(f"{spot.line}. ", self.calls(spot), "\n", rest)
 
-    def _end(self, line: int) -> Phrase:
-        """Return the rule of the last line; behind no task there is nothing to join."""
-        spot = Spot(line)
+    def end(self, spot: Spot) -> Phrase:
+        """Return the rule of the last line; a join without a name needs a task above it."""
         answer = series("answer(", self.value(self.anything, spot), ")")
-        refs = Given(several(series("$", self.ids(spot))), required=False) if line > 1 else Given(NEVER, required=True)
+        refs = Given(several(series("$", self.ids(spot))), required=spot.line == self.leeway.first)
         joined = self.chosen([refs, Given(series("instruction=", self.plain()), required=False)])
-        return series(f"{line}. ", one_of(answer, series("join(", joined, ")")), MARK, many(Word("\n"), most=1))
+        return series(f"{spot.line}. ", one_of(answer, series("join(", joined, ")")), MARK, many(Word("\n"), most=1))
+
+    def is_readable(self, name: str) -> bool:
+        """Whether a plan can write the name of a result of an earlier round: a number, or 1_2."""
+        return super().is_readable(name) and name[0].isdigit()
 
     def text(self, spot: Spot) -> Phrase:
         """Return the rule of a text, with the results in it."""
@@ -78,38 +94,39 @@ class NumberedSpeller(_Dollars):
 
     def reference(self, spot: Spot) -> Phrase:
         """Return the rule of a result, an input, or an item of one."""
-        results = series("$", self.ids(spot), self.steps) if spot.line > 1 else NEVER
-        return self.share(one_of(results, self.inputs_in()))
+        return self.share(one_of(series("$", self.ids(spot), self.steps), self.inputs_in()))
 
 
 class JsonSpeller(_Dollars):
     """Spells the json dialect; the tasks are t1, t2, ..."""
 
     constants: Mapping[Any, str] = {True: "true", False: "false", None: "null"}
+    stem = "t"
 
-    def id(self, line: int) -> str:
-        """Return the id of the task on a line."""
-        return f"t{line}"
+    def line(self, spot: Spot, rest: Phrase) -> Phrase:
+        """Return the rule of an object with a task, and of what follows it."""
+        return series(self._head(spot), self._calls(spot), many(self._deps(spot), most=1), "}", rest)
 
-    def plan(self) -> Phrase:
-        """Return the rule of a whole plan."""
-        told = many(series(', "join_instruction": ', self.plain()), most=1)
-        answered, joined = series("\n]}", many(Word("\n"), most=1)), series("\n]", told, "}", many(Word("\n"), most=1))
-        rest = joined
-        for line in range(self.lines + 1, 0, -1):
-            spot = Spot(line)
-            head = f'{{"id": "t{line}", "tool": '
-            answer = series('"answer", "args": {"value": ', self.value(self.anything, spot), "}}", answered)
-            join = series('"join", "args": {}', self._deps(spot), "}", joined) if line > 1 else NEVER
-            task = series(self._calls(spot), many(self._deps(spot), most=1), "}", rest) if line <= self.lines else NEVER
-            begin = ",\n  " if line > 1 else '{"tasks": [\n  '
-            here = series(begin, head, one_of(task, join, answer))
-            rest = self.share(one_of(here, joined) if line > 1 else here)
-        return rest
+    def end(self, spot: Spot) -> Phrase:
+        """Return the rule of the end: a last object that answers or joins, or none behind a task."""
+        last = many(Word("\n"), most=1)
+        joined = series("\n]", many(series(', "join_instruction": ', self.plain()), most=1), "}", last)
+        answer = series('"answer", "args": {"value": ', self.value(self.anything, spot), "}}\n]}", last)
+        join = series('"join", "args": {}', self._deps(spot), "}", joined)
+        return one_of(series(self._head(spot), one_of(answer, join)), joined if self._is_behind(spot) else NEVER)
+
+    def _is_behind(self, spot: Spot) -> bool:
+        """Whether a line stands behind another."""
+        return spot.line > self.leeway.first
+
+    def _head(self, spot: Spot) -> Phrase:
+        """Return the rule of what an object begins with."""
+        begin = ",\n  " if self._is_behind(spot) else '{"tasks": [\n  '
+        return series(begin, f'{{"id": "{self.id(spot.line)}", "tool": ')
 
     def _deps(self, spot: Spot) -> Phrase:
         """Return the rule of the ids that a task waits for."""
-        return series(', "deps": [', several(series('"', self.ids(spot), '"')), "]") if spot.line > 1 else NEVER
+        return series(', "deps": [', several(series('"', self.ids(spot), '"')), "]")
 
     def _calls(self, spot: Spot) -> Phrase:
         found = [
@@ -152,7 +169,7 @@ class JsonSpeller(_Dollars):
 
     def reference(self, spot: Spot) -> Phrase:
         """Return the rule of a result, an input, or an item of one."""
-        results = series("$", self.ids(spot), self.steps) if spot.line > 1 else NEVER
+        results = series("$", self.ids(spot), self.steps)
         return self.share(series('"', one_of(results, self.inputs_in()), '"'))
 
     def tuple_(self, part: Phrase) -> Phrase:
@@ -167,7 +184,7 @@ LEFT_OUT: Final = {
     "every dialect": (
         "notes, comments, prose and fences; another spelling of the same plan (blanks, quotes, the order of named "
         "arguments); tuples but for a parameter that is one; containers more than three deep, paths of more than four "
-        "parts, numbers of more than 15 digits; names for **arguments; results of earlier rounds; literals of classes "
+        "parts, numbers of more than 15 digits; names for **arguments; literals of classes "
         "other than enumerations, dates, paths, decimals, TypedDicts, dataclasses and pydantic models"
     ),
     "numbered": "nothing more",
@@ -187,31 +204,28 @@ CANNOT_SAY: Final = (
 """What a text under a grammar may still get wrong."""
 
 
-def make_grammar(tools: Mapping[str, Tool], dialect: str, inputs: Collection[str] = (), lines: int = 12) -> Grammar:
-    """Return the grammar of the plans of a dialect that call these tools, as data; lines: most lines with tasks.
+def make_grammar(tools: Mapping[str, Tool], dialect: str, leeway: Leeway = EVERYTHING) -> Grammar:
+    """Return the grammar of the plans of a dialect that call these tools, as data.
 
-    Raises ValueError if there is no such dialect, or if an input has a name that no plan can write.
+    Raises ValueError if there is no such dialect, if the leeway holds no line, or if an input has a name that no plan
+    can write.
     """
     if dialect not in SPELLERS:
         raise ValueError(f"no dialect is called {dialect!r}; there are {', '.join(SPELLERS)}")
-    if lines < 1:
-        raise ValueError(f"lines must be 1 or more, not {lines}")
-    return SPELLERS[dialect](tools, inputs, lines).grammar()
+    if not 0 <= leeway.least <= leeway.lines or leeway.lines < 1:
+        raise ValueError(f"lines must be 1 or more, and least at most lines, not {leeway.lines} and {leeway.least}")
+    return SPELLERS[dialect](tools, leeway).grammar()
 
 
-def print_grammar(
-    tools: Mapping[str, Tool], dialect: str, inputs: Collection[str] = (), form: str = "gbnf", lines: int = 12
-) -> str:
-    """Return the grammar as the text that an engine takes: "gbnf", "lark", or "json_schema", for json only.
+def print_grammar(tools: Mapping[str, Tool], dialect: str, form: str = "gbnf", leeway: Leeway = EVERYTHING) -> str:
+    """Return the grammar as the text that an engine takes: "gbnf", "lark", or, for json only, one of two schemas.
 
     Raises ValueError as `make_grammar` does, and if a form cannot say a dialect.
     """
-    grammar = make_grammar(tools, dialect, inputs, lines)
-    if form in PRINTERS:
-        return PRINTERS[form](grammar)
-    forms = [*PRINTERS, *(["json_schema"] if dialect == "json" else [])]
-    if form == "json_schema" and dialect == "json":
-        return to_schema(tools, inputs, lines)
-    if form == "json_schema":
-        raise ValueError(f"json_schema can say only the dialect json; for {dialect} take {' or '.join(forms)}")
-    raise ValueError(f"no form of a grammar is called {form!r}; for {dialect} there are {', '.join(forms)}")
+    forms = [*PRINTERS, *(SCHEMAS if dialect == "json" else ())]
+    if form not in (*PRINTERS, *SCHEMAS):
+        raise ValueError(f"no form of a grammar is called {form!r}; for {dialect} there are {', '.join(forms)}")
+    if form not in forms and dialect in SPELLERS:
+        raise ValueError(f"{form} can say only the dialect json; for {dialect} take {' or '.join(forms)}")
+    grammar = make_grammar(tools, dialect, leeway)
+    return PRINTERS[form](grammar) if form in PRINTERS else SCHEMAS[form](tools, leeway)

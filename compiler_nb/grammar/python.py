@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from compiler_nb.grammar.domain import Domain, any_domain
 from compiler_nb.grammar.rules import NEVER, Phrase, Word, many, one_of, series, several
-from compiler_nb.grammar.spelling import ESCAPES, INDEX, Given, Speller, Spot, but, key_in
+from compiler_nb.grammar.spelling import ESCAPES, INDEX, Given, Leeway, Speller, Spot, but, is_nameable, key_in
 from compiler_nb.operations.functions import FUNCTIONS
 from compiler_nb.tool import Tool
 
@@ -21,11 +21,11 @@ _FORMATS: Final = one_of(":,", ":.0f", ":.1f", ":.2f", ":.1%")
 class PythonSpeller(Speller):
     """Spells the core of the python dialect; the lines give t1, t2, ..., a comprehension x."""
 
-    def __init__(self, tools: Mapping[str, Tool], inputs: Collection[str], lines: int) -> None:
-        super().__init__({name: each for name, each in tools.items() if not keyword.iskeyword(name)}, inputs, lines)
-        taken = {*tools, *inputs}
+    def __init__(self, tools: Mapping[str, Tool], leeway: Leeway) -> None:
+        super().__init__({name: each for name, each in tools.items() if not keyword.iskeyword(name)}, leeway)
+        taken = {*tools, *leeway.inputs, *self.earlier}
         self.stem, self.local = "t", "x"
-        while taken.intersection(f"{self.stem}{line}" for line in range(1, lines + 1)):
+        while taken.intersection(map(self.id, leeway.numbers)):
             self.stem += "_"
         while self.local in taken:
             self.local += "_"
@@ -34,18 +34,16 @@ class PythonSpeller(Speller):
         self.steps_in_text = self.path(series("[", key_in("'", "\"'\\{}[]()#"), "]"), at)
         self.functions = [name for name in _FUNCTIONS if name in FUNCTIONS and name not in tools]
 
-    def plan(self) -> Phrase:
-        """Return the rule of a whole plan."""
-        rest = self._end(self.lines + 1)
-        for line in range(self.lines, 0, -1):
-            here = series(f"{self.stem}{line} = ", self._line(Spot(line)), "\n", rest)
-            rest = self.share(one_of(here, self._end(line)))
-        return rest
-
-    def _line(self, spot: Spot) -> Phrase:
+    def line(self, spot: Spot, rest: Phrase) -> Phrase:
+        """Return the rule of a line with a task, and of what follows it."""
         call, test = self.calls(spot), self._test(spot)
         guarded = series(call, " if ", test, " else ", one_of("None", call))
-        return self.share(one_of(call, guarded, self._fanout(spot), self._expression(spot)))
+        task = self.share(one_of(call, guarded, self._fanout(spot), self._expression(spot)))
+        return series(f"{self.id(spot.line)} = ", task, "\n", rest)
+
+    def is_readable(self, name: str) -> bool:
+        """Whether a plan can write the name of a result of an earlier round."""
+        return is_nameable(name) and not keyword.iskeyword(name)
 
     def _fanout(self, spot: Spot) -> Phrase:
         """Return the rule of a call for each item of a list."""
@@ -72,11 +70,10 @@ class PythonSpeller(Speller):
         chosen = series(value, " if ", self._test(spot), " else ", value)
         return self.share(one_of(computed, applied, chosen, self._formatted(spot)))
 
-    def _end(self, line: int) -> Phrase:
-        spot = Spot(line)
+    def end(self, spot: Spot) -> Phrase:
+        """Return the rule of the last line; a join without a name needs a task above it."""
         answer = series("answer(", one_of(self.value(self.anything, spot), self._expression(spot)), ")")
-        names = one_of(*(f"{self.stem}{above}" for above in range(1, line)))
-        refs = Given(several(self.share(names)), required=False) if line > 1 else Given(NEVER, required=True)
+        refs = Given(several(self.share(one_of(*self.above(spot)))), required=spot.line == self.leeway.first)
         told = series("instruction=", self.key())
         joined = series("join(", self.chosen([refs, Given(told, required=False)]), ")")
         return series(one_of(answer, joined), many(Word("\n"), most=1))
@@ -96,7 +93,7 @@ class PythonSpeller(Speller):
         return self._read(spot, self.steps)
 
     def _read(self, spot: Spot, steps: Phrase) -> Phrase:
-        names = [*(f"{self.stem}{above}" for above in range(1, spot.line)), *self.inputs]
+        names = [*self.above(spot), *self.inputs]
         return self.share(series(one_of(*names, *([self.local] if spot.inside else [])), steps))
 
     def key(self) -> Phrase:

@@ -8,13 +8,13 @@ it stands for, and without those the two are the same.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import cache
 from itertools import product
 from typing import Any, Final, TypeAlias
 
 from compiler_nb.grammar.domain import Domain, any_domain, domain_of
-from compiler_nb.grammar.spelling import STEPS, is_nameable
+from compiler_nb.grammar.spelling import READABLE, STEPS, Leeway, is_nameable
 from compiler_nb.signature.arguments import Parameter
 from compiler_nb.tool import Tool
 
@@ -34,27 +34,35 @@ _DATE: Final = (
 _TIME: Final = "T([01][0-9]|2[0-3]):[0-5][0-9]"
 
 
-def to_schema(tools: Mapping[str, Tool], inputs: Collection[str], lines: int) -> str:
-    """Return the schema as text; lines: most tasks before the last."""
-    return json.dumps(_Schemas(tools, inputs, lines).plan(), ensure_ascii=False, separators=(",", ":"))
+def to_schema(tools: Mapping[str, Tool], leeway: Leeway) -> str:
+    """Return the schema as text."""
+    return compact(_Schemas(tools, leeway).plan())
+
+
+def compact(schema: Schema) -> str:
+    """Return a schema as text without blanks."""
+    return json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
 
 
 class _Schemas:
     """Makes the schema; what is used in several places is a definition."""
 
-    def __init__(self, tools: Mapping[str, Tool], inputs: Collection[str], lines: int) -> None:
+    def __init__(self, tools: Mapping[str, Tool], leeway: Leeway) -> None:
         self.tools = {name: each for name, each in tools.items() if is_nameable(name)}
-        self.inputs, self.lines = inputs, lines
+        self.inputs, self.leeway = leeway.inputs, leeway
+        self.earlier = [name for name in dict.fromkeys(leeway.earlier) if READABLE.fullmatch(name)]
         self.definitions: dict[str, Schema] = {}
         self.names: dict[str, str] = {}
         self.value = cache(self._value)
 
     def plan(self) -> Schema:
         """Return the schema of a plan: so many tasks, and perhaps a last one that joins or answers."""
-        tasks = [self._task(line) for line in range(1, self.lines + 1)]
+        first = self.leeway.first
+        tasks = [self._task(line) for line in self.leeway.numbers]
         tasks = tasks[: tasks.index({})] if {} in tasks else tasks
-        whole = [tasks[:count] for count in range(1, len(tasks) + 1)]
-        whole += [[*tasks[:count], self._last(count + 1)] for count in range(len(tasks) + 1)]
+        least = min(self.leeway.least, len(tasks))
+        whole = [tasks[:count] for count in range(max(1, least), len(tasks) + 1)]
+        whole += [[*tasks[:count], self._last(first + count)] for count in range(least, len(tasks) + 1)]
         fields: dict[str, Schema] = {
             "tasks": {"anyOf": [_fixed(each) for each in whole]},
             "join_instruction": {"type": "string", "pattern": f"^{_PLAIN}*$"},
@@ -73,6 +81,10 @@ class _Schemas:
         found = [each for each in options if each]
         return self._share({"anyOf": found}) if len(found) > 1 else found[0] if found else {}
 
+    def _above(self, line: int) -> list[str]:
+        """Return what a line may refer to: results of earlier rounds, and the lines above it."""
+        return [*self.earlier, *(f"t{above}" for above in range(self.leeway.first, line))]
+
     # ---------------------------------------------------------------- tasks
 
     def _task(self, line: int) -> Schema:
@@ -85,13 +97,12 @@ class _Schemas:
         answer = self._call("answer", _object({"value": self.value(any_domain(), line)}, ["value"]), line)
         join = self._call("join", _object({}, []), line)
         join["required"].append("deps")
-        return self._any([answer, join] if line > 1 else [answer])
+        return self._any([answer, join] if self._above(line) else [answer])
 
     def _call(self, name: str, args: Schema, line: int) -> Schema:
         fields: dict[str, Schema] = {"id": {"const": f"t{line}"}, "tool": {"const": name}, "args": args}
-        deps = {"type": "array", "items": {"enum": [f"t{above}" for above in range(1, line)]}, "minItems": 1}
-        if line > 1 and name != "answer":
-            fields["deps"] = self._share(deps)
+        if name != "answer" and (above := self._above(line)):
+            fields["deps"] = self._share({"type": "array", "items": {"enum": above}, "minItems": 1})
         return _object(fields, ["id", "tool", "args"])
 
     def _objects(self, tool: Tool, line: int) -> list[Schema]:
@@ -128,7 +139,8 @@ class _Schemas:
         return self._any([*self._literals(domain, line), self._reference(line)])
 
     def _reference(self, line: int) -> Schema:
-        options = [rf"\$({_ids(line)}){_PATH}"] if line > 1 else []
+        ids = "|".join(self._above(line))
+        options = [rf"\$({ids}){_PATH}"] if ids else []
         options += [f"@({'|'.join(self.inputs)}){_PATH}"] if self.inputs else []
         return self._share(_text("|".join(options))) if options else {}
 
@@ -136,7 +148,8 @@ class _Schemas:
         parts = [self.value(part, line) for part in domain.parts] if domain.kind != "union" else []
         match domain.kind:
             case "text":
-                within = rf"|\$\{{({_ids(line)}){_PATH}\}}" if line > 1 else ""
+                ids = "|".join(self._above(line))
+                within = rf"|\$\{{({ids}){_PATH}\}}" if ids else ""
                 return [self._share(_text(rf"(({_FIRST}|@@|\$\${within})({_PLAIN}|\$\${within})*)?"))]
             case "integer" | "number" | "boolean" as kind:
                 return [{"type": kind}]
@@ -147,7 +160,7 @@ class _Schemas:
             case "datetime":
                 return [self._share(_text(_DATE + _TIME))]
             case "values":
-                return [{"enum": [_escaped(value) for _, value in domain.values]}] if domain.values else []
+                return [{"enum": [escaped(value) for _, value in domain.values]}] if domain.values else []
             case "union":
                 return [each for part in domain.parts for each in self._literals(part, line)]
             case "list":
@@ -165,7 +178,7 @@ class _Schemas:
 
 
 def _fixed(parts: list[Schema]) -> Schema:
-    return {"type": "array", "prefixItems": parts, "items": False, "minItems": len(parts), "maxItems": len(parts)}
+    return {"type": "array", "prefixItems": parts, "minItems": len(parts), "maxItems": len(parts)}
 
 
 def _object(fields: dict[str, Schema], required: list[str]) -> Schema:
@@ -176,11 +189,7 @@ def _text(pattern: str) -> Schema:
     return {"type": "string", "pattern": f"^({pattern})$"}
 
 
-def _ids(line: int) -> str:
-    return "|".join(f"t{above}" for above in range(1, line))
-
-
-def _escaped(value: Any) -> Any:
+def escaped(value: Any) -> Any:
     """Return a constant as a plan writes it: a text in which nothing is a reference."""
     if not isinstance(value, str):
         return value

@@ -39,14 +39,17 @@ CONTROLS: Final = (
     ("\0", "\x1f"), ("\x7f", "\x9f"), ("\u2028", "\u2029"), ("\u202a", "\u202e"), ("\u2066", "\u2069"),
 )  # fmt: skip
 """Characters that no text of a plan holds as they are."""
+READABLE: Final = re.compile(r"[^\W_]\w*")
+"""A name of an earlier result that every dialect with a dollar sign can write."""
 _NAME: Final = re.compile(r"[^\W\d]\w*")
 _DIGIT: Final = Chars((("0", "9"),))
 _1_TO_9: Final = Chars((("1", "9"),))
 _WHOLE: Final = one_of("0", series(_1_TO_9, many(_DIGIT, 0, 14)))
 """Fifteen digits are exact as a float."""
-_INTEGER: Final = series(many(Word("-"), 0, 1), _WHOLE)
+INTEGER: Final = series(many(Word("-"), 0, 1), _WHOLE)
 _FRACTION: Final = many(series(".", many(_DIGIT, 1, 15)), 0, 1)
 _EXPONENT: Final = many(series(Chars((("E", "E"), ("e", "e"))), many(one_of("+", "-"), 0, 1), many(_DIGIT, 1, 2)), 0, 1)
+NUMBER: Final = series(INTEGER, _FRACTION, _EXPONENT)
 _LONG_MONTH: Final = one_of(
     series("0", Chars((("1", "1"), ("3", "3"), ("5", "5"), ("7", "8")))), series("1", Chars((("0", "0"), ("2", "2"))))
 )
@@ -58,11 +61,30 @@ _MONTH_DAY: Final = one_of(
     series(_NO_FEBRUARY, "-", one_of(series("2", "9"), series("3", "0"))),
     series(_LONG_MONTH, "-", "3", "1"),
 )
-_DATE: Final = series(Chars((("1", "2"),)), many(_DIGIT, 3, 3), "-", _MONTH_DAY)
+DATE: Final = series(Chars((("1", "2"),)), many(_DIGIT, 3, 3), "-", _MONTH_DAY)
 _SIXTY: Final = series(Chars((("0", "5"),)), _DIGIT)
 _TIME: Final = series(one_of(series(Chars((("0", "1"),)), _DIGIT), series("2", Chars((("0", "3"),)))), ":", _SIXTY)
 STEPS: Final = 4
 """Most parts of a path to an item."""
+
+
+class Leeway(NamedTuple):
+    """What plans may read, and how long they may be.
+
+    inputs: names of offered variables; earlier: names of results of earlier rounds; lines: most lines with tasks;
+    least: fewest of those, if one can be written at all; first: the number of the first line.
+    """
+
+    inputs: Collection[str] = ()
+    earlier: Collection[str] = ()
+    lines: int = 12
+    least: int = 0
+    first: int = 1
+
+    @property
+    def numbers(self) -> range:
+        """The numbers of the lines with tasks."""
+        return range(self.first, self.first + self.lines)
 
 
 class Spot(NamedTuple):
@@ -102,22 +124,24 @@ class Given(NamedTuple):
 class Speller:
     """Makes the grammar of one dialect; `grammar()` is the whole, the other methods are rules for one line.
 
-    tools, inputs: what may be called and read; lines: most lines with tasks.
+    tools: what may be called; leeway: what may be read; stem: what the id of a line begins with.
     Raises ValueError for a name of an input that no plan can write.
     """
 
     constants: Mapping[Any, str] = {True: "True", False: "False", None: "None"}
+    stem = ""
 
-    def __init__(self, tools: Mapping[str, Tool], inputs: Collection[str], lines: int) -> None:
-        wrong = [name for name in inputs if not is_nameable(name)]
+    def __init__(self, tools: Mapping[str, Tool], leeway: Leeway) -> None:
+        wrong = [name for name in leeway.inputs if not is_nameable(name)]
         if wrong:
             raise ValueError(f"{wrong[0]!r} cannot be the name of an offered input: write a plain Python name")
         self.tools = {name: each for name, each in tools.items() if is_nameable(name)}
-        self.inputs, self.lines = tuple(dict.fromkeys(inputs)), lines
+        self.inputs, self.leeway = tuple(dict.fromkeys(leeway.inputs)), leeway
+        self.earlier = [name for name in dict.fromkeys(leeway.earlier) if self.is_readable(name)]
         self.rules = Rules()
         self.share: Callable[[Phrase], Phrase] = self.rules.share
-        self.integer, self.number = self.share(_INTEGER), self.share(series(_INTEGER, _FRACTION, _EXPONENT))
-        self.dates = {"date": self.share(_DATE), "datetime": self.share(series(_DATE, "T", _TIME))}
+        self.integer, self.number = self.share(INTEGER), self.share(NUMBER)
+        self.dates = {"date": self.share(DATE), "datetime": self.share(series(DATE, "T", _TIME))}
         self.value = cache(self._value)
         self.anything = any_domain()
 
@@ -125,10 +149,36 @@ class Speller:
         """Return the grammar of whole plans."""
         return self.rules.grammar(self.plan())
 
+    def plan(self) -> Phrase:
+        """Return the rule of a whole plan: some lines with tasks, then the end."""
+        numbers = self.leeway.numbers
+        rest = self.end(Spot(numbers.stop))
+        for line in reversed(numbers):
+            here = self.line(Spot(line), rest)
+            may_end = here == NEVER or line - numbers.start >= self.leeway.least
+            rest = self.share(one_of(here, self.end(Spot(line)) if may_end else NEVER))
+        return rest
+
+    def id(self, line: int) -> str:
+        """Return the id of the task on a line."""
+        return f"{self.stem}{line}"
+
+    def above(self, spot: Spot) -> list[str]:
+        """Return what a line may refer to: results of earlier rounds, and the lines above it."""
+        return [*self.earlier, *map(self.id, range(self.leeway.first, spot.line))]
+
     # ---------------------------------------------------------------- what each dialect says in its own way
 
-    def plan(self) -> Phrase:
-        """Return the rule of a whole plan."""
+    def line(self, spot: Spot, rest: Phrase) -> Phrase:
+        """Return the rule of a line with a task, and of what follows it."""
+        raise NotImplementedError
+
+    def end(self, spot: Spot) -> Phrase:
+        """Return the rule of the end of a plan, if it begins on a line."""
+        raise NotImplementedError
+
+    def is_readable(self, name: str) -> bool:
+        """Whether a plan can write the name of a result of an earlier round."""
         raise NotImplementedError
 
     def text(self, spot: Spot) -> Phrase:

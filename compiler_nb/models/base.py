@@ -63,13 +63,16 @@ class Chunk(NamedTuple):
     """A piece of text; the last one says why the model ended (finish: "stop", "length", ...) and what it used (usage).
 
     A stream that never gives a `finish` was cut, unless it yields only plain strings. A chunk without text shows that
-    the model is still thinking. model: the name that the reply itself gives, or "".
+    the model is still thinking. model: the name that the reply itself gives, or ""; grammar: what the whole reply is
+    held to, in words ("4 tools"), or ""; notice: what the user should know of the reply, or "".
     """
 
     text: str = ""
     finish: str = ""
     usage: Usage | None = None
     model: str = ""
+    grammar: str = ""
+    notice: str = ""
 
 
 @runtime_checkable

@@ -123,14 +123,15 @@ class Stream:
     call: its number, 0 before it begins or has to wait; finish: why the model ended, "" until then, and also if the
     reply broke off (`cut()` is the error for that); usage: what the call used, estimated (`reported` is False) if the
     provider gave no plausible numbers; received: characters of text that came; tried: requests made; answered: the
-    model that the reply names, "" if it is the one that was asked. No secret of the model ever comes out of the stream.
+    model that the reply names, "" if it is the one that was asked; grammar: what the reply is held to, in words, "" if
+    to nothing. No secret of the model ever comes out of the stream.
     Emits ModelStarted when the provider has a place for the call, ModelWaits while the provider makes it wait,
     ModelChunk, and ModelEnded however the call ends.
     Raises a ModelError after the tries that could help; nothing is tried again once text came.
     """
 
     def __init__(self, calls: Calls, model: Model, request: Request) -> None:
-        self.call, self.finish, self.answered = 0, "", ""
+        self.call, self.finish, self.answered, self.grammar = 0, "", "", ""
         self.received, self.tried = 0, 0
         self._calls, self._model, self._request = calls, model, _without_keys(request, model)
         self._secrets: tuple[Secret, ...] = getattr(model, "secrets", ())
@@ -217,7 +218,7 @@ class Stream:
             calls.under_way -= self._sent
             self._go_on()
             if self._started:
-                calls.emit(ModelEnded, self.call, self.finish, self.usage, error, self.answered)
+                calls.emit(ModelEnded, self.call, self.finish, self.usage, error, self.answered, self.grammar)
 
     @asynccontextmanager
     async def _try(self) -> AsyncIterator[Try]:
@@ -240,7 +241,7 @@ class Stream:
     def _open(self) -> AsyncGenerator[Chunk | str, None]:
         """Begin a try: count it, say so if it is the first, and return the model's stream."""
         asked, model = self._request, self._model
-        self.finish, self._strings_only = "", True
+        self.finish, self.grammar, self._strings_only = "", "", True
         self.tried += 1
         self._crowded, self._begun = self._gate.running > 1, self._gate.begun
         if not self._started:
@@ -271,6 +272,10 @@ class Stream:
                 self._name_answerer(mask(chunk.model, self._secrets))
             if chunk.usage is not None:
                 self._usage = sane(chunk.usage)
+            self.grammar = chunk.grammar or self.grammar
+            if chunk.notice:
+                told = mask(chunk.notice, self._secrets)
+                self._calls.emit(Warned, self._request.task, f"call {self.call}: {self._name}: {told}")
         else:
             kind = type(chunk).__name__
             raise ModelError(f"{self._name} yields {kind}; a model yields str or Chunk", **where_of(self._model))

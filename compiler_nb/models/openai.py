@@ -25,6 +25,7 @@ from compiler_nb.models import warm
 from compiler_nb.models.base import Chunk, Request
 from compiler_nb.models.body import bytes_of, refuse_errors, whole
 from compiler_nb.models.faults import Where, explain, final, is_hung_up, refusal_of
+from compiler_nb.models.grammars import Constraint, GrammarMode, Grammars, check_mode
 from compiler_nb.models.limits import of_loop
 from compiler_nb.models.logs import mask_logs
 from compiler_nb.models.providers import AD_TOKEN, PROVIDERS, Key, find_address, find_key
@@ -60,6 +61,8 @@ class OpenAIModel:
     base_url: the server, by default the provider's; api_key: by default `set_key`'s, then the environment's;
     api: "responses" for models that only OpenAI's Responses API serves, which takes the same parameters;
     provider: whose limits its calls count against; stream: False asks for the whole reply at once;
+    grammar: "auto" holds plans, decisions and extracted values to a grammar if the server is known to take one
+    (llama.cpp, vLLM, Ollama), "on" asks any server for it, "off" none;
     connect_timeout, read_timeout: seconds to connect, and between two reads; grace: seconds to wait for the numbers
     that follow the text; api_version: Azure's dated API, by default OPENAI_API_VERSION or none;
     extra_headers: what each request says besides; transport: one of the HTTP client's own, in place of its connections:
@@ -78,6 +81,7 @@ class OpenAIModel:
         api: Literal["chat", "responses"] = "chat",
         provider: str = "openai",
         stream: bool = True,
+        grammar: GrammarMode = "auto",
         connect_timeout: float = 10.0,
         read_timeout: float = 600.0,
         grace: float = 1.0,
@@ -98,7 +102,10 @@ class OpenAIModel:
         self._given_key, self._headers = hidden_key, hidden_headers
         if api not in RESOURCES:
             raise BadRequest(f"api must be 'chat' or 'responses', not {api!r}", provider=provider, model=model)
+        if wrong := check_mode(grammar):
+            raise BadRequest(wrong, provider=provider, model=model)
         self.api = api
+        self.grammars = Grammars(grammar, provider, self.address, self.parameters)
         self._asks_usage = api == "chat"  # until the server refuses to be asked
         # Models that need the Responses API think for minutes without a word.
         self.patience = read_timeout if api == "responses" else 0.0
@@ -148,10 +155,12 @@ class OpenAIModel:
         response: Any = None
         fault: ModelError | None = None
         form, begin, data, text = "", b"", b"", ""
+        held: Constraint | None = None
         try:
             kept = await self._client(key)
+            held = await self._hold(kept, request)
             async with AsyncExitStack() as opened:
-                response = await self._answer(opened, kept, request)
+                response, held = await self._answer(opened, kept, request, held)
                 body = await opened.enter_async_context(aclosing(bytes_of(response.http_response)))
                 async for data in body:
                     if form != "events":  # what it is shows in its first bytes
@@ -164,8 +173,8 @@ class OpenAIModel:
                         data = begin  # noqa: PLW2901 - events begin with it
                     text = reply.absorb(events.feed(data))
                     if text or reply.thinks:
-                        yield Chunk(text)
-                        reply.thinks = False
+                        yield self._begin(text, held)
+                        held, reply.thinks = None, False
                     if reply.ended:
                         break
                 form = form or form_of(begin, _kind(response), ended=True)
@@ -173,7 +182,7 @@ class OpenAIModel:
                     await self._rest(body, events, reply)
                 elif form == "json":
                     text = reply.absorb([await whole(body, begin)])
-                    yield Chunk(text)
+                    yield self._begin(text, held)
                 else:
                     fault = await _page(response, begin, body, where)
         except Exception as error:  # noqa: BLE001 - whatever the SDK raises becomes an error of ours
@@ -197,21 +206,35 @@ class OpenAIModel:
                     await _read_on(body, events, reply, self.grace)
                 await _read_on(body, events, reply, DRAIN, to_end=True)
 
-    async def _answer(self, opened: AsyncExitStack, kept: _Kept, request: Request) -> Any:
-        """Send a request and return the response, to be closed with `opened`.
+    async def _hold(self, kept: _Kept, request: Request) -> Constraint:
+        """Return what the reply is held to; the server may be asked for that what it is."""
+        held = await self.grammars.hold(kept.client, request)
+        kept.used = kept.used or held.about != ""
+        return held
+
+    def _begin(self, text: str, held: Constraint | None) -> Chunk:
+        """Return a piece of text; the first one, of a reply that is `held`, says to what."""
+        return Chunk(text) if held is None else Chunk(text, grammar=held.about, notice=self.grammars.notice())
+
+    async def _answer(
+        self, opened: AsyncExitStack, kept: _Kept, request: Request, held: Constraint
+    ) -> tuple[Any, Constraint]:
+        """Send a request and return the response, to be closed with `opened`, and what the reply is held to.
 
         It is sent once more if the server closed a connection that waited in the pool, just when it was used; and if
-        the server refuses `stream_options`, which it is not asked for from then on.
+        the server refuses `stream_options` or the grammar, which it is not asked for from then on.
         """
         may_be_closed, kept.used = kept.used, True
         while True:
             try:
-                return await opened.enter_async_context(self._create(kept.client, request))
+                return await opened.enter_async_context(self._create(kept.client, request, held.fields)), held
             except Exception as error:
                 if may_be_closed and is_hung_up(error):
                     may_be_closed = False
                 elif self._refuses_options(error):
                     self._asks_usage = False
+                elif self.grammars.refuses(error, held):
+                    held = Constraint()
                 else:
                     raise
 
@@ -221,14 +244,15 @@ class OpenAIModel:
         refused = refusal_of(error)
         return is_ours and refused is not None and refused.status in REFUSED and "stream_options" in str(refused.body)
 
-    def _create(self, client: Any, request: Request) -> Any:
+    def _create(self, client: Any, request: Request, fields: Mapping[str, Any]) -> Any:
         said: dict[str, Any] = {"stream": True} if self.streaming else {}
         if self.streaming and self._asks_usage:
             said["stream_options"] = {"include_usage": True}
-        body = {name: value for name, value in {**said, **self.parameters}.items() if value is not None}
+        parameters = {**self.parameters, **fields}
+        body = {name: value for name, value in {**said, **parameters}.items() if value is not None}
         more: dict[str, Any] = {"model": self.name, "extra_headers": {"Accept-Encoding": "identity"}}
         if self.api == "responses":
-            asked = request_body(request.messages, self.parameters, streaming=self.streaming)
+            asked = request_body(request.messages, parameters, streaming=self.streaming)
             return client.responses.with_streaming_response.create(extra_body=asked, **more)
         messages = [dict(message) for message in request.messages]
         return client.chat.completions.with_streaming_response.create(messages=messages, extra_body=body, **more)

@@ -19,7 +19,8 @@ class Provider(NamedTuple):
     address: its base URL, "" if only the user knows it; key_variables, address_variables: environment variables, the
     first that is set counts; needs_key: whether every call needs a key; concurrency: calls at a time, None means no
     limit; example: a model; start: the command that starts a local server; adds_path: whether an address in the
-    environment may lack the path, as the provider's own SDK has it.
+    environment may lack the path, as the provider's own SDK has it; engine: how it holds replies to a grammar, one of
+    the kinds of `grammars`, "" if it is not to be asked to.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Provider(NamedTuple):
     example: str = "MODEL"
     start: str = ""
     adds_path: bool = False
+    engine: str = ""
 
 
 LOCAL: Final = "local"
@@ -64,13 +66,16 @@ PROVIDERS: Final = {
         Provider("openrouter", "https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",)),
         Provider(
             "ollama", "http://127.0.0.1:11434/v1", ("OLLAMA_API_KEY",), ("OLLAMA_HOST",),
-            needs_key=False, concurrency=1, example="llama3.2", start="ollama serve",
+            needs_key=False, concurrency=1, example="llama3.2", start="ollama serve", engine="ollama",
         ),
         Provider(
             "vllm", "http://127.0.0.1:8000/v1", ("VLLM_API_KEY",), ("VLLM_BASE_URL",),
-            needs_key=False, start="vllm serve MODEL",
+            needs_key=False, start="vllm serve MODEL", engine="vllm",
         ),
-        Provider(LOCAL, "http://127.0.0.1", (), needs_key=False, concurrency=1, example="/path/to/model.gguf"),
+        Provider(
+            LOCAL, "http://127.0.0.1", (), needs_key=False, concurrency=1, example="/path/to/model.gguf",
+            engine="llama.cpp",
+        ),
     )
 }  # fmt: skip
 HAND: Final = "hand"

@@ -2,18 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterable
+from functools import lru_cache
+from typing import Final
 
 from compiler_nb.models.base import GrammarForm, ReplyGrammar
-from compiler_nb.tool import Toolbox
+from compiler_nb.tool import Tool, Toolbox
+
+KEPT: Final = 16
+"""Grammars that are kept, since those of twenty tools take a tenth of a second: the next question has the same."""
+_NUMBERED: Final = re.compile(r"t?(\d{1,6})")
 
 
-def plan_grammar(dialect: str, tools: Toolbox, inputs: Collection[str]) -> ReplyGrammar:
-    """Return the grammar of the plans of a dialect that call these tools and read these inputs."""
+def plan_grammar(
+    dialect: str,
+    tools: Toolbox,
+    inputs: Collection[str] = (),
+    earlier: Collection[str] = (),
+    taken: Iterable[str] = (),
+    *,
+    least: int = 0,
+) -> ReplyGrammar:
+    """Return the grammar of the plans of a dialect that call these tools.
+
+    inputs, earlier: offered variables and results of earlier rounds, which a plan may read; taken: the ids that the run
+    has used, behind which the lines are numbered; least: fewest lines with tasks.
+    """
+    numbers = [int(found[1]) for id_ in taken if (found := _NUMBERED.fullmatch(id_))]
+    first, named = max(numbers, default=0) + 1, (tuple(inputs), tuple(earlier))
 
     def write(form: GrammarForm) -> str:
-        from compiler_nb.grammar.plans import print_grammar  # noqa: PLC0415 - few models take a grammar
-
-        return print_grammar(tools, dialect, inputs, form)
+        return _write(dialect, tuple(tools.values()), form, *named, first, least)
 
     return ReplyGrammar(f"{len(tools)} tool{'' if len(tools) == 1 else 's'}", write)
+
+
+@lru_cache(maxsize=KEPT)
+def _write(  # noqa: PLR0917 - all that it hangs on
+    dialect: str,
+    tools: tuple[Tool, ...],
+    form: GrammarForm,
+    inputs: tuple[str, ...],
+    earlier: tuple[str, ...],
+    first: int,
+    least: int,
+) -> str:
+    return Toolbox(tools).grammar(dialect, inputs, form, earlier=earlier, first=first, least=least)

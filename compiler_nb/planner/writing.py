@@ -16,7 +16,7 @@ from typing import Final
 from compiler_nb.engine.session import Session
 from compiler_nb.errors import ModelError, PlanError, Problem
 from compiler_nb.events import Log, PlanClosed, PlanProblem, TaskPlanned
-from compiler_nb.models.base import Model, Request, Role
+from compiler_nb.models.base import Model, ReplyGrammar, Request, Role
 from compiler_nb.models.calls import Calls
 from compiler_nb.models.connect import no_model
 from compiler_nb.plan.builder import Builder
@@ -82,7 +82,7 @@ class Writing:
         since = last_effect(self.session.tasks, settings.tools)
         if any(entry.standing == "doubt" for entry in self.session.ledger.entries):
             since = f"{since} {self.log.run} {self.log.round}"  # it may have its effect yet: what was read is stale
-        grammar = plan_grammar(settings.dialect, settings.tools, self.schemas)
+        grammar = self._grammar(names, is_first=earlier is None)
         for repair in range(settings.max_repairs + 1):
             request = Request(role, tuple(messages), prompt=version, grammar=grammar)
             self.calls.allow(request)
@@ -101,6 +101,18 @@ class Writing:
             messages = ask_for_repair(messages, "".join(parser.text), problems)
             role = "repair"
         raise PlanError(problems)
+
+    def _grammar(self, names: Mapping[str, str], *, is_first: bool) -> ReplyGrammar:
+        """Return what a reply may be. The first plan of a question has a task at least.
+
+        Small models would else answer at once, without a look at the tools. A question that needs none is still
+        answered: `llm` is a tool, too.
+        """
+        alive = self.session.alive()
+        meant = {**dict.fromkeys(alive), **names}
+        readable = [name for name, id_ in meant.items() if (id_ or name) in alive]
+        tools, taken = self.settings.tools, tuple(self.session.tasks)
+        return plan_grammar(self.settings.dialect, tools, self.schemas, readable, taken, least=int(is_first))
 
     async def _read_plan(
         self, request: Request, parser: PlanParser, take: Callable[[Task], None], earlier: int

@@ -12,15 +12,17 @@ from typing import Any, Final, Literal, TypeAlias
 
 from compiler_nb.engine.call import CURRENT
 from compiler_nb.errors import ToolError, ToolUnavailable
-from compiler_nb.models.base import Message
+from compiler_nb.models.base import Message, ReplyGrammar
 from compiler_nb.prompts import fill, load
 from compiler_nb.prompts.data import Oversize, Share, frame_values
 from compiler_nb.prompts.decision import unfence
+from compiler_nb.prompts.held import value_grammar
 from compiler_nb.text import shorten
 from compiler_nb.tool import Tool
 
-AskWorker: TypeAlias = "Callable[[tuple[Message, ...], str], Awaitable[str]]"
-"""Asks the worker model: messages and the id of the task that asks go in, the text of the reply comes out."""
+AskWorker: TypeAlias = "Callable[[tuple[Message, ...], str, ReplyGrammar | None], Awaitable[str]]"
+"""Asks the worker model: messages, the id of the task that asks, and what the reply is held to go in, its text comes
+out."""
 
 
 WORKER: Final[ContextVar[AskWorker | None]] = ContextVar("worker", default=None)
@@ -35,12 +37,12 @@ ORIGINS: Final[ContextVar[Callable[[str, str], list[str]]]] = ContextVar("origin
 """Which calls the arguments for a parameter of a task come from, in words; "" for one that comes from none."""
 
 
-async def ask_worker(messages: tuple[Message, ...], task: str) -> str:
+async def ask_worker(messages: tuple[Message, ...], task: str, grammar: ReplyGrammar | None) -> str:
     """Ask the worker of the run that a task belongs to. Raises ToolUnavailable if there is none."""
     ask = WORKER.get()
     if ask is None:
         raise ToolUnavailable(f"{task} needs a worker model: Compiler(model=...) or worker=...")
-    return await ask(messages, task)
+    return await ask(messages, task, grammar)
 
 
 class LanguageTool(Tool):
@@ -66,7 +68,7 @@ def make_language_tools(
     async def llm(instruction: str, *inputs) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN002 - as planners read it
         """Ask a language model to do something with the inputs."""
         messages = _messages(load("worker").text, instruction, inputs, share, "inputs")
-        text = (await ask(messages, CURRENT.get())).strip()
+        text = (await ask(messages, CURRENT.get(), None)).strip()
         if not text:
             raise ToolError("the model replied with nothing: say in the instruction what to return")
         return text
@@ -79,12 +81,12 @@ def make_language_tools(
         """Read one value out of a text or other data."""
         system = fill(load("extract"), form=FORMS[type])
         messages = _messages(system, f"Find: {what}", (text,), share, "text")
-        reply = await ask(messages, CURRENT.get())
+        reply = await ask(messages, CURRENT.get(), value_grammar(type))
         try:
             return read_value(reply, type, what)
         except Unreadable as problem:
             messages = (*messages, *_ask_again(reply, problem))
-        reply = await ask(messages, CURRENT.get())
+        reply = await ask(messages, CURRENT.get(), value_grammar(type))
         try:
             return read_value(reply, type, what)
         except Unreadable as problem:

@@ -439,7 +439,11 @@ class Progress:
         if call is None:
             return
         self.calls[event.call] = call._replace(
-            ended=event.at, error=event.error, answered=event.answered, usage=event.usage
+            ended=event.at,
+            error=event.error,
+            answered=event.answered,
+            usage=event.usage,
+            grammar=event.grammar,
         )
         if call.task:
             self.usage_by_task[call.task] = self.usage_by_task.get(call.task, Usage()) + event.usage

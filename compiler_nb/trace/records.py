@@ -32,7 +32,8 @@ class ModelCall(NamedTuple):
 
     task: the task whose tool asked, "" for the planner and the joiner; first: when its text began, None if there is no
     text yet; ended, usage: None while it goes on; answered: the model that the reply names, "" if it is the asked one;
-    address: the server's, "" if it is not known; round: the number of the round in which it was made.
+    address: the server's, "" if it is not known; round: the number of the round in which it was made;
+    grammar: what the reply was held to, in words ("4 tools"), "" if to nothing.
     """
 
     number: int
@@ -49,6 +50,7 @@ class ModelCall(NamedTuple):
     messages: tuple[Mapping[str, str], ...] = ()
     address: str = ""
     round: int = 0
+    grammar: str = ""
 
 
 def cost_of(calls: Iterable[ModelCall]) -> float | None:

@@ -12,13 +12,14 @@ import pytest
 
 from compiler_nb.errors import PlanError
 from compiler_nb.grammar.plans import CANNOT_SAY, LEFT_OUT, make_grammar
+from compiler_nb.grammar.spelling import Leeway
 from compiler_nb.plan.plan import Plan
 from compiler_nb.tool import Tool, Toolbox, tool
 from tests.support.corpus import INPUTS, JSON, NUMBERED, PYTHON, TOOLS
 from tests.support.grammars import Matcher, Writer, random_toolbox
 from tests.support.plans import kinds
 
-COVERS = ("domain.py", "python.py", "printers.py", "rules.py", "schema.py", "spelling.py")
+COVERS = ("domain.py", "python.py", "printers.py", "rules.py", "schema.py", "spelling.py", "strict.py")
 DIALECTS = ("numbered", "json", "python")
 ESCAPE = re.compile(r'\\["\\nt]')
 
@@ -48,7 +49,7 @@ BOX = Toolbox([weather, compare, plot, send])
 
 def allows(text: str, dialect: str, box: Toolbox = BOX, inputs: tuple[str, ...] = (), lines: int = 4) -> bool:
     """Whether a grammar allows a text."""
-    return Matcher(make_grammar(box, dialect, inputs, lines), text).matches()
+    return Matcher(make_grammar(box, dialect, Leeway(inputs, lines=lines)), text).matches()
 
 
 @pytest.mark.slow
@@ -63,7 +64,7 @@ def test_two_thousand_random_texts_of_random_tools_are_accepted(dialect):
             random_toolbox(random, random.randrange(6)),
             random.choice([(), ("city", "df"), ("größe", "t1", "x")]),
         )
-        writer = Writer(make_grammar(box, dialect, inputs, 4), random)
+        writer = Writer(make_grammar(box, dialect, Leeway(inputs, lines=4)), random)
         for _ in range(10):
             text = writer.text()
             for asked in (dialect, "auto"):
@@ -183,7 +184,7 @@ def test_names_and_descriptions_cannot_break_a_grammar(dialect):
         """Say root ::= "evil" | %import x."""
 
     box = Toolbox([größe])
-    text = Writer(make_grammar(box, dialect, (), 2), Random(1)).text()
+    text = Writer(make_grammar(box, dialect, Leeway(lines=2)), Random(1)).text()
     assert Plan.parse(text, dialect=dialect, tools=box)
     for form in ("gbnf", "lark"):
         written = box.grammar(dialect, form=form)
@@ -236,7 +237,7 @@ def test_a_schema_takes_the_same_plans():
         random = Random(seed)
         box, inputs = random_toolbox(random, 4), random.choice([(), ("city", "df")])
         schema = jsonschema.Draft202012Validator(json.loads(box.grammar("json", inputs, "json_schema", 4)))
-        writer = Writer(make_grammar(box, "json", inputs, 4), random)
+        writer = Writer(make_grammar(box, "json", Leeway(inputs, lines=4)), random)
         for text in (writer.text() for _ in range(10)):
             if not ESCAPE.search(text):
                 assert not list(schema.iter_errors(json.loads(text))), text
@@ -271,6 +272,6 @@ def test_wrong_words_are_named():
         BOX.grammar("yaml")
     with pytest.raises(ValueError, match="'a b' cannot be the name of an offered input"):
         BOX.grammar("json", ("a b",))
-    with pytest.raises(ValueError, match="lines must be 1 or more, not 0"):
+    with pytest.raises(ValueError, match="lines must be 1 or more, and least at most lines, not 0"):
         BOX.grammar("json", lines=0)
     assert LEFT_OUT.keys() == {"every dialect", *DIALECTS}

@@ -274,6 +274,23 @@ def _no_options(case: Case) -> Response:
     return whole(int(case.number(422)), {"detail": [said]})
 
 
+def _no_grammar(case: Case) -> Response:
+    """Refuse what holds a reply to a grammar, in the words of a server; answer a request without it."""
+    body = case.seen.body
+    fields = {"grammar", "structured_outputs", "guided_grammar", "response_format"} & body.keys()
+    if not fields and "format" not in body.get("text", {}):
+        return _response(case) if "input" in body else _good(case)
+    said = {
+        "llama.cpp": (400, {"error": {"code": 400, "message": "Failed to initialize samplers: failed to parse grammar",
+                                      "type": "invalid_request_error"}}),
+        "vllm": (400, {"object": "error", "message": "Grammar error: failed to parse", "code": 400}),
+        "ollama": (500, _error("invalid JSON schema in format", type="api_error")),
+        "azure": (400, _error("response_format value as json_schema is enabled only for api versions 2024-08-01 on")),
+        "fastapi": (422, {"detail": [{"type": "extra_forbidden", "loc": ["body", *fields], "msg": "not permitted"}]}),
+    }  # fmt: skip
+    return whole(*said.get(case.value, (400, _error("Unsupported value: 'text.format'", param="text.format"))))
+
+
 def _with_ids(case: Case, key: str) -> Response:
     response = stream([*(sse({**event, "id": key, "system_fingerprint": key}) for event in case.events), DONE])
     return response._replace(headers={**response.headers, "x-request-id": quote(key)})
@@ -460,6 +477,7 @@ FAULTS: Final[dict[str, Callable[[Case], Response]]] = {
         400,
         _error(f"Unsupported parameter: '{case.value}' is not supported with this model", code="unsupported_parameter"),
     ),
+    "no-grammar": _no_grammar,
     "json-error": lambda _: whole(200, _error("no such deployment", code="model_not_found")),
 }
 
@@ -476,7 +494,8 @@ class Server:
     """Serves /chat/completions and /responses under any path, in a thread of its own.
 
     reply: a text, or a function of the request's body; chunk: characters per event; pace: seconds between events;
-    batch: events per write.
+    batch: events per write; owner: of the models that it lists, "" if it lists none; version: what it says of itself.
+    Who asks what the server is (/models, /version) meets no fault; `looks` holds the paths of these requests.
     """
 
     def __init__(
@@ -488,7 +507,11 @@ class Server:
         batch: int = 1,
         faults: Iterable[str] = (),
         always: str = "",
+        owner: str = "",
+        version: str = "",
     ) -> None:
+        self.owner, self.version = owner, version
+        self.looks: list[str] = []
         self.reply, self.chunk, self.pace, self.batch = reply, chunk, pace, batch
         self.faults, self.always = list(faults), always
         self.requests: list[Seen] = []
@@ -538,6 +561,10 @@ class Server:
         self.connections += 1
         try:
             while (seen := await _read(reader)) is not None:
+                if seen.path.endswith(("/models", "/version")):
+                    self.looks.append(seen.path)
+                    await self._send(self._told(seen.path), reader, writer)
+                    continue
                 self.requests.append(seen)
                 await self._send(self._answer(seen), reader, writer)
             writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -546,6 +573,15 @@ class Server:
         finally:
             self._tasks.discard(task)
             writer.transport.abort()
+
+    def _told(self, path: str) -> Response:
+        """Say what the server is, as far as it does."""
+        if path.endswith("/version") and self.version:
+            return whole(200, {"version": self.version})
+        if path.endswith("/models") and self.owner:
+            listed = {"id": "gpt-test", "object": "model", "created": 1_700_000_000, "owned_by": self.owner}
+            return whole(200, {"object": "list", "data": [listed]})
+        return whole(404, {"detail": "Not Found"})
 
     def _answer(self, seen: Seen) -> Response:
         text = self.reply if isinstance(self.reply, str) else self.reply(seen.body)

@@ -24,8 +24,9 @@ class Worker:
     def __init__(self, *replies):
         self.replies, self.asked = list(replies), []
 
-    async def __call__(self, messages, task):
+    async def __call__(self, messages, task, grammar):
         self.asked.append((messages, task))
+        self.grammar = grammar
         return self.replies[len(self.asked) - 1]
 
     def tools(self, share="all"):

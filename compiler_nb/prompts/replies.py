@@ -1,0 +1,76 @@
+"""The grammars of a joiner's decision and of a value that `extract` asks for; loaded only if a server takes one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from compiler_nb.grammar.printers import PRINTERS
+from compiler_nb.grammar.rules import NEVER, NOTHING, Chars, Grammar, Phrase, Rules, many, one_of, series, several
+from compiler_nb.grammar.spelling import CONTROLS, DATE, ESCAPES, NUMBER, but
+from compiler_nb.models.base import GrammarForm
+
+_LINES: Final = (("\0", "\x08"), ("\x0b", "\x1f"), *CONTROLS[1:])
+"""What an answer does not hold: control characters but tabs and ends of lines."""
+_BEFORE: Final = " \t\n#*_`>'\"("
+"""What may stand before an answer's first word, and could hide that it is a request for another plan."""
+_SCALARS: Final = [{"type": each} for each in ("string", "number", "boolean", "null")]
+_SCHEMAS: Final[dict[str, dict[str, Any]]] = {
+    "number": {"type": "number"},
+    "text": {"type": "string"},
+    "list": {"type": "array", "items": {"anyOf": _SCALARS}},
+    "bool": {"type": "boolean"},
+    "date": {"type": "string"},
+}
+_TEXT: Final = series('"', many(one_of(but('"\\'), ESCAPES)), '"')
+_SCALAR: Final = one_of(_TEXT, NUMBER, "true", "false", "null")
+_VALUES: Final[dict[str, Phrase]] = {
+    "number": NUMBER,
+    "text": _TEXT,
+    "list": series("[", many(several(_SCALAR), most=1), "]"),
+    "bool": one_of("true", "false"),
+    "date": series('"', DATE, '"'),
+}
+
+
+def decisions(*, can_replan: bool) -> Grammar:
+    """Return the grammar of an answer that is not empty, or of one line `Replan: reason`, if that may be asked for."""
+    replan = series("Replan: ", but(" "), many(but("")))
+    answer = series(many(Chars(_each(_BEFORE))), _unlike("replan"))
+    return Rules().grammar(one_of(replan, answer) if can_replan else answer)
+
+
+def _unlike(word: str) -> Phrase:
+    """Return the rule of a text that does not begin with this word, in whatever case, and is not empty."""
+    rest = many(Chars(_LINES, but=True))
+    found: Phrase = NEVER
+    for place in range(len(word) - 1, -1, -1):
+        both = word[place] + word[place].upper()
+        other = Chars((*_LINES, *_each(both if place else both + _BEFORE)), but=True)
+        ends = [NOTHING] if place else []
+        found = one_of(series(other, rest), series(Chars(_each(both)), found), *ends)
+    return found
+
+
+def _each(characters: str) -> tuple[tuple[str, str], ...]:
+    return tuple((each, each) for each in sorted(characters))
+
+
+def write_decision(form: GrammarForm, *, can_replan: bool) -> str:
+    """Return the grammar of a decision in a form. Raises ValueError for a schema: a decision is no JSON."""
+    if form not in PRINTERS:
+        raise ValueError(f"{form} cannot say a decision, which is no JSON; take {' or '.join(PRINTERS)}")
+    return PRINTERS[form](decisions(can_replan=can_replan))
+
+
+def values(type_: str) -> Grammar:
+    """Return the grammar of an object that holds a value of a type, or null."""
+    return Rules().grammar(series('{"value": ', one_of(_VALUES[type_], "null"), "}"))
+
+
+def write_value(form: GrammarForm, type_: str) -> str:
+    """Return what `extract` may be replied for a type, in a form."""
+    if form in PRINTERS:
+        return PRINTERS[form](values(type_))
+    fields = {"value": {"anyOf": [_SCHEMAS[type_], {"type": "null"}]}}
+    return json.dumps({"type": "object", "properties": fields, "required": ["value"], "additionalProperties": False})
