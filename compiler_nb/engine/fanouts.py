@@ -14,7 +14,7 @@ from typing import Any
 
 from compiler_nb.engine.node import Node
 from compiler_nb.operations.bounds import Scope
-from compiler_nb.outcome import LEFT_OUT, Failure, is_lost
+from compiler_nb.outcome import LEFT_OUT, SET, Failure, is_lost
 from compiler_nb.plan.effects import nature
 from compiler_nb.plan.fanout import Expansion, Shape, collect, existing, expand, link_items, lost_items, needs
 from compiler_nb.plan.task import Task
@@ -38,6 +38,7 @@ class Fanouts:
         self.shapes: dict[str, Shape] = {}
         self.partial: dict[str, Any] = {}
         self.whole: set[str] = set()  # those that the user gave a value
+        self.ends: dict[str, tuple[Any, str]] = {}  # how those end that the user skips, or gives a value, by id
 
     def needs(self, task: Task) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return what a task waits for: tasks that must have ended, and fan-outs whose items must be known."""
@@ -99,6 +100,11 @@ class Fanouts:
 
         stop: what its items have ended with if its turn never came, None if it did.
         """
+        if id_ in self.ends:
+            outcome, how = self.ends.pop(id_)
+            if how == SET:
+                self.give(id_)
+            return outcome, how
         shape = self.shapes[id_]
         if stop is not None and shape.ids and all(self.outcomes[item] is stop for item in shape.ids):
             return stop, "inline"

@@ -196,9 +196,9 @@ class Schedule:
             raise ValueError(f"{id_} is {owner.state} and cannot be expanded")
         for task, is_item in items:
             node = self._take(task, now, task.awaited)
-            if is_item and node.state not in ENDED:
+            if is_item:
                 node.owner = owner
-                owner.waiting += 1
+                owner.waiting += node.state not in ENDED
         if self._over:
             self._pass_turns(now)
         if more:

@@ -58,7 +58,7 @@ from compiler_nb.plan.effects import nature
 from compiler_nb.plan.evaluate import LostValue, evaluate, look_up
 from compiler_nb.plan.expression import Unary
 from compiler_nb.plan.fanout import Expansion
-from compiler_nb.plan.task import Task
+from compiler_nb.plan.task import Task, owner_of
 from compiler_nb.plan.tree import Tree
 from compiler_nb.tool import Tool
 
@@ -782,6 +782,7 @@ class Session:
         for id_ in ids:
             task, node = self.tasks[id_], self.schedule.nodes[id_]
             del self._outcomes[id_]
+            fanouts.ends.pop(owner_of(id_), None)
             self.log.emit(TaskRevived, id_, node.attempt, why)
             reads[id_] = fanouts.needs(task) if fanouts.exist else (task.awaited, ())
         stale = [node for node in self._work if node.task.id in reads]

@@ -141,7 +141,10 @@ class Steering:
         if attempt is not None:
             session.stop(attempt, partial(self._stopped, attempt, outcome, how))
             return
-        session.end(node, outcome, how)
+        if node.expanded:
+            session.fanouts.ends[id_] = outcome, how  # once its items have ended: what follows it waits for them
+        else:
+            session.end(node, outcome, how)
         left = outcome if type(outcome) is Skipped else Cancelled(f"{id_} was given a value as a whole")
         # those that run go last: the first free slot would let another one start
         for item in sorted(self._items(node), key=lambda each: each.state == "running"):
@@ -193,7 +196,9 @@ class Steering:
             cause = self.nodes.get(outcome.cause)
             if cause is None or not cause.lost:
                 return [id_]
-            return list(dict.fromkeys((*self._roots(cause), *([id_] if cause.task.id == owner_of(id_) else []))))
+            if cause.task.id == owner_of(id_):  # the user skipped it with its fan-out, which may have gone on since
+                return [cause.task.id, id_] if type(self.session.outcomes[cause.task.id]) is Skipped else [id_]
+            return self._roots(cause)
         if node.task.kind == "fanout" and (node.state == "running" or getattr(outcome, "kind", "") == "items"):
             return list(dict.fromkeys(root for item in self._items(node) if item.lost for root in self._roots(item)))
         return [id_]
@@ -215,14 +220,15 @@ class Steering:
             if why := self._why_not(self.nodes[id_]):
                 raise SteerError(f"{id_} cannot go on: {why}; {_RERUN} --start {id_}")
         late = self._too_late(family, given)
-        for id_, begun in late.items():
-            told = f"{id_} comes before {begun} in the plan's order of side effects, and {begun} has begun"
-            if id_ in roots:
-                raise SteerError(f"{id_} cannot be tried again: {told}; {_RERUN} --start {id_}")
-            session.log.emit(Warned, id_, f"{id_} stays skipped: {told}; {_RERUN} --start {id_}")
+        told = {id_: f"{id_} comes before {begun} in the plan's order of side effects, and {begun} has begun"
+                for id_, begun in late.items()}  # fmt: skip
+        for id_ in told.keys() & set(roots):
+            raise SteerError(f"{id_} cannot be tried again: {told[id_]}; {_RERUN} --start {id_}")
         readers = [node.task.id for node in self.nodes.values() if self._reads_now(node, family)]
         if readers:
             raise SteerError(f"{', '.join(roots)} cannot go on: {readers[0]} does just now without that")
+        for id_, why in told.items():
+            session.log.emit(Warned, id_, f"{id_} stays skipped: {why}; {_RERUN} --start {id_}")
         return [id_ for id_ in self.nodes if id_ in family and id_ not in late and id_ not in session.attempts]
 
     def _hangs_on(self, node: Node, family: Collection[str]) -> bool:
