@@ -26,6 +26,11 @@ async def slow(n: object, wait: float = 0.5) -> object:
     await asyncio.sleep(wait)
     return n
 
+@tool
+async def broken(n: object) -> object:
+    "Fail."
+    raise ValueError("search failed, 404")
+
 @tool(side_effects=True)
 def send(to: str) -> str:
     "Send."
@@ -42,6 +47,7 @@ CELLS = {
     "steer": ["%%plan -j 1\na = slow(1, wait=2)\nb = slow(2)\nc = slow(3, wait=30)\njoin()", "print('after', a, b)"],
     "busy": ["%%plan\na = slow(1, wait=3)\nanswer(a)"],
     "approve": ["%%plan\na = send('ann')\nb = send('bob')\nc = slow(3, wait=2)\nanswer(a)", "print('after', a)"],
+    "hands": ["%%plan\na = slow(1, wait=30)\nb = broken(2)\nc = slow([a, b], wait=0.1)\nanswer(c)", "print('after', c)"],
     "interrupt": ["%%plan\na = slow(1, wait=0.5)\nb = slow(2, wait=30)"],
     "reload": ["%%plan -b -o behind\na = slow(1, wait=0.1)\nb = slow(2, wait=6)\nanswer(b)"],
     "freeze": ["%%compile -m planner\nWhich city has the longest name?", "print('after', best)"],
@@ -157,6 +163,27 @@ def test_approved_and_denied_by_its_buttons(lab, page):
     until_ended(page, 2)
     assert "after sent to ann" in page.inner_text(".jp-Notebook")
     assert "b (failed: send was not approved)" in page.inner_text(".jp-Notebook")
+
+
+def test_one_task_is_given_a_value_in_its_details(lab, page):
+    """By the keyboard; what was skipped for it runs, and a refusal is said where it was asked for."""
+    run(page, lab, "hands")
+    until(page, "b", "failed")
+    page.click('.cnb-live svg.cnb [data-task="b"]')
+    page.wait_for_selector(".cnb-hands:not([hidden]) .cnb-retry")
+    page.fill(".cnb-value", "open('x')")
+    page.press(".cnb-value", "Enter")
+    page.wait_for_selector(".cnb-drawer-body >> text=takes an expression")
+    page.fill(".cnb-value", "[3, 4]")
+    page.press(".cnb-value", "Enter")
+    until(page, "b", "done")
+    page.wait_for_selector(".cnb-drawer-body >> text=set by you")
+    page.click('.cnb-live svg.cnb [data-task="a"]')
+    assert page.is_visible(".cnb-skip")
+    page.fill(".cnb-value", "1")
+    page.click(".cnb-set")
+    until_ended(page, 2)
+    assert "after [1, [3, 4]]" in page.inner_text(".jp-Notebook")
 
 
 def test_the_kernels_stop_button_stops_it(lab, page):
