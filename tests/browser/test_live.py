@@ -47,7 +47,7 @@ CELLS = {
     "steer": ["%%plan -j 1\na = slow(1, wait=2)\nb = slow(2)\nc = slow(3, wait=30)\njoin()", "print('after', a, b)"],
     "busy": ["%%plan\na = slow(1, wait=3)\nanswer(a)"],
     "approve": ["%%plan\na = send('ann')\nb = send('bob')\nc = slow(3, wait=2)\nanswer(a)", "print('after', a)"],
-    "hands": ["%%plan\na = slow(1, wait=30)\nb = broken(2)\nc = slow([a, b], wait=0.1)\nanswer(c)", "print('after', c)"],
+    "hands": ["%%plan\na = slow(1, wait=30)\nb = broken(2)\nc = slow([a, b], wait=0)\nanswer(c)", "print('after', c)"],
     "interrupt": ["%%plan\na = slow(1, wait=0.5)\nb = slow(2, wait=30)"],
     "reload": ["%%plan -b -o behind\na = slow(1, wait=0.1)\nb = slow(2, wait=6)\nanswer(b)"],
     "freeze": ["%%compile -m planner\nWhich city has the longest name?", "print('after', best)"],

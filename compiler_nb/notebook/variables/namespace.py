@@ -104,7 +104,8 @@ class Namespace:
                 return evaluate(final.expression, Scope({}, inputs))
             reason = "it is more than an expression"
         except PlanError as error:
-            reason = error.problems[0].message
+            called = error.kind == "unknown_tool"
+            reason = "a function is called in a cell above" if called else error.problems[0].message
         except ExpressionError as error:
             reason = str(error)
         raise OptionError(
