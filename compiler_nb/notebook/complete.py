@@ -16,11 +16,16 @@ from compiler_nb.notebook.variables.namespace import Namespace
 from compiler_nb.notebook.verbs import VERBS
 from compiler_nb.run import Run
 from compiler_nb.tool import Tool, Toolbox
+from compiler_nb.toolbox.language import make_language_tools
 
 _HEAD = re.compile(r"\s*(%{1,2})(compile|plan)(?=\s|$)")
 _REFERENCE = re.compile(r"[@{]([^\W\d]?\w*)$")
 
 
+_WORD = re.compile(r"(?<![\w.])[^\W\d]\w*$")
+_NAME = re.compile(r"[^\W\d]\w*")
+_ASSIGNED = re.compile(r"^((?:[^\W\d]\w*\s*[,=]\s*)+)(?!=)", re.MULTILINE)
+"""The names before the `=` of a plan's line."""
 Found = tuple[str, list[str]]
 """The part of a word that is typed already, and the words that begin with it."""
 
@@ -31,7 +36,7 @@ def candidates(text: str, names: Namespace) -> Found | None:
     first = next((each for each in text.split("\n") if each.strip() and not each.lstrip().startswith("#")), "")
     head = _HEAD.match(first)
     if head and head[1] == "%%" and first != line:
-        return _in_body(line, names, head[2])
+        return _in_body(text, line, names, head[2])
     head = _HEAD.match(line)
     if not head or len(line) == head.end():
         return None
@@ -47,13 +52,18 @@ def candidates(text: str, names: Namespace) -> Found | None:
     return _that_begin(typed, [*flags, *(_models(names) if before[0] == "model" else [*_of(names, Run), "-1"])])
 
 
-def _in_body(line: str, names: Namespace, magic: str) -> Found | None:
-    """Return variables after `@` or `{` in a question, and tools in a plan."""
+def _in_body(text: str, line: str, names: Namespace, magic: str) -> Found | None:
+    """Return variables after `@` or `{` in a question; in a plan the names above, tools, and variables it may read."""
     reference = _REFERENCE.search(line)
     if magic == "compile":
         return _that_begin(reference[1], names.visible()) if reference else None
-    word = re.search(r"[^\W\d]\w*$", line)
-    return _that_begin(word[0], [tool.name for tool in names.tools().values()]) if word else None
+    word = _WORD.search(line)
+    if word is None:
+        return None
+    above = [name for names_ in _ASSIGNED.findall(text[: len(text) - len(line)]) for name in _NAME.findall(names_)]
+    offered = make_language_tools(share="all")
+    tools = [each.name for each in (*names.tools().values(), *offered)]
+    return _that_begin(word[0], [*above, *tools, *names.offered(), "answer", "join"])
 
 
 def _in_line(typed: str, before: list[str], names: Namespace) -> Found | None:

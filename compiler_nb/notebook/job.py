@@ -60,11 +60,9 @@ def begin_cell(desk: Desk, magic: str, line: str, body: str, *, outermost: bool)
     Raises OptionError if the line is wrong, PlanError or NoModel if nothing can run.
     """
     said = read(magic, line, body)
-    if magic == "plan" and said.question and not said.plan.strip() and not said.given.get("help"):
-        say(YOUR_TURN)
-        return None
     if said.given.get("help") or not (said.plan.strip() if magic == "plan" else said.question):
-        say(help_text(magic))
+        is_turn = magic == "plan" and said.question and not said.given.get("help")
+        say(YOUR_TURN if is_turn else help_text(magic))
         return None
     names = desk.memory.names
     wanted = [*said.given.get("inputs", ()), *names.named_in(said.question), *names.read_by(said.plan)]
@@ -72,6 +70,9 @@ def begin_cell(desk: Desk, magic: str, line: str, body: str, *, outermost: bool)
     cell = identity(desk.shell, outermost=outermost, text=f"{magic} {line}\n{body}")
     question = Question(said, names.paste(said.question), inputs, cell, [])
     compiler = _compiler(desk, question)
+    if said.given.get("check"):
+        say(_checked(compiler, question))
+        return None
     if not said.plan and _is_written_by_hand(compiler):
         desk.memory.binder.bind(cell, {})  # the next cell carries the question on, and leaves its results
         return PlanJob(desk, question, compiler)
@@ -88,6 +89,13 @@ def begin_cell(desk: Desk, magic: str, line: str, body: str, *, outermost: bool)
 
 def _is_written_by_hand(compiler: Compiler) -> bool:
     return isinstance(compiler.settings.planner, HandModel)
+
+
+def _checked(compiler: Compiler, question: Question) -> str:
+    """Return how the plan in a cell was read; raises PlanError with all that is wrong with it."""
+    if not question.said.plan:
+        raise OptionError("%%compile: --check is for %%plan; -N makes and draws a plan for a question")
+    return f"no problems\n{_parse(compiler, question).explain()}"
 
 
 def _source(desk: Desk, compiler: Compiler, said: Line, plan: Plan | None) -> Run | None:

@@ -73,6 +73,12 @@ class CompileMagics(Magics, CellSettings):
             if job is not None:
                 job.finish(await loop.wait(job, functools.partial(loop.say_busy, self.shell)))
 
+    def inspect_mime(self, oname: str, detail_level: int = 0, omit_sections: Any = ()) -> Any:
+        """Return what Shift-Tab shows of a name, by MIME type. Raises KeyError if the name is not known."""
+        from compiler_nb.notebook.tips import inspect_mime  # noqa: PLC0415 - see above
+
+        return inspect_mime(self.shell, oname, detail_level, omit_sections)
+
     @context_matcher(identifier="compiler_nb")  # type: ignore[untyped-decorator]
     def complete(self, context: Any) -> Any:
         """Return what completes options, verbs and names at the cursor, in IPython's shape."""
@@ -97,6 +103,7 @@ def load(shell: Any) -> None:
     for event in EVENTS:
         shell.events.register(event, magics.desk.idle.run_waiting)
     LABELS.append(magics.label)
+    shell.object_inspect_mime = magics.inspect_mime
 
 
 def unload(shell: Any) -> None:
@@ -108,6 +115,7 @@ def unload(shell: Any) -> None:
         for name in names:
             shell.magics_manager.magics[kind].pop(name, None)
     LABELS.remove(magics.label)
+    del shell.object_inspect_mime
     ours = (magics, drop_comments, magics.rewriter, magics.complete)
     # if the magics stayed in `configurables`, `%config` would go on to set them without any effect
     for registered in (

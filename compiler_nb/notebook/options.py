@@ -135,6 +135,7 @@ OPTIONS: Final = (
            choices=("auto", "full", "small")),
     Option("tools", ("-T", "--tools"), "a,b", "functions to offer; defaults to every @tool of the notebook", _names),
     Option("source", ("--from",), "RUN", "of %%plan: the run that it comes from; what that has done is not repeated"),
+    Option("check", ("--check",), help="of %%plan: say what is wrong with it, or how it was read; run nothing"),
     Option("inputs", ("-i", "--inputs"), "a,b", "variables to offer, like @name in the question", _names),
     Option("share", ("--share",), "WHAT", "how much of the contents models see", choices=("all", "summary", "none")),
     Option("preview", ("--preview",), help="show contents of results when asking for another plan"),
@@ -163,7 +164,7 @@ BY_FLAG: Final = {flag: option for option in OPTIONS for flag in option.flags}
 NOT_YET: Final = frozenset({
     "--engine dask", "--cache plan", "--cache pure", "--cache all", "--planner-prompt", "--joiner-prompt",
     "--start", "--override", "--repeat", "--step", "--record", "--replay", "--as", "--after",
-    "--check", "--variants", "--failed",
+    "--variants", "--failed",
 })  # fmt: skip
 """Options, and values of options, that are planned: each is refused by its name, and listed nowhere."""
 

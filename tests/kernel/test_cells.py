@@ -272,6 +272,16 @@ def test_debug_after_a_failed_cell_lands_in_the_tool(kernel):
     assert "('half is', 3.5)" in kernel.wait(id_).printed
 
 
+def test_tab_and_shift_tab_in_a_plan(kernel):
+    """As a page asks for them: names above and tools complete, and a tool's signature is shown."""
+    cell = "%%plan\ncold = weather('Oslo')\nx = weather(co"
+    reply = kernel.client.complete(cell, reply=True, timeout=10)["content"]
+    assert reply["matches"] == ["cold"]
+    for name in ("weather", "llm"):
+        told = kernel.client.inspect(name, reply=True, timeout=10)["content"]["data"]["text/plain"]
+        assert told.startswith(f"{name}(")
+
+
 def test_usage_errors_never_get_out(kernel):
     """An unknown option is an error of the cell, so that notebook tests see it."""
     reply = kernel.run("%%compile --modle x\nq")

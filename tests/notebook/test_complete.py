@@ -17,6 +17,7 @@ def plain(x):
     return x
 
 
+COVERS = ("tips.py",)
 NAMES = Namespace({"frame": 1, "plain": plain, "model": ScriptedModel("x"), "done": Run.__new__(Run)})
 
 
@@ -62,6 +63,48 @@ def test_tasks_of_a_run_complete_by_variable(shell):
     shell.ok("%%plan\ntotal = double(1)\ntotal = total * 2\ntall = double(3)\nanswer(total)")
     for line in ("%compile why to", "%compile rerun --start to", "%compile approve to"):
         assert candidates(line, Namespace(shell.ns)) == ("to", ["total", "total_2"])
+
+
+TYPED = """%%plan -j 2
+rows = double(2)
+best, rest = rows
+tot"""
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        (TYPED + "al = ro", ["rows"]),
+        (TYPED + "al = max(be", ["best"]),
+        (TYPED + "al = re", ["rest"]),
+        (TYPED + "al = dou", ["double"]),
+        (TYPED + "al = ll", ["llm"]),
+        (TYPED + "al = pri", ["prices"]),
+        (TYPED + "al = ans", ["answer"]),
+        (TYPED + "al = tota", []),
+        (TYPED + "al = rows.ro", None),
+        (TYPED + "al = no_variable", []),
+    ],
+)
+def test_a_plan_completes_names_above_tools_and_inputs(shell, typed, found):
+    """What stands on the line itself is not there yet; what follows a dot is Python's, and modules are nobody's."""
+    shell.ns |= {"prices": [1], "pricing": pytest, "price_of": len}
+    _, words = candidates(typed, Namespace(shell.ns)) or ("", None)
+    assert words == found
+
+
+def test_shift_tab_shows_how_a_tool_is_called(shell):
+    """One line for the call, what it does, and what is special; also of the tools that no cell defines."""
+    told = shell.ip.object_inspect_mime("double")["text/plain"]
+    assert told == "double(x: float) -> float\n\nReturn twice a number.\n\nTool: timeout 300 s"
+    assert shell.ip.object_inspect_mime("llm")["text/plain"].startswith(
+        "llm(instruction: str, *inputs) -> str\n\nAsk a"
+    )
+    assert "Built-in function" in shell.ip.object_inspect_mime("len")["text/plain"] or shell.ip.object_inspect_mime(
+        "len"
+    )
+    with pytest.raises(KeyError):
+        shell.ip.object_inspect_mime("nothing_of_this_name")
 
 
 def test_a_shell_completes(shell):

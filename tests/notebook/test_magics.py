@@ -305,6 +305,21 @@ def test_only_a_plan_with_an_option(shell):
     assert shell.text() == "a  fail(1)\nanswer(a)"
 
 
+def test_a_plan_is_checked_without_running(shell, capsys):
+    """It says how the plan was read; a problem is marked under its line; nothing is run, bound or deleted."""
+    shell.ok("%%plan\na = double(1)")
+    capsys.readouterr()
+    shell.ok("%%plan --check\nb = double(2)\nnote = fail(b)\nanswer(note)")
+    out = capsys.readouterr().out
+    assert out.startswith("no problems\n")
+    assert "note" in out
+    result = shell.run("%%plan --check\nb = duoble(2)")
+    (told,) = result.error_in_exec._render_traceback_()
+    assert told.split("\n")[1:] == ["    b = duoble(2)", "        ^"]
+    assert names(shell) == ["a", "run"]
+    assert "OptionError: %%compile: --check is for %%plan" in shell.error("%%compile --check\nq")
+
+
 def test_a_guarded_line_binds_its_value_whatever_was_needed(shell):
     """What is not needed is neither a failure nor a name that is not bound."""
     shell.ok("from compiler_nb import tool\n@tool\ndef shout(x): return x.upper()\nok = False")

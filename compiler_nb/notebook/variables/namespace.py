@@ -68,9 +68,13 @@ class Namespace:
 
     def read_by(self, plan: str) -> list[str]:
         """Return the variables that the text of a plan names, without modules and functions."""
-        known = self.visible()
-        names = [name for name in dict.fromkeys(_NAME.findall(plan)) if name in known]
-        return [name for name in names if not isinstance(known[name], types.ModuleType) and not callable(known[name])]
+        known = self.offered()
+        return [name for name in dict.fromkeys(_NAME.findall(plan)) if name in known]
+
+    def offered(self) -> dict[str, Any]:
+        """Return the variables that a plan may read: those of the user, without modules and functions."""
+        known = self.visible().items()
+        return {name: each for name, each in known if not isinstance(each, types.ModuleType) and not callable(each)}
 
     def assigned(self, text: str, option: str) -> dict[str, Any]:
         """Return the values of `name=value, ...`: expressions as in a plan, which may read the notebook's variables.
