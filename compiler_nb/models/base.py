@@ -117,9 +117,7 @@ def sizes_of(role: str, messages: Iterable[Message]) -> Counter[str]:
     }
     sizes: Counter[str] = Counter()
     shown = list(messages)
-    if (
-        role in ("planner", "replan", "joiner") and shown[2:]
-    ):  # nothing was asked before the last message: examples, by turns
+    if role != "repair" and shown[2:]:  # examples, by turns: nothing was asked before the last message
         sizes["the examples"] = sum(len(message["content"]) for message in shown[1:-1])
         del shown[1:-1]
     for message in shown:
