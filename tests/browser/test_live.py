@@ -55,6 +55,7 @@ CELLS = {
     "hostile": ["%%compile -m hostile\n<script>window.hacked=5</script> <img src=http://x.invalid/d onerror=x()>"],
     "many": ["%%plan -j 50\nxs = [slow(x, wait=0.2) for x in range(500)]\nys = [slow(x, 0.05) for x in xs]\nanswer(1)"],
     "show": ["%%plan -q\na = slow(1, wait=0.1)\nb = slow(a, wait=0.1)\nanswer(b)", "%compile show"],
+    "reopened": ["%%plan -q\na = slow(1, wait=0.1)\nanswer('so $x^2$, for $5 to $6')", "%compile show"],
 }  # fmt: skip
 PROMPT = "(number) => document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')[number].textContent"
 STATE = """(id) => document.querySelector(`.cnb-live svg.cnb [data-task="${id}"]`)?.dataset.state"""
@@ -284,3 +285,23 @@ def test_a_finished_run_is_opened_again_in_the_dark(lab, page):
     page.wait_for_function("() => /value/.test(document.querySelector('.cnb-live').innerText)", timeout=10_000)
     ink = page.evaluate("() => getComputedStyle(document.querySelector('.cnb-live svg.cnb text')).fill")
     assert ink == "rgb(236, 239, 244)"
+
+
+def test_a_saved_show_is_a_still_picture_without_a_kernel(page, lab):
+    """The live view is seen while there is a kernel, and then the picture, its plan and its formula; never an error."""
+    run(page, lab, "reopened")
+    seen = """() => ['.cnb-live', '.cnb-still .cnb-inline [data-task=a]', '.cnb-still mjx-container'].map((each) =>
+        [...document.querySelectorAll(`.jp-OutputArea ${each}`)].some((found) => found.checkVisibility()))"""
+    page.wait_for_function(f"() => JSON.stringify(({seen})()) === '[true,false,false]'", timeout=20_000)
+    saved(page, lab, "reopened")
+    shut_down(page)
+    open_notebook(page, lab[0], "reopened.ipynb", kernel=False)
+    page.wait_for_function(f"() => JSON.stringify(({seen})()) === '[false,true,true]'", timeout=20_000)
+    words = page.evaluate("() => document.querySelector('.jp-Notebook').innerText")
+    assert "Error displaying widget" not in words
+    assert "for $5 to $6" in words
+    assert page.locator(".cnb-still .cnb-line").first.text_content() == "a = slow(1, wait=0.1)\n"
+    plan = page.locator(".cnb-still .cnb-line").first
+    assert not plan.is_visible()
+    page.emulate_media(media="print")
+    assert plan.evaluate("(each) => each.checkVisibility({contentVisibilityAuto: true}) && each.offsetHeight > 5")
