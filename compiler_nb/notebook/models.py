@@ -27,10 +27,12 @@ HINT: Final = (
     "Then run that cell."
 )
 YOUR_TURN: Final = (
-    "Your turn: this cell has no plan yet. Write it below the first line, one call a line, such as\n"
+    "Your turn: this cell has no plan yet.\n"
+    "Write it below the first line, one call a line, such as\n"
     '    x = search("Kyoto")\n'
     "    answer(x)\n"
-    "or paste what a chat model replied to the prompt, and run the cell again. %compile tools lists the tools."
+    "or paste what a chat model replied to the prompt. Then run it again.\n"
+    "%compile tools lists the tools."
 )
 _PROMPT: Final = (
     "white-space:pre-wrap;word-break:normal;overflow-wrap:break-word;user-select:all;max-height:32em;overflow:auto;"

@@ -57,5 +57,5 @@ def test_the_empty_cell_says_what_to_do(shell, capsys, cell):
     """If it is run as it was opened: neither the help nor an error."""
     shell.ok(cell)
     out = capsys.readouterr().out
-    assert out.startswith("Your turn: this cell has no plan yet. Write it below the first line")
+    assert out.startswith("Your turn: this cell has no plan yet.\nWrite it below the first line")
     assert "--planner" not in out
