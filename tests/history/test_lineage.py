@@ -8,6 +8,7 @@ import time
 import pytest
 
 from compiler_nb import Compiler, History, ScriptedModel, tool
+from compiler_nb.events import TaskStarted
 from compiler_nb.plan.plan import Plan
 from tests.support.desk import begin, texts
 from tests.support.stored import until
@@ -314,3 +315,21 @@ def test_a_plan_that_was_written_after_tools_spoke_remembers_that(tmp_path):
     assert office.paid == []
     assert old.plan.after_tools
     assert not old.rounds[0].plan.after_tools
+
+
+def test_what_a_user_did_to_single_tasks_is_stored_and_a_resume_keeps_it(tmp_path):
+    """The value, its mark, and the words; a rerun below it marks it again."""
+    office = Office()
+    plan = "a = pay(1)\nb = status(a)\nanswer(b)\n"
+    with History(tmp_path / "runs.db") as history:
+        compiler = office.compiler(history=history, approve="auto")
+        run, work = compiler.begin(compiler.order(plan=plan))
+        run.log.listeners.append(
+            lambda event: run.set("a", "h") if isinstance(event, TaskStarted) and event.task == "a" else None
+        )
+        asyncio.run(work)
+        loaded = history.load(run.id)
+        assert loaded.progress.outcomes == run.progress.outcomes
+        assert (loaded.why("a"), loaded.progress.given) == (run.why("a"), run.progress.given)
+        again = compiler.rerun_sync(loaded, start="b")
+    assert again.progress.ends["a"].how == run.progress.ends["a"].how
