@@ -130,7 +130,7 @@ class Drive:
         finally:
             WATCH.end(session)
             session.finish()
-            session.ledger.close()
+            session.effects.ledger.close()
             finish(self.run, "cancelled", CANCELLED)  # only if a second cancellation from outside broke off its end
 
     def _ending(self, error: BaseException, *, late: bool) -> tuple[Status, str]:
@@ -156,7 +156,7 @@ class Drive:
         WORKER.reset(worker)
         ORIGINS.reset(origins)
         session.secrets = settings.secrets
-        session.ledger = Ledger(self.run.id, self.run.effects, wary=past.wary)
+        session.effects.ledger = Ledger(self.run.id, self.run.effects, wary=past.wary)
         session.recall = past.recall if past.parent else None
         session.rates, session.rated = shared_limits(settings.limits), self._rated()
         session.warn = self.control.warn
@@ -190,12 +190,12 @@ class Drive:
 
             self.keeper = Keeper(self.settings.history, self.run)
         if self.keeper is not None or self.past.parent:
-            self.session.intent = self._intend
+            self.session.effects.intent = self._intend
 
     async def _intend(self, task: Task) -> bool:
         """Note that a side effect is about to begin; if another run makes those of this lineage, this one fails."""
         try:
-            self.session.ledger.claim()
+            self.session.effects.ledger.claim()
             return self.keeper is None or await self.keeper.intend(task)
         except RunClaimed as error:
             self.claimed = str(error)
@@ -304,7 +304,7 @@ class Drive:
             self.session.add(task)
         else:
             self.session.pin(task, found.outcome, found.how)
-            for entry in self.session.ledger.take(task.id, found.effects):
+            for entry in self.session.effects.ledger.take(task.id, found.effects):
                 told = entry.describe(self.run.id)
                 self.log.emit(TaskIdentified, task.id, 0, entry.digest, told, True, *entry.place)  # noqa: FBT003 - a field
 
@@ -439,7 +439,7 @@ class Drive:
         """Return which calls with side effects were made, and what became of them, for the planner of another round."""
         session, preview = self.session, self.settings.preview
         origins, counts = Origins(session.tasks, session.outcomes, session.inputs, shared=preview), Counter[str]()
-        for id_, told in session.ledger.told().items():
+        for id_, told in session.effects.ledger.told().items():
             name = id_ if preview else owner_of(id_) or id_  # an item's id may hold its key
             counts[f"{name}: {origins.call(id_)} was {told}"] += 1
         lines = list(counts.items())[:EFFECTS]

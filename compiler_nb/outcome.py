@@ -82,6 +82,8 @@ SET: Final = "set by you"
 """How a task ended (`TaskEnded.how`) whose value the user gave while the run went on."""
 AGAIN: Final = "tried again by you"
 """Why a task goes on (`TaskRevived.why`, `TaskRetried.error`) that the user tries again."""
+UNKNOWN: Final = frozenset({"timeout", "abandoned"})
+"""Kinds of failures after which a side effect may have happened, or may still happen."""
 NOT_DONE: Final = (Failure, Skipped, Cancelled)
 UNNEEDED: Final = Skipped("", "not needed")
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from compiler_nb.errors import RunClaimed
-from compiler_nb.outcome import NOT_REPEATED, Cancelled, Failure, Skipped
+from compiler_nb.outcome import NOT_REPEATED, UNKNOWN, Cancelled, Failure, Skipped
 from compiler_nb.tool import Tool
 from compiler_nb.values.digest import digest_call
 
@@ -35,8 +35,6 @@ LOOSE: Final = "any call of "
 _HELD: Final[dict[int, str]] = {}
 """Which run holds a list of entries, by the id of the list."""
 _LOCK: Final = threading.Lock()
-UNKNOWN: Final = frozenset({"timeout", "abandoned"})
-"""Kinds of failures after which a side effect may have happened, or may still happen."""
 
 
 class Place(NamedTuple):

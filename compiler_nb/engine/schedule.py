@@ -57,7 +57,7 @@ from typing import Any, Final, TypeAlias
 from compiler_nb.engine.node import CANCELLED, PROVIDER, Node, Verb
 from compiler_nb.engine.runners import EVALUATORS
 from compiler_nb.errors import EffectInDoubt
-from compiler_nb.outcome import ENDED, STATES, Cancelled, Failure, Skipped, State, is_lost
+from compiler_nb.outcome import ENDED, STATES, UNKNOWN, Cancelled, Failure, Skipped, State, is_lost
 from compiler_nb.plan.effects import Turns
 from compiler_nb.plan.task import Task
 
@@ -78,8 +78,6 @@ TRANSITIONS: Final[frozenset[tuple[State, State]]] = frozenset({
 
 _AFTER: Final = {old: frozenset(new for start, new in TRANSITIONS if start == old) for old in STATES}
 _height: Final = attrgetter("height")
-UNKNOWN: Final = frozenset({"timeout", "abandoned"})
-"""Kinds of failures of side effects after which nobody knows whether they happened."""
 _VERBS: Final[dict[str, Verb]] = {"expr": "evaluate", "fanout": "expand"}
 
 

@@ -18,23 +18,23 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import ChainMap, defaultdict, deque
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from compiler_nb.engine.approval import Approvals, Ask, Decision, Rule
+from compiler_nb.engine.approval import Ask, Rule
 from compiler_nb.engine.attempt import Attempt, failure_of
 from compiler_nb.engine.call import Runner
 from compiler_nb.engine.evaluation import Evaluation, Inline, Work
 from compiler_nb.engine.fanouts import Fanouts
-from compiler_nb.engine.ledger import NOWHERE, Entry, Ledger, digest_of, not_repeated
 from compiler_nb.engine.node import CANCELLED, Node, Verb, find_lanes
 from compiler_nb.engine.runners import PostToMain, make_runners
 from compiler_nb.engine.schedule import Schedule
+from compiler_nb.engine.side_effects import SideEffects
 from compiler_nb.engine.timer import Timer
-from compiler_nb.errors import EffectInDoubt, RunClaimed, ToolUnavailable
+from compiler_nb.errors import ToolUnavailable
 from compiler_nb.events import (
     Log,
     Paused,
@@ -42,7 +42,6 @@ from compiler_nb.events import (
     TaskEnded,
     TaskExpanded,
     TaskHeld,
-    TaskIdentified,
     TaskParked,
     TaskPlanned,
     TaskRetried,
@@ -68,7 +67,6 @@ ITEMS: Final = 1_000
 """Items of a fan-out that are taken at a time; if calls have side effects, all are, for they are approved together."""
 _Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 _NO_ARGUMENTS: Final[_Arguments] = ((), {})
-Intent: TypeAlias = Callable[[Task], Awaitable[bool]]
 
 
 class _Tasks(Mapping[str, Task]):
@@ -110,12 +108,10 @@ class Session:
     `make_runners`; drop_failed: the share of its items that may fail without making a fan-out fail; bounds: what
     expressions may cost.
 
-    May be set before the first task: intent notes that a call with side effects is about to begin, and returns False
-    if it cannot be noted, or raises RunClaimed if another run makes it; ledger: of the side effects before it; recall
-    returns an item of a fan-out, as its value if an earlier run has left one; secrets: what no failure's message may
-    hold; rates: the providers' limits per minute; rated: the tools whose calls these count here, with their providers
-    (other tools count their calls of models where they make them); warn: called with a task's id and a warning that
-    cannot wait for the loop, on any thread.
+    May be set before the first task: recall returns an item of a fan-out, as its value if an earlier run has left one;
+    secrets: what no failure's message may hold; rates: the providers' limits per minute; rated: the tools whose calls
+    these count here, with their providers (other tools count their calls of models where they make them); warn: called
+    with a task's id and a warning that cannot wait for the loop, on any thread; and what `effects` says.
     """
 
     def __init__(
@@ -135,22 +131,19 @@ class Session:
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.tools, self.log, self.inputs = dict(tools), log, dict(inputs or {})
-        self.intent: Intent | None = None
         self.warn: Callable[[str, str], None] | None = None
         self.recall: Callable[[Task], Task] | None = None
         self.secrets: tuple[Secret, ...] = ()
         self.rates: Limits | None = None
         self.rated: Mapping[str, str] = {}
-        self.ledger = Ledger(log.run, [])
+        self.effects = SideEffects(self, approve, ask)
 
-        self.approvals = Approvals(approve, self.tools, log, self._decide, ask)
         caps, lanes = find_lanes(tools.values(), limits or {})
-        effects = self._has_effects = any(tool.side_effects for tool in tools.values())
         self.schedule = Schedule(
             max_concurrency,
             limits=caps,
             resources=lanes,
-            gate=(lambda task: self.approvals.gate(task, closed=self.schedule.closed)) if effects else None,
+            gate=self.effects.gate if self.effects.exist else None,
             effect=lambda task: nature(task, self.tools) == "effect",
         )
         self.tasks: Mapping[str, Task] = _Tasks(self.schedule.nodes)  # all of them, by id, items of fan-outs included
@@ -166,7 +159,7 @@ class Session:
         threaded = "evaluator" in self.runners
         account = Account(bounds if threaded else bounds.on_loop())
         scope = Scope(self._outcomes, self.inputs, account=account, inline=threaded)
-        self._inline = Inline(scope, self.loop, lambda: self._perform(()))
+        self._inline = Inline(scope, self.loop, lambda: self.perform(()))
         self._noted: set[str] = set()  # calls whose arguments are evaluated on a thread: their start is noted already
         self._work: deque[Node] = deque()
         self._working = False
@@ -199,7 +192,7 @@ class Session:
         else:  # the schedule knows what it waits for
             nodes = self.schedule.add(task, self.log.now())
         if nodes or self.schedule.ended:  # most tasks only come to wait
-            self._perform(nodes)
+            self.perform(nodes)
 
     def _may_pin(self, task: Task) -> bool:
         """Whether an expression can be evaluated at once: what it reads is done, and it is still our turn."""
@@ -214,7 +207,7 @@ class Session:
         else:
             # it waits for nothing itself, whatever the task refers to
             twin = replace(task, kind="expr", tool="", args=(), kwargs={}, after=(), guard=None)
-            self._perform(self.schedule.add_twin(twin))
+            self.perform(self.schedule.add_twin(twin))
             self.reach.sources[twin.id] = source
             self._wait_for_source(twin.id)
 
@@ -226,6 +219,13 @@ class Session:
         node = self.schedule.nodes[id_]
         if node.state not in ENDED:
             self._end(node, outcome, "adopted")
+
+    def give(self, node: Node, value: Any, how: str) -> None:
+        """End a task that is not at work with a value for which no attempt was made."""
+        now = self.log.now()
+        nodes = self.schedule.finish(node.task.id, value, now)
+        self._note_end(node, 0, value, how, now)
+        self.perform(nodes)
 
     def pin(self, task: Task, value: Any, how: str = "pinned") -> None:
         """Take a task whose value, or other outcome, is known already."""
@@ -240,7 +240,7 @@ class Session:
         dropped, wanted = [], set(ids)
         for id_ in reversed([id_ for id_ in self.tasks if id_ in wanted]):  # or the end of one would let others begin
             if self.schedule.may_drop(id_):
-                self.approvals.forget(id_)
+                self.effects.approvals.forget(id_)
                 self._end(self.schedule.nodes[id_], Cancelled(message), how)
                 dropped.append(id_)
         return dropped
@@ -249,12 +249,12 @@ class Session:
         """Take the place that a known task has in this plan: it may follow others than before."""
         if task.follows != self.tasks[task.id].follows:
             self.log.emit(TaskPlanned, task.id, 0, task, "")
-            self._perform(self.schedule.reorder(task, self.log.now()))
+            self.perform(self.schedule.reorder(task, self.log.now()))
 
     def begin_round(self, *, informed: bool) -> None:
         """Note that another plan begins; informed: whether it was written after tools had returned something."""
-        self.ledger.open()
-        self.approvals.informed = informed
+        self.effects.ledger.open()
+        self.effects.approvals.informed = informed
         self.reach.earlier, self.reach.over = frozenset(self.tasks), ""
 
     def open(self) -> None:
@@ -263,7 +263,7 @@ class Session:
 
     def close(self) -> None:
         """Note that the plan is whole and right: side effects may start."""
-        self._perform(self.schedule.close())
+        self.perform(self.schedule.close())
 
     def give_up_plan(self, message: str) -> None:
         """Note that the plan will never be whole: what waits for that is dropped, now and later; the rest goes on."""
@@ -274,26 +274,26 @@ class Session:
         """Start no new call, or go on."""
         if paused != self.schedule.paused:
             self.log.emit(Paused, paused)
-        self._perform(self.schedule.pause(paused))
+        self.perform(self.schedule.pause(paused))
 
     def approve(self, id_: str, by: str = "user", mark: str = "", *, again: bool = False) -> None:
         """Let a call start that is held for approval; nothing if it is not, or `mark` is not its arguments' digest.
 
         One that is done already gets that outcome, unless it is to be made again.
         """
-        self.approvals.answer(id_, approved=True, by=by, mark=mark, again=again)
+        self.effects.approvals.answer(id_, approved=True, by=by, mark=mark, again=again)
 
     def deny(self, id_: str, by: str = "user", reason: str = "", mark: str = "") -> None:
         """End a call as denied that is held for approval; nothing if it is not."""
-        self.approvals.answer(id_, approved=False, by=by, reason=reason, mark=mark)
+        self.effects.approvals.answer(id_, approved=False, by=by, reason=reason, mark=mark)
 
     def cancel(self, outcome: Cancelled = CANCELLED) -> None:
         """Stop everything: what finished stays, the rest gets this outcome; attempts get a grace to end."""
         if self.schedule.cancelled:
             return
         running = self.schedule.cancel(outcome)
-        self.approvals.close()
-        self._perform([])
+        self.effects.approvals.close()
+        self.perform([])
         for node in running:
             attempt = self.attempts.get(node.task.id)
             if attempt is not None:
@@ -309,7 +309,7 @@ class Session:
         for runner in self.runners.values():
             runner.close()
         self.timer.close()
-        self.approvals.close()
+        self.effects.approvals.close()
 
     def parking(self, id_: str) -> Attempt | None:
         """Return what lets a running task wait for its provider without a slot; None if there is no such task."""
@@ -368,7 +368,7 @@ class Session:
 
     # ---------------------------------------------------------------- what the schedule hands out
 
-    def _perform(self, nodes: Iterable[Node]) -> None:
+    def perform(self, nodes: Iterable[Node]) -> None:
         """Do what the schedule asks for, and what follows from that, one after the other."""
         if self.schedule.ended:
             self._settle()
@@ -388,9 +388,9 @@ class Session:
     def _settle(self) -> None:
         """Note the ends of tasks that the schedule ended by itself: they were skipped or cancelled."""
         ended, self.schedule.ended = self.schedule.ended, []
-        if self._has_effects:
+        if self.effects.exist:
             for node, _ in ended:  # all of them, before the end of one item lets its fan-out be asked for
-                self.approvals.forget(node.task.id)
+                self.effects.approvals.forget(node.task.id)
         for node, outcome in ended:
             self._note_end(node, 0, outcome, "", self.log.now())
 
@@ -403,7 +403,7 @@ class Session:
         if needed is True:
             task = replace(node.task, guard=None)
             self.log.emit(TaskChosen, task.id, 0)
-            self._perform(self.schedule.link(task.id, task, self.log.now(), *self.fanouts.needs(task)))
+            self.perform(self.schedule.link(task.id, task, self.log.now(), *self.fanouts.needs(task)))
         else:
             self._end(node, needed or UNNEEDED, "inline")
 
@@ -431,7 +431,7 @@ class Session:
             evaluation = Evaluation(node, work, subject, then, scope, self.runners["evaluator"], self)
             self.attempts[node.task.id] = evaluation
             if evaluation.claims:
-                self._perform(self.schedule.claim(node))
+                self.perform(self.schedule.claim(node))
             else:
                 self._do_work(node)
         else:
@@ -465,7 +465,7 @@ class Session:
         if node.state not in ENDED:
             self._tell_notes(node.task.id, evaluation.scope)
             evaluation.then(outcome)
-        self._perform(nodes)
+        self.perform(nodes)
 
     async def value_of(self, tree: Tree) -> Any:
         """Return the value of an expression of no task, such as the answer's, or the Failure that it is."""
@@ -494,7 +494,7 @@ class Session:
         if self.recall is not None:
             tasks = [(self.recall(task), is_item) for task, is_item in tasks]
         most = max(ITEMS // (1 + expansion.weight // 10), 1)
-        self._take_items(node, deque(tasks), len(tasks) if self._has_effects else most)
+        self._take_items(node, deque(tasks), len(tasks) if self.effects.exist else most)
 
     def _take_items(self, node: Node, tasks: deque[tuple[Task, bool]], most: int) -> None:
         """Take items of a fan-out, so many at a time: the rest of the loop has its turn in between."""
@@ -503,20 +503,18 @@ class Session:
         some = [tasks.popleft() for _ in range(min(most, len(tasks)))]
         if tasks:
             self.loop.call_soon(self._take_items, node, tasks, most)
-        self._perform(self.schedule.expand(node.task.id, some, self.log.now(), more=bool(tasks)))
+        self.perform(self.schedule.expand(node.task.id, some, self.log.now(), more=bool(tasks)))
 
     def _collect(self, node: Node) -> None:
         id_ = node.task.id
-        self.approvals.forget(id_)
+        self.effects.approvals.forget(id_)
         outcome, how = self.fanouts.collect(id_, self.schedule.stop(id_))
         self._end(node, outcome, how)
 
     def _link(self, node: Node) -> None:
         """Let a task wait for the very items that it reads, now that they are known."""
         task = self.fanouts.link(node.task)
-        self._perform(self.schedule.link(task.id, task, self.log.now()))
-
-    # ---------------------------------------------------------------- approval
+        self.perform(self.schedule.link(task.id, task, self.log.now()))
 
     def _ask(self, node: Node) -> None:
         """Ask for what holds a ready call; its arguments are resolved."""
@@ -531,80 +529,11 @@ class Session:
 
     def _hold(self, node: Node, found: Any) -> None:
         """Ask for approval of a call with these arguments."""
-        task = node.task
-        bound = _bind(self.tools[task.tool], found)
-        if not isinstance(bound, tuple):
-            self._end(node, replace(bound, attempts=0) if type(bound) is Failure else bound)
-            return
-        args, kwargs = bound
-        known, note = self._identify(task, args, kwargs, self.log.now()), ""
-        if known is not None and known.standing == "done":
-            if not self.approvals.offers_again:
-                self._give_known(node, known)
-                return
-            note = not_repeated(known.place, self.log.run)
-        # A guarded call of an item is the one that its item waits for: nothing else of it is open when it is held.
-        owner = self.schedule.nodes.get(task.owner)
-        fanout, left = (owner.task, owner.waiting) if owner is not None else (None, 0)
-        self.approvals.hold(task, args, kwargs, note=note, fanout=fanout, left=left)
-
-    def _decide(self, id_: str, decision: Decision, reason: str) -> None:
-        """Let a held call start, or end it; nothing if it has ended meanwhile."""
-        node, known = self.schedule.nodes[id_], self.ledger.found(id_)[1]
-        if node.state in ENDED:
-            return
-        if decision in ("deny", "leave"):
-            error = EffectInDoubt(reason) if decision == "leave" else None
-            self._end(node, Failure("denied", reason or f"{node.task.tool} was not approved", error, attempts=0))
-        elif decision == "go" and known is not None and known.standing == "done":
-            self._give_known(node, known)
+        bound = _bind(self.tools[node.task.tool], found)
+        if isinstance(bound, tuple):
+            self.effects.hold(node, *bound)
         else:
-            if decision == "again":
-                self.ledger.again(id_)
-            self._perform(self.schedule.approve(id_))
-
-    # ---------------------------------------------------------------- which call it is
-
-    def _identify(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], at: float) -> Entry | None:
-        """Return the earlier call that a call with side effects is, now that its arguments are known; None if none."""
-        tool = self.tools[task.tool]
-        before, mark = self.ledger.found(task.id)[0], digest_of(tool, args, kwargs)
-        known = self.ledger.find(task.id, mark)
-        if before == mark:
-            return known
-        told = known.describe(self.log.run) if known is not None else ""
-        done, place = (known.standing == "done", known.place) if known is not None else (False, NOWHERE)
-        self.log.emit_at(at, TaskIdentified, (task.id, 0, mark, told, done, *place))
-        if known is not None and not done:
-            self.approvals.in_doubt[task.id] = f"an equal call was {told}"
-            self.log.emit(Warned, task.id, f"{task.id} may have had its effect before: an equal call was {told}")
-        return known
-
-    def _give_known(self, node: Node, known: Entry) -> None:
-        """End a call with what an equal one returned that is done."""
-        now = self.log.now()
-        nodes = self.schedule.finish(node.task.id, known.value, now)
-        self._note_end(node, 0, known.value, not_repeated(known.place, self.log.run), now)
-        self._perform(nodes)
-
-    def _may_begin(self, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any], at: float, *, noted: bool) -> bool:
-        """Whether a call with side effects begins; if not, it has ended, or is asked for.
-
-        at: when; noted: whether its start is in the log already, for its arguments took a thread.
-        """
-        task, known = node.task, self._identify(node.task, args, kwargs, at)
-        if known is not None and known.standing == "done":
-            self._give_known(node, known)
-            return False
-        reason = self.approvals.asks_again(task.id, args, kwargs)
-        if not reason and not self.approvals.is_approved(task.id):
-            reason = self.approvals.in_doubt.get(task.id, "")
-        if not reason:
-            return True
-        if noted:
-            self.log.emit(TaskRetried, task.id, node.attempt, reason, 0.0)
-        self._perform(self.schedule.take_back(task.id, self.log.now()))
-        return False
+            self._end(node, replace(bound, attempts=0) if type(bound) is Failure else bound)
 
     # ---------------------------------------------------------------- attempts
 
@@ -632,16 +561,18 @@ class Session:
             return
         args, kwargs = bound
         effect = tool.side_effects
-        if effect and not self._may_begin(node, args, kwargs, self.log.now() if is_noted else at, noted=is_noted):
+        if effect and not self.effects.may_begin(
+            node, args, kwargs, self.log.now() if is_noted else at, noted=is_noted
+        ):
             return
         if not is_noted:
             self.log.emit_at(at, TaskStarted, fields)
         attempt = self.attempts[task.id] = Attempt(node, tool, args, kwargs, self.runners[tool.runs_on], self)
-        if (effect and self.intent is not None) or task.tool in self.rated:
+        if (effect and self.effects.intent is not None) or task.tool in self.rated:
             attempt.begin_admitted()
         else:
             if effect:
-                self.ledger.begin(task.id, self.log.round)
+                self.effects.ledger.begin(task.id, self.log.round)
             attempt.begin()
 
     def _resume(self, node: Node) -> None:
@@ -655,52 +586,24 @@ class Session:
 
         Return False if it needs another approval, which is asked for, or cannot be had.
         """
-        task, tool = attempt.node.task, attempt.tool
-        if tool.side_effects and self.intent is not None and not await self._noted_by(attempt, self.intent):
-            if attempt.over:
-                return False
-            if self.approvals.ask is None or task.id in self.approvals.in_doubt:
-                message = f"{tool.name}: the history cannot note it, and nobody is there to approve it without that"
-                attempt.end(Failure("denied", message))
-            else:
-                self.approvals.in_doubt[task.id] = "the history cannot note it"
-                self._take_back(attempt, "the history cannot note it")
+        tool = attempt.tool
+        if tool.side_effects and not await self.effects.note(attempt):
             return False
-        if self.rates is not None and task.tool in self.rated:
-            await self.rates.admit(self.rated[task.tool], attempt)
-        if tool.side_effects and (reason := self.approvals.asks_again(task.id, attempt.args, attempt.kwargs)):
-            self._take_back(attempt, reason)
-            return False
-        if tool.side_effects:
-            self.ledger.begin(task.id, self.log.round)
-        return True
-
-    async def _noted_by(self, attempt: Attempt, intent: Intent) -> bool:
-        """Note a call with side effects that is about to begin; one that another run makes ends as denied."""
-        try:
-            return await intent(attempt.node.task)
-        except RunClaimed as error:
-            attempt.end(Failure("denied", f"{attempt.tool.name}: {error}"))
-            return False
-
-    def _take_back(self, attempt: Attempt, reason: str) -> None:
-        """Take back the start of a call that did not begin, and ask for it again."""
-        attempt.over = True
-        del self.attempts[attempt.id]
-        self.log.emit(TaskRetried, attempt.id, attempt.node.attempt, reason, 0.0)
-        self._perform(self.schedule.take_back(attempt.id, self.log.now()))
+        if self.rates is not None and tool.name in self.rated:
+            await self.rates.admit(self.rated[tool.name], attempt)
+        return not tool.side_effects or self.effects.begin(attempt)
 
     def park(self, attempt: Attempt) -> bool:
         """Lend an attempt's slot to others while it waits for its provider; False if it keeps it."""
         nodes = self.schedule.park(attempt.id)
         if attempt.node.parked:
             self.log.emit(TaskParked, attempt.id, attempt.node.attempt, attempt.tool.provider, True)  # noqa: FBT003 - a field
-            self._perform(nodes)
+            self.perform(nodes)
         return bool(attempt.node.parked)
 
     def unpark(self, attempt: Attempt) -> None:
         """Ask for a slot for a parked attempt."""
-        self._perform(self.schedule.unpark(attempt.id))
+        self.perform(self.schedule.unpark(attempt.id))
 
     def abandoned(self, attempt: Attempt) -> None:
         """Count an attempt that still works although it was given up, and warn of it."""
@@ -720,7 +623,7 @@ class Session:
                 self._retry(node, outcome)
                 return
         if tool.side_effects:
-            self.ledger.end(node.task.id, outcome)
+            self.effects.ledger.end(node.task.id, outcome)
         self._end(node, outcome)
 
     def _retry(self, node: Node, failure: Failure) -> None:
@@ -728,7 +631,7 @@ class Session:
         delay = min(0.2 * 2 ** (node.attempt - 1), 10.0) * (0.5 + random.random())  # noqa: S311 - jitter
         self.log.emit(TaskRetried, id_, node.attempt, failure.message, delay)
         self.timer.call(delay, partial(self._pause_is_over, node, node.attempt))
-        self._perform(self.schedule.retry(id_))
+        self.perform(self.schedule.retry(id_))
 
     def _pause_is_over(self, node: Node, attempt: int) -> None:
         if node.state == "waiting" and node.attempt == attempt:  # or the user was quicker
@@ -749,7 +652,7 @@ class Session:
             nodes = self.schedule.release(node) if attempt.claims else []
         if node.state not in ENDED:
             then(outcome)
-        self._perform(nodes)
+        self.perform(nodes)
 
     def end(self, node: Node, outcome: Any, how: str = "") -> None:
         """End a task that is not at work, even if it waits for a slot."""
@@ -767,12 +670,12 @@ class Session:
     def start_over(self, node: Node, why: str) -> None:
         """Start a call again whose attempt has been stopped."""
         self.log.emit(TaskRetried, node.task.id, node.attempt, why, 0.0)
-        self._perform(self.schedule.retry(node.task.id))
+        self.perform(self.schedule.retry(node.task.id))
         self.try_again(node.task.id)
 
     def try_again(self, id_: str) -> None:
         """End the pause between two attempts of a call."""
-        self._perform(self.schedule.again(id_, self.log.now()))
+        self.perform(self.schedule.again(id_, self.log.now()))
 
     def revive(self, ids: Iterable[str], why: str, *, given: str = "") -> None:
         """Let tasks go on that ended without values; given: the one of them whose end follows at once."""
@@ -792,7 +695,7 @@ class Session:
         nodes = self.schedule.revive(reads, self.log.now(), idle={*twins, given})
         for twin in twins:
             self._wait_for_source(twin)
-        self._perform(nodes)
+        self.perform(nodes)
 
     def source_of(self, node: Node) -> str:
         """Return the task whose outcome a task gets, "" if it has its own."""
@@ -810,7 +713,7 @@ class Session:
         nodes = self.schedule.finish(node.task.id, outcome, now)
         self._note_end(node, node.attempt, outcome, how, now)
         if nodes or self.schedule.ended:
-            self._perform(nodes)
+            self.perform(nodes)
 
     def _note_end(self, node: Node, attempt: int, outcome: Any, how: str, now: float) -> None:
         """Record a task's outcome, and let go on what waits for it."""
@@ -821,7 +724,7 @@ class Session:
             for tell in self._waiters.pop(id_, ()):
                 tell()
         if node.owner is not None:
-            self.approvals.look_at(node.owner.task, node.owner.waiting)
+            self.effects.approvals.look_at(node.owner.task, node.owner.waiting)
         if self._idle is not None and not self.schedule.unfinished:
             self._idle.set()
 

@@ -136,7 +136,7 @@ class Steering:
         """End a task that has not ended; of a fan-out its items, too."""
         session, id_ = self.session, node.task.id
         for each in (id_, owner_of(id_), *(item.task.id for item in self._items(node))):
-            session.approvals.forget(each)  # what is left of a fan-out is asked for anew
+            session.effects.approvals.forget(each)  # what is left of a fan-out is asked for anew
         attempt = session.attempts.get(id_)
         if attempt is not None:
             session.stop(attempt, partial(self._stopped, attempt, outcome, how))
@@ -165,7 +165,7 @@ class Steering:
 
     def _note_effect(self, attempt: Attempt, found: Any) -> bool:
         """Note how a call with side effects ended that was stopped; return whether it had begun."""
-        if not attempt.tool.side_effects or not self.session.ledger.end(attempt.id, found):
+        if not attempt.tool.side_effects or not self.session.effects.ledger.end(attempt.id, found):
             return False
         if not is_a(found, NOT_DONE):
             self.session.log.emit(Warned, attempt.id, f"{attempt.id} had ended before it could be stopped: it is done")
@@ -299,7 +299,7 @@ class Steering:
         """
         session = self.session
         for id_ in ids:
-            why = session.ledger.doubt(id_, wary=id_ != named and owner_of(id_) != named)
+            why = session.effects.ledger.doubt(id_, wary=id_ != named and owner_of(id_) != named)
             if why:
-                session.approvals.doubt(id_, why)
+                session.effects.approvals.doubt(id_, why)
                 session.log.emit(Warned, id_, f"{id_} may have had its effect before: {why}")

@@ -80,7 +80,7 @@ class Writing:
         role: Role = "planner" if earlier is None else "replan"
         self.session.open()
         since = last_effect(self.session.tasks, settings.tools)
-        if any(entry.standing == "doubt" for entry in self.session.ledger.entries):
+        if any(entry.standing == "doubt" for entry in self.session.effects.ledger.entries):
             since = f"{since} {self.log.run} {self.log.round}"  # it may have its effect yet: what was read is stale
         grammar = self._grammar(names, is_first=earlier is None)
         for repair in range(settings.max_repairs + 1):

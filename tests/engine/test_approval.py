@@ -26,6 +26,7 @@ from tests.support.session import add, opened, states, told
 from tests.values import test_digest as values
 from tests.values.test_digest import canonical, drawn
 
+COVERS = ("side_effects.py",)
 SENT: list[object] = []
 
 
@@ -176,7 +177,7 @@ def test_an_item_in_doubt_is_asked_for_whatever_the_rule(rule):
     async def main():
         async with opened([send], ask=saying(True, questions), approve=rule) as session:
             add(session, "xs = [send(x) for x in [1, 2, 3]]")
-            session.ledger = Ledger("run", [Entry(digest_of(send, (2,), {}), Place("old", 0, "x"), "doubt")])
+            session.effects.ledger = Ledger("run", [Entry(digest_of(send, (2,), {}), Place("old", 0, "x"), "doubt")])
             session.close()
             await session.drained()
             return session

@@ -312,7 +312,7 @@ def test_a_side_effect_that_cannot_be_noted_is_counted_once():
 
     async def main():
         async with opened([send], approve="auto", ask=yes) as session:
-            session.rates, session.rated, session.intent = Limits({"p": Limit(rpm=2)}), {"send": "p"}, intent
+            session.rates, session.rated, session.effects.intent = Limits({"p": Limit(rpm=2)}), {"send": "p"}, intent
             add(session, "n0 = send(0)\nn1 = send(1)\n")
             session.close()
             await session.drained()

@@ -130,7 +130,7 @@ def test_a_running_side_effect_that_is_skipped_is_in_doubt_and_says_so():
     session, _ = story("a = pay('a')\nb = pay('b')\n", (0.5, "skip", "a"), approve="auto")
     assert session.outcomes["a"] == Skipped("a", CUT_OFF, by_user=True)
     assert "whether it had its effect is unknown" in session.outcomes["b"].message
-    assert [entry.standing for entry in session.ledger.entries] == ["doubt"]
+    assert [entry.standing for entry in session.effects.ledger.entries] == ["doubt"]
     assert MADE == ["a"]
 
 
@@ -284,7 +284,7 @@ def test_a_side_effect_in_doubt_is_asked_about_before_it_is_made_again(at, broke
     session, _ = story(program, *moves, ask=yes(asked), **options)
     assert (asked, MADE, values(session)["a"]) == (["a"], ["a", "a"], "a paid")
     assert any("may have had its effect" in event.message for event in told(session, Warned))
-    assert [entry.standing for entry in session.ledger.entries] == ["done"]
+    assert [entry.standing for entry in session.effects.ledger.entries] == ["done"]
 
 
 def test_a_side_effect_in_doubt_is_never_repeated_if_nobody_can_be_asked():
