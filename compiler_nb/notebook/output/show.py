@@ -127,7 +127,8 @@ def plan_page(plan: Plan) -> str:
 
 def table_page(names: Sequence[str], rows: Iterable[Sequence[str]], note: str = "") -> str:
     """Return rows of texts as a page, with a note below."""
-    return _page([values.table(names, rows, ""), _note_html(note) if note else ""])
+    lines = f'<div style="white-space:nowrap;overflow-x:auto">{values.table(names, rows, "")}</div>'
+    return _page([lines, _note_html(note) if note else ""])
 
 
 def plain_tasks(run: Run) -> tuple[Task, ...]:
