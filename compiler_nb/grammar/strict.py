@@ -2,7 +2,7 @@
 
 There every field must be given, and there are neither patterns nor lists of fixed places nor dicts with free keys. So a
 reference is any text, a task may refer to a later one, and a call with optional arguments is one of several objects.
-What this schema cannot say is checked as ever, and repaired.
+What this schema cannot say (also how many tasks there are at least) is checked as ever, and repaired.
 """
 
 from __future__ import annotations

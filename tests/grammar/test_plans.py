@@ -19,7 +19,7 @@ from tests.support.corpus import INPUTS, JSON, NUMBERED, PYTHON, TOOLS
 from tests.support.grammars import Matcher, Writer, random_toolbox
 from tests.support.plans import kinds
 
-COVERS = ("domain.py", "python.py", "printers.py", "rules.py", "schema.py", "spelling.py", "strict.py")
+COVERS = ("domain.py", "python.py", "printers.py", "rules.py", "schema.py", "spelling.py")
 DIALECTS = ("numbered", "json", "python")
 ESCAPE = re.compile(r'\\["\\nt]')
 

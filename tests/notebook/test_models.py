@@ -69,3 +69,9 @@ def test_settings_are_literals_and_never_keys():
     for wrong in ("temperature", "=1", "api_key=sk-1", "key=sk-1", "user=sk-0123456789abcdefgh"):
         with pytest.raises(OptionError):
             settings_of([wrong])
+
+
+def test_a_grammar_is_asked_for_from_a_cell():
+    """As any setting of a model: %compile model openai:m grammar=on."""
+    found = find("openai:m", {}, **settings_of(["grammar=on", "base_url=http://127.0.0.1:1/v1"]))
+    assert found.grammars.mode == "on"

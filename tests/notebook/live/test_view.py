@@ -340,6 +340,19 @@ def test_details_name_the_model_that_answered_where_it_is_another():
     assert "prompt to scripted:scripted, answered by &lt;i&gt;another" in details(run, "a")
 
 
+def test_details_say_what_a_reply_was_written_under():
+    """The grammar that the server held it to, if it did."""
+
+    class Holds(ScriptedModel):
+        async def stream(self, request):
+            yield Chunk('{"value": 7}', "stop", grammar=request.grammar.about)
+
+    planner = ScriptedModel(["a = extract('how many', 'seven', 'number')\nanswer(a)\n"])
+    run = asyncio.run(Compiler(Holds([]), planner=planner).run("How many?"))
+    assert run.answer == 7
+    assert "prompt to scripted:scripted · written under a grammar of a number · " in details(run, "a")
+
+
 def test_details_of_a_hundred_megabytes_are_short():
     """The value is cut, counted, and never copied as text."""
     big = "x" * 100_000_000
