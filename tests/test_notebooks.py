@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,9 @@ import pytest
 from nbclient import NotebookClient
 
 from compiler_nb.__main__ import FILES
+from compiler_nb.grammar.plans import make_grammar
+from compiler_nb.tool import Toolbox
+from tests.support.grammars import Matcher
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -75,3 +79,22 @@ def test_cells_have_fixed_names(path):
     assert len(set(ids)) == len(ids)
     assert set(notebook.metadata) <= {"kernelspec", "language_info"}
     assert not [cell.id for cell in notebook.cells if "execution" in cell.metadata]
+
+
+def test_what_a_notebook_calls_forbidden_cannot_be_written():
+    """Not one of its texts is one of the grammar's, and a plan that is accepted is."""
+    notebook = nbformat.read(ROOT / "notebooks" / "02_the_plan_language.ipynb", as_version=4)
+    [source] = [cell.source for cell in notebook.cells if "forbidden = " in cell.source]
+    [forbidden] = [
+        ast.literal_eval(each.value)
+        for each in ast.parse(source).body
+        if isinstance(each, ast.Assign) and getattr(each.targets[0], "id", "") == "forbidden"
+    ]
+
+    def month(year: int, month: int) -> dict: ...
+    def record(year: int) -> dict: ...
+
+    grammar = make_grammar(Toolbox([month, record]), "numbered")
+    assert len(forbidden) == 5
+    assert [text for text in forbidden if Matcher(grammar, text).matches()] == []
+    assert Matcher(grammar, "1. month(2014, 7)\n2. record($1.year)\n3. join($2)<END_OF_PLAN>").matches()
