@@ -25,8 +25,8 @@ from compiler_nb.text import count_of, cut
 from compiler_nb.toolbox.language import LanguageTool
 
 if TYPE_CHECKING:  # loaded only if it is used
-    from compiler_nb.drawing.dot import Engine
     from compiler_nb.drawing.picture import Picture
+    from compiler_nb.drawing.preferences import Engine
 
 _TOLD: Final = 80
 _LISTED: Final = 60

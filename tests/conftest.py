@@ -15,6 +15,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 from hypothesis import HealthCheck, settings
 
+from compiler_nb.drawing.preferences import PREFERENCES
 from tests.support.scale import factor, times
 
 if TYPE_CHECKING:
@@ -69,6 +70,13 @@ def _asyncio_stays_unpatched() -> Iterator[None]:
     yield
     if getattr(asyncio, "_nest_patched", False):
         pytest.fail("this test patched asyncio for the whole process: run it in a kernel, or in a process of its own")
+
+
+@pytest.fixture(autouse=True)
+def _pictures_as_usual() -> Iterator[None]:
+    """Forget after each test how `%config` wants pictures: that holds for the whole process."""
+    yield
+    PREFERENCES.layout, PREFERENCES.scale = "auto", 1.0
 
 
 AGAIN: list[str] = []

@@ -12,21 +12,19 @@ import shutil
 import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 from compiler_nb.drawing.boxes import HEAD_SIZE, state_of, text_width
 from compiler_nb.drawing.graph import Graph, Shown, make_graph
 from compiler_nb.drawing.layout import PAGE, Layout, Skeleton, lay_out
+from compiler_nb.drawing.preferences import PREFERENCES, Engine
 from compiler_nb.drawing.rows import GAP, Point
 from compiler_nb.drawing.style import EDGE, LIGHT
 from compiler_nb.outcome import State
 from compiler_nb.text import visible
 
-Engine = Literal["auto", "graphviz", "own"]
-"""What chooses the places across: our own layout, or Graphviz if it is installed."""
 Program: TypeAlias = "Callable[[str, str, str], bytes]"
 """Makes a picture from DOT text, a format and an engine; may raise anything."""
-_preferred: Final[list[Engine]] = ["auto"]
 _LOCK: Final = threading.Lock()
 """Only one thread of a process may use the Graphviz library at a time."""
 INCH: Final = 72.0
@@ -133,18 +131,13 @@ def _muted() -> Iterator[None]:
         os.close(nowhere)
 
 
-def prefer(engine: Engine) -> None:
-    """Choose what "auto" means from now on, for all pictures of this process."""
-    _preferred[0] = engine
-
-
 def find_layout(graph: Graph, engine: Engine = "auto", programs: Iterable[Program] | None = None) -> Layout:
     """Return the places and routes of a graph; engine: what chooses them; programs: as for `render`.
 
-    "auto" is what `prefer` was told last; if that is "auto" too, Graphviz if it is there, unless it needs more room
-    across than a page has.
+    "auto" is what is preferred; if that is "auto" too, Graphviz if it is there, unless it needs more room across than a
+    page has.
     """
-    engine = _preferred[0] if engine == "auto" else engine
+    engine = PREFERENCES.layout if engine == "auto" else engine
     placed = place(graph, programs) if engine != "own" else None
     if placed and engine == "auto" and placed.width > WIDEST:
         placed = None

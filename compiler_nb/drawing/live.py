@@ -7,9 +7,10 @@ from html import escape
 from typing import Final, NamedTuple
 
 from compiler_nb.drawing.boxes import Box, task_box
-from compiler_nb.drawing.dot import Engine, find_layout
+from compiler_nb.drawing.dot import find_layout
 from compiler_nb.drawing.graph import FULL, Graph, Shown, guarded_calls, head_lines, make_graph, scene_of
 from compiler_nb.drawing.layout import Incremental, Layout
+from compiler_nb.drawing.preferences import Engine
 from compiler_nb.drawing.rows import Point
 from compiler_nb.drawing.style import ID, MARGIN
 from compiler_nb.drawing.svg import EdgeKind, draw_band, draw_bands, draw_box, draw_edge, kinds_of

@@ -7,9 +7,10 @@ from typing import Final
 
 from compiler_nb.drawing.boxes import Box, is_stack, state_of
 from compiler_nb.drawing.chart import FOOT, HEAD, PAD, RIGHT, WIDTH, Bar, Chart, make_plot
-from compiler_nb.drawing.dot import INCH, Engine, Program, edge_look, find_layout, quote, render, wrap
+from compiler_nb.drawing.dot import INCH, Program, edge_look, find_layout, quote, render, wrap
 from compiler_nb.drawing.graph import FULL, Graph, Shown, make_graph, scene_of
 from compiler_nb.drawing.layout import BAND_PAD, HEAD_LINE, Layout, heading
+from compiler_nb.drawing.preferences import Engine
 from compiler_nb.drawing.rows import Point
 from compiler_nb.drawing.style import EDGE, LIGHT, MARGIN
 from compiler_nb.outcome import State

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Final
 
+from compiler_nb.drawing.preferences import PREFERENCES
 from compiler_nb.outcome import State
 from compiler_nb.text import cut
 
@@ -131,7 +132,8 @@ def page(
     corners = [px(each) for each in bounds]
     words = escape(about)
     head = f'<svg xmlns="http://www.w3.org/2000/svg" class="{kind}" role="img" aria-label="{name}: {words}"'
-    size = f'width="{corners[2]}" height="{corners[3]}" viewBox="{" ".join(corners)}"'
+    wide, high = (px(each * PREFERENCES.scale) for each in bounds[2:])
+    size = f'width="{wide}" height="{high}" viewBox="{" ".join(corners)}"'
     inner = f"<title>{name}</title><desc>{words}</desc><style>{style}</style>"
     return "\n".join([f'{head} {size} style="max-width:100%;height:auto">', inner, *body, "</svg>", ""])
 

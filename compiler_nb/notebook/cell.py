@@ -52,6 +52,16 @@ def identity(shell: Any, *, outermost: bool, text: str) -> str:
     return f"cell {known}" if outermost and known else f"text {text}"
 
 
+def lines_above(shell: Any, body: str) -> int:
+    """Return how many lines of the running cell stand above the first line of a magic's body that is not empty."""
+    text, cell = body.strip("\r\n"), ""
+    with contextlib.suppress(AttributeError, LookupError, TypeError):  # no kernel
+        cell = shell.kernel.get_parent()["content"]["code"]
+    empty = len(body) - len(body.lstrip("\r\n"))
+    at = cell.find(text) if _MAGIC.search(cell) else -1  # a nested magic stands in no cell
+    return cell.count("\n", 0, at) if at > 0 else 1 + body.count("\n", 0, empty)
+
+
 def cell_label(shell: Any, file: str) -> str:
     """Return "Cell In[3]" for the file name that a cell's code was compiled under, "" for any other."""
     return " ".join(shell.compile.format_code_name(file) or ())

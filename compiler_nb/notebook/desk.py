@@ -16,6 +16,7 @@ from traitlets import Any as AnyTrait
 from traitlets import Bool, Dict, Enum, Float, Int, TraitError, Unicode, default, observe, validate
 from traitlets.config import Configurable
 
+from compiler_nb.drawing.preferences import PREFERENCES
 from compiler_nb.notebook.loop import Idle
 
 if TYPE_CHECKING:  # they bring half of the package along
@@ -53,6 +54,7 @@ class CellSettings(Configurable):
     approve = AnyTrait("ask", help="side effects: ask, auto, deny, or names of approved tools").tag(config=True)
     drop_failed = Float(0.0, min=0.0, max=1.0, help="the share of items that may fail").tag(config=True)
     layout = Enum(("auto", "graphviz", "own"), "auto", help="what lays out the pictures").tag(config=True)
+    scale = Float(1.0, min=0.5, max=4.0, help="how many times larger the view and pictures are").tag(config=True)
     history = Unicode(help="the file in which runs are kept; empty to keep none").tag(config=True)
     loop = Enum(("own", "kernel"), "own", help="the event loop that runs use").tag(config=True)
     live = Bool(help="off: one output at the end, the same from run to run").tag(config=True)
@@ -68,12 +70,10 @@ class CellSettings(Configurable):
             raise TraitError(str(error)) from None
         return proposal["value"]
 
-    @observe("layout")
+    @observe("layout", "scale")
     def _prefer(self, change: Any) -> None:
-        """Tell all that draws, such as `run.visualize()`, which has no desk."""
-        from compiler_nb.drawing.dot import prefer  # noqa: PLC0415 - see above
-
-        prefer(change["new"])
+        """Tell all that draws: `run.visualize()` has no desk."""
+        setattr(PREFERENCES, change["name"], change["new"])
 
     @default("live")
     def _live_by_environment(self) -> bool:

@@ -9,17 +9,17 @@ from typing import Any, Final, NamedTuple
 from compiler_nb.compiler import Compiler
 from compiler_nb.drive import give_up, plan_of
 from compiler_nb.engine.background import BACKGROUND, MainThread
-from compiler_nb.errors import CompilerError, OptionError
+from compiler_nb.errors import CompilerError, OptionError, PlanError
 from compiler_nb.events import Event, RunEnded
 from compiler_nb.models.base import Request
 from compiler_nb.models.hand import HandModel
-from compiler_nb.notebook.cell import identity
+from compiler_nb.notebook.cell import identity, lines_above
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.loop import Detached
 from compiler_nb.notebook.models import YOUR_TURN, is_hand, roles_of, show_prompt
 from compiler_nb.notebook.options import Line, help_text, read
 from compiler_nb.notebook.output import show
-from compiler_nb.notebook.output.errors import shortened
+from compiler_nb.notebook.output.errors import counted_in_cell, shortened
 from compiler_nb.notebook.output.failed import run_failed
 from compiler_nb.notebook.output.presenter import display, front_of, look_of, say
 from compiler_nb.notebook.output.values import close_figures
@@ -78,11 +78,11 @@ def begin_cell(desk: Desk, magic: str, line: str, body: str, *, outermost: bool)
         return PlanJob(desk, question, compiler)
     if said.given.get("execute", True):
         with _nothing_stale(desk, cell):
-            plan = _parse(compiler, question) if said.plan else None
+            plan = _parse(desk, compiler, question) if said.plan else None
             order = compiler.order(question.text, plan=plan, inputs=inputs, source=_source(desk, compiler, said, plan))
         return RunJob(desk, question, compiler, order).begin()
     if said.plan:
-        _draw(desk, said, _parse(compiler, question))
+        _draw(desk, said, _parse(desk, compiler, question))
         return None
     return PlanJob(desk, question, compiler)
 
@@ -159,10 +159,13 @@ def _compiler(desk: Desk, question: Question) -> Compiler:
     return compiler
 
 
-def _parse(compiler: Compiler, question: Question) -> Plan:
+def _parse(desk: Desk, compiler: Compiler, question: Question) -> Plan:
     """Return the plan in the cell; without a last line, the value of its last statement is the answer."""
-    tools = compiler.settings.tools
-    return Plan.parse(question.said.plan, tools=tools, inputs=tuple(question.inputs), implied="value")
+    tools, text = compiler.settings.tools, question.said.plan
+    try:
+        return Plan.parse(text, tools=tools, inputs=tuple(question.inputs), implied="value")
+    except PlanError as error:
+        raise counted_in_cell(error, lines_above(desk.shell, text)) from None
 
 
 def _draw(desk: Desk, said: Line, plan: Plan, last: str = "") -> None:

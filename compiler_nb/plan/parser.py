@@ -62,6 +62,8 @@ _PYTHON = re.compile(r"\s*(await\s|[^\W\d]\w*\s*(=|\(|\[|,[^=]*=))")
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 INDENT = 64
 """A line that is indented further than this is not a fence."""
+BLANK = "\ufeff\r\n"
+"""What may stand above a plan's first line; it is dropped, so that a plan begins with line 1."""
 
 
 class PlanParser:
@@ -117,7 +119,7 @@ class PlanParser:
     def feed(self, text: str) -> list[Task]:
         """Read more text; return the tasks that it completed, or none after a problem."""
         if not self._length:
-            text = text.lstrip("\ufeff")
+            text = text.lstrip(BLANK)
         self.text.append(text)
         room = max(check.TEXT_LIMIT - self._length, 0)
         self._length += len(text)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from compiler_nb.errors import PlanError
-from compiler_nb.plan.parser import PlanParser, tell_dialect
+from compiler_nb.plan.parser import BLANK, PlanParser, tell_dialect
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Join, Return
 from compiler_nb.plan.tree import Ref
@@ -43,7 +43,18 @@ def test_auto_finds_the_dialect(text, dialect):
     plan = read(text, "auto")
     assert plan.dialect == dialect
     assert Reading(text, "auto").plan == plan
-    assert plan.text.lstrip("\ufeff") == text.lstrip("\ufeff")
+    assert plan.text.lstrip(BLANK) == text.lstrip(BLANK)
+
+
+def test_a_plan_that_begins_with_empty_lines_begins_with_line_1():
+    """In its tasks, its problems and its text, however the text is cut."""
+    for text in ("a = now()\nb = a +\n", "\n\na = now()\nb = a +\n", "\ufeff\r\n\na = now()\nb = a +\n"):
+        for size in (1, 2, len(text)):
+            parser = PlanParser()
+            tasks = [task for at in range(0, len(text), size) for task in parser.feed(text[at : at + size])]
+            parser.close()
+            assert [task.line for task in tasks] == [1]
+            assert [problem.line for problem in parser.problems] == [2]
 
 
 def test_a_line_without_an_end_tells_too():

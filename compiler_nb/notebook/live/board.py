@@ -14,8 +14,9 @@ Theory of operation
     n           its number; a reset's is that of the last frame before it, which it replaces
     at          seconds since the run began, when it was made
     reset       True: forget everything before
-    run         {id, question, tools: [names], models: {role: name}, live: bool, buttons: bool}; `live`: the run may
-                still change; `buttons`: stop, pause, approve and the like can reach the kernel
+    run         {id, question, tools: [names], models: {role: name}, live: bool, buttons: bool, scale}; `live`: the run
+                may still change; `scale`: how many times larger than usual it is shown, if it is; `buttons`:
+                stop, pause, approve and the like can reach the kernel
     status      "running", "done", "failed", "cancelled" or "limit";  error  why it has no answer
     phase       what goes on, in words: "the planner writes"
     paused      bool
@@ -68,9 +69,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Final
 
-from compiler_nb.drawing.dot import Engine
 from compiler_nb.drawing.graph import scene_of_run
 from compiler_nb.drawing.live import Drawn, draw_whole
+from compiler_nb.drawing.preferences import Engine
 from compiler_nb.drawing.style import ID
 from compiler_nb.events import (
     Decided,

@@ -11,6 +11,7 @@ from compiler_nb.notebook.live.changes import Told
 from compiler_nb.notebook.output.answer import to_html
 from compiler_nb.notebook.output.values import inert
 from compiler_nb.plan.builder import split_note
+from compiler_nb.plan.parser import BLANK
 from compiler_nb.text import cut, visible_lines
 
 TEXT: Final = 200_000
@@ -79,6 +80,8 @@ class Texts:
             self._new["text"] = self._new.get("text", "") + self.joined[-1]
 
     def _write(self, section: Section, text: str) -> None:
+        if not section.length:  # a plan begins with its first line, as for the parser
+            text = text.lstrip(BLANK)
         text = visible_lines(text[: max(TEXT - section.length, 0)])
         section.length += len(text)
         pending = self.rows.pending("text")

@@ -20,8 +20,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from compiler_nb.drawing.dot import Engine
 from compiler_nb.drawing.live import Drawn
+from compiler_nb.drawing.preferences import PREFERENCES, Engine
 from compiler_nb.errors import CompilerError
 from compiler_nb.events import Event, RunEnded
 from compiler_nb.notebook.live.board import Board, Frame
@@ -65,6 +65,8 @@ class View:
         self.still: Any = None  # what shows the run without a kernel
         self._draw_after = 0.0
         self.board.tell_run(id=run.id, question=run.question, tools=list(run.settings.tools))
+        if PREFERENCES.scale != 1:
+            self.board.tell_run(scale=PREFERENCES.scale)
         self.board.catch_up()
         if run.status != "running":
             self._conclude()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from typing import Final, TypeVar
 
@@ -12,6 +13,8 @@ Error = TypeVar("Error", bound=BaseException)
 BEFORE: Final = 60
 """How many characters of a long line are shown before the column."""
 AFTER: Final = 40
+_OTHER_LINE: Final = re.compile(r"\bline (\d+)(?= only\b|\))")
+"""How a message names another line of the text; in a numbered plan "line 3" without more is a task."""
 
 
 @contextlib.contextmanager
@@ -31,6 +34,18 @@ def shortened(error: Error, *more: str) -> Error:
     lines = [f"{type(error).__name__}: {message}", *more]
     error._render_traceback_ = lambda: lines  # type: ignore[attr-defined]
     return error
+
+
+def counted_in_cell(error: PlanError, above: int) -> PlanError:
+    """Return an error whose lines are counted as the cell counts them; above: lines of the cell above the plan."""
+    problems = [
+        problem._replace(
+            line=problem.line + above,
+            message=_OTHER_LINE.sub(lambda found: f"line {int(found[1]) + above}", problem.message),
+        )
+        for problem in error.problems
+    ]
+    return PlanError(problems, "\n" * above + error.text)
 
 
 def marked(error: PlanError) -> str:

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-from compiler_nb.drawing.dot import Engine
+from compiler_nb.drawing.preferences import Engine
 from compiler_nb.drawing.text import MARKS, columns_of
 from compiler_nb.engine.approval import Ask
 from compiler_nb.engine.background import MainThread

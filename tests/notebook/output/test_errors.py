@@ -22,17 +22,28 @@ def test_a_cell_shows_each_problem_with_its_line_and_a_mark_below_the_column(she
     result = shell.run("%%plan\na = double(2)\nb = max(a._x, 3)\nnote = dubble(b)\nimport os")
     (shown,) = result.error_in_exec._render_traceback_()
     assert shown.split("\n") == [
-        "PlanError: line 2, column 9: the attribute ._x cannot be read: use a tool [attribute]",
+        "PlanError: line 3, column 9: the attribute ._x cannot be read: use a tool [attribute]",
         "    b = max(a._x, 3)",
         "            ^",
-        f"line 3, column 8: no tool is called 'dubble'. Did you mean 'double'? {TOOLS} [unknown_tool]",
+        f"line 4, column 8: no tool is called 'dubble'. Did you mean 'double'? {TOOLS} [unknown_tool]",
         "    note = dubble(b)",
         "           ^",
-        "line 4, column 1: `import` is not allowed in a plan: call the tools instead [statement]",
+        "line 5, column 1: `import` is not allowed in a plan: call the tools instead [statement]",
         "    import os",
         "    ^",
     ]
     assert "run" not in shell.ns
+
+
+@pytest.mark.parametrize(("above", "line"), [("", 3), ("\n\n", 5)])
+def test_the_lines_of_a_problem_are_those_of_the_cell(shell, above, line):
+    """The magic is the cell's first line; empty lines above the plan count, too, and so do lines that messages name."""
+    result = shell.run(f"%%plan\n{above}a = double(b)\nb = double(1)\nanswer(b)\nc = 1")
+    told = "\n".join(result.error_in_exec._render_traceback_())
+    assert f"line {line - 1}, column" in told
+    assert f"'b' is given in line {line} only" in told
+    assert f"the last line (line {line + 1})" in told
+    assert "    a = double(b)\n" in told
 
 
 @pytest.mark.parametrize("options", ["", "-N", "--dialect json"])

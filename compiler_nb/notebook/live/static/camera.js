@@ -6,9 +6,15 @@ const GLIDE = 250;
 const LEAST = 0.05;
 const MOST = 8;
 const AWAY = 0.3; // share of what is seen: nearer to its middle than this, nothing is followed
-const TALL = 0.6; // of the window's height, at most
+const TALL = 0.7; // of the window's height, at most
 const LOWEST = 150;
-const [COARSE, EASY] = [0.3, 0.6]; // a picture that would be smaller than the first is shown in part, at most as large as the second
+export const SMALL = 0.6; // zoom below which calls and times are illegible: a picture is then shown in part,
+const EASY = 0.85; // at most at this zoom
+
+/** @returns {number} how much more a page shows that is zoomed by the browser: its pixels are larger */
+export function sharpness() {
+  return Math.min(Math.max(window.devicePixelRatio, 1), 1.5);
+}
 
 export class Camera {
   /** @param {SVGSVGElement} svg @param {() => void} moved called after each move */
@@ -36,7 +42,7 @@ export class Camera {
   }
 
   get tallest() {
-    return Math.min(Math.max(window.innerHeight * TALL, 360), 640);
+    return Math.min(Math.max(window.innerHeight * TALL, 360), 820);
   }
 
   /** @param {number} width @returns {number} pixels for each of the picture's, when all of it is shown so wide */
@@ -44,10 +50,11 @@ export class Camera {
     return Math.max(Math.min(1, width / this.bounds[2], this.tallest / this.bounds[3]), LEAST);
   }
 
-  /** @param {number[]} bounds x, y, width and height of the picture @param {boolean} glide */
+  /** @param {number[]} bounds x, y, width and height of the picture @param {boolean} glide unless that would hide a part */
   frame(bounds, glide) {
+    const [, , wide, high] = this.bounds;
     this.bounds = bounds;
-    this.fit(glide, !this.free);
+    this.fit(glide && bounds[2] <= wide && bounds[3] <= high, !this.free);
   }
 
   /**
@@ -58,7 +65,7 @@ export class Camera {
     const [x, y, wide, high] = this.bounds;
     if (!this.width || !wide || !high) return;
     const whole = this.scaleAt(this.width);
-    const partial = whole < COARSE && !all;
+    const partial = whole * sharpness() < SMALL && !all;
     const k = partial ? Math.max(whole, Math.min(EASY, Math.max(this.width / wide, this.tallest / high))) : whole;
     this.height = Math.round(Math.max(LOWEST, Math.min(this.tallest, high * k)));
     if (move) {
@@ -77,8 +84,9 @@ export class Camera {
 
   /** @param {Place} place @returns {Place} the nearest to it that shows nothing beyond the picture, or all of it */
   _within({ x, y, k }) {
+    // What has room begins at the upper left, so that nothing moves while it grows.
     const keep = (/** @type {number} */ at, /** @type {number} */ from, /** @type {number} */ size, /** @type {number} */ seen) =>
-      size <= seen ? from + size / 2 : Math.min(Math.max(at, from + seen / 2), from + size - seen / 2);
+      size <= seen ? from + seen / 2 : Math.min(Math.max(at, from + seen / 2), from + size - seen / 2);
     const [left, top, wide, high] = this.bounds;
     return { x: keep(x, left, wide, this.width / k), y: keep(y, top, high, this.height / k), k };
   }
@@ -146,7 +154,8 @@ export class Camera {
     });
     this.svg.addEventListener("pointermove", (event) => {
       if (!drag || event.pointerId !== drag.id) return;
-      const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
+      const zoom = /** @type {any} */ (this.svg).currentCSSZoom ?? 1;
+      const [dx, dy] = [(event.clientX - drag.x) / zoom, (event.clientY - drag.y) / zoom];
       if (!this.dragged && Math.hypot(dx, dy) < 4) return;
       if (!this.dragged) this.svg.setPointerCapture(drag.id);
       this.dragged = this.free = true;

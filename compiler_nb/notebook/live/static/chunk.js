@@ -29,7 +29,7 @@ export class Chunk {
   write(piece) {
     const last = this.texts.length - 1;
     this.texts[last] += piece;
-    if (this.filled) this.rows[last].querySelector(".cnb-source")?.append(piece);
+    if (this.filled) this.rows[last].querySelector(".cnb-source")?.append(...breakable(piece));
   }
 
   /** @param {boolean} seen whether it is in sight, or nearly @param {import("./store.js").Run} run */
@@ -52,7 +52,9 @@ export class Chunk {
     const row = make("div", "cnb-line");
     row.dataset.number = String(this.first + at + 1);
     row.dataset.line = `${this.section}:${row.dataset.number}`;
-    row.append(make("span", "cnb-source", this.texts[at]));
+    const source = make("span", "cnb-source");
+    source.append(...breakable(this.texts[at]));
+    row.append(source);
     this.rows.push(row);
     this.root.append(row);
   }
@@ -86,6 +88,12 @@ export class Chunk {
     _underline(/** @type {HTMLElement} */ (on.querySelector(".cnb-source")), column);
     on.classList.add("cnb-wrong");
   }
+}
+
+/** @param {string} text @returns {Node[]} the text, which may be broken after brackets, commas and operators, too */
+function breakable(text) {
+  return text.split(/(?<=[([{,=+*/%|&:-])(?=[^\s)\]},=])/).flatMap((piece, at) =>
+    at ? [document.createElement("wbr"), document.createTextNode(piece)] : piece ? [document.createTextNode(piece)] : []);
 }
 
 /** Mark the word at a column, from 1, of a line; words that are marked already stay so. @param {HTMLElement} source @param {number} column */

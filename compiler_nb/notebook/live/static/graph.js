@@ -2,7 +2,7 @@
 import { Camera } from "./camera.js";
 import { make, makeButton, makeSvg, rove, say, setState } from "./dom.js";
 import { MOST_GLIDES, glide, placeOf, placesOf } from "./glide.js";
-import { Names } from "./names.js";
+import { Names, measure } from "./names.js";
 import { cleanSvg } from "./sanitize.js";
 import { Stacks } from "./stacks.js";
 import { FAILED, READY, RUNNING, SKIPPED, STATES, WAITING } from "./states.js";
@@ -107,7 +107,7 @@ export class GraphPane {
     const svg = cleanSvg([this.picture?.svg ?? ""]).firstElementChild;
     if (!svg) return;
     for (const child of [...svg.children]) {
-      if (child.localName === "path") this.edges.append(child);
+      if (child.localName === "path" || child.classList.contains("cnb-band")) this.edges.append(child);
       else if (child.localName === "g") this.stage.append(child);
     }
     this._reindex();
@@ -136,6 +136,7 @@ export class GraphPane {
 
   /** Find the elements of tasks among those that are new, and give each its state and time. */
   _reindex() {
+    measure(this.stage.querySelectorAll(":not([tabindex]) > .cnb-id"));
     for (const box of this.stage.querySelectorAll(".cnb-task[data-task]:not([tabindex])")) {
       const number = this.run.numbers.get(/** @type {SVGElement} */ (box).dataset.task ?? "");
       if (number === undefined) continue;

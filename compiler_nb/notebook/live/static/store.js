@@ -39,7 +39,7 @@ import { FAILED, READY, RETRIED, RUNNING, STATES, WAITING, isEnd, sayClock, sayT
 /** @returns {Run} a run that nothing is known about yet */
 export function emptyRun() {
   return {
-    run: { id: "", question: "", tools: [], models: {}, live: false, buttons: false },
+    run: { id: "", question: "", tools: [], models: {}, live: false, buttons: false, scale: 1 },
     status: "running", error: "", phase: "", paused: false, usage: { calls: 0, tokens: 0 }, at: 0,
     /** @type {[string, number, number][]} providers that make calls wait, seconds asked, end in ms */ waits: [],
     /** @type {Section[]} */ sections: [],

@@ -13,7 +13,7 @@ import { TimelinePane } from "./timeline.js";
 const TABS = ["Graph", "Timeline", "Table"];
 const TICK = 100;
 const [READABLE, GAIN] = [0.85, 1.12]; // a picture smaller than the first scale takes the place of the plan's text if it grows by the second
-const [SHARE, NARROW] = [0.65, 640]; // the graph's share of the width; below the second width the plan stands above the graph
+const [SHARE, NARROW] = [0.65, 860]; // the graph's share of the width; below the second width the plan stands above the graph
 const CROWD = 40; // with more running tasks than this, they do not pulse
 
 class View {
@@ -139,6 +139,7 @@ class View {
     this.answer.update();
     this.root.classList.toggle("cnb-crowd", run.counts[RUNNING] > CROWD);
     this.root.dataset.status = run.status;
+    this.root.style.zoom = run.run.scale === 1 ? "" : String(run.run.scale);
     this.root.classList.toggle("cnb-is-live", this.feed.live);
   }
 
