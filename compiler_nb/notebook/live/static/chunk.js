@@ -5,6 +5,8 @@ import { tallyOf } from "./store.js";
 
 export const LINES = 100; // of a chunk
 const LINE_HEIGHT = 20;
+const LONG = /\S{24}/; // a line with such a word breaks at operators, too
+const OPERATORS = /(?<=[([{,=+*/%|&:-])(?=[^\s)\]},=])/;
 
 export class Chunk {
   /** @param {number} section @param {number} first lines before it */
@@ -29,7 +31,10 @@ export class Chunk {
   write(piece) {
     const last = this.texts.length - 1;
     this.texts[last] += piece;
-    if (this.filled) this.rows[last].querySelector(".cnb-source")?.append(...breakable(piece));
+    const source = this.filled && this.rows[last].querySelector(".cnb-source");
+    if (!source) return;
+    if (LONG.test(this.texts[last])) source.replaceChildren(..._breakable(this.texts[last]));
+    else source.append(piece);
   }
 
   /** @param {boolean} seen whether it is in sight, or nearly @param {import("./store.js").Run} run */
@@ -53,7 +58,7 @@ export class Chunk {
     row.dataset.number = String(this.first + at + 1);
     row.dataset.line = `${this.section}:${row.dataset.number}`;
     const source = make("span", "cnb-source");
-    source.append(...breakable(this.texts[at]));
+    source.append(..._breakable(this.texts[at]));
     row.append(source);
     this.rows.push(row);
     this.root.append(row);
@@ -90,10 +95,10 @@ export class Chunk {
   }
 }
 
-/** @param {string} text @returns {Node[]} the text, which may be broken after brackets, commas and operators, too */
-function breakable(text) {
-  return text.split(/(?<=[([{,=+*/%|&:-])(?=[^\s)\]},=])/).flatMap((piece, at) =>
-    at ? [document.createElement("wbr"), document.createTextNode(piece)] : piece ? [document.createTextNode(piece)] : []);
+/** @param {string} text @returns {Node[]} the text, which may be broken after brackets and operators where no space is near */
+function _breakable(text) {
+  const pieces = LONG.test(text) ? text.split(OPERATORS) : [text];
+  return pieces.filter(Boolean).flatMap((piece, at) => (at ? [make("wbr"), new Text(piece)] : [new Text(piece)]));
 }
 
 /** Mark the word at a column, from 1, of a line; words that are marked already stay so. @param {HTMLElement} source @param {number} column */
