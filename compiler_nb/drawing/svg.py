@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 from compiler_nb.drawing.boxes import BAR_HIGH, CELL, END, LINE, MARK, PAD, STACK, Box, has_bar, is_stack, state_of
 <<<<<<< HEAD
 from compiler_nb.drawing.clocks import draw_times, times_of
-from compiler_nb.drawing.dot import Engine, Program, find_layout, source
+from compiler_nb.drawing.dot import Program, find_layout, source
 =======
 from compiler_nb.drawing.dot import Program, find_layout, source
 >>>>>>> 2f19891 (wip)

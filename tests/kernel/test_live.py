@@ -61,7 +61,7 @@ def test_it_lives_while_the_cell_runs_and_is_replaced_at_its_end(kernel):
     page.look()
     assert reply.status == "ok"
     assert set(page.page.states.values()) == {"done"}
-    assert page.page.text[0].startswith('\nny = weather("New York")')
+    assert page.page.text[0].startswith('ny = weather("New York")')
     assert "13 letters" in page.page.answer["html"]
     (shown,) = reply.of("display_data")
     assert shown["data"][WIDGET]["model_id"] == page.model

@@ -48,13 +48,16 @@ def test_auto_finds_the_dialect(text, dialect):
 
 def test_a_plan_that_begins_with_empty_lines_begins_with_line_1():
     """In its tasks, its problems and its text, however the text is cut."""
-    for text in ("a = now()\nb = a +\n", "\n\na = now()\nb = a +\n", "\ufeff\r\n\na = now()\nb = a +\n"):
-        for size in (1, 2, len(text)):
-            parser = PlanParser()
-            tasks = [task for at in range(0, len(text), size) for task in parser.feed(text[at : at + size])]
-            parser.close()
-            assert [task.line for task in tasks] == [1]
-            assert [problem.line for problem in parser.problems] == [2]
+    for above in ("", "\n", "\n\n", "\ufeff\r\n\n"):
+        for line, found in (("b = a + 1", [1, 2]), ("import os", [])):
+            text = f"{above}a = now()\n{line}\nanswer(b)\n"
+            for size in (1, 2, len(text)):
+                parser = PlanParser(dialect="python")
+                for at in range(0, len(text), size):
+                    parser.feed(text[at : at + size])
+                parser.close()
+                assert [problem.line for problem in parser.problems] == ([] if found else [2, 3])
+                assert not found or [each.line for each in parser.parts().tasks] == found
 
 
 def test_a_line_without_an_end_tells_too():
