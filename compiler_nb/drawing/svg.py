@@ -15,12 +15,8 @@ from html import escape
 from typing import Any, Final, Literal
 
 from compiler_nb.drawing.boxes import BAR_HIGH, CELL, END, LINE, MARK, PAD, STACK, Box, has_bar, is_stack, state_of
-<<<<<<< HEAD
 from compiler_nb.drawing.clocks import draw_times, times_of
 from compiler_nb.drawing.dot import Program, find_layout, source
-=======
-from compiler_nb.drawing.dot import Program, find_layout, source
->>>>>>> 2f19891 (wip)
 from compiler_nb.drawing.graph import Graph, Scene, Shown, make_graph, scene_of, scene_of_run
 from compiler_nb.drawing.layout import BAND_PAD, HEAD_LINE, Layout, heading
 from compiler_nb.drawing.picture import Forms, Picture

@@ -10,8 +10,8 @@ from compiler_nb.drawing.svg import draw
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Join, Return
 from compiler_nb.plan.tree import Ref
-from tests.support.misfits import misfits
 from tests.support.lab import open_browser
+from tests.support.misfits import misfits
 from tests.support.page import DONE, RUNNING, LivePage, start, states, task
 from tests.support.pictures import call, coasts, random_plan, wide
 
