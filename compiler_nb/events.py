@@ -130,7 +130,8 @@ class ModelEnded(_Event):
     """A call of a model ended; `finish` is the provider's reason, `error` a message or empty.
 
     answered: the model that the reply names, "" if it is the asked one or the reply names none; grammar: what the reply
-    was held to, in words ("4 tools"), "" if to nothing.
+    was held to, in words ("4 tools"), "" if to nothing; template: what the server's chat template makes of messages in
+    these roles, "" if it is not known.
     """
 
     call: int
@@ -139,6 +140,7 @@ class ModelEnded(_Event):
     error: str
     answered: str = ""
     grammar: str = ""
+    template: str = ""
 
 
 @_record

@@ -64,7 +64,8 @@ class Chunk(NamedTuple):
 
     A stream that never gives a `finish` was cut, unless it yields only plain strings. A chunk without text shows that
     the model is still thinking. model: the name that the reply itself gives, or ""; grammar: what the whole reply is
-    held to, in words ("4 tools"), or ""; notice: what the user should know of the reply, or "".
+    held to, in words ("4 tools"), or ""; notice: what the user should know of the reply, or ""; template: what the
+    server's chat template makes of messages in the request's roles, or "".
     """
 
     text: str = ""
@@ -73,6 +74,7 @@ class Chunk(NamedTuple):
     model: str = ""
     grammar: str = ""
     notice: str = ""
+    template: str = ""
 
 
 @runtime_checkable

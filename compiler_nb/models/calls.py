@@ -131,7 +131,7 @@ class Stream:
     """
 
     def __init__(self, calls: Calls, model: Model, request: Request) -> None:
-        self.call, self.finish, self.answered, self.grammar = 0, "", "", ""
+        self.call, self.finish, self.answered, self.grammar, self.template = 0, "", "", "", ""
         self.received, self.tried = 0, 0
         self._calls, self._model, self._request = calls, model, _without_keys(request, model)
         self._secrets: tuple[Secret, ...] = getattr(model, "secrets", ())
@@ -218,7 +218,8 @@ class Stream:
             calls.under_way -= self._sent
             self._go_on()
             if self._started:
-                calls.emit(ModelEnded, self.call, self.finish, self.usage, error, self.answered, self.grammar)
+                known = (self.answered, self.grammar, self.template)
+                calls.emit(ModelEnded, self.call, self.finish, self.usage, error, *known)
 
     @asynccontextmanager
     async def _try(self) -> AsyncIterator[Try]:
@@ -273,6 +274,7 @@ class Stream:
             if chunk.usage is not None:
                 self._usage = sane(chunk.usage)
             self.grammar = chunk.grammar or self.grammar
+            self.template = chunk.template or self.template
             if chunk.notice:
                 told = mask(chunk.notice, self._secrets)
                 self._calls.emit(Warned, self._request.task, f"call {self.call}: {self._name}: {told}")

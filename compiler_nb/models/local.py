@@ -6,7 +6,7 @@ import asyncio
 import importlib.util
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +30,9 @@ CONTEXT: Final = 8_192
 FEW_CORES: Final = 4
 BUILT_IN_SAYS: Final = {"max_tokens": 768, "repeat_penalty": 1.1, "repeat_last_n": 128}
 """What the requests of the built-in model say: it repeats itself, and seldom ends by itself."""
+PLANNING: Final = ("planner", "repair", "replan")
+_TEMPLATES: Final[dict[tuple[str, ...], str]] = {}
+"""What a server's template makes of messages, by the server's address and their roles."""
 LONGEST_TEXT, LONGEST_LIST = 60, 8
 """Characters between two escapes of a text, and items of a list, under a grammar for the built-in model."""
 _ENDLESS: Final = re.compile(r'("(?:[^"\\]|\\.)*")|([])])\*')
@@ -113,11 +116,31 @@ class LocalModel(OpenAIModel):
     async def stream(self, request: Request) -> AsyncIterator[Chunk]:
         """Yield the reply as it arrives, from a server that is started if it does not run."""
         await self.start()
-        if self.is_built_in and request.grammar is not None:
+        if self.is_built_in and request.grammar is not None and request.role in PLANNING:
             request = replace(request, grammar=ended(request.grammar))
+        template = await self.template([message["role"] for message in request.messages])
         async with aclosing(super().stream(request)) as chunks:  # type: ignore[type-var]
             async for chunk in chunks:
-                yield chunk
+                yield chunk._replace(template=template)
+
+    async def template(self, roles: Iterable[str]) -> str:
+        """Return what the model reads of messages in these roles: `{user}` stands for what a user's message says.
+
+        A template that knows no system role shows here: the rules then stand in the first user's message.
+        """
+        await self.start()
+        asked = (self.address, *roles)
+        if asked not in _TEMPLATES:
+            kept = await self._client(self.key)
+            kept.used = True
+            messages = [{"role": role, "content": f"{{{role}}}"} for role in asked[1:]]
+            address = f"{self.address.removesuffix('/v1')}/apply-template"
+            try:
+                told = await kept.client.post(address, cast_to=object, body={"messages": messages})
+                _TEMPLATES[asked] = str(told["prompt"])
+            except Exception:  # noqa: BLE001 - it is only shown; what is wrong shows in the request that matters
+                _TEMPLATES[asked] = ""
+        return _TEMPLATES[asked]
 
 
 def ended(grammar: ReplyGrammar) -> ReplyGrammar:

@@ -444,6 +444,7 @@ class Progress:
             answered=event.answered,
             usage=event.usage,
             grammar=event.grammar,
+            template=event.template,
         )
         if call.task:
             self.usage_by_task[call.task] = self.usage_by_task.get(call.task, Usage()) + event.usage

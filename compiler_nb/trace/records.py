@@ -33,7 +33,8 @@ class ModelCall(NamedTuple):
     task: the task whose tool asked, "" for the planner and the joiner; first: when its text began, None if there is no
     text yet; ended, usage: None while it goes on; answered: the model that the reply names, "" if it is the asked one;
     address: the server's, "" if it is not known; round: the number of the round in which it was made;
-    grammar: what the reply was held to, in words ("4 tools"), "" if to nothing.
+    grammar: what the reply was held to, in words ("4 tools"), "" if to nothing;
+    template: what the server's chat template makes of messages in these roles, "" if it is not known.
     """
 
     number: int
@@ -51,6 +52,7 @@ class ModelCall(NamedTuple):
     address: str = ""
     round: int = 0
     grammar: str = ""
+    template: str = ""
 
 
 def cost_of(calls: Iterable[ModelCall]) -> float | None:

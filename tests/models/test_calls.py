@@ -88,7 +88,7 @@ def test_a_call_is_told_by_its_events():
         (1, "worker", "note", "double", "speaks", QUESTION.messages, "hash", ""),
         (1, "a = "),
         (1, "f()\n"),
-        (1, "stop", usage, "", "", ""),
+        (1, "stop", usage, "", "", "", ""),
     ]
 
 

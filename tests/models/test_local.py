@@ -19,11 +19,13 @@ from urllib.request import urlopen
 
 import pytest
 
+from compiler_nb import Compiler
 from compiler_nb.errors import BadRequest, NoModel, ProviderUnavailable
 from compiler_nb.models import llama
 from compiler_nb.models import local as room
 from compiler_nb.models.base import ReplyGrammar, Request
 from compiler_nb.models.connect import check, connect, describe
+from compiler_nb.notebook.live.details import _prompt
 from tests.support.local import real_model
 
 COVERS = ("llama.py", "llama_process.py", "local.py")
@@ -130,6 +132,34 @@ def test_the_grammar_of_the_built_in_model_lets_no_text_and_no_list_go_on_for_ev
     short = room.ended(whole)
     assert short.text("gbnf") == 'root ::= "a]*\\")*" [^x]{0,60} ("," [0-9]{1,3}){0,8}'
     assert (short.text("lark"), short.about) == (")*", "2 tools")
+
+
+@real_model
+def test_what_the_model_reads_of_each_message_is_in_the_details(model):
+    """With the marks that its template puts around them."""
+    run = Compiler(model, prompts={"planner": "Plan. {{tools}} {{rules}}"}, max_repairs=0, max_replans=0).run_sync(
+        "Hello?"
+    )
+    call = next(iter(run.progress.calls.values()))
+    assert call.template.startswith("<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{user}<|im_end|>")
+    assert "{system}" in _prompt(call)
+    assert "what the model reads" in _prompt(call)
+
+
+@real_model
+@pytest.mark.parametrize("on_system", ["{{ raise_exception('System role not supported') }}", ""])
+def test_a_model_that_knows_no_system_role_reads_the_rules_with_the_question(on_system):
+    """Its template refuses that role, or leaves it out; the details show where the rules went."""
+    template = (
+        "{% for message in messages %}{% if message['role'] == 'system' %}" + on_system + "{% else %}"
+        "<{{ message['role'] }}>{{ message['content'] }}</>{% endif %}{% endfor %}<assistant>"
+    )
+    model = connect("local", context=512, max_tokens=2)
+    model._settings["chat_template"] = template
+    assert asyncio.run(model.template(("system", "user"))) == "<user>{system}\n{user}</><assistant>"
+    asked = ({"role": "system", "content": "Be short."}, {"role": "user", "content": "Hello"})
+    assert ask(model, Request("planner", asked)) is not None
+    model.stop()
 
 
 # ---------------------------------------------------------------- what is missing or broken

@@ -191,7 +191,7 @@ def called(story, call, usage, task=""):
     """Append a model's call."""
     role = "worker" if task else "planner"
     story.tell(ModelStarted, call, role, task, "p", "m", (), "", "")
-    return story.tell(ModelEnded, call, "stop", usage, "", "", "")
+    return story.tell(ModelEnded, call, "stop", usage, "", "", "", "")
 
 
 def test_usage_is_the_sum_of_the_calls():
@@ -279,7 +279,7 @@ def test_calls_of_models_have_a_beginning_a_first_word_and_an_end():
     assert [(call.role, call.started, call.first, call.ended) for call in Progress(story.events).calls.values()] == [
         ("planner", 1.0, None, None), ("worker", 2.0, None, None),
     ]  # fmt: skip
-    story.tell(ModelChunk, 1, "x").tell(ModelChunk, 1, "y").tell(ModelEnded, 1, "stop", Usage(), "cut", "m-2", "")
+    story.tell(ModelChunk, 1, "x").tell(ModelChunk, 1, "y").tell(ModelEnded, 1, "stop", Usage(), "cut", "m-2", "", "")
     assert next(iter(Progress(story.events).calls.values())) == ModelCall(
         1, "planner", "", "p", "m", 1.0, 3.0, 5.0, "cut", "m-2", Usage()
     )
@@ -289,7 +289,7 @@ def test_a_call_that_was_stored_before_it_said_who_answered_is_still_one():
     """Events of older runs have fewer fields."""
     story = called(Story(), 1, Usage(1, 10, 5))
     started, ended = story.events
-    old = make_event("ModelEnded", ended[:4], body_of(ended)[:-2])
+    old = make_event("ModelEnded", ended[:4], body_of(ended)[:-3])
     assert old == ended
     assert next(iter(Progress([started, old]).calls.values())).answered == ""
 

@@ -115,7 +115,10 @@ def _prompt(call: ModelCall) -> str:
     held = f" · written under a grammar of {call.grammar}" if call.grammar else ""
     head = inert(f"prompt to {call.provider}:{call.model}{other}{held}{used}")
     sent = f"<p>{inert(str(disclosed(call)))}</p>"
-    return f"<details><summary>{head}</summary>{sent}<pre>{inert_lines(text[:PROMPT] + more)}</pre></details>"
+    made = (
+        f"<p>what the model reads of each message:</p><pre>{inert_lines(call.template)}</pre>" if call.template else ""
+    )
+    return f"<details><summary>{head}</summary>{sent}<pre>{inert_lines(text[:PROMPT] + more)}</pre>{made}</details>"
 
 
 def _spent(call: ModelCall, usage: Usage) -> str:
