@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SECONDS = 240
+"""The longest that a cell may take: one asks a real model, on a machine that may be slow."""
 KINDS = ("", "python", "python plan", "python raises", "ipython", "ipython raises", "text")
 _BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _BLANKS = re.compile(r"[^\S\n]+")
@@ -98,7 +100,7 @@ def told_by(path: Path, folder: Path) -> Told:
                 wrong.append(f"{where}: this is not shown:\n{block.text}\nbut\n{shown}")
             if language not in ("python", "ipython") or more == "plan" or _needs_more(block):
                 continue
-            reply = kernel.run(block.text)
+            reply = kernel.run(block.text, timeout=SECONDS)
             shown = shown_by(reply)
             if (reply.status == "ok") == (more == "raises"):
                 wrong.append(f"{where}: the cell {'did not fail' if more else 'failed'}: {shown}")
