@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from compiler_nb import HandModel, NoModel, OptionError, ScriptedModel, connect
+from compiler_nb import HandModel, NoModel, OpenAIModel, OptionError, ScriptedModel, connect
 from compiler_nb.notebook.models import about, find, is_hand, settings_of
 from compiler_nb.notebook.variables.namespace import Namespace
 
@@ -73,5 +73,6 @@ def test_settings_are_literals_and_never_keys():
 
 def test_a_grammar_is_asked_for_from_a_cell():
     """As any setting of a model: %compile model openai:m grammar=on."""
-    found = find("openai:m", {}, **settings_of(["grammar=on", "base_url=http://127.0.0.1:1/v1"]))
+    found = find("openai:m", NAMES, **settings_of(["grammar=on", "base_url=http://127.0.0.1:1/v1"]))
+    assert isinstance(found, OpenAIModel)
     assert found.grammars.mode == "on"
