@@ -95,7 +95,7 @@ def _checked(compiler: Compiler, question: Question) -> str:
     """Return how the plan in a cell was read; raises PlanError with all that is wrong with it."""
     if not question.said.plan:
         raise OptionError("%%compile: --check is for %%plan; -N makes and draws a plan for a question")
-    return f"no problems\n{_parse(compiler, question).explain()}"
+    return f"no problems\n{_parse(desk, compiler, question).explain()}"
 
 
 def _source(desk: Desk, compiler: Compiler, said: Line, plan: Plan | None) -> Run | None:
