@@ -71,7 +71,7 @@ def begin_cell(desk: Desk, magic: str, line: str, body: str, *, outermost: bool)
     question = Question(said, names.paste(said.question), inputs, cell, [])
     compiler = _compiler(desk, question)
     if said.given.get("check"):
-        say(_checked(compiler, question))
+        say(_checked(desk, compiler, question))
         return None
     if not said.plan and _is_written_by_hand(compiler):
         desk.memory.binder.bind(cell, {})  # the next cell carries the question on, and leaves its results
@@ -91,7 +91,7 @@ def _is_written_by_hand(compiler: Compiler) -> bool:
     return isinstance(compiler.settings.planner, HandModel)
 
 
-def _checked(compiler: Compiler, question: Question) -> str:
+def _checked(desk: Desk, compiler: Compiler, question: Question) -> str:
     """Return how the plan in a cell was read; raises PlanError with all that is wrong with it."""
     if not question.said.plan:
         raise OptionError("%%compile: --check is for %%plan; -N makes and draws a plan for a question")
