@@ -70,24 +70,31 @@ def _counts(end: TaskEnded) -> bool:
 
 
 def _before(progress: Progress, last: str) -> tuple[list[Link], float]:
-    """Return the tasks that led to one, from it backwards, and when the first of them was planned."""
+    """Return the tasks that led to one, from it backwards, and when the first of them was planned.
+
+    The events of a damaged file may lack an end, or lead in a circle: there the chain begins.
+    """
     links: list[Link] = []
     readiness, id_, until = progress.readiness, last, progress.ends[last].at
     through = set[str]()  # fan-outs whose last item was looked at
-    while True:
+    passed = set[str]()
+    while id_ not in passed:
+        own = progress.ends.get(id_)
         ends = [end for item in readiness.items.get(id_, ()) if (end := progress.ends.get(item)) is not None]
-        if ends and id_ not in through and until >= progress.ends[id_].at:  # it was done when its last item was
+        if ends and id_ not in through and own is not None and until >= own.at:  # it was done when its last item was
             through.add(id_)
             id_ = max(ends, key=lambda end: end.at).task
             continue
+        passed.add(id_)
         tried = progress.spans.get(id_, ()) if id_ not in readiness.items else ()
-        if tried and progress.states[id_] == "done":
+        if tried and progress.states.get(id_) == "done":
             links.append(Link(id_, tried[0].started, tried[-1].ended or tried[-1].started))
         source, since = readiness.last.get(id_, ("", 0.0))
-        born, owner = progress.born[id_], owner_of(id_)
+        born, owner = progress.born.get(id_, 0.0), owner_of(id_)
         if source and since > born:
             id_, until = source, since
         elif owner in progress.tasks:  # an item is there when its fan-out's source is
             id_, until = owner, born
         else:  # nothing was missing when it was planned
             return links, born
+    return links, until

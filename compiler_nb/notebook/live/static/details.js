@@ -100,18 +100,18 @@ export class Details {
   _hands() {
     const send = (/** @type {string} */ word, /** @type {object} */ more = {}) =>
       this.feed.send({ say: word, task: this.task, ...more });
-    const row = /** @type {HTMLFormElement} */ (make("form", "cnb-hands"));
+    const row = make("div", "cnb-hands");
     this.skip = makeButton("cnb-skip", "Skip", "Skip this task, and what depends on it", () => send("skip"));
     this.retry = makeButton("cnb-retry", "Try again", "Try this task again, and what was skipped for it", () => send("retry"));
     this.value = /** @type {HTMLInputElement} */ (make("input", "cnb-value"));
     this.value.placeholder = 'a value: 42, "text", [1, 2]';
     this.value.setAttribute("aria-label", "the value to set, as in a plan");
-    this.value.addEventListener("keydown", (event) => event.stopPropagation()); // or the notebook takes its shortcuts
-    this.set = makeButton("cnb-set", "Set", "Give this task the value", () => row.requestSubmit());
-    row.addEventListener("submit", (event) => {
-      event.preventDefault();
-      if (this.value.value.trim()) send("set", { value: this.value.value });
+    const set = () => this.value.value.trim() && send("set", { value: this.value.value });
+    this.value.addEventListener("keydown", (event) => {
+      event.stopPropagation(); // or the notebook takes its shortcuts
+      if (event.key === "Enter") set();
     });
+    this.set = makeButton("cnb-set", "Set", "Give this task the value", set);
     row.append(this.skip, this.retry, this.value, this.set);
     return row;
   }
