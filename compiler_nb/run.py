@@ -245,7 +245,8 @@ class Run:
 
         Its columns: task, kind, tool, state; ready, started, ended (of its last attempt, in seconds since the run
         began); tokens, outcome; at (local time when that attempt started), model (all that it asked), cost (dollars,
-        missing if a price is not known).
+        missing if a price is not known), how (where the outcome comes from if no
+        attempt made it: "set by you", "pinned", "adopted", "not repeated: …").
         """
         import pandas as pd  # noqa: PLC0415 - an extra
 
@@ -264,6 +265,7 @@ class Run:
                 "at": began + timedelta(seconds=span.started) if began and span else None,
                 "model": ", ".join(dict.fromkeys(f"{call.provider}:{call.model}" for call in calls)),
                 "cost": trace.cost_of(calls),
+                "how": end.how if end and end.how != "inline" else "",
             })  # fmt: skip
         return pd.DataFrame(rows)
 

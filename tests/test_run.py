@@ -225,7 +225,7 @@ def test_the_exact_prompt_is_at_hand():
 def test_to_pandas_has_a_row_per_task():
     """With state, times and outcome."""
     table = mixed().to_pandas().set_index("task")
-    columns = ["kind", "tool", "state", "ready", "started", "ended", "tokens", "outcome", "at", "model", "cost"]
+    columns = ["kind", "tool", "state", "ready", "started", "ended", "tokens", "outcome", "at", "model", "cost", "how"]
     assert list(table.columns) == columns
     assert table.loc["b", "state"] == "done"
     assert table.loc["b", "ready"] <= table.loc["b", "started"] <= table.loc["b", "ended"]
@@ -424,6 +424,7 @@ def test_one_task_is_given_a_value_while_the_run_goes_on():
     assert (found.answer, found.status) == ([1, 7], "done")
     assert found.why("b").startswith("done after")
     assert ", set by you" in found.why("b")
+    assert list(found.to_pandas().set_index("task").how) == ["", "set by you", "", ""]
 
 
 def test_one_task_is_skipped_or_tried_again_while_the_run_goes_on():

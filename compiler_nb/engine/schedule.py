@@ -213,7 +213,7 @@ class Schedule:
     def finish(self, id_: str, outcome: Any, now: float) -> list[Node]:
         """Note that a task ended: one that was started, one that is known, or one that will not be needed."""
         node = self.nodes[id_]
-        if node.state == "ready" and not node.held:
+        if node.state == "ready" and not node.held and node.task.kind == "call":
             raise ValueError(f"{id_} is ready and waits for a slot, so it cannot end yet")
         had_slot = node.state == "running" and node.task.kind == "call"
         self._finish(node, outcome)

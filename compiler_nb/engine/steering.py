@@ -32,7 +32,6 @@ from compiler_nb.plan.effects import nature
 from compiler_nb.plan.task import Task, owner_of
 
 CUT_OFF: Final = "it was stopped while it ran, and may have had its effect"
-_RERUN: Final = "when the run has ended: %compile rerun RUN"
 
 
 class Steering:
@@ -40,6 +39,7 @@ class Steering:
 
     def __init__(self, session: Session) -> None:
         self.session, self.nodes = session, session.schedule.nodes
+        self.later = f"when the run has ended: %compile rerun {session.log.run}"
 
     def skip(self, id_: str, reason: str = "") -> None:
         """End a task without a value; what depends on it is skipped, too. Raises SteerError if it has ended."""
@@ -62,7 +62,7 @@ class Steering:
         elif node.state == "waiting" and node.attempt and not node.waiting:  # it pauses between two attempts
             self.session.try_again(id_)
         else:
-            way = f"; {_RERUN} --start {id_}" if node.state == "done" else ""
+            way = f"; {self.later} --start {id_}" if node.state == "done" else ""
             raise SteerError(f"{id_} cannot be tried again: it is {self._stands(node)}{way}")
 
     def set(self, id_: str, value: Any) -> None:
@@ -91,12 +91,14 @@ class Steering:
     # ---------------------------------------------------------------- what may be done
 
     def _find(self, id_: str, done: str) -> Node:
-        session = self.session
-        node, why = self.nodes[id_], session.reach.over
+        session, node = self.session, self.nodes.get(id_)
+        if node is None:  # many items are taken in turns of the loop, and all of them are known by name at once
+            raise SteerError(f"{id_} cannot be {done}: it is just being made; try again in a moment")
+        why = session.reach.over
         if not why and id_ in session.reach.earlier:
             why = "it belongs to a round that is over"
         if why:
-            raise SteerError(f"{id_} cannot be {done}: {why}; {_RERUN} --start {id_}, or --override {id_}=VALUE")
+            raise SteerError(f"{id_} cannot be {done}: {why}; {self.later} --start {id_}, or --override {id_}=VALUE")
         return node
 
     def _stands(self, node: Node) -> str:
@@ -122,7 +124,7 @@ class Steering:
             waits = waits or (node.lost and other.lost)
             if not waits or is_chosen or not whole:
                 which = f"{task.id} has read it" if whole else f"{task.id} reads its items one by one: give them values"
-                raise SteerError(f"{id_} cannot be given another value: {which}; {_RERUN} --override {id_}=VALUE")
+                raise SteerError(f"{id_} cannot be given another value: {which}; {self.later} --override {id_}=VALUE")
 
     def _items(self, fanout: Node) -> list[Node]:
         """Return the nodes of a fan-out's items, with the calls in their chains."""
@@ -218,17 +220,17 @@ class Steering:
             family -= {item.task.id for item in self._items(self.nodes[given])}
         for id_ in roots:
             if why := self._why_not(self.nodes[id_]):
-                raise SteerError(f"{id_} cannot go on: {why}; {_RERUN} --start {id_}")
+                raise SteerError(f"{id_} cannot go on: {why}; {self.later} --start {id_}")
         late = self._too_late(family, given)
         told = {id_: f"{id_} comes before {begun} in the plan's order of side effects, and {begun} has begun"
                 for id_, begun in late.items()}  # fmt: skip
         for id_ in told.keys() & set(roots):
-            raise SteerError(f"{id_} cannot be tried again: {told[id_]}; {_RERUN} --start {id_}")
+            raise SteerError(f"{id_} cannot be tried again: {told[id_]}; {self.later} --start {id_}")
         readers = [node.task.id for node in self.nodes.values() if self._reads_now(node, family)]
         if readers:
             raise SteerError(f"{', '.join(roots)} cannot go on: {readers[0]} does just now without that")
         for id_, why in told.items():
-            session.log.emit(Warned, id_, f"{id_} stays skipped: {why}; {_RERUN} --start {id_}")
+            session.log.emit(Warned, id_, f"{id_} stays skipped: {why}; {self.later} --start {id_}")
         return [id_ for id_ in self.nodes if id_ in family and id_ not in late and id_ not in session.attempts]
 
     def _hangs_on(self, node: Node, family: Collection[str]) -> bool:

@@ -147,6 +147,9 @@ class Control:
                 answer.set_exception(error)
                 if not waits:
                     self._session.log.emit(Warned, id_, str(error))
+            except BaseException as error:
+                answer.set_exception(error)  # a defect: whoever waits must not believe that it was done
+                raise
             else:
                 answer.set_result(None)
 

@@ -257,7 +257,7 @@ def test_what_is_done_or_has_not_started_is_not_tried_again():
     """It says how it stands, and how it is made again."""
     _, refused = story(DIAMOND, (1.5, "retry", "a"), (1.5, "retry", "d"))
     assert refused == [
-        "a cannot be tried again: it is done; when the run has ended: %compile rerun RUN --start a",
+        "a cannot be tried again: it is done; when the run has ended: %compile rerun run --start a",
         "d cannot be tried again: it is waiting for what it needs",
     ]
 
@@ -316,7 +316,7 @@ def test_nothing_goes_on_above_what_has_begun():
     program = "a = pay('a')\nb = status('b')\nlong = nap(9)\n"
     session, refused = story(program, (3, "mend"), (3, "retry", "a"), broken=["a"], approve="auto")
     told = "a comes before b in the plan's order of side effects, and b has begun"
-    assert refused == [f"a cannot be tried again: {told}; when the run has ended: %compile rerun RUN --start a"]
+    assert refused == [f"a cannot be tried again: {told}; when the run has ended: %compile rerun run --start a"]
     assert (MADE, session.outcomes["a"].kind) == (["a", "status b"], "raised")
 
 
@@ -354,7 +354,7 @@ def test_a_done_task_is_given_another_value_until_something_reads_it():
     session, refused = story(program, (2, "set", "a", 7), (4, "set", "a", 8))
     assert values(session)["c"] == [7, 2]
     assert refused == [
-        "a cannot be given another value: c has read it; when the run has ended: %compile rerun RUN --override a=VALUE"
+        "a cannot be given another value: c has read it; when the run has ended: %compile rerun run --override a=VALUE"
     ]
     progress = Progress(session.log.events)
     assert (progress.ends["a"].outcome, progress.ends["a"].how) == (7, SET)
@@ -378,7 +378,7 @@ def test_a_fanout_is_given_a_value_as_a_whole(at, broken):
 def test_a_fanout_whose_items_are_read_one_by_one_is_not_given_a_value_as_a_whole():
     """Its items may be given theirs."""
     _, refused = story("f = [nap(5, x) for x in range(2)]\nb = nap(1, f[0])\n", (0.5, "set", "f", [1, 2]))
-    way = "when the run has ended: %compile rerun RUN --override f=VALUE"
+    way = "when the run has ended: %compile rerun run --override f=VALUE"
     assert refused == [f"f cannot be given another value: b reads its items one by one: give them values; {way}"]
 
 
@@ -479,3 +479,33 @@ def test_a_fanout_of_side_effects_is_asked_for_anew_without_the_item_that_was_sk
     session, _ = story("f = [pay(x) for x in ['a', 'b']]\n", (1, "skip", "f[0]"), approve="ask", ask=ask)
     shown = [event.arguments for event in told(session, TaskHeld) if event.reason == "approval"]
     assert (MADE, [text[:7] for text in shown]) == (["b"], ["2 calls", "1 call:"])
+
+
+# ------------------------------------------------------------------- what is at work in other ways
+
+HEAVY = "sum([i * i for i in range(20000)])"
+
+
+@pytest.mark.parametrize(("verb", "given"), [("skip", ()), ("set", (7,))])
+def test_a_heavy_expression_that_waits_for_a_slot_is_steered(verb, given):
+    """It is ready and in no queue of calls; the slot goes to the next one, and nothing hangs."""
+
+    async def main():
+        async with opened(TOOLS, max_concurrency=1) as session:
+            plan(session, f"a = nap(0.2, 1)\nb = {HEAVY}\nc = [b]\nd = nap(0, 4)\n")
+            await asyncio.sleep(0.1)
+            assert session.schedule.nodes["b"].state == "ready"
+            getattr(Steering(session), verb)("b", *given)
+            async with asyncio.timeout(10):
+                await session.drained()
+            assert session.schedule.free == 1
+            return session
+
+    session = asyncio.run(main())
+    assert values(session) == {"a": 1, "d": 4} | ({"b": 7, "c": [7]} if given else {})
+
+
+def test_an_item_that_is_not_taken_yet_says_that_it_comes():
+    """All items of a large fan-out have names at once, and the schedule takes them in turns of the loop."""
+    _, refused = story("xs = [nap(0, x) for x in range(3000)]\n", (0, "skip", "xs[2999]"))
+    assert refused == ["xs[2999] cannot be skipped: it is just being made; try again in a moment"]

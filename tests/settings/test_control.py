@@ -220,3 +220,17 @@ def test_steering_a_run_that_has_ended_does_nothing():
     assert (len(found.events), found.status, found.wait()) == (count, "done", found)
     with pytest.raises(KeyError, match="no task 'b'"):
         found.approve("b")
+
+
+def test_a_defect_is_raised_to_whoever_steers_a_task():
+    """Nobody may believe that a task is skipped if that has raised an error nobody thought of."""
+    control, told = Control(), []
+
+    async def main():
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+        control.begin(Steered())  # which has no tasks
+        with pytest.raises(AttributeError, match="schedule"):
+            await asyncio.to_thread(control.skip, "a")
+
+    asyncio.run(main())
+    assert [type(error) for error in told] == [AttributeError]
