@@ -7,6 +7,7 @@ from it, which is raised outside the `except` block that caught it.
 from __future__ import annotations
 
 import html
+import json
 import math
 import re
 import socket
@@ -156,6 +157,13 @@ def explain(error: Exception, where: Where, *, begun: bool = False) -> ModelErro
 def refusal_of(error: Exception) -> StatusError | None:
     """Return what an exception says of a response that is no reply, if that is what caused it."""
     return next((cause for cause in _causes(error) if isinstance(cause, StatusError)), None)
+
+
+def words_of(body: Any) -> str:
+    """Return what an error's body says, or the body."""
+    inner = body.get("error", body) if isinstance(body, dict) else body
+    message = inner.get("message") if isinstance(inner, dict) else inner
+    return message if isinstance(message, str) else json.dumps(body)
 
 
 def is_hung_up(error: Exception) -> bool:

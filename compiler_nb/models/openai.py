@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +22,7 @@ from typing import Any, Final, Literal
 
 from compiler_nb.errors import AuthenticationFailed, BadRequest, ModelError, ModelRefused, ProviderUnavailable
 from compiler_nb.models import warm
-from compiler_nb.models.base import Chunk, Request
+from compiler_nb.models.base import Chunk, Message, Request
 from compiler_nb.models.body import bytes_of, refuse_errors, whole
 from compiler_nb.models.faults import Where, explain, final, is_hung_up, refusal_of
 from compiler_nb.models.grammars import Constraint, GrammarMode, Grammars, check_mode
@@ -30,6 +30,7 @@ from compiler_nb.models.limits import of_loop
 from compiler_nb.models.logs import mask_logs
 from compiler_nb.models.providers import AD_TOKEN, PROVIDERS, Key, find_address, find_key
 from compiler_nb.models.responses import ResponseReply, needs_responses, request_body
+from compiler_nb.models.roles import Roles
 from compiler_nb.models.secret import Secret
 from compiler_nb.models.sensitive import refuse_keys, to_hide
 from compiler_nb.models.wire import EVENTS, Completion, EventReader, form_of
@@ -106,6 +107,7 @@ class OpenAIModel:
             raise BadRequest(wrong, provider=provider, model=model)
         self.api = api
         self.grammars = Grammars(grammar, provider, self.address, self.parameters)
+        self.roles = Roles(self.address, model)
         self._asks_usage = api == "chat"  # until the server refuses to be asked
         # Models that need the Responses API think for minutes without a word.
         self.patience = read_timeout if api == "responses" else 0.0
@@ -173,7 +175,7 @@ class OpenAIModel:
                         data = begin  # noqa: PLW2901 - events begin with it
                     text = reply.absorb(events.feed(data))
                     if text or reply.thinks:
-                        yield self._begin(text, held)
+                        yield self._begin(text, held, request)
                         held, reply.thinks = None, False
                     if reply.ended:
                         break
@@ -182,7 +184,7 @@ class OpenAIModel:
                     await self._rest(body, events, reply)
                 elif form == "json":
                     text = reply.absorb([await whole(body, begin)])
-                    yield self._begin(text, held)
+                    yield self._begin(text, held, request)
                 else:
                     fault = await _page(response, begin, body, where)
         except Exception as error:  # noqa: BLE001 - whatever the SDK raises becomes an error of ours
@@ -212,9 +214,12 @@ class OpenAIModel:
         kept.used = kept.used or held.about != ""
         return held
 
-    def _begin(self, text: str, held: Constraint | None) -> Chunk:
-        """Return a piece of text; the first one, of a reply that is `held`, says to what."""
-        return Chunk(text) if held is None else Chunk(text, grammar=held.about, notice=self.grammars.notice())
+    def _begin(self, text: str, held: Constraint | None, request: Request) -> Chunk:
+        """Return a piece of text; the first one, of a reply that is `held`, says to what, and how it was asked."""
+        if held is None:
+            return Chunk(text)
+        notice = "; ".join(filter(None, (self.roles.notice(), self.grammars.notice())))
+        return Chunk(text, grammar=held.about, notice=notice, template=self.roles.template(request.messages))
 
     async def _answer(
         self, opened: AsyncExitStack, kept: _Kept, request: Request, held: Constraint
@@ -222,12 +227,13 @@ class OpenAIModel:
         """Send a request and return the response, to be closed with `opened`, and what the reply is held to.
 
         It is sent once more if the server closed a connection that waited in the pool, just when it was used; and if
-        the server refuses `stream_options` or the grammar, which it is not asked for from then on.
+        the server refuses `stream_options`, the grammar or the system role, which it is not sent from then on.
         """
         may_be_closed, kept.used = kept.used, True
+        messages = self.roles.fit(request.messages)
         while True:
             try:
-                return await opened.enter_async_context(self._create(kept.client, request, held.fields)), held
+                return await opened.enter_async_context(self._create(kept.client, messages, held.fields)), held
             except Exception as error:
                 if may_be_closed and is_hung_up(error):
                     may_be_closed = False
@@ -235,6 +241,8 @@ class OpenAIModel:
                     self._asks_usage = False
                 elif self.grammars.refuses(error, held):
                     held = Constraint()
+                elif self.roles.refuses(error, messages):
+                    messages = self.roles.fit(request.messages)
                 else:
                     raise
 
@@ -244,7 +252,7 @@ class OpenAIModel:
         refused = refusal_of(error)
         return is_ours and refused is not None and refused.status in REFUSED and "stream_options" in str(refused.body)
 
-    def _create(self, client: Any, request: Request, fields: Mapping[str, Any]) -> Any:
+    def _create(self, client: Any, messages: Sequence[Message], fields: Mapping[str, Any]) -> Any:
         said: dict[str, Any] = {"stream": True} if self.streaming else {}
         if self.streaming and self._asks_usage:
             said["stream_options"] = {"include_usage": True}
@@ -252,10 +260,10 @@ class OpenAIModel:
         body = {name: value for name, value in {**said, **parameters}.items() if value is not None}
         more: dict[str, Any] = {"model": self.name, "extra_headers": {"Accept-Encoding": "identity"}}
         if self.api == "responses":
-            asked = request_body(request.messages, parameters, streaming=self.streaming)
+            asked = request_body(messages, parameters, streaming=self.streaming)
             return client.responses.with_streaming_response.create(extra_body=asked, **more)
-        messages = [dict(message) for message in request.messages]
-        return client.chat.completions.with_streaming_response.create(messages=messages, extra_body=body, **more)
+        turns = [dict(message) for message in messages]
+        return client.chat.completions.with_streaming_response.create(messages=turns, extra_body=body, **more)
 
     async def _client(self, key: Key) -> _Kept:
         """Return this loop's client. Importing the SDK takes long, so it does not happen on the loop."""

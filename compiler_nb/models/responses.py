@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ def needs_responses(model: str) -> bool:
     return _ONLY.fullmatch(model.rpartition("/")[2]) is not None
 
 
-def request_body(messages: tuple[Message, ...], parameters: Mapping[str, Any], *, streaming: bool) -> dict[str, Any]:
+def request_body(messages: Sequence[Message], parameters: Mapping[str, Any], *, streaming: bool) -> dict[str, Any]:
     """Return what a request says besides its model; parameters may have the names of the chat completions.
 
     Nothing is stored by the provider unless a parameter says so.

@@ -135,6 +135,19 @@ def test_the_grammar_of_the_built_in_model_lets_no_text_and_no_list_go_on_for_ev
 
 
 @real_model
+def test_the_built_in_model_says_what_is_likeliest_unless_the_user_wants_more(tmp_path):
+    """Above the temperature 0 it talks nonsense; a file of the user's is asked as the engine would by itself."""
+    assert connect("local").parameters["temperature"] == 0
+    assert connect("local", temperature=0.7).parameters["temperature"] == 0.7
+    mine = tmp_path / "mine.gguf"
+    mine.symlink_to(room.built_in())
+    assert "temperature" not in connect(f"local:{mine}").parameters
+    model = connect("local", max_tokens=12, context=512)
+    assert ask(model) == ask(model)
+    model.stop()
+
+
+@real_model
 def test_what_the_model_reads_of_each_message_is_in_the_details(model):
     """With the marks that its template puts around them."""
     run = Compiler(model, prompts={"planner": "Plan. {{tools}} {{rules}}"}, max_repairs=0, max_replans=0).run_sync(

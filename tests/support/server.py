@@ -274,6 +274,31 @@ def _no_options(case: Case) -> Response:
     return whole(int(case.number(422)), {"detail": [said]})
 
 
+def _no_system(case: Case) -> Response:
+    """Refuse a message in the role `system`, in the words of a model's template; answer a request without one.
+
+    "stubborn" refuses that, too.
+    """
+    if case.value != "stubborn" and all(message["role"] != "system" for message in case.seen.body["messages"]):
+        return _good(case)
+    alternate = "Conversation roles must alternate user/assistant/user/assistant/..."
+    said = {
+        "vllm": (400, {"object": "error", "message": "System role not supported", "type": "BadRequestError",
+                       "param": None, "code": 400}),
+        "new vllm": (400, _error("System role not supported None", type="BadRequestError", code=400)),
+        "mistral": (400, {"object": "error", "message": alternate, "code": 400}),
+        "stubborn": (400, {"object": "error", "message": alternate, "code": 400}),
+        "transformers": (500, _error("Only user and assistant roles are supported!")),
+        "tgi": (422, {"error": "Template error: invalid operation: System role not supported (in <string>:1)",
+                      "error_type": "template_error"}),
+        "reasoning": (400, _error("Unsupported value: 'messages[0].role' does not support 'system' with this model.")),
+        "gemini": (400, [{"error": {"code": 400, "status": "INVALID_ARGUMENT",
+                                    "message": "Developer instruction is not enabled for models/gemma-3-27b-it"}}]),
+    }  # fmt: skip
+    status, body = said[case.value]
+    return whole(status, body)
+
+
 def _no_grammar(case: Case) -> Response:
     """Refuse what holds a reply to a grammar, in the words of a server; answer a request without it."""
     body = case.seen.body
@@ -478,6 +503,7 @@ FAULTS: Final[dict[str, Callable[[Case], Response]]] = {
         _error(f"Unsupported parameter: '{case.value}' is not supported with this model", code="unsupported_parameter"),
     ),
     "no-grammar": _no_grammar,
+    "no-system": _no_system,
     "json-error": lambda _: whole(200, _error("no such deployment", code="model_not_found")),
 }
 
