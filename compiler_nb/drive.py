@@ -46,7 +46,7 @@ from compiler_nb.planner.writing import Writing
 from compiler_nb.prompts import Prompt, load_worded
 from compiler_nb.prompts.origin import Origins
 from compiler_nb.run import Run
-from compiler_nb.text import cut, describe_error
+from compiler_nb.text import count_of, cut, describe_error
 from compiler_nb.tool import Tool
 from compiler_nb.toolbox.language import ORIGINS, WORKER, LanguageTool
 
@@ -378,10 +378,18 @@ class Drive:
         """Return which calls the results are of that the joiner is shown, by the names that it is shown them under."""
         origins, tasks = self._origins, self.session.tasks
         named = {name: id_ for id_, task in tasks.items() for name in (task.name or id_, id_) if name in shown}
-        ends = self.run.progress.ends
-        how = {id_: f" ({ends[id_].how})" for id_ in named.values() if ends[id_].how.startswith(NOT_REPEATED)}
-        how |= dict.fromkeys(self.run.progress.given, SET_BY_USER)
-        return {name: origins.call(id_) + how.get(id_, "") for name, id_ in named.items()}
+        notes = self._notes()
+        return {name: origins.call(id_) + notes.get(id_, "") for name, id_ in named.items()}
+
+    def _notes(self) -> dict[str, str]:
+        """Return what is not repeated or was set by the user, by task; a line says it for its calls and its items."""
+        told = {id_: end.how for id_, end in self.run.progress.ends.items() if end.how.startswith(NOT_REPEATED)}
+        told |= dict.fromkeys(self.run.progress.given, SET_BY_USER)
+        items = Counter((owner_of(id_), how) for id_, how in told.items() if owner_of(id_))
+        notes = {line: f" ({how})" for id_, how in told.items() for line in (id_, line_of(id_))}
+        for (owner, how), count in items.items():
+            notes[owner] = f"{notes.get(owner, '')} ({count_of(count, 'item')} {how})"
+        return notes
 
     def _origins_of(self, id_: str, parameter: str) -> list[str]:
         """Return which calls the arguments come from that a task of `llm` or `extract` has for a parameter."""

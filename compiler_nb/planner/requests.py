@@ -26,7 +26,7 @@ from compiler_nb.tool import Toolbox
 
 _TEXT_SHOWN: Final = 50_000
 _LINE_SHOWN: Final = 160
-SET_BY_USER: Final = " (set by the user)"
+SET_BY_USER: Final = "set by the user"
 """What planners and joiners are told of a value that no tool has returned."""
 READABLE: Final = re.compile(r"\w+")
 """An id that a plan can name: not `note.1` or `@2`, which stand for calls without a name of their own."""
@@ -164,7 +164,9 @@ def earlier_of(
     ended = {task.version_of or task.id: outcomes[task.id] for task in known if task.id in outcomes and not task.owner}
     failures = {id_: str(end)[:500] for id_, end in ended.items() if is_lost(end)}
     results = {
-        id_: describe_schema(value) + SET_BY_USER * (id_ in by_user) + (f": {shorten_value(value)}" if preview else "")
+        id_: describe_schema(value)
+        + f" ({SET_BY_USER})" * (id_ in by_user)
+        + (f": {shorten_value(value)}" if preview else "")
         for id_, value in ended.items()
         if id_ not in failures and READABLE.fullmatch(id_)
     }

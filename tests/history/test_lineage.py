@@ -128,6 +128,20 @@ def test_the_joiner_and_the_planner_are_told_what_is_done():
     assert run["c"] == "sent to zoe"
 
 
+@pytest.mark.parametrize(
+    ("again", "told"),
+    [
+        ("c = [pay(n) for n in [4, 3, 5]]", "[pay(n) for n in [4, 3, 5]] (2 items not repeated: done in round 1)"),
+        ("c = pay(3) if n_up else None", "pay(3) (not repeated: done in round 1)"),
+    ],
+)
+def test_the_joiner_is_told_of_items_and_guarded_calls_that_are_not_repeated(again, told):
+    """They stand in the results under the name of their line, which says it for them."""
+    compiler = Office().compiler("n_up = True\nb = [pay(n) for n in [3, 4]]\njoin()\n", f"{again}\njoin()\n")
+    compiler.run_sync("Pay.")
+    assert told in texts(compiler.settings.planner, "joiner")[1]
+
+
 def test_what_was_read_below_a_call_that_timed_out_is_read_again_in_each_later_round():
     """Its thread goes on, and has its effect when it was read already."""
     done: list[int] = []
