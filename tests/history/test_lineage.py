@@ -83,17 +83,18 @@ async def cut_off(compiler: Compiler, office: Office, plan: str, **inputs: objec
 @pytest.mark.parametrize(
     "again",
     ["a = pay(2)", "b = pay(2)", "b = pay(x=2)", "b = pay(1 + 1)", "b = pay(2.0, 'EUR')", "n = 2\nb = pay(n)",
-     "b = [pay(n) for n in [2]]", "b = {n: pay(n) for n in [2]}", "pay(2)", "b = pay(2) if n_up else None",
+     "b = [pay(n) for n in [2]]", "b = {n: pay(n) for n in [2]}", "pay(2)", "b = pay(2) if p else None",
      "b = f'{pay(2)}'"],
 )  # fmt: skip
 def test_a_replan_that_pays_again_in_other_words_pays_once(again):
     """However it is spelled: the call gets the receipt that there is, and says so."""
     office = Office()
-    run = office.compiler("n_up = True\na = pay(2)\njoin()\n", f"{again}\njoin()\n").run_sync("Pay.")
+    run = office.compiler("p = people()\na = pay(2)\njoin()\n", f"{again}\njoin()\n").run_sync("Pay.")
     if "f'" in again:  # side effects stand alone on a line: the plan is refused
         assert run.status == "failed"
     assert office.paid == [2]
-    if run.status == "done":
+    if "f'" not in again:
+        assert run.status == "done"
         kept = [id_ for id_, end in run.progress.ends.items() if end.how == "not repeated: done in round 1"]
         assert len(kept) == 1
         assert run.results[kept[0]] == "receipt 1"
@@ -132,12 +133,12 @@ def test_the_joiner_and_the_planner_are_told_what_is_done():
     ("again", "told"),
     [
         ("c = [pay(n) for n in [4, 3, 5]]", "[pay(n) for n in [4, 3, 5]] (2 items not repeated: done in round 1)"),
-        ("c = pay(3) if n_up else None", "pay(3) (not repeated: done in round 1)"),
+        ("c = pay(3) if p else None", "pay(3) (not repeated: done in round 1)"),
     ],
 )
 def test_the_joiner_is_told_of_items_and_guarded_calls_that_are_not_repeated(again, told):
     """They stand in the results under the name of their line, which says it for them."""
-    compiler = Office().compiler("n_up = True\nb = [pay(n) for n in [3, 4]]\njoin()\n", f"{again}\njoin()\n")
+    compiler = Office().compiler("p = people()\nb = [pay(n) for n in [3, 4]]\njoin()\n", f"{again}\njoin()\n")
     compiler.run_sync("Pay.")
     assert told in texts(compiler.settings.planner, "joiner")[1]
 
