@@ -178,11 +178,15 @@ class Run:
         return frozenset(name for name, tool in self.settings.tools.items() if tool.side_effects)
 
     def prompt(self, role: str = "planner") -> str:
-        """Return the exact messages of the last call in a role (planner, repair, replan, joiner, worker)."""
+        """Return the exact messages of the last call in a role (planner, repair, replan, joiner, worker).
+
+        If its reply was held to a grammar, a last line in brackets says so.
+        """
         calls = [call for call in list(self.progress.calls.values()) if call.role == role]
         if not calls:
             raise KeyError(f"no call was made as {role!r} in this run")
-        return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in calls[-1].messages)
+        held = [f"[{calls[-1].held}]"] if calls[-1].held else []
+        return "\n\n".join([*(f"[{each['role']}]\n{each['content']}" for each in calls[-1].messages), *held])
 
     def disclosed(self) -> trace.Disclosure:
         """Return what left this machine: call by call of a model, to whom, and how much of what it was."""

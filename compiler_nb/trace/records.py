@@ -54,6 +54,11 @@ class ModelCall(NamedTuple):
     grammar: str = ""
     template: str = ""
 
+    @property
+    def held(self) -> str:
+        """What the reply was held to, as a page says it; "" if to nothing."""
+        return f"written under a grammar of {self.grammar}" if self.grammar else ""
+
 
 def cost_of(calls: Iterable[ModelCall]) -> float | None:
     """Return what calls that have ended cost in dollars, or None if the price of one is not known."""

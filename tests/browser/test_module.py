@@ -489,6 +489,21 @@ def test_the_plan_streams_with_marks_and_problems_on_their_lines(live):
     assert not live.page.is_visible(".cnb-plan")
 
 
+def test_the_head_of_a_plan_says_under_which_grammar_it_was_written(live):
+    """Once its call has ended; the answer and the timeline's rows say it as hover texts."""
+    about = {"round": 0, "role": "planner", "reason": "", "closed": False, "written": ""}
+    plan, end = "written under a grammar of 4 tools", "written under a grammar of a decision"
+    live.open().feed(0.2, sections=[[0, about]], text=[[0, "a = f(1)\n"]])
+    assert live.text(".cnb-part-title") == "Plan"
+    asked = [["planner", 0, 0, 300, 1500, -1, plan], ["joiner", 0, 2000, 2100, 2500, -1, end]]
+    live.feed(2.5, sections=[[0, about | {"closed": True, "written": plan}]], models=asked, answer={"text": "Two."})
+    assert live.text(".cnb-part-title") == f"Plan · {plan}"
+    assert live.page.get_attribute(".cnb-answer", "title") == end
+    live.page.click("text=Timeline")
+    rows = live.page.evaluate("() => [...document.querySelectorAll('.cnb-model')].map((row) => row.title)")
+    assert [each.partition(", ")[2] for each in rows] == [plan, end]
+
+
 def test_a_plan_that_is_there_at_once_is_read_from_its_beginning(live):
     """Of a run that is over, or a plan that was given, the first lines are seen."""
     about = {"round": 0, "role": "plan", "reason": "", "closed": True}

@@ -21,7 +21,8 @@ Theory of operation
     phase       what goes on, in words: "the planner writes"
     paused      bool
     usage       {calls, tokens}
-    sections    [[section, {round, role, reason, closed}]]: a text of a plan: of the planner, a repair or a replan
+    sections    [[section, {round, role, reason, closed, written}]]: a text of a plan: of the planner, a repair or a
+                replan; written: under which grammar, in words, "" if under none
     text        [[section, more of its text]]
     problems    [[section, line, column, message]]: lines and columns count from 1; column 0: no problem, but a note
                 where the text was not read as it is written
@@ -47,8 +48,9 @@ Theory of operation
                 {"boxes": [[task, svg]], "edges": [svg], "bounds": [x, y, width, height]}: added to what is there
                 (a snapshot may have both: the whole picture comes first)
     critical    [tasks]: those of the critical path;  times: how long it took and would have taken, in words
-    models      [["planner" or "joiner", round, started, first, ended, until]]: all their calls: when the text began and
-                ended, -1 for not yet; until: where it leaves the critical path, -1 if it is not on it; milliseconds
+    models      [["planner" or "joiner", round, started, first, ended, until, written]]: all their calls: when the text
+                began and ended, -1 for not yet; until: where it leaves the critical path, -1 if it is not on it;
+                milliseconds; written: as in `sections`
     rounds      [[first task, reason]]: for each round the number of its first task, and why the joiner asked for it
     answer      {"text": more of the joiner's text, "html": the answer}, or one of them; "reset": true begins anew
     footer      the last line: variables and so on
@@ -171,8 +173,10 @@ class Board:
             self.tell(phase=_WRITING[event.role])
             self.texts.ask(event.call, event.role)
 
-    def _end_model(self, _: ModelEnded) -> None:
-        used = self.progress.usage
+    def _end_model(self, event: ModelEnded) -> None:
+        used, call = self.progress.usage, self.progress.calls.get(event.call)
+        if call is not None and call.held:
+            self.texts.hold(event.call, call.held)
         self.tell(usage={"calls": used.calls, "tokens": used.tokens})
 
     def _wait(self, _: ModelWaits) -> None:
@@ -262,10 +266,11 @@ class Board:
     def _models(self) -> list[list[Any]]:
         """Return the calls of the planner and the joiner, as a frame has them."""
         calls = [self.progress.calls[number] for number in self._asked if number in self.progress.calls]
-        return [
-            [role_of(call), call.round, *map(_ms, (call.started, call.first, call.ended, self._left.get(call.number)))]
-            for call in calls
-        ]
+        rows = []
+        for call in calls:
+            times = map(_ms, (call.started, call.first, call.ended, self._left.get(call.number)))
+            rows.append([role_of(call), call.round, *times, call.held])
+        return rows
 
     # ---------------------------------------------------------------- the picture
 

@@ -112,7 +112,7 @@ def _prompt(call: ModelCall) -> str:
     text = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in call.messages)
     more = "" if len(text) <= PROMPT else f"\n… {len(text) - PROMPT:,} more characters"
     other = f", answered by {call.answered}" if call.answered else ""
-    held = f" · written under a grammar of {call.grammar}" if call.grammar else ""
+    held = f" · {call.held}" if call.held else ""
     head = inert(f"prompt to {call.provider}:{call.model}{other}{held}{used}")
     sent = f"<p>{inert(str(disclosed(call)))}</p>"
     made = (

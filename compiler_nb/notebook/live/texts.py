@@ -56,7 +56,8 @@ class Texts:
             self._begin_answer()
 
     def _open(self, role: str) -> Section:
-        about = {"round": self.round, "role": role, "reason": cut(self.reason, REASON), "closed": False}
+        reason = cut(self.reason, REASON)
+        about = {"round": self.round, "role": role, "reason": reason, "closed": False, "written": ""}
         section = Section(len(self.sections), about)
         self.sections.append(section)
         self.rows.add("sections", [section.number, about])
@@ -90,6 +91,15 @@ class Texts:
         else:
             self.rows.add("text", [section.number, text])
 
+    def hold(self, call: int, written: str) -> None:
+        """Note under which grammar a call has written, in words."""
+        if (section := self._calls.get(call)) is not None:
+            self._tell(section, written=written)
+
+    def _tell(self, section: Section, **about: Any) -> None:
+        section.about = section.about | about  # a new dict: frames hold the old one
+        self.rows.add("sections", [section.number, section.about])
+
     def blame(self, problem: Problem) -> None:
         """Add a problem of the last section."""
         section = self.sections[-1] if self.sections else self.section
@@ -103,8 +113,7 @@ class Texts:
         section = self.section
         if not section.length and text:
             self._write(section, text)
-        section.about = section.about | {"closed": True}  # a new dict: frames hold the old one
-        self.rows.add("sections", [section.number, section.about])
+        self._tell(section, closed=True)
         for line, message in map(split_note, notes):
             self.rows.add("problems", [section.number, line, 0, visible_lines(message)])
 

@@ -10,7 +10,7 @@ from compiler_nb.drawing.text import MARKS
 from compiler_nb.outcome import State
 from compiler_nb.run import Run
 from compiler_nb.text import count_of, visible
-from compiler_nb.trace import Progress, Round
+from compiler_nb.trace import Progress, Round, role_of
 
 LINES: Final = 500
 """Lines of a plan that are shown; the others are counted."""
@@ -36,16 +36,19 @@ def plans_html(run: Run) -> str:
     progress = run.progress
     with progress.lock:
         texts = [(each, _lines(each, progress)) for each in progress.rounds if each.text.strip()]
+        calls = [call for call in progress.calls.values() if not call.task and role_of(call) == "planner"]
+    written = {call.round: call.held and f", {escape(call.held)}" for call in calls}  # of each round the last one's
     if not texts:
         return ""
     many = len(texts) > 1
     count = sum(len(each.text.strip().splitlines()) for each, _ in texts)
     about = f"{count_of(len(texts), 'plan')}, " if many else "plan, "
-    body = "".join(
-        f"{f'<p>round {each.number + 1}</p>' if many else ''}<pre class='cnb cnb-lines'>{''.join(lines)}</pre>"
-        for each, lines in texts
-    )
-    return f'<details class="cnb-plan"><summary>{about}{count_of(count, "line")}</summary>{body}</details>'
+    body = ""
+    for each, lines in texts:
+        body += f"<p>round {each.number + 1}{written.get(each.number, '')}</p>" if many else ""
+        body += f"<pre class='cnb cnb-lines'>{''.join(lines)}</pre>"
+    how = "" if many else written.get(texts[0][0].number, "")
+    return f'<details class="cnb-plan"><summary>{about}{count_of(count, "line")}{how}</summary>{body}</details>'
 
 
 def _lines(text: Round, progress: Progress) -> list[str]:

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from compiler_nb import Compiler, tool
+from compiler_nb import Compiler, ScriptedModel, tool
 from compiler_nb.events import (
     Log,
     ModelChunk,
@@ -35,6 +35,7 @@ from compiler_nb.text import TIMES
 from compiler_nb.trace import Progress
 from tests.support.desk import Desk, begin
 from tests.support.frames import Page, watch
+from tests.support.held import HeldModel
 from tests.support.hostile import OUTPUTS
 from tests.support.readers import odd, random_readers, shaky_tool
 
@@ -122,6 +123,16 @@ def test_a_replan_is_a_text_of_its_own_round():
     assert [(each["round"], each["reason"]) for each in page.sections.values()] == [(0, ""), (1, "more is needed")]
     assert [row[:2] + row[5:7] for row in page.tasks] == [["a", "call", 0, 1], ["b", "call", 1, 1]]
     assert page.answer["text"] == "Done."
+
+
+def test_the_page_is_told_under_which_grammar_each_text_was_written():
+    """Plan, repair and answer, as soon as a call has ended; a text that is held to nothing says nothing."""
+    replies = {"planner": "a = gte(1)\njoin()\n", "repair": "a = get(1)\njoin(a)\n", "joiner": "One."}
+    for model, plan, end in ((HeldModel(replies), "3 tools", "a decision"), (ScriptedModel(replies), "", "")):
+        page = Page([Board(Compiler(model, [get]).run_sync("q").progress).frame(1.0)])
+        said = [f"written under a grammar of {each}" if each else "" for each in (plan, plan, end)]
+        assert [page.sections[number]["written"] for number in (0, 1)] == said[:2]
+        assert [row[-1] for row in page.facts["models"]] == said
 
 
 def test_what_the_joiner_said_goes_when_another_round_begins():

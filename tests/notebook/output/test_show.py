@@ -24,6 +24,7 @@ from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.plan.plan import Plan
 from compiler_nb.text import seconds_text
 from tests.support.desk import begin
+from tests.support.held import HeldModel
 from tests.support.server import Server
 from tests.support.shell import open_shell
 
@@ -302,6 +303,21 @@ def test_the_plans_text_stands_folded_below_its_picture():
     html = bundle(Compiler(rounds, [weather, fail]).run_sync("q"), Binding(), OWN)["text/html"]
     assert '<code class="cnb-line cnb-failed">a = fail(&#x27;$1&#x27;)\n</code>' in html
     assert "<summary>2 plans, 4 lines</summary><p>round 1</p>" in html
+
+
+def test_the_folded_plan_says_under_which_grammar_it_was_written():
+    """As the live page and `run.prompt` do; of several rounds each."""
+    plans = {"planner": "a = weather('x')\njoin()", "joiner": "fine"}
+    run = Compiler(HeldModel(plans), [weather]).run_sync("q")
+    html = bundle(run, Binding(), OWN)["text/html"]
+    assert "<summary>plan, 2 lines, written under a grammar of 3 tools</summary>" in html
+    assert run.prompt("planner").endswith("\n\n[written under a grammar of 3 tools]")
+    assert run.prompt("joiner").endswith("\n\n[written under a grammar of a decision]")
+    rounds = HeldModel(plans | {"joiner": ["Replan: more", "fine"], "replan": "b = weather('y')\njoin()"})
+    html = bundle(Compiler(rounds, [weather]).run_sync("q"), Binding(), OWN)["text/html"]
+    for number in (1, 2):
+        assert f"<p>round {number}, written under a grammar of 3 tools</p>" in html
+    assert "<summary>2 plans, 4 lines</summary>" in html
 
 
 def test_the_last_line_says_what_the_streaming_saved():

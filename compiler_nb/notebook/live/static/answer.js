@@ -17,7 +17,8 @@ export class AnswerPane {
   }
 
   update() {
-    const { answer, error, footer } = this.feed.run;
+    const { answer, error, footer, models } = this.feed.run;
+    this.answer.title = models.findLast(([role]) => role === "joiner")?.[6] ?? "";
     const shown = answer.html ? `html ${answer.html}` : `text ${answer.text}`;
     if (shown !== this.shown) {
       this.shown = shown;

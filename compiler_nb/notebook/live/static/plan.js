@@ -1,9 +1,9 @@
 // The plan's text as it streams: numbered lines, the marks of their tasks, and problems in words.
 import { Chunk, LINES } from "./chunk.js";
-import { make } from "./dom.js";
+import { make, say } from "./dom.js";
 
 /** @typedef {import("./store.js").Section} Section */
-/** @typedef {{root: HTMLElement, title: HTMLElement, chunks: Chunk[], count: number, length: number, due: boolean,
+/** @typedef {{root: HTMLElement, title: HTMLElement, written: HTMLElement, chunks: Chunk[], count: number, length: number, due: boolean,
  *   problems: number}} Part `due`: whether the next letter starts a line */
 
 const NEAR_END = 28; // pixels: nearer to the end than this, the pane scrolls with the text
@@ -70,7 +70,8 @@ export class PlanPane {
   _grow(section, number) {
     const part = (this.parts[number] ??= this._part());
     const title = _titleOf(section);
-    if (part.title.textContent !== title) part.title.textContent = title;
+    say(part.title, title);
+    say(part.written, section.written && ` · ${section.written}`);
     const more = section.text.slice(part.length);
     if (more) {
       part.length = section.text.length;
@@ -95,10 +96,12 @@ export class PlanPane {
   /** @returns {Part} */
   _part() {
     const root = make("section", "cnb-part");
-    const title = make("div", "cnb-part-title");
-    root.append(title);
+    const [title, written] = [make("span"), make("span", "cnb-written")];
+    const head = make("div", "cnb-part-title");
+    head.append(title, written);
+    root.append(head);
     this.inner.append(root);
-    return { root, title, chunks: [], count: 0, length: 0, due: true, problems: 0 };
+    return { root, title, written, chunks: [], count: 0, length: 0, due: true, problems: 0 };
   }
 
   /** @param {Part} part @param {number} section */

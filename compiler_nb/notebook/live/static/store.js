@@ -30,9 +30,9 @@ import { FAILED, READY, RETRIED, RUNNING, STATES, WAITING, isEnd, sayClock, sayT
  * @property {string} count what says how many items a fan-out has, if that is not their number
  */
 /** @typedef {{ready: number, start: number, end: number|null, state: number}} Attempt in ms, and what it came to */
-/** @typedef {[role: string, round: number, start: number, first: number, end: number, until: number]} Asked in ms, -1 if not yet; until: where it leaves the critical path, -1 if it is not on it */
+/** @typedef {[role: string, round: number, start: number, first: number, end: number, until: number, written?: string]} Asked in ms, -1 if not yet; until: where it leaves the critical path, -1 if it is not on it; written: under which grammar, in words */
 /**
- * @typedef {{round: number, role: string, reason: string, closed: boolean, text: string,
+ * @typedef {{round: number, role: string, reason: string, closed: boolean, written: string, text: string,
  *   problems: {line: number, column: number, message: string}[]}} Section
  */
 
@@ -91,7 +91,7 @@ export function applyFrame(run, frame, changes) {
 /** @param {Run} run @param {number} number @returns {Section} */
 function _section(run, number) {
   while (run.sections.length <= number) {
-    run.sections.push({ round: 0, role: "planner", reason: "", closed: false, text: "", problems: [] });
+    run.sections.push({ round: 0, role: "planner", reason: "", closed: false, written: "", text: "", problems: [] });
   }
   return run.sections[number];
 }

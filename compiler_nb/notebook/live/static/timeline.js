@@ -189,7 +189,8 @@ export class TimelinePane {
       words.style.setProperty("--end", String(last));
       track.append(words);
     }
-    row.title = took >= 0 ? `${role}: ${sayTime(took)}` : role;
+    const [, , , , , , written = ""] = calls[calls.length - 1];
+    row.title = [took >= 0 ? `${role}: ${sayTime(took)}` : role, written].filter(Boolean).join(", ");
     row.append(make("span", "cnb-who", role), track);
     place.replaceChildren(row);
   }
