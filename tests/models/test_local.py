@@ -254,7 +254,7 @@ def test_a_request_that_is_too_long_is_named_with_both_numbers_and_the_fix(alone
 def test_all_who_ask_at_once_at_first_share_one_server():
     """From several threads, each with a loop and a model of its own."""
     with ThreadPoolExecutor(4) as pool:
-        models = [connect("local", context=300, max_tokens=2) for _ in range(4)]
+        models = [connect("local", context=300, max_tokens=8, temperature=0) for _ in range(4)]
         assert all(pool.map(ask, models))
     assert len({model.server.pid for model in models}) == 1
     models[0].stop()
