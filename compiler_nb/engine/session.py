@@ -263,6 +263,7 @@ class Session:
 
     def close(self) -> None:
         """Note that the plan is whole and right: side effects may start."""
+        self._unqueue(lambda node: node.held == "plan")  # they are judged anew: handed out twice, they would run twice
         self.perform(self.schedule.close())
 
     def give_up_plan(self, message: str) -> None:
@@ -384,6 +385,13 @@ class Session:
                     self._methods[node.verb](node)
         finally:
             self._working = False
+
+    def _unqueue(self, is_stale: Callable[[Node], bool]) -> None:
+        """Forget what was handed out and is not done yet, for the turn of the loop was over."""
+        if self._work:
+            kept = [node for node in self._work if not is_stale(node)]
+            self._work.clear()
+            self._work.extend(kept)
 
     def _settle(self) -> None:
         """Note the ends of tasks that the schedule ended by itself: they were skipped or cancelled."""
@@ -670,6 +678,7 @@ class Session:
     def start_over(self, node: Node, why: str) -> None:
         """Start a call again whose attempt has been stopped."""
         self.log.emit(TaskRetried, node.task.id, node.attempt, why, 0.0)
+        self._unqueue(lambda each: each is node)
         self.perform(self.schedule.retry(node.task.id))
         self.try_again(node.task.id)
 
@@ -688,11 +697,10 @@ class Session:
             fanouts.ends.pop(owner_of(id_), None)
             self.log.emit(TaskRevived, id_, node.attempt, why)
             reads[id_] = fanouts.needs(task) if fanouts.exist else (task.awaited, ())
-        stale = [node for node in self._work if node.task.id in reads]
-        for node in stale:  # handed out before they ended
-            self._work.remove(node)
         twins = self.reach.sources.keys() & reads.keys()
         nodes = self.schedule.revive(reads, self.log.now(), idle={*twins, given})
+        # Some were handed out before they ended; others read these, or collect them, and wait now once more.
+        self._unqueue(lambda node: node.task.id in reads or node.waiting > 0)
         for twin in twins:
             self._wait_for_source(twin)
         self.perform(nodes)

@@ -256,6 +256,36 @@ def send_it(argument, during=None, *, seconds=0.0, **options):
     return asyncio.run(main()), asked, sent
 
 
+@pytest.mark.parametrize("rule", ["auto", "ask"])
+@pytest.mark.parametrize("value", ["1", HEAVY])
+def test_a_heavy_expression_above_a_side_effect_does_not_let_it_happen_twice(value, rule):
+    """It ends the turn of the loop before the call is held for the end of the plan, which comes in the same moment."""
+    asked, sent = [], []
+
+    @tool(side_effects=True)
+    async def mail(value: int) -> None:
+        """Send a mail."""
+        sent.append(value)
+        await asyncio.sleep(0.01)
+
+    async def ask(task, shown):
+        asked.append(shown)
+        return True
+
+    async def main():
+        async with opened([mail, same], approve=rule, ask=ask, max_concurrency=1) as session:
+            add(session, f"w = {HEAVY}\nx = mail({value})\ny = same(2)\n")
+            session.close()
+            async with asyncio.timeout(10):
+                await session.drained()
+            return session
+
+    session = asyncio.run(main())
+    assert len(sent) == 1
+    assert len(asked) == (rule == "ask")
+    assert (session.schedule.free, set(states(session).values())) == (1, {"done"})
+
+
 def test_who_approves_a_heavy_argument_sees_its_value():
     """It is computed before anybody is asked, and the call is made once."""
     session, asked, sent = send_it(HEAVY)

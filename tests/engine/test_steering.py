@@ -505,6 +505,26 @@ def test_a_heavy_expression_that_waits_for_a_slot_is_steered(verb, given):
     assert values(session) == {"a": 1, "d": 4} | ({"b": 7, "c": [7]} if given else {})
 
 
+def test_an_item_goes_on_before_its_fanout_is_collected():
+    """A heavy expression has ended the turn of the loop: the fan-out was handed out, and waits for its item again."""
+
+    async def main():
+        async with opened(TOOLS) as session:
+            plan(session, "xs = [nap(0.05 * x, x) for x in [1, 9]]\n")
+            await asyncio.sleep(0.2)
+            session._inline.turn_is_over = True  # as a heavy expression leaves it
+            Steering(session).skip("xs[1]")
+            session.loop.call_soon(Steering(session).retry, "xs[1]")
+            await asyncio.sleep(0.02)
+            session._inline.turn_is_over = False
+            session.perform(())
+            async with asyncio.timeout(10):
+                await session.drained()
+            return session
+
+    assert values(asyncio.run(main())) == {"xs": [1, 9], "xs[0]": 1, "xs[1]": 9}
+
+
 def test_an_item_that_is_not_taken_yet_says_that_it_comes():
     """All items of a large fan-out have names at once, and the schedule takes them in turns of the loop."""
     _, refused = story("xs = [nap(0, x) for x in range(3000)]\n", (0, "skip", "xs[2999]"))
