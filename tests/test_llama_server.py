@@ -16,11 +16,10 @@ from urllib.request import urlopen
 
 import pytest
 
-from compiler_nb import Compiler, Plan, connect
-from compiler_nb.errors import AuthenticationFailed, BadRequest, PlanError
+from compiler_nb import Compiler, connect
+from compiler_nb.errors import AuthenticationFailed, BadRequest
 from compiler_nb.models import llama
-from compiler_nb.models.base import ReplyGrammar, Request
-from compiler_nb.models.local import BUILT_IN_SAYS, ended
+from compiler_nb.models.base import Request
 from tests.support.grammars import random_toolbox
 from tests.support.local import IS_HERE, MISSING
 from tests.support.scale import seed, times
@@ -191,26 +190,26 @@ def test_it_is_asked_in_each_dialect(server, dialect, figure):
 
 
 def planned(local, random, number):
-    """Ask for a plan of random tools at temperature 1, held to their grammar; return it, and its reply's finish."""
-    box, inputs = random_toolbox(random, random.randrange(1, 5)), random.choice([(), ("city", "df")])
+    """Ask for a plan of random tools at temperature 1; return the run, and the calls of its planner."""
+    box, inputs = random_toolbox(random, random.randrange(1, 5)), random.choice([{}, {"city": "Oslo", "df": [1, 2]}])
     dialect = ("python", "numbered", "json")[number % 3]
-    grammar = ended(ReplyGrammar("tools", lambda form: box.grammar(dialect, inputs, form))).text("gbnf")
-    says = {**BUILT_IN_SAYS, "max_tokens": 1_000, "temperature": 1.0, "seed": number}
-    said = f"Write a plan of calls of these tools, then answer.\n{box.description}\n\n{random.choice(QUESTIONS)}"
-    asked = request(said[: CONTEXT * 2], role="planner")
-    pieces, finish, _ = asyncio.run(read(local(**says, extra_body={"grammar": grammar}), asked))
-    return "".join(pieces), finish, {"dialect": dialect, "tools": box, "inputs": inputs}
+    model = local(max_tokens=1_000, temperature=1.0, seed=number)
+    compiler = Compiler(model, box, dialect=dialect, max_repairs=1)
+    run, work = compiler.begin(compiler.order_planned(random.choice(QUESTIONS), inputs))
+    asyncio.run(work)
+    return run, list(run.progress.calls.values())
 
 
 @pytest.mark.timeout(3_600)
-def test_every_plan_that_it_writes_under_a_grammar_is_valid(local, figure):
-    """At temperature 1, over random tools and dialects, whatever they mean to it."""
-    random, wrong, number = Random(seed()), [], min(200, times(25))
+def test_every_plan_that_it_writes_under_the_grammar_is_valid_at_once(local, figure):
+    """At temperature 1, over random tools and dialects, whatever they mean to it: no plan is repaired."""
+    random, wrong, repairs, number = Random(seed()), [], 0, min(200, times(25))
     for at in range(number):
-        text, finish, known = planned(local, random, at)
-        try:
-            Plan.parse(text, **known)
-        except PlanError as error:
-            wrong.append((at, known["dialect"], finish, str(error), text))
-    figure(f"{number} plans, {len(wrong)} invalid")
+        run, calls = planned(local, random, at)
+        repairs += len(calls) - 1
+        held = [call.grammar.endswith(("tool", "tools")) for call in calls]
+        [made] = run.rounds
+        if (run.status, held, made.repaired, made.problems) != ("done", [True], (), ()) or run.plan is None:
+            wrong.append((at, run.settings.dialect, run.error, run.prompt(), made.text))
+    figure(f"{number} plans, {number - len(wrong)} valid, {repairs} repairs")
     assert wrong == []

@@ -76,7 +76,7 @@ class NumberedSpeller(_Dollars):
     def end(self, spot: Spot) -> Phrase:
         """Return the rule of the last line; a join without a name needs a task above it."""
         answer = series("answer(", self.value(self.anything, spot), ")")
-        refs = Given(several(series("$", self.ids(spot))), required=spot.line == self.leeway.first)
+        refs = Given(self.names(series("$", self.ids(spot)), spot), required=spot.line == self.leeway.first)
         joined = self.chosen([refs, Given(series("instruction=", self.plain()), required=False)])
         return series(f"{spot.line}. ", one_of(answer, series("join(", joined, ")")), MARK, many(Word("\n"), most=1))
 
@@ -126,7 +126,7 @@ class JsonSpeller(_Dollars):
 
     def _deps(self, spot: Spot) -> Phrase:
         """Return the rule of the ids that a task waits for."""
-        return series(', "deps": [', several(series('"', self.ids(spot), '"')), "]")
+        return series(', "deps": [', self.names(series('"', self.ids(spot), '"'), spot), "]")
 
     def _calls(self, spot: Spot) -> Phrase:
         found = [
@@ -185,7 +185,8 @@ LEFT_OUT: Final = {
         "notes, comments, prose and fences; another spelling of the same plan (blanks, quotes, the order of named "
         "arguments); tuples but for a parameter that is one; containers more than three deep, paths of more than four "
         "parts, numbers of more than 15 digits; names for **arguments; literals of classes "
-        "other than enumerations, dates, paths, decimals, TypedDicts, dataclasses and pydantic models"
+        "other than enumerations, dates, paths, decimals, TypedDicts, dataclasses and pydantic models; more names in "
+        "join, or in a list of deps, than there are results"
     ),
     "numbered": "nothing more",
     "json": "a task with an instruction and no tool (it is a call of llm)",

@@ -73,7 +73,7 @@ class PythonSpeller(Speller):
     def end(self, spot: Spot) -> Phrase:
         """Return the rule of the last line; a join without a name needs a task above it."""
         answer = series("answer(", one_of(self.value(self.anything, spot), self._expression(spot)), ")")
-        refs = Given(several(self.share(one_of(*self.above(spot)))), required=spot.line == self.leeway.first)
+        refs = Given(self.names(self.share(one_of(*self.above(spot))), spot), required=spot.line == self.leeway.first)
         told = series("instruction=", self.key())
         joined = series("join(", self.chosen([refs, Given(told, required=False)]), ")")
         return series(one_of(answer, joined), many(Word("\n"), most=1))

@@ -66,6 +66,8 @@ _SIXTY: Final = series(Chars((("0", "5"),)), _DIGIT)
 _TIME: Final = series(one_of(series(Chars((("0", "1"),)), _DIGIT), series("2", Chars((("0", "3"),)))), ":", _SIXTY)
 STEPS: Final = 4
 """Most parts of a path to an item."""
+MOST_NAMES: Final = 24
+"""Up to so many results a list of their names is no longer than they are; beyond, the rules would grow too large."""
 
 
 class Leeway(NamedTuple):
@@ -166,6 +168,16 @@ class Speller:
     def above(self, spot: Spot) -> list[str]:
         """Return what a line may refer to: results of earlier rounds, and the lines above it."""
         return [*self.earlier, *map(self.id, range(self.leeway.first, spot.line))]
+
+    def names(self, rule: Phrase, spot: Spot) -> Phrase:
+        """Return the rule of names of results, no more than there are: a small model would go on for ever."""
+        count = len(self.above(spot))
+        if count > MOST_NAMES:
+            return several(rule)
+        rest: Phrase = NOTHING
+        for _ in range(1, count):
+            rest = many(series(", ", rule, rest), most=1)
+        return series(rule, rest)
 
     # ---------------------------------------------------------------- what each dialect says in its own way
 

@@ -26,7 +26,7 @@ from compiler_nb.plan.parser import PlanParser
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Return, Task, owner_of
 from compiler_nb.plan.tree import references
-from compiler_nb.planner.held import plan_grammar
+from compiler_nb.planner.held import LINES, plan_grammar
 from compiler_nb.planner.requests import READABLE, Earlier, ask_for_plan, ask_for_repair, system_prompt
 from compiler_nb.planner.samples import make_samples
 from compiler_nb.settings.settings import Settings
@@ -112,7 +112,9 @@ class Writing:
         meant = {**dict.fromkeys(alive), **names}
         readable = [name for name, id_ in meant.items() if (id_ or name) in alive]
         tools, taken = self.settings.tools, tuple(self.session.tasks)
-        return plan_grammar(self.settings.dialect, tools, self.schemas, readable, taken, least=int(is_first))
+        lines = LINES.get(self.settings.wording("planner"), LINES["full"])
+        dialect = self.settings.dialect
+        return plan_grammar(dialect, tools, self.schemas, readable, taken, lines=lines, least=int(is_first))
 
     async def _read_plan(
         self, request: Request, parser: PlanParser, take: Callable[[Task], None], earlier: int

@@ -275,3 +275,27 @@ def test_wrong_words_are_named():
     with pytest.raises(ValueError, match="lines must be 1 or more, and least at most lines, not 0"):
         BOX.grammar("json", lines=0)
     assert LEFT_OUT.keys() == {"every dialect", *DIALECTS}
+
+
+def _task(number):
+    """Return a task of the json dialect."""
+    return f'\n  {{"id": "t{number}", "tool": "weather", "args": {{"city": "x"}}}}'
+
+
+@pytest.mark.parametrize(
+    ("begin", "name", "end"),
+    [
+        ('t1 = weather("x")\nt2 = weather("y")\njoin(', "t1", ")"),
+        ('1. weather("x")\n2. weather("y")\n3. join(', "$1", ")<END_OF_PLAN>"),
+        (
+            f'{{"tasks": [{",".join(map(_task, "12"))},\n  {{"id": "t3", "tool": "join", "args": {{}}, "deps": [',
+            '"t1"',
+            "]}\n]}",
+        ),
+    ],
+)
+def test_a_join_names_no_more_results_than_there_are(begin, name, end):
+    """A very small model would name them until its reply is full."""
+    dialect = {"t": "python", "1": "numbered", "{": "json"}[begin[0]]
+    texts = [begin + ", ".join([name] * count) + end for count in (1, 2, 3)]
+    assert [allows(text, dialect) for text in texts] == [True, True, False]

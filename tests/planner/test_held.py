@@ -81,6 +81,18 @@ def test_the_first_plan_of_a_question_has_a_task_at_least_and_a_later_one_may_an
     assert [schema.is_valid(once) for schema in schemas] == [False, True]
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_small_model_has_half_the_lines(dialect):
+    """It repeats a call until no line is left; a replan goes on behind them."""
+    texts = {}
+    for prompts in ("full", "small"):
+        model = ScriptedModel({"planner": ENDS[dialect][1], "joiner": "ok"})
+        asyncio.run(Compiler(model, [weather], dialect=dialect, prompts=prompts).run("Rain?"))
+        texts[prompts] = model.calls[0].grammar.text("gbnf")
+    tools = Compiler(model, [weather], dialect=dialect).settings.tools
+    assert texts == {"full": tools.grammar(dialect, least=1), "small": tools.grammar(dialect, lines=6, least=1)}
+
+
 def test_without_a_task_that_can_be_written_there_is_still_an_answer():
     """Nothing can be called: the least that is asked for is what is possible."""
     assert Matcher(make_grammar({}, "python", Leeway(least=1)), "answer(1)").matches()
