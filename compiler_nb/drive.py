@@ -35,7 +35,7 @@ from compiler_nb.models.base import Message, Model, ReplyGrammar, Request, estim
 from compiler_nb.models.calls import Calls
 from compiler_nb.models.limits import shared_limits
 from compiler_nb.models.secret import mask
-from compiler_nb.outcome import ENDED, NOT_REPEATED, Answer, Cancelled, Failure, Replan, Status, is_lost
+from compiler_nb.outcome import ENDED, NOT_REPEATED, Answer, Cancelled, Failure, Replan, Skipped, Status, is_lost
 from compiler_nb.plan.effects import in_order
 from compiler_nb.plan.evaluate import LostValue
 from compiler_nb.plan.plan import Plan
@@ -344,7 +344,7 @@ class Drive:
         if error:
             raise Stopped("failed", f"the answer cannot be evaluated: {error}")
         if lost := self._lost(final, results):
-            raise Stopped("failed", "; ".join(f"{id_}: {session.outcomes[id_]}" for id_ in lost))
+            raise Stopped("failed", "; ".join(self._end_of(id_, f"{id_}: {session.outcomes[id_]}") for id_ in lost))
         return self._decide(Answer(results), "plan")
 
     async def _join(
@@ -406,11 +406,18 @@ class Drive:
         if type(value) is not Failure:
             return Answer(value), ""
         if isinstance(value.error, LostValue):
-            return None, str(value.error)
+            return None, self._end_of(value.error.id, str(value.error))
         failure = replace(value, message=mask(value.message, self.settings.secrets), attempts=0)
         self.unanswered = failure
         self.log.emit(AnswerFailed, failure)
         return None, failure.message
+
+    def _end_of(self, id_: str, told: str) -> str:
+        """Return why a task has no value: as it is told, but of one that was skipped, what failed."""
+        end = self.session.outcomes.get(id_)
+        if type(end) is not Skipped or end.by_user or end.not_needed:
+            return told
+        return f"{id_} was skipped because {end.cause} failed: {end.message}"
 
     def _joined(self, final: Join, plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the results that the joiner is shown, and all failures, in the order of the plan."""

@@ -63,7 +63,7 @@ def test_the_joiner_sees_what_join_names():
     [
         ("join(a, b)", "b: LookupError: no 1"),
         ("join(b)", "b: LookupError: no 1"),
-        ("join(c)", "c: skipped: b failed, LookupError: no 1"),
+        ("join(c)", "c was skipped because b failed: LookupError: no 1"),
         ("join(a)", ""),
         ("join()", ""),
     ],
@@ -666,3 +666,12 @@ def test_a_failure_that_a_later_round_replaced_is_not_shown_to_the_joiner():
     assert "call=\"page('Monte Bianco')\"" in third
     assert "page(name: str) -> str: Read a page." in second
     assert "Tools that another plan may call" not in third
+
+
+@pytest.mark.parametrize("last", ["answer(b)", "join(b)"])
+def test_a_run_whose_answer_was_skipped_says_so_in_plain_words(last):
+    """Which task failed and what was skipped because of it, each once."""
+    found = run(planner_of(f'a = fail("ny")\nb = get(a)\n{last}\n'))
+    assert found.status == "failed"
+    assert found.error.removeprefix("the answer cannot be evaluated: ").startswith("b was skipped because a failed: ")
+    assert "no ny" in found.error

@@ -48,7 +48,8 @@ class Box:
     key: its name in the layout; task: the task's id, "" if it is not one task; label, call: its two lines; count:
     the text in its corner; members: ids of the tasks that it represents, or of an expression's guarded calls; inside:
     what a stack shows of them: a cell for each, the shares of their states, or an empty bar of fixed size, which the
-    page fills; inner: a block's boxes with their centres, from the block's top left corner; width, height: in pixels.
+    page fills; inner: a block's boxes with their centres, from the block's top left corner; band: the round of a last
+    line; width, height: in pixels.
     """
 
     key: str
@@ -60,6 +61,7 @@ class Box:
     members: tuple[str, ...] = ()
     inside: Inside = "cells"
     inner: tuple[tuple[Box, float, float], ...] = ()
+    band: int = 0
     width: float = 0.0
     height: float = 0.0
 
@@ -105,9 +107,9 @@ def group_box(group: Sequence[Task], *, inside: Inside) -> Box:
     return sized(Box(f"\0{ids[0]}", "group", "", what, call, f"{TIMES} {len(ids):,}", ids, inside))
 
 
-def end_box(key: str, label: str) -> Box:
-    """Return the box of a last line; one that a joiner may read has room for its time, whether one has or not."""
-    box = sized(Box(key, "end", label=label))
+def end_box(key: str, label: str, band: int) -> Box:
+    """Return the box of a round's last line; one that a joiner may read has room for its time, if it has or not."""
+    box = sized(Box(key, "end", label=label, band=band))
     return box if label == "answer" else replace(box, width=2.0 * math.ceil(text_width(JOINER) / 2 + 16) + JOINER_ROOM)
 
 

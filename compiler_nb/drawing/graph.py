@@ -28,6 +28,7 @@ from compiler_nb.drawing.boxes import (
 )
 from compiler_nb.drawing.layout import PITCH, Skeleton, make_skeleton
 from compiler_nb.drawing.rows import Edge
+from compiler_nb.events import RunStarted
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.shape import levels
 from compiler_nb.plan.task import Join, LastLine, Return, Task, line_of, owner_of
@@ -105,7 +106,7 @@ class DrawnRound(NamedTuple):
 class Scene(NamedTuple):
     """A whole run as it is drawn: its rounds; by the ids of tasks that adopted an outcome, where it came from.
 
-    joined: the numbers of the rounds whose results a joiner has read.
+    joined: the numbers of the rounds whose results a joiner has read, or is to read.
     """
 
     rounds: tuple[DrawnRound, ...]
@@ -138,13 +139,17 @@ def scene_of_run(progress: Progress) -> Scene:
                 tasks.setdefault(progress.round_of.get(id_, 0), []).append(task)
         rounds = dict(enumerate(progress.rounds))
         adopted = dict(progress.readiness.adopted)
-        joined = frozenset(each.round for each in progress.calls.values() if not each.task and role_of(each) == JOINER)
+        joined = {each.round for each in progress.calls.values() if not each.task and role_of(each) == JOINER}
+        began = progress.events[0] if progress.events else None
+        waits = progress.status == "running" and isinstance(began, RunStarted) and JOINER in began.models
     parts = []
     for number, planned in sorted(tasks.items()):
         about = rounds.get(number)
         plan = about.plan if about else None
         parts.append(DrawnRound(tuple(planned), plan.final if plan else None, about.reason if about else ""))
-    return Scene(tuple(parts), adopted, joined)
+        if waits and plan is not None and isinstance(plan.final, Join):
+            joined.add(number)
+    return Scene(tuple(parts), adopted, frozenset(joined))
 
 
 def make_graph(plan: Shown, *, known: Iterable[str] = (), full: int = FULL, cells: int = CELLS, clip: int = CLIP,
@@ -191,9 +196,8 @@ def make_graph(plan: Shown, *, known: Iterable[str] = (), full: int = FULL, cell
         if final is not None:
             key = END if number == len(scene.rounds) - 1 else f"{END} {number}"
             pairs |= dict.fromkeys((one, key) for one in _ends(final, number, bands, box_of, pairs))
-            boxes[key] = end_box(
-                key, JOINER if number in scene.joined else "answer" if isinstance(final, Return) else "join"
-            )
+            label = JOINER if number in scene.joined else "answer" if isinstance(final, Return) else "join"
+            boxes[key] = end_box(key, label, number)
             bands[key] = number
     links = {(box_of[source], box_of[id_]) for id_, source in scene.adopted.items() if {source, id_} <= box_of.keys()}
     pairs |= dict.fromkeys(sorted(links))

@@ -13,7 +13,7 @@ from compiler_nb.drawing.layout import Incremental, Layout
 from compiler_nb.drawing.preferences import Engine
 from compiler_nb.drawing.rows import Point
 from compiler_nb.drawing.style import ID, MARGIN
-from compiler_nb.drawing.svg import EdgeKind, draw_band, draw_bands, draw_box, draw_edge, kinds_of
+from compiler_nb.drawing.svg import EdgeKind, draw_box, draw_edge, draw_grounds, draw_head, draw_heads, kinds_of
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import Task, line_of
 from compiler_nb.plan.tree import references
@@ -94,7 +94,7 @@ class Sketch:
             return []
         self._band = band
         head = head_lines(band, reason)
-        return [draw_band(head, self._layout.begin_band(len(head)), self._layout.width)]
+        return [draw_head(head, self._layout.begin_band(len(head)))]
 
 
 def shown_in(box: Box) -> tuple[str, ...]:
@@ -116,9 +116,10 @@ def draw_whole(plan: Shown, *, engine: Engine = "auto") -> Drawn:
     calls = guarded_calls(tasks)
     titles = {task.id: _title(task, calls.get(task.id, ())) for task in tasks} if len(tasks) <= FULL else {}
     names = {key: next(iter(shown_in(box)), "") for key, box in graph.boxes.items()}
-    body = draw_bands(graph, layout)
+    body = draw_grounds(graph, layout)
     body += [_edge(route, names[one], names[other], kinds_of(graph, (one, other)))
              for (one, other), route in layout.routes.items()]  # fmt: skip
+    body += draw_heads(graph, layout)
     body += [draw_box(box, *layout.places[key], titles=titles) for key, box in graph.boxes.items()]
     corners = " ".join(f"{number:g}" for number in framed(layout.width, layout.height))
     svg = f'<svg xmlns="http://www.w3.org/2000/svg" class="cnb" viewBox="{corners}">{"".join(body)}</svg>'

@@ -55,6 +55,12 @@ def use(key: str, name: str) -> str:
     return f"{key}:{LIGHT[name]};{key}:var(--cnb-{name})"
 
 
+HALO: Final = (
+    f"paint-order:stroke;stroke-width:6px;stroke-linejoin:round;{use('stroke', 'card')};"
+    f"stroke:color-mix(in srgb,{EDGE} 9%,var(--jp-layout-color0,var(--cnb-card)))"
+)
+"""What words have around them over which arrows lead: the colour of a band's ground."""
+
 STYLE: Final = "".join(
     [
         f".cnb{{{_variables(LIGHT)}}}",
@@ -70,7 +76,7 @@ STYLE: Final = "".join(
         f".cnb .cnb-ground{{fill:{EDGE};fill-opacity:.09;stroke:{EDGE};stroke-opacity:.3}}",
         f".cnb .cnb-edge{{fill:none;stroke:{EDGE};stroke-width:1.4}}",
         ".cnb .cnb-link{stroke-opacity:.5}",
-        f".cnb .cnb-head{{font-size:12px;{use('fill', 'dim')}}}",
+        f".cnb .cnb-head{{font-size:12px;{use('fill', 'dim')};{HALO}}}",
         ".cnb .cnb-turn{stroke-dasharray:11 6}",  # a dash is as long as an arrow's head, which stays whole so
         ".cnb .cnb-disc{fill:currentColor;stroke:currentColor;stroke-width:1.4}",
         f".cnb .cnb-mark{{fill:none;{use('stroke', 'card')};stroke-width:1.8}}",

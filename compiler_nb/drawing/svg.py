@@ -14,7 +14,20 @@ from functools import partial
 from html import escape
 from typing import Any, Final, Literal
 
-from compiler_nb.drawing.boxes import BAR_HIGH, CELL, END, LINE, MARK, PAD, STACK, Box, has_bar, is_stack, state_of
+from compiler_nb.drawing.boxes import (
+    BAR_HIGH,
+    CELL,
+    END,
+    JOINER,
+    LINE,
+    MARK,
+    PAD,
+    STACK,
+    Box,
+    has_bar,
+    is_stack,
+    state_of,
+)
 from compiler_nb.drawing.clocks import draw_times, times_of
 from compiler_nb.drawing.dot import Program, find_layout, source
 from compiler_nb.drawing.graph import Graph, Scene, Shown, make_graph, scene_of, scene_of_run
@@ -116,8 +129,9 @@ def _page(
     graph: Graph, layout: Layout, states: Mapping[str, State], titles: Mapping[str, str], ids: Sequence[str],
     *, times: Mapping[str, str],
 ) -> str:  # fmt: skip
-    body = draw_bands(graph, layout)
+    body = draw_grounds(graph, layout)
     body += [draw_edge(route, kinds_of(graph, pair)) for pair, route in layout.routes.items()]
+    body += draw_heads(graph, layout)
     body += [draw_box(box, *layout.places[key], states, titles) for key, box in graph.boxes.items()]
     body += draw_times(graph.boxes, layout.places, times)
     bounds = (-MARGIN, -MARGIN, layout.width + 2 * MARGIN, layout.height + 2 * MARGIN)
@@ -150,29 +164,34 @@ def draw_edge(route: Sequence[Point], kinds: Collection[EdgeKind] = ()) -> str:
     return f'<path class="cnb-edge{names}" d="{_curve([*route[:-1], tip])}{head}"/>'
 
 
-def draw_bands(graph: Graph, layout: Layout) -> list[str]:
-    """Return the grounds of the rounds' bands with their heads, if there are several rounds."""
+def draw_grounds(graph: Graph, layout: Layout) -> list[str]:
+    """Return the grounds of the rounds' bands, if there are several rounds; all else is drawn over them."""
     if len(layout.bands) < 2:  # noqa: PLR2004 - one round needs no band
         return []
-    return [
-        draw_band(
-            graph.heads.get(number, ()), top - (0.0 if number in graph.heads else BAND_PAD), layout.width, bottom - top
-        )
-        for number, (top, bottom) in layout.bands.items()
-    ]
+    return [_ground(number in graph.heads, layout.width, *band) for number, band in layout.bands.items()]
 
 
-def draw_band(head: Sequence[str], top: float, width: float, high: float | None = None) -> str:
-    """Return the head of a band, and its ground if it is known how high that is."""
+def _ground(headed: bool, width: float, top: float, bottom: float) -> str:  # noqa: FBT001 - the drawing's own
+    above = 0.0 if headed else BAND_PAD
+    return (
+        f'<g class="cnb-band"><rect class="cnb-ground" x="{px(-BAND_PAD)}" y="{px(top - above)}" '
+        f'width="{px(width + 2 * BAND_PAD)}" height="{px(bottom - top + above + BAND_PAD)}" rx="12"/></g>'
+    )
+
+
+def draw_heads(graph: Graph, layout: Layout) -> list[str]:
+    """Return the heads of the rounds' bands; arrows from earlier rounds pass behind their words."""
+    heads = [(graph.heads[number], top) for number, (top, _) in layout.bands.items() if number in graph.heads]
+    return [draw_head(*each) for each in heads] if len(layout.bands) > 1 else []
+
+
+def draw_head(head: Sequence[str], top: float) -> str:
+    """Return the head of a band that begins at a height."""
     words = "".join(
         f'<text class="cnb-head" x="0" y="{px(top + BAND_PAD + 2 + number * HEAD_LINE)}">{escape(line)}</text>'
         for number, line in enumerate(head)
     )
-    ground = "" if high is None else (
-        f'<rect class="cnb-ground" x="{px(-BAND_PAD)}" y="{px(top)}" width="{px(width + 2 * BAND_PAD)}" '
-        f'height="{px(high + (2 - bool(head)) * BAND_PAD)}" rx="12"/>'
-    )  # fmt: skip
-    return f'<g class="cnb-band">{ground}{words}</g>'
+    return f'<g class="cnb-heads">{words}</g>'
 
 
 def _curve(points: Sequence[Point]) -> str:
@@ -204,8 +223,9 @@ def draw_box(
     if box.kind in ("end", "more"):
         hover = titles.get(box.key) or _count(box.members, states)
         anchor = box.width / 2 if box.kind == "end" else PAD
-        return (f'<g class="cnb-{box.kind}" {at}><title>{escape(hover)}</title>{_rectangle(box, "cnb-box", radius=15)}'
-                f'<text x="{px(anchor)}" y="{px(middle)}">{escape(box.label)}</text></g>')  # fmt: skip
+        joins = f' data-joiner="{box.band}"' if box.label == JOINER else ""
+        return (f'<g class="cnb-{box.kind}"{joins} {at}><title>{escape(hover)}</title>'
+                f'{_rectangle(box, "cnb-box", radius=15)}<text x="{px(anchor)}" y="{px(middle)}">{escape(box.label)}</text></g>')  # fmt: skip
     state = state_of(box, states)
     about = f"{box.count} {box.label}: {_count(box.members, states)}" if box.kind == "group" else ""
     hover = escape(about or titles.get(box.task) or box.label)

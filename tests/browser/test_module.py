@@ -951,3 +951,64 @@ def test_ten_thousand_tasks_do_not_freeze_the_page(live):
     live.page.evaluate(MEASURE, {"frames": frames, "pause": 300})
     assert live.page.evaluate("() => window.blocked") < 1000
     assert live.text(".cnb-facts") == "10,000 tasks"
+
+
+def rounds(live, **more):
+    """Show two plans that came whole, each in one frame with its end."""
+    texts = ["".join(f"{name}{n} = 1\n" for n in range(8)) for name in "ab"]
+    abouts = [{"round": n, "role": role, "reason": "", "closed": True} for n, role in enumerate(("planner", "replan"))]
+    for number in (0, 1):
+        live.feed(1.0 + number, sections=[[number, abouts[number]]], text=[[number, texts[number]]], **more)
+    return live
+
+
+def in_sight(live, line):
+    """Return whether a line of the plans lies within their pane."""
+    return live.page.evaluate(
+        """(line) => { const pane = document.querySelector(".cnb-plan").getBoundingClientRect();
+        const row = document.querySelector(`[data-line="${line}"]`).getBoundingClientRect();
+        return row.height > 0 && row.top >= pane.top && row.bottom <= pane.bottom; }""",
+        line,
+    )
+
+
+def test_the_lines_of_a_second_round_are_seen_on_a_narrow_page(browser):
+    """While it runs the pane follows a plan that comes whole; of a run that is over all lines are seen."""
+    live = LivePage(browser.new_page(viewport={"width": 760, "height": 900}))
+    rounds(live.open())
+    assert in_sight(live, "1:8")
+    live.feed(3.0, status="done", run=start()["run"] | {"live": False})
+    assert in_sight(live, "0:1") or live.page.evaluate("() => document.querySelector('.cnb-plan').scrollTop") == 0
+    assert all(in_sight(live, f"{section}:{line}") for section in (0, 1) for line in (1, 8))
+    live.page.close()
+
+
+def test_the_joiner_is_a_node_with_its_time(live):
+    """It waits, reads the results while its clock runs, and has answered."""
+    end = (
+        '<g class="cnb-end" data-joiner="0" transform="translate(0 100)">'
+        '<rect class="cnb-box" width="160" height="30"/><text x="80" y="19">joiner</text></g>'
+    )
+    whole = {"svg": picture(box("ny"), end), "groups": []}
+    live.open().feed(0.5, tasks=THREE[:1], graph=whole)
+    state = "() => document.querySelector('.cnb-end').dataset.state"
+    assert (live.page.evaluate(state), live.text(".cnb-end .cnb-time")) == ("waiting", "")
+    live.feed(1.0, states=states((0, DONE, 900)), models=[["joiner", 0, 900, -1, -1, -1]])
+    assert live.page.evaluate(state) == "running"
+    live.page.wait_for_function("() => document.querySelector('.cnb-end .cnb-time').textContent > '0.2 s'")
+    live.feed(3.0, models=[["joiner", 0, 900, 1200, 2400, -1]])
+    assert (live.page.evaluate(state), live.text(".cnb-end .cnb-time")) == ("done", "1.5 s")
+
+
+def test_arrows_of_an_earlier_round_pass_behind_the_head_of_a_band(live):
+    """Also one that comes after the head, as while a plan streams."""
+    head = '<g class="cnb-heads"><text class="cnb-head" x="0" y="80">Round 2: more</text></g>'
+    link = '<path class="cnb-edge cnb-link" d="M20 46V120"/>'
+    graph = {"boxes": [[0, box("ny")], [1, box("la", 0, 120)]], "edges": [head, link], "bounds": [0, 0, 200, 180]}
+    live.open().feed(0.5, tasks=THREE[:2], graph=graph)
+    behind = """() => Boolean(document.querySelector(".cnb-link").compareDocumentPosition(
+        document.querySelector("text.cnb-head")) & Node.DOCUMENT_POSITION_FOLLOWING)"""
+    assert live.page.evaluate(behind)
+    assert live.page.evaluate("() => getComputedStyle(document.querySelector('text.cnb-head')).paintOrder").startswith(
+        "stroke"
+    )

@@ -10,8 +10,8 @@ from compiler_nb.drawing.svg import draw
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Join, Return
 from compiler_nb.plan.tree import Ref
+from tests.support.fit import misfits
 from tests.support.lab import open_browser
-from tests.support.misfits import misfits
 from tests.support.page import DONE, RUNNING, LivePage, start, states, task
 from tests.support.pictures import call, coasts, random_plan, wide
 
@@ -61,11 +61,11 @@ def test_no_text_leaves_its_box_and_nothing_is_cut_off(browser, width, zoom, lig
         live.tell(frame=start(n=0, at=20, tasks=rows, graph=whole, states=states(*ran)))
         live.page.click(".cnb-zoom-fit")
         live.page.wait_for_timeout(350)
-        assert misfits(live.page, ".cnb-graph") == []
+        assert misfits(live.page, ".cnb-graph-pane") == []
         live.page.evaluate(
             "(svg) => { document.body.insertAdjacentHTML('beforeend', `<p class=still>${svg}`); }", draw(scene).svg
         )
-        assert misfits(live.page, ".still svg") == []
+        assert misfits(live.page, ".still") == []
         live.page.evaluate("() => document.querySelector('.still').remove()")
     live.page.close()
 
@@ -85,7 +85,7 @@ def test_a_box_that_arrives_is_inside_the_frame_at_once(browser, width, zoom):
                 model.tell({frame}); requestAnimationFrame(() => requestAnimationFrame(done)); })""",
             frame,
         )
-        assert misfits(live.page, ".cnb-graph") == []
+        assert misfits(live.page, ".cnb-graph-pane") == []
         assert live.count(".cnb-small") == 0
     live.page.close()
 
@@ -127,5 +127,5 @@ def test_a_scale_makes_the_view_larger(browser):
     live.tell(frame=start(tasks=rows, graph=whole) | {"run": about})
     live.page.wait_for_timeout(350)
     assert live.page.evaluate(high) == pytest.approx(1.5 * usual, rel=0.05)
-    assert misfits(live.page, ".cnb-graph") == []
+    assert misfits(live.page, ".cnb-graph-pane") == []
     live.page.close()

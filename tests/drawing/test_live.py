@@ -90,7 +90,7 @@ def grown(scene: Scene) -> tuple[dict[str, str], str]:
                 sketch, seen = Sketch(whole), heights(whole.svg)
                 continue
             seen |= heights(piece.box)
-            heads = next((edge for edge in piece.edges if "cnb-band" in edge), heads)
+            heads = next((edge for edge in piece.edges if "cnb-heads" in edge), heads)
         whole = draw_whole(Scene((*scene.rounds[:number], DrawnRound(tasks, final, reason))))
         assert heights(whole.svg) == seen
         sketch = Sketch(whole)

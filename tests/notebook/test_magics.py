@@ -121,7 +121,7 @@ def test_a_failed_run_is_shown_then_raised(shell):
     shell.ok(cell)
     assert names(shell) == ["a", "note", "run"]
     message = shell.error(cell)
-    assert message.startswith("RunFailed: failed: ")
+    assert message.startswith("RunFailed: ")
     assert "search failed, 404" in message
     assert (names(shell), shell.ns["a"]) == (["a", "run"], 6)
     assert "not bound: note (failed) · deleted: note (stale)" in shell.text()

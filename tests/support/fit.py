@@ -1,4 +1,4 @@
-"""Whether what is drawn in a page fits: no text leaves its box, no boxes overlap, nothing is cut off.
+"""Whether what is drawn in a page fits: no text leaves its box or lies over another, no boxes overlap, all is seen.
 
 Sizes are those that the browser has measured, so that fonts, zoom and widths count as they are.
 """
@@ -20,10 +20,18 @@ MISFITS = """(root) => {
       if (!seen(box)) continue;
       const own = box.getBoundingClientRect(), task = box.parentElement;
       if (!inside(own, frame)) found.push(`cut off: the box of ${name(box)} leaves the picture`);
-      for (const text of task.querySelectorAll(':scope > text')) {
-        if (seen(text) && text.textContent && !inside(text.getBoundingClientRect(), own))
-          found.push(`text: "${text.textContent.slice(0, 40)}" leaves the box of ${name(box)}`);
-      }
+      const words = [...task.querySelectorAll(':scope > text')].filter((text) => seen(text) && text.textContent);
+      words.forEach((text, at) => {
+        const room = text.getBoundingClientRect(), told = text.textContent.slice(0, 40);
+        const above = text.classList.contains('cnb-time') && text.getAttribute('y') === '-5';  // if it is long
+        if (!above && !inside(room, own)) found.push(`text: "${told}" leaves the box of ${name(box)}`);
+        for (const other of words.slice(0, at)) {
+          const rect = other.getBoundingClientRect();
+          const wide = Math.min(room.right, rect.right) - Math.max(room.left, rect.left);
+          const high = Math.min(room.bottom, rect.bottom) - Math.max(room.top, rect.top);
+          if (wide > near && high > 2 * near) found.push(`text: "${told}" lies over another one`);
+        }
+      });
       for (const [other, rect] of boxes) {
         if (other.parentElement === task || other.contains(box)) continue;  // the sheets of a stack
         const wide = Math.min(own.right, rect.right) - Math.max(own.left, rect.left);

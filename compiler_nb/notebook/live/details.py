@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from compiler_nb.models.prices import price
 from compiler_nb.notebook.output.answer import to_html
-from compiler_nb.notebook.output.values import inert, inert_lines
+from compiler_nb.notebook.output.values import inert, inert_code, inert_lines
 from compiler_nb.operations.bounds import Scope, is_a
 from compiler_nb.outcome import NOT_DONE, Failure, Usage, is_lost
 from compiler_nb.plan.builder import split_note
@@ -33,7 +33,7 @@ def details(run: Run, id_: str, refusal: str = "") -> str:
     task, end = progress.tasks[id_], progress.ends.get(id_)
     told = run.words().whole(id_, clock=False)
     parts = [f'<p class="cnb-error">{inert(refusal)}</p>'] if refusal else []
-    parts += [f"<p>{inert(told)}</p>", f"<pre>{inert(shorten_call(task, ARGUMENT))}</pre>"]
+    parts += [f"<p>{inert(told)}</p>", f"<pre>{inert_code(shorten_call(task, ARGUMENT))}</pre>"]
     if task.note:
         parts.append(f"<p><i>{inert(task.note)}</i></p>")
     parts += [f"<p>note: {inert(note)}</p>" for note in _notes(run, task)]
@@ -89,7 +89,7 @@ def _raised(traceback: str) -> str:
     place = place_of(traceback)
     if place is None:
         return ""
-    own = f"<p>{inert(place.where)}</p><pre>{inert(place.code)}</pre>"
+    own = f"<p>{inert(place.where)}</p><pre>{inert_code(place.code)}</pre>"
     return f"{own}<details><summary>traceback</summary><pre>{inert_lines(traceback)}</pre></details>"
 
 

@@ -35,7 +35,7 @@ def run_failed(run: Run, told: str) -> RunFailed:
 
     told: why there is no answer.
     """
-    error, lines = RunFailed(told, run), places(run)
+    error, lines = RunFailed(told.removeprefix("failed: "), run), places(run)  # its name says that it failed
     raised = [failure.error for failure in run.failures.values() if isinstance(failure, Failure) and failure.error]
     causes = [(each, trace) for each in raised if (trace := foreign(each.__traceback__)) is not None]
     if causes:

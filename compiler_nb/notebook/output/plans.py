@@ -7,6 +7,7 @@ from html import escape
 from typing import Final
 
 from compiler_nb.drawing.text import MARKS
+from compiler_nb.notebook.output.values import breakable
 from compiler_nb.outcome import State
 from compiler_nb.run import Run
 from compiler_nb.text import count_of, visible
@@ -61,10 +62,14 @@ def _lines(text: Round, progress: Progress) -> list[str]:
     shown = []
     for number, line in enumerate(lines[:LINES], 1):
         kind = f" cnb-{marks[number]}" if number in marks else ""
-        shown.append(f'<code class="cnb-line{kind}">{escape(visible(line))}\n</code>')
+        shown.append(f'<code class="cnb-line{kind}">{_source(line)}\n</code>')
         shown += [f'<span class="cnb-blame">{escape(visible(message))}\n</span>' for message in blames.get(number, ())]
     more = [f"… {len(lines) - LINES:,} more lines"] if len(lines) > LINES else []
     return shown + more
+
+
+def _source(line: str) -> str:
+    return "<wbr>".join(map(escape, breakable(visible(line))))
 
 
 def _marks(text: Round, progress: Progress) -> dict[int, State]:

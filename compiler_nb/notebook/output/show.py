@@ -53,11 +53,12 @@ _STYLE: Final = (
     ".cnb-out{line-height:1.45;max-width:1900px;container:cnb-out/inline-size}.cnb-out p{margin:.35em 0}"
     ".cnb-out>:not(.cnb-sides){max-width:1100px}"
     "@container cnb-out (min-width:1250px){.cnb-out .cnb-sides{display:grid;gap:28px;align-items:start;"
-    "grid-template-columns:minmax(0,3fr) minmax(320px,2fr)}.cnb-out .cnb-sides>.cnb-plan>summary{list-style:none;"
+    "grid-template-columns:fit-content(62%) minmax(320px,1fr)}.cnb-out .cnb-sides>.cnb-plan>summary{list-style:none;"
     "pointer-events:none}.cnb-out .cnb-sides>.cnb-plan::details-content{content-visibility:visible;block-size:auto}}"
     ".cnb-out .cnb-question{opacity:.72;border-left:3px solid #8792a2;padding-left:.7em;margin-bottom:.6em}"
     ".cnb-out .cnb-answer{margin:.4em 0 .6em;font-size:1.08em;overflow-x:auto}"
     ".cnb-out .cnb-error{border-left:3px solid #c8400a;padding-left:.7em;white-space:pre-wrap}"
+    ".cnb-out pre,.cnb-out pre.cnb-error,.cnb-out pre.cnb-lines{overflow-wrap:anywhere;word-break:normal}"
     ".cnb-out .cnb-inline{display:block!important;margin:.5em 0;overflow-x:auto}.cnb-out .cnb-flat{display:none}"
     ".cnb-out .cnb-footer{opacity:.72;font-size:.9em}"
     ".cnb-out table{border-collapse:collapse;margin:.3em 0}"
@@ -278,10 +279,12 @@ def _html(  # noqa: PLR0917 - the parts of the page
     if incomplete := _incomplete(run):
         parts.append(_note_html(incomplete))
     if not raises:
-        parts += _errors_html(run)
+        parts.append(_error_html(run))
     if drawn is not None:
         sides = [*_picture_html(drawn, table), plans.plans_html(run)]
         parts.append(f'<div class="cnb-sides">{"".join(sides)}</div>')
+    if not raises and has_answer(run):
+        parts.append(_places_html(run))
     if times is not None:
         parts += _picture_html(times, name="the timeline", kind="cnb-flat cnb-time")
     if "table" in look.views and table:
@@ -292,11 +295,21 @@ def _html(  # noqa: PLR0917 - the parts of the page
     return _page([*parts, _footer_html(_footer(run, binding, times=look.times))])
 
 
-def _errors_html(run: Run) -> list[str]:
-    """Return why a run has no answer, if it has none, and where in the user's own code tools failed."""
+def _error_html(run: Run) -> str:
+    """Return why a run has no answer, and where in the user's own code tools failed; "" of one that has answered."""
     status, colon, reason = outcome_text(run).partition(":")
     error = f'<p class="cnb-error"><b>{escape(status)}</b>{values.inert_lines(colon + reason)}</p>' if status else ""
-    return [error, *(f'<pre class="cnb-error">{_pre(place)}</pre>' for place in places(run))]
+    return error if has_answer(run) else error + _own_lines(run)
+
+
+def _places_html(run: Run) -> str:
+    """Return where tools failed whose failures have not kept the run from answering, folded."""
+    lines = _own_lines(run)
+    return f'<details class="cnb-footer"><summary>where tools failed</summary>{lines}</details>' if lines else ""
+
+
+def _own_lines(run: Run) -> str:
+    return "".join(f'<pre class="cnb-error">{values.inert_code(place)}</pre>' for place in places(run))
 
 
 def _pre(text: str) -> str:

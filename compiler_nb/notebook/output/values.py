@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
@@ -19,6 +20,8 @@ DEEP: Final = 3
 """Levels of containers whose numbers are rounded."""
 PICTURE: Final = 2_000_000
 """Most bytes of a value's own picture."""
+_LONG: Final = re.compile(r"\S{24}")
+_OPERATORS: Final = re.compile(r"(?<=[(\[{,=+*/%|&:-])(?=[^\s)\]},=])")
 PLAIN: Final = "biufcmM"
 """Kinds of pandas' columns that it prints itself: numbers, truth values and times."""
 
@@ -26,6 +29,16 @@ PLAIN: Final = "biufcmM"
 def inert(text: str) -> str:
     """Return text as HTML that shows it, dollar signs included: pages read `$…$` as formulas."""
     return escape(visible(text)).replace("$", "<span>$</span>")
+
+
+def breakable(code: str) -> list[str]:
+    """Return a line of code in pieces between which a page may break it: only after operators, if no space is near."""
+    return _OPERATORS.split(code) if _LONG.search(code) else [code]
+
+
+def inert_code(text: str) -> str:
+    """Return lines of code as HTML for a <pre>, which breaks at spaces and operators; what is copied is the code."""
+    return "\n".join("<wbr>".join(map(inert, breakable(line))) for line in text.split("\n"))
 
 
 def timed(text: str) -> str:

@@ -36,7 +36,7 @@ def test_a_cell_names_the_cell_line_and_code_of_the_tools_own_frame(shell):
     """Of the user's helper, not of the library that it calls nor of our files; and says what to do."""
     shell.ok(BROKEN)
     lines, _ = lines_of(shell, PLAN)
-    assert lines[0].startswith("RunFailed: failed: ")
+    assert lines[0].startswith("RunFailed: the answer cannot be evaluated: b was skipped because a failed: ")
     assert lines[1:] == [
         "a in Cell In[1], line 5, in helper",
         "    return json.loads(text)",

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import re
 import threading
-from html import escape
+from html import escape, unescape
 from types import SimpleNamespace
 
 import pytest
@@ -19,6 +19,7 @@ from compiler_nb.events import ModelWaits
 from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.models.secret import Secret
 from compiler_nb.notebook.live.view import View
+from compiler_nb.notebook.output import values
 from compiler_nb.notebook.output.show import FLAT, Look, bundle, footer, plan_bundle, still, without_keys
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.plan.plan import Plan
@@ -439,3 +440,26 @@ def test_a_run_that_waits_for_its_provider_says_so_wherever_one_looks():
     assert re.search(r" · waited [12]\.\d s for openai", footer(run, Binding(), times=True))
     assert "waited" not in footer(run, Binding(), times=False)
     assert "waits" not in repr(run)
+
+
+def test_where_tools_failed_is_folded_below_a_good_answer():
+    """The picture stands right below the answer; of a run without one the lines are seen."""
+    answered = bundle(run_of('note = fail(1)\nok = weather("x")\njoin(ok)', joiner="It is 1."), Binding(), OWN)
+    page = answered["text/html"].partition("</style>")[2]
+    before, _, after = page.partition('class="cnb-sides"')
+    assert "It is 1." in before
+    assert "cnb-error" not in before
+    assert '<summary>where tools failed</summary><pre class="cnb-error">note in' in after
+    failed = bundle(run_of("note = fail(1)\nanswer(note)"), Binding(), OWN)["text/html"]
+    assert '<pre class="cnb-error">note in' in failed.partition('class="cnb-sides"')[0]
+    assert "<summary>where" not in failed
+
+
+def test_code_may_break_after_operators_where_no_space_is_near():
+    """Never within a word or a number; what is copied is the code."""
+    line = 'heights = {"Mont Blanc":4_806,"Matterhorn":4478,"Zugspitze":2962,"Eiger":3967}'
+    shown = values.inert_code(line)
+    assert unescape(shown.replace("<wbr>", "")) == line
+    assert not re.search(r"\w<wbr>", shown)
+    assert ":<wbr>4_806,<wbr>" in shown
+    assert "<wbr>" not in values.inert_code("total = a + b")

@@ -23,8 +23,10 @@ export class Chunk {
   /** Start a line. */
   add() {
     this.texts.push("");
+    const high = `${this.texts.length * LINE_HEIGHT}px`;
+    this.root.style.containIntrinsicHeight = `auto ${high}`; // out of sight it is as high as it will be
     if (this.filled) this._row(this.texts.length - 1);
-    else this.root.style.height = `${this.texts.length * LINE_HEIGHT}px`;
+    else this.root.style.height = high;
   }
 
   /** Add to the last line. @param {string} piece */

@@ -23,8 +23,9 @@ export class GraphPane {
     const about = { class: "cnb cnb-graph", role: "group", "aria-label": "the plan as a graph" };
     this.svg = /** @type {SVGSVGElement} */ (makeSvg("svg", about));
     this.edges = makeSvg("g", { class: "cnb-edges" });
+    this.heads = makeSvg("g"); // of rounds: arrows pass behind their words
     this.stage = makeSvg("g", { class: "cnb-stage" });
-    this.svg.append(this.edges, this.stage);
+    this.svg.append(this.edges, this.heads, this.stage);
     this.empty = make("div", "cnb-empty");
     this.camera = new Camera(this.svg, () => this._look());
     this.tools = make("div", "cnb-zoom");
@@ -56,6 +57,7 @@ export class GraphPane {
   _forget() {
     this.stage.replaceChildren();
     this.edges.replaceChildren();
+    this.heads.replaceChildren();
     /** @type {Map<number, SVGElement>} */ this.boxes = new Map();
     /** @type {Map<number, SVGElement>} guarded calls, drawn as cells in the boxes of their lines */ this.cells = new Map();
     /** @type {Map<number, number[]>} the guarded calls of a line */ this.calls = new Map();
@@ -78,6 +80,7 @@ export class GraphPane {
       this.camera.frame(run.bounds, !again && !first);
     }
     for (const number of changes.tasks) this._patch(number);
+    if (changes.keys.has("models") || changes.keys.has("status")) this.times.writeJoiners();
     this.stacks.update(changes, this.run);
     this._hint();
   }
@@ -107,7 +110,8 @@ export class GraphPane {
     const svg = cleanSvg([this.picture?.svg ?? ""]).firstElementChild;
     if (!svg) return;
     for (const child of [...svg.children]) {
-      if (child.localName === "path" || child.classList.contains("cnb-band")) this.edges.append(child);
+      if (child.classList.contains("cnb-heads")) this.heads.append(child);
+      else if (child.localName === "path" || child.classList.contains("cnb-band")) this.edges.append(child);
       else if (child.localName === "g") this.stage.append(child);
     }
     this._reindex();
@@ -128,7 +132,11 @@ export class GraphPane {
     const { boxes, edges } = this.run;
     const [box, edge] = [this.drawn.boxes, this.drawn.edges];
     this.drawn = { boxes: boxes.length, edges: edges.length };
-    if (edge < edges.length) this.edges.append(_fresh(cleanSvg(edges.slice(edge)), fresh));
+    if (edge < edges.length) {
+      const come = _fresh(cleanSvg(edges.slice(edge)), fresh);
+      this.heads.append(...come.querySelectorAll(".cnb-heads"));
+      this.edges.append(come);
+    }
     if (box === boxes.length) return;
     this.stage.append(_fresh(cleanSvg(boxes.slice(box).map(([, text]) => text)), fresh));
     this._reindex();
@@ -154,6 +162,10 @@ export class GraphPane {
       }
       this._patch(number);
     }
+    for (const end of this.stage.querySelectorAll(".cnb-end[data-joiner]:not([aria-label])")) {
+      this.times.addJoiner(/** @type {SVGElement} */ (end));
+    }
+    this.times.writeJoiners();
     const groups = this.stage.querySelectorAll(".cnb-group");
     groups.forEach((root, at) => {
       const place = root.querySelector(":scope > .cnb-bar");

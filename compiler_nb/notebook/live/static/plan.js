@@ -57,8 +57,7 @@ export class PlanPane {
       if (task) this._chunkAt(task.section, task.line)?.mark(task.line, run);
     }
     this._caret();
-    const streams = this.feed.live && run.sections.some((section) => !section.closed);
-    if (streams && this.follows && changes.keys.has("text")) this.root.scrollTop = this.root.scrollHeight;
+    if (this.feed.live && this.follows && changes.keys.has("text")) this.root.scrollTop = this.root.scrollHeight;
   }
 
   /** @param {number} section @param {number} line from 1 @returns {Chunk|undefined} */

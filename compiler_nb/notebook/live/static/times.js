@@ -1,7 +1,8 @@
-// The times of tasks in the graph: how long each has run, after how many tries, and whether it waits for its provider.
-import { makeSvg, say } from "./dom.js";
+// The times of tasks in the graph: how long each has run, after how many tries, and whether it waits for its provider;
+// and those of the joiner, whose boxes show whether it is still to be asked.
+import { makeSvg, say, setState } from "./dom.js";
 import { INSET, roomBeside } from "./names.js";
-import { RUNNING, sayNth } from "./states.js";
+import { DONE, RUNNING, WAITING, sayClock, sayNth, sayTime } from "./states.js";
 import { sayRan } from "./store.js";
 
 const TIME_LETTER = 6.4; // pixels for a letter, a little more than it needs
@@ -11,6 +12,7 @@ export class Times {
   constructor(feed) {
     this.feed = feed;
     /** @type {Map<number, {label: SVGElement, box: Element}>} by task */ this.all = new Map();
+    /** @type {Map<number, {label: SVGElement, box: SVGElement}>} by round */ this.joiners = new Map();
   }
 
   /** Make a place for a task's time. @param {number} number @param {Element} box */
@@ -35,9 +37,31 @@ export class Times {
     if (words) label.setAttribute("y", name && roomBeside(box, name) < TIME_LETTER * words.length + 6 ? "-5" : "20");
   }
 
+  /** Make a place for the time of the joiner in the box of a round's end. @param {SVGElement} box */
+  addJoiner(box) {
+    const shape = box.querySelector(":scope > .cnb-box");
+    const label = makeSvg("text", { class: "cnb-time", x: Number(shape?.getAttribute("width")) - INSET, y: 19 });
+    box.append(label);
+    this.joiners.set(Number(box.dataset.joiner), { label, box });
+  }
+
+  /** Say of each round's joiner whether it waits, reads or has answered, and how long it took. */
+  writeJoiners() {
+    const { models } = this.feed.run;
+    for (const [number, { label, box }] of this.joiners) {
+      const [, , start, , end] = models.findLast(([role, round]) => role === "joiner" && round === number) ?? [];
+      const state = start === undefined ? WAITING : end === -1 && this.feed.live ? RUNNING : DONE;
+      setState(box, state);
+      box.setAttribute("aria-label", `joiner, ${box.dataset.state}`);
+      if (start === undefined) say(label, "");
+      else say(label, state === RUNNING ? sayClock(this.feed.now() - start) : sayTime((end === -1 ? this.feed.now() : end) - start));
+    }
+  }
+
   /** Advance the times of running tasks. */
   tick() {
     const { tasks } = this.feed.run;
     for (const number of this.all.keys()) if (tasks[number]?.state === RUNNING) this.write(number);
+    this.writeJoiners();
   }
 }
