@@ -225,7 +225,8 @@ def draw_box(
         anchor = box.width / 2 if box.kind == "end" else PAD
         joins = f' data-joiner="{box.band}"' if box.label == JOINER else ""
         return (f'<g class="cnb-{box.kind}"{joins} {at}><title>{escape(hover)}</title>'
-                f'{_rectangle(box, "cnb-box", radius=15)}<text x="{px(anchor)}" y="{px(middle)}">{escape(box.label)}</text></g>')  # fmt: skip
+                f'{_rectangle(box, "cnb-box", radius=15)}'
+                f'<text x="{px(anchor)}" y="{px(middle)}">{escape(box.label)}</text></g>')  # fmt: skip
     state = state_of(box, states)
     about = f"{box.count} {box.label}: {_count(box.members, states)}" if box.kind == "group" else ""
     hover = escape(about or titles.get(box.task) or box.label)

@@ -196,7 +196,7 @@ def test_prints_land_in_the_cell_of_the_run(kernel):
     assert first.seconds < 1.5  # the cell does not wait for the run
     second = kernel.run("print('other', behind.status)\ntime.sleep(2.0)\nprint('p' in globals())")
     kernel.listen_for(0.2)
-    assert sorted(first.printed.split("\n")) == ["", "loud 1", "soft 2"]
+    assert sorted(first.printed.split("\n")) == ["", "[p] loud 1", "[q] soft 2"]
     assert second.printed == "other running\nFalse\n"
     assert kernel.value("p, q, behind.status") == "(1, 2, 'done')"
     (update,) = [*first.of("update_display_data"), *second.of("update_display_data")]  # found by its display's id

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from compiler_nb.models.prices import price
 from compiler_nb.notebook.output.answer import to_html
+from compiler_nb.notebook.output.prints import printed_by
 from compiler_nb.notebook.output.values import inert, inert_code, inert_lines
 from compiler_nb.operations.bounds import Scope, is_a
 from compiler_nb.outcome import NOT_DONE, Failure, Usage, is_lost
@@ -40,6 +41,7 @@ def details(run: Run, id_: str, refusal: str = "") -> str:
     sections = {
         "arguments": _arguments(run, task),
         **(_outcome(end.outcome, told) if end is not None else {}),
+        "printed": _printed(run, id_),
         "attempts": _attempts(progress, id_),
     }
     parts += [f"<h5>{name}</h5>{html}" for name, html in sections.items() if html]
@@ -91,6 +93,11 @@ def _raised(traceback: str) -> str:
         return ""
     own = f"<p>{inert(place.where)}</p><pre>{inert_code(place.code)}</pre>"
     return f"{own}<details><summary>traceback</summary><pre>{inert_lines(traceback)}</pre></details>"
+
+
+def _printed(run: Run, id_: str) -> str:
+    text = printed_by(run, id_)
+    return f"<pre>{inert_lines(text)}</pre>" if text else ""
 
 
 def _attempts(progress: Progress, id_: str) -> str:

@@ -21,6 +21,7 @@ from compiler_nb.notebook.ask import asker, page_asker
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.live.view import View
 from compiler_nb.notebook.output import show
+from compiler_nb.notebook.output.prints import plain_stdout
 from compiler_nb.notebook.output.values import inert
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.outcome import SET
@@ -210,4 +211,5 @@ def display(data: show.Bundle, *, replaceable: bool = False) -> Any:
 
 def say(text: str, run: Run | None = None) -> None:
     """Print text in the cell, without keys; run: whose keys to mask besides those that are set."""
-    print(mask(text, known_secrets() if run is None else run.settings.secrets))  # noqa: T201 - a verb's answer is printed text
+    told = mask(text, known_secrets() if run is None else run.settings.secrets)
+    plain_stdout().write(told + "\n")  # it may be said while a tool runs

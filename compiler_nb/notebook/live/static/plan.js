@@ -57,7 +57,9 @@ export class PlanPane {
       if (task) this._chunkAt(task.section, task.line)?.mark(task.line, run);
     }
     this._caret();
-    if (this.feed.live && this.follows && changes.keys.has("text")) this.root.scrollTop = this.root.scrollHeight;
+    // a plan that comes whole is read from its beginning, but not one after another
+    const streams = this.feed.live && (run.sections.length > 1 || run.sections.some((section) => !section.closed));
+    if (streams && this.follows && changes.keys.has("text")) this.root.scrollTop = this.root.scrollHeight;
   }
 
   /** @param {number} section @param {number} line from 1 @returns {Chunk|undefined} */
