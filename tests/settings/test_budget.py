@@ -39,7 +39,7 @@ def after(*calls):
     log = Log("r")
     for number, usage in enumerate(calls):
         log.emit(ModelStarted, number, "planner", "", "openai", "gpt-4o-mini", (), "", "")
-        log.emit(ModelEnded, number, "stop", usage, "", "", "")
+        log.emit(ModelEnded, number, "stop", usage, "", "", "", "")
     return Progress(log.events)
 
 
@@ -84,10 +84,10 @@ def test_the_cost_is_known_if_all_prices_are():
     """It is the sum over the calls that have ended."""
     log = Log("r")
     log.emit(ModelStarted, 0, "planner", "", "openai", "gpt-4o-mini", (), "", "")
-    log.emit(ModelEnded, 0, "stop", Usage(1, 1_000_000, 0), "", "", "")
+    log.emit(ModelEnded, 0, "stop", Usage(1, 1_000_000, 0), "", "", "", "")
     assert Progress(log.events).cost == pytest.approx(0.15)
     log.emit(ModelStarted, 1, "joiner", "", "openai", "no-such-model", (), "", "")
-    log.emit(ModelEnded, 1, "stop", Usage(1, 5, 0), "", "", "")
+    log.emit(ModelEnded, 1, "stop", Usage(1, 5, 0), "", "", "", "")
     assert Progress(log.events).cost is None
 
 
