@@ -20,7 +20,8 @@ STYLE: Final = (
     ".cnb-out details.cnb-plan{margin:.4em 0;font-size:.95em}.cnb-out .cnb-plan>summary{cursor:pointer;opacity:.72}"
     ".cnb-out .cnb-lines{margin:.3em 0;white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.5;font-size:12px}"
     ".cnb-out .cnb-lines .cnb-line{color:inherit;background:none}"
-    ".cnb-out .cnb-line{display:block;padding-left:2.2em;text-indent:-2.2em}"
+    # JupyterLab has rules for code of its own, which these outweigh: else the marks hang out of sight
+    ".cnb-out pre.cnb-lines code.cnb-line{display:block;padding-left:2.2em;text-indent:-2.2em}"
     ".cnb-out .cnb-line::before{content:' ';display:inline-block;width:2.2em;text-indent:0;font-weight:700}"
     + "".join(
         f".cnb-out .cnb-line.cnb-{state}::before{{content:'{mark}';color:var(--cnb-{state},inherit)}}"
