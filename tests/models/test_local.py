@@ -59,9 +59,10 @@ def alone():
 
 
 def lives(pid):
-    """Whether a process runs; one that ended and that nobody has waited for does not."""
+    """Whether a process runs, or any thread of it still does; one that has ended may not have been waited for."""
     with suppress(OSError):
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+        return state != "Z" or len([*Path(f"/proc/{pid}/task").iterdir()]) > 1
     return False
 
 
