@@ -1,11 +1,11 @@
-"""What tools print while a cell's run goes on: kept by task, and shown when the task has ended, each line labelled.
+"""What tools print while a cell's run goes on: kept by task, and shown line by line, each labelled with its task.
 
 Theory of operation
     While runs of cells go on, `sys.stdout` is a Router. It asks two context variables who writes: CURRENT is the id of
     the task whose tool is running, and PRINTS is where its run keeps what its tools print. A text of anybody else is
     passed on as it comes, so nothing is done for a call that prints nothing. When no such run is left, `sys.stdout` is
-    what it was. What a task has printed is written at its end, in the context of the cell: kernels show it there,
-    whichever thread writes it.
+    what it was. A line is shown when it is whole, so that those of two tasks never mix, and what is left when the task
+    ends. It is written in the context of the cell: kernels show it there, whichever thread writes it.
 """
 
 from __future__ import annotations
@@ -61,6 +61,8 @@ class Prints:
         """Keep a text that a task prints."""
         with self._lock:
             self._tasks.setdefault(id_, _Printed()).add(text)
+        if "\n" in text:
+            self._show(id_, ended=False)
 
     def lines(self, id_: str) -> list[str]:
         """Return what a task has printed, and how many lines more."""
@@ -71,19 +73,20 @@ class Prints:
     def event(self, event: Event) -> None:
         """Show what a task has printed, if it has ended; called on the run's thread."""
         if type(event) is TaskEnded and event.task in self._tasks:
-            self._show(event.task)
+            self._show(event.task, ended=True)
 
     def end(self) -> None:
         """Show what was printed since, as by calls that could not be stopped, and let go of `sys.stdout`."""
         if self._run is not None:
             self._run = None
             for id_ in list(self._tasks):
-                self._show(id_)
+                self._show(id_, ended=True)
             ROUTER.close()
 
-    def _show(self, id_: str) -> None:
+    def _show(self, id_: str, *, ended: bool) -> None:
         with self._lock:
-            lines = self._tasks[id_].news()
+            printed = self._tasks[id_]
+            lines = printed.news(printed.lines() if ended else printed.whole())
         if lines:
             text = "".join(f"[{cut(id_, LABEL)}] {line}\n" for line in lines)
             self._context.copy().run(ROUTER.write_plain, text)
@@ -111,10 +114,13 @@ class _Printed:
         cut_off = [f"… {self.size - CHARACTERS:,} more characters"] if self.size > CHARACTERS and not more else []
         return [*lines, *([f"… {more:,} more line{'s' * (more != 1)}"] if more else cut_off)]
 
-    def news(self) -> list[str]:
-        """Return the lines that were not returned yet."""
-        lines = self.lines()
-        new, self.shown = lines[self.shown :], len(lines)
+    def whole(self) -> list[str]:
+        """Return the lines that are kept and have their ends."""
+        return "".join(self.kept).split("\n")[:-1][:LINES]
+
+    def news(self, lines: list[str]) -> list[str]:
+        """Return those of the lines that were not returned yet."""
+        new, self.shown = lines[self.shown :], max(len(lines), self.shown)
         return new
 
 
