@@ -12,7 +12,7 @@ from compiler_nb.drawing.picture import Picture
 from compiler_nb.history.listing import StoredRun
 from compiler_nb.notebook.desk import CellSettings
 from compiler_nb.notebook.options import listed
-from compiler_nb.notebook.verbs import VERBS
+from compiler_nb.notebook.verbs.table import VERBS
 from tests.support.pages import PAGES, names_of_notebooks, told_by
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(300)]

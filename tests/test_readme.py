@@ -8,7 +8,7 @@ import pytest
 
 from compiler_nb.models.providers import PROVIDERS
 from compiler_nb.notebook.options import BY_FLAG, listed
-from compiler_nb.notebook.verbs import VERBS
+from compiler_nb.notebook.verbs.table import VERBS
 from compiler_nb.plan.plan import Plan
 from tests.support.pages import KINDS, PAGES, ROOT, blocks_of
 

@@ -13,7 +13,7 @@ from compiler_nb.models.base import Model
 from compiler_nb.models.providers import HAND, PROVIDERS
 from compiler_nb.notebook.options import BY_FLAG, VIEWS, listed
 from compiler_nb.notebook.variables.namespace import Namespace
-from compiler_nb.notebook.verbs import VERBS
+from compiler_nb.notebook.verbs.table import VERBS
 from compiler_nb.run import Run
 from compiler_nb.tool import Tool, Toolbox
 from compiler_nb.toolbox.language import make_language_tools

@@ -51,7 +51,7 @@ class CompileMagics(Magics, CellSettings):
     @line_magic("compile")  # type: ignore[arg-type]  # as above
     def compile_line(self, line: str) -> None:
         """Do the rest: `%compile help` lists the verbs."""
-        from compiler_nb.notebook.verbs import perform  # noqa: PLC0415 - see above
+        from compiler_nb.notebook.verbs.line import perform  # noqa: PLC0415 - see above
 
         with message_only():
             perform(self.desk, line)

@@ -8,7 +8,7 @@ from IPython.core.completer import provisionalcompleter
 from compiler_nb import Run, ScriptedModel
 from compiler_nb.notebook.complete import candidates
 from compiler_nb.notebook.variables.namespace import Namespace
-from compiler_nb.notebook.verbs import VERBS
+from compiler_nb.notebook.verbs.table import VERBS
 from tests.support.shell import PLAN
 
 

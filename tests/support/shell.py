@@ -88,3 +88,10 @@ def open_shell(setup: str = SETUP, **settings: Any) -> Iterator[Shell]:
         # IPython keeps each shell until the process exits, and then collects garbage once for each
         atexit.unregister(shell.atexit_operations)
         InteractiveShell.clear_instance()
+
+
+def told(shell: Shell, capsys: Any, line: str) -> str:
+    """Return what a line prints."""
+    capsys.readouterr()
+    shell.ok(line)
+    return str(capsys.readouterr().out)

@@ -1,0 +1,33 @@
+"""Verbs that run a plan again: as it was, in part, or edited in a cell."""
+
+from __future__ import annotations
+
+from compiler_nb.errors import OptionError
+from compiler_nb.history.past import editable
+from compiler_nb.notebook import loop
+from compiler_nb.notebook.desk import Desk
+from compiler_nb.notebook.job import begin_again
+from compiler_nb.notebook.verbs.command import known, run_of
+
+
+def rerun(desk: Desk, words: list[str], options: dict[str, str]) -> None:
+    """Run the plan of a run again, or a part of it; a run that did not finish is continued."""
+    overrides = desk.memory.names.assigned(options.get("--override", ""), "%compile rerun: --override")
+    run = run_of(desk, words)
+    start = known(run, options["--start"]) if "--start" in options else ""
+    job = begin_again(
+        desk, run, start=start, failed="--failed" in options, take="--take" in options,
+        overrides={known(run, name): value for name, value in overrides.items()},
+    )  # fmt: skip
+    if job is not None:
+        job.finish(loop.block(job))
+
+
+def edit(desk: Desk, words: list[str], _: dict[str, str]) -> None:
+    """Open a cell with the plan of a run, to be changed and run: side effects that were made are not repeated."""
+    run = run_of(desk, words)
+    try:
+        text = editable(run)
+    except KeyError as error:
+        raise OptionError(str(error.args[0])) from None
+    desk.shell.set_next_input(f"%%plan --from {run.id}\n{text}")

@@ -1,0 +1,80 @@
+"""Verbs that list what there is: tools, and runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final
+
+from compiler_nb.compiler import Compiler
+from compiler_nb.drawing.text import text_table
+from compiler_nb.errors import OptionError
+from compiler_nb.history import StoredRun
+from compiler_nb.notebook.desk import Desk
+from compiler_nb.notebook.output import show
+from compiler_nb.notebook.output.answer import to_text
+from compiler_nb.notebook.output.presenter import display, front_end, say
+from compiler_nb.notebook.runs import history_of, stored_runs
+from compiler_nb.run import Run
+from compiler_nb.text import count_of, cut, seconds_text
+from compiler_nb.trace import Facts, facts_of
+
+LISTED: Final = 30
+"""How many runs are listed at most."""
+_QUESTION, _ANSWER, _MODEL = 40, 40, 24
+_COLUMNS: Final = ["", "status", "tasks", "when", "model", "tokens", "cost", "time", "id", "answer", "question"]
+_WIDE: Final = 200
+"""Columns of the list of runs as text: ids are never cut."""
+
+
+def tools(desk: Desk, _: list[str], __: dict[str, str]) -> None:
+    """Print the tools that a question is offered."""
+    say(Compiler(tools=desk.memory.names.tools()).settings.tools.description)
+
+
+def runs(desk: Desk, _: list[str], options: dict[str, str]) -> None:
+    """Print the runs of this session, the newest first, then those in the history; with --keep N remove older ones."""
+    if "--keep" in options:
+        say(_prune(desk, options["--keep"]))
+        return
+    rows, older = list(islice(_rows(desk), LISTED)), max(0, len(desk.memory.runs) + len(stored_runs(desk)) - LISTED)
+    if not rows:
+        say("no runs yet")
+        return
+    more = f"… {older:,} older ones: history.to_pandas()" if older else ""
+    text = "\n".join(filter(None, (text_table([_COLUMNS, *rows], _WIDE), more)))
+    if front_end(desk, {}) == "page":
+        display({"text/plain": text, "text/html": show.table_page(_COLUMNS, rows, more)})
+    else:
+        say(text)
+
+
+def _prune(desk: Desk, keep: str) -> str:
+    """Remove all but the newest runs from the history; return what was done."""
+    if not (keep.isascii() and keep.isdigit()):
+        raise OptionError(f"%compile runs: --keep takes a number of runs, 0 or more, not {keep!r}")
+    history = history_of(desk)
+    if history is None:
+        raise OptionError("%compile runs: there is no history; %config CompileMagics.history sets its file")
+    count = history.prune(int(keep))
+    return f"removed {count_of(count, 'run')} from {history.path}, kept the newest {keep}"
+
+
+def _rows(desk: Desk) -> Iterator[list[str]]:
+    """Yield what is told of each run, the newest first: those of this session, then those of the history."""
+    own, stored = list(reversed(desk.memory.runs)), stored_runs(desk)[:LISTED]
+    history = history_of(desk, to_write=False)
+    known = history.facts(run.id for run in stored) if history is not None and stored else {}
+    found: list[tuple[Run | StoredRun, int, Facts]] = [
+        *((run, len(show.plain_tasks(run)), facts_of(run.progress)) for run in own),
+        *((run, run.tasks, known.get(run.id, Facts())) for run in stored),
+    ]
+    for number, (run, count, facts) in enumerate(found, 1):
+        dollars = "" if facts.cost is None else f"${facts.cost:.4f}" if facts.cost else ""
+        tokens = f"{'' if facts.reported else '~'}{facts.tokens:,}" if facts.tokens else ""
+        answer = "" if facts.answer is None else cut(" ".join(to_text(facts.answer).split()), _ANSWER)
+        yield [
+            f"-{number}", run.status, str(count), f"{run.at:%d %b %H:%M}" if run.at else "",
+            cut(", ".join(facts.models), _MODEL), tokens, dollars, seconds_text(run.seconds), run.id, answer,
+            cut(" ".join(run.question.split()), _QUESTION) or "(a plan)",
+        ]  # fmt: skip

@@ -1,0 +1,129 @@
+"""The table of the verbs of `%compile`: what does each, how it is written, what it does and what it takes."""
+
+from __future__ import annotations
+
+import functools
+from typing import Final
+
+from compiler_nb.errors import OptionError
+from compiler_nb.notebook.desk import Desk
+from compiler_nb.notebook.options import help_text
+from compiler_nb.notebook.output.presenter import say
+from compiler_nb.notebook.verbs import again, approve, listing, look, model, steer
+from compiler_nb.notebook.verbs.command import Command
+from compiler_nb.run import Run
+from compiler_nb.text import suggest
+
+_MANY: Final = 99
+
+
+def find_verb(name: str) -> Command:
+    """Return a verb; raise OptionError that names those there are."""
+    if name in NOT_YET:
+        raise OptionError(f"%compile {name} does not exist yet")
+    if name not in VERBS:
+        raise OptionError(f"%compile has no verb {name!r}.{suggest(name, VERBS)} The verbs are: {', '.join(VERBS)}")
+    return VERBS[name]
+
+
+def help_(_: Desk, words: list[str], __: dict[str, str]) -> None:
+    """Print the verbs, or the help of one."""
+    if words:
+        verb = find_verb(words[0])
+        say(f"%compile {verb.usage}\n\n{verb.help}.")
+        return
+    verbs = {verb.usage: verb for verb in VERBS.values()}  # without synonyms
+    rows = "\n".join(f"  {verb.usage}\n      {verb.help}" for verb in verbs.values())
+    say(f"{help_text('compile')}\n\n%compile VERB\n{rows}\n\nRUN is a variable, an id, or -1 for the last run.")
+
+
+VERBS: Final = {
+    "help": Command(help_, "help [VERB]", "print the options and the verbs, or the help of one verb", 1),
+    "model": Command(
+        model.model,
+        "model [MODEL [name=value ...]] [--key] [--check]",
+        "show the models, or set one for all roles; --key asks for its key, --check sends one tiny request",
+        _MANY,
+        {"--key": "", "--check": ""},
+    ),
+    "tools": Command(listing.tools, "tools", "print the tools that a question is offered"),
+    "runs": Command(
+        listing.runs,
+        "runs [--keep N]",
+        "list the runs, the newest first: status, models, tokens, cost, the answer's first words; "
+        "--keep removes all but the newest N from the history",
+        flags={"--keep": "N"},
+    ),
+    "show": Command(
+        look.show_,
+        "show [RUN] [-d VIEWS]",
+        "show a run again, in a page with the live view; -d shows only these views",
+        1,
+        {"-d": "VIEWS", "--display": "VIEWS"},
+    ),
+    "rerun": Command(
+        again.rerun,
+        "rerun [RUN] [--start TASK] [--failed] [--override TASK=VALUE] [--take]",
+        "run a plan again: all of it, a task and what depends on it, or what failed; continue a run that was stopped; "
+        "--override gives a task a value, which may read variables of the notebook; --take goes on with a run though a "
+        "process on another host, which cannot be asked, may still do so",
+        1,
+        {"--start": "TASK", "--failed": "", "--override": "TASK=VALUE", "--take": ""},
+    ),
+    "why": Command(look.why, "why [TASK [RUN]]", "say why a task waits or waited; without TASK, for all", 2),
+    "disclosed": Command(
+        look.disclosed, "disclosed [RUN]", "say what a run sent to models: to whom, call by call, with sizes", 1
+    ),
+    "pause": Command(
+        functools.partial(
+            steer.steer, act=Run.pause, message="paused: {}; running tasks go on, %compile resume starts the others"
+        ),
+        "pause [RUN]",
+        "start no new task; running tasks go on",
+        1,
+    ),
+    "resume": Command(
+        functools.partial(
+            steer.steer, act=Run.resume, message="resumed: {}", hint="; %compile rerun continues a run that was stopped"
+        ),
+        "resume [RUN]",
+        "start tasks again after a pause; `go` does the same",
+        1,
+    ),
+    "approve": Command(
+        functools.partial(approve.judge, approve=True),
+        "approve [TASK [RUN]] [--again]",
+        "let a task with side effects start, with --again even if it is done; without TASK, list those that wait",
+        2,
+        {"--again": ""},
+    ),
+    "deny": Command(
+        functools.partial(approve.judge, approve=False),
+        "deny [TASK [RUN]]",
+        "end a task that waits for approval; without TASK, list those that wait",
+        2,
+    ),
+    "skip": Command(
+        functools.partial(steer.hand, act=Run.skip, message="skip"),
+        "skip TASK [RUN]",
+        "skip a task of a run that goes on; what depends on it is skipped, too",
+        2,
+    ),
+    "retry": Command(
+        functools.partial(steer.hand, act=Run.retry, message="retry"),
+        "retry TASK [RUN]",
+        "try a task again that failed, was skipped, or runs; what was skipped for its sake may run then",
+        2,
+    ),
+    "set": Command(
+        steer.set_,
+        "set TASK EXPRESSION [--run RUN]",
+        "give a task a value that nothing has read yet; it may read variables of the notebook",
+        1,
+    ),
+    "edit": Command(again.edit, "edit [RUN]", "open a cell with the plan of a run, to change it and run it", 1),
+    "cancel": Command(steer.cancel, "cancel [RUN]", "cancel a run, or all that are running", 1),
+}
+VERBS["go"] = VERBS["resume"]
+NOT_YET: Final = frozenset({"step", "diff", "export", "prompt", "example", "cache", "demo"})
+"""Verbs that are planned: each is refused by its name, and listed nowhere."""
