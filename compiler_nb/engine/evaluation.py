@@ -59,7 +59,8 @@ class Inline:
             self.turn_is_over = True
         scope.begin()
         try:
-            account.check()
+            if account.is_used_up:
+                account.check()
             return work(subject, scope)
         except Heavy:
             self.turn_is_over = True  # what took so long for nothing, with threads that compute, too, ends the turn
@@ -68,9 +69,10 @@ class Inline:
             return failure_of(error)
         finally:
             spent = scope.bounds.steps - scope.steps
-            account.steps -= spent
-            if spent > LOOK:  # the time of what is over in a moment is not worth a look at the clock
-                account.seconds -= perf_counter() - self._began
+            if spent > LOOK:
+                account.charge(spent, perf_counter() - self._began)
+            else:  # what is over in a moment is not worth a look at the clock, nor at the account
+                account.steps -= spent
 
     def _look(self) -> None:
         """Called by the evaluator while it works."""
@@ -115,9 +117,8 @@ class Evaluation(Attempt):
 
     def settle(self) -> None:
         """Charge the run's account with what the evaluation took; called once, when it has ended."""
-        account = self.scope.account
-        account.steps -= self.scope.bounds.steps - self.scope.steps
-        account.seconds -= perf_counter() - self.began if self.began else 0.0
+        spent = self.scope.bounds.steps - self.scope.steps
+        self.scope.account.charge(spent, perf_counter() - self.began if self.began else 0.0)
 
     def _evaluate(self) -> Any:
         """Called on the thread."""

@@ -55,7 +55,7 @@ class Fanouts:
 
     def reads_partial(self, task: Task) -> bool:
         """Whether a task reads a fan-out whose value lacks the failed items."""
-        return bool(self.partial) and not self.partial.keys().isdisjoint(task.dependencies)
+        return not self.partial.keys().isdisjoint(task.dependencies)
 
     def give(self, id_: str) -> None:
         """Note that the user gives a fan-out its value, so that nothing reads it item by item."""

@@ -175,14 +175,15 @@ class Session:
 
     def add(self, task: Task) -> None:
         """Take a planned task; it starts when its inputs exist."""
-        if task.kind == "expr" and self._may_pin(task):
+        inline = self._inline
+        if task.kind == "expr" and not inline.turn_is_over and self._may_pin(task):
             try:
-                value = self._inline.compute(evaluate, task.args[0])
+                value = inline.compute(evaluate, task.args[0])
             except Heavy:
                 pass
             else:
-                if self._inline.scope.notes:
-                    self._tell_notes(task.id, self._inline.scope)
+                if inline.scope.notes:
+                    self._tell_notes(task.id, inline.scope)
                 self.pin(task, value, "inline")
                 return
         if task.kind == "fanout":
@@ -195,10 +196,8 @@ class Session:
             self.perform(nodes)
 
     def _may_pin(self, task: Task) -> bool:
-        """Whether an expression can be evaluated at once: what it reads is done, and it is still our turn."""
-        if self._inline.turn_is_over or not self.schedule.has_inputs(task):
-            return False
-        return not self.fanouts.reads_partial(task)
+        """Whether an expression can be evaluated at once: what it reads is done, and whole."""
+        return self.schedule.has_inputs(task) and not (self.fanouts.partial and self.fanouts.reads_partial(task))
 
     def adopt(self, task: Task, source: str) -> None:
         """Take a planned task that computes what `source` does, which is done or running: it gets the same outcome."""

@@ -157,13 +157,19 @@ class Heavy(Exception):
 
 
 class Account:
-    """What the expressions of a run have left of its bounds."""
+    """What the expressions of a run have left of its bounds; `is_used_up` is set by `charge` if one is passed."""
 
-    __slots__ = ("bounds", "bytes", "seconds", "steps")
+    __slots__ = ("bounds", "bytes", "is_used_up", "seconds", "steps")
 
     def __init__(self, bounds: Bounds = BOUNDS) -> None:
-        self.bounds = bounds
+        self.bounds, self.is_used_up = bounds, False
         self.steps, self.bytes, self.seconds = bounds.run_steps, bounds.run_bytes, bounds.run_seconds
+
+    def charge(self, steps: int, seconds: float) -> None:
+        """Take off what an expression has cost."""
+        self.steps -= steps
+        self.seconds -= seconds
+        self.is_used_up = self.steps < 0 or self.bytes < 0 or self.seconds < 0
 
     def check(self) -> None:
         """Raise an ExpressionError if the run has used up one of its bounds."""
