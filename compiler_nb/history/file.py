@@ -1,6 +1,6 @@
 """The file of a history: a SQLite database, its schema, how it is opened, and what may be wrong with it.
 
-Schema, version 2 (`PRAGMA user_version`; `application_id` marks the file as ours):
+Schema, version 3 (`PRAGMA user_version`; `application_id` marks the file as ours):
 
     runs      id, question, status ("running" until its end), error, at (seconds since the epoch), parent (the run that
               it resumes or repeats), owner (host, process), settings (JSON: concurrency, limits, tools with a hash of
@@ -14,6 +14,11 @@ Schema, version 2 (`PRAGMA user_version`; `application_id` marks the file as our
     blobs     run, owner ("seq 12", "input df"), number, data: arrays of a value
     claims    lineage (the run that others come from), run (the one of them that makes side effects), owner (host,
               process), effects (how many were begun): set with each intent; since version 2
+    cache     key, name, at, body, crc, hits, size, data: answers that need not be worked out again; since version 3
+    prompts   key, name, at, body, crc: saved prompts; since version 3
+    cells     key, name, at, body, crc: cells of grids; since version 3
+
+The last three are no part of a run (kept.py). Their body is JSON, and each has its checksum (of key and body).
 
 A newer version is refused and left alone; an older one is brought up by the scripts in MIGRATIONS, one by one, each in
 a transaction.
@@ -71,10 +76,22 @@ MIGRATIONS: Final = (
     CREATE INDEX runs_parent ON runs (parent);
     """,
     "CREATE TABLE claims (lineage TEXT PRIMARY KEY, run TEXT, owner TEXT, effects INTEGER) WITHOUT ROWID;",
+    """
+    CREATE TABLE cache (key TEXT PRIMARY KEY, name TEXT, at REAL, body TEXT, crc INTEGER, hits INTEGER, size INTEGER,
+        data BLOB);
+    CREATE TABLE prompts (key TEXT PRIMARY KEY, name TEXT, at REAL, body TEXT, crc INTEGER);
+    CREATE TABLE cells (key TEXT PRIMARY KEY, name TEXT, at REAL, body TEXT, crc INTEGER);
+    CREATE INDEX cache_name ON cache (name, at);
+    CREATE INDEX cache_at ON cache (at);
+    CREATE INDEX prompts_name ON prompts (name, at);
+    CREATE INDEX cells_name ON cells (name, at);
+    """,
 )
 VERSION: Final = len(MIGRATIONS)
 _FIRST: Final = frozenset({"runs", "inputs", "tasks", "attempts", "events", "blobs"})
-TABLES: Final = _FIRST | {"claims"}
+OF_RUNS: Final = _FIRST | {"claims"}
+"""Tables whose rows belong to a run, and go with it."""
+TABLES: Final = OF_RUNS | {"cache", "prompts", "cells"}
 
 
 class Unmade(HistoryError):

@@ -16,8 +16,11 @@ from compiler_nb.errors import HistoryError, RunClaimed
 from compiler_nb.events import Event, TaskApproved, Warned
 from compiler_nb.history import claims, listing, reader
 from compiler_nb.history.file import LOG
+from compiler_nb.history.kept import Kept, KeptIn, read, removal, rows_of
 from compiler_nb.history.listing import COLUMNS, StoredRun, row_of
+from compiler_nb.history.rows import Sql
 from compiler_nb.history.writer import WriterThread
+from compiler_nb.models.secret import Secret
 from compiler_nb.plan.task import Task
 from compiler_nb.run import Run
 from compiler_nb.settings.order import Claim
@@ -116,6 +119,36 @@ class History:
         """Return why a run that is being written makes no further side effect, "" if it may."""
         known = self._writer.runs.get(run_id)
         return known.refusal if known is not None else ""
+
+    def put(self, table: KeptIn, rows: Iterable[Kept], secrets: Iterable[Secret] = ()) -> None:
+        """Keep rows in a table beside the runs, and wait until the disk has them; a key that is there is replaced.
+
+        secrets: keys, which never get into the file. Raises HistoryError if they cannot be written.
+        """
+        self._write(rows_of(table, rows, secrets))
+
+    def get(self, table: KeptIn, *, key: str = "", name: str = "") -> list[Kept]:
+        """Return a row of such a table, those of a name, or all, the newest first.
+
+        Raises HistoryError if the file cannot be read, or one of the rows is damaged.
+        """
+        self._catch_up()  # which may make the file
+        return read(self.path, table, key=key, name=name) if self.path.exists() else []
+
+    def remove(self, table: KeptIn, *, key: str = "", name: str = "") -> None:
+        """Remove a row of such a table, those of a name, or all. Raises HistoryError if the file cannot be written."""
+        if self.path.exists():
+            self._write(removal(table, key=key, name=name))
+
+    def _write(self, rows: list[Sql]) -> None:
+        told: Future[str] = Future()
+        self._writer.write(rows, told.set_result, urgent=True)
+        try:
+            fault = told.result(INTENDED_WITHIN)
+        except TimeoutError:
+            fault = f"nothing was written to the history {self.path} for {INTENDED_WITHIN:g} s"
+        if fault:
+            raise HistoryError(fault)
 
     def _catch_up(self) -> set[str]:
         """Wait until what came so far is written; return the ids of the runs that this process is writing."""

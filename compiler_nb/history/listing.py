@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, get_args
 
 from compiler_nb.errors import HistoryError
-from compiler_nb.history.file import TABLES, File, Unmade, check_row, naming, reading
+from compiler_nb.history.file import OF_RUNS, File, Unmade, check_row, naming, reading
 from compiler_nb.outcome import Status
 from compiler_nb.trace import Facts
 from compiler_nb.values.forms import expect, of_kind
@@ -200,7 +200,7 @@ def prune(path: Path, keep: int, alive: Collection[str]) -> int:
             listed = list_runs(file.connection, alive)
         old = [each.key for each in reversed(listed[keep:]) if not each.held and _has_name(each.key)]
         for key in old:
-            deleted = [(f"DELETE FROM {table} WHERE run = ?", (key,)) for table in sorted(TABLES - {"runs"})]  # noqa: S608 - our own names
+            deleted = [(f"DELETE FROM {table} WHERE run = ?", (key,)) for table in sorted(OF_RUNS - {"runs"})]  # noqa: S608 - our own names
             # its children become children of its parent
             file.write([(_HANDED_ON, (key, key)), *deleted, ("DELETE FROM runs WHERE id = ?", (key,))])
             time.sleep(_PAUSE)

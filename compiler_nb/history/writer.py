@@ -11,6 +11,7 @@ Theory of operation
 from __future__ import annotations
 
 import contextlib
+import itertools
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -36,6 +37,13 @@ class Flush(NamedTuple):
     tell: Callable[[bool], None]
 
 
+class Beside(NamedTuple):
+    """Rows that are no run's; `tell` is called with the reason if they cannot be written, "" once they are."""
+
+    rows: list[Sql]
+    tell: Callable[[str], None]
+
+
 class WriterThread:
     """Writes the runs of one process to one file, on a thread that starts with the first of them."""
 
@@ -45,7 +53,7 @@ class WriterThread:
         self.file: File | None = None
         self.closed = False
         # a SimpleQueue may be put to within a signal handler or a finalizer; a Queue's own lock would block there
-        self._queue: queue.SimpleQueue[Event | Flush | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Event | Flush | Beside | None] = queue.SimpleQueue()
         self._urgent = threading.Event()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -56,18 +64,38 @@ class WriterThread:
         `lost` is called once at most: on the writer's thread, or at once if that cannot start.
         """
         with self._lock:
-            if self._thread is not None and not self._thread.is_alive():
-                self._forget()
-            if self._thread is None and not self.closed:
-                thread = threading.Thread(target=self._serve, name="compiler_nb-history", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError as error:  # in a browser, or if there are too many
-                    lost(f"no thread can be started to write {self.path}: {error}")
-                    return lambda event: None
-                self._thread = thread
+            if fault := self._start():
+                lost(fault)
+                return lambda event: None
             self.runs[run.id] = rows = RunRows(run, lost, self.largest, self._queue.put)
         return rows.snapshots.listen
+
+    def write(self, rows: list[Sql], tell: Callable[[str], None], *, urgent: bool = False) -> None:
+        """Take rows that are no run's; `tell` is called as Beside says, on the thread, or at once if it has none.
+
+        urgent: whether they are committed at once.
+        """
+        with self._lock:
+            fault = f"the history {self.path} was closed" if self.closed else self._start()
+            if not fault:
+                self._queue.put(Beside(rows, tell))
+        if fault:
+            tell(fault)
+        elif urgent:
+            self._urgent.set()
+
+    def _start(self) -> str:
+        """Start the thread if it does not run; return why it cannot be started, "" if it runs."""
+        if self._thread is not None and not self._thread.is_alive():
+            self._forget()
+        if self._thread is None and not self.closed:
+            thread = threading.Thread(target=self._serve, name="compiler_nb-history", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # in a browser, or if there are too many
+                return f"no thread can be started to write {self.path}: {error}"
+            self._thread = thread
+        return ""
 
     def flush(self, run: str, tell: Callable[[bool], None]) -> None:
         """Commit at once what came before, and call `tell`, on the thread, with whether it was written."""
@@ -116,21 +144,27 @@ class WriterThread:
         finally:
             self._let_go()
 
-    def _commit(self, group: list[Event | Flush]) -> None:
-        events = [each for each in group if not isinstance(each, Flush)]
+    def _commit(self, group: list[Event | Flush | Beside]) -> None:
+        events = [each for each in group if not isinstance(each, Flush | Beside)]
+        beside, fault = [each for each in group if isinstance(each, Beside)], ""
         try:
             rows = list(self._rows(events))
-            if rows:
+            if rows or beside:
                 file = self.file = self.file or File(self.path)
-                file.write(row for known, own in rows for row in known.claimed(own, file.connection))
+                written = (row for known, own in rows for row in known.claimed(own, file.connection))
+                file.write(itertools.chain(written, (row for each in beside for row in each.rows)))
         except HistoryError as error:
-            self._fail(str(error))
+            fault = str(error)
         except BaseException as error:  # noqa: BLE001 - whatever a value's methods raise, the thread goes on
-            self._fail(f"the history {self.path} cannot be written: {describe_error(error)}")
+            fault = f"the history {self.path} cannot be written: {describe_error(error)}"
+        if fault:
+            self._fail(fault)
         for each in group:
-            known = self.runs.get(each.run)
             if isinstance(each, Flush):
+                known = self.runs.get(each.run)
                 each.tell(known is not None and not known.fault)
+            elif isinstance(each, Beside):
+                each.tell(fault)
         for event in events:
             if isinstance(event, RunEnded):
                 self.runs.pop(event.run, None)

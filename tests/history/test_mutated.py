@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 from compiler_nb.errors import HistoryError
 from compiler_nb.history import History
-from tests.support.stored import city, mutate_file, store_rich_run
+from tests.support.stored import BESIDE, city, mutate_file, store_rich_run
 
 folder, count, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 good, bad = folder / "good.db", folder / "bad.db"
@@ -31,6 +31,7 @@ def hook(event, args):
 
 def load(path):
     history = History(path)
+    assert all(type(row.name) is str for table in BESIDE for row in history.get(table))
     loaded = [history.load(row.id, [city]) for row in history.runs()]
     for each in loaded:
         each.results, each.failures, each.usage, each.plan, each.answer, repr(each)

@@ -14,7 +14,7 @@ import pytest
 from compiler_nb.compiler import Compiler
 from compiler_nb.errors import HistoryError
 from compiler_nb.history import History
-from compiler_nb.history.file import MIGRATIONS, TABLES
+from compiler_nb.history.file import MIGRATIONS, OF_RUNS
 from compiler_nb.tool import tool
 from tests.support.desk import Desk, begin, planner_of, run, scripted
 from tests.support.stored import until
@@ -38,7 +38,7 @@ def keep_some(history: History, count: int, size: int = 1) -> list[str]:
 def rows_in(path: Path) -> dict[str, set[str]]:
     """Return the runs that each table tells of."""
     with closing(sqlite3.connect(path)) as db:
-        names = {table: "id" if table == "runs" else "run" for table in TABLES}
+        names = {table: "id" if table == "runs" else "run" for table in OF_RUNS}
         return {table: {row[0] for row in db.execute(f"SELECT {name} FROM {table}")} for table, name in names.items()}  # noqa: S608 - our own
 
 

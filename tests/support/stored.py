@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from compiler_nb.compiler import Compiler
 from compiler_nb.history import History
 from compiler_nb.history.file import checksum
+from compiler_nb.history.kept import Kept, KeptIn
 from compiler_nb.tool import tool
 from tests.support.desk import Desk, scripted
 from tests.support.mutate import mutate
@@ -84,6 +85,8 @@ def rich_compiler(history: Any) -> Compiler:
 def store_rich_run(path: Path) -> Run:
     """Store a run in a file, and let go of the file."""
     with History(path) as history:
+        for table in BESIDE:
+            history.put(table, [Kept(f"{table} {number}", "some", {"text": "x", "n": number}) for number in range(3)])
         return asyncio.run(rich_compiler(history).run("What is it?", inputs={"df": prices.function(), "k": 3}))
 
 
@@ -112,12 +115,17 @@ def mutate_bytes(random: Random, path: Path) -> None:
     path.write_bytes(data or b"?")
 
 
+BESIDE: tuple[KeptIn, ...] = ("prompts", "cells")
+"""Tables of rows that are no run's."""
 KEYS = {"events": "run, seq", "inputs": "run, name", "runs": "id", "blobs": "run, owner, number"}
+KEYS |= dict.fromkeys(BESIDE, "key")
 CHANGED = {
     "events": ["body", "body", "body", "kind", "at", "round", "seq"], "inputs": ["body", "hash"],
     "runs": ["settings", "status", "at", "owner", "question"], "blobs": ["data", "number", "owner"],
 }  # fmt: skip
+CHANGED |= {table: ["body", "name", "at", "key"] for table in BESIDE}
 CHECKED = {"events": ("kind", "body"), "inputs": ("name", "body"), "runs": ("question", "settings")}
+CHECKED |= dict.fromkeys(BESIDE, ("key", "body"))
 
 
 def mutate_row(random: Random, path: Path) -> None:
