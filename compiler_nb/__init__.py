@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from compiler_nb.models.hand import HandModel
     from compiler_nb.models.limits import Limit
     from compiler_nb.models.openai import OpenAIModel
+    from compiler_nb.models.prices import set_price
     from compiler_nb.models.scripted import ScriptedModel
     from compiler_nb.operations.bounds import Bounds
     from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped, Usage
@@ -97,6 +98,7 @@ __all__ = [
     "Toolbox",
     "Usage",
     "connect",
+    "set_price",
     "tool",
 ]
 __version__ = "0.1.0"
@@ -115,6 +117,7 @@ _ROOMS = {
     "models.connect": "connect",
     "models.hand": "HandModel",
     "models.openai": "OpenAIModel",
+    "models.prices": "set_price",
     "models.scripted": "ScriptedModel",
     "outcome": "Answer Cancelled Failure Replan Skipped Usage",
     "operations.bounds": "Bounds",

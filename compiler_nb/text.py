@@ -85,6 +85,17 @@ def seconds_text(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds:,.0f} s"  # noqa: PLR2004 - see the examples
 
 
+def money_text(dollars: float, mark: str = "") -> str:
+    """Return dollars: `$12.40`, `$0.12`, `$0.0031`, "" for none; mark: what stands before them, such as `~`."""
+    digits = max(2, 1 - math.floor(math.log10(dollars))) if dollars else 0
+    return f"{mark}${dollars:,.{digits}f}" if dollars else ""
+
+
+def tokens_text(tokens: int, *, estimated: bool = False) -> str:
+    """Return `1 token`, `1,240 tokens`, `~1,240 tokens` if that is an estimate."""
+    return f"{'~' if estimated else ''}{count_of(tokens, 'token')}"
+
+
 def wait_text(provider: str, asked: float, left: float | None = None, count: int = 1) -> str:
     """Return that so many wait for a provider, the seconds that it asked for (0 if it did not), and those left.
 

@@ -111,7 +111,8 @@ def test_the_worker_serves_tools_that_call_a_model():
     with Server(says) as server:
         found = ask(server, Desk())
     assert found.answer == [4806, "Haut."]
-    assert found.progress.usage_by_task == {"h": Usage(1, 10, 15), "note": Usage(1, 10, 5)}
+    used = {id_: cost.usage for id_, cost in found.costs().tasks.items()}
+    assert used == {"h": Usage(1, 10, 15), "note": Usage(1, 10, 5)}
     assert "Mont Blanc" not in found.prompt("planner")
     assert "Mont Blanc" in found.prompt("worker")
 

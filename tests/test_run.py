@@ -204,7 +204,7 @@ def test_usage_is_counted_by_call_and_by_task():
     )  # fmt: skip
     found = run(Compiler(model, Desk().tools))
     assert found.answer == "ok"
-    by_task = found.progress.usage_by_task
+    by_task = {id_: cost.usage for id_, cost in found.costs().tasks.items()}
     assert set(by_task) == {"a", "b[0]", "b[1]"}
     assert (by_task["a"].calls, by_task["a"].output_tokens, by_task["b[0]"].output_tokens) == (1, 10, 5)
     assert found.usage.calls == 5
@@ -301,10 +301,10 @@ def test_cancelled_tasks_are_among_the_failures():
 # ---------------------------------------------------------------- however a run came to be
 
 OFFERED = {
-    "answer", "answer_cut", "approve", "cancel", "deny", "disclosed", "error", "events", "failures", "id", "inputs",
-    "partial", "pause", "plan", "prompt", "question", "raise_for_failures", "results", "resume", "retry", "rounds",
-    "seconds", "set", "settings", "skip", "state", "status", "timeline", "to_pandas", "usage", "view", "visualize",
-    "why",
+    "answer", "answer_cut", "approve", "cancel", "cost", "costs", "deny", "disclosed", "error", "events",
+    "failures", "id", "inputs", "partial", "pause", "plan", "prompt", "question", "raise_for_failures", "results",
+    "resume", "retry", "rounds", "seconds", "set", "settings", "skip", "state", "status", "timeline", "to_pandas",
+    "usage", "view", "visualize", "why",
 }  # fmt: skip
 ARGUMENTS = {"state": ("b",), "why": ("b",), "partial": ("rows",), "approve": ("b",), "deny": ("b",),
              "skip": ("b",), "retry": ("b",), "set": ("b", 1)}  # fmt: skip

@@ -68,8 +68,8 @@ def row_of(run: StoredRun, facts: Facts) -> dict[str, Any]:
     """Return what a table says of a run, by column."""
     return {
         "run": run.id, "at": run.at, "status": run.status, "question": run.question, "answer": facts.answer,
-        "model": ", ".join(facts.models), "tasks": run.tasks, "tokens": facts.tokens, "cost": facts.cost,
-        "seconds": run.seconds,
+        "model": ", ".join(facts.models), "tasks": run.tasks, "tokens": facts.cost.usage.tokens,
+        "cost": facts.cost.dollars, "seconds": run.seconds,
     }  # fmt: skip
 
 

@@ -17,11 +17,10 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, nullcontext, suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final, Literal
 
 from compiler_nb.errors import AuthenticationFailed, BadRequest, ModelError, ModelRefused, ProviderUnavailable
-from compiler_nb.models import warm
+from compiler_nb.models import prices, warm
 from compiler_nb.models.base import Chunk, Message, Request
 from compiler_nb.models.body import bytes_of, refuse_errors, whole
 from compiler_nb.models.faults import Where, explain, final, is_hung_up, refusal_of
@@ -118,7 +117,12 @@ class OpenAIModel:
     def prepare(self) -> None:
         """Begin, in the background, to import what the first call needs."""
         resource = RESOURCES[self.api]
-        warm.begin(resource, partial(warm.load, resource))
+
+        def load() -> None:
+            warm.load(resource)
+            prices.load()
+
+        warm.begin(resource, load)
 
     @property
     def hint(self) -> str:

@@ -251,7 +251,10 @@ def _called(calls: Any) -> list[str]:
 
 
 def usage_of(usage: Any) -> Usage | None:
-    """Return the usage that a provider reports, of either API, or None if it is not in numbers."""
+    """Return the usage that a provider reports, of either API, or None if it is not in numbers.
+
+    Some leave a model's reasoning out of what it wrote (xAI, Gemini): the total tells how much that was.
+    """
     if type(usage) is not dict:
         return None
     names = ("input", "output") if "input_tokens" in usage else ("prompt", "completion")
@@ -259,9 +262,13 @@ def usage_of(usage: Any) -> Usage | None:
     if type(sent) is not int or type(received) is not int:
         return None
     read, wrote = (usage.get(f"{name}_tokens_details") for name in names)
+    thought = _count(wrote, "reasoning_tokens")
+    left_out = max(_count(usage, "total_tokens") - sent - received, 0)
+    if left_out and thought in (0, left_out):
+        thought, received = left_out, received + left_out
     return Usage(
         1, sent, received, _count(read, "cached_tokens"),
-        reasoning_tokens=_count(wrote, "reasoning_tokens"), cache_write_tokens=_count(read, "cache_write_tokens"),
+        reasoning_tokens=thought, cache_write_tokens=_count(read, "cache_write_tokens"),
     )  # fmt: skip
 
 

@@ -19,8 +19,8 @@ class Budget:
     """What a run may use; None means no limit.
 
     tokens: input and output of all calls of models, and what the next call sends, as far as it can be estimated; usd:
-    dollars, by the price list of the extra `prices`; calls: calls of models; seconds: from the question to the answer;
-    replans: further plans.
+    dollars, by `set_price` and the price list of the extra `prices`; calls: calls of models; seconds: from the question
+    to the answer; replans: further plans.
     Raises ValueError if one is not a number from 0.
     """
 
@@ -52,6 +52,6 @@ class Budget:
                 return f"the budget of {self.tokens:,} tokens is too small: {rest}"
         if self.calls is not None and max(asked, used.calls) >= self.calls:
             return f"the budget of {self.calls} calls of models is used up"
-        if self.usd is not None and (spent := progress.cost or 0.0) >= self.usd:
-            return f"the budget of ${self.usd:g} is used up (${spent:.4f})"
+        if self.usd is not None and (spent := progress.cost).known >= self.usd:
+            return f"the budget of ${self.usd:g} is used up ({spent.money or '$0'})"
         return ""

@@ -139,7 +139,8 @@ class Settings:
         _check_choice(f"{role}.dialect", getattr(model, "dialect", "python"), DIALECTS)
         if self.budget.usd is not None and price(model.provider, model.name, Usage(1, 1, 1)) is None:
             name = f"{model.provider}:{model.name}"
-            raise ValueError(f"no price is known for {name}: leave usd out, or install compiler_nb[prices]")
+            way = f"set it: compiler_nb.set_price({name!r}, input=..., output=...)"
+            raise ValueError(f"no price is known for {name}: leave usd out, install compiler_nb[prices], or {way}")
 
     def _check_prompts(self) -> None:
         """Raise ValueError if a prompt of the user's lacks what it must show, or an example is not a plan."""

@@ -12,9 +12,7 @@ from typing import NamedTuple
 from compiler_nb.events import TaskEnded
 from compiler_nb.plan.task import owner_of
 from compiler_nb.trace.progress import Progress
-from compiler_nb.trace.records import ModelCall
-
-PLANNER, JOINER = "planner", "joiner"
+from compiler_nb.trace.records import JOINER, PLANNER, ModelCall, role_of
 
 
 class Link(NamedTuple):
@@ -27,11 +25,6 @@ class Link(NamedTuple):
     started: float
     ended: float
     call: int = 0
-
-
-def role_of(call: ModelCall) -> str:
-    """Return who made a call that no task made: the joiner or the planner, which also repairs plans and writes more."""
-    return JOINER if call.role == JOINER else PLANNER
 
 
 def find_chain(progress: Progress, at: float) -> tuple[Link, ...]:

@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 from compiler_nb.plan.shape import children, heights, parents
 from compiler_nb.plan.task import Task
 from compiler_nb.text import cut, seconds_text
-from compiler_nb.trace.chain import PLANNER, Link, find_chain, role_of
+from compiler_nb.trace.chain import Link, find_chain
 from compiler_nb.trace.progress import Progress
-from compiler_nb.trace.records import ModelCall
+from compiler_nb.trace.records import PLANNER, ModelCall, role_of
 
 NAMED: Final = 6
 """Most parts of a chain that are named."""

@@ -35,6 +35,7 @@ from compiler_nb.events import (
     PlanProblem,
     RoundStarted,
     RunEnded,
+    RunStarted,
     TaskApproved,
     TaskChosen,
     TaskEnded,
@@ -51,8 +52,9 @@ from compiler_nb.events import (
 from compiler_nb.outcome import LEFT_OUT, NOT_REPEATED, SET, Answer, Skipped, State, Status, Usage
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import JOIN, Task, is_part, owner_of
+from compiler_nb.trace.costs import Cost, Costs, cost_of, costs_of
 from compiler_nb.trace.readiness import Readiness
-from compiler_nb.trace.records import Hold, ModelCall, Park, Round, Span, cost_of
+from compiler_nb.trace.records import Hold, ModelCall, Park, Round, Span
 
 What = State | Literal["retried", "held", "parked"]
 """What changed: the task's state ("retried": an attempt failed, and the task waits for another one), or that it is now
@@ -63,9 +65,10 @@ class Progress:
     """Where a run stands, after the events that it took.
 
     events: those of the run, which may still grow; taken: how many of them were folded; at: seconds of the last one;
+    began: when the run did, in seconds since the epoch, 0 if that is not known;
     status, error, answer: of the run; cut: at which limit the answer is cut off, "" if it is whole; rounds, plan: see
     Round, and the last plan; pauses: pairs of seconds, the second None while it lasts; usage: of all calls; calls: of
-    models, by number; usage_by_task: of the calls that tools made;
+    models, by number;
     waits: the calls of models that their providers make wait, by number; waited: how long there were such, by provider.
     By a task's id: tasks (in the order in which they came), states, born (seconds), round_of (the number of the round
     whose plan it first stood in), ends, spans (attempts; of a fan-out
@@ -87,8 +90,8 @@ class Progress:
         self.plan: Plan | None = None
         self.pauses: list[tuple[float, float | None]] = []
         self.usage = Usage()
+        self.began = 0.0
         self.calls: dict[int, ModelCall] = {}
-        self.usage_by_task: dict[str, Usage] = {}
         self.waits: dict[int, ModelWaits] = {}
         self.waited: dict[str, float] = {}
         self.tasks: dict[str, Task] = {}
@@ -195,9 +198,14 @@ class Progress:
         return [each for each in self.holding if owner_of(each) == id_] if id_ in self.items_ended else []
 
     @property
-    def cost(self) -> float | None:
-        """What the calls of models that have ended cost in dollars, or None if the price of one is not known."""
+    def cost(self) -> Cost:
+        """What the calls of models cost that have ended."""
         return cost_of(list(self.calls.values()))
+
+    @property
+    def costs(self) -> Costs:
+        """What they cost by role, by task and by model."""
+        return costs_of(list(self.calls.values()), self.tasks)
 
     @property
     def paused(self) -> bool:
@@ -354,6 +362,9 @@ class Progress:
 
     # ---------------------------------------------------------------- the run
 
+    def _begin(self, event: RunStarted) -> None:
+        self.began = event.started_at
+
     def _begin_round(self, event: RoundStarted) -> None:
         self.rounds.append(Round(event.round, event.reason))
         self._problems = []
@@ -414,7 +425,7 @@ class Progress:
     def _ask(self, event: ModelStarted) -> None:
         self.calls[event.call] = ModelCall(
             event.call, event.role, event.task, event.provider, event.model, event.at,
-            messages=event.messages, address=event.address, round=event.round,
+            messages=event.messages, address=event.address, round=event.round, at=self.began,
         )  # fmt: skip
 
     def _wait(self, event: ModelWaits) -> None:
@@ -446,11 +457,9 @@ class Progress:
             grammar=event.grammar,
             template=event.template,
         )
-        if call.task:
-            self.usage_by_task[call.task] = self.usage_by_task.get(call.task, Usage()) + event.usage
 
     _folds: ClassVar[Mapping[type, Callable[[Progress, Any], None]]] = {
-        TaskPlanned: _plan, TaskExpanded: _expand, TaskChosen: _choose, TaskHeld: _hold,
+        RunStarted: _begin, TaskPlanned: _plan, TaskExpanded: _expand, TaskChosen: _choose, TaskHeld: _hold,
         TaskIdentified: _identify,
         TaskApproved: _judge, TaskStarted: _start, TaskParked: _park,
         TaskRetried: _retry, TaskEnded: _end, TaskRevived: _revive, RoundStarted: _begin_round,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from compiler_nb.errors import Problem
-from compiler_nb.models.prices import price
 from compiler_nb.outcome import Answer, Failure, Replan, State, Usage
 from compiler_nb.plan.plan import Plan
+
+PLANNER: Final = "planner"
+JOINER: Final = "joiner"
 
 
 class Span(NamedTuple):
@@ -34,7 +36,8 @@ class ModelCall(NamedTuple):
     text yet; ended, usage: None while it goes on; answered: the model that the reply names, "" if it is the asked one;
     address: the server's, "" if it is not known; round: the number of the round in which it was made;
     grammar: what the reply was held to, in words ("4 tools"), "" if to nothing;
-    template: what the server's chat template makes of messages in these roles, "" if it is not known.
+    template: what the server's chat template makes of messages in these roles, "" if it is not known;
+    at: when the run began, in seconds since the epoch, 0 if that is not known.
     """
 
     number: int
@@ -53,6 +56,7 @@ class ModelCall(NamedTuple):
     round: int = 0
     grammar: str = ""
     template: str = ""
+    at: float = 0.0
 
     @property
     def held(self) -> str:
@@ -60,10 +64,9 @@ class ModelCall(NamedTuple):
         return f"written under a grammar of {self.grammar}" if self.grammar else ""
 
 
-def cost_of(calls: Iterable[ModelCall]) -> float | None:
-    """Return what calls that have ended cost in dollars, or None if the price of one is not known."""
-    spent = [price(call.provider, call.model, call.usage) for call in calls if call.usage]
-    return None if None in spent else sum(filter(None, spent), 0.0)
+def role_of(call: ModelCall) -> str:
+    """Return who made a call that no task made: the joiner or the planner, which also repairs plans and writes more."""
+    return JOINER if call.role == JOINER else PLANNER
 
 
 class Hold(NamedTuple):

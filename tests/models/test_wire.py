@@ -140,6 +140,22 @@ def test_cached_tokens_are_read():
 
 
 @pytest.mark.parametrize(
+    ("details", "total", "received", "thought"),
+    [
+        ({"reasoning_tokens": 7}, 18, 9, 7),  # xAI: what it wrote is without what it thought
+        (None, 18, 9, 7),  # Gemini: only the total tells
+        ({"reasoning_tokens": 2}, 11, 2, 2),  # OpenAI: a part of what it wrote
+        ({"reasoning_tokens": 1}, 18, 2, 1),  # a total that means something else
+        (None, 3, 2, 0),
+    ],
+)
+def test_reasoning_that_only_the_total_counts_is_output(details, total, received, thought):
+    """It is sold as output, so it has to be counted as that."""
+    usage = {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": total, "completion_tokens_details": details}
+    assert usage_of(usage) == Usage(1, 9, received, reasoning_tokens=thought)
+
+
+@pytest.mark.parametrize(
     ("events", "name"),
     [
         ([{"model": "a"}, {"model": "b"}], "a"),

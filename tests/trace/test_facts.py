@@ -9,7 +9,7 @@ import pytest
 
 from compiler_nb import Compiler, ScriptedModel, tool
 from compiler_nb.history import History
-from compiler_nb.trace import Facts, facts_of
+from compiler_nb.trace import Cost, Facts, facts_of
 
 PLAN = "a = ask(1)\nb = llm('Which?', a)\nanswer(b)"
 
@@ -29,7 +29,7 @@ def run_of(plan=PLAN, history=None, model="scripted", **settings):
 def test_the_facts_of_a_run():
     """The models that it asked, once each, tokens, dollars and the answer."""
     run = run_of()
-    assert facts_of(run.progress) == Facts(("scripted:scripted",), run.usage.tokens, True, 0.0, "Rome, by far.")
+    assert facts_of(run.progress) == Facts(("scripted:scripted",), Cost(run.usage), "Rome, by far.")
 
 
 @pytest.mark.parametrize("plan", [PLAN, "a = ask(1)\nanswer(a)", "answer({'x': [1, 2]})", "a = ask(1)\nanswer(a, a)"])

@@ -199,7 +199,7 @@ def test_usage_is_the_sum_of_the_calls():
     story = called(called(called(Story(), 1, Usage(1, 10, 5)), 2, Usage(1, 3, 2), "a"), 3, Usage(1, 1, 1), "a")
     assert Progress(story.events).usage == Usage(3, 14, 8)
     assert Progress(story.events).calls[2].usage == Usage(1, 3, 2)
-    assert Progress(story.events).usage_by_task == {"a": Usage(2, 4, 3)}
+    assert {id_: cost.usage for id_, cost in Progress(story.events).costs.tasks.items()} == {"a": Usage(2, 4, 3)}
     called(story, 4, Usage(1, 1, 1, reported=False))
     assert Progress(story.events).usage.reported is False
     assert Progress([]).usage == Usage()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from compiler_nb.models.prices import price
 from compiler_nb.notebook.output.answer import to_html
 from compiler_nb.notebook.output.prints import printed_by
 from compiler_nb.notebook.output.values import inert, inert_code, inert_lines
@@ -18,7 +17,7 @@ from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import references
 from compiler_nb.run import Run
 from compiler_nb.text import seconds_text, shorten_value
-from compiler_nb.trace import ModelCall, Progress, Span, disclosed
+from compiler_nb.trace import ModelCall, Progress, Span, cost_of, disclosed
 from compiler_nb.tracebacks import place_of
 
 ARGUMENT: Final = 2_000
@@ -129,9 +128,9 @@ def _prompt(call: ModelCall) -> str:
 
 
 def _spent(call: ModelCall, usage: Usage) -> str:
-    dollars = price(call.provider, call.model, usage)
+    cost = cost_of([call])
     thought = f" ({usage.reasoning_tokens:,} of reasoning)" if usage.reasoning_tokens else ""
-    return f" · {usage.tokens:,} tokens{thought}{f' · ${dollars:.4f}' if dollars else ''}"
+    return f" · {cost.tokens}{thought}{f' · {cost.money}' if cost.money else ''}"
 
 
 def _rows(rows: Iterable[tuple[str, str]]) -> str:

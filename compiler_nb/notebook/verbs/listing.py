@@ -70,11 +70,10 @@ def _rows(desk: Desk) -> Iterator[list[str]]:
         *((run, run.tasks, known.get(run.id, Facts())) for run in stored),
     ]
     for number, (run, count, facts) in enumerate(found, 1):
-        dollars = "" if facts.cost is None else f"${facts.cost:.4f}" if facts.cost else ""
-        tokens = f"{'' if facts.reported else '~'}{facts.tokens:,}" if facts.tokens else ""
+        tokens = facts.cost.tokens.partition(" ")[0] if facts.cost.usage.tokens else ""
         answer = "" if facts.answer is None else cut(" ".join(to_text(facts.answer).split()), _ANSWER)
         yield [
             f"-{number}", run.status, str(count), f"{run.at:%d %b %H:%M}" if run.at else "",
-            cut(", ".join(facts.models), _MODEL), tokens, dollars, seconds_text(run.seconds), run.id, answer,
+            cut(", ".join(facts.models), _MODEL), tokens, facts.cost.money, seconds_text(run.seconds), run.id, answer,
             cut(" ".join(run.question.split()), _QUESTION) or "(a plan)",
         ]  # fmt: skip
