@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         ModelRefused,
         ModelTimeout,
         NoModel,
+        NotRecorded,
         OptionError,
         PlanError,
         Problem,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     )
     from compiler_nb.history import History
     from compiler_nb.models.base import Chunk, Model, Request
+    from compiler_nb.models.cassette import Cassette
     from compiler_nb.models.connect import connect
     from compiler_nb.models.hand import HandModel
     from compiler_nb.models.limits import Limit
@@ -55,6 +57,7 @@ __all__ = [
     "Bounds",
     "Budget",
     "Cancelled",
+    "Cassette",
     "Chunk",
     "Compiler",
     "CompilerError",
@@ -72,6 +75,7 @@ __all__ = [
     "ModelRefused",
     "ModelTimeout",
     "NoModel",
+    "NotRecorded",
     "OpenAIModel",
     "OptionError",
     "Plan",
@@ -110,10 +114,11 @@ _ROOMS = {
     "history": "History",
     "errors": (
         "ArgumentError AuthenticationFailed BadRequest CompilerError EffectInDoubt ExpressionError HistoryError "
-        "ModelError ModelRefused ModelTimeout NoModel OptionError PlanError Problem ProviderUnavailable "
+        "ModelError ModelRefused ModelTimeout NoModel NotRecorded OptionError PlanError Problem ProviderUnavailable "
         "QuotaExceeded RateLimited RunClaimed RunFailed SteerError StreamBroken ToolError ToolUnavailable"
     ),
     "models.base": "Chunk Model Request",
+    "models.cassette": "Cassette",
     "models.connect": "connect",
     "models.hand": "HandModel",
     "models.openai": "OpenAIModel",

@@ -90,12 +90,12 @@ class Compiler:
         bounds: Bounds | Mapping[str, float] | None = None,
     ) -> None:
         own = _model(model)
-        asked = own if worker is None else _model(worker)
+        asked = _in_role("worker", worker, own)
         shared = cast("Any", share)  # Settings says what it may be
         language = make_language_tools(share=shared, provider=getattr(asked, "provider", None))
         self.settings = Settings(
-            planner=own if planner is None else _model(planner),
-            joiner=own if joiner is None else _model(joiner),
+            planner=_in_role("planner", planner, own),
+            joiner=_in_role("joiner", joiner, own),
             worker=asked,
             tools=Toolbox(tools).newest().plus(Toolbox(language)),
             dialect=dialect,
@@ -117,6 +117,9 @@ class Compiler:
             learn_shapes=learn_shapes,
             bounds=read_bounds(bounds),
         )
+        for each in self.settings.roles.values():
+            if hide := getattr(each, "hide_keys", None):
+                hide(self.settings.secrets)
         self.seen = Seen()
 
     # ---------------------------------------------------------------- doors
@@ -410,6 +413,13 @@ class Compiler:
 
 def _model(model: Model | str | None) -> Model | None:
     return connect(model) if isinstance(model, str) else model
+
+
+def _in_role(role: str, model: Model | str | None, own: Model | None) -> Model | None:
+    """Return the model of a role, `own` if it has none; one that plays several roles says which that is."""
+    found = own if model is None else _model(model)
+    part = getattr(found, "for_role", None)
+    return part(role) if part is not None else found
 
 
 def _plain(kind: Callable[[Any], Any], given: object) -> Any:

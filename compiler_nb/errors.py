@@ -16,7 +16,8 @@ CompilerError
 │   ├── StreamBroken         the stream ended before the model did
 │   ├── ModelRefused         the model or the provider's filter declined; `text` is what it said
 │   ├── ProviderUnavailable  no connection, or a server error
-│   └── BadRequest           the request is wrong: unknown model, context too long, bad parameter
+│   ├── BadRequest           the request is wrong: unknown model, context too long, bad parameter
+│   └── NotRecorded          a cassette has no such request; the message names the first difference to the nearest one
 ├── SteerError               a task cannot be skipped, tried again or given a value now; the message says the way on
 ├── RunFailed                a run has no answer; `run` holds its results
 ├── OptionError              a magic's option or a name in a cell is wrong
@@ -166,6 +167,10 @@ class ProviderUnavailable(ModelError):
 
 class BadRequest(ModelError):
     """The provider cannot serve such a request."""
+
+
+class NotRecorded(ModelError):
+    """A cassette has no reply to such a request; the message names the first difference to the nearest one."""
 
 
 class SteerError(CompilerError):

@@ -83,7 +83,9 @@ class Model(Protocol):
 
     name: the model's own name; provider: whose limits its calls count against. It may have more: `secrets`, which no
     text may show; `patience`, the seconds that it may be silent before its text begins, if they are more than usual;
-    `prompts`, "small" if it wants short ones; `dialect`, the language in which it plans best, if that is not python.
+    `prompts`, "small" if it wants short ones; `dialect`, the language in which it plans best, if that is not python;
+    `for_role`, which returns the Model that answers in a role; `hide_keys`, which is told the keys of all models of a
+    run; `backoff`, the seconds before a second try, if they are not the usual ones.
     """
 
     name: str

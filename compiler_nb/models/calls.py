@@ -143,7 +143,7 @@ class Stream:
         self._started = self._waits = False
         self._crowded, self._begun = False, 0  # whether other calls went on during a try; what had begun before it
         self._source = (getattr(model, "address", ""), model.name)
-        self._retries = replace(calls.retries)
+        self._retries = replace(calls.retries, backoff=getattr(model, "backoff", calls.retries.backoff))
         self._parking = calls.parking(request.task) if calls.parking is not None else None
         self._pieces = self._run()
 
