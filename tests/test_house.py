@@ -43,8 +43,8 @@ SHOWS = r"(Plan\.(to_graphviz|visualize|_repr_\w+_)|Run\.(view|visualize|timelin
 plans may say."""
 
 PUBLIC = """
-tool Tool Toolbox Plan Task Compiler Run Budget History connect ScriptedModel OpenAIModel
-"""  # Cassette joins them when it is built
+tool Tool Toolbox Plan Task Compiler Run Budget History connect ScriptedModel OpenAIModel Cassette
+"""
 HEAVY = ("openai", "pydantic", "ipywidgets", "anywidget", "graphviz", "IPython", "pandas")
 ONLY_NOTEBOOK = {"IPython", "ipywidgets", "anywidget", "ipykernel", "traitlets", "nest_asyncio", "nest_asyncio2"}
 STORES_CODE = {"pickle", "marshal", "shelve", "dill", "cloudpickle"}

@@ -85,7 +85,8 @@ class Model(Protocol):
     text may show; `patience`, the seconds that it may be silent before its text begins, if they are more than usual;
     `prompts`, "small" if it wants short ones; `dialect`, the language in which it plans best, if that is not python;
     `for_role`, which returns the Model that answers in a role; `hide_keys`, which is told the keys of all models of a
-    run; `backoff`, the seconds before a second try, if they are not the usual ones.
+    run; `backoff`, the seconds before a second try, if they are not the usual ones; `learn_shapes`, False if it must
+    not be told what tools returned in earlier runs.
     """
 
     name: str

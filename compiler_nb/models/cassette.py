@@ -33,7 +33,8 @@ class Cassette:
     A request is known by its role and its messages, whatever the order in which requests come. Of equal requests the
     k-th gets the k-th reply, that of its own task if there is one, and the last again if there are no more. An error
     that was recorded is raised. A request that is not recorded is a NotRecorded, which names the first difference to
-    the nearest one. In a role it has the name and the provider of the model that was recorded there.
+    the nearest one. In a role it has the name and the provider of the model that was recorded there. Planners that are
+    recorded or played are told nothing of earlier runs, so that their requests do not depend on these.
     Raises HistoryError that names the line if the file is not a sound cassette.
     """
 
@@ -49,6 +50,7 @@ class Cassette:
 
     name: str
     provider: str
+    learn_shapes = False
 
     @staticmethod
     def record(path: str | PathLike[str], model: Model) -> Recorder:
@@ -59,7 +61,8 @@ class Cassette:
         written; ValueError if `model` is not a Model.
         """
         if isinstance(model, type) or not isinstance(model, Model):
-            raise ValueError(f"what is recorded must be a Model, such as connect('openai:gpt-5-mini'), not {model!r}")
+            made = "such as connect('openai:gpt-5-mini')"
+            raise ValueError(f"what is recorded must be a Model, {made}, not {model!r}")  # noqa: TRY004 - as all settings
         return Recorder(path, model)
 
     @property
@@ -81,9 +84,13 @@ class Cassette:
         in_role = (each for each in self.recorded if _ASKS.get(each.role, each.role) == role)
         found = next(in_role, next(iter(self.recorded), None))
         if found is None:
-            return {"name": "cassette", "provider": "cassette", **ABOUT, "parameters": {}, **self._pace}
+            return {"name": "cassette", "provider": "cassette", "about": self._about, **ABOUT, **self._pace}
         about = {name: found.about[name] for name in ABOUT} | {"parameters": found.about["limits"]}
-        return {"name": found.model, "provider": found.provider, **about, **self._pace}
+        return {"name": found.model, "provider": found.provider, "about": self._about, **about, **self._pace}
+
+    @property
+    def _about(self) -> str:
+        return f"played from {self.path}, no key needed"
 
     @property
     def _pace(self) -> Mapping[str, float]:
@@ -120,7 +127,7 @@ class Cassette:
 
     def _fault(self, found: Recorded, request: Request) -> ModelError | None:
         """Return the error that a call ended with; if its caller stopped it, one that says so."""
-        where = {"provider": found.provider, "model": found.model}
+        where: dict[str, Any] = {"provider": found.provider, "model": found.model}
         if found.fault is not None:
             error = found.fault.error(**where)
             if not self.timings and error.retry_after is not None:
@@ -139,8 +146,8 @@ class Cassette:
         for each in self.recorded:
             by_role.setdefault(each.role, []).append(each.messages)
         differs = mask(first_difference(request, by_role), known_secrets())
-        hint = f"to record it: %%compile --record {self.path.name}, or Cassette.record({self.path.name!r}, model)"
-        message = f"{self.path.name} has no such request of the {request.role}: {differs}; {hint}"
+        hint = f"to record it: %%compile --record {self.path}, or Cassette.record({str(self.path)!r}, model)"
+        message = f"the cassette {self.path} has no such request of the {request.role}: {differs}; {hint}"
         return NotRecorded(message, provider=self.provider, model=self.name)
 
     def __repr__(self) -> str:
@@ -152,6 +159,7 @@ class _Part:
 
     name: str
     provider: str
+    learn_shapes = False
 
     def __init__(self, cassette: Cassette, facts: Mapping[str, Any]) -> None:
         self._cassette = cassette
@@ -171,20 +179,13 @@ class Recorder:
     model: the other one, whose attributes it has, too.
     """
 
+    learn_shapes = False
+
     def __init__(self, path: str | PathLike[str], model: Model) -> None:
         self.path, self.model = Path(path).expanduser(), model
+        self.name, self.provider = model.name, model.provider
         self._hidden: tuple[Secret, ...] = ()
         prepare(self.path)
-
-    @property
-    def name(self) -> str:
-        """The other model's."""
-        return self.model.name
-
-    @property
-    def provider(self) -> str:
-        """The other model's."""
-        return self.model.provider
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or "model" not in vars(self):

@@ -107,7 +107,7 @@ class Take:
         self.plain = False
         more = {name: value for name, value in piece._asdict().items() if value and name != "text"}
         if piece.usage is not None:
-            more["usage"] = piece.usage._asdict()
+            more["usage"] = _without_defaults(piece.usage)
         self.pieces.append([_time(at), self._screen.feed(piece.text), *([_masked(more, self.secrets)] if more else [])])
 
     def line(self, seconds: float, error: BaseException | None, *, stopped: bool) -> str:
@@ -140,8 +140,13 @@ def _fault_of(error: BaseException, model: Model) -> dict[str, Any]:
         kind, str(error.args[0]), error.status, error.request_id, error.retry_after, error.retryable, error.patient,
         getattr(error, "text", ""),
     )  # fmt: skip
-    defaults = Fault._field_defaults
-    return {name: value for name, value in fault._asdict().items() if name not in defaults or value != defaults[name]}
+    return _without_defaults(fault)
+
+
+def _without_defaults(record: Fault | Usage) -> dict[str, Any]:
+    """Return the fields of a record that say something."""
+    defaults = record._field_defaults
+    return {name: value for name, value in record._asdict().items() if name not in defaults or value != defaults[name]}
 
 
 def _masked(data: Any, secrets: tuple[Secret, ...]) -> Any:
@@ -207,7 +212,7 @@ def read(path: Path) -> list[Recorded]:
     if not data:
         raise HistoryError(f"the cassette {path} is empty; delete it, and record it again")
     if not lines or not _is_head(lines[0]):
-        raise HistoryError(f"{path} is not a cassette: its first line is not {{\"cassette\": {VERSION}}}")
+        raise HistoryError(f'{path} is not a cassette: its first line is not {{"cassette": {VERSION}}}')
     found = [*_calls(lines, path)]
     if cut_off:
         what = "is cut off, as its recording was interrupted; delete that line, or record it again"
@@ -300,9 +305,9 @@ _ABOUT: Final = {
     "limits": _Field(lambda value: type(value) is dict, "an object", {}),
 }
 _LIMITS: Final = {name: _COUNT._replace(default=0) for name in LIMITS}
-_CHUNK: Final = {
-    name: _TEXT._replace(default="") for name in ("finish", "model", "grammar", "notice", "template")
-} | {"usage": _Field(lambda value: type(value) is dict, "an object", ())}
+_CHUNK: Final = {name: _TEXT._replace(default="") for name in ("finish", "model", "grammar", "notice", "template")} | {
+    "usage": _Field(lambda value: type(value) is dict, "an object", ())
+}
 _USAGE: Final = {
     name: _Field(_is_flag, "true or false", default) if type(default) is bool else _COUNT._replace(default=default)
     for name, default in Usage._field_defaults.items()

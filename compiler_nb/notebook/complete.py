@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import types
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion
@@ -84,6 +85,7 @@ def _values(flag: str, typed: str, names: Namespace) -> Found:
         "tools": lambda: [*_of(names, (Tool, Toolbox)), *_of(names, types.FunctionType)],
         "approve": lambda: ["ask", "auto", "deny", *_of(names, Tool)],
         "inputs": names.visible,
+        **dict.fromkeys(("record", "replay"), lambda: sorted(map(str, Path().glob("*.jsonl")))),
         **dict.fromkeys(("model", "planner", "joiner", "worker"), lambda: _models(names)),
     }
     return _that_begin(last, values[option.field]() if option.field in values else option.choices)

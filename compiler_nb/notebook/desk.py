@@ -22,6 +22,7 @@ from compiler_nb.notebook.loop import Idle
 if TYPE_CHECKING:  # they bring half of the package along
     from compiler_nb.history.history import History
     from compiler_nb.models.base import Model
+    from compiler_nb.models.cassette import Cassette
     from compiler_nb.notebook.variables.binding import Binder
     from compiler_nb.notebook.variables.namespace import Namespace
     from compiler_nb.planner.seen import Seen
@@ -42,6 +43,8 @@ class CellSettings(Configurable):
     worker = AnyTrait(None, help="another model for the tools llm and extract").tag(config=True)
     dialect = Enum(("auto", "python", "numbered", "json"), "auto", help="the language of plans").tag(config=True)
     prompts = AnyTrait("auto", help="full, small, auto (as the model asks for), or texts by role").tag(config=True)
+    record = Unicode(help="a cassette that all calls of models are written to").tag(config=True)
+    replay = Unicode(help="a cassette that answers in the place of models").tag(config=True)
     share = Enum(("all", "summary", "none"), "all", help="how much of the contents models see").tag(config=True)
     learn_shapes = Bool(default_value=True, help="tell planners keys and types of what tools returned").tag(config=True)
     preview = Bool(default_value=False, help="show contents of results when asking for another plan").tag(config=True)
@@ -90,13 +93,14 @@ class CellSettings(Configurable):
 
 @dataclass
 class Memory:
-    """What outlives a reload of the extension: the variables, the runs, and models and histories by their names."""
+    """What outlives a reload of the extension: variables, runs, and models, cassettes and histories by name."""
 
     names: Namespace
     binder: Binder
     seen: Seen  # what the tools of all cells returned
     runs: deque[Run] = field(default_factory=lambda: deque(maxlen=KEPT_RUNS))
     connected: dict[str, Model] = field(default_factory=dict)
+    cassettes: dict[str, Cassette] = field(default_factory=dict)  # that are played, by their files
     histories: dict[str, History] = field(default_factory=dict)  # by setting
     unwritten: set[str] = field(default_factory=set)  # settings whose files cannot be written
 

@@ -13,10 +13,11 @@ from compiler_nb.errors import CompilerError, OptionError, PlanError
 from compiler_nb.events import Event, RunEnded
 from compiler_nb.models.base import Request
 from compiler_nb.models.hand import HandModel
+from compiler_nb.notebook.cassettes import models_of
 from compiler_nb.notebook.cell import identity, lines_above
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.loop import Detached
-from compiler_nb.notebook.models import YOUR_TURN, is_hand, roles_of, show_prompt
+from compiler_nb.notebook.models import YOUR_TURN, is_hand, show_prompt
 from compiler_nb.notebook.options import Line, help_text, read
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.errors import counted_in_cell, shortened
@@ -144,7 +145,7 @@ def _nothing_stale(desk: Desk, cell: str) -> Iterator[None]:
 
 def _compiler(desk: Desk, question: Question) -> Compiler:
     """Return the compiler for a cell. A person can only be the planner, so other roles of `hand` have no model."""
-    given, models = question.said.given, roles_of(desk, question.said.given)
+    given, models = question.said.given, models_of(desk, question.said.given)
     roles: dict[str, Any] = {role: None if is_hand(model) else model for role, model in models.items()}
     if is_hand(models["planner"]):
         roles["planner"] = HandModel(question.prompts.append)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from compiler_nb.errors import ModelError, OptionError
 from compiler_nb.models.base import Model, Request
+from compiler_nb.models.cassette import Recorder
 from compiler_nb.models.connect import connect, describe, no_model
 from compiler_nb.models.hand import HandModel, prompt_text
 from compiler_nb.models.openai import OpenAIModel
@@ -98,13 +99,15 @@ def about(models: Mapping[str, Model | None]) -> str:
     if not found:
         raise no_model()
     lines: dict[str, list[str]] = {}
-    for role, model in found.items():
+    for role, named in found.items():
+        model = named.model if isinstance(named, Recorder) else named
         facts = describe(model)
         name = facts["name"] if facts["name"] == facts["provider"] else f"{facts['provider']}:{facts['name']}"
         key = f"key: {facts['key_source']}" if facts["key_source"] != "no need" else "no key needed"
         needs = model.hint if isinstance(model, OpenAIModel) and model.api == "chat" else ""
+        recorded = f"recorded in {named.path}" if isinstance(named, Recorder) else ""
         said = (facts["about"],) if "about" in facts else (facts["address"], key, needs)
-        lines.setdefault("  ".join(part for part in (name, *said) if part), []).append(role)
+        lines.setdefault("  ".join(part for part in (name, *said, recorded) if part), []).append(role)
     return "\n".join(f"{', '.join(roles)}: {line}" for line, roles in lines.items())
 
 

@@ -133,6 +133,9 @@ OPTIONS: Final = (
     Option("dialect", ("--dialect",), "NAME", "the language of plans", choices=("auto", "python", "numbered", "json")),
     Option("prompts", ("--prompts",), "WHICH", "how models are asked; auto: as each asks for",
            choices=("auto", "full", "small")),
+    Option("record", ("--record",), "FILE", "write what models are asked and answer to a cassette, at its end"),
+    Option("replay", ("--replay",), "FILE", "let a cassette answer: needs no model, no key and no network"),
+    Option("timings", ("--timings",), help="of --replay: replies come at the pace at which they were recorded"),
     Option("tools", ("-T", "--tools"), "a,b", "functions to offer; defaults to every @tool of the notebook", _names),
     Option("source", ("--from",), "RUN", "of %%plan: the run that it comes from; what that has done is not repeated"),
     Option("check", ("--check",), help="of %%plan: say what is wrong with it, or how it was read; run nothing"),
@@ -163,7 +166,7 @@ OPTIONS: Final = (
 BY_FLAG: Final = {flag: option for option in OPTIONS for flag in option.flags}
 NOT_YET: Final = frozenset({
     "--engine dask", "--cache plan", "--cache pure", "--cache all", "--planner-prompt", "--joiner-prompt",
-    "--start", "--override", "--repeat", "--step", "--record", "--replay", "--as", "--after",
+    "--start", "--override", "--repeat", "--step", "--as", "--after",
     "--variants", "--failed",
 })  # fmt: skip
 """Options, and values of options, that are planned: each is refused by its name, and listed nowhere."""

@@ -173,8 +173,12 @@ class Settings:
 
     @property
     def learns(self) -> bool:
-        """Whether planners are told what tools returned before; with nothing shared, keys are not either."""
-        return self.learn_shapes and self.share != "none"
+        """Whether planners are told what tools returned before; with nothing shared, keys are not either.
+
+        Nor is a planner that is recorded or played: what it is asked must not depend on what ran before.
+        """
+        is_wanted = self.learn_shapes and getattr(self.planner, "learn_shapes", True)
+        return is_wanted and self.share != "none"
 
     @property
     def roles(self) -> dict[str, Model]:

@@ -26,7 +26,7 @@ NAMES = Namespace({"frame": 1, "plain": plain, "model": ScriptedModel("x"), "don
     [
         ("%%compile --pl", ["--planner"]),
         ("%%plan --no-b", ["--no-bind"]),
-        ("# why\n%%compile --ti", ["--timeout"]),
+        ("# why\n%%compile --timeo", ["--timeout"]),
         ("%%compile -m mo", ["model"]),
         ("%%compile -m oll", ["ollama:"]),
         ("%%compile --planner=ha", ["hand"]),

@@ -102,7 +102,7 @@ def test_a_plan_keeps_its_lines():
         ("--step", "--step does not exist yet"),
         ("--variants A,B", "%%compile: --variants does not exist yet"),
         ("what is it --step", "write --step before the question"),
-        ("--record f", "--record does not exist yet"),
+        ("--as int", "--as does not exist yet"),
         ("what is it --timeout 3", "write --timeout before the question"),
     ],
 )
