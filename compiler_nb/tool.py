@@ -7,12 +7,14 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from keyword import iskeyword
 from types import FunctionType, ModuleType
 from typing import Any, Literal, TypeAlias, overload
 
 from compiler_nb.errors import ToolError
 from compiler_nb.signature.arguments import Signature
 from compiler_nb.signature.checks import checkable
+from compiler_nb.signature.names import fault_of_name, is_plain
 from compiler_nb.signature.types import describe_type
 from compiler_nb.text import shorten
 
@@ -72,7 +74,9 @@ class Tool(Signature):
 
     def _validate(self) -> None:
         name, function = self.name, self.function
-        if not name.isidentifier() or name.startswith("_") or name in RESERVED:
+        if fault := fault_of_name(name):
+            raise ToolError(f"{fault.what}, so no plan can call this tool; {fault.fix}: @tool(name='...')")
+        if not is_plain(name) or iskeyword(name) or name in RESERVED:
             raise ToolError(f"{name!r} cannot be a tool's name; give another: @tool(name='...')")
         if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
             raise ToolError(f"{name} yields its values one by one; let it return a list instead")

@@ -64,7 +64,11 @@ def test_it_stays_a_function():
     ("settings", "words"),
     [
         ({"name": "join"}, "cannot be a tool's name"),
-        ({"name": "_x"}, "cannot be a tool's name"),
+        ({"name": "_x"}, r"begins with an underscore, so no plan .* begins with a letter: @tool\(name='...'\)"),
+        ({"name": "f" * 65}, r"has 65 characters, so no plan can call this tool; .* at most 64: @tool\(name='...'\)"),
+        ({"name": "\ufb01nd"}, r"Python reads '\ufb01nd' as 'find', so .* write it that way: @tool\(name='...'\)"),
+        ({"name": "col\u00b7lecció"}, r"cannot be a tool's name; give another: @tool\(name='...'\)"),
+        ({"name": "if"}, "cannot be a tool's name"),
         ({"timeout": 0}, "timeout"),
         ({"retries": -1}, "retries"),
         ({"max_concurrency": 0}, "max_concurrency"),

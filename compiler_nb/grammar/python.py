@@ -8,8 +8,9 @@ from typing import Final
 
 from compiler_nb.grammar.domain import Domain, any_domain
 from compiler_nb.grammar.rules import NEVER, Phrase, Word, many, one_of, series, several
-from compiler_nb.grammar.spelling import ESCAPES, INDEX, Given, Leeway, Speller, Spot, but, is_nameable, key_in
+from compiler_nb.grammar.spelling import ESCAPES, INDEX, Given, Leeway, Speller, Spot, but, key_in
 from compiler_nb.operations.functions import FUNCTIONS
+from compiler_nb.signature.names import is_nameable
 from compiler_nb.tool import Tool
 
 _COMPARED: Final = one_of(" == ", " != ", " < ", " <= ", " > ", " >= ", " in ", " not in ")

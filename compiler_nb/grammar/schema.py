@@ -14,8 +14,9 @@ from itertools import product
 from typing import Any, Final, TypeAlias
 
 from compiler_nb.grammar.domain import Domain, any_domain, domain_of
-from compiler_nb.grammar.spelling import READABLE, STEPS, Leeway, is_nameable
+from compiler_nb.grammar.spelling import READABLE, STEPS, Leeway
 from compiler_nb.signature.arguments import Parameter
+from compiler_nb.signature.names import is_nameable
 from compiler_nb.tool import Tool
 
 Schema: TypeAlias = dict[str, Any]
@@ -48,7 +49,7 @@ class _Schemas:
     """Makes the schema; what is used in several places is a definition."""
 
     def __init__(self, tools: Mapping[str, Tool], leeway: Leeway) -> None:
-        self.tools = {name: each for name, each in tools.items() if is_nameable(name)}
+        self.tools = dict(tools)
         self.inputs, self.leeway = leeway.inputs, leeway
         self.earlier = [name for name in dict.fromkeys(leeway.earlier) if READABLE.fullmatch(name)]
         self.definitions: dict[str, Schema] = {}

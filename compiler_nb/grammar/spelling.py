@@ -33,6 +33,7 @@ from compiler_nb.grammar.rules import (
 )
 from compiler_nb.plan import check
 from compiler_nb.signature.arguments import Parameter
+from compiler_nb.signature.names import is_nameable
 from compiler_nb.tool import Tool
 
 CONTROLS: Final = (
@@ -41,7 +42,6 @@ CONTROLS: Final = (
 """Characters that no text of a plan holds as they are."""
 READABLE: Final = re.compile(r"[^\W_]\w*")
 """A name of an earlier result that every dialect with a dollar sign can write."""
-_NAME: Final = re.compile(r"[^\W\d]\w*")
 _DIGIT: Final = Chars((("0", "9"),))
 _1_TO_9: Final = Chars((("1", "9"),))
 _WHOLE: Final = one_of("0", series(_1_TO_9, many(_DIGIT, 0, 14)))
@@ -101,15 +101,6 @@ def but(characters: str) -> Chars:
     return Chars((*CONTROLS, *((each, each) for each in sorted(characters))), but=True)
 
 
-def is_nameable(name: str) -> bool:
-    """Whether a plan can write a name of a tool, a parameter or an input in every dialect."""
-    try:
-        check.check_name(name)
-    except check.Refused:
-        return False
-    return _NAME.fullmatch(name) is not None
-
-
 def quote(text: str) -> str:
     """Return a text in quotes; JSON and Python read it alike."""
     return check.CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
@@ -137,7 +128,7 @@ class Speller:
         wrong = [name for name in leeway.inputs if not is_nameable(name)]
         if wrong:
             raise ValueError(f"{wrong[0]!r} cannot be the name of an offered input: write a plain Python name")
-        self.tools = {name: each for name, each in tools.items() if is_nameable(name)}
+        self.tools = dict(tools)
         self.inputs, self.leeway = tuple(dict.fromkeys(leeway.inputs)), leeway
         self.earlier = [name for name in dict.fromkeys(leeway.earlier) if self.is_readable(name)]
         self.rules = Rules()

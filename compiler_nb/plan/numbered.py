@@ -19,6 +19,7 @@ from compiler_nb.plan.check import Refused
 from compiler_nb.plan.reference import Dollar, follow, join_pieces, read_whole, split
 from compiler_nb.plan.task import Join, Return, Task
 from compiler_nb.plan.tree import Input, Ref, Tree, references
+from compiler_nb.signature.names import NAME_LIMIT
 from compiler_nb.text import suggest
 
 _NUMBERED: Final = re.compile(r"([ \t]*)(\d+)[ \t]*[.)][ \t]*")
@@ -102,7 +103,7 @@ class NumberedDialect:
         self._broken = False
         if self._ended:
             raise Refused("join", "nothing may follow join(): write join() last", column - 1)
-        if not (number.isascii() and number[0] != "0" and len(number) <= check.NAME_LIMIT):
+        if not (number.isascii() and number[0] != "0" and len(number) <= NAME_LIMIT):
             raise Refused("bad_id", f"{number[:20]!r} cannot number a task: number the lines 1, 2, 3, ...", column - 1)
         if repeated:
             raise Refused(

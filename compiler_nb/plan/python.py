@@ -25,6 +25,7 @@ from compiler_nb.plan.refusals import COMPOUND, CONTINUES, check_keyword, explai
 from compiler_nb.plan.statement import CLOSING, Statement, parse_syntax
 from compiler_nb.plan.task import Join, Kind, Return, Task
 from compiler_nb.plan.tree import Expression, Input, Ref, Tree, references
+from compiler_nb.signature.names import NAME_LIMIT
 
 IPYTHON: Final = frozenset({"In", "Out", "get_ipython", "exit", "quit", "display"})
 RESERVED: Final = frozenset(dir(builtins)) | IPYTHON | {"join", "answer"}
@@ -250,7 +251,7 @@ class PythonDialect:
         plain = [part.id for part in targets if isinstance(part, ast.Name)]
         side_by_side = len(parts) == len(targets) == len(plain) and plain == names
         if not side_by_side or any(isinstance(part, ast.Starred) for part in parts):
-            whole = free_name("_".join(names if len(names) > 1 else [*names, "all"])[: check.NAME_LIMIT], self.names)
+            whole = free_name("_".join(names if len(names) > 1 else [*names, "all"])[:NAME_LIMIT], self.names)
             self._assign(whole, value, note)
             rows = ast.comprehension(pattern, ast.List([ast.Name(whole)]), [], 0)
             parts = [ast.Call(ast.Name("next"), [ast.GeneratorExp(ast.Name(name), [rows])], []) for name in names]

@@ -12,9 +12,9 @@ from typing import Final
 
 from compiler_nb.operations import tables
 from compiler_nb.operations.functions import FUNCTIONS, METHODS
-from compiler_nb.plan import check
 from compiler_nb.plan.builder import free_name
 from compiler_nb.plan.check import Refused
+from compiler_nb.signature.names import NAME_LIMIT
 from compiler_nb.text import suggest
 
 HINT: Final = 500
@@ -177,12 +177,12 @@ def no_name(name: str, known: list[str], is_tool: Callable[[str], bool], *, text
         hint = f" To use what it computes, call it: {name}(...)"
     if not text or name in FUNCTIONS:
         return hint or there
-    return f'{hint}{"." if hint.endswith(")") else ""} Text stands in quotes: "{name[: check.NAME_LIMIT]}"'
+    return f'{hint}{"." if hint.endswith(")") else ""} Text stands in quotes: "{name[:NAME_LIMIT]}"'
 
 
 def no_method(node: ast.Attribute) -> str:
     """Return that a method cannot be called, and what to write instead."""
-    shown = node.attr[: check.NAME_LIMIT]
+    shown = node.attr[:NAME_LIMIT]
     if shown in _METHODS:
         return f".{shown}() cannot be called in a plan: use a tool, or write {_METHODS[shown]}"
     near = suggest(shown, [*METHODS, *tables.METHODS], 0.8)
@@ -198,7 +198,7 @@ def spell_methods() -> str:
 
 def no_attribute(node: ast.Attribute) -> str:
     """Return that an attribute cannot be read, and what to write instead."""
-    shown = node.attr[: check.NAME_LIMIT]
+    shown = node.attr[:NAME_LIMIT]
     if shown.startswith("_"):
         return f"the attribute .{shown} cannot be read: use a tool"
     if shown in PLACES:

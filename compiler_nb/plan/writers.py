@@ -23,6 +23,7 @@ from compiler_nb.plan.parser import PlanParser
 from compiler_nb.plan.reference import read_whole
 from compiler_nb.plan.task import LastLine, Return, Task, inputs_of, is_part, variable
 from compiler_nb.plan.tree import Expression, Input, Ref, Tree, references, walk
+from compiler_nb.signature.names import NAME_LIMIT
 
 _NUMBER: Final = re.compile(r"[1-9][0-9]*")
 _NAME: Final = re.compile(r"[^\W\d_]\w*")
@@ -150,7 +151,7 @@ class PythonWriter(Writer):
         self.meant[task.version_of] = task.id
         if self.read_until.get(older, at) <= at:
             return []
-        kept = free_name(f"old_{name}"[: check.NAME_LIMIT], {*self.taken, *inputs_of(self.tasks, self.final)})
+        kept = free_name(f"old_{name}"[:NAME_LIMIT], {*self.taken, *inputs_of(self.tasks, self.final)})
         self.names[older] = kept
         self.taken.add(kept)
         return [f"{kept} = {name}"]
