@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from compiler_nb.plan.plan import Plan
     from compiler_nb.plan.task import Join, Return, Task
     from compiler_nb.plan.tree import Input, Ref
+    from compiler_nb.prompts.saved import save_prompt, saved_prompts
     from compiler_nb.run import Run
     from compiler_nb.settings.budget import Budget
 
@@ -102,6 +103,8 @@ __all__ = [
     "Toolbox",
     "Usage",
     "connect",
+    "save_prompt",
+    "saved_prompts",
     "set_price",
     "tool",
 ]
@@ -129,6 +132,7 @@ _ROOMS = {
     "plan.plan": "Plan",
     "plan.task": "Join Return Task",
     "plan.tree": "Input Ref",
+    "prompts.saved": "save_prompt saved_prompts",
     "run": "Run",
     "notebook": "load_ipython_extension unload_ipython_extension",  # which IPython calls for %load_ext and %unload_ext
 }

@@ -23,6 +23,7 @@ from compiler_nb.operations.bounds import Bounds, read_bounds
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
 from compiler_nb.planner.seen import Seen
+from compiler_nb.prompts.saved import named_texts
 from compiler_nb.run import Run
 from compiler_nb.settings.budget import Budget
 from compiler_nb.settings.order import Claim, Order, Past
@@ -52,7 +53,7 @@ class Compiler:
     timeout: seconds for a whole run, None means no limit. budget: a Budget of tokens, dollars, calls and seconds.
     approve: tools with side effects: "ask", "auto", "deny", or the names of those that need not be asked for.
     history: a History, or the path of one, in which runs are kept. Defaults to none. cache: "off", the only one so far.
-    prompts: your own texts for "planner" and "joiner".
+    prompts: your own texts for "planner" and "joiner", or names of saved ones (see `save_prompt`).
     share: what of results `llm`, `extract` and the joiner may see: "all", "summary" or "none".
     preview: whether a request for another plan shows contents of results, not only their names and shapes.
     drop_failed: the share of a fan-out's items that may fail, such as 0.1: its value is then without them.
@@ -92,6 +93,8 @@ class Compiler:
         own = _model(model)
         asked = _in_role("worker", worker, own)
         shared = cast("Any", share)  # Settings says what it may be
+        kept = _history(history)
+        texts, variants = _texts(prompts, kept)
         language = make_language_tools(share=shared, provider=getattr(asked, "provider", None))
         self.settings = Settings(
             planner=_in_role("planner", planner, own),
@@ -108,9 +111,10 @@ class Compiler:
             timeout=timeout,
             budget=Budget() if budget is None else budget,
             approve=approve,
-            history=_history(history),
+            history=kept,
             cache=cache,
-            prompts="auto" if prompts is None else _plain(dict, prompts),
+            prompts=texts,
+            variants=variants,
             share=shared,
             preview=preview,
             drop_failed=drop_failed,
@@ -428,6 +432,12 @@ def _plain(kind: Callable[[Any], Any], given: object) -> Any:
         return kind(given)
     except (TypeError, ValueError):
         return given
+
+
+def _texts(prompts: Any, history: History | None) -> tuple[Any, dict[str, str]]:
+    """Return the prompts with texts in the place of names, and what those are called."""
+    given = "auto" if prompts is None else prompts if isinstance(prompts, str) else _plain(dict, prompts)
+    return named_texts(given, history) if type(given) is dict else (given, {})
 
 
 def _history(given: object) -> History | None:

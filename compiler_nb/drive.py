@@ -205,7 +205,8 @@ class Drive:
     def _announce(self) -> None:
         settings, question = self.settings, self.order.question
         tools, began = tuple(settings.tools), time.time()
-        self.log.emit(RunStarted, question, tools, self.schemas, settings.models, began, dict(self.order.shapes))
+        shapes, variants = dict(self.order.shapes), dict(settings.variants)
+        self.log.emit(RunStarted, question, tools, self.schemas, settings.models, began, shapes, variants)
 
     # ---------------------------------------------------------------- the end
 

@@ -64,7 +64,8 @@ class _TaskEvent(_Event):
 class RunStarted(_Event):
     """A question was asked; `models` maps roles to model names, `inputs` offered names to their schemas.
 
-    shapes: what the planner is told of the results of tools, by tool: what they returned before.
+    shapes: what the planner is told of the results of tools, by tool: what they returned before; prompts: the user's
+    own prompts by role, with name and version: "terse@1a2b3c4d5e6f", without a name "@1a2b3c4d5e6f".
     """
 
     question: str
@@ -73,6 +74,7 @@ class RunStarted(_Event):
     models: Mapping[str, str]
     started_at: float  # seconds since the epoch
     shapes: Mapping[str, str] = {}
+    prompts: Mapping[str, str] = {}
 
 
 @_record

@@ -18,6 +18,7 @@ from compiler_nb.operations.bounds import is_a
 from compiler_nb.outcome import ENDED, NOT_DONE, Failure, State, Status, Usage, is_lost
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import owner_of
+from compiler_nb.prompts.changes import mark_lines
 from compiler_nb.settings.control import Control
 from compiler_nb.settings.order import Order
 from compiler_nb.settings.settings import Settings
@@ -193,16 +194,21 @@ class Run:
     def _effects(self) -> frozenset[str]:
         return frozenset(name for name, tool in self.settings.tools.items() if tool.side_effects)
 
-    def prompt(self, role: str = "planner") -> str:
-        """Return the exact messages of the last call in a role (planner, repair, replan, joiner, worker).
+    def prompt(self, role: str = "planner", number: int = -1, *, since: Run | None = None) -> str:
+        """Return the exact messages of a call of a model.
 
-        If its reply was held to a grammar, a last line in brackets says so.
+        role: planner, repair, replan, joiner or worker, or the name of a task that asked; number: which of its calls,
+        from 0. Defaults to the last. since: another run: lines that only its prompt has begin with "- ", those that
+        only this one has with "+ ", all others with two blanks. If the reply was held to a grammar, a last line in
+        brackets says so. Raises KeyError if there is no such call.
         """
-        calls = [call for call in list(self.progress.calls.values()) if call.role == role]
-        if not calls:
-            raise KeyError(f"no call was made as {role!r} in this run")
-        held = [f"[{calls[-1].held}]"] if calls[-1].held else []
-        return "\n\n".join([*(f"[{each['role']}]\n{each['content']}" for each in calls[-1].messages), *held])
+        sent = trace.exchange(self.progress, role, number).sent
+        return sent if since is None else mark_lines(trace.counterpart(since.progress, role, number).sent, sent)
+
+    def reply(self, role: str = "planner", number: int = -1, *, since: Run | None = None) -> str:
+        """Return what a model replied, as it came: the raw text; arguments and errors are those of `prompt`."""
+        came = trace.exchange(self.progress, role, number).reply
+        return came if since is None else mark_lines(trace.counterpart(since.progress, role, number).reply, came)
 
     def disclosed(self) -> trace.Disclosure:
         """Return what left this machine: call by call of a model, to whom, and how much of what it was."""

@@ -16,12 +16,14 @@ from compiler_nb.errors import HistoryError, RunClaimed
 from compiler_nb.events import Event, TaskApproved, Warned
 from compiler_nb.history import claims, listing, reader
 from compiler_nb.history.file import LOG
-from compiler_nb.history.kept import Kept, KeptIn, read, removal, rows_of
+from compiler_nb.history.kept import Kept, KeptIn, kept_prompt, read, removal, rows_of, saved_of
 from compiler_nb.history.listing import COLUMNS, StoredRun, row_of
 from compiler_nb.history.rows import Sql
 from compiler_nb.history.writer import WriterThread
+from compiler_nb.models.providers import known_secrets
 from compiler_nb.models.secret import Secret
 from compiler_nb.plan.task import Task
+from compiler_nb.prompts.saved import SavedPrompt
 from compiler_nb.run import Run
 from compiler_nb.settings.order import Claim
 from compiler_nb.text import describe_error
@@ -139,6 +141,20 @@ class History:
         """Remove a row of such a table, those of a name, or all. Raises HistoryError if the file cannot be written."""
         if self.path.exists():
             self._write(removal(table, key=key, name=name))
+
+    def prompts(self, role: str = "", name: str = "") -> list[SavedPrompt]:
+        """Return all versions of saved prompts, or those of a role and a name, the newest first.
+
+        Raises HistoryError if the file cannot be read, or one of them is damaged.
+        """
+        return [saved_of(each) for each in self.get("prompts", name=f"{role} {name}" if name else "")]
+
+    def keep_prompt(self, saved: SavedPrompt) -> None:
+        """Keep a saved prompt; if that version is there already, it becomes the newest.
+
+        Raises HistoryError if the file cannot be written.
+        """
+        self.put("prompts", [kept_prompt(saved)], known_secrets())
 
     def _write(self, rows: list[Sql]) -> None:
         told: Future[str] = Future()

@@ -19,6 +19,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from compiler_nb.history.file import Unmade, check_row, checksum, naming, reading, version_of
 from compiler_nb.history.rows import Sql
 from compiler_nb.models.secret import Secret, mask
+from compiler_nb.prompts.saved import SavedPrompt
 from compiler_nb.values.forms import of_kind
 
 KeptIn: TypeAlias = Literal["prompts", "cells", "cache"]
@@ -78,3 +79,19 @@ def _kept(table: KeptIn, row: tuple[Any, ...]) -> Kept:
     key, name, at, body, crc = row
     check_row(key, body, crc, f"a row of {table}")
     return Kept(of_kind(str, key), of_kind(str, name), json.loads(body), of_kind(float, at))
+
+
+# ---------------------------------------------------------------- prompts
+
+
+def kept_prompt(saved: SavedPrompt) -> Kept:
+    """Return the row of a saved prompt: its key is role, name and version, its name role and name."""
+    name = f"{saved.role} {saved.name}"
+    return Kept(f"{name} {saved.version}", name, {"role": saved.role, "name": saved.name, "text": saved.text}, saved.at)
+
+
+def saved_of(kept: Kept) -> SavedPrompt:
+    """Return the saved prompt of a row. Raises HistoryError if it is none."""
+    data = of_kind(dict, kept.data)
+    role, name, text = (of_kind(str, data.get(each)) for each in ("role", "name", "text"))
+    return SavedPrompt(role, name, text, kept.at)

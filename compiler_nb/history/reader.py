@@ -106,7 +106,9 @@ def read_settings(data: Any, dialect: str = "python") -> Settings:
         for name, each in data["tools"].items()
     }  # fmt: skip
     limits = {of_kind(str, name): Limit(concurrency=of_kind(int, each)) for name, each in data["limits"].items()}
-    more: dict[str, Any] = {"dialect": dialect} | {name: data[name] for name in (*PLAIN, "approve") if name in data}
+    more: dict[str, Any] = {"dialect": dialect} | {
+        name: data[name] for name in (*PLAIN, "approve", "variants") if name in data
+    }
     return Settings(
         tools=tools, max_concurrency=of_kind(int, data["max_concurrency"]), limits=limits,
         budget=Budget(**data.get("budget", {})), bounds=Bounds(**data.get("bounds", {})), **more,

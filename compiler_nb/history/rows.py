@@ -131,7 +131,7 @@ class RunRows:
             "max_concurrency": settings.max_concurrency, "limits": limits, "tools": tools,
             "doubts": [each.digest for each in past.effects if each.place.run != event.run],
             "executing": self.order.executing, "approve": approve,
-            "budget": asdict(settings.budget), "bounds": asdict(settings.bounds),
+            "budget": asdict(settings.budget), "bounds": asdict(settings.bounds), "variants": dict(settings.variants),
             **{name: getattr(settings, name) for name in PLAIN},
         }, default=float)  # fmt: skip
         yield _RUN, (event.run, event.question, event.started_at, past.parent, owner_mark(), told, 0)

@@ -65,8 +65,11 @@ def fill(prompt: Prompt, **parts: str) -> str:
     return _MARKER.sub(lambda found: parts[found[1]], prompt.text)
 
 
-def check_own(role: str, text: str) -> str:
-    """Return what is wrong with a user's own prompt for a role, in words, or "" if it can be used."""
+def check_own(role: str, text: str, *, whole: bool = False) -> str:
+    """Return what is wrong with a user's own prompt for a role, in words, or "" if it can be used.
+
+    whole: whether it must have all slots, not only the tools.
+    """
     slots, marks = SLOTS[role], _MARKER.findall(text)
     shown = ", ".join(map(_mark, slots))
     which = f"its slots are {shown}" if slots else "it has no slots: question and results follow it"
@@ -78,7 +81,8 @@ def check_own(role: str, text: str) -> str:
         return f"has {{{single[0]}}}, which is sent as it stands: write {_mark(single[0])}; {which}"
     if "tools" in slots and "tools" not in marks:
         return f"has no {_mark('tools')}, so the model would be told of no tools; {which}"
-    return ""
+    missing = [_mark(name) for name in slots if name not in marks]
+    return f"has no {' and no '.join(missing)}; {which}" if missing and whole else ""
 
 
 def has_slot(text: str, name: str) -> bool:

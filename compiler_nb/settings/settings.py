@@ -65,6 +65,7 @@ CHECKS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
         lambda x: x in PROMPTS if isinstance(x, str) else isinstance(x, Mapping) and _are(str, x.values()),
         "'auto', 'full' or 'small', or a dict of these, or of texts, by role",
     ),
+    "variants": (lambda x: isinstance(x, Mapping) and _are(str, x.values()), "names of prompts by role"),
     "preview": (lambda x: isinstance(x, bool), "True or False"),
     "learn_shapes": (lambda x: isinstance(x, bool), "True or False"),
     "drop_failed": (lambda x: is_number(x) and 0 <= x <= 1, "a share from 0 to 1, such as 0.1 for a tenth"),
@@ -84,9 +85,10 @@ class Settings:
     max_repairs: further plans per question, and second tries per plan; timeout: seconds for a whole run, None means
     no limit; approve: "ask", "auto", "deny", or the names of tools whose side effects are approved; history: the
     History that keeps the runs, or None; prompts: how "planner" and "joiner" are asked: "full", "small" (short, for
-    small models), "auto" for what the model asks for, or texts that replace ours; share: what of results `llm`,
-    `extract` and the joiner may see; preview: whether replan requests show contents; learn_shapes: whether planners
-    are told keys and types of what tools returned before.
+    small models), "auto" for what the model asks for, or texts that replace ours; variants: what those texts are
+    called, with their versions: {"planner": "terse@1a2b3c4d5e6f"}; share: what of results `llm`, `extract` and the
+    joiner may see; preview: whether replan requests show contents; learn_shapes: whether planners are told keys and
+    types of what tools returned before.
     Raises ValueError if a setting is invalid.
     """
 
@@ -108,6 +110,7 @@ class Settings:
     history: Any = None  # a History, whose room is above this one
     cache: str = "off"
     prompts: str | Mapping[str, str] = "auto"
+    variants: Mapping[str, str] = field(default_factory=dict)
     share: Share = "all"
     preview: bool = False
     drop_failed: float = 0.0
@@ -128,7 +131,7 @@ class Settings:
         if isinstance(self.prompts, str):
             object.__setattr__(self, "prompts", dict.fromkeys(SLOTS, self.prompts))
         self._check_prompts()
-        for name in ("limits", "prompts"):  # a dict that its maker still holds could become invalid
+        for name in ("limits", "prompts", "variants"):  # a dict that its maker still holds could become invalid
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def _check_model(self, role: str, model: Any) -> None:
