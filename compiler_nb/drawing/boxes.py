@@ -27,7 +27,8 @@ TIME_ROOM, COUNT_ROOM = 58.0, 118.0
 PAD, MARK, LINE = 14.0, 26.0, 46.0
 BAR_HIGH: Final = 8.0
 """Pixels that the bar of a stack is high."""
-BLOCK_PAD, BLOCK_GAP = 14.0, 12.0
+BLOCK_PAD, BLOCK_OVER = 14.0, 8.0
+"""Pixels that the ground of a block shows beside its boxes; and above and below, where it takes no room."""
 STACK: Final = 6.0
 """How far the boxes behind a stack show, right and below."""
 EXTRA: Final = {"expr": 10.0, "fanout": STACK, "group": STACK}

@@ -14,11 +14,11 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
-from compiler_nb.drawing.boxes import HEAD_SIZE, state_of, text_width
+from compiler_nb.drawing.boxes import BLOCK_OVER, HEAD_SIZE, state_of, text_width
 from compiler_nb.drawing.graph import Graph, Shown, make_graph
 from compiler_nb.drawing.layout import PAGE, Layout, Skeleton, lay_out
 from compiler_nb.drawing.preferences import PREFERENCES, Engine
-from compiler_nb.drawing.rows import GAP, Point
+from compiler_nb.drawing.rows import GAP, Edge, Point
 from compiler_nb.drawing.style import EDGE, LIGHT
 from compiler_nb.outcome import State
 from compiler_nb.text import visible
@@ -141,9 +141,19 @@ def find_layout(graph: Graph, engine: Engine = "auto", programs: Iterable[Progra
     placed = place(graph, programs) if engine != "own" else None
     if placed and engine == "auto" and placed.width > WIDEST:
         placed = None
-    layout = placed or lay_out(graph.bands, graph.edges, graph.sizes, graph.lines)
+    layout = placed or lay_out(graph.bands, graph.order, graph.sizes, graph.lines)
+    layout = layout._replace(routes=_drawn(layout.routes, graph))
     heads = (text_width(line, size=HEAD_SIZE) for head in graph.heads.values() for line in head)
     return layout._replace(width=max(layout.width, *heads)) if graph.heads else layout
+
+
+def _drawn(routes: Mapping[Edge, tuple[Point, ...]], graph: Graph) -> dict[Edge, tuple[Point, ...]]:
+    """Return the routes of what is drawn; those to a block end at the border of its ground, above its boxes."""
+    drawn = {pair: route for pair, route in routes.items() if pair not in graph.hidden}
+    for pair, route in drawn.items():
+        if graph.boxes[pair[1]].kind == "block":
+            drawn[pair] = tuple((x, min(y, route[-1][1] - BLOCK_OVER)) for x, y in route)
+    return drawn
 
 
 def place(graph: Graph, programs: Iterable[Program] | None = None) -> Layout | None:
@@ -159,21 +169,22 @@ def place(graph: Graph, programs: Iterable[Program] | None = None) -> Layout | N
     ranks = [f"r{number}" for number in range(len(skeleton.rows))]
     lines = [
         f"graph [rankdir=TB nodesep={GAP / INCH:.4f} ranksep={RANK_GAP / INCH:.4f}]",
-        "edge [dir=none]",
+        "edge [dir=none weight=10]",
         'node [shape=box fixedsize=true label=""]',
         *(
             f"{rank} [style=invis width=0.01 height={row.high / INCH:.4f}]"
             for rank, row in zip(ranks, skeleton.rows, strict=True)
         ),
-        f"{' -> '.join(ranks)} [style=invis]",
+        f"{' -> '.join(ranks)} [style=invis weight=1]",
     ]
     for rank, row in zip(ranks, skeleton.rows, strict=True):
         chain = " -> ".join([rank, *(names[key] for key in row.nodes)])
         lines += [
             f"{names[key]} [width={sizes[key][0] / INCH:.4f} height={sizes[key][1] / INCH:.4f}]" for key in row.nodes
         ]
-        lines.append(f"{{rank=same; {chain} [style=invis]}}")
+        lines.append(f"{{rank=same; {chain} [style=invis weight=1]}}")
     lines += [f"{names[one]} -> {names[other]}" for one, other in graph.edges]
+    lines += [f"{names[one]} -> {names[other]} [style=invis]" for one, other in graph.hidden]
     plain = render(wrap(lines), format="plain", programs=programs)
     try:
         return _read_plain(plain.decode(), graph, skeleton) if plain else None

@@ -1,20 +1,21 @@
 """What a picture of a plan shows: boxes with their words and sizes, and the edges between them.
 
-Up to FULL tasks each has a box of its own; in larger plans, tasks of one level and tool share a box. Tasks that read
-the same tasks and are read by the same tasks form a block, so that a wide plan needs few arrows.
+Up to FULL tasks each has a box of its own; in larger plans, tasks of one level and tool share a box. Whole rows of
+tasks that read the same tasks and are read by the same tasks form a block, so that a wide plan needs few arrows. The
+boxes of a block stand in the rows in which they would stand without it, so that none moves up or down when a plan is
+closed: only then is it known who reads what.
 """
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from compiler_nb.drawing.boxes import (
-    BLOCK_GAP,
     BLOCK_PAD,
     END,
     MORE,
@@ -26,8 +27,8 @@ from compiler_nb.drawing.boxes import (
     sized,
     task_box,
 )
-from compiler_nb.drawing.layout import PITCH, Skeleton, make_skeleton
-from compiler_nb.drawing.rows import Edge
+from compiler_nb.drawing.layout import GAP_CLOSE, PAGE, Skeleton, levels_of, make_skeleton
+from compiler_nb.drawing.rows import GAP, Edge
 from compiler_nb.events import RunStarted
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.shape import levels
@@ -38,14 +39,12 @@ from compiler_nb.trace import JOINER, Progress, role_of
 
 FULL: Final = 200
 """Most tasks that are drawn one by one."""
-FEW, TALL = 60, 3_200.0
-"""Above FEW tasks, a picture that is TALL pixels higher than its levels make it is too large: tasks are collapsed."""
-BLOCK_WIDE: Final = 960.0
-"""Most pixels across of a block."""
+FEW, LEVEL, TALL = 60, 100.0, 3_200.0
+"""Above FEW tasks, a picture that is TALL pixels higher than LEVEL for each level is too large: tasks are collapsed."""
 CLIP: Final = 100
 """Most boxes of a collapsed picture; one more box counts the tasks of later levels."""
-BLOCK: Final = 9
-"""Fewest tasks alike that make a block."""
+BLOCK: Final = 2
+"""Fewest whole rows of tasks alike that make a block."""
 CELLS: Final = 600
 """Most items and collapsed tasks that get a cell each; with more, boxes show the shares of the states."""
 NONE: Final = (0, 0)
@@ -58,7 +57,8 @@ class Graph(NamedTuple):
 
     bands: the round of each box; heads: by round, what its band says, in lines; guards: the edges over which comes what
     decides whether a call is made; turns: those over which comes no value, only the turn in the order of side effects;
-    links: those over which comes what an earlier round has made.
+    links: those over which comes what an earlier round has made; hidden: pairs that are no edges and are not drawn, but
+    keep a last line that reads nothing below the tasks of its round.
     """
 
     boxes: Mapping[str, Box]
@@ -68,11 +68,17 @@ class Graph(NamedTuple):
     guards: frozenset[Edge] = frozenset()
     turns: frozenset[Edge] = frozenset()
     links: frozenset[Edge] = frozenset()
+    hidden: tuple[Edge, ...] = ()
+
+    @property
+    def order(self) -> tuple[Edge, ...]:
+        """What stands above what."""
+        return self.edges + self.hidden
 
     @property
     def skeleton(self) -> Skeleton:
         """Which box stands in which row, and where the rows and bands are."""
-        return make_skeleton(self.bands, self.edges, self.sizes, self.lines)
+        return make_skeleton(self.bands, self.order, self.sizes, self.lines)
 
     @property
     def lines(self) -> dict[int, int]:
@@ -191,11 +197,15 @@ def make_graph(plan: Shown, *, known: Iterable[str] = (), full: int = FULL, cell
     bands = {
         key: max(round_of[id_] for id_ in (box.task, *box.members) if id_ in round_of) for key, box in boxes.items()
     }
-    pairs = _edges(every, box_of)
+    pairs, hidden = _edges(every, box_of), list[Edge]()
     for number, (_, final, _) in enumerate(scene.rounds):
         if final is not None:
             key = END if number == len(scene.rounds) - 1 else f"{END} {number}"
-            pairs |= dict.fromkeys((one, key) for one in _ends(final, number, bands, box_of, pairs))
+            ends = _ends(final, number, bands, box_of, pairs)
+            if ends or isinstance(final, Join):
+                pairs |= dict.fromkeys((one, key) for one in ends)
+            else:
+                hidden += [(one, key) for one in _unread(number, bands, pairs)]
             label = JOINER if number in scene.joined else "answer" if isinstance(final, Return) else "join"
             boxes[key] = end_box(key, label, number)
             bands[key] = number
@@ -203,21 +213,30 @@ def make_graph(plan: Shown, *, known: Iterable[str] = (), full: int = FULL, cell
     pairs |= dict.fromkeys(sorted(links))
     edges = [(one, other) for one, other in pairs if bands[one] <= bands[other]]
     if whole and block:
-        boxes, edges, owner = _gather(boxes, edges, bands, block)
+        closed = {number for number, each in enumerate(scene.rounds) if each.final is not None}
+        boxes, edges, owner = _gather(boxes, edges, {key: band for key, band in bands.items() if band in closed}, block)
         bands = {key: bands[key] if key in bands else bands[box.inner[0][0].key] for key, box in boxes.items()}
         reads, guards, turns, links = (
             {(owner[one], owner[other]) for one, other in each} for each in (reads, guards, turns, links)
         )
+        hidden = list(dict.fromkeys((owner[one], owner[other]) for one, other in hidden))
     heads = {
         number: head_lines(number, each.reason) for number, each in enumerate(scene.rounds) if number in bands.values()
     }
     heads.pop(min(heads, default=0), None)  # the first has nobody's reason
     links |= {(one, other) for one, other in edges if bands[one] != bands[other]}
-    graph = Graph(boxes, tuple(edges), bands, heads, frozenset(guards), frozenset(turns - reads), frozenset(links))
+    graph = Graph(
+        boxes, tuple(edges), bands, heads, frozenset(guards), frozenset(turns - reads), frozenset(links), tuple(hidden)
+    )
     # Only the finished picture shows whether it is too large, so a large one is made twice.
-    if whole and len(plain) > FEW and graph.skeleton.height - PITCH * graph.skeleton.levels > TALL:
+    if whole and is_too_tall(len(plain), graph.skeleton.height, graph.skeleton.levels):
         return make_graph(scene, known=known, full=0, cells=cells, clip=clip, block=block, bars=bars)
     return graph
+
+
+def is_too_tall(count: int, height: float, levels: int) -> bool:
+    """Whether so many tasks, each with a box of its own, make a picture that is too high for its levels."""
+    return count > FEW and height - LEVEL * levels > TALL
 
 
 def head_lines(number: int, reason: str) -> tuple[str, ...]:
@@ -290,6 +309,11 @@ def _ends(
     """Return what a round's last line waits for: what it names; of `join()` all that no other task reads."""
     if final.refs or not isinstance(final, Join):
         return [box_of[id_] for id_ in final.refs if id_ in box_of]
+    return _unread(number, bands, edges)
+
+
+def _unread(number: int, bands: Mapping[str, int], edges: Iterable[Edge]) -> list[str]:
+    """Return the boxes of a round that no other box reads."""
     read = {one for one, _ in edges}
     return [key for key, band in bands.items() if band == number and key not in read]
 
@@ -300,39 +324,47 @@ def _ends(
 def _gather(
     boxes: Mapping[str, Box], edges: Sequence[Edge], bands: Mapping[str, int], least: int
 ) -> tuple[dict[str, Box], list[Edge], dict[str, str]]:
-    """Put tasks that have the same neighbours into blocks; return which box shows each of the boxes, too."""
-    above, below = defaultdict(list), defaultdict(list)
+    """Put whole rows of tasks that have the same neighbours into blocks; return which box shows each of the boxes, too.
+
+    bands: of those boxes that may be gathered.
+    """
+    above, below = defaultdict(set), defaultdict(set)
     for one, other in edges:
-        above[other].append(one)
-        below[one].append(other)
-    alike: dict[tuple[object, ...], list[Box]] = defaultdict(list)
-    for key, box in boxes.items():
-        if box.kind in ("call", "expr"):
-            alike[bands[key], tuple(sorted(above[key])), tuple(sorted(below[key]))].append(box)
-    blocks = {group[0].key: _block(group) for group in alike.values() if len(group) >= least}
+        above[other].add(one)
+        below[one].add(other)
+    sizes = {key: (box.width, box.height) for key, box in boxes.items()}
+
+    def alike(row: tuple[str, ...]) -> object:
+        """Return what the tasks of a row have in common, or the row itself if that is not all."""
+        about = [(above[key], below[key]) for key in row if boxes[key].kind in ("call", "expr")]
+        return about[0] if len(about) == len(row) and all(each == about[0] for each in about) else row
+
+    blocks: dict[str, Box] = {}
+    for band in sorted(set(bands.values())):
+        here = [key for key, number in bands.items() if number == band]
+        pairs = [(one, other) for one, other in edges if bands.get(one) == bands.get(other) == band]
+        for level in levels_of(here, pairs, sizes):
+            for _, group in groupby(level, alike):
+                rows = [[boxes[key] for key in row] for row in group]
+                if len(rows) >= least:
+                    blocks[rows[0][0].key] = _block(rows)
     owner = {key: key for key in boxes} | {box.key: each.key for each in blocks.values() for box, _, _ in each.inner}
     kept = {key: blocks.get(key, box) for key, box in boxes.items() if owner[key] == key or key in blocks}
-    pairs = dict.fromkeys((owner[one], owner[other]) for one, other in edges)
-    return {box.key: box for box in kept.values()}, list(pairs), owner
+    pairs = list(dict.fromkeys((owner[one], owner[other]) for one, other in edges))
+    return {box.key: box for box in kept.values()}, pairs, owner
 
 
-def _block(group: Sequence[Box]) -> Box:
-    """Return a block with boxes of one width in columns, somewhat wider than high."""
-    width, height = max(box.width for box in group), max(box.height for box in group)
-    columns = round(math.sqrt(len(group) * 1.5 * height / width)) or 1
-    columns = min(max(columns, 3), max(int(BLOCK_WIDE // (width + BLOCK_GAP)), 1))
-    rows = math.ceil(len(group) / columns)
-    columns = math.ceil(len(group) / rows)
-    inner = tuple(
-        (
-            replace(box, width=width, height=height),
-            BLOCK_PAD + index % columns * (width + BLOCK_GAP) + width / 2,
-            BLOCK_PAD + index // columns * (height + BLOCK_GAP) + height / 2,
-        )
-        for index, box in enumerate(group)
-    )
-    return Box(
-        f"\0block {group[0].key}", "block", inner=inner,
-        width=columns * (width + BLOCK_GAP) - BLOCK_GAP + 2 * BLOCK_PAD,
-        height=rows * (height + BLOCK_GAP) - BLOCK_GAP + 2 * BLOCK_PAD,
-    )  # fmt: skip
+def _block(rows: Sequence[Sequence[Box]]) -> Box:
+    """Return a block with boxes in rows; in columns, too, if there is room for boxes of one width."""
+    widest = max(box.width for row in rows for box in row)
+    even = max(map(len, rows)) * (widest + GAP) - GAP <= PAGE
+    inner, top, right = [], 0.0, 0.0
+    for row in rows:
+        high, left = max(box.height for box in row), 0.0
+        for box in row:
+            width = widest if even else box.width
+            inner.append((replace(box, width=width), BLOCK_PAD + left + width / 2, top + box.height / 2))
+            left += width + GAP
+        top, right = top + high + GAP_CLOSE, max(right, left - GAP)
+    key = f"\0block {rows[0][0].key}"
+    return Box(key, "block", inner=tuple(inner), width=right + 2 * BLOCK_PAD, height=top - GAP_CLOSE)

@@ -26,10 +26,8 @@ from compiler_nb.drawing.rows import GAP, Edge, Point, Rows, Size, Vertex, assig
 
 PAGE: Final = 840.0
 """Width in pixels of the boxes of a level, from which on it goes on in a further row."""
-PITCH: Final = 100.0
-"""Pixels from one level to the next if all boxes are of usual height."""
-GAP_DOWN, GAP_CLOSE = 28.0, 18.0
-"""Least space between levels, and the space between the rows of one level, in pixels."""
+GAP_DOWN, GAP_CLOSE = 50.0, 18.0
+"""Space between levels, and between the rows of one level, in pixels."""
 BAND_GAP, BAND_PAD, HEAD_LINE = 18.0, 12.0, 18.0
 """Space between bands, around what stands in one, and for each line of its head, in pixels."""
 PORT_GAPS = (7.0, 14.0)
@@ -99,31 +97,25 @@ def make_skeleton(
             top += BAND_GAP
         began = top
         top += HEAD_LINE * heads.get(band, 0) + (BAND_PAD if bands else 0.0)
-        for level in _levels(here, [pair for pair in pairs if nodes[pair[0]] == nodes[pair[1]] == band]):
+        for level in levels_of(here, [pair for pair in pairs if nodes[pair[0]] == nodes[pair[1]] == band], sizes):
             levels += 1
-            filled = list(_fill(level, sizes))
-            for number, row in enumerate(filled):
+            for number, row in enumerate(level):
                 high = max(sizes[id_][1] for id_ in row)
                 rows.append(Tier(row, top, high))
-                top += step_below(high) if number == len(filled) - 1 else high + GAP_CLOSE
+                top += high + (GAP_DOWN if number == len(level) - 1 else GAP_CLOSE)
         bottom = rows[-1].top + rows[-1].high
         top = bottom + BAND_PAD
         bands[band] = (began, bottom)
     return Skeleton(tuple(rows), bands, levels)
 
 
-def step_below(high: float) -> float:
-    """Return how far below a level's last row the next level stands."""
-    return max(PITCH, high + GAP_DOWN)
-
-
-def _levels(nodes: Sequence[str], pairs: Sequence[Edge]) -> list[list[str]]:
-    """Return the nodes by level, each level in the given order."""
+def levels_of(nodes: Sequence[str], pairs: Sequence[Edge], sizes: Mapping[str, Size]) -> list[list[tuple[str, ...]]]:
+    """Return the rows of each level of a band; nodes: in the plan's order; pairs: the edges between them."""
     depth = assign_rows(nodes, pairs)
     levels: list[list[str]] = [[] for _ in range(1 + max(depth.values(), default=-1))]
     for id_ in nodes:
         levels[depth[id_]].append(id_)
-    return levels
+    return [list(_fill(level, sizes)) for level in levels]
 
 
 def _fill(level: Iterable[str], sizes: Mapping[str, Size]) -> Iterable[tuple[str, ...]]:
@@ -230,7 +222,13 @@ class Incremental:
         self._bottoms: dict[str, float] = {}
         self._levels: dict[str, int] = {}  # of the nodes in the band that grows
         self._rows: list[_Level] = []
+        self._above = 0  # levels of earlier bands
         self._top = 0.0
+
+    @property
+    def levels(self) -> int:
+        """How many levels there are, in all bands."""
+        return self._above + len(self._rows)
 
     def keep(self, layout: Layout, nodes: Mapping[str, int], edges: Iterable[Edge], sizes: Mapping[str, Size]) -> None:
         """Adopt nodes that were laid out whole; the last of their bands may go on. Arguments as for `make_skeleton`."""
@@ -240,19 +238,20 @@ class Incremental:
         self._bottoms |= {id_: y + sizes[id_][1] / 2 for id_, (_, y) in layout.places.items()}
         last = max(nodes.values(), default=0)
         here = [id_ for id_, band in nodes.items() if band == last]
-        for number, level in enumerate(
-            _levels(here, [pair for pair in known_edges(nodes, edges) if {*pair} <= {*here}])
-        ):
-            *_, row = _fill(level, sizes)
-            self._levels |= dict.fromkeys(level, number)
+        pairs = [pair for pair in known_edges(nodes, edges) if nodes[pair[0]] == nodes[pair[1]] == last]
+        for number, level in enumerate(levels_of(here, pairs, sizes)):
+            row = level[-1]
+            self._levels |= {id_: number for each in level for id_ in each}
             self._rows.append(_Level(layout.places[row[0]][1] - sizes[row[0]][1] / 2))
             for id_ in row:
                 self._rows[-1].take(layout.places[id_][0], sizes[id_])
+        self._above = make_skeleton(nodes, edges, sizes).levels - len(self._rows)
 
     def begin_band(self, lines: int) -> float:
         """Begin a band below all that is there, with so many lines in its head; return its top."""
         top = self.height + BAND_PAD + BAND_GAP
         self._top = top + HEAD_LINE * lines + BAND_PAD
+        self._above = self.levels
         self._levels.clear()
         self._rows.clear()
         return top
@@ -292,7 +291,7 @@ class _Level:
     @property
     def next(self) -> float:
         """Where the next level stands."""
-        return self.top + step_below(self.high)
+        return self.top + self.high + GAP_DOWN
 
     def take(self, wish: float, size: Size) -> float:
         """Return the place of one more box, as near to the wish as the order of the plan allows."""

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from compiler_nb.drawing.boxes import Box, task_box
 from compiler_nb.drawing.dot import find_layout
-from compiler_nb.drawing.graph import FULL, Graph, Shown, guarded_calls, head_lines, make_graph, scene_of
+from compiler_nb.drawing.graph import FULL, Graph, Shown, guarded_calls, head_lines, is_too_tall, make_graph, scene_of
 from compiler_nb.drawing.layout import Incremental, Layout
 from compiler_nb.drawing.preferences import Engine
 from compiler_nb.drawing.rows import Point
@@ -51,18 +51,19 @@ class Sketch:
     def __init__(self, around: Drawn | None = None) -> None:
         self._layout = Incremental()
         self._shown_in: dict[str, str] = {}  # the box of a task, if it has another name
-        self._band = 0
+        self._band = self._count = 0
         if around is not None:
             graph = around.graph
-            self._layout.keep(around.layout, graph.bands, graph.edges, graph.sizes)
+            self._layout.keep(around.layout, graph.bands, graph.order, graph.sizes)
             self._band = max(graph.bands.values(), default=0)
+            self._count = sum(len(shown_in(box)) for box in graph.boxes.values())
             self._shown_in = {id_: key for key, box in graph.boxes.items() for id_ in shown_in(box) if id_ != key}
 
     def add(self, task: Task, calls: Sequence[Task] = (), band: int = 0, reason: str = "") -> Piece | None:
         """Add a task, with the guarded calls in its line if it is an expression; return what it adds to the picture.
 
         band: its round, from 0; reason: why the joiner asked for that. Return None if it has no place unless others
-        move: then the whole has to be drawn.
+        move, or if the picture gets too high: then the whole has to be drawn.
         """
         head = self._begin(band, reason)
         box = task_box(task, calls=calls, inside="bar")
@@ -73,7 +74,8 @@ class Sketch:
         needs = {**reads, **dict.fromkeys(follows)}
         boxes = {name: self._shown_in.get(name, name) for name in needs}
         place = self._layout.add(task.id, boxes.values(), (box.width, box.height), band)
-        if place is None:
+        self._count += 1 + len(calls)
+        if place is None or is_too_tall(self._count, self._layout.height, self._layout.levels):
             return None
         guards = references(*(each.guard for each in every))
         edges = []

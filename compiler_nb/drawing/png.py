@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from compiler_nb.drawing.boxes import Box, is_stack, state_of
+from compiler_nb.drawing.boxes import BLOCK_OVER, Box, is_stack, state_of
 from compiler_nb.drawing.chart import FOOT, HEAD, PAD, RIGHT, WIDTH, Bar, Chart, make_plot
 from compiler_nb.drawing.dot import INCH, Program, edge_look, find_layout, quote, render, wrap
 from compiler_nb.drawing.graph import FULL, Graph, Shown, make_graph, scene_of
@@ -82,7 +82,8 @@ def _nodes(name: str, box: Box, place: Point, height: float, states: Mapping[str
     where = _at(x, height - y, box.width, box.height)
     ink, paper = LIGHT["ink"], LIGHT["card"]
     if box.kind == "block":
-        yield f'{name} [{where} label="" style="rounded,filled" color="#dfe3e8" fillcolor="#f3f5f7"]'
+        ground = _at(x, height - y, box.width, box.height + 2 * BLOCK_OVER)
+        yield f'{name} [{ground} label="" style="rounded,filled" color="#dfe3e8" fillcolor="#f3f5f7"]'
         for number, (inner, dx, dy) in enumerate(box.inner):
             at = (x - box.width / 2 + dx, y - box.height / 2 + dy)
             yield from _nodes(f"{name}_{number}", inner, at, height, states)

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 from compiler_nb.drawing.boxes import (
     BAR_HIGH,
+    BLOCK_OVER,
     CELL,
     END,
     JOINER,
@@ -218,7 +219,9 @@ def draw_box(
     at = f'transform="translate({px(x - box.width / 2)} {px(y - box.height / 2)})"'
     if box.kind == "block":
         inner = "".join(draw_box(each, dx, dy, states, titles) for each, dx, dy in box.inner)
-        return f'<g class="cnb-block" {at}>{_rectangle(box, "cnb-ground", radius=12)}{inner}</g>'
+        high = px(box.height + 2 * BLOCK_OVER)
+        ground = f'<rect class="cnb-ground" y="{px(-BLOCK_OVER)}" width="{px(box.width)}" height="{high}" rx="12"/>'
+        return f'<g class="cnb-block" {at}>{ground}{inner}</g>'
     middle = box.height / 2 + 4.5
     if box.kind in ("end", "more"):
         hover = titles.get(box.key) or _count(box.members, states)

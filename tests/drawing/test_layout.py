@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compiler_nb.drawing import rows
-from compiler_nb.drawing.layout import HEAD_LINE, PAGE, PITCH, Incremental, lay_out
+from compiler_nb.drawing.layout import GAP_DOWN, HEAD_LINE, PAGE, Incremental, lay_out
 from tests.support.pictures import random_graph
 
 graphs = st.builds(
@@ -103,7 +103,7 @@ def test_a_wide_level_goes_on_in_a_further_row():
     ids = [f"n{number}" for number in range(8)]
     found = placed(([*ids, "last"], [(id_, "last") for id_ in ids], dict.fromkeys([*ids, "last"], (200.0, 46.0))))
     assert [found.places[id_][1] for id_ in ids] == [23.0] * 3 + [87.0] * 3 + [151.0] * 2
-    assert found.places["last"][1] == 128 + PITCH + 23
+    assert found.places["last"][1] == 128 + 46 + GAP_DOWN + 23
     assert found.width <= PAGE
 
 
@@ -114,10 +114,10 @@ def test_rounds_are_bands_one_below_the_other():
         dict.fromkeys(["a", "lost", "b", "again", "best"], (90.0, 46.0)),
     )
     found = lay_out(ids, [("a", "b"), ("a", "best"), ("again", "best")], sizes, {1: 2})
-    assert [found.places[id_][1] for id_ in ("a", "lost", "b")] == [23.0, 23.0, 123.0]
-    assert found.bands[0] == (0.0, 146.0)
+    assert [found.places[id_][1] for id_ in ("a", "lost", "b")] == [23.0, 23.0, 69.0 + GAP_DOWN]
+    assert found.bands[0] == (0.0, 92.0 + GAP_DOWN)
     top, bottom = found.bands[1]
-    assert top > 146
+    assert top > 92 + GAP_DOWN
     assert found.places["again"][1] - 23 >= top + 2 * HEAD_LINE
     assert (found.places["best"][1] + 23, found.height) == (bottom, bottom)
     assert ("a", "best") in found.routes
@@ -127,7 +127,7 @@ def test_rounds_are_bands_one_below_the_other():
 def test_a_chain_stands_in_one_line_with_straight_arrows():
     """A plan without choices has no bends."""
     found = placed(("abc", [("a", "b"), ("b", "c")], dict.fromkeys("abc", (100.0, 40.0))))
-    assert found.places == {"a": (50.0, 20.0), "b": (50.0, 20.0 + PITCH), "c": (50.0, 20.0 + 2 * PITCH)}
+    assert found.places == {"a": (50.0, 20.0), "b": (50.0, 60.0 + GAP_DOWN), "c": (50.0, 100.0 + 2 * GAP_DOWN)}
     assert {x for route in found.routes.values() for x, _ in route} == {50.0}
 
 
@@ -141,7 +141,7 @@ def test_lanes_are_sorted_so_that_long_edges_do_not_cross():
     """Two long edges from a row to one far below keep the order of their ends."""
     edges = [("a", "m"), ("m", "n"), ("b", "x"), ("n", "x"), ("c", "y"), ("n", "y")]
     found = placed(("abcmnxy", edges, dict.fromkeys("abcmnxy", (100.0, 40.0))))
-    lanes = {start: [x for x, y in found.routes[start, end] if y == 2 * PITCH] for start, end in ("bx", "cy")}
+    lanes = {start: [x for x, y in found.routes[start, end] if y == 80 + 2 * GAP_DOWN] for start, end in ("bx", "cy")}
     assert max(lanes["b"]) <= min(lanes["c"])
 
 

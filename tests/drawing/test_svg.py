@@ -5,7 +5,10 @@ import sys
 
 import pytest
 
+from compiler_nb.drawing.boxes import BLOCK_OVER, END
+from compiler_nb.drawing.dot import find_layout
 from compiler_nb.drawing.graph import FULL, make_graph
+from compiler_nb.drawing.layout import heading
 from compiler_nb.drawing.style import MARKS, STYLE
 from compiler_nb.drawing.svg import LIMIT, draw
 from compiler_nb.outcome import STATES
@@ -158,6 +161,32 @@ def test_tasks_alike_stand_in_a_block_with_one_arrow():
     assert svg.count("cnb-edge") == 2 + STYLE.count("cnb-edge")
 
 
+def test_only_whole_rows_of_tasks_alike_stand_in_a_block():
+    """What stands beside others of its level, or in the only row, has arrows of its own."""
+    few = make_graph(wide(4))
+    assert "block" not in {box.kind for box in few.boxes.values()}
+    cities = [call(f"city{number}", "weather", f"City {number}", Ref("x")) for number in range(12)]
+    plan = Plan((call("x", "f"), fanout("rows", "x"), *cities, call("best", "g", [Ref(task.id) for task in cities])))
+    kinds = {key: box.kind for key, box in make_graph(plan).boxes.items()}
+    assert kinds["city0"] == kinds["city1"] == "call"
+    (block,) = [key for key, kind in kinds.items() if kind == "block"]
+    assert [each.key for each, _, _ in make_graph(plan).boxes[block].inner] == [f"city{n}" for n in range(2, 12)]
+    assert block not in make_graph(plan.tasks).boxes  # while it streams
+
+
+def test_arrows_to_a_block_end_at_its_ground():
+    """Which stands out above its boxes."""
+    cities = [call(f"city{number}", "weather", f"City {number}", Ref("x")) for number in range(12)]
+    graph = make_graph(Plan((call("x", "f"), *cities)))
+    block = next(key for key, box in graph.boxes.items() if box.kind == "block")
+    for engine in ("own", "auto"):
+        layout = find_layout(graph, engine)
+        top = layout.places[block][1] - graph.boxes[block].height / 2
+        route = layout.routes["x", block]
+        assert route[-1][1] == top - BLOCK_OVER
+        assert heading(route)[1] > 0
+
+
 def test_the_last_line_has_a_box_but_is_no_task():
     """`join()` is reached from all that nobody reads, `join(a)` from a; a list of tasks has no last line."""
     tasks = (call("a", "f"), call("b", "f", Ref("a")), call("c", "f"))
@@ -166,6 +195,18 @@ def test_the_last_line_has_a_box_but_is_no_task():
     assert {one for one, other in make_graph(Plan(tasks, Join(("a",)))).edges if other == "\0end"} == {"a"}
     assert set(shown(draw(Plan(tasks), engine="own").svg)) == {"a", "b", "c"}
     assert "join" not in texts(draw(tasks, engine="own").svg)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_last_line_that_reads_nothing_stands_below_all_of_its_round(engine):
+    """`answer(42)` is there from the start, but it is the last line; no arrow says that it needs what stands above."""
+    tasks = (call("a", "f"), call("b", "f", Ref("a")), *(call(f"c{number}", "f") for number in range(10)))
+    graph = make_graph(Plan(tasks, Return(42)))
+    layout = find_layout(graph, engine)
+    assert max(layout.places, key=lambda key: layout.places[key][1]) == END
+    assert list(layout.routes) == [("a", "b")]
+    assert draw(Plan(tasks, Return(42)), engine=engine).svg.count('class="cnb-edge"') == 1
+    assert list(make_graph(Plan((), Return(42))).boxes) == [END]
 
 
 def test_references_to_earlier_rounds_and_an_empty_plan_are_drawn():

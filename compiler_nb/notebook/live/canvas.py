@@ -41,15 +41,20 @@ class Canvas:
         self.count += 1
         if band:
             self._rounds[task.id] = (band, reason)
-        self.stale = self.stale or self.count > FEW
+        self.stale = self.stale or self._is_collapsed
         self._waiting.append((number, task))
+
+    @property
+    def _is_collapsed(self) -> bool:
+        """Whether tasks share boxes, because there are too many: then only the whole is drawn."""
+        return self.count > FEW or bool(self.drawn and self.drawn.groups)
 
     def _draw_waiting(self) -> None:
         """Draw boxes for the tasks that have come, unless the whole picture follows."""
         first = self.drawn is None and not self._pieces
         if first and (self.stale or self.due) and AT_ONCE < len(self._waiting) <= FEW:
             return
-        for number, task in self._waiting if self.count <= FEW else ():
+        for number, task in () if self._is_collapsed else self._waiting:
             if task.guard is not None and task.kind == "call":
                 self._guarded.append((number, task))  # its line comes next; if that is the plan's last, the whole does
             elif task.kind == "expr":
