@@ -37,6 +37,8 @@ from compiler_nb.text import shorten
 SAID_LIMIT: Final = 400
 """Characters kept of what a provider says."""
 _READ_LIMIT: Final = 4_000
+TIMEOUTS: Final = frozenset({"APITimeoutError", "TimeoutException"})
+"""What the SDK and its HTTP client call it if nothing came in time."""
 _REDIRECTS: Final = range(300, 400)
 
 _PROXY: Final = "Behind a proxy, set HTTPS_PROXY"
@@ -99,6 +101,15 @@ _REASONING: Final = {
     "top_p": "reasoning models take no top_p: leave it out, or set reasoning_effort",
 }
 """What to do about a parameter that a model does not take."""
+_ELSEWHERE: Final = (401, 402, 403, 404, 429, 529)
+"""What an error's code may mean that no other form of the request can help."""
+_OTHERWISE: Final = re.compile(
+    r"\bmodel\b.{0,80}?\b(?:not found|not exist|unknown|not available|not loaded|no access)"
+    r"|(?:unknown|invalid|no such) model\b"
+    r"|api[_ ]key|unauthori[sz]ed|authenticat|permission|quota|billing|credit balance|content (?:policy|filter)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""How a refusal says so in words."""
 _FILTERED: Final = frozenset({"content_filter", "content_policy_violation"})
 
 
@@ -120,10 +131,7 @@ class Where:
     def clean(self, text: str, limit: int = SAID_LIMIT) -> str:
         """Return a text of the provider as short plain text without secrets."""
         # masked first, since whatever changes the text could hide a key, and last, since it could also complete one
-        plain = mask(text[:_READ_LIMIT], self.secrets)
-        if "<" in plain:
-            plain = html.unescape(re.sub(r"<(?:script|style)\b[^>]*>[^<]*|<[^>]*>", " ", plain))
-        return shorten(mask(" ".join(plain.split()), self.secrets), limit)
+        return shorten(mask(as_line(mask(text[:_READ_LIMIT], self.secrets)), self.secrets), limit)
 
     def error(self, kind: type[ModelError], what: str, said: str = "", **more: Any) -> ModelError:
         """Return an error of this kind; `said` is the provider's own text."""
@@ -145,7 +153,7 @@ def explain(error: Exception, where: Where, *, begun: bool = False) -> ModelErro
         return where.error(StreamBroken, "the reply cannot be read; try again", str(error))
     # by name, since neither the SDK nor its HTTP client is imported before a call is made
     names = {kind.__name__ for kind in type(error).__mro__}
-    if names & {"APITimeoutError", "TimeoutException"}:
+    if names & TIMEOUTS:
         return where.error(ModelTimeout, f"{host_of(where.address)} sent nothing in time; try again later")
     if begun and names & {"TransportError", "StreamError", "DecodingError"}:
         return where.error(StreamBroken, "the connection broke in the middle of the reply; try again", str(error))
@@ -166,6 +174,38 @@ def words_of(body: Any) -> str:
     return message if isinstance(message, str) else json.dumps(body)
 
 
+def as_line(text: str) -> str:
+    """Return a text of a server, perhaps a page of HTML, as one line of words."""
+    text = text[:_READ_LIMIT]
+    if "<" in text:
+        text = html.unescape(re.sub(r"<(?:script|style)\b[^>]*>[^<]*|<[^>]*>", " ", text))
+    return " ".join(text.split())
+
+
+def has_plain_cause(refused: StatusError, sent: Iterable[str]) -> bool:
+    """Whether a refusal of a request says what is wrong: its length, the key, the model, a filter or a parameter.
+
+    sent: the names of the parameters of the request that are not in doubt.
+    """
+    inner = refused.body.get("error", refused.body) if isinstance(refused.body, dict) else refused.body
+    said = str(refused.body)[:_READ_LIMIT]
+    words = _codes_of(inner)
+    named = "|".join(map(re.escape, {*sent, *_REASONING, "messages", "role", "stream_options"}))
+    return (
+        bool((_TOO_LONG | _FILTERED).intersection(words))
+        or any(_status_of(word) in _ELSEWHERE for word in words)
+        or _TOO_MANY_TOKENS.search(said) is not None
+        or _OTHERWISE.search(said) is not None
+        or re.search(rf"\b(?:{named})\b", said) is not None
+        or bool(isinstance(inner, dict) and inner.get("param"))
+    )
+
+
+def is_timeout(error: Exception) -> bool:
+    """Whether a server sent nothing in time."""
+    return bool({kind.__name__ for kind in type(error).__mro__} & {*TIMEOUTS, "TimeoutError"})
+
+
 def is_hung_up(error: Exception) -> bool:
     """Whether a connection was closed before anything of the response came."""
     names = {kind.__name__ for cause in _causes(error) for kind in type(cause).__mro__}
@@ -179,7 +219,7 @@ def from_body(
     headers = headers or {}
     inner = body.get("error", body) if isinstance(body, dict) else body
     said = _said(inner)
-    words = [str(inner.get(key)) for key in ("code", "type")] if isinstance(inner, dict) else []
+    words = _codes_of(inner)
     meant = next(filter(None, map(_status_of, words)), None)
     more: dict[str, Any] = {"status": status, "request_id": headers.get("x-request-id", "")}
     if _FILTERED.intersection(words):
@@ -231,6 +271,11 @@ def _is_too_long(status: int, words: Iterable[str], said: str) -> bool:
     """Whether a request is too long, for the model or for the tokens that the provider allows in a minute."""
     says = _SAYS_TOO_LONG.get(status)
     return bool(_TOO_LONG.intersection(words) or (says and says.search(said[:_READ_LIMIT])))
+
+
+def _codes_of(body: Any) -> list[str]:
+    """Return what an error's body calls the error, as words."""
+    return [str(body.get(key)) for key in ("code", "type")] if isinstance(body, dict) else []
 
 
 def _status_of(word: str) -> int | None:

@@ -24,7 +24,7 @@ from compiler_nb.models import prices, warm
 from compiler_nb.models.base import Chunk, Message, Request
 from compiler_nb.models.body import bytes_of, refuse_errors, whole
 from compiler_nb.models.faults import Where, explain, final, is_hung_up, refusal_of
-from compiler_nb.models.grammars import Constraint, GrammarMode, Grammars, check_mode
+from compiler_nb.models.grammars import Constraint, Doubt, GrammarMode, Grammars, check_mode
 from compiler_nb.models.limits import of_loop
 from compiler_nb.models.logs import mask_logs
 from compiler_nb.models.providers import AD_TOKEN, PROVIDERS, Key, find_address, find_key
@@ -231,13 +231,15 @@ class OpenAIModel:
         """Send a request and return the response, to be closed with `opened`, and what the reply is held to.
 
         It is sent once more if the server closed a connection that waited in the pool, just when it was used; and if
-        the server refuses `stream_options`, the grammar or the system role, which it is not sent from then on.
+        the server refuses `stream_options`, the grammar or the system role, which it is not sent from then on. A
+        refusal that names nothing may be meant for the grammar: that shows if the request is taken without it.
         """
         may_be_closed, kept.used = kept.used, True
         messages = self.roles.fit(request.messages)
+        doubt: Doubt | None = None
         while True:
             try:
-                return await opened.enter_async_context(self._create(kept.client, messages, held.fields)), held
+                response = await opened.enter_async_context(self._create(kept.client, messages, held.fields))
             except Exception as error:
                 if may_be_closed and is_hung_up(error):
                     may_be_closed = False
@@ -247,8 +249,13 @@ class OpenAIModel:
                     held = Constraint()
                 elif self.roles.refuses(error, messages):
                     messages = self.roles.fit(request.messages)
+                elif found := self.grammars.doubt(error, held):
+                    doubt, held = found, Constraint()
                 else:
                     raise
+            else:
+                self.grammars.learn(held, doubt)
+                return response, held
 
     def _refuses_options(self, error: Exception) -> bool:
         """Whether a server refuses a request because it asks for the usage of a stream."""

@@ -19,7 +19,8 @@ STATUSES: Final = (400, 422, 500, 501)
 _REFUSED: Final = re.compile(
     r"\bsystem\W{1,3}(?:role|message|prompt|instruction)s?\b.{0,20}(?:not|n't|un) ?(?:supported|allowed|enabled)"
     r"|not support.{0,40}\bsystem\W{1,3}(?:role|message|prompt|instruction|with)"
-    r"|(?:unsupported|unexpected|unknown|invalid) (?:message )?role\W{1,4}system\b"
+    r"|(?:unsupported|unexpected|unknown|invalid) (?:message )?role\b"
+    r"(?!\W{1,4}(?:user|assistant|tool|function|developer)\b)"
     r"|\brole\W{1,4}system\W{1,3}(?:is )?not (?:supported|allowed)"
     r"|only user(?:,| and) assistant[\w ,]* roles are supported(?!, with)"
     r"|(?<!optional system message, )conversation roles must alternate"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import time
 
 import pytest
 
@@ -43,6 +44,7 @@ def weather(city: str) -> str:
 def nothing_is_known(monkeypatch):
     """Ports are used again, by servers of another kind."""
     monkeypatch.setattr(grammars, "_FOUND", {})
+    monkeypatch.setattr(grammars, "_QUIET", {})
 
 
 def reply_to(dialect):
@@ -170,6 +172,66 @@ def test_a_server_that_refuses_is_asked_at_once_without_and_the_user_is_told(pro
     assert "trying again" not in str(notices)
 
 
+@pytest.mark.parametrize(("words", "said"), [("bare", "Bad request"), ("proxy", "413 Request Entity Too Large")])
+def test_a_refusal_that_names_nothing_is_asked_again_without_the_grammar(words, said):
+    """A bare 400, or a proxy that finds the request too large: it is remembered if the request is then taken."""
+    with Server(reply_to("python"), always=f"no-grammar={words}", owner="llamacpp") as server:
+        model = connect("openai:gpt-test", base_url=server.url, api_key=KEY, grace=0.02)
+        runs = [Compiler(model, [weather]).run_sync("What is the weather in Oslo?") for _ in range(2)]
+        held = [bool(sent(server, place)) for place in range(len(server.requests))]
+    assert [run.answer for run in runs] == ["It is sunny.", "It is sunny."]
+    assert held == [True, False, True, False, False, False]
+    why = f"the server refused the request with it ({said}), and took it without; grammar='off' does not try it"
+    assert told(runs[0])[1] == [
+        f"call {call}: openai:gpt-test: the reply is written without the grammar of {what}: {why}"
+        for call, what in ((1, "3 tools"), (2, "a decision"))
+    ]
+    assert told(runs[1])[1] == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "words", "asked"),
+    [
+        ("no-grammar=long", "too long for the model", 1),
+        ("no-grammar=key", "API key not valid", 1),
+        ("no-grammar=parameter", "temperature", 1),
+        ("model-404", "no such model", 1),
+        ("401", "the key was refused", 1),
+        ("filter-400", "filtered by the provider", 1),
+        ("unsupported=temperature", "temperature", 1),
+        ("status=400", "The server had an error", 2),
+    ],
+)
+def test_a_refusal_for_another_reason_is_not_asked_again_and_teaches_nothing(fault, words, asked):
+    """One that names nothing is asked once more; if it is refused again, the grammar was not the reason."""
+    with Server(reply_to("python"), faults=[fault] * asked, owner="llamacpp") as server:
+        model = connect("openai:gpt-test", base_url=server.url, api_key=KEY, grace=0.02)
+        run, again = (Compiler(model, [weather]).run_sync("What is the weather?") for _ in range(2))
+        held = [bool(sent(server, place)) for place in range(asked + 1)]
+    assert words in run.error
+    assert (again.answer, told(again)) == ("It is sunny.", ({"planner": "3 tools", "joiner": "a decision"}, []))
+    assert held == [True, False, True] if asked > 1 else [True, True]
+
+
+def test_another_grammar_of_as_many_tools_is_tried():
+    """What is refused is this one, not its description; a server that says it knows none is asked no more."""
+
+    def asked(words):
+        with Server("ok", faults=[f"no-grammar={words}"], owner="llamacpp") as server:
+            model = OpenAIModel("gpt-test", base_url=server.url, api_key=KEY, grace=0.02)
+            for text in ("a", "b", "a", "b"):
+                grammar = ReplyGrammar("3 tools", lambda form, text=text: f'root ::= "{text}"')
+                asyncio.run(_read(model, Request("planner", QUESTION, grammar=grammar)))
+            return [fields.get("grammar", "")[-2:-1] for fields in map(sent, [server] * 5, range(5))]
+
+    assert asked("llama.cpp") == ["a", "", "b", "", "b"]
+    assert asked("fastapi") == ["a", "", "", "", ""]
+
+
+async def _read(model, request):
+    return [chunk async for chunk in model.stream(request)]
+
+
 def test_who_asks_for_a_grammar_in_a_dialect_without_one_is_told_which_has_one():
     """Once: a JSON schema says only plans in JSON."""
     with Server(reply_to("python")) as server:
@@ -185,6 +247,22 @@ def test_a_server_that_does_not_say_what_it_is_does_not_hold_up_the_question(mon
     monkeypatch.setattr(grammars, "PATIENCE", 0.2)
     run = Compiler(connect("openai:gpt-test", base_url="http://127.0.0.1:9/v1", api_key=KEY), [weather]).run_sync("Q?")
     assert "no connection to 127.0.0.1:9" in run.error
+    assert grammars._FOUND == {}
+
+
+@pytest.mark.parametrize("provider", ["openai", "vllm"])
+def test_a_server_that_hangs_when_it_is_asked_what_it_is_holds_up_one_call_a_minute(monkeypatch, provider):
+    """The others do not wait for it; after a while it is looked at again."""
+    monkeypatch.setattr(grammars, "PATIENCE", 0.2)
+    with Server(reply_to("python"), mute=True) as server:
+        for _ in range(2):
+            assert ask(server, provider=provider).answer == "It is sunny."
+        assert len(server.looks) == 1
+        [until] = grammars._QUIET.values()
+        grammars._QUIET.clear()
+        ask(server, provider=provider)
+        assert len(server.looks) == 2
+    assert 50 < until - time.monotonic() <= grammars.SILENT
     assert grammars._FOUND == {}
 
 

@@ -17,7 +17,7 @@ from compiler_nb.trace import Progress
 from tests.support.server import Server
 
 KEY = "sk-canary-0123456789/abcdef"
-KINDS = ("vllm", "new vllm", "mistral", "transformers", "tgi", "reasoning", "gemini")
+KINDS = ("vllm", "new vllm", "mistral", "transformers", "tgi", "reasoning", "gemini", "nameless")
 RULES, HELLO = {"role": "system", "content": "Be short."}, {"role": "user", "content": "Hello"}
 
 

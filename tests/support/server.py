@@ -292,6 +292,7 @@ def _no_system(case: Case) -> Response:
         "tgi": (422, {"error": "Template error: invalid operation: System role not supported (in <string>:1)",
                       "error_type": "template_error"}),
         "reasoning": (400, _error("Unsupported value: 'messages[0].role' does not support 'system' with this model.")),
+        "nameless": (500, {"error": {"code": 500, "message": "Unexpected message role.", "type": "server_error"}}),
         "gemini": (400, [{"error": {"code": 400, "status": "INVALID_ARGUMENT",
                                     "message": "Developer instruction is not enabled for models/gemma-3-27b-it"}}]),
     }  # fmt: skip
@@ -308,6 +309,11 @@ def _no_grammar(case: Case) -> Response:
     said = {
         "llama.cpp": (400, {"error": {"code": 400, "message": "Failed to initialize samplers: failed to parse grammar",
                                       "type": "invalid_request_error"}}),
+        "bare": (400, "Bad request"),
+        "proxy": (413, "<html><head><title>413 Request Entity Too Large</title></head><body></body></html>"),
+        "long": (400, _error("The prompt is too long: 9000 tokens")),
+        "key": (400, _error("API key not valid. Please pass a valid API key.")),
+        "parameter": (400, _error("'temperature' must be at most 1")),
         "vllm": (400, {"object": "error", "message": "Grammar error: failed to parse", "code": 400}),
         "ollama": (500, _error("invalid JSON schema in format", type="api_error")),
         "azure": (400, _error("response_format value as json_schema is enabled only for api versions 2024-08-01 on")),
@@ -520,7 +526,8 @@ class Server:
     """Serves /chat/completions and /responses under any path, in a thread of its own.
 
     reply: a text, or a function of the request's body; chunk: characters per event; pace: seconds between events;
-    batch: events per write; owner: of the models that it lists, "" if it lists none; version: what it says of itself.
+    batch: events per write; owner: of the models that it lists, "" if it lists none; version: what it says of itself;
+    mute: whether it never says what it is.
     Who asks what the server is (/models, /version) meets no fault; `looks` holds the paths of these requests.
     """
 
@@ -535,8 +542,9 @@ class Server:
         always: str = "",
         owner: str = "",
         version: str = "",
+        mute: bool = False,
     ) -> None:
-        self.owner, self.version = owner, version
+        self.owner, self.version, self.mute = owner, version, mute
         self.looks: list[str] = []
         self.reply, self.chunk, self.pace, self.batch = reply, chunk, pace, batch
         self.faults, self.always = list(faults), always
@@ -602,6 +610,8 @@ class Server:
 
     def _told(self, path: str) -> Response:
         """Say what the server is, as far as it does."""
+        if self.mute:
+            return stream([HANG])
         if path.endswith("/version") and self.version:
             return whole(200, {"version": self.version})
         if path.endswith("/models") and self.owner:
