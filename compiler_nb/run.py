@@ -316,7 +316,7 @@ class Run:
             return timeline(
                 progress.attempts, tasks=progress.tasks, states=progress.states, calls=calls, chain=times.chain,
                 rounds=progress.round_of, reasons=[each.reason for each in progress.rounds], total=now,
-                words=str(times),
+                words=str(times), costs={id_: str(cost) for id_, cost in progress.costs.tasks.items()},
             ).masked(self.settings.secrets)  # fmt: skip
 
     def times(self) -> trace.Times:

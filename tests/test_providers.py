@@ -117,6 +117,73 @@ def test_the_worker_serves_tools_that_call_a_model():
     assert "Mont Blanc" in found.prompt("worker")
 
 
+# ---------------------------------------------------------------- what it costs
+
+
+def sold(server, desk, plan="answer(1)\n", **replies):
+    """Return the run of a question, answered by a server that resells a well-known model."""
+    server.reply = Says(planner=plan, **replies)
+    model = OpenAIModel("gpt-4o-mini", base_url=server.url, api_key=KEY, grace=0.02)
+    return Compiler(model, desk.tools).run_sync("What?")
+
+
+MINI = (0.15e-6, 0.6e-6)
+"""Dollars for a token that gpt-4o-mini is sent, and that it writes."""
+
+
+def test_a_question_costs_what_its_tokens_cost():
+    """The server counts 10 tokens in, and one for each character out; a repair, a replan and a tool's calls count."""
+    plan, again = 'a = gte("x")\njoin(a)\n', 'c = llm("Say it.", a)\njoin(c)\n'
+    replies = {"repair": 'a = get("x")\njoin(a)\n', "replan": again, "worker": "Oui."}
+    with Server() as server:
+        found = sold(server, Desk(), plan, joiner=["Replan: say it", "Done."], **replies)
+    assert (found.answer, found.usage.calls) == ("Done.", 6)
+    costs = found.costs()
+    assert costs.steps == {"planner": 1, "repair": 1, "joiner": 2, "replan": 1, "worker": 1}
+    written = {"planner": len(plan + replies["repair"] + again), "joiner": len("Replan: say itDone."), "llm": 4}
+    asked = {"planner": 3, "joiner": 2, "llm": 1}
+    for role, letters in written.items():
+        assert costs.roles[role].dollars == pytest.approx(10 * asked[role] * MINI[0] + letters * MINI[1])
+    assert found.cost == pytest.approx(60 * MINI[0] + sum(written.values()) * MINI[1])
+    assert str(costs).startswith(f"planner {costs.shares['planner']:.0%} of $0.0000".replace("%", " %"))
+    assert costs.tasks["c"] == costs.roles["llm"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "dollars", "words"),
+    [
+        ("answers-as=gpt-4o", 10 * 2.5e-6 + 10 * 10e-6, "20 tokens, $0.00013"),
+        ("answers-as=gpt-4o-mini-2024-07-18", 10 * MINI[0] + 10 * MINI[1], "20 tokens, $0.0000075"),
+        ("answers-as=nobody-knows", None, "20 tokens, no price"),
+        ("no-usage", "estimated", ""),
+        ('usage-is={"prompt_tokens": 1000, "completion_tokens": 10, "prompt_tokens_details": {"cached_tokens": 800}}',
+         200 * MINI[0] + 800 * 0.075e-6 + 10 * MINI[1], "1,010 tokens, $0.000096"),
+        ('usage-is={"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 520}',
+         10 * MINI[0] + 510 * MINI[1], "520 tokens, $0.00031"),
+    ],
+)  # fmt: skip
+def test_what_the_provider_says_is_what_is_paid(fault, dollars, words):
+    """Another model that answered, cached tokens, reasoning that only the total counts; without numbers an estimate."""
+    with Server(always=fault) as server:
+        found = sold(server, Desk())
+    assert found.answer == 1
+    cost = found.progress.cost
+    if dollars == "estimated":
+        assert re.fullmatch(r"~[\d,]+ tokens, ~\$0\.000\d+", str(cost))
+        assert found.cost == pytest.approx(found.usage.input_tokens * MINI[0] + found.usage.output_tokens * MINI[1])
+    else:
+        assert (found.cost, str(cost)) == (dollars if dollars is None else pytest.approx(dollars), words)
+
+
+def test_a_stream_that_breaks_off_costs_what_came():
+    """Nobody counts it, so it is estimated; the repeated call is counted by the server."""
+    with Server(faults=["reset=3"]) as server:
+        found = sold(server, Desk(), "a = 1\n" * 40 + "answer(a)\n")
+    broken = next(call for call in found.progress.calls.values() if call.error)
+    assert (broken.usage.reported, broken.usage.output_tokens > 0) == (False, True)
+    assert found.progress.cost.money.startswith("~$0.0")
+
+
 PLAN = PLANS["python"][0]
 STOPS = {
     "401": "the key was refused",

@@ -205,10 +205,11 @@ def test_usage_is_counted_by_call_and_by_task():
     found = run(Compiler(model, Desk().tools))
     assert found.answer == "ok"
     by_task = {id_: cost.usage for id_, cost in found.costs().tasks.items()}
-    assert set(by_task) == {"a", "b[0]", "b[1]"}
+    assert set(by_task) == {"a", "b", "b[0]", "b[1]"}
     assert (by_task["a"].calls, by_task["a"].output_tokens, by_task["b[0]"].output_tokens) == (1, 10, 5)
     assert found.usage.calls == 5
-    assert found.usage.tokens > sum(used.tokens for used in by_task.values())
+    assert by_task["b"] == by_task["b[0]"] + by_task["b[1]"]
+    assert found.usage.tokens > by_task["a"].tokens + by_task["b"].tokens
     assert [request.task for request in model.calls if request.role == "worker"] == ["a", "b[0]", "b[1]"]
 
 

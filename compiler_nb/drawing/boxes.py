@@ -108,6 +108,11 @@ def group_box(group: Sequence[Task], *, inside: Inside) -> Box:
     return sized(Box(f"\0{ids[0]}", "group", "", what, call, f"{TIMES} {len(ids):,}", ids, inside))
 
 
+def end_key(number: int, rounds: int) -> str:
+    """Return the key of the box of a round's last line; number: the round's, of so many."""
+    return END if number == rounds - 1 else f"{END} {number}"
+
+
 def end_box(key: str, label: str, band: int) -> Box:
     """Return the box of a round's last line; one that a joiner may read has room for its time, if it has or not."""
     box = sized(Box(key, "end", label=label, band=band))

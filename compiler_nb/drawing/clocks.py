@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Final
 
-from compiler_nb.drawing.boxes import END, MARK, PAD, Box, is_stack, text_width
+from compiler_nb.drawing.boxes import MARK, PAD, Box, end_key, is_stack, text_width
 from compiler_nb.drawing.style import px
 from compiler_nb.text import nth, seconds_text
 from compiler_nb.trace import JOINER, Progress, role_of, spent
@@ -25,10 +25,9 @@ def times_of(progress: Progress, at: float) -> dict[str, str]:
     for id_, tried in list(progress.spans.items()):
         tries = f"{nth(len(tried), 'try')} · " if len(tried) > 1 else ""
         words[id_] = f"{tries}{seconds_text(spent(progress, id_, at).ran)}"
-    last = len(progress.rounds) - 1
     for call in [each for each in list(progress.calls.values()) if not each.task and role_of(each) == JOINER]:
         took = (at if call.ended is None else call.ended) - call.started
-        words[END if call.round == last else f"{END} {call.round}"] = seconds_text(took)
+        words[end_key(call.round, len(progress.rounds))] = seconds_text(took)
     return words
 
 

@@ -17,11 +17,11 @@ from typing import Final, NamedTuple
 
 from compiler_nb.drawing.boxes import (
     BLOCK_PAD,
-    END,
     MORE,
     Box,
     Inside,
     end_box,
+    end_key,
     group_box,
     left_out,
     sized,
@@ -200,7 +200,7 @@ def make_graph(plan: Shown, *, known: Iterable[str] = (), full: int = FULL, cell
     pairs, hidden = _edges(every, box_of), list[Edge]()
     for number, (_, final, _) in enumerate(scene.rounds):
         if final is not None:
-            key = END if number == len(scene.rounds) - 1 else f"{END} {number}"
+            key = end_key(number, len(scene.rounds))
             ends = _ends(final, number, bands, box_of, pairs)
             if ends or isinstance(final, Join):
                 pairs |= dict.fromkeys((one, key) for one in ends)

@@ -18,13 +18,13 @@ from compiler_nb.drawing.boxes import (
     BAR_HIGH,
     BLOCK_OVER,
     CELL,
-    END,
     JOINER,
     LINE,
     MARK,
     PAD,
     STACK,
     Box,
+    end_key,
     has_bar,
     is_stack,
     state_of,
@@ -43,7 +43,7 @@ from compiler_nb.outcome import State
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.short import shorten_call, shorten_final
 from compiler_nb.text import count_of, visible, visible_lines
-from compiler_nb.trace import Progress
+from compiler_nb.trace import ModelCall, Progress, cost_of
 
 LIMIT: Final = 150_000
 """Most bytes of a picture."""
@@ -69,7 +69,10 @@ def draw_run(progress: Progress, engine: Engine = "auto", *, at: float | None = 
     """
     with progress.lock:
         tasks, states = tuple(progress.tasks.values()), dict(progress.states)
-        scene, titles = scene_of_run(progress), task_titles(tasks, states, progress.outcomes, given=progress.given)
+        costs = {id_: str(cost) for id_, cost in progress.costs.tasks.items()}
+        titles = task_titles(tasks, states, progress.outcomes, given=progress.given, costs=costs)
+        titles |= _joined(progress)
+        scene = scene_of_run(progress)
         times = {} if at is None else times_of(progress, at)
     return draw(scene, states=states, titles=titles, engine=engine, times=times)
 
@@ -107,6 +110,15 @@ def draw(
     return Picture(svg, text, about, more, layout.engine)
 
 
+def _joined(progress: Progress) -> dict[str, str]:
+    """Return what the joiner cost in each round, for the hover texts of the boxes of their ends."""
+    by_round: dict[int, list[ModelCall]] = {}
+    for call in progress.calls.values():
+        if call.role == JOINER and call.usage:
+            by_round.setdefault(call.round, []).append(call)
+    return {end_key(number, len(progress.rounds)): f"{JOINER}: {cost_of(calls)}" for number, calls in by_round.items()}
+
+
 def _words(scene: Scene, states: Mapping[str, State], titles: Mapping[str, str]) -> dict[str, str]:
     """Return the hover texts: those given, and for other tasks id, state and call."""
     tasks = scene.tasks
@@ -117,9 +129,11 @@ def _words(scene: Scene, states: Mapping[str, State], titles: Mapping[str, str])
         state = states.get(task.id, "waiting")
         words[task.id] = _lines(given, room) if given else f"{visible(task.id)} · {state}\n{shorten_call(task, room)}"
     words |= {id_: _lines(text, room) for id_, text in titles.items() if id_ not in words}
-    *earlier, last = ((number, each.final) for number, each in enumerate(scene.rounds))
-    ends = {f"{END} {number}": final for number, final in earlier} | {END: last[1]}
-    return words | {key: shorten_final(final, TITLE) for key, final in ends.items() if final is not None}
+    for number, each in enumerate(scene.rounds):
+        if each.final is not None:
+            key = end_key(number, len(scene.rounds))
+            words[key] = "\n".join(filter(None, (shorten_final(each.final, TITLE), titles.get(key, ""))))
+    return words
 
 
 def _lines(text: str, limit: int) -> str:

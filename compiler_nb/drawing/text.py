@@ -59,13 +59,16 @@ def plan_text(
     states: Mapping[str, State] | None = None,
     outcomes: Mapping[str, Any] | None = None,
     given: Collection[str] = (),
+    costs: Mapping[str, str] | None = None,
 ) -> str:
     """Return a plan as a table that is the same for the same run: state, id, call, short value; then its last line.
 
-    given: the tasks whose values the user gave.
+    given: the tasks whose values the user gave; costs: what tasks cost, in words, for a column of its own.
     """
     lost = left_out(states or {})
     rows = [_row(task, states or {}, outcomes or {}, lost.get(task.id), given) for task in plan]
+    if costs:
+        rows = [(*row[:3], costs.get(row[1], ""), row[3]) for row in rows]
     table = text_table([row if states or outcomes else row[1:3] for row in rows])
     last = shorten_final(plan.final, WIDTH) if isinstance(plan, Plan) else ""
     return "\n".join(part for part in (table, last) if part)
@@ -77,7 +80,7 @@ def _row(
     outcomes: Mapping[str, Any],
     lost: tuple[int, int] | None,
     given: Collection[str],
-) -> tuple[str, str, str, str]:
+) -> tuple[str, ...]:
     state = states.get(task.id, "waiting")
     value = describe_outcome(outcomes[task.id], WIDTH) if task.id in outcomes else ""
     if lost is not None:
@@ -92,15 +95,19 @@ def task_titles(
     states: Mapping[str, State],
     outcomes: Mapping[str, Any],
     limit: int = 160,
+    *,
     given: Collection[str] = (),
+    costs: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Return the hover text of each task: state, call, short value, note; given: as for `plan_text`."""
+    """Return the hover text of each task: state, call, short value, cost, note; given, costs: as for `plan_text`."""
     titles = {}
     for task in tasks:
         state = states.get(task.id, "waiting")
         lines = [f"{task.id} · {state}{f' · {SET}' if task.id in given else ''}", shorten_call(task, limit)]
         if task.id in outcomes:
             lines.append(f"{'=' if state == 'done' else ''} {describe_outcome(outcomes[task.id], limit)}".strip())
+        if costs and task.id in costs:
+            lines.append(costs[task.id])
         titles[task.id] = "\n".join([*lines, *([f"# {task.note}"] if task.note else [])])
     return titles
 

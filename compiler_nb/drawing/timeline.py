@@ -19,7 +19,7 @@ from compiler_nb.outcome import State
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import Task
 from compiler_nb.text import count_of, cut, seconds_text, visible
-from compiler_nb.trace import JOINER, PLANNER, Link, ModelCall, Span, role_of
+from compiler_nb.trace import JOINER, PLANNER, Link, ModelCall, Span, cost_of, role_of
 
 MOST: Final = 200
 """Most rows of tasks; the others are counted."""
@@ -45,12 +45,13 @@ def timeline(
     reasons: Sequence[str] = (),
     total: float | None = None,
     words: str = "",
+    costs: Mapping[str, str] | None = None,
 ) -> Picture:
     """Return the timeline of some attempts, the same for the same arguments.
 
     tasks, states: by id, for hover texts and marks; calls: of the planner and the joiner, which get rows of their own;
     chain: the critical path; rounds: by task, their numbers; reasons: why the rounds began: if there are several, each
-    is a band with a head; total: seconds, defaults to the last end; words: a line below.
+    is a band with a head; total: seconds, defaults to the last end; words: a line below; costs: by task, in words.
     """
     every, asked = list(spans), list(calls)
     tried: dict[str, list[Span]] = {}
@@ -59,7 +60,7 @@ def timeline(
     ends = [span.started if span.ended is None else span.ended for span in every]
     ends += [call.started if call.ended is None else call.ended for call in asked]
     length = max([*ends, total or 0.0, 1e-6])
-    found = _Rows(tasks, states or {}, CALL if len(tried) <= FEW else SHORT_CALL, length)
+    found = _Rows(tasks, states or {}, CALL if len(tried) <= FEW else SHORT_CALL, length, costs or {})
     shown = list(tried.items())[:MOST]
     numbers = sorted({(rounds or {}).get(id_, 0) for id_ in tried} | {call.round for call in asked})
     for number in numbers:
@@ -82,8 +83,10 @@ def timeline(
 class _Rows:
     """The rows of a timeline, as they are made from top to bottom; room: characters of calls in hover texts."""
 
-    def __init__(self, tasks: Mapping[str, Task], states: Mapping[str, State], room: int, total: float) -> None:
-        self.tasks, self.states, self.room, self.total = tasks, states, room, total
+    def __init__(
+        self, tasks: Mapping[str, Task], states: Mapping[str, State], room: int, total: float, costs: Mapping[str, str]
+    ) -> None:
+        self.tasks, self.states, self.room, self.total, self.costs = tasks, states, room, total, costs
         self.rows: list[Row] = []
         self._places: dict[str | int, int] = {}  # rows of tasks and of calls
 
@@ -104,8 +107,13 @@ class _Rows:
             bars += _parted(Bar(first, end, "write"), until.get(call.number))
         if not bars:
             return
-        took = [f"{cut(call.role, LABEL)}: {seconds_text((call.ended or self.total) - call.started)}" for call in calls]
-        self.rows.append(Row("", role, None, tuple(bars), "\n".join(took)))
+        told = [
+            ", ".join(filter(None, (self._took(call), str(cost_of([call])) if call.usage else ""))) for call in calls
+        ]
+        self.rows.append(Row("", role, None, tuple(bars), "\n".join(told)))
+
+    def _took(self, call: ModelCall) -> str:
+        return f"{cut(call.role, LABEL)}: {seconds_text((call.ended or self.total) - call.started)}"
 
     def task(self, id_: str, tried: Sequence[Span], chain: Sequence[Link]) -> None:
         """Add a task with a bar for each attempt."""
@@ -117,7 +125,8 @@ class _Rows:
             *([shorten_call(self.tasks[id_], self.room)] if id_ in self.tasks else []),
         ]
         self._places[id_] = len(self.rows)
-        title = "\n".join([*lines, _times(bars, len(tried))])
+        cost = [self.costs[id_]] if id_ in self.costs else []
+        title = "\n".join([*lines, _times(bars, len(tried)), *cost])
         self.rows.append(Row(id_, cut(id_, LABEL), state, bars, title))
 
     def path(self, chain: Iterable[Link]) -> Iterator[tuple[int, Bar]]:

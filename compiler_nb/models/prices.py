@@ -6,6 +6,7 @@ who must not wait (a running event loop) asks `is_loaded` first.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -154,6 +155,11 @@ def is_loaded(provider: str = "") -> bool:
         return True
     warm.begin("prices", load)
     return False
+
+
+def is_installed() -> bool:
+    """Whether there is a price list."""
+    return importlib.util.find_spec("genai_prices") is not None
 
 
 _LOADED: Final[list[bool]] = []

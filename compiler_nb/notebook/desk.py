@@ -37,6 +37,7 @@ class CellSettings(Configurable):
     """What `%config CompileMagics` sets: the defaults of a cell's options, and what has no option."""
 
     shell: Any = None  # set by the magics
+    _priced: tuple[str, ...] = ()
     model = AnyTrait(None, help="provider:model, a Model, or the name of a variable that holds one").tag(config=True)
     planner = AnyTrait(None, help="another model for the planner").tag(config=True)
     joiner = AnyTrait(None, help="another model for the joiner").tag(config=True)
@@ -54,6 +55,7 @@ class CellSettings(Configurable):
     timeout = Float(None, allow_none=True, min=1e-3, help="the longest a run may take, in seconds").tag(config=True)
     limits = Dict(help="limits of providers, such as {'openai': {'concurrency': 4, 'rpm': 60}}").tag(config=True)
     bounds = AnyTrait(None, help="what expressions may cost, such as {'items': 100_000}").tag(config=True)
+    prices = AnyTrait({}, help="dollars per million tokens, such as {'vllm:m': (0.2, 0.6)}").tag(config=True)
     approve = AnyTrait("ask", help="side effects: ask, auto, deny, or names of approved tools").tag(config=True)
     drop_failed = Float(0.0, min=0.0, max=1.0, help="the share of items that may fail").tag(config=True)
     layout = Enum(("auto", "graphviz", "own"), "auto", help="what lays out the pictures").tag(config=True)
@@ -71,6 +73,18 @@ class CellSettings(Configurable):
             read_bounds(proposal["value"])
         except ValueError as error:
             raise TraitError(str(error)) from None
+        return proposal["value"]
+
+    @validate("prices")
+    def _set_prices(self, proposal: Any) -> Any:
+        """Set prices, and forget those that were set so before; refuse wrong ones."""
+        from compiler_nb.models.prices import set_prices  # noqa: PLC0415 - see above
+
+        try:
+            set_prices(proposal["value"], old=self._priced)
+        except ValueError as error:
+            raise TraitError(str(error)) from None
+        self._priced = tuple(proposal["value"])  # while a setting is made, `prices` is the new one already
         return proposal["value"]
 
     @observe("layout", "scale")

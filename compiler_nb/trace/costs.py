@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from compiler_nb.models.base import estimate_tokens
 from compiler_nb.models.prices import price
 from compiler_nb.outcome import Usage
-from compiler_nb.plan.task import Task
-from compiler_nb.text import money_text, tokens_text
+from compiler_nb.plan.task import Task, owner_of
+from compiler_nb.text import count_of, money_text, tokens_text
 from compiler_nb.trace.records import JOINER, PLANNER, ModelCall, role_of
 
 NO_PRICE: Final = "no price"
@@ -64,25 +64,40 @@ def _cost(call: ModelCall) -> Cost:
     return Cost(call.usage, dollars or 0.0, int(dollars is None))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Costs:
     """What a run's calls of models cost.
 
     total: all of them; roles: those of the planner (repairs and further plans included), of the joiner, and of each
-    tool that calls models, such as `llm`; tasks: by the id of the task that made them; models: by the model that
-    answered; steps: how often each role was asked ("repair" and "replan" apart). As text it is a table.
+    tool that calls models, such as `llm`; tasks: by the id of the task that made them, and of a fan-out those of its
+    items together; models: by the model that answered; steps: how often each role was asked ("repair" and "replan"
+    apart). As text it says each role's share.
     """
 
-    total: Cost
-    roles: Mapping[str, Cost]
-    tasks: Mapping[str, Cost]
-    models: Mapping[str, Cost]
-    steps: Mapping[str, int]
+    total: Cost = field(default_factory=Cost)
+    roles: dict[str, Cost] = field(default_factory=dict)
+    tasks: dict[str, Cost] = field(default_factory=dict)
+    models: dict[str, Cost] = field(default_factory=dict)
+    steps: dict[str, int] = field(default_factory=dict)
+
+    def add(self, call: ModelCall, tasks: Mapping[str, Task]) -> None:
+        """Add a call, if it has ended; tasks: those of the run, by id."""
+        if call.usage is None:
+            return
+        cost = cost_of([call])
+        self.total += cost
+        self.steps[call.role] = self.steps.get(call.role, 0) + 1
+        asked = tasks[call.task].tool if call.task in tasks else call.role
+        keys = [(self.roles, asked if call.task else role_of(call)), (self.models, answerer_of(call))]
+        keys += [(self.tasks, id_) for id_ in dict.fromkeys((call.task, owner_of(call.task))) if id_]
+        for sums, key in keys:
+            sums[key] = sums.get(key, Cost()) + cost
 
     @property
     def shares(self) -> dict[str, float]:
         """Each role's share of the dollars, or of the tokens if the calls were free or a price is not known."""
-        weights = {role: self._weight(cost) for role, cost in self.roles.items()}
+        roles = sorted(self.roles, key=lambda role: (role != PLANNER, role != JOINER))
+        weights = {role: self._weight(self.roles[role]) for role in roles}
         whole = sum(weights.values())
         return {role: weight / whole for role, weight in weights.items()} if whole else {}
 
@@ -96,11 +111,16 @@ class Costs:
         return " · ".join([f"{shares[0]} of {whole}", *shares[1:]]) if shares else ""
 
     def table(self) -> list[list[str]]:
-        """Return the costs as rows of texts, with a head: a row for each role, task and model, and one for all."""
+        """Return the costs as rows of texts, with a head: a row for each role, task and model, and one for all.
+
+        Items of fan-outs are in the row of theirs; of a single model there is no row.
+        """
         head = ["", "calls", "sent", "cached", "received", "reasoning", "cost", "share"]
         shares = self.shares
-        rows = [_row(role, cost, shares.get(role)) for role, cost in self.roles.items()]
-        rows += [_row(f"task {id_}", cost) for id_, cost in self.tasks.items()]
+        more = [f", {count_of(count, step)}" for step, count in self.steps.items() if step in ("repair", "replan")]
+        names = {PLANNER: f"{PLANNER}{''.join(more)}"}
+        rows = [_row(names.get(role, role), self.roles[role], share) for role, share in shares.items()]
+        rows += [_row(f"task {id_}", cost) for id_, cost in self.tasks.items() if not owner_of(id_)]
         if len(self.models) > 1:
             rows += [_row(name, cost) for name, cost in self.models.items()]
         return [head, *rows, _row("all", self.total)]
@@ -121,21 +141,18 @@ def share_text(share: float) -> str:
 
 def costs_of(calls: Iterable[ModelCall], tasks: Mapping[str, Task]) -> Costs:
     """Return what the calls of a run cost; tasks: those of the run, by id."""
-    made, models, steps = {PLANNER: Cost(), JOINER: Cost()}, dict[str, Cost](), Counter[str]()
-    by_task: dict[str, Cost] = {}
+    costs = Costs()
     for call in calls:
-        cost = _cost(call)
-        if call.usage is None:
-            continue
-        steps[call.role] += 1
-        asked = tasks[call.task].tool if call.task in tasks else call.role
-        for sums, key in ((made, asked if call.task else role_of(call)), (models, _answerer(call))):
-            sums[key] = sums.get(key, Cost()) + cost
-        if call.task:
-            by_task[call.task] = by_task.get(call.task, Cost()) + cost
-    roles = {role: cost for role, cost in made.items() if cost.usage.calls}
-    return Costs(sum(roles.values(), Cost()), roles, by_task, models, steps)
+        costs.add(call, tasks)
+    return costs
 
 
-def _answerer(call: ModelCall) -> str:
+def estimate_call(call: ModelCall, received: int) -> Usage:
+    """Return what a call that goes on has used, as far as that can be estimated; received: characters."""
+    sent = sum(len(message["content"]) for message in call.messages)
+    return Usage(0, estimate_tokens(sent), estimate_tokens(received), reported=False)
+
+
+def answerer_of(call: ModelCall) -> str:
+    """Return the model that answered a call, with its provider."""
     return f"{call.provider}:{call.answered or call.model}"

@@ -68,7 +68,7 @@ class Progress:
     began: when the run did, in seconds since the epoch, 0 if that is not known;
     status, error, answer: of the run; cut: at which limit the answer is cut off, "" if it is whole; rounds, plan: see
     Round, and the last plan; pauses: pairs of seconds, the second None while it lasts; usage: of all calls; calls: of
-    models, by number;
+    models, by number; received: the characters that they have sent, by call;
     waits: the calls of models that their providers make wait, by number; waited: how long there were such, by provider.
     By a task's id: tasks (in the order in which they came), states, born (seconds), round_of (the number of the round
     whose plan it first stood in), ends, spans (attempts; of a fan-out
@@ -90,6 +90,7 @@ class Progress:
         self.plan: Plan | None = None
         self.pauses: list[tuple[float, float | None]] = []
         self.usage = Usage()
+        self.received: dict[int, int] = {}
         self.began = 0.0
         self.calls: dict[int, ModelCall] = {}
         self.waits: dict[int, ModelWaits] = {}
@@ -441,6 +442,7 @@ class Progress:
 
     def _chunk(self, event: ModelChunk) -> None:
         call = self.calls.get(event.call)
+        self.received[event.call] = self.received.get(event.call, 0) + len(event.text)
         if call is not None and call.first is None:
             self.calls[event.call] = call._replace(first=event.at)
 

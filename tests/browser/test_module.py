@@ -795,6 +795,35 @@ def test_the_table_sorts_and_asks_for_what_it_shows(live):
     assert live.sent[-1] == {"say": "task", "task": 998}
 
 
+def test_what_models_cost_is_told_where_one_looks(live):
+    """In the head while they write, at each task's box, bar and row, and at the planner's bar; if none, no column."""
+    plan(live.open()).feed(1.0, usage={"calls": 0, "tokens": 110, "words": "~110 tokens", "shares": ""})
+    assert live.text(".cnb-head .cnb-facts") == "0 of 3 tasks · ~110 tokens"
+    live.page.click("text=Table")
+    column = ".cnb-table-row >> nth=1 >> .cnb-c-cost"
+    assert live.page.locator(column).bounding_box()["width"] == 0
+    usage = {
+        "calls": 2,
+        "tokens": 1240,
+        "words": "1,240 tokens, $0.0031",
+        "shares": "planner 62 % of $0.0031 · llm 38 %",
+    }
+    costs = [[1, "420 tokens, $0.0012", 420]]
+    live.feed(2.0, usage=usage, costs=costs, states=states((1, RUNNING, 900), (1, DONE, 1900)),
+              models=[["planner", 0, 0, 300, 900, -1, "", "820 tokens, $0.0019"]])  # fmt: skip
+    assert live.text(".cnb-head .cnb-facts") == "1 of 3 tasks · 1,240 tokens · $0.0031 · 2 model calls"
+    assert "planner 62 % of $0.0031 · llm 38 %" in live.page.locator(".cnb-head .cnb-facts").get_attribute("title")
+    assert live.text(column) == "$0.0012"
+    assert live.page.locator(column).bounding_box()["width"] > 60
+    assert live.page.locator(".cnb-table-row >> nth=1").get_attribute("title") == "420 tokens, $0.0012"
+    live.page.click("text=Timeline")
+    titles = [row.get_attribute("title") for row in live.page.locator(".cnb-row").all()]
+    assert titles == ["planner: 0.9 s, 820 tokens, $0.0019", "waited 0 ms, ran 1.0 s, 420 tokens, $0.0012"]
+    live.page.click("text=Graph")
+    said = live.page.locator('.cnb-task[data-task="la"] > title').text_content()
+    assert said.startswith("la · done · 420 tokens, $0.0012")
+
+
 def test_a_page_that_comes_late_shows_the_same_times(live):
     """How long a task waited and ran is told, not taken from when the page heard of it."""
     changes = states((0, READY, 100), (0, RUNNING, 600), (0, RETRIED, 1000), (0, RUNNING, 1200), (0, DONE, 1500))

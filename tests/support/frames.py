@@ -26,7 +26,11 @@ class Page:
     """What frames have told, keyed for comparison."""
 
     def __init__(self, frames: Iterable[Frame] = ()) -> None:
-        self.facts: dict[str, Any] = {"paused": False, "footer": "", "usage": {"calls": 0, "tokens": 0}}
+        self.facts: dict[str, Any] = {
+            "paused": False,
+            "footer": "",
+            "usage": {"calls": 0, "tokens": 0, "words": "", "shares": ""},
+        }
         self.facts |= {"models": [], "rounds": []}
         self.sections: dict[int, Any] = {}
         self.text: dict[int, str] = {}
@@ -34,7 +38,7 @@ class Page:
         self.tasks: list[Any] = []
         self.history: list[tuple[int, int, int]] = []
         self.by_task: dict[str, dict[int, Any]] = {"held": {}, "parked": {}, "notes": {}, "values": {}, "calls": {}}
-        self.by_task["counts"] = {}
+        self.by_task |= {"counts": {}, "costs": {}}
         self.whys: dict[int, str] = {}  # what tasks wait for
         self.pieces: list[Any] = []
         self.answer = {"text": "", "html": ""}

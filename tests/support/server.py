@@ -466,6 +466,8 @@ FAULTS: Final[dict[str, Callable[[Case], Response]]] = {
     "error": lambda case: _in_stream(_error("upstream failed", type="server_error", code=case.value or None))(case),
     "error-echo": lambda case: _in_stream(_error(f"bad key {case.seen.key}", code="invalid_api_key"))(case),
     "broken-json": _in_stream('{"choices": [{"index": 0, "delta": {"cont'),
+    "answers-as": lambda case: _good(case._replace(events=[{**each, "model": case.value} for each in case.events])),
+    "usage-is": lambda case: _usage(json.loads(case.value))(case),
     "no-usage": lambda case: stream([*map(sse, case.events[:-1]), DONE]),
     "bad-usage": _usage({"prompt_tokens": -5, "completion_tokens": "many"}),
     "negative-usage": _usage({"prompt_tokens": -5, "completion_tokens": 7}),

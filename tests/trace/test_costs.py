@@ -49,11 +49,11 @@ def test_the_share_of_each_role_is_said_first():
         call("worker", task="a"), call("worker", task="a"), call("worker", task="b"),
     ]  # fmt: skip
     costs = costs_of(calls, BY_ID)
-    assert list(costs.roles) == ["planner", "joiner", "llm", "extract"]
+    assert list(costs.shares) == ["planner", "joiner", "llm", "extract"]
     assert str(costs) == "planner 44 % of $0.0032 · joiner 14 % · llm 28 % · extract 14 %"
     assert costs.roles["planner"].usage == Usage(3, 4_000, 200)
     assert {id_: cost.usage.calls for id_, cost in costs.tasks.items()} == {"a": 2, "b": 1}
-    assert dict(costs.steps) == {"planner": 1, "repair": 1, "replan": 1, "joiner": 1, "worker": 3}
+    assert costs.steps == {"planner": 1, "repair": 1, "replan": 1, "joiner": 1, "worker": 3}
     assert sum(costs.roles.values(), Cost()) == costs.total == cost_of(calls)
 
 
@@ -117,7 +117,8 @@ def test_a_run_says_what_it_cost(monkeypatch):
     used = run.usage
     assert run.cost == pytest.approx((used.input_tokens + 10 * used.output_tokens) / 1e6)
     costs = run.costs()
-    assert list(costs.tasks) == ["a[0]", "a[1]"]
-    assert costs.roles["llm"].known == pytest.approx(sum(cost.known for cost in costs.tasks.values()))
+    assert set(costs.tasks) == {"a", "a[0]", "a[1]"}
+    assert costs.roles["llm"] == costs.tasks["a"] == costs.tasks["a[0]"] + costs.tasks["a[1]"]
+    assert [row[0] for row in costs.table()] == ["", "planner", "joiner", "llm", "task a", "all"]
     assert str(costs).startswith("planner ")
     assert run.to_pandas().set_index("task")["cost"]["a[0]"] == pytest.approx(costs.tasks["a[0]"].known)

@@ -20,7 +20,9 @@ Theory of operation
     status      "running", "done", "failed", "cancelled" or "limit";  error  why it has no answer
     phase       what goes on, in words: "the planner writes"
     paused      bool
-    usage       {calls, tokens}
+    usage       {calls, tokens, words, shares}: words: tokens and dollars so far; shares: of the roles, in words
+    costs       [[task, words, tokens]]: what the calls of models used that a task made, the last one counts; only while
+                there are few tasks, and on demand
     sections    [[section, {round, role, reason, closed, written}]]: a text of a plan: of the planner, a repair or a
                 replan; written: under which grammar, in words, "" if under none
     text        [[section, more of its text]]
@@ -48,9 +50,9 @@ Theory of operation
                 {"boxes": [[task, svg]], "edges": [svg], "bounds": [x, y, width, height]}: added to what is there
                 (a snapshot may have both: the whole picture comes first)
     critical    [tasks]: those of the critical path;  times: how long it took and would have taken, in words
-    models      [["planner" or "joiner", round, started, first, ended, until, written]]: all their calls: when the text
-                began and ended, -1 for not yet; until: where it leaves the critical path, -1 if it is not on it;
-                milliseconds; written: as in `sections`
+    models      [["planner" or "joiner", round, started, first, ended, until, written, spent]]: all their calls: when
+                the text began and ended, -1 for not yet; until: where it leaves the critical path, -1 if it is not on
+                it; milliseconds; written: as in `sections`; spent: tokens and dollars in words, "" for not yet
     rounds      [[first task, reason]]: for each round the number of its first task, and why the joiner asked for it
     answer      {"text": more of the joiner's text, "html": the answer}, or one of them; "reset": true begins anew
     footer      the last line: variables and so on
@@ -95,6 +97,7 @@ from compiler_nb.events import (
 )
 from compiler_nb.notebook.live.canvas import FEW, Canvas
 from compiler_nb.notebook.live.changes import Change, Told, pack
+from compiler_nb.notebook.live.spending import Spending
 from compiler_nb.notebook.live.texts import Texts
 from compiler_nb.notebook.output.answer import note_of
 from compiler_nb.outcome import LEFT_OUT, NOT_REPEATED, SET, STATES, Answer
@@ -127,10 +130,10 @@ class Board:
         self.facts: Frame = {  # the latest of them counts
             "run": {"id": "", "question": "", "tools": [], "models": {}, "live": live, "buttons": False},
             "status": "running", "error": "", "phase": "starting", "paused": False, "footer": "",
-            "usage": {"calls": 0, "tokens": 0}, "waits": [], "models": [], "rounds": [],
+            "usage": {"calls": 0, "tokens": 0, "words": "", "shares": ""}, "waits": [], "models": [], "rounds": [],
         }  # fmt: skip
         self.rows = Told()
-        self.texts, self.canvas = Texts(self.rows), Canvas()
+        self.texts, self.canvas, self.spending = Texts(self.rows), Canvas(), Spending(self.rows)
         self.numbers: dict[str, int] = {}  # of tasks, by id
         self.tasks: list[Task] = []
         self.number = 0  # the last frame's
@@ -168,16 +171,17 @@ class Board:
         )  # fmt: skip
 
     def _ask_model(self, event: ModelStarted) -> None:
+        self.spending.begin(event.call)
         if event.role in _WRITING:
             self._asked.append(event.call)
             self.tell(phase=_WRITING[event.role])
             self.texts.ask(event.call, event.role)
 
     def _end_model(self, event: ModelEnded) -> None:
-        used, call = self.progress.usage, self.progress.calls.get(event.call)
+        call = self.progress.calls.get(event.call)
         if call is not None and call.held:
             self.texts.hold(event.call, call.held)
-        self.tell(usage={"calls": used.calls, "tokens": used.tokens})
+        self.spending.end(event.call)
 
     def _wait(self, _: ModelWaits) -> None:
         waits = sorted(self.progress.waits.values(), key=lambda wait: wait.at + wait.left)
@@ -269,7 +273,7 @@ class Board:
         rows = []
         for call in calls:
             times = map(_ms, (call.started, call.first, call.ended, self._left.get(call.number)))
-            rows.append([role_of(call), call.round, *times, call.held])
+            rows.append([role_of(call), call.round, *times, call.held, self.spending.words(call)])
         return rows
 
     # ---------------------------------------------------------------- the picture
@@ -305,6 +309,9 @@ class Board:
         states = self._states(changes)
         if (models := self._models()) != self.facts["models"]:
             self.tell(models=models)
+        shown = self.numbers if len(self.tasks) <= FEW else {}
+        if (usage := self.spending.news(self.progress, shown)) != self.facts["usage"]:
+            self.tell(usage=usage)
         for number, _, _ in states:
             self._whys.pop(number, None)
         whys = self._new_whys()
@@ -358,7 +365,8 @@ class Board:
             values = [[n, self._value(ends[id_])] for n, id_ in ids.items() if id_ in ends]
             whys = _by_words({n: words.short(id_) for n, id_ in ids.items() if id_ not in ends})
         calls = [[n, shorten_call(self.tasks[n], SHORT)] for n in chosen]
-        return {"n": self.number, "calls": calls, "values": values, "whys": whys}
+        costs = [self.spending.row(id_, n) for n, id_ in ids.items() if id_ in self.spending.costs.tasks]
+        return {"n": self.number, "calls": calls, "values": values, "whys": whys, "costs": costs}
 
     _folds: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
         RunStarted: _begin,

@@ -13,10 +13,10 @@ from compiler_nb.outcome import NOT_DONE, Failure, Usage, is_lost
 from compiler_nb.plan.builder import split_note
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.short import shorten_call
-from compiler_nb.plan.task import Task
+from compiler_nb.plan.task import Task, owner_of
 from compiler_nb.plan.tree import references
 from compiler_nb.run import Run
-from compiler_nb.text import seconds_text, shorten_value
+from compiler_nb.text import count_of, seconds_text, shorten_value
 from compiler_nb.trace import ModelCall, Progress, Span, cost_of, disclosed
 from compiler_nb.tracebacks import place_of
 
@@ -44,7 +44,10 @@ def details(run: Run, id_: str, refusal: str = "") -> str:
         "attempts": _attempts(progress, id_),
     }
     parts += [f"<h5>{name}</h5>{html}" for name, html in sections.items() if html]
-    parts += [_prompt(call) for call in list(progress.calls.values()) if call.task == id_][-CALLS:]
+    calls = [call for call in list(progress.calls.values()) if id_ in (call.task, owner_of(call.task))]
+    if calls:
+        parts.append(f"<p>{count_of(len(calls), 'call')} of a model: {inert(str(cost_of(calls)))}</p>")
+    parts += [_prompt(call) for call in calls if call.task == id_][-CALLS:]
     return "".join(parts)
 
 

@@ -185,6 +185,7 @@ class View:
     def _conclude(self) -> None:
         """Add what is known only at the end: the critical path, and a picture if there is none."""
         with contextlib.suppress(Exception):  # the rest is shown without times
+            self.board.spending.settle()
             self.board.tell_times(self.run.times())
         if self.board.canvas.stale or (self.board.tasks and self.board.canvas.drawn is None):
             self.board.show_drawn(_try(self.board.drawing(self.engine)))

@@ -139,10 +139,10 @@ def plain_tasks(run: Run) -> tuple[Task, ...]:
 
 
 def _table(run: Run) -> str:
-    """Return the tasks as an aligned table, with the plan's last line."""
-    return plan_text(
-        shown_plan(plain_tasks(run), run.plan), run.progress.states, run.progress.outcomes, run.progress.given
-    )
+    """Return the tasks as an aligned table, with the plan's last line, and what they cost if they are not free."""
+    progress = run.progress
+    costs = {id_: cost.money for id_, cost in progress.costs.tasks.items() if cost.money}
+    return plan_text(shown_plan(plain_tasks(run), run.plan), progress.states, progress.outcomes, progress.given, costs)
 
 
 # ---------------------------------------------------------------- words
@@ -179,13 +179,20 @@ def _footer(run: Run, binding: Binding, *, times: bool) -> list[Noted]:
         Noted(count_of(tasks, "task")),
         *([Noted(count_of(len(run.rounds), "round"))] if len(run.rounds) > 1 else []),
         Noted(run.times().short if tasks <= TIMED else seconds_text(run.seconds), is_time=True),
-        *([Noted(f"{'' if used.reported else '~'}{used.tokens:,} tokens")] if used.calls else []),
+        *(map(Noted, _spent(run)) if used.calls else ()),
         *([Noted(f"{count_of(left, 'call')} could not be stopped")] if left else []),
         *(Noted(f"waited {seconds_text(took)} for {name}", is_time=True) for name, took in waited.items() if took >= 1),
         *(map(Noted, run.words().providers(left=times)) if run.status == "running" else ()),
         *(Noted(f"{what}: {_listed(each)}", brief=f"{what}: {len(each):,}") for what, each in named.items() if each),
     ]
     return [part for part in parts if times or not part.is_time]
+
+
+def _spent(run: Run) -> list[str]:
+    """Return what the calls of models cost: tokens, and each role's share of the dollars, if they are not free."""
+    costs = run.costs()
+    shares = str(costs) if costs.total.dollars and len(costs.roles) > 1 else costs.total.money
+    return [costs.total.tokens, *([shares] if shares else [])]
 
 
 def _footer_html(parts: Sequence[Noted]) -> str:

@@ -71,6 +71,12 @@ VERBS: Final = {
         {"--start": "TASK", "--failed": "", "--override": "TASK=VALUE", "--take": ""},
     ),
     "why": Command(look.why, "why [TASK [RUN]]", "say why a task waits or waited; without TASK, for all", 2),
+    "cost": Command(
+        look.cost,
+        "cost [RUN]",
+        "say what a run's calls of models cost: tokens, dollars and shares by role, task, model",
+        1,
+    ),
     "disclosed": Command(
         look.disclosed, "disclosed [RUN]", "say what a run sent to models: to whom, call by call, with sizes", 1
     ),

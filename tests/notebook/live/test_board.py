@@ -132,7 +132,7 @@ def test_the_page_is_told_under_which_grammar_each_text_was_written():
         page = Page([Board(Compiler(model, [get]).run_sync("q").progress).frame(1.0)])
         said = [f"written under a grammar of {each}" if each else "" for each in (plan, plan, end)]
         assert [page.sections[number]["written"] for number in (0, 1)] == said[:2]
-        assert [row[-1] for row in page.facts["models"]] == said
+        assert [row[6] for row in page.facts["models"]] == said
 
 
 def test_what_the_joiner_said_goes_when_another_round_begins():

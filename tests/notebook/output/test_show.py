@@ -16,6 +16,7 @@ from compiler_nb import Answer, Chunk, Compiler, History, ScriptedModel, Usage, 
 from compiler_nb.__main__ import FILES
 from compiler_nb.errors import ToolUnavailable
 from compiler_nb.events import ModelWaits
+from compiler_nb.models import prices
 from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.models.secret import Secret
 from compiler_nb.notebook.live.view import View
@@ -251,6 +252,25 @@ def test_the_footer_counts():
     release.set()
     assert "2 tasks · 2 calls could not be stopped" in footer(hung, Binding(), times=False)
     assert [seconds_text(s) for s in (0.012, 0.34, 1.94, 140.2)] == ["12 ms", "0.3 s", "1.9 s", "140 s"]
+
+
+def test_what_a_question_cost_stands_below_it_and_at_each_task(monkeypatch):
+    """The planner's share first; nothing of dollars if all was free. The same from run to run."""
+    plan = 'a = weather("Oslo")\nb = llm("Say it.", a)\njoin(b)\n'
+    model = ScriptedModel({"planner": plan, "joiner": "ok", "worker": "some words"}, repeat=True)
+    free = Compiler(model, [weather]).run_sync("q")
+    assert f" · {free.usage.tokens:,} tokens · bound" in footer(free, Binding(("a",)), times=False)
+    assert f"{free.costs().tasks['b']}</title>" in bundle(free, Binding(), OWN)["text/html"]
+    monkeypatch.setattr(prices, "_OWN", {})
+    prices.set_price(model, input=1, output=10)
+    runs = [Compiler(model, [weather]).run_sync("q") for _ in range(2)]
+    texts = {bundle(run, Binding(), STILL)["text/plain"] for run in runs}
+    assert len(texts) == 1
+    costs = runs[0].costs()
+    assert f" · {costs.total.tokens} · {costs}" in texts.pop()
+    html = bundle(runs[0], Binding(), Look(("graph", "timeline", "table"), layout="own"))["text/html"]
+    for said in (f"joiner: {costs.roles['joiner']}</title>", costs.tasks["b"].money, str(costs.roles["planner"])):
+        assert said in html
 
 
 def test_a_plan_that_has_not_run_is_drawn():

@@ -92,7 +92,7 @@ export class Details {
     const tries = attempts.length > 1 ? `${attempts.length} attempts` : "";
     setState(this.sign, task.state);
     say(this.name, task.id);
-    say(this.facts, [STATES[task.state], sayRan(task, this.feed.now()), tries, task.why].filter(Boolean).join(" · "));
+    say(this.facts, [STATES[task.state], sayRan(task, this.feed.now()), tries, task.why, task.cost].filter(Boolean).join(" · "));
     say(this.notes, task.state === DONE ? "" : task.notes.join("\n")); // the attempts below say what went wrong before
   }
 

@@ -201,11 +201,11 @@ export class GraphPane {
     const name = STATES[state];
     setState(box, state);
     box.classList.toggle("cnb-parked", this.run.parked.has(number));
-    const { why } = task;
+    const { why, cost } = task;
     box.setAttribute("aria-label", [task.id, name, why].filter(Boolean).join(", "));
     const title = box.querySelector(":scope > title");
     const [, ...rest] = (title?.textContent ?? "").split("\n");
-    if (title) say(title, [[task.id, name, why].filter(Boolean).join(" · "), ...rest].join("\n"));
+    if (title) say(title, [[task.id, name, why, cost].filter(Boolean).join(" · "), ...rest].join("\n"));
     this.times.write(number);
   }
 

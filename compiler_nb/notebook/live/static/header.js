@@ -48,10 +48,10 @@ export class Header {
     const facts = [];
     if (tasks.length) facts.push(`${ended < tasks.length ? `${sayNumber(ended)} of ` : ""}${_plural(tasks.length, "task")}`);
     if (counts[4]) facts.push(`${sayNumber(counts[4])} failed`);
-    if (usage.tokens) facts.push(_plural(usage.tokens, "token"));
+    if (usage.words) facts.push(...usage.words.split(", ")); // tokens, and dollars if they are known
     if (usage.calls) facts.push(_plural(usage.calls, "model call"));
     say(this.facts, facts.join(" · "));
-    this.facts.title = sayCounts(counts);
+    this.facts.title = [sayCounts(counts), usage.shares].filter(Boolean).join("\n");
     this.buttons.hidden = !(live && run.buttons);
     this.advice.hidden = !live || run.buttons;
     if (changes.keys.has("frame")) this.pause.disabled = this.stop.disabled = false;

@@ -27,10 +27,11 @@ import { FAILED, READY, RETRIED, RUNNING, STATES, WAITING, isEnd, sayClock, sayT
  * @property {number} end when it ended, in ms, or -1
  * @property {string} value
  * @property {string[]} notes
+ * @property {string} cost what the calls of models used that it made, in words @property {number} tokens
  * @property {string} count what says how many items a fan-out has, if that is not their number
  */
 /** @typedef {{ready: number, start: number, end: number|null, state: number}} Attempt in ms, and what it came to */
-/** @typedef {[role: string, round: number, start: number, first: number, end: number, until: number, written?: string]} Asked in ms, -1 if not yet; until: where it leaves the critical path, -1 if it is not on it; written: under which grammar, in words */
+/** @typedef {[role: string, round: number, start: number, first: number, end: number, until: number, written?: string, spent?: string]} Asked in ms, -1 if not yet; until: where it leaves the critical path, -1 if it is not on it; written: under which grammar, in words; spent: tokens and dollars in words */
 /**
  * @typedef {{round: number, role: string, reason: string, closed: boolean, written: string, text: string,
  *   problems: {line: number, column: number, message: string}[]}} Section
@@ -40,7 +41,7 @@ import { FAILED, READY, RETRIED, RUNNING, STATES, WAITING, isEnd, sayClock, sayT
 export function emptyRun() {
   return {
     run: { id: "", question: "", tools: [], models: {}, live: false, buttons: false, scale: 1 },
-    status: "running", error: "", phase: "", paused: false, usage: { calls: 0, tokens: 0 }, at: 0,
+    status: "running", error: "", phase: "", paused: false, usage: { calls: 0, tokens: 0, words: "", shares: "" }, at: 0,
     /** @type {[string, number, number][]} providers that make calls wait, seconds asked, end in ms */ waits: [],
     /** @type {Section[]} */ sections: [],
     /** @type {Task[]} */ tasks: [],
@@ -116,7 +117,7 @@ function _addTask(run, row) {
   const number = run.tasks.length;
   const task = { number, id, kind, tool, call, note, section, line, owner, needs, readers: [], items: [],
     tally: kind === "fanout" ? STATES.map(() => 0) : [], state: WAITING, why: "", asked: false, attempts: [], born, ready: -1, end: -1,
-    value: "", notes: [], count: "" };
+    value: "", notes: [], count: "", cost: "", tokens: 0 };
   run.tasks.push(task);
   run.numbers.set(id, number);
   run.counts[0] += 1;
@@ -186,6 +187,10 @@ function _foldMore(run, frame, changes) {
   for (const [number, provider] of frame.parked ?? []) {
     if (provider) run.parked.set(number, provider);
     else run.parked.delete(number);
+    changes.tasks.add(number);
+  }
+  for (const [number, cost, tokens] of frame.costs ?? []) {
+    if (run.tasks[number]) Object.assign(run.tasks[number], { cost, tokens });
     changes.tasks.add(number);
   }
   for (const [number, text] of frame.notes ?? []) run.tasks[number]?.notes.push(text);

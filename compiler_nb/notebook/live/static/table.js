@@ -18,6 +18,7 @@ const COLUMNS = [
   { name: "waited", title: "waited", key: (task, now) => timesOf(task, now).waited },
   { name: "time", title: "time", key: (task, now) => timesOf(task, now).ran },
   { name: "tries", title: "tries", key: (task) => task.attempts.length },
+  { name: "cost", title: "cost", key: (task) => task.tokens },
   { name: "value", title: "value", key: (task) => task.value },
 ];
 
@@ -75,6 +76,7 @@ export class TablePane {
   /** @param {import("./store.js").Changes} changes */
   update(changes) {
     if (changes.keys.has("reset")) this.asked.clear();
+    this.root.classList.toggle("cnb-costs", this.feed.run.tasks.some(({ cost }) => cost));
     if (!this.shown) return;
     const late = performance.now() - this.sortedAt > SORTED_AFTER || !this.feed.live;
     if (this.order.length !== this.feed.run.tasks.length || (this.column && late)) this._sort();
@@ -131,15 +133,16 @@ export class TablePane {
     row.style.transform = `translateY(${place * ROW}px)`;
     row.dataset.number = String(task.number);
     row.classList.toggle("cnb-chosen-row", task.number === this.picked);
-    const [id, call, state, waits, time, tries, value] = row.children;
+    const [id, call, state, waits, time, tries, cost, value] = row.children;
     say(id, task.id);
     say(call, task.call || (task.tool ? `${task.tool}(…)` : ""));
     setState(/** @type {SVGElement} */ (state.firstElementChild), task.state);
     say(/** @type {Element} */ (state.lastElementChild), STATES[task.state]);
-    row.title = task.why;
+    row.title = [task.why, task.cost].filter(Boolean).join(" · ");
     say(waits, sayTime(waited));
     say(time, attempts.length ? sayTime(ran) : "");
     say(tries, attempts.length ? String(attempts.length) : "");
+    say(cost, task.cost.split(", ").at(-1) ?? ""); // dollars, and tokens if they are free; the title says both
     say(value, task.value);
   }
 

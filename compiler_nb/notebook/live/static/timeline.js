@@ -114,7 +114,8 @@ export class TimelinePane {
         return;
       }
       if (!row) this.made.set(key, (row = this._row(number, at)));
-      this._fill(row, attempt, this.run.critical.has(number), attempt.end === null ? task.why : "");
+      const cost = attempt === task.attempts.at(-1) ? task.cost : ""; // all attempts have one
+      this._fill(row, attempt, this.run.critical.has(number), attempt.end === null ? task.why : "", cost);
     });
   }
 
@@ -190,7 +191,8 @@ export class TimelinePane {
       track.append(words);
     }
     const [, , , , , , written = ""] = calls[calls.length - 1];
-    row.title = [took >= 0 ? `${role}: ${sayTime(took)}` : role, written].filter(Boolean).join(", ");
+    const spent = calls.map(([, , , , , , , words = ""]) => words).filter(Boolean).join(" + ");
+    row.title = [took >= 0 ? `${role}: ${sayTime(took)}` : role, spent, written].filter(Boolean).join(", ");
     row.append(make("span", "cnb-who", role), track);
     place.replaceChildren(row);
   }
@@ -204,8 +206,8 @@ export class TimelinePane {
     }
   }
 
-  /** @param {HTMLElement} row @param {import("./store.js").Attempt} attempt @param {boolean} critical @param {string} why it waits */
-  _fill(row, { ready, start, end, state }, critical, why) {
+  /** @param {HTMLElement} row @param {import("./store.js").Attempt} attempt @param {boolean} critical @param {string} why it waits @param {string} cost */
+  _fill(row, { ready, start, end, state }, critical, why, cost) {
     setState(/** @type {HTMLElement} */ (row.lastElementChild), state);
     row.style.setProperty("--ready", String(ready));
     row.style.setProperty("--start", String(start));
@@ -218,7 +220,7 @@ export class TimelinePane {
     this.kinds.add({ failed: "lost", cancelled: "stopped" }[STATES[state]] ?? "ran");
     const took = end === null ? "" : sayTime(end - start);
     say(/** @type {Element} */ (row.lastElementChild?.lastElementChild), took);
-    const facts = [`waited ${sayTime(waited)}`, took && `ran ${took}`, critical && "on the critical path", why];
+    const facts = [`waited ${sayTime(waited)}`, took && `ran ${took}`, critical && "on the critical path", why, cost];
     row.title = facts.filter(Boolean).join(", ");
   }
 
