@@ -17,7 +17,7 @@ from compiler_nb.models.nearest import first_difference
 from compiler_nb.models.providers import known_secrets
 from compiler_nb.models.secret import Secret, mask
 from compiler_nb.models.tape import ABOUT, Recorded, Take, append, key_of, prepare, read
-from compiler_nb.text import describe_error, seconds_text
+from compiler_nb.text import describe_error
 
 LOG: Final = logging.getLogger("compiler_nb")
 _ASKS: Final = {"repair": "planner", "replan": "planner"}
@@ -126,19 +126,16 @@ class Cassette:
         return self.recorded[place]
 
     def _fault(self, found: Recorded, request: Request) -> ModelError | None:
-        """Return the error that a call ended with; if its caller stopped it, one that says so."""
-        where: dict[str, Any] = {"provider": found.provider, "model": found.model}
+        """Return the error that a call ended with, None if it has none. It is final if no further try was recorded."""
         if found.fault is not None:
-            error = found.fault.error(**where)
-            if not self.timings and error.retry_after is not None:
-                error.retry_after = 0.0
-            return error
-        if not found.stopped:
+            error = found.fault.error(found.provider, found.model)
+        elif found.stopped:
+            error = ModelTimeout(_silence(found), provider=found.provider, model=found.model)
+        else:
             return None
-        what = f"the call was stopped after {seconds_text(found.seconds)}, while it was recorded"
-        error = ModelTimeout(f"{found.provider}:{found.model}: {what}", **where)
-        places = self._places[found.key]
-        error.retryable = any(place not in self._used for place in places)  # the try that followed was recorded, too
+        error.retryable = error.retryable and any(place not in self._used for place in self._places[found.key])
+        if not self.timings and error.retry_after is not None:
+            error.retry_after = 0.0
         return error
 
     def _unknown(self, request: Request) -> NotRecorded:
@@ -152,6 +149,17 @@ class Cassette:
 
     def __repr__(self) -> str:
         return f"Cassette({str(self.path)!r}, calls={len(self.recorded)})"
+
+
+def _silence(found: Recorded) -> str:
+    """Return what is said of a call that was stopped, as a rule because nothing more came."""
+    who, spoken = f"{found.provider}:{found.model}", [at for at, piece in found.reply if piece.text]
+    silent = round(found.seconds - max(spoken, default=0.0), 1)
+    if silent < 1:
+        return f"{who} was stopped by its caller while it was recorded"
+    if spoken:
+        return f"{who} said nothing more for {silent:g} s"
+    return f"{who} said nothing for {silent:g} s; is it down or overloaded?"
 
 
 class _Part:

@@ -64,7 +64,7 @@ def test_a_cassette_of_this_version_is_opened_by_later_ones():
     assert [error for error, _ in (each for each in found if isinstance(each, tuple))] == [
         "too many requests (request r-1)",
         "refused",
-        "plain:plain: the call was stopped after 1.0 s, while it was recorded",
+        "plain:plain was stopped by its caller while it was recorded",
     ]
     assert found[0][1]["retry_after"] == 2.0
     assert found[1][1]["text"] == "I will not"

@@ -1,4 +1,4 @@
-"""The API key is never in an output, trace, log, repr or exception."""
+"""The API key is never in an output, trace, log, cassette, repr or exception."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import openai.resources.responses  # noqa: F401 - as above
 import pytest
 
 from compiler_nb.compiler import Compiler
+from compiler_nb.models.cassette import Cassette
 from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.models.secret import PIECE
 from compiler_nb.notebook.live.board import Board
@@ -32,6 +33,7 @@ from tests.support.wire import Wire, model_on, role_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from compiler_nb.run import Run
 
@@ -102,25 +104,31 @@ def shown(run: Run) -> Iterator[Any]:
             yield error
 
 
-def ask(key: str, fault: str, role: str, api: str = "chat") -> Run:
-    """Answer a question with this key while the provider always fails in a role."""
+def ask(key: str, fault: str, role: str, api: str, tape: Path) -> Run:
+    """Answer a question with this key while the provider always fails in a role; record that."""
     wire = Wire(lambda body: SAYS.get(role_of(body), SAYS["planner"]), lambda body: fault * (role_of(body) == role))
-    compiler = Compiler(model_on(wire, key, api=api), Desk().tools)
+    compiler = Compiler(Cassette.record(tape, model_on(wire, key, api=api)), Desk().tools)
     return run_virtually(compiler.run("What?"))
 
 
 @pytest.mark.parametrize("role", ["planner", "joiner", "worker"])
 @pytest.mark.parametrize("form", KEYS)
-def test_the_key_is_nowhere(form, role, caplog, capfd):
-    """6 forms of a key, 35 ways to fail or repeat it, 3 roles: in no event, error, traceback, output or log."""
+def test_the_key_is_nowhere(form, role, caplog, capfd, tmp_path):
+    """6 forms of a key, 35 ways to fail or repeat it, 3 roles: in no event, error, traceback, output, log or cassette.
+
+    Nor in what a cassette plays.
+    """
     caplog.set_level(logging.DEBUG)
     key = KEYS[form]
     pieces = pieces_of(key)
     ways = [*((fault, "chat") for fault in FAULTS), *((f"repeats={place}", "responses") for place in REPEATED)]
-    for fault, api in ways:
-        run = ask(key, fault, role, api)
+    for number, (fault, api) in enumerate(ways):
+        tape = tmp_path / f"{number}.jsonl"
+        run = ask(key, fault, role, api, tape)
         assert run.status in ("done", "failed")
-        told = [*everything([run.events, list(shown(run))], set()), caplog.text, *capfd.readouterr()]
+        again = run_virtually(Compiler(Cassette(tape), Desk().tools).run("What?"))
+        runs = [[each.events, list(shown(each))] for each in (run, again)]
+        told = [*everything(runs, set()), tape.read_text(), caplog.text, *capfd.readouterr()]
         text = "\n".join(told)
         found = sorted(piece for piece in pieces if piece in text)
         assert not found, f"{fault}: {next(each for each in told if found[0] in each)[-500:]}"
@@ -147,16 +155,18 @@ def saying(said: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("size", [1, 3, 7, 1_000])
 @pytest.mark.parametrize("form", KEYS)
-def test_a_key_that_a_reply_repeats_is_nowhere(form, size):
+def test_a_key_that_a_reply_repeats_is_nowhere(form, size, tmp_path):
     """As content, in six forms, split anywhere, in every role: no event, parser, tool or value ever sees it."""
     key = KEYS[form]
     pieces = pieces_of(key)
     for way, said in ways_to_say(key).items():
         says, desk = saying(said), Desk()
         wire = Wire(lambda body, says=says: says.get(role_of(body), says["planner"]), chunk=size)
-        run = run_virtually(Compiler(model_on(wire, key), desk.tools).run("What?"))
+        tape = tmp_path / f"{way}.jsonl"
+        run = run_virtually(Compiler(Cassette.record(tape, model_on(wire, key)), desk.tools).run("What?"))
         assert (run.status, len(run.results)) == ("done", 2), (way, run.error)
-        told = [*everything([run.events, list(shown(run)), desk.calls], set())]
+        told = [*everything([run.events, list(shown(run)), desk.calls], set()), tape.read_text()]
+        told += ["".join(piece.text for _, piece in each.reply) for each in Cassette(tape).recorded]
         told += [json.dumps(seen.body["messages"], ensure_ascii=False) for seen in wire.requests]
         text = "\n".join(told)
         found = sorted(piece for piece in pieces if piece in text)
