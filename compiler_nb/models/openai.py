@@ -12,12 +12,13 @@ Theory of operation
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, nullcontext, suppress
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from compiler_nb.errors import AuthenticationFailed, BadRequest, ModelError, ModelRefused, ProviderUnavailable
 from compiler_nb.models import prices, warm
@@ -113,6 +114,12 @@ class OpenAIModel:
 
     def __repr__(self) -> str:
         return f"OpenAIModel({self.name!r}, provider={self.provider!r}, base_url={self.address!r})"
+
+    def saying(self, **parameters: Any) -> Self:
+        """Return a copy whose requests say these parameters, in place of its own of the same names."""
+        copied = copy.copy(self)
+        copied.parameters = {**self.parameters, **parameters}
+        return copied
 
     def prepare(self) -> None:
         """Begin, in the background, to import what the first call needs."""

@@ -46,6 +46,11 @@ class Plan:
         """The names of the offered variables that the plan reads, in the order of the text."""
         return inputs_of(self.tasks, self.final)
 
+    @property
+    def fingerprint(self) -> str:
+        """A hash of what it computes: equal for two plans that differ only in names and the order of their lines."""
+        return shape.fingerprint_of(self.tasks, self.final)
+
     @staticmethod
     def parse(
         text: str | bytes,

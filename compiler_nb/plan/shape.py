@@ -7,13 +7,15 @@ Every function is linear in tasks and references, and none is recursive.
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from heapq import heappop, heappush
 
-from compiler_nb.plan.task import Task, fingerprint
+from compiler_nb.plan.task import Join, LastLine, Task, fingerprint
+from compiler_nb.plan.tree import Ref
 
 DIFF_LINES = 40
 """Longest list of changes that a PlanDiff prints; the rest is counted."""
@@ -178,6 +180,15 @@ def _fingerprints(tasks: tuple[Task, ...]) -> dict[str, str]:
     for task in order(tasks):
         known[task.id] = task.fingerprint or fingerprint(task, known)
     return {task.id: known[task.id] for task in tasks}
+
+
+def fingerprint_of(tasks: Iterable[Task], final: LastLine) -> str:
+    """Return the hash of what a plan computes, whatever its names and the order of its lines."""
+    known = _fingerprints(tuple(tasks))
+    last = (final.instruction,) if isinstance(final, Join) else (final.expression,)
+    refs = tuple(Ref(id_) for id_ in final.refs)
+    parts = [*sorted(known.values()), fingerprint(Task("", "expr", "", (type(final).__name__, refs, *last)), known)]
+    return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=16).hexdigest()
 
 
 def _width(tasks: tuple[Task, ...]) -> int:

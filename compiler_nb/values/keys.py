@@ -94,8 +94,13 @@ def code_hash(tool: Tool) -> str:
 
     Comments and layout do not count, nor do objects that may change, nor what it reads from its module.
     """
+    return function_hash(tool.function)
+
+
+def function_hash(function: Any) -> str:
+    """Return a hash of a function's own code, as `code_hash` does for that of a tool."""
     found = hashlib.blake2b(digest_size=16)
-    for part in _parts(tool.function, 0):
+    for part in _parts(function, 0):
         found.update(part.encode("utf-8", "surrogatepass") + b"\0")
     return found.hexdigest()
 
