@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+from compiler_nb.compare.doors import ManyRuns
 from compiler_nb.drive import Drive, plan_of
 from compiler_nb.engine.approval import Ask
 from compiler_nb.engine.background import BACKGROUND, MainThread
@@ -36,7 +37,7 @@ if TYPE_CHECKING:  # loaded only if it is used
     from compiler_nb.history.history import History
 
 
-class Compiler:
+class Compiler(ManyRuns):
     """Answers questions with the same settings each time; `settings` holds them, checked; `seen` what tools returned.
 
     model: a Model, or "provider:model" for `connect`. Defaults to none, which is enough for `execute`.
@@ -90,12 +91,14 @@ class Compiler:
         learn_shapes: bool = True,
         bounds: Bounds | Mapping[str, float] | None = None,
     ) -> None:
+        given = dict(locals())
         own = _model(model)
         asked = _in_role("worker", worker, own)
         shared = cast("Any", share)  # Settings says what it may be
         kept = _history(history)
         texts, variants = _texts(prompts, kept)
         language = make_language_tools(share=shared, provider=getattr(asked, "provider", None))
+        tools = tools if isinstance(tools, Mapping) else tuple(tools)
         self.settings = Settings(
             planner=_in_role("planner", planner, own),
             joiner=_in_role("joiner", joiner, own),
@@ -125,6 +128,7 @@ class Compiler:
             if hide := getattr(each, "hide_keys", None):
                 hide(self.settings.secrets)
         self.seen = Seen()
+        self.given = {name: each for name, each in given.items() if name != "self"} | {"tools": tools}
 
     # ---------------------------------------------------------------- doors
 

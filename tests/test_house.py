@@ -34,11 +34,14 @@ events models trace
 drawing values engine prompts settings
 planner joiner toolbox
 run history
-drive compiler
+drive compare compiler
 evals course __main__ notebook
 """
 RANK = {room: rank for rank, room in enumerate(LAYERS.split())}
-SHOWS = r"(Plan\.(to_graphviz|visualize|_repr_\w+_)|Run\.(view|visualize|timeline|save|_repr_\w+_)|Toolbox\.grammar)"
+SHOWS = (
+    r"(Plan\.(to_graphviz|visualize|_repr_\w+_)|Run\.(view|visualize|timeline|save|_repr_\w+_)|Toolbox\.grammar"
+    r"|Grid\.(bar|_repr_\w+_))"
+)
 """The methods that show: each may import a higher room inside itself, and is no part of a circle. A toolbox shows what
 plans may say."""
 

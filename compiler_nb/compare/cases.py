@@ -40,7 +40,9 @@ def read_cases(questions: Any, expected: Any = None, inputs: Any = None) -> list
         problems = ["there are no questions: give a list of at least one"]
     if expected is not None:
         problems += _fits(expected, len(found))
-        found = [case._replace(expected=each) for case, each in zip(found, expected, strict=False)] if not problems else []
+        found = (
+            [case._replace(expected=each) for case, each in zip(found, expected, strict=False)] if not problems else []
+        )
     if problems:
         raise ValueError("\n".join(problems))
     return found
@@ -51,14 +53,18 @@ def _read(given: Any, inputs: Mapping[str, Any]) -> Case | str:
     if isinstance(given, Mapping):
         if unknown := [str(name) for name in given if name not in FIELDS]:
             return f"has no field {', '.join(unknown)}; a dict has {', '.join(FIELDS)}"
-        case = Case(given.get("question", ""), given.get("expected"), {**inputs, **(given.get("inputs") or {})})
+        own = given.get("inputs") or {}
+        if not isinstance(own, Mapping):
+            return f"has inputs that are no dict of variables by name: {shorten_value(own)}"
+        case = Case(given.get("question", ""), given.get("expected"), {**inputs, **own})
     elif isinstance(given, tuple | list) and len(given) == len(("question", "expected")):
         case = Case(given[0], given[1], inputs)
     else:
         case = Case(given, None, inputs)
-    if not isinstance(case.question, str):
+    asked: Any = case.question
+    if not isinstance(asked, str):
         return f"must be {_FORMS}, not {shorten_value(given)}"
-    return case if case.question.strip() else "is empty"
+    return case if asked.strip() else "is empty"
 
 
 def _fits(expected: Any, count: int) -> list[str]:

@@ -20,7 +20,7 @@ _KINDS: Final[Mapping[str, type]] = {
 """The types of a cell's fields that are no texts."""
 
 
-class Place(NamedTuple):
+class CellPlace(NamedTuple):
     """Where a cell stands in its grid: the variant, the number of the question, the repetition; both from 0."""
 
     variant: str
@@ -59,6 +59,10 @@ class GridCell(NamedTuple):
     def answered(self) -> bool:
         """Whether the run has an answer."""
         return self.status == "done"
+
+    def without_score(self) -> GridCell:
+        """Return the cell as before it was scored."""
+        return self._replace(score=None, unscored="", scorer="")
 
 
 def cell_of(run: Run) -> GridCell:

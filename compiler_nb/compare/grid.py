@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Final, Literal
 
 from compiler_nb.compare.cases import Case
-from compiler_nb.compare.cells import GridCell, Place
+from compiler_nb.compare.cells import CellPlace, GridCell
 from compiler_nb.compare.table import COLUMNS, GridRow, Measure, row_of, words_of
 from compiler_nb.drawing.text import text_table
 from compiler_nb.run import Run
-from compiler_nb.text import count_of, cut
+from compiler_nb.text import TIMES, count_of, cut
 
 WIDE: Final = 160
 """Columns of a grid as text."""
@@ -31,18 +31,20 @@ class Grid:
 
     def __init__(self, cases: Sequence[Case], variants: Sequence[str], repeat: int) -> None:
         self.cases, self.variants, self.repeat = tuple(cases), tuple(variants), repeat
-        self.cells: dict[Place, GridCell] = {}
+        self.cells: dict[CellPlace, GridCell] = {}
         self.status: Literal["running", "done", "cancelled", "limit"] = "running"
         self.error = ""
         self.notes: list[str] = []
         self.taken = 0
-        self.opens: Callable[[Place, str], Run] | None = None  # finds a cell's run
+        self.opens: Callable[[CellPlace, str], Run] | None = None  # finds a cell's run
 
     @property
-    def places(self) -> Iterator[Place]:
+    def places(self) -> Iterator[CellPlace]:
         """All cells, in the order in which they are run: each variant and question once before any is repeated."""
         numbers = range(len(self.cases))
-        return (Place(name, number, turn) for turn, number, name in product(range(self.repeat), numbers, self.variants))
+        return (
+            CellPlace(name, number, turn) for turn, number, name in product(range(self.repeat), numbers, self.variants)
+        )
 
     @property
     def total(self) -> int:
@@ -58,7 +60,7 @@ class Grid:
 
     def repetitions(self, variant: str, question: int) -> list[GridCell]:
         """Return the cells of a variant and a question that are done."""
-        places = (Place(variant, question, turn) for turn in range(self.repeat))
+        places = (CellPlace(variant, question, turn) for turn in range(self.repeat))
         return [self.cells[place] for place in places if place in self.cells]
 
     @property
@@ -78,7 +80,7 @@ class Grid:
 
     def _in_order(self, variant: str) -> list[GridCell | None]:
         pairs = product(range(len(self.cases)), range(self.repeat))
-        return [self.cells.get(Place(variant, number, turn)) for number, turn in pairs]
+        return [self.cells.get(CellPlace(variant, number, turn)) for number, turn in pairs]
 
     def __getitem__(self, key: Any) -> Run:
         """Return the run of a cell: grid[variant, question, repetition]; the last two are 0 if they are left out.
@@ -86,18 +88,17 @@ class Grid:
         Raises KeyError if there is no such cell, or it is not done, HistoryError if its run is not there anymore.
         """
         parts = key if isinstance(key, tuple) else (key,)
-        place = Place(*parts, *(0,) * (len(Place._fields) - len(parts))) if len(parts) <= len(Place._fields) else None
-        if place is None or place not in self.cells or self.opens is None:
-            self._no(key, place)
-        return self.opens(place, self.cells[place].run)
+        missing = len(CellPlace._fields) - len(parts)
+        place = CellPlace(*parts, *(0,) * missing) if missing >= 0 else None
+        if place in self.cells and self.opens is not None:
+            return self.opens(place, self.cells[place].run)
+        raise KeyError(f"no cell {key!r} in this grid: {self._why_not(place)}")
 
-    def _no(self, key: Any, place: Place | None) -> NoReturn:
-        known = place is not None and place in set(self.places)
-        reason = f"it is not done ({self.status})" if known else (
-            f"its variants are {', '.join(self.variants)}; questions 0 to {len(self.cases) - 1}, "
-            f"repetitions 0 to {self.repeat - 1}"
-        )  # fmt: skip
-        raise KeyError(f"no cell {key!r} in this grid: {reason}")
+    def _why_not(self, place: CellPlace | None) -> str:
+        if place in set(self.places):
+            return f"it is not done ({self.status})"
+        questions, turns = len(self.cases) - 1, self.repeat - 1
+        return f"its variants are {', '.join(self.variants)}; questions 0 to {questions}, repetitions 0 to {turns}"
 
     def to_pandas(self, by: Literal["cell", "question", "variant"] = "cell") -> Any:
         """Return a DataFrame with a row for each cell, for each variant and question, or for each variant.
@@ -110,7 +111,7 @@ class Grid:
         if by == "cell":
             found = [(place, self.cells[place]) for place in self.places if place in self.cells]
             asked = [self.cases[place.question] for place, _ in found]
-            names = dict(zip(Place._fields, ("variant", "number", "repetition"), strict=True))
+            names = dict(zip(CellPlace._fields, ("variant", "number", "repetition"), strict=True))
             rows = [
                 {names[name]: each for name, each in place._asdict().items()}
                 | {"question": case.question, "expected": case.expected} | cell._asdict()
@@ -118,7 +119,9 @@ class Grid:
             ]  # fmt: skip
             return pd.DataFrame(rows, columns=[*names.values(), "question", "expected", *GridCell._fields])
         if by == "question":
-            heads = {(name, number): {"variant": name, "question": self.cases[number].question} for name, number in self.rows}
+            heads = {
+                (name, number): {"variant": name, "question": self.cases[number].question} for name, number in self.rows
+            }
             return pd.DataFrame([heads[key] | _flat(row) for key, row in self.rows.items()])
         if by == "variant":
             return pd.DataFrame([{"variant": name} | _flat(row) for name, row in self.summary.items()])
@@ -129,7 +132,7 @@ class Grid:
     @property
     def heading(self) -> str:
         """What it is made of, and how far it is."""
-        size = " × ".join([
+        size = f" {TIMES} ".join([
             count_of(len(self.variants), "variant"), count_of(len(self.cases), "question"),
             count_of(self.repeat, "repetition"),
         ])  # fmt: skip
@@ -152,17 +155,26 @@ class Grid:
             if (times or column not in _TIMES) and any(words[column] for *_, words in rows)
         ]  # fmt: skip
         short, long = (
-            [[name, asked, *(words[column] for column in shown)] for name, asked, words in each] for each in (summary, rows)
+            [[name, asked, *(words[column] for column in shown)] for name, asked, words in each]
+            for each in (summary, rows)
         )
         return ["variant", "question", *shown], short, long
 
     def __str__(self) -> str:
         """Return the grid as text that is the same for the same runs: no times, no ids."""
         names, summary, rows = self.table(times=False)
-        narrow = [[row[0], *(cell for name, cell in zip(names[2:], row[2:], strict=True) if name != "answer")] for row in summary]
+        narrow = [
+            [row[0], *(cell for name, cell in zip(names[2:], row[2:], strict=True) if name != "answer")]
+            for row in summary
+        ]
         head = [names[0], *(name for name in names[2:] if name != "answer")]
         many = len(self.cases) > 1
-        parts = [self.heading, *self.notes, text_table([head, *narrow], WIDE) if many else "", text_table([names, *rows], WIDE)]
+        parts = [
+            self.heading,
+            *self.notes,
+            text_table([head, *narrow], WIDE) if many else "",
+            text_table([names, *rows], WIDE),
+        ]
         return "\n\n".join(part for part in parts if part)
 
     def __repr__(self) -> str:
@@ -173,6 +185,12 @@ class Grid:
         from compiler_nb.notebook.output.grids import grid_page  # noqa: PLC0415 - the one way up, for who looks
 
         return grid_page(self)
+
+    def bar(self) -> Any:
+        """Return a bar that shows in a notebook's output how far it is; None if there is no notebook."""
+        from compiler_nb.notebook.output.bar import page_bar  # noqa: PLC0415 - as above
+
+        return page_bar(self)
 
     def _ipython_key_completions_(self) -> list[str]:
         return list(self.variants)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any, Final
 
@@ -36,9 +36,16 @@ def key_of(mark: str, case: Case, repetition: int) -> str:
     return "" if None in inputs.values() else _hash([mark, case.question, inputs, repetition])
 
 
-def scorer_mark(score: Callable[..., Any] | None) -> str:
-    """Return the hash of a scorer's code, "" if there is none."""
-    return "" if score is None else function_hash(score if hasattr(score, "__code__") else type(score).__call__)
+def grid_mark(marks: Iterable[str], cases: Iterable[Case]) -> str:
+    """Return what the runs of a grid are marked with in a history."""
+    return _hash([sorted(marks), [case.question for case in cases]])[:8]
+
+
+def scorer_mark(score: Callable[..., Any], expected: Any) -> str:
+    """Return what a score is known by: the scorer's code and what was expected; "" if that cannot be compared."""
+    wanted = content_hash(expected)
+    function = score if hasattr(score, "__code__") else type(score).__call__
+    return "" if wanted is None else _hash([function_hash(function), wanted])
 
 
 def _hash(parts: Any) -> str:
@@ -51,7 +58,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Model):
         known = {name: getattr(value, name) for name in _OF_A_MODEL if hasattr(value, name)}
         if "file" in known:  # a model on this machine: its server has another address in each process
-            known |= {"file": str(value.file.path), "address": ""}
+            known |= {"file": str(known["file"].path), "address": ""}
         return [f"{type(value).__module__}.{type(value).__qualname__}", known]
     if isinstance(value, Mapping):
         return dict(value)
@@ -59,8 +66,6 @@ def _plain(value: Any) -> Any:
         return asdict(value)
     if isinstance(value, set | frozenset):
         return sorted(value, key=repr)
-    if callable(value):
-        return function_hash(value)
     if isinstance(value, BaseException):
-        return [type_name(value), str(value)]
-    return list(value) if isinstance(value, tuple) else [type_name(value), content_hash(value)]
+        return [type_name(value), list(map(str, value.args))]
+    return function_hash(value) if callable(value) else [type_name(value), content_hash(value)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 from compiler_nb.settings.budget import Budget
 from compiler_nb.trace import Progress
@@ -25,7 +24,7 @@ class Purse:
 
     def shares(self, own: Budget) -> Budget:
         """Return a run's own budget, which also asks this purse."""
-        share = Share(own.tokens, own.usd, own.calls, own.seconds, own.replans)
+        share = PurseShare(own.tokens, own.usd, own.calls, own.seconds, own.replans)
         object.__setattr__(share, "purse", self)
         return share
 
@@ -57,7 +56,8 @@ class Purse:
         if limit.tokens is not None:
             used = self.tokens + sum(each.usage.tokens for each in running)
             if used + sends > limit.tokens or used >= limit.tokens:
-                return f"the grid's budget of {limit.tokens:,} tokens is used up ({used:,}; the next call sends {sends:,})"
+                rest = f"{used:,}; the next call sends about {sends:,}"
+                return f"the grid's budget of {limit.tokens:,} tokens is used up ({rest})"
         if limit.usd is not None:
             spent = self.usd + sum(each.cost or 0.0 for each in running)
             if spent >= limit.usd:
@@ -65,7 +65,7 @@ class Purse:
         return ""
 
 
-class Share(Budget):
+class PurseShare(Budget):
     """A run's own budget within a grid."""
 
     purse: Purse
@@ -76,6 +76,6 @@ class Share(Budget):
         return own or self.purse.refuses(progress, sends + under_way)
 
 
-def no_limit(budget: Any) -> bool:
-    """Whether a grid has no limit that its runs would have to ask for."""
-    return budget.tokens is None and budget.calls is None and budget.usd is None
+def is_metered(budget: Budget) -> bool:
+    """Whether a grid has a limit that its runs must ask for."""
+    return (budget.tokens, budget.calls, budget.usd) != (None, None, None)

@@ -1,4 +1,4 @@
-"""Where cells are kept, so that the same grid does only what is missing: a history's table, or this process's memory."""
+"""Where cells are kept, so that a grid does only what is missing: in a history, or in this process's memory."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from compiler_nb.compare.cells import GridCell, from_data, to_data
 from compiler_nb.errors import HistoryError
+from compiler_nb.history.history import NOT_KEPT, History
+from compiler_nb.history.kept import Kept
 from compiler_nb.models.secret import Secret
 from compiler_nb.run import Run
 
@@ -16,7 +18,7 @@ SHAPES = "shapes "
 
 
 class Store(Protocol):
-    """Keeps cells by their keys, and what a variant's planner was told when its first cell began, by the variant's mark."""
+    """Keeps cells by their keys, and by a variant's mark what its planner was told when its first cell began."""
 
     resumable: bool  # whether another process finds it
 
@@ -62,7 +64,7 @@ class InMemory:
         if run is not None:
             self.runs[run.id] = run
 
-    def open(self, run: str, tools: Any) -> Run:  # noqa: ARG002 - its values are here as they are
+    def open(self, run: str, tools: Any) -> Run:
         """Return a run."""
         if run not in self.runs:
             raise HistoryError(f"the run {run} is not in memory anymore")
@@ -77,7 +79,7 @@ class InHistory:
 
     resumable = True
 
-    def __init__(self, history: Any, secrets: Iterable[Secret] = ()) -> None:
+    def __init__(self, history: History, secrets: Iterable[Secret] = ()) -> None:
         self.history, self.secrets = history, tuple(secrets)
         self.memory = InMemory()
 
@@ -110,8 +112,6 @@ class InHistory:
             await self._put(key, mark, to_data(cell))
 
     async def _put(self, key: str, mark: str, data: Any) -> None:
-        from compiler_nb.history.kept import Kept  # noqa: PLC0415 - only who keeps runs needs it
-
         await asyncio.to_thread(self.history.put, "cells", [Kept(key, mark, data)], self.secrets)
 
     def open(self, run: str, tools: Any) -> Run:

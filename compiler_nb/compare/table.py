@@ -104,7 +104,9 @@ def words_of(row: GridRow) -> dict[str, str]:
         "stability": "" if row.stability is None else f"{row.stability:.0%}",
         "tasks": _spread(row.tasks, ".3g"),
         "width": _spread(row.width, ".3g"),
-        "tokens": f"{'' if row.reported else '~'}{_spread(row.tokens, ',.0f')}" if row.tokens and row.tokens.mean else "",
+        "tokens": f"{'' if row.reported else '~'}{_spread(row.tokens, ',.0f')}"
+        if row.tokens and row.tokens.mean
+        else "",
         "cost": "no price" if row.cost is None else f"${row.cost:.4f}" if row.cost else "",
         "seconds": _seconds(row.seconds),
         "failures": ", ".join(lost),

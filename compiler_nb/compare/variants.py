@@ -42,7 +42,9 @@ def read_variants(given: Any, base: Settings, known: Mapping[str, Any]) -> tuple
     """
     every = {"base": {}} if given is None else given
     if not isinstance(every, Mapping) or not every:
-        return [], [f"variants must be a dict of settings by name, such as {{'base': {{}}}}, not {shorten_value(given)}"]
+        return [], [
+            f"variants must be a dict of settings by name, such as {{'base': {{}}}}, not {shorten_value(given)}"
+        ]
     variants: list[Variant] = []
     problems: list[str] = []
     for name, overrides in every.items():

@@ -30,6 +30,8 @@ from compiler_nb.text import describe_error
 from compiler_nb.trace import Facts
 from compiler_nb.values.code import LARGEST
 
+NOT_KEPT: Final = "this run is not kept"
+"""How the warning begins that says so."""
 INTENDED_WITHIN: Final = 12.0
 """Seconds that a side effect waits until it is noted: another process may hold the file for a while."""
 WRITTEN_WITHIN: Final = 2.0
@@ -234,7 +236,7 @@ class Keeper:
             return
         self.fault = reason
         if self.run.status == "running":
-            self.run.log.emit(Warned, "", f"this run is not kept: {reason}")
+            self.run.log.emit(Warned, "", f"{NOT_KEPT}: {reason}")
         else:
             LOG.warning("the end of the run %s is not kept: %s", self.run.id, reason)
 

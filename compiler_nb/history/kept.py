@@ -1,7 +1,7 @@
 """What a history keeps beside runs: rows with a key, a name and plain data, in tables of their own.
 
     prompts   saved prompts; a name has several versions, of which the newest counts
-    cells     cells of grids; a name is that of a grid
+    cells     cells of grids; a name is the mark of a variant
     cache     what need not be worked out again (cached.py)
 
 A file of an earlier version has none of them until somebody writes to it.

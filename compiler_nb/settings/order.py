@@ -103,7 +103,8 @@ class Order:
 
     plan: None if the planner is to write it; inputs: values of the offered variables; input_hashes: hashes of the
     contents of those that came from a history; shapes: what the planner is told of the results of tools, by tool, which
-    no other run changes while this one goes on; planning: whether only the plan is wanted.
+    no other run changes while this one goes on; planning: whether only the plan is wanted; grid: the mark of the grid
+    that it is a run of, "" if of none.
     """
 
     question: str = ""
@@ -113,6 +114,7 @@ class Order:
     input_hashes: Mapping[str, str | None] = field(default_factory=dict)
     shapes: Mapping[str, str] = field(default_factory=dict)
     planning: bool = False
+    grid: str = ""
 
     @property
     def executing(self) -> bool:

@@ -1,0 +1,155 @@
+"""From what `compare` is given to a runner: everything is read and checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final, Protocol
+
+from compiler_nb.compare.cases import Case, read_cases
+from compiler_nb.compare.grid import Grid
+from compiler_nb.compare.marks import grid_mark, mark_of
+from compiler_nb.compare.purse import Purse, is_metered
+from compiler_nb.compare.runner import Begun, GridRunner, Scorer
+from compiler_nb.compare.store import InHistory, InMemory, Store
+from compiler_nb.compare.variants import read_variants
+from compiler_nb.engine.runners import PostToMain
+from compiler_nb.models.connect import NO_MODEL
+from compiler_nb.models.prices import price
+from compiler_nb.outcome import Usage
+from compiler_nb.settings.budget import Budget
+from compiler_nb.settings.order import Order
+from compiler_nb.settings.settings import Settings
+from compiler_nb.text import shorten_value
+
+APPROVE: Final = ("deny", "auto")
+
+
+class Compiling(Protocol):
+    """What a variant needs of its compiler."""
+
+    settings: Settings
+
+    def order(self, question: str, *, inputs: Mapping[str, Any] | None = None) -> Order:
+        """Return the order to answer a question."""
+        ...
+
+    def begin(self, order: Order, *, main: PostToMain | None = None) -> Begun:
+        """Return the run of an order, and the coroutine that performs it."""
+        ...
+
+
+class Answering:
+    """A variant of a compiler, as a way to answer; see `Way`."""
+
+    def __init__(self, door: Compiling, main: PostToMain | None) -> None:
+        self.door, self.main = door, main
+        self.mark, self.grid = mark_of(door.settings), ""
+        self.tools: Any = door.settings.tools
+        self.shapes: dict[str, str] = {}
+
+    def begin(self, case: Case, repetition: int) -> Begun:
+        """Return a run that answers a question, and the coroutine that performs it."""
+        order = self.door.order(case.question, inputs=case.inputs)
+        return self.door.begin(replace(order, shapes=self.shapes, grid=self.grid), main=self.main)
+
+
+def prepare(
+    make: Callable[[Mapping[str, Any]], Compiling],
+    base: Settings,
+    known: Mapping[str, Any],
+    questions: Any,
+    variants: Any,
+    *,
+    repeat: int,
+    score: Scorer | None,
+    expected: Any,
+    inputs: Any,
+    max_concurrency: int,
+    budget: Budget | None,
+    approve: Any,
+    fresh: bool,
+    memory: InMemory,
+    main: PostToMain | None,
+) -> GridRunner:
+    """Return the runner of a grid, which has not begun.
+
+    make: makes a compiler of its arguments; base, known: the settings and the arguments of the one that compares;
+    memory: keeps cells if there is no history. Raises ValueError with all that is wrong.
+    """
+    problems = _wrong(repeat, max_concurrency, budget, approve, score)
+    cases: list[Case] = []
+    try:
+        cases = read_cases(questions, expected, inputs)
+    except ValueError as error:
+        problems += str(error).split("\n")
+    read, wrong = read_variants(variants, base, known)
+    problems += wrong
+    purse, ways = Purse(budget if isinstance(budget, Budget) else Budget()), {}
+    for variant in read:
+        try:
+            arguments = {**variant.arguments, "history": base.history, "limits": base.limits, "approve": approve}
+            ways[variant.name] = Answering(make(arguments), main)
+        except Exception as error:  # noqa: BLE001 - a model's own class may raise anything
+            problems.append(f"variant {variant.name!r}: {error}")
+    for name, way in ways.items():
+        problems += _unusable(name, way, purse.limit)
+        twin = next((other for other in ways if other != name and ways[other].mark == way.mark), name)
+        if [*ways].index(twin) < [*ways].index(name):
+            problems.append(f"the variants {twin!r} and {name!r} have the same settings: leave one of them out")
+    if problems:
+        raise ValueError("\n".join(problems))
+    grid = Grid(cases, list(ways), repeat)
+    mark = grid_mark([way.mark for way in ways.values()], cases)
+    secrets = {id(each): each for way in ways.values() for each in way.door.settings.secrets}
+    store: Store = memory if base.history is None else InHistory(base.history, secrets.values())
+    for way in ways.values():
+        order = way.door.order("")
+        way.shapes, way.grid = dict(order.shapes), mark
+        if is_metered(purse.limit):
+            way.door.settings = replace(way.door.settings, budget=purse.shares(way.door.settings.budget))
+    effects = {name for way in ways.values() for name, tool in way.tools.items() if tool.side_effects}
+    if effects and approve == "deny":
+        grid.notes.append(
+            f"side effects are denied in a grid: {', '.join(sorted(effects))}; approve='auto' makes them in each run"
+        )
+    return GridRunner(
+        grid=grid, ways=ways, store=store, score=score, at_a_time=max_concurrency, purse=purse,
+        seconds=purse.limit.seconds, fresh=fresh,
+    )  # fmt: skip
+
+
+def _wrong(repeat: Any, max_concurrency: Any, budget: Any, approve: Any, score: Any) -> list[str]:
+    """Return what is wrong with the settings of a grid."""
+    counts = {"repeat": repeat, "max_concurrency": max_concurrency}
+    problems = [
+        f"{name} must be a whole number from 1, not {shorten_value(value)}"
+        for name, value in counts.items() if type(value) is not int or value < 1
+    ]  # fmt: skip
+    if not isinstance(budget, Budget | None):
+        problems.append(f"budget must be a Budget, not {shorten_value(budget)}")
+    elif budget is not None and budget.replans is not None:
+        problems.append("a grid's budget has no replans: max_replans is a setting of a variant")
+    if approve == "ask":
+        problems.append(
+            "approve='ask' asks for each run of a grid: give 'deny', or 'auto' to make side effects in each run"
+        )
+    elif approve not in APPROVE and (
+        isinstance(approve, str) or not isinstance(approve, list | tuple | set | frozenset)
+    ):
+        problems.append(f"approve must be 'deny' or 'auto', or names of tools, not {shorten_value(approve)}")
+    if score is not None and not callable(score):
+        problems.append(f"score must be a function score(question, answer, expected), not {shorten_value(score)}")
+    return problems
+
+
+def _unusable(name: str, way: Answering, limit: Budget) -> list[str]:
+    """Return why a variant cannot answer within a budget."""
+    settings = way.door.settings
+    if settings.planner is None:
+        return [f"variant {name!r}: {NO_MODEL}"]
+    unpriced = {
+        f"{each.provider}:{each.name}" for each in settings.roles.values()
+        if limit.usd is not None and price(each.provider, each.name, Usage(1, 1, 1)) is None
+    }  # fmt: skip
+    return [f"variant {name!r}: no price is known for {each}: leave usd out of the budget" for each in sorted(unpriced)]

@@ -1,0 +1,36 @@
+"""The bar of a grid in a cell's output: it is updated in place, and says at the end what was done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compiler_nb.compare.grid import Grid
+from compiler_nb.notebook.output.grids import bar_page
+from compiler_nb.notebook.output.presenter import display
+
+
+class PageBar:
+    """A bar in a cell's output."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self.handle: Any = None
+
+    def show(self, told: str) -> None:
+        """Show how far the grid is, in words, and as a bar."""
+        shown = {"text/plain": told, "text/html": bar_page(self.grid, told)}
+        if self.handle is None:
+            self.handle = display(shown, replaceable=True)
+        else:
+            self.handle.update(shown, raw=True)
+
+    def end(self) -> None:
+        """Show what was done, the same from run to run."""
+        self.show(self.grid.heading)
+
+
+def page_bar(grid: Grid) -> PageBar | None:
+    """Return the bar of a grid, None if no kernel runs the cell."""
+    from IPython.core.getipython import get_ipython  # noqa: PLC0415 - only who compares needs it
+
+    return PageBar(grid) if getattr(get_ipython(), "kernel", None) is not None else None
