@@ -74,7 +74,7 @@ def cell_of(run: Run) -> GridCell:
         run=run.id, status=run.status, error=run.error, answer=brief_answer(run.answer),
         plan=plans[0].fingerprint if plans else "", tasks=sum(not task.owner for task in progress.tasks.values()),
         width=max((len(level) for plan in plans for level in plan.levels()), default=0), tokens=used.tokens,
-        reported=used.reported, cost=progress.cost, seconds=run.seconds,
+        reported=used.reported, cost=progress.cost.dollars, seconds=run.seconds,
         failures=sum(state == "failed" for state in states.values()),
         passing=run.status == "failed" and bool(asked) and bool(asked[-1].error),
     )  # fmt: skip

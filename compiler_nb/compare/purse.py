@@ -44,7 +44,7 @@ class Purse:
         with self._lock:
             self._running.pop(id(progress), None)
             self.tokens += progress.usage.tokens
-            self.usd += progress.cost or 0.0
+            self.usd += progress.cost.known
             refused = id(progress) in self._refused
             self._refused.discard(id(progress))
             return refused
@@ -59,7 +59,7 @@ class Purse:
                 rest = f"{used:,}; the next call sends about {sends:,}"
                 return f"the grid's budget of {limit.tokens:,} tokens is used up ({rest})"
         if limit.usd is not None:
-            spent = self.usd + sum(each.cost or 0.0 for each in running)
+            spent = self.usd + sum(each.cost.known for each in running)
             if spent >= limit.usd:
                 return f"the grid's budget of ${limit.usd:g} is used up (${spent:.4f})"
         return ""

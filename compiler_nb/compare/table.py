@@ -8,7 +8,8 @@ from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 from compiler_nb.compare.cells import GridCell
-from compiler_nb.text import seconds_text, shorten_value
+from compiler_nb.text import money_text, seconds_text, shorten_value
+from compiler_nb.trace.costs import NO_PRICE
 
 
 class Measure(NamedTuple):
@@ -107,7 +108,7 @@ def words_of(row: GridRow) -> dict[str, str]:
         "tokens": f"{'' if row.reported else '~'}{_spread(row.tokens, ',.0f')}"
         if row.tokens and row.tokens.mean
         else "",
-        "cost": "no price" if row.cost is None else f"${row.cost:.4f}" if row.cost else "",
+        "cost": NO_PRICE if row.cost is None else money_text(row.cost),
         "seconds": _seconds(row.seconds),
         "failures": ", ".join(lost),
     }

@@ -26,13 +26,13 @@ def test_a_grid_is_the_same_text_for_the_same_runs():
     assert str(filled()) == (
         f"2 variants {TIMES} 2 questions {TIMES} 2 repetitions: 8 cells\n\n"
         "variant  score        stability  tasks  width  tokens   cost\n"
-        "base     0.38 ± 0.32  100%       2      1      103 ± 3  $2.0000\n"
-        "other    0.50 ± 0.32  100%       2      1      104 ± 3  $2.0000\n\n"
+        "base     0.38 ± 0.32  100%       2      1      103 ± 3  $2.00\n"
+        "other    0.50 ± 0.32  100%       2      1      104 ± 3  $2.00\n\n"
         "variant  question  answer  score        stability  tasks  width  tokens   cost\n"
-        "base     one?      3       0.25 ± 0.35  100%       2      1      102 ± 3  $1.0000\n"
-        "other    one?      3       0.38 ± 0.35  100%       2      1      103 ± 3  $1.0000\n"
-        "base     two?      3       0.50 ± 0.35  100%       2      1      104 ± 3  $1.0000\n"
-        "other    two?      3       0.62 ± 0.35  100%       2      1      105 ± 3  $1.0000"
+        "base     one?      3       0.25 ± 0.35  100%       2      1      102 ± 3  $1.00\n"
+        "other    one?      3       0.38 ± 0.35  100%       2      1      103 ± 3  $1.00\n"
+        "base     two?      3       0.50 ± 0.35  100%       2      1      104 ± 3  $1.00\n"
+        "other    two?      3       0.62 ± 0.35  100%       2      1      105 ± 3  $1.00"
     )
 
 
