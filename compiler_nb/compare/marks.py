@@ -17,7 +17,7 @@ from compiler_nb.values.code import content_hash
 from compiler_nb.values.keys import function_hash, hash_tools
 
 APART: Final = frozenset({"history", "limits", "variants"})
-"""Settings that decide nothing of what a run finds: where it is kept, how fast providers may be asked, names of prompts."""
+"""Settings that decide nothing of what a run finds: where it is kept, how fast it may ask, names of prompts."""
 _OF_A_MODEL: Final = ("provider", "name", "address", "api", "file", "parameters", "dialect", "prompts", "replies")
 """What is known of a model: what it is, what its requests say, and what it is to reply."""
 
