@@ -59,8 +59,12 @@ def follow(runner: GridRunner, progress: Progressing, post: PostToMain | None = 
         runner.changed = lambda: progress(runner.grid)
         return
     bar = _bar(runner.grid) if progress else None
-    if bar is None:
-        return
+    if bar is not None:
+        show_on(runner, bar, post)
+
+
+def show_on(runner: GridRunner, bar: Any, post: PostToMain | None = None) -> None:
+    """Show on a bar how far a grid is; post: as for `follow`."""
     began, shown = time.monotonic(), -EVERY
 
     def show() -> None:

@@ -23,6 +23,8 @@ from compiler_nb.settings.settings import Settings
 from compiler_nb.text import shorten_value
 
 APPROVE: Final = ("deny", "auto")
+AT_A_TIME: Final = 4
+"""Runs of a grid that go on at a time."""
 
 
 class Compiling(Protocol):
@@ -61,16 +63,16 @@ def prepare(
     questions: Any,
     variants: Any,
     *,
-    repeat: int,
-    score: Scorer | None,
-    expected: Any,
-    inputs: Any,
-    max_concurrency: int,
-    budget: Budget | None,
-    approve: Any,
-    fresh: bool,
     memory: InMemory,
-    main: PostToMain | None,
+    repeat: int = 1,
+    score: Scorer | None = None,
+    expected: Any = None,
+    inputs: Any = None,
+    max_concurrency: int = AT_A_TIME,
+    budget: Budget | None = None,
+    approve: Any = "deny",
+    fresh: bool = False,
+    main: PostToMain | None = None,
 ) -> GridRunner:
     """Return the runner of a grid, which has not begun.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import sqlite3
 import time
@@ -35,6 +36,7 @@ _ONE: Final = """
 _HANDED_ON: Final = (
     "UPDATE runs SET parent = ifnull(nullif((SELECT parent FROM runs WHERE id = ?), ''), parent) WHERE parent = ?"
 )
+_GRID: Final = re.compile(r'(?<!\\)"grid": "(\w+)"')
 _SILENT: Final = 86_400.0
 """Seconds after its last event from which a run counts as ended though its process cannot be asked."""
 _ID: Final = 100
@@ -49,7 +51,7 @@ class StoredRun(NamedTuple):
     """A run in a history; `at` is local time.
 
     status: a Run's, "broken off" if its process ended first, or "damaged" if it cannot be read: then the rest is what
-    is known of it.
+    is known of it. grid: the mark of the grid that it is a run of, "" if of none.
     """
 
     id: str
@@ -58,6 +60,7 @@ class StoredRun(NamedTuple):
     at: datetime
     tasks: int
     seconds: float
+    grid: str = ""
 
 
 COLUMNS: Final = ("run", "at", "status", "question", "answer", "model", "tasks", "tokens", "cost", "seconds")
@@ -128,7 +131,10 @@ def _listed(connection: sqlite3.Connection, key: Any, *, here: bool) -> Listed:
         expect(0 <= seconds < LONGEST, "a run has impossible times")
         status = status_of(of_kind(str, status), of_kind(str, owner), here=here)
         began = datetime.fromtimestamp(at).astimezone()
-        run = StoredRun(of_kind(str, key), question, status, began, of_kind(int, tasks), seconds)
+        grid = _GRID.search(settings)  # a quote within a text of JSON has a backslash before it
+        run = StoredRun(
+            of_kind(str, key), question, status, began, of_kind(int, tasks), seconds, grid[1] if grid else ""
+        )
     except sqlite3.DatabaseError as error:
         if not _is_damage(error):
             raise

@@ -116,7 +116,7 @@ class RunRows:
 
     def _begun(self, event: RunStarted) -> Iterator[Sql]:
         """Yield the rows of the run itself and of its inputs."""
-        settings, past = self.settings, self.order.past
+        settings, past, grid = self.settings, self.order.past, self.order.grid
         prepare(tool.returns for tool in settings.tools.values())
         tools = {
             name: {
@@ -130,7 +130,7 @@ class RunRows:
         told = json.dumps({
             "max_concurrency": settings.max_concurrency, "limits": limits, "tools": tools,
             "doubts": [each.digest for each in past.effects if each.place.run != event.run],
-            "executing": self.order.executing, "approve": approve,
+            "executing": self.order.executing, "approve": approve, **({"grid": grid} if grid else {}),
             "budget": asdict(settings.budget), "bounds": asdict(settings.bounds), "variants": dict(settings.variants),
             **{name: getattr(settings, name) for name in PLAIN},
         }, default=float)  # fmt: skip

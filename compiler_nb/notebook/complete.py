@@ -15,6 +15,7 @@ from compiler_nb.models.providers import HAND, PROVIDERS
 from compiler_nb.notebook.options import BY_FLAG, VIEWS, listed
 from compiler_nb.notebook.variables.namespace import Namespace
 from compiler_nb.notebook.verbs.table import VERBS
+from compiler_nb.prompts.saved import saved_prompts
 from compiler_nb.run import Run
 from compiler_nb.tool import Tool, Toolbox
 from compiler_nb.toolbox.language import make_language_tools
@@ -85,6 +86,7 @@ def _values(flag: str, typed: str, names: Namespace) -> Found:
         "tools": lambda: [*_of(names, (Tool, Toolbox)), *_of(names, types.FunctionType)],
         "approve": lambda: ["ask", "auto", "deny", *_of(names, Tool)],
         "inputs": names.visible,
+        "variants": lambda: ["base", *_of(names, dict), *(each.name for each in saved_prompts())],
         **dict.fromkeys(("record", "replay"), lambda: sorted(map(str, Path().glob("*.jsonl")))),
         **dict.fromkeys(("model", "planner", "joiner", "worker"), lambda: _models(names)),
     }

@@ -20,6 +20,7 @@ from compiler_nb.drawing.preferences import PREFERENCES
 from compiler_nb.notebook.loop import Idle
 
 if TYPE_CHECKING:  # they bring half of the package along
+    from compiler_nb.compare.store import InMemory
     from compiler_nb.history.history import History
     from compiler_nb.models.base import Model
     from compiler_nb.models.cassette import Cassette
@@ -115,6 +116,7 @@ class Memory:
     runs: deque[Run] = field(default_factory=lambda: deque(maxlen=KEPT_RUNS))
     connected: dict[str, Model] = field(default_factory=dict)
     cassettes: dict[str, Cassette] = field(default_factory=dict)  # that are played, by their files
+    cells: InMemory | None = None  # of grids without a history
     histories: dict[str, History] = field(default_factory=dict)  # by setting
     unwritten: set[str] = field(default_factory=set)  # settings whose files cannot be written
 

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from compiler_nb.compare.cases import Case
 from compiler_nb.compiler import Compiler
 from compiler_nb.drive import give_up, plan_of
 from compiler_nb.engine.background import BACKGROUND, MainThread
@@ -16,6 +17,7 @@ from compiler_nb.models.hand import HandModel
 from compiler_nb.notebook.cassettes import models_of
 from compiler_nb.notebook.cell import identity, lines_above
 from compiler_nb.notebook.desk import Desk
+from compiler_nb.notebook.grids import GridJob, is_grid
 from compiler_nb.notebook.loop import Detached
 from compiler_nb.notebook.models import YOUR_TURN, is_hand, show_prompt
 from compiler_nb.notebook.options import Line, help_text, read
@@ -56,7 +58,9 @@ class Question(NamedTuple):
 # ---------------------------------------------------------------- begin
 
 
-def begin_cell(desk: Desk, magic: str, line: str, body: str, *, outermost: bool) -> PlanJob | RunJob | None:
+def begin_cell(  # noqa: PLR0911 - one for each kind of cell
+    desk: Desk, magic: str, line: str, body: str, *, outermost: bool
+) -> PlanJob | RunJob | GridJob | None:
     """Begin what a cell says; return what the cell waits for, or None if there is nothing to wait for.
 
     Raises OptionError if the line is wrong, PlanError or NoModel if nothing can run.
@@ -72,6 +76,8 @@ def begin_cell(desk: Desk, magic: str, line: str, body: str, *, outermost: bool)
     cell = identity(desk.shell, outermost=outermost, text=f"{magic} {line}\n{body}")
     question = Question(said, names.paste(said.question), inputs, cell, [])
     compiler = _compiler(desk, question)
+    if is_grid(said.given):
+        return GridJob(desk, said, compiler, Case(question.text, None, inputs), cell).begin()
     if said.given.get("check"):
         say(_checked(desk, compiler, question))
         return None
@@ -154,7 +160,8 @@ def _compiler(desk: Desk, question: Question) -> Compiler:
     asks_only = is_hand(models["planner"]) and not question.said.plan  # which is no run to keep
     history = None if asks_only else history_of(desk)
     try:
-        compiler = Compiler(None, tools, **(roles | settings), budget=given.get("budget"), history=history)
+        budget = None if is_grid(given) else given.get("budget")  # a grid's is for all its runs together
+        compiler = Compiler(None, tools, **(roles | settings), budget=budget, history=history)
     except (ValueError, TypeError) as error:
         raise OptionError(str(error)) from None
     compiler.seen = desk.memory.seen

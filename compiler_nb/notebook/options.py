@@ -60,7 +60,7 @@ def _like(pattern: str, wanted: str, convert: Read = str) -> Read:
     return read_text
 
 
-def _list_of(is_valid: Callable[[str], bool], wanted: str) -> Read:
+def _list_of(is_valid: Callable[[str], object], wanted: str) -> Read:
     """Return what reads words between commas, at least one; `wanted` says what they are."""
 
     def read_list(text: str) -> tuple[str, ...]:
@@ -75,6 +75,7 @@ def _list_of(is_valid: Callable[[str], bool], wanted: str) -> Read:
 VIEWS: Final = ("graph", "timeline", "table", "none")
 _names = _list_of(str.isidentifier, "names of variables")
 _views = _list_of(VIEWS.__contains__, "graph, timeline, table or none")
+_variants = _list_of(re.compile(r"[^\W\d][\w@-]*").fullmatch, "names of variants")
 _whole = _like(r"\d{1,9}", "a whole number, 0 or more", int)
 _count = _like(r"(?!0+$)\d{1,9}", "a whole number, 1 or more", int)
 _prefix = _like(r"[^\W\d_]\w*", "the beginning of a variable's name")
@@ -152,6 +153,10 @@ OPTIONS: Final = (
     Option("budget", ("--budget",), "LIMITS", "stop the run at these limits, such as tokens=20k,calls=30", _budget),
     Option("drop_failed", ("--drop-failed",), "SHARE", "go on without up to this share of failed items", _share),
     Option("approve", ("--approve",), "RULE", "side effects: ask, auto, deny, or names of approved tools", _approve),
+    Option("variants", ("--variants",), "A,B",
+           "ask in several ways, as a table: base, saved prompts, variables with settings", _variants),
+    Option("repeat", ("--repeat",), "N", "ask N times, as a table: how stable are plan and answer", _count),
+    Option("fresh", ("--fresh",), help="of a table: run again what was run before"),
     Option("engine", ("--engine",), "NAME", choices=("local",)),
     Option("loop", ("--loop",), "WHOSE", "the event loop to run on, ours or the kernel's", choices=("own", "kernel")),
     Option("background", ("-b", "--background"), help="return at once; results are bound when the run has ended"),
@@ -166,8 +171,8 @@ OPTIONS: Final = (
 BY_FLAG: Final = {flag: option for option in OPTIONS for flag in option.flags}
 NOT_YET: Final = frozenset({
     "--engine dask", "--cache plan", "--cache pure", "--cache all", "--planner-prompt", "--joiner-prompt",
-    "--start", "--override", "--repeat", "--step", "--as", "--after",
-    "--variants", "--failed",
+    "--start", "--override", "--step", "--as", "--after",
+    "--failed",
 })  # fmt: skip
 """Options, and values of options, that are planned: each is refused by its name, and listed nowhere."""
 

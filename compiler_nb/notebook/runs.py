@@ -40,7 +40,16 @@ def _prepare(path: Path) -> None:
 
 
 def stored_runs(desk: Desk) -> list[StoredRun]:
-    """Return the runs of the history that are not of this session, the newest first."""
+    """Return the runs of the history that are not of this session, nor of a grid, the newest first."""
+    return [run for run in _stored(desk) if not run.grid]
+
+
+def grid_runs(desk: Desk) -> list[StoredRun]:
+    """Return the runs of the history that are of a grid, the newest first: they have no number."""
+    return [run for run in _stored(desk) if run.grid]
+
+
+def _stored(desk: Desk) -> list[StoredRun]:
     history, known = history_of(desk, to_write=False), {run.id for run in desk.memory.runs}
     if history is None:
         return []
@@ -60,13 +69,17 @@ def find_run(desk: Desk, word: str) -> Run:
     if isinstance(value, Run):
         return value
     own: list[Run | StoredRun] = list(reversed(desk.memory.runs))
-    found = _pick(own, word) or _pick([*own, *stored_runs(desk)], word)
+    found = _pick(own, word) or _pick([*own, *stored_runs(desk)], word) or _of_grid(desk, word)
     if isinstance(found, Run):
         return found
     history = history_of(desk, to_write=False)
     if history is None or found is None:
         raise OptionError(f"no run is called {word!r}; %compile runs lists them ({len(own)} so far)")
     return history.load(found.id, desk.memory.names.tools())
+
+
+def _of_grid(desk: Desk, word: str) -> StoredRun | None:
+    return next((run for run in grid_runs(desk) if run.id == word), None)
 
 
 def _pick(runs: list[Run | StoredRun], word: str) -> Run | StoredRun | None:

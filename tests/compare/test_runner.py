@@ -264,10 +264,7 @@ def test_the_stop_button_stops_a_grid_that_is_waited_for():
         await until(lambda: desk.working)
         await asyncio.to_thread(runner.stop)
 
-    runner = compiler.prepare(
-        "one?", None, repeat=1, score=None, expected=None, inputs=None, max_concurrency=1, budget=None, approve="deny",
-        fresh=False,
-    )  # fmt: skip
+    runner = compiler.prepare("one?")
 
     async def both():
         await asyncio.gather(runner.perform(), stopped())

@@ -18,7 +18,9 @@ def plain(x):
 
 
 COVERS = ("tips.py",)
-NAMES = Namespace({"frame": 1, "plain": plain, "model": ScriptedModel("x"), "done": Run.__new__(Run)})
+NAMES = Namespace(
+    {"frame": 1, "plain": plain, "model": ScriptedModel("x"), "done": Run.__new__(Run), "cold": {"temperature": 0}}
+)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,8 @@ NAMES = Namespace({"frame": 1, "plain": plain, "model": ScriptedModel("x"), "don
         ("%%compile -T x,pl", ["plain"]),
         ("%%compile -i fr", ["frame"]),
         ("%%compile --approve d", ["deny"]),
+        ("%%compile --variants base,co", ["cold"]),
+        ("%%compile --variants ba", ["base"]),
         ("%%compile -b\nLook at @fr", ["frame"]),
         ("%%compile -b\nLook at {fr", ["frame"]),
         ("%%compile -b\nLook at fr", None),

@@ -100,7 +100,7 @@ def test_a_plan_keeps_its_lines():
         ("--engine dask", "--engine dask does not exist yet"),
         ("--cache all", "--cache all does not exist yet"),
         ("--step", "--step does not exist yet"),
-        ("--variants A,B", "%%compile: --variants does not exist yet"),
+        ("--variants ,", "names of variants, separated by commas"),
         ("what is it --step", "write --step before the question"),
         ("--as int", "--as does not exist yet"),
         ("what is it --timeout 3", "write --timeout before the question"),

@@ -119,3 +119,18 @@ def test_thousands_of_tasks_in_a_chain_take_no_recursion_and_linear_time():
     small, large = chain(500), chain(5_000)
     assert len(shape.critical_path(large)) == 5_000
     assert min(seconds(large) for _ in range(3)) < 40 * min(seconds(small) for _ in range(3))
+
+
+def test_plans_that_compute_the_same_have_one_fingerprint():
+    """Whatever their names and the order of their lines; the last line counts."""
+
+    def of(text):
+        return Plan.parse(text).fingerprint
+
+    plan = of("a = f(1)\nb = f(2)\nanswer(a + b)")
+    assert of("y = f(2)\nx = f(1)\nanswer(x + y)") == plan
+    others = [
+        of("a = f(1)\nb = f(3)\nanswer(a + b)"), of("a = f(1)\nb = f(2)\nanswer(b + a)"),
+        of("a = f(1)\nb = f(2)\njoin(a, b)"), of("a = f(1)\nb = f(2)\njoin(a)"), of("a = f(1)\nb = f(2)\njoin()"),
+    ]  # fmt: skip
+    assert len({plan, *others}) == 6

@@ -64,8 +64,8 @@ _STYLE: Final = (
 )
 
 
-def grid_page(grid: Grid, name: str = "grid") -> str:
-    """Return a grid as a page; name: the variable that holds it."""
+def grid_page(grid: Grid, name: str = "grid", last: str = "") -> str:
+    """Return a grid as a page; name: the variable that holds it; last: the line below it."""
     parts = [f'<p class="{"cnb-bad" if grid.error else "cnb-heading"}">{inert(grid.heading)}</p>']
     if len(grid.cases) > 1:
         parts.append(_table(["variant"], [_line(variant, "", row) for variant, row in grid.summary.items()]))
@@ -81,7 +81,10 @@ def grid_page(grid: Grid, name: str = "grid") -> str:
     notes = [*([f"… {more:,} more rows: {name}.to_pandas('question')"] if more else []), *grid.notes]
     if grid.cells:
         notes.append(f"{code_of(name, next(iter(grid.cells)))} is a cell's run; {name}.to_pandas() has a row for each")
-    parts += (f'<p class="cnb-footer">{inert(note)}</p>' for note in notes)
+    parts += (f'<p class="cnb-footer">{inert(note)}</p>' for note in [*notes, last] if note)
+    if grid.taken:
+        told = f"{grid.taken:,} of these cells are from before; fresh=True, or --fresh, runs them again"
+        parts.append(f'<p class="cnb-footer">{timed(told)}</p>')
     return _page(mask("\n".join(parts), known_secrets()))
 
 

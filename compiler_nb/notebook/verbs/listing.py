@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from typing import Final
@@ -14,7 +15,7 @@ from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.answer import to_text
 from compiler_nb.notebook.output.presenter import display, front_end, say
-from compiler_nb.notebook.runs import history_of, stored_runs
+from compiler_nb.notebook.runs import grid_runs, history_of, stored_runs
 from compiler_nb.run import Run
 from compiler_nb.text import count_of, cut, seconds_text
 from compiler_nb.trace import Facts, facts_of
@@ -37,7 +38,9 @@ def runs(desk: Desk, _: list[str], options: dict[str, str]) -> None:
     if "--keep" in options:
         say(_prune(desk, options["--keep"]))
         return
+    grids = list(_grids(desk))
     rows, older = list(islice(_rows(desk), LISTED)), max(0, len(desk.memory.runs) + len(stored_runs(desk)) - LISTED)
+    rows += grids[:LISTED]
     if not rows:
         say("no runs yet")
         return
@@ -58,6 +61,16 @@ def _prune(desk: Desk, keep: str) -> str:
         raise OptionError("%compile runs: there is no history; %config CompileMagics.history sets its file")
     count = history.prune(int(keep))
     return f"removed {count_of(count, 'run')} from {history.path}, kept the newest {keep}"
+
+
+def _grids(desk: Desk) -> Iterator[list[str]]:
+    """Yield what is told of each grid in the history, the newest first; its runs are not listed one by one."""
+    runs = grid_runs(desk)
+    for mark, count in Counter(run.grid for run in runs).items():
+        newest = next(run for run in runs if run.grid == mark)
+        asked = cut(" ".join(newest.question.split()), _QUESTION)
+        head = ["", f"grid of {count_of(count, 'run')}", "", f"{newest.at:%d %b %H:%M}"]
+        yield [*head, *[""] * (len(_COLUMNS) - len(head) - 1), asked]
 
 
 def _rows(desk: Desk) -> Iterator[list[str]]:
