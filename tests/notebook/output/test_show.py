@@ -133,7 +133,7 @@ def test_an_untrusted_page_sees_the_picture_as_an_image():
 
 def test_a_large_picture_stands_in_the_page_once():
     """Beside it stands the table, for pages that cannot show it."""
-    plan = "\n".join(f'a{n} = weather("{"x" * 60}{n}")' for n in range(150)) + "\njoin()"
+    plan = "\n".join(f'a{n} = weather("{"x" * 60}{n}")' for n in range(120)) + "\njoin()"
     data = bundle(run_of(plan), Binding(), OWN)
     assert len(data["image/svg+xml"]) > FLAT
     assert '<pre class="cnb-flat">✓ done' in data["text/html"]
