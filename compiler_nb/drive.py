@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from compiler_nb.engine.approval import Ask
 from compiler_nb.engine.ledger import Ledger
+from compiler_nb.engine.prints import PRINTS, Prints
 from compiler_nb.engine.results import read_by_several
 from compiler_nb.engine.runners import PostToMain
 from compiler_nb.engine.session import Session
@@ -83,7 +84,8 @@ class Drive:
     takes what the tools returned, before the run ends, so that whoever waits for the end finds it known.
     """
 
-    session: Session  # these three are made on the loop
+    session: Session  # these four are made on the loop
+    prints: Prints
     calls: Calls
     writing: Writing
 
@@ -108,6 +110,7 @@ class Drive:
         self._keep()  # before the first event, which a history must hold, too
         self._announce()
         WATCH.begin(session)
+        self.prints.begin()
         control.begin(session)  # what was asked for before comes after RunStarted, and before the first task
         limit = asyncio.timeout(self.settings.seconds)
         try:
@@ -129,6 +132,7 @@ class Drive:
             await self._end("done", "")
         finally:
             WATCH.end(session)
+            self.prints.close()
             session.finish()
             session.effects.ledger.close()
             finish(self.run, "cancelled", CANCELLED)  # only if a second cancellation from outside broke off its end
@@ -146,15 +150,18 @@ class Drive:
     def _open_session(self) -> Session:
         """Make what performs the tasks."""
         settings, past = self.settings, self.past
+        self.prints = Prints(self.log, settings.secrets, self.control.printed)
+        prints = PRINTS.set(self.prints)
         origins = ORIGINS.set(self._origins_of)
         worker = WORKER.set(None if settings.worker is None else partial(self._ask_worker, settings.worker))
-        session = self.session = Session(  # tasks run in a copy of the context of this moment, and so know both
+        session = self.session = Session(  # tasks run in a copy of the context of this moment, and so know all three
             settings.tools, self.log, inputs=self.order.inputs, max_concurrency=settings.max_concurrency,
             limits=settings.caps, approve=settings.approve, ask=self.ask, main=self.main,
             drop_failed=settings.drop_failed, bounds=settings.bounds,
         )  # fmt: skip
         WORKER.reset(worker)
         ORIGINS.reset(origins)
+        PRINTS.reset(prints)
         session.secrets = settings.secrets
         session.effects.ledger = Ledger(self.run.id, self.run.effects, wary=past.wary)
         session.recall = past.recall if past.parent else None
@@ -223,6 +230,7 @@ class Drive:
             self.log.emit(Warned, id_, f"{id_} can be read only once, but {told} were given it: return a list instead")
         if self.learn is not None:
             self.learn(self.session.tasks, self.session.outcomes, self.settings.tools)
+        self.prints.close()
         if self.keeper is not None:
             await self.keeper.committed()  # a warning about the history must come before the end
         finish(self.run, status, error)

@@ -270,6 +270,15 @@ class TaskRevived(_TaskEvent):
 
 
 @_record
+class TaskPrinted(_Event):
+    """The tool of a task has printed a text; `left` says at the run's end how much is not kept, "" if all is."""
+
+    task: str
+    text: str
+    left: str
+
+
+@_record
 class Warned(_Event):
     """Something the user should know: a tool that blocks the loop, or one that was abandoned."""
 
@@ -327,6 +336,7 @@ Event: TypeAlias = (
     | TaskRetried
     | TaskEnded
     | TaskRevived
+    | TaskPrinted
     | Warned
     | Paused
     | Decided

@@ -25,7 +25,7 @@ from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.errors import counted_in_cell, shortened
 from compiler_nb.notebook.output.failed import run_failed
 from compiler_nb.notebook.output.presenter import display, front_of, look_of, say
-from compiler_nb.notebook.output.prints import Prints
+from compiler_nb.notebook.output.prints import Labels
 from compiler_nb.notebook.output.values import close_figures
 from compiler_nb.notebook.runs import find_run, history_of
 from compiler_nb.notebook.variables.binding import variables
@@ -223,14 +223,14 @@ class RunJob:
         self.main = MainThread()
         self.presenter, ask = front_of(desk, given, self.main)
         self.detached = Detached(self.main, desk.idle) if given.get("background") else None
-        self.prints = Prints()
+        self.labels = Labels()
         self.run, self.work = compiler.begin(order, on_event=self._listen, ask=ask, main=self.main.post)
 
     def begin(self) -> RunJob | None:
         """Show the run, and return what the cell waits for; in the background the run is left to itself."""
         self.desk.memory.runs.append(self.run)
         self.presenter.begin(self.run)
-        self.prints.begin(self.run)
+        self.run.control.printed = self.labels.show
         if self.detached is None:
             return self
         self.desk.memory.binder.bind_more(self.question.cell, {self.name: self.run})
@@ -239,7 +239,7 @@ class RunJob:
 
     def _listen(self, event: Event) -> None:
         """Show what happened; called on the run's thread."""
-        self.prints.event(event)
+        self.labels.event(event)
         self.presenter.event(event)
         if self.detached is not None and isinstance(event, RunEnded):
             # before those who wait for the run hear of it: the next cell finds its results bound
@@ -270,7 +270,7 @@ class RunJob:
         raises: whether the cell ends in an error that says why there is no answer.
         """
         run, said = self.run, self.question.said
-        self.prints.end()
+        self.labels.end()
         tasks = run.progress.variables if said.given.get("bind", True) else ()
         wanted, without = variables(tasks, run.progress.outcomes, said.given.get("prefix", ""))
         if said.answer and show.has_answer(run):

@@ -21,6 +21,7 @@ from functools import partial
 from typing import Any, Final
 
 from compiler_nb.engine.node import CANCELLED
+from compiler_nb.engine.prints import Show
 from compiler_nb.engine.session import Session
 from compiler_nb.engine.steering import Steering
 from compiler_nb.errors import CompilerError, HistoryError, SteerError
@@ -37,12 +38,13 @@ class Control:
 
     stored: the id of a run that was read from a history, "" for one that runs here; cancelled: whether somebody
     asked to cancel it; closing: whether its end has begun, which nothing may cancel; fault: what kept a run from making
-    a plan, if only that was wanted.
+    a plan, if only that was wanted; printed: shows what tools print, None for standard output.
     """
 
     def __init__(self, stored: str = "") -> None:
         self.stored, self.cancelled, self.closing = stored, False, False
         self.fault: CompilerError | None = None
+        self.printed: Show | None = None
         self._lock = threading.RLock()  # a signal handler may cancel while its own thread is in here
         self._ended = threading.Event()
         self._early: list[Callable[[], None]] = []

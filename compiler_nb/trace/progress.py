@@ -44,6 +44,7 @@ from compiler_nb.events import (
     TaskIdentified,
     TaskParked,
     TaskPlanned,
+    TaskPrinted,
     TaskRetried,
     TaskRevived,
     TaskStarted,
@@ -73,8 +74,8 @@ class Progress:
     By a task's id: tasks (in the order in which they came), states, born (seconds), round_of (the number of the round
     whose plan it first stood in), ends, spans (attempts; of a fan-out
     one, from its expansion on), identified (which side effect it is), holds, parks, retries (what is to be tried
-    again), warnings, parked (the provider that it waits for), items_ended (of a fan-out: how many have ended, of how
-    many).
+    again), warnings, printed (what its tool has printed), parked (the provider that it waits for), items_ended (of a
+    fan-out: how many have ended, of how many).
     holding: the tasks that are held; busy: calls that hold a slot; names: the last task of each variable, in the
     last round that assigns it; changes: (id, what, at), see above.
     """
@@ -106,6 +107,7 @@ class Progress:
         self.parks: dict[str, list[Park]] = {}
         self.retries: dict[str, TaskRetried] = {}
         self.warnings: dict[str, list[str]] = {}
+        self.printed: dict[str, str] = {}
         self.busy: dict[str, None] = {}
         self.parked: dict[str, str] = {}
         self.names: dict[str, str] = {}
@@ -416,6 +418,10 @@ class Progress:
     def _warn(self, event: Warned) -> None:
         self.warnings.setdefault(event.task, []).append(event.message)
 
+    def _print(self, event: TaskPrinted) -> None:
+        left = f"\n… {event.left}" if event.left else ""
+        self.printed[event.task] = self.printed.get(event.task, "").removesuffix("\n" * bool(left)) + event.text + left
+
     def _finish(self, event: RunEnded) -> None:
         self.status, self.error = event.status, event.error
         for wait in list(self.waits.values()):  # of calls that could not be stopped
@@ -467,6 +473,6 @@ class Progress:
         TaskRetried: _retry, TaskEnded: _end, TaskRevived: _revive, RoundStarted: _begin_round,
         PlanProblem: _problem, PlanClosed: _close_text, Decided: _decide,
         AnswerFailed: _fail_answer,
-        Paused: _pause, Warned: _warn, RunEnded: _finish, ModelStarted: _ask,
+        Paused: _pause, Warned: _warn, TaskPrinted: _print, RunEnded: _finish, ModelStarted: _ask,
         ModelWaits: _wait, ModelChunk: _chunk, ModelEnded: _answered,
     }  # fmt: skip

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from compiler_nb.notebook.output.answer import to_html
-from compiler_nb.notebook.output.prints import printed_by
 from compiler_nb.notebook.output.values import inert, inert_code, inert_lines
 from compiler_nb.operations.bounds import Scope, is_a
 from compiler_nb.outcome import NOT_DONE, Failure, Usage, is_lost
@@ -40,7 +39,7 @@ def details(run: Run, id_: str, refusal: str = "") -> str:
     sections = {
         "arguments": _arguments(run, task),
         **(_outcome(end.outcome, told) if end is not None else {}),
-        "printed": _printed(run, id_),
+        "printed": _printed(progress, id_),
         "attempts": _attempts(progress, id_),
     }
     parts += [f"<h5>{name}</h5>{html}" for name, html in sections.items() if html]
@@ -97,8 +96,8 @@ def _raised(traceback: str) -> str:
     return f"{own}<details><summary>traceback</summary><pre>{inert_lines(traceback)}</pre></details>"
 
 
-def _printed(run: Run, id_: str) -> str:
-    text = printed_by(run, id_)
+def _printed(progress: Progress, id_: str) -> str:
+    text = progress.printed.get(id_, "").removesuffix("\n")
     return f"<pre>{inert_lines(text)}</pre>" if text else ""
 
 

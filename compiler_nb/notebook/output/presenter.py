@@ -14,6 +14,7 @@ from compiler_nb.drawing.preferences import Engine
 from compiler_nb.drawing.text import MARKS, columns_of
 from compiler_nb.engine.approval import Ask
 from compiler_nb.engine.background import MainThread
+from compiler_nb.engine.prints import plain_stdout
 from compiler_nb.events import Event, ModelWaits, RoundStarted, TaskEnded
 from compiler_nb.models.providers import known_secrets
 from compiler_nb.models.secret import mask
@@ -21,7 +22,6 @@ from compiler_nb.notebook.ask import asker, page_asker
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.live.view import View
 from compiler_nb.notebook.output import show
-from compiler_nb.notebook.output.prints import plain_stdout
 from compiler_nb.notebook.output.values import inert
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.outcome import SET
