@@ -157,7 +157,7 @@ def lower_bound(
 def diff(one: Iterable[Task], other: Iterable[Task]) -> PlanDiff:
     """Return how one plan became the other."""
     before, after = tuple(one), tuple(other)
-    old, new = _fingerprints(before), _fingerprints(after)
+    old, new = fingerprints(before), fingerprints(after)
     common = [id_ for id_ in old if id_ in new]
     orphans: dict[str, deque[str]] = defaultdict(deque)
     for id_, print_ in new.items():
@@ -175,11 +175,13 @@ def diff(one: Iterable[Task], other: Iterable[Task]) -> PlanDiff:
     )
 
 
-def _fingerprints(tasks: tuple[Task, ...]) -> dict[str, str]:
+def fingerprints(tasks: Iterable[Task]) -> dict[str, str]:
+    """Return what each task computes, whatever its name, by id. Raises ValueError if tasks wait for each other."""
+    every = tuple(tasks)
     known: dict[str, str] = {}
-    for task in order(tasks):
+    for task in order(every):
         known[task.id] = task.fingerprint or fingerprint(task, known)
-    return {task.id: known[task.id] for task in tasks}
+    return {task.id: known[task.id] for task in every}
 
 
 def fingerprint_of(tasks: Iterable[Task], final: LastLine) -> str:
