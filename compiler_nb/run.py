@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +23,7 @@ from compiler_nb.settings.control import Control
 from compiler_nb.settings.order import Order
 from compiler_nb.settings.settings import Settings
 from compiler_nb.text import count_of, cut
+from compiler_nb.tool import Tool
 from compiler_nb.toolbox.language import LanguageTool
 
 if TYPE_CHECKING:  # loaded only if it is used
@@ -318,6 +319,17 @@ class Run:
                 rounds=progress.round_of, reasons=[each.reason for each in progress.rounds], total=now,
                 words=str(times), costs={id_: str(cost) for id_, cost in progress.costs.tasks.items()},
             ).masked(self.settings.secrets)  # fmt: skip
+
+    def diff(self, other: Run, names: tuple[str, str] = ("A", "B"), tools: Iterable[Tool] = ()) -> Any:
+        """Return how this run became another: what they were asked, their plans, values, answers and figures.
+
+        It shows itself in a notebook; `text` of it is text, `visualize()` a picture of both plans, `timeline()` one of
+        when what ran; names: what the runs are called; tools: name the arguments of stored calls by their parameters.
+        Raises ValueError if both are the same run.
+        """
+        from compiler_nb.diff.run_diff import RunDiff  # noqa: PLC0415 - only who compares needs it
+
+        return RunDiff.of_runs(self, other, names, tools)
 
     def times(self) -> trace.Times:
         """Return how long it took, what took that long, and how long it would have taken in other ways; see `Times`."""

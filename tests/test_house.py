@@ -33,14 +33,14 @@ plan grammar
 events models trace
 drawing values engine prompts settings
 planner joiner toolbox
-run history
+run history diff
 drive compare compiler
 evals course __main__ notebook
 """
 RANK = {room: rank for rank, room in enumerate(LAYERS.split())}
 SHOWS = (
-    r"(Plan\.(to_graphviz|visualize|_repr_\w+_)|Run\.(view|visualize|timeline|save|_repr_\w+_)|Toolbox\.grammar"
-    r"|Grid\.(bar|_repr_\w+_))"
+    r"(Plan\.(to_graphviz|visualize|_repr_\w+_)|Run\.(view|visualize|timeline|diff|save|_repr_\w+_)"
+    r"|RunDiff\._repr_\w+_|Toolbox\.grammar|Grid\.(bar|_repr_\w+_))"
 )
 """The methods that show: each may import a higher room inside itself, and is no part of a circle. A toolbox shows what
 plans may say."""

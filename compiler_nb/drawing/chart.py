@@ -45,7 +45,7 @@ class Bar(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One line: a task's id, its label, state, bars and hover text.
+    """One line: a task's id, its label, state, bars and hover text; absent: why a task has no bars in this run.
 
     The row of a model has neither id nor state, and the head of a round's band has no bars either.
     """
@@ -55,6 +55,7 @@ class Row(NamedTuple):
     state: State | None = None
     bars: tuple[Bar, ...] = ()
     title: str = ""
+    absent: str = ""
 
     @property
     def ran(self) -> float:
@@ -64,7 +65,7 @@ class Row(NamedTuple):
     @property
     def is_head(self) -> bool:
         """Whether it is the head of a round's band."""
-        return self.state is None and not self.bars
+        return self.state is None and not self.bars and not self.absent
 
     @property
     def critical(self) -> bool:
@@ -89,6 +90,11 @@ class Chart(NamedTuple):
     def tasks(self) -> int:
         """How many tasks it is about, shown or not."""
         return sum(row.state is not None for row in self.rows) + self.more
+
+    @property
+    def are_many(self) -> bool:
+        """Whether its rows are lower than usual."""
+        return self.tasks - self.more > MANY
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -134,9 +140,11 @@ class Plot(NamedTuple):
 
 def make_plot(chart: Chart) -> Plot:
     """Return the places."""
-    left = PAD + 24 + max([text_width(row.label, size=12.0) for row in chart.rows if row.bars], default=40.0) + 12
-    usual = ROW if chart.tasks - chart.more <= MANY else DENSE
-    heights = tuple(BAND if row.is_head else MODEL if row.state is None else usual for row in chart.rows)
+    left = (
+        PAD + 24 + max([text_width(row.label, size=12.0) for row in chart.rows if not row.is_head], default=40.0) + 12
+    )
+    usual = DENSE if chart.are_many else ROW
+    heights = tuple(BAND if row.is_head else usual if row.state or row.absent else MODEL for row in chart.rows)
     tops, y = [], HEAD + 2
     for high in heights:
         tops.append(y)
@@ -178,6 +186,8 @@ def _axis(chart: Chart, plot: Plot) -> Iterator[str]:
 def _row(row: Row, number: int, plot: Plot) -> str:
     if row.is_head:
         return _head(row, number, plot)
+    if row.absent:
+        return _absent(row, number, plot)
     return _model(row, number, plot) if row.state is None else _task(row, number, plot)
 
 
@@ -188,6 +198,16 @@ def _head(row: Row, number: int, plot: Plot) -> str:
     hover = f"<title>{escape(row.title)}</title>" if row.title else ""
     words = f'<text class="cnb-words cnb-band" x="{px(PAD)}" y="{px(top + 18)}">{escape(row.label)}</text>'
     return f'<g class="cnb-head">{hover}{strip}{words}</g>'
+
+
+def _absent(row: Row, number: int, plot: Plot) -> str:
+    """Return the row of a task that is not in this run: its name, so that rows of two runs stand side by side."""
+    y = px(plot.tops[number] + plot.heights[number] / 2 + 4)
+    kind = "cnb-row cnb-dense" if plot.heights[number] < ROW else "cnb-row"
+    words = f'<text class="cnb-role" x="{px(PAD + 24)}" y="{y}">{escape(row.label)}</text>'
+    return (
+        f'<g class="{kind}">{words}<text class="cnb-role" x="{px(plot.left)}" y="{y}">{escape(row.absent)}</text></g>'
+    )
 
 
 def _model(row: Row, number: int, plot: Plot) -> str:

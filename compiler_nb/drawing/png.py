@@ -123,6 +123,9 @@ def draw_png(chart: Chart, programs: Iterable[Program] | None = None) -> bytes |
         if row.is_head:
             nodes.append(_word(PAD, middle, row.label, "dim", width=WIDTH - 2 * PAD))
             continue
+        if row.absent:
+            nodes.append(_word(PAD, middle, f"{row.label} ({row.absent})", "dim", width=WIDTH / 2))
+            continue
         label = f"{row.label} ({row.state})" if row.state not in (None, "done") else row.label
         nodes += [
             _word(PAD, middle, label, "ink" if row.state else "dim", width=plot.left - PAD),

@@ -114,7 +114,7 @@ def task_titles(
 
 def chart_text(chart: Chart) -> str:
     """Return a timeline as lines: mark, label, a bar of characters, and how long it ran; * is the critical path."""
-    wide = max([columns_of(row.label) for row in chart.rows if row.bars], default=0)
+    wide = max([columns_of(row.label) for row in chart.rows if not row.is_head], default=0)
     lines = []
     for row in chart.rows:
         if row.is_head:
@@ -122,6 +122,9 @@ def chart_text(chart: Chart) -> str:
             continue
         mark = MARKS[row.state] if row.state is not None else " "
         label = row.label + " " * (wide - columns_of(row.label)) + (" *" if row.critical else "  ")
+        if row.absent:
+            lines.append(f"  {label} {row.absent}")
+            continue
         lines.append(f"{mark} {label} {_chart_bar(row, chart.total)}  {seconds_text(row.ran)}")
     total = seconds_text(chart.total)
     axis = f"{' ' * (wide + 5)}{'0':<{BARS - len(total)}}{total}"

@@ -60,7 +60,7 @@ def timeline(
     ends = [span.started if span.ended is None else span.ended for span in every]
     ends += [call.started if call.ended is None else call.ended for call in asked]
     length = max([*ends, total or 0.0, 1e-6])
-    found = _Rows(tasks, states or {}, CALL if len(tried) <= FEW else SHORT_CALL, length, costs or {})
+    found = RowMaker(tasks, states or {}, CALL if len(tried) <= FEW else SHORT_CALL, length, costs or {})
     shown = list(tried.items())[:MOST]
     numbers = sorted({(rounds or {}).get(id_, 0) for id_ in tried} | {call.round for call in asked})
     for number in numbers:
@@ -80,7 +80,7 @@ def timeline(
     return Picture(draw_svg(chart), chart_text(chart), about, {".png": partial(draw_png, chart)})
 
 
-class _Rows:
+class RowMaker:
     """The rows of a timeline, as they are made from top to bottom; room: characters of calls in hover texts."""
 
     def __init__(
@@ -92,7 +92,10 @@ class _Rows:
 
     def head(self, number: int, reason: str) -> None:
         """Add the head of a round's band: its number, and why it began."""
-        told = f"Round {number + 1}{f': {visible(reason)}' if reason else ''}"
+        self.words(f"Round {number + 1}{f': {visible(reason)}' if reason else ''}")
+
+    def words(self, told: str) -> None:
+        """Add the head of a band."""
         self.rows.append(Row("", cut(told, LETTERS), title=told[:CALL] if len(told) > LETTERS else ""))
 
     def model(self, role: str, calls: Sequence[ModelCall], chain: Sequence[Link]) -> None:
@@ -114,6 +117,10 @@ class _Rows:
 
     def _took(self, call: ModelCall) -> str:
         return f"{cut(call.role, LABEL)}: {seconds_text((call.ended or self.total) - call.started)}"
+
+    def absent(self, id_: str, why: str) -> None:
+        """Add a task that is not in this run, and why."""
+        self.rows.append(Row("", cut(id_, LABEL), absent=why))
 
     def task(self, id_: str, tried: Sequence[Span], chain: Sequence[Link]) -> None:
         """Add a task with a bar for each attempt."""

@@ -27,6 +27,7 @@ from compiler_nb.plan.expression import spell
 from compiler_nb.plan.shape import fingerprints, order, parents
 from compiler_nb.plan.short import shorten_call, shorten_tree
 from compiler_nb.plan.task import Task, fingerprint, variable
+from compiler_nb.text import cut
 
 DiffKind = Literal["same", "renamed", "affected", "changed", "added", "dropped"]
 EdgeDiffKind = Literal["same", "added", "dropped"]
@@ -36,10 +37,12 @@ SHARED: Final = 30
 """Most tasks that share an argument which still says something."""
 COMPARED: Final = 400
 """Most pairs of texts of one tool that are compared."""
-LIKE: Final = 0.5
+LIKE: Final = 0.6
 """How alike texts must be, from 0 to 1."""
-TEXT, WORDS = 200, 80
-"""Characters of a call that are compared, and of an argument that is shown."""
+TEXT, WORDS = 200, 2_000
+"""Characters of a call that are compared, and of an argument that are kept."""
+AROUND: Final = 12
+"""Characters around a difference that are shown."""
 _SAME: Final = ("same", "renamed")
 
 
@@ -52,6 +55,14 @@ class Change(NamedTuple):
     part: str
     before: str
     after: str
+
+    def short(self, limit: int) -> tuple[str, str]:
+        """Return both texts within `limit` characters, those at which they differ among them."""
+        texts = (self.before, self.after)
+        alike = next((at for at, (one, other) in enumerate(zip(*texts, strict=False)) if one != other), min(map(len, texts)))
+        skip = alike - AROUND if max(map(len, texts)) > limit and alike > 2 * AROUND else 0
+        one, other = (cut(f"…{text[skip:]}" if skip else text, limit) for text in texts)
+        return one, other
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +261,7 @@ def _alike(one: _Side, other: _Side) -> list[tuple[str, str]]:
 
 
 def _marks(side: _Side, id_: str) -> dict[Hashable, int]:
-    """Return what tells a task from others of its tool, with the weight of each: its arguments, all of them, its name."""
+    """Return what tells a task from others of its tool, with weights: each argument, all of them, its name."""
     group, parts = _group(side, id_), side.parts(id_, side.reference)
     marks: dict[Hashable, int] = {(group, part, text): 4 for part, text in parts.items()}
     marks[group, tuple(sorted(parts.items()))] = 6
@@ -267,15 +278,20 @@ def _alike_in_text(one: _Side, other: _Side) -> list[tuple[str, str]]:
             groups[_group(side, id_)][of].append(id_)
     found = []
     for old, new in groups.values():
-        lines = {id_: shorten_call(one.tasks[id_], TEXT) for id_ in old}
+        lines = {id_: _text(one, id_) for id_ in old}
         few = len(old) * len(new) <= COMPARED
         for place, id_ in enumerate(new):
-            near = difflib.SequenceMatcher(b=shorten_call(other.tasks[id_], TEXT), autojunk=False)
+            near = difflib.SequenceMatcher(b=_text(other, id_), autojunk=False)
             for each in old if few else old[place : place + 1]:
                 near.set_seq1(lines[each])
                 if near.quick_ratio() >= LIKE and (ratio := near.ratio()) >= LIKE:
                     found.append((-ratio, each, id_))
     return [pair[1:] for pair in sorted(found, key=lambda each: each[0])]
+
+
+def _text(side: _Side, id_: str) -> str:
+    """Return the arguments of a task as they are compared: what all calls of a tool share would make them alike."""
+    return "\n".join(side.parts(id_, side.reference).values())[:TEXT]
 
 
 # ---------------------------------------------------------------- what became of them

@@ -78,6 +78,26 @@ def digest(value: Any) -> Digest:
     return Digest(_joined("value", [walk.whole(value)]).hex(), walk.loose)
 
 
+class Digests:
+    """Digests of several values, within bounds for all of them together.
+
+    A value that comes after the bounds is not looked at: it counts as too large to compare.
+    parts, size: how many values and bytes are looked at in all.
+    """
+
+    def __init__(self, parts: int = 4 * PARTS, size: int = 4 * BYTES) -> None:
+        self.parts, self.size = parts, size
+
+    def of(self, value: Any) -> Digest:
+        """Return the digest of one value."""
+        parts, size = min(PARTS, self.parts), min(BYTES, self.size)
+        walk = _Walk(parts, size)
+        found = Digest(_joined("value", [walk.whole(value)]).hex(), walk.loose)
+        self.parts -= parts - max(walk.parts, 0)
+        self.size -= size - max(walk.bytes, 0)
+        return found
+
+
 def digest_call(tool: Tool, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Digest:
     """Return the digest of a call: the tool's name and its bound arguments, in whatever way they were given.
 
@@ -104,8 +124,8 @@ _NO: Final = inspect.Parameter.empty
 class _Walk:
     """Looks at values, within bounds for all of them together."""
 
-    def __init__(self) -> None:
-        self.parts, self.bytes, self.depth, self.loose = PARTS, BYTES, 0, ""
+    def __init__(self, parts: int = PARTS, size: int = BYTES) -> None:
+        self.parts, self.bytes, self.depth, self.loose = parts, size, 0, ""
         self.seen: dict[int, tuple[Any, bytes]] = {}  # by id; the objects are kept, so that no other gets their ids
 
     def whole(self, value: Any) -> bytes:

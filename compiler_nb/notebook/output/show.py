@@ -115,22 +115,22 @@ def still(run: Run, look: Look) -> Bundle:
 def plan_bundle(plan: Plan, look: Look, last: str = "") -> Bundle:
     """Return what a plan shows that has not been run, by MIME type; last: the line below it."""
     drawn, notes = draw(plan, engine=look.layout), _listed_notes(plan.notes)
-    page = [*_picture_html(drawn), *(_note_html(line) for line in (*notes, last) if line)]
+    page = [*picture_html(drawn), *(_note_html(line) for line in (*notes, last) if line)]
     text = "\n\n".join(part for part in (plan_text(plan), "\n".join(notes), last) if part)
-    return {"text/plain": text, "text/html": _page(page), "image/svg+xml": drawn.svg}
+    return {"text/plain": text, "text/html": page_of(page), "image/svg+xml": drawn.svg}
 
 
 def plan_page(plan: Plan) -> str:
     """Return a plan as a page: its picture, where its text was not read as it is written, and the text."""
     notes = [_note_html(line) for line in _listed_notes(plan.notes)]
     text = f"<details open><summary>{count_of(len(plan), 'task')}</summary><pre>{_pre(repr(plan))}</pre></details>"
-    return _page([*_picture_html(draw(plan)), *notes, text])
+    return page_of([*picture_html(draw(plan)), *notes, text])
 
 
 def table_page(names: Sequence[str], rows: Iterable[Sequence[str]], note: str = "") -> str:
     """Return rows of texts as a page, with a note below."""
     lines = f'<div style="white-space:nowrap;overflow-x:auto">{values.table(names, rows, "")}</div>'
-    return _page([lines, _note_html(note) if note else ""])
+    return page_of([lines, _note_html(note) if note else ""])
 
 
 def plain_tasks(run: Run) -> tuple[Task, ...]:
@@ -289,18 +289,18 @@ def _html(  # noqa: PLR0917 - the parts of the page
     if not raises:
         parts.append(_error_html(run))
     if drawn is not None:
-        sides = [*_picture_html(drawn, table), plans.plans_html(run)]
+        sides = [*picture_html(drawn, table), plans.plans_html(run)]
         parts.append(f'<div class="cnb-sides">{"".join(sides)}</div>')
     if not raises and has_answer(run):
         parts.append(_places_html(run))
     if times is not None:
-        parts += _picture_html(times, name="the timeline", kind="cnb-flat cnb-time")
+        parts += picture_html(times, name="the timeline", kind="cnb-flat cnb-time")
     if "table" in look.views and table:
         parts.append(f"<pre>{_pre(table)}</pre>")
     parts += map(_note_html, filter(None, [_replaced(run), *notes_on(run)]))
     warnings = _warnings(run) if look.times else []  # how long a tool held the loop, and the like
     parts += (f'<p class="cnb-footer cnb-time">note: {values.inert(warning)}</p>' for warning in warnings)
-    return _page([*parts, _footer_html(_footer(run, binding, times=look.times))])
+    return page_of([*parts, _footer_html(_footer(run, binding, times=look.times))])
 
 
 def _error_html(run: Run) -> str:
@@ -325,7 +325,7 @@ def _pre(text: str) -> str:
     return "\n".join(map(values.inert, text.split("\n")))
 
 
-def _picture_html(drawn: Picture, table: str = "", name: str = "the plan", kind: str = "cnb-flat") -> list[str]:
+def picture_html(drawn: Picture, table: str = "", name: str = "the plan", kind: str = "cnb-flat") -> list[str]:
     """Return a picture as HTML; name: what it shows; kind: the classes of the text that stands in for a large image."""
     flat = f'<pre class="{kind}">{_pre(table or drawn.text)}</pre>'
     if len(drawn.svg) <= FLAT:
@@ -334,7 +334,8 @@ def _picture_html(drawn: Picture, table: str = "", name: str = "the plan", kind:
     return [f'<div class="cnb-inline" hidden="hidden">{drawn.svg}</div>', flat]
 
 
-def _page(parts: Iterable[str]) -> str:
+def page_of(parts: Iterable[str]) -> str:
+    """Return parts of HTML as a page with our styles; empty ones are left out."""
     body = "\n".join(part for part in parts if part)
     return f'<div class="cnb-out mathjax_ignore tex2jax_ignore"><style>{_STYLE}</style>\n{body}\n</div>'
 

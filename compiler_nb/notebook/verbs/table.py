@@ -9,7 +9,7 @@ from compiler_nb.errors import OptionError
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.options import help_text
 from compiler_nb.notebook.output.presenter import say
-from compiler_nb.notebook.verbs import again, approve, listing, look, model, steer
+from compiler_nb.notebook.verbs import again, approve, compare, listing, look, model, steer
 from compiler_nb.notebook.verbs.command import Command
 from compiler_nb.run import Run
 from compiler_nb.text import suggest
@@ -69,6 +69,14 @@ VERBS: Final = {
         "process on another host, which cannot be asked, may still do so",
         1,
         {"--start": "TASK", "--failed": "", "--override": "TASK=VALUE", "--take": ""},
+    ),
+    "diff": Command(
+        compare.diff,
+        "diff [A [B]] [--times]",
+        "show how run A became run B: what they were asked, their plans as one picture, values, answers, figures, and "
+        "two timelines on one axis; by default the last two runs, or A and the last one; --times tells seconds in text",
+        2,
+        {"--times": ""},
     ),
     "why": Command(look.why, "why [TASK [RUN]]", "say why a task waits or waited; without TASK, for all", 2),
     "cost": Command(
@@ -131,5 +139,5 @@ VERBS: Final = {
     "cancel": Command(steer.cancel, "cancel [RUN]", "cancel a run, or all that are running", 1),
 }
 VERBS["go"] = VERBS["resume"]
-NOT_YET: Final = frozenset({"step", "diff", "export", "prompt", "example", "cache", "demo"})
+NOT_YET: Final = frozenset({"step", "export", "prompt", "example", "cache", "demo"})
 """Verbs that are planned: each is refused by its name, and listed nowhere."""

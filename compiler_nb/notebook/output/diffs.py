@@ -1,0 +1,153 @@
+"""A comparison of two runs as a page: its headline, both plans as one picture, tasks, answers, figures, timelines."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from html import escape
+from typing import Final
+
+from compiler_nb.diff import words
+from compiler_nb.diff.asked import AskedDiff
+from compiler_nb.diff.compared import TaskComparison
+from compiler_nb.diff.run_diff import RunDiff
+from compiler_nb.models.secret import mask
+from compiler_nb.notebook.output import answer as answers
+from compiler_nb.notebook.output import show
+from compiler_nb.notebook.output.values import inert, table_html, timed
+from compiler_nb.text import cut, visible
+
+ROWS: Final = 60
+"""Tasks that are listed; the others are counted."""
+WORDS: Final = 3_000
+"""Most words of two answers that are compared one by one."""
+_CELL: Final = 160
+_WORD: Final = re.compile(r"\s+|\w+|.", re.DOTALL)
+_STYLE: Final = (
+    ".cnb-out .cnb-told{font-weight:600}.cnb-out .cnb-two{display:grid;grid-template-columns:1fr 1fr;gap:1.2em}"
+    ".cnb-out .cnb-two>div{min-width:0;overflow-wrap:anywhere}.cnb-out .cnb-two h4{margin:.2em 0;font-size:1em}"
+    ".cnb-out .cnb-wide{overflow-x:auto}.cnb-out td.cnb-is,.cnb-out .cnb-wide td:first-child{font-weight:700}"
+    ".cnb-out del,.cnb-out .cnb-minus{color:var(--cnb-failed,#c8400a);background:#c8400a1c}"
+    ".cnb-out ins,.cnb-out .cnb-plus{color:var(--cnb-done,#0b7f5f);background:#0b7f5f1c;text-decoration:underline}"
+    ".cnb-out .cnb-minus,.cnb-out .cnb-plus{text-decoration:none}"
+    ".cnb-out summary{cursor:pointer}"
+)
+
+
+def diff_page(found: RunDiff) -> str:
+    """Return a comparison as a page."""
+    parts = [
+        f"<style>{_STYLE}</style>",
+        *_question(found),
+        f'<p class="cnb-told">{_names(found)}: {inert(words.headline(found))}</p>',
+        *(f'<p class="cnb-footer">{inert(f"note: {note}")}</p>' for note in found.notes),
+        _asked(found.asked),
+        *(show.picture_html(found.visualize(), found.text, "both plans") if found.tasks else ()),
+        _tasks(found),
+        _answers(found),
+        _figures(found),
+        _timelines(found),
+    ]
+    return mask(show.page_of(parts), found.secrets)
+
+
+def _names(found: RunDiff) -> str:
+    return inert(f"{found.names[0]} → {found.names[1]}")
+
+
+def _question(found: RunDiff) -> list[str]:
+    if found.before.question != found.after.question or not found.before.question:
+        return []
+    return [f'<p class="cnb-question">{inert(cut(found.before.question, 2_000))}</p>']
+
+
+def _asked(asked: Iterable[AskedDiff]) -> str:
+    """Return what the runs were asked differently; the lines of prompts are folded."""
+    lines = []
+    for each in asked:
+        if not each.lines:
+            lines.append(f"<p>{inert(each.what)}: <del>{inert(each.before)}</del> → <ins>{inert(each.after)}</ins></p>")
+            continue
+        shown = "\n".join(_signed(line) for line in each.lines[: words.LINES])
+        more = f"\n… {len(each.lines) - words.LINES:,} more lines" if len(each.lines) > words.LINES else ""
+        about = f"{inert(each.what)}: {len(each.lines):,} lines differ"
+        lines.append(f"<details open><summary>{about}</summary><pre>{shown}{more}</pre></details>")
+    return f"<p><b>asked differently</b></p>{''.join(lines)}" if lines else ""
+
+
+def _signed(line: str) -> str:
+    return f'<span class="cnb-{"plus" if line.startswith("+") else "minus"}">{inert(visible(line))}</span>'
+
+
+def _tasks(found: RunDiff) -> str:
+    """Return the tasks of which there is something to tell, as a table."""
+    told = words.told_tasks(found)
+    rows = [_task(task) for task in told[:ROWS]]
+    more = f"… {len(told) - ROWS:,} more tasks" if len(told) > ROWS else ""
+    table = table_html(["", "task", "line", "value"], rows, more) if rows else ""
+    edges = "".join(f"<p>{inert(line)}</p>" for line in words.edge_words(found))
+    return f'<div class="cnb-wide">{table}</div>{edges}' if table or edges else ""
+
+
+def _task(task: TaskComparison) -> list[str]:
+    cells = (task.plan.names, words.line_words(task), words.value_words(task))
+    return [inert(words.MARKS[task.kind]), *(inert(cut(cell, _CELL)) for cell in cells)]
+
+
+# ---------------------------------------------------------------- answers
+
+
+def _answers(found: RunDiff) -> str:
+    """Return both answers side by side, with the words of texts that differ marked."""
+    sides, kind = (found.before, found.after), found.answer.kind
+    if not found.answer.before and not found.answer.after:
+        return ""
+    if kind == "same":
+        return f"<p><b>the answer of both</b></p>{answers.to_html(found.after.answer)}"
+    texts = words.answer_texts(found)
+    shown = (
+        marked_texts(*texts)
+        if texts is not None
+        else [answers.to_html(run.answer) if run.answer is not None else "<p>no answer</p>" for run in sides]
+    )
+    cells = "".join(f"<div><h4>{inert(name)}</h4>{html}</div>" for name, html in zip(found.names, shown, strict=True))
+    places = "".join(f"<p>{inert(place)}</p>" for place in found.answer.places)
+    note = f"<p>{inert(found.answer.words)}</p>" if kind == "unknown" else ""
+    return f'<p><b>answers</b></p><div class="cnb-two">{cells}</div>{places}{note}'
+
+
+def marked_texts(before: str, after: str) -> list[str]:
+    """Return two texts as HTML; words that are only in one of them are marked."""
+    one, other = (_WORD.findall(text[: answers.LIMIT]) for text in (before, after))
+    if len(one) + len(other) > WORDS:  # in large texts lines are compared
+        one, other = (text[: answers.LIMIT].splitlines(keepends=True) for text in (before, after))
+    sides: list[list[str]] = [[], []]
+    for tag, i, j, k, m in difflib.SequenceMatcher(a=one, b=other, autojunk=False).get_opcodes():
+        for side, part, name in ((0, "".join(one[i:j]), "del"), (1, "".join(other[k:m]), "ins")):
+            html = "<br>".join(map(inert, part.split("\n")))
+            sides[side].append(html if tag == "equal" or not part else f"<{name}>{html}</{name}>")
+    return [f"<p>{''.join(side)}</p>" for side in sides]
+
+
+# ---------------------------------------------------------------- figures and times
+
+
+def _figures(found: RunDiff) -> str:
+    rows = [list(_figure(row)) for row in words.figure_rows(found)]
+    heads = ["", *map(inert, found.names)]
+    return f'<div class="cnb-wide">{table_html(heads, rows)}</div>'
+
+
+def _figure(row: words.FigureRow) -> Iterator[str]:
+    put = timed if row.is_time else inert
+    yield inert(row.name)
+    before, after = put(row.before), put(row.after)
+    yield from (before, after if row.before == row.after or row.is_time or row.is_same else f"<b>{after}</b>")
+
+
+def _timelines(found: RunDiff) -> str:
+    if not any(task.seconds != (None, None) for task in found.tasks):
+        return ""
+    drawn = "".join(show.picture_html(found.timeline(), name="both timelines", kind="cnb-flat cnb-time"))
+    return f"<details open><summary>{escape('when what ran')}</summary>{drawn}</details>"
