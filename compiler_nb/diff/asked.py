@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from compiler_nb.diff.contents import NO, Comparer
 from compiler_nb.events import RunStarted
+from compiler_nb.prompts.changes import mark_lines
 from compiler_nb.run import Run
 from compiler_nb.settings.settings import PLAIN
-from compiler_nb.text import cut, shorten_value
+from compiler_nb.text import count_of, cut, shorten_value
 
-LINES: Final = 3_000
-"""Most lines of a prompt that are compared one by one."""
 ROLES: Final = ("planner", "joiner", "worker")
 _VALUE: Final = 200
 
@@ -37,7 +35,8 @@ def asked(before: Run, after: Run, comparer: Comparer) -> tuple[AskedDiff, ...]:
 
 def _found(before: Run, after: Run, comparer: Comparer) -> Iterator[AskedDiff]:
     if before.question != after.question:
-        yield AskedDiff("question", *(cut(run.question, _VALUE) or "(a plan)" for run in (before, after)))
+        one, other = (cut(run.question, _VALUE) or "(a plan)" for run in (before, after))
+        yield AskedDiff("question", one, other)
     for name in dict.fromkeys((*before.inputs, *after.inputs)):
         found = comparer.compare(before.inputs.get(name, NO), after.inputs.get(name, NO))
         if found.kind != "same":
@@ -50,20 +49,24 @@ def _found(before: Run, after: Run, comparer: Comparer) -> Iterator[AskedDiff]:
     for name in PLAIN:
         values = [getattr(run.settings, name) for run in (before, after)]
         if values[0] != values[1]:
-            yield AskedDiff(name, *(shorten_value(each) for each in values))
+            yield AskedDiff(name, shorten_value(values[0]), shorten_value(values[1]))
     yield from _tools_and_prompts(before, after)
 
 
 def _tools_and_prompts(before: Run, after: Run) -> Iterator[AskedDiff]:
     tools = [_tools(run) for run in (before, after)]
     if all(tools) and set(tools[0]) != set(tools[1]):
-        one, other = ([name for name in each if name not in rest] for each, rest in (tools, reversed(tools)))
-        yield AskedDiff("tools", *(cut(", ".join(each), _VALUE) or "(no other)" for each in (one, other)))
+        own = ([name for name in each if name not in rest] for each, rest in (tools, reversed(tools)))
+        one, other = (cut(", ".join(names), _VALUE) or "(no other)" for names in own)
+        yield AskedDiff("tools", one, other)
     for role in ROLES[:2]:
         prompts = [_prompt(run, role) for run in (before, after)]
         if all(prompts) and (lines := line_diff(*prompts)):
-            counts = [sum(line.startswith(sign) for line in lines) for sign in "-+"]
-            yield AskedDiff(f"{role}'s prompt", *(f"{count} lines of its own" for count in counts), lines)
+            yield AskedDiff(f"{role}'s prompt", _own_lines(lines, "-"), _own_lines(lines, "+"), lines)
+
+
+def _own_lines(lines: Sequence[str], sign: str) -> str:
+    return f"{count_of(sum(line.startswith(sign) for line in lines), 'line')} of its own"
 
 
 def _models(run: Run) -> dict[str, str]:
@@ -86,9 +89,5 @@ def _prompt(run: Run, role: str) -> str:
 
 def line_diff(before: str, after: str) -> tuple[str, ...]:
     """Return the lines that are only in one of two texts, in order, without blank ones: "- old", "+ new"."""
-    one, other = ([line for line in text.split("\n") if line.strip()][:LINES] for text in (before, after))
-    found: list[str] = []
-    for tag, i, j, k, m in difflib.SequenceMatcher(a=one, b=other, autojunk=False).get_opcodes():
-        if tag != "equal":
-            found += [*(f"- {line}" for line in one[i:j]), *(f"+ {line}" for line in other[k:m])]
-    return tuple(found)
+    marked = mark_lines(f"{before}\n", f"{after}\n")  # else a last line differs from one that is followed by others
+    return tuple(line for line in marked.split("\n") if line[:2].strip() and line[2:].strip())

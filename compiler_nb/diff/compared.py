@@ -13,7 +13,7 @@ from compiler_nb.diff.figures import Figures, figures_of
 from compiler_nb.drawing.aligned import End
 from compiler_nb.drawing.graph import DrawnRound, scene_of_run
 from compiler_nb.outcome import State
-from compiler_nb.plan.matching import Change, DiffKind, EdgeDiffKind, Signatures, TaskDiff, match
+from compiler_nb.plan.matching import DiffKind, EdgeDiffKind, LineChange, Signatures, TaskDiff, match
 from compiler_nb.plan.short import shorten_final
 from compiler_nb.plan.task import Join, LastLine, owner_of
 from compiler_nb.run import Run
@@ -66,7 +66,7 @@ class TaskComparison:
         return self.plan.kind
 
     @property
-    def changes(self) -> tuple[Change, ...]:
+    def changes(self) -> tuple[LineChange, ...]:
         """Which arguments differ, from what to what."""
         return self.plan.changes
 
@@ -117,7 +117,8 @@ def compare_runs(before: Run, after: Run, names: Names, tools: Iterable[Tool]) -
         )
     sides = _Side(before), _Side(after)
     comparer = Comparer()
-    found = match(*(([each.tasks for each in side.rounds]) for side in sides), _signatures(before, after, tools))
+    one, other = ([each.tasks for each in side.rounds] for side in sides)
+    found = match(one, other, _signatures(before, after, tools))
     tasks = tuple(_compared(pair, *sides, comparer) for pair in found.tasks)
     figures = tuple(figures_of(side.run, [each.tasks for each in side.rounds]) for side in sides)
     rounds, ends = _rounds(*sides, found.tasks)
@@ -140,7 +141,7 @@ class _Side:
             self.rounds: tuple[DrawnRound, ...] = scene.rounds
             self.outcomes = {id_: end.outcome for id_, end in progress.ends.items()}
             self.states = dict(progress.states)
-            self.tokens = {id_: used.tokens for id_, used in progress.usage_by_task.items()}
+            self.tokens = {id_: cost.usage.tokens for id_, cost in progress.costs.tasks.items()}
             planned = {task.id for task in scene.tasks}
             self.items: dict[str, dict[str, str]] = {}
             for id_ in progress.tasks:
@@ -156,7 +157,7 @@ def _signatures(before: Run, after: Run, tools: Iterable[Tool]) -> Signatures:
     return {
         tool.name: [each.name for each in tool.parameters if each.kind is Parameter.POSITIONAL_OR_KEYWORD]
         for tool in every
-        if isinstance(tool, Tool)
+        if hasattr(tool, "parameters")  # of a stored run's tools only facts are known
     }
 
 

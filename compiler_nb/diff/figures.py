@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from compiler_nb.outcome import Usage
 from compiler_nb.plan.shape import critical_path, levels
 from compiler_nb.plan.task import Task, owner_of
 from compiler_nb.run import Run
-from compiler_nb.trace import PLANNER, role_of
+from compiler_nb.trace.costs import Costs
 
 
 class Figures(NamedTuple):
     """The figures of one run.
 
     tasks: without items of fan-outs; items: of all fan-outs; rounds: how many; width: tasks of the widest level;
-    levels: of all rounds together; critical_path: the longest chain of each round, in tasks; planner: what the calls of
-    the planner used, repairs included; usage: of all calls; cost: dollars, None if a price is not known; failures:
-    tasks that failed or were skipped or cancelled; seconds: how long it took.
+    levels: of all rounds together; critical_path: the longest chain of each round, in tasks; costs: tokens and dollars
+    by role, task and model; failures: tasks that failed or were skipped or cancelled; seconds: how long it took.
     """
 
     tasks: int
@@ -27,9 +25,7 @@ class Figures(NamedTuple):
     width: int
     levels: int
     critical_path: tuple[str, ...]
-    planner: Usage
-    usage: Usage
-    cost: float | None
+    costs: Costs
     failures: int
     seconds: float
 
@@ -38,10 +34,6 @@ def figures_of(run: Run, rounds: Sequence[Sequence[Task]]) -> Figures:
     """Return the figures of a run; rounds: the tasks that were planned in each."""
     progress = run.progress
     shapes = [_shape(tasks) for tasks in rounds]
-    planner = Usage()
-    for call in list(progress.calls.values()):
-        if not call.task and role_of(call) == PLANNER and call.usage is not None:
-            planner += call.usage
     return Figures(
         tasks=sum(map(len, rounds)),
         items=sum(count for _, count in list(progress.items_ended.values())),
@@ -49,9 +41,7 @@ def figures_of(run: Run, rounds: Sequence[Sequence[Task]]) -> Figures:
         width=max((len(level) for found, _ in shapes for level in found), default=0),
         levels=sum(len(found) for found, _ in shapes),
         critical_path=tuple(id_ for _, path in shapes for id_ in path),
-        planner=planner,
-        usage=progress.usage,
-        cost=progress.cost,
+        costs=progress.costs,
         failures=sum(not owner_of(id_) for id_ in run.failures),
         seconds=run.seconds,
     )

@@ -9,8 +9,8 @@ from compiler_nb.diff.compared import Compared, compare_runs
 from compiler_nb.diff.words import headline, marks_of, text_of
 from compiler_nb.drawing.aligned import draw_aligned
 from compiler_nb.drawing.picture import Picture
-from compiler_nb.drawing.timelines import Timed, draw_timelines
-from compiler_nb.models.secret import mask
+from compiler_nb.drawing.timelines import TimedRun, draw_timelines
+from compiler_nb.models.secret import Secret, mask
 from compiler_nb.run import Run
 from compiler_nb.tool import Tool
 
@@ -19,9 +19,7 @@ class RunDiff(Compared):
     """How one run became another. In a notebook it shows itself; `str` of it is text."""
 
     @classmethod
-    def of_runs(
-        cls, before: Run, after: Run, names: tuple[str, str] = ("A", "B"), tools: Iterable[Tool] = ()
-    ) -> Self:
+    def of_runs(cls, before: Run, after: Run, names: tuple[str, str] = ("A", "B"), tools: Iterable[Tool] = ()) -> Self:
         """Compare two runs; arguments and errors as for `Run.diff`."""
         return cls(**compare_runs(before, after, names, tools))
 
@@ -35,9 +33,9 @@ class RunDiff(Compared):
         return mask(text_of(self, times=times), self.secrets)
 
     @property
-    def secrets(self) -> frozenset[object]:
+    def secrets(self) -> tuple[Secret, ...]:
         """The keys of both runs, which are shown nowhere."""
-        return frozenset((*self.before.settings.secrets, *self.after.settings.secrets))
+        return (*self.before.settings.secrets, *self.after.settings.secrets)
 
     def visualize(self) -> Picture:
         """Return both plans as one graph, whose boxes and arrows say in which plan they are."""
@@ -49,18 +47,14 @@ class RunDiff(Compared):
 
     def timeline(self) -> Picture:
         """Return when what ran in both runs: two timelines, one above the other, on one axis."""
-        tasks = [task.plan for task in self.tasks]
-        return draw_timelines(*(self._timed(*each) for each in self._sides), tasks).masked(self.secrets)
+        before, after = (self._timed(*each) for each in zip(self.names, (self.before, self.after), strict=True))
+        return draw_timelines(before, after, [task.plan for task in self.tasks]).masked(self.secrets)
 
-    @property
-    def _sides(self) -> list[tuple[str, Run]]:
-        return [(self.names[0], self.before), (self.names[1], self.after)]
-
-    def _timed(self, name: str, run: Run) -> Timed:
+    def _timed(self, name: str, run: Run) -> TimedRun:
         progress, now = run.progress, run.seconds
         with progress.lock:
             calls = [call for call in progress.calls.values() if not call.task]
-            return Timed(name, dict(progress.tasks), dict(progress.spans), dict(progress.states), calls,
+            return TimedRun(name, dict(progress.tasks), dict(progress.spans), dict(progress.states), calls,
                          run.times().chain, now)  # fmt: skip
 
     def _repr_html_(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from compiler_nb.diff.asked import line_diff
@@ -10,11 +10,11 @@ from compiler_nb.diff.compared import Compared, ItemsDiff, Names, TaskComparison
 from compiler_nb.diff.contents import ContentDiff
 from compiler_nb.diff.figures import Figures
 from compiler_nb.drawing.text import text_table
-from compiler_nb.outcome import Usage
 from compiler_nb.plan.matching import DiffKind
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.text import count_of, cut, seconds_text, visible
-from compiler_nb.trace import path_text
+from compiler_nb.trace import PLANNER, path_text
+from compiler_nb.trace.costs import Cost
 
 MARKS: Final[Mapping[DiffKind, str]] = {
     "changed": "~", "added": "+", "dropped": "-", "affected": "↓", "renamed": "=", "same": "=",
@@ -89,10 +89,10 @@ def line_words(task: TaskComparison) -> str:
         return _moved(task)
     if not task.changes:
         return shorten_call(task.plan.task, CALL)
-    told = [
-        f"{f'{cut(each.part, CALL)}: ' if each.part else ''}{' → '.join(text or '(none)' for text in each.short(CALL // 2))}"
-        for each in task.changes[:NAMED]
-    ]
+    told = []
+    for each in task.changes[:NAMED]:
+        words = " → ".join(text or "(none)" for text in each.short(CALL // 2))
+        told.append(f"{cut(each.part, CALL)}: {words}" if each.part else words)
     more = [f"{len(task.changes) - NAMED} more"] if len(task.changes) > NAMED else []
     return "; ".join([*told, *more])
 
@@ -116,7 +116,7 @@ def value_words(task: TaskComparison) -> str:
 
 def items_words(items: ItemsDiff) -> str:
     """Return how the items of a fan-out differ, "" if they do not."""
-    groups = (("other values", items.changed), ("added", items.added), ("dropped", items.dropped))
+    groups = (("with other values", items.changed), ("added", items.added), ("dropped", items.dropped))
     told = [
         f"{_listed(keys)} {what}" if what != "other values" else f"other values of {_listed(keys)}"
         for what, keys in groups
@@ -165,19 +165,23 @@ def edge_words(found: Compared) -> list[str]:
 def figure_rows(found: Compared) -> list[FigureRow]:
     """Return the figures of both runs in words."""
     one, other = found.figures
+
+    def row(name: str, tell: Callable[[Figures], str], *, is_time: bool = False, is_same: bool = False) -> FigureRow:
+        return FigureRow(name, tell(one), tell(other), is_time, is_same)
+
     rows = [
-        FigureRow("tasks", *(f"{each.tasks:,}" for each in (one, other))),
-        FigureRow("items of fan-outs", *(f"{each.items:,}" for each in (one, other))),
-        FigureRow("rounds", *(str(each.rounds) for each in (one, other))),
-        FigureRow("widest level", *(f"{each.width:,}" for each in (one, other))),
-        FigureRow("levels", *(f"{each.levels:,}" for each in (one, other))),
-        FigureRow("longest chain", *(path_text(each.critical_path) for each in (one, other)), is_same=_same_chain(found)),
-        FigureRow("planner's tokens", *(_tokens(each.planner) for each in (one, other))),
-        FigureRow("all tokens", *(_tokens(each.usage) for each in (one, other))),
-        FigureRow("calls of models", *(f"{each.usage.calls:,}" for each in (one, other))),
-        FigureRow("cost", *(_money(each) for each in (one, other))),
-        FigureRow("tasks without a value", *(f"{each.failures:,}" for each in (one, other))),
-        FigureRow("seconds", *(seconds_text(each.seconds) for each in (one, other)), is_time=True),
+        row("tasks", lambda each: f"{each.tasks:,}"),
+        row("items of fan-outs", lambda each: f"{each.items:,}"),
+        row("rounds", lambda each: f"{each.rounds:,}"),
+        row("widest level", lambda each: f"{each.width:,}"),
+        row("levels", lambda each: f"{each.levels:,}"),
+        row("longest chain", lambda each: path_text(each.critical_path), is_same=_same_chain(found)),
+        row("planner's tokens", lambda each: _used(each.costs.roles.get(PLANNER, Cost()))),
+        row("all tokens", lambda each: _used(each.costs.total)),
+        row("calls of models", lambda each: f"{each.costs.total.usage.calls:,}"),
+        row("shares", lambda each: str(each.costs)),
+        row("tasks without a value", lambda each: f"{each.failures:,}"),
+        row("time", lambda each: seconds_text(each.seconds), is_time=True),
     ]
     return [row for row in rows if row.before not in ("0", "") or row.after not in ("0", "")]
 
@@ -189,13 +193,10 @@ def _same_chain(found: Compared) -> bool:
     return tuple(later.get(id_) for id_ in one) == other
 
 
-def _tokens(used: Usage) -> str:
-    about = "" if used.reported else "~"
-    return f"{about}{used.tokens:,} ({used.input_tokens:,} in, {used.output_tokens:,} out)" if used.calls else "0"
-
-
-def _money(each: Figures) -> str:
-    return "no price" if each.cost is None else f"${each.cost:.4f}" if each.cost else "0"
+def _used(cost: Cost) -> str:
+    used = cost.usage
+    parts = f" ({used.input_tokens:,} sent, {used.output_tokens:,} received)"
+    return ", ".join(filter(None, (f"{cost.tokens}{parts}", cost.money))) if used.calls else ""
 
 
 # ---------------------------------------------------------------- answers and prompts

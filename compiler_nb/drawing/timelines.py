@@ -22,7 +22,7 @@ MOST: Final = 60
 NAME: Final = 40
 
 
-class Timed(NamedTuple):
+class TimedRun(NamedTuple):
     """One of the runs.
 
     tasks, spans (attempts), states: by id; calls: of planner and joiner; chain: its critical path; seconds: how long it
@@ -38,7 +38,7 @@ class Timed(NamedTuple):
     seconds: float
 
 
-def draw_timelines(before: Timed, after: Timed, tasks: Sequence[TaskDiff]) -> Picture:
+def draw_timelines(before: TimedRun, after: TimedRun, tasks: Sequence[TaskDiff]) -> Picture:
     """Return two timelines as one picture; tasks: in pairs, in the order of the rows; items of fan-outs have none."""
     total = max(before.seconds, after.seconds, *_ends(before), *_ends(after), 1e-6)
     pairs = [(each.before.id if each.before else "", each.after.id if each.after else "") for each in tasks]
@@ -61,13 +61,13 @@ def draw_timelines(before: Timed, after: Timed, tasks: Sequence[TaskDiff]) -> Pi
     return Picture(draw_svg(chart), chart_text(chart), about, {".png": partial(draw_png, chart)})
 
 
-def _ends(run: Timed) -> list[float]:
+def _ends(run: TimedRun) -> list[float]:
     """Return when attempts and calls ended, or began if they go on."""
     ends = [span.started if span.ended is None else span.ended for tried in run.spans.values() for span in tried]
     return [*ends, *(call.started if call.ended is None else call.ended for call in run.calls), 0.0]
 
 
-def _words(before: Timed, after: Timed) -> str:
+def _words(before: TimedRun, after: TimedRun) -> str:
     gap = after.seconds - before.seconds
     one, other = (cut(run.name, NAME) for run in (before, after))
     return f"{other} took {seconds_text(abs(gap))} {'longer' if gap > 0 else 'less'} than {one}"

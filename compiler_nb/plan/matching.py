@@ -46,7 +46,7 @@ AROUND: Final = 12
 _SAME: Final = ("same", "renamed")
 
 
-class Change(NamedTuple):
+class LineChange(NamedTuple):
     """What differs between the lines of two tasks, as source text; "" if it is only in the other one.
 
     part: a parameter, "only if", "after", or "" for the whole call or expression.
@@ -59,7 +59,9 @@ class Change(NamedTuple):
     def short(self, limit: int) -> tuple[str, str]:
         """Return both texts within `limit` characters, those at which they differ among them."""
         texts = (self.before, self.after)
-        alike = next((at for at, (one, other) in enumerate(zip(*texts, strict=False)) if one != other), min(map(len, texts)))
+        alike = next(
+            (at for at, (one, other) in enumerate(zip(*texts, strict=False)) if one != other), min(map(len, texts))
+        )
         skip = alike - AROUND if max(map(len, texts)) > limit and alike > 2 * AROUND else 0
         one, other = (cut(f"…{text[skip:]}" if skip else text, limit) for text in texts)
         return one, other
@@ -78,7 +80,7 @@ class TaskDiff:
     before: Task | None
     after: Task | None
     rounds: tuple[int, int]
-    changes: tuple[Change, ...] = ()
+    changes: tuple[LineChange, ...] = ()
 
     @property
     def task(self) -> Task:
@@ -321,7 +323,7 @@ def _result(one: _Side, other: _Side, pairs: Mapping[str, str]) -> Matching:
 def _compared(one: _Side, other: _Side, old: str, new: str, kinds: Mapping[str, TaskDiff]) -> TaskDiff:
     """Return how a task became another; kinds: of those above it."""
     before, after = one.tasks[old], other.tasks[new]
-    changes: tuple[Change, ...] = ()
+    changes: tuple[LineChange, ...] = ()
     kind: DiffKind = "same" if _named(one, old) == _named(other, new) else "renamed"
     if one.prints[old] != other.prints[new]:
         changes = tuple(_changes(one, other, old, new))
@@ -337,16 +339,16 @@ def _named(side: _Side, id_: str) -> str:
     return side.name(id_) or id_
 
 
-def _changes(one: _Side, other: _Side, old: str, new: str) -> Iterator[Change]:
+def _changes(one: _Side, other: _Side, old: str, new: str) -> Iterator[LineChange]:
     """Yield what differs between the lines of two tasks."""
     before, after = one.tasks[old], other.tasks[new]
     if (before.kind, before.tool) != (after.kind, after.tool):
-        yield Change("", shorten_call(before, WORDS), shorten_call(after, WORDS))
+        yield LineChange("", shorten_call(before, WORDS), shorten_call(after, WORDS))
         return
     parts, others = one.parts(old, one.reference), other.parts(new, other.reference)
     for part in dict.fromkeys((*parts, *others)):
         if parts.get(part) != others.get(part):
-            yield Change(part, _shown(one, old, part), _shown(other, new, part))
+            yield LineChange(part, _shown(one, old, part), _shown(other, new, part))
 
 
 def _shown(side: _Side, id_: str, part: str) -> str:

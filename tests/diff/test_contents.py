@@ -17,7 +17,10 @@ class Evil:
     def __eq__(self, other):
         raise AssertionError("its code was run")
 
-    __hash__ = __repr__ = __str__ = __bool__ = __eq__
+    def __hash__(self):
+        raise AssertionError("its code was run")
+
+    __repr__ = __str__ = __bool__ = __hash__  # type: ignore[assignment]
 
 
 def compared(before, after):

@@ -4,9 +4,10 @@ import re
 
 import pytest
 
-from compiler_nb.drawing.aligned import LABEL, SIGNS, End, draw_aligned
+from compiler_nb.drawing.aligned import LABEL, MINUS, SIGNS, End, draw_aligned
 from compiler_nb.plan.matching import match
 from compiler_nb.plan.plan import Plan
+from compiler_nb.text import TIMES
 from tests.support.pictures import HOSTILE, call, random_plan, read
 
 BEFORE = """
@@ -61,9 +62,9 @@ def test_a_changed_task_shows_what_was_and_what_is():
     (box,) = groups(drawn('a = f("x", 1, 2, 3)', 'a = f("y", 2, 3, 4)').svg).values()
     assert texts(box) == [
         "a",
-        '− argument 1: "x"',
+        f'{MINUS} argument 1: "x"',
         '+ argument 1: "y"',
-        "− argument 2: 1",
+        f"{MINUS} argument 2: 1",
         "+ argument 2: 2",
         "… 2 more changes",
     ]
@@ -74,13 +75,13 @@ def test_arrows_say_in_which_plan_they_are():
     svg = drawn(ends=[End(0, "join(note)", "join(best)", frozenset([5]), frozenset([4]))]).svg
     kinds = re.findall(r'class="cnb-edge cnb-is-(\w+)"', svg.partition('class="cnb-key"')[0])
     assert sorted(kinds)[:5] == ["added", "added", "dropped", "same", "same"]
-    assert "− join(note)" in svg
+    assert f"{MINUS} join(note)" in svg
     assert "+ join(best)" in svg
 
 
 def test_the_legend_explains_what_is_there():
     """With the names of the runs, and nothing else."""
-    words = [each for each in re.findall(r'class="cnb-key"[^>]*>([^<]*)', drawn(names=("base", "terse")).svg)]
+    words = re.findall(r'class="cnb-key"[^>]*>([^<]*)', drawn(names=("base", "terse")).svg)
     assert words == [
         "the same in both", "the same line, below a change", "changed", "only in terse", "only in base",
         "arrow only in terse",
@@ -92,7 +93,7 @@ def test_guarded_calls_stand_in_the_box_of_their_line():
     """As in the picture of a plan; what changes in them changes the line."""
     found = groups(drawn('x = f("a") if 1 > 0 else g("b")', 'x = f("c") if 1 > 0 else g("b")').svg)
     assert [(id_, each.get("data-diff")) for id_, each in found.items()] == [("x", "changed")]
-    assert '− argument 1: "a"' in texts(found["x"])
+    assert f'{MINUS} argument 1: "a"' in texts(found["x"])
 
 
 def test_marks_stand_in_the_corner():
@@ -102,13 +103,11 @@ def test_marks_stand_in_the_corner():
 
 def test_many_tasks_share_boxes_by_kind_and_tool():
     """A thousand changed calls are one box, so the picture stays small, and is made fast."""
-    before, after = (
-        [call(f"x{n}", "search", f"{word} {n}", n=3) for n in range(1_000)] for word in ("topic", "other")
-    )
+    before, after = ([call(f"x{n}", "search", f"{word} {n}", n=3) for n in range(1_000)] for word in ("topic", "other"))
     found = match([before], [[*after, *(call(f"y{n}", "math", n) for n in range(300))]])
     picture = draw_aligned(found.tasks, found.edges, marks=dict.fromkeys(range(500), "≠ value"))
     words = re.findall(r"<text[^>]*>([^<]*)", picture.svg)
-    assert {"search × 1,000", "≠ value: 500", "math × 300"} <= set(words)
+    assert {f"search {TIMES} 1,000", "≠ value: 500", f"math {TIMES} 300"} <= set(words)
     assert len(picture.svg) < 30_000
 
 
@@ -138,7 +137,7 @@ def test_hostile_words_are_data(text):
     read(picture.svg)
 
 
-def test_all_words_have_room(monkeypatch):
+def test_all_words_have_room():
     """A box is as wide as its longest line, however long names are."""
     long = "x" * 60
     svg = drawn(f'{long} = f("{long}")', f'{long}y = f("{long}", z="{long}")', marks={0: "≠ value"}).svg

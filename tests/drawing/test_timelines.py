@@ -4,21 +4,21 @@ import re
 
 import pytest
 
-from compiler_nb.drawing.timelines import MOST, Timed, draw_timelines
+from compiler_nb.drawing.timelines import MOST, TimedRun, draw_timelines
 from compiler_nb.plan.matching import match
 from compiler_nb.trace import ModelCall, Span
 from tests.support.pictures import HOSTILE, call, read
 
 
-def timed(name: str, ends: dict[str, float], *, seconds: float = 2.0, tool: str = "f") -> Timed:
+def timed(name: str, ends: dict[str, float], *, seconds: float = 2.0, tool: str = "f") -> TimedRun:
     """Return a run whose tasks ran from 0.5 s to these ends."""
     tasks = {id_: call(id_, tool, id_) for id_ in ends}
     spans = {id_: [Span(id_, 1, 0.5, 0.5, end, "done")] for id_, end in ends.items()}
     calls = [ModelCall(1, "planner", "", "openai", "m", 0.0, 0.2, 0.5)]
-    return Timed(name, tasks, spans, dict.fromkeys(ends, "done"), calls, (), seconds)
+    return TimedRun(name, tasks, spans, dict.fromkeys(ends, "done"), calls, (), seconds)
 
 
-def drawn(before: Timed, after: Timed):
+def drawn(before: TimedRun, after: TimedRun):
     """Draw two runs, matched."""
     found = match([before.tasks.values()], [after.tasks.values()])
     return draw_timelines(before, after, found.tasks)
@@ -26,6 +26,7 @@ def drawn(before: Timed, after: Timed):
 
 BASE = timed("base", {"a": 1.0, "old": 1.2, "c": 2.0})
 TERSE = timed("terse", {"a": 1.0, "b": 1.5, "c": 3.0}, seconds=4.0)
+
 
 def test_matched_tasks_stand_in_the_same_row_of_both():
     """A above B; a task that is in one of them leaves its row free in the other."""
@@ -60,7 +61,7 @@ def test_many_tasks_are_counted():
 
 def test_runs_without_times_are_drawn():
     """Nothing ran: there is an axis, and that is all."""
-    nothing = Timed("A", {}, {}, {}, (), (), 0.0)
+    nothing = TimedRun("A", {}, {}, {}, (), (), 0.0)
     assert "A: 0 ms" in str(draw_timelines(nothing, nothing._replace(name="B"), ()))
 
 

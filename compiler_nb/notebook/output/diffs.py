@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Final
@@ -16,14 +14,12 @@ from compiler_nb.models.secret import mask
 from compiler_nb.notebook.output import answer as answers
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.values import inert, table_html, timed
+from compiler_nb.prompts.changes import changes
 from compiler_nb.text import cut, visible
 
 ROWS: Final = 60
 """Tasks that are listed; the others are counted."""
-WORDS: Final = 3_000
-"""Most words of two answers that are compared one by one."""
 _CELL: Final = 160
-_WORD: Final = re.compile(r"\s+|\w+|.", re.DOTALL)
 _STYLE: Final = (
     ".cnb-out .cnb-told{font-weight:600}.cnb-out .cnb-two{display:grid;grid-template-columns:1fr 1fr;gap:1.2em}"
     ".cnb-out .cnb-two>div{min-width:0;overflow-wrap:anywhere}.cnb-out .cnb-two h4{margin:.2em 0;font-size:1em}"
@@ -119,15 +115,13 @@ def _answers(found: RunDiff) -> str:
 
 def marked_texts(before: str, after: str) -> list[str]:
     """Return two texts as HTML; words that are only in one of them are marked."""
-    one, other = (_WORD.findall(text[: answers.LIMIT]) for text in (before, after))
-    if len(one) + len(other) > WORDS:  # in large texts lines are compared
-        one, other = (text[: answers.LIMIT].splitlines(keepends=True) for text in (before, after))
-    sides: list[list[str]] = [[], []]
-    for tag, i, j, k, m in difflib.SequenceMatcher(a=one, b=other, autojunk=False).get_opcodes():
-        for side, part, name in ((0, "".join(one[i:j]), "del"), (1, "".join(other[k:m]), "ins")):
-            html = "<br>".join(map(inert, part.split("\n")))
-            sides[side].append(html if tag == "equal" or not part else f"<{name}>{html}</{name}>")
-    return [f"<p>{''.join(side)}</p>" for side in sides]
+    sides = {"-": "", "+": ""}
+    for mark, text in changes(before[: answers.LIMIT], after[: answers.LIMIT]):
+        html = "<br>".join(map(inert, text.split("\n")))
+        for side, name in (("-", "del"), ("+", "ins")):
+            if mark in (side, " "):
+                sides[side] += html if mark == " " else f"<{name}>{html}</{name}>"
+    return [f"<p>{side}</p>" for side in sides.values()]
 
 
 # ---------------------------------------------------------------- figures and times

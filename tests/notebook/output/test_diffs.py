@@ -6,10 +6,10 @@ import re
 from html import unescape
 
 import pytest
+from nbval.plugin import get_sanitize_patterns
 
 from compiler_nb.__main__ import FILES
 from compiler_nb.notebook.output.diffs import marked_texts
-from nbval.plugin import get_sanitize_patterns
 from tests.support.differing import BASE, run_plan, two_runs
 from tests.support.pictures import HOSTILE
 

@@ -43,9 +43,9 @@ def test_runs_are_named_by_variables_ids_and_numbers(two):
 def test_times_are_told_if_they_are_asked_for(two):
     """Text is the same from run to run, unless it has times."""
     two.ok("%compile diff")
-    assert "seconds" not in two.shown[-1]["text/plain"]
+    assert "time  " not in two.shown[-1]["text/plain"]
     two.ok("%compile diff --times")
-    assert "seconds" in two.shown[-1]["text/plain"]
+    assert "time  " in two.shown[-1]["text/plain"]
 
 
 def test_what_cannot_be_compared_is_an_error_that_says_why(two):
@@ -75,4 +75,6 @@ def test_stored_runs_are_compared(shell, tmp_path):
 
 def test_help_says_what_is_shown(shell, capsys):
     """The verb is listed with its words."""
-    assert told(shell, capsys, "%compile diff -h").startswith("%compile diff [A [B]] [--times]\n\nshow how run A became")
+    assert told(shell, capsys, "%compile diff -h").startswith(
+        "%compile diff [A [B]] [--times]\n\nshow how run A became"
+    )
