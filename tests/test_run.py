@@ -302,7 +302,7 @@ def test_cancelled_tasks_are_among_the_failures():
 # ---------------------------------------------------------------- however a run came to be
 
 OFFERED = {
-    "answer", "answer_cut", "approve", "cancel", "cost", "costs", "deny", "disclosed", "error", "events", "failures",
+    "answer", "answer_cut", "approve", "cancel", "cost", "costs", "deny", "diff", "disclosed", "error", "events", "failures",
     "id", "inputs", "partial", "pause", "plan", "prompt", "question", "raise_for_failures", "reply", "results",
     "resume", "retry", "rounds", "seconds", "set", "settings", "skip", "state", "status", "timeline", "to_pandas",
     "usage", "view", "visualize", "why",
@@ -354,6 +354,8 @@ def test_every_public_attribute_works_or_raises_a_named_error(kinds, kind, name)
     elif name == "raise_for_failures":
         with pytest.raises(RunFailed):
             value()
+    elif name == "diff":
+        assert value(mixed()).text
     elif callable(value):
         value(*ARGUMENTS.get(name, ()))
 

@@ -186,7 +186,7 @@ def fingerprints(tasks: Iterable[Task]) -> dict[str, str]:
 
 def fingerprint_of(tasks: Iterable[Task], final: LastLine) -> str:
     """Return the hash of what a plan computes, whatever its names and the order of its lines."""
-    known = _fingerprints(tuple(tasks))
+    known = fingerprints(tasks)
     last = (final.instruction,) if isinstance(final, Join) else (final.expression,)
     refs = tuple(Ref(id_) for id_ in final.refs)
     parts = [*sorted(known.values()), fingerprint(Task("", "expr", "", (type(final).__name__, refs, *last)), known)]
