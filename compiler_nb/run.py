@@ -22,7 +22,7 @@ from compiler_nb.prompts.changes import mark_lines
 from compiler_nb.settings.control import Control
 from compiler_nb.settings.order import Order
 from compiler_nb.settings.settings import Settings
-from compiler_nb.text import count_of, cut
+from compiler_nb.text import count_of, cut, suggest
 from compiler_nb.tool import Tool
 from compiler_nb.toolbox.language import LanguageTool
 
@@ -231,7 +231,10 @@ class Run:
         progress = self.progress
         id_ = progress.names.get(name) or (name if name in progress.tasks else None)
         if id_ is None:
-            raise KeyError(f"no task {name!r} in this run; it has {', '.join(progress.tasks) or 'none'}")
+            named = [each for each in progress.tasks if not owner_of(each)]
+            listed = ", ".join(named[:_LISTED]) + (f", … {len(named) - _LISTED:,} more" if named[_LISTED:] else "")
+            near = suggest(name, [*progress.names, *progress.tasks])
+            raise KeyError(f"no task {name!r} in this run; it has {listed or 'none'}.{near}".removesuffix("."))
         return id_
 
     def __getitem__(self, name: str) -> Any:

@@ -205,27 +205,43 @@ def repeated(
     """Return the order to run the whole plan of a run again, with what is pinned of it: all but what is to run.
 
     That is everything; with `start` that task and what depends on it, with `failed` what is not done; and what depends
-    on an overridden task, or reads below a side effect that is to run. tools, inputs, effects: as for `resumed`. Raises
-    KeyError if there is no such task.
+    on an overridden task, or reads below a side effect that is to run. Of a fan-out that runs again only for the sake
+    of an overridden item, or of one that is named as `start`, the other items are pinned, too. tools, inputs, effects:
+    as for `resumed`. Raises KeyError if there is no such task.
     """
     given, rounds, outcomes, known = _inputs_of(old, inputs), rounds_again(old), old.progress.outcomes, _known(old)
     tasks = {task.id: task for each in rounds for task in each.plan}
     fixed = {old.id_of(name): value for name, value in overrides.items()}
     moved = {id_ for id_ in tasks if id_ not in outcomes or not (start or failed)}
-    if start:
-        moved.add(old.id_of(start))
+    first = old.id_of(start) if start else ""
+    items = {id_ for id_ in (first, *fixed) if id_ and id_ not in tasks}
+    if first in tasks:
+        moved.add(first)
     if failed:
         left_out = old.progress.left_out
         moved.update(id_ for id_ in tasks if is_lost(outcomes.get(id_)) or id_ in left_out)
     moved.update(fixed)
     _move(moved, tasks.values(), tools, fixed)
+    partly = {owner_of(id_) for id_ in items} - moved - fixed.keys()  # fan-outs of which some items run again
+    moved.update(partly)
+    _move(moved, tasks.values(), tools, fixed)
     moved = _with_lost_values(tasks.values(), outcomes, moved - set(fixed), _values_read(rounds[-1].plan.final, tasks))
     past = Past(parent=old.id, effects=effects, tools=tools, rounds=rounds, executing=True)
     past.pins = {id_: known(id_, "pinned") for id_ in tasks if id_ in outcomes and id_ not in moved}
+    again = set(tasks) if failed else partly
+    past.pins |= {
+        id_: Taken(value)
+        for id_, value in _items(old, tasks.values(), moved).items()
+        if owner_of(id_) in again and not _is_after(old.progress.tasks[id_], items, old.progress.tasks)
+    }
     past.pins |= {id_: Taken(value, "pinned") for id_, value in fixed.items()}
-    if failed:
-        past.pins |= {id_: Taken(value) for id_, value in _items(old, tasks.values(), moved).items()}
     return Order(question=old.question, inputs=given, past=past)
+
+
+def _is_after(item: Task, moved: Collection[str], tasks: Mapping[str, Task]) -> bool:
+    """Whether an item of a fan-out is one of these, or reads one of them within its own chain."""
+    inner = [tasks[id_] for id_ in item.dependencies if id_ in tasks and owner_of(id_) == item.owner]
+    return item.id in moved or any(_is_after(each, moved, tasks) for each in inner)
 
 
 def _items(old: Run, tasks: Iterable[Task], moved: set[str]) -> dict[str, Any]:

@@ -9,7 +9,10 @@ from typing import Any, Final
 
 AWAITED: Final = {"compile": "_compile_awaited", "plan": "_plan_awaited"}
 """The hidden magics that return a coroutine, by the magics that they stand for."""
+RERUN: Final = "_rerun_awaited"
+"""The one for `%compile rerun`, which is a line."""
 _CALL = re.compile(r"get_ipython\(\)\.run_cell_magic\('(?:compile|plan)', ")
+_RERUN = re.compile(r"get_ipython\(\)\.run_line_magic\('compile', ['\"]rerun\b")
 _MAGIC = re.compile(r"%%(?:compile|plan)\b")
 
 
@@ -31,6 +34,8 @@ def rewrite(shell: Any, lines: list[str]) -> list[str]:
 
     Magics cannot be awaited by themselves. Nested cells, and all cells if autoawait is off, stay as they are and block.
     """
+    if lines and _RERUN.match(lines[0]) and not is_running(shell) and shell.autoawait:
+        return [f"await {lines[0].replace(repr('compile'), repr(RERUN), 1)}", *lines[1:]]
     if not lines or not _CALL.match(lines[0]):
         return lines
     try:

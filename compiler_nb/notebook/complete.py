@@ -48,9 +48,16 @@ def candidates(text: str, names: Namespace) -> Found | None:
         return _in_line(typed, before, names)
     if not before:
         return _that_begin(typed, VERBS)
+    return _after_verb(typed, before, names)
+
+
+def _after_verb(typed: str, before: list[str], names: Namespace) -> Found:
     if before[-1] in ("--start", "--override", "why", "approve", "deny", "skip", "retry", "set"):
         return _that_begin(typed, (name for run in _runs(names) for name in run._ipython_key_completions_()))
-    flags = VERBS[before[0]].flags if before[0] in VERBS else ()
+    verb = VERBS.get(before[0])
+    if verb and any(before[-1] in option.flags and option.value for option in verb.shared):
+        return _values(before[-1], typed, names)
+    flags = verb.values if verb else ()
     return _that_begin(typed, [*flags, *(_models(names) if before[0] == "model" else [*_of(names, Run), "-1"])])
 
 

@@ -123,12 +123,18 @@ def begin_again(
     failed: bool = False,
     overrides: Mapping[str, Any] | None = None,
     take: bool = False,
+    given: Mapping[str, Any] | None = None,
+    answer: str = "",
 ) -> RunJob | None:
-    """Begin a run that goes on with one that did not finish, or repeats its plan; return what is waited for."""
+    """Begin a run that goes on with one that did not finish, or repeats its plan; return what is waited for.
+
+    given, answer: the options, and the name for the answer, as in a cell's line.
+    """
     # what the history could not store is taken from the notebook's variables, if they are still there
     own = {name: value for name, value in old.inputs.items() if not isinstance(value, NotStored)}
     lost = {name: desk.memory.names.get(name, "rerun") for name in old.inputs if name not in own}
-    question = Question(Line({}, question=old.question), old.question, own | lost, "rerun", [])
+    said = Line(dict(given or {}), answer, old.question)
+    question = Question(said, old.question, own | lost, f"rerun {said.given.get('out', 'run')}", [])
     compiler = _compiler(desk, question)
     old = compiler.recall(old)
     with _nothing_stale(desk, question.cell):

@@ -16,7 +16,7 @@ from traitlets import TraitError
 from traitlets.config import Config
 
 from compiler_nb.notebook import loop
-from compiler_nb.notebook.cell import AWAITED, cell_label, drop_comments, rewrite
+from compiler_nb.notebook.cell import AWAITED, RERUN, cell_label, drop_comments, rewrite
 from compiler_nb.notebook.desk import CellSettings, Desk
 from compiler_nb.notebook.output.errors import message_only
 from compiler_nb.tracebacks import LABELS
@@ -73,6 +73,20 @@ class CompileMagics(Magics, CellSettings):
             if job is not None:
                 job.finish(await loop.wait(job, functools.partial(loop.say_busy, self.shell)))
 
+    async def rerun_awaited(self, line: str) -> None:
+        """Do what a line `%compile rerun` says; the cell, which begins with it, awaits this."""
+        from compiler_nb.notebook.verbs.again import begin_rerun, rerun  # noqa: PLC0415 - see above
+        from compiler_nb.notebook.verbs.line import read  # noqa: PLC0415 - see above
+
+        with message_only():
+            verb, words, options = read(line)
+            if verb.perform is not rerun:  # its help
+                verb.perform(self.desk, words, options)
+                return
+            job = begin_rerun(self.desk, words, options)
+            if job is not None:
+                job.finish(await loop.wait(job, functools.partial(loop.say_busy, self.shell)))
+
     def inspect_mime(self, oname: str, detail_level: int = 0, omit_sections: Any = ()) -> Any:
         """Return what Shift-Tab shows of a name, by MIME type. Raises KeyError if the name is not known."""
         from compiler_nb.notebook.tips import inspect_mime  # noqa: PLC0415 - see above
@@ -97,6 +111,7 @@ def load(shell: Any) -> None:
     for magic, hidden in AWAITED.items():
         perform = no_var_expand(functools.partial(magics.perform_awaited, magic))
         shell.register_magic_function(perform, "cell", hidden)
+    shell.register_magic_function(no_var_expand(functools.partial(magics.rerun_awaited)), "line", RERUN)
     shell.input_transformers_cleanup.append(drop_comments)
     shell.input_transformers_post.append(magics.rewriter)
     shell.Completer.custom_matchers.append(magics.complete)
@@ -111,7 +126,7 @@ def unload(shell: Any) -> None:
     magics = shell.magics_manager.registry.pop(NAME, None)
     if magics is None:
         return
-    for kind, names in {"line": ["compile"], "cell": ["compile", "plan", *AWAITED.values()]}.items():
+    for kind, names in {"line": ["compile", RERUN], "cell": ["compile", "plan", *AWAITED.values()]}.items():
         for name in names:
             shell.magics_manager.magics[kind].pop(name, None)
     LABELS.remove(magics.label)

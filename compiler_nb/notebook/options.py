@@ -171,10 +171,11 @@ OPTIONS: Final = (
 BY_FLAG: Final = {flag: option for option in OPTIONS for flag in option.flags}
 NOT_YET: Final = frozenset({
     "--engine dask", "--cache plan", "--cache pure", "--cache all", "--planner-prompt", "--joiner-prompt",
-    "--start", "--override", "--step", "--as", "--after",
-    "--failed",
+    "--step", "--as", "--after",
 })  # fmt: skip
 """Options, and values of options, that are planned: each is refused by its name, and listed nowhere."""
+RERUN: Final = frozenset({"--start", "--override", "--failed", "--take"})
+"""Options of `%compile rerun`: a cell's question, or the plan in it, has no tasks yet that could be named."""
 
 _TARGET = re.compile(r"\s*([^\W\d]\w*)\s*=?\s*<<(?=\s|$)")
 _WORD = re.compile(r"""\s*((?:"[^"]*"|'[^']*'|[^\s"'])+)""")
@@ -191,13 +192,18 @@ def read(magic: str, line: str, body: str = "") -> Line:
     """
     answer, position = "", 0
     if target := _TARGET.match(line):
-        answer, position = _value(f"%%{magic}", "<<", check_name, target[1]), target.end()
+        answer, position = read_name(f"%%{magic}", target[1]), target.end()
     given, position = _options(magic, line, position)
     head, rest = line[:position].strip(), line[position:].strip()
     body = "\n".join("" if _MARKER.fullmatch(each) else each for each in body.split("\n"))
     if magic == "plan":
         return Line(given, answer, rest, body.rstrip(), head)
     return Line(given, answer, "\n".join(part for part in (rest, body.strip()) if part), head=head)
+
+
+def read_name(where: str, name: str) -> str:
+    """Return the name before `<<`; raises OptionError that begins with `where` if nothing may be bound to it."""
+    return str(_value(where, "<<", check_name, name))
 
 
 def _options(magic: str, line: str, position: int) -> tuple[dict[str, Any], int]:
@@ -259,6 +265,8 @@ def _value(where: str, flag: str, convert: Read, value: str) -> Any:
 
 
 def _unknown(magic: str, flag: str) -> str:
+    if flag in RERUN:
+        return f"%%{magic}: {flag} is for a run that has ended: %compile rerun [RUN] {flag}"
     if flag in NOT_YET:
         return f"%%{magic}: {flag} does not exist yet"
     return f"%%{magic} has no option {flag}.{suggest(flag, BY_FLAG, 0.5)} %%{magic} -h lists them"

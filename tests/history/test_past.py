@@ -400,6 +400,55 @@ def test_a_part_of_a_plan_is_run_again(finished, stored, options, calls):
     assert [event.task for event in again.events if isinstance(event, TaskPlanned)] == ["a", "b", "f", "rows", "g"]
 
 
+ITEMS = """xs = get([1, 2, 3])
+rows = {n: pick(n) for n in xs}
+pairs = [get([pick(n), n]) for n in xs]
+more = [r + 1 for r in rows.values()]
+answer([more, pairs])
+"""
+
+
+@pytest.mark.parametrize("stored", [True, False])
+@pytest.mark.parametrize(
+    ("options", "calls", "answer"),
+    [
+        ({"start": "more", "overrides": {"rows[2]": 9}}, [], [[2, 10, 4], [[1, 1], [2, 2], [3, 3]]]),
+        ({"start": "more", "overrides": {"rows[2]": 9, "rows[1]": 7}}, [], [[8, 10, 4], [[1, 1], [2, 2], [3, 3]]]),
+        ({"start": "rows[3]"}, [("pick", 3)], [[2, 3, 4], [[1, 1], [2, 2], [3, 3]]]),
+        ({"start": "pairs[1].1"}, [("get", [2, 2]), ("pick", 2)], [[2, 3, 4], [[1, 1], [2, 2], [3, 3]]]),
+        (
+            {"start": "more", "overrides": {"pairs[0].1": 5}},
+            [("get", [5, 1])],
+            [[2, 3, 4], [[5, 1], [2, 2], [3, 3]]],
+        ),
+        (
+            {"overrides": {"rows[2]": 9, "pairs": []}},
+            [("get", [1, 2, 3]), ("pick", 1), ("pick", 3)],
+            [[2, 10, 4], []],
+        ),
+    ],
+)
+def test_one_item_of_a_fan_out_is_given_a_value_or_runs_again(tmp_path, stored, options, calls, answer):
+    """The others keep their values, as far as nothing above them runs again."""
+    desk = Desk()
+
+    @tool
+    def pick(n: int) -> int:
+        """Return it."""
+        desk.note("pick", n)
+        return n
+
+    tools = [pick, *desk.tools]
+    with History(tmp_path / "runs.db") as history:
+        compiler = Compiler(tools=tools, history=history)
+        found = compiler.execute_sync(ITEMS)
+        assert found.answer == [[2, 3, 4], [[1, 1], [2, 2], [3, 3]]]
+        desk.calls.clear()
+        again = compiler.rerun_sync(found.id if stored else found, **options)
+    assert again.answer == answer
+    assert sorted(desk.calls, key=repr) == sorted(calls, key=repr)
+
+
 ROUNDS = (
     "rows = {n: pick(n) for n in [1, 2, 3]}\nmore = [r + 1 for r in rows.values()]\nk = get(7)\ni = get(8)\njoin()\n",
     "total = sum(more)\nk = get(7)\nx = flaky(total)\nanswer([x, k, len(rows)])\n",

@@ -24,6 +24,20 @@ def test_the_outermost_cell_is_awaited():
     assert rewrite(shell(), [line]) == [f"await get_ipython().run_cell_magic('_plan_awaited', \"-o it's\", {body!r})\n"]
 
 
+def test_a_rerun_on_the_first_line_is_awaited():
+    """So that the page's buttons are heard meanwhile, as in a cell that asks; other verbs and nested ones are not."""
+    line = "get_ipython().run_line_magic('compile', \"rerun run --override x='a'\")\n"
+    plain = "get_ipython().run_line_magic('compile', 'rerun -1')\n"
+    assert rewrite(shell(), [plain, "x = 1\n"]) == [
+        "await get_ipython().run_line_magic('_rerun_awaited', 'rerun -1')\n", "x = 1\n",
+    ]  # fmt: skip
+    assert rewrite(shell(), [line])[0].startswith("await get_ipython().run_line_magic('_rerun_awaited', \"rerun run")
+    for where in ({"running": True}, {"autoawait": False}):
+        assert rewrite(shell(**where), [plain]) == [plain]
+    other = "get_ipython().run_line_magic('compile', 'runs')\n"
+    assert rewrite(shell(), [other]) == [other]
+
+
 @pytest.mark.parametrize("where", [{"running": True}, {"autoawait": False}])
 def test_a_nested_cell_blocks(where):
     """So does every cell where autoawait is off."""

@@ -25,6 +25,11 @@ _OFFERED = re.compile(r"(?<![\w@.])@([^\W\d]\w*)")
 _PASTED = re.compile(r"(?<!\{)\{([^\W\d]\w*)\}(?!\})")
 _NAME = re.compile(r"[^\W\d]\w*")
 
+NEXT: Final = "\n"
+"""What stands before each further assignment that is given by itself."""
+_ITEM: Final = re.compile(r"(?:^|(?<=,\n))\s*([^\W\d]\w*\[[^=]*\](?:#\d+)?(?:\.\d+)?)\s*=(?!=)")
+_STANDS_FOR: Final = "compiler_nb_item_"
+
 
 class Namespace:
     """The variables of a notebook, by name."""
@@ -79,8 +84,17 @@ class Namespace:
     def assigned(self, text: str, option: str) -> dict[str, Any]:
         """Return the values of `name=value, ...`: expressions as in a plan, which may read the notebook's variables.
 
-        Raises OptionError if the text is something else, or a value cannot be evaluated.
+        A name at the beginning, or after NEXT, may be an item's: `rows[AAPL]=5`. Raises OptionError if the text is
+        something else, or a value cannot be evaluated.
         """
+        items = [found[1] for found in _ITEM.finditer(text)]
+        numbers = iter(range(len(items)))
+        text = _ITEM.sub(lambda found: f"{_STANDS_FOR}{next(numbers)}=", text)
+        found = self._assigned(text, option)
+        names = {f"{_STANDS_FOR}{number}": item for number, item in enumerate(items)}
+        return {names.get(name, name): value for name, value in found.items()}
+
+    def _assigned(self, text: str, option: str) -> dict[str, Any]:
         inputs = {name: self.values[name] for name in self.read_by(text)}
         try:
             tree = Plan.parse(f"answer(dict({text}))", dialect="python", tools={}, inputs=inputs).final

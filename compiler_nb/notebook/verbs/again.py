@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from compiler_nb.errors import OptionError
 from compiler_nb.history.past import editable
 from compiler_nb.notebook import loop
 from compiler_nb.notebook.desk import Desk
-from compiler_nb.notebook.job import begin_again
-from compiler_nb.notebook.verbs.command import known, run_of
+from compiler_nb.notebook.job import RunJob, begin_again
+from compiler_nb.notebook.options import listed, read_name
+from compiler_nb.notebook.verbs.command import known, run_of, shared_values
+
+FIXED: Final = frozenset({
+    "dialect", "prompts", "planner", "planner_prompt", "source", "check", "inputs", "preview", "execute", "max_replans",
+    "engine", "help", "variants", "repeat",
+})  # fmt: skip
+"""Options of `%%compile` that a rerun does not take: its plan is written, and so is what it reads."""
+SHARED: Final = tuple(option for option in listed() if option.field not in FIXED)
 
 
 def rerun(desk: Desk, words: list[str], options: dict[str, str]) -> None:
     """Run the plan of a run again, or a part of it; a run that did not finish is continued."""
+    job = begin_rerun(desk, words, options)
+    if job is not None:
+        job.finish(loop.block(job))
+
+
+def begin_rerun(desk: Desk, words: list[str], options: dict[str, str]) -> RunJob | None:
+    """Begin to run a plan again; return what is waited for, None if it goes on in the background."""
+    answer = read_name("%compile rerun", options["<<"]) if "<<" in options else ""
     overrides = desk.memory.names.assigned(options.get("--override", ""), "%compile rerun: --override")
     run = run_of(desk, words)
     start = known(run, options["--start"]) if "--start" in options else ""
-    job = begin_again(
+    return begin_again(
         desk, run, start=start, failed="--failed" in options, take="--take" in options,
         overrides={known(run, name): value for name, value in overrides.items()},
+        given=shared_values("rerun", options), answer=answer,
     )  # fmt: skip
-    if job is not None:
-        job.finish(loop.block(job))
 
 
 def edit(desk: Desk, words: list[str], _: dict[str, str]) -> None:

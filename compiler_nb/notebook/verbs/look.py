@@ -7,11 +7,10 @@ from typing import Final
 from compiler_nb.drawing.text import text_table
 from compiler_nb.models.prices import is_installed
 from compiler_nb.notebook.desk import Desk
-from compiler_nb.notebook.options import BY_FLAG, read_value
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.presenter import display, front_end, look_of, say
 from compiler_nb.notebook.variables.binding import Binding
-from compiler_nb.notebook.verbs.command import known, run_of
+from compiler_nb.notebook.verbs.command import known, run_of, shared_values
 
 NO_LIST: Final = "for prices: pip install compiler_nb[prices], or compiler_nb.set_price(MODEL, input=..., output=...)"
 WIDE: Final = 140
@@ -21,7 +20,7 @@ WIDE: Final = 140
 def show_(desk: Desk, words: list[str], options: dict[str, str]) -> None:
     """Show a run again, as it is now: in a page the live view, unless views are named."""
     run = run_of(desk, words)
-    views = {BY_FLAG[flag].field: read_value("%compile show", BY_FLAG[flag], flag, options[flag]) for flag in options}
+    views = shared_values("show", options)
     if not views and front_end(desk, {}) == "page":
         run.view()._ipython_display_()
     else:

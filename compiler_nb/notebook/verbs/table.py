@@ -63,12 +63,14 @@ VERBS: Final = {
     ),
     "rerun": Command(
         again.rerun,
-        "rerun [RUN] [--start TASK] [--failed] [--override TASK=VALUE] [--take]",
+        "rerun [NAME <<] [RUN] [--start TASK] [--failed] [--override TASK=VALUE] [--take]",
         "run a plan again: all of it, a task and what depends on it, or what failed; continue a run that was stopped; "
         "--override gives a task a value, which may read variables of the notebook; --take goes on with a run though a "
-        "process on another host, which cannot be asked, may still do so",
+        "process on another host, which cannot be asked, may still do so; options of %%compile that a plan can use "
+        "hold, too: -o, -d, -b, --approve, --timeout and others",
         1,
         {"--start": "TASK", "--failed": "", "--override": "TASK=VALUE", "--take": ""},
+        again.SHARED,
     ),
     "diff": Command(
         compare.diff,

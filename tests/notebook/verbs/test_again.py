@@ -34,6 +34,72 @@ def test_a_task_is_given_a_value_and_the_plan_runs_again(shell, options, values)
     assert [shell.ns[name] for name in "axy"] == values
 
 
+def test_the_options_of_a_cell_hold_for_a_rerun(shell):
+    """The run's variable, the answer's name, what is shown, who approves, and a run in the background."""
+    shell.ok("made = []\n@tool(side_effects=True)\ndef pay(x): made.append(x); return x")
+    shell.ok("%%plan -o first --approve auto\na = double(1)\nb = pay(a)\nc = b + 1\nanswer(c)")
+    shell.ok("%compile rerun total << first --start c -o again -d table --approve deny")
+    assert (shell.ns["total"], shell.ns["again"].answer, shell.ns["first"] is shell.ns["again"]) == (3, 3, False)
+    assert shell.ns["made"] == [2]
+    assert "image/svg+xml" not in shell.shown[-1]
+    shell.ok("%compile rerun first --override a=5 --approve auto -o again --prefix new_ -j4")
+    assert (shell.ns["made"], shell.ns["new_c"], shell.ns["again"].settings.max_concurrency) == ([2, 5], 6, 4)
+    shell.ok("%compile rerun again -q -b -o late")
+    assert shell.ns["late"].wait(10).answer == 3
+    assert shell.ns["made"] == [2, 5]
+    assert "OptionError: %compile rerun: -d takes graph, timeline" in shell.error("%compile rerun first -d pie")
+    assert "has no option --dialect" in shell.error("%compile rerun first --dialect json")
+    assert "%compile rerun: << takes a name that Python" in shell.error("%compile rerun sum << first")
+
+
+def test_items_of_a_fan_out_are_given_values_by_their_keys(shell):
+    """As they are shown, or with the key in quotes; several, and with values that hold what looks like one."""
+    rows = "rows = {t: double(n) for t, n in {'AAPL': 1, 'MSFT': 2}.items()}"
+    shell.ok(f"%%plan\n{rows}\nall_ = sum(rows.values())\nanswer(all_)")
+    shell.ok("%compile rerun --start all_ --override rows[AAPL]=10")
+    assert shell.ns["run"].answer == 14
+    shell.ok("""%compile rerun --start all_ --override rows["AAPL"]=[1, 2][0] --override rows[MSFT]=7""")
+    assert shell.ns["run"].answer == 8
+    said = shell.error("%compile rerun --override rows[APPL]=1")
+    assert "no task 'rows[APPL]' in this run; it has rows, all_. Did you mean 'rows[AAPL]'?" in said
+
+
+def test_a_side_effect_is_asked_for_again_only_if_its_arguments_changed(shell):
+    """Along the lineage: a rerun of a rerun, and an edited plan that comes from it."""
+    shell.ok("made = []\n@tool(side_effects=True)\ndef pay(x): made.append(x); return x")
+    shell.ok("%%plan --approve auto\na = double(1)\nb = pay(a)\nc = b + 1\nanswer(c)")
+    shell.ok("%compile rerun --start a --approve deny")
+    assert (shell.ns["run"].answer, shell.ns["made"]) == (3, [2])
+    shell.error("%compile rerun --override a=9 --approve deny")
+    assert shell.ns["made"] == [2]
+    shell.ok("%compile rerun --override a=9 --approve auto")
+    assert shell.ns["made"] == [2, 9]
+    shell.ok("%%plan --from run --approve deny\nb = pay(9)\nd = pay(2)\nanswer([b, d])")
+    assert (shell.ns["run"].answer, shell.ns["made"]) == ([9, 2], [2, 9])
+
+
+def test_a_run_of_several_rounds_and_a_stored_one_run_again(shell, tmp_path):
+    """From a task of the second round on, by the id of a run that this session did not make."""
+    shell.ok(f"%config CompileMagics.history = {str(tmp_path / 'runs.db')!r}")
+    shell.ns["m"] = ScriptedModel({"planner": ["a = double(1)\njoin()\n", "b = double(a)\nc = b + 1\nanswer(c)\n"],
+                                   "joiner": "Replan: double it"})  # fmt: skip
+    shell.ok("%%compile -m m\nWhat?")
+    old = shell.ns["run"].id
+    shell.ok("del run")
+    shell.ip.magics_manager.registry["CompileMagics"].desk.memory.runs.clear()
+    shell.ok(f"%compile rerun {old} --start c --override b=10 -o again")
+    again = shell.ns["again"]
+    assert (again.answer, again.order.past.parent, again.question) == (11, old, "What?")
+    assert [task for task, spans in again.progress.spans.items() if spans and task != "c"] == []
+
+
+def test_a_cell_says_which_options_are_for_a_run_that_has_ended(shell):
+    """A question has no tasks yet, and neither has an edited plan: what it takes over is decided by --from."""
+    for flag, line in {"--start": "%%compile --start a", "--failed": "%%plan --from -1 --failed"}.items():
+        said = shell.error(f"{line}\nx")
+        assert f"{flag} is for a run that has ended: %compile rerun [RUN] {flag}" in said
+
+
 def test_a_run_that_another_host_holds_is_taken_when_the_user_says_so(shell, tmp_path):
     """The error is one message, which names the verb and the option; with that the run goes on."""
     path = tmp_path / "runs.db"

@@ -29,7 +29,7 @@ def test_help(shell, capsys):
         ("run x", "OptionError: %compile has no verb 'run'. Did you mean 'runs'? The verbs are: help, model"),
         ("rerun x", "no run is called 'x'"),
         ("rerun -1 --start", "--start needs a value"),
-        ("rerun a b", "%compile rerun does not take 'b'; write: %compile rerun [RUN] [--start TASK] [--failed]"),
+        ("rerun a b", "%compile rerun does not take 'b'; write: %compile rerun [NAME <<] [RUN] [--start TASK]"),
         ("rerun --override", "--override needs a value: --override TASK=VALUE"),
         ("rerun --override 5", "--override takes TASK=VALUE, such as best=[1, 2], not 5: it has no name"),
         ("rerun --override b=open('x')", "not b=open('x'): a function is called in a cell above"),
