@@ -23,7 +23,7 @@ from itertools import islice
 from typing import Any, Final
 
 from compiler_nb.errors import ExpressionError
-from compiler_nb.operations.tables import items, kind_of
+from compiler_nb.operations.tables import base_of, groups_of, items, kind_of, view_of
 from compiler_nb.text import type_name
 
 INLINE: Final = 5_000
@@ -424,6 +424,10 @@ def items_of(source: Any, scope: Scope) -> Iterator[Any]:
 
 def _iterated(source: Any, scope: Scope) -> Any:
     """Return what is iterated of a table, with Python's numbers; anything else as it is, but never an iterator."""
+    if view_of(source) == "DataFrameGroupBy":
+        scope.heavy(base_of(source))
+        bound(len(source), RUN, "groups")
+        return groups_of(source)
     if not kind_of(source):
         if hasattr(type(source), "__next__"):
             first = f"a {type_name(source)} is used up by whoever reads it first, and an expression changes nothing"

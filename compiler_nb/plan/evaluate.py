@@ -19,7 +19,7 @@ from itertools import islice
 from typing import Any, Final, cast
 
 from compiler_nb.errors import ExpressionError
-from compiler_nb.operations import fields, tables
+from compiler_nb.operations import fields, idioms
 from compiler_nb.operations.bounds import (
     ITEMS,
     TEXT,
@@ -49,8 +49,9 @@ from compiler_nb.operations.functions import (
     to_text,
 )
 from compiler_nb.operations.growth import check_selection
+from compiler_nb.operations.idioms import kind_of_any, read_item
 from compiler_nb.operations.operators import apply_operator, compare
-from compiler_nb.operations.tables import kind_of, read_item
+from compiler_nb.operations.tables import base_of, kind_of, view_of
 from compiler_nb.outcome import Cancelled, Failure, Skipped, is_lost
 from compiler_nb.plan.expression import (
     Apply,
@@ -79,6 +80,8 @@ from compiler_nb.plan.tree import Expression, Input, Ref, Tree
 from compiler_nb.signature.types import declared
 from compiler_nb.text import cut, describe_error, fields_of, type_name
 
+PANDAS: Final = "pd."
+"""How the functions of pandas begin that are words of the language."""
 _KEYS_SHOWN: Final = 300
 """Characters of a dict's keys that an error shows."""
 
@@ -198,11 +201,13 @@ def _ref(node: Ref, scope: Scope) -> Any:
 
 def _item(node: Item, scope: Scope) -> Any:
     scope.spend(1)
+    if type(node.value) is Attribute and node.value.name in idioms.PLACES:
+        return _place(node, node.value, scope)
     value, key = evaluate(node.value, scope), hashed(evaluate(node.key, scope), scope)
     if type(value) is not dict and is_a(value, dict):
         return read_key(value, key)
-    if kind_of(value):
-        scope.heavy(value)
+    if kind_of_any(value):
+        _heavy_table(value, scope)
         check_selection(value, key)
         return read_item(value, key, lambda text: scope.notes.append(f"{spell(node)[:100]}: {text}"))
     if isinstance(node.key, Slice) and is_a(value, (list, tuple, *TEXTS)):
@@ -221,13 +226,30 @@ def _item(node: Item, scope: Scope) -> Any:
         raise
 
 
+def _place(node: Item, part: Attribute, scope: Scope) -> Any:
+    """Return `table.loc[key]` or `table.iloc[key]`; anything else has a field of that name, with an item."""
+    table = evaluate(part.value, scope)
+    if not kind_of(table):
+        return evaluate(Item(Value(fields.read_field(table, part.name)), node.key), scope)
+    key = evaluate(node.key, scope)
+    _heavy_table(table, scope)
+    for each in key if type(key) is tuple else (key,):
+        check_selection(table, each)
+    return idioms.read_place(table, part.name, key)
+
+
+def _heavy_table(table: Any, scope: Scope) -> None:
+    """Note that an operation on a table, or a view of one, follows."""
+    scope.heavy(base_of(table) if view_of(table) else table)
+
+
 def _attribute(node: Attribute, scope: Scope) -> Any:
     scope.spend(1)
     value = evaluate(node.value, scope)
-    if not kind_of(value):
+    if not kind_of_any(value):
         return fields.read_field(value, node.name)
-    scope.heavy(value)
-    return tables.read_field(value, node.name)
+    _heavy_table(value, scope)
+    return idioms.read_field(value, node.name)
 
 
 def _field(node: Field, scope: Scope) -> str:
@@ -297,6 +319,12 @@ def _apply(node: Apply, scope: Scope) -> Any:
             raise ExpressionError("next() found no item: give a default, next((x for x in xs if test), None)")
         return evaluate(node.args[1], scope)
     args = [evaluate(arg, scope) for arg in node.args]
+    if node.function.startswith(PANDAS):
+        for table in filter(kind_of, args):
+            scope.heavy(table)
+        scope.heavy()
+        words = {name: evaluate(arg, scope) for name, arg in node.kwargs}
+        return idioms.call_function(node.function.removeprefix(PANDAS), tuple(args), words)
     keyed = node.function != "dict"
     kwargs = {
         name: _callable(arg, scope) if keyed and name == "key" else evaluate(arg, scope) for name, arg in node.kwargs
@@ -338,22 +366,34 @@ def _call_lambda(node: Lambda, args: tuple[Any, ...], scope: Scope) -> Any:
 def _method(node: Method, scope: Scope) -> Any:
     scope.spend(1)
     value = evaluate(node.value, scope)
-    owner, idiom = METHODS.get(node.name, {}), tables.METHODS.get(node.name)
-    kind, own = kind_of(value), owner.get(dict if type(value) in DICTS else type(value))
-    if own is None and (idiom is None or kind not in idiom.kinds):
-        names = " or ".join([*(each.__name__ for each in owner), *sorted(idiom.kinds if idiom else ())])
+    kind, owner = kind_of_any(value), METHODS.get(node.name, {})
+    own = owner.get(dict if type(value) in DICTS else type(value))
+    if own is None and idioms.find(node.name, kind) is None:
+        kinds = {each for idiom in idioms.METHODS.get(node.name, ()) for each in idiom.kinds}
+        names = " or ".join([*(each.__name__ for each in owner), *sorted(kinds)])
         wrong = f".{node.name}() is for {names}, not {type_name(value)}: use a tool"
         raise ExpressionError(f"{spell(node)[:200]}: {wrong}")
+    if node.name == "assign":
+        return _assign(node, value, scope)
     args = [evaluate(arg, scope) for arg in node.args]
     kwargs = {name: evaluate(arg, scope) for name, arg in node.kwargs}
-    if kind and idiom is not None:
-        scope.heavy(value)
-        bound(value.size if idiom.copies else 0, ITEMS, "items")
-        return tables.call_method(value, node.name, tuple(args), kwargs)
+    if kind:
+        _heavy_table(value, scope)
+        bound(value.size if node.name == "to_dict" else 0, ITEMS, "items")
+        return idioms.call_method(value, node.name, tuple(args), kwargs)
     if type(value) is str:  # methods of dicts and lists pay for themselves
         bound(len(value), TEXT, f"characters of text for .{node.name}()")
         scope.spend(weigh(value))
     return scope.made(call(cast("Any", own), f".{node.name}", scope, value, *args, **kwargs))
+
+
+def _assign(node: Method, table: Any, scope: Scope) -> Any:
+    """Return a table with further columns, each of which may read those before it: `assign(x=lambda d: d.y * 2)`."""
+    _heavy_table(table, scope)
+    for name, tree in node.kwargs:
+        column = _call_lambda(tree, (table,), scope) if isinstance(tree, Lambda) else evaluate(tree, scope)
+        table = idioms.call_method(table, "assign", (), {name: column})
+    return table
 
 
 def _each(node: Comprehension, scope: Scope, collect: Callable[[Iterator[Any]], Any]) -> Any:

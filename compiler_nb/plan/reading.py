@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, ClassVar, Final, NoReturn
 
-from compiler_nb.operations import tables
+from compiler_nb.operations import idioms
 from compiler_nb.operations.functions import FUNCTIONS, KEYWORDS, METHODS, check_spec
 from compiler_nb.plan import check
 from compiler_nb.plan.check import Refused
@@ -37,7 +37,7 @@ from compiler_nb.plan.expression import (
     Unary,
     pattern_names,
 )
-from compiler_nb.plan.refusals import PLACES, SCORES, describe, no_attribute, no_method, no_name
+from compiler_nb.plan.refusals import PLACES, SCORES, describe, no_attribute, no_function, no_method, no_name
 from compiler_nb.plan.tree import Expression, Tree, walk
 
 _SIGNS: Final[dict[type, str]] = {
@@ -46,6 +46,7 @@ _SIGNS: Final[dict[type, str]] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
     ast.Is: "is", ast.IsNot: "is not", ast.In: "in", ast.NotIn: "not in",
 }  # fmt: skip
+_TYPES: Final = frozenset({"int", "float", "str", "bool"})
 _COMPREHENSIONS: Final = {
     ast.ListComp: "list", ast.SetComp: "set", ast.DictComp: "dict", ast.GeneratorExp: "generator",
 }  # fmt: skip
@@ -153,10 +154,18 @@ class Reader:
         if isinstance(node.value, ast.Attribute) and node.value.attr in PLACES:
             raise Refused("attribute", no_attribute(node.value), node.value)
         value = self.operand(node.value)
-        key = self._slice(node.slice) if isinstance(node.slice, ast.Slice) else self.read(node.slice)
+        key = self._key_of(node.slice)
         if isinstance(key, str) and key.startswith("_"):
             raise Refused("dunder", f"the key {key!r} begins with an underscore and cannot be read: use a tool", node)
         return Item(value, key)
+
+    def _key_of(self, node: ast.expr) -> Tree:
+        """Read what stands in brackets behind a value: a key, a slice, or several of them, as behind `.loc`."""
+        if isinstance(node, ast.Slice):
+            return self._slice(node)
+        if isinstance(node, ast.Tuple) and any(isinstance(each, ast.Slice) for each in node.elts):
+            return tuple(map(self._key_of, node.elts))
+        return self.read(node)
 
     def _slice(self, node: ast.Slice) -> Tree:
         return Slice(*(None if part is None else self.read(part) for part in (node.lower, node.upper, node.step)))
@@ -202,6 +211,8 @@ class Reader:
 
     def _call(self, node: ast.Call) -> Tree:
         match node.func:
+            case ast.Attribute(value=ast.Name(id="pd" | "pandas" as name), attr=function) if not self._is_known(name):
+                return self._of_pandas(function, node)
             case ast.Attribute() as method:
                 return self._method(node, method)
             case ast.Name(id=name) if name in FUNCTIONS:
@@ -247,6 +258,10 @@ class Reader:
         unknown = {word.arg for word in node.keywords if word.arg} - known
         if unknown:
             takes = ", ".join(f"{each}=" for each in sorted(known)) or "no argument by its name"
+            if unknown == {"inplace"}:
+                raise Refused(
+                    "bad_args", f"{what} changes nothing in a plan: leave out inplace, and name what it gives", node
+                )
             raise Refused("bad_args", f"{what} takes no {min(unknown)}= in a plan; it takes {takes}", node)
 
     def _key(self, node: ast.expr) -> Tree:
@@ -279,14 +294,34 @@ class Reader:
         self.locals = outer
         return Lambda(names, body)
 
-    def _method(self, node: ast.Call, func: ast.Attribute) -> Tree:
-        value = self.operand(func.value, func.attr)
-        idiom = tables.METHODS.get(func.attr)
-        if func.attr not in METHODS and idiom is None:
-            raise Refused("attribute", no_method(func), func)
-        self._check_words(f".{func.attr}()", node, idiom.keywords if idiom else frozenset())
+    def _is_known(self, name: str) -> bool:
+        return name in self.locals or name in self.known
+
+    def _of_pandas(self, name: str, node: ast.Call) -> Tree:
+        """Read a function of pandas, which is a word of the language: `pd.concat(...)`."""
+        idiom = idioms.FUNCTIONS.get(name)
+        if idiom is None:
+            raise Refused("attribute", no_function(name), node)
+        self._check_words(f"pd.{name}()", node, frozenset({*idiom.places, *idiom.words}))
         args, kwargs = self.arguments(node)
-        return Method(value, func.attr, args, tuple(kwargs.items()))
+        return Apply(f"pd.{name}", args, tuple(kwargs.items()))
+
+    def _method(self, node: ast.Call, func: ast.Attribute) -> Tree:
+        value, name = self.operand(func.value, func.attr), func.attr
+        if name not in METHODS and name not in idioms.METHODS:
+            raise Refused("attribute", no_method(func), func)
+        if name not in idioms.MADE_OF_NAMES:
+            self._check_words(f".{name}()", node, idioms.WORDS.get(name, frozenset()))
+        for part in (*node.args, *(word.value for word in node.keywords)) if name != "astype" else ():
+            if isinstance(part, ast.Name) and part.id in FUNCTIONS and not self._is_known(part.id):
+                raise Refused("expression", f'a function is given by its name, as text: "{part.id}"', part)
+        if name == "astype":
+            node = _with_named_types(node, self._is_known)
+        lambdas = [word for word in node.keywords if name == "assign" and isinstance(word.value, ast.Lambda)]
+        rest = ast.Call(func, node.args, [word for word in node.keywords if word not in lambdas])
+        args, kwargs = self.arguments(ast.copy_location(rest, node))
+        read = kwargs | {str(word.arg): self._read_lambda(word.value) for word in lambdas}  # type: ignore[arg-type]
+        return Method(value, name, args, tuple((str(word.arg), read[str(word.arg)]) for word in node.keywords))
 
     def _attribute(self, node: ast.Attribute) -> Tree:
         name = node.attr
@@ -356,6 +391,20 @@ class Reader:
         ast.DictComp: _comprehension,
         ast.GeneratorExp: _comprehension,
     }
+
+
+def _with_named_types(node: ast.Call, is_known: Callable[[str], bool]) -> ast.Call:
+    """Return `astype(int)` as `astype("int")`: a type is not a value of the language."""
+
+    def named(part: ast.expr) -> ast.expr:
+        if isinstance(part, ast.Name) and part.id in _TYPES and not is_known(part.id):
+            return ast.copy_location(ast.Constant(part.id), part)
+        if isinstance(part, ast.Dict):
+            return ast.copy_location(ast.Dict(part.keys, [named(each) for each in part.values]), part)
+        return part
+
+    words = [ast.copy_location(ast.keyword(word.arg, named(word.value)), word) for word in node.keywords]
+    return ast.copy_location(ast.Call(node.func, [named(each) for each in node.args], words), node)
 
 
 def _holds_lists(keys: list[Tree], node: ast.AST) -> bool:

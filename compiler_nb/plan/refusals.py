@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection
 from typing import Final
 
-from compiler_nb.operations import tables
+from compiler_nb.operations import idioms
 from compiler_nb.operations.functions import FUNCTIONS, METHODS
 from compiler_nb.plan.builder import free_name
 from compiler_nb.plan.check import Refused
@@ -123,17 +123,19 @@ def explain_syntax(text: str, error: SyntaxError) -> str:
 
 _METHODS: Final = {
     **{name: f"{name}(value) of a list or a column" for name in ("any", "all")},
-    "tolist": "list(value)", "to_list": "list(value)", "format": "an f-string", "append": "value + [item]",
-    "extend": "value + items", "sort": "sorted(value)", "head": "value[:5]", "round": "round(value)",
-    "apply": "[... for x in value]", "map": "[... for x in value]", "astype": "[int(x) for x in value]",
+    "to_list": "value.tolist()", "format": "an f-string", "append": "value + [item]",
+    "extend": "value + items", "sort": "sorted(value)",
+    "apply": "[... for x in value]", "map": "[... for x in value]", "transform": "[... for x in value]",
     "copy": "the value itself, which nothing changes", "union": "value | other", "update": "value | other",
-    "unique": "set(value)", "abs": "abs(value)", "splitlines": r'value.split("\n")',
-    "sort_values": "sorted(value) of a column",
-    "isnull": "value.isna()", "notna": "~value.isna()",
+    "splitlines": r'value.split("\n")', "query": 'a filter, df[df["age"] > 9]', "eval": "the expression itself",
+    "iterrows": '[... for row in df.to_dict("records")]', "itertuples": '[... for row in df.to_dict("records")]',
+    "pivot": "df.pivot_table(index=..., columns=..., values=...)", "to_numpy": "value.tolist()",
+    "isnumeric": "a test of your own", "join": "df.merge(other, left_index=True, right_index=True)",
+    "where": "df[test]", "mask": "df[~test]", "ffill": "df.fillna(value)", "bfill": "df.fillna(value)",
 }  # fmt: skip
 """What to write instead of a method that is not allowed."""
-PLACES: Final = frozenset({"iloc", "loc", "iat", "at"})
-"""What reads a table's cells by place, and is no field before brackets."""
+PLACES: Final = {"iat": "iloc", "at": "loc"}
+"""What reads a single cell, and what to write instead; both are no fields before brackets."""
 BUILTINS: Final = {
     "print": "end the plan with answer(value), which is shown",
     "input": "offer a variable of the notebook as an input, and write its name here",
@@ -171,7 +173,7 @@ def no_name(name: str, known: list[str], is_tool: Callable[[str], bool], *, text
         hint = f" Write value.{method}(...) with a value of your own"
     elif not hint and method and is_tool(method):
         hint = f" Call the tool itself: {method}(...)"
-    elif not hint and method and method not in METHODS and method not in tables.METHODS:
+    elif not hint and method and method not in METHODS and method not in idioms.METHODS:
         hint = f"{there}; modules cannot be used in a plan"
     elif not hint and not method and (is_tool(name) or name in FUNCTIONS):
         hint = f" To use what it computes, call it: {name}(...)"
@@ -185,15 +187,32 @@ def no_method(node: ast.Attribute) -> str:
     shown = node.attr[:NAME_LIMIT]
     if shown in _METHODS:
         return f".{shown}() cannot be called in a plan: use a tool, or write {_METHODS[shown]}"
-    near = suggest(shown, [*METHODS, *tables.METHODS], 0.8)
+    near = suggest(shown, [*METHODS, *idioms.METHODS], 0.8)
     return f".{shown}() cannot be called in a plan: use a tool.{near or f' Only these can: {spell_methods()}'}"
 
 
 def spell_methods() -> str:
-    """Return the methods that a plan may call in words: `of text split, ...; of dicts get, ...; of tables sum, ...`."""
+    """Return the methods that a plan may call in words: `of text split, ...; of dicts get, ...; of tables ...`."""
     owned = {"text": str, "dicts": dict, "lists": list}
     named = {owner: [name for name, kinds in METHODS.items() if kind in kinds] for owner, kind in owned.items()}
-    return "; ".join(f"of {owner} {', '.join(names)}" for owner, names in {**named, "tables": tables.METHODS}.items())
+    return "; ".join(
+        [*(f"of {owner} {', '.join(names)}" for owner, names in named.items()), f"of pandas tables {_TABLES}"]
+    )
+
+
+_TABLES: Final = (
+    "what only computes, such as groupby(...)[...].mean(), agg by names, merge, sort_values, value_counts, resample, "
+    ".str.contains, .dt.year, .loc[...], pd.concat, but no apply, map, query, inplace"
+)
+"""The idioms of tables as a planner is told of them: it knows pandas, and all names would be a page."""
+
+
+def no_function(name: str) -> str:
+    """Return that a function of pandas cannot be called, and which ones can."""
+    shown = name[: check.NAME_LIMIT]
+    there = ", ".join(f"pd.{each}" for each in idioms.FUNCTIONS)
+    hint = suggest(shown, idioms.FUNCTIONS, 0.8) or f" There are {there}"
+    return f"pd.{shown}() cannot be called in a plan: use a tool.{hint}"
 
 
 def no_attribute(node: ast.Attribute) -> str:
@@ -202,7 +221,7 @@ def no_attribute(node: ast.Attribute) -> str:
     if shown.startswith("_"):
         return f"the attribute .{shown} cannot be read: use a tool"
     if shown in PLACES:
-        return f"rows and cells cannot be read by .{shown} in a plan: use a tool, or read a column, value[column][row]"
+        return f"cells cannot be read by .{shown} in a plan: write .{PLACES[shown]}[...]"
     return f'attributes cannot be read in a plan (.{shown}): a column or a key is value["{shown}"]'
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from compiler_nb.operations.bounds import Scope
-from compiler_nb.operations.tables import METHODS as IDIOMS
+from compiler_nb.operations.idioms import METHODS as IDIOMS
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.fanout import Shape, expand, needs
 from compiler_nb.plan.plan import Plan
