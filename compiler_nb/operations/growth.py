@@ -27,8 +27,8 @@ CELLS: Final = 10_000_000
 CHARACTERS: Final = 200_000_000
 """Characters that the texts of a column may have together."""
 _TEXT: Final = frozenset({str, type(None), float})
-_NUMBERS: Final = frozenset({int, float, bool, type(None)})
-_WRITABLE: Final = frozenset({str, int, float, bool, type(None), date, datetime, time})
+_NUMBERS: Final[frozenset[type]] = frozenset({int, float, bool, type(None)})
+_WRITABLE: Final[frozenset[type]] = frozenset({str, int, float, bool, type(None), date, datetime, time})
 _CELL: Final = 20
 """Characters of a number or a time as text, about."""
 _LONG: Final = 2_000
@@ -127,8 +127,8 @@ def check_result(name: str, table: Any, given: dict[str, Any]) -> None:
     if name in _NUMERIC and base is not None and _has_objects(base):
         raise ExpressionError(f".{name}() is for numbers, and the table holds other objects: use a tool")
     if name in _SIZES:
-        cells_made = _SIZES[name](base, given)
-        _check(cells_made, 0 if base is None else base.size)
+        tables = {id(each): each for each in (base, *given.values(), *_listed(given.get("objs"))) if kind_of(each)}
+        _check(_SIZES[name](base, given), sum(each.size for each in tables.values()))
     if name in _WRITTEN:
         _check_text(_WRITTEN[name](base, given))
 
@@ -162,7 +162,9 @@ def _merged(left: Any, given: dict[str, Any]) -> int:
         if any(word in given for word in ("on", "left_on", "right_on", "left_index", "right_index")) or not common:
             return 0  # a key that is not there: pandas says so
         keys = [left[common], right[common]]
-    return _pairs(*keys) * columns
+    how = given.get("how", "inner")
+    alone = sum(len(side) for side, kept in ((left, "left"), (right, "right")) if how in (kept, "outer"))
+    return (_pairs(*keys) + alone) * columns
 
 
 def _keys(side: Any, given: dict[str, Any], name: str) -> Any:
@@ -183,7 +185,7 @@ def _pairs(left: Any, right: Any) -> int:
     both = pandas.concat([side.set_axis(names, axis=1) for side in (left, right)], ignore_index=True)
     codes = both.groupby(names, dropna=False, sort=False, observed=True).ngroup().to_numpy()
     counts = [numpy.bincount(part, minlength=len(codes) + 1) for part in (codes[: len(left)], codes[len(left) :])]
-    return int((counts[0].astype(float) * counts[1]).sum()) + len(left) + len(right)
+    return int((counts[0].astype(float) * counts[1]).sum())
 
 
 def _grouped(table: Any, given: dict[str, Any]) -> int:
@@ -226,7 +228,7 @@ def _stepped(table: Any, given: dict[str, Any]) -> int:
     """Return how many cells a resample has: a step of an hour or less is what it says, others are days at least."""
     from pandas.tseries.frequencies import to_offset  # noqa: PLC0415 - pandas is there: this is its table
 
-    times = table[given["on"]] if "on" in given else table.index
+    times = (table[given["on"]] if "on" in given else table.index).dropna()
     if not len(times) or times.dtype.kind != "M":
         return 0
     try:
@@ -243,7 +245,7 @@ def _put_together(_: Any, given: dict[str, Any]) -> int:
     if given.get("axis", 0) in (1, "columns"):
         return sum(rows) * sum(widths)
     names = {name for part in parts if kind_of(part) == "DataFrame" for name in part.columns}
-    return sum(rows) * max(len(names), 1) - sum(part.size for part in parts)
+    return sum(rows) * max(len(names), 1)
 
 
 def _parts(value: Any) -> list[Any]:

@@ -182,8 +182,20 @@ ATTRIBUTES: Final[dict[str, frozenset[str]]] = {
     "days": frozenset({"TimedeltaProperties"}),
 }
 """What may be read of a table or a view without a call, before a column or a label of the same name."""
+_RENAMED: Final = {"dayofweek": "day_of_week", "weekday": "day_of_week", "dayofyear": "day_of_year"}
+"""Names that everybody writes, and that pandas is about to drop."""
 PLACES: Final = frozenset({"loc", "iloc"})
 """What reads rows and cells of a table by a key in brackets."""
+
+PLAIN: Final = frozenset({list, tuple, set, str, int, float})
+INSTEAD: Final = {
+    "head": "value[:5]", "tail": "value[-5:]", "tolist": "list(value)", "unique": "set(value)",
+    "nunique": "len(set(value))", "sort_values": "sorted(value)", "nlargest": "sorted(value, reverse=True)[:3]",
+    "nsmallest": "sorted(value)[:3]", "round": "round(value)", "abs": "abs(value)", "sum": "sum(value)",
+    "max": "max(value)", "min": "min(value)", "mean": "sum(value) / len(value)", "astype": "[int(x) for x in value]",
+    "isin": "value in others", "drop_duplicates": "list(dict.fromkeys(value))",
+}  # fmt: skip
+"""What to write of plain values, which have no such methods."""
 
 # -------------------------------------------------------------------- what arrays do
 
@@ -352,7 +364,7 @@ def read_field(table: Any, name: str) -> Any:
     """Return a listed attribute of a table or a view, otherwise the table's column, or label, of that name."""
     kind = kind_of_any(table)
     if kind in ATTRIBUTES.get(name, ()):
-        return getattr(table, name)
+        return getattr(table, _RENAMED.get(name, name))
     if kind in GROUPS and name in list(table.obj):
         return table[name]
     labels = _labels(table)

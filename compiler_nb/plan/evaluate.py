@@ -369,10 +369,11 @@ def _method(node: Method, scope: Scope) -> Any:
     kind, owner = kind_of_any(value), METHODS.get(node.name, {})
     own = owner.get(dict if type(value) in DICTS else type(value))
     if own is None and idioms.find(node.name, kind) is None:
-        kinds = {each for idiom in idioms.METHODS.get(node.name, ()) for each in idiom.kinds}
+        kinds = {idioms.an(each) for idiom in idioms.METHODS.get(node.name, ()) for each in idiom.kinds}
         names = " or ".join([*(each.__name__ for each in owner), *sorted(kinds)])
-        wrong = f".{node.name}() is for {names}, not {type_name(value)}: use a tool"
-        raise ExpressionError(f"{spell(node)[:200]}: {wrong}")
+        instead = idioms.INSTEAD.get(node.name) if type(value) in idioms.PLAIN else None
+        hint = f"write {instead}" if instead else "use a tool"
+        raise ExpressionError(f"{spell(node)[:200]}: .{node.name}() is for {names}, not {type_name(value)}: {hint}")
     if node.name == "assign":
         return _assign(node, value, scope)
     args = [evaluate(arg, scope) for arg in node.args]

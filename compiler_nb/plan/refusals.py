@@ -127,11 +127,8 @@ _METHODS: Final = {
     "extend": "value + items", "sort": "sorted(value)",
     "apply": "[... for x in value]", "map": "[... for x in value]", "transform": "[... for x in value]",
     "copy": "the value itself, which nothing changes", "union": "value | other", "update": "value | other",
-    "splitlines": r'value.split("\n")', "query": 'a filter, df[df["age"] > 9]', "eval": "the expression itself",
-    "iterrows": '[... for row in df.to_dict("records")]', "itertuples": '[... for row in df.to_dict("records")]',
-    "pivot": "df.pivot_table(index=..., columns=..., values=...)", "to_numpy": "value.tolist()",
-    "isnumeric": "a test of your own", "join": "df.merge(other, left_index=True, right_index=True)",
-    "where": "df[test]", "mask": "df[~test]", "ffill": "df.fillna(value)", "bfill": "df.fillna(value)",
+    "splitlines": r'value.split("\n")', "query": 'a filter, df[df["age"] > 9]', "to_numpy": "value.tolist()",
+    **dict.fromkeys(("iterrows", "itertuples"), '[... for row in df.to_dict("records")]'),
 }  # fmt: skip
 """What to write instead of a method that is not allowed."""
 PLACES: Final = {"iat": "iloc", "at": "loc"}
@@ -195,16 +192,11 @@ def spell_methods() -> str:
     """Return the methods that a plan may call in words: `of text split, ...; of dicts get, ...; of tables ...`."""
     owned = {"text": str, "dicts": dict, "lists": list}
     named = {owner: [name for name, kinds in METHODS.items() if kind in kinds] for owner, kind in owned.items()}
-    return "; ".join(
-        [*(f"of {owner} {', '.join(names)}" for owner, names in named.items()), f"of pandas tables {_TABLES}"]
-    )
+    return "; ".join([*(f"of {owner} {', '.join(names)}" for owner, names in named.items()), f"of tables {_TABLES}"])
 
 
-_TABLES: Final = (
-    "what only computes, such as groupby(...)[...].mean(), agg by names, merge, sort_values, value_counts, resample, "
-    ".str.contains, .dt.year, .loc[...], pd.concat, but no apply, map, query, inplace"
-)
-"""The idioms of tables as a planner is told of them: it knows pandas, and all names would be a page."""
+_TABLES: Final = "those of pandas that compute, pd.concat, but no apply, map, query"
+"""The idioms of tables as a planner is told of them: it knows pandas, and all names would fill a page."""
 
 
 def no_function(name: str) -> str:

@@ -14,7 +14,7 @@ import pytest
 from compiler_nb.compiler import Compiler
 from compiler_nb.errors import PlanError
 from compiler_nb.notebook.live.details import details
-from compiler_nb.operations import tables
+from compiler_nb.operations import idioms
 from compiler_nb.operations.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.plan import Plan
@@ -22,7 +22,7 @@ from compiler_nb.tool import tool
 from tests.support import published
 from tests.support.expressions import error_of, parse, same, value_of
 
-COVERS = ("columns.py", "fields.py", "growth.py")
+COVERS = ("columns.py", "fields.py", "growth.py", "idioms.py", "patterns.py")
 pandas = pytest.importorskip("pandas")
 numpy = pytest.importorskip("numpy")
 NAN = float("nan")
@@ -143,9 +143,18 @@ def test_times_are_compared_and_what_is_missing_is_skipped():
         ("df.mean", "to call the method, write .mean()"),
         ("df[(df.mpg > 9) and (df.year > 70)]", "combine masks with & | ~"),
         ("df[df.mpg > 9 & df.year > 70]", "each comparison in brackets"),
-        ("df['mpg'].mean(0)", "may give only axis="),
+        ("df['mpg'].tolist(0)", "of the arguments of .tolist() of a column a plan may give none"),
+        ("df.head(1, 2)", "may give only n="),
+        ("df.head('a')", "n= of head() must be a whole number, not str"),
+        ("df.agg('query')", "an aggregation is one of count, first"),
+        ("df.astype('S9')", "a type is one of Float64"),
         ("df['mpg']['x']", "no label 'x'"),
-        ("'a'.mean()", ".mean() is for DataFrame or Series or ndarray, not str"),
+        ("'a'.mean()", "or an array, not str: write sum(value) / len(value)"),
+        ("[1, 2].head()", "not list: write value[:5]"),
+        ("df.str", "a table has no 'str'"),
+        ("df.mpg.str.upper()", "Can only use .str accessor"),
+        ("df.rolling(2)['mpg'][0]", "has no items in a plan"),
+        ("pd.concat(df)", "takes a list of tables"),
     ],
 )
 def test_an_error_about_a_table_says_how_to_write_it(cars, text, told):
@@ -409,7 +418,7 @@ def test_the_table_lists_nothing_that_plain_pandas_gives_too(row):
 def test_the_readme_lists_what_may_be_read_of_a_table():
     """Every method and every attribute, and no other."""
     listed = published.SECTION.partition("These may be called:")[2].partition("Otherwise")[0]
-    assert re.findall(r"`(\w+)`", listed) == [*tables.METHODS, *tables.ATTRIBUTES]
+    assert re.findall(r"`(\w+)`", listed) == [*idioms.METHODS, *idioms.ATTRIBUTES]
 
 
 def test_a_row_that_is_read_by_its_position_is_noted_in_the_details_of_its_task(cars):

@@ -238,8 +238,8 @@ def test_methods_are_for_exactly_their_types():
         def upper(self):
             raise AssertionError("called")
 
-    assert "use a tool" in error_of("x.upper()", x=Loud("a"))
-    assert ".get() is for dict, not list" in error_of("x.get(0)", x=[1])
+    assert ".upper() is for str or .str, not Loud: use a tool" in error_of("x.upper()", x=Loud("a"))
+    assert ".get() is for dict or .str, not list" in error_of("x.get(0)", x=[1])
 
 
 def test_counts_and_groups_that_a_tool_returns_are_read_like_dicts():

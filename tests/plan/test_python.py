@@ -363,7 +363,9 @@ def test_in_a_cell_the_last_value_is_the_answer():
         ("_a = now()", "dunder", 1, 1, "begins with a letter"),
         ("a = df['_x']", "dunder", 1, 5, "cannot be read"),
         ("a = max(city, default=1, q=2)", "bad_args", 1, 5, "takes no q="),
-        ("a = df.dropna(inplace=True)", "bad_args", 1, 5, "takes no inplace="),
+        ("a = df.dropna(inplace=True)", "bad_args", 1, 5, "leave out inplace, and name what it gives"),
+        ("a = df.dropna(limit=1)", "bad_args", 1, 5, "takes no limit="),
+        ("a = df.agg(max)", "expression", 1, 12, 'by its name, as text: "max"'),
         ("a = search(*city)", "star_args", 1, 5, "one by one"),
         ("a = b'x'", "expression", 1, 5, "write text or a number"),
         ("a = 1 if df._x else 2", "attribute", 1, 10, "cannot be read"),
@@ -417,23 +419,24 @@ def test_literals_behind_names_stay_within_bounds():
 @pytest.mark.parametrize(
     ("expression", "hint"),
     [
-        ("a.nlargest(3)", ".nlargest() cannot be called in a plan: use a tool. Only these can: of text split, strip"),
+        ("a.pipe(f)", ".pipe() cannot be called in a plan: use a tool. Only these can: of text split, strip"),
         ("a['x'].any()", ".any() cannot be called in a plan: use a tool, or write any(value) of a list or a column"),
         ("a.to_csv()", ".to_csv() cannot be called in a plan: use a tool. Only these"),
-        ("a.tolist()", "use a tool, or write list(value)"),
+        ("a.query('x > 1')", 'use a tool, or write a filter, df[df["age"] > 9]'),
+        ("pd.read_csv('x')", "pd.read_csv() cannot be called in a plan: use a tool. There are pd.concat"),
         ("'{}'.format(a)", "use a tool, or write an f-string"),
         ("a.append(1)", "use a tool, or write value + [item]"),
         ("a.iloc(3)", ".iloc() cannot be called in a plan: use a tool. Only these"),
-        ("a.iloc[0]", "by .iloc in a plan: use a tool, or read a column"),
+        ("a.iat[0]", "cells cannot be read by .iat in a plan: write .iloc[...]"),
         ("a.to_csv", 'a column or a key is value["to_csv"]'),
     ],
 )
 def test_a_method_or_an_attribute_is_replaced_by_what_says_the_same(expression, hint):
-    """An item only if it may be one: `df.nlargest(3)` and `df.iloc[0]` are a tool's work."""
+    """An item only if it may be one."""
     problem = only_problem(f"a = now()\nb = {expression}")
     assert problem.kind == "attribute"
     assert hint in problem.message
-    assert ("value[" in problem.message) == (expression in ("a.to_csv", "a.iloc[0]"))
+    assert ("value[" in problem.message) == (expression == "a.to_csv")
 
 
 def test_a_name_used_before_its_line_is_told_so_once():

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from compiler_nb.operations.bounds import Scope
-from compiler_nb.operations.idioms import METHODS as IDIOMS
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.fanout import Shape, expand, needs
 from compiler_nb.plan.plan import Plan
@@ -424,79 +423,7 @@ def test_a_reply_gives_what_python_gives(name):
     assert {id_: values[id_] for id_ in shared} == {id_: expected[id_] for id_ in shared}
 
 
-# ------------------------------------------------------------------- refused
-
-ONLY = (
-    "of text split, strip, lower, upper, title, join, replace, startswith, endswith; of dicts get, keys, values, "
-    "items; of lists index, count"
-)
-
-
-def tool_alone(name: str) -> str:
-    lists = f"{ONLY}; of tables {', '.join(IDIOMS)}"
-    return f".{name}() cannot be called in a plan: use a tool. Only these can: {lists}"
-
-
-def or_write(name: str, instead: str) -> str:
-    return f".{name}() cannot be called in a plan: use a tool, or write {instead}"
-
-
-ROWS = "rows and cells cannot be read by .iloc in a plan: use a tool, or read a column, value[column][row]"
-TOLD = {
-    "data-0": [
-        (4, 8, tool_alone("nlargest")),
-        (5, 14, or_write("tolist", "list(value)")),
-        (10, 14, tool_alone("rename")),
-        (11, 14, tool_alone("rename")),
-        (13, 16, tool_alone("isin")),
-        (14, 10, tool_alone("assign")),
-        (15, 11, ROWS),
-        (16, 16, ROWS),
-    ],
-    "data-2": [(6, 19, tool_alone("rename")), (7, 20, tool_alone("rename"))],
-}
-"""By refused reply: line, column and message of each problem."""
-
-FIXES = {
-    "data-0": {
-        4: 'top5 = filter_rows(by_region, "revenue.rank(ascending=False) <= 5")',
-        5: 'top5_names = list(top5["region"])',
-        10: "",
-        11: "",
-        12: 'both = join_tables(q2_by_region, q3_by_region, on="region")',
-        13: 'largest = filter_rows(both, f"region in {top5_names}")',
-        14: 'growth = dict(zip(largest["region"], largest["revenue_y"] / largest["revenue_x"] - 1))',
-        15: "fastest = max(growth, key=growth.get)",
-        16: 'region_total = dict(zip(by_region["region"], by_region["revenue"]))[fastest]',
-        17: 'total = sum(by_region["revenue"])',
-        19: 'answer(f"{fastest} grew fastest in Q3 ({growth[fastest]:.1%} over Q2) '
-        'and makes up {share:.1f}% of total revenue.")',
-    },
-    "data-2": {
-        6: "",
-        7: "",
-        8: 'comparison = join_tables(seattle_monthly, new_york_monthly, on="date")',
-        9: 'wetter = filter_rows(comparison, "precipitation_x > precipitation_y")',
-    },
-}
-"""By refused reply and line: what the message says to write instead, a tool or an item; other lines stay."""
-
-
-def fixed(name: str) -> str:
-    """Return a refused reply with its fixes."""
-    lines = planner.replies("free")[name].split("\n")
-    return "\n".join(FIXES.get(name, {}).get(number, line) for number, line in enumerate(lines, 1))
-
-
-@pytest.mark.parametrize("name", PANDAS)
-def test_methods_of_tables_are_refused_with_a_mend(name):
-    """Each problem says what, where and the way to write it; what hangs on a refused line is no further problem."""
-    text = planner.replies("free")[name]
-    for pieces in ([text], text):
-        reading = Reading(pieces, "auto", **OFFERED)
-        assert reading.plan is None
-        assert {problem.kind for problem in reading.problems} == {"attribute"}
-        assert [(problem.line, problem.column, problem.message) for problem in reading.problems] == TOLD[name]
+# ------------------------------------------------------------------- pandas as models write it
 
 
 def tables() -> tuple[dict[str, Any], dict[str, Any]]:
@@ -536,10 +463,11 @@ def tables() -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", [*PANDAS, "data-8"])
-def test_a_mended_reply_gives_what_its_author_wanted(name):
-    """A tool or an item in place of each refused method: accepted, and with the answer that Python gives unmended."""
+def test_pandas_as_a_model_writes_it_gives_what_its_author_wanted(name):
+    """The reply as it came, with methods of tables in it: accepted, and with the answer that Python gives."""
     tools, inputs = tables()
-    _, expected = performed_by_python(planner.replies("free")[name], tools, inputs)
-    _, end = performed_by_us(fixed(name), tools, inputs)
+    text = planner.replies("free")[name]
+    _, expected = performed_by_python(text, tools, inputs)
+    _, end = performed_by_us(text, tools, inputs)
     assert end == expected
     assert end != [[]]

@@ -80,12 +80,22 @@ def _item(value: Any, key: Any) -> Any:
 
 def _method(value: Any, name: str, *args: Any, **kwargs: Any) -> Any:
     text = _BY_TEXT.get(f"a.{name}()") if _name_of(value) == "a" and not kwargs else None
-    return plain(in_python(text, a=value) if text else getattr(value, name)(*args, **kwargs))
+    found = plain(in_python(text, a=value) if text else getattr(value, name)(*args, **kwargs))
+    return np.asarray(found) if isinstance(found, pd.api.extensions.ExtensionArray) else found
+
+
+FIELDS = ("shape", "columns", "dtypes", "dtype", "index", "loc", "iloc")
+OF_COLUMNS = ("str", "dt")
 
 
 def _field(value: Any, name: str) -> Any:
-    listed = ("shape", "columns", "dtypes", "dtype", "index")
-    return getattr(value, name) if name in listed and not isinstance(value, dict) else plain(value[name])
+    if isinstance(value, dict):
+        return plain(value[name])
+    if type(value) is pd.DataFrame:
+        return getattr(value, name) if name in FIELDS else plain(value[name])
+    if type(value) is pd.Series:
+        return getattr(value, name) if name in (*FIELDS, *OF_COLUMNS) else plain(value[name])
+    return getattr(value, name)  # a view's
 
 
 class _Rewrite(ast.NodeTransformer):
@@ -93,7 +103,9 @@ class _Rewrite(ast.NodeTransformer):
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         self.generic_visit(node)
-        key = node.slice if not isinstance(node.slice, ast.Slice) else _slice(node.slice)
+        key: ast.expr = _slice(node.slice)
+        if isinstance(key, ast.Tuple):
+            key = ast.Tuple([_slice(each) for each in key.elts], ast.Load())
         return ast.Call(ast.Name("_item", ast.Load()), [node.value, key], [])
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
@@ -101,15 +113,18 @@ class _Rewrite(ast.NodeTransformer):
         return ast.Call(ast.Name("_field", ast.Load()), [node.value, ast.Constant(node.attr)], [])
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        if not isinstance(node.func, ast.Attribute):
-            self.generic_visit(node)
+        if not isinstance(node.func, ast.Attribute) or ast.unparse(node.func).startswith("pd."):
+            node.args = [self.visit(each) for each in node.args]
+            node.keywords = [ast.keyword(word.arg, self.visit(word.value)) for word in node.keywords]
             return node
         args = [self.visit(each) for each in (node.func.value, *node.args)]
         keywords = [ast.keyword(word.arg, self.visit(word.value)) for word in node.keywords]
         return ast.Call(ast.Name("_method", ast.Load()), [args[0], ast.Constant(node.func.attr), *args[1:]], keywords)
 
 
-def _slice(node: ast.Slice) -> ast.expr:
+def _slice(node: ast.expr) -> ast.expr:
+    if not isinstance(node, ast.Slice):
+        return node
     parts = [part or ast.Constant(None) for part in (node.lower, node.upper, node.step)]
     return ast.Call(ast.Name("slice", ast.Load()), parts, [])
 
@@ -118,7 +133,7 @@ def by_the_table(text: str, **values: Any) -> Any:
     """Return what plain pandas makes of a plan's expression after the published table."""
     tree = ast.fix_missing_locations(_Rewrite().visit(ast.parse(text, mode="eval")))
     helpers = {name: _function(name) for name in ("sum", "max", "min", "any", "all", "sorted", "round")}
-    helpers |= {"_item": _item, "_field": _field, "_method": _method}
+    helpers |= {"_item": _item, "_field": _field, "_method": _method, "pd": pd}
     helpers["zip"] = lambda *values: zip(*map(helpers["list"], values), strict=False)
     helpers["list"] = lambda value=(): value.tolist() if type(value) is np.ndarray else list(value)
     with warnings.catch_warnings():

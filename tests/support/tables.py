@@ -15,6 +15,12 @@ COLUMNS = (*NUMBERS, "b", "w", "d", "k", "o", "q")
 """Numbers with gaps, whole ones, nullable ones; truths, words, days, categories, ordered ones, and objects."""
 
 
+OTHER = pd.DataFrame(
+    {"n": [1, 2, 2, 5], "w": pd.Series(["a", "bb", None, "z"], dtype="str"), "p": [1.5, 2.5, 3.5, 4.5]}
+)
+"""A table to merge others with; one key occurs twice."""
+
+
 def random_table(random: Random) -> pd.DataFrame:
     """Return a table of few rows or none, with missing values, of all kinds of columns, often filtered."""
     size = random.choice((0, 1, 2, 3, 5, 8))
@@ -57,6 +63,9 @@ def random_values(random: Random) -> dict[str, Any]:
         "t": table,
         "s": table[random.choice(COLUMNS)],
         "a": table["x"].to_numpy() if random.random() < 0.6 else np.array([3, 1, 2]),
+        "u": pd.DataFrame(
+            {"n": [1, 2, 2, 5], "w": pd.Series(["a", "bb", None, "z"], dtype="str"), "p": [1.5, 2.5, 3.5, 4.5]}
+        ),
         "g": table.groupby("n")["x"].mean(),
         "v": table["n"].value_counts(),
         "r": rows[0] if rows else {"x": 1.0, "n": 2, "w": "a"},
@@ -101,7 +110,81 @@ class Writer:
             "a[a > 1]",
             "g",
             "v",
+            self.idiom(depth - 1),
+            self.grouped(depth - 1),
         )
+
+    def idiom(self, depth: int) -> str:
+        """Return a column that an idiom of pandas gives, of the same length mostly."""
+        number, other = self.pick(*NUMBERS), self.pick(*COLUMNS)
+        column = f"{self.table(depth - 1)}[{number!r}]"
+        return self.pick(
+            f"{column}.cumsum()", f"{column}.diff()", f"{column}.shift({self.pick('1', '-1', '2')})",
+            f"{column}.rank()", f"{column}.rank(method='dense', ascending=False)", f"{column}.clip(0, 2)",
+            f"{column}.clip(lower=1)", f"{column}.fillna(0)", f"{column}.round(1)", f"{column}.abs()",
+            f"{column}.pct_change()", f"{column}.between(0, 2)", f"{column}.isin([1, 2.5, 3])",
+            f"{column}.rolling(2).mean()", f"{column}.rolling(3, min_periods=1).sum()", f"{column}.astype(float)",
+            f"{column}.nlargest(2)", f"{column}.nsmallest(2)", f"{column}.sort_values()",
+            f"{column}.sort_values(ascending=False).head(2)", f"{column}.quantile([0.25, 0.75])",
+            f"{column}.agg(['min', 'max'])", f"{column}.describe()",
+            f"t[{other!r}].value_counts()", f"t[{other!r}].value_counts(normalize=True)", f"t[{other!r}].notna()",
+            f"t[{other!r}].drop_duplicates()", f"t[{other!r}].unique()", f"t[{other!r}].head(2)",
+            f"t[{other!r}].sort_index()", f"t[{other!r}].reset_index(drop=True)", "t.w.astype(str)", "t.n.astype(str)",
+            "t.w.str.upper()", "t.w.str.len()", "t.w.str.contains('b')", "t.w.str.contains('^b|c$', na=False)",
+            "t.w.str.startswith('a')", "t.w.str.strip('b')", "t.w.str[0]", "t.w.str.get(1)", "t.w.str.split('b')",
+            "t.w.str.replace('b', 'x')", "t.w.str.title()", "t.d.dt.year", "t.d.dt.month", "t.d.dt.dayofweek",
+            "t.d.dt.day_name()", "t.d.dt.strftime('%Y-%m')", "t.d.dt.date", "(t.d - t.d.min()).dt.days",
+            "(t.d - t.d.min()).dt.total_seconds()", f"t.loc[{self.mask(depth - 1)}, {other!r}]",
+            f"t.iloc[:2][{other!r}]", f"t.iloc[-2:, {self.pick('0', '1')}]", f"pd.isna(t[{other!r}])",
+            f"pd.to_numeric(t[{number!r}])", "pd.cut(t.x, [-5, 0, 2, 9])", "pd.cut(t.n, 2, labels=False)",
+            f"pd.concat([t[{number!r}], t[{number!r}]])", f"t[{number!r}].idxmax()", f"t[{number!r}].nunique()",
+            f"t[{number!r}].var()", f"t[{number!r}].quantile(0.5)", f"t[{number!r}].corr(t.x)", "t.x.corr(t.n)",
+        )  # fmt: skip
+
+    def grouped(self, depth: int) -> str:
+        """Return a column that comes of groups, or of steps of time."""
+        table, number = self.table(depth - 1), self.pick("x", "n")
+        keys = self.pick("'n'", "'w'", "['n', 'w']", "['w']", "'n', sort=False", "'w', dropna=False")
+        method = self.pick("mean", "sum", "min", "max", "count", "median", "std", "first", "last", "nunique", "size")
+        name = self.pick("mean", "sum", "max", "count")
+        return self.pick(
+            f"{table}.groupby({keys})[{number!r}].{method}()",
+            f"{table}.groupby({keys})[{number!r}].agg({name!r})",
+            f"{table}.groupby({keys})[{number!r}].cumsum()",
+            f"{table}.groupby({keys})[{number!r}].rank()",
+            f"{table}.groupby({keys})[{number!r}].shift(1)",
+            f"{table}.groupby({keys}).size()",
+            f"{table}.groupby({keys})[{number!r}].value_counts()",
+            f"t.resample('D', on='d')[{number!r}].{self.pick('sum', 'mean', 'count', 'max')}()",
+            f"t.groupby('w', as_index=False)[{number!r}].mean()[{number!r}]",
+        )
+
+    def combined(self, depth: int) -> str:
+        """Return a table that is made of tables, or has other columns or rows."""
+        table, name = self.table(depth - 1), self.pick("mean", "sum", "max", "count")
+        return self.pick(
+            f"{table}.merge(u, on='n')", f"{table}.merge(u, on='w', how='left')",
+            f"pd.merge({table}, u, on='n', how='outer')",
+            f"{table}.merge(u, left_on='n', right_on='n', suffixes=('_l', '_r'))", f"pd.concat([{table}, {table}])",
+            "pd.concat([t, u], ignore_index=True)", f"{table}.assign(y=lambda d: d.x * 2, z=lambda d: d.y + d['n'])",
+            f"{table}.assign(y={self.pick('t.x', '1', 't.n * 2')})", f"{table}.rename(columns={{'x': 'xx'}})",
+            f"{table}.drop(columns=['x'])", f"{table}.drop_duplicates('n')", f"{table}.sort_values('n')",
+            f"{table}.sort_values(['n', 'x'], ascending=[False, True])", f"{table}.nlargest(2, 'n')",
+            f"{table}.head(2)",
+            f"{table}.tail(1)", f"{table}.set_index('n')", f"{table}.reset_index()", f"{table}.reset_index(drop=True)",
+            f"{table}.groupby('w').agg({{'x': {name!r}, 'n': 'sum'}})",
+            f"{table}.groupby('w').agg(top=('x', {name!r}))",
+            f"{table}.groupby('n')[['x', 'm']].{name}()", f"{table}.groupby(['n', 'w'], as_index=False)['x'].{name}()",
+            f"{table}.pivot_table(index='n', columns='w', values='x', aggfunc={name!r})",
+            f"{table}.melt(id_vars='n', value_vars=['x', 'm'])", f"{table}[['x', 'n']].fillna(0)",
+            f"{table}[['x', 'n']].corr()", f"{table}[['x', 'n']].describe()", f"{table}[['x', 'n']].quantile(0.5)",
+            f"{table}[['x', 'n']].cumsum()", f"{table}[['x', 'n']].agg(['min', 'max'])",
+            f"{table}.astype({{'n': float}})",
+            f"{table}.loc[{self.mask(depth - 1)}, ['x', 'n']]", f"{table}.loc[:, 'x':'m']", f"{table}.iloc[:2, 1:3]",
+            f"{table}.iloc[0]", f"{table}.iloc[[0, 0]]", f"{table}[['x', 'n']].isin([1, 2])", f"{table}.sort_index()",
+            f"{table}[['n', 'w']].value_counts()", f"{table}.nunique()", f"{table}[['x', 'n']].rank()",
+            "t.set_index('d').resample('ME')[['x', 'n']].sum()", f"{table}[['x', 'n']].rolling(2).sum()",
+        )  # fmt: skip
 
     def mask(self, depth: int) -> str:
         """Return a mask of rows."""
@@ -168,13 +251,18 @@ class Writer:
             f"{number}.to_dict()",
             "list(t.columns)",
             "list(t.count)",
+            "t.columns.tolist()",
+            f"{column}.tolist()",
+            f"t[{self.pick(*COLUMNS)!r}].unique().tolist()",
+            "[(k, len(p)) for k, p in t.groupby('w')]",
+            f"{{k: p[{self.pick('x', 'n')!r}].sum() for k, p in t.groupby('n')}}",
             f"{{k: {self.number(depth - 1)} for k in t[['x', 'n']]}}",
             f"[max({number}, default=0), {self.number(depth - 1)}]",
         )
 
     def expression(self, depth: int) -> str:
         """Return any expression."""
-        kind = self.pick("column", "mask", "table", "number", "number", "items")
+        kind = self.pick("column", "mask", "table", "number", "number", "items", "idiom", "grouped", "combined")
         if self.random.random() < 0.9:
             return str(getattr(self, kind)(depth))
         return self.pick(
