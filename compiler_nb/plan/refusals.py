@@ -201,7 +201,7 @@ _TABLES: Final = "those of pandas that compute, pd.concat, but no apply, map, qu
 
 def no_function(name: str) -> str:
     """Return that a function of pandas cannot be called, and which ones can."""
-    shown = name[: check.NAME_LIMIT]
+    shown = name[:NAME_LIMIT]
     there = ", ".join(f"pd.{each}" for each in idioms.FUNCTIONS)
     hint = suggest(shown, idioms.FUNCTIONS, 0.8) or f" There are {there}"
     return f"pd.{shown}() cannot be called in a plan: use a tool.{hint}"
