@@ -11,9 +11,9 @@ AWAITED: Final = {"compile": "_compile_awaited", "plan": "_plan_awaited"}
 """The hidden magics that return a coroutine, by the magics that they stand for."""
 RERUN: Final = "_rerun_awaited"
 """The one for `%compile rerun`, which is a line."""
-_CALL = re.compile(r"get_ipython\(\)\.run_cell_magic\('(?:compile|plan)', ")
+_CALL = re.compile(r"get_ipython\(\)\.run_cell_magic\('(?:compile|plan|prompt)', ")
 _RERUN = re.compile(r"get_ipython\(\)\.run_line_magic\('compile', ['\"]rerun\b")
-_MAGIC = re.compile(r"%%(?:compile|plan)\b")
+_MAGIC = re.compile(r"%%(?:compile|plan|prompt)\b")
 
 
 def is_running(shell: Any) -> bool:
@@ -32,7 +32,8 @@ def drop_comments(lines: list[str]) -> list[str]:
 def rewrite(shell: Any, lines: list[str]) -> list[str]:
     """Turn the outermost cell of one of our magics into an `await`, which leaves the kernel free to listen.
 
-    Magics cannot be awaited by themselves. Nested cells, and all cells if autoawait is off, stay as they are and block.
+    Magics cannot be awaited by themselves. Nested cells, those that wait for nothing, and all cells if autoawait is off
+    stay as they are and block.
     """
     if lines and _RERUN.match(lines[0]) and not is_running(shell) and shell.autoawait:
         return [f"await {lines[0].replace(repr('compile'), repr(RERUN), 1)}", *lines[1:]]
@@ -44,7 +45,7 @@ def rewrite(shell: Any, lines: list[str]) -> list[str]:
     except (SyntaxError, ValueError, AttributeError):
         return lines  # more than a lone call with three literals
     body = body or "\n"  # IPython refuses an empty body with an error that notebook tests overlook
-    if is_running(shell) or not shell.autoawait:
+    if name not in AWAITED or is_running(shell) or not shell.autoawait:
         return [f"get_ipython().run_cell_magic({name!r}, {line!r}, {body!r})\n"]
     return [f"await get_ipython().run_cell_magic({AWAITED[name]!r}, {line!r}, {body!r})\n"]
 

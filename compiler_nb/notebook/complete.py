@@ -14,13 +14,15 @@ from compiler_nb.models.base import Model
 from compiler_nb.models.providers import HAND, PROVIDERS
 from compiler_nb.notebook.options import BY_FLAG, VIEWS, listed
 from compiler_nb.notebook.variables.namespace import Namespace
+from compiler_nb.notebook.verbs.prompts import ROLES
 from compiler_nb.notebook.verbs.table import VERBS
+from compiler_nb.prompts import SLOTS
 from compiler_nb.prompts.saved import saved_prompts
 from compiler_nb.run import Run
 from compiler_nb.tool import Tool, Toolbox
 from compiler_nb.toolbox.language import make_language_tools
 
-_HEAD = re.compile(r"\s*(%{1,2})(compile|plan)(?=\s|$)")
+_HEAD = re.compile(r"\s*(%{1,2})(compile|plan|prompt)(?=\s|$)")
 _REFERENCE = re.compile(r"[@{]([^\W\d]?\w*)$")
 
 
@@ -28,6 +30,9 @@ _WORD = re.compile(r"(?<![\w.])[^\W\d]\w*$")
 _NAME = re.compile(r"[^\W\d]\w*")
 _ASSIGNED = re.compile(r"^((?:[^\W\d]\w*\s*[,=]\s*)+)(?!=)", re.MULTILINE)
 """The names before the `=` of a plan's line."""
+_SLOT = re.compile(r"\{\{(\w*)$")
+_WORDS = {"prompt": [*ROLES, "list"], "example": ["add", "list", "drop"]}
+"""Words that verbs take first."""
 Found = tuple[str, list[str]]
 """The part of a word that is typed already, and the words that begin with it."""
 
@@ -44,25 +49,31 @@ def candidates(text: str, names: Namespace) -> Found | None:
         return None
     words = line[head.end() :].split(" ")
     typed, before = words[-1], [word for word in words[:-1] if word]
-    if head[1] == "%%":
-        return _in_line(typed, before, names)
-    if not before:
-        return _that_begin(typed, VERBS)
-    return _after_verb(typed, before, names)
+    if head[2] == "prompt":
+        return _that_begin(typed, _saved(before[0]) if before else SLOTS)
+    return (_in_line if head[1] == "%%" else _after_verb)(typed, before, names)
 
 
 def _after_verb(typed: str, before: list[str], names: Namespace) -> Found:
+    """Return verbs, and what stands behind one."""
+    if not before:
+        return _that_begin(typed, VERBS)
     if before[-1] in ("--start", "--override", "why", "approve", "deny", "skip", "retry", "set"):
         return _that_begin(typed, (name for run in _runs(names) for name in run._ipython_key_completions_()))
     verb = VERBS.get(before[0])
     if verb and any(before[-1] in option.flags and option.value for option in verb.shared):
         return _values(before[-1], typed, names)
-    flags = verb.values if verb else ()
-    return _that_begin(typed, [*flags, *(_models(names) if before[0] == "model" else [*_of(names, Run), "-1"])])
+    if before[0] == "prompt" and before[-1] == "--edit":
+        return _that_begin(typed, _saved(before[1]))
+    words = [*(_WORDS.get(before[0], ()) if len(before) == 1 else ()), *(verb.values if verb else ())]
+    return _that_begin(typed, [*words, *(_models(names) if before[0] == "model" else [*_of(names, Run), "-1"])])
 
 
 def _in_body(text: str, line: str, names: Namespace, magic: str) -> Found | None:
     """Return variables after `@` or `{` in a question; in a plan the names above, tools, and variables it may read."""
+    if magic == "prompt":
+        slot = _SLOT.search(line)
+        return _that_begin(slot[1], [f"{each}}}}}" for each in SLOTS["planner"]]) if slot else None
     reference = _REFERENCE.search(line)
     if magic == "compile":
         return _that_begin(reference[1], names.visible()) if reference else None
@@ -94,10 +105,17 @@ def _values(flag: str, typed: str, names: Namespace) -> Found:
         "approve": lambda: ["ask", "auto", "deny", *_of(names, Tool)],
         "inputs": names.visible,
         "variants": lambda: ["base", *_of(names, dict), *(each.name for each in saved_prompts())],
+        "planner_prompt": lambda: _saved("planner"),
+        "joiner_prompt": lambda: _saved("joiner"),
         **dict.fromkeys(("record", "replay"), lambda: sorted(map(str, Path().glob("*.jsonl")))),
         **dict.fromkeys(("model", "planner", "joiner", "worker"), lambda: _models(names)),
     }
     return _that_begin(last, values[option.field]() if option.field in values else option.choices)
+
+
+def _saved(role: str) -> list[str]:
+    """Return the names of the prompts of a role that are saved in this session; a file is not read for that."""
+    return [each.name for each in saved_prompts() if each.role == role]
 
 
 def _models(names: Namespace) -> list[str]:

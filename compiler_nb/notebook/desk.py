@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # they bring half of the package along
     from compiler_nb.history.history import History
     from compiler_nb.models.base import Model
     from compiler_nb.models.cassette import Cassette
+    from compiler_nb.notebook.examples import Example
     from compiler_nb.notebook.variables.binding import Binder
     from compiler_nb.notebook.variables.namespace import Namespace
     from compiler_nb.planner.seen import Seen
@@ -47,6 +48,8 @@ class CellSettings(Configurable):
     prompts = AnyTrait("auto", help="full, small, auto (as the model asks for), or texts by role").tag(config=True)
     record = Unicode(help="a cassette that all calls of models are written to").tag(config=True)
     replay = Unicode(help="a cassette that answers in the place of models").tag(config=True)
+    planner_prompt = Unicode(help="the name of a saved prompt for the planner").tag(config=True)
+    joiner_prompt = Unicode(help="the name of a saved prompt for the joiner").tag(config=True)
     share = Enum(("all", "summary", "none"), "all", help="how much of the contents models see").tag(config=True)
     learn_shapes = Bool(default_value=True, help="tell planners keys and types of what tools returned").tag(config=True)
     preview = Bool(default_value=False, help="show contents of results when asking for another plan").tag(config=True)
@@ -113,6 +116,7 @@ class Memory:
     names: Namespace
     binder: Binder
     seen: Seen  # what the tools of all cells returned
+    examples: list[Example] = field(default_factory=list)  # that questions show to the planner
     runs: deque[Run] = field(default_factory=lambda: deque(maxlen=KEPT_RUNS))
     connected: dict[str, Model] = field(default_factory=dict)
     cassettes: dict[str, Cassette] = field(default_factory=dict)  # that are played, by their files

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from compiler_nb.compare.cases import Case
@@ -17,6 +19,7 @@ from compiler_nb.models.hand import HandModel
 from compiler_nb.notebook.cassettes import models_of
 from compiler_nb.notebook.cell import identity, lines_above
 from compiler_nb.notebook.desk import Desk
+from compiler_nb.notebook.examples import fitting
 from compiler_nb.notebook.grids import GridJob, is_grid
 from compiler_nb.notebook.loop import Detached
 from compiler_nb.notebook.models import YOUR_TURN, is_hand, show_prompt
@@ -27,6 +30,7 @@ from compiler_nb.notebook.output.failed import run_failed
 from compiler_nb.notebook.output.presenter import display, front_of, look_of, say
 from compiler_nb.notebook.output.prints import Labels
 from compiler_nb.notebook.output.values import close_figures
+from compiler_nb.notebook.prompts import chosen_prompts
 from compiler_nb.notebook.runs import find_run, history_of
 from compiler_nb.notebook.variables.binding import variables
 from compiler_nb.plan.plan import Plan
@@ -36,7 +40,7 @@ from compiler_nb.values.forms import NotStored
 
 PASSED_ON: Final = (
     "dialect", "share", "preview", "max_concurrency", "max_replans", "max_repairs", "timeout", "limits", "approve",
-    "learn_shapes", "drop_failed", "bounds", "prompts",
+    "learn_shapes", "drop_failed", "bounds",
 )  # fmt: skip
 """Settings of `%config` and options that a Compiler takes as they are."""
 BLOCKED: Final = "a tool blocks the event loop and cannot be stopped; it goes on until the kernel ends"
@@ -162,16 +166,28 @@ def _compiler(desk: Desk, question: Question) -> Compiler:
     if is_hand(models["planner"]):
         roles["planner"] = HandModel(question.prompts.append)
     settings: dict[str, Any] = {name: desk.setting(given, name) for name in PASSED_ON}
+    settings["prompts"] = chosen_prompts(desk, given)
     tools = desk.memory.names.tools(given.get("tools"))
     asks_only = is_hand(models["planner"]) and not question.said.plan  # which is no run to keep
     history = None if asks_only else history_of(desk)
     try:
         budget = None if is_grid(given) else given.get("budget")  # a grid's is for all its runs together
         compiler = Compiler(None, tools, **(roles | settings), budget=budget, history=history)
+        if desk.memory.examples and not question.said.plan:
+            _show_examples(desk, compiler)
     except (ValueError, TypeError) as error:
         raise OptionError(str(error)) from None
     compiler.seen = desk.memory.seen
     return compiler
+
+
+def _show_examples(desk: Desk, compiler: Compiler) -> None:
+    """Have the planner shown the notebook's examples, as far as they fit; a warning says which do not, and why."""
+    settings = compiler.settings
+    pairs, left_out = fitting(desk.memory.examples, settings.dialect, settings.tools)
+    for words in left_out:
+        warnings.warn(words, stacklevel=2)
+    compiler.settings = replace(settings, examples=tuple(pairs))
 
 
 def _parse(desk: Desk, compiler: Compiler, question: Question) -> Plan:

@@ -1,4 +1,4 @@
-"""The magics: `%%compile`, `%%plan` and `%compile VERB`, and how they are registered with a shell.
+"""The magics: `%%compile`, `%%plan`, `%%prompt` and `%compile VERB`, and how they are registered with a shell.
 
 Each parses, calls and shows; the work is done elsewhere. What does the work is imported by the first magic, so that
 loading the extension takes no time.
@@ -27,7 +27,7 @@ EVENTS: Final = ("pre_run_cell", "post_run_cell")
 
 @magics_class
 class CompileMagics(Magics, CellSettings):
-    """`%%compile` answers a question, `%%plan` runs a plan, `%compile VERB` does the rest."""
+    """`%%compile` answers a question, `%%plan` runs a plan, `%%prompt` saves a prompt, `%compile VERB` all else."""
 
     def __init__(self, shell: Any, **kwargs: Any) -> None:
         super().__init__(shell, **kwargs)
@@ -46,6 +46,15 @@ class CompileMagics(Magics, CellSettings):
     def plan_cell(self, line: str, body: str) -> None:
         """Run the plan in the cell: `%%plan -h` lists the options."""
         self._block("plan", line, body)
+
+    @no_var_expand
+    @cell_magic("prompt")  # type: ignore[arg-type]  # as above
+    def prompt_cell(self, line: str, body: str) -> None:
+        """Save a prompt under a name: `%%prompt -h` says how."""
+        from compiler_nb.notebook.prompts import save_cell  # noqa: PLC0415 - see above
+
+        with message_only():
+            save_cell(self.desk, line, body)
 
     @no_var_expand
     @line_magic("compile")  # type: ignore[arg-type]  # as above
@@ -126,7 +135,7 @@ def unload(shell: Any) -> None:
     magics = shell.magics_manager.registry.pop(NAME, None)
     if magics is None:
         return
-    for kind, names in {"line": ["compile", RERUN], "cell": ["compile", "plan", *AWAITED.values()]}.items():
+    for kind, names in {"line": ["compile", RERUN], "cell": ["compile", "plan", "prompt", *AWAITED.values()]}.items():
         for name in names:
             shell.magics_manager.magics[kind].pop(name, None)
     LABELS.remove(magics.label)

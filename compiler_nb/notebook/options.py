@@ -137,6 +137,8 @@ OPTIONS: Final = (
     Option("record", ("--record",), "FILE", "write what models are asked and answer to a cassette, at its end"),
     Option("replay", ("--replay",), "FILE", "let a cassette answer: needs no model, no key and no network"),
     Option("timings", ("--timings",), help="of --replay: replies come at the pace at which they were recorded"),
+    Option("planner_prompt", ("--planner-prompt",), "NAME", "a saved prompt for the planner: %compile prompt list"),
+    Option("joiner_prompt", ("--joiner-prompt",), "NAME", "a saved prompt for the joiner"),
     Option("tools", ("-T", "--tools"), "a,b", "functions to offer; defaults to every @tool of the notebook", _names),
     Option("source", ("--from",), "RUN", "of %%plan: the run that it comes from; what that has done is not repeated"),
     Option("check", ("--check",), help="of %%plan: say what is wrong with it, or how it was read; run nothing"),
@@ -170,8 +172,7 @@ OPTIONS: Final = (
 )  # fmt: skip
 BY_FLAG: Final = {flag: option for option in OPTIONS for flag in option.flags}
 NOT_YET: Final = frozenset({
-    "--engine dask", "--cache plan", "--cache pure", "--cache all", "--planner-prompt", "--joiner-prompt",
-    "--step", "--as", "--after",
+    "--engine dask", "--cache plan", "--cache pure", "--cache all", "--step", "--as", "--after",
 })  # fmt: skip
 """Options, and values of options, that are planned: each is refused by its name, and listed nowhere."""
 RERUN: Final = frozenset({"--start", "--override", "--failed", "--take"})
@@ -195,7 +196,7 @@ def read(magic: str, line: str, body: str = "") -> Line:
         answer, position = read_name(f"%%{magic}", target[1]), target.end()
     given, position = _options(magic, line, position)
     head, rest = line[:position].strip(), line[position:].strip()
-    body = "\n".join("" if _MARKER.fullmatch(each) else each for each in body.split("\n"))
+    body = without_markers(body)
     if magic == "plan":
         return Line(given, answer, rest, body.rstrip(), head)
     return Line(given, answer, "\n".join(part for part in (rest, body.strip()) if part), head=head)
@@ -204,6 +205,11 @@ def read(magic: str, line: str, body: str = "") -> Line:
 def read_name(where: str, name: str) -> str:
     """Return the name before `<<`; raises OptionError that begins with `where` if nothing may be bound to it."""
     return str(_value(where, "<<", check_name, name))
+
+
+def without_markers(body: str) -> str:
+    """Return a cell's body without lines that are meant for nbval or pytest; lines below keep their numbers."""
+    return "\n".join("" if _MARKER.fullmatch(each) else each for each in body.split("\n"))
 
 
 def _options(magic: str, line: str, position: int) -> tuple[dict[str, Any], int]:

@@ -10,8 +10,9 @@ from compiler_nb.errors import HistoryError, OptionError
 from compiler_nb.history import StoredRun
 from compiler_nb.history.history import History
 from compiler_nb.notebook.desk import Desk
-from compiler_nb.notebook.output.presenter import say
+from compiler_nb.notebook.output.prints import plain_stdout
 from compiler_nb.run import Run
+from compiler_nb.trace import calls_of
 
 
 def history_of(desk: Desk, *, to_write: bool = True) -> History | None:
@@ -56,7 +57,7 @@ def _stored(desk: Desk) -> list[StoredRun]:
     try:
         return [run for run in history.runs() if run.id not in known]
     except HistoryError as error:
-        say(str(error))
+        plain_stdout().write(f"{error}\n")
         return []
 
 
@@ -84,3 +85,14 @@ def _of_grid(desk: Desk, word: str) -> StoredRun | None:
 
 def _pick(runs: list[Run | StoredRun], word: str) -> Run | StoredRun | None:
     return next((run for number, run in enumerate(runs, 1) if word in (run.id, f"-{number}")), None)
+
+
+def run_before(desk: Desk, run: Run, who: str) -> Run | None:
+    """Return the last run of this session before another in which a model was asked in a role, or by a task.
+
+    None if there is none: runs of earlier sessions are compared only if somebody names them, so that a notebook shows
+    the same in every session.
+    """
+    own = list(desk.memory.runs)
+    before = own[: own.index(run)] if run in own else [each for each in own if each.id[:15] <= run.id[:15]]
+    return next((each for each in reversed(before) if calls_of(each.progress, who)), None)

@@ -77,9 +77,11 @@ def save_prompt(role: str, name: str, text: str, *, history: PromptHistory | Non
 
 
 def find_prompt(role: str, name: str, history: PromptHistory | None = None) -> SavedPrompt:
-    """Return a saved prompt: the newest of a name, or the version that is named behind an @; this session's go first.
+    """Return a saved prompt: the newest of a name, or the version that is named behind an @.
 
-    Raises ValueError if there is none, with those there are, or if this version of the package cannot use it.
+    Those of this session go first, and what is found in the history becomes one of them: a name means the same for the
+    whole session, whatever others save meanwhile. Raises ValueError if there is none, with those there are, or if this
+    version of the package cannot use it.
     """
     word, _, version = name.partition("@")
     here = [each for each in _newest(_SHELF.values()) if (each.role, each.name) == (role, word)]
@@ -87,6 +89,8 @@ def find_prompt(role: str, name: str, history: PromptHistory | None = None) -> S
     if found is None and history is not None:
         kept = history.prompts(role, word)
         found = next((each for each in kept if each.version.startswith(version)), None)
+        for each in kept if found is not None and not here else ():
+            _shelve(each)
     if found is None:
         raise ValueError(_unknown(check_role(role), name, saved_prompts(history)))
     if wrong := problem_of(found):

@@ -26,7 +26,7 @@ NAMES = Namespace(
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("%%compile --pl", ["--planner"]),
+        ("%%compile --pl", ["--planner", "--planner-prompt"]),
         ("%%plan --no-b", ["--no-bind"]),
         ("# why\n%%compile --timeo", ["--timeout"]),
         ("%%compile -m mo", ["model"]),
@@ -50,6 +50,11 @@ NAMES = Namespace(
         ("%compile rerun --ap", ["--approve"]),
         ("%compile rerun done --approve ", ["ask", "auto", "deny"]),
         ("%compile edit --", []),
+        ("%compile prompt jo", ["joiner"]),
+        ("%compile prompt planner --e", ["--edit"]),
+        ("%compile example dr", ["drop"]),
+        ("%%prompt pl", ["planner"]),
+        ("%%prompt planner x\nUse {{to", ["tools}}"]),
         ("%compile model --c", ["--check"]),
         ("%compile model az", ["azure:"]),
         ("%%compile what", None),

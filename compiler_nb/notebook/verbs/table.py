@@ -9,7 +9,7 @@ from compiler_nb.errors import OptionError
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.options import help_text
 from compiler_nb.notebook.output.presenter import say
-from compiler_nb.notebook.verbs import again, approve, compare, listing, look, model, steer
+from compiler_nb.notebook.verbs import again, approve, compare, examples, listing, look, model, prompts, steer
 from compiler_nb.notebook.verbs.command import Command
 from compiler_nb.run import Run
 from compiler_nb.text import suggest
@@ -137,9 +137,25 @@ VERBS: Final = {
         "give a task a value that nothing has read yet; it may read variables of the notebook",
         1,
     ),
+    "prompt": Command(
+        prompts.prompt,
+        "prompt [ROLE] [RUN] [--call N] [--against RUN], prompt list, or prompt ROLE --edit [NAME]",
+        "show exactly what a model was sent and what came back, with the changes since the run before; ROLE is "
+        "planner, repair, replan, joiner, worker or a task; --call chooses one of several calls, --against another run "
+        "to compare with; list the saved prompts; open a cell with a saved prompt, or the package's own, to edit it",
+        2,
+        {"--call": "N", "--against": "RUN", "--edit": ""},
+    ),
+    "example": Command(
+        examples.example,
+        "example add RUN [NAME] | list | drop N",
+        "make a run's question and plan an example that later questions show to the planner, until the kernel ends; "
+        "list the examples; drop one by its number or name",
+        3,
+    ),
     "edit": Command(again.edit, "edit [RUN]", "open a cell with the plan of a run, to change it and run it", 1),
     "cancel": Command(steer.cancel, "cancel [RUN]", "cancel a run, or all that are running", 1),
 }
 VERBS["go"] = VERBS["resume"]
-NOT_YET: Final = frozenset({"step", "export", "prompt", "example", "cache", "demo"})
+NOT_YET: Final = frozenset({"step", "export", "cache", "demo"})
 """Verbs that are planned: each is refused by its name, and listed nowhere."""

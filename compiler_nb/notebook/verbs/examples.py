@@ -1,0 +1,81 @@
+"""The verb `example`: questions with good plans that later questions of the notebook show to the planner."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from compiler_nb.drawing.text import text_table
+from compiler_nb.errors import OptionError
+from compiler_nb.notebook.desk import Desk
+from compiler_nb.notebook.examples import example_of, place_of_example
+from compiler_nb.notebook.output import show
+from compiler_nb.notebook.output.presenter import display, front_end, say
+from compiler_nb.notebook.verbs.command import run_of
+from compiler_nb.text import count_of, cut
+
+_COLUMNS: Final = ["", "name", "question", "plan", "run"]
+_SHORT: Final = 60
+"""Characters of a question, and of a plan, that are shown."""
+_WIDE: Final = 200
+_WAYS: Final = "add RUN [NAME], list, or drop N"
+NOT_YET: Final = "ablate"
+
+
+def example(desk: Desk, words: list[str], _: dict[str, str]) -> None:
+    """Add a run as an example, list the examples, or drop one."""
+    what, *rest = words or ["list"]
+    if what == NOT_YET:
+        raise OptionError("%compile example ablate does not exist yet")
+    if what == "add":
+        _add(desk, rest)
+    elif what == "drop" and len(rest) == 1:
+        _drop(desk, rest[0])
+    elif what == "list" and not rest:
+        _list(desk)
+    else:
+        raise OptionError(f"%compile example takes {_WAYS}, not {' '.join(words)!r}")
+
+
+def _add(desk: Desk, words: list[str]) -> None:
+    examples = desk.memory.examples
+    made = example_of(run_of(desk, words), words[1] if words[1:] else "")
+    if made.name and any(each.name == made.name for each in examples):
+        raise OptionError(f"there is an example {made.name!r} already; %compile example drop {made.name} drops it")
+    if any((each.question, each.plan) == (made.question, made.plan) for each in examples):
+        say("this question with this plan is an example already")
+        return
+    examples.append(made)
+    what = f"{_short(made.question)} ({count_of(len(made.plan), 'task')})"
+    say(f"example {len(examples)}: {what}; the planner is shown it from now on")
+
+
+def _drop(desk: Desk, word: str) -> None:
+    place = place_of_example(desk.memory.examples, word)
+    dropped = desk.memory.examples.pop(place)
+    say(f"dropped: example {place + 1}, {_short(dropped.question)}")
+
+
+def _short(text: str) -> str:
+    return cut(" ".join(text.split()), _SHORT)
+
+
+def _list(desk: Desk) -> None:
+    examples = desk.memory.examples
+    if not examples:
+        say("no examples yet; %compile example add RUN makes one of a run's question and plan")
+        return
+    rows = [
+        [
+            str(number),
+            each.name,
+            _short(each.question),
+            _short("; ".join(each.plan.to_text().strip().split("\n"))),
+            each.run,
+        ]
+        for number, each in enumerate(examples, 1)
+    ]
+    text = text_table([_COLUMNS, *rows], _WIDE)
+    if front_end(desk, {}) == "page":
+        display({"text/plain": text, "text/html": show.table_page(_COLUMNS, rows)})
+    else:
+        say(text)
