@@ -6,11 +6,11 @@ import os
 import warnings
 from pathlib import Path
 
+from compiler_nb.engine.prints import plain_stdout
 from compiler_nb.errors import HistoryError, OptionError
 from compiler_nb.history import StoredRun
 from compiler_nb.history.history import History
 from compiler_nb.notebook.desk import Desk
-from compiler_nb.notebook.output.prints import plain_stdout
 from compiler_nb.run import Run
 from compiler_nb.trace import calls_of
 
