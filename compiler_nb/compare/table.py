@@ -133,7 +133,7 @@ def cut_reason(reason: str) -> str:
 def _spread(found: Measure | None, form: str) -> str:
     if found is None:
         return ""
-    return f"{found.mean:{form}}" + (f" ± {found.spread:{form}}" if found.spread else "")
+    return f"{found.mean:{form}}" + (f" ± {found.spread:{form.replace('.3g', '.2g')}}" if found.spread else "")
 
 
 def _seconds(found: Measure | None) -> str:

@@ -1,4 +1,4 @@
-"""The bar of a grid in a cell's output: it is updated in place, and says at the end what was done."""
+"""The bar of a grid in a cell's output: it is updated in place, and gone when the grid is done."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ class PageBar:
             self.handle.update(shown, raw=True)
 
     def end(self) -> None:
-        """Show what was done, the same from run to run."""
-        self.show(self.grid.heading)
+        """Make room for the grid itself, or say why it is not whole."""
+        if self.grid.status != "done":
+            self.show(self.grid.heading)
+        elif self.handle is not None:
+            self.handle.update({"text/plain": "", "text/html": ""}, raw=True)
 
 
 def page_bar(grid: Grid) -> PageBar | None:

@@ -53,8 +53,8 @@ def test_a_large_grid_is_bounded_in_a_page():
     assert "<details>" not in page
 
 
-def test_a_bar_is_updated_in_place_and_ends_as_one_line(monkeypatch):
-    """The same from run to run: no times."""
+def test_a_bar_is_updated_in_place_and_gone_when_the_grid_is_done(monkeypatch):
+    """If it was stopped, it says so, for there is no table then."""
     shown = []
 
     class Handle:
@@ -69,6 +69,8 @@ def test_a_bar_is_updated_in_place_and_ends_as_one_line(monkeypatch):
     bar = PageBar(filled())
     bar.show("7 of 8")
     bar.end()
-    assert [each["text/plain"] for each in shown] == ["7 of 8", filled().heading]
+    bar.grid.status = "done"
+    bar.end()
+    assert [each["text/plain"] for each in shown] == ["7 of 8", filled().heading, ""]
     assert "width:100.0%" in shown[1]["text/html"]
     assert page_bar(filled()) is None  # no kernel runs this test
