@@ -34,6 +34,7 @@ from compiler_nb.toolbox.language import make_language_tools
 from compiler_nb.trace import Round
 
 if TYPE_CHECKING:  # loaded only if it is used
+    from compiler_nb.cache import Cache
     from compiler_nb.history.history import History
 
 
@@ -53,7 +54,9 @@ class Compiler(ManyRuns):
     has problems.
     timeout: seconds for a whole run, None means no limit. budget: a Budget of tokens, dollars, calls and seconds.
     approve: tools with side effects: "ask", "auto", "deny", or the names of those that need not be asked for.
-    history: a History, or the path of one, in which runs are kept. Defaults to none. cache: "off", the only one so far.
+    history: a History, or the path of one, in which runs are kept. Defaults to none.
+    cache: what of earlier runs is used again: "off", "plan" (plans and decisions), "pure" (values of pure tools), or
+    "all", replies to `llm` and `extract` included. It is kept in the history, without one in this Compiler's memory.
     prompts: your own texts for "planner" and "joiner", or names of saved ones (see `save_prompt`).
     share: what of results `llm`, `extract` and the joiner may see: "all", "summary" or "none".
     preview: whether a request for another plan shows contents of results, not only their names and shapes.
@@ -129,6 +132,20 @@ class Compiler(ManyRuns):
                 hide(self.settings.secrets)
         self.seen = Seen()
         self.given = {name: each for name, each in given.items() if name != "self"} | {"tools": tools}
+        self._cache: Cache | None = None
+
+    @property
+    def cache(self) -> Cache:
+        """What need not be worked out again: `show()` says what is in it, `clear()` empties it."""
+        if self._cache is None:
+            from compiler_nb.cache import Cache  # noqa: PLC0415 - only who uses the cache needs it
+
+            self._cache = Cache(self.settings.history)
+        return self._cache
+
+    @cache.setter
+    def cache(self, cache: Cache) -> None:
+        self._cache = cache
 
     # ---------------------------------------------------------------- doors
 
@@ -410,7 +427,8 @@ class Compiler(ManyRuns):
         """
         run = self._new_run(order, on_event)
         learn = self.seen.learn if self.settings.learns else None
-        return run, Drive(run, ask=ask, main=main, learn=learn).perform()
+        cache = self.cache if self.settings.cache != "off" else None
+        return run, Drive(run, ask=ask, main=main, learn=learn, cache=cache).perform()
 
     def _new_run(self, order: Order, on_event: Listener | None) -> Run:
         log = Log(f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}")

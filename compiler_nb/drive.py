@@ -35,6 +35,7 @@ from compiler_nb.joiner import join
 from compiler_nb.models.base import Message, Model, ReplyGrammar, Request, estimate_request
 from compiler_nb.models.calls import Calls
 from compiler_nb.models.limits import shared_limits
+from compiler_nb.models.recall import Asked
 from compiler_nb.models.secret import mask
 from compiler_nb.outcome import ENDED, NOT_REPEATED, Answer, Cancelled, Failure, Replan, Skipped, Status, is_lost
 from compiler_nb.plan.effects import in_order
@@ -52,6 +53,8 @@ from compiler_nb.tool import Tool
 from compiler_nb.toolbox.language import ORIGINS, WORKER, LanguageTool
 
 if TYPE_CHECKING:  # loaded only if it is used
+    from compiler_nb.cache import Cache
+    from compiler_nb.cache.calls import ValueCache
     from compiler_nb.history.history import Keeper
 
 CANCELLED: Final = "the run was cancelled"
@@ -81,7 +84,8 @@ class Drive:
     """Drives one run through its rounds.
 
     ask: asks a person to approve a task, None if nobody can be asked; main: posts a function to the main thread; learn:
-    takes what the tools returned, before the run ends, so that whoever waits for the end finds it known.
+    takes what the tools returned, before the run ends, so that whoever waits for the end finds it known; cache: what
+    need not be worked out again, as far as the settings say.
     """
 
     session: Session  # these four are made on the loop
@@ -90,9 +94,16 @@ class Drive:
     writing: Writing
 
     def __init__(
-        self, run: Run, *, ask: Ask | None = None, main: PostToMain | None = None, learn: Learn | None = None
+        self,
+        run: Run,
+        *,
+        ask: Ask | None = None,
+        main: PostToMain | None = None,
+        learn: Learn | None = None,
+        cache: Cache | None = None,
     ) -> None:
-        self.run, self.ask, self.main, self.learn = run, ask, main, learn
+        self.run, self.ask, self.main, self.learn, self.cache = run, ask, main, learn, cache
+        self.values: ValueCache | None = None  # of pure tools
         self.settings, self.order, self.log, self.control = run.settings, run.order, run.log, run.control
         self.past = self.order.past.fresh()  # taking from it changes it
         self.schemas = {name: describe_schema(value) for name, value in run.inputs.items()}
@@ -107,6 +118,7 @@ class Drive:
         """Run the rounds; whatever happens, the run ends with a status."""
         control, session = self.control, self._open_session()
         self._open_models((lambda task: None) if self.order.planning else self._add)
+        self._use_cache()
         self._keep()  # before the first event, which a history must hold, too
         self._announce()
         WATCH.begin(session)
@@ -190,6 +202,22 @@ class Drive:
             calls=self.calls, add=add,
         )  # fmt: skip
 
+    def _use_cache(self) -> None:
+        """Have replies and values taken from the cache, and kept there, as the settings say."""
+        settings, order = self.settings, self.order
+        if self.cache is None or settings.cache == "off":
+            return
+        from compiler_nb.cache.calls import ValueCache  # noqa: PLC0415 - only who uses the cache needs it
+        from compiler_nb.cache.replies import PLANS, ReplyCache  # noqa: PLC0415 - as above
+
+        if settings.cache in ("pure", "all") and self.session.flights is not None:
+            self.values = self.session.flights.cache = ValueCache(self.cache, self.log, settings.secrets)
+        if settings.cache in ("plan", "all"):
+            roles = {*PLANS, "worker"} if settings.cache == "all" else PLANS
+            self.calls.memory = ReplyCache(
+                self.cache, self.log, roles, repetition=order.repetition, secrets=settings.secrets
+            )
+
     def _keep(self) -> None:
         """Have the run kept in the history, if there is one."""
         if self.settings.history is not None:
@@ -228,6 +256,8 @@ class Drive:
         for id_, readers in read_by_several(self.session.tasks, self.session.outcomes).items():
             told = f"{', '.join(readers[:READERS])}{f' and {len(readers) - READERS:,} more' * (len(readers) > READERS)}"
             self.log.emit(Warned, id_, f"{id_} can be read only once, but {told} were given it: return a list instead")
+        if self.values is not None:
+            await self.values.finish()
         if self.learn is not None:
             self.learn(self.session.tasks, self.session.outcomes, self.settings.tools)
         self.prints.close()
@@ -502,7 +532,12 @@ class Drive:
         self, worker: Model, messages: tuple[Message, ...], task: str, grammar: ReplyGrammar | None
     ) -> str:
         try:
-            return (await self.calls.text(worker, Request("worker", messages, task, grammar=grammar))).text
+            asked = Asked(worker, Request("worker", messages, task, grammar=grammar))
+            text = await self.calls.recall(asked)
+            if text is None:
+                text = (await self.calls.text(worker, asked.request)).text
+                self.calls.keep(asked, text)
+            return text
         except Stopped as stopped:
             raise ModelError(stopped.error) from None
 

@@ -146,6 +146,38 @@ class ModelEnded(_Event):
 
 
 @_record
+class ModelRecalled(_Event):
+    """The cache knew the reply to a request, so no model was asked; fields are those of ModelStarted.
+
+    text: the reply; saved: what it used when it was made.
+    """
+
+    call: int
+    role: str
+    task: str
+    provider: str
+    model: str
+    messages: tuple[Mapping[str, str], ...]
+    prompt: str
+    address: str
+    text: str
+    saved: Usage
+
+
+@_record
+class CacheLooked(_Event):
+    """The cache was asked for the value of a task, or for a reply to a role (`role`, "" for a tool's value).
+
+    hit: whether it knew it; told: where it comes from, or why it did not, in words.
+    """
+
+    task: str
+    role: str
+    hit: bool
+    told: str
+
+
+@_record
 class TaskPlanned(_TaskEvent):
     """A task's own text was complete and correct; `source` is the earlier task whose outcome it gets, "" if none is."""
 
@@ -259,7 +291,7 @@ class TaskEnded(_TaskEvent):
 
     state: State
     outcome: Any
-    how: str  # "inline", "adopted", "pinned", "set by you", "not repeated: …", "dropped" with its text; else ""
+    how: str  # "inline", "adopted", "cached", "pinned", "set by you", "not repeated: …", "dropped" with its text; else ""
 
 
 @_record
@@ -323,6 +355,8 @@ Event: TypeAlias = (
     | ModelWaits
     | ModelChunk
     | ModelEnded
+    | ModelRecalled
+    | CacheLooked
     | TaskPlanned
     | PlanProblem
     | PlanClosed

@@ -10,6 +10,7 @@ from typing import Any, Final
 from compiler_nb.errors import BadRequest, ModelError
 from compiler_nb.models.base import Message, Model, Request, where_of
 from compiler_nb.models.calls import Calls, Reply
+from compiler_nb.models.recall import Asked
 from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped
 from compiler_nb.plan.task import owner_of
 from compiler_nb.prompts import Prompt, load
@@ -67,8 +68,13 @@ async def join(
         raise BadRequest(f"the joiner cannot be asked: {oversize}; {hint}", **where_of(model)) from None
     grammar = None if free else decision_grammar(can_replan=can_replan)
     try:
-        reply = await calls.text(model, Request("joiner", messages, prompt=used.hash, grammar=grammar))
-        return _decide(reply, model)
+        asked = Asked(model, Request("joiner", messages, prompt=used.hash, grammar=grammar))
+        kept = await calls.recall(asked)
+        reply = Reply(kept, None) if kept is not None else await calls.text(model, asked.request)
+        decision = _decide(reply, model)
+        if kept is None and reply.stopped is None:
+            calls.keep(asked, reply.text)
+        return decision
     except ModelError as error:
         error.kept = "kept: all results" if results else ""
         raise

@@ -80,6 +80,8 @@ NOT_REPEATED: Final = "not repeated"
 """How a call with side effects begins to say that it ended (`TaskEnded.how`) with the outcome of an equal one."""
 SET: Final = "set by you"
 """How a task ended (`TaskEnded.how`) whose value the user gave while the run went on."""
+CACHED: Final = "cached"
+"""How a task ended (`TaskEnded.how`) whose value the cache knew."""
 AGAIN: Final = "tried again by you"
 """Why a task goes on (`TaskRevived.why`, `TaskRetried.error`) that the user tries again."""
 UNKNOWN: Final = frozenset({"timeout", "abandoned"})

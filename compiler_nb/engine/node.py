@@ -51,7 +51,7 @@ class Node:
     guarded: bool = False  # whether it may turn out not to be needed
     lenient: bool = False  # whether it is evaluated even if something that it refers to has no value
     readable: bool = False  # a fan-out that failed: whether what comes later may read the items that exist
-    held: str = ""  # why a ready call may not start yet: "plan" or "approval"
+    held: str = ""  # why a ready call may not start yet: "plan", "approval" or "cache"
     parked: str = ""  # "provider" while a running call waits for its provider, then "slot" while it waits for a slot
     errand: Verb | Literal[""] = ""  # the verb whose work needs a slot, while it waits for one or has it
     attempt: int = 0

@@ -41,7 +41,7 @@ def is_awaitable(value: Any) -> bool:
 
 def read_by_several(tasks: Mapping[str, Task], outcomes: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return the values that can be read only once and were given to several calls: the calls, by the value's task."""
-    once = {id_ for id_, value in outcomes.items() if id(type(value)) not in PLAIN_IDS and _is_iterator(value)}
+    once = {id_ for id_, value in outcomes.items() if id(type(value)) not in PLAIN_IDS and is_iterator(value)}
     readers: dict[str, list[str]] = {id_: [] for id_ in once}
     for id_, task in tasks.items() if once else ():
         if task.kind == "call" and type(outcomes.get(id_)) is not Skipped:
@@ -50,7 +50,7 @@ def read_by_several(tasks: Mapping[str, Task], outcomes: Mapping[str, Any]) -> d
     return {id_: found for id_, found in readers.items() if len(found) > 1}
 
 
-def _is_iterator(value: Any) -> bool:
+def is_iterator(value: Any) -> bool:
     """Whether a value is used up by whoever iterates over it; its type is asked, as in `is_awaitable`."""
     return any("__next__" in vars(kind) or "__anext__" in vars(kind) for kind in type(value).__mro__)
 

@@ -29,6 +29,7 @@ from compiler_nb.engine.attempt import Attempt, failure_of
 from compiler_nb.engine.call import Runner
 from compiler_nb.engine.evaluation import Evaluation, Inline, Work
 from compiler_nb.engine.fanouts import Fanouts
+from compiler_nb.engine.flights import HELD, Flights
 from compiler_nb.engine.node import CANCELLED, Node, Verb, find_lanes
 from compiler_nb.engine.runners import PostToMain, make_runners
 from compiler_nb.engine.schedule import Schedule
@@ -137,13 +138,14 @@ class Session:
         self.rates: Limits | None = None
         self.rated: Mapping[str, str] = {}
         self.effects = SideEffects(self, approve, ask)
+        self.flights = Flights(self) if any(tool.pure for tool in tools.values()) else None
 
         caps, lanes = find_lanes(tools.values(), limits or {})
         self.schedule = Schedule(
             max_concurrency,
             limits=caps,
             resources=lanes,
-            gate=self.effects.gate if self.effects.exist else None,
+            gate=self._gate(),
             effect=lambda task: nature(task, self.tools) == "effect",
         )
         self.tasks: Mapping[str, Task] = _Tasks(self.schedule.nodes)  # all of them, by id, items of fan-outs included
@@ -168,8 +170,17 @@ class Session:
             "choose": self._choose, "evaluate": self._evaluate, "expand": self._expand, "collect": self._collect,
             "link": self._link,
         }  # fmt: skip
+        if self.flights is not None:
+            self._methods["start"] = self._start_pure
         self._idle: asyncio.Event | None = None  # set when every task has ended; None if nobody waits for that
         self._waiters: defaultdict[str, list[Callable[[], object]]] = defaultdict(list)  # called when a task has ended
+
+    def _gate(self) -> Callable[[Task], str] | None:
+        """Return what says why a ready call may not start yet, None if no call is held for anything."""
+        flights, effects = self.flights, self.effects
+        if flights is None:
+            return effects.gate if effects.exist else None
+        return lambda task: flights.gate(task) or (effects.gate(task) if effects.exist else "")
 
     # ---------------------------------------------------------------- what may happen
 
@@ -322,6 +333,10 @@ class Session:
         while self.schedule.unfinished:
             self._idle = asyncio.Event()
             await self._idle.wait()
+
+    def when_ended(self, id_: str, tell: Callable[[], object]) -> None:
+        """Call a function when a task has ended."""
+        self._waiters[id_].append(tell)
 
     async def ready(self, ids: Iterable[str]) -> bool:
         """Wait until these tasks have ended; return whether all are done."""
@@ -535,9 +550,11 @@ class Session:
         self._compute(node, _arguments, task, partial(self._hold, node))
 
     def _hold(self, node: Node, found: Any) -> None:
-        """Ask for approval of a call with these arguments."""
+        """Ask for approval of a call with these arguments, or for its value if the tool is pure."""
         bound = _bind(self.tools[node.task.tool], found)
-        if isinstance(bound, tuple):
+        if isinstance(bound, tuple) and node.held == HELD and self.flights is not None:
+            self.flights.hold(node, *bound)
+        elif isinstance(bound, tuple):
             self.effects.hold(node, *bound)
         else:
             self._end(node, replace(bound, attempts=0) if type(bound) is Failure else bound)
@@ -551,6 +568,21 @@ class Session:
             self._begin(node, at, plain)
         else:
             self._compute(node, _arguments, task, partial(self._begin, node, at))
+
+    def _start_pure(self, node: Node) -> None:
+        """Start a call, with the very arguments for which its value was looked for, if it was."""
+        at, task = self.log.now(), node.task
+        bound = self.flights.arguments(task.id, at) if self.flights is not None else None
+        if bound is None:
+            self._start(node)
+            return
+        tool = self.tools[task.tool]
+        self.log.emit_at(at, TaskStarted, (task.id, node.attempt, node.ready_at))
+        attempt = self.attempts[task.id] = Attempt(node, tool, *bound, self.runners[tool.runs_on], self)
+        if task.tool in self.rated:
+            attempt.begin_admitted()
+        else:
+            attempt.begin()
 
     def _begin(self, node: Node, at: float, found: Any) -> None:
         """Begin a call with these arguments, which may be a Failure, or Cancelled."""

@@ -158,6 +158,14 @@ class History:
         """
         self.put("prompts", [kept_prompt(saved)], known_secrets())
 
+    def write(self, rows: list[Sql]) -> None:
+        """Have rows written that are no run's, without waiting for that, and whether or not it can be done."""
+        self._writer.write(rows, lambda _: None)
+
+    def wait(self) -> None:
+        """Wait until what this process has to write is written, for two seconds at most."""
+        self._catch_up()
+
     def _write(self, rows: list[Sql]) -> None:
         told: Future[str] = Future()
         self._writer.write(rows, told.set_result, urgent=True)

@@ -20,7 +20,8 @@ GrammarForm: TypeAlias = Literal["gbnf", "lark", "json_schema", "strict_schema"]
 
 SHOWN: Final = 5
 """How many parts of a request are named, the largest first."""
-_BLOCK: Final = re.compile(r'^<data name="([^"\n]*)"(?: call="[^"\n]*")?>\n.*?\n</data>$', re.MULTILINE | re.DOTALL)
+BLOCK: Final = re.compile(r'^<data name="([^"\n]*)"(?: call="[^"\n]*")?>\n.*?\n</data>$', re.MULTILINE | re.DOTALL)
+"""A piece of framed data in a request, with its name."""
 
 
 class ReplyGrammar:
@@ -86,7 +87,8 @@ class Model(Protocol):
     `prompts`, "small" if it wants short ones; `dialect`, the language in which it plans best, if that is not python;
     `for_role`, which returns the Model that answers in a role; `hide_keys`, which is told the keys of all models of a
     run; `backoff`, the seconds before a second try, if they are not the usual ones; `learn_shapes`, False if it must
-    not be told what tools returned in earlier runs.
+    not be told what tools returned in earlier runs; `identity`, what its replies depend on beside the request, by which a
+    cache tells it from others of its name.
     """
 
     name: str
@@ -127,7 +129,7 @@ def sizes_of(role: str, messages: Iterable[Message]) -> Counter[str]:
         del shown[1:-1]
     for message in shown:
         text = message["content"]
-        blocks = list(_BLOCK.finditer(text))
+        blocks = list(BLOCK.finditer(text))
         for block in blocks:
             sizes[f"`{shorten(block[1], 60)}`"] += len(block[0])
         framed = sum(len(block[0]) for block in blocks)

@@ -20,6 +20,7 @@ from compiler_nb.models.base import Chunk, Model, Request, estimate_request, est
 from compiler_nb.models.endings import STOPPED, describe_limit, stop_of
 from compiler_nb.models.limits import Gate, Limit, Limits, Parking, Pause
 from compiler_nb.models.providers import PROVIDERS, is_same_model, known_secrets
+from compiler_nb.models.recall import Asked, Memory
 from compiler_nb.models.retries import Retries
 from compiler_nb.models.secret import Screen, Secret, mask
 from compiler_nb.models.silence import SilenceTimer
@@ -71,6 +72,8 @@ class Calls:
         self.first_token, self.idle, self.closing = first_token, idle, closing
         self.retries = Retries(tries, backoff, longest_wait)
         self.numbers = itertools.count(1)
+        self.memory: Memory | None = None
+        self.used = Usage()  # what the last call used
         self.answerers: set[tuple[str, str]] = set()  # (asked, answered) that the user was told of
 
     def allow(self, request: Request) -> None:
@@ -80,6 +83,15 @@ class Calls:
     def open(self, model: Model, request: Request) -> Stream:
         """Return the reply as it comes: `async with calls.open(...) as reply: async for text in reply: ...`."""
         return Stream(self, model, request)
+
+    async def recall(self, asked: Asked, check: Callable[[str], bool] = lambda text: True) -> str | None:
+        """Return the reply that is kept of an equal request, if one is and it passes the check, else None."""
+        return await self.memory.recall(asked, lambda: next(self.numbers), check) if self.memory is not None else None
+
+    def keep(self, asked: Asked, text: str) -> None:
+        """Keep a reply that was just made, if replies are kept."""
+        if self.memory is not None:
+            self.memory.keep(asked, text, self.used)
 
     async def text(self, model: Model, request: Request) -> Reply:
         """Return the whole reply. If it breaks off, ask once more, then raise the fault.
@@ -218,6 +230,7 @@ class Stream:
             calls.under_way -= self._sent
             self._go_on()
             if self._started:
+                calls.used = self.usage
                 known = (self.answered, self.grammar, self.template)
                 calls.emit(ModelEnded, self.call, self.finish, self.usage, error, *known)
 

@@ -86,6 +86,11 @@ class LocalModel(OpenAIModel):
         return f"LocalModel({str(self.file.path)!r}, context={self.context})"
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """What its replies depend on beside the request: its file, too."""
+        return {**super().identity, "context": self.context, "file": str(self.file.path)}
+
+    @property
     def hint(self) -> str:
         """What to try if a request is too long."""
         most = self.file.context

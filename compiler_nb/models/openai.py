@@ -115,6 +115,11 @@ class OpenAIModel:
     def __repr__(self) -> str:
         return f"OpenAIModel({self.name!r}, provider={self.provider!r}, base_url={self.address!r})"
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What its replies depend on beside the request."""
+        return {**self.parameters, "api": self.api, "grammar": self.grammars.mode}
+
     def saying(self, **parameters: Any) -> Self:
         """Return a copy whose requests say these parameters, in place of its own of the same names."""
         copied = copy.copy(self)

@@ -53,6 +53,11 @@ class ScriptedModel:
     def __repr__(self) -> str:
         return f"ScriptedModel(name={self.name!r}, calls={len(self.calls)})"
 
+    @property
+    def identity(self) -> Any:
+        """What it would say: by that a cache tells it from another script."""
+        return self.replies
+
     def reset(self) -> None:
         """Begin anew: the lists from their first reply, and without calls."""
         self.calls.clear()

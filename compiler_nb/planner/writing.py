@@ -19,6 +19,7 @@ from compiler_nb.events import Log, PlanClosed, PlanProblem, TaskPlanned
 from compiler_nb.models.base import Model, ReplyGrammar, Request, Role
 from compiler_nb.models.calls import Calls
 from compiler_nb.models.connect import no_model
+from compiler_nb.models.recall import Asked
 from compiler_nb.plan.builder import Builder
 from compiler_nb.plan.check import TEXT_LIMIT
 from compiler_nb.plan.effects import nature
@@ -27,8 +28,9 @@ from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Return, Task, owner_of
 from compiler_nb.plan.tree import references
 from compiler_nb.planner.held import LINES, plan_grammar
-from compiler_nb.planner.requests import READABLE, Earlier, ask_for_plan, ask_for_repair, system_prompt
+from compiler_nb.planner.requests import READABLE, Earlier, ask_for_plan, ask_for_repair, rules, system_prompt
 from compiler_nb.planner.samples import make_samples
+from compiler_nb.prompts import load_worded
 from compiler_nb.settings.settings import Settings
 from compiler_nb.tool import Tool
 
@@ -74,7 +76,7 @@ class Writing:
         by_turns = wording == "small" and not own
         samples = (settings.examples or make_samples(settings.tools, settings.dialect)) if by_turns else ()
         examples = () if by_turns else settings.examples
-        version = system_prompt(settings.dialect, settings.tools, examples, own, wording=wording).hash
+        plain = system_prompt(settings.dialect, settings.tools, examples, own, wording=wording)
         system = system_prompt(settings.dialect, settings.tools, examples, own, self.shapes, wording=wording)
         messages = ask_for_plan(system.text, self.question, self.schemas, earlier, samples=samples, wording=wording)
         role: Role = "planner" if earlier is None else "replan"
@@ -83,24 +85,70 @@ class Writing:
         if any(entry.standing == "doubt" for entry in self.session.effects.ledger.entries):
             since = f"{since} {self.log.run} {self.log.round}"  # it may have its effect yet: what was read is stale
         grammar = self._grammar(names, is_first=earlier is None)
+        request = Request(role, tuple(messages), prompt=plain.hash, grammar=grammar)
+        said = "\0".join([plain.text, *(message["content"] for message in messages[1:])])
+        asked = Asked(self._planner, request, self._parts(said, earlier), self.shapes)
+        if (kept := await self._recall(asked, names, since)) is not None:
+            return kept
         for repair in range(settings.max_repairs + 1):
-            request = Request(role, tuple(messages), prompt=version, grammar=grammar)
+            request = Request(role, tuple(messages), prompt=plain.hash, grammar=grammar)
             self.calls.allow(request)
-            parser = PlanParser(
-                dialect=settings.dialect, tools=settings.tools, inputs=self.schemas,
-                earlier=self.session.alive(), taken=tuple(self.session.tasks), names=names,
-                since=since,
-            )  # fmt: skip
+            parser = self._parser(names, since)
             taker = Taker(self.log, self.session, self.add)
             problems = await self._read_plan(request, parser, taker.take, repair)
             if not problems:
                 plan = Plan(*parser.parts())
                 self.dropped.update(taker.drop_rest(plan) if repair else ())
                 self.session.close()
+                self.calls.keep(asked, plan.text)
                 return plan
             messages = ask_for_repair(messages, "".join(parser.text), problems)
             role = "repair"
         raise PlanError(problems)
+
+    def _parser(self, names: Mapping[str, str], since: str) -> PlanParser:
+        """Return what reads the next text of a plan."""
+        settings, session = self.settings, self.session
+        return PlanParser(
+            dialect=settings.dialect, tools=settings.tools, inputs=self.schemas, earlier=session.alive(),
+            taken=tuple(session.tasks), names=names, since=since,
+        )  # fmt: skip
+
+    async def _recall(self, asked: Asked, names: Mapping[str, str], since: str) -> Plan | None:
+        """Return the plan that is kept of an equal request, its tasks taken; None if there is none that is a plan."""
+        read: list[tuple[PlanParser, list[Task]]] = []
+
+        def is_plan(text: str) -> bool:
+            parser = self._parser(names, since)
+            tasks = [*parser.feed(text), *parser.close(complete=True)]
+            read[:] = [(parser, tasks)]
+            return not parser.problems
+
+        if await self.calls.recall(asked, is_plan) is None:
+            return None
+        ((parser, tasks),) = read
+        taker = Taker(self.log, self.session, self.add)
+        for task in tasks:
+            taker.take(task)
+        self._note_text(parser, complete=True, is_whole=True)
+        self.session.close()
+        return Plan(*parser.parts())
+
+    def _parts(self, said: str, earlier: Earlier | None) -> dict[str, str]:
+        """Return what a plan follows from, by name; said: all of it, without what tools returned before."""
+        settings, own = self.settings, self.settings.own_prompt("planner")
+        wording, dialect = settings.wording("planner"), settings.dialect
+        parts = {
+            "prompt": own or load_worded("planner", wording).text, "rules": rules(dialect, wording),
+            "dialect": dialect, "examples": repr(settings.examples), "question": self.question, "request": said,
+        }  # fmt: skip
+        parts |= {f"tool {name}": tool.description for name, tool in settings.tools.items()}
+        parts |= {f"input {name}": schema for name, schema in self.schemas.items()}
+        if earlier is not None:
+            parts |= {"plan": earlier.plan, "reason": earlier.reason}
+            parts |= {f"result {name}": told for name, told in {**earlier.results, **earlier.effects}.items()}
+            parts |= {f"failure {name}": told for name, told in earlier.failures.items()}
+        return parts
 
     def _grammar(self, names: Mapping[str, str], *, is_first: bool) -> ReplyGrammar:
         """Return what a reply may be. The first plan of a question has a task at least.
@@ -135,19 +183,15 @@ class Writing:
             problems = tuple(parser.problems) or self._open_end(parser, complete=complete)
             for problem in problems:
                 self.log.emit(PlanProblem, problem)
-            ids = None if problems or failed else tuple(task.id for task in parser.builder.tasks)
-            text, dialect = "".join(parser.text), "python" if parser.dialect == "auto" else parser.dialect
-            self.log.emit(
-                PlanClosed,
-                text,
-                complete,
-                parser.builder.final,
-                dialect,
-                ids,
-                tuple(parser.builder.notes),
-                self.log.round > 0,
-            )
+            self._note_text(parser, complete=complete, is_whole=not (problems or failed))
         return problems
+
+    def _note_text(self, parser: PlanParser, *, complete: bool, is_whole: bool) -> None:
+        """Note that a plan's text has ended; is_whole: whether it is a plan."""
+        builder = parser.builder
+        ids = tuple(task.id for task in builder.tasks) if is_whole else None
+        text, dialect = "".join(parser.text), "python" if parser.dialect == "auto" else parser.dialect
+        self.log.emit(PlanClosed, text, complete, builder.final, dialect, ids, tuple(builder.notes), self.log.round > 0)
 
     def _open_end(self, parser: PlanParser, *, complete: bool) -> tuple[Problem, ...]:
         """Return the problem of a text that reads like a whole plan but was not ended by the model.

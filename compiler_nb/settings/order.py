@@ -104,7 +104,8 @@ class Order:
     plan: None if the planner is to write it; inputs: values of the offered variables; input_hashes: hashes of the
     contents of those that came from a history; shapes: what the planner is told of the results of tools, by tool, which
     no other run changes while this one goes on; planning: whether only the plan is wanted; grid: the mark of the grid
-    that it is a run of, "" if of none.
+    that it is a run of, "" if of none; repetition: the number of this one among repetitions of
+    one question: replies that are kept of another one do not count.
     """
 
     question: str = ""
@@ -115,6 +116,7 @@ class Order:
     shapes: Mapping[str, str] = field(default_factory=dict)
     planning: bool = False
     grid: str = ""
+    repetition: int = 0
 
     @property
     def executing(self) -> bool:

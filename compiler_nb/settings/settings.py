@@ -29,13 +29,13 @@ CHOICES: Final = {
     "dialect": ("auto", *DIALECTS),
     "engine": ("local",),
     "share": ("all", "summary", "none"),
-    "cache": ("off",),
+    "cache": ("off", "plan", "pure", "all"),
 }
 APPROVE: Final = ("ask", "auto", "deny")
 PROMPTS: Final = ("auto", *WORDINGS)
 _OFFERED: Final = re.compile(r"@([^\W\d]\w*)")
 PLAIN: Final = (
-    "dialect", "max_replans", "max_repairs", "timeout", "share", "preview", "learn_shapes", "drop_failed",
+    "dialect", "max_replans", "max_repairs", "timeout", "share", "preview", "learn_shapes", "drop_failed", "cache",
 )  # fmt: skip
 """Settings that a history stores as they are."""
 
@@ -84,8 +84,9 @@ class Settings:
     max_concurrency: calls of tools at a time; bounds: what expressions may cost; limits: by provider; max_replans,
     max_repairs: further plans per question, and second tries per plan; timeout: seconds for a whole run, None means
     no limit; approve: "ask", "auto", "deny", or the names of tools whose side effects are approved; history: the
-    History that keeps the runs, or None; prompts: how "planner" and "joiner" are asked: "full", "small" (short, for
-    small models), "auto" for what the model asks for, or texts that replace ours; variants: what those texts are
+    History that keeps the runs, or None; cache: what of earlier runs is used again: "off", "plan" (plans and
+    decisions), "pure" (values of pure tools), or "all", replies to tools included; prompts: how "planner" and
+    "joiner" are asked: "full", "small" (short, for small models), "auto" for what the model asks for, or texts that replace ours; variants: what those texts are
     called, with their versions: {"planner": "terse@1a2b3c4d5e6f"}; share: what of results `llm`, `extract` and the
     joiner may see; preview: whether replan requests show contents; learn_shapes: whether planners are told keys and
     types of what tools returned before.

@@ -24,10 +24,12 @@ from typing import Any, ClassVar, Literal, Self
 from compiler_nb.errors import Problem
 from compiler_nb.events import (
     AnswerFailed,
+    CacheLooked,
     Decided,
     Event,
     ModelChunk,
     ModelEnded,
+    ModelRecalled,
     ModelStarted,
     ModelWaits,
     Paused,
@@ -70,6 +72,7 @@ class Progress:
     status, error, answer: of the run; cut: at which limit the answer is cut off, "" if it is whole; rounds, plan: see
     Round, and the last plan; pauses: pairs of seconds, the second None while it lasts; usage: of all calls; calls: of
     models, by number; received: the characters that they have sent, by call;
+    looks: what the cache was asked for; looked: the last of these by task;
     waits: the calls of models that their providers make wait, by number; waited: how long there were such, by provider.
     By a task's id: tasks (in the order in which they came), states, born (seconds), round_of (the number of the round
     whose plan it first stood in), ends, spans (attempts; of a fan-out
@@ -94,6 +97,8 @@ class Progress:
         self.received: dict[int, int] = {}
         self.began = 0.0
         self.calls: dict[int, ModelCall] = {}
+        self.looks: list[CacheLooked] = []
+        self.looked: dict[str, CacheLooked] = {}
         self.waits: dict[int, ModelWaits] = {}
         self.waited: dict[str, float] = {}
         self.tasks: dict[str, Task] = {}
@@ -435,6 +440,18 @@ class Progress:
             messages=event.messages, address=event.address, round=event.round, at=self.began,
         )  # fmt: skip
 
+    def _recall(self, event: ModelRecalled) -> None:
+        self.calls[event.call] = ModelCall(
+            event.call, event.role, event.task, event.provider, event.model, event.at, first=event.at, ended=event.at,
+            usage=Usage(), messages=event.messages, address=event.address, round=event.round, at=self.began,
+            saved=event.saved,
+        )  # fmt: skip
+
+    def _look(self, event: CacheLooked) -> None:
+        self.looks.append(event)
+        if event.task:
+            self.looked[event.task] = event
+
     def _wait(self, event: ModelWaits) -> None:
         provider = event.provider
         if event.waits:
@@ -474,5 +491,5 @@ class Progress:
         PlanProblem: _problem, PlanClosed: _close_text, Decided: _decide,
         AnswerFailed: _fail_answer,
         Paused: _pause, Warned: _warn, TaskPrinted: _print, RunEnded: _finish, ModelStarted: _ask,
-        ModelWaits: _wait, ModelChunk: _chunk, ModelEnded: _answered,
+        ModelRecalled: _recall, CacheLooked: _look, ModelWaits: _wait, ModelChunk: _chunk, ModelEnded: _answered,
     }  # fmt: skip

@@ -37,7 +37,8 @@ class ModelCall(NamedTuple):
     address: the server's, "" if it is not known; round: the number of the round in which it was made;
     grammar: what the reply was held to, in words ("4 tools"), "" if to nothing;
     template: what the server's chat template makes of messages in these roles, "" if it is not known;
-    at: when the run began, in seconds since the epoch, 0 if that is not known.
+    at: when the run began, in seconds since the epoch, 0 if that is not known;
+    saved: what the reply used when it was made, if it comes from the cache, and so costs nothing; else None.
     """
 
     number: int
@@ -57,6 +58,7 @@ class ModelCall(NamedTuple):
     grammar: str = ""
     template: str = ""
     at: float = 0.0
+    saved: Usage | None = None
 
     @property
     def held(self) -> str:

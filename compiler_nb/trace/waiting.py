@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from compiler_nb.events import ModelWaits, TaskEnded
-from compiler_nb.outcome import ENDED, LEFT_OUT, NOT_REPEATED, SET, Failure, Skipped
+from compiler_nb.outcome import CACHED, ENDED, LEFT_OUT, NOT_REPEATED, SET, Failure, Skipped
 from compiler_nb.plan.expression import spell
 from compiler_nb.plan.short import named_in
 from compiler_nb.text import cut, seconds_text, wait_text
@@ -23,7 +23,7 @@ _WHAT: Final = {ITEMS: "the items of ", ITEM: "an item of "}
 _HELD: Final = {"approval": "approval", "plan": "the end of the plan", "fanout": "approval of its fan-out"}
 _ENDS: Final = {
     LEFT_OUT: ", without the items that failed",
-    "cached": ", from the cache",
+    CACHED: ", from the cache",
     "pinned": ", with a given value",
     SET: f", {SET}",
 }
@@ -264,13 +264,26 @@ class Words:
             told += self._asking(id_)
         if event.how:
             told += self._how(event)
+        told += self._cache(id_, event)
         if event.state != "done":
             told += f": {cut(str(outcome), MESSAGE)}"
         waits = [f"{seconds_text(seconds)} {what}" for what, seconds in self._waits(id_, event) if seconds > SHORTEST]
         return f"{told}; it waited {', then '.join(waits)}" if waits else told
 
+    def _cache(self, id_: str, event: TaskEnded) -> str:
+        """Return what the cache said of a task."""
+        looked = self.progress.looked.get(id_)
+        if looked is None or event.how == "adopted":
+            return ""
+        if event.how == CACHED:
+            return f" ({looked.told})"
+        what = f"its call of the {looked.role}" if looked.role else "it"
+        return f"; {what} was {'' if looked.hit else 'not '}from the cache: {looked.told}"
+
     def _how(self, event: TaskEnded) -> str:
-        source = self.progress.readiness.adopted.get(event.task)
+        source, looked = self.progress.readiness.adopted.get(event.task), self.progress.looked.get(event.task)
+        if event.how == "adopted" and looked is not None:
+            return f", with the value {looked.told}"
         if event.how == "adopted":
             return f", with the outcome of {self._name(source) if source else 'another task'}, which computes the same"
         return f", {event.how}" if event.how.startswith(NOT_REPEATED) else _ENDS.get(event.how, "")

@@ -38,6 +38,8 @@ ITEMS: Final = 10_000
 """Items of containers that are copied for one event."""
 BYTES: Final = 4_000_000
 """Bytes of arrays, tables and byte arrays that are copied for one event."""
+MANY: Final = 300_000
+"""Items of containers in a value that is copied for its own sake."""
 _OBJECTS: Final = 2_000
 """Objects that a value of a class may consist of, to be coded at once."""
 _CELL: Final = 8
@@ -162,6 +164,20 @@ class Copier:
             if type(part) is Value:
                 return Value(self.part(part.value, 0))
         return part
+
+
+def copy_of(value: Any) -> Any:
+    """Return a copy of a value that nobody else holds; the value itself if it cannot change, or cannot be copied."""
+    copier = Copier({}, _no_copy, LARGEST)
+    copier.items = MANY
+    try:
+        return copier.part(value, 0)
+    except Exception:  # noqa: BLE001 - too large, of a class of the user's, or changed by a thread at this moment
+        return value
+
+
+def _no_copy(_: Known) -> Any:
+    raise NoCopy
 
 
 def is_small(value: Any) -> bool:

@@ -68,8 +68,8 @@ class Digest(NamedTuple):
     loose: str = ""
 
 
-class _TooMuch(Exception):
-    """The value is too large or too deep."""
+class TooLarge(Exception):
+    """The value is too large or too deep to be looked at within the bounds."""
 
 
 def digest(value: Any) -> Digest:
@@ -118,6 +118,25 @@ def digest_call(tool: Tool, args: tuple[Any, ...], kwargs: Mapping[str, Any]) ->
     return Digest(_joined(f"call {tool.name}", parts).hex(), walk.loose)
 
 
+class Content(NamedTuple):
+    """An exact digest; loose: as in Digest; classes: those of the instances within, whose code is not in the digest."""
+
+    text: str
+    loose: str = ""
+    classes: frozenset[type] = frozenset()
+
+
+def content_of(value: Any, *, parts: int = PARTS, size: int = BYTES) -> Content:
+    """Return the digest of a value that differs if any code could tell: 2 is not 2.0, and dicts have an order.
+
+    parts, size: what may be looked at. Raises TooLarge if that is not enough, or what a value raises that changes at
+    this very moment.
+    """
+    walk = _Exact(parts, size)
+    coded = walk.of(value)
+    return Content(_joined("exact", [coded]).hex(), walk.loose, frozenset(walk.classes))
+
+
 _NO: Final = inspect.Parameter.empty
 
 
@@ -133,7 +152,7 @@ class _Walk:
         depth = self.depth
         try:
             return self.of(value)
-        except _TooMuch:
+        except TooLarge:
             self.parts = -1
             return self._by_identity(value, "is too large to compare")
         except Exception:  # noqa: BLE001 - it changes at this very moment
@@ -142,7 +161,7 @@ class _Walk:
             self.depth = depth
 
     def of(self, value: Any) -> bytes:
-        """Return the digest of a part; raises _TooMuch, or what a value raises that changes meanwhile."""
+        """Return the digest of a part; raises TooLarge, or what a value raises that changes meanwhile."""
         kind = type(value)
         self._spend(1, 0)
         if value is None or kind is bool:
@@ -169,7 +188,7 @@ class _Walk:
         self.parts -= parts
         self.bytes -= size
         if self.parts < 0 or self.bytes < 0 or self.depth > _DEEPEST:
-            raise _TooMuch
+            raise TooLarge
 
     def _by_identity(self, value: Any, why: str) -> bytes:
         self.loose = self.loose or f"{name_of(type(value))} {why}"
@@ -195,27 +214,64 @@ class _Walk:
         """Return the digest of what a container holds, or of what a text or a number is underneath; b"" for others."""
         if ground in _SCALARS:
             return self.of(_SCALARS[ground](value))
-        ordered, read = ground in _ORDERED, _ORDERED.get(ground) or _UNORDERED.get(ground)
+        read = _ORDERED.get(ground) or _UNORDERED.get(ground)
         if read is None:
             return b""
         held = tuple(read(value))
         if len(held) > self.parts:  # the list is made in a moment, and to look at it takes long
-            raise _TooMuch
+            raise TooLarge
+        return _joined(ground.__name__, self._parts(held, ground))
+
+    def _parts(self, held: tuple[Any, ...], ground: type) -> list[bytes]:
+        """Return the digests of what a container holds, in its order if that counts."""
         parts = [self.of(each) for each in held]
-        return _joined(ground.__name__, parts if ordered else sorted(parts))
+        return parts if ground in _ORDERED else sorted(parts)
 
     def _as_stored(self, value: Any) -> bytes:
         """Return the digest of a table, a library's number, a time; b"" for what a history cannot store."""
         from compiler_nb.values.code import content_hash, form_of  # noqa: PLC0415 - heavy, and needed for few values
 
-        numpy = sys.modules.get("numpy")
-        if numpy is not None and is_a(value, numpy.generic) and value.dtype.kind in "biufUS":
-            return self.of(value.item())
+        if number := self._number(value):
+            return number
         if form_of(value) is None:
             return b""
         self._spend(0, _CELL * int(getattr(value, "size", 1)))
         found = content_hash(value, BYTES)
         return b"" if found is None else _joined(f"stored {found}")
+
+    def _number(self, value: Any) -> bytes:
+        """Return the digest of one of NumPy's numbers or texts, which is that of Python's; b"" for anything else."""
+        numpy = sys.modules.get("numpy")
+        is_number = numpy is not None and is_a(value, numpy.generic) and value.dtype.kind in "biufUS"
+        return self.of(value.item()) if is_number else b""
+
+
+class _Exact(_Walk):
+    """Looks at values as code does that may ask for anything: types of numbers, signs of zeros, orders of dicts."""
+
+    def __init__(self, parts: int, size: int) -> None:
+        super().__init__(parts, size)
+        self.classes: set[type] = set()
+
+    def of(self, value: Any) -> bytes:
+        """Return the digest of a part; raises TooLarge, or what a value raises that changes meanwhile."""
+        if type(value) is float:
+            self._spend(1, 0)
+            return _sized(b"f", (value.hex() if math.isfinite(value) else str(value)).encode())
+        coded = super().of(value)
+        return b"a" + coded if type(value) is bytearray else coded
+
+    def _object(self, value: Any, kind: type) -> bytes:
+        if kind.__flags__ & _HEAP:
+            self.classes.add(kind)
+        return super()._object(value, kind)
+
+    def _parts(self, held: tuple[Any, ...], ground: type) -> list[bytes]:
+        parts = [self.of(each) for each in held]
+        return sorted(parts) if ground in (set, frozenset) else parts
+
+    def _number(self, value: Any) -> bytes:
+        return b""
 
 
 # -------------------------------------------------------------------- bytes that say where they end

@@ -153,7 +153,7 @@ def test_a_json_plan_runs_in_the_order_of_its_dependencies():
 def test_the_longest_chain_goes_first_along_the_order_too():
     """With two slots, what a chain of side effects waits for begins before what nothing waits for."""
     shop = Shop()
-    session = shop.run("".join(f"d{n} = double('x')\n" for n in range(6)) + "t = total()\n" + "put('a')\n" * 3,
+    session = shop.run("".join(f"d{n} = double('{n}')\n" for n in range(6)) + "t = total()\n" + "put('a')\n" * 3,
                        max_concurrency=2)  # fmt: skip
     assert session.log.now() == pytest.approx(5.0, abs=0.01)
 
