@@ -533,13 +533,15 @@ class Drive:
     ) -> str:
         try:
             asked = Asked(worker, Request("worker", messages, task, grammar=grammar))
-            text = await self.calls.recall(asked)
-            if text is None:
-                text = (await self.calls.text(worker, asked.request)).text
-                self.calls.keep(asked, text)
-            return text
+            kept = await self.calls.recall(asked)
+            return kept if kept is not None else await self._ask_anew(asked)
         except Stopped as stopped:
             raise ModelError(stopped.error) from None
+
+    async def _ask_anew(self, asked: Asked) -> str:
+        text = (await self.calls.text(asked.model, asked.request)).text
+        self.calls.keep(asked, text)
+        return text
 
 
 def plan_of(run: Run) -> Plan:

@@ -291,7 +291,7 @@ class TaskEnded(_TaskEvent):
 
     state: State
     outcome: Any
-    how: str  # "inline", "adopted", "cached", "pinned", "set by you", "not repeated: …", "dropped" with its text; else ""
+    how: str  # "inline", "adopted", "cached", "pinned", "set by you", "not repeated: …", "dropped" with its text, or ""
 
 
 @_record

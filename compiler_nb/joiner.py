@@ -72,12 +72,12 @@ async def join(
         kept = await calls.recall(asked)
         reply = Reply(kept, None) if kept is not None else await calls.text(model, asked.request)
         decision = _decide(reply, model)
-        if kept is None and reply.stopped is None:
-            calls.keep(asked, reply.text)
-        return decision
     except ModelError as error:
         error.kept = "kept: all results" if results else ""
         raise
+    if kept is None and reply.stopped is None:
+        calls.keep(asked, reply.text)
+    return decision
 
 
 def _decide(reply: Reply, model: Model) -> Answer | Replan:

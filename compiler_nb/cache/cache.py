@@ -12,6 +12,7 @@ Theory of operation
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import threading
 import time
@@ -248,7 +249,7 @@ def _entry(  # noqa: PLR0917 - a row
         ends = [0]
         for each in json.loads(sizes):
             ends.append(ends[-1] + of_kind(int, each))
-        pieces = tuple(rest[start:end] for start, end in zip(ends, ends[1:], strict=False))
+        pieces = tuple(rest[start:end] for start, end in itertools.pairwise(ends))
     return Stored(key, of_kind(str, name), about, pieces, of_kind(float, at), of_kind(int, hits), of_kind(int, size))
 
 

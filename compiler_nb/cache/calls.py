@@ -61,7 +61,7 @@ class ValueCache:
     def __init__(self, cache: Cache, log: Log, secrets: tuple[Secret, ...] = ()) -> None:
         self.cache, self.log, self.secrets = cache, log, secrets
         self._loop = asyncio.get_running_loop()
-        self._sources: dict[Any, Source] = {}  # by tool's name, or class
+        self._sources: dict[Any, Source] = {}  # by tool or class
         self._wanted: list[_Wanted] = []
         self._open: dict[str, _Wanted] = {}  # calls that are made, by task
         self._kept: list[_Kept] = []
@@ -91,12 +91,11 @@ class ValueCache:
     def _sources_of(self, call: PureCall) -> tuple[Source, ...]:
         """Return the sources of a call's tool, and of classes of instances in its arguments, as they are now."""
         classes = [each for each in call.classes if is_own(str(vars(type)["__module__"].__get__(each)))]
-        known: dict[Any, Callable[[], Source]] = {call.tool.name: lambda: source_of(call.tool)}
-        known |= {each: lambda each=each: Source(each) for each in sorted(classes, key=name_of)}
-        for key, make in known.items():
-            if key not in self._sources or not self._sources[key].is_current:
-                self._sources[key] = make()
-        return tuple(self._sources[key] for key in known)
+        known = [call.tool, *sorted(classes, key=name_of)]
+        for each in known:
+            if each not in self._sources or not self._sources[each].is_current:
+                self._sources[each] = source_of(each) if isinstance(each, Tool) else Source(each)
+        return tuple(self._sources[each] for each in known)
 
     def _look_for_all(self) -> None:
         wanted, self._wanted = self._wanted, []

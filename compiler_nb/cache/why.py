@@ -14,7 +14,8 @@ from compiler_nb.cache.cache import Stored, parts_of
 SHOWN: Final = 3
 """Differences that are named; the others are counted."""
 _MADE: Final = {
-    "model": "the model", "settings": "the model's settings", "address": "the model's address", "dialect": "the dialect",
+    "model": "the model", "settings": "the model's settings", "address": "the model's address",
+    "dialect": "the dialect",
     "question": "the question", "prompt": "the prompt", "examples": "the examples", "repetition": "the repetition",
     "grammar": "the grammar", "reason": "the reason for another plan", "plan": "the plan so far",
     "request": "the request", "rules": "the rules of the dialect",

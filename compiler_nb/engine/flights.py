@@ -24,7 +24,7 @@ from compiler_nb.engine.node import Node
 from compiler_nb.engine.results import is_iterator
 from compiler_nb.engine.schedule import Schedule
 from compiler_nb.events import CacheLooked, Log, TaskEnded
-from compiler_nb.outcome import CACHED, ENDED
+from compiler_nb.outcome import CACHED
 from compiler_nb.plan.task import Task
 from compiler_nb.tool import Tool
 from compiler_nb.values.copies import copy_of

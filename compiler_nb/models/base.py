@@ -87,8 +87,8 @@ class Model(Protocol):
     `prompts`, "small" if it wants short ones; `dialect`, the language in which it plans best, if that is not python;
     `for_role`, which returns the Model that answers in a role; `hide_keys`, which is told the keys of all models of a
     run; `backoff`, the seconds before a second try, if they are not the usual ones; `learn_shapes`, False if it must
-    not be told what tools returned in earlier runs; `identity`, what its replies depend on beside the request, by which a
-    cache tells it from others of its name.
+    not be told what tools returned in earlier runs; `identity`, what its replies depend on beside the request, by which
+    a cache tells it from others of its name.
     """
 
     name: str

@@ -86,10 +86,10 @@ class Settings:
     no limit; approve: "ask", "auto", "deny", or the names of tools whose side effects are approved; history: the
     History that keeps the runs, or None; cache: what of earlier runs is used again: "off", "plan" (plans and
     decisions), "pure" (values of pure tools), or "all", replies to tools included; prompts: how "planner" and
-    "joiner" are asked: "full", "small" (short, for small models), "auto" for what the model asks for, or texts that replace ours; variants: what those texts are
-    called, with their versions: {"planner": "terse@1a2b3c4d5e6f"}; share: what of results `llm`, `extract` and the
-    joiner may see; preview: whether replan requests show contents; learn_shapes: whether planners are told keys and
-    types of what tools returned before.
+    "joiner" are asked: "full", "small" (short, for small models), "auto" for what the model asks for, or texts that
+    replace ours; variants: what those texts are called, with their versions: {"planner": "terse@1a2b3c4d5e6f"};
+    share: what of results `llm`, `extract` and the joiner may see; preview: whether replan requests show contents;
+    learn_shapes: whether planners are told keys and types of what tools returned before.
     Raises ValueError if a setting is invalid.
     """
 

@@ -13,7 +13,6 @@ Theory of operation
 
 from __future__ import annotations
 
-import builtins
 import dis
 import functools
 import hashlib
@@ -39,6 +38,7 @@ _MOST: Final = 5_000
 """Parts of one source."""
 _NAMED: Final = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
 _FIELDS: Final = frozenset({"LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM"})
+_SKIPPED: Final = frozenset({"PUSH_NULL", "CACHE", "COPY"})
 _HARMLESS: Final = (logging.Logger, re.Pattern, type(threading.Lock()), type(threading.RLock()))
 """Types of values that say nothing about what a pure function returns, or show all that they are."""
 _FIXED: Final = (str, int, float, bool, bytes, complex, type(None))
@@ -139,34 +139,41 @@ class Source:
                 self._later(cell_name, cell.cell_contents)
         if (wrapped := vars(function).get("__wrapped__")) is not None:
             self._later(told, wrapped)
-        self._names(code, function.__globals__, vars(builtins))
+        self._names(code, function.__globals__)
 
-    def _names(self, code: types.CodeType, *places: Mapping[str, Any]) -> None:
+    def _names(self, code: types.CodeType, own: dict[str, Any]) -> None:
         """Follow the names that code looks up: in its module, and in modules of the user's own that it names."""
         module: Any = None  # the one of which a field may follow
         for step in dis.get_instructions(code):
-            found, place = _NO, places[0]
-            if step.opname in _NAMED:
-                place = next((each for each in places if step.argval in each), places[0])
-                found = place.get(step.argval, _NO)
-                self._links.append(_Link(places[0], step.argval, places[0].get(step.argval, _NO)))
-            elif step.opname == "IMPORT_NAME":
-                found = sys.modules.get(step.argval, _NO)
-                if found is _NO:
-                    self.fault = self.fault or f"it imports {step.argval}, which is not loaded yet"
-            elif step.opname in _FIELDS and is_a(module, types.ModuleType):
-                found = vars(module).get(step.argval, _NO)
-                self._links.append(_Link(vars(module), step.argval, found))
-            if found is not _NO and place is not places[-1]:
-                own_module = is_a(found, types.ModuleType) and is_own(str(found.__name__))
-                if not own_module:  # of which only what is named counts
-                    self._ahead.append((step.argval, found))
-                module = found if own_module else None
-            elif step.opname not in ("PUSH_NULL", "CACHE", "COPY"):
-                module = None
+            if step.opname in _SKIPPED:
+                continue
+            found = self._named(step, module, own)
+            module = found if is_a(found, types.ModuleType) and is_own(str(vars(found)["__name__"])) else None
+            if found is not _NO and module is None:  # of a module only what is named counts
+                self._ahead.append((step.argval, found))
         for constant in code.co_consts:
             if is_a(constant, types.CodeType):
-                self._names(constant, *places)
+                self._names(constant, own)
+
+    def _named(self, step: dis.Instruction, module: Any, own: dict[str, Any]) -> Any:
+        """Return what a step of code looks up in the user's own, if it does, and note where.
+
+        module: the one that the step before has found; own: the names of its own module.
+        """
+        if step.opname in _NAMED:
+            found = own.get(step.argval, _NO)
+            self._links.append(_Link(own, step.argval, found))  # one that hides a built-in may come later
+            return found
+        if step.opname == "IMPORT_NAME":
+            found = sys.modules.get(step.argval, _NO)
+            if found is _NO:
+                self.fault = self.fault or f"it imports {step.argval}, which is not loaded yet"
+            return found
+        if step.opname in _FIELDS and module is not None:
+            found = vars(module).get(step.argval, _NO)
+            self._links.append(_Link(vars(module), step.argval, found))
+            return found
+        return _NO
 
     def _class(self, name: str, kind: type) -> None:
         self._seen.add(id(kind))
