@@ -182,6 +182,15 @@ class Run:
         took = [f"the run took {self.times()}"] if self.status != "running" else []
         return "\n".join([*took, *lines, *more])
 
+    def cached(self) -> str:
+        """Return what the cache knew of this run, and why it did not know the rest: a line for each."""
+        looks = self.progress.looks
+        lines = [
+            f"{look.task or look.role}: {'' if look.hit else 'not '}from the cache: {look.told}" for look in list(looks)
+        ]
+        shown, more = lines[:_LISTED], len(lines) - _LISTED
+        return "\n".join([*shown, *([f"… {more:,} more"] if more > 0 else [])]) or "the cache was not asked"
+
     def words(self) -> trace.Words:
         """Return what says why tasks wait now, with this run's own limits."""
         return trace.Words(self.progress, self.seconds, *self._limits, self._effects)

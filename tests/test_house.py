@@ -33,7 +33,7 @@ plan grammar
 events models trace
 drawing values engine prompts settings
 planner joiner toolbox
-run history diff
+run history diff cache
 drive compare compiler
 evals course __main__ notebook
 """

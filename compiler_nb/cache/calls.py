@@ -10,7 +10,7 @@ Theory of operation
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -28,7 +28,7 @@ from compiler_nb.tool import Tool
 from compiler_nb.values.code import Coded, decode, digest_of, encode
 from compiler_nb.values.copies import ATOMS, copy_of, is_small
 from compiler_nb.values.forms import NotStored
-from compiler_nb.values.source import Source, is_own, source_of
+from compiler_nb.values.source import ToolSource, is_own, source_of
 
 GATHERED: Final = 0.02
 """Seconds in which values are gathered that are coded and written together."""
@@ -43,7 +43,7 @@ class _Wanted(NamedTuple):
     call: PureCall
     key: str
     made: Made
-    sources: tuple[Source, ...]
+    sources: tuple[ToolSource, ...]
     then: Then
 
 
@@ -61,7 +61,7 @@ class ValueCache:
     def __init__(self, cache: Cache, log: Log, secrets: tuple[Secret, ...] = ()) -> None:
         self.cache, self.log, self.secrets = cache, log, secrets
         self._loop = asyncio.get_running_loop()
-        self._sources: dict[Any, Source] = {}  # by tool or class
+        self._sources: dict[Any, ToolSource] = {}  # by tool or class
         self._wanted: list[_Wanted] = []
         self._open: dict[str, _Wanted] = {}  # calls that are made, by task
         self._kept: list[_Kept] = []
@@ -88,13 +88,13 @@ class ValueCache:
             self._loop.call_soon(self._look_for_all)
         self._wanted.append(_Wanted(call, key, made, sources, then))
 
-    def _sources_of(self, call: PureCall) -> tuple[Source, ...]:
+    def _sources_of(self, call: PureCall) -> tuple[ToolSource, ...]:
         """Return the sources of a call's tool, and of classes of instances in its arguments, as they are now."""
         classes = [each for each in call.classes if is_own(str(vars(type)["__module__"].__get__(each)))]
         known = [call.tool, *sorted(classes, key=name_of)]
         for each in known:
             if each not in self._sources or not self._sources[each].is_current:
-                self._sources[each] = source_of(each) if isinstance(each, Tool) else Source(each)
+                self._sources[each] = source_of(each) if isinstance(each, Tool) else ToolSource(each)
         return tuple(self._sources[each] for each in known)
 
     def _look_for_all(self) -> None:
@@ -194,7 +194,7 @@ class ValueCache:
         task.add_done_callback(self._works.discard)
 
 
-def _made(call: PureCall, sources: tuple[Source, ...]) -> Made:
+def _made(call: PureCall, sources: tuple[ToolSource, ...]) -> Made:
     """Return what a call's value is made of."""
     own, *classes = sources
     name = getattr(call.tool.function, "__name__", call.tool.name)
@@ -210,6 +210,8 @@ def _made(call: PureCall, sources: tuple[Source, ...]) -> Made:
 
 
 def _short(value: Any) -> str:
+    if type(value) is str:
+        return repr(cut(value, _TEXT))
     with suppress(Exception):  # a value's own methods may raise anything
         return cut(shorten_value(value, _TEXT), _TEXT)
     return "…"
@@ -246,10 +248,3 @@ def _unkept(coded: Coded) -> str:
         return ""
     value = decode(coded.text)
     return value.reason if isinstance(value, NotStored) else "a part of it cannot be stored"
-
-
-def looks_of(looks: Mapping[str, CacheLooked]) -> list[str]:
-    """Return lines that say what the cache knew, by task."""
-    return [
-        f"{id_}: {'from the cache' if each.hit else 'not from the cache'}: {each.told}" for id_, each in looks.items()
-    ]

@@ -22,7 +22,7 @@ from compiler_nb.outcome import Usage
 from compiler_nb.text import cut, shorten_value
 from compiler_nb.values.code import digest_of
 from compiler_nb.values.digest import content_of
-from compiler_nb.values.source import Source
+from compiler_nb.values.source import ToolSource
 
 NAMES: Final = {"planner": "plans", "replan": "further plans", "joiner": "decisions", "worker": "replies to tools"}
 PLANS: Final = frozenset({"planner", "replan", "joiner"})
@@ -159,7 +159,7 @@ def _spelled(found: Any) -> str:
 
 def _one(value: Any) -> str:
     if callable(value):
-        return Source(value).digest
+        return ToolSource(value).digest
     if is_a(value, (str, int, float, bool, type(None))):
         return repr(value)
     if is_a(value, Mapping):

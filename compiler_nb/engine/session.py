@@ -551,13 +551,16 @@ class Session:
 
     def _hold(self, node: Node, found: Any) -> None:
         """Ask for approval of a call with these arguments, or for its value if the tool is pure."""
-        bound = _bind(self.tools[node.task.tool], found)
-        if isinstance(bound, tuple) and node.held == HELD and self.flights is not None:
-            self.flights.hold(node, *bound)
-        elif isinstance(bound, tuple):
-            self.effects.hold(node, *bound)
-        else:
+        tool = self.tools[node.task.tool]
+        if tool.pure and node.held != HELD:
+            return  # it was asked for before, and may start
+        bound = _bind(tool, found)
+        if not isinstance(bound, tuple):
             self._end(node, replace(bound, attempts=0) if type(bound) is Failure else bound)
+        elif tool.pure and self.flights is not None:
+            self.flights.hold(node, *bound)
+        else:
+            self.effects.hold(node, *bound)
 
     # ---------------------------------------------------------------- attempts
 
@@ -572,6 +575,8 @@ class Session:
     def _start_pure(self, node: Node) -> None:
         """Start a call, with the very arguments for which its value was looked for, if it was."""
         at, task = self.log.now(), node.task
+        if node.state != "running" or task.id in self.attempts:
+            return  # it was handed out to be asked for twice, as the plan closed, and has been started since
         bound = self.flights.arguments(task.id, at) if self.flights is not None else None
         if bound is None:
             self._start(node)

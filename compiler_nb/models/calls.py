@@ -20,7 +20,7 @@ from compiler_nb.models.base import Chunk, Model, Request, estimate_request, est
 from compiler_nb.models.endings import STOPPED, describe_limit, stop_of
 from compiler_nb.models.limits import Gate, Limit, Limits, Parking, Pause
 from compiler_nb.models.providers import PROVIDERS, is_same_model, known_secrets
-from compiler_nb.models.recall import Asked, Memory
+from compiler_nb.models.recall import Asked, ReplyMemory
 from compiler_nb.models.retries import Retries
 from compiler_nb.models.secret import Screen, Secret, mask
 from compiler_nb.models.silence import SilenceTimer
@@ -72,7 +72,7 @@ class Calls:
         self.first_token, self.idle, self.closing = first_token, idle, closing
         self.retries = Retries(tries, backoff, longest_wait)
         self.numbers = itertools.count(1)
-        self.memory: Memory | None = None
+        self.memory: ReplyMemory | None = None
         self.used = Usage()  # what the last call used
         self.answerers: set[tuple[str, str]] = set()  # (asked, answered) that the user was told of
 

@@ -22,7 +22,7 @@ class Asked(NamedTuple):
     seen: Mapping[str, str] = {}
 
 
-class Memory(Protocol):
+class ReplyMemory(Protocol):
     """What remembers replies for one run."""
 
     async def recall(self, asked: Asked, call: Callable[[], int], check: Callable[[str], bool]) -> str | None:

@@ -20,6 +20,7 @@ from compiler_nb.drawing.preferences import PREFERENCES
 from compiler_nb.notebook.loop import Idle
 
 if TYPE_CHECKING:  # they bring half of the package along
+    from compiler_nb.cache import Cache
     from compiler_nb.compare.store import InMemory
     from compiler_nb.history.history import History
     from compiler_nb.models.base import Model
@@ -62,6 +63,7 @@ class CellSettings(Configurable):
     prices = AnyTrait({}, help="dollars per million tokens, such as {'vllm:m': (0.2, 0.6)}").tag(config=True)
     approve = AnyTrait("ask", help="side effects: ask, auto, deny, or names of approved tools").tag(config=True)
     drop_failed = Float(0.0, min=0.0, max=1.0, help="the share of items that may fail").tag(config=True)
+    cache = Enum(("off", "plan", "pure", "all"), "off", help="what of earlier runs is used again").tag(config=True)
     layout = Enum(("auto", "graphviz", "own"), "auto", help="what lays out the pictures").tag(config=True)
     scale = Float(1.0, min=0.5, max=4.0, help="how many times larger the view and pictures are").tag(config=True)
     history = Unicode(help="the file in which runs are kept; empty to keep none").tag(config=True)
@@ -121,6 +123,7 @@ class Memory:
     connected: dict[str, Model] = field(default_factory=dict)
     cassettes: dict[str, Cassette] = field(default_factory=dict)  # that are played, by their files
     cells: InMemory | None = None  # of grids without a history
+    caches: dict[str, Cache] = field(default_factory=dict)  # by the setting of the history, "" without one
     histories: dict[str, History] = field(default_factory=dict)  # by setting
     unwritten: set[str] = field(default_factory=set)  # settings whose files cannot be written
 

@@ -31,7 +31,7 @@ from compiler_nb.notebook.output.presenter import display, front_of, look_of, sa
 from compiler_nb.notebook.output.prints import Labels
 from compiler_nb.notebook.output.values import close_figures
 from compiler_nb.notebook.prompts import chosen_prompts
-from compiler_nb.notebook.runs import find_run, history_of
+from compiler_nb.notebook.runs import cache_in, find_run, history_of
 from compiler_nb.notebook.variables.binding import variables
 from compiler_nb.plan.plan import Plan
 from compiler_nb.run import Run
@@ -40,7 +40,7 @@ from compiler_nb.values.forms import NotStored
 
 PASSED_ON: Final = (
     "dialect", "share", "preview", "max_concurrency", "max_replans", "max_repairs", "timeout", "limits", "approve",
-    "learn_shapes", "drop_failed", "bounds",
+    "learn_shapes", "drop_failed", "bounds", "cache",
 )  # fmt: skip
 """Settings of `%config` and options that a Compiler takes as they are."""
 BLOCKED: Final = "a tool blocks the event loop and cannot be stopped; it goes on until the kernel ends"
@@ -178,6 +178,8 @@ def _compiler(desk: Desk, question: Question) -> Compiler:
     except (ValueError, TypeError) as error:
         raise OptionError(str(error)) from None
     compiler.seen = desk.memory.seen
+    if compiler.settings.cache != "off":
+        compiler.cache = cache_in(desk)
     return compiler
 
 

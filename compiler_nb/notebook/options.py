@@ -168,11 +168,12 @@ OPTIONS: Final = (
     Option("raises", ("--no-raise",), help="raise no error if there is no answer", sets=False),
     Option("quiet", ("-q", "--quiet"), help="show nothing"),
     Option("help", ("-h", "--help"), help="show this help"),
-    Option("cache", ("--cache",), "WHAT", choices=("off",)),
+    Option("cache", ("--cache",), "WHAT", "what of earlier runs is used again",
+           choices=("off", "plan", "pure", "all")),
 )  # fmt: skip
 BY_FLAG: Final = {flag: option for option in OPTIONS for flag in option.flags}
 NOT_YET: Final = frozenset({
-    "--engine dask", "--cache plan", "--cache pure", "--cache all", "--step", "--as", "--after",
+    "--engine dask", "--step", "--as", "--after",
 })  # fmt: skip
 """Options, and values of options, that are planned: each is refused by its name, and listed nowhere."""
 RERUN: Final = frozenset({"--start", "--override", "--failed", "--take"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from compiler_nb.engine.prints import plain_stdout
 from compiler_nb.errors import HistoryError, OptionError
@@ -13,6 +14,9 @@ from compiler_nb.history.history import History
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.run import Run
 from compiler_nb.trace import calls_of
+
+if TYPE_CHECKING:  # loaded only if it is used
+    from compiler_nb.cache import Cache
 
 
 def history_of(desk: Desk, *, to_write: bool = True) -> History | None:
@@ -28,6 +32,15 @@ def history_of(desk: Desk, *, to_write: bool = True) -> History | None:
             memory.unwritten.add(given)
             warnings.warn(f"runs are not kept: {error}; %config CompileMagics.history sets another file", stacklevel=2)
     return None if to_write and given in memory.unwritten else memory.histories[given]
+
+
+def cache_in(desk: Desk) -> Cache:
+    """Return the cache of this notebook: in its history, or in the memory of its kernel if it has none."""
+    from compiler_nb.cache import Cache  # noqa: PLC0415 - only who uses the cache needs it
+
+    history = history_of(desk)
+    name = desk.settings.history if history is not None else ""
+    return desk.memory.caches.setdefault(name, Cache(history))
 
 
 def _prepare(path: Path) -> None:

@@ -58,7 +58,7 @@ def cost_of(calls: Iterable[ModelCall]) -> Cost:
 
 
 def _cost(call: ModelCall) -> Cost:
-    if call.usage is None:
+    if call.usage is None or call.saved is not None:  # it goes on, or the cache knew the reply
         return Cost()
     dollars = price(call.provider, call.model, call.usage, call.answered, call.at)
     return Cost(call.usage, dollars or 0.0, int(dollars is None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from compiler_nb.events import ModelChunk
+from compiler_nb.events import ModelChunk, ModelRecalled
 from compiler_nb.text import count_of, suggest
 from compiler_nb.trace.progress import Progress
 from compiler_nb.trace.records import ModelCall
@@ -30,7 +30,7 @@ def exchanges(progress: Progress, calls: Iterable[ModelCall]) -> list[Exchange]:
     """Return calls of a run with what was sent and what came back."""
     said: dict[int, list[str]] = {call.number: [] for call in calls}
     for event in list(progress.events):
-        if type(event) is ModelChunk and event.call in said:
+        if type(event) in (ModelChunk, ModelRecalled) and event.call in said:
             said[event.call].append(event.text)
     return [
         Exchange(call, sent_text(call), "".join(said[call.number]))
@@ -64,4 +64,5 @@ def _be(count: int) -> str:
 def sent_text(call: ModelCall) -> str:
     """Return the messages of a call as one text; a last line in brackets says if its reply was held to a grammar."""
     held = [f"[{call.held}]"] if call.held else []
+    held += ["[not sent: the reply is from the cache]"] if call.saved is not None else []
     return "\n\n".join([*(f"[{each['role']}]\n{each['content']}" for each in call.messages), *held])

@@ -7,7 +7,7 @@ Theory of operation
     among the installed packages: a notebook, a script, a module beside them, a package in development.
     What is named at run time only (getattr, globals(), importlib) is not seen.
 
-    What is reached may be bound anew or change while a run goes on, so a Source knows where it has looked: it is
+    What is reached may be bound anew or change while a run goes on, so a ToolSource knows where it has looked: it is
     current while every name there still means the same object, and those that can change have the same content.
 """
 
@@ -37,7 +37,7 @@ from compiler_nb.values.digest import TooLarge, content_of
 _MOST: Final = 5_000
 """Parts of one source."""
 _NAMED: Final = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
-_FIELDS: Final = frozenset({"LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM"})
+_FIELDS: Final = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
 _SKIPPED: Final = frozenset({"PUSH_NULL", "CACHE", "COPY"})
 _HARMLESS: Final = (logging.Logger, re.Pattern, type(threading.Lock()), type(threading.RLock()))
 """Types of values that say nothing about what a pure function returns, or show all that they are."""
@@ -45,7 +45,7 @@ _FIXED: Final = (str, int, float, bool, bytes, complex, type(None))
 _NO: Final = object()
 
 
-class Part(NamedTuple):
+class SourcePart(NamedTuple):
     """One thing that a source reaches: its digest, and a word for it: "code", "value" or a package's version."""
 
     digest: str
@@ -60,14 +60,14 @@ class _Link(NamedTuple):
     value: Any
 
 
-class Source:
+class ToolSource:
     """The parts that a function's value depends on, by name.
 
     fault: why that cannot be said, in words, "" if it can: it reads what has no content to compare.
     """
 
     def __init__(self, function: Any, hint: Any = None) -> None:
-        self.parts: dict[str, Part] = {}
+        self.parts: dict[str, SourcePart] = {}
         self.fault = ""
         self._links: list[_Link] = []
         self._changing: list[tuple[str, Any, str]] = []  # what may change in place: names, values, their digests
@@ -142,38 +142,51 @@ class Source:
         self._names(code, function.__globals__)
 
     def _names(self, code: types.CodeType, own: dict[str, Any]) -> None:
-        """Follow the names that code looks up: in its module, and in modules of the user's own that it names."""
-        module: Any = None  # the one of which a field may follow
+        """Follow the names that code looks up: in its module (own), and in modules of the user's own that it names."""
+        module: Any = None  # the one that was just looked up, of which a field may follow
+        imported: Any = None
+        local: dict[str, Any] = {}  # variables that hold modules
         for step in dis.get_instructions(code):
             if step.opname in _SKIPPED:
                 continue
-            found = self._named(step, module, own)
-            module = found if is_a(found, types.ModuleType) and is_own(str(vars(found)["__name__"])) else None
+            if step.opname == "STORE_FAST" and module is not None:
+                local[step.argval], module = module, None
+                continue
+            place, module = (vars(module), None) if step.opname in _FIELDS and module is not None else (own, module)
+            if step.opname == "LOAD_FAST":
+                found = local.get(step.argval, _NO)
+            elif step.opname in _NAMED or place is not own:
+                found = self._linked(place, step.argval)  # also if it is built in: one that hides it may come later
+            elif step.opname == "IMPORT_NAME":
+                found = imported = self._imported(step.argval)
+            else:
+                is_part = step.opname == "IMPORT_FROM" and _is_own_module(imported)
+                found = self._linked(vars(imported), step.argval) if is_part else _NO
+            self._hand_on(module)
+            module = found if _is_own_module(found) else None
             if found is not _NO and module is None:  # of a module only what is named counts
                 self._ahead.append((step.argval, found))
         for constant in code.co_consts:
             if is_a(constant, types.CodeType):
                 self._names(constant, own)
 
-    def _named(self, step: dis.Instruction, module: Any, own: dict[str, Any]) -> Any:
-        """Return what a step of code looks up in the user's own, if it does, and note where.
+    def _hand_on(self, module: Any) -> None:
+        """Follow all that a module holds, if it is not looked into at once: whatever it holds may count."""
+        if module is not None:
+            self._ahead += [(name, each) for name, each in vars(module).items() if name[:2] != "__"]
 
-        module: the one that the step before has found; own: the names of its own module.
-        """
-        if step.opname in _NAMED:
-            found = own.get(step.argval, _NO)
-            self._links.append(_Link(own, step.argval, found))  # one that hides a built-in may come later
-            return found
-        if step.opname == "IMPORT_NAME":
-            found = sys.modules.get(step.argval, _NO)
-            if found is _NO:
-                self.fault = self.fault or f"it imports {step.argval}, which is not loaded yet"
-            return found
-        if step.opname in _FIELDS and module is not None:
-            found = vars(module).get(step.argval, _NO)
-            self._links.append(_Link(vars(module), step.argval, found))
-            return found
-        return _NO
+    def _linked(self, place: dict[str, Any], name: str) -> Any:
+        """Return what a name means in a module, and note that it was looked up there."""
+        found = place.get(name, _NO)
+        self._links.append(_Link(place, name, found))
+        return found
+
+    def _imported(self, name: str) -> Any:
+        """Return a module that code imports; one that is not loaded is a fault: what it holds is not known."""
+        found = sys.modules.get(name)
+        if found is None:
+            self.fault = self.fault or f"it imports {name}, which is not loaded yet"
+        return _NO if found is None else found
 
     def _class(self, name: str, kind: type) -> None:
         self._seen.add(id(kind))
@@ -220,18 +233,18 @@ class Source:
     def _package(self, module: str) -> None:
         top = module.partition(".")[0]
         if top not in self.parts:
-            self.parts[top] = Part(version_of(top), version_of(top))
+            self.parts[top] = SourcePart(version_of(top), version_of(top))
 
     def _add(self, name: str, told: str, word: str) -> None:
         digest = hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         while name in self.parts and self.parts[name].digest != digest:  # two of one name
             name += "'"
-        self.parts[name] = Part(digest, word)
+        self.parts[name] = SourcePart(digest, word)
 
 
-def source_of(tool: Tool) -> Source:
+def source_of(tool: Tool) -> ToolSource:
     """Return what a tool's value depends on, as of now."""
-    return Source(tool.function, tool.returns)
+    return ToolSource(tool.function, tool.returns)
 
 
 def type_of_typing(value: Any) -> bool:
@@ -278,6 +291,10 @@ def _packages() -> tuple[str, ...]:
 def _is_own(module: str, file: str) -> bool:
     path = str(Path(file).resolve())
     return not ("site-packages" in path or "dist-packages" in path or path.startswith(_packages()))
+
+
+def _is_own_module(value: Any) -> bool:
+    return is_a(value, types.ModuleType) and is_own(str(vars(value).get("__name__", "")))
 
 
 def is_own(module: str) -> bool:

@@ -32,7 +32,7 @@ from compiler_nb.notebook.options import BY_FLAG, NOT_YET, OPTIONS, help_text, l
         ("--drop-failed 0.1", {"drop_failed": 0.1}),
         ("--drop-failed=25%", {"drop_failed": 0.25}),
         ("--live off -d table,graph -q", {"live": False, "display": ("table", "graph"), "quiet": True}),
-        ("--engine local --cache off --loop kernel", {"engine": "local", "cache": "off", "loop": "kernel"}),
+        ("--engine local --cache plan --loop kernel", {"engine": "local", "cache": "plan", "loop": "kernel"}),
         ("-o mine --prefix p_", {"out": "mine", "prefix": "p_"}),
     ],
 )
@@ -98,7 +98,7 @@ def test_a_plan_keeps_its_lines():
         ("_x << ", "the name of a variable"),
         ("max << ", "a name that Python and IPython do not use"),
         ("--engine dask", "--engine dask does not exist yet"),
-        ("--cache all", "--cache all does not exist yet"),
+        ("--cache disk", "--cache takes off or plan or pure or all, not 'disk'"),
         ("--step", "--step does not exist yet"),
         ("--variants ,", "names of variants, separated by commas"),
         ("what is it --step", "write --step before the question"),

@@ -18,7 +18,7 @@ from tests.support.desk import Desk
         ({"engine": "dask"}, "engine must be 'local', not 'dask'"),
         ({"approve": "maybe"}, "approve must be 'ask' or 'auto' or 'deny', not 'maybe'"),
         ({"share": "some"}, "share must be 'all' or 'summary' or 'none', not 'some'"),
-        ({"cache": "all"}, "cache must be 'off', not 'all'"),
+        ({"cache": "disk"}, "cache must be 'off' or 'plan' or 'pure' or 'all', not 'disk'"),
         ({"prompts": {"worker": ""}}, "a role in prompts must be 'planner' or 'joiner', not 'worker'"),
         ({"max_concurrency": 0}, "max_concurrency must be a whole number from 1, not 0"),
         ({"max_concurrency": True}, "max_concurrency must be a whole number from 1, not True"),

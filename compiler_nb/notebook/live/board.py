@@ -81,6 +81,7 @@ from compiler_nb.events import (
     Decided,
     ModelChunk,
     ModelEnded,
+    ModelRecalled,
     ModelStarted,
     ModelWaits,
     Paused,
@@ -100,7 +101,7 @@ from compiler_nb.notebook.live.changes import Change, Told, pack
 from compiler_nb.notebook.live.spending import Spending
 from compiler_nb.notebook.live.texts import Texts
 from compiler_nb.notebook.output.answer import note_of
-from compiler_nb.outcome import LEFT_OUT, NOT_REPEATED, SET, STATES, Answer
+from compiler_nb.outcome import CACHED, LEFT_OUT, NOT_REPEATED, SET, STATES, Answer
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import Task
 from compiler_nb.text import TIMES, cut, describe_outcome, visible_lines
@@ -170,7 +171,7 @@ class Board:
             models=dict(event.models),
         )  # fmt: skip
 
-    def _ask_model(self, event: ModelStarted) -> None:
+    def _ask_model(self, event: ModelStarted | ModelRecalled) -> None:
         self.spending.begin(event.call)
         if event.role in _WRITING:
             self._asked.append(event.call)
@@ -246,6 +247,8 @@ class Board:
         number = self.numbers[event.task]
         if event.how.startswith(NOT_REPEATED):
             self._note(event.task, event.how)
+        elif event.how == CACHED:
+            self._note(event.task, "from the cache")
         failed, count = self.progress.left_out[event.task] if event.how == LEFT_OUT else (0, 0)
         if count:
             self.rows.add("counts", [number, f"{TIMES} {count - failed:,} of {count:,}"])
@@ -372,6 +375,7 @@ class Board:
         RunStarted: _begin,
         RoundStarted: _begin_round,
         ModelStarted: _ask_model,
+        ModelRecalled: _ask_model,
         ModelWaits: _wait,
         ModelChunk: lambda board, event: board.texts.add(event.call, event.text),
         ModelEnded: _end_model,

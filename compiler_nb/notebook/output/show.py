@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import functools
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any, Final, NamedTuple, TypeVar
@@ -28,11 +29,12 @@ from compiler_nb.notebook.output import answer as answers
 from compiler_nb.notebook.output import plans, values
 from compiler_nb.notebook.output.failed import places
 from compiler_nb.notebook.variables.binding import Binding
-from compiler_nb.outcome import NOT_REPEATED
+from compiler_nb.outcome import CACHED, NOT_REPEATED
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task, owner_of
 from compiler_nb.run import Run
 from compiler_nb.text import count_of, cut, seconds_text, visible, visible_lines
+from compiler_nb.trace import role_of
 
 T = TypeVar("T")
 Bundle = dict[str, Any]
@@ -170,6 +172,7 @@ def _footer(run: Run, binding: Binding, *, times: bool) -> list[Noted]:
     kept = [id_ for id_, end in list(run.progress.ends.items()) if end.how.startswith(NOT_REPEATED)]
     named: dict[str, Sequence[str]] = {
         NOT_REPEATED: kept,
+        "from the cache": _cached(run),
         "bound": binding.bound,
         "not bound": [f"{name} ({cut(_reason(reason, run.error), REASON)})" for name, reason in binding.kept],
         "deleted": [f"{name} (stale)" for name in binding.deleted],
@@ -193,6 +196,19 @@ def _spent(run: Run) -> list[str]:
     costs = run.costs()
     shares = str(costs) if costs.total.dollars and len(costs.roles) > 1 else costs.total.money
     return [costs.total.tokens, *([shares] if shares else [])]
+
+
+def _cached(run: Run) -> list[str]:
+    """Return what the cache knew: the plan, the answer, tasks, and how many items of fan-outs."""
+    progress = run.progress
+    known = {role_of(call): call for call in list(progress.calls.values()) if not call.task and call.saved is not None}
+    ids = [id_ for id_, end in list(progress.ends.items()) if end.how == CACHED]
+    items = Counter(owner_of(id_) for id_ in ids if owner_of(id_))
+    return [
+        *("the plan" if role == "planner" else "the answer" for role in known),
+        *(id_ for id_ in ids if not owner_of(id_)),
+        *(f"{owner} ({count_of(count, 'item')})" for owner, count in items.items()),
+    ]
 
 
 def _footer_html(parts: Sequence[Noted]) -> str:

@@ -9,7 +9,7 @@ from compiler_nb.errors import OptionError
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.options import help_text
 from compiler_nb.notebook.output.presenter import say
-from compiler_nb.notebook.verbs import again, approve, compare, examples, listing, look, model, prompts, steer
+from compiler_nb.notebook.verbs import again, approve, cache, compare, examples, listing, look, model, prompts, steer
 from compiler_nb.notebook.verbs.command import Command
 from compiler_nb.run import Run
 from compiler_nb.text import suggest
@@ -154,8 +154,14 @@ VERBS: Final = {
         3,
     ),
     "edit": Command(again.edit, "edit [RUN]", "open a cell with the plan of a run, to change it and run it", 1),
+    "cache": Command(
+        cache.cache,
+        "cache [show [RUN] | clear]",
+        "show what the cache holds, or what it knew of a run and why it did not know the rest; or empty it",
+        2,
+    ),
     "cancel": Command(steer.cancel, "cancel [RUN]", "cancel a run, or all that are running", 1),
 }
 VERBS["go"] = VERBS["resume"]
-NOT_YET: Final = frozenset({"step", "export", "cache", "demo"})
+NOT_YET: Final = frozenset({"step", "export", "demo"})
 """Verbs that are planned: each is refused by its name, and listed nowhere."""
