@@ -30,7 +30,7 @@ def exchanges(progress: Progress, calls: Iterable[ModelCall]) -> list[Exchange]:
     """Return calls of a run with what was sent and what came back."""
     said: dict[int, list[str]] = {call.number: [] for call in calls}
     for event in list(progress.events):
-        if type(event) in (ModelChunk, ModelRecalled) and event.call in said:
+        if isinstance(event, ModelChunk | ModelRecalled) and event.call in said:
             said[event.call].append(event.text)
     return [
         Exchange(call, sent_text(call), "".join(said[call.number]))

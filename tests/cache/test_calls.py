@@ -19,7 +19,6 @@ from compiler_nb import Compiler, History, Run, ScriptedModel, Tool, tool
 from compiler_nb.events import CacheLooked, TaskStarted
 from compiler_nb.outcome import CACHED
 
-
 COVERS = ("off_loop.py",)
 
 TOOLS = """

@@ -172,7 +172,8 @@ class Board:
         )  # fmt: skip
 
     def _ask_model(self, event: ModelStarted | ModelRecalled) -> None:
-        self.spending.begin(event.call)
+        if type(event) is ModelStarted:
+            self.spending.begin(event.call)
         if event.role in _WRITING:
             self._asked.append(event.call)
             self.tell(phase=_WRITING[event.role])

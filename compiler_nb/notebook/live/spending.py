@@ -66,8 +66,10 @@ class Spending:
 
     @staticmethod
     def words(call: ModelCall) -> str:
-        """Return what a call used, "" while it goes on."""
+        """Return what a call used, "" while it goes on; that the cache knew its reply."""
         if call.usage is None:
             return ""
+        if call.saved is not None:
+            return "from the cache"
         cost = cost_of([call]) if prices.is_loaded(call.provider) else Cost(call.usage)
         return str(cost)
