@@ -304,8 +304,8 @@ def test_cancelled_tasks_are_among_the_failures():
 OFFERED = {
     "answer", "answer_cut", "approve", "cached", "cancel", "cost", "costs", "deny", "diff", "disclosed", "error",
     "events", "failures", "id", "inputs", "partial", "pause", "plan", "prompt", "question", "raise_for_failures",
-    "reply", "results", "resume", "retry", "rounds", "seconds", "set", "settings", "skip", "state", "status", "timeline",
-    "to_pandas", "usage", "view", "visualize", "why",
+    "reply", "results", "resume", "retry", "rounds", "seconds", "set", "settings", "skip", "state", "status",
+    "timeline", "to_pandas", "usage", "view", "visualize", "why",
 }  # fmt: skip
 ARGUMENTS = {"state": ("b",), "why": ("b",), "partial": ("rows",), "approve": ("b",), "deny": ("b",),
              "skip": ("b",), "retry": ("b",), "set": ("b", 1)}  # fmt: skip
