@@ -10,7 +10,7 @@ import math
 import os
 import shutil
 import threading
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
@@ -18,7 +18,7 @@ from compiler_nb.drawing.boxes import BLOCK_OVER, HEAD_SIZE, state_of, text_widt
 from compiler_nb.drawing.graph import Graph, Shown, make_graph
 from compiler_nb.drawing.layout import PAGE, Layout, Skeleton, lay_out
 from compiler_nb.drawing.preferences import PREFERENCES, Engine
-from compiler_nb.drawing.rows import GAP, Edge, Point
+from compiler_nb.drawing.rows import GAP, Edge, Point, Size
 from compiler_nb.drawing.style import EDGE, LIGHT
 from compiler_nb.outcome import State
 from compiler_nb.text import visible
@@ -32,6 +32,8 @@ WIDEST: Final = 1.2 * PAGE
 RANK_GAP: Final = 54.0
 """Pixels between Graphviz's rows, before they are moved to the heights of ours."""
 MOST_BOXES, MOST_EDGES = 200, 400
+STEPS: Final = 12
+"""Points of a curve that are looked at."""
 _SHAPES: Final = {"expr": "ellipse", "end": "oval", "fanout": "box3d", "group": "box3d", "more": "plaintext"}
 
 
@@ -135,16 +137,39 @@ def find_layout(graph: Graph, engine: Engine = "auto", programs: Iterable[Progra
     """Return the places and routes of a graph; engine: what chooses them; programs: as for `render`.
 
     "auto" is what is preferred; if that is "auto" too, Graphviz if it is there, unless it needs more room across than a
-    page has.
+    page has, or one of its arrows would lead through a box that it does not belong to.
     """
     engine = PREFERENCES.layout if engine == "auto" else engine
     placed = place(graph, programs) if engine != "own" else None
-    if placed and engine == "auto" and placed.width > WIDEST:
+    if placed and engine == "auto" and (placed.width > WIDEST or not _is_clear(placed, graph.sizes)):
         placed = None
     layout = placed or lay_out(graph.bands, graph.order, graph.sizes, graph.lines)
     layout = layout._replace(routes=_drawn(layout.routes, graph))
     heads = (text_width(line, size=HEAD_SIZE) for head in graph.heads.values() for line in head)
     return layout._replace(width=max(layout.width, *heads)) if graph.heads else layout
+
+
+def _is_clear(layout: Layout, sizes: Mapping[str, Size]) -> bool:
+    """Whether no route leads through a box between its ends; Graphviz leaves few such gaps once rows are moved."""
+    rows = sorted((y, x, sizes[key][0] / 2 - 1, sizes[key][1] / 2 - 1, key) for key, (x, y) in layout.places.items())
+    heights, most = [y for y, *_ in rows], max(high for _, high in sizes.values())
+    for pair, route in layout.routes.items():
+        first, last = bisect_left(heights, route[0][1] - most), bisect_left(heights, route[-1][1] + most)
+        between = [box for box in rows[first:last] if box[-1] not in pair]
+        for x, y in _along(route) if between else ():
+            if any(abs(x - mid) < half and abs(y - row) < high for row, mid, half, high, _ in between):
+                return False
+    return True
+
+
+def _along(route: Sequence[Point]) -> Iterator[Point]:
+    """Yield points of a route's cubic curves."""
+    for at in range(0, len(route) - 1, 3):
+        (ax, ay), (bx, by), (cx, cy), (dx, dy) = route[at : at + 4]
+        for step in range(STEPS):
+            far, near = step / STEPS, 1 - step / STEPS
+            a, b, c, d = near**3, 3 * near * near * far, 3 * near * far * far, far**3
+            yield a * ax + b * bx + c * cx + d * dx, a * ay + b * by + c * cy + d * dy
 
 
 def _drawn(routes: Mapping[Edge, tuple[Point, ...]], graph: Graph) -> dict[Edge, tuple[Point, ...]]:

@@ -56,6 +56,7 @@ class Builder:
         self.notes: list[str] = []  # where the text was not read as it is written
         self.final: LastLine | None = None
         self.last: Tree = None  # the value of the last statement
+        self.answers = False  # whether the value of the last line is the answer, so that it may be an expression
         self.edges = 0
         self._effects = effects_of(tools)
         self._is_over = False  # whether there were too many tasks or edges

@@ -102,6 +102,7 @@ class PlanParser:
     def _begin(self, line: int) -> None:
         """Expect a plan from this line of the text on."""
         self.builder = self._make_builder()
+        self.builder.answers = self.implied == "value"
         self.dialect = self._asked
         self._first = line  # the number of the plan's first line
         self._blank = True  # whether nothing but blanks has arrived

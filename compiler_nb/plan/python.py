@@ -234,6 +234,8 @@ class PythonDialect:
                 self._end(which, call)
             case ast.Expr(value=ast.Call() | ast.Await(value=ast.Call()) | ast.IfExp() | ast.BoolOp() as value):
                 self._assign(f"@{self.count}", value, note)
+            case ast.Expr(value=value) if self.builder.answers:
+                self._answer(value)
             case _:
                 raise Refused("statement", no_line(statement), statement)
 
@@ -311,6 +313,9 @@ class PythonDialect:
                     self.lengths[name] = 0 if isinstance(tree, Expression) else len(self.text) + self.written - before
                     return
             if name.startswith("@") and not any(part.guard for part in reader.parts):
+                if self.builder.answers:
+                    self._answer(value)
+                    return
                 raise Refused("statement", "this line computes a value that is not used: give it a name", value)
             fanout = linked_fanout(tree, self._containers(reader.parts))
             kind: Kind = "expr" if fanout is None else "fanout"
@@ -333,6 +338,11 @@ class PythonDialect:
 
     def _placed(self, task: Task) -> Task:
         return replace(task, line=self.begins + task.line - 1, column=self._column(task.line, task.column))
+
+    def _answer(self, value: ast.expr) -> None:
+        """Take an expression as the last line, whose value is the answer."""
+        self.final_line = self.begins
+        self._end("answer", ast.copy_location(ast.Call(ast.Name("answer"), [value], []), value))
 
     def _end(self, which: str, call: ast.Call) -> None:
         reader, self.target = self._reader(which), which

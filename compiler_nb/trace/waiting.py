@@ -52,7 +52,7 @@ class Words:
         self._short, self._clock = False, True
 
     def whole(self, id_: str, *, clock: bool = True) -> str:
-        """Return all that can be said of a task; clock: also for how long it runs, which a live page says beside it."""
+        """Return all that can be said of a task; clock: also that it runs, and for how long; a live page says so itself."""
         if id_ in self.progress.ends:
             return self._ended(self.progress.ends[id_])
         if self.progress.status != "running":
@@ -218,15 +218,16 @@ class Words:
     # ---------------------------------------------------------------- running
 
     def _running(self, id_: str) -> str:
-        told = f"running for {seconds_text(self._since_start(id_))}" if self._clock else "running"
+        parts = [f"running for {seconds_text(self._since_start(id_))}"] if self._clock else []
         tried = self.progress.spans[id_]
         if tried[-1].attempt > 1:
-            told += f", attempt {tried[-1].attempt}"
+            parts.append(f"attempt {tried[-1].attempt}")
         ended, count = self.progress.items_ended.get(id_, (0, 0))
         if count:
-            told += f", {ended:,} of {count:,} items have ended"
+            parts.append(f"{ended:,} of {count:,} items have ended")
         wait = self._paused(id_)
-        return told + self._asking(id_) + (f"; {self._wait(wait)}" if wait else "")
+        told = ", ".join(parts) + self._asking(id_)
+        return "; ".join(filter(None, [told.removeprefix(", "), self._wait(wait) if wait else ""]))
 
     def _since_start(self, id_: str) -> float:
         return max(self.at - self.progress.spans[id_][-1].started, 0.0)

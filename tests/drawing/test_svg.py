@@ -7,7 +7,7 @@ import pytest
 
 from compiler_nb.drawing.boxes import BLOCK_OVER, END
 from compiler_nb.drawing.dot import find_layout
-from compiler_nb.drawing.graph import FULL, make_graph
+from compiler_nb.drawing.graph import FULL, DrawnRound, Scene, make_graph
 from compiler_nb.drawing.layout import heading
 from compiler_nb.drawing.style import MARKS, STYLE
 from compiler_nb.drawing.svg import LIMIT, draw
@@ -18,7 +18,19 @@ from compiler_nb.plan.task import Join, Return
 from compiler_nb.plan.tree import Ref
 from compiler_nb.text import TIMES
 from compiler_nb.tool import tool
-from tests.support.pictures import HOSTILE, call, coasts, expr, fanout, random_plan, read, shown, wide
+from tests.support.pictures import (
+    HOSTILE,
+    call,
+    coasts,
+    expr,
+    fanout,
+    grazed,
+    mixed_plan,
+    random_plan,
+    read,
+    shown,
+    wide,
+)
 
 COVERS = ("boxes.py", "clocks.py", "graph.py", "png.py", "style.py")
 
@@ -195,6 +207,20 @@ def test_the_last_line_has_a_box_but_is_no_task():
     assert {one for one, other in make_graph(Plan(tasks, Join(("a",)))).edges if other == "\0end"} == {"a"}
     assert set(shown(draw(Plan(tasks), engine="own").svg)) == {"a", "b", "c"}
     assert "join" not in texts(draw(tasks, engine="own").svg)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_arrow_of_two_hundred_random_runs_crosses_a_box_that_it_does_not_belong_to(engine):
+    """Calls, expressions and fan-outs of many widths; of every third run there are two rounds."""
+    crossed = {}
+    for seed in range(200):
+        first, second = mixed_plan(seed), ()
+        if seed % 3 == 0:
+            later = mixed_plan(seed + 1_000, "u", [task.id for task in first])
+            second = (DrawnRound(later.tasks, later.final, "a reason"),)
+        graph = make_graph(Scene((DrawnRound(first.tasks, first.final), *second)))
+        crossed[seed] = grazed(graph, find_layout(graph, engine))
+    assert {seed: found for seed, found in crossed.items() if found} == {}
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -144,7 +144,7 @@ def test_no_raise_and_failed_tasks_with_an_answer_raise_nothing(shell):
         ("%%compile -i nobody -m m\nq", "OptionError: -i: no variable is called 'nobody'"),
         ("%%plan\na = duoble(1)", "PlanError: line 2, column 5: no tool is called 'duoble'. Did you mean 'double'?"),
         ("%%plan -N\na = f(", "PlanError"),
-        ("%%plan\na = 1\na.b", "PlanError: line 3"),
+        ("%%plan\na = 1\ndel a", "PlanError: line 3"),
     ],
 )
 def test_errors_are_short_and_ours(shell, cell, message):

@@ -224,3 +224,21 @@ def test_a_later_round_reads_earlier_results():
     assert [task.id for task in again] == ["a", "b", "c"]
     other = Reading(["a = search('y')\nc = compare(a, b)\n"], "python", earlier=known, taken=["a", "b"]).plan
     assert edges(other) == {"a_2": (), "c": ("a_2", "b")}
+
+
+@pytest.mark.parametrize(
+    ("last", "final"),
+    [
+        ("a + 1", "answer(a + 1)"), ("a", "answer(a)"), ("a['x']", "answer(a['x'])"), ("f'{a:.1f}'", "answer(f'{a:.1f}')"),
+        ("[a, g(a)]", "answer([a, g(a)])"), ("'done'", "answer('done')"), ("max(a)", "answer(max(a))"),
+    ],
+)  # fmt: skip
+def test_an_expression_as_the_last_line_of_a_cell_is_the_answer(last, final):
+    """As in any cell; where a plan without a last line ends in `join()`, and in the middle, it is refused."""
+    begin = "a = f(1)\n"
+    found, meant = Plan.parse(begin + last, implied="value"), Plan.parse(begin + final)
+    assert (found.final, [task.tool for task in found]) == (meant.final, [task.tool for task in meant])
+    with pytest.raises(PlanError, match=r"line 3.*nothing may follow the last line \(line 2\)"):
+        Plan.parse(f"{begin}a['x']\nb = g(a)", implied="value")
+    with pytest.raises(PlanError, match="line 2"):
+        Plan.parse(begin + last)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import random
 import re
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from compiler_nb.plan.expression import Apply, Clause, Comprehension, Local
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Join, Return, Task
 from compiler_nb.plan.tree import Ref
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from compiler_nb.drawing.graph import Graph
+    from compiler_nb.drawing.layout import Layout
+    from compiler_nb.drawing.rows import Edge, Point
 
 HOSTILE = (
     "<img src=x onerror=alert(1)>",
@@ -85,6 +93,48 @@ def random_plan(count: int, seed: int = 1, window: int = 20) -> Plan:
         tool = dice.choice(("search", "fetch", "math"))
         tasks.append(call(f"t{number}", tool, f"topic {number}", *(Ref(f"t{read}") for read in sorted(reads))))
     return Plan(tuple(tasks), Join())
+
+
+def mixed_plan(seed: int, prefix: str = "t", earlier: Sequence[str] = ()) -> Plan:
+    """Draw calls, expressions and fan-outs of many widths, each of which reads up to three of those before it."""
+    dice = random.Random(seed)
+    tasks, names, window = [], list(earlier), dice.choice((3, 6, 12))
+    for number in range(dice.randrange(3, 26)):
+        near = names[-window:]
+        reads = [Ref(read) for read in dice.sample(near, min(len(near), dice.randrange(4)))]
+        name, kind = f"{prefix}{number}{'x' * dice.randrange(8)}", dice.random()
+        if reads and kind < 0.2:
+            tasks.append(fanout(name, reads[0].id))
+        elif reads and kind < 0.45:
+            tasks.append(expr(name, reads))
+        else:
+            tasks.append(call(name, dice.choice(("search", "fetch", "math")), "y" * dice.randrange(1, 30), *reads))
+        names.append(name)
+    return Plan(tuple(tasks), Join() if seed % 2 else Return([Ref(names[-1])]))
+
+
+def grazed(graph: Graph, layout: Layout) -> list[tuple[Edge, str]]:
+    """Return the edges that cross the inside of a box which they do not belong to, each with that box."""
+    inside = {key: (*layout.places[key], box.width / 2 - 1, box.height / 2 - 1) for key, box in graph.boxes.items()}
+    found = []
+    for pair, route in layout.routes.items():
+        points = list(_points(route))
+        (left, right), (top, bottom) = ((min(each), max(each)) for each in zip(*points, strict=True))
+        for key, (x, y, half, high) in inside.items():
+            apart = x + half < left or x - half > right or y + high < top or y - high > bottom or key in pair
+            if not apart and any(abs(px - x) < half and abs(py - y) < high for px, py in points):
+                found.append((pair, key))
+    return found
+
+
+def _points(route: Sequence[Point], steps: int = 12) -> Iterator[Point]:
+    """Yield points along cubic curves."""
+    for at in range(0, len(route) - 1, 3):
+        (ax, ay), (bx, by), (cx, cy), (dx, dy) = route[at : at + 4]
+        for step in range(steps + 1):
+            far, near = step / steps, 1 - step / steps
+            a, b, c, d = near**3, 3 * near * near * far, 3 * near * far * far, far**3
+            yield a * ax + b * bx + c * cx + d * dx, a * ay + b * by + c * cy + d * dy
 
 
 def random_graph(count: int, edges: int, seed: int = 1, window: int = 60):

@@ -32,7 +32,7 @@ def details(run: Run, id_: str, refusal: str = "") -> str:
     task, end = progress.tasks[id_], progress.ends.get(id_)
     told = run.words().whole(id_, clock=False)
     parts = [f'<p class="cnb-error">{inert(refusal)}</p>'] if refusal else []
-    parts += [f"<p>{inert(told)}</p>", f"<pre>{inert_code(shorten_call(task, ARGUMENT))}</pre>"]
+    parts += [*([f"<p>{inert(told)}</p>"] if told else []), f"<pre>{inert_code(shorten_call(task, ARGUMENT))}</pre>"]
     if task.note:
         parts.append(f"<p><i>{inert(task.note)}</i></p>")
     parts += [f"<p>note: {inert(note)}</p>" for note in _notes(run, task)]
