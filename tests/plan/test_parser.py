@@ -229,7 +229,8 @@ def test_a_later_round_reads_earlier_results():
 @pytest.mark.parametrize(
     ("last", "final"),
     [
-        ("a + 1", "answer(a + 1)"), ("a", "answer(a)"), ("a['x']", "answer(a['x'])"), ("f'{a:.1f}'", "answer(f'{a:.1f}')"),
+        ("a + 1", "answer(a + 1)"), ("a", "answer(a)"), ("a['x']", "answer(a['x'])"),
+        ("f'{a:.1f}'", "answer(f'{a:.1f}')"),
         ("[a, g(a)]", "answer([a, g(a)])"), ("'done'", "answer('done')"), ("max(a)", "answer(max(a))"),
     ],
 )  # fmt: skip
