@@ -52,7 +52,7 @@ class Words:
         self._short, self._clock = False, True
 
     def whole(self, id_: str, *, clock: bool = True) -> str:
-        """Return all that can be said of a task; clock: also that it runs, and for how long, which a page says itself."""
+        """Return all that can be said of a task; clock: also that it runs and for how long, as a page itself says."""
         if id_ in self.progress.ends:
             return self._ended(self.progress.ends[id_])
         if self.progress.status != "running":

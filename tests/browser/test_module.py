@@ -287,6 +287,21 @@ def test_the_arrows_of_a_selected_task_stand_out(live):
     assert live.page.evaluate(near) == []
 
 
+def test_a_view_hides_the_still_picture_above_it_whatever_the_page_can_do(live):
+    """Of its own run and the nearest; when the view is gone, the picture is seen again."""
+    seen = "() => [...document.querySelectorAll('.cnb-still')].map((each) => each.checkVisibility())"
+    live.open()
+    live.page.evaluate("""() => {
+      const still = (run) => Object.assign(document.createElement('div'), {className: 'cnb-still', textContent: run});
+      const put = (run, how) => { const each = still(run); each.dataset.run = run; document.body[how](each); };
+      put('mine', 'append'); put('mine', 'prepend'); put('other', 'prepend'); put('mine', 'prepend');
+    }""")  # above: mine, other, mine; below: mine
+    live.feed(1.0, run={"id": "mine", "question": "q", "tools": [], "models": {}, "live": True, "buttons": False})
+    assert live.page.evaluate(seen) == [True, True, False, True]
+    live.page.evaluate("() => window.close_first()")
+    assert live.page.evaluate(seen) == [True] * 4
+
+
 def test_a_wide_picture_takes_the_plans_place_until_one_chooses(live):
     """When the plan is written and its picture too small beside it; another text, or the button, brings it back."""
     about = {"round": 0, "role": "planner", "reason": "", "closed": True}

@@ -75,7 +75,10 @@ _STILL: Final = (
     f"{_OUTPUT}:has(+ .jp-OutputArea-child .cnb-live){{display:none}}"
     f"{_OUTPUT} + .jp-OutputArea-child:not(:has(.cnb-live)){{display:none}}"
 )
-"""Of the still picture and the live view below it one is seen; a view that is not found says so, and is hidden."""
+"""Of the still picture and the live view below it one is seen; a view that is not found says so, and is hidden.
+
+The view itself hides the picture, too, for pages whose style sheets have no `:has`.
+"""
 
 
 class Look(NamedTuple):
@@ -111,7 +114,8 @@ def bundle(run: Run, binding: Binding, look: Look = Look(), *, raises: bool = Fa
 def still(run: Run, look: Look) -> Bundle:
     """Return what stands above a live view and is seen only if that is not: in a notebook reopened without a kernel."""
     data = bundle(run, Binding(), look)
-    return {**data, "text/html": f'<div class="cnb-still"><style>{_STILL}</style>{data["text/html"]}</div>'}
+    page = f'<div class="cnb-still" data-run="{escape(run.id)}"><style>{_STILL}</style>{data["text/html"]}</div>'
+    return {**data, "text/html": page}
 
 
 def plan_bundle(plan: Plan, look: Look, last: str = "") -> Bundle:

@@ -359,8 +359,10 @@ def test_the_last_line_says_what_the_streaming_saved():
 
 def test_a_live_view_stands_below_a_still_picture_and_hides_it():
     """One of them is seen: by style alone, so that a notebook without a kernel shows the picture."""
-    html = still(run_of(PLAN), OWN)["text/html"]
-    assert html.startswith('<div class="cnb-still"><style>.jp-OutputArea-child:has(.cnb-still):has(+')
+    run = run_of(PLAN)
+    html = still(run, OWN)["text/html"]
+    begin = f'<div class="cnb-still" data-run="{run.id}"><style>.jp-OutputArea-child:has(.cnb-still):has(+'
+    assert html.startswith(begin)
     assert "Plan of 3 tasks" in html
 
 

@@ -40,6 +40,7 @@ class View {
     host.append(this.root);
     this.run = feed.run;
     this.selected = -1;
+    /** @type {HTMLElement|undefined} */ this.still = undefined;
     this.width = this.folding = 0;
     this.folded = this.chosen = this.drawn = false; // `chosen`: somebody has pressed the button
     this.tab(0);
@@ -141,6 +142,17 @@ class View {
     this.root.dataset.status = run.status;
     this.root.style.zoom = run.run.scale === 1 ? "" : String(run.run.scale);
     this.root.classList.toggle("cnb-is-live", this.feed.live);
+    this._hideStill();
+  }
+
+  /** Hide the still picture of the run that stands above this view: it is for pages that find no view. */
+  _hideStill() {
+    if (this.still || !this.run.run.id) return;
+    const before = Node.DOCUMENT_POSITION_PRECEDING;
+    const all = /** @type {HTMLElement[]} */ ([...document.querySelectorAll(".cnb-still")]);
+    const own = all.filter((each) => each.dataset.run === this.run.run.id && this.root.compareDocumentPosition(each) & before);
+    this.still = own.at(-1);
+    if (this.still) this.still.hidden = true;
   }
 
   /** After a reset, select the same task again: it may have another number. */
@@ -187,6 +199,7 @@ class View {
     this.timeline.close();
     this.details.close();
     this.root.remove();
+    if (this.still) this.still.hidden = false;
   }
 }
 
