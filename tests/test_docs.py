@@ -8,6 +8,7 @@ import inspect
 import pytest
 
 import compiler_nb
+from compiler_nb.diff.run_diff import RunDiff
 from compiler_nb.drawing.picture import Picture
 from compiler_nb.history.listing import StoredRun
 from compiler_nb.notebook.desk import CellSettings
@@ -26,6 +27,7 @@ CLASSES = (
     compiler_nb.History,
     StoredRun,
     Picture,
+    RunDiff,
 )
 """What a user holds, and asks by attributes."""
 INNER = {
@@ -35,6 +37,7 @@ INNER = {
     "Compiler": "begin order order_again order_planned order_resumed recall",
     "History": "begin claim_on close facts flush lineage refusal returned",
     "Picture": "about engine masked more png",
+    "RunDiff": "ends of_runs secrets",
 }
 """Attributes that other rooms use, and that no user needs."""
 FUNCTIONS = (compiler_nb.tool, compiler_nb.Compiler, compiler_nb.Budget, compiler_nb.Limit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-from compiler_nb.diff.asked import line_diff
+from compiler_nb.diff.asked import AskedDiff, line_diff
 from compiler_nb.diff.compared import Compared, ItemsDiff, Names, TaskComparison
 from compiler_nb.diff.contents import ContentDiff
 from compiler_nb.diff.figures import Figures
@@ -254,10 +254,15 @@ def _part(name: str, lines: Iterable[str]) -> str:
 def _asked_lines(found: Compared) -> Iterator[str]:
     for each in found.asked:
         if each.lines:
-            yield f"{each.what}: {len(each.lines):,} lines differ"
+            yield prompt_words(each)
             yield from (f"  {cut(line, WIDTH)}" for line in _few(list(each.lines)))
         else:
             yield f"{each.what}: {visible(each.before)} → {visible(each.after)}"
+
+
+def prompt_words(each: AskedDiff) -> str:
+    """Return how many lines of a prompt differ."""
+    return f"{each.what}: {count_of(len(each.lines), 'line')} {'differs' if len(each.lines) == 1 else 'differ'}"
 
 
 def _task_lines(found: Compared) -> list[str]:

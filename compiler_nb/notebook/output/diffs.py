@@ -67,7 +67,7 @@ def _asked(asked: Iterable[AskedDiff]) -> str:
             continue
         shown = "\n".join(_signed(line) for line in each.lines[: words.LINES])
         more = f"\n… {len(each.lines) - words.LINES:,} more lines" if len(each.lines) > words.LINES else ""
-        about = f"{inert(each.what)}: {len(each.lines):,} lines differ"
+        about = inert(words.prompt_words(each))
         lines.append(f"<details open><summary>{about}</summary><pre>{shown}{more}</pre></details>")
     return f"<p><b>asked differently</b></p>{''.join(lines)}" if lines else ""
 
