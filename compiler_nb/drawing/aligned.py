@@ -40,7 +40,7 @@ COLOURS: Final[Mapping[DiffKind, str]] = {
 TALL: Final = 3_200.0
 """Height in pixels from which on a picture with many boxes is collapsed."""
 MANY: Final = 60
-LABEL, CALL, CORNER = 30, 40, 20
+LABEL, CALL, CORNER = 30, 46, 20
 """Characters of a box's name, of its other lines, and of the word in its corner."""
 PAD, DISC, FIRST, LINE = 14.0, 26.0, 20.0, 16.0
 """Pixels at the sides, for the mark, down to the first line, and from one line to the next."""
