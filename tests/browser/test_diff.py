@@ -1,4 +1,4 @@
-"""Two runs side by side in a real JupyterLab: what the picture says, that all of it fits, and that it stays when saved."""
+"""Two runs side by side in a real JupyterLab: what the picture says, that all of it fits, and that it is saved."""
 
 from __future__ import annotations
 
