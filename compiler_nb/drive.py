@@ -291,9 +291,10 @@ class Drive:
         if self.control.cancelled:
             raise Stopped("cancelled", CANCELLED)
         earlier: Earlier | None = None
+        reason = ""
         for number in itertools.count():
             self.log.round, self.unanswered = number, None
-            self.log.emit(RoundStarted, earlier.reason if earlier is not None else "")
+            self.log.emit(RoundStarted, reason)
             old = past.rounds[number] if number < len(past.rounds) else None
             plan = old.plan if old is not None else plan
             session.begin_round(informed=number > 0 or (plan is not None and plan.after_tools))
@@ -311,7 +312,8 @@ class Drive:
                 return
             if not can_replan and number + 1 >= len(past.rounds):
                 times = f"{number} replan{'' if number == 1 else 's'}"
-                raise Stopped("limit", f"no answer after {times}: {decision.reason}")
+                raise Stopped("limit", f"no answer after {times}: {decision.told}")
+            reason = decision.told
             session.keep_items()
             preview = self.settings.preview
             outcomes = {**session.outcomes, **session.fanouts.partial}

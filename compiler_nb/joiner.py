@@ -81,13 +81,13 @@ async def join(
 
 
 def _decide(reply: Reply, model: Model) -> Answer | Replan:
-    """Return the decision in a reply; an answer that a limit cuts off is kept, and marked as cut.
+    """Return the decision in a reply; an answer or a reason that a limit cuts off is kept, and marked as cut.
 
     Raises ModelError if there is no answer in it, or if it was stopped for another reason.
     """
     decision = read_decision(reply.text)
     if isinstance(decision, Replan):  # half a reason is one still
-        return decision
+        return replace(decision, cut=reply.cut)
     is_empty = decision.value in (None, "") or (bool(reply.cut) and is_all_thought(reply.text))
     if reply.stopped is not None and (is_empty or not reply.cut):
         raise reply.stopped

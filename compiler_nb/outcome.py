@@ -109,9 +109,18 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Replan:
-    """The joiner's decision that another plan is needed; `reason` says why."""
+    """The joiner's decision that another plan is needed; `reason` says why.
+
+    cut: at which limit the reason is cut off, and how to allow more; "" if it is whole.
+    """
 
     reason: str
+    cut: str = ""
+
+    @property
+    def told(self) -> str:
+        """The reason, marked if it is cut off."""
+        return f"{self.reason}… ({self.cut})" if self.cut else self.reason
 
 
 class Usage(NamedTuple):

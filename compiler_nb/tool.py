@@ -268,7 +268,8 @@ class Toolbox(Mapping[str, Tool]):
         strict mode, which says less; lines, least: most and fewest lines before the last; earlier: names of results of
         earlier rounds, behind which the lines begin with the number `first`. `compiler_nb.grammar.plans` lists what it
         leaves out and what it cannot say.
-        Raises ValueError if a form cannot say a dialect, or if an input has a name that no plan can write.
+        Raises ValueError if a form cannot say a dialect, or if an input has a name that no plan can write; OptionError
+        if another argument is of a wrong kind, or out of bounds.
         """
         from compiler_nb.grammar.plans import print_grammar  # noqa: PLC0415 - plans know tools, not the other way
         from compiler_nb.grammar.spelling import Leeway  # noqa: PLC0415 - as above

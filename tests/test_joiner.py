@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from compiler_nb import Compiler, tool
 from compiler_nb.errors import BadRequest, ModelError, ModelRefused
 from compiler_nb.events import Log, ModelStarted
 from compiler_nb.joiner import EXAMPLE, ask_for_decision, join
@@ -159,7 +160,10 @@ def test_an_answer_that_a_limit_cuts_off_is_kept_and_marked():
     own = ask(Cut("length", used=used, max_completion_tokens=500))[0].cut  # the context ended first
     assert own.startswith("cut off at the model's limit, after 20 tokens; hint: set max_completion_tokens higher, or")
     assert "limit, after 5 tokens" in ask(Cut("length"))[0].cut  # estimated, if the server does not count
-    assert ask(Cut("length", "Replan: the area is mis"))[0] == Replan("the area is mis")
+    half = ask(Cut("length", "Replan: the area is mis", used=used, max_tokens=20))[0]
+    assert half == Replan("the area is mis", cut_off.cut)
+    assert half.told == f"the area is mis… ({cut_off.cut})"
+    assert ask(Cut("stop", "Replan: the area is missing"))[0].told == "the area is missing"
     with pytest.raises(ModelRefused) as caught:
         ask(Cut("content_filter"))
     assert caught.value.text == "Paris is the capi"
@@ -227,3 +231,19 @@ def test_a_small_joiner_reads_the_question_last():
     whole = ask("812", {"t1": 812}, brief=True, can_replan=False)[1].events[0].messages[-1]["content"]
     assert whole.endswith("do not reply Replan.\n\nQuestion: Which is warmer?")
     assert estimate_tokens(sum(len(each["content"]) for each in (system, *turns))) <= 250
+
+
+def test_a_reason_that_a_limit_cuts_off_is_marked_in_the_next_round():
+    """In the band of the round, and when no further plan is allowed."""
+
+    @tool
+    def area(town: str) -> int:
+        """Return the area."""
+        return 3
+
+    plan = ScriptedModel(lambda _: 'a = area("Alba")\njoin(a)', repeat=True)
+    joiner = Cut("length", "Replan: the height is mis", used=Usage(1, 90, 20), max_tokens=20)
+    run = Compiler(plan, [area], joiner=joiner, max_replans=1).run_sync("How high is Alba?")
+    marked = "the height is mis… (cut off at the reply's limit of 20 tokens; hint: raise max_tokens)"
+    assert run.rounds[1].reason == marked
+    assert run.error == f"no answer after 1 replan: {marked}"

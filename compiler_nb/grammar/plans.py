@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
+from compiler_nb.errors import OptionError
 from compiler_nb.grammar.printers import PRINTERS
 from compiler_nb.grammar.python import PythonSpeller
 from compiler_nb.grammar.rules import NEVER, NOTHING, Grammar, Phrase, Word, many, one_of, series, several
@@ -23,8 +24,12 @@ from compiler_nb.grammar.spelling import (
     quote,
 )
 from compiler_nb.grammar.strict import to_strict_schema
+from compiler_nb.text import shorten
 from compiler_nb.tool import Tool
 
+LINES: Final = 100
+"""Most lines of a grammar: it grows faster than they do, to half a megabyte."""
+MOST_FIRST: Final = 1_000_000
 MARK: Final = "<END_OF_PLAN>"
 EVERYTHING: Final = Leeway()
 SCHEMAS: Final[dict[str, Callable[[Mapping[str, Tool], Leeway], str]]] = {
@@ -208,14 +213,28 @@ CANNOT_SAY: Final = (
 def make_grammar(tools: Mapping[str, Tool], dialect: str, leeway: Leeway = EVERYTHING) -> Grammar:
     """Return the grammar of the plans of a dialect that call these tools, as data.
 
-    Raises ValueError if there is no such dialect, if the leeway holds no line, or if an input has a name that no plan
-    can write.
+    Raises OptionError if the leeway is not made of numbers and lists of names, and ValueError if there is no such
+    dialect, or if an input has a name that no plan can write.
     """
     if dialect not in SPELLERS:
         raise ValueError(f"no dialect is called {dialect!r}; there are {', '.join(SPELLERS)}")
-    if not 0 <= leeway.least <= leeway.lines or leeway.lines < 1:
-        raise ValueError(f"lines must be 1 or more, and least at most lines, not {leeway.lines} and {leeway.least}")
+    _check(leeway)
+    if leeway.least > leeway.lines:
+        raise ValueError(f"least must be at most lines, not {leeway.least} of {leeway.lines}")
     return SPELLERS[dialect](tools, leeway).grammar()
+
+
+def _check(leeway: Leeway) -> None:
+    """Raise OptionError if a leeway is not made of numbers within bounds and of lists of names."""
+    for name, least, most in (("lines", 1, LINES), ("least", 0, LINES), ("first", 1, MOST_FIRST)):
+        value = getattr(leeway, name)
+        if type(value) is not int or not least <= value <= most:
+            raise OptionError(f"{name} must be a whole number from {least} to {most:,}, not {shorten(repr(value), 40)}")
+    for name in ("inputs", "earlier"):
+        value = getattr(leeway, name)
+        if isinstance(value, str) or not isinstance(value, Collection) or not all(type(each) is str for each in value):
+            said = shorten(repr(value), 40)
+            raise OptionError(f"{name} must be a list of names, such as ['home'], not {said}")
 
 
 def print_grammar(tools: Mapping[str, Tool], dialect: str, form: str = "gbnf", leeway: Leeway = EVERYTHING) -> str:

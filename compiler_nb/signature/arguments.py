@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 import inspect
 import typing
@@ -62,7 +63,8 @@ class Signature:
         if parameter.default is None and hint is not Any:
             hint = typing.Optional[hint]  # noqa: UP045 - a hint may be anything, even text
         variable = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-        text = "" if parameter.annotation is parameter.empty else spell_type(parameter.annotation)
+        annotation = self._resolved(parameter.annotation, parameter.name)
+        text = "" if annotation is parameter.empty else spell_type(annotation)
         required = parameter.default is parameter.empty and not variable
         return Parameter(parameter.name, parameter.kind, required, text, make_check(hint), hint)
 
@@ -74,12 +76,26 @@ class Signature:
         except (TypeError, ValueError):
             return f"{self.name}(...)"
         kinds = [parameter.kind for parameter in signature.parameters.values()]
-        shown = [_spell_parameter(parameter) for parameter in signature.parameters.values()]
+        shown = [self._spell(parameter) for parameter in signature.parameters.values()]
         if inspect.Parameter.KEYWORD_ONLY in kinds and inspect.Parameter.VAR_POSITIONAL not in kinds:
             shown.insert(kinds.index(inspect.Parameter.KEYWORD_ONLY), "*")
         result = signature.return_annotation
-        arrow = "" if result is signature.empty else f" -> {spell_type(result)}"
+        arrow = "" if result is signature.empty else f" -> {spell_type(self._resolved(result, 'return'))}"
         return f"{self.name}({', '.join(shown)}){arrow}"
+
+    def _spell(self, parameter: inspect.Parameter) -> str:
+        hint, default = self._resolved(parameter.annotation, parameter.name), parameter.default
+        given = default.value if isinstance(default, enum.Enum) else default  # as a plan writes it
+        return (
+            f"{_STARS.get(parameter.kind, '')}{parameter.name}"
+            f"{'' if hint is parameter.empty else f': {spell_type(hint)}'}"
+            f"{'' if default is parameter.empty else f' = {shorten(repr(given), 60)}'}"
+        )
+
+    def _resolved(self, annotation: Any, name: str) -> Any:
+        """Return an annotation; one that is text, and says more than the type, as the type that it means."""
+        is_text = isinstance(annotation, str) and "Annotated[" in annotation
+        return self._hints.get(name, annotation) if is_text else annotation
 
     @property
     def returns(self) -> Any:
@@ -187,9 +203,3 @@ class Signature:
         if isinstance(position, str):
             return self._by_name.get(position, self._named_rest)
         return self._positional[position] if position < len(self._positional) else self._rest
-
-
-def _spell_parameter(parameter: inspect.Parameter) -> str:
-    hint = "" if parameter.annotation is parameter.empty else f": {spell_type(parameter.annotation)}"
-    default = "" if parameter.default is parameter.empty else f" = {shorten(repr(parameter.default), 60)}"
-    return f"{_STARS.get(parameter.kind, '')}{parameter.name}{hint}{default}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
+import functools
+import operator
 import re
 import sys
 import types
@@ -13,6 +15,7 @@ from typing import Any, Final
 
 _MODULES = re.compile(r"(?<![\w.])(?:[^\W\d]\w*\.)+(?=[^\W\d])")
 """The names of modules in front of a type's own name; not the dots of `tuple[int, ...]`."""
+_UNIONS = (typing.Union, types.UnionType)
 _FIELDS = 40
 """Fields of a type that are shown."""
 
@@ -21,9 +24,27 @@ def spell_type(annotation: Any) -> str:
     """Return a type as a planner reads it: `list[str]`, `DataFrame`, without module names."""
     if isinstance(annotation, str):
         return annotation
+    if "Annotated[" in str(annotation):
+        annotation = _bare(annotation)
     if type(annotation) is not types.GenericAlias and isinstance(annotation, type):
         return annotation.__name__
     return " ".join(_MODULES.sub("", str(annotation)).split())
+
+
+def _bare(hint: Any) -> Any:
+    """Return a type without what `Annotated` adds."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return _bare(args[0])
+    if not args or origin is typing.Literal:
+        return hint
+    inner = tuple(map(_bare, args))
+    if inner == args:
+        return hint
+    try:
+        return functools.reduce(operator.or_, inner) if origin in _UNIONS else origin[inner]
+    except TypeError:  # a callable's parameters are a list
+        return hint
 
 
 def describe_type(hint: Any, levels: int = 2, *, only: Callable[[str], bool] | None = None) -> str:
@@ -34,7 +55,7 @@ def describe_type(hint: Any, levels: int = 2, *, only: Callable[[str], bool] | N
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Annotated, typing.Required, typing.NotRequired):
         return describe_type(args[0], levels, only=only)
-    if origin in (typing.Union, types.UnionType):
+    if origin in _UNIONS:
         return " or ".join(describe_type(each, levels, only=only) for each in args)
     if origin in _LISTS and args:
         inner = describe_type(args[0], levels, only=only)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import jsonschema
 import pytest
 
-from compiler_nb.errors import PlanError
+from compiler_nb.errors import OptionError, PlanError
 from compiler_nb.grammar.plans import CANNOT_SAY, LEFT_OUT, make_grammar
 from compiler_nb.grammar.spelling import Leeway
 from compiler_nb.plan.plan import Plan
@@ -45,6 +45,25 @@ def send(to: str, body: Any, urgent: bool = False) -> None:
 
 
 BOX = Toolbox([weather, compare, plot, send])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"lines": 2.5}, "lines must be a whole number from 1 to 100, not 2.5"),
+        ({"lines": 0}, "lines must be a whole number from 1 to 100, not 0"),
+        ({"lines": 10**6}, "lines must be a whole number from 1 to 100, not 1000000"),
+        ({"least": None}, "least must be a whole number from 0 to 100, not None"),
+        ({"first": 0}, "first must be a whole number from 1 to 1,000,000, not 0"),
+        ({"inputs": "home"}, r"inputs must be a list of names, such as \['home'\], not 'home'"),
+        ({"inputs": [1]}, "inputs must be a list of names"),
+        ({"earlier": None}, "earlier must be a list of names"),
+    ],
+)
+def test_an_argument_of_a_wrong_kind_is_named_with_its_bounds(wrong, words):
+    """A text of names would be read letter by letter, and a million lines would take all memory."""
+    with pytest.raises(OptionError, match=words):
+        BOX.grammar("numbered", **wrong)
 
 
 def allows(text: str, dialect: str, box: Toolbox = BOX, inputs: tuple[str, ...] = (), lines: int = 4) -> bool:
@@ -261,7 +280,7 @@ def test_a_refused_plan_is_not_one_of_the_schema(case):
 
 
 def test_wrong_words_are_named():
-    """A form that cannot say a dialect, an unknown form or dialect, an input without a plain name, no line."""
+    """A form that cannot say a dialect, an unknown form or dialect, an input without a plain name, too few lines."""
     with pytest.raises(ValueError, match="json_schema can say only the dialect json; for python take gbnf or lark"):
         BOX.grammar("python", form="json_schema")
     with pytest.raises(
@@ -272,8 +291,8 @@ def test_wrong_words_are_named():
         BOX.grammar("yaml")
     with pytest.raises(ValueError, match="'a b' cannot be the name of an offered input"):
         BOX.grammar("json", ("a b",))
-    with pytest.raises(ValueError, match="lines must be 1 or more, and least at most lines, not 0"):
-        BOX.grammar("json", lines=0)
+    with pytest.raises(ValueError, match="least must be at most lines, not 3 of 2"):
+        BOX.grammar("json", lines=2, least=3)
     assert LEFT_OUT.keys() == {"every dialect", *DIALECTS}
 
 

@@ -198,3 +198,9 @@ def test_check_is_not_troubled_by_a_connection_that_was_closed_meanwhile():
     with Server("ready", faults=["", "refused"]) as server:
         said = asyncio.run(twice(connect("vllm:m", base_url=server.url)))
     assert all(each.startswith("vllm:m answered 'ready' in ") for each in said)
+
+
+def test_a_setting_for_a_person_is_refused():
+    """As for any model that does not take it."""
+    with pytest.raises(BadRequest, match="hand is a person, who takes no setting temperature: leave it out"):
+        connect("hand", temperature=0)

@@ -233,10 +233,21 @@ def test_a_missing_extra_gives_the_line_that_installs_it(monkeypatch):
 
 
 @real_model
-@pytest.mark.parametrize("wrong", [{"threads": 0}, {"context": "many"}, {"threads": True}])
-def test_a_wrong_setting_is_refused_when_it_is_made(wrong):
-    """Not at the first call."""
-    with pytest.raises(BadRequest, match="must be a whole number from 1"):
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"threads": 0}, "threads must be a whole number from 1 to 512, not 0"),
+        ({"threads": True}, "threads must be a whole number from 1 to 512, not True"),
+        ({"context": "many"}, "context must be a whole number from 256 to 8,192"),
+        ({"context": 16}, "context must be a whole number from 256 to 8,192"),
+        ({"context": 10**9}, r"8,192 \(what SmolLM2-135M-Instruct\.Q4_1\.gguf was trained for\), not 1000000000"),
+        ({"api_key": "sk-1"}, "local is a model on this machine, which has no api_key: leave it out"),
+        ({"base_url": "http://127.0.0.1:1/v1"}, "which has no base_url: leave it out"),
+    ],
+)
+def test_a_wrong_setting_is_refused_when_it_is_made(wrong, words):
+    """Not at the first call; by its name, with its bounds."""
+    with pytest.raises(BadRequest, match=words):
         connect("local", **wrong)
 
 

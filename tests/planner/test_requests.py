@@ -13,6 +13,7 @@ from compiler_nb.planner.requests import (
     ask_for_repair,
     describe_schema,
     earlier_of,
+    listed,
     system_prompt,
 )
 from compiler_nb.tool import Toolbox
@@ -56,7 +57,7 @@ def test_what_is_the_same_in_every_notebook_comes_first_and_stays_short(dialect,
     other = system_prompt(dialect, Toolbox([len]), [("How far?", "a = len(1)\n")]).text
     fixed, _, tools = one.partition("\nTools\n")
     assert other.startswith(f"{fixed}\nTools\n")
-    assert tools == TOOLS.description
+    assert tools == "\n".join(listed(TOOLS, {}))
     assert len(fixed) <= most
 
 

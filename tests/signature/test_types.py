@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from enum import Enum
 from typing import Annotated, Any, Literal, NamedTuple, Required, TypedDict
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from compiler_nb.signature.types import spell_type
 from compiler_nb.tool import tool
+
+
+class Size(Enum):
+    """How large."""
+
+    SMALL, LARGE = "s", "l"
 
 
 class Line(TypedDict):
@@ -70,6 +77,20 @@ def test_the_fields_of_a_return_type_are_told(hint, words):
     assert tool(find).result == words
     told = f"\n    returns {words}" if words else ""
     assert tool(find).description == f"{tool(find).signature}\n    Find it.{told}"
+
+
+def test_what_annotated_adds_is_no_part_of_a_type():
+    """Neither at the top, nor within; a planner is told of it in words of their own."""
+    small = Annotated[int, Field(gt=0, description="how many")]
+    shown = [spell_type(each) for each in (small, list[small], small | None, dict[str, tuple[small, ...]])]
+    assert shown == ["int", "list[int]", "int | None", "dict[str, tuple[int, ...]]"]
+
+    @tool
+    def order(what: small, *more: Annotated[str, Town], size: Size = Size.LARGE) -> Annotated[Town, 1]:
+        """Order it."""
+
+    order.function.__annotations__["what"] = small
+    assert order.signature == "order(what: int, *more: str, size: Size = 'l') -> Town"
 
 
 def test_types_are_spelled_as_a_planner_reads_them():

@@ -16,6 +16,7 @@ from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.answer import to_text
 from compiler_nb.notebook.output.presenter import display, front_end, say
 from compiler_nb.notebook.runs import grid_runs, history_of, stored_runs
+from compiler_nb.planner.requests import listed
 from compiler_nb.run import Run
 from compiler_nb.text import count_of, cut, seconds_text
 from compiler_nb.trace import Facts, facts_of
@@ -30,7 +31,8 @@ _WIDE: Final = 200
 
 def tools(desk: Desk, _: list[str], __: dict[str, str]) -> None:
     """Print the tools that a question is offered."""
-    say(Compiler(tools=desk.memory.names.tools()).settings.tools.description)
+    offered = Compiler(tools=desk.memory.names.tools()).settings.tools
+    say("\n".join(listed(offered, {})))
 
 
 def runs(desk: Desk, _: list[str], options: dict[str, str]) -> None:
