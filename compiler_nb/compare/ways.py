@@ -53,7 +53,9 @@ class Answering:
     def begin(self, case: Case, repetition: int) -> Begun:
         """Return a run that answers a question, and the coroutine that performs it."""
         order = self.door.order(case.question, inputs=case.inputs)
-        return self.door.begin(replace(order, shapes=self.shapes, grid=self.grid), main=self.main)
+        return self.door.begin(
+            replace(order, shapes=self.shapes, grid=self.grid, repetition=repetition), main=self.main
+        )
 
 
 def prepare(

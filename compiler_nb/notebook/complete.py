@@ -31,7 +31,7 @@ _NAME = re.compile(r"[^\W\d]\w*")
 _ASSIGNED = re.compile(r"^((?:[^\W\d]\w*\s*[,=]\s*)+)(?!=)", re.MULTILINE)
 """The names before the `=` of a plan's line."""
 _SLOT = re.compile(r"\{\{(\w*)$")
-_WORDS = {"prompt": [*ROLES, "list"], "example": ["add", "list", "drop"], "cache": ["show", "clear"]}
+_WORDS = {"prompt": [*ROLES, "list"], "example": ["add", "list", "drop", "ablate"], "cache": ["show", "clear"]}
 """Words that verbs take first."""
 Found = tuple[str, list[str]]
 """The part of a word that is typed already, and the words that begin with it."""

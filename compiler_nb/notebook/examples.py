@@ -83,6 +83,21 @@ def fitting(examples: Iterable[Example], dialect: str, tools: Toolbox) -> tuple[
     return pairs, left_out
 
 
+def without_each(
+    examples: Collection[Example], dialect: str, tools: Toolbox
+) -> dict[str, dict[str, list[tuple[str, str]]]]:
+    """Return the settings of a compiler that shows all examples but one, by the name or number of that one.
+
+    Examples that do not fit are shown in none of them.
+    """
+    numbered = {each.name or str(number): each for number, each in enumerate(examples, 1)}
+    shown = {name: fitting([each], dialect, tools)[0] for name, each in numbered.items()}
+    return {
+        f"without {name}": {"examples": [pair for other, pairs in shown.items() if other != name for pair in pairs]}
+        for name, own in shown.items() if own
+    }  # fmt: skip
+
+
 def place_of_example(examples: Collection[Example], word: str) -> int:
     """Return the place of an example, from 0, by its number from 1 or its name. Raises OptionError if there is none."""
     names = [each.name for each in examples]

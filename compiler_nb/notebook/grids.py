@@ -43,7 +43,15 @@ def is_grid(given: Mapping[str, Any]) -> bool:
 class GridJob:
     """A grid in a cell: how far it is shows while it goes on, and the table when it has ended."""
 
-    def __init__(self, desk: Desk, said: Line, compiler: Compiler, case: Case, cell: str) -> None:
+    def __init__(  # noqa: PLR0917 - what a cell is made of
+        self,
+        desk: Desk,
+        said: Line,
+        compiler: Compiler,
+        case: Case,
+        cell: str,
+        variants: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
         given = said.given
         _check(said, compiler)
         self.desk, self.said, self.cell = desk, said, cell
@@ -53,7 +61,8 @@ class GridJob:
         self.bar: PageBar | TerminalBar | None = None
         memory = desk.memory
         compiler.cells = memory.cells = memory.cells or InMemory()
-        variants = variants_of(desk, given["variants"], compiler.settings.history) if "variants" in given else None
+        if "variants" in given:
+            variants = variants_of(desk, given["variants"], compiler.settings.history)
         try:
             self.runner = compiler.prepare(
                 [case._asdict()], variants, repeat=given.get("repeat", 1), budget=given.get("budget"),

@@ -19,7 +19,7 @@ from compiler_nb.models.hand import HandModel
 from compiler_nb.notebook.cassettes import models_of
 from compiler_nb.notebook.cell import identity, lines_above
 from compiler_nb.notebook.desk import Desk
-from compiler_nb.notebook.examples import fitting
+from compiler_nb.notebook.examples import fitting, without_each
 from compiler_nb.notebook.grids import GridJob, is_grid
 from compiler_nb.notebook.loop import Detached
 from compiler_nb.notebook.models import YOUR_TURN, is_hand, show_prompt
@@ -149,6 +149,19 @@ def begin_again(
     return RunJob(desk, question, compiler, order).begin()
 
 
+def begin_ablation(desk: Desk, text: str, given: dict[str, Any]) -> GridJob:
+    """Begin to ask a question with all examples of the notebook, and without each of them in turn.
+
+    given: options of a cell.
+    """
+    names, said = desk.memory.names, Line(given, question=text)
+    question = Question(said, names.paste(text), names.inputs(names.named_in(text)), "ablate", [])
+    compiler = _compiler(desk, question)
+    case, examples = Case(question.text, None, question.inputs), desk.memory.examples
+    variants = without_each(examples, compiler.settings.dialect, compiler.settings.tools)
+    return GridJob(desk, said, compiler, case, question.cell, {"all": {}, **variants}).begin()
+
+
 @contextlib.contextmanager
 def _nothing_stale(desk: Desk, cell: str) -> Iterator[None]:
     """If nothing can run, delete the variables of the cell's previous run, which are stale now."""
@@ -190,6 +203,7 @@ def _show_examples(desk: Desk, compiler: Compiler) -> None:
     for words in left_out:
         warnings.warn(words, stacklevel=2)
     compiler.settings = replace(settings, examples=tuple(pairs))
+    compiler.given["examples"] = tuple(pairs)  # of which its variants are made
 
 
 def _parse(desk: Desk, compiler: Compiler, question: Question) -> Plan:

@@ -333,6 +333,16 @@ def test_a_model_that_did_not_answer_is_asked_again_the_next_time(tmp_path):
     assert compare(compiler, "one?").taken == 1
 
 
+def test_a_cache_answers_no_repetition_from_another_one(tmp_path):
+    """Or every plan would be stable."""
+    model = says(PLAN)
+    compiler = asks(model=model, history=tmp_path / "runs.db", cache="all")
+    compare(compiler, "one?", repeat=3)
+    assert len(model.calls) == 3
+    compare(compiler, "one?", repeat=3, fresh=True)
+    assert len(model.calls) == 3
+
+
 def test_a_history_that_cannot_be_read_is_told_before_anything_runs(tmp_path):
     """One of another program, or of a newer version."""
     path = tmp_path / "runs.db"

@@ -14,7 +14,7 @@ from compiler_nb.notebook.verbs.command import known, run_of, shared_values
 
 FIXED: Final = frozenset({
     "dialect", "prompts", "planner", "planner_prompt", "source", "check", "inputs", "preview", "execute", "max_replans",
-    "engine", "help", "variants", "repeat",
+    "engine", "help", "variants", "repeat", "fresh",
 })  # fmt: skip
 """Options of `%%compile` that a rerun does not take: its plan is written, and so is what it reads."""
 SHARED: Final = tuple(option for option in listed() if option.field not in FIXED)

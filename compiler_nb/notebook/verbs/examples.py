@@ -6,8 +6,10 @@ from typing import Final
 
 from compiler_nb.drawing.text import text_table
 from compiler_nb.errors import OptionError
+from compiler_nb.notebook import loop
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.examples import example_of, place_of_example
+from compiler_nb.notebook.job import begin_ablation
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.presenter import display, front_end, say
 from compiler_nb.notebook.verbs.command import run_of
@@ -17,16 +19,17 @@ _COLUMNS: Final = ["", "name", "question", "plan", "run"]
 _SHORT: Final = 60
 """Characters of a question, and of a plan, that are shown."""
 _WIDE: Final = 200
-_WAYS: Final = "add RUN [NAME], list, or drop N"
-NOT_YET: Final = "ablate"
+_WAYS: Final = "add RUN [NAME], list, drop N, or ablate [QUESTION]"
 
 
-def example(desk: Desk, words: list[str], _: dict[str, str]) -> None:
-    """Add a run as an example, list the examples, or drop one."""
+def example(desk: Desk, words: list[str], options: dict[str, str]) -> None:
+    """Add a run as an example, list the examples, drop one, or say what each of them does."""
     what, *rest = words or ["list"]
-    if what == NOT_YET:
-        raise OptionError("%compile example ablate does not exist yet")
-    if what == "add":
+    if what == "ablate":
+        _ablate(desk, " ".join(rest), options)
+    elif options:
+        raise OptionError(f"%compile example: {next(iter(options))} is for ablate")
+    elif what == "add" and len(rest) <= len(("RUN", "NAME")):
         _add(desk, rest)
     elif what == "drop" and len(rest) == 1:
         _drop(desk, rest[0])
@@ -53,6 +56,21 @@ def _drop(desk: Desk, word: str) -> None:
     place = place_of_example(desk.memory.examples, word)
     dropped = desk.memory.examples.pop(place)
     say(f"dropped: example {place + 1}, {_short(dropped.question)}")
+
+
+def _ablate(desk: Desk, question: str, options: dict[str, str]) -> None:
+    """Ask a question with all examples, and without each of them in turn; it defaults to the last one."""
+    if not desk.memory.examples:
+        raise OptionError("there are no examples to leave out; %compile example add RUN makes one")
+    repeat = options.get("--repeat", "1")
+    if not repeat.isdecimal() or int(repeat) < 1:
+        raise OptionError(f"%compile example ablate: --repeat takes a whole number, 1 or more, not {repeat!r}")
+    asked = question or next((run.question for run in reversed(desk.memory.runs) if run.question), "")
+    if not asked:
+        raise OptionError("which question? No cell has asked one yet; write: %compile example ablate QUESTION")
+    model = {"model": options["-m"]} if "-m" in options else {}
+    job = begin_ablation(desk, asked, {"repeat": int(repeat), **model})
+    job.finish(loop.block(job))
 
 
 def _short(text: str) -> str:

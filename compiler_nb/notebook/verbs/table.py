@@ -148,10 +148,12 @@ VERBS: Final = {
     ),
     "example": Command(
         examples.example,
-        "example add RUN [NAME] | list | drop N",
+        "example add RUN [NAME] | list | drop N | ablate [QUESTION] [--repeat N] [-m MODEL]",
         "make a run's question and plan an example that later questions show to the planner, until the kernel ends; "
-        "list the examples; drop one by its number or name",
-        3,
+        "list the examples; drop one by its number or name; ask a question (by default the last one) with all examples "
+        "and without each, as a table",
+        _MANY,
+        {"--repeat": "N", "-m": "MODEL"},
     ),
     "edit": Command(again.edit, "edit [RUN]", "open a cell with the plan of a run, to change it and run it", 1),
     "cache": Command(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from compiler_nb import ScriptedModel
 from tests.support.shell import PLAN, told
 
 
@@ -50,18 +51,45 @@ def test_a_fresh_kernel_begins_without_examples_and_gets_them_back_by_ids(shell,
     assert told(shell, capsys, f"%compile example add {id_}").startswith("example 1: Which is better? (3 tasks)")
 
 
+def test_each_example_is_left_out_once(shell):
+    """What it does to plan and answer shows in a table; without a question the last one is asked."""
+    shell.planner(PLAN)
+    shell.ok("%%compile -m m\nWhich is better?")
+    shell.ok("%compile example add -1 good")
+    shell.ns["m"].replies = {"planner": "answer(7)\n"}
+    shell.ok("%%compile -m m\nAnd seven?")
+    shell.ok("%compile example add -1")
+
+    def write(asked):
+        return "answer(1)\n" if "And seven?" not in asked.messages[0]["content"] else PLAN
+
+    shell.ns["m"] = model = ScriptedModel({"planner": write}, name="learner")
+    shell.ok("%compile example ablate What is best? --repeat 2 -m m")
+    grid = shell.ns["grid"]
+    assert grid.variants == ("all", "without good", "without 2")
+    assert grid.answers == {"all": [4, 4], "without good": [4, 4], "without 2": [1, 1]}
+    assert len(model.calls) == 6
+    assert "without good" in shell.text()
+    shell.ok("%compile example ablate -m m")
+    assert grid.cases[0].question == "What is best?"
+    assert shell.ns["grid"].cases[0].question == "And seven?"
+    shell.ok("%%compile -m m --repeat 1\nWhat is it?")
+    assert "And seven?" in shell.ns["grid"]["base"].prompt()  # a grid of a cell shows the examples, too
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("ablate", "OptionError: %compile example ablate does not exist yet"),
+        ("ablate --repeat 0", "--repeat takes a whole number, 1 or more, not '0'"),
+        ("list --repeat 3", "OptionError: %compile example: --repeat is for ablate"),
         ("add nobody", "no run is called 'nobody'"),
         ("add plan", "has no question: an example is a question and its plan"),
         ("add -2 1x", "'1x' is no name of an example"),
         ("add -2 good", "there is an example 'good' already; %compile example drop good drops it"),
         ("drop 2", "no example is called '2'. %compile example list shows them"),
         ("drop goud", "no example is called 'goud'. Did you mean 'good'?"),
-        ("drop", "%compile example takes add RUN [NAME], list, or drop N, not 'drop'"),
-        ("make x", "%compile example takes add RUN [NAME], list, or drop N, not 'make x'"),
+        ("drop", "%compile example takes add RUN [NAME], list, drop N, or ablate [QUESTION], not 'drop'"),
+        ("make x", "%compile example takes add RUN [NAME], list, drop N, or ablate [QUESTION], not 'make x'"),
     ],
 )
 def test_wrong_lines(shell, line, message):
