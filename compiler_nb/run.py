@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb import trace
@@ -14,6 +17,7 @@ from compiler_nb.engine.ledger import Entry
 from compiler_nb.engine.node import find_lanes
 from compiler_nb.errors import RunFailed, SteerError, ToolError
 from compiler_nb.events import Event, Log
+from compiler_nb.models.secret import mask_all
 from compiler_nb.operations.bounds import is_a
 from compiler_nb.outcome import ENDED, NOT_DONE, Failure, State, Status, Usage, is_lost
 from compiler_nb.plan.plan import Plan
@@ -27,10 +31,12 @@ from compiler_nb.tool import Tool
 from compiler_nb.toolbox.language import LanguageTool
 
 if TYPE_CHECKING:  # loaded only if it is used
-    from compiler_nb.drawing.picture import Picture
+    from compiler_nb.drawing.picture import Forms, Picture
     from compiler_nb.drawing.preferences import Engine
 
 _TOLD: Final = 80
+_DRAWN: Final = (".svg", ".png", ".pdf", ".txt", ".dot")
+"""The endings of files that show the picture."""
 _LISTED: Final = 60
 """Most tasks that `why` speaks of without a name."""
 _INNER: Final = frozenset({"at", "control", "effects", "id_of", "log", "order", "progress", "times", "wait", "words"})
@@ -342,6 +348,53 @@ class Run:
         from compiler_nb.diff.run_diff import RunDiff  # noqa: PLC0415 - only who compares needs it
 
         return RunDiff.of_runs(self, other, names, tools)
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write it in the form that the path's ending names, without keys; return the path.
+
+        .jsonl: all of it, for `Run.load`; .trace.json: its times, for Perfetto or chrome://tracing; .html: a page;
+        .svg, .png, .pdf, .txt or .dot: the picture (.png and .pdf need Graphviz and at most 200 tasks).
+        Raises ValueError that lists these for another ending, RuntimeError if the form cannot be made here.
+        """
+        from compiler_nb.drawing.picture import save  # noqa: PLC0415 - only who saves needs it
+        from compiler_nb.history.lines import write  # noqa: PLC0415 - as above
+        from compiler_nb.notebook.output.document import run_page  # noqa: PLC0415 - the one way up, for who looks
+
+        whole: Forms = {".html": lambda: run_page(self), ".jsonl": lambda: write(self), ".trace.json": self._chrome}
+        return save(path, {**whole, **{form: functools.partial(self._drawn, form) for form in _DRAWN}})
+
+    def _drawn(self, form: str) -> str | bytes | None:
+        make = self.visualize().forms.get(form)
+        return make() if make is not None else None
+
+    def _chrome(self) -> str:
+        data = trace.chrome_trace(self.progress, self.id, self.question, self.seconds)
+        return json.dumps(mask_all(data, self.settings.secrets))
+
+    def to_otel(self, provider: Any = None, *, contents: bool = False) -> str:
+        """Give it as spans of OpenTelemetry (extra `otel`) to a tracer provider; return the trace's id.
+
+        provider: defaults to the global one; contents: whether prompts, replies, arguments, values and the words of
+        errors are exported, too. Keys are masked. Spans have the times of the run, and the names of the conventions for
+        generative AI. Raises ModuleNotFoundError without OpenTelemetry, ValueError if there is no provider.
+        """
+        from compiler_nb.trace.otel import Traced, export  # noqa: PLC0415 - only who exports needs it
+
+        told = {name: getattr(tool, "description", "") for name, tool in self.settings.tools.items()}
+        hide = functools.partial(mask_all, secrets=self.settings.secrets)
+        traced = Traced(self.progress, self.id, self.question, self.seconds, hide, told, contents)
+        return export(traced, provider)
+
+    @staticmethod
+    def load(path: str | PathLike[str], tools: Iterable[Any] | Mapping[str, Any] = ()) -> Run:
+        """Return the run that `save` has written to a .jsonl file; no code is run for that.
+
+        tools: by whose return types values of your own classes are made again; without them those are NotStored. Raises
+        HistoryError that names what is wrong if the file is damaged, or something else.
+        """
+        from compiler_nb.history.lines import read  # noqa: PLC0415 - only who loads needs it
+
+        return read(Path(path), tools)
 
     def times(self) -> trace.Times:
         """Return how long it took, what took that long, and how long it would have taken in other ways; see `Times`."""

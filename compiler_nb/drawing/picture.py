@@ -28,12 +28,16 @@ class Picture:
     engine: str = "own"
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write it as .svg, .png (up to 200 tasks, needs Graphviz), .txt, or .dot for a plan; return the path.
+        """Write it as .svg, .png (up to 200 tasks, needs Graphviz), .txt, or .pdf or .dot for a plan; return the path.
 
-        Raises ValueError for another suffix, and RuntimeError if no PNG can be made.
+        Raises ValueError for another suffix, and RuntimeError if no PNG or PDF can be made.
         """
-        forms = {".svg": lambda: self.svg, ".png": self.png, ".txt": lambda: f"{self.text}\n"}
-        return save(path, {**forms, **self.more})
+        return save(path, self.forms)
+
+    @property
+    def forms(self) -> Forms:
+        """What makes the text or the bytes of a file, by suffix."""
+        return {".svg": lambda: self.svg, ".png": self.png, ".txt": lambda: f"{self.text}\n", **self.more}
 
     def png(self) -> bytes | None:
         """Return it as PNG, drawn by Graphviz; None without Graphviz, or if it is too large or holds a key."""
@@ -60,15 +64,15 @@ class Picture:
 
 
 def save(path: str | os.PathLike[str], forms: Forms) -> Path:
-    """Write a picture in the form that its path's suffix names; return the path.
+    """Write something in the form that its path's suffix names; return the path.
 
     Raises ValueError for another suffix, and RuntimeError if the form cannot be made.
     """
     target = Path(path)
-    suffix = target.suffix.lower()
-    if suffix not in forms:
+    suffix = next((each for each in forms if target.name.lower().endswith(each)), "")
+    if not suffix or target.name.lower() == suffix:
         *others, last = forms
-        found = f"ends in {suffix!r}" if suffix else "has no suffix"
+        found = f"ends in {target.suffix!r}" if target.suffix else "has no suffix"
         raise ValueError(f"{target.name!r} {found}: save it as {', '.join(others)} or {last}")
     made = forms[suffix]()
     if made is None:

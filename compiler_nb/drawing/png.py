@@ -1,4 +1,4 @@
-"""Pictures as PNG, for programs that cannot show SVG: drawn by Graphviz, at the places of the SVG."""
+"""Pictures as PNG or PDF, for programs that cannot show SVG: drawn by Graphviz, at the places of the SVG."""
 
 from __future__ import annotations
 
@@ -40,10 +40,11 @@ def to_png(
     states: Mapping[str, State] | None = None,
     engine: Engine = "auto",
     programs: Iterable[Program] | None = None,
+    format: str = "png",  # noqa: A002 - Graphviz's word
 ) -> bytes | None:
     """Return the picture of up to 200 tasks, items of fan-outs not counted, as PNG; None without Graphviz.
 
-    states, engine: as for `draw`; programs: as for `render`.
+    states, engine: as for `draw`; programs: as for `render`; format: "png", or "pdf".
     """
     scene = scene_of(plan)
     if sum(not task.owner for task in scene.tasks) > FULL:
@@ -63,7 +64,7 @@ def to_png(
         f'{names[one]} -> {names[other]} [pos="{_spline(route, layout.height)}" {edge_look(graph, (one, other))}]'
         for (one, other), route in layout.routes.items()
     ]
-    return render(wrap(lines), format="png", engine="nop2", programs=programs)
+    return render(wrap(lines), format=format, engine="nop2", programs=programs)
 
 
 def _bands(graph: Graph, layout: Layout) -> Iterator[str]:

@@ -104,7 +104,8 @@ def draw(
         if len(svg.encode()) <= LIMIT:
             break
     about = f"picture of {count_of(sum(not task.owner for task in tasks), 'task')}"
-    more: Forms = {".png": partial(to_png, scene, states=now, engine=engine), ".dot": partial(source, scene, now)}
+    image = partial(to_png, scene, states=now, engine=engine)
+    more: Forms = {".png": image, ".pdf": partial(image, format="pdf"), ".dot": partial(source, scene, now)}
     final = scene.rounds[-1].final
     text = plan_text(tasks if final is None else Plan(tasks, final), now)
     return Picture(svg, text, about, more, layout.engine)

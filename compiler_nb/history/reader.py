@@ -91,6 +91,10 @@ class StoredTool(NamedTuple):
     side_effects: bool
     pure: bool
 
+    @property
+    def returns(self) -> None:
+        """Its return type is not stored."""
+
 
 def read_settings(data: Any, dialect: str = "python") -> Settings:
     """Return what a stored run was made with: of its tools only the facts that are stored.
@@ -203,17 +207,34 @@ def load(path: Path, run_id: str, tools: Iterable[Any] | Mapping[str, Any], *, a
         question, status, owner, settings, crc = rows[0][0]
         check_row(question, settings, crc, f"the beginning of the run {run_id}")
         status = status_of(of_kind(str, status), of_kind(str, owner), here=run_id in alive)
-        loader, log = _Loader(run_id, known, rows[3]), Log(run_id)
-        inputs = loader.inputs(rows[1])
-        log.events = loader.events(rows[2])
-        data = json.loads(settings)
-        past = Past(
-            effects=[Entry(of_kind(str, each), NOWHERE, "doubt") for each in data["doubts"]],
-            executing=_is_executing(data, question, log.events),
-        )
-        dialects = [event.dialect for event in log.events if isinstance(event, PlanClosed)] or ["python"]
-        order = Order(question=question, inputs=inputs, past=past, input_hashes=loader.hashes)
-        return _finished(Run(order, read_settings(data, dialects[-1]), log, Control(stored=run_id)), status)
+        return make_run(run_id, known, Stored(question, status, settings, *rows[1:]))
+
+
+class Stored(NamedTuple):
+    """What is stored of a run: its question, how it stands, its settings (JSON), and rows, as a history has them."""
+
+    question: str
+    status: str
+    settings: str
+    inputs: Iterable[tuple[Any, ...]]
+    events: Iterable[tuple[Any, ...]]
+    blobs: Iterable[tuple[Any, ...]]
+
+
+def make_run(run_id: str, tools: Mapping[str, Tool], stored: Stored, *, gone: str = GONE) -> Run:
+    """Return a run from what is stored of it; gone: why one that was broken off has no end."""
+    loader, log = _Loader(run_id, tools, stored.blobs), Log(run_id)
+    inputs = loader.inputs(stored.inputs)
+    log.events = loader.events(stored.events)
+    data = json.loads(stored.settings)
+    past = Past(
+        effects=[Entry(of_kind(str, each), NOWHERE, "doubt") for each in data["doubts"]],
+        executing=_is_executing(data, stored.question, log.events),
+    )
+    dialects = [event.dialect for event in log.events if isinstance(event, PlanClosed)] or ["python"]
+    order = Order(question=stored.question, inputs=inputs, past=past, input_hashes=loader.hashes)
+    run = Run(order, read_settings(data, dialects[-1]), log, Control(stored=run_id))
+    return _finished(run, stored.status, gone)
 
 
 class _Loader:
@@ -279,7 +300,7 @@ def _with_tasks(closed: PlanClosed, before: list[Event]) -> PlanClosed:
     return closed._replace(tasks=tuple(event.task for event in planned))
 
 
-def _finished(run: Run, status: str) -> Run:
+def _finished(run: Run, status: str, gone: str) -> Run:
     """Return a run whose events are checked; one that was broken off is given an end that says so."""
     events = run.events
     expect(events and isinstance(events[0], RunStarted), f"the run {run.id} has no beginning")
@@ -287,7 +308,7 @@ def _finished(run: Run, status: str) -> Run:
     expect(all(0 <= each < LONGEST for each in times), f"the run {run.id} has impossible times")
     _check_events(events)
     if status == BROKEN_OFF:
-        _end(run)
+        _end(run, gone)
     run.progress.outcomes  # noqa: B018 - damage shows now, not later
     if run.status != "running":
         run.control.end()
@@ -303,19 +324,19 @@ def _go_on(run: Run) -> None:
     run.log.began = run.log.clock() - (gone if last < gone < LONGEST else last)  # clocks of machines may differ
 
 
-def _end(run: Run) -> None:
+def _end(run: Run, gone: str) -> None:
     """Add the missing end of a run: a running side effect is in doubt, and what had not ended is cancelled."""
     log, progress = run.log, run.progress
     at, log.round = progress.at, log.events[-1].round
     unfinished = {id_: state for id_, state in progress.states.items() if state not in ENDED}
     for id_, state in unfinished.items():
-        tool, message = run.settings.tools.get(progress.tasks[id_].tool), GONE
+        tool, message = run.settings.tools.get(progress.tasks[id_].tool), gone
         if state == "running" and tool is not None and tool.side_effects:
             message = f"in doubt: {tool.name} had begun, and whether it had its effect is unknown"
             log.emit_at(at, Warned, (id_, f"{id_} is {message}"))
         attempt = progress.spans[id_][-1].attempt if id_ in progress.spans else 0
         log.emit_at(at, TaskEnded, (id_, attempt, "cancelled", Cancelled(message), BROKEN_OFF))
-    log.emit_at(at, RunEnded, ("cancelled", GONE))
+    log.emit_at(at, RunEnded, ("cancelled", gone))
 
 
 def _check_events(events: Iterable[Event]) -> None:

@@ -45,6 +45,8 @@ _EVENT: Final = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)"
 _BLOB: Final = "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?)"
 _CHECKED: Final = {_EVENT: (4, 5), _RUN: (1, 5), _INPUT: (1, 3)}
 """Statements whose rows carry a checksum as their last value, and the two values that it is of."""
+_TABLES: Final = {_RUN: "runs", _INPUT: "inputs", _EVENT: "events", _BLOB: "blobs"}
+"""The statements whose rows a run is read from again, and their tables."""
 Sql: TypeAlias = tuple[str, tuple[Any, ...]]
 
 
@@ -120,8 +122,8 @@ class RunRows:
         prepare(tool.returns for tool in settings.tools.values())
         tools = {
             name: {
-                "hash": code_hash(tool), "provider": tool.provider, "max_concurrency": tool.max_concurrency,
-                "side_effects": tool.side_effects, "pure": tool.pure,
+                "hash": getattr(tool, "hash", "") or code_hash(tool), "provider": tool.provider,
+                "max_concurrency": tool.max_concurrency, "side_effects": tool.side_effects, "pure": tool.pure,
             }
             for name, tool in settings.tools.items()
         }  # fmt: skip
@@ -190,6 +192,19 @@ class RunRows:
             (sql, (*row[:5], changed[row[1]], 0)) if sql is _EVENT and row[1] in changed else (sql, row)
             for sql, row in rows
         ]
+
+
+def rows_of(run: Run, largest: int) -> dict[str, list[tuple[Any, ...]]]:
+    """Return the rows of a run as it is now, by table; largest: bytes that one value may take."""
+    taken: list[Event] = []
+    rows = RunRows(run, lambda reason: None, largest, taken.append)
+    for event in list(run.events):  # it may go on
+        rows.snapshots.listen(event)
+    found: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _TABLES.values()}
+    for sql, values in rows.rows(taken):
+        if sql in _TABLES:
+            found[_TABLES[sql]].append(values)
+    return found
 
 
 def _blobs(run: str, owner: str, coded: Coded) -> Iterable[Sql]:

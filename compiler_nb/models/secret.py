@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 PIECE: Final = 8
@@ -64,6 +64,15 @@ def mask(text: str, secrets: Iterable[Secret]) -> str:
     """Return the text with every piece of a secret, plain or encoded, replaced by stars."""
     found = _table(tuple(secret.reveal() for secret in secrets)).find(text)
     return _starred(text, _hide(bytearray(len(text)), found)) if found else text
+
+
+def mask_all(data: Any, secrets: Iterable[Secret]) -> Any:
+    """Return plain JSON data with each of its texts masked; tuples become lists."""
+    if isinstance(data, str):
+        return mask(data, secrets)
+    if isinstance(data, dict):
+        return {name: mask_all(value, secrets) for name, value in data.items()}
+    return [mask_all(value, secrets) for value in data] if isinstance(data, list | tuple) else data
 
 
 class Screen:

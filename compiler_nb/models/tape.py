@@ -19,7 +19,7 @@ from compiler_nb import errors
 from compiler_nb.errors import HistoryError, ModelError
 from compiler_nb.models.base import Chunk, Model, Request, Role
 from compiler_nb.models.endings import LIMITS
-from compiler_nb.models.secret import Screen, Secret, mask
+from compiler_nb.models.secret import Screen, Secret, mask_all
 from compiler_nb.outcome import Usage
 from compiler_nb.text import cut, describe_error, suggest
 
@@ -108,7 +108,9 @@ class Take:
         more = {name: value for name, value in piece._asdict().items() if value and name != "text"}
         if piece.usage is not None:
             more["usage"] = _without_defaults(piece.usage)
-        self.pieces.append([_time(at), self._screen.feed(piece.text), *([_masked(more, self.secrets)] if more else [])])
+        self.pieces.append(
+            [_time(at), self._screen.feed(piece.text), *([mask_all(more, self.secrets)] if more else [])]
+        )
 
     def line(self, seconds: float, error: BaseException | None, *, stopped: bool) -> str:
         """Return the call as a line of the file."""
@@ -126,7 +128,7 @@ class Take:
         }  # fmt: skip
         ends = {"plain": self.plain and bool(self.pieces), "stopped": stopped}
         fault = {"error": _fault_of(error, model)} if error is not None else {}
-        masked = _masked(told | fault, secrets)
+        masked = mask_all(told | fault, secrets)
         data = {"role": request.role} | masked | {"reply": self.pieces} | {name: True for name in ends if ends[name]}
         return _dumped(data)
 
@@ -147,15 +149,6 @@ def _without_defaults(record: Fault | Usage) -> dict[str, Any]:
     """Return the fields of a record that say something."""
     defaults = record._field_defaults
     return {name: value for name, value in record._asdict().items() if name not in defaults or value != defaults[name]}
-
-
-def _masked(data: Any, secrets: tuple[Secret, ...]) -> Any:
-    """Return data with each of its texts masked."""
-    if isinstance(data, str):
-        return mask(data, secrets)
-    if isinstance(data, dict):
-        return {name: _masked(value, secrets) for name, value in data.items()}
-    return [_masked(value, secrets) for value in data] if isinstance(data, list) else data
 
 
 def _time(seconds: float) -> float:

@@ -24,7 +24,7 @@ from compiler_nb.drawing.preferences import Engine
 from compiler_nb.drawing.svg import draw
 from compiler_nb.drawing.text import plan_text
 from compiler_nb.engine.session import STILL_RUNS
-from compiler_nb.models.secret import Secret, mask
+from compiler_nb.models.secret import mask, mask_all
 from compiler_nb.notebook.output import answer as answers
 from compiler_nb.notebook.output import plans, values
 from compiler_nb.notebook.output.failed import places
@@ -372,15 +372,5 @@ def without_keys(content: T, run: Run) -> T:
     if not secrets:
         return content
     text = json.dumps(content, ensure_ascii=False)
-    masked: T = content if mask(text, secrets) == text else _masked(content, secrets)
+    masked: T = content if mask(text, secrets) == text else mask_all(content, secrets)
     return masked
-
-
-def _masked(content: Any, secrets: Iterable[Secret]) -> Any:
-    if isinstance(content, str):
-        return mask(content, secrets)
-    if isinstance(content, dict):
-        return {key: _masked(value, secrets) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_masked(value, secrets) for value in content]
-    return content
