@@ -493,7 +493,7 @@ def test_a_picture_is_saved_as_pdf_if_graphviz_is_there(tmp_path):
     """As PNG is."""
     found = asyncio.run(Compiler(tools=Desk().tools).execute("a = get(1)\nanswer(a)"))
     if found.visualize().png() is None:
-        with pytest.raises(RuntimeError, match="cannot be saved as .pdf here: that needs Graphviz"):
+        with pytest.raises(RuntimeError, match=r"cannot be saved as \.pdf here: that needs Graphviz"):
             found.save(tmp_path / "run.pdf")
     else:
         assert found.save(tmp_path / "run.pdf").read_bytes().startswith(b"%PDF")

@@ -15,7 +15,7 @@ from typing import Any, Final
 from compiler_nb.errors import HistoryError
 from compiler_nb.history.file import checksum
 from compiler_nb.history.listing import BROKEN_OFF
-from compiler_nb.history.reader import Stored, make_run
+from compiler_nb.history.reader import StoredRows, make_run
 from compiler_nb.history.rows import rows_of
 from compiler_nb.outcome import Status
 from compiler_nb.run import Run
@@ -115,7 +115,7 @@ def _run(data: list[dict[str, Any]], tools: Iterable[Any] | Mapping[str, Any], p
         (line["seq"], line["round"], line["at"], of_kind(str, line["event"]), *_checked(line["event"], line["body"]))
         for line in rest if "event" in line
     ]  # fmt: skip
-    stored = Stored(
+    stored = StoredRows(
         of_kind(str, head["question"]), BROKEN_OFF if status == "running" else status, json.dumps(head["settings"]),
         inputs, events, list(_blobs(rest)),
     )  # fmt: skip

@@ -207,10 +207,10 @@ def load(path: Path, run_id: str, tools: Iterable[Any] | Mapping[str, Any], *, a
         question, status, owner, settings, crc = rows[0][0]
         check_row(question, settings, crc, f"the beginning of the run {run_id}")
         status = status_of(of_kind(str, status), of_kind(str, owner), here=run_id in alive)
-        return make_run(run_id, known, Stored(question, status, settings, *rows[1:]))
+        return make_run(run_id, known, StoredRows(question, status, settings, *rows[1:]))
 
 
-class Stored(NamedTuple):
+class StoredRows(NamedTuple):
     """What is stored of a run: its question, how it stands, its settings (JSON), and rows, as a history has them."""
 
     question: str
@@ -221,7 +221,7 @@ class Stored(NamedTuple):
     blobs: Iterable[tuple[Any, ...]]
 
 
-def make_run(run_id: str, tools: Mapping[str, Tool], stored: Stored, *, gone: str = GONE) -> Run:
+def make_run(run_id: str, tools: Mapping[str, Tool], stored: StoredRows, *, gone: str = GONE) -> Run:
     """Return a run from what is stored of it; gone: why one that was broken off has no end."""
     loader, log = _Loader(run_id, tools, stored.blobs), Log(run_id)
     inputs = loader.inputs(stored.inputs)

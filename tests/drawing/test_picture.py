@@ -39,7 +39,7 @@ def test_a_picture_is_saved_as_svg_dot_text_and_png(tmp_path):
     assert 'class="cnb-task cnb-done"' in picture.save(tmp_path / "a.dot").read_text(encoding="utf-8")
     if render("digraph {}", format="plain") is not None:
         assert picture.save(tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(ValueError, match=r"save it as .svg, .png, .txt or .dot"):
+    with pytest.raises(ValueError, match=r"save it as .svg, .png, .txt, .pdf or .dot"):
         picture.save(tmp_path / "a.jpg")
     with pytest.raises(RuntimeError, match="at most 200 tasks"):
         draw(wide(300), engine="own").save(tmp_path / "b.png")
