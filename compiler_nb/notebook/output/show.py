@@ -61,6 +61,8 @@ _STYLE: Final = (
     ".cnb-out .cnb-answer{margin:.4em 0 .6em;font-size:1.08em;overflow-x:auto}"
     ".cnb-out p.cnb-error.cnb-error,.cnb-out pre.cnb-error.cnb-error{border-left:3px solid #c8400a;padding-left:.7em;"
     "white-space:pre-wrap}"
+    # JupyterLab breaks errors, which stand in the output below ours, within words
+    ".jp-OutputArea:has(.cnb-out) [data-mime-type$=stderr] pre{word-break:normal;overflow-wrap:anywhere}"
     ".cnb-out pre,.cnb-out pre.cnb-error,.cnb-out pre.cnb-lines{overflow-wrap:anywhere;word-break:normal}"
     ".cnb-out .cnb-inline{display:block!important;margin:.5em 0;overflow-x:auto}.cnb-out .cnb-flat{display:none}"
     ".cnb-out .cnb-footer{opacity:.72;font-size:.9em}"

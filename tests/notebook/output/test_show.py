@@ -133,7 +133,7 @@ def test_an_untrusted_page_sees_the_picture_as_an_image():
 
 def test_a_large_picture_stands_in_the_page_once():
     """Beside it stands the table, for pages that cannot show it."""
-    plan = "\n".join(f'a{n} = weather("{"x" * 60}{n}")' for n in range(120)) + "\njoin()"
+    plan = "\n".join(f'a{n} = weather("{"x" * 100}{n}")' for n in range(96)) + "\njoin()"
     data = bundle(run_of(plan), Binding(), OWN)
     assert len(data["image/svg+xml"]) > FLAT
     assert '<pre class="cnb-flat">✓ done' in data["text/html"]
@@ -364,6 +364,12 @@ def test_a_live_view_stands_below_a_still_picture_and_hides_it():
     begin = f'<div class="cnb-still" data-run="{run.id}"><style>.jp-OutputArea-child:has(.cnb-still):has(+'
     assert html.startswith(begin)
     assert "Plan of 3 tasks" in html
+
+
+def test_the_error_below_a_picture_is_not_broken_within_words():
+    """JupyterLab breaks the lines of errors anywhere; in a cell of ours it need not."""
+    html = bundle(run_of(PLAN), Binding(), OWN)["text/html"]
+    assert ".jp-OutputArea:has(.cnb-out) [data-mime-type$=stderr] pre{word-break:normal;overflow-wrap:anywhere}" in html
 
 
 def test_a_timeline_stands_below_the_picture():
