@@ -9,6 +9,7 @@ import pytest
 
 import compiler_nb
 from compiler_nb.diff.run_diff import RunDiff
+from compiler_nb.compare.grid import Grid
 from compiler_nb.drawing.picture import Picture
 from compiler_nb.history.listing import StoredRun
 from compiler_nb.notebook.desk import CellSettings
@@ -34,8 +35,9 @@ INNER = {
     "Run": "id_of progress words",
     "Task": "after awaited column follows guard opaque owner since version_of",
     "Tool": "bind fit is_async parameter_of regular returns runs_on stateless",
-    "Compiler": "begin order order_again order_planned order_resumed recall",
+    "Compiler": "begin cells given order order_again order_planned order_resumed prepare recall",
     "History": "begin claim_on close facts flush lineage refusal returned",
+    "Grid": "bar opens table",
     "Picture": "about engine masked more png",
     "RunDiff": "ends of_runs secrets",
 }
