@@ -8,8 +8,8 @@ import inspect
 import pytest
 
 import compiler_nb
-from compiler_nb.diff.run_diff import RunDiff
 from compiler_nb.compare.grid import Grid
+from compiler_nb.diff.run_diff import RunDiff
 from compiler_nb.drawing.picture import Picture
 from compiler_nb.history.listing import StoredRun
 from compiler_nb.notebook.desk import CellSettings
@@ -29,6 +29,7 @@ CLASSES = (
     StoredRun,
     Picture,
     RunDiff,
+    Grid,
 )
 """What a user holds, and asks by attributes."""
 INNER = {
