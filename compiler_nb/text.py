@@ -46,6 +46,8 @@ _AS_CODE: Final = frozenset({type(None), bool, float, complex, range, type(...),
 # Type's own descriptor: a metaclass may define another `__name__`, which would be foreign code.
 _NAME: Final = vars(type)["__name__"]
 _NAME_LIMIT: Final = 100
+AROUND: Final = 12
+"""Characters before a difference that are shown."""
 MESSAGE_LIMIT: Final = 2_000
 """Most characters that are kept of an error's text; the rest is counted."""
 BRACKETS: Final[Mapping[type, str]] = {list: "[]", tuple: "()", set: "{}", frozenset: "{}", deque: "[]"}
@@ -71,6 +73,15 @@ def cut(text: str, limit: int) -> str:
     """Return a text as one visible line of at most `limit` characters, the last being … if it was longer."""
     line = visible(text[: limit + 1])
     return line if len(line) <= limit else f"{line[: max(limit - 1, 0)]}…"
+
+
+def cut_both(one: str, other: str, limit: int) -> tuple[str, str]:
+    """Cut two texts at `limit` characters; if they are longer, what they begin with alike is left out, too."""
+    texts = (one, other)
+    alike = next((at for at, (a, b) in enumerate(zip(*texts, strict=False)) if a != b), min(map(len, texts)))
+    skip = alike - AROUND if max(map(len, texts)) > limit and alike > 2 * AROUND else 0
+    first, second = (cut(f"…{text[skip:]}" if skip else text, limit) for text in texts)
+    return first, second
 
 
 def shorten(text: str, limit: int = MESSAGE_LIMIT) -> str:

@@ -9,13 +9,13 @@ from typing import Any, Final, Literal, NamedTuple
 
 from compiler_nb.operations.bounds import is_a
 from compiler_nb.outcome import NOT_DONE, Failure
-from compiler_nb.text import count_of, cut, describe_outcome, shorten_value
+from compiler_nb.text import count_of, cut, cut_both, describe_outcome, quote, shorten_value
 from compiler_nb.values.digest import Digests
 from compiler_nb.values.forms import NotStored
 
 ContentKind = Literal["same", "changed", "unknown", "added", "dropped"]
-LENGTH: Final = 80
-"""Characters of a value that are shown."""
+LENGTH, LONG = 80, 20_000
+"""Characters of a value that are shown, and of a text that are looked at for where it differs."""
 PLACES: Final = 4
 """Differences within a value that are named; the others are counted."""
 WIDE: Final = 1_000
@@ -69,6 +69,8 @@ class Comparer:
         if any(lost):
             same = all(lost) and type(before) is type(after) and shown == shown[:1] * 2
             return ContentDiff("same" if same else "changed", *shown)
+        if type(before) is type(after) is str and before != after:
+            return ContentDiff("changed", *_both(before, after, LENGTH))
         same_content, why = self.same(before, after)
         if same_content is None:
             return ContentDiff("unknown", *shown, note=why)
@@ -113,7 +115,7 @@ class Comparer:
         elif table := _table_places(before, after, self):
             yield from (f"{path}: {each}" if path else each for each in table)
         elif path:
-            yield f"{path}: {_shown(before, 40)} → {_shown(after, 40)}"
+            yield f"{path}: {' → '.join(_both(before, after, 40))}"
         elif kinds[0] is kinds[1] and kinds[0] in (list, tuple, dict):
             yield f"{count_of(len(before), 'item')} → {count_of(len(after), 'item')}"
 
@@ -127,6 +129,13 @@ class Comparer:
         for key in after:
             if key not in before:
                 yield f"{path}[{shorten_value(key, 30)}]: (none) → {_shown(after[key], 40)}"
+
+
+def _both(before: Any, after: Any, limit: int) -> tuple[str, str]:
+    """Return two values as short texts, in which the places at which they differ are seen."""
+    if type(before) is type(after) is str:
+        return cut_both(quote(before, LONG), quote(after, LONG), limit)
+    return _shown(before, limit), _shown(after, limit)
 
 
 def _has_plain_keys(value: Mapping[Any, Any]) -> bool:

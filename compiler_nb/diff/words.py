@@ -43,6 +43,11 @@ class FigureRow(NamedTuple):
     is_time: bool = False
     is_same: bool = False
 
+    @property
+    def differs(self) -> bool:
+        """Whether it is told for each run: times always are."""
+        return self.is_time or not (self.is_same or self.before == self.after)
+
 
 def headline(found: Compared) -> str:
     """Return what differs, in one line without times."""
@@ -186,6 +191,11 @@ def figure_rows(found: Compared) -> list[FigureRow]:
     return [row for row in rows if row.before not in ("0", "") or row.after not in ("0", "")]
 
 
+def same_figures(found: Compared) -> str:
+    """Return the figures that are the same in both, in one line."""
+    return ", ".join(f"{row.name} {row.after}" for row in figure_rows(found) if not row.differs)
+
+
 def _same_chain(found: Compared) -> bool:
     """Whether the longest chains of both are of the same pairs of tasks."""
     later = {task.plan.before.id: task.id for task in found.tasks if task.plan.before is not None}
@@ -285,6 +295,9 @@ def _final_lines(found: Compared) -> list[str]:
 
 
 def _figure_lines(found: Compared, *, times: bool) -> list[str]:
-    rows = [("", *found.names)]
-    rows += [(row.name, row.before, row.after) for row in figure_rows(found) if times or not row.is_time]
-    return text_table(rows, WIDTH).split("\n")
+    rows = [
+        (row.name, row.before, row.after) for row in figure_rows(found) if row.differs and (times or not row.is_time)
+    ]
+    table = text_table([("", *found.names), *rows], WIDTH).split("\n") if rows else []
+    same = same_figures(found)
+    return [*table, *([f"the same: {same}"] if same else [])]

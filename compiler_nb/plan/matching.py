@@ -27,7 +27,7 @@ from compiler_nb.plan.expression import spell
 from compiler_nb.plan.shape import fingerprints, order, parents
 from compiler_nb.plan.short import shorten_call, shorten_tree
 from compiler_nb.plan.task import Task, fingerprint, variable
-from compiler_nb.text import cut
+from compiler_nb.text import cut_both
 
 DiffKind = Literal["same", "renamed", "affected", "changed", "added", "dropped"]
 EdgeDiffKind = Literal["same", "added", "dropped"]
@@ -41,8 +41,6 @@ LIKE: Final = 0.6
 """How alike texts must be, from 0 to 1."""
 TEXT, WORDS = 200, 2_000
 """Characters of a call that are compared, and of an argument that are kept."""
-AROUND: Final = 12
-"""Characters around a difference that are shown."""
 _SAME: Final = ("same", "renamed")
 
 
@@ -58,13 +56,7 @@ class LineChange(NamedTuple):
 
     def short(self, limit: int) -> tuple[str, str]:
         """Return both texts within `limit` characters, those at which they differ among them."""
-        texts = (self.before, self.after)
-        alike = next(
-            (at for at, (one, other) in enumerate(zip(*texts, strict=False)) if one != other), min(map(len, texts))
-        )
-        skip = alike - AROUND if max(map(len, texts)) > limit and alike > 2 * AROUND else 0
-        one, other = (cut(f"…{text[skip:]}" if skip else text, limit) for text in texts)
-        return one, other
+        return cut_both(self.before, self.after, limit)
 
 
 @dataclass(frozen=True, slots=True)

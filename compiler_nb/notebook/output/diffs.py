@@ -23,7 +23,9 @@ _CELL: Final = 160
 _STYLE: Final = (
     ".cnb-out .cnb-told{font-weight:600}.cnb-out .cnb-two{display:grid;grid-template-columns:1fr 1fr;gap:1.2em}"
     ".cnb-out .cnb-two>div{min-width:0;overflow-wrap:anywhere}.cnb-out .cnb-two h4{margin:.2em 0;font-size:1em}"
-    ".cnb-out .cnb-wide{overflow-x:auto}.cnb-out td.cnb-is,.cnb-out .cnb-wide td:first-child{font-weight:700}"
+    # JupyterLab has rules for cells of its own, which these outweigh: else all stands at the right
+    ".cnb-out .cnb-wide{overflow-x:auto}.cnb-out .cnb-wide td:first-child{font-weight:700}"
+    ".cnb-out.cnb-out .cnb-wide tr>*{text-align:left;vertical-align:top}"
     ".cnb-out del,.cnb-out .cnb-minus{color:var(--cnb-failed,#c8400a);background:#c8400a1c}"
     ".cnb-out ins,.cnb-out .cnb-plus{color:var(--cnb-done,#0b7f5f);background:#0b7f5f1c;text-decoration:underline}"
     ".cnb-out .cnb-minus,.cnb-out .cnb-plus{text-decoration:none}"
@@ -63,12 +65,13 @@ def _asked(asked: Iterable[AskedDiff]) -> str:
     lines = []
     for each in asked:
         if not each.lines:
-            lines.append(f"<p>{inert(each.what)}: <del>{inert(each.before)}</del> → <ins>{inert(each.after)}</ins></p>")
+            told = f"{inert(each.what)}: <del>{inert(each.before)}</del> → <ins>{inert(each.after)}</ins>"
+            lines.append(f"<p class='cnb'>{told}</p>")
             continue
         shown = "\n".join(_signed(line) for line in each.lines[: words.LINES])
         more = f"\n… {len(each.lines) - words.LINES:,} more lines" if len(each.lines) > words.LINES else ""
         about = inert(words.prompt_words(each))
-        lines.append(f"<details open><summary>{about}</summary><pre>{shown}{more}</pre></details>")
+        lines.append(f"<details class='cnb' open><summary>{about}</summary><pre>{shown}{more}</pre></details>")
     return f"<p><b>asked differently</b></p>{''.join(lines)}" if lines else ""
 
 
@@ -110,7 +113,7 @@ def _answers(found: RunDiff) -> str:
     cells = "".join(f"<div><h4>{inert(name)}</h4>{html}</div>" for name, html in zip(found.names, shown, strict=True))
     places = "".join(f"<p>{inert(place)}</p>" for place in found.answer.places)
     note = f"<p>{inert(found.answer.words)}</p>" if kind == "unknown" else ""
-    return f'<p><b>answers</b></p><div class="cnb-two">{cells}</div>{places}{note}'
+    return f'<p><b>answers</b></p><div class="cnb cnb-two">{cells}</div>{places}{note}'
 
 
 def marked_texts(before: str, after: str) -> list[str]:
@@ -128,16 +131,16 @@ def marked_texts(before: str, after: str) -> list[str]:
 
 
 def _figures(found: RunDiff) -> str:
-    rows = [list(_figure(row)) for row in words.figure_rows(found)]
-    heads = ["", *map(inert, found.names)]
-    return f'<div class="cnb-wide">{table_html(heads, rows)}</div>'
+    """Return the figures that differ as a table, and the others in one line."""
+    rows = [list(_figure(row)) for row in words.figure_rows(found) if row.differs]
+    table = table_html(["", *map(inert, found.names)], rows)
+    same = words.same_figures(found)
+    return f'<div class="cnb-wide">{table}</div>' + (f"<p>{inert(f'the same: {same}')}</p>" if same else "")
 
 
 def _figure(row: words.FigureRow) -> Iterator[str]:
-    put = timed if row.is_time else inert
     yield inert(row.name)
-    before, after = put(row.before), put(row.after)
-    yield from (before, after if row.before == row.after or row.is_time or row.is_same else f"<b>{after}</b>")
+    yield from ((timed if row.is_time else inert)(text) for text in (row.before, row.after))
 
 
 def _timelines(found: RunDiff) -> str:
