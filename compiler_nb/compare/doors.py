@@ -77,7 +77,10 @@ class ManyRuns:
             max_concurrency=max_concurrency, approve=approve, fresh=fresh, main=post,
         )  # fmt: skip
         _follow(runner, progress, post)
-        BACKGROUND.run(runner.perform(), main=main, stop=runner.stop)
+        try:
+            BACKGROUND.run(runner.perform(), main=main, stop=runner.stop)
+        finally:
+            main.serve_waiting()  # after an interrupt, the end of the bar
         return runner.grid
 
     async def map(

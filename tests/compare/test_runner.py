@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import signal
+import threading
+import time
 import weakref
 
 import pytest
@@ -272,6 +276,24 @@ def test_the_stop_button_stops_a_grid_that_is_waited_for():
     asyncio.run(both())
     assert (compiler.grid.status, len(compiler.grid.cells), desk.working) == ("cancelled", 0, 0)
     assert "(cancelled: stopped; the same call goes on with it)" in compiler.grid.heading
+
+
+def test_an_interrupt_of_a_grid_that_is_waited_for_keeps_what_is_done():
+    """It is raised, the last look at the grid is shown, and the same call goes on."""
+    desk, looks = Desk(), []
+    model = ScriptedModel({"planner": lambda asked: PLAN if is_asked("one?", asked) else "a = wait(1)\nanswer(a)\n"})
+    compiler = asks(desk, model)
+
+    def interrupt():
+        while not (desk.working and compiler.grid.cells):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        compiler.compare_sync(["one?", "two?"], progress=lambda grid: looks.append((grid.status, len(grid.cells))))
+    assert looks[-1] == ("cancelled", 1)
+    assert compiler.grid["base", 0].answer == 3
 
 
 # -------------------------------------------------------------------- what is kept
