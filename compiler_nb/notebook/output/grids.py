@@ -81,8 +81,9 @@ def grid_page(grid: Grid, name: str = "grid", last: str = "") -> str:
     ]))  # fmt: skip
     more = len(grid.rows) - len(shown)
     notes = [*([f"… {more:,} more rows: {name}.to_pandas('question')"] if more else []), *grid.notes]
-    if grid.cells:
-        notes.append(f"{code_of(name, next(iter(grid.cells)))} is a cell's run; {name}.to_pandas() has a row for each")
+    done = next((place for place in grid.places if place in grid.cells), None)  # the same, whichever ended first
+    if done is not None:
+        notes.append(f"{code_of(name, done)} is a cell's run; {name}.to_pandas() has a row for each")
     parts += (f'<p class="cnb-footer">{inert(note)}</p>' for note in [*notes, last] if note)
     if grid.taken:
         told = f"{grid.taken:,} of these cells are from before; fresh=True, or --fresh, runs them again"
