@@ -106,8 +106,10 @@ def about(models: Mapping[str, Model | None]) -> str:
         key = f"key: {facts['key_source']}" if facts["key_source"] != "no need" else "no key needed"
         needs = model.hint if isinstance(model, OpenAIModel) and model.api == "chat" else ""
         recorded = f"recorded in {named.path}" if isinstance(named, Recorder) else ""
-        said = (facts["about"],) if "about" in facts else (facts["address"], key, needs)
-        lines.setdefault("  ".join(part for part in (name, *said, recorded) if part), []).append(role)
+        more = facts["about"].split("; ") if "about" in facts else []  # a page would cut a long line within a word
+        said = () if more else (facts["address"], key, needs)
+        line = "\n  ".join(["  ".join(filter(None, (name, *said, recorded))), *more])
+        lines.setdefault(line, []).append(role)
     return "\n".join(f"{', '.join(roles)}: {line}" for line, roles in lines.items())
 
 

@@ -7,6 +7,7 @@ import pytest
 from compiler_nb import HandModel, NoModel, OpenAIModel, OptionError, ScriptedModel, connect
 from compiler_nb.notebook.models import about, find, is_hand, settings_of
 from compiler_nb.notebook.variables.namespace import Namespace
+from tests.support.local import real_model
 
 OWN = ScriptedModel("x")
 NAMES = Namespace({"m": OWN, "n": 3, "kind": ScriptedModel})
@@ -76,3 +77,15 @@ def test_a_grammar_is_asked_for_from_a_cell():
     found = find("openai:m", NAMES, **settings_of(["grammar=on", "base_url=http://127.0.0.1:1/v1"]))
     assert isinstance(found, OpenAIModel)
     assert found.grammars.mode == "on"
+
+
+@real_model
+def test_a_local_model_is_described_in_short_lines():
+    """What it is, that it plans badly, and the way to a better one: a page would cut a longer line within a word."""
+    name, what, *expect = about({"planner": connect("local")}).split("\n")
+    assert name == "planner: local:SmolLM2-135M-Instruct.Q4_1"
+    assert what.endswith("135M parameters, 98 MB, context 8,192 tokens, on this machine, no key needed")
+    assert expect == [
+        "  it plans badly: it is for trying, teaching and testing",
+        "  for a better one: local:/path/to/model.gguf",
+    ]
