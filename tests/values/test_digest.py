@@ -26,7 +26,7 @@ import pytest
 
 from compiler_nb.tool import tool
 from compiler_nb.values import digest as module
-from compiler_nb.values.digest import digest, digest_call
+from compiler_nb.values.digest import Digests, digest, digest_call
 from tests.support.scale import seed, times
 
 ROOT = Path(__file__).parents[2]
@@ -293,6 +293,14 @@ def drawn(random: Random, depth: int) -> Any:
     keys = random.sample(["a", "b", "", "1", 1, None], size)
     made = [list, tuple, lambda x: dict(zip(keys, x, strict=True)), lambda x: Order("a", x), lambda x: set(keys)]
     return random.choice(made)(items)
+
+
+def test_several_digests_have_one_bound():
+    """Equal values have the digest that they have alone; what comes after the bound counts as too large."""
+    digests = Digests(parts=30)
+    assert digests.of([1, 2, 3]) == digest([1, 2, 3])
+    assert digests.of(list(range(99))).loose == "list is too large to compare"
+    assert digests.of([1, 2, 3]).loose == "list is too large to compare"
 
 
 def canonical(value: Any) -> Any:
