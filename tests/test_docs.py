@@ -37,7 +37,7 @@ INNER = {
     "Task": "after awaited column follows guard opaque owner since version_of",
     "Tool": "bind fit is_async parameter_of regular returns runs_on stateless",
     "Compiler": "begin cells given order order_again order_planned order_resumed prepare recall",
-    "History": "begin claim_on close facts flush lineage refusal returned",
+    "History": "begin claim_on close facts flush get lineage put refusal remove returned wait write",
     "Grid": "bar opens table",
     "Picture": "about engine masked more png",
     "RunDiff": "ends of_runs secrets",
@@ -45,7 +45,7 @@ INNER = {
 """Attributes that other rooms use, and that no user needs."""
 FUNCTIONS = (compiler_nb.tool, compiler_nb.Compiler, compiler_nb.Budget, compiler_nb.Limit)
 """What takes options by name, each of which is shown."""
-ONE_CHOICE = {"engine", "cache"}
+ONE_CHOICE = {"engine"}
 """Settings with one value so far."""
 NO_PERSON = {"%compile model --key"}
 """What asks a person for a secret, and so cannot stand in a page that runs."""
