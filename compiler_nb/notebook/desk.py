@@ -154,3 +154,11 @@ class Desk:
     def setting(self, given: Mapping[str, Any], name: str) -> Any:
         """Return an option's value; defaults to the setting of its name."""
         return given[name] if name in given else getattr(self.settings, name)
+
+
+def desk_here() -> Desk | None:
+    """Return the desk of this process's shell, None if there is no shell, or if the extension is not loaded in it."""
+    from IPython.core.getipython import get_ipython  # noqa: PLC0415 - a view may be shown without a shell
+
+    shell = get_ipython()
+    return getattr(shell and shell.magics_manager.registry.get("CompileMagics"), "desk", None)

@@ -1,12 +1,15 @@
-"""All that is known of one task, as inert HTML: why it waits, its arguments, its value or error, attempts, prompts."""
+"""All that is known of one task, or of what a role was asked, as inert HTML: arguments, value, error, prompts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from compiler_nb.notebook.desk import desk_here
 from compiler_nb.notebook.output.answer import to_html
+from compiler_nb.notebook.output.exchanges import exchange_html
 from compiler_nb.notebook.output.values import inert, inert_code, inert_lines
+from compiler_nb.notebook.runs import run_before
 from compiler_nb.operations.bounds import Scope, is_a
 from compiler_nb.outcome import NOT_DONE, Failure, Usage, is_lost
 from compiler_nb.plan.builder import split_note
@@ -16,12 +19,22 @@ from compiler_nb.plan.task import Task, owner_of
 from compiler_nb.plan.tree import references
 from compiler_nb.run import Run
 from compiler_nb.text import count_of, seconds_text, shorten_value
-from compiler_nb.trace import ModelCall, Progress, Span, cost_of, disclosed
+from compiler_nb.trace import (
+    Exchange,
+    ModelCall,
+    Progress,
+    Span,
+    calls_of,
+    cost_of,
+    counterpart,
+    disclosed,
+    exchanges,
+    role_of,
+)
 from compiler_nb.tracebacks import place_of
 
 ARGUMENT: Final = 2_000
-PROMPT: Final = 20_000
-"""Characters of an argument, and of a prompt, that are shown."""
+"""Characters of an argument that are shown."""
 CALLS: Final = 3
 """Calls of models that a task made which are shown; the last ones."""
 
@@ -46,7 +59,7 @@ def details(run: Run, id_: str, refusal: str = "") -> str:
     calls = [call for call in list(progress.calls.values()) if id_ in (call.task, owner_of(call.task))]
     if calls:
         parts.append(f"<p>{count_of(len(calls), 'call')} of a model: {inert(str(cost_of(calls)))}</p>")
-    parts += [_prompt(call) for call in calls if call.task == id_][-CALLS:]
+    parts += _exchanges(run, [call for call in calls if call.task == id_][-CALLS:])
     return "".join(parts)
 
 
@@ -114,19 +127,41 @@ def _attempt(span: Span) -> str:
     return f"{span.state} after {took}{f': {span.error}' if span.error else ''}"
 
 
-def _prompt(call: ModelCall) -> str:
-    """Return the exact prompt of a call of a model that the task made, with its usage."""
+def role_details(run: Run, role: str, number: int) -> str:
+    """Return what the planner (also for repairs) or the joiner was asked in a round, and what it replied."""
+    calls = [each for each in list(run.progress.calls.values()) if not each.task and each.round == number]
+    asked = [each for each in calls if role_of(each) == role]
+    own = run.settings.variants.get(role, "")
+    parts = [f"<p>{inert(f'its prompt is your own: {own}')}</p>"] if own else []
+    return "".join([*parts, *_exchanges(run, asked, unfolded=True)]) or f"<p>the {role} was not asked</p>"
+
+
+def _exchanges(run: Run, calls: list[ModelCall], *, unfolded: bool = False) -> Iterator[str]:
+    """Yield what was sent and what came back in calls, with the changes since the run before."""
+    desk = desk_here()
+    for found in exchanges(run.progress, calls):
+        who = found.call.task or found.call.role
+        before = run_before(desk, run, who) if desk is not None else None
+        place = [each.number for each in calls_of(run.progress, who)].index(found.call.number)
+        old = counterpart(before.progress, who, place) if before is not None else None
+        yield _exchange(found, old, unfolded=unfolded)
+
+
+def _exchange(found: Exchange, old: Exchange | None, *, unfolded: bool) -> str:
+    """Return the exact prompt and reply of one call of a model, with its usage."""
+    call = found.call
     used = _spent(call, call.usage) if call.usage is not None else " · running"
-    text = "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in call.messages)
-    more = "" if len(text) <= PROMPT else f"\n… {len(text) - PROMPT:,} more characters"
     other = f", answered by {call.answered}" if call.answered else ""
     held = f" · {call.held}" if call.held else ""
-    head = inert(f"prompt to {call.provider}:{call.model}{other}{held}{used}")
+    kind = f"{call.role}: " if unfolded else ""
+    head = inert(f"{kind}prompt to {call.provider}:{call.model}{other}{held}{used}")
     sent = f"<p>{inert(str(disclosed(call)))}</p>"
     made = (
         f"<p>what the model reads of each message:</p><pre>{inert_lines(call.template)}</pre>" if call.template else ""
     )
-    return f"<details><summary>{head}</summary>{sent}<pre>{inert_lines(text[:PROMPT] + more)}</pre>{made}</details>"
+    opened = " open" if unfolded else ""
+    texts = f'<div class="cnb-changed">{exchange_html(found, old)}</div>'
+    return f"<details{opened}><summary>{head}</summary>{sent}{texts}{made}</details>"
 
 
 def _spent(call: ModelCall, usage: Usage) -> str:

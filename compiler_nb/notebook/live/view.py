@@ -25,12 +25,13 @@ from compiler_nb.drawing.preferences import PREFERENCES, Engine
 from compiler_nb.errors import CompilerError
 from compiler_nb.events import Event, RunEnded
 from compiler_nb.notebook.live.board import Board, Frame
-from compiler_nb.notebook.live.details import details
+from compiler_nb.notebook.live.details import details, role_details
 from compiler_nb.notebook.live.widget import make_widget
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.notebook.variables.namespace import Namespace
 from compiler_nb.run import Run
+from compiler_nb.trace import JOINER, PLANNER
 
 FRAME: Final = 0.06
 """The least time from one frame to the next, in seconds."""
@@ -212,12 +213,8 @@ class View:
         if not isinstance(content, dict):
             return
         said = content.get("say")
-        if said == "here":
-            self._arrive()
-        elif said == "hello":
-            self._send({"frame": self.snapshot()})
-        elif said == "rows":
-            self._tell_rows(content.get("from"), content.get("to"))
+        if said in ("here", "hello", "rows", "role"):
+            self._answer(said, content)
         elif said in ("stop", "pause", "resume"):
             {"stop": self.run.cancel, "pause": self.run.pause, "resume": self.run.resume}[said]()
         elif said in ("skip", "retry", "set"):
@@ -229,6 +226,17 @@ class View:
             elif id_ is not None and type(mark) is str and mark:
                 approve = functools.partial(self.run.approve, again=said == "again")
                 (self.run.deny if said == "deny" else approve)(id_, mark)
+
+    def _answer(self, said: str, content: dict[str, Any]) -> None:
+        """Tell a page what it asks of the run as a whole."""
+        if said == "here":
+            self._arrive()
+        elif said == "hello":
+            self._send({"frame": self.snapshot()})
+        elif said == "rows":
+            self._tell_rows(content.get("from"), content.get("to"))
+        else:
+            self._tell_role(content.get("role"), content.get("round"))
 
     def _arrive(self) -> None:
         with self._lock:
@@ -262,11 +270,18 @@ class View:
             self._tell_details(id_, str(error))
 
     def _tell_details(self, id_: str, refusal: str = "") -> None:
+        self._tell_html(self.board.numbers[id_], functools.partial(details, self.run, id_, refusal))
+
+    def _tell_role(self, role: Any, number: Any) -> None:
+        if role in (PLANNER, JOINER) and type(number) is int:
+            self._tell_html(f"{role} {number}", functools.partial(role_details, self.run, role, number))
+
+    def _tell_html(self, key: int | str, make: Callable[[], str]) -> None:
         try:
-            html = details(self.run, id_, refusal)
+            html = make()
         except Exception as error:  # noqa: BLE001 - values of any kind are shown
             html = f"<p>its details cannot be shown: {type(error).__name__}</p>"
-        self._send({"task": self.board.numbers[id_], "html": html})
+        self._send({"task": key, "html": html})
 
     def _tell_rows(self, first: Any, last: Any) -> None:
         if type(first) is int and type(last) is int:

@@ -26,6 +26,7 @@ export class Details {
     this.body = make("div", "cnb-drawer-body");
     this.root.append(head, this.hands, this.cells, this.notes, this.body);
     this.task = -1;
+    /** @type {[string, number]|null} the role and the round that are shown */ this.role = null;
     /** @type {number[]} */ this.members = [];
     this.title = "";
     this.timer = 0;
@@ -44,7 +45,7 @@ export class Details {
   /** @param {number} task or -1 @param {number[]} [members] of a group @param {string} [title] */
   show(task, members = [], title = "") {
     const other = task !== this.task;
-    Object.assign(this, { task, title });
+    Object.assign(this, { task, title, role: null });
     this.root.hidden = task < 0 && !members.length;
     this.members = members;
     this.cells.replaceChildren();
@@ -56,20 +57,38 @@ export class Details {
     if (!this.root.hidden) this.update({ keys: new Set(), tasks: new Set() });
   }
 
+  /** Show what a role was asked in a round, and what it replied. @param {string} role @param {number} round */
+  showRole(role, round) {
+    this.show(-1, [], "");
+    this.role = [role, round];
+    this.shown = "";
+    this.body.replaceChildren();
+    this.root.hidden = false;
+    this._ask();
+    this.update({ keys: new Set(), tasks: new Set() });
+  }
+
+  /** What the details are known by. @returns {number|string} */
+  get key() {
+    return this.role ? this.role.join(" ") : this.task;
+  }
+
   _ask() {
-    this.feed.send({ say: "task", task: this.task });
-    const asked = this.task;
+    if (this.role) this.feed.send({ say: "role", role: this.role[0], round: this.role[1] });
+    else this.feed.send({ say: "task", task: this.task });
+    const asked = this.key;
     clearTimeout(this.timer);
     this.timer = window.setTimeout(() => {
-      if (this.task === asked && !this.feed.details.has(asked)) this.body.replaceChildren(make("p", "cnb-busy", BUSY));
+      if (this.key === asked && !this.feed.details.has(asked)) this.body.replaceChildren(make("p", "cnb-busy", BUSY));
     }, ANSWERS_WITHIN);
   }
 
   /** @param {import("./store.js").Changes} changes */
   update(changes) {
     if (this.root.hidden) return;
-    if (changes.tasks.has(this.task)) this._ask();
-    const html = this.feed.details.get(this.task) ?? "";
+    const again = this.role ? changes.keys.has("models") || changes.keys.has("reset") : changes.tasks.has(this.task);
+    if (again) this._ask();
+    const html = this.feed.details.get(this.key) ?? "";
     if (html && html !== this.shown) {
       this.shown = html;
       this.body.replaceChildren(cleanHtml(html));
@@ -83,6 +102,12 @@ export class Details {
     const task = run.tasks[this.task];
     this._offer();
     this.sign.style.display = task ? "" : "none";
+    say(this.notes, "");
+    if (this.role) {
+      const [role, round] = this.role;
+      say(this.name, role);
+      return say(this.facts, run.rounds.length > 1 ? `round ${round + 1}` : "");
+    }
     if (!task) {
       say(this.name, this.title);
       say(this.facts, `${sayNumber(this.members.length)} tasks: ${sayCounts(tallyOf(run, this.members))}`);

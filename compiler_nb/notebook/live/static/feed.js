@@ -24,7 +24,7 @@ export class Feed {
     this.beat = 0;
     this.explained = -SOON;
     /** @type {Set<(changes: Changes) => void>} */ this.views = new Set();
-    /** @type {Map<number, string>} the newest details by task */ this.details = new Map();
+    /** @type {Map<number|string, string>} the newest details by task, or by role and round */ this.details = new Map();
   }
 
   /** @param {Model} model @returns {() => void} */

@@ -13,7 +13,7 @@ const CLOSE = 2; // zoom from which on stacks of many show each task
 export class GraphPane {
   /**
    * @param {import("./feed.js").Feed} feed
-   * @param {{select(task: number): void, open(tasks: number[], title: string): void}} view
+   * @param {{select(task: number): void, ask(role: string, round: number): void, open(tasks: number[], title: string): void}} view
    */
   constructor(feed, view) {
     this.feed = feed;
@@ -172,12 +172,12 @@ export class GraphPane {
       const members = (this.picture?.groups?.[at] ?? []).filter((number) => this.run.tasks[number]);
       if (place && members.length && !root.hasAttribute("tabindex")) this.stacks.add(root, place, -1, members);
     });
-    this.stops = [...this.stage.querySelectorAll(".cnb-task[data-state], .cnb-group")];
+    this.stops = [...this.stage.querySelectorAll(".cnb-task[data-state], .cnb-group, .cnb-end[data-joiner]")];
     for (const stop of this.stops) {
       if (stop.hasAttribute("tabindex")) continue;
       stop.setAttribute("tabindex", "-1");
       stop.setAttribute("role", "button");
-      this.names.add(stop);
+      if (!stop.hasAttribute("data-joiner")) this.names.add(stop);
     }
     this._look();
     if (!this.stops.some((stop) => stop.getAttribute("tabindex") === "0")) this.stops[0]?.setAttribute("tabindex", "0");
@@ -281,6 +281,8 @@ export class GraphPane {
     const held = /** @type {SVGElement|null} */ (target?.closest("[data-task]"));
     const number = held ? this.run.numbers.get(held.dataset.task ?? "") : undefined;
     if (number !== undefined) return this.view.select(number);
+    const end = /** @type {SVGElement|null} */ (target?.closest("[data-joiner]"));
+    if (end) return this.view.ask("joiner", Number(end.dataset.joiner));
     const group = this.stacks.all.find((stack) => stack.root === target?.closest(".cnb-group"));
     return group ? this.view.open(group.members, group.bar.label) : this.view.select(-1);
   }

@@ -1,6 +1,6 @@
 // The plan's text as it streams: numbered lines, the marks of their tasks, and problems in words.
 import { Chunk, LINES } from "./chunk.js";
-import { make, say } from "./dom.js";
+import { make, makeButton, say } from "./dom.js";
 
 /** @typedef {import("./store.js").Section} Section */
 /** @typedef {{root: HTMLElement, title: HTMLElement, written: HTMLElement, chunks: Chunk[], count: number, length: number, due: boolean,
@@ -10,9 +10,10 @@ const NEAR_END = 28; // pixels: nearer to the end than this, the pane scrolls wi
 const AHEAD = "600px 0px";
 
 export class PlanPane {
-  /** @param {import("./feed.js").Feed} feed @param {(task: number) => void} select */
-  constructor(feed, select) {
+  /** @param {import("./feed.js").Feed} feed @param {(task: number) => void} select @param {(role: string, round: number) => void} ask */
+  constructor(feed, select, ask) {
     this.feed = feed;
+    this.ask = ask;
     this.root = make("div", "cnb-plan");
     this.root.tabIndex = 0;
     this.root.setAttribute("role", "region");
@@ -69,7 +70,7 @@ export class PlanPane {
 
   /** @param {Section} section @param {number} number */
   _grow(section, number) {
-    const part = (this.parts[number] ??= this._part());
+    const part = (this.parts[number] ??= this._part(section));
     const title = _titleOf(section);
     say(part.title, title);
     say(part.written, section.written && ` · ${section.written}`);
@@ -94,11 +95,12 @@ export class PlanPane {
     }
   }
 
-  /** @returns {Part} */
-  _part() {
+  /** @param {Section} section @returns {Part} */
+  _part({ round }) {
     const root = make("section", "cnb-part");
     const [title, written] = [make("span"), make("span", "cnb-written")];
-    const head = make("div", "cnb-part-title");
+    const head = makeButton("cnb-part-title", "", "What the planner was asked, and its reply", () => this.ask("planner", round));
+    head.removeAttribute("aria-label");
     head.append(title, written);
     root.append(head);
     this.inner.append(root);

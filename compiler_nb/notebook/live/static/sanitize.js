@@ -6,7 +6,7 @@ import { SVG } from "./dom.js";
 
 const DRAWN = new Set("svg g path rect circle text tspan title desc".split(" "));
 const WRITTEN = new Set(
-  ("p div span b i em strong code pre br ul ol li table thead tbody tr th td small img h4 h5 details summary wbr").split(" "),
+  ("p div span b i em strong code pre br ul ol li table thead tbody tr th td small img h4 h5 details summary wbr ins del").split(" "),
 );
 const PLAIN = new Set(
   ("d x y width height rx cx cy r transform viewBox data-task data-state data-width data-from data-to data-joiner role aria-label " +

@@ -17,8 +17,9 @@ const LEGEND = [["wait", "waits for a slot"], ["ran", "runs"], ["lost", "failed 
 /** @typedef {{root: HTMLElement, head: HTMLElement, planner: HTMLElement, tasks: HTMLElement, joiner: HTMLElement}} Band of a round */
 
 export class TimelinePane {
-  /** @param {import("./feed.js").Feed} feed @param {(task: number) => void} select */
-  constructor(feed, select) {
+  /** @param {import("./feed.js").Feed} feed @param {(task: number) => void} select @param {(role: string, round: number) => void} ask */
+  constructor(feed, select, ask) {
+    this.ask = ask;
     this.feed = feed;
     this.root = make("div", "cnb-pane cnb-timeline-pane");
     this.words = make("div", "cnb-times");
@@ -193,6 +194,8 @@ export class TimelinePane {
     const [, , , , , , written = ""] = calls[calls.length - 1];
     const spent = calls.map(([, , , , , , , words = ""]) => words).filter(Boolean).join(" + ");
     row.title = [took >= 0 ? `${role}: ${sayTime(took)}` : role, spent, written].filter(Boolean).join(", ");
+    const round = calls[0][1];
+    row.addEventListener("click", () => this.ask(role, round));
     row.append(make("span", "cnb-who", role), track);
     place.replaceChildren(row);
   }

@@ -23,11 +23,12 @@ class View {
     this.root = make("div", "cnb cnb-live");
     this.root.setAttribute("data-lm-suppress-shortcuts", "true"); // keys are ours, not JupyterLab's
     const select = (/** @type {number} */ task) => this.select(task);
+    const ask = (/** @type {string} */ role, /** @type {number} */ round) => this.ask(role, round);
     this.header = new Header(feed);
     this.asks = new Asks(feed, select);
-    this.plan = new PlanPane(feed, select);
-    this.graph = new GraphPane(feed, { select, open: (tasks, title) => this.open(tasks, title) });
-    this.timeline = new TimelinePane(feed, select);
+    this.plan = new PlanPane(feed, select, ask);
+    this.graph = new GraphPane(feed, { select, ask, open: (tasks, title) => this.open(tasks, title) });
+    this.timeline = new TimelinePane(feed, select, ask);
     this.table = new TablePane(feed, select);
     this.details = new Details(feed, select);
     this.answer = new AnswerPane(feed);
@@ -158,9 +159,11 @@ class View {
   /** After a reset, select the same task again: it may have another number. */
   _again() {
     const id = this.run.tasks[this.selected]?.id;
+    const { role } = this.details;
     this.run = this.feed.run;
     this._unfold();
     this.select(this.run.numbers.get(id ?? "") ?? -1);
+    if (role) this.details.showRole(...role);
   }
 
   /** @param {number} task or -1 for none */
@@ -172,6 +175,12 @@ class View {
     this.timeline.pick(this.selected);
     this.table.pick(this.selected);
     this.details.show(this.selected);
+  }
+
+  /** Show what the planner or the joiner was asked in a round. @param {string} role @param {number} round */
+  ask(role, round) {
+    this.select(-1);
+    this.details.showRole(role, round);
   }
 
   /** Show the tasks of a group. @param {number[]} tasks @param {string} title */
