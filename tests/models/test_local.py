@@ -25,7 +25,8 @@ from compiler_nb.models import llama
 from compiler_nb.models import local as room
 from compiler_nb.models.base import ReplyGrammar, Request
 from compiler_nb.models.connect import check, connect, describe
-from compiler_nb.notebook.live.details import _prompt
+from compiler_nb.notebook.live.details import exchange_details
+from compiler_nb.trace import Exchange
 from tests.support.local import real_model
 
 COVERS = ("llama.py", "llama_process.py", "local.py")
@@ -156,8 +157,8 @@ def test_what_the_model_reads_of_each_message_is_in_the_details(model):
     )
     call = next(iter(run.progress.calls.values()))
     assert call.template.startswith("<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{user}<|im_end|>")
-    assert "{system}" in _prompt(call)
-    assert "what the model reads" in _prompt(call)
+    assert "{system}" in exchange_details(Exchange(call, "", ""))
+    assert "what the model reads" in exchange_details(Exchange(call, "", ""))
 
 
 @real_model

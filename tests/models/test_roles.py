@@ -12,8 +12,8 @@ from compiler_nb.events import ModelStarted, Warned
 from compiler_nb.models import roles
 from compiler_nb.models.base import Request
 from compiler_nb.models.roles import fold
-from compiler_nb.notebook.live.details import _prompt
-from compiler_nb.trace import Progress
+from compiler_nb.notebook.live.details import exchange_details
+from compiler_nb.trace import Exchange, Progress
 from tests.support.server import Server
 
 KEY = "sk-canary-0123456789/abcdef"
@@ -76,7 +76,7 @@ def test_the_details_show_where_the_rules_went():
         run = Compiler(model_of(server), []).run_sync("Hello?")
     call = next(iter(Progress(run.events).calls.values()))
     assert call.template == "[user]\n{system}\n\n{user}"
-    assert "{system}" in _prompt(call)
+    assert "{system}" in exchange_details(Exchange(call, "", ""))
 
 
 def test_another_model_of_that_server_and_a_model_that_takes_it_are_sent_a_system_message():

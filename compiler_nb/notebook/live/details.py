@@ -144,11 +144,11 @@ def _exchanges(run: Run, calls: list[ModelCall], *, unfolded: bool = False) -> I
         before = run_before(desk, run, who) if desk is not None else None
         place = [each.number for each in calls_of(run.progress, who)].index(found.call.number)
         old = counterpart(before.progress, who, place) if before is not None else None
-        yield _exchange(found, old, unfolded=unfolded)
+        yield exchange_details(found, old, unfolded=unfolded)
 
 
-def _exchange(found: Exchange, old: Exchange | None, *, unfolded: bool) -> str:
-    """Return the exact prompt and reply of one call of a model, with its usage."""
+def exchange_details(found: Exchange, old: Exchange | None = None, *, unfolded: bool = False) -> str:
+    """Return the exact prompt and reply of one call of a model, with its usage; old: the call to compare with."""
     call = found.call
     used = _spent(call, call.usage) if call.usage is not None else " · running"
     other = f", answered by {call.answered}" if call.answered else ""
