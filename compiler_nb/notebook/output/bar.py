@@ -6,7 +6,7 @@ from typing import Any
 
 from compiler_nb.compare.grid import Grid
 from compiler_nb.notebook.output.grids import bar_page
-from compiler_nb.notebook.output.presenter import display
+from compiler_nb.notebook.output.presenter import display, is_attended
 
 
 class PageBar:
@@ -33,7 +33,7 @@ class PageBar:
 
 
 def page_bar(grid: Grid) -> PageBar | None:
-    """Return the bar of a grid, None if no kernel runs the cell."""
+    """Return the bar of a grid, None if nobody looks at the cell: programs that run notebooks get the grid alone."""
     from IPython.core.getipython import get_ipython  # noqa: PLC0415 - only who compares needs it
 
-    return PageBar(grid) if getattr(get_ipython(), "kernel", None) is not None else None
+    return PageBar(grid) if is_attended(get_ipython()) else None

@@ -176,10 +176,10 @@ def front_end(desk: Desk, given: Mapping[str, Any]) -> str:
         return ""
     if getattr(desk.shell, "kernel", None) is None:
         return "terminal" if hasattr(desk.shell, "simple_prompt") else ""
-    return "page" if given.get("live") or _is_attended(desk.shell) else ""
+    return "page" if given.get("live") or is_attended(desk.shell) else ""
 
 
-def _is_attended(shell: Any) -> bool:
+def is_attended(shell: Any) -> bool:
     """Whether a person looks at the running cell: programs that execute notebooks offer no standard input."""
     try:
         return bool(shell.kernel.get_parent()["content"]["allow_stdin"])
