@@ -33,7 +33,8 @@ MOST: Final = 14
 _TEXT: Final = ("variant", "question", "answer")
 _SORTS: Final = "".join(
     f".cnb-cells:has(th:nth-child({n + 1}) .cnb-{way} :checked) td{{--at:{at.format(n)}}}"
-    for n in range(MOST) for way, at in (("up", "var(--s{})"), ("down", "calc(var(--rows) - var(--s{}))"))
+    for n in range(MOST)
+    for way, at in (("up", "var(--s{0},var(--t{0}))"), ("down", "calc(var(--rows) - var(--s{0},var(--t{0})))"))
 )  # fmt: skip
 _UP, _DOWN = "th:has(.cnb-up :checked)", "th:has(.cnb-down :checked)"
 _STYLE: Final = (
@@ -123,7 +124,7 @@ def _table(heads: Sequence[str], lines: Sequence[_Line]) -> str:
     ranks = {column: _ranks(column, lines) for column in columns}
     head = "".join(_head(column) for column in columns)
     rows = "".join(
-        f'<tr style="{";".join(f"--s{n}:{ranks[column][at]}" for n, column in enumerate(columns))}">'
+        f'<tr style="{";".join(f"{_mark(column)}{n}:{ranks[column][at]}" for n, column in enumerate(columns))}">'
         f"{''.join(_cell(column, line) for column in columns)}</tr>"
         for at, line in enumerate(lines)
     )
@@ -139,6 +140,11 @@ def _ranks(column: str, lines: Sequence[_Line]) -> list[int]:
     ]
     places = {key: number for number, key in enumerate(sorted(set(keys)))}
     return [places[key] for key in keys]
+
+
+def _mark(column: str) -> str:
+    """Return the name of a row's place in the order of a column: that of times differs from run to run."""
+    return "--t" if column == "seconds" else "--s"
 
 
 def _head(column: str) -> str:
