@@ -16,6 +16,7 @@ LOAD = """
 import json, shutil, sys, traceback
 from pathlib import Path
 from random import Random
+from compiler_nb.cache import Cache
 from compiler_nb.errors import HistoryError
 from compiler_nb.history import History
 from tests.support.stored import BESIDE, city, mutate_file, store_rich_run
@@ -32,6 +33,8 @@ def hook(event, args):
 def load(path):
     history = History(path)
     assert all(type(row.name) is str for table in BESIDE for row in history.get(table))
+    cache = Cache(history)
+    assert all(type(each.about) is dict for each in [*cache.entries(), *cache.find(["entry 1"]).values()])
     loaded = [history.load(row.id, [city]) for row in history.runs()]
     for each in loaded:
         each.results, each.failures, each.usage, each.plan, each.answer, repr(each)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from compiler_nb.cache import Cache, Stored
 from compiler_nb.compiler import Compiler
 from compiler_nb.history import History
 from compiler_nb.history.file import checksum
@@ -85,7 +86,11 @@ def rich_compiler(history: Any) -> Compiler:
 def store_rich_run(path: Path) -> Run:
     """Store a run in a file, and let go of the file."""
     with History(path) as history:
-        for table in BESIDE:
+        cache = Cache(history)
+        for number in range(3):
+            about = {"parts": {"n": "1"}, "run": "r", "seconds": 0.1, "texts": {}}
+            cache.put(Stored(f"entry {number}", "values of f", about, (b"[1]", b"x")))
+        for table in BESIDE[:2]:
             history.put(table, [Kept(f"{table} {number}", "some", {"text": "x", "n": number}) for number in range(3)])
         return asyncio.run(rich_compiler(history).run("What is it?", inputs={"df": prices.function(), "k": 3}))
 
@@ -115,7 +120,7 @@ def mutate_bytes(random: Random, path: Path) -> None:
     path.write_bytes(data or b"?")
 
 
-BESIDE: tuple[KeptIn, ...] = ("prompts", "cells")
+BESIDE: tuple[KeptIn, ...] = ("prompts", "cells", "cache")
 """Tables of rows that are no run's."""
 KEYS = {"events": "run, seq", "inputs": "run, name", "runs": "id", "blobs": "run, owner, number"}
 KEYS |= dict.fromkeys(BESIDE, "key")
