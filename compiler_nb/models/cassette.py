@@ -126,14 +126,19 @@ class Cassette:
         return self.recorded[place]
 
     def _fault(self, found: Recorded, request: Request) -> ModelError | None:
-        """Return the error that a call ended with, None if it has none. It is final if no further try was recorded."""
+        """Return the error that a call ended with, None if it has none.
+
+        One that came before any text is final if no further try was recorded: a call would be tried again without end.
+        After a text another request may follow, such as one for the rest of a plan.
+        """
         if found.fault is not None:
             error = found.fault.error(found.provider, found.model)
         elif found.stopped:
             error = ModelTimeout(_silence(found), provider=found.provider, model=found.model)
         else:
             return None
-        error.retryable = error.retryable and any(place not in self._used for place in self._places[found.key])
+        if not any(piece.text for _, piece in found.reply):
+            error.retryable &= any(place not in self._used for place in self._places[found.key])
         if not self.timings and error.retry_after is not None:
             error.retry_after = 0.0
         return error
