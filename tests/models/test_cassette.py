@@ -272,7 +272,7 @@ def test_a_call_that_was_stopped_says_so(path):
         await stream.aclose()
 
     run_virtually(stop())
-    with pytest.raises(ModelTimeout, match=r"^oddly:odd-1 was stopped by its caller while it was recorded$") as raised:
+    with pytest.raises(ModelTimeout, match=r"^oddly:odd-1 was stopped by its caller while it was recorded$"):
         run_virtually(read(Cassette(path), request()))
 
 
