@@ -46,7 +46,7 @@ BUILT_IN_SAYS: Final = {"temperature": 0, "max_tokens": 768, "repeat_penalty": 1
 PLANNING: Final = ("planner", "repair", "replan")
 _TEMPLATES: Final[dict[tuple[str, ...], str]] = {}
 """What a server's template makes of messages, by the server's address and their roles."""
-LONGEST_TEXT, LONGEST_LIST = 60, 8
+LONGEST_TEXT, LONGEST_LIST = 60, 4
 """Characters between two escapes of a text, and items of a list, under a grammar for the built-in model."""
 _ENDLESS: Final = re.compile(r'("(?:[^"\\]|\\.)*")|([])])\*')
 """A word of GBNF, which stays as it is, or what may be repeated without end: characters, or a group of parts."""
