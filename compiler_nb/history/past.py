@@ -238,6 +238,15 @@ def repeated(
     return Order(question=old.question, inputs=given, past=past)
 
 
+def repeats(old: Run, start: str) -> list[Task]:
+    """Return the tasks that run again if the run is run again from a task on; none if it is not in the last plan."""
+    order = repeated(
+        old, start=start, overrides={}, failed=False, tools=old.settings.tools, inputs=dict.fromkeys(old.inputs),
+        effects=[],
+    )  # fmt: skip
+    return [task for each in order.past.rounds for task in each.plan if task.id not in order.past.pins]
+
+
 def _is_after(item: Task, moved: Collection[str], tasks: Mapping[str, Task]) -> bool:
     """Whether an item of a fan-out is one of these, or reads one of them within its own chain."""
     inner = [tasks[id_] for id_ in item.dependencies if id_ in tasks and owner_of(id_) == item.owner]

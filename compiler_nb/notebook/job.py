@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -21,6 +23,7 @@ from compiler_nb.notebook.cell import identity, lines_above
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.examples import fitting, without_each
 from compiler_nb.notebook.grids import GridJob, is_grid
+from compiler_nb.notebook.live.view import RERUN, View
 from compiler_nb.notebook.loop import Detached
 from compiler_nb.notebook.models import YOUR_TURN, is_hand, show_prompt
 from compiler_nb.notebook.options import Line, help_text, read
@@ -129,10 +132,11 @@ def begin_again(
     take: bool = False,
     given: Mapping[str, Any] | None = None,
     answer: str = "",
+    view: View | None = None,
 ) -> RunJob | None:
     """Begin a run that goes on with one that did not finish, or repeats its plan; return what is waited for.
 
-    given, answer: the options, and the name for the answer, as in a cell's line.
+    given, answer: the options, and the name for the answer, as in a cell's line; view: where it is to be shown.
     """
     # what the history could not store is taken from the notebook's variables, if they are still there
     own = {name: value for name, value in old.inputs.items() if not isinstance(value, NotStored)}
@@ -146,7 +150,26 @@ def begin_again(
             order = compiler.order_again(old, start, overrides, failed=failed, inputs=lost, take=take)
         else:
             order = compiler.order_resumed(old, lost, take=take)
-    return RunJob(desk, question, compiler, order).begin()
+    return RunJob(desk, question, compiler, order, view).begin()
+
+
+def offer_reruns(desk: Desk) -> None:
+    """Let the details of a task in a view run the plan again from there, as `%compile rerun` does."""
+    RERUN[:] = [functools.partial(_rerun_in, desk)]
+
+
+def _rerun_in(desk: Desk, view: View, start: str) -> None:
+    """Begin a rerun when the kernel is idle, and show it in the view; may be called on any thread."""
+
+    def begin() -> None:
+        try:
+            begin_again(desk, view.run, start=start, given={"background": True}, view=view)
+        except CompilerError as error:
+            view.refuse(start, str(error))
+
+    if threading.current_thread() is threading.main_thread():
+        desk.idle.attach()
+    desk.idle.post(begin)
 
 
 def begin_ablation(desk: Desk, text: str, given: dict[str, Any]) -> GridJob:
@@ -253,13 +276,15 @@ class PlanJob:
 class RunJob:
     """A run in a cell: it is shown while it goes on, and its results become variables when it has ended."""
 
-    def __init__(self, desk: Desk, question: Question, compiler: Compiler, order: Order) -> None:
+    def __init__(
+        self, desk: Desk, question: Question, compiler: Compiler, order: Order, view: View | None = None
+    ) -> None:
         given = question.said.given
         self.desk, self.question = desk, question
         self.name: str = given.get("out", "run")
         self.kernel = desk.setting(given, "loop") == "kernel"
         self.main = MainThread()
-        self.presenter, ask = front_of(desk, given, self.main)
+        self.presenter, ask = front_of(desk, given, self.main, view)
         self.detached = Detached(self.main, desk.idle) if given.get("background") else None
         self.labels = Labels()
         self.run, self.work = compiler.begin(order, on_event=self._listen, ask=ask, main=self.main.post)
@@ -267,6 +292,7 @@ class RunJob:
     def begin(self) -> RunJob | None:
         """Show the run, and return what the cell waits for; in the background the run is left to itself."""
         self.desk.memory.runs.append(self.run)
+        offer_reruns(self.desk)
         self.presenter.begin(self.run)
         self.run.control.printed = self.labels.show
         if self.detached is None:

@@ -56,6 +56,9 @@ CELLS = {
     "many": ["%%plan -j 50\nxs = [slow(x, wait=0.2) for x in range(500)]\nys = [slow(x, 0.05) for x in xs]\nanswer(1)"],
     "show": ["%%plan -q\na = slow(1, wait=0.1)\nb = slow(a, wait=0.1)\nanswer(b)", "%compile show"],
     "reopened": ["%%plan -q\na = slow(1, wait=0.1)\nanswer('so $x^2$, for $5 to $6')", "%compile show"],
+    "again": ["%%plan -q --approve auto\na = slow(1, wait=0.1)\nb = send('ann')\nc = slow([a, b], wait=0.3)\nanswer(c)",
+              "%compile show", "old, b = run, 'mine'",
+              "print(run is old, run.answer, run.order.past.parent == old.id, b)"],
 }  # fmt: skip
 PROMPT = "(number) => document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')[number].textContent"
 STATE = """(id) => document.querySelector(`.cnb-live svg.cnb [data-task="${id}"]`)?.dataset.state"""
@@ -185,6 +188,26 @@ def test_one_task_is_given_a_value_in_its_details(lab, page):
     page.click(".cnb-set")
     until_ended(page, 2)
     assert "after [1, [3, 4]]" in page.inner_text(".jp-Notebook")
+
+
+def test_a_task_is_run_again_from_its_details_when_the_run_is_over(lab, page):
+    """The view shows the new run, whose results are variables; what it would do is said before, side effects named."""
+    run(page, lab, "again")
+    until_ended(page, 3)
+    until(page, "c", "done")
+    page.click('.cnb-live svg.cnb [data-task="b"]')
+    said = "runs again: b, c; side effects, asked for again only if their arguments changed: b"
+    page.wait_for_selector(f".cnb-rerun-row:not([hidden]) >> text={said}")
+    page.click('.cnb-live svg.cnb [data-task="c"]')
+    page.wait_for_selector(".cnb-rerun-row >> text='runs again: c'")
+    page.click(".cnb-rerun")
+    until(page, "c", "running")
+    until(page, "c", "done")
+    page.wait_for_selector(".cnb-live >> text=bound: ")
+    page.wait_for_selector(".cnb-rerun-row:not([hidden]) >> text='runs again: c'")
+    page.click(".jp-CodeCell >> nth=4 >> .jp-Editor")
+    command(page, "notebook:run-cell")
+    page.wait_for_selector("text=False [1, 'sent to ann'] True mine")
 
 
 def test_the_kernels_stop_button_stops_it(lab, page):

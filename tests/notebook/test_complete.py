@@ -46,7 +46,7 @@ NAMES = Namespace(
         ("%compile ", list(VERBS)),
         ("x = 1\n%compile sh", ["show"]),
         ("%compile show do", ["done"]),
-        ("%compile rerun --f", ["--failed"]),
+        ("%compile rerun --fa", ["--failed"]),
         ("%compile rerun --ap", ["--approve"]),
         ("%compile rerun done --approve ", ["ask", "auto", "deny"]),
         ("%compile edit --", []),

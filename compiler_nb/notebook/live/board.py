@@ -64,10 +64,11 @@ Theory of operation
     What a page says: {"say": "here"} (what it says can reach the kernel: then `buttons` becomes true), {"say": "hello"}
     (it wants a snapshot), "stop", "pause", "resume", {"say": "approve", "task": number, "mark": mark}, "again", "deny",
     {"say": "skip", "task": number}, "retry", {"say": "set", "task": number, "value": an expression as in a plan},
-    {"say": "task", "task": number} (answered by {"task": number, "html": details}), {"say": "role", "role": "planner",
-    "round": number}, or "joiner" (answered by {"task": "planner 0", "html": what it was asked in that round}),
-    {"say": "rows", "from": number, "to": number} (answered by a frame
-    with their calls, values and whys, whose `n` is that of the last frame).
+    {"say": "rerun", "task": number}, {"say": "task", "task": number} (answered by {"task": number, "html": details,
+    "again": what a rerun from there does, in words, "" if there is none}), {"say": "role", "role": "planner", "round":
+    number}, or "joiner" (answered by {"task": "planner 0", "html": what it was asked in that round}), {"say": "rows",
+    "from": number, "to": number} (answered by a frame with their calls, values and whys, whose `n` is that of the last
+    frame).
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from compiler_nb.history.past import repeats
 from compiler_nb.notebook.desk import desk_here
 from compiler_nb.notebook.output.answer import to_html
 from compiler_nb.notebook.output.exchanges import exchange_html
@@ -13,6 +14,7 @@ from compiler_nb.notebook.runs import run_before
 from compiler_nb.operations.bounds import Scope, is_a
 from compiler_nb.outcome import NOT_DONE, Failure, Usage, is_lost
 from compiler_nb.plan.builder import split_note
+from compiler_nb.plan.effects import nature
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import Task, owner_of
@@ -35,6 +37,8 @@ from compiler_nb.tracebacks import place_of
 
 ARGUMENT: Final = 2_000
 """Characters of an argument that are shown."""
+NAMED: Final = 6
+"""Most tasks that are named."""
 CALLS: Final = 3
 """Calls of models that a task made which are shown; the last ones."""
 
@@ -61,6 +65,26 @@ def details(run: Run, id_: str, refusal: str = "") -> str:
         parts.append(f"<p>{count_of(len(calls), 'call')} of a model: {inert(str(cost_of(calls)))}</p>")
     parts += _exchanges(run, [call for call in calls if call.task == id_][-CALLS:])
     return "".join(parts)
+
+
+def rerun_words(run: Run, id_: str) -> str:
+    """Return what a rerun from a task on does: which tasks run again, and which side effects are among them.
+
+    "" if there is nothing to run again: the run goes on, or the task is in none of the plans that a rerun repeats.
+    """
+    if run.status == "running":
+        return ""
+    try:
+        tasks = repeats(run, id_)
+    except KeyError:  # without a whole plan
+        return ""
+    names = [task.id for task in tasks if not task.owner and task.kind != "expr"] or [task.id for task in tasks]
+    if not names:
+        return ""
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    effects = [each.id for each in tasks if nature(each, run.settings.tools) == "effect"]
+    asked = f"; side effects, asked for again only if their arguments changed: {', '.join(effects[:NAMED])}"
+    return f"runs again: {', '.join(names[:NAMED])}{more}{asked if effects else ''}"
 
 
 def _notes(run: Run, task: Task) -> list[str]:

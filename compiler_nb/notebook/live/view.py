@@ -25,7 +25,7 @@ from compiler_nb.drawing.preferences import PREFERENCES, Engine
 from compiler_nb.errors import CompilerError
 from compiler_nb.events import Event, RunEnded
 from compiler_nb.notebook.live.board import Board, Frame
-from compiler_nb.notebook.live.details import details, role_details
+from compiler_nb.notebook.live.details import details, rerun_words, role_details
 from compiler_nb.notebook.live.widget import make_widget
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.variables.binding import Binding
@@ -42,6 +42,8 @@ KEPT: Final = 20
 HEARD_WITHIN: Final = 2.0
 """Seconds from the beginning in which a page must be heard: some versions of ipykernel hear none while busy."""
 _KEPT: Final[list[View]] = []
+RERUN: Final[list[Callable[[View, str], None]]] = []
+"""What runs the plan of a view's run again from a task on, and shows that in the view; empty outside a notebook."""
 
 
 class View:
@@ -65,9 +67,7 @@ class View:
         self._sent = 0.0
         self.still: Any = None  # what shows the run without a kernel
         self._draw_after = 0.0
-        self.board.tell_run(id=run.id, question=run.question, tools=list(run.settings.tools))
-        if PREFERENCES.scale != 1:
-            self.board.tell_run(scale=PREFERENCES.scale)
+        self._introduce()
         self.board.catch_up()
         if run.status != "running":
             self._conclude()
@@ -75,6 +75,27 @@ class View:
         self.widget = widget(self.snapshot)
         self.widget.on_msg(self._hear)
         _keep(self)
+
+    def _introduce(self) -> None:
+        """Tell what is known of the run before its first event."""
+        run, scale = self.run, PREFERENCES.scale
+        self.board.tell_run(id=run.id, question=run.question, tools=list(run.settings.tools))
+        if scale != 1:
+            self.board.tell_run(scale=scale)
+
+    def switch(self, run: Run) -> None:
+        """Show another run from now on, which the page has begun: what it says is heard."""
+        with self._sending, self._lock:
+            number, self.run = self.board.number, run
+            self.board = Board(run.progress, run.words)
+            self.board.number = number
+            self._loop = self._timer = None
+            self._arrived = asyncio.Event()
+            self._arrived.set()
+            self._introduce()
+            self.board.tell_run(buttons=True)
+            self.board.frame(run.seconds)  # a snapshot repeats what frames have told
+            self._send({"frame": self.board.snapshot(run.seconds)})
 
     @property
     def mime(self) -> dict[str, Any]:
@@ -217,7 +238,7 @@ class View:
             self._answer(said, content)
         elif said in ("stop", "pause", "resume"):
             {"stop": self.run.cancel, "pause": self.run.pause, "resume": self.run.resume}[said]()
-        elif said in ("skip", "retry", "set"):
+        elif said in ("skip", "retry", "set", "rerun"):
             self._steer(self._task(content.get("task")), said, content.get("value"))
         elif said in ("approve", "again", "deny", "task"):
             id_, mark = self._task(content.get("task")), content.get("mark")
@@ -261,6 +282,9 @@ class View:
         """Skip a task, try it again, or give it the value of an expression; the details say if that cannot be done."""
         if id_ is None or (verb == "set" and type(value) is not str):
             return
+        if verb == "rerun":
+            self._rerun(id_)
+            return
         try:
             if verb == "set":
                 self.run.set(id_, Namespace({}).value(value, "a value"))
@@ -269,19 +293,32 @@ class View:
         except CompilerError as error:
             self._tell_details(id_, str(error))
 
+    def _rerun(self, id_: str) -> None:
+        """Run the plan again from a task on; the button is there only if that can be done."""
+        if RERUN and self.run.status != "running":
+            RERUN[-1](self, id_)
+
+    def refuse(self, id_: str, why: str) -> None:
+        """Say in a task's details why what a user wanted of it was not done."""
+        self._tell_details(id_, why)
+
     def _tell_details(self, id_: str, refusal: str = "") -> None:
-        self._tell_html(self.board.numbers[id_], functools.partial(details, self.run, id_, refusal))
+        again = ""
+        with contextlib.suppress(Exception):  # a rerun is not offered
+            again = rerun_words(self.run, id_) if RERUN else ""
+        make = functools.partial(details, self.run, id_, refusal)
+        self._tell_html(self.board.numbers[id_], make, again=again)
 
     def _tell_role(self, role: Any, number: Any) -> None:
         if role in (PLANNER, JOINER) and type(number) is int:
             self._tell_html(f"{role} {number}", functools.partial(role_details, self.run, role, number))
 
-    def _tell_html(self, key: int | str, make: Callable[[], str]) -> None:
+    def _tell_html(self, key: int | str, make: Callable[[], str], **more: str) -> None:
         try:
             html = make()
         except Exception as error:  # noqa: BLE001 - values of any kind are shown
             html = f"<p>its details cannot be shown: {type(error).__name__}</p>"
-        self._send({"task": key, "html": html})
+        self._send({"task": key, "html": html, **more})
 
     def _tell_rows(self, first: Any, last: Any) -> None:
         if type(first) is int and type(last) is int:

@@ -91,6 +91,23 @@ class Live(Presenter):
         super().end(run, binding, raises=raises)
 
 
+class Switched(Live):
+    """Shows a run in the view of another one, where a button began it."""
+
+    def __init__(self, look: show.Look, view: View) -> None:
+        super().__init__(look)
+        self.view = view
+
+    def begin(self, run: Run) -> None:
+        """Let the view show this run from now on."""
+        self.view.switch(run)
+        run.control.listen(self.view.warn)
+
+    def end(self, run: Run, binding: Binding, *, raises: bool = False) -> None:
+        """Show in the view what became of the run."""
+        self.view.end(show.footer(run, binding, times=True))
+
+
 class Replaced(Presenter):
     """Shows that a run goes on in the background."""
 
@@ -187,8 +204,16 @@ def is_attended(shell: Any) -> bool:
         return False
 
 
-def front_of(desk: Desk, given: Mapping[str, Any], main: MainThread) -> tuple[Presenter, Ask | None]:
-    """Return what shows a run, and what asks for approval: the page if its buttons are heard, else the waiting cell."""
+def front_of(
+    desk: Desk, given: Mapping[str, Any], main: MainThread, view: View | None = None
+) -> tuple[Presenter, Ask | None]:
+    """Return what shows a run, and what asks for approval: the page if its buttons are heard, else the waiting cell.
+
+    view: where the run is to be shown, if a button there began it.
+    """
+    if view is not None:
+        there = Switched(look_of(desk, given), view)
+        return there, page_asker(there.is_heard, None)
     look, end, background = look_of(desk, given), front_end(desk, given), given.get("background", False)
     waiting = None if background else asker(main)
     if end == "page":

@@ -12,12 +12,12 @@ from compiler_nb.notebook.job import RunJob, begin_again
 from compiler_nb.notebook.options import listed, read_name
 from compiler_nb.notebook.verbs.command import known, run_of, shared_values
 
-FIXED: Final = frozenset({
-    "dialect", "prompts", "planner", "planner_prompt", "source", "check", "inputs", "preview", "execute", "max_replans",
-    "engine", "help", "variants", "repeat", "fresh",
+SHARED: Final = tuple(option for option in listed() if option.field in {
+    "model", "joiner", "worker", "joiner_prompt", "record", "replay", "timings", "tools", "share", "out", "prefix",
+    "bind", "max_concurrency", "timeout", "budget", "drop_failed", "approve", "cache", "loop", "background", "live",
+    "display", "raises", "quiet",
 })  # fmt: skip
-"""Options of `%%compile` that a rerun does not take: its plan is written, and so is what it reads."""
-SHARED: Final = tuple(option for option in listed() if option.field not in FIXED)
+"""Options of `%%compile` that a rerun takes: those that are not about how a plan is written, or what it reads."""
 
 
 def rerun(desk: Desk, words: list[str], options: dict[str, str]) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 from compiler_nb.drawing.text import text_table
 from compiler_nb.models.prices import is_installed
 from compiler_nb.notebook.desk import Desk
+from compiler_nb.notebook.job import offer_reruns
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.presenter import display, front_end, look_of, say
 from compiler_nb.notebook.variables.binding import Binding
@@ -22,6 +23,7 @@ def show_(desk: Desk, words: list[str], options: dict[str, str]) -> None:
     run = run_of(desk, words)
     views = shared_values("show", options)
     if not views and front_end(desk, {}) == "page":
+        offer_reruns(desk)
         run.view()._ipython_display_()
     else:
         display(show.bundle(run, Binding(), look_of(desk, views)))

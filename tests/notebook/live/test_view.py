@@ -398,3 +398,59 @@ def test_details_of_hostile_values_are_inert(made):
     allowed = {"p", "pre", "h5", "table", "tbody", "thead", "tr", "th", "td", "code", "b", "i", "ul", "ol", "li", "br"}
     allowed |= {"small", "span", "details", "summary", "img", "@alt", "@src", "@class", "@start"}
     assert reader.found <= allowed
+
+
+# ---------------------------------------------------------------- run again from the page
+
+CHAIN = "a = get(1)\nb = send(f'x{a}')\nc = get([b, 2])\nd = get(3)\nanswer([c, d])"
+
+
+def test_details_say_what_a_rerun_from_there_does(monkeypatch):
+    """Which tasks run again, and the side effects among them, named; nothing where no notebook could do it."""
+    run = Compiler(None, [get, send], approve="auto").execute_sync(CHAIN)
+    view = View(run, widget=Wire)
+    view.widget.said(say="task", task=0)
+    assert view.widget.sent[-1]["again"] == ""
+    begun = []
+    monkeypatch.setattr(views, "RERUN", [lambda view, id_: begun.append((view, id_))])
+    words = {}
+    for number, id_ in enumerate(run.progress.tasks):
+        view.widget.said(say="task", task=number)
+        words[id_] = view.widget.sent[-1]["again"]
+    asked = "; side effects, asked for again only if their arguments changed: b"
+    assert words == {
+        "a": f"runs again: a, b, c, d{asked}",
+        "b": f"runs again: b, c, d{asked}",
+        "c": "runs again: c",
+        "d": "runs again: d",
+    }
+    view.widget.said(say="rerun", task=2)
+    view.widget.said(say="rerun", task=99)
+    view.widget.said(say="rerun")
+    assert begun == [(view, "c")]
+    view.refuse("c", "no such input")
+    assert "no such input" in view.widget.sent[-1]["html"]
+
+
+def test_a_view_shows_another_run_from_now_on():
+    """The page starts over, with the same tasks, and hears what becomes of the new run."""
+
+    async def perform():
+        first = await Compiler(None, [get]).execute("a = get(1)\nanswer(a)")
+        view = View(first, widget=Wire)
+        waiting = [view]
+        run, work = begin(
+            Compiler(None, [nap]), "", plan="a = nap(7)\nb = nap(a)\nanswer(b)", on_event=tell_first(waiting)
+        )
+        view.switch(run)
+        page = view.widget.page
+        assert (page.facts["run"]["id"], page.ids, page.facts["run"]["buttons"]) == (run.id, [], True)
+        await work
+        view.end("the end")
+        return view
+
+    view = asyncio.run(perform())
+    page = view.widget.page
+    assert page.states == {"a": "done", "b": "done"}
+    assert (page.facts["footer"], page.facts["status"], page.facts["run"]["live"]) == ("the end", "done", False)
+    assert Page([view.snapshot()]).seen() == page.seen()

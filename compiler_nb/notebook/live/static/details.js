@@ -24,7 +24,8 @@ export class Details {
     this.notes = make("div", "cnb-notes");
     this.hands = this._hands();
     this.body = make("div", "cnb-drawer-body");
-    this.root.append(head, this.hands, this.cells, this.notes, this.body);
+    this.again = this._rerun();
+    this.root.append(head, this.hands, this.again, this.cells, this.notes, this.body);
     this.task = -1;
     /** @type {[string, number]|null} the role and the round that are shown */ this.role = null;
     /** @type {number[]} */ this.members = [];
@@ -86,11 +87,13 @@ export class Details {
   /** @param {import("./store.js").Changes} changes */
   update(changes) {
     if (this.root.hidden) return;
+    const over = changes.keys.has("status") && this.task >= 0; // then it may be run again
     const again = this.role ? changes.keys.has("models") || changes.keys.has("reset") : changes.tasks.has(this.task);
-    if (again) this._ask();
+    if (over || again) this._ask();
     const html = this.feed.details.get(this.key) ?? "";
     if (html && html !== this.shown) {
       this.shown = html;
+      this.rerun.disabled = false;
       this.body.replaceChildren(cleanHtml(html));
     }
     this._head();
@@ -141,6 +144,18 @@ export class Details {
     return row;
   }
 
+  /** @returns {HTMLElement} what runs the plan again from the task on, when the run is over, and what that does */
+  _rerun() {
+    const row = make("div", "cnb-hands cnb-rerun-row");
+    this.rerun = makeButton("cnb-rerun", "Rerun from here", "Run this task again, and what depends on it", () => {
+      this.rerun.disabled = true; // until the kernel shows the new run, or says why not
+      this.feed.send({ say: "rerun", task: this.task });
+    });
+    this.effect = make("span", "cnb-facts");
+    row.append(this.rerun, this.effect);
+    return row;
+  }
+
   /** Show what may be done to a task in its state. */
   _offer() {
     const { run, tasks } = this.feed.run;
@@ -148,6 +163,9 @@ export class Details {
     this.hands.hidden = this.task < 0 || !this.feed.live || !run.buttons;
     this.skip.hidden = isEnd(state);
     this.retry.hidden = state < RUNNING || state === DONE;
+    const effect = this.feed.live ? "" : (this.feed.again.get(this.task) ?? "");
+    this.again.hidden = this.task < 0 || !effect;
+    say(this.effect, effect);
   }
 
   /** @param {import("./store.js").Changes} changes */

@@ -8,7 +8,7 @@ import { applyFrame, emptyChanges, emptyRun } from "./store.js";
  *   send(content: any): void}} Model */
 
 /** The keys of an answer about rows, which repeats the last frame's number. */
-const ASIDE = new Set(["n", "at", "calls", "values", "whys"]);
+const ASIDE = new Set(["n", "at", "calls", "values", "whys", "costs"]);
 
 const SOON = 300; // ms between two questions about why a task waits
 
@@ -25,6 +25,7 @@ export class Feed {
     this.explained = -SOON;
     /** @type {Set<(changes: Changes) => void>} */ this.views = new Set();
     /** @type {Map<number|string, string>} the newest details by task, or by role and round */ this.details = new Map();
+    /** @type {Map<number, string>} what a rerun from a task on does, in words */ this.again = new Map();
   }
 
   /** @param {Model} model @returns {() => void} */
@@ -55,6 +56,7 @@ export class Feed {
     if (content.frame) this.take(content.frame);
     if (typeof content.html !== "string") return;
     this.details.set(content.task, content.html);
+    this.again.set(content.task, typeof content.again === "string" ? content.again : "");
     this._note("details");
   }
 
@@ -71,6 +73,7 @@ export class Feed {
     const before = this.run.run.id;
     this.run = applyFrame(this.run, frame, this.changes);
     if (frame.reset) this.details.clear();
+    if (frame.reset) this.again.clear();
     this.last = frame.n;
     this.waits = false;
     if (this.run.run.id !== before) this.offset = Infinity;

@@ -42,6 +42,7 @@ class View {
     this.run = feed.run;
     this.selected = -1;
     /** @type {HTMLElement|undefined} */ this.still = undefined;
+    this.wanted = ""; // the task to select when it comes
     this.width = this.folding = 0;
     this.folded = this.chosen = this.drawn = false; // `chosen`: somebody has pressed the button
     this.tab(0);
@@ -136,6 +137,7 @@ class View {
     this.timeline.update(changes);
     this.table.update(changes);
     if (run !== this.run) this._again();
+    else if (this.wanted && run.numbers.has(this.wanted)) this.select(run.numbers.get(this.wanted) ?? -1);
     this.drawn = true;
     this.details.update(changes);
     this.answer.update();
@@ -156,19 +158,21 @@ class View {
     if (this.still) this.still.hidden = true;
   }
 
-  /** After a reset, select the same task again: it may have another number. */
+  /** After a reset, select the same task again: it may have another number, or come later in another run. */
   _again() {
-    const id = this.run.tasks[this.selected]?.id;
+    const id = this.run.tasks[this.selected]?.id ?? "";
     const { role } = this.details;
     this.run = this.feed.run;
     this._unfold();
-    this.select(this.run.numbers.get(id ?? "") ?? -1);
+    this.select(this.run.numbers.get(id) ?? -1);
+    if (this.selected < 0) this.wanted = id;
     if (role) this.details.showRole(...role);
   }
 
   /** @param {number} task or -1 for none */
   select(task) {
     this.selected = this.feed.run.tasks[task] ? task : -1;
+    this.wanted = "";
     const { needs = [], readers = [] } = this.feed.run.tasks[this.selected] ?? {};
     this.graph.pick(this.selected < 0 ? [] : [this.selected], [...needs, ...readers]);
     this.plan.pick(this.selected);
