@@ -342,7 +342,8 @@ class Run:
         """Return how this run became another: what they were asked, their plans, values, answers and figures.
 
         It shows itself in a notebook; `text` of it is text, `visualize()` a picture of both plans, `timeline()` one of
-        when what ran; names: what the runs are called; tools: name the arguments of stored calls by their parameters.
+        when what ran; names: what the runs are called; tools: name the arguments of calls in runs that earlier versions
+        stored.
         Raises ValueError if both are the same run.
         """
         from compiler_nb.diff.run_diff import RunDiff  # noqa: PLC0415 - only who compares needs it

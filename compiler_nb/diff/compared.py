@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from inspect import Parameter
 from typing import Any, Final, NamedTuple
 
 from compiler_nb.diff.asked import AskedDiff, asked
@@ -152,13 +151,9 @@ class _Side:
 
 
 def _signatures(before: Run, after: Run, tools: Iterable[Tool]) -> Signatures:
-    """Return what positional arguments are called, by tool; a stored run alone does not know it."""
+    """Return what positional arguments are called, by tool; runs that were stored by earlier versions do not say it."""
     every = (*tools, *before.settings.tools.values(), *after.settings.tools.values())
-    return {
-        tool.name: [each.name for each in tool.parameters if each.kind is Parameter.POSITIONAL_OR_KEYWORD]
-        for tool in every
-        if hasattr(tool, "parameters")  # of a stored run's tools only facts are known
-    }
+    return {tool.name: tool.positional for tool in every if tool.positional}
 
 
 def _compared(pair: TaskDiff, one: _Side, other: _Side, comparer: Comparer) -> TaskComparison:

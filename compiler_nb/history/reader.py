@@ -82,7 +82,7 @@ GONE: Final = "its process ended before the run did"
 
 
 class StoredTool(NamedTuple):
-    """What is stored of a tool."""
+    """What is stored of a tool; positional: what its positional arguments are called."""
 
     name: str
     hash: str
@@ -90,6 +90,7 @@ class StoredTool(NamedTuple):
     max_concurrency: int | None
     side_effects: bool
     pure: bool
+    positional: tuple[str, ...] = ()
 
     @property
     def returns(self) -> None:
@@ -105,7 +106,7 @@ def read_settings(data: Any, dialect: str = "python") -> Settings:
         of_kind(str, name): StoredTool(
             name, of_kind(str, each["hash"]), of_kind(str, each["provider"], none=True),
             of_kind(int, each["max_concurrency"], none=True), of_kind(bool, each["side_effects"]),
-            of_kind(bool, each["pure"]),
+            of_kind(bool, each["pure"]), tuple(of_kind(str, one) for one in of_kind(list, each.get("positional", []))),
         )
         for name, each in data["tools"].items()
     }  # fmt: skip

@@ -124,6 +124,7 @@ class RunRows:
             name: {
                 "hash": getattr(tool, "hash", "") or code_hash(tool), "provider": tool.provider,
                 "max_concurrency": tool.max_concurrency, "side_effects": tool.side_effects, "pure": tool.pure,
+                "positional": tool.positional,
             }
             for name, tool in settings.tools.items()
         }  # fmt: skip

@@ -58,6 +58,14 @@ class Signature:
             raise ToolError(f"{self.name} has no readable signature; wrap it in a function of your own") from error
         return tuple(self._parameter(parameter) for parameter in signature.parameters.values())
 
+    @property
+    def positional(self) -> tuple[str, ...]:
+        """The names of those that positional arguments are for, in order; () if its signature cannot be read."""
+        try:
+            return tuple(each.name for each in self._positional)
+        except ToolError:
+            return ()
+
     def _parameter(self, parameter: inspect.Parameter) -> Parameter:
         hint = self._hints.get(parameter.name, Any)
         if parameter.default is None and hint is not Any:
