@@ -756,6 +756,8 @@ class Schedule:
     def _rank(self) -> None:
         """Recompute the heights of what has not ended, and the lanes by them."""
         self._ranked = len(self.nodes)
+        if self.unfinished <= 1:  # nothing is to be put in order, as in a plan of expressions that are done at once
+            return
         changed, turns = False, self.turns
         for node in reversed(self.nodes.values()):  # children come after their parents, but for a few linked ones
             below: Collection[Node] = node.children
