@@ -172,10 +172,16 @@ def draw_svg(chart: Chart) -> str:
     return page(name, words, bounds, TIMELINE_STYLE, parts, kind="cnb cnb-time")  # all of it differs from run to run
 
 
-def _axis(chart: Chart, plot: Plot) -> Iterator[str]:
+def between_heads(chart: Chart, plot: Plot) -> list[tuple[float, float]]:
+    """Return from where to where lines go down: not through the heads of bands."""
     heads = [plot.tops[number] for number, row in enumerate(chart.rows) if row.is_head]
     runs = list(pairwise([HEAD - 6, *(each for top in heads for each in (top + 2, top + BAND)), plot.bottom]))[::2]
-    pieces = [f"M{px(plot.x(at))} {px(top)}V{px(low)}" for at, _ in chart.ticks for top, low in runs if low - top > 1]
+    return [(top, low) for top, low in runs if low - top > 1]
+
+
+def _axis(chart: Chart, plot: Plot) -> Iterator[str]:
+    runs = between_heads(chart, plot)
+    pieces = [f"M{px(plot.x(at))} {px(top)}V{px(low)}" for at, _ in chart.ticks for top, low in runs]
     yield f'<path class="cnb-grid" d="{"".join(pieces)}"/>'
     for y in (HEAD - 12, *([plot.bottom + 12] if len(chart.rows) > LONG else [])):
         yield from (

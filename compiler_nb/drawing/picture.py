@@ -18,7 +18,8 @@ Forms: TypeAlias = "Mapping[str, Callable[[], str | bytes | None]]"
 class Picture:
     """A drawn plan or timeline, as SVG and as text. In a notebook it shows itself.
 
-    about: what it shows, in words; more: its further forms; engine: what chose the places, "graphviz" or "own".
+    about: what it shows, in words; more: its further forms; engine: what chose the places, "graphviz" or "own";
+    steady: makes the PNG without times, None if there are none anyway.
     """
 
     svg: str
@@ -26,6 +27,7 @@ class Picture:
     about: str
     more: Forms = field(default_factory=dict, compare=False)
     engine: str = "own"
+    steady: Callable[[], bytes | None] | None = field(default=None, compare=False)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write it as .svg, .png (up to 200 tasks, needs Graphviz), .txt, or .pdf or .dot for a plan; return the path.
@@ -44,11 +46,15 @@ class Picture:
         make = self.more.get(".png")
         return cast("bytes | None", make()) if make else None
 
+    def steady_png(self) -> bytes | None:
+        """Return the PNG that is the same from run to run: without times, which nobody can take out of it again."""
+        return self.steady() if self.steady else self.png()
+
     def masked(self, secrets: Iterable[Secret]) -> Picture:
         """Return it without keys; one that holds a key has only SVG and text, since these are masked as texts."""
         keys = tuple(secrets)
         svg, text = mask(self.svg, keys), mask(self.text, keys)
-        return self if (svg, text) == (self.svg, self.text) else replace(self, svg=svg, text=text, more={})
+        return self if (svg, text) == (self.svg, self.text) else replace(self, svg=svg, text=text, more={}, steady=None)
 
     def _repr_svg_(self) -> str:
         return self.svg

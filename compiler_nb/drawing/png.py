@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from compiler_nb.drawing.boxes import BLOCK_OVER, Box, is_stack, state_of
-from compiler_nb.drawing.chart import FOOT, HEAD, PAD, RIGHT, WIDTH, Bar, Chart, make_plot
+from compiler_nb.drawing.boxes import BLOCK_OVER, HEAD_SIZE, Box, is_stack, state_of, text_width
+from compiler_nb.drawing.chart import FOOT, HEAD, PAD, RIGHT, WIDTH, Bar, Chart, between_heads, make_plot
 from compiler_nb.drawing.dot import INCH, Program, edge_look, find_layout, quote, render, wrap
 from compiler_nb.drawing.graph import FULL, Graph, Shown, make_graph, scene_of
 from compiler_nb.drawing.layout import BAND_PAD, HEAD_LINE, Layout, heading
@@ -18,6 +18,8 @@ from compiler_nb.text import seconds_text
 
 ARROW: Final = 5.0
 """Pixels from the tip of an arrow to its base."""
+UP: Final = 8.0
+"""Pixels from the upper border of a box to the middle of its time."""
 SIDE: Final = 2_400.0
 """Most pixels across, and half of the most along."""
 _BORDERS: Final = {
@@ -41,10 +43,11 @@ def to_png(
     engine: Engine = "auto",
     programs: Iterable[Program] | None = None,
     format: str = "png",  # noqa: A002 - Graphviz's word
+    times: Mapping[str, str] | None = None,
 ) -> bytes | None:
     """Return the picture of up to 200 tasks, items of fan-outs not counted, as PNG; None without Graphviz.
 
-    states, engine: as for `draw`; programs: as for `render`; format: "png", or "pdf".
+    states, engine, times: as for `draw`; programs: as for `render`; format: "png", or "pdf".
     """
     scene = scene_of(plan)
     if sum(not task.owner for task in scene.tasks) > FULL:
@@ -52,14 +55,17 @@ def to_png(
     graph = make_graph(scene, known=states or ())
     layout, names = find_layout(graph, engine, programs), graph.names
     dpi = min(144.0, INCH * SIDE / max(layout.width, layout.height / 2, 1.0))
+    # Words of a band's head are to stand over the arrows that cross them; the ground of a block would hide arrows.
+    blocks = any(box.kind == "block" for box in graph.boxes.values())
+    order = " outputorder=edgesfirst" if graph.heads and not blocks else ""
     lines = [
-        f"graph [dpi={dpi:.0f} bgcolor=white pad={MARGIN / INCH:.3f}]",
+        f"graph [dpi={dpi:.0f} bgcolor=white pad={MARGIN / INCH:.3f}{order}]",
         f'node [shape=box fixedsize=true fontname="Helvetica" fontsize=10.5 fontcolor="{LIGHT["ink"]}"]',
         f'edge [color="{EDGE}" arrowsize=0.5 penwidth=1.2]',
     ]
     lines += _bands(graph, layout)
     for key, box in graph.boxes.items():
-        lines += _nodes(names[key], box, layout.places[key], layout.height, states or {})
+        lines += _nodes(names[key], box, layout.places[key], layout.height, states or {}, times or {})
     lines += [
         f'{names[one]} -> {names[other]} [pos="{_spline(route, layout.height)}" {edge_look(graph, (one, other))}]'
         for (one, other), route in layout.routes.items()
@@ -74,11 +80,13 @@ def _bands(graph: Graph, layout: Layout) -> Iterator[str]:
         yield f'b{number} [{_at(layout.width / 2, top, layout.width, 0.7)} label="" style=filled color="#d3d8df"]'
         for line, text in enumerate(head):
             y = top - BAND_PAD - line * HEAD_LINE
-            yield f"b{number}_{line} {_word(0.0, -y, text, 'dim', width=layout.width)}"
+            yield f"b{number}_{line} {_word(0.0, -y, text, 'dim', width=text_width(text, size=HEAD_SIZE), over=True)}"
 
 
-def _nodes(name: str, box: Box, place: Point, height: float, states: Mapping[str, State]) -> Iterator[str]:
-    """Yield the statements for one box, and for those inside a block."""
+def _nodes(  # noqa: PLR0917 - it calls itself
+    name: str, box: Box, place: Point, height: float, states: Mapping[str, State], times: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield the statements for one box with its time above it, and for those inside a block."""
     x, y = place
     where = _at(x, height - y, box.width, box.height)
     ink, paper = LIGHT["ink"], LIGHT["card"]
@@ -87,16 +95,21 @@ def _nodes(name: str, box: Box, place: Point, height: float, states: Mapping[str
         yield f'{name} [{ground} label="" style="rounded,filled" color="#dfe3e8" fillcolor="#f3f5f7"]'
         for number, (inner, dx, dy) in enumerate(box.inner):
             at = (x - box.width / 2 + dx, y - box.height / 2 + dy)
-            yield from _nodes(f"{name}_{number}", inner, at, height, states)
+            yield from _nodes(f"{name}_{number}", inner, at, height, states, times)
     elif box.kind == "end":
         look = f'style="rounded,filled" color="{ink}" fillcolor="{ink}" fontcolor="{paper}"'
-        yield f"{name} [{where} label={quote(box.label)} {look}]"
+        label = f"{box.label}  {times.get(box.key, '')}".rstrip()
+        yield f"{name} [{where} label={quote(label)} {look}]"
     else:
         state = state_of(box, states)
         label = "\n".join(part for part in (f"{box.label}  {box.count}".rstrip() + f"  ({state})", box.call) if part)
         look = f'style="rounded,filled,{_BORDERS[state]}" color="{LIGHT[state]}" fillcolor="{paper}"'
         shape = " shape=ellipse" if box.kind == "expr" else " peripheries=2" if is_stack(box) else ""
         yield f"{name} [{where} label={quote(label)} {look}{shape}]"
+        if box.task in times:
+            top = height - y + box.height / 2
+            words = _word(x - box.width / 2, -top - UP, times[box.task], "dim", width=box.width, justify="\\r")
+            yield f"{name}_t {words}"
 
 
 def _spline(route: Sequence[Point], height: float) -> str:
@@ -115,10 +128,8 @@ def draw_png(chart: Chart, programs: Iterable[Program] | None = None) -> bytes |
     plot = make_plot(chart)
     nodes = [_node((0, 0, WIDTH, plot.height), fill=LIGHT["card"])]
     for at, label in chart.ticks:
-        nodes += [
-            _node((plot.x(at), HEAD - 6, 0.5, plot.bottom - HEAD + 6), fill="#e3e7ec"),
-            _word(plot.x(at) - 30, HEAD - 16, label, "dim", width=60, justify=""),
-        ]
+        nodes += [_node((plot.x(at), top, 0.5, low - top), fill="#e3e7ec") for top, low in between_heads(chart, plot)]
+        nodes.append(_word(plot.x(at) - 30, HEAD - 16, label, "dim", width=60, justify=""))
     for number, row in enumerate(chart.rows):
         middle = plot.tops[number] + plot.heights[number] / 2
         if row.is_head:
@@ -151,10 +162,12 @@ def _node(box: tuple[float, float, float, float], *, fill: str, border: str = ""
     return f'[{where} label="" style="{style}" fillcolor="{fill}" color="{border or fill}"]'
 
 
-def _word(x: float, y: float, text: str, colour: str, *, width: float, justify: str = "\\l") -> str:
+def _word(x: float, y: float, text: str, colour: str, *, width: float, justify: str = "\\l", over: bool = False) -> str:
+    """Return a node that is a line of text; over: on a ground that hides what passes behind it."""
     # A label's lines are justified by the mark behind each, which `quote` would escape.
     label = f'{quote(text)[:-1]}{justify}"'
-    look = f'shape=plaintext style="" label={label} fontcolor="{LIGHT[colour]}"'
+    ground = "style=filled fillcolor=white" if over else 'style=""'
+    look = f'shape=plaintext {ground} label={label} fontcolor="{LIGHT[colour]}"'
     return f"[{_at(x + width / 2, -y, width, 14.4)} {look}]"
 
 

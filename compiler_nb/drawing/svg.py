@@ -104,11 +104,12 @@ def draw(
         if len(svg.encode()) <= LIMIT:
             break
     about = f"picture of {count_of(sum(not task.owner for task in tasks), 'task')}"
-    image = partial(to_png, scene, states=now, engine=engine)
+    bare = partial(to_png, scene, states=now, engine=engine)
+    image = partial(bare, times=times)
     more: Forms = {".png": image, ".pdf": partial(image, format="pdf"), ".dot": partial(source, scene, now)}
     final = scene.rounds[-1].final
     text = plan_text(tasks if final is None else Plan(tasks, final), now)
-    return Picture(svg, text, about, more, layout.engine)
+    return Picture(svg, text, about, more, layout.engine, bare)
 
 
 def _joined(progress: Progress) -> dict[str, str]:

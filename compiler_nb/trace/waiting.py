@@ -261,7 +261,9 @@ class Words:
         told = "denied" if isinstance(outcome, Failure) and outcome.kind == "denied" else str(event.state)
         if tried:
             told += f" after {seconds_text(event.at - tried[0].started)}"
-            told += f", in {len(tried)} attempts" if len(tried) > 1 else ""
+            if len(tried) > 1:
+                ran = sum((span.ended or event.at) - span.started for span in tried)  # without the pauses between them
+                told += f", in {len(tried)} attempts that ran {seconds_text(ran)}"
             told += self._asking(id_)
         if event.how:
             told += self._how(event)

@@ -11,11 +11,14 @@ from compiler_nb import Compiler, tool
 from compiler_nb.drawing.live import draw_whole
 from compiler_nb.drawing.style import MARKS
 from compiler_nb.errors import ToolUnavailable
+from compiler_nb.events import Log, ModelEnded, ModelStarted, TaskEnded, TaskPlanned, TaskRetried, TaskStarted
 from compiler_nb.notebook.live.board import Board
 from compiler_nb.notebook.live.widget import MODULES, module
-from compiler_nb.outcome import STATES
+from compiler_nb.outcome import STATES, Usage
 from compiler_nb.plan.plan import Plan
-from compiler_nb.trace import spent
+from compiler_nb.plan.task import Task
+from compiler_nb.text import seconds_text
+from compiler_nb.trace import Progress, spent
 from tests.support.lab import ROOT, open_browser
 from tests.support.page import (
     CANCELLED,
@@ -776,6 +779,32 @@ def test_the_table_says_the_times_that_why_says(live):
     assert seen == {id_: pytest.approx(tuple(each), abs=0.051) for id_, each in told.items()}
     assert seen["b"][0] > 0.3
     assert "it waited 0." in run.why("b")
+
+
+def test_short_times_are_the_same_words_everywhere(live):
+    """The page's clock counts whole milliseconds; what it says of a task that has ended is what the kernel says."""
+    log = Log("r")
+    log.emit(TaskPlanned, "a", 0, Task("a", "call", "get"), "")
+    log.events += [
+        ModelStarted(0, "r", 0, 0.0004, 1, "planner", "", "scripted", "m", (), ""),
+        ModelEnded(0, "r", 0, 0.0015, 1, "stop", Usage(1, 2, 3), ""),
+        TaskStarted(0, "r", 0, 0.0106, "a", 1, 0.0102),
+        TaskRetried(0, "r", 0, 0.0113, "a", 1, "no", 0.0),
+        TaskStarted(0, "r", 0, 0.0149, "a", 2, 0.0113),
+        TaskEnded(0, "r", 0, 0.0155, "a", 2, "done", 1, ""),
+    ]
+    progress = Progress(log.events)
+    board = Board(progress, live=False)
+    board.frame(0.02)
+    live.open(board.snapshot(0.02))
+    waited, ran = map(seconds_text, spent(progress, "a", 0.02))
+    live.page.click("text=Timeline")
+    assert live.page.locator(".cnb-row .cnb-took").all_inner_texts() == ["1 ms", "1 ms", "1 ms"]
+    live.page.click("text=Table")
+    row = [live.text(f".cnb-table-row >> nth=0 >> .cnb-c-{name}") for name in ("waited", "time")]
+    assert row == [waited, ran]
+    live.page.click(".cnb-table-row >> nth=0")
+    assert f"done · {ran} · 2 attempts" in live.text(".cnb-drawer .cnb-facts")
 
 
 def seconds_of(text):

@@ -11,6 +11,7 @@ from compiler_nb.drawing.dot import WIDEST, find_layout, place, quote, render, s
 from compiler_nb.drawing.graph import make_graph
 from compiler_nb.drawing.layout import lay_out
 from compiler_nb.drawing.png import to_png
+from compiler_nb.drawing.svg import draw
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Return
 from compiler_nb.plan.tree import Ref
@@ -126,6 +127,16 @@ def test_a_png_is_made_where_graphviz_is_there(plan):
     assert width <= 2_600
     assert height <= 5_200
     assert png == to_png(plan, states={"ny": "done"})
+
+
+def test_a_saved_png_has_the_times_and_that_of_a_cell_is_the_same_from_run_to_run(monkeypatch):
+    """As the SVG has them; a saved output's PNG has none, because no tool could leave them out when it is compared."""
+    asked = []
+    monkeypatch.setattr("compiler_nb.drawing.png.render", lambda text, **_: asked.append(text) or b"")
+    picture = draw(coasts(), times={"ny": "2nd try \u00b7 1.4 s"}, programs=[])
+    picture.png()
+    picture.steady_png()
+    assert ["1.4 s" in text for text in asked] == [True, False]
 
 
 def test_more_than_two_hundred_tasks_get_no_png():

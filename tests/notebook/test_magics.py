@@ -154,7 +154,8 @@ def test_errors_are_short_and_ours(shell, cell, message):
     raised = result.error_in_exec
     assert f"{type(raised).__name__}: {raised}".startswith(message)
     told = marked(raised) if isinstance(raised, PlanError) else raised
-    assert raised._render_traceback_() == [f"{type(raised).__name__}: {told}"]
+    (shown,) = raised._render_traceback_()
+    assert shown.split() == f"{type(raised).__name__}: {told}".split()
 
 
 def test_a_cell_that_fails_to_begin_leaves_nothing_stale(shell):
@@ -315,7 +316,7 @@ def test_a_plan_is_checked_without_running(shell, capsys):
     assert "note" in out
     result = shell.run("%%plan --check\nb = duoble(2)")
     (told,) = result.error_in_exec._render_traceback_()
-    assert told.split("\n")[1:] == ["    b = duoble(2)", "        ^"]
+    assert told.split("\n")[-2:] == ["    b = duoble(2)", "        ^"]
     assert names(shell) == ["a", "run"]
     assert "OptionError: %%compile: --check is for %%plan" in shell.error("%%compile --check\nq")
 

@@ -177,7 +177,7 @@ def test_an_ended_task_tells_what_it_waited_for():
     story.tell(Paused, False).tell(TaskStarted, "a", 1, 3.0)
     story.tell(TaskRetried, "a", 1, "down", 0.5).tell(TaskStarted, "a", 2, 9.5).tell(TaskEnded, "a", 2, "done", 1, "")
     assert why(story) == (
-        "done after 3.0 s, in 2 attempts; it waited 1.0 s for `la`, then 1.0 s for approval, "
+        "done after 3.0 s, in 2 attempts that ran 2.0 s; it waited 1.0 s for `la`, then 1.0 s for approval, "
         "then 1.0 s while the run was paused, then 3.0 s for a slot, then 0.5 s between two attempts, "
         "then 0.5 s for a slot"
     )

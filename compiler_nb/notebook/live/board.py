@@ -44,15 +44,18 @@ Theory of operation
                 if they did not), and when the wait ends, in milliseconds since the run began
     notes       [[task, text]]: warnings, errors of attempts that are tried again; added to those of the task
     values      [[task, text]]: what came of it in short; only while there are few tasks, and on demand
+    took        [[task, waited, ran, each]]: how long a task that has ended waited and ran, in words, and each of its
+                attempts if there were several; only while there are few tasks, and on demand
     calls       [[task, text]]: calls in short, on demand
     counts      [[task, text]]: how many items a fan-out has whose value goes without those that failed
     graph       {"svg": whole picture, "groups": [[tasks], ...]}: its `.cnb-group` elements stand for these, in order
                 {"boxes": [[task, svg]], "edges": [svg], "bounds": [x, y, width, height]}: added to what is there
                 (a snapshot may have both: the whole picture comes first)
     critical    [tasks]: those of the critical path;  times: how long it took and would have taken, in words
-    models      [["planner" or "joiner", round, started, first, ended, until, written, spent]]: all their calls: when
-                the text began and ended, -1 for not yet; until: where it leaves the critical path, -1 if it is not on
-                it; milliseconds; written: as in `sections`; spent: tokens and dollars in words, "" for not yet
+    models      [["planner" or "joiner", round, started, first, ended, until, written, spent, took]]: all their calls:
+                when the text began and ended, -1 for not yet; until: where it leaves the critical path, -1 if it is not
+                on it; milliseconds; written: as in `sections`; spent: tokens and dollars in words, "" for not yet;
+                took: how long the role took in this round so far, in words, "" for not yet
     rounds      [[first task, reason]]: for each round the number of its first task, and why the joiner asked for it
     answer      {"text": more of the joiner's text, "html": the answer}, or one of them; "reset": true begins anew
     footer      the last line: variables and so on
@@ -67,8 +70,8 @@ Theory of operation
     {"say": "rerun", "task": number}, {"say": "task", "task": number} (answered by {"task": number, "html": details,
     "again": what a rerun from there does, in words, "" if there is none}), {"say": "role", "role": "planner", "round":
     number}, or "joiner" (answered by {"task": "planner 0", "html": what it was asked in that round}), {"say": "rows",
-    "from": number, "to": number} (answered by a frame with their calls, values and whys, whose `n` is that of the last
-    frame).
+    "from": number, "to": number} (answered by a frame with their calls, values, times and whys, whose `n` is that of the
+    last frame).
 """
 
 from __future__ import annotations
@@ -107,8 +110,8 @@ from compiler_nb.notebook.output.answer import note_of
 from compiler_nb.outcome import CACHED, LEFT_OUT, NOT_REPEATED, SET, STATES, Answer
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import Task
-from compiler_nb.text import TIMES, cut, describe_outcome, visible_lines
-from compiler_nb.trace import Progress, Times, Words, role_of
+from compiler_nb.text import TIMES, cut, describe_outcome, seconds_text, visible_lines
+from compiler_nb.trace import Progress, Times, Words, role_of, spent
 
 CODE: Final[Mapping[str, int]] = {what: number for number, what in enumerate((*STATES, "retried"))}
 """The code of each change of state."""
@@ -258,11 +261,19 @@ class Board:
             self.rows.add("counts", [number, f"{TIMES} {count - failed:,} of {count:,}"])
         if number < FEW:
             self.rows.add("values", [number, self._value(event)])
+            self.rows.add("took", self._took(number, event.task))
 
     @staticmethod
     def _value(event: TaskEnded) -> str:
         """Return what came of a task in short."""
         return describe_outcome(event.outcome, SHORT) + (f" · {SET}" if event.how == SET else "")
+
+    def _took(self, number: int, id_: str) -> list[Any]:
+        """Return how long a task waited and ran that has ended, as all else says it: the page's times are rounded."""
+        waited, ran = map(seconds_text, spent(self.progress, id_, self.progress.at))
+        tried = self.progress.spans.get(id_, ())
+        each = [seconds_text((span.ended or span.started) - span.started) for span in tried]
+        return [number, waited, ran, *([each] if len(each) > 1 else [])]
 
     def tell_times(self, times: Times) -> None:
         """Tell what ended the run, and the times in words."""
@@ -278,9 +289,13 @@ class Board:
         """Return the calls of the planner and the joiner, as a frame has them."""
         calls = [self.progress.calls[number] for number in self._asked if number in self.progress.calls]
         rows = []
+        took: dict[tuple[str, int], float] = {}
         for call in calls:
             times = map(_ms, (call.started, call.first, call.ended, self._left.get(call.number)))
-            rows.append([role_of(call), call.round, *times, call.held, self.spending.words(call)])
+            place = role_of(call), call.round
+            took[place] = took.get(place, 0.0) + (call.ended or call.started) - call.started
+            words = seconds_text(took[place]) if call.ended is not None else ""
+            rows.append([*place, *times, call.held, self.spending.words(call), words])
         return rows
 
     # ---------------------------------------------------------------- the picture
@@ -371,9 +386,10 @@ class Board:
             words, ends, ids = self.words(), self.progress.ends, {n: self.tasks[n].id for n in chosen}
             values = [[n, self._value(ends[id_])] for n, id_ in ids.items() if id_ in ends]
             whys = _by_words({n: words.short(id_) for n, id_ in ids.items() if id_ not in ends})
+            took = [self._took(n, id_) for n, id_ in ids.items() if id_ in ends]
         calls = [[n, shorten_call(self.tasks[n], SHORT)] for n in chosen]
         costs = [self.spending.row(id_, n) for n, id_ in ids.items() if id_ in self.spending.costs.tasks]
-        return {"n": self.number, "calls": calls, "values": values, "whys": whys, "costs": costs}
+        return {"n": self.number, "calls": calls, "values": values, "took": took, "whys": whys, "costs": costs}
 
     _folds: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
         RunStarted: _begin,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import textwrap
 from collections.abc import Iterator
 from typing import Final, TypeVar
 
@@ -13,6 +14,8 @@ Error = TypeVar("Error", bound=BaseException)
 BEFORE: Final = 60
 """How many characters of a long line are shown before the column."""
 AFTER: Final = 40
+WIDE: Final = 76
+"""Characters of a message in a line. JupyterLab breaks longer ones wherever its box ends, inside words, too."""
 _OTHER_LINE: Final = re.compile(r"\bline (\d+)(?= only\b|\))")
 """How a message names another line of the text; in a numbered plan "line 3" without more is a task."""
 
@@ -25,15 +28,28 @@ def message_only() -> Iterator[None]:
     except CompilerError as error:
         if "_render_traceback_" in vars(error):
             raise
-        raise shortened(error) from None
+        raise shortened(error, wrapped=True) from None
 
 
-def shortened(error: Error, *more: str) -> Error:
-    """Return an error that a notebook shows as its message only, and these lines below it."""
-    message = marked(error) if isinstance(error, PlanError) else error
-    lines = [f"{type(error).__name__}: {message}", *more]
+def shortened(error: Error, *more: str, wrapped: bool = False) -> Error:
+    """Return an error that a notebook shows as its message only, and these lines below it.
+
+    wrapped: whether we break its lines; below an output of ours, style sheets do.
+    """
+    message = f"{type(error).__name__}: {marked(error) if isinstance(error, PlanError) else error}"
+    lines = [_wrapped(message) if wrapped else message, *more]
     error._render_traceback_ = lambda: lines  # type: ignore[attr-defined]
     return error
+
+
+def _wrapped(message: str) -> str:
+    """Return a message whose long lines break between words; what is indented, such as code, stays as it is."""
+    return "\n".join(line if line[:1].isspace() else _broken(line) for line in message.split("\n"))
+
+
+def _broken(line: str) -> str:
+    parts = textwrap.wrap(line, WIDE, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return "\n".join(parts)
 
 
 def counted_in_cell(error: PlanError, above: int) -> PlanError:

@@ -108,7 +108,7 @@ def bundle(run: Run, binding: Binding, look: Look = Look(), *, raises: bool = Fa
     }
     if shown := drawn or times:
         data["image/svg+xml"] = shown.svg
-    if drawn and (png := drawn.png()):
+    if drawn and (png := drawn.steady_png()):
         data["image/png"] = base64.b64encode(png).decode()
     return data
 

@@ -52,9 +52,10 @@ export function sayNth(value, word) {
   return `${value}${ending} ${word}`;
 }
 
-/** @param {number} ms @returns {string} "40 ms", "1.9 s", "2:05" */
+/** @param {number} ms @returns {string} as the kernel says it, see seconds_text: "40 ms", "1.9 s", "140 s" */
 export function sayTime(ms) {
-  return ms < 99.5 ? `${Math.round(ms)} ms` : sayClock(ms);
+  if (ms < 100) return `${Math.round(ms)} ms`;
+  return ms < 100000 ? `${(ms / 1000).toFixed(1)} s` : `${sayNumber(ms / 1000)} s`;
 }
 
 /** @param {number} ms @returns {string} the time of a running clock: always with tenths, then in minutes */

@@ -25,13 +25,14 @@ import { FAILED, READY, RETRIED, RUNNING, STATES, WAITING, isEnd, sayClock, sayT
  * @property {number} born when it was planned, in ms
  * @property {number} ready when it became ready, if it is, or -1
  * @property {number} end when it ended, in ms, or -1
+ * @property {[waited: string, ran: string, each?: string[]]|null} took how long it waited and ran, in the kernel's words; null if it has not ended, or was not told
  * @property {string} value
  * @property {string[]} notes
  * @property {string} cost what the calls of models used that it made, in words @property {number} tokens
  * @property {string} count what says how many items a fan-out has, if that is not their number
  */
 /** @typedef {{ready: number, start: number, end: number|null, state: number}} Attempt in ms, and what it came to */
-/** @typedef {[role: string, round: number, start: number, first: number, end: number, until: number, written?: string, spent?: string]} Asked in ms, -1 if not yet; until: where it leaves the critical path, -1 if it is not on it; written: under which grammar, in words; spent: tokens and dollars in words */
+/** @typedef {[role: string, round: number, start: number, first: number, end: number, until: number, written?: string, spent?: string, took?: string]} Asked in ms, -1 if not yet; until: where it leaves the critical path, -1 if it is not on it; written: under which grammar, in words; spent: tokens and dollars in words; took: how long the role took in its round so far, in words */
 /**
  * @typedef {{round: number, role: string, reason: string, closed: boolean, written: string, text: string,
  *   problems: {line: number, column: number, message: string}[]}} Section
@@ -117,7 +118,7 @@ function _addTask(run, row) {
   const number = run.tasks.length;
   const task = { number, id, kind, tool, call, note, section, line, owner, needs, readers: [], items: [],
     tally: kind === "fanout" ? STATES.map(() => 0) : [], state: WAITING, why: "", asked: false, attempts: [], born, ready: -1, end: -1,
-    value: "", notes: [], count: "", cost: "", tokens: 0 };
+    took: null, value: "", notes: [], count: "", cost: "", tokens: 0 };
   run.tasks.push(task);
   run.numbers.set(id, number);
   run.counts[0] += 1;
@@ -163,6 +164,7 @@ function _setTask(run, number, code, ms, changes) {
   }
   task.state = state;
   task.why = "";
+  task.took = null;
   const open = task.attempts.at(-1);
   if (state === RUNNING) task.attempts.push({ ready: task.ready < 0 ? ms : task.ready, start: ms, end: null, state });
   else if (open?.end === null) Object.assign(open, { end: ms, state: code === RETRIED ? FAILED : state });
@@ -191,6 +193,10 @@ function _foldMore(run, frame, changes) {
   }
   for (const [number, cost, tokens] of frame.costs ?? []) {
     if (run.tasks[number]) Object.assign(run.tasks[number], { cost, tokens });
+    changes.tasks.add(number);
+  }
+  for (const [number, ...took] of frame.took ?? []) {
+    if (run.tasks[number] && isEnd(run.tasks[number].state)) run.tasks[number].took = took;
     changes.tasks.add(number);
   }
   for (const [number, text] of frame.notes ?? []) run.tasks[number]?.notes.push(text);
@@ -222,9 +228,15 @@ export function tallyOf(run, members) {
 
 /** @param {Task} task @param {number} now in ms @returns {string} how long it has run, "" if it never did */
 export function sayRan(task, now) {
+  if (!task.attempts.length) return "";
+  if (task.took) return task.took[1];
   const { ran } = timesOf(task, now);
-  if (task.state === RUNNING) return sayClock(ran);
-  return task.attempts.length ? sayTime(ran) : "";
+  return task.state === RUNNING ? sayClock(ran) : sayTime(ran);
+}
+
+/** @param {Task} task @param {number} now in ms @returns {string} how long it has waited */
+export function sayWaited(task, now) {
+  return task.took ? task.took[0] : sayTime(timesOf(task, now).waited);
 }
 
 /**

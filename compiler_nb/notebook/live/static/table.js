@@ -1,7 +1,7 @@
 // The table of tasks: sorted by any column, with rows only for what is in sight.
 import { make, makeMark, say, setState } from "./dom.js";
-import { STATES, isEnd, sayTime } from "./states.js";
-import { timesOf } from "./store.js";
+import { STATES, isEnd } from "./states.js";
+import { sayRan, sayWaited, timesOf } from "./store.js";
 
 /** @typedef {import("./store.js").Task} Task */
 
@@ -129,7 +129,6 @@ export class TablePane {
   _fill(row, place) {
     const task = this.feed.run.tasks[this.order[place]];
     const { attempts } = task;
-    const { waited, ran } = timesOf(task, this.feed.now());
     row.style.transform = `translateY(${place * ROW}px)`;
     row.dataset.number = String(task.number);
     row.classList.toggle("cnb-chosen-row", task.number === this.picked);
@@ -139,8 +138,8 @@ export class TablePane {
     setState(/** @type {SVGElement} */ (state.firstElementChild), task.state);
     say(/** @type {Element} */ (state.lastElementChild), STATES[task.state]);
     row.title = [task.why, task.cost].filter(Boolean).join(" · ");
-    say(waits, sayTime(waited));
-    say(time, attempts.length ? sayTime(ran) : "");
+    say(waits, sayWaited(task, this.feed.now()));
+    say(time, sayRan(task, this.feed.now()));
     say(tries, attempts.length ? String(attempts.length) : "");
     say(cost, task.cost.split(", ").at(-1) ?? ""); // dollars, and tokens if they are free; the title says both
     say(value, task.value);

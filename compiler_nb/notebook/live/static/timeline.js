@@ -116,7 +116,9 @@ export class TimelinePane {
       }
       if (!row) this.made.set(key, (row = this._row(number, at)));
       const cost = attempt === task.attempts.at(-1) ? task.cost : ""; // all attempts have one
-      this._fill(row, attempt, this.run.critical.has(number), attempt.end === null ? task.why : "", cost);
+      const [, ran, each = [ran]] = task.took ?? [];
+      const took = attempt.end === null ? "" : (each[at] ?? sayTime(attempt.end - attempt.start));
+      this._fill(row, attempt, took, this.run.critical.has(number), attempt.end === null ? task.why : "", cost);
     });
   }
 
@@ -185,15 +187,15 @@ export class TimelinePane {
       this.kinds.add("think");
       if (first >= 0) this.kinds.add("write");
     }
-    const last = calls[calls.length - 1][4];
+    const [, , , , last, , written = "", , told = ""] = calls[calls.length - 1];
+    const spoken = told || sayTime(took);
     if (took >= 0) {
-      const words = make("span", "cnb-took", sayTime(took));
+      const words = make("span", "cnb-took", spoken);
       words.style.setProperty("--end", String(last));
       track.append(words);
     }
-    const [, , , , , , written = ""] = calls[calls.length - 1];
     const spent = calls.map(([, , , , , , , words = ""]) => words).filter(Boolean).join(" + ");
-    row.title = [took >= 0 ? `${role}: ${sayTime(took)}` : role, spent, written].filter(Boolean).join(", ");
+    row.title = [took >= 0 ? `${role}: ${spoken}` : role, spent, written].filter(Boolean).join(", ");
     const round = calls[0][1];
     row.addEventListener("click", () => this.ask(role, round));
     row.append(make("span", "cnb-who", role), track);
@@ -209,8 +211,8 @@ export class TimelinePane {
     }
   }
 
-  /** @param {HTMLElement} row @param {import("./store.js").Attempt} attempt @param {boolean} critical @param {string} why it waits @param {string} cost */
-  _fill(row, { ready, start, end, state }, critical, why, cost) {
+  /** @param {HTMLElement} row @param {import("./store.js").Attempt} attempt @param {string} took @param {boolean} critical @param {string} why it waits @param {string} cost */
+  _fill(row, { ready, start, end, state }, took, critical, why, cost) {
     setState(/** @type {HTMLElement} */ (row.lastElementChild), state);
     row.style.setProperty("--ready", String(ready));
     row.style.setProperty("--start", String(start));
@@ -221,7 +223,6 @@ export class TimelinePane {
     const waited = start - ready;
     if (waited >= 1) this.kinds.add("wait");
     this.kinds.add({ failed: "lost", cancelled: "stopped" }[STATES[state]] ?? "ran");
-    const took = end === null ? "" : sayTime(end - start);
     say(/** @type {Element} */ (row.lastElementChild?.lastElementChild), took);
     const facts = [`waited ${sayTime(waited)}`, took && `ran ${took}`, critical && "on the critical path", why, cost];
     row.title = facts.filter(Boolean).join(", ");

@@ -49,12 +49,13 @@ export class Times {
   writeJoiners() {
     const { models } = this.feed.run;
     for (const [number, { label, box }] of this.joiners) {
-      const [, , start, , end] = models.findLast(([role, round]) => role === "joiner" && round === number) ?? [];
+      const [, , start, , end, , , , took = ""] = models.findLast(([role, round]) => role === "joiner" && round === number) ?? [];
       const state = start === undefined ? WAITING : end === -1 && this.feed.live ? RUNNING : DONE;
       setState(box, state);
       box.setAttribute("aria-label", `joiner, ${box.dataset.state}`);
       if (start === undefined) say(label, "");
-      else say(label, state === RUNNING ? sayClock(this.feed.now() - start) : sayTime((end === -1 ? this.feed.now() : end) - start));
+      else if (state === RUNNING) say(label, sayClock(this.feed.now() - start));
+      else say(label, took || sayTime((end === -1 ? this.feed.now() : end) - start));
     }
   }
 
