@@ -70,8 +70,8 @@ Theory of operation
     {"say": "rerun", "task": number}, {"say": "task", "task": number} (answered by {"task": number, "html": details,
     "again": what a rerun from there does, in words, "" if there is none}), {"say": "role", "role": "planner", "round":
     number}, or "joiner" (answered by {"task": "planner 0", "html": what it was asked in that round}), {"say": "rows",
-    "from": number, "to": number} (answered by a frame with their calls, values, times and whys, whose `n` is that of the
-    last frame).
+    "from": number, "to": number} (answered by a frame with their calls, values, times and whys, whose `n` is that of
+    the last frame).
 """
 
 from __future__ import annotations
