@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import partial
 from html import escape
 from typing import Final, NamedTuple
 
@@ -15,8 +16,9 @@ from compiler_nb.drawing.boxes import CALL_SIZE, text_width
 from compiler_nb.drawing.graph import FULL, Graph, head_lines
 from compiler_nb.drawing.layout import Layout, lay_out
 from compiler_nb.drawing.picture import Picture
+from compiler_nb.drawing.png import draw_lines, draw_placed
 from compiler_nb.drawing.rows import Edge, Size, assign_rows
-from compiler_nb.drawing.style import EDGE, ID, MARGIN, STYLE, page, px, use
+from compiler_nb.drawing.style import EDGE, ID, LIGHT, MARGIN, STYLE, page, px, use
 from compiler_nb.drawing.svg import draw_edge, draw_grounds, draw_heads
 from compiler_nb.plan.matching import DiffKind, EdgeDiffKind, TaskDiff
 from compiler_nb.plan.short import shorten_call
@@ -37,6 +39,14 @@ COLOURS: Final[Mapping[DiffKind, str]] = {
     "dropped": "failed",
 }  # fmt: skip
 """The names of the colours of the kinds in the style sheet of all pictures."""
+GLYPHS: Final[Mapping[DiffKind, str]] = {
+    "same": "=", "renamed": "=", "affected": "\N{DOWNWARDS ARROW}", "changed": "~", "added": "+", "dropped": "\N{MINUS SIGN}",
+}  # fmt: skip
+"""The marks where only letters can be drawn."""
+BORDERS: Final[Mapping[str, str]] = {
+    "affected": "style=dotted", "changed": "penwidth=2", "added": "penwidth=2", "dropped": "style=dashed",
+}
+"""Graphviz's attributes of boxes and arrows, by kind."""
 TALL: Final = 3_200.0
 """Height in pixels from which on a picture with many boxes is collapsed."""
 MANY: Final = 60
@@ -141,7 +151,8 @@ def draw_aligned(
     if drawn is None or (len(tiles) > MANY and drawn.layout.height > TALL):
         drawn = _Drawing(_gathered(tasks, tiles, edges), edges, ends, reasons, names)
     words = visible(about)
-    return Picture(drawn.svg(words), words, f"picture of the plans of {names[0]} and {names[1]}")
+    forms = {".png": drawn.image, ".pdf": partial(drawn.image, "pdf")}
+    return Picture(drawn.svg(words), words, f"picture of the plans of {names[0]} and {names[1]}", forms)
 
 
 # ---------------------------------------------------------------- boxes
@@ -294,6 +305,35 @@ class _Drawing:
         return page(name, about, bounds, STYLE + STYLE_OF_KINDS, body, kind="cnb cnb-diff")
 
 
+    def image(self, format: str = "png") -> bytes | None:  # noqa: A002 - Graphviz's word
+        """Return it as PNG or PDF, drawn by Graphviz, with the legend in words; None without Graphviz."""
+        layout, names = self.layout, {key: f"t{key}" for key in self.tiles}
+        nodes = [
+            draw_lines(names[key], layout.places[key], tile.size, layout.height, _told_lines(tile), _look(tile))
+            for key, tile in self.tiles.items()
+        ]
+        told = [f"{GLYPHS[kind]} {text}" for kind, text in _kinds(self).items()]
+        for number, text in enumerate(told):
+            size = (text_width(text) + 2 * PAD, LINE)
+            place = (size[0] / 2, layout.height + MARGIN + LINE * (number + 0.5))
+            nodes.append(draw_lines(f"k{number}", place, size, layout.height, [text], "shape=plaintext"))
+        looks = {edge: f'color="{LIGHT[COLOURS[kind]]}" {BORDERS.get(kind, "")}' for edge, kind in self.edges.items()}
+        return draw_placed(self.graph, layout, nodes, names, looks, format=format)
+
+
+def _told_lines(tile: Tile) -> list[str]:
+    """Return the lines of a box in words, without colours: with its mark, and the word in its corner."""
+    (_, name), *rest = tile.lines
+    corner = f"  ({tile.corner})" if tile.corner else ""
+    return [f"{GLYPHS[tile.kind]}  {name}{corner}", *(line for _, line in rest)]
+
+
+def _look(tile: Tile) -> str:
+    """Return Graphviz's attributes of a box."""
+    colour = f'color="{LIGHT[COLOURS[tile.kind]]}" {BORDERS.get(tile.kind, "")}'
+    return f"{colour} peripheries=2" if tile.look == "group" else colour
+
+
 def _reason(reasons: tuple[str, str], names: tuple[str, str]) -> str:
     """Return why a round began in both runs."""
     if reasons[0] == reasons[1]:
@@ -332,13 +372,8 @@ def _sign(kind: DiffKind, x: float, y: float) -> str:
 def _legend(drawing: _Drawing, room: float, top: float) -> tuple[list[str], float, float]:
     """Return the legend of the kinds that are there, and the picture's width and height with it."""
     one, other = (cut(name, LABEL) for name in drawing.names)
-    words: Mapping[DiffKind, str] = {
-        "same": "the same in both", "affected": "the same line, below a change",
-        "changed": "changed", "added": f"only in {other}", "dropped": f"only in {one}",
-    }  # fmt: skip
     lines: Mapping[EdgeDiffKind, str] = {"added": f"arrow only in {other}", "dropped": f"arrow only in {one}"}
-    there = {"same" if tile.kind == "renamed" else tile.kind for tile in drawing.tiles.values()}
-    items = [(_key_of(kind), text) for kind, text in words.items() if kind in there]
+    items = [(_key_of(kind), text) for kind, text in _kinds(drawing).items()]
     items += [(_line_of(kind), text) for kind, text in lines.items() if kind in drawing.edges.values()]
     parts, x, y, wide = [], 0.0, top, 0.0
     for draw, text in items:
@@ -350,6 +385,17 @@ def _legend(drawing: _Drawing, room: float, top: float) -> tuple[list[str], floa
         x += width
         wide = max(wide, x)
     return parts, max(drawing.layout.width, wide), y + 10.0
+
+
+def _kinds(drawing: _Drawing) -> dict[DiffKind, str]:
+    """Return the kinds of boxes that are there, in words."""
+    one, other = (cut(name, LABEL) for name in drawing.names)
+    words: Mapping[DiffKind, str] = {
+        "same": "the same in both", "affected": "the same line, below a change",
+        "changed": "changed", "added": f"only in {other}", "dropped": f"only in {one}",
+    }  # fmt: skip
+    there = {"same" if tile.kind == "renamed" else tile.kind for tile in drawing.tiles.values()}
+    return {kind: text for kind, text in words.items() if kind in there}
 
 
 def _key_of(kind: DiffKind) -> str:

@@ -11,7 +11,7 @@ from compiler_nb.drawing.dot import INCH, Program, edge_look, find_layout, quote
 from compiler_nb.drawing.graph import FULL, Graph, Shown, make_graph, scene_of
 from compiler_nb.drawing.layout import BAND_PAD, HEAD_LINE, Layout, heading
 from compiler_nb.drawing.preferences import Engine
-from compiler_nb.drawing.rows import Point
+from compiler_nb.drawing.rows import Edge, Point, Size
 from compiler_nb.drawing.style import EDGE, LIGHT, MARGIN
 from compiler_nb.outcome import State
 from compiler_nb.text import seconds_text
@@ -54,6 +54,28 @@ def to_png(
         return None
     graph = make_graph(scene, known=states or ())
     layout, names = find_layout(graph, engine, programs), graph.names
+    lines: list[str] = []
+    for key, box in graph.boxes.items():
+        lines += _nodes(names[key], box, layout.places[key], layout.height, states or {}, times or {})
+    looks = {edge: edge_look(graph, edge) for edge in layout.routes}
+    return draw_placed(graph, layout, lines, names, looks, format=format, programs=programs)
+
+
+def draw_placed(
+    graph: Graph,
+    layout: Layout,
+    nodes: Iterable[str],
+    names: Mapping[str, str],
+    looks: Mapping[Edge, str],
+    *,
+    format: str = "png",  # noqa: A002 - Graphviz's word
+    programs: Iterable[Program] | None = None,
+) -> bytes | None:
+    """Return boxes and arrows at the places of a layout as PNG or PDF; None without Graphviz.
+
+    nodes: the statements of the boxes; names: what these call each box; looks: the attributes of each arrow; format,
+    programs: as for `to_png`.
+    """
     dpi = min(144.0, INCH * SIDE / max(layout.width, layout.height / 2, 1.0))
     # Words of a band's head are to stand over the arrows that cross them; the ground of a block would hide arrows.
     blocks = any(box.kind == "block" for box in graph.boxes.values())
@@ -62,12 +84,11 @@ def to_png(
         f"graph [dpi={dpi:.0f} bgcolor=white pad={MARGIN / INCH:.3f}{order}]",
         f'node [shape=box fixedsize=true fontname="Helvetica" fontsize=10.5 fontcolor="{LIGHT["ink"]}"]',
         f'edge [color="{EDGE}" arrowsize=0.5 penwidth=1.2]',
+        *_bands(graph, layout),
+        *nodes,
     ]
-    lines += _bands(graph, layout)
-    for key, box in graph.boxes.items():
-        lines += _nodes(names[key], box, layout.places[key], layout.height, states or {}, times or {})
     lines += [
-        f'{names[one]} -> {names[other]} [pos="{_spline(route, layout.height)}" {edge_look(graph, (one, other))}]'
+        f'{names[one]} -> {names[other]} [pos="{_spline(route, layout.height)}" {looks[one, other]}]'
         for (one, other), route in layout.routes.items()
     ]
     return render(wrap(lines), format=format, engine="nop2", programs=programs)
@@ -118,6 +139,12 @@ def _spline(route: Sequence[Point], height: float) -> str:
     base = (x - ARROW * dx, y - ARROW * dy)
     tip, *points = (f"{px:.1f},{height - py:.1f}" for px, py in (route[-1], *route[:-1], base))
     return f"e,{tip} {' '.join(points)}"
+
+
+def draw_lines(name: str, place: Point, size: Size, height: float, lines: Iterable[str], look: str) -> str:
+    """Return the statement for a box of lines that begin at its left; height: of the layout; look: its attributes."""
+    label = "".join(f"  {quote(line)[1:-1]}\\l" for line in lines)  # `quote` would escape the marks behind the lines
+    return f'{name} [{_at(place[0], height - place[1], *size)} label="{label}" {look}]'
 
 
 # --------------------------------------------------------------------- timelines

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from compiler_nb.drawing.aligned import LABEL, MINUS, SIGNS, End, draw_aligned
+from compiler_nb.drawing.dot import render
 from compiler_nb.plan.matching import match
 from compiler_nb.plan.plan import Plan
 from compiler_nb.text import TIMES
@@ -147,3 +148,26 @@ def test_all_words_have_room():
 def test_nothing_is_drawn_of_nothing():
     """Two empty plans give a picture without boxes."""
     assert groups(draw_aligned((), {}).svg) == {}
+
+
+def test_a_user_saves_it_as_png_and_pdf_for_a_page_that_takes_no_svg(tmp_path):
+    """By the suffix, as any other picture, whatever the tasks and the plans are called."""
+    if render("digraph {}", format="plain") is None:
+        pytest.skip("Graphviz is not here")
+    for names in [("base", "terse"), HOSTILE[:2]]:
+        picture = drawn(names=names, marks={0: "\n\\N".join(HOSTILE)})
+        assert picture.save(tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+        assert picture.save(tmp_path / "x.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_without_colours_and_signs_letters_say_where_a_task_stands(monkeypatch):
+    """In a PNG the marks are letters, borders differ, and a legend tells what they mean."""
+    monkeypatch.setattr("compiler_nb.drawing.png.render", lambda text, **_: text.encode())
+    dot = drawn(names=("base", "terse"), marks={3: "failed in base"}).png().decode()
+    for line in ("~  la", "+  sf", "\N{MINUS SIGN}  old", "\N{DOWNWARDS ARROW}  note", "+ days: 2"):
+        assert f"  {line}" in dot
+    assert "(failed in base)" in dot
+    for told in ("+ only in terse", "\N{MINUS SIGN} only in base", "~ changed", "= the same in both"):
+        assert told in dot
+    assert dot.count("style=dashed") >= 1
+    assert dot.count("style=dotted") == 1
