@@ -39,12 +39,17 @@ COLOURS: Final[Mapping[DiffKind, str]] = {
     "dropped": "failed",
 }  # fmt: skip
 """The names of the colours of the kinds in the style sheet of all pictures."""
+MINUS: Final = "\N{MINUS SIGN}"
 GLYPHS: Final[Mapping[DiffKind, str]] = {
-    "same": "=", "renamed": "=", "affected": "\N{DOWNWARDS ARROW}", "changed": "~", "added": "+", "dropped": "\N{MINUS SIGN}",
+    "same": "=", "renamed": "=", "affected": "\N{DOWNWARDS ARROW}", "changed": "~", "added": "+",
+    "dropped": MINUS,
 }  # fmt: skip
 """The marks where only letters can be drawn."""
 BORDERS: Final[Mapping[str, str]] = {
-    "affected": "style=dotted", "changed": "penwidth=2", "added": "penwidth=2", "dropped": "style=dashed",
+    "affected": "style=dotted",
+    "changed": "penwidth=2",
+    "added": "penwidth=2",
+    "dropped": "style=dashed",
 }
 """Graphviz's attributes of boxes and arrows, by kind."""
 TALL: Final = 3_200.0
@@ -58,7 +63,6 @@ SHOWN: Final = 2
 """Changes of a task that its box shows; the others are counted."""
 TITLE: Final = 600
 LEGEND_WIDTH, LEGEND_LINE = 620.0, 24.0
-MINUS: Final = "\N{MINUS SIGN}"
 CLIP: Final = 60
 """Most boxes of a collapsed picture; one more stands for the other tasks."""
 TOLD: Final[Mapping[DiffKind, str]] = {
@@ -304,19 +308,18 @@ class _Drawing:
         name = f"The plans of {escape(cut(self.names[0], LABEL))} and {escape(cut(self.names[1], LABEL))}"
         return page(name, about, bounds, STYLE + STYLE_OF_KINDS, body, kind="cnb cnb-diff")
 
-
     def image(self, format: str = "png") -> bytes | None:  # noqa: A002 - Graphviz's word
         """Return it as PNG or PDF, drawn by Graphviz, with the legend in words; None without Graphviz."""
         layout, names = self.layout, {key: f"t{key}" for key in self.tiles}
-        nodes = [
-            draw_lines(names[key], layout.places[key], tile.size, layout.height, _told_lines(tile), _look(tile))
-            for key, tile in self.tiles.items()
-        ]
+        nodes = []
+        for key, tile in self.tiles.items():
+            x, y = layout.places[key]
+            nodes.append(draw_lines(names[key], (x, layout.height - y), tile.size, _told_lines(tile), _look(tile)))
         told = [f"{GLYPHS[kind]} {text}" for kind, text in _kinds(self).items()]
         for number, text in enumerate(told):
             size = (text_width(text) + 2 * PAD, LINE)
-            place = (size[0] / 2, layout.height + MARGIN + LINE * (number + 0.5))
-            nodes.append(draw_lines(f"k{number}", place, size, layout.height, [text], "shape=plaintext"))
+            place = (size[0] / 2, -MARGIN - LINE * (number + 0.5))
+            nodes.append(draw_lines(f"k{number}", place, size, [text], "shape=plaintext"))
         looks = {edge: f'color="{LIGHT[COLOURS[kind]]}" {BORDERS.get(kind, "")}' for edge, kind in self.edges.items()}
         return draw_placed(self.graph, layout, nodes, names, looks, format=format)
 

@@ -141,10 +141,10 @@ def _spline(route: Sequence[Point], height: float) -> str:
     return f"e,{tip} {' '.join(points)}"
 
 
-def draw_lines(name: str, place: Point, size: Size, height: float, lines: Iterable[str], look: str) -> str:
-    """Return the statement for a box of lines that begin at its left; height: of the layout; look: its attributes."""
+def draw_lines(name: str, place: Point, size: Size, lines: Iterable[str], look: str) -> str:
+    """Return the statement for a box of lines that begin at its left; place: y from below; look: its attributes."""
     label = "".join(f"  {quote(line)[1:-1]}\\l" for line in lines)  # `quote` would escape the marks behind the lines
-    return f'{name} [{_at(place[0], height - place[1], *size)} label="{label}" {look}]'
+    return f'{name} [{_at(*place, *size)} label="{label}" {look}]'
 
 
 # --------------------------------------------------------------------- timelines

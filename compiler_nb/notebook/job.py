@@ -17,6 +17,7 @@ from compiler_nb.engine.background import BACKGROUND, MainThread
 from compiler_nb.errors import CompilerError, OptionError, PlanError
 from compiler_nb.events import Event, RunEnded
 from compiler_nb.models.base import Request
+from compiler_nb.models.cassette import Recorder
 from compiler_nb.models.hand import HandModel
 from compiler_nb.notebook.cassettes import models_of
 from compiler_nb.notebook.cell import identity, lines_above
@@ -25,7 +26,7 @@ from compiler_nb.notebook.examples import fitting, without_each
 from compiler_nb.notebook.grids import GridJob, is_grid
 from compiler_nb.notebook.live.view import RERUN, View
 from compiler_nb.notebook.loop import Detached
-from compiler_nb.notebook.models import YOUR_TURN, is_hand, show_prompt
+from compiler_nb.notebook.models import YOUR_TURN, is_hand, roles_of, show_prompt
 from compiler_nb.notebook.options import Line, help_text, read
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.errors import counted_in_cell, shortened
@@ -141,7 +142,7 @@ def begin_again(
     # what the history could not store is taken from the notebook's variables, if they are still there
     own = {name: value for name, value in old.inputs.items() if not isinstance(value, NotStored)}
     lost = {name: desk.memory.names.get(name, "rerun") for name in old.inputs if name not in own}
-    said = Line(dict(given or {}), answer, old.question)
+    said = Line(_with_models_of(old, desk, given or {}), answer, old.question)
     question = Question(said, old.question, own | lost, f"rerun {said.given.get('out', 'run')}", [])
     compiler = _compiler(desk, question)
     old = compiler.recall(old)
@@ -151,6 +152,15 @@ def begin_again(
         else:
             order = compiler.order_resumed(old, lost, take=take)
     return RunJob(desk, question, compiler, order, view).begin()
+
+
+def _with_models_of(old: Run, desk: Desk, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a rerun; where neither they nor the notebook name a model, the old run's own answers."""
+    if any(name in given for name in ("record", "replay")) or desk.settings.replay:
+        return dict(given)
+    own = {role: model.model if isinstance(model, Recorder) else model for role, model in old.settings.roles.items()}
+    named = roles_of(desk, given)
+    return {role: model for role, model in own.items() if named[role] is None and not is_hand(model)} | dict(given)
 
 
 def offer_reruns(desk: Desk) -> None:

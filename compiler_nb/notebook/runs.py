@@ -88,7 +88,9 @@ def find_run(desk: Desk, word: str) -> Run:
         return found
     history = history_of(desk, to_write=False)
     if history is None or found is None:
-        raise OptionError(f"no run is called {word!r}; %compile runs lists them ({len(own)} so far)")
+        count = len(own) + len(stored_runs(desk))
+        there = f"%compile runs lists them ({count:,} so far)" if count else "there is none yet: %%compile makes one"
+        raise OptionError(f"no run is called {word!r}; {there}")
     return history.load(found.id, desk.memory.names.tools())
 
 

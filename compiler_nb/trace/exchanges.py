@@ -47,7 +47,7 @@ def exchange(progress: Progress, who: str, number: int = -1) -> Exchange:
         told = f"those that were asked are {', '.join(there)}.{suggest(who, there)}" if there else "it asked no model"
         raise KeyError(f"no call was made as {who!r} in this run; {told}")
     if not -len(calls) <= number < len(calls):
-        raise KeyError(f"there {_be(len(calls))} of {who} in this run: number it so, or take the last by -1")
+        raise KeyError(f"there {_be(len(calls))} of {who} in this run, and none of that number; -1 is the last")
     return exchanges(progress, [calls[number]])[0]
 
 

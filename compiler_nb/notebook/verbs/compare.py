@@ -12,7 +12,10 @@ from compiler_nb.run import Run
 def diff(desk: Desk, words: list[str], options: dict[str, str]) -> None:
     """Show how one run became another: the last two, one and the last, or the two that are named."""
     named = words if len(words) > 1 else [*words, "-1"] if words else ["-2", "-1"]
-    runs = [find_run(desk, word) for word in named]
+    try:
+        runs = [find_run(desk, word) for word in named]
+    except OptionError as error:
+        raise error if words else OptionError(f"%compile diff compares the last two runs: {error}") from None
     known = desk.memory.names.values
     one, other = (word if isinstance(known.get(word), Run) else side for word, side in zip(named, "AB", strict=True))
     try:

@@ -407,6 +407,7 @@ CHAIN = "a = get(1)\nb = send(f'x{a}')\nc = get([b, 2])\nd = get(3)\nanswer([c, 
 
 def test_details_say_what_a_rerun_from_there_does(monkeypatch):
     """Which tasks run again, and the side effects among them, named; nothing where no notebook could do it."""
+    monkeypatch.setattr(views, "RERUN", [])
     run = Compiler(None, [get, send], approve="auto").execute_sync(CHAIN)
     view = View(run, widget=Wire)
     view.widget.said(say="task", task=0)

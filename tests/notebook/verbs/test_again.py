@@ -34,6 +34,18 @@ def test_a_task_is_given_a_value_and_the_plan_runs_again(shell, options, values)
     assert [shell.ns[name] for name in "axy"] == values
 
 
+def test_a_rerun_asks_the_model_that_the_run_asked(shell):
+    """If the notebook has none: the answer is written anew, of the new values; by another model if one is named."""
+    shell.ns["m"] = ScriptedModel({"planner": "a = double(1)\nb = a + 1\njoin(b)", "joiner": ["it is 3", "it is 6"]})
+    shell.ns["n"] = ScriptedModel({"joiner": "it is seven"})
+    shell.ok("%%compile -m m -o first\nWhat is it?")
+    shell.ok("%compile rerun said << first --start b --override a=5")
+    assert (shell.ns["said"], shell.ns["run"].settings.joiner) == ("it is 6", shell.ns["m"])
+    assert "b" in shell.ns["run"].prompt("joiner")
+    shell.ok("%compile rerun said << first --start b --override a=6 -m n")
+    assert shell.ns["said"] == "it is seven"
+
+
 def test_the_options_of_a_cell_hold_for_a_rerun(shell):
     """The run's variable, the answer's name, what is shown, who approves, and a run in the background."""
     shell.ok("made = []\n@tool(side_effects=True)\ndef pay(x): made.append(x); return x")

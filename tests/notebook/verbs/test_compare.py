@@ -59,7 +59,9 @@ def test_one_run_cannot_be_compared(shell):
     """There is none before it."""
     shell.planner(ONE)
     shell.ok("%%compile -m m\nWhich?")
-    assert "no run is called '-2'" in shell.error("%compile diff")
+    said = shell.error("%compile diff")
+    assert "%compile diff compares the last two runs: no run is called '-2'; %compile runs" in said
+    assert "(1 so far)" in said
 
 
 def test_stored_runs_are_compared(shell, tmp_path):

@@ -39,7 +39,7 @@ def test_help(shell, capsys):
         ("help step", "OptionError: %compile step does not exist yet"),
         ("rerun --from x", "%compile rerun has no option --from; it has --start TASK and --failed and --override"),
         ("pause --all", "OptionError: %compile pause has no option --all"),
-        ("show", "OptionError: no run is called '-1'"),
+        ("show", "OptionError: no run is called '-1'; there is none yet: %%compile makes one"),
         ("show nobody", "no run is called 'nobody'"),
         ("cancel -9", "no run is called '-9'"),
         ("runs now", "%compile runs does not take 'now'; write: %compile runs [--keep N]"),
