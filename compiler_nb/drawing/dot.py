@@ -28,6 +28,8 @@ Program: TypeAlias = "Callable[[str, str, str], bytes]"
 _LOCK: Final = threading.Lock()
 """Only one thread of a process may use the Graphviz library at a time."""
 INCH: Final = 72.0
+CORNER: Final = 15.0
+"""The radius of the corners of a round's end."""
 WIDEST: Final = 1.2 * PAGE
 RANK_GAP: Final = 54.0
 """Pixels between Graphviz's rows, before they are moved to the heights of ours."""
@@ -243,8 +245,18 @@ def _read_plain(text: str, graph: Graph, skeleton: Skeleton) -> Layout:
         points = [(x - left, _height(y, marks)) for x, y in routes[names[one], names[other]]]
         # boxes hang from the upper border of their row, while Graphviz puts them into its middle
         start, end = (found[one][1] + sizes[one][1] / 2, found[other][1] - sizes[other][1] / 2)
-        ways[one, other] = ((points[0][0], start), *points[1:-1], (points[-1][0], end))
+        (x, _), (ax, ay), *middle, (bx, by), (z, _) = points
+        out, into = _beside_corners(graph, one, found, x), _beside_corners(graph, other, found, z)
+        ways[one, other] = ((out, start), (ax + out - x, ay), *middle, (bx + into - z, by), (into, end))
     return Layout(max(across) - left, skeleton.height, found, ways, skeleton.bands, "graphviz")
+
+
+def _beside_corners(graph: Graph, key: str, places: Mapping[str, Point], x: float) -> float:
+    """Return where an arrow meets a box, moved from its round corner to where its border is straight."""
+    width, height = graph.sizes[key]
+    kind = graph.boxes[key].kind
+    room = width / 2 - (height / 2 if kind == "expr" else CORNER if kind == "end" else 0.0)
+    return min(max(x, places[key][0] - room), places[key][0] + room)
 
 
 def _height(y: float, marks: Sequence[tuple[float, float]]) -> float:

@@ -7,7 +7,7 @@ import pytest
 
 from compiler_nb.drawing import dot
 from compiler_nb.drawing.digraph import make_digraph
-from compiler_nb.drawing.dot import WIDEST, find_layout, place, quote, render, source
+from compiler_nb.drawing.dot import CORNER, WIDEST, find_layout, place, quote, render, source
 from compiler_nb.drawing.graph import make_graph
 from compiler_nb.drawing.layout import lay_out
 from compiler_nb.drawing.png import to_png
@@ -127,6 +127,20 @@ def test_a_png_is_made_where_graphviz_is_there(plan):
     assert width <= 2_600
     assert height <= 5_200
     assert png == to_png(plan, states={"ny": "done"})
+
+
+@needs_graphviz
+def test_arrows_meet_boxes_where_their_borders_are_straight():
+    """At the round corner of an expression or of an end the tip of an arrow would hang in the air."""
+    calls = [call(name, "height", name) for name in ("blanc", "horn", "about")]
+    reads = [Ref("blanc"), Ref("horn")]
+    tasks = (*calls, expr("higher", reads), expr("gap", reads), call("story", "search", Ref("higher"), Ref("about")))
+    graph = make_graph(Plan(tasks, Return([Ref("gap"), Ref("higher")])))
+    found = place(graph)
+    for (_, other), route in found.routes.items():
+        box, (x, _) = graph.boxes[other], found.places[other]
+        corner = box.height / 2 if box.kind == "expr" else CORNER if box.kind == "end" else 0.0
+        assert abs(route[-1][0] - x) <= box.width / 2 - corner + 0.01
 
 
 def test_a_saved_png_has_the_times_and_that_of_a_cell_is_the_same_from_run_to_run(monkeypatch):
