@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from compiler_nb.drawing.boxes import CALL_SIZE, text_width
 from compiler_nb.drawing.graph import FULL, Graph, head_lines
 from compiler_nb.drawing.layout import Layout, lay_out
-from compiler_nb.drawing.picture import Picture
+from compiler_nb.drawing.picture import Forms, Picture
 from compiler_nb.drawing.png import draw_lines, draw_placed
 from compiler_nb.drawing.rows import Edge, Size, assign_rows
 from compiler_nb.drawing.style import EDGE, ID, LIGHT, MARGIN, STYLE, page, px, use
@@ -155,7 +155,7 @@ def draw_aligned(
     if drawn is None or (len(tiles) > MANY and drawn.layout.height > TALL):
         drawn = _Drawing(_gathered(tasks, tiles, edges), edges, ends, reasons, names)
     words = visible(about)
-    forms = {".png": drawn.image, ".pdf": partial(drawn.image, "pdf")}
+    forms: Forms = {".png": drawn.image, ".pdf": partial(drawn.image, "pdf")}
     return Picture(drawn.svg(words), words, f"picture of the plans of {names[0]} and {names[1]}", forms)
 
 

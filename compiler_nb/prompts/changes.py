@@ -12,8 +12,8 @@ _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
 _WORD: Final = re.compile(r"\w+|\s|[^\w\s]")
 _MOST: Final = 4_000_000
 """Most pairs of lines, or of words, that are compared: more are not looked into, but shown as dropped and added."""
-_LIKE: Final = 0.3
-"""How like two passages are at least if their words are compared: below that nobody could read the result."""
+_LIKE: Final = 0.5
+"""The share of words that two passages have in common, in order, if they are marked: below that nobody reads it."""
 
 
 class Passage(NamedTuple):
@@ -76,8 +76,11 @@ def _inside(dropped: Sequence[str], added: Sequence[str]) -> Iterator[Passage]:
     if not old or not new or SequenceMatcher(None, *words).quick_ratio() < _LIKE:
         yield from (Passage("-", old), Passage("+", new))
         return
-    for (first, last), (start, end) in _matched(*words):
-        before, after = "".join(words[0][first:last]), "".join(words[1][start:end])
+    steps = [(words[0][first:last], words[1][start:end]) for (first, last), (start, end) in _matched(*words)]
+    if 2 * sum(len(before) for before, after in steps if before == after) < _LIKE * sum(map(len, words)):
+        yield from (Passage("-", old), Passage("+", new))
+        return
+    for before, after in (("".join(before), "".join(after)) for before, after in steps):
         yield from (Passage(" ", after),) if before == after else (Passage("-", before), Passage("+", after))
 
 

@@ -37,6 +37,14 @@ def test_words_of_a_changed_line_are_marked_and_whole_lines_that_come_or_go():
     assert changes("alpha beta", "1 + 2") == [Passage("-", "alpha beta"), Passage("+", "1 + 2")]
 
 
+def test_a_plan_that_was_written_anew_is_shown_whole_below_the_old_one():
+    """Words that both happen to have, here and there, would make one tangle of two plans."""
+    old = "".join(f'{name}_{year} = growth("{name}", {year})\n' for name in ("AAPL", "IBM") for year in (2009, 2008))
+    new = 'gains = {s: growth(s, 2009) for s in ["AAPL", "IBM"]}\nanswer(max(gains, key=gains.get))\n'
+    assert changes(f"{old}join()", new) == [Passage("-", f"{old}join()"), Passage("+", new)]
+    assert [each.mark for each in changes('a = get("Rome")', 'a = get("Rome", 3)')] == [" ", "+", " "]
+
+
 def test_lines_are_marked_for_a_terminal():
     """All lines are there, so that the whole can be read; an empty one stays empty."""
     assert mark_lines("a\nb\n\nc", "a\n\nB\nc") == "  a\n- b\n\n+ B\n  c"
