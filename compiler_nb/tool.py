@@ -189,7 +189,7 @@ def _is_wrapped(function: Callable[..., Any]) -> bool:
 
 
 @overload
-def tool(function: Callable[..., Any], /) -> Tool: ...
+def tool(function: Callable[..., Any], /, **options: Any) -> Tool: ...
 @overload
 def tool(
     *,
@@ -208,7 +208,7 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     Schema and description come from the signature, the hints and the docstring; the options are those of `Tool`.
     """
     if function is not None:
-        return Tool(function)
+        return Tool(function, **options)
     return functools.partial(Tool, **options)
 
 

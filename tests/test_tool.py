@@ -214,3 +214,16 @@ def test_the_schema_of_a_tool_that_takes_typings_typed_dict():
     assert drive.bind(({"place": "Oslo"},), {}) == (({"place": "Oslo"},), {})
     with pytest.raises(ArgumentError, match="'start' must be"):
         drive.bind(({"minutes": 5},), {})
+
+
+def test_options_count_if_a_function_is_given_with_them():
+    """`tool(book, side_effects=True)` is what `tool(side_effects=True)(book)` is."""
+
+    def book(x: int) -> int:
+        """Book."""
+        return x
+
+    assert tool(book, side_effects=True, name="order").side_effects
+    assert tool(book, side_effects=True, name="order").name == "order"
+    with pytest.raises(TypeError):
+        tool(book, effects=True)

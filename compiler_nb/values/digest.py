@@ -270,6 +270,19 @@ class _Exact(_Walk):
         parts = [self.of(each) for each in held]
         return sorted(parts) if ground in (set, frozenset) else parts
 
+    def _held(self, value: Any, ground: type) -> bytes:
+        held = super()._held(value, ground)
+        if ground is deque:
+            return _joined("at most", [held, self.of(vars(deque)["maxlen"].__get__(value))])
+        if ground is defaultdict and (factory := vars(defaultdict)["default_factory"].__get__(value)) is not None:
+            return _joined("makes", [held, self._factory(factory)])
+        return held
+
+    def _factory(self, factory: Any) -> bytes:
+        """Return the digest of what makes the missing values of a dict: a class of Python's own has a name."""
+        known = type(factory) is type and not factory.__flags__ & _HEAP
+        return _text(name_of(factory)) if known else self._by_identity(factory, "has no content to compare")
+
     def _number(self, value: Any) -> bytes:
         return b""
 

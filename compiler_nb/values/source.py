@@ -6,6 +6,8 @@ Theory of operation
     by part. What is a package's is one part, its version. "The user's own" is what lies neither in Python's library nor
     among the installed packages: a notebook, a script, a module beside them, a package in development.
     What is named at run time only (getattr, globals(), importlib) is not seen.
+    Of a class all counts that it holds (values/members.py), for much of that is called without being named. Fields of
+    functions, and those of a class that have no content to compare, count if any code names them.
 
     What is reached may be bound anew or change while a run goes on, so a ToolSource knows where it has looked: it is
     current while every name there still means the same object, and those that can change have the same content.
@@ -33,6 +35,7 @@ from compiler_nb.operations.bounds import is_a
 from compiler_nb.text import name_of
 from compiler_nb.tool import Tool
 from compiler_nb.values.digest import TooLarge, content_of
+from compiler_nb.values.members import members_of
 
 _MOST: Final = 5_000
 """Parts of one source."""
@@ -42,6 +45,15 @@ _SKIPPED: Final = frozenset({"PUSH_NULL", "CACHE", "COPY"})
 _HARMLESS: Final = (logging.Logger, re.Pattern, type(threading.Lock()), type(threading.RLock()))
 """Types of values that say nothing about what a pure function returns, or show all that they are."""
 _FIXED: Final = (str, int, float, bool, bytes, complex, type(None))
+_FOLLOWED: Final = (
+    *_FIXED,
+    types.FunctionType,
+    types.MethodType,
+    types.BuiltinFunctionType,
+    type,
+    functools.partial,
+    Tool,
+)
 _NO: Final = object()
 
 
@@ -71,9 +83,16 @@ class ToolSource:
         self.fault = ""
         self._links: list[_Link] = []
         self._changing: list[tuple[str, Any, str]] = []  # what may change in place: names, values, their digests
-        self._seen: set[int] = set()
+        self._seen: dict[int, str] = {}  # by id: what it is called
+        self._followed: set[tuple[int, str]] = set()  # names in places
+        self._named: set[str] = set()  # all names in code
+        self._fields: list[tuple[str, str, Any]] = []  # what counts if its name is among them
+        self._kinds: tuple[tuple[Any, Callable[[str, Any], None]], ...] = (
+            (functools.partial, self._partial), (types.MethodType, self._method), (types.FunctionType, self._function),
+            (types.ModuleType, self._module), (type, self._class), (types.BuiltinFunctionType, self._builtin),
+        )  # fmt: skip
         self._ahead: list[tuple[str, Any]] = [("", function), *(("", each) for each in _classes_in(hint))]
-        while self._ahead:
+        while self._ahead or self._are_named():
             self._look(*self._ahead.pop())
         told = "\0".join(f"{name}\0{part.digest}" for name, part in sorted(self.parts.items()))
         self.digest = hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
@@ -100,45 +119,72 @@ class ToolSource:
     # ---------------------------------------------------------------- one thing
 
     def _look(self, name: str, value: Any) -> None:
-        if id(value) in self._seen or len(self.parts) > _MOST:
-            return
         if is_a(value, Tool):
             value = value.function
-        if is_a(value, functools.partial):
-            self._later(name, value.func, *value.args, *value.keywords.values())
-        elif is_a(value, types.MethodType):
-            self._later(name, value.__func__, value.__self__)
-        elif is_a(value, types.FunctionType):
-            self._function(name, value)
-        elif is_a(value, types.ModuleType):
-            self._package(str(value.__name__))
-        elif is_a(value, type):
-            self._class(name, value)
-        elif is_a(wrapped := _wrapped(value), types.FunctionType):  # of functools.cache and the like
+        if len(self.parts) > _MOST:
+            self.fault = self.fault or f"it reaches more than {_MOST:,} functions and values"
+        elif (known := self._seen.get(id(value))) is not None:
+            if name not in ("", known):
+                self._add(name, f"is {known}", "code")
+        else:
+            next((look for kind, look in self._kinds if is_a(value, kind)), self._other)(name, value)
+
+    def _partial(self, name: str, made: functools.partial[Any]) -> None:
+        self._later(name, made.func)
+        for key, value in (*enumerate(made.args), *made.keywords.items()):
+            self._later(f"{name or 'partial'} {key}", value)
+
+    def _method(self, name: str, method: types.MethodType) -> None:
+        self._later(name, method.__func__, method.__self__)
+
+    def _module(self, name: str, module: types.ModuleType) -> None:
+        self._package(str(module.__name__))
+
+    def _builtin(self, name: str, function: Any) -> None:
+        """Note a function of Python's own, or a method of something, of which the content counts."""
+        if is_a(function.__self__, (types.ModuleType, type(None))):
+            self._package(str(getattr(function, "__module__", "") or "builtins"))
+        else:
+            self._add(name, function.__name__, "code")
+            self._later(name, function.__self__)
+
+    def _other(self, name: str, value: Any) -> None:
+        if is_a(wrapped := _wrapped(value), types.FunctionType):  # of functools.cache and the like
             self._later(name, wrapped)
-        elif is_a(value, (types.BuiltinFunctionType, types.BuiltinMethodType)):
-            self._package(str(getattr(value, "__module__", "") or "builtins"))
+        elif package := _package_of(value):
+            self._package(package)
         else:
             self._value(name, value)
+
+    def _are_named(self) -> bool:
+        """Go on to the fields that some code names; return whether there is anything left to look at."""
+        self._ahead += [(told, value) for told, name, value in self._fields if name in self._named]
+        self._fields = [each for each in self._fields if each[1] not in self._named]
+        return bool(self._ahead)
 
     def _later(self, name: str, *values: Any) -> None:
         self._ahead += [(name, value) for value in values]
 
     def _function(self, name: str, function: types.FunctionType) -> None:
-        module = str(function.__module__ or "")
-        self._seen.add(id(function))
+        module, code, told = str(function.__module__ or ""), function.__code__, name or function.__name__
+        self._seen[id(function)] = told
+        for cell_name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+            with suppress(ValueError):  # it is empty still
+                if not _package_of(function):  # what a package's decorator has made may hold what is the user's own
+                    self._later(cell_name, cell.cell_contents)
         if name and not is_own(module):
             self._package(module)
             return
-        code, told = function.__code__, name or function.__name__
         self._add(told, "\0".join(_code(code)), "code")
-        defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
-        self._later(f"a default of {told}", *defaults)
-        for cell_name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
-            with suppress(ValueError):  # it is empty still
-                self._later(cell_name, cell.cell_contents)
-        if (wrapped := vars(function).get("__wrapped__")) is not None:
-            self._later(told, wrapped)
+        defaults = function.__defaults__ or ()
+        last = code.co_varnames[: code.co_argcount][-len(defaults) or code.co_argcount :]
+        for parameter, value in (*zip(last, defaults, strict=True), *(function.__kwdefaults__ or {}).items()):
+            self._later(f"default {parameter} of {told}", value)
+        for field, value in vars(function).items():
+            if field == "__wrapped__":
+                self._later(told, value)
+            else:
+                self._fields.append((f"{told}.{field}", field, value))
         self._names(code, function.__globals__)
 
     def _names(self, code: types.CodeType, own: dict[str, Any]) -> None:
@@ -146,6 +192,7 @@ class ToolSource:
         module: Any = None  # the one that was just looked up, of which a field may follow
         imported: Any = None
         local: dict[str, Any] = {}  # variables that hold modules
+        self._named.update(code.co_names)
         for step in dis.get_instructions(code):
             if step.opname in _SKIPPED:
                 continue
@@ -165,7 +212,7 @@ class ToolSource:
             self._hand_on(module)
             module = found if _is_own_module(found) else None
             if found is not _NO and module is None:  # of a module only what is named counts
-                self._ahead.append((step.argval, found))
+                self._follow(place, step.argval, found)
         for constant in code.co_consts:
             if is_a(constant, types.CodeType):
                 self._names(constant, own)
@@ -173,7 +220,15 @@ class ToolSource:
     def _hand_on(self, module: Any) -> None:
         """Follow all that a module holds, if it is not looked into at once: whatever it holds may count."""
         if module is not None:
-            self._ahead += [(name, each) for name, each in vars(module).items() if name[:2] != "__"]
+            for name, each in vars(module).items():
+                if name[:2] != "__":
+                    self._follow(vars(module), name, each)
+
+    def _follow(self, place: Mapping[str, Any], name: str, found: Any) -> None:
+        """Go on to what a name means in a place, once."""
+        if (id(place), name) not in self._followed:
+            self._followed.add((id(place), name))
+            self._ahead.append((name, found))
 
     def _linked(self, place: dict[str, Any], name: str) -> Any:
         """Return what a name means in a module, and note that it was looked up there."""
@@ -189,31 +244,36 @@ class ToolSource:
         return _NO if found is None else found
 
     def _class(self, name: str, kind: type) -> None:
-        self._seen.add(id(kind))
-        module = vars(type)["__module__"].__get__(kind)
-        if type(module) is not str or not is_own(module):
-            self._package(str(module))
+        module = _module_of(kind)
+        if not is_own(module):
+            self._package(module)
             return
-        told = name or name_of(kind)
+        told = self._seen[id(kind)] = name or name_of(kind)
         fields = [f"{field}: {hint!r}" for field, hint in vars(kind).get("__annotations__", {}).items()]
         self._add(told, "\0".join([name_of(kind), *fields]), "code")
-        for field, value in vars(kind).items():
-            made = value.__func__ if is_a(value, (staticmethod, classmethod)) else value
-            made = getattr(made, "fget", made) if is_a(made, property) else getattr(made, "func", made)
-            if is_a(made, types.FunctionType) and made.__module__ == module:
-                self._later(f"{told}.{field}", made)
-            elif not field.startswith("__") and is_a(made, _FIXED):
-                self._value(f"{told}.{field}", made)
-        self._later("", *(base for base in kind.__bases__ if base is not object))
+        self._links += [_Link(vars(kind), field, value) for field, value in vars(kind).items()]
+        for field, value in members_of(kind):
+            if is_a(value, _FOLLOWED) or _has_content(value):
+                self._later(f"{told}.{field}", value)
+            else:
+                self._fields.append((f"{told}.{field}", field, value))
+        self._later("", *(base for base in (*kind.__bases__, type(kind)) if base not in (object, type)))
 
     def _value(self, name: str, value: Any) -> None:
         """Note a plain value; one whose content cannot be compared is a fault."""
         name = name or name_of(type(value))
+        if is_a(value, types.SimpleNamespace):
+            value = vars(value)
         if is_a(value, _HARMLESS):
             told = f"{value.pattern!r} {value.flags}" if is_a(value, re.Pattern) else name_of(type(value))
             self._add(name, told, "value")
+            self._later("", type(value))
+            return
+        if type(value) is object or _module_of(type(value)) == "dataclasses":  # a mark: it holds nothing
             return
         if type_of_typing(value):
+            self._add(name, repr(value), "value")
+            self._later("", *_classes_in(value))
             return
         try:
             content = content_of(value)
@@ -237,7 +297,7 @@ class ToolSource:
 
     def _add(self, name: str, told: str, word: str) -> None:
         digest = hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-        while name in self.parts and self.parts[name].digest != digest:  # two of one name
+        while name in self.parts:  # two of one name
             name += "'"
         self.parts[name] = SourcePart(digest, word)
 
@@ -249,7 +309,28 @@ def source_of(tool: Tool) -> ToolSource:
 
 def type_of_typing(value: Any) -> bool:
     """Whether a value is a hint of a type, which no code of a function asks for."""
-    return str(vars(type)["__module__"].__get__(type(value))) in ("typing", "types")
+    return _module_of(type(value)) in ("typing", "types")
+
+
+def _module_of(kind: type) -> str:
+    """Return a class's module, without running any code of the class."""
+    return str(vars(type)["__module__"].__get__(kind))
+
+
+def _has_content(value: Any) -> bool:
+    """Whether a value of a class can be compared, or is a function that something keeps."""
+    with suppress(Exception):  # it is too large, or changes at this very moment
+        return _wrapped(value) is not None or type_of_typing(value) or not content_of(value).loose
+    return False
+
+
+def _package_of(value: Any) -> str:
+    """Return the package in which a value stands under its own name, "" if it is not of a package."""
+    with suppress(AttributeError, KeyError, TypeError):
+        if not is_own(_module_of(type(value))):
+            module = str(value.__module__)
+            return module if not is_own(module) and vars(sys.modules[module])[value.__name__] is value else ""
+    return ""
 
 
 def _wrapped(value: Any) -> Any:
@@ -261,8 +342,9 @@ def _wrapped(value: Any) -> Any:
 
 def _classes_in(hint: Any) -> Iterator[type]:
     """Yield the classes in a hint: values of theirs are made again from what is kept."""
-    if is_a(hint, type):
-        yield hint
+    origin = typing.get_origin(hint)
+    if is_a(origin or hint, type):
+        yield origin or hint
     for part in typing.get_args(hint):
         yield from _classes_in(part)
 

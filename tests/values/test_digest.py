@@ -26,7 +26,7 @@ import pytest
 
 from compiler_nb.tool import tool
 from compiler_nb.values import digest as module
-from compiler_nb.values.digest import Digests, digest, digest_call
+from compiler_nb.values.digest import Digests, content_of, digest, digest_call
 from tests.support.scale import seed, times
 
 ROOT = Path(__file__).parents[2]
@@ -315,3 +315,12 @@ def canonical(value: Any) -> Any:
         case Order():
             return "order", value.to, canonical(value.what)
     return type(value).__name__, value
+
+
+def test_an_exact_digest_knows_how_long_a_deque_may_get_and_what_a_dict_makes():
+    """Code may ask for both; a factory of the user's own has no content."""
+    assert content_of(deque([1], maxlen=1)) != content_of(deque([1], maxlen=2))
+    assert content_of(deque([1])) == content_of(deque([1]))
+    assert content_of(defaultdict(int)) != content_of(defaultdict(list))
+    assert content_of(defaultdict(int)) == content_of(defaultdict(int))
+    assert content_of(defaultdict(lambda: 0)).loose

@@ -17,6 +17,8 @@ import pytest
 from compiler_nb.tool import Tool
 from compiler_nb.values.source import ToolSource, is_own, source_of, version_of
 
+COVERS = ("members.py",)
+
 MODULE = """
 import json, math, re, logging
 import helpers
@@ -118,6 +120,110 @@ def test_of_another_module_only_what_is_named_counts(module, name, old, new, sam
     before = digest(module, name)
     vars(module)["helpers"] = made(HELPERS.replace(old, new), "helpers")
     assert (digest(module, name) == before) is same
+
+
+HOLDERS = """
+import abc, collections, dataclasses, enum, functools, types, typing
+import pydantic
+from numpy import mean, sqrt
+Kind = typing.TypeVar("Kind")
+class Meta(type):
+    def meta(cls): return 1
+class Held(metaclass=Meta):
+    rates = {"a": 1}
+    pair = (1, 1)
+    class Inner: deep = 1
+    def one(self, k): return k
+    bound = functools.partialmethod(one, 1)
+    @functools.lru_cache
+    def cached(self): return 1
+    @functools.singledispatchmethod
+    def many(self, x): return 0
+    @many.register
+    def _(self, x: int): return 1
+Held.later = [1]
+class Color(enum.Enum):
+    RED = 1
+class Point(typing.NamedTuple):
+    x: int = 1
+Other = collections.namedtuple("Other", "a", defaults=[1])
+class Model(pydantic.BaseModel):
+    a: int = pydantic.Field(default=1, ge=0)
+@dataclasses.dataclass
+class Data:
+    items: list = dataclasses.field(default_factory=lambda: [1])
+class Box(typing.Generic[Kind]):
+    def inside(self): return 1
+IntBox = Box[int]
+Hint = dict[str, int]
+SPACE = types.SimpleNamespace(a=1)
+GET = {"a": 1}.get
+MARK = object()
+def three(*args, a=0, b=0): return args, a, b
+ready = functools.partial(three, 1, a=1)
+def g(): return 1
+def h(): return 2
+x = g; y = g; z = h
+g.note = 1
+def tool(q, low=3, high=5, step=5):
+    if q is MARK: return mean([sqrt(q)])
+    return Held, Color, Point, Other, Model, Data, IntBox, Hint, SPACE, GET, ready, g.note, x(), y(), z()
+"""
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ('{"a": 1}\n    pair', '{"a": 2}\n    pair'), ("(1, 1)", "(1, 2)"), ("deep = 1", "deep = 2"),
+    ("partialmethod(one, 1)", "partialmethod(one, 2)"), ("cached(self): return 1", "cached(self): return 2"),
+    ("x: int): return 1", "x: int): return 2"), ("meta(cls): return 1", "meta(cls): return 2"),
+    ("later = [1]", "later = [2]"), ("RED = 1", "RED = 2"), ("x: int = 1", "x: int = 2"),
+    ("defaults=[1]", "defaults=[2]"), ("default=1", "default=2"), ("ge=0", "ge=1"), ("lambda: [1]", "lambda: [2]"),
+    ("inside(self): return 1", "inside(self): return 2"), ("dict[str, int]", "dict[str, str]"),
+    ("Namespace(a=1)", "Namespace(a=2)"), ('GET = {"a": 1}', 'GET = {"a": 2}'), ("three, 1, a=1", "three, 1, b=1"),
+    ("three, 1, a", "three, 1, 1, a"), ("x = g", "x = h"), ("note = 1", "note = 2"), ("low=3, high=5", "low=3, high=3"),
+])  # fmt: skip
+def test_whatever_holds_a_value_or_a_function_counts(old, new):
+    """Data and members of classes, defaults, partials, fields of functions; made anew, it is the same."""
+
+    def source(text: str) -> ToolSource:
+        exec(text, found := {"__name__": "__main__"})  # noqa: S102 - our own
+        return source_of(Tool(found["tool"], pure=True))
+
+    before = source(HOLDERS)
+    assert (before.fault, source(HOLDERS).parts) == ("", before.parts)
+    assert HOLDERS.count(old) == 1
+    assert source(HOLDERS.replace(old, new)).digest != before.digest
+
+
+def test_a_class_that_is_changed_in_place_is_not_current(monkeypatch):
+    """Nor is one whose list has grown."""
+
+    class Held:
+        rate = 1
+        names: tuple[list[str]] = ([],)
+
+    def use(x: int) -> Any:
+        return Held.rate, Held.names
+
+    source = source_of(Tool(use, pure=True))
+    assert source.is_current
+    Held.names[0].append("b")
+    assert source.stale() == "Held.names"
+    Held.names[0].clear()
+    monkeypatch.setattr(Held, "rate", 2)
+    assert source.stale() == "rate"
+
+
+def test_what_a_decorator_of_a_package_keeps_counts():
+    """A function for each type that functools.singledispatch holds cannot be compared, and is named."""
+
+    @functools.singledispatch
+    def size(x: Any) -> int:
+        return 0
+
+    def use(x: int) -> int:
+        return size(x)
+
+    assert source_of(Tool(use, pure=True)).fault.startswith("it reads registry: ")
 
 
 def test_comments_and_layout_do_not_count(module):
