@@ -8,7 +8,7 @@ from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 from compiler_nb.compare.cells import GridCell
-from compiler_nb.text import money_text, seconds_text, shorten_value
+from compiler_nb.text import cut, money_text, seconds_text, shorten_value
 from compiler_nb.trace.costs import NO_PRICE
 
 
@@ -101,7 +101,7 @@ def words_of(row: GridRow) -> dict[str, str]:
     lost += [f"{row.failures} task{'' if row.failures == 1 else 's'}"] if row.failures else []
     return {
         "answer": f"{shorten_value(row.answer, 60)}{alike}" if row.answered else "",
-        "score": f"{_spread(row.score, '.2f')}{part}" if row.score else cut_reason(row.unscored),
+        "score": f"{_spread(row.score, '.2f')}{part}" if row.score else cut(row.unscored, 60),
         "stability": "" if row.stability is None else f"{row.stability:.0%}",
         "tasks": _spread(row.tasks, ".3g"),
         "width": _spread(row.width, ".3g"),
@@ -123,11 +123,6 @@ def values_of(row: GridRow) -> dict[str, float]:
     }  # fmt: skip
     numbers = {name: each.mean if isinstance(each, Measure) else each for name, each in found.items()}
     return {name: each for name, each in numbers.items() if each is not None}
-
-
-def cut_reason(reason: str) -> str:
-    """Return why there is no score as a few words."""
-    return shorten_value(reason, 60)[1:-1] if reason else ""
 
 
 def _spread(found: Measure | None, form: str) -> str:

@@ -69,6 +69,8 @@ def test_what_is_not_known_is_not_zero():
     assert words["tokens"].startswith("~")
     assert words["score"] == "no answer"
     assert "cost" not in values_of(row_of([[lost]]))
+    raised = CELL._replace(unscored="the scorer raised ZeroDivisionError: division by zero in line 7 of cell 12")
+    assert words_of(row_of([[raised]]))["score"] == "the scorer raised ZeroDivisionError: division by zero in li…"
     assert words_of(row_of([[CELL, CELL._replace(answer=4), CELL]]))["answer"] == "3 (2 of 3)"
     assert set(words_of(row_of([])).values()) == {""}
 
