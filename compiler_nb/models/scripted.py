@@ -109,7 +109,8 @@ class ScriptedModel:
             used %= len(replies)
         if used >= len(replies):
             whose = f"the {role}" if role else "any role"
-            said = f"the script's {len(replies)} replies for {whose} are used up; {self._asked()}"
+            what = "only reply" if len(replies) == 1 else f"{len(replies)} replies"
+            said = f"the script's {what} for {whose} {'is' if len(replies) == 1 else 'are'} used up; {self._asked()}"
             hint = "make the model with repeat=True to run a cell again and again, call its reset(), or add a reply"
             raise ModelError(f"{said}; {hint}", **where_of(self))
         self._used[role] = used + 1
@@ -118,9 +119,9 @@ class ScriptedModel:
     def _asked(self) -> str:
         """Return what the last request asks, in words."""
         request = self.calls[-1]
-        text = "\n".join(message["content"] for message in request.messages)
-        question = _QUESTION.search(text)
-        told = cut((question[1] if question else text[-ASKED:]).strip(), ASKED)
+        texts = [message["content"] for message in reversed(request.messages)]  # questions of examples stand above
+        question = next(filter(None, map(_QUESTION.search, texts)), None)
+        told = cut((question[1] if question else "\n".join(texts[:1])[-ASKED:]).strip(), ASKED)
         return f"the {request.role} asks for call {len(self.calls)}: {told}"
 
 

@@ -42,8 +42,20 @@ def test_a_used_up_list_names_the_role_and_what_was_given():
     """A reply that is missing says whose and how many there were."""
     model = ScriptedModel({"joiner": ["one"]})
     said(model, "joiner")
-    with pytest.raises(ModelError, match=r"1 replies for the joiner are used up; the joiner asks for call 2"):
+    with pytest.raises(ModelError, match=r"only reply for the joiner is used up; the joiner asks for call 2"):
         ask(model, "joiner")
+
+
+def test_a_missing_reply_names_the_question_and_not_one_of_the_examples():
+    """The planner's prompt shows questions of examples, which stand before the user's own."""
+    model = ScriptedModel({"planner": ["answer(1)"]})
+    asked = [
+        {"role": "system", "content": "Example:\nQuestion: Which dragon is heavier?"},
+        {"role": "user", "content": "Question: How high is it?"},
+    ]
+    said(model)
+    with pytest.raises(ModelError, match=r"asks for call 2: Question: How high is it\?; make the model with repeat"):
+        asyncio.run(anext(model.stream(Request("planner", tuple(asked)))))
 
 
 def test_a_script_that_repeats_is_run_again_and_again():

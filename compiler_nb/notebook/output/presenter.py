@@ -29,7 +29,7 @@ from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import owner_of
 from compiler_nb.run import Run
 from compiler_nb.text import cut, describe_outcome, seconds_text, wait_text
-from compiler_nb.trace import Progress
+from compiler_nb.trace import Progress, spent
 
 MOST: Final = 400
 """How many tasks have a line of their own: printing more would slow down the run."""
@@ -160,7 +160,7 @@ class Lines(Presenter):
         head = f"{inner}{MARKS[event.state]} {cut(event.task, ID)}"
         call = shorten_call(progress.tasks[event.task], max(int(self.columns * CALL), LEAST))
         spans = progress.spans.get(event.task) if self.look.times else ()
-        seconds = seconds_text(event.at - spans[0].started) if spans else ""
+        seconds = seconds_text(spent(progress, event.task, event.at).ran) if spans else ""
         left = self.columns - sum(columns_of(part) + 2 for part in (head, call, seconds)) - 1
         value = describe_outcome(event.outcome, max(left, LEAST)) + (f" · {SET}" if event.how == SET else "")
         return "  ".join(part for part in (head, call, value, seconds) if part)

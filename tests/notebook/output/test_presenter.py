@@ -9,11 +9,13 @@ import sys
 from pathlib import Path
 
 from compiler_nb import Compiler, ScriptedModel, tool
+from compiler_nb.drawing.clocks import times_of
 from compiler_nb.drawing.text import columns_of
-from compiler_nb.events import ModelWaits
+from compiler_nb.events import ModelWaits, TaskEnded, TaskRetried, TaskStarted, Warned
 from compiler_nb.notebook.output.presenter import MOST, Lines
 from compiler_nb.notebook.output.show import Look
 from compiler_nb.notebook.variables.binding import Binding
+from compiler_nb.trace import Progress
 from tests.support.desk import begin
 from tests.support.shell import PLAN, SETUP
 from tests.support.story import Story
@@ -77,6 +79,16 @@ def test_times_stand_at_the_end_of_a_line(capsys):
     assert lines[0].startswith('✓ ny  weather("x")  "sunny"  ')
     assert lines[0].endswith(" ms")
     assert lines[1] == '✓ best  f"{ny}!"  "sunny!"'
+
+
+def test_a_lines_time_is_that_of_the_picture(capsys):
+    """How long a task ran in all its attempts, without the pauses between them."""
+    story = Story().plan("a").tell(TaskStarted, "a", 1, 0.0).tell(TaskRetried, "a", 1, "down", 0.5)
+    story.tell(Warned, "a", "waits").tell(TaskStarted, "a", 2, 0.0).tell(TaskEnded, "a", 2, "done", 1, "")
+    progress = Progress(story.events)
+    line = Lines(Look(), 100)._line(story.events[-1], progress)
+    assert line.endswith("  2.0 s")
+    assert times_of(progress, progress.at)["a"] == "2nd try \u00b7 2.0 s"
 
 
 def test_items_of_a_fan_out_are_indented(capsys):
