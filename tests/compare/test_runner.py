@@ -400,3 +400,22 @@ def test_a_thousand_cells_are_not_a_thousand_runs(tmp_path):
     assert len(grid.cells) == 100
     assert len(held) <= 8
     assert grid["base", 24, 3].answer == 3
+
+
+def test_a_run_that_was_cancelled_is_no_result_and_the_next_call_makes_it():
+    """Whoever ends one run of a grid does not find it in the table."""
+    compiler = asks()
+    runner = compiler.prepare(["one?", "two?"])
+    cancelled = []
+
+    def cancel_first():
+        for run in runner.running.values():
+            if not cancelled:
+                cancelled.append(run)
+                run.cancel()
+
+    runner.changed = cancel_first
+    asyncio.run(runner.perform())
+    assert (cancelled[0].status, len(runner.grid.cells)) == ("cancelled", 1)
+    again = compare(compiler, ["one?", "two?"])
+    assert (again.taken, len(again.cells), again.status) == (1, 2, "done")
