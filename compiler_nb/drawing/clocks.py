@@ -5,12 +5,15 @@ They are drawn over the boxes, which are as large without them: only these eleme
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Final
 
 from compiler_nb.drawing.boxes import MARK, PAD, Box, end_key, is_stack, text_width
 from compiler_nb.drawing.style import px
+from compiler_nb.outcome import CACHED
+from compiler_nb.plan.task import owner_of
 from compiler_nb.text import nth, seconds_text
 from compiler_nb.trace import JOINER, Progress, role_of, spent
 
@@ -20,15 +23,31 @@ ABOVE: Final = -5.0
 
 
 def times_of(progress: Progress, at: float) -> dict[str, str]:
-    """Return how long each task of a run ran and after how many tries, and how long the joiner took, by box."""
+    """Return how long each task of a run ran and after how many tries, and how long the joiner took, by box.
+
+    What the cache knew says so instead.
+    """
     words = {}
     for id_, tried in list(progress.spans.items()):
         tries = f"{nth(len(tried), 'try')} · " if len(tried) > 1 else ""
         words[id_] = f"{tries}{seconds_text(spent(progress, id_, at).ran)}"
     for call in [each for each in list(progress.calls.values()) if not each.task and role_of(each) == JOINER]:
         took = (at if call.ended is None else call.ended) - call.started
-        words[end_key(call.round, len(progress.rounds))] = seconds_text(took)
-    return words
+        words[end_key(call.round, len(progress.rounds))] = CACHED if call.saved is not None else seconds_text(took)
+    return words | _cached(progress)
+
+
+def _cached(progress: Progress) -> dict[str, str]:
+    """Return which tasks took no time because the cache knew their values, and how many items of a fan-out."""
+    known = [id_ for id_, end in list(progress.ends.items()) if end.how == CACHED]
+    if not known:
+        return {}
+    found = Counter(filter(None, map(owner_of, known)))
+    items = Counter(task.owner for task in list(progress.tasks.values()))
+    counts = {
+        id_: CACHED if count == items[id_] else f"{count:,} of {items[id_]:,} {CACHED}" for id_, count in found.items()
+    }
+    return dict.fromkeys(known, CACHED) | counts
 
 
 def draw_times(

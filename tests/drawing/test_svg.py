@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from compiler_nb import Compiler, ScriptedModel
 from compiler_nb.drawing.boxes import BLOCK_OVER, END
 from compiler_nb.drawing.dot import find_layout
 from compiler_nb.drawing.graph import FULL, DrawnRound, Scene, make_graph
@@ -17,7 +18,7 @@ from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Join, Return
 from compiler_nb.plan.tree import Ref
 from compiler_nb.text import TIMES
-from compiler_nb.tool import tool
+from compiler_nb.tool import Tool, tool
 from tests.support.pictures import (
     HOSTILE,
     call,
@@ -361,3 +362,20 @@ def test_many_guarded_lines_collapse_like_others():
     picture = draw(plan)
     assert len(make_graph(plan).boxes) < 10
     assert len(picture.svg) < LIMIT
+
+
+def test_a_picture_says_what_the_cache_knew():
+    """Beside each box, in the place of a time: a call, a fan-out and how many of its items, the joiner."""
+
+    def size(x: int) -> int:
+        return x
+
+    def run(compiler: Compiler, items: str) -> str:
+        found = compiler.run_sync("How much?", inputs={"items": [int(each) for each in items]})
+        return str(found.visualize().svg)
+
+    script = {"planner": "a = size(7)\nrows = {i: size(i) for i in items}\njoin(a, rows)\n", "joiner": "done"}
+    compiler = Compiler(ScriptedModel(script), [Tool(size, pure=True)], cache="all")
+    assert ">cached<" not in run(compiler, "12")
+    assert run(compiler, "12").count(">cached<") == 3  # the call, the fan-out, the joiner
+    assert ">2 of 3 cached<" in run(compiler, "123")
