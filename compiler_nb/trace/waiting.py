@@ -313,6 +313,11 @@ class Words:
                 length = _overlap(span.ready, span.started, hold.since, hold.until)
                 yield f"for {_HELD.get(hold.reason, hold.reason)}", length
                 slot -= length
+            looked = progress.looked.get(id_)
+            if looked is not None and not looked.role and not number:
+                length = min(max(looked.at - span.ready, 0.0), slot)
+                yield "for the cache", length
+                slot -= length
             paused = sum(_overlap(span.ready, span.started, since, until) for since, until in progress.pauses)
             yield "while the run was paused", min(paused, slot)
             yield "for a slot", slot - min(paused, slot)

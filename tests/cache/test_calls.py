@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from compiler_nb import Compiler, History, Run, ScriptedModel, Tool, tool
+from compiler_nb.cache import Cache
 from compiler_nb.events import CacheLooked, TaskStarted
 from compiler_nb.outcome import CACHED
 
@@ -404,3 +405,17 @@ def test_a_thousand_calls_are_looked_for_together(path):
     found = again(path, plan)
     assert (found.answer, made(found)) == (1000, [])
     assert time.perf_counter() - before < 3
+
+
+def test_the_time_that_looking_took_is_no_wait_for_a_slot(path, monkeypatch):
+    """`why` says that the call waited for the cache."""
+
+    def slow(cache: Cache, keys: Any) -> Any:
+        time.sleep(0.05)
+        return find(cache, keys)
+
+    find = Cache.find
+    monkeypatch.setattr(Cache, "find", slow)
+    why = again(path, "n = tickers(3)\nanswer(n)\n").why("n")
+    assert "for the cache" in why
+    assert "for a slot" not in why
