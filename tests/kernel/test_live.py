@@ -149,7 +149,7 @@ def test_in_the_background_every_version_hears_the_page(kernel):
     page.until_state("b", "running")
     page.say("task", task=page.number("b"))
     kernel.until_true(lambda: page.look() and page.details)
-    assert "running" in page.details[page.number("b")]
+    assert "slow(2, wait=30)" in page.details[page.number("b")]
     page.answer("approve", "a")
     page.until_state("a", "done")
     page.say("stop")
