@@ -50,6 +50,8 @@ LONGEST_TEXT, LONGEST_LIST = 60, 4
 """Characters between two escapes of a text, and items of a list, under a grammar for the built-in model."""
 _ENDLESS: Final = re.compile(r'("(?:[^"\\]|\\.)*")|([])])\*')
 """A word of GBNF, which stays as it is, or what may be repeated without end: characters, or a group of parts."""
+_FURTHER_KEYS: Final = re.compile(r' ?\(", " [^()]*": " [^()]*\)\*')
+"""In a rule of GBNF, the keys of a free dict after the first: one that stands there twice is no plan."""
 WEAK: Final = "it plans badly: it is for trying, teaching and testing; for a better one: local:/path/to/model.gguf"
 """What to expect of the built-in model."""
 
@@ -166,14 +168,14 @@ class LocalModel(OpenAIModel):
 
 
 def ended(grammar: ReplyGrammar) -> ReplyGrammar:
-    """Return a grammar without endless texts and lists, in which a very small model would repeat itself.
+    """Return a grammar without endless texts, lists and dicts, in which a very small model would repeat itself.
 
-    Whatever it allows, the whole one allows too.
+    Whatever it allows, the whole one allows too. A free dict has one key: no grammar can forbid to repeat one.
     """
 
     def write(form: GrammarForm) -> str:
         text = grammar.text(form)
-        return _ENDLESS.sub(_end, text) if form == "gbnf" else text
+        return _ENDLESS.sub(_end, _FURTHER_KEYS.sub("", text)) if form == "gbnf" else text
 
     return ReplyGrammar(grammar.about, write)
 

@@ -6,6 +6,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from compiler_nb.models import local as room
 from compiler_nb.models.base import ReplyGrammar, Request
 from compiler_nb.models.connect import check, connect, describe
 from compiler_nb.notebook.live.details import exchange_details
+from compiler_nb.tool import Toolbox
 from compiler_nb.trace import Exchange
 from tests.support.local import real_model
 
@@ -134,6 +136,20 @@ def test_the_grammar_of_the_built_in_model_lets_no_text_and_no_list_go_on_for_ev
     short = room.ended(whole)
     assert short.text("gbnf") == 'root ::= "a]*\\")*" [^x]{0,60} ("," [0-9]{1,3}){0,4}'
     assert (short.text("lark"), short.about) == (")*", "2 tools")
+
+
+def test_a_free_dict_of_the_built_in_model_has_one_key():
+    """A key that is repeated is no plan, and a grammar cannot say so; fields that are known stay as they are."""
+
+    def plan(settings: dict[str, int], point: list[int]) -> str:
+        return ""
+
+    whole = Toolbox([plan]).grammar("python", lines=2)
+    short = room.ended(ReplyGrammar("1 tool", lambda form: whole)).text("gbnf")
+    assert re.search(r'\(", " r\d+ ": " r\d+\)\*', whole)
+    assert not re.search(r'": " r\d+\)[*{]', short)
+    assert len(re.findall(r'": "', short)) < len(re.findall(r'": "', whole))
+    assert "settings" in short
 
 
 @real_model
