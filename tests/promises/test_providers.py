@@ -86,7 +86,7 @@ FINAL = {
 ODD = ("tool-calls", "duplicate", "endless", "bomb", "blank")
 BAD = {"endless": "over 10,000,000 bytes", "bomb": "over 10,000,000 bytes", "blank": "holds no answer: ask again"}
 APART: Final = {"no-options", "no-grammar", "no-system", "answers-as", "usage-is"}
-"""No faults to a run: nobody notices them, but for a second request (tests/models), or what it costs (test_providers)."""
+"""No faults to a run: nobody notices them but for a second request (tests/models), or the cost (test_providers)."""
 CLASSES: Final = {
     **dict.fromkeys(FINE, "fine"), **dict.fromkeys(AGAIN, "again"), **dict.fromkeys(BROKEN, "broken"),
     **dict.fromkeys(STOPPED, "stopped"), **dict.fromkeys(FINAL, "final"), **dict.fromkeys(ODD, "odd"),
