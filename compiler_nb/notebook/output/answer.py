@@ -156,6 +156,7 @@ def inline(text: str) -> str:
 
 def _marked(match: re.Match[str]) -> str:
     tag = str(match.lastgroup)
-    if tag in ("tex", "paren"):
-        return formulas.formula_html(match[tag]) if formulas.is_formula(match[tag]) else inert(match[0])
+    if tag in ("block", "tex", "paren"):
+        tex = match[tag].strip()
+        return formulas.formula_html(tex, block=tag == "block") if formulas.is_formula(tex) else inert(match[0])
     return f"<{tag}>{inert(match[tag])}</{tag}>"

@@ -11,8 +11,11 @@ from html import escape
 from typing import Final
 
 LONGEST: Final = 1_000
-INLINE: Final = r"(?<![\\$\w])\$(?P<tex>(?![\s$])[^$\n]*?[^\s$\\])\$(?![\d$])|\\\((?P<paren>[^\n]+?)\\\)"
-"""The delimiters of a formula within a line: `$x^2$` or `\\(x^2\\)`."""
+INLINE: Final = (
+    r"(?<![\\$\w])\$\$(?P<block>[^$\n]+)\$\$(?![\d$])|(?<![\\$\w])\$(?P<tex>(?![\s$])[^$\n]*?[^\s$\\])\$(?![\d$])"
+    rf"|\\\((?P<paren>[^\n]{{1,{LONGEST}}}?)\\\)"
+)
+"""The delimiters of a formula within a line: `$x^2$` or `\\(x^2\\)`, or `$$x^2$$`, which a page sets on its own."""
 _WORDS: Final = """
     alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi pi rho sigma tau
     upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega

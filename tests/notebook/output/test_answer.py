@@ -86,6 +86,7 @@ def test_tables_in_markdown_are_tables():
         (r"so \(\frac{a}{b}\) and", r"$\frac{a}{b}$"),
         ("$$\ny = x < 1\n$$", "$$y = x &lt; 1$$"),
         (r"\[\sum_{i=1}^n i\]", r"$$\sum_{i=1}^n i$$"),
+        (r"so $$ \int_0^1 x = 1 $$, which", r"$$\int_0^1 x = 1$$"),
     ],
 )
 def test_formulas_are_left_to_the_pages_own_renderer(text, tex):
@@ -98,6 +99,7 @@ def test_formulas_are_left_to_the_pages_own_renderer(text, tex):
     [
         "$5 to $6", "$5, or 6$", "US$ and AU$", "a $ b $ c", "`$x^2$`", r"$\href{javascript:alert(1)}{x^2}$",
         r"$\require{html}x^2$", r"\(\style{background:url(x)}{x}\)", r"$$\def\a{x}\a^2$$", r"$\bbox[red]{x^2}$",
+        "from $$ to $$", r"so $$\href{x}{y^2}$$ is",
         r"$\begin{foo}x^2\end{foo}$", "$x%^2$", "$x^2\u202e$", f"${'x^' * 600}$",
     ],
 )  # fmt: skip
