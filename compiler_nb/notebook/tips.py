@@ -7,6 +7,7 @@ names that it does not find: the shell's own method is replaced while the extens
 from __future__ import annotations
 
 import inspect
+from html import escape
 from typing import Any
 
 from compiler_nb.tool import Tool
@@ -18,7 +19,8 @@ def inspect_mime(shell: Any, oname: str, detail_level: int = 0, omit_sections: A
     offered = {tool.name: tool for tool in make_language_tools()}  # in every plan
     tool = shell.user_ns.get(oname, offered.get(oname))
     if isinstance(tool, Tool) and not detail_level:
-        return {"text/plain": tip(tool)}
+        text = tip(tool)  # a kernel takes the HTML out; without it it would say that the name was not found
+        return {"text/plain": text, "text/html": f"<pre>{escape(text)}</pre>"}
     return type(shell).object_inspect_mime(shell, oname, detail_level, omit_sections)
 
 
