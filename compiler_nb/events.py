@@ -16,11 +16,14 @@ import inspect
 import time
 from collections import namedtuple
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, cast, dataclass_transform
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar, cast, dataclass_transform
 
 from compiler_nb.errors import Problem
 from compiler_nb.outcome import Answer, Failure, Replan, State, Status, Usage
 from compiler_nb.plan.task import LastLine, Task
+
+EQUAL: Final = "equal"
+"""Why a call is held that waits for the end of an equal one (`TaskHeld.reason`)."""
 
 T = TypeVar("T")
 
@@ -242,8 +245,9 @@ class TaskIdentified(_TaskEvent):
 class TaskHeld(_TaskEvent):
     """A ready task waits for more than a slot.
 
-    reason: "approval" of its arguments, "fanout" if its fan-out is approved as a whole, or "plan" for the plan's end;
-    arguments: as they are shown; mark: their digest, which an answer may name.
+    reason: "approval" of its arguments, "fanout" if its fan-out is approved as a whole, "plan" for the plan's end, or
+    "equal" for the end of an equal call; arguments: as they are shown, or the id of the equal call; mark: their digest,
+    which an answer may name.
     """
 
     reason: str

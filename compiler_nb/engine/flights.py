@@ -23,7 +23,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from compiler_nb.engine.node import Node
 from compiler_nb.engine.results import is_iterator
 from compiler_nb.engine.schedule import Schedule
-from compiler_nb.events import CacheLooked, Log, TaskEnded
+from compiler_nb.events import EQUAL, CacheLooked, Log, TaskEnded, TaskHeld
 from compiler_nb.outcome import CACHED
 from compiler_nb.plan.task import Task
 from compiler_nb.tool import Tool
@@ -161,6 +161,7 @@ class Flights:
                 return
         elif leader:
             self._followers[call.mark].append((node, call))
+            self.host.log.emit(TaskHeld, node.task.id, 0, EQUAL, leader, "")
             return
         if not call.loose:
             self._leaders[call.mark] = node.task.id

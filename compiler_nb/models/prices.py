@@ -56,7 +56,7 @@ def set_price(
     provider reads from its cache, by default as `input`. Without any number the price is forgotten.
     Raises ValueError if the name or a number is wrong.
     """
-    name = model if isinstance(model, str) else f"{model.provider}:{model.name}"
+    name = f"{model.provider}:{model.name}" if isinstance(model, Model) else str(model)
     if not all(name.partition(":")):
         raise ValueError(f"a price belongs to a model such as 'vllm:my-model', not {cut(name, 80)!r}")
     if input is output is cached is None:

@@ -116,7 +116,7 @@ class _Spans:
         about: Attributes = {
             "gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": WORKFLOW,
             "compiler_nb.run.id": traced.run, "compiler_nb.run.status": progress.status,
-            "compiler_nb.run.tasks": len(progress.tasks), "compiler_nb.run.cost": progress.cost,
+            "compiler_nb.run.tasks": len(progress.tasks), "compiler_nb.run.cost": progress.cost.dollars,
             "gen_ai.usage.input_tokens": progress.usage.input_tokens,
             "gen_ai.usage.output_tokens": progress.usage.output_tokens,
         }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
-from compiler_nb.events import ModelWaits, TaskEnded
+from compiler_nb.events import EQUAL, ModelWaits, TaskEnded
 from compiler_nb.outcome import CACHED, ENDED, LEFT_OUT, NOT_REPEATED, SET, Failure, Skipped
 from compiler_nb.plan.expression import spell
 from compiler_nb.plan.short import named_in
@@ -20,7 +20,12 @@ MESSAGE: Final = 300
 SHORTEST: Final = 0.001
 """Seconds that are worth telling."""
 _WHAT: Final = {ITEMS: "the items of ", ITEM: "an item of "}
-_HELD: Final = {"approval": "approval", "plan": "the end of the plan", "fanout": "approval of its fan-out"}
+_HELD: Final = {
+    "approval": "approval",
+    "plan": "the end of the plan",
+    "fanout": "approval of its fan-out",
+    EQUAL: "an equal call",
+}
 _ENDS: Final = {
     LEFT_OUT: ", without the items that failed",
     CACHED: ", from the cache",
@@ -182,7 +187,11 @@ class Words:
                 return f"tries again in {seconds_text(left)}, after: {error}"
             return f"{self._for_slot(id_)} to try again, after: {error}"
         hold = progress.hold(id_)
-        if hold is not None:
+        if hold is not None and hold.reason == EQUAL:
+            if hold.arguments not in progress.ends:
+                standing = "" if self._short else self._detail(self._brief(hold.arguments))
+                return f"ready, waits for the equal call {self._name(hold.arguments)}{standing}"
+        elif hold is not None:
             arguments = f" of ({cut(hold.arguments, MESSAGE)})" if hold.reason == "approval" and not self._short else ""
             turn = self._turn(id_)
             then = f", then for {turn}" if turn else ""

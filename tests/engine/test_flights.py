@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from typing import Any
@@ -199,3 +200,38 @@ def test_a_plan_that_closes_while_its_calls_are_looked_for_makes_each_once(bench
     found = execute(bench, f"{lines}join()", max_concurrency=2)
     assert (found.status, sorted(map(str, bench.called))) == ("done", sorted(set(map(str, bench.called))))
     assert len(bench.called) == 40
+
+
+def test_it_says_that_it_waits_for_the_equal_call(bench):
+    """Not for a slot: in full, in short, and when it was made itself in the end, too."""
+    told: list[str] = []
+    go = asyncio.Event()
+
+    @tool(pure=True)
+    async def wait(x: int) -> int:
+        """Fail at first, after a moment."""
+        await go.wait()
+        bench.called.append(x)
+        if len(bench.called) == 1:
+            raise ValueError("bad")
+        return x
+
+    async def main() -> Run:
+        compiler = Compiler(None, [wait])
+        found, work = compiler.begin(compiler.order(plan="a = wait(1)\nb = wait(1)\nanswer(b)"))
+        ended = asyncio.ensure_future(work)
+        for _ in range(400):
+            await asyncio.sleep(0.005)
+            if found.progress.hold("b"):
+                break
+        told.extend([found.why("b"), found.words().short("b")])
+        assert found.progress.held == {}  # nobody is asked
+        go.set()
+        await ended
+        return found
+
+    found = asyncio.run(main())
+    assert re.fullmatch(r"ready, waits for the equal call `a` \(running .* m?s\)", told[0])
+    assert told[1] == "waits for the equal call a"
+    assert (found.answer, len(bench.called)) == (1, 2)
+    assert re.search(r"^done after .*; it waited .* m?s for an equal call$", found.why("b"))

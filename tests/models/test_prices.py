@@ -92,6 +92,7 @@ def test_a_price_of_one_s_own_goes_first():
     ("model", "numbers", "words"),
     [
         ("my-model", {"input": 1, "output": 2}, "a price belongs to a model such as 'vllm:my-model', not 'my-model'"),
+        (None, {"input": 1, "output": 2}, "a price belongs to a model such as 'vllm:my-model', not 'None'"),
         ("vllm:x", {"input": 1}, "output must be dollars per million tokens, a number from 0, not None"),
         ("vllm:x", {"input": -1, "output": 2}, "input must be .* not -1"),
         ("vllm:x", {"input": "1", "output": 2}, 'input must be .* not "1"'),

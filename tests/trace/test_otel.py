@@ -19,6 +19,7 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 from opentelemetry.trace import SpanKind, StatusCode
 
 from compiler_nb import Compiler, RateLimited, Run, tool
+from compiler_nb.trace import costs
 from tests.support.desk import Desk, scripted
 from tests.support.wire import Wire, model_on, role_of
 
@@ -122,6 +123,16 @@ def test_contents_are_in_only_if_asked_for(run):
     assert json.loads(chat.attributes["gen_ai.output.messages"])[0] == {
         "role": "assistant", "parts": [{"type": "text", "content": PLAN}], "finish_reason": "stop",
     }  # fmt: skip
+
+
+def test_the_cost_is_a_number_of_dollars_and_left_out_if_it_is_not_known(run, monkeypatch):
+    """As back ends add it up."""
+    told = []
+    for dollars in (0.25, None):
+        monkeypatch.setattr(costs, "price", lambda *_args, dollars=dollars: dollars)
+        whole = next(span for span in exported(run)[0] if span.name == "invoke_workflow compiler_nb")
+        told.append(whole.attributes.get("compiler_nb.run.cost"))
+    assert told == [0.25 * run.usage.calls, None]
 
 
 def test_errors_have_a_type_and_a_status(run):
