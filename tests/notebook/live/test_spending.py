@@ -52,7 +52,7 @@ def test_a_page_is_told_what_each_task_cost_and_each_role():
         "calls": 5, "tokens": run.usage.tokens, "words": str(costs.total), "shares": str(costs),
     }  # fmt: skip
     assert usage["shares"].startswith("planner ")
-    assert [row[-1] for row in page.facts["models"]] == [str(costs.roles["planner"]), str(costs.roles["joiner"])]
+    assert [row[-2] for row in page.facts["models"]] == [str(costs.roles["planner"]), str(costs.roles["joiner"])]
     late = Page([board.snapshot(run.seconds)])
     assert (late.by_task["costs"], late.facts["usage"]) == (page.by_task["costs"], usage)
     assert board.rows_from(0, 1)["costs"] == [[0, *told["a"]]]
