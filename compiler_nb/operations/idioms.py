@@ -405,7 +405,8 @@ def _known(table: Any) -> str:
 def read_item(table: Any, key: Any, note: Callable[[str], None]) -> Any:
     """Return `table[key]`; of a column, a whole number is a label, otherwise perhaps a position, which is noted."""
     kind, label = kind_of_any(table), plain(key)
-    _check_plain("a key", label)
+    if callable(label):  # pandas would call it; anything else may be a label
+        raise TypeError("a function cannot be a key")
     if kind == "Series" and type(label) is int:
         return plain(_by_label_or_place(table, label, note))
     if kind in PANDAS and type(label) in (str, int) and label not in _labels(table):

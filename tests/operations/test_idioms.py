@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import time
 from typing import Any
 
@@ -67,6 +68,16 @@ def test_a_table_is_never_changed(trips):
     ):  # fmt: skip
         value_of(text, trips=trips)
     pandas.testing.assert_frame_equal(trips, before)
+
+
+def test_a_column_may_be_named_by_what_is_no_text(trips):
+    """Members of an enumeration and days are labels, too."""
+
+    class Field(enum.Enum):
+        KM = "km"
+
+    table = trips.rename(columns={"km": Field.KM})
+    assert value_of("sum(t[f])", t=table, f=Field.KM) == 100
 
 
 # ------------------------------------------------------------------- what is refused
