@@ -89,18 +89,10 @@ def prepare(
         problems += str(error).split("\n")
     read, wrong = read_variants(variants, base, known)
     problems += wrong
-    purse, ways = Purse(budget if isinstance(budget, Budget) else Budget()), {}
-    for variant in read:
-        try:
-            arguments = {**variant.arguments, "history": base.history, "limits": base.limits, "approve": approve}
-            ways[variant.name] = Answering(make(arguments), main)
-        except Exception as error:  # noqa: BLE001 - a model's own class may raise anything
-            problems.append(f"variant {variant.name!r}: {error}")
-    for name, way in ways.items():
-        problems += _unusable(name, way, purse.limit)
-        twin = next((other for other in ways if other != name and ways[other].mark == way.mark), name)
-        if [*ways].index(twin) < [*ways].index(name):
-            problems.append(f"the variants {twin!r} and {name!r} have the same settings: leave one of them out")
+    purse = Purse(budget if isinstance(budget, Budget) else Budget())
+    fixed = {"history": base.history, "limits": base.limits, "approve": approve}
+    ways, wrong = _make_ways({each.name: {**each.arguments, **fixed} for each in read}, make, main, purse.limit)
+    problems += wrong
     if problems:
         raise ValueError("\n".join(problems))
     grid = Grid(cases, list(ways), repeat)
@@ -121,6 +113,29 @@ def prepare(
         grid=grid, ways=ways, store=store, score=score, at_a_time=max_concurrency, purse=purse,
         seconds=purse.limit.seconds, fresh=fresh,
     )  # fmt: skip
+
+
+def _make_ways(
+    variants: Mapping[str, Mapping[str, Any]],
+    make: Callable[[Mapping[str, Any]], Compiling],
+    main: PostToMain | None,
+    limit: Budget,
+) -> tuple[dict[str, Answering], list[str]]:
+    """Return a way to answer for each variant, of its arguments by name, and what is wrong with them."""
+    ways: dict[str, Answering] = {}
+    problems = []
+    for name, arguments in variants.items():
+        try:
+            ways[name] = Answering(make(arguments), main)
+        except Exception as error:  # noqa: BLE001 - a model's own class may raise anything
+            problems.append(f"variant {name!r}: {error}")
+    first: dict[Any, str] = {}
+    for name, way in ways.items():
+        problems += _unusable(name, way, limit)
+        twin = first.setdefault(way.mark, name)
+        if twin != name:
+            problems.append(f"the variants {twin!r} and {name!r} have the same settings: leave one of them out")
+    return ways, problems
 
 
 def _wrong(repeat: Any, max_concurrency: Any, budget: Any, approve: Any, score: Any) -> list[str]:
