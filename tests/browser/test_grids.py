@@ -13,11 +13,15 @@ from tests.support.lab import command, open_browser, open_notebook, running_lab,
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 SETUP = """
 %load_ext compiler_nb
+import asyncio
+from pathlib import Path
 from compiler_nb import Compiler, ScriptedModel, tool
 
 @tool
 async def double(x: float) -> float:
-    "Return twice a number."
+    "Return twice a number, once the test has seen the bar."
+    while not Path("bar_was_seen").exists():
+        await asyncio.sleep(0.02)
     return 2 * x
 
 def write(request):
@@ -70,6 +74,7 @@ def test_a_user_reads_a_grid_sorts_it_and_opens_a_run(tmp_path, chromium):
         command(page, "notebook:run-all-cells")
         page.wait_for_selector(".cnb-bar", timeout=60_000)
         shot(page, "grid_bar")
+        (folder / "bar_was_seen").touch()
         page.wait_for_function(DONE, arg=4, timeout=60_000)
         page.wait_for_timeout(500)
         assert page.evaluate("() => document.querySelectorAll('.jp-OutputArea table.cnb-cells').length") == 3
