@@ -46,6 +46,8 @@ class Tool(Signature):
     )  # fmt: skip
     regular = True
     """Whether results have the same shape each time, so that planners may be told what it was."""
+    server: str | None = None
+    """The name of the server that performs its calls; None if it is a function of this process."""
 
     def __init__(
         self,

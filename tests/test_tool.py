@@ -34,6 +34,11 @@ def test_a_planner_reads_a_line_and_a_sentence():
     assert repr(weather) == f"<tool {signature}>"
 
 
+def test_a_function_belongs_to_no_server():
+    """Prompts group tools by the server that performs them: see `toolbox/mcp.py`."""
+    assert weather.server is None
+
+
 @pytest.mark.parametrize(
     "doc",
     [
