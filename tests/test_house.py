@@ -50,6 +50,8 @@ tool Tool Toolbox Plan Task Compiler Run Budget History connect ScriptedModel Op
 """
 HEAVY = ("openai", "pydantic", "ipywidgets", "anywidget", "graphviz", "IPython", "pandas")
 ONLY_NOTEBOOK = {"IPython", "ipywidgets", "anywidget", "ipykernel", "traitlets", "nest_asyncio", "nest_asyncio2"}
+COMING = {"distributed", "matplotlib", "mcp"}
+"""Packages of extras whose code is not there yet; take out what is."""
 STORES_CODE = {"pickle", "marshal", "shelve", "dill", "cloudpickle"}
 
 
@@ -350,7 +352,8 @@ def test_extras_are_those_that_code_uses():
         for each in extras[extra]
     }
     imported = {each.module.split(".")[0] for module in MODULES for each in imports_of(module)}
-    assert {each for each in named if not {each, each.partition("_")[0]} & imported} == set()
+    unused = {each for each in named if not {each, each.partition("_")[0]} & imported}
+    assert unused <= COMING, f"no code imports {sorted(unused - COMING)}: take the extra out"
 
 
 def project_files() -> list[Path]:
