@@ -79,8 +79,19 @@ def _pictures_as_usual() -> Iterator[None]:
     PREFERENCES.layout, PREFERENCES.scale = "auto", 1.0
 
 
-AGAIN: list[str] = []
-"""Tests in a browser whose page was late, and that were tried again; the last lines name them."""
+ALONE = ("kernel", "browser", "promise", "slow")
+"""Markers of tests that start processes, need much of the machine, or measure: of these only one runs at a time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep these tests in one of the processes that `make.py test` starts, beside which the many small ones run."""
+    for item in items:
+        if any(item.get_closest_marker(name) for name in ALONE):
+            item.add_marker(pytest.mark.xdist_group("alone"))
+
+
+AGAIN = "tried again"
+"""The property of a report whose page was late at first; the last lines name these tests."""
 
 
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
@@ -91,9 +102,9 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
     failed = [str(report.longrepr) for report in reports if report.failed]
     if failed and all("playwright._impl._errors.TimeoutError" in text for text in failed):
-        AGAIN.append(item.nodeid)
         item._initrequest()  # type: ignore[attr-defined]  # its own fixtures anew
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        reports[-1].user_properties.append((AGAIN, item.nodeid))
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
@@ -106,7 +117,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterat
     yield
     reports = terminalreporter.stats.get("skipped", [])
     skipped = [(r.nodeid.split("::")[0], str(r.longrepr[2])) for r in reports if isinstance(r.longrepr, tuple)]
-    for name in AGAIN:
+    told = [report for reports in terminalreporter.stats.values() for report in reports]
+    properties = [each for report in told for each in getattr(report, "user_properties", ())]
+    for name in sorted({str(value) for key, value in properties if key == AGAIN}):
         terminalreporter.write_line(f"Tried again, since the page was late: {name}", yellow=True)
     for text in did_not_run(skipped):
         terminalreporter.write_line(text, yellow=True)

@@ -58,6 +58,13 @@ def test_the_ten_slowest_tests_are_named_and_fast_leaves_the_slow_ones_out():
     assert fast[2:] == ["pytest", "--durations=10", "-m", make.FAST, "tests/plan"]
 
 
+def test_all_tests_are_run_by_two_processes():
+    """A choice of tests is run by one."""
+    python = Path("python")
+    assert make.test_command(python, make.read_options(["test"]))[4:] == ["-n", "2", "--dist", "loadgroup"]
+    assert "-n" not in make.test_command(python, make.read_options(["test", "tests/plan"]))
+
+
 def test_fast_leaves_out_only_what_has_a_marker():
     """Each name in the selection is one of the markers that pytest knows."""
     known = tomllib.loads((make.ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["pytest"]["ini_options"]["markers"]
