@@ -72,7 +72,8 @@ class Picture:
 def save(path: str | os.PathLike[str], forms: Forms) -> Path:
     """Write something in the form that its path's suffix names; return the path.
 
-    Raises ValueError for another suffix, and RuntimeError if the form cannot be made.
+    Raises ValueError for another suffix, RuntimeError if the form cannot be made, FileNotFoundError if there is no
+    such folder.
     """
     target = Path(path)
     suffix = next((each for each in forms if target.name.lower().endswith(each)), "")
@@ -80,6 +81,10 @@ def save(path: str | os.PathLike[str], forms: Forms) -> Path:
         *others, last = forms
         found = f"ends in {target.suffix!r}" if target.suffix else "has no suffix"
         raise ValueError(f"{target.name!r} {found}: save it as {', '.join(others)} or {last}")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            f"{target.name!r} cannot be saved: there is no folder {str(target.parent)!r}; make it first"
+        )
     made = forms[suffix]()
     if made is None:
         raise RuntimeError(

@@ -63,6 +63,8 @@ def set_price(
         _OWN.pop(name, None)
         return
     numbers: dict[str, Any] = {"input": input, "output": output, "cached": input if cached is None else cached}
+    if input is None or output is None:
+        raise ValueError(f"the price of {name} needs input and output, in dollars per million tokens")
     for what, number in numbers.items():
         if type(number) not in (int, float) or not 0 <= number < MILLION:
             shown = shorten_value(number, 40)

@@ -34,10 +34,11 @@ from compiler_nb.notebook.output.failed import run_failed
 from compiler_nb.notebook.output.presenter import display, front_of, look_of, say
 from compiler_nb.notebook.output.prints import Labels
 from compiler_nb.notebook.output.values import close_figures
-from compiler_nb.notebook.prompts import chosen_prompts
+from compiler_nb.notebook.prompts import all_saved, chosen_prompts
 from compiler_nb.notebook.runs import cache_in, find_run, history_of
 from compiler_nb.notebook.variables.binding import variables
 from compiler_nb.plan.plan import Plan
+from compiler_nb.prompts.data import SHARES
 from compiler_nb.run import Run
 from compiler_nb.settings.order import Order
 from compiler_nb.values.forms import NotStored
@@ -142,7 +143,7 @@ def begin_again(
     # what the history could not store is taken from the notebook's variables, if they are still there
     own = {name: value for name, value in old.inputs.items() if not isinstance(value, NotStored)}
     lost = {name: desk.memory.names.get(name, "rerun") for name in old.inputs if name not in own}
-    said = Line(_with_models_of(old, desk, given or {}), answer, old.question)
+    said = Line(_settings_of(old, desk) | _with_models_of(old, desk, given or {}), answer, old.question)
     question = Question(said, old.question, own | lost, f"rerun {said.given.get('out', 'run')}", [])
     compiler = _compiler(desk, question)
     old = compiler.recall(old)
@@ -152,6 +153,18 @@ def begin_again(
         else:
             order = compiler.order_resumed(old, lost, take=take)
     return RunJob(desk, question, compiler, order, view).begin()
+
+
+def _settings_of(old: Run, desk: Desk) -> dict[str, Any]:
+    """Return the options of a run that its rerun keeps; of two shares, of the run and the notebook, that of less."""
+    kept: dict[str, Any] = {
+        "share": min(old.settings.share, desk.settings.share, key=SHARES.index),
+        "drop_failed": old.settings.drop_failed or desk.settings.drop_failed,
+    }
+    label = old.settings.variants.get("joiner", "")
+    if any(each.label == label for each in all_saved(desk) if each.role == "joiner"):
+        kept["joiner_prompt"] = label
+    return kept
 
 
 def _with_models_of(old: Run, desk: Desk, given: Mapping[str, Any]) -> dict[str, Any]:

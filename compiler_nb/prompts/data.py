@@ -26,6 +26,8 @@ from compiler_nb.text import cut, type_name, visible
 
 Share: TypeAlias = Literal["all", "summary", "none"]
 """What of contents a model may see: all, type and size with a short preview, or the type only."""
+SHARES: Final[tuple[Share, ...]] = ("none", "summary", "all")
+"""From the one that shows least of contents."""
 
 TOTAL: Final = 60_000
 """Most characters of all values together in a prompt."""

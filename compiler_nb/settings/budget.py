@@ -52,6 +52,6 @@ class Budget:
                 return f"the budget of {self.tokens:,} tokens is too small: {rest}"
         if self.calls is not None and max(asked, used.calls) >= self.calls:
             return f"the budget of {self.calls} calls of models is used up"
-        if self.usd is not None and (spent := progress.cost).known >= self.usd:
-            return f"the budget of ${self.usd:g} is used up ({spent.money or '$0'})"
+        if self.usd is not None and (spent := progress.cost).known >= self.usd and (self.usd or spent.known):
+            return f"the budget of ${self.usd:g} is used up ({spent.money or '$0'})"  # of $0, free calls use nothing
         return ""

@@ -11,9 +11,9 @@ from typing import Any, Final, cast
 from compiler_nb.engine.approval import Rule
 from compiler_nb.engine.node import provider_caps
 from compiler_nb.errors import PlanError
+from compiler_nb.models import prices
 from compiler_nb.models.base import Model
 from compiler_nb.models.limits import Limit
-from compiler_nb.models.prices import price
 from compiler_nb.models.providers import known_secrets
 from compiler_nb.models.secret import Secret
 from compiler_nb.operations.bounds import BOUNDS, Bounds
@@ -141,10 +141,17 @@ class Settings:
             raise ValueError(f"{role} must be a Model, {made}, not {model!r}")  # noqa: TRY004 - as all settings
         _check_choice(f"{role}.prompts", getattr(model, "prompts", WORDINGS[0]), WORDINGS)
         _check_choice(f"{role}.dialect", getattr(model, "dialect", "python"), DIALECTS)
-        if self.budget.usd is not None and price(model.provider, model.name, Usage(1, 1, 1)) is None:
-            name = f"{model.provider}:{model.name}"
+        if self.budget.usd is not None:
+            self._check_price(model)
+
+    def _check_price(self, model: Model) -> None:
+        name, dollars = f"{model.provider}:{model.name}", prices.price(model.provider, model.name, Usage(1, 1, 1))
+        if dollars is None:
+            ways = "leave usd out, " if prices.is_installed() else "leave usd out, install compiler_nb[prices], "
             way = f"set it: compiler_nb.set_price({name!r}, input=..., output=...)"
-            raise ValueError(f"no price is known for {name}: leave usd out, install compiler_nb[prices], or {way}")
+            raise ValueError(f"no price is known for {name}: {ways}or {way}")
+        if dollars and not self.budget.usd:
+            raise ValueError(f"a budget of $0 allows no call of {name}, which costs money: allow more")
 
     def _check_prompts(self) -> None:
         """Raise ValueError if a prompt of the user's lacks what it must show, or an example is not a plan."""

@@ -31,6 +31,14 @@ def test_what_cannot_be_made_is_an_error_with_the_mend(tmp_path):
         save(tmp_path / "x.png", {".png": lambda: None, ".svg": str})
 
 
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    """Before the picture is made."""
+    with pytest.raises(
+        FileNotFoundError, match=r"'x.svg' cannot be saved: there is no folder '.*nowhere'; make it first"
+    ):
+        save(tmp_path / "nowhere" / "x.svg", {".svg": list})
+
+
 def test_a_picture_is_saved_as_svg_dot_text_and_png(tmp_path):
     """With its states; a PNG of more tasks than fit into one is refused."""
     picture = draw(coasts(), states={"ny": "done"}, engine="own")

@@ -93,7 +93,8 @@ def test_a_price_of_one_s_own_goes_first():
     [
         ("my-model", {"input": 1, "output": 2}, "a price belongs to a model such as 'vllm:my-model', not 'my-model'"),
         (None, {"input": 1, "output": 2}, "a price belongs to a model such as 'vllm:my-model', not 'None'"),
-        ("vllm:x", {"input": 1}, "output must be dollars per million tokens, a number from 0, not None"),
+        ("vllm:x", {"input": 1}, "the price of vllm:x needs input and output, in dollars per million tokens"),
+        ("vllm:x", {"cached": 1}, "the price of vllm:x needs input and output"),
         ("vllm:x", {"input": -1, "output": 2}, "input must be .* not -1"),
         ("vllm:x", {"input": "1", "output": 2}, 'input must be .* not "1"'),
         ("vllm:x", {"input": 1, "output": float("nan")}, "output must be .* not nan"),

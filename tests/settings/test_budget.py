@@ -100,6 +100,13 @@ def test_money_needs_a_price():
     assert Compiler(Sold({"planner": "answer(1)\n"}), budget=Budget(usd=1)).run_sync("?").answer == 1
 
 
+def test_a_budget_of_nothing_is_for_models_that_cost_nothing():
+    """Another is refused before anything is asked."""
+    assert Compiler(ScriptedModel({"planner": "answer(1)\n"}), budget=Budget(usd=0)).run_sync("?").answer == 1
+    with pytest.raises(ValueError, match=r"a budget of \$0 allows no call of openai:gpt-4o-mini, which costs money"):
+        Compiler(Sold({"planner": "answer(1)\n"}), budget=Budget(usd=0))
+
+
 def test_money_that_is_used_up_ends_the_run_with_what_exists():
     """The joiner is not asked any more; the answer is what it would have been shown."""
     model = Sold({"planner": "a = get(1)\nb = get(2)\njoin(a)\n", "joiner": "never"})

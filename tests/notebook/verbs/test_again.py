@@ -203,3 +203,20 @@ def test_a_run_without_a_plan_cannot_be_edited(shell):
 def next_cell(shell):
     """Return the text that the next cell is to hold."""
     return shell.ip.rl_next_input
+
+
+def test_a_rerun_shares_no_more_than_its_run_did(shell):
+    """Nor more than the notebook allows by now, unless its line says so; the run's prompt for the joiner stays."""
+    shell.ns["m"] = ScriptedModel({"planner": "a = double(1)\njoin(a)", "joiner": ["two"] * 9}, name="m")
+    shell.ok("%%prompt joiner brief\nAnswer in one word.")
+    shell.ok("%%compile -m m --share summary --joiner-prompt brief --drop-failed 0.5 -o first\nWhat is it?")
+    shell.ok("%compile rerun first --start a -o again")
+    again = shell.ns["again"].settings
+    assert (again.share, again.drop_failed) == ("summary", 0.5)
+    assert again.variants["joiner"] == shell.ns["first"].settings.variants["joiner"]
+    assert "Answer in one word." in shell.ns["again"].prompt("joiner")
+    shell.ok("%config CompileMagics.share = 'none'")
+    shell.ok("%compile rerun first --start a -o again")
+    assert shell.ns["again"].settings.share == "none"
+    shell.ok("%compile rerun first --start a -o again --share all")
+    assert shell.ns["again"].settings.share == "all"
