@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from compiler_nb.compare.doors import ManyRuns
 from compiler_nb.drive import Drive, plan_of
@@ -24,6 +24,7 @@ from compiler_nb.operations.bounds import Bounds, read_bounds
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
 from compiler_nb.planner.seen import Seen
+from compiler_nb.prompts.data import Share
 from compiler_nb.prompts.saved import named_texts
 from compiler_nb.run import Run
 from compiler_nb.settings.budget import Budget
@@ -95,43 +96,11 @@ class Compiler(ManyRuns):
         bounds: Bounds | Mapping[str, float] | None = None,
     ) -> None:
         given = dict(locals())
-        own = _model(model)
-        asked = _in_role("worker", worker, own)
-        shared = cast("Any", share)  # Settings says what it may be
-        kept = _history(history)
-        texts, variants = _texts(prompts, kept)
-        language = make_language_tools(share=shared, provider=getattr(asked, "provider", None))
-        tools = tools if isinstance(tools, Mapping) else tuple(tools)
-        self.settings = Settings(
-            planner=_in_role("planner", planner, own),
-            joiner=_in_role("joiner", joiner, own),
-            worker=asked,
-            tools=Toolbox(tools).newest().plus(Toolbox(language)),
-            dialect=dialect,
-            examples=cast("Any", _plain(tuple, examples)),
-            engine=engine,
-            max_concurrency=max_concurrency,
-            limits=read_limits(limits),
-            max_replans=max_replans,
-            max_repairs=max_repairs,
-            timeout=timeout,
-            budget=Budget() if budget is None else budget,
-            approve=approve,
-            history=kept,
-            cache=cache,
-            prompts=texts,
-            variants=variants,
-            share=shared,
-            preview=preview,
-            drop_failed=drop_failed,
-            learn_shapes=learn_shapes,
-            bounds=read_bounds(bounds),
-        )
-        for each in self.settings.roles.values():
-            if hide := getattr(each, "hide_keys", None):
-                hide(self.settings.secrets)
+        del given["self"]
+        given["tools"] = tools if isinstance(tools, Mapping) else tuple(tools)  # an iterator is read only once
+        self.given = given
+        self.settings = read_settings(given)
         self.seen = Seen()
-        self.given = {name: each for name, each in given.items() if name != "self"} | {"tools": tools}
         self._cache: Cache | None = None
 
     @property
@@ -437,6 +406,36 @@ class Compiler(ManyRuns):
         return Run(order, self.settings, log)
 
 
+def read_settings(given: Mapping[str, Any]) -> Settings:
+    """Return the settings that a Compiler's arguments stand for; what is not read here is a setting as it is given.
+
+    Raises ValueError if one is invalid.
+    """
+    models = _models(given)
+    history = _history(given["history"])
+    prompts, variants = _texts(given["prompts"], history)
+    read = {
+        **models,
+        "history": history,
+        "prompts": prompts,
+        "variants": variants,
+        "tools": _toolbox(given["tools"], given["share"], models["worker"]),
+        "examples": _plain(tuple, given["examples"]),
+        "limits": read_limits(given["limits"]),
+        "budget": Budget() if given["budget"] is None else given["budget"],
+        "bounds": read_bounds(given["bounds"]),
+    }
+    settings = Settings(**{name: value for name, value in given.items() if name != "model"} | read)
+    _hide_keys(settings)
+    return settings
+
+
+def _models(given: Mapping[str, Any]) -> dict[str, Model | None]:
+    """Return the model of each role: its own, or the one for all."""
+    own = _model(given["model"])
+    return {role: _in_role(role, given[role], own) for role in ("planner", "joiner", "worker")}
+
+
 def _model(model: Model | str | None) -> Model | None:
     return connect(model) if isinstance(model, str) else model
 
@@ -446,6 +445,19 @@ def _in_role(role: str, model: Model | str | None, own: Model | None) -> Model |
     found = own if model is None else _model(model)
     part = getattr(found, "for_role", None)
     return part(role) if part is not None else found
+
+
+def _toolbox(tools: Any, share: Share, worker: Model | None) -> Toolbox:
+    """Return the tools that plans may call, with those that ask the worker."""
+    language = make_language_tools(share=share, provider=getattr(worker, "provider", None))
+    return Toolbox(tools).newest().plus(Toolbox(language))
+
+
+def _hide_keys(settings: Settings) -> None:
+    """Tell the models that keep what they are asked, such as a cassette, which keys they must leave out."""
+    for model in settings.roles.values():
+        if hide := getattr(model, "hide_keys", None):
+            hide(settings.secrets)
 
 
 def _plain(kind: Callable[[Any], Any], given: object) -> Any:

@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from compiler_nb.drawing.boxes import BLOCK_OVER, HEAD_SIZE, state_of, text_width
-from compiler_nb.drawing.graph import Graph, Shown, make_graph
+from compiler_nb.drawing.graph import Graph, make_graph
 from compiler_nb.drawing.layout import PAGE, Layout, Skeleton, lay_out
 from compiler_nb.drawing.preferences import PREFERENCES, Engine
 from compiler_nb.drawing.rows import GAP, Edge, Point, Size
+from compiler_nb.drawing.scene import Shown
 from compiler_nb.drawing.style import EDGE, LIGHT
 from compiler_nb.outcome import State
 from compiler_nb.text import visible

@@ -1,41 +1,26 @@
 """What a picture of a plan shows: boxes with their words and sizes, and the edges between them.
 
-Up to FULL tasks each has a box of its own; in larger plans, tasks of one level and tool share a box. Whole rows of
-tasks that read the same tasks and are read by the same tasks form a block, so that a wide plan needs few arrows. The
-boxes of a block stand in the rows in which they would stand without it, so that none moves up or down when a plan is
-closed: only then is it known who reads what.
+Up to FULL tasks each has a box of its own, and rows of tasks alike form blocks; in larger plans, tasks of one level and
+tool share a box.
 """
 
 from __future__ import annotations
 
 import textwrap
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from itertools import groupby
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from compiler_nb.drawing.boxes import (
-    BLOCK_PAD,
-    MORE,
-    Box,
-    Inside,
-    end_box,
-    end_key,
-    group_box,
-    left_out,
-    sized,
-    task_box,
-)
-from compiler_nb.drawing.layout import GAP_CLOSE, PAGE, Skeleton, levels_of, make_skeleton
-from compiler_nb.drawing.rows import GAP, Edge
-from compiler_nb.events import RunStarted
-from compiler_nb.plan.plan import Plan
+from compiler_nb.drawing.blocks import gather
+from compiler_nb.drawing.boxes import MORE, Box, Inside, end_box, end_key, group_box, left_out, sized, task_box
+from compiler_nb.drawing.layout import Skeleton, make_skeleton
+from compiler_nb.drawing.rows import Edge
+from compiler_nb.drawing.scene import Scene, Shown, scene_of
 from compiler_nb.plan.shape import levels
 from compiler_nb.plan.task import Join, LastLine, Return, Task, line_of, owner_of
 from compiler_nb.plan.tree import references
 from compiler_nb.text import cut, visible
-from compiler_nb.trace import JOINER, Progress, role_of
+from compiler_nb.trace import JOINER
 
 FULL: Final = 200
 """Most tasks that are drawn one by one."""
@@ -96,68 +81,6 @@ class Graph(NamedTuple):
         return {key: f"n{number}" for number, key in enumerate(self.boxes)}
 
 
-def shown_plan(tasks: tuple[Task, ...], plan: Plan | None) -> Plan | tuple[Task, ...]:
-    """Return tasks with the last line of a plan, or only tasks if there is no plan yet: they are drawn without one."""
-    return tasks if plan is None else Plan(tasks, plan.final)
-
-
-class DrawnRound(NamedTuple):
-    """One round as it is drawn: the tasks that it planned, its last line, and why the joiner asked for it."""
-
-    tasks: tuple[Task, ...]
-    final: LastLine | None = None
-    reason: str = ""
-
-
-class Scene(NamedTuple):
-    """A whole run as it is drawn: its rounds; by the ids of tasks that adopted an outcome, where it came from.
-
-    joined: the numbers of the rounds whose results a joiner has read, or is to read.
-    """
-
-    rounds: tuple[DrawnRound, ...]
-    adopted: Mapping[str, str] = {}
-    joined: frozenset[int] = frozenset()
-
-    @property
-    def tasks(self) -> tuple[Task, ...]:
-        """The tasks of all rounds."""
-        return tuple(task for each in self.rounds for task in each.tasks)
-
-
-Shown = Plan | Scene | Iterable[Task]
-"""What can be drawn; tasks alone are drawn without a last line."""
-
-
-def scene_of(plan: Shown) -> Scene:
-    """Return a plan, or tasks, as a run of one round."""
-    if isinstance(plan, Scene):
-        return plan
-    return Scene((DrawnRound(plan.tasks, plan.final) if isinstance(plan, Plan) else DrawnRound(tuple(plan)),))
-
-
-def scene_of_run(progress: Progress) -> Scene:
-    """Return a run's rounds as they are drawn, without the items of fan-outs."""
-    with progress.lock:
-        tasks: dict[int, list[Task]] = {number: [] for number in range(max(len(progress.rounds), 1))}
-        for id_, task in progress.tasks.items():
-            if not task.owner:
-                tasks.setdefault(progress.round_of.get(id_, 0), []).append(task)
-        rounds = dict(enumerate(progress.rounds))
-        adopted = dict(progress.readiness.adopted)
-        joined = {each.round for each in progress.calls.values() if not each.task and role_of(each) == JOINER}
-        began = progress.events[0] if progress.events else None
-        waits = progress.status == "running" and isinstance(began, RunStarted) and JOINER in began.models
-    parts = []
-    for number, planned in sorted(tasks.items()):
-        about = rounds.get(number)
-        plan = about.plan if about else None
-        parts.append(DrawnRound(tuple(planned), plan.final if plan else None, about.reason if about else ""))
-        if waits and plan is not None and isinstance(plan.final, Join):
-            joined.add(number)
-    return Scene(tuple(parts), adopted, frozenset(joined))
-
-
 def make_graph(plan: Shown, *, known: Iterable[str] = (), full: int = FULL, cells: int = CELLS, clip: int = CLIP,
                block: int = BLOCK, bars: bool = False) -> Graph:  # fmt: skip
     """Return what to draw.
@@ -166,72 +89,17 @@ def make_graph(plan: Shown, *, known: Iterable[str] = (), full: int = FULL, cell
     FULL, CELLS, CLIP and BLOCK (0: no blocks); bars: stacks hold empty bars, which the page fills.
     """
     scene = scene_of(plan)
-    every = scene.tasks
-    round_of = {task.id: number for number, each in enumerate(scene.rounds) for task in each.tasks}
-    items = _items(every, known)
-    lost = left_out(known) if isinstance(known, Mapping) else {}
-    calls = guarded_calls(every)
-    plain = [task for task in every if task.owner not in items]
-    drawn = {call.id for inner in calls.values() for call in inner}
-    whole = len(plain) - len(drawn) <= full
-    shown = sum(map(len, items.values())) + (0 if whole else len(plain))
-    inside: Inside = "bar" if bars else "cells" if shown <= cells else "shares"
-    if whole:
-        boxes = {
-            task.id: task_box(
-                task,
-                items.get(task.id, ()),
-                calls.get(task.id, ()),
-                inside=inside,
-                left_out=lost.get(task.id, NONE)[0],
-            )
-            for task in plain
-            if task.id not in drawn
-        }
-    else:
-        boxes = _collapse(plain, round_of, items, lost, inside, clip)
-    box_of = _boxes_of(items, boxes)
-    reads = {(box_of[need], box_of[task.id]) for task in every for need in task.dependencies if need in box_of}
-    guards = {(box_of[need], box_of[task.id]) for task in every for need in references(task.guard) if need in box_of}
-    turns = {(box_of[one], box_of[task.id]) for task in every for one in task.follows if one in box_of}
-    bands = {
-        key: max(round_of[id_] for id_ in (box.task, *box.members) if id_ in round_of) for key, box in boxes.items()
-    }
-    pairs, hidden = _edges(every, box_of), list[Edge]()
-    for number, (_, final, _) in enumerate(scene.rounds):
-        if final is not None:
-            key = end_key(number, len(scene.rounds))
-            ends = _ends(final, number, bands, box_of, pairs)
-            if ends or isinstance(final, Join):
-                pairs |= dict.fromkeys((one, key) for one in ends)
-            else:
-                hidden += [(one, key) for one in _unread(number, bands, pairs)]
-            label = JOINER if number in scene.joined else "answer" if isinstance(final, Return) else "join"
-            boxes[key] = end_box(key, label, number)
-            bands[key] = number
-    links = {(box_of[source], box_of[id_]) for id_, source in scene.adopted.items() if {source, id_} <= box_of.keys()}
-    pairs |= dict.fromkeys(sorted(links))
-    edges = [(one, other) for one, other in pairs if bands[one] <= bands[other]]
-    if whole and block:
-        closed = {number for number, each in enumerate(scene.rounds) if each.final is not None}
-        boxes, edges, owner = _gather(boxes, edges, {key: band for key, band in bands.items() if band in closed}, block)
-        bands = {key: bands[key] if key in bands else bands[box.inner[0][0].key] for key, box in boxes.items()}
-        reads, guards, turns, links = (
-            {(owner[one], owner[other]) for one, other in each} for each in (reads, guards, turns, links)
-        )
-        hidden = list(dict.fromkeys((owner[one], owner[other]) for one, other in hidden))
-    heads = {
-        number: head_lines(number, each.reason) for number, each in enumerate(scene.rounds) if number in bands.values()
-    }
-    heads.pop(min(heads, default=0), None)  # the first has nobody's reason
-    links |= {(one, other) for one, other in edges if bands[one] != bands[other]}
-    graph = Graph(
-        boxes, tuple(edges), bands, heads, frozenset(guards), frozenset(turns - reads), frozenset(links), tuple(hidden)
-    )
-    # Only the finished picture shows whether it is too large, so a large one is made twice.
-    if whole and is_too_tall(len(plain), graph.skeleton.height, graph.skeleton.levels):
-        return make_graph(scene, known=known, full=0, cells=cells, clip=clip, block=block, bars=bars)
-    return graph
+    cast = _Cast(scene, known)
+    if len(cast.own) <= full:
+        graph = _Draft(scene, cast, cast.boxes(cast.inside(cells, bars=bars))).graph()
+        if block:
+            graph = _in_blocks(graph, scene.closed, block)
+        # Only the finished picture shows whether it is too large, so a large one is made twice.
+        skeleton = graph.skeleton
+        if not is_too_tall(len(cast.plain), skeleton.height, skeleton.levels):
+            return graph
+    inside = cast.inside(cells - len(cast.plain), bars=bars)
+    return _Draft(scene, cast, cast.collapsed(inside, clip)).graph()
 
 
 def is_too_tall(count: int, height: float, levels: int) -> bool:
@@ -256,6 +124,58 @@ def guarded_calls(tasks: Iterable[Task]) -> dict[str, list[Task]]:
     return found
 
 
+# --------------------------------------------------------------------- boxes
+
+
+class _Cast:
+    """The tasks of a scene: which may have a box of their own, and which stand in the box of another.
+
+    items: the ids of items by fan-out; calls: guarded calls by the line that they stand in; plain: all but items; own:
+    all but items and guarded calls.
+    """
+
+    def __init__(self, scene: Scene, known: Iterable[str]) -> None:
+        self.tasks = scene.tasks
+        self.round_of = {task.id: number for number, each in enumerate(scene.rounds) for task in each.tasks}
+        self.items = _items(self.tasks, known)
+        self.calls = guarded_calls(self.tasks)
+        self.plain = [task for task in self.tasks if task.owner not in self.items]
+        inner = {call.id for calls in self.calls.values() for call in calls}
+        self.own = [task for task in self.plain if task.id not in inner]
+        self._lost = left_out(known) if isinstance(known, Mapping) else {}
+
+    def inside(self, cells: int, *, bars: bool) -> Inside:
+        """Return what boxes of several tasks hold: bars, or a cell for each item if they are no more than `cells`."""
+        return "bar" if bars else "cells" if sum(map(len, self.items.values())) <= cells else "shares"
+
+    def boxes(self, inside: Inside) -> dict[str, Box]:
+        """Return a box for each task that may have one of its own."""
+        return {task.id: self._box(task, inside, self.calls.get(task.id, ())) for task in self.own}
+
+    def collapsed(self, inside: Inside, clip: int) -> dict[str, Box]:
+        """Return one box for the tasks of each round, level and tool, and one for all after the first `clip`."""
+        by_id = {task.id: task for task in self.plain}
+        alike: dict[tuple[object, ...], list[Task]] = defaultdict(list)
+        for number, level in enumerate(levels(self.plain)):
+            for id_ in level:
+                task = by_id[id_]
+                alike[self.round_of[id_], number, task.kind, id_ if task.kind == "fanout" else task.tool].append(task)
+        groups = list(alike.values())
+        shown = [
+            self._box(group[0], inside) if len(group) == 1 else group_box(group, inside=inside)
+            for group in groups[:clip]
+        ]
+        rest = tuple(task.id for group in groups[clip:] for task in group)
+        if rest:
+            label = f"… {len(rest):,} more tasks"
+            shown.append(sized(Box(MORE, "more", label=label, members=rest, inside="shares")))
+        return {box.key: box for box in shown}
+
+    def _box(self, task: Task, inside: Inside, calls: Sequence[Task] = ()) -> Box:
+        lost = self._lost.get(task.id, NONE)[0]
+        return task_box(task, self.items.get(task.id, ()), calls, inside=inside, left_out=lost)
+
+
 def _items(tasks: Iterable[Task], known: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Return for each fan-out the ids of its items, `rows[AAPL]`, and of the calls before them, `rows[AAPL].1`."""
     held: dict[str, dict[str, None]] = {task.id: {} for task in tasks if task.kind == "fanout"}
@@ -265,106 +185,96 @@ def _items(tasks: Iterable[Task], known: Iterable[str]) -> dict[str, tuple[str, 
     return {fanout: tuple(ids) for fanout, ids in held.items() if ids}
 
 
-def _collapse(  # noqa: PLR0917 - what a box is made of
-    tasks: Sequence[Task], round_of: Mapping[str, int], items: Mapping[str, tuple[str, ...]],
-    lost: Mapping[str, tuple[int, int]], inside: Inside, clip: int,
-) -> dict[str, Box]:  # fmt: skip
-    """Return one box for the tasks of each round, level and tool, and one for all after the first `clip`."""
-    by_id = {task.id: task for task in tasks}
-    alike: dict[tuple[object, ...], list[Task]] = defaultdict(list)
-    for number, level in enumerate(levels(tasks)):
-        for id_ in level:
-            task = by_id[id_]
-            alike[round_of[id_], number, task.kind, id_ if task.kind == "fanout" else task.tool].append(task)
-    groups = list(alike.values())
-    shown = [
-        task_box(group[0], items.get(group[0].id, ()), inside=inside, left_out=lost.get(group[0].id, NONE)[0])
-        if len(group) == 1
-        else group_box(group, inside=inside)
-        for group in groups[:clip]
-    ]
-    rest = tuple(task.id for group in groups[clip:] for task in group)
-    if rest:
-        label = f"… {len(rest):,} more tasks"
-        shown.append(sized(Box(MORE, "more", label=label, members=rest, inside="shares")))
-    return {box.key: box for box in shown}
+# --------------------------------------------------------------------- edges
 
 
-def _boxes_of(items: Mapping[str, tuple[str, ...]], boxes: Mapping[str, Box]) -> dict[str, str]:
-    """Return the key of the box that shows each task."""
-    box_of = {id_: key for key, box in boxes.items() for id_ in (key, *box.members)}
-    return box_of | {item: box_of[fanout] for fanout, held in items.items() for item in held}
+class _Draft:
+    """A graph that is being made: the boxes, the band of each, and who stands above whom."""
+
+    def __init__(self, scene: Scene, cast: _Cast, boxes: dict[str, Box]) -> None:
+        self.scene, self.tasks, self.boxes = scene, cast.tasks, boxes
+        self.box_of = {id_: key for key, box in boxes.items() for id_ in (key, *box.members)}
+        self.box_of |= {item: self.box_of[fanout] for fanout, held in cast.items.items() for item in held}
+        self.bands = {
+            key: max(cast.round_of[id_] for id_ in (box.task, *box.members) if id_ in cast.round_of)
+            for key, box in boxes.items()
+        }
+        self.edges = self._edges(lambda task: (*task.dependencies, *task.follows))
+        self.hidden: list[Edge] = []
+
+    def graph(self) -> Graph:
+        """Return it with last lines, with what came from earlier rounds, and with the heads of its bands."""
+        for number, each in enumerate(self.scene.rounds):
+            if each.final is not None:
+                self._add_end(number, each.final)
+        adopted = _between(((source, id_) for id_, source in self.scene.adopted.items()), self.box_of)
+        edges = [edge for edge in self.edges | dict.fromkeys(sorted(adopted)) if not self._is_upward(edge)]
+        guards = self._edges(lambda task: references(task.guard))
+        turns = self._edges(lambda task: task.follows).keys() - self._edges(lambda task: task.dependencies)
+        links = adopted.keys() | {(one, other) for one, other in edges if self.bands[one] != self.bands[other]}
+        return Graph(
+            self.boxes, tuple(edges), self.bands, self._heads(), frozenset(guards), frozenset(turns),
+            frozenset(links), tuple(self.hidden),
+        )  # fmt: skip
+
+    def _edges(self, needs: Callable[[Task], Iterable[str]]) -> dict[Edge, None]:
+        """Return edges between boxes, each once: those over which each task gets what it needs."""
+        return _between(((need, task.id) for task in self.tasks for need in needs(task)), self.box_of)
+
+    def _add_end(self, number: int, final: LastLine) -> None:
+        """Add the box of a round's last line, below what it reads, or else below the whole round."""
+        key = end_key(number, len(self.scene.rounds))
+        reads = self._reads_of(final, number)
+        if reads or isinstance(final, Join):
+            self.edges |= dict.fromkeys((one, key) for one in reads)
+        else:
+            self.hidden += [(one, key) for one in self._unread(number)]
+        label = JOINER if number in self.scene.joined else "answer" if isinstance(final, Return) else "join"
+        self.boxes[key] = end_box(key, label, number)
+        self.bands[key] = number
+
+    def _reads_of(self, final: LastLine, number: int) -> list[str]:
+        """Return what a round's last line waits for: what it names; of `join()` all that no other task reads."""
+        if final.refs or not isinstance(final, Join):
+            return [self.box_of[id_] for id_ in final.refs if id_ in self.box_of]
+        return self._unread(number)
+
+    def _unread(self, number: int) -> list[str]:
+        """Return the boxes of a round that no other box reads."""
+        read = {one for one, _ in self.edges}
+        return [key for key, band in self.bands.items() if band == number and key not in read]
+
+    def _is_upward(self, edge: Edge) -> bool:
+        """Whether an edge leads to an earlier round, where nothing that comes of it can be shown."""
+        return self.bands[edge[0]] > self.bands[edge[1]]
+
+    def _heads(self) -> dict[int, tuple[str, ...]]:
+        """Return what the heads of the bands say; the first has none, for no joiner asked for it."""
+        there = sorted(set(self.bands.values()))
+        return {number: head_lines(number, self.scene.rounds[number].reason) for number in there[1:]}
 
 
-def _edges(tasks: Iterable[Task], box_of: Mapping[str, str]) -> dict[Edge, None]:
-    """Return the edges between boxes, each once: what tasks read, and what they only follow."""
-    needs = ((task, need) for task in tasks for need in (*task.dependencies, *task.follows))
-    pairs = ((box_of[need], box_of[task.id]) for task, need in needs if need in box_of)
-    return dict.fromkeys((one, other) for one, other in pairs if one != other)
+def _between(pairs: Iterable[tuple[str, str]], box_of: Mapping[str, str]) -> dict[Edge, None]:
+    """Return the edges between the boxes of pairs of tasks, each once; tasks in one box have none."""
+    boxes = ((box_of[one], box_of[other]) for one, other in pairs if one in box_of and other in box_of)
+    return dict.fromkeys((one, other) for one, other in boxes if one != other)
 
 
-def _ends(
-    final: LastLine, number: int, bands: Mapping[str, int], box_of: Mapping[str, str], edges: Iterable[Edge]
-) -> list[str]:
-    """Return what a round's last line waits for: what it names; of `join()` all that no other task reads."""
-    if final.refs or not isinstance(final, Join):
-        return [box_of[id_] for id_ in final.refs if id_ in box_of]
-    return _unread(number, bands, edges)
+def _in_blocks(graph: Graph, closed: Collection[int], least: int) -> Graph:
+    """Return a graph with blocks in the bands that are closed, each of at least so many rows."""
+    bands = {key: band for key, band in graph.bands.items() if band in closed}
+    boxes, owner = gather(graph.boxes, graph.edges, bands, least)
 
+    def moved(pairs: Iterable[Edge]) -> dict[Edge, None]:
+        return dict.fromkeys((owner[one], owner[other]) for one, other in pairs)
 
-def _unread(number: int, bands: Mapping[str, int], edges: Iterable[Edge]) -> list[str]:
-    """Return the boxes of a round that no other box reads."""
-    read = {one for one, _ in edges}
-    return [key for key, band in bands.items() if band == number and key not in read]
-
-
-# --------------------------------------------------------------------- blocks
-
-
-def _gather(
-    boxes: Mapping[str, Box], edges: Sequence[Edge], bands: Mapping[str, int], least: int
-) -> tuple[dict[str, Box], list[Edge], dict[str, str]]:
-    """Put whole rows of tasks that have the same neighbours into blocks; return which box shows each of the boxes, too.
-
-    bands: of those boxes that may be gathered.
-    """
-    above, below = defaultdict(set), defaultdict(set)
-    for one, other in edges:
-        above[other].add(one)
-        below[one].add(other)
-    sizes = {key: (box.width, box.height) for key, box in boxes.items()}
-
-    def alike(row: tuple[str, ...]) -> object:
-        """Return what the tasks of a row have in common, or the row itself if that is not all."""
-        about = [(above[key], below[key]) for key in row if boxes[key].kind in ("call", "expr")]
-        return about[0] if len(about) == len(row) and all(each == about[0] for each in about) else row
-
-    blocks: dict[str, Box] = {}
-    for band in sorted(set(bands.values())):
-        here = [key for key, number in bands.items() if number == band]
-        pairs = [(one, other) for one, other in edges if bands.get(one) == bands.get(other) == band]
-        for level in levels_of(here, pairs, sizes):
-            for _, group in groupby(level, alike):
-                rows = [[boxes[key] for key in row] for row in group]
-                if len(rows) >= least:
-                    blocks[rows[0][0].key] = _block(rows)
-    owner = {key: key for key in boxes} | {box.key: each.key for each in blocks.values() for box, _, _ in each.inner}
-    kept = {key: blocks.get(key, box) for key, box in boxes.items() if owner[key] == key or key in blocks}
-    pairs = list(dict.fromkeys((owner[one], owner[other]) for one, other in edges))
-    return {box.key: box for box in kept.values()}, pairs, owner
-
-
-def _block(rows: Sequence[Sequence[Box]]) -> Box:
-    """Return a block with boxes in rows; in columns, too, if there is room for boxes of one width."""
-    widest = max(box.width for row in rows for box in row)
-    even = max(map(len, rows)) * (widest + GAP) - GAP <= PAGE
-    inner, top, right = [], 0.0, 0.0
-    for row in rows:
-        high, left = max(box.height for box in row), 0.0
-        for box in row:
-            width = widest if even else box.width
-            inner.append((replace(box, width=width), BLOCK_PAD + left + width / 2, top + box.height / 2))
-            left += width + GAP
-        top, right = top + high + GAP_CLOSE, max(right, left - GAP)
-    key = f"\0block {rows[0][0].key}"
-    return Box(key, "block", inner=tuple(inner), width=right + 2 * BLOCK_PAD, height=top - GAP_CLOSE)
+    valued = moved(edge for edge in graph.edges if edge not in graph.turns)
+    return graph._replace(
+        boxes=boxes,
+        edges=tuple(moved(graph.edges)),
+        bands={key: graph.bands[box.inner[0][0].key if box.kind == "block" else key] for key, box in boxes.items()},
+        guards=frozenset(moved(graph.guards)),
+        turns=frozenset(moved(graph.turns).keys() - valued),
+        links=frozenset(moved(graph.links)),
+        hidden=tuple(moved(graph.hidden)),
+    )

@@ -8,10 +8,11 @@ from typing import Final, NamedTuple
 
 from compiler_nb.drawing.boxes import Box, task_box
 from compiler_nb.drawing.dot import find_layout
-from compiler_nb.drawing.graph import FULL, Graph, Shown, guarded_calls, head_lines, is_too_tall, make_graph, scene_of
+from compiler_nb.drawing.graph import FULL, Graph, guarded_calls, head_lines, is_too_tall, make_graph
 from compiler_nb.drawing.layout import Incremental, Layout
 from compiler_nb.drawing.preferences import Engine
 from compiler_nb.drawing.rows import Point
+from compiler_nb.drawing.scene import Shown, scene_of
 from compiler_nb.drawing.style import ID, MARGIN
 from compiler_nb.drawing.svg import EdgeKind, draw_box, draw_edge, draw_grounds, draw_head, draw_heads, kinds_of
 from compiler_nb.plan.short import shorten_call

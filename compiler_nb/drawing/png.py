@@ -8,10 +8,11 @@ from typing import Final
 from compiler_nb.drawing.boxes import BLOCK_OVER, HEAD_SIZE, Box, is_stack, state_of, text_width
 from compiler_nb.drawing.chart import FOOT, HEAD, PAD, RIGHT, WIDTH, Bar, Chart, between_heads, make_plot
 from compiler_nb.drawing.dot import INCH, Program, edge_look, find_layout, quote, render, wrap
-from compiler_nb.drawing.graph import FULL, Graph, Shown, make_graph, scene_of
+from compiler_nb.drawing.graph import FULL, Graph, make_graph
 from compiler_nb.drawing.layout import BAND_PAD, HEAD_LINE, Layout, heading
 from compiler_nb.drawing.preferences import Engine
 from compiler_nb.drawing.rows import Edge, Point, Size
+from compiler_nb.drawing.scene import Shown, scene_of
 from compiler_nb.drawing.style import EDGE, LIGHT, MARGIN
 from compiler_nb.outcome import State
 from compiler_nb.text import seconds_text

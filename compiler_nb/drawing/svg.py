@@ -31,12 +31,13 @@ from compiler_nb.drawing.boxes import (
 )
 from compiler_nb.drawing.clocks import draw_times, times_of
 from compiler_nb.drawing.dot import Program, find_layout, source
-from compiler_nb.drawing.graph import Graph, Scene, Shown, make_graph, scene_of, scene_of_run
+from compiler_nb.drawing.graph import Graph, make_graph
 from compiler_nb.drawing.layout import BAND_PAD, HEAD_LINE, Layout, heading
 from compiler_nb.drawing.picture import Forms, Picture
 from compiler_nb.drawing.png import to_png
 from compiler_nb.drawing.preferences import Engine
 from compiler_nb.drawing.rows import Edge, Point
+from compiler_nb.drawing.scene import Scene, Shown, scene_of, scene_of_run
 from compiler_nb.drawing.style import MARGIN, MARKS, STYLE, data_of, draw_mark, page, px
 from compiler_nb.drawing.text import plan_text, task_titles
 from compiler_nb.outcome import State

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from compiler_nb.drawing.graph import DrawnRound, Scene, scene_of
 from compiler_nb.drawing.live import Sketch, draw_whole
+from compiler_nb.drawing.scene import DrawnRound, Scene, scene_of
 from compiler_nb.drawing.svg import draw
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Join, Return

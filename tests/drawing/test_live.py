@@ -7,8 +7,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from compiler_nb.drawing.graph import FULL, DrawnRound, Scene, scene_of
+from compiler_nb.drawing.graph import FULL
 from compiler_nb.drawing.live import Sketch, draw_whole
+from compiler_nb.drawing.scene import DrawnRound, Scene, scene_of
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Join, Return, Task
 from compiler_nb.plan.tree import Ref

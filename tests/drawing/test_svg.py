@@ -8,8 +8,9 @@ import pytest
 from compiler_nb import Compiler, ScriptedModel
 from compiler_nb.drawing.boxes import BLOCK_OVER, END
 from compiler_nb.drawing.dot import find_layout
-from compiler_nb.drawing.graph import FULL, DrawnRound, Scene, make_graph
+from compiler_nb.drawing.graph import FULL, make_graph
 from compiler_nb.drawing.layout import heading
+from compiler_nb.drawing.scene import DrawnRound, Scene
 from compiler_nb.drawing.style import MARKS, STYLE
 from compiler_nb.drawing.svg import LIMIT, draw
 from compiler_nb.outcome import STATES
@@ -33,7 +34,7 @@ from tests.support.pictures import (
     wide,
 )
 
-COVERS = ("boxes.py", "clocks.py", "graph.py", "png.py", "style.py")
+COVERS = ("blocks.py", "boxes.py", "clocks.py", "graph.py", "png.py", "scene.py", "style.py")
 
 ENGINES = ("own", "auto")
 SPACE = "{http://www.w3.org/2000/svg}"

@@ -79,9 +79,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Final
 
-from compiler_nb.drawing.graph import scene_of_run
 from compiler_nb.drawing.live import Drawn, draw_whole
 from compiler_nb.drawing.preferences import Engine
+from compiler_nb.drawing.scene import scene_of_run
 from compiler_nb.drawing.style import ID
 from compiler_nb.events import (
     Decided,

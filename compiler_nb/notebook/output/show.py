@@ -18,9 +18,9 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any, Final, NamedTuple, TypeVar
 
-from compiler_nb.drawing.graph import shown_plan
 from compiler_nb.drawing.picture import Picture
 from compiler_nb.drawing.preferences import Engine
+from compiler_nb.drawing.scene import shown_plan
 from compiler_nb.drawing.svg import draw
 from compiler_nb.drawing.text import plan_text
 from compiler_nb.engine.session import STILL_RUNS
