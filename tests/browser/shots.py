@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tests.support.fit import misfits
+from tests.support.fit import lasting_misfits
 from tests.support.lab import command, open_browser, open_notebook, running_lab, shut_down, write_notebook
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def take(page: Any, name: str, zoom: int, folder: Path) -> Iterator[str]:
             page.wait_for_timeout(300)
             picture = f"{name}_{width}_{zoom}_{theme}.png"
             page.screenshot(path=folder / picture)
-            yield from (f"{picture}: {wrong}" for wrong in misfits(page))
+            yield from (f"{picture}: {wrong}" for wrong in lasting_misfits(page))
 
 
 def sheet(browser: Any, name: str, folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.fit import misfits
+from tests.support.fit import lasting_misfits
 from tests.support.lab import command, open_browser, open_notebook, running_lab, shut_down, write_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -113,6 +113,7 @@ def test_a_prompt_engineer_sees_what_a_prompt_did(lab, chromium):
         open_notebook(page, base, "first.ipynb")
         command(page, "notebook:run-all-cells")
         page.wait_for_function(DONE, timeout=60_000)
+        page.wait_for_selector(f"{LAST} svg.cnb-diff")
         boxes = page.evaluate(BOXES, LAST)
         assert {task: kind for task, kind, *_ in boxes} == KINDS
         assert all(seen for _, _, seen, *_ in boxes)
@@ -132,7 +133,7 @@ def test_a_prompt_engineer_sees_what_a_prompt_did(lab, chromium):
 
         for theme in ("Light", "Dark"):
             themed(page, theme)
-            assert misfits(page, LAST) == []
+            assert lasting_misfits(page, LAST) == []
             page.locator(LAST).screenshot(path=folder / f"diff_{theme}.png")
         command(page, "docmanager:save")
         page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty", timeout=20_000)
@@ -148,6 +149,6 @@ def test_a_prompt_engineer_sees_what_a_prompt_did(lab, chromium):
         assert {task: kind for task, kind, *_ in page.evaluate(BOXES, LAST)} == KINDS
         for theme in ("Light", "Dark"):
             themed(page, theme)
-            assert misfits(page, LAST) == []
+            assert lasting_misfits(page, LAST) == []
             page.locator(LAST).screenshot(path=folder / f"diff_narrow_{theme}.png")
         shut_down(page)

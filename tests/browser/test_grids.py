@@ -76,8 +76,7 @@ def test_a_user_reads_a_grid_sorts_it_and_opens_a_run(tmp_path, chromium):
         shot(page, "grid_bar")
         (folder / "bar_was_seen").touch()
         page.wait_for_function(DONE, arg=4, timeout=60_000)
-        page.wait_for_timeout(500)
-        assert page.evaluate("() => document.querySelectorAll('.jp-OutputArea table.cnb-cells').length") == 3
+        page.wait_for_function("() => document.querySelectorAll('.jp-OutputArea table.cnb-cells').length === 3")
         assert rows(page, 1) == ["base", "steady", "evil"]
         stable = rows(page, 4)
         heads = page.locator(".jp-OutputArea table.cnb-cells").nth(0).locator("th")

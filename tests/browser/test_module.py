@@ -19,6 +19,7 @@ from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
 from compiler_nb.text import seconds_text
 from compiler_nb.trace import Progress, spent
+from tests.support.busy import tasks_of
 from tests.support.lab import ROOT, open_browser
 from tests.support.page import (
     CANCELLED,
@@ -47,20 +48,11 @@ THREE = [
 BOXES = {"boxes": [[0, box("ny")], [1, box("la", 200)], [2, box("best", 100, 100)]], "bounds": [-16, -16, 400, 200],
          "edges": ['<path class="cnb-edge" d="M0 0V10"/>']}  # fmt: skip
 WAITS = "waits for ny and la"
-MEASURE = """async ({frames, pause}) => {
-  let last = performance.now(), worst = 0, going = true;
-  const beat = (now) => { worst = Math.max(worst, now - last); last = now; if (going) requestAnimationFrame(beat); };
-  requestAnimationFrame(beat);
-  let busy = 0;
+PLAY = """async ({frames, pause}) => {
   for (const frame of frames) {
-    const before = performance.now();
     model.tell({frame});
-    busy += performance.now() - before;
     await new Promise((done) => setTimeout(done, pause));
   }
-  await new Promise((done) => setTimeout(done, 100));
-  going = false;
-  return {worst, busy};
 }"""
 NASTY_SVG = (
     "<script>window.hacked = 1</script>",
@@ -184,7 +176,7 @@ def test_boxes_tell_their_time_where_there_is_room(live):
     live.open().feed(1.0, tasks=[task("ny"), task("a_long_name_of_it")], graph={
         "boxes": [[0, box("ny")], [1, box("a_long_name_of_it", 200)]], "bounds": [0, 0, 400, 60]})  # fmt: skip
     live.feed(1.0, states=states((0, RUNNING, 0), (1, RUNNING, 0)))
-    assert re.fullmatch(r"1\.\d s", live.text("[data-task=ny] .cnb-time"))
+    assert re.fullmatch(r"\d+\.\d s", live.text("[data-task=ny] .cnb-time"))
     live.feed(2.0, states=states((0, DONE, 840), (1, DONE, 840)))
     places = "() => [...document.querySelectorAll('.cnb-time')].map((e) => [e.textContent, e.getAttribute('y')])"
     assert live.page.evaluate(places) == [["0.8 s", "20"], ["0.8 s", "-5"]]
@@ -239,12 +231,12 @@ def test_a_wait_that_a_provider_asked_for_is_counted_down(live):
     plan(live.open(), phase="the planner writes")
     live.feed(10.0, waits=[["openai", 45, 48_200]])
     assert live.text(".cnb-phase") == "the planner writes"
-    assert re.fullmatch(r"waits for openai: asked for 45 s, 3[78] s left", live.text(".cnb-waits"))
+    assert re.fullmatch(r"waits for openai: asked for 45 s, [23]\d s left", live.text(".cnb-waits"))
     live.feed(11.0, states=states((0, RUNNING, 100), (1, RUNNING, 100)), parked=[[0, "openai"], [1, "openai"]])
     assert live.text(".cnb-phase") == "the planner writes"
-    assert re.fullmatch(r"2 wait for openai: asked for 45 s, 3[67] s left", live.text(".cnb-waits"))
-    live.feed(12.0, waits=[["vllm", 0, 14_500]])
-    assert re.fullmatch(r"waits for vllm: tries again in 2\.\d s", live.text(".cnb-waits"))
+    assert re.fullmatch(r"2 wait for openai: asked for 45 s, [23]\d s left", live.text(".cnb-waits"))
+    live.feed(12.0, waits=[["vllm", 0, 42_500]])
+    assert re.fullmatch(r"waits for vllm: tries again in [123]\d s", live.text(".cnb-waits"))
     assert live.text(".cnb-phase") == "the planner writes · 2 wait for openai"
     live.feed(13.0, waits=[])
     assert live.text(".cnb-waits") == ""
@@ -330,13 +322,12 @@ def test_of_a_very_large_picture_the_part_where_tasks_run_is_shown(live):
     top = "(id) => document.querySelector(`.cnb-graph [data-task=${id}]`).getBoundingClientRect().top"
     pane = live.page.evaluate("() => document.querySelector('.cnb-graph').getBoundingClientRect().toJSON()")
     assert 0 <= live.page.evaluate(top, "t0") - pane["top"] < 40
+    within = f"([id, low, high]) => {{ const at = ({top})(id); return low <= at && at < high; }}"
     live.feed(1.2, states=states((60, RUNNING, 1100)))
-    live.page.wait_for_timeout(600)
-    assert pane["top"] < live.page.evaluate(top, "t60") < pane["bottom"]
+    live.page.wait_for_function(within, arg=["t60", pane["top"], pane["bottom"]])
     live.page.click(".cnb-zoom-fit")
-    live.page.wait_for_timeout(500)
-    assert live.page.evaluate(top, "t0") >= pane["top"]
-    assert live.page.evaluate(top, "t99") < pane["bottom"]
+    live.page.wait_for_function(within, arg=["t0", pane["top"], pane["bottom"]])
+    live.page.wait_for_function(within, arg=["t99", pane["top"], pane["bottom"]])
 
 
 def test_names_can_be_read_from_far_away(live):
@@ -347,13 +338,15 @@ def test_names_can_be_read_from_far_away(live):
     size = """() => [...document.querySelectorAll('.cnb-graph .cnb-id')].map(
         (e) => [getComputedStyle(e).display, parseFloat(getComputedStyle(e).fontSize)])"""
     live.page.click(".cnb-zoom-fit")  # at first only a part is shown, which is legible
-    live.page.wait_for_timeout(400)
+    live.page.wait_for_function("() => document.querySelector('.cnb-small')")
+    live.come_to_rest()
     (shown, high), (gone, _) = live.page.evaluate(size)
     assert (shown, gone) == ("block", "none")
     assert high > 25
     for _ in range(6):
         live.page.click(".cnb-zoom-in")
     live.page.wait_for_function("() => !document.querySelector('.cnb-small')")
+    live.come_to_rest()
     assert [high for _, high in live.page.evaluate(size)] == [13, 13]
 
 
@@ -602,10 +595,14 @@ def test_boxes_glide_to_their_new_places(browser, live):
     """A whole picture that replaces the streamed one animates the boxes that stay; not where motion is unwanted."""
     plan(live.open())
     whole = {"svg": picture(box("ny", 300), box("la"), box("best", 50, 120)), "groups": []}
-    count = """() => document.getAnimations().filter(
-        (each) => each.effect.target.matches?.('.cnb-task') && !each.animationName).length"""
+    live.page.evaluate("""() => {
+        window.glided = []; const own = Element.prototype.animate;
+        Element.prototype.animate = function (...how) {
+            glided.push(this.dataset.task);
+            return own.apply(this, how);
+        }; }""")
     live.feed(1.0, graph=whole)
-    assert live.page.evaluate(count) == 3
+    assert live.page.evaluate("() => glided") == ["ny", "la", "best"]
     assert live.count(".cnb-graph .cnb-task") == 3
     page = browser.new_page(reduced_motion="reduce")
     still = LivePage(page)
@@ -967,19 +964,9 @@ def test_a_narrow_cell_has_one_column(live):
     assert len(set(live.page.evaluate(tops))) == 2
 
 
-IDLE_GAP = """() => new Promise((resolve) => {
-  let worst = 0, before = performance.now(); const end = before + 1500;
-  const beat = (now) => {
-    worst = Math.max(worst, now - before); before = now;
-    if (now < end) requestAnimationFrame(beat); else resolve(worst);
-  };
-  requestAnimationFrame(beat);
-})"""
-
-
 @pytest.mark.parametrize("tab", ["Graph", "Timeline", "Table"])
 def test_a_thousand_tasks_with_three_changes_each_stay_smooth(browser, tab):
-    """1,000 tasks and 3,000 changes in frames of 60 ms take the page for 100 ms at most, at the best of six tries."""
+    """1,000 tasks and 3,000 changes in frames of 60 ms take the page for 100 ms at a time at most, at best of three."""
     rows = [task(f"t{n}", *([n - 500] if n >= 500 else []), line=n + 1) for n in range(1000)]
     lines = [f't{n} = weather("city {n}")\n' for n in range(1000)]
     boxes = [box(f"t{n}", n % 10 * 150, n // 10 * 60) for n in range(50)]  # at most 100: see drawing.graph.CLIP
@@ -995,18 +982,19 @@ def test_a_thousand_tasks_with_three_changes_each_stay_smooth(browser, tab):
         {"n": n + 7, "at": 0.3 + n * 0.06, "states": states(*changes[n * 100 : n * 100 + 100])} for n in range(30)
     ]
     worst = []
-    while len(worst) < 6 and min(worst, default=200) > 101:
+    while len(worst) < 3 and min(worst, default=200) > 100:
         live = LivePage(browser.new_page(viewport={"width": 960, "height": 900})).open()
         live.page.click(f"text={tab}")
-        busy = live.page.evaluate(MEASURE, {"frames": frames, "pause": 60})["worst"]
+        with tasks_of(browser, live.page) as busy:
+            live.page.evaluate(PLAY, {"frames": frames, "pause": 60})
         assert live.text(".cnb-facts") == "1,000 tasks"
-        idle = live.page.evaluate(IDLE_GAP)  # what other programs on the machine take is not counted
-        worst.append(busy - max(0, idle - 20))
+        assert len(busy) > len(frames)
+        worst.append(max(busy))
         live.page.close()
-    assert min(worst) < 101  # repaints are 16.7 ms apart
+    assert min(worst) <= 100, worst
 
 
-def test_ten_thousand_tasks_do_not_freeze_the_page(live):
+def test_ten_thousand_tasks_do_not_freeze_the_page(browser, live):
     """10,000 tasks with their text, a picture and two changes each take the page for less than a second in all."""
     rows = [task(f"t{n}", line=n + 1) for n in range(10_000)]
     text = "".join(f't{n} = weather("city {n}")\n' for n in range(10_000))
@@ -1016,13 +1004,9 @@ def test_ten_thousand_tasks_do_not_freeze_the_page(live):
     frames = [{"n": 1, "at": 0.2, "tasks": rows, "text": [[0, text]], "graph": {"svg": svg, "groups": groups}}]
     frames += [{"n": n + 2, "at": 1 + n, "states": states(*((t, state, 500) for t in range(10_000)))}
                for n, state in enumerate((RUNNING, CANCELLED))]  # fmt: skip
-    live.page.evaluate("""() => {
-        window.blocked = 0;
-        new PerformanceObserver((list) => { for (const each of list.getEntries()) window.blocked += each.duration; })
-            .observe({entryTypes: ['longtask']});
-    }""")
-    live.page.evaluate(MEASURE, {"frames": frames, "pause": 300})
-    assert live.page.evaluate("() => window.blocked") < 1000
+    with tasks_of(browser, live.page) as busy:
+        live.page.evaluate(PLAY, {"frames": frames, "pause": 300})
+    assert sum(each for each in busy if each > 50) < 1000
     assert live.text(".cnb-facts") == "10,000 tasks"
 
 

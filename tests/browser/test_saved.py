@@ -51,6 +51,7 @@ def test_a_cell_is_seen_live_saved_and_opened_again(lab, chromium):
         open_notebook(page, base, "first.ipynb")
         command(page, "notebook:run-all-cells")
         page.wait_for_function(DONE, arg=3, timeout=60_000)
+        page.wait_for_selector("[data-task='a']")
         tasks = [["ny", "done", True], ["la", "done", True], ["sf", "done", True], ["best", "done", True],
                  ["a", "done", True]]  # fmt: skip
         assert page.evaluate(TASKS) == tasks

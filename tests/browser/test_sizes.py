@@ -60,7 +60,7 @@ def test_no_text_leaves_its_box_and_nothing_is_cut_off(browser, width, zoom, lig
         live.number = 0
         live.tell(frame=start(n=0, at=20, tasks=rows, graph=whole, states=states(*ran)))
         live.page.click(".cnb-zoom-fit")
-        live.page.wait_for_timeout(350)
+        live.come_to_rest()
         assert misfits(live.page, ".cnb-graph-pane") == []
         live.page.evaluate(
             "(svg) => { document.body.insertAdjacentHTML('beforeend', `<p class=still>${svg}`); }", draw(scene).svg
@@ -125,7 +125,7 @@ def test_a_scale_makes_the_view_larger(browser):
     usual = live.page.evaluate(high)
     about = start()["run"] | {"scale": 1.5}
     live.tell(frame=start(tasks=rows, graph=whole) | {"run": about})
-    live.page.wait_for_timeout(350)
+    live.come_to_rest()
     assert live.page.evaluate(high) == pytest.approx(1.5 * usual, rel=0.05)
     assert misfits(live.page, ".cnb-graph-pane") == []
     live.page.close()

@@ -5,6 +5,7 @@ Sizes are those that the browser has measured, so that fonts, zoom and widths co
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 MISFITS = """(root) => {
@@ -64,3 +65,11 @@ MISFITS = """(root) => {
 def misfits(page: Any, root: str = ".cnb-live, .cnb-out") -> list[str]:
     """Return what does not fit within the elements that match any of some selectors, in words."""
     return list(dict.fromkeys(each for part in root.split(",") for each in page.evaluate(MISFITS, part.strip())))
+
+
+def lasting_misfits(page: Any, root: str = ".cnb-live, .cnb-out", seconds: float = 5.0) -> list[str]:
+    """Return what does not fit even after a while: a busy page lays out its parts one after another."""
+    deadline = time.monotonic() + seconds
+    while (found := misfits(page, root)) and time.monotonic() < deadline:
+        page.wait_for_timeout(200)
+    return found

@@ -33,6 +33,20 @@ STAND_IN = """async ({source, snapshot}) => {
 }"""
 SETTLE = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 0))))"
 
+REST = """() => new Promise((done) => {
+  let before = "", frames = 0;
+  const look = () => {
+    const moves = document.getAnimations().some(
+      (each) => each.playState === "running" && Number.isFinite(each.effect.getComputedTiming().endTime));
+    const now = [...document.querySelectorAll(".cnb-graph")].map(
+      (each) => each.getAttribute("viewBox") + each.style.height).join();
+    frames = moves || now !== before ? 0 : frames + 1;
+    before = now;
+    if (frames === 5) done(); else requestAnimationFrame(look);
+  };
+  look();
+})"""
+
 
 class LivePage:
     """A page with one view of one model; `at` and the number of frames go on by themselves."""
@@ -65,6 +79,10 @@ class LivePage:
     def settle(self) -> None:
         """Wait for the next two repaints."""
         self.page.evaluate(SETTLE)
+
+    def come_to_rest(self) -> None:
+        """Wait until the picture moves no more, neither by itself nor by what the page does to it."""
+        self.page.evaluate(REST)
 
     @property
     def sent(self) -> list[Any]:
