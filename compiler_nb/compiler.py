@@ -60,7 +60,8 @@ class Compiler(ManyRuns):
     "all", replies to `llm` and `extract` included. It is kept in the history, without one in this Compiler's memory.
     prompts: your own texts for "planner" and "joiner", or names of saved ones (see `save_prompt`).
     share: what of results `llm`, `extract` and the joiner may see: "all", "summary" or "none".
-    preview: whether a request for another plan shows contents of results, not only their names and shapes.
+    preview: whether planners see the ranges of numeric and time columns, and a request for another plan contents of
+    results, not only their names and shapes.
     drop_failed: the share of a fan-out's items that may fail, such as 0.1: its value is then without them.
     learn_shapes: whether planners are told keys and types of what tools returned before.
     bounds: what expressions may cost: Bounds(items=100_000), or its fields as a dict.

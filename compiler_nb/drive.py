@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -46,6 +46,7 @@ from compiler_nb.plan.tree import references
 from compiler_nb.planner.requests import SET_BY_USER, Earlier, describe_schema, earlier_of
 from compiler_nb.planner.writing import Writing
 from compiler_nb.prompts import Prompt, load_worded
+from compiler_nb.prompts.missing import NoteTable, look_at, tables_in
 from compiler_nb.prompts.origin import Origins
 from compiler_nb.run import Run
 from compiler_nb.text import count_of, cut, describe_error
@@ -111,6 +112,7 @@ class Drive:
         self.claimed = ""  # who makes the side effects that this run was to make
         self.unanswered: Failure | None = None  # why the answer of the last plan could not be evaluated
         self.asked = 0  # calls of models that were allowed
+        self.looked = False  # whether the schemas of inputs say what is missing in them
 
     # ---------------------------------------------------------------- the whole
 
@@ -241,7 +243,7 @@ class Drive:
         settings, question = self.settings, self.order.question
         tools, began = tuple(settings.tools), time.time()
         shapes, variants = dict(self.order.shapes), dict(settings.variants)
-        self.log.emit(RunStarted, question, tools, self.schemas, settings.models, began, shapes, variants)
+        self.log.emit(RunStarted, question, tools, dict(self.schemas), settings.models, began, shapes, variants)
 
     # ---------------------------------------------------------------- the end
 
@@ -317,8 +319,10 @@ class Drive:
             session.keep_items()
             preview = self.settings.preview
             outcomes = {**session.outcomes, **session.fanouts.partial}
-            given = self.run.progress.given
-            earlier = earlier_of(planned, outcomes, self._left(), decision.reason, preview=preview, given=given)
+            given, notes = self.run.progress.given, await self._look_at(outcomes.values())
+            earlier = earlier_of(
+                planned, outcomes, self._left(), decision.reason, preview=preview, given=given, notes=notes
+            )
             failures = {**self._more_failures(), **earlier.failures}
             earlier = earlier._replace(failures=failures, effects=self._effects())
 
@@ -351,12 +355,25 @@ class Drive:
 
     async def _ask_for_plan(self, earlier: Earlier | None) -> Plan:
         """Have a plan written; if that fails, wait for the tasks that have started before the error is raised."""
+        if not self.looked:  # not sooner: the first picture does not wait for it, nor does a run of a given plan
+            self.looked, inputs = True, self.run.inputs
+            if notes := await self._look_at(inputs.values()):
+                self.schemas |= {name: describe_schema(value, notes) for name, value in inputs.items()}
         try:
             return await self.writing.write(earlier, self._names() if earlier is not None else {})
         except (ModelError, PlanError):
             self.session.give_up_plan(UNPLANNED)
             await self.session.drained()
             raise
+
+    async def _look_at(self, values: Iterable[Any]) -> NoteTable:
+        """Return what the planner is told of tables' columns beside their types."""
+        tables = tables_in(values)
+        if not tables:
+            return {}
+        from compiler_nb.cache.off_loop import off_loop  # noqa: PLC0415 - only who has tables needs it
+
+        return await off_loop(partial(look_at, tables, ranges=self.settings.preview))
 
     # ---------------------------------------------------------------- the end of a round
 

@@ -144,7 +144,7 @@ OPTIONS: Final = (
     Option("check", ("--check",), help="of %%plan: say what is wrong with it, or how it was read; run nothing"),
     Option("inputs", ("-i", "--inputs"), "a,b", "variables to offer, like @name in the question", _names),
     Option("share", ("--share",), "WHAT", "how much of the contents models see", choices=("all", "summary", "none")),
-    Option("preview", ("--preview",), help="show contents of results when asking for another plan"),
+    Option("preview", ("--preview",), help="show planners ranges of columns, and results"),
     Option("out", ("-o", "--out"), "NAME", "the variable for the run; defaults to run", check_name),
     Option("prefix", ("--prefix",), "P", "start the names of the results' variables with P", _prefix),
     Option("bind", ("--no-bind",), help="bind no results to variables; they stay in the run", sets=False),

@@ -21,7 +21,8 @@ from compiler_nb.plan.task import Task
 from compiler_nb.planner.arguments import describe_arguments
 from compiler_nb.prompts import Prompt, fill, load, load_worded
 from compiler_nb.prompts.data import frame
-from compiler_nb.prompts.shapes import shape_of, spell_sized
+from compiler_nb.prompts.missing import NoteTable
+from compiler_nb.prompts.shapes import Looks, shape_of, spell_sized
 from compiler_nb.text import cut, shorten, shorten_value, type_name
 from compiler_nb.tool import Toolbox
 
@@ -156,17 +157,18 @@ def earlier_of(
     *,
     preview: bool = False,
     given: Collection[str] = (),
+    notes: NoteTable | None = None,
 ) -> Earlier:
     """Return what a replan request shows of the rounds so far: values by schema, with `preview` shortened too.
 
-    given: the tasks whose values the user gave.
+    given: the tasks whose values the user gave; notes: as for `describe_schema`.
     """
     known = list(known)
     by_user = {task.version_of or task.id for task in known if task.id in given}
     ended = {task.version_of or task.id: outcomes[task.id] for task in known if task.id in outcomes and not task.owner}
     failures = {id_: str(end)[:500] for id_, end in ended.items() if is_lost(end)}
     results = {
-        id_: describe_schema(value)
+        id_: describe_schema(value, notes)
         + f" ({SET_BY_USER})" * (id_ in by_user)
         + (f": {shorten_value(value)}" if preview else "")
         for id_, value in ended.items()
@@ -178,9 +180,12 @@ def earlier_of(
 # -------------------------------------------------------------------- values
 
 
-def describe_schema(value: Any) -> str:
-    """Return a value's type and shape in words, never its contents: what a planner may know of it."""
+def describe_schema(value: Any, notes: NoteTable | None = None) -> str:
+    """Return a value's type and shape in words, never its contents: what a planner may know of it.
+
+    notes: what is said of tables' columns beside their types.
+    """
     try:
-        return spell_sized(shape_of(value))
+        return spell_sized(shape_of(value, Looks(notes=notes)))
     except Exception as error:  # noqa: BLE001 - a user's object may raise anything
         return f"{type_name(value)} (its shape cannot be read: {type_name(error)})"  # its message may hold contents

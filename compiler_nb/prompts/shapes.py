@@ -15,8 +15,9 @@ from itertools import chain, islice
 from typing import Any, Final, TypeAlias
 
 from compiler_nb.outcome import NOT_DONE
+from compiler_nb.prompts.missing import UNNOTED, Notes, NoteTable, named_columns
 from compiler_nb.signature.types import describe_type
-from compiler_nb.text import ALIKE, MOST, cut, is_field, type_name
+from compiler_nb.text import ALIKE, MOST, count_of, cut, is_field, type_name
 
 LEVELS: Final = 2
 """Levels of keys that are shown."""
@@ -29,16 +30,22 @@ _PLAIN: Final = {kind: (kind.__name__,) for kind in (str, int, float, bool, type
 """The shapes of nearly all values."""
 _LENGTH: Final = 1_000
 """Most characters of a shape in words."""
+_NOTED: Final = 2_000
+"""Most characters of one value's shape, with what is said of its columns beside their types."""
 _NONE: Final = "NoneType"
 
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """A list, tuple, set or array; size: its length or sizes, None if that differs; inside: the shape of its parts."""
+    """A list, tuple, set or array; size: its length or sizes, None if that differs; inside: the shape of its parts.
+
+    notes: what is said of an array's values beside their type; it is lost when shapes are merged.
+    """
 
     kind: str
     size: Any
     inside: Shapes
+    notes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +65,18 @@ class Keyed:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table; size: how many rows, None if that differs; columns: labels that are text, with types; more: others."""
+    """A table; size: how many rows, None if that differs; columns: labels that are text, with types; more: others.
+
+    notes: what is said of each of these columns beside its type, none if nothing is; uncounted: how many were too large
+    to be looked at. Both are lost when shapes are merged.
+    """
 
     kind: str
     size: int | None
     columns: tuple[tuple[str, str], ...]
     more: int
+    notes: tuple[str, ...] = ()
+    uncounted: int = 0
 
 
 Part: TypeAlias = str | Many | Keyed | Table
@@ -74,10 +87,13 @@ Shapes: TypeAlias = tuple[Part, ...]
 
 
 class Looks:
-    """How many more values are looked at; after that nothing is known of what containers hold but outermost keys."""
+    """How many more values are looked at; after that nothing is known of what containers hold but outermost keys.
 
-    def __init__(self, left: int = 20_000) -> None:
-        self.left = left
+    notes: what is said of tables' columns beside their types.
+    """
+
+    def __init__(self, left: int = 20_000, notes: NoteTable | None = None) -> None:
+        self.left, self.notes = left, notes or {}
 
 
 def shape_of(value: Any, looks: Looks | None = None, nested: int = 0) -> Shapes:
@@ -95,9 +111,11 @@ def shape_of(value: Any, looks: Looks | None = None, nested: int = 0) -> Shapes:
         return (Many(kind.__name__, len(value), merge(shape_of(part, looks, nested + 1) for part in some)),)
     # Libraries are known by what their classes have: none is imported, and none of them is asked.
     if all(hasattr(kind, name) for name in ("columns", "dtypes", "iloc")):
-        return (_table(value),)
+        return (_table(value, looks.notes.get(id(value), UNNOTED)),)
     if hasattr(kind, "shape") and hasattr(kind, "dtype"):
-        return (Many(type_name(value), tuple(value.shape), (str(value.dtype),)),)
+        notes = looks.notes.get(id(value), UNNOTED)
+        told = notes.of(0) or " with missing values not counted" * bool(notes.uncounted)
+        return (Many(type_name(value), tuple(value.shape), (str(value.dtype),), told),)
     return (type_name(value) if issubclass(kind, NOT_DONE) else describe_type(kind, LEVELS, only=is_field),)
 
 
@@ -108,15 +126,11 @@ def _keyed(value: dict[Any, Any], looks: Looks, nested: int) -> Keyed:
     return Keyed("dict", len(value), len(value), keys, fields, merge(shape for _, shape in shapes))
 
 
-def _table(table: Any) -> Table:
-    labels = zip(table.columns, table.dtypes, strict=True)
-    named = tuple((str(label), str(dtype)) for label, dtype in labels if _is_name(label))[:MOST]
-    return Table(type_name(table), len(table), named, len(table.columns) - len(named))
-
-
-def _is_name(label: Any) -> bool:
-    """Whether a column's label is schema, and not data, as dates are that a pivot has made columns of."""
-    return type(label) in (str, int) or (type(label) is tuple and all(map(_is_name, label)))
+def _table(table: Any, notes: Notes) -> Table:
+    labels, dtypes, places = list(table.columns), list(table.dtypes), named_columns(table)
+    named = tuple((str(labels[place]), str(dtypes[place])) for place in places)
+    told = tuple(map(notes.of, places)) if notes.columns else ()
+    return Table(type_name(table), len(table), named, len(labels) - len(named), told, notes.uncounted)
 
 
 def merge(shapes: Iterable[Shapes]) -> Shapes:
@@ -167,7 +181,7 @@ def spell_seen(shape: Shapes, levels: int = LEVELS) -> str:
 
 def spell_sized(shape: Shapes, levels: int = LEVELS) -> str:
     """Return what one value is, with sizes: `dict (order_id: str, lines: list of 2 dict (sku: str, qty: int))`."""
-    return cut(_spell(shape, levels, _spell_sized), _LENGTH)
+    return cut(_spell(shape, levels, _spell_sized), _NOTED)
 
 
 def _spell(shape: Shapes, levels: int, spell: Callable[[Any, int], str]) -> str:
@@ -202,12 +216,15 @@ def _spell_sized(part: Any, levels: int) -> str:
     size = " of" if part.size is None else f" of {part.size:,}" if type(part.size) is int else f" of shape {part.size},"
     match part:
         case Table():
-            columns = [f"{name}: {dtype}" for name, dtype in part.columns]
+            notes = part.notes or ("",) * len(part.columns)
+            columns = [f"{name}: {dtype}{note}" for (name, dtype), note in zip(part.columns, notes, strict=True)]
             more = [f"… {part.more:,} more"] if part.more else []
+            more += [f"missing values of {count_of(part.uncounted, 'column')} not counted"] if part.uncounted else []
             return f"{part.kind}{size} rows ({', '.join([*columns, *more])})"
         case Many():
             inner = _spell(part.inside, levels, _spell_sized)
-            return f"{part.kind}{size} {inner}" if inner else f"{part.kind}{size if part.size is not None else ''}"
+            whole = f"{part.kind}{size} {inner}" if inner else f"{part.kind}{size if part.size is not None else ''}"
+            return f"{whole}{part.notes}"
         case Keyed() if levels and (fields := _fields(part)):
             named = [(name, _spell(value, levels - 1, _spell_sized)) for name, value in fields]
             shown = [f"{name}: {value}" if value else name for name, value in named]

@@ -88,7 +88,7 @@ class Settings:
     decisions), "pure" (values of pure tools), or "all", replies to tools included; prompts: how "planner" and
     "joiner" are asked: "full", "small" (short, for small models), "auto" for what the model asks for, or texts that
     replace ours; variants: what those texts are called, with their versions: {"planner": "terse@1a2b3c4d5e6f"};
-    share: what of results `llm`, `extract` and the joiner may see; preview: whether replan requests show contents;
+    share: what of results `llm`, `extract` and the joiner may see; preview: whether planners see ranges and results;
     learn_shapes: whether planners are told keys and types of what tools returned before.
     Raises ValueError if a setting is invalid.
     """
