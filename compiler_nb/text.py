@@ -27,6 +27,8 @@ from compiler_nb.outcome import Cancelled, Failure, Skipped
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
 _DEPTH: Final = 4
 ITEMS: Final = 6
+FIGURE: Final = 60
+"""Characters of what a figure shows."""
 _SORTED: Final = 50
 _HIDDEN: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe00-\ufe0d\U000e0100-\U000e01ef]")
 """Characters that Python calls printable but that show nothing."""
@@ -304,10 +306,19 @@ def _from_library(value: Any, depth: int) -> str:  # noqa: PLR0911 - as above
     if numpy and isinstance(value, numpy.generic):
         item = value.item()
         return f"<{type_name(value)}>" if isinstance(item, numpy.generic) else _describe(item, depth, 40)
+    figures = sys.modules.get("matplotlib.figure")
+    if figures and isinstance(value, figures.Figure) and (drawn := figure_label(value)):
+        return f"{type_name(value)} ({cut(drawn, FIGURE)})"
     shape = getattr(type(value), "shape", None)
     if shape is not None and type(value).__module__.partition(".")[0] in ("polars", "pyarrow", "xarray", "torch"):
         return f"{type_name(value)} {_sizes(value.shape)}"
     return ""
+
+
+def figure_label(figure: Any) -> str:
+    """Return what a figure of matplotlib is said to show: the label that `plot` gives it, "" if it has none."""
+    drawn = vars(figure).get("_label")
+    return drawn if type(drawn) is str else ""
 
 
 def _sizes(shape: Sequence[int]) -> str:

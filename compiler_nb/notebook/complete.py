@@ -13,6 +13,7 @@ from IPython.core.completer import CompletionContext, SimpleCompletion
 from compiler_nb.models.base import Model
 from compiler_nb.models.providers import HAND, PROVIDERS
 from compiler_nb.notebook.options import BY_FLAG, VIEWS, listed
+from compiler_nb.notebook.shipped import SHIPPED
 from compiler_nb.notebook.variables.namespace import Namespace
 from compiler_nb.notebook.verbs.prompts import ROLES
 from compiler_nb.notebook.verbs.table import VERBS
@@ -82,7 +83,7 @@ def _in_body(text: str, line: str, names: Namespace, magic: str) -> Found | None
         return None
     above = [name for names_ in _ASSIGNED.findall(text[: len(text) - len(line)]) for name in _NAME.findall(names_)]
     offered = make_language_tools(share="all")
-    tools = [each.name for each in (*names.tools().values(), *offered)]
+    tools = [*(each.name for each in (*names.tools().values(), *offered)), *SHIPPED]
     return _that_begin(word[0], [*above, *tools, *names.offered(), "answer", "join"])
 
 
@@ -101,7 +102,7 @@ def _values(flag: str, typed: str, names: Namespace) -> Found:
     option, last = BY_FLAG[flag], typed[typed.rfind(",") + 1 :]
     values: dict[str, Callable[[], Iterable[str]]] = {
         "display": lambda: VIEWS,
-        "tools": lambda: [*_of(names, (Tool, Toolbox)), *_of(names, types.FunctionType)],
+        "tools": lambda: [*_of(names, (Tool, Toolbox)), *_of(names, types.FunctionType), *SHIPPED],
         "approve": lambda: ["ask", "auto", "deny", *_of(names, Tool)],
         "inputs": names.visible,
         "variants": lambda: ["base", *_of(names, dict), *(each.name for each in saved_prompts())],

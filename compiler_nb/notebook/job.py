@@ -36,6 +36,7 @@ from compiler_nb.notebook.output.prints import Labels
 from compiler_nb.notebook.output.values import close_figures
 from compiler_nb.notebook.prompts import all_saved, chosen_prompts
 from compiler_nb.notebook.runs import cache_in, find_run, history_of
+from compiler_nb.notebook.shipped import called_in, offered_unasked
 from compiler_nb.notebook.variables.binding import variables
 from compiler_nb.plan.plan import Plan
 from compiler_nb.prompts.data import SHARES
@@ -145,7 +146,7 @@ def begin_again(
     lost = {name: desk.memory.names.get(name, "rerun") for name in old.inputs if name not in own}
     said = Line(_settings_of(old, desk) | _with_models_of(old, desk, given or {}), answer, old.question)
     question = Question(said, old.question, own | lost, f"rerun {said.given.get('out', 'run')}", [])
-    compiler = _compiler(desk, question)
+    compiler = _compiler(desk, question, old)
     old = compiler.recall(old)
     with _nothing_stale(desk, question.cell):
         if old.status == "done" or start or failed or overrides:
@@ -218,15 +219,24 @@ def _nothing_stale(desk: Desk, cell: str) -> Iterator[None]:
         raise
 
 
-def _compiler(desk: Desk, question: Question) -> Compiler:
-    """Return the compiler for a cell. A person can only be the planner, so other roles of `hand` have no model."""
+def _compiler(desk: Desk, question: Question, again: Run | None = None) -> Compiler:
+    """Return the compiler for a cell; again: the run that it repeats, or goes on with.
+
+    A person can only be the planner, so other roles of `hand` have no model.
+    """
     given, models = question.said.given, models_of(desk, question.said.given)
     roles: dict[str, Any] = {role: None if is_hand(model) else model for role, model in models.items()}
     if is_hand(models["planner"]):
         roles["planner"] = HandModel(question.prompts.append)
     settings: dict[str, Any] = {name: desk.setting(given, name) for name in PASSED_ON}
     settings["prompts"] = chosen_prompts(desk, given)
-    tools = desk.memory.names.tools(given.get("tools"))
+    names = desk.memory.names
+    tools = names.tools(given.get("tools"))
+    if "tools" not in given:
+        called = (
+            called_in(question.said.plan) if again is None else {task.tool for task in again.progress.tasks.values()}
+        )
+        tools = tools.plus(offered_unasked(question.inputs, called, names.visible()))
     asks_only = is_hand(models["planner"]) and not question.said.plan  # which is no run to keep
     history = None if asks_only else history_of(desk)
     try:

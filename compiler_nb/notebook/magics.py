@@ -22,6 +22,7 @@ from compiler_nb.notebook.output.errors import message_only
 from compiler_nb.tracebacks import LABELS
 
 NAME: Final = "CompileMagics"
+FIGURE: Final = "matplotlib.figure.Figure"
 EVENTS: Final = ("pre_run_cell", "post_run_cell")
 
 
@@ -127,6 +128,9 @@ def load(shell: Any) -> None:
     for event in EVENTS:
         shell.events.register(event, magics.desk.idle.run_waiting)
     LABELS.append(magics.label)
+    pictures = shell.display_formatter.formatters["image/png"]
+    if FIGURE not in pictures:  # a figure of `plot` shows itself, too, if pyplot was never loaded
+        pictures.for_type_by_name(*FIGURE.rsplit(".", 1), _picture)
     shell.object_inspect_mime = magics.inspect_mime
 
 
@@ -139,6 +143,9 @@ def unload(shell: Any) -> None:
         for name in names:
             shell.magics_manager.magics[kind].pop(name, None)
     LABELS.remove(magics.label)
+    pictures = shell.display_formatter.formatters["image/png"]
+    if FIGURE in pictures and pictures.lookup_by_type(FIGURE) is _picture:
+        pictures.pop(FIGURE)
     del shell.object_inspect_mime
     ours = (magics, drop_comments, magics.rewriter, magics.complete)
     # if the magics stayed in `configurables`, `%config` would go on to set them without any effect
@@ -150,6 +157,13 @@ def unload(shell: Any) -> None:
     for event in EVENTS:
         if magics.desk.idle.run_waiting in shell.events.callbacks[event]:
             shell.events.unregister(event, magics.desk.idle.run_waiting)
+
+
+def _picture(figure: Any) -> bytes:
+    """Return the PNG of a figure of matplotlib."""
+    from compiler_nb.notebook.output.values import draw_figure  # noqa: PLC0415 - see above
+
+    return draw_figure(figure)
 
 
 def _drop_wrong_settings(shell: Any) -> None:

@@ -139,7 +139,7 @@ OPTIONS: Final = (
     Option("timings", ("--timings",), help="of --replay: replies come at the pace at which they were recorded"),
     Option("planner_prompt", ("--planner-prompt",), "NAME", "a saved prompt for the planner: %compile prompt list"),
     Option("joiner_prompt", ("--joiner-prompt",), "NAME", "a saved prompt for the joiner"),
-    Option("tools", ("-T", "--tools"), "a,b", "functions to offer; defaults to every @tool of the notebook", _names),
+    Option("tools", ("-T", "--tools"), "a,b", "functions to offer, shipped ones too; defaults to every @tool", _names),
     Option("source", ("--from",), "RUN", "of %%plan: the run that it comes from; what that has done is not repeated"),
     Option("check", ("--check",), help="of %%plan: say what is wrong with it, or how it was read; run nothing"),
     Option("inputs", ("-i", "--inputs"), "a,b", "variables to offer, like @name in the question", _names),

@@ -11,7 +11,7 @@ from html import escape
 from itertools import islice
 from typing import Any, Final
 
-from compiler_nb.text import TIMES, shorten_value, visible
+from compiler_nb.text import TIMES, figure_label, shorten_value, visible
 
 ROWS, COLUMNS, CELL = 20, 12, 200
 DIGITS: Final = 6
@@ -151,13 +151,14 @@ def table_html(heads: Sequence[str], rows: Iterable[Sequence[str]], about: str =
 def picture_of(value: Any) -> str:
     """Return the PNG that a value can show of itself; never its SVG or HTML, which may hold anything."""
     own = getattr(type(value), "_repr_png_", None)
-    made = own(value) if own else _draw_figure(value)
+    made = own(value) if own else draw_figure(value)
     data = made[0] if isinstance(made, tuple) else made
     if isinstance(data, str):
         data = base64.b64decode(data)
     if not isinstance(data, bytes) or not data.startswith(b"\x89PNG") or len(data) > PICTURE:
         return ""
-    return f'<img alt="{escape(type(value).__name__)}" src="data:image/png;base64,{base64.b64encode(data).decode()}">'
+    shows = (_is_figure(value) and visible(figure_label(value))) or type(value).__name__
+    return f'<img alt="{escape(shows)}" src="data:image/png;base64,{base64.b64encode(data).decode()}">'
 
 
 def pictures_in(value: Any) -> str:
@@ -171,7 +172,7 @@ def pictures_in(value: Any) -> str:
     return "".join(f"<p>{picture or f'<code>{brief(item, CELL)}</code>'}</p>" for picture, item in cells) + more
 
 
-def _draw_figure(value: Any) -> bytes:
+def draw_figure(value: Any) -> bytes:
     """Return the PNG of a matplotlib figure, which has no `_repr_png_` of its own; nothing for all else."""
     page = io.BytesIO()
     if _is_figure(value):

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from compiler_nb.errors import ExpressionError, OptionError, PlanError, ToolError
+from compiler_nb.notebook.shipped import SHIPPED, shipped
 from compiler_nb.operations.bounds import Scope
 from compiler_nb.plan.evaluate import evaluate
 from compiler_nb.plan.expression import Apply
@@ -44,16 +45,20 @@ class Namespace:
     def tools(self, names: Iterable[str] | None = None) -> Toolbox:
         """Return the named functions as tools; names defaults to every Tool of the notebook.
 
-        Raises OptionError if a name is not that of a function, or the function cannot be a tool.
+        A name that the notebook does not have may be that of a tool that ships. Raises OptionError if a name is not
+        that of a function, or the function cannot be a tool.
         """
         if names is None:
             chosen = [value for value in self.visible().values() if isinstance(value, Tool)]
         else:
-            chosen = [each for name in names for each in _functions(self.get(name, "-T"))]
+            chosen = [each for name in names for each in _functions(self._tool(name))]
         try:
             return Toolbox(chosen)
         except ToolError as error:
             raise OptionError(f"-T: {error}") from None
+
+    def _tool(self, name: str) -> Any:
+        return shipped(name) if name in SHIPPED and name not in self.visible() else self.get(name, "-T")
 
     def get(self, name: str, option: str) -> Any:
         """Return the value of a variable. Raises OptionError if there is no such variable."""
