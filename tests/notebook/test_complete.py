@@ -35,7 +35,7 @@ NAMES = Namespace(
         ("%%compile --dialect n", ["numbered"]),
         ("%%compile --loop ", ["own", "kernel"]),
         ("%%compile --engine ", ["local"]),
-        ("%%compile -T x,pl", ["plain"]),
+        ("%%compile -T x,pl", ["plain", "plot"]),
         ("%%compile -i fr", ["frame"]),
         ("%%compile --approve d", ["deny"]),
         ("%%compile --variants base,co", ["cold"]),
