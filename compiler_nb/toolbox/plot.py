@@ -55,11 +55,11 @@ def plot(
         import matplotlib.figure  # noqa: F401, PLC0415 - an extra, imported at first use
     except ImportError:
         raise ToolUnavailable(f"plot needs matplotlib: {INSTALL}") from None
-    from compiler_nb.toolbox.plot_chart import Sketch  # noqa: PLC0415 - as above
+    from compiler_nb.toolbox.plot_chart import PlotRows  # noqa: PLC0415 - as above
     from compiler_nb.toolbox.plot_kinds import draw  # noqa: PLC0415 - as above
 
     chosen = _Choice(sheet_of(data), kind, x, y, by)
-    chart = Sketch(kind, chosen.x, tuple(chosen.ys.items()), chosen.by, chosen.notes)
+    chart = PlotRows(kind, chosen.x, tuple(chosen.ys.items()), chosen.by, chosen.notes)
     names = (title, xlabel or chosen.xlabel, ylabel or chosen.ylabel)
     try:
         figure = draw(chart, *map(_text, names))

@@ -17,7 +17,7 @@ POINTS: Final = 4_000
 
 
 @dataclass
-class Sketch:
+class PlotRows:
     """What is drawn: x if there is one, the columns of y with their names, and what tells groups of rows apart.
 
     notes: what is left out or missing, in words.
@@ -39,7 +39,7 @@ class Curve:
     y: Any
 
 
-def curves_of(chart: Sketch) -> list[Curve]:
+def curves_of(chart: PlotRows) -> list[Curve]:
     """Return each column of each group, in the order of x."""
     count = len(chart.ys[0][1].values)
     x = np.arange(count, dtype=float) if chart.x is None else chart.x.values
@@ -94,7 +94,7 @@ def thinned(curve: Curve) -> tuple[Curve, int]:
     return Curve(curve.name, curve.x[kept], curve.y[kept]), size
 
 
-def cells_of(chart: Sketch, most: int, what: str) -> tuple[list[str], list[tuple[str, Any]]]:
+def cells_of(chart: PlotRows, most: int, what: str) -> tuple[list[str], list[tuple[str, Any]]]:
     """Return the names of places, and for each column or group its numbers there: as many places as fit."""
     columns = [(name, values.values) for name, values in chart.ys]
     count = len(columns[0][1])

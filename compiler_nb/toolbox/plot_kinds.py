@@ -28,7 +28,7 @@ from compiler_nb.toolbox.plot_axes import (
     named,
     new_axes,
 )
-from compiler_nb.toolbox.plot_chart import POINTS, Sketch, cells_of, curves_of, from_left, groups_of, thinned
+from compiler_nb.toolbox.plot_chart import POINTS, PlotRows, cells_of, curves_of, from_left, groups_of, thinned
 from compiler_nb.toolbox.plot_data import Measured, present
 
 DOTS: Final = 20_000
@@ -41,7 +41,7 @@ WRITTEN: Final = 12
 """Rows and columns of a heat map whose numbers are written into it."""
 
 
-def draw(chart: Sketch, title: str, xlabel: str, ylabel: str) -> Figure:
+def draw(chart: PlotRows, title: str, xlabel: str, ylabel: str) -> Figure:
     """Return the figure of a chart; what it leaves out is added to the chart's notes, and stands below the axes."""
     axes = new_axes()
     if chart.kind == "barh":
@@ -52,7 +52,7 @@ def draw(chart: Sketch, title: str, xlabel: str, ylabel: str) -> Figure:
     return finished(axes, title, chart.notes)
 
 
-def _line(chart: Sketch, axes: Axes, *, filled: bool = False) -> None:
+def _line(chart: PlotRows, axes: Axes, *, filled: bool = False) -> None:
     curves, size = [from_left(curve) for curve in curves_of(chart)], 0
     if any(len(each.x) > 1 and bool((each.x[1:] == each.x[:-1]).any()) for each in curves):
         chart.notes.append("several rows have the same x: to draw them apart name a column as by")
@@ -74,11 +74,11 @@ def _line(chart: Sketch, axes: Axes, *, filled: bool = False) -> None:
     draw_grid(axes, "y")
 
 
-def _area(chart: Sketch, axes: Axes) -> None:
+def _area(chart: PlotRows, axes: Axes) -> None:
     _line(chart, axes, filled=True)
 
 
-def _scatter(chart: Sketch, axes: Axes) -> None:
+def _scatter(chart: PlotRows, axes: Axes) -> None:
     curves = curves_of(chart)
     count = sum(len(curve.x) for curve in curves)
     step = -(-count // DOTS)
@@ -93,7 +93,7 @@ def _scatter(chart: Sketch, axes: Axes) -> None:
     draw_grid(axes, "both")
 
 
-def _bar(chart: Sketch, axes: Axes) -> None:
+def _bar(chart: PlotRows, axes: Axes) -> None:
     names, columns = cells_of(chart, BARS, "bar")
     width = 0.8 / len(columns)
     for number, (name, values) in enumerate(columns):
@@ -104,7 +104,7 @@ def _bar(chart: Sketch, axes: Axes) -> None:
     draw_grid(axes, "y")
 
 
-def _barh(chart: Sketch, axes: Axes) -> None:
+def _barh(chart: PlotRows, axes: Axes) -> None:
     names, columns = cells_of(chart, LINES_OF_BARS, "bar")
     height = 0.8 / len(columns)
     for number, (name, values) in enumerate(columns):
@@ -115,7 +115,7 @@ def _barh(chart: Sketch, axes: Axes) -> None:
     draw_grid(axes, "x")
 
 
-def _hist(chart: Sketch, axes: Axes) -> None:
+def _hist(chart: PlotRows, axes: Axes) -> None:
     name, values = chart.ys[0]
     if values.kind == "text":
         _tally(chart, axes, values)
@@ -141,7 +141,7 @@ def _days(times: Any) -> Any:
     return dates.date2num(times)  # type: ignore[no-untyped-call]  # matplotlib says nothing of its dates
 
 
-def _tally(chart: Sketch, axes: Axes, values: Measured) -> None:
+def _tally(chart: PlotRows, axes: Axes, values: Measured) -> None:
     """Draw how often each text stands in a column, the most frequent first."""
     counts = np.bincount(present(values.values).astype(int), minlength=len(values.names))
     order = np.argsort(-counts, kind="stable")[:LINES_OF_BARS]
@@ -152,7 +152,7 @@ def _tally(chart: Sketch, axes: Axes, values: Measured) -> None:
     draw_grid(axes, "y")
 
 
-def _box(chart: Sketch, axes: Axes) -> None:
+def _box(chart: PlotRows, axes: Axes) -> None:
     apart = chart.x
     if apart is None:
         found = [(name, values.values) for name, values in chart.ys]
@@ -181,7 +181,7 @@ def _box(chart: Sketch, axes: Axes) -> None:
     draw_grid(axes, "y")
 
 
-def _heat(chart: Sketch, axes: Axes) -> None:
+def _heat(chart: PlotRows, axes: Axes) -> None:
     names, columns = cells_of(chart, BARS, "row")
     heads = [name for name, _ in columns]
     numbers = np.column_stack([values for _, values in columns])
@@ -205,7 +205,7 @@ def _heat(chart: Sketch, axes: Axes) -> None:
                           color=INK if light[row, column] else PAPER)  # fmt: skip
 
 
-_KINDS: Final[dict[str, Callable[[Sketch, Axes], None]]] = {
+_KINDS: Final[dict[str, Callable[[PlotRows, Axes], None]]] = {
     "line": _line, "bar": _bar, "barh": _barh, "scatter": _scatter, "hist": _hist, "box": _box, "area": _area,
     "heat": _heat,
 }  # fmt: skip
