@@ -21,6 +21,7 @@ from compiler_nb.models.base import Model
 from compiler_nb.models.connect import connect, no_model
 from compiler_nb.models.limits import Limit, read_limits
 from compiler_nb.operations.bounds import Bounds, read_bounds
+from compiler_nb.outcome import PINNED
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
 from compiler_nb.planner.seen import Seen
@@ -28,7 +29,7 @@ from compiler_nb.prompts.data import Share
 from compiler_nb.prompts.saved import named_texts
 from compiler_nb.run import Run
 from compiler_nb.settings.budget import Budget
-from compiler_nb.settings.order import Claim, Order, Past
+from compiler_nb.settings.order import Claim, Order, Past, Taken
 from compiler_nb.settings.settings import Settings
 from compiler_nb.tool import Tool, Toolbox
 from compiler_nb.toolbox.language import make_language_tools
@@ -137,15 +138,18 @@ class Compiler(ManyRuns):
         *,
         question: str = "",
         source: Run | str | None = None,
+        overrides: Mapping[str, Any] | None = None,
     ) -> Run:
         """Run a plan (a Plan, or its text). Raises PlanError if the text is not a plan.
 
         inputs: the values of the variables that it reads. on_event: as for `run`. question: what a joiner is told.
-        source: the run that the plan comes from (a Run, or the id of one in the history): its side effects, and those
-        of its lineage, are not repeated.
+        source: the run that the plan comes from (a Run, or the id of one in the history): only what has changed since
+        runs, and its side effects, and those of its lineage, are not repeated. overrides: values of tasks, which do not
+        run. Raises KeyError if there is no such task.
         """
         old = await asyncio.to_thread(self.recall, source) if source is not None else None
-        return await self._perform(self.order(question, plan=plan, inputs=inputs, source=old), on_event)
+        order = self.order(question, plan=plan, inputs=inputs, source=old, overrides=overrides)
+        return await self._perform(order, on_event)
 
     async def plan(self, question: str, inputs: Mapping[str, Any] | None = None) -> Plan:
         """Return the plan for a question, without running it; inputs: as for `run`.
@@ -206,10 +210,12 @@ class Compiler(ManyRuns):
         *,
         question: str = "",
         source: Run | str | None = None,
+        overrides: Mapping[str, Any] | None = None,
     ) -> Run:
         """Do what `execute` does, on our own loop, and wait."""
         old = self.recall(source) if source is not None else None
-        return self._wait(self.order(question, plan=plan, inputs=inputs, source=old), on_event)
+        order = self.order(question, plan=plan, inputs=inputs, source=old, overrides=overrides)
+        return self._wait(order, on_event)
 
     def plan_sync(self, question: str, inputs: Mapping[str, Any] | None = None) -> Plan:
         """Do what `plan` does, on our own loop, and wait."""
@@ -262,10 +268,12 @@ class Compiler(ManyRuns):
         plan: Plan | str | None = None,
         inputs: Mapping[str, Any] | None = None,
         source: Run | None = None,
+        overrides: Mapping[str, Any] | None = None,
     ) -> Order:
-        """Return the order to answer a question, or to run a plan; source: the run that the plan comes from.
+        """Return the order to answer a question, or to run a plan.
 
-        Raises NoModel if nobody can write the plan, PlanError if the given one cannot run.
+        source: the run that the plan comes from; overrides: values of its tasks. Raises NoModel if nobody can write the
+        plan, PlanError if the given one cannot run, KeyError if it has no task of that name.
         """
         given = dict(inputs or {})
         self._renew_tools()
@@ -276,12 +284,24 @@ class Compiler(ManyRuns):
         if plan is not None:
             _check_whole(plan, given)
         past = Past()
-        if plan is not None and source is not None and any(map(_is_after_tools, source.rounds)):
-            plan = replace(plan, after_tools=True)  # it may be what tools have asked for, however it came to the cell
-        if source is not None:
-            past = Past(parent=source.id, claim=self._claim_on(source, take=False), effects=self._effects_of(source))
+        if plan is not None and source is not None:
+            if any(map(_is_after_tools, source.rounds)):
+                plan = replace(plan, after_tools=True)  # it may be what tools have asked for, however it came here
+            past = self._taken_over(source, plan, given)
+            question = question or source.question
+        if plan is not None:
+            past.pins = {plan.id_of(name): Taken(value, PINNED) for name, value in (overrides or {}).items()}
         shapes = self._recall_shapes() if plan is None else {}
         return Order(question=question, plan=plan, inputs=given, past=past, shapes=shapes)
+
+    def _taken_over(self, old: Run, plan: Plan, inputs: Mapping[str, Any]) -> Past:
+        """Return what a run leaves to a plan that comes from it."""
+        from compiler_nb.history.past import taken_over  # noqa: PLC0415 - only a later run needs the history
+
+        claim = self._claim_on(old, take=False)
+        past = taken_over(old, plan, self.settings.tools, inputs, self._effects_of(old))
+        past.claim = claim
+        return past
 
     def order_planned(self, question: str, inputs: Mapping[str, Any] | None = None) -> Order:
         """Return the order to make a plan for a question, and not to run it. Raises NoModel if nobody can write it."""

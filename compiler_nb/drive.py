@@ -178,7 +178,7 @@ class Drive:
         PRINTS.reset(prints)
         session.secrets = settings.secrets
         session.effects.ledger = Ledger(self.run.id, self.run.effects, wary=past.wary)
-        session.recall = past.recall if past.parent else None
+        session.recall = past.recall if past.parent or past.pins else None
         session.rates, session.rated = shared_limits(settings.limits), self._rated()
         session.warn = self.control.warn
         return session

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
+from types import MappingProxyType
 from typing import Any, Final
 
 from compiler_nb.drawing.boxes import left_out
 from compiler_nb.drawing.chart import Chart, Row
-from compiler_nb.outcome import SET, State
+from compiler_nb.outcome import State
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.short import shorten_call, shorten_final
 from compiler_nb.plan.task import Task
@@ -58,12 +59,13 @@ def plan_text(
     plan: Plan | Iterable[Task],
     states: Mapping[str, State] | None = None,
     outcomes: Mapping[str, Any] | None = None,
-    given: Collection[str] = (),
+    given: Mapping[str, str] = MappingProxyType({}),
     costs: Mapping[str, str] | None = None,
 ) -> str:
     """Return a plan as a table that is the same for the same run: state, id, call, short value; then its last line.
 
-    given: the tasks whose values the user gave; costs: what tasks cost, in words, for a column of its own.
+    given: the tasks whose values the user gave, and what is said of these; costs: what tasks cost, in words, for a
+    column of its own.
     """
     lost = left_out(states or {})
     rows = [_row(task, states or {}, outcomes or {}, lost.get(task.id), given) for task in plan]
@@ -79,14 +81,14 @@ def _row(
     states: Mapping[str, State],
     outcomes: Mapping[str, Any],
     lost: tuple[int, int] | None,
-    given: Collection[str],
+    given: Mapping[str, str],
 ) -> tuple[str, ...]:
     state = states.get(task.id, "waiting")
     value = describe_outcome(outcomes[task.id], WIDTH) if task.id in outcomes else ""
     if lost is not None:
         value = f"{lost[1] - lost[0]:,} of {lost[1]:,} items: {value}"
     if task.id in given:
-        value += f" · {SET}"
+        value += f" · {given[task.id]}"
     return f"{MARKS[state]} {state}", cut(task.id, 30), shorten_call(task, WIDTH // 2), value
 
 
@@ -96,14 +98,14 @@ def task_titles(
     outcomes: Mapping[str, Any],
     limit: int = 160,
     *,
-    given: Collection[str] = (),
+    given: Mapping[str, str] = MappingProxyType({}),
     costs: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Return the hover text of each task: state, call, short value, cost, note; given, costs: as for `plan_text`."""
     titles = {}
     for task in tasks:
         state = states.get(task.id, "waiting")
-        lines = [f"{task.id} · {state}{f' · {SET}' if task.id in given else ''}", shorten_call(task, limit)]
+        lines = [f"{task.id} · {state}{f' · {given[task.id]}' if task.id in given else ''}", shorten_call(task, limit)]
         if task.id in outcomes:
             lines.append(f"{'=' if state == 'done' else ''} {describe_outcome(outcomes[task.id], limit)}".strip())
         if costs and task.id in costs:

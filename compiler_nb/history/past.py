@@ -16,7 +16,19 @@ from compiler_nb.engine.node import CANCELLED
 from compiler_nb.errors import HistoryError, PlanError
 from compiler_nb.events import TaskIdentified
 from compiler_nb.operations.bounds import is_a
-from compiler_nb.outcome import LEFT_OUT, NOT_DONE, NOT_REPEATED, SET, Answer, Failure, Replan, is_lost
+from compiler_nb.outcome import (
+    ADOPTED,
+    GIVEN,
+    LEFT_OUT,
+    NOT_DONE,
+    NOT_REPEATED,
+    PINNED,
+    SET,
+    Answer,
+    Failure,
+    Replan,
+    is_lost,
+)
 from compiler_nb.plan.effects import nature
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import JOIN, LastLine, Return, Task, owner_of
@@ -52,8 +64,46 @@ def resumed(old: Run, tools: Mapping[str, Any], inputs: Mapping[str, Any], effec
     for task in old.progress.tasks.values():
         key = keys.add(task)
         if key is not None and task.id not in again:
-            past.known[key].append(known(task.id, "adopted"))
+            past.known[key].append(known(task.id, ADOPTED))
     return Order(question=old.question, inputs=given, past=past)
+
+
+# -------------------------------------------------------------------- an edited plan
+
+
+def taken_over(
+    old: Run, plan: Plan, tools: Mapping[str, Tool], inputs: Mapping[str, Any], effects: list[Entry]
+) -> Past:
+    """Return what a run leaves to a plan that comes from it: the values of the tasks that are the same, as they are.
+
+    A task that has another tool, tool's code, argument or input than any task of the run has no value there, nor has
+    one that reads it. tools, inputs: the new run's; effects: the side effects of the lineage.
+    """
+    past = Past(parent=old.id, effects=effects, tools=tools)
+    new_hashes, old_hashes = _compared(old, {name: inputs[name] for name in plan.inputs if name in inputs})
+    past.keys = Keys(hash_tools(tools), new_hashes)
+    keys, known = Keys({**past.keys.tools, **hash_tools(old.settings.tools)}, old_hashes), _known(old)
+    for task in old.progress.tasks.values():
+        key = keys.add(task)
+        outcome = old.progress.outcomes.get(task.id, CANCELLED)
+        if task.id in old.progress.given:  # a value of the user's is not what the plan says
+            keys.give(task.id, outcome)
+        elif key is not None and not is_a(outcome, (*NOT_DONE, NotStored)):
+            past.known[key].append(known(task.id, ADOPTED))
+            if owner := keys.by_id.get(task.owner):
+                past.items.setdefault(owner, {}).setdefault(key, []).append(past.known[key][-1])
+    for key in set(filter(None, keys.by_id.values())) & old.order.past.items.keys() - past.items.keys():
+        past.items[key] = old.order.past.items[key]  # it was taken over whole
+        for item, found in past.items[key].items():
+            past.known[item].extend(found)
+    return past
+
+
+def _compared(old: Run, given: Mapping[str, Any]) -> tuple[dict[str, str | None], dict[str, str | None]]:
+    """Return what inputs are known by, in a new run and in an old one; the very same object need not be read."""
+    same = {name for name, value in given.items() if value is old.inputs.get(name, old)}
+    alike = {name: f"object {id(given[name])}" for name in same - old.order.input_hashes.keys()}
+    return hash_inputs(given, alike), hash_inputs(old.inputs, {**old.order.input_hashes, **alike})
 
 
 def _inputs_of(old: Run, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,8 +206,8 @@ def _known(old: Run) -> Callable[[str, str], Taken]:
     def known(id_: str, how: str) -> Taken:
         how = LEFT_OUT if old.progress.ends[id_].how == LEFT_OUT else how  # so that it is marked again
         outcome, effects = old.progress.ends[id_].outcome, tuple(made.get(id_, ()))
-        if old.progress.ends[id_].how == SET:
-            return Taken(outcome, SET, effects)
+        if old.progress.ends[id_].how in GIVEN:
+            return Taken(outcome, old.progress.ends[id_].how, effects)
         return Taken(outcome, not_repeated(effects[0], "") if effects and not is_lost(outcome) else how, effects)
 
     return known
@@ -227,14 +277,14 @@ def repeated(
     _move(moved, tasks.values(), tools, fixed)
     moved = _with_lost_values(tasks.values(), outcomes, moved - set(fixed), _values_read(rounds[-1].plan.final, tasks))
     past = Past(parent=old.id, effects=effects, tools=tools, rounds=rounds, executing=True)
-    past.pins = {id_: known(id_, "pinned") for id_ in tasks if id_ in outcomes and id_ not in moved}
+    past.pins = {id_: known(id_, ADOPTED) for id_ in tasks if id_ in outcomes and id_ not in moved}
     again = set(tasks) if failed else partly
     past.pins |= {
         id_: Taken(value)
         for id_, value in _items(old, tasks.values(), moved).items()
         if owner_of(id_) in again and not _is_after(old.progress.tasks[id_], items, old.progress.tasks)
     }
-    past.pins |= {id_: Taken(value, "pinned") for id_, value in fixed.items()}
+    past.pins |= {id_: Taken(value, PINNED) for id_, value in fixed.items()}
     return Order(question=old.question, inputs=given, past=past)
 
 

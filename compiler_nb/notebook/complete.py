@@ -60,7 +60,7 @@ def _after_verb(typed: str, before: list[str], names: Namespace) -> Found:
     if not before:
         return _that_begin(typed, VERBS)
     if before[-1] in ("--start", "--override", "why", "approve", "deny", "skip", "retry", "set"):
-        return _that_begin(typed, (name for run in _runs(names) for name in run._ipython_key_completions_()))
+        return _that_begin(typed, _tasks(names))
     verb = VERBS.get(before[0])
     if verb and any(before[-1] in option.flags and option.value for option in verb.shared):
         return _values(before[-1], typed, names)
@@ -105,6 +105,8 @@ def _values(flag: str, typed: str, names: Namespace) -> Found:
         "tools": lambda: [*_of(names, (Tool, Toolbox)), *_of(names, types.FunctionType), *SHIPPED],
         "approve": lambda: ["ask", "auto", "deny", *_of(names, Tool)],
         "inputs": names.visible,
+        "source": lambda: [*_of(names, Run), "-1"],
+        "override": lambda: _tasks(names),
         "variants": lambda: ["base", *_of(names, dict), *(each.name for each in saved_prompts())],
         "planner_prompt": lambda: _saved("planner"),
         "joiner_prompt": lambda: _saved("joiner"),
@@ -128,8 +130,9 @@ def _of(names: Namespace, kinds: Any) -> list[str]:
     return [name for name, value in names.visible().items() if isinstance(value, kinds)]
 
 
-def _runs(names: Namespace) -> list[Run]:
-    return [value for value in names.visible().values() if isinstance(value, Run)]
+def _tasks(names: Namespace) -> list[str]:
+    runs = [value for value in names.visible().values() if isinstance(value, Run)]
+    return [name for run in runs for name in run._ipython_key_completions_()]
 
 
 def _that_begin(typed: str, words: Iterable[str]) -> Found:

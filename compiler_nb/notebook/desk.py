@@ -120,12 +120,18 @@ class Memory:
     seen: Seen  # what the tools of all cells returned
     examples: list[Example] = field(default_factory=list)  # that questions show to the planner
     runs: deque[Run] = field(default_factory=lambda: deque(maxlen=KEPT_RUNS))
+    kept: dict[str, str] = field(default_factory=dict)  # options for the cell in which a run's plan is edited, by run
     connected: dict[str, Model] = field(default_factory=dict)
     cassettes: dict[str, Cassette] = field(default_factory=dict)  # that are played, by their files
     cells: InMemory | None = None  # of grids without a history
     caches: dict[str, Cache] = field(default_factory=dict)  # by the setting of the history, "" without one
     histories: dict[str, History] = field(default_factory=dict)  # by setting
     unwritten: set[str] = field(default_factory=set)  # settings whose files cannot be written
+
+    def add(self, run: Run, kept: str) -> None:
+        """Note a run, and the options of its cell that hold for its edited plan, too."""
+        self.runs.append(run)
+        self.kept[run.id] = kept
 
 
 _MEMORIES: WeakKeyDictionary[Any, Memory] = WeakKeyDictionary()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
@@ -38,6 +39,7 @@ from compiler_nb.notebook.prompts import all_saved, chosen_prompts
 from compiler_nb.notebook.runs import cache_in, find_run, history_of
 from compiler_nb.notebook.shipped import called_in, offered_unasked
 from compiler_nb.notebook.variables.binding import variables
+from compiler_nb.notebook.variables.namespace import without_quotes
 from compiler_nb.plan.plan import Plan
 from compiler_nb.prompts.data import SHARES
 from compiler_nb.run import Run
@@ -49,6 +51,12 @@ PASSED_ON: Final = (
     "learn_shapes", "drop_failed", "bounds", "cache",
 )  # fmt: skip
 """Settings of `%config` and options that a Compiler takes as they are."""
+FOR_PLANS: Final = {
+    "check": "--check is for %%plan; -N makes and draws a plan for a question",
+    "source": "--from is for %%plan; to go on with a run: %compile rerun",
+    "override": "--override is for %%plan and %compile rerun: a question has no tasks yet that could be named",
+}
+"""Options that only the cell of a plan takes, by field, and what is said if a question is given one."""
 BLOCKED: Final = "a tool blocks the event loop and cannot be stopped; it goes on until the kernel ends"
 
 
@@ -80,9 +88,12 @@ def begin_cell(  # noqa: PLR0911 - one for each kind of cell
         is_turn = magic == "plan" and said.question and not said.given.get("help")
         say(YOUR_TURN if is_turn else help_text(magic))
         return None
-    names = desk.memory.names
+    _check_for_plans(magic, said)
+    names, old = desk.memory.names, _source(desk, said)
     wanted = [*said.given.get("inputs", ()), *names.named_in(said.question), *names.read_by(said.plan)]
     inputs = names.inputs(dict.fromkeys(wanted))
+    if old is not None:
+        inputs |= _own_inputs(old, said.plan, inputs)
     cell = identity(desk.shell, outermost=outermost, text=f"{magic} {line}\n{body}")
     question = Question(said, names.paste(said.question), inputs, cell, [])
     compiler = _compiler(desk, question)
@@ -97,7 +108,8 @@ def begin_cell(  # noqa: PLR0911 - one for each kind of cell
     if said.given.get("execute", True):
         with _nothing_stale(desk, cell):
             plan = _parse(desk, compiler, question) if said.plan else None
-            order = compiler.order(question.text, plan=plan, inputs=inputs, source=_source(desk, compiler, said, plan))
+            source, overrides = compiler.recall(old) if old is not None else None, _overrides(desk, said, plan)
+            order = compiler.order(question.text, plan=plan, inputs=inputs, source=source, overrides=overrides)
         return RunJob(desk, question, compiler, order).begin()
     if said.plan:
         _draw(desk, said, _parse(desk, compiler, question))
@@ -111,18 +123,40 @@ def _is_written_by_hand(compiler: Compiler) -> bool:
 
 def _checked(desk: Desk, compiler: Compiler, question: Question) -> str:
     """Return how the plan in a cell was read; raises PlanError with all that is wrong with it."""
-    if not question.said.plan:
-        raise OptionError("%%compile: --check is for %%plan; -N makes and draws a plan for a question")
     return f"no problems\n{_parse(desk, compiler, question).explain()}"
 
 
-def _source(desk: Desk, compiler: Compiler, said: Line, plan: Plan | None) -> Run | None:
+def _check_for_plans(magic: str, said: Line) -> None:
+    """Raise OptionError if a question is given an option that is for a plan in the cell."""
+    for field, instead in FOR_PLANS.items() if magic == "compile" else ():
+        if field in said.given:
+            raise OptionError(f"%%compile: {instead}")
+
+
+def _source(desk: Desk, said: Line) -> Run | None:
     """Return the run that the plan in a cell comes from, None if it says none."""
-    if "source" not in said.given:
-        return None
-    if plan is None:
-        raise OptionError("%%compile: --from is for %%plan; to go on with a run: %compile rerun")
-    return compiler.recall(find_run(desk, said.given["source"]))
+    return find_run(desk, said.given["source"]) if "source" in said.given else None
+
+
+def _own_inputs(old: Run, plan: str, there: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the inputs of a run that a plan which comes from it still names, and the notebook does not hold."""
+    read = {name for each in old.rounds if each.plan is not None for name in each.plan.inputs} - there.keys()
+    found = {name: old.inputs[name] for name in read if name in old.inputs and re.search(rf"\b{name}\b", plan)}
+    for name, value in found.items():
+        if isinstance(value, NotStored):
+            raise OptionError(f"%%plan: the input {name} was not stored ({value.reason}): make it again as {name}")
+    return found
+
+
+def _overrides(desk: Desk, said: Line, plan: Plan | None) -> dict[str, Any]:
+    """Return the values that a cell gives to tasks of its plan, by id."""
+    if plan is None or "override" not in said.given:
+        return {}
+    values = desk.memory.names.assigned(said.given["override"], "%%plan: --override")
+    try:
+        return {plan.id_of(without_quotes(name)): value for name, value in values.items()}
+    except KeyError as error:
+        raise OptionError(f"%%plan: --override: {error.args[0]}") from None
 
 
 def begin_again(
@@ -144,7 +178,8 @@ def begin_again(
     # what the history could not store is taken from the notebook's variables, if they are still there
     own = {name: value for name, value in old.inputs.items() if not isinstance(value, NotStored)}
     lost = {name: desk.memory.names.get(name, "rerun") for name in old.inputs if name not in own}
-    said = Line(_settings_of(old, desk) | _with_models_of(old, desk, given or {}), answer, old.question)
+    options = _settings_of(old, desk) | _with_models_of(old, desk, given or {})
+    said = Line(options, answer, old.question, kept=desk.memory.kept.get(old.id, ""))
     question = Question(said, old.question, own | lost, f"rerun {said.given.get('out', 'run')}", [])
     compiler = _compiler(desk, question, old)
     old = compiler.recall(old)
@@ -299,7 +334,7 @@ class PlanJob:
         desk, said, run = self.desk, self.question.said, self.run
         if show_prompt(desk.shell, self.question.prompts, said.head, self.question.text):
             return
-        desk.memory.runs.append(run)
+        desk.memory.add(run, said.kept)
         binding = desk.memory.binder.bind_more(self.question.cell, {said.given.get("out", "run"): run})
         if interrupted:
             raise shortened(KeyboardInterrupt("planning was stopped"))
@@ -324,7 +359,7 @@ class RunJob:
 
     def begin(self) -> RunJob | None:
         """Show the run, and return what the cell waits for; in the background the run is left to itself."""
-        self.desk.memory.runs.append(self.run)
+        self.desk.memory.add(self.run, self.question.said.kept)
         offer_reruns(self.desk)
         self.presenter.begin(self.run)
         self.run.control.printed = self.labels.show

@@ -7,12 +7,15 @@ import keyword
 import re
 import shlex
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from compiler_nb.errors import OptionError
+from compiler_nb.notebook.variables.namespace import NEXT, SHOWN, with_stand_ins, without_texts
 from compiler_nb.plan.python import IPYTHON
+from compiler_nb.plan.statement import parse_syntax
 from compiler_nb.settings.budget import Budget
-from compiler_nb.text import suggest
+from compiler_nb.text import cut, suggest
 
 Read = Callable[[str], Any]
 """Returns the value of an option from its text; raises ValueError that says what it takes."""
@@ -36,7 +39,7 @@ class Option(NamedTuple):
 class Line(NamedTuple):
     """What a magic's line and body say: the options given, the name before `<<`, the question, and a plan's text.
 
-    head: the line up to the question, as the user wrote it.
+    head: the line up to the question, as the user wrote it; kept: what of it holds for an edited plan, too.
     """
 
     given: dict[str, Any]
@@ -44,6 +47,7 @@ class Line(NamedTuple):
     question: str = ""
     plan: str = ""
     head: str = ""
+    kept: str = ""
 
 
 # ---------------------------------------------------------------- values
@@ -141,6 +145,8 @@ OPTIONS: Final = (
     Option("joiner_prompt", ("--joiner-prompt",), "NAME", "a saved prompt for the joiner"),
     Option("tools", ("-T", "--tools"), "a,b", "functions to offer, shipped ones too; defaults to every @tool", _names),
     Option("source", ("--from",), "RUN", "of %%plan: the run that it comes from; what that has done is not repeated"),
+    Option("override", ("--override",), "TASK=VALUE",
+           "of %%plan: a task does not run; its value is this expression over variables"),
     Option("check", ("--check",), help="of %%plan: say what is wrong with it, or how it was read; run nothing"),
     Option("inputs", ("-i", "--inputs"), "a,b", "variables to offer, like @name in the question", _names),
     Option("share", ("--share",), "WHAT", "how much of the contents models see", choices=("all", "summary", "none")),
@@ -176,11 +182,19 @@ NOT_YET: Final = frozenset({
     "--engine dask", "--step", "--as", "--after",
 })  # fmt: skip
 """Options, and values of options, that are planned: each is refused by its name, and listed nowhere."""
-RERUN: Final = frozenset({"--start", "--override", "--failed", "--take"})
+RERUN: Final = frozenset({"--start", "--failed", "--take"})
 """Options of `%compile rerun`: a cell's question, or the plan in it, has no tasks yet that could be named."""
+
+EDITED: Final = frozenset({
+    "model", "joiner", "worker", "joiner_prompt", "tools", "inputs", "override", "share", "preview", "out", "prefix",
+    "bind", "max_concurrency", "timeout", "budget", "drop_failed", "approve", "cache", "engine", "loop", "background",
+    "live", "display", "raises", "quiet",
+})  # fmt: skip
+"""Options of a cell that hold for the cell in which its plan is edited, too."""
 
 _TARGET = re.compile(r"\s*([^\W\d]\w*)\s*=?\s*<<(?=\s|$)")
 _WORD = re.compile(r"""\s*((?:"[^"]*"|'[^']*'|[^\s"'])+)""")
+_FLAG = re.compile(r"\s(--?[a-zA-Z][\w-]*)")
 _MARKER = re.compile(r"[^\S\n]*#[^\S\n]*(?:NBVAL_|PYTEST)[^\n]*", re.IGNORECASE)
 
 # ---------------------------------------------------------------- reading
@@ -195,12 +209,13 @@ def read(magic: str, line: str, body: str = "") -> Line:
     answer, position = "", 0
     if target := _TARGET.match(line):
         answer, position = read_name(f"%%{magic}", target[1]), target.end()
-    given, position = _options(magic, line, position)
+    given, spelled, position = _options(magic, line, position)
     head, rest = line[:position].strip(), line[position:].strip()
+    kept = " ".join([*([f"{answer} <<"] if answer else []), *(text for name, text in spelled if name in EDITED)])
     body = without_markers(body)
     if magic == "plan":
-        return Line(given, answer, rest, body.rstrip(), head)
-    return Line(given, answer, "\n".join(part for part in (rest, body.strip()) if part), head=head)
+        return Line(given, answer, rest, body.rstrip(), head, kept)
+    return Line(given, answer, "\n".join(part for part in (rest, body.strip()) if part), head=head, kept=kept)
 
 
 def read_name(where: str, name: str) -> str:
@@ -213,14 +228,15 @@ def without_markers(body: str) -> str:
     return "\n".join("" if _MARKER.fullmatch(each) else each for each in body.split("\n"))
 
 
-def _options(magic: str, line: str, position: int) -> tuple[dict[str, Any], int]:
-    """Return the options from a position on, and where they end."""
+def _options(magic: str, line: str, position: int) -> tuple[dict[str, Any], list[tuple[str, str]], int]:
+    """Return the options from a position on, each as it is written, and where they end."""
     given: dict[str, Any] = {}
+    spelled: list[tuple[str, str]] = []
     while (match := _WORD.match(line, position)) and match[1].startswith("-") and len(match[1]) > 1:
         flag, equals, value = match[1].partition("=")
-        position = match.end()
+        start, position = position, match.end()
         if flag == "--":  # what follows is the question, even if it begins with a dash
-            return given, position
+            return given, spelled, position
         if flag not in BY_FLAG and (short := BY_FLAG.get(flag[:2])) is not None and short.value:
             flag, equals, value = flag[:2], "=", match[1][2:]  # -j4
         option = BY_FLAG.get(flag)
@@ -230,17 +246,41 @@ def _options(magic: str, line: str, position: int) -> tuple[dict[str, Any], int]
             if equals:
                 raise OptionError(f"%%{magic}: {flag} takes no value")
             given[option.field] = option.sets
-            continue
-        if not equals:
-            value, position = _next_word(magic, option, flag, line, position)
-        while value.endswith(",") and (match := _WORD.match(line, position)):  # a list, with blanks after its commas
-            value, position = value + match[1], match.end()
-        given[option.field] = read_value(f"%%{magic}", option, flag, value)
+        elif option.field == "override":
+            text, position = _assignments(magic, flag, line, line.index(flag, start) + len(flag))
+            given["override"] = f",{NEXT}".join(filter(None, [given.get("override"), text]))
+        else:
+            if not equals:
+                value, position = _next_word(magic, option, flag, line, position)
+            text, position = _whole_list(value, line, position)
+            given[option.field] = read_value(f"%%{magic}", option, flag, text)
+        spelled.append((option.field, line[start:position].strip()))
     words = (word.partition("=")[0] for word in line[position:].split() if word.startswith("--"))
     late = next((word for word in words if word in BY_FLAG or word in NOT_YET), "")
     if late:
         raise OptionError(f"%%{magic}: write {late} before the question, or the question below the line")
-    return given, position
+    return given, spelled, position
+
+
+def _whole_list(value: str, line: str, position: int) -> tuple[str, int]:
+    """Return a value with what stands behind the blanks after its commas, and where it ends."""
+    while value.endswith(",") and (match := _WORD.match(line, position)):
+        value, position = value + match[1], match.end()
+    return value, position
+
+
+def _assignments(magic: str, flag: str, line: str, position: int) -> tuple[str, int]:
+    """Return the text of `TASK=VALUE, ...` from a position on, as far as it is Python, and where it ends."""
+    begin = position + len(line[position:]) - len(line[position:].lstrip(" \t="))
+    plain = without_texts(line[begin:])
+    flags = (found for found in _FLAG.finditer(plain) if found[1] in BY_FLAG or found[1][:2] in BY_FLAG)
+    rest = line[begin : begin + next((found.start() for found in flags), len(plain))]
+    for end in [found.start() for found in re.finditer(r"\s+|$", rest)][::-1]:
+        with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+            is_whole = end and not rest[:end].endswith(",")
+            if is_whole and parse_syntax(f"f({with_stand_ins(rest[:end])[0]})", "eval").body.keywords:
+                return rest[:end], begin + end
+    raise OptionError(f"%%{magic}: {flag} takes TASK=VALUE, such as best=[1, 2], not {cut(rest, SHOWN)!r}")
 
 
 def _next_word(magic: str, option: Option, flag: str, line: str, position: int) -> tuple[str, int]:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from compiler_nb.errors import PlanError
 from compiler_nb.plan import parser, shape, short, writers
-from compiler_nb.plan.task import JOIN, LastLine, Task, inputs_of
+from compiler_nb.plan.task import JOIN, LastLine, Task, inputs_of, owner_of
 from compiler_nb.text import shorten, visible_lines
 from compiler_nb.tool import Toolbox
 
@@ -121,6 +121,19 @@ class Plan:
         if task is None:
             raise KeyError(f"no task {id!r} in this plan; it has {', '.join(self.by_id) or 'none'}")
         return task
+
+    def id_of(self, name: str) -> str:
+        """Return the id of a task by its variable, of several versions the last one, or by its own or an item's id.
+
+        Raises KeyError that names the tasks if there is none.
+        """
+        variables = {task.name: task.id for task in self.tasks}
+        if name in variables or name in self.by_id:
+            return variables.get(name, name)
+        fanout = owner_of(name)
+        if fanout in variables and self.by_id[variables[fanout]].kind == "fanout":
+            return variables[fanout] + name[len(fanout) :]
+        raise KeyError(f"no task {name!r} in this plan; it has {', '.join(self.by_id) or 'none'}")
 
     def __contains__(self, id: object) -> bool:  # noqa: A002 - the field's word
         return id in self.by_id

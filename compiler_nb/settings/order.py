@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from compiler_nb.engine.ledger import Entry, Place
 from compiler_nb.operations.bounds import is_a
-from compiler_nb.outcome import NOT_DONE, Answer, Replan
+from compiler_nb.outcome import ADOPTED, NOT_DONE, PINNED, Answer, Replan
 from compiler_nb.plan.effects import nature
 from compiler_nb.plan.expression import Value
 from compiler_nb.plan.plan import Plan
@@ -39,7 +39,7 @@ class Taken(NamedTuple):
     """How a task ended in an earlier run, how that came to be known, and the side effects that this was."""
 
     outcome: Any
-    how: str = "adopted"
+    how: str = ADOPTED
     effects: tuple[Place, ...] = ()
 
 
@@ -50,7 +50,8 @@ class Past:
     parent: the earlier run's id; claim: the one on the lineage that was seen; effects: the side effects of the lineage,
     in the order in which they were begun, to which the new run adds its own; wary: whether one that failed is asked
     for, too; tools: the new run's; rounds: earlier rounds whose plans are whole, which the new run repeats first; pins:
-    outcomes by id; known: outcomes by key (the k-th of equal tasks takes the k-th); keys: of the new run's tasks;
+    outcomes by id; known: outcomes by key (the k-th of equal tasks takes the k-th); items: those of the items of
+    fan-outs, by the fan-out's key: one that is taken whole has no items in the run; keys: of the new run's tasks;
     executing: whether the plan was given, not written by a planner.
     """
 
@@ -62,6 +63,7 @@ class Past:
     rounds: list[PastRound] = field(default_factory=list)
     pins: dict[str, Taken] = field(default_factory=dict)
     known: dict[str, deque[Taken]] = field(default_factory=lambda: defaultdict(deque))
+    items: dict[str, dict[str, list[Taken]]] = field(default_factory=dict)
     keys: Keys | None = None
     executing: bool = False
     _is_moved: bool = field(default=False, init=False)  # whether a side effect is to be made that was not, or not so
@@ -78,6 +80,8 @@ class Past:
         """
         key = self.keys.add(task, stale=self._is_moved and bool(task.since)) if self.keys is not None else None
         found = self.pins.get(task.id)
+        if found is not None and self.keys is not None:
+            self.keys.give(task.id, found.outcome)
         if found is None and key is not None and self.known.get(key):
             found = self.known[key].popleft()
         if found is None and self.tools and nature(task, self.tools) == "effect":
@@ -89,7 +93,8 @@ class Past:
 
         A side effect stays a call: it is looked up when its arguments are known, so that it is seen not to be repeated.
         """
-        if nature(item, self.tools) == "effect":
+        pinned = self.pins.get(item.id)
+        if nature(item, self.tools) == "effect" and (pinned is None or pinned.how != PINNED):
             return item
         found = self.take(item)
         if found is None or is_a(found.outcome, NOT_DONE):  # one that was not needed is asked again: that costs nothing

@@ -52,7 +52,7 @@ from compiler_nb.events import (
     TaskStarted,
     Warned,
 )
-from compiler_nb.outcome import LEFT_OUT, NOT_REPEATED, SET, Answer, Skipped, State, Status, Usage
+from compiler_nb.outcome import ADOPTED, GIVEN, LEFT_OUT, NOT_REPEATED, Answer, Skipped, State, Status, Usage
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import JOIN, Task, is_part, owner_of
 from compiler_nb.trace.costs import Cost, Costs, cost_of, costs_of
@@ -162,10 +162,17 @@ class Progress:
             return [task for id_, task in self.tasks.items() if self.names.get(task.name) == id_]
 
     @property
-    def given(self) -> list[str]:
-        """The tasks whose values the user gave while the run went on."""
+    def given(self) -> dict[str, str]:
+        """The tasks whose values the user gave, before the run or while it went on: what is shown beside these."""
         with self.lock:
-            return [id_ for id_, end in self.ends.items() if end.how == SET]
+            return {id_: GIVEN[end.how] for id_, end in self.ends.items() if end.how in GIVEN}
+
+    @property
+    def kept(self) -> list[str]:
+        """The tasks that did not run, for an earlier run left their outcomes."""
+        with self.lock:
+            adopted = [id_ for id_, end in self.ends.items() if end.how == ADOPTED]
+            return [id_ for id_ in adopted if id_ not in self.readiness.adopted and id_ not in self.looked]
 
     @property
     def left_out(self) -> dict[str, tuple[int, int]]:

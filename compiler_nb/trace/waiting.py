@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from compiler_nb.events import EQUAL, ModelWaits, TaskEnded
-from compiler_nb.outcome import CACHED, ENDED, LEFT_OUT, NOT_REPEATED, SET, Failure, Skipped
+from compiler_nb.outcome import CACHED, ENDED, LEFT_OUT, NOT_REPEATED, PINNED, SET, Failure, Skipped
 from compiler_nb.plan.expression import spell
 from compiler_nb.plan.short import named_in
 from compiler_nb.text import cut, seconds_text, wait_text
@@ -29,7 +29,7 @@ _HELD: Final = {
 _ENDS: Final = {
     LEFT_OUT: ", without the items that failed",
     CACHED: ", from the cache",
-    "pinned": ", with a given value",
+    PINNED: ", pinned: you gave its value",
     SET: f", {SET}",
 }
 UNRUN: Final = "was planned and not run"
@@ -297,7 +297,9 @@ class Words:
         if event.how == "adopted" and looked is not None:
             return f", with the value {looked.told}"
         if event.how == "adopted":
-            return f", with the outcome of {self._name(source) if source else 'another task'}, which computes the same"
+            if source is None:
+                return ", not run again: an earlier run left its outcome"
+            return f", with the outcome of {self._name(source)}, which computes the same"
         return f", {event.how}" if event.how.startswith(NOT_REPEATED) else _ENDS.get(event.how, "")
 
     def _waits(self, id_: str, event: TaskEnded) -> Iterator[tuple[str, float]]:

@@ -51,7 +51,7 @@ def test_a_name_assigned_twice_is_the_last_value(shell, capsys):
     shell.ok("%compile rerun --start x")
     assert shell.ns["run"]["x"] == 5
     ends = {event.task: event.how for event in shell.ns["run"].events if type(event).__name__ == "TaskEnded"}
-    assert ends == {"x": "pinned", "x_2": "inline"}
+    assert ends == {"x": "adopted", "x_2": "inline"}
     shell.ok("%compile why x")
     assert capsys.readouterr().out.startswith("done")
 

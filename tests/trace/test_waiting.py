@@ -210,7 +210,7 @@ def test_what_goes_on_is_told_without_its_clock_where_that_stands_beside_it():
         ("failed", Failure("denied", "send was not approved"), "", "denied after 1.0 s: send was not approved"),
         ("skipped", Skipped("x", "ValueError: 404"), "", "skipped, because `x` failed: ValueError: 404"),
         ("cancelled", Cancelled(), "", "cancelled after 1.0 s: the run was cancelled"),
-        ("done", 1, "pinned", "done after 1.0 s, with a given value"),
+        ("done", 1, "pinned", "done after 1.0 s, pinned: you gave its value"),
     ],
 )
 def test_an_end_has_its_reason(state, outcome, how, told):
@@ -223,7 +223,7 @@ def test_one_that_was_never_tried_has_no_time():
     story = Story().plan("a").tell(TaskEnded, "a", 0, "failed", Failure("denied", "no"), "")
     assert why(story) == "denied: no"
     story = Story().plan("a").tell(TaskEnded, "a", 0, "done", 1, "adopted")
-    assert why(story) == "done, with the outcome of another task, which computes the same"
+    assert why(story) == "done, not run again: an earlier run left its outcome"
 
 
 def test_a_run_says_it_with_its_own_limits():

@@ -107,7 +107,7 @@ from compiler_nb.notebook.live.changes import Change, Told, pack
 from compiler_nb.notebook.live.spending import Spending
 from compiler_nb.notebook.live.texts import Texts
 from compiler_nb.notebook.output.answer import note_of
-from compiler_nb.outcome import CACHED, LEFT_OUT, NOT_REPEATED, SET, STATES, Answer
+from compiler_nb.outcome import CACHED, GIVEN, LEFT_OUT, NOT_REPEATED, STATES, Answer
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import Task
 from compiler_nb.text import TIMES, cut, describe_outcome, seconds_text, visible_lines
@@ -266,7 +266,7 @@ class Board:
     @staticmethod
     def _value(event: TaskEnded) -> str:
         """Return what came of a task in short."""
-        return describe_outcome(event.outcome, SHORT) + (f" · {SET}" if event.how == SET else "")
+        return describe_outcome(event.outcome, SHORT) + (f" · {GIVEN[event.how]}" if event.how in GIVEN else "")
 
     def _took(self, number: int, id_: str) -> list[Any]:
         """Return how long a task waited and ran that has ended, as all else says it: the page's times are rounded."""

@@ -24,7 +24,7 @@ from compiler_nb.notebook.live.view import View
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.values import inert
 from compiler_nb.notebook.variables.binding import Binding
-from compiler_nb.outcome import SET
+from compiler_nb.outcome import GIVEN
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import owner_of
 from compiler_nb.run import Run
@@ -162,7 +162,9 @@ class Lines(Presenter):
         spans = progress.spans.get(event.task) if self.look.times else ()
         seconds = seconds_text(spent(progress, event.task, event.at).ran) if spans else ""
         left = self.columns - sum(columns_of(part) + 2 for part in (head, call, seconds)) - 1
-        value = describe_outcome(event.outcome, max(left, LEAST)) + (f" · {SET}" if event.how == SET else "")
+        value = describe_outcome(event.outcome, max(left, LEAST)) + (
+            f" · {GIVEN[event.how]}" if event.how in GIVEN else ""
+        )
         return "  ".join(part for part in (head, call, value, seconds) if part)
 
     def end(self, run: Run, binding: Binding, *, raises: bool = False) -> None:

@@ -29,7 +29,7 @@ from compiler_nb.notebook.output import answer as answers
 from compiler_nb.notebook.output import plans, values
 from compiler_nb.notebook.output.failed import places
 from compiler_nb.notebook.variables.binding import Binding
-from compiler_nb.outcome import CACHED, NOT_REPEATED
+from compiler_nb.outcome import CACHED, NOT_REPEATED, PINNED
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task, owner_of
 from compiler_nb.run import Run
@@ -177,7 +177,9 @@ def _footer(run: Run, binding: Binding, *, times: bool) -> list[Noted]:
     left = sum(message.endswith(STILL_RUNS) for messages in warnings for message in messages)
     kept = [id_ for id_, end in list(run.progress.ends.items()) if end.how.startswith(NOT_REPEATED)]
     named: dict[str, Sequence[str]] = {
+        PINNED: [id_ for id_, end in list(run.progress.ends.items()) if end.how == PINNED],
         NOT_REPEATED: kept,
+        "not run again": [id_ for id_ in run.progress.kept if not owner_of(id_)],
         "from the cache": _cached(run),
         "bound": binding.bound,
         "not bound": [f"{name} ({cut(_reason(reason, run.error), REASON)})" for name, reason in binding.kept],

@@ -28,7 +28,8 @@ _NAME = re.compile(r"[^\W\d]\w*")
 
 NEXT: Final = "\n"
 """What stands before each further assignment that is given by itself."""
-_ITEM: Final = re.compile(r"(?:^|(?<=,\n))\s*([^\W\d]\w*\[[^=]*\](?:#\d+)?(?:\.\d+)?)\s*=(?!=)")
+_ITEM: Final = re.compile(r"(?:^|(?<=,))\s*([^\W\d]\w*\[[^=]*?\](?:#\d+)?(?:\.\d+)?)\s*=(?!=)")
+_QUOTED: Final = re.compile(r"""\"[^\"]*\"|'[^']*'""")
 _STANDS_FOR: Final = "compiler_nb_item_"
 
 
@@ -89,15 +90,11 @@ class Namespace:
     def assigned(self, text: str, option: str) -> dict[str, Any]:
         """Return the values of `name=value, ...`: expressions as in a plan, which may read the notebook's variables.
 
-        A name at the beginning, or after NEXT, may be an item's: `rows[AAPL]=5`. Raises OptionError if the text is
-        something else, or a value cannot be evaluated.
+        A name may be an item's: `rows[AAPL]=5`. Raises OptionError if the text is something else, or a value cannot be
+        evaluated.
         """
-        items = [found[1] for found in _ITEM.finditer(text)]
-        numbers = iter(range(len(items)))
-        text = _ITEM.sub(lambda found: f"{_STANDS_FOR}{next(numbers)}=", text)
-        found = self._assigned(text, option)
-        names = {f"{_STANDS_FOR}{number}": item for number, item in enumerate(items)}
-        return {names.get(name, name): value for name, value in found.items()}
+        text, names = with_stand_ins(text)
+        return {names.get(name, name): value for name, value in self._assigned(text, option).items()}
 
     def _assigned(self, text: str, option: str) -> dict[str, Any]:
         inputs = {name: self.values[name] for name in self.read_by(text)}
@@ -154,6 +151,26 @@ class Namespace:
             return text
 
         return _PASTED.sub(text_of, question)
+
+
+def without_texts(text: str) -> str:
+    """Return a text of the same length in which each piece in quotes is a word."""
+    return _QUOTED.sub(lambda quoted: "_" * len(quoted[0]), text)
+
+
+def with_stand_ins(text: str) -> tuple[str, dict[str, str]]:
+    """Return `name=value, ...` with a plain name in the place of each item's, and the items by these names."""
+    parts, names, end = [], {}, 0
+    for number, found in enumerate(_ITEM.finditer(without_texts(text))):
+        names[f"{_STANDS_FOR}{number}"] = text[found.start(1) : found.end(1)]
+        parts += [text[end : found.start()], f"{_STANDS_FOR}{number}="]
+        end = found.end()
+    return "".join([*parts, text[end:]]), names
+
+
+def without_quotes(name: str) -> str:
+    """Return the name of a task; an item's key may stand in quotes."""
+    return re.sub(r"""\[(['"])(.*)\1\]""", r"[\2]", name)
 
 
 def _functions(value: Any) -> Iterable[Any]:

@@ -41,10 +41,11 @@ def begin_rerun(desk: Desk, words: list[str], options: dict[str, str]) -> RunJob
 
 
 def edit(desk: Desk, words: list[str], _: dict[str, str]) -> None:
-    """Open a cell with the plan of a run, to be changed and run: side effects that were made are not repeated."""
+    """Open a cell with the plan of a run, to be changed and run: what has not changed does not run again."""
     run = run_of(desk, words)
     try:
         text = editable(run)
     except KeyError as error:
         raise OptionError(str(error.args[0])) from None
-    desk.shell.set_next_input(f"%%plan --from {run.id}\n{text}")
+    head = f"%%plan {desk.memory.kept.get(run.id, '')}".rstrip()
+    desk.shell.set_next_input(f"{head} --from {run.id}\n{text}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ from compiler_nb.errors import OptionError
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.options import BY_FLAG, Option, read_value
 from compiler_nb.notebook.runs import find_run
+from compiler_nb.notebook.variables.namespace import without_quotes
 from compiler_nb.run import Run
 
 
@@ -49,7 +49,7 @@ def run_of(desk: Desk, words: list[str]) -> Run:
 
 def known(run: Run, name: str) -> str:
     """Return the name of a task; raise OptionError if there is no such task. An item's key may stand in quotes."""
-    plain = re.sub(r"""\[(['"])(.*)\1\]""", r"[\2]", name)
+    plain = without_quotes(name)
     try:
         run.id_of(plain)
     except KeyError as error:

@@ -155,7 +155,9 @@ VERBS: Final = {
         _MANY,
         {"--repeat": "N", "-m": "MODEL"},
     ),
-    "edit": Command(again.edit, "edit [RUN]", "open a cell with the plan of a run, to change it and run it", 1),
+    "edit": Command(
+        again.edit, "edit [RUN]", "open a cell with a run's plan, to be changed: only what changed runs again", 1
+    ),
     "cache": Command(
         cache.cache,
         "cache [show [RUN] | clear]",
