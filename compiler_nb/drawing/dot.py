@@ -21,6 +21,7 @@ from compiler_nb.drawing.preferences import PREFERENCES, Engine
 from compiler_nb.drawing.rows import GAP, Edge, Point, Size
 from compiler_nb.drawing.scene import Shown
 from compiler_nb.drawing.style import EDGE, LIGHT
+from compiler_nb.drawing.ways import OpenRow, find_way
 from compiler_nb.outcome import State
 from compiler_nb.text import visible
 
@@ -140,11 +141,11 @@ def find_layout(graph: Graph, engine: Engine = "auto", programs: Iterable[Progra
     """Return the places and routes of a graph; engine: what chooses them; programs: as for `render`.
 
     "auto" is what is preferred; if that is "auto" too, Graphviz if it is there, unless it needs more room across than a
-    page has, or one of its arrows would lead through a box that it does not belong to.
+    page has.
     """
     engine = PREFERENCES.layout if engine == "auto" else engine
     placed = place(graph, programs) if engine != "own" else None
-    if placed and engine == "auto" and (placed.width > WIDEST or not _is_clear(placed, graph.sizes)):
+    if placed and engine == "auto" and placed.width > WIDEST:
         placed = None
     layout = placed or lay_out(graph.bands, graph.order, graph.sizes, graph.lines)
     layout = layout._replace(routes=_drawn(layout.routes, graph))
@@ -152,17 +153,37 @@ def find_layout(graph: Graph, engine: Engine = "auto", programs: Iterable[Progra
     return layout._replace(width=max(layout.width, *heads)) if graph.heads else layout
 
 
-def _is_clear(layout: Layout, sizes: Mapping[str, Size]) -> bool:
-    """Whether no route leads through a box between its ends; Graphviz leaves few such gaps once rows are moved."""
+def _cleared(layout: Layout, graph: Graph, skeleton: Skeleton) -> Layout:
+    """Return the layout with ways of ours for arrows that lead through a box between their ends.
+
+    Graphviz leaves few such arrows: it routes them before the rows are moved to their heights.
+    """
+    routes, rows, row_of = dict(layout.routes), list[OpenRow](), dict[str, int]()
+    for tier in skeleton.rows:
+        rows.append(OpenRow(tier.top))
+        for key in tier.nodes:
+            row_of[key] = len(rows) - 1
+            rows[-1].put(layout.places[key][0], graph.sizes[key])
+    for one, other in _crossing(layout, graph.sizes):
+        start, *_, end = routes[one, other]
+        routes[one, other] = find_way(rows, row_of[one], row_of[other], start, end, f"from {one}")
+    right = max((x for route in routes.values() for x, _ in route), default=0.0)
+    return layout._replace(routes=routes, width=max(layout.width, right))
+
+
+def _crossing(layout: Layout, sizes: Mapping[str, Size]) -> list[Edge]:
+    """Return the arrows that lead through a box between their ends."""
     rows = sorted((y, x, sizes[key][0] / 2 - 1, sizes[key][1] / 2 - 1, key) for key, (x, y) in layout.places.items())
     heights, most = [y for y, *_ in rows], max(high for _, high in sizes.values())
+    found = []
     for pair, route in layout.routes.items():
         first, last = bisect_left(heights, route[0][1] - most), bisect_left(heights, route[-1][1] + most)
         between = [box for box in rows[first:last] if box[-1] not in pair]
         for x, y in _along(route) if between else ():
             if any(abs(x - mid) < half and abs(y - row) < high for row, mid, half, high, _ in between):
-                return False
-    return True
+                found.append(pair)
+                break
+    return found
 
 
 def _along(route: Sequence[Point]) -> Iterator[Point]:
@@ -249,7 +270,8 @@ def _read_plain(text: str, graph: Graph, skeleton: Skeleton) -> Layout:
         (x, _), (ax, ay), *middle, (bx, by), (z, _) = points
         out, into = _beside_corners(graph, one, found, x), _beside_corners(graph, other, found, z)
         ways[one, other] = ((out, start), (ax + out - x, ay), *middle, (bx + into - z, by), (into, end))
-    return Layout(max(across) - left, skeleton.height, found, ways, skeleton.bands, "graphviz")
+    placed = Layout(max(across) - left, skeleton.height, found, ways, skeleton.bands, "graphviz")
+    return _cleared(placed, graph, skeleton)
 
 
 def _beside_corners(graph: Graph, key: str, places: Mapping[str, Point], x: float) -> float:

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from compiler_nb.drawing.rows import GAP, Edge, Point, Rows, Size, Vertex, assign_rows, settle
+from compiler_nb.drawing.ways import bend, straight
 
 PAGE: Final = 840.0
 """Width in pixels of the boxes of a level, from which on it goes on in a further row."""
@@ -159,11 +160,11 @@ def _route(
     routes = {}
     for pair, (first, *lanes, last) in chains.items():
         points = [(first.place, rows[first.row].top + first.depth)]
-        points += _straight(*points[0], rows[first.row].top + rows[first.row].high)
+        points += straight(*points[0], rows[first.row].top + rows[first.row].high)
         for lane in lanes:
-            points += _bend(points[-1], (lane.place, rows[lane.row].top))
-            points += _straight(*points[-1], rows[lane.row].top + rows[lane.row].high)
-        points += _bend(points[-1], (ports[pair], rows[last.row].top))
+            points += bend(points[-1], (lane.place, rows[lane.row].top))
+            points += straight(*points[-1], rows[lane.row].top + rows[lane.row].high)
+        points += bend(points[-1], (ports[pair], rows[last.row].top))
         routes[pair] = tuple(points)
     places = {id_: (node.place, rows[node.row].top + node.depth / 2) for id_, node in vertices.items()}
     return Layout(max(node.place + node.across / 2 for node in every), skeleton.height, places, routes, skeleton.bands)
@@ -187,120 +188,9 @@ def _ports(chains: Mapping[Edge, Sequence[Vertex]]) -> dict[Edge, float]:
     return ports
 
 
-def _bend(start: Point, end: Point) -> list[Point]:
-    half = (start[1] + end[1]) / 2
-    return [(start[0], half), (end[0], half), end]
-
-
-def _straight(x: float, start: float, end: float) -> list[Point]:
-    return [] if math.isclose(start, end, abs_tol=1e-6) else [(x, start), (x, end), (x, end)]
-
-
 def heading(route: Sequence[Point]) -> Point:
     """Return the direction in which a route arrives, as a vector of length 1."""
     end = route[-1]
     before = next((point for point in reversed(route) if point != end), end)
     far = math.dist(end, before) or 1.0
     return (end[0] - before[0]) / far, (end[1] - before[1]) / far
-
-
-# --------------------------------------------------------------------- a picture that grows
-
-
-class Incremental:
-    """A layout for a plan that still streams: each node gets a place when it arrives, and keeps it.
-
-    It has the rows and heights of `make_skeleton`, so when the plan is whole boxes move sideways at most. `places` and
-    `routes` grow as in a Layout; bands: the band of each node.
-    """
-
-    def __init__(self) -> None:
-        self.places: dict[str, Point] = {}
-        self.routes: dict[Edge, tuple[Point, ...]] = {}
-        self.bands: dict[str, int] = {}
-        self.width = self.height = 0.0
-        self._bottoms: dict[str, float] = {}
-        self._levels: dict[str, int] = {}  # of the nodes in the band that grows
-        self._rows: list[_Level] = []
-        self._above = 0  # levels of earlier bands
-        self._top = 0.0
-
-    @property
-    def levels(self) -> int:
-        """How many levels there are, in all bands."""
-        return self._above + len(self._rows)
-
-    def keep(self, layout: Layout, nodes: Mapping[str, int], edges: Iterable[Edge], sizes: Mapping[str, Size]) -> None:
-        """Adopt nodes that were laid out whole; the last of their bands may go on. Arguments as for `make_skeleton`."""
-        self.places |= layout.places
-        self.bands |= nodes
-        self.width, self.height = layout.width, layout.height
-        self._bottoms |= {id_: y + sizes[id_][1] / 2 for id_, (_, y) in layout.places.items()}
-        last = max(nodes.values(), default=0)
-        here = [id_ for id_, band in nodes.items() if band == last]
-        pairs = [pair for pair in known_edges(nodes, edges) if nodes[pair[0]] == nodes[pair[1]] == last]
-        for number, level in enumerate(levels_of(here, pairs, sizes)):
-            row = level[-1]
-            self._levels |= {id_: number for each in level for id_ in each}
-            self._rows.append(_Level(layout.places[row[0]][1] - sizes[row[0]][1] / 2))
-            for id_ in row:
-                self._rows[-1].take(layout.places[id_][0], sizes[id_])
-        self._above = make_skeleton(nodes, edges, sizes).levels - len(self._rows)
-
-    def begin_band(self, lines: int) -> float:
-        """Begin a band below all that is there, with so many lines in its head; return its top."""
-        top = self.height + BAND_PAD + BAND_GAP
-        self._top = top + HEAD_LINE * lines + BAND_PAD
-        self._above = self.levels
-        self._levels.clear()
-        self._rows.clear()
-        return top
-
-    def add(self, node: str, parents: Iterable[str], size: Size, band: int = 0) -> Point | None:
-        """Place a node a level below those of its parents that are placed in this band; return its centre.
-
-        band: that which was begun last. Return None if it has no place unless lower levels move: then all has to be
-        laid out anew.
-        """
-        above = [parent for parent in dict.fromkeys(parents) if parent in self.places]
-        level = 1 + max((self._levels[parent] for parent in above if parent in self._levels), default=-1)
-        while len(self._rows) <= level:
-            self._rows.append(_Level(self._rows[-1].next if self._rows else self._top))
-        row = self._rows[level]
-        before = row.next
-        x = row.take(sum(self.places[parent][0] for parent in above) / len(above) if above else 0.0, size)
-        if row.next != before and level + 1 < len(self._rows):
-            return None
-        self._levels[node], self._bottoms[node], self.bands[node] = level, row.top + size[1], band
-        self.places[node] = (x, row.top + size[1] / 2)
-        for parent in above:
-            start = (self.places[parent][0], self._bottoms[parent])
-            self.routes[parent, node] = (start, *_bend(start, (x, row.top)))
-        self.width = max(self.width, x + size[0] / 2)
-        self.height = max(self.height, row.top + size[1])
-        return self.places[node]
-
-
-class _Level:
-    """One level of a growing layout: the row that is being filled, and how far it reaches."""
-
-    def __init__(self, top: float) -> None:
-        self.top = top
-        self.high = self.used = self.right = 0.0
-
-    @property
-    def next(self) -> float:
-        """Where the next level stands."""
-        return self.top + self.high + GAP_DOWN
-
-    def take(self, wish: float, size: Size) -> float:
-        """Return the place of one more box, as near to the wish as the order of the plan allows."""
-        width, height = size
-        if self.used and self.used + width > PAGE:
-            self.top += self.high + GAP_CLOSE
-            self.high = self.used = self.right = 0.0
-        left = self.right + GAP if self.used else 0.0
-        x = max(wish, left + width / 2)
-        self.used += width + GAP
-        self.high, self.right = max(self.high, height), x + width / 2
-        return x

@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 from compiler_nb.drawing.boxes import Box, task_box
 from compiler_nb.drawing.dot import find_layout
 from compiler_nb.drawing.graph import FULL, Graph, guarded_calls, head_lines, is_too_tall, make_graph
-from compiler_nb.drawing.layout import Incremental, Layout
+from compiler_nb.drawing.growing import Incremental
+from compiler_nb.drawing.layout import Layout
 from compiler_nb.drawing.preferences import Engine
 from compiler_nb.drawing.rows import Point
 from compiler_nb.drawing.scene import Shown, scene_of

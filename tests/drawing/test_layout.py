@@ -8,30 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compiler_nb.drawing import rows
-from compiler_nb.drawing.layout import GAP_DOWN, HEAD_LINE, PAGE, Incremental, lay_out
-from tests.support.pictures import random_graph
+from compiler_nb.drawing.layout import GAP_DOWN, HEAD_LINE, PAGE, lay_out
+from tests.support.pictures import boxes, overlapping, random_graph
 
 graphs = st.builds(
     lambda count, share, seed: random_graph(count, int(share * (count - 1)), seed, window=8),
     st.integers(2, 25), st.floats(0.2, 1.0), st.integers(0, 10_000),
 )  # fmt: skip
-
-
-def boxes(places, sizes):
-    """Yield left, top, right and bottom of each box."""
-    for id_, (x, y) in places.items():
-        width, height = sizes[id_]
-        yield x - width / 2, y - height / 2, x + width / 2, y + height / 2
-
-
-def overlapping(places, sizes) -> int:
-    """Count pairs of boxes that share a place, half a pixel of rounding allowed."""
-    all_boxes = sorted(boxes(places, sizes))
-    return sum(
-        other[0] < one[2] - 1 and other[1] < one[3] - 1 and other[3] > one[1] + 1
-        for index, one in enumerate(all_boxes)
-        for other in all_boxes[index + 1 :]
-    )
 
 
 def placed(graph, **more):
@@ -180,59 +163,3 @@ def test_lanes_are_limited_and_longer_edges_go_straight():
     graph, _ = rows.make_rows(nodes, chain + long)
     assert sum(node.lane for row in graph for node in row) <= rows.LANES
     assert set(placed((ids, chain + long, sizes)).routes) == {*chain, *long}
-
-
-@settings(deadline=None)
-@given(graphs)
-def test_when_a_growing_layout_is_whole_boxes_move_sideways_at_most(graph):
-    """Places stay as nodes come, boxes keep apart, heights and order are those of the whole; or it says it cannot."""
-    ids, edges, sizes = graph
-    growing = Incremental()
-    for at, id_ in enumerate(ids):
-        before = dict(growing.places)
-        parents = [one for one, other in edges if other == id_]
-        if growing.add(id_, parents, sizes[id_]) is None:  # what stands below would have to move
-            known = dict.fromkeys(ids[: at + 1], 0)
-            whole = lay_out(known, edges, sizes)
-            growing = Incremental()
-            growing.keep(whole, known, edges, sizes)
-            continue
-        assert growing.places == {**before, id_: growing.places[id_]}
-        assert all(growing.routes[parent, id_][0][1] < growing.routes[parent, id_][-1][1] for parent in parents)
-    whole = placed(graph)
-    assert {id_: y for id_, (_, y) in growing.places.items()} == {id_: y for id_, (_, y) in whole.places.items()}
-    for one, other in combinations(ids, 2):
-        if growing.places[one][1] - sizes[one][1] / 2 == growing.places[other][1] - sizes[other][1] / 2:
-            assert growing.places[one][0] < growing.places[other][0]
-    assert overlapping(growing.places, sizes) == 0
-    shown = list(boxes(growing.places, sizes))
-    assert min(box[0] for box in shown) >= -1
-    assert growing.width >= max(box[2] for box in shown)
-    assert growing.height >= max(box[3] for box in shown)
-
-
-def test_a_growing_layout_ignores_parents_of_nowhere_and_takes_ten_thousand_nodes():
-    """A thousand or ten thousand nodes cost the same each."""
-    growing = Incremental()
-    assert growing.add("first", ["long ago"], (80.0, 40.0)) == (40.0, 20.0)
-
-    def seconds(count: int) -> float:
-        many, began = Incremental(), time.process_time()
-        for number in range(count):
-            many.add(f"n{number}", [f"n{number // 3}"], (80.0, 40.0))
-        return time.process_time() - began
-
-    assert seconds(10_000) < 60 * max(seconds(1_000), 0.002)
-
-
-def test_a_band_that_grows_stands_where_it_will_stand():
-    """The second round comes below the first, at the heights of the whole."""
-    ids, sizes = {"a": 0, "b": 0}, dict.fromkeys("abxy", (100.0, 46.0))
-    growing = Incremental()
-    growing.keep(lay_out(ids, [("a", "b")], sizes), ids, [("a", "b")], sizes)
-    top = growing.begin_band(2)
-    growing.add("x", ["a"], sizes["x"], 1)
-    growing.add("y", ["x"], sizes["y"], 1)
-    whole = lay_out({**ids, "x": 1, "y": 1}, [("a", "b"), ("a", "x"), ("x", "y")], sizes, {1: 2})
-    assert top == whole.bands[1][0]
-    assert {id_: y for id_, (_, y) in growing.places.items()} == {id_: y for id_, (_, y) in whole.places.items()}

@@ -13,11 +13,11 @@ from compiler_nb.plan.task import Join, Return, Task
 from compiler_nb.plan.tree import Ref
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from compiler_nb.drawing.graph import Graph
     from compiler_nb.drawing.layout import Layout
-    from compiler_nb.drawing.rows import Edge, Point
+    from compiler_nb.drawing.rows import Edge, Point, Size
 
 HOSTILE = (
     "<img src=x onerror=alert(1)>",
@@ -111,6 +111,23 @@ def mixed_plan(seed: int, prefix: str = "t", earlier: Sequence[str] = ()) -> Pla
             tasks.append(call(name, dice.choice(("search", "fetch", "math")), "y" * dice.randrange(1, 30), *reads))
         names.append(name)
     return Plan(tuple(tasks), Join() if seed % 2 else Return([Ref(names[-1])]))
+
+
+def boxes(places: Mapping[str, Point], sizes: Mapping[str, Size]) -> Iterator[tuple[float, float, float, float]]:
+    """Yield left, top, right and bottom of each box."""
+    for id_, (x, y) in places.items():
+        width, height = sizes[id_]
+        yield x - width / 2, y - height / 2, x + width / 2, y + height / 2
+
+
+def overlapping(places: Mapping[str, Point], sizes: Mapping[str, Size]) -> int:
+    """Count pairs of boxes that share a place, half a pixel of rounding allowed."""
+    all_boxes = sorted(boxes(places, sizes))
+    return sum(
+        other[0] < one[2] - 1 and other[1] < one[3] - 1 and other[3] > one[1] + 1
+        for index, one in enumerate(all_boxes)
+        for other in all_boxes[index + 1 :]
+    )
 
 
 def grazed(graph: Graph, layout: Layout) -> list[tuple[Edge, str]]:
