@@ -49,6 +49,7 @@ from compiler_nb.prompts import Prompt, load_worded
 from compiler_nb.prompts.missing import NoteTable, look_at, tables_in
 from compiler_nb.prompts.origin import Origins
 from compiler_nb.run import Run
+from compiler_nb.signature.answers import WrongAnswer
 from compiler_nb.text import count_of, cut, describe_error
 from compiler_nb.tool import Tool
 from compiler_nb.toolbox.language import ORIGINS, WORKER, LanguageTool
@@ -113,6 +114,7 @@ class Drive:
         self.unanswered: Failure | None = None  # why the answer of the last plan could not be evaluated
         self.asked = 0  # calls of models that were allowed
         self.looked = False  # whether the schemas of inputs say what is missing in them
+        self.refused = 0  # answers of plans that were not what they are to be
 
     # ---------------------------------------------------------------- the whole
 
@@ -201,6 +203,7 @@ class Drive:
         )
         self.writing = Writing(
             settings, self.order.question, self.schemas, self.log, session, shapes=self.order.shapes,
+            answer=wanted.for_planner if (wanted := self.order.answer_type) is not None else "",
             calls=self.calls, add=add,
         )  # fmt: skip
 
@@ -243,7 +246,8 @@ class Drive:
         settings, question = self.settings, self.order.question
         tools, began = tuple(settings.tools), time.time()
         shapes, variants = dict(self.order.shapes), dict(settings.variants)
-        self.log.emit(RunStarted, question, tools, dict(self.schemas), settings.models, began, shapes, variants)
+        wanted = self.order.answer_type.name if self.order.answer_type is not None else ""
+        self.log.emit(RunStarted, question, tools, dict(self.schemas), settings.models, began, shapes, variants, wanted)
 
     # ---------------------------------------------------------------- the end
 
@@ -272,7 +276,7 @@ class Drive:
     def _answer_with_what_exists(self) -> None:
         """Let a run that reached a limit answer with the results that its last plan would have joined."""
         run = self.run
-        if run.answer is None and run.plan is not None:
+        if run.answer is None and run.plan is not None and self.order.answer_type is None:
             final = run.plan.final
             results, _ = self._joined(final if isinstance(final, Join) else Join(), run.plan)
             if results:
@@ -305,9 +309,9 @@ class Drive:
                 return
             plan = None
             can_replan = number < self.settings.replans and not self.order.executing
-            if old is not None and old.decision is not None:
+            if old is not None and old.decision is not None and (known := self._known(old.decision)) is not None:
                 await session.drained()
-                decision = self._decide(old.decision, "joiner")
+                decision = self._decide(known, "joiner")
             else:
                 decision = await self._conclude(planned, can_replan=can_replan)
             if isinstance(decision, Answer):
@@ -386,7 +390,11 @@ class Drive:
                 await session.drained()  # until then somebody may give what is missing
                 answer, error = await self._evaluate(final)
             if answer is not None:
-                self._decide(answer, "plan")  # the answer is shown at once; side effects may still run
+                try:
+                    self._decide(answer := self._typed(answer), "plan")  # it is shown at once; side effects may still run
+                except WrongAnswer as wrong:
+                    await session.drained()
+                    return self._ask_again(wrong, can_replan=can_replan)
                 await session.drained()
                 return answer
             final = Join()
@@ -396,14 +404,49 @@ class Drive:
         if self.unanswered is not None:
             failures = {"answer": self.unanswered, **failures}
         # If the plan's own answer failed, a joiner can still answer the question, but only if there is one.
-        if joiner is not None and (self.order.question or not error):
-            decision = await self._join(joiner, results, failures, final.instruction, can_replan=can_replan)
+        wanted = self.order.answer_type
+        writes = wanted is None or wanted.schema is not None or bool(failures)  # else only a plan can give it
+        if joiner is not None and (self.order.question or not error) and writes:
+            try:
+                decision = await self._join(joiner, results, failures, final.instruction, can_replan=can_replan)
+            except WrongAnswer as wrong:
+                raise self._wrong(wrong, "the joiner was asked twice") from None
             return self._decide(decision, "joiner")
         if error:
             raise Stopped("failed", f"the answer cannot be evaluated: {error}")
         if lost := self._lost(final, results):
             raise Stopped("failed", "; ".join(self._end_of(id_, f"{id_}: {session.outcomes[id_]}") for id_ in lost))
-        return self._decide(Answer(results), "plan")
+        try:
+            return self._decide(self._typed(Answer(results)), "plan")
+        except WrongAnswer as wrong:
+            return self._ask_again(wrong, can_replan=can_replan)
+
+    def _typed(self, answer: Answer) -> Answer:
+        """Return an answer as what it is to be. Raises WrongAnswer."""
+        wanted = self.order.answer_type
+        return answer if wanted is None else replace(answer, value=wanted.read(answer.value))
+
+    def _known(self, decision: Answer | Replan) -> Answer | Replan | None:
+        """Return what an earlier run decided, None if that is no such answer as is wanted now."""
+        try:
+            return self._typed(decision) if isinstance(decision, Answer) else decision
+        except WrongAnswer:
+            return None
+
+    def _ask_again(self, wrong: WrongAnswer, *, can_replan: bool) -> Replan:
+        """Return the decision for another plan, whose answer is what it is to be; raise Stopped the second time."""
+        self.refused += 1
+        if self.refused > 1 or not can_replan:
+            raise self._wrong(wrong, "two plans gave no such answer" if self.refused > 1 else "")
+        preview, wanted = self.settings.preview, self.order.answer_type
+        told = str(wrong) if preview else f"{describe_schema(wrong.value)} came: {wrong.problem}"
+        reason = f"the plan's answer was refused: {told}. {wanted.for_planner if wanted is not None else ''}"
+        decision = Replan(mask(reason, self.settings.secrets))
+        self._decide(decision, "plan")
+        return decision
+
+    def _wrong(self, wrong: WrongAnswer, why: str) -> Stopped:
+        return Stopped("failed", mask(f"{wrong}{f'; {why}' if why else ''}", self.settings.secrets))
 
     async def _join(
         self, joiner: Model, results: dict[str, Any], failures: dict[str, Any], instruction: str, *, can_replan: bool
@@ -424,6 +467,7 @@ class Drive:
             prompt=Prompt("joiner", own) if own else load_worded("joiner", wording),
             brief=wording == "small" and not own,
             free=bool(own),
+            wanted=self.order.answer_type,
         )
 
     @property

@@ -68,7 +68,8 @@ class RunStarted(_Event):
     """A question was asked; `models` maps roles to model names, `inputs` offered names to their schemas.
 
     shapes: what the planner is told of the results of tools, by tool: what they returned before; prompts: the user's
-    own prompts by role, with name and version: "terse@1a2b3c4d5e6f", without a name "@1a2b3c4d5e6f".
+    own prompts by role, with name and version: "terse@1a2b3c4d5e6f", without a name "@1a2b3c4d5e6f"; answer_type: the
+    name of the type that the answer is to have, "" if that is open.
     """
 
     question: str
@@ -78,6 +79,7 @@ class RunStarted(_Event):
     started_at: float  # seconds since the epoch
     shapes: Mapping[str, str] = {}
     prompts: Mapping[str, str] = {}
+    answer_type: str = ""
 
 
 @_record

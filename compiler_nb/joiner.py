@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
 from compiler_nb.errors import BadRequest, ModelError
-from compiler_nb.models.base import Message, Model, Request, where_of
+from compiler_nb.models.base import Message, Model, ReplyGrammar, Request, where_of
 from compiler_nb.models.calls import Calls, Reply
 from compiler_nb.models.recall import Asked
 from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped
 from compiler_nb.plan.task import owner_of
 from compiler_nb.prompts import Prompt, load
 from compiler_nb.prompts.data import Oversize, Share, frame, frame_values
-from compiler_nb.prompts.decision import is_all_thought, read_decision
-from compiler_nb.prompts.held import decision_grammar
-from compiler_nb.text import cut
+from compiler_nb.prompts.decision import is_all_thought, read_decision, unfence
+from compiler_nb.prompts.held import answer_grammar, decision_grammar
+from compiler_nb.signature.answers import AnswerType, WrongAnswer
+from compiler_nb.text import cut, shorten
 
+SAID: Final = 2_000
+"""Characters of a wrong answer that a model is shown when it is asked again."""
 FAILURES: Final = 50
 """Failures that are listed; the others are counted."""
 
@@ -47,37 +51,80 @@ async def join(
     prompt: Prompt | None = None,
     brief: bool = False,
     free: bool = False,
+    wanted: AnswerType | None = None,
 ) -> Answer | Replan:
     """Ask the joiner how to end, and return its decision.
 
     It may be a Replan even with `can_replan=False`, which only changes the request.
     instruction: the plan's own, for the answer; earlier: reasons of the replans so far; origins: which call returned a
     result, by name; tools: what another plan may call, one line each; prompt: replaces the package's; brief: as in
-    `ask_for_decision`; free: whether the reply may have another form than the package's prompts ask for.
-    Raises BadRequest if the results are too long to be shown, ModelError if the reply is empty or broke off.
+    `ask_for_decision`; free: whether the reply may have another form than the package's prompts ask for; wanted: what
+    the answer is to be, None if that is open: a wrong one is asked for again once.
+    Raises BadRequest if the results are too long to be shown, ModelError if the reply is empty or broke off,
+    WrongAnswer if the answer is not what it is to be, the second time, too.
     """
     used = prompt or load("joiner")
     try:
         messages = ask_for_decision(
             used.text, question, results, failures,
             instruction=instruction, can_replan=can_replan, share=share, earlier=earlier, origins=origins, tools=tools,
-            brief=brief,
+            brief=brief, wanted=wanted,
         )  # fmt: skip
     except Oversize as oversize:
         hint = "let a task shorten it, name fewer results in join(...), or use share='summary'"
         raise BadRequest(f"the joiner cannot be asked: {oversize}; {hint}", **where_of(model)) from None
-    grammar = None if free else decision_grammar(can_replan=can_replan)
+    grammar = None if free else _grammar(wanted, can_replan=can_replan)
     try:
         asked = Asked(model, Request("joiner", messages, prompt=used.hash, grammar=grammar))
-        kept = await calls.recall(asked)
-        reply = Reply(kept, None) if kept is not None else await calls.text(model, asked.request)
-        decision = _decide(reply, model)
+        try:
+            return await _ask(calls, asked, wanted)
+        except WrongAnswer as wrong:
+            said: Message = {"role": "assistant", "content": shorten(str(wrong.value), SAID)}
+            again: Message = {"role": "user", "content": _again(wrong, wanted)}
+            asked = Asked(model, Request("joiner", (*messages, said, again), prompt=used.hash, grammar=grammar))
+            return await _ask(calls, asked, wanted)
     except ModelError as error:
         error.kept = "kept: all results" if results else ""
         raise
+
+
+def _grammar(wanted: AnswerType | None, *, can_replan: bool) -> ReplyGrammar | None:
+    if wanted is None or wanted.is_text:
+        return decision_grammar(can_replan=can_replan)
+    return answer_grammar(wanted.written, wanted.name, wanted.schema, can_replan=can_replan)
+
+
+async def _ask(calls: Calls, asked: Asked, wanted: AnswerType | None) -> Answer | Replan:
+    """Return the decision that the model, or the cache, replies with; only one that counts is kept."""
+    kept = await calls.recall(asked)
+    reply = Reply(kept, None) if kept is not None else await calls.text(asked.model, asked.request)
+    decision = _decide(reply, asked.model)
+    if wanted is not None and isinstance(decision, Answer):
+        decision = replace(decision, value=_typed(reply.text, decision, wanted))
     if kept is None and reply.stopped is None:
         calls.keep(asked, reply.text)
     return decision
+
+
+def _typed(text: str, decision: Answer, wanted: AnswerType) -> Any:
+    """Return the answer in a reply as what it is to be. Raises WrongAnswer.
+
+    A reply that is such a value as a whole is read so: a field of it may be called "answer".
+    """
+    if wanted.is_text:
+        return wanted.read(decision.value)
+    fence = unfence(text)
+    with contextlib.suppress(WrongAnswer):
+        return wanted.read_text((fence[1] if fence else text).strip())
+    if type(decision.value) is not str:
+        return wanted.read(decision.value)
+    fence = unfence(decision.value)
+    return wanted.read_text((fence[1] if fence else decision.value).strip())
+
+
+def _again(wrong: WrongAnswer, wanted: AnswerType | None) -> str:
+    told = wanted.for_joiner if wanted is not None else ""
+    return f"This is not the answer that is wanted: {wrong.told}. {told or 'Reply with the answer only.'}"
 
 
 def _decide(reply: Reply, model: Model) -> Answer | Replan:
@@ -110,10 +157,12 @@ def ask_for_decision(
     origins: Mapping[str, str] | None = None,
     tools: Sequence[str] = (),
     brief: bool = False,
+    wanted: AnswerType | None = None,
 ) -> tuple[Message, ...]:
     """Return the messages of a joiner's request: what is the same for all questions and rounds comes first.
 
-    brief: for a small model, which goes on from what it has read last: an example, and the question at the end.
+    brief: for a small model, which goes on from what it has read last: an example, and the question at the end; wanted:
+    what the answer is to be, None if that is open.
     Raises Oversize if the results are too long.
     """
     partial = {
@@ -140,6 +189,8 @@ def ask_for_decision(
         parts += ["Tools that another plan may call", "\n".join(tools)]
     if instruction:
         parts.append(f"How to answer: {instruction}")
+    if wanted is not None and wanted.for_joiner:
+        parts.append(wanted.for_joiner)
     if not can_replan:
         last = "There will be no other plan: answer from what you have, and say what is missing; do not reply Replan."
         parts.append(last)

@@ -115,6 +115,11 @@ class Run:
         return self.progress.cut
 
     @property
+    def answer_type(self) -> str:
+        """The name of the type that the answer is to have, such as "float"; "" if that is open."""
+        return self.progress.answer_type
+
+    @property
     def rounds(self) -> tuple[trace.Round, ...]:
         """The passes of plan, run and join."""
         return tuple(self.progress.rounds)

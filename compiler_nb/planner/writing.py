@@ -46,7 +46,7 @@ class Writing:
     """Gets the plans of one run from its planner, one for each round.
 
     shapes: of what tools returned before; add: takes a task that adopts no other task's outcome; dropped: tasks that
-    only a refused text held.
+    only a refused text held; answer: what the answer is to be, as the planner is told, "" if that is open.
     """
 
     def __init__(
@@ -58,11 +58,12 @@ class Writing:
         session: Session,
         *,
         shapes: Mapping[str, str],
+        answer: str,
         calls: Calls,
         add: Callable[[Task], None],
     ) -> None:
         self.settings, self.question, self.schemas, self.shapes, self.log = settings, question, schemas, shapes, log
-        self.calls, self.session, self.add = calls, session, add
+        self.answer, self.calls, self.session, self.add = answer, calls, session, add
         self.dropped: set[str] = set()
 
     async def write(self, earlier: Earlier | None, names: Mapping[str, str]) -> Plan:
@@ -78,7 +79,9 @@ class Writing:
         examples = () if by_turns else settings.examples
         plain = system_prompt(settings.dialect, settings.tools, examples, own, wording=wording)
         system = system_prompt(settings.dialect, settings.tools, examples, own, self.shapes, wording=wording)
-        messages = ask_for_plan(system.text, self.question, self.schemas, earlier, samples=samples, wording=wording)
+        messages = ask_for_plan(
+            system.text, self.question, self.schemas, earlier, samples=samples, wording=wording, answer=self.answer
+        )
         role: Role = "planner" if earlier is None else "replan"
         self.session.open()
         since = last_effect(self.session.tasks, settings.tools)
@@ -144,6 +147,7 @@ class Writing:
         }  # fmt: skip
         parts |= {f"tool {name}": tool.description for name, tool in settings.tools.items()}
         parts |= {f"input {name}": schema for name, schema in self.schemas.items()}
+        parts |= {"answer type": self.answer} if self.answer else {}
         if earlier is not None:
             parts |= {"plan": earlier.plan, "reason": earlier.reason}
             parts |= {f"result {name}": told for name, told in {**earlier.results, **earlier.effects}.items()}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from compiler_nb.models.base import GrammarForm, ReplyGrammar
 
@@ -23,6 +24,20 @@ def decision_grammar(*, can_replan: bool) -> ReplyGrammar:
         return write_decision(form, can_replan=can_replan)
 
     return ReplyGrammar("a decision" if can_replan else "an answer", write)
+
+
+def answer_grammar(hint: Any, name: str, schema: Mapping[str, Any] | None, *, can_replan: bool) -> ReplyGrammar:
+    """Return what a joiner may reply if its answer is to have a type.
+
+    name: what the type is called; schema: its JSON schema.
+    """
+
+    def write(form: GrammarForm) -> str:
+        from compiler_nb.prompts.replies import write_answer  # noqa: PLC0415 - few models take a grammar
+
+        return write_answer(form, hint, schema, can_replan=can_replan)
+
+    return ReplyGrammar(f"an answer as {name}", write)
 
 
 @cache

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
+from compiler_nb.grammar.domain import Domain, domain_of
+from compiler_nb.grammar.plans import JsonSpeller
 from compiler_nb.grammar.printers import PRINTERS
 from compiler_nb.grammar.rules import NEVER, NOTHING, Chars, Grammar, Phrase, Rules, many, one_of, series, several
-from compiler_nb.grammar.spelling import CONTROLS, DATE, ESCAPES, NUMBER, but
+from compiler_nb.grammar.spelling import CONTROLS, DATE, ESCAPES, NUMBER, Leeway, Spot, but, quote
 from compiler_nb.models.base import GrammarForm
 
 _LINES: Final = (("\0", "\x08"), ("\x0b", "\x1f"), *CONTROLS[1:])
@@ -61,6 +64,67 @@ def write_decision(form: GrammarForm, *, can_replan: bool) -> str:
     if form not in PRINTERS:
         raise ValueError(f"{form} cannot say a decision, which is no JSON; take {' or '.join(PRINTERS)}")
     return PRINTERS[form](decisions(can_replan=can_replan))
+
+
+class AnswerSpeller(JsonSpeller):
+    """Spells a value as plain JSON: nothing in it is a reference."""
+
+    def __init__(self) -> None:
+        super().__init__({}, Leeway())
+
+    def answer(self, domain: Domain) -> Phrase:
+        """Return the rule of a value of a domain, with what a share of rules needs."""
+        return self.value(domain, Spot(1))
+
+    def text(self, spot: Spot) -> Phrase:  # noqa: ARG002 - as its class has it
+        """Return the rule of a text."""
+        return self.share(_TEXT)
+
+    def key(self) -> Phrase:
+        """Return the rule of a dict's key."""
+        return self.text(Spot(1))
+
+    def spell(self, text: str) -> str:
+        """Return this very text as a literal."""
+        return quote(text)
+
+    def reference(self, spot: Spot) -> Phrase:  # noqa: ARG002 - as its class has it
+        """Return no rule: an answer refers to nothing."""
+        return NEVER
+
+    def tuple_(self, part: Phrase) -> Phrase:
+        """Return the rule of a tuple, which JSON writes as a list."""
+        return series("[", many(several(part), most=1), "]")
+
+
+def typed_answers(hint: Any, *, can_replan: bool) -> Grammar:
+    """Return the grammar of an answer of a type as JSON, or of one line `Replan: reason`, if that may be asked for.
+
+    Raises ValueError if JSON has no values of it.
+    """
+    speller = AnswerSpeller()
+    value = speller.answer(domain_of(hint))
+    if value == NEVER:
+        raise ValueError("a grammar cannot say values of this type")
+    replan = series("Replan: ", but(" "), many(but("")))
+    return speller.rules.grammar(one_of(replan, value) if can_replan else value)
+
+
+def write_answer(form: GrammarForm, hint: Any, schema: Mapping[str, Any] | None, *, can_replan: bool) -> str:
+    """Return what a joiner may reply if its answer is to have a type, in a form.
+
+    Raises ValueError if the form cannot say it: a strict schema must name every field.
+    """
+    if form in PRINTERS:
+        return PRINTERS[form](typed_answers(hint, can_replan=can_replan))
+    if form != "json_schema" or schema is None:
+        raise ValueError(f"{form} cannot say an answer of this type")
+    inner = {name: each for name, each in schema.items() if name != "$defs"}
+    ways = [{"answer": inner}, *([{"replan": {"type": "string"}}] if can_replan else [])]
+    objects = [
+        {"type": "object", "properties": way, "required": list(way), "additionalProperties": False} for way in ways
+    ]
+    return json.dumps({"anyOf": objects, **({"$defs": schema["$defs"]} if "$defs" in schema else {})})
 
 
 def values(type_: str) -> Grammar:

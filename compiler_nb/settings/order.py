@@ -17,6 +17,7 @@ from compiler_nb.plan.task import Task
 from compiler_nb.tool import Tool
 
 if TYPE_CHECKING:  # loaded only if it is used
+    from compiler_nb.signature.answers import AnswerType
     from compiler_nb.values.keys import Keys
 
 
@@ -110,7 +111,8 @@ class Order:
     contents of those that came from a history; shapes: what the planner is told of the results of tools, by tool, which
     no other run changes while this one goes on; planning: whether only the plan is wanted; grid: the mark of the grid
     that it is a run of, "" if of none; repetition: the number of this one among repetitions of
-    one question: replies that are kept of another one do not count.
+    one question: replies that are kept of another one do not count; answer_type: what the answer is to be, None if that
+    is open.
     """
 
     question: str = ""
@@ -122,6 +124,7 @@ class Order:
     planning: bool = False
     grid: str = ""
     repetition: int = 0
+    answer_type: AnswerType | None = None
 
     @property
     def executing(self) -> bool:

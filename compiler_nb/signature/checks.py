@@ -114,6 +114,23 @@ _SIMPLE: dict[Any, Check] = {
 }
 
 
+def adapter_of(hint: Any) -> Any:
+    """Return pydantic's adapter of a type, None if it knows no such type."""
+    from pydantic import ConfigDict, TypeAdapter  # noqa: PLC0415 - imported at first use
+    from pydantic.errors import PydanticUserError  # noqa: PLC0415
+
+    try:
+        return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+    except PydanticUserError:  # a type with a configuration of its own takes no other
+        pass
+    for each in (hint, checkable(hint)):
+        try:
+            return TypeAdapter(each)
+        except PydanticUserError:  # typing's TypedDict before Python 3.12, or what cannot be checked at all
+            pass
+    return None
+
+
 @dataclass
 class _Adapter:
     """A check by pydantic, made when it is first used: strict first, then with conversions that lose nothing."""
@@ -122,19 +139,7 @@ class _Adapter:
 
     @functools.cached_property
     def adapter(self) -> Any:
-        from pydantic import ConfigDict, TypeAdapter  # noqa: PLC0415 - imported at first use
-        from pydantic.errors import PydanticUserError  # noqa: PLC0415
-
-        try:
-            return TypeAdapter(self.hint, config=ConfigDict(arbitrary_types_allowed=True))
-        except PydanticUserError:  # a type with a configuration of its own takes no other
-            pass
-        for hint in (self.hint, checkable(self.hint)):
-            try:
-                return TypeAdapter(hint)
-            except PydanticUserError:  # typing's TypedDict before Python 3.12, or what cannot be checked at all
-                pass
-        return None
+        return adapter_of(self.hint)
 
     def __call__(self, value: Any) -> Any:
         from pydantic import ValidationError  # noqa: PLC0415 - imported at first use
