@@ -31,6 +31,8 @@ from compiler_nb.run import Run
 from compiler_nb.settings.budget import Budget
 from compiler_nb.settings.order import Claim, Order, Past, Taken
 from compiler_nb.settings.settings import Settings
+from compiler_nb.signature.answers import AnswerType, answer_type_of
+from compiler_nb.signature.expressions import read_type
 from compiler_nb.tool import Tool, Toolbox
 from compiler_nb.toolbox.language import make_language_tools
 from compiler_nb.trace import Round
@@ -121,14 +123,20 @@ class Compiler(ManyRuns):
     # ---------------------------------------------------------------- doors
 
     async def run(
-        self, question: str, inputs: Mapping[str, Any] | None = None, on_event: Listener | None = None
+        self,
+        question: str,
+        inputs: Mapping[str, Any] | None = None,
+        on_event: Listener | None = None,
+        *,
+        answer_type: Any = None,
     ) -> Run:
         """Answer a question on the running loop; the Run says how that went, and only a cancellation is raised.
 
         inputs: variables offered to the planner by name and schema. on_event: called with each event, on the run's
-        thread. Raises NoModel if no model is set.
+        thread. answer_type: what the answer is to be: float, list[str], a dataclass, a pydantic model, DataFrame; a
+        wrong one is asked for again once. Raises NoModel if no model is set, ValueError if that is no type.
         """
-        return await self._perform(self.order(question, inputs=inputs), on_event)
+        return await self._perform(self.order(question, inputs=inputs, answer_type=answer_type), on_event)
 
     async def execute(
         self,
@@ -139,24 +147,27 @@ class Compiler(ManyRuns):
         question: str = "",
         source: Run | str | None = None,
         overrides: Mapping[str, Any] | None = None,
+        answer_type: Any = None,
     ) -> Run:
         """Run a plan (a Plan, or its text). Raises PlanError if the text is not a plan.
 
         inputs: the values of the variables that it reads. on_event: as for `run`. question: what a joiner is told.
         source: the run that the plan comes from (a Run, or the id of one in the history): only what has changed since
         runs, and its side effects, and those of its lineage, are not repeated. overrides: values of tasks, which do not
-        run. Raises KeyError if there is no such task.
+        run. answer_type: as for `run`. Raises KeyError if there is no such task.
         """
         old = await asyncio.to_thread(self.recall, source) if source is not None else None
-        order = self.order(question, plan=plan, inputs=inputs, source=old, overrides=overrides)
+        order = self.order(
+            question, plan=plan, inputs=inputs, source=old, overrides=overrides, answer_type=answer_type
+        )
         return await self._perform(order, on_event)
 
-    async def plan(self, question: str, inputs: Mapping[str, Any] | None = None) -> Plan:
-        """Return the plan for a question, without running it; inputs: as for `run`.
+    async def plan(self, question: str, inputs: Mapping[str, Any] | None = None, *, answer_type: Any = None) -> Plan:
+        """Return the plan for a question, without running it; inputs, answer_type: as for `run`.
 
         Raises PlanError, ModelError, or RunFailed at a limit, if there is no plan. The history keeps how it was made.
         """
-        return plan_of(await self._perform(self.order_planned(question, inputs), None))
+        return plan_of(await self._perform(self.order_planned(question, inputs, answer_type=answer_type), None))
 
     async def resume(
         self,
@@ -165,6 +176,7 @@ class Compiler(ManyRuns):
         on_event: Listener | None = None,
         *,
         take: bool = False,
+        answer_type: Any = None,
     ) -> Run:
         """Go on with a run that did not finish (a Run, or the id of one in the history), as another run.
 
@@ -172,10 +184,10 @@ class Compiler(ManyRuns):
         A side effect whose end is unknown needs approval, and is denied if nobody can be asked. inputs: replace the
         run's own, which are taken from the run. on_event: as for `run`. Raises HistoryError if there is no such run,
         RunClaimed if another run goes on with it; take: even so, if that run's process is on another host, which cannot
-        be asked.
+        be asked. answer_type: as for `run`; defaults to the run's own.
         """
         old = await asyncio.to_thread(self.recall, run)
-        return await self._perform(self.order_resumed(old, inputs, take=take), on_event)
+        return await self._perform(self.order_resumed(old, inputs, take=take, answer_type=answer_type), on_event)
 
     async def rerun(
         self,
@@ -187,20 +199,30 @@ class Compiler(ManyRuns):
         inputs: Mapping[str, Any] | None = None,
         on_event: Listener | None = None,
         take: bool = False,
+        answer_type: Any = None,
     ) -> Run:
         """Run the plan of a finished run again, all of it or a part; what does not run keeps its outcome.
 
         start: this task and all that depend on it; failed: what failed, was skipped or cancelled; overrides: values of
-        tasks, which do not run, while those that depend on them do; inputs, take: as for `resume`; on_event: as for
-        `run`. Raises KeyError if there is no such task, RunClaimed as `resume` does.
+        tasks, which do not run, while those that depend on them do; inputs, take, answer_type: as for `resume`;
+        on_event: as for `run`. Raises KeyError if there is no such task, RunClaimed as `resume` does.
         """
         old = await asyncio.to_thread(self.recall, run)
-        order = self.order_again(old, start, overrides, failed=failed, inputs=inputs, take=take)
+        order = self.order_again(
+            old, start, overrides, failed=failed, inputs=inputs, take=take, answer_type=answer_type
+        )
         return await self._perform(order, on_event)
 
-    def run_sync(self, question: str, inputs: Mapping[str, Any] | None = None, on_event: Listener | None = None) -> Run:
+    def run_sync(
+        self,
+        question: str,
+        inputs: Mapping[str, Any] | None = None,
+        on_event: Listener | None = None,
+        *,
+        answer_type: Any = None,
+    ) -> Run:
         """Do what `run` does, on our own loop, and wait; an interrupt cancels the run and is raised."""
-        return self._wait(self.order(question, inputs=inputs), on_event)
+        return self._wait(self.order(question, inputs=inputs, answer_type=answer_type), on_event)
 
     def execute_sync(
         self,
@@ -211,15 +233,18 @@ class Compiler(ManyRuns):
         question: str = "",
         source: Run | str | None = None,
         overrides: Mapping[str, Any] | None = None,
+        answer_type: Any = None,
     ) -> Run:
         """Do what `execute` does, on our own loop, and wait."""
         old = self.recall(source) if source is not None else None
-        order = self.order(question, plan=plan, inputs=inputs, source=old, overrides=overrides)
+        order = self.order(
+            question, plan=plan, inputs=inputs, source=old, overrides=overrides, answer_type=answer_type
+        )
         return self._wait(order, on_event)
 
-    def plan_sync(self, question: str, inputs: Mapping[str, Any] | None = None) -> Plan:
+    def plan_sync(self, question: str, inputs: Mapping[str, Any] | None = None, *, answer_type: Any = None) -> Plan:
         """Do what `plan` does, on our own loop, and wait."""
-        return BACKGROUND.run(self.plan(question, inputs))
+        return BACKGROUND.run(self.plan(question, inputs, answer_type=answer_type))
 
     def resume_sync(
         self,
@@ -228,9 +253,11 @@ class Compiler(ManyRuns):
         on_event: Listener | None = None,
         *,
         take: bool = False,
+        answer_type: Any = None,
     ) -> Run:
         """Do what `resume` does, on our own loop, and wait."""
-        return self._wait(self.order_resumed(self.recall(run), inputs, take=take), on_event)
+        order = self.order_resumed(self.recall(run), inputs, take=take, answer_type=answer_type)
+        return self._wait(order, on_event)
 
     def rerun_sync(
         self,
@@ -242,9 +269,12 @@ class Compiler(ManyRuns):
         inputs: Mapping[str, Any] | None = None,
         on_event: Listener | None = None,
         take: bool = False,
+        answer_type: Any = None,
     ) -> Run:
         """Do what `rerun` does, on our own loop, and wait."""
-        order = self.order_again(self.recall(run), start, overrides, failed=failed, inputs=inputs, take=take)
+        order = self.order_again(
+            self.recall(run), start, overrides, failed=failed, inputs=inputs, take=take, answer_type=answer_type
+        )
         return self._wait(order, on_event)
 
     async def _perform(self, order: Order, on_event: Listener | None) -> Run:
@@ -269,11 +299,13 @@ class Compiler(ManyRuns):
         inputs: Mapping[str, Any] | None = None,
         source: Run | None = None,
         overrides: Mapping[str, Any] | None = None,
+        answer_type: Any = None,
     ) -> Order:
         """Return the order to answer a question, or to run a plan.
 
         source: the run that the plan comes from; overrides: values of its tasks. Raises NoModel if nobody can write the
-        plan, PlanError if the given one cannot run, KeyError if it has no task of that name.
+        plan, PlanError if the given one cannot run, KeyError if it has no task of that name, ValueError if
+        `answer_type` is no type.
         """
         given = dict(inputs or {})
         self._renew_tools()
@@ -292,7 +324,8 @@ class Compiler(ManyRuns):
         if plan is not None:
             past.pins = {plan.id_of(name): Taken(value, PINNED) for name, value in (overrides or {}).items()}
         shapes = self._recall_shapes() if plan is None else {}
-        return Order(question=question, plan=plan, inputs=given, past=past, shapes=shapes)
+        wanted = answer_type_of(answer_type)
+        return Order(question=question, plan=plan, inputs=given, past=past, shapes=shapes, answer_type=wanted)
 
     def _taken_over(self, old: Run, plan: Plan, inputs: Mapping[str, Any]) -> Past:
         """Return what a run leaves to a plan that comes from it."""
@@ -303,9 +336,11 @@ class Compiler(ManyRuns):
         past.claim = claim
         return past
 
-    def order_planned(self, question: str, inputs: Mapping[str, Any] | None = None) -> Order:
+    def order_planned(
+        self, question: str, inputs: Mapping[str, Any] | None = None, *, answer_type: Any = None
+    ) -> Order:
         """Return the order to make a plan for a question, and not to run it. Raises NoModel if nobody can write it."""
-        return replace(self.order(question, inputs=inputs), planning=True)
+        return replace(self.order(question, inputs=inputs, answer_type=answer_type), planning=True)
 
     def _recall_shapes(self) -> dict[str, str]:
         """Return what the planner is told of the results of tools."""
@@ -316,7 +351,9 @@ class Compiler(ManyRuns):
             self.seen.recall(settings.tools, settings.history.returned)
         return self.seen.told(settings.tools)
 
-    def order_resumed(self, old: Run, inputs: Mapping[str, Any] | None = None, *, take: bool = False) -> Order:
+    def order_resumed(
+        self, old: Run, inputs: Mapping[str, Any] | None = None, *, take: bool = False, answer_type: Any = None
+    ) -> Order:
         """Return the order to go on where a run stopped.
 
         Raises NoModel if another plan is needed and nobody can write it, HistoryError if an input was not stored,
@@ -330,6 +367,7 @@ class Compiler(ManyRuns):
         order.past.claim = claim
         if self.settings.learns:  # the planner is told what it was told before
             order = replace(order, shapes=next((event.shapes for event in old.events if type(event) is RunStarted), {}))
+        order = replace(order, answer_type=_wanted_of(old, answer_type))
         if self.settings.planner is None and len(order.past.rounds) < max(1, len(old.rounds)):
             raise no_model()
         return order
@@ -343,6 +381,7 @@ class Compiler(ManyRuns):
         failed: bool = False,
         inputs: Mapping[str, Any] | None = None,
         take: bool = False,
+        answer_type: Any = None,
     ) -> Order:
         """Return the order to run a run's plan again, all of it or a part, as `rerun` does."""
         from compiler_nb.history.past import repeated  # noqa: PLC0415 - only a rerun needs the history
@@ -354,7 +393,7 @@ class Compiler(ManyRuns):
             effects=self._effects_of(old),
         )  # fmt: skip
         order.past.claim = claim
-        return order
+        return replace(order, answer_type=_wanted_of(old, answer_type))
 
     def recall(self, run: Run | str) -> Run:
         """Return a run that has ended, by its id from the history.
@@ -501,6 +540,21 @@ def _history(given: object) -> History | None:
     from compiler_nb.history.history import open_history  # noqa: PLC0415 - only who keeps runs needs it
 
     return open_history(given)
+
+
+def _wanted_of(old: Run, given: Any) -> AnswerType | None:
+    """Return what the answer of a run that goes on with another is to be: what is given, or what the other's was.
+
+    Raises HistoryError if that is the type of a notebook, of which only the name is stored.
+    """
+    if given is not None or old.order.answer_type is not None or not old.answer_type:
+        return answer_type_of(given) if given is not None else old.order.answer_type
+    try:
+        return AnswerType(read_type(old.answer_type))
+    except ValueError:
+        name = old.answer_type
+        told = f"the answer of {old.id} is to be of the type {name}, and only its name was stored"
+        raise HistoryError(f"{told}: give the type, answer_type={name}") from None
 
 
 def _check_whole(plan: Plan, inputs: Mapping[str, Any]) -> None:

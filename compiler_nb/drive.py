@@ -390,13 +390,7 @@ class Drive:
                 await session.drained()  # until then somebody may give what is missing
                 answer, error = await self._evaluate(final)
             if answer is not None:
-                try:
-                    self._decide(answer := self._typed(answer), "plan")  # it is shown at once; side effects may still run
-                except WrongAnswer as wrong:
-                    await session.drained()
-                    return self._ask_again(wrong, can_replan=can_replan)
-                await session.drained()
-                return answer
+                return await self._answer(answer, can_replan=can_replan)
             final = Join()
         await session.drained()
         session.reach.over = "what came of the tasks is being read"
@@ -404,22 +398,29 @@ class Drive:
         if self.unanswered is not None:
             failures = {"answer": self.unanswered, **failures}
         # If the plan's own answer failed, a joiner can still answer the question, but only if there is one.
-        wanted = self.order.answer_type
-        writes = wanted is None or wanted.schema is not None or bool(failures)  # else only a plan can give it
-        if joiner is not None and (self.order.question or not error) and writes:
-            try:
-                decision = await self._join(joiner, results, failures, final.instruction, can_replan=can_replan)
-            except WrongAnswer as wrong:
-                raise self._wrong(wrong, "the joiner was asked twice") from None
+        if joiner is not None and (self.order.question or not error) and self._may_write(failures):
+            decision = await self._join(joiner, results, failures, final.instruction, can_replan=can_replan)
             return self._decide(decision, "joiner")
         if error:
             raise Stopped("failed", f"the answer cannot be evaluated: {error}")
         if lost := self._lost(final, results):
             raise Stopped("failed", "; ".join(self._end_of(id_, f"{id_}: {session.outcomes[id_]}") for id_ in lost))
+        return await self._answer(Answer(results), can_replan=can_replan)
+
+    async def _answer(self, answer: Answer, *, can_replan: bool) -> Answer | Replan:
+        """Return how a round ends by the answer of its plan, which is shown at once: side effects may still run."""
         try:
-            return self._decide(self._typed(Answer(results)), "plan")
+            decision: Answer | Replan = self._decide(self._typed(answer), "plan")
         except WrongAnswer as wrong:
+            await self.session.drained()
             return self._ask_again(wrong, can_replan=can_replan)
+        await self.session.drained()
+        return decision
+
+    def _may_write(self, failures: Mapping[str, Any]) -> bool:
+        """Whether a joiner can write an answer of the type; if not, it still says what to do about failures."""
+        wanted = self.order.answer_type
+        return wanted is None or wanted.schema is not None or bool(failures)
 
     def _typed(self, answer: Answer) -> Answer:
         """Return an answer as what it is to be. Raises WrongAnswer."""
@@ -438,10 +439,8 @@ class Drive:
         self.refused += 1
         if self.refused > 1 or not can_replan:
             raise self._wrong(wrong, "two plans gave no such answer" if self.refused > 1 else "")
-        preview, wanted = self.settings.preview, self.order.answer_type
-        told = str(wrong) if preview else f"{describe_schema(wrong.value)} came: {wrong.problem}"
-        reason = f"the plan's answer was refused: {told}. {wanted.for_planner if wanted is not None else ''}"
-        decision = Replan(mask(reason, self.settings.secrets))
+        told = str(wrong) if self.settings.preview else f"{describe_schema(wrong.value)} came: {wrong.problem}"
+        decision = Replan(mask(f"the plan's answer is not of the type that is wanted: {told}", self.settings.secrets))
         self._decide(decision, "plan")
         return decision
 
@@ -452,23 +451,26 @@ class Drive:
         self, joiner: Model, results: dict[str, Any], failures: dict[str, Any], instruction: str, *, can_replan: bool
     ) -> Answer | Replan:
         own, wording = self.settings.own_prompt("joiner"), self.settings.wording("joiner")
-        return await join(
-            self.calls,
-            joiner,
-            self.order.question,
-            results,
-            failures,
-            instruction=instruction,
-            can_replan=can_replan,
-            share=self.settings.share,
-            earlier=[round_.reason for round_ in self.run.rounds if round_.reason],
-            origins=self._calls_of({*results, *failures}),
-            tools=[cut(f"{tool.signature}: {tool.purpose}", TOOL_LINE) for tool in self.settings.tools.values()],
-            prompt=Prompt("joiner", own) if own else load_worded("joiner", wording),
-            brief=wording == "small" and not own,
-            free=bool(own),
-            wanted=self.order.answer_type,
-        )
+        try:
+            return await join(
+                self.calls,
+                joiner,
+                self.order.question,
+                results,
+                failures,
+                instruction=instruction,
+                can_replan=can_replan,
+                share=self.settings.share,
+                earlier=[round_.reason for round_ in self.run.rounds if round_.reason],
+                origins=self._calls_of({*results, *failures}),
+                tools=[cut(f"{tool.signature}: {tool.purpose}", TOOL_LINE) for tool in self.settings.tools.values()],
+                prompt=Prompt("joiner", own) if own else load_worded("joiner", wording),
+                brief=wording == "small" and not own,
+                free=bool(own),
+                wanted=self.order.answer_type,
+            )
+        except WrongAnswer as wrong:
+            raise self._wrong(wrong, "the joiner was asked twice") from None
 
     @property
     def _origins(self) -> Origins:

@@ -79,7 +79,7 @@ async def join(
         try:
             return await _ask(calls, asked, wanted)
         except WrongAnswer as wrong:
-            said: Message = {"role": "assistant", "content": shorten(str(wrong.value), SAID)}
+            said: Message = {"role": "assistant", "content": shorten(wrong.said.strip(), SAID)}
             again: Message = {"role": "user", "content": _again(wrong, wanted)}
             asked = Asked(model, Request("joiner", (*messages, said, again), prompt=used.hash, grammar=grammar))
             return await _ask(calls, asked, wanted)
@@ -100,7 +100,11 @@ async def _ask(calls: Calls, asked: Asked, wanted: AnswerType | None) -> Answer 
     reply = Reply(kept, None) if kept is not None else await calls.text(asked.model, asked.request)
     decision = _decide(reply, asked.model)
     if wanted is not None and isinstance(decision, Answer):
-        decision = replace(decision, value=_typed(reply.text, decision, wanted))
+        try:
+            decision = replace(decision, value=_typed(reply.text, decision, wanted))
+        except WrongAnswer as wrong:
+            wrong.said = reply.text
+            raise
     if kept is None and reply.stopped is None:
         calls.keep(asked, reply.text)
     return decision

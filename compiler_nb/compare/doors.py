@@ -13,6 +13,7 @@ from compiler_nb.models.connect import no_model
 from compiler_nb.run import Run
 from compiler_nb.settings.budget import Budget
 from compiler_nb.settings.settings import Settings
+from compiler_nb.signature.answers import answer_type_of
 
 if TYPE_CHECKING:  # loaded only if it is used
     from compiler_nb.compare.grid import Grid
@@ -84,22 +85,32 @@ class ManyRuns:
         return runner.grid
 
     async def map(
-        self, questions: Any, *, inputs: Mapping[str, Any] | None = None, max_concurrency: int = 4
+        self,
+        questions: Any,
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        max_concurrency: int = 4,
+        answer_type: Any = None,
     ) -> list[Run]:
         """Answer many questions, some at a time, and return their runs in order; each says itself how it went.
 
-        questions, inputs: as for `compare`; max_concurrency: runs at a time. Raises ValueError if a question is none,
-        NoModel if no model is set.
+        questions, inputs: as for `compare`; max_concurrency: runs at a time; answer_type: what each answer is to be, as
+        for `run`. Raises ValueError if a question is none, NoModel if no model is set.
         """
-        return await self._map(questions, inputs, max_concurrency)
+        return await self._map(questions, inputs, max_concurrency, answer_type)
 
     def map_sync(
-        self, questions: Any, *, inputs: Mapping[str, Any] | None = None, max_concurrency: int = 4
+        self,
+        questions: Any,
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        max_concurrency: int = 4,
+        answer_type: Any = None,
     ) -> list[Run]:
         """Do what `map` does, on our own loop, and wait; an interrupt cancels what goes on, and is raised."""
         main = MainThread()
         post = main.post if on_main_thread() else None
-        return BACKGROUND.run(self._map(questions, inputs, max_concurrency, post), main=main)
+        return BACKGROUND.run(self._map(questions, inputs, max_concurrency, answer_type, post), main=main)
 
     def prepare(
         self, questions: Any, variants: Any = None, *, main: PostToMain | None = None, **settings: Any
@@ -121,17 +132,17 @@ class ManyRuns:
         return made
 
     async def _map(
-        self, questions: Any, inputs: Any, max_concurrency: int, main: PostToMain | None = None
+        self, questions: Any, inputs: Any, max_concurrency: int, answer_type: Any, main: PostToMain | None = None
     ) -> list[Run]:
         if type(max_concurrency) is not int or max_concurrency < 1:
             raise ValueError(f"max_concurrency must be a whole number from 1, not {max_concurrency!r}")
         if self.settings.planner is None:
             raise no_model()
-        slots = asyncio.Semaphore(max_concurrency)
+        slots, wanted = asyncio.Semaphore(max_concurrency), answer_type_of(answer_type)
 
         async def answer(case: Case) -> Run:
             async with slots:
-                run, work = self.begin(self.order(case.question, inputs=case.inputs), main=main)
+                run, work = self.begin(self.order(case.question, inputs=case.inputs, answer_type=wanted), main=main)
                 await work
                 return cast("Run", run)
 

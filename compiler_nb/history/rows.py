@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final, TypeAlias
 
 from compiler_nb.events import (
+    Decided,
     Event,
     ModelChunk,
     RunEnded,
@@ -24,6 +25,7 @@ from compiler_nb.history.claims import claim
 from compiler_nb.history.file import checksum
 from compiler_nb.history.listing import owner_mark
 from compiler_nb.models.secret import STARS, mask
+from compiler_nb.outcome import Answer
 from compiler_nb.plan.task import Task
 from compiler_nb.run import Run
 from compiler_nb.settings.settings import PLAIN
@@ -146,6 +148,9 @@ class RunRows:
 
     def _body(self, event: Event) -> Coded:
         """Return the coded fields of an event; a task's outcome by its tool's return type if it needs that."""
+        if isinstance(event, Decided) and isinstance(event.decision, Answer) and self.order.answer_type is not None:
+            plain = self.order.answer_type.plain(event.decision.value)  # its class is known in the notebook only
+            event = event._replace(decision=replace(event.decision, value=plain))
         if not isinstance(event, TaskEnded):
             return encode_fields(body_of(event), largest=self.largest, shared=self.shared, leaks=self.snapshots.leaks)
         value, hint = event.outcome, self.snapshots.hint_of(event)

@@ -34,6 +34,8 @@ _ASSIGNED = re.compile(r"^((?:[^\W\d]\w*\s*[,=]\s*)+)(?!=)", re.MULTILINE)
 _SLOT = re.compile(r"\{\{(\w*)$")
 _WORDS = {"prompt": [*ROLES, "list"], "example": ["add", "list", "drop", "ablate"], "cache": ["show", "clear"]}
 """Words that verbs take first."""
+TYPES = ("bool", "DataFrame", "date", "dict", "float", "int", "list[dict]", "list[float]", "list[str]", "str")
+"""Types that `--as` is often given."""
 Found = tuple[str, list[str]]
 """The part of a word that is typed already, and the words that begin with it."""
 
@@ -107,6 +109,7 @@ def _values(flag: str, typed: str, names: Namespace) -> Found:
         "inputs": names.visible,
         "source": lambda: [*_of(names, Run), "-1"],
         "override": lambda: _tasks(names),
+        "answer_type": lambda: [*_of(names, type), *TYPES],
         "variants": lambda: ["base", *_of(names, dict), *(each.name for each in saved_prompts())],
         "planner_prompt": lambda: _saved("planner"),
         "joiner_prompt": lambda: _saved("joiner"),

@@ -44,6 +44,9 @@ from compiler_nb.plan.plan import Plan
 from compiler_nb.prompts.data import SHARES
 from compiler_nb.run import Run
 from compiler_nb.settings.order import Order
+from compiler_nb.signature.answers import AnswerType
+from compiler_nb.signature.expressions import read_type
+from compiler_nb.text import cut
 from compiler_nb.values.forms import NotStored
 
 PASSED_ON: Final = (
@@ -63,7 +66,7 @@ BLOCKED: Final = "a tool blocks the event loop and cannot be stopped; it goes on
 class Question(NamedTuple):
     """What a cell asks: what it says, the question with variables pasted, the inputs, the cell's identity.
 
-    prompts: if a person is the planner, what the person is asked comes in here.
+    prompts: if a person is the planner, what the person is asked comes in here; answer_type: what the answer is to be.
     """
 
     said: Line
@@ -71,6 +74,7 @@ class Question(NamedTuple):
     inputs: dict[str, Any]
     cell: str
     prompts: list[Request]
+    answer_type: AnswerType | None = None
 
 
 # ---------------------------------------------------------------- begin
@@ -95,9 +99,11 @@ def begin_cell(  # noqa: PLR0911 - one for each kind of cell
     if old is not None:
         inputs |= _own_inputs(old, said.plan, inputs)
     cell = identity(desk.shell, outermost=outermost, text=f"{magic} {line}\n{body}")
-    question = Question(said, names.paste(said.question), inputs, cell, [])
+    question = Question(said, names.paste(said.question), inputs, cell, [], read_answer_type(desk, said.given))
     compiler = _compiler(desk, question)
     if is_grid(said.given):
+        if question.answer_type is not None:
+            raise OptionError("--as is for one question at a time: leave it out, or --variants and --repeat")
         return GridJob(desk, said, compiler, Case(question.text, None, inputs), cell).begin()
     if said.given.get("check"):
         say(_checked(desk, compiler, question))
@@ -109,12 +115,31 @@ def begin_cell(  # noqa: PLR0911 - one for each kind of cell
         with _nothing_stale(desk, cell):
             plan = _parse(desk, compiler, question) if said.plan else None
             source, overrides = compiler.recall(old) if old is not None else None, _overrides(desk, said, plan)
-            order = compiler.order(question.text, plan=plan, inputs=inputs, source=source, overrides=overrides)
+            order = compiler.order(
+                question.text, plan=plan, inputs=inputs, source=source, overrides=overrides,
+                answer_type=question.answer_type,
+            )  # fmt: skip
         return RunJob(desk, question, compiler, order).begin()
     if said.plan:
         _draw(desk, said, _parse(desk, compiler, question))
         return None
     return PlanJob(desk, question, compiler)
+
+
+def read_answer_type(desk: Desk, given: Mapping[str, Any], old: Run | None = None) -> AnswerType | None:
+    """Return what the answer is to be, as `--as` says it, or as an earlier run has it; None if that is open.
+
+    Raises OptionError if it is no type, or none that is known in the notebook.
+    """
+    text = given.get("answer_type", "")
+    if not text and (old is None or old.order.answer_type is not None):
+        return old.order.answer_type if old is not None else None
+    if not (text := text or (old.answer_type if old is not None else "")):
+        return None
+    try:
+        return AnswerType(read_type(text, desk.memory.names.visible()))
+    except ValueError as error:
+        raise OptionError(f"--as {cut(text, 60)}: {error}") from None
 
 
 def _is_written_by_hand(compiler: Compiler) -> bool:
@@ -184,10 +209,13 @@ def begin_again(
     compiler = _compiler(desk, question, old)
     old = compiler.recall(old)
     with _nothing_stale(desk, question.cell):
+        wanted = read_answer_type(desk, said.given, old)
         if old.status == "done" or start or failed or overrides:
-            order = compiler.order_again(old, start, overrides, failed=failed, inputs=lost, take=take)
+            order = compiler.order_again(
+                old, start, overrides, failed=failed, inputs=lost, take=take, answer_type=wanted
+            )
         else:
-            order = compiler.order_resumed(old, lost, take=take)
+            order = compiler.order_resumed(old, lost, take=take, answer_type=wanted)
     return RunJob(desk, question, compiler, order, view).begin()
 
 
@@ -322,7 +350,8 @@ class PlanJob:
         self.desk, self.question = desk, question
         self.kernel = desk.setting(question.said.given, "loop") == "kernel"
         self.main = MainThread()
-        self.run, self.work = compiler.begin(compiler.order_planned(question.text, question.inputs))
+        order = compiler.order_planned(question.text, question.inputs, answer_type=question.answer_type)
+        self.run, self.work = compiler.begin(order)
 
     def stop(self) -> None:
         """Stop planning, from any thread."""

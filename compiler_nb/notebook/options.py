@@ -25,6 +25,7 @@ class Option(NamedTuple):
     """One option: its field, its spellings, the name of its value ("" for a flag, which sets `sets`), its help.
 
     read: makes the value; choices: all values it takes. With one choice it is accepted, but not listed anywhere.
+    verbatim: whether quotes within the value belong to it.
     """
 
     field: str
@@ -34,6 +35,7 @@ class Option(NamedTuple):
     read: Read = str
     choices: tuple[str, ...] = ()
     sets: Any = True
+    verbatim: bool = False
 
 
 class Line(NamedTuple):
@@ -148,6 +150,8 @@ OPTIONS: Final = (
     Option("override", ("--override",), "TASK=VALUE",
            "of %%plan: a task does not run; its value is this expression over variables"),
     Option("check", ("--check",), help="of %%plan: say what is wrong with it, or how it was read; run nothing"),
+    Option("answer_type", ("--as",), "TYPE", "what the answer is to be: float, list[str], DataFrame, a class",
+           verbatim=True),
     Option("inputs", ("-i", "--inputs"), "a,b", "variables to offer, like @name in the question", _names),
     Option("share", ("--share",), "WHAT", "how much of the contents models see", choices=("all", "summary", "none")),
     Option("preview", ("--preview",), help="show planners ranges of columns, and results"),
@@ -179,7 +183,7 @@ OPTIONS: Final = (
 )  # fmt: skip
 BY_FLAG: Final = {flag: option for option in OPTIONS for flag in option.flags}
 NOT_YET: Final = frozenset({
-    "--engine dask", "--step", "--as", "--after",
+    "--engine dask", "--step", "--after",
 })  # fmt: skip
 """Options, and values of options, that are planned: each is refused by its name, and listed nowhere."""
 RERUN: Final = frozenset({"--start", "--failed", "--take"})
@@ -297,6 +301,8 @@ def read_value(where: str, option: Option, flag: str, text: str) -> Any:
         value = " ".join(shlex.split(text))
     except ValueError:
         value = text
+    if option.verbatim:
+        value = text[1:-1] if text[:1] in {'"', "'"} and text[-1:] == text[:1] else text
     if any(f"{spelling} {value}" in NOT_YET for spelling in option.flags):
         raise OptionError(f"{where}: {flag} {value} does not exist yet")
     if option.choices and value not in option.choices:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from compiler_nb.grammar.domain import Domain, domain_of
+from compiler_nb.grammar.domain import domain_of
 from compiler_nb.grammar.plans import JsonSpeller
 from compiler_nb.grammar.printers import PRINTERS
 from compiler_nb.grammar.rules import NEVER, NOTHING, Chars, Grammar, Phrase, Rules, many, one_of, series, several
@@ -72,11 +72,7 @@ class AnswerSpeller(JsonSpeller):
     def __init__(self) -> None:
         super().__init__({}, Leeway())
 
-    def answer(self, domain: Domain) -> Phrase:
-        """Return the rule of a value of a domain, with what a share of rules needs."""
-        return self.value(domain, Spot(1))
-
-    def text(self, spot: Spot) -> Phrase:  # noqa: ARG002 - as its class has it
+    def text(self, spot: Spot) -> Phrase:
         """Return the rule of a text."""
         return self.share(_TEXT)
 
@@ -88,7 +84,7 @@ class AnswerSpeller(JsonSpeller):
         """Return this very text as a literal."""
         return quote(text)
 
-    def reference(self, spot: Spot) -> Phrase:  # noqa: ARG002 - as its class has it
+    def reference(self, spot: Spot) -> Phrase:
         """Return no rule: an answer refers to nothing."""
         return NEVER
 
@@ -103,7 +99,7 @@ def typed_answers(hint: Any, *, can_replan: bool) -> Grammar:
     Raises ValueError if JSON has no values of it.
     """
     speller = AnswerSpeller()
-    value = speller.answer(domain_of(hint))
+    value = speller.value(domain_of(hint), Spot(1))
     if value == NEVER:
         raise ValueError("a grammar cannot say values of this type")
     replan = series("Replan: ", but(" "), many(but("")))

@@ -32,8 +32,11 @@ _ROWS: Final = {"type": "array", "items": {"type": "object"}}
 class WrongAnswer(ValueError):
     """A value has not the type that was wanted.
 
-    problem: what is wrong with it, without any of its contents; told: the same, with the words of the user's own checks.
+    problem: what is wrong with it, without any of its contents; told: the same in the words of the user's own checks;
+    said: the whole text of the model that gave it, "" if none did; value: itself.
     """
+
+    said = ""
 
     def __init__(self, wanted: str, value: Any, problem: str, told: str = "") -> None:
         self.problem, self.told, self.value = problem, told or problem, value
@@ -153,7 +156,7 @@ class AnswerType:
 
     def plain(self, value: Any) -> Any:
         """Return a value of the type as plain data, which a history can store without knowing its class."""
-        if value is None or self.is_table:
+        if self.is_table or (isinstance(value, str | int | float) and not isinstance(value, enum.Enum)):
             return value
         try:
             return _without_enums(self._adapter.dump_python(value, mode="python", warnings=False))
@@ -175,6 +178,11 @@ class AnswerType:
         for fault in _read_into(value, found):
             raise WrongAnswer(self.wanted, before, fault)
         return found
+
+
+def answer_type_of(given: Any) -> AnswerType | None:
+    """Return the type that an argument means, None if it is None. Raises ValueError if it is no type."""
+    return given if given is None or isinstance(given, AnswerType) else AnswerType(given)
 
 
 def _told(faults: list[Any], *, own: bool) -> str:
@@ -206,18 +214,21 @@ def _read_into(before: Any, after: Any, place: str = "") -> Iterator[str]:
     """Yield where a conversion has read something into a value: a number into True, a time into a number."""
     if after is None:  # a field that is given under another name
         return
-    if isinstance(before, _NUMBERS):
-        if isinstance(before, bool) != isinstance(after, bool):
-            yield f"{place} {before} is {'not a number' if isinstance(before, bool) else 'neither True nor False'}".strip()
-        elif isinstance(after, _TIMES):
-            yield f"{place} a number is no time".strip()
-    elif isinstance(before, Mapping):
+    if isinstance(before, bool) and not isinstance(after, bool):
+        yield f"{place} {before} is not a number".strip()
+    elif isinstance(before, _NUMBERS) and not isinstance(before, bool) and isinstance(after, (bool, *_TIMES)):
+        yield f"{place} a number is no {spell_type(type(after))}".strip()
+    for part, inner, other in _parts(before, after):
+        yield from _read_into(inner, other, f"{place}{part}")
+
+
+def _parts(before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the parts of a value beside what became of them, each with its place."""
+    if isinstance(before, Mapping):
         for key, each in before.items():
-            other = after.get(key) if isinstance(after, Mapping) else getattr(after, str(key), None)
-            yield from _read_into(each, other, f"{place}[{key!r}]")
+            yield f"[{key!r}]", each, after.get(key) if isinstance(after, Mapping) else getattr(after, str(key), None)
     elif isinstance(before, list | tuple | set | frozenset) and isinstance(after, set | frozenset):
-        for each in before if after else ():
-            yield from _read_into(each, next(iter(after)), place)
+        yield from (("", each, next(iter(after), None)) for each in before)
     elif isinstance(before, list | tuple) and isinstance(after, list | tuple):
-        for number, (each, other) in enumerate(zip(before, after, strict=False)):
-            yield from _read_into(each, other, f"{place}[{number}]")
+        for number, pair in enumerate(zip(before, after, strict=False)):
+            yield f"[{number}]", *pair

@@ -90,7 +90,7 @@ class _Reader:
             case _:
                 found = None
         if not isinstance(found, types.ModuleType | type):
-            raise ValueError(f"{_source(node)} is no module and no class: only those have types within them")
+            raise ValueError(f"{_source(node)} is no module and no class: only those have types within them")  # noqa: TRY004 - as of any text
         return found
 
     def _filled(self, owner: Any, part: ast.expr) -> Any:

@@ -34,6 +34,7 @@ NAMES = Namespace(
         ("%%compile --planner=ha", ["hand"]),
         ("%%compile --dialect n", ["numbered"]),
         ("%%compile --loop ", ["own", "kernel"]),
+        ("%%compile --as list[", ["list[dict]", "list[float]", "list[str]"]),
         ("%%compile --engine ", ["local"]),
         ("%%compile -T x,pl", ["plain", "plot"]),
         ("%%compile -i fr", ["frame"]),

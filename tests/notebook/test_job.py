@@ -128,3 +128,65 @@ def test_a_cell_that_cannot_run_leaves_nothing_stale(shell):
     del shell.ns["double"]
     assert "no tool is called 'double'" in shell.error(cell)
     assert "a" not in shell.ns
+
+
+# -------------------------------------------------------------------- answers of a type
+
+CLASS = "from dataclasses import dataclass\n\n@dataclass\nclass Best:\n    value: float\n"
+
+
+def test_a_cell_has_its_answer_in_the_type_that_as_names(shell):
+    """A class of the notebook, or a type as Python writes it; the footer says so."""
+    shell.ok(CLASS)
+    shell.planner("a = double(1)\nanswer({'value': a})")
+    shell.ok("%%compile best << -m m --as Best\nWhat?")
+    assert shell.ns["best"] == shell.ns["Best"](2.0)
+    assert "answer as Best" in shell.text()
+    shell.ok("%%plan --as list[float]\na = double(1)\nanswer([a, '3'])")
+    assert shell.ns["run"].answer == [2.0, 3.0]
+    shell.ok("%%plan --as dict[str, int]\nanswer({'x': 2.0})")
+    assert shell.ns["run"].answer == {"x": 2}
+    shell.ok("%%plan --as \"Literal['a', 'b'] | None\"\nanswer('b')")
+    assert shell.ns["run"].answer == "b"
+
+
+def test_a_cell_with_an_answer_of_another_type_fails_and_says_what_came(shell):
+    """A given plan is not asked for again."""
+    assert shell.error("%%plan --as float\nanswer('warm')") == (
+        'RunFailed: the answer must be of the type float, but "warm" (str) came: '
+        "input should be a valid number, unable to parse string as a number"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (
+            "--as Bset",
+            "--as Bset: no type is called Bset; define it, or import it, in a cell above. Did you mean 'Best'",
+        ),
+        ("--as open('x')", "is not a type: write names, brackets and |, and no calls"),
+        ("--as double", "double is no type: it is a Tool"),
+        ("--as float --repeat 2", "--as is for one question at a time"),
+    ],
+)
+def test_what_is_no_type_is_said_before_anything_runs(shell, given, told):
+    """Nothing of it is evaluated."""
+    shell.ok(CLASS)
+    model = shell.planner("answer(1)")
+    assert told in shell.error(f"%%compile -m m {given}\nWhat?")
+    assert not model.calls
+
+
+def test_a_rerun_of_a_stored_run_finds_its_type_in_the_notebook(shell, desk, tmp_path):
+    """Only its name is stored."""
+    shell.ok(CLASS)
+    desk.settings.history = str(tmp_path / "runs.db")
+    shell.ok("%%plan --as Best\na = double(1)\nanswer({'value': a})")
+    first = shell.ns["run"].id
+    desk.memory.runs.clear()
+    shell.ns.pop("run")
+    shell.ok(f"%compile rerun {first} --override a=7")
+    assert shell.ns["run"].answer == shell.ns["Best"](7.0)
+    shell.ok(f"%compile rerun {first} --as dict --override a=7")
+    assert shell.ns["run"].answer == {"value": 7.0}

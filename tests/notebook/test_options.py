@@ -102,7 +102,6 @@ def test_a_plan_keeps_its_lines():
         ("--step", "--step does not exist yet"),
         ("--variants ,", "names of variants, separated by commas"),
         ("what is it --step", "write --step before the question"),
-        ("--as int", "--as does not exist yet"),
         ("what is it --timeout 3", "write --timeout before the question"),
     ],
 )

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from random import Random
+from typing import Literal
 
 import jsonschema
 import pytest
+from pydantic import BaseModel
 
 from compiler_nb import Compiler, ScriptedModel, tool
 from compiler_nb.outcome import Answer, Replan
 from compiler_nb.prompts.decision import read_decision
-from compiler_nb.prompts.held import NAMES, decision_grammar, value_grammar
-from compiler_nb.prompts.replies import decisions, values
+from compiler_nb.prompts.held import NAMES, answer_grammar, decision_grammar, value_grammar
+from compiler_nb.prompts.replies import decisions, typed_answers, values
+from compiler_nb.signature.answers import AnswerType
 from compiler_nb.toolbox.language import FORMS, read_value
 from tests.support.grammars import Matcher, Writer
 
@@ -101,3 +104,52 @@ def test_requests_to_the_joiner_and_to_extract_carry_what_their_replies_may_be()
         asked = [(request.role, request.grammar and request.grammar.about) for request in model.calls]
         assert asked == [("planner", "3 tools"), ("worker", "a number"), ("worker", None), ("joiner", about)]
     assert set(NAMES) == set(FORMS)
+
+
+class Line(BaseModel):
+    """A line of an order."""
+
+    sku: str
+    size: Literal["s", "m"] | None
+    counts: list[int]
+
+
+@pytest.mark.parametrize(
+    ("hint", "right", "wrong"),
+    [
+        (float, ["3", "-0.5"], ["about 3", '"3"', "true"]),
+        (list[str], ["[]", '["a", "b"]'], ["[1]", '"a"']),
+        (
+            Line,
+            ['{"sku": "x", "size": "m", "counts": [1, 2]}'],
+            ['{"sku": "x"}', '{"sku": 1, "size": null, "counts": []}'],
+        ),
+        (bool | None, ["true", "null"], ["1", "True"]),
+    ],
+)
+def test_an_answer_of_a_type_is_written_as_json_of_that_type(hint, right, wrong):
+    """Or it is a request for another plan, if one may be asked for; random ones are all of the type."""
+    wanted = AnswerType(hint)
+    grammar = typed_answers(hint, can_replan=True)
+    assert allows(grammar, "Replan: the price is missing")
+    assert not allows(typed_answers(hint, can_replan=False), "Replan: the price is missing")
+    schema = jsonschema.Draft202012Validator(
+        json.loads(answer_grammar(hint, "it", wanted.schema, can_replan=True).text("json_schema"))
+    )
+    assert schema.is_valid({"replan": "the price is missing"})
+    for text in right:
+        assert allows(grammar, text)
+        assert schema.is_valid({"answer": json.loads(text)})
+    for text in wrong:
+        assert not allows(grammar, text)
+    random = Random(3)
+    for _ in range(100):
+        wanted.read_text(Writer(typed_answers(hint, can_replan=False), random).text())
+
+
+def test_an_answer_that_json_cannot_write_is_held_to_nothing():
+    """Its server is asked without a grammar."""
+    with pytest.raises(ValueError, match="cannot say values of this type"):
+        answer_grammar(Random, "Random", None, can_replan=True).text("gbnf")
+    with pytest.raises(ValueError, match="strict_schema cannot say"):
+        answer_grammar(int, "int", {"type": "integer"}, can_replan=True).text("strict_schema")

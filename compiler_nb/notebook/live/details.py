@@ -157,6 +157,7 @@ def role_details(run: Run, role: str, number: int) -> str:
     asked = [each for each in calls if role_of(each) == role]
     own = run.settings.variants.get(role, "")
     parts = [f"<p>{inert(f'its prompt is your own: {own}')}</p>"] if own else []
+    parts += [f"<p>{inert(f'answer as {run.answer_type}')}</p>"] if run.answer_type else []
     return "".join([*parts, *_exchanges(run, asked, unfolded=True)]) or f"<p>the {role} was not asked</p>"
 
 

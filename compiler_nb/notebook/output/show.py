@@ -188,6 +188,7 @@ def _footer(run: Run, binding: Binding, *, times: bool) -> list[Noted]:
     tasks = sum(not owner_of(id_) for id_ in run.progress.tasks.keys() - run.progress.readiness.unneeded)
     parts = [
         Noted(count_of(tasks, "task")),
+        *([Noted(f"answer as {run.answer_type}")] if run.answer_type else []),
         *([Noted(count_of(len(run.rounds), "round"))] if len(run.rounds) > 1 else []),
         Noted(run.times().short if tasks <= TIMED else seconds_text(run.seconds), is_time=True),
         *(map(Noted, _spent(run)) if used.calls else ()),
