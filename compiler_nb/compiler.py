@@ -157,9 +157,7 @@ class Compiler(ManyRuns):
         run. answer_type: as for `run`. Raises KeyError if there is no such task.
         """
         old = await asyncio.to_thread(self.recall, source) if source is not None else None
-        order = self.order(
-            question, plan=plan, inputs=inputs, source=old, overrides=overrides, answer_type=answer_type
-        )
+        order = self.order(question, plan=plan, inputs=inputs, source=old, overrides=overrides, answer_type=answer_type)
         return await self._perform(order, on_event)
 
     async def plan(self, question: str, inputs: Mapping[str, Any] | None = None, *, answer_type: Any = None) -> Plan:
@@ -237,9 +235,7 @@ class Compiler(ManyRuns):
     ) -> Run:
         """Do what `execute` does, on our own loop, and wait."""
         old = self.recall(source) if source is not None else None
-        order = self.order(
-            question, plan=plan, inputs=inputs, source=old, overrides=overrides, answer_type=answer_type
-        )
+        order = self.order(question, plan=plan, inputs=inputs, source=old, overrides=overrides, answer_type=answer_type)
         return self._wait(order, on_event)
 
     def plan_sync(self, question: str, inputs: Mapping[str, Any] | None = None, *, answer_type: Any = None) -> Plan:

@@ -192,7 +192,7 @@ RERUN: Final = frozenset({"--start", "--failed", "--take"})
 EDITED: Final = frozenset({
     "model", "joiner", "worker", "joiner_prompt", "tools", "inputs", "override", "share", "preview", "out", "prefix",
     "bind", "max_concurrency", "timeout", "budget", "drop_failed", "approve", "cache", "engine", "loop", "background",
-    "live", "display", "raises", "quiet",
+    "live", "display", "raises", "quiet", "answer_type",
 })  # fmt: skip
 """Options of a cell that hold for the cell in which its plan is edited, too."""
 

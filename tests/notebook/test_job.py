@@ -190,3 +190,11 @@ def test_a_rerun_of_a_stored_run_finds_its_type_in_the_notebook(shell, desk, tmp
     assert shell.ns["run"].answer == shell.ns["Best"](7.0)
     shell.ok(f"%compile rerun {first} --as dict --override a=7")
     assert shell.ns["run"].answer == {"value": 7.0}
+
+
+def test_an_edited_plan_is_to_answer_in_the_same_type(shell):
+    """The cell that opens says so, where it can be changed."""
+    shell.planner("a = double(1)\nanswer(a)")
+    shell.ok("%%compile -m m --as int\nWhat?")
+    shell.ok("%compile edit")
+    assert shell.ip.rl_next_input.startswith("%%plan -m m --as int --from ")
