@@ -64,11 +64,17 @@ CELLS = {
     "hostile": ["%%compile -m hostile\n<script>window.hacked=5</script> <img src=http://x.invalid/d onerror=x()>"],
     "many": ["%%plan -j 50\nxs = [late(x, 0.2) for x in range(500)]\nys = [late(x, 0.05) for x in xs]\nanswer(1)"],
     "show": ["%%plan -q\na = late(1, 0.1)\nb = late(a, 0.1)\nanswer(b)", "%compile show"],
-    "reopened": ["%%plan -q\na = late(1, 0.1)\nanswer('so $x^2$, for $5 to $6')", "%compile show"],
+    "reopened": ["%%plan -q\na = late(1, 0.1)\nanswer('so $x^2$, for $5 to $6\\n\\n|a|n|\\n|-|-|\\n|x|1|')",
+                 "%compile show"],
     "again": ["%%plan -q --approve auto\na = held(1)\nb = send('ann')\nc = held([a, b])\nanswer(c)",
               "%compile show", "old, b = run, 'mine'",
               "print(run is old, run.answer, run.order.past.parent == old.id, b)"],
 }  # fmt: skip
+UNFOUND = """() => {  // as in a page whose style sheets have no `:has`
+    const style = document.querySelector('.cnb-still > style');
+    style.textContent = style.textContent.replaceAll('{display:none}', '{}').replace('@supports not', '@supports');
+    return parseFloat(getComputedStyle(document.querySelector('.lm-Panel.jp-OutputArea-output')).fontSize);
+}"""
 PROMPT = "(number) => document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')[number].textContent"
 STATE = """(id) => document.querySelector(`.cnb-live svg.cnb [data-task="${id}"]`)?.dataset.state"""
 SEEN = f"([id, state]) => ({STATE})(id) === state"
@@ -342,7 +348,13 @@ def test_a_saved_show_is_a_still_picture_without_a_kernel(lab, page, go):
     assert "Error displaying widget" not in words
     assert "for $5 to $6" in words
     assert page.locator(".cnb-still .cnb-line").first.text_content() == "a = late(1, 0.1)\n"
+    sides = "() => [...document.querySelectorAll('.cnb-still td')].map((each) => getComputedStyle(each).textAlign)"
+    assert page.evaluate(sides) == ["left", "right"]  # JupyterLab sets all cells to the right
     plan = page.locator(".cnb-still .cnb-line").first
     assert not plan.is_visible()
+    page.set_viewport_size({"width": 1024 * 2 // 3, "height": 1000})
+    lines = "(each) => each.offsetHeight / parseFloat(getComputedStyle(each).lineHeight)"
+    assert page.locator(".cnb-still .cnb-footer").evaluate(lines) < 1.5
+    assert page.evaluate(UNFOUND) == 0
     page.emulate_media(media="print")
     assert plan.evaluate("(each) => each.checkVisibility({contentVisibilityAuto: true}) && each.offsetHeight > 5")

@@ -24,7 +24,7 @@ _HEADING = re.compile(r"\s{0,3}#{1,6}\s+(.*)")
 _ITEM = re.compile(r"\s*(?:([-*+])|(\d{1,9})[.)])\s+(.*)")
 _RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*")
 """The line below the heads of a table."""
-_DISPLAYED = {"$$": "$$", "\\[": "\\]"}
+_DISPLAYED = {"$$": "$$", "\\[": "\\]", "\\\\[": "\\\\]"}
 _INLINE = re.compile(r"(`+)(?P<code>.+?)\1|\*\*(?P<b>\S(?:.*?\S)?)\*\*|(?<![\w*])\*(?P<i>\S(?:[^*]*?\S)?)\*(?![\w*])"
                      rf"|{formulas.INLINE}")  # fmt: skip
 """Code, bold, italics and formulas; the groups of the first three have the names of their tags."""
@@ -132,6 +132,7 @@ def _displayed(lines: Sequence[str], number: int) -> tuple[int, str] | None:
         text = f"{text} {lines[end].strip()}".strip()
         if text.endswith(closing) and len(text) > len(mark) + len(closing):
             tex = text[len(mark) : -len(closing)].strip()
+            tex = formulas.undoubled(tex) if mark == "\\\\[" else tex
             return (end + 1, tex) if formulas.is_formula(tex) else None
     return None
 
@@ -156,7 +157,7 @@ def inline(text: str) -> str:
 
 def _marked(match: re.Match[str]) -> str:
     tag = str(match.lastgroup)
-    if tag in ("block", "tex", "paren"):
-        tex = match[tag].strip()
+    if tag in ("block", "tex", "paren", "doubled"):
+        tex = formulas.undoubled(match[tag].strip()) if tag == "doubled" else match[tag].strip()
         return formulas.formula_html(tex, block=tag == "block") if formulas.is_formula(tex) else inert(match[0])
     return f"<{tag}>{inert(match[tag])}</{tag}>"

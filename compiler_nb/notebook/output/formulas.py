@@ -13,9 +13,12 @@ from typing import Final
 LONGEST: Final = 1_000
 INLINE: Final = (
     r"(?<![\\$\w])\$\$(?P<block>[^$\n]+)\$\$(?![\d$])|(?<![\\$\w])\$(?P<tex>(?![\s$])[^$\n]*?[^\s$\\])\$(?![\d$])"
-    rf"|\\\((?P<paren>[^\n]{{1,{LONGEST}}}?)\\\)"
+    rf"|\\\\\((?P<doubled>[^\n]{{1,{LONGEST}}}?)\\\\\)|\\\((?P<paren>[^\n]{{1,{LONGEST}}}?)\\\)"
 )
-"""The delimiters of a formula within a line: `$x^2$` or `\\(x^2\\)`, or `$$x^2$$`, which a page sets on its own."""
+"""The delimiters of a formula within a line: `$x^2$` or `\\(x^2\\)`, or `$$x^2$$`, which a page sets on its own.
+
+`\\\\(x^2\\\\)` is how the second one looks when its backslashes were doubled, as models do in quoted texts.
+"""
 _WORDS: Final = """
     alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi pi rho sigma tau
     upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega
@@ -48,6 +51,11 @@ def is_formula(tex: str) -> bool:
         and COMMANDS.issuperset(_COMMAND.findall(tex))
         and ENVIRONMENTS.issuperset(_ENVIRONMENT.findall(tex))
     )
+
+
+def undoubled(tex: str) -> str:
+    """Return a formula whose backslashes were all doubled as it was meant."""
+    return tex.replace("\\\\", "\\")
 
 
 def formula_html(tex: str, *, block: bool = False) -> str:

@@ -19,7 +19,7 @@ from html import escape
 from typing import Any, Final, NamedTuple, TypeVar
 
 from compiler_nb.drawing.picture import Picture
-from compiler_nb.drawing.preferences import Engine
+from compiler_nb.drawing.preferences import PREFERENCES, Engine
 from compiler_nb.drawing.scene import shown_plan
 from compiler_nb.drawing.svg import draw
 from compiler_nb.drawing.text import plan_text
@@ -42,8 +42,8 @@ Bundle = dict[str, Any]
 NAMES: Final = 12
 TIMED: Final = 2_000
 """Most tasks of a run of which the last line says how long it would have taken in other ways."""
-LINE: Final = 120
-"""Characters of the last line that a page shows in one line."""
+LINE, SHORT = 120, 30
+"""Characters of the last line, without its times, that a wide page shows in one line; and a narrow one."""
 REASON: Final = 120
 MESSAGE: Final = 1_000
 NOTES: Final = 3
@@ -66,9 +66,12 @@ _STYLE: Final = (
     ".cnb-out pre,.cnb-out pre.cnb-error,.cnb-out pre.cnb-lines{overflow-wrap:anywhere;word-break:normal}"
     ".cnb-out .cnb-inline{display:block!important;margin:.5em 0;overflow-x:auto}.cnb-out .cnb-flat{display:none}"
     ".cnb-out .cnb-footer{opacity:.72;font-size:.9em}"
-    ".cnb-out table{border-collapse:collapse;margin:.3em 0}"
-    ".cnb-out th,.cnb-out td{padding:.15em .8em .15em 0;text-align:left;border-bottom:1px solid #8792a255}"
-    + plans.STYLE
+    ".cnb-out details.cnb-footer:not([open])>summary{white-space:nowrap;overflow:hidden;text-overflow:ellipsis}"
+    "@container cnb-out (min-width:860px){.cnb-out .cnb-brief:not([open])>summary{list-style:none;pointer-events:none}}"
+    ".cnb-out table{border-collapse:collapse;margin:.3em 0;font-size:inherit}"
+    # JupyterLab's own rules for tables are outweighed: they set all cells to the right
+    ".cnb-out.cnb-out table :is(th,td){padding:.15em .8em .15em 0;text-align:left;border-bottom:1px solid #8792a255}"
+    ".cnb-out.cnb-out table .cnb-number{text-align:right}" + plans.STYLE
 )
 
 
@@ -76,10 +79,13 @@ _OUTPUT: Final = ".jp-OutputArea-child:has(.cnb-still)"
 _STILL: Final = (
     f"{_OUTPUT}:has(+ .jp-OutputArea-child .cnb-live){{display:none}}"
     f"{_OUTPUT} + .jp-OutputArea-child:not(:has(.cnb-live)){{display:none}}"
+    "@supports not selector(:has(a))"
+    "{.jp-OutputArea-child + .jp-OutputArea-child > .lm-Panel.jp-OutputArea-output{font-size:0}}"
 )
 """Of the still picture and the live view below it one is seen; a view that is not found says so, and is hidden.
 
-The view itself hides the picture, too, for pages whose style sheets have no `:has`.
+If a page's style sheets have no `:has`, the view itself hides the picture; and bare text in the place of a view, by
+which JupyterLab says that it is not found, has no size (a view has sizes of its own).
 """
 
 
@@ -221,9 +227,15 @@ def _cached(run: Run) -> list[str]:
 
 
 def _footer_html(parts: Sequence[Noted]) -> str:
-    """Return the last line as HTML; one that is longer than a page's line has numbers, and the names folded below."""
-    if sum(len(part.text) + 3 for part in parts if not part.is_time) <= LINE:
+    """Return the last line as HTML, which is one line on every page; what it has no room for is folded.
+
+    On a narrow page its end is folded; one that is too long for a wide page has numbers, and the names folded below.
+    """
+    length = sum(len(part.text) + 3 for part in parts if not part.is_time)
+    if length <= SHORT:
         return f'<p class="cnb-footer">{_line(parts)}</p>'
+    if length <= LINE:
+        return f'<details class="cnb-footer cnb-brief"><summary>{_line(parts)}</summary></details>'
     line = _line([part._replace(text=part.brief or part.text) for part in parts])
     names = "".join(f"<p>{values.inert(part.text)}</p>" for part in parts if part.brief)
     return f'<details class="cnb-footer"><summary>{line}</summary>{names}</details>'
@@ -362,7 +374,9 @@ def picture_html(drawn: Picture, table: str = "", name: str = "the plan", kind: 
 def page_of(parts: Iterable[str]) -> str:
     """Return parts of HTML as a page with our styles; empty ones are left out."""
     body = "\n".join(part for part in parts if part)
-    return f'<div class="cnb-out mathjax_ignore tex2jax_ignore"><style>{_STYLE}</style>\n{body}\n</div>'
+    scale = PREFERENCES.scale
+    size = "" if scale == 1 else f' style="font-size:{100 * scale:g}%"'
+    return f'<div class="cnb-out mathjax_ignore tex2jax_ignore"{size}><style>{_STYLE}</style>\n{body}\n</div>'
 
 
 # ---------------------------------------------------------------- keys

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Any, Final
 
 from compiler_nb.text import TIMES, figure_label, shorten_value, visible
@@ -22,6 +22,10 @@ PICTURE: Final = 2_000_000
 """Most bytes of a value's own picture."""
 _LONG: Final = re.compile(r"\S{24}")
 _OPERATORS: Final = re.compile(r"(?<=[(\[{,=+*/%|&:-])(?=[^\s)\]},=])")
+NUMBER: Final = ' class="cnb-number"'
+"""The attribute of the cells of a column of numbers."""
+_NUMERIC: Final = re.compile(r"[-+]?[\d,]*\.?\d+(?:e[-+]?\d+)?%?")
+_MISSING: Final = frozenset(("", "…", "NaN", "NaT", "None"))
 PLAIN: Final = "biufcmM"
 """Kinds of pandas' columns that it prints itself: numbers, truth values and times."""
 
@@ -138,11 +142,23 @@ def table(names: Sequence[str], rows: Iterable[Sequence[str]], about: str) -> st
 
 
 def table_html(heads: Sequence[str], rows: Iterable[Sequence[str]], about: str = "") -> str:
-    """Return a table; heads and cells are HTML already, `about` is a line below."""
-    head = f"<thead><tr>{''.join(f'<th>{name}</th>' for name in heads)}</tr></thead>" if heads else ""
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    """Return a table; heads and cells are HTML already, `about` is a line below. Columns of numbers end alike."""
+    lines = [list(row) for row in rows]
+    marks = [NUMBER if _are_numbers(column) else "" for column in zip_longest(heads and [""] * len(heads), *lines)]
+    head = f"<thead><tr>{_row('th', heads, marks)}</tr></thead>" if heads else ""
+    body = "".join(f"<tr>{_row('td', row, marks)}</tr>" for row in lines)
     note = f"<p><small>{escape(about)}</small></p>" if about else ""
     return f"<table>{head}<tbody>{body}</tbody></table>{note}"
+
+
+def _row(tag: str, cells: Sequence[str], marks: Sequence[str]) -> str:
+    return "".join(f"<{tag}{mark}>{cell}</{tag}>" for cell, mark in zip(cells, marks, strict=False))
+
+
+def _are_numbers(column: Iterable[str | None]) -> bool:
+    """Whether the cells of a column, HTML, are numbers; some may be missing."""
+    words = [re.sub(r"<[^>]*>", "", cell or "") for cell in column]
+    return any(map(_NUMERIC.fullmatch, words)) and all(_NUMERIC.fullmatch(word) or word in _MISSING for word in words)
 
 
 # ---------------------------------------------------------------- pictures

@@ -311,8 +311,8 @@ def test_details_tell_arguments_value_and_why():
     html = details(run, "b")
     assert "done after" in html
     assert "get(a[0]" in html
-    assert "<td>2</td>" in html
-    assert "<th>x</th>" in details(run, "a")
+    assert ">2</td>" in html
+    assert '<th class="cnb-number">x</th>' in details(run, "a")
 
 
 def test_details_hold_the_exact_prompt_of_a_model_call():

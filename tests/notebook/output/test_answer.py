@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
 
 from compiler_nb.notebook.output.answer import LIMIT, markdown, to_html, to_text
-from compiler_nb.notebook.output.values import PICTURE, close_figures, rounded
+from compiler_nb.notebook.output.values import NUMBER, PICTURE, close_figures, rounded
 from compiler_nb.text import TIMES
 
 COVERS = ("formulas.py", "values.py")
@@ -69,10 +70,10 @@ def test_markdown_is_read():
 
 def test_tables_in_markdown_are_tables():
     """With or without bars at the ends, a cell with a bar in it, and rows that are too short or too long."""
-    text = "Here:\n| film | *gross* |\n|---|--:|\n| a\\|b | **1** |\n| c |\nthen"
+    text = "Here:\n| film | *gross* |\n|---|--:|\n| a\\|b | **one** |\n| c |\nthen"
     assert markdown(text) == (
         "<p>Here:</p><table><thead><tr><th>film</th><th><i>gross</i></th></tr></thead><tbody>"
-        "<tr><td>a|b</td><td><b>1</b></td></tr><tr><td>c</td><td></td></tr></tbody></table><p>then</p>"
+        "<tr><td>a|b</td><td><b>one</b></td></tr><tr><td>c</td><td></td></tr></tbody></table><p>then</p>"
     )
     assert "<table>" in markdown("a | b\n--- | ---\n1 | 2 | 3")
     assert markdown("a | b is no table") == "<p>a | b is no table</p>"
@@ -87,6 +88,8 @@ def test_tables_in_markdown_are_tables():
         ("$$\ny = x < 1\n$$", "$$y = x &lt; 1$$"),
         (r"\[\sum_{i=1}^n i\]", r"$$\sum_{i=1}^n i$$"),
         (r"so $$ \int_0^1 x = 1 $$, which", r"$$\int_0^1 x = 1$$"),
+        (r"so \\(\\frac{a}{b}\\) and", r"$\frac{a}{b}$"),
+        (r"\\[y^2\\]", "$$y^2$$"),
     ],
 )
 def test_formulas_are_left_to_the_pages_own_renderer(text, tex):
@@ -99,7 +102,7 @@ def test_formulas_are_left_to_the_pages_own_renderer(text, tex):
     [
         "$5 to $6", "$5, or 6$", "US$ and AU$", "a $ b $ c", "`$x^2$`", r"$\href{javascript:alert(1)}{x^2}$",
         r"$\require{html}x^2$", r"\(\style{background:url(x)}{x}\)", r"$$\def\a{x}\a^2$$", r"$\bbox[red]{x^2}$",
-        "from $$ to $$", r"so $$\href{x}{y^2}$$ is",
+        r"\\(\\href{x}{y^2}\\)", "from $$ to $$", r"so $$\href{x}{y^2}$$ is",
         r"$\begin{foo}x^2\end{foo}$", "$x%^2$", "$x^2\u202e$", f"${'x^' * 600}$",
     ],
 )  # fmt: skip
@@ -111,7 +114,7 @@ def test_money_and_commands_that_act_are_no_formulas(text):
 def test_a_frame_is_shown_as_pandas_prints_it():
     """Each column's numbers with the digits that pandas gives them, missing values, and its first and last rows."""
     frame = pd.DataFrame({"x": [1 / 3, 2e-7, float("nan")], "n": [1, 2, 3], "s": ["a", None, "<b>"]}, index=list("abc"))
-    html = to_html(frame)
+    html = to_html(frame).replace(NUMBER, "")
     for line in frame.to_string(header=False).split("\n"):
         index, x, n, s = line.split()
         assert (
@@ -138,7 +141,7 @@ def test_pictures_in_lists_and_dicts_are_shown():
     png = Own(b"\x89PNG...")
     assert to_html([png, 7, png]).count("<img") == 2
     assert "<code>7</code>" in to_html([png, 7])
-    assert "<td>h</td><td><img" in to_html({"h": png, "n": 1})
+    assert "<td>h</td><td><img" in to_html({"h": png, "n": "one"})
     assert to_html([Own(None)]) == "<p><code>[&lt;Own&gt;]</code></p>"
 
 
@@ -151,6 +154,14 @@ def test_a_figure_that_was_shown_is_not_shown_again_by_pyplot():
     close_figures({"a": one, "b": two})
     assert pyplot.get_fignums() == [other.number]
     pyplot.close(other)
+
+
+def test_columns_of_numbers_are_marked_so_that_they_end_alike():
+    """Numbers with missing ones among them, as in a frame; a column that holds words, too, is none."""
+    rows = [{"city": "Oslo", "n": 1.5, "mixed": 1}, {"city": "Bergen", "n": -20, "mixed": "?"}, {"city": "Rome"}]
+    page = to_html(rows)
+    assert page.startswith('<table><thead><tr><th>city</th><th class="cnb-number">n</th><th>mixed</th></tr>')
+    assert re.findall(r'<td class="cnb-number">(.*?)</td>', page) == ["1.5", "-20", ""]
 
 
 def test_links_and_images_stay_text():
@@ -166,11 +177,11 @@ def test_dollars_are_no_formulas():
 def test_values_have_tables_and_text():
     """A dict and rows are tables, a frame too; other values are one safe line."""
     assert "<td>coast</td><td>NY</td>" in to_html({"coast": "NY"})
-    assert "<th>a</th><th>b</th>" in to_html([{"a": 1}, {"b": 2}])
+    assert "<th>a</th><th>b</th>" in to_html([{"a": "x"}, {"b": "y"}])
     frame = to_html(pd.DataFrame({"a": range(30)}))
     assert frame.count("<tr>") == 22  # heads, the first ten, an ellipsis, and the last ten
     assert f"30 rows {TIMES} 1 columns" in frame
-    assert "<td>7</td>" in to_html(pd.Series([7]))
+    assert '<td class="cnb-number">7</td>' in to_html(pd.Series([7]))
     assert to_html(3.5) == "<p><code>3.5</code></p>"
     assert to_html({"a": {1}}) == "<table><tbody><tr><td>a</td><td>{1}</td></tr></tbody></table>"
     assert to_text({"coast": "NY", "n": 2}) == "coast: NY\nn: 2"

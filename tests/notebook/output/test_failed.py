@@ -53,7 +53,7 @@ def test_the_same_error_stands_once(shell):
     shell.ok(BROKEN)
     lines, _ = lines_of(shell, PLAN)
     page = shell.shown[-1]["text/html"]
-    words = page.split('<div class="cnb-inline"')[0] + page.rpartition('<p class="cnb-footer">')[2]
+    words = page.split('<div class="cnb-inline"')[0] + page.rpartition('<details class="cnb-footer')[2]
     assert ("\n".join(lines) + words).count("Expecting property name") == 1
     assert "not bound: a (failed), b (skipped: a failed)" in words
 

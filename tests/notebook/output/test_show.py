@@ -14,6 +14,7 @@ from nbval.plugin import get_sanitize_patterns
 
 from compiler_nb import Answer, Chunk, Compiler, History, ScriptedModel, Usage, tool
 from compiler_nb.__main__ import FILES
+from compiler_nb.drawing.preferences import PREFERENCES
 from compiler_nb.errors import ToolUnavailable
 from compiler_nb.events import ModelWaits
 from compiler_nb.models import prices
@@ -212,7 +213,7 @@ def test_an_answer_that_is_cut_off_says_so_below_it(tmp_path):
 def test_the_last_line_stays_one_line_and_folds_the_rest():
     """A page counts the names that would not fit, and holds them below; as text it is the whole line."""
     run = run_of("a = weather('x')\nanswer(a)")
-    few = bundle(run, Binding(("a", "run")), OWN)
+    few = bundle(run, Binding(), OWN)
     assert '<p class="cnb-footer">1 task' in few["text/html"]
     names = tuple(f"a_long_name_{number}" for number in range(14))
     many = bundle(run, Binding(names, (("x", "yours"), ("y", "failed: ValueError: too large"))), OWN)
@@ -220,6 +221,21 @@ def test_the_last_line_stays_one_line_and_folds_the_rest():
     assert re.sub("<.*?>", "", line).endswith(" · bound: 14 · not bound: 2")
     assert "<p>not bound: x (yours), y (failed: ValueError: too large)</p></details>" in many["text/html"]
     assert "not bound: x (yours), y (failed: ValueError: too large)" in many["text/plain"]
+
+
+def test_on_a_narrow_page_the_end_of_the_last_line_is_folded():
+    """One of middle length is whole in a wide page, where nothing need be opened."""
+    data = bundle(run_of("a = weather('x')\nanswer(a)"), Binding(("a_long_name_of_it", "run")), OWN)
+    line = re.search(r'<details class="cnb-footer cnb-brief"><summary>(.*?)</summary></details>', data["text/html"])[1]
+    assert re.sub("<.*?>", "", line).endswith(" · bound: a_long_name_of_it, run")
+
+
+def test_words_grow_with_the_scale():
+    """As the picture does: for large rooms."""
+    run = run_of("a = weather('x')\nanswer(a)")
+    assert '<div class="cnb-out mathjax_ignore tex2jax_ignore"><style>' in bundle(run, Binding(), OWN)["text/html"]
+    PREFERENCES.scale = 1.5
+    assert 'tex2jax_ignore" style="font-size:150%"><style>' in bundle(run, Binding(), OWN)["text/html"]
 
 
 def test_hostile_text_is_inert_everywhere():

@@ -11,7 +11,10 @@ export class AnswerPane {
     this.answer.setAttribute("aria-live", "polite");
     this.error = make("div", "cnb-error");
     this.error.setAttribute("role", "alert");
-    this.footer = make("footer", "cnb-footer");
+    this.footer = make("details", "cnb-footer"); // one line, which shows all of itself when it is opened
+    this.line = this.footer.appendChild(make("summary", ""));
+    this.sizes = new ResizeObserver(() => this.footer.classList.toggle("cnb-fits", this.line.scrollWidth <= this.line.clientWidth));
+    this.sizes.observe(this.line);
     this.root.append(this.answer, this.error, this.footer);
     this.shown = "";
   }
@@ -27,7 +30,7 @@ export class AnswerPane {
       else say(this.answer, answer.text);
     }
     say(this.error, error);
-    say(this.footer, footer);
+    say(this.line, footer);
     this.answer.hidden = !answer.text && !answer.html;
     this.error.hidden = !error;
     this.footer.hidden = !footer;
