@@ -29,6 +29,7 @@ from compiler_nb.prompts.data import Share
 from compiler_nb.prompts.saved import named_texts
 from compiler_nb.run import Run
 from compiler_nb.settings.budget import Budget
+from compiler_nb.settings.follow import READ, FollowUp
 from compiler_nb.settings.order import Claim, Order, Past, Taken
 from compiler_nb.settings.settings import Settings
 from compiler_nb.signature.answers import AnswerType, answer_type_of
@@ -129,14 +130,19 @@ class Compiler(ManyRuns):
         on_event: Listener | None = None,
         *,
         answer_type: Any = None,
+        after: Run | str | None = None,
     ) -> Run:
         """Answer a question on the running loop; the Run says how that went, and only a cancellation is raised.
 
         inputs: variables offered to the planner by name and schema. on_event: called with each event, on the run's
         thread. answer_type: what the answer is to be: float, list[str], a dataclass, a pydantic model, DataFrame; a
-        wrong one is asked for again once. Raises NoModel if no model is set, ValueError if that is no type.
+        wrong one is asked for again once. after: the run that the question follows (a Run, or the id of one in the
+        history): its results are read by name, and not computed again. Raises NoModel if no model is set, ValueError if
+        `answer_type` is no type, HistoryError if there is no such run.
         """
-        return await self._perform(self.order(question, inputs=inputs, answer_type=answer_type), on_event)
+        old = await asyncio.to_thread(self.recall, after) if after is not None else None
+        order = self.order(question, inputs=inputs, answer_type=answer_type, after=old)
+        return await self._perform(order, on_event)
 
     async def execute(
         self,
@@ -218,9 +224,11 @@ class Compiler(ManyRuns):
         on_event: Listener | None = None,
         *,
         answer_type: Any = None,
+        after: Run | str | None = None,
     ) -> Run:
         """Do what `run` does, on our own loop, and wait; an interrupt cancels the run and is raised."""
-        return self._wait(self.order(question, inputs=inputs, answer_type=answer_type), on_event)
+        old = self.recall(after) if after is not None else None
+        return self._wait(self.order(question, inputs=inputs, answer_type=answer_type, after=old), on_event)
 
     def execute_sync(
         self,
@@ -296,10 +304,12 @@ class Compiler(ManyRuns):
         source: Run | None = None,
         overrides: Mapping[str, Any] | None = None,
         answer_type: Any = None,
+        after: Run | None = None,
     ) -> Order:
         """Return the order to answer a question, or to run a plan.
 
-        source: the run that the plan comes from; overrides: values of its tasks. Raises NoModel if nobody can write the
+        source: the run that the plan comes from; overrides: values of its tasks; after: the run that the question
+        follows. Raises NoModel if nobody can write the
         plan, PlanError if the given one cannot run, KeyError if it has no task of that name, ValueError if
         `answer_type` is no type.
         """
@@ -319,6 +329,11 @@ class Compiler(ManyRuns):
             question = question or source.question
         if plan is not None:
             past.pins = {plan.id_of(name): Taken(value, PINNED) for name, value in (overrides or {}).items()}
+        if after is not None:
+            from compiler_nb.history.follow import inputs_of  # noqa: PLC0415 - few questions follow another
+
+            given = inputs_of(after, given)
+            past = self._followed(after, given)
         shapes = self._recall_shapes() if plan is None else {}
         wanted = answer_type_of(answer_type)
         return Order(question=question, plan=plan, inputs=given, past=past, shapes=shapes, answer_type=wanted)
@@ -332,11 +347,38 @@ class Compiler(ManyRuns):
         past.claim = claim
         return past
 
+    def _followed(self, last: Run, inputs: Mapping[str, Any]) -> Past:
+        """Return what a run, and those that it follows itself, leave to a question that follows it."""
+        from compiler_nb.history.follow import followed  # noqa: PLC0415 - few questions follow another
+
+        runs = [last]
+        while runs[0].after and len(runs) < READ:
+            known = {run.id: run for run in (runs[0].order.past.follow or FollowUp()).runs}
+            try:
+                runs.insert(0, known[runs[0].after] if runs[0].after in known else self.recall(runs[0].after))
+            except (HistoryError, RunClaimed):  # it was removed, or is in another file
+                break
+        return followed(runs, self.settings.tools, inputs, self._effects_of(last))
+
     def order_planned(
-        self, question: str, inputs: Mapping[str, Any] | None = None, *, answer_type: Any = None
+        self,
+        question: str,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        answer_type: Any = None,
+        after: Run | None = None,
     ) -> Order:
         """Return the order to make a plan for a question, and not to run it. Raises NoModel if nobody can write it."""
-        return replace(self.order(question, inputs=inputs, answer_type=answer_type), planning=True)
+        return replace(self.order(question, inputs=inputs, answer_type=answer_type, after=after), planning=True)
+
+    def _conversation_of(self, old: Run) -> FollowUp | None:
+        """Return what the question of a run followed, None if it followed nothing, or that is gone."""
+        if not old.after or old.order.past.follow is not None:
+            return old.order.past.follow
+        try:
+            return self._followed(self.recall(old.after), old.inputs).follow
+        except (HistoryError, RunClaimed):
+            return None
 
     def _recall_shapes(self) -> dict[str, str]:
         """Return what the planner is told of the results of tools."""
@@ -364,6 +406,7 @@ class Compiler(ManyRuns):
         if self.settings.learns:  # the planner is told what it was told before
             order = replace(order, shapes=next((event.shapes for event in old.events if type(event) is RunStarted), {}))
         order = replace(order, answer_type=_wanted_of(old, answer_type))
+        order.past.follow = self._conversation_of(old)
         if self.settings.planner is None and len(order.past.rounds) < max(1, len(old.rounds)):
             raise no_model()
         return order
@@ -388,7 +431,7 @@ class Compiler(ManyRuns):
             old, start=start, overrides=overrides or {}, failed=failed, tools=self.settings.tools, inputs=inputs or {},
             effects=self._effects_of(old),
         )  # fmt: skip
-        order.past.claim = claim
+        order.past.claim, order.past.follow = claim, self._conversation_of(old)
         return replace(order, answer_type=_wanted_of(old, answer_type))
 
     def recall(self, run: Run | str) -> Run:

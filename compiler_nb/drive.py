@@ -37,7 +37,18 @@ from compiler_nb.models.calls import Calls
 from compiler_nb.models.limits import shared_limits
 from compiler_nb.models.recall import Asked
 from compiler_nb.models.secret import mask
-from compiler_nb.outcome import ENDED, NOT_REPEATED, Answer, Cancelled, Failure, Replan, Skipped, Status, is_lost
+from compiler_nb.outcome import (
+    ENDED,
+    NOT_REPEATED,
+    UNNEEDED,
+    Answer,
+    Cancelled,
+    Failure,
+    Replan,
+    Skipped,
+    Status,
+    is_lost,
+)
 from compiler_nb.plan.effects import in_order
 from compiler_nb.plan.evaluate import LostValue
 from compiler_nb.plan.plan import Plan
@@ -180,7 +191,7 @@ class Drive:
         PRINTS.reset(prints)
         session.secrets = settings.secrets
         session.effects.ledger = Ledger(self.run.id, self.run.effects, wary=past.wary)
-        session.recall = past.recall if past.parent or past.pins else None
+        session.recall = past.recall if past.parent or past.pins or past.follow else None
         session.rates, session.rated = shared_limits(settings.limits), self._rated()
         session.warn = self.control.warn
         return session
@@ -204,7 +215,7 @@ class Drive:
         self.writing = Writing(
             settings, self.order.question, self.schemas, self.log, session, shapes=self.order.shapes,
             answer=wanted.for_planner if (wanted := self.order.answer_type) is not None else "",
-            calls=self.calls, add=add,
+            follow=self.past.follow, bring=self._bring, calls=self.calls, add=add,
         )  # fmt: skip
 
     def _use_cache(self) -> None:
@@ -247,7 +258,13 @@ class Drive:
         tools, began = tuple(settings.tools), time.time()
         shapes, variants = dict(self.order.shapes), dict(settings.variants)
         wanted = self.order.answer_type.name if self.order.answer_type is not None else ""
-        self.log.emit(RunStarted, question, tools, dict(self.schemas), settings.models, began, shapes, variants, wanted)
+        follow = self.past.follow
+        after, schemas = follow.runs[-1].id if follow is not None and follow.runs else "", dict(self.schemas)
+        self.log.emit(
+            RunStarted, question, tools, schemas, settings.models, began, shapes, variants, wanted, after
+        )  # fmt: skip
+        for id_, why in itertools.islice(follow.lost.items() if follow else (), FAILED_ITEMS):
+            self.log.emit(Warned, "", f"{id_} of the run {follow.origins[id_]} was not stored ({why})")
 
     # ---------------------------------------------------------------- the end
 
@@ -303,7 +320,8 @@ class Drive:
             self.log.emit(RoundStarted, reason)
             old = past.rounds[number] if number < len(past.rounds) else None
             plan = old.plan if old is not None else plan
-            session.begin_round(informed=number > 0 or (plan is not None and plan.after_tools))
+            informed = number > 0 or (plan is not None and plan.after_tools)
+            session.begin_round(informed=informed or (past.follow is not None and past.follow.informed))
             planned = self._take_plan(plan) if plan is not None else await self._ask_for_plan(earlier)
             if self.order.planning:
                 return
@@ -356,6 +374,23 @@ class Drive:
             for entry in self.session.effects.ledger.take(task.id, found.effects):
                 told = entry.describe(self.run.id)
                 self.log.emit(TaskIdentified, task.id, 0, entry.digest, told, True, *entry.place)  # noqa: FBT003 - a field
+
+    def _bring(self, ids: Iterable[str]) -> None:
+        """Take over the results of earlier questions that a plan reads, with the tasks that they come from."""
+        follow = self.past.follow
+        if follow is None:
+            return
+        for task in follow.needed(ids, self.run.progress.tasks):
+            self.log.emit(TaskPlanned, task.id, 0, replace(task, follows=()), "")
+            if self.order.planning:
+                continue
+            self.session.pin(replace(task, follows=()), follow.outcomes.get(task.id, UNNEEDED), follow.how(task.id))
+            if self.past.keys is not None:
+                self.past.keys.by_id[task.id] = follow.keys.get(task.id)
+            for entry in self.past.effects:
+                if entry.place.task == task.id and entry.place.run == follow.origins[task.id]:
+                    told = entry.describe(self.run.id)
+                    self.log.emit(TaskIdentified, task.id, 0, entry.digest, told, True, *entry.place)  # noqa: FBT003 - a field
 
     async def _ask_for_plan(self, earlier: Earlier | None) -> Plan:
         """Have a plan written; if that fails, wait for the tasks that have started before the error is raised."""
@@ -450,7 +485,7 @@ class Drive:
     async def _join(
         self, joiner: Model, results: dict[str, Any], failures: dict[str, Any], instruction: str, *, can_replan: bool
     ) -> Answer | Replan:
-        own, wording = self.settings.own_prompt("joiner"), self.settings.wording("joiner")
+        own, wording, follow = self.settings.own_prompt("joiner"), self.settings.wording("joiner"), self.past.follow
         try:
             return await join(
                 self.calls,
@@ -468,6 +503,7 @@ class Drive:
                 brief=wording == "small" and not own,
                 free=bool(own),
                 wanted=self.order.answer_type,
+                talk=[(turn.question, turn.answer) for turn in follow.turns if turn.answered] if follow else (),
             )
         except WrongAnswer as wrong:
             raise self._wrong(wrong, "the joiner was asked twice") from None

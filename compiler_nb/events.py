@@ -69,7 +69,8 @@ class RunStarted(_Event):
 
     shapes: what the planner is told of the results of tools, by tool: what they returned before; prompts: the user's
     own prompts by role, with name and version: "terse@1a2b3c4d5e6f", without a name "@1a2b3c4d5e6f"; answer_type: the
-    name of the type that the answer is to have, "" if that is open.
+    name of the type that the answer is to have, "" if that is open; after: the run that the question follows, "" if it
+    follows none.
     """
 
     question: str
@@ -80,6 +81,7 @@ class RunStarted(_Event):
     shapes: Mapping[str, str] = {}
     prompts: Mapping[str, str] = {}
     answer_type: str = ""
+    after: str = ""
 
 
 @_record

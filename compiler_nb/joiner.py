@@ -15,14 +15,17 @@ from compiler_nb.models.recall import Asked
 from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped
 from compiler_nb.plan.task import owner_of
 from compiler_nb.prompts import Prompt, load
-from compiler_nb.prompts.data import Oversize, Share, frame, frame_values
+from compiler_nb.prompts.data import PREVIEW, Oversize, Share, frame, frame_values
 from compiler_nb.prompts.decision import is_all_thought, read_decision, unfence
 from compiler_nb.prompts.held import answer_grammar, decision_grammar
+from compiler_nb.prompts.render import render_value
 from compiler_nb.signature.answers import AnswerType, WrongAnswer
-from compiler_nb.text import cut, shorten
+from compiler_nb.text import cut, shorten, type_name
 
 SAID: Final = 2_000
-"""Characters of a wrong answer that a model is shown when it is asked again."""
+"""Characters of a wrong answer, or of an earlier question's, that a model is shown."""
+TURNS: Final = 3
+"""Earlier questions of a conversation that are told."""
 FAILURES: Final = 50
 """Failures that are listed; the others are counted."""
 
@@ -52,6 +55,7 @@ async def join(
     brief: bool = False,
     free: bool = False,
     wanted: AnswerType | None = None,
+    talk: Sequence[tuple[str, Any]] = (),
 ) -> Answer | Replan:
     """Ask the joiner how to end, and return its decision.
 
@@ -59,7 +63,8 @@ async def join(
     instruction: the plan's own, for the answer; earlier: reasons of the replans so far; origins: which call returned a
     result, by name; tools: what another plan may call, one line each; prompt: replaces the package's; brief: as in
     `ask_for_decision`; free: whether the reply may have another form than the package's prompts ask for; wanted: what
-    the answer is to be, None if that is open: a wrong one is asked for again once.
+    the answer is to be, None if that is open: a wrong one is asked for again once; talk: the questions that this one
+    follows, with their answers.
     Raises BadRequest if the results are too long to be shown, ModelError if the reply is empty or broke off,
     WrongAnswer if the answer is not what it is to be, the second time, too.
     """
@@ -68,7 +73,7 @@ async def join(
         messages = ask_for_decision(
             used.text, question, results, failures,
             instruction=instruction, can_replan=can_replan, share=share, earlier=earlier, origins=origins, tools=tools,
-            brief=brief, wanted=wanted,
+            brief=brief, wanted=wanted, talk=talk,
         )  # fmt: skip
     except Oversize as oversize:
         hint = "let a task shorten it, name fewer results in join(...), or use share='summary'"
@@ -162,11 +167,12 @@ def ask_for_decision(
     tools: Sequence[str] = (),
     brief: bool = False,
     wanted: AnswerType | None = None,
+    talk: Sequence[tuple[str, Any]] = (),
 ) -> tuple[Message, ...]:
     """Return the messages of a joiner's request: what is the same for all questions and rounds comes first.
 
     brief: for a small model, which goes on from what it has read last: an example, and the question at the end; wanted:
-    what the answer is to be, None if that is open.
+    what the answer is to be, None if that is open; talk: the questions that this one follows, with their answers.
     Raises Oversize if the results are too long.
     """
     partial = {
@@ -177,6 +183,8 @@ def ask_for_decision(
     values = [*results.items(), *((f"{id_}, in part", part) for id_, part in partial.items())]
     blocks = frame_values(values, share, made)
     parts = [] if brief else [f"Question: {question}"]
+    for asked, answer in talk[-TURNS:]:
+        parts += [f"It follows the question: {cut(asked, PREVIEW)}", frame("answer", _answer(answer, share))]
     parts += ["Results", *(blocks or ["(none)"])]
     # The failures of a fan-out's items stand in its partial value already.
     shown = {id_: end for id_, end in failures.items() if id_ in partial or owner_of(id_) not in partial}
@@ -204,6 +212,11 @@ def ask_for_decision(
         parts.append(f"Question: {question}")
     asked: Message = {"role": "user", "content": "\n\n".join(parts)}
     return {"role": "system", "content": system}, *(EXAMPLE if brief else ()), asked
+
+
+def _answer(answer: Any, share: Share) -> str:
+    """Return an earlier answer as far as it is shared, and within bounds: what it says is known already."""
+    return render_value(answer, SAID) if share == "all" else type_name(answer)
 
 
 def _describe(end: Failure | Skipped | Cancelled, share: Share) -> str:

@@ -52,7 +52,7 @@ class Run:
     def __init__(self, order: Order, settings: Settings, log: Log, control: Control | None = None) -> None:
         self.order, self.settings, self.log, self.control = order, settings, log, control or Control()
         # A run that comes from another adds to the side effects of its lineage; any other begins a list of its own.
-        self.effects: list[Entry] = order.past.effects if order.past.parent else []
+        self.effects: list[Entry] = order.past.effects if order.past.parent or order.past.follow else []
         self._progress = trace.Progress(log.events)
 
     # ---------------------------------------------------------------- what it is to do
@@ -118,6 +118,11 @@ class Run:
     def answer_type(self) -> str:
         """The name of the type that the answer is to have, such as "float"; "" if that is open."""
         return self.progress.answer_type
+
+    @property
+    def after(self) -> str:
+        """The id of the run that its question follows, "" if it follows none."""
+        return self.progress.after
 
     @property
     def rounds(self) -> tuple[trace.Round, ...]:

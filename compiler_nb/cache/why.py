@@ -17,7 +17,7 @@ _MADE: Final = {
     "model": "the model", "settings": "the model's settings", "address": "the model's address",
     "dialect": "the dialect",
     "question": "the question", "prompt": "the prompt", "examples": "the examples", "repetition": "the repetition",
-    "answer type": "the type of the answer",
+    "answer type": "the type of the answer", "conversation": "the questions before it",
     "grammar": "the grammar", "reason": "the reason for another plan", "plan": "the plan so far",
     "request": "the request", "rules": "the rules of the dialect",
 }  # fmt: skip

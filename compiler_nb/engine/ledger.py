@@ -27,9 +27,10 @@ from compiler_nb.outcome import NOT_REPEATED, UNKNOWN, Cancelled, Failure, Skipp
 from compiler_nb.tool import Tool
 from compiler_nb.values.digest import digest_call
 
-Standing: TypeAlias = Literal["done", "lost", "alike", "doubt", "failed"]
+Standing: TypeAlias = Literal["done", "lost", "alike", "doubt", "failed", "before"]
 """What is known of a call that was begun: it is done; it is done, but its value is lost; it is done, but whether its
-arguments were equal cannot be seen; it was cut off, and may have had its effect; it failed."""
+arguments were equal cannot be seen; it was cut off, and may have had its effect; it failed; it was made for an earlier
+question, so that a new one may want it again."""
 LOOSE: Final = "any call of "
 """What the digest of a call begins with whose arguments cannot be compared."""
 _HELD: Final[dict[int, str]] = {}
@@ -71,6 +72,7 @@ class Entry:
             "lost": f"done {where}, but its value was not stored",
             "alike": f"done {where}, and whether its arguments were the same cannot be compared",
             "doubt": f"cut off {where}, and it may have had its effect",
+            "before": f"made {where}",
             "failed": f"failed {where}, and it may have had a part of its effect",
         }[self.standing]
 

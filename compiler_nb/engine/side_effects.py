@@ -111,7 +111,8 @@ class SideEffects:
         self.log.emit_at(at, TaskIdentified, (task.id, 0, mark, told, done, *place))
         if known is not None and not done:
             self.approvals.in_doubt[task.id] = f"an equal call was {told}"
-            self.log.emit(Warned, task.id, f"{task.id} may have had its effect before: an equal call was {told}")
+            what = "repeats a call" if known.standing == "before" else "may have had its effect before"
+            self.log.emit(Warned, task.id, f"{task.id} {what}: an equal call was {told}")
         return known
 
     def _give(self, node: Node, known: Entry) -> None:

@@ -107,7 +107,7 @@ def _values(flag: str, typed: str, names: Namespace) -> Found:
         "tools": lambda: [*_of(names, (Tool, Toolbox)), *_of(names, types.FunctionType), *SHIPPED],
         "approve": lambda: ["ask", "auto", "deny", *_of(names, Tool)],
         "inputs": names.visible,
-        "source": lambda: [*_of(names, Run), "-1"],
+        **dict.fromkeys(("source", "after"), lambda: [*_of(names, Run), "-1"]),
         "override": lambda: _tasks(names),
         "answer_type": lambda: [*_of(names, type), *TYPES],
         "variants": lambda: ["base", *_of(names, dict), *(each.name for each in saved_prompts())],

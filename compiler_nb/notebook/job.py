@@ -40,7 +40,9 @@ from compiler_nb.notebook.runs import cache_in, find_run, history_of
 from compiler_nb.notebook.shipped import called_in, offered_unasked
 from compiler_nb.notebook.variables.binding import variables
 from compiler_nb.notebook.variables.namespace import without_quotes
+from compiler_nb.outcome import FOLLOWED
 from compiler_nb.plan.plan import Plan
+from compiler_nb.plan.task import Task
 from compiler_nb.prompts.data import SHARES
 from compiler_nb.run import Run
 from compiler_nb.settings.order import Order
@@ -101,9 +103,11 @@ def begin_cell(  # noqa: PLR0911 - one for each kind of cell
     cell = identity(desk.shell, outermost=outermost, text=f"{magic} {line}\n{body}")
     question = Question(said, names.paste(said.question), inputs, cell, [], read_answer_type(desk, said.given))
     compiler = _compiler(desk, question)
+    after = _run_before(desk, magic, said)
+    if after is not None:  # what the history could not store may still be a variable
+        inputs |= {name: each for name, each in names.visible().items() if _is_lost(name, after, inputs)}
     if is_grid(said.given):
-        if question.answer_type is not None:
-            raise OptionError("--as is for one question at a time: leave it out, or --variants and --repeat")
+        _check_for_one(said)
         return GridJob(desk, said, compiler, Case(question.text, None, inputs), cell).begin()
     if said.given.get("check"):
         say(_checked(desk, compiler, question))
@@ -117,13 +121,34 @@ def begin_cell(  # noqa: PLR0911 - one for each kind of cell
             source, overrides = compiler.recall(old) if old is not None else None, _overrides(desk, said, plan)
             order = compiler.order(
                 question.text, plan=plan, inputs=inputs, source=source, overrides=overrides,
-                answer_type=question.answer_type,
+                answer_type=question.answer_type, after=compiler.recall(after) if after is not None else None,
             )  # fmt: skip
         return RunJob(desk, question, compiler, order).begin()
     if said.plan:
         _draw(desk, said, _parse(desk, compiler, question))
         return None
-    return PlanJob(desk, question, compiler)
+    return PlanJob(desk, question, compiler, after)
+
+
+def _check_for_one(said: Line) -> None:
+    """Raise OptionError if a table of runs is given an option that is for one question."""
+    for field, flag in (("answer_type", "--as"), ("after", "--after")):
+        if field in said.given:
+            raise OptionError(f"{flag} is for one question at a time: leave it out, or --variants and --repeat")
+
+
+def _run_before(desk: Desk, magic: str, said: Line) -> Run | None:
+    """Return the run that a question follows, None if it follows none."""
+    if "after" not in said.given:
+        return None
+    if magic == "plan":
+        raise OptionError("%%plan: --after is for questions; a plan reads variables, and --from RUN takes over a run")
+    return find_run(desk, said.given["after"])
+
+
+def _is_lost(name: str, run: Run, given: Mapping[str, Any]) -> bool:
+    """Whether an input of a run was not stored, and is not given."""
+    return name not in given and isinstance(run.inputs.get(name), NotStored)
 
 
 def read_answer_type(desk: Desk, given: Mapping[str, Any], old: Run | None = None) -> AnswerType | None:
@@ -346,11 +371,12 @@ def _draw(desk: Desk, said: Line, plan: Plan, last: str = "") -> None:
 class PlanJob:
     """Makes the plan for a question, and draws it; its run, which ends with the plan, is kept."""
 
-    def __init__(self, desk: Desk, question: Question, compiler: Compiler) -> None:
+    def __init__(self, desk: Desk, question: Question, compiler: Compiler, after: Run | None = None) -> None:
         self.desk, self.question = desk, question
         self.kernel = desk.setting(question.said.given, "loop") == "kernel"
         self.main = MainThread()
-        order = compiler.order_planned(question.text, question.inputs, answer_type=question.answer_type)
+        before = compiler.recall(after) if after is not None else None
+        order = compiler.order_planned(question.text, question.inputs, answer_type=question.answer_type, after=before)
         self.run, self.work = compiler.begin(order)
 
     def stop(self) -> None:
@@ -432,7 +458,7 @@ class RunJob:
         """
         run, said = self.run, self.question.said
         self.labels.end()
-        tasks = run.progress.variables if said.given.get("bind", True) else ()
+        tasks = _own_variables(run) if said.given.get("bind", True) else ()
         wanted, without = variables(tasks, run.progress.outcomes, said.given.get("prefix", ""))
         if said.answer and show.has_answer(run):
             wanted[said.answer] = run.answer
@@ -441,3 +467,13 @@ class RunJob:
         wanted[self.name] = run
         self.presenter.end(run, self.desk.memory.binder.bind(self.question.cell, wanted, without), raises=raises)
         close_figures(run.answer)
+
+
+def _own_variables(run: Run) -> list[Task]:
+    """Return the tasks that leave variables; what an earlier run has left is that one's, and stays as it is."""
+    progress = run.progress
+    return [
+        task
+        for task in progress.variables
+        if task.id not in progress.ends or not progress.ends[task.id].how.startswith(FOLLOWED)
+    ]

@@ -146,6 +146,7 @@ OPTIONS: Final = (
     Option("planner_prompt", ("--planner-prompt",), "NAME", "a saved prompt for the planner: %compile prompt list"),
     Option("joiner_prompt", ("--joiner-prompt",), "NAME", "a saved prompt for the joiner"),
     Option("tools", ("-T", "--tools"), "a,b", "functions to offer, shipped ones too; defaults to every @tool", _names),
+    Option("after", ("--after",), "RUN", "the run that the question follows: what it has found is not computed again"),
     Option("source", ("--from",), "RUN", "of %%plan: the run that it comes from; what that has done is not repeated"),
     Option("override", ("--override",), "TASK=VALUE",
            "of %%plan: a task does not run; its value is this expression over variables"),
@@ -183,7 +184,7 @@ OPTIONS: Final = (
 )  # fmt: skip
 BY_FLAG: Final = {flag: option for option in OPTIONS for flag in option.flags}
 NOT_YET: Final = frozenset({
-    "--engine dask", "--step", "--after",
+    "--engine dask", "--step",
 })  # fmt: skip
 """Options, and values of options, that are planned: each is refused by its name, and listed nowhere."""
 RERUN: Final = frozenset({"--start", "--failed", "--take"})

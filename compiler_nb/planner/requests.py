@@ -95,11 +95,12 @@ def ask_for_plan(
     samples: Iterable[tuple[str, str]] = (),
     wording: str = "full",
     answer: str = "",
+    talk: str = "",
 ) -> list[Message]:
     """Return the messages of a planner's request, with `earlier` of a replan request; what changes least is first.
 
     samples: questions and plans that are shown as if they had been asked and answered before; answer: what the answer
-    is to be, in a line, "" if that is open.
+    is to be, in a line, "" if that is open; talk: what is told of the questions before it, "" if it follows none.
     """
     messages: list[Message] = [{"role": "system", "content": system}]
     for asked, plan in samples:
@@ -108,6 +109,7 @@ def ask_for_plan(
     if inputs:
         offered = _framed("variables", inputs)
         parts.append(f"Offered variables (use them by name; only their shapes are shown)\n{offered}")
+    parts += [talk] if talk else []
     parts.append(f"Question: {question}" + f"\n{answer}" * bool(answer))
     if earlier is not None:
         parts.append(fill(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from compiler_nb.engine.session import Session
@@ -25,12 +26,13 @@ from compiler_nb.plan.check import TEXT_LIMIT
 from compiler_nb.plan.effects import nature
 from compiler_nb.plan.parser import PlanParser
 from compiler_nb.plan.plan import Plan
-from compiler_nb.plan.task import Return, Task, owner_of
+from compiler_nb.plan.task import LastLine, Return, Task, owner_of
 from compiler_nb.plan.tree import references
 from compiler_nb.planner.held import LINES, plan_grammar
 from compiler_nb.planner.requests import READABLE, Earlier, ask_for_plan, ask_for_repair, rules, system_prompt
 from compiler_nb.planner.samples import make_samples
 from compiler_nb.prompts import load_worded
+from compiler_nb.settings.follow import FollowUp
 from compiler_nb.settings.settings import Settings
 from compiler_nb.tool import Tool
 
@@ -46,7 +48,8 @@ class Writing:
     """Gets the plans of one run from its planner, one for each round.
 
     shapes: of what tools returned before; add: takes a task that adopts no other task's outcome; dropped: tasks that
-    only a refused text held; answer: what the answer is to be, as the planner is told, "" if that is open.
+    only a refused text held; answer: what the answer is to be, as the planner is told, "" if that is open; follow: the
+    conversation that the question follows, None if it follows nothing; bring: takes over what tasks of it are read.
     """
 
     def __init__(
@@ -59,11 +62,15 @@ class Writing:
         *,
         shapes: Mapping[str, str],
         answer: str,
+        follow: FollowUp | None,
+        bring: Callable[[Iterable[str]], None],
         calls: Calls,
         add: Callable[[Task], None],
     ) -> None:
         self.settings, self.question, self.schemas, self.shapes, self.log = settings, question, schemas, shapes, log
         self.answer, self.calls, self.session, self.add = answer, calls, session, add
+        self.follow, self.bring = follow, bring
+        self._before: tuple[str, ...] = ()  # the tasks of earlier rounds
         self.dropped: set[str] = set()
 
     async def write(self, earlier: Earlier | None, names: Mapping[str, str]) -> Plan:
@@ -80,11 +87,13 @@ class Writing:
         plain = system_prompt(settings.dialect, settings.tools, examples, own, wording=wording)
         system = system_prompt(settings.dialect, settings.tools, examples, own, self.shapes, wording=wording)
         messages = ask_for_plan(
-            system.text, self.question, self.schemas, earlier, samples=samples, wording=wording, answer=self.answer
-        )
+            system.text, self.question, self.schemas, earlier, samples=samples, wording=wording, answer=self.answer,
+            talk=self._talk(wording),
+        )  # fmt: skip
         role: Role = "planner" if earlier is None else "replan"
         self.session.open()
-        since = last_effect(self.session.tasks, settings.tools)
+        since = last_effect(self.session.tasks, settings.tools) or (self.follow.since if self.follow else "")
+        self._before = tuple(self.session.tasks)
         if any(entry.standing == "doubt" for entry in self.session.effects.ledger.entries):
             since = f"{since} {self.log.run} {self.log.round}"  # it may have its effect yet: what was read is stale
         grammar = self._grammar(names, is_first=earlier is None)
@@ -97,10 +106,10 @@ class Writing:
             request = Request(role, tuple(messages), prompt=plain.hash, grammar=grammar)
             self.calls.allow(request)
             parser = self._parser(names, since)
-            taker = Taker(self.log, self.session, self.add)
+            taker = Taker(self.log, self.session, self.add, self.bring)
             problems = await self._read_plan(request, parser, taker.take, repair)
             if not problems:
-                plan = Plan(*parser.parts())
+                plan = self._plan(parser)
                 self.dropped.update(taker.drop_rest(plan) if repair else ())
                 self.session.close()
                 self.calls.keep(asked, plan.text)
@@ -112,10 +121,35 @@ class Writing:
     def _parser(self, names: Mapping[str, str], since: str) -> PlanParser:
         """Return what reads the next text of a plan."""
         settings, session = self.settings, self.session
+        follow = self.follow or FollowUp()
         return PlanParser(
-            dialect=settings.dialect, tools=settings.tools, inputs=self.schemas, earlier=session.alive(),
-            taken=tuple(session.tasks), names=names, since=since,
+            dialect=settings.dialect, tools=settings.tools, inputs=self.schemas,
+            earlier={**follow.readable, **session.alive()}, taken=(*follow.tasks, *session.tasks),
+            names={**follow.names, **names}, since=since,
         )  # fmt: skip
+
+    def _talk(self, wording: str) -> str:
+        """Return what the planner is told of the conversation, "" if there is none."""
+        if self.follow is None:
+            return ""
+        from compiler_nb.planner.follow_up import describe_follow_up  # noqa: PLC0415 - few questions follow another
+
+        return describe_follow_up(self.follow, preview=self.settings.preview, wording=wording)
+
+    def _plan(self, parser: PlanParser) -> Plan:
+        """Return a whole plan; what it reads of earlier questions is a part of it, so that it can be run again."""
+        plan = Plan(*parser.parts())
+        taken = self._taken_over(parser)
+        return replace(plan, tasks=(*taken, *plan.tasks)) if taken else plan
+
+    def _taken_over(self, parser: PlanParser) -> list[Task]:
+        """Return the tasks of earlier questions that a plan reads, and that no round before it has read."""
+        if self.follow is None:
+            return []
+        builder = parser.builder
+        own = {*self._before, *(task.id for task in builder.tasks)}
+        read = {id_ for task in builder.tasks for id_ in task.dependencies} | set(last_refs(builder.final))
+        return self.follow.needed(read, dict.fromkeys(own))
 
     async def _recall(self, asked: Asked, names: Mapping[str, str], since: str) -> Plan | None:
         """Return the plan that is kept of an equal request, its tasks taken; None if there is none that is a plan."""
@@ -130,12 +164,12 @@ class Writing:
         if await self.calls.recall(asked, is_plan) is None:
             return None
         ((parser, tasks),) = read
-        taker = Taker(self.log, self.session, self.add)
+        taker = Taker(self.log, self.session, self.add, self.bring)
         for task in tasks:
             taker.take(task)
         self._note_text(parser, complete=True, is_whole=True)
         self.session.close()
-        return Plan(*parser.parts())
+        return self._plan(parser)
 
     def _parts(self, said: str, earlier: Earlier | None) -> dict[str, str]:
         """Return what a plan follows from, by name; said: all of it, without what tools returned before."""
@@ -147,6 +181,7 @@ class Writing:
         }  # fmt: skip
         parts |= {f"tool {name}": tool.description for name, tool in settings.tools.items()}
         parts |= {f"input {name}": schema for name, schema in self.schemas.items()}
+        parts |= {"conversation": talk} if (talk := self._talk("full")) else {}
         parts |= {"answer type": self.answer} if self.answer else {}
         if earlier is not None:
             parts |= {"plan": earlier.plan, "reason": earlier.reason}
@@ -161,6 +196,8 @@ class Writing:
         answered: `llm` is a tool, too.
         """
         alive = self.session.alive()
+        if self.follow is not None:
+            alive, names = {**self.follow.readable, **alive}, {**self.follow.names, **names}
         meant = {**dict.fromkeys(alive), **names}
         readable = [name for name, id_ in meant.items() if (id_ or name) in alive]
         tools, taken = self.settings.tools, tuple(self.session.tasks)
@@ -193,7 +230,9 @@ class Writing:
     def _note_text(self, parser: PlanParser, *, complete: bool, is_whole: bool) -> None:
         """Note that a plan's text has ended; is_whole: whether it is a plan."""
         builder = parser.builder
-        ids = tuple(task.id for task in builder.tasks) if is_whole else None
+        if is_whole:
+            self.bring(last_refs(builder.final))
+        ids = tuple(task.id for task in (*self._taken_over(parser), *builder.tasks)) if is_whole else None
         text, dialect = "".join(parser.text), "python" if parser.dialect == "auto" else parser.dialect
         self.log.emit(PlanClosed, text, complete, builder.final, dialect, ids, tuple(builder.notes), self.log.round > 0)
 
@@ -217,11 +256,13 @@ class Writing:
 class Taker:
     """Takes the tasks of one plan's text. A task that computes what an earlier one does adopts its outcome.
 
-    add: takes the tasks that adopt nothing. Of equal tasks the k-th adopts the k-th.
+    add: takes the tasks that adopt nothing; bring: as for Writing. Of equal tasks the k-th adopts the k-th.
     """
 
-    def __init__(self, log: Log, session: Session, add: Callable[[Task], None]) -> None:
-        self.log, self.session, self.add = log, session, add
+    def __init__(
+        self, log: Log, session: Session, add: Callable[[Task], None], bring: Callable[[Iterable[str]], None]
+    ) -> None:
+        self.log, self.session, self.add, self.bring = log, session, add, bring
         self.sources: list[str] = []  # of what was adopted
         self._twins: dict[str, list[str]] = defaultdict(list)
         self._tasks = session.tasks
@@ -238,6 +279,7 @@ class Taker:
             self.session.keep(task)
             return
         source = next((id_ for id_ in twins if not self.session.is_lost(id_)), "")
+        self.bring(task.dependencies)
         self.log.emit(TaskPlanned, task.id, 0, task, source)
         if not source:
             self.add(task)
@@ -248,7 +290,7 @@ class Taker:
 
     def drop_rest(self, plan: Plan) -> set[str]:
         """End the tasks that only earlier texts held and that have not started; return their ids."""
-        last = references(plan.final.expression) if isinstance(plan.final, Return) else plan.final.refs
+        last = last_refs(plan.final)
         kept: set[str] = set()
         open_ids = [*(task.id for task in plan.tasks), *self.sources, *last]
         while open_ids:
@@ -258,6 +300,13 @@ class Taker:
                 open_ids += self._tasks[id_].dependencies
         rest = {id_ for id_ in self._tasks if (owner_of(id_) or id_) not in kept}
         return set(self.session.drop(rest, DROPPED, "dropped"))
+
+
+def last_refs(final: LastLine | None) -> tuple[str, ...]:
+    """Return the ids of the tasks whose values a last line reads."""
+    if final is None:
+        return ()
+    return tuple(references(final.expression)) if isinstance(final, Return) else final.refs
 
 
 async def write_plan(

@@ -14,6 +14,7 @@ from compiler_nb.plan.effects import nature
 from compiler_nb.plan.expression import Value
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
+from compiler_nb.settings.follow import FollowUp
 from compiler_nb.tool import Tool
 
 if TYPE_CHECKING:  # loaded only if it is used
@@ -53,7 +54,8 @@ class Past:
     for, too; tools: the new run's; rounds: earlier rounds whose plans are whole, which the new run repeats first; pins:
     outcomes by id; known: outcomes by key (the k-th of equal tasks takes the k-th); items: those of the items of
     fan-outs, by the fan-out's key: one that is taken whole has no items in the run; keys: of the new run's tasks;
-    executing: whether the plan was given, not written by a planner.
+    executing: whether the plan was given, not written by a planner; follow: what the question follows, None if it
+    follows nothing.
     """
 
     parent: str = ""
@@ -67,6 +69,7 @@ class Past:
     items: dict[str, dict[str, list[Taken]]] = field(default_factory=dict)
     keys: Keys | None = None
     executing: bool = False
+    follow: FollowUp | None = None
     _is_moved: bool = field(default=False, init=False)  # whether a side effect is to be made that was not, or not so
 
     def fresh(self) -> Past:
@@ -87,6 +90,8 @@ class Past:
             found = self.known[key].popleft()
         if found is None and self.tools and nature(task, self.tools) == "effect":
             self._is_moved = True
+            if self.follow is not None and self.keys is not None:
+                self.keys.by_id[task.id] = None  # it is made anew, and what reads it is new
         return found
 
     def recall(self, item: Task) -> Task:

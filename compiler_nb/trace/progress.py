@@ -70,8 +70,8 @@ class Progress:
     events: those of the run, which may still grow; taken: how many of them were folded; at: seconds of the last one;
     began: when the run did, in seconds since the epoch, 0 if that is not known;
     status, error, answer: of the run; cut: at which limit the answer is cut off, "" if it is whole;
-    answer_type: what the answer is to be, "" if that is open; rounds, plan: see
-    Round, and the last plan; pauses: pairs of seconds, the second None while it lasts; usage: of all calls; calls: of
+    answer_type: what the answer is to be, "" if that is open; after: the run that it follows, "" if none; rounds, plan:
+    see Round, and the last plan; pauses: pairs of seconds, the second None while it lasts; usage: of all calls; calls: of
     models, by number; received: the characters that they have sent, by call;
     looks: what the cache was asked for; looked: the last of these by task;
     waits: the calls of models that their providers make wait, by number; waited: how long there were such, by provider.
@@ -91,7 +91,7 @@ class Progress:
         self.error = ""
         self.answer: Any = None
         self.cut = ""
-        self.answer_type = ""
+        self.answer_type = self.after = ""
         self.rounds: list[Round] = []
         self.plan: Plan | None = None
         self.pauses: list[tuple[float, float | None]] = []
@@ -380,7 +380,7 @@ class Progress:
     # ---------------------------------------------------------------- the run
 
     def _begin(self, event: RunStarted) -> None:
-        self.began, self.answer_type = event.started_at, event.answer_type
+        self.began, self.answer_type, self.after = event.started_at, event.answer_type, event.after
 
     def _begin_round(self, event: RoundStarted) -> None:
         self.rounds.append(Round(event.round, event.reason))

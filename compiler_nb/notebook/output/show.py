@@ -29,7 +29,7 @@ from compiler_nb.notebook.output import answer as answers
 from compiler_nb.notebook.output import plans, values
 from compiler_nb.notebook.output.failed import places
 from compiler_nb.notebook.variables.binding import Binding
-from compiler_nb.outcome import CACHED, NOT_REPEATED, PINNED
+from compiler_nb.outcome import CACHED, FOLLOWED, NOT_REPEATED, PINNED
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task, owner_of
 from compiler_nb.run import Run
@@ -187,6 +187,7 @@ def _footer(run: Run, binding: Binding, *, times: bool) -> list[Noted]:
         NOT_REPEATED: kept,
         "not run again": [id_ for id_ in run.progress.kept if not owner_of(id_)],
         "from the cache": _cached(run),
+        f"{FOLLOWED} {run.after}": _followed(run),
         "bound": binding.bound,
         "not bound": [f"{name} ({cut(_reason(reason, run.error), REASON)})" for name, reason in binding.kept],
         "deleted": [f"{name} (stale)" for name in binding.deleted],
@@ -224,6 +225,12 @@ def _cached(run: Run) -> list[str]:
         *(id_ for id_ in ids if not owner_of(id_)),
         *(f"{owner} ({count_of(count, 'item')})" for owner, count in items.items()),
     ]
+
+
+def _followed(run: Run) -> list[str]:
+    """Return what it has of the run that it follows, or of those before that."""
+    ends = list(run.progress.ends.items())
+    return [id_ for id_, end in ends if end.how.startswith(FOLLOWED) and not owner_of(id_)]
 
 
 def _footer_html(parts: Sequence[Noted]) -> str:
