@@ -358,7 +358,15 @@ class Compiler(ManyRuns):
                 runs.insert(0, known[runs[0].after] if runs[0].after in known else self.recall(runs[0].after))
             except (HistoryError, RunClaimed):  # it was removed, or is in another file
                 break
-        return followed(runs, self.settings.tools, inputs, self._effects_of(last))
+        effects: list[Entry] = []
+        for run in runs:
+            places, digests = {each.place for each in effects}, {each.digest for each in effects}
+            effects += [  # of what an earlier run did a stored one knows the digest only
+                each
+                for each in self._effects_of(run)
+                if each.place not in places and (each.place.run or each.digest not in digests)
+            ]
+        return followed(runs, self.settings.tools, inputs, effects)
 
     def order_planned(
         self,

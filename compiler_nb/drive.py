@@ -263,8 +263,9 @@ class Drive:
         self.log.emit(
             RunStarted, question, tools, schemas, settings.models, began, shapes, variants, wanted, after
         )  # fmt: skip
-        for id_, why in itertools.islice(follow.lost.items() if follow else (), FAILED_ITEMS):
-            self.log.emit(Warned, "", f"{id_} of the run {follow.origins[id_]} was not stored ({why})")
+        if follow is not None:
+            for id_, why in itertools.islice(follow.lost.items(), FAILED_ITEMS):
+                self.log.emit(Warned, "", f"{id_} of the run {follow.origins[id_]} was not stored ({why})")
 
     # ---------------------------------------------------------------- the end
 

@@ -183,8 +183,8 @@ def ask_for_decision(
     values = [*results.items(), *((f"{id_}, in part", part) for id_, part in partial.items())]
     blocks = frame_values(values, share, made)
     parts = [] if brief else [f"Question: {question}"]
-    for asked, answer in talk[-TURNS:]:
-        parts += [f"It follows the question: {cut(asked, PREVIEW)}", frame("answer", _answer(answer, share))]
+    for before, answer in talk[-TURNS:]:
+        parts += [f"It follows the question: {cut(before, PREVIEW)}", frame("answer", _answer(answer, share))]
     parts += ["Results", *(blocks or ["(none)"])]
     # The failures of a fan-out's items stand in its partial value already.
     shown = {id_: end for id_, end in failures.items() if id_ in partial or owner_of(id_) not in partial}

@@ -98,6 +98,11 @@ NOT_DONE: Final = (Failure, Skipped, Cancelled)
 UNNEEDED: Final = Skipped("", "not needed")
 
 
+def is_followed(how: str) -> bool:
+    """Whether a task ended as an earlier question of the conversation has left it; how: as in `TaskEnded`."""
+    return how.startswith(FOLLOWED)
+
+
 def is_lost(outcome: Any) -> bool:
     """Whether a task ended without a value although one was wanted: not so if it is not needed."""
     kind = type(outcome)  # its very class: a user's may have no hash, and odd equality

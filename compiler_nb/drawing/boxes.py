@@ -50,7 +50,7 @@ class Box:
     the text in its corner; members: ids of the tasks that it represents, or of an expression's guarded calls; inside:
     what a stack shows of them: a cell for each, the shares of their states, or an empty bar of fixed size, which the
     page fills; inner: a block's boxes with their centres, from the block's top left corner; band: the round of a last
-    line; width, height: in pixels.
+    line; pale: whether an earlier run has performed it; width, height: in pixels.
     """
 
     key: str
@@ -63,6 +63,7 @@ class Box:
     inside: Inside = "cells"
     inner: tuple[tuple[Box, float, float], ...] = ()
     band: int = 0
+    pale: bool = False
     width: float = 0.0
     height: float = 0.0
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import textwrap
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from compiler_nb.drawing.blocks import gather
@@ -135,7 +136,7 @@ class _Cast:
     """
 
     def __init__(self, scene: Scene, known: Iterable[str]) -> None:
-        self.tasks = scene.tasks
+        self.tasks, self.before = scene.tasks, scene.before
         self.round_of = {task.id: number for number, each in enumerate(scene.rounds) for task in each.tasks}
         self.items = _items(self.tasks, known)
         self.calls = guarded_calls(self.tasks)
@@ -173,7 +174,8 @@ class _Cast:
 
     def _box(self, task: Task, inside: Inside, calls: Sequence[Task] = ()) -> Box:
         lost = self._lost.get(task.id, NONE)[0]
-        return task_box(task, self.items.get(task.id, ()), calls, inside=inside, left_out=lost)
+        box = task_box(task, self.items.get(task.id, ()), calls, inside=inside, left_out=lost)
+        return replace(box, pale=True) if task.id in self.before else box
 
 
 def _items(tasks: Iterable[Task], known: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -211,7 +213,7 @@ class _Draft:
         edges = [edge for edge in self.edges | dict.fromkeys(sorted(adopted)) if not self._is_upward(edge)]
         guards = self._edges(lambda task: references(task.guard))
         turns = self._edges(lambda task: task.follows).keys() - self._edges(lambda task: task.dependencies)
-        links = adopted.keys() | {(one, other) for one, other in edges if self.bands[one] != self.bands[other]}
+        links = adopted.keys() | {(one, other) for one, other in edges if self._is_from_before(one, other)}
         return Graph(
             self.boxes, tuple(edges), self.bands, self._heads(), frozenset(guards), frozenset(turns),
             frozenset(links), tuple(self.hidden),
@@ -243,6 +245,10 @@ class _Draft:
         """Return the boxes of a round that no other box reads."""
         read = {one for one, _ in self.edges}
         return [key for key, band in self.bands.items() if band == number and key not in read]
+
+    def _is_from_before(self, one: str, other: str) -> bool:
+        """Whether what an edge brings was made in an earlier round, or by an earlier run."""
+        return self.bands[one] != self.bands[other] or self.boxes[one].pale
 
     def _is_upward(self, edge: Edge) -> bool:
         """Whether an edge leads to an earlier round, where nothing that comes of it can be shown."""

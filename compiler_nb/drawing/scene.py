@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from compiler_nb.events import RunStarted
+from compiler_nb.outcome import is_followed
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Join, LastLine, Task
 from compiler_nb.trace import JOINER, Progress, role_of
@@ -27,12 +28,14 @@ class DrawnRound(NamedTuple):
 class Scene(NamedTuple):
     """A whole run as it is drawn: its rounds; by the ids of tasks that adopted an outcome, where it came from.
 
-    joined: the numbers of the rounds whose results a joiner has read, or is to read.
+    joined: the numbers of the rounds whose results a joiner has read, or is to read; before: tasks that an earlier run
+    has performed, which this one follows.
     """
 
     rounds: tuple[DrawnRound, ...]
     adopted: Mapping[str, str] = {}
     joined: frozenset[int] = frozenset()
+    before: frozenset[str] = frozenset()
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -65,6 +68,9 @@ def scene_of_run(progress: Progress) -> Scene:
                 tasks.setdefault(progress.round_of.get(id_, 0), []).append(task)
         rounds = dict(enumerate(progress.rounds))
         adopted = dict(progress.readiness.adopted)
+        before = frozenset(
+            id_ for id_ in (progress.ends if progress.after else ()) if is_followed(progress.ends[id_].how)
+        )
         joined = {each.round for each in progress.calls.values() if not each.task and role_of(each) == JOINER}
         began = progress.events[0] if progress.events else None
         waits = progress.status == "running" and isinstance(began, RunStarted) and JOINER in began.models
@@ -75,4 +81,4 @@ def scene_of_run(progress: Progress) -> Scene:
         parts.append(DrawnRound(tuple(planned), plan.final if plan else None, about.reason if about else ""))
         if waits and plan is not None and isinstance(plan.final, Join):
             joined.add(number)
-    return Scene(tuple(parts), adopted, frozenset(joined))
+    return Scene(tuple(parts), adopted, frozenset(joined), before)

@@ -251,7 +251,9 @@ def draw_box(
     about = f"{box.count} {box.label}: {_count(box.members, states)}" if box.kind == "group" else ""
     hover = escape(about or titles.get(box.task) or box.label)
     who = f'class="cnb-task cnb-{state}" {data_of(box.task, state)}' if box.task else f'class="cnb-group cnb-{state}"'
-    return f"<g {who} {at}><title>{hover}</title>{_frame(box)}{_label(box, state)}{_members(box, states, titles)}</g>"
+    pale = ' opacity=".55"' if box.pale else ""
+    head = f"<g {who}{pale} {at}><title>{hover}</title>"
+    return f"{head}{_frame(box)}{_label(box, state)}{_members(box, states, titles)}</g>"
 
 
 def _frame(box: Box) -> str:

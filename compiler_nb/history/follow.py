@@ -7,7 +7,6 @@ again" must be possible, and so it is made again, but an equal one is asked for,
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -17,7 +16,8 @@ from compiler_nb.operations.bounds import is_a
 from compiler_nb.outcome import ADOPTED, FOLLOWED, NOT_DONE, Failure, is_lost
 from compiler_nb.plan.effects import nature
 from compiler_nb.plan.fanout import existing
-from compiler_nb.plan.task import Task
+from compiler_nb.plan.short import shorten_call
+from compiler_nb.plan.task import Task, owner_of
 from compiler_nb.run import Run
 from compiler_nb.settings.follow import FollowUp, Turn
 from compiler_nb.settings.order import Past, Taken
@@ -26,8 +26,10 @@ from compiler_nb.values.code import content_hash
 from compiler_nb.values.forms import NotStored
 from compiler_nb.values.keys import Keys, hash_tools
 
-TOLD: Final = 100
+TOLD: Final = 50
 """Calls with side effects that a planner is told of."""
+CALL: Final = 200
+"""Characters of such a call."""
 
 
 def followed(
@@ -75,7 +77,7 @@ def followed(
         names |= progress.names
     past.follow = FollowUp(
         runs=tuple(runs), turns=tuple(map(_turn, runs)), tasks=tasks, outcomes=outcomes, names=names, origins=origins,
-        keys=found_keys, failures=failures, since=_last_effect(tasks, tools), effects=_told(effects),
+        keys=found_keys, failures=failures, since=_last_effect(tasks, tools), effects=_told(known, tasks),
         lost={id_: value.reason for id_, value in outcomes.items() if type(value) is NotStored},
         informed=any(each.number > 0 or (each.plan and each.plan.after_tools) for run in runs for each in run.rounds),
     )  # fmt: skip
@@ -104,7 +106,8 @@ def _hashes(runs: Sequence[Run], inputs: Mapping[str, Any]) -> dict[str, str | N
 
 def _asked_for(entry: Entry) -> Entry:
     """Return a side effect as a follow-up knows it: an equal one is made only if a person says so."""
-    standing = "before" if entry.standing in {"done", "lost", "alike"} else entry.standing
+    is_known = entry.standing in {"done", "lost", "alike"} or not entry.place.run
+    standing = "before" if is_known else entry.standing
     return replace(entry, standing=standing, value=None)
 
 
@@ -118,10 +121,15 @@ def _last_effect(tasks: Mapping[str, Task], tools: Mapping[str, Tool]) -> str:
     return found
 
 
-def _told(effects: Iterable[Entry]) -> dict[str, str]:
-    counts = Counter((entry.place.task or "a call", entry.describe("")) for entry in effects)
-    return {name: f"{told}{f' ({count:,} calls)' if count > 1 else ''}" for (name, told), count in
-            list(counts.items())[:TOLD]}  # fmt: skip
+def _told(effects: Iterable[Entry], tasks: Mapping[str, Task]) -> dict[str, str]:
+    """Return which calls with side effects were begun, by task, as they are written in its plan."""
+    told: dict[str, str] = {}
+    for entry in effects:
+        name = owner_of(entry.place.task) or entry.place.task
+        if name in tasks and len(told) < TOLD:
+            what = "made" if entry.standing == "before" else "begun, and may have had its effect"
+            told[name] = f"{shorten_call(tasks[name], CALL)} was {what}"
+    return told
 
 
 def _turn(run: Run) -> Turn:

@@ -40,7 +40,7 @@ from compiler_nb.notebook.runs import cache_in, find_run, history_of
 from compiler_nb.notebook.shipped import called_in, offered_unasked
 from compiler_nb.notebook.variables.binding import variables
 from compiler_nb.notebook.variables.namespace import without_quotes
-from compiler_nb.outcome import FOLLOWED
+from compiler_nb.outcome import is_followed
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
 from compiler_nb.prompts.data import SHARES
@@ -475,5 +475,5 @@ def _own_variables(run: Run) -> list[Task]:
     return [
         task
         for task in progress.variables
-        if task.id not in progress.ends or not progress.ends[task.id].how.startswith(FOLLOWED)
+        if task.id not in progress.ends or not is_followed(progress.ends[task.id].how)
     ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from compiler_nb.events import TaskEnded
-from compiler_nb.outcome import FOLLOWED
+from compiler_nb.outcome import is_followed
 from compiler_nb.plan.task import owner_of
 from compiler_nb.trace.progress import Progress
 from compiler_nb.trace.records import JOINER, PLANNER, ModelCall, role_of
@@ -60,7 +60,7 @@ def _last(progress: Progress, number: int) -> str:
 
 
 def _counts(end: TaskEnded) -> bool:
-    return end.state == "done" and end.how not in ("adopted", "pinned", "cached") and not end.how.startswith(FOLLOWED)
+    return end.state == "done" and end.how not in ("adopted", "pinned", "cached") and not is_followed(end.how)
 
 
 def _before(progress: Progress, last: str) -> tuple[list[Link], float]:

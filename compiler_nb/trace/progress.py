@@ -70,9 +70,9 @@ class Progress:
     events: those of the run, which may still grow; taken: how many of them were folded; at: seconds of the last one;
     began: when the run did, in seconds since the epoch, 0 if that is not known;
     status, error, answer: of the run; cut: at which limit the answer is cut off, "" if it is whole;
-    answer_type: what the answer is to be, "" if that is open; after: the run that it follows, "" if none; rounds, plan:
-    see Round, and the last plan; pauses: pairs of seconds, the second None while it lasts; usage: of all calls; calls: of
-    models, by number; received: the characters that they have sent, by call;
+    answer_type: what the answer is to be, "" if that is open; after: the run that it follows, "" if none;
+    rounds, plan: see Round, and the last plan; pauses: pairs of seconds, the second None while it lasts; usage: of all
+    calls; calls: of models, by number; received: the characters that they have sent, by call;
     looks: what the cache was asked for; looked: the last of these by task;
     waits: the calls of models that their providers make wait, by number; waited: how long there were such, by provider.
     By a task's id: tasks (in the order in which they came), states, born (seconds), round_of (the number of the round

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from compiler_nb.events import EQUAL, ModelWaits, TaskEnded
-from compiler_nb.outcome import CACHED, ENDED, FOLLOWED, LEFT_OUT, NOT_REPEATED, PINNED, SET, Failure, Skipped
+from compiler_nb.outcome import CACHED, ENDED, LEFT_OUT, NOT_REPEATED, PINNED, SET, Failure, Skipped, is_followed
 from compiler_nb.plan.expression import spell
 from compiler_nb.plan.short import named_in
 from compiler_nb.text import cut, seconds_text, wait_text
@@ -300,7 +300,7 @@ class Words:
             if source is None:
                 return ", not run again: an earlier run left its outcome"
             return f", with the outcome of {self._name(source)}, which computes the same"
-        if event.how.startswith(FOLLOWED):
+        if is_followed(event.how):
             return f", taken {event.how}, which this one follows"
         return f", {event.how}" if event.how.startswith(NOT_REPEATED) else _ENDS.get(event.how, "")
 

@@ -35,6 +35,7 @@ NAMES = Namespace(
         ("%%compile --dialect n", ["numbered"]),
         ("%%compile --loop ", ["own", "kernel"]),
         ("%%compile --as list[", ["list[dict]", "list[float]", "list[str]"]),
+        ("%%compile --after do", ["done"]),
         ("%%compile --engine ", ["local"]),
         ("%%compile -T x,pl", ["plain", "plot"]),
         ("%%compile -i fr", ["frame"]),

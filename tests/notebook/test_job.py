@@ -198,3 +198,51 @@ def test_an_edited_plan_is_to_answer_in_the_same_type(shell):
     shell.ok("%%compile -m m --as int\nWhat?")
     shell.ok("%compile edit")
     assert shell.ip.rl_next_input.startswith("%%plan -m m --as int --from ")
+
+
+# -------------------------------------------------------------------- questions that follow others
+
+
+def test_a_cell_follows_a_run_of_the_notebook(shell):
+    """By its variable, or as -1; what the run before has bound stays bound, and is not computed again."""
+    shell.planner("a = double(1)\nanswer(a)", "b = double(a)\nanswer(b)", "c = a + b\nanswer(c)")
+    shell.ok("%%compile -m m -o first\nWhat?")
+    shell.ok("%%compile -m m -o second --after first\nand then?")
+    assert (shell.ns["second"].answer, shell.ns["second"].after) == (4.0, shell.ns["first"].id)
+    assert f"from the run {shell.ns['first'].id}: a" in shell.text()
+    assert "bound: b, second" in shell.text()
+    shell.ok("%%compile -m m --after -1\nand both?")
+    assert (shell.ns["run"].answer, shell.ns["a"]) == (6.0, 2.0)
+    assert 'opacity=".55"' in shell.shown[-1]["text/html"]
+
+
+def test_a_follow_up_finds_in_the_notebook_what_was_not_stored(shell, desk, tmp_path):
+    """An input of the run before, under its name."""
+    desk.settings.history = str(tmp_path / "runs.db")
+    shell.ok("class Box: value = 3\nbox = Box()\nfrom compiler_nb import tool\n@tool\ndef open_(box): return box.value")
+    shell.planner("a = open_(box)\nanswer(a)", "b = open_(box)\nanswer([a, b])")
+    shell.ok("%%compile -m m -i box\nWhat?")
+    first = shell.ns["run"].id
+    desk.memory.runs.clear()
+    shell.ns.pop("run")
+    shell.ok(f"%%compile -m m --after {first}\nand then?")
+    assert shell.ns["run"].answer == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        ("%%compile -m m --after nobody\nWhat?", "no run is called 'nobody'"),
+        (
+            "%%plan --after -1\nanswer(1)",
+            "--after is for questions; a plan reads variables, and --from RUN takes over a run",
+        ),
+        ("%%compile -m m --after -1 --repeat 2\nWhat?", "--after is for one question at a time"),
+    ],
+)
+def test_what_cannot_follow_says_why(shell, cell, told):
+    """Before a model is asked."""
+    model = shell.planner("answer(1)", "answer(2)")
+    shell.ok("%%compile -m m\nWhat?")
+    assert told in shell.error(cell)
+    assert len(model.calls) == 1

@@ -10,6 +10,8 @@ from compiler_nb.plan.task import Task
 from compiler_nb.settings.order import Order, Past, Taken
 from tests.support.desk import Desk, planner_of
 
+COVERS = ("follow.py",)
+
 
 def test_an_empty_past_leaves_nothing():
     """Each task is to run, and an item of a fan-out stays what it is."""

@@ -29,7 +29,7 @@ from compiler_nb.notebook.output import answer as answers
 from compiler_nb.notebook.output import plans, values
 from compiler_nb.notebook.output.failed import places
 from compiler_nb.notebook.variables.binding import Binding
-from compiler_nb.outcome import CACHED, FOLLOWED, NOT_REPEATED, PINNED
+from compiler_nb.outcome import CACHED, FOLLOWED, NOT_REPEATED, PINNED, is_followed
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task, owner_of
 from compiler_nb.run import Run
@@ -230,7 +230,7 @@ def _cached(run: Run) -> list[str]:
 def _followed(run: Run) -> list[str]:
     """Return what it has of the run that it follows, or of those before that."""
     ends = list(run.progress.ends.items())
-    return [id_ for id_, end in ends if end.how.startswith(FOLLOWED) and not owner_of(id_)]
+    return [id_ for id_, end in ends if is_followed(end.how) and not owner_of(id_)]
 
 
 def _footer_html(parts: Sequence[Noted]) -> str:
