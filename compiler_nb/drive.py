@@ -48,6 +48,7 @@ from compiler_nb.outcome import (
     Skipped,
     Status,
     is_lost,
+    unstored,
 )
 from compiler_nb.plan.effects import in_order
 from compiler_nb.plan.evaluate import LostValue
@@ -71,6 +72,8 @@ if TYPE_CHECKING:  # loaded only if it is used
     from compiler_nb.history.history import Keeper
 
 CANCELLED: Final = "the run was cancelled"
+LOST: Final = Failure("raised", "its value was not stored: a plan that needs it has to call the tool again")
+"""What the planner of another round is told of a task of an earlier run."""
 UNPLANNED: Final = "side effects wait for a whole plan, and there is none"
 TOOL_LINE: Final = 200
 """Characters of the line that tells the joiner of a tool."""
@@ -341,7 +344,7 @@ class Drive:
             reason = decision.told
             session.keep_items()
             preview = self.settings.preview
-            outcomes = {**session.outcomes, **session.fanouts.partial}
+            outcomes = {**session.outcomes, **session.fanouts.partial, **dict.fromkeys(session.reach.unstored, LOST)}
             given, notes = self.run.progress.given, await self._look_at(outcomes.values())
             earlier = earlier_of(
                 planned, outcomes, self._left(), decision.reason, preview=preview, given=given, notes=notes
@@ -372,6 +375,8 @@ class Drive:
             self.session.add(task)
         else:
             self.session.pin(task, found.outcome, found.how)
+            if unstored(found.outcome):
+                self.session.reach.unstored.add(task.id)
             for entry in self.session.effects.ledger.take(task.id, found.effects):
                 told = entry.describe(self.run.id)
                 self.log.emit(TaskIdentified, task.id, 0, entry.digest, told, True, *entry.place)  # noqa: FBT003 - a field

@@ -109,6 +109,58 @@ def is_lost(outcome: Any) -> bool:
     return kind is Failure or kind is Cancelled or (kind is Skipped and not outcome.not_needed)
 
 
+class NotStored(NamedTuple):
+    """Stands for a value that was not stored, or for a part of one: its type's name, and why."""
+
+    type: str
+    reason: str
+
+    def __repr__(self) -> str:
+        return f"<not stored: {self.type}, {self.reason}>"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class StoredFigure:
+    """What is stored of a figure: its picture as PNG; it shows itself in a notebook.
+
+    type: the name of the figure's type; label: what it is said to show, "" if nothing is said.
+    """
+
+    type: str
+    png: bytes
+    label: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Why it is not the figure itself."""
+        return "of a figure only its picture is"
+
+    def __repr__(self) -> str:
+        return f"<stored picture of a {self.type}{f': {self.label}' if self.label else ''}>"
+
+    def _repr_png_(self) -> bytes:
+        return self.png
+
+
+_HOLDERS: Final = (dict, list, tuple)
+
+
+def unstored(value: Any) -> NotStored | StoredFigure | None:
+    """Return the first part of a value that stands for something that was not stored; None if the value is whole."""
+    ahead, seen = [value], set()
+    while ahead:
+        each = ahead.pop()
+        kind = type(each)
+        if kind is NotStored or kind is StoredFigure:
+            return each  # type: ignore[no-any-return]  # it is one of the two
+        if any(kind is holder for holder in _HOLDERS) and id(each) not in seen:
+            seen.add(id(each))
+            ahead += reversed(each.values() if kind is dict else each)
+        elif kind is Failure:
+            ahead.append(each.partial)
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The joiner's decision that the results suffice; `value` is the answer.

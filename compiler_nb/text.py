@@ -22,7 +22,7 @@ from dataclasses import fields, is_dataclass
 from itertools import islice
 from typing import Any, Final
 
-from compiler_nb.outcome import Cancelled, Failure, Skipped
+from compiler_nb.outcome import Cancelled, Failure, NotStored, Skipped, StoredFigure
 
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
 _DEPTH: Final = 4
@@ -254,7 +254,7 @@ def _container(value: Any, depth: int) -> str:
 
 def _known(value: Any, depth: int) -> str:
     """Describe outcomes, exceptions, records, tables and arrays; return "" for other objects."""
-    if isinstance(value, (Failure, Skipped, Cancelled)):
+    if isinstance(value, (Failure, Skipped, Cancelled, NotStored, StoredFigure)):
         return describe_outcome(value)
     if isinstance(value, BaseException):
         return _call(type_name(value), [("", item) for item in value.args[:ITEMS]], depth)
@@ -335,4 +335,6 @@ def describe_outcome(outcome: Any, limit: int = 120) -> str:
         return cut(f"because {outcome.cause} failed", limit)
     if isinstance(outcome, (Skipped, Cancelled)):
         return cut(outcome.message, limit)
+    if isinstance(outcome, (NotStored, StoredFigure)):
+        return cut(repr(outcome), limit)
     return shorten_value(outcome, limit)

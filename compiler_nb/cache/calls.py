@@ -21,13 +21,13 @@ from compiler_nb.engine.flights import PureCall, Recalled
 from compiler_nb.errors import HistoryError
 from compiler_nb.events import CacheLooked, Log
 from compiler_nb.models.secret import Secret, mask
+from compiler_nb.outcome import unstored
 from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Input, references, walk
 from compiler_nb.text import cut, name_of, seconds_text, shorten_value
 from compiler_nb.tool import Tool
 from compiler_nb.values.code import Coded, decode, digest_of, encode
 from compiler_nb.values.copies import ATOMS, copy_of, is_small
-from compiler_nb.values.forms import NotStored
 from compiler_nb.values.source import ToolSource, is_own, source_of
 
 GATHERED: Final = 0.02
@@ -145,7 +145,7 @@ class ValueCache:
         if own is value and id(type(value)) not in ATOMS:  # its class alone knows how to copy it
             hint = call.tool.returns
             small = is_small(value)
-            own = encode(value, hint=hint) if small else Coded("null", stored=False)
+            own = encode(value, hint=hint, drawing=False) if small else Coded("null", stored=False)
         if not self._kept:
             self._loop.call_later(GATHERED, self._keep_all)
         self._kept.append(_Kept(wanted, own, seconds))
@@ -177,7 +177,7 @@ class ValueCache:
 
     def _put(self, entry: Stored, value: Any, tool: Tool) -> str:
         """Keep a value; return why that cannot be done, "" if it is."""
-        coded = value if type(value) is Coded else encode(value, hint=tool.returns)
+        coded = value if type(value) is Coded else encode(value, hint=tool.returns, drawing=False)
         data = (coded.text.encode(), *coded.blobs)
         return _unkept(coded) or self.cache.put(entry._replace(data=data), self.secrets)
 
@@ -244,7 +244,7 @@ def _value_of(entry: Stored, tool: Tool) -> Recalled | str:
 
 def _unkept(coded: Coded) -> str:
     """Return why a value has no form in which it can be kept, "" if it has."""
-    if '"$":"absent"' not in coded.text and coded.stored:
+    if coded.whole:
         return ""
-    value = decode(coded.text)
-    return value.reason if isinstance(value, NotStored) else "a part of it cannot be stored"
+    lost = unstored(decode(coded.text, blob=coded.blobs.__getitem__))
+    return lost.reason if lost is not None else "a part of it cannot be stored"

@@ -8,10 +8,9 @@ from itertools import islice
 from typing import Any, Final, Literal, NamedTuple
 
 from compiler_nb.operations.bounds import is_a
-from compiler_nb.outcome import NOT_DONE, Failure
+from compiler_nb.outcome import NOT_DONE, Failure, StoredFigure, unstored
 from compiler_nb.text import count_of, cut, cut_both, describe_outcome, quote, shorten_value
 from compiler_nb.values.digest import Digests
-from compiler_nb.values.forms import NotStored
 
 ContentKind = Literal["same", "changed", "unknown", "added", "dropped"]
 LENGTH, LONG = 80, 20_000
@@ -86,9 +85,10 @@ class Comparer:
             kinds = {bool, int, float}
             alike = type(before) is type(after) or {type(before), type(after)} <= kinds
             return alike and (before == after or (before != before and after != after)), ""  # noqa: PLR0124 - NaN
-        missing = next((each for each in (before, after) if type(each) is NotStored), None)
-        if missing is not None:
-            return None, f"a {missing.type} was not stored ({missing.reason})"
+        pictures = type(before) is StoredFigure and type(after) is StoredFigure
+        missing = [] if pictures else [each for each in map(unstored, (before, after)) if each is not None]
+        if missing:
+            return None, f"a {missing[0].type} was not stored ({missing[0].reason})"
         one, other = self.digests.of(before), self.digests.of(after)
         if one.text == other.text:
             return True, ""

@@ -91,12 +91,14 @@ class Reach:
     """What of a session a user can steer (steering.py).
 
     earlier: the tasks of earlier rounds, which nobody can; over: why nobody can steer any, "" if that is not so;
-    sources: tasks that get the outcomes of others, with those.
+    sources: tasks that get the outcomes of others, with those; unstored: tasks of an earlier run whose values were not
+    stored, at least in part: no further plan can read them.
     """
 
     earlier: Collection[str] = ()
     over: str = ""
     sources: dict[str, str] = field(default_factory=dict)
+    unstored: set[str] = field(default_factory=set)
 
 
 class Session:
@@ -366,9 +368,9 @@ class Session:
         return self._inline.scope.values
 
     def is_lost(self, id_: str) -> bool:
-        """Whether a task ended without a value, although it was needed. Raises KeyError if there is no such task."""
+        """Whether a task has no value, although it was needed. Raises KeyError if there is no such task."""
         node = self.schedule.nodes[id_]
-        return node.lost and not node.readable
+        return (node.lost and not node.readable) or id_ in self.reach.unstored
 
     def alive(self) -> dict[str, str]:
         """Return the fingerprints of the tasks that can be read, by id; "" of a fan-out that would run again."""

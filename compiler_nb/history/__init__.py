@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from compiler_nb.history.history import History, open_history
 from compiler_nb.history.listing import StoredRun
-from compiler_nb.values.forms import NotStored
+from compiler_nb.outcome import NotStored
 
 __all__ = ["History", "NotStored", "StoredRun", "open_history"]

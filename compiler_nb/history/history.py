@@ -36,6 +36,8 @@ INTENDED_WITHIN: Final = 12.0
 """Seconds that a side effect waits until it is noted: another process may hold the file for a while."""
 WRITTEN_WITHIN: Final = 2.0
 """Seconds that the end of a run, or a reader, waits for what this process still has to write."""
+CODED_WITHIN: Final = 20.0
+"""Seconds that the end of a run waits if a value of it takes so long to be coded: a figure of a million points."""
 
 
 class History:
@@ -188,6 +190,11 @@ class History:
         """
         return self._writer.begin(run, lost)
 
+    def coded(self, run: str) -> tuple[int, bool]:
+        """Return how many events of a run are coded, and whether one is being coded."""
+        known = self._writer.runs.get(run)
+        return (known.coded, known.coding) if known is not None else (0, False)
+
     def flush(self, run: str, tell: Callable[[bool], None]) -> None:
         """Commit what came of a run so far; `tell` is called on another thread, with whether that was done."""
         self._writer.flush(run, tell)
@@ -249,7 +256,10 @@ class Keeper:
             LOG.warning("the end of the run %s is not kept: %s", self.run.id, reason)
 
     async def committed(self, seconds: float = WRITTEN_WITHIN) -> bool:
-        """Wait until all that happened so far is stored; return whether it is, within `seconds`."""
+        """Wait until all that happened so far is stored; return whether it is.
+
+        It is not if the writer gets no further for `seconds`, unless it is at a value that takes its time.
+        """
         log = self.run.log
         if not any(each is self._listener for each in log.listeners):  # the log drops one that raises
             self.lose("; ".join(map(describe_error, log.broken[:3])) or "its events do not reach the history anymore")
@@ -262,9 +272,19 @@ class Keeper:
                 stored.set_result(done)
 
         self.history.flush(self.run.id, tell)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                return await asyncio.wrap_future(stored)
+        waiting, waited, before = asyncio.wrap_future(stored), 0.0, None
+        try:
+            while True:
+                coded = self.history.coded(self.run.id)
+                waited = waited + seconds if coded == before else 0.0
+                before = coded
+                if waited >= (CODED_WITHIN if coded[1] else seconds):
+                    break
+                await asyncio.wait({waiting}, timeout=seconds)
+                if waiting.done():
+                    return waiting.result()
+        finally:
+            waiting.cancel()  # nobody hears a report that comes later
         self.lose(f"{self.history.path} is slow or locked: nothing was written for {seconds:g} s")
         return False
 

@@ -28,6 +28,7 @@ from compiler_nb.outcome import (
     Failure,
     Replan,
     is_lost,
+    unstored,
 )
 from compiler_nb.plan.effects import nature
 from compiler_nb.plan.plan import Plan
@@ -36,7 +37,6 @@ from compiler_nb.run import Run
 from compiler_nb.settings.order import Order, Past, PastRound, Taken
 from compiler_nb.tool import Tool
 from compiler_nb.values.code import content_hash
-from compiler_nb.values.forms import NotStored
 from compiler_nb.values.keys import Keys, hash_tools
 
 NOT_BEGUN: Final = frozenset({"denied", "arguments", "expression"})
@@ -88,7 +88,7 @@ def taken_over(
         outcome = old.progress.outcomes.get(task.id, CANCELLED)
         if task.id in old.progress.given:  # a value of the user's is not what the plan says
             keys.give(task.id, outcome)
-        elif key is not None and not is_a(outcome, (*NOT_DONE, NotStored)):
+        elif key is not None and not is_a(outcome, NOT_DONE) and not unstored(outcome):
             past.known[key].append(known(task.id, ADOPTED))
             if owner := keys.by_id.get(task.owner):
                 past.items.setdefault(owner, {}).setdefault(key, []).append(past.known[key][-1])
@@ -110,8 +110,10 @@ def _inputs_of(old: Run, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return a run's inputs, given ones in their places. Raises HistoryError if one was not stored."""
     inputs = {**old.inputs, **given}
     for name, value in inputs.items():
-        if isinstance(value, NotStored):
-            raise HistoryError(f"the input {name} was not stored ({value.reason}): give it, inputs={{{name!r}: ...}}")
+        lost = unstored(value)
+        if lost is not None:
+            what = f"the input {name}" if lost is value else f"a part of the input {name}"
+            raise HistoryError(f"{what} was not stored ({lost.reason}): give it, inputs={{{name!r}: ...}}")
     return inputs
 
 
@@ -125,7 +127,7 @@ def hash_inputs(inputs: Mapping[str, Any], stored: Mapping[str, str | None]) -> 
 
 def _kept(last: LastLine, decision: Answer | Replan | None) -> Answer | Replan | None:
     """Return what the joiner decided; an answer that is the plan's own, or was not stored, is worked out again."""
-    again = isinstance(decision, Answer) and (isinstance(last, Return) or isinstance(decision.value, NotStored))
+    again = isinstance(decision, Answer) and (isinstance(last, Return) or unstored(decision.value))
     return None if again else decision
 
 
@@ -146,7 +148,7 @@ def _to_run_again(old: Run, rounds: list[PastRound], tools: Mapping[str, Tool]) 
     needed = set(tasks) if unwritten else _values_read(rounds[-1].plan.final, tasks)
     _move(again, (task for task in tasks.values() if not task.owner), tools)
     again.update(id_ for id_, task in tasks.items() if task.owner in again and nature(task, tools) != "effect")
-    return _with_lost_values(tasks.values(), outcomes, again, needed)
+    return _with_lost_values(tasks, outcomes, again, needed)
 
 
 def _move(moved: set[str], tasks: Iterable[Task], tools: Mapping[str, Tool], fixed: Collection[str] = ()) -> None:
@@ -165,13 +167,22 @@ def _values_read(last: LastLine, tasks: Iterable[str]) -> set[str]:
 
 
 def _with_lost_values(
-    tasks: Collection[Task], outcomes: Mapping[str, Any], again: set[str], needed: set[str]
+    tasks: Mapping[str, Task], outcomes: Mapping[str, Any], again: set[str], needed: Iterable[str]
 ) -> set[str]:
-    """Return what is to run, with the tasks whose values are needed, then or in the end, and were not stored."""
-    for task in reversed(tuple(tasks)):  # a task comes after those that it reads
-        if task.id in again or (task.id in needed and isinstance(outcomes.get(task.id), NotStored)):
-            again.add(task.id)
-            needed.update(task.dependencies)
+    """Return what is to run, with the tasks whose values are needed, then or in the end, and were not stored.
+
+    Of a fan-out those items run whose values were not.
+    """
+    again, items = set(again), defaultdict(list)
+    for task in tasks.values():
+        items[task.owner].append(task.id)
+    ahead = [*needed, *(id_ for each in again if each in tasks for id_ in tasks[each].dependencies)]
+    while ahead:
+        id_ = ahead.pop()
+        if id_ in again or id_ not in tasks or unstored(outcomes.get(id_)) is None:
+            continue
+        again.add(id_)
+        ahead += [*tasks[id_].dependencies, tasks[id_].owner, *items.get(id_, ())]
     return again
 
 
@@ -227,7 +238,7 @@ def lineage(runs: Iterable[Run]) -> list[Entry]:
                     del found[source]
             elif begun or place in found or is_lost(outcome) or tasks[event.task].kind != "call":
                 continue
-            standing = "lost" if isinstance(outcome, NotStored) else standing_of(event.digest, outcome)
+            standing = "lost" if unstored(outcome) else standing_of(event.digest, outcome)
             found[place] = Entry(event.digest, place, standing, outcome if standing == "done" else None)
     return list(found.values())
 
@@ -275,7 +286,7 @@ def repeated(
     partly = {owner_of(id_) for id_ in items} - moved - fixed.keys()  # fan-outs of which some items run again
     moved.update(partly)
     _move(moved, tasks.values(), tools, fixed)
-    moved = _with_lost_values(tasks.values(), outcomes, moved - set(fixed), _values_read(rounds[-1].plan.final, tasks))
+    moved = _with_lost_values(tasks, outcomes, moved - set(fixed), _values_read(rounds[-1].plan.final, tasks))
     past = Past(parent=old.id, effects=effects, tools=tools, rounds=rounds, executing=True)
     past.pins = {id_: known(id_, ADOPTED) for id_ in tasks if id_ in outcomes and id_ not in moved}
     again = set(tasks) if failed else partly
@@ -309,7 +320,7 @@ def _items(old: Run, tasks: Iterable[Task], moved: set[str]) -> dict[str, Any]:
     return {
         id_: outcome
         for id_, outcome in old.progress.outcomes.items()
-        if owner_of(id_) in sources & moved and not is_a(outcome, (*NOT_DONE, NotStored))
+        if owner_of(id_) in sources & moved and not is_a(outcome, NOT_DONE) and not unstored(outcome)
     }
 
 

@@ -33,7 +33,7 @@ from compiler_nb.history.file import Unmade, check_row, naming, reading
 from compiler_nb.history.listing import BROKEN_OFF, LONGEST, status_of
 from compiler_nb.models.limits import Limit
 from compiler_nb.operations.bounds import Bounds, is_a
-from compiler_nb.outcome import ENDED, Cancelled
+from compiler_nb.outcome import ENDED, Cancelled, NotStored
 from compiler_nb.run import Run
 from compiler_nb.settings.budget import Budget
 from compiler_nb.settings.control import Control
@@ -41,7 +41,7 @@ from compiler_nb.settings.order import Order, Past
 from compiler_nb.settings.settings import PLAIN, Settings
 from compiler_nb.tool import Tool, Toolbox
 from compiler_nb.values.code import decode
-from compiler_nb.values.forms import NotStored, expect, of_kind
+from compiler_nb.values.forms import expect, of_kind
 from compiler_nb.values.records import make_event
 
 _LINEAGE: Final = """

@@ -63,6 +63,7 @@ class RunRows:
         self.settings, self.order, self.secrets = run.settings, run.order, run.settings.secrets
         self.lost, self.largest, self.fault, self.refusal = lost, largest, "", ""
         self.run = run.id
+        self.coded, self.coding = 0, False  # how many events are coded, and whether one is at this moment
         self.snapshots = Snapshots(self.settings.tools, put, largest=largest, leaks=self._holds_key)
         self.inputs = self.snapshots.inputs(run.inputs)
         self.shared = Shared(self.snapshots.known, {})  # with digests of outcomes and inputs that are stored
@@ -89,8 +90,10 @@ class RunRows:
 
     def _rows(self, event: Event) -> Iterator[Sql]:
         self.snapshots.landed(event)
+        self.coding = True
         yield from self._beside(event)
         coded = self._body(event)
+        self.coded, self.coding = self.coded + 1, False
         yield from _blobs(event.run, f"seq {event.seq}", coded)
         yield _EVENT, (event.run, event.seq, event.round, event.at, type(event).__name__, coded.text, 0)
 

@@ -40,7 +40,7 @@ from compiler_nb.notebook.runs import cache_in, find_run, history_of
 from compiler_nb.notebook.shipped import called_in, offered_unasked
 from compiler_nb.notebook.variables.binding import variables
 from compiler_nb.notebook.variables.namespace import without_quotes
-from compiler_nb.outcome import is_followed
+from compiler_nb.outcome import is_followed, unstored
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
 from compiler_nb.prompts.data import SHARES
@@ -49,7 +49,6 @@ from compiler_nb.settings.order import Order
 from compiler_nb.signature.answers import AnswerType
 from compiler_nb.signature.expressions import read_type
 from compiler_nb.text import cut
-from compiler_nb.values.forms import NotStored
 
 PASSED_ON: Final = (
     "dialect", "share", "preview", "max_concurrency", "max_replans", "max_repairs", "timeout", "limits", "approve",
@@ -193,8 +192,8 @@ def _own_inputs(old: Run, plan: str, there: Mapping[str, Any]) -> dict[str, Any]
     read = {name for each in old.rounds if each.plan is not None for name in each.plan.inputs} - there.keys()
     found = {name: old.inputs[name] for name in read if name in old.inputs and re.search(rf"\b{name}\b", plan)}
     for name, value in found.items():
-        if isinstance(value, NotStored):
-            raise OptionError(f"%%plan: the input {name} was not stored ({value.reason}): make it again as {name}")
+        if lost := unstored(value):
+            raise OptionError(f"%%plan: the input {name} was not stored ({lost.reason}): make it again as {name}")
     return found
 
 
@@ -226,7 +225,7 @@ def begin_again(
     given, answer: the options, and the name for the answer, as in a cell's line; view: where it is to be shown.
     """
     # what the history could not store is taken from the notebook's variables, if they are still there
-    own = {name: value for name, value in old.inputs.items() if not isinstance(value, NotStored)}
+    own = {name: value for name, value in old.inputs.items() if unstored(value) is None}
     lost = {name: desk.memory.names.get(name, "rerun") for name in old.inputs if name not in own}
     options = _settings_of(old, desk) | _with_models_of(old, desk, given or {})
     said = Line(options, answer, old.question, kept=desk.memory.kept.get(old.id, ""))

@@ -161,9 +161,9 @@ def unload(shell: Any) -> None:
 
 def _picture(figure: Any) -> bytes:
     """Return the PNG of a figure of matplotlib."""
-    from compiler_nb.notebook.output.values import draw_figure  # noqa: PLC0415 - see above
+    from compiler_nb.values.pictures import png_of  # noqa: PLC0415 - see above
 
-    return draw_figure(figure)
+    return png_of(figure)
 
 
 def _drop_wrong_settings(shell: Any) -> None:

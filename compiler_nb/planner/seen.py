@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from compiler_nb.operations.bounds import is_a
-from compiler_nb.outcome import NOT_DONE
+from compiler_nb.outcome import NOT_DONE, NotStored
 from compiler_nb.plan.task import Task
 from compiler_nb.prompts.shapes import Looks, Shapes, merge, shape_of, spell_seen
 from compiler_nb.tool import Tool
@@ -41,8 +41,6 @@ class Seen:
         open_ones = _keys(tools)
         if not open_ones:
             return
-        from compiler_nb.values.forms import NotStored  # noqa: PLC0415 - only who has such tools needs it
-
         left, looks = dict.fromkeys(open_ones, RESULTS), Looks(LOOKS)
         found: dict[ToolKey, dict[Shapes, None]] = {key: {} for key in open_ones.values()}  # nearly all are alike
         for id_, outcome in outcomes.items():

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Final, TypeAlias
 
-from compiler_nb.outcome import NOT_DONE
+from compiler_nb.outcome import NOT_DONE, NotStored, StoredFigure
 from compiler_nb.prompts.missing import UNNOTED, Notes, NoteTable, named_columns
 from compiler_nb.signature.types import describe_type
 from compiler_nb.text import ALIKE, MOST, count_of, cut, is_field, type_name
@@ -116,7 +116,14 @@ def shape_of(value: Any, looks: Looks | None = None, nested: int = 0) -> Shapes:
         notes = looks.notes.get(id(value), UNNOTED)
         told = notes.of(0) or " with missing values not counted" * bool(notes.uncounted)
         return (Many(type_name(value), tuple(value.shape), (str(value.dtype),), told),)
-    return (type_name(value) if issubclass(kind, NOT_DONE) else describe_type(kind, LEVELS, only=is_field),)
+    return (_object(value, kind),)
+
+
+def _object(value: Any, kind: type) -> str:
+    """Return what is said of an object; what stands for one that was not stored has that one's type."""
+    if issubclass(kind, (NotStored, StoredFigure)):
+        return value.type  # type: ignore[no-any-return]  # a text
+    return type_name(value) if issubclass(kind, NOT_DONE) else describe_type(kind, LEVELS, only=is_field)
 
 
 def _keyed(value: dict[Any, Any], looks: Looks, nested: int) -> Keyed:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from compiler_nb.engine.ledger import Entry, Place
 from compiler_nb.operations.bounds import is_a
-from compiler_nb.outcome import ADOPTED, NOT_DONE, PINNED, Answer, Replan
+from compiler_nb.outcome import ADOPTED, NOT_DONE, PINNED, Answer, Replan, unstored
 from compiler_nb.plan.effects import nature
 from compiler_nb.plan.expression import Value
 from compiler_nb.plan.plan import Plan
@@ -103,7 +103,8 @@ class Past:
         if nature(item, self.tools) == "effect" and (pinned is None or pinned.how != PINNED):
             return item
         found = self.take(item)
-        if found is None or is_a(found.outcome, NOT_DONE):  # one that was not needed is asked again: that costs nothing
+        # one that was not needed is asked again, which costs nothing; what was not stored is worked out again
+        if found is None or is_a(found.outcome, NOT_DONE) or unstored(found.outcome):
             return item
         return Task(item.id, "expr", "", (Value(found.outcome),), line=item.line, column=item.column)
 

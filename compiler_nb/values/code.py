@@ -1,7 +1,8 @@
 """Values as text and bytes, and back: the table of all forms, and what is bounded, shared and checked around them.
 
-A class of the user's is written only by its tool's return type, and read back only by that. What cannot be written so
-that it comes back equal is NotStored, with the reason. Whatever is wrong with what is read is a HistoryError.
+A class of the user's is written only by its tool's return type, and read back only by that. Of a figure its picture is
+written. What cannot be written so that it comes back equal is NotStored, with the reason; if it is a part of a list, a
+tuple or a dict, only that part is. Whatever is wrong with what is read is a HistoryError.
 """
 
 from __future__ import annotations
@@ -17,9 +18,22 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from compiler_nb.errors import HistoryError
+from compiler_nb.outcome import NotStored, StoredFigure
 from compiler_nb.text import describe_error, type_name
 from compiler_nb.values.columns import LIBRARY
-from compiler_nb.values.forms import PLAIN, Form, Head, NotStored, Unstorable, expect, of_kind, type_module
+from compiler_nb.values.forms import (
+    PLAIN,
+    Form,
+    Head,
+    TooLarge,
+    Unstorable,
+    declares_fields,
+    expect,
+    ids_of,
+    of_kind,
+    type_module,
+)
+from compiler_nb.values.pictures import label_of, png_of
 from compiler_nb.values.records import RECORDS
 
 FORMS: Final[tuple[Form, ...]] = (*PLAIN, *LIBRARY, *RECORDS)
@@ -34,9 +48,18 @@ _HASHED: Final = 30 * LARGEST
 _SMALL: Final = 1 << 63
 _ITEM: Final = 8
 """Bytes that an item of a container counts for, beside its own."""
+_DECLARED: Final = "declare the return type of the tool, and it can be stored"
+_AGAIN: Final = "it is computed again when it is needed"
+_PARTS: Final = ids_of((list, tuple, dict))
+"""Ids of types of which a part may be missing."""
+_MANY: Final = ids_of({str, list, *(form.type for form in PLAIN if isinstance(form.type, type))})
+"""Ids of types of plain data: if there is no room for such a part, there is none for the whole."""
+_WITHOUT: Final = ('"$":"absent"', '"$":"picture"')
+"""What stands in a coded text for a value that does not come back as itself."""
 _CHANGED: Final = "it holds what another task returned, which was changed since"
 _dump: Final = json.JSONEncoder(separators=(",", ":")).encode
 _BY_NAME: Final = {form.name: form for form in FORMS}
+_PICTURE: Final = _BY_NAME["picture"]
 _BY_TYPE: Final = {id(form.type): form for form in FORMS if isinstance(form.type, type)}
 """By the ids of types; those of libraries join them once they are seen."""
 
@@ -65,6 +88,11 @@ class Coded(NamedTuple):
     text: str
     blobs: tuple[bytes, ...] = ()
     stored: bool = True
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the value comes back as it was: nothing in it is missing, or a mere picture."""
+        return self.stored and not any(mark in self.text for mark in _WITHOUT)
 
     @property
     def digest(self) -> str:
@@ -111,15 +139,17 @@ def encode(
     largest: int = LARGEST,
     shared: Shared | None = None,
     leaks: Leaks | None = None,
+    drawing: bool = True,
 ) -> Coded:
     """Return a value coded; one that has no form becomes a note that it is not stored, and why.
 
     hint: the type that its tool says to return; shared: what is stored already, and may be named;
-    leaks: returns whether bytes hold a key.
+    leaks: returns whether bytes hold a key; drawing: whether figures are drawn, which takes a while.
     """
     if _is_plain(value):
         return Coded(_dump(value))
     encoder = _Encoder(largest, shared or _NOTHING, hint, leaks)
+    encoder.drawing = drawing
     try:
         return Coded(_dump(encoder.top(value)), tuple(encoder.blobs))
     except BaseException as error:  # noqa: BLE001 - a value's own methods may raise anything, SystemExit too
@@ -140,6 +170,7 @@ def encode_fields(
 def content_hash(value: Any, largest: int = _HASHED) -> str | None:
     """Return a hash of a value's content, the same in every process; None if it has no form, or is too large."""
     encoder = _Encoder(largest, _NOTHING, None, None, keeping=False)
+    encoder.exact = True
     try:
         return digest_of(_dump(encoder.top(value)).encode())
     except BaseException:  # noqa: BLE001 - as above
@@ -162,6 +193,14 @@ def _reason(error: BaseException) -> str:
     return str(error) if isinstance(error, Unstorable) else describe_error(error)[:200]
 
 
+def _why_formless(value: Any) -> str:
+    """Return why a value that has no form cannot be stored."""
+    library = type_module(value).partition(".")[0]
+    if library in ("numpy", "pandas"):
+        return f"{library}'s {type_name(value)} cannot be stored"
+    return f"it is not plain data: {_DECLARED if declares_fields(value) else _AGAIN}"
+
+
 def _absent(value: Any, error: BaseException) -> Head:
     return {"$": "absent", "type": type_name(value), "reason": _reason(error)}
 
@@ -177,25 +216,51 @@ class _Encoder:
         self.values_left: float = largest  # of that, for values within our own records
         self.depth = 0
         self.checking = False  # whether what is written is part of what will be read back
+        self.exact = False  # whether a value is written as a whole, or not at all, and a figure is no picture
+        self.drawing = True
+        self.lenient = False  # whether a part that cannot be stored is left out
         self.blobs: list[bytes] = []
 
     def top(self, value: Any) -> Any:
-        """Return a whole value's data, by the hint if it has no other form."""
+        """Return a whole value's data, by the hint if it has no other form, or else without some of its parts."""
         depth = self.depth
         try:
             return self.data(value)
+        except BaseException as error:  # noqa: BLE001 - a value's own methods may raise anything, SystemExit too
+            reason = error
+        if self.hint is not None:
+            self.restore(0, depth, self.largest)  # as before the first try, which stopped anywhere
+            try:
+                text = _write_typed(value, self.hint)
+                self.spend(len(text))
+            except BaseException as error:  # noqa: BLE001 - as above
+                reason = error
+            else:
+                return {"$": "typed", "type": type_name(value), "v": text}
+        self.restore(0, depth, self.largest)
+        return self.in_part(value, reason)
+
+    def in_part(self, value: Any, reason: BaseException) -> Any:
+        """Return the data of a value without the parts that cannot be stored; raises the reason if none can."""
+        if self.exact or id(type(value)) not in _PARTS:
+            raise reason
+        self.lenient = True
+        try:
+            return self.data(value)
         except Unstorable:
-            if self.hint is None:
-                raise
-        self.left, self.blobs, self.depth = self.largest, [], depth  # as before the first try, which stopped anywhere
-        text = _write_typed(value, self.hint)
-        self.spend(len(text))
-        return {"$": "typed", "type": type_name(value), "v": text}
+            raise reason from None
+        finally:
+            self.lenient = False
+
+    def restore(self, blobs: int, depth: int, left: float) -> None:
+        """Forget what was written since, and stopped anywhere."""
+        del self.blobs[blobs:]
+        self.depth, self.left, self.checking = depth, left, False
 
     def spend(self, size: int) -> None:
         self.left -= size
         if self.left < 0:
-            raise Unstorable(f"it takes more than {self.largest:,} bytes: History(path, largest=...) allows more")
+            raise TooLarge(f"it takes more than {self.largest:,} bytes: History(path, largest=...) allows more")
 
     def check(self, data: bytes | bytearray) -> None:
         if self.leaks is not None and self.leaks(data):
@@ -230,13 +295,20 @@ class _Encoder:
             return self.many(value)
         if kind is dict and all(type(key) is str and key[:1] != "$" for key in value):
             self.spend(_ITEM * len(value) + sum(map(len, value)))
-            return {key: self.data(item) for key, item in value.items()}
-        form = form_of(value)
+            return dict(zip(value, self.items(value.values()), strict=True))
+        return self.written(value, form_of(value))
+
+    def written(self, value: Any, form: Form | None) -> Any:
+        """Return the data of a value in its form, or else its picture; what has parts may be written without some."""
         if form is None:
-            library = type_module(value).partition(".")[0]
-            ours = "it is not plain data: declare the return type of the tool, and it can be stored"
-            theirs = f"{library}'s {type_name(value)} cannot be stored"
-            raise Unstorable(theirs if library in ("numpy", "pandas") else ours)
+            return self.drawn(value)
+        lenient, self.lenient = self.lenient, self.lenient and id(form.type) in _PARTS
+        data = self.checked(value, form)
+        self.lenient = lenient
+        return data
+
+    def checked(self, value: Any, form: Form) -> Any:
+        """Return the data of a value in its form; raises Unstorable if it has to come back equal, and does not."""
         if form.same is None or self.checking or not self.keeping:
             return {"$": form.name, **form.write(value, self)}
         self.checking = True
@@ -248,7 +320,45 @@ class _Encoder:
 
     def many(self, values: Any) -> list[Any]:
         self.spend(_ITEM * len(values))
-        return [self.data(value) for value in values]
+        return self.items(values)
+
+    def pairs(self, values: Mapping[Any, Any]) -> list[list[Any]]:
+        self.spend(3 * _ITEM * len(values))
+        lenient, self.lenient = self.lenient, False
+        keys = [self.data(key) for key in values]
+        self.lenient = lenient
+        return [list(pair) for pair in zip(keys, self.items(values.values()), strict=True)]
+
+    def items(self, values: Iterable[Any]) -> list[Any]:
+        """Return the data of items; if some may be left out, raises Unstorable if there is no other."""
+        if not self.lenient:
+            return [self.data(value) for value in values]
+        items = list(map(self.item, values))
+        absent = [item for item in items if type(item) is dict and item.get("$") == "absent"]
+        if absent and len(absent) == len(items):
+            raise Unstorable(absent[0]["reason"])
+        return items
+
+    def item(self, value: Any) -> Any:
+        """Return an item's data, or a note that it is not stored; raises TooLarge if plain data has no room."""
+        blobs, depth, left = len(self.blobs), self.depth, self.left
+        try:
+            return self.data(value)
+        except BaseException as error:
+            if isinstance(error, TooLarge) and id(type(value)) in _MANY:
+                raise
+            self.restore(blobs, depth, left)
+            self.lenient = True
+            data = _absent(value, error)
+            self.spend(len(data["type"]) + len(data["reason"]))
+            return data
+
+    def drawn(self, value: Any) -> Any:
+        """Return the picture of a value that has no form; raises Unstorable if it has none."""
+        picture = b"" if self.exact or not self.drawing or self.checking else png_of(value)
+        if picture:
+            return {"$": "picture", **_PICTURE.write(StoredFigure(type_name(value), picture, label_of(value)), self)}
+        raise Unstorable(_why_formless(value))
 
     # ---------------------------------------------------------------- what is stored elsewhere
 
@@ -291,12 +401,16 @@ class _Encoder:
 
     def attempt(self, value: Any) -> Any:
         """Return a value's data, or a note that it is not stored, without any piece of it."""
-        blobs, depth, left = len(self.blobs), self.depth, self.left
+        before = len(self.blobs), self.depth, self.left
         try:
             return self.data(value)
         except BaseException as error:  # noqa: BLE001 - as above
-            del self.blobs[blobs:]
-            self.depth, self.left, self.checking = depth, left, False
+            self.restore(*before)
+            reason = error
+        try:
+            return self.in_part(value, reason)
+        except BaseException as error:  # noqa: BLE001 - as above
+            self.restore(*before)
             return _absent(value, error)
 
     def carried(self, value: Any) -> Any:

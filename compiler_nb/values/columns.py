@@ -19,11 +19,11 @@ import math
 import re
 from typing import Any, Final
 
+from compiler_nb.outcome import NotStored
 from compiler_nb.values.forms import (
     Form,
     FromData,
     Head,
-    NotStored,
     ToData,
     Unstorable,
     expect,

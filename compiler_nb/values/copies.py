@@ -5,7 +5,8 @@ Theory of operation
     the last one returned. So the listener of a run's log puts a copy in the place of a value that can change: plain
     containers are copied, tables and arrays too; a value of a class is coded at once by its tool's return type, for
     only that knows it. What cannot change goes through as it is, and events without a value cost little more than
-    the queue's `put`.
+    the queue's `put`. An object that nobody can copy, such as a figure or a fitted model, stays itself within the copy
+    of what holds it.
     All this is bounded, per event in ITEMS and BYTES, per run in FLYING, so that the loop is never held up for long.
     What is larger is stored as it is when it is coded, some hundredths of a second later; tables are safe from that if
     pandas copies on write (from version 3).
@@ -78,11 +79,14 @@ class TooMuch(Exception):
 class Copier:
     """Copies the parts of one event's value, within bounds.
 
-    known: objects that have a name, by their ids; now: codes one of a class as it is now; size: bytes at most.
+    known: objects that have a name, by their ids; now: codes one of a class as it is now; size: bytes at most;
+    lenient: whether what has no copy stays itself.
     """
 
-    def __init__(self, known: Mapping[int, Known], now: Callable[[Known], Any], size: int = BYTES) -> None:
-        self.known, self.now, self.size, self.items = known, now, size, ITEMS
+    def __init__(
+        self, known: Mapping[int, Known], now: Callable[[Known], Any], size: int = BYTES, *, lenient: bool = False
+    ) -> None:
+        self.known, self.now, self.size, self.items, self.lenient = known, now, size, ITEMS, lenient
         self.copied = 0  # bytes
 
     def part(self, value: Any, depth: int) -> Any:
@@ -95,6 +99,7 @@ class Copier:
         known = self.known.get(id(value))
         if known is None or known.value is not value:
             return self._plain(value, kind, depth, lazy=True)
+        lenient, self.lenient = self.lenient, False
         try:
             try:
                 return Known(self._plain(value, kind, depth), known.name)
@@ -103,6 +108,8 @@ class Copier:
                 return Known(self.now(known), known.name)
         except (TooMuch, NoCopy):
             return value  # it is named by its identity
+        finally:
+            self.lenient = lenient
 
     def _plain(self, value: Any, kind: type, depth: int, *, lazy: bool = False) -> Any:  # noqa: PLR0911 - one line per kind
         if kind is dict:
@@ -147,7 +154,7 @@ class Copier:
         if name == "array" and not value.dtype.hasobject:
             self._spend(value.nbytes)
             return value.copy()
-        if form is None or not form.fixed:
+        if (form is None or not form.fixed) and not self.lenient:
             raise NoCopy
         return value
 
@@ -279,21 +286,28 @@ class Snapshots:
         """Return a copy, the value coded by a hint, or the value itself if it cannot change, or cannot be copied."""
         copier = self._copier()
         try:
-            taken = copier.part(value, 0)
-        except NoCopy:
-            return value if hint is None else self._coded(value, hint)
+            try:
+                taken = copier.part(value, 0)
+            except NoCopy:
+                coded = self._coded(value, hint) if hint is not None else None
+                if type(coded) is Coded and coded.whole:
+                    return coded
+                copier = self._copier(lenient=True)
+                taken = copier.part(value, 0)
         except BaseException:  # noqa: BLE001 - too large, too deep, changed by a thread, or whatever its methods raise
             return value
         if copier.copied:
             self.flying[seq] = copier.copied
         return taken
 
-    def _copier(self) -> Copier:
+    def _copier(self, *, lenient: bool = False) -> Copier:
         free = FLYING - sum(list(self.flying.values()))
-        return Copier(self.known, self._now, max(0, min(BYTES, free)))
+        return Copier(self.known, self._now, max(0, min(BYTES, free)), lenient=lenient)
 
     def _coded(self, value: Any, hint: Any) -> Any:
-        return encode(value, hint=hint, largest=self.largest, leaks=self.leaks) if is_small(value) else value
+        if not is_small(value):
+            return value
+        return encode(value, hint=hint, largest=self.largest, leaks=self.leaks, drawing=False)
 
     def _now(self, known: Known) -> Any:
         """Return an object of a class, coded as it is now; raises NoCopy or TooMuch if it has no such form."""

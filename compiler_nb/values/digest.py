@@ -31,6 +31,7 @@ from typing import Any, Final, NamedTuple
 from compiler_nb.operations.bounds import is_a
 from compiler_nb.text import name_of
 from compiler_nb.tool import Tool
+from compiler_nb.values.forms import DECLARES
 
 PARTS: Final = 100_000
 """Values that one digest looks at."""
@@ -42,8 +43,6 @@ _SHORT: Final = 64
 """Bytes up to which a text stands as it is; a longer one is hashed."""
 _HEAP: Final = 1 << 9
 """The flag of classes that were made while the program ran: all that are written in Python."""
-_DECLARES: Final = frozenset({"__dataclass_fields__", "__attrs_attrs__", "__pydantic_decorators__"})
-"""What a class has that declares its fields: a dataclass, one of attrs, one of pydantic."""
 _NO_FIELDS: Final = frozenset({"__orig_class__", "__pydantic_fields_set__"})
 """What an instance holds beside its content: how its class was written, and which fields were given."""
 _NUMBERS: Final = frozenset({complex, range})
@@ -342,7 +341,7 @@ def _layout(kind: type) -> _Layout:
         ("", each.__get__) for name, each, _ in found if name == "__dict__" and type(each) is types.GetSetDescriptorType
     ]
     kept = {name for name, each, _ in found if is_a(each, functools.cached_property)}
-    declares = ground is object and any(name in _DECLARES for name, _, _ in found)
+    declares = ground is object and any(name in DECLARES for name, _, _ in found)
     module = str(vars(type)["__module__"].__get__(kind))
     stored = kind in _NUMBERS or module.partition(".")[0] in _AS_STORED
     name = f"{module}.{vars(type)['__qualname__'].__get__(kind)}"

@@ -17,29 +17,28 @@ import math
 import re
 import uuid
 import zoneinfo
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from compiler_nb.errors import HistoryError
+from compiler_nb.outcome import NotStored, StoredFigure
 
 Head: TypeAlias = dict[str, Any]
 """What the JSON of a form says beside its name."""
 _HEX: Final = re.compile(r"-?0x[0-9a-f]+")
 _MODULE: Final = vars(type)["__module__"]
-
-
-class NotStored(NamedTuple):
-    """Stands for a value that was not stored: its type's name, and why."""
-
-    type: str
-    reason: str
-
-    def __repr__(self) -> str:
-        return f"<not stored: {self.type}, {self.reason}>"
+DECLARES: Final = frozenset({"__dataclass_fields__", "__attrs_attrs__", "__pydantic_decorators__"})
+"""What a class has that declares its fields: a dataclass, one of attrs, one of pydantic."""
+PNG: Final = b"\x89PNG"
+"""What a PNG begins with."""
 
 
 class Unstorable(Exception):
     """A value has no form here; the message says why."""
+
+
+class TooLarge(Unstorable):
+    """There is no room for a value."""
 
 
 class ToData(Protocol):
@@ -51,11 +50,14 @@ class ToData(Protocol):
     def many(self, values: Any) -> list[Any]:
         """Return the data of several values."""
 
+    def pairs(self, values: Mapping[Any, Any]) -> list[list[Any]]:
+        """Return the data of keys and values."""
+
     def carried(self, value: Any) -> Any:
         """Return the data of a value that one of our records carries, or that it is not stored: the rest still is."""
 
     def spend(self, size: int) -> None:
-        """Count bytes; raises Unstorable if there are too many."""
+        """Count bytes; raises TooLarge if there are too many."""
 
     def keep(self, data: bytes) -> Head:
         """Keep bytes beside the text; return what the head says of them. Raises Unstorable if they hold a key."""
@@ -118,6 +120,12 @@ def type_module(value: Any) -> str:
     except AttributeError:
         return ""
     return module if type(module) is str else ""
+
+
+def declares_fields(value: Any) -> bool:
+    """Return whether a value's class says what fields it has: a dataclass, one of attrs, one of pydantic."""
+    bases = vars(type)["__mro__"].__get__(type(value))
+    return any(name in vars(type)["__dict__"].__get__(base) for base in bases for name in DECLARES)
 
 
 # -------------------------------------------------------------------- checks of what is read
@@ -207,6 +215,17 @@ def _write_set(value: Any, to: ToData) -> Head:
     return {"v": sorted(to.many(list(value)), key=json.dumps)}  # in an order that does not depend on the process
 
 
+def _write_picture(value: StoredFigure, to: ToData) -> Head:
+    to.spend(len(value.png))
+    return {"type": value.type, "label": value.label, **to.keep(value.png)}
+
+
+def _read_picture(head: Head, by: FromData) -> StoredFigure:
+    data = by.kept(head)
+    expect(data.startswith(PNG), "a stored picture is not a PNG")
+    return StoredFigure(of_kind(str, head["type"]), data, of_kind(str, head["label"]))
+
+
 def _scalar(kind: type[Any], name: str, write: Callable[[Any], Any], read: Callable[[Any], Any]) -> Form:
     """Return the form of small values that hold no others."""
 
@@ -242,17 +261,19 @@ PLAIN: Final = (
     _scalar(uuid.UUID, "uuid", str, lambda data: uuid.UUID(of_kind(str, data))),
     Form(bytes, "bytes", _write_bytes, lambda head, by: base64.b64decode(head["v"], validate=True), fixed=True),
     Form(bytearray, "bytearray", _write_bytes, lambda head, by: bytearray(base64.b64decode(head["v"], validate=True))),
-    Form(dict, "dict", lambda value, to: {"v": to.many([list(pair) for pair in value.items()])}, _read_pairs),
+    Form(dict, "dict", lambda value, to: {"v": to.pairs(value)}, _read_pairs),
     _many(tuple, "tuple"),
     _many(set, "set", _write_set),
     _many(frozenset, "frozenset", _write_set),
     Form(NotStored, "absent", lambda value, to: value._asdict(),
          lambda head, by: NotStored(of_kind(str, head["type"]), of_kind(str, head["reason"])), fixed=True),
+    Form(StoredFigure, "picture", _write_picture, _read_picture, fixed=True),
     Form(None, "task", lambda name, to: {"v": name}, lambda head, by: by.shared[head["v"]]),
     Form(None, "typed", lambda head, to: head, lambda head, by: by.typed(head)),
 )  # fmt: skip
 """The forms of Python's own types, and of what stands in the place of a value.
 
-"dict" is one with keys that JSON does not have; "absent" was not stored; "task" names a value that is stored elsewhere
-in the run; "typed" is what a tool's return type made of a value of the user's own class.
+"dict" is one with keys that JSON does not have; "absent" was not stored; "picture" is what is stored of a figure;
+"task" names a value that is stored elsewhere in the run; "typed" is what a tool's return type made of a value of the
+user's own class.
 """

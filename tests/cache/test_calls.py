@@ -235,9 +235,7 @@ def test_what_cannot_be_kept_or_compared_is_named_and_simply_runs(path):
         assert (found.answer, made(found)) == ("Odd", ["a", "b"])
         assert told(found, "b") == "argument `place`: Odd has no content to compare"
         if number:
-            why = (
-                "its value is not kept: it is not plain data: declare the return type of the tool, and it can be stored"
-            )
+            why = "its value is not kept: it is not plain data: it is computed again when it is needed"
             assert told(found, "a") == why
 
 

@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 
 from compiler_nb.diff.contents import NO, Comparer
-from compiler_nb.outcome import Cancelled, Failure, Skipped
-from compiler_nb.values.forms import NotStored
+from compiler_nb.outcome import Cancelled, Failure, NotStored, Skipped
 
 
 class Evil:

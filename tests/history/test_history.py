@@ -203,7 +203,7 @@ def test_a_value_that_cannot_be_stored_says_so(tmp_path):
         """Return something odd."""
         return [threading.Lock(), "x" * 5_000, [[1] * 10] * 100][x]
 
-    plan = 'a = thing(0)\nb = thing(1)\nc = city("Oslo")\nd = [a, 1]\nanswer(b)\n'
+    plan = 'a = thing(0)\nb = thing(1)\nc = city("Oslo")\nd = [a, a]\nanswer(b)\n'
     with History(tmp_path / "runs.db", largest=2_000) as history:
         found = run(Compiler(None, [thing, city], planner=scripted(plan), history=history))
         loaded = history.load(found.id)

@@ -12,7 +12,7 @@ import pytest
 from compiler_nb import Compiler, History, HistoryError, Run, tool
 from compiler_nb.history.lines import write
 from compiler_nb.models.openai import OpenAIModel
-from compiler_nb.values.forms import NotStored
+from compiler_nb.outcome import NotStored
 from tests.support.desk import Desk, begin
 from tests.support.mutate import mutate
 from tests.support.stored import City, city, mutated_data, prices, rich_compiler, until

@@ -202,7 +202,7 @@ def endless() -> list[Any]:
     "make",
     [
         lambda: list(range(ITEMS + 1)), lambda: [[1]] * ITEMS, lambda: np.zeros(BYTES), lambda: bytearray(BYTES + 1),
-        endless, lambda: Shop("x", ["y"] * 5_000), lambda: [object()], lambda: np.array([object()]),
+        endless, lambda: Shop("x", ["y"] * 5_000), object, lambda: np.array([object()]),
     ],
 )  # fmt: skip
 def test_what_is_too_large_or_has_no_copy_goes_as_it_is(make):

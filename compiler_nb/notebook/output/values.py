@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +10,9 @@ from html import escape
 from itertools import islice, zip_longest
 from typing import Any, Final
 
-from compiler_nb.text import TIMES, figure_label, shorten_value, visible
+from compiler_nb.outcome import StoredFigure
+from compiler_nb.text import TIMES, shorten_value, type_name, visible
+from compiler_nb.values.pictures import figure_of, label_of, png_of
 
 ROWS, COLUMNS, CELL = 20, 12, 200
 DIGITS: Final = 6
@@ -166,15 +167,11 @@ def _are_numbers(column: Iterable[str | None]) -> bool:
 
 def picture_of(value: Any) -> str:
     """Return the PNG that a value can show of itself; never its SVG or HTML, which may hold anything."""
-    own = getattr(type(value), "_repr_png_", None)
-    made = own(value) if own else draw_figure(value)
-    data = made[0] if isinstance(made, tuple) else made
-    if isinstance(data, str):
-        data = base64.b64decode(data)
-    if not isinstance(data, bytes) or not data.startswith(b"\x89PNG") or len(data) > PICTURE:
+    data = png_of(value)
+    if not data or len(data) > PICTURE:
         return ""
-    shows = (_is_figure(value) and visible(figure_label(value))) or type(value).__name__
-    return f'<img alt="{escape(shows)}" src="data:image/png;base64,{base64.b64encode(data).decode()}">'
+    name = label_of(value) or (value.type if isinstance(value, StoredFigure) else type_name(value))
+    return f'<img alt="{escape(visible(name))}" src="data:image/png;base64,{base64.b64encode(data).decode()}">'
 
 
 def pictures_in(value: Any) -> str:
@@ -188,19 +185,6 @@ def pictures_in(value: Any) -> str:
     return "".join(f"<p>{picture or f'<code>{brief(item, CELL)}</code>'}</p>" for picture, item in cells) + more
 
 
-def draw_figure(value: Any) -> bytes:
-    """Return the PNG of a matplotlib figure, which has no `_repr_png_` of its own; nothing for all else."""
-    page = io.BytesIO()
-    if _is_figure(value):
-        value.savefig(page, format="png", bbox_inches="tight", metadata={"Software": None})
-    return page.getvalue()
-
-
-def _is_figure(value: Any) -> bool:
-    figures = sys.modules.get("matplotlib.figure")
-    return bool(figures) and isinstance(value, figures.Figure)  # type: ignore[union-attr]
-
-
 def close_figures(value: Any) -> None:
     """Close the figures of an answer, in the main thread: they were shown, and pyplot would show them again."""
     pyplot = sys.modules.get("matplotlib.pyplot")
@@ -210,4 +194,4 @@ def close_figures(value: Any) -> None:
 
 def _figures(value: Any) -> Iterator[Any]:
     items = value.values() if type(value) is dict else value if type(value) in (list, tuple) else [value]
-    return (item for item in islice(items, ROWS) if _is_figure(item))
+    return filter(None, map(figure_of, islice(items, ROWS)))
