@@ -25,7 +25,7 @@ from compiler_nb.values.forms import (
     PLAIN,
     Form,
     Head,
-    TooLarge,
+    NoRoom,
     Unstorable,
     declares_fields,
     expect,
@@ -260,7 +260,7 @@ class _Encoder:
     def spend(self, size: int) -> None:
         self.left -= size
         if self.left < 0:
-            raise TooLarge(f"it takes more than {self.largest:,} bytes: History(path, largest=...) allows more")
+            raise NoRoom(f"it takes more than {self.largest:,} bytes: History(path, largest=...) allows more")
 
     def check(self, data: bytes | bytearray) -> None:
         if self.leaks is not None and self.leaks(data):
@@ -340,12 +340,12 @@ class _Encoder:
         return items
 
     def item(self, value: Any) -> Any:
-        """Return an item's data, or a note that it is not stored; raises TooLarge if plain data has no room."""
+        """Return an item's data, or a note that it is not stored; raises NoRoom if plain data has no room."""
         blobs, depth, left = len(self.blobs), self.depth, self.left
         try:
             return self.data(value)
         except BaseException as error:
-            if isinstance(error, TooLarge) and id(type(value)) in _MANY:
+            if isinstance(error, NoRoom) and id(type(value)) in _MANY:
                 raise
             self.restore(blobs, depth, left)
             self.lenient = True

@@ -37,7 +37,7 @@ class Unstorable(Exception):
     """A value has no form here; the message says why."""
 
 
-class TooLarge(Unstorable):
+class NoRoom(Unstorable):
     """There is no room for a value."""
 
 
@@ -57,7 +57,7 @@ class ToData(Protocol):
         """Return the data of a value that one of our records carries, or that it is not stored: the rest still is."""
 
     def spend(self, size: int) -> None:
-        """Count bytes; raises TooLarge if there are too many."""
+        """Count bytes; raises NoRoom if there are too many."""
 
     def keep(self, data: bytes) -> Head:
         """Keep bytes beside the text; return what the head says of them. Raises Unstorable if they hold a key."""
