@@ -37,7 +37,7 @@ INNER = {
     "Task": "after awaited column follows guard opaque owner since version_of",
     "Tool": "bind fit is_async parameter_of positional regular returns runs_on server stateless",
     "Compiler": "begin cells given order order_again order_planned order_resumed prepare recall",
-    "History": "begin claim_on close facts flush get lineage put refusal remove returned wait write",
+    "History": "begin claim_on close coded facts flush get lineage put refusal remove returned wait write",
     "Grid": "bar opens table",
     "Picture": "about engine forms masked more png steady steady_png",
     "RunDiff": "ends of_runs secrets",
