@@ -147,7 +147,7 @@ def _run_before(desk: Desk, magic: str, said: Line) -> Run | None:
 
 def _is_lost(name: str, run: Run, given: Mapping[str, Any]) -> bool:
     """Whether an input of a run was not stored, and is not given."""
-    return name not in given and isinstance(run.inputs.get(name), NotStored)
+    return name not in given and unstored(run.inputs.get(name)) is not None
 
 
 def read_answer_type(desk: Desk, given: Mapping[str, Any], old: Run | None = None) -> AnswerType | None:
