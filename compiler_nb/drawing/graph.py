@@ -109,10 +109,12 @@ def is_too_tall(count: int, height: float, levels: int) -> bool:
 
 
 def head_lines(number: int, reason: str) -> tuple[str, ...]:
-    """Return what the head of a round's band says."""
+    """Return what the head of a round's band says, in lines of about one length: none ends in a single word."""
     name = f"Round {number + 1}"
     words = visible(f"{name}: {cut(reason, HEAD * HEADS)}" if reason else name)
-    return tuple(textwrap.wrap(words, HEAD, max_lines=HEADS, placeholder=" …"))
+    lines = textwrap.wrap(words, HEAD, max_lines=HEADS, placeholder=" …")
+    even = (textwrap.wrap(words, width) for width in range(len(words) // len(lines), HEAD))
+    return tuple(next((each for each in even if len(each) <= len(lines)), lines))
 
 
 def guarded_calls(tasks: Iterable[Task]) -> dict[str, list[Task]]:

@@ -8,7 +8,7 @@ import pytest
 from compiler_nb import Compiler, ScriptedModel
 from compiler_nb.drawing.boxes import BLOCK_OVER, END
 from compiler_nb.drawing.dot import find_layout
-from compiler_nb.drawing.graph import FULL, make_graph
+from compiler_nb.drawing.graph import FULL, HEAD, head_lines, make_graph
 from compiler_nb.drawing.layout import heading
 from compiler_nb.drawing.scene import DrawnRound, Scene
 from compiler_nb.drawing.style import MARKS, STYLE
@@ -223,6 +223,20 @@ def test_no_arrow_of_two_hundred_random_runs_crosses_a_box_that_it_does_not_belo
         graph = make_graph(Scene((DrawnRound(first.tasks, first.final), *second)))
         crossed[seed] = grazed(graph, find_layout(graph, engine))
     assert {seed: found for seed, found in crossed.items() if found} == {}
+
+
+def test_the_reason_of_a_round_stands_in_lines_of_about_one_length():
+    """No line is much shorter than the others, one that is too long ends in dots."""
+    reason = "no height of Mount Fuji was found; search for it, and compare with the Zugspitze"
+    assert head_lines(1, reason) == (
+        "Round 2: no height of Mount Fuji was found;",
+        "search for it, and compare with the Zugspitze",
+    )
+    assert head_lines(1, "") == ("Round 2",)
+    assert head_lines(1, "more") == ("Round 2: more",)
+    assert max(map(len, head_lines(1, reason * 9))) <= HEAD
+    assert head_lines(1, reason * 9)[-1].endswith("…")
+    assert max(map(len, head_lines(1, "x" * 100))) <= HEAD
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -7,7 +7,7 @@ from html import escape
 from typing import Final
 
 from compiler_nb.drawing.text import MARKS
-from compiler_nb.notebook.output.values import breakable
+from compiler_nb.notebook.output.values import breakable, inert
 from compiler_nb.outcome import State
 from compiler_nb.run import Run
 from compiler_nb.text import count_of, visible
@@ -47,7 +47,8 @@ def plans_html(run: Run) -> str:
     about = f"{count_of(len(texts), 'plan')}, " if many else "plan, "
     body = ""
     for each, lines in texts:
-        body += f"<p>round {each.number + 1}{written.get(each.number, '')}</p>" if many else ""
+        why = f": {inert(each.reason)}" if each.reason else ""
+        body += f"<p>round {each.number + 1}{why}{written.get(each.number, '')}</p>" if many else ""
         body += f"<pre class='cnb cnb-lines'>{''.join(lines)}</pre>"
     how = "" if many else written.get(texts[0][0].number, "")
     return f'<details class="cnb-plan"><summary>{about}{count_of(count, "line")}{how}</summary>{body}</details>'

@@ -340,6 +340,7 @@ def test_the_plans_text_stands_folded_below_its_picture():
     html = bundle(Compiler(rounds, [weather, fail]).run_sync("q"), Binding(), OWN)["text/html"]
     assert '<code class="cnb-line cnb-failed">a = fail(&#x27;$1&#x27;)\n</code>' in html
     assert "<summary>2 plans, 4 lines</summary><p>round 1</p>" in html
+    assert "<p>round 2: it failed</p>" in html
 
 
 def test_the_folded_plan_says_under_which_grammar_it_was_written():
@@ -352,7 +353,7 @@ def test_the_folded_plan_says_under_which_grammar_it_was_written():
     assert run.prompt("joiner").endswith("\n\n[written under a grammar of a decision]")
     rounds = HeldModel(plans | {"joiner": ["Replan: more", "fine"], "replan": "b = weather('y')\njoin()"})
     html = bundle(Compiler(rounds, [weather]).run_sync("q"), Binding(), OWN)["text/html"]
-    for number in (1, 2):
+    for number in ("1", "2: more"):
         assert f"<p>round {number}, written under a grammar of 3 tools</p>" in html
     assert "<summary>2 plans, 4 lines</summary>" in html
 
