@@ -76,17 +76,21 @@ class Task(Expression):
     @property
     def dependencies(self) -> tuple[str, ...]:
         """The ids of the tasks that this one reads, in order: in its guard, in its arguments, then those declared."""
-        return (self._reads or self._read())[0]
+        return self.reads()[0]
 
     @property
     def awaited(self) -> tuple[str, ...]:
         """The ids of the tasks that it waits for first: those that its guard reads, or all if it has none."""
-        return (self._reads or self._read())[0] if self.guard is None else references(self.guard)
+        return self.reads()[0] if self.guard is None else references(self.guard)
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """The names of the offered variables that this task reads, in order."""
-        return (self._reads or self._read())[1]
+        return self.reads()[1]
+
+    def reads(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the ids of the tasks and the names of the variables that it reads; CPython reads properties slowly."""
+        return self._reads or self._read()
 
     def _read(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return dependencies and inputs, found in one walk through the arguments and kept."""
