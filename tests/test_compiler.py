@@ -334,18 +334,20 @@ def test_a_cancelled_run_keeps_what_finished():
 
 def test_cancelling_while_it_ends_changes_nothing():
     """A run that takes too long, and is cancelled while a stubborn tool gets its grace, ends as it was going to."""
+    runs = []
 
     @tool
     async def stubborn(x: int) -> int:
         try:
             await asyncio.sleep(5)
         except asyncio.CancelledError:
-            await asyncio.sleep(0.05)
+            runs[0].cancel()  # now, while it ends
+            await asyncio.sleep(0.01)
         return x
 
     async def main():
         found, work = begin(Compiler(tools=[stubborn], timeout=0.02), plan="a = stubborn(1)\n")
-        asyncio.get_running_loop().call_later(0.04, found.cancel)
+        runs.append(found)
         await work
         return found
 
