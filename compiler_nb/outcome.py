@@ -27,7 +27,7 @@ class Failure:
     message: str
     error: BaseException | None = None
     attempts: int = 1
-    partial: Any = None
+    partial: Any = field(default=None, repr=False)
     told: str = field(default="", compare=False, repr=False)
 
     @property

@@ -20,6 +20,7 @@ from compiler_nb.events import Event, Log
 from compiler_nb.models.secret import mask_all
 from compiler_nb.operations.bounds import is_a
 from compiler_nb.outcome import ENDED, NOT_DONE, Failure, State, Status, Usage, is_lost
+from compiler_nb.plan.losses import Failures
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import owner_of
 from compiler_nb.prompts.changes import mark_lines
@@ -140,14 +141,15 @@ class Run:
         return {id_: value for id_, value in self.progress.outcomes.items() if not is_a(value, NOT_DONE)}
 
     @property
-    def failures(self) -> dict[str, Any]:
+    def failures(self) -> Failures:
         """The Failure, Skipped or Cancelled of the others, by id; those that were not needed are no failures.
 
-        A plan's own answer that cannot be evaluated is "answer".
+        A plan's own answer that cannot be evaluated is "answer". As text it is a line for each task: of the items of a
+        fan-out each reason once, with their number and a few names.
         """
         lost = {id_: value for id_, value in self.progress.outcomes.items() if is_lost(value)}
         unanswered = [each.failure for each in self.rounds if each.failure is not None]
-        return lost | ({"answer": unanswered[-1]} if unanswered else {})
+        return Failures(lost | ({"answer": unanswered[-1]} if unanswered else {}))
 
     @property
     def usage(self) -> Usage:

@@ -328,7 +328,7 @@ def _sizes(shape: Sequence[int]) -> str:
 def describe_outcome(outcome: Any, limit: int = 120) -> str:
     """Return how a task ended as one line: its value, or what went wrong."""
     if isinstance(outcome, Failure):
-        return cut(f"{outcome.kind}: {outcome.message}", limit)
+        return cut(outcome.message if outcome.kind == "items" else f"{outcome.kind}: {outcome.message}", limit)
     if isinstance(outcome, Skipped) and outcome.by_user:
         return cut(f"because {outcome.cause} was skipped by you", limit)
     if isinstance(outcome, Skipped) and not outcome.not_needed:

@@ -28,10 +28,11 @@ from compiler_nb.plan.expression import (
     Value,
     spell,
 )
+from compiler_nb.plan.losses import tell
 from compiler_nb.plan.task import Task, item_id, variable
 from compiler_nb.plan.tree import Expression, Ref, Tree, references, walk
 from compiler_nb.plan.tree import replace as replace_nodes
-from compiler_nb.text import describe_error
+from compiler_nb.text import MESSAGE_LIMIT, count_of, describe_error
 
 _PLAIN: Final = (str, int, float, bool, type(None))
 _KEY_LENGTH: Final = 40
@@ -335,8 +336,8 @@ def collect(shape: Shape, outcomes: Mapping[str, Any]) -> Any:
     """Return a fan-out's value, the list or dict in order; a Failure with the partial value if an item failed."""
     values = [outcomes[id_] for id_ in shape.ids]
     partial = dict(zip(shape.keys, values, strict=True)) if shape.container == "dict" else values
-    failed = [(id_, value) for id_, value in zip(shape.ids, values, strict=True) if is_a(value, NOT_DONE)]
-    if not failed:
+    lost = {id_: value for id_, value in zip(shape.ids, values, strict=True) if is_a(value, NOT_DONE)}
+    if not lost:
         return partial
-    first, why = failed[0]
-    return Failure("items", f"{len(failed)} of {len(values)} items failed; {first}: {why}"[:2_000], partial=partial)
+    message = f"{len(lost):,} of {count_of(len(values), 'item')} failed: {tell(lost)}"
+    return Failure("items", message[:MESSAGE_LIMIT], partial=partial)

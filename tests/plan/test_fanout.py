@@ -303,4 +303,4 @@ def test_a_failed_item_makes_a_failure_with_the_partial_value():
     assert (value.kind, value.partial) == ("items", {"A": 1, "B": after})
     value = collect(SHAPES["pages"], {"pages[0]": why, "pages[1]": 2})
     assert value.partial == [why, 2]
-    assert value.message == "1 of 2 items failed; pages[0]: ValueError: x"
+    assert value.message == "1 of 2 items failed: ValueError: x (pages[0])"
