@@ -55,6 +55,7 @@ class Run:
         # A run that comes from another adds to the side effects of its lineage; any other begins a list of its own.
         self.effects: list[Entry] = order.past.effects if order.past.parent or order.past.follow else []
         self._progress = trace.Progress(log.events)
+        self._times: tuple[int, trace.Times] | None = None  # of a run that has ended, with how many events it had
 
     # ---------------------------------------------------------------- what it is to do
 
@@ -411,7 +412,13 @@ class Run:
 
     def times(self) -> trace.Times:
         """Return how long it took, what took that long, and how long it would have taken in other ways; see `Times`."""
-        return trace.times(self.progress, self.settings.max_concurrency, at=self.seconds)
+        if self.status == "running":
+            return trace.times(self.progress, self.settings.max_concurrency, at=self.seconds)
+        taken, found = self._times or (-1, None)
+        if found is None or taken != self.progress.taken:  # of many tasks it takes seconds
+            found = trace.times(self.progress, self.settings.max_concurrency, at=self.seconds)
+            self._times = self.progress.taken, found
+        return found
 
     def view(self) -> Any:
         """Return the live view, for a page: the plan, its tasks, timeline, table, and all that is known of each."""

@@ -29,6 +29,8 @@ def times_of(progress: Progress, at: float) -> dict[str, str]:
     """
     words = {}
     for id_, tried in list(progress.spans.items()):
+        if owner_of(id_):  # an item has no room for it
+            continue
         tries = f"{nth(len(tried), 'try')} · " if len(tried) > 1 else ""
         words[id_] = f"{tries}{seconds_text(spent(progress, id_, at).ran)}"
     for call in [each for each in list(progress.calls.values()) if not each.task and role_of(each) == JOINER]:

@@ -31,7 +31,7 @@ from compiler_nb.drawing.boxes import (
 )
 from compiler_nb.drawing.clocks import draw_times, times_of
 from compiler_nb.drawing.dot import Program, find_layout, source
-from compiler_nb.drawing.graph import Graph, make_graph
+from compiler_nb.drawing.graph import CELLS, Graph, make_graph
 from compiler_nb.drawing.layout import BAND_PAD, HEAD_LINE, Layout, heading
 from compiler_nb.drawing.picture import Forms, Picture
 from compiler_nb.drawing.png import to_png
@@ -43,6 +43,7 @@ from compiler_nb.drawing.text import plan_text, task_titles
 from compiler_nb.outcome import State
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.short import shorten_call, shorten_final
+from compiler_nb.plan.task import Task
 from compiler_nb.text import count_of, visible, visible_lines
 from compiler_nb.trace import ModelCall, Progress, cost_of
 
@@ -71,11 +72,16 @@ def draw_run(progress: Progress, engine: Engine = "auto", *, at: float | None = 
     with progress.lock:
         tasks, states = tuple(progress.tasks.values()), dict(progress.states)
         costs = {id_: str(cost) for id_, cost in progress.costs.tasks.items()}
-        titles = task_titles(tasks, states, progress.outcomes, given=progress.given, costs=costs)
+        titles = task_titles(_hovered(tasks), states, progress.outcomes, given=progress.given, costs=costs)
         titles |= _joined(progress)
         scene = scene_of_run(progress)
         times = {} if at is None else times_of(progress, at)
     return draw(scene, states=states, titles=titles, engine=engine, times=times)
+
+
+def _hovered(tasks: Sequence[Task]) -> Sequence[Task]:
+    """Return the tasks that have an element of their own: the items of fan-outs only if there are few."""
+    return tasks if sum(bool(task.owner) for task in tasks) <= CELLS else [task for task in tasks if not task.owner]
 
 
 def draw(
@@ -127,7 +133,7 @@ def _words(scene: Scene, states: Mapping[str, State], titles: Mapping[str, str])
     tasks = scene.tasks
     room = TITLE if len(tasks) <= 60 else 120  # noqa: PLR2004 - many long texts would fill the picture
     words = {}
-    for task in tasks:
+    for task in _hovered(tasks):
         given = titles.get(task.id)
         state = states.get(task.id, "waiting")
         words[task.id] = _lines(given, room) if given else f"{visible(task.id)} · {state}\n{shorten_call(task, room)}"

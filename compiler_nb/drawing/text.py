@@ -61,14 +61,19 @@ def plan_text(
     outcomes: Mapping[str, Any] | None = None,
     given: Mapping[str, str] = MappingProxyType({}),
     costs: Mapping[str, str] | None = None,
+    *,
+    items: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Return a plan as a table that is the same for the same run: state, id, call, short value; then its last line.
 
     given: the tasks whose values the user gave, and what is said of these; costs: what tasks cost, in words, for a
-    column of its own.
+    column of its own; items: how the items of fan-outs stand, in words.
     """
     lost = left_out(states or {})
-    rows = [_row(task, states or {}, outcomes or {}, lost.get(task.id), given) for task in plan]
+    rows = [
+        _row(task, states or {}, outcomes or {}, lost.get(task.id), given, items=items.get(task.id, ""))
+        for task in plan
+    ]
     if costs:
         rows = [(*row[:3], costs.get(row[1], ""), row[3]) for row in rows]
     table = text_table([row if states or outcomes else row[1:3] for row in rows])
@@ -82,9 +87,11 @@ def _row(
     outcomes: Mapping[str, Any],
     lost: tuple[int, int] | None,
     given: Mapping[str, str],
+    *,
+    items: str,
 ) -> tuple[str, ...]:
     state = states.get(task.id, "waiting")
-    value = describe_outcome(outcomes[task.id], WIDTH) if task.id in outcomes else ""
+    value = describe_outcome(outcomes[task.id], WIDTH) if task.id in outcomes else items
     if lost is not None:
         value = f"{lost[1] - lost[0]:,} of {lost[1]:,} items: {value}"
     if task.id in given:

@@ -52,9 +52,10 @@ from compiler_nb.events import (
     TaskStarted,
     Warned,
 )
-from compiler_nb.outcome import ADOPTED, GIVEN, LEFT_OUT, NOT_REPEATED, Answer, Skipped, State, Status, Usage
+from compiler_nb.outcome import ADOPTED, GIVEN, LEFT_OUT, NOT_REPEATED, Answer, Skipped, State, Status, Usage, is_lost
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import JOIN, Task, is_part, owner_of
+from compiler_nb.text import count_of
 from compiler_nb.trace.costs import Cost, Costs, cost_of, costs_of
 from compiler_nb.trace.readiness import Readiness
 from compiler_nb.trace.records import Hold, ModelCall, Park, Round, Span
@@ -79,7 +80,7 @@ class Progress:
     whose plan it first stood in), ends, spans (attempts; of a fan-out
     one, from its expansion on), identified (which side effect it is), holds, parks, retries (what is to be tried
     again), warnings, printed (what its tool has printed), parked (the provider that it waits for), items_ended (of a
-    fan-out: how many have ended, of how many).
+    fan-out: how many have ended, of how many), items_lost (how many of those have no value).
     holding: the tasks that are held; busy: calls that hold a slot; names: the last task of each variable, in the
     last round that assigns it; changes: (id, what, at), see above.
     """
@@ -119,6 +120,7 @@ class Progress:
         self.parked: dict[str, str] = {}
         self.names: dict[str, str] = {}
         self.items_ended: dict[str, tuple[int, int]] = {}
+        self.items_lost: dict[str, int] = {}
         self.changes: list[tuple[str, What, float]] = []
         self.readiness = Readiness(self.tasks, self.states)
         self.holding: set[str] = set()
@@ -186,6 +188,13 @@ class Progress:
             dropping = [id_ for id_, end in self.ends.items() if end.how == LEFT_OUT]
             lost = Counter(owner_of(id_) for id_, state in self.states.items() if state != "done" and not is_part(id_))
         return {id_: (lost[id_], self.items_ended.get(id_, (0, 0))[1]) for id_ in dropping}
+
+    def items_words(self, id_: str) -> str:
+        """Return how many items of a fan-out are done, and how many failed, in words; "" if it has none."""
+        ended, count = self.items_ended.get(id_, (0, 0))
+        lost = self.items_lost.get(id_, 0)
+        failed = f", {lost:,} failed" if lost else ""
+        return f"{ended - lost:,} of {count_of(count, 'item')} done{failed}" if count else ""
 
     @property
     def attempts(self) -> list[Span]:
@@ -339,6 +348,8 @@ class Progress:
         self.retries.pop(id_, None)
         if id_ not in self.ends:  # or the user gave another value
             self._count_item(id_, 1)
+            if event.state != "done":
+                self._count_lost(event, 1)
         self.ends[id_] = event
         self._change(id_, event.state, at)
         if type(event.outcome) is Skipped and event.outcome.not_needed:
@@ -353,9 +364,11 @@ class Progress:
 
     def _revive(self, event: TaskRevived) -> None:
         id_, at = event.task, event.at
-        if self.ends.pop(id_, None) is None:
+        end = self.ends.pop(id_, None)
+        if end is None:
             return
         self._count_item(id_, -1)
+        self._count_lost(end, -1)
         if id_ in self.items_ended:  # a fan-out, which waits for some of its items again
             self._change(id_, "running", at)
             self.spans[id_][-1] = self.spans[id_][-1]._replace(ended=None, state="running")
@@ -369,6 +382,11 @@ class Progress:
         if owner in self.items_ended and not is_part(id_):
             ended, count = self.items_ended[owner]
             self.items_ended[owner] = (ended + step, count)
+
+    def _count_lost(self, event: TaskEnded, step: int) -> None:
+        owner = owner_of(event.task)
+        if owner in self.items_ended and not is_part(event.task) and is_lost(event.outcome):
+            self.items_lost[owner] = self.items_lost.get(owner, 0) + step
 
     def _close_span(self, id_: str, at: float, state: State, error: str = "") -> None:
         self.busy.pop(id_, None)

@@ -231,9 +231,8 @@ class Words:
         tried = self.progress.spans[id_]
         if tried[-1].attempt > 1:
             parts.append(f"attempt {tried[-1].attempt}")
-        ended, count = self.progress.items_ended.get(id_, (0, 0))
-        if count:
-            parts.append(f"{ended:,} of {count:,} items have ended")
+        if items := self.progress.items_words(id_):
+            parts.append(items)
         wait = self._paused(id_)
         told = ", ".join(parts) + self._asking(id_)
         return "; ".join(filter(None, [told.removeprefix(", "), self._wait(wait) if wait else ""]))

@@ -120,6 +120,29 @@ def test_files_join_into_one_module():
     assert re.findall(r'"(\w+)"', source.split("STATES = ")[1].split("\n")[0]) == list(STATES)
 
 
+def test_a_fan_out_says_how_many_items_are_done_and_failed(live):
+    """In its box, in the table and in the details; a call within an item's chain is not counted beside its item."""
+    rows = [task("rows", kind="fanout", line=1)]
+    for number in range(4):
+        rows += [task(f"rows[{number}].1", 0, section=-1, owner=0), task(f"rows[{number}]", section=-1, owner=0)]
+    svg = draw_whole(Plan.parse("rows = [f(g(n)) for n in range(4)]\n"), engine="own").svg
+    live.open().feed(0.5, tasks=rows, graph={"svg": svg, "groups": []}, states=states((0, RUNNING, 100)))
+    ends = states((2, DONE, 200), (4, DONE, 200), (5, FAILED, 300), (6, SKIPPED, 300))
+    live.feed(1.0, states=ends)
+    said = "2 of 4 items done, 1 failed"
+    box = live.page.query_selector(".cnb-graph .cnb-task")
+    assert box.get_attribute("aria-label").endswith(said)
+    assert said in box.query_selector("title").text_content()
+    assert live.text(".cnb-graph .cnb-count") == "3/4"
+    live.page.click("text=Table")
+    assert live.text(".cnb-table-row .cnb-c-value") == said
+    live.page.click(".cnb-table-row")
+    live.settle()
+    assert said in live.text(".cnb-drawer")
+    live.feed(2.0, states=states((8, DONE, 400), (0, FAILED, 500)))
+    assert "items done" not in box.get_attribute("aria-label")
+
+
 def test_a_box_shows_the_states_of_its_guarded_calls(live):
     """While the line waits, that of the call which is made; each call has a cell, which can be asked for."""
     tasks = [task("up", line=1), task("x.1", 0, line=2), task("x.2", 0, line=2), task("x", 1, 2, kind="expr", line=2)]

@@ -102,7 +102,7 @@ def test_items_of_fan_outs_are_told_apart():
     assert why(story, "b") == "waits for `rows[x]` (ready, waits for a slot)"
     assert why(story, "c", at=8.5) == "waits for `rows` (running 2.5 s)"
     story.tell(TaskEnded, "rows[y]", 1, "done", 1, "")
-    assert why(story, "rows") == "running for 1.0 s, 1 of 2 items have ended"
+    assert why(story, "rows") == "running for 1.0 s, 1 of 2 items done"
 
 
 def test_a_moment_can_be_looked_back_at():

@@ -8,8 +8,9 @@ from compiler_nb.errors import RunFailed
 from compiler_nb.models.secret import mask
 from compiler_nb.notebook.output.errors import shortened
 from compiler_nb.outcome import Failure
+from compiler_nb.plan.task import owner_of
 from compiler_nb.run import Run
-from compiler_nb.text import cut, visible_lines
+from compiler_nb.text import count_of, cut, visible_lines
 from compiler_nb.tracebacks import foreign, place_of
 
 SHOWN: Final = 3
@@ -42,4 +43,7 @@ def run_failed(run: Run, told: str) -> RunFailed:
         error.__cause__, trace = causes[0]
         error = error.with_traceback(trace)
         lines.append(DEBUG)
+    lost = sum(run.progress.items_lost.get(id_, 0) for id_ in run.failures if not owner_of(id_))
+    if lost:
+        lines.append(f"%compile rerun --failed runs again what failed, {count_of(lost, 'item')}, and keeps the others")
     return shortened(error, *lines)

@@ -31,7 +31,7 @@ from compiler_nb.notebook.output.failed import places
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.outcome import CACHED, FOLLOWED, NOT_REPEATED, PINNED, is_followed
 from compiler_nb.plan.plan import Plan
-from compiler_nb.plan.task import Task, owner_of
+from compiler_nb.plan.task import Task, is_part, owner_of
 from compiler_nb.run import Run
 from compiler_nb.text import count_of, cut, seconds_text, visible, visible_lines
 from compiler_nb.trace import role_of
@@ -156,7 +156,10 @@ def _table(run: Run) -> str:
     """Return the tasks as an aligned table, with the plan's last line, and what they cost if they are not free."""
     progress = run.progress
     costs = {id_: cost.money for id_, cost in progress.costs.tasks.items() if cost.money}
-    return plan_text(shown_plan(plain_tasks(run), run.plan), progress.states, progress.outcomes, progress.given, costs)
+    return plan_text(
+        shown_plan(plain_tasks(run), run.plan), progress.states, progress.outcomes, progress.given, costs,
+        items={id_: progress.items_words(id_) for id_ in list(progress.items_ended)},
+    )  # fmt: skip
 
 
 # ---------------------------------------------------------------- words
@@ -185,7 +188,7 @@ def _footer(run: Run, binding: Binding, *, times: bool) -> list[Noted]:
     named: dict[str, Sequence[str]] = {
         PINNED: [id_ for id_, end in list(run.progress.ends.items()) if end.how == PINNED],
         NOT_REPEATED: kept,
-        "not run again": [id_ for id_ in run.progress.kept if not owner_of(id_)],
+        "not run again": _with_items(run.progress.kept),
         "from the cache": _cached(run),
         f"{FOLLOWED} {run.after}": _followed(run),
         "bound": binding.bound,
@@ -193,11 +196,12 @@ def _footer(run: Run, binding: Binding, *, times: bool) -> list[Noted]:
         "deleted": [f"{name} (stale)" for name in binding.deleted],
     }
     tasks = sum(not owner_of(id_) for id_ in run.progress.tasks.keys() - run.progress.readiness.unneeded)
+    took = run.times().short if times and len(run.progress.tasks) <= TIMED else seconds_text(run.seconds)
     parts = [
         Noted(count_of(tasks, "task")),
         *([Noted(f"answer as {run.answer_type}")] if run.answer_type else []),
         *([Noted(count_of(len(run.rounds), "round"))] if len(run.rounds) > 1 else []),
-        Noted(run.times().short if tasks <= TIMED else seconds_text(run.seconds), is_time=True),
+        Noted(took, is_time=True),
         *(map(Noted, _spent(run)) if used.calls else ()),
         *([Noted(f"{count_of(left, 'call')} could not be stopped")] if left else []),
         *(Noted(f"waited {seconds_text(took)} for {name}", is_time=True) for name, took in waited.items() if took >= 1),
@@ -219,11 +223,15 @@ def _cached(run: Run) -> list[str]:
     progress = run.progress
     known = {role_of(call): call for call in list(progress.calls.values()) if not call.task and call.saved is not None}
     ids = [id_ for id_, end in list(progress.ends.items()) if end.how == CACHED]
-    items = Counter(owner_of(id_) for id_ in ids if owner_of(id_))
+    return [*("the plan" if role == "planner" else "the answer" for role in known), *_with_items(ids)]
+
+
+def _with_items(ids: Iterable[str]) -> list[str]:
+    """Return tasks by their names, and of fan-outs how many items are among them."""
+    items = Counter(owner_of(id_) for id_ in ids if not is_part(id_))
     return [
-        *("the plan" if role == "planner" else "the answer" for role in known),
         *(id_ for id_ in ids if not owner_of(id_)),
-        *(f"{owner} ({count_of(count, 'item')})" for owner, count in items.items()),
+        *(f"{owner} ({count_of(count, 'item')})" for owner, count in items.items() if owner and owner not in ids),
     ]
 
 

@@ -38,7 +38,7 @@ export class Bar {
       this.place.classList.toggle("cnb-grid", grid);
     }
     if (single) members.forEach((number, at) => setState(this.cells[at], run.tasks[number].state));
-    else this._share(tally, members.length);
+    else this._share(tally, _sum(tally));
     this._tell(run, members, tally, count);
   }
 
@@ -58,7 +58,7 @@ export class Bar {
    * @param {import("./store.js").Run} run @param {number[]} members @param {number[]} tally @param {string} count
    */
   _tell(run, members, tally, count) {
-    const all = members.length;
+    const all = _sum(tally);
     const ended = tally[3] + tally[4] + tally[5] + tally[6];
     const under = ended < all && (ended > 0 || tally[2] > 0);
     const share = all < 1000 ? `${ended}/${all}` : `${Math.floor((100 * ended) / all)} %`;
@@ -68,6 +68,11 @@ export class Bar {
     if (this.title) say(this.title, `${sayNumber(all)} ${this.label}: ${sayCounts(tally)}`);
     this.root.setAttribute("aria-label", `${sayNumber(all)} ${this.label}: ${sayCounts(tally)}`);
   }
+}
+
+/** @param {number[]} tally @returns {number} */
+function _sum(tally) {
+  return tally.reduce((sum, count) => sum + count, 0);
 }
 
 /**

@@ -2,7 +2,7 @@
 import { make, makeButton, makeMark, rove, say, setState } from "./dom.js";
 import { cleanHtml } from "./sanitize.js";
 import { DONE, RUNNING, STATES, isEnd, sayCounts, sayNumber } from "./states.js";
-import { sayRan, tallyOf } from "./store.js";
+import { sayItems, sayRan, tallyOf } from "./store.js";
 
 const ANSWERS_WITHIN = 300; // ms; a kernel that takes longer is busy
 const MOST_CELLS = 2000;
@@ -120,7 +120,9 @@ export class Details {
     const tries = attempts.length > 1 ? `${attempts.length} attempts` : "";
     setState(this.sign, task.state);
     say(this.name, task.id);
-    say(this.facts, [STATES[task.state], sayRan(task, this.feed.now()), tries, task.why, task.cost].filter(Boolean).join(" · "));
+    const items = task.state === RUNNING ? sayItems(task) : "";
+    const facts = [STATES[task.state], sayRan(task, this.feed.now()), items, tries, task.why, task.cost];
+    say(this.facts, facts.filter(Boolean).join(" · "));
     say(this.notes, task.state === DONE ? "" : task.notes.join("\n")); // the attempts below say what went wrong before
   }
 

@@ -20,6 +20,7 @@ export const RUNNING = 2;
 export const DONE = 3;
 export const FAILED = 4;
 export const SKIPPED = 5;
+export const CANCELLED = 6;
 export const RETRIED = 7; // a change, not a state: an attempt failed, and the task waits for another one
 
 /** The state shown for several tasks: the first of these that one of them has. */

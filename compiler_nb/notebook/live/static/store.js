@@ -3,7 +3,7 @@
 // A reset makes a new Run object, so a pane that holds another one has to start over. Everything else only grows, and
 // each pane remembers how far it has drawn. The kernel says states, attempts and why a task waits; nothing is derived
 // here, so that the page and `run.why` cannot disagree.
-import { FAILED, READY, RETRIED, RUNNING, STATES, WAITING, isEnd, sayClock, sayTime } from "./states.js";
+import { CANCELLED, DONE, FAILED, READY, RETRIED, RUNNING, SKIPPED, STATES, WAITING, isEnd, sayClock, sayNumber, sayTime } from "./states.js";
 
 /**
  * @typedef {object} Task
@@ -126,12 +126,26 @@ function _addTask(run, row) {
   const fanout = run.tasks[owner];
   if (fanout) {
     fanout.items.push(number);
-    fanout.tally[0] += 1;
+    if (!_isPart(id)) fanout.tally[0] += 1;
   }
   if (section < 0) return;
   const stands = run.lines.get(`${section}:${line}`);
   if (stands) stands.push(number);
   else run.lines.set(`${section}:${line}`, [number]);
+}
+
+/** @param {string} id @returns {boolean} whether it is a call within an item's chain, which is not counted beside its item */
+function _isPart(id) {
+  return /\.\d+$/.test(id);
+}
+
+/** @param {Task} task @returns {string} how a fan-out's items stand: "412 of 1,000 items done, 3 failed", "" if it has none */
+export function sayItems({ tally }) {
+  const all = tally.reduce((sum, count) => sum + count, 0);
+  if (!all) return "";
+  const lost = tally[FAILED] + tally[SKIPPED] + tally[CANCELLED];
+  const failed = lost ? `, ${sayNumber(lost)} failed` : "";
+  return `${sayNumber(tally[DONE])} of ${sayNumber(all)} item${all === 1 ? "" : "s"} done${failed}`;
 }
 
 /**
@@ -158,7 +172,7 @@ function _setTask(run, number, code, ms, changes) {
   run.counts[task.state] -= 1;
   run.counts[state] += 1;
   const tally = run.tasks[task.owner]?.tally;
-  if (tally) {
+  if (tally && !_isPart(task.id)) {
     tally[task.state] -= 1;
     tally[state] += 1;
   }

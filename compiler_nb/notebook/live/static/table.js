@@ -1,7 +1,7 @@
 // The table of tasks: sorted by any column, with rows only for what is in sight.
 import { make, makeMark, say, setState } from "./dom.js";
-import { STATES, isEnd } from "./states.js";
-import { sayRan, sayWaited, timesOf } from "./store.js";
+import { RUNNING, STATES, isEnd } from "./states.js";
+import { sayItems, sayRan, sayWaited, timesOf } from "./store.js";
 
 /** @typedef {import("./store.js").Task} Task */
 
@@ -142,7 +142,7 @@ export class TablePane {
     say(time, sayRan(task, this.feed.now()));
     say(tries, attempts.length ? String(attempts.length) : "");
     say(cost, task.cost.split(", ").at(-1) ?? ""); // dollars, and tokens if they are free; the title says both
-    say(value, task.value);
+    say(value, task.value || (task.state === RUNNING ? sayItems(task) : ""));
   }
 
   /** Ask for calls and values that are missing: once for each block, and again when all of it has ended. @param {number[]} numbers */

@@ -1,0 +1,116 @@
+"""Fan-outs at work: a failed item fails alone, the list says which and why, and only what failed runs again."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from compiler_nb import History
+from tests.support.shell import open_shell
+
+SETUP = """
+from collections import Counter
+from compiler_nb import tool
+made, bad = Counter(), {n for n in range(60) if n % 3 == 0}
+
+@tool(max_concurrency=7)
+async def price(n: int) -> float:
+    "Return a price."
+    made["price"] += 1
+    if n in bad:
+        raise ValueError(f"no price for {n}: HTTP 503 (request {n * 7919 + 10000})")
+    return n * 1.5
+
+@tool
+async def double(x: float) -> float:
+    "Double it."
+    made["double"] += 1
+    return 2 * x
+
+@tool(side_effects=True)
+async def send(n: int) -> str:
+    "Send it."
+    made[f"send {n}"] += 1
+    if n in bad:
+        raise ValueError("the mailbox is full")
+    return f"sent {n}"
+"""
+PLAN = "%%plan --no-raise\nrows = {n: double(price(n)) for n in range(60)}\nbest = max(rows.values())\nanswer(best)"
+
+
+@pytest.fixture
+def desk(tmp_path):
+    """Give a shell with a history and the tools above."""
+    with open_shell(SETUP, history=str(tmp_path / "runs.db")) as shell:
+        yield shell
+
+
+def test_failed_items_are_told_by_their_reason_and_the_rest_is_kept(desk):
+    """In the table, in `failures`, in `why`; the partial value has the others, and a variable holds it."""
+    desk.ok(PLAN)
+    run = desk.ns["run"]
+    assert "20 of 60 items failed: ValueError: no price for 0" in desk.text()
+    told = repr(run.failures).splitlines()
+    assert told[0] == (
+        "rows: 20 of 60 items failed: ValueError: no price for 0: HTTP 503 (request 10000) "
+        "(rows[0], rows[3], rows[6], … 17 more)"
+    )
+    assert (len(told), len(run.failures)) == (2, 42)
+    assert "20 of 60 items failed" in run.why("rows")
+    kept = {key: value for key, value in run.partial("rows").items() if type(value) is float}
+    assert kept == {n: 3.0 * n for n in range(60) if n % 3}
+    assert desk.ns["rows"].keys() == run.partial("rows").keys()
+
+
+def test_only_failed_items_run_again_twice_in_a_row_and_after_a_reload(desk):
+    """What is done of each item's chain stays done, also of a run that comes from the history."""
+    desk.ok(PLAN)
+    assert desk.ns["made"] == {"price": 60, "double": 40}
+    desk.ns["bad"] -= {n for n in range(60) if n % 2}
+    desk.ok("%compile rerun --failed --no-raise")
+    assert desk.ns["made"] == {"price": 80, "double": 50}
+    desk.ok("%compile rerun --failed --no-raise")
+    assert desk.ns["made"] == {"price": 90, "double": 50}
+    desk.ns["old"] = old = History(desk.ns["run"].settings.history.path).load(desk.ns["run"].id)
+    assert (old.status, len(old.partial("rows"))) == ("failed", 60)
+    desk.ns["bad"].clear()
+    desk.ok("%compile rerun old --failed")
+    assert (desk.ns["made"], desk.ns["run"].answer) == ({"price": 100, "double": 60}, 177.0)
+    assert desk.ns["run"]["rows"] == {n: 3.0 * n for n in range(60)}
+
+
+def test_side_effects_of_items_are_not_repeated(desk):
+    """Those that were made stay made, however often the failed ones run again."""
+    desk.ok("%%plan --approve auto --no-raise\nposted = [send(n) for n in range(6)]\nanswer(len(posted))")
+    desk.ok("%compile rerun --failed --approve auto --no-raise")
+    desk.ns["bad"].clear()
+    desk.ok("%compile rerun --failed --approve auto")
+    desk.ok("%compile rerun --failed --approve auto")
+    assert desk.ns["made"] == {f"send {n}": 1 + 2 * (n % 3 == 0) for n in range(6)}
+    assert desk.ns["run"].answer == 6
+
+
+def test_an_error_says_how_only_failed_items_run_again(desk):
+    """Below what raised, with their number."""
+    error = desk.run(PLAN.replace(" --no-raise", "")).error_in_exec
+    lines = "\n".join(error._render_traceback_()).split("\n")
+    assert lines[-1] == "%compile rerun --failed runs again what failed, 20 items, and keeps the others"
+
+
+def test_a_run_that_goes_on_says_how_its_items_stand(desk):
+    """`why` and the table: how many are done, and how many failed."""
+    desk.ok(
+        "import asyncio\nopened = []\n@tool\nasync def hold(n: int) -> int:\n"
+        "    'Wait for the gate, or fail.'\n    if n < 5: return 1 // n\n    while not opened:\n"
+        "        await asyncio.sleep(0.01)\n    return n"
+    )
+    desk.ok("%%plan -b -o held -j 3\nrows = [hold(n) for n in range(1200)]\nanswer(len(rows))")
+    run = desk.ns["held"]
+    while run.progress.items_ended.get("rows", (0, 0))[0] < 5:
+        time.sleep(0.01)
+    assert "4 of 1,200 items done, 1 failed" in run.why("rows")
+    desk.ok("%compile show held")
+    assert "rows  [hold(n) for n in range(1200)]  4 of 1,200 items done, 1 failed" in desk.text()
+    run.cancel()
+    run.wait(10)
