@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         RateLimited,
         RunClaimed,
         RunFailed,
+        ServerLost,
         StreamBroken,
         ToolError,
         ToolUnavailable,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from compiler_nb.prompts.saved import save_prompt, saved_prompts
     from compiler_nb.run import Run
     from compiler_nb.settings.budget import Budget
+    from compiler_nb.toolbox.mcp import mcp_tools
 
 __all__ = [
     "Answer",
@@ -93,6 +95,7 @@ __all__ = [
     "RunClaimed",
     "RunFailed",
     "ScriptedModel",
+    "ServerLost",
     "Skipped",
     "SteerError",
     "StreamBroken",
@@ -103,6 +106,7 @@ __all__ = [
     "Toolbox",
     "Usage",
     "connect",
+    "mcp_tools",
     "save_prompt",
     "saved_prompts",
     "set_price",
@@ -118,7 +122,7 @@ _ROOMS = {
     "errors": (
         "ArgumentError AuthenticationFailed BadRequest CompilerError EffectInDoubt ExpressionError HistoryError "
         "ModelError ModelRefused ModelTimeout NoModel NotRecorded OptionError PlanError Problem ProviderUnavailable "
-        "QuotaExceeded RateLimited RunClaimed RunFailed SteerError StreamBroken ToolError ToolUnavailable"
+        "QuotaExceeded RateLimited RunClaimed RunFailed ServerLost SteerError StreamBroken ToolError ToolUnavailable"
     ),
     "models.base": "Chunk Model Request",
     "models.cassette": "Cassette",
@@ -134,6 +138,7 @@ _ROOMS = {
     "plan.tree": "Input Ref",
     "prompts.saved": "save_prompt saved_prompts",
     "run": "Run",
+    "toolbox.mcp": "mcp_tools",
     "notebook": "load_ipython_extension unload_ipython_extension",  # which IPython calls for %load_ext and %unload_ext
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names.split()}

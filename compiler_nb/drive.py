@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from compiler_nb.engine.approval import Ask
 from compiler_nb.engine.ledger import Ledger
 from compiler_nb.engine.prints import PRINTS, Prints
+from compiler_nb.engine.resources import RESOURCES, Resources
 from compiler_nb.engine.results import read_by_several
 from compiler_nb.engine.runners import PostToMain
 from compiler_nb.engine.session import Session
@@ -104,8 +105,9 @@ class Drive:
     need not be worked out again, as far as the settings say.
     """
 
-    session: Session  # these four are made on the loop
+    session: Session  # these five are made on the loop
     prints: Prints
+    resources: Resources
     calls: Calls
     writing: Writing
 
@@ -166,6 +168,7 @@ class Drive:
             session.finish()
             session.effects.ledger.close()
             finish(self.run, "cancelled", CANCELLED)  # only if a second cancellation from outside broke off its end
+            await self.resources.close()
 
     def _ending(self, error: BaseException, *, late: bool) -> tuple[Status, str]:
         """Return the status and the error of a run whose rounds ended by an exception."""
@@ -181,10 +184,11 @@ class Drive:
         """Make what performs the tasks."""
         settings, past = self.settings, self.past
         self.prints = Prints(self.log, settings.secrets, self.control.printed)
-        prints = PRINTS.set(self.prints)
+        self.resources = Resources()
+        resources, prints = RESOURCES.set(self.resources), PRINTS.set(self.prints)
         origins = ORIGINS.set(self._origins_of)
         worker = WORKER.set(None if settings.worker is None else partial(self._ask_worker, settings.worker))
-        session = self.session = Session(  # tasks run in a copy of the context of this moment, and so know all three
+        session = self.session = Session(  # tasks run in a copy of the context of this moment, and so know all four
             settings.tools, self.log, inputs=self.order.inputs, max_concurrency=settings.max_concurrency,
             limits=settings.caps, approve=settings.approve, ask=self.ask, main=self.main,
             drop_failed=settings.drop_failed, bounds=settings.bounds,
@@ -192,6 +196,7 @@ class Drive:
         WORKER.reset(worker)
         ORIGINS.reset(origins)
         PRINTS.reset(prints)
+        RESOURCES.reset(resources)
         session.secrets = settings.secrets
         session.effects.ledger = Ledger(self.run.id, self.run.effects, wary=past.wary)
         session.recall = past.recall if past.parent or past.pins or past.follow else None

@@ -6,6 +6,7 @@ CompilerError
 │   ├── ArgumentError        the arguments do not fit the tool's signature
 │   ├── ExpressionError      an expression of the plan fails, or exceeds its bounds
 │   ├── ToolUnavailable      something that the tool needs is missing: a network, a worker model, a main thread
+│   │   └── ServerLost       a tool's server ended before it answered: what was asked of it may be done
 │   └── EffectInDoubt        an equal call may have had its effect, and nobody could be asked for another
 ├── ModelError               look at the model: provider, model, status and whether a retry may help
 │   ├── NoModel              none is set; the message names every way to set one
@@ -78,6 +79,10 @@ class ExpressionError(ToolError):
 
 class ToolUnavailable(ToolError):
     """Something that the tool needs is missing."""
+
+
+class ServerLost(ToolUnavailable):
+    """The server of a tool ended before it answered, so that what was asked of it may be done or not."""
 
 
 class EffectInDoubt(ToolError):

@@ -217,7 +217,8 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 class Toolbox(Mapping[str, Tool]):
     """Tools by name, in a fixed order.
 
-    tools: functions, which are wrapped, and Tools: a list of them, or a dict whose names do not count.
+    tools: functions, which are wrapped, and Tools: a list of them, or a dict whose names do not count; lists of them
+    may stand in a list.
     Raises ToolError if they are not a list or dict of functions, or if two of them have the same name.
     """
 
@@ -225,10 +226,10 @@ class Toolbox(Mapping[str, Tool]):
         self._tools: dict[str, Tool] = {}
         if not isinstance(tools, Iterable):
             raise ToolError(f"tools must be a list of functions, such as [weather], not a {type(tools).__name__}")
-        for each in tools.values() if isinstance(tools, Mapping) else tools:
+        for each in _each_of(tools):
             made = each if isinstance(each, Tool) else Tool(each)
-            if self._tools.get(made.name, made) is not made:
-                raise ToolError(f"two tools are called {made.name!r}; rename one: @tool(name='...')")
+            if (known := self._tools.get(made.name, made)) is not made:
+                raise ToolError(f"two tools are called {made.name!r}; {_way_out(known, made)}")
             self._tools[made.name] = made
 
     def __getitem__(self, name: str) -> Tool:
@@ -282,3 +283,20 @@ class Toolbox(Mapping[str, Tool]):
     def description(self) -> str:
         """What a planner reads about them, two lines each."""
         return "\n".join(each.description for each in self.values())
+
+
+def _each_of(tools: Iterable[Any]) -> Iterator[Any]:
+    """Yield what a list or a dict holds, and what lists in it hold."""
+    for each in tools.values() if isinstance(tools, Mapping) else tools:
+        if isinstance(each, list | tuple | Toolbox):
+            yield from _each_of(each)
+        else:
+            yield each
+
+
+def _way_out(*tools: Tool) -> str:
+    """Return how two tools of one name get two names."""
+    server = next((each.server for each in reversed(tools) if each.server), None)
+    if server is None:
+        return "rename one: @tool(name='...')"
+    return f"begin those of the server {server!r} otherwise: mcp_tools(..., prefix='{server.lower()[:20]}_')"

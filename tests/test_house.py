@@ -50,7 +50,7 @@ tool Tool Toolbox Plan Task Compiler Run Budget History connect ScriptedModel Op
 """
 HEAVY = ("openai", "pydantic", "ipywidgets", "anywidget", "graphviz", "IPython", "pandas")
 ONLY_NOTEBOOK = {"IPython", "ipywidgets", "anywidget", "ipykernel", "traitlets", "nest_asyncio", "nest_asyncio2"}
-COMING = {"distributed", "matplotlib", "mcp"}
+COMING = {"distributed", "matplotlib"}
 """Packages of extras whose code is not there yet; take out what is."""
 STORES_CODE = {"pickle", "marshal", "shelve", "dill", "cloudpickle"}
 

@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 from compiler_nb.engine.call import Runner
 from compiler_nb.engine.node import Node
 from compiler_nb.engine.timer import Timer
-from compiler_nb.errors import ArgumentError, ExpressionError
+from compiler_nb.errors import ArgumentError, ExpressionError, ServerLost
 from compiler_nb.outcome import Cancelled, Failure
 from compiler_nb.text import describe_error
 from compiler_nb.tool import Tool
@@ -212,6 +212,8 @@ def failure_of(error: BaseException, tool: Tool | None = None) -> Failure:
         error.__traceback__ = None  # its frames hold what was made until then
     if isinstance(error, ArgumentError | ExpressionError):
         return Failure("arguments" if isinstance(error, ArgumentError) else "expression", message, error)
+    if isinstance(error, ServerLost):
+        return Failure("abandoned", message, error)
     if tool is not None and tool.thread != "main" and any(words in message for words in _MAIN_THREAD):
         message += f'. It may not leave the main thread: declare it @tool(thread="main") ({tool.name})'
     return Failure("raised", message, error)

@@ -22,6 +22,7 @@ from compiler_nb.prompts.saved import saved_prompts
 from compiler_nb.run import Run
 from compiler_nb.tool import Tool, Toolbox
 from compiler_nb.toolbox.language import make_language_tools
+from compiler_nb.toolbox.mcp import McpTools
 
 _HEAD = re.compile(r"\s*(%{1,2})(compile|plan|prompt)(?=\s|$)")
 _REFERENCE = re.compile(r"[@{]([^\W\d]?\w*)$")
@@ -104,7 +105,7 @@ def _values(flag: str, typed: str, names: Namespace) -> Found:
     option, last = BY_FLAG[flag], typed[typed.rfind(",") + 1 :]
     values: dict[str, Callable[[], Iterable[str]]] = {
         "display": lambda: VIEWS,
-        "tools": lambda: [*_of(names, (Tool, Toolbox)), *_of(names, types.FunctionType), *SHIPPED],
+        "tools": lambda: [*_of(names, (Tool, Toolbox, McpTools)), *_of(names, types.FunctionType), *SHIPPED],
         "approve": lambda: ["ask", "auto", "deny", *_of(names, Tool)],
         "inputs": names.visible,
         **dict.fromkeys(("source", "after"), lambda: [*_of(names, Run), "-1"]),

@@ -204,8 +204,9 @@ class Settings:
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
-        """The keys that nothing shown of a run may hold: those of its models, and those set for providers."""
-        return known_secrets(self.roles.values())
+        """The keys that nothing shown of a run may hold: of its models, of its tools' servers, and of providers."""
+        servers = {getattr(tool, "place", None): tool for tool in self.tools.values()}
+        return known_secrets((*self.roles.values(), *servers.values()))
 
     @property
     def seconds(self) -> float | None:

@@ -44,7 +44,11 @@ def checkable(hint: Any) -> Any:
             needed = origin is typing.Required if marked else name in hint.__required_keys__
             inner = checkable(typing.get_args(each)[0] if marked else each)
             fields[name] = inner if needed else typing.NotRequired[inner]
-        return TypedDict(hint.__name__, fields)  # type: ignore[operator]  # made at run time
+        make: Any = TypedDict  # at run time
+        made = make(hint.__name__, fields)
+        if (config := getattr(hint, "__pydantic_config__", None)) is not None:
+            made.__pydantic_config__ = config
+        return made
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
     if not parts or origin is Literal:
         return hint

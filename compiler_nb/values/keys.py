@@ -97,9 +97,10 @@ def hash_tools(tools: Mapping[str, Any]) -> dict[str, str]:
 def code_hash(tool: Tool) -> str:
     """Return a hash of a tool's own code: its instructions and constants, its defaults and what it encloses.
 
-    Comments and layout do not count, nor do objects that may change, nor what it reads from its module.
+    Comments and layout do not count, nor do objects that may change, nor what it reads from its module. A tool whose
+    code is elsewhere has a hash of its own.
     """
-    return function_hash(tool.function)
+    return getattr(tool, "hash", "") or function_hash(tool.function)
 
 
 def function_hash(function: Any) -> str:

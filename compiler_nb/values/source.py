@@ -29,6 +29,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from compiler_nb.operations.bounds import is_a
@@ -75,11 +76,12 @@ class _Link(NamedTuple):
 class ToolSource:
     """The parts that a function's value depends on, by name.
 
-    fault: why that cannot be said, in words, "" if it can: it reads what has no content to compare.
+    known: parts that only their digests tell, such as a server. fault: why what it depends on cannot be said, in words,
+    "" if it can: it reads what has no content to compare.
     """
 
-    def __init__(self, function: Any, hint: Any = None) -> None:
-        self.parts: dict[str, SourcePart] = {}
+    def __init__(self, function: Any, hint: Any = None, known: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.parts: dict[str, SourcePart] = {name: SourcePart(mark, "code") for name, mark in known.items()}
         self.fault = ""
         self._links: list[_Link] = []
         self._changing: list[tuple[str, Any, str]] = []  # what may change in place: names, values, their digests
@@ -304,7 +306,8 @@ class ToolSource:
 
 def source_of(tool: Tool) -> ToolSource:
     """Return what a tool's value depends on, as of now."""
-    return ToolSource(tool.function, tool.returns)
+    mark = getattr(tool, "hash", "")  # of a tool whose code is elsewhere
+    return ToolSource(tool.function, tool.returns, {tool.server or "": mark} if mark else {})
 
 
 def type_of_typing(value: Any) -> bool:

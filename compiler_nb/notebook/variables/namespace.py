@@ -17,6 +17,7 @@ from compiler_nb.plan.python import IPYTHON
 from compiler_nb.plan.task import Return
 from compiler_nb.text import cut, describe_error, suggest
 from compiler_nb.tool import Tool, Toolbox
+from compiler_nb.toolbox.mcp import McpTools
 
 PASTE_LIMIT: Final = 100_000
 """How many characters `{name}` may paste."""
@@ -44,13 +45,13 @@ class Namespace:
         return {name: value for name, value in self.values.items() if not name.startswith("_") and name not in IPYTHON}
 
     def tools(self, names: Iterable[str] | None = None) -> Toolbox:
-        """Return the named functions as tools; names defaults to every Tool of the notebook.
+        """Return the named functions as tools; names defaults to every Tool of the notebook, and those of servers.
 
         A name that the notebook does not have may be that of a tool that ships. Raises OptionError if a name is not
         that of a function, or the function cannot be a tool.
         """
         if names is None:
-            chosen = [value for value in self.visible().values() if isinstance(value, Tool)]
+            chosen: list[Any] = [value for value in self.visible().values() if isinstance(value, Tool | McpTools)]
         else:
             chosen = [each for name in names for each in _functions(self._tool(name))]
         try:
