@@ -35,7 +35,7 @@ CLASSES = (
 INNER = {
     "Run": "id_of progress words",
     "Task": "after awaited column follows guard opaque owner since version_of",
-    "Tool": "bind fit is_async parameter_of positional regular returns runs_on server stateless",
+    "Tool": "bind fit is_async parameter_of positional regular returns runs_on stateless",
     "Compiler": "begin cells given order order_again order_planned order_resumed prepare recall",
     "History": "begin claim_on close coded facts flush get lineage put refusal remove returned wait write",
     "Grid": "bar opens table",

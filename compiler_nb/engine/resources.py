@@ -2,8 +2,8 @@
 
 Theory of operation
     Several calls use one resource at the same time, and the libraries that we meet want it to be opened and closed by
-    one and the same task. So each resource has a keeper: a task that opens it, waits until it is to be closed, and
-    closes it. Who needs it waits for what the keeper has opened. A resource that is broken is dropped, and the next
+    one and the same task. So each resource has a holder: a task that opens it, waits until it is to be closed, and
+    closes it. Who needs it waits for what the holder has opened. A resource that is broken is dropped, and the next
     call that needs it opens another. When the run has ended, all are closed, within a bounded time.
 """
 
@@ -27,37 +27,37 @@ class Resources:
     """The resources of one run, by what they are known by. All is called on the run's loop."""
 
     def __init__(self) -> None:
-        self._keepers: dict[Hashable, Keeper] = {}
+        self._holders: dict[Hashable, Holder] = {}
         self._all: set[asyncio.Task[None]] = set()
 
     async def get(self, key: Hashable, open_: Open) -> Any:
         """Return what is open under a key; if nothing is, or it is `broken`, open it. Raises what opening raises."""
-        while (keeper := self._keepers.get(key)) is not None and keeper.is_broken:
-            await self.drop(key, keeper.opened.result())
-        if keeper is None:
-            keeper = self._keepers[key] = Keeper(open_)
-            self._all.add(keeper.task)
-            keeper.task.add_done_callback(self._all.discard)
+        while (holder := self._holders.get(key)) is not None and holder.is_broken:
+            await self.drop(key, holder.opened.result())
+        if holder is None:
+            holder = self._holders[key] = Holder(open_)
+            self._all.add(holder.task)
+            holder.task.add_done_callback(self._all.discard)
         try:
-            return await asyncio.shield(keeper.opened)
+            return await asyncio.shield(holder.opened)
         except BaseException:
-            if keeper.task.done() and self._keepers.get(key) is keeper:
-                del self._keepers[key]
+            if holder.task.done() and self._holders.get(key) is holder:
+                del self._holders[key]
             raise
 
     async def drop(self, key: Hashable, value: Any) -> None:
         """Close what is open under a key if it is this value, which is broken, and wait for that."""
-        keeper = self._keepers.get(key)
-        if keeper is not None and keeper.holds(value):
-            del self._keepers[key]
-            keeper.close()
-            await asyncio.wait([keeper.task], timeout=CLOSING)
+        holder = self._holders.get(key)
+        if holder is not None and holder.holds(value):
+            del self._holders[key]
+            holder.close()
+            await asyncio.wait([holder.task], timeout=CLOSING)
 
     async def close(self) -> None:
         """Close everything. Raises nothing that a resource raises while it is closed."""
-        for keeper in self._keepers.values():
-            keeper.close()
-        self._keepers.clear()
+        for holder in self._holders.values():
+            holder.close()
+        self._holders.clear()
         if self._all:
             _, late = await asyncio.wait(self._all, timeout=CLOSING)
             for task in late:
@@ -66,7 +66,7 @@ class Resources:
                 await asyncio.wait(late, timeout=CANCELLING)
 
 
-class Keeper:
+class Holder:
     """Opens a resource, keeps it open, and closes it, all in one task; `opened` is what it gives, or why it is not."""
 
     def __init__(self, open_: Open) -> None:

@@ -154,7 +154,7 @@ def _place(
 async def _list(place: Server) -> tuple[list[Any], tuple[str, str], list[str]]:
     """Return the tools that a server lists, its name and version, and what it lists that is no tool."""
     async with place.connect() as connection:
-        return await connection.tools(), connection.identity, connection.watch.left_out
+        return await connection.tools(), connection.identity, connection.inspector.left_out
 
 
 def _check_output(listed: Any, left_out: list[str]) -> None:

@@ -18,7 +18,7 @@ from compiler_nb.errors import ServerLost, ToolError, ToolUnavailable
 from compiler_nb.models.secret import Secret, mask
 from compiler_nb.models.sensitive import is_ordinary, means_key
 from compiler_nb.text import describe_error, shorten
-from compiler_nb.toolbox.mcp_wire import Watch, address_streams, process_streams
+from compiler_nb.toolbox.mcp_wire import Inspector, address_streams, process_streams
 
 INSTALL: Final = 'pip install "compiler_nb[mcp]"'
 PAGES: Final = 1_000
@@ -75,38 +75,38 @@ class Server:
         Raises ToolUnavailable if that cannot be done in time.
         """
         client_type = _client_type()
-        watch = Watch()
+        inspector = Inspector()
         streams = (
-            process_streams(self.command, self.env, self.cwd, watch)
+            process_streams(self.command, self.env, self.cwd, inspector)
             if self.command
-            else address_streams(self.url, self.headers, watch)
+            else address_streams(self.url, self.headers, inspector)
         )
         client = client_type(streams, cache=None)
         try:
             async with contextlib.AsyncExitStack() as stack:
                 async with asyncio.timeout(self.seconds):  # no scope of anyio's: it is left while the client is open
                     await stack.enter_async_context(client)
-                yield Connection(self, client, watch)
+                yield Connection(self, client, inspector)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - a group of errors is none of Exception's
             first = _first(error)
             if isinstance(first, ToolError):  # of whoever holds the connection
                 raise first from None
-            watch.cause = _why(first, self.seconds)
-            raise ToolUnavailable(self.told("", watch)) from None
+            inspector.cause = _why(first, self.seconds)
+            raise ToolUnavailable(self.told("", inspector)) from None
 
-    def told(self, what: str, watch: Watch | None = None) -> str:
+    def told(self, what: str, inspector: Inspector | None = None) -> str:
         """Return what is wrong with the server, with what it said last, without secrets."""
         reason = what
-        if watch is not None:
-            reason = watch.fault or what or watch.cause
-            if watch.status:
-                reason += f"; it ended with the status {watch.status}"
-            if watch.stray:
-                reason += f"; it wrote what is no message of the protocol to its standard output: {watch.stray!r}"
-            if watch.heard:
-                reason += "; it said last:\n" + "\n".join(watch.heard.splitlines()[-LINES:])
+        if inspector is not None:
+            reason = inspector.fault or what or inspector.cause
+            if inspector.status:
+                reason += f"; it ended with the status {inspector.status}"
+            if inspector.stray:
+                reason += f"; it wrote what is no message of the protocol to its standard output: {inspector.stray!r}"
+            if inspector.heard:
+                reason += "; it said last:\n" + "\n".join(inspector.heard.splitlines()[-LINES:])
         return mask(f"the server {self.label!r}: {shorten(reason, WORDS)}", self.secrets)
 
 
@@ -116,12 +116,12 @@ class Connection:
 
     server: Server
     client: Any
-    watch: Watch
+    inspector: Inspector
 
     @property
     def broken(self) -> bool:
         """Whether the server has ended, or does not keep to the protocol."""
-        return self.watch.ended
+        return self.inspector.ended
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -143,7 +143,7 @@ class Connection:
                         break
         except Exception as error:  # noqa: BLE001 - whatever it was, the server could not be asked
             raise ToolUnavailable(
-                self.server.told(_why(error, self.server.seconds, "list its tools"), self.watch)
+                self.server.told(_why(error, self.server.seconds, "list its tools"), self.inspector)
             ) from None
         if cursor is not None:
             raise ToolUnavailable(self.server.told(f"it lists more than {TOOLS:,} tools, or without an end"))
@@ -167,7 +167,7 @@ class Connection:
                 await self.tools()  # some servers want headers that only the list of their tools tells
                 return await self._ask(name, arguments, tell)
         except MCPError as error:
-            if error.code == CONNECTION_CLOSED or self.watch.fault:
+            if error.code == CONNECTION_CLOSED or self.inspector.fault:
                 raise ServerLost from None
             raise ToolError(self.server.told(f"it refuses the call: {error.message}")) from None
         except ValidationError as error:

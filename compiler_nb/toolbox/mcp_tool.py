@@ -84,7 +84,7 @@ class McpTool(Tool):
                 result = await connection.call(self.title, arguments, _teller())
             except ServerLost:
                 await resources.drop(place, connection)
-                raise ServerLost(place.told("it ended before it answered", connection.watch)) from None
+                raise ServerLost(place.told("it ended before it answered", connection.inspector)) from None
         if result.is_error:
             raise ToolError(to_error(result))
         return to_value(result, wrapped=self._wrapped)

@@ -6,8 +6,8 @@ Theory of operation
     started here: a line has a limit, the end of what it writes to standard error is kept for error messages, and
     whatever happens to the task that holds the context, the process and all that it has started end with it. For an
     address the SDK's transport is used, with a client that bounds each answer.
-    Every message passes a Watch, which counts those that nobody asked for, and takes out of a list of tools those that
-    the SDK would refuse the whole list for.
+    Every message passes an Inspector, which counts those that nobody asked for, and takes out of a list of tools those
+    that the SDK would refuse the whole list for.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Flood(Exception):
     """A server sends more than anybody can take; the message says what."""
 
 
-class Watch:
+class Inspector:
     """What is known of a server while it is open, and the look at each of its messages."""
 
     def __init__(self) -> None:
@@ -128,7 +128,7 @@ def _wrong_with(schema: Any) -> str:
 
 @contextlib.asynccontextmanager
 async def process_streams(
-    command: Sequence[str], env: Mapping[str, str], cwd: str | None, watch: Watch
+    command: Sequence[str], env: Mapping[str, str], cwd: str | None, inspector: Inspector
 ) -> AsyncIterator[tuple[Any, Any]]:
     """Start a server, and give the streams of its messages; it has ended when the block has.
 
@@ -146,24 +146,24 @@ async def process_streams(
         to_session, read = anyio.create_memory_object_stream[Any](0)
         write, from_session = anyio.create_memory_object_stream[Any](0)
         async with read, write, anyio.create_task_group() as group:
-            group.start_soon(_read, process, to_session, watch)
+            group.start_soon(_read, process, to_session, inspector)
             group.start_soon(_write, process, from_session, to_session)
-            group.start_soon(_listen, process, watch)
+            group.start_soon(_listen, process, inspector)
             try:
                 yield read, write
             finally:
                 group.cancel_scope.cancel()
     finally:
-        watch.ended = True
+        inspector.ended = True
         try:
-            watch.status = await _leave(process, watch)
+            inspector.status = await _leave(process, inspector)
         finally:
             _signal(process.pid, "SIGKILL")  # what it has started, and left behind
             process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - a child of it may hold a pipe
             _LIVING.discard(process.pid)
 
 
-async def _read(process: asyncio.subprocess.Process, to_session: Any, watch: Watch) -> None:
+async def _read(process: asyncio.subprocess.Process, to_session: Any, inspector: Inspector) -> None:
     """Pass on the messages of a process, until it sends no more, or what nobody can take."""
     import anyio  # noqa: PLC0415 - comes with the SDK
     from mcp.shared.message import SessionMessage  # noqa: PLC0415 - an extra
@@ -176,25 +176,25 @@ async def _read(process: asyncio.subprocess.Process, to_session: Any, watch: Wat
                 try:
                     line = await process.stdout.readuntil(b"\n")
                     message = jsonrpc_message_adapter.validate_json(line, by_name=False)
-                    watch.look(message)
+                    inspector.look(message)
                 except asyncio.IncompleteReadError:
                     break
                 except asyncio.LimitOverrunError:
-                    watch.fault = f"it sent a message of more than {LARGEST:,} bytes"
+                    inspector.fault = f"it sent a message of more than {LARGEST:,} bytes"
                     break
                 except Flood as flood:
-                    watch.fault = str(flood)
+                    inspector.fault = str(flood)
                     break
                 except ValueError:  # not a message: some servers print there
-                    watch.stray = watch.stray or shorten(line.decode("utf-8", "replace").strip(), 100)
+                    inspector.stray = inspector.stray or shorten(line.decode("utf-8", "replace").strip(), 100)
                     try:
-                        watch.count()
+                        inspector.count()
                     except Flood as flood:
-                        watch.fault = str(flood)
+                        inspector.fault = str(flood)
                         break
                     continue
                 await to_session.send(SessionMessage(message))
-    watch.ended = True
+    inspector.ended = True
 
 
 async def _write(process: asyncio.subprocess.Process, from_session: Any, to_session: Any) -> None:
@@ -209,18 +209,18 @@ async def _write(process: asyncio.subprocess.Process, from_session: Any, to_sess
             await to_session.aclose()
 
 
-async def _listen(process: asyncio.subprocess.Process, watch: Watch) -> None:
+async def _listen(process: asyncio.subprocess.Process, inspector: Inspector) -> None:
     assert process.stderr is not None  # noqa: S101 - it is a pipe
     while data := await process.stderr.read(_PIECE):
-        watch.hear(data.decode("utf-8", "replace"))
+        inspector.hear(data.decode("utf-8", "replace"))
 
 
-async def _leave(process: asyncio.subprocess.Process, watch: Watch) -> int | None:
+async def _leave(process: asyncio.subprocess.Process, inspector: Inspector) -> int | None:
     """Let a process end: its input is closed, then it is asked to, then it is made to; return its status."""
     if process.stdin is not None:
         process.stdin.close()
     status = None
-    for name in ("SIGKILL",) if watch.fault else ("", "SIGTERM", "SIGKILL"):
+    for name in ("SIGKILL",) if inspector.fault else ("", "SIGTERM", "SIGKILL"):
         if name:
             _signal(process.pid, name)
         with contextlib.suppress(TimeoutError):
@@ -228,7 +228,7 @@ async def _leave(process: asyncio.subprocess.Process, watch: Watch) -> int | Non
             break
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LAST_WORDS):
-            await _listen(process, watch)
+            await _listen(process, inspector)
     return status
 
 
@@ -252,7 +252,7 @@ def _kill_all() -> None:
 
 
 @contextlib.asynccontextmanager
-async def address_streams(url: str, headers: Mapping[str, str], watch: Watch) -> AsyncIterator[tuple[Any, Any]]:
+async def address_streams(url: str, headers: Mapping[str, str], inspector: Inspector) -> AsyncIterator[tuple[Any, Any]]:
     """Give the streams of the messages of a server at an address."""
     import anyio  # noqa: PLC0415 - comes with the SDK
     import httpx2  # noqa: PLC0415 - as above
@@ -266,28 +266,28 @@ async def address_streams(url: str, headers: Mapping[str, str], watch: Watch) ->
     ):
         to_session, read = anyio.create_memory_object_stream[Any](0)
         async with read, anyio.create_task_group() as group:
-            group.start_soon(_pass_on, messages, to_session, watch)
+            group.start_soon(_pass_on, messages, to_session, inspector)
             try:
                 yield read, write
             finally:
-                watch.ended = True
+                inspector.ended = True
                 group.cancel_scope.cancel()
 
 
-async def _pass_on(messages: Any, to_session: Any, watch: Watch) -> None:
+async def _pass_on(messages: Any, to_session: Any, inspector: Inspector) -> None:
     import anyio  # noqa: PLC0415 - comes with the SDK
 
     async with to_session:
         try:
             async for item in messages:
                 if hasattr(item, "message"):
-                    watch.look(item.message)
+                    inspector.look(item.message)
                 await to_session.send(item)
         except Flood as flood:
-            watch.fault = str(flood)
+            inspector.fault = str(flood)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             pass
-    watch.ended = True
+    inspector.ended = True
 
 
 async def _bound(response: Any) -> None:

@@ -29,7 +29,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from compiler_nb.operations.bounds import is_a
@@ -76,12 +75,11 @@ class _Link(NamedTuple):
 class ToolSource:
     """The parts that a function's value depends on, by name.
 
-    known: parts that only their digests tell, such as a server. fault: why what it depends on cannot be said, in words,
-    "" if it can: it reads what has no content to compare.
+    fault: why that cannot be said, in words, "" if it can: it reads what has no content to compare.
     """
 
-    def __init__(self, function: Any, hint: Any = None, known: Mapping[str, str] = MappingProxyType({})) -> None:
-        self.parts: dict[str, SourcePart] = {name: SourcePart(mark, "code") for name, mark in known.items()}
+    def __init__(self, function: Any, hint: Any = None, *, name: str = "") -> None:
+        self.parts: dict[str, SourcePart] = {}
         self.fault = ""
         self._links: list[_Link] = []
         self._changing: list[tuple[str, Any, str]] = []  # what may change in place: names, values, their digests
@@ -93,7 +91,7 @@ class ToolSource:
             (functools.partial, self._partial), (types.MethodType, self._method), (types.FunctionType, self._function),
             (types.ModuleType, self._module), (type, self._class), (types.BuiltinFunctionType, self._builtin),
         )  # fmt: skip
-        self._ahead: list[tuple[str, Any]] = [("", function), *(("", each) for each in _classes_in(hint))]
+        self._ahead: list[tuple[str, Any]] = [(name, function), *(("", each) for each in _classes_in(hint))]
         while self._ahead or self._are_named():
             self._look(*self._ahead.pop())
         told = "\0".join(f"{name}\0{part.digest}" for name, part in sorted(self.parts.items()))
@@ -306,8 +304,9 @@ class ToolSource:
 
 def source_of(tool: Tool) -> ToolSource:
     """Return what a tool's value depends on, as of now."""
-    mark = getattr(tool, "hash", "")  # of a tool whose code is elsewhere
-    return ToolSource(tool.function, tool.returns, {tool.server or "": mark} if mark else {})
+    if mark := getattr(tool, "hash", ""):  # its code is elsewhere
+        return ToolSource(mark, name=f"server {tool.server}")
+    return ToolSource(tool.function, tool.returns)
 
 
 def type_of_typing(value: Any) -> bool:

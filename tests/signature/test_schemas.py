@@ -65,8 +65,8 @@ def test_a_schema_becomes_parameters():
     }
     found = arguments_of({"type": "object", "properties": properties, "required": ["_meta", "missing"]})
     assert [(each.name, each.parameter.name, each.leaves_out) for each in found] == [
-        ("_meta", "meta", False), ("missing", "missing", False), ("from", "from_", True), ("order-by", "order_by", True),
-        ("2nd", "argument_2nd", True), ("order_by", "order_by_2", False),
+        ("_meta", "meta", False), ("missing", "missing", False), ("from", "from_", True),
+        ("order-by", "order_by", True), ("2nd", "argument_2nd", True), ("order_by", "order_by_2", False),
     ]  # fmt: skip
     assert found[3].parameter.default == "name"
     assert "where it begins" in str(found[2].parameter.annotation)

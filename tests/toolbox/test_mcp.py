@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -20,7 +17,7 @@ from compiler_nb.settings.settings import Settings
 from compiler_nb.toolbox import mcp_wire
 from compiler_nb.toolbox.mcp import McpTools
 from compiler_nb.toolbox.mcp_values import Image
-from tests.support.mcp_real import SECRET, make_server, running_http
+from tests.support.mcp_real import SECRET, running_http
 
 COVERS = ("mcp_server.py", "mcp_tool.py", "mcp_values.py", "mcp_wire.py")
 ROOT = Path(__file__).resolve().parents[2]
@@ -145,7 +142,7 @@ def test_the_user_knows_better_than_the_hints():
     made = raw("plain", pure=["double"], retries=2, timeout=9, max_concurrency=1)
     assert (made["double"].pure, made["double"].retries, made["write"].retries) == (True, 2, 0)
     assert (made["write"].timeout, made["write"].max_concurrency) == (9, 1)
-    with pytest.raises(ToolError, match="no tool 'duble'. Did you mean 'double'"):
+    with pytest.raises(ToolError, match=r"no tool 'duble'\. Did you mean 'double'"):
         raw("plain", pure=["duble"])
 
 
@@ -213,7 +210,7 @@ def check(run, folder) -> None:
 
 
 def test_a_plan_calls_a_server_over_pipes(demo, folder):
-    """Numbers, records, parts with a picture, an error in the server's words, progress as prints; one process for all."""
+    """Numbers, records, parts with a picture, an error in the server's words, progress as prints; in one process."""
     check(perform([demo], PLAN), folder)
 
 
@@ -256,9 +253,9 @@ def test_a_run_that_calls_no_tool_of_a_server_does_not_start_it(tmp_path):
 def test_arguments_are_sent_as_json():
     """Tuples, times and numpy's numbers; a frame is refused with the way out, and what is not finite."""
     pandas = pytest.importorskip("pandas")
-    from compiler_nb.toolbox.mcp_values import to_json
-
     import numpy as np
+
+    from compiler_nb.toolbox.mcp_values import to_json
 
     assert to_json("t", "x", {"a": (1, np.int64(2)), "b": np.array([1.5])}) == {"a": [1, 2], "b": [1.5]}
     with pytest.raises(
@@ -318,11 +315,11 @@ def test_what_a_server_says_aside_does_no_harm():
 
 def test_only_the_end_of_the_standard_error_is_kept():
     """However much there is."""
-    watch = mcp_wire.Watch()
+    inspector = mcp_wire.Inspector()
     for number in range(10_000):
-        watch.hear(f"line {number}\n" * 10)
-    assert len(watch.heard) <= mcp_wire.TAIL
-    assert watch.heard.endswith("line 9999")
+        inspector.hear(f"line {number}\n" * 10)
+    assert len(inspector.heard) <= mcp_wire.TAIL
+    assert inspector.heard.endswith("line 9999")
 
 
 # -------------------------------------------------------------------- the end
@@ -334,11 +331,19 @@ async def _cancelled(tools, folder: Path) -> object:
     compiler = Compiler(None, [tools])
     run, work = compiler.begin(compiler.order(plan="x = wait()\nanswer(x)"))
     performed = asyncio.ensure_future(work)
-    while not (folder / "waits").exists():
-        await asyncio.sleep(0.01)
+    await asyncio.to_thread(until, (folder / "waits").exists)
     run.cancel()
     await performed
     return run
+
+
+def until(holds) -> None:
+    """Wait until something holds, and fail if it does not."""
+    for _ in range(3_000):
+        if holds():
+            return
+        time.sleep(0.01)
+    raise TimeoutError
 
 
 @pytest.mark.parametrize("over", ["pipes", "http"])
@@ -347,11 +352,7 @@ def test_cancelling_a_run_cancels_the_call_at_the_server(over, demo, address, fo
     tools = demo if over == "pipes" else mcp_tools(url=address)
     run = asyncio.run(_cancelled(tools, folder))
     assert run.status == "cancelled"
-    for _ in range(500):
-        if (folder / "cancelled").exists():
-            break
-        time.sleep(0.01)
-    assert (folder / "cancelled").exists()
+    until((folder / "cancelled").exists)
 
 
 def test_a_server_that_does_not_want_to_end_is_ended(monkeypatch):
@@ -385,18 +386,12 @@ tools = mcp_tools(command=[sys.executable, {RAW!r}, "pids"])
 Compiler(None, [tools, note]).execute_sync("p = double(1)\\nn = note(p)\\nanswer(n)")
 """
     started = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
-    while not pids.exists() or not pids.read_text(encoding="utf-8"):
-        assert started.poll() is None
-        time.sleep(0.02)
+    until(lambda: pids.exists() and pids.read_text(encoding="utf-8"))
     server = int(pids.read_text(encoding="utf-8"))
     assert is_alive(server)
     started.kill()
     started.wait()
-    for _ in range(500):
-        if not is_alive(server):
-            break
-        time.sleep(0.01)
-    assert not is_alive(server)
+    until(lambda: not is_alive(server))
 
 
 # -------------------------------------------------------------------- what is kept
