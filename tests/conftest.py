@@ -79,17 +79,6 @@ def _pictures_as_usual() -> Iterator[None]:
     PREFERENCES.layout, PREFERENCES.scale = "auto", 1.0
 
 
-ALONE = ("kernel", "browser", "promise", "slow")
-"""Markers of tests that start processes, need much of the machine, or measure: of these only one runs at a time."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep these tests in one of the processes that `make.py test` starts, beside which the many small ones run."""
-    for item in items:
-        if any(item.get_closest_marker(name) for name in ALONE):
-            item.add_marker(pytest.mark.xdist_group("alone"))
-
-
 AGAIN = "tried again"
 """The property of a report whose page was late at first; the last lines name these tests."""
 
@@ -119,7 +108,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterat
     skipped = [(r.nodeid.split("::")[0], str(r.longrepr[2])) for r in reports if isinstance(r.longrepr, tuple)]
     told = [report for reports in terminalreporter.stats.values() for report in reports]
     properties = [each for report in told for each in getattr(report, "user_properties", ())]
-    for name in sorted({str(value) for key, value in properties if key == AGAIN}):
-        terminalreporter.write_line(f"Tried again, since the page was late: {name}", yellow=True)
-    for text in did_not_run(skipped):
+    again = sorted({str(value) for key, value in properties if key == AGAIN})
+    lines = [f"Tried again, since the page was late: {name}" for name in again] + did_not_run(skipped)
+    for text in lines:
         terminalreporter.write_line(text, yellow=True)
+    if file := os.environ.get("COMPILER_NB_DID_NOT_RUN"):  # make.py runs pytest more than once, and says it at the end
+        with Path(file).open("a", encoding="utf-8") as told_by_make:
+            told_by_make.writelines(f"{text}\n" for text in lines)

@@ -53,16 +53,19 @@ def test_test_passes_on_what_is_pytests():
 def test_the_ten_slowest_tests_are_named_and_fast_leaves_the_slow_ones_out():
     """Both hold with arguments for pytest too, whose own options come last and so win."""
     python = Path("python")
-    assert make.test_command(python, make.read_options(["test", "-x"]))[2:] == ["pytest", "--durations=10", "-x"]
-    fast = make.test_command(python, make.read_options(["test", "--fast", "tests/plan"]))
+    (chosen,) = make.test_commands(python, make.read_options(["test", "-x"]))
+    assert chosen[2:] == ["pytest", "--durations=10", "-x"]
+    (fast,) = make.test_commands(python, make.read_options(["test", "--fast", "tests/plan"]))
     assert fast[2:] == ["pytest", "--durations=10", "-m", make.FAST, "tests/plan"]
 
 
-def test_all_tests_are_run_by_two_processes():
-    """A choice of tests is run by one."""
-    python = Path("python")
-    assert make.test_command(python, make.read_options(["test"]))[4:] == ["-n", "2", "--dist", "loadgroup"]
-    assert "-n" not in make.test_command(python, make.read_options(["test", "tests/plan"]))
+def test_all_tests_run_once_and_kernels_and_browsers_have_the_machine_to_themselves():
+    """Two processes share the others."""
+    spread, alone = make.test_commands(Path("python"), make.read_options(["test"]))
+    assert spread[4:] == ["-n", "2", "--dist", "loadfile", "-m", f"not ({make.ALONE})"]
+    assert alone[4:] == ["-m", make.ALONE]
+    (fast,) = make.test_commands(Path("python"), make.read_options(["test", "--fast"]))
+    assert fast[4:] == ["-n", "2", "--dist", "loadfile", "-m", make.FAST]
 
 
 def test_fast_leaves_out_only_what_has_a_marker():
