@@ -30,6 +30,10 @@ Program: TypeAlias = "Callable[[str, str, str], bytes]"
 _LOCK: Final = threading.Lock()
 """Only one thread of a process may use the Graphviz library at a time."""
 INCH: Final = 72.0
+STEEP, TURN = 0.8, 18.0
+"""How steep an arrow leaves and meets its boxes at least, and in how many pixels across it turns to be so."""
+FLAT: Final = 6.0
+"""Pixels that an arrow leads down before it meets a box, at least: one that does not comes from a side."""
 CORNER: Final = 15.0
 """The radius of the corners of a round's end."""
 WIDEST: Final = 1.2 * PAGE
@@ -154,7 +158,7 @@ def find_layout(graph: Graph, engine: Engine = "auto", programs: Iterable[Progra
 
 
 def _cleared(layout: Layout, graph: Graph, skeleton: Skeleton) -> Layout:
-    """Return the layout with ways of ours for arrows that lead through a box between their ends.
+    """Return the layout with ways of ours for arrows that lead through a box between their ends, or to a side of one.
 
     Graphviz leaves few such arrows: it routes them before the rows are moved to their heights.
     """
@@ -164,11 +168,17 @@ def _cleared(layout: Layout, graph: Graph, skeleton: Skeleton) -> Layout:
         for key in tier.nodes:
             row_of[key] = len(rows) - 1
             rows[-1].put(layout.places[key][0], graph.sizes[key])
-    for one, other in _crossing(layout, graph.sizes):
+    flat = (pair for pair, route in routes.items() if _is_flat(route))
+    for one, other in dict.fromkeys((*_crossing(layout, graph.sizes), *flat)):
         start, *_, end = routes[one, other]
         routes[one, other] = find_way(rows, row_of[one], row_of[other], start, end, f"from {one}")
     right = max((x for route in routes.values() for x, _ in route), default=0.0)
     return layout._replace(routes=routes, width=max(layout.width, right))
+
+
+def _is_flat(route: Sequence[Point]) -> bool:
+    """Whether a route leaves or meets its box from a side, where its head would lie along the border."""
+    return route[1][1] < route[0][1] + FLAT or route[-2][1] > route[-1][1] - FLAT
 
 
 def _crossing(layout: Layout, sizes: Mapping[str, Size]) -> list[Edge]:
@@ -269,7 +279,8 @@ def _read_plain(text: str, graph: Graph, skeleton: Skeleton) -> Layout:
         start, end = (found[one][1] + sizes[one][1] / 2, found[other][1] - sizes[other][1] / 2)
         (x, _), (ax, ay), *middle, (bx, by), (z, _) = points
         out, into = _beside_corners(graph, one, found, x), _beside_corners(graph, other, found, z)
-        ways[one, other] = ((out, start), (ax + out - x, ay), *middle, (bx + into - z, by), (into, end))
+        after, before = _steep(out, start, ax - x, ay - start), _steep(into, end, bx - z, by - end)
+        ways[one, other] = ((out, start), after, *middle, before, (into, end))
     placed = Layout(max(across) - left, skeleton.height, found, ways, skeleton.bands, "graphviz")
     return _cleared(placed, graph, skeleton)
 
@@ -280,6 +291,14 @@ def _beside_corners(graph: Graph, key: str, places: Mapping[str, Point], x: floa
     kind = graph.boxes[key].kind
     room = width / 2 - (height / 2 if kind == "expr" else CORNER if kind == "end" else 0.0)
     return min(max(x, places[key][0] - room), places[key][0] + room)
+
+
+def _steep(x: float, y: float, dx: float, dy: float) -> Point:
+    """Return the control point at the end of a curve, which turns to the border that it would nearly lie along."""
+    if abs(dy) >= STEEP * abs(dx):
+        return x + dx, y + dy
+    dx = math.copysign(min(abs(dx), TURN), dx)
+    return x + dx, y + math.copysign(STEEP * abs(dx), dy)
 
 
 def _height(y: float, marks: Sequence[tuple[float, float]]) -> float:

@@ -186,6 +186,7 @@ def play(browser: Any, base: str, notebooks: Path, name: str, *, zoom: int, fold
             page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty", timeout=20_000)
             shut_down(page)
             open_notebook(page, base, f"{own.name}/scene.ipynb", kernel=False)
+            command(page, "application:toggle-left-area")
             page.wait_for_selector(scene.seen[0], state="attached", timeout=30_000)
         page.wait_for_timeout(800)
         return list(take(page, name, zoom, folder))

@@ -7,7 +7,7 @@ import pytest
 
 from compiler_nb.drawing import dot
 from compiler_nb.drawing.digraph import make_digraph
-from compiler_nb.drawing.dot import CORNER, WIDEST, find_layout, place, quote, render, source
+from compiler_nb.drawing.dot import CORNER, FLAT, WIDEST, find_layout, place, quote, render, source
 from compiler_nb.drawing.graph import make_graph
 from compiler_nb.drawing.layout import lay_out
 from compiler_nb.drawing.png import to_png
@@ -15,7 +15,7 @@ from compiler_nb.drawing.svg import draw
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Return
 from compiler_nb.plan.tree import Ref
-from tests.support.pictures import HOSTILE, call, coasts, expr, fanout, random_plan, wide
+from tests.support.pictures import HOSTILE, call, coasts, expr, fanout, mixed_plan, random_plan, wide
 
 NODE = re.compile(r'  n\d+ \[label="(?:[^"\\]|\\.)*" color="#\w{6}" id="n\d+" class="[\w -]+"( shape=\w+)?\]')
 needs_graphviz = pytest.mark.skipif(render("digraph {}", format="plain") is None, reason="no Graphviz here")
@@ -141,6 +141,17 @@ def test_arrows_meet_boxes_where_their_borders_are_straight():
         box, (x, _) = graph.boxes[other], found.places[other]
         corner = box.height / 2 if box.kind == "expr" else CORNER if box.kind == "end" else 0.0
         assert abs(route[-1][0] - x) <= box.width / 2 - corner + 0.01
+
+
+def test_no_arrow_leaves_or_meets_a_box_along_its_border():
+    """Its head would lie on the border, or behind the box; Graphviz leads some arrows to the sides of boxes."""
+    for seed in range(40):
+        graph = make_graph(mixed_plan(seed))
+        for route in place(graph).routes.values():
+            (x, y), (ax, ay), *_, (bx, by), (z, end) = route
+            assert ay - y >= min(0.79 * abs(ax - x), 14)
+            assert end - by >= min(0.79 * abs(bx - z), 14)
+            assert end - by >= FLAT
 
 
 def test_a_saved_png_has_the_times_and_that_of_a_cell_is_the_same_from_run_to_run(monkeypatch):
