@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         ArgumentError,
         AuthenticationFailed,
         BadRequest,
+        ClusterError,
         CompilerError,
         EffectInDoubt,
         ExpressionError,
@@ -62,8 +63,10 @@ __all__ = [
     "Cancelled",
     "Cassette",
     "Chunk",
+    "ClusterError",
     "Compiler",
     "CompilerError",
+    "DaskEngine",
     "EffectInDoubt",
     "ExpressionError",
     "Failure",
@@ -118,11 +121,13 @@ _ROOMS = {
     "compiler": "Compiler",
     "settings.budget": "Budget",
     "models.limits": "Limit",
+    "engine.dask": "DaskEngine",
     "history": "History",
     "errors": (
-        "ArgumentError AuthenticationFailed BadRequest CompilerError EffectInDoubt ExpressionError HistoryError "
-        "ModelError ModelRefused ModelTimeout NoModel NotRecorded OptionError PlanError Problem ProviderUnavailable "
-        "QuotaExceeded RateLimited RunClaimed RunFailed ServerLost SteerError StreamBroken ToolError ToolUnavailable"
+        "ArgumentError AuthenticationFailed BadRequest ClusterError CompilerError EffectInDoubt ExpressionError "
+        "HistoryError ModelError ModelRefused ModelTimeout NoModel NotRecorded OptionError PlanError Problem "
+        "ProviderUnavailable QuotaExceeded RateLimited RunClaimed RunFailed ServerLost SteerError StreamBroken "
+        "ToolError ToolUnavailable"
     ),
     "models.base": "Chunk Model Request",
     "models.cassette": "Cassette",

@@ -13,6 +13,7 @@ from compiler_nb.compare.doors import ManyRuns
 from compiler_nb.drive import Drive, plan_of
 from compiler_nb.engine.approval import Ask
 from compiler_nb.engine.background import BACKGROUND, MainThread
+from compiler_nb.engine.dask import DaskEngine
 from compiler_nb.engine.ledger import Entry
 from compiler_nb.engine.runners import PostToMain, on_main_thread
 from compiler_nb.errors import HistoryError, PlanError, Problem, RunClaimed
@@ -51,7 +52,8 @@ class Compiler(ManyRuns):
     planner, joiner, worker: models for roles that need another one than `model`.
     dialect: the language of plans: "python", "numbered" or "json".
     examples: pairs of a question and a good plan for it, shown to the planner.
-    engine: "local", the only one so far.
+    engine: where calls of sync tools run: "local", in this process; a DaskEngine; "dask", on workers that are started
+    on this machine; or "dask:ADDRESS" of a cluster's scheduler.
     max_concurrency: how many calls of tools run at a time.
     limits: what providers allow, by name: {"openai": Limit(concurrency=4, rpm=60)}, or its fields as a dict; for all
     runs on a loop together if they are equal.
@@ -83,7 +85,7 @@ class Compiler(ManyRuns):
         worker: Model | str | None = None,
         dialect: str = "auto",
         examples: Sequence[tuple[str, str]] = (),
-        engine: str = "local",
+        engine: str | DaskEngine = "local",
         max_concurrency: int = 8,
         limits: Mapping[str, Limit | Mapping[str, int]] | None = None,
         max_replans: int = 2,

@@ -7,6 +7,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -19,7 +20,7 @@ from compiler_nb.engine.results import read_by_several
 from compiler_nb.engine.runners import PostToMain
 from compiler_nb.engine.session import Session
 from compiler_nb.engine.watch import WATCH
-from compiler_nb.errors import CompilerError, ModelError, PlanError, RunClaimed, RunFailed
+from compiler_nb.errors import ClusterError, CompilerError, ModelError, PlanError, RunClaimed, RunFailed
 from compiler_nb.events import (
     AnswerFailed,
     Decided,
@@ -85,6 +86,10 @@ READERS: Final = 3
 """Calls that a warning names."""
 FAILED_ITEMS: Final = 10
 """Failed items of a fan-out that the planner of a later round is told of."""
+HOME_WITHIN: Final = 60.0
+"""Seconds in which values come home from a cluster when the run ends."""
+HOME_AT_LIMIT: Final = 2.0
+"""The same, if it ended at a limit, or failed."""
 LONGEST_WAIT: Final = 120.0
 """Seconds that a call waits for a provider that is asked too often; less if the run may not take so long."""
 
@@ -147,6 +152,7 @@ class Drive:
         limit = asyncio.timeout(self.settings.seconds)
         try:
             async with limit:
+                await session.connect()
                 await self._rounds()
         # Three things may cancel this task, and they look alike here. The time limit turns its own cancellation into a
         # TimeoutError. A cancellation by the control only ends the run. One from outside, of whoever awaits this run,
@@ -188,7 +194,8 @@ class Drive:
         resources, prints = RESOURCES.set(self.resources), PRINTS.set(self.prints)
         origins = ORIGINS.set(self._origins_of)
         worker = WORKER.set(None if settings.worker is None else partial(self._ask_worker, settings.worker))
-        session = self.session = Session(  # tasks run in a copy of the context of this moment, and so know all four
+        make = Session if settings.engine == "local" else settings.engine.session
+        session = self.session = make(  # tasks run in a copy of the context of this moment, and so know all four
             settings.tools, self.log, inputs=self.order.inputs, max_concurrency=settings.max_concurrency,
             limits=settings.caps, approve=settings.approve, ask=self.ask, main=self.main,
             drop_failed=settings.drop_failed, bounds=settings.bounds,
@@ -283,6 +290,7 @@ class Drive:
         if status != "done":
             self.session.cancel(Cancelled(error))
             await self.session.drained()  # so that no event of a task comes after the end
+        await self._bring_home(status)
         if status == "limit":
             self._answer_with_what_exists()
         for id_, readers in read_by_several(self.session.tasks, self.session.outcomes).items():
@@ -299,12 +307,22 @@ class Drive:
         if self.keeper is not None:
             await self.keeper.committed()
 
+    async def _bring_home(self, status: Status) -> None:
+        """Have the values here that the history keeps, or that nobody could wait for later; but nobody waits long."""
+        if status == "cancelled":
+            return
+        plan, largest = self.run.plan, 0 if self.keeper is None else self.keeper.history.largest
+        with suppress(ClusterError, TimeoutError):  # what cannot come home is said to whoever asks for it
+            async with asyncio.timeout(HOME_WITHIN if status == "done" else HOME_AT_LIMIT):
+                if status == "limit" and plan is not None:
+                    await self.session.bring_home(self._shown(_as_join(plan.final)))
+                await self.session.bring_home(largest=largest)
+
     def _answer_with_what_exists(self) -> None:
         """Let a run that reached a limit answer with the results that its last plan would have joined."""
         run = self.run
         if run.answer is None and run.plan is not None and self.order.answer_type is None:
-            final = run.plan.final
-            results, _ = self._joined(final if isinstance(final, Join) else Join(), run.plan)
+            results, _ = self._joined(_as_join(run.plan.final), run.plan)
             if results:
                 self._decide(Answer(results), "limit")
 
@@ -440,6 +458,7 @@ class Drive:
             final = Join()
         await session.drained()
         session.reach.over = "what came of the tasks is being read"
+        await session.bring_home(self._shown(final))
         results, failures = self._joined(final, plan)
         if self.unanswered is not None:
             failures = {"answer": self.unanswered, **failures}
@@ -574,9 +593,7 @@ class Drive:
         """Return the results that the joiner is shown, and all failures, in the order of the plan."""
         session, dropped = self.session, self.writing.dropped
         tasks, values = session.tasks, session.values
-        shown = [tasks[id_] for id_ in final.refs] or [
-            task for task in self._left() if not task.owner and not self._is_told(task.id)
-        ]
+        shown = [tasks[id_] for id_ in self._shown(final)]
         results = {task.name or task.id: values[task.id] for task in shown if task.id in values}
         failures = {id_: end for id_, end in session.outcomes.items() if is_lost(end) and id_ not in dropped}
         if failures:
@@ -585,6 +602,10 @@ class Drive:
         if any(map(values.__contains__, plan.by_id)):
             failures = {id_: end for id_, end in failures.items() if (tasks[id_].owner or id_) in plan.by_id}
         return results, failures
+
+    def _shown(self, final: Join) -> list[str]:
+        """Return the tasks whose results the joiner is shown, if they have any."""
+        return list(final.refs) or [task.id for task in self._left() if not task.owner and not self._is_told(task.id)]
 
     def _is_told(self, id_: str) -> bool:
         """Whether a guarded call's value is that of its line, which is shown: one of them is enough."""
@@ -654,6 +675,11 @@ class Drive:
         text = (await self.calls.text(asked.model, asked.request)).text
         self.calls.keep(asked, text)
         return text
+
+
+def _as_join(final: Join | Return) -> Join:
+    """Return what a plan would have joined, everything if it has an answer of its own."""
+    return final if isinstance(final, Join) else Join()
 
 
 def plan_of(run: Run) -> Plan:

@@ -7,6 +7,7 @@ CompilerError
 │   ├── ExpressionError      an expression of the plan fails, or exceeds its bounds
 │   ├── ToolUnavailable      something that the tool needs is missing: a network, a worker model, a main thread
 │   │   └── ServerLost       a tool's server ended before it answered: what was asked of it may be done
+│   ├── ClusterError         the cluster does not answer or is gone, or a value cannot get there or back
 │   └── EffectInDoubt        an equal call may have had its effect, and nobody could be asked for another
 ├── ModelError               look at the model: provider, model, status and whether a retry may help
 │   ├── NoModel              none is set; the message names every way to set one
@@ -75,6 +76,10 @@ class ArgumentError(ToolError):
 
 class ExpressionError(ToolError):
     """An expression of the plan fails, or exceeds its bounds."""
+
+
+class ClusterError(ToolError):
+    """The cluster does not answer or is gone, or a value cannot get there or back."""
 
 
 class ToolUnavailable(ToolError):

@@ -303,6 +303,13 @@ class TaskEnded(_TaskEvent):
 
 
 @_record
+class TaskFetched(_TaskEvent):
+    """The value of a task that is done came home from the cluster on which it had stayed; `outcome` is the value."""
+
+    outcome: Any
+
+
+@_record
 class TaskRevived(_TaskEvent):
     """A task that had ended without a value goes on, and may end another time; why: what for, in words."""
 
@@ -377,6 +384,7 @@ Event: TypeAlias = (
     | TaskParked
     | TaskRetried
     | TaskEnded
+    | TaskFetched
     | TaskRevived
     | TaskPrinted
     | Warned

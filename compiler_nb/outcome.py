@@ -146,13 +146,15 @@ _HOLDERS: Final = (dict, list, tuple)
 
 
 def unstored(value: Any) -> NotStored | StoredFigure | None:
-    """Return the first part of a value that stands for something that was not stored; None if the value is whole."""
+    """Return the first part of a value that stands for something that is not here; None if the value is whole."""
     ahead, seen = [value], set()
     while ahead:
         each = ahead.pop()
         kind = type(each)
         if kind is NotStored or kind is StoredFigure:
             return each  # type: ignore[no-any-return]  # it is one of the two
+        if kind is Remote:
+            return NotStored(each.told, STAYED)
         if any(kind is holder for holder in _HOLDERS) and id(each) not in seen:
             seen.add(id(each))
             ahead += reversed(each.values() if kind is dict else each)
@@ -186,6 +188,31 @@ class Replan:
     def told(self) -> str:
         """The reason, marked if it is cut off."""
         return f"{self.reason}… ({self.cut})" if self.cut else self.reason
+
+
+STAYED: Final = "it stayed on the cluster"
+"""Why a value is not here."""
+
+
+class Remote:
+    """Stands for a value that stayed where it was made, on a cluster; users are given the value itself.
+
+    told: what it is, in words; size: in bytes; place: what keeps it there, and can bring it home.
+    """
+
+    __slots__ = ("__weakref__", "place", "size", "told")
+
+    def __init__(self, told: str, size: int, place: Any) -> None:
+        self.told, self.size, self.place = told, size, place
+
+    def __str__(self) -> str:
+        return f"{self.told}, on the cluster"
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a value on a cluster cannot be pickled; bring it home first")
 
 
 class Usage(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -30,6 +31,7 @@ from compiler_nb.settings.settings import Settings
 from compiler_nb.text import count_of, cut, suggest
 from compiler_nb.tool import Tool
 from compiler_nb.toolbox.language import LanguageTool
+from compiler_nb.values.remotes import remotes_in, with_values
 
 if TYPE_CHECKING:  # loaded only if it is used
     from compiler_nb.drawing.picture import Forms, Picture
@@ -40,7 +42,9 @@ _DRAWN: Final = (".svg", ".png", ".pdf", ".txt", ".dot")
 """The endings of files that show the picture."""
 _LISTED: Final = 60
 """Most tasks that `why` speaks of without a name."""
-_INNER: Final = frozenset({"at", "control", "effects", "id_of", "log", "order", "progress", "times", "wait", "words"})
+_INNER: Final = frozenset(
+    {"at", "bring_home", "control", "effects", "id_of", "log", "order", "progress", "times", "wait", "words"}
+)
 
 
 class Run:
@@ -138,8 +142,24 @@ class Run:
 
     @property
     def results(self) -> dict[str, Any]:
-        """The values of the tasks that are done, by id."""
+        """The values of the tasks that are done, by id; what has stayed on a cluster comes home."""
+        self.bring_home()
         return {id_: value for id_, value in self.progress.outcomes.items() if not is_a(value, NOT_DONE)}
+
+    def bring_home(self, ids: Iterable[str] | None = None, largest: float = math.inf) -> None:
+        """Have the values of these tasks, or of all, in this process; they may have stayed on a cluster.
+
+        largest: bytes up to which a value comes. Raises ClusterError if that cannot be done.
+        """
+        if self.settings.engine == "local":
+            return
+        ends = self.progress.ends
+        for id_ in list(ends) if ids is None else ids:
+            remotes = list(dict.fromkeys(remotes_in(ends[id_].outcome))) if id_ in ends else []
+            if remotes and sum(each.size for each in remotes) <= largest:
+                found = dict(zip(remotes, remotes[0].place.fetch(remotes), strict=True))
+                with self.progress.lock:
+                    ends[id_] = ends[id_]._replace(outcome=with_values(ends[id_].outcome, found))
 
     @property
     def failures(self) -> Failures:
@@ -268,6 +288,7 @@ class Run:
     def __getitem__(self, name: str) -> Any:
         """Return the result of a task, by its variable or its id; raises a ToolError if it has none."""
         id_ = self.id_of(name)
+        self.bring_home([id_])
         end = self.progress.ends.get(id_)
         if end is None:
             raise ToolError(f"{id_} has not ended: {self.why(name)}")
@@ -277,7 +298,9 @@ class Run:
 
     def partial(self, name: str) -> Any:
         """Return the value of a fan-out, with failures in the places of failed items; of another task its value."""
-        end = self.progress.ends.get(self.id_of(name))
+        id_ = self.id_of(name)
+        self.bring_home([id_])
+        end = self.progress.ends.get(id_)
         outcome: Any = end.outcome if end is not None else None
         return outcome.partial if is_a(outcome, Failure) else outcome
 

@@ -22,7 +22,7 @@ from dataclasses import fields, is_dataclass
 from itertools import islice
 from typing import Any, Final
 
-from compiler_nb.outcome import Cancelled, Failure, NotStored, Skipped, StoredFigure
+from compiler_nb.outcome import Cancelled, Failure, NotStored, Remote, Skipped, StoredFigure
 
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
 _DEPTH: Final = 4
@@ -41,9 +41,9 @@ ALIKE: Final = 12
 _SPACES: Final = "\u00a0\u3000"
 AS_TEXT: Final = (
     decimal.Decimal, fractions.Fraction, uuid.UUID, dt.date, dt.datetime, dt.time,
-    dt.timedelta, pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pathlib.PureWindowsPath,
+    dt.timedelta, pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pathlib.PureWindowsPath, Remote,
 )  # fmt: skip
-"""Types of the standard library whose `str` shows all there is."""
+"""Types of the standard library, and of ours, whose `str` shows all there is."""
 _AS_CODE: Final = frozenset({type(None), bool, float, complex, range, type(...), type(NotImplemented)})
 # Type's own descriptor: a metaclass may define another `__name__`, which would be foreign code.
 _NAME: Final = vars(type)["__name__"]

@@ -45,6 +45,15 @@ def figure(record_property: Callable[[str, object], None]) -> Callable[[str], No
     return partial(record_property, "figure")
 
 
+@pytest.fixture(scope="session")
+def dask_client() -> Iterator[object]:
+    """A client of a cluster with two workers, the same for all tests."""
+    from tests.support.cluster import started
+
+    with started() as client:
+        yield client
+
+
 NO_BROWSER = "no Chromium: install one, or name its path in COMPILER_NB_CHROMIUM"
 
 

@@ -50,8 +50,10 @@ tool Tool Toolbox Plan Task Compiler Run Budget History connect ScriptedModel Op
 """
 HEAVY = ("openai", "pydantic", "ipywidgets", "anywidget", "graphviz", "IPython", "pandas")
 ONLY_NOTEBOOK = {"IPython", "ipywidgets", "anywidget", "ipykernel", "traitlets", "nest_asyncio", "nest_asyncio2"}
-COMING = {"distributed", "matplotlib"}
+COMING = {"matplotlib"}
 """Packages of extras whose code is not there yet; take out what is."""
+SENDS_CODE = "engine.parcel"
+"""The one file that pickles: calls for a cluster that the user has named. Nothing of it is stored."""
 STORES_CODE = {"pickle", "marshal", "shelve", "dill", "cloudpickle"}
 
 
@@ -258,7 +260,8 @@ def test_nothing_runs_text_or_loads_code(module):
     tree = tree_of(module)
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     assert not names & {"eval", "exec", "__import__"}
-    assert not {each.module.split(".")[0] for each in imports_of(module)} & STORES_CODE
+    if name_of(module) != SENDS_CODE:
+        assert not {each.module.split(".")[0] for each in imports_of(module)} & STORES_CODE
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)

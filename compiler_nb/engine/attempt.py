@@ -102,6 +102,11 @@ class Attempt:
         if admitted and not self.over:
             self.begin()
 
+    def note_begun(self) -> None:
+        """Let the timeout run from now on: the runner had it wait until now."""
+        if self.tool.timeout is not None and not self.over and self.stopped is None:
+            self.host.timer.watch(self, self.tool.timeout)
+
     def end(self, outcome: Any) -> None:
         """End the attempt, unless it has ended."""
         if self.over:

@@ -28,6 +28,9 @@ class Call(Protocol):
     handle: Any
     """What the runner keeps of it, such as an asyncio task."""
 
+    def note_begun(self) -> None:
+        """Note that it begins now, if that is later than `start`: its timeout counts from here."""
+
     def end(self, outcome: Any) -> None:
         """Note that it ended with a value, or a Failure; called on the loop's thread."""
 

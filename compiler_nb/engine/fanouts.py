@@ -8,7 +8,7 @@ Theory of operation
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +27,7 @@ class Fanouts:
 
     nodes, outcomes: those of all its tasks, by id; tools: by name; drop_failed: the share of its items that may fail
     without making a fan-out fail; shapes: of those that are read item by item, by id; partial: the items that exist of
-    those that are read without the failed ones, by id.
+    those that are read without the failed ones, by id; away: those whose values are on a cluster, if only in part.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class Fanouts:
         self.exist = False  # whether there are any
         self.shapes: dict[str, Shape] = {}
         self.partial: dict[str, Any] = {}
+        self.away: Collection[str] = ()
         self.whole: set[str] = set()  # those that the user gave a value
         self.ends: dict[str, tuple[Any, str]] = {}  # how those end that the user skips, or gives a value, by id
 
@@ -71,7 +72,7 @@ class Fanouts:
 
     def expand(self, task: Task, scope: Scope) -> Expansion:
         """Return the items of a fan-out, whose source is evaluated in the scope."""
-        return expand(task, scope, self.shapes, self.partial)
+        return expand(task, scope, self.shapes, {*self.partial, *self.away})
 
     def take(self, fanout: Task, expansion: Expansion) -> list[tuple[Task, bool]]:
         """Note which items a fan-out has, and return them; what has to wait for the fan-out's turn says so."""

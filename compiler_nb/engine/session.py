@@ -21,6 +21,7 @@ from collections import ChainMap, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import inf
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -299,6 +300,12 @@ class Session:
     def deny(self, id_: str, by: str = "user", reason: str = "", mark: str = "") -> None:
         """End a call as denied that is held for approval; nothing if it is not."""
         self.effects.approvals.answer(id_, approved=False, by=by, reason=reason, mark=mark)
+
+    async def connect(self) -> None:
+        """Wait until calls can be performed: here they can."""
+
+    async def bring_home(self, ids: Iterable[str] | None = None, largest: float = inf) -> None:
+        """Wait until the values of these tasks, or of all, are in this process: here they are."""
 
     def cancel(self, outcome: Cancelled = CANCELLED) -> None:
         """Stop everything: what finished stays, the rest gets this outcome; attempts get a grace to end."""

@@ -49,6 +49,7 @@ class History:
 
     def __init__(self, path: str | PathLike[str], *, largest: int = LARGEST) -> None:
         self.path = Path(path).expanduser().absolute()
+        self.largest = largest
         self._writer = WriterThread(self.path, largest)
         _OPEN.add(self)
 

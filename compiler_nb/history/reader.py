@@ -26,6 +26,7 @@ from compiler_nb.events import (
     RunStarted,
     TaskEnded,
     TaskExpanded,
+    TaskFetched,
     TaskPlanned,
     Warned,
 )
@@ -282,7 +283,7 @@ class _Loader:
                 self.called[event.task] = event.planned.tool
             case TaskExpanded():
                 self.called |= {item.id: item.tool for item in event.items}
-            case TaskEnded():
+            case TaskEnded() | TaskFetched():
                 self.values[event.task] = event.outcome
         return event
 

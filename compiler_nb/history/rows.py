@@ -16,6 +16,7 @@ from compiler_nb.events import (
     RunStarted,
     TaskEnded,
     TaskExpanded,
+    TaskFetched,
     TaskIdentified,
     TaskPlanned,
     TaskRetried,
@@ -154,7 +155,7 @@ class RunRows:
         if isinstance(event, Decided) and isinstance(event.decision, Answer) and self.order.answer_type is not None:
             plain = self.order.answer_type.plain(event.decision.value)  # its class is known in the notebook only
             event = event._replace(decision=replace(event.decision, value=plain))
-        if not isinstance(event, TaskEnded):
+        if not isinstance(event, TaskEnded | TaskFetched):
             return encode_fields(body_of(event), largest=self.largest, shared=self.shared, leaks=self.snapshots.leaks)
         value, hint = event.outcome, self.snapshots.hint_of(event)
         coded = value if type(value) is Coded else encode(
@@ -162,6 +163,8 @@ class RunRows:
         )  # fmt: skip
         if id(type(value)) not in ATOMS:
             self._note(event.task, coded)
+        if isinstance(event, TaskFetched):
+            return coded._replace(text=f"[{json.dumps(event.task)},{event.attempt},{coded.text}]")
         how = f'"{event.how}"'
         return coded._replace(text=f'[{json.dumps(event.task)},{event.attempt},"{event.state}",{coded.text},{how}]')
 

@@ -15,7 +15,7 @@ from compiler_nb.compare.cases import Case
 from compiler_nb.compiler import Compiler
 from compiler_nb.drive import give_up, plan_of
 from compiler_nb.engine.background import BACKGROUND, MainThread
-from compiler_nb.errors import CompilerError, OptionError, PlanError
+from compiler_nb.errors import ClusterError, CompilerError, OptionError, PlanError
 from compiler_nb.events import Event, RunEnded
 from compiler_nb.models.base import Request
 from compiler_nb.models.cassette import Recorder
@@ -61,6 +61,8 @@ FOR_PLANS: Final = {
     "override": "--override is for %%plan and %compile rerun: a question has no tasks yet that could be named",
 }
 """Options that only the cell of a plan takes, by field, and what is said if a question is given one."""
+LARGEST_BOUND: Final = 200_000_000
+"""Bytes up to which a value that stayed on a cluster comes home to be bound."""
 BLOCKED: Final = "a tool blocks the event loop and cannot be stopped; it goes on until the kernel ends"
 
 
@@ -458,6 +460,8 @@ class RunJob:
         run, said = self.run, self.question.said
         self.labels.end()
         tasks = _own_variables(run) if said.given.get("bind", True) else ()
+        with contextlib.suppress(ClusterError):  # what cannot come home is not bound
+            run.bring_home([task.id for task in tasks], LARGEST_BOUND)
         wanted, without = variables(tasks, run.progress.outcomes, said.given.get("prefix", ""))
         if said.answer and show.has_answer(run):
             wanted[said.answer] = run.answer

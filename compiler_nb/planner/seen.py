@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from compiler_nb.operations.bounds import is_a
-from compiler_nb.outcome import NOT_DONE, NotStored
+from compiler_nb.outcome import NOT_DONE, NotStored, Remote
 from compiler_nb.plan.task import Task
 from compiler_nb.prompts.shapes import Looks, Shapes, merge, shape_of, spell_seen
 from compiler_nb.tool import Tool
@@ -45,7 +45,7 @@ class Seen:
         found: dict[ToolKey, dict[Shapes, None]] = {key: {} for key in open_ones.values()}  # nearly all are alike
         for id_, outcome in outcomes.items():
             name = tasks[id_].tool
-            if left.get(name) and not is_a(outcome, (*NOT_DONE, NotStored)):
+            if left.get(name) and not is_a(outcome, (*NOT_DONE, NotStored, Remote)):
                 left[name] -= 1
                 found[open_ones[name]][_shape_of(outcome, looks)] = None
         for key, shapes in found.items():

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final, cast
 
 from compiler_nb.engine.approval import Rule
+from compiler_nb.engine.dask import read_engine
 from compiler_nb.engine.node import provider_caps
 from compiler_nb.errors import PlanError
 from compiler_nb.models import prices
@@ -27,7 +28,6 @@ from compiler_nb.tool import Toolbox
 DIALECTS: Final = ("python", "numbered", "json")
 CHOICES: Final = {
     "dialect": ("auto", *DIALECTS),
-    "engine": ("local",),
     "share": ("all", "summary", "none"),
     "cache": ("off", "plan", "pure", "all"),
 }
@@ -99,7 +99,7 @@ class Settings:
     tools: Toolbox = field(default_factory=Toolbox)
     dialect: str = "auto"
     examples: tuple[tuple[str, str], ...] = ()
-    engine: str = "local"
+    engine: Any = "local"  # or a DaskEngine
     max_concurrency: int = 8
     limits: Mapping[str, Limit] = field(default_factory=dict)
     max_replans: int = 2
@@ -118,6 +118,7 @@ class Settings:
     learn_shapes: bool = True
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "engine", read_engine(self.engine))
         for name, allowed in CHOICES.items():
             _check_choice(name, getattr(self, name), allowed)
         for name, (check, words) in CHECKS.items():

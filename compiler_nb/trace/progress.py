@@ -42,6 +42,7 @@ from compiler_nb.events import (
     TaskChosen,
     TaskEnded,
     TaskExpanded,
+    TaskFetched,
     TaskHeld,
     TaskIdentified,
     TaskParked,
@@ -362,6 +363,11 @@ class Progress:
         for follower in self.readiness.pass_turn(id_, at):
             self._ready(follower, at)
 
+    def _fetch(self, event: TaskFetched) -> None:
+        end = self.ends.get(event.task)
+        if end is not None:  # or the task goes on again meanwhile
+            self.ends[event.task] = end._replace(outcome=event.outcome)
+
     def _revive(self, event: TaskRevived) -> None:
         id_, at = event.task, event.at
         end = self.ends.pop(id_, None)
@@ -514,7 +520,7 @@ class Progress:
         RunStarted: _begin, TaskPlanned: _plan, TaskExpanded: _expand, TaskChosen: _choose, TaskHeld: _hold,
         TaskIdentified: _identify,
         TaskApproved: _judge, TaskStarted: _start, TaskParked: _park,
-        TaskRetried: _retry, TaskEnded: _end, TaskRevived: _revive, RoundStarted: _begin_round,
+        TaskRetried: _retry, TaskEnded: _end, TaskFetched: _fetch, TaskRevived: _revive, RoundStarted: _begin_round,
         PlanProblem: _problem, PlanClosed: _close_text, Decided: _decide,
         AnswerFailed: _fail_answer,
         Paused: _pause, Warned: _warn, TaskPrinted: _print, RunEnded: _finish, ModelStarted: _ask,

@@ -25,7 +25,7 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from compiler_nb.events import Decided, Event, TaskEnded, TaskExpanded, TaskPlanned
+from compiler_nb.events import Decided, Event, TaskEnded, TaskExpanded, TaskFetched, TaskPlanned
 from compiler_nb.operations.bounds import is_a
 from compiler_nb.outcome import NOT_DONE, Answer, Failure
 from compiler_nb.plan.expression import Value
@@ -257,7 +257,7 @@ class Snapshots:
         """Return the tool that a task calls, None if it calls none or is not known."""
         return self.tools.get(self.tasks[task].tool) if task in self.tasks else None
 
-    def hint_of(self, event: TaskEnded) -> Any:
+    def hint_of(self, event: TaskEnded | TaskFetched) -> Any:
         """Return the return type of the tool whose value a task's outcome is, None if there is none."""
         tool = self.tool_of(event.task)
         return None if tool is None or is_a(event.outcome, NOT_DONE) else tool.returns
@@ -273,7 +273,7 @@ class Snapshots:
                 copier = self._copier()
                 event = event._replace(items=tuple(copier.item(item) for item in event.items))
                 self.flying[event.seq] = copier.copied
-            case TaskEnded() if id(type(event.outcome)) not in ATOMS:
+            case TaskEnded() | TaskFetched() if id(type(event.outcome)) not in ATOMS:
                 value, hint = event.outcome, self.hint_of(event)
                 taken = self._copy(value, event.seq, hint)
                 self._note(value, event.task, hint)

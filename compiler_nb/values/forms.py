@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from compiler_nb.errors import HistoryError
-from compiler_nb.outcome import NotStored, StoredFigure
+from compiler_nb.outcome import STAYED, NotStored, Remote, StoredFigure
 
 Head: TypeAlias = dict[str, Any]
 """What the JSON of a form says beside its name."""
@@ -265,6 +265,8 @@ PLAIN: Final = (
     _many(tuple, "tuple"),
     _many(set, "set", _write_set),
     _many(frozenset, "frozenset", _write_set),
+    Form(Remote, "absent", lambda value, to: {"type": value.told, "reason": STAYED},
+         lambda head, by: NotStored(of_kind(str, head["type"]), of_kind(str, head["reason"])), fixed=True),
     Form(NotStored, "absent", lambda value, to: value._asdict(),
          lambda head, by: NotStored(of_kind(str, head["type"]), of_kind(str, head["reason"])), fixed=True),
     Form(StoredFigure, "picture", _write_picture, _read_picture, fixed=True),

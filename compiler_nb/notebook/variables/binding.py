@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from compiler_nb.outcome import NOT_DONE, Cancelled, Failure, Skipped
 from compiler_nb.plan.python import RESERVED
 from compiler_nb.plan.task import Task
+from compiler_nb.values.remotes import remotes_in
 
 
 class Binding(NamedTuple):
@@ -85,6 +86,8 @@ def variables(
         name, outcome = prefix + task.name, outcomes.get(task.id, Cancelled("it has not ended"))
         if isinstance(outcome, Failure) and outcome.partial is not None:
             wanted[name] = outcome.partial
+        elif next(remotes_in(outcome), None) is not None:
+            without.append((name, f"on the cluster; run[{task.name!r}] fetches it"))
         elif isinstance(outcome, NOT_DONE):
             without.append((name, _reason(outcome)))
         else:
