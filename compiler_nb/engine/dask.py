@@ -19,7 +19,7 @@ from compiler_nb.tool import Tool
 if TYPE_CHECKING:  # loaded only if it is used
     from distributed import Client
 
-    from compiler_nb.engine.dask_runner import Link
+    from compiler_nb.engine.dask_runner import DaskLink
     from compiler_nb.engine.remote import RemoteSession
 
 DASK: Final = "dask"
@@ -49,17 +49,17 @@ class DaskEngine:
             made = "such as DaskEngine(Client('tcp://127.0.0.1:8786'))"
             raise ValueError(f"DaskEngine takes a Client of Dask, {made}, not {type_name(client)}")  # noqa: TRY004 - as all settings
         self.client, self.fall_back = client, fall_back
-        self._link: Link | None = None
+        self._link: DaskLink | None = None
 
     def __repr__(self) -> str:
         return f"DaskEngine({self.client!r}{', fall_back=True' if self.fall_back else ''})"
 
-    async def link(self) -> Link:
+    async def link(self) -> DaskLink:
         """Return what all runs of this engine share."""
-        from compiler_nb.engine.dask_runner import Link  # noqa: PLC0415 - an extra
+        from compiler_nb.engine.dask_runner import DaskLink  # noqa: PLC0415 - an extra
 
         if self._link is None:
-            self._link = Link(self.client)
+            self._link = DaskLink(self.client)
         return self._link
 
     def session(self, tools: Mapping[str, Tool], log: Log, **options: Any) -> RemoteSession:
@@ -81,7 +81,7 @@ class NamedEngine(DaskEngine):
     def __repr__(self) -> str:
         return f"{DASK}:{self.address}".rstrip(":")
 
-    async def link(self) -> Link:
+    async def link(self) -> DaskLink:
         """Connect, or start a cluster, unless that was done; return what all runs share. Raises ClusterError."""
         return await (await asyncio.to_thread(self._connected)).link()
 

@@ -28,7 +28,7 @@ from distributed import Client, Future, KilledWorker
 from compiler_nb.engine.attempt import failure_of
 from compiler_nb.engine.call import Call, Runner
 from compiler_nb.engine.dask_worker import perform
-from compiler_nb.engine.parcel import LARGE, Box, Parcel, pack, pack_function, unpack_error, unpack_small
+from compiler_nb.engine.parcel import LARGE, Boxed, Parcel, pack, pack_function, unpack_error, unpack_small
 from compiler_nb.engine.prints import PRINTS
 from compiler_nb.engine.remote import RemoteSession
 from compiler_nb.errors import ClusterError
@@ -45,10 +45,10 @@ FALL_BACK: Final = "run such calls in this process: DaskEngine(client, fall_back
 T = TypeVar("T")
 
 
-class Place(NamedTuple):
+class StayingValue(NamedTuple):
     """Where a value stays: Dask's future of it, and the link through which it comes home."""
 
-    link: Link
+    link: DaskLink
     future: Future
 
     def fetch(self, remotes: list[Remote]) -> list[Any]:
@@ -57,7 +57,7 @@ class Place(NamedTuple):
 
 
 @dataclass(eq=False, slots=True)
-class Job:
+class SentCall:
     """A call that is sent: under which key, with what; then what is known of it."""
 
     key: str
@@ -75,7 +75,7 @@ class Job:
 # -------------------------------------------------------------------- the client's side
 
 
-class Link:
+class DaskLink:
     """What all runs of one engine share: the client, used on its own loop, and the calls that are there."""
 
     def __init__(self, client: Client) -> None:
@@ -83,8 +83,10 @@ class Link:
         self.loop: asyncio.AbstractEventLoop = client.loop.asyncio_loop
         self.topic = f"compiler_nb-{uuid.uuid4().hex}"
         self.address = getattr(client.scheduler, "address", "its address")  # a client that was closed has no scheduler
-        self.on_foreign_loop = False  # whether the client lives on a loop of the user's, where nobody may wait
-        self.jobs: dict[str, Job] = {}
+        # Whether the client lives on a loop of the user's, where nobody may wait; `client.asynchronous` does not say
+        # that, but whether it is asked on that loop.
+        self.on_foreign_loop = bool(getattr(client, "_asynchronous", False))
+        self.jobs: dict[str, SentCall] = {}
         self._outbox: deque[Callable[[], None]] = deque()
         self._woken = False
         self._works: set[asyncio.Task[Any]] = set()
@@ -115,7 +117,7 @@ class Link:
     @property
     def gone(self) -> str:
         """What is said of a cluster that cannot be reached."""
-        return f"the Dask cluster at {self.address} is gone: start it again and make a new Client, or use engine='local'"
+        return f"the Dask cluster at {self.address} is gone: start one and make another Client, or use engine='local'"
 
     async def look(self) -> dict[str, int]:
         """Return the threads of each worker, and hear reports from now on. Raises ClusterError."""
@@ -126,19 +128,18 @@ class Link:
         except (OSError, ValueError) as error:
             raise ClusterError(f"{self.gone} ({describe_error(error)})") from None
         self.client.subscribe_topic(self.topic, self._hear)
-        self.on_foreign_loop = bool(self.client.asynchronous)
         return found
 
     # ---------------------------------------------------------------- calls
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: SentCall) -> None:
         """Send a call, with what it needs beside; on the client's loop."""
         self.jobs[job.key] = job
         task = self.loop.create_task(self._submit(job))
         self._works.add(task)
         task.add_done_callback(self._works.discard)
 
-    async def _submit(self, job: Job) -> None:
+    async def _submit(self, job: SentCall) -> None:
         if self.client.status != "running":
             job.runner.post(job, {"lost": self.gone})
             return
@@ -166,17 +167,17 @@ class Link:
             job.reported = job.reported or not report.keys() & {"began", "printed"}
             job.runner.post(job, report)
 
-    def _done(self, job: Job, future: Future) -> None:
+    def _done(self, job: SentCall, future: Future) -> None:
         """Look at a call that has ended for Dask; called on a thread of Dask's."""
         if not (job.over or job.reported or future is not job.future):
             self.call(lambda: self._look_after(job))
 
-    def _look_after(self, job: Job) -> None:
+    def _look_after(self, job: SentCall) -> None:
         task = self.loop.create_task(self._explain(job))
         self._works.add(task)
         task.add_done_callback(self._works.discard)
 
-    async def _explain(self, job: Job) -> None:
+    async def _explain(self, job: SentCall) -> None:
         """Send a call again whose arguments were lost, or say why it has ended without a report."""
         future = job.future
         if job.over or job.reported or future is None:
@@ -196,7 +197,7 @@ class Link:
             told = f"{job.call.name} has ended on its worker, but its report was lost"
         job.runner.post(job, {"lost": told})
 
-    def release(self, job: Job, *, cancel: bool) -> None:
+    def release(self, job: SentCall, *, cancel: bool) -> None:
         """Forget a call that is over; cancel: have Dask drop it, too. On the client's loop."""
         self.jobs.pop(job.key, None)
         if cancel and job.future is not None and self.client.status == "running":
@@ -212,7 +213,7 @@ class Link:
         if self.client.status != "running":
             raise ClusterError(self.gone)
         try:
-            boxes: list[Box] = await self.client.gather([each.place.future for each in remotes], asynchronous=True)
+            boxes: list[Boxed] = await self.client.gather([each.place.future for each in remotes], asynchronous=True)
         except Exception as error:
             told = ", ".join(dict.fromkeys(each.told for each in remotes[:3]))
             raise ClusterError(f"a value on the cluster ({told}) cannot come home: {describe_error(error)}") from error
@@ -239,13 +240,13 @@ class DaskRunner:
     stuck = "nothing can stop it on its worker"
     _numbers = itertools.count()
 
-    def __init__(self, connect: Callable[[], Coroutine[Any, Any, Link]], *, fall_back: bool) -> None:
-        self.link: Link | None = None
+    def __init__(self, connect: Callable[[], Coroutine[Any, Any, DaskLink]], *, fall_back: bool) -> None:
+        self.link: DaskLink | None = None
         self.fall_back = fall_back
         self._connect = connect
         self._functions: dict[str, bytes] = {}
-        self._jobs: set[Job] = set()
-        self._inbox: deque[tuple[Job, dict[str, Any]]] = deque()
+        self._jobs: set[SentCall] = set()
+        self._inbox: deque[tuple[SentCall, dict[str, Any]]] = deque()
         self._woken = False
         self._falling: dict[Call, asyncio.Task[None]] = {}
         self._sent: dict[int, tuple[Any, asyncio.Task[Future]]] = {}  # large objects; used on the client's loop
@@ -267,7 +268,7 @@ class DaskRunner:
 
     async def bring(self, remotes: list[Remote]) -> list[Any]:
         """Return values. Raises ClusterError."""
-        link: Link = remotes[0].place.link
+        link: DaskLink = remotes[0].place.link
         return await link.ask(lambda: link.gather(remotes))
 
     # ---------------------------------------------------------------- calls
@@ -290,7 +291,7 @@ class DaskRunner:
         except RuntimeError:  # the client's loop is closed
             call.end(Failure("raised", self.link.gone))
 
-    def _packed(self, call: Call) -> Job:
+    def _packed(self, call: Call) -> SentCall:
         """Return a call as it is sent. Raises ClusterError if it cannot be pickled, or holds a key."""
         name = call.name
         if name not in self._functions:
@@ -298,7 +299,7 @@ class DaskRunner:
         names = self.session.tools[name].positional
         parcel = pack(name, call.args, call.kwargs, lambda place: names[place] if place < len(names) else str(place))
         self._without_key(name, parcel.data)
-        return Job(f"{next(self._numbers)}-{uuid.uuid4().hex[:8]}", call, self, self._functions[name], parcel)
+        return SentCall(f"{next(self._numbers)}-{uuid.uuid4().hex[:8]}", call, self, self._functions[name], parcel)
 
     def _without_key(self, name: str, data: bytes) -> bytes:
         """Return what is to be sent. Raises ClusterError if there is a key in it."""
@@ -335,12 +336,12 @@ class DaskRunner:
         if (falling := self._falling.pop(call, None)) is not None:
             falling.cancel()
         job = call.handle
-        if type(job) is not Job:
+        if type(job) is not SentCall:
             return False
         self._leave(job, cancel=True)
         return job.begun
 
-    def _leave(self, job: Job, *, cancel: bool = False) -> None:
+    def _leave(self, job: SentCall, *, cancel: bool = False) -> None:
         job.over = True
         self._jobs.discard(job)
         if self.link is not None and not self.link.loop.is_closed():
@@ -357,7 +358,7 @@ class DaskRunner:
 
     # ---------------------------------------------------------------- reports
 
-    def post(self, job: Job, report: dict[str, Any]) -> None:
+    def post(self, job: SentCall, report: dict[str, Any]) -> None:
         """Take a report, on the client's loop."""
         self._inbox.append((job, report))
         if not self._woken:
@@ -372,7 +373,7 @@ class DaskRunner:
             if not job.over:
                 self._take(job, report)
 
-    def _take(self, job: Job, report: dict[str, Any]) -> None:
+    def _take(self, job: SentCall, report: dict[str, Any]) -> None:
         call, link = job.call, self.link
         if "began" in report:
             job.begun = True
@@ -384,7 +385,7 @@ class DaskRunner:
             self._leave(job)
             call.end(unpack_small(report["value"]))
         elif "left" in report and link is not None and job.future is not None:
-            value = Remote(report["left"], report["size"], Place(link, job.future))
+            value = Remote(report["left"], report["size"], StayingValue(link, job.future))
             self._leave(job)
             call.end(value)
         elif report.get("stays") and self.fall_back:
@@ -409,18 +410,18 @@ class DaskRunner:
 
     # ---------------------------------------------------------------- large objects, on the client's loop
 
-    async def sent(self, link: Link, value: Any) -> Future:
+    async def sent(self, link: DaskLink, value: Any) -> Future:
         """Return the future of an object that is sent once, however many calls take it."""
         known = self._sent.get(id(value))
         if known is None:
             known = self._sent[id(value)] = (value, link.loop.create_task(_scatter(link.client, value)))
         return await known[1]
 
-    def forget_sent(self, link: Link) -> None:
+    def forget_sent(self, link: DaskLink) -> None:
         """Send large objects again when they are needed: a worker died that may have held one."""
         self._sent.clear()
 
 
 async def _scatter(client: Client, value: Any) -> Future:
-    (future,) = await client.scatter([Box(value)], hash=False, asynchronous=True)
+    (future,) = await client.scatter([Boxed(value)], hash=False, asynchronous=True)
     return future

@@ -17,7 +17,7 @@ from dask.sizeof import sizeof
 from distributed import get_worker
 
 from compiler_nb.engine.call import CURRENT
-from compiler_nb.engine.parcel import Box, check_result, pack_error, pack_small, unpack, unpack_function
+from compiler_nb.engine.parcel import Boxed, check_result, pack_error, pack_small, unpack, unpack_function
 from compiler_nb.engine.prints import CHARACTERS, PAUSE, PRINTS, ROUTER
 from compiler_nb.engine.results import is_awaitable, settled, still_to_await
 from compiler_nb.errors import ClusterError
@@ -30,8 +30,8 @@ TOLD: Final = 200
 
 
 def perform(  # noqa: PLR0917 - Dask passes arguments by position
-    topic: str, call: str, name: str, task: str, function: bytes | Box, arguments: bytes, *beside: Box
-) -> Box | None:
+    topic: str, call: str, name: str, task: str, function: bytes | Boxed, arguments: bytes, *beside: Boxed
+) -> Boxed | None:
     """Call a tool's function on this worker, and report; return its value if it stays here.
 
     topic, call: where reports go, and which call they are of; name, task: the tool's and the task's; beside: what the
@@ -53,17 +53,17 @@ def perform(  # noqa: PLR0917 - Dask passes arguments by position
         prints.flush()
         message = describe_error(error)
         tell(error=pack_error(error), message=message, told=traceback_of(error), stays=isinstance(error, ClusterError))
-        return Box(None, message)
+        return Boxed(None, message)
     prints.flush()
     if small is not None:
         tell(value=small)
         return None
     tell(left=shorten_value(value, TOLD), size=int(sizeof(value)))
-    return Box(value)
+    return Boxed(value)
 
 
 def _call(  # noqa: PLR0917 - what a call is
-    prints: _Prints, name: str, task: str, function: bytes | Box, arguments: bytes, beside: tuple[Box, ...]
+    prints: _Prints, name: str, task: str, function: bytes | Boxed, arguments: bytes, beside: tuple[Boxed, ...]
 ) -> Any:
     lost = next((each.lost for each in beside if each.lost), "")
     if lost:
@@ -72,7 +72,7 @@ def _call(  # noqa: PLR0917 - what a call is
     PRINTS.set(prints)  # type: ignore[arg-type]  # it has what the router asks for
     if sys.stdout is not ROUTER:
         ROUTER.open()
-    called = unpack_function(function.value if isinstance(function, Box) else function)
+    called = unpack_function(function.value if isinstance(function, Boxed) else function)
     args, kwargs = unpack(arguments, [each.value for each in beside])
     if beside:  # those values were not there to be checked when the call was bound
         args, kwargs = Signature(called, name).bind(args, kwargs)

@@ -39,7 +39,7 @@ _ATOMS: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 _BESIDE: Final[ContextVar[Sequence[Any]]] = ContextVar("compiler_nb_beside")
 
 
-class Box:
+class Boxed:
     """Holds a value on the cluster, where Dask would serialize the items of a list or a dict one by one.
 
     lost: why there is none, if the call that was to make it failed.
