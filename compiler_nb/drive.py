@@ -311,10 +311,10 @@ class Drive:
         """Have the values here that the history keeps, or that nobody could wait for later; but nobody waits long."""
         if status == "cancelled":
             return
-        plan, largest = self.run.plan, 0 if self.keeper is None else self.keeper.history.largest
+        largest = 0 if self.keeper is None else self.keeper.history.largest
         with suppress(ClusterError, TimeoutError):  # what cannot come home is said to whoever asks for it
             async with asyncio.timeout(HOME_WITHIN if status == "done" else HOME_AT_LIMIT):
-                if status == "limit" and plan is not None:
+                if status == "limit" and (plan := self.run.plan) is not None:
                     await self.session.bring_home(self._shown(_as_join(plan.final)))
                 await self.session.bring_home(largest=largest)
 

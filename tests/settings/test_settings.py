@@ -15,7 +15,7 @@ from tests.support.desk import Desk
     ("given", "message"),
     [
         ({"dialect": "lisp"}, "dialect must be 'auto' or 'python' or 'numbered' or 'json', not 'lisp'"),
-        ({"engine": "dask"}, "engine must be 'local', not 'dask'"),
+        ({"engine": "ray"}, "engine must be 'local', 'dask', 'dask:ADDRESS' or a DaskEngine, not 'ray'"),
         ({"approve": "maybe"}, "approve must be 'ask' or 'auto' or 'deny', not 'maybe'"),
         ({"share": "some"}, "share must be 'all' or 'summary' or 'none', not 'some'"),
         ({"cache": "disk"}, "cache must be 'off' or 'plan' or 'pure' or 'all', not 'disk'"),
