@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from compiler_nb.engine.ledger import Entry
 from compiler_nb.operations.bounds import is_a
-from compiler_nb.outcome import ADOPTED, FOLLOWED, NOT_DONE, Failure, is_lost
+from compiler_nb.outcome import ADOPTED, FOLLOWED, NOT_DONE, Failure, NotStored, is_lost
 from compiler_nb.plan.effects import nature
 from compiler_nb.plan.fanout import existing
 from compiler_nb.plan.short import shorten_call
@@ -23,7 +23,6 @@ from compiler_nb.settings.follow import FollowUp, Turn
 from compiler_nb.settings.order import Past, Taken
 from compiler_nb.tool import Tool
 from compiler_nb.values.code import content_hash
-from compiler_nb.values.forms import NotStored
 from compiler_nb.values.keys import Keys, hash_tools
 
 TOLD: Final = 50
