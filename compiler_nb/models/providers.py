@@ -116,8 +116,13 @@ def find_key(provider: str, given: Secret | None = None) -> Key:
 
 
 def known_secrets(models: Iterable[Any] = ()) -> tuple[Secret, ...]:
-    """Return the keys that no text may show: those of the models, and those known for any provider."""
-    found = [find_key(name).secret for name in (*PROVIDERS, *_KEYS)]
+    """Return the keys that no text may show: those of the models, those set by `set_key`, and the environment's.
+
+    One that another goes before is still a key.
+    """
+    variables = (variable for provider in PROVIDERS.values() for variable in provider.key_variables)
+    set_there = (text for name in variables if (text := os.environ.get(name, "").strip()))
+    found = [*_KEYS.values(), *map(Secret, set_there)]
     for model in models:
         found += getattr(model, "secrets", ())
     return tuple({key.reveal(): key for key in to_hide(*found)}.values())

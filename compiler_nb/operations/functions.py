@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from bisect import bisect_left, bisect_right
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -280,6 +281,13 @@ def _round(scope: Scope, number: Any, ndigits: Any = None) -> Any:
     return round(number, ndigits) if ndigits is not None else round(number)
 
 
+def _rounded(scope: Scope, number: Any, decimals: Any = None) -> Any:
+    """Round as NumPy's numbers do, to which the mean of a column belongs in pandas: a float stays a float."""
+    rounded = _round(scope, number, whole(decimals) or 0)
+    numpy = sys.modules.get("numpy")  # without it there are no tables
+    return float(numpy.float64(number).round(whole(decimals) or 0)) if numpy and type(number) is float else rounded
+
+
 def _whole_number(scope: Scope, value: Any = 0, *base: Any) -> int:
     bound(length(value), 4 * DIGITS, "digits")  # before it is read: that takes quadratic time
     bound(size_of(value), BITS, "bits")  # a Decimal may have a million digits in a few characters
@@ -394,6 +402,8 @@ KEYWORDS: Final[dict[str, frozenset[str]]] = {
 }
 DICTS: Final = frozenset({dict, OrderedDict, defaultdict, Counter})
 """The types whose methods are those of dicts: tools return counts and groups as these."""
+OF_NUMBERS: Final[dict[str, Callable[..., Any]]] = {"round": _rounded, "item": lambda scope, number: number}
+"""Methods of the numbers that come out of tables: NumPy's in pandas, Python's here."""
 METHODS: Final[dict[str, dict[type, Callable[..., Any]]]] = {
     "split": {str: _split},
     "strip": {str: _strip},

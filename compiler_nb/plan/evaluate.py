@@ -41,6 +41,7 @@ from compiler_nb.operations.functions import (
     DICTS,
     FUNCTIONS,
     METHODS,
+    OF_NUMBERS,
     apply_function,
     call,
     format_value,
@@ -371,6 +372,8 @@ def _method(node: Method, scope: Scope) -> Any:
     value = evaluate(node.value, scope)
     kind, owner = kind_of_any(value), METHODS.get(node.name, {})
     own = owner.get(dict if type(value) in DICTS else type(value))
+    if own is None and type(value) in (int, float):
+        own = OF_NUMBERS.get(node.name)
     if own is None and idioms.find(node.name, kind) is None:
         kinds = {idioms.an(each) for idiom in idioms.METHODS.get(node.name, ()) for each in idiom.kinds}
         names = " or ".join([*(each.__name__ for each in owner), *sorted(kinds)])

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any, ClassVar, Final, NoReturn
 
 from compiler_nb.operations import idioms
-from compiler_nb.operations.functions import FUNCTIONS, KEYWORDS, METHODS, check_spec
+from compiler_nb.operations.functions import FUNCTIONS, KEYWORDS, METHODS, OF_NUMBERS, check_spec
 from compiler_nb.plan import check
 from compiler_nb.plan.check import Refused
 from compiler_nb.plan.comprehension import AnyComprehension
@@ -308,7 +308,7 @@ class Reader:
 
     def _method(self, node: ast.Call, func: ast.Attribute) -> Tree:
         value, name = self.operand(func.value, func.attr), func.attr
-        if name not in METHODS and name not in idioms.METHODS:
+        if not any(name in methods for methods in (METHODS, idioms.METHODS, OF_NUMBERS)):
             raise Refused("attribute", no_method(func), func)
         if name not in idioms.MADE_OF_NAMES:
             self._check_words(f".{name}()", node, idioms.WORDS.get(name, frozenset()))

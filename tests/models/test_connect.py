@@ -7,7 +7,7 @@ from compiler_nb.errors import BadRequest, ModelTimeout, NoModel, ProviderUnavai
 from compiler_nb.models.connect import NO_MODEL, check, connect, describe, no_model
 from compiler_nb.models.hand import HandModel
 from compiler_nb.models.openai import OpenAIModel
-from compiler_nb.models.providers import PROVIDERS, set_key
+from compiler_nb.models.providers import PROVIDERS, known_secrets, set_key
 from compiler_nb.models.scripted import ScriptedModel
 from tests.support.server import Server
 
@@ -144,6 +144,14 @@ def test_describe_says_where_the_key_comes_from(monkeypatch):
     finally:
         set_key("openai", "")
     assert describe(connect("openai:m"))["key_source"] == "OPENAI_API_KEY"
+
+
+def test_a_key_is_hidden_although_another_goes_before_it(monkeypatch):
+    """The environment's is still a key when one was set in this session."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-environment-0123456789")
+    set_key("openai", "sk-session-0123456789")
+    hidden = {key.reveal() for key in known_secrets()}
+    assert {"sk-environment-0123456789", "sk-session-0123456789"} <= hidden
 
 
 @pytest.mark.parametrize("model", [ScriptedModel([]), HandModel(), OpenAIModel("m", provider="ollama")])

@@ -209,7 +209,8 @@ def test_a_cell_follows_a_run_of_the_notebook(shell):
     shell.ok("%%compile -m m -o first\nWhat?")
     shell.ok("%%compile -m m -o second --after first\nand then?")
     assert (shell.ns["second"].answer, shell.ns["second"].after) == (4.0, shell.ns["first"].id)
-    assert f"from the run {shell.ns['first'].id}: a" in shell.text()
+    assert "from an earlier run: a" in shell.text()
+    assert f"from the run {shell.ns['first'].id}: a" in shell.shown[-1]["text/html"]
     assert "bound: b, second" in shell.text()
     shell.ok("%%compile -m m --after -1\nand both?")
     assert (shell.ns["run"].answer, shell.ns["a"]) == (6.0, 2.0)

@@ -190,7 +190,7 @@ def _footer(run: Run, binding: Binding, *, times: bool) -> list[Noted]:
         NOT_REPEATED: kept,
         "not run again": _with_items(run.progress.kept),
         "from the cache": _cached(run),
-        f"{FOLLOWED} {run.after}": _followed(run),
+        f"{FOLLOWED} {run.after}" if times else "from an earlier run": _followed(run),
         "bound": binding.bound,
         "not bound": [f"{name} ({cut(_reason(reason, run.error), REASON)})" for name, reason in binding.kept],
         "deleted": [f"{name} (stale)" for name in binding.deleted],
