@@ -33,6 +33,17 @@ def trips():
 # ------------------------------------------------------------------- a plan
 
 
+def test_a_number_of_a_table_is_rounded_as_in_pandas(trips):
+    """There it is NumPy's, which rounds by a method of its own; a float stays a float."""
+    assert value_of("t['km'].mean().round(1)", t=trips) == 25.0
+    assert value_of("(t['km'] / 7).mean().round(2)", t=trips) == round(25 / 7, 2)
+    assert type(value_of("(t['km'] / 7).mean().round()", t=trips)) is float
+    assert value_of("t['km'].max().item()", t=trips) == 40
+    assert value_of("(2.5).round()") == numpy.float64(2.5).round() == 2.0
+    assert "takes at most" in error_of("(2.5).round(10 ** 6)")
+    assert ".round() is for" in error_of("t['city'].max().round()", t=trips)
+
+
 def test_a_groupby_is_fanned_out_over_its_groups(trips):
     """Each group is the table of its rows; the keys name the tasks."""
 
