@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from statistics import mean, median
@@ -253,6 +254,15 @@ def items() -> float:
     return median(asyncio.run(ours()) for _ in range(3)) * 10
 
 
+def items_memory() -> float:
+    """Megabytes of the process that runs a fan-out of 100,000 no-ops, at most: nothing else was done in it."""
+    items()
+    import resource  # not on every platform, and only this figure needs it
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+
+
 async def echo(x: int) -> int:
     """Give a number back."""
     return x
@@ -318,6 +328,7 @@ FIGURES = [
     Figure("makespan", "makespan / max(critical path, work / cap), mean over 24 random graphs", 1.10, 1.04, makespan),
     Figure("fanout", "two-stage fan-out of 200 items, random times, cap 8, over its lower bound", 1.10, 1.04, fan_out),
     Figure("items", "an item of a fan-out of 100,000 no-op calls, Compiler.execute, microseconds", 60, 30, items),
+    Figure("items_memory", "the process of such runs, MB at most", 1_000, 400, items_memory),
     Figure("inline", "inline expr tasks with events / a bare asyncio.Task each", 1.2, 0.7, inline),
     Figure("sync", "burst of 1,000 sync tools / asyncio.to_thread", 0.3, 0.1, sync_burst),
 ]

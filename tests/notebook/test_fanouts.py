@@ -114,3 +114,24 @@ def test_a_run_that_goes_on_says_how_its_items_stand(desk):
     assert "rows  [hold(n) for n in range(1200)]  4 of 1,200 items done, 1 failed" in desk.text()
     run.cancel()
     run.wait(10)
+
+
+def test_what_a_notebook_saves_of_many_items_is_bounded(desk):
+    """Ten times the items, and no more than a tenth more of output: neither the page nor its text lists them."""
+    sizes = []
+    for count in (700, 7_000):
+        desk.ns["bad"].clear()
+        desk.ok(f"%%plan\nrows = [price(n) for n in range({count})]\nanswer(sum(rows) > 0)")
+        sizes.append(sum(len(part) for name, part in desk.shown[-1].items() if name != "image/png"))
+    assert sizes[1] < 1.1 * sizes[0] < 60_000
+
+
+def test_the_history_of_many_items_grows_with_their_number_only(desk, tmp_path):
+    """Some hundred bytes for each item, and the run comes back whole."""
+    desk.ns["bad"].clear()
+    desk.ok("%%plan\nrows = [price(n) for n in range(3000)]\nanswer(len(rows))")
+    run = desk.ns["run"]
+    kept = History(run.settings.history.path).load(run.id)
+    assert (len(kept.events), len(kept["rows"]), kept.answer) == (len(run.events), 3_000, 3_000)
+    stored = sum(path.stat().st_size for path in tmp_path.glob("runs.db*"))
+    assert stored < 3_000 * 1_500, f"{stored:,} bytes"
