@@ -24,7 +24,6 @@ from compiler_nb.outcome import ENDED, NOT_DONE, Failure, State, Status, Usage, 
 from compiler_nb.plan.losses import Failures
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import owner_of
-from compiler_nb.prompts.changes import mark_lines
 from compiler_nb.settings.control import Control
 from compiler_nb.settings.order import Order
 from compiler_nb.settings.settings import Settings
@@ -252,12 +251,12 @@ class Run:
         brackets says so. Raises KeyError if there is no such call.
         """
         sent = trace.exchange(self.progress, role, number).sent
-        return sent if since is None else mark_lines(trace.counterpart(since.progress, role, number).sent, sent)
+        return sent if since is None else _marked(trace.counterpart(since.progress, role, number).sent, sent)
 
     def reply(self, role: str = "planner", number: int = -1, *, since: Run | None = None) -> str:
         """Return what a model replied, as it came: the raw text; arguments and errors are those of `prompt`."""
         came = trace.exchange(self.progress, role, number).reply
-        return came if since is None else mark_lines(trace.counterpart(since.progress, role, number).reply, came)
+        return came if since is None else _marked(trace.counterpart(since.progress, role, number).reply, came)
 
     def disclosed(self) -> trace.Disclosure:
         """Return what left this machine: call by call of a model, to whom, and how much of what it was."""
@@ -405,7 +404,9 @@ class Run:
         return make() if make is not None else None
 
     def _chrome(self) -> str:
-        data = trace.chrome_trace(self.progress, self.id, self.question, self.seconds)
+        from compiler_nb.trace.chrome import chrome_trace  # noqa: PLC0415 - only who saves one needs it
+
+        data = chrome_trace(self.progress, self.id, self.question, self.seconds)
         return json.dumps(mask_all(data, self.settings.secrets))
 
     def to_otel(self, provider: Any = None, *, contents: bool = False) -> str:
@@ -542,3 +543,9 @@ class Run:
         count = len(self.progress.tasks)
         told = "".join(f", {cut(each, _TOLD)}" for each in (self.error, *self.words().providers()) if each)
         return f"<run {self.status}: {count_of(count, 'task')}{told}>"
+
+
+def _marked(before: str, after: str) -> str:
+    from compiler_nb.prompts.changes import mark_lines  # noqa: PLC0415 - only who compares two prompts needs it
+
+    return mark_lines(before, after)

@@ -314,6 +314,15 @@ def test_importing_brings_no_heavy_library():
     assert (told.returncode, told.stdout.strip()) == (0, ""), told.stderr
 
 
+def test_importing_brings_nothing_that_most_runs_do_not_need():
+    """Who runs a plan connects to no provider, saves no trace and compares nothing: each is loaded when it is used."""
+    seldom = ("models.openai", "models.hand", "trace.chrome", "prompts.changes", "compare.cases", "history")
+    names = {f"compiler_nb.{each}" for each in seldom}
+    code = f"from compiler_nb import Compiler, tool; import sys; print(*({names!r} & set(sys.modules)))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (told.returncode, told.stdout.strip()) == (0, ""), told.stderr
+
+
 def not_in_a_browser() -> set[str]:
     """Return the dependencies that Pyodide cannot have, by the names of their modules."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

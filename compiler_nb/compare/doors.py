@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from compiler_nb.compare.cases import Case, read_cases
 from compiler_nb.engine.background import BACKGROUND, MainThread
 from compiler_nb.engine.runners import PostToMain, on_main_thread
 from compiler_nb.models.connect import no_model
@@ -16,6 +15,7 @@ from compiler_nb.settings.settings import Settings
 from compiler_nb.signature.answers import answer_type_of
 
 if TYPE_CHECKING:  # loaded only if it is used
+    from compiler_nb.compare.cases import Case
     from compiler_nb.compare.grid import Grid
     from compiler_nb.compare.runner import GridRunner
     from compiler_nb.compare.store import InMemory
@@ -138,6 +138,8 @@ class ManyRuns:
             raise ValueError(f"max_concurrency must be a whole number from 1, not {max_concurrency!r}")
         if self.settings.planner is None:
             raise no_model()
+        from compiler_nb.compare.cases import read_cases  # noqa: PLC0415 - as above
+
         slots, wanted = asyncio.Semaphore(max_concurrency), answer_type_of(answer_type)
 
         async def answer(case: Case) -> Run:

@@ -10,8 +10,6 @@ from typing import Any, Final
 
 from compiler_nb.errors import BadRequest, ModelTimeout, NoModel, StreamBroken
 from compiler_nb.models.base import Model, Request, where_of
-from compiler_nb.models.hand import HandModel
-from compiler_nb.models.openai import OpenAIModel
 from compiler_nb.models.providers import HAND, LOCAL, PROVIDERS
 from compiler_nb.models.secret import Secret, mask
 from compiler_nb.models.sensitive import refuse_keys
@@ -35,6 +33,8 @@ def connect(spec: str, **settings: Any) -> Model:
     if spec.strip() == HAND:
         if wrong := settings.keys() - {"ask"}:
             raise BadRequest(f"{HAND} is a person, who takes no setting {min(wrong)}: leave it out", provider=HAND)
+        from compiler_nb.models.hand import HandModel  # noqa: PLC0415 - as OpenAIModel below
+
         return HandModel(**settings)
     if provider == LOCAL:
         return _local(model.strip(), settings)
@@ -44,6 +44,8 @@ def connect(spec: str, **settings: Any) -> Model:
         example = f"{provider}:{PROVIDERS[provider].example}"
         raise BadRequest(f"{spec!r} names no model; write one after the colon, as in {example!r}", provider=provider)
     refuse_keys(settings, PROVIDERS[provider].key_variables)
+    from compiler_nb.models.openai import OpenAIModel  # noqa: PLC0415 - only who connects needs what it imports
+
     found = OpenAIModel(model, provider=provider, **settings)
     found.prepare()
     return found
@@ -108,6 +110,8 @@ def describe(model: Model) -> dict[str, Any]:
     about = {"name": model.name, "provider": model.provider, "address": "", "key_found": False, "key_source": "no need"}
     if what := getattr(model, "about", ""):
         about["about"] = what
+    from compiler_nb.models.openai import OpenAIModel  # noqa: PLC0415 - as above
+
     if isinstance(model, OpenAIModel):
         key = model.key
         source = key.source if key.secret or model.needs_key else "no need"

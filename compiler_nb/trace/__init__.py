@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from compiler_nb.trace.chain import Link, find_chain
-from compiler_nb.trace.chrome import chrome_trace
 from compiler_nb.trace.costs import Cost, Costs, cost_of, costs_of, estimate_call, share_text
 from compiler_nb.trace.disclosed import Disclosed, Disclosure, disclosed
 from compiler_nb.trace.durations import Spent, Times, path_text, spent, times
@@ -15,7 +14,7 @@ from compiler_nb.trace.waiting import Words
 
 __all__ = [
     "JOINER", "PLANNER", "Cost", "Costs", "Disclosed", "Disclosure", "Exchange", "Facts", "Hold", "Link", "ModelCall",
-    "Park", "Progress", "Round", "Span", "Spent", "Times", "Words", "calls_of", "chrome_trace", "cost_of", "costs_of",
+    "Park", "Progress", "Round", "Span", "Spent", "Times", "Words", "calls_of", "cost_of", "costs_of",
     "counterpart", "disclosed", "estimate_call", "exchange", "exchanges", "facts_of", "find_chain", "path_text",
     "role_of", "share_text", "spent", "times",
 ]  # fmt: skip
