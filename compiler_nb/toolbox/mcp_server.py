@@ -27,6 +27,9 @@ TOOLS: Final = 10_000
 """Tools of one server."""
 WORDS: Final = 2_000
 """Characters of what a server says that an error repeats."""
+ENDED: Final = "it ended before it answered"
+_CLOSED: Final = "Connection closed"
+"""The same in the SDK's words."""
 LINES: Final = 8
 """Lines of its standard error that an error repeats."""
 _KEY: Final = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])[^\s/\\:]{16,}")
@@ -168,7 +171,9 @@ class Connection:
                 return await self._ask(name, arguments, tell)
         except MCPError as error:
             if error.code == CONNECTION_CLOSED or self.inspector.fault:
-                raise ServerLost from None
+                raise ServerLost(
+                    ENDED if error.message == _CLOSED else f"the answer was lost: {error.message}"
+                ) from None
             raise ToolError(self.server.told(f"it refuses the call: {error.message}")) from None
         except ValidationError as error:
             raise ToolError(self.server.told(f"its answer is no result of a tool: {_problem(error)}")) from None
@@ -209,8 +214,8 @@ def _why(error: BaseException, seconds: float, doing: str = "answer") -> str:
         return f"it did not {doing} within {seconds:g} s"
     if isinstance(error, FileNotFoundError):
         return f"there is no such program: {PurePath(str(error.filename)).name}"
-    if str(error) == "Connection closed":  # as the SDK puts it
-        return "it ended before it answered"
+    if str(error) == _CLOSED:
+        return ENDED
     if hasattr(error, "errors"):
         return f"its answer is not what the protocol says: {_problem(error)}"
     return f"it cannot be reached: {shorten(describe_error(error), 300)}"

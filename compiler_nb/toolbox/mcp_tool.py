@@ -82,9 +82,9 @@ class McpTool(Tool):
             connection = await resources.get(place, place.connect)
             try:
                 result = await connection.call(self.title, arguments, _teller())
-            except ServerLost:
-                await resources.drop(place, connection)
-                raise ServerLost(place.told("it ended before it answered", connection.inspector)) from None
+            except ServerLost as lost:
+                await resources.drop(place, connection)  # which takes the server's last words
+                raise ServerLost(place.told(str(lost), connection.inspector)) from None
         if result.is_error:
             raise ToolError(to_error(result))
         return to_value(result, wrapped=self._wrapped)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +20,7 @@ from compiler_nb.toolbox import mcp_wire
 from compiler_nb.toolbox.mcp import McpTools
 from compiler_nb.toolbox.mcp_values import Image
 from tests.support.mcp_real import SECRET, running_http
+from tests.support.mcp_web import running_web
 
 COVERS = ("mcp_server.py", "mcp_tool.py", "mcp_values.py", "mcp_wire.py")
 ROOT = Path(__file__).resolve().parents[2]
@@ -300,6 +303,42 @@ def test_a_server_that_floods_is_named(way, words):
     failed = perform([raw(way)], "x = double(4)\nanswer(x)").failures["x"]
     assert isinstance(failed.error, ServerLost)
     assert words in failed.message
+
+
+def test_a_server_that_died_between_two_calls_is_started_again():
+    """By the next call, or if that comes before its end is seen, by a retry."""
+
+    @tool
+    def kill(pid: int) -> int:
+        """End a process."""
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: not is_alive(pid))
+        return pid
+
+    plan = "one = double(1)\ngone = kill(one)\nother = double(1 if gone else 2)\nanswer([one, other])"
+    run = perform([raw("pids", retries=1), kill], plan)
+    assert not run.failures, run.failures
+    assert run.answer[0] != run.answer[1]
+
+
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [
+        ("flood", "a message of more than 10,000,000 bytes"),
+        ("events", "the answer was lost: "),
+        ("close", "it ended before it answered"),
+        ("status", "Server returned an error response"),
+        ("redirect", "Redirect to http://127.0.0.2:1/mcp not followed"),
+    ],
+)
+def test_an_address_that_fails_is_named(way, words):
+    """An answer without an end, as JSON or as events; none; an error; somebody else's address. No key is shown."""
+    with running_web(way) as url:
+        tools = mcp_tools(url=url, headers={"X-Api-Key": SECRET})
+        failed = perform([tools], "x = double(4)\nanswer(x)").failures["x"]
+    assert "the server 'web': " in failed.message
+    assert words in failed.message
+    assert SECRET not in failed.message + failed.traceback
 
 
 def test_what_a_server_says_aside_does_no_harm():

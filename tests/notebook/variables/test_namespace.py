@@ -8,6 +8,7 @@ import pytest
 
 from compiler_nb import OptionError, Toolbox, tool
 from compiler_nb.notebook.variables.namespace import Namespace
+from compiler_nb.toolbox.mcp import McpTools
 
 
 @tool
@@ -30,6 +31,14 @@ def test_tools_are_collected():
     for wrong, message in {"pla": "Did you mean 'plain'", "n": "made of a function"}.items():
         with pytest.raises(OptionError, match=message):
             names.tools([wrong])
+
+
+def test_the_tools_of_a_server_are_collected():
+    """Unasked, as every Tool of the notebook is, and by the name of the variable that holds them."""
+    group = McpTools([tool(name="search")(plain), tool(name="fetch")(plain)], "web", "1")
+    names = Namespace({"one": one, "web": group, "plain": plain})
+    assert list(names.tools()) == ["one", "search", "fetch"]
+    assert list(names.tools(["web", "plain"])) == ["search", "fetch", "plain"]
 
 
 def test_two_tools_of_one_name_are_an_option_error():
