@@ -216,10 +216,11 @@ def _drawn(routes: Mapping[Edge, tuple[Point, ...]], graph: Graph) -> dict[Edge,
 
 
 def place(graph: Graph, programs: Iterable[Program] | None = None) -> Layout | None:
-    """Return Graphviz's places and routes for a graph; or None if Graphviz is missing or the graph is too large.
+    """Return Graphviz's places and routes for a graph; or None if it is missing, or changes the order of a row.
 
-    It chooses only places across and routes: rows and heights are those of `make_skeleton`, and the order in a row that
-    of the plan. So a row is a rank, held by a node of its own, and invisible edges lead from each box to the next.
+    Nor is it asked about a large graph. It chooses only places across and routes: rows and heights are those of
+    `make_skeleton`, and the order in a row that of the plan. So a row is a rank, held by a node of its own, and
+    invisible edges lead from each box to the next.
     """
     skeleton = graph.skeleton
     if not skeleton.rows or len(graph.boxes) > MOST_BOXES or len(graph.edges) > MOST_EDGES:
@@ -271,7 +272,10 @@ def _read_plain(text: str, graph: Graph, skeleton: Skeleton) -> Layout:
              for number, row in enumerate(skeleton.rows) for half in (-row.high / 2, row.high / 2)]  # fmt: skip
     found: dict[str, Point] = {}
     for row in skeleton.rows:
-        found |= {key: (round(places[names[key]][0] - left), row.top + sizes[key][1] / 2) for key in row.nodes}
+        across_row = [round(places[names[key]][0] - left) for key in row.nodes]
+        if across_row != sorted(across_row):
+            raise ValueError("Graphviz has changed the order of a row")
+        found |= {key: (x, row.top + sizes[key][1] / 2) for key, x in zip(row.nodes, across_row, strict=True)}
     ways = {}
     for one, other in graph.edges:
         points = [(x - left, _height(y, marks)) for x, y in routes[names[one], names[other]]]
