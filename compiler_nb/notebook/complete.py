@@ -108,6 +108,7 @@ def _values(flag: str, typed: str, names: Namespace) -> Found:
         "tools": lambda: [*_of(names, (Tool, Toolbox, McpTools)), *_of(names, types.FunctionType), *SHIPPED],
         "approve": lambda: ["ask", "auto", "deny", *_of(names, Tool)],
         "inputs": names.visible,
+        "engine": lambda: ["local", "dask"],
         **dict.fromkeys(("source", "after"), lambda: [*_of(names, Run), "-1"]),
         "override": lambda: _tasks(names),
         "answer_type": lambda: [*_of(names, type), *TYPES],

@@ -318,6 +318,8 @@ def _compiler(desk: Desk, question: Question, again: Run | None = None) -> Compi
     if is_hand(models["planner"]):
         roles["planner"] = HandModel(question.prompts.append)
     settings: dict[str, Any] = {name: desk.setting(given, name) for name in PASSED_ON}
+    if "engine" in given:
+        settings["engine"] = given["engine"]
     settings["prompts"] = chosen_prompts(desk, given)
     names = desk.memory.names
     tools = names.tools(given.get("tools"))

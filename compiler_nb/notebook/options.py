@@ -83,6 +83,7 @@ _names = _list_of(str.isidentifier, "names of variables")
 _views = _list_of(VIEWS.__contains__, "graph, timeline, table or none")
 _variants = _list_of(re.compile(r"[^\W\d][\w@-]*").fullmatch, "names of variants")
 _whole = _like(r"\d{1,9}", "a whole number, 0 or more", int)
+_engine = _like(r"local|dask(:.+)?", "local, dask, or dask:ADDRESS of a scheduler, such as dask:tcp://10.0.0.5:8786")
 _count = _like(r"(?!0+$)\d{1,9}", "a whole number, 1 or more", int)
 _prefix = _like(r"[^\W\d_]\w*", "the beginning of a variable's name")
 
@@ -170,7 +171,8 @@ OPTIONS: Final = (
            "ask in several ways, as a table: base, saved prompts, variables with settings", _variants),
     Option("repeat", ("--repeat",), "N", "ask N times, as a table: how stable are plan and answer", _count),
     Option("fresh", ("--fresh",), help="of a table: run again what was run before"),
-    Option("engine", ("--engine",), "NAME", choices=("local",)),
+    Option("engine", ("--engine",), "WHERE",
+           "where tools run: local, or dask: workers here, or a cluster's: dask:ADDRESS", _engine),
     Option("loop", ("--loop",), "WHOSE", "the event loop to run on, ours or the kernel's", choices=("own", "kernel")),
     Option("background", ("-b", "--background"), help="return at once; results are bound when the run has ended"),
     Option("live", ("--live",), "on|off", "off: one output at the end, the same from run to run",
@@ -183,9 +185,7 @@ OPTIONS: Final = (
            choices=("off", "plan", "pure", "all")),
 )  # fmt: skip
 BY_FLAG: Final = {flag: option for option in OPTIONS for flag in option.flags}
-NOT_YET: Final = frozenset({
-    "--engine dask", "--step",
-})  # fmt: skip
+NOT_YET: Final = frozenset({"--step"})
 """Options, and values of options, that are planned: each is refused by its name, and listed nowhere."""
 RERUN: Final = frozenset({"--start", "--failed", "--take"})
 """Options of `%compile rerun`: a cell's question, or the plan in it, has no tasks yet that could be named."""

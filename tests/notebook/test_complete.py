@@ -36,7 +36,7 @@ NAMES = Namespace(
         ("%%compile --loop ", ["own", "kernel"]),
         ("%%compile --as list[", ["list[dict]", "list[float]", "list[str]"]),
         ("%%compile --after do", ["done"]),
-        ("%%compile --engine ", ["local"]),
+        ("%%compile --engine ", ["local", "dask"]),
         ("%%compile -T x,pl", ["plain", "plot"]),
         ("%%compile -i fr", ["frame"]),
         ("%%compile --approve d", ["deny"]),

@@ -97,7 +97,10 @@ def test_a_plan_keeps_its_lines():
         ("-o In", "a name that Python and IPython do not use"),
         ("_x << ", "the name of a variable"),
         ("max << ", "a name that Python and IPython do not use"),
-        ("--engine dask", "--engine dask does not exist yet"),
+        (
+            "--engine ray",
+            "--engine takes local, dask, or dask:ADDRESS of a scheduler, such as dask:tcp://10.0.0.5:8786",
+        ),
         ("--cache disk", "--cache takes off or plan or pure or all, not 'disk'"),
         ("--step", "--step does not exist yet"),
         ("--variants ,", "names of variants, separated by commas"),
