@@ -69,7 +69,5 @@ def cost() -> float:
 
 
 FIGURES = [
-    Figure(
-        "dask", f"Dask engine, {LAYERS} layers of {WIDTH} calls / plain distributed", 2.5, 2.0, cost
-    ),
+    Figure("dask", f"Dask engine, {LAYERS} layers of {WIDTH} calls / plain distributed", 2.5, 2.0, cost),
 ]
