@@ -12,7 +12,9 @@ from compiler_nb.errors import BadRequest, ModelError
 from compiler_nb.models.base import Message, Model, ReplyGrammar, Request, where_of
 from compiler_nb.models.calls import Calls, Reply
 from compiler_nb.models.recall import Asked
-from compiler_nb.outcome import Answer, Cancelled, Failure, Replan, Skipped
+from compiler_nb.operations.bounds import is_a
+from compiler_nb.outcome import NOT_DONE, Answer, Cancelled, Failure, Replan, Skipped
+from compiler_nb.plan.fanout import existing
 from compiler_nb.plan.task import owner_of
 from compiler_nb.prompts import Prompt, load
 from compiler_nb.prompts.data import PREVIEW, Oversize, Share, frame, frame_values
@@ -28,6 +30,8 @@ TURNS: Final = 3
 """Earlier questions of a conversation that are told."""
 FAILURES: Final = 50
 """Failures that are listed; the others are counted."""
+IN_PLACE: Final = 20
+"""Failed items of a fan-out that stand in the places of their values."""
 
 
 EXAMPLE: Final[tuple[Message, Message]] = (
@@ -176,7 +180,9 @@ def ask_for_decision(
     Raises Oversize if the results are too long.
     """
     partial = {
-        id_: end.partial for id_, end in failures.items() if isinstance(end, Failure) and end.partial is not None
+        id_: _in_part(end.partial)
+        for id_, end in failures.items()
+        if isinstance(end, Failure) and end.partial is not None
     }
     made = dict(origins or {})
     made |= {f"{id_}, in part": made[id_] for id_ in partial if id_ in made}
@@ -212,6 +218,14 @@ def ask_for_decision(
         parts.append(f"Question: {question}")
     asked: Message = {"role": "user", "content": "\n\n".join(parts)}
     return {"role": "system", "content": system}, *(EXAMPLE if brief else ()), asked
+
+
+def _in_part(partial: Any) -> Any:
+    """Return a partial value as a joiner sees it: many failed items are left out, for their fan-out counts them."""
+    items = partial.values() if type(partial) is dict else partial
+    if sum(is_a(item, NOT_DONE) for item in items) <= IN_PLACE:
+        return partial
+    return existing(partial) or type(partial)()
 
 
 def _answer(answer: Any, share: Share) -> str:

@@ -74,6 +74,19 @@ def test_a_fan_out_is_shown_in_part():
     assert "rows[B]" not in text
 
 
+def test_a_fan_out_with_many_failed_items_can_be_joined():
+    """What its items gave is shown, and why the others failed is told once: hundreds of errors would leave no room."""
+    lost = Failure("raised", "ValueError: " + "x" * 200)
+    partial = {f"K{number}": lost if number % 2 else number for number in range(400)}
+    failures = {"rows": Failure("items", "200 of 400 items failed: ValueError", partial=partial)}
+    text = prompt_of(ask("?", {}, failures)[1])
+    assert '<data name="rows, in part">\n{"K0": 0, "K2": 2, ' in text
+    assert "rows: failed (items): 200 of 400 items failed: ValueError" in text
+    assert "xxx" not in text
+    whole = {"rows": Failure("items", "all of them", partial=[lost] * 30)}
+    assert '<data name="rows, in part">\n[]' in prompt_of(ask("?", {}, whole)[1])
+
+
 def test_many_failures_are_counted():
     """A line for each of the first, and how many more there are."""
     failures = {f"t{number}": Failure("raised", "x") for number in range(60)}
