@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 from compiler_nb.diff.asked import AskedDiff, asked
 from compiler_nb.diff.contents import NO, Comparer, ContentDiff
 from compiler_nb.diff.figures import Figures, figures_of
-from compiler_nb.drawing.aligned import End
 from compiler_nb.drawing.scene import DrawnRound, scene_of_run
+from compiler_nb.drawing.tiles import End
 from compiler_nb.outcome import State
 from compiler_nb.plan.matching import DiffKind, EdgeDiffKind, LineChange, Signatures, TaskDiff, match
 from compiler_nb.plan.short import shorten_final

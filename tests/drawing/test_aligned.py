@@ -4,12 +4,15 @@ import re
 
 import pytest
 
-from compiler_nb.drawing.aligned import LABEL, MINUS, SIGNS, End, draw_aligned
+from compiler_nb.drawing.aligned import SIGNS, draw_aligned
 from compiler_nb.drawing.dot import render
+from compiler_nb.drawing.tiles import LABEL, MINUS, End
 from compiler_nb.plan.matching import match
 from compiler_nb.plan.plan import Plan
 from compiler_nb.text import TIMES
 from tests.support.pictures import HOSTILE, call, random_plan, read
+
+COVERS = ("tiles.py",)
 
 BEFORE = """
 ny = weather("New York")
