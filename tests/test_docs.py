@@ -33,7 +33,7 @@ CLASSES = (
 )
 """What a user holds, and asks by attributes."""
 INNER = {
-    "Run": "id_of progress words",
+    "Run": "bring_home id_of progress words",
     "Task": "after awaited column follows guard opaque owner since version_of",
     "Tool": "bind fit is_async parameter_of positional regular returns runs_on stateless",
     "Compiler": "begin cells given order order_again order_planned order_resumed prepare recall",
@@ -45,8 +45,6 @@ INNER = {
 """Attributes that other rooms use, and that no user needs."""
 FUNCTIONS = (compiler_nb.tool, compiler_nb.Compiler, compiler_nb.Budget, compiler_nb.Limit)
 """What takes options by name, each of which is shown."""
-ONE_CHOICE = {"engine"}
-"""Settings with one value so far."""
 NO_PERSON = {"%compile model --key"}
 """What asks a person for a secret, and so cannot stand in a page that runs."""
 
@@ -91,11 +89,7 @@ def test_every_option_in_python_has_an_example(shown):
     missing = []
     for function in FUNCTIONS:
         signature = inspect.signature(compiler_nb.Tool if function is compiler_nb.tool else function)
-        names = [
-            name
-            for name, each in signature.parameters.items()
-            if each.kind is each.KEYWORD_ONLY and name not in ONE_CHOICE
-        ]
+        names = [name for name, each in signature.parameters.items() if each.kind is each.KEYWORD_ONLY]
         names = names or list(signature.parameters)
         missing += [f"{function.__name__}({name}=)" for name in names if f"{function.__name__}({name})" not in shown]
     assert not missing, ", ".join(missing)
