@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -204,12 +206,31 @@ class Drive:
         ORIGINS.reset(origins)
         PRINTS.reset(prints)
         RESOURCES.reset(resources)
+        if "pandas" in sys.modules:
+            self._watch_tables(session)
         session.secrets = settings.secrets
         session.effects.ledger = Ledger(self.run.id, self.run.effects, wary=past.wary)
         session.recall = past.recall if past.parent or past.pins or past.follow else None
         session.rates, session.rated = shared_limits(settings.limits), self._rated()
         session.warn = self.control.warn
         return session
+
+    def _watch_tables(self, session: Session) -> None:
+        """Warn of tools that change a table which is their argument."""
+        from compiler_nb.engine.altered import watch_tables  # noqa: PLC0415 - only who has tables needs it
+
+        def tell(id_: str, table: Any, who: str, change: str) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the run is over
+                session.loop.call_soon_threadsafe(warn, id_, table, who, change)
+
+        def warn(id_: str, table: Any, who: str, change: str) -> None:
+            inputs = (f"the input {name}" for name, value in session.inputs.items() if value is table)
+            results = (f"the result {name}" for name, value in session.outcomes.items() if value is table)
+            source = next(itertools.chain(inputs, results), "")
+            hint = "other tasks may read the same table, so let the tool work on a copy (.copy())"
+            self.log.emit(Warned, id_, f"{who}{f' ({source})' if source else ''}: {change}; {hint}")
+
+        session.runners = watch_tables(session.runners, tell)
 
     def _rated(self) -> dict[str, str]:
         """Return the tools whose calls count against a provider's limits per minute, with their providers.

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from compiler_nb.engine.ledger import Entry
 from compiler_nb.operations.bounds import is_a
-from compiler_nb.outcome import ADOPTED, FOLLOWED, NOT_DONE, Failure, NotStored, is_lost
+from compiler_nb.outcome import ADOPTED, FOLLOWED, NOT_DONE, Failure, is_lost, unstored
 from compiler_nb.plan.effects import nature
 from compiler_nb.plan.fanout import existing
 from compiler_nb.plan.short import shorten_call
@@ -58,7 +58,8 @@ def followed(
             if end is None:
                 continue
             outcome = end.outcome
-            if not is_a(outcome, (*NOT_DONE, NotStored)) and key is not None and _may_take(task, end.how, tools):
+            is_whole = not is_a(outcome, NOT_DONE) and unstored(outcome) is None
+            if is_whole and key is not None and _may_take(task, end.how, tools):
                 past.known[key].append(Taken(outcome, f"{FOLLOWED} {run.id}"))
             if task.owner:
                 continue
@@ -77,7 +78,7 @@ def followed(
     past.follow = FollowUp(
         runs=tuple(runs), turns=tuple(map(_turn, runs)), tasks=tasks, outcomes=outcomes, names=names, origins=origins,
         keys=found_keys, failures=failures, since=_last_effect(tasks, tools), effects=_told(known, tasks),
-        lost={id_: value.reason for id_, value in outcomes.items() if type(value) is NotStored},
+        lost={id_: part.reason for id_, value in outcomes.items() if (part := unstored(value)) is not None},
         informed=any(each.number > 0 or (each.plan and each.plan.after_tools) for run in runs for each in run.rounds),
     )  # fmt: skip
     return past
@@ -85,7 +86,7 @@ def followed(
 
 def inputs_of(last: Run, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the inputs of a question that follows a run: that one's as far as they are there, and those given."""
-    return {name: value for name, value in last.inputs.items() if type(value) is not NotStored} | dict(given)
+    return {name: value for name, value in last.inputs.items() if unstored(value) is None} | dict(given)
 
 
 def _may_take(task: Task, how: str, tools: Mapping[str, Tool]) -> bool:
