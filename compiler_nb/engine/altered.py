@@ -30,7 +30,7 @@ WITHIN: Final = 100
 """Items of a container among the arguments that are looked at."""
 NAMED: Final = 5
 """Columns that are named."""
-Told: TypeAlias = Callable[[str, Any, str, str], None]
+TellOfChange: TypeAlias = Callable[[str, Any, str, str], None]
 """Takes a task's id, the table, the names of the calls that may have changed it with the parameter, and the change."""
 
 
@@ -114,7 +114,7 @@ class Altered:
     tell: called on the thread of a call that ends, with its task, the table, who may have changed it, and how.
     """
 
-    def __init__(self, tell: Told) -> None:
+    def __init__(self, tell: TellOfChange) -> None:
         pandas = sys.modules["pandas"]
         self.tell, self.kinds = tell, (pandas.DataFrame, pandas.Series)
         self._lock = threading.Lock()
@@ -232,7 +232,7 @@ def _guarded_coroutine(altered: Altered, call: Call, tables: Mapping[str, Any]) 
     return guarded
 
 
-def watch_tables(runners: Mapping[str, Runner], tell: Told) -> dict[str, Runner]:
+def watch_tables(runners: Mapping[str, Runner], tell: TellOfChange) -> dict[str, Runner]:
     """Return runners that tell of tables which a tool of this process changes; the others as they are."""
     altered = Altered(tell)
     local = (Coroutines, Threads, InTurn)
