@@ -385,10 +385,25 @@ class Run:
 
         return RunDiff.of_runs(self, other, names, tools)
 
+    def to_script(self, tools: Mapping[str, Any] | None = None) -> str:
+        """Return its plan as a plain asyncio script, with its tools, inputs and limits: see `Plan.to_script`.
+
+        tools: by name, in the place of those that only another session had. Raises KeyError if it has no whole plan.
+        """
+        from compiler_nb.history.past import plan_again  # noqa: PLC0415 - only who exports needs it
+        from compiler_nb.script.script import write_script  # noqa: PLC0415 - as above
+
+        settings = self.settings
+        return write_script(
+            plan_again(self), {**settings.tools, **(tools or {})}, inputs=self.inputs, question=self.question,
+            max_concurrency=settings.max_concurrency, limits=settings.caps, secrets=settings.secrets,
+        )  # fmt: skip
+
     def save(self, path: str | PathLike[str]) -> Path:
         """Write it in the form that the path's ending names, without keys; return the path.
 
-        .jsonl: all of it, for `Run.load`; .trace.json: its times, for Perfetto or chrome://tracing; .html: a page;
+        .jsonl: all of it, for `Run.load`; .trace.json: its times, for Perfetto or chrome://tracing; .html: a page; .py:
+        its plan as a script;
         .svg, .png, .pdf, .txt or .dot: the picture (.png and .pdf need Graphviz and at most 200 tasks).
         Raises ValueError that lists these for another ending, RuntimeError if the form cannot be made here.
         """
@@ -396,7 +411,12 @@ class Run:
         from compiler_nb.history.lines import write  # noqa: PLC0415 - as above
         from compiler_nb.notebook.output.document import run_page  # noqa: PLC0415 - the one way up, for who looks
 
-        whole: Forms = {".html": lambda: run_page(self), ".jsonl": lambda: write(self), ".trace.json": self._chrome}
+        whole: Forms = {
+            ".html": lambda: run_page(self),
+            ".jsonl": lambda: write(self),
+            ".trace.json": self._chrome,
+            ".py": self.to_script,
+        }
         return save(path, {**whole, **{form: functools.partial(self._drawn, form) for form in _DRAWN}})
 
     def _drawn(self, form: str) -> str | bytes | None:

@@ -31,7 +31,7 @@ LAYERS = """
 errors tracebacks outcome text signature operations tool
 plan grammar
 events models trace
-drawing values engine prompts settings
+drawing script values engine prompts settings
 planner joiner toolbox
 run history diff cache
 drive compare compiler
@@ -39,7 +39,7 @@ evals course __main__ notebook
 """
 RANK = {room: rank for rank, room in enumerate(LAYERS.split())}
 SHOWS = (
-    r"(Plan\.(to_graphviz|visualize|_repr_\w+_)|Run\.(view|visualize|timeline|diff|save|load|_repr_\w+_)"
+    r"(Plan\.(to_graphviz|to_script|visualize|_repr_\w+_)|Run\.(view|visualize|timeline|diff|to_script|save|load|_repr_\w+_)"
     r"|RunDiff\._repr_\w+_|Toolbox\.grammar|Grid\.(bar|_repr_\w+_))"
 )
 """The methods that show: each may import a higher room inside itself, and is no part of a circle. A toolbox shows what

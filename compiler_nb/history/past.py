@@ -336,7 +336,13 @@ def editable(old: Run) -> str:
             again = Plan.parse(last.text, dialect="python", inputs=tuple(old.inputs), implied="value")
             if again.final == last.final and again.by_id.keys() == last.by_id.keys():
                 return f"{last.text.strip()}\n"
-    return Plan(tuple(task for each in rounds for task in each.plan), last.final).to_text("python")
+    return plan_again(old).to_text("python")
+
+
+def plan_again(old: Run) -> Plan:
+    """Return a run's last plan with those tasks of earlier rounds that it reads. Raises KeyError if there is none."""
+    rounds = rounds_again(old)
+    return Plan(tuple(task for each in rounds for task in each.plan), rounds[-1].plan.final)
 
 
 def rounds_again(old: Run) -> list[PastRound]:

@@ -203,10 +203,10 @@ _MARKS: Final = ('"', "'", '"""', "'''")
 
 def spell(tree: Tree, name_of: Callable[[str], str] | None = None) -> str:
     """Return a tree as Python source; `name_of` says how the id of a task is written, by default as its variable."""
-    return _Speller(name_of or variable).spell(tree, 0)
+    return TreeSpeller(name_of or variable).spell(tree, 0)
 
 
-class _Speller:
+class TreeSpeller:
     """Writes trees; `binding` is how tightly the surrounding operator binds."""
 
     def __init__(self, name_of: Callable[[str], str]) -> None:
@@ -215,6 +215,7 @@ class _Speller:
         self.steps: dict[str, Task] = {}  # the calls of a fan-out's element, written where their values are used
 
     def spell(self, tree: Tree, binding: int = 0) -> str:  # noqa: PLR0911 - one line per kind of data
+        """Return a tree as source; binding: how tightly the operator around it binds."""
         kind = type(tree)
         if kind is list:
             return f"[{self.many(tree)}]"
@@ -234,6 +235,7 @@ class _Speller:
         return f"({tree!r})" if number and binding > (_BINDING["*"] if tree < 0 else _BINDING["**"] + 1) else repr(tree)
 
     def many(self, trees: Any) -> str:
+        """Return trees with commas between them."""
         return ", ".join(self.spell(tree) for tree in trees)
 
     def node(self, tree: Expression) -> tuple[str, int]:  # noqa: C901, PLR0911, PLR0912 - one case per node
@@ -295,6 +297,7 @@ class _Speller:
         raise TypeError(f"{type(tree).__name__} cannot be written")
 
     def arguments(self, args: tuple[Tree, ...], kwargs: dict[str, Tree]) -> str:
+        """Return the arguments of a call."""
         return ", ".join([*map(self.spell, args), *(f"{name}={self.spell(value)}" for name, value in kwargs.items())])
 
     def call(self, task: Task) -> str:
@@ -302,6 +305,7 @@ class _Speller:
         return f"{task.tool}({self.arguments(task.args, task.kwargs)})"
 
     def text(self, node: Text) -> str:
+        """Return an f-string."""
         outer, self.mark = self.mark, "'"
         body = self.pieces(node)
         fit = [mark for mark in _MARKS if mark not in body and not (len(mark) > 1 and body.endswith(mark[0]))]
@@ -310,6 +314,7 @@ class _Speller:
         return text
 
     def pieces(self, node: Text, *, escape: bool = False) -> str:
+        """Return what stands between the quotes of an f-string."""
         out = []
         for part in node.parts:
             if type(part) is str:
@@ -337,7 +342,7 @@ def _clauses(tree: Fanout) -> tuple[Clause, ...]:
 
 def spell_call(task: Task, name_of: Callable[[str], str] | None = None) -> str:
     """Return the right-hand side of a task's line: its call, expression or comprehension."""
-    speller = _Speller(name_of or variable)
+    speller = TreeSpeller(name_of or variable)
     return speller.call(task) if task.kind == "call" else speller.spell(task.args[0])
 
 

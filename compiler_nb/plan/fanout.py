@@ -104,6 +104,15 @@ def needs(task: Task, container: Callable[[str], str]) -> tuple[tuple[str, ...],
     return tuple(dict.fromkeys((*after, *task.after))), tuple(sorted((shapes | linked) - whole))
 
 
+def later_names(task: Task, container: Callable[[str], str]) -> set[str]:
+    """Return the names in an element of a fan-out that stand for values of other fan-outs' unfinished items."""
+    node: Fanout = task.args[0]
+    whole: set[str] = set()
+    later = _structure(node.source, node.target, container, whole, set())
+    read = {part.name for part in walk((node.conditions, node.key)) if isinstance(part, Local)}
+    return set() if later is None or read & later else later
+
+
 def _item_reads(task: Task, container: Callable[[str], str]) -> tuple[str, ...]:
     """Return the unfinished fan-outs that a call or an expression reads only item by item, by known keys."""
     by_key = {_item_of(part) for part in walk(task)} - {""}

@@ -84,6 +84,24 @@ class Plan:
         """Return how the plan was read: its tasks, what each waits for, and its shape."""
         return short.explain(self.tasks, self.final, self.notes)
 
+    def to_script(
+        self,
+        tools: Iterable[Any] | Mapping[str, Any] = (),
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        max_concurrency: int = 8,
+    ) -> str:
+        """Return the plan as a plain asyncio script, which needs nothing of this package and gives the same results.
+
+        tools: the functions that it calls; they are imported, or written out if they are the notebook's own; one that
+        is not given is left to be imported. inputs: values of the variables that it reads, for those that are literals.
+        `missing` of the result says what is to be filled in, by name.
+        """
+        from compiler_nb.script.script import write_script  # noqa: PLC0415 - scripts know plans, not the other way
+
+        known = tools if isinstance(tools, Toolbox) else Toolbox(tools)
+        return write_script(self, known, inputs=inputs, max_concurrency=max_concurrency)
+
     def to_graphviz(self) -> Any:
         """Return the plan as a `graphviz.Digraph` that shows itself anywhere, and saves itself by its file's suffix.
 

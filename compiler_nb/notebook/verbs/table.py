@@ -9,7 +9,19 @@ from compiler_nb.errors import OptionError
 from compiler_nb.notebook.desk import Desk
 from compiler_nb.notebook.options import help_text
 from compiler_nb.notebook.output.presenter import say
-from compiler_nb.notebook.verbs import again, approve, cache, compare, examples, listing, look, model, prompts, steer
+from compiler_nb.notebook.verbs import (
+    again,
+    approve,
+    cache,
+    compare,
+    examples,
+    export,
+    listing,
+    look,
+    model,
+    prompts,
+    steer,
+)
 from compiler_nb.notebook.verbs.command import Command
 from compiler_nb.run import Run
 from compiler_nb.text import suggest
@@ -158,6 +170,14 @@ VERBS: Final = {
     "edit": Command(
         again.edit, "edit [RUN]", "open a cell with a run's plan, to be changed: only what changed runs again", 1
     ),
+    "export": Command(
+        export.export,
+        "export [RUN] FILE [--force]",
+        "write a run's plan as a plain asyncio script, FILE.py, which needs nothing of this package; or the run as "
+        "another form: .html, .jsonl, .svg and others; --force writes over a file that exists",
+        2,
+        {"--force": ""},
+    ),
     "cache": Command(
         cache.cache,
         "cache [show [RUN] | clear]",
@@ -167,5 +187,5 @@ VERBS: Final = {
     "cancel": Command(steer.cancel, "cancel [RUN]", "cancel a run, or all that are running", 1),
 }
 VERBS["go"] = VERBS["resume"]
-NOT_YET: Final = frozenset({"step", "export", "demo"})
+NOT_YET: Final = frozenset({"step", "demo"})
 """Verbs that are planned: each is refused by its name, and listed nowhere."""

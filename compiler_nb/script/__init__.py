@@ -1,0 +1,1 @@
+"""A plan as a plain asyncio script, which needs nothing of this package."""
