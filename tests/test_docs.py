@@ -33,6 +33,7 @@ CLASSES = (
 )
 """What a user holds, and asks by attributes."""
 INNER = {
+    "Plan": "id_of",
     "Run": "bring_home id_of progress words",
     "Task": "after awaited column follows guard opaque owner since version_of",
     "Tool": "bind fit is_async parameter_of positional regular returns runs_on stateless",

@@ -27,22 +27,22 @@ from compiler_nb.plan.expression import (
 from compiler_nb.plan.tree import Expression, Ref, Tree
 
 
-class Known(NamedTuple):
+class ValueKind(NamedTuple):
     """What a value is: "plain" for Python's own, "groups" of a table, "frame", or "unknown"; and what its items are."""
 
     name: str
     item: Any = None
 
     @property
-    def items(self) -> Known:
+    def items(self) -> ValueKind:
         """What the items are that it holds, or gives when it is gone through."""
         return self.item or UNKNOWN
 
 
-UNKNOWN: Final = Known("unknown")
-FRAME: Final = Known("frame")
-GROUPS: Final = Known("groups")
-PLAIN: Final = Known("plain", Known("plain", Known("plain")))
+UNKNOWN: Final = ValueKind("unknown")
+FRAME: Final = ValueKind("frame")
+GROUPS: Final = ValueKind("groups")
+PLAIN: Final = ValueKind("plain", ValueKind("plain", ValueKind("plain")))
 """A number or a text, and what is made of these only."""
 _SCALARS: Final = (str, int, float, bool, bytes, complex, type(None))
 _HOLDERS: Final = (list, dict, tuple, set, frozenset)
@@ -51,7 +51,7 @@ _LISTS: Final = frozenset({"sorted", "list", "tuple", "set", "reversed"})
 _TEXTS: Final = frozenset({"upper", "lower", "strip", "join", "title", "replace", "startswith", "endswith", "split"})
 
 
-def of_hint(hint: Any) -> Known:
+def of_hint(hint: Any) -> ValueKind:
     """Return what a tool's declared result is; a class of the user's may be anything."""
     if hint in _SCALARS or hint is None:
         return PLAIN
@@ -59,26 +59,26 @@ def of_hint(hint: Any) -> Known:
     if origin not in _HOLDERS:
         return UNKNOWN
     kinds = {of_hint(part) for part in parts if part is not Ellipsis}
-    return Known("plain", kinds.pop() if len(kinds) == 1 else UNKNOWN)
+    return ValueKind("plain", kinds.pop() if len(kinds) == 1 else UNKNOWN)
 
 
-def bound(target: Pattern, item: Known) -> dict[str, Known]:
+def bound(target: Pattern, item: ValueKind) -> dict[str, ValueKind]:
     """Return what the names of a `for` are that goes over such items."""
     if isinstance(target, str):
         return {target: item}
     return {name: kind for part in target for name, kind in bound(part, item.items).items()}
 
 
-def kind_of(tree: Tree, names: Mapping[str, Known], refs: Callable[[str], Known]) -> Known:  # noqa: C901, PLR0911, PLR0912 - one case per node
+def kind_of(tree: Tree, names: Mapping[str, ValueKind], refs: Callable[[str], ValueKind]) -> ValueKind:  # noqa: C901, PLR0911, PLR0912 - one case per node
     """Return what the value of a tree is; names: what local names are, refs: what the value of a task is."""
 
-    def of(part: Tree) -> Known:
+    def of(part: Tree) -> ValueKind:
         return kind_of(part, names, refs)
 
     if isinstance(tree, list | tuple | set):
-        return Known("plain", one(map(of, tree)))
+        return ValueKind("plain", one(map(of, tree)))
     if isinstance(tree, dict):
-        return Known("plain", one(map(of, [*tree, *tree.values()])))
+        return ValueKind("plain", one(map(of, [*tree, *tree.values()])))
     match tree:
         case Ref(id_):
             return refs(id_)
@@ -109,26 +109,26 @@ def kind_of(tree: Tree, names: Mapping[str, Known], refs: Callable[[str], Known]
     return UNKNOWN if isinstance(tree, Expression) else PLAIN
 
 
-def one(kinds: Any) -> Known:
+def one(kinds: Any) -> ValueKind:
     """Return what values are together: one kind, or unknown; nothing at all is plain."""
     found = set(kinds)
     if len(found) > 1 and all(kind.name == "plain" for kind in found):
-        return Known("plain", one(kind.items for kind in found))
+        return ValueKind("plain", one(kind.items for kind in found))
     return found.pop() if len(found) == 1 else UNKNOWN if found else PLAIN
 
 
-def _of_function(function: str, args: list[Known]) -> Known:  # noqa: PLR0911 - one line per kind of function
+def _of_function(function: str, args: list[ValueKind]) -> ValueKind:  # noqa: PLR0911 - one line per kind of function
     if function in _COUNTS:
         return PLAIN
     if function.startswith(PANDAS):
         return UNKNOWN
     first = args[0] if args else PLAIN
     if function in _LISTS or function == "dict":
-        return Known("plain", first.items)
+        return ValueKind("plain", first.items)
     if function == "zip":
-        return Known("plain", Known("plain", one(arg.items for arg in args)))
+        return ValueKind("plain", ValueKind("plain", one(arg.items for arg in args)))
     if function == "enumerate":
-        return Known("plain", Known("plain", one([PLAIN, first.items])))
+        return ValueKind("plain", ValueKind("plain", one([PLAIN, first.items])))
     if function in ("max", "min") and len(args) > 1:
         return one(args)
     if function in ("max", "min", "next"):
@@ -136,23 +136,25 @@ def _of_function(function: str, args: list[Known]) -> Known:  # noqa: PLR0911 - 
     return PLAIN if first == PLAIN else UNKNOWN
 
 
-def _of_method(value: Known, name: str) -> Known:
+def _of_method(value: ValueKind, name: str) -> ValueKind:
     if name == "groupby":
         return GROUPS
     if value.name == "plain" and name in ("keys", "values"):
-        return Known("plain", value.items)
+        return ValueKind("plain", value.items)
     if value.name == "plain" and name == "items":
-        return Known("plain", Known("plain", value.items))
+        return ValueKind("plain", ValueKind("plain", value.items))
     if value.name == "plain" and name == "get":
         return one([value.items, PLAIN])
     return PLAIN if value == PLAIN or (name in _TEXTS and name not in IDIOMS) else UNKNOWN
 
 
-def _of_comprehension(tree: Comprehension | Fanout, names: Mapping[str, Known], refs: Callable[[str], Known]) -> Known:
+def _of_comprehension(
+    tree: Comprehension | Fanout, names: Mapping[str, ValueKind], refs: Callable[[str], ValueKind]
+) -> ValueKind:
     if isinstance(tree, Fanout):
-        return Known("plain")
+        return ValueKind("plain")
     inner = dict(names)
     for clause in tree.clauses:
         inner |= bound(clause.target, kind_of(clause.source, inner, refs).items)
     parts = [tree.element, *([tree.key] if tree.container == "dict" else [])]
-    return Known("plain", one(kind_of(part, inner, refs) for part in parts))
+    return ValueKind("plain", one(kind_of(part, inner, refs) for part in parts))

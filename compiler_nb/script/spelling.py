@@ -31,7 +31,7 @@ from compiler_nb.plan.expression import (
 )
 from compiler_nb.plan.statement import parse_syntax
 from compiler_nb.plan.tree import Expression, Input, Ref, Tree, walk
-from compiler_nb.script.kinds import FRAME, GROUPS, Known, bound, kind_of
+from compiler_nb.script.kinds import FRAME, GROUPS, ValueKind, bound, kind_of
 from compiler_nb.text import literal
 
 TIGHT: Final = 12
@@ -68,19 +68,22 @@ class ScriptSpeller(TreeSpeller):
     """
 
     def __init__(
-        self, name_of: Callable[[str], str], kinds: Callable[[str], Known], names: Mapping[str, Known] | None = None
+        self,
+        name_of: Callable[[str], str],
+        kinds: Callable[[str], ValueKind],
+        names: Mapping[str, ValueKind] | None = None,
     ) -> None:
         super().__init__(name_of)
         self.kinds, self.locals = kinds, dict(names or {})
         self.steps_named: dict[str, str] = {}  # the calls in the element of a fan-out
         self.unsure: set[str] = set()  # names of the script that may stand for an error, if nothing needs them
 
-    def kind(self, tree: Tree) -> Known:
+    def kind(self, tree: Tree) -> ValueKind:
         """Return what is known of the value of a tree."""
         return kind_of(tree, self.locals, self.kinds)
 
     @contextmanager
-    def binding(self, names: Mapping[str, Known]) -> Iterator[None]:
+    def binding(self, names: Mapping[str, ValueKind]) -> Iterator[None]:
         """Let names be bound meanwhile."""
         outer = self.locals
         self.locals = {**outer, **names}
@@ -200,7 +203,7 @@ class ScriptSpeller(TreeSpeller):
         """Write a call of a function."""
         if name.startswith(PANDAS):
             return f"_own({name}({self.arguments(args, kwargs)}))"
-        first = self.kind(args[0]) if args else Known("plain")
+        first = self.kind(args[0]) if args else ValueKind("plain")
         single = len(args) == 1 or name in ("sum", "round")
         named = [f"{word}={self.function(value, first)}" for word, value in kwargs.items()]
         if name in WITH_HELPERS and single and args:
@@ -213,7 +216,7 @@ class ScriptSpeller(TreeSpeller):
             return f"{name}({', '.join([*map(through, args[:1]), *map(self.spell, args[1:]), *named])})"
         return f"{name}({', '.join([*map(through, args), *named])})"
 
-    def function(self, tree: Tree, source: Known) -> str:
+    def function(self, tree: Tree, source: ValueKind) -> str:
         """Write what a named argument is: a key is given the items of what is gone through."""
         if isinstance(tree, Lambda):
             with self.binding(dict.fromkeys(tree.names, source.items)):

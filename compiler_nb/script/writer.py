@@ -21,7 +21,7 @@ from compiler_nb.plan.fanout import later_names, needs
 from compiler_nb.plan.task import Join, LastLine, Return, Task, inputs_of, is_part, line_of, variable
 from compiler_nb.plan.tree import Expression, Ref, Tree, references, walk
 from compiler_nb.plan.tree import replace as replace_nodes
-from compiler_nb.script.kinds import UNKNOWN, Known, bound, of_hint
+from compiler_nb.script.kinds import UNKNOWN, ValueKind, bound, of_hint
 from compiler_nb.script.spelling import ScriptSpeller, python_name, reads_tables, renamed
 from compiler_nb.signature.arguments import Parameter
 from compiler_nb.text import literal
@@ -46,7 +46,7 @@ class BodyWriter:
             plain = "".join(each if each.isalnum() or each == "_" else "_" for each in variable(id_)).strip("_")
             self.names[id_] = free_name(python_name(plain if plain.isidentifier() else f"line_{plain}"), taken)
             taken.add(self.names[id_])
-        self.kinds: dict[str, Known] = {}
+        self.kinds: dict[str, ValueKind] = {}
 
     def write(self) -> str:
         """Return the body of `main`, without its first line."""
@@ -59,11 +59,11 @@ class BodyWriter:
         """Return "list" or "dict" for a fan-out, "" for any other task."""
         return str(self.fanouts.get(id_, ""))
 
-    def kind(self, id_: str) -> Known:
+    def kind(self, id_: str) -> ValueKind:
         """Return what is known of a task's value."""
         return self.kinds.get(id_, UNKNOWN)
 
-    def speller(self, names: Mapping[str, Known] | None = None) -> ScriptSpeller:
+    def speller(self, names: Mapping[str, ValueKind] | None = None) -> ScriptSpeller:
         """Return what writes the expressions of one task."""
         return ScriptSpeller(self.names.__getitem__, self.kind, names)
 
@@ -137,7 +137,7 @@ class BodyWriter:
         text = f"{head}@{name}({', '.join(options)})\nasync def _():\n{textwrap.indent(body, INDENT)}\n"
         return textwrap.indent(text, INDENT)
 
-    def kind_of(self, task: Task) -> Known:
+    def kind_of(self, task: Task) -> ValueKind:
         """Return what is known of the value of a task."""
         if task.kind == "call":
             tool = self.tools.get(task.tool)
@@ -147,7 +147,7 @@ class BodyWriter:
         node: Fanout = task.args[0]
         names = bound(node.target, self.speller().kind(node.source).items)
         names |= {step.id: self.kind_of(step) for step in node.steps if step.kind == "call"}
-        return Known("plain", self.speller(names).kind(node.element))
+        return ValueKind("plain", self.speller(names).kind(node.element))
 
     def plain(self, task: Task, kind: str) -> list[str]:
         """Return the body of a call or an expression."""
@@ -253,7 +253,7 @@ class ItemWriter:
     """
 
     def __init__(
-        self, body: BodyWriter, task: Task, names: Mapping[str, Known], later: set[str], shapes: Sequence[str]
+        self, body: BodyWriter, task: Task, names: Mapping[str, ValueKind], later: set[str], shapes: Sequence[str]
     ) -> None:
         self.body, self.task, self.later, self.shapes = body, task, later, shapes
         self.node: Fanout = task.args[0]

@@ -72,7 +72,7 @@ def in_order(made):
 
 
 def test_random_plans_give_in_a_script_what_they_give_here(tmp_path):
-    """150 of them, with fan-outs, guarded calls, side effects and failing calls: values, failures and order are equal."""
+    """150 of them, with fan-outs, guarded calls, side effects and failing calls: all is equal."""
     tools, runs, scripts = tools_of_toolkit(), {}, {}
     compiler = Compiler(tools=list(tools.values()), approve="auto", max_concurrency=3)
     for number in range(times(150)):
