@@ -305,7 +305,8 @@ OFFERED = {
     "after", "answer", "answer_cut", "answer_type", "approve", "cached", "cancel", "cost", "costs", "deny", "diff",
     "disclosed", "error", "events", "failures", "id", "inputs", "load", "partial", "pause", "plan", "prompt",
     "question", "raise_for_failures", "reply", "results", "resume", "retry", "rounds", "save", "seconds", "set",
-    "settings", "skip", "state", "status", "timeline", "to_otel", "to_pandas", "to_script", "usage", "view", "visualize", "why",
+    "settings", "skip", "state", "status", "timeline", "to_otel", "to_pandas", "to_script", "usage", "view", "visualize",
+    "why",
 }  # fmt: skip
 ARGUMENTS = {"state": ("b",), "why": ("b",), "partial": ("rows",), "approve": ("b",), "deny": ("b",),
              "skip": ("b",), "retry": ("b",), "set": ("b", 1)}  # fmt: skip
@@ -482,10 +483,11 @@ def test_a_run_is_saved_in_the_form_that_its_ending_names(tmp_path):
     for name, begins in {
         "run.jsonl": b'{"run": 1', "run.trace.json": b'{"traceEvents"', "run.html": b"<!doctype html>",
         "run.svg": b"<svg", "run.txt": b"", "run.dot": b"digraph", "RUN.SVG": b"<svg",
+        "run.py": b'"""',
     }.items():  # fmt: skip
         assert found.save(tmp_path / name).read_bytes().startswith(begins), name
     for name in ("run.json", "run", ".jsonl", "run.xls"):
-        with pytest.raises(ValueError, match=re.escape(".html, .jsonl, .trace.json, .svg, .png, .pdf, .txt or .dot")):
+        with pytest.raises(ValueError, match=re.escape(".trace.json, .py, .svg, .png, .pdf, .txt or .dot")):
             found.save(tmp_path / name)
 
 
