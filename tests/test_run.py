@@ -305,8 +305,8 @@ OFFERED = {
     "after", "answer", "answer_cut", "answer_type", "approve", "cached", "cancel", "cost", "costs", "deny", "diff",
     "disclosed", "error", "events", "failures", "id", "inputs", "load", "partial", "pause", "plan", "prompt",
     "question", "raise_for_failures", "reply", "results", "resume", "retry", "rounds", "save", "seconds", "set",
-    "settings", "skip", "state", "status", "timeline", "to_otel", "to_pandas", "to_script", "usage", "view", "visualize",
-    "why",
+    "settings", "skip", "state", "status", "timeline", "to_otel", "to_pandas", "to_script", "usage", "view",
+    "visualize", "why",
 }  # fmt: skip
 ARGUMENTS = {"state": ("b",), "why": ("b",), "partial": ("rows",), "approve": ("b",), "deny": ("b",),
              "skip": ("b",), "retry": ("b",), "set": ("b", 1)}  # fmt: skip
