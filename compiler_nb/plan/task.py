@@ -81,7 +81,7 @@ class Task(Expression):
     @property
     def awaited(self) -> tuple[str, ...]:
         """The ids of the tasks that it waits for first: those that its guard reads, or all if it has none."""
-        return self.reads()[0] if self.guard is None else references(self.guard)
+        return (self._reads or self._read())[0] if self.guard is None else references(self.guard)
 
     @property
     def inputs(self) -> tuple[str, ...]:
