@@ -155,9 +155,13 @@ class DaskLink:
             name, key = job.call.name, f"{job.call.name}-{job.key}-{job.sent}"
             arguments = (self.topic, job.key, name, job.call.id, function, job.parcel.data, *beside)
             job.future = self.client.submit(perform, *arguments, key=key, pure=False, retries=0)
-            job.future.add_done_callback(partial(self._done, job))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the cluster ends the call
             job.runner.post(job, {"lost": f"{job.call.name} cannot be sent to the cluster: {describe_error(error)}"})
+            return
+        # Not `add_done_callback`, which calls on a thread of Dask's: none can be started when the process ends.
+        while job.future is not None and job.future.status == "pending":
+            await job.future._state.wait()  # noqa: SLF001 - see above
+        await self._explain(job)
 
     def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
         """Take a report; called on the client's loop."""
@@ -166,16 +170,6 @@ class DaskLink:
         if job is not None:
             job.reported = job.reported or not report.keys() & {"began", "printed"}
             job.runner.post(job, report)
-
-    def _done(self, job: SentCall, future: Future) -> None:
-        """Look at a call that has ended for Dask; called on a thread of Dask's."""
-        if not (job.over or job.reported or future is not job.future):
-            self.call(lambda: self._look_after(job))
-
-    def _look_after(self, job: SentCall) -> None:
-        task = self.loop.create_task(self._explain(job))
-        self._works.add(task)
-        task.add_done_callback(self._works.discard)
 
     async def _explain(self, job: SentCall) -> None:
         """Send a call again whose arguments were lost, or say why it has ended without a report."""
