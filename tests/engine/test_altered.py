@@ -187,3 +187,54 @@ def test_a_tool_that_changes_a_table_and_then_fails_is_named():
     run = Compiler(None, [half]).execute_sync("a = half(df)\n", {"df": table()})
     assert run.failures["a"].message == "OSError: no"
     assert [task for task, _ in warned(run)] == ["a"]
+
+
+class Fitted:
+    """A fitted model: an object of a class that nobody knows."""
+
+
+def test_a_table_a_model_and_a_figure_reach_the_next_task_as_themselves():
+    """By reference, also within a dict and through an expression."""
+    figures = pytest.importorskip("matplotlib.figure")
+    given = {"table": table(), "model": Fitted(), "figure": figures.Figure()}
+    got = []
+
+    @tool
+    def hand(name: str) -> Any:
+        """Return one of them."""
+        return given[name]
+
+    @tool
+    def take(one: Any, both: Any) -> int:
+        """Keep them."""
+        got.append((one, both["x"]))
+        return 1
+
+    for name, value in given.items():
+        Compiler(None, [hand, take]).execute_sync(f'a = hand("{name}")\nb = {{"x": a}}\nc = take(a, b)\n')
+        assert [each is value for each in got.pop()] == [True, True]
+
+
+def test_an_input_that_is_deleted_or_rebound_meanwhile_is_what_it_was():
+    """The run holds the object that it was given."""
+    begun, go_on = threading.Event(), threading.Event()
+    names = {"df": table()}
+
+    @tool
+    def wait(df: Any) -> int:
+        """Return its length when the name means something else."""
+        begun.set()
+        assert go_on.wait(10)
+        return len(df)
+
+    def rebind() -> None:
+        assert begun.wait(10)
+        names["df"] = None
+        del names["df"]
+        go_on.set()
+
+    other = threading.Thread(target=rebind)
+    other.start()
+    run = Compiler(None, [wait]).execute_sync('a = wait(df)\nb = df["a"].sum() + a\nanswer(b)\n', {"df": names["df"]})
+    other.join()
+    assert (run.answer, len(run.inputs["df"])) == (9, 3)
