@@ -25,6 +25,7 @@ from compiler_nb.operations.bounds import Bounds, read_bounds
 from compiler_nb.outcome import PINNED
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
+from compiler_nb.planner.choice import FEW
 from compiler_nb.planner.seen import Seen
 from compiler_nb.prompts.data import Share
 from compiler_nb.prompts.saved import named_texts
@@ -70,6 +71,8 @@ class Compiler(ManyRuns):
     results, not only their names and shapes.
     drop_failed: the share of a fan-out's items that may fail, such as 0.1: its value is then without them.
     learn_shapes: whether planners are told keys and types of what tools returned before.
+    tool_tokens: what of a planner's prompt tools may take: beyond, those that fit the question best are described, and
+    the others named, as far as there is room.
     bounds: what expressions may cost: Bounds(items=100_000), or its fields as a dict.
 
     Raises ValueError if a setting is invalid.
@@ -100,6 +103,7 @@ class Compiler(ManyRuns):
         preview: bool = False,
         drop_failed: float = 0.0,
         learn_shapes: bool = True,
+        tool_tokens: int = 4_000,
         bounds: Bounds | Mapping[str, float] | None = None,
     ) -> None:
         given = dict(locals())
@@ -337,8 +341,11 @@ class Compiler(ManyRuns):
             given = inputs_of(after, given)
             past = self._followed(after, given)
         shapes = self._recall_shapes() if plan is None else {}
+        uses = self._recall_uses() if plan is None else {}
         wanted = answer_type_of(answer_type)
-        return Order(question=question, plan=plan, inputs=given, past=past, shapes=shapes, answer_type=wanted)
+        return Order(
+            question=question, plan=plan, inputs=given, past=past, shapes=shapes, uses=uses, answer_type=wanted
+        )
 
     def _taken_over(self, old: Run, plan: Plan, inputs: Mapping[str, Any]) -> Past:
         """Return what a run leaves to a plan that comes from it."""
@@ -389,6 +396,13 @@ class Compiler(ManyRuns):
             return self._followed(self.recall(old.after), old.inputs).follow
         except (HistoryError, RunClaimed):
             return None
+
+    def _recall_uses(self) -> Mapping[str, int]:
+        """Return how often tools were called, if there are so many that not all are described."""
+        settings = self.settings
+        if not settings.learns or len(settings.tools) <= FEW:
+            return {}
+        return self.seen.uses(settings.history.used if settings.history is not None else dict)
 
     def _recall_shapes(self) -> dict[str, str]:
         """Return what the planner is told of the results of tools."""

@@ -250,6 +250,7 @@ class Drive:
         )
         self.writing = Writing(
             settings, self.order.question, self.schemas, self.log, session, shapes=self.order.shapes,
+            uses=self.order.uses,
             answer=wanted.for_planner if (wanted := self.order.answer_type) is not None else "",
             follow=self.past.follow, bring=self._bring, calls=self.calls, add=add,
         )  # fmt: skip
@@ -537,6 +538,7 @@ class Drive:
         self, joiner: Model, results: dict[str, Any], failures: dict[str, Any], instruction: str, *, can_replan: bool
     ) -> Answer | Replan:
         own, wording, follow = self.settings.own_prompt("joiner"), self.settings.wording("joiner"), self.past.follow
+        described = self.writing.choice.described  # of thousands of tools those that the planner was told of
         try:
             return await join(
                 self.calls,
@@ -549,7 +551,7 @@ class Drive:
                 share=self.settings.share,
                 earlier=[round_.reason for round_ in self.run.rounds if round_.reason],
                 origins=self._calls_of({*results, *failures}),
-                tools=[cut(f"{tool.signature}: {tool.purpose}", TOOL_LINE) for tool in self.settings.tools.values()],
+                tools=[cut(f"{each.signature}: {each.purpose}", TOOL_LINE) for each in described.values()],
                 prompt=Prompt("joiner", own) if own else load_worded("joiner", wording),
                 brief=wording == "small" and not own,
                 free=bool(own),

@@ -105,6 +105,13 @@ class History:
         except HistoryError:  # a run that is kept in this file says so, with a warning
             return []
 
+    def used(self) -> dict[str, int]:
+        """Return how many tasks of the newest runs called each tool; an empty dict if the file cannot be read."""
+        try:
+            return reader.used(self.path) if self.path.exists() else {}
+        except HistoryError:  # a run that is kept in this file says so, with a warning
+            return {}
+
     def lineage(self, run_id: str, tools: Iterable[Any] | Mapping[str, Any] = ()) -> list[Run]:
         """Return the runs that have begun side effects of those that a run comes from or that come from it, and itself.
 

@@ -67,6 +67,10 @@ _LAST_ENDS: Final = """
 """
 _SMALL_BLOBS: Final = "SELECT owner, number, data FROM blobs WHERE run = ? AND length(data) <= ?"
 _NEWEST: Final = "SELECT id, settings FROM runs ORDER BY at DESC LIMIT ?"
+_USED: Final = """
+    SELECT tool, COUNT(*) FROM tasks WHERE tool != '' AND run IN (SELECT id FROM runs ORDER BY at DESC LIMIT ?)
+    GROUP BY tool
+"""
 _CALLED: Final = "SELECT id, tool FROM tasks WHERE run = ? AND state = 'done' AND tool IN ({})"
 _RESULTS: Final = (
     "SELECT seq, body, crc FROM events WHERE run = ? AND kind = 'TaskEnded' AND length(body) <= ? ORDER BY seq LIMIT ?"
@@ -159,6 +163,12 @@ def returned(path: Path, tools: Mapping[str, tuple[str, Any]]) -> list[tuple[str
             fields = decode(body, blob=dict(data).__getitem__, hint=partial(_same, tools[tool][1]))
             found += [(tool, fields[3])] if not is_a(fields[3], NotStored) else []
     return found
+
+
+def used(path: Path) -> dict[str, int]:
+    """Return how many tasks of the newest runs called each tool."""
+    with reading(path) as connection:
+        return {of_kind(str, name): of_kind(int, n) for name, n in connection.execute(_USED, (RUNS,)).fetchall()}
 
 
 def facts(path: Path, run_ids: Iterable[str]) -> dict[str, trace.Facts]:

@@ -52,7 +52,7 @@ from compiler_nb.text import cut
 
 PASSED_ON: Final = (
     "dialect", "share", "preview", "max_concurrency", "max_replans", "max_repairs", "timeout", "limits", "approve",
-    "learn_shapes", "drop_failed", "bounds", "cache",
+    "learn_shapes", "drop_failed", "bounds", "cache", "tool_tokens",
 )  # fmt: skip
 """Settings of `%config` and options that a Compiler takes as they are."""
 FOR_PLANS: Final = {

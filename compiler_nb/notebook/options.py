@@ -147,6 +147,7 @@ OPTIONS: Final = (
     Option("planner_prompt", ("--planner-prompt",), "NAME", "a saved prompt for the planner: %compile prompt list"),
     Option("joiner_prompt", ("--joiner-prompt",), "NAME", "a saved prompt for the joiner"),
     Option("tools", ("-T", "--tools"), "a,b", "functions to offer, shipped ones too; defaults to every @tool", _names),
+    Option("tool_tokens", ("--tool-tokens",), "N", "tokens of the prompt for tools; others are only named", _count),
     Option("after", ("--after",), "RUN", "the run that the question follows: what it has found is not computed again"),
     Option("source", ("--from",), "RUN", "of %%plan: the run that it comes from; what that has done is not repeated"),
     Option("override", ("--override",), "TASK=VALUE",

@@ -55,11 +55,13 @@ def system_prompt(
     shapes: Mapping[str, str] | None = None,
     *,
     wording: str = "full",
+    named: Sequence[str] = (),
 ) -> Prompt:
     """Return the part of the planner's prompt that does not change between questions.
 
     examples: questions and good plans for them; text: replaces the file's; shapes: of what tools returned before. They
-    are no part of the prompt's version: that says what was written by people, and stays as results come.
+    are no part of the prompt's version: that says what was written by people, and stays as results come. named: lines
+    that name tools which are not described.
 
     Role, rules and the dialect's own examples come first: they are the same in every notebook, so a provider can cache
     them. The user's examples come in addition to ours: theirs show their tools, ours show the language.
@@ -68,7 +70,7 @@ def system_prompt(
     filled = fill(
         Prompt("planner", text) if text else load_worded("planner", wording),
         rules=rules(dialect, wording),
-        tools="\n".join(listed(tools, shapes or {}, wording)) or "(none)",
+        tools="\n".join([*listed(tools, shapes or {}, wording), *named]) or "(none)",
         examples=f"\nExamples with these tools\n{shown}" if shown else "",
     )
     return Prompt("planner", filled.strip())
@@ -128,8 +130,13 @@ def _done(effects: Mapping[str, str]) -> str:
     return f"\n\n{told}\n{_framed('effects', effects)}" if effects else ""
 
 
-def ask_for_repair(messages: Sequence[Message], text: str, problems: Iterable[Problem]) -> list[Message]:
-    """Return the messages that show a planner its own text and what is wrong with it, line by line."""
+def ask_for_repair(
+    messages: Sequence[Message], text: str, problems: Iterable[Problem], tools: Sequence[str] = ()
+) -> list[Message]:
+    """Return the messages that show a planner its own text and what is wrong with it, line by line.
+
+    tools: descriptions of tools that the text calls, or may mean, and that were only named before.
+    """
     text = SURROGATE.sub("\ufffd", text)  # half a character cannot be sent
     lines = text.split("\n")
     listed: list[str] = []
@@ -137,6 +144,8 @@ def ask_for_repair(messages: Sequence[Message], text: str, problems: Iterable[Pr
         listed += [f"- line {problem.line}: {problem.message}" for problem in found]
         listed += [f"    {source[1]}"] if source[1] else []
     request = fill(load("repair"), problems="\n".join(listed)).strip()
+    if tools:
+        request += "\n\nThese tools are called so:\n" + "\n".join(tools)
     said = shorten(text, _TEXT_SHOWN) if text.strip() else "(nothing)"
     return [*messages, {"role": "assistant", "content": said}, {"role": "user", "content": request}]
 

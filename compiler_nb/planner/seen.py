@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 import types
 import typing
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from compiler_nb.operations.bounds import is_a
 from compiler_nb.outcome import NOT_DONE, NotStored, Remote
-from compiler_nb.plan.task import Task
+from compiler_nb.plan.task import Task, owner_of
 from compiler_nb.prompts.shapes import Looks, Shapes, merge, shape_of, spell_seen
 from compiler_nb.tool import Tool
 
@@ -34,10 +35,14 @@ class Seen:
     def __init__(self) -> None:
         self._shapes: dict[ToolKey, Shapes] = {}
         self._recalled: set[ToolKey] = set()
+        self._uses: Counter[str] = Counter()
+        self._counted = False  # whether those of a history are among them
         self._lock = threading.Lock()
 
     def learn(self, tasks: Mapping[str, Task], outcomes: Mapping[str, Any], tools: Mapping[str, Tool]) -> None:
         """Take what the tools of a run returned; outcomes: of the tasks that have ended, by id."""
+        with self._lock:
+            self._uses.update(task.tool for id_, task in tasks.items() if task.tool and not owner_of(id_))
         open_ones = _keys(tools)
         if not open_ones:
             return
@@ -59,6 +64,15 @@ class Seen:
         looks = Looks(LOOKS)
         for name, value in recall({name: (key[1], tools[name].returns) for name, key in new.items()}) if new else ():
             self._add(new[name], [_shape_of(value, looks)])
+
+    def uses(self, recall: Callable[[], Mapping[str, int]]) -> dict[str, int]:
+        """Return how often tools were called, by name; recall: gives it of earlier runs, and is asked once."""
+        with self._lock:
+            is_new, self._counted = not self._counted, True
+        found = recall() if is_new else {}
+        with self._lock:
+            self._uses.update(found)
+            return dict(self._uses)
 
     def told(self, tools: Mapping[str, Tool]) -> dict[str, str]:
         """Return what a planner is told of the tools' results, by their names."""

@@ -9,6 +9,7 @@ Theory of operation
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -28,13 +29,14 @@ from compiler_nb.plan.parser import PlanParser
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import LastLine, Return, Task, owner_of
 from compiler_nb.plan.tree import references
+from compiler_nb.planner.choice import Choice, asked_for, choose
 from compiler_nb.planner.held import LINES, plan_grammar
-from compiler_nb.planner.requests import READABLE, Earlier, ask_for_plan, ask_for_repair, rules, system_prompt
+from compiler_nb.planner.requests import READABLE, Earlier, ask_for_plan, ask_for_repair, listed, rules, system_prompt
 from compiler_nb.planner.samples import make_samples
 from compiler_nb.prompts import load_worded
 from compiler_nb.settings.follow import FollowUp
 from compiler_nb.settings.settings import Settings
-from compiler_nb.tool import Tool
+from compiler_nb.tool import Tool, Toolbox
 
 CUT: Final = frozenset({"", "length", "content_filter"})
 """Finishes of a reply that is not whole."""
@@ -47,9 +49,10 @@ DROPPED: Final = "it is not in the repaired plan"
 class Writing:
     """Gets the plans of one run from its planner, one for each round.
 
-    shapes: of what tools returned before; add: takes a task that adopts no other task's outcome; dropped: tasks that
-    only a refused text held; answer: what the answer is to be, as the planner is told, "" if that is open; follow: the
-    conversation that the question follows, None if it follows nothing; bring: takes over what tasks of it are read.
+    shapes: of what tools returned before; uses: how often they were called; add: takes a task that adopts no other
+    task's outcome; dropped: tasks that only a refused text held; answer: what the answer is to be, as the planner is
+    told, "" if that is open; follow: the conversation that the question follows, None if it follows nothing; bring:
+    takes over what tasks of it are read; choice: the tools that the planner was told of last.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Writing:
         session: Session,
         *,
         shapes: Mapping[str, str],
+        uses: Mapping[str, int],
         answer: str,
         follow: FollowUp | None,
         bring: Callable[[Iterable[str]], None],
@@ -68,9 +72,11 @@ class Writing:
         add: Callable[[Task], None],
     ) -> None:
         self.settings, self.question, self.schemas, self.shapes, self.log = settings, question, schemas, shapes, log
-        self.answer, self.calls, self.session, self.add = answer, calls, session, add
+        self.uses, self.answer, self.calls, self.session, self.add = uses, answer, calls, session, add
         self.follow, self.bring = follow, bring
         self._before: tuple[str, ...] = ()  # the tasks of earlier rounds
+        self.choice = Choice(settings.tools, ())
+        self._asked: dict[str, Tool] = {}  # tools that a repair request has described
         self.dropped: set[str] = set()
 
     async def write(self, earlier: Earlier | None, names: Mapping[str, str]) -> Plan:
@@ -82,10 +88,12 @@ class Writing:
         own, wording = settings.own_prompt("planner"), settings.wording("planner")
         # A small model copies what it is shown as a conversation rather than what a long text tells it.
         by_turns = wording == "small" and not own
-        samples = (settings.examples or make_samples(settings.tools, settings.dialect)) if by_turns else ()
+        choice = self.choice = self._choose(earlier, wording)
+        tools, named = choice.described, choice.lines
+        samples = (settings.examples or make_samples(tools, settings.dialect)) if by_turns else ()
         examples = () if by_turns else settings.examples
-        plain = system_prompt(settings.dialect, settings.tools, examples, own, wording=wording)
-        system = system_prompt(settings.dialect, settings.tools, examples, own, self.shapes, wording=wording)
+        plain = system_prompt(settings.dialect, tools, examples, own, wording=wording, named=named)
+        system = system_prompt(settings.dialect, tools, examples, own, self.shapes, wording=wording, named=named)
         messages = ask_for_plan(
             system.text, self.question, self.schemas, earlier, samples=samples, wording=wording, answer=self.answer,
             talk=self._talk(wording),
@@ -114,9 +122,25 @@ class Writing:
                 self.session.close()
                 self.calls.keep(asked, plan.text)
                 return plan
-            messages = ask_for_repair(messages, "".join(parser.text), problems)
+            text = "".join(parser.text)
+            asked_tools = asked_for(settings.tools, choice, [*(problem.message for problem in problems), text])
+            self._asked |= {tool.name: tool for tool in asked_tools}
+            grammar = self._grammar(names, is_first=earlier is None)
+            told = listed(Toolbox(asked_tools), self.shapes, wording)
+            messages = ask_for_repair(messages, text, problems, told)
             role = "repair"
         raise PlanError(problems)
+
+    def _choose(self, earlier: Earlier | None, wording: str) -> Choice:
+        """Return which tools the planner is told of: those of plans so far are described again."""
+        settings, question = self.settings, self.question + (f"\n{earlier.reason}" if earlier is not None else "")
+        tasks = [*self.session.tasks.values(), *(self.follow.tasks.values() if self.follow is not None else ())]
+        shown = {word for _, plan in settings.examples for word in re.findall(r"\w+", plan)}
+        needed = {*self._asked, *(task.tool for task in tasks), *(name for name in settings.tools if name in shown)}
+        return choose(
+            settings.tools, question, settings.tool_tokens, seen=self.shapes, wording=wording, used=self.uses,
+            needed=needed,
+        )  # fmt: skip
 
     def _parser(self, names: Mapping[str, str], since: str) -> PlanParser:
         """Return what reads the next text of a plan."""
@@ -200,7 +224,8 @@ class Writing:
             alive, names = {**self.follow.readable, **alive}, {**self.follow.names, **names}
         meant = {**dict.fromkeys(alive), **names}
         readable = [name for name, id_ in meant.items() if (id_ or name) in alive]
-        tools, taken = self.settings.tools, tuple(self.session.tasks)
+        # of thousands of tools a grammar would be endless: it holds to those that the planner is told how to call
+        tools, taken = self.choice.described.plus(Toolbox(self._asked)), tuple(self.session.tasks)
         lines = LINES.get(self.settings.wording("planner"), LINES["full"])
         dialect = self.settings.dialect
         return plan_grammar(dialect, tools, self.schemas, readable, taken, lines=lines, least=int(is_first))

@@ -115,10 +115,10 @@ class Order:
 
     plan: None if the planner is to write it; inputs: values of the offered variables; input_hashes: hashes of the
     contents of those that came from a history; shapes: what the planner is told of the results of tools, by tool, which
-    no other run changes while this one goes on; planning: whether only the plan is wanted; grid: the mark of the grid
-    that it is a run of, "" if of none; repetition: the number of this one among repetitions of
-    one question: replies that are kept of another one do not count; answer_type: what the answer is to be, None if that
-    is open.
+    no other run changes while this one goes on; uses: how often tools were called before; planning: whether only the
+    plan is wanted; grid: the mark of the grid that it is a run of, "" if of none; repetition: the number of this one
+    among repetitions of one question: replies that are kept of another one do not count; answer_type: what the answer
+    is to be, None if that is open.
     """
 
     question: str = ""
@@ -127,6 +127,7 @@ class Order:
     past: Past = field(default_factory=Past)
     input_hashes: Mapping[str, str | None] = field(default_factory=dict)
     shapes: Mapping[str, str] = field(default_factory=dict)
+    uses: Mapping[str, int] = field(default_factory=dict)
     planning: bool = False
     grid: str = ""
     repetition: int = 0

@@ -36,6 +36,7 @@ PROMPTS: Final = ("auto", *WORDINGS)
 _OFFERED: Final = re.compile(r"@([^\W\d]\w*)")
 PLAIN: Final = (
     "dialect", "max_replans", "max_repairs", "timeout", "share", "preview", "learn_shapes", "drop_failed", "cache",
+    "tool_tokens",
 )  # fmt: skip
 """Settings that a history stores as they are."""
 
@@ -68,6 +69,7 @@ CHECKS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "variants": (lambda x: isinstance(x, Mapping) and _are(str, x.values()), "names of prompts by role"),
     "preview": (lambda x: isinstance(x, bool), "True or False"),
     "learn_shapes": (lambda x: isinstance(x, bool), "True or False"),
+    "tool_tokens": (lambda x: type(x) is int and x >= 1, "a whole number of tokens from 1"),
     "drop_failed": (lambda x: is_number(x) and 0 <= x <= 1, "a share from 0 to 1, such as 0.1 for a tenth"),
 }
 """What each setting must be: the check, and the words for it."""
@@ -89,7 +91,8 @@ class Settings:
     "joiner" are asked: "full", "small" (short, for small models), "auto" for what the model asks for, or texts that
     replace ours; variants: what those texts are called, with their versions: {"planner": "terse@1a2b3c4d5e6f"};
     share: what of results `llm`, `extract` and the joiner may see; preview: whether planners see ranges and results;
-    learn_shapes: whether planners are told keys and types of what tools returned before.
+    learn_shapes: whether planners are told keys and types of what tools returned before; tool_tokens: what of a prompt
+    tools may take: beyond, those that fit the question best are described, and others named.
     Raises ValueError if a setting is invalid.
     """
 
@@ -116,6 +119,7 @@ class Settings:
     preview: bool = False
     drop_failed: float = 0.0
     learn_shapes: bool = True
+    tool_tokens: int = 4_000
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "engine", read_engine(self.engine))

@@ -34,6 +34,11 @@ from compiler_nb.notebook.options import BY_FLAG, NOT_YET, OPTIONS, help_text, l
         ("--live off -d table,graph -q", {"live": False, "display": ("table", "graph"), "quiet": True}),
         ("--engine local --cache plan --loop kernel", {"engine": "local", "cache": "plan", "loop": "kernel"}),
         ("-o mine --prefix p_", {"out": "mine", "prefix": "p_"}),
+        ("--as dict[str, float] --after -1", {"answer_type": "dict[str,float]", "after": "-1"}),
+        (
+            "--as \"Literal['a b'] | None\" --tool-tokens 500",
+            {"answer_type": "Literal['a b'] | None", "tool_tokens": 500},
+        ),
     ],
 )
 def test_options_are_read(line, given):
