@@ -436,6 +436,7 @@ class Drive:
             if self.order.planning:
                 continue
             self.session.pin(replace(task, follows=()), follow.outcomes.get(task.id, UNNEEDED), follow.how(task.id))
+            self.session.reach.unstored.update({task.id} & follow.lost.keys())
             if self.past.keys is not None:
                 self.past.keys.by_id[task.id] = follow.keys.get(task.id)
             for entry in self.past.effects:
