@@ -42,7 +42,7 @@ _OWN: Final = "here"
 """Where tools are that no server has."""
 
 
-class Choice(NamedTuple):
+class ToldTools(NamedTuple):
     """What a planner is told: the tools that are described, and the lines that name others; whole: whether all are."""
 
     described: Toolbox
@@ -118,7 +118,7 @@ def choose(
     wording: str = "full",
     used: Mapping[str, int] | None = None,
     needed: Iterable[str] = (),
-) -> Choice:
+) -> ToldTools:
     """Return the tools that a planner is told of, within so many tokens.
 
     seen, wording: as for `listed`; used: as for `ranked`; needed: names of tools that are described in any case, as are
@@ -135,7 +135,7 @@ def choose(
         if room < 0:
             break
     else:  # most notebooks end here
-        return Choice(tools, ())
+        return ToldTools(tools, ())
     must = {*needed, *(tool.name for tool in every if not tool.regular)}
     kept = {tool.name: tool for tool in every if tool.name in must}
     left, missed = tokens * (1 - NAMED) - sum(map(size, kept.values())), 0
@@ -152,7 +152,7 @@ def choose(
             missed += 1
     described = Toolbox([tool for tool in every if tool.name in kept])
     rest = [tool for tool in order if tool.name not in kept]
-    return Choice(described, tuple(_named(rest, tokens * NAMED)), whole=False)
+    return ToldTools(described, tuple(_named(rest, tokens * NAMED)), whole=False)
 
 
 def _size(lines: Sequence[str]) -> int:
@@ -174,7 +174,7 @@ def _named(rest: Sequence[Tool], tokens: float) -> list[str]:
     return [_HEAD, *lines, *more]
 
 
-def asked_for(tools: Toolbox, choice: Choice, texts: Iterable[str]) -> list[Tool]:
+def asked_for(tools: Toolbox, choice: ToldTools, texts: Iterable[str]) -> list[Tool]:
     """Return the tools that texts name and that were not described: those that a plan calls, or may have meant."""
     if choice.whole:
         return []

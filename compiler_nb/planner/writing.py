@@ -29,7 +29,7 @@ from compiler_nb.plan.parser import PlanParser
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import LastLine, Return, Task, owner_of
 from compiler_nb.plan.tree import references
-from compiler_nb.planner.choice import Choice, asked_for, choose
+from compiler_nb.planner.choice import ToldTools, asked_for, choose
 from compiler_nb.planner.held import LINES, plan_grammar
 from compiler_nb.planner.requests import READABLE, Earlier, ask_for_plan, ask_for_repair, listed, rules, system_prompt
 from compiler_nb.planner.samples import make_samples
@@ -75,7 +75,7 @@ class Writing:
         self.uses, self.answer, self.calls, self.session, self.add = uses, answer, calls, session, add
         self.follow, self.bring = follow, bring
         self._before: tuple[str, ...] = ()  # the tasks of earlier rounds
-        self.choice = Choice(settings.tools, ())
+        self.choice = ToldTools(settings.tools, ())
         self._asked: dict[str, Tool] = {}  # tools that a repair request has described
         self.dropped: set[str] = set()
 
@@ -131,7 +131,7 @@ class Writing:
             role = "repair"
         raise PlanError(problems)
 
-    def _choose(self, earlier: Earlier | None, wording: str) -> Choice:
+    def _choose(self, earlier: Earlier | None, wording: str) -> ToldTools:
         """Return which tools the planner is told of: those of plans so far are described again."""
         settings, question = self.settings, self.question + (f"\n{earlier.reason}" if earlier is not None else "")
         tasks = [*self.session.tasks.values(), *(self.follow.tasks.values() if self.follow is not None else ())]
