@@ -337,7 +337,8 @@ class Drive:
         with suppress(ClusterError, TimeoutError):  # what cannot come home is said to whoever asks for it
             async with asyncio.timeout(HOME_WITHIN if status == "done" else HOME_AT_LIMIT):
                 if status == "limit" and (plan := self.run.plan) is not None:
-                    await self.session.bring_home(self._shown(_as_join(plan.final)))
+                    joined = _as_join(plan.final)
+                    await self.session.bring_home(lambda: self._shown(joined))
                 await self.session.bring_home(largest=largest)
 
     def _answer_with_what_exists(self) -> None:
@@ -481,7 +482,7 @@ class Drive:
             final = Join()
         await session.drained()
         session.reach.over = "what came of the tasks is being read"
-        await session.bring_home(self._shown(final))
+        await session.bring_home(lambda: self._shown(final))
         results, failures = self._joined(final, plan)
         if self.unanswered is not None:
             failures = {"answer": self.unanswered, **failures}

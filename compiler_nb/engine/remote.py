@@ -173,11 +173,11 @@ class RemoteSession(Session):
                     self.fanouts.partial[id_] = with_values(self.fanouts.partial[id_], found)
                 self.log.emit(TaskFetched, id_, self.schedule.nodes[id_].attempt, value)
 
-    async def bring_home(self, ids: Iterable[str] | None = None, largest: float = inf) -> None:
+    async def bring_home(self, ids: Callable[[], Iterable[str]] | None = None, largest: float = inf) -> None:
         """Have the values of these tasks here, or of all; values of more than `largest` bytes stay where they are."""
         if ids is None and self.elsewhere.waits:
             largest = inf
-        wanted = self.away if ids is None else ids
+        wanted = self.away if ids is None else ids()
         await self._fetch([id_ for id_ in list(wanted) if sum(each.size for each in self.away.get(id_, ())) <= largest])
 
     # ---------------------------------------------------------------- what the schedule hands out

@@ -304,7 +304,7 @@ class Session:
     async def connect(self) -> None:
         """Wait until calls can be performed: here they can."""
 
-    async def bring_home(self, ids: Iterable[str] | None = None, largest: float = inf) -> None:
+    async def bring_home(self, ids: Callable[[], Iterable[str]] | None = None, largest: float = inf) -> None:
         """Wait until the values of these tasks, or of all, are in this process: here they are."""
 
     def cancel(self, outcome: Cancelled = CANCELLED) -> None:
