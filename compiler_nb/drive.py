@@ -474,7 +474,7 @@ class Drive:
         session, joiner, final, error = self.session, self.settings.joiner, plan.final, ""
         if isinstance(final, Return):
             answer, error = await self._evaluate(final)
-            while answer is None and self.unanswered is None and session.schedule.unfinished:
+            while answer is None and self.unanswered is None and not session.is_drained():
                 await session.drained()  # until then somebody may give what is missing
                 answer, error = await self._evaluate(final)
             if answer is not None:
@@ -634,7 +634,7 @@ class Drive:
 
     def _is_told(self, id_: str) -> bool:
         """Whether a guarded call's value is that of its line, which is shown: one of them is enough."""
-        if not self.session.schedule.nodes[id_].guarded:
+        if not self.session.is_guarded(id_):
             return False
         line, outcomes = line_of(id_), self.session.outcomes
         return line in outcomes and outcomes[line] is outcomes.get(id_)

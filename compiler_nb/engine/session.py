@@ -337,9 +337,17 @@ class Session:
 
     # ---------------------------------------------------------------- what came of it
 
+    def is_drained(self) -> bool:
+        """Whether every task has ended."""
+        return not self.schedule.unfinished
+
+    def is_guarded(self, id_: str) -> bool:
+        """Whether a task may turn out not to be needed."""
+        return self.schedule.nodes[id_].guarded
+
     async def drained(self) -> None:
         """Wait until every task has ended."""
-        while self.schedule.unfinished:
+        while not self.is_drained():
             self._idle = asyncio.Event()
             await self._idle.wait()
 
