@@ -35,10 +35,10 @@ CLASSES = (
 INNER = {
     "Plan": "id_of",
     "Run": "bring_home id_of progress words",
-    "Task": "after awaited column follows guard opaque owner since version_of",
+    "Task": "after awaited column follows guard opaque owner reads since version_of",
     "Tool": "bind fit is_async parameter_of positional regular returns runs_on stateless",
     "Compiler": "begin cells given order order_again order_planned order_resumed prepare recall",
-    "History": "begin claim_on close coded facts flush get lineage put refusal remove returned wait write",
+    "History": "begin claim_on close coded facts flush get lineage put refusal remove returned used wait write",
     "Grid": "bar opens table",
     "Picture": "about engine forms masked more png steady steady_png",
     "RunDiff": "ends of_runs secrets",

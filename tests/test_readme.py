@@ -37,7 +37,8 @@ def test_blocks_are_of_a_known_kind_and_plans_are_plans(path):
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_pictures_and_links_are_there(path):
     """Files and headings that a page shows or names exist."""
-    for name, heading in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)", path.read_text(encoding="utf-8")):
+    text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for name, heading in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)", text):
         found = path.parent / name if name else path
         assert found.is_file(), name
         headings = re.findall(r"^#+ (.*)$", found.read_text(encoding="utf-8"), re.MULTILINE) if heading else []
