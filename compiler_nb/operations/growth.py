@@ -38,9 +38,44 @@ _HOUR: Final = "1h"
 
 def check_selection(table: Any, key: Any) -> None:
     """Raise an ExpressionError if `table[key]` would be too large: a list of keys may name the same part many times."""
-    if not view_of(table) and (kind_of(key) or type(key) in (list, tuple)):
+    if not view_of(table) and _is_many(key) and not _check_mask(table, key):
         rows = max(len(table), 1) if kind_of(table) == "DataFrame" else table.size // max(len(table), 1)
         _check(rows * len(key), table.size)
+
+
+def check_place(table: Any, place: str, key: Any) -> None:
+    """Raise an ExpressionError if `table.loc[key]` or `table.iloc[key]` would be too large: rows by columns."""
+    if kind_of(table) not in ("DataFrame", "Series"):
+        return  # what has no places is refused where it is read
+    cells = 1
+    for number, labels in enumerate((table.index, table.columns) if kind_of(table) == "DataFrame" else (table.index,)):
+        each: Any = key[number] if type(key) is tuple and number < len(key) else None if number else key
+        if type(each) is tuple or not _is_many(each) or _check_mask(table, each):
+            cells *= len(labels)
+        else:  # a label names all rows that have it, or begin with it
+            single = place == "iloc" or (labels.is_unique and kind_of(labels) != "MultiIndex")
+            cells *= len(each) * (1 if single else len(labels))
+    _check(cells, table.size)
+
+
+def _is_many(key: Any) -> bool:
+    return bool(kind_of(key)) or type(key) in (list, tuple)
+
+
+def _check_mask(table: Any, key: Any) -> bool:
+    """Whether a key is a mask, which selects nothing twice; its labels are matched with the table's: that may grow."""
+    kind = kind_of(key)
+    if kind == "DataFrame":
+        _check(_joined(table.index, key.index) * key.shape[1], table.size + key.size)
+        return True
+    if kind in ("Series", "ndarray"):
+        name = str(key.dtype)
+        is_mask = name.startswith("bool") or (name == "object" and {bool}.issuperset(map(type, cells(present(key)))))
+    else:
+        is_mask = type(key) is list and {bool}.issuperset(map(type, key))
+    if is_mask and kind == "Series" and kind_of(table) in ("DataFrame", "Series"):
+        _check(_joined(table.index, key.index), table.size + key.size)
+    return is_mask
 
 
 def check_operator(sign: str, left: Any, right: Any) -> None:

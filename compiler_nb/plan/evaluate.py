@@ -49,7 +49,7 @@ from compiler_nb.operations.functions import (
     to_set,
     to_text,
 )
-from compiler_nb.operations.growth import check_selection
+from compiler_nb.operations.growth import check_place, check_selection
 from compiler_nb.operations.idioms import kind_of_any, read_item
 from compiler_nb.operations.operators import apply_operator, compare
 from compiler_nb.operations.tables import base_of, kind_of, view_of
@@ -235,8 +235,7 @@ def _place(node: Item, part: Attribute, scope: Scope) -> Any:
         return evaluate(Item(Value(fields.read_field(table, part.name)), node.key), scope)
     key = evaluate(node.key, scope)
     _heavy_table(table, scope)
-    for each in key if type(key) is tuple else (key,):
-        check_selection(table, each)
+    check_place(table, part.name, key)
     return idioms.read_place(table, part.name, key)
 
 

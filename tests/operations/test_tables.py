@@ -338,6 +338,10 @@ def test_members_and_keys_that_are_written_alike_are_evaluated_apart():
         "zeros + ones",
         "t - t.index_like",
         "t[['a'] * 100000]",
+        "t.iloc[[0] * 1000, [0] * 100000]",
+        "zeros.loc[[0] * 1000]",
+        "zeros[ones > 0]",
+        "zeros.loc[ones > 0]",
         "row * tall",
         "texts * 1000000",
         "objects * 10000000",
@@ -359,6 +363,22 @@ def test_what_would_grow_out_of_bounds_is_refused_before_it_is_made(text):
         "wide": pandas.DataFrame(numpy.ones((1_001, 1_000))),
     }
     assert "use a tool" in error_of(text, **values)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["t[t.a > 1]", "t[(t.a > 1) & t.b.isna()]", "t[t.flag]", "t[t.object]", "t[t > 1]", "t[flags]", "t.loc[t.a > 1]",
+     "t.loc[t.a > 1, ['b']]", "t.iloc[places]", "t.loc[places]", "t[t.a > 1][['a', 'b']]", "t.a[t.a > 1]"],
+)  # fmt: skip
+def test_a_mask_selects_the_rows_of_a_table_of_any_length(text):
+    """A mask selects no row twice, so what it selects is no larger than the table, however long that is."""
+    many = 40_000
+    numbers = numpy.arange(many)
+    t = pandas.DataFrame({"a": numbers % 7, "b": numbers * 1.0, "flag": numbers % 2 > 0})
+    t["object"] = t["flag"].astype(object)
+    t = t if "t > 1" not in text else t[["a", "b"]]
+    values = {"t": t, "flags": [True, False] * (many // 2), "places": list(range(300))}
+    assert value_of(text, **values).equals(eval(text, values))  # noqa: S307 - the texts above
 
 
 def test_masks_are_for_numbers_and_sets_too():
