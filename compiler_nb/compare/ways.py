@@ -129,9 +129,13 @@ def _make_ways(
             ways[name] = Answering(make(arguments), main)
         except Exception as error:  # noqa: BLE001 - a model's own class may raise anything
             problems.append(f"variant {name!r}: {error}")
+    silent = [name for name, way in ways.items() if way.door.settings.planner is None]
+    if silent:  # it is long, so it is said once
+        who = "" if len(silent) == len(variants) else f"variant {' and '.join(map(repr, silent))}: "
+        problems.append(f"{who}{NO_MODEL}")
     first: dict[Any, str] = {}
     for name, way in ways.items():
-        problems += _unusable(name, way, limit)
+        problems += _unpriced(name, way, limit)
         twin = first.setdefault(way.mark, name)
         if twin != name:
             problems.append(f"the variants {twin!r} and {name!r} have the same settings: leave one of them out")
@@ -162,11 +166,9 @@ def _wrong(repeat: Any, max_concurrency: Any, budget: Any, approve: Any, score: 
     return problems
 
 
-def _unusable(name: str, way: Answering, limit: Budget) -> list[str]:
-    """Return why a variant cannot answer within a budget."""
+def _unpriced(name: str, way: Answering, limit: Budget) -> list[str]:
+    """Return why a variant cannot answer within a budget in dollars."""
     settings = way.door.settings
-    if settings.planner is None:
-        return [f"variant {name!r}: {NO_MODEL}"]
     unpriced = {
         f"{each.provider}:{each.name}" for each in settings.roles.values()
         if limit.usd is not None and price(each.provider, each.name, Usage(1, 1, 1)) is None

@@ -160,8 +160,13 @@ def test_what_is_wrong_with_a_grid_is_named(settings, told):
 
 def test_a_grid_without_a_model_names_the_ways_to_one():
     """As a run does."""
-    with pytest.raises(ValueError, match="no model is set"):
-        compare(Compiler(), "one?")
+    with pytest.raises(ValueError, match=r"^no model is set") as told:
+        compare(Compiler(), "one?", variants={"a": {}, "b": {"max_replans": 0}})
+    assert str(told.value).count("no model is set") == 1  # it is long
+    with pytest.raises(ValueError, match=r"^variant 'a' and 'b': no model is set"):
+        compare(
+            Compiler(), "one?", variants={"a": {}, "b": {"max_replans": 0}, "c": {"model": asks().settings.planner}}
+        )
 
 
 def test_a_scorer_that_fails_is_a_cell_and_not_the_end():

@@ -47,7 +47,7 @@ HOSTILE = (
 ALLOWED = {"svg", "title", "desc", "style", "g", "rect", "circle", "path", "text"}
 ATTRIBUTES = {
     "class", "role", "aria-label", "width", "height", "viewBox", "style", "d", "x", "y", "cx", "cy", "r", "rx",
-    "transform", "data-task", "data-state", "data-diff",
+    "transform", "data-joiner", "data-task", "data-state", "data-diff",
 }  # fmt: skip
 
 

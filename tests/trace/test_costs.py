@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from compiler_nb import Compiler, ScriptedModel, tool
@@ -10,6 +12,7 @@ from compiler_nb.models.prices import set_price
 from compiler_nb.outcome import Usage
 from compiler_nb.plan.plan import Plan
 from compiler_nb.trace import Cost, ModelCall, cost_of, costs_of, share_text
+from tests.support.pictures import read
 
 
 def call(role="planner", usage=None, *, model="gpt-5-mini", task="", answered=""):
@@ -122,3 +125,27 @@ def test_a_run_says_what_it_cost(monkeypatch):
     assert [row[0] for row in costs.table()] == ["", "planner", "joiner", "llm", "task a", "all"]
     assert str(costs).startswith("planner ")
     assert run.to_pandas().set_index("task")["cost"]["a[0]"] == pytest.approx(costs.tasks["a[0]"].known)
+
+
+def test_those_who_point_at_a_task_are_told_what_it_cost(monkeypatch):
+    """In the graph and in the timeline of a run that has ended, the calls of planner and joiner included."""
+    monkeypatch.setattr(prices, "_OWN", {})
+    plan = 'a = get(1)\nb = llm("say", a)\njoin(b)\n'
+    model = ScriptedModel({"planner": plan, "joiner": "ok", "worker": "some words"})
+    set_price(model, input=1_000, output=10_000)
+    run = Compiler(model, [get]).run_sync("?")
+    costs, space = run.costs(), "{http://www.w3.org/2000/svg}"
+    graph, timeline = (read(picture.svg) for picture in (run.visualize("own"), run.timeline()))
+    for drawn in (graph, timeline):
+        titles = {
+            each.get("data-task"): each.findtext(f"{space}title", "").split("\n")
+            for each in drawn.iter(f"{space}g") if each.get("data-task")
+        }  # fmt: skip
+        assert str(costs.tasks["b"]) in titles["b"]
+        assert "$" in str(costs.tasks["b"])
+        assert not any("$" in line or "tokens" in line for line in titles["a"])
+    told = "\n".join(each.text for each in graph.iter(f"{space}title"))
+    assert f"joiner: {costs.roles['joiner']}" in told
+    rows = "\n".join(each.text for each in timeline.iter(f"{space}title"))
+    assert re.search(rf"planner: .*, {re.escape(str(costs.roles['planner']))}\n", rows)
+    assert re.search(rf"joiner: .*, {re.escape(str(costs.roles['joiner']))}$", rows)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from compiler_nb import Compiler, ScriptedModel, tool
+from compiler_nb import Compiler, ScriptedModel, save_prompt, tool
 from compiler_nb.history import History
 from compiler_nb.trace import Cost, Facts, facts_of
 
@@ -38,6 +38,16 @@ def test_a_stored_run_has_the_same_facts(tmp_path, plan):
     with History(tmp_path / "runs.db") as history:
         run = run_of(plan, history, max_repairs=0)
         assert history.facts([run.id, "nobody"]) == {run.id: facts_of(run.progress), "nobody": Facts()}
+
+
+def test_the_users_own_prompts_are_among_them(tmp_path):
+    """With their versions; of a stored run as well."""
+    save_prompt("joiner", "brief", "Answer in one word.")
+    with History(tmp_path / "runs.db") as history:
+        run = run_of("a = ask(1)\nanswer(a)", history, prompts={"joiner": "brief"})
+        assert facts_of(run.progress).prompts == (run.settings.variants["joiner"],)
+        assert history.facts([run.id])[run.id].prompts == (run.settings.variants["joiner"],)
+    assert run.settings.variants["joiner"].startswith("brief@")
 
 
 def test_a_history_is_a_table_with_a_row_per_run(tmp_path):

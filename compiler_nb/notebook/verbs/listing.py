@@ -23,8 +23,12 @@ from compiler_nb.trace import Facts, facts_of
 
 LISTED: Final = 30
 """How many runs are listed at most."""
-_QUESTION, _ANSWER, _MODEL = 40, 40, 24
-_COLUMNS: Final = ["", "status", "tasks", "when", "model", "tokens", "cost", "time", "id", "answer", "question"]
+_QUESTION, _ANSWER, _MODEL, _PROMPT = 40, 40, 24, 48
+_COLUMNS: Final = [
+    "", "status", "tasks", "when", "model", "prompt", "tokens", "cost", "time", "id", "answer", "question",
+]  # fmt: skip
+_IF_ANY: Final = _COLUMNS.index("prompt")
+"""The column that is there only if a run that is listed used a prompt of the user's."""
 _WIDE: Final = 200
 """Columns of the list of runs as text: ids are never cut."""
 
@@ -47,11 +51,18 @@ def runs(desk: Desk, _: list[str], options: dict[str, str]) -> None:
         say("no runs yet")
         return
     more = f"… {older:,} older ones: history.to_pandas()" if older else ""
-    text = "\n".join(filter(None, (text_table([_COLUMNS, *rows], _WIDE), more)))
+    columns, *rows = _without_empty([_COLUMNS, *rows])
+    text = "\n".join(filter(None, (text_table([columns, *rows], _WIDE), more)))
     if front_end(desk, {}) == "page":
-        display({"text/plain": text, "text/html": show.table_page(_COLUMNS, rows, more)})
+        display({"text/plain": text, "text/html": show.table_page(columns, rows, more)})
     else:
         say(text)
+
+
+def _without_empty(table: list[list[str]]) -> list[list[str]]:
+    """Return a table without the column of prompts if no row has one."""
+    is_told = any(row[_IF_ANY] for row in table[1:])
+    return table if is_told else [[*row[:_IF_ANY], *row[_IF_ANY + 1 :]] for row in table]
 
 
 def _prune(desk: Desk, keep: str) -> str:
@@ -89,6 +100,7 @@ def _rows(desk: Desk) -> Iterator[list[str]]:
         answer = "" if facts.answer is None else cut(" ".join(to_text(facts.answer).split()), _ANSWER)
         yield [
             f"-{number}", run.status, str(count), f"{run.at:%d %b %H:%M}" if run.at else "",
-            cut(", ".join(facts.models), _MODEL), tokens, facts.cost.money, seconds_text(run.seconds), run.id, answer,
+            cut(", ".join(facts.models), _MODEL), cut(", ".join(facts.prompts), _PROMPT), tokens,
+            facts.cost.money, seconds_text(run.seconds), run.id, answer,
             cut(" ".join(run.question.split()), _QUESTION) or "(a plan)",
         ]  # fmt: skip

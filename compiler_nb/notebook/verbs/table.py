@@ -62,7 +62,7 @@ VERBS: Final = {
     "runs": Command(
         listing.runs,
         "runs [--keep N]",
-        "list the runs, the newest first: status, models, tokens, cost, the answer's first words; "
+        "list the runs, the newest first: status, models, saved prompts, tokens, cost, the answer's first words; "
         "--keep removes all but the newest N from the history",
         flags={"--keep": "N"},
     ),

@@ -38,6 +38,25 @@ def test_tools_runs_show_and_cancel(shell, capsys):
     assert told(shell, capsys, "%compile go") == told(shell, capsys, "%compile resume")
 
 
+def test_the_list_of_runs_names_their_prompts(shell, capsys, tmp_path):
+    """Each version that a run used, of this session and of earlier ones; without any there is no such column."""
+    shell.ok(f"%config CompileMagics.history = {str(tmp_path / 'runs.db')!r}")
+    shell.planner(PLAN)
+    shell.ok("%%compile -m m\nWhich?")
+    assert " prompt " not in told(shell, capsys, "%compile runs")
+    for text in ("Be brief.", "Be very brief."):
+        shell.ok(f"%%prompt planner terse\n{text} {{{{rules}}}} {{{{tools}}}} {{{{examples}}}}")
+        shell.ok("%%compile -m m --planner-prompt terse\nWhich?")
+    runs = shell.ip.magics_manager.registry["CompileMagics"].desk.memory.runs
+    used = [run.settings.variants.get("planner", "") for run in reversed(runs)]
+    assert len(set(used)) == 3
+    for _ in ("of this session", "of earlier ones"):
+        head, *rows = told(shell, capsys, "%compile runs").splitlines()
+        assert head.split()[4:6] == ["prompt", "tokens"]
+        assert [re.findall(r"terse@[0-9a-f]{12}", row) for row in rows] == [[label] if label else [] for label in used]
+        runs.clear()
+
+
 def test_runs_are_pruned_and_damaged_ones_listed(shell, capsys, tmp_path):
     """One line says what was done; a run of this session is listed still; what is damaged hides nothing."""
     path = tmp_path / "runs.db"
