@@ -99,10 +99,10 @@ class Approvals:
     def _refusal(self, calls: Collection[str]) -> str:
         """Return why calls cannot be asked for, "" if they can."""
         doubt = next((self.in_doubt[id_] for id_ in calls if id_ in self.in_doubt), "")
-        asked = bool(doubt) or self.rule in ("ask", "auto")
+        asked = self.rule != "deny" and (bool(doubt) or self.rule in ("ask", "auto"))
         if asked and self.ask is not None:
             return ""
-        if doubt:
+        if doubt and asked:
             return f"{doubt}; nobody is there to approve another"
         if self.rule == "auto":
             return "a plan made after tools had spoken needs approval: name the tool to let it start unasked"

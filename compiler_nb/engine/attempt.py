@@ -102,6 +102,11 @@ class Attempt:
         if admitted and not self.over:
             self.begin()
 
+    def note_waiting(self, seconds: float) -> None:
+        """Let the timeout not run before `note_begun`, unless that does not come within so many seconds."""
+        if self.tool.timeout is not None:
+            self.host.timer.watch(self, max(self.tool.timeout, seconds))
+
     def note_begun(self) -> None:
         """Let the timeout run from now on: the runner had it wait until now."""
         if self.tool.timeout is not None and not self.over and self.stopped is None:

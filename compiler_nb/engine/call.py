@@ -28,6 +28,9 @@ class Call(Protocol):
     handle: Any
     """What the runner keeps of it, such as an asyncio task."""
 
+    def note_waiting(self, seconds: float) -> None:
+        """Note that it waits for its begin, for so many seconds at most: its timeout does not count meanwhile."""
+
     def note_begun(self) -> None:
         """Note that it begins now, if that is later than `start`: its timeout counts from here."""
 

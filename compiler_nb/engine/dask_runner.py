@@ -39,6 +39,8 @@ from compiler_nb.values.remotes import remotes_in, with_values
 
 ANSWERS_WITHIN: Final = 10.0
 """Seconds in which a cluster that is asked for its workers answers."""
+BEGINS_WITHIN: Final = 300.0
+"""Seconds that a call with a shorter timeout may wait for a worker."""
 TRIES: Final = 3
 """How often a call is sent whose arguments were lost with a worker."""
 FALL_BACK: Final = "run such calls in this process: DaskEngine(client, fall_back=True)"
@@ -276,6 +278,7 @@ class DaskRunner:
             job = self._packed(call)
             self._jobs.add(job)
             call.handle = job
+            call.note_waiting(BEGINS_WITHIN)
             self.link.call(partial(self.link.submit, job))
         except ClusterError as error:
             if self.fall_back:
@@ -316,6 +319,7 @@ class DaskRunner:
                 call.raised(error)
                 return
             if self._falling.pop(call, None) is not None:  # or it was given up meanwhile
+                call.note_begun()
                 call.runner = self.here
                 self.here.start(call)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion
 
+from compiler_nb.engine.dask import DaskEngine
 from compiler_nb.models.base import Model
 from compiler_nb.models.providers import HAND, PROVIDERS
 from compiler_nb.notebook.options import BY_FLAG, VIEWS, listed
@@ -108,7 +109,7 @@ def _values(flag: str, typed: str, names: Namespace) -> Found:
         "tools": lambda: [*_of(names, (Tool, Toolbox, McpTools)), *_of(names, types.FunctionType), *SHIPPED],
         "approve": lambda: ["ask", "auto", "deny", *_of(names, Tool)],
         "inputs": names.visible,
-        "engine": lambda: ["local", "dask"],
+        "engine": lambda: ["local", "dask", *_of(names, DaskEngine)],
         **dict.fromkeys(("source", "after"), lambda: [*_of(names, Run), "-1"]),
         "override": lambda: _tasks(names),
         "answer_type": lambda: [*_of(names, type), *TYPES],

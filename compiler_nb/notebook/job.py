@@ -15,6 +15,7 @@ from compiler_nb.compare.cases import Case
 from compiler_nb.compiler import Compiler
 from compiler_nb.drive import give_up, plan_of
 from compiler_nb.engine.background import BACKGROUND, MainThread
+from compiler_nb.engine.dask import DASK
 from compiler_nb.errors import ClusterError, CompilerError, OptionError, PlanError
 from compiler_nb.events import Event, RunEnded
 from compiler_nb.models.base import Request
@@ -318,10 +319,11 @@ def _compiler(desk: Desk, question: Question, again: Run | None = None) -> Compi
     if is_hand(models["planner"]):
         roles["planner"] = HandModel(question.prompts.append)
     settings: dict[str, Any] = {name: desk.setting(given, name) for name in PASSED_ON}
-    if "engine" in given:
-        settings["engine"] = given["engine"]
     settings["prompts"] = chosen_prompts(desk, given)
     names = desk.memory.names
+    if "engine" in given:
+        word = given["engine"]  # `local` and `dask` are what they are, even if the notebook has such variables
+        settings["engine"] = word if word in ("local", DASK) else names.visible().get(word, word)
     tools = names.tools(given.get("tools"))
     if "tools" not in given:
         called = (

@@ -83,7 +83,10 @@ _names = _list_of(str.isidentifier, "names of variables")
 _views = _list_of(VIEWS.__contains__, "graph, timeline, table or none")
 _variants = _list_of(re.compile(r"[^\W\d][\w@-]*").fullmatch, "names of variants")
 _whole = _like(r"\d{1,9}", "a whole number, 0 or more", int)
-_engine = _like(r"local|dask(:.+)?", "local, dask, or dask:ADDRESS of a scheduler, such as dask:tcp://10.0.0.5:8786")
+_engine = _like(
+    r"dask(:.+)?|[^\W\d]\w*",
+    "local, dask, dask:ADDRESS of a scheduler, such as dask:tcp://10.0.0.5:8786, or the name of a DaskEngine",
+)
 _count = _like(r"(?!0+$)\d{1,9}", "a whole number, 1 or more", int)
 _prefix = _like(r"[^\W\d_]\w*", "the beginning of a variable's name")
 
@@ -173,7 +176,7 @@ OPTIONS: Final = (
     Option("repeat", ("--repeat",), "N", "ask N times, as a table: how stable are plan and answer", _count),
     Option("fresh", ("--fresh",), help="of a table: run again what was run before"),
     Option("engine", ("--engine",), "WHERE",
-           "where tools run: local, or dask: workers here, or a cluster's: dask:ADDRESS", _engine),
+           "where tools run: local, dask (workers here), dask:ADDRESS, or a DaskEngine's NAME", _engine),
     Option("loop", ("--loop",), "WHOSE", "the event loop to run on, ours or the kernel's", choices=("own", "kernel")),
     Option("background", ("-b", "--background"), help="return at once; results are bound when the run has ended"),
     Option("live", ("--live",), "on|off", "off: one output at the end, the same from run to run",

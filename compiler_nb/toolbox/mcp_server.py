@@ -64,6 +64,7 @@ class Server:
         """What no text may show: keys among the variables, the headers, and in the address."""
         parts = urlsplit(self.url)
         given = [*self.env.items(), *self.headers.items(), *parse_qsl(parts.query), ("password", parts.password or "")]
+        given += _named_in(self.command)
         found = []
         for name, value in given:
             inner = urlsplit(value).password if "://" in value else None
@@ -189,6 +190,13 @@ class Connection:
         if not isinstance(result, types.CallToolResult):
             raise ToolError(self.server.told("it asks back before it answers, which a plan cannot do"))
         return result
+
+
+def _named_in(command: Sequence[str]) -> list[tuple[str, str]]:
+    """Return what a command names as a key, by name: `--api-key X`, `--token=X`, `KEY=X`, `Authorization: Bearer X`."""
+    joined = [(parts[0], parts[1]) for each in command if len(parts := re.split("[=:]", each, maxsplit=1)) > 1]
+    apart = [(name, value) for name, value in itertools.pairwise(command) if name.startswith("-") and "=" not in name]
+    return [(name, value) for name, value in [*joined, *apart] if means_key(name) and not value.startswith("-")]
 
 
 def _client_type() -> Any:

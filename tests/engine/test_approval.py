@@ -187,6 +187,21 @@ def test_an_item_in_doubt_is_asked_for_whatever_the_rule(rule):
     assert questions == [("xs", "1 call: send(2)")]
 
 
+def test_deny_asks_nobody_even_in_doubt():
+    """An item equal to a call that was cut off is left out like the others."""
+    questions: list[tuple[str, str]] = []
+
+    async def main():
+        async with opened([send], ask=saying(True, questions), approve="deny") as session:
+            add(session, "xs = [send(x) for x in [1, 2, 3]]")
+            session.effects.ledger = Ledger("run", [Entry(digest_of(send, (2,), {}), Place("old", 0, "x"), "doubt")])
+            session.close()
+            await session.drained()
+
+    run_virtually(main())
+    assert (questions, SENT) == ([], [])
+
+
 # -------------------------------------------------------------------- what was approved is what is made
 
 

@@ -236,10 +236,9 @@ def test_a_run_that_is_stopped_keeps_what_finished(engine, tmp_path):
         task = asyncio.create_task(work)
         while not began.exists():  # noqa: ASYNC110 - another process makes it
             await asyncio.sleep(0.005)
-        stopped = time.monotonic()
         run.cancel()
-        await task
-        assert time.monotonic() - stopped < 1
+        await task  # it ends although the call does not
+        assert not gate.exists()
         return run
 
     try:

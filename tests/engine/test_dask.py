@@ -284,6 +284,30 @@ def test_a_cluster_that_is_gone_is_said_so(tmp_path):
             run["c"]
 
 
+def test_a_call_that_waits_for_a_worker_is_not_late(dask_client, tmp_path):
+    """Its timeout counts from its begin there: here both workers are taken for longer than that."""
+    gate = tmp_path / "gate"
+
+    @tool
+    def hold(n: int) -> int:
+        while not gate.exists():
+            time.sleep(0.01)
+        return n
+
+    @tool(timeout=1.0)
+    def quick(n: int) -> int:
+        return n
+
+    @tool
+    async def release() -> None:
+        await asyncio.sleep(1.3)
+        gate.touch()
+
+    plan = "r = release()\nheld = [hold(n) for n in [1, 2]]\nq = [quick(n) for n in [3, 4]]\nanswer(q)"
+    run = execute(dask_client, plan, [hold, quick, release])
+    assert run.answer == [3, 4], run.failures
+
+
 # -------------------------------------------------------------------- clients and names
 
 

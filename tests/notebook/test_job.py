@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 import pytest
 
-from compiler_nb import Compiler, History, ScriptedModel
+from compiler_nb import Compiler, DaskEngine, History, ScriptedModel
 from compiler_nb.notebook.job import PlanJob, Question, begin_again, begin_cell
 from compiler_nb.notebook.loop import block, wait
 from compiler_nb.notebook.options import Line
@@ -247,3 +248,14 @@ def test_what_cannot_follow_says_why(shell, cell, told):
     shell.ok("%%compile -m m\nWhat?")
     assert told in shell.error(cell)
     assert len(model.calls) == 1
+
+
+def test_an_engine_is_chosen_by_the_name_of_its_variable(shell, dask_client):
+    """And a name that holds none is refused before anything runs; `local` means what it says."""
+    shell.ns["engine"], shell.ns["local"] = DaskEngine(dask_client), 3
+    shell.ok("import os\nfrom compiler_nb import tool\n@tool\ndef pid() -> int: return os.getpid()")
+    shell.ok("%%plan --engine engine\nanswer(pid())")
+    assert shell.ns["run"].answer != os.getpid()
+    shell.ok("%%plan --engine local\nanswer(pid())")
+    assert shell.ns["run"].answer == os.getpid()
+    assert "or a DaskEngine, not 'ray'" in shell.error("%%plan --engine ray\nanswer(1)")

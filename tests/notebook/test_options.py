@@ -103,8 +103,8 @@ def test_a_plan_keeps_its_lines():
         ("_x << ", "the name of a variable"),
         ("max << ", "a name that Python and IPython do not use"),
         (
-            "--engine ray",
-            "--engine takes local, dask, or dask:ADDRESS of a scheduler, such as dask:tcp://10.0.0.5:8786",
+            "--engine ray:8786",
+            "--engine takes local, dask, dask:ADDRESS of a scheduler, such as dask:tcp://10.0.0.5:8786, or the name of",
         ),
         ("--cache disk", "--cache takes off or plan or pure or all, not 'disk'"),
         ("--step", "--step does not exist yet"),

@@ -27,7 +27,7 @@ def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def wait_for(path: object, seconds: float = 30.0) -> str:
+def wait_for(path: object, seconds: float = 120.0) -> str:
     """Wait until a file is there and not empty; return its text."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

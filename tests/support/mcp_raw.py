@@ -45,7 +45,8 @@ def main(way: str) -> None:  # noqa: C901 - a list of ways
     """Answer until the input ends, or as the way says."""
     if way == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], stdin=subprocess.DEVNULL)
+        sleeps = [sys.executable, "-c", "import time; time.sleep(600)", *sys.argv[2:]]
+        child = subprocess.Popen(sleeps, stdin=subprocess.DEVNULL)
     if way == "never":
         sys.stdin.read()
     if way == "crash":

@@ -98,6 +98,7 @@ from compiler_nb.events import (
     RunStarted,
     TaskEnded,
     TaskExpanded,
+    TaskFetched,
     TaskPlanned,
     TaskRetried,
     Warned,
@@ -263,6 +264,11 @@ class Board:
             self.rows.add("values", [number, self._value(event)])
             self.rows.add("took", self._took(number, event.task))
 
+    def _fetch(self, event: TaskFetched) -> None:
+        number, end = self.numbers.get(event.task, FEW), self.progress.ends.get(event.task)
+        if number < FEW and end is not None:
+            self.rows.add("values", [number, self._value(end)])
+
     @staticmethod
     def _value(event: TaskEnded) -> str:
         """Return what came of a task in short."""
@@ -405,6 +411,7 @@ class Board:
         TaskExpanded: _expand,
         TaskRetried: _retry,
         TaskEnded: _end,
+        TaskFetched: _fetch,
         Warned: lambda board, event: board._note(event.task, event.message),  # noqa: SLF001 - its own
         Paused: lambda board, event: board.tell(paused=event.paused),
         Decided: _decide,

@@ -18,6 +18,7 @@ from compiler_nb.events import (
     PlanClosed,
     RoundStarted,
     TaskEnded,
+    TaskFetched,
     TaskHeld,
     TaskParked,
     TaskPlanned,
@@ -27,7 +28,7 @@ from compiler_nb.events import (
 from compiler_nb.notebook.live.board import CODE, Board
 from compiler_nb.notebook.live.canvas import AT_ONCE, FEW, Canvas
 from compiler_nb.notebook.live.details import details
-from compiler_nb.outcome import STATES
+from compiler_nb.outcome import STATES, Remote
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task
 from compiler_nb.plan.tree import Ref
@@ -189,6 +190,20 @@ def test_what_waits_for_approval_says_its_arguments_until_it_is_judged():
     log.emit(TaskEnded, "a", 0, "cancelled", None, "")
     page.apply(board.frame(0.2))
     assert page.by_task["held"] == {}
+
+
+def test_a_value_that_comes_home_is_shown():
+    """Before, the page says what stays on the cluster; it follows its fetch, and a page that is reloaded agrees."""
+    log, board = begun()
+    log.emit(TaskPlanned, "a", 0, Task("a", "call", "load"), "")
+    log.emit(TaskStarted, "a", 1, 0.0)
+    log.emit(TaskEnded, "a", 1, "done", Remote("a list of 3", 9, None), "")
+    page = Page([board.frame(0.1)])
+    before = page.by_task["values"][0]
+    log.emit(TaskFetched, "a", 1, [1, 2, 3])
+    page.apply(board.frame(0.2))
+    assert "on the cluster" in str(before)
+    assert page.by_task["values"][0] == Page([board.snapshot(0.3)]).by_task["values"][0] != before
 
 
 @pytest.mark.parametrize("then", [
