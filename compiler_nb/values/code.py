@@ -26,6 +26,7 @@ from compiler_nb.values.forms import (
     Form,
     Head,
     NoRoom,
+    TooDeep,
     Unstorable,
     declares_fields,
     expect,
@@ -56,6 +57,7 @@ _MANY: Final = ids_of({str, list, *(form.type for form in PLAIN if isinstance(fo
 """Ids of types of plain data: if there is no room for such a part, there is none for the whole."""
 _WITHOUT: Final = ('"$":"absent"', '"$":"picture"')
 """What stands in a coded text for a value that does not come back as itself."""
+_HOLDS_ITSELF: Final = "it holds itself, or nests too deep"
 _CHANGED: Final = "it holds what another task returned, which was changed since"
 _dump: Final = json.JSONEncoder(separators=(",", ":")).encode
 _BY_NAME: Final = {form.name: form for form in FORMS}
@@ -247,7 +249,7 @@ class _Encoder:
         self.lenient = True
         try:
             return self.data(value)
-        except Unstorable:
+        except (Unstorable, RecursionError):
             raise reason from None
         finally:
             self.lenient = False
@@ -279,7 +281,7 @@ class _Encoder:
             return value
         self.depth += 1
         if self.depth > DEEPEST:
-            raise Unstorable(f"it nests more than {DEEPEST} deep")
+            raise TooDeep(f"it nests more than {DEEPEST} deep")
         data = self.formed(value, type(value))
         self.depth -= 1
         return data
@@ -340,12 +342,16 @@ class _Encoder:
         return items
 
     def item(self, value: Any) -> Any:
-        """Return an item's data, or a note that it is not stored; raises NoRoom if plain data has no room."""
+        """Return an item's data, or a note that it is not stored.
+
+        Raises NoRoom if plain data has no room, TooDeep if it has no end: a hundred levels of it are no part of it.
+        """
         blobs, depth, left = len(self.blobs), self.depth, self.left
         try:
             return self.data(value)
         except BaseException as error:
-            if isinstance(error, NoRoom) and id(type(value)) in _MANY:
+            too_large = isinstance(error, NoRoom) and id(type(value)) in _MANY
+            if too_large or isinstance(error, (TooDeep, RecursionError)):
                 raise
             self.restore(blobs, depth, left)
             self.lenient = True
@@ -378,11 +384,11 @@ class _Encoder:
         """
         key = id(known.value)
         if key not in self.changed:
-            self.changed[key] = "it holds itself"  # if it is asked for meanwhile
+            self.changed[key] = _HOLDS_ITSELF  # if it is asked for meanwhile
             self.changed[key] = self.compare(known)
         found = self.changed[key]
         if isinstance(found, str):
-            raise Unstorable(found)
+            raise TooDeep(found) if found == _HOLDS_ITSELF else Unstorable(found)
         return found
 
     def compare(self, known: Known) -> bool | str:
@@ -390,6 +396,8 @@ class _Encoder:
         encoder.itself, encoder.changed, encoder.depth = known.value, self.changed, self.depth - 1
         try:
             data = encoder.top(known.value)
+        except (TooDeep, RecursionError):
+            return _HOLDS_ITSELF
         except BaseException as error:  # noqa: BLE001 - a value's own methods may raise anything, SystemExit too
             return _reason(error)
         if self.shared.digests.get(known.name) == digest_of(_dump(data).encode()):

@@ -41,6 +41,10 @@ class NoRoom(Unstorable):
     """There is no room for a value."""
 
 
+class TooDeep(Unstorable):
+    """A value nests too deep, as one does that holds itself."""
+
+
 class ToData(Protocol):
     """What a form may ask while it writes: to write what the value holds, within the bounds of the whole."""
 

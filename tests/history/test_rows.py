@@ -137,6 +137,10 @@ def test_an_object_that_holds_itself_by_now_is_not_stored():
     assert isinstance(runs.end("c", [two, rest]), NotStored)
     one[:] = [one]
     assert isinstance(runs.end("d", [one, rest]), NotStored)
+    new: list[object] = [1]
+    new.append(new)
+    assert isinstance(runs.end("e", new), NotStored)
+    assert isinstance(runs.end("f", [new, 3]), NotStored)
 
 
 def test_what_was_changed_brings_its_own_blobs():
