@@ -298,9 +298,9 @@ def check_arguments(name: str, given: dict[str, Any]) -> None:
     """Raise an ExpressionError if an argument is not plain data or a table, or names what may not be named."""
     for word, value in given.items():
         _check_plain(f"{word}= of {name}()", value)
-        if word in _WHOLE and type(plain(value)) not in (int, dict):
+        if word in _WHOLE and name not in MADE_OF_NAMES and type(plain(value)) not in (int, dict):
             raise ExpressionError(f"{word}= of {name}() must be a whole number, not {type_name(value)}")
-    named = [given[word] for word in ("func", "aggfunc") if word in given]
+    named = [given[word] for word in ("func", "aggfunc") if word in given and name != "assign"]
     if name in ("agg", "aggregate"):
         named += [pair[1:] for word, pair in given.items() if word != "func" and type(pair) is tuple]
         odd = [word for word, pair in given.items() if word != "func" and (type(pair) is not tuple or len(pair) != 2)]  # noqa: PLR2004 - a pair

@@ -139,6 +139,12 @@ def test_an_aggregation_has_one_of_the_names(trips, text):
     assert "an aggregation is one of" in error_of(text, t=trips)
 
 
+def test_a_column_that_is_made_may_have_any_name(trips):
+    """Also that of an argument: `n` is what everybody calls a count."""
+    assert value_of("trips.groupby('city').agg(n=('km', 'size'))", trips=trips)["n"].to_dict()["Bern"] == 2
+    assert value_of("trips.assign(n=0.5, periods='x', func='y')", trips=trips)["n"].unique().tolist() == [0.5]
+
+
 def test_what_is_no_method_of_this_kind_names_the_kinds_that_have_it(trips):
     """And plain values are told what to write."""
     assert ".assign() is for a table, not Series" in error_of("t.km.assign(x=1)", t=trips)
