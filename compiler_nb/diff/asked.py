@@ -62,7 +62,9 @@ def _tools_and_prompts(before: Run, after: Run) -> Iterator[AskedDiff]:
     for role in ROLES[:2]:
         prompts = [_prompt(run, role) for run in (before, after)]
         if all(prompts) and (lines := line_diff(*prompts)):
-            yield AskedDiff(f"{role}'s prompt", _own_lines(lines, "-"), _own_lines(lines, "+"), lines)
+            names = [_saved(run, role) for run in (before, after)]
+            which = f", {names[0]} → {names[1]}" if all(names) and names[0] != names[1] else ""
+            yield AskedDiff(f"{role}'s prompt{which}", _own_lines(lines, "-"), _own_lines(lines, "+"), lines)
 
 
 def _own_lines(lines: Sequence[str], sign: str) -> str:
@@ -77,6 +79,13 @@ def _models(run: Run) -> dict[str, str]:
 def _tools(run: Run) -> Sequence[str]:
     began = run.events[0] if run.events else None
     return began.tools if isinstance(began, RunStarted) else ()
+
+
+def _saved(run: Run, role: str) -> str:
+    """Return the name and version of the saved prompt of a role, "" if it has none."""
+    began = run.events[0] if run.events else None
+    label = began.prompts.get(role, "") if isinstance(began, RunStarted) else ""
+    return "" if label.startswith("@") else label
 
 
 def _prompt(run: Run, role: str) -> str:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from compiler_nb import Compiler, History, ScriptedModel, tool
+from compiler_nb import Compiler, History, ScriptedModel, save_prompt, tool
 from compiler_nb.models.secret import Secret
 from compiler_nb.text import TIMES
 from tests.support.desk import Desk, begin, planner_of
@@ -220,6 +220,17 @@ def test_inputs_models_and_tools_that_differ_are_told():
     assert asked["planner's model"] == ("scripted:scripted", "scripted:other")
     assert asked["max_replans"] == ("2", "1")
     assert asked["tools"] == ("weather, compare", "(no other)")
+
+
+def test_two_versions_of_a_saved_prompt_are_named():
+    """Each run says which it used."""
+    runs = []
+    for text in ("Be brief.", "Be very brief."):
+        label = save_prompt("planner", "terse", text + " {{rules}} {{tools}} {{examples}}").label
+        compiler = Compiler(ScriptedModel("answer(1)"), prompts={"planner": "terse"}, learn_shapes=False)
+        runs.append((label, compiler.run_sync("?")))
+    (first, before), (second, after) = runs
+    assert f"planner's prompt, {first} → {second}: 2 lines differ" in before.diff(after).to_text()
 
 
 def test_no_key_is_in_any_form_of_it(monkeypatch):
