@@ -34,6 +34,8 @@ LINES: Final = 8
 """Lines of its standard error that an error repeats."""
 _KEY: Final = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])[^\s/\\:]{16,}")
 """A value that looks like a key, whatever its name is."""
+SHORTEST: Final = 8
+"""Characters of a word of a command that may be a key: `--max-token 5` is none, and 5 stands in many results."""
 Tell: TypeAlias = Callable[[float, float | None, str | None], Awaitable[None]]
 """Is told how far a call has come: how much is done, of how much, and in words."""
 
@@ -196,7 +198,8 @@ def _named_in(command: Sequence[str]) -> list[tuple[str, str]]:
     """Return what a command names as a key, by name: `--api-key X`, `--token=X`, `KEY=X`, `Authorization: Bearer X`."""
     joined = [(parts[0], parts[1]) for each in command if len(parts := re.split("[=:]", each, maxsplit=1)) > 1]
     apart = [(name, value) for name, value in itertools.pairwise(command) if name.startswith("-") and "=" not in name]
-    return [(name, value) for name, value in [*joined, *apart] if means_key(name) and not value.startswith("-")]
+    named = [(name, value) for name, value in [*joined, *apart] if means_key(name) and not value.startswith("-")]
+    return [(name, value) for name, value in named if len(value) >= SHORTEST]
 
 
 def _client_type() -> Any:
