@@ -22,12 +22,12 @@ from compiler_nb.models import llama
 from compiler_nb.models.base import Request
 from tests.support.grammars import random_toolbox
 from tests.support.local import IS_HERE, MISSING
-from tests.support.scale import seed, times
+from tests.support.scale import factor, seed, times
 
 pytestmark = [pytest.mark.promise, pytest.mark.alone, pytest.mark.skipif(not IS_HERE, reason=MISSING)]
 CONTEXT = 2_048
-FREE_WITHIN = 0.5
-"""Seconds in which a cancelled call gives its slot back."""
+FREE_WITHIN = 0.5 if factor() > 1 else 2.0
+"""Seconds in which a cancelled call gives its slot back: half a second, which a machine with other work may exceed."""
 QUESTIONS = (
     "What is the weather in Paris and in Rome?",
     "Compare the prices of AAPL and MSFT.",
