@@ -10,7 +10,7 @@ from compiler_nb.plan.expression import Fanout, Local, spell, spell_call, spell_
 from compiler_nb.plan.shape import critical_path, levels
 from compiler_nb.plan.task import LastLine, Return, Task, is_part, item_id
 from compiler_nb.plan.tree import Expression, Ref, Tree, references, replace
-from compiler_nb.text import ITEMS, cut, quote, shorten_value
+from compiler_nb.text import ITEMS, count_of, cut, quote, shorten_value
 
 
 def shorten_tree(tree: Tree, limit: int = 60, name_of: Callable[[str], str] | None = None) -> str:
@@ -137,7 +137,8 @@ def _shape_lines(tasks: Sequence[Task]) -> list[str]:
         return ["no task"]
     wide = levels(tasks)
     widest = max(wide, key=len)
+    shape = f"{count_of(len(tasks), 'task')} in {count_of(len(wide), 'level')}"
     return [
-        f"{len(tasks)} tasks in {len(wide)} levels; at most {len(widest)} at once: {_cut(', '.join(widest))}",
+        f"{shape}; at most {len(widest)} at once: {_cut(', '.join(widest))}",
         f"the longest chain: {_cut(' -> '.join(critical_path(tasks)))}",
     ]

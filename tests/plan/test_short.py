@@ -31,4 +31,5 @@ def test_the_shape_is_told():
     told = Plan.parse("a = f(1)\nb = f(2)\nc = g(a, b)\njoin(c)\n").explain()
     assert told.endswith("3 tasks in 2 levels; at most 2 at once: a, b\nthe longest chain: a -> c")
     assert "join(c)  # when all tasks have ended, the joiner is shown c" in told
+    assert "1 task in 1 level; at most 1 at once: a" in Plan.parse("a = f(1)\nanswer(a)\n").explain()
     assert Plan.parse("answer(1)").explain().endswith("no task")
