@@ -85,6 +85,15 @@ class RunStarted(_Event):
 
 
 @_record
+class ClusterFound(_Event):
+    """Tools of the run are called on a cluster: its address, its workers, and how many calls they take at a time."""
+
+    address: str
+    workers: int
+    calls: int
+
+
+@_record
 class RoundStarted(_Event):
     """A pass of plan, run and join begins; `reason` is the joiner's, empty in the first."""
 
@@ -365,6 +374,7 @@ class RunEnded(_Event):
 
 Event: TypeAlias = (
     RunStarted
+    | ClusterFound
     | RoundStarted
     | ModelStarted
     | ModelWaits

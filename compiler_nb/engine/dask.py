@@ -9,6 +9,7 @@ import importlib.util
 import os
 import threading
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler_nb.errors import ClusterError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # loaded only if it is used
     from compiler_nb.engine.dask_runner import DaskLink
     from compiler_nb.engine.remote import RemoteSession
 
+LOCAL: Final = "local"
 DASK: Final = "dask"
 MISSING: Final = "engine='dask' needs Dask, which is not installed: pip install 'compiler_nb[dask]'"
 CONNECTS_WITHIN: Final = 10.0
@@ -54,6 +56,9 @@ class DaskEngine:
     def __repr__(self) -> str:
         return f"DaskEngine({self.client!r}{', fall_back=True' if self.fall_back else ''})"
 
+    def __deepcopy__(self, _: Any) -> DaskEngine:
+        return self  # `%config` copies settings, and a cluster has no copy
+
     async def link(self) -> DaskLink:
         """Return what all runs of this engine share."""
         from compiler_nb.engine.dask_runner import DaskLink  # noqa: PLC0415 - an extra
@@ -79,7 +84,8 @@ class NamedEngine(DaskEngine):
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"{DASK}:{self.address}".rstrip(":")
+        name = f"{DASK}:{self.address}".rstrip(":")
+        return f"DaskEngine({self._made.client!r}, {name!r})" if self._made is not None else f"DaskEngine({name!r})"
 
     async def link(self) -> DaskLink:
         """Connect, or start a cluster, unless that was done; return what all runs share. Raises ClusterError."""
@@ -128,15 +134,22 @@ def _close(*each: Any) -> None:
 _NAMED: Final[dict[str, NamedEngine]] = {}
 
 
-def read_engine(given: Any) -> Any:
-    """Return an engine as runs use it: "local", or a DaskEngine. Raises ValueError if it is neither, or needs Dask."""
-    if given == "local" or isinstance(given, DaskEngine):
+def read_engine(given: Any, variables: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    """Return an engine as runs use it: "local", or a DaskEngine.
+
+    variables: those of a notebook, one of which a word may name; `local` and `dask` stay what they are. Raises
+    ValueError if it is no engine, or needs Dask, which is not installed.
+    """
+    word, colon, address = given.partition(":") if isinstance(given, str) else ("", "", "")
+    if given not in (LOCAL, DASK) and word in variables and not colon:
+        given = variables[word]
+    if given is LOCAL or given == LOCAL or isinstance(given, DaskEngine):
         return given
-    if isinstance(given, str) and given.partition(":")[0] == DASK:
-        if not has_dask():
-            raise ValueError(MISSING)
-        return _NAMED.setdefault(given, NamedEngine(given.partition(":")[2]))
-    raise ValueError(f"engine must be 'local', 'dask', 'dask:ADDRESS' or a DaskEngine, not {given!r}")
+    if word != DASK or (colon and not address):
+        raise ValueError(f"engine must be 'local', 'dask', 'dask:ADDRESS' or a DaskEngine, not {given!r}")
+    if not has_dask():
+        raise ValueError(MISSING)
+    return _NAMED.setdefault(given, NamedEngine(address))
 
 
 def has_dask() -> bool:

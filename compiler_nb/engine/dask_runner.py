@@ -251,11 +251,11 @@ class DaskRunner:
         """Belong to a session; here: performs what falls back."""
         self.session, self.here, self.loop, self.prints = session, here, session.loop, PRINTS.get()
 
-    async def connect(self) -> tuple[int, int]:
-        """Connect to the cluster; return how many workers and threads it has. Raises ClusterError."""
+    async def connect(self) -> tuple[str, int, int]:
+        """Connect to the cluster; return its address, and how many workers and threads it has. Raises ClusterError."""
         self.link = link = await self._connect()
         threads = await link.ask(link.look, ANSWERS_WITHIN)
-        return len(threads), sum(threads.values())
+        return link.address, len(threads), sum(threads.values())
 
     @property
     def waits(self) -> bool:

@@ -24,7 +24,7 @@ from compiler_nb.engine.call import Call, Runner
 from compiler_nb.engine.node import Node
 from compiler_nb.engine.session import Session
 from compiler_nb.errors import ClusterError
-from compiler_nb.events import Log, TaskFetched, Warned
+from compiler_nb.events import ClusterFound, Log, TaskFetched, Warned
 from compiler_nb.outcome import ENDED, Failure, Remote
 from compiler_nb.plan.fanout import link_items, needs
 from compiler_nb.plan.task import Task
@@ -44,8 +44,8 @@ class Elsewhere(Runner, Protocol):
     def open(self, session: RemoteSession, here: Runner) -> None:
         """Belong to a session; here: performs calls in this process."""
 
-    async def connect(self) -> tuple[int, int]:
-        """Connect; return how many workers there are, and how many calls they run at a time. Raises ClusterError."""
+    async def connect(self) -> tuple[str, int, int]:
+        """Connect; return the address, how many workers there are, and calls at a time. Raises ClusterError."""
 
     async def bring(self, remotes: list[Remote]) -> list[Any]:
         """Return the values themselves. Raises ClusterError if that cannot be done."""
@@ -70,7 +70,8 @@ class RemoteSession(Session):
 
     async def connect(self) -> None:
         """Connect to the cluster; warn of one that would wait, or would not be used. Raises ClusterError."""
-        workers, threads = await self.elsewhere.connect()
+        address, workers, threads = await self.elsewhere.connect()
+        self.log.emit(ClusterFound, address, workers, threads)
         most = self.schedule.free  # nothing has started yet
         if not workers:
             self.log.emit(Warned, "", "the cluster has no workers: calls wait until it has one")

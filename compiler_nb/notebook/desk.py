@@ -65,6 +65,7 @@ class CellSettings(Configurable):
     approve = AnyTrait("ask", help="side effects: ask, auto, deny, or names of approved tools").tag(config=True)
     drop_failed = Float(0.0, min=0.0, max=1.0, help="the share of items that may fail").tag(config=True)
     cache = Enum(("off", "plan", "pure", "all"), "off", help="what of earlier runs is used again").tag(config=True)
+    engine = AnyTrait("local", help="where tools run: local, dask, dask:ADDRESS, or a DaskEngine").tag(config=True)
     layout = Enum(("auto", "graphviz", "own"), "auto", help="what lays out the pictures").tag(config=True)
     scale = Float(1.0, min=0.5, max=4.0, help="how many times larger the view and pictures are").tag(config=True)
     history = Unicode(help="the file in which runs are kept; empty to keep none").tag(config=True)
@@ -81,6 +82,20 @@ class CellSettings(Configurable):
         except ValueError as error:
             raise TraitError(str(error)) from None
         return proposal["value"]
+
+    @validate("engine")
+    def _check_engine(self, proposal: Any) -> Any:
+        """Refuse what is no engine when it is set; a variable that a profile names is there later."""
+        from compiler_nb.engine.dask import read_engine  # noqa: PLC0415 - see above
+
+        given, desk = proposal["value"], getattr(self, "desk", None)
+        if desk is None and str(given).isidentifier():
+            return given
+        try:
+            read_engine(given, desk.memory.names.visible() if desk is not None else {})
+        except ValueError as error:
+            raise TraitError(str(error)) from None
+        return given
 
     @validate("prices")
     def _set_prices(self, proposal: Any) -> Any:

@@ -15,7 +15,7 @@ from compiler_nb.compare.cases import Case
 from compiler_nb.compiler import Compiler
 from compiler_nb.drive import give_up, plan_of
 from compiler_nb.engine.background import BACKGROUND, MainThread
-from compiler_nb.engine.dask import DASK
+from compiler_nb.engine.dask import read_engine
 from compiler_nb.errors import ClusterError, CompilerError, OptionError, PlanError
 from compiler_nb.events import Event, RunEnded
 from compiler_nb.models.base import Request
@@ -320,10 +320,7 @@ def _compiler(desk: Desk, question: Question, again: Run | None = None) -> Compi
         roles["planner"] = HandModel(question.prompts.append)
     settings: dict[str, Any] = {name: desk.setting(given, name) for name in PASSED_ON}
     settings["prompts"] = chosen_prompts(desk, given)
-    names = desk.memory.names
-    if "engine" in given:
-        word = given["engine"]  # `local` and `dask` are what they are, even if the notebook has such variables
-        settings["engine"] = word if word in ("local", DASK) else names.visible().get(word, word)
+    names, engine = desk.memory.names, desk.setting(given, "engine")
     tools = names.tools(given.get("tools"))
     if "tools" not in given:
         called = (
@@ -333,6 +330,7 @@ def _compiler(desk: Desk, question: Question, again: Run | None = None) -> Compi
     asks_only = is_hand(models["planner"]) and not question.said.plan  # which is no run to keep
     history = None if asks_only else history_of(desk)
     try:
+        settings["engine"] = read_engine(engine, names.visible())
         budget = None if is_grid(given) else given.get("budget")  # a grid's is for all its runs together
         compiler = Compiler(None, tools, **(roles | settings), budget=budget, history=history)
         if desk.memory.examples and not question.said.plan:

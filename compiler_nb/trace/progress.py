@@ -25,6 +25,7 @@ from compiler_nb.errors import Problem
 from compiler_nb.events import (
     AnswerFailed,
     CacheLooked,
+    ClusterFound,
     Decided,
     Event,
     ModelChunk,
@@ -73,6 +74,7 @@ class Progress:
     began: when the run did, in seconds since the epoch, 0 if that is not known;
     status, error, answer: of the run; cut: at which limit the answer is cut off, "" if it is whole;
     answer_type: what the answer is to be, "" if that is open; after: the run that it follows, "" if none;
+    where: the cluster that tools are called on, in words, "" if that is this process;
     rounds, plan: see Round, and the last plan; pauses: pairs of seconds, the second None while it lasts; usage: of all
     calls; calls: of models, by number; received: the characters that they have sent, by call;
     looks: what the cache was asked for; looked: the last of these by task;
@@ -93,7 +95,7 @@ class Progress:
         self.error = ""
         self.answer: Any = None
         self.cut = ""
-        self.answer_type = self.after = ""
+        self.answer_type = self.after = self.where = ""
         self.rounds: list[Round] = []
         self.plan: Plan | None = None
         self.pauses: list[tuple[float, float | None]] = []
@@ -447,6 +449,10 @@ class Progress:
     def _fail_answer(self, event: AnswerFailed) -> None:
         self.rounds[-1:] = [replace(self._round, failure=event.failure)]
 
+    def _find_cluster(self, event: ClusterFound) -> None:
+        more = f", {event.calls:,} calls at a time" if event.calls != event.workers else ""
+        self.where = f"on {count_of(event.workers, 'Dask worker')}{more}"
+
     def _pause(self, event: Paused) -> None:
         if event.paused and not self.paused:
             self.pauses.append((event.at, None))
@@ -517,7 +523,8 @@ class Progress:
         )
 
     _folds: ClassVar[Mapping[type, Callable[[Progress, Any], None]]] = {
-        RunStarted: _begin, TaskPlanned: _plan, TaskExpanded: _expand, TaskChosen: _choose, TaskHeld: _hold,
+        RunStarted: _begin, ClusterFound: _find_cluster,
+        TaskPlanned: _plan, TaskExpanded: _expand, TaskChosen: _choose, TaskHeld: _hold,
         TaskIdentified: _identify,
         TaskApproved: _judge, TaskStarted: _start, TaskParked: _park,
         TaskRetried: _retry, TaskEnded: _end, TaskFetched: _fetch, TaskRevived: _revive, RoundStarted: _begin_round,

@@ -192,6 +192,8 @@ def test_states_are_patched_where_they_stand(live):
     live.feed(1.5, states=states((0, DONE, 1400), (1, FAILED, 1400), (2, SKIPPED, 1400)))
     assert live.states() == {"ny": "done", "la": "failed", "best": "skipped"}
     assert live.text(".cnb-facts") == "3 tasks · 1 failed"
+    live.feed(2.6, run={"where": "on 2 Dask workers"})
+    assert live.text(".cnb-facts") == "3 tasks · 1 failed · on 2 Dask workers"
 
 
 def test_boxes_tell_their_time_where_there_is_room(live):

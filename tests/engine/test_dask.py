@@ -334,8 +334,11 @@ def test_a_named_cluster_is_connected_when_the_first_run_begins(dask_client):
     """And one that does not answer is an error of the run that says what to do."""
     address = dask_client.scheduler.address
     compiler = Compiler(None, [numbers], engine=f"dask:{address}")
-    assert compiler.execute_sync("answer(numbers(2))").answer == [0, 1]
     engine = compiler.settings.engine
+    assert repr(engine) == f"DaskEngine('dask:{address}')"
+    run = compiler.execute_sync("answer(numbers(2))")
+    assert (run.answer, run.progress.where) == ([0, 1], "on 2 Dask workers")
+    assert f"<Client: '{address}' processes=2 threads=2" in repr(engine)
     assert read_engine(f"dask:{address}") is engine
     engine._made.client.close()
 

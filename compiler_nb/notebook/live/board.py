@@ -14,9 +14,9 @@ Theory of operation
     n           its number; a reset's is that of the last frame before it, which it replaces
     at          seconds since the run began, when it was made
     reset       True: forget everything before
-    run         {id, question, tools: [names], models: {role: name}, live: bool, buttons: bool, scale}; `live`: the run
-                may still change; `scale`: how many times larger than usual it is shown, if it is; `buttons`:
-                stop, pause, approve and the like can reach the kernel
+    run         {id, question, tools: [names], models: {role: name}, where, live: bool, buttons: bool, scale}; `where`:
+                the cluster of its calls, in words; `live`: the run may still change; `scale`: how many times larger
+                than usual it is shown, if it is; `buttons`: stop, pause, approve and the like can reach the kernel
     status      "running", "done", "failed", "cancelled" or "limit";  error  why it has no answer
     phase       what goes on, in words: "the planner writes"
     paused      bool
@@ -84,6 +84,7 @@ from compiler_nb.drawing.preferences import Engine
 from compiler_nb.drawing.scene import scene_of_run
 from compiler_nb.drawing.style import ID
 from compiler_nb.events import (
+    ClusterFound,
     Decided,
     ModelChunk,
     ModelEnded,
@@ -136,7 +137,7 @@ class Board:
         self.progress = progress
         self.words = words or (lambda: Words(progress, progress.at, {}, {}))
         self.facts: Frame = {  # the latest of them counts
-            "run": {"id": "", "question": "", "tools": [], "models": {}, "live": live, "buttons": False},
+            "run": {"id": "", "question": "", "tools": [], "models": {}, "where": "", "live": live, "buttons": False},
             "status": "running", "error": "", "phase": "starting", "paused": False, "footer": "",
             "usage": {"calls": 0, "tokens": 0, "words": "", "shares": ""}, "waits": [], "models": [], "rounds": [],
         }  # fmt: skip
@@ -399,6 +400,7 @@ class Board:
 
     _folds: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
         RunStarted: _begin,
+        ClusterFound: lambda board, _: board.tell_run(where=board.progress.where),
         RoundStarted: _begin_round,
         ModelStarted: _ask_model,
         ModelRecalled: _ask_model,

@@ -202,6 +202,7 @@ def _footer(run: Run, binding: Binding, *, times: bool) -> list[Noted]:
         *([Noted(f"answer as {run.answer_type}")] if run.answer_type else []),
         *([Noted(count_of(len(run.rounds), "round"))] if len(run.rounds) > 1 else []),
         Noted(took, is_time=True),
+        *([Noted(run.progress.where, is_time=True)] if run.progress.where else []),  # as machines differ, too
         *(map(Noted, _spent(run)) if used.calls else ()),
         *([Noted(f"{count_of(left, 'call')} could not be stopped")] if left else []),
         *(Noted(f"waited {seconds_text(took)} for {name}", is_time=True) for name, took in waited.items() if took >= 1),

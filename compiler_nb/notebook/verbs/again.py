@@ -14,8 +14,8 @@ from compiler_nb.notebook.verbs.command import known, run_of, shared_values
 
 SHARED: Final = tuple(option for option in listed() if option.field in {
     "model", "joiner", "worker", "joiner_prompt", "record", "replay", "timings", "tools", "share", "out", "prefix",
-    "bind", "max_concurrency", "timeout", "budget", "drop_failed", "approve", "cache", "loop", "background", "live",
-    "display", "raises", "quiet", "answer_type",
+    "bind", "max_concurrency", "timeout", "budget", "drop_failed", "approve", "cache", "engine", "loop", "background",
+    "live", "display", "raises", "quiet", "answer_type",
 })  # fmt: skip
 """Options of `%%compile` that a rerun takes: those that are not about how a plan is written, or what it reads."""
 

@@ -11,6 +11,7 @@ import pytest
 
 from compiler_nb import Compiler, ScriptedModel, tool
 from compiler_nb.events import (
+    ClusterFound,
     Log,
     ModelChunk,
     ModelStarted,
@@ -190,6 +191,15 @@ def test_what_waits_for_approval_says_its_arguments_until_it_is_judged():
     log.emit(TaskEnded, "a", 0, "cancelled", None, "")
     page.apply(board.frame(0.2))
     assert page.by_task["held"] == {}
+
+
+def test_the_page_is_told_how_many_workers_there_are():
+    """Beside the number of tasks, and when it is reloaded."""
+    log, board = begun()
+    log.emit(ClusterFound, "tcp://127.0.0.1:8786", 2, 8)
+    page = Page([board.frame(0.1)])
+    assert page.facts["run"]["where"] == "on 2 Dask workers, 8 calls at a time"
+    assert board.snapshot(0.2)["run"]["where"] == "on 2 Dask workers, 8 calls at a time"
 
 
 def test_a_value_that_comes_home_is_shown():

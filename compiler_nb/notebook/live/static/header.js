@@ -48,6 +48,7 @@ export class Header {
     const facts = [];
     if (tasks.length) facts.push(`${ended < tasks.length ? `${sayNumber(ended)} of ` : ""}${_plural(tasks.length, "task")}`);
     if (counts[4]) facts.push(`${sayNumber(counts[4])} failed`);
+    if (run.where) facts.push(run.where);
     if (usage.words) facts.push(...usage.words.split(", ")); // tokens, and dollars if they are known
     if (usage.calls) facts.push(_plural(usage.calls, "model call"));
     say(this.facts, facts.join(" · "));

@@ -41,7 +41,7 @@ import { CANCELLED, DONE, FAILED, READY, RETRIED, RUNNING, SKIPPED, STATES, WAIT
 /** @returns {Run} a run that nothing is known about yet */
 export function emptyRun() {
   return {
-    run: { id: "", question: "", tools: [], models: {}, live: false, buttons: false, scale: 1 },
+    run: { id: "", question: "", tools: [], models: {}, where: "", live: false, buttons: false, scale: 1 },
     status: "running", error: "", phase: "", paused: false, usage: { calls: 0, tokens: 0, words: "", shares: "" }, at: 0,
     /** @type {[string, number, number][]} providers that make calls wait, seconds asked, end in ms */ waits: [],
     /** @type {Section[]} */ sections: [],
