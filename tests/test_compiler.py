@@ -1,9 +1,11 @@
 import asyncio
 import importlib
+import inspect
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from types import SimpleNamespace
 
 import pandas as pd
@@ -22,6 +24,7 @@ from compiler_nb.plan.tree import Ref
 from compiler_nb.planner.requests import system_prompt
 from compiler_nb.prompts import load
 from compiler_nb.settings.budget import Budget
+from compiler_nb.settings.settings import Settings
 from compiler_nb.tool import Toolbox, tool
 from tests.support.desk import Desk, Pieces, begin, planner_of, run, scripted, texts
 
@@ -93,6 +96,21 @@ def test_the_sync_twins_do_the_same():
     assert planner_of(PLAN).run_sync("What?").answer == 1
     assert planner_of(PLAN).plan_sync("What?").final.expression == Ref("b")
     assert Compiler(tools=Desk().tools).execute_sync("a = nap(3)\nanswer(a)\n").answer == 3
+
+
+def test_help_shows_the_options_of_each_twin():
+    """A door names its options once; its twin that waits has the same, with their defaults."""
+    doors = [name for name in dir(Compiler) if name.endswith("_sync")]
+    assert len(doors) == 7
+    for name in doors:
+        assert inspect.signature(getattr(Compiler, name)) == inspect.signature(getattr(Compiler, name[:-5]))
+
+
+def test_a_setting_has_one_default():
+    """Compiler takes more kinds of values than Settings holds, so both list the settings; their defaults agree."""
+    made, plain = Compiler().settings, Settings()
+    differ = {each.name for each in fields(Settings) if getattr(made, each.name) != getattr(plain, each.name)}
+    assert differ == {"tools"}  # `llm` and `extract` are always offered
 
 
 def test_the_sync_twins_work_where_a_loop_runs():

@@ -34,7 +34,7 @@ events models trace
 drawing script values engine prompts settings
 planner joiner toolbox
 run history diff cache
-drive compare compiler
+drive orders compare compiler
 evals course __main__ notebook
 """
 RANK = {room: rank for rank, room in enumerate(LAYERS.split())}

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from compiler_nb.engine.background import BACKGROUND, MainThread
-from compiler_nb.engine.runners import PostToMain, on_main_thread
+from compiler_nb.engine.background import WAITS, waiting
+from compiler_nb.engine.runners import PostToMain
 from compiler_nb.models.connect import no_model
+from compiler_nb.orders import Orders
 from compiler_nb.run import Run
 from compiler_nb.settings.budget import Budget
-from compiler_nb.settings.settings import Settings
 from compiler_nb.signature.answers import answer_type_of
 
 if TYPE_CHECKING:  # loaded only if it is used
@@ -19,20 +19,16 @@ if TYPE_CHECKING:  # loaded only if it is used
     from compiler_nb.compare.grid import Grid
     from compiler_nb.compare.runner import GridRunner
     from compiler_nb.compare.store import InMemory
-    from compiler_nb.planner.seen import Seen
 
 
-class ManyRuns:
+class ManyRuns(Orders):
     """What a Compiler can do with many runs.
 
     given: the arguments that made it, by name; grid: the last one, which may be going on; cells: what is kept of grids
     without a history, None before the first.
     """
 
-    settings: Settings
-    seen: Seen
-    order: Callable[..., Any]
-    begin: Callable[..., Any]
+    begin: Callable[..., tuple[Run, Coroutine[Any, Any, None]]]
     given: dict[str, Any]
     grid: Grid | None = None
     cells: InMemory | None = None
@@ -57,32 +53,13 @@ class ManyRuns:
         """
         runner = self.prepare(
             questions, variants, repeat=repeat, score=score, expected=expected, inputs=inputs, budget=budget,
-            max_concurrency=max_concurrency, approve=approve, fresh=fresh,
+            max_concurrency=max_concurrency, approve=approve, fresh=fresh, main=WAITS.get(),
         )  # fmt: skip
-        _follow(runner, progress)
+        _follow(runner, progress, WAITS.get())
         await runner.perform()
         return runner.grid
 
-    def compare_sync(
-        self, questions: Any, variants: Mapping[str, Mapping[str, Any]] | None = None, *, repeat: int = 1,
-        score: Callable[[str, Any, Any], Any] | None = None, expected: Sequence[Any] | None = None,
-        inputs: Mapping[str, Any] | None = None, max_concurrency: int = 4, budget: Budget | None = None,
-        approve: str | Collection[str] = "deny", fresh: bool = False, progress: bool | Callable[[Grid], None] = True,
-    ) -> Grid:  # fmt: skip
-        """Do what `compare` does, on our own loop, and wait; an interrupt stops it, and is raised."""
-        main = MainThread()
-        # What is posted runs on the thread that waits here. If that is not the main thread, nothing may be posted.
-        post = main.post if on_main_thread() else None
-        runner = self.prepare(
-            questions, variants, repeat=repeat, score=score, expected=expected, inputs=inputs, budget=budget,
-            max_concurrency=max_concurrency, approve=approve, fresh=fresh, main=post,
-        )  # fmt: skip
-        _follow(runner, progress, post)
-        try:
-            BACKGROUND.run(runner.perform(), main=main, stop=runner.stop)
-        finally:
-            main.serve_waiting()  # after an interrupt, the end of the bar
-        return runner.grid
+    compare_sync = waiting(compare)
 
     async def map(
         self,
@@ -97,20 +74,26 @@ class ManyRuns:
         questions, inputs: as for `compare`; max_concurrency: runs at a time; answer_type: what each answer is to be, as
         for `run`. Raises ValueError if a question is none, NoModel if no model is set.
         """
-        return await self._map(questions, inputs, max_concurrency, answer_type)
+        if type(max_concurrency) is not int or max_concurrency < 1:
+            raise ValueError(f"max_concurrency must be a whole number from 1, not {max_concurrency!r}")
+        if self.settings.planner is None:
+            raise no_model()
+        from compiler_nb.compare.cases import read_cases  # noqa: PLC0415 - as above
 
-    def map_sync(
-        self,
-        questions: Any,
-        *,
-        inputs: Mapping[str, Any] | None = None,
-        max_concurrency: int = 4,
-        answer_type: Any = None,
-    ) -> list[Run]:
-        """Do what `map` does, on our own loop, and wait; an interrupt cancels what goes on, and is raised."""
-        main = MainThread()
-        post = main.post if on_main_thread() else None
-        return BACKGROUND.run(self._map(questions, inputs, max_concurrency, answer_type, post), main=main)
+        slots, wanted = asyncio.Semaphore(max_concurrency), answer_type_of(answer_type)
+
+        async def answer(case: Case) -> Run:
+            async with slots:
+                order = self.order(case.question, inputs=case.inputs, answer_type=wanted)
+                run, work = self.begin(order, main=WAITS.get())
+                await work
+                return run
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(answer(case)) for case in read_cases(questions, inputs=inputs)]
+        return [task.result() for task in tasks]
+
+    map_sync = waiting(map)  # noqa: A003 - the method above, not the builtin
 
     def prepare(
         self, questions: Any, variants: Any = None, *, main: PostToMain | None = None, **settings: Any
@@ -130,27 +113,6 @@ class ManyRuns:
         made = type(self)(**arguments)
         made.seen = self.seen
         return made
-
-    async def _map(
-        self, questions: Any, inputs: Any, max_concurrency: int, answer_type: Any, main: PostToMain | None = None
-    ) -> list[Run]:
-        if type(max_concurrency) is not int or max_concurrency < 1:
-            raise ValueError(f"max_concurrency must be a whole number from 1, not {max_concurrency!r}")
-        if self.settings.planner is None:
-            raise no_model()
-        from compiler_nb.compare.cases import read_cases  # noqa: PLC0415 - as above
-
-        slots, wanted = asyncio.Semaphore(max_concurrency), answer_type_of(answer_type)
-
-        async def answer(case: Case) -> Run:
-            async with slots:
-                run, work = self.begin(self.order(case.question, inputs=case.inputs, answer_type=wanted), main=main)
-                await work
-                return cast("Run", run)
-
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(answer(case)) for case in read_cases(questions, inputs=inputs)]
-        return [task.result() for task in tasks]
 
 
 def _follow(runner: GridRunner, progress: bool | Callable[[Grid], None], post: PostToMain | None = None) -> None:  # noqa: FBT001

@@ -12,8 +12,13 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeVar
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any, Final, ParamSpec, TypeVar
 
+from compiler_nb.engine.runners import PostToMain, on_main_thread
+
+P = ParamSpec("P")
 T = TypeVar("T")
 HEARTBEAT: Final = 0.1
 """Seconds of one wait: an interrupt is noticed between two."""
@@ -144,3 +149,26 @@ def _nothing() -> None:
 
 
 BACKGROUND: Final = Background()
+WAITS: Final[ContextVar[PostToMain | None]] = ContextVar("WAITS", default=None)
+"""Posts to the main thread while that waits for a twin; None if it does not wait, or another thread does."""
+
+
+def waiting(door: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """Return the twin of a coroutine function: it takes the same, runs on our own loop, and waits for the end.
+
+    An interrupt cancels what runs, and is raised.
+    """
+
+    @wraps(door)
+    def twin(*args: P.args, **kwargs: P.kwargs) -> T:
+        main = MainThread()
+        before = WAITS.set(main.post if on_main_thread() else None)
+        try:
+            return BACKGROUND.run(door(*args, **kwargs), main=main)
+        finally:
+            WAITS.reset(before)
+            main.serve_waiting()  # after an interrupt: what was posted at the end, such as that of a bar
+
+    twin.__name__, twin.__qualname__ = f"{door.__name__}_sync", f"{door.__qualname__}_sync"
+    twin.__doc__ = f"Do what `{door.__name__}` does, on our own loop, and wait; an interrupt stops it, and is raised."
+    return twin

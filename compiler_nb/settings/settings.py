@@ -77,22 +77,13 @@ CHECKS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Settings:
-    """What a run is made with.
+    """What a run is made with: the settings as `help(Compiler)` explains them, here read and checked.
 
     planner, joiner, worker: the models by role, None if a role has none; tools: all tools that a plan may call (in
-    a stored run only facts of them: name, hash, provider, max_concurrency, side_effects, pure); dialect: "python",
-    "numbered", "json", or "auto" for what the planner's model asks for, which is mostly python; examples: pairs of
-    a question and a good plan, which calls these tools and reads what its question offers by @name;
-    max_concurrency: calls of tools at a time; bounds: what expressions may cost; limits: by provider; max_replans,
-    max_repairs: further plans per question, and second tries per plan; timeout: seconds for a whole run, None means
-    no limit; approve: "ask", "auto", "deny", or the names of tools whose side effects are approved; history: the
-    History that keeps the runs, or None; cache: what of earlier runs is used again: "off", "plan" (plans and
-    decisions), "pure" (values of pure tools), or "all", replies to tools included; prompts: how "planner" and
-    "joiner" are asked: "full", "small" (short, for small models), "auto" for what the model asks for, or texts that
-    replace ours; variants: what those texts are called, with their versions: {"planner": "terse@1a2b3c4d5e6f"};
-    share: what of results `llm`, `extract` and the joiner may see; preview: whether planners see ranges and results;
-    learn_shapes: whether planners are told keys and types of what tools returned before; tool_tokens: what of a prompt
-    tools may take: beyond, those that fit the question best are described, and others named.
+    a stored run only facts of them: name, hash, provider, max_concurrency, side_effects, pure); examples: each plan
+    calls these tools and reads what its question offers by @name; approve: a rule, or the names of tools whose side
+    effects are approved; history: the History that keeps the runs, or None; prompts: a wording, or a text, by role;
+    variants: what those texts are called, with their versions: {"planner": "terse@1a2b3c4d5e6f"}.
     Raises ValueError if a setting is invalid.
     """
 

@@ -1,12 +1,13 @@
 import asyncio
 import concurrent.futures
 import contextvars
+import inspect
 import threading
 import time
 
 import pytest
 
-from compiler_nb.engine.background import Background, MainThread
+from compiler_nb.engine.background import WAITS, Background, MainThread, waiting
 
 LOOPS = Background()
 COLOUR = contextvars.ContextVar("colour", default="none")
@@ -179,3 +180,34 @@ def test_an_interrupted_work_that_does_not_end_is_left():
         LOOPS.run(deaf(), main=main)
     free.set()
     assert 0.9 < time.perf_counter() - began < 15  # the work would never end by itself
+
+
+# -------------------------------------------------------------------- twins that wait
+
+
+async def add(left: int, right: int = 2) -> int:
+    """Add."""
+    await asyncio.sleep(0)
+    return left + right
+
+
+def test_a_twin_takes_what_its_door_takes():
+    """Its help shows the same parameters and defaults, under its own name."""
+    twin = waiting(add)
+    assert twin(1) == twin(left=1) == 3
+    assert inspect.signature(twin) == inspect.signature(add)
+    assert (twin.__name__, twin.__doc__.split(",")[0]) == ("add_sync", "Do what `add` does")
+    assert not inspect.iscoroutinefunction(twin)
+
+
+def test_a_twin_on_the_main_thread_serves_it():
+    """What runs on the loop may post there as long as the twin waits; on another thread there is nothing to post to."""
+
+    async def where() -> bool | None:
+        post, ran = WAITS.get(), threading.Event()
+        return post and post(ran.set) and await asyncio.to_thread(ran.wait, 5)
+
+    assert waiting(where)() is True
+    assert WAITS.get() is None
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        assert pool.submit(waiting(where)).result(5) is None

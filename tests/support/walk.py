@@ -100,8 +100,9 @@ def files(frame: FrameType | None) -> Iterator[str]:
 
 
 def carry_starters() -> None:
-    """Have tasks, and callbacks from other threads, know who started them."""
+    """Have tasks, calls on other threads, and callbacks from other threads, know who started them."""
     create, soon = asyncio.BaseEventLoop.create_task, asyncio.BaseEventLoop.call_soon_threadsafe
+    on_thread = asyncio.to_thread
 
     def create_task(loop: Any, *args: Any, **kwargs: Any) -> Any:
         token = STARTERS.set(active(sys._getframe(1)))
@@ -120,6 +121,14 @@ def carry_starters() -> None:
 
         return soon(loop, call, *args, **kwargs)
 
+    async def to_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        token = STARTERS.set(active(sys._getframe(1)))
+        try:
+            return await on_thread(function, *args, **kwargs)
+        finally:
+            STARTERS.reset(token)
+
+    asyncio.to_thread = to_thread
     asyncio.BaseEventLoop.create_task = create_task  # type: ignore[method-assign]
     asyncio.BaseEventLoop.call_soon_threadsafe = call_soon_threadsafe  # type: ignore[method-assign]
 
