@@ -17,7 +17,7 @@ from compiler_nb.outcome import NOT_DONE, Answer, Cancelled, Failure, Replan, Sk
 from compiler_nb.plan.fanout import existing
 from compiler_nb.plan.task import owner_of
 from compiler_nb.prompts import Prompt, load
-from compiler_nb.prompts.data import PREVIEW, Oversize, Share, frame, frame_values
+from compiler_nb.prompts.data import PREVIEW, Oversize, Share, frame, frame_values, outside
 from compiler_nb.prompts.decision import is_all_thought, read_decision, unfence
 from compiler_nb.prompts.held import answer_grammar, decision_grammar
 from compiler_nb.prompts.render import render_value
@@ -188,7 +188,8 @@ def ask_for_decision(
     made |= {f"{id_}, in part": made[id_] for id_ in partial if id_ in made}
     values = [*results.items(), *((f"{id_}, in part", part) for id_, part in partial.items())]
     blocks = frame_values(values, share, made)
-    parts = [] if brief else [f"Question: {question}"]
+    asked_for = f"Question: {outside(question)}"
+    parts = [] if brief else [asked_for]
     for before, answer in talk[-TURNS:]:
         parts += [f"It follows the question: {cut(before, PREVIEW)}", frame("answer", _answer(answer, share))]
     parts += ["Results", *(blocks or ["(none)"])]
@@ -206,7 +207,7 @@ def ask_for_decision(
     if can_replan and tools and not brief:
         parts += ["Tools that another plan may call", "\n".join(tools)]
     if instruction:
-        parts.append(f"How to answer: {instruction}")
+        parts.append(f"How to answer: {outside(instruction)}")
     if wanted is not None and wanted.for_joiner:
         parts.append(wanted.for_joiner)
     if not can_replan:
@@ -215,7 +216,7 @@ def ask_for_decision(
     elif not brief:
         parts.append("Reply with the answer, or with one line `Replan: reason`.")
     if brief:
-        parts.append(f"Question: {question}")
+        parts.append(asked_for)
     asked: Message = {"role": "user", "content": "\n\n".join(parts)}
     return {"role": "system", "content": system}, *(EXAMPLE if brief else ()), asked
 

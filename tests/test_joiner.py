@@ -80,7 +80,7 @@ def test_a_fan_out_with_many_failed_items_can_be_joined():
     partial = {f"K{number}": lost if number % 2 else number for number in range(400)}
     failures = {"rows": Failure("items", "200 of 400 items failed: ValueError", partial=partial)}
     text = prompt_of(ask("?", {}, failures)[1])
-    assert '<data name="rows, in part">\n{"K0": 0, "K2": 2, ' in text
+    assert '<data name="rows, in part" shown="all 200 items">\n{"K0": 0, "K2": 2, ' in text
     assert "rows: failed (items): 200 of 400 items failed: ValueError" in text
     assert "xxx" not in text
     whole = {"rows": Failure("items", "all of them", partial=[lost] * 30)}

@@ -14,7 +14,8 @@ from compiler_nb.cache.cache import Cache, Stored
 from compiler_nb.cache.off_loop import off_loop
 from compiler_nb.cache.why import Made, why_asked
 from compiler_nb.events import CacheLooked, Log, ModelRecalled
-from compiler_nb.models.base import BLOCK, Message, Model
+from compiler_nb.models.base import Message, Model
+from compiler_nb.models.parts import BLOCK
 from compiler_nb.models.recall import Asked
 from compiler_nb.models.secret import Secret, mask
 from compiler_nb.operations.bounds import is_a

@@ -45,7 +45,7 @@ from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.short import shorten_call, shorten_final
 from compiler_nb.plan.task import Task
 from compiler_nb.text import count_of, visible, visible_lines
-from compiler_nb.trace import ModelCall, Progress, cost_of
+from compiler_nb.trace import ModelCall, Progress, cost_of, shown_in
 
 LIMIT: Final = 150_000
 """Most bytes of a picture."""
@@ -71,7 +71,7 @@ def draw_run(progress: Progress, engine: Engine = "auto", *, at: float | None = 
     """
     with progress.lock:
         tasks, states = tuple(progress.tasks.values()), dict(progress.states)
-        costs = {id_: str(cost) for id_, cost in progress.costs.tasks.items()}
+        costs = {id_: str(cost) for id_, cost in progress.costs.tasks.items()} | _asked(progress)
         titles = task_titles(_hovered(tasks), states, progress.outcomes, given=progress.given, costs=costs)
         titles |= _joined(progress)
         scene = scene_of_run(progress)
@@ -119,13 +119,22 @@ def draw(
     return Picture(svg, text, about, more, layout.engine, bare)
 
 
+def _asked(progress: Progress) -> dict[str, str]:
+    """Return what tasks sent that asked models, for the hover texts of those that sent tables and the like."""
+    told = {call.task: shown_in(call) for call in progress.calls.values() if call.task}
+    costs = progress.costs.tasks
+    return {id_: f"{costs[id_]}\n{sent}" if id_ in costs else sent for id_, sent in told.items() if sent}
+
+
 def _joined(progress: Progress) -> dict[str, str]:
     """Return what the joiner cost in each round, for the hover texts of the boxes of their ends."""
     by_round: dict[int, list[ModelCall]] = {}
     for call in progress.calls.values():
         if call.role == JOINER and call.usage:
             by_round.setdefault(call.round, []).append(call)
-    return {end_key(number, len(progress.rounds)): f"{JOINER}: {cost_of(calls)}" for number, calls in by_round.items()}
+    count = len(progress.rounds)
+    return {end_key(number, count): "\n".join(filter(None, (f"{JOINER}: {cost_of(calls)}", shown_in(calls[-1]))))
+            for number, calls in by_round.items()}  # fmt: skip
 
 
 def _words(scene: Scene, states: Mapping[str, State], titles: Mapping[str, str]) -> dict[str, str]:

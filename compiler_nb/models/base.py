@@ -1,15 +1,12 @@
-"""The seam to a model: a request goes in, pieces of text come out; and how large a request is."""
+"""The seam to a model: a request goes in, pieces of text come out."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from compiler_nb.outcome import Usage
-from compiler_nb.text import shorten
 
 Role: TypeAlias = Literal["planner", "repair", "replan", "joiner", "worker"]
 Message: TypeAlias = "Mapping[str, str]"
@@ -17,11 +14,6 @@ Message: TypeAlias = "Mapping[str, str]"
 
 GrammarForm: TypeAlias = Literal["gbnf", "lark", "json_schema", "strict_schema"]
 """What a grammar is written in; "strict_schema" is the weaker JSON schema that OpenAI's strict mode takes."""
-
-SHOWN: Final = 5
-"""How many parts of a request are named, the largest first."""
-BLOCK: Final = re.compile(r'^<data name="([^"\n]*)"(?: call="[^"\n]*")?>\n.*?\n</data>$', re.MULTILINE | re.DOTALL)
-"""A piece of framed data in a request, with its name."""
 
 
 class ReplyGrammar:
@@ -112,34 +104,3 @@ def estimate_tokens(characters: int) -> int:
 def estimate_request(request: Request) -> int:
     """Estimate the tokens that a request sends."""
     return estimate_tokens(sum(len(message["content"]) for message in request.messages))
-
-
-def sizes_of(role: str, messages: Iterable[Message]) -> Counter[str]:
-    """Return the characters of a request by what they are, never their content: framed data by name, then the rest."""
-    is_planner = role in ("planner", "repair", "replan")
-    names = {
-        "system": f"the system prompt{' (rules, tools, examples)' if is_planner else ''}",
-        "assistant": "the earlier reply",
-        "user": "the instruction" if role == "worker" else "the question",
-    }
-    sizes: Counter[str] = Counter()
-    shown = list(messages)
-    if role != "repair" and shown[2:]:  # examples, by turns: nothing was asked before the last message
-        sizes["the examples"] = sum(len(message["content"]) for message in shown[1:-1])
-        del shown[1:-1]
-    for message in shown:
-        text = message["content"]
-        blocks = list(BLOCK.finditer(text))
-        for block in blocks:
-            sizes[f"`{shorten(block[1], 60)}`"] += len(block[0])
-        framed = sum(len(block[0]) for block in blocks)
-        sizes[names.get(message["role"], "other messages")] += len(text) - framed
-    return sizes
-
-
-def describe_sizes(request: Request) -> str:
-    """Return the largest parts of a request in estimated tokens."""
-    sizes = sizes_of(request.role, request.messages)
-    named = [f"{name} {estimate_tokens(size):,}" for name, size in sizes.most_common(SHOWN)]
-    more = [f"{len(sizes) - SHOWN} more"] if len(sizes) > SHOWN else []
-    return f"about {estimate_tokens(sizes.total()):,} tokens: {', '.join(named + more)}"

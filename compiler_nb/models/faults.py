@@ -28,7 +28,8 @@ from compiler_nb.errors import (
     RateLimited,
     StreamBroken,
 )
-from compiler_nb.models.base import Request, describe_sizes
+from compiler_nb.models.base import Request
+from compiler_nb.models.parts import describe_sizes
 from compiler_nb.models.providers import LOCAL, PROVIDERS, host_of
 from compiler_nb.models.secret import Secret, mask
 from compiler_nb.models.wire import ErrorObject, StatusError, WireError

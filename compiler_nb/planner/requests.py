@@ -20,7 +20,7 @@ from compiler_nb.plan.refusals import spell_methods
 from compiler_nb.plan.task import Task
 from compiler_nb.planner.arguments import describe_arguments
 from compiler_nb.prompts import Prompt, fill, load, load_worded
-from compiler_nb.prompts.data import frame
+from compiler_nb.prompts.data import frame, outside
 from compiler_nb.prompts.missing import NoteTable
 from compiler_nb.prompts.shapes import Looks, shape_of, spell_sized
 from compiler_nb.text import cut, shorten, shorten_value, type_name
@@ -112,7 +112,7 @@ def ask_for_plan(
         offered = _framed("variables", inputs)
         parts.append(f"Offered variables (use them by name; only their shapes are shown)\n{offered}")
     parts += [talk] if talk else []
-    parts.append(f"Question: {question}" + f"\n{answer}" * bool(answer))
+    parts.append(f"Question: {outside(question)}" + f"\n{answer}" * bool(answer))
     if earlier is not None:
         parts.append(fill(
             load_worded("replan", wording),

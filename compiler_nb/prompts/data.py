@@ -2,9 +2,12 @@ r"""Data in prompts: framed, so that no text in it can leave its frame, and limi
 
 A frame is three lines or more:
 
-    <data name="ny">
+    <data name="ny" call="weather('New York')" shown="20 of 13,000 rows">
     {"max": 12}
     </data>
+
+`call` says what returned the value, and `shown` how much of a table or another long value the text is; a block without
+it holds all there is. Both are ours: what is said of a run (`trace.disclosed`) is read from there.
 
 The text inside can hold neither mark: wherever one begins, in any case and spacing, a backslash is put after its first
 character (`<` + `\` + `/data>`). The same is done to the marks that separate turns in chat templates (`<|im_end|>`,
@@ -21,6 +24,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
 
+from compiler_nb.models.parts import TYPE_ONLY
 from compiler_nb.prompts.render import LIMIT, measure, render, render_value
 from compiler_nb.text import cut, type_name, visible
 
@@ -36,6 +40,7 @@ PREVIEW: Final = 200
 _NAME: Final = 100
 _CALL: Final = 200
 _LINE: Final = re.compile(r"[^\n\t]+")
+_TAG: Final = re.compile(r"^<(?=/?data\b)", re.MULTILINE | re.IGNORECASE)
 _MARK: Final = re.compile(
     r"""[<\u2039\u3008]
         (?=\s*+[/\u2044\u2215\u29f8]?\s*+data\b | \| | /?(?:s|bos|eos|pad|unk|sop|eop|think|tool_(?:call|response)s?)>
@@ -50,13 +55,22 @@ class Oversize(ValueError):
     """A value is too long for a prompt; the message says which and how long; the caller adds what to do about it."""
 
 
-def frame(name: str, value_text: str, call: str = "") -> str:
+def frame(name: str, value_text: str, call: str = "", shown: str = "") -> str:
     """Return a text as a block of data under a name. No text can close the block, or look like the start of another.
 
-    call: what returned it; it stands beside the name.
+    call: what returned it; shown: how much of it the text is, in words of ours; both stand beside the name.
     """
     made = f' call="{_label(call, _CALL)}"' if call else ""
-    return f'<data name="{_label(name, _NAME)}"{made}>\n{_escape(value_text)}\n</data>'
+    part = f' shown="{_label(shown, _CALL)}"' if shown else ""
+    return f'<data name="{_label(name, _NAME)}"{made}{part}>\n{_escape(value_text)}\n</data>'
+
+
+def outside(text: str) -> str:
+    """Return a text that stands beside blocks: a line of it that looks like the first or last of a block is escaped.
+
+    An instruction may hold what a tool returned, and a question what a variable held.
+    """
+    return _TAG.sub("<\\\\", text)
 
 
 def _label(text: str, limit: int) -> str:
@@ -84,26 +98,29 @@ def frame_values(
 ) -> list[str]:
     """Return named values as blocks, each with as much of its contents as `share` allows.
 
-    Of a table the first rows are shown, and the block says so; everything else is shown whole. Raises Oversize if one
-    value, or all of them together, are too long for a prompt. calls: what returned them, by name.
+    Of a table the first rows are shown, and the block says so (`shown="20 of 13,000 rows"`); everything else is shown
+    whole. Raises Oversize if one value, or all of them together, are too long for a prompt. calls: what returned them,
+    by name.
     """
     blocks: list[str] = []
     left = TOTAL
     for name, value in values:
-        blocks.append(frame(name, _shared(name, value, share), (calls or {}).get(name, "")))
+        text, shown = _shared(name, value, share)
+        blocks.append(frame(name, text, (calls or {}).get(name, ""), shown))
         left -= len(blocks[-1])
         if left < 0:
             raise Oversize(f"the values have more than {TOTAL:,} characters together, which is the most that is sent")
     return blocks
 
 
-def _shared(name: str, value: Any, share: Share) -> str:
+def _shared(name: str, value: Any, share: Share) -> tuple[str, str]:
+    """Return as much of a value as is shared, and how much that is, in words; "" if it is all there is."""
     if share == "none":
-        return type_name(value)
+        return type_name(value), TYPE_ONLY
     if share == "summary":
-        return f"{measure(value)}\n{render_value(value, PREVIEW)}"
-    text, whole = render(value)
+        return f"{measure(value)}\n{render_value(value, PREVIEW)}", render(value, PREVIEW).shown
+    text, whole, shown = render(value)
     if not whole:
         size = f"{len(value):,}" if isinstance(value, str) else f"more than {LIMIT:,}"
         raise Oversize(f"{cut(name, _NAME)} has {size} characters; at most {LIMIT:,} of one value are sent")
-    return text
+    return text, shown

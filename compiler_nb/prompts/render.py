@@ -5,9 +5,7 @@ Text stays as it is, plain data becomes JSON, a table its first rows, everything
 
 from __future__ import annotations
 
-import csv
 import enum
-import io
 import json
 import re
 import sys
@@ -15,36 +13,37 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
+from compiler_nb.models.parts import ALL
 from compiler_nb.outcome import NOT_DONE
+from compiler_nb.prompts.rows import CELL, COLUMNS, ROWS, Coverage, first_rows
 from compiler_nb.text import AS_TEXT, describe_error, named_parts, shorten, type_name
 
 LIMIT: Final = 20_000
 """Most characters of one value in a prompt."""
-ROWS: Final = 20
-"""Rows shown of a table that is not shown whole."""
-WHOLE: Final = 100
-"""Rows of the longest table that is shown whole."""
-COLUMNS: Final = 50
-CELL: Final = 500
 ELEMENTS: Final = 2_000
 """Numbers of the largest array that is shown whole."""
 DEPTH: Final = 30
 _BITS: Final = 14_000
 """Bits of the largest integer that is written: Python refuses to write one of more than 4,300 digits."""
 _BYTES: Final = 60
+_COUNTED: Final = frozenset({list, tuple, dict, set, frozenset, deque})
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 class Rendered(NamedTuple):
-    """A value as text, and whether it is the whole (of a table: all that is meant to be shown)."""
+    """A value as text, and whether it is the whole (of a table: all that is meant to be shown).
+
+    shown: how much of it that is, such as "20 of 13,000 rows" or "all 12 rows"; "" if the text says all there is.
+    """
 
     text: str
     whole: bool
+    shown: str = ""
 
 
 def render_value(value: Any, limit: int = LIMIT) -> str:
     """Return any value as text; never raises. Over `limit` characters it is cut, and a last line says so."""
-    text, whole = render(value, limit)
+    text, whole, _ = render(value, limit)
     size = f" of {len(value):,}" if isinstance(value, str) else ""
     return text if whole else f"{text}\n… (the first {limit:,}{size} characters)"
 
@@ -53,13 +52,19 @@ def render(value: Any, limit: int = LIMIT) -> Rendered:
     """Return at most `limit` characters of a value, and whether they are the whole; never raises."""
     if isinstance(value, str) and not isinstance(value, enum.Enum):
         text = str.__str__(value)
-        return Rendered(text[:limit], len(text) <= limit)
+        is_whole = len(text) <= limit
+        return Rendered(text[:limit], is_whole, "" if is_whole else f"{limit:,} of {len(text):,} characters")
     writer = ValueWriter(limit)
     try:
         writer.value(value)
     except _Full:
-        return Rendered("".join(writer.parts), whole=False)
-    return Rendered("".join(writer.parts), whole=True)
+        return Rendered("".join(writer.parts), whole=False, shown=f"the first {limit:,} characters")
+    return Rendered("".join(writer.parts), whole=True, shown=writer.coverage.words() or _counted(value))
+
+
+def _counted(value: Any) -> str:
+    """Return how many items a long container has, all of which are shown; "" for anything else."""
+    return f"{ALL}{len(value):,} items" if type(value) in _COUNTED and len(value) > ROWS else ""
 
 
 def measure(value: Any) -> str:
@@ -82,12 +87,16 @@ class _Full(Exception):
 
 
 class ValueWriter:
-    """Writes a value piece by piece up to a limit, so that 100 MB cost no more than the part that is shown."""
+    """Writes a value piece by piece up to a limit, so that 100 MB cost no more than the part that is shown.
 
-    def __init__(self, limit: int, above: tuple[int, ...] = ()) -> None:
+    above: the ids of the containers around the value; coverage: what counts how much of it is shown.
+    """
+
+    def __init__(self, limit: int, above: tuple[int, ...] = (), coverage: Coverage | None = None) -> None:
         self.parts: list[str] = []
         self.left = limit
-        self.above = above  # the ids of the containers around the current value
+        self.above = above
+        self.coverage = coverage or Coverage()
 
     def write(self, text: str) -> None:
         """Add a piece; raise _Full if it does not fit."""
@@ -117,17 +126,21 @@ class ValueWriter:
         elif isinstance(value, str):
             self.write(_quote(str.__str__(value)[: self.left + 1]))
         elif isinstance(value, int):
-            self.write(int.__repr__(value) if value.bit_length() < _BITS else "<an integer of thousands of digits>")
+            is_short = value.bit_length() < _BITS
+            self.coverage.cut += not is_short
+            self.write(int.__repr__(value) if is_short else "<an integer of thousands of digits>")
         elif isinstance(value, float):
             self.write(float.__repr__(value))
         elif isinstance(value, AS_TEXT):
             self.write(_quote(str(value)))
         elif isinstance(value, bytes | bytearray | memoryview):
             more = "…" if len(value) > _BYTES else ""
+            self.coverage.cut += bool(more)
             self.write(f"<{type_name(value)} of {len(value):,}: {bytes(value[:_BYTES])!r}{more}>")
         elif id(value) in self.above:
             self.write("<itself again>")
         elif len(self.above) >= DEPTH:
+            self.coverage.cut += 1
             self.write("<nested too deeply to be shown>")
         else:
             outer, self.above = self.above, (*self.above, id(value))
@@ -145,7 +158,7 @@ class ValueWriter:
         elif isinstance(value, set | frozenset):
             self._parts("[]", sorted(map(self._apart, value)), self.write)  # its own order differs between processes
         elif _is_table(value):
-            self.write(_table_text(value, self.left))
+            self._table(value)
         elif _is_array(value):
             self._array(value)
         elif isinstance(value, BaseException):
@@ -170,7 +183,7 @@ class ValueWriter:
         self.value(pair[1])
 
     def _apart(self, item: Any) -> str:
-        writer = ValueWriter(self.left, self.above)
+        writer = ValueWriter(self.left, self.above, self.coverage)
         writer.value(item)
         return "".join(writer.parts)
 
@@ -180,11 +193,21 @@ class ValueWriter:
             plain = value.tolist()
             self.write(repr(plain)) if _is_array(plain) else self.value(plain)
             return
-        shown, all_of_it = value[:ROWS], f"{len(value):,} rows"
+        shown, what, there = value[:ROWS], "rows", len(value)
         if shown.size > ELEMENTS:
-            shown, all_of_it = value.reshape(-1)[:ROWS], f"{value.size:,} elements"
-        self.write(f"{measure(value)}, {ROWS} of {all_of_it}: ")
+            shown, what, there = value.reshape(-1)[:ROWS], "elements", value.size
+        self.coverage.add(what, len(shown), there)
+        self.write(f"{measure(value)}, {len(shown)} of {there:,} {what}: ")
         self.value(shown.tolist())
+
+    def _table(self, table: Any) -> None:
+        """Add a DataFrame or a Series; of a long one the first rows."""
+        text, shown, cut = first_rows(table, self.left, _cell)
+        self.coverage.add("rows", shown, len(table))
+        if len(table.shape) > 1 and table.shape[1] > COLUMNS:
+            self.coverage.add("columns", COLUMNS, table.shape[1])
+        self.coverage.cut += cut
+        self.write(text)
 
 
 def _quote(text: str) -> str:
@@ -196,53 +219,10 @@ def _is_array(value: Any) -> bool:
     return numpy is not None and isinstance(value, numpy.ndarray | numpy.generic)
 
 
-# -------------------------------------------------------------------- tables
-
-
 def _is_table(value: Any) -> bool:
     """Whether it is a DataFrame or a Series, of pandas or of a library with the same interface."""
     return all(hasattr(type(value), name) for name in ("iloc", "index", "shape", "to_csv"))
 
 
-def _table_text(table: Any, limit: int) -> str:
-    """Return a DataFrame or a Series as CSV with a line above it that says how much of it this is.
-
-    A table of at most WHOLE rows is shown whole if it fits; of a longer one the first ROWS rows, or as many as fit.
-    """
-    rows = len(table)
-    most = rows if rows <= WHOLE else ROWS
-    for count, width in ((most, CELL), (ROWS, CELL), (10, CELL), (5, CELL), (5, 80)):
-        text = _first_rows(table, min(count, rows), width)
-        if len(text) <= limit:
-            return text
-    return _first_rows(table, min(1, rows), 80)
-
-
-def _first_rows(table: Any, count: int, width: int) -> str:
-    """Return so many rows, each cell of at most `width` characters."""
-    flat = len(table.shape) == 1
-    head = table.iloc[:count] if flat else table.iloc[:count, :COLUMNS]
-    names = [_cell(table.name, width)] if flat else [_cell(name, width) for name in head.columns]
-    kinds = [table.dtype] if flat else list(head.dtypes)
-    body = [[value] for value in head.tolist()] if flat else head.astype(object).to_numpy().tolist()
-    header = [f"{name} ({kind})" for name, kind in zip(names, kinds, strict=True)]
-    if type(table.index).__name__ != "RangeIndex":
-        header.insert(0, _cell(table.index.name or "index", width))
-        body = [[label, *row] for label, row in zip(head.index.tolist(), body, strict=True)]
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([header, *([_cell(cell, width) for cell in row] for row in body)])
-    return f"{_extent(table, count)}\n{out.getvalue().rstrip()}"
-
-
-def _extent(table: Any, count: int) -> str:
-    rows = len(table)
-    shown = f"{rows:,} rows" if count == rows else f"{count:,} of {rows:,} rows"
-    if len(table.shape) == 1:
-        return f"{type_name(table)}, {shown}:"
-    columns = table.shape[1]
-    wide = f"{columns:,} columns" if columns <= COLUMNS else f"{COLUMNS} of {columns:,} columns"
-    return f"{type_name(table)}, {shown}, {wide}:"
-
-
-def _cell(value: Any, width: int) -> str:
-    return shorten(str.__str__(value) if isinstance(value, str) else render(value, width * 20).text, width)
+def _cell(value: Any) -> str:
+    return str.__str__(value) if isinstance(value, str) else render(value, CELL * 20).text

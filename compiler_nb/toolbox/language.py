@@ -14,7 +14,7 @@ from compiler_nb.engine.call import CURRENT
 from compiler_nb.errors import ToolError, ToolUnavailable
 from compiler_nb.models.base import Message, ReplyGrammar
 from compiler_nb.prompts import fill, load
-from compiler_nb.prompts.data import Oversize, Share, frame_values
+from compiler_nb.prompts.data import Oversize, Share, frame_values, outside
 from compiler_nb.prompts.decision import unfence
 from compiler_nb.prompts.held import value_grammar
 from compiler_nb.text import shorten
@@ -106,7 +106,10 @@ def _messages(
     except Oversize as oversize:
         hint = "pass a part of it, or shorten it by a tool; a fan-out can take it piece by piece"
         raise ToolError(f"the model cannot be asked: {oversize}; {hint}") from None
-    return {"role": "system", "content": system}, {"role": "user", "content": "\n\n".join([instruction, *blocks])}
+    return {"role": "system", "content": system}, {
+        "role": "user",
+        "content": "\n\n".join([outside(instruction), *blocks]),
+    }
 
 
 def _ask_again(reply: str, problem: Unreadable) -> tuple[Message, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compiler_nb.trace.chain import Link, find_chain
 from compiler_nb.trace.costs import Cost, Costs, cost_of, costs_of, estimate_call, share_text
-from compiler_nb.trace.disclosed import Disclosed, Disclosure, disclosed
+from compiler_nb.trace.disclosed import Disclosed, Disclosure, disclosed, sent_in_part, shown_in
 from compiler_nb.trace.durations import Spent, Times, path_text, spent, times
 from compiler_nb.trace.exchanges import Exchange, calls_of, counterpart, exchange, exchanges
 from compiler_nb.trace.facts import Facts, facts_of
@@ -16,5 +16,5 @@ __all__ = [
     "JOINER", "PLANNER", "Cost", "Costs", "Disclosed", "Disclosure", "Exchange", "Facts", "Hold", "Link", "ModelCall",
     "Park", "Progress", "Round", "Span", "Spent", "Times", "Words", "calls_of", "cost_of", "costs_of",
     "counterpart", "disclosed", "estimate_call", "exchange", "exchanges", "facts_of", "find_chain", "path_text",
-    "role_of", "share_text", "spent", "times",
+    "role_of", "sent_in_part", "share_text", "shown_in", "spent", "times",
 ]  # fmt: skip

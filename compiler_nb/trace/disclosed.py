@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, overload
 from urllib.parse import urlsplit
 
-from compiler_nb.models.base import estimate_tokens, sizes_of
+from compiler_nb.models.base import estimate_tokens
+from compiler_nb.models.parts import in_part, shown_of, sizes_of
 from compiler_nb.models.providers import HAND, PROVIDERS
+from compiler_nb.plan.task import owner_of
+from compiler_nb.text import TIMES
 from compiler_nb.trace.records import ModelCall
 
 LOCAL: Final = ("localhost", "::1", "0.0.0.0")  # noqa: S104 - a name for this machine, nothing listens
@@ -25,7 +29,9 @@ class Disclosed(NamedTuple):
 
     task: whose tool asked, "" for the planner and the joiner; to: provider:model; address: the server's, "" if it is
     not known; left: whether it left this machine, None if nobody knows; parts: characters by what they are, the largest
-    first; tokens: estimated; error: why the call failed, which may have been before anything was sent.
+    first; tokens: estimated; error: why the call failed, which may have been before anything was sent; shown: how much
+    of each table, list or text it was, "20 of 13,000 rows", by the names of `parts`: one that lacks was sent whole;
+    cached: whether nothing was sent, for the cache knew the reply.
     """
 
     call: int
@@ -38,13 +44,21 @@ class Disclosed(NamedTuple):
     characters: int
     tokens: int
     error: str
+    shown: Mapping[str, str] = {}
+    cached: bool = False
 
     def __str__(self) -> str:
+        who = f"{self.role}{f' of {self.task}' if self.task else ''}"
+        if self.cached:
+            return f"{who} to {self.to}: nothing was sent, the reply is from the cache"
         host = f" at {urlsplit(self.address).netloc}" if self.address else ""
-        parts = ", ".join(f"{name} {size:,}" for name, size in self.parts.items())
+        parts = ", ".join(f"{name} {size:,}{self._extent(name)}" for name, size in self.parts.items())
         sent = f"{self.characters:,} characters (about {self.tokens:,} tokens) {_WHERE[self.left]}: {parts}"
         failed = "; the call failed" if self.error else ""
-        return f"{self.role}{f' of {self.task}' if self.task else ''} to {self.to}{host}: {sent}{failed}"
+        return f"{who} to {self.to}{host}: {sent}{failed}"
+
+    def _extent(self, name: str) -> str:
+        return f" ({self.shown[name]})" if name in self.shown else ""
 
 
 class Disclosure(Sequence[Disclosed]):
@@ -85,11 +99,36 @@ def disclosed(call: ModelCall) -> Disclosed:
     sizes = sizes_of(call.role, call.messages)
     parts = dict(sizes.most_common())
     to = call.provider if call.provider == call.model else f"{call.provider}:{call.model}"
-    size = sizes.total()
-    left = _left(call.provider, call.address)
+    size, cached = sizes.total(), call.saved is not None
+    left = not cached and _left(call.provider, call.address)
     return Disclosed(
-        call.number, call.role, call.task, to, call.address, left, parts, size, estimate_tokens(size), call.error
+        call.number, call.role, call.task, to, call.address, left, parts, size, estimate_tokens(size), call.error,
+        shown_of(call.role, call.messages), cached,
+    )  # fmt: skip
+
+
+def shown_in(call: ModelCall) -> str:
+    """Return how much of tables, lists and texts a call of a model sent: "sent: `df` (20 of 13,000 rows)".
+
+    "" if there is nothing to tell: no data, or only such as is short and whole.
+    """
+    shown = {} if call.saved is not None else shown_of(call.role, call.messages)
+    return f"sent: {', '.join(f'{name} ({extent})' for name, extent in shown.items())}" if shown else ""
+
+
+def sent_in_part(calls: Iterable[ModelCall]) -> list[str]:
+    """Return of which values only a part was sent: "note (20 of 13,000 rows)", by the task that asked or was joined.
+
+    The items of a fan-out are counted.
+    """
+    found = Counter(
+        f"{owner_of(call.task) or call.task or name.strip('`')} ({extent})"
+        for call in calls
+        if call.saved is None
+        for name, extent in shown_of(call.role, call.messages).items()
+        if in_part(extent)
     )
+    return [f"{told}{f' {TIMES} {count:,}' if count > 1 else ''}" for told, count in found.items()]
 
 
 def _left(provider: str, address: str) -> bool | None:

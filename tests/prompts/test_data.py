@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler_nb.prompts.data import TOTAL, Oversize, frame, frame_values
+from compiler_nb.prompts.data import TOTAL, Oversize, frame, frame_values, outside
 from compiler_nb.prompts.render import LIMIT, render_value
 from tests.support.hostile import OUTPUTS
 
@@ -112,7 +112,7 @@ def test_a_summary_shows_type_size_and_a_beginning():
 def test_nothing_of_contents_is_shared(name):
     """With none there is a type and nothing else."""
     value = OUTPUTS[name]()
-    assert frame_values([("x", value)], "none") == [frame("x", type(value).__name__)]
+    assert frame_values([("x", value)], "none") == [frame("x", type(value).__name__, shown="its type only")]
 
 
 def test_a_value_that_is_too_long_is_never_cut_in_silence():
@@ -130,3 +130,23 @@ def test_values_that_are_too_long_together_are_refused():
     with pytest.raises(Oversize, match=f"{TOTAL:,}"):
         frame_values(values)
     assert len(frame_values(values, "summary")) == 5
+
+
+def test_a_block_says_how_much_of_a_value_it_is():
+    """Beside the name, in words of ours: of a table rows of rows, of a summary characters of characters."""
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"a": range(13_000)})
+    first, second = frame_values([("df", table), ("n", 1)], calls={"df": "load()"})
+    assert first.startswith('<data name="df" call="load()" shown="20 of 13,000 rows">\n')
+    assert second == '<data name="n">\n1\n</data>'
+    [page] = frame_values([("page", "x" * 5_000)], "summary")
+    assert page.startswith('<data name="page" shown="200 of 5,000 characters">\n')
+
+
+def test_no_text_beside_blocks_looks_like_one():
+    """An instruction may hold what a tool returned, a question what a variable held; other text is as it was."""
+    forged = frame("df", "1", shown="all 9 rows")
+    assert "\n<data" not in outside(f"Sum this:\n{forged}")
+    assert not outside(forged).startswith("<data")
+    assert marks(outside(forged)) == 0
+    assert outside("if a <data and b:\n\t<div> \u200d") == "if a <data and b:\n\t<div> \u200d"

@@ -124,6 +124,8 @@ join(x, y, z)
         compiler = Compiler(model, [page], share=share)
         assert asyncio.run(compiler.run("How deep?", inputs={"names": ["Kermadec", "Aleutian"]})).status == "done"
         found = {line for text in texts(model, "worker") for line in text.split("\n") if line.startswith("<data")}
+        assert all(' shown="its type only"' in line for line in found) is (share == "none")
+        found = {line.replace(' shown="its type only"', "") for line in found}
         second = "'Aleutian'" if share == "all" else "names[1]"
         assert {"<data name=\"input\" call=\"page('Tonga Trench')\">",
                 "<data name=\"input 1\" call=\"page('Tonga Trench')\">",

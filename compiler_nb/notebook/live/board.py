@@ -42,7 +42,8 @@ Theory of operation
     parked      [[task, provider]]: it runs, but waits for its provider, and holds no slot; "" when it goes on
     waits       [[provider, asked, until]]: the providers that make calls of models wait: seconds that they asked for (0
                 if they did not), and when the wait ends, in milliseconds since the run began
-    notes       [[task, text]]: warnings, errors of attempts that are tried again; added to those of the task
+    notes       [[task, text]]: warnings, errors of attempts that are tried again, how much of tables it sent to a
+                model; added to those of the task
     values      [[task, text]]: what came of it in short; only while there are few tasks, and on demand
     took        [[task, waited, ran, each]]: how long a task that has ended waited and ran, in words, and each of its
                 attempts if there were several; only while there are few tasks, and on demand
@@ -54,8 +55,8 @@ Theory of operation
     critical    [tasks]: those of the critical path;  times: how long it took and would have taken, in words
     models      [["planner" or "joiner", round, started, first, ended, until, written, spent, took]]: all their calls:
                 when the text began and ended, -1 for not yet; until: where it leaves the critical path, -1 if it is not
-                on it; milliseconds; written: as in `sections`; spent: tokens and dollars in words, "" for not yet;
-                took: how long the role took in this round so far, in words, "" for not yet
+                on it; milliseconds; written: as in `sections`; spent: tokens, dollars and how much of tables it sent,
+                in words, "" for not yet; took: how long the role took in this round so far, in words, "" for not yet
     rounds      [[first task, reason]]: for each round the number of its first task, and why the joiner asked for it
     answer      {"text": more of the joiner's text, "html": the answer}, or one of them; "reset": true begins anew
     footer      the last line: variables and so on
@@ -113,7 +114,7 @@ from compiler_nb.outcome import CACHED, GIVEN, LEFT_OUT, NOT_REPEATED, STATES, A
 from compiler_nb.plan.short import shorten_call
 from compiler_nb.plan.task import Task
 from compiler_nb.text import TIMES, cut, describe_outcome, seconds_text, visible_lines
-from compiler_nb.trace import Progress, Times, Words, role_of, spent
+from compiler_nb.trace import Progress, Times, Words, role_of, shown_in, spent
 
 CODE: Final[Mapping[str, int]] = {what: number for number, what in enumerate((*STATES, "retried"))}
 """The code of each change of state."""
@@ -182,6 +183,9 @@ class Board:
     def _ask_model(self, event: ModelStarted | ModelRecalled) -> None:
         if type(event) is ModelStarted:
             self.spending.begin(event.call)
+        call = self.progress.calls.get(event.call)
+        if event.task and call is not None and (told := shown_in(call)):
+            self._note(event.task, told)
         if event.role in _WRITING:
             self._asked.append(event.call)
             self.tell(phase=_WRITING[event.role])

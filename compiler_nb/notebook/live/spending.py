@@ -11,7 +11,7 @@ from typing import Any
 from compiler_nb.models import prices
 from compiler_nb.notebook.live.changes import Told
 from compiler_nb.plan.task import owner_of
-from compiler_nb.trace import Cost, Costs, ModelCall, Progress, cost_of, estimate_call
+from compiler_nb.trace import Cost, Costs, ModelCall, Progress, cost_of, estimate_call, shown_in
 
 
 class Spending:
@@ -66,10 +66,10 @@ class Spending:
 
     @staticmethod
     def words(call: ModelCall) -> str:
-        """Return what a call used, "" while it goes on; that the cache knew its reply."""
+        """Return what a call used, and how much of long values it sent, "" while it goes on; that the cache knew it."""
         if call.usage is None:
             return ""
         if call.saved is not None:
             return "from the cache"
         cost = cost_of([call]) if prices.is_loaded(call.provider) else Cost(call.usage)
-        return str(cost)
+        return ", ".join(filter(None, (str(cost), shown_in(call))))

@@ -34,7 +34,7 @@ from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Task, is_part, owner_of
 from compiler_nb.run import Run
 from compiler_nb.text import count_of, cut, seconds_text, visible, visible_lines
-from compiler_nb.trace import role_of
+from compiler_nb.trace import role_of, sent_in_part
 
 T = TypeVar("T")
 Bundle = dict[str, Any]
@@ -190,6 +190,7 @@ def _footer(run: Run, binding: Binding, *, times: bool) -> list[Noted]:
         NOT_REPEATED: kept,
         "not run again": _with_items(run.progress.kept),
         "from the cache": _cached(run),
+        "sent in part": sent_in_part(list(run.progress.calls.values())),
         f"{FOLLOWED} {run.after}" if times else "from an earlier run": _followed(run),
         "bound": binding.bound,
         "not bound": [f"{name} ({cut(_reason(reason, run.error), REASON)})" for name, reason in binding.kept],
