@@ -25,6 +25,7 @@ from compiler_nb.engine.watch import WATCH
 from compiler_nb.errors import ClusterError, CompilerError, ModelError, PlanError, RunClaimed, RunFailed
 from compiler_nb.events import (
     AnswerFailed,
+    AnswerRefused,
     Decided,
     PlanClosed,
     RoundStarted,
@@ -137,7 +138,6 @@ class Drive:
         self.unanswered: Failure | None = None  # why the answer of the last plan could not be evaluated
         self.asked = 0  # calls of models that were allowed
         self.looked = False  # whether the schemas of inputs say what is missing in them
-        self.refused = 0  # answers of plans that were not what they are to be
 
     # ---------------------------------------------------------------- the whole
 
@@ -525,9 +525,10 @@ class Drive:
 
     def _ask_again(self, wrong: WrongAnswer, *, can_replan: bool) -> Replan:
         """Return the decision for another plan, whose answer is what it is to be; raise Stopped the second time."""
-        self.refused += 1
-        if self.refused > 1 or not can_replan:
-            raise self._wrong(wrong, "two plans gave no such answer" if self.refused > 1 else "")
+        self.log.emit(AnswerRefused, mask(wrong.came, self.settings.secrets), "plan")
+        times = sum(each.by == "plan" for each in self.run.progress.refused)
+        if times > 1 or not can_replan:
+            raise self._wrong(wrong, "two plans gave no such answer" if times > 1 else "")
         told = str(wrong) if self.settings.preview else f"{describe_schema(wrong.value)} came: {wrong.problem}"
         decision = Replan(mask(f"the plan's answer is not of the type that is wanted: {told}", self.settings.secrets))
         self._decide(decision, "plan")

@@ -365,6 +365,14 @@ class AnswerFailed(_Event):
 
 
 @_record
+class AnswerRefused(_Event):
+    """An answer of a plan or of the joiner (`by`) is not of the type that is wanted; `problem` says what came."""
+
+    problem: str
+    by: str
+
+
+@_record
 class RunEnded(_Event):
     """The run is over."""
 
@@ -401,6 +409,7 @@ Event: TypeAlias = (
     | Paused
     | Decided
     | AnswerFailed
+    | AnswerRefused
     | RunEnded
 )
 Listener: TypeAlias = Callable[[Event], None]

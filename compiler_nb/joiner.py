@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, Final
 
 from compiler_nb.errors import BadRequest, ModelError
+from compiler_nb.events import AnswerRefused
 from compiler_nb.models.base import Message, Model, ReplyGrammar, Request, where_of
 from compiler_nb.models.calls import Calls, Reply
 from compiler_nb.models.recall import Asked
@@ -113,6 +114,7 @@ async def _ask(calls: Calls, asked: Asked, wanted: AnswerType | None) -> Answer 
             decision = replace(decision, value=_typed(reply.text, decision, wanted))
         except WrongAnswer as wrong:
             wrong.said = reply.text
+            calls.emit(AnswerRefused, wrong.came, "joiner")
             raise
     if kept is None and reply.stopped is None:
         calls.keep(asked, reply.text)

@@ -15,7 +15,7 @@ LONGEST: Final = 4_000
 
 NO_CELL: Final = "a cell of a grid is damaged"
 _KINDS: Final[Mapping[str, type]] = {
-    "tasks": int, "width": int, "tokens": int, "reported": bool, "failures": int, "passing": bool,
+    "tasks": int, "width": int, "tokens": int, "reported": bool, "failures": int, "passing": bool, "refused": int,
 }  # fmt: skip
 """The types of a cell's fields that are no texts."""
 
@@ -35,7 +35,8 @@ class GridCell(NamedTuple):
     fingerprint of its first plan, "" if there is none; tasks, width: of its plans, and of the widest level; tokens:
     of all calls of models, reported: whether the providers counted them; cost: dollars, None if a price is not known;
     failures: tasks that failed; score: None if there is none, then unscored says why, "" if nothing was to be scored;
-    scorer: the mark of what scored it; passing: whether a model did not answer, which may be otherwise the next time.
+    scorer: the mark of what scored it; passing: whether a model did not answer, which may be otherwise the next time;
+    refused: how many answers were not of the type that was wanted; misfit: what was wrong with the last of them.
     """
 
     run: str
@@ -54,11 +55,18 @@ class GridCell(NamedTuple):
     unscored: str = ""
     scorer: str = ""
     passing: bool = False
+    refused: int = 0
+    misfit: str = ""
 
     @property
     def answered(self) -> bool:
         """Whether the run has an answer."""
         return self.status == "done"
+
+    @property
+    def fits(self) -> bool:
+        """Whether the run did not end because its answer is of another type than was wanted."""
+        return self.answered or not self.refused
 
     def without_score(self) -> GridCell:
         """Return the cell as before it was scored."""
@@ -71,13 +79,20 @@ def cell_of(run: Run) -> GridCell:
     used, states = progress.usage, progress.states
     asked = [call for call in list(progress.calls.values()) if not call.task]
     return GridCell(
-        run=run.id, status=run.status, error=run.error, answer=brief_answer(run.answer),
+        run=run.id, status=run.status, error=run.error, answer=brief_answer(_plain(run)),
         plan=plans[0].fingerprint if plans else "", tasks=sum(not task.owner for task in progress.tasks.values()),
         width=max((len(level) for plan in plans for level in plan.levels()), default=0), tokens=used.tokens,
         reported=used.reported, cost=progress.cost.dollars, seconds=run.seconds,
         failures=sum(state == "failed" for state in states.values()),
         passing=run.status == "failed" and bool(asked) and bool(asked[-1].error),
+        refused=len(progress.refused), misfit=cut(progress.refused[-1].problem, LONGEST) if progress.refused else "",
     )  # fmt: skip
+
+
+def _plain(run: Run) -> Any:
+    """Return the answer of a run without a class that only the notebook knows."""
+    wanted = run.order.answer_type
+    return run.answer if wanted is None or run.answer is None else wanted.plain(run.answer)
 
 
 def brief_answer(answer: Any) -> Any:
@@ -95,8 +110,9 @@ def to_data(cell: GridCell) -> dict[str, Any]:
 
 def from_data(data: Any) -> GridCell:
     """Return a cell from what was stored of it. Raises HistoryError if that is no cell."""
-    expect(isinstance(data, Mapping) and set(data) == set(GridCell._fields), NO_CELL)
-    numbers = {name: data[name] for name in ("cost", "seconds", "score")}
+    needed = set(GridCell._fields) - set(GridCell._field_defaults)  # earlier versions knew fewer
+    expect(isinstance(data, Mapping) and needed <= set(data) <= set(GridCell._fields), NO_CELL)
+    numbers = {name: data.get(name) for name in ("cost", "seconds", "score")}
     for name in set(data) - set(numbers):
         of_kind(_KINDS.get(name, str), data[name])
     expect(type(numbers["seconds"]) is float, NO_CELL)

@@ -38,6 +38,7 @@ class ManyRuns(Orders):
         score: Callable[[str, Any, Any], Any] | None = None, expected: Sequence[Any] | None = None,
         inputs: Mapping[str, Any] | None = None, max_concurrency: int = 4, budget: Budget | None = None,
         approve: str | Collection[str] = "deny", fresh: bool = False, progress: bool | Callable[[Grid], None] = True,
+        answer_type: Any = None,
     ) -> Grid:  # fmt: skip
         """Ask questions in several ways, each several times, and return a table of what came of it.
 
@@ -46,6 +47,7 @@ class ManyRuns(Orders):
         parameters of models such as `temperature`. score: score(question, answer, expected) -> float, sync or async.
         max_concurrency: runs at a time. budget: what the whole grid may use now. approve: "deny", "auto", or names of
         tools whose side effects are made in each run. progress: whether a bar is shown, or a function to call instead.
+        answer_type: what each answer is to be, as for `run`.
 
         The same call does only what is missing: with a history always, without one in this process; fresh: all of it
         again. While it goes on, and if it is interrupted, the grid is `compiler.grid`. Raises ValueError with all that
@@ -53,7 +55,7 @@ class ManyRuns(Orders):
         """
         runner = self.prepare(
             questions, variants, repeat=repeat, score=score, expected=expected, inputs=inputs, budget=budget,
-            max_concurrency=max_concurrency, approve=approve, fresh=fresh, main=WAITS.get(),
+            max_concurrency=max_concurrency, approve=approve, fresh=fresh, answer_type=answer_type, main=WAITS.get(),
         )  # fmt: skip
         _follow(runner, progress, WAITS.get())
         await runner.perform()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import product
 from typing import Any, Final, Literal
 
@@ -10,7 +11,9 @@ from compiler_nb.compare.cases import Case
 from compiler_nb.compare.cells import CellPlace, GridCell
 from compiler_nb.compare.table import COLUMNS, GridRow, Measure, row_of, words_of
 from compiler_nb.drawing.text import text_table
+from compiler_nb.errors import HistoryError
 from compiler_nb.run import Run
+from compiler_nb.signature.answers import AnswerType, WrongAnswer
 from compiler_nb.text import TIMES, count_of, cut
 
 WIDE: Final = 160
@@ -26,11 +29,14 @@ class Grid:
     `grid["terse", 0, 2]` is the run of a cell: the variant, the number of the question, and the repetition, both from
     0. cells: what is known of each that is done, by its place; status: "running", "done", "cancelled", or "limit" at
     the end of its budget; error: why it is not done; notes: what else is to be said of it; taken: how many cells were
-    there before, and were not run again; cases: the questions.
+    there before, and were not run again; cases: the questions; wanted: what answers are to be, None if that is open.
     """
 
-    def __init__(self, cases: Sequence[Case], variants: Sequence[str], repeat: int) -> None:
+    def __init__(
+        self, cases: Sequence[Case], variants: Sequence[str], repeat: int, wanted: AnswerType | None = None
+    ) -> None:
         self.cases, self.variants, self.repeat = tuple(cases), tuple(variants), repeat
+        self.wanted = wanted
         self.cells: dict[CellPlace, GridCell] = {}
         self.status: Literal["running", "done", "cancelled", "limit"] = "running"
         self.error = ""
@@ -76,11 +82,19 @@ class Grid:
     @property
     def answers(self) -> dict[str, list[Any]]:
         """The answers by variant, in the order of the questions and their repetitions; None where there is none."""
-        return {name: [cell and cell.answer for cell in self._in_order(name)] for name in self.variants}
+        pairs = list(product(range(len(self.cases)), range(self.repeat)))
+        return {name: [self._answer(CellPlace(name, *pair)) for pair in pairs] for name in self.variants}
 
-    def _in_order(self, variant: str) -> list[GridCell | None]:
-        pairs = product(range(len(self.cases)), range(self.repeat))
-        return [self.cells.get(CellPlace(variant, number, turn)) for number, turn in pairs]
+    def _answer(self, place: CellPlace) -> Any:
+        """Return the answer of a cell, as what it is to be: a cell keeps plain data."""
+        cell = self.cells.get(place)
+        if cell is None or self.wanted is None or not cell.answered:
+            return cell and cell.answer
+        with suppress(WrongAnswer):
+            return self.wanted.read(cell.answer)
+        with suppress(WrongAnswer, HistoryError):  # the cell has only its beginning
+            return self.wanted.read(self[place].answer)
+        return cell.answer
 
     def __getitem__(self, key: Any) -> Run:
         """Return the run of a cell: grid[variant, question, repetition]; the last two are 0 if they are left out.
@@ -138,6 +152,7 @@ class Grid:
         ])  # fmt: skip
         missing = self.total - len(self.cells)
         told = f"{size}: {count_of(self.total, 'cell')}" + (f", {missing:,} not done" if missing else "")
+        told += f", answers as {self.wanted.name}" if self.wanted is not None else ""
         return f"{told} ({self.status}: {self.error})" if self.error else told
 
     def table(self, *, times: bool = True) -> tuple[list[str], list[list[str]], list[list[str]]]:

@@ -12,6 +12,7 @@ from compiler_nb.compare.cases import Case
 from compiler_nb.models.base import Model
 from compiler_nb.prompts import SLOTS, load_worded
 from compiler_nb.settings.settings import Settings
+from compiler_nb.signature.answers import AnswerType
 from compiler_nb.text import type_name
 from compiler_nb.values.code import content_hash
 from compiler_nb.values.keys import function_hash, hash_tools
@@ -22,11 +23,16 @@ _OF_A_MODEL: Final = ("provider", "name", "address", "api", "file", "parameters"
 """What is known of a model: what it is, what its requests say, and what it is to reply."""
 
 
-def mark_of(settings: Settings) -> str:
-    """Return the hash of settings by their content: models, prompts, tools with their code, and all the others."""
+def mark_of(settings: Settings, wanted: AnswerType | None = None) -> str:
+    """Return the hash of settings by their content: models, prompts, tools with their code, and all the others.
+
+    wanted: what answers are to be, which is known by its name and its fields.
+    """
     parts = {field.name: getattr(settings, field.name) for field in fields(settings) if field.name not in APART}
     parts["tools"] = [hash_tools(settings.tools), settings.tools.description]
     parts["wording"] = [load_worded(role, settings.wording(role)).hash for role in SLOTS]
+    if wanted is not None:
+        parts["answer_type"] = [wanted.name, wanted.schema]
     return _hash(parts)
 
 

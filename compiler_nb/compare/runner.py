@@ -27,6 +27,7 @@ from compiler_nb.compare.purse import Purse
 from compiler_nb.compare.store import Store
 from compiler_nb.errors import CompilerError, HistoryError
 from compiler_nb.run import Run
+from compiler_nb.signature.answers import WrongAnswer
 from compiler_nb.text import describe_error, shorten_value
 
 Scorer: TypeAlias = "Callable[[str, Any, Any], Any]"
@@ -194,6 +195,9 @@ class GridRunner:
             answer = (await asyncio.to_thread(self.store.open, cell.run, way.tools)).answer
         except HistoryError:
             answer = cell.answer  # its run was removed
+        if self.grid.wanted is not None and cell.answered:
+            with contextlib.suppress(WrongAnswer):  # only its beginning is known
+                answer = self.grid.wanted.read(answer)
         self.grid.cells[place] = scored = await self._scored(case, cell, answer)
         await self._keep(self.store.keep(way.mark, self._keys[place], scored, None))
 

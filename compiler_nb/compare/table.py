@@ -26,7 +26,9 @@ class GridRow(NamedTuple):
     it; scored: how many have a score; stability: the share of the repetitions that have the same plan, the commonest,
     over several questions their mean; tasks, width, tokens, seconds: of a run; reported: whether providers counted all
     tokens; cost: dollars of all cells together, None if a price is not known; failures: tasks that failed, in all;
-    unscored: why a cell has no score, "" if none lacks one.
+    unscored: why a cell has no score, "" if none lacks one; refused: how many had an answer of another type than was
+    wanted, at first or at last; misfits: how many have no answer for that reason; misfit: one of these answers, and
+    what is wrong with it.
     """
 
     cells: int
@@ -44,6 +46,9 @@ class GridRow(NamedTuple):
     seconds: Measure | None
     failures: int
     unscored: str
+    refused: int
+    misfits: int
+    misfit: str
 
 
 def row_of(groups: Iterable[Sequence[GridCell]]) -> GridRow:
@@ -69,7 +74,14 @@ def row_of(groups: Iterable[Sequence[GridCell]]) -> GridRow:
         seconds=measure([cell.seconds for cell in cells]),
         failures=sum(cell.failures for cell in cells),
         unscored=next((cell.unscored for cell in cells if cell.unscored), ""),
+        refused=sum(bool(cell.refused) for cell in cells),
+        misfits=sum(not cell.fits for cell in cells),
+        misfit=next((cell.misfit for cell in sorted(cells, key=_fits) if cell.misfit), ""),
     )
+
+
+def _fits(cell: GridCell) -> bool:
+    return cell.fits
 
 
 def stability(cells: Sequence[GridCell]) -> float:
@@ -88,7 +100,7 @@ def measure(numbers: Sequence[float]) -> Measure | None:
 # ---------------------------------------------------------------- words
 
 
-COLUMNS = ("answer", "score", "stability", "tasks", "width", "tokens", "cost", "seconds", "failures")
+COLUMNS = ("answer", "wrong type", "score", "stability", "tasks", "width", "tokens", "cost", "seconds", "failures")
 """What a table says of each row, by column."""
 
 
@@ -101,6 +113,7 @@ def words_of(row: GridRow) -> dict[str, str]:
     lost += [f"{row.failures} task{'' if row.failures == 1 else 's'}"] if row.failures else []
     return {
         "answer": f"{shorten_value(row.answer, 60)}{alike}" if row.answered else "",
+        "wrong type": _misfits(row),
         "score": f"{_spread(row.score, '.2f')}{part}" if row.score else cut(row.unscored, 60),
         "stability": "" if row.stability is None else f"{row.stability:.0%}",
         "tasks": _spread(row.tasks, ".3g"),
@@ -119,6 +132,7 @@ def values_of(row: GridRow) -> dict[str, float]:
     found: dict[str, Any] = {
         "score": row.score, "stability": row.stability, "tasks": row.tasks, "width": row.width, "tokens": row.tokens,
         "cost": row.cost, "seconds": row.seconds,
+        "wrong type": row.misfits * 1_000_000 + row.refused,
         "failures": (row.cells - row.answered) * 1_000_000 + row.failures,
     }  # fmt: skip
     numbers = {name: each.mean if isinstance(each, Measure) else each for name, each in found.items()}
@@ -129,6 +143,13 @@ def _spread(found: Measure | None, form: str) -> str:
     if found is None:
         return ""
     return f"{found.mean:{form}}" + (f" ± {found.spread:{form.replace('.3g', '.2g')}}" if found.spread else "")
+
+
+def _misfits(row: GridRow) -> str:
+    """Return how many answers are of the wrong type, how many were at first, and what one of them was."""
+    lost, again = row.misfits, row.refused - row.misfits
+    counts = [f"{lost} of {row.cells}"] * bool(lost) + [f"{again} at first"] * bool(again)
+    return cut(f"{', '.join(counts)}: {row.misfit}", 80) if counts else ""
 
 
 def _seconds(found: Measure | None) -> str:

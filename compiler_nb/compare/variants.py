@@ -22,6 +22,7 @@ WHOLE: Final = {
     "history": "a grid keeps its runs in one history: Compiler(history=...)",
     "limits": "providers are asked by all variants together: Compiler(limits=...)",
     "approve": "it is given to compare, for the whole grid",
+    "answer_type": "it is given to compare, for the whole grid",
 }
 """Settings that a grid has once, and where they are given."""
 

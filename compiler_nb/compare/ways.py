@@ -20,6 +20,7 @@ from compiler_nb.outcome import Usage
 from compiler_nb.settings.budget import Budget
 from compiler_nb.settings.order import Order
 from compiler_nb.settings.settings import Settings
+from compiler_nb.signature.answers import AnswerType, answer_type_of
 from compiler_nb.text import shorten_value
 
 APPROVE: Final = ("deny", "auto")
@@ -32,7 +33,7 @@ class Compiling(Protocol):
 
     settings: Settings
 
-    def order(self, question: str, *, inputs: Mapping[str, Any] | None = None) -> Order:
+    def order(self, question: str, *, inputs: Mapping[str, Any] | None = None, answer_type: Any = None) -> Order:
         """Return the order to answer a question."""
         ...
 
@@ -42,17 +43,17 @@ class Compiling(Protocol):
 
 
 class Answering:
-    """A variant of a compiler, as a way to answer; see `Way`."""
+    """A variant of a compiler, as a way to answer; see `Way`. wanted: what answers are to be, None if that is open."""
 
-    def __init__(self, door: Compiling, main: PostToMain | None) -> None:
-        self.door, self.main = door, main
-        self.mark, self.grid = mark_of(door.settings), ""
+    def __init__(self, door: Compiling, main: PostToMain | None, wanted: AnswerType | None = None) -> None:
+        self.door, self.main, self.wanted = door, main, wanted
+        self.mark, self.grid = mark_of(door.settings, wanted), ""
         self.tools: Any = door.settings.tools
         self.shapes: dict[str, str] = {}
 
     def begin(self, case: Case, repetition: int) -> Begun:
         """Return a run that answers a question, and the coroutine that performs it."""
-        order = self.door.order(case.question, inputs=case.inputs)
+        order = self.door.order(case.question, inputs=case.inputs, answer_type=self.wanted)
         return self.door.begin(
             replace(order, shapes=self.shapes, grid=self.grid, repetition=repetition), main=self.main
         )
@@ -74,6 +75,7 @@ def prepare(
     budget: Budget | None = None,
     approve: Any = "deny",
     fresh: bool = False,
+    answer_type: Any = None,
     main: PostToMain | None = None,
 ) -> GridRunner:
     """Return the runner of a grid, which has not begun.
@@ -83,19 +85,25 @@ def prepare(
     """
     problems = _wrong(repeat, max_concurrency, budget, approve, score)
     cases: list[Case] = []
+    wanted: AnswerType | None = None
     try:
         cases = read_cases(questions, expected, inputs)
     except ValueError as error:
         problems += str(error).split("\n")
+    try:
+        wanted = answer_type_of(answer_type)
+    except ValueError as error:
+        problems.append(f"answer_type: {error}")
     read, wrong = read_variants(variants, base, known)
     problems += wrong
     purse = Purse(budget if isinstance(budget, Budget) else Budget())
     fixed = {"history": base.history, "limits": base.limits, "approve": approve}
-    ways, wrong = _make_ways({each.name: {**each.arguments, **fixed} for each in read}, make, main, purse.limit)
+    every = {each.name: {**each.arguments, **fixed} for each in read}
+    ways, wrong = _make_ways(every, make, main, purse.limit, wanted)
     problems += wrong
     if problems:
         raise ValueError("\n".join(problems))
-    grid = Grid(cases, list(ways), repeat)
+    grid = Grid(cases, list(ways), repeat, wanted)
     mark = grid_mark([way.mark for way in ways.values()], cases)
     secrets = {id(each): each for way in ways.values() for each in way.door.settings.secrets}
     store: Store = memory if base.history is None else InHistory(base.history, secrets.values())
@@ -120,13 +128,14 @@ def _make_ways(
     make: Callable[[Mapping[str, Any]], Compiling],
     main: PostToMain | None,
     limit: Budget,
+    wanted: AnswerType | None,
 ) -> tuple[dict[str, Answering], list[str]]:
     """Return a way to answer for each variant, of its arguments by name, and what is wrong with them."""
     ways: dict[str, Answering] = {}
     problems = []
     for name, arguments in variants.items():
         try:
-            ways[name] = Answering(make(arguments), main)
+            ways[name] = Answering(make(arguments), main, wanted)
         except Exception as error:  # noqa: BLE001 - a model's own class may raise anything
             problems.append(f"variant {name!r}: {error}")
     silent = [name for name, way in ways.items() if way.door.settings.planner is None]

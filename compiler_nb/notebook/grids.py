@@ -25,6 +25,7 @@ from compiler_nb.notebook.output.presenter import display, front_end, say
 from compiler_nb.notebook.variables.binding import Binding
 from compiler_nb.prompts import SLOTS
 from compiler_nb.prompts.saved import saved_prompts
+from compiler_nb.signature.answers import AnswerType
 from compiler_nb.text import suggest
 
 BASE: Final = "base"
@@ -51,6 +52,7 @@ class GridJob:
         case: Case,
         cell: str,
         variants: Mapping[str, Mapping[str, Any]] | None = None,
+        answer_type: AnswerType | None = None,
     ) -> None:
         given = said.given
         _check(said, compiler)
@@ -67,6 +69,7 @@ class GridJob:
             self.runner = compiler.prepare(
                 [case._asdict()], variants, repeat=given.get("repeat", 1), budget=given.get("budget"),
                 approve=given.get("approve", "deny"), fresh=given.get("fresh", False), main=self.main.post,
+                answer_type=answer_type,
             )  # fmt: skip
         except ValueError as error:
             raise OptionError(f"%%compile: {error}") from None

@@ -110,7 +110,8 @@ def begin_cell(  # noqa: PLR0911 - one for each kind of cell
         inputs |= {name: each for name, each in names.visible().items() if _is_lost(name, after, inputs)}
     if is_grid(said.given):
         _check_for_one(said)
-        return GridJob(desk, said, compiler, Case(question.text, None, inputs), cell).begin()
+        case = Case(question.text, None, inputs)
+        return GridJob(desk, said, compiler, case, cell, answer_type=question.answer_type).begin()
     if said.given.get("check"):
         say(_checked(desk, compiler, question))
         return None
@@ -134,9 +135,8 @@ def begin_cell(  # noqa: PLR0911 - one for each kind of cell
 
 def _check_for_one(said: Line) -> None:
     """Raise OptionError if a table of runs is given an option that is for one question."""
-    for field, flag in (("answer_type", "--as"), ("after", "--after")):
-        if field in said.given:
-            raise OptionError(f"{flag} is for one question at a time: leave it out, or --variants and --repeat")
+    if "after" in said.given:
+        raise OptionError("--after is for one question at a time: leave it out, or --variants and --repeat")
 
 
 def _run_before(desk: Desk, magic: str, said: Line) -> Run | None:

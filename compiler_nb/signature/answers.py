@@ -33,15 +33,16 @@ class WrongAnswer(ValueError):
     """A value has not the type that was wanted.
 
     problem: what is wrong with it, without any of its contents; told: the same in the words of the user's own checks;
-    said: the whole text of the model that gave it, "" if none did; value: itself.
+    came: the value, shortened, and what is wrong with it; said: the whole text of the model that gave it, "" if none
+    did; value: itself.
     """
 
     said = ""
 
     def __init__(self, wanted: str, value: Any, problem: str, told: str = "") -> None:
         self.problem, self.told, self.value = problem, told or problem, value
-        came = f"{shorten_value(value, 200)} ({type_name(value)}) came"
-        super().__init__(f"the answer must be of the type {wanted}, but {came}: {self.told}")
+        self.came = f"{shorten_value(value, 200)} ({type_name(value)}) came: {self.told}"
+        super().__init__(f"the answer must be of the type {wanted}, but {self.came}")
 
 
 class AnswerType:

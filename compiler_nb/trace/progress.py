@@ -24,6 +24,7 @@ from typing import Any, ClassVar, Literal, Self
 from compiler_nb.errors import Problem
 from compiler_nb.events import (
     AnswerFailed,
+    AnswerRefused,
     CacheLooked,
     ClusterFound,
     Decided,
@@ -73,8 +74,9 @@ class Progress:
     events: those of the run, which may still grow; taken: how many of them were folded; at: seconds of the last one;
     began: when the run did, in seconds since the epoch, 0 if that is not known;
     status, error, answer: of the run; cut: at which limit the answer is cut off, "" if it is whole;
-    answer_type: what the answer is to be, "" if that is open; after: the run that it follows, "" if none;
-    where: the cluster that tools are called on, in words, "" if that is this process;
+    answer_type: what the answer is to be, "" if that is open; refused: the answers that were not of that type;
+    after: the run that it follows, "" if none; where: the cluster that tools are called on, in words, "" if that is
+    this process;
     rounds, plan: see Round, and the last plan; pauses: pairs of seconds, the second None while it lasts; usage: of all
     calls; calls: of models, by number; received: the characters that they have sent, by call;
     looks: what the cache was asked for; looked: the last of these by task;
@@ -96,6 +98,7 @@ class Progress:
         self.answer: Any = None
         self.cut = ""
         self.answer_type = self.after = self.where = ""
+        self.refused: list[AnswerRefused] = []
         self.rounds: list[Round] = []
         self.plan: Plan | None = None
         self.pauses: list[tuple[float, float | None]] = []
@@ -453,6 +456,9 @@ class Progress:
         more = f", {event.calls:,} calls at a time" if event.calls != event.workers else ""
         self.where = f"on {count_of(event.workers, 'Dask worker')}{more}"
 
+    def _refuse_answer(self, event: AnswerRefused) -> None:
+        self.refused.append(event)
+
     def _pause(self, event: Paused) -> None:
         if event.paused and not self.paused:
             self.pauses.append((event.at, None))
@@ -529,7 +535,7 @@ class Progress:
         TaskApproved: _judge, TaskStarted: _start, TaskParked: _park,
         TaskRetried: _retry, TaskEnded: _end, TaskFetched: _fetch, TaskRevived: _revive, RoundStarted: _begin_round,
         PlanProblem: _problem, PlanClosed: _close_text, Decided: _decide,
-        AnswerFailed: _fail_answer,
+        AnswerFailed: _fail_answer, AnswerRefused: _refuse_answer,
         Paused: _pause, Warned: _warn, TaskPrinted: _print, RunEnded: _finish, ModelStarted: _ask,
         ModelRecalled: _recall, CacheLooked: _look, ModelWaits: _wait, ModelChunk: _chunk, ModelEnded: _answered,
     }  # fmt: skip

@@ -52,6 +52,20 @@ def test_variants_are_saved_prompts_and_variables_that_hold_settings(shell):
     assert shell.text().endswith("bound: compared, found")
 
 
+def test_a_cell_asks_for_answers_of_one_type_in_several_ways(shell):
+    """`--as` holds for all runs of the table, which says what did not fit."""
+    shell.ns["m"] = ScriptedModel({"planner": PLAN})
+    shell.ns["vague"] = {"planner": ScriptedModel({"planner": "answer('cold')"}, name="vague")}
+    shell.ok("%%compile found << -m m --as float --variants base,vague --repeat 2\nWhich is best?")
+    assert shell.ns["found"] == {"base": [4.0, 4.0], "vague": [None, None]}
+    assert "4 cells, answers as float" in shell.text()
+    assert '2 of 2: "cold" (str) came: input should be a valid number' in shell.text()
+    assert shell.ns["grid"]["vague", 0, 1].status == "failed"
+    shell.ns["m"] = ScriptedModel({"planner": "answer('cold')", "replan": PLAN})
+    shell.ok("%%compile -m m --as float\nWhich is best?")
+    assert "answer as float (the first one was not)" in shell.text()
+
+
 def test_the_same_cell_runs_nothing_again_and_fresh_does(shell):
     """Without a history, too, as long as the kernel lives."""
     shell.ns["m"] = model = ScriptedModel({"planner": PLAN})

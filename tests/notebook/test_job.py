@@ -168,7 +168,6 @@ def test_a_cell_with_an_answer_of_another_type_fails_and_says_what_came(shell):
         ),
         ("--as open('x')", "is not a type: write names, brackets and |, and no calls"),
         ("--as double", "double is no type: it is a Tool"),
-        ("--as float --repeat 2", "--as is for one question at a time"),
     ],
 )
 def test_what_is_no_type_is_said_before_anything_runs(shell, given, told):

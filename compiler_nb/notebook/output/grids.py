@@ -158,6 +158,8 @@ def _head(column: str) -> str:
 
 
 def _kind(column: str) -> str:
+    if column == "wrong type":  # as long as an answer
+        return "cnb-answer"
     return f"cnb-{column}" if column in _TEXT else "cnb-number"
 
 
@@ -178,6 +180,7 @@ def _repetitions(grid: Grid, name: str, variant: str, question: int) -> str:
         if (cell := grid.cells.get(place)) is not None:
             score = f" · {cell.score:.2f}" if cell.score is not None else f" · {cell.unscored}" if cell.unscored else ""
             told = shorten_value(cell.answer, SHOWN) if cell.answered else cut(f"{cell.status}: {cell.error}", SHOWN)
+            told += f" · at first {cut(cell.misfit, SHOWN)}" if cell.answered and cell.refused else ""
             lines.append(
                 f'<span class="cnb-cell"><code>{inert(code_of(name, place))}</code> {inert(f"{told}{score}")}'
                 f"{timed(f' · {seconds_text(cell.seconds)}')}</span>"

@@ -200,7 +200,7 @@ def _footer(run: Run, binding: Binding, *, times: bool) -> list[Noted]:
     took = run.times().short if times and len(run.progress.tasks) <= TIMED else seconds_text(run.seconds)
     parts = [
         Noted(count_of(tasks, "task")),
-        *([Noted(f"answer as {run.answer_type}")] if run.answer_type else []),
+        *([Noted(f"answer as {run.answer_type}{_asked_again(run)}")] if run.answer_type else []),
         *([Noted(count_of(len(run.rounds), "round"))] if len(run.rounds) > 1 else []),
         Noted(took, is_time=True),
         *([Noted(run.progress.where, is_time=True)] if run.progress.where else []),  # as machines differ, too
@@ -211,6 +211,11 @@ def _footer(run: Run, binding: Binding, *, times: bool) -> list[Noted]:
         *(Noted(f"{what}: {_listed(each)}", brief=f"{what}: {len(each):,}") for what, each in named.items() if each),
     ]
     return [part for part in parts if times or not part.is_time]
+
+
+def _asked_again(run: Run) -> str:
+    """Return that the first answer was of another type, if another one followed."""
+    return " (the first one was not)" if run.progress.refused and has_answer(run) else ""
 
 
 def _spent(run: Run) -> list[str]:
