@@ -12,6 +12,7 @@ from html import escape
 from typing import Final
 
 from compiler_nb.drawing.boxes import text_width
+from compiler_nb.drawing.dot import with_heads
 from compiler_nb.drawing.graph import FULL, Graph, head_lines
 from compiler_nb.drawing.layout import Layout, lay_out
 from compiler_nb.drawing.picture import Forms, Picture
@@ -127,7 +128,7 @@ class _Drawing:
         heads.pop(min(heads, default=0), None)
         self.graph = Graph({}, (), bands, heads)
         sizes = {key: tile.size for key, tile in self.tiles.items()}
-        self.layout: Layout = lay_out(bands, self.edges, sizes, self.graph.lines)
+        self.layout: Layout = with_heads(lay_out(bands, self.edges, sizes, self.graph.lines), self.graph)
 
     def _link(self, edge: Edge, kind: EdgeDiffKind) -> None:
         """Add an arrow; between groups, one that stands in both plans counts for all."""

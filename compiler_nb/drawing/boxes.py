@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -166,6 +166,11 @@ def text_width(text: str, *, mono: bool = False, size: float = LABEL_SIZE) -> fl
         return size * sum(0.61 * (1 + _is_wide(char)) for char in text)
     return size * sum(1.05 if _is_wide(char) else _PROPORTIONS.get(char, 0.85 if char.isupper() else 0.72)
                       for char in text)  # fmt: skip
+
+
+def head_width(head: Iterable[str]) -> float:
+    """Return about how many pixels the lines of a band's head take."""
+    return max(text_width(line, size=HEAD_SIZE) for line in head)
 
 
 _PROPORTIONS: Final = {

@@ -14,13 +14,13 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
-from compiler_nb.drawing.boxes import BLOCK_OVER, HEAD_SIZE, state_of, text_width
+from compiler_nb.drawing.boxes import BLOCK_OVER, head_width, state_of
 from compiler_nb.drawing.graph import Graph, make_graph
 from compiler_nb.drawing.layout import PAGE, Layout, Skeleton, lay_out
 from compiler_nb.drawing.preferences import PREFERENCES, Engine
 from compiler_nb.drawing.rows import GAP, Edge, Point, Size
 from compiler_nb.drawing.scene import Shown
-from compiler_nb.drawing.style import EDGE, LIGHT
+from compiler_nb.drawing.style import EDGE, LIGHT, PALE
 from compiler_nb.drawing.ways import OpenRow, find_way
 from compiler_nb.outcome import State
 from compiler_nb.text import visible
@@ -84,7 +84,9 @@ def lines_of(plan: Shown, states: Mapping[str, State]) -> Iterator[str]:
 
 def edge_look(graph: Graph, edge: tuple[str, str]) -> str:
     """Return the attributes that say what an edge means."""
-    return "arrowhead=odiamond" if edge in graph.guards else "style=dashed" if edge in graph.turns else ""
+    pale = [f'color="{PALE}"'] if edge in graph.links else []
+    look = ["arrowhead=odiamond"] if edge in graph.guards else ["style=dashed"] if edge in graph.turns else []
+    return " ".join([*look, *pale])
 
 
 def render(
@@ -152,9 +154,12 @@ def find_layout(graph: Graph, engine: Engine = "auto", programs: Iterable[Progra
     if placed and engine == "auto" and placed.width > WIDEST:
         placed = None
     layout = placed or lay_out(graph.bands, graph.order, graph.sizes, graph.lines)
-    layout = layout._replace(routes=_drawn(layout.routes, graph))
-    heads = (text_width(line, size=HEAD_SIZE) for head in graph.heads.values() for line in head)
-    return layout._replace(width=max(layout.width, *heads)) if graph.heads else layout
+    return with_heads(layout._replace(routes=_drawn(layout.routes, graph)), graph)
+
+
+def with_heads(layout: Layout, graph: Graph) -> Layout:
+    """Return a layout as wide as the heads of its bands."""
+    return layout._replace(width=max([layout.width, *map(head_width, graph.heads.values())]))
 
 
 def _cleared(layout: Layout, graph: Graph, skeleton: Skeleton) -> Layout:

@@ -10,9 +10,9 @@ from compiler_nb.drawing.layout import (
     BAND_PAD,
     GAP_CLOSE,
     GAP_DOWN,
-    HEAD_LINE,
     PAGE,
     Layout,
+    below_head,
     known_edges,
     levels_of,
 )
@@ -80,7 +80,7 @@ class Incremental:
     def begin_band(self, lines: int) -> float:
         """Begin a band below all that is there, with so many lines in its head; return its top."""
         top = self.height + BAND_PAD + BAND_GAP
-        self._top = top + HEAD_LINE * lines + BAND_PAD
+        self._top = top + below_head(lines)
         self._close_band()
         return top
 

@@ -29,8 +29,8 @@ PAGE: Final = 840.0
 """Width in pixels of the boxes of a level, from which on it goes on in a further row."""
 GAP_DOWN, GAP_CLOSE = 50.0, 18.0
 """Space between levels, and between the rows of one level, in pixels."""
-BAND_GAP, BAND_PAD, HEAD_LINE = 18.0, 12.0, 18.0
-"""Space between bands, around what stands in one, and for each line of its head, in pixels."""
+BAND_GAP, BAND_PAD, HEAD_LINE, HEAD_PAD = 18.0, 12.0, 18.0, 6.0
+"""Space between bands (and below a head), around what stands in one, for each line of its head, and around those."""
 PORT_GAPS = (7.0, 14.0)
 """Least and most space between two arrows that meet a box; with less they meet it in one point."""
 
@@ -97,7 +97,7 @@ def make_skeleton(
         if bands:
             top += BAND_GAP
         began = top
-        top += HEAD_LINE * heads.get(band, 0) + (BAND_PAD if bands else 0.0)
+        top += below_head(heads.get(band, 0)) if band in heads else BAND_PAD if bands else 0.0
         for level in levels_of(here, [pair for pair in pairs if nodes[pair[0]] == nodes[pair[1]] == band], sizes):
             levels += 1
             for number, row in enumerate(level):
@@ -108,6 +108,16 @@ def make_skeleton(
         top = bottom + BAND_PAD
         bands[band] = (began, bottom)
     return Skeleton(tuple(rows), bands, levels)
+
+
+def head_height(lines: int) -> float:
+    """Return how high the head of a band is, which hides the arrows that lead into the band."""
+    return HEAD_LINE * lines + HEAD_PAD
+
+
+def below_head(lines: int) -> float:
+    """Return how far below the top of a band with a head its first row stands: arrows come out of the head again."""
+    return head_height(lines) + BAND_GAP
 
 
 def levels_of(nodes: Sequence[str], pairs: Sequence[Edge], sizes: Mapping[str, Size]) -> list[list[tuple[str, ...]]]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from html import escape
 from typing import Final, NamedTuple
 
-from compiler_nb.drawing.boxes import Box, task_box
+from compiler_nb.drawing.boxes import Box, head_width, task_box
 from compiler_nb.drawing.dot import find_layout
 from compiler_nb.drawing.graph import FULL, Graph, guarded_calls, head_lines, is_too_tall, make_graph
 from compiler_nb.drawing.growing import Incremental
@@ -98,7 +98,7 @@ class Sketch:
             return []
         self._band = band
         head = head_lines(band, reason)
-        return [draw_head(head, self._layout.begin_band(len(head)))]
+        return [draw_head(head, self._layout.begin_band(len(head)), max(self._layout.width, head_width(head)))]
 
 
 def shown_in(box: Box) -> tuple[str, ...]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from compiler_nb.drawing.boxes import BLOCK_OVER, HEAD_SIZE, Box, is_stack, state_of, text_width
+from compiler_nb.drawing.boxes import BLOCK_OVER, Box, is_stack, state_of
 from compiler_nb.drawing.chart import FOOT, HEAD, PAD, RIGHT, WIDTH, Bar, Chart, between_heads, make_plot
 from compiler_nb.drawing.dot import INCH, Program, edge_look, find_layout, quote, render, wrap
 from compiler_nb.drawing.graph import FULL, Graph, make_graph
-from compiler_nb.drawing.layout import BAND_PAD, HEAD_LINE, Layout, heading
+from compiler_nb.drawing.layout import BAND_PAD, HEAD_LINE, HEAD_PAD, Layout, head_height, heading
 from compiler_nb.drawing.preferences import Engine
 from compiler_nb.drawing.rows import Edge, Point, Size
 from compiler_nb.drawing.scene import Shown, scene_of
@@ -21,6 +21,8 @@ ARROW: Final = 5.0
 """Pixels from the tip of an arrow to its base."""
 UP: Final = 8.0
 """Pixels from the upper border of a box to the middle of its time."""
+STRIP: Final = "#e6e9ee"
+"""The colour of the head of a band."""
 SIDE: Final = 2_400.0
 """Most pixels across, and half of the most along."""
 _BORDERS: Final = {
@@ -78,9 +80,7 @@ def draw_placed(
     programs: as for `to_png`.
     """
     dpi = min(144.0, INCH * SIDE / max(layout.width, layout.height / 2, 1.0))
-    # Words of a band's head are to stand over the arrows that cross them; the ground of a block would hide arrows.
-    blocks = any(box.kind == "block" for box in graph.boxes.values())
-    order = " outputorder=edgesfirst" if graph.heads and not blocks else ""
+    order = " outputorder=edgesfirst" if graph.heads else ""  # arrows pass behind the heads of bands
     lines = [
         f"graph [dpi={dpi:.0f} bgcolor=white pad={MARGIN / INCH:.3f}{order}]",
         f'node [shape=box fixedsize=true fontname="Helvetica" fontsize=10.5 fontcolor="{LIGHT["ink"]}"]',
@@ -96,13 +96,13 @@ def draw_placed(
 
 
 def _bands(graph: Graph, layout: Layout) -> Iterator[str]:
-    """Yield the statements for the heads of bands, each with a line above it."""
+    """Yield the statements for the heads of bands, each a bar that hides the arrows behind it."""
     for number, head in graph.heads.items():
-        top = layout.height - layout.bands[number][0]
-        yield f'b{number} [{_at(layout.width / 2, top, layout.width, 0.7)} label="" style=filled color="#d3d8df"]'
+        top, high = layout.height - layout.bands[number][0], head_height(len(head))
+        yield f"b{number} {_node((-BAND_PAD, -top, layout.width + 2 * BAND_PAD, high), fill=STRIP)}"
         for line, text in enumerate(head):
-            y = top - BAND_PAD - line * HEAD_LINE
-            yield f"b{number}_{line} {_word(0.0, -y, text, 'dim', width=text_width(text, size=HEAD_SIZE), over=True)}"
+            y = top - HEAD_PAD / 2 - (line + 0.5) * HEAD_LINE
+            yield f"b{number}_{line} {_word(0.0, -y, text, 'dim', width=layout.width)}"
 
 
 def _nodes(  # noqa: PLR0917 - it calls itself
@@ -190,12 +190,11 @@ def _node(box: tuple[float, float, float, float], *, fill: str, border: str = ""
     return f'[{where} label="" style="{style}" fillcolor="{fill}" color="{border or fill}"]'
 
 
-def _word(x: float, y: float, text: str, colour: str, *, width: float, justify: str = "\\l", over: bool = False) -> str:
-    """Return a node that is a line of text; over: on a ground that hides what passes behind it."""
+def _word(x: float, y: float, text: str, colour: str, *, width: float, justify: str = "\\l") -> str:
+    """Return a node that is a line of text."""
     # A label's lines are justified by the mark behind each, which `quote` would escape.
     label = f'{quote(text)[:-1]}{justify}"'
-    ground = "style=filled fillcolor=white" if over else 'style=""'
-    look = f'shape=plaintext {ground} label={label} fontcolor="{LIGHT[colour]}"'
+    look = f'shape=plaintext style="" label={label} fontcolor="{LIGHT[colour]}"'
     return f"[{_at(x + width / 2, -y, width, 14.4)} {look}]"
 
 

@@ -39,6 +39,8 @@ HOLLOW: Final = ("waiting", "ready", "skipped", "cancelled")
 """States whose disc is only a ring."""
 RUNNING: Final = ".cnb .cnb-running .cnb-disc,.cnb .cnb-cell.cnb-running"
 EDGE: Final = "#8792a2"
+PALE: Final = "#c3c9d1"
+"""The colour of arrows from earlier rounds, for programs that cannot draw them half transparent."""
 MARGIN: Final = 16.0
 ID: Final = 200
 """Most characters of an id in an attribute."""
@@ -55,11 +57,8 @@ def use(key: str, name: str) -> str:
     return f"{key}:{LIGHT[name]};{key}:var(--cnb-{name})"
 
 
-HALO: Final = (
-    f"paint-order:stroke;stroke-width:6px;stroke-linejoin:round;{use('stroke', 'card')};"
-    f"stroke:color-mix(in srgb,{EDGE} 9%,var(--jp-layout-color0,var(--cnb-card)))"
-)
-"""What words have around them over which arrows lead: the colour of a band's ground."""
+HIDING: Final = f"{use('fill', 'card')};fill:color-mix(in srgb,{EDGE} 22%,var(--jp-layout-color0,var(--cnb-card)))"
+"""The ground of the heads of bands: nothing shines through it, so arrows pass behind the words."""
 
 STYLE: Final = "".join(
     [
@@ -76,7 +75,7 @@ STYLE: Final = "".join(
         f".cnb .cnb-ground{{fill:{EDGE};fill-opacity:.09;stroke:{EDGE};stroke-opacity:.3}}",
         f".cnb .cnb-edge{{fill:none;stroke:{EDGE};stroke-width:1.4}}",
         ".cnb .cnb-link{stroke-opacity:.5}",
-        f".cnb .cnb-head{{font-size:12px;{use('fill', 'dim')};{HALO}}}",
+        f".cnb .cnb-head{{font-size:12px;{use('fill', 'dim')}}}.cnb .cnb-headline{{{HIDING}}}",
         ".cnb .cnb-turn{stroke-dasharray:11 6}",  # a dash is as long as an arrow's head, which stays whole so
         ".cnb .cnb-disc{fill:currentColor;stroke:currentColor;stroke-width:1.4}",
         f".cnb .cnb-mark{{fill:none;{use('stroke', 'card')};stroke-width:1.8}}",

@@ -32,7 +32,7 @@ from compiler_nb.drawing.boxes import (
 from compiler_nb.drawing.clocks import draw_times, times_of
 from compiler_nb.drawing.dot import Program, find_layout, source
 from compiler_nb.drawing.graph import CELLS, Graph, make_graph
-from compiler_nb.drawing.layout import BAND_PAD, HEAD_LINE, Layout, heading
+from compiler_nb.drawing.layout import BAND_PAD, HEAD_LINE, HEAD_PAD, Layout, head_height, heading
 from compiler_nb.drawing.picture import Forms, Picture
 from compiler_nb.drawing.png import to_png
 from compiler_nb.drawing.preferences import Engine
@@ -58,6 +58,8 @@ EDGE_KINDS: Final[tuple[EdgeKind, ...]] = ("guard", "turn", "link")
 HEAD: Final = 4.5
 DIAMOND: Final = 11.0
 """Pixels of half an arrow's head, and of a diamond from end to end."""
+CORNER: Final = 12.0
+"""The radius of the corners of a band."""
 _ATTEMPTS: Final[tuple[dict[str, Any], ...]] = (
     {}, {"full": 0}, {"full": 0, "cells": 0}, {"full": 0, "cells": 0, "clip": 40},
 )  # fmt: skip
@@ -208,23 +210,26 @@ def _ground(headed: bool, width: float, top: float, bottom: float) -> str:  # no
     above = 0.0 if headed else BAND_PAD
     return (
         f'<g class="cnb-band"><rect class="cnb-ground" x="{px(-BAND_PAD)}" y="{px(top - above)}" '
-        f'width="{px(width + 2 * BAND_PAD)}" height="{px(bottom - top + above + BAND_PAD)}" rx="12"/></g>'
+        f'width="{px(width + 2 * BAND_PAD)}" height="{px(bottom - top + above + BAND_PAD)}" rx="{CORNER:g}"/></g>'
     )
 
 
 def draw_heads(graph: Graph, layout: Layout) -> list[str]:
-    """Return the heads of the rounds' bands; arrows from earlier rounds pass behind their words."""
+    """Return the heads of the rounds' bands; arrows from earlier rounds pass behind them."""
     heads = [(graph.heads[number], top) for number, (top, _) in layout.bands.items() if number in graph.heads]
-    return [draw_head(*each) for each in heads] if len(layout.bands) > 1 else []
+    return [draw_head(*each, layout.width) for each in heads] if len(layout.bands) > 1 else []
 
 
-def draw_head(head: Sequence[str], top: float) -> str:
-    """Return the head of a band that begins at a height."""
+def draw_head(head: Sequence[str], top: float, width: float) -> str:
+    """Return the head of a band that begins at a height: its words on a bar as wide as the band, which hides arrows."""
+    wide, high = px(width + 2 * (BAND_PAD - CORNER)), px(head_height(len(head)) - CORNER)
+    bar = f"M{px(-BAND_PAD)} {px(top + CORNER)}a{CORNER:g} {CORNER:g} 0 0 1 {CORNER:g}-{CORNER:g}h{wide}"
+    bar += f"a{CORNER:g} {CORNER:g} 0 0 1 {CORNER:g} {CORNER:g}v{high}H{px(-BAND_PAD)}z"
     words = "".join(
-        f'<text class="cnb-head" x="0" y="{px(top + BAND_PAD + 2 + number * HEAD_LINE)}">{escape(line)}</text>'
+        f'<text class="cnb-head" x="0" y="{px(top + HEAD_PAD / 2 + 13 + number * HEAD_LINE)}">{escape(line)}</text>'
         for number, line in enumerate(head)
     )
-    return f'<g class="cnb-heads">{words}</g>'
+    return f'<g class="cnb-heads"><path class="cnb-headline" d="{bar}"/>{words}</g>'
 
 
 def _curve(points: Sequence[Point]) -> str:

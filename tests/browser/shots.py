@@ -1,4 +1,4 @@
-"""The matrix of screenshots: each scene at three widths, two zooms and two themes, with a check that all of it fits.
+"""The matrix of screenshots: each scene on four pages, in two zooms and two themes, with a check that all of it fits.
 
 `python3 make.py shots [FOLDER] [--only SCENE]`. A scene is a notebook that runs to a place and stays there: models and
 tools wait for a file that is made when the pictures are taken, so nothing depends on how fast the machine is.
@@ -123,7 +123,8 @@ SCENES = {
         (f"Path('go').touch()\n{REPLAN}", ASK, "%compile show"), (".cnb-out .cnb-footer",), reopened=True
     ),
 }
-WIDTHS = (1024, 1280, 1920)
+PAGES = ("1024_files", "1024", "1280", "1920")
+"""Widths in pixels; "files": with JupyterLab's file browser open, which leaves a cell little room."""
 ZOOMS = (100, 150)
 THEMES = ("light", "dark")
 HIGH = 1000
@@ -144,23 +145,28 @@ def take(page: Any, name: str, zoom: int, folder: Path) -> Iterator[str]:
             f"JupyterLab {theme.title()}",
         )
         page.wait_for_selector(f"body[data-jp-theme-light='{str(theme == 'light').lower()}']", state="attached")
-        for width in WIDTHS:
-            page.set_viewport_size({"width": width * 100 // zoom, "height": HIGH * 100 // zoom})
+        for place in PAGES:
+            width, _, files = place.partition("_")
+            page.set_viewport_size({"width": int(width) * 100 // zoom, "height": HIGH * 100 // zoom})
+            if files:
+                command(page, "application:toggle-left-area")
             page.wait_for_timeout(500)
             page.evaluate(PLACE)
             page.wait_for_timeout(300)
-            picture = f"{name}_{width}_{zoom}_{theme}.png"
+            picture = f"{name}_{place}_{zoom}_{theme}.png"
             page.screenshot(path=folder / picture)
             yield from (f"{picture}: {wrong}" for wrong in lasting_misfits(page))
+            if files:
+                command(page, "application:toggle-left-area")
 
 
 def sheet(browser: Any, name: str, folder: Path) -> None:
     """Put the pictures of a scene on one page, small, for a first look."""
-    pictures = [f"{name}_{width}_{zoom}_{theme}.png" for theme in THEMES for zoom in ZOOMS for width in WIDTHS]
+    pictures = [f"{name}_{place}_{zoom}_{theme}.png" for theme in THEMES for zoom in ZOOMS for place in PAGES]
     rows = "".join(f"<figure><img src='{each}'><figcaption>{each}</figcaption></figure>" for each in pictures)
-    style = "body{display:grid;grid-template-columns:repeat(3,1fr);gap:8px;font:12px sans-serif}img{width:100%}"
+    style = "body{display:grid;grid-template-columns:repeat(4,1fr);gap:8px;font:12px sans-serif}img{width:100%}"
     (folder / f"{name}.html").write_text(f"<!doctype html><style>{style}</style>{rows}", encoding="utf-8")
-    page = browser.new_page(viewport={"width": 2400, "height": 1200})
+    page = browser.new_page(viewport={"width": 3200, "height": 1200})
     page.goto((folder / f"{name}.html").as_uri())
     page.screenshot(path=folder / f"{name}.png", full_page=True)
     page.close()

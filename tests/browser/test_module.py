@@ -8,7 +8,8 @@ import re
 import pytest
 
 from compiler_nb import Compiler, tool
-from compiler_nb.drawing.live import draw_whole
+from compiler_nb.drawing.live import Sketch, draw_whole
+from compiler_nb.drawing.scene import DrawnRound, Scene, scene_of
 from compiler_nb.drawing.style import MARKS
 from compiler_nb.errors import ToolUnavailable
 from compiler_nb.events import Log, ModelEnded, ModelStarted, TaskEnded, TaskPlanned, TaskRetried, TaskStarted
@@ -16,10 +17,12 @@ from compiler_nb.notebook.live.board import Board
 from compiler_nb.notebook.live.widget import MODULES, module
 from compiler_nb.outcome import STATES, Usage
 from compiler_nb.plan.plan import Plan
-from compiler_nb.plan.task import Task
+from compiler_nb.plan.task import Join, Task
+from compiler_nb.plan.tree import Ref
 from compiler_nb.text import seconds_text
 from compiler_nb.trace import Progress, spent
 from tests.support.busy import tasks_of
+from tests.support.fit import misfits
 from tests.support.lab import ROOT, open_browser
 from tests.support.page import (
     CANCELLED,
@@ -37,6 +40,7 @@ from tests.support.page import (
     states,
     task,
 )
+from tests.support.pictures import call
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 STATIC = ROOT / "compiler_nb" / "notebook" / "live" / "static"
@@ -1082,15 +1086,25 @@ def test_the_joiner_is_a_node_with_its_time(live):
     assert (live.page.evaluate(state), live.text(".cnb-end .cnb-time")) == ("done", "1.5 s")
 
 
-def test_arrows_of_an_earlier_round_pass_behind_the_head_of_a_band(live):
-    """Also one that comes after the head, as while a plan streams."""
-    head = '<g class="cnb-heads"><text class="cnb-head" x="0" y="80">Round 2: more</text></g>'
-    link = '<path class="cnb-edge cnb-link" d="M20 46V120"/>'
-    graph = {"boxes": [[0, box("ny")], [1, box("la", 0, 120)]], "edges": [head, link], "bounds": [0, 0, 200, 180]}
-    live.open().feed(0.5, tasks=THREE[:2], graph=graph)
-    behind = """() => Boolean(document.querySelector(".cnb-link").compareDocumentPosition(
-        document.querySelector("text.cnb-head")) & Node.DOCUMENT_POSITION_FOLLOWING)"""
-    assert live.page.evaluate(behind)
-    assert live.page.evaluate("() => getComputedStyle(document.querySelector('text.cnb-head')).paintOrder").startswith(
-        "stroke"
+def test_no_link_to_an_earlier_round_crosses_the_words_of_a_band(live):
+    """A head is a bar that hides the links behind it, also one that comes after it while a plan streams."""
+    scene = Scene(
+        (
+            DrawnRound((call("ny", "weather", "New York"), call("la", "weather", "Los Angeles")), Join()),
+            DrawnRound((call("best", "compare", Ref("ny"), Ref("la")),), Join(), "a long reason for another plan " * 3),
+        )
     )
+    sketch = Sketch(draw_whole(scene_of(scene.rounds[0].tasks)))
+    piece = sketch.add(scene.rounds[1].tasks[0], (), 1, scene.rounds[1].reason)
+    first = {"svg": draw_whole(scene_of(scene.rounds[0].tasks)).svg, "groups": []}
+    live.open().feed(0.5, tasks=[task("ny"), task("la")], graph=first)
+    more = {"boxes": [[2, piece.box]], "edges": list(piece.edges), "bounds": list(piece.bounds)}
+    opaque = """() => { const {fill, fillOpacity, opacity} = getComputedStyle(document.querySelector(".cnb-headline"));
+      return [fillOpacity, opacity, !/none|rgba|[/]/.test(fill)]; }"""
+    whole = {"svg": draw_whole(scene).svg, "groups": []}
+    for at, graph in ((1.0, more), (1.5, whole)):
+        live.feed(at, tasks=[task("best", 0, 1)] if graph is more else [], graph=graph)
+        live.come_to_rest()
+        assert live.count(".cnb-link") == 2
+        assert misfits(live.page, ".cnb-graph-pane") == []
+        assert live.page.evaluate(opaque) == ["1", "1", True]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -10,8 +11,9 @@ from compiler_nb.drawing.boxes import BLOCK_OVER, END
 from compiler_nb.drawing.dot import find_layout
 from compiler_nb.drawing.graph import FULL, HEAD, head_lines, make_graph
 from compiler_nb.drawing.layout import heading
+from compiler_nb.drawing.png import to_png
 from compiler_nb.drawing.scene import DrawnRound, Scene
-from compiler_nb.drawing.style import MARKS, STYLE
+from compiler_nb.drawing.style import MARKS, PALE, STYLE
 from compiler_nb.drawing.svg import LIMIT, draw
 from compiler_nb.outcome import STATES
 from compiler_nb.plan.expression import Item
@@ -223,6 +225,21 @@ def test_no_arrow_of_two_hundred_random_runs_crosses_a_box_that_it_does_not_belo
         graph = make_graph(Scene((DrawnRound(first.tasks, first.final), *second)))
         crossed[seed] = grazed(graph, find_layout(graph, engine))
     assert {seed: found for seed, found in crossed.items() if found} == {}
+
+
+def test_links_pass_behind_the_head_of_a_round_in_the_picture_and_its_png():
+    """The head is a bar, drawn after all arrows, as wide as the band; in the PNG links are pale, too."""
+    rome = DrawnRound((call("rome", "warm", "Rome"),), Join())
+    scene = Scene((rome, DrawnRound((call("mean", "mean", Ref("rome")),), Join(), "a long reason " * 12)))
+    picture = draw(scene, engine="own")
+    head = re.search(r'<path class="cnb-headline" d="M-12 [\d.]+a12 12 0 0 1 12-12h([\d.]+)a', picture.svg)
+    assert picture.svg.rindex("cnb-edge") < head.start() < picture.svg.index("Round 2: a long reason")
+    band = float(re.findall(r'class="cnb-ground".*?width="([\d.]+)"', picture.svg)[-1])
+    assert float(head[1]) + 24 == pytest.approx(band, abs=0.2)
+    asked = []
+    to_png(scene, engine="own", programs=[lambda text, *_: asked.append(text) or b"PNG"])
+    assert "outputorder=edgesfirst" in asked[0]
+    assert asked[0].count(f'color="{PALE}"') == 1
 
 
 def test_the_reason_of_a_round_stands_in_lines_of_about_one_length():

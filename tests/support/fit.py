@@ -1,4 +1,4 @@
-"""Whether what is drawn in a page fits: no text leaves its box or lies over another, no boxes overlap, all is seen.
+"""Whether what is drawn in a page fits: no text leaves its box, lies over another or is crossed by a line; all is seen.
 
 Sizes are those that the browser has measured, so that fonts, zoom and widths count as they are.
 """
@@ -40,6 +40,25 @@ MISFITS = """(root) => {
         if (wide > near && high > near) found.push(`overlap: ${name(other)} and ${name(box)}`);
       }
       boxes.push([box, own]);
+    }
+    const placed = (some) => [...some].map((e) => [e, e.getBoundingClientRect()]);
+    const hiding = placed(svg.querySelectorAll('.cnb-box, .cnb-headline, .cnb-strip'));
+    const holds = (rect, {x, y}) => x > rect.left && x < rect.right && y > rect.top && y < rect.bottom;
+    const meet = (a, b) => a.left < b.right && a.right > b.left && a.top < b.bottom && a.bottom > b.top;
+    const rooms = placed([...svg.querySelectorAll('text')].filter((e) => seen(e) && e.textContent));
+    for (const line of svg.querySelectorAll('path:is(.cnb-edge, .cnb-chain, .cnb-grid)')) {
+      if (!seen(line)) continue;
+      const own = line.getBoundingClientRect(), to = line.getScreenCTM(), far = line.getTotalLength();
+      const words = rooms.filter(([, rect]) => meet(rect, own));
+      for (let at = 0; words.length && at <= far; at += 3) {
+        const point = line.getPointAtLength(at).matrixTransform(to);
+        const crossed = words.find(([, rect]) => holds(rect, point));
+        const behind = crossed && hiding.some(([e, rect]) => holds(rect, point)
+            && line.compareDocumentPosition(e) & Node.DOCUMENT_POSITION_FOLLOWING);
+        if (!crossed || behind) continue;
+        found.push(`line: from ${line.dataset.from ?? 'a box'}, crosses "${crossed[0].textContent.slice(0, 40)}"`);
+        break;
+      }
     }
     for (const text of svg.querySelectorAll('text')) {
       if (seen(text) && text.textContent && !inside(text.getBoundingClientRect(), frame))
