@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,6 +36,12 @@ class Picture:
         Raises ValueError for another suffix, and RuntimeError if no PNG or PDF can be made.
         """
         return save(path, self.forms)
+
+    @property
+    def width(self) -> float:
+        """How wide it is, in pixels; 0 if it does not say."""
+        found = re.search(r'<svg[^>]* width="([\d.]+)"', self.svg)
+        return float(found[1]) if found else 0.0
 
     @property
     def forms(self) -> Forms:

@@ -41,7 +41,7 @@ def test_what_does_not_fit_is_seen(chromium):
 
 @pytest.mark.parametrize("name", ["streaming", "replan", "fanout"])
 def test_a_scene_fits(chromium, tmp_path, name):
-    """At 150 % on each page, also beside JupyterLab's file browser, light and dark; `make.py shots` takes all scenes."""
+    """At 150 % on each page, also beside the file browser, light and dark; `make.py shots` takes all scenes."""
     with running_lab(tmp_path) as base, open_browser(chromium) as browser:
         assert play(browser, base, tmp_path / "notebooks", name, zoom=150, folder=tmp_path) == []
     assert len(list(tmp_path.glob("*.png"))) == 8

@@ -7,6 +7,7 @@ import pytest
 from compiler_nb.drawing.live import Sketch, draw_whole
 from compiler_nb.drawing.scene import DrawnRound, Scene, scene_of
 from compiler_nb.drawing.svg import draw
+from compiler_nb.notebook.output.show import Look, Noted, _footer_html, page_of, plan_bundle
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import Join, Return
 from compiler_nb.plan.tree import Ref
@@ -30,6 +31,9 @@ AGAIN = Scene((
 ))  # fmt: skip
 SCENES = [scene_of(plan) for plan in (coasts(), FILMS, wide(8), wide(30), *(random_plan(n, n, 8) for n in (5, 12, 24)))]
 PAGES = [(width, zoom, light) for width in (1024, 1280, 1920) for zoom in (1.0, 1.5) for light in ("true", "false")]
+INSIDE = """(id) => { const rect = (one) => document.querySelector(one).getBoundingClientRect();
+  const box = rect(`.cnb-graph [data-task="${id}"] > .cnb-box`), frame = rect(".cnb-graph");
+  return box.left >= frame.left - 1 && box.right <= frame.right + 1 && box.bottom <= frame.bottom + 1; }"""
 MARGINS = 180
 """Pixels of a page that JupyterLab keeps for itself."""
 
@@ -86,8 +90,77 @@ def test_a_box_that_arrives_is_inside_the_frame_at_once(browser, width, zoom):
             frame,
         )
         assert misfits(live.page, ".cnb-graph-pane") == []
+        assert live.page.evaluate(INSIDE, each.id)
         assert live.count(".cnb-small") == 0
     live.page.close()
+
+
+def test_beside_the_file_browser_boxes_stay_legible_and_the_picture_scrolls_in_its_frame(browser):
+    """At 1,024 px and 150 % a cell has some 310 px: calls and times stay, and scroll bars lead to the rest."""
+    page = browser.new_page(viewport={"width": 310, "height": 667}, device_scale_factor=1.5)
+    live = LivePage(page).open(start())
+    rows = [task(each.id, kind=each.kind, line=number) for number, each in enumerate(FILMS.tasks, 1)]
+    whole = {"svg": draw_whole(FILMS, engine="own").svg, "groups": []}
+    ran = [(number, change, 100) for number in range(len(rows)) for change in (RUNNING, DONE)]
+    live.tell(frame=start(tasks=rows, graph=whole, states=states(*ran)))
+    live.come_to_rest()
+    scale = "(box) => box.getBoundingClientRect().width / box.getAttribute('width')"
+    assert page.locator(".cnb-graph .cnb-box").first.evaluate(scale) >= 0.7
+    assert live.count(".cnb-small") == 0
+    assert page.locator(".cnb-graph .cnb-call").first.is_visible()
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    right = (
+        "() => [...document.querySelectorAll('.cnb-graph .cnb-box')].map((each) => each.getBoundingClientRect().right)"
+    )
+    assert max(page.evaluate(right)) > 310
+    page.locator(".cnb-across").evaluate("(bar) => { bar.scrollLeft = bar.scrollWidth; }")
+    page.wait_for_function(f"() => Math.max(...({right})()) < 310")
+    assert misfits(page, ".cnb-live") == []
+    page.click(".cnb-zoom-fit")
+    live.come_to_rest()
+    assert not page.locator(".cnb-across").is_visible()
+    assert max(page.evaluate(right)) < 310
+    page.close()
+
+
+def test_a_still_picture_keeps_its_size_in_little_room_and_scrolls(browser):
+    """In a cell beside the file browser: not below seven tenths; on paper it is as wide as the page."""
+    page = browser.new_page(viewport={"width": 310, "height": 667})
+    plan = plan_bundle(FILMS, Look())["text/html"]
+    page.set_content(plan)
+    width = "() => document.querySelector('.cnb-inline > svg').getBoundingClientRect().width"
+    whole = float(page.locator(".cnb-inline > svg").get_attribute("width"))
+    assert page.evaluate(width) == pytest.approx(0.7 * whole, abs=1)
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    page.emulate_media(media="print")
+    assert page.evaluate(width) < 310
+    page.close()
+
+
+FOOTER = "12 tasks \u00b7 6.2 s; one by one 11.4 s \u00b7 1,240 tokens \u00b7 not bound: best (yours), note (skipped)"
+
+
+@pytest.mark.parametrize("live", [True, False], ids=["live", "still"])
+def test_on_a_narrow_page_the_last_line_folds_whole_parts(browser, live):
+    """It never ends in "not ...": a part that has no room stands in the fold, which opens."""
+    page = browser.new_page(viewport={"width": 310, "height": 667})
+    if live:
+        LivePage(page).open(start()).tell(frame={"n": 1, "at": 2, "footer": FOOTER})
+    else:
+        parts = [Noted(part, is_time=part.startswith("6.2")) for part in FOOTER.split(" \u00b7 ")]
+        page.set_content(page_of([_footer_html(parts)]))
+    seen = """(line) => { const {bottom} = line.getBoundingClientRect();
+      return [...line.children].filter((part) => part.getBoundingClientRect().top < bottom - 2)
+        .map((part) => [part.textContent, part.getBoundingClientRect().bottom <= bottom + 2]); }"""
+    line = page.locator(".cnb-footer > summary")
+    shown = line.evaluate(seen)
+    assert shown[0] == ["12 tasks", True]
+    assert all(whole for _, whole in shown)
+    assert len(shown) < 4
+    assert line.text_content() == FOOTER
+    line.click()
+    assert len(line.evaluate(seen)) == 4
+    page.close()
 
 
 def test_code_breaks_at_spaces_or_operators(browser):

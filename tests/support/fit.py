@@ -17,10 +17,11 @@ MISFITS = """(root) => {
   for (const svg of document.querySelectorAll(`${root} svg.cnb`)) {
     if (!seen(svg)) continue;
     const frame = svg.getBoundingClientRect(), boxes = [];
+    const scrolls = svg.parentElement.querySelector(':scope > .cnb-scroll:not([hidden])');
     for (const box of svg.querySelectorAll('.cnb-box')) {
       if (!seen(box)) continue;
       const own = box.getBoundingClientRect(), task = box.parentElement;
-      if (!inside(own, frame)) found.push(`cut off: the box of ${name(box)} leaves the picture`);
+      if (!scrolls && !inside(own, frame)) found.push(`cut off: the box of ${name(box)} leaves the picture`);
       const words = [...task.querySelectorAll(':scope > text')].filter((text) => seen(text) && text.textContent);
       words.forEach((text, at) => {
         const room = text.getBoundingClientRect(), told = text.textContent.slice(0, 40);
@@ -61,7 +62,7 @@ MISFITS = """(root) => {
       }
     }
     for (const text of svg.querySelectorAll('text')) {
-      if (seen(text) && text.textContent && !inside(text.getBoundingClientRect(), frame))
+      if (!scrolls && seen(text) && text.textContent && !inside(text.getBoundingClientRect(), frame))
         found.push(`cut off: the text "${text.textContent.slice(0, 40)}" leaves the picture`);
     }
   }

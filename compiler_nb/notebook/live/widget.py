@@ -13,8 +13,8 @@ from compiler_nb.models import warm
 from compiler_nb.notebook.live.board import Frame
 
 MODULES: Final = (
-    "states", "dom", "sanitize", "store", "feed", "header", "chunk", "plan", "bars", "stacks", "camera", "glide",
-    "names", "times", "graph", "timeline", "table", "details", "answer", "view",
+    "states", "dom", "sanitize", "store", "feed", "header", "chunk", "plan", "bars", "stacks", "scroll", "camera",
+    "glide", "names", "times", "graph", "timeline", "table", "details", "answer", "view",
 )  # fmt: skip
 """The files of the page's side, each after those that it imports."""
 FOLDER: Final = Path(__file__).parent / "static"

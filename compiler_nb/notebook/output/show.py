@@ -50,6 +50,8 @@ NOTES: Final = 3
 """Notes on a plan's text that are shown; the others are counted."""
 FLAT: Final = 60_000
 """A longer picture (in characters) is not repeated as an image; its table stands in for it."""
+LEAST: Final = 0.7
+"""How small a picture is shown at least, where a page has little room."""
 DEFAULT_VIEWS: Final = ("graph",)
 _STYLE: Final = (
     ".cnb-out{line-height:1.45;max-width:1900px;container:cnb-out/inline-size}.cnb-out p{margin:.35em 0}"
@@ -65,8 +67,10 @@ _STYLE: Final = (
     ".jp-OutputArea:has(.cnb-out) [data-mime-type$=stderr] pre{word-break:normal;overflow-wrap:anywhere}"
     ".cnb-out pre,.cnb-out pre.cnb-error,.cnb-out pre.cnb-lines{overflow-wrap:anywhere;word-break:normal}"
     ".cnb-out .cnb-inline{display:block!important;margin:.5em 0;overflow-x:auto}.cnb-out .cnb-flat{display:none}"
+    "@media screen{.cnb-out .cnb-inline>svg{min-width:var(--cnb-least,0)}}"
     ".cnb-out .cnb-footer{opacity:.72;font-size:.9em}"
-    ".cnb-out details.cnb-footer:not([open])>summary{white-space:nowrap;overflow:hidden;text-overflow:ellipsis}"
+    ".cnb-out .cnb-footer>summary>span{display:inline-block;max-width:100%;white-space:pre-wrap}"
+    ".cnb-out details.cnb-footer:not([open])>summary{height:1.45em;overflow:hidden}"
     "@container cnb-out (min-width:860px){.cnb-out .cnb-brief:not([open])>summary{list-style:none;pointer-events:none}}"
     ".cnb-out table{border-collapse:collapse;margin:.3em 0;font-size:inherit}"
     # JupyterLab's own rules for tables are outweighed: they set all cells to the right
@@ -251,22 +255,27 @@ def _followed(run: Run) -> list[str]:
 def _footer_html(parts: Sequence[Noted]) -> str:
     """Return the last line as HTML, which is one line on every page; what it has no room for is folded.
 
-    On a narrow page its end is folded; one that is too long for a wide page has numbers, and the names folded below.
+    On a narrow page its last parts are folded, each as a whole; one that is too long for a wide page has numbers, and
+    the names folded below.
     """
     length = sum(len(part.text) + 3 for part in parts if not part.is_time)
     if length <= SHORT:
         return f'<p class="cnb-footer">{_line(parts)}</p>'
     if length <= LINE:
-        return f'<details class="cnb-footer cnb-brief"><summary>{_line(parts)}</summary></details>'
-    line = _line([part._replace(text=part.brief or part.text) for part in parts])
+        return f'<details class="cnb-footer cnb-brief"><summary>{_line(parts, folds=True)}</summary></details>'
+    line = _line([part._replace(text=part.brief or part.text) for part in parts], folds=True)
     names = "".join(f"<p>{values.inert(part.text)}</p>" for part in parts if part.brief)
     return f'<details class="cnb-footer"><summary>{line}</summary>{names}</details>'
 
 
-def _line(parts: Iterable[Noted]) -> str:
-    """Return parts as one line of HTML; what takes the times out takes their dots, too."""
+def _line(parts: Iterable[Noted], *, folds: bool = False) -> str:
+    """Return parts as one line of HTML; what takes the times out takes their dots, too.
+
+    folds: whether a page may fold it, between its parts.
+    """
     dotted = [part._replace(text=f" · {part.text}" if number else part.text) for number, part in enumerate(parts)]
-    return "".join(values.timed(each.text) if each.is_time else values.inert(each.text) for each in dotted)
+    plain = [f"<span>{values.inert(each.text)}</span>" if folds else values.inert(each.text) for each in dotted]
+    return "".join(values.timed(each.text) if each.is_time else told for each, told in zip(dotted, plain, strict=True))
 
 
 def _reason(reason: str, told: str) -> str:
@@ -390,7 +399,8 @@ def picture_html(drawn: Picture, table: str = "", name: str = "the plan", kind: 
     if len(drawn.svg) <= FLAT:
         data = base64.b64encode(drawn.svg.encode()).decode()
         flat = f'<img class="cnb-flat" alt="{name}" src="data:image/svg+xml;base64,{data}">'
-    return [f'<div class="cnb-inline" hidden="hidden">{drawn.svg}</div>', flat]
+    least = f"--cnb-least:{LEAST * drawn.width:.0f}px"  # in less room it scrolls
+    return [f'<div class="cnb-inline" hidden="hidden" style="{least}">{drawn.svg}</div>', flat]
 
 
 def page_of(parts: Iterable[str]) -> str:

@@ -13,7 +13,10 @@ export class AnswerPane {
     this.error.setAttribute("role", "alert");
     this.footer = make("details", "cnb-footer"); // one line, which shows all of itself when it is opened
     this.line = this.footer.appendChild(make("summary", ""));
-    this.sizes = new ResizeObserver(() => this.footer.classList.toggle("cnb-fits", this.line.scrollWidth <= this.line.clientWidth));
+    this.sizes = new ResizeObserver(() => {
+      const { scrollHeight, clientHeight } = this.line;
+      if (!this.footer.hasAttribute("open")) this.footer.classList.toggle("cnb-fits", scrollHeight < 1.5 * clientHeight);
+    });
     this.sizes.observe(this.line);
     this.root.append(this.answer, this.error, this.footer);
     this.shown = "";
@@ -30,10 +33,17 @@ export class AnswerPane {
       else say(this.answer, answer.text);
     }
     say(this.error, error);
-    say(this.line, footer);
+    this._sayFooter(footer);
     this.answer.hidden = !answer.text && !answer.html;
     this.error.hidden = !error;
     this.footer.hidden = !footer;
     this.root.hidden = this.answer.hidden && this.error.hidden && this.footer.hidden;
+  }
+
+  /** Show the last line in parts, between which a page folds it. @param {string} footer */
+  _sayFooter(footer) {
+    if (this.line.textContent === footer) return;
+    const parts = footer.split(" \u00b7 ");
+    this.line.replaceChildren(...parts.map((part, at) => make("span", "", at ? ` \u00b7 ${part}` : part)));
   }
 }

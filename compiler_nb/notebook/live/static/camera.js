@@ -1,4 +1,5 @@
-// Which part of a picture is seen: all of it until the user pans or zooms. Changes glide.
+// Which part of a picture is seen: all of it, or as much as is legible, until the user pans or zooms. Changes glide.
+import { Scrolls } from "./scroll.js";
 
 /** @typedef {{x: number, y: number, k: number}} Place the middle, and pixels for each of the picture's */
 
@@ -9,12 +10,7 @@ const AWAY = 0.3; // share of what is seen: nearer to its middle than this, noth
 const TALL = 0.7; // of the window's height, at most
 const LOWEST = 150;
 export const SMALL = 0.6; // zoom below which calls and times are illegible: a picture is then shown in part,
-const EASY = 0.85; // at most at this zoom
-
-/** @returns {number} how much more a page shows that is zoomed by the browser: its pixels are larger */
-export function sharpness() {
-  return Math.min(Math.max(window.devicePixelRatio, 1), 1.5);
-}
+const [LEAST_PART, EASY] = [0.7, 0.85]; // at least and at most at this zoom
 
 export class Camera {
   /** @param {SVGSVGElement} svg @param {() => void} moved called after each move */
@@ -30,6 +26,7 @@ export class Camera {
     this.partial = false; // whether it shows a part, of a picture that is too large
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
     this.beat = 0;
+    this.scrolls = new Scrolls((axis, at) => this._scroll(axis, at));
     this._listen();
   }
 
@@ -65,8 +62,8 @@ export class Camera {
     const [x, y, wide, high] = this.bounds;
     if (!this.width || !wide || !high) return;
     const whole = this.scaleAt(this.width);
-    const partial = whole * sharpness() < SMALL && !all;
-    const k = partial ? Math.max(whole, Math.min(EASY, Math.max(this.width / wide, this.tallest / high))) : whole;
+    const partial = whole < SMALL && !all;
+    const k = partial ? Math.min(EASY, Math.max(LEAST_PART, this.width / wide, this.tallest / high)) : whole;
     this.height = Math.round(Math.max(LOWEST, Math.min(this.tallest, high * k)));
     if (move) {
       this.free = false;
@@ -75,11 +72,16 @@ export class Camera {
     } else this.go(this.at, false);
   }
 
-  /** Show what happens, if only a part is shown. @param {{x: number, y: number}} place in the picture */
-  follow({ x, y }) {
+  /** @param {{x: number, y: number}} place in the picture @returns {number} how far from the middle: .5 is at the edge */
+  _off({ x, y }) {
     const { k } = this.at;
-    const off = Math.max(Math.abs(x - this.goal.x) / this.width, Math.abs(y - this.goal.y) / this.height) * k;
-    if (this.partial && !this.free && off > AWAY) this.go(this._within({ x, y, k }), true);
+    return Math.max(Math.abs(x - this.goal.x) / this.width, Math.abs(y - this.goal.y) / this.height) * k;
+  }
+
+  /** Show what happens, if only a part is shown: one of some places. @param {{x: number, y: number}[]} places @param {boolean} glide */
+  follow(places, glide) {
+    if (!this.partial || this.free || !places.length || places.some((place) => this._off(place) <= AWAY)) return;
+    this.go(this._within({ ...places[0], k: this.at.k }), glide);
   }
 
   /** @param {Place} place @returns {Place} the nearest to it that shows nothing beyond the picture, or all of it */
@@ -138,9 +140,21 @@ export class Camera {
   _show() {
     const { x, y, k } = this.at;
     const [wide, high] = [(this.width || 1) / k, this.seen / k];
+    const [left, top, allWide, allHigh] = this.bounds;
     this.svg.style.height = `${this.seen.toFixed(1)}px`;
     this.svg.setAttribute("viewBox", [x - wide / 2, y - high / 2, wide, high].map((each) => each.toFixed(2)).join(" "));
+    this.scrolls.show(0, (x - wide / 2 - left) * k, this.width, allWide * k);
+    this.scrolls.show(1, (y - high / 2 - top) * k, this.seen, allHigh * k);
     this.moved();
+  }
+
+  /** Follow a scroll bar. @param {number} axis 0: across, 1: down @param {number} at pixels before what is seen */
+  _scroll(axis, at) {
+    const { x, y, k } = this.at;
+    const [left, top] = this.bounds;
+    this.free = true;
+    if (axis) this.go({ x, y: top + (at + this.seen / 2) / k, k }, false);
+    else this.go({ x: left + (at + this.width / 2) / k, y, k }, false);
   }
 
   _listen() {
@@ -169,7 +183,14 @@ export class Camera {
     this.svg.addEventListener("pointerup", release);
     this.svg.addEventListener("pointercancel", release);
     this.svg.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey && !event.metaKey) return; // a plain wheel scrolls the page
+      const { x: middle, y: height, k } = this.at;
+      const across = Math.abs(event.deltaX) > Math.abs(event.deltaY) && this.bounds[2] * k > this.width;
+      if (!event.ctrlKey && !event.metaKey && !across) return; // a plain wheel scrolls the page
+      if (across) {
+        event.preventDefault();
+        this.free = true;
+        return this.go(this._within({ x: middle + event.deltaX / k, y: height, k }), false);
+      }
       event.preventDefault();
       const box = this.svg.getBoundingClientRect();
       const [x, y] = [event.clientX - box.left - box.width / 2, event.clientY - box.top - box.height / 2];

@@ -34,7 +34,7 @@ export class GraphPane {
       makeButton("cnb-zoom-fit", "Fit", "Show all (0)", () => this.camera.fit(true, true, true)),
       makeButton("cnb-zoom-in", "+", "Zoom in (+)", () => this.camera.zoom(1.4)),
     );
-    this.root.append(this.svg, this.empty);
+    this.root.append(this.svg, ...this.camera.scrolls.bars, this.empty);
     this.svg.addEventListener("click", (event) => this._click(event));
     this.svg.addEventListener("keydown", (event) => this._key(event));
     this.svg.addEventListener("pointerover", (event) => this._explain(/** @type {Element} */ (event.target)));
@@ -73,12 +73,13 @@ export class GraphPane {
     const again = run !== this.run;
     if (again) this._clear();
     if (run.picture !== this.picture) this._swap(!again && !changes.keys.has("reset"));
-    this._grow(!again);
+    const come = this._grow(!again);
     const first = !this.bounds && !this.picture;
     if (run.bounds && String(run.bounds) !== this.bounds) {
       this.bounds = String(run.bounds);
       this.camera.frame(run.bounds, !again && !first);
     }
+    if (come) this.camera.follow([placeOf(come)], false);
     for (const number of changes.tasks) this._patch(number);
     if (changes.keys.has("models") || changes.keys.has("status")) this.times.writeJoiners();
     this.stacks.update(changes, this.run);
@@ -127,7 +128,7 @@ export class GraphPane {
     if (bounds.length === 4 && bounds.every(Number.isFinite)) this.camera.frame(bounds, shift !== null);
   }
 
-  /** Add the boxes and arrows that have come. @param {boolean} fresh whether they fade in */
+  /** Add the boxes and arrows that have come. @param {boolean} fresh whether they fade in @returns {SVGElement|undefined} the last box */
   _grow(fresh) {
     const { boxes, edges } = this.run;
     const [box, edge] = [this.drawn.boxes, this.drawn.edges];
@@ -137,9 +138,10 @@ export class GraphPane {
       this.heads.append(...come.querySelectorAll(".cnb-heads"));
       this.edges.append(come);
     }
-    if (box === boxes.length) return;
+    if (box === boxes.length) return undefined;
     this.stage.append(_fresh(cleanSvg(boxes.slice(box).map(([, text]) => text)), fresh));
     this._reindex();
+    return /** @type {SVGElement|undefined} */ (this.stage.lastElementChild ?? undefined);
   }
 
   /** Find the elements of tasks among those that are new, and give each its state and time. */
@@ -241,8 +243,8 @@ export class GraphPane {
   tick() {
     this.times.tick();
     if (!this.camera.partial || this.camera.free) return;
-    const works = /** @type {SVGElement|undefined} */ (this.stops.find((stop) => stop.classList.contains("cnb-running")));
-    if (works) this.camera.follow(placeOf(works));
+    const works = /** @type {SVGElement[]} */ (this.stops.filter((stop) => stop.classList.contains("cnb-running")));
+    this.camera.follow(works.map(placeOf), true);
   }
 
   // ------------------------------------------------------------- selecting

@@ -1,6 +1,6 @@
 // The names in the graph. They grow when one zooms out, as far as their boxes have room: at a low zoom nothing else is
 // legible.
-import { SMALL, sharpness } from "./camera.js";
+import { SMALL } from "./camera.js";
 
 const FAR = 0.4; // zoom below which boxes are filled with their states
 const NAME = [13, 34]; // least and greatest height of a name in the picture,
@@ -30,7 +30,7 @@ export class Names {
 
   /** Write them for a zoom. @param {number} k pixels for each of the picture's */
   write(k) {
-    const small = k * sharpness() < SMALL; // only names are shown, as large as their boxes allow
+    const small = k < SMALL; // only names are shown, as large as their boxes allow
     const height = small ? Math.round(NAME[0] / k) : NAME[0];
     const written = `${height} ${this.all.length}`;
     if (written === this.written) return;
