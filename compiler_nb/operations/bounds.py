@@ -63,6 +63,8 @@ _VISIT: Final = 20
 """Items that looking into one more container counts for."""
 _NESTED, _MEMBER = 15, 10
 """How many flat items comparing one more container takes, and one member of a set or dict."""
+_DEEP: Final = 3
+"""How deep a tuple is looked into that may equal another."""
 _SHORT: Final = 60
 _UNIQUE: Final = sys.hash_info.modulus
 """Whole numbers below this, either way, have hashes of their own, but for -1 and -2."""
@@ -374,11 +376,35 @@ def spend_on_hashes(members: Collection[Any], scope: Scope) -> None:
         odd = [each for each in batch if type(each) is not str and (type(each) is not int or abs(each) >= _UNIQUE)]
         scope.spend(len(odd) // OBJECTS)
         times.update(map(hash, odd))
-    alike = max(times.values(), default=0)
-    if alike > ALIKE:
-        where = f"{alike:,} members of a set, or keys of a dict, have the same hash"
-        raise ExpressionError(f"{where}, more than {ALIKE}, and would all be compared: use a tool")
-    scope.spend(sum(count * (count - 1) for count in times.values()) // BATCH)
+    often = {number for number, count in times.items() if count > ALIKE}
+    different = _different(members, often) if often else {}
+    if max(map(len, different.values()), default=0) > ALIKE:
+        where = f"more than {ALIKE} members of a set, or keys of a dict, have the same hash"
+        raise ExpressionError(f"{where}, and would all be compared: use a tool")
+    compared = (count * (len(different[each]) if each in often else count - 1) for each, count in times.items())
+    scope.spend(sum(compared) // BATCH)
+
+
+def _different(members: Iterable[Any], often: set[int]) -> dict[int, set[Any]]:
+    """Return what is not equal among the members with these hashes: the same key may come a thousand times.
+
+    Members are told apart by their texts, whose hashes are random.
+    """
+    found: dict[int, set[Any]] = {number: set() for number in often}
+    for each in members:
+        number = hash(each)
+        if number in often and len(found[number]) <= ALIKE:
+            found[number].add(_as_text(each, _DEEP))
+    return found
+
+
+def _as_text(value: Any, deep: int) -> Any:
+    kind = type(value)
+    if kind is tuple and deep:
+        return tuple(_as_text(part, deep - 1) for part in value)
+    if kind is str or value is None:
+        return value
+    return hex(value) if kind is int else value.hex() if kind is float else ("", id(value))
 
 
 def hashed(value: Any, scope: Scope) -> Any:

@@ -23,7 +23,8 @@ def _ordered(column: Any) -> Any:
     """Return a column that its library orders: as Python does, an ordered category in its own order."""
     dtype = column.dtype
     if type_name(dtype) == "CategoricalDtype" and not dtype.ordered:
-        return _ordered(column.astype(dtype.categories.dtype))
+        # By their values; whole numbers cannot be made of the column itself, for nothing among them means missing.
+        return column.cat.set_categories(_ordered(dtype.categories).sort_values(), ordered=True)
     if dtype.kind not in "biufmM" and type_name(dtype) not in ("CategoricalDtype", "StringDtype"):
         raise ItemByItem
     return column

@@ -307,6 +307,15 @@ def test_a_look_up_in_a_large_set_or_dict_costs_little():
     )
 
 
+def test_a_column_may_be_a_key_however_often_a_value_comes():
+    """Gaps, numbers and pairs that occur a thousand times are one key each, and are compared only with themselves."""
+    gap = float("nan")
+    assert list(value_of("{x: 1 for x in xs}", xs=[gap, 2.5] * 1_000)) == [gap, 2.5]
+    rows = [{"city": "Bern", "share": number % 2 / 2} for number in range(1_000)]
+    assert len(value_of("{(r['city'], r['share']): r for r in rows}", rows=rows)) == 2
+    assert value_of("dict(zip(xs, xs))", xs=[2**70] * 1_000) == {2**70: 2**70}
+
+
 def test_short_shows_any_value_in_one_short_piece():
     """Whatever its repr does."""
     assert short("x" * 100) == f"{'x' * 60!r}…"

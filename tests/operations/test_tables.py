@@ -109,6 +109,7 @@ def test_a_column_may_be_of_any_size():
     ("column", "text", "value"),
     [
         (pandas.Series(["lo", "hi", None], dtype="category"), "max(s), sorted(s)", ("lo", ["hi", "lo", NAN])),
+        (pandas.Series([2, None, 1], dtype="category"), "max(s), min(s), sorted(s)", (2, 1, [1, 2, NAN])),
         (
             pandas.Series(["lo", "hi"], dtype=pandas.CategoricalDtype(["lo", "hi"], ordered=True)),
             "max(s), sorted(s)",

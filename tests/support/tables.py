@@ -10,9 +10,15 @@ import pandas as pd
 if TYPE_CHECKING:
     from random import Random
 
-NUMBERS = ("x", "n", "m", "count")
-COLUMNS = (*NUMBERS, "b", "w", "d", "k", "o", "q")
-"""Numbers with gaps, whole ones, nullable ones; truths, words, days, categories, ordered ones, and objects."""
+NUMBERS = ("x", "n", "m", "count", "f")
+COLUMNS = (*NUMBERS, "b", "c", "w", "e", "d", "z", "k", "o", "h", "q")
+"""Numbers with gaps, whole ones, nullable ones; truths, words, days, days of a time zone, categories, ordered ones,
+categories of numbers of which some are unused, and objects."""
+SIZES = (0, 1, 1, 2, 3, 5, 8)
+LONG = 4_100
+"""Rows of a long table: more than a bound that multiplies rows with rows would let pass."""
+WIDE = 60
+"""Columns that a wide table has besides."""
 
 
 OTHER = pd.DataFrame(
@@ -22,8 +28,8 @@ OTHER = pd.DataFrame(
 
 
 def random_table(random: Random) -> pd.DataFrame:
-    """Return a table of few rows or none, with missing values, of all kinds of columns, often filtered."""
-    size = random.choice((0, 1, 2, 3, 5, 8))
+    """Return a table with missing values, of all kinds of columns, often filtered; some are long, some wide."""
+    size = random.choice(SIZES)
 
     def some(*values: Any, gaps: float = 0.3) -> list[Any]:
         return [None if random.random() < gaps else random.choice(values) for _ in range(size)]
@@ -35,14 +41,24 @@ def random_table(random: Random) -> pd.DataFrame:
             "n": pd.Series(some(1, 2, 3, -4, gaps=0), dtype="int64"),
             "m": pd.Series(some(1, 2, 5, 0), dtype="Int64"),
             "count": pd.Series(some(2, 3, gaps=0), dtype="int32"),
+            "f": pd.Series(some(0.5, 2.0, -1.0), dtype="Float64"),
             "b": pd.Series(some(True, False, gaps=0), dtype=bool),
+            "c": pd.Series(some(True, False), dtype="boolean"),
             "w": pd.Series(some("a", "bb", "", "c"), dtype="str"),
             "d": pd.to_datetime(pd.Series(some(*days), dtype="object"), format="mixed"),
-            "k": pd.Series(some("u", "v"), dtype=pd.CategoricalDtype(["v", "u"])),
+            "e": pd.Series(some("b", "Ab ", "é"), dtype="string"),
+            "z": pd.to_datetime(pd.Series(some(*days), dtype="object"), format="mixed").dt.tz_localize("Europe/Rome"),
+            "k": pd.Series(some("u", "v"), dtype=pd.CategoricalDtype(["v", "u", "never"])),
             "o": pd.Series(some("lo", "hi"), dtype=pd.CategoricalDtype(["lo", "mid", "hi"], ordered=True)),
+            "h": pd.Series(some(1, 2), dtype=pd.CategoricalDtype([2, 1, 9])),
             "q": pd.Series(some(1, 2.5, 4), dtype=object),
         }
     )
+    if size and random.random() < 0.05:
+        size = LONG
+        table = table.iloc[np.arange(size) % len(table)].reset_index(drop=True)
+    if random.random() < 0.1:
+        table = pd.concat([table, pd.DataFrame({f"more{number}": range(size) for number in range(WIDE)})], axis=1)
     index = random.choice(("range", "range", "filtered", "filtered", "words", "repeated", "named"))
     if index == "filtered":
         table = table[np.array([random.random() < 0.7 for _ in range(size)], dtype=bool)]
@@ -58,7 +74,7 @@ def random_table(random: Random) -> pd.DataFrame:
 def random_values(random: Random) -> dict[str, Any]:
     """Return a table, a column of it, an array, what groupby and value_counts give, a row as a dict, and a number."""
     table = random_table(random)
-    rows = table.to_dict("records")
+    rows = table.head(1).to_dict("records")
     return {
         "t": table,
         "s": table[random.choice(COLUMNS)],
@@ -134,7 +150,10 @@ class Writer:
             "t.w.str.startswith('a')", "t.w.str.strip('b')", "t.w.str[0]", "t.w.str.get(1)", "t.w.str.split('b')",
             "t.w.str.replace('b', 'x')", "t.w.str.title()", "t.d.dt.year", "t.d.dt.month", "t.d.dt.dayofweek",
             "t.d.dt.day_name()", "t.d.dt.strftime('%Y-%m')", "t.d.dt.date", "(t.d - t.d.min()).dt.days",
-            "(t.d - t.d.min()).dt.total_seconds()", f"t.loc[{self.mask(depth - 1)}, {other!r}]",
+            "(t.d - t.d.min()).dt.total_seconds()", "t.z.dt.hour", "t.z.dt.day_name()", "t.z.dt.strftime('%H:%M')",
+            "(t.z - t.z.min()).dt.days", "t.e.str.lower()", "t.e.str.strip()", "t.e.str.contains('A|b')",
+            "t.e.str.replace('b', 'c')", "t.e.astype(str)", "t.f.astype('Int64')", "t.h.astype(str)",
+            f"t.loc[{self.mask(depth - 1)}, {other!r}]",
             f"t.iloc[:2][{other!r}]", f"t.iloc[-2:, {self.pick('0', '1')}]", f"pd.isna(t[{other!r}])",
             f"pd.to_numeric(t[{number!r}])", "pd.cut(t.x, [-5, 0, 2, 9])", "pd.cut(t.n, 2, labels=False)",
             f"pd.concat([t[{number!r}], t[{number!r}]])", f"t[{number!r}].idxmax()", f"t[{number!r}].nunique()",
@@ -146,7 +165,7 @@ class Writer:
         table, number = self.table(depth - 1), self.pick("x", "n")
         keys = self.pick("'n'", "'w'", "['n', 'w']", "['w']", "'n', sort=False", "'w', dropna=False")
         method = self.pick("mean", "sum", "min", "max", "count", "median", "std", "first", "last", "nunique", "size")
-        name = self.pick("mean", "sum", "max", "count")
+        name, categories = self.pick("mean", "sum", "max", "count"), self.pick("'k'", "['k', 'o']", "'h'")
         return self.pick(
             f"{table}.groupby({keys})[{number!r}].{method}()",
             f"{table}.groupby({keys})[{number!r}].agg({name!r})",
@@ -157,6 +176,9 @@ class Writer:
             f"{table}.groupby({keys})[{number!r}].value_counts()",
             f"t.resample('D', on='d')[{number!r}].{self.pick('sum', 'mean', 'count', 'max')}()",
             f"t.groupby('w', as_index=False)[{number!r}].mean()[{number!r}]",
+            f"t.groupby('z')[{number!r}].{method}()",
+            f"t.resample('D', on='z')[{number!r}].sum()",
+            f"t.groupby({categories}, observed={self.pick('True', 'False')})[{number!r}].{method}()",
         )
 
     def combined(self, depth: int) -> str:
@@ -183,6 +205,8 @@ class Writer:
             f"{table}.loc[{self.mask(depth - 1)}, ['x', 'n']]", f"{table}.loc[:, 'x':'m']", f"{table}.iloc[:2, 1:3]",
             f"{table}.iloc[0]", f"{table}.iloc[[0, 0]]", f"{table}[['x', 'n']].isin([1, 2])", f"{table}.sort_index()",
             f"{table}[['n', 'w']].value_counts()", f"{table}.nunique()", f"{table}[['x', 'n']].rank()",
+            f"t.pivot_table(index='k', columns='o', values='x', observed=False, aggfunc={name!r})",
+            f"{table}.isna().sum()", "t.dtypes", "t.describe()",
             "t.set_index('d').resample('ME')[['x', 'n']].sum()", f"{table}[['x', 'n']].rolling(2).sum()",
         )  # fmt: skip
 
@@ -198,6 +222,10 @@ class Writer:
             "(t.k == 'u')",
             f"(t.o {sign} 'mid')",
             "(t.d > t.d.min())",
+            "(t.z >= t.z.max())",
+            "t.c",
+            "(t.h == 1)",
+            "t.e.str.startswith('b')",
         )
         if depth <= 0:
             return plain
