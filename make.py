@@ -218,7 +218,7 @@ def test_commands(python: Path, options: argparse.Namespace) -> list[list[str]]:
     if options.rest:
         return [[*pytest, *(["-m", FAST] if options.fast else []), *options.rest]]
     if options.fast:
-        return [[*pytest, *spread, "-m", FAST]]
+        return [[*pytest, *spread, "-p", "no:nbval", "-m", FAST]]
     return [[*pytest, *spread, "-m", f"not ({ALONE})"], [*pytest, "-m", ALONE]]
 
 

@@ -383,6 +383,7 @@ MACHINE = r"(?<![\w.}])/(?:wor" + r"k|ro" + r"ot|home/[a-z]+|Us" + r"ers/[A-Za-z
 FORBIDDEN = re.compile(f"{INDEX}|{MACHINE}")
 
 
+@pytest.mark.slow
 def test_no_file_names_an_index_or_a_machine():
     """What is committed works elsewhere: no package index's host, no path of somebody's machine."""
     found = []

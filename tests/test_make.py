@@ -30,6 +30,7 @@ def test_help_names_every_verb_from_anywhere(tmp_path):
     assert all(verb in told.stdout for verb in VERBS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", VERBS)
 def test_each_verb_has_a_help(verb, tmp_path):
     """The help of a verb says in a sentence what it does."""
@@ -65,7 +66,7 @@ def test_all_tests_run_once_and_kernels_and_browsers_have_the_machine_to_themsel
     assert spread[4:] == ["-n", "2", "--dist", "worksteal", "-m", f"not ({make.ALONE})"]
     assert alone[4:] == ["-m", make.ALONE]
     (fast,) = make.test_commands(Path("python"), make.read_options(["test", "--fast"]))
-    assert fast[4:] == ["-n", "2", "--dist", "worksteal", "-m", make.FAST]
+    assert fast[4:] == ["-n", "2", "--dist", "worksteal", "-p", "no:nbval", "-m", make.FAST]
 
 
 def test_fast_leaves_out_only_what_has_a_marker():
@@ -134,6 +135,7 @@ def test_the_demo_notebook_has_an_answer_cell():
     assert make.ANSWER in [cell["id"] for cell in json.loads(text)["cells"]]
 
 
+@pytest.mark.slow
 def test_llmock_is_installed_once_and_a_machine_that_cannot_is_told(tmp_path, monkeypatch, capsys):
     """In a folder of its own, by its list of versions; without a package index the other tests run all the same."""
     commands = []

@@ -82,6 +82,7 @@ def test_a_question_with_a_replan(dialect, fault):
     assert (any(isinstance(event, ModelChunk) for event in found.events), leaks(found)) == (True, False)
 
 
+@pytest.mark.slow
 def test_tasks_start_while_the_plan_streams():
     """The first tool is called before the plan's last word was sent."""
     desk, order = Desk(), []
@@ -175,6 +176,7 @@ def test_what_the_provider_says_is_what_is_paid(fault, dollars, words):
         assert (found.cost, str(cost)) == (dollars if dollars is None else pytest.approx(dollars), words)
 
 
+@pytest.mark.slow
 def test_a_stream_that_breaks_off_costs_what_came():
     """Nobody counts it, so it is estimated; the repeated call is counted by the server."""
     with Server(faults=["reset=3"]) as server:
@@ -205,6 +207,7 @@ def test_a_planner_that_cannot_be_asked_ends_the_run_by_name(fault, words):
     assert not leaks(found)
 
 
+@pytest.mark.slow
 def test_a_server_error_is_tried_again():
     """A 500 before any text costs a second try and nothing else."""
     desk = Desk()
@@ -313,6 +316,7 @@ def test_a_key_in_a_reply_is_masked_before_anything_sees_it(chunk):
     assert not leaks(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["silent-end=1", "reset", "content-filter", "status=400"])
 def test_a_joiner_that_fails_keeps_the_results(fault):
     """It is asked once more at most; then the run is failed by name, and the results are there."""

@@ -166,6 +166,7 @@ def test_a_cut_text_keeps_its_bound_and_its_beginning(text, limit):
     assert line == visible(text) or line.endswith("…")
 
 
+@pytest.mark.slow
 @given(st.recursive(st.none() | st.integers() | st.text() | st.binary(), lambda x: st.lists(x) | st.tuples(x, x)))
 def test_any_plain_value_gives_a_bounded_printable_line(value):
     """No plain value breaks it."""

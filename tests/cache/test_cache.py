@@ -59,6 +59,7 @@ def test_an_entry_is_found_by_its_key(caches):
     assert caches().named("values of g") == []
 
 
+@pytest.mark.slow
 def test_what_was_not_used_for_longest_goes_first(caches):
     """By their number, and by their size; a hit is a use."""
     for number in range(10):
@@ -89,6 +90,7 @@ def test_an_entry_with_a_key_is_refused(caches):
     assert caches().entries() == []
 
 
+@pytest.mark.slow
 def test_it_shows_what_is_in_it_and_is_cleared(caches):
     """By what it is, with sizes and hits."""
     assert caches().show() == "the cache is empty"
@@ -113,6 +115,7 @@ def test_a_run_that_is_pruned_leaves_the_cache(tmp_path):
         assert numbers(Cache(history)) == [1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [
     "data = 'x'", "data = x'00'", "data = NULL", "body = '[]'", "crc = 1", "name = NULL", "at = 'soon'", "hits = 'x'",
 ])  # fmt: skip

@@ -95,6 +95,7 @@ def test_a_second_run_calls_no_pure_tool(path):
     assert table.loc["top", "how"] == "cached"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cache", ["off", "plan"])
 def test_values_are_not_used_unless_it_is_asked_for(path, cache):
     """Nothing is kept either."""
@@ -114,6 +115,7 @@ def test_a_changed_tool_is_called_again_and_says_so(path):
     assert "not from the cache: tool `price` changed" in same.why("rows[A]")
 
 
+@pytest.mark.slow
 def test_what_a_tool_reaches_is_named(path):
     """A value of its module, or a function."""
     again(path)
@@ -124,6 +126,7 @@ def test_what_a_tool_reaches_is_named(path):
     assert told(other, "rows[A]") == "tool `price` changed: it reaches `convert`"
 
 
+@pytest.mark.slow
 def test_a_changed_argument_is_named_with_both_values(path):
     """As the plan writes it."""
     again(path)
@@ -277,6 +280,7 @@ def test_a_tool_that_changes_what_it_reads_is_never_taken_from_the_cache(path):
     assert told(second, "a") == "tool `remembers` changed: it reaches `SEEN`"
 
 
+@pytest.mark.slow
 def test_an_argument_that_changes_while_the_tool_runs_is_not_kept_under(path):
     """The value is of neither content for certain."""
     rows = [1]
@@ -325,6 +329,7 @@ def test_without_a_history_it_is_kept_by_the_compiler():
     assert len(made(run(compiler, PLAN))) == 5
 
 
+@pytest.mark.slow
 def test_a_run_that_is_cancelled_keeps_what_was_done(path):
     """And the next one goes on from there."""
 
@@ -395,6 +400,7 @@ def test_two_threads_and_two_histories_share_a_file(path):
     assert made(again(path)) == []
 
 
+@pytest.mark.slow
 def test_a_thousand_calls_are_looked_for_together(path):
     """A run of many known values takes about as long as reading them does."""
     plan = "rows = {n: price(str(n)) for n in range(1000)}\nanswer(len(rows))"

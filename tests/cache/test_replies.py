@@ -100,6 +100,7 @@ def test_plans_are_not_used_unless_it_is_asked_for(desk, cache):
     assert asked(desk.run(cache=cache)) == ["planner", "worker", "joiner"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("change", "told"), [
     ({"question": "Why?"}, "the question changed: 'What?' → 'Why?'"),
     ({"tools": (search, price)}, "tool `price` was added"),

@@ -234,6 +234,7 @@ def test_a_run_that_the_budget_cuts_off_is_no_result():
     assert "tokens is used up" in grid.error
 
 
+@pytest.mark.slow
 def test_a_grid_may_take_so_many_seconds():
     """What has not ended by then is cancelled."""
     desk = Desk()
@@ -349,6 +350,7 @@ def test_another_scorer_scores_what_is_kept_and_runs_nothing(tmp_path):
     assert len(model.calls) == 1
 
 
+@pytest.mark.slow
 def test_a_model_that_did_not_answer_is_asked_again_the_next_time(tmp_path):
     """A fault of the provider's is no result of the prompt; a plan that is none is."""
     model = ScriptedModel({"planner": [ProviderUnavailable("down")] * 3 + ["nonsense("] + [PLAN]})
@@ -380,6 +382,7 @@ def test_a_history_that_cannot_be_read_is_told_before_anything_runs(tmp_path):
     assert model.calls == []
 
 
+@pytest.mark.slow
 def test_a_thousand_cells_are_not_a_thousand_runs(tmp_path):
     """What a history has is not held; the cells are plain data, and each still opens its run."""
     held = weakref.WeakSet()

@@ -96,6 +96,7 @@ def test_one_value_alone_is_added_or_dropped():
     assert compared(3, None).words == "3 → None"
 
 
+@pytest.mark.slow
 def test_all_values_of_a_run_are_compared_within_one_bound():
     """What comes after the bound is not looked at."""
     comparer, began = Comparer(), time.process_time()

@@ -243,6 +243,7 @@ def test_no_key_is_in_any_form_of_it(monkeypatch):
     assert not any("sk-secret-1234567890" in form for form in forms)
 
 
+@pytest.mark.slow
 def test_a_thousand_tasks_are_compared_in_a_second():
     """A thousand calls against a thousand with other arguments: the data, the text and the picture."""
     plans = ["\n".join(f"x{n} = get('{word} {n}')" for n in range(1_000)) + "\njoin()" for word in ("topic", "other")]

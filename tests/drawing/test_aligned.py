@@ -115,6 +115,7 @@ def test_many_tasks_share_boxes_by_kind_and_tool():
     assert len(picture.svg) < 30_000
 
 
+@pytest.mark.slow
 def test_two_large_random_plans_are_clipped():
     """What has no room is counted."""
     found = match([random_plan(900, seed=1).tasks], [random_plan(900, seed=2).tasks])

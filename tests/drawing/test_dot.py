@@ -117,6 +117,7 @@ def test_large_graphs_are_not_given_to_graphviz():
     assert tried == []
 
 
+@pytest.mark.slow
 @needs_graphviz
 @pytest.mark.parametrize("plan", [coasts(), wide(40), random_plan(40)], ids=len)
 def test_a_png_is_made_where_graphviz_is_there(plan):
@@ -143,6 +144,7 @@ def test_arrows_meet_boxes_where_their_borders_are_straight():
         assert abs(route[-1][0] - x) <= box.width / 2 - corner + 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["graphviz", "own"])
 def test_the_order_of_a_row_is_that_of_the_plan_whoever_places_the_boxes(engine):
     """Graphviz changes it now and then; then we place them."""
@@ -153,6 +155,7 @@ def test_the_order_of_a_row_is_that_of_the_plan_whoever_places_the_boxes(engine)
             assert [places[key][0] for key in row.nodes] == sorted(places[key][0] for key in row.nodes)
 
 
+@pytest.mark.slow
 def test_no_arrow_leaves_or_meets_a_box_along_its_border():
     """Its head would lie on the border, or behind the box; Graphviz leads some arrows to the sides of boxes."""
     for seed in range(40):

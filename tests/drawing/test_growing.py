@@ -6,6 +6,7 @@ import time
 from itertools import combinations
 from types import SimpleNamespace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ graphs = st.builds(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(graphs)
 def test_when_a_growing_layout_is_whole_boxes_move_sideways_at_most(graph):
@@ -49,6 +51,7 @@ def test_when_a_growing_layout_is_whole_boxes_move_sideways_at_most(graph):
     assert growing.height >= max(box[3] for box in shown)
 
 
+@pytest.mark.slow
 def test_a_growing_layout_ignores_parents_of_nowhere_and_takes_ten_thousand_nodes():
     """A thousand or ten thousand nodes cost the same each."""
     growing = Incremental()
@@ -76,6 +79,7 @@ def test_a_band_that_grows_stands_where_it_will_stand():
     assert {id_: y for id_, (_, y) in growing.places.items()} == {id_: y for id_, (_, y) in whole.places.items()}
 
 
+@pytest.mark.slow
 def test_no_arrow_of_two_hundred_streamed_runs_crosses_a_box_that_it_does_not_belong_to():
     """Of two rounds each, also where boxes come later beside an arrow that is there."""
     crossed, arrows = {}, 0

@@ -23,6 +23,7 @@ def placed(graph, **more):
     return lay_out(dict.fromkeys(ids, 0), edges, sizes, **more)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(graphs)
 def test_boxes_never_overlap_and_edges_always_go_on(graph):
@@ -39,6 +40,7 @@ def test_boxes_never_overlap_and_edges_always_go_on(graph):
         assert len(route) % 3 == 1
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(graphs)
 def test_everything_stands_within_the_picture(graph):
@@ -49,6 +51,7 @@ def test_everything_stands_within_the_picture(graph):
     assert all(-1 <= x <= found.width + 1 and -1 <= y <= found.height + 1 for x, y in points + corners)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(graphs)
 def test_long_edges_pass_beside_boxes(graph):
@@ -64,6 +67,7 @@ def test_long_edges_pass_beside_boxes(graph):
                     assert beside or late[1] <= y - height / 2 + 1 or early[1] >= y + height / 2 - 1
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(graphs)
 def test_a_level_is_the_earliest_start_and_its_order_is_that_of_the_plan(graph):
@@ -141,6 +145,7 @@ def test_equal_graphs_get_equal_layouts():
     assert placed(random_graph(60, 120)) == placed(random_graph(60, 120))
 
 
+@pytest.mark.slow
 def test_a_thousand_nodes_take_little_time_and_ten_hardly_any():
     """Here it takes 0.6 s and 2 ms of work; the bounds are generous, for a growth that is not linear is far above."""
 

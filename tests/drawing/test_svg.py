@@ -105,6 +105,7 @@ def test_the_picture_tells_its_content_to_those_who_cannot_see_it():
     assert root.find(f"{SPACE}desc").text == "2 waiting, 2 done"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_equal_plans_give_equal_bytes(engine):
     """Nothing in a picture depends on time, chance or the order of sets."""
@@ -112,6 +113,7 @@ def test_equal_plans_give_equal_bytes(engine):
     assert draw(random_plan(50), states=states, engine=engine) == draw(random_plan(50), states=states, engine=engine)
 
 
+@pytest.mark.slow
 def test_a_picture_is_the_same_in_another_process():
     """The hash seed of a process leaves no trace."""
     code = (
@@ -128,6 +130,7 @@ def test_a_picture_is_the_same_in_another_process():
     assert len(found) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plan", [coasts(), wide(40), random_plan(40), random_plan(300), wide(300)], ids=len)
 def test_all_engines_show_the_same_tasks_and_states(plan):
     """Only places and curves differ."""
@@ -213,6 +216,7 @@ def test_the_last_line_has_a_box_but_is_no_task():
     assert "join" not in texts(draw(tasks, engine="own").svg)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_no_arrow_of_two_hundred_random_runs_crosses_a_box_that_it_does_not_belong_to(engine):
     """Calls, expressions and fan-outs of many widths; of every third run there are two rounds."""
@@ -275,6 +279,7 @@ def test_references_to_earlier_rounds_and_an_empty_plan_are_drawn():
     assert read(draw([], engine="own").svg) is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "plan", [wide(1_000), random_plan(1_000), random_plan(1_000, window=900), random_plan(5_000), wide(10_000)], ids=len
 )

@@ -160,6 +160,7 @@ def test_an_interrupt_stops_the_work_and_is_raised(own):
     assert (ended, stopped) == ([1], [1] if own else [])
 
 
+@pytest.mark.slow
 def test_an_interrupted_work_that_does_not_end_is_left():
     """The prompt comes back after a second."""
     main, free = MainThread(), threading.Event()

@@ -70,6 +70,7 @@ def execute(engine, plan: str, tools=TOOLS, inputs=None, **options) -> Run:
     return Compiler(None, tools, engine=engine, **options).execute_sync(plan, inputs)
 
 
+@pytest.mark.slow
 def test_values_pass_from_call_to_call(engine):
     """Small ones and large ones, into calls of every kind, expressions and the answer."""
     plan = f"""
@@ -143,6 +144,7 @@ def test_a_failure_has_its_error_and_the_line_of_the_tool(engine):
     assert run.answer == 2
 
 
+@pytest.mark.slow
 def test_a_call_is_tried_again_as_often_as_its_tool_says(engine, tmp_path):
     """By the session, which says so in events."""
     path = tmp_path / "tries"
@@ -199,6 +201,7 @@ def test_a_tool_that_ends_its_process_by_an_exception_fails_alone(engine):
     assert (run.answer, run.failures["a"].kind) == (2, "raised")
 
 
+@pytest.mark.slow
 def test_a_call_that_takes_too_long_is_abandoned(engine, tmp_path):
     """Its slot is another's; it is said that it still runs, for a function cannot be stopped."""
     gate = tmp_path / "gate"
@@ -300,6 +303,7 @@ def test_side_effects_async_and_main_thread_stay_in_this_process(engine):
     assert (run["e"] == here) == (engine == "local")
 
 
+@pytest.mark.slow
 def test_the_history_keeps_values_wherever_they_were_made(engine, tmp_path):
     """So that a stored run reads the same, and another one can go on with it."""
     history = History(tmp_path / "runs.db")
@@ -341,6 +345,7 @@ def random_plan(seed: int) -> str:
     return "\n".join(lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_random_plans_end_alike_on_both_engines(dask_client, seed):
     """Each task in the same state, with the same value."""

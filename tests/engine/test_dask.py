@@ -189,6 +189,7 @@ def test_a_key_never_leaves(dask_client, monkeypatch):
 # -------------------------------------------------------------------- workers that die
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_costs_no_wrong_result_and_no_second_side_effect(dask_client, tmp_path):
     """One is killed in the middle of a call, one ends itself; lost values are made again, side effects are not."""
     gate, effects = tmp_path / "gate", tmp_path / "effects"
@@ -236,6 +237,7 @@ answer([a, b, sums, first, second])
     dask_client.wait_for_workers(2, timeout=60)
 
 
+@pytest.mark.slow
 def test_a_call_that_kills_its_workers_is_given_up(tmp_path):
     """After as many as Dask allows; the failure says so, and others go on."""
 
@@ -254,6 +256,7 @@ def _allow_no_failures(dask_scheduler):
     dask_scheduler.allowed_failures = 0
 
 
+@pytest.mark.slow
 def test_a_cluster_that_is_gone_is_said_so(tmp_path):
     """In the middle of a run, and to the next one; nothing hangs."""
     began, gate = tmp_path / "began", tmp_path / "gate"
@@ -284,6 +287,7 @@ def test_a_cluster_that_is_gone_is_said_so(tmp_path):
             run["c"]
 
 
+@pytest.mark.slow
 def test_a_call_that_waits_for_a_worker_is_not_late(dask_client, tmp_path):
     """Its timeout counts from its begin there: here both workers are taken for longer than that."""
     gate = tmp_path / "gate"
@@ -311,6 +315,7 @@ def test_a_call_that_waits_for_a_worker_is_not_late(dask_client, tmp_path):
 # -------------------------------------------------------------------- clients and names
 
 
+@pytest.mark.slow
 def test_an_asynchronous_client_works_on_its_own_loop():
     """On the loop of the run, and on another one; what has stayed comes home before the run ends."""
 

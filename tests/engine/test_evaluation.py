@@ -50,6 +50,7 @@ async def send(value: Any) -> Any:
     return value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "expected"),
     [
@@ -111,6 +112,7 @@ def test_a_bound_of_a_compiler_holds_and_is_named(program, name):
     assert failure.kind == ("timeout" if name == "seconds" else "expression")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "most"), [("run_steps", 50_000), ("run_bytes", 500_000), ("run_seconds", 0.02)])
 def test_a_bound_of_a_run_holds_for_all_of_its_expressions_together(name, most):
     """120 lines that are harmless alone: the first ones are done, the others name the bound."""
@@ -119,6 +121,7 @@ def test_a_bound_of_a_run_holds_for_all_of_its_expressions_together(name, most):
     assert f'(Bounds.{name}): use a tool, or raise it: bounds={{"{name}": {2 * most:_}}}' in str(run.failures["x39"])
 
 
+@pytest.mark.slow
 def test_with_more_items_allowed_a_large_fan_out_fits_the_other_bounds():
     """Only the number of items must be raised."""
 
@@ -131,6 +134,7 @@ def test_with_more_items_allowed_a_large_fan_out_fits_the_other_bounds():
     assert run.answer == 30_000, run.error
 
 
+@pytest.mark.slow
 def test_a_fan_out_pays_for_the_literals_that_it_repeats():
     """A long list among the arguments is written out for each item: the run ends at once, and says what to raise."""
 
@@ -173,6 +177,7 @@ def test_stop_ends_heavy_expressions_at_once():
     assert not session.abandoned_calls
 
 
+@pytest.mark.slow
 def test_a_run_keeps_to_its_timeout_whatever_its_expressions_do():
     """Each line is evaluated within the time that is left."""
     lines = "\n".join(f"x{number} = sum([i * i for i in range(24000)])" for number in range(120))
@@ -182,6 +187,7 @@ def test_a_run_keeps_to_its_timeout_whatever_its_expressions_do():
     assert time.perf_counter() - began < 2
 
 
+@pytest.mark.slow
 def test_what_cannot_be_stopped_is_called_abandoned():
     """As a sync tool is: the run goes on, and a warning says what still works."""
 
@@ -199,6 +205,7 @@ def test_what_cannot_be_stopped_is_called_abandoned():
     assert session.outcomes["y"] == 2
 
 
+@pytest.mark.slow
 def test_many_light_expressions_let_the_loop_have_its_turn():
     """One after the other they take long; nothing else waits for all of them."""
 
@@ -256,6 +263,7 @@ def send_it(argument, during=None, *, seconds=0.0, **options):
     return asyncio.run(main()), asked, sent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["auto", "ask"])
 @pytest.mark.parametrize("value", ["1", HEAVY])
 def test_a_heavy_expression_above_a_side_effect_does_not_let_it_happen_twice(value, rule):
@@ -294,6 +302,7 @@ def test_who_approves_a_heavy_argument_sees_its_value():
     assert states(session) == {"x": "done"}
 
 
+@pytest.mark.slow
 def test_a_stop_while_a_heavy_argument_is_computed_sends_nothing():
     """Nobody is asked anymore, and nothing is sent later, when the thread has its value."""
     session, asked, sent = send_it(SLOW, lambda session: session.cancel(), seconds=0.4)
@@ -301,6 +310,7 @@ def test_a_stop_while_a_heavy_argument_is_computed_sends_nothing():
     assert states(session) == {"x": "cancelled"}
 
 
+@pytest.mark.slow
 def test_a_stop_after_a_heavy_argument_was_approved_sends_nothing():
     """The value is computed again when the call starts; the stop comes before that is there."""
 
@@ -312,6 +322,7 @@ def test_a_stop_after_a_heavy_argument_was_approved_sends_nothing():
     assert states(session) == {"x": "cancelled"}
 
 
+@pytest.mark.slow
 def test_a_heavy_argument_that_takes_too_long_is_neither_asked_for_nor_sent():
     """The error names the bound."""
     session, asked, sent = send_it(SLOW, seconds=0.5, bounds=Bounds(seconds=0.1))
@@ -370,6 +381,7 @@ def test_where_there_are_no_threads_sizes_are_bounded(program, said):
     assert said in outcome.message
 
 
+@pytest.mark.slow
 def test_where_there_are_no_threads_what_is_small_is_computed():
     """Tables, too."""
     program = (

@@ -38,6 +38,7 @@ def order(run: Run) -> list[str]:
     return [event.task for event in run.events if isinstance(event, TaskEnded)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "plan",
     [
@@ -128,6 +129,7 @@ def dropping(share: float, plan: str) -> Run:
     return Compiler(tools=[price, twice], drop_failed=share).execute_sync(plan)
 
 
+@pytest.mark.slow
 def test_failed_items_are_dropped_up_to_a_share():
     """What reads the fan-out goes on; what reads a failed item does not."""
     plan = f'{TABLES}total = sum(more.values())\nc = twice(rows["C"])\nb = twice(rows["B"])\nanswer([total, b])\n'
@@ -147,6 +149,7 @@ def test_29_of_100_items_are_no_more_than_0_29_of_them():
     assert dropping(0.28, plan).status == "failed"
 
 
+@pytest.mark.slow
 def test_dropped_items_are_no_reason_to_raise():
     """Who wants them dropped does not want an error for them."""
     run = dropping(0.5, f"{TABLES}answer(len(more))\n")

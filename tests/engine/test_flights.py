@@ -137,6 +137,7 @@ def test_arguments_without_content_are_no_reason_to_share(bench):
     assert (found.status, len(bench.called)) == ("done", 2)
 
 
+@pytest.mark.slow
 def test_large_arguments_are_compared_on_a_thread(bench):
     """The loop goes on meanwhile."""
     large = list(range(50_000))
@@ -173,6 +174,7 @@ def test_a_run_that_is_cancelled_leaves_nobody_waiting(bench):
     assert (found.status, {found.state(each) for each in "ab"}) == ("cancelled", {"cancelled"})
 
 
+@pytest.mark.slow
 def test_a_value_that_the_user_gave_is_no_others(bench):
     """The user meant that task."""
 
@@ -193,6 +195,7 @@ def test_a_value_that_the_user_gave_is_no_others(bench):
     assert asyncio.run(main()).answer == [7, 1]
 
 
+@pytest.mark.slow
 def test_a_plan_that_closes_while_its_calls_are_looked_for_makes_each_once(bench):
     """They are handed out anew then: with expressions between them that hold the loop for long, too."""
     heavy = "sum([i * i for i in range(20000)])"

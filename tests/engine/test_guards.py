@@ -91,6 +91,7 @@ def test_a_failed_argument_of_the_branch_not_taken_harms_nobody():
     assert late.outcomes["x"] == 5
 
 
+@pytest.mark.slow
 def test_a_failed_value_in_the_branch_not_taken_harms_nobody():
     """It is no call, so the line reads it itself, and only if the test says so."""
     session = run_virtually(
@@ -180,6 +181,7 @@ def test_a_branch_as_an_argument():
     assert states(session) == {"x.1": "skipped", "x": "done"}
 
 
+@pytest.mark.slow
 def test_an_answer_with_a_guarded_call():
     """It needs no value of the call that is not needed."""
     done = run("answer(load('a') if ok else 'nothing')", ok=False)
@@ -332,6 +334,7 @@ def test_approve_by_the_name_of_the_line(name):
 # ------------------------------------------------------------------- what is said of it
 
 
+@pytest.mark.slow
 def test_a_call_that_is_not_needed_is_no_failure():
     """Not in the failures, not in the results, and nothing is raised for it."""
     done = run("x = load('a') if ok else None\njoin(x)", ok=False)

@@ -256,6 +256,7 @@ def test_items_that_may_be_left_out_stop_nothing():
     assert session.outcomes["b"] == "a+c"
 
 
+@pytest.mark.slow
 def test_ten_thousand_side_effects_below_a_failed_one_are_skipped():
     """Without recursion."""
     shop = Shop(put=0.0)

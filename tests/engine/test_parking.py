@@ -191,6 +191,7 @@ def test_calls_a_minute_hold_for_tools_of_a_provider():
     assert ends["seen"] <= 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("effects", [True, False])
 def test_calls_a_minute_hold_on_threads_too(effects, monkeypatch):
     """A sync tool gets its thread when its provider lets it begin; one with side effects is noted then."""

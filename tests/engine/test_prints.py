@@ -7,6 +7,8 @@ from __future__ import annotations
 import asyncio
 import sys
 
+import pytest
+
 from compiler_nb import Compiler, History, Plan, tool
 from compiler_nb.engine.prints import CHARACTERS, LINES, ROUTER
 from compiler_nb.events import RunEnded, TaskEnded, TaskPrinted
@@ -69,6 +71,7 @@ def test_a_run_that_prints_nothing_has_no_event_more(capsys):
     assert sum(isinstance(event, TaskEnded) for event in run.events) == 2
 
 
+@pytest.mark.slow
 def test_what_a_task_prints_is_bounded_and_so_are_its_events(capsys):
     """A hundred lines or ten thousand characters are kept; one event at most in a tenth of a second."""
     run = run_of("a = loud(1, lines=5_000)\nb = loud(2, lines=5_000, end='.')\nc = quiet(0)\njoin()")

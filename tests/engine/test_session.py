@@ -650,6 +650,7 @@ def test_who_waits_for_some_tasks_is_told_when_they_have_ended():
 # ------------------------------------------------------------------- many
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("capacity", [1, 8])
 def test_a_chain_of_quick_tools_does_not_starve_the_loop(capacity):
     """Others on the loop get their turn while thousands of no-op tools follow one another."""
@@ -688,6 +689,7 @@ def test_ten_thousand_tasks_are_no_recursion(shape):
     assert len(session.outcomes) == 9_998
 
 
+@pytest.mark.slow
 def test_a_failure_at_the_head_of_a_long_chain_skips_all_of_it():
     """Without recursion, each with the cause."""
 

@@ -486,6 +486,7 @@ def test_a_fanout_of_side_effects_is_asked_for_anew_without_the_item_that_was_sk
 HEAVY = "sum([i * i for i in range(20000)])"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("verb", "given"), [("skip", ()), ("set", (7,))])
 def test_a_heavy_expression_that_waits_for_a_slot_is_steered(verb, given):
     """It is ready and in no queue of calls; the slot goes to the next one, and nothing hangs."""
@@ -505,6 +506,7 @@ def test_a_heavy_expression_that_waits_for_a_slot_is_steered(verb, given):
     assert values(session) == {"a": 1, "d": 4} | ({"b": 7, "c": [7]} if given else {})
 
 
+@pytest.mark.slow
 def test_an_item_goes_on_before_its_fanout_is_collected():
     """A heavy expression has ended the turn of the loop: the fan-out was handed out, and waits for its item again."""
 
@@ -525,6 +527,7 @@ def test_an_item_goes_on_before_its_fanout_is_collected():
     assert values(asyncio.run(main())) == {"xs": [1, 9], "xs[0]": 1, "xs[1]": 9}
 
 
+@pytest.mark.slow
 def test_an_item_that_is_not_taken_yet_says_that_it_comes():
     """All items of a large fan-out have names at once, and the schedule takes them in turns of the loop."""
     _, refused = story("xs = [nap(0, x) for x in range(3000)]\n", (0, "skip", "xs[2999]"))

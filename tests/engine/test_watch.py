@@ -6,6 +6,8 @@ import asyncio
 import threading
 import time
 
+import pytest
+
 from compiler_nb import Compiler, tool
 from compiler_nb.engine.watch import BLOCKED_AFTER, PERIOD, WATCH
 from compiler_nb.events import Log, TaskEnded, Warned
@@ -34,6 +36,7 @@ def warnings(run):
     return [(event.task, event.message) for event in run.events if isinstance(event, Warned)]
 
 
+@pytest.mark.slow
 def test_it_is_named_once_while_it_blocks():
     """With the fix, while it still blocks, to whoever wants to know at once; in the log afterwards."""
     heard: list[tuple[float, str, str]] = []
@@ -66,6 +69,7 @@ def test_it_is_named_once_while_it_blocks():
     assert run.answer is True
 
 
+@pytest.mark.slow
 def test_what_gives_others_their_turn_is_not_named():
     """However long it works."""
     run = Compiler(None, [busy]).execute_sync("a = busy(0.5)\nanswer(a)")
@@ -73,6 +77,7 @@ def test_what_gives_others_their_turn_is_not_named():
     assert warnings(run) == []
 
 
+@pytest.mark.slow
 def test_nobody_watches_when_nothing_runs():
     """The thread ends with the last session, and comes again with the next."""
     Compiler(None, [busy]).execute_sync("a = busy(0.05)\nanswer(a)")

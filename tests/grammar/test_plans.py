@@ -94,6 +94,7 @@ def test_two_thousand_random_texts_of_random_tools_are_accepted(dialect):
     assert "repeated" in CANNOT_SAY
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [*NUMBERED, *JSON, *PYTHON], ids=lambda case: case.name)
 def test_a_plan_of_the_corpus_is_in_the_grammar_if_it_is_accepted(case):
     """Written in the words of the grammar, each plan is in it; those of the core in python, and no refused one is."""
@@ -240,6 +241,7 @@ def large_box() -> Toolbox:
     return Toolbox([Tool((one, two, three, four)[index % 4], name=f"some_tool_{index}") for index in range(20)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_twenty_tools_and_twelve_lines_are_small_and_always_the_same(dialect):
     """Under 200 kB in each form, word for word the same each time."""
@@ -249,6 +251,7 @@ def test_twenty_tools_and_twelve_lines_are_small_and_always_the_same(dialect):
         assert text == large_box().grammar(dialect, ("city", "df"), form)
 
 
+@pytest.mark.slow
 def test_a_schema_takes_the_same_plans():
     """A plan of the grammar is one of the schema if its texts have no quotes and no ends of lines."""
     found = 0
@@ -264,6 +267,7 @@ def test_a_schema_takes_the_same_plans():
     assert found > 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", JSON, ids=lambda case: case.name)
 def test_a_refused_plan_is_not_one_of_the_schema(case):
     """What is JSON at all, and refused for what it says."""

@@ -33,6 +33,7 @@ def parts_of(schema: Any) -> list[dict[str, Any]]:
     return [schema, *(part for each in inner for part in parts_of(each))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("box", [BOX, large_box(), Toolbox()], ids=["four tools", "twenty tools", "none"])
 def test_it_has_only_the_words_that_strict_modes_take_and_stays_within_their_limits(box):
     """Every field is required, no object is open, nothing else is said; at most 5,000 fields and 1,000 constants."""

@@ -260,6 +260,7 @@ def test_a_file_of_version_1_is_read_as_it_is_and_brought_up_by_the_next_run(com
     assert len(MIGRATIONS) == VERSION
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["effects = 'many'", "run = CAST(x'c3' AS TEXT)", "owner = NULL"])
 def test_a_claim_that_is_damaged_is_no_reason_to_send(compiler, post, tmp_path, broken, damage):
     """Whoever goes on with the run is told, and its side effects wait for a word, as nothing can be noted."""
@@ -277,6 +278,7 @@ def test_a_claim_that_is_damaged_is_no_reason_to_send(compiler, post, tmp_path, 
 # -------------------------------------------------------------------- processes
 
 
+@pytest.mark.slow
 def test_a_process_that_was_killed_holds_nothing(tmp_path):
     """It goes on with a run and is killed while it sends: the next one goes on; what was in doubt is not repeated."""
     with Resumer() as first, Resumer() as second, Resumer() as third:
@@ -338,6 +340,7 @@ def test_several_resumes_at_once_send_nothing_twice(tmp_path, figure):
     assert went_on == times(60), "a claim was left behind by a run that has ended"
 
 
+@pytest.mark.slow
 def test_the_processes_go_on_with_a_run_as_compilers_do(tmp_path):
     """One that is alone finishes what was stopped."""
     with Resumer() as resumer:

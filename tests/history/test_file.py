@@ -68,6 +68,7 @@ def held_by_a_reader(path: Path, seconds: float):
         timer.join()
 
 
+@pytest.mark.slow
 def test_a_side_effect_waits_until_a_reader_lets_go_of_the_file(tmp_path):
     """It begins once its intent is stored, and not before: nothing is denied, nothing is lost."""
     path = tmp_path / "runs.db"
@@ -142,6 +143,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["reader", "writer"])
 def test_a_commit_that_was_cut_off_is_taken_back(tmp_path, first):
     """By whoever comes first: the file is what it was before it."""
@@ -177,6 +179,7 @@ def mode_of(path: Path) -> str:
         return str(db.execute("PRAGMA journal_mode").fetchone()[0])
 
 
+@pytest.mark.slow
 def test_a_file_with_a_write_ahead_log_is_read_as_it_is_and_switched_by_the_next_writer(tmp_path):
     """As it was made before, and left by a process that was killed."""
     path = tmp_path / "runs.db"
@@ -192,6 +195,7 @@ def test_a_file_with_a_write_ahead_log_is_read_as_it_is_and_switched_by_the_next
     assert not journal_of(path, "wal").exists()
 
 
+@pytest.mark.slow
 def test_a_file_with_a_write_ahead_log_that_is_in_use_is_written_as_it_is(tmp_path):
     """The next writer switches it."""
     path = tmp_path / "runs.db"

@@ -83,6 +83,7 @@ def test_the_planner_is_told_the_question_the_plan_and_the_results_by_shape(chai
     assert sent.endswith("Question: and Boston?")
 
 
+@pytest.mark.slow
 def test_a_chain_of_follow_ups_reads_all_of_it_and_its_prompt_stays_bounded(chain):
     """Also what the run in between has only read."""
     office = Office()

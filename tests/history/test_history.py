@@ -300,6 +300,7 @@ print(found.status, [event.message for event in found.events if isinstance(event
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="the limit of a file's size is set as on Unix")
 def test_a_full_disk_costs_a_warning(tmp_path):
     """A file that may not grow, in a process of its own."""

@@ -143,6 +143,7 @@ def test_the_joiner_is_told_of_items_and_guarded_calls_that_are_not_repeated(aga
     assert told in texts(compiler.settings.planner, "joiner")[1]
 
 
+@pytest.mark.slow
 def test_what_was_read_below_a_call_that_timed_out_is_read_again_in_each_later_round():
     """Its thread goes on, and has its effect when it was read already."""
     done: list[int] = []

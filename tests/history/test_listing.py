@@ -34,6 +34,7 @@ def spoil(history: History, id_: str, changes: str, *values) -> None:
         db.execute(f"UPDATE runs SET {changes} WHERE id = ?", (*values, id_))  # noqa: S608 - our own
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "value"),
     [
@@ -71,6 +72,7 @@ def test_damaged_times_and_counts_are_damage(stored):
     assert sorted(row.status for row in history.runs()) == ["damaged", "damaged", "done"]
 
 
+@pytest.mark.slow
 def test_damaged_pages_hide_no_more_than_lies_on_them(tmp_path):
     """Every page in turn: if the file opens, each run that can be read is listed, and what is lost is said."""
     with History(tmp_path / "runs.db") as history:

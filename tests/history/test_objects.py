@@ -97,6 +97,7 @@ def test_the_rest_of_a_dict_is_stored_beside_a_model(history):
     assert loaded["p"] == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("value", "parts"),
     [
@@ -271,6 +272,7 @@ def test_an_input_that_is_stored_in_part_has_to_be_given(history):
     assert compiler.resume_sync(old.id, inputs=given).answer == "dict 4"
 
 
+@pytest.mark.slow
 def test_many_figures_are_kept_without_a_warning(history):
     """Drawing them takes longer than the end of a run waits for a file that is locked: it sees that it goes on."""
     found = execute(Lab(), history, "f = [draw(n) for n in range(12)]\nanswer(len(f))\n")

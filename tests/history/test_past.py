@@ -380,6 +380,7 @@ def finished(tmp_path):
         yield compiler, desk, found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stored", [True, False])
 @pytest.mark.parametrize(
     ("options", "calls"),
@@ -408,6 +409,7 @@ answer([more, pairs])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stored", [True, False])
 @pytest.mark.parametrize(
     ("options", "calls", "answer"),
@@ -456,6 +458,7 @@ ROUNDS = (
 """The second round reads what exists of two fan-outs that failed in part, and repeats a line of the first."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stored", [True, False])
 @pytest.mark.parametrize(
     ("options", "calls", "answer"),

@@ -42,6 +42,7 @@ def rows_in(path: Path) -> dict[str, set[str]]:
         return {table: {row[0] for row in db.execute(f"SELECT {name} FROM {table}")} for table, name in names.items()}  # noqa: S608 - our own
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("keep", "gone"), [(0, 5), (2, 3), (5, 0), (9, 0)])
 def test_all_but_the_newest_are_removed_from_every_table(tmp_path, keep, gone):
     """And it is said how many; those that stay can be loaded; the file is sound."""
@@ -125,6 +126,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_another_process_writes_stays_until_that_is_dead(tmp_path):
     """Killed, its run is broken off, and may be removed."""
     path = tmp_path / "runs.db"

@@ -84,6 +84,7 @@ LARGE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LARGE)
 @pytest.mark.parametrize("within", [False, True], ids=["alone", "within"])
 def test_a_large_object_is_named_until_it_is_changed(kind, within):
@@ -163,6 +164,7 @@ def test_objects_that_hold_one_another_are_coded_once_each():
     assert decoded(encode(copied, shared=shared), {}) == raw
 
 
+@pytest.mark.slow
 def test_a_large_table_that_a_tool_changes_and_returns_is_stored_changed(tmp_path):
     """As is usual with pandas: what the next task gets is what is loaded."""
 

@@ -359,6 +359,7 @@ def test_a_rate_limit_pauses_its_provider_and_no_other():
     assert 0.05 <= same < 0.06
 
 
+@pytest.mark.slow
 def test_a_429_of_one_model_does_not_stop_another_on_another_server():
     """A pause belongs to provider, address and model: others are asked at once, on either server."""
     log = Log("r")
@@ -382,6 +383,7 @@ def test_a_429_of_one_model_does_not_stop_another_on_another_server():
     assert all(seconds < 2 for seconds in others)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["429=2", "busy=2"])
 def test_what_a_provider_asks_for_is_told_while_it_lasts(fault):
     """By the call that was refused, and by others of that model that come meanwhile; each says when it goes on."""
@@ -435,6 +437,7 @@ def test_a_model_that_is_being_loaded_is_waited_for():
     assert events[-1].at > 8
 
 
+@pytest.mark.slow
 def test_replies_that_get_mixed_up_suggest_one_at_a_time():
     """A small server may serve one stream: overlapping ones break off, and the limit is named."""
 

@@ -71,6 +71,7 @@ def told(run):
     return held, [event.message for event in run.events if isinstance(event, Warned)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", PLANS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_plan_is_written_under_the_grammar_of_the_tools_where_a_server_takes_one(kind, dialect):
@@ -150,6 +151,7 @@ REFUSALS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("provider", "says", "words", "dialect", "settings"), REFUSALS)
 def test_a_server_that_refuses_is_asked_at_once_without_and_the_user_is_told(provider, says, words, dialect, settings):
     """No try has failed; the same is not sent again, and not told again."""
@@ -189,6 +191,7 @@ def test_a_refusal_that_names_nothing_is_asked_again_without_the_grammar(words, 
     assert told(runs[1])[1] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "words", "asked"),
     [
@@ -242,6 +245,7 @@ def test_who_asks_for_a_grammar_in_a_dialect_without_one_is_told_which_has_one()
     assert told(run)[1] == [said]
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_say_what_it_is_does_not_hold_up_the_question(monkeypatch):
     """Whoever cannot be reached is asked again the next time; the error is that of the request that matters."""
     monkeypatch.setattr(grammars, "PATIENCE", 0.2)
@@ -250,6 +254,7 @@ def test_a_server_that_does_not_say_what_it_is_does_not_hold_up_the_question(mon
     assert grammars._FOUND == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", ["openai", "vllm"])
 def test_a_server_that_hangs_when_it_is_asked_what_it_is_holds_up_one_call_a_minute(monkeypatch, provider):
     """The others do not wait for it; after a while it is looked at again."""

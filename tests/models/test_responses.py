@@ -174,6 +174,7 @@ def test_asked_without_it_their_names_give_that_hint(name, fault):
     assert "Responses" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_it_may_think_for_long_before_it_speaks():
     """Its silence is not taken for a fault, as that of other models is."""
     with Server(PLAN, always="thinks-long=0.2") as server:

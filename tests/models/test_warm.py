@@ -32,6 +32,7 @@ def said_by(code):
     return told.stdout.strip()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code",
     [

@@ -93,6 +93,7 @@ def paced(folder, seconds):
     (folder / "runs.jsonl").write_text("\n".join([head, *map(json.dumps, slower), ""]))
 
 
+@pytest.mark.slow
 def test_at_its_own_pace(shell, folder):
     """--timings waits as the model did; without it nobody waits, however long that was."""
     record(shell)

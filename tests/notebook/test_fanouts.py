@@ -98,6 +98,7 @@ def test_an_error_says_how_only_failed_items_run_again(desk):
     assert lines[-1] == "%compile rerun --failed runs again what failed, 20 items, and keeps the others"
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_says_how_its_items_stand(desk):
     """`why` and the table: how many are done, and how many failed."""
     desk.ok(
@@ -116,6 +117,7 @@ def test_a_run_that_goes_on_says_how_its_items_stand(desk):
     run.wait(10)
 
 
+@pytest.mark.slow
 def test_what_a_notebook_saves_of_many_items_is_bounded(desk):
     """Ten times the items, and no more than a tenth more of output: neither the page nor its text lists them."""
     sizes = []
@@ -126,6 +128,7 @@ def test_what_a_notebook_saves_of_many_items_is_bounded(desk):
     assert sizes[1] < 1.1 * sizes[0] < 60_000
 
 
+@pytest.mark.slow
 def test_the_history_of_many_items_grows_with_their_number_only(desk, tmp_path):
     """Some hundred bytes for each item, and the run comes back whole."""
     desk.ns["bad"].clear()

@@ -158,6 +158,7 @@ def test_errors_are_short_and_ours(shell, cell, message):
     assert shown.split() == f"{type(raised).__name__}: {told}".split()
 
 
+@pytest.mark.slow
 def test_a_cell_that_fails_to_begin_leaves_nothing_stale(shell):
     """What its previous run bound is gone, when the plan is none any more."""
     shell.ns["factor"] = 2
@@ -262,6 +263,7 @@ def test_limits_of_providers_are_a_setting():
         assert "OptionError: limits of scripted: it is {'rps': 1}" in shell.error("%%compile -m m\nq")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ['{"items": 20}', "dict(items=20)", "Bounds(items=20)"])
 def test_bounds_of_expressions_are_a_setting(shell, value):
     """A dict or Bounds, for all cells; the error says how to raise what was reached, and that works as it stands."""

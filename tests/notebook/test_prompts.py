@@ -134,6 +134,7 @@ def test_a_prompt_is_saved_for_the_session_if_the_history_cannot_be_written(tmp_
         assert "terse" in {each.name for each in saved.saved_prompts()}
 
 
+@pytest.mark.slow
 def test_a_prompt_is_saved_in_a_terminal(tmp_path):
     """In IPython without a kernel, typed as one cell."""
     script = tmp_path / "cells.ipy"

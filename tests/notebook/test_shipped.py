@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+import pytest
 
 from compiler_nb import ScriptedModel
 from compiler_nb.notebook.complete import candidates
@@ -25,6 +26,7 @@ def test_a_question_about_a_table_may_end_in_a_picture(shell):
     assert "plot(data" not in m.calls[1].messages[0]["content"]
 
 
+@pytest.mark.slow
 def test_a_plan_calls_what_ships_and_runs_again(shell):
     """Without an import, from values that are no table; `-T` offers nothing else, and a rerun knows it, too."""
     shell.ok('%%plan\na = calculate("2 * 3")\npicture = plot({"six": a}, kind="bar")\nanswer(picture)')

@@ -270,6 +270,7 @@ def test_what_would_be_too_large_is_refused_before_it_is_made():
         assert kilobytes < 200_000, text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "last", "told"),
     [
@@ -292,6 +293,7 @@ def test_no_plan_of_expressions_blocks_the_loop(line, last, told):
     assert told in str(session.outcomes["z"])
 
 
+@pytest.mark.slow
 def test_what_is_large_but_within_bounds_is_done():
     """A list of a million items is sorted and summed, tens of thousands are looped over."""
     assert value_of("len(sorted(xs)) + sum(xs)", xs=[1] * ITEMS) == 2 * ITEMS
@@ -335,6 +337,7 @@ def test_a_fraction_is_looked_for_in_a_range_of_any_length():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("key", ["", ", key=lambda x: x % 7", ", key=str"])
 def test_many_items_are_sorted_as_python_sorts_them(key, reverse):

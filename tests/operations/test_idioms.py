@@ -157,6 +157,7 @@ def test_what_is_no_method_of_this_kind_names_the_kinds_that_have_it(trips):
 WIDE = 6_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -202,6 +203,7 @@ def test_a_result_that_would_be_too_large_is_refused_before_it_is_made(text):
     ), told
 
 
+@pytest.mark.slow
 def test_a_merge_of_keys_that_match_once_is_not_refused():
     """However large its tables."""
     left = pandas.DataFrame({"k": numpy.arange(2_000_000), "x": 1.0})

@@ -366,6 +366,7 @@ def test_what_would_grow_out_of_bounds_is_refused_before_it_is_made(text):
     assert "use a tool" in error_of(text, **values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     ["t[t.a > 1]", "t[(t.a > 1) & t.b.isna()]", "t[t.flag]", "t[t.object]", "t[t > 1]", "t[flags]", "t.loc[t.a > 1]",

@@ -130,6 +130,7 @@ LITERALS = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(LITERALS)
 def test_what_python_prints_is_read_back(value):
     """The repr of any literal reads back as the literal."""

@@ -69,6 +69,7 @@ def test_an_expression_has_pythons_own_value(text):
     assert same(value_of(text, **NAMES), python_value(text))
 
 
+@pytest.mark.slow
 def test_a_random_expression_has_pythons_own_value():
     """Random pure expressions: equal values, or both raise."""
     random = Random(seed())
@@ -139,6 +140,7 @@ def test_an_interrupt_gets_through():
         value_of("[x for x in s]", s=Slow())
 
 
+@pytest.mark.slow
 def test_nothing_is_looked_up_on_a_value():
     """Operators and functions go by the slots of its type; methods are for exactly their types; none is ever called."""
     random = Random(seed())

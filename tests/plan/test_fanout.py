@@ -179,6 +179,7 @@ class Endless:
         return index
 
 
+@pytest.mark.slow
 def test_there_are_at_most_ten_thousand_items():
     """More is a failure that says to use a tool."""
     assert len(items("[t(x) for x in xs]", xs=range(BOUNDS.items))) == BOUNDS.items == 10_000

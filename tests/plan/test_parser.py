@@ -133,6 +133,7 @@ def test_too_long_a_text_is_one_problem():
     assert ([task.id for task in reading.released], [p.kind for p in reading.problems]) == (["a"], ["too_large"])
 
 
+@pytest.mark.slow
 def test_how_a_text_arrives_changes_neither_places_nor_results():
     """A fence with a form feed, two byte-order marks, two problems at one place, and too long a text."""
     texts = (

@@ -543,6 +543,7 @@ def released(pieces, *, complete: bool = True):
     return Reading(pieces, "python", complete=complete).released
 
 
+@pytest.mark.slow
 def test_how_the_text_arrives_does_not_matter():
     """Whole, in characters, and split in two anywhere: the same tasks in the same order."""
     whole = Reading([PROGRAM], "python")

@@ -106,6 +106,7 @@ def test_a_long_diff_is_bounded():
     assert lines[-1] == "… 960 more"
 
 
+@pytest.mark.slow
 def test_thousands_of_tasks_in_a_chain_take_no_recursion_and_linear_time():
     """Ten times the tasks take about ten times as long."""
 

@@ -155,6 +155,7 @@ def test_no_warning_gets_out():
         assert parse_syntax("a = f('\\d', 1if x else 2)\n", "single").body
 
 
+@pytest.mark.slow
 def test_threads_that_parse_at_once():
     """CPython counts the depth of all threads' parsing together; ours, beside a foreign one, all get their trees."""
     text = "a = f(" + "[" * 15 + "x" + "]" * 15 + ", " + ", ".join(f"g({n}, (1, 2))" for n in range(40)) + ")\n"

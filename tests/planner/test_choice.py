@@ -61,6 +61,7 @@ def test_those_that_fit_the_question_are_described_and_others_are_named_by_serve
     assert "create_pull_request_205" in " ".join(choice.described) + " ".join(choice.lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [300, 2_000])
 @pytest.mark.parametrize("tokens", [200, 1_000, 4_000])
 @pytest.mark.parametrize("wording", ["full", "small"])
@@ -131,6 +132,7 @@ def test_a_plan_may_call_a_tool_that_was_only_named():
     assert estimate_tokens(len(asked)) < 1_500 + 1_500  # with the rules and the examples of the language
 
 
+@pytest.mark.slow
 def test_a_wrong_call_of_a_tool_that_was_only_named_is_repaired_with_its_description():
     """And under a grammar it may be called then."""
     planner = ScriptedModel(
@@ -154,6 +156,7 @@ def test_tools_of_the_plan_so_far_are_described_in_a_replan():
     assert estimate_tokens(len(texts(model, "joiner")[0])) < 6_000
 
 
+@pytest.mark.slow
 def test_what_earlier_runs_have_called_is_described(tmp_path):
     """From the runs of this compiler, and those of a history."""
     with History(tmp_path / "runs.db") as history:

@@ -17,6 +17,7 @@ def long_talk(count):
     return FollowUp(turns=(turn,) * 5, tasks=plan.by_id, outcomes=outcomes, names={id_: id_ for id_ in outcomes})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wording", ["full", "small"])
 def test_a_long_conversation_is_told_in_part(wording):
     """The newest results, and the ends of neither questions nor plans are endless."""

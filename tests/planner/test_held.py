@@ -57,6 +57,7 @@ ENDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_the_first_plan_of_a_question_has_a_task_at_least_and_a_later_one_may_answer_at_once(dialect):
     """Small models would answer before they have looked; what needs no tool is answered by `llm`, which is one."""
@@ -81,6 +82,7 @@ def test_the_first_plan_of_a_question_has_a_task_at_least_and_a_later_one_may_an
     assert [schema.is_valid(once) for schema in schemas] == [False, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_a_small_model_has_half_the_lines(dialect):
     """It repeats a call until no line is left; a replan goes on behind them."""
@@ -99,6 +101,7 @@ def test_without_a_task_that_can_be_written_there_is_still_an_answer():
     assert json.loads(Toolbox().grammar("json", form="json_schema", least=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dialect", "plan", "more"),
     [
@@ -123,6 +126,7 @@ def test_a_later_plan_may_read_what_earlier_rounds_gave_and_numbers_on(dialect, 
     assert '"t3"' in schema or dialect == "numbered"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_random_plans_of_a_second_round_are_accepted_by_the_run(dialect):
     """What the grammar of a replan writes is read without a problem, whatever it reads of the first round."""

@@ -70,6 +70,7 @@ def test_a_user_sees_examples_with_the_own_tools():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_the_examples_of_any_tools_are_plans_that_are_accepted(dialect):
     """Of random toolboxes; each is as the grammar of the tools writes it, and says the values of its plan."""

@@ -51,6 +51,7 @@ def test_lines_are_marked_for_a_terminal():
     assert mark_lines("", "") == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("old", ["x = 1\n" * 60_000, "word " * 200_000, "".join(f"{n}\n" for n in range(60_000))])
 def test_texts_of_a_megabyte_are_compared_at_once(old):
     """Whoever repeats a line a thousand times waits no longer for it than others."""

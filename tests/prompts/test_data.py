@@ -38,6 +38,7 @@ def test_no_mixture_closes_its_frame(text):
     assert marks(frame("x", text)) == 2
 
 
+@pytest.mark.slow
 @given(st.text(max_size=30))
 def test_no_name_breaks_its_frame(name):
     """The name may be a fan-out's key, which data decides: it stays in its quotes, on its line."""

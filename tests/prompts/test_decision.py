@@ -120,6 +120,7 @@ def test_any_mixture_of_marks_is_a_decision(parts):
     assert str(told) in text or "replan" in text.lower()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [" ", "\n", "Thought: x\n", "<think>", "Thought: a\n\n", "a ", "Finish(a", "Finish(a) ", "{", "Action: ", "```a"],

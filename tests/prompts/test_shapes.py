@@ -76,6 +76,7 @@ DATA = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(st.lists(DATA, max_size=5))
 def test_no_shape_shows_contents(values):
     """Whatever is nested in whatever, and merged with whatever: no text of a value, and no key that is data."""
@@ -84,6 +85,7 @@ def test_no_shape_shows_contents(values):
     assert not set(words) & set("QXZ")
 
 
+@pytest.mark.slow
 @given(st.lists(DATA, min_size=1, max_size=6))
 def test_the_order_in_which_results_come_changes_no_key(values):
     """Neither does merging them one by one, or all together."""
@@ -94,6 +96,7 @@ def test_the_order_in_which_results_come_changes_no_key(values):
     assert spell_seen(one_by_one) == spell_seen(merge(map(shape_of, values)))
 
 
+@pytest.mark.slow
 def test_a_large_result_is_looked_at_in_part():
     """What is kept does not grow with it, and the words stay short."""
     rows = [{"id": number, "lines": [{"sku": "x"}] * 50} for number in range(100_000)]

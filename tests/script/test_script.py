@@ -71,6 +71,7 @@ def in_order(made):
     return [each for each in made if each[1] == "swap"] + sorted(each for each in made if each[1] != "swap")
 
 
+@pytest.mark.slow
 def test_random_plans_give_in_a_script_what_they_give_here(tmp_path):
     """150 of them, with fan-outs, guarded calls, side effects and failing calls: all is equal."""
     tools, runs, scripts = tools_of_toolkit(), {}, {}
@@ -90,6 +91,7 @@ def test_random_plans_give_in_a_script_what_they_give_here(tmp_path):
         assert differences(run, made, found) == [], f"{program}\n{scripts[name]}"
 
 
+@pytest.mark.slow
 def test_every_plan_of_the_corpus_is_a_script_that_python_compiles():
     """In each dialect, with the tools' names to be imported if they are not given."""
     count = 0

@@ -35,6 +35,7 @@ def performed(text, values):
         return eval(text, {**vars(helpers), "pd": pd, **values})  # noqa: S307 - the tests' own text
 
 
+@pytest.mark.slow
 def test_table_expressions_give_what_they_give_in_a_plan():
     """500 random ones over tables with missing values, groups, arrays and rows: 0 differ."""
     tried = 0
@@ -52,6 +53,7 @@ def test_table_expressions_give_what_they_give_in_a_plan():
     assert tried > times(250)
 
 
+@pytest.mark.slow
 def test_plain_expressions_give_what_they_give_in_a_plan():
     """2,000 random ones of numbers, texts, lists and dicts: 0 differ."""
     tried = 0

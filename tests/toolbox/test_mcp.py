@@ -69,6 +69,7 @@ def address(folder):
 # -------------------------------------------------------------------- what is listed
 
 
+@pytest.mark.slow
 def test_schemas_become_signatures(demo):
     """Types, defaults and descriptions are carried over; a name that Python cannot write is spelled anew, visibly."""
     assert (demo.server, demo.version) == ("demo", "1.2")
@@ -167,6 +168,7 @@ def test_what_says_no_server_is_refused(given, words):
         mcp_tools(**given)
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_start_says_why():
     """No such program, a crash with its last words, silence, nobody at the address, a list without an end."""
     with pytest.raises(ToolUnavailable, match="there is no such program: no-such-program"):
@@ -213,11 +215,13 @@ def check(run, folder) -> None:
     assert (folder / "mail-ann").exists()
 
 
+@pytest.mark.slow
 def test_a_plan_calls_a_server_over_pipes(demo, folder):
     """Numbers, records, parts with a picture, an error in the server's words, progress as prints; in one process."""
     check(perform([demo], PLAN), folder)
 
 
+@pytest.mark.slow
 def test_a_plan_calls_a_server_over_http(address, folder):
     """The same, by its address."""
     check(perform([mcp_tools(url=address)], PLAN), folder)
@@ -230,6 +234,7 @@ def test_a_side_effect_asks(demo, folder):
     assert not (folder / "mail-bob").exists()
 
 
+@pytest.mark.slow
 def test_all_calls_of_a_run_share_one_process(demo):
     """Another run has its own, and a call by hand starts one for itself."""
     one, other = perform([demo], "a = who()\nb = who()\nanswer([a, b])"), perform([demo], "answer(who())")
@@ -285,6 +290,7 @@ def test_a_server_that_dies_is_named_with_its_last_words():
     assert "Fatal: the disk is full" in failed.message
 
 
+@pytest.mark.slow
 def test_a_retry_starts_the_server_again(tmp_path):
     """The first process dies in its first call, the second one answers."""
     tools = raw("dies_once", str(tmp_path / "died"), retries=1)
@@ -292,12 +298,14 @@ def test_a_retry_starts_the_server_again(tmp_path):
     assert run.answer == 8
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs_is_cut_at_the_timeout():
     """And it ends with the run."""
     failed = perform([raw("hangs", timeout=0.3)], "x = double(4)\nanswer(x)").failures["x"]
     assert failed.kind == "timeout"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("way", "words"), [("long", "more than 10,000,000 bytes"), ("notes", "that nobody asked for")])
 def test_a_server_that_floods_is_named(way, words):
     """A line without an end, and notifications without an end: neither fills the memory."""
@@ -322,6 +330,7 @@ def test_a_server_that_died_between_two_calls_is_started_again():
     assert run.answer[0] != run.answer[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("way", "words"),
     [
@@ -386,6 +395,7 @@ def until(holds) -> None:
     raise TimeoutError
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("over", ["pipes", "http"])
 def test_cancelling_a_run_cancels_the_call_at_the_server(over, demo, address, folder):
     """The server's function is told, and stops."""
@@ -395,6 +405,7 @@ def test_cancelling_a_run_cancels_the_call_at_the_server(over, demo, address, fo
     until((folder / "cancelled").exists)
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_want_to_end_is_ended(monkeypatch, tmp_path):
     """It ignores the end of its input and the request to end; it and what it has started are killed."""
     monkeypatch.setattr(mcp_wire, "LEAVE", 0.2)
@@ -410,6 +421,7 @@ def _started_with(word: str) -> list[str]:
     return [line for line in listed.splitlines() if word in line]
 
 
+@pytest.mark.slow
 def test_a_killed_interpreter_leaves_no_server(tmp_path):
     """Its pipes close with it."""
     pids = tmp_path / "pids"
@@ -436,6 +448,7 @@ Compiler(None, [tools, note]).execute_sync("p = double(1)\\nn = note(p)\\nanswer
 # -------------------------------------------------------------------- what is kept
 
 
+@pytest.mark.slow
 def test_no_key_is_shown_or_kept(demo, tmp_path):
     """Neither in a repr, nor where the server repeats it: in results that are stored, in failures and in prompts."""
     with History(tmp_path / "runs.db") as history:
@@ -465,6 +478,7 @@ def test_a_key_in_the_command_is_not_shown(words):
     assert "it says 5, Kyoto" in server.told("it says 5, Kyoto")
 
 
+@pytest.mark.slow
 def test_a_stored_run_loads_without_the_server(demo, tmp_path):
     """As any other."""
     with History(tmp_path / "runs.db") as history:
@@ -476,6 +490,7 @@ def test_a_stored_run_loads_without_the_server(demo, tmp_path):
         assert resumed.answer == 3.0
 
 
+@pytest.mark.slow
 def test_only_what_the_user_calls_pure_is_kept_in_a_cache(tmp_path):
     """It is another call if the server is another one, or says that it is another version of it."""
     with History(tmp_path / "runs.db") as history:

@@ -39,6 +39,7 @@ def texts(figure) -> list[str]:
     return [text.get_text().replace(r"\$", "$") for text in figure.findobj(Text) if text.get_text()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_analyst_draws_a_table_in_each_kind(kind):
     """One column, all columns, groups; there is a picture, and words for it."""
@@ -51,6 +52,7 @@ def test_an_analyst_draws_a_table_in_each_kind(kind):
         assert "1 of 12 values missing" in figure.get_label()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "drawn"),
     [
@@ -77,6 +79,7 @@ def test_data_of_many_kinds_becomes_points(data, drawn):
     assert points == drawn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "times",
     [
@@ -143,6 +146,7 @@ def test_what_cannot_be_drawn_is_named_with_the_fix(given, said):
     assert said in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["US$ and EU$", "$x^2$", r"\$", "$\\frac{$", "a_b^c%&#", "{}", "<b>", "-", "東京", "😀", "a\nb\x1b"]
 )
@@ -168,6 +172,7 @@ def test_a_long_line_keeps_its_peaks_and_says_so():
     assert any("100,000 rows are drawn" in text for text in texts(figure))
 
 
+@pytest.mark.slow
 def test_what_is_too_much_is_left_out_and_said():
     """Dots, bars, groups, columns, texts of a histogram, outliers."""
     many = pd.DataFrame({"n": np.arange(50_000.0), "k": np.arange(50_000) % 100})
@@ -187,6 +192,7 @@ def test_a_line_with_several_values_at_one_place_says_so():
     assert "several rows" not in plot({"x": [3, 1, 2], "y": [1, 2, 3]}, "x", "y").get_label()
 
 
+@pytest.mark.slow
 def test_extreme_numbers_do_not_break_a_chart():
     """The largest floats, integers that no float holds, a single value, all values equal."""
     for values in ([1e300, -1e300], [10**400, 1], [5], [0, 0, 0], [1e-320, 2e-320], [1e15, 1e15 + 1]):
@@ -200,6 +206,7 @@ def test_extreme_numbers_do_not_break_a_chart():
             assert said == "drawn" or "matplotlib cannot draw this" in said
 
 
+@pytest.mark.slow
 def test_charts_are_drawn_on_many_threads_without_pyplot():
     """Each figure is its own; nothing registers with pyplot, and its style does not reach ours."""
     made: list[bytes] = []

@@ -57,6 +57,7 @@ def check(data):
     return slices
 
 
+@pytest.mark.slow
 def test_a_trace_has_what_its_viewers_need(run, tmp_path):
     """Times in microseconds, lanes with names, waits in pairs, slices that do not cross."""
     slices = check(traced(run, tmp_path))
@@ -68,6 +69,7 @@ def test_a_trace_has_what_its_viewers_need(run, tmp_path):
     assert planner["args"]["output_tokens"] == run.progress.calls[1].usage.output_tokens
 
 
+@pytest.mark.slow
 def test_a_slice_says_what_a_task_did(run, tmp_path):
     """Its call, its value in short, its state and its round."""
     slices = {event["name"]: event for event in check(traced(run, tmp_path))}

@@ -179,6 +179,7 @@ class Collector(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+@pytest.mark.slow
 def test_a_collector_takes_the_spans_over_http(run):
     """By the SDK's own exporter, to a server on this machine."""
     server = HTTPServer(("127.0.0.1", 0), Collector)

@@ -5,6 +5,8 @@ import random
 import re
 import threading
 
+import pytest
+
 from compiler_nb.compiler import Compiler
 from compiler_nb.drive import Drive
 from compiler_nb.errors import Problem
@@ -151,6 +153,7 @@ def test_pauses_have_a_beginning_and_an_end():
     assert (now.paused, now.pauses) == (True, [(1.0, 2.0), (3.0, None)])
 
 
+@pytest.mark.slow
 def test_what_is_derived_is_what_the_schedule_holds():
     """In random runs of two rounds, at each event: ready when it is, and waiting only if it is tried again."""
     derived, adopted = [], 0
@@ -247,6 +250,7 @@ def test_what_was_adopted_has_no_span():
     assert Progress(story.events).states == {"a": "done"}
 
 
+@pytest.mark.slow
 def test_the_folds_of_a_real_run_agree():
     """Retries, fan-outs and failures: every task has one end state, every attempt a span that ends."""
     tries = []
@@ -307,6 +311,7 @@ def test_a_run_that_nobody_looks_at_folds_nothing():
     assert asyncio.run(perform()) == (0, 1, 0)
 
 
+@pytest.mark.slow
 def test_two_threads_may_look_while_the_run_goes_on():
     """Each event is folded once, and what is iterated over does not change meanwhile."""
     log = Log("r")

@@ -128,6 +128,7 @@ def test_equal_content_has_one_digest_and_no_other_content_has_it():
     assert len({each.text for each in first}) == len(first)
 
 
+@pytest.mark.slow
 def test_digests_are_the_same_in_every_process():
     """Whatever the seed of its hashes is."""
     code = "from tests.values.test_digest import *; print(*(digest(each).text for each in values()))"
@@ -188,6 +189,7 @@ def test_what_has_no_content_to_compare_says_so(make):
     assert digest([make(), other]).loose
 
 
+@pytest.mark.slow
 def test_what_is_too_large_or_changes_at_this_moment_says_so():
     """Nothing holds the loop for long, or breaks a run."""
     deep: list[Any] = []

@@ -51,6 +51,7 @@ def test_a_head_that_does_not_fit_a_tables_bytes_is_refused(head):
         read(json.loads(coded.text) | head, list(coded.blobs))
 
 
+@pytest.mark.slow
 def test_tables_of_all_kinds_come_back():
     """Names of two levels, types of pandas' own, time zones, cells that are dicts."""
     for value in (frame(), pivoted(), frame().reset_index(drop=True), pd.DataFrame({"a": [None] * 100_000}),

@@ -83,6 +83,7 @@ def test_a_drawn_figure_is_as_it_was():
     assert made.dpi == rcParams["figure.dpi"]
 
 
+@pytest.mark.slow
 def test_only_one_thread_draws_at_a_time():
     """The history's thread and the page draw the same figure: neither breaks the other's picture."""
     made, found = figure(), []

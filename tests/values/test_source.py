@@ -249,6 +249,7 @@ def test_it_knows_when_it_is_not_current_anymore(module):
             back()
 
 
+@pytest.mark.slow
 def test_packages_count_by_their_versions():
     """Each by its own, Python's library by Python's."""
 
@@ -332,6 +333,7 @@ def test_a_module_that_is_not_loaded_is_named():
     assert source_of(Tool(use, pure=True)).fault == "it imports not_there_yet, which is not loaded yet"
 
 
+@pytest.mark.slow
 def test_whose_a_module_is():
     """A test is the user's own, as a notebook is; packages and Python's library are not."""
     assert is_own(__name__)

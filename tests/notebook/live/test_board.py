@@ -276,6 +276,7 @@ def test_a_task_that_reads_one_item_is_ready_in_the_page_when_it_is_for_why():
     assert ("ready", "waits for a slot") in agree(plan, Desk().tools, max_concurrency=1)
 
 
+@pytest.mark.slow
 def test_the_page_and_the_run_agree_at_every_event():
     """In random plans with fan-outs, failures and retries: each task's state, and why it waits."""
     seen = set()
@@ -337,6 +338,7 @@ def test_boxes_are_drawn_where_there_is_no_picture():
     assert len(board.frame(0.2)["graph"]["boxes"]) == AT_ONCE + 1
 
 
+@pytest.mark.slow
 def test_an_attempt_that_failed_leaves_a_note():
     """A retry is seen: the error of the first attempt, and two times running."""
     TRIED.clear()

@@ -98,6 +98,7 @@ def test_it_follows_a_run_to_its_end():
     assert run.answer == 2
 
 
+@pytest.mark.slow
 def test_frames_are_at_least_sixty_milliseconds_apart():
     """However much happens; the first one and the last one do not wait."""
     began = time.monotonic()
@@ -198,6 +199,7 @@ def test_a_page_may_skip_a_task_try_it_again_or_give_it_a_value():
     assert ", set by you" in details(run, "c")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("word", "count"), [("approve", 1), ("again", 2)])
 def test_a_page_may_have_a_call_made_again_that_is_done(word, count):
     """The bar says that it is not repeated; "Again" repeats it."""

@@ -76,6 +76,7 @@ def test_two_executions_show_the_same_page_but_for_times():
     assert pages[0] == pages[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_words_are_data(text):
     """Questions, names, answers and values: nothing in them acts."""

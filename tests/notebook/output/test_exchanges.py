@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from compiler_nb import Compiler, ScriptedModel
 from compiler_nb.notebook.output.exchanges import LONGEST, exchange_html, exchange_text
 from compiler_nb.trace import exchange
@@ -25,6 +27,7 @@ def test_both_texts_are_shown_and_changes_are_marked():
     )
 
 
+@pytest.mark.slow
 def test_nothing_of_a_text_acts_in_a_page():
     """Tags, formulas and control characters are shown as what they are; what is too long is counted."""
     page = exchange_html(found("answer('<img onerror=x> $a$ \x07')\n"), None)

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from compiler_nb import Compiler, ScriptedModel, tool
 from compiler_nb.drawing.clocks import times_of
 from compiler_nb.drawing.text import columns_of
@@ -133,6 +135,7 @@ def test_very_many_tasks_are_not_all_listed(capsys):
     assert told[MOST : MOST + 3] == ["… more tasks end", "", "1"]
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_them(tmp_path):
     """IPython itself, without a kernel, on a pipe."""
     model = f"from compiler_nb import ScriptedModel\nm = ScriptedModel({{'planner': {PLAN!r}}})"

@@ -75,6 +75,7 @@ def test_the_details_of_a_task_show_what_it_printed(loud, capsys):
     assert details(again, "a") == page
 
 
+@pytest.mark.slow
 def test_many_lines_of_a_task_are_counted(loud, capsys):
     """A hundred are shown."""
     loud.ok("%%plan\na = loud(1, lines=130)\nanswer(a)")
@@ -91,6 +92,7 @@ def test_a_long_line_is_cut(loud, capsys):
     assert "[a] … 40,001 more characters" in printed
 
 
+@pytest.mark.slow
 def test_prints_of_other_code_are_untouched(loud, capsys):
     """A thread that a tool starts is nobody's; so is a cell that runs beside a background run."""
     before = sys.stdout

@@ -359,6 +359,7 @@ def test_the_folded_plan_says_under_which_grammar_it_was_written():
     assert "<summary>2 plans, 4 lines</summary>" in html
 
 
+@pytest.mark.slow
 def test_the_last_line_says_what_the_streaming_saved():
     """And what it would have taken one after the other; nothing of it where it does not differ."""
 
@@ -458,6 +459,7 @@ def test_data_for_a_page_holds_no_key():
     assert without_keys(plain, run) is plain
 
 
+@pytest.mark.slow
 def test_a_run_that_waits_for_its_provider_says_so_wherever_one_looks():
     """Its repr, its footer and its text while it waits; and afterwards how long that was."""
 

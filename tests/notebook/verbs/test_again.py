@@ -13,6 +13,7 @@ from compiler_nb.notebook.variables.binding import Binding
 from tests.support.shell import told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "values"),
     [
@@ -225,6 +226,7 @@ def again(shell, cell):
     return shell.ns["run"].answer, sorted(shell.ns["calls"])
 
 
+@pytest.mark.slow
 def test_only_what_an_edit_changed_runs_again(shell):
     """Unchanged, renamed, with one argument changed, with one more item, another name's last line, or a new line."""
     shell.ok(LOAD)
@@ -339,6 +341,7 @@ def test_a_pinned_task_of_a_run_makes_what_reads_it_run_again(shell):
     assert again(shell, pinned) == ([300, {4: 7, 5: 50, 6: 60}, 3000], [6])
 
 
+@pytest.mark.slow
 def test_a_side_effect_that_is_pinned_is_not_made(shell):
     """Nor one of a fan-out's items."""
     shell.ok(LOAD)

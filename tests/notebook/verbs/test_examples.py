@@ -77,6 +77,7 @@ def test_each_example_is_left_out_once(shell):
     assert "And seven?" in shell.ns["grid"]["base"].prompt()  # a grid of a cell shows the examples, too
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "message"),
     [

@@ -6,6 +6,8 @@ import re
 import sqlite3
 from contextlib import closing
 
+import pytest
+
 from tests.support.shell import PLAN, told
 
 
@@ -57,6 +59,7 @@ def test_the_list_of_runs_names_their_prompts(shell, capsys, tmp_path):
         runs.clear()
 
 
+@pytest.mark.slow
 def test_runs_are_pruned_and_damaged_ones_listed(shell, capsys, tmp_path):
     """One line says what was done; a run of this session is listed still; what is damaged hides nothing."""
     path = tmp_path / "runs.db"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import threading
 
+import pytest
+
 from compiler_nb.events import ModelWaits
 from compiler_nb.models import prices
 from compiler_nb.models.openai import OpenAIModel
@@ -13,6 +15,7 @@ from tests.support.server import Server
 from tests.support.shell import told
 
 
+@pytest.mark.slow
 def test_why_tells_what_the_planner_waits_for(shell, capsys):
     """While no task is planned yet, a provider that asks to wait is all there is to tell."""
     waits = threading.Event()

@@ -51,6 +51,7 @@ def test_any_call_of_a_model_can_be_chosen(two, capsys):
     assert told(two, capsys, "%compile prompt worker").startswith("worker, call 2 of 2, to ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "message"),
     [
