@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from compiler_nb.compare.doors import ManyRuns
@@ -277,7 +278,11 @@ def read_settings(given: Mapping[str, Any]) -> Settings:
 
 def _models(given: Mapping[str, Any]) -> dict[str, Model | None]:
     """Return the model of each role: its own, or the one for all."""
-    own = _model(given["model"])
+    first = given["model"]
+    if isinstance(first, Tool | FunctionType | list | tuple | Mapping):
+        ways = "Compiler(model, [weather]), or Compiler(tools=[weather])"
+        raise ValueError(f"tools come after the model: write {ways}")  # noqa: TRY004 - as all settings
+    own = _model(first)
     return {role: _in_role(role, given[role], own) for role in ("planner", "joiner", "worker")}
 
 

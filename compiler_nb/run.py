@@ -20,7 +20,7 @@ from compiler_nb.errors import RunFailed, SteerError, ToolError
 from compiler_nb.events import Event, Log
 from compiler_nb.models.secret import mask_all
 from compiler_nb.operations.bounds import is_a
-from compiler_nb.outcome import ENDED, NOT_DONE, Failure, State, Status, Usage, is_lost
+from compiler_nb.outcome import ENDED, NOT_DONE, Failure, Skipped, State, Status, Usage, is_lost
 from compiler_nb.plan.losses import Failures
 from compiler_nb.plan.plan import Plan
 from compiler_nb.plan.task import owner_of
@@ -30,6 +30,7 @@ from compiler_nb.settings.settings import Settings
 from compiler_nb.text import count_of, cut, suggest
 from compiler_nb.tool import Tool
 from compiler_nb.toolbox.language import LanguageTool
+from compiler_nb.tracebacks import caused
 from compiler_nb.values.remotes import remotes_in, with_values
 
 if TYPE_CHECKING:  # loaded only if it is used
@@ -281,19 +282,29 @@ class Run:
             named = [each for each in progress.tasks if not owner_of(each)]
             listed = ", ".join(named[:_LISTED]) + (f", … {len(named) - _LISTED:,} more" if named[_LISTED:] else "")
             near = suggest(name, [*progress.names, *progress.tasks])
-            raise KeyError(f"no task {name!r} in this run; it has {listed or 'none'}.{near}".removesuffix("."))
+            raise KeyError(f"no task {name!r} in this run; its tasks are: {listed or 'none'}.{near}".removesuffix("."))
         return id_
 
     def __getitem__(self, name: str) -> Any:
-        """Return the result of a task, by its variable or its id; raises a ToolError if it has none."""
+        """Return the result of a task, by its variable or its id.
+
+        Raises a ToolError if it has none. Its cause is what the tool raised, or that of the task for which this one was
+        skipped, and `%debug` after it opens the tool's frame.
+        """
         id_ = self.id_of(name)
         self.bring_home([id_])
         end = self.progress.ends.get(id_)
         if end is None:
             raise ToolError(f"{id_} has not ended: {self.why(name)}")
         if is_a(end.outcome, NOT_DONE):
-            raise ToolError(f"{id_}: {end.outcome}") from getattr(end.outcome, "error", None)
+            raise caused(ToolError(f"{id_}: {end.outcome}"), self._error_of(end.outcome))
         return end.outcome
+
+    def _error_of(self, outcome: Any) -> BaseException | None:
+        """Return what a tool raised, so that the task failed or was skipped; None if nothing was raised."""
+        if is_a(outcome, Skipped) and (end := self.progress.ends.get(outcome.cause)) is not None:
+            outcome = end.outcome
+        return getattr(outcome, "error", None) if is_a(outcome, Failure) else None
 
     def partial(self, name: str) -> Any:
         """Return the value of a fan-out, with failures in the places of failed items; of another task its value."""
@@ -317,7 +328,7 @@ class Run:
         if failed or self.status not in ("done", "running"):
             told = "; ".join(f"{id_}: {outcome.message}" for id_, outcome in failed.items())
             cause = next((outcome.error for outcome in failed.values() if outcome.error is not None), None)
-            raise RunFailed(told or self.error or self.status, self) from cause
+            raise caused(RunFailed(told or self.error or self.status, self), cause)
         return self
 
     def to_pandas(self) -> Any:

@@ -207,7 +207,12 @@ def tool(
 def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a tool of a function, sync or async: `@tool` or `@tool(timeout=5, side_effects=True)`.
 
-    Schema and description come from the signature, the hints and the docstring; the options are those of `Tool`.
+    Schema and description come from the signature, the hints and the docstring.
+
+    options: name: its name in plans. Defaults to the function's. timeout: seconds for one attempt. Defaults to 300,
+    None means no limit. retries: further attempts after a failure. pure: equal arguments give equal values.
+    side_effects: it changes something outside, so it runs once, after approval. thread: "main" if it needs the main
+    thread. provider: whose limits its calls count against. max_concurrency: attempts at a time. See `help(Tool)`.
     """
     if function is not None:
         return Tool(function, **options)

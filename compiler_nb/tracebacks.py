@@ -10,8 +10,9 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
+Caused = TypeVar("Caused", bound=BaseException)
 OURS: Final = f"{Path(__file__).parent}/"
 LONGEST: Final = 20_000
 """Characters of a traceback that are kept: its beginning and its end."""
@@ -62,6 +63,18 @@ def foreign(trace: TracebackType | None) -> TracebackType | None:
     for each in reversed(kept):
         made = TracebackType(made, each.tb_frame, each.tb_lasti, each.tb_lineno)
     return made
+
+
+def caused(error: Caused, cause: BaseException | None) -> Caused:
+    """Return an error with its cause, and with the cause's frames below its own: a debugger opens the last one.
+
+    Our own frames are taken out of the cause.
+    """
+    if cause is not None and (trace := foreign(cause.__traceback__)) is not None:
+        cause.__traceback__ = trace
+        error = error.with_traceback(trace)
+    error.__cause__ = cause
+    return error
 
 
 def place_of(told: str) -> OwnLine | None:

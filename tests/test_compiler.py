@@ -42,6 +42,15 @@ def test_without_a_model_there_is_no_run():
         asyncio.run(Compiler().plan("What?"))
 
 
+@pytest.mark.parametrize("first", [tool(len), [tool(len)], run, {"len": len}])
+def test_tools_in_the_place_of_the_model_are_told(first):
+    """As somebody writes who has no model yet."""
+    with pytest.raises(
+        ValueError, match=r"tools come after the model: write Compiler\(model, \[weather\]\), or Compiler\(to"
+    ):
+        Compiler(first)
+
+
 def test_a_plan_needs_no_model():
     """A Plan, or its text, is executed as it is; a text without a last line ends in join()."""
     desk = Desk()

@@ -54,7 +54,7 @@ def test_an_item_is_a_result():
     assert isinstance(caught.value.__cause__, LookupError)
     with pytest.raises(ToolError, match="g: skipped: f failed, LookupError: no f"):
         found["g"]
-    with pytest.raises(KeyError, match="no task 'zz' in this run; it has a, b, f, g"):
+    with pytest.raises(KeyError, match="no task 'zz' in this run; its tasks are: a, b, f, g"):
         found["zz"]
 
 
@@ -219,7 +219,7 @@ def test_the_exact_prompt_is_at_hand():
     assert found.prompt().startswith("[system]\nYou are the planner.")
     assert found.prompt("planner").endswith("Question: How far?")
     assert "no tool is called 'nope'" in found.prompt("repair")
-    with pytest.raises(KeyError, match="no call was made as 'joiner'"):
+    with pytest.raises(KeyError, match="this run asked no model as 'joiner'"):
         found.prompt("joiner")
 
 

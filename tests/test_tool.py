@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 from typing import Literal, NotRequired, TypedDict
 
 import pytest
 
 from compiler_nb.errors import ArgumentError, ToolError
-from compiler_nb.tool import Toolbox, tool
+from compiler_nb.tool import Tool, Toolbox, tool
 
 
 @tool
@@ -56,6 +57,12 @@ def test_what_a_docstring_says_of_the_result_is_told(doc):
 
     find.__doc__ = doc
     assert tool(find).description == "find(x)\n    Find it.\n    returns A list of dicts."
+
+
+def test_help_of_the_decorator_tells_its_options():
+    """All that a Tool takes."""
+    for option in list(inspect.signature(Tool).parameters)[1:]:
+        assert f"{option}: " in " ".join(tool.__doc__.split())
 
 
 def test_it_stays_a_function():

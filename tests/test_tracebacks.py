@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_a_failures_traceback_is_text_from_the_tool_on():
     assert lines[-1].startswith("json.decoder.JSONDecodeError: Expecting property name")
     assert "compiler_nb/engine" not in told
     where, code = place_of(told)
-    assert where.endswith("test_tracebacks.py, line 17, in fetch")
+    assert where.endswith("test_tracebacks.py, line 18, in fetch")
     assert code == "return json.loads(text)"
 
 
@@ -55,6 +56,23 @@ def test_a_chain_tells_both_and_the_line_is_the_last_ones():
     told = failure_of('a = late("{")').traceback
     assert "The above exception was the direct cause" in told
     assert place_of(told).code == 'raise LookupError("not found") from error'
+
+
+@pytest.mark.parametrize("name", ["a", "b", "c"])
+def test_asking_for_a_value_that_a_tool_did_not_return_ends_in_the_tool(name):
+    """Also for a task that was skipped for it: that error is the cause, and none of its frames is ours."""
+    run = Compiler(None, [fetch]).execute_sync("a = fetch('{')\nb = fetch(a)\nc = [fetch(b)]\njoin()")
+    with pytest.raises(ToolError) as raised:
+        run[name]
+    assert raised.value.__cause__ is run.failures["a"].error
+    assert [frame.name for frame in raised.traceback][:3] == [
+        "test_asking_for_a_value_that_a_tool_did_not_return_ends_in_the_tool", "__getitem__", "fetch"
+    ]  # fmt: skip
+    assert traceback.extract_tb(raised.value.__cause__.__traceback__)[0].filename == __file__
+    with pytest.raises(RunFailed) as failed:
+        run.raise_for_failures()
+    assert failed.value.__cause__ is run.failures["a"].error
+    assert "fetch" in [frame.name for frame in failed.traceback]
 
 
 def test_a_long_traceback_is_bounded():

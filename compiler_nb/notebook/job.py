@@ -28,7 +28,7 @@ from compiler_nb.notebook.examples import fitting, without_each
 from compiler_nb.notebook.grids import GridJob, is_grid
 from compiler_nb.notebook.live.view import RERUN, View
 from compiler_nb.notebook.loop import Detached
-from compiler_nb.notebook.models import YOUR_TURN, is_hand, roles_of, show_prompt
+from compiler_nb.notebook.models import YOUR_TURN, is_hand, no_model_for, roles_of, show_prompt
 from compiler_nb.notebook.options import Line, help_text, read
 from compiler_nb.notebook.output import show
 from compiler_nb.notebook.output.errors import counted_in_cell, shortened
@@ -112,6 +112,9 @@ def begin_cell(  # noqa: PLR0911 - one for each kind of cell
         _check_for_one(said)
         case = Case(question.text, None, inputs)
         return GridJob(desk, said, compiler, case, cell, answer_type=question.answer_type).begin()
+    if magic == "compile" and compiler.settings.planner is None:
+        with _nothing_stale(desk, cell):
+            raise no_model_for(names)
     if said.given.get("check"):
         say(_checked(desk, compiler, question))
         return None

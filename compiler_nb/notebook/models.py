@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any, Final
 
-from compiler_nb.errors import ModelError, OptionError
+from compiler_nb.errors import ModelError, NoModel, OptionError
 from compiler_nb.models.base import Model, Request
 from compiler_nb.models.cassette import Recorder
 from compiler_nb.models.connect import connect, describe, no_model
@@ -29,7 +29,7 @@ HINT: Final = (
 )
 YOUR_TURN: Final = (
     "Your turn: this cell has no plan yet.\n"
-    "Write it below the first line, one call a line, such as\n"
+    "Write it below the first line, one call per line, such as\n"
     '    x = search("Kyoto")\n'
     "    answer(x)\n"
     "or paste what a chat model replied to the prompt. Then run it again.\n"
@@ -57,10 +57,31 @@ def find(spec: Any, names: Namespace, **settings: Any) -> Model | None:
     try:
         return connect(spec, **settings)
     except ModelError as error:
-        variable = f" No variable is called {spec!r} either." if spec.isidentifier() else ""
-        raise OptionError(f"{error}.{variable}".replace("..", ".")) from None
+        variable = f"no variable is called {spec!r}{_held(names)}, and " if spec.isidentifier() else ""
+        raise OptionError(f"{variable}{error}") from None
     except TypeError as error:
         raise OptionError(f"{spec}: {error}") from None
+
+
+def holding(names: Namespace) -> list[str]:
+    """Return the variables that hold a model."""
+    # asked of the type first, so that none of a variable's own code runs
+    likely = {name: value for name, value in names.visible().items() if hasattr(type(value), "stream")}
+    return [name for name, value in likely.items() if not isinstance(value, type) and isinstance(value, Model)]
+
+
+def _held(names: Namespace) -> str:
+    held = ", ".join(holding(names))
+    return f" (those that hold a model: {held})" if held else " (after a restart, run the cell that makes it)"
+
+
+def no_model_for(names: Namespace) -> NoModel:
+    """Return the error for a missing model: the variables that hold one, or if there is none all ways to one."""
+    held = holding(names)
+    if not held:
+        return no_model()
+    said = f"no model is set, but the notebook holds {'one' if len(held) == 1 else 'some'}: {', '.join(held)}"
+    return NoModel(f"{said}. Write %%compile -m {held[0]}, or %compile model {held[0]} for the whole notebook")
 
 
 def roles_of(desk: Desk, given: Mapping[str, Any]) -> dict[str, Model | None]:
@@ -159,7 +180,7 @@ def show_prompt(shell: Any, prompts: list[Request], head: str, question: str) ->
         return False
     prompt = visible_lines(prompt_text(prompts[-1]))
     turn = f"<p>{escape(HINT)}</p>"
-    summary = f"<summary>the prompt, {len(prompt):,} characters (a click selects it all)</summary>"
+    summary = f"<summary>the prompt, {len(prompt):,} characters (click the text to select all of it)</summary>"
     page = f'{turn}<details open>{summary}<pre style="{_PROMPT}">{escape(prompt)}</pre></details>'
     display(
         {"text/plain": f"{prompt}\n\n{HINT}", "text/html": f'<div class="mathjax_ignore tex2jax_ignore">{page}</div>'}

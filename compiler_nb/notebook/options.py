@@ -171,6 +171,8 @@ OPTIONS: Final = (
     Option("budget", ("--budget",), "LIMITS", "stop the run at these limits, such as tokens=20k,calls=30", _budget),
     Option("drop_failed", ("--drop-failed",), "SHARE", "go on without up to this share of failed items", _share),
     Option("approve", ("--approve",), "RULE", "side effects: ask, auto, deny, or names of approved tools", _approve),
+    Option("cache", ("--cache",), "WHAT", "what of earlier runs is used again",
+           choices=("off", "plan", "pure", "all")),
     Option("variants", ("--variants",), "A,B",
            "ask in several ways, as a table: base, saved prompts, variables with settings", _variants),
     Option("repeat", ("--repeat",), "N", "ask N times, as a table: how stable are plan and answer", _count),
@@ -185,8 +187,6 @@ OPTIONS: Final = (
     Option("raises", ("--no-raise",), help="raise no error if there is no answer", sets=False),
     Option("quiet", ("-q", "--quiet"), help="show nothing"),
     Option("help", ("-h", "--help"), help="show this help"),
-    Option("cache", ("--cache",), "WHAT", "what of earlier runs is used again",
-           choices=("off", "plan", "pure", "all")),
 )  # fmt: skip
 BY_FLAG: Final = {flag: option for option in OPTIONS for flag in option.flags}
 NOT_YET: Final = frozenset({"--step"})

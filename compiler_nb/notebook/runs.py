@@ -89,8 +89,9 @@ def find_run(desk: Desk, word: str) -> Run:
     history = history_of(desk, to_write=False)
     if history is None or found is None:
         count = len(own) + len(stored_runs(desk))
-        there = f"%compile runs lists them ({count:,} so far)" if count else "there is none yet: %%compile makes one"
-        raise OptionError(f"no run is called {word!r}; {there}")
+        named = "" if word.startswith("-") and not count else f"no run is called {word!r}; "
+        there = f"%compile runs lists them ({count:,} so far)" if count else "there is no run yet: %%compile makes one"
+        raise OptionError(f"{named}{there}")
     return history.load(found.id, desk.memory.names.tools())
 
 

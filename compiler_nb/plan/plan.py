@@ -137,7 +137,7 @@ class Plan:
         """Return the task with this id, or with this variable name ("t1" for "1")."""
         task = self.by_id.get(id) or next((task for task in self.tasks if task.name == id), None)
         if task is None:
-            raise KeyError(f"no task {id!r} in this plan; it has {', '.join(self.by_id) or 'none'}")
+            raise KeyError(f"no task {id!r} in this plan; its tasks are: {', '.join(self.by_id) or 'none'}")
         return task
 
     def id_of(self, name: str) -> str:
@@ -151,7 +151,7 @@ class Plan:
         fanout = owner_of(name)
         if fanout in variables and self.by_id[variables[fanout]].kind == "fanout":
             return variables[fanout] + name[len(fanout) :]
-        raise KeyError(f"no task {name!r} in this plan; it has {', '.join(self.by_id) or 'none'}")
+        raise KeyError(f"no task {name!r} in this plan; its tasks are: {', '.join(self.by_id) or 'none'}")
 
     def __contains__(self, id: object) -> bool:  # noqa: A002 - the field's word
         return id in self.by_id

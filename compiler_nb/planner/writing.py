@@ -368,7 +368,7 @@ async def write_plan(
         fault = reply.stopped("".join(parser.text)) if finish else reply.cut()
         fault.retryable = True  # a repaired plan may be shorter, or come through
     if fault is not None:
-        fault.attempts, fault.kept = earlier + reply.tried, _kept(whole, parser.builder)
+        fault.attempts, fault.kept = earlier + reply.tried, _kept(whole, parser)
         raise fault
     return complete
 
@@ -394,8 +394,9 @@ def last_effect(tasks: Mapping[str, Task], tools: Mapping[str, Tool]) -> str:
     return next((task.fingerprint for task in effects), "")
 
 
-def _kept(whole: Iterable[Task], builder: Builder) -> str:
+def _kept(whole: Iterable[Task], parser: PlanParser) -> str:
     """Return which results stay when a plan broke off, in words; tasks that wait for side effects never ran."""
+    builder = parser.builder
     ids: list[str] = []
     held: set[str] = set()
     for task in whole:
@@ -406,4 +407,6 @@ def _kept(whole: Iterable[Task], builder: Builder) -> str:
     more = f"{len(ids) - _KEPT} more" if len(ids) > _KEPT else ""
     before = "all that ran before" if builder.earlier.keys() - ids else ""
     named = " and ".join(filter(None, (", ".join(ids[:_KEPT]), more, before)))
-    return f"kept: {named}" if named else "no task was whole"
+    if named:
+        return f"kept: {named}"
+    return "no task was complete" if parser.text else ""

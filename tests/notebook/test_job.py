@@ -117,8 +117,8 @@ def test_a_run_is_begun_stopped_and_finished(shell, desk):
 def test_only_a_task_of_the_run_is_a_start(shell):
     """Another name is a short error that lists the tasks."""
     shell.ok("%%plan\na = double(1)")
-    assert "OptionError: no task 'x' in this run; it has a" in shell.error("%compile rerun --start x")
-    assert "OptionError: no task 'x' in this run; it has a" in shell.error("%compile why x")
+    assert "OptionError: no task 'x' in this run; its tasks are: a" in shell.error("%compile rerun --start x")
+    assert "OptionError: no task 'x' in this run; its tasks are: a" in shell.error("%compile why x")
 
 
 def test_a_cell_that_cannot_run_leaves_nothing_stale(shell):

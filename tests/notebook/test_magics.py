@@ -137,7 +137,7 @@ def test_no_raise_and_failed_tasks_with_an_answer_raise_nothing(shell):
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        ("%%compile\nq", "NoModel: no model is set. Choose one with"),
+        ("%%compile\nq", "NoModel: no model is set, but the notebook holds one: m. Write %%compile -m m"),
         ("%%compile -N\nq", "NoModel"),
         ("%%compile --modle\nq", "OptionError: %%compile has no option --modle"),
         ("%%compile -T nobody -m m\nq", "OptionError: -T: no variable is called 'nobody'"),

@@ -29,7 +29,7 @@ def test_a_name_is_a_variable_or_a_provider():
         ("n", "n is not a model"),
         ("kind", "kind is not a model"),
         (3, "int is not a model"),
-        ("mm", "No variable is called 'mm' either"),
+        ("mm", "no variable is called 'mm' (those that hold a model: m), and there is no provider 'mm'"),
         ("opnai:x", "Did you mean 'openai'"),
         ("openai:", "names no model"),
     ],
@@ -39,6 +39,19 @@ def test_what_means_no_model_is_told(spec, message):
     with pytest.raises(OptionError) as raised:
         find(spec, NAMES)
     assert message in str(raised.value)
+
+
+def test_a_cell_without_a_model_names_the_variables_that_hold_one(shell):
+    """Who forgot -m reads what to write; without such a variable all ways to a model are listed."""
+    shell.ns.update(m=OWN, n=3)
+    assert "holds one: m. Write %%compile -m m, or %compile model m for the whole notebook" in shell.error(
+        "%%compile\nHow?"
+    )
+    del shell.ns["m"]
+    assert "Choose one with" in shell.error("%%compile\nHow?")
+    assert "no variable is called 'm' (after a restart, run the cell that makes it)" in shell.error(
+        "%%compile -m m\nHow?"
+    )
 
 
 def test_about_says_that_a_model_needs_the_responses_api():

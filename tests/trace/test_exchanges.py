@@ -30,7 +30,7 @@ def test_a_user_reads_what_came_back_word_for_word(run):
 
 def test_a_call_that_was_not_made_is_told_with_those_that_were(run):
     """A misspelt role, and a number that is too high."""
-    with pytest.raises(KeyError, match="no call was made as 'joinr' in this run; those that were asked are planner, "):
+    with pytest.raises(KeyError, match="this run asked no model as 'joinr'; it asked: planner, "):
         run.reply("joinr")
     with pytest.raises(KeyError, match="there is 1 call of planner in this run"):
         run.prompt("planner", 1)

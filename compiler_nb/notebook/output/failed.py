@@ -11,7 +11,7 @@ from compiler_nb.outcome import Failure
 from compiler_nb.plan.task import owner_of
 from compiler_nb.run import Run
 from compiler_nb.text import count_of, cut, visible_lines
-from compiler_nb.tracebacks import foreign, place_of
+from compiler_nb.tracebacks import caused, foreign, place_of
 
 SHOWN: Final = 3
 """Places that are told; the others are counted."""
@@ -26,9 +26,13 @@ def places(run: Run) -> list[str]:
         place = place_of(failure.traceback) if isinstance(failure, Failure) else None
         if place is not None:
             found.setdefault(f"{cut(place.where, LINE)}\n    {cut(place.code, LINE)}", []).append(cut(id_, LINE))
-    told = [f"{ids[0]}{f' and {len(ids) - 1:,} more' if len(ids) > 1 else ''} in {at}" for at, ids in found.items()]
+    told = [f"{_and_more(ids)} failed in {at}" for at, ids in found.items()]
     more = [f"… {len(told) - SHOWN:,} more places: run.failures"] if len(told) > SHOWN else []
     return [visible_lines(mask(each, run.settings.secrets)) for each in (*told[:SHOWN], *more)]
+
+
+def _and_more(ids: list[str]) -> str:
+    return f"{ids[0]} and {len(ids) - 1:,} more" if len(ids) > 1 else ids[0]
 
 
 def run_failed(run: Run, told: str) -> RunFailed:
@@ -38,10 +42,9 @@ def run_failed(run: Run, told: str) -> RunFailed:
     """
     error, lines = RunFailed(told.removeprefix("failed: "), run), places(run)  # its name says that it failed
     raised = [failure.error for failure in run.failures.values() if isinstance(failure, Failure) and failure.error]
-    causes = [(each, trace) for each in raised if (trace := foreign(each.__traceback__)) is not None]
-    if causes:
-        error.__cause__, trace = causes[0]
-        error = error.with_traceback(trace)
+    cause = next((each for each in raised if foreign(each.__traceback__) is not None), None)
+    if cause is not None:
+        error = caused(error, cause)
         lines.append(DEBUG)
     lost = sum(run.progress.items_lost.get(id_, 0) for id_ in run.failures if not owner_of(id_))
     if lost:

@@ -66,7 +66,7 @@ class Namespace:
         """Return the value of a variable. Raises OptionError if there is no such variable."""
         known = self.visible()
         if name not in known:
-            raise OptionError(f"{option}: no variable is called {name!r}.{suggest(name, known)}")
+            raise OptionError(f"{option}: no variable is called {name!r}.{suggest(name, known)}".removesuffix("."))
         return known[name]
 
     def inputs(self, names: Iterable[str]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def test_a_cell_names_the_cell_line_and_code_of_the_tools_own_frame(shell):
     lines, _ = lines_of(shell, PLAN)
     assert lines[0].startswith("RunFailed: the answer cannot be evaluated: b was skipped because a failed: ")
     assert lines[1:] == [
-        "a in Cell In[1], line 5, in helper",
+        "a failed in Cell In[1], line 5, in helper",
         "    return json.loads(text)",
         "%debug opens the frame that raised",
     ]
@@ -63,7 +63,7 @@ def test_a_cell_with_an_answer_says_where_its_tools_failed(shell):
     shell.ok(BROKEN)
     shell.ok("%%plan\nrows = [late(n) for n in [1, 2, 3]]\nc = double(2)\nanswer(c)")
     text = shell.text()
-    assert "rows[0] and 2 more in Cell In[" in text
+    assert "rows[0] and 2 more failed in Cell In[" in text
     assert text.count("return {}[n]") == 1
 
 

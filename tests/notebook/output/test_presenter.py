@@ -70,7 +70,7 @@ def test_each_task_has_a_line_and_the_answer_comes_last(capsys):
         '    raise ValueError("404" if x == "sunny" else x)',
         "",
     ]
-    assert re.fullmatch(r"note in .*test_presenter\.py, line \d+, in fail", lines[6])
+    assert re.fullmatch(r"note failed in .*test_presenter\.py, line \d+, in fail", lines[6])
     assert lines[-1].startswith("3 tasks · ")
     assert lines[-1].endswith(" · bound: ny")
 

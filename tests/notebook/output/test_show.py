@@ -498,9 +498,9 @@ def test_where_tools_failed_is_folded_below_a_good_answer():
     before, _, after = page.partition('class="cnb-sides"')
     assert "It is 1." in before
     assert "cnb-error" not in before
-    assert '<summary>where tools failed</summary><pre class="cnb-error">note in' in after
+    assert '<summary>where tools failed</summary><pre class="cnb-error">note failed in' in after
     failed = bundle(run_of("note = fail(1)\nanswer(note)"), Binding(), OWN)["text/html"]
-    assert '<pre class="cnb-error">note in' in failed.partition('class="cnb-sides"')[0]
+    assert '<pre class="cnb-error">note failed in' in failed.partition('class="cnb-sides"')[0]
     assert "<summary>where" not in failed
 
 

@@ -74,7 +74,7 @@ def test_items_of_a_fan_out_are_given_values_by_their_keys(shell):
     shell.ok("""%compile rerun --start all_ --override rows["AAPL"]=[1, 2][0] --override rows[MSFT]=7""")
     assert shell.ns["run"].answer == 8
     said = shell.error("%compile rerun --override rows[APPL]=1")
-    assert "no task 'rows[APPL]' in this run; it has rows, all_. Did you mean 'rows[AAPL]'?" in said
+    assert "no task 'rows[APPL]' in this run; its tasks are: rows, all_. Did you mean 'rows[AAPL]'?" in said
 
 
 def test_a_side_effect_is_asked_for_again_only_if_its_arguments_changed(shell):
@@ -353,7 +353,9 @@ def test_a_side_effect_that_is_pinned_is_not_made(shell):
 def test_a_wrong_override_says_what_is_wrong(shell):
     """A task that the plan does not have, no value, and a question's cell."""
     plan = "\na = double(1)\nanswer(a)"
-    assert "%%plan: --override: no task 'z' in this plan; it has a" in shell.error(f"%%plan --override z=1{plan}")
+    assert "%%plan: --override: no task 'z' in this plan; its tasks are: a" in shell.error(
+        f"%%plan --override z=1{plan}"
+    )
     assert "--override takes TASK=VALUE, such as best=[1, 2], not 'z'" in shell.error(f"%%plan --override z{plan}")
     assert "not 'a='" in shell.error(f"%%plan --override a= -q{plan}")
     said = shell.error("%%compile --override a=1\nWhat?")

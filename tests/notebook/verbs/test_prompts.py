@@ -55,15 +55,15 @@ def test_any_call_of_a_model_can_be_chosen(two, capsys):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("prompt planr", "no call was made as 'planr' in this run; those that were asked are planner, joiner. Did you"),
-        ("prompt worker", "no call was made as 'worker' in this run; those that were asked are planner, joiner"),
+        ("prompt planr", "this run asked no model as 'planr'; it asked: planner, joiner. Did you"),
+        ("prompt worker", "this run asked no model as 'worker'; it asked: planner, joiner"),
         ("prompt joiner nobody", "no run is called 'nobody'"),
         ("prompt -9", "no run is called '-9'"),
         ("prompt joiner --call 3", "there is 1 call of joiner in this run, and none of that number; -1 is the last"),
         ("prompt joiner --call 0", "--call takes a number from 1, or -1 for the last call, not '0'"),
         ("prompt joiner --call x", "--call takes a number from 1, or -1 for the last call, not 'x'"),
         ("prompt joiner --against nobody", "no run is called 'nobody'"),
-        ("prompt repair first --against second", "no call was made as 'repair' in this run"),
+        ("prompt repair first --against second", "this run asked no model as 'repair'"),
         ("prompt --edit", "which prompt? write: %compile prompt planner --edit [NAME]"),
         ("prompt repair --edit", "those of planner and joiner; 'repair' is none of them"),
         ("prompt planner --edit terse", "no saved planner prompt is called 'terse'"),
